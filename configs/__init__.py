@@ -1,0 +1,1 @@
+"""Presets and training configurations, as TOML files beside this module."""

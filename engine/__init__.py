@@ -1,0 +1,29 @@
+"""The sampling engine: models, strategies, sessions.  Importing it loads nothing heavy."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from engine.batch import sample
+    from engine.models import Denoiser, load_model
+    from engine.session import Session
+    from engine.strategies import make_strategy
+
+__version__ = "0.1.0"
+__all__ = ["Denoiser", "Session", "__version__", "load_model", "make_strategy", "sample"]
+
+_HOMES = {
+    "Denoiser": "engine.models",
+    "Session": "engine.session",
+    "load_model": "engine.models",
+    "make_strategy": "engine.strategies",
+    "sample": "engine.batch",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'engine' has no attribute {name!r}")

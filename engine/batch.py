@@ -1,0 +1,176 @@
+"""Many samples without anyone watching: only sequences that reveal something go to the network.
+
+Each of `width` slots walks on by dice alone until it reveals something; then all slots, whatever step each
+has reached, share one network call.  A finished slot takes the next sample.  By the addresses of the
+randomness the samples are those a Session gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from engine.models.protocol import Denoiser
+from engine.records import Settings
+from engine.session import check_canvas, control_of, grid_of
+from engine.step import Control, Dice, State, Stepper
+from engine.strategies import Strategy
+
+DEFAULT_WIDTH = 8
+
+
+class Sample(NamedTuple):
+    """A finished sample: its number, its tokens long [L] and the network calls it took."""
+
+    number: int
+    tokens: Tensor
+    network_calls: int
+
+
+def sample(
+    model: Denoiser,
+    strategy: Strategy,
+    *,
+    steps: int = 128,
+    length: int = 128,
+    count: int = 1,
+    seed: int = 0,
+    prompt: Sequence[int] = (),
+    width: int = DEFAULT_WIDTH,
+    **settings: Any,
+) -> Tensor:
+    """`count` samples, long [count, length], no mask left, on the CPU."""
+    out = torch.empty((count, length), dtype=torch.long)
+    numbers = range(count)
+    for done in samples(
+        model, strategy, numbers, steps=steps, length=length, seed=seed, prompt=prompt, width=width, **settings
+    ):
+        out[done.number] = done.tokens
+    return out
+
+
+def samples(
+    model: Denoiser,
+    strategy: Strategy,
+    numbers: Sequence[int],
+    *,
+    steps: int = 128,
+    length: int = 128,
+    seed: int = 0,
+    prompt: Sequence[int] = (),
+    width: int = DEFAULT_WIDTH,
+    **settings: Any,
+) -> Iterator[Sample]:
+    """The samples with these numbers, each as it is finished, at most `width` in the network at once."""
+    check_canvas(model, steps, length, prompt)
+    if width < 1:
+        raise ValueError(f"width must be at least 1, not {width}")
+    control = control_of(strategy, Settings(strategy.name, **settings))
+    queue = list(numbers)[::-1]
+    slots = _Slots(model, control, steps, length, seed, prompt)
+    while queue or slots.busy:
+        while queue and slots.busy < width:
+            slots.add(queue.pop())
+        slots.walk()
+        yield from slots.collect()
+
+
+class _Slots:
+    """Trajectories that stand at different steps."""
+
+    def __init__(
+        self, model: Denoiser, control: Control, steps: int, length: int, seed: int, prompt: Sequence[int]
+    ) -> None:
+        self.model, self.control, self.length, self.prompt = model, control, length, prompt
+        self.stepper = Stepper(model, seed)
+        grid = grid_of(control.strategy, steps)
+        self.times = torch.tensor(grid, dtype=torch.float64, device=self.stepper.device)
+        self.state = State.blank(model, length, [])
+        self.at: list[int] = []
+        self.calls: list[int] = []
+
+    @property
+    def busy(self) -> int:
+        return len(self.at)
+
+    def add(self, number: int) -> None:
+        new = State.blank(self.model, self.length, [number], self.prompt)
+        self.state = _join(self.state, new)
+        self.at.append(0)
+        self.calls.append(0)
+
+    def walk(self) -> None:
+        """Advance every slot to its next reveal and through it, or to its end."""
+        shape = self.state.tokens.shape
+        reveal = torch.zeros(shape, dtype=torch.bool, device=self.stepper.device)
+        forget = torch.zeros_like(reveal)
+        walking = self._unfinished(range(self.busy))
+        while walking:
+            part, steps = _rows(self.state, walking), [self.at[i] for i in walking]
+            t, s = self._times(steps)
+            decision, calls = self.stepper.decide(self.control, part, steps, t, s)
+            if decision.dice.drawn is not None:
+                # the plan itself asked the network, so all slots have moved by a step
+                self._carry_out(walking, decision.dice, calls > 0)
+                return
+            waits = decision.dice.waiting()
+            reveal[walking], forget[walking] = decision.dice.reveal, decision.dice.forget
+            free = [slot for slot, waiting in zip(walking, waits.tolist(), strict=True) if not waiting]
+            self._carry_out(free, Dice(reveal[free], forget[free]), False)
+            walking = self._unfinished(free)
+        waiting = reveal.any(-1).nonzero()[:, 0].tolist()
+        if waiting:
+            self._carry_out(waiting, Dice(reveal[waiting], forget[waiting]), True)
+
+    def _carry_out(self, slots: list[int], dice: Dice, called: bool) -> None:
+        """Apply the dice of these slots' steps, in one network call if tokens are to be drawn."""
+        if not slots:
+            return
+        part, steps = _rows(self.state, slots), [self.at[i] for i in slots]
+        alpha_t = self.control.strategy.alpha(self._times(steps)[0])
+        self.stepper.apply(self.control, part, dice, steps, alpha_t)
+        self.state.tokens[slots], self.state.held[slots] = part.tokens, part.held
+        for i in slots:
+            self.at[i] += 1
+            self.calls[i] += int(called)
+
+    def _unfinished(self, slots: Iterable[int]) -> list[int]:
+        return [i for i in slots if self.at[i] < len(self.times) - 1]
+
+    def _times(self, steps: list[int]) -> tuple[Tensor, Tensor]:
+        """t and s, [B, 1], of steps that differ from slot to slot."""
+        index = torch.tensor(steps, device=self.times.device)
+        return self.times[index][:, None], self.times[index + 1][:, None]
+
+    def collect(self) -> list[Sample]:
+        """Finish, return and remove the slots at the end of their grid."""
+        last = len(self.times) - 1
+        done = [i for i in range(self.busy) if self.at[i] == last]
+        if not done:
+            return []
+        part = _rows(self.state, done)
+        alpha_t = self.control.strategy.alpha(self.times[last].expand(len(done), 1))
+        where, _ = self.stepper.finish(self.control, part, alpha_t)
+        cleaned = where.any(-1).tolist()
+        out = [
+            Sample(part.numbers[k], part.tokens[k].cpu(), self.calls[i] + int(cleaned[k])) for k, i in enumerate(done)
+        ]
+        keep = [i for i in range(self.busy) if i not in done]
+        self.state = _rows(self.state, keep)
+        self.at = [self.at[i] for i in keep]
+        self.calls = [self.calls[i] for i in keep]
+        return out
+
+
+def _rows(state: State, rows: list[int]) -> State:
+    return State(state.tokens[rows], state.held[rows], state.locked[rows], [state.numbers[i] for i in rows])
+
+
+def _join(a: State, b: State) -> State:
+    return State(
+        torch.cat((a.tokens, b.tokens)), torch.cat((a.held, b.held)), torch.cat((a.locked, b.locked)),
+        a.numbers + b.numbers,
+    )  # fmt: skip

@@ -1,0 +1,144 @@
+"""The arithmetic of one step: nucleus, categorical draws and clamping, as pure functions on tensors.
+
+From the log-softmax on everything is float64, on the few rows that need it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from engine import rng
+
+FIRST_TOP = 256
+"""Most nuclei hold fewer tokens than this, so that many are looked at first."""
+
+
+def probabilities(logits: Tensor, mask_id: int, temperature: float = 1.0) -> Tensor:
+    """logits [N, V] -> p(x0) float64 [N, V], zero at the mask (SUBS); temperature 0 is one-hot at the argmax.
+
+    Raises FloatingPointError when the network gave a NaN or +inf.
+    """
+    scores = logits.double()
+    scores[:, mask_id] = -torch.inf
+    if not torch.isfinite(scores.amax(-1)).all():
+        raise FloatingPointError("the network returned logits that are not finite")
+    if temperature == 0:
+        return torch.nn.functional.one_hot(scores.argmax(-1), scores.shape[-1]).double()
+    return torch.softmax(scores / temperature, -1)
+
+
+def _keep_count(descending: Tensor, top_p: float, nucleus: str) -> Tensor:
+    """How many of the descending probabilities [N, K] the nucleus holds, [N], at least 1."""
+    cumulative = descending.cumsum(-1)
+    kept = NUCLEI[nucleus](cumulative, descending, top_p)
+    return kept.sum(-1).clamp(min=1)
+
+
+NUCLEI: dict[str, Callable[[Tensor, Tensor, float], Tensor]] = {
+    "exclusive": lambda cumulative, p, top_p: cumulative <= top_p,
+    "inclusive": lambda cumulative, p, top_p: cumulative - p < top_p,
+}
+"""Which of the descending probabilities stay: `exclusive` drops the token that crosses top_p (ReMDM's code),
+`inclusive` keeps it (Hugging Face's convention)."""
+
+
+def nucleus_sorted(p: Tensor, top_p: float, nucleus: str) -> Tensor:
+    """The nucleus by a full stable sort, renormalised [N, V]: the slow, obvious one."""
+    ordered, order = p.sort(dim=-1, descending=True, stable=True)
+    count = _keep_count(ordered, top_p, nucleus)
+    ranks = torch.arange(p.shape[-1], device=p.device)
+    ordered = ordered * (ranks < count[:, None])
+    kept = torch.zeros_like(p).scatter(-1, order, ordered)
+    return kept / kept.sum(-1, keepdim=True)
+
+
+def nucleus_top(p: Tensor, top_p: float, nucleus: str) -> Tensor:
+    """The same as `nucleus_sorted`, ties included, from the largest few probabilities where these suffice.
+
+    The sorted values alone decide how many tokens stay; a tie at the last one goes to lower ids.
+    """
+    vocab = p.shape[-1]
+    size = min(FIRST_TOP, vocab)
+    while True:
+        values = p.topk(size, dim=-1).values
+        count = _keep_count(values, top_p, nucleus)
+        if size == vocab or bool((count < size).all()):
+            break
+        size = min(size * 16, vocab)
+    last = values.gather(-1, count[:, None] - 1)
+    above, tied = p > last, p == last
+    room = count[:, None] - above.sum(-1, keepdim=True)
+    kept = p * (above | (tied & (tied.cumsum(-1) <= room)))
+    return kept / kept.sum(-1, keepdim=True)
+
+
+class Address(NamedTuple):
+    """Where each of N draws takes its randomness: int64 keys [N] and positions [N]."""
+
+    keys: Tensor
+    positions: Tensor
+
+
+def inverse_cdf(p: Tensor, address: Address) -> Tensor:
+    """One uniform for each row: the first token whose cumulative probability exceeds it, [N]."""
+    cumulative = p.cumsum(-1)
+    u = rng.uniforms(address.keys, address.positions)[:, None] * cumulative[:, -1:]
+    picked = torch.searchsorted(cumulative, u, right=True)[:, 0]
+    # u < 1 picks a token of positive probability; rounding in u * total may point one past the last of them
+    top = p.shape[-1] - 1 - (p > 0).flip(-1).int().argmax(-1)
+    return torch.minimum(picked, top)
+
+
+def gumbel_float64(p: Tensor, address: Address) -> Tensor:
+    """Gumbel-max with float64 noise over the whole vocabulary: ReMDM's corrected sampler."""
+    u = rng.over_vocabulary(*address, p.shape[-1]).clamp(min=2.0**-54)
+    return (p.log() - (-u.log()).log()).argmax(-1)
+
+
+def gumbel_float32(p: Tensor, address: Address) -> Tensor:
+    """Gumbel-max in float32 as MDLM and SEDD do it: the noise is cut off, so rare tokens are never drawn.
+
+    The fault is that of Zheng et al., arXiv 2409.02908: it lowers the effective temperature.
+    """
+    u = rng.over_vocabulary(*address, p.shape[-1]).float()
+    u = (u * 2**24).floor() / 2**24
+    return (p.float() / (1e-10 - (u + 1e-10).log())).argmax(-1)
+
+
+DRAWS: dict[str, Callable[[Tensor, Address], Tensor]] = {
+    "inverse-cdf": inverse_cdf,
+    "gumbel-float64": gumbel_float64,
+    "gumbel-float32": gumbel_float32,
+}
+"""Ways to draw a token id [N] from p [N, V]."""
+
+
+class Drawn(NamedTuple):
+    """N tokens drawn: ids [N], `held` after the nucleus and `confidence` before it, float64 [N]."""
+
+    ids: Tensor
+    held: Tensor
+    confidence: Tensor
+
+
+def draw(
+    logits: Tensor, address: Address, *, mask_id: int, top_p: float, nucleus: str, temperature: float, how: str
+) -> Drawn:
+    """Draw one token for each row of logits [N, V] from the nucleus of its distribution."""
+    full = probabilities(logits, mask_id, temperature)
+    p = full if top_p >= 1 else nucleus_top(full, top_p, nucleus)
+    ids = DRAWS[how](p, address)
+    at = ids[:, None]
+    return Drawn(ids, p.gather(-1, at)[:, 0], full.gather(-1, at)[:, 0])
+
+
+def clamp(probability: Tensor) -> tuple[Tensor, Tensor]:
+    """(probability in [0, 1], how far the input left that range, per element); NaN raises FloatingPointError."""
+    if torch.isnan(probability).any():
+        raise FloatingPointError("the strategy's plan holds a NaN")
+    clamped = probability.clamp(0, 1)
+    return clamped, (probability - clamped).abs()

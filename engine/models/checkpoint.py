@@ -1,0 +1,92 @@
+"""The directory layout of a model of our own: model.safetensors, config.json, tokenizer.json."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from engine.models.dit import DIT, DITConfig
+
+FORMAT = 1
+
+
+def export(model: DIT, tokenizer_json: str, home: Path, dtype: torch.dtype = torch.bfloat16) -> None:
+    """Write the model into `home`; each file appears whole or not at all, the weights last."""
+    home.mkdir(parents=True, exist_ok=True)
+    config = {"format": FORMAT, "kind": "dit", **model.config.to_dict()}
+    _write(home / "config.json", json.dumps(config, indent=2) + "\n")
+    _write(home / "tokenizer.json", tokenizer_json)
+    weights = {name: tensor.to(dtype).contiguous() for name, tensor in model.state_dict().items()}
+    part = home / "model.safetensors.part"
+    save_file(weights, part)
+    part.chmod(0o644)
+    os.replace(part, home / "model.safetensors")
+
+
+def _write(path: Path, text: str) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, path)
+
+
+def read(home: Path) -> DIT:
+    """The DIT in a directory, float32 on the CPU, in evaluation mode.
+
+    Raises ValueError naming a missing file, a bad configuration, or a tensor that is missing, unexpected
+    or of the wrong shape.
+    """
+    for name in ("config.json", "model.safetensors", "tokenizer.json"):
+        if not (home / name).is_file():
+            raise ValueError(f"{home} is no model directory: it has no {name}")
+    config = read_config(home / "config.json")
+    # built without memory or initialisation, then given the file's tensors
+    with torch.device("meta"):
+        model = DIT(config)
+    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    try:
+        with safe_open(home / "model.safetensors", framework="pt") as file:
+            found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118  (not a dict)
+            check_shapes(expected, found)
+            weights = {name: file.get_tensor(name).float() for name in expected}
+    except SafetensorError as error:
+        raise ValueError(f"{home / 'model.safetensors'} is not a safetensors file: {error}") from error
+    model.load_state_dict(weights, strict=True, assign=True)
+    return model.eval().requires_grad_(False)
+
+
+def read_config(path: Path) -> DITConfig:
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        version, kind = fields.pop("format"), fields.pop("kind")
+    except (ValueError, KeyError, AttributeError) as error:
+        raise ValueError(f"{path} is not a model configuration: {error!r}") from error
+    if version != FORMAT or kind != "dit":
+        raise ValueError(f"{path} is of format {version} and kind {kind!r}; this version reads {FORMAT} and 'dit'")
+    try:
+        return DITConfig(**fields)
+    except TypeError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def check_shapes(expected: dict[str, tuple[int, ...]], found: dict[str, tuple[int, ...]]) -> None:
+    """Raise ValueError naming the first tensors that are missing, unexpected or misshapen."""
+    problems = [f"{name} is missing" for name in expected if name not in found]
+    problems += [f"{name} is unexpected" for name in found if name not in expected]
+    problems += [
+        f"{name} has shape {list(found[name])}, expected {list(shape)}"
+        for name, shape in expected.items()
+        if name in found and found[name] != shape
+    ]
+    if problems:
+        more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
+        raise ValueError("the weights do not fit the configuration: " + "; ".join(problems[:3]) + more)
+
+
+def parameters(model: nn.Module) -> int:
+    return sum(p.numel() for p in model.parameters())

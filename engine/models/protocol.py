@@ -1,0 +1,57 @@
+"""What the samplers ask of a model."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor
+
+
+@runtime_checkable
+class Denoiser(Protocol):
+    """Anything with these predicts clean tokens from masked ones; a 20-line toy is one."""
+
+    @property
+    def vocab_size(self) -> int:
+        """mask included"""
+        ...
+
+    @property
+    def mask_id(self) -> int: ...
+
+    @property
+    def max_length(self) -> int | None:
+        """None: any length"""
+        ...
+
+    @property
+    def time_conditioned(self) -> bool: ...
+
+    def encode(self, tokens: Tensor, t: Tensor) -> Tensor:
+        """tokens long [B, L], t float [B], the masked fraction 1 - alpha -> hidden [B, L, D]."""
+        ...
+
+    def project(self, hidden: Tensor) -> Tensor:
+        """hidden [N, D] -> logits [N, V]; the mask's logit is ignored."""
+        ...
+
+
+@runtime_checkable
+class RowDenoiser(Denoiser, Protocol):
+    """A denoiser that computes its last layer at chosen positions only, with the same result."""
+
+    def encode_rows(self, tokens: Tensor, t: Tensor, where: Tensor) -> Tensor:
+        """tokens [B, L], t [B], where bool [B, L] -> hidden [N, D] at the N chosen positions, row by row."""
+        ...
+
+
+def encode_rows(model: Denoiser, tokens: Tensor, t: Tensor, where: Tensor) -> Tensor:
+    """hidden [N, D] at the positions where `where` holds, by the model's shortcut if it has one."""
+    if isinstance(model, RowDenoiser):
+        return model.encode_rows(tokens, t, where)
+    return model.encode(tokens, t)[where]
+
+
+def device_of(model: Denoiser) -> str:
+    """The device the model's inputs must be on; a toy without one is on the CPU."""
+    return str(getattr(model, "device", "cpu"))

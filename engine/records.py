@@ -1,0 +1,173 @@
+"""What the engine tells and is told: plain data, numpy only, the same on both sides of the wire."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Knob = float | int | str | bool
+"""The value of one field of a strategy."""
+
+
+class Change(IntEnum):
+    """What one step did to one position."""
+
+    MASKED = 0
+    """was masked and still is"""
+    HELD = 1
+    """was revealed and still is"""
+    REVEALED = 2
+    """was masked, now holds a token"""
+    REMASKED = 3
+    """held a token, is masked again"""
+    LOCKED = 4
+    """belongs to the prompt: no sampler touches it"""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides a step besides the model, the state and the seed."""
+
+    strategy: str
+    knobs: Mapping[str, Knob] = field(default_factory=dict)
+    top_p: float = 0.9
+    nucleus: str = "exclusive"
+    temperature: float = 1.0
+    draw: str = "inverse-cdf"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "knobs", MappingProxyType(dict(self.knobs)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (
+            self.strategy, dict(self.knobs), self.top_p, self.nucleus, self.temperature, self.draw,
+        )  # fmt: skip
+
+    def checked(self) -> Settings:
+        """These settings with every shared one in range; raises ValueError with what would be valid."""
+        shared: dict[str, Any] = {info.name: info.check(getattr(self, info.name)) for info in SAMPLING}
+        return replace(self, **shared)
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One step of B trajectories of L tokens, from t down to s.
+
+    Arrays are [B, L] and read-only.  `held` is the probability each token had when it was revealed
+    (after the nucleus, renormalised; 1 for the prompt; nan where masked).  `unmask` and `remask` are
+    the plan's probabilities after clamping to [0, 1], whatever the position's state; the one that
+    applied is `unmask` where a position was masked before the step and `remask` where it was revealed.
+    """
+
+    index: int
+    """number of the step, from 0"""
+    t: float
+    s: float
+    alpha_t: float
+    alpha_s: float
+    tokens: NDArray[np.int32]
+    """after the step"""
+    change: NDArray[np.uint8]
+    held: NDArray[np.float32]
+    unmask: NDArray[np.float32]
+    remask: NDArray[np.float32]
+    network_calls: int
+    """sequences put through the network since step 0, summed over the batch"""
+    settings: Settings
+    excess: float = 0.0
+    """how far the plan left [0, 1] before it was clamped; 0 for a valid plan"""
+    final: bool = False
+    """the clean-up after the last step, in which every mask left becomes the argmax"""
+
+    @property
+    def masked(self) -> NDArray[np.bool_]:
+        """[B, L]: where a mask stands after the step."""
+        return (self.change == Change.MASKED) | (self.change == Change.REMASKED)
+
+    def count(self, change: Change, sample: int | None = None) -> int:
+        """How many positions underwent `change`, in one sample or in all."""
+        rows = self.change if sample is None else self.change[sample]
+        return int(np.count_nonzero(rows == change))
+
+
+@dataclass(frozen=True)
+class KnobInfo:
+    """One knob of a strategy: a number in [low, high], or a word out of `choices`."""
+
+    name: str
+    default: Knob
+    doc: str
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    needs: tuple[str, str] | None = None
+    """(other knob, value): where this one has any effect"""
+
+    def check(self, value: Knob) -> Knob:
+        """The value in the knob's own type; raises ValueError with what would be valid."""
+        if self.choices:
+            if value not in self.choices:
+                raise ValueError(f"{self.name} must be one of {', '.join(self.choices)}, not {value!r}")
+            return value
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise ValueError(f"{self.name} must be a number, not {value!r}") from None
+        low = -math.inf if self.low is None else self.low
+        high = math.inf if self.high is None else self.high
+        if not low <= number <= high:
+            raise ValueError(f"{self.name} must lie in {low:g} to {high:g}, not {value}")
+        return type(self.default)(number)
+
+
+SAMPLING = (
+    KnobInfo("top_p", 0.9, "nucleus: the smallest probability mass drawn from; 1 is off", 0.01, 1.0),
+    KnobInfo("temperature", 1.0, "logits are divided by it; 0 takes the argmax", 0.0, 10.0),
+    KnobInfo(
+        "nucleus",
+        "exclusive",
+        "the token that crosses p: excluded (ReMDM's code) or included (Hugging Face)",
+        choices=("exclusive", "inclusive"),
+    ),
+    KnobInfo(
+        "draw",
+        "inverse-cdf",
+        "how a token is drawn; gumbel-float32 is the field's faulty one",
+        choices=("inverse-cdf", "gumbel-float64", "gumbel-float32"),
+    ),
+)
+"""The settings that every strategy shares, declared like knobs."""
+
+
+@dataclass(frozen=True)
+class StrategyInfo:
+    """A strategy as a list shows it and a knob panel offers it."""
+
+    name: str
+    summary: str
+    source: str
+    reads: str
+    knobs: tuple[KnobInfo, ...]
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """A loaded model as the terminal needs it; `pieces[i]` is the text of token i."""
+
+    name: str
+    parameters: int
+    dtype: str
+    device: str
+    vocab_size: int
+    mask_id: int
+    max_length: int | None
+    time_conditioned: bool
+    pieces: tuple[str, ...]
+    backend: str = ""

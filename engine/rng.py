@@ -1,0 +1,79 @@
+"""Uniforms with an address: a hash of (seed, sample, step, position, purpose) and nothing else.
+
+A draw therefore does not depend on batch size, order, device, laziness, process or on who is watching.
+The hash is SplitMix64 (Steele, Lea, Flood 2014): a key is mixed from the address's words one after the
+other, and position l takes the l-th output of the stream that starts at that key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+GOLDEN = 0x9E3779B97F4A7C15
+MIX1 = 0xBF58476D1CE4E5B9
+MIX2 = 0x94D049BB133111EB
+WORD = (1 << 64) - 1
+
+
+class Purpose(IntEnum):
+    CHANGE = 1
+    """does this position change?"""
+    TOKEN = 2
+    """which token is it revealed to?"""
+
+
+def _signed(value: int) -> int:
+    value &= WORD
+    return value - (1 << 64) if value >> 63 else value
+
+
+def mix(value: int) -> int:
+    """SplitMix64's finalizer on one 64-bit word."""
+    value &= WORD
+    value = ((value ^ (value >> 30)) * MIX1) & WORD
+    value = ((value ^ (value >> 27)) * MIX2) & WORD
+    return value ^ (value >> 31)
+
+
+def key(*words: int) -> int:
+    """One 64-bit key for an address."""
+    state = 0
+    for word in words:
+        state = mix(state + GOLDEN ^ mix(word + GOLDEN))
+    return state
+
+
+def keys(seed: int, samples: Sequence[int], steps: Sequence[int], purpose: Purpose) -> NDArray[np.int64]:
+    """The key of each (sample, step) pair, int64 [B]."""
+    pairs = zip(samples, steps, strict=True)
+    return np.array([_signed(key(seed, n, i, purpose)) for n, i in pairs], dtype=np.int64)
+
+
+def _shift(x: Tensor, bits: int) -> Tensor:
+    """Logical right shift of int64."""
+    return (x >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def uniforms(keys: Tensor, counters: Tensor) -> Tensor:
+    """keys and counters, int64 and broadcastable -> float64 in [0, 1), with 53 random bits each.
+
+    >>> uniforms(torch.tensor([[7], [8]]), torch.arange(1024)).shape
+    torch.Size([2, 1024])
+    """
+    x = keys + (counters + 1) * _signed(GOLDEN)
+    x = (x ^ _shift(x, 30)) * _signed(MIX1)
+    x = (x ^ _shift(x, 27)) * _signed(MIX2)
+    x = x ^ _shift(x, 31)
+    return _shift(x, 11).double() * 2.0**-53
+
+
+def over_vocabulary(keys: Tensor, positions: Tensor, vocab_size: int) -> Tensor:
+    """vocab_size uniforms for each (key, position), [N, V]: the noise of Gumbel-max."""
+    rows = uniforms(keys, positions).mul(2.0**53).long()
+    return uniforms(rows[:, None], torch.arange(vocab_size, device=keys.device))

@@ -1,0 +1,214 @@
+"""One set of trajectories that can be stepped, changed in flight and rewound; iterating yields Frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from engine.models.protocol import Denoiser
+from engine.records import Change, Frame, Settings
+from engine.schedules import next_time
+from engine.step import Control, Decision, Dice, State, Stepper
+from engine.strategies import Strategy, values
+
+
+def control_of(strategy: Strategy, settings: Settings) -> Control:
+    """Bind settings to a strategy object: its name and knobs are copied into them."""
+    named = replace(settings, strategy=strategy.name, knobs=values(strategy))
+    return Control(strategy, named.checked())
+
+
+@lru_cache(maxsize=32)
+def grid_of(strategy: Strategy, steps: int) -> NDArray[np.float64]:
+    return strategy.grid(steps)
+
+
+def check_canvas(model: Denoiser, steps: int, length: int, prompt: Sequence[int]) -> None:
+    """Raise ValueError for a canvas the model cannot fill or a prompt it cannot hold."""
+    if steps < 1:
+        raise ValueError(f"steps must be at least 1, not {steps}")
+    if length < 1:
+        raise ValueError(f"length must be at least 1, not {length}")
+    if model.max_length is not None and length > model.max_length:
+        raise ValueError(f"length {length} is beyond the model's {model.max_length}")
+    if len(prompt) > length:
+        raise ValueError(f"the prompt has {len(prompt)} tokens and the canvas {length}: raise the length")
+    bad = [i for i in prompt if not 0 <= i < model.vocab_size or i == model.mask_id]
+    if bad:
+        raise ValueError(f"the prompt holds token {bad[0]}, which is the mask or outside the vocabulary")
+
+
+@dataclass(frozen=True)
+class _Past:
+    """The state before a step and what decided it."""
+
+    tokens: Tensor
+    held: Tensor
+    t: float
+    calls: int
+
+
+class Session:
+    """B trajectories of `length` tokens over `steps` steps.
+
+    >>> session = Session(model, strategy, steps=128, length=128, seed=0, top_p=0.9)
+    >>> for frame in session: ...
+
+    model: a Denoiser.  prompt: token ids that stand at the start and stay.  first: number of the first
+    sample; sample n of a seed is the same whatever the batch.  Raises ValueError for settings out of range.
+    """
+
+    def __init__(
+        self,
+        model: Denoiser,
+        strategy: Strategy,
+        *,
+        steps: int = 128,
+        length: int = 128,
+        batch: int = 1,
+        seed: int = 0,
+        prompt: Sequence[int] = (),
+        first: int = 0,
+        **settings: Any,
+    ) -> None:
+        check_canvas(model, steps, length, prompt)
+        if batch < 1:
+            raise ValueError(f"batch must be at least 1, not {batch}")
+        self.model, self.steps = model, steps
+        self._stepper = Stepper(model, seed)
+        self._state = State.blank(model, length, range(first, first + batch), prompt)
+        self._control = control_of(strategy, Settings(strategy.name, **settings))
+        self._controls: list[Control] = []
+        self._past: list[_Past] = []
+        self._t, self._calls, self._ended = 1.0, 0, False
+
+    @property
+    def index(self) -> int:
+        """Number of the next step."""
+        return len(self._past)
+
+    @property
+    def control(self) -> Control:
+        """What decides the next step: as recorded while replaying, else as last set."""
+        return self._controls[self.index] if self.index < len(self._controls) else self._control
+
+    @property
+    def tokens(self) -> Tensor:
+        """The present state, long [B, L]."""
+        return self._state.tokens
+
+    def __iter__(self) -> Iterator[Frame]:
+        return self
+
+    def __next__(self) -> Frame:
+        if self._ended:
+            raise StopIteration
+        control = self.control
+        s = next_time(grid_of(control.strategy, self.steps), self._t)
+        if s is not None:
+            return self._advance(control, s)
+        self._ended = True
+        if not bool(self._state.masked(self.model.mask_id).any()):
+            raise StopIteration
+        return self._clean_up(control)
+
+    def set(self, *, strategy: Strategy | None = None, **settings: Any) -> None:
+        """Change strategy, top_p, temperature, nucleus or draw from the next step on.
+
+        What was recorded beyond this step is no longer replayed.  Raises ValueError and changes nothing
+        when a value is out of range.
+        """
+        now = self.control
+        control = control_of(strategy or now.strategy, replace(now.settings, **settings))
+        del self._controls[self.index :]
+        self._control = control
+
+    def rewind(self, index: int) -> None:
+        """Go back to the state before step `index`; going on replays exactly unless something is set."""
+        if not 0 <= index <= self.index:
+            raise ValueError(f"can only rewind to a step in 0 to {self.index}, not {index}")
+        if index == self.index:
+            return
+        past = self._past[index]
+        self._state.tokens, self._state.held = past.tokens.clone(), past.held.clone()
+        self._t, self._calls, self._ended = past.t, past.calls, False
+        del self._past[index:]
+
+    def _remember(self, control: Control) -> int:
+        """Record the state before a step; returns the step's number."""
+        index = self.index
+        if index == len(self._controls):
+            self._controls.append(control)
+        self._control = self._controls[-1]
+        state = self._state
+        self._past.append(_Past(state.tokens.clone(), state.held.clone(), self._t, self._calls))
+        return index
+
+    def _times(self, *times: float) -> list[Tensor]:
+        batch, device = len(self._state.numbers), self._stepper.device
+        return [torch.full((batch, 1), t, dtype=torch.float64, device=device) for t in times]
+
+    def _advance(self, control: Control, s: float) -> Frame:
+        steps = [self.index] * len(self._state.numbers)
+        t_now, s_now = self._times(self._t, s)
+        before = self._state.masked(self.model.mask_id)
+        # nothing is recorded before the step has succeeded: an error leaves the session where it was
+        decision, calls = self._stepper.decide(control, self._state, steps, t_now, s_now)
+        alpha_t, alpha_s = control.strategy.alpha(t_now), control.strategy.alpha(s_now)
+        kept = State(self._state.tokens.clone(), self._state.held.clone(), self._state.locked, self._state.numbers)
+        calls += self._stepper.apply(control, kept, decision.dice, steps, alpha_t)
+        index = self._remember(control)
+        t, self._t, self._state = self._t, s, kept
+        self._calls += calls
+        return self._frame(control, index, t, s, alpha_t, alpha_s, before, decision)
+
+    def _clean_up(self, control: Control) -> Frame:
+        (t_now,) = self._times(self._t)
+        alpha_t = control.strategy.alpha(t_now)
+        before = self._state.masked(self.model.mask_id)
+        index = self._remember(control)
+        where, calls = self._stepper.finish(control, self._state, alpha_t)
+        self._calls += calls
+        one, none = torch.ones_like(alpha_t), torch.zeros_like(alpha_t)
+        decision = Decision(one, none, none[:, 0], Dice(where, torch.zeros_like(where)))
+        t, self._t = self._t, 0.0
+        return self._frame(control, index, t, 0.0, alpha_t, one, before, decision, final=True)
+
+    def _frame(
+        self, control: Control, index: int, t: float, s: float, alpha_t: Tensor, alpha_s: Tensor,
+        before: Tensor, decision: Decision, final: bool = False,
+    ) -> Frame:  # fmt: skip
+        state = self._state
+        change = torch.full_like(state.tokens, Change.HELD, dtype=torch.uint8)
+        change[before] = Change.MASKED
+        change[decision.dice.reveal] = Change.REVEALED
+        change[decision.dice.forget] = Change.REMASKED
+        change[state.locked] = Change.LOCKED
+        return Frame(
+            index=index,
+            t=t,
+            s=s,
+            alpha_t=float(alpha_t[0, 0]),
+            alpha_s=float(alpha_s[0, 0]),
+            tokens=state.tokens.to(torch.int32).cpu().numpy(),
+            change=change.cpu().numpy(),
+            held=state.held.float().cpu().numpy(),
+            unmask=_probabilities(decision.unmask, state.tokens.shape),
+            remask=_probabilities(decision.remask, state.tokens.shape),
+            network_calls=self._calls,
+            settings=control.settings,
+            excess=float(decision.excess.max()),
+            final=final,
+        )
+
+
+def _probabilities(p: Tensor, shape: torch.Size) -> NDArray[np.float32]:
+    """As [B, L] without copying what is constant along L."""
+    return np.broadcast_to(p.float().cpu().numpy(), tuple(shape))

@@ -1,0 +1,184 @@
+"""One step of many trajectories: ask the strategy, throw the dice, and ask the network for what was revealed.
+
+The dice come first: whether a position changes never depends on what it is revealed to, so the head, the
+nucleus and the draw run on the revealed rows alone.  `engine.oracle` is the dense update this must equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from engine import kernel, rng
+from engine.models.protocol import Denoiser, device_of, encode_rows
+from engine.records import Settings
+from engine.rng import Purpose
+from engine.strategies import Candidates, Strategy, View
+
+HEAD_ROWS = 128
+"""Rows put through the vocabulary head at once, which bounds the float64 working memory."""
+ROUNDING = 1e-9
+"""A plan this far out of [0, 1] left it by rounding, not by its formula."""
+
+
+@dataclass(frozen=True)
+class Control:
+    """What decides a step: the strategy and the settings that name it."""
+
+    strategy: Strategy
+    settings: Settings
+
+
+@dataclass
+class State:
+    """B trajectories of L positions, on the model's device.
+
+    tokens long [B, L]; held float64 [B, L], the probability each token had when it was revealed; locked
+    bool [B, L], the prompt; numbers, the sample number of each row.
+    """
+
+    tokens: Tensor
+    held: Tensor
+    locked: Tensor
+    numbers: list[int]
+
+    @classmethod
+    def blank(cls, model: Denoiser, length: int, numbers: Sequence[int], prompt: Sequence[int] = ()) -> State:
+        """All masked but for the prompt, which stands at the start."""
+        shape, device = (len(numbers), length), device_of(model)
+        tokens = torch.full(shape, model.mask_id, dtype=torch.long, device=device)
+        held = torch.full(shape, torch.nan, dtype=torch.float64, device=device)
+        locked = torch.zeros(shape, dtype=torch.bool, device=device)
+        if prompt:
+            tokens[:, : len(prompt)] = torch.tensor(list(prompt), device=device)
+            held[:, : len(prompt)] = 1.0
+            locked[:, : len(prompt)] = True
+        return cls(tokens, held, locked, list(numbers))
+
+    def masked(self, mask_id: int) -> Tensor:
+        return (self.tokens == mask_id) & ~self.locked
+
+
+@dataclass(frozen=True)
+class Dice:
+    """What changes in one step: bool [B, L] each."""
+
+    reveal: Tensor
+    forget: Tensor
+    drawn: tuple[Tensor, Tensor] | None = None
+    """(ids, held) [B, L] already drawn at masked positions, where the plan had to look at them"""
+
+    def waiting(self) -> Tensor:
+        """bool [B]: sequences that reveal something whose token is not drawn yet."""
+        return self.reveal.any(-1) if self.drawn is None else torch.zeros_like(self.reveal[:, 0])
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A plan after clamping, broadcastable to [B, L], and the dice thrown for it."""
+
+    unmask: Tensor
+    remask: Tensor
+    excess: Tensor
+    """[B]: how far the plan left [0, 1] where it applied"""
+    dice: Dice
+
+
+class Stepper:
+    """Steps trajectories of one model under one seed."""
+
+    def __init__(self, model: Denoiser, seed: int) -> None:
+        self.model, self.seed = model, seed
+        self.device = device_of(model)
+
+    def decide(
+        self, control: Control, state: State, steps: Sequence[int], t: Tensor, s: Tensor
+    ) -> tuple[Decision, int]:
+        """Throw the dice of step number steps[b] from t to s, float64 [B, 1]; and the network calls it took."""
+        strategy = control.strategy
+        masked = state.masked(self.model.mask_id)
+        revealed = ~masked & ~state.locked
+        alpha_t, alpha_s = strategy.alpha(t), strategy.alpha(s)
+        view = View(t, s, alpha_t, alpha_s, masked, revealed, state.held)
+        calls, drawn = 0, None
+        if strategy.reads == "candidates":
+            candidates, held, calls = self._candidates(control, state, steps, alpha_t, masked)
+            view = View(t, s, alpha_t, alpha_s, masked, revealed, state.held, candidates)
+            drawn = (candidates.ids, held)
+        plan = strategy.plan(view)
+        unmask, over = kernel.clamp(plan.unmask)
+        remask, above = kernel.clamp(plan.remask)
+        excess = torch.maximum((over * masked).amax(-1), (above * revealed).amax(-1))
+        keys = self._keys(state, steps, Purpose.CHANGE)
+        u = rng.uniforms(keys[:, None], torch.arange(state.tokens.shape[1], device=self.device))
+        dice = Dice(masked & (u < unmask), revealed & (u < remask), drawn)
+        return Decision(unmask, remask, excess * (excess > ROUNDING), dice), calls
+
+    def apply(self, control: Control, state: State, dice: Dice, steps: Sequence[int], alpha_t: Tensor) -> int:
+        """Carry the dice out in place; returns the network calls it took."""
+        need = dice.waiting()
+        # tokens are drawn before anything is forgotten: x0 is predicted from the state at t
+        if dice.drawn is not None:
+            ids, held = dice.drawn
+            state.tokens[dice.reveal] = ids[dice.reveal]
+            state.held[dice.reveal] = held[dice.reveal]
+        elif bool(need.any()):
+            rows = need.nonzero()[:, 0]
+            drawn = self._draw(control, state, rows, dice.reveal[rows], steps, alpha_t)
+            state.tokens[dice.reveal] = drawn.ids
+            state.held[dice.reveal] = drawn.held
+        state.tokens[dice.forget] = self.model.mask_id
+        state.held[dice.forget] = torch.nan
+        return int(need.sum())
+
+    def finish(self, control: Control, state: State, alpha_t: Tensor) -> tuple[Tensor, int]:
+        """Every mask left becomes the argmax: (where, bool [B, L]; network calls)."""
+        where = state.masked(self.model.mask_id)
+        rows = where.any(-1).nonzero()[:, 0]
+        if len(rows) == 0:
+            return where, 0
+        greedy = Control(control.strategy, Settings(control.settings.strategy, top_p=1.0, temperature=0.0))
+        drawn = self._draw(greedy, state, rows, where[rows], [0] * len(where), alpha_t)
+        state.tokens[where], state.held[where] = drawn.ids, drawn.held
+        return where, len(rows)
+
+    def _keys(self, state: State, steps: Sequence[int], purpose: Purpose) -> Tensor:
+        return torch.from_numpy(rng.keys(self.seed, state.numbers, steps, purpose)).to(self.device)
+
+    def _draw(
+        self, control: Control, state: State, rows: Tensor, where: Tensor, steps: Sequence[int], alpha_t: Tensor
+    ) -> kernel.Drawn:
+        """Draw tokens at the chosen positions, where bool [R, L], of the chosen rows [R]; N results in order."""
+        settings = control.settings
+        noise = (1 - alpha_t).expand(len(state.numbers), 1)[rows, 0]
+        hidden = encode_rows(self.model, state.tokens[rows], noise, where)
+        keys = self._keys(state, steps, Purpose.TOKEN)[rows]
+        sequence, position = where.nonzero(as_tuple=True)
+        parts = [
+            kernel.draw(
+                self.model.project(hidden[i : i + HEAD_ROWS]),
+                kernel.Address(keys[sequence[i : i + HEAD_ROWS]], position[i : i + HEAD_ROWS]),
+                mask_id=self.model.mask_id,
+                top_p=settings.top_p,
+                nucleus=settings.nucleus,
+                temperature=settings.temperature,
+                how=settings.draw,
+            )
+            for i in range(0, len(hidden), HEAD_ROWS)
+        ]
+        return kernel.Drawn(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
+
+    def _candidates(
+        self, control: Control, state: State, steps: Sequence[int], alpha_t: Tensor, masked: Tensor
+    ) -> tuple[Candidates, Tensor, int]:
+        """The draw at every masked position: candidates, their `held` [B, L] and the network calls."""
+        ids, held = state.tokens.clone(), torch.full_like(state.held, torch.nan)
+        confidence = torch.zeros_like(held)
+        rows = masked.any(-1).nonzero()[:, 0]
+        if len(rows):
+            drawn = self._draw(control, state, rows, masked[rows], steps, alpha_t)
+            ids[masked], held[masked], confidence[masked] = drawn
+        return Candidates(ids, confidence), held, len(rows)

@@ -1,0 +1,138 @@
+"""What a strategy is: a frozen dataclass of knobs that answers, for each position, unmask and remask.
+
+Strategies use tensors by their methods alone, so listing them does not import torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.records import Knob, KnobInfo, StrategyInfo
+from engine.schedules import linear, uniform_grid
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Candidates(NamedTuple):
+    """The network's draw at every masked position, [B, L]: token ids and the probability each has.
+
+    `confidence` is the drawn token's probability before the nucleus, 0 where nothing is masked.
+    """
+
+    ids: Tensor
+    confidence: Tensor
+
+
+@dataclass(frozen=True)
+class View:
+    """What a plan may read.  Prompt positions are neither masked nor revealed.
+
+    t, s, alpha_t and alpha_s are float64 [B, 1] (each sequence may stand at its own step); masked and
+    revealed are bool [B, L]; held is float64 [B, L], the probability a token had when it was revealed.
+    """
+
+    t: Tensor
+    s: Tensor
+    alpha_t: Tensor
+    alpha_s: Tensor
+    masked: Tensor
+    revealed: Tensor
+    held: Tensor
+    candidates: Candidates | None = None
+
+    @property
+    def sigma_max(self) -> Tensor:
+        """min(1, (1 - alpha_s) / alpha_t), 1 at alpha_t = 0 (ReMDM, arXiv 2503.00307, eq. 6) [B, 1]."""
+        return ((1 - self.alpha_s) / self.alpha_t.clamp(min=1e-300)).clamp(max=1)
+
+
+class Plan(NamedTuple):
+    """Probabilities, broadcastable to [B, L]: of revealing a masked and of masking a revealed position."""
+
+    unmask: Tensor
+    remask: Tensor
+
+
+def posterior(view: View, sigma: Tensor) -> Plan:
+    """ReMDM's posterior for a given sigma, [B, 1] or [B, L] (arXiv 2503.00307, eq. 5)."""
+    unmask = (view.alpha_s - (1 - sigma) * view.alpha_t) / (1 - view.alpha_t).clamp(min=1e-300)
+    return Plan(unmask, sigma)
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """Subclasses add knobs as fields (see `knob`) and override `plan`; all else has a default."""
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    source: ClassVar[str]
+    reads: ClassVar[str] = "time"
+    """time, held or candidates: the most expensive thing that `plan` looks at"""
+    preserves_marginal: ClassVar[bool] = True
+    """whether the expected masked fraction is 1 - alpha after every step"""
+
+    def __post_init__(self) -> None:
+        for info in knobs(type(self)):
+            value = info.check(getattr(self, info.name))
+            object.__setattr__(self, info.name, value)
+
+    def plan(self, view: View) -> Plan:
+        raise TypeError(f"{type(self).__name__} has no plan")
+
+    def alpha(self, t: Tensor) -> Tensor:
+        """The clock: expected unmasked fraction at time t."""
+        return linear(t)
+
+    def grid(self, steps: int) -> NDArray[np.float64]:
+        """The times visited for a given number of steps, descending from 1."""
+        return uniform_grid(steps)
+
+
+def knob(
+    default: Any,
+    doc: str,
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] = (),
+    needs: tuple[str, str] | None = None,
+) -> Any:
+    """A field that people may turn; `needs` = (other knob, value) says when it has any effect."""
+    return dataclasses.field(
+        default=default,
+        kw_only=True,
+        metadata={"doc": doc, "low": low, "high": high, "choices": choices, "needs": needs},
+    )
+
+
+def knobs(strategy: type[Strategy]) -> tuple[KnobInfo, ...]:
+    """The knobs of a strategy, its own before inherited ones."""
+    own = inspect.get_annotations(strategy)
+    fields = sorted(dataclasses.fields(strategy), key=lambda f: f.name not in own)
+    return tuple(
+        KnobInfo(
+            f.name,
+            f.default,  # type: ignore[arg-type]
+            f.metadata.get("doc", ""),
+            f.metadata.get("low"),
+            f.metadata.get("high"),
+            f.metadata.get("choices", ()),
+            f.metadata.get("needs"),
+        )
+        for f in fields
+    )
+
+
+def describe(strategy: type[Strategy]) -> StrategyInfo:
+    return StrategyInfo(strategy.name, strategy.summary, strategy.source, strategy.reads, knobs(strategy))
+
+
+def values(strategy: Strategy) -> dict[str, Knob]:
+    """The knobs as they are set."""
+    return {info.name: getattr(strategy, info.name) for info in knobs(type(strategy))}

@@ -1,0 +1,40 @@
+"""ReMDM-conf: one remask a step in expectation, spent on the tokens that were least certain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from engine.strategies.base import View, knob
+from engine.strategies.when import Timed
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+BASES: dict[str, Callable[[View, float], Tensor]] = {
+    "max": lambda view, eta: view.sigma_max,
+    "cap": lambda view, eta: view.sigma_max.clamp(max=eta),
+    "rescale": lambda view, eta: view.sigma_max * eta,
+}
+
+
+def doubt(view: View) -> Tensor:
+    """Softmax of -psi over the revealed positions, psi the probability held; 0 elsewhere, [B, L]."""
+    weights = (-view.held).exp().where(view.revealed, 0.0)
+    return weights / weights.sum(-1, keepdim=True).clamp(min=1e-300)
+
+
+@dataclass(frozen=True)
+class RemdmConf(Timed):
+    name = "remdm-conf"
+    summary = "Spread sigma over revealed tokens by a softmax of how unsure each was when revealed."
+    source = "Wang et al. 2025, arXiv 2503.00307, sec. 4.1"
+    reads = "held"
+    preserves_marginal = False  # a masked position's own sigma is 0, so nothing makes up for what is remasked
+
+    base: str = knob("max", "sigma that is spread: sigma_max, capped or rescaled by eta", choices=tuple(BASES))
+    eta: float = knob(0.5, "cap or share of sigma_max for those bases", 0, 1, needs=("base", "cap|rescale"))
+
+    def sigma(self, view: View) -> Tensor:
+        return doubt(view) * BASES[self.base](view, self.eta)

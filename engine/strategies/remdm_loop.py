@@ -1,0 +1,40 @@
+"""ReMDM-loop: reveal most of the text, then hold alpha and correct it in place, then finish."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from engine.strategies.base import View, knob
+from engine.strategies.remdm_conf import doubt
+from engine.strategies.when import Timed
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+RULES: dict[str, Callable[[View, float], Tensor]] = {
+    "constant": lambda view, eta: view.sigma_max * 0 + eta,
+    "cap": lambda view, eta: view.sigma_max.clamp(max=eta),
+    "rescale": lambda view, eta: view.sigma_max * eta,
+    "conf": lambda view, eta: doubt(view) * view.sigma_max,
+}
+
+
+@dataclass(frozen=True)
+class RemdmLoop(Timed):
+    name = "remdm-loop"
+    summary = "Reveal to alpha_on, remask and refill at constant alpha from t_on to t_off, then finish."
+    source = "Wang et al. 2025, arXiv 2503.00307, sec. 4.3"
+    reads = "held"
+    preserves_marginal = True
+
+    eta: float = knob(0.02, "probability of remasking a token in one step of the loop", 0, 1)
+    t_on: float = knob(0.55, "the loop begins at this time", 0.01, 0.99)
+    t_off: float = knob(0.05, "the loop ends at this time", 0.001, 0.98)
+    alpha_on: float = knob(0.9, "unmasked fraction held in the loop", 0.01, 0.99)
+    rule: str = knob("constant", "sigma in the loop; constant is not bounded", choices=tuple(RULES))
+    when: str = knob("loop", "always loops", choices=("loop",))
+
+    def sigma(self, view: View) -> Tensor:
+        return RULES[self.rule](view, self.eta)

@@ -1,0 +1,24 @@
+"""ReMDM-rescale: remask with a fixed share of the largest valid probability."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from engine.strategies.base import View, knob
+from engine.strategies.when import Timed
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class RemdmRescale(Timed):
+    name = "remdm-rescale"
+    summary = "Remask every revealed token with probability eta * sigma_max."
+    source = "Wang et al. 2025, arXiv 2503.00307, sec. 4.1"
+
+    eta: float = knob(0.015, "share of sigma_max", 0, 1)
+
+    def sigma(self, view: View) -> Tensor:
+        return view.sigma_max * self.eta

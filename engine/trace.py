@@ -1,0 +1,68 @@
+"""The record of one run in memory: its start, every frame in order, and the figures along it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.figures import Curves, Figures, figures
+from engine.records import Change, Frame
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """The canvas before step 0: tokens int32 [B, L] and which positions are the prompt's."""
+
+    tokens: NDArray[np.int32]
+    locked: NDArray[np.bool_]
+    steps: int
+    seed: int
+    mask_id: int
+
+
+class Trace:
+    """Appended by the thread that reads the engine, read by the one that draws.
+
+    A position p in 0 to len(trace) is the state after p steps; 0 is the start.
+    """
+
+    def __init__(self, start: Start) -> None:
+        self.start = start
+        self._frames: list[Frame] = []
+        self.curves = Curves(start.tokens.shape[0])
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def append(self, frame: Frame) -> None:
+        """Raises ValueError for a frame out of turn: a record has no holes."""
+        if frame.index != len(self._frames):
+            raise ValueError(f"frame {frame.index} cannot follow {len(self._frames)} recorded ones")
+        self.curves.append(frame)
+        self._frames.append(frame)
+
+    def frame(self, position: int) -> Frame | None:
+        """The frame that led to a position; None at the start."""
+        return self._frames[position - 1] if position else None
+
+    def tokens(self, position: int, sample: int) -> NDArray[np.int32]:
+        frame = self.frame(position)
+        return (self.start if frame is None else frame).tokens[sample]
+
+    def change(self, position: int, sample: int) -> NDArray[np.uint8]:
+        frame = self.frame(position)
+        if frame is not None:
+            return frame.change[sample]
+        return np.where(self.start.locked[sample], Change.LOCKED, Change.MASKED).astype(np.uint8)
+
+    def held(self, position: int, sample: int) -> NDArray[np.float32]:
+        frame = self.frame(position)
+        if frame is not None:
+            return frame.held[sample]
+        return np.where(self.start.locked[sample], 1, np.nan).astype(np.float32)
+
+    def figures(self, position: int, sample: int) -> Figures | None:
+        frame = self.frame(position)
+        return None if frame is None else figures(frame, sample)

@@ -1,0 +1,101 @@
+"""What a training run is made of, as read from a TOML file; every default is declared here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+from engine.models.dit import DITConfig
+
+
+class ModelSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    vocab_size: int = 8192
+    hidden_size: int = 384
+    n_blocks: int = 6
+    n_heads: int = 6
+    cond_dim: int = 128
+    length: int = 256
+    dropout: float = 0.1
+    time_conditioning: bool = False
+
+
+class OptimSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`muon` orthogonalises the updates of the blocks' matrices and leaves the rest to AdamW."""
+
+    name: Literal["adamw", "muon"] = "adamw"
+    lr: float = 3e-4
+    matrix_lr: float = 3e-4
+    """Learning rate of the matrices under `muon`, scaled so that their updates are as large as AdamW's."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 0.0
+    clip: float = 1.0
+    warmup: int = 2500
+    cooldown: int = 0
+    """Steps at the end over which the learning rate falls linearly to zero."""
+
+
+class RunSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    steps: int = 100_000
+    batch: int = 64
+    max_weight: float = 1000.0
+    """Cap on the bound's weight 1/t in training: below 1/eps it trades bias at small t for less noise."""
+    curriculum: int = 0
+    """Steps over which the largest time trained on grows from 0.3 to 1."""
+    ema: float = 0.9999
+    seed: int = 1
+    checkpoint_every: int = 500
+    validate_every: int = 500
+    validation_windows: int = 256
+    precision: Literal["float32", "bfloat16"] = "bfloat16"
+
+
+class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One run; `objective` names the loss."""
+
+    objective: Literal["mdlm"] = "mdlm"
+    model: ModelSection = msgspec.field(default_factory=ModelSection)
+    optim: OptimSection = msgspec.field(default_factory=OptimSection)
+    run: RunSection = msgspec.field(default_factory=RunSection)
+
+    def __post_init__(self) -> None:
+        for name, value in (
+            ("model.vocab_size", self.model.vocab_size - 512),
+            ("run.steps", self.run.steps),
+            ("run.batch", self.run.batch),
+            ("run.checkpoint_every", self.run.checkpoint_every),
+            ("run.validate_every", self.run.validate_every),
+            ("run.validation_windows", self.run.validation_windows),
+            ("optim.lr", self.optim.lr),
+        ):
+            if value <= 0:
+                raise ValueError(f"{name} is too small")
+        if self.model.vocab_size > 65_536:
+            raise ValueError("model.vocab_size must be at most 65536 for a tokenizer of our own")
+
+    def network(self, mask_id: int) -> DITConfig:
+        return DITConfig(mask_id=mask_id, **msgspec.structs.asdict(self.model))
+
+
+def read_config(text: str) -> TrainConfig:
+    """Parse TOML; raises ValueError that names the key at fault."""
+    try:
+        return msgspec.toml.decode(text, type=TrainConfig)
+    except msgspec.DecodeError as error:
+        raise ValueError(str(error)) from error
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One training step, as reported; `validation` only where it was measured."""
+
+    step: int
+    steps: int
+    loss: float
+    grad_norm: float
+    lr: float
+    tokens_per_second: float
+    validation: float | None
+    best: float | None
+    saved: bool

@@ -1,0 +1,48 @@
+"""The exponential moving average of a model's parameters, which is what one samples from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+
+class EMA:
+    """shadow <- decay' * shadow + (1 - decay') * parameter, decay' = min(decay, (1 + n) / (10 + n)) at update n."""
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        if not 0 <= decay < 1:
+            raise ValueError(f"EMA decay must lie in 0 to 1 (excluded), not {decay}")
+        self.decay = decay
+        self.updates = 0
+        self.shadow = {name: p.detach().clone() for name, p in model.named_parameters()}
+
+    @torch.no_grad()
+    def update(self, model: nn.Module) -> None:
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        self.updates += 1
+        params = dict(model.named_parameters())
+        torch._foreach_lerp_(list(self.shadow.values()), [params[k] for k in self.shadow], 1 - decay)
+
+    @contextmanager
+    def applied(self, model: nn.Module) -> Iterator[None]:
+        """The model holds the averages inside, its own weights again after."""
+        params = dict(model.named_parameters())
+        own = {name: params[name].data for name in self.shadow}
+        try:
+            for name, shadow in self.shadow.items():
+                params[name].data = shadow
+            yield
+        finally:
+            for name, data in own.items():
+                params[name].data = data
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {"updates": torch.tensor(self.updates), **self.shadow}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        self.updates = int(state["updates"])
+        for name in self.shadow:
+            self.shadow[name].copy_(state[name])

@@ -1,0 +1,1 @@
+"""The terminal: entry point, application and widgets.  Nothing here imports torch."""
