@@ -111,31 +111,35 @@ class _Slots:
         while walking:
             part, steps = _rows(self.state, walking), [self.at[i] for i in walking]
             t, s = self._times(steps)
-            decision, calls = self.stepper.decide(self.control, part, steps, t, s)
+            asked = part.masked(self.model.mask_id).any(-1).tolist()
+            decision, _ = self.stepper.decide(self.control, part, steps, t, s)
             if decision.dice.drawn is not None:
                 # the plan itself asked the network, so all slots have moved by a step
-                self._carry_out(walking, decision.dice, calls > 0)
+                self._carry_out(walking, decision.dice, asked)
                 return
             waits = decision.dice.waiting()
             reveal[walking], forget[walking] = decision.dice.reveal, decision.dice.forget
             free = [slot for slot, waiting in zip(walking, waits.tolist(), strict=True) if not waiting]
-            self._carry_out(free, Dice(reveal[free], forget[free]), False)
+            self._carry_out(free, Dice(reveal[free], forget[free]), [False] * len(free))
             walking = self._unfinished(free)
         waiting = reveal.any(-1).nonzero()[:, 0].tolist()
         if waiting:
-            self._carry_out(waiting, Dice(reveal[waiting], forget[waiting]), True)
+            self._carry_out(waiting, Dice(reveal[waiting], forget[waiting]), [True] * len(waiting))
 
-    def _carry_out(self, slots: list[int], dice: Dice, called: bool) -> None:
-        """Apply the dice of these slots' steps, in one network call if tokens are to be drawn."""
+    def _carry_out(self, slots: list[int], dice: Dice, called: list[bool]) -> None:
+        """Apply the dice of these slots' steps, in one network call if tokens are to be drawn.
+
+        called: which of the slots the step puts through the network.
+        """
         if not slots:
             return
         part, steps = _rows(self.state, slots), [self.at[i] for i in slots]
         alpha_t = self.control.strategy.alpha(self._times(steps)[0])
         self.stepper.apply(self.control, part, dice, steps, alpha_t)
         self.state.tokens[slots], self.state.held[slots] = part.tokens, part.held
-        for i in slots:
+        for i, call in zip(slots, called, strict=True):
             self.at[i] += 1
-            self.calls[i] += int(called)
+            self.calls[i] += int(call)
 
     def _unfinished(self, slots: Iterable[int]) -> list[int]:
         return [i for i in slots if self.at[i] < len(self.times) - 1]

@@ -17,18 +17,19 @@ FIRST_TOP = 256
 """Most nuclei hold fewer tokens than this, so that many are looked at first."""
 
 
-def probabilities(logits: Tensor, mask_id: int, temperature: float = 1.0) -> Tensor:
-    """logits [N, V] -> p(x0) float64 [N, V], zero at the mask (SUBS); temperature 0 is one-hot at the argmax.
+def probabilities(logits: Tensor, mask_id: int, temperature: float = 1.0, dtype: torch.dtype = torch.float64) -> Tensor:
+    """logits [N, V] -> p(x0) [N, V], zero at the mask (SUBS); temperature 0 is one-hot at the argmax.
 
     Raises FloatingPointError when the network gave a NaN or +inf.
     """
-    scores = logits.double()
+    scores = logits.to(dtype, copy=True)  # a toy's logits may be its own table
     scores[:, mask_id] = -torch.inf
-    if not torch.isfinite(scores.amax(-1)).all():
+    peak = scores.amax(-1, keepdim=True)
+    if not torch.isfinite(peak).all():
         raise FloatingPointError("the network returned logits that are not finite")
     if temperature == 0:
-        return torch.nn.functional.one_hot(scores.argmax(-1), scores.shape[-1]).double()
-    return torch.softmax(scores / temperature, -1)
+        return torch.nn.functional.one_hot(scores.argmax(-1), scores.shape[-1]).to(dtype)
+    return torch.softmax(scores if temperature == 1 else scores.sub_(peak).div_(temperature), -1)
 
 
 def _keep_count(descending: Tensor, top_p: float, nucleus: str) -> Tensor:
@@ -51,9 +52,9 @@ def nucleus_sorted(p: Tensor, top_p: float, nucleus: str) -> Tensor:
     ordered, order = p.sort(dim=-1, descending=True, stable=True)
     count = _keep_count(ordered, top_p, nucleus)
     ranks = torch.arange(p.shape[-1], device=p.device)
-    ordered = ordered * (ranks < count[:, None])
-    kept = torch.zeros_like(p).scatter(-1, order, ordered)
-    return kept / kept.sum(-1, keepdim=True)
+    ordered *= ranks < count[:, None]
+    ordered /= ordered.sum(-1, keepdim=True)
+    return torch.zeros_like(p).scatter_(-1, order, ordered)
 
 
 def nucleus_top(p: Tensor, top_p: float, nucleus: str) -> Tensor:
@@ -70,10 +71,13 @@ def nucleus_top(p: Tensor, top_p: float, nucleus: str) -> Tensor:
             break
         size = min(size * 16, vocab)
     last = values.gather(-1, count[:, None] - 1)
-    above, tied = p > last, p == last
-    room = count[:, None] - above.sum(-1, keepdim=True)
-    kept = p * (above | (tied & (tied.cumsum(-1) <= room)))
-    return kept / kept.sum(-1, keepdim=True)
+    keep = p >= last
+    if bool((keep.sum(-1) > count).any()):
+        above, tied = p > last, p == last
+        room = count[:, None] - above.sum(-1, keepdim=True)
+        keep = above | (tied & (tied.cumsum(-1) <= room))
+    kept = p * keep
+    return kept.div_(kept.sum(-1, keepdim=True))
 
 
 class Address(NamedTuple):
@@ -104,8 +108,7 @@ def gumbel_float32(p: Tensor, address: Address) -> Tensor:
 
     The fault is that of Zheng et al., arXiv 2409.02908: it lowers the effective temperature.
     """
-    u = rng.over_vocabulary(*address, p.shape[-1]).float()
-    u = (u * 2**24).floor() / 2**24
+    u = ((rng.over_vocabulary(*address, p.shape[-1]) * 2**24).floor() / 2**24).float()
     return (p.float() / (1e-10 - (u + 1e-10).log())).argmax(-1)
 
 

@@ -1,6 +1,7 @@
 """The dense update of the literature: every position's full law over the vocabulary, drawn by Gumbel-max.
 
-It is slow and obvious, and it is what the fast path is tested against and benchmarked with.
+It is slow and obvious, and it is what the fast path is tested against and benchmarked with.  Nothing is
+computed twice: the network, the sort and the noise are each needed at every position, once.
 """
 
 from __future__ import annotations
@@ -16,20 +17,32 @@ from engine.strategies import Candidates, Plan, Strategy, View
 
 def law(model: Denoiser, tokens: Tensor, plan: Plan, settings: Settings, alpha_t: Tensor) -> Tensor:
     """q(z_s | z_t) as probabilities over the vocabulary, float64 [B, L, V]."""
-    batch, length = tokens.shape
-    masked = tokens == model.mask_id
-    p = denoised(model, tokens, settings, alpha_t).view(batch, length, -1)
-    unmask = plan.unmask.clamp(0, 1).expand(batch, length)[:, :, None]
-    remask = plan.remask.clamp(0, 1).expand(batch, length)[:, :, None]
-    mask = torch.nn.functional.one_hot(torch.tensor(model.mask_id), p.shape[-1]).double()
-    own = torch.nn.functional.one_hot(tokens, p.shape[-1]).double()
-    return torch.where(masked[:, :, None], unmask * p + (1 - unmask) * mask, (1 - remask) * own + remask * mask)
+    p = denoised(model, tokens, settings, alpha_t)
+    return posterior(p.view(*tokens.shape, -1), tokens, plan, model.mask_id)
 
 
-def denoised(model: Denoiser, tokens: Tensor, settings: Settings, alpha_t: Tensor) -> Tensor:
-    """p(x0) after the nucleus at every position, float64 [B * L, V]."""
+def posterior(p: Tensor, tokens: Tensor, plan: Plan, mask_id: int) -> Tensor:
+    """q(z_s | z_t) [B, L, V] from p(x0) [B, L, V] of tokens [B, L]: p unless masked, its token unless remasked."""
+    masked = tokens == mask_id
+    unmask = plan.unmask.clamp(0, 1).expand(tokens.shape).to(p.dtype)
+    remask = plan.remask.clamp(0, 1).expand(tokens.shape).to(p.dtype)
+    q = p * (unmask * masked)[:, :, None]
+    own = torch.where(masked, 1 - unmask, 1 - remask)
+    q.scatter_(-1, tokens[:, :, None], own[:, :, None])
+    q[:, :, mask_id] = torch.where(masked, 1 - unmask, remask)
+    return q
+
+
+def denoised(
+    model: Denoiser, tokens: Tensor, settings: Settings, alpha_t: Tensor, dtype: torch.dtype = torch.float64
+) -> Tensor:
+    """p(x0) after the nucleus at every position, [B * L, V]."""
     hidden = model.encode(tokens, (1 - alpha_t).flatten())
-    p = kernel.probabilities(model.project(hidden.flatten(0, 1)), model.mask_id, settings.temperature)
+    p = kernel.probabilities(model.project(hidden.flatten(0, 1)), model.mask_id, settings.temperature, dtype)
+    return _nucleus(p, settings)
+
+
+def _nucleus(p: Tensor, settings: Settings) -> Tensor:
     return p if settings.top_p >= 1 else kernel.nucleus_sorted(p, settings.top_p, settings.nucleus)
 
 
@@ -42,30 +55,34 @@ def step(
     t: Tensor,
     s: Tensor,
     generator: torch.Generator,
+    dtype: torch.dtype = torch.float64,
 ) -> tuple[Tensor, Tensor]:
-    """One step from t to s, float64 [B, 1]: (tokens [B, L], held [B, L]).  No prompt."""
-    batch, length = tokens.shape
+    """One step from t to s, float64 [B, 1]: (tokens [B, L], held [B, L]).  No prompt.
+
+    dtype: that of the probabilities.  ReMDM's code has them in the network's own; the noise is float64.
+    """
     alpha_t, alpha_s = strategy.alpha(t), strategy.alpha(s)
     masked = tokens == model.mask_id
-    p = denoised(model, tokens, settings, alpha_t).view(batch, length, -1)
     view = View(t, s, alpha_t, alpha_s, masked, ~masked, held)
     if strategy.reads == "candidates":
-        ids = gumbel_max(p, generator)
         full = denoised(
             model, tokens, Settings(settings.strategy, top_p=1.0, temperature=settings.temperature), alpha_t
         )
-        confidence = full.view(batch, length, -1).gather(-1, ids[:, :, None])[:, :, 0] * masked
+        p = _nucleus(full, settings).view(*tokens.shape, -1)
+        ids = gumbel_max(p, generator)
+        confidence = full.view_as(p).gather(-1, ids[:, :, None])[:, :, 0] * masked
         plan = strategy.plan(View(t, s, alpha_t, alpha_s, masked, ~masked, held, Candidates(ids, confidence)))
         # the plan looked at these very candidates, so they are what is revealed
         new = torch.where(masked & (plan.unmask.expand_as(held) > 0.5), ids, tokens)
     else:
-        new = gumbel_max(law(model, tokens, strategy.plan(view), settings, alpha_t), generator)
-    gained = p.gather(-1, new[:, :, None])[:, :, 0]
+        p = denoised(model, tokens, settings, alpha_t, dtype).view(*tokens.shape, -1)
+        new = gumbel_max(posterior(p, tokens, strategy.plan(view), model.mask_id), generator)
+    gained = p.gather(-1, new[:, :, None])[:, :, 0].double()
     still = (new == tokens) & ~masked
     return new, torch.where(still, held, gained.masked_fill(new == model.mask_id, torch.nan))
 
 
 def gumbel_max(p: Tensor, generator: torch.Generator) -> Tensor:
-    """One draw for each row of p [..., V], by float64 Gumbel noise."""
-    u = torch.rand(p.shape, generator=generator, dtype=torch.float64).clamp(min=2.0**-54)
-    return (p.log() - (-u.log()).log()).argmax(-1)
+    """One draw for each row of p [..., V]: argmax of p / E with float64 exponentials E, which is Gumbel-max."""
+    u = torch.rand(p.shape, generator=generator, dtype=torch.float64)
+    return (p / u.log_().neg_()).argmax(-1)

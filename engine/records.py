@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,7 +108,9 @@ class KnobInfo:
     high: float | None = None
     choices: tuple[str, ...] = ()
     needs: tuple[str, str] | None = None
-    """(other knob, value): where this one has any effect"""
+    """(other knob, value): where this one has any effect; a|b means either value"""
+    scale: Literal["linear", "log"] = "linear"
+    """how a slider spreads the range"""
 
     def check(self, value: Knob) -> Knob:
         """The value in the knob's own type; raises ValueError with what would be valid."""

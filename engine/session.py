@@ -114,8 +114,8 @@ class Session:
         s = next_time(grid_of(control.strategy, self.steps), self._t)
         if s is not None:
             return self._advance(control, s)
-        self._ended = True
         if not bool(self._state.masked(self.model.mask_id).any()):
+            self._ended = True
             raise StopIteration
         return self._clean_up(control)
 
@@ -146,7 +146,6 @@ class Session:
         index = self.index
         if index == len(self._controls):
             self._controls.append(control)
-        self._control = self._controls[-1]
         state = self._state
         self._past.append(_Past(state.tokens.clone(), state.held.clone(), self._t, self._calls))
         return index
@@ -162,7 +161,7 @@ class Session:
         # nothing is recorded before the step has succeeded: an error leaves the session where it was
         decision, calls = self._stepper.decide(control, self._state, steps, t_now, s_now)
         alpha_t, alpha_s = control.strategy.alpha(t_now), control.strategy.alpha(s_now)
-        kept = State(self._state.tokens.clone(), self._state.held.clone(), self._state.locked, self._state.numbers)
+        kept = self._state.copy()
         calls += self._stepper.apply(control, kept, decision.dice, steps, alpha_t)
         index = self._remember(control)
         t, self._t, self._state = self._t, s, kept
@@ -173,8 +172,10 @@ class Session:
         (t_now,) = self._times(self._t)
         alpha_t = control.strategy.alpha(t_now)
         before = self._state.masked(self.model.mask_id)
+        clean = self._state.copy()
+        where, calls = self._stepper.finish(control, clean, alpha_t)
         index = self._remember(control)
-        where, calls = self._stepper.finish(control, self._state, alpha_t)
+        self._state, self._ended = clean, True
         self._calls += calls
         one, none = torch.ones_like(alpha_t), torch.zeros_like(alpha_t)
         decision = Decision(one, none, none[:, 0], Dice(where, torch.zeros_like(where)))

@@ -58,6 +58,10 @@ class State:
             locked[:, : len(prompt)] = True
         return cls(tokens, held, locked, list(numbers))
 
+    def copy(self) -> State:
+        """One whose tokens may change without this one's."""
+        return State(self.tokens.clone(), self.held.clone(), self.locked, self.numbers)
+
     def masked(self, mask_id: int) -> Tensor:
         return (self.tokens == mask_id) & ~self.locked
 
@@ -148,6 +152,7 @@ class Stepper:
     def _keys(self, state: State, steps: Sequence[int], purpose: Purpose) -> Tensor:
         return torch.from_numpy(rng.keys(self.seed, state.numbers, steps, purpose)).to(self.device)
 
+    @torch.no_grad()
     def _draw(
         self, control: Control, state: State, rows: Tensor, where: Tensor, steps: Sequence[int], alpha_t: Tensor
     ) -> kernel.Drawn:

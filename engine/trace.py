@@ -19,7 +19,6 @@ class Start:
     locked: NDArray[np.bool_]
     steps: int
     seed: int
-    mask_id: int
 
 
 class Trace:

@@ -1,0 +1,111 @@
+"""Where each token stands: untrusted text made harmless, and wrapping by numpy.  Pure."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.cells import cell_len
+
+MASK_WIDTH = 4
+"""Cells of a masked position: about the width of an average token."""
+LONGEST = 32
+"""Cells of one token at most; what is longer ends in an ellipsis."""
+
+
+@lru_cache(maxsize=65_536)
+def harmless(text: str, ascii_only: bool = False) -> str:
+    """The text with every character visible and one or two cells wide.
+
+    Control characters become their pictures (ESC is U+241B), newlines and tabs arrows; bidi controls,
+    zero-width and combining characters, and what is unassigned become U+FFFD (`?` in ASCII).
+    """
+    return "".join(_harmless_character(c, ascii_only) for c in text)
+
+
+def _harmless_character(c: str, ascii_only: bool) -> str:
+    if " " <= c <= "~":
+        return c
+    if ascii_only:
+        return {"\n": "|", "\t": " "}.get(c, ASCII.get(c, "?"))
+    if c == "\n":
+        return "↵"
+    if c == "\t":
+        return "→"
+    if c < " ":
+        return chr(0x2400 + ord(c))
+    if c == "\x7f":
+        return "␡"
+    if c in " \u202f":
+        return " "
+    if unicodedata.category(c)[0] in "CMZ" or cell_len(c) not in (1, 2):
+        return "�"
+    return c
+
+
+ASCII = {"—": "-", "–": "-", "…": ".", "“": '"', "”": '"', "‘": "'", "’": "'", "£": "L", "é": "e", "è": "e"}
+"""Plain stand-ins for what is common in English text."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """The vocabulary as the grid shows it, one entry per token id."""
+
+    texts: tuple[str, ...]
+    widths: NDArray[np.int32]
+    starts: NDArray[np.bool_]
+    """a line may break before this token"""
+    breaks: NDArray[np.bool_]
+    """a line must break after it"""
+
+    @classmethod
+    def of(cls, pieces: Sequence[str], ascii_only: bool = False) -> Pieces:
+        texts = tuple(_fitted(harmless(piece, ascii_only), ascii_only) for piece in pieces)
+        return cls(
+            texts,
+            np.array([cell_len(text) for text in texts], dtype=np.int32),
+            np.array([not piece[:1].isalnum() and piece[:1] != "'" for piece in pieces]),
+            np.array(["\n" in piece for piece in pieces]),
+        )
+
+
+def _fitted(text: str, ascii_only: bool) -> str:
+    if not text:
+        return "?" if ascii_only else "�"
+    if cell_len(text) <= LONGEST:
+        return text
+    kept = text
+    while cell_len(kept) >= LONGEST:
+        kept = kept[:-1]
+    return kept + ("~" if ascii_only else "…")
+
+
+def flow(
+    widths: NDArray[np.int32], starts: NDArray[np.bool_], breaks: NDArray[np.bool_], columns: int
+) -> NDArray[np.int64]:
+    """First token of each row, then the number of tokens, when L tokens are wrapped at `columns` cells.
+
+    Rows break after `breaks`, else before the last token in `starts` that fits, else where they must.
+    """
+    total = len(widths)
+    ends = np.concatenate(([0], np.cumsum(widths, dtype=np.int64)))
+    forced = np.flatnonzero(breaks) + 1
+    allowed = np.flatnonzero(starts)
+    rows = [0]
+    while rows[-1] < total:
+        first = rows[-1]
+        fits = int(np.searchsorted(ends, ends[first] + max(columns, 1), side="right")) - 1
+        stop = forced[np.searchsorted(forced, first, side="right") :][:1]
+        if len(stop) and stop[0] <= fits:
+            rows.append(int(stop[0]))
+            continue
+        if fits < total:
+            before = allowed[: np.searchsorted(allowed, fits, side="right")][-1:]
+            if len(before) and before[0] > first:
+                fits = int(before[0])
+        rows.append(min(max(fits, first + 1), total))
+    return np.array(rows)

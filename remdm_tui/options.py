@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from engine.records import Settings
 
+DEFAULT_STRATEGY = "remdm-cap"
+
 
 @dataclass(frozen=True)
 class WatchOptions:

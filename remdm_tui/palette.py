@@ -1,0 +1,66 @@
+"""What a state or a confidence looks like, in colour and without.  Pure.
+
+The hues (bluish green, vermillion, two greys) stay apart for protan and deutan vision; every state also
+differs by glyph or attribute, so nothing is lost under NO_COLOR.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.style import Style
+
+from engine.records import Change
+
+
+@dataclass(frozen=True)
+class Look:
+    """A state's style, the glyph that fills it (empty: the token's own text), and its name."""
+
+    style: Style
+    fill: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Palette:
+    """Everything that a terminal's abilities and the theme decide."""
+
+    looks: dict[int, Look]
+    heat: tuple[Style, ...]
+    """least to most confident"""
+
+
+HEAT_LEVELS = 6
+_HEAT_DARK = ("#3b1c5a", "#54308a", "#31688e", "#21918c", "#5ec962", "#fde725")
+_HEAT_TEXT = ("#ffffff", "#ffffff", "#ffffff", "#000000", "#000000", "#000000")
+
+
+def palette(dark: bool = True, ascii_only: bool = False) -> Palette:
+    """The palette for a dark or light theme, with or without characters beyond ASCII."""
+    grey, blue = ("#6c6c6c", "#6cb6ff") if dark else ("#949494", "#005a9c")
+    looks = {
+        Change.MASKED: Look(Style(color=grey), "_" if ascii_only else "░", "masked"),
+        Change.HELD: Look(Style(), "", "held"),
+        Change.REVEALED: Look(Style(color="#000000", bgcolor="#00a67d", bold=True, underline=True), "", "new"),
+        Change.REMASKED: Look(
+            Style(color="#000000", bgcolor="#e0662b", bold=True), "x" if ascii_only else "╳", "remasked"
+        ),
+        Change.LOCKED: Look(
+            Style(color=blue, italic=True, underline2=not ascii_only, underline=ascii_only), "", "prompt"
+        ),
+    }
+    # without colour the least sure are underlined and the surest bold
+    extra = [Style(underline=True)] * 2 + [Style()] * 2 + [Style(bold=True)] * 2
+    heat = tuple(
+        Style(color=text, bgcolor=back) + attribute
+        for text, back, attribute in zip(_HEAT_TEXT, _HEAT_DARK, extra, strict=True)
+    )
+    return Palette({int(state): look for state, look in looks.items()}, heat)
+
+
+def heat_levels(held: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Probabilities in [0, 1] -> level 0 to HEAT_LEVELS - 1; nan (masked) gives 0."""
+    return np.clip(np.nan_to_num(held) * HEAT_LEVELS, 0, HEAT_LEVELS - 1).astype(np.uint8)

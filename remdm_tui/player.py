@@ -1,0 +1,113 @@
+"""Where the view stands in a recording that may still be growing, how fast it moves, and what it asks for.
+
+Pure: every function takes a `Player` and returns another.  Positions run from 0, the start, to `recorded`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+SPEEDS: tuple[float, ...] = (1, 2, 5, 10, 20, 50, 100, math.inf)
+"""Steps a second; inf is as fast as the engine goes."""
+AHEAD = 3
+"""Steps that the engine may be ahead of the view at full speed: enough to hide the wire, too few to feel."""
+CATCH_UP = 60
+"""At full speed a recording is replayed in at most about twice this many paints."""
+
+
+@dataclass(frozen=True)
+class Player:
+    """`due` is how much of a step the clock owes; `stepping` waits for one step while paused."""
+
+    position: int = 0
+    recorded: int = 0
+    playing: bool = True
+    speed: float = math.inf
+    ended: bool = False
+    stepping: bool = False
+    due: float = 0.0
+
+    @property
+    def live(self) -> bool:
+        """Whether the view stands at the end of what is recorded."""
+        return self.position == self.recorded
+
+    @property
+    def done(self) -> bool:
+        return self.live and self.ended
+
+
+@dataclass(frozen=True)
+class Demand:
+    """How many steps may be outstanding, and whether the link renews them by itself."""
+
+    steps: int = 0
+    renew: bool = False
+
+
+def arrived(player: Player, recorded: int, ended: bool) -> Player:
+    """The record has grown, or the run has ended."""
+    if recorded == player.recorded and ended == player.ended:
+        return player
+    follows = player.live and (player.playing or player.stepping)
+    grown = recorded > player.recorded
+    position = player.position
+    if follows and grown:
+        position = player.position + 1 if player.stepping else recorded
+    stepping = player.stepping and not grown and not ended
+    new = replace(player, position=position, recorded=recorded, ended=ended, stepping=stepping)
+    return replace(new, playing=False) if new.done else new
+
+
+def tick(player: Player, seconds: float) -> tuple[Player, Demand]:
+    """Time has passed: move through what is recorded, or ask the engine for more."""
+    if player.stepping:
+        return player, Demand(1)
+    if not player.playing or player.done:
+        return replace(player, due=0.0), Demand()
+    if player.speed == math.inf:
+        behind = player.recorded - player.position
+        moved = replace(player, position=player.position + math.ceil(behind / CATCH_UP))
+        return moved, Demand(AHEAD, renew=True) if not player.ended else Demand()
+    due = player.due + seconds * player.speed
+    steps = min(int(due), player.recorded - player.position)
+    if steps:
+        return replace(player, position=player.position + steps, due=due - steps), Demand()
+    # at the edge one step is owed at a time: a slow engine is not sent a debt
+    return replace(player, due=min(due, 1.0)), Demand(1 if due >= 1 and not player.ended else 0)
+
+
+def served(player: Player) -> Player:
+    """A step asked for by the clock has been sent for."""
+    return replace(player, due=max(0.0, player.due - 1)) if player.speed < math.inf else player
+
+
+def toggle(player: Player) -> Player:
+    """Play or pause; playing at the very end starts over from what is recorded."""
+    if not player.playing and player.done:
+        return replace(player, position=0, playing=True, due=0.0)
+    return replace(player, playing=not player.playing, stepping=False, due=0.0)
+
+
+def forward(player: Player) -> Player:
+    """Pause and move on by one step, which the engine computes if it is not recorded."""
+    paused = replace(player, playing=False, due=0.0)
+    if not paused.live:
+        return replace(paused, position=paused.position + 1)
+    return paused if paused.ended else replace(paused, stepping=True)
+
+
+def seek(player: Player, position: int) -> Player:
+    """Pause at a recorded position; beyond the ends means the ends."""
+    return replace(player, position=max(0, min(position, player.recorded)), playing=False, stepping=False, due=0.0)
+
+
+def back(player: Player) -> Player:
+    return seek(player, player.position - 1)
+
+
+def faster(player: Player, by: int) -> Player:
+    """`by` notches along SPEEDS."""
+    index = SPEEDS.index(player.speed) + by
+    return replace(player, speed=SPEEDS[max(0, min(index, len(SPEEDS) - 1))], due=0.0)

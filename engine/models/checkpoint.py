@@ -22,7 +22,12 @@ def export(model: DIT, tokenizer_json: str, home: Path, dtype: torch.dtype = tor
     config = {"format": FORMAT, "kind": "dit", **model.config.to_dict()}
     _write(home / "config.json", json.dumps(config, indent=2) + "\n")
     _write(home / "tokenizer.json", tokenizer_json)
-    weights = {name: tensor.to(dtype).contiguous() for name, tensor in model.state_dict().items()}
+    # rotary frequencies are multiplied by the position: rounding them would turn distant tokens the wrong way
+    exact = {name for name, _ in model.named_buffers()}
+    weights = {
+        name: (tensor if name in exact else tensor.to(dtype)).contiguous()
+        for name, tensor in model.state_dict().items()
+    }
     part = home / "model.safetensors.part"
     save_file(weights, part)
     part.chmod(0o644)
@@ -64,7 +69,7 @@ def read_config(path: Path) -> DITConfig:
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
         version, kind = fields.pop("format"), fields.pop("kind")
-    except (ValueError, KeyError, AttributeError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise ValueError(f"{path} is not a model configuration: {error!r}") from error
     if version != FORMAT or kind != "dit":
         raise ValueError(f"{path} is of format {version} and kind {kind!r}; this version reads {FORMAT} and 'dit'")

@@ -34,12 +34,13 @@ class DITConfig:
 
     def __post_init__(self) -> None:
         for name in ("vocab_size", "hidden_size", "n_blocks", "n_heads", "cond_dim", "length"):
-            if not 0 < getattr(self, name) <= 1 << 20:
-                raise ValueError(f"{name} must lie in 1 to {1 << 20}, not {getattr(self, name)}")
+            value = getattr(self, name)
+            if type(value) is not int or not 0 < value <= 1 << 20:
+                raise ValueError(f"{name} must be a whole number in 1 to {1 << 20}, not {value!r}")
         if self.hidden_size % self.n_heads or (self.hidden_size // self.n_heads) % 2:
             raise ValueError(f"hidden_size {self.hidden_size} must split into {self.n_heads} heads of even width")
-        if not 0 <= self.mask_id < self.vocab_size:
-            raise ValueError(f"mask_id must lie in 0 to {self.vocab_size - 1}, not {self.mask_id}")
+        if type(self.mask_id) is not int or not 0 <= self.mask_id < self.vocab_size:
+            raise ValueError(f"mask_id must lie in 0 to {self.vocab_size - 1}, not {self.mask_id!r}")
 
     def to_dict(self) -> dict[str, object]:
         return asdict(self)

@@ -12,16 +12,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engine.models.dit import DIT, Block, rotate
+from engine.models.dit import DIT, Block
+from engine.models.linear import Linear, linear
+
+MLP_ROWS = 256
+"""Rows put through an MLP at once, which bounds its working memory."""
+SCORES = 1 << 21
+"""Attention scores held at once where attention is written out."""
 
 
 class Layer(NamedTuple):
-    """One block, folded: every tensor is in the compute type."""
+    """One block, folded; queries come scaled by 1 / sqrt(head width)."""
 
-    qkv: tuple[Tensor, Tensor]
-    out: Tensor
-    up: tuple[Tensor, Tensor]
-    down: tuple[Tensor, Tensor]
+    qkv: Linear
+    out: Linear
+    up: Linear
+    """with its GELU"""
+    down: Linear
 
 
 def _after_norm(
@@ -45,96 +52,133 @@ class FoldedDIT:
         self.dtype = dtype
         self.n_heads = model.config.n_heads
         self.parameters = sum(p.numel() for p in model.parameters())
-        self._rotary = model.rotary_emb
-        weight = model.vocab_embed.embedding
-        self.device = weight.device
-        c = model.conditioning(torch.zeros(1, device=weight.device))[0]
-        self.embedding = weight.detach().to(dtype)
+        self.embedding = model.vocab_embed.embedding.detach().to(dtype)
+        self.device = self.embedding.device
+        cos, sin = model.rotary_emb(model.config.length)
+        half = cos.shape[-1] // 2
+        self._cos, self._sin = cos[:, None, :half].to(dtype), sin[:, None, :half].to(dtype)
+        c = model.conditioning(torch.zeros(1, device=self.device))[0]
         self.layers = [self._fold(cast(Block, block), c) for block in model.blocks]
+        # the last block once more, its queries apart from its keys and values
+        weight, bias = self._projections(cast(Block, model.blocks[-1]), c)
+        dim = weight.shape[1]
+        self._last_q, self._last_kv = linear(weight[:dim], bias[:dim]), linear(weight[dim:], bias[dim:])
         last = model.output_layer
         shift, scale = last.adaLN_modulation(c).chunk(2)
         head = _after_norm(last.linear.weight, last.linear.bias, last.norm_final.weight, shift, scale)
         self.head = (head[0].to(dtype), head[1].to(dtype))
 
+    def _projections(self, block: Block, c: Tensor) -> tuple[Tensor, Tensor]:
+        """(W [3 D, D], b) of a block's queries, keys and values, in the compute type."""
+        shift, scale = block.adaLN_modulation(c).chunk(6)[:2]
+        weight, bias = _after_norm(block.attn_qkv.weight, None, block.norm1.weight, shift, scale)
+        dim = weight.shape[1]
+        for part in (weight, bias):
+            part[:dim] /= (dim / self.n_heads) ** 0.5
+        return weight.to(self.dtype), bias.to(self.dtype)
+
     def _fold(self, block: Block, c: Tensor) -> Layer:
         first, second = cast(nn.Linear, block.mlp[0]), cast(nn.Linear, block.mlp[2])
-        shift1, scale1, gate1, shift2, scale2, gate2 = block.adaLN_modulation(c).chunk(6)
-        qkv = _after_norm(block.attn_qkv.weight, None, block.norm1.weight, shift1, scale1)
-        up = _after_norm(first.weight, first.bias, block.norm2.weight, shift2, scale2)
-        out = gate1[:, None] * block.attn_out.weight
-        down = (gate2[:, None] * second.weight, gate2 * second.bias)
+        gate1, shift2, scale2, gate2 = block.adaLN_modulation(c).chunk(6)[2:]
+        weight, bias = _after_norm(first.weight, first.bias, block.norm2.weight, shift2, scale2)
         to = self.dtype
         return Layer(
-            (qkv[0].to(to), qkv[1].to(to)), out.to(to), (up[0].to(to), up[1].to(to)), (down[0].to(to), down[1].to(to))
+            qkv=linear(*self._projections(block, c)),
+            out=linear((gate1[:, None] * block.attn_out.weight).to(to), None),
+            up=linear(weight.to(to), bias.to(to), gelu=True),
+            down=linear((gate2[:, None] * second.weight).to(to), (gate2 * second.bias).to(to)),
         )
 
     @torch.inference_mode()
     def encode(self, tokens: Tensor, t: Tensor) -> Tensor:
         """tokens [B, L] -> normed hidden [B, L, D] in the compute type."""
-        x, cos, sin = self._start(tokens)
-        for layer in self.layers:
-            q, k, v = self._qkv(layer, x, cos, sin)
-            self._finish(layer, x, _attend(q, k, v))
+        x = self._blocks(tokens, self.layers)
         return self._norm(x)
 
     @torch.inference_mode()
     def encode_rows(self, tokens: Tensor, t: Tensor, where: Tensor) -> Tensor:
         """As `encode`, with the last block's queries, output and MLP at the chosen positions only: [N, D]."""
-        x, cos, sin = self._start(tokens)
-        for layer in self.layers[:-1]:
-            q, k, v = self._qkv(layer, x, cos, sin)
-            self._finish(layer, x, _attend(q, k, v))
-        layer = self.layers[-1]
+        x = self._blocks(tokens, self.layers[:-1])
         normed = self._norm(x)
-        dim = x.shape[-1]
-        (weight, bias), batch, length = layer.qkv, *tokens.shape
-        kv = F.linear(normed, weight[dim:], bias[dim:]).view(batch, length, 2, self.n_heads, -1)
-        k, v = kv.permute(2, 0, 3, 1, 4)
-        k = rotate(k, cos, sin)
-        # ragged rows: every sequence asks as many queries as the longest; the surplus ones are dropped
-        width = int(where.sum(-1).max())
-        picks = where.to(torch.uint8).topk(width, dim=-1, sorted=True).indices.sort(-1).values
-        real = where.gather(-1, picks)
-        q = F.linear(_take(normed, picks), weight[:dim], bias[:dim]).view(batch, width, self.n_heads, -1)
-        q = rotate(q, cos[picks][:, :, None], sin[picks][:, :, None]).transpose(1, 2)
-        rows = _take(x, picks)
-        self._finish(layer, rows, _attend(q, k, v))
-        return self._ordered(self._norm(rows), picks, real)
+        batch, length = tokens.shape
+        k, v = self._last_kv(normed).view(batch, length, 2, self.n_heads, -1).unbind(2)
+        self._rotate(k, self._cos[:length], self._sin[:length])
+        sequence, position = where.nonzero(as_tuple=True)
+        q = self._last_q(normed[sequence, position]).view(len(sequence), self.n_heads, -1)
+        self._rotate(q, self._cos[position], self._sin[position])
+        rows = x[sequence, position]
+        self._finish(self.layers[-1], rows, _attend_rows(q, k, v, where))
+        return self._norm(rows)
 
     @torch.inference_mode()
     def project(self, hidden: Tensor) -> Tensor:
         return F.linear(hidden, *self.head)
 
-    @staticmethod
-    def _ordered(rows: Tensor, picks: Tensor, real: Tensor) -> Tensor:
-        """The real rows, by sequence and then by position."""
-        order = picks.masked_fill(~real, 1 << 40).argsort(-1)
-        return _take(rows, order)[real.gather(-1, order)]
+    def _blocks(self, tokens: Tensor, layers: list[Layer]) -> Tensor:
+        """tokens [B, L] through the embedding and these layers: the residual stream, float32 [B, L, D]."""
+        x = F.embedding(tokens, self.embedding).float()
+        for layer in layers:
+            self._finish(layer, x.flatten(0, 1), self._mix(layer, x).flatten(0, 1))
+        return x
 
-    def _start(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        cos, sin = self._rotary(tokens.shape[1])
-        return F.embedding(tokens, self.embedding).float(), cos.to(self.dtype), sin.to(self.dtype)
+    def _mix(self, layer: Layer, x: Tensor) -> Tensor:
+        """The attention of a block, x [B, L, D] -> [B, L, D]; its queries, keys and values end here."""
+        batch, length, _ = x.shape
+        q, k, v = layer.qkv(self._norm(x)).view(batch, length, 3, self.n_heads, -1).unbind(2)
+        for turned in (q, k):
+            self._rotate(turned, self._cos[:length], self._sin[:length])
+        return attend(q, k, v)
 
     def _norm(self, x: Tensor) -> Tensor:
         return F.layer_norm(x, x.shape[-1:]).to(self.dtype)
 
-    def _qkv(self, layer: Layer, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        batch, length, _ = x.shape
-        qkv = F.linear(self._norm(x), *layer.qkv).view(batch, length, 3, self.n_heads, -1)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)
-        return rotate(q, cos, sin), rotate(k, cos, sin), v
+    @staticmethod
+    def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> None:
+        """`engine.models.dit.rotate` in place: x [..., H, h], cos and sin [..., 1, h / 2]."""
+        a, b = x.chunk(2, -1)
+        turned = a * sin
+        a.mul_(cos).addcmul_(b, sin, value=-1)
+        b.mul_(cos).add_(turned)
 
     def _finish(self, layer: Layer, x: Tensor, mixed: Tensor) -> None:
-        """Add attention and MLP to the residual stream x [B, L, D] in place."""
-        x += F.linear(mixed, layer.out)
-        x += F.linear(F.gelu(F.linear(self._norm(x), *layer.up), approximate="tanh"), *layer.down)
+        """Add attention and MLP to the residual stream x [N, D] in place."""
+        x += layer.out(mixed)
+        for part in torch.split(x, MLP_ROWS):
+            part += layer.down(layer.up(self._norm(part)))
 
 
-def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Full attention: q [B, H, R, h], k and v [B, H, L, h] -> [B, R, H h]."""
-    return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Full attention of scaled queries: q [B, R, H, h], k and v [B, L, H, h] -> [B, R, H h].
+
+    torch's fused kernel for bfloat16 on a CPU takes as long as the float32 one, so there it is written out.
+    """
+    if q.dtype == torch.bfloat16 and q.device.type == "cpu":
+        return written_out(q, k, v)
+    q, k, v = (x.transpose(1, 2) for x in (q, k, v))
+    return F.scaled_dot_product_attention(q, k, v, scale=1.0).transpose(1, 2).flatten(2)
 
 
-def _take(x: Tensor, positions: Tensor) -> Tensor:
-    """x [B, L, D] at positions [B, R] -> [B, R, D]."""
-    return x.gather(1, positions[:, :, None].expand(-1, -1, x.shape[-1]))
+def written_out(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """`attend` by two matrix products and a softmax, for as many heads at once as stay in the cache."""
+    (_, rows, heads, _), length = q.shape, k.shape[1]
+    group = max(1, SCORES // (rows * length))
+    out = torch.empty_like(q, memory_format=torch.contiguous_format)
+    for b in range(len(q)):
+        for h in range(0, heads, group):
+            here = (b, slice(None), slice(h, h + group))
+            scores = torch.bmm(q[here].transpose(0, 1), k[here].permute(1, 2, 0))
+            out[here] = torch.bmm(torch.softmax(scores, -1), v[here].transpose(0, 1)).transpose(0, 1)
+    return out.flatten(2)
+
+
+def _attend_rows(q: Tensor, k: Tensor, v: Tensor, where: Tensor) -> Tensor:
+    """As `attend` for the queries q [N, H, h] of the positions `where`, bool [B, L], of their sequences: [N, H h]."""
+    if len(where) == 1:
+        return attend(q[None], k, v)[0]
+    # ragged rows: every sequence asks as many queries as the longest
+    counts = where.sum(-1)
+    sequence = torch.repeat_interleave(counts)
+    slot = torch.arange(len(q), device=q.device) - (counts.cumsum(0) - counts)[sequence]
+    padded = q.new_zeros((len(where), int(counts.max()), *q.shape[1:]))
+    padded[sequence, slot] = q
+    return attend(padded, k, v)[sequence, slot]

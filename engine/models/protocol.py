@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 
 from torch import Tensor
 
@@ -47,8 +47,8 @@ class RowDenoiser(Denoiser, Protocol):
 
 def encode_rows(model: Denoiser, tokens: Tensor, t: Tensor, where: Tensor) -> Tensor:
     """hidden [N, D] at the positions where `where` holds, by the model's shortcut if it has one."""
-    if isinstance(model, RowDenoiser):
-        return model.encode_rows(tokens, t, where)
+    if hasattr(model, "encode_rows"):  # checking the whole protocol takes .1 ms a step
+        return cast(RowDenoiser, model).encode_rows(tokens, t, where)
     return model.encode(tokens, t)[where]
 
 

@@ -22,6 +22,7 @@ class Codec:
     """A tokenizer file, as the engine and the terminal need it."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
+        tokenizer.encode_special_tokens = True  # read as the plain text they are
         self._tokenizer = tokenizer
         self.size = tokenizer.get_vocab_size(with_added_tokens=True)
 

@@ -35,7 +35,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-def make_strategy(name: str, **knobs: Any) -> Strategy:
+def make_strategy(name: str, /, **knobs: Any) -> Strategy:
     """A strategy by name, with its knobs.  Raises ValueError that lists the valid names, knobs or range."""
     if name not in REGISTRY:
         raise ValueError(f"unknown strategy {name!r}: choose one of {', '.join(REGISTRY)}")

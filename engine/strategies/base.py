@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,19 +102,20 @@ def knob(
     high: float | None = None,
     choices: tuple[str, ...] = (),
     needs: tuple[str, str] | None = None,
+    scale: Literal["linear", "log"] = "linear",
 ) -> Any:
-    """A field that people may turn; `needs` = (other knob, value) says when it has any effect."""
+    """A field that people may turn; see `engine.records.KnobInfo` for what the rest says."""
     return dataclasses.field(
         default=default,
         kw_only=True,
-        metadata={"doc": doc, "low": low, "high": high, "choices": choices, "needs": needs},
+        metadata={"doc": doc, "low": low, "high": high, "choices": choices, "needs": needs, "scale": scale},
     )
 
 
 def knobs(strategy: type[Strategy]) -> tuple[KnobInfo, ...]:
     """The knobs of a strategy, its own before inherited ones."""
-    own = inspect.get_annotations(strategy)
-    fields = sorted(dataclasses.fields(strategy), key=lambda f: f.name not in own)
+    own = list(inspect.get_annotations(strategy))
+    fields = sorted(dataclasses.fields(strategy), key=lambda f: own.index(f.name) if f.name in own else len(own))
     return tuple(
         KnobInfo(
             f.name,
@@ -124,6 +125,7 @@ def knobs(strategy: type[Strategy]) -> tuple[KnobInfo, ...]:
             f.metadata.get("high"),
             f.metadata.get("choices", ()),
             f.metadata.get("needs"),
+            f.metadata.get("scale", "linear"),
         )
         for f in fields
     )

@@ -18,7 +18,7 @@ class RemdmCap(Timed):
     summary = "Remask every revealed token with probability min(eta, sigma_max)."
     source = "Wang et al. 2025, arXiv 2503.00307, sec. 4.1"
 
-    eta: float = knob(0.02, "cap on the probability of remasking a token in one step", 0, 1)
+    eta: float = knob(0.02, "cap on the probability of remasking a token in one step", 0, 1, scale="log")
 
     def sigma(self, view: View) -> Tensor:
         return view.sigma_max.clamp(max=self.eta)

@@ -29,7 +29,7 @@ class RemdmLoop(Timed):
     reads = "held"
     preserves_marginal = True
 
-    eta: float = knob(0.02, "probability of remasking a token in one step of the loop", 0, 1)
+    eta: float = knob(0.02, "probability of remasking a token in one step of the loop", 0, 1, scale="log")
     t_on: float = knob(0.55, "the loop begins at this time", 0.01, 0.99)
     t_off: float = knob(0.05, "the loop ends at this time", 0.001, 0.98)
     alpha_on: float = knob(0.9, "unmasked fraction held in the loop", 0.01, 0.99)

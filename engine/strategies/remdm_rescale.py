@@ -18,7 +18,7 @@ class RemdmRescale(Timed):
     summary = "Remask every revealed token with probability eta * sigma_max."
     source = "Wang et al. 2025, arXiv 2503.00307, sec. 4.1"
 
-    eta: float = knob(0.015, "share of sigma_max", 0, 1)
+    eta: float = knob(0.015, "share of sigma_max", 0, 1, scale="log")
 
     def sigma(self, view: View) -> Tensor:
         return view.sigma_max * self.eta

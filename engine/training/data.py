@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 import os
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 END_OF_TEXT = "<|endoftext|>"
 MASK = "[MASK]"
+HELD_OUT = 20
+"""One token in so many is for validation where the data names no validation split."""
 
 PLAIN = str.maketrans(
     {
@@ -41,19 +44,28 @@ def documents(paths: Sequence[Path]) -> Iterator[Document]:
     A document without a split belongs to "train".  Raises ValueError naming the file and line at fault.
     """
     for path in paths:
-        opener = gzip.open if path.suffix == ".gz" else open
-        with opener(path, "rt", encoding="utf-8") as file:
-            if ".jsonl" not in path.suffixes:
-                yield Document(file.read().translate(PLAIN), "train")
-                continue
-            for number, line in enumerate(file, 1):
-                try:
-                    row = json.loads(line)
-                    yield Document(row["text"].translate(PLAIN), row.get("split", "train"))
-                except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-                    raise ValueError(
-                        f'{path}, line {number}: expected a JSON object with a string "text", got {error!r}'
-                    ) from error
+        try:
+            yield from _read(path)
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path} is not UTF-8 text: {error}") from error
+        except (EOFError, zlib.error) as error:
+            raise ValueError(f"{path} is damaged: {error}") from error
+
+
+def _read(path: Path) -> Iterator[Document]:
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rt", encoding="utf-8") as file:
+        if ".jsonl" not in path.suffixes:
+            yield Document(file.read().translate(PLAIN), "train")
+            return
+        for number, line in enumerate(file, 1):
+            try:
+                row = json.loads(line)
+                yield Document(row["text"].translate(PLAIN), row.get("split", "train"))
+            except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+                raise ValueError(
+                    f'{path}, line {number}: expected a JSON object with a string "text", got {error!r}'
+                ) from error
 
 
 def train_tokenizer(texts: Iterator[str], vocab_size: int) -> Tokenizer:
@@ -102,6 +114,8 @@ class Corpus:
 def prepare(paths: Sequence[Path], vocab_size: int, cache: Path) -> Corpus:
     """Tokenise the files once into `cache`, keyed by their content and the vocabulary size; then map it.
 
+    Where no document names a split, the end of the text is held out for validation.
+
     Raises FileNotFoundError for a missing file, ValueError for one that is malformed or has no text.
     """
     key = hashlib.sha256(str(vocab_size).encode())
@@ -120,7 +134,9 @@ def _tokenise(docs: list[Document], vocab_size: int, home: Path) -> None:
         raise ValueError("the data files hold no text")
     tokenizer = train_tokenizer((doc.text for doc in docs if doc.split == "train"), vocab_size)
     end = tokenizer.token_to_id(END_OF_TEXT)
+    tokenizer.encode_special_tokens = True  # a mask spelt out in the text is text
     home.mkdir(parents=True, exist_ok=True)
+    streams: dict[str, np.ndarray] = {}
     for split in sorted({doc.split for doc in docs}):
         pieces: list[np.ndarray] = []
         for doc in docs:
@@ -129,7 +145,13 @@ def _tokenise(docs: list[Document], vocab_size: int, home: Path) -> None:
                 encoded = tokenizer.encode_batch_fast(paragraphs)
                 pieces += [np.array(e.ids, dtype=np.uint16) for e in encoded]
                 pieces.append(np.array([end], dtype=np.uint16))
-        np.save(home / f"{split}.npy", np.concatenate(pieces))
+        streams[split] = np.concatenate(pieces)
+    if list(streams) == ["train"]:
+        stream = streams["train"]
+        cut = len(stream) - len(stream) // HELD_OUT
+        streams = {"train": stream[:cut], "validation": stream[cut:]}
+    for split, stream in streams.items():
+        np.save(home / f"{split}.npy", stream)
     part = home / "tokenizer.part"
     tokenizer.save(str(part))
     os.replace(part, home / "tokenizer.json")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import os
+import pickle
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -60,6 +62,10 @@ class Trainer:
                 f"the data gave a vocabulary of {corpus.mask_id + 1} tokens, not the configured "
                 f"{config.model.vocab_size}: use more text or a smaller vocabulary"
             )
+        for split in ("train", "validation"):
+            have = len(corpus.splits.get(split, ()))
+            if have < config.model.length:
+                raise ValueError(f"the data's {split} split holds {have} tokens: a window takes {config.model.length}")
         torch.manual_seed(config.run.seed)
         self.config, self.corpus, self.home, self.device = config, corpus, home, device
         self.model = DIT(config.network(corpus.mask_id)).to(device)
@@ -104,6 +110,7 @@ class Trainer:
         numbers = np.random.default_rng((run.seed, self.step))
         noise = torch.Generator().manual_seed(int(numbers.integers(1 << 62)))
         rows = self.corpus.windows("train", self.config.model.length, run.batch, numbers)
+        torch.manual_seed(int(numbers.integers(1 << 62)))  # dropout's
         tokens = torch.from_numpy(rows).to(self.device)
         t = antithetic_times(run.batch, noise, largest=self._largest_time())
         self.model.train()
@@ -171,7 +178,7 @@ class Trainer:
         os.replace(part, self.home / name)
 
     def _resume(self) -> None:
-        state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
+        state = read_state(self.checkpoint, self.device)
         before = msgspec.json.decode(state["config"], type=TrainConfig)
         if before.model != self.config.model or before.objective != self.config.objective:
             raise ValueError(
@@ -183,3 +190,11 @@ class Trainer:
         self.ema.load_state_dict(state["ema"])
         self.step = int(state["step"])
         self.best = None if math.isinf(state["best"]) else float(state["best"])
+
+
+def read_state(path: Path, device: torch.device) -> dict[str, Any]:
+    """A file that the trainer has written; raises ValueError for another or a damaged one."""
+    try:
+        return torch.load(path, map_location=device, weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise ValueError(f"{path} is no checkpoint of a training run, or damaged") from error

@@ -1,0 +1,110 @@
+"""From what the command line said to settings: options over preset over defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from engine.records import SAMPLING, Knob, Settings
+from engine.strategies import make_strategy, values
+from remdm_tui import presets
+from remdm_tui.options import DEFAULT_STRATEGY, WatchOptions
+from remdm_tui.presets import Preset
+
+LARGEST_SEED = (1 << 63) - 1
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The options that `watch` and `sample` share; None where nothing was said."""
+
+    model: str | None = None
+    preset: str | None = None
+    strategy: str | None = None
+    eta: float | None = None
+    knob: tuple[str, ...] = ()
+    top_p: float | None = None
+    temperature: float | None = None
+    nucleus: str | None = None
+    draw: str | None = None
+    steps: int | None = None
+    length: int | None = None
+    batch: int | None = None
+    seed: int | None = None
+    prompt: str | None = None
+    device: str | None = None
+    dtype: str | None = None
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Asked:
+        """Out of a command's parameters, by their names."""
+        known = {field.name: given[field.name] for field in fields(cls) if given.get(field.name) is not None}
+        return cls(**(known | {"knob": tuple(known.get("knob", ()))}))
+
+    def options(self, **more: Any) -> WatchOptions:
+        """The run, checked; raises ValueError with what would be valid."""
+        preset = presets.read(self.preset) if self.preset is not None else None
+        run: dict[str, Any] = {}
+        for name in ("model", "device", "dtype", "steps", "length", "batch", "seed", "prompt"):
+            value = _first(getattr(self, name), getattr(preset, name, None))
+            if value is not None:
+                run[name] = value
+        for name in ("steps", "length", "batch"):
+            at_least_one(name, run.get(name, 1))
+        if not 0 <= run.get("seed", 0) <= LARGEST_SEED:
+            raise ValueError(f"seed must lie in 0 to {LARGEST_SEED}, not {run['seed']}")
+        # bytes of the command line that are no UTF-8 arrive as lone surrogates
+        if any("\ud800" <= c <= "\udfff" for c in run.get("prompt", "")):
+            raise ValueError("the prompt is not UTF-8 text")
+        return WatchOptions(self._settings(preset), **run, **more)
+
+    def _settings(self, preset: Preset | None) -> Settings:
+        name = _first(self.strategy, getattr(preset, "strategy", None), DEFAULT_STRATEGY)
+        # a preset's knobs are its strategy's
+        knobs: dict[str, Any] = dict(preset.knobs) if preset is not None and preset.strategy == name else {}
+        strategy = make_strategy(name, **(knobs | given_knobs(self.knob, self.eta)))
+        shared = {
+            info.name: _first(getattr(self, info.name), getattr(preset, info.name, None), info.default)
+            for info in SAMPLING
+        }
+        return Settings(strategy.name, values(strategy), **shared).checked()
+
+
+def given_knobs(texts: Iterable[str], eta: float | None) -> dict[str, Knob]:
+    """The knobs of `--knob name=value` and `--eta`; raises ValueError for one without a value or given twice."""
+    pairs: list[tuple[str, Knob]] = []
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals and value):
+            raise ValueError(f"a knob is given as name=value, not as {text!r}")
+        pairs.append((name.strip(), parsed(value.strip())))
+    if eta is not None:
+        pairs.append(("eta", eta))
+    knobs = dict(pairs)
+    if len(knobs) < len(pairs):
+        twice = next(name for i, (name, _) in enumerate(pairs) if name in dict(pairs[:i]))
+        raise ValueError(f"the knob {twice} is given twice")
+    return knobs
+
+
+def parsed(text: str) -> Knob:
+    """The number, truth value or word that a text spells."""
+    if text in ("true", "false"):
+        return text == "true"
+    for number in (int, float):
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    return text
+
+
+def at_least_one(name: str, value: int) -> None:
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1, not {value}")
+
+
+def _first(*candidates: Any) -> Any:
+    """The first that is not None."""
+    return next((value for value in candidates if value is not None), None)

@@ -1,0 +1,78 @@
+"""`list`: what there is to choose from, as text or as JSON."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+INDENT = "    "
+WIDEST = 110
+"""Columns at most: longer lines are hard to read."""
+
+
+def strategies(as_json: bool) -> str:
+    from engine.strategies import catalogue
+
+    return to_json(catalogue()) if as_json else "\n\n".join(map(_strategy, catalogue()))
+
+
+def models(as_json: bool) -> str:
+    from engine.models import BUILT_IN
+
+    rows = [{"name": name, "summary": summary} for name, summary in BUILT_IN.items()]
+    return to_json(rows) if as_json else table([(row["name"], row["summary"]) for row in rows])
+
+
+def presets(as_json: bool) -> str:
+    from remdm_tui.presets import names, read
+
+    found = {name: read(name) for name in names()}
+    if as_json:
+        return to_json([{"name": name, "summary": preset.summary, **preset.sets} for name, preset in found.items()])
+    return "\n\n".join(
+        "\n".join((name, _wrapped(preset.summary), _wrapped(", ".join(_spelled(preset.sets)))))
+        for name, preset in found.items()
+    )
+
+
+def _strategy(info: Any) -> str:
+    from remdm_tui.facts import span
+
+    rows = [(knob.name, f"{knob.default}", span(knob), knob.doc + _needs(knob.needs)) for knob in info.knobs]
+    lines = [info.name, _wrapped(info.summary), _wrapped(f"{info.source}; reads {info.reads}")]
+    return "\n".join([*lines, table(rows, INDENT * 2)] if rows else lines)
+
+
+def _needs(needs: tuple[str, str] | None) -> str:
+    return f" (with {needs[0]} {' or '.join(needs[1].split('|'))})" if needs else ""
+
+
+def _spelled(sets: dict[str, Any]) -> Iterable[str]:
+    for name, value in sets.items():
+        if isinstance(value, dict):
+            yield from _spelled(value)
+        else:
+            yield f"{name} {value}"
+
+
+def to_json(rows: object) -> str:
+    return msgspec.json.format(msgspec.json.encode(rows), indent=2).decode()
+
+
+def table(rows: Sequence[Sequence[str]], indent: str = "") -> str:
+    """Left-aligned columns; the last one is wrapped within itself."""
+    widths = [max(map(len, column)) for column in list(zip(*rows))[:-1]]
+    lines: list[str] = []
+    for *cells, last in rows:
+        start = indent + "".join(f"{cell:<{width}}  " for cell, width in zip(cells, widths))
+        lines.append(_wrapped(last, start, " " * len(start)))
+    return "\n".join(lines)
+
+
+def _wrapped(text: str, first: str = INDENT, later: str = INDENT) -> str:
+    columns = min(shutil.get_terminal_size().columns, WIDEST)
+    return textwrap.fill(text, max(columns, len(later) + 24), initial_indent=first, subsequent_indent=later)

@@ -1,0 +1,33 @@
+"""What the help says about options, read from where each is declared; imported when help is shown."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+from engine.records import SAMPLING, KnobInfo, Settings
+from engine.strategies import REGISTRY
+from remdm_tui import presets
+from remdm_tui.commands.bench import PARTS
+from remdm_tui.options import DEFAULT_STRATEGY, WatchOptions
+
+
+def span(info: KnobInfo) -> str:
+    """The values a knob takes."""
+    if info.choices:
+        return " | ".join(info.choices)
+    return (
+        f"{-float('inf') if info.low is None else info.low:g} to {float('inf') if info.high is None else info.high:g}"
+    )
+
+
+def facts() -> dict[str, str]:
+    """By option: the text that takes the place of its `{name}` in a help text."""
+    defaults = {field.name: field.default for field in fields(WatchOptions)}
+    shared = {field.name: field.default for field in fields(Settings)}
+    return {
+        **{name: f"default {value}" for name, value in defaults.items()},
+        **{info.name: f"{info.doc}; {span(info)}, default {shared[info.name]}" for info in SAMPLING},
+        "strategy": f"{' | '.join(REGISTRY)}, default {DEFAULT_STRATEGY}",
+        "preset": " | ".join(presets.names()),
+        "parts": " | ".join(PARTS),
+    }

@@ -1,0 +1,111 @@
+"""The knobs on the panel: which are shown for some settings, and what a notch does to one.  Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from engine.records import SAMPLING, Knob, KnobInfo, Settings, StrategyInfo
+
+NOTCHES = 50
+"""Turns from one end of a slider to the other."""
+LOG_KNEE = 0.004
+"""Where a log slider changes from linear to logarithmic."""
+STRATEGY = "strategy"
+
+
+def panel(settings: Settings, strategies: Sequence[StrategyInfo]) -> list[tuple[KnobInfo, Knob]]:
+    """The knobs that have an effect, with their values: the strategy, its own, then those all share."""
+    names = tuple(info.name for info in strategies)
+    rows: list[tuple[KnobInfo, Knob]] = []
+    if names:
+        first = KnobInfo(STRATEGY, names[0], "the sampler", choices=names)
+        rows.append((first, settings.strategy))
+    for info in own_knobs(settings.strategy, strategies):
+        if matters(info, settings):
+            rows.append((info, settings.knobs.get(info.name, info.default)))
+    return rows + [(info, getattr(settings, info.name)) for info in SAMPLING]
+
+
+def own_knobs(name: str, strategies: Sequence[StrategyInfo]) -> tuple[KnobInfo, ...]:
+    return next((info.knobs for info in strategies if info.name == name), ())
+
+
+def matters(info: KnobInfo, settings: Settings) -> bool:
+    """Whether a knob has any effect as the others stand."""
+    if len(info.choices) == 1:
+        return False
+    if info.needs is None:
+        return True
+    other, values = info.needs
+    return str(settings.knobs.get(other)) in values.split("|")
+
+
+def turned(settings: Settings, name: str, value: Knob, strategies: Sequence[StrategyInfo]) -> Settings:
+    """The settings with one knob set; a new strategy takes over every knob it shares with the old one.
+
+    Raises ValueError with what would be valid.
+    """
+    if name == STRATEGY:
+        fresh = own_knobs(str(value), strategies)
+        kept = {k.name: settings.knobs.get(k.name, k.default) for k in fresh}
+        # a knob of the same name may have another range or other choices
+        valid = {k.name: kept[k.name] if _accepts(k, kept[k.name]) else k.default for k in fresh}
+        return replace(settings, strategy=str(value), knobs=valid)
+    shared = {info.name: info for info in SAMPLING}
+    if name in shared:
+        checked = shared[name].check(value)
+        return replace(settings, **{name: checked})  # type: ignore[arg-type]
+    info = next((k for k in own_knobs(settings.strategy, strategies) if k.name == name), None)
+    if info is None:
+        raise ValueError(f"{settings.strategy} has no knob {name!r}")
+    return replace(settings, knobs={**settings.knobs, name: info.check(value)})
+
+
+def _accepts(info: KnobInfo, value: Knob) -> bool:
+    try:
+        info.check(value)
+    except ValueError:
+        return False
+    return True
+
+
+def fraction(info: KnobInfo, value: Knob) -> float:
+    """Where a number stands on its slider, 0 to 1."""
+    low, high = info.low or 0.0, info.high or 1.0
+    if info.scale == "log":
+        return math.log1p(float(value) / LOG_KNEE) / math.log1p(high / LOG_KNEE)
+    return (float(value) - low) / (high - low)
+
+
+def at_fraction(info: KnobInfo, where: float) -> float:
+    """The number at a place on the slider, rounded to what a person would type."""
+    low, high = info.low or 0.0, info.high or 1.0
+    where = max(0.0, min(1.0, where))
+    if info.scale == "log":
+        raw = LOG_KNEE * math.expm1(where * math.log1p(high / LOG_KNEE))
+        digits = 3 if raw < 0.1 else 2
+    else:
+        raw = low + where * (high - low)
+        digits = max(0, 2 - math.floor(math.log10((high - low) * 1.01)))
+        digits = min(digits, 2) if high - low > 0.5 else digits
+    return max(low, min(high, round(raw, digits)))
+
+
+def notch(info: KnobInfo, value: Knob, by: int) -> Knob:
+    """The value `by` notches further: along the choices, or along the slider until the number changes."""
+    if info.choices:
+        return info.choices[(info.choices.index(str(value)) + by) % len(info.choices)]
+    here = fraction(info, value)
+    for extra in range(NOTCHES):
+        steps = by + (extra if by > 0 else -extra)
+        new = at_fraction(info, round(here * NOTCHES + steps) / NOTCHES)
+        if new != value and (new > float(value)) == (by > 0):
+            return new
+    return value
+
+
+def shown(value: Knob) -> str:
+    """A knob's value in at most eight cells or as its word."""
+    return value if isinstance(value, str) else f"{value:.4g}"

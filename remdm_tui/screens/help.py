@@ -1,0 +1,67 @@
+"""The help panel: every key, the legend, and what the symbols mean in a line each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from remdm_tui.palette import Palette
+
+SYMBOLS = (
+    ("t", "time of the reverse process, from 1 (all masked) to 0 (clean)"),
+    ("alpha", "expected unmasked fraction at time t"),
+    ("sigma", "probability that a revealed token is masked again in this step"),
+    ("eta", "the strategy's strength: a cap on sigma, or its share of the largest valid one"),
+    ("p", "nucleus: tokens are drawn from the smallest set that holds this probability"),
+    ("network", "sequences put through the model so far; steps that reveal nothing cost none"),
+    ("confid.", "mean probability the revealed tokens had when they were drawn"),
+)
+
+
+class HelpScreen(ModalScreen[None]):
+    """Closes on any of its keys."""
+
+    BINDINGS = [Binding("escape,q,question_mark,enter", "dismiss", "Close")]
+    DEFAULT_CSS = """
+    HelpScreen { align: center middle; }
+    HelpScreen > VerticalScroll {
+        width: 76; max-width: 96%; height: auto; max-height: 92%;
+        border: round $primary; background: $surface; padding: 0 2;
+    }
+    HelpScreen.ascii > VerticalScroll { border: ascii $primary; }
+    """
+
+    def __init__(self, keys: Sequence[tuple[str, str]], colours: Palette, ascii_only: bool) -> None:
+        super().__init__(classes="ascii" if ascii_only else "")
+        self._keys, self._colours = keys, colours
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll() as scroll:
+            scroll.border_title = "help - esc closes"
+            yield Static(self._text())
+
+    def on_mount(self) -> None:
+        self.query_one(VerticalScroll).focus()
+
+    def _text(self) -> Text:
+        text = Text()
+        text.append("Tokens\n", style="bold underline")
+        for look in self._colours.looks.values():
+            text.append("  ")
+            text.append(f" {look.fill * 3 or 'word'} ", style=look.style)
+            text.append(f" {look.name}\n")
+        text.append("\nKeys\n", style="bold underline")
+        for key, what in self._keys:
+            text.append(f"  {key:<16}", style="bold")
+            text.append(f"{what}\n")
+        text.append("\nSymbols\n", style="bold underline")
+        for name, what in SYMBOLS:
+            text.append(f"  {name:<10}", style="bold")
+            text.append(f"{what}\n")
+        return text

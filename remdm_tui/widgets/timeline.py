@@ -1,0 +1,78 @@
+"""The timeline: how much is recorded, where the view stands, and where tokens were remasked."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from remdm_tui.braille import bars
+
+
+class Timeline(Widget):
+    """Two rows over the whole run: remasks as bars, and a track; posts `Moved` on click and drag."""
+
+    DEFAULT_CSS = "Timeline { height: 2; }"
+
+    class Moved(Message):
+        """Somebody points at a position."""
+
+        def __init__(self, position: int) -> None:
+            super().__init__()
+            self.position = position
+
+    def __init__(self, *, ascii_only: bool = False, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.can_focus = False
+        self._ascii = ascii_only
+        self._position, self._recorded, self._total = 0, 0, 1
+        self._remasked: NDArray[np.float64] = np.zeros(0)
+
+    def show(self, position: int, recorded: int, total: int, remasked: NDArray[np.float64]) -> None:
+        """Positions in 0 to total; remasks per recorded step."""
+        now = (position, recorded, max(total, recorded, 1))
+        if now != (self._position, self._recorded, self._total):
+            self._position, self._recorded, self._total = now
+            self._remasked = remasked
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        width, base = self.size.width, self.rich_style
+        if y == 0:
+            line = bars(self._remasked, self._total, width, self._ascii)
+            return Strip([Segment(line, base + Style(color="#e0662b"))], width)
+        full, rest, head = ("=", "-", "O") if self._ascii else ("━", "─", "●")
+        end = self._cell(self._recorded)
+        track = full * (end + 1) + rest * (width - end - 1)
+        at = self._cell(self._position)
+        return Strip(
+            [
+                Segment(track[:at], base),
+                Segment(head, base + Style(bold=True)),
+                Segment(track[at + 1 :], base),
+            ],
+            width,
+        )
+
+    def _cell(self, position: int) -> int:
+        return min(self.size.width - 1, round(position / self._total * (self.size.width - 1)))
+
+    def _point(self, x: int) -> None:
+        where = x / max(1, self.size.width - 1)
+        self.post_message(self.Moved(min(round(where * self._total), self._recorded)))
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        self.capture_mouse()
+        self._point(event.x)
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        if event.button:
+            self._point(event.x)
+
+    def on_mouse_up(self) -> None:
+        self.release_mouse()

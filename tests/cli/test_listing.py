@@ -1,0 +1,37 @@
+"""`list` shows all there is, as text and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from engine.models import BUILT_IN
+from engine.strategies import REGISTRY, catalogue
+from remdm_tui import presets
+
+NAMES = {"strategies": list(REGISTRY), "models": list(BUILT_IN), "presets": list(presets.names())}
+
+
+@pytest.mark.parametrize("what", NAMES)
+def test_text_names_each_at_the_start_of_a_line(cli: Callable[..., Any], what: str) -> None:
+    starts = [line.split()[0] for line in cli("list", what).output.splitlines() if line[:1].strip()]
+    assert starts == NAMES[what]
+
+
+@pytest.mark.parametrize("what", NAMES)
+def test_json_holds_each_by_name(cli: Callable[..., Any], what: str) -> None:
+    assert [row["name"] for row in json.loads(cli("list", what, "--json").output)] == NAMES[what]
+
+
+def test_every_knob_is_shown_with_its_default(cli: Callable[..., Any]) -> None:
+    lines = [line.split()[:2] for line in cli("list", "strategies").output.splitlines()]
+    missing = [k.name for info in catalogue() for k in info.knobs if [k.name, str(k.default)] not in lines]
+    assert missing == []
+
+
+def test_lines_fit_a_terminal_of_80_columns(cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert max(map(len, cli("list", "presets").output.splitlines())) <= 80

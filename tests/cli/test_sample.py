@@ -1,0 +1,140 @@
+"""`sample`: what it writes, where, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from engine.batch import sample
+from engine.models import load_model
+from engine.strategies import make_strategy
+from remdm_tui.commands.sample import SEPARATOR, shown
+from tests.cli.conftest import COMMAND, ENVIRONMENT, SMALL
+
+
+def rows(output: str) -> list[dict[str, Any]]:
+    return sorted((json.loads(line) for line in output.splitlines()), key=lambda row: row["number"])
+
+
+def test_json_is_what_the_engine_samples(cli: Callable[..., Any]) -> None:
+    found = rows(cli("sample", *SMALL, "--count", "3", "--seed", "7", "--json").stdout)
+    model = load_model("demo")
+    expected = sample(model, make_strategy("remdm-cap"), steps=3, length=6, count=3, seed=7, top_p=0.9).tolist()
+    assert [row["ids"] for row in found] == expected
+    assert [row["text"] for row in found] == [model.codec.decode(ids) for ids in expected]
+
+
+def test_json_says_every_setting(cli: Callable[..., Any]) -> None:
+    (row,) = rows(cli("sample", *SMALL, "--count", "1", "--eta", "0.1", "--device", "cpu", "--json").stdout)
+    assert set(row) == {"number", "seed", "text", "ids", "network_calls", "settings"}
+    assert row["settings"] == {
+        "model": "demo", "device": "cpu", "dtype": "float32", "steps": 3, "length": 6, "prompt": "",
+        "strategy": "remdm-cap", "top_p": 0.9, "temperature": 1.0, "nucleus": "exclusive", "draw": "inverse-cdf",
+        "knobs": {"eta": 0.1, "when": "always", "t_switch": 0.5, "t_on": 0.55, "t_off": 0.05, "alpha_on": 0.9},
+    }  # fmt: skip
+
+
+def test_the_batch_does_not_change_the_text(cli: Callable[..., Any]) -> None:
+    one, three = (cli("sample", *SMALL, "--count", "3", "--batch", n, "--json").stdout for n in ("1", "3"))
+    assert [row["ids"] for row in rows(one)] == [row["ids"] for row in rows(three)]
+
+
+def test_the_prompt_begins_the_text(cli: Callable[..., Any]) -> None:
+    assert cli("sample", *SMALL, "--count", "1", "--prompt", "It was").stdout.startswith("It was")
+
+
+def test_a_line_stands_between_samples_and_nowhere_else(cli: Callable[..., Any]) -> None:
+    texts = [row["text"] for row in rows(cli("sample", *SMALL, "--batch", "1", "--count", "2", "--json").stdout)]
+    plain = cli("sample", *SMALL, "--batch", "1", "--count", "2").stdout
+    assert plain == f"{texts[0]}\n{SEPARATOR}\n{texts[1]}\n"
+
+
+def test_a_terminal_is_shown_no_control_character() -> None:
+    assert shown("a\x1b[2J\nb\u202e") == "a␛[2J\nb\ufffd"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--model", "nope"], "unknown model 'nope'"),
+        (["--length", "257"], "length 257 is beyond the model's 256"),
+        (["--preset", "owt-mdlm"], "length 1024 is beyond the model's 256"),
+        (["--length", "2", "--prompt", "It was the best of times"], "the prompt has"),
+        (["--dtype", "nope"], "unknown dtype 'nope'"),
+        (["--device", "nope"], "no device 'nope' here"),
+        (["--count", "0"], "count must be at least 1, not 0"),
+        (["--strategy", "nope"], "unknown strategy 'nope'"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_code_2(cli: Callable[..., Any], arguments: list[str], reason: str) -> None:
+    result = cli("sample", *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"remdm-tui: {reason}")
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_reader_that_has_enough_ends_it_quietly() -> None:
+    process = subprocess.Popen(
+        [*COMMAND, "sample", *SMALL, "--count", "100000", "--batch", "1"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait(30) == 0
+
+
+def test_an_interrupt_ends_it_with_one_line_after_what_was_finished() -> None:
+    process = subprocess.Popen(
+        [*COMMAND, "sample", *SMALL, "--count", "100000", "--batch", "1", "--json"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT,
+    )  # fmt: skip
+    assert process.stdout is not None
+    json.loads(process.stdout.readline())
+    process.send_signal(signal.SIGINT)
+    out, complaint = process.communicate(timeout=30)
+    assert complaint == b"remdm-tui: stopped\n"
+    assert process.returncode == 130
+    assert all(json.loads(line) for line in out.splitlines())
+
+
+def test_progress_on_a_terminal_stays_out_of_the_pipe() -> None:
+    ours, theirs = pty.openpty()
+    done = subprocess.run(
+        [*COMMAND, "sample", *SMALL, "--count", "1", "--json"], stdout=subprocess.PIPE, stderr=theirs,
+        env={**ENVIRONMENT, "TERM": "xterm"}, check=True,
+    )  # fmt: skip
+    os.close(theirs)
+    assert json.loads(done.stdout)["number"] == 0
+    assert b"loading demo" in os.read(ours, 65536)
+    os.close(ours)
+
+
+def test_watch_without_a_terminal_names_the_way_for_pipes(cli: Callable[..., Any]) -> None:
+    result = cli("watch")
+    assert result.exit_code == 2
+    assert (
+        result.stderr
+        == "remdm-tui: watch needs a terminal for its input and output; in a pipe use `remdm-tui sample`\n"
+    )
+
+
+def test_watch_tells_of_a_bad_option_before_it_takes_the_screen() -> None:
+    ours, theirs = pty.openpty()
+    done = subprocess.run(
+        [*COMMAND, "watch", "--eta", "2"], stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, env=ENVIRONMENT,
+        check=False,
+    )  # fmt: skip
+    os.close(theirs)
+    os.close(ours)
+    assert (done.returncode, done.stderr) == (2, b"remdm-tui: eta must lie in 0 to 1, not 2.0\n")

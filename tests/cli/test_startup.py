@@ -1,0 +1,57 @@
+"""What the command line costs before it does anything, and what it says about itself."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import engine
+from engine.records import SAMPLING
+from engine.strategies import REGISTRY
+from remdm_tui import presets
+
+
+def test_help_imports_nothing_heavy() -> None:
+    heavy = "{'numpy', 'torch', 'textual', 'rich', 'msgspec', 'tokenizers'}"
+    code = (
+        "import sys\nfrom remdm_tui.cli import app\n"
+        f"try: app(['--help'])\nexcept SystemExit: print(sorted({heavy} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+
+
+def test_strategies_are_listed_without_torch() -> None:
+    code = "import sys\nfrom remdm_tui.commands.listing import strategies\nstrategies(False)\nprint('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_version_is_the_engines(cli: Callable[..., Any]) -> None:
+    assert cli("--version").output == f"remdm-tui {engine.__version__}\n"
+
+
+@pytest.mark.parametrize("command", ["watch", "sample"])
+def test_help_names_every_strategy_preset_and_shared_setting(cli: Callable[..., Any], command: str) -> None:
+    text = " ".join(cli(command, "--help").output.split()).replace("- ", "-")
+    words = [*REGISTRY, *presets.names(), *(choice for info in SAMPLING for choice in info.choices)]
+    assert [word for word in words if word not in text] == []
+    assert "{" not in text
+
+
+def test_help_of_dtype_names_what_models_can_be_loaded_in(cli: Callable[..., Any]) -> None:
+    from engine.models import DTYPES
+
+    text = cli("sample", "--help").output
+    assert all(name in text for name in DTYPES)
+
+
+def test_help_of_bench_names_its_choices(cli: Callable[..., Any]) -> None:
+    from engine import bench
+
+    text = cli("bench", "--help").output
+    assert all(name in text for name in (*bench.PARTS, *bench.LAWS, *bench.ALLOCATORS))

@@ -1,0 +1,165 @@
+"""`train`: a run from data to a model that can be sampled, interrupted and continued on the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from engine.models import load_model
+from engine.training.config import Progress
+from remdm_tui.commands.train import Lines, Reading, continued, figures, smoothed
+from tests.cli.conftest import COMMAND, ENVIRONMENT
+
+
+def progress(step: int, loss: float = 1.0, validation: float | None = None) -> Progress:
+    return Progress(step, 10, loss, 1.0, 1e-3, 100.0, validation, validation, saved=False)
+
+
+def test_a_run_ends_in_a_model_of_its_best_averages(
+    cli: Callable[..., Any], training: list[str], tmp_path: Path
+) -> None:
+    result = cli(*training)
+    assert result.exit_code == 0, result.output
+    out = tmp_path / "runs" / "tiny"
+    model = load_model(str(out / "model"), "cpu")
+    best = torch.load(out / "best.pt", weights_only=True)["ema"]["vocab_embed.embedding"]
+    assert torch.equal(model.denoiser.embedding.float(), best.bfloat16().float())
+    assert cli("sample", "--model", str(out / "model"), "--length", "12", "--steps", "2").exit_code == 0
+
+
+def test_the_log_has_a_line_a_step_and_the_cache_lies_beside_the_run(
+    cli: Callable[..., Any], training: list[str], tmp_path: Path
+) -> None:
+    cli(*training)
+    lines = (tmp_path / "runs" / "tiny" / "log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [1, 2, 3, 4, 5, 6]
+    assert [json.loads(line)["validation"] is not None for line in lines] == [False, False, True] * 2
+    assert list((tmp_path / "runs" / "cache").glob("*/tokenizer.json"))
+
+
+def test_a_finished_run_goes_on_when_asked_for_more_steps(cli: Callable[..., Any], training: list[str]) -> None:
+    cli(*training)
+    output = cli(*training, "--steps", "8").output
+    assert "continuing from step 6" in output
+    assert "step 8/8" in output
+
+
+def test_the_best_can_be_exported_without_training(
+    cli: Callable[..., Any], training: list[str], tmp_path: Path
+) -> None:
+    cli(*training)
+    model = tmp_path / "runs" / "tiny" / "model" / "model.safetensors"
+    model.unlink()
+    result = cli(*training, "--steps", "1000", "--export-only")
+    assert result.exit_code == 0
+    assert "step 7" not in result.output
+    assert model.exists()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_and_the_same_command_continues(
+    training: list[str], tmp_path: Path, number: int, code: int, cli: Callable[..., Any]
+) -> None:
+    process = subprocess.Popen(
+        [*COMMAND, *training, "--steps", "1000000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=ENVIRONMENT,
+    )  # fmt: skip
+    assert process.stdout is not None
+    while not process.stdout.readline().startswith("step "):
+        pass
+    process.send_signal(number)
+    output, complaint = process.communicate(timeout=60)
+    last = torch.load(tmp_path / "runs" / "tiny" / "last.pt", weights_only=True)["step"]
+    assert (process.returncode, complaint) == (code, "")
+    assert f"stopped after step {last}, saved in" in output
+    assert f"continuing from step {last}" in cli(*training, "--steps", str(last + 1)).output
+    steps = [json.loads(line)["step"] for line in (tmp_path / "runs" / "tiny" / "log.jsonl").read_text().splitlines()]
+    assert steps == list(range(1, last + 2))
+
+
+def test_a_terminal_gets_a_bar_with_its_figures(training: list[str]) -> None:
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, *training], stdout=theirs, stderr=theirs, env={**ENVIRONMENT, "TERM": "xterm", "COLUMNS": "160"}
+    )
+    os.close(theirs)
+    shown = b""
+    try:
+        while part := os.read(ours, 65536):
+            shown += part
+    except OSError:  # how a terminal without a writer ends
+        pass
+    os.close(ours)
+    assert process.wait(30) == 0
+    assert b"step 6 of 6" in shown
+    assert b"tokens/s" in shown
+
+
+def test_the_log_of_a_run_that_died_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text('{"step":1}\n{"step":2}\n{"step":3}\n{"st')
+    with continued(log, 2) as file:
+        file.write('{"step":3,"again":true}\n')
+    assert log.read_text() == '{"step":1}\n{"step":2}\n{"step":3,"again":true}\n'
+
+
+def test_the_smoothed_loss_of_a_constant_is_that_constant() -> None:
+    assert [round(r.loss, 9) for r in smoothed(iter(progress(i, 3.0) for i in (1, 2, 3)), 10)] == [3.0] * 3
+
+
+def test_the_time_left_is_the_tokens_left_at_the_present_rate() -> None:
+    (reading,) = smoothed(iter([progress(4)]), tokens_per_step=1000)
+    assert reading.seconds_left == 60.0
+    assert "0:01:00 left" in figures(reading)
+
+
+def test_the_bound_is_shown_in_nats_and_as_a_perplexity() -> None:
+    assert "2.0000 nats, perplexity 7.4" in figures(Reading(progress(5, validation=2.0), 1.0, 2.0, 1.0))
+
+
+def test_plain_lines_come_when_something_was_measured_or_time_has_passed(capsys: pytest.CaptureFixture[str]) -> None:
+    times = iter([0.0, 1.0, 2.0, 20.0])
+    lines = Lines(lambda: next(times))
+    for now in (progress(1), progress(2), progress(3, validation=1.0), progress(4)):
+        lines.step(Reading(now, 1.0, now.validation, 1.0))
+    assert [line.split()[1] for line in capsys.readouterr().out.splitlines()] == ["1/10", "3/10", "4/10"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("tiny.toml", "[run]\nsteps = 0", "tiny.toml: run.steps is too small"),
+        ("tiny.toml", "[nope]", "nope"),
+        ("tiny.toml", None, "tiny.toml: No such file or directory"),
+        ("text.txt", None, "text.txt: No such file or directory"),
+        ("text.txt", "", "the data files hold no text"),
+        ("text.txt", "too short", "use more text or a smaller vocabulary"),
+        ("runs/tiny/last.pt", "nope", "last.pt is no checkpoint of a training run"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_code_2(
+    cli: Callable[..., Any], training: list[str], tmp_path: Path, name: str, content: str | None, reason: str
+) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    if content is not None:
+        path.write_text(content)
+    result = cli(*training)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("remdm-tui: ")
+    assert reason in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_nothing_can_be_exported_before_a_validation(cli: Callable[..., Any], training: list[str]) -> None:
+    assert "nothing has been validated yet" in cli(*training, "--export-only").stderr

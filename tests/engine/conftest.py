@@ -1,0 +1,13 @@
+"""Settings of the property tests: the same examples every time, on a machine of any speed."""
+
+from __future__ import annotations
+
+import torch
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "engine", deadline=None, derandomize=True, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("engine")
+# the tensors of the tests are too small to be shared between threads
+torch.set_num_threads(1)

@@ -1,0 +1,106 @@
+"""Many samples at once: the samples and the costs of a Session, at any width."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+
+import engine
+from engine.batch import Sample, samples
+from engine.session import Session
+from engine.strategies import REGISTRY, Plan, Strategy, View, make_strategy
+from tests.engine.toys import MASK, RowToy, Toy
+
+SHAPE: dict[str, Any] = {"steps": 14, "length": 9, "seed": 3}
+
+
+def alone(strategy: Strategy, number: int, **settings: Any) -> Sample:
+    """A sample as a Session of its own draws it."""
+    frames = list(Session(Toy(), strategy, first=number, **SHAPE, **settings))
+    return Sample(number, torch.from_numpy(frames[-1].tokens[0]).long(), frames[-1].network_calls)
+
+
+def check(strategy: Strategy, width: int, **settings: Any) -> None:
+    got = {done.number: done for done in samples(RowToy(), strategy, range(6), width=width, **SHAPE, **settings)}
+    assert sorted(got) == list(range(6))
+    for number, done in got.items():
+        expected = alone(strategy, number, **settings)
+        assert torch.equal(done.tokens, expected.tokens)
+        assert done.network_calls == expected.network_calls
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+@pytest.mark.parametrize("width", [1, 4, 9])
+def test_a_sample_and_its_cost_are_those_of_a_session(name: str, width: int) -> None:
+    check(make_strategy(name), width)
+
+
+def test_prompt_and_settings_reach_the_samples() -> None:
+    check(make_strategy("remdm-cap", eta=0.1), 4, prompt=[2, 0], top_p=0.5, temperature=0.4, nucleus="inclusive")
+
+
+@dataclass(frozen=True)
+class Eager(Strategy):
+    """Looks at the candidates and reveals those it is sure of, so that some sequences are done before others."""
+
+    name = "eager"
+    reads = "candidates"
+
+    def plan(self, view: View) -> Plan:
+        assert view.candidates is not None
+        sure = (view.candidates.confidence > 0.3) | (view.s == 0)
+        return Plan(sure.double(), view.alpha_t * 0)
+
+
+def test_a_sequence_that_is_done_costs_nothing_while_others_look_at_their_candidates() -> None:
+    costs = {alone(Eager(), number).network_calls for number in range(6)}
+    assert len(costs) > 1
+    check(Eager(), 4)
+
+
+def test_the_cost_counted_is_the_cost_incurred() -> None:
+    model = Toy()
+    counted = sum(done.network_calls for done in samples(model, make_strategy("remdm-cap"), range(5), **SHAPE))
+    assert counted == model.encoded
+
+
+def test_any_numbers_may_be_asked_for() -> None:
+    strategy = make_strategy("mdlm")
+    got = {done.number: done.tokens for done in samples(Toy(), strategy, [7, 2], width=1, **SHAPE)}
+    assert list(got) == [7, 2]
+    assert torch.equal(got[7], alone(strategy, 7).tokens)
+
+
+def test_samples_arrive_before_all_are_finished() -> None:
+    model = Toy()
+    stream = samples(model, make_strategy("mdlm"), range(50), width=2, **SHAPE)
+    next(stream)
+    assert model.encoded < 50
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_samples_are_long_on_the_cpu_and_hold_no_mask(name: str) -> None:
+    ids = engine.sample(Toy(), make_strategy(name), steps=5, length=7, count=3, top_p=0.9)
+    assert ids.shape == (3, 7)
+    assert ids.dtype == torch.long
+    assert ids.device.type == "cpu"
+    assert ((ids >= 0) & (ids < MASK)).all()
+
+
+def test_no_samples_are_no_samples() -> None:
+    assert engine.sample(Toy(), make_strategy("mdlm"), steps=5, length=7, count=0).shape == (0, 7)
+
+
+def test_a_width_of_none_is_refused() -> None:
+    with pytest.raises(ValueError, match="width must be at least 1, not 0"):
+        engine.sample(Toy(), make_strategy("mdlm"), width=0)
+
+
+def test_a_bad_setting_is_refused_before_anything_is_drawn() -> None:
+    model = Toy()
+    with pytest.raises(ValueError, match="top_p must lie in"):
+        engine.sample(model, make_strategy("mdlm"), top_p=2)
+    assert model.encoded == 0

@@ -1,0 +1,48 @@
+"""What an import loads, in a fresh interpreter."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import engine
+
+HEAVY = ("torch", "transformers", "tokenizers", "safetensors")
+SCREEN = ("textual", "rich", "typer", "remdm_tui")
+
+
+def loaded(statement: str) -> set[str]:
+    """The top-level modules that are there after a statement."""
+    program = f"import sys\n{statement}\nprint(*{{name.split('.')[0] for name in sys.modules}})"
+    done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import engine",
+        "import engine.strategies; engine.strategies.catalogue()",
+        "import engine.serve",
+        "import engine.trace, engine.figures, engine.wire, engine.records",
+        "import engine; engine.make_strategy('remdm-cap', eta=0.1).grid(128)",
+    ],
+)
+def test_what_the_terminal_needs_loads_nothing_heavy(statement: str) -> None:
+    assert not loaded(statement) & {*HEAVY, *SCREEN}
+
+
+def test_the_whole_engine_loads_no_terminal() -> None:
+    statement = "import engine.session, engine.batch, engine.models, engine.oracle, engine.serve, engine.training.loop"
+    modules = loaded(statement)
+    assert "torch" in modules
+    assert not modules & set(SCREEN)
+
+
+def test_the_names_of_the_engine_are_there() -> None:
+    for name in engine.__all__:
+        assert getattr(engine, name) is not None
+    with pytest.raises(AttributeError, match="module 'engine' has no attribute 'Sesion'"):
+        _ = engine.Sesion

@@ -1,0 +1,251 @@
+"""The engine as a process: what it answers, in which order, and what it survives."""
+
+from __future__ import annotations
+
+import io
+import queue
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+import engine
+from engine import strategies, wire
+from engine.records import Settings
+from engine.serve import Server
+from engine.session import Session
+from tests.engine.toys import TextToy, Toy
+
+OPEN = wire.Open("toy", "cpu", "auto")
+
+
+def settings(strategy: str = "remdm-cap", knobs: dict[str, Any] | None = None, **shared: Any) -> wire.SettingsData:
+    return wire.SettingsData.of(Settings(strategy, knobs or {}, **shared))
+
+
+def begin(run: int = 0, *, steps: int = 4, prompt: str = "", **shared: Any) -> wire.Begin:
+    return wire.Begin(run, settings(**shared), steps=steps, length=6, batch=2, seed=3, prompt=prompt)
+
+
+def answers(*commands: wire.Command, model: TextToy | None = None) -> list[wire.Event]:
+    """Everything a server says to these commands and the end of the stream.
+
+    All commands lie in the inbox from the beginning, so steps are taken only where it runs empty: at the end.
+    """
+    said: list[wire.Event] = []
+    inbox: queue.SimpleQueue[wire.Command | None] = queue.SimpleQueue()
+    for command in commands:
+        inbox.put(command)
+
+    def send(event: wire.Event) -> None:
+        said.append(event)
+        if isinstance(event, wire.Finished | wire.Failed):
+            inbox.put(None)
+
+    if not any(isinstance(command, wire.Credit) for command in commands):
+        inbox.put(None)
+
+    def load(command: wire.Open) -> Any:
+        if command.model != "toy":
+            raise ValueError(f"unknown model {command.model!r}")
+        return model or TextToy()
+
+    Server(send, load).serve(inbox)
+    return said
+
+
+def kinds(events: list[wire.Event]) -> list[str]:
+    return [type(event).__name__ for event in events]
+
+
+def test_a_run_from_hello_to_finished() -> None:
+    said = answers(OPEN, begin(7), wire.Credit(100))
+    assert kinds(said) == ["Hello", "Loading", "Ready", "Began", *["Stepped"] * 4, "Finished"]
+    hello, _, ready, began, *steps, finished = said
+    assert hello == wire.Hello(wire.PROTOCOL, engine.__version__, strategies.catalogue())
+    assert ready == wire.Ready(TextToy().info)
+    assert (began.run, began.steps, began.seed) == (7, 4, 3)
+    assert [step.index for step in steps] == [0, 1, 2, 3]
+    assert {step.run for step in steps} == {7} == {finished.run}
+
+
+def test_the_frames_are_those_of_a_session() -> None:
+    said = answers(OPEN, begin(prompt="ba", knobs={"eta": 0.3}), wire.Credit(100))
+    strategy = strategies.make_strategy("remdm-cap", eta=0.3)
+    session = Session(Toy(), strategy, steps=4, length=6, batch=2, seed=3, prompt=[1, 0])
+    began = next(event for event in said if isinstance(event, wire.Began))
+    assert np.array_equal(began.tokens.array(), session.tokens)
+    assert began.locked.array().tolist() == [[True, True, False, False, False, False]] * 2
+    got = [event.frame() for event in said if isinstance(event, wire.Stepped)]
+    for ours, theirs in zip(session, got, strict=True):
+        assert np.array_equal(ours.tokens, theirs.tokens)
+        assert ours.settings == theirs.settings
+
+
+class Scripted:
+    """An inbox that hands out commands; where the server looks without waiting, it may find nothing."""
+
+    def __init__(self, script: list[wire.Command | str | None]) -> None:
+        self.script = script
+        self.waited = 0
+
+    def get(self, block: bool) -> wire.Command | None:
+        item = self.script.pop(0)
+        if item == "nothing":
+            assert not block, "the server waits although it has credit"
+            raise queue.Empty
+        self.waited += block
+        assert not isinstance(item, str)
+        return item
+
+
+def scripted(*script: wire.Command | str | None) -> list[wire.Event]:
+    said: list[wire.Event] = []
+    Server(said.append, lambda command: TextToy()).serve(Scripted([*script, None]))  # type: ignore[arg-type]
+    return said
+
+
+def test_the_server_takes_as_many_steps_as_it_has_credit_for_and_then_waits() -> None:
+    inbox = Scripted([OPEN, begin(steps=9), wire.Credit(2), "nothing", "nothing", wire.Credit(1), "nothing", None])
+    said: list[wire.Event] = []
+    Server(said.append, lambda command: TextToy()).serve(inbox)  # type: ignore[arg-type]
+    assert kinds(said)[4:] == ["Stepped"] * 3
+    assert inbox.script == []
+    # it waits for: Open, Begin, the first credit, the second one and the end
+    assert inbox.waited == 5
+
+
+def test_a_new_run_starts_without_the_credit_of_the_last() -> None:
+    inbox = Scripted([OPEN, begin(1), wire.Credit(3), "nothing", begin(2), None])
+    said: list[wire.Event] = []
+    Server(said.append, lambda command: TextToy()).serve(inbox)  # type: ignore[arg-type]
+    assert kinds(said)[3:] == ["Began", "Stepped", "Began"]
+    assert inbox.script == []
+
+
+def test_what_is_configured_holds_from_the_next_step_on() -> None:
+    configure = wire.Configure(settings("mdlm", top_p=0.5))
+    said = scripted(OPEN, begin(steps=9), wire.Credit(9), "nothing", "nothing", configure, "nothing", "nothing")
+    steps = [event.settings for event in said if isinstance(event, wire.Stepped)]
+    assert [step.strategy for step in steps] == ["remdm-cap", "remdm-cap", "mdlm", "mdlm"]
+    assert [step.top_p for step in steps] == [0.9, 0.9, 0.5, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (settings(knobs={"eta": 7.0}), "eta must lie in 0 to 1, not 7.0"),
+        (settings(knobs={"etta": 0.1}), "remdm-cap has no knob 'etta'"),
+        (settings("nemo"), "unknown strategy 'nemo'"),
+        (settings(top_p=3.0), "top_p must lie in 0.01 to 1"),
+        (settings(nucleus="both"), "nucleus must be one of"),
+    ],
+)
+def test_a_bad_knob_is_rejected_and_changes_nothing(bad: wire.SettingsData, reason: str) -> None:
+    said = scripted(OPEN, begin(), wire.Credit(2), "nothing", wire.Configure(bad), "nothing")
+    assert kinds(said)[4:] == ["Stepped", "Rejected", "Stepped"]
+    rejected = said[5]
+    assert isinstance(rejected, wire.Rejected)
+    assert reason in rejected.reason
+    first, second = (event.settings for event in said if isinstance(event, wire.Stepped))
+    assert first == second
+
+
+def test_an_error_of_the_model_is_told_and_the_run_goes_on_from_there() -> None:
+    model = TextToy(good=2)
+    said: list[wire.Event] = []
+
+    class Repaired(Scripted):
+        def get(self, block: bool) -> wire.Command | None:
+            if said and isinstance(said[-1], wire.Failed):
+                model.broken = False
+            return super().get(block)
+
+    script = [OPEN, begin(steps=4), wire.Credit(9), *["nothing"] * 3, wire.Credit(9), *["nothing"] * 3, None]
+    Server(said.append, lambda command: model).serve(Repaired(script))  # type: ignore[arg-type]
+    assert kinds(said)[4:] == ["Stepped", "Stepped", "Failed", "Stepped", "Stepped", "Finished"]
+    failed = said[6]
+    assert isinstance(failed, wire.Failed)
+    assert (failed.stage, failed.reason) == ("step", "out of memory")
+    assert "Traceback" in failed.detail
+    whole = [event for event in answers(OPEN, begin(steps=4), wire.Credit(9)) if isinstance(event, wire.Stepped)]
+    assert [event for event in said if isinstance(event, wire.Stepped)] == whole
+
+
+def test_a_model_that_fails_to_load_is_told_and_another_can_be_loaded() -> None:
+    said = answers(wire.Open("nemo", "cpu", "auto"), OPEN, begin())
+    assert kinds(said) == ["Hello", "Loading", "Failed", "Loading", "Ready", "Began"]
+    failed = said[2]
+    assert isinstance(failed, wire.Failed)
+    assert (failed.stage, failed.reason) == ("load", "unknown model 'nemo'")
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        (begin(steps=0), "steps must be at least 1"),
+        (begin(prompt="abcdeabcde"), "the prompt has 10 tokens and the canvas 6"),
+        (begin(strategy="nemo"), "unknown strategy 'nemo'"),
+        (begin(temperature=-1.0), "temperature must lie in"),
+    ],
+)
+def test_a_run_that_cannot_begin_is_told_and_another_can(command: wire.Begin, reason: str) -> None:
+    said = answers(OPEN, command, begin())
+    assert kinds(said)[3:] == ["Failed", "Began"]
+    failed = said[3]
+    assert isinstance(failed, wire.Failed)
+    assert failed.stage == "begin"
+    assert reason in failed.reason
+
+
+def test_nothing_can_begin_without_a_model() -> None:
+    said = answers(begin())
+    assert kinds(said) == ["Hello", "Failed"]
+    assert isinstance(said[1], wire.Failed)
+    assert said[1].reason == "no model is loaded"
+
+
+def test_settings_and_credit_without_a_run_are_let_go() -> None:
+    assert kinds(scripted(wire.Configure(settings()), wire.Credit(3))) == ["Hello"]
+
+
+def test_quit_ends_it_at_once() -> None:
+    assert kinds(scripted(OPEN, wire.Quit(), begin())) == ["Hello", "Loading", "Ready"]
+
+
+def process(stdin: bytes) -> subprocess.CompletedProcess[bytes]:
+    """A real engine that gets these bytes and then the end of its stream."""
+    return subprocess.run([sys.executable, "-P", "-m", "engine.serve"], input=stdin, capture_output=True, timeout=60)
+
+
+def test_the_process_ends_when_its_input_does() -> None:
+    done = process(b"")
+    assert done.returncode == 0
+    assert done.stderr == b""
+
+
+def test_the_process_says_hello_before_it_is_asked_and_ends_on_quit() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-P", "-m", "engine.serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as engine:
+        assert engine.stdin is not None
+        assert engine.stdout is not None
+        events = wire.events(engine.stdout)
+        hello = next(events)
+        wire.write(engine.stdin, wire.Begin(1, settings(), 4, 4, 1, 0, ""))
+        failed = next(events)
+        wire.write(engine.stdin, wire.Quit())
+        assert engine.wait(60) == 0
+    assert isinstance(hello, wire.Hello)
+    assert hello.strategies == strategies.catalogue()
+    assert isinstance(failed, wire.Failed)
+    assert failed.reason == "no model is loaded"
+
+
+def test_the_process_says_on_stderr_why_it_cannot_go_on() -> None:
+    done = process(b"ls -la\n" * 9)
+    assert b"other side" in done.stderr
+    assert b"Traceback" not in done.stderr
+    assert all(isinstance(event, wire.Hello) for event in wire.events(io.BytesIO(done.stdout)))

@@ -1,0 +1,337 @@
+"""Every strategy in the registry: its plans, its knobs and its clock."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.records import KnobInfo, Settings
+from engine.schedules import dfm_grid, next_time, uniform_grid
+from engine.session import Session, control_of
+from engine.step import State, Stepper
+from engine.strategies import REGISTRY, Candidates, Strategy, View, catalogue, describe, make_strategy, values
+from engine.strategies.base import knobs
+from engine.strategies.when import WHEN
+from tests.engine.toys import MASK, Toy
+
+BOUNDED = ("remdm-cap", "remdm-rescale", "remdm-conf")
+"""Their sigma never exceeds sigma_max."""
+
+
+def knob_value(info: KnobInfo) -> st.SearchStrategy[object]:
+    if info.choices:
+        return st.sampled_from(info.choices)
+    assert info.low is not None
+    assert info.high is not None
+    return st.floats(info.low, info.high)
+
+
+@st.composite
+def strategy(draw: st.DrawFn, name: str) -> Strategy:
+    """A strategy with its knobs anywhere in their ranges."""
+    chosen = {info.name: draw(knob_value(info)) for info in knobs(REGISTRY[name])}
+    if chosen.get("when") == "loop":
+        low, high = sorted((chosen["t_on"], chosen["t_off"]))
+        chosen["t_off"], chosen["t_on"] = min(low, 0.97), max(high, 0.98)
+    return make_strategy(name, **chosen)
+
+
+@st.composite
+def view(draw: st.DrawFn, made: Strategy, rows: int = 3, length: int = 7) -> View:
+    """What a plan may be shown: times t > s, and masks that fit them (all masked at t = 1)."""
+    times = st.tuples(st.integers(0, 999), st.integers(1, 1000)).filter(lambda pair: pair[0] < pair[1])
+    pairs = draw(st.lists(times, min_size=rows, max_size=rows))
+    s, t = (torch.tensor(column, dtype=torch.float64)[:, None] / 1000 for column in zip(*pairs, strict=True))
+    noise = torch.Generator().manual_seed(draw(st.integers(0, 999)))
+    masked = torch.rand(rows, length, generator=noise) < t
+    locked = torch.arange(length) < draw(st.integers(0, 2))
+    masked &= ~locked
+    probability = torch.rand(rows, length, generator=noise, dtype=torch.float64)
+    held = probability.masked_fill(masked, torch.nan)
+    ids = torch.randint(MASK, (rows, length), generator=noise)
+    candidates = Candidates(ids, probability * masked) if made.reads == "candidates" else None
+    return View(t, s, made.alpha(t), made.alpha(s), masked, ~masked & ~locked, held, candidates)
+
+
+def state_of(seen: View) -> State:
+    tokens = torch.where(seen.masked, MASK, 0)
+    locked = ~seen.masked & ~seen.revealed
+    return State(tokens, seen.held, locked, list(range(len(tokens))))
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+@given(data=st.data())
+def test_a_plan_is_a_probability_or_the_step_says_by_how_much_it_is_not(name: str, data: st.DataObject) -> None:
+    made = data.draw(strategy(name))
+    seen = data.draw(view(made))
+    plan = made.plan(seen)
+    shape = seen.masked.shape
+    unmask, remask = (p.expand(shape) for p in plan)
+    assert not torch.isnan(unmask).any()
+    assert not torch.isnan(remask).any()
+    decision, _ = Stepper(Toy(), 0).decide(
+        control_of(made, Settings(name)), state_of(seen), [0] * shape[0], seen.t, seen.s
+    )
+    if made.reads == "candidates":
+        # the stepper showed the plan the toy's own candidates
+        assert (decision.excess == 0).all()
+    else:
+        beyond = torch.maximum(
+            ((unmask - unmask.clamp(0, 1)).abs() * seen.masked).amax(-1),
+            ((remask - remask.clamp(0, 1)).abs() * seen.revealed).amax(-1),
+        )
+        torch.testing.assert_close(decision.excess, beyond, atol=2e-9, rtol=0)
+    for p in (decision.unmask, decision.remask):
+        assert ((p >= 0) & (p <= 1)).all()
+    assert not (decision.dice.reveal & ~seen.masked).any()
+    assert not (decision.dice.forget & ~seen.revealed).any()
+
+
+@pytest.mark.parametrize("when", WHEN)
+@pytest.mark.parametrize("name", BOUNDED)
+@given(data=st.data())
+def test_sigma_stays_within_its_bound(name: str, when: str, data: st.DataObject) -> None:
+    drawn = data.draw(strategy(name))
+    made = make_strategy(name, **{**values(drawn), "when": when, "t_on": 0.6, "t_off": 0.1})
+    seen = data.draw(view(made))
+    sigma = made.plan(seen).remask
+    assert (sigma >= 0).all()
+    assert (sigma <= seen.sigma_max + 1e-12).all()
+
+
+@pytest.mark.parametrize("name", ["remdm-cap", "remdm-rescale"])
+@pytest.mark.parametrize("when", ["always", "switch"])
+@given(data=st.data())
+def test_eta_zero_is_mdlm(name: str, when: str, data: st.DataObject) -> None:
+    made = make_strategy(name, eta=0, when=when)
+    seen = data.draw(view(made))
+    got, mdlm = made.plan(seen), make_strategy("mdlm").plan(seen)
+    assert torch.equal(got.unmask, mdlm.unmask)
+    assert torch.equal(got.remask, mdlm.remask)
+
+
+@pytest.mark.parametrize("rule", ["constant", "cap", "rescale"])
+@given(data=st.data())
+def test_a_loop_of_eta_zero_is_mdlm_on_the_loops_clock(rule: str, data: st.DataObject) -> None:
+    made = make_strategy("remdm-loop", eta=0, rule=rule)
+    seen = data.draw(view(made))
+    got, mdlm = made.plan(seen), make_strategy("mdlm").plan(seen)
+    assert torch.equal(got.unmask, mdlm.unmask)
+    assert not got.remask.any()
+
+
+@given(data=st.data())
+def test_before_its_switch_a_rule_is_mdlm_and_below_it_is_itself(data: st.DataObject) -> None:
+    switched, always = (make_strategy("remdm-cap", eta=0.3, when=when, t_switch=0.4) for when in ("switch", "always"))
+    seen = data.draw(view(always))
+    early = (seen.t >= 0.4).expand(-1, 1)
+    expected = torch.where(early, 0.0, always.plan(seen).remask)
+    assert torch.equal(switched.plan(seen).remask, expected)
+
+
+@given(data=st.data())
+def test_conf_spends_sigma_max_in_all_and_most_where_it_was_least_sure(data: st.DataObject) -> None:
+    made = make_strategy("remdm-conf")
+    seen = data.draw(view(made))
+    sigma = made.plan(seen).remask
+    some = seen.revealed.any(-1, keepdim=True)
+    torch.testing.assert_close(sigma.sum(-1, keepdim=True), seen.sigma_max * some)
+    for row in range(len(sigma)):
+        positions = seen.revealed[row].nonzero()[:, 0]
+        by_held = positions[seen.held[row, positions].argsort()]
+        assert (sigma[row, by_held].diff() <= 1e-15).all()
+
+
+def test_forward_backward_leaves_the_range_at_its_last_step_alone_and_says_so() -> None:
+    frames = list(Session(Toy(), make_strategy("forward-backward"), steps=16, length=32, batch=4))
+    steps = [frame for frame in frames if not frame.final]
+    assert [frame.excess > 0 for frame in steps] == [False] * 15 + [True]
+
+
+def test_a_loop_with_eta_above_its_bound_says_so() -> None:
+    """The bound is (1 - alpha_on) / alpha_on, 1/9 at the defaults: above it fewer are masked than are remasked."""
+    for eta, expected in ((0.11, False), (0.12, True)):
+        loop = make_strategy("remdm-loop", eta=eta)
+        frames = list(Session(Toy(), loop, steps=40, length=40, batch=4))
+        inside = [f for f in frames if 0.05 < f.t <= 0.55 and f.s >= 0.05 and not f.final]
+        assert len(inside) == 20
+        assert any(frame.excess > 0 for frame in inside) is expected
+
+
+@given(
+    t_on=st.floats(0.3, 0.99),
+    share=st.floats(0.01, 0.95),
+    alpha_on=st.floats(0.01, 0.99),
+)
+def test_the_loop_clock_is_continuous_and_never_falls_as_time_runs_down(
+    t_on: float, share: float, alpha_on: float
+) -> None:
+    t_off = max(0.001, t_on * share)
+    loop = make_strategy("remdm-loop", t_on=t_on, t_off=t_off, alpha_on=alpha_on)
+    t = torch.linspace(1, 0, 20_001, dtype=torch.float64)
+    alpha = loop.alpha(t)
+    assert alpha[0] == 0
+    assert alpha[-1] == 1
+    steepest = max(alpha_on / (1 - t_on), (1 - alpha_on) / t_off) / 20_000
+    assert (alpha.diff() >= -1e-12).all()
+    assert (alpha.diff() <= steepest + 1e-9).all()
+    between = alpha[(t <= t_on) & (t >= t_off)]
+    torch.testing.assert_close(between, torch.full_like(between, alpha_on))
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_a_clock_runs_from_nothing_to_everything(name: str) -> None:
+    made = make_strategy(name)
+    ends = made.alpha(torch.tensor([[1.0], [0.0]], dtype=torch.float64))
+    torch.testing.assert_close(ends, torch.tensor([[0.0], [1.0]], dtype=torch.float64))
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+@pytest.mark.parametrize("steps", [1, 2, 7, 128])
+def test_a_grid_descends_from_one(name: str, steps: int) -> None:
+    grid = make_strategy(name).grid(steps)
+    assert grid[0] == 1
+    assert (np.diff(grid) < 0).all()
+    assert grid[-1] >= 0
+
+
+@pytest.mark.parametrize(
+    ("steps", "walked"), [(128, 133), (256, 259), (512, 514), (1024, 1025), (2048, 2048), (4096, 4096)]
+)
+def test_dfm_walks_as_many_steps_as_the_reference(steps: int, walked: int) -> None:
+    assert len(make_strategy("dfm").grid(steps)) - 1 == walked
+
+
+def test_dfm_stops_where_the_reference_stops() -> None:
+    assert round(float(dfm_grid(128)[-1]), 4) == 0.0068
+    assert round(float(dfm_grid(4096)[-1]), 5) == 0.00019
+
+
+def test_dfm_stays_a_probability_on_its_own_grid() -> None:
+    grid = dfm_grid(64)
+    made = make_strategy("dfm")
+    t, s = (torch.tensor(times.copy())[:, None] for times in (grid[:-1], grid[1:]))
+    masked = torch.ones(len(t), 1, dtype=torch.bool)
+    plan = made.plan(View(t, s, 1 - t, 1 - s, masked, masked, masked.double()))
+    for p in plan:
+        assert ((p >= 0) & (p <= 1 + 1e-12)).all()
+
+
+def test_the_next_time_is_the_largest_below_now() -> None:
+    grid = uniform_grid(4)
+    assert [next_time(grid, now) for now in (1.0, 0.8, 0.75, 0.1, 0.0)] == [0.75, 0.75, 0.5, 0.0, None]
+
+
+@pytest.mark.parametrize(("length", "steps"), [(8, 4), (12, 12), (24, 6)])
+def test_low_confidence_reveals_an_equal_share_at_each_step(length: int, steps: int) -> None:
+    session = Session(Toy(), make_strategy("low-confidence"), steps=steps, length=length, batch=3)
+    for frame in session:
+        assert ((frame.change == 2).sum(-1) == length // steps).all()
+
+
+@given(data=st.data())
+def test_low_confidence_reveals_exactly_the_surest(data: st.DataObject) -> None:
+    made = make_strategy("low-confidence")
+    seen = data.draw(view(made))
+    assert seen.candidates is not None
+    chosen = made.plan(seen).unmask > 0
+    for row in range(len(chosen)):
+        left = round(int(seen.masked[row].sum()) * float(seen.s[row, 0]) / float(seen.t[row, 0]))
+        assert int(chosen[row].sum()) == int(seen.masked[row].sum()) - left
+        others = seen.masked[row] & ~chosen[row]
+        if chosen[row].any() and others.any():
+            sure = seen.candidates.confidence[row]
+            assert sure[chosen[row]].min() >= sure[others].max()
+    assert not (chosen & ~seen.masked).any()
+
+
+def test_low_confidence_breaks_a_tie_to_the_left() -> None:
+    masked = torch.tensor([[True, False, True, True]])
+    candidates = Candidates(torch.zeros_like(masked).long(), torch.full((1, 4), 0.5, dtype=torch.float64) * masked)
+    t, s = (torch.tensor([[x]], dtype=torch.float64) for x in (0.9, 0.6))
+    seen = View(t, s, 1 - t, 1 - s, masked, ~masked, torch.ones(1, 4, dtype=torch.float64), candidates)
+    assert make_strategy("low-confidence").plan(seen).unmask.tolist() == [[1, 0, 0, 0]]
+
+
+def test_an_unknown_strategy_lists_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="unknown strategy 'remdm'") as error:
+        make_strategy("remdm")
+    for name in REGISTRY:
+        assert name in str(error.value)
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_an_unknown_knob_lists_the_known_ones(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} has no knob 'etta'") as error:
+        make_strategy(name, etta=1)
+    known = [info.name for info in knobs(REGISTRY[name])]
+    assert all(knob in str(error.value) for knob in known)
+    assert known or "it has none" in str(error.value)
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_a_knob_out_of_its_range_says_the_range(name: str) -> None:
+    for info in knobs(REGISTRY[name]):
+        if info.choices:
+            with pytest.raises(
+                ValueError, match=f"{info.name} must be one of {', '.join(info.choices)}, not 'neither'"
+            ):
+                make_strategy(name, **{info.name: "neither"})
+            continue
+        assert info.low is not None
+        assert info.high is not None
+        for bad in (info.low - 0.5, info.high + 0.5, float("nan")):
+            with pytest.raises(ValueError, match=f"{info.name} must lie in {info.low:g} to {info.high:g}"):
+                make_strategy(name, **{info.name: bad})
+        with pytest.raises(ValueError, match=f"{info.name} must be a number, not 'much'"):
+            make_strategy(name, **{info.name: "much"})
+
+
+def test_a_loop_that_ends_before_it_begins_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"t_off must lie below t_on = 0\.3, not at 0\.4"):
+        make_strategy("remdm-loop", t_on=0.3, t_off=0.4)
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_a_strategy_describes_itself_and_is_frozen(name: str) -> None:
+    made = make_strategy(name)
+    info = describe(REGISTRY[name])
+    assert info in catalogue()
+    assert info.name == name
+    assert info.summary.endswith(".")
+    assert info.source
+    assert info.reads in ("time", "held", "candidates")
+    assert values(made) == {knob.name: knob.default for knob in info.knobs}
+    for knob in info.knobs:
+        assert knob.doc
+        assert knob.check(knob.default) == knob.default
+        with pytest.raises(FrozenInstanceError):
+            setattr(made, knob.name, knob.default)
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_a_knob_that_needs_another_names_a_choice(name: str) -> None:
+    known = {info.name: info for info in knobs(REGISTRY[name])}
+    for info in known.values():
+        if info.needs is not None:
+            assert known[info.needs[0]].choices
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_a_strategy_that_reads_time_alone_plans_without_seeing_anything_else(name: str) -> None:
+    made = make_strategy(name)
+    t, s = (torch.tensor([[x]], dtype=torch.float64) for x in (0.5, 0.4))
+    masked = torch.tensor([[True, False, True]])
+    full = View(t, s, made.alpha(t), made.alpha(s), masked, ~masked, torch.full((1, 3), 0.5, dtype=torch.float64))
+    blind = View(t, s, made.alpha(t), made.alpha(s), ~masked, masked, torch.zeros(1, 3, dtype=torch.float64))
+    if made.reads == "time":
+        for a, b in zip(made.plan(full), made.plan(blind), strict=True):
+            assert torch.equal(a, b)
+            assert a.shape == (1, 1)
+    else:
+        assert made.reads in ("held", "candidates")

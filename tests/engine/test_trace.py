@@ -1,0 +1,113 @@
+"""The record of a run, and the figures along it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from engine.figures import Curves, figures, unigram_entropy
+from engine.records import Change, Frame, Settings
+from engine.session import Session
+from engine.strategies import make_strategy
+from engine.trace import Start, Trace
+from tests.engine.toys import MASK, Toy
+
+FRAME = Frame(
+    index=0,
+    t=0.5,
+    s=0.4,
+    alpha_t=0.5,
+    alpha_s=0.6,
+    tokens=np.array([[1, 2, 2, 9, 9, 3], [9, 9, 9, 9, 9, 3]], dtype=np.int32),
+    change=np.array([[1, 1, 2, 3, 0, 4], [0, 0, 0, 0, 0, 4]], dtype=np.uint8),
+    held=np.array([[0.5, 0.25, 0.75, np.nan, np.nan, 1], [np.nan] * 5 + [1]], dtype=np.float32),
+    unmask=np.full((2, 6), 0.2, dtype=np.float32),
+    remask=np.array([[0.1, 0.3, 0.9, 0.2, 0.9, 0.9], [0.9] * 6], dtype=np.float32),
+    network_calls=1,
+    settings=Settings("mdlm"),
+)
+
+
+def test_the_figures_of_a_frame() -> None:
+    """Token 9 is the mask; sigma counts where a token could have been lost, confidence where one was drawn."""
+    got = figures(FRAME, 0)
+    assert (got.masked, got.revealed, got.remasked) == (2, 1, 1)
+    assert got.sigma == pytest.approx(0.3)
+    assert got.confidence == pytest.approx(0.5)
+    assert got.entropy == pytest.approx(-(0.5 * math.log(0.5) + 2 * 0.25 * math.log(0.25)))
+
+
+def test_the_figures_of_a_frame_with_a_prompt_alone() -> None:
+    got = figures(FRAME, 1)
+    assert (got.masked, got.revealed, got.remasked, got.sigma, got.entropy) == (5, 0, 0, 0.0, 0.0)
+    assert math.isnan(got.confidence)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "entropy"), [([], 0.0), ([4, 4, 4], 0.0), ([1, 2], math.log(2)), ([0, 1, 2, 3], math.log(4))]
+)
+def test_the_entropy_of_tokens_is_in_nats(tokens: list[int], entropy: float) -> None:
+    assert unigram_entropy(np.array(tokens, dtype=np.int32)) == pytest.approx(entropy)
+
+
+def test_changes_are_counted_in_one_sample_or_in_all() -> None:
+    assert FRAME.count(Change.MASKED) == 6
+    assert FRAME.count(Change.MASKED, sample=0) == 1
+    assert FRAME.masked.tolist() == [[False] * 3 + [True] * 2 + [False], [True] * 5 + [False]]
+
+
+def test_curves_grow_by_a_row_a_frame_beyond_their_first_room() -> None:
+    curves = Curves(2)
+    for index in range(600):
+        curves.append(replace(FRAME, index=index, alpha_s=index / 600, network_calls=index))
+    assert curves.column("masked", 0).tolist() == [2.0] * 600
+    assert curves.column("masked", 1).tolist() == [5.0] * 600
+    assert curves.column("calls", 0).tolist() == [float(i) for i in range(600)]
+    np.testing.assert_allclose(curves.column("expected", 1), 1 - np.arange(600) / 600)
+    assert all(curves.column(name, 0).shape == (600,) for name in Curves.COLUMNS)
+
+
+def recorded(prompt: list[int], steps: int = 8) -> tuple[Trace, list[Frame]]:
+    session = Session(Toy(), make_strategy("remdm-cap", eta=0.3), steps=steps, length=6, batch=2, prompt=prompt)
+    tokens = session.tokens.numpy().astype(np.int32)
+    locked = np.broadcast_to(np.arange(6) < len(prompt), tokens.shape)
+    trace, frames = Trace(Start(tokens, locked, steps, 0)), list(session)
+    for frame in frames:
+        trace.append(frame)
+    return trace, frames
+
+
+def test_a_position_is_the_state_after_that_many_steps() -> None:
+    trace, frames = recorded([1, 2])
+    assert len(trace) == len(frames)
+    for position, frame in enumerate(frames, 1):
+        assert trace.frame(position) is frame
+        for sample in (0, 1):
+            assert np.array_equal(trace.tokens(position, sample), frame.tokens[sample])
+            assert np.array_equal(trace.change(position, sample), frame.change[sample])
+            assert np.array_equal(trace.held(position, sample), frame.held[sample], equal_nan=True)
+            # as text, because a nan equals none
+            assert str(trace.figures(position, sample)) == str(figures(frame, sample))
+            for name in Curves.COLUMNS:
+                at = trace.curves.column(name, sample)[position - 1]
+                np.testing.assert_equal(at, getattr(figures(frame, sample), name))
+
+
+def test_position_zero_is_the_canvas() -> None:
+    trace, _ = recorded([1, 2])
+    assert trace.frame(0) is None
+    assert trace.figures(0, 0) is None
+    assert trace.tokens(0, 1).tolist() == [1, 2, MASK, MASK, MASK, MASK]
+    assert trace.change(0, 1).tolist() == [Change.LOCKED] * 2 + [Change.MASKED] * 4
+    assert np.array_equal(trace.held(0, 0), [1, 1, np.nan, np.nan, np.nan, np.nan], equal_nan=True)
+
+
+def test_a_record_has_no_holes() -> None:
+    trace, frames = recorded([])
+    for wrong in (frames[0], replace(frames[0], index=len(frames) + 1)):
+        with pytest.raises(ValueError, match=f"frame {wrong.index} cannot follow {len(frames)} recorded ones"):
+            trace.append(wrong)
+    assert len(trace) == len(frames) == len(trace.curves.column("masked", 0))

@@ -1,0 +1,347 @@
+"""The bound that is trained on, the average that is sampled from, and a run that can be killed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib import resources
+from itertools import islice, product
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from engine.training.config import OptimSection, Progress, TrainConfig, read_config
+from engine.training.data import Corpus, prepare
+from engine.training.ema import EMA
+from engine.training.loop import Trainer, lr_factor, optimizers
+from engine.training.losses import antithetic_times, mask_tokens, subs_nll
+from tests.engine.stats import z_score
+from tests.engine.texts import VOCABULARY, write_texts
+from tests.engine.toys import MASK, TOKENS, Toy
+
+
+def dense_nll(model: Toy, tokens: Tensor, masked: Tensor, t: Tensor, cap: float) -> Tensor:
+    """The bound term by term over the whole table of log-probabilities."""
+    logits = model.encode(tokens.masked_fill(masked, MASK), t).double()
+    logits[:, :, MASK] = -torch.inf
+    log_p = logits.log_softmax(-1)
+    out = []
+    for row in range(len(tokens)):
+        terms = [-log_p[row, i, tokens[row, i]] for i in range(tokens.shape[1]) if masked[row, i]]
+        out.append(min(1 / float(t[row]), cap) * sum(terms) / tokens.shape[1])
+    return torch.tensor(out, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("cap", [float("inf"), 3.0])
+def test_the_bound_is_that_of_a_dense_computation(cap: float) -> None:
+    model, noise = Toy(), torch.Generator().manual_seed(2)
+    tokens = torch.randint(TOKENS, (12, 7), generator=noise)
+    t = antithetic_times(12, noise)
+    _, masked = mask_tokens(tokens, t, MASK, noise)
+    masked[0] = False  # a row with nothing to predict counts nothing
+    noised = tokens.masked_fill(masked, MASK)
+    got = subs_nll(model.project, model.encode(noised, t), tokens, masked, t, MASK, cap)
+    torch.testing.assert_close(got.double(), dense_nll(model, tokens, masked, t, cap), atol=1e-5, rtol=1e-5)
+
+
+def average_over_orders(model: Toy, tokens: Tensor) -> float:
+    """The exact bound of two tokens, nats per token: the mean over both orders of revealing them one by one."""
+
+    def nll(seen: list[int], position: int) -> float:
+        state = torch.tensor([[int(tokens[i]) if i in seen else MASK for i in (0, 1)]])
+        logits = model.encode(state, torch.ones(1))[0, position].double()
+        logits[MASK] = -torch.inf
+        return -float(logits.log_softmax(-1)[tokens[position]])
+
+    return sum(nll([], first) + nll([first], 1 - first) for first in (0, 1)) / 2 / 2
+
+
+def test_the_expectation_of_the_bound_is_the_elbo() -> None:
+    """By Gauss-Legendre quadrature over t, and by enumeration of the masks: no sampling error."""
+    model, tokens = Toy(), torch.tensor([[3, 1]])
+    nodes, weights = np.polynomial.legendre.leggauss(8)
+    total = 0.0
+    for time, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
+        t = torch.tensor([time], dtype=torch.float32)
+        for pattern in product((False, True), repeat=2):
+            masked = torch.tensor([pattern])
+            chance = np.prod([time if hidden else 1 - time for hidden in pattern])
+            hidden = model.encode(tokens.masked_fill(masked, MASK), t)
+            total += weight * chance * float(subs_nll(model.project, hidden, tokens, masked, t, MASK))
+    assert total == pytest.approx(average_over_orders(model, tokens[0]), abs=1e-5)
+
+
+def test_the_bound_drawn_as_in_training_has_that_expectation() -> None:
+    model, tokens, count = Toy(), torch.tensor([[3, 1]]), 100_000
+    noise = torch.Generator().manual_seed(1)
+    t = antithetic_times(count, noise, eps=1e-4)
+    rows = tokens.expand(count, -1)
+    noised, masked = mask_tokens(rows, t, MASK, noise)
+    drawn = subs_nll(model.project, model.encode(noised, t), rows, masked, t, MASK)
+    error = float(drawn.std()) / count**0.5
+    assert abs(float(drawn.mean()) - average_over_orders(model, tokens[0])) < 4 * error < 0.1
+
+
+def test_there_is_one_time_in_each_cell() -> None:
+    for largest in (1.0, 0.4):
+        t = antithetic_times(64, torch.Generator().manual_seed(0), eps=0.1, largest=largest)
+        cells = ((t - 0.1) / (largest - 0.1) * 64).floor()
+        assert cells.tolist() == list(range(64))
+    assert not torch.equal(t, antithetic_times(64, torch.Generator().manual_seed(1), eps=0.1, largest=0.4))
+
+
+def test_a_position_is_masked_with_probability_t() -> None:
+    tokens, t = torch.zeros(4, 20_000, dtype=torch.long), torch.tensor([0.0, 0.2, 0.7, 1.0])
+    noised, masked = mask_tokens(tokens, t, MASK, torch.Generator().manual_seed(0))
+    assert torch.equal(noised == MASK, masked)
+    assert torch.equal(noised[~masked], tokens[~masked])
+    for row, time in enumerate(t.double().tolist()):
+        assert z_score(float(masked[row].double().mean()), time, 20_000) < 5
+
+
+def test_the_average_is_the_arithmetic_it_says() -> None:
+    model = nn.Linear(1, 1)
+    nn.init.constant_(model.weight, 1.0)
+    ema, expected = EMA(model, 0.5), 1.0
+    for n, value in enumerate((3.0, -2.0, 5.0, 8.0, 1.0, 0.0, 4.0, 2.0, 7.0, 6.0)):
+        nn.init.constant_(model.weight, value)
+        ema.update(model)
+        decay = min(0.5, (1 + n) / (10 + n))
+        expected = decay * expected + (1 - decay) * value
+        assert float(ema.shadow["weight"]) == pytest.approx(expected, rel=1e-5)
+    assert decay == 0.5
+
+
+def test_a_model_wears_its_average_inside_and_its_own_weights_after() -> None:
+    model = nn.Linear(2, 2)
+    ema, own = EMA(model, 0.9), model.weight.detach().clone()
+    with torch.no_grad():
+        model.weight += 1
+    with ema.applied(model):
+        assert torch.equal(model.weight, own)
+    assert torch.equal(model.weight, own + 1)
+
+
+def test_a_model_gets_its_own_weights_back_after_an_error() -> None:
+    model = nn.Linear(2, 2)
+    ema, own = EMA(model, 0.9), model.weight.detach().clone()
+    ema.shadow["weight"].zero_()
+    with pytest.raises(RuntimeError, match="shapes"), ema.applied(model):
+        model(torch.zeros(3, 3))
+    assert torch.equal(model.weight, own)
+
+
+def test_an_average_is_saved_and_loaded() -> None:
+    model = nn.Linear(2, 2)
+    ema = EMA(model, 0.9)
+    nn.init.ones_(model.weight)
+    ema.update(model)
+    again = EMA(nn.Linear(2, 2), 0.9)
+    again.load_state_dict(ema.state_dict())
+    assert again.updates == 1
+    assert all(torch.equal(again.shadow[name], ema.shadow[name]) for name in ema.shadow)
+
+
+@pytest.mark.parametrize("decay", [-0.1, 1.0, float("nan")])
+def test_a_decay_that_averages_nothing_is_refused(decay: float) -> None:
+    with pytest.raises(ValueError, match="EMA decay must lie in 0 to 1"):
+        EMA(nn.Linear(1, 1), decay)
+
+
+def test_the_learning_rate_warms_up_and_cools_down() -> None:
+    optim = OptimSection(warmup=4, cooldown=5)
+    factors = [lr_factor(step, 20, optim) for step in range(20)]
+    assert factors[:5] == [0.25, 0.5, 0.75, 1.0, 1.0]
+    assert factors[-6:] == pytest.approx([1.0, 1.0, 0.8, 0.6, 0.4, 0.2])
+    assert [lr_factor(step, 3, OptimSection(warmup=0, cooldown=0)) for step in range(3)] == [1.0] * 3
+
+
+CONFIG = read_config(
+    f"""
+[model]
+vocab_size = {VOCABULARY}
+hidden_size = 16
+n_blocks = 1
+n_heads = 2
+cond_dim = 8
+length = 16
+dropout = 0.1
+[optim]
+lr = 1e-2
+warmup = 2
+[run]
+steps = 7
+batch = 4
+ema = 0.9
+checkpoint_every = 2
+validate_every = 3
+validation_windows = 6
+precision = "float32"
+"""
+)
+
+
+def with_run(**fields: Any) -> TrainConfig:
+    return msgspec.structs.replace(CONFIG, run=msgspec.structs.replace(CONFIG.run, **fields))
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    home = tmp_path_factory.mktemp("texts")
+    return prepare([write_texts(home)], VOCABULARY, home / "cache")
+
+
+def trainer(config: TrainConfig, corpus: Corpus, home: Path) -> Trainer:
+    return Trainer(config, corpus, home, torch.device("cpu"))
+
+
+def told(progress: Progress) -> Progress:
+    """All of it but the speed."""
+    return replace(progress, tokens_per_second=0.0)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+@pytest.mark.parametrize("killed", [1, 3, 5])
+def test_a_killed_and_resumed_run_is_as_if_unbroken(
+    corpus: Corpus, tmp_path: Path, optimizer: str, killed: int
+) -> None:
+    config = msgspec.structs.replace(CONFIG, optim=msgspec.structs.replace(CONFIG.optim, name=optimizer))
+    whole_run = trainer(config, corpus, tmp_path / "whole")
+    whole = [told(progress) for progress in whole_run.run()]
+    assert [progress.step for progress in whole] == list(range(1, 8))
+    assert [progress.validation is not None for progress in whole] == [step in (3, 6, 7) for step in range(1, 8)]
+    assert [progress.saved for progress in whole] == [step in (2, 4, 6, 7) for step in range(1, 8)]
+
+    list(islice(trainer(config, corpus, tmp_path / "broken").run(), killed))
+    torch.manual_seed(99)
+    resumed_run = trainer(config, corpus, tmp_path / "broken")
+    assert resumed_run.step == killed // 2 * 2
+    resumed = [told(progress) for progress in resumed_run.run()]
+    assert resumed == whole[resumed_run.config.run.steps - len(resumed) :]
+    for name, p in whole_run.model.state_dict().items():
+        assert torch.equal(resumed_run.model.state_dict()[name], p)
+    assert all(torch.equal(resumed_run.ema.shadow[name], p) for name, p in whole_run.ema.shadow.items())
+
+
+def test_a_finished_run_has_nothing_left_to_do(corpus: Corpus, tmp_path: Path) -> None:
+    list(trainer(CONFIG, corpus, tmp_path).run())
+    assert list(trainer(CONFIG, corpus, tmp_path).run()) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "last.pt"]
+
+
+def test_a_finished_run_can_be_made_longer(corpus: Corpus, tmp_path: Path) -> None:
+    list(trainer(CONFIG, corpus, tmp_path).run())
+    assert [progress.step for progress in trainer(with_run(steps=9), corpus, tmp_path).run()] == [8, 9]
+
+
+def test_training_lowers_the_bound(corpus: Corpus, tmp_path: Path) -> None:
+    made = trainer(with_run(steps=60, batch=16, validate_every=60, validation_windows=256), corpus, tmp_path)
+    before = made.validate()
+    assert before == pytest.approx(np.log(VOCABULARY - 1), rel=0.15)
+    last = list(made.run())[-1]
+    assert last.validation is not None
+    assert last.validation < before - 1
+    assert last.best == last.validation
+
+
+def test_validation_is_the_same_every_time_and_leaves_the_weights(corpus: Corpus, tmp_path: Path) -> None:
+    made = trainer(CONFIG, corpus, tmp_path)
+    list(islice(made.run(), 3))
+    weights = {name: p.clone() for name, p in made.model.state_dict().items()}
+    assert made.validate() == made.validate() == pytest.approx(made.validate(batch=2), rel=1e-5)
+    assert all(torch.equal(made.model.state_dict()[name], p) for name, p in weights.items())
+
+
+def test_the_best_weights_are_those_of_the_lowest_bound(corpus: Corpus, tmp_path: Path) -> None:
+    made = trainer(CONFIG, corpus, tmp_path)
+    seen = [progress.validation for progress in made.run() if progress.validation is not None]
+    assert made.best == min(seen)
+    best = torch.load(tmp_path / "best.pt", weights_only=True)
+    assert best["step"] == (3, 6, 7)[seen.index(min(seen))]
+
+
+def test_a_loss_that_is_not_a_number_stops_the_run(corpus: Corpus, tmp_path: Path) -> None:
+    made = trainer(CONFIG, corpus, tmp_path)
+    nn.init.constant_(made.model.output_layer.linear.bias, torch.nan)
+    with pytest.raises(FloatingPointError, match="the loss became nan at step 0"):
+        next(made.run())
+    assert not made.checkpoint.exists()
+
+
+def test_a_directory_of_another_model_is_refused(corpus: Corpus, tmp_path: Path) -> None:
+    list(islice(trainer(CONFIG, corpus, tmp_path).run(), 2))
+    other = msgspec.structs.replace(CONFIG, model=msgspec.structs.replace(CONFIG.model, n_blocks=2))
+    with pytest.raises(ValueError, match="holds a run of another model"):
+        trainer(other, corpus, tmp_path)
+
+
+def test_a_vocabulary_the_data_does_not_fill_is_refused(corpus: Corpus, tmp_path: Path) -> None:
+    other = msgspec.structs.replace(CONFIG, model=msgspec.structs.replace(CONFIG.model, vocab_size=600))
+    with pytest.raises(ValueError, match=f"a vocabulary of {VOCABULARY} tokens, not the configured 600"):
+        trainer(other, corpus, tmp_path)
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_a_split_shorter_than_a_window_is_refused_before_training(corpus: Corpus, tmp_path: Path, split: str) -> None:
+    for splits in ({split: corpus.splits[split][:15]}, {}):
+        rest = {name: stream for name, stream in corpus.splits.items() if name != split}
+        short = Corpus(corpus.tokenizer, rest | splits)
+        with pytest.raises(ValueError, match=rf"the data's {split} split holds \d+ tokens: a window takes 16"):
+            trainer(CONFIG, short, tmp_path)
+
+
+def test_muon_takes_the_blocks_matrices_and_adamw_the_rest(corpus: Corpus, tmp_path: Path) -> None:
+    model = trainer(CONFIG, corpus, tmp_path).model
+    names = {id(p): name for name, p in model.named_parameters()}
+    adamw, muon = optimizers(model, msgspec.structs.replace(CONFIG.optim, name="muon"))
+    groups = [{names[id(p)] for group in o.param_groups for p in group["params"]} for o in (adamw, muon)]
+    assert groups[1] == {f"blocks.0.{name}.weight" for name in ("attn_qkv", "attn_out", "mlp.0", "mlp.2")}
+    assert groups[0] == set(names.values()) - groups[1]
+
+
+def test_the_curriculum_begins_with_few_masks(corpus: Corpus, tmp_path: Path) -> None:
+    made = trainer(with_run(curriculum=10), corpus, tmp_path)
+    largest = []
+    for made.step in (0, 5, 10, 20):
+        largest.append(made._largest_time())
+    assert largest == pytest.approx([0.3, 0.65, 1.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[run]\nstepps = 3", "stepps.*run"),
+        ("[run]\nsteps = 'many'", r"run\.steps"),
+        ("[run]\nsteps = 0", r"run\.steps is too small"),
+        ("[run]\nbatch = -1", r"run\.batch is too small"),
+        ("[optim]\nlr = 0.0", r"optim\.lr is too small"),
+        ("[optim]\nname = 'sgd'", r"sgd.*optim\.name"),
+        ("[model]\nvocab_size = 100", r"model\.vocab_size is too small"),
+        ("[model]\nvocab_size = 70000", r"model\.vocab_size must be at most 65536"),
+        ("[run]\nprecision = 'float8'", r"float8.*run\.precision"),
+        ("objective = 'gan'", "gan.*objective"),
+        ("[run", "line|Expected|col"),
+    ],
+)
+def test_a_bad_configuration_names_its_key(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=f"(?s){message}"):
+        read_config(text)
+
+
+def test_an_empty_configuration_is_the_defaults() -> None:
+    assert read_config("") == TrainConfig()
+    assert TrainConfig().network(8191).vocab_size == TrainConfig().model.vocab_size
+
+
+def test_the_configurations_of_the_package_can_be_read() -> None:
+    texts = [
+        path.read_text() for path in (resources.files("configs") / "train").iterdir() if path.name.endswith("toml")
+    ]
+    assert texts
+    for text in texts:
+        config = read_config(text)
+        assert config.network(config.model.vocab_size - 1).length == config.model.length

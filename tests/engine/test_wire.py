@@ -1,0 +1,228 @@
+"""The bytes between terminal and engine."""
+
+from __future__ import annotations
+
+import io
+import struct
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
+
+from engine import strategies, wire
+from engine.records import ModelInfo, Settings
+from engine.session import Session
+from tests.engine.toys import TextToy, Toy
+
+TEXT = st.text(max_size=30)
+NUMBER = st.integers(0, 1 << 40)
+FLOAT = st.floats(allow_nan=False)
+SETTINGS = st.builds(
+    wire.SettingsData,
+    strategy=TEXT,
+    knobs=st.dictionaries(TEXT, st.one_of(FLOAT, st.integers(-(1 << 50), 1 << 50), TEXT, st.booleans()), max_size=4),
+    top_p=FLOAT,
+    nucleus=TEXT,
+    temperature=FLOAT,
+    draw=TEXT,
+)
+MODEL = st.builds(
+    ModelInfo,
+    name=TEXT,
+    parameters=NUMBER,
+    dtype=TEXT,
+    device=TEXT,
+    vocab_size=NUMBER,
+    mask_id=NUMBER,
+    max_length=st.none() | NUMBER,
+    time_conditioned=st.booleans(),
+    pieces=st.lists(TEXT, max_size=5).map(tuple),
+    backend=TEXT,
+)
+
+
+def array(dtype: str) -> st.SearchStrategy[wire.Array]:
+    shapes = hnp.array_shapes(min_dims=2, max_dims=2, max_side=6)
+    return hnp.arrays(dtype, shapes).map(wire.Array.of)
+
+
+COMMANDS = {
+    wire.Open: (TEXT, TEXT, TEXT),
+    wire.Begin: (NUMBER, SETTINGS, NUMBER, NUMBER, NUMBER, st.integers(-(1 << 62), 1 << 62), TEXT),
+    wire.Configure: (SETTINGS,),
+    wire.Credit: (NUMBER,),
+    wire.Quit: (),
+}
+EVENTS = {
+    wire.Hello: (NUMBER, TEXT, st.just(strategies.catalogue())),
+    wire.Loading: (TEXT,),
+    wire.Ready: (MODEL,),
+    wire.Began: (NUMBER, array("<i4"), array("|b1"), NUMBER, NUMBER),
+    wire.Stepped: (
+        NUMBER,
+        NUMBER,
+        st.tuples(FLOAT, FLOAT, FLOAT, FLOAT),
+        st.tuples(array("<i4"), array("|u1"), array("<f4"), array("<f4"), array("<f4")),
+        NUMBER,
+        SETTINGS,
+        FLOAT,
+        st.booleans(),
+    ),
+    wire.Finished: (NUMBER,),
+    wire.Rejected: (TEXT,),
+    wire.Failed: (st.sampled_from(["load", "begin", "step"]), TEXT, TEXT),
+}
+
+
+def any_of(kinds: dict[type, tuple[st.SearchStrategy[Any], ...]]) -> st.SearchStrategy[Any]:
+    return st.one_of(*(st.builds(kind, *fields) for kind, fields in kinds.items()))
+
+
+def sent(*messages: wire.Message) -> bytes:
+    stream = io.BytesIO()
+    for message in messages:
+        wire.write(stream, message)
+    return stream.getvalue()
+
+
+@given(st.lists(any_of(COMMANDS), max_size=4))
+def test_commands_arrive_as_they_were_sent(messages: list[wire.Command]) -> None:
+    assert list(wire.commands(io.BytesIO(sent(*messages)))) == messages
+
+
+@given(st.lists(any_of(EVENTS), max_size=3))
+def test_events_arrive_as_they_were_sent(messages: list[wire.Event]) -> None:
+    assert list(wire.events(io.BytesIO(sent(*messages)))) == messages
+
+
+def test_every_message_is_covered_here() -> None:
+    assert set(COMMANDS) == set(wire.Command.__args__)
+    assert set(EVENTS) == set(wire.Event.__args__)
+
+
+@given(hnp.arrays(st.sampled_from(["<i4", "|u1", "<f4", "|b1"]), hnp.array_shapes(min_dims=1, max_dims=3, min_side=0)))
+def test_an_array_arrives_as_it_was(array: NDArray[Any]) -> None:
+    again = wire.Array.of(array).array()
+    assert again.dtype == array.dtype
+    assert again.shape == array.shape
+    assert np.array_equal(again, array, equal_nan=array.dtype.kind == "f")
+    assert not again.flags.writeable
+
+
+def test_an_array_that_is_not_contiguous_arrives_as_it_was() -> None:
+    array = np.arange(24, dtype=np.int32).reshape(4, 6)
+    for odd in (array.T, array[::2], array[:, ::-1], np.broadcast_to(array[0], (3, 6))):
+        assert np.array_equal(wire.Array.of(odd).array(), odd)
+
+
+def test_what_is_constant_along_an_axis_is_sent_once() -> None:
+    column = np.array([[0.1], [0.2]], dtype=np.float32)
+    array = wire.Array.of(np.broadcast_to(column, (2, 4096)))
+    assert len(array.data) == 8
+    assert np.array_equal(array.array(), np.broadcast_to(column, (2, 4096)))
+
+
+def test_a_frame_takes_nine_bytes_a_position_where_the_plan_is_of_times_alone() -> None:
+    """Four for the token, one for the change, four for what was held; the rest does not grow."""
+    strategy = strategies.make_strategy("remdm-cap")
+    frames = (next(Session(Toy(), strategy, steps=8, length=length)) for length in (30, 120))
+    small, large = (len(sent(wire.Stepped.of(0, frame))) for frame in frames)
+    assert 90 * 9 <= large - small < 90 * 9 + 16
+
+
+def test_a_frame_arrives_as_it_was() -> None:
+    session = Session(Toy(), strategies.make_strategy("remdm-conf"), steps=8, length=10, batch=2, prompt=[1])
+    for frame in session:
+        (event,) = wire.events(io.BytesIO(sent(wire.Stepped.of(3, frame))))
+        assert isinstance(event, wire.Stepped)
+        again = event.frame()
+        assert event.run == 3
+        for name in ("index", "t", "s", "alpha_t", "alpha_s", "network_calls", "settings", "excess", "final"):
+            assert getattr(again, name) == getattr(frame, name)
+        for name in ("tokens", "change", "held", "unmask", "remask"):
+            assert np.array_equal(getattr(again, name), getattr(frame, name), equal_nan=True)
+
+
+def test_settings_arrive_as_they_were() -> None:
+    settings = Settings("remdm-cap", {"eta": 0.1, "when": "loop"}, 0.7, "inclusive", 0.5, "gumbel-float64")
+    assert wire.SettingsData.of(settings).settings() == settings
+
+
+def test_a_models_description_arrives_as_it_was() -> None:
+    info = TextToy().info
+    assert list(wire.events(io.BytesIO(sent(wire.Ready(info))))) == [wire.Ready(info)]
+
+
+@pytest.mark.parametrize("kept", [1, 3, 4, 5, -1])
+def test_a_stream_that_is_cut_off_ends_with_the_last_whole_message(kept: int) -> None:
+    whole, half = sent(wire.Credit(1)), sent(wire.Open("demo", "cpu", "auto"))
+    assert list(wire.commands(io.BytesIO(whole + half[:kept]))) == [wire.Credit(1)]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\xc1",
+        b"\xff\xff\xff",
+        msgspec.msgpack.encode(3),
+        msgspec.msgpack.encode({"type": "Explode"}),
+        msgspec.msgpack.encode({"type": "Credit"}),
+        msgspec.msgpack.encode({"type": "Credit", "steps": "many"}),
+        msgspec.msgpack.encode({"type": "Credit", "steps": 1, "more": 2}),
+        msgspec.msgpack.encode({"type": "Finished", "run": 1}),
+    ],
+)
+def test_bytes_that_are_no_command_are_refused(body: bytes) -> None:
+    with pytest.raises(ValueError, match="a message of the other side cannot be read"):
+        list(wire.commands(io.BytesIO(struct.pack("<I", len(body)) + body)))
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_end_cleanly_or_are_refused(garbage: bytes) -> None:
+    for read in (wire.commands, wire.events):
+        whole = 0
+        with suppress(ValueError):
+            for _ in read(io.BytesIO(garbage)):
+                whole += 1
+        assert whole * 5 <= len(garbage)
+
+
+def test_a_length_nobody_sends_is_refused_before_it_is_read() -> None:
+    with pytest.raises(ValueError, match="not one of messages"):
+        list(wire.events(io.BytesIO(struct.pack("<I", wire.LARGEST + 1))))
+
+
+@pytest.mark.parametrize(
+    ("shape", "kept", "data"),
+    [
+        ((2, 3), (2, 3), bytes(20)),
+        ((2, 3), (2, 2), bytes(16)),
+        ((2, 3), (-2, -3), bytes(24)),
+        ((1 << 20, 1 << 20), (1, 1), bytes(4)),
+        ((-1, 3), (1, 3), bytes(12)),
+        ((2, 3), (6,), bytes(24)),
+    ],
+)
+def test_an_array_whose_sizes_contradict_each_other_is_refused(
+    shape: tuple[int, ...], kept: tuple[int, ...], data: bytes
+) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        wire.Array("<f4", shape, kept, data).array()
+
+
+def test_a_frame_whose_arrays_differ_in_shape_is_refused() -> None:
+    frame = next(Session(Toy(), strategies.make_strategy("mdlm"), steps=4, length=6))
+    stepped = wire.Stepped.of(0, frame)
+    short = wire.Array.of(np.zeros((1, 5), np.uint8))
+    flat = wire.Array.of(np.zeros(6, np.int32))
+    tokens, _, *rest = stepped.arrays
+    for arrays in ((tokens, short, *rest), (flat,) * 5):
+        with pytest.raises(ValueError, match="the arrays of a frame differ in shape"):
+            msgspec.structs.replace(stepped, arrays=arrays).frame()

@@ -1,0 +1,105 @@
+"""A link without a process: frames made up by numpy, as many as are asked for and no more."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+from engine import strategies, wire
+from engine.records import Change, Frame, ModelInfo, Settings
+from engine.trace import Start, Trace
+from remdm_tui.link import Event
+
+WORDS = (
+    [
+        " the",
+        " sea",
+        " was",
+        " calm",
+        " and",
+        " a",
+        " ship",
+        " came",
+        ",",
+        ".",
+        " home",
+        " slowly",
+        "\n",
+        " over",
+        " it",
+    ]
+    + ["ing", "ly"]
+    + ["[MASK]"]
+)
+MASK = len(WORDS) - 1
+
+
+class ScriptedLink:
+    """Reveals and remasks at random, by seed; `configured` keeps every setting it was sent."""
+
+    def __init__(self, hostile: str = "") -> None:
+        self.words = [hostile or word for word in WORDS[:1]] + WORDS[1:]
+        self.trace: Trace | None = None
+        self.outstanding = 0
+        self.configured: list[Settings] = []
+        self.seeds: list[int] = []
+        self.closed = False
+        self.events: deque[Event] = deque()
+
+    def start(self) -> None:
+        self.events.append(wire.Hello(wire.PROTOCOL, "scripted", strategies.catalogue()))
+
+    def open(self, model: str, device: str, dtype: str) -> None:
+        info = ModelInfo(model, 1000, dtype, device, len(self.words), MASK, None, False, tuple(self.words))
+        self.events.append(wire.Ready(info))
+
+    def begin(self, settings: Settings, *, steps: int, length: int, batch: int, seed: int, prompt: str) -> None:
+        self._settings, self._steps, self._rng = settings, steps, np.random.default_rng(seed)
+        self.seeds.append(seed)
+        tokens = np.full((batch, length), MASK, np.int32)
+        locked = np.zeros(tokens.shape, bool)
+        if prompt:
+            tokens[:, :3], locked[:, :3] = 1, True
+        self._tokens, self._locked, self._calls = tokens, locked, 0
+        self.trace = Trace(Start(tokens, locked, steps, seed))
+        self.events.append(wire.Began(1, wire.Array.of(tokens), wire.Array.of(locked), steps, seed))
+
+    def configure(self, settings: Settings) -> None:
+        self._settings = settings
+        self.configured.append(settings)
+
+    def demand(self, steps: int, renew: bool) -> bool:
+        for _ in range(steps):
+            self._step()
+        return steps > 0
+
+    def take(self) -> list[Event]:
+        taken = list(self.events)
+        self.events.clear()
+        return taken
+
+    def close(self) -> None:
+        self.closed = True
+
+    def _step(self) -> None:
+        assert self.trace is not None
+        index = len(self.trace)
+        if index >= self._steps:
+            self.events.append(wire.Finished(1))
+            return
+        t, s = 1 - index / self._steps, 1 - (index + 1) / self._steps
+        masked = (self._tokens == MASK) & ~self._locked
+        u = self._rng.random(masked.shape)
+        reveal = masked & (u < (1.0 if s == 0 else (t - s) / t + 0.02))
+        forget = ~masked & ~self._locked & (u < 0.02) & (s > 0)
+        drawn = self._rng.integers(0, MASK, masked.shape)
+        self._tokens = np.where(reveal, drawn, np.where(forget, MASK, self._tokens)).astype(np.int32)
+        change = np.where(masked, Change.MASKED, Change.HELD).astype(np.uint8)
+        change[reveal], change[forget], change[self._locked] = Change.REVEALED, Change.REMASKED, Change.LOCKED
+        held = np.where(self._tokens == MASK, np.nan, 0.1 + 0.9 * u).astype(np.float32)
+        self._calls += 1
+        p = np.broadcast_to(np.float32(0.02), masked.shape)
+        self.trace.append(
+            Frame(index, t, s, 1 - t, 1 - s, self._tokens, change, held, p, p, self._calls, self._settings)
+        )

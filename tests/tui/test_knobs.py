@@ -1,0 +1,64 @@
+import pytest
+
+from engine.records import SAMPLING, Settings
+from engine.strategies import REGISTRY, catalogue, make_strategy, values
+from remdm_tui.knobs import STRATEGY, at_fraction, fraction, notch, panel, turned
+
+ALL = catalogue()
+CAP = Settings("remdm-cap", values(make_strategy("remdm-cap")))
+NUMBERS = [k for info in ALL for k in info.knobs if not k.choices] + [k for k in SAMPLING if not k.choices]
+
+
+def names(settings):
+    return [info.name for info, _ in panel(settings, ALL)]
+
+
+def test_a_knob_without_effect_is_not_shown():
+    assert "t_switch" not in names(CAP)
+    assert "t_switch" in names(turned(CAP, "when", "switch", ALL))
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_every_strategy_can_be_switched_to_and_made(name):
+    settings = turned(CAP, STRATEGY, name, ALL)
+    assert values(make_strategy(settings.strategy, **settings.knobs)) == dict(settings.knobs)
+
+
+def test_shared_knobs_keep_their_value_across_strategies():
+    settings = turned(turned(CAP, "eta", 0.07, ALL), STRATEGY, "remdm-rescale", ALL)
+    assert settings.knobs["eta"] == 0.07
+
+
+def test_a_choice_the_new_strategy_lacks_becomes_its_default():
+    loop = turned(CAP, STRATEGY, "remdm-loop", ALL)
+    assert loop.knobs["when"] == "loop"
+
+
+def test_out_of_range_is_refused_with_the_range():
+    with pytest.raises(ValueError, match="0 to 1"):
+        turned(CAP, "eta", 7, ALL)
+    with pytest.raises(ValueError, match="has no knob"):
+        turned(CAP, "zeta", 1, ALL)
+
+
+@pytest.mark.parametrize("info", NUMBERS, ids=lambda k: k.name)
+def test_sliders_span_their_range(info):
+    assert at_fraction(info, 0) == info.low
+    assert at_fraction(info, 1) == info.high
+    assert 0 <= fraction(info, info.default) <= 1
+
+
+@pytest.mark.parametrize("info", NUMBERS, ids=lambda k: k.name)
+def test_notches_move_one_way_and_stop_at_the_ends(info):
+    value = info.default
+    for _ in range(200):
+        new = notch(info, value, 1)
+        assert info.check(new) >= value
+        value = new
+    assert value == info.high
+    assert notch(info, value, -1) < value
+
+
+def test_choices_go_round():
+    info = next(k for k in SAMPLING if k.name == "nucleus")
+    assert notch(info, notch(info, "exclusive", 1), 1) == "exclusive"

@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from remdm_tui.layout import LONGEST, Pieces, flow, harmless
+
+
+@given(st.text())
+def test_harmless_text_has_no_character_that_acts(text):
+    shown = harmless(text)
+    assert all(c.isprintable() for c in shown)
+    assert cell_len(shown) == sum(cell_len(c) for c in shown) >= len(shown) - shown.count("\0")
+    assert len(shown) == len(text)
+
+
+@given(st.text())
+def test_ascii_mode_is_ascii(text):
+    assert harmless(text, True).isascii()
+    assert harmless(text, True).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("hostile", "shown"),
+    [("\x1b[31m", "␛[31m"), ("a\u202eb", "a�b"), ("e\u0301", "e�"), ("\u200b", "�"), ("\n", "↵"), ("\x9b", "�")],
+)
+def test_what_acts_on_terminals_is_pictured(hostile, shown):
+    assert harmless(hostile) == shown
+
+
+def test_wide_characters_count_double():
+    assert Pieces.of(["語"]).widths.tolist() == [2]
+
+
+def test_a_long_token_is_cut():
+    pieces = Pieces.of(["x" * 500])
+    assert pieces.widths[0] == LONGEST
+    assert pieces.texts[0].endswith("…")
+
+
+def test_an_empty_token_is_visible():
+    assert Pieces.of([""]).widths[0] == 1
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 12), st.booleans(), st.booleans()), max_size=80),
+    st.integers(1, 40),
+)
+def test_rows_fit_and_hold_every_token_once(tokens, columns):
+    widths = np.array([w for w, _, _ in tokens], dtype=np.int32)
+    starts = np.array([s for _, s, _ in tokens], dtype=bool)
+    breaks = np.array([b for _, _, b in tokens], dtype=bool)
+    rows = flow(widths, starts, breaks, columns)
+    assert rows[0] == 0
+    assert rows[-1] == len(tokens)
+    assert (np.diff(rows) > 0).all()
+    for first, last in zip(rows[:-1], rows[1:], strict=True):
+        assert widths[first:last].sum() <= columns or last == first + 1
+        assert not breaks[first : last - 1].any()
+
+
+def test_lines_break_between_words():
+    pieces = Pieces.of([" beau", "ti", "ful", " day"])
+    rows = flow(pieces.widths, pieces.starts, pieces.breaks, 11)
+    assert rows.tolist() == [0, 3, 4]
