@@ -5,17 +5,18 @@ from __future__ import annotations
 import gc
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from textual import on
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
+from textual.keys import format_key
 from textual.screen import Screen
 from textual.widgets import Footer, Label
 
 from engine import wire
-from engine.records import Knob, ModelInfo, Settings, StrategyInfo
+from engine.records import Change, Knob, ModelInfo, Settings, StrategyInfo
 from remdm_tui import player as playing
 from remdm_tui import reading
 from remdm_tui.knobs import STRATEGY, notch, panel, turned
@@ -79,40 +80,57 @@ class WatchApp(App[None]):
         Binding("q", "quit", "Quit", id="quit"),
     ]  # fmt: skip
 
-    def __init__(self, options: WatchOptions, link: Link | None = None) -> None:
+    def __init__(
+        self,
+        options: WatchOptions,
+        make_link: Callable[[], Link] = Link,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         super().__init__()
         self.options = options
         self.settings: Settings = options.settings
         self.seed = options.seed
         self.player = Player(playing=not options.paused)
-        self.link = link or Link()
+        self._make_link = make_link
+        self.link = make_link()
         self.failure: str | None = None
         self.strategies: tuple[StrategyInfo, ...] = ()
         self.model: ModelInfo | None = None
         self._sample = 0
         self._heat = False
+        self._resting = False
+        self._panels: tuple[object, ...] = ()
         self._begun = False
         self._drawn: tuple[object, ...] = ()
-        self._pace = reading.Pace()
-        self._last_tick = time.monotonic()
+        self._clock = clock
+        self._pace = reading.Pace(clock)
+        self._last_tick = clock()
 
     # -- the screen
 
     def compose(self) -> ComposeResult:
         plain = self.options.ascii
-        yield Label("", id="status", markup=False)
+        # kept, not queried for: the paint clock may beat once more while the screen is taken down
+        self._status = Label("", id="status", markup=False)
+        self._grid = TokenGrid(ascii_only=plain, id="grid")
+        self._figures = FiguresPanel(id="figures", markup=False)
+        self._knobs = KnobPanel(ascii_only=plain, id="knobs")
+        self._curves = CurvesPanel(ascii_only=plain, id="curves")
+        self._timeline = Timeline(ascii_only=plain, id="timeline")
+        self._banner = Label("", id="banner", markup=False)
+        yield self._status
         with Horizontal(id="main"):
             with Vertical(id="text"):
-                yield TokenGrid(ascii_only=plain, id="grid")
+                yield self._grid
             with Vertical(id="side"):
                 with Vertical(id="figures-box", classes="box"):
-                    yield FiguresPanel(id="figures", markup=False)
+                    yield self._figures
                 with Vertical(id="knobs-box", classes="box"):
-                    yield KnobPanel(ascii_only=plain, id="knobs")
+                    yield self._knobs
                 with Vertical(id="curves-box", classes="box"):
-                    yield CurvesPanel(ascii_only=plain, id="curves")
-        yield Timeline(ascii_only=plain, id="timeline")
-        yield Label("", id="banner", markup=False)
+                    yield self._curves
+        yield self._timeline
+        yield self._banner
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
@@ -121,17 +139,18 @@ class WatchApp(App[None]):
             self.query_one(f"#{name}").border_title = title
         self._retheme()
         self.theme_changed_signal.subscribe(self, lambda _: self._retheme())
-        self.query_one(TokenGrid).message(f"loading {self.options.model} ...")
+        self._grid.message(f"loading {self.options.model} ...")
         self._fast = self.set_interval(1 / PAINTS, self._tick)
         self.set_interval(1 / PANELS, self._refresh_panels)
         self.call_after_refresh(self._start_engine)
 
     def _retheme(self) -> None:
         colours = palette(self.current_theme.dark, self.options.ascii)
-        self.query_one(TokenGrid).use_palette(colours)
+        self._grid.use_palette(colours)
+        shown = [look for state, look in colours.looks.items() if self.options.prompt or state != Change.LOCKED]
         legend = " ".join(
-            f"[{look.style}] {look.fill * 3 or look.name} [/]" + look.name * bool(look.fill)
-            for look in colours.looks.values()
+            f"[{look.style}]{look.fill}[/]{look.name}" if look.fill else f"[{look.style}] {look.name} [/]"
+            for look in shown
         )
         self.query_one("#text").border_subtitle = legend
 
@@ -180,7 +199,7 @@ class WatchApp(App[None]):
                 self._say(stage)
             case wire.Ready(model):
                 self.model = model
-                self.query_one(TokenGrid).use_pieces(Pieces.of(model.pieces, self.options.ascii))
+                self._grid.use_pieces(Pieces.of(model.pieces, self.options.ascii))
                 self._say("")
                 self._begin()
             case wire.Began():
@@ -208,10 +227,9 @@ class WatchApp(App[None]):
         self._say(reason, error=True)
 
     def _say(self, text: str, error: bool = False) -> None:
-        banner = self.query_one("#banner", Label)
-        banner.update(text)
-        banner.set_class(error, "error")
-        banner.display = bool(text)
+        self._banner.update(text)
+        self._banner.set_class(error, "error")
+        self._banner.display = bool(text)
 
     @property
     def _recorded(self) -> int:
@@ -220,7 +238,7 @@ class WatchApp(App[None]):
     # -- the paint clock
 
     def _tick(self) -> None:
-        now = time.monotonic()
+        now = self._clock()
         seconds, self._last_tick = min(now - self._last_tick, 0.25), now
         for event in self.link.take():
             self._handle(event)
@@ -239,7 +257,7 @@ class WatchApp(App[None]):
         if wanted == self._drawn or self._backed_up():
             return
         self._drawn = wanted
-        self.query_one(TokenGrid).show(reading.canvas(trace, min(self.player.position, len(trace)), self._sample))
+        self._grid.show(reading.canvas(trace, min(self.player.position, len(trace)), self._sample))
 
     def _backed_up(self) -> bool:
         """Whether earlier paints still wait to be written: a slow line then skips frames, not keys."""
@@ -257,14 +275,14 @@ class WatchApp(App[None]):
         position = min(player.position, len(trace))
         pace = self._pace(len(trace))
         state = (trace, position, len(trace), self._sample, self.size, player, self.settings, round(pace, 1))
-        if state == getattr(self, "_panels", None):
+        if state == self._panels:
             return
         self._panels = state
-        self.query_one(FiguresPanel).show(reading.reading(trace, position, self._sample, pace))
-        if self.query_one("#curves-box").display:
-            self.query_one(CurvesPanel).show(reading.charts(trace, position, self._sample), total, position)
+        self._figures.show(reading.reading(trace, position, self._sample, pace))
+        if self._curves.size.height:
+            self._curves.show(reading.charts(trace, position, self._sample), total, position)
         remasked = trace.curves.column("remasked", self._sample)
-        self.query_one(Timeline).show(position, len(trace), total, remasked)
+        self._timeline.show(position, len(trace), total, remasked)
         self._show_status(total)
 
     def _rest_or_wake(self) -> None:
@@ -272,12 +290,15 @@ class WatchApp(App[None]):
         if idle and self._begun:
             self._tick()
             self._fast.pause()
+            self._resting = True
         else:
             self._wake()
 
     def _wake(self) -> None:
-        if not self._fast._active.is_set():
-            self._last_tick = time.monotonic()
+        """The paint clock runs again; what changed is on screen at its next beat."""
+        if self._resting:
+            self._resting = False
+            self._last_tick = self._clock()
             self._fast.resume()
 
     def _show_status(self, total: int) -> None:
@@ -287,11 +308,9 @@ class WatchApp(App[None]):
         right = reading.whereabouts(self.player, total, self.options.ascii)
         if self.options.ascii:
             left = left.replace("│", "|")
-        small = (
-            " (small terminal: text only)" if self.screen.has_class("-tiny") or self.screen.has_class("-flat") else ""
-        )
+        small = " (small terminal: text only)" if self.size.width < 60 or self.size.height < 16 else ""
         room = max(1, self.size.width - len(left) - len(right) - len(small) - 2)
-        self.query_one("#status", Label).update(f" {left}{small}{' ' * room}{right} ")
+        self._status.update(f" {left}{small}{' ' * room}{right} ")
 
     # -- what people do
 
@@ -307,7 +326,7 @@ class WatchApp(App[None]):
         self._show_knobs()
 
     def _show_knobs(self) -> None:
-        self.query_one(KnobPanel).show(panel(self.settings, self.strategies))
+        self._knobs.show(panel(self.settings, self.strategies))
 
     @on(KnobPanel.Turned)
     def _knob_turned(self, event: KnobPanel.Turned) -> None:
@@ -347,13 +366,13 @@ class WatchApp(App[None]):
         self._say(f"{self.settings.strategy} has no {name}", error=True)
 
     def action_choose(self, by: int) -> None:
-        self.query_one(KnobPanel).choose(by)
+        self._knobs.choose(by)
 
     def action_turn(self, by: int) -> None:
-        self.query_one(KnobPanel).turn(by)
+        self._knobs.turn(by)
 
     def action_type_value(self) -> None:
-        chosen = self.query_one(KnobPanel).chosen
+        chosen = self._knobs.chosen
         value = {info.name: value for info, value in panel(self.settings, self.strategies)}
         if chosen is not None:
             self.push_screen(
@@ -363,7 +382,7 @@ class WatchApp(App[None]):
 
     def action_heat(self) -> None:
         self._heat = not self._heat
-        self.query_one(TokenGrid).use_heat(self._heat)
+        self._grid.use_heat(self._heat)
 
     def action_restart(self, by: int) -> None:
         self.seed += by
@@ -377,8 +396,7 @@ class WatchApp(App[None]):
         self._wake()
 
     def action_page(self, by: int) -> None:
-        grid = self.query_one(TokenGrid)
-        grid.scroll_relative(y=by * max(1, grid.size.height - 1), animate=False)
+        self._grid.scroll_relative(y=by * max(1, self._grid.size.height - 1), animate=False)
 
     def action_copy(self) -> None:
         if self.link.trace is not None and self.model is not None:
@@ -390,17 +408,19 @@ class WatchApp(App[None]):
         """A new engine process; the old record stays until the new run has begun."""
         self.link.close()
         trace = self.link.trace
-        self.link = Link()
+        self.link = self._make_link()
         self.link.trace = trace
         self._start_engine()
         self._wake()
 
     def action_help(self) -> None:
-        keys = [
-            (bindings[0].key_display or bindings[0].key, bindings[0].description)
-            for bindings in self._bindings.key_to_bindings.values()
-        ]
-        self.push_screen(HelpScreen(keys, palette(self.current_theme.dark, self.options.ascii), self.options.ascii))
+        keys: dict[str, list[str]] = {}
+        for bindings in self._bindings.key_to_bindings.values():
+            for binding in bindings:
+                if binding.id:
+                    keys.setdefault(binding.description, []).append(format_key(binding.key))
+        listed = [(" ".join(names), what) for what, names in keys.items()]
+        self.push_screen(HelpScreen(listed, palette(self.current_theme.dark, self.options.ascii), self.options.ascii))
 
     def on_unmount(self) -> None:
         self.link.close()

@@ -18,14 +18,14 @@ CATCH_UP = 60
 
 @dataclass(frozen=True)
 class Player:
-    """`due` is how much of a step the clock owes; `stepping` waits for one step while paused."""
+    """`due` is how much of a step the clock owes; `stepping` counts steps awaited while paused."""
 
     position: int = 0
     recorded: int = 0
     playing: bool = True
     speed: float = math.inf
     ended: bool = False
-    stepping: bool = False
+    stepping: int = 0
     due: float = 0.0
 
     @property
@@ -50,12 +50,12 @@ def arrived(player: Player, recorded: int, ended: bool) -> Player:
     """The record has grown, or the run has ended."""
     if recorded == player.recorded and ended == player.ended:
         return player
-    follows = player.live and (player.playing or player.stepping)
-    grown = recorded > player.recorded
+    grown = recorded - player.recorded
+    stepped = min(grown, player.stepping)
     position = player.position
-    if follows and grown:
-        position = player.position + 1 if player.stepping else recorded
-    stepping = player.stepping and not grown and not ended
+    if player.live:
+        position += grown if player.playing else stepped
+    stepping = 0 if ended else player.stepping - stepped
     new = replace(player, position=position, recorded=recorded, ended=ended, stepping=stepping)
     return replace(new, playing=False) if new.done else new
 
@@ -63,7 +63,7 @@ def arrived(player: Player, recorded: int, ended: bool) -> Player:
 def tick(player: Player, seconds: float) -> tuple[Player, Demand]:
     """Time has passed: move through what is recorded, or ask the engine for more."""
     if player.stepping:
-        return player, Demand(1)
+        return player, Demand(player.stepping)
     if not player.playing or player.done:
         return replace(player, due=0.0), Demand()
     if player.speed == math.inf:
@@ -87,7 +87,7 @@ def toggle(player: Player) -> Player:
     """Play or pause; playing at the very end starts over from what is recorded."""
     if not player.playing and player.done:
         return replace(player, position=0, playing=True, due=0.0)
-    return replace(player, playing=not player.playing, stepping=False, due=0.0)
+    return replace(player, playing=not player.playing, stepping=0, due=0.0)
 
 
 def forward(player: Player) -> Player:
@@ -95,12 +95,12 @@ def forward(player: Player) -> Player:
     paused = replace(player, playing=False, due=0.0)
     if not paused.live:
         return replace(paused, position=paused.position + 1)
-    return paused if paused.ended else replace(paused, stepping=True)
+    return paused if paused.ended else replace(paused, stepping=paused.stepping + 1)
 
 
 def seek(player: Player, position: int) -> Player:
     """Pause at a recorded position; beyond the ends means the ends."""
-    return replace(player, position=max(0, min(position, player.recorded)), playing=False, stepping=False, due=0.0)
+    return replace(player, position=max(0, min(position, player.recorded)), playing=False, stepping=0, due=0.0)
 
 
 def back(player: Player) -> Player:

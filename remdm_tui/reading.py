@@ -65,7 +65,7 @@ def title(model: str, settings: Settings, seed: int) -> str:
 
 def whereabouts(player: Player, total: int, ascii_only: bool) -> str:
     """Playing or paused, where, how fast."""
-    play, pause, stop = (">", "||", "[]") if ascii_only else ("▶", "⏸", "■")
+    play, pause, stop = (">", "||", "[]") if ascii_only else ("►", "‖", "■")
     glyph = stop if player.done else play if player.playing else pause
     word = "done" if player.done else "playing" if player.playing else "paused"
     speed = "max" if player.speed == float("inf") else f"{player.speed:g}/s"

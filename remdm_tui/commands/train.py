@@ -16,9 +16,10 @@ from types import FrameType
 from typing import IO, TYPE_CHECKING, Protocol
 
 import msgspec
-from rich.console import Console, Group
+from rich.console import Console
 from rich.live import Live
 from rich.progress_bar import ProgressBar
+from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
@@ -228,8 +229,10 @@ class Bar:
 
     def step(self, reading: Reading) -> None:
         progress = reading.progress
-        line = Text(f"step {progress.step:,} of {progress.steps:,}  {figures(reading)}")
-        self._live.update(Group(ProgressBar(progress.steps, progress.step), line))
+        rows = Table.grid(expand=True)
+        rows.add_row(ProgressBar(progress.steps, progress.step))
+        rows.add_row(Text(f"step {progress.step:,} of {progress.steps:,}  {figures(reading)}"))
+        self._live.update(rows)
 
 
 def figures(reading: Reading) -> str:

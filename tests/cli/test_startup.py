@@ -26,7 +26,10 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 def test_strategies_are_listed_without_torch() -> None:
-    code = "import sys\nfrom remdm_tui.commands.listing import strategies\nstrategies(False)\nprint('torch' in sys.modules)"
+    code = (
+        "import sys\nfrom remdm_tui.commands.listing import strategies\n"
+        "strategies(False)\nprint('torch' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 

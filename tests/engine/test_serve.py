@@ -123,6 +123,8 @@ def test_a_new_run_starts_without_the_credit_of_the_last() -> None:
     Server(said.append, lambda command: TextToy()).serve(inbox)  # type: ignore[arg-type]
     assert kinds(said)[3:] == ["Began", "Stepped", "Began"]
     assert inbox.script == []
+    # without credit it waits: for Open, Begin, the credit and, after the second Begin, for the end
+    assert inbox.waited == 4
 
 
 def test_what_is_configured_holds_from_the_next_step_on() -> None:

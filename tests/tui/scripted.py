@@ -11,27 +11,10 @@ from engine.records import Change, Frame, ModelInfo, Settings
 from engine.trace import Start, Trace
 from remdm_tui.link import Event
 
-WORDS = (
-    [
-        " the",
-        " sea",
-        " was",
-        " calm",
-        " and",
-        " a",
-        " ship",
-        " came",
-        ",",
-        ".",
-        " home",
-        " slowly",
-        "\n",
-        " over",
-        " it",
-    ]
-    + ["ing", "ly"]
-    + ["[MASK]"]
-)
+WORDS = [
+    " the", " sea", " was", " calm", " and", " a", " ship", " came", ",", ".", " home", " slowly", "\n", " over",
+    " it", "ing", "ly", "[MASK]",
+]  # fmt: skip
 MASK = len(WORDS) - 1
 
 

@@ -10,7 +10,8 @@ from remdm_tui.palette import HEAT_LEVELS, heat_levels, palette
 
 def test_a_rising_curve_rises():
     rows = characters(dots(np.linspace(0, 1, 100), 100, 1.0, 10, 2))
-    assert rows[0].strip() and rows[0].startswith(" ")
+    assert rows[0].strip()
+    assert rows[0].startswith(" ")
     assert rows[1].endswith(" ")
 
 

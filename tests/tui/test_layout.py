@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -55,7 +57,7 @@ def test_rows_fit_and_hold_every_token_once(tokens, columns):
     assert rows[0] == 0
     assert rows[-1] == len(tokens)
     assert (np.diff(rows) > 0).all()
-    for first, last in zip(rows[:-1], rows[1:], strict=True):
+    for first, last in itertools.pairwise(rows):
         assert widths[first:last].sum() <= columns or last == first + 1
         assert not breaks[first : last - 1].any()
 

@@ -30,6 +30,14 @@ def test_a_step_forward_at_the_edge_asks_for_exactly_one_step():
     assert p.arrived(stepping, 6, ended=False).position == 6
 
 
+def test_steps_pressed_faster_than_the_engine_goes_are_all_taken():
+    player = p.forward(p.forward(p.forward(LIVE)))
+    assert p.tick(player, 0.1)[1] == Demand(3)
+    player = p.arrived(player, 7, ended=False)
+    assert (player.position, player.stepping) == (7, 1)
+    assert p.arrived(player, 9, ended=False).position == 8
+
+
 def test_a_step_forward_inside_the_record_asks_for_nothing():
     stepped = p.forward(replace(LIVE, position=2))
     assert stepped.position == 3

@@ -1,0 +1,91 @@
+"""A person at a terminal: the real command in a pseudo-terminal, its screen read by pyte."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Sequence
+
+import pyte
+
+COMMAND = (sys.executable, "-c", "from remdm_tui.cli import main; main()")
+
+
+class Terminal:
+    """`screen()` is what is on screen now; waiting is by condition and deadline, never by sleep alone."""
+
+    def __init__(
+        self, arguments: Sequence[str], columns: int = 120, rows: int = 40, command: Sequence[str] = COMMAND,
+        **environment: str,
+    ) -> None:  # fmt: skip
+        self._screen = pyte.Screen(columns, rows)
+        self._stream = pyte.ByteStream(self._screen)
+        self._fd, child = pty.openpty()
+        fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.before = termios.tcgetattr(child)
+        self._child = child
+        self.raw = b""
+        self.process = subprocess.Popen(
+            [*command, *arguments], stdin=child, stdout=child, stderr=child, start_new_session=True,
+            env={**os.environ, "TERM": "xterm-256color", **environment},
+        )  # fmt: skip
+
+    def press(self, keys: str) -> None:
+        os.write(self._fd, keys.encode())
+
+    def read(self, seconds: float = 0.05) -> None:
+        """Take in what the program has written."""
+        with contextlib.suppress(OSError):
+            while select.select([self._fd], [], [], seconds)[0]:
+                data = os.read(self._fd, 1 << 16)
+                self.raw += data
+                self._stream.feed(data)
+                seconds = 0
+
+    def screen(self) -> str:
+        return "\n".join(self._screen.display)
+
+    def wait(self, condition: Callable[[str], bool], seconds: float = 60) -> str:
+        """The screen once the condition holds; AssertionError with the screen when it does not in time."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.read()
+            if condition(self.screen()):
+                return self.screen()
+        raise AssertionError(f"waited {seconds} s in vain; on screen:\n{self.screen()}")
+
+    def exit_code(self, seconds: float = 20) -> int:
+        end = time.monotonic() + seconds
+        while self.process.poll() is None:
+            assert time.monotonic() < end, f"still running:\n{self.screen()}"
+            self.read()
+        self.read()
+        return self.process.returncode
+
+    def restored(self) -> bool:
+        """Whether the terminal is as it was: same mode, main screen, cursor shown."""
+        left = self.raw.rfind(b"\x1b[?1049l") > self.raw.rfind(b"\x1b[?1049h")
+        shown = self.raw.rfind(b"\x1b[?25h") > self.raw.rfind(b"\x1b[?25l")
+        return left and shown and termios.tcgetattr(self._child) == self.before
+
+    def children(self) -> list[int]:
+        """Processes that the program has started: the engine."""
+        path = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
+        with open(path) as file:
+            return [int(pid) for pid in file.read().split()]
+
+    def close(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        os.close(self._fd)
+        os.close(self._child)

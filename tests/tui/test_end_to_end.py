@@ -1,0 +1,145 @@
+"""The whole thing: the real command, the demo model, a terminal, a person's keys."""
+
+import os
+import re
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.tui.terminal import Terminal
+
+SMALL = ["watch", "--steps", "64", "--length", "48", "--seed", "3"]
+
+
+@pytest.fixture
+def terminal():
+    opened = []
+
+    def start(*arguments, **more):
+        opened.append(Terminal(arguments, **more))
+        return opened[-1]
+
+    yield start
+    for one in opened:
+        one.close()
+
+
+def at(screen):
+    """(position, total) of the status line."""
+    found = re.search(r"(\d+)/(\d+)", screen.splitlines()[0])
+    return (int(found[1]), int(found[2])) if found else (-1, -1)
+
+
+def text(screen):
+    """The inside of the text box."""
+    return "\n".join(line[1:79] for line in screen.splitlines()[2:35])
+
+
+def words(screen):
+    """What is legible in the text box."""
+    return re.findall(r"[a-z]{2,}", text(screen))
+
+
+def masks(screen):
+    return text(screen).count("░░░")
+
+
+def written(screen):
+    """Whether the run is done and on screen."""
+    return "done" in screen.splitlines()[0] and not masks(screen) and bool(words(screen))
+
+
+def test_a_person_watches_turns_knobs_steps_back_and_quits(terminal):
+    person = terminal(*SMALL, "--paused", "--prompt", "It was")
+    screen = person.wait(lambda s: at(s) == (0, 64) and masks(s) > 40)
+    assert "It was" in text(screen)
+
+    person.press("lll")
+    person.wait(lambda s: at(s)[0] == 3)
+    person.press("s")
+    person.wait(lambda s: "remdm-rescale" in s.splitlines()[0])
+    person.press("E")
+    person.wait(lambda s: "eta 0.022" in s.splitlines()[0] or "eta 0.017" in s.splitlines()[0])
+    person.press("P")
+    person.wait(lambda s: "p 0.92" in s.splitlines()[0])
+    person.press(" ")
+    screen = person.wait(written)
+    assert at(screen)[0] >= 64
+    assert len(words(screen)) > 10
+
+    person.press("hh")
+    person.wait(lambda s: at(s)[0] == at(screen)[0] - 2)
+    person.press("g")
+    person.wait(lambda s: at(s)[0] == 0 and masks(s) > 40)
+    person.press("G")
+    assert words(person.wait(lambda s: at(s)[0] == at(screen)[0] and not masks(s))) == words(screen)
+
+    person.press("q")
+    assert person.exit_code() == 0
+    assert person.restored()
+
+
+def test_the_same_seed_writes_the_same_text_again(terminal):
+    person = terminal(*SMALL)
+    first = words(person.wait(written))
+    person.press("r")
+    person.wait(lambda s: at(s)[0] < 60)
+    assert words(person.wait(written)) == first
+
+
+def test_a_killed_engine_is_a_banner_and_R_starts_another(terminal):
+    person = terminal(*SMALL, "--steps", "4000")
+    person.wait(lambda s: at(s)[0] > 20 and masks(s) > 0)
+    (engine,) = person.children()
+    os.kill(engine, signal.SIGKILL)
+    person.wait(lambda s: "killed by signal 9" in s)
+    person.press("h")
+    person.wait(lambda s: at(s)[0] >= 20)
+    person.press("R")
+    person.wait(lambda s: "killed" not in s and at(s)[0] == 0)
+    person.press(" ")
+    person.wait(lambda s: 0 < at(s)[0] < 4000 and "playing" in s)
+    person.press("q")
+    assert person.exit_code() == 0
+    assert person.restored()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--model", "no-such"], "unknown model 'no-such': choose demo"),
+        (["--length", "4096"], "length 4096 is beyond the model's 256"),
+        (["--length", "2", "--prompt", "one two three four"], "raise the length"),
+    ],
+)
+def test_what_cannot_be_watched_is_one_sentence_and_exit_code_2(terminal, arguments, sentence):
+    person = terminal("watch", *arguments)
+    assert person.exit_code(60) == 2
+    left = person.raw.decode().split("\x1b[?1049l")[-1]
+    lines = re.sub(r"\x1b\[[0-9;?<>=]*[a-zA-Z]", "", left).replace("\r", "").splitlines()
+    said = [line for line in lines if line.startswith("remdm-tui: ")]
+    assert len(said) == 1
+    assert sentence in said[0]
+    assert person.restored()
+
+
+def test_no_colour_still_tells_the_states_apart(terminal):
+    person = terminal(*SMALL, NO_COLOR="1")
+    person.wait(written)
+    colours = set(re.findall(rb"\x1b\[[0-9;]*38;2;(\d+);(\d+);(\d+)", person.raw))
+    assert all(len(set(colour)) == 1 for colour in colours), "greys only"
+
+
+def test_ctrl_c_in_the_shell_leaves_no_engine_behind(terminal):
+    person = terminal(*SMALL, "--steps", "4000")
+    person.wait(lambda s: at(s)[0] > 5)
+    (engine,) = person.children()
+    person.process.kill()
+    person.process.wait()
+    stat = Path(f"/proc/{engine}/stat")
+    for _ in range(200):
+        person.read()
+        if not stat.exists() or stat.read_text().split()[2] == "Z":
+            return
+    raise AssertionError("the engine outlived its terminal")

@@ -1,0 +1,115 @@
+"""The link against real processes: the engine itself, and ones that misbehave."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from engine import wire
+from engine.records import Settings
+from engine.strategies import make_strategy, values
+from remdm_tui.link import Died, Link
+
+CAP = Settings("remdm-cap", values(make_strategy("remdm-cap")))
+
+
+@pytest.fixture
+def link():
+    made = Link()
+    made.start()
+    yield made
+    made.close()
+
+
+def wait_for(link, kind, seconds=60):
+    end = time.monotonic() + seconds
+    seen = []
+    while time.monotonic() < end:
+        for event in link.take():
+            seen.append(event)
+            if isinstance(event, kind):
+                return event
+        time.sleep(0.01)
+    raise AssertionError(f"no {kind.__name__}, only {seen}")
+
+
+def begun(link, **options):
+    link.open("demo", "cpu", "float32")
+    wait_for(link, wire.Ready)
+    link.begin(CAP, **({"steps": 40, "length": 24, "batch": 2, "seed": 5, "prompt": ""} | options))
+    wait_for(link, wire.Began)
+
+
+def test_strategies_arrive_before_any_model(link):
+    assert "remdm-cap" in [s.name for s in wait_for(link, wire.Hello, 10).strategies]
+
+
+def test_the_engine_takes_no_step_without_credit_and_no_more_than_it_has(link):
+    begun(link)
+    time.sleep(0.2)
+    assert len(link.trace) == 0
+    link.demand(3, renew=False)
+    end = time.monotonic() + 20
+    while len(link.trace) < 3 and time.monotonic() < end:
+        time.sleep(0.01)
+    time.sleep(0.2)
+    assert len(link.trace) == 3
+    assert link.outstanding == 0
+
+
+def test_renewed_credit_runs_to_the_end(link):
+    begun(link)
+    link.demand(3, renew=True)
+    wait_for(link, wire.Finished)
+    assert len(link.trace) == 40
+    assert not link.trace.frame(40).masked.any()
+
+
+def test_what_is_watched_is_what_sample_gives(link):
+    import engine
+
+    begun(link)
+    link.demand(3, renew=True)
+    wait_for(link, wire.Finished)
+    model = engine.load_model("demo", device="cpu", dtype="float32")
+    strategy = engine.make_strategy("remdm-cap")
+    ids = engine.sample(model, strategy, steps=40, length=24, count=2, seed=5)
+    assert (link.trace.frame(40).tokens == ids.numpy()).all()
+
+
+def test_settings_act_on_the_next_step_and_bad_ones_are_refused(link):
+    begun(link)
+    link.configure(Settings("mdlm", {}, top_p=0.5))
+    link.configure(Settings("mdlm", {}, top_p=7))
+    assert "0.01 to 1" in wait_for(link, wire.Rejected, 10).reason
+    link.demand(1, renew=False)
+    end = time.monotonic() + 20
+    while not len(link.trace) and time.monotonic() < end:
+        time.sleep(0.01)
+    assert (link.trace.frame(1).settings.strategy, link.trace.frame(1).settings.top_p) == ("mdlm", 0.5)
+
+
+def test_a_process_that_speaks_nonsense_is_reported_and_gone():
+    link = Link([sys.executable, "-c", "print('hello, I am no engine' * 9); import time; time.sleep(60)"])
+    link.start()
+    died = wait_for(link, Died, 20)
+    assert died.last
+    link.close()
+
+
+def test_the_last_words_of_a_dying_process_are_kept():
+    link = Link([sys.executable, "-c", "import sys; sys.stderr.write('CUDA driver on fire\\n'); sys.exit(3)"])
+    link.start()
+    assert wait_for(link, Died, 20) == Died(3, "CUDA driver on fire")
+    link.demand(5, renew=True)
+    link.close()
+
+
+def test_closing_ends_the_process(link):
+    begun(link)
+    link.demand(3, renew=True)
+    process = link._process
+    assert isinstance(process, subprocess.Popen)
+    link.close()
+    assert process.poll() is not None

@@ -1,0 +1,56 @@
+"""What the application looks like, as SVG; `pytest --snapshot-update` accepts a change that was looked at."""
+
+import pytest
+
+from remdm_tui.app import WatchApp
+from remdm_tui.options import WatchOptions
+from tests.tui.scripted import ScriptedLink
+from tests.tui.test_app import CAP, settle
+
+
+def still(**options):
+    """A run whose clock stands still, so that every figure is the same each time."""
+    chosen = {"steps": 32, "length": 96, "paused": True} | options
+    return WatchApp(WatchOptions(CAP, **chosen), ScriptedLink, clock=lambda: 0.0)
+
+
+async def halfway(pilot):
+    await settle(pilot)
+    for _ in range(16):
+        await pilot.press("right")
+        await settle(pilot)
+
+
+async def heated(pilot):
+    await halfway(pilot)
+    await pilot.press("c")
+    await settle(pilot)
+
+
+async def helped(pilot):
+    await halfway(pilot)
+    await pilot.press("question_mark")
+    await pilot.pause(0.2)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=lambda size: f"{size[0]}x{size[1]}")
+def test_halfway(snap_compare, size):
+    assert snap_compare(still(prompt="sea"), terminal_size=size, run_before=halfway)
+
+
+def test_light(snap_compare):
+    app = still()
+    app.theme = "textual-light"
+    assert snap_compare(app, terminal_size=(100, 30), run_before=halfway)
+
+
+def test_ascii(snap_compare):
+    assert snap_compare(still(ascii=True), terminal_size=(100, 34), run_before=halfway)
+
+
+def test_heat(snap_compare):
+    assert snap_compare(still(), terminal_size=(100, 30), run_before=heated)
+
+
+def test_help(snap_compare):
+    assert snap_compare(still(), terminal_size=(100, 50), run_before=helped)
