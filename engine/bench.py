@@ -81,8 +81,8 @@ class Options:
     dtypes: tuple[str, ...] = DTYPES
     laws: tuple[str, ...] = LAWS
     allocators: tuple[str, ...] = tuple(ALLOCATORS)
-    calls_length: int = 1024
-    calls_steps: tuple[int, ...] = (512, 1024, 4096)
+    calls_length: int = 256
+    calls_steps: tuple[int, ...] = (128, 256, 1024)
     calls_count: int = 4
     threads: int = 0
     """of torch; 0: as it chooses"""

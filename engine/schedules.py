@@ -22,7 +22,7 @@ def linear(t: Tensor) -> Tensor:
 
 
 def loop(t: Tensor, t_on: float, t_off: float, alpha_on: float) -> Tensor:
-    """ReMDM-loop's clock (arXiv 2503.00307, sec. 4.3): mdlm to alpha_on at t_on, held until t_off, mdlm to 1."""
+    """ReMDM-loop's clock (arXiv 2503.00307, ReMDM-loop): mdlm to alpha_on at t_on, held until t_off, mdlm to 1."""
     before = (1 - t) * (alpha_on / (1 - t_on))
     after = 1 - t * ((1 - alpha_on) / t_off)  # falls below alpha_on exactly where t > t_off
     return before.where(t > t_on, after.clamp(min=alpha_on))

@@ -49,7 +49,7 @@ class View:
 
     @property
     def sigma_max(self) -> Tensor:
-        """min(1, (1 - alpha_s) / alpha_t), 1 at alpha_t = 0 (ReMDM, arXiv 2503.00307, eq. 6) [B, 1]."""
+        """min(1, (1 - alpha_s) / alpha_t), 1 at alpha_t = 0 (ReMDM, arXiv 2503.00307, sigma_max) [B, 1]."""
         return ((1 - self.alpha_s) / self.alpha_t.clamp(min=1e-300)).clamp(max=1)
 
 
@@ -61,7 +61,7 @@ class Plan(NamedTuple):
 
 
 def posterior(view: View, sigma: Tensor) -> Plan:
-    """ReMDM's posterior for a given sigma, [B, 1] or [B, L] (arXiv 2503.00307, eq. 5)."""
+    """ReMDM's posterior for a given sigma, [B, 1] or [B, L] (arXiv 2503.00307, q_sigma)."""
     unmask = (view.alpha_s - (1 - sigma) * view.alpha_t) / (1 - view.alpha_t).clamp(min=1e-300)
     return Plan(unmask, sigma)
 

@@ -11,7 +11,7 @@ from engine.strategies.base import Plan, Strategy, View, posterior
 class ForwardBackward(Strategy):
     name = "forward-backward"
     summary = "Corrector that re-noises by as much as a step reveals: sigma = (alpha_s - alpha_t) / alpha_t."
-    source = "Campbell et al. 2022, arXiv 2205.14987; ReMDM, arXiv 2503.00307, sec. 4"
+    source = "Campbell et al. 2022, arXiv 2205.14987; ReMDM, arXiv 2503.00307, its FB baseline"
 
     def plan(self, view: View) -> Plan:
         ratio = (view.alpha_s - view.alpha_t) / view.alpha_t.clamp(min=1e-300)

@@ -11,7 +11,7 @@ from engine.strategies.base import Plan, Strategy, View
 class LowConfidence(Strategy):
     name = "low-confidence"
     summary = "Reveal the masked positions the network is surest of, an equal share each step; never remask."
-    source = "Chang et al. 2022, arXiv 2202.04200; LLaDA, arXiv 2502.09992, alg. 5"
+    source = "Chang et al. 2022, arXiv 2202.04200; LLaDA, arXiv 2502.09992, low-confidence remasking"
     reads = "candidates"
 
     def plan(self, view: View) -> Plan:

@@ -11,7 +11,7 @@ from engine.strategies.base import Plan, Strategy, View, posterior
 class Mdlm(Strategy):
     name = "mdlm"
     summary = "Reveal only: a token once shown is never masked again."
-    source = "Sahoo et al. 2024, arXiv 2406.07524, eq. 7"
+    source = "Sahoo et al. 2024, arXiv 2406.07524, SUBS posterior"
 
     def plan(self, view: View) -> Plan:
         return posterior(view, view.alpha_t * 0)

@@ -25,7 +25,7 @@ RULES: dict[str, Callable[[View, float], Tensor]] = {
 class RemdmLoop(Timed):
     name = "remdm-loop"
     summary = "Reveal to alpha_on, remask and refill at constant alpha from t_on to t_off, then finish."
-    source = "Wang et al. 2025, arXiv 2503.00307, sec. 4.3"
+    source = "Wang et al. 2025, arXiv 2503.00307, ReMDM-loop"
     reads = "held"
     preserves_marginal = True
 

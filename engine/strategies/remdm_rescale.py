@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class RemdmRescale(Timed):
     name = "remdm-rescale"
     summary = "Remask every revealed token with probability eta * sigma_max."
-    source = "Wang et al. 2025, arXiv 2503.00307, sec. 4.1"
+    source = "Wang et al. 2025, arXiv 2503.00307, rescaled schedule"
 
     eta: float = knob(0.015, "share of sigma_max", 0, 1, scale="log")
 

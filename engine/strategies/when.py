@@ -32,7 +32,7 @@ WHEN = {
 
 @dataclass(frozen=True)
 class Timed(Strategy):
-    """A rule for sigma, composed with a `when` (ReMDM, arXiv 2503.00307, sec. 4.2 and 4.3)."""
+    """A rule for sigma, composed with a `when` (ReMDM, arXiv 2503.00307: switch and loop)."""
 
     when: str = knob("always", "when remasking is on: always, below t_switch, or looping", choices=tuple(WHEN))
     t_switch: float = knob(0.5, "remask only below this time", 0, 1, needs=("when", "switch"))

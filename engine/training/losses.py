@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 def antithetic_times(count: int, generator: torch.Generator, eps: float = 1e-3, largest: float = 1.0) -> Tensor:
-    """count times in [eps, largest], one uniform in each of count equal cells (MDLM, arXiv 2406.07524, app. C.3)."""
+    """count times in [eps, largest], one uniform in each of count equal cells (MDLM, arXiv 2406.07524)."""
     cells = torch.arange(count, dtype=torch.float32)
     uniform = torch.rand(count, generator=generator)
     return eps + (largest - eps) * ((cells + uniform) / count)
@@ -32,7 +32,7 @@ def subs_nll(
     mask_id: int,
     max_weight: float = math.inf,
 ) -> Tensor:
-    """The SUBS bound (MDLM, arXiv 2406.07524, eq. 10), nats per token, one value for each sequence [B].
+    """The SUBS bound (MDLM, arXiv 2406.07524), nats per token, one value for each sequence [B].
 
     -E[alpha'_t / (1 - alpha_t) * sum of log p(x | z_t) over masked positions]; the loglinear weight is 1/t.
     Only masked positions are projected on the vocabulary: the others carry over and cost nothing.

@@ -70,9 +70,7 @@ def _heading(machine: Machine, command: str) -> str:
 
 
 def _table(part: str, summary: str, lines: list[Comparison]) -> Table:
-    busy = max(line.busy for line in lines)
-    doubt = f"other processes took up to {busy:.0%} of the processor meanwhile" if busy > BUSY else None
-    table = Table(title=f"{part}: {summary}", title_justify="left", caption=doubt, caption_justify="left")
+    table = Table(title=f"{part}: {summary}", title_justify="left")
     table.add_column("case")
     for name in ("dense", "ours", "ratio", "target"):
         table.add_column(name, justify="right")
@@ -80,6 +78,12 @@ def _table(part: str, summary: str, lines: list[Comparison]) -> Table:
     for line in lines:
         target = "" if line.target is None else f"{line.target:g} {'met' if line.met else 'missed'}"
         table.add_row(
-            line.case, f"{line.dense:.4g} {line.unit}", f"{line.ours:.4g}", f"{line.ratio:.3g}x", target, line.note
+            line.case, f"{line.dense:.4g} {line.unit}", f"{line.ours:.4g}", f"{line.ratio:.3g}x", target, _remark(line)
         )  # fmt: skip
     return table
+
+
+def _remark(line: Comparison) -> str:
+    """The line's note, and a warning where something else ran meanwhile."""
+    busy = f"others took {line.busy:.0%} of the CPU: measure again" if line.busy > BUSY else ""
+    return "; ".join(filter(None, (line.note, busy)))

@@ -1,0 +1,249 @@
+"""Measure the terminal: start-up, keys, painting, and what watching costs the sampler.
+
+    python scripts/bench_terminal.py [--seconds 10] [--json]
+
+Runs the real application in pseudo-terminals.  Prints each figure beside its target; run it on an idle machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from tests.tui.terminal import COMMAND, Terminal
+
+STEPS = 20_000
+RUN = ["watch", "--steps", str(STEPS), "--strategy", "remdm-loop", "--length", "128"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--grid", type=int, metavar="FRAMES", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.grid:
+        print(json.dumps(asyncio.run(grid_cpu(options.grid))))
+        return
+    rows = list(measure(options.seconds))
+    if options.json:
+        print(json.dumps([dict(zip(("what", "measured", "target"), row, strict=True)) for row in rows]))
+        return
+    for what, measured, target in rows:
+        print(f"{what:<56}{measured:>22}   target {target}")
+
+
+def measure(seconds: float) -> Iterator[tuple[str, str, str]]:
+    yield "--help, wall, median of 9", f"{help_ms():.0f} ms", "< 150 ms"
+    first = statistics.median(first_paint_ms() for _ in range(5))
+    yield "first paint while the model loads, median of 5", f"{first:.0f} ms", "< 500 ms"
+    frames = child_grid(300)
+    yield "grid, CPU a frame, 120x40, 1,024 tokens, 10 % change", f"{frames:.2f} ms", "<= 2.5 ms"
+    yield "idle and paused, CPU of the terminal", f"{idle_percent(seconds):.2f} %", "<= 1 %"
+    keys = sorted(key_ms(seconds))
+    p95 = keys[int(0.95 * len(keys))]
+    yield (
+        f"key to repaint while sampling, {len(keys)} keys, median / p95",
+        f"{statistics.median(keys):.0f} / {p95:.0f} ms", "p95 <= 30 ms",
+    )  # fmt: skip
+    # alternating, so that a drifting clock rate touches both sides
+    rounds = [(watched_rate(seconds), served_rate(seconds)) for _ in range(3)]
+    watched, alone = (statistics.median(side) for side in zip(*rounds, strict=True))
+    yield "steps a second, watched / the same engine unwatched", f"{watched:.1f} / {alone:.1f}", ""
+    yield "cost of watching", f"{100 * (1 - watched / alone):.1f} %", "<= 5 %"
+
+
+def help_ms() -> float:
+    def once() -> float:
+        start = time.perf_counter()
+        subprocess.run([*COMMAND, "--help"], check=True, capture_output=True)
+        return 1000 * (time.perf_counter() - start)
+
+    once()
+    return statistics.median(once() for _ in range(9))
+
+
+def first_paint_ms() -> float:
+    start = time.perf_counter()
+    person = Terminal(["watch"])
+    try:
+        person.wait(lambda s: "loading demo" in s and "knobs" in s)
+        return 1000 * (time.perf_counter() - start)
+    finally:
+        person.close()
+
+
+def position(screen: str) -> int:
+    found = re.search(rf"(\d+)/{STEPS}", screen.splitlines()[0])
+    return int(found[1]) if found else -1
+
+
+def watching(condition: Callable[[str], bool]) -> Terminal:
+    person = Terminal(RUN)
+    person.wait(condition)
+    return person
+
+
+def cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def idle_percent(seconds: float) -> float:
+    person = watching(lambda s: position(s) > 50)
+    try:
+        person.press(" ")
+        person.wait(lambda s: "paused" in s.splitlines()[0])
+        time.sleep(1)
+        before = cpu_seconds(person.process.pid)
+        time.sleep(seconds)
+        return 100 * (cpu_seconds(person.process.pid) - before) / seconds
+    finally:
+        person.close()
+
+
+def key_ms(seconds: float) -> list[float]:
+    """From a key that turns eta to the knob's new value on the wire."""
+    person = watching(lambda s: position(s) > 50)
+    taken = []
+    try:
+        end = time.monotonic() + 2 * seconds
+        up = True
+        while time.monotonic() < end:
+            person.read(0)
+            mark = len(person.raw)
+            start = time.perf_counter()
+            person.press("E" if up else "e")
+            value = b"0.022" if up else b"0.02"
+            while not re.search(rb"[^0-9.]" + re.escape(value) + rb"[^0-9]", person.raw[mark:]):
+                person.read(0.001)
+                if time.perf_counter() - start > 2:
+                    raise RuntimeError(f"a key had no effect:\n{person.screen()}")
+            taken.append(1000 * (time.perf_counter() - start))
+            up = not up
+            pause = time.monotonic() + 0.11
+            while time.monotonic() < pause:
+                person.read(0.01)
+        return taken
+    finally:
+        person.close()
+
+
+def watched_rate(seconds: float) -> float:
+    """Steps a second in the terminal, from the record's own count."""
+    person = watching(lambda s: position(s) > 100)
+    try:
+        start, first = time.perf_counter(), position(person.screen())
+        while time.perf_counter() - start < seconds:
+            person.read(0.05)
+        person.read(0.15)
+        return (position(person.screen()) - first) / (time.perf_counter() - start)
+    finally:
+        person.close()
+
+
+def served_rate(seconds: float) -> float:
+    """Steps a second of the same engine process when nobody looks."""
+    from engine import wire
+    from engine.records import Settings
+    from engine.strategies import make_strategy, values
+    from remdm_tui.link import ENGINE
+
+    process = subprocess.Popen(ENGINE, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    settings = Settings("remdm-loop", values(make_strategy("remdm-loop")))
+    for message in (
+        wire.Open("demo", "auto", "auto"),
+        wire.Begin(1, wire.SettingsData.of(settings), STEPS, 128, 1, 0, ""),
+        wire.Credit(STEPS),
+    ):
+        wire.write(process.stdin, message)
+    start, first = 0.0, 0
+    try:
+        for event in wire.events(process.stdout):
+            if isinstance(event, wire.Stepped):
+                if event.index == 100:
+                    start, first = time.perf_counter(), event.index
+                elif start and time.perf_counter() - start >= seconds:
+                    return (event.index - first) / (time.perf_counter() - start)
+    finally:
+        process.kill()
+        process.wait()
+    raise RuntimeError("the engine stopped early")
+
+
+def child_grid(frames: int) -> float:
+    """The grid alone in a terminal of its own."""
+    out = Path(f"/tmp/remdm-grid-{os.getpid()}.json")
+    shell = f"{sys.executable} {__file__} --grid {frames} > {out}"
+    person = Terminal([], command=["sh", "-c", shell])
+    try:
+        person.exit_code(120)
+        return float(json.loads(out.read_text()))
+    finally:
+        person.close()
+        out.unlink(missing_ok=True)
+
+
+async def grid_cpu(frames: int) -> float:
+    """Main-thread CPU of one frame, ms: layout, styles, compositing and what the driver encodes."""
+    import numpy as np
+    from textual.app import App, ComposeResult
+
+    from engine.records import Change
+    from remdm_tui.layout import Pieces
+    from remdm_tui.widgets.token_grid import Canvas, TokenGrid
+
+    rng = np.random.default_rng(0)
+    length = 1024
+    letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))
+    words = [" " + "".join(rng.choice(letters, rng.integers(1, 7))) for _ in range(4000)]
+
+    class GridApp(App[float]):
+        def compose(self) -> ComposeResult:
+            yield TokenGrid()
+
+        def on_mount(self) -> None:
+            grid = self.query_one(TokenGrid)
+            grid.use_pieces(Pieces.of(words))
+            self._tokens = rng.integers(0, 4000, length).astype(np.int32)
+            self._change = rng.choice([Change.MASKED, Change.HELD], length).astype(np.uint8)
+            self._shown, self._started = 0, 0.0
+            self.set_interval(1 / 60, self.next_frame)
+
+        def next_frame(self) -> None:
+            if self._shown == 20:
+                self._started = time.thread_time()
+            if self._shown == frames + 20:
+                self.exit(1000 * (time.thread_time() - self._started) / frames)
+                return
+            self._shown += 1
+            change = np.where(self._change == Change.REVEALED, Change.HELD, self._change)
+            change = np.where(change == Change.REMASKED, Change.MASKED, change).astype(np.uint8)
+            where = rng.random(length) < 0.1
+            change[where] = np.where(change[where] == Change.MASKED, Change.REVEALED, Change.REMASKED)
+            before = self._tokens
+            self._tokens = np.where(where, rng.integers(0, 4000, length), before).astype(np.int32)
+            self._change = change
+            held = np.full(length, 0.5, np.float32)
+            self.query_one(TokenGrid).show(Canvas(self._tokens, change, held, before))
+
+    result = await GridApp().run_async()
+    assert result is not None
+    return result
+
+
+if __name__ == "__main__":
+    main()
