@@ -19,7 +19,9 @@ from engine.rng import Purpose
 from engine.strategies import Candidates, Strategy, View
 
 HEAD_ROWS = 128
-"""Rows put through the vocabulary head at once, which bounds the float64 working memory."""
+"""Rows put through the vocabulary head at once: enough to read its weights seldom."""
+DRAW_CELLS = 1 << 18
+"""Probabilities drawn from at once, rows times vocabulary: 2 MB in float64, which stay in the cache."""
 ROUNDING = 1e-9
 """A plan this far out of [0, 1] left it by rounding, not by its formula."""
 
@@ -162,18 +164,24 @@ class Stepper:
         hidden = encode_rows(self.model, state.tokens[rows], noise, where)
         keys = self._keys(state, steps, Purpose.TOKEN)[rows]
         sequence, position = where.nonzero(as_tuple=True)
-        parts = [
-            kernel.draw(
-                self.model.project(hidden[i : i + HEAD_ROWS]),
-                kernel.Address(keys[sequence[i : i + HEAD_ROWS]], position[i : i + HEAD_ROWS]),
-                mask_id=self.model.mask_id,
-                top_p=settings.top_p,
-                nucleus=settings.nucleus,
-                temperature=settings.temperature,
-                how=settings.draw,
-            )
-            for i in range(0, len(hidden), HEAD_ROWS)
-        ]
+        at_once = max(1, DRAW_CELLS // self.model.vocab_size)
+        parts = []
+        for i in range(0, len(hidden), HEAD_ROWS):
+            logits = self.model.project(hidden[i : i + HEAD_ROWS])
+            for j in range(0, len(logits), at_once):
+                here = slice(i + j, i + min(j + at_once, len(logits)))
+                address = kernel.Address(keys[sequence[here]], position[here])
+                parts.append(
+                    kernel.draw(
+                        logits[j : j + at_once],
+                        address,
+                        mask_id=self.model.mask_id,
+                        top_p=settings.top_p,
+                        nucleus=settings.nucleus,
+                        temperature=settings.temperature,
+                        how=settings.draw,
+                    )
+                )
         return kernel.Drawn(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
 
     def _candidates(

@@ -1,4 +1,4 @@
-"""The application: one screen, its keys, and the paint clock that joins engine, player and widgets."""
+"""The application: one screen, its keys, and the paint clock that draws what `Watching` holds."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from textual.keys import format_key
 from textual.screen import Screen
 from textual.widgets import Footer, Label
 
-from engine import wire
-from engine.records import Change, Knob, ModelInfo, Settings, StrategyInfo
+from engine.records import Change, Knob
 from remdm_tui import player as playing
 from remdm_tui import reading
-from remdm_tui.knobs import STRATEGY, notch, panel, turned
+from remdm_tui.knobs import STRATEGY
 from remdm_tui.layout import Pieces
-from remdm_tui.link import Died, Event, Link
+from remdm_tui.link import Link
 from remdm_tui.options import WatchOptions
 from remdm_tui.palette import palette
 from remdm_tui.player import Player
 from remdm_tui.screens.help import HelpScreen
 from remdm_tui.screens.value import ValueScreen
+from remdm_tui.watching import Notice, Watching
 from remdm_tui.widgets.curves import CurvesPanel
 from remdm_tui.widgets.figures import FiguresPanel
 from remdm_tui.widgets.knob_panel import KnobPanel
@@ -37,19 +37,23 @@ PAINTS = 60
 """Paints a second at most."""
 PANELS = 10
 """Refreshes a second of everything but the grid."""
+SMALLEST = (60, 16)
+"""Columns and rows below which the text is shown alone."""
 
 
 class WatchApp(App[None]):
-    """Watch one run; `failure` says after the end why there was nothing to watch."""
+    """Watch one run."""
 
     CSS_PATH = "app.tcss"
     TITLE = "remdm-tui"
-    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (100, "-wide"), (160, "-huge")]
-    VERTICAL_BREAKPOINTS = [(0, "-flat"), (16, "-low"), (32, "-tall")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (SMALLEST[0], "-narrow"), (100, "-wide"), (160, "-huge")]
+    VERTICAL_BREAKPOINTS = [(0, "-flat"), (SMALLEST[1], "-low"), (32, "-tall")]
     BINDINGS = [
         Binding("space", "play_pause", "Play/pause", id="play"),
         Binding("right,l", "forward", "Step", id="forward", key_display="→"),
         Binding("left,h", "step_back", "Back", id="back", key_display="←"),
+        Binding("shift+right,L", "jump(10)", "Ten steps on", id="jump-forward", show=False),
+        Binding("shift+left,H", "jump(-10)", "Ten steps back", id="jump-back", show=False),
         Binding("home,g", "start", "First step", id="start", show=False),
         Binding("end,G", "end", "Last recorded step", id="end", show=False),
         Binding("less_than_sign,comma", "speed(-1)", "Slower", id="slower", show=False),
@@ -88,23 +92,12 @@ class WatchApp(App[None]):
     ) -> None:
         super().__init__()
         self.options = options
-        self.settings: Settings = options.settings
-        self.seed = options.seed
-        self.player = Player(playing=not options.paused)
-        self._make_link = make_link
-        self.link = make_link()
-        self.failure: str | None = None
-        self.strategies: tuple[StrategyInfo, ...] = ()
-        self.model: ModelInfo | None = None
-        self._sample = 0
-        self._heat = False
-        self._resting = False
-        self._panels: tuple[object, ...] = ()
-        self._begun = False
-        self._drawn: tuple[object, ...] = ()
-        self._clock = clock
+        self.watching = Watching(options, make_link)
+        self._clock, self._last_tick = clock, clock()
         self._pace = reading.Pace(clock)
-        self._last_tick = clock()
+        self._heat = self._resting = False
+        # what was drawn last, so that only what changed is drawn again
+        self._shown: dict[str, object] = {}
 
     # -- the screen
 
@@ -139,10 +132,16 @@ class WatchApp(App[None]):
             self.query_one(f"#{name}").border_title = title
         self._retheme()
         self.theme_changed_signal.subscribe(self, lambda _: self._retheme())
-        self._grid.message(f"loading {self.options.model} ...")
+        self._grid.message(self.watching.notice.text)
         self._fast = self.set_interval(1 / PAINTS, self._tick)
         self.set_interval(1 / PANELS, self._refresh_panels)
-        self.call_after_refresh(self._start_engine)
+        self.call_after_refresh(self._start)
+
+    def _start(self) -> None:
+        # what is loaded by now lives until the end: the collector need not walk it again
+        gc.collect()
+        gc.freeze()
+        self.watching.start()
 
     def _retheme(self) -> None:
         colours = palette(self.current_theme.dark, self.options.ascii)
@@ -160,104 +159,49 @@ class WatchApp(App[None]):
             for one in binding[:1]:
                 if one.id:
                     yield SystemCommand(one.description, f"key {one.key}", lambda a=one.action: self._do(a))
-        for info in self.strategies:
+        for info in self.watching.strategies:
             yield SystemCommand(f"Strategy: {info.name}", info.summary, lambda n=info.name: self._turn(STRATEGY, n))
 
     def _do(self, action: str) -> None:
         self.call_later(self.run_action, action)
-
-    # -- the engine
-
-    def _start_engine(self) -> None:
-        # what is loaded by now lives until the end: the collector need not walk it again
-        gc.collect()
-        gc.freeze()
-        try:
-            self.link.start()
-        except OSError as error:
-            self._fail(f"the engine cannot be started: {error}")
-            return
-        self.link.open(self.options.model, self.options.device, self.options.dtype)
-
-    def _begin(self) -> None:
-        self._drawn = ()
-        self.player = Player(playing=self.player.playing, speed=self.player.speed)
-        options = self.options
-        self.link.begin(
-            self.settings, steps=options.steps, length=options.length, batch=options.batch,
-            seed=self.seed, prompt=options.prompt,
-        )  # fmt: skip
-
-    def _handle(self, event: Event) -> None:
-        match event:
-            case wire.Hello(protocol, version, strategies):
-                if protocol != wire.PROTOCOL:
-                    self._fail(f"the engine is version {version} and speaks protocol {protocol}, not {wire.PROTOCOL}")
-                self.strategies = strategies
-                self._show_knobs()
-            case wire.Loading(stage):
-                self._say(stage)
-            case wire.Ready(model):
-                self.model = model
-                self._grid.use_pieces(Pieces.of(model.pieces, self.options.ascii))
-                self._say("")
-                self._begin()
-            case wire.Began():
-                self._begun = True
-                self.player = Player(playing=self.player.playing, speed=self.player.speed)
-                self._say("")
-            case wire.Finished():
-                self.player = playing.arrived(self.player, self._recorded, ended=True)
-            case wire.Rejected(reason):
-                self._say(reason, error=True)
-            case wire.Failed(_, reason, _):
-                self.player = playing.seek(self.player, self.player.position)
-                self._fail(reason)
-            case Died(code, last):
-                how = f"was killed by signal {-code}" if code < 0 else f"exited with {code}"
-                self._fail(f"the engine {how}{': ' + last if last else ''} - what is recorded stays; R starts it again")
-
-    def _fail(self, reason: str) -> None:
-        """Before anything was on screen there is nothing to stay for."""
-        if not self._begun:
-            self.failure = reason
-            self.exit()
-            return
-        self.player = playing.seek(self.player, self.player.position)
-        self._say(reason, error=True)
-
-    def _say(self, text: str, error: bool = False) -> None:
-        self._banner.update(text)
-        self._banner.set_class(error, "error")
-        self._banner.display = bool(text)
-
-    @property
-    def _recorded(self) -> int:
-        return len(self.link.trace) if self.link.trace is not None else 0
 
     # -- the paint clock
 
     def _tick(self) -> None:
         now = self._clock()
         seconds, self._last_tick = min(now - self._last_tick, 0.25), now
-        for event in self.link.take():
-            self._handle(event)
-        self.player = playing.arrived(self.player, self._recorded, self.player.ended)
-        self.player, demand = playing.tick(self.player, seconds)
-        if self._begun and self.link.demand(demand.steps, demand.renew):
-            self.player = playing.served(self.player)
-        self._paint()
+        self.watching.tick(seconds)
+        self._draw()
 
-    def _paint(self) -> None:
-        """Repaint the grid if it shows something else now and the terminal keeps up."""
-        trace = self.link.trace
-        if trace is None or self.model is None or not self._begun:
+    def _draw(self) -> None:
+        """Bring the screen up to what is being watched; the grid only if the terminal keeps up."""
+        watching = self.watching
+        if watching.failure is not None:
+            self.exit()
+        if self._is_new("notice", watching.notice):
+            self._say(watching.notice)
+        if watching.strategies and self._is_new("knobs", (watching.settings, watching.strategies)):
+            self._knobs.show(watching.panel())
+        if watching.model is not None and self._is_new("model", watching.model):
+            self._grid.use_pieces(Pieces.of(watching.model.pieces, self.options.ascii))
+        trace = watching.trace
+        if trace is None or self._backed_up():
             return
-        wanted = (trace, self.player.position, self._sample)
-        if wanted == self._drawn or self._backed_up():
-            return
-        self._drawn = wanted
-        self._grid.show(reading.canvas(trace, min(self.player.position, len(trace)), self._sample))
+        position = min(watching.player.position, len(trace))
+        if self._is_new("canvas", (trace, position, watching.sample)):
+            self._grid.show(reading.canvas(trace, position, watching.sample))
+
+    def _is_new(self, what: str, now: object) -> bool:
+        """Whether this differs from what was drawn last; from now on it is what was drawn last."""
+        if self._shown.get(what) == now:
+            return False
+        self._shown[what] = now
+        return True
+
+    def _say(self, notice: Notice) -> None:
+        self._banner.update(notice.text)
+        self._banner.set_class(notice.error, "error")
+        self._banner.display = bool(notice.text)
 
     def _backed_up(self) -> bool:
         """Whether earlier paints still wait to be written: a slow line then skips frames, not keys."""
@@ -267,27 +211,24 @@ class WatchApp(App[None]):
 
     def _refresh_panels(self) -> None:
         """Everything but the grid, at leisure; and sleep when there is nothing to do."""
-        trace, player = self.link.trace, self.player
         self._rest_or_wake()
-        if trace is None or not self._begun:
+        watching = self.watching
+        trace, player, sample = watching.trace, watching.player, watching.sample
+        if trace is None:
             return
-        total = reading.total_steps(trace)
-        position = min(player.position, len(trace))
         pace = self._pace(len(trace))
-        state = (trace, position, len(trace), self._sample, self.size, player, self.settings, round(pace, 1))
-        if state == self._panels:
+        state = (trace, len(trace), sample, self.size, player, watching.settings, round(pace, 1))
+        if not self._is_new("panels", state):
             return
-        self._panels = state
-        self._figures.show(reading.reading(trace, position, self._sample, pace))
+        total, position = reading.total_steps(trace), min(player.position, len(trace))
+        self._figures.show(reading.reading(trace, position, sample, pace))
         if self._curves.size.height:
-            self._curves.show(reading.charts(trace, position, self._sample), total, position)
-        remasked = trace.curves.column("remasked", self._sample)
-        self._timeline.show(position, len(trace), total, remasked)
+            self._curves.show(reading.charts(trace, position, sample), total, position)
+        self._timeline.show(position, len(trace), total, trace.curves.column("remasked", sample))
         self._show_status(total)
 
     def _rest_or_wake(self) -> None:
-        idle = not self.player.playing and not self.player.stepping and self.link.outstanding == 0
-        if idle and self._begun:
+        if self.watching.idle:
             self._tick()
             self._fast.pause()
             self._resting = True
@@ -302,68 +243,59 @@ class WatchApp(App[None]):
             self._fast.resume()
 
     def _show_status(self, total: int) -> None:
-        left = reading.title(self.options.model, self.settings, self.seed)
+        watching = self.watching
+        left = reading.title(self.options.model, watching.settings, watching.seed)
         if self.options.batch > 1:
-            left += f" │ sample {self._sample + 1}/{self.options.batch}"
-        right = reading.whereabouts(self.player, total, self.options.ascii)
+            left += f" │ sample {watching.sample + 1}/{self.options.batch}"
         if self.options.ascii:
             left = left.replace("│", "|")
-        small = " (small terminal: text only)" if self.size.width < 60 or self.size.height < 16 else ""
-        room = max(1, self.size.width - len(left) - len(right) - len(small) - 2)
-        self._status.update(f" {left}{small}{' ' * room}{right} ")
+        if self.size.width < SMALLEST[0] or self.size.height < SMALLEST[1]:
+            left += " (small terminal: text only)"
+        right = reading.whereabouts(watching.player, total, self.options.ascii)
+        self._status.update(f" {left}{right:>{max(len(right) + 1, self.size.width - len(left) - 2)}} ")
 
     # -- what people do
-
-    def _turn(self, name: str, value: Knob) -> None:
-        """Turn a knob; it acts on the next step that the engine takes."""
-        try:
-            self.settings = turned(self.settings, name, value, self.strategies)
-        except ValueError as error:
-            self._say(str(error), error=True)
-            return
-        self._say("")
-        self.link.configure(self.settings)
-        self._show_knobs()
-
-    def _show_knobs(self) -> None:
-        self._knobs.show(panel(self.settings, self.strategies))
 
     @on(KnobPanel.Turned)
     def _knob_turned(self, event: KnobPanel.Turned) -> None:
         self._turn(event.name, event.value)
 
+    def _turn(self, name: str, value: Knob) -> None:
+        self.watching.turn(name, value)
+        self._draw()
+
     @on(Timeline.Moved)
     def _timeline_moved(self, event: Timeline.Moved) -> None:
-        self._play(playing.seek(self.player, event.position))
+        self._play(playing.seek(self.watching.player, event.position))
 
     def _play(self, player: Player) -> None:
-        self.player = player
+        self.watching.player = player
         self._wake()
 
     def action_play_pause(self) -> None:
-        self._play(playing.toggle(self.player))
+        self._play(playing.toggle(self.watching.player))
 
     def action_forward(self) -> None:
-        self._play(playing.forward(self.player))
+        self._play(playing.forward(self.watching.player))
 
     def action_step_back(self) -> None:
-        self._play(playing.back(self.player))
+        self._play(playing.back(self.watching.player))
+
+    def action_jump(self, by: int) -> None:
+        self._play(playing.seek(self.watching.player, self.watching.player.position + by))
 
     def action_start(self) -> None:
-        self._play(playing.seek(self.player, 0))
+        self._play(playing.seek(self.watching.player, 0))
 
     def action_end(self) -> None:
-        self._play(playing.seek(self.player, self._recorded))
+        self._play(playing.seek(self.watching.player, self.watching.recorded))
 
     def action_speed(self, by: int) -> None:
-        self._play(playing.faster(self.player, by))
+        self._play(playing.faster(self.watching.player, by))
 
     def action_notch(self, name: str, by: int) -> None:
-        for info, value in panel(self.settings, self.strategies):
-            if info.name == name:
-                self._turn(name, notch(info, value, by))
-                return
-        self._say(f"{self.settings.strategy} has no {name}", error=True)
+        self.watching.notch(name, by)
+        self._draw()
 
     def action_choose(self, by: int) -> None:
         self._knobs.choose(by)
@@ -373,10 +305,10 @@ class WatchApp(App[None]):
 
     def action_type_value(self) -> None:
         chosen = self._knobs.chosen
-        value = {info.name: value for info, value in panel(self.settings, self.strategies)}
         if chosen is not None:
+            value = next(value for info, value in self.watching.panel() if info.name == chosen.name)
             self.push_screen(
-                ValueScreen(chosen, value[chosen.name]),
+                ValueScreen(chosen, value),
                 lambda given: None if given is None else self._turn(chosen.name, given),
             )
 
@@ -385,32 +317,27 @@ class WatchApp(App[None]):
         self._grid.use_heat(self._heat)
 
     def action_restart(self, by: int) -> None:
-        self.seed += by
-        if self.model is not None:
-            self.player = Player(playing=not self.options.paused, speed=self.player.speed)
-            self._begin()
-            self._wake()
+        self.watching.restart(by)
+        self._wake()
 
     def action_sample(self, by: int) -> None:
-        self._sample = (self._sample + by) % self.options.batch
+        self.watching.leaf(by)
         self._wake()
 
     def action_page(self, by: int) -> None:
         self._grid.scroll_relative(y=by * max(1, self._grid.size.height - 1), animate=False)
 
     def action_copy(self) -> None:
-        if self.link.trace is not None and self.model is not None:
-            text = reading.plain_text(self.link.trace, self.player.position, self._sample, self.model.pieces)
+        watching = self.watching
+        if watching.trace is not None and watching.model is not None:
+            position = watching.player.position
+            text = reading.plain_text(watching.trace, position, watching.sample, watching.model.pieces)
             self.copy_to_clipboard(text)
-            self._say(f"copied {len(text)} characters")
+            watching.notice = Notice(f"copied {len(text)} characters")
+            self._draw()
 
     def action_revive(self) -> None:
-        """A new engine process; the old record stays until the new run has begun."""
-        self.link.close()
-        trace = self.link.trace
-        self.link = self._make_link()
-        self.link.trace = trace
-        self._start_engine()
+        self.watching.revive()
         self._wake()
 
     def action_help(self) -> None:
@@ -423,14 +350,14 @@ class WatchApp(App[None]):
         self.push_screen(HelpScreen(listed, palette(self.current_theme.dark, self.options.ascii), self.options.ascii))
 
     def on_unmount(self) -> None:
-        self.link.close()
+        self.watching.link.close()
 
 
 def run(options: WatchOptions) -> int:
     """Watch until the person quits; the exit code, after one sentence on stderr if nothing could be watched."""
     app = WatchApp(options)
     app.run(mouse=options.mouse)
-    if app.failure is not None:
-        print(f"remdm-tui: {app.failure}", file=sys.stderr)  # noqa: T201
+    if app.watching.failure is not None:
+        print(f"remdm-tui: {app.watching.failure}", file=sys.stderr)  # noqa: T201
         return 2
     return app.return_code or 0

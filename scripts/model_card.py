@@ -32,7 +32,7 @@ the package. It writes phrases of Victorian fiction; it is for looking at sample
 
 | | |
 |---|---|
-| architecture | DIT without time conditioning: {n_blocks} blocks, width {hidden_size}, {n_heads} heads, length {length} |
+| architecture | DIT without time conditioning: {n_blocks} blocks of {hidden_size}, {n_heads} heads, length {length} |
 | parameters | {parameters:,}, stored in bfloat16 |
 | tokenizer | byte-level BPE of {vocab_size:,} tokens, mask included, trained on the training split |
 | data | ELTeC-eng, COST Action CA16204: 99 English novels, 1840 to 1920, {train:,} training tokens |

@@ -22,15 +22,15 @@ async def screenshot() -> str:
     settings = Settings("remdm-cap", values(make_strategy("remdm-cap", eta=0.04)))
     app = WatchApp(WatchOptions(settings, paused=True, seed=11, prompt="It was a dark and stormy night"))
     async with app.run_test(size=(120, 36)) as pilot:
-        while app.model is None or app.link.trace is None:
+        while app.watching.model is None or app.watching.link.trace is None:
             await pilot.pause(0.1)
         await pilot.press("space")
-        while app.player.position < STOP:
+        while app.watching.player.position < STOP:
             await pilot.pause(0.02)
         await pilot.press("space")
-        app._play(app.player.__class__(position=STOP, recorded=app.player.recorded, playing=False))
+        app._play(app.watching.player.__class__(position=STOP, recorded=app.watching.player.recorded, playing=False))
         # to the next step that shows a remask beside a reveal
-        while not {2, 3} <= set(app.link.trace.change(app.player.position, 0).tolist()):
+        while not {2, 3} <= set(app.watching.link.trace.change(app.watching.player.position, 0).tolist()):
             await pilot.press("right")
             await pilot.pause(0.1)
         await pilot.pause(0.5)

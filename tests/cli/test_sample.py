@@ -91,7 +91,7 @@ def test_a_reader_that_has_enough_ends_it_quietly() -> None:
     process.stdout.close()
     assert process.stderr.read() == b""
     process.stderr.close()
-    assert process.wait(30) == 0
+    assert process.wait(120) == 0
 
 
 def test_an_interrupt_ends_it_with_one_line_after_what_was_finished() -> None:
@@ -102,7 +102,7 @@ def test_an_interrupt_ends_it_with_one_line_after_what_was_finished() -> None:
     assert process.stdout is not None
     json.loads(process.stdout.readline())
     process.send_signal(signal.SIGINT)
-    out, complaint = process.communicate(timeout=30)
+    out, complaint = process.communicate(timeout=120)
     assert complaint == b"remdm-tui: stopped\n"
     assert process.returncode == 130
     assert all(json.loads(line) for line in out.splitlines())

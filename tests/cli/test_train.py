@@ -77,7 +77,7 @@ def test_a_signal_saves_and_the_same_command_continues(
     while not process.stdout.readline().startswith("step "):
         pass
     process.send_signal(number)
-    output, complaint = process.communicate(timeout=60)
+    output, complaint = process.communicate(timeout=120)
     last = torch.load(tmp_path / "runs" / "tiny" / "last.pt", weights_only=True)["step"]
     assert (process.returncode, complaint) == (code, "")
     assert f"stopped after step {last}, saved in" in output
@@ -99,7 +99,7 @@ def test_a_terminal_gets_a_bar_with_its_figures(training: list[str]) -> None:
     except OSError:  # how a terminal without a writer ends
         pass
     os.close(ours)
-    assert process.wait(30) == 0
+    assert process.wait(120) == 0
     assert b"step 6 of 6" in shown
     assert b"tokens/s" in shown
 

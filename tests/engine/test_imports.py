@@ -16,7 +16,8 @@ SCREEN = ("textual", "rich", "typer", "remdm_tui")
 def loaded(statement: str) -> set[str]:
     """The top-level modules that are there after a statement."""
     program = f"import sys\n{statement}\nprint(*{{name.split('.')[0] for name in sys.modules}})"
-    done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    command = [sys.executable, "-P", "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=240)
     return set(done.stdout.split())
 
 

@@ -219,7 +219,7 @@ def test_quit_ends_it_at_once() -> None:
 
 def process(stdin: bytes) -> subprocess.CompletedProcess[bytes]:
     """A real engine that gets these bytes and then the end of its stream."""
-    return subprocess.run([sys.executable, "-P", "-m", "engine.serve"], input=stdin, capture_output=True, timeout=60)
+    return subprocess.run([sys.executable, "-P", "-m", "engine.serve"], input=stdin, capture_output=True, timeout=240)
 
 
 def test_the_process_ends_when_its_input_does() -> None:
@@ -239,7 +239,7 @@ def test_the_process_says_hello_before_it_is_asked_and_ends_on_quit() -> None:
         wire.write(engine.stdin, wire.Begin(1, settings(), 4, 4, 1, 0, ""))
         failed = next(events)
         wire.write(engine.stdin, wire.Quit())
-        assert engine.wait(60) == 0
+        assert engine.wait(240) == 0
     assert isinstance(hello, wire.Hello)
     assert hello.strategies == strategies.catalogue()
     assert isinstance(failed, wire.Failed)

@@ -30,7 +30,7 @@ async def settle(pilot, until=None):
     for _ in range(200):
         await pilot.pause(0.02)
         app = pilot.app
-        if app._begun and (app._resting if until is None else until(app)):
+        if app.watching.begun and (app._resting if until is None else until(app)):
             return
     raise AssertionError("the application never settled")
 
@@ -50,7 +50,7 @@ async def test_space_plays_to_the_end_and_no_mask_is_left():
     async with watching().run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         await pilot.press("space")
-        await settle(pilot, lambda app: app.player.done)
+        await settle(pilot, lambda app: app.watching.player.done)
         await settle(pilot)
         assert "░" not in text_of(pilot.app)
         assert "sea" in text_of(pilot.app) or "the" in text_of(pilot.app)
@@ -63,7 +63,7 @@ async def test_one_step_forward_is_one_frame():
         await pilot.press("right", "l")
         await settle(pilot)
         assert len(link.trace) == 2
-        assert pilot.app.player.position == 2
+        assert pilot.app.watching.player.position == 2
 
 
 async def test_back_shows_the_earlier_step_and_keeps_the_record():
@@ -88,10 +88,10 @@ async def test_every_state_is_drawn_with_its_own_cue():
     async with watching(link, length=256, steps=64).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         await pilot.press("space")
-        await settle(pilot, lambda app: app.player.done)
+        await settle(pilot, lambda app: app.watching.player.done)
         changes = [link.trace.change(i, 0) for i in range(1, 65)]
         position = 1 + next(i for i, c in enumerate(changes) if {0, 1, 2, 3} <= set(c.tolist()))
-        pilot.app._play(pilot.app.player.__class__(position=position, recorded=64, playing=False, ended=True))
+        pilot.app._play(pilot.app.watching.player.__class__(position=position, recorded=64, playing=False, ended=True))
         await settle(pilot)
         shown = text_of(pilot.app)
         assert "░" in shown
@@ -155,11 +155,11 @@ async def test_the_timeline_is_moved_by_mouse():
     async with watching().run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         await pilot.press("space")
-        await settle(pilot, lambda app: app.player.done)
+        await settle(pilot, lambda app: app.watching.player.done)
         width = pilot.app.query_one(Timeline).size.width
         await pilot.click(Timeline, offset=Offset(width // 2, 1))
         await settle(pilot)
-        assert 14 <= pilot.app.player.position <= 18
+        assert 14 <= pilot.app.watching.player.position <= 18
 
 
 async def test_restart_repeats_the_seed_and_next_takes_the_next():
@@ -196,7 +196,7 @@ async def test_heat_recolours_without_moving_a_token():
     async with watching().run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         await pilot.press("space")
-        await settle(pilot, lambda app: app.player.done)
+        await settle(pilot, lambda app: app.watching.player.done)
         await settle(pilot)
         before = text_of(pilot.app)
         grid = pilot.app.query_one(TokenGrid)
@@ -235,7 +235,7 @@ async def test_a_dead_engine_leaves_the_record_and_one_key_starts_another():
         assert "R" in banner
         await pilot.press("left")
         await settle(pilot)
-        assert pilot.app.player.position == 2
+        assert pilot.app.watching.player.position == 2
         await pilot.press("R")
         await settle(pilot, lambda app: len(link.seeds) == 2)
         assert not pilot.app.query_one("#banner").display
@@ -244,11 +244,11 @@ async def test_a_dead_engine_leaves_the_record_and_one_key_starts_another():
 async def test_an_error_of_a_step_is_a_banner():
     link = ScriptedLink()
     async with watching(link, paused=False).run_test() as pilot:
-        await settle(pilot, lambda app: app._begun)
+        await settle(pilot, lambda app: app.watching.begun)
         link.events.append(wire.Failed("step", "the plan holds a NaN", "Traceback"))
         await pilot.pause(0.2)
         assert "NaN" in str(pilot.app.query_one("#banner").render())
-        assert not pilot.app.player.playing
+        assert not pilot.app.watching.player.playing
 
 
 async def test_a_model_that_does_not_load_ends_the_application_with_the_reason():
@@ -257,7 +257,7 @@ async def test_a_model_that_does_not_load_ends_the_application_with_the_reason()
     app = watching(link)
     async with app.run_test() as pilot:
         await pilot.pause(0.3)
-    assert app.failure == "unknown model 'x': choose demo"
+    assert app.watching.failure == "unknown model 'x': choose demo"
     assert link.closed
 
 
@@ -266,7 +266,7 @@ async def test_hostile_tokens_do_not_reach_the_terminal():
     async with watching(link).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         await pilot.press("space")
-        await settle(pilot, lambda app: app.player.done)
+        await settle(pilot, lambda app: app.watching.player.done)
         await settle(pilot)
         shown = text_of(pilot.app)
         assert "␛]0;owned␇�" in shown
@@ -295,7 +295,7 @@ async def test_ascii_mode_draws_in_ascii():
     async with watching(ascii=True).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         await pilot.press("space")
-        await settle(pilot, lambda app: app.player.position > 5)
+        await settle(pilot, lambda app: app.watching.player.position > 5)
         await pilot.pause(0.2)
         lines = [strip.text for strip in pilot.app.screen._compositor.render_strips()]
         # the footer shows arrows for arrow keys
@@ -327,7 +327,7 @@ async def test_every_binding_can_be_remapped():
         await settle(pilot)
         await pilot.press("x")
         await settle(pilot)
-        assert app.player.position == 1
+        assert app.watching.player.position == 1
 
 
 async def test_the_grid_survives_a_resize():

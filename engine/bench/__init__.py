@@ -1,0 +1,17 @@
+"""How the factorised step compares with the dense one, measured side by side on this machine.
+
+Both sides run the same network in the same type.  Dense is `engine.oracle.step`, with its probabilities in
+float64 as ours are (`float64 law`) or in the network's own type as ReMDM's code has them (`network law`);
+the latter is cheaper, so it is the one that targets are held against.
+"""
+
+from __future__ import annotations
+
+from engine.bench.options import ALLOCATORS, DTYPES, LAWS, QUICK, Comparison, Machine, Options, Shape, machine
+from engine.bench.parts import PARTS, measure
+from engine.bench.subjects import Unfolded, half_masked, random_model
+
+__all__ = [
+    "ALLOCATORS", "DTYPES", "LAWS", "PARTS", "QUICK", "Comparison", "Machine", "Options", "Shape", "Unfolded",
+    "half_masked", "machine", "measure", "random_model",
+]  # fmt: skip

@@ -1,0 +1,146 @@
+"""What is measured, on what machine, and the lines that come of it."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+DTYPES = ("float32", "bfloat16")
+LAWS = ("network", "float64")
+ALLOCATORS: dict[str, dict[str, str]] = {
+    "default": {},
+    "keeping": {"MALLOC_MMAP_THRESHOLD_": str(1 << 36), "MALLOC_TRIM_THRESHOLD_": str(1 << 36)},
+}
+"""The C library's: as it comes, and keeping freed buffers of any size instead of faulting in fresh pages."""
+RETURNING = {"MALLOC_MMAP_THRESHOLD_": str(1 << 16), "MALLOC_TRIM_THRESHOLD_": str(1 << 16)}
+"""Freed buffers go back at once: what is resident is what is in use, without the holes of a heap."""
+STEP_TARGETS = {
+    ("float32", "default"): 4.5,
+    ("bfloat16", "default"): 7.0,
+    ("float32", "keeping"): 2.8,
+    ("bfloat16", "keeping"): 3.8,
+}
+MEMORY_TARGET = 50.0
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A random network of this shape, and the canvas it works on."""
+
+    width: int = 768
+    blocks: int = 12
+    heads: int = 12
+    vocab: int = 50258
+    length: int = 1024
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is measured; the defaults are the documented benchmark."""
+
+    shape: Shape = Shape()
+    demo: Shape = Shape(width=320, blocks=6, heads=5, vocab=6144, length=128)
+    demo_lengths: tuple[int, ...] = (128, 256)
+    demo_steps: int = 64
+    steps: int = 1024
+    """T of the timed step, which is taken from t = 1/2"""
+    dense_repeats: int = 2
+    repeats: int = 8
+    eta: float = 0.02
+    top_p: float = 0.9
+    dtypes: tuple[str, ...] = DTYPES
+    laws: tuple[str, ...] = LAWS
+    allocators: tuple[str, ...] = tuple(ALLOCATORS)
+    calls_length: int = 256
+    calls_steps: tuple[int, ...] = (128, 256, 1024)
+    calls_count: int = 4
+    threads: int = 0
+    """of torch; 0: as it chooses"""
+    seed: int = 0
+
+    def checked(self) -> Options:
+        """These options if every name in them is known; raises ValueError that lists the valid ones."""
+        known = {"dtypes": DTYPES, "laws": LAWS, "allocators": tuple(ALLOCATORS)}
+        for field, valid in known.items():
+            for name in getattr(self, field):
+                if name not in valid:
+                    raise ValueError(f"unknown {field[:-1]} {name!r}: choose {', '.join(valid)}")
+        return self
+
+
+QUICK = Options(
+    shape=Shape(width=64, blocks=2, heads=2, vocab=512, length=64),
+    demo=Shape(width=32, blocks=2, heads=2, vocab=128, length=32),
+    demo_lengths=(32,),
+    demo_steps=8,
+    steps=64,
+    dense_repeats=1,
+    repeats=2,
+    dtypes=("float32",),
+    laws=("network",),
+    allocators=("default",),
+    calls_length=32,
+    calls_steps=(32,),
+    calls_count=2,
+    threads=1,
+)
+"""Sizes that take seconds: they show that the benchmark runs, not what it is about."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where the figures come from."""
+
+    cpu: str
+    cores: int
+    threads: int
+    torch: str
+    python: str
+    system: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One line of the benchmark: the same thing by the dense update and by ours."""
+
+    part: str
+    case: str
+    unit: str
+    dense: float
+    ours: float
+    target: float | None = None
+    """the ratio aimed at; none is set for most lines"""
+    note: str = ""
+    busy: float = 0.0
+    """share of the processor that other processes took meanwhile: above a few per cent, measure again"""
+
+    @property
+    def ratio(self) -> float:
+        return self.dense / self.ours if self.ours else float("inf")
+
+    @property
+    def met(self) -> bool | None:
+        return None if self.target is None else self.ratio >= self.target
+
+
+def machine(options: Options) -> Machine:
+    return Machine(
+        cpu=_cpu_name(),
+        cores=os.cpu_count() or 1,
+        threads=options.threads or torch.get_num_threads(),
+        torch=torch.__version__,
+        python=platform.python_version(),
+        system=f"{platform.system()} {platform.machine()}",
+    )
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")

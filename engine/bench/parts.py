@@ -1,0 +1,132 @@
+"""The parts of the benchmark, by name."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import torch
+
+from engine import batch, oracle
+from engine.bench.child import OtherLoad, Task, in_child
+from engine.bench.options import ALLOCATORS, MEMORY_TARGET, RETURNING, STEP_TARGETS, Comparison, Options, Shape
+from engine.bench.subjects import Oblivious, Unfolded, random_model
+from engine.models.folded import FoldedDIT
+from engine.models.protocol import Denoiser
+from engine.records import Settings
+from engine.session import Session
+from engine.strategies import REGISTRY, make_strategy
+
+
+@dataclass(frozen=True)
+class Part:
+    summary: str
+    run: Callable[[Options], Iterator[Comparison]]
+
+
+def measure_step(options: Options) -> Iterator[Comparison]:
+    """The step at half masked, per network type, law and allocator."""
+    documented = options.shape == Shape()
+    for allocator in options.allocators:
+        for dtype in options.dtypes:
+            found = in_child(Task("time", dtype, options), ALLOCATORS[allocator])
+            for law in options.laws:
+                target = STEP_TARGETS.get((dtype, allocator)) if documented and law == "network" else None
+                case = f"{dtype}, {law} law, {allocator} allocator"
+                note = f"{found['revealed']:.1f} tokens revealed"
+                yield Comparison("step", case, "s/step", found[law], found["ours"], target, note, found["busy"])
+
+
+def measure_memory(options: Options) -> Iterator[Comparison]:
+    """Peak memory of a step beyond the model."""
+    target = MEMORY_TARGET if options.shape == Shape() else None
+    for dtype in options.dtypes:
+        ours = in_child(Task("memory", dtype, options, "ours"), RETURNING)["mib"]
+        for law in options.laws:
+            dense = in_child(Task("memory", dtype, options, law), RETURNING)["mib"]
+            yield Comparison("memory", f"{dtype}, {law} law", "MiB", dense, ours, target)
+
+
+@torch.inference_mode()
+def measure_demo(options: Options) -> Iterator[Comparison]:
+    """A whole run of a small model, all masked to clean, as `watch` does it: frames included."""
+    for length in options.demo_lengths:
+        shape = replace(options.demo, length=length)
+        model = random_model(shape, options.seed)
+        for dtype in options.dtypes:
+            kind = getattr(torch, dtype)
+            load = OtherLoad()
+            ours = _session_seconds(FoldedDIT(model, kind), options, length)
+            dense = _oracle_seconds(Unfolded(model, kind), options, length)
+            note = f"{1 / dense:.0f} and {1 / ours:.0f} steps/s"
+            case = f"L = {length}, {dtype}, network law"
+            yield Comparison("demo", case, "ms/step", dense * 1e3, ours * 1e3, None, note, load.share())
+
+
+def _session_seconds(model: Denoiser, options: Options, length: int) -> float:
+    strategy = make_strategy("remdm-cap", eta=options.eta)
+
+    def run(steps: int) -> None:
+        for _ in Session(model, strategy, steps=steps, length=length, seed=options.seed, top_p=options.top_p):
+            pass
+
+    run(4)
+    begun = time.perf_counter()
+    run(options.demo_steps)
+    return (time.perf_counter() - begun) / options.demo_steps
+
+
+def _oracle_seconds(model: Unfolded, options: Options, length: int) -> float:
+    strategy = make_strategy("remdm-cap", eta=options.eta)
+    settings = Settings(strategy.name, top_p=options.top_p)
+    generator = torch.Generator().manual_seed(options.seed)
+
+    def run(steps: int) -> None:
+        tokens = torch.full((1, length), model.mask_id)
+        held = torch.full(tokens.shape, torch.nan, dtype=torch.float64)
+        times = torch.tensor(strategy.grid(steps))
+        for t, s in pairwise(times):
+            tokens, held = oracle.step(
+                model, strategy, settings, tokens, held, t.view(1, 1), s.view(1, 1), generator, model.dtype
+            )
+
+    run(4)
+    begun = time.perf_counter()
+    run(options.demo_steps)
+    return (time.perf_counter() - begun) / options.demo_steps
+
+
+@torch.inference_mode()
+def measure_calls(options: Options) -> Iterator[Comparison]:
+    """Sequences put through the network for one sample; the dense update takes one a step and one to finish."""
+    for steps in options.calls_steps:
+        for name in REGISTRY:
+            strategy = make_strategy(name)
+            made = batch.samples(
+                Oblivious(), strategy, range(options.calls_count), steps=steps, length=options.calls_length,
+                seed=options.seed, width=options.calls_count,
+            )  # fmt: skip
+            calls = sum(sample.network_calls for sample in made) / options.calls_count
+            dense = len(strategy.grid(steps))
+            yield Comparison("calls", f"{name}, L = {options.calls_length}, T = {steps}", "calls/sample", dense, calls)
+
+
+PARTS: dict[str, Part] = {
+    "step": Part("one remdm-cap step at half masked", measure_step),
+    "memory": Part("peak memory of that step beyond the model", measure_memory),
+    "demo": Part("a whole run of a model of the demo's size", measure_demo),
+    "calls": Part("network calls for one sample", measure_calls),
+}
+
+
+def measure(parts: tuple[str, ...], options: Options) -> Iterator[Comparison]:
+    """Every line of the parts named, as it is measured; raises ValueError that lists the valid names."""
+    for name in parts:
+        if name not in PARTS:
+            raise ValueError(f"unknown part {name!r}: choose one of {', '.join(PARTS)}")
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    for name in parts:
+        yield from PARTS[name].run(options)

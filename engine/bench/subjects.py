@@ -1,0 +1,130 @@
+"""The two sides of the comparison: a random network, and one step of it dense and factorised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor
+
+from engine import oracle
+from engine.bench.options import Options, Shape
+from engine.models.dit import DIT, DITConfig
+from engine.models.folded import FoldedDIT
+from engine.models.protocol import Denoiser
+from engine.records import Settings
+from engine.session import control_of
+from engine.step import State, Stepper
+from engine.strategies import make_strategy
+
+
+class Unfolded:
+    """A DIT as ReMDM's code runs it: weights in float32, matrices under autocast for another type."""
+
+    def __init__(self, model: DIT, dtype: torch.dtype) -> None:
+        self.model, self.dtype = model, dtype
+        self.vocab_size, self.mask_id = model.vocab_size, model.mask_id
+        self.max_length, self.time_conditioned = model.max_length, model.time_conditioned
+
+    def encode(self, tokens: Tensor, t: Tensor) -> Tensor:
+        with self._autocast():
+            return self.model.encode(tokens, t)
+
+    def project(self, hidden: Tensor) -> Tensor:
+        with self._autocast():
+            return self.model.project(hidden)
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        return nullcontext() if self.dtype == torch.float32 else torch.autocast("cpu", self.dtype)
+
+
+@torch.no_grad()
+def random_model(shape: Shape, seed: int) -> DIT:
+    """A DIT whose every parameter matters: modulation and head, which start at zero, are random too.
+
+    The head's spread gives logits of a standard deviation of about 4, hence nuclei as small as a trained model's.
+    """
+    config = DITConfig(
+        vocab_size=shape.vocab, hidden_size=shape.width, n_blocks=shape.blocks, n_heads=shape.heads,
+        length=shape.length, mask_id=shape.vocab - 1,
+    )  # fmt: skip
+    torch.manual_seed(seed)
+    model = DIT(config)
+    for name, parameter in model.named_parameters():
+        if "adaLN" in name:
+            parameter.normal_(0, 0.1)
+        elif name == "output_layer.linear.weight":
+            parameter.normal_(0, 4 / shape.width**0.5)
+    return model.eval().requires_grad_(False)
+
+
+def half_masked(shape: Shape, seed: int) -> Tensor:
+    """Random tokens long [1, L], every other one masked in expectation."""
+    generator = torch.Generator().manual_seed(seed)
+    tokens = torch.randint(0, shape.vocab - 1, (1, shape.length), generator=generator)
+    return tokens.masked_fill(torch.rand(tokens.shape, generator=generator) < 0.5, shape.vocab - 1)
+
+
+class Oblivious:
+    """The cheapest denoiser: one law everywhere.  How often a sampler calls does not depend on what it hears."""
+
+    vocab_size, mask_id, max_length, time_conditioned = 17, 16, None, False
+
+    def encode(self, tokens: Tensor, t: Tensor) -> Tensor:
+        return torch.zeros((*tokens.shape, 1))
+
+    def project(self, hidden: Tensor) -> Tensor:
+        return torch.arange(17.0).expand(len(hidden), -1)
+
+
+def dense(model: Denoiser, options: Options, law: str) -> Callable[[int], int]:
+    """step number -> tokens revealed, by the dense update from the same half-masked state each time."""
+    strategy = make_strategy("remdm-cap", eta=options.eta)
+    control = control_of(strategy, Settings(strategy.name, top_p=options.top_p))
+    tokens = half_masked(options.shape, options.seed)
+    held = torch.where(tokens == model.mask_id, torch.nan, 0.5).double()
+    generator = torch.Generator().manual_seed(options.seed)
+    t, s = _half(options)
+    dtype = torch.float64 if law == "float64" else getattr(torch, _dtype_name(model))
+
+    def step(_: int) -> int:
+        new, _held = oracle.step(model, strategy, control.settings, tokens, held, t, s, generator, dtype)
+        return int(((new != model.mask_id) & (tokens == model.mask_id)).sum())
+
+    return step
+
+
+def ours(model: Denoiser, options: Options) -> Callable[[int], int]:
+    """step number -> tokens revealed, by the factorised step from the same half-masked state each time."""
+    control = control_of(make_strategy("remdm-cap", eta=options.eta), Settings("remdm-cap", top_p=options.top_p))
+    tokens = half_masked(options.shape, options.seed)
+    held = torch.where(tokens == model.mask_id, torch.nan, 0.5).double()
+    locked = torch.zeros_like(tokens, dtype=torch.bool)
+    stepper = Stepper(model, options.seed)
+    t, s = _half(options)
+
+    def step(number: int) -> int:
+        state = State(tokens.clone(), held.clone(), locked, [0])
+        decision, _ = stepper.decide(control, state, [number], t, s)
+        stepper.apply(control, state, decision.dice, [number], control.strategy.alpha(t))
+        return int(decision.dice.reveal.sum())
+
+    return step
+
+
+def _half(options: Options) -> tuple[Tensor, Tensor]:
+    t = torch.full((1, 1), 0.5, dtype=torch.float64)
+    return t, t - 1 / options.steps
+
+
+def _dtype_name(model: Denoiser) -> str:
+    return str(getattr(model, "dtype", torch.float32)).removeprefix("torch.")
+
+
+def side(model: DIT, name: str, dtype_name: str, options: Options) -> Callable[[int], int]:
+    """One step of a side as a function of its number: `ours`, or dense with the law of that name."""
+    dtype = getattr(torch, dtype_name)
+    if name == "ours":
+        return ours(FoldedDIT(model, dtype), options)
+    return dense(Unfolded(model, dtype), options, name)
