@@ -158,6 +158,8 @@ class Stepped(Message, frozen=True):
         tokens, change, held, unmask, remask = (a.array() for a in self.arrays)
         if not tokens.ndim == 2 or any(a.shape != tokens.shape for a in (change, held, unmask, remask)):
             raise ValueError("the arrays of a frame differ in shape")
+        if [a.dtype for a in self.arrays] != ["<i4", "|u1", "<f4", "<f4", "<f4"]:
+            raise ValueError("an array of a frame has the wrong type")
         return Frame(
             self.index, *self.times, tokens, change, held, unmask, remask,
             self.network_calls, self.settings.settings(), self.excess, self.final,

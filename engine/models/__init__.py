@@ -28,16 +28,21 @@ class TextModel:
         self.name, self.denoiser, self.codec = name, denoiser, codec
         self.vocab_size, self.mask_id = denoiser.vocab_size, denoiser.mask_id
         self.max_length, self.time_conditioned = denoiser.max_length, denoiser.time_conditioned
-        self.device = denoiser.device
+        # the samplers' arithmetic is float64, which MPS does not have: there it stays on the CPU
+        self.device = torch.device("cpu") if denoiser.device.type == "mps" else denoiser.device
 
     def encode(self, tokens: Tensor, t: Tensor) -> Tensor:
-        return self.denoiser.encode(tokens, t)
+        return self.denoiser.encode(*self._there(tokens, t))
 
     def encode_rows(self, tokens: Tensor, t: Tensor, where: Tensor) -> Tensor:
-        return self.denoiser.encode_rows(tokens, t, where)
+        return self.denoiser.encode_rows(*self._there(tokens, t, where))
 
     def project(self, hidden: Tensor) -> Tensor:
-        return self.denoiser.project(hidden)
+        return self.denoiser.project(hidden).to(self.device)
+
+    def _there(self, *tensors: Tensor) -> list[Tensor]:
+        """Tensors on the network's device, times in a type that it has."""
+        return [(x.float() if x.is_floating_point() else x).to(self.denoiser.device) for x in tensors]
 
     @property
     def info(self) -> ModelInfo:
@@ -45,7 +50,7 @@ class TextModel:
             name=self.name,
             parameters=self.denoiser.parameters,
             dtype=str(self.denoiser.dtype).removeprefix("torch."),
-            device=str(self.device),
+            device=str(self.denoiser.device),
             vocab_size=self.vocab_size,
             mask_id=self.mask_id,
             max_length=self.max_length,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,22 +113,12 @@ def knob(
 
 
 def knobs(strategy: type[Strategy]) -> tuple[KnobInfo, ...]:
-    """The knobs of a strategy, its own before inherited ones."""
+    """The knobs of a strategy, its own before inherited ones; without those that can have no effect in it."""
     own = list(inspect.get_annotations(strategy))
     fields = sorted(dataclasses.fields(strategy), key=lambda f: own.index(f.name) if f.name in own else len(own))
-    return tuple(
-        KnobInfo(
-            f.name,
-            f.default,  # type: ignore[arg-type]
-            f.metadata.get("doc", ""),
-            f.metadata.get("low"),
-            f.metadata.get("high"),
-            f.metadata.get("choices", ()),
-            f.metadata.get("needs"),
-            f.metadata.get("scale", "linear"),
-        )
-        for f in fields
-    )
+    infos = [KnobInfo(f.name, cast(Knob, f.default), **{"doc": "", **f.metadata}) for f in fields]
+    choices = {info.name: set(info.choices) for info in infos}
+    return tuple(info for info in infos if info.needs is None or choices[info.needs[0]] & set(info.needs[1].split("|")))
 
 
 def describe(strategy: type[Strategy]) -> StrategyInfo:

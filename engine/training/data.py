@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ END_OF_TEXT = "<|endoftext|>"
 MASK = "[MASK]"
 HELD_OUT = 20
 """One token in so many is for validation where the data names no validation split."""
+
+SPLIT = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 PLAIN = str.maketrans(
     {
@@ -61,7 +64,10 @@ def _read(path: Path) -> Iterator[Document]:
         for number, line in enumerate(file, 1):
             try:
                 row = json.loads(line)
-                yield Document(row["text"].translate(PLAIN), row.get("split", "train"))
+                split = row.get("split", "train")
+                if not SPLIT.fullmatch(split):  # it names a file
+                    raise ValueError(f"{path}, line {number}: split {split!r} is no plain word")
+                yield Document(row["text"].translate(PLAIN), split)
             except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
                 raise ValueError(
                     f'{path}, line {number}: expected a JSON object with a string "text", got {error!r}'

@@ -131,3 +131,11 @@ def test_spread_windows_reach_from_end_to_end(corpus: Corpus) -> None:
     assert rows.shape == (9, 16)
     assert np.array_equal(rows[0], stream[:16])
     assert np.array_equal(rows[-1], stream[-16:])
+
+
+@pytest.mark.parametrize("split", ["../elsewhere", "a/b", "", "x" * 99])
+def test_a_split_that_is_no_plain_word_is_refused(tmp_path, split):
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps({"text": "words", "split": split}) + "\n")
+    with pytest.raises(ValueError, match="line 1: split"):
+        list(documents([path]))
