@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -35,8 +36,14 @@ from remdm_tui.widgets.token_grid import TokenGrid
 
 PAINTS = 60
 """Paints a second at most."""
-PANELS = 10
+PANELS = 5
 """Refreshes a second of everything but the grid."""
+BUDGET = 0.08
+"""Share of a core that the terminal may take from a sampler that runs as fast as it can."""
+STALEST = 0.2
+"""Seconds between paints at most, whatever they cost."""
+HEARTBEAT = 0.5
+"""Seconds between looks at the engine while nothing moves."""
 SMALLEST = (60, 16)
 """Columns and rows below which the text is shown alone."""
 
@@ -96,6 +103,7 @@ class WatchApp(App[None]):
         self._clock, self._last_tick = clock, clock()
         self._pace = reading.Pace(clock)
         self._heat = self._resting = False
+        self._painted = (clock(), time.process_time())
         # what was drawn last, so that only what changed is drawn again
         self._shown: dict[str, object] = {}
 
@@ -134,7 +142,8 @@ class WatchApp(App[None]):
         self.theme_changed_signal.subscribe(self, lambda _: self._retheme())
         self._grid.message(self.watching.notice.text)
         self._fast = self.set_interval(1 / PAINTS, self._tick)
-        self.set_interval(1 / PANELS, self._refresh_panels)
+        self._slow = self.set_interval(1 / PANELS, self._refresh_panels)
+        self.set_interval(HEARTBEAT, self._listen)
         self.call_after_refresh(self._start)
 
     def _start(self) -> None:
@@ -188,7 +197,7 @@ class WatchApp(App[None]):
         if trace is None or self._backed_up():
             return
         position = min(watching.player.position, len(trace))
-        if self._is_new("canvas", (trace, position, watching.sample)):
+        if not self._saving() and self._is_new("canvas", (trace, position, watching.sample)):
             self._grid.show(reading.canvas(trace, position, watching.sample))
 
     def _is_new(self, what: str, now: object) -> bool:
@@ -202,6 +211,15 @@ class WatchApp(App[None]):
         self._banner.update(notice.text)
         self._banner.set_class(notice.error, "error")
         self._banner.display = bool(notice.text)
+
+    def _saving(self) -> bool:
+        """Whether a paint now would take more from a sampler at full speed than it may."""
+        player, now, spent = self.watching.player, self._clock(), time.process_time()
+        rushing = player.playing and player.speed == math.inf and not player.ended
+        if rushing and now - self._painted[0] < min((spent - self._painted[1]) / BUDGET, STALEST):
+            return True
+        self._painted = (now, spent)
+        return False
 
     def _backed_up(self) -> bool:
         """Whether earlier paints still wait to be written: a slow line then skips frames, not keys."""
@@ -227,13 +245,20 @@ class WatchApp(App[None]):
         self._timeline.show(position, len(trace), total, trace.curves.column("remasked", sample))
         self._show_status(total)
 
+    def _listen(self) -> None:
+        """While nothing moves: has the engine said anything?"""
+        if self._resting:
+            self._tick()
+            self._refresh_panels()
+
     def _rest_or_wake(self) -> None:
-        if self.watching.idle:
+        if not self.watching.idle:
+            self._wake()
+        elif not self._resting:
+            self._resting = True
             self._tick()
             self._fast.pause()
-            self._resting = True
-        else:
-            self._wake()
+            self._slow.pause()
 
     def _wake(self) -> None:
         """The paint clock runs again; what changed is on screen at its next beat."""
@@ -241,6 +266,7 @@ class WatchApp(App[None]):
             self._resting = False
             self._last_tick = self._clock()
             self._fast.resume()
+            self._slow.resume()
 
     def _show_status(self, total: int) -> None:
         watching = self.watching

@@ -14,13 +14,13 @@ from textual.widgets import Static
 from remdm_tui.palette import Palette
 
 SYMBOLS = (
-    ("t", "time of the reverse process, from 1 (all masked) to 0 (clean)"),
+    ("t", "reverse time: 1 is all masked, 0 is clean"),
     ("alpha", "expected unmasked fraction at time t"),
-    ("sigma", "probability that a revealed token is masked again in this step"),
-    ("eta", "the strategy's strength: a cap on sigma, or its share of the largest valid one"),
-    ("p", "nucleus: tokens are drawn from the smallest set that holds this probability"),
-    ("network", "sequences put through the model so far; steps that reveal nothing cost none"),
-    ("confid.", "mean probability the revealed tokens had when they were drawn"),
+    ("sigma", "probability that a revealed token is masked again now"),
+    ("eta", "the strategy's strength: a cap on sigma, or a share of it"),
+    ("p", "nucleus: draw from the smallest set with this probability"),
+    ("network", "sequences put through the model; idle steps cost none"),
+    ("confid.", "mean probability of the revealed tokens when drawn"),
 )
 
 

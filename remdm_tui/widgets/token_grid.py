@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.segment import Segment
 from rich.style import Style
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
@@ -30,6 +30,7 @@ class Canvas:
 
 ROOMY = 6
 """Cells that a token takes on average, generously: what decides whether lines are set apart."""
+HIDDEN = (int(Change.MASKED), int(Change.REMASKED))
 HEAT = 16
 """Codes of cells from here on are heat levels, below are changes."""
 
@@ -52,8 +53,10 @@ class TokenGrid(ScrollView):
         self._codes: NDArray[np.uint8] = np.zeros(0, np.uint8)
         self._rows: NDArray[np.int64] = np.zeros(1, np.int64)
         self._keys: list[bytes] = []
+        self._spacing = 1
         self._strips: dict[int, tuple[bytes, Strip]] = {}
         self._styles: dict[int, Style] = {}
+        self._base_style: Style | None = None
         self._palette: Palette = palette(ascii_only=ascii_only)
 
     def use_pieces(self, pieces: Pieces) -> None:
@@ -89,13 +92,19 @@ class TokenGrid(ScrollView):
         if fresh:
             self.refresh()
             return
-        top = self.scroll_offset.y
-        spacing = self._spacing
-        for row in range(top // spacing, (top + self.size.height) // spacing + 1):
-            old = self._strips.get(row)
-            key = self._keys[row] if row < len(self._keys) else b""
-            if old is None or old[0] != key:
-                self.refresh_line(row * spacing)
+        top, spacing, width = self.scroll_offset.y, self._spacing, self.size.width
+        dirty = [
+            Region(0, row * spacing - top, width, 1)
+            for row in range(top // spacing, (top + self.size.height) // spacing + 1)
+            if self._differs(row)
+        ]
+        if dirty:
+            self.refresh(*dirty)
+
+    def _differs(self, row: int) -> bool:
+        """Whether a row shows something else than when it was drawn last."""
+        drawn = self._strips.get(row)
+        return drawn is None or drawn[0] != (self._keys[row] if row < len(self._keys) else b"")
 
     def _coded(self, canvas: Canvas) -> NDArray[np.uint8]:
         if not self._heat:
@@ -103,17 +112,11 @@ class TokenGrid(ScrollView):
         coloured = (canvas.change == Change.HELD) | (canvas.change == Change.REVEALED)
         return np.where(coloured, HEAT + heat_levels(canvas.held), canvas.change).astype(np.uint8)
 
-    @property
-    def _spacing(self) -> int:
-        """Two where the whole text has room with a blank line between its lines."""
-        if self._canvas is None:
-            return 1
-        roomy = len(self._canvas.tokens) * ROOMY <= self._columns * (self.size.height // 2)
-        return 2 if roomy else 1
-
     def _lay_out(self, canvas: Canvas, pieces: Pieces) -> None:
         """Wrap the tokens and give every row a key that says all that is drawn in it."""
-        change = canvas.change
+        change, columns = canvas.change, self._columns
+        # lines are set apart where the whole text has room for that
+        self._spacing = 2 if len(canvas.tokens) * ROOMY <= columns * (self.size.height // 2) else 1
         widths = pieces.widths[canvas.tokens]
         # a token just remasked keeps its place, so that the eye stays where it was
         widths = np.where(change == Change.REMASKED, pieces.widths[canvas.before], widths)
@@ -122,11 +125,11 @@ class TokenGrid(ScrollView):
         starts = pieces.starts[canvas.tokens] | hidden
         breaks = pieces.breaks[canvas.tokens] & ~hidden
         self._widths = widths
-        self._rows = flow(widths, starts, breaks, self._columns)
+        self._rows = flow(widths, starts, breaks, columns)
         edges = list(zip(self._rows[:-1].tolist(), self._rows[1:].tolist(), strict=True))
         codes = self._codes
         self._keys = [canvas.tokens[a:b].tobytes() + codes[a:b].tobytes() + widths[a:b].tobytes() for a, b in edges]
-        size = Size(self._columns, len(self._keys) * self._spacing)
+        size = Size(columns, len(self._keys) * self._spacing)
         if size != self.virtual_size:
             self.virtual_size = size
 
@@ -135,47 +138,57 @@ class TokenGrid(ScrollView):
         return max(1, self.scrollable_content_region.width)
 
     def render_line(self, y: int) -> Strip:
-        width = self.size.width
-        base = self.rich_style
+        width, base = self.size.width, self._base()
         if self._canvas is None:
             text = self._message if y == self.size.height // 2 else ""
             return Strip([Segment(text.center(width)[:width], base)], width)
         row, between = divmod(y + self.scroll_offset.y, self._spacing)
-        if row >= len(self._keys) or between:
+        if between:
             return Strip.blank(width, base)
+        key = self._keys[row] if row < len(self._keys) else b""
         cached = self._strips.get(row)
-        if cached is not None and cached[0] == self._keys[row] and cached[1].cell_length == width:
+        if cached is not None and cached[0] == key and cached[1].cell_length == width:
             return cached[1]
-        strip = Strip(self._segments(row)).adjust_cell_length(width, base)
-        self._strips[row] = (self._keys[row], strip)
+        strip = self._row(row).adjust_cell_length(width, base) if key else Strip.blank(width, base)
+        self._strips[row] = (key, strip)
         return strip
 
-    def _segments(self, row: int) -> list[Segment]:
-        """Neighbours of one state share a segment."""
-        assert self._canvas is not None
-        first, last = int(self._rows[row]), int(self._rows[row + 1])
-        parts = groupby(range(first, last), key=lambda i: int(self._codes[i]))
-        return [Segment("".join(map(self._text, places)), self._style(code)) for code, places in parts]
-
-    def _text(self, place: int) -> str:
+    def _row(self, row: int) -> Strip:
+        """One line of tokens; neighbours of one state share a segment."""
         assert self._canvas is not None
         assert self._pieces is not None
-        look = self._palette.looks.get(int(self._canvas.change[place]))
-        if look is None or not look.fill:
-            return self._pieces.texts[self._canvas.tokens[place]]
-        width = int(self._widths[place])
-        # a space in front keeps neighbouring masks apart, so that positions can be counted
-        return (" " + look.fill * (width - 1)) if width > 1 else look.fill
+        here = slice(int(self._rows[row]), int(self._rows[row + 1]))
+        codes, texts = self._codes[here], self._pieces.texts
+        states, widths = self._canvas.change[here].tolist(), self._widths[here].tolist()
+        words = [
+            self._fill(state, width) if state in HIDDEN else texts[token]
+            for token, state, width in zip(self._canvas.tokens[here].tolist(), states, widths, strict=True)
+        ]
+        edges = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), len(words)]
+        segments = [Segment("".join(words[a:b]), self._style(int(codes[a]))) for a, b in pairwise(edges)]
+        return Strip(segments, sum(widths))
+
+    def _fill(self, state: int, width: int) -> str:
+        """A masked position; the space in front keeps neighbours apart, so that positions can be counted."""
+        glyph = self._palette.looks[state].fill
+        return " " + glyph * (width - 1) if width > 1 else glyph
+
+    def _base(self) -> Style:
+        """The widget's own style, looked up once for each theme."""
+        if self._base_style is None:
+            self._base_style = self.rich_style
+        return self._base_style
 
     def _style(self, code: int) -> Style:
         style = self._styles.get(code)
         if style is None:
             own = self._palette.heat[code - HEAT] if code >= HEAT else self._palette.looks[code].style
-            style = self._styles[code] = self.rich_style + own
+            style = self._styles[code] = self._base() + own
         return style
 
     def _restyle(self) -> None:
         self._styles.clear()
+        self._base_style = None
         self._strips.clear()
         self.refresh()
 

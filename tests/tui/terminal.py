@@ -42,13 +42,14 @@ class Terminal:
     def press(self, keys: str) -> None:
         os.write(self._fd, keys.encode())
 
-    def read(self, seconds: float = 0.05) -> None:
-        """Take in what the program has written."""
+    def read(self, seconds: float = 0.05, parse: bool = True) -> None:
+        """Take in what the program has written; without parsing it costs next to nothing, and `raw` alone grows."""
         with contextlib.suppress(OSError):
             while select.select([self._fd], [], [], seconds)[0]:
                 data = os.read(self._fd, 1 << 16)
                 self.raw += data
-                self._stream.feed(data)
+                if parse:
+                    self._stream.feed(data)
                 seconds = 0
 
     def screen(self) -> str:
