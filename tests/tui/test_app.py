@@ -229,7 +229,8 @@ async def test_a_dead_engine_leaves_the_record_and_one_key_starts_another():
         await pilot.press("right", "right", "right")
         await settle(pilot)
         link.events.append(Died(-signal.SIGKILL, ""))
-        await pilot.pause(0.3)
+        await settle(pilot, lambda app: app.watching.notice.error)
+        await pilot.pause()
         banner = str(pilot.app.query_one("#banner").render())
         assert "killed by signal 9" in banner
         assert "R" in banner
@@ -246,7 +247,8 @@ async def test_an_error_of_a_step_is_a_banner():
     async with watching(link, paused=False).run_test() as pilot:
         await settle(pilot, lambda app: app.watching.begun)
         link.events.append(wire.Failed("step", "the plan holds a NaN", "Traceback"))
-        await pilot.pause(0.2)
+        await settle(pilot, lambda app: app.watching.notice.error)
+        await pilot.pause()
         assert "NaN" in str(pilot.app.query_one("#banner").render())
         assert not pilot.app.watching.player.playing
 

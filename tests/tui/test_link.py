@@ -91,7 +91,7 @@ def test_settings_act_on_the_next_step_and_bad_ones_are_refused(link):
 
 
 def test_a_process_that_speaks_nonsense_is_reported_and_gone():
-    link = Link([sys.executable, "-c", "print('hello, I am no engine' * 9); import time; time.sleep(60)"])
+    link = Link([sys.executable, "-c", "print('hello, I am no engine' * 9, flush=True); import time; time.sleep(60)"])
     link.start()
     died = wait_for(link, Died, 20)
     assert died.last
