@@ -58,7 +58,7 @@ class Server:
                 case wire.Configure(settings):
                     self._configure(settings.settings())
                 case wire.Credit(steps):
-                    self._credit += steps
+                    self._credit = max(0, self._credit + steps)
 
     def _guard(self, stage: Literal["load", "begin", "step"], action: Callable[[], None]) -> None:
         """The process boundary: whatever goes wrong is told, and the process lives on."""

@@ -71,7 +71,7 @@ class Configure(Message, frozen=True):
 
 
 class Credit(Message, frozen=True):
-    """Permission for `steps` more steps."""
+    """Permission for `steps` more steps; a negative number takes so much of what is left back."""
 
     steps: int
 

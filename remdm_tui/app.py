@@ -37,11 +37,13 @@ from remdm_tui.widgets.token_grid import TokenGrid
 PAINTS = 60
 """Paints a second at most."""
 PANELS = 5
-"""Refreshes a second of everything but the grid."""
-BUDGET = 0.08
+"""Refreshes a second of everything but the grid while playing."""
+RUSHED = 2
+"""The same while the sampler runs as fast as it can: a refresh of everything costs as much as five of the grid."""
+BUDGET = 0.05
 """Share of a core that the terminal may take from a sampler that runs as fast as it can."""
 STALEST = 0.2
-"""Seconds between paints at most, whatever they cost."""
+"""Seconds between paints of the grid at most, whatever they cost."""
 HEARTBEAT = 0.5
 """Seconds between looks at the engine while nothing moves."""
 SMALLEST = (60, 16)
@@ -103,7 +105,7 @@ class WatchApp(App[None]):
         self._clock, self._last_tick = clock, clock()
         self._pace = reading.Pace(clock)
         self._heat = self._resting = False
-        self._painted = (clock(), time.process_time())
+        self._painted, self._panelled = (clock(), time.process_time()), -math.inf
         # what was drawn last, so that only what changed is drawn again
         self._shown: dict[str, object] = {}
 
@@ -142,7 +144,6 @@ class WatchApp(App[None]):
         self.theme_changed_signal.subscribe(self, lambda _: self._retheme())
         self._grid.message(self.watching.notice.text)
         self._fast = self.set_interval(1 / PAINTS, self._tick)
-        self._slow = self.set_interval(1 / PANELS, self._refresh_panels)
         self.set_interval(HEARTBEAT, self._listen)
         self.call_after_refresh(self._start)
 
@@ -180,10 +181,16 @@ class WatchApp(App[None]):
         now = self._clock()
         seconds, self._last_tick = min(now - self._last_tick, 0.25), now
         self.watching.tick(seconds)
-        self._draw()
+        # the panels are drawn together with the grid: Textual composes everything between two things that changed
+        panels = not self.watching.player.playing or now - self._panelled >= 1 / (RUSHED if self._rushing else PANELS)
+        self._draw(panels)
+        if panels:
+            self._panelled = now
+            self._rest_or_wake()
+            self._refresh_panels()
 
-    def _draw(self) -> None:
-        """Bring the screen up to what is being watched; the grid only if the terminal keeps up."""
+    def _draw(self, due: bool = False) -> None:
+        """Bring the screen up to what is being watched; the grid if it is due or the terminal has time for it."""
         watching = self.watching
         if watching.failure is not None:
             self.exit()
@@ -197,7 +204,8 @@ class WatchApp(App[None]):
         if trace is None or self._backed_up():
             return
         position = min(watching.player.position, len(trace))
-        if not self._saving() and self._is_new("canvas", (trace, position, watching.sample)):
+        if (due or not self._saving()) and self._is_new("canvas", (trace, position, watching.sample)):
+            self._painted = (self._clock(), time.process_time())
             self._grid.show(reading.canvas(trace, position, watching.sample))
 
     def _is_new(self, what: str, now: object) -> bool:
@@ -214,12 +222,14 @@ class WatchApp(App[None]):
 
     def _saving(self) -> bool:
         """Whether a paint now would take more from a sampler at full speed than it may."""
-        player, now, spent = self.watching.player, self._clock(), time.process_time()
-        rushing = player.playing and player.speed == math.inf and not player.ended
-        if rushing and now - self._painted[0] < min((spent - self._painted[1]) / BUDGET, STALEST):
-            return True
-        self._painted = (now, spent)
-        return False
+        waited, spent = self._clock() - self._painted[0], time.process_time() - self._painted[1]
+        return self._rushing and waited < min(spent / BUDGET, STALEST)
+
+    @property
+    def _rushing(self) -> bool:
+        """Whether the sampler runs as fast as it can, and whatever is drawn slows it down."""
+        player = self.watching.player
+        return player.playing and player.speed == math.inf and not player.ended
 
     def _backed_up(self) -> bool:
         """Whether earlier paints still wait to be written: a slow line then skips frames, not keys."""
@@ -228,8 +238,7 @@ class WatchApp(App[None]):
         return waiting is not None and not waiting.empty()
 
     def _refresh_panels(self) -> None:
-        """Everything but the grid, at leisure; and sleep when there is nothing to do."""
-        self._rest_or_wake()
+        """Everything but the grid."""
         watching = self.watching
         trace, player, sample = watching.trace, watching.player, watching.sample
         if trace is None:
@@ -249,24 +258,20 @@ class WatchApp(App[None]):
         """While nothing moves: has the engine said anything?"""
         if self._resting:
             self._tick()
-            self._refresh_panels()
 
     def _rest_or_wake(self) -> None:
         if not self.watching.idle:
             self._wake()
         elif not self._resting:
             self._resting = True
-            self._tick()
             self._fast.pause()
-            self._slow.pause()
 
     def _wake(self) -> None:
         """The paint clock runs again; what changed is on screen at its next beat."""
         if self._resting:
             self._resting = False
-            self._last_tick = self._clock()
+            self._last_tick, self._panelled = self._clock(), -math.inf
             self._fast.resume()
-            self._slow.resume()
 
     def _show_status(self, total: int) -> None:
         watching = self.watching
@@ -278,7 +283,7 @@ class WatchApp(App[None]):
         if self.size.width < SMALLEST[0] or self.size.height < SMALLEST[1]:
             left += " (small terminal: text only)"
         right = reading.whereabouts(watching.player, total, self.options.ascii)
-        self._status.update(f" {left}{right:>{max(len(right) + 1, self.size.width - len(left) - 2)}} ")
+        self._status.update(f" {left}{right:>{max(len(right) + 1, self.size.width - len(left) - 2)}} ", layout=False)
 
     # -- what people do
 

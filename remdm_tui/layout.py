@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -84,28 +85,25 @@ def _fitted(text: str, ascii_only: bool) -> str:
     return kept + ("~" if ascii_only else "…")
 
 
-def flow(
-    widths: NDArray[np.int32], starts: NDArray[np.bool_], breaks: NDArray[np.bool_], columns: int
-) -> NDArray[np.int64]:
+def flow(ends: Sequence[int], starts: NDArray[np.bool_], breaks: NDArray[np.bool_], columns: int) -> list[int]:
     """First token of each row, then the number of tokens, when L tokens are wrapped at `columns` cells.
 
-    Rows break after `breaks`, else before the last token in `starts` that fits, else where they must.
+    `ends` are the L + 1 cells at which tokens begin and the last one ends.  Rows break after `breaks`, else
+    before the last token in `starts` that fits, else where they must.
     """
-    total = len(widths)
-    ends = np.concatenate(([0], np.cumsum(widths, dtype=np.int64)))
-    forced = np.flatnonzero(breaks) + 1
-    allowed = np.flatnonzero(starts)
+    total, columns = len(ends) - 1, max(columns, 1)
+    forced = (np.flatnonzero(breaks) + 1).tolist()
+    allowed = np.flatnonzero(starts).tolist()
     rows = [0]
-    while rows[-1] < total:
-        first = rows[-1]
-        fits = int(np.searchsorted(ends, ends[first] + max(columns, 1), side="right")) - 1
-        stop = forced[np.searchsorted(forced, first, side="right") :][:1]
-        if len(stop) and stop[0] <= fits:
-            rows.append(int(stop[0]))
+    while (first := rows[-1]) < total:
+        fits = bisect_right(ends, ends[first] + columns) - 1
+        stop = bisect_right(forced, first)
+        if stop < len(forced) and forced[stop] <= fits:
+            rows.append(forced[stop])
             continue
         if fits < total:
-            before = allowed[: np.searchsorted(allowed, fits, side="right")][-1:]
-            if len(before) and before[0] > first:
-                fits = int(before[0])
+            before = bisect_right(allowed, fits)
+            if before and allowed[before - 1] > first:
+                fits = allowed[before - 1]
         rows.append(min(max(fits, first + 1), total))
-    return np.array(rows)
+    return rows

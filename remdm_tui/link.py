@@ -76,15 +76,21 @@ class Link:
         self._send(wire.Configure(wire.SettingsData.of(settings)))
 
     def demand(self, steps: int, renew: bool) -> bool:
-        """Let `steps` steps be outstanding, renewed at every frame if so asked; whether anything was sent."""
+        """Let `steps` steps be outstanding, renewed as frames come if so asked; whether anything was sent.
+
+        What was granted to be renewed is revoked by the first demand that does not ask for that, so that a pause
+        takes hold at the step being computed.
+        """
         with self._lock:
+            revoked = self._outstanding if self._renew and not renew else 0
             self._renew = steps if renew else 0
-            missing = steps - self._outstanding
-            if missing <= 0:
-                return False
-            self._outstanding += missing
-        self._send(wire.Credit(missing))
-        return True
+            missing = self._missing(steps) if renew else max(0, steps - self._outstanding + revoked)
+            self._outstanding += missing - revoked
+        if revoked:
+            self._send(wire.Credit(-revoked))
+        if missing > 0:
+            self._send(wire.Credit(missing))
+        return missing > 0
 
     @property
     def outstanding(self) -> int:
@@ -129,9 +135,10 @@ class Link:
                     return
                 self.trace.append(event.frame())
                 with self._lock:
-                    self._outstanding -= 1
-                    missing = self._renew - self._outstanding
-                    self._outstanding += max(missing, 0)
+                    # a frame that was under way when its credit was revoked is not owed
+                    self._outstanding = max(self._outstanding - 1, 0)
+                    missing = self._missing(self._renew)
+                    self._outstanding += missing
                 if missing > 0:
                     self._send(wire.Credit(missing))
             case wire.Began(run=run):
@@ -148,6 +155,11 @@ class Link:
                 self._events.append(event)
             case _:
                 self._events.append(event)
+
+    def _missing(self, steps: int) -> int:
+        """Steps to grant so that `steps` are outstanding; by halves, because every message wakes the engine up."""
+        missing = steps - self._outstanding
+        return missing if 2 * missing >= steps else 0
 
     def _last_line(self) -> str:
         with contextlib.suppress(OSError, ValueError):

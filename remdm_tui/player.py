@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 SPEEDS: tuple[float, ...] = (1, 2, 5, 10, 20, 50, 100, math.inf)
 """Steps a second; inf is as fast as the engine goes."""
-AHEAD = 3
-"""Steps that the engine may be ahead of the view at full speed: enough to hide the wire, too few to feel."""
+AHEAD = 8
+"""Steps that the engine may be ahead of the view at full speed: enough to hide the wire; a pause revokes them."""
 CATCH_UP = 60
 """At full speed a recording is replayed in at most about twice this many paints."""
 

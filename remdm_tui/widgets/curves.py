@@ -50,7 +50,7 @@ class CurvesPanel(Static):
             if number:
                 text.append("\n")
             text.append_text(self._chart(chart, total, position, width, rows))
-        self.update(text)
+        self.update(text, layout=False)
 
     def _chart(self, chart: Chart, total: int, position: int, width: int, rows: int) -> Text:
         text = Text(no_wrap=True)

@@ -26,6 +26,7 @@ class FiguresPanel(Static):
     """Two columns of label and value; a plan that left its range is said in words."""
 
     DEFAULT_CSS = "FiguresPanel { height: auto; }"
+    _lines = 0
 
     def show(self, reading: Reading) -> None:
         width = max(24, self.size.width)
@@ -34,7 +35,10 @@ class FiguresPanel(Static):
         frame = reading.frame
         if frame is not None and frame.excess > 0:
             text.append(f"\n! plan {frame.excess:.2g} out of range, clamped", style="bold reverse")
-        self.update(text)
+        lines = 1 + text.plain.count("\n")
+        # laying the screen out anew costs more than all that is drawn here
+        self.update(text, layout=lines != self._lines)
+        self._lines = lines
 
 
 def _rows(reading: Reading) -> list[tuple[tuple[str, str], tuple[str, str]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -14,7 +15,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from engine.records import Change
-from remdm_tui.layout import MASK_WIDTH, Pieces, flow
+from remdm_tui.layout import LONGEST, MASK_WIDTH, Pieces, flow
 from remdm_tui.palette import Palette, heat_levels, palette
 
 
@@ -30,6 +31,8 @@ class Canvas:
 
 ROOMY = 6
 """Cells that a token takes on average, generously: what decides whether lines are set apart."""
+SLACK = 8
+"""Blank rows that may follow a text which does not fit on the screen."""
 HIDDEN = (int(Change.MASKED), int(Change.REMASKED))
 HEAT = 16
 """Codes of cells from here on are heat levels, below are changes."""
@@ -50,8 +53,11 @@ class TokenGrid(ScrollView):
         self._canvas: Canvas | None = None
         self._heat = False
         self._message = ""
-        self._codes: NDArray[np.uint8] = np.zeros(0, np.uint8)
-        self._rows: NDArray[np.int64] = np.zeros(1, np.int64)
+        self._codes: list[int] = []
+        self._rows: list[int] = [0]
+        self._edges: list[int] = [0]
+        self._ends: list[int] = [0]
+        self._words: list[str] = []
         self._keys: list[bytes] = []
         self._spacing = 1
         self._strips: dict[int, tuple[bytes, Strip]] = {}
@@ -87,7 +93,6 @@ class TokenGrid(ScrollView):
             return
         fresh = self._canvas is None
         self._canvas = canvas
-        self._codes = self._coded(canvas)
         self._lay_out(canvas, self._pieces)
         if fresh:
             self.refresh()
@@ -104,7 +109,9 @@ class TokenGrid(ScrollView):
     def _differs(self, row: int) -> bool:
         """Whether a row shows something else than when it was drawn last."""
         drawn = self._strips.get(row)
-        return drawn is None or drawn[0] != (self._keys[row] if row < len(self._keys) else b"")
+        if row >= len(self._keys):
+            return drawn is not None
+        return drawn is None or drawn[0] != self._keys[row]
 
     def _coded(self, canvas: Canvas) -> NDArray[np.uint8]:
         if not self._heat:
@@ -124,67 +131,113 @@ class TokenGrid(ScrollView):
         hidden = (change == Change.MASKED) | (change == Change.REMASKED)
         starts = pieces.starts[canvas.tokens] | hidden
         breaks = pieces.breaks[canvas.tokens] & ~hidden
-        self._widths = widths
-        self._rows = flow(widths, starts, breaks, columns)
-        edges = list(zip(self._rows[:-1].tolist(), self._rows[1:].tolist(), strict=True))
-        codes = self._codes
-        self._keys = [canvas.tokens[a:b].tobytes() + codes[a:b].tobytes() + widths[a:b].tobytes() for a, b in edges]
-        size = Size(columns, len(self._keys) * self._spacing)
-        if size != self.virtual_size:
-            self.virtual_size = size
+        self._ends = [0, *np.cumsum(widths).tolist()]
+        self._rows = flow(self._ends, starts, breaks, columns)
+        codes = self._coded(canvas)
+        self._codes = codes.tolist()
+        self._keys = [
+            canvas.tokens[a:b].tobytes() + codes[a:b].tobytes() + widths[a:b].tobytes() for a, b in pairwise(self._rows)
+        ]
+        # rows are cut from lists: numpy costs more than it saves on the few tokens of a line
+        fills = self._fills()
+        self._words = [
+            pieces.texts[token] if fill is None else fill[width]
+            for token, fill, width in zip(
+                canvas.tokens.tolist(), map(fills.get, change.tolist()), widths.tolist(), strict=True
+            )
+        ]
+        self._edges = [0, *(np.flatnonzero(codes[1:] != codes[:-1]) + 1).tolist()]
+        self._make_room(Size(columns, len(self._keys) * self._spacing))
+
+    def _make_room(self, needed: Size) -> None:
+        """Where one can scroll to; as another size lays the whole screen out anew, a few rows do not change it."""
+        now = self.virtual_size
+        height = max(needed.height, self.size.height)
+        if needed.width != now.width or not height <= now.height <= height + SLACK:
+            self.virtual_size = Size(needed.width, height if height == self.size.height else height + SLACK // 2)
 
     @property
     def _columns(self) -> int:
         return max(1, self.scrollable_content_region.width)
 
-    def render_line(self, y: int) -> Strip:
-        width, base = self.size.width, self._base()
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """The lines of a region as they go to the terminal.
+
+        The grid has no border, padding or tint of its own, and its styles have passed the line filters already:
+        Textual's general way of drawing would only copy every line four times.
+        """
+        width, base, top = self.size.width, self._base(), self.scroll_offset.y
         if self._canvas is None:
-            text = self._message if y == self.size.height // 2 else ""
-            return Strip([Segment(text.center(width)[:width], base)], width)
-        row, between = divmod(y + self.scroll_offset.y, self._spacing)
+            strips = [self._message_line(y, width, base) for y in crop.line_range]
+        else:
+            strips = [self._line(y + top, width, base) for y in crop.line_range]
+        first, last = crop.column_span
+        return strips if (first, last) == (0, width) else [strip.crop(first, last) for strip in strips]
+
+    def render_line(self, y: int) -> Strip:
+        return self.render_lines(Region(0, y, self.size.width, 1))[0]
+
+    def _message_line(self, y: int, width: int, base: Style) -> Strip:
+        text = self._message if y == self.size.height // 2 else ""
+        return Strip([Segment(text.center(width)[:width], base)], width)
+
+    def _line(self, y: int, width: int, base: Style) -> Strip:
+        """A line of the whole text, scrolled away or not."""
+        row, between = divmod(y, self._spacing)
         if between:
             return Strip.blank(width, base)
-        key = self._keys[row] if row < len(self._keys) else b""
-        cached = self._strips.get(row)
-        if cached is not None and cached[0] == key and cached[1].cell_length == width:
-            return cached[1]
-        strip = self._row(row).adjust_cell_length(width, base) if key else Strip.blank(width, base)
+        if row >= len(self._keys):
+            self._strips.pop(row, None)
+            return Strip.blank(width, base)
+        key = self._keys[row]
+        drawn = self._strips.get(row)
+        if drawn is not None and drawn[0] == key and drawn[1].cell_length == width:
+            return drawn[1]
+        strip = self._row(row, width, base)
         self._strips[row] = (key, strip)
         return strip
 
-    def _row(self, row: int) -> Strip:
+    def _row(self, row: int, width: int, base: Style) -> Strip:
         """One line of tokens; neighbours of one state share a segment."""
-        assert self._canvas is not None
-        assert self._pieces is not None
-        here = slice(int(self._rows[row]), int(self._rows[row + 1]))
-        codes, texts = self._codes[here], self._pieces.texts
-        states, widths = self._canvas.change[here].tolist(), self._widths[here].tolist()
-        words = [
-            self._fill(state, width) if state in HIDDEN else texts[token]
-            for token, state, width in zip(self._canvas.tokens[here].tolist(), states, widths, strict=True)
-        ]
-        edges = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), len(words)]
-        segments = [Segment("".join(words[a:b]), self._style(int(codes[a]))) for a, b in pairwise(edges)]
-        return Strip(segments, sum(widths))
+        first, last = self._rows[row], self._rows[row + 1]
+        edges = self._edges[bisect_right(self._edges, first) : bisect_right(self._edges, last - 1)]
+        words, codes, styles = self._words, self._codes, self._all_styles()
+        segments = [Segment("".join(words[a:b]), styles[codes[a]]) for a, b in pairwise([first, *edges, last])]
+        used = self._ends[last] - self._ends[first]
+        if used > width:  # one token wider than the terminal
+            return Strip(segments, used).crop(0, width)
+        if used < width:
+            segments.append(Segment(" " * (width - used), base))
+        return Strip(segments, width)
 
-    def _fill(self, state: int, width: int) -> str:
-        """A masked position; the space in front keeps neighbours apart, so that positions can be counted."""
-        glyph = self._palette.looks[state].fill
-        return " " + glyph * (width - 1) if width > 1 else glyph
+    def _fills(self) -> dict[int, list[str]]:
+        """For each hidden state its text by width; the space in front keeps neighbours apart, so that one can count."""
+        glyphs = {state: self._palette.looks[state].fill for state in HIDDEN}
+        return {
+            state: [" " * (width > 1) + glyph * (width - (width > 1)) for width in range(LONGEST + 1)]
+            for state, glyph in glyphs.items()
+        }
 
     def _base(self) -> Style:
         """The widget's own style, looked up once for each theme."""
         if self._base_style is None:
-            self._base_style = self.rich_style
+            self._base_style = self._filtered(self.rich_style)
         return self._base_style
 
-    def _style(self, code: int) -> Style:
-        style = self._styles.get(code)
-        if style is None:
-            own = self._palette.heat[code - HEAT] if code >= HEAT else self._palette.looks[code].style
-            style = self._styles[code] = self._base() + own
-        return style
+    def _all_styles(self) -> dict[int, Style]:
+        """The style of every code."""
+        if not self._styles:
+            own = {state: look.style for state, look in self._palette.looks.items()}
+            own |= {HEAT + level: style for level, style in enumerate(self._palette.heat)}
+            self._styles = {code: self._filtered(self.rich_style + style) for code, style in own.items()}
+        return self._styles
+
+    def _filtered(self, style: Style) -> Style:
+        """The style as the terminal can show it: without colour, or with a theme's colours in place of numbers."""
+        segments = [Segment(" ", style)]
+        for line_filter in self.get_line_filters():
+            segments = line_filter.apply(segments, self.background_colors[1])
+        return segments[0].style or style
 
     def _restyle(self) -> None:
         self._styles.clear()

@@ -93,7 +93,34 @@ def test_a_position_is_the_state_after_that_many_steps() -> None:
             assert str(trace.figures(position, sample)) == str(figures(frame, sample))
             for name in Curves.COLUMNS:
                 at = trace.curves.column(name, sample)[position - 1]
-                np.testing.assert_equal(at, getattr(figures(frame, sample), name))
+                np.testing.assert_allclose(at, getattr(figures(frame, sample), name), rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("together", [1, 100, 2**20])
+def test_many_figures_at_once_are_those_of_each_frame(monkeypatch: pytest.MonkeyPatch, together: int) -> None:
+    monkeypatch.setattr(Curves, "TOGETHER", together)
+    rng = np.random.default_rng(together)
+    curves, frames = Curves(3), []
+    for index in range(40):
+        change = rng.integers(0, 5, (3, 17)).astype(np.uint8)
+        if index % 7 == 0:
+            change[index % 3] = Change.MASKED
+        held = np.where(np.isin(change, [Change.MASKED, Change.REMASKED]), np.nan, rng.random((3, 17)))
+        frames.append(
+            replace(
+                FRAME,
+                index=index,
+                tokens=rng.integers(0, 9, (3, 17)).astype(np.int32),
+                change=change,
+                held=held.astype(np.float32),
+                remask=rng.random((3, 17)).astype(np.float32),
+            )
+        )
+        curves.append(frames[-1])
+    for name in Curves.COLUMNS:
+        for sample in range(3):
+            one_by_one = [getattr(figures(frame, sample), name) for frame in frames]
+            np.testing.assert_allclose(curves.column(name, sample), one_by_one, rtol=1e-6, atol=1e-12)
 
 
 def test_position_zero_is_the_canvas() -> None:

@@ -53,7 +53,7 @@ def test_rows_fit_and_hold_every_token_once(tokens, columns):
     widths = np.array([w for w, _, _ in tokens], dtype=np.int32)
     starts = np.array([s for _, s, _ in tokens], dtype=bool)
     breaks = np.array([b for _, _, b in tokens], dtype=bool)
-    rows = flow(widths, starts, breaks, columns)
+    rows = flow([0, *np.cumsum(widths).tolist()], starts, breaks, columns)
     assert rows[0] == 0
     assert rows[-1] == len(tokens)
     assert (np.diff(rows) > 0).all()
@@ -64,5 +64,5 @@ def test_rows_fit_and_hold_every_token_once(tokens, columns):
 
 def test_lines_break_between_words():
     pieces = Pieces.of([" beau", "ti", "ful", " day"])
-    rows = flow(pieces.widths, pieces.starts, pieces.breaks, 11)
-    assert rows.tolist() == [0, 3, 4]
+    rows = flow([0, *np.cumsum(pieces.widths).tolist()], pieces.starts, pieces.breaks, 11)
+    assert rows == [0, 3, 4]

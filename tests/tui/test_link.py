@@ -66,6 +66,26 @@ def test_renewed_credit_runs_to_the_end(link):
     assert not link.trace.frame(40).masked.any()
 
 
+def test_a_pause_takes_back_what_was_to_be_renewed(link):
+    begun(link, steps=4_000)
+    link.demand(1_000, renew=True)
+    end = time.monotonic() + 20
+    while len(link.trace) < 5 and time.monotonic() < end:
+        time.sleep(0.01)
+    link.demand(0, renew=False)
+    time.sleep(0.5)
+    paused = len(link.trace)
+    time.sleep(0.5)
+    assert 5 <= len(link.trace) == paused < 1_000
+    assert link.outstanding == 0
+    link.demand(2, renew=False)
+    end = time.monotonic() + 20
+    while len(link.trace) < paused + 2 and time.monotonic() < end:
+        time.sleep(0.01)
+    time.sleep(0.2)
+    assert len(link.trace) == paused + 2
+
+
 def test_what_is_watched_is_what_sample_gives(link):
     import engine
 
