@@ -173,3 +173,10 @@ class ModelInfo:
     time_conditioned: bool
     pieces: tuple[str, ...]
     backend: str = ""
+    """attention kernel"""
+    kind: str = ""
+    """MDLM, SEDD, AR, LLaDA, BertForMaskedLM ..."""
+    causal: bool = False
+    """whether it predicts from the left alone, so that only left-to-right means anything"""
+    notes: tuple[str, ...] = ()
+    """what a careful person would want to know of how it was loaded"""

@@ -153,11 +153,15 @@ def watched_rate(seconds: float) -> float:
     """Steps a second in the terminal, from the record's own count."""
     person = watching(lambda s: position(s) > LOOPING)
     try:
-        start, first = time.perf_counter(), position(person.screen())
-        while time.perf_counter() - start < seconds:
-            person.read(0.05, parse=False)
-        last = int(re.findall(rb"(\d+)/%d" % STEPS, person.raw)[-1])
-        return (last - first) / (time.perf_counter() - start)
+        # from one repaint of the count to another: in between it stands still
+        seen: list[tuple[float, int]] = []
+        while not seen or seen[-1][0] - seen[0][0] < seconds:
+            mark = len(person.raw)
+            person.read(0.02, parse=False)
+            for count in re.findall(rb"(\d+)/%d" % STEPS, person.raw[mark:])[-1:]:
+                seen.append((time.perf_counter(), int(count)))
+        (start, first), (end, last) = seen[0], seen[-1]
+        return (last - first) / (end - start)
     finally:
         person.close()
 

@@ -2,94 +2,139 @@
 
 from __future__ import annotations
 
-from importlib import resources
+import json
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from engine.models import checkpoint
-from engine.models.dit import DIT
-from engine.models.folded import FoldedDIT
+from engine.models.loading import Loaded, Progress, Request, silent
 from engine.models.protocol import Denoiser, RowDenoiser, device_of, encode_rows
-from engine.models.text import Codec
+from engine.models.readers import READERS
+from engine.models.sources import BUILT_IN, locate
 from engine.records import ModelInfo
 
 __all__ = ["BUILT_IN", "DTYPES", "Denoiser", "RowDenoiser", "TextModel", "device_of", "encode_rows", "load_model"]
 
-BUILT_IN = {"demo": "11.7 M parameters, Victorian novels, length 256; inside the package"}
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 class TextModel:
     """A denoiser with its tokenizer and name; itself a denoiser."""
 
-    def __init__(self, name: str, denoiser: FoldedDIT, codec: Codec) -> None:
-        self.name, self.denoiser, self.codec = name, denoiser, codec
-        self.vocab_size, self.mask_id = denoiser.vocab_size, denoiser.mask_id
-        self.max_length, self.time_conditioned = denoiser.max_length, denoiser.time_conditioned
+    def __init__(self, name: str, loaded: Loaded) -> None:
+        self.name, self.loaded = name, loaded
+        self.network, self.codec = loaded.network, loaded.codec
+        self.vocab_size, self.mask_id = self.network.vocab_size, self.network.mask_id
+        self.max_length, self.time_conditioned = self.network.max_length, self.network.time_conditioned
+        self.causal = loaded.causal
         # the samplers' arithmetic is float64, which MPS does not have: there it stays on the CPU
-        self.device = torch.device("cpu") if denoiser.device.type == "mps" else denoiser.device
+        self.device = torch.device("cpu") if self.network.device.type == "mps" else self.network.device
 
     def encode(self, tokens: Tensor, t: Tensor) -> Tensor:
-        return self.denoiser.encode(*self._there(tokens, t))
+        return self.network.encode(*self._there(tokens, t))
 
     def encode_rows(self, tokens: Tensor, t: Tensor, where: Tensor) -> Tensor:
-        return self.denoiser.encode_rows(*self._there(tokens, t, where))
+        return encode_rows(self.network, *self._there(tokens, t, where))
 
     def project(self, hidden: Tensor) -> Tensor:
-        return self.denoiser.project(hidden).to(self.device)
+        return self.network.project(hidden).to(self.device)
+
+    def prompt(self, text: str, chat: bool = False) -> list[int]:
+        """Token ids of a prompt, in the model's chat template if so asked."""
+        if not text:
+            return []
+        if chat and self.loaded.chat is None:
+            raise ValueError(f"{self.name} has no chat template: leave out --chat")
+        return (
+            self.codec.encode(self.loaded.chat(text), special=True)
+            if chat and self.loaded.chat
+            else self.codec.encode(text)
+        )
 
     def _there(self, *tensors: Tensor) -> list[Tensor]:
         """Tensors on the network's device, times in a type that it has."""
-        return [(x.float() if x.is_floating_point() else x).to(self.denoiser.device) for x in tensors]
+        return [(x.float() if x.is_floating_point() else x).to(self.network.device) for x in tensors]
 
     @property
     def info(self) -> ModelInfo:
         return ModelInfo(
             name=self.name,
-            parameters=self.denoiser.parameters,
-            dtype=str(self.denoiser.dtype).removeprefix("torch."),
-            device=str(self.denoiser.device),
+            parameters=self.network.parameters,
+            dtype=str(self.network.dtype).removeprefix("torch."),
+            device=str(self.network.device),
             vocab_size=self.vocab_size,
             mask_id=self.mask_id,
             max_length=self.max_length,
             time_conditioned=self.time_conditioned,
             pieces=self.codec.pieces(self.vocab_size),
-            backend="sdpa",
+            backend=self.loaded.attention,
+            kind=self.loaded.kind,
+            causal=self.causal,
+            notes=self.loaded.notes,
         )
 
 
-def load_model(name: str, device: str = "auto", dtype: str = "auto") -> TextModel:
-    """A built-in model by name, or the one in a directory.
+def load_model(
+    name: str,
+    device: str = "auto",
+    dtype: str = "auto",
+    *,
+    ema: bool = True,
+    attention: str = "auto",
+    mask_id: int | None = None,
+    tokenizer: str | None = None,
+    trust_remote_code: bool = False,
+    progress: Progress = silent,
+) -> TextModel:
+    """A built-in model by name, the one in a directory or file, or one of the Hugging Face hub.
 
     device: auto (CUDA, else MPS, else CPU) or what torch.device takes.  dtype: float32, bfloat16 or auto
-    (bfloat16 on CUDA, else float32).  Raises ValueError with what would be valid.
+    (bfloat16 on CUDA, else float32).  ema: averaged weights where a checkpoint has both.  attention: auto or a
+    name of `engine.models.attention`.  mask_id, tokenizer: where the checkpoint does not say.  No code of a
+    checkpoint is run unless `trust_remote_code`.  Raises ValueError with what would be valid.
     """
-    home = model_home(name)
     place = choose_device(device)
     if dtype not in (*DTYPES, "auto"):
         raise ValueError(f"unknown dtype {dtype!r}: choose auto, {', '.join(DTYPES)}")
     chosen = DTYPES.get(dtype, torch.bfloat16 if place.type == "cuda" else torch.float32)
-    model = checkpoint.read(home)
-    codec = Codec.from_file(home / "tokenizer.json")
-    if codec.size > model.vocab_size:
-        raise ValueError(f"{home}: the tokenizer has {codec.size} tokens, the model {model.vocab_size}")
-    return TextModel(name, fold(model, place, chosen), codec)
+    home = locate(name, progress, trust_remote_code)
+    request = Request(name, home, place, chosen, ema, attention, mask_id, tokenizer, trust_remote_code, progress)
+    return TextModel(name, read(request))
 
 
-def fold(model: DIT, device: torch.device, dtype: torch.dtype) -> FoldedDIT:
-    return FoldedDIT(model.to(device), dtype)
+def read(request: Request) -> Loaded:
+    """What lies at `home`, by the first reader that recognises it."""
+    home = request.home
+    config, tensors = _config(home), _tensor_names(home)
+    for reader in READERS:
+        if reader.recognises(home, config, tensors):
+            return reader.read(request)
+    said = config.get("model_type") or config.get("architectures") or "no known layout"
+    raise ValueError(f"{request.name} is a checkpoint of no kind known here ({said}): see `remdm-tui list models`")
 
 
-def model_home(name: str) -> Path:
-    """The directory of a model name; raises ValueError that lists what would be valid."""
-    if name in BUILT_IN:
-        return Path(str(resources.files("engine") / "models" / name))
-    if Path(name).is_dir():
-        return Path(name)
-    known = ", ".join(BUILT_IN)
-    raise ValueError(f"unknown model {name!r}: choose {known}, or the directory of a trained model")
+def _config(home: Path) -> dict[str, object]:
+    path = home / "config.json"
+    if not path.is_file():
+        return {}
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is not a configuration: {error}") from error
+    if not isinstance(config, dict):
+        raise ValueError(f"{path} is not a configuration: it holds no object")
+    return config
+
+
+def _tensor_names(home: Path) -> frozenset[str]:
+    """Names of the tensors, from headers alone; none where the format does not tell or the file is broken."""
+    from engine.models.files import open_weights
+
+    try:
+        return frozenset(open_weights(home).shapes)
+    except ValueError:
+        return frozenset()
 
 
 def choose_device(name: str) -> torch.device:

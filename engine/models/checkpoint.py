@@ -7,11 +7,12 @@ import os
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
 from engine.models.dit import DIT, DITConfig
+from engine.models.files import fill, open_weights
+from engine.models.loading import Progress, silent
 
 FORMAT = 1
 
@@ -40,7 +41,7 @@ def _write(path: Path, text: str) -> None:
     os.replace(part, path)
 
 
-def read(home: Path) -> DIT:
+def read(home: Path, progress: Progress = silent) -> DIT:
     """The DIT in a directory, float32 on the CPU, in evaluation mode.
 
     Raises ValueError naming a missing file, a bad configuration, or a tensor that is missing, unexpected
@@ -53,15 +54,8 @@ def read(home: Path) -> DIT:
     # built without memory or initialisation, then given the file's tensors
     with torch.device("meta"):
         model = DIT(config)
-    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    try:
-        with safe_open(home / "model.safetensors", framework="pt") as file:
-            found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118  (not a dict)
-            check_shapes(expected, found)
-            weights = {name: file.get_tensor(name).float() for name in expected}
-    except SafetensorError as error:
-        raise ValueError(f"{home / 'model.safetensors'} is not a safetensors file: {error}") from error
-    model.load_state_dict(weights, strict=True, assign=True)
+    cpu = torch.device("cpu")
+    fill(model, open_weights(home), device=cpu, dtype=lambda _: torch.float32, progress=progress)
     return model.eval().requires_grad_(False)
 
 
@@ -77,20 +71,6 @@ def read_config(path: Path) -> DITConfig:
         return DITConfig(**fields)
     except TypeError as error:
         raise ValueError(f"{path}: {error}") from error
-
-
-def check_shapes(expected: dict[str, tuple[int, ...]], found: dict[str, tuple[int, ...]]) -> None:
-    """Raise ValueError naming the first tensors that are missing, unexpected or misshapen."""
-    problems = [f"{name} is missing" for name in expected if name not in found]
-    problems += [f"{name} is unexpected" for name in found if name not in expected]
-    problems += [
-        f"{name} has shape {list(found[name])}, expected {list(shape)}"
-        for name, shape in expected.items()
-        if name in found and found[name] != shape
-    ]
-    if problems:
-        more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
-        raise ValueError("the weights do not fit the configuration: " + "; ".join(problems[:3]) + more)
 
 
 def parameters(model: nn.Module) -> int:

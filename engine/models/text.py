@@ -22,7 +22,6 @@ class Codec:
     """A tokenizer file, as the engine and the terminal need it."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        tokenizer.encode_special_tokens = True  # read as the plain text they are
         self._tokenizer = tokenizer
         self.size = tokenizer.get_vocab_size(with_added_tokens=True)
 
@@ -34,8 +33,9 @@ class Codec:
         except Exception as error:  # the library raises bare Exception
             raise ValueError(f"{path} is not a tokenizer file: {error}") from error
 
-    def encode(self, text: str) -> list[int]:
-        """Token ids of the text; no special token is added, and none is read out of the text."""
+    def encode(self, text: str, special: bool = False) -> list[int]:
+        """Token ids of the text; no special token is added, and none is read out of it unless `special`."""
+        self._tokenizer.encode_special_tokens = not special
         return self._tokenizer.encode(text, add_special_tokens=False).ids
 
     def decode(self, ids: Sequence[int]) -> str:

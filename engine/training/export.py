@@ -6,6 +6,7 @@ import torch
 
 from engine.models import checkpoint
 from engine.models.dit import DIT
+from engine.models.files import check_shapes
 from engine.training.loop import Trainer, read_state
 
 HOME = "model"
@@ -25,7 +26,7 @@ def export_best(trainer: Trainer) -> int:
     # averages are of the parameters; what else the model holds follows from its configuration
     model = DIT(trainer.model.config)
     expected = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
-    checkpoint.check_shapes(expected, {name: tuple(tensor.shape) for name, tensor in averages.items()})
+    check_shapes(expected, {name: tuple(tensor.shape) for name, tensor in averages.items()})
     model.load_state_dict(averages, strict=False)
     checkpoint.export(model, trainer.corpus.tokenizer.to_str(), trainer.home / HOME)
     return int(state["step"])

@@ -32,7 +32,7 @@ def test_a_run_ends_in_a_model_of_its_best_averages(
     out = tmp_path / "runs" / "tiny"
     model = load_model(str(out / "model"), "cpu")
     best = torch.load(out / "best.pt", weights_only=True)["ema"]["vocab_embed.embedding"]
-    assert torch.equal(model.denoiser.embedding.float(), best.bfloat16().float())
+    assert torch.equal(model.network.embedding.float(), best.bfloat16().float())
     assert cli("sample", "--model", str(out / "model"), "--length", "12", "--steps", "2").exit_code == 0
 
 

@@ -289,7 +289,7 @@ def test_the_fast_network_and_the_plain_one_draw_the_same_sample(home: Path) -> 
 
 def test_models_and_toys_are_denoisers(home: Path) -> None:
     model = load_model(str(home), "cpu")
-    for made in (model, model.denoiser, checkpoint.read(home), Toy(), RowToy()):
+    for made in (model, model.network, checkpoint.read(home), Toy(), RowToy()):
         assert isinstance(made, Denoiser)
     assert [isinstance(made, RowDenoiser) for made in (model, Toy(), RowToy())] == [True, False, True]
     assert not isinstance(object(), Denoiser)

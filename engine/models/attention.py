@@ -1,0 +1,77 @@
+"""Which attention kernel a network uses, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Attention = Callable[[Tensor, Tensor, Tensor, float, bool], Tensor]
+"""(q [B, R, H, h], k and v [B, L, H, h], scale, causal) -> [B, R, H, h]"""
+
+
+def sdpa(q: Tensor, k: Tensor, v: Tensor, scale: float, causal: bool) -> Tensor:
+    """torch's own, on every device and in every type."""
+    q, k, v = (x.transpose(1, 2) for x in (q, k, v))
+    return F.scaled_dot_product_attention(q, k, v, scale=scale, is_causal=causal).transpose(1, 2)
+
+
+def _flash2() -> Attention:
+    from flash_attn import flash_attn_func
+
+    def attend(q: Tensor, k: Tensor, v: Tensor, scale: float, causal: bool) -> Tensor:
+        return flash_attn_func(q, k, v, softmax_scale=scale, causal=causal)
+
+    return attend
+
+
+def _flash4() -> Attention:
+    from flash_attn.cute import flash_attn_func
+
+    def attend(q: Tensor, k: Tensor, v: Tensor, scale: float, causal: bool) -> Tensor:
+        out = flash_attn_func(q, k, v, softmax_scale=scale, causal=causal)
+        return out[0] if isinstance(out, tuple) else out
+
+    return attend
+
+
+BACKENDS: dict[str, Callable[[], Attention]] = {"flash4": _flash4, "flash2": _flash2, "sdpa": lambda: sdpa}
+"""How to get each, best first; getting one raises ImportError where it is not installed."""
+
+
+def choose_attention(name: str, device: torch.device, dtype: torch.dtype) -> tuple[str, Attention]:
+    """The kernel of a name, or for `auto` the best that is installed and takes this device and type.
+
+    Raises ValueError for an unknown one, or one asked for that cannot be used here, with the reason.
+    """
+    if name != "auto" and name not in BACKENDS:
+        raise ValueError(f"unknown attention {name!r}: choose auto, {', '.join(BACKENDS)}")
+    reasons = []
+    for candidate, make in BACKENDS.items():
+        if name not in ("auto", candidate):
+            continue
+        why = _cannot(candidate, device, dtype)
+        if not why:
+            try:
+                return candidate, make()
+            except (ImportError, OSError, AttributeError) as error:
+                why = f"it is not installed ({error})"
+        reasons.append(f"{candidate} attention cannot be used here: {why}")
+    raise ValueError(reasons[0])
+
+
+def _cannot(name: str, device: torch.device, dtype: torch.dtype) -> str:
+    """Why a kernel does not take this device and type; empty where it does."""
+    if name == "sdpa":
+        return ""
+    if device.type != "cuda":
+        return f"it needs a CUDA device, not {device.type}"
+    if dtype not in (torch.float16, torch.bfloat16):
+        return f"it needs bfloat16, not {str(dtype).removeprefix('torch.')}"
+    major, minor = torch.cuda.get_device_capability(device)
+    least = 9 if name == "flash4" else 8
+    if major < least:
+        return f"it needs compute capability {least}.0, not {major}.{minor}"
+    return ""

@@ -1,0 +1,97 @@
+"""What is asked of the readers of checkpoints, and what they give back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from engine.models.protocol import Denoiser
+from engine.models.text import Codec
+
+Progress = Callable[[str, int, int], None]
+"""(stage, bytes done, bytes in all; 0 where unknown); called often; raising from it cancels the load."""
+
+
+def silent(stage: str, done: int, total: int) -> None:
+    """A Progress that nobody looks at."""
+
+
+class Network(Denoiser, Protocol):
+    """A denoiser that a reader has made: it also says where and in what it computes."""
+
+    @property
+    def device(self) -> torch.device: ...
+
+    @property
+    def dtype(self) -> torch.dtype: ...
+
+    @property
+    def parameters(self) -> int:
+        """how many numbers the network has"""
+        ...
+
+
+class Score(Protocol):
+    """A network that gives SEDD's concrete score, which the analytic predictor needs."""
+
+    def scores(self, tokens: Tensor, sigma: Tensor) -> Tensor:
+        """tokens [B, L], sigma [B] -> p_t(y) / p_t(x) for every y, [B, L, V]."""
+        ...
+
+
+@dataclass(frozen=True)
+class Request:
+    """One checkpoint to be read: `home` is a directory or a file that exists."""
+
+    name: str
+    home: Path
+    device: torch.device
+    dtype: torch.dtype
+    ema: bool = True
+    """averaged weights where the file has them"""
+    attention: str = "auto"
+    """a name in engine.models.attention.BACKENDS, or auto"""
+    mask_id: int | None = None
+    """where the file does not say which token is the mask"""
+    tokenizer: str | None = None
+    """a directory, file or hub id, where the checkpoint has no tokenizer of its own"""
+    trust_remote_code: bool = False
+    progress: Progress = silent
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A network that can be sampled."""
+
+    network: Network
+    codec: Codec
+    kind: str
+    """what it is, in a few words: MDLM, SEDD, AR, BertForMaskedLM, LLaDA ..."""
+    notes: tuple[str, ...] = ()
+    """what a careful person would want to know: averaged weights used, tensors ignored, a tied head"""
+    causal: bool = False
+    """whether it predicts from the left alone, so that only left-to-right means anything"""
+    attention: str = "sdpa"
+    chat: Callable[[str], str] | None = None
+    """wraps a person's prompt in the model's chat template, where it was trained on one"""
+
+
+class Reader(Protocol):
+    """One kind of checkpoint."""
+
+    def recognises(self, home: Path, config: dict[str, object], tensors: frozenset[str]) -> bool:
+        """Whether this reader can read what lies at `home`.
+
+        config: its config.json, empty where there is none.  tensors: names of its tensors where they could be
+        listed without loading anything, else empty.
+        """
+        ...
+
+    def read(self, request: Request) -> Loaded:
+        """Raises ValueError with one sentence: what is wrong, what would be valid."""
+        ...
