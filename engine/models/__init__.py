@@ -110,6 +110,8 @@ def read(request: Request) -> Loaded:
     for reader in READERS:
         if reader.recognises(home, config, tensors):
             return reader.read(request)
+    if home.is_dir() and not config:
+        raise ValueError(f"{home} is no model directory: it has no config.json")
     said = config.get("model_type") or config.get("architectures") or "no known layout"
     raise ValueError(f"{request.name} is a checkpoint of no kind known here ({said}): see `remdm-tui list models`")
 

@@ -12,13 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engine.models.attention import Attention, choose_attention
 from engine.models.dit import DIT, Block
 from engine.models.linear import Linear, linear
 
 MLP_ROWS = 256
 """Rows put through an MLP at once, which bounds its working memory."""
-SCORES = 1 << 21
-"""Attention scores held at once where attention is written out."""
 
 
 class Layer(NamedTuple):
@@ -45,7 +44,7 @@ class FoldedDIT:
     time_conditioned = False
 
     @torch.no_grad()
-    def __init__(self, model: DIT, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(self, model: DIT, dtype: torch.dtype = torch.float32, attention: str = "auto") -> None:
         if model.time_conditioned:
             raise ValueError("a time-conditioned model has no constant modulation to fold")
         self.vocab_size, self.mask_id, self.max_length = model.vocab_size, model.mask_id, model.max_length
@@ -54,6 +53,7 @@ class FoldedDIT:
         self.parameters = sum(p.numel() for p in model.parameters())
         self.embedding = model.vocab_embed.embedding.detach().to(dtype)
         self.device = self.embedding.device
+        self.attention, self._attend = choose_attention(attention, self.device, dtype)
         cos, sin = model.rotary_emb(model.config.length)
         half = cos.shape[-1] // 2
         self._cos, self._sin = cos[:, None, :half].to(dtype), sin[:, None, :half].to(dtype)
@@ -107,7 +107,7 @@ class FoldedDIT:
         q = self._last_q(normed[sequence, position]).view(len(sequence), self.n_heads, -1)
         self._rotate(q, self._cos[position], self._sin[position])
         rows = x[sequence, position]
-        self._finish(self.layers[-1], rows, _attend_rows(q, k, v, where))
+        self._finish(self.layers[-1], rows, attend_rows(self._attend, q, k, v, where, 1.0))
         return self._norm(rows)
 
     @torch.inference_mode()
@@ -127,7 +127,7 @@ class FoldedDIT:
         q, k, v = layer.qkv(self._norm(x)).view(batch, length, 3, self.n_heads, -1).unbind(2)
         for turned in (q, k):
             self._rotate(turned, self._cos[:length], self._sin[:length])
-        return attend(q, k, v)
+        return self._attend(q, k, v, 1.0, False).flatten(2)
 
     def _norm(self, x: Tensor) -> Tensor:
         return F.layer_norm(x, x.shape[-1:]).to(self.dtype)
@@ -147,38 +147,14 @@ class FoldedDIT:
             part += layer.down(layer.up(self._norm(part)))
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Full attention of scaled queries: q [B, R, H, h], k and v [B, L, H, h] -> [B, R, H h].
-
-    torch's fused kernel for bfloat16 on a CPU takes as long as the float32 one, so there it is written out.
-    """
-    if q.dtype == torch.bfloat16 and q.device.type == "cpu":
-        return written_out(q, k, v)
-    q, k, v = (x.transpose(1, 2) for x in (q, k, v))
-    return F.scaled_dot_product_attention(q, k, v, scale=1.0).transpose(1, 2).flatten(2)
-
-
-def written_out(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """`attend` by two matrix products and a softmax, for as many heads at once as stay in the cache."""
-    (_, rows, heads, _), length = q.shape, k.shape[1]
-    group = max(1, SCORES // (rows * length))
-    out = torch.empty_like(q, memory_format=torch.contiguous_format)
-    for b in range(len(q)):
-        for h in range(0, heads, group):
-            here = (b, slice(None), slice(h, h + group))
-            scores = torch.bmm(q[here].transpose(0, 1), k[here].permute(1, 2, 0))
-            out[here] = torch.bmm(torch.softmax(scores, -1), v[here].transpose(0, 1)).transpose(0, 1)
-    return out.flatten(2)
-
-
-def _attend_rows(q: Tensor, k: Tensor, v: Tensor, where: Tensor) -> Tensor:
-    """As `attend` for the queries q [N, H, h] of the positions `where`, bool [B, L], of their sequences: [N, H h]."""
+def attend_rows(attend: Attention, q: Tensor, k: Tensor, v: Tensor, where: Tensor, scale: float) -> Tensor:
+    """Full attention for the queries q [N, H, h] of the positions `where`, bool [B, L]: [N, H h]."""
     if len(where) == 1:
-        return attend(q[None], k, v)[0]
+        return attend(q[None], k, v, scale, False)[0].flatten(1)
     # ragged rows: every sequence asks as many queries as the longest
     counts = where.sum(-1)
     sequence = torch.repeat_interleave(counts)
     slot = torch.arange(len(q), device=q.device) - (counts.cumsum(0) - counts)[sequence]
     padded = q.new_zeros((len(where), int(counts.max()), *q.shape[1:]))
     padded[sequence, slot] = q
-    return attend(padded, k, v)[sequence, slot]
+    return attend(padded, k, v, scale, False)[sequence, slot].flatten(1)

@@ -66,14 +66,6 @@ def test_plain_products_give_the_same_network(monkeypatch: pytest.MonkeyPatch, d
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("budget", [1, 1 << 21])
-def test_written_out_attention_equals_the_fused_one(monkeypatch: pytest.MonkeyPatch, budget: int) -> None:
-    monkeypatch.setattr(folded, "SCORES", budget)
-    q, k, v = torch.randn(2, 5, 4, 16), torch.randn(2, 48, 4, 16), torch.randn(2, 48, 4, 16)
-    torch.testing.assert_close(folded.written_out(q, k, v), folded.attend(q, k, v), atol=1e-5, rtol=1e-5)
-
-
-@torch.no_grad()
 def test_mlp_in_chunks_equals_mlp_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     fast, tokens, t = FoldedDIT(random_model(SHAPE, 0)), half_masked(SHAPE, 1), torch.ones(1)
     whole = fast.encode(tokens, t)

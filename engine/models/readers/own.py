@@ -20,4 +20,5 @@ class Own:
         codec = Codec.from_file(home / "tokenizer.json")
         if codec.size > model.vocab_size:
             raise ValueError(f"{home}: the tokenizer has {codec.size} tokens, the model {model.vocab_size}")
-        return Loaded(FoldedDIT(model.to(request.device), request.dtype), codec, "MDLM")
+        network = FoldedDIT(model.to(request.device), request.dtype, request.attention)
+        return Loaded(network, codec, "MDLM", attention=network.attention)
