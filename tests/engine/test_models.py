@@ -254,7 +254,7 @@ def test_a_tokenizer_larger_than_the_model_is_refused(home: Path) -> None:
 
 
 def test_an_unknown_model_lists_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="unknown model 'nemo': choose demo, a directory, a file, or a Hugging Face id"):
+    with pytest.raises(ValueError, match="unknown model 'nemo': choose demo, a directory, a file"):
         load_model("nemo")
 
 
