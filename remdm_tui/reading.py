@@ -12,9 +12,9 @@ from engine.records import Settings
 from engine.trace import Trace
 from remdm_tui.knobs import shown
 from remdm_tui.player import Player
+from remdm_tui.typeset import Canvas
 from remdm_tui.widgets.curves import Chart
 from remdm_tui.widgets.figures import Reading
-from remdm_tui.widgets.token_grid import Canvas
 
 
 def canvas(trace: Trace, position: int, sample: int) -> Canvas:

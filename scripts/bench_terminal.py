@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import re
@@ -217,7 +218,8 @@ async def grid_cpu(frames: int) -> float:
 
     from engine.records import Change
     from remdm_tui.layout import Pieces
-    from remdm_tui.widgets.token_grid import Canvas, TokenGrid
+    from remdm_tui.typeset import Canvas
+    from remdm_tui.widgets.token_grid import TokenGrid
 
     rng = np.random.default_rng(0)
     length = 1024
@@ -250,6 +252,9 @@ async def grid_cpu(frames: int) -> float:
 
         def next_frame(self) -> None:
             if self._shown == WARM_UP:
+                # as the application does
+                gc.collect()
+                gc.freeze()
                 self._started = time.thread_time()
             if self._shown == frames + WARM_UP:
                 self.exit(1000 * (time.thread_time() - self._started) / frames)

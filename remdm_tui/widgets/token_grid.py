@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from dataclasses import dataclass
-from itertools import pairwise
-
 import numpy as np
 from numpy.typing import NDArray
 from rich.segment import Segment
@@ -15,25 +11,14 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from engine.records import Change
-from remdm_tui.layout import LONGEST, MASK_WIDTH, Pieces, flow
+from remdm_tui.layout import Pieces
 from remdm_tui.palette import Palette, heat_levels, palette
-
-
-@dataclass(frozen=True, eq=False)
-class Canvas:
-    """One sample at one position: arrays [L]; `before` holds the tokens one step earlier."""
-
-    tokens: NDArray[np.int32]
-    change: NDArray[np.uint8]
-    held: NDArray[np.float32]
-    before: NDArray[np.int32]
-
+from remdm_tui.typeset import BLANK, HIDDEN, Canvas, Type, typeset
 
 ROOMY = 6
 """Cells that a token takes on average, generously: what decides whether lines are set apart."""
 SLACK = 8
 """Blank rows that may follow a text which does not fit on the screen."""
-HIDDEN = (int(Change.MASKED), int(Change.REMASKED))
 HEAT = 16
 """Codes of cells from here on are heat levels, below are changes."""
 
@@ -50,15 +35,11 @@ class TokenGrid(ScrollView):
         self.can_focus = False
         self._ascii = ascii_only
         self._pieces: Pieces | None = None
+        self._type: Type | None = None
         self._canvas: Canvas | None = None
+        self._page = BLANK
         self._heat = False
         self._message = ""
-        self._codes: list[int] = []
-        self._rows: list[int] = [0]
-        self._edges: list[int] = [0]
-        self._ends: list[int] = [0]
-        self._words: list[str] = []
-        self._keys: list[bytes] = []
         self._spacing = 1
         self._strips: dict[int, tuple[bytes, Strip]] = {}
         self._styles: dict[int, Style] = {}
@@ -68,11 +49,17 @@ class TokenGrid(ScrollView):
     def use_pieces(self, pieces: Pieces) -> None:
         """The vocabulary of the model."""
         self._pieces = pieces
+        self._cast()
 
     def use_palette(self, colours: Palette) -> None:
         """Another theme."""
         self._palette = colours
+        self._cast()
         self._restyle()
+
+    def _cast(self) -> None:
+        if self._pieces is not None:
+            self._type = Type.of(self._pieces, {state: self._palette.looks[state].fill for state in HIDDEN})
 
     def use_heat(self, heat: bool) -> None:
         """Colour by confidence instead of by state."""
@@ -89,11 +76,11 @@ class TokenGrid(ScrollView):
 
     def show(self, canvas: Canvas) -> None:
         """Draw a canvas; costs a repaint of the rows that differ from what is on screen."""
-        if self._pieces is None:
+        if self._type is None:
             return
         fresh = self._canvas is None
         self._canvas = canvas
-        self._lay_out(canvas, self._pieces)
+        self._lay_out(canvas, self._type)
         if fresh:
             self.refresh()
             return
@@ -109,9 +96,9 @@ class TokenGrid(ScrollView):
     def _differs(self, row: int) -> bool:
         """Whether a row shows something else than when it was drawn last."""
         drawn = self._strips.get(row)
-        if row >= len(self._keys):
+        if row >= len(self._page.keys):
             return drawn is not None
-        return drawn is None or drawn[0] != self._keys[row]
+        return drawn is None or drawn[0] != self._page.keys[row]
 
     def _coded(self, canvas: Canvas) -> NDArray[np.uint8]:
         if not self._heat:
@@ -119,35 +106,12 @@ class TokenGrid(ScrollView):
         coloured = (canvas.change == Change.HELD) | (canvas.change == Change.REVEALED)
         return np.where(coloured, HEAT + heat_levels(canvas.held), canvas.change).astype(np.uint8)
 
-    def _lay_out(self, canvas: Canvas, pieces: Pieces) -> None:
-        """Wrap the tokens and give every row a key that says all that is drawn in it."""
-        change, columns = canvas.change, self._columns
+    def _lay_out(self, canvas: Canvas, type_: Type) -> None:
+        columns = self._columns
         # lines are set apart where the whole text has room for that
         self._spacing = 2 if len(canvas.tokens) * ROOMY <= columns * (self.size.height // 2) else 1
-        widths = pieces.widths[canvas.tokens]
-        # a token just remasked keeps its place, so that the eye stays where it was
-        widths = np.where(change == Change.REMASKED, pieces.widths[canvas.before], widths)
-        widths = np.where(change == Change.MASKED, MASK_WIDTH, widths)
-        hidden = (change == Change.MASKED) | (change == Change.REMASKED)
-        starts = pieces.starts[canvas.tokens] | hidden
-        breaks = pieces.breaks[canvas.tokens] & ~hidden
-        self._ends = [0, *np.cumsum(widths).tolist()]
-        self._rows = flow(self._ends, starts, breaks, columns)
-        codes = self._coded(canvas)
-        self._codes = codes.tolist()
-        self._keys = [
-            canvas.tokens[a:b].tobytes() + codes[a:b].tobytes() + widths[a:b].tobytes() for a, b in pairwise(self._rows)
-        ]
-        # rows are cut from lists: numpy costs more than it saves on the few tokens of a line
-        fills = self._fills()
-        self._words = [
-            pieces.texts[token] if fill is None else fill[width]
-            for token, fill, width in zip(
-                canvas.tokens.tolist(), map(fills.get, change.tolist()), widths.tolist(), strict=True
-            )
-        ]
-        self._edges = [0, *(np.flatnonzero(codes[1:] != codes[:-1]) + 1).tolist()]
-        self._make_room(Size(columns, len(self._keys) * self._spacing))
+        self._page = typeset(canvas, self._coded(canvas), type_, columns)
+        self._make_room(Size(columns, len(self._page.keys) * self._spacing))
 
     def _make_room(self, needed: Size) -> None:
         """Where one can scroll to; as another size lays the whole screen out anew, a few rows do not change it."""
@@ -186,10 +150,10 @@ class TokenGrid(ScrollView):
         row, between = divmod(y, self._spacing)
         if between:
             return Strip.blank(width, base)
-        if row >= len(self._keys):
+        if row >= len(self._page.keys):
             self._strips.pop(row, None)
             return Strip.blank(width, base)
-        key = self._keys[row]
+        key = self._page.keys[row]
         drawn = self._strips.get(row)
         if drawn is not None and drawn[0] == key and drawn[1].cell_length == width:
             return drawn[1]
@@ -198,25 +162,16 @@ class TokenGrid(ScrollView):
         return strip
 
     def _row(self, row: int, width: int, base: Style) -> Strip:
-        """One line of tokens; neighbours of one state share a segment."""
-        first, last = self._rows[row], self._rows[row + 1]
-        edges = self._edges[bisect_right(self._edges, first) : bisect_right(self._edges, last - 1)]
-        words, codes, styles = self._words, self._codes, self._all_styles()
-        segments = [Segment("".join(words[a:b]), styles[codes[a]]) for a, b in pairwise([first, *edges, last])]
-        used = self._ends[last] - self._ends[first]
+        """One line of tokens."""
+        page, styles = self._page, self._all_styles()
+        runs = slice(page.firsts[row], page.firsts[row + 1])
+        segments = list(map(Segment, page.texts[runs], map(styles.__getitem__, page.codes[runs])))
+        used = page.used[row]
         if used > width:  # one token wider than the terminal
             return Strip(segments, used).crop(0, width)
         if used < width:
             segments.append(Segment(" " * (width - used), base))
         return Strip(segments, width)
-
-    def _fills(self) -> dict[int, list[str]]:
-        """For each hidden state its text by width; the space in front keeps neighbours apart, so that one can count."""
-        glyphs = {state: self._palette.looks[state].fill for state in HIDDEN}
-        return {
-            state: [" " * (width > 1) + glyph * (width - (width > 1)) for width in range(LONGEST + 1)]
-            for state, glyph in glyphs.items()
-        }
 
     def _base(self) -> Style:
         """The widget's own style, looked up once for each theme."""
@@ -251,6 +206,6 @@ class TokenGrid(ScrollView):
 
     def on_resize(self) -> None:
         self._strips.clear()
-        if self._canvas is not None and self._pieces is not None:
-            self._lay_out(self._canvas, self._pieces)
+        if self._canvas is not None and self._type is not None:
+            self._lay_out(self._canvas, self._type)
         self.refresh()

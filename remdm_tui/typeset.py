@@ -1,0 +1,87 @@
+"""From a sample's tokens to lines of text runs, one run for neighbours of one state.  Pure numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.records import Change
+from remdm_tui.layout import LONGEST, MASK_WIDTH, Pieces, flow
+
+HIDDEN = (int(Change.MASKED), int(Change.REMASKED))
+
+
+@dataclass(frozen=True, eq=False)
+class Canvas:
+    """One sample at one position: arrays [L]; `before` holds the tokens one step earlier."""
+
+    tokens: NDArray[np.int32]
+    change: NDArray[np.uint8]
+    held: NDArray[np.float32]
+    before: NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False)
+class Type:
+    """All that can be set: the vocabulary, then each hidden state's fill in every width."""
+
+    pieces: Pieces
+    texts: tuple[str, ...]
+    blanks: NDArray[np.int64]
+    """where in `texts` the fills of a state begin, by state; 0 for those that show their token"""
+
+    @classmethod
+    def of(cls, pieces: Pieces, fills: Mapping[int, str]) -> Type:
+        """fills: the glyph of each hidden state."""
+        texts, blanks = list(pieces.texts), np.zeros(len(Change), np.int64)
+        for state, glyph in fills.items():
+            blanks[state] = len(texts)
+            # the space in front keeps neighbours apart, so that positions can be counted
+            texts += [" " * (width > 1) + glyph * (width - (width > 1)) for width in range(LONGEST + 1)]
+        return cls(pieces, tuple(texts), blanks)
+
+
+@dataclass(frozen=True, eq=False)
+class Page:
+    """Lines of runs; line i has the runs firsts[i] to firsts[i + 1] - 1 and fills used[i] cells."""
+
+    texts: list[str]
+    codes: list[int]
+    firsts: list[int]
+    used: list[int]
+    keys: list[bytes]
+    """for each line what tells it from any other"""
+
+
+BLANK = Page([], [], [0], [], [])
+
+
+def typeset(canvas: Canvas, codes: NDArray[np.uint8], type_: Type, columns: int) -> Page:
+    """Wrap a canvas at `columns` cells; `codes` [L] says what shares a run."""
+    pieces, tokens, change = type_.pieces, canvas.tokens, canvas.change
+    hidden = (change == Change.MASKED) | (change == Change.REMASKED)
+    # a token just remasked keeps its place, so that the eye stays where it was
+    widths = pieces.widths[np.where(change == Change.REMASKED, canvas.before, tokens)]
+    widths[change == Change.MASKED] = MASK_WIDTH
+    shown = np.where(hidden, type_.blanks[change] + widths, tokens)
+    ends = [0, *np.cumsum(widths).tolist()]
+    rows = flow(ends, pieces.starts[tokens] | hidden, pieces.breaks[tokens] & ~hidden, columns)
+    cut = np.zeros(len(tokens) + 1, bool)
+    cut[1:-1] = codes[1:] != codes[:-1]
+    cut[rows] = True
+    edges = np.flatnonzero(cut)
+    words = list(map(type_.texts.__getitem__, shown.tolist()))
+    text, at = "".join(words), [0, *accumulate(map(len, words))]
+    places = [at[edge] for edge in edges.tolist()]
+    told = shown * 256 + codes
+    return Page(
+        texts=[text[a:b] for a, b in pairwise(places)],
+        codes=codes[edges[:-1]].tolist(),
+        firsts=np.searchsorted(edges, rows).tolist(),
+        used=[ends[b] - ends[a] for a, b in pairwise(rows)],
+        keys=[told[a:b].tobytes() for a, b in pairwise(rows)],
+    )

@@ -1,0 +1,54 @@
+"""From tokens to lines of runs."""
+
+from itertools import pairwise
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from engine.records import Change
+from remdm_tui.layout import MASK_WIDTH, Pieces
+from remdm_tui.typeset import HIDDEN, Canvas, Type, typeset
+
+PIECES = Pieces.of([" a", " word", "ing", ",", "\n", " 語", " extraordinary"])
+TYPE = Type.of(PIECES, {int(Change.MASKED): "░", int(Change.REMASKED): "╳"})
+
+
+def word(token: int, state: int, before: int) -> str:
+    """One token as a person would draw it."""
+    if state not in HIDDEN:
+        return PIECES.texts[token]
+    width = MASK_WIDTH if state == Change.MASKED else int(PIECES.widths[before])
+    glyph = "░" if state == Change.MASKED else "╳"
+    return " " + glyph * (width - 1) if width > 1 else glyph
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 6), st.sampled_from(list(Change)), st.integers(0, 6)), min_size=1, max_size=60),
+    st.integers(4, 30),
+)
+def test_every_token_is_set_once_in_its_state_and_lines_are_as_long_as_they_say(tokens, columns):
+    ids, states, before = (np.array(column) for column in zip(*tokens, strict=True))
+    canvas = Canvas(ids.astype(np.int32), states.astype(np.uint8), np.zeros(len(ids), np.float32), before)
+    page = typeset(canvas, canvas.change, TYPE, columns)
+    words = [word(*map(int, one)) for one in zip(ids, states, before, strict=True)]
+    assert "".join(page.texts) == "".join(words)
+    drawn = [code for text, code in zip(page.texts, page.codes, strict=True) for _ in text]
+    assert drawn == [int(state) for text, state in zip(words, states, strict=True) for _ in text]
+    for line, (first, last) in enumerate(pairwise(page.firsts)):
+        assert sum(map(cell_len, page.texts[first:last])) == page.used[line]
+        assert all(a != b for a, b in pairwise(page.codes[first:last]))
+
+
+def test_a_line_is_told_from_another_by_what_is_drawn_in_it():
+    held = np.full(4, Change.HELD, np.uint8)
+    masked = np.full(4, Change.MASKED, np.uint8)
+    tokens = np.array([1, 2, 0, 3], np.int32)
+    keys = [
+        typeset(Canvas(t, c, np.zeros(4, np.float32), tokens), c, TYPE, 80).keys
+        for t, c in ((tokens, held), (tokens[::-1].copy(), held), (tokens, masked), (tokens[::-1].copy(), masked))
+    ]
+    assert keys[0] != keys[1]
+    assert keys[0] != keys[2]
+    assert keys[2] == keys[3], "a mask is a mask, whatever it hides"
