@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
+from engine.blocks import Blocks, split
 from engine.models.protocol import Denoiser
 from engine.records import Settings
-from engine.session import check_canvas, control_of, grid_of
+from engine.session import check_canvas, check_order, control_of, grid_of
 from engine.step import Control, Dice, State, Stepper
 from engine.strategies import Strategy
 
@@ -40,14 +43,13 @@ def sample(
     seed: int = 0,
     prompt: Sequence[int] = (),
     width: int = DEFAULT_WIDTH,
+    block_length: int | None = None,
     **settings: Any,
 ) -> Tensor:
     """`count` samples, long [count, length], no mask left, on the CPU."""
     out = torch.empty((count, length), dtype=torch.long)
-    numbers = range(count)
-    for done in samples(
-        model, strategy, numbers, steps=steps, length=length, seed=seed, prompt=prompt, width=width, **settings
-    ):
+    shape: dict[str, Any] = {"steps": steps, "length": length, "width": width, "block_length": block_length}
+    for done in samples(model, strategy, range(count), seed=seed, prompt=prompt, **shape, **settings):
         out[done.number] = done.tokens
     return out
 
@@ -62,6 +64,7 @@ def samples(
     seed: int = 0,
     prompt: Sequence[int] = (),
     width: int = DEFAULT_WIDTH,
+    block_length: int | None = None,
     **settings: Any,
 ) -> Iterator[Sample]:
     """The samples with these numbers, each as it is finished, at most `width` in the network at once."""
@@ -70,7 +73,9 @@ def samples(
         raise ValueError(f"width must be at least 1, not {width}")
     control = control_of(strategy, Settings(strategy.name, **settings))
     queue = list(numbers)[::-1]
-    slots = _Slots(model, control, steps, length, seed, prompt)
+    blocks = split(steps, length, len(prompt), block_length)
+    check_order(model, strategy, blocks)
+    slots = _Slots(model, control, blocks, seed, prompt)
     while queue or slots.busy:
         while queue and slots.busy < width:
             slots.add(queue.pop())
@@ -81,15 +86,18 @@ def samples(
 class _Slots:
     """Trajectories that stand at different steps."""
 
-    def __init__(
-        self, model: Denoiser, control: Control, steps: int, length: int, seed: int, prompt: Sequence[int]
-    ) -> None:
-        self.model, self.control, self.length, self.prompt = model, control, length, prompt
+    def __init__(self, model: Denoiser, control: Control, blocks: Blocks, seed: int, prompt: Sequence[int]) -> None:
+        self.model, self.control, self.blocks, self.prompt = model, control, blocks, prompt
         self.stepper = Stepper(model, seed)
-        grid = grid_of(control.strategy, steps)
-        self.times = torch.tensor(grid, dtype=torch.float64, device=self.stepper.device)
-        self.state = State.blank(model, length, [])
+        grids = [grid_of(control.strategy, steps) for steps in blocks.steps]
+        self.t, self.s = (self._tensor(np.concatenate(ends)) for ends in zip(*((g[:-1], g[1:]) for g in grids)))
+        self.last = self._tensor([grid[-1] for grid in grids])
+        """the time at which each block ends"""
+        self.ends = np.cumsum([len(grid) - 1 for grid in grids]).tolist()
+        """the steps taken when each block has ended"""
+        self.state = State.blank(model, blocks.edges[-1], [])
         self.at: list[int] = []
+        self.block: list[int] = []
         self.calls: list[int] = []
 
     @property
@@ -97,13 +105,15 @@ class _Slots:
         return len(self.at)
 
     def add(self, number: int) -> None:
-        new = State.blank(self.model, self.length, [number], self.prompt)
+        new = State.blank(self.model, self.blocks.edges[-1], [number], self.prompt)
         self.state = _join(self.state, new)
         self.at.append(0)
+        self.block.append(0)
         self.calls.append(0)
+        self._stand()
 
     def walk(self) -> None:
-        """Advance every slot to its next reveal and through it, or to its end."""
+        """Advance every slot to its next reveal and through it, or to the end of its block."""
         shape = self.state.tokens.shape
         reveal = torch.zeros(shape, dtype=torch.bool, device=self.stepper.device)
         forget = torch.zeros_like(reveal)
@@ -141,36 +151,46 @@ class _Slots:
             self.at[i] += 1
             self.calls[i] += int(call)
 
+    def _tensor(self, times: ArrayLike) -> Tensor:
+        return torch.tensor(np.asarray(times), dtype=torch.float64, device=self.stepper.device)
+
     def _unfinished(self, slots: Iterable[int]) -> list[int]:
-        return [i for i in slots if self.at[i] < len(self.times) - 1]
+        return [i for i in slots if self.at[i] < self.ends[self.block[i]]]
 
     def _times(self, steps: list[int]) -> tuple[Tensor, Tensor]:
         """t and s, [B, 1], of steps that differ from slot to slot."""
-        index = torch.tensor(steps, device=self.times.device)
-        return self.times[index][:, None], self.times[index + 1][:, None]
+        index = torch.tensor(steps, device=self.t.device)
+        return self.t[index][:, None], self.s[index][:, None]
 
     def collect(self) -> list[Sample]:
-        """Finish, return and remove the slots at the end of their grid."""
-        last = len(self.times) - 1
-        done = [i for i in range(self.busy) if self.at[i] == last]
-        if not done:
+        """Finish the blocks that are at their end; return and remove the slots whose last one that was."""
+        ended = [i for i in range(self.busy) if self.at[i] == self.ends[self.block[i]]]
+        if not ended:
             return []
-        part = _rows(self.state, done)
-        alpha_t = self.control.strategy.alpha(self.times[last].expand(len(done), 1))
+        part = _rows(self.state, ended)
+        alpha_t = self.control.strategy.alpha(self.last[[self.block[i] for i in ended]][:, None])
         where, _ = self.stepper.finish(self.control, part, alpha_t)
-        cleaned = where.any(-1).tolist()
-        out = [
-            Sample(part.numbers[k], part.tokens[k].cpu(), self.calls[i] + int(cleaned[k])) for k, i in enumerate(done)
-        ]
+        self.state.tokens[ended], self.state.held[ended] = part.tokens, part.held
+        for i, cleaned in zip(ended, where.any(-1).tolist(), strict=True):
+            self.calls[i] += int(cleaned)
+            self.block[i] += 1
+        done = [i for i in ended if self.block[i] == len(self.blocks)]
+        out = [Sample(self.state.numbers[i], self.state.tokens[i].cpu(), self.calls[i]) for i in done]
         keep = [i for i in range(self.busy) if i not in done]
+        self.at, self.block, self.calls = ([column[i] for i in keep] for column in (self.at, self.block, self.calls))
         self.state = _rows(self.state, keep)
-        self.at = [self.at[i] for i in keep]
-        self.calls = [self.calls[i] for i in keep]
+        self._stand()
         return out
+
+    def _stand(self) -> None:
+        """Tell the state in which block each slot stands."""
+        self.state.active = self.blocks.active(self.block, self.stepper.device)
 
 
 def _rows(state: State, rows: list[int]) -> State:
-    return State(state.tokens[rows], state.held[rows], state.locked[rows], [state.numbers[i] for i in rows])
+    numbers = [state.numbers[i] for i in rows]
+    active = None if state.active is None else state.active[rows]
+    return State(state.tokens[rows], state.held[rows], state.locked[rows], numbers, active)
 
 
 def _join(a: State, b: State) -> State:

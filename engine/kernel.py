@@ -121,7 +121,10 @@ DRAWS: dict[str, Callable[[Tensor, Address], Tensor]] = {
 
 
 class Drawn(NamedTuple):
-    """N tokens drawn: ids [N], `held` after the nucleus and `confidence` before it, float64 [N]."""
+    """N tokens drawn: ids [N], `held` after the nucleus and `confidence` before it, float64 [N].
+
+    At temperature 0 `confidence` is the argmax's probability at temperature 1, as LLaDA ranks its candidates.
+    """
 
     ids: Tensor
     held: Tensor
@@ -136,7 +139,9 @@ def draw(
     p = full if top_p >= 1 else nucleus_top(full, top_p, nucleus)
     ids = DRAWS[how](p, address)
     at = ids[:, None]
-    return Drawn(ids, p.gather(-1, at)[:, 0], full.gather(-1, at)[:, 0])
+    # a one-hot says nothing of how sure the network is
+    sure = probabilities(logits, mask_id) if temperature == 0 else full
+    return Drawn(ids, p.gather(-1, at)[:, 0], sure.gather(-1, at)[:, 0])
 
 
 def clamp(probability: Tensor) -> tuple[Tensor, Tensor]:

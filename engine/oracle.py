@@ -70,7 +70,9 @@ def step(
         )
         p = _nucleus(full, settings).view(*tokens.shape, -1)
         ids = gumbel_max(p, generator)
-        confidence = full.view_as(p).gather(-1, ids[:, :, None])[:, :, 0] * masked
+        # the argmax's one-hot says nothing of how sure the network is
+        sure = full if settings.temperature else denoised(model, tokens, Settings(settings.strategy, top_p=1), alpha_t)
+        confidence = sure.view_as(p).gather(-1, ids[:, :, None])[:, :, 0] * masked
         plan = strategy.plan(View(t, s, alpha_t, alpha_s, masked, ~masked, held, Candidates(ids, confidence)))
         # the plan looked at these very candidates, so they are what is revealed
         new = torch.where(masked & (plan.unmask.expand_as(held) > 0.5), ids, tokens)

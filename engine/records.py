@@ -84,7 +84,9 @@ class Frame:
     excess: float = 0.0
     """how far the plan left [0, 1] before it was clamped; 0 for a valid plan"""
     final: bool = False
-    """the clean-up after the last step, in which every mask left becomes the argmax"""
+    """the clean-up after a block's last step, in which every mask left in it becomes the argmax"""
+    block: int = 0
+    """number of the block that the step worked in, from 0; t, s and both alphas are its own"""
 
     @property
     def masked(self) -> NDArray[np.bool_]:
@@ -180,3 +182,58 @@ class ModelInfo:
     """whether it predicts from the left alone, so that only left-to-right means anything"""
     notes: tuple[str, ...] = ()
     """what a careful person would want to know of how it was loaded"""
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """Which model to load and how; what a checkpoint says of itself is left None."""
+
+    name: str = "demo"
+    """a built-in, a directory or file, or a repository of the Hugging Face hub"""
+    device: str = "auto"
+    dtype: str = "auto"
+    ema: bool = True
+    """averaged weights where a checkpoint has both"""
+    attention: str = "auto"
+    mask_id: int | None = None
+    tokenizer: str | None = None
+    trust_remote_code: bool = False
+
+
+@dataclass(frozen=True)
+class RunChoice:
+    """What a run is begun with besides its model and settings."""
+
+    steps: int | None
+    """None: one for each position to fill"""
+    length: int
+    batch: int = 1
+    seed: int = 0
+    prompt: str = ""
+    chat: bool = False
+    """whether the prompt is put into the model's chat template"""
+    block_length: int | None = None
+    """positions of a semi-autoregressive block; None: the whole canvas is one"""
+
+    def steps_after(self, prompt: int) -> int:
+        """Steps of the run when the prompt takes so many positions."""
+        return max(1, self.length - prompt) if self.steps is None else self.steps
+
+
+@dataclass(frozen=True)
+class Check:
+    """How well a model knows a short text, in nats a token; `chance` is what knowing nothing gives."""
+
+    loss: float
+    chance: float
+    tokens: int
+    """of the text"""
+
+    @property
+    def garbled(self) -> bool:
+        """Whether the model knows little more than which tokens are common, as one with shuffled weights does."""
+        return not self.loss < 0.85 * self.chance
+
+    def __str__(self) -> str:
+        known = f"loss {self.loss:.1f} nats a token (chance is {self.chance:.1f})"
+        return f"{known}: hardly better than chance, so weights or tokenizer may be wrong" if self.garbled else known

@@ -1,6 +1,6 @@
 """The engine as a process: commands on standard input, events on standard output (see `engine.wire`).
 
-`python -m engine.serve` is started by the terminal, or on another host by its ssh.
+`python -m engine.serve` is started by the terminal, on another host through ssh or whatever launches it there.
 """
 
 from __future__ import annotations
@@ -10,70 +10,114 @@ import queue
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Literal
 
+import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from engine import __version__, strategies, wire
-from engine.records import Settings
+from engine.records import ModelChoice, Settings
 
 if TYPE_CHECKING:
     from engine.models import TextModel
+    from engine.models.loading import Progress
     from engine.session import Session
 
 NICENESS = 10
 """Added to the process's niceness, so that the terminal stays responsive on a full machine."""
 
 
+REPORTS = 0.1
+"""Seconds between two reports of progress at least."""
+
+
+class Reports:
+    """When progress is to be told: at once in a new stage, else ten times a second."""
+
+    def __init__(self, clock: Callable[[], float], stage: str = "") -> None:
+        self._clock, self._stage, self._last = clock, stage, clock()
+
+    def due(self, stage: str = "") -> bool:
+        now = self._clock()
+        if stage == self._stage and now - self._last < REPORTS:
+            return False
+        self._stage, self._last = stage, now
+        return True
+
+
 class Server:
     """One model and one run at a time; every command is answered by events, in order."""
 
-    def __init__(self, send: Callable[[wire.Event], None], load: Callable[[wire.Open], TextModel]) -> None:
-        self._send, self._load = send, load
+    def __init__(
+        self,
+        send: Callable[[wire.Event], None],
+        load: Callable[[ModelChoice, Progress], TextModel],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._load, self._clock = load, clock
+        self._send = send
         self._model: TextModel | None = None
         self._session: Session | None = None
-        self._run, self._credit = 0, 0
+        self._begun: wire.Begin | None = None
+        """the run's command until the steps before its `at` are computed"""
+        self._run, self._credit, self._reports = 0, 0, Reports(clock)
 
     def serve(self, inbox: queue.SimpleQueue[wire.Command | None]) -> None:
         """Until None or Quit: obey what has come, then take one step if there is credit for it."""
-        self._send(wire.Hello(wire.PROTOCOL, __version__, strategies.catalogue()))
+        self._send(wire.Hello(strategies.catalogue()))
         while True:
-            can_step = self._session is not None and self._credit > 0
+            can_step = self._session is not None and (self._credit > 0 or self._begun is not None)
             try:
                 command = inbox.get(block=not can_step)
             except queue.Empty:
-                self._guard("step", self._step)
+                if self._begun is not None:
+                    self._guard("begin", self._replay)
+                else:
+                    self._guard("step", self._step)
                 continue
             match command:
                 case None | wire.Quit():
                     return
-                case wire.Open():
-                    self._guard("load", partial(self._open, command))
+                case wire.Open(choice):
+                    self._guard("load", partial(self._open, choice))
                 case wire.Begin():
                     self._guard("begin", partial(self._begin, command))
                 case wire.Configure(settings):
-                    self._configure(settings.settings())
+                    self._configure(settings)
                 case wire.Credit(steps):
                     self._credit = max(0, self._credit + steps)
+                case wire.Inspect():
+                    self._guard("check", self._inspect)
 
-    def _guard(self, stage: Literal["load", "begin", "step"], action: Callable[[], None]) -> None:
+    def _guard(self, stage: Literal["load", "begin", "step", "check"], action: Callable[[], None]) -> None:
         """The process boundary: whatever goes wrong is told, and the process lives on."""
         try:
             action()
         except Exception as error:  # models and strategies are other people's code
-            self._session = None if stage != "step" else self._session
+            if stage in ("load", "begin"):
+                self._session = self._begun = None
             self._credit = 0
             reason = str(error) or type(error).__name__
             self._send(wire.Failed(stage, reason, traceback.format_exc()))
 
-    def _open(self, command: wire.Open) -> None:
-        self._session = None
-        self._send(wire.Loading(f"loading {command.model}"))
-        self._model = self._load(command)
+    def _open(self, choice: ModelChoice) -> None:
+        # two models at once may be more than the device holds
+        self._session = self._begun = self._model = None
+        stage = f"loading {choice.name}"
+        self._send(wire.Loading(stage))
+        reports = Reports(self._clock, stage)
+
+        def progress(stage: str, done: int, total: int) -> None:
+            if reports.due(stage):
+                self._send(wire.Loading(stage, done, total))
+
+        self._model = self._load(choice, progress)
         self._send(wire.Ready(self._model.info))
 
     def _begin(self, command: wire.Begin) -> None:
@@ -81,29 +125,50 @@ class Server:
 
         if self._model is None:
             raise ValueError("no model is loaded")
-        asked = command.settings.settings()
+        asked = command.choice
         self._session, self._run, self._credit = None, command.run, 0
-        prompt = self._model.codec.encode(command.prompt) if command.prompt else []
+        prompt = self._model.prompt(asked.prompt, asked.chat)
+        steps = asked.steps_after(len(prompt))
+        first = command.past[0][1] if command.at else command.settings
+        blocks: dict[str, Any] = {} if asked.block_length is None else {"block_length": asked.block_length}
         session = Session(
-            self._model,
-            strategies.make_strategy(asked.strategy, **asked.knobs),
-            steps=command.steps,
-            length=command.length,
-            batch=command.batch,
-            seed=command.seed,
-            prompt=prompt,
-            **_shared(asked),
-        )
-        tokens = session.tokens.to("cpu").numpy().astype(np.int32)
-        locked = np.broadcast_to(np.arange(tokens.shape[1]) < len(prompt), tokens.shape)
-        self._session = session
-        self._send(wire.Began(self._run, wire.Array.of(tokens), wire.Array.of(locked), command.steps, command.seed))
+            self._model, steps=steps, length=asked.length, batch=asked.batch, seed=asked.seed, prompt=prompt,
+            **blocks, **_bound(first),
+        )  # fmt: skip
+        tokens = _tokens(session)
+        locked = np.broadcast_to(np.arange(asked.length) < len(prompt), (asked.batch, asked.length))
+        self._session, self._begun = session, command if command.at else None
+        self._reports = Reports(self._clock)
+        self._send(wire.Began(self._run, wire.Array.of(tokens), wire.Array.of(locked), steps, asked.seed))
 
-    def _configure(self, asked: Settings) -> None:
+    def _replay(self) -> None:
+        """One of the steps that the terminal has already, under the settings it has recorded for it."""
+        session, command = self._session, self._begun
+        assert session is not None
+        assert command is not None
+        changed = dict(command.past).get(session.index)
+        if changed is not None and session.index:
+            session.set(**_bound(changed))
+        if next(session, None) is None:
+            raise ValueError(f"the run has {session.index} steps, so it cannot go on after {command.at}")
+        if session.index == command.at:
+            session.set(**_bound(command.settings))
+            self._begun = None
+            self._send(wire.Resumed(self._run, wire.Array.of(_tokens(session))))
+        elif self._reports.due():
+            self._send(wire.Replaying(self._run, session.index, command.at))
+
+    def _configure(self, settings: wire.SettingsData) -> None:
         if self._session is None:
             return
         try:
-            self._session.set(strategy=strategies.make_strategy(asked.strategy, **asked.knobs), **_shared(asked))
+            bound = _bound(settings)
+            if self._begun is not None:
+                # what is being replayed keeps its settings
+                settings.settings().checked()
+                self._begun = msgspec.structs.replace(self._begun, settings=settings)
+            else:
+                self._session.set(**bound)
         except ValueError as error:
             self._send(wire.Rejected(str(error)))
 
@@ -117,28 +182,65 @@ class Server:
         self._credit -= 1
         self._send(wire.Stepped.of(self._run, frame))
 
+    def _inspect(self) -> None:
+        from engine.models.check import self_check
+
+        if self._model is None:
+            raise ValueError("no model is loaded")
+        self._send(wire.Checked(self_check(self._model, self._model.codec)))
+
+
+def _tokens(session: Session) -> NDArray[np.int32]:
+    return session.tokens.to("cpu").numpy().astype(np.int32)
+
+
+def _bound(data: wire.SettingsData) -> dict[str, Any]:
+    """The keywords of Session for these settings, its strategy made; raises ValueError for a bad one."""
+    settings = data.settings()
+    return {"strategy": strategies.make_strategy(settings.strategy, **settings.knobs), **_shared(settings)}
+
 
 def _shared(settings: Settings) -> dict[str, Any]:
     """The settings that are not the strategy's own."""
     return {k: getattr(settings, k) for k in ("top_p", "nucleus", "temperature", "draw")}
 
 
-def load(command: wire.Open) -> TextModel:
+def load(choice: ModelChoice, progress: Progress) -> TextModel:
     """torch is imported here, after Hello: the terminal has its strategies before the model."""
-    from engine.models import load_model
+    from engine.models import load_choice
 
-    return load_model(command.model, command.device, command.dtype)
+    return load_choice(choice, progress)
+
+
+def streams() -> tuple[IO[bytes], IO[bytes], Callable[[], None]]:
+    """Standard input and output for messages alone, and what undoes it.
+
+    A library's own writes to stdout go to stderr.  Where a launcher gave a terminal, it is made to hand every byte on
+    as it is, and stderr, which would be mixed into it, is closed.
+    """
+    out = os.fdopen(os.dup(1), "wb")
+    if not os.isatty(0):
+        os.dup2(2, 1)
+        return sys.stdin.buffer, out, lambda: None
+    import termios
+    import tty
+
+    before = termios.tcgetattr(0)
+    tty.setraw(0)
+    if os.isatty(2):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    os.dup2(2, 1)
+    return sys.stdin.buffer, out, partial(termios.tcsetattr, 0, termios.TCSANOW, before)
 
 
 def main() -> None:
-    """Serve the process's own streams; a write of some library to stdout goes to stderr instead."""
+    """Serve the process's own streams."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(OSError):
         os.nice(NICENESS)
-    receive: IO[bytes] = sys.stdin.buffer
-    out = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
     inbox: queue.SimpleQueue[wire.Command | None] = queue.SimpleQueue()
+    writing = threading.Lock()
+    receive, out, restore = streams()
 
     def read() -> None:
         try:
@@ -146,14 +248,22 @@ def main() -> None:
                 if isinstance(command, wire.Quit):
                     break
                 inbox.put(command)
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             print(error, file=sys.stderr)
         # whatever is being computed has no reader any more
+        with suppress(OSError):
+            restore()
         os._exit(0)
+
+    def send(event: wire.Event) -> None:
+        # downloads report from threads of their own
+        with writing:
+            wire.write(out, event)
 
     threading.Thread(target=read, daemon=True, name="commands").start()
     with suppress(BrokenPipeError):
-        Server(lambda event: wire.write(out, event), load).serve(inbox)
+        wire.greet(out, __version__)
+        Server(send, load).serve(inbox)
 
 
 if __name__ == "__main__":

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from engine.blocks import Blocks, split
 from engine.models.protocol import Denoiser
 from engine.records import Change, Frame, Settings
 from engine.schedules import next_time
 from engine.step import Control, Decision, Dice, State, Stepper
-from engine.strategies import Strategy, values
+from engine.strategies import REGISTRY, Strategy, values
 
 
 def control_of(strategy: Strategy, settings: Settings) -> Control:
@@ -45,13 +47,36 @@ def check_canvas(model: Denoiser, steps: int, length: int, prompt: Sequence[int]
         raise ValueError(f"the prompt holds token {bad[0]}, which is the mask or outside the vocabulary")
 
 
+def check_order(model: Denoiser, strategy: Strategy, blocks: Blocks) -> None:
+    """Raise ValueError where a model that predicts from the left alone would have to fill two positions at once."""
+    if not getattr(model, "causal", False):
+        return
+    name = getattr(model, "name", "the model")
+    if not strategy.from_the_left:
+        fitting = " or ".join(known for known, kind in REGISTRY.items() if kind.from_the_left)
+        raise ValueError(f"{name} predicts from the left alone: choose --strategy {fitting}")
+    sizes = [end - first for first, end in pairwise(blocks.edges)]
+    if any(steps < size for steps, size in zip(blocks.steps, sizes, strict=True)):
+        # the steps are shared out evenly, and only the last block may be shorter
+        least = len(sizes) * max(sizes) - (sizes[-1] < max(sizes))
+        raise ValueError(f"{name} needs a step for each of its {sum(sizes)} positions: --steps {least} or more")
+
+
+class _Clock(NamedTuple):
+    """How far a run has come: the block, its time, and the steps taken so far, clean-ups not counted."""
+
+    block: int = 0
+    t: float = 1.0
+    step: int = 0
+
+
 @dataclass(frozen=True)
 class _Past:
-    """The state before a step and what decided it."""
+    """The state before a step."""
 
     tokens: Tensor
     held: Tensor
-    t: float
+    clock: _Clock
     calls: int
 
 
@@ -62,7 +87,9 @@ class Session:
     >>> for frame in session: ...
 
     model: a Denoiser.  prompt: token ids that stand at the start and stay.  first: number of the first
-    sample; sample n of a seed is the same whatever the batch.  Raises ValueError for settings out of range.
+    sample; sample n of a seed is the same whatever the batch.  block_length: positions generated at a time, left to
+    right, each block in its share of the steps from t = 1 to 0 (None or 0: all at once; see `engine.blocks`).
+    Raises ValueError for settings out of range.
     """
 
     def __init__(
@@ -76,18 +103,21 @@ class Session:
         seed: int = 0,
         prompt: Sequence[int] = (),
         first: int = 0,
+        block_length: int | None = None,
         **settings: Any,
     ) -> None:
         check_canvas(model, steps, length, prompt)
         if batch < 1:
             raise ValueError(f"batch must be at least 1, not {batch}")
         self.model, self.steps = model, steps
+        self.blocks = split(steps, length, len(prompt), block_length)
+        check_order(model, strategy, self.blocks)
         self._stepper = Stepper(model, seed)
         self._state = State.blank(model, length, range(first, first + batch), prompt)
         self._control = control_of(strategy, Settings(strategy.name, **settings))
         self._controls: list[Control] = []
         self._past: list[_Past] = []
-        self._t, self._calls, self._ended = 1.0, 0, False
+        self._clock, self._calls, self._ended = _Clock(), 0, False
 
     @property
     def index(self) -> int:
@@ -110,14 +140,19 @@ class Session:
     def __next__(self) -> Frame:
         if self._ended:
             raise StopIteration
-        control = self.control
-        s = next_time(grid_of(control.strategy, self.steps), self._t)
-        if s is not None:
-            return self._advance(control, s)
-        if not bool(self._state.masked(self.model.mask_id).any()):
-            self._ended = True
-            raise StopIteration
-        return self._clean_up(control)
+        control, clock = self.control, self._clock
+        while True:
+            self._state.active = self.blocks.active([clock.block] * len(self._state.numbers), self._stepper.device)
+            s = next_time(grid_of(control.strategy, self.blocks.steps[clock.block]), clock.t)
+            if s is not None:
+                return self._advance(control, clock, s)
+            if bool(self._state.masked(self.model.mask_id).any()):
+                return self._clean_up(control, clock)
+            if clock.block + 1 == len(self.blocks):
+                self._ended = True
+                raise StopIteration
+            # the record keeps the clock as it was: another strategy set here may have times left in the block
+            clock = _Clock(clock.block + 1, step=clock.step)
 
     def set(self, *, strategy: Strategy | None = None, **settings: Any) -> None:
         """Change strategy, top_p, temperature, nucleus or draw from the next step on.
@@ -127,6 +162,7 @@ class Session:
         """
         now = self.control
         control = control_of(strategy or now.strategy, replace(now.settings, **settings))
+        check_order(self.model, control.strategy, self.blocks)
         del self._controls[self.index :]
         self._control = control
 
@@ -138,7 +174,7 @@ class Session:
             return
         past = self._past[index]
         self._state.tokens, self._state.held = past.tokens.clone(), past.held.clone()
-        self._t, self._calls, self._ended = past.t, past.calls, False
+        self._clock, self._calls, self._ended = past.clock, past.calls, False
         del self._past[index:]
 
     def _remember(self, control: Control) -> int:
@@ -147,69 +183,68 @@ class Session:
         if index == len(self._controls):
             self._controls.append(control)
         state = self._state
-        self._past.append(_Past(state.tokens.clone(), state.held.clone(), self._t, self._calls))
+        self._past.append(_Past(state.tokens.clone(), state.held.clone(), self._clock, self._calls))
         return index
 
     def _times(self, *times: float) -> list[Tensor]:
         batch, device = len(self._state.numbers), self._stepper.device
         return [torch.full((batch, 1), t, dtype=torch.float64, device=device) for t in times]
 
-    def _advance(self, control: Control, s: float) -> Frame:
-        steps = [self.index] * len(self._state.numbers)
-        t_now, s_now = self._times(self._t, s)
-        before = self._state.masked(self.model.mask_id)
+    def _advance(self, control: Control, clock: _Clock, s: float) -> Frame:
+        # the noise's address leaves clean-ups out: whether there is one depends on the rest of the batch
+        steps = [clock.step] * len(self._state.numbers)
+        t_now, s_now = self._times(clock.t, s)
         # nothing is recorded before the step has succeeded: an error leaves the session where it was
         decision, calls = self._stepper.decide(control, self._state, steps, t_now, s_now)
         alpha_t, alpha_s = control.strategy.alpha(t_now), control.strategy.alpha(s_now)
         kept = self._state.copy()
         calls += self._stepper.apply(control, kept, decision.dice, steps, alpha_t)
-        index = self._remember(control)
-        t, self._t, self._state = self._t, s, kept
-        self._calls += calls
-        return self._frame(control, index, t, s, alpha_t, alpha_s, before, decision)
+        return self._commit(control, clock, s, kept, calls, alpha_t, alpha_s, decision)
 
-    def _clean_up(self, control: Control) -> Frame:
-        (t_now,) = self._times(self._t)
+    def _clean_up(self, control: Control, clock: _Clock) -> Frame:
+        (t_now,) = self._times(clock.t)
         alpha_t = control.strategy.alpha(t_now)
-        before = self._state.masked(self.model.mask_id)
         clean = self._state.copy()
         where, calls = self._stepper.finish(control, clean, alpha_t)
-        index = self._remember(control)
-        self._state, self._ended = clean, True
-        self._calls += calls
         one, none = torch.ones_like(alpha_t), torch.zeros_like(alpha_t)
         decision = Decision(one, none, none[:, 0], Dice(where, torch.zeros_like(where)))
-        t, self._t = self._t, 0.0
-        return self._frame(control, index, t, 0.0, alpha_t, one, before, decision, final=True)
+        return self._commit(control, clock, 0.0, clean, calls, alpha_t, one, decision, final=True)
 
-    def _frame(
-        self, control: Control, index: int, t: float, s: float, alpha_t: Tensor, alpha_s: Tensor,
-        before: Tensor, decision: Decision, final: bool = False,
+    def _commit(
+        self, control: Control, clock: _Clock, s: float, state: State, calls: int,
+        alpha_t: Tensor, alpha_s: Tensor, decision: Decision, final: bool = False,
     ) -> Frame:  # fmt: skip
-        state = self._state
+        """Go on to the state after a step from `clock` to s, and tell of it."""
+        was_masked = self._state.tokens == self.model.mask_id
+        index = self._remember(control)
+        self._state, self._clock = state, _Clock(clock.block, s, clock.step + (not final))
+        self._calls += calls
         change = torch.full_like(state.tokens, Change.HELD, dtype=torch.uint8)
-        change[before] = Change.MASKED
+        change[was_masked] = Change.MASKED
         change[decision.dice.reveal] = Change.REVEALED
         change[decision.dice.forget] = Change.REMASKED
         change[state.locked] = Change.LOCKED
         return Frame(
             index=index,
-            t=t,
+            t=clock.t,
             s=s,
             alpha_t=float(alpha_t[0, 0]),
             alpha_s=float(alpha_s[0, 0]),
             tokens=state.tokens.to(torch.int32).cpu().numpy(),
             change=change.cpu().numpy(),
             held=state.held.float().cpu().numpy(),
-            unmask=_probabilities(decision.unmask, state.tokens.shape),
-            remask=_probabilities(decision.remask, state.tokens.shape),
+            unmask=_probabilities(decision.unmask, state),
+            remask=_probabilities(decision.remask, state),
             network_calls=self._calls,
             settings=control.settings,
             excess=float(decision.excess.max()),
             final=final,
+            block=clock.block,
         )
 
 
-def _probabilities(p: Tensor, shape: torch.Size) -> NDArray[np.float32]:
-    """As [B, L] without copying what is constant along L."""
-    return np.broadcast_to(p.float().cpu().numpy(), tuple(shape))
+def _probabilities(p: Tensor, state: State) -> NDArray[np.float32]:
+    """As [B, L], 0 outside the active block, without copying what is constant along L."""
+    if state.active is not None:
+        p = p * state.active
+    return np.broadcast_to(p.float().cpu().numpy(), tuple(state.tokens.shape))

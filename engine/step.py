@@ -7,7 +7,7 @@ nucleus and the draw run on the revealed rows alone.  `engine.oracle` is the den
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -39,13 +39,15 @@ class State:
     """B trajectories of L positions, on the model's device.
 
     tokens long [B, L]; held float64 [B, L], the probability each token had when it was revealed; locked
-    bool [B, L], the prompt; numbers, the sample number of each row.
+    bool [B, L], the prompt; numbers, the sample number of each row; active bool [B, L], the block that is being
+    generated, outside which nothing is revealed or remasked (None: all but the prompt is one block).
     """
 
     tokens: Tensor
     held: Tensor
     locked: Tensor
     numbers: list[int]
+    active: Tensor | None = None
 
     @classmethod
     def blank(cls, model: Denoiser, length: int, numbers: Sequence[int], prompt: Sequence[int] = ()) -> State:
@@ -62,10 +64,25 @@ class State:
 
     def copy(self) -> State:
         """One whose tokens may change without this one's."""
-        return State(self.tokens.clone(), self.held.clone(), self.locked, self.numbers)
+        return replace(self, tokens=self.tokens.clone(), held=self.held.clone())
+
+    @property
+    def open(self) -> Tensor:
+        """bool [B, L]: the positions that a sampler may touch now."""
+        return ~self.locked if self.active is None else self.active
 
     def masked(self, mask_id: int) -> Tensor:
-        return (self.tokens == mask_id) & ~self.locked
+        """bool [B, L]: the masks that a sampler may reveal now."""
+        return (self.tokens == mask_id) & self.open
+
+    def noise(self, alpha_t: Tensor, mask_id: int) -> Tensor:
+        """The noise level that the network is told, float64 [B]: 1 - alpha_t, alpha_t [B, 1].
+
+        In blocks, where alpha_t is one block's, it is the masked fraction of the whole canvas, prompt included.
+        """
+        if self.active is None:
+            return (1 - alpha_t).expand(len(self.numbers), 1)[:, 0]
+        return (self.tokens == mask_id).double().mean(-1)
 
 
 @dataclass(frozen=True)
@@ -106,7 +123,7 @@ class Stepper:
         """Throw the dice of step number steps[b] from t to s, float64 [B, 1]; and the network calls it took."""
         strategy = control.strategy
         masked = state.masked(self.model.mask_id)
-        revealed = ~masked & ~state.locked
+        revealed = state.open & ~masked
         alpha_t, alpha_s = strategy.alpha(t), strategy.alpha(s)
         view = View(t, s, alpha_t, alpha_s, masked, revealed, state.held)
         calls, drawn = 0, None
@@ -141,7 +158,7 @@ class Stepper:
         return int(need.sum())
 
     def finish(self, control: Control, state: State, alpha_t: Tensor) -> tuple[Tensor, int]:
-        """Every mask left becomes the argmax: (where, bool [B, L]; network calls)."""
+        """Every mask left that is open becomes the argmax: (where, bool [B, L]; network calls)."""
         where = state.masked(self.model.mask_id)
         rows = where.any(-1).nonzero()[:, 0]
         if len(rows) == 0:
@@ -160,7 +177,7 @@ class Stepper:
     ) -> kernel.Drawn:
         """Draw tokens at the chosen positions, where bool [R, L], of the chosen rows [R]; N results in order."""
         settings = control.settings
-        noise = (1 - alpha_t).expand(len(state.numbers), 1)[rows, 0]
+        noise = state.noise(alpha_t, self.model.mask_id)[rows]
         hidden = encode_rows(self.model, state.tokens[rows], noise, where)
         keys = self._keys(state, steps, Purpose.TOKEN)[rows]
         sequence, position = where.nonzero(as_tuple=True)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.figures import Curves, Figures, figures
-from engine.records import Change, Frame
+from engine.records import Change, Frame, Settings
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +34,13 @@ class Trace:
 
     def __len__(self) -> int:
         return len(self._frames)
+
+    def settings(self) -> list[tuple[int, Settings]]:
+        """(step, settings from there on) wherever they differ from those of the step before."""
+        frames = self._frames
+        return [
+            (i, frame.settings) for i, frame in enumerate(frames) if not i or frame.settings != frames[i - 1].settings
+        ]
 
     def append(self, frame: Frame) -> None:
         """Raises ValueError for a frame out of turn: a record has no holes."""

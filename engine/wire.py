@@ -1,21 +1,33 @@
-"""The messages between terminal and engine, and their bytes: length-prefixed msgpack, validated on arrival."""
+"""The messages between terminal and engine, and their bytes.
+
+The engine greets first: `MAGIC`, the protocol and its version, after whatever a login shell or a launcher has
+printed.  Then both sides send msgpack, each message behind its length and its checksum, validated on arrival.
+"""
 
 from __future__ import annotations
 
 import math
 import struct
+import zlib
 from collections.abc import Iterator
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.records import Frame, Knob, ModelInfo, Settings, StrategyInfo
+from engine.records import Check, Frame, Knob, ModelChoice, ModelInfo, RunChoice, Settings, StrategyInfo
 
-PROTOCOL = 1
+PROTOCOL = 2
+MAGIC = b"remdm\x00"
+NOISE = 1 << 16
+"""Bytes that may come before the greeting at most."""
 LARGEST = 1 << 28
 """Bytes; nothing sent is near it, so a longer length is a broken stream."""
+HEADER = struct.Struct("<II")
+"""length and CRC-32 of a message's bytes"""
+GREETING = struct.Struct("<HB")
+"""protocol, and length of the version's text"""
 
 
 class Message(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
@@ -45,23 +57,23 @@ class SettingsData(msgspec.Struct, frozen=True):
 
 
 class Open(Message, frozen=True):
-    """Load a model and stand at the start of a run."""
+    """Load a model; the one before goes first, whether or not this one can be had."""
 
-    model: str
-    device: str
-    dtype: str
+    choice: ModelChoice
 
 
 class Begin(Message, frozen=True):
-    """Start run number `run` from step 0; frames of earlier runs stop."""
+    """Start run number `run`; frames of earlier runs stop.
+
+    The steps before `at` are computed again without their frames, each under the settings recorded for it: `past`
+    holds (step, settings from there on).  `settings` decide step `at` and those after it.
+    """
 
     run: int
     settings: SettingsData
-    steps: int
-    length: int
-    batch: int
-    seed: int
-    prompt: str
+    choice: RunChoice
+    at: int = 0
+    past: tuple[tuple[int, SettingsData], ...] = ()
 
 
 class Configure(Message, frozen=True):
@@ -76,6 +88,10 @@ class Credit(Message, frozen=True):
     steps: int
 
 
+class Inspect(Message, frozen=True):
+    """Measure how well the model knows a short text."""
+
+
 class Quit(Message, frozen=True):
     """Exit; so does the end of the stream."""
 
@@ -84,13 +100,15 @@ class Quit(Message, frozen=True):
 
 
 class Hello(Message, frozen=True):
-    protocol: int
-    version: str
     strategies: tuple[StrategyInfo, ...]
 
 
 class Loading(Message, frozen=True):
+    """A model is on its way: bytes so far and in all, 0 where unknown."""
+
     stage: str
+    done: int = 0
+    total: int = 0
 
 
 class Ready(Message, frozen=True):
@@ -140,6 +158,7 @@ class Stepped(Message, frozen=True):
     settings: SettingsData
     excess: float
     final: bool
+    block: int = 0
 
     @classmethod
     def of(cls, run: int, frame: Frame) -> Stepped:
@@ -152,6 +171,7 @@ class Stepped(Message, frozen=True):
             SettingsData.of(frame.settings),
             frame.excess,
             frame.final,
+            frame.block,
         )
 
     def frame(self) -> Frame:
@@ -163,7 +183,29 @@ class Stepped(Message, frozen=True):
         return Frame(
             self.index, *self.times, tokens, change, held, unmask, remask,
             self.network_calls, self.settings.settings(), self.excess, self.final,
+            self.block,
         )  # fmt: skip
+
+
+class Replaying(Message, frozen=True):
+    """Steps before `Begin.at` computed again so far, of how many."""
+
+    run: int
+    done: int
+    total: int
+
+
+class Resumed(Message, frozen=True):
+    """A run stands at `Begin.at`, with these tokens; frames follow."""
+
+    run: int
+    tokens: Array
+
+
+class Checked(Message, frozen=True):
+    """The answer to `Inspect`."""
+
+    check: Check
 
 
 class Finished(Message, frozen=True):
@@ -181,36 +223,67 @@ class Rejected(Message, frozen=True):
 class Failed(Message, frozen=True):
     """Something went wrong; `detail` is the traceback.  `stage` says what was being done."""
 
-    stage: Literal["load", "begin", "step"]
+    stage: Literal["load", "begin", "step", "check"]
     reason: str
     detail: str
 
 
-Command = Open | Begin | Configure | Credit | Quit
-Event = Hello | Loading | Ready | Began | Stepped | Finished | Rejected | Failed
+Command = Open | Begin | Configure | Credit | Inspect | Quit
+Event = Hello | Loading | Ready | Began | Replaying | Resumed | Stepped | Checked | Finished | Rejected | Failed
 
 _encoder = msgspec.msgpack.Encoder()
 _commands = msgspec.msgpack.Decoder(Command)
 _events = msgspec.msgpack.Decoder(Event)
 
 
+class Greeting(NamedTuple):
+    """What the other side speaks, and of which version it is."""
+
+    protocol: int
+    version: str
+
+
+def greet(stream: IO[bytes], version: str, protocol: int = PROTOCOL) -> None:
+    """The engine's first bytes."""
+    text = version.encode("ascii")
+    stream.write(MAGIC + GREETING.pack(protocol, len(text)) + text)
+    stream.flush()
+
+
+def greeted(stream: IO[bytes]) -> Greeting:
+    """The greeting, after at most `NOISE` bytes of anything else; raises ValueError with the noise if none comes."""
+    noise = bytearray()
+    while not noise.endswith(MAGIC):
+        byte = stream.read(1)
+        if not byte or len(noise) > NOISE:
+            raise ValueError(noise.decode("utf-8", "replace"))
+        noise += byte
+    head = stream.read(GREETING.size)
+    if len(head) < GREETING.size:
+        raise ValueError("")
+    protocol, size = GREETING.unpack(head)
+    return Greeting(protocol, stream.read(size).decode("ascii", "replace"))
+
+
 def write(stream: IO[bytes], message: Message) -> None:
     """One message, flushed."""
     body = _encoder.encode(message)
-    stream.write(struct.pack("<I", len(body)) + body)
+    stream.write(HEADER.pack(len(body), zlib.crc32(body)) + body)
     stream.flush()
 
 
 def _bodies(stream: IO[bytes]) -> Iterator[bytes]:
-    while header := stream.read(4):
-        if len(header) < 4:
+    while header := stream.read(HEADER.size):
+        if len(header) < HEADER.size:
             return
-        (size,) = struct.unpack("<I", header)
+        size, checksum = HEADER.unpack(header)
         if size > LARGEST:
             raise ValueError("the stream from the other side is not one of messages")
         body = stream.read(size)
         if len(body) < size:
             return
+        if zlib.crc32(body) != checksum:
+            raise ValueError("a message of the other side was damaged on its way")
         yield body
 
 

@@ -4,30 +4,39 @@ from __future__ import annotations
 
 import gc
 import math
+import select
 import sys
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
 
 from textual import on
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.keys import format_key
 from textual.screen import Screen
 from textual.widgets import Footer, Label
 
-from engine.records import Change, Knob
+from engine.records import Change, Knob, ModelChoice, ModelInfo
 from remdm_tui import player as playing
 from remdm_tui import reading
+from remdm_tui.about import placed
 from remdm_tui.knobs import STRATEGY
-from remdm_tui.layout import Pieces
-from remdm_tui.link import Link
+from remdm_tui.known import known
+from remdm_tui.layout import Pieces, harmless
+from remdm_tui.link import ENGINE, Link
 from remdm_tui.options import WatchOptions
 from remdm_tui.palette import palette
 from remdm_tui.player import Player
+from remdm_tui.progress import loading_line, steps_line
+from remdm_tui.screens.about import AboutScreen
 from remdm_tui.screens.help import HelpScreen
+from remdm_tui.screens.models import ModelScreen
 from remdm_tui.screens.value import ValueScreen
-from remdm_tui.watching import Notice, Watching
+from remdm_tui.watching import Notice, Progress, Watching
 from remdm_tui.widgets.curves import CurvesPanel
 from remdm_tui.widgets.figures import FiguresPanel
 from remdm_tui.widgets.knob_panel import KnobPanel
@@ -48,6 +57,16 @@ HEARTBEAT = 0.5
 """Seconds between looks at the engine while nothing moves."""
 SMALLEST = (60, 16)
 """Columns and rows below which the text is shown alone."""
+
+
+def terminal_gone() -> bool:
+    """Whether standard input has hung up: a closed window does not always come with a signal."""
+    try:
+        poll = select.poll()
+        poll.register(0, 0)
+        return any(event & select.POLLHUP for _, event in poll.poll(0))
+    except (AttributeError, OSError):  # no such call on this system, or no such file
+        return False
 
 
 class WatchApp(App[None]):
@@ -89,6 +108,9 @@ class WatchApp(App[None]):
         Binding("pageup", "page(-1)", "Scroll the grid up", id="page-up", show=False),
         Binding("y", "copy", "Copy the text", id="copy", show=False),
         Binding("R", "revive", "Restart the engine", id="revive", show=False),
+        Binding("m", "model", "Model ...", id="model", show=False),
+        Binding("i", "about", "About the model", id="about", show=False),
+        Binding("escape", "cancel", "Cancel loading", id="cancel", show=False),
         Binding("question_mark", "help", "Help", id="help", key_display="?"),
         Binding("q", "quit", "Quit", id="quit"),
     ]  # fmt: skip
@@ -142,7 +164,6 @@ class WatchApp(App[None]):
             self.query_one(f"#{name}").border_title = title
         self._retheme()
         self.theme_changed_signal.subscribe(self, lambda _: self._retheme())
-        self._grid.message(self.watching.notice.text)
         self._fast = self.set_interval(1 / PAINTS, self._tick)
         self.set_interval(HEARTBEAT, self._listen)
         self.call_after_refresh(self._start)
@@ -192,14 +213,18 @@ class WatchApp(App[None]):
     def _draw(self, due: bool = False) -> None:
         """Bring the screen up to what is being watched; the grid if it is due or the terminal has time for it."""
         watching = self.watching
-        if watching.failure is not None:
+        if watching.over:
             self.exit()
-        if self._is_new("notice", watching.notice):
-            self._say(watching.notice)
+        if watching.asks is not None:
+            reason, watching.asks = watching.asks, None
+            self.action_model(reason)
+        if self._is_new("notice", (watching.notice, watching.progress, self.size.width)):
+            self._say(watching.notice, watching.progress)
         if watching.strategies and self._is_new("knobs", (watching.settings, watching.strategies)):
             self._knobs.show(watching.panel())
         if watching.model is not None and self._is_new("model", watching.model):
             self._grid.use_pieces(Pieces.of(watching.model.pieces, self.options.ascii))
+            self._name_model(watching.model)
         trace = watching.trace
         if trace is None or self._backed_up():
             return
@@ -215,10 +240,24 @@ class WatchApp(App[None]):
         self._shown[what] = now
         return True
 
-    def _say(self, notice: Notice) -> None:
-        self._banner.update(notice.text)
-        self._banner.set_class(notice.error, "error")
-        self._banner.display = bool(notice.text)
+    def _say(self, notice: Notice, progress: Progress | None) -> None:
+        text = notice.text
+        if progress is not None:
+            hint = "  esc cancels"
+            line = steps_line if progress.steps else loading_line
+            room = self.size.width - 2 - len(hint)
+            text = line(harmless(progress.stage), progress.done, progress.total, room, self.options.ascii) + hint
+        if not self.watching.begun:
+            self._grid.message(f"{harmless(progress.stage)} ..." if progress is not None else "no model is loaded")
+        self._banner.update(text)
+        self._banner.set_class(notice.error and progress is None, "error")
+        self._banner.display = bool(text)
+
+    def _name_model(self, model: ModelInfo) -> None:
+        """Along the top of the text: what runs where."""
+        where = f" on {self.options.where}" if self.options.where else ""
+        title = harmless(placed(model)) + where
+        self.query_one("#text").border_title = Content(title.replace("│", "|") if self.options.ascii else title)
 
     def _saving(self) -> bool:
         """Whether a paint now would take more from a sampler at full speed than it may."""
@@ -255,7 +294,9 @@ class WatchApp(App[None]):
         self._show_status(total)
 
     def _listen(self) -> None:
-        """While nothing moves: has the engine said anything?"""
+        """While nothing moves: has the engine said anything, and is somebody there?"""
+        if terminal_gone():
+            self.exit()
         if self._resting:
             self._tick()
 
@@ -275,7 +316,8 @@ class WatchApp(App[None]):
 
     def _show_status(self, total: int) -> None:
         watching = self.watching
-        left = reading.title(self.options.model, watching.settings, watching.seed)
+        name = watching.choice.name if watching.model is None else watching.model.name
+        left = reading.title(harmless(name), watching.settings, watching.seed)
         if self.options.batch > 1:
             left += f" │ sample {watching.sample + 1}/{self.options.batch}"
         if self.options.ascii:
@@ -371,6 +413,35 @@ class WatchApp(App[None]):
         self.watching.revive()
         self._wake()
 
+    def action_model(self, reason: str = "") -> None:
+        """Pick another model."""
+        if isinstance(self.screen, ModelScreen):
+            return
+        watching, elsewhere = self.watching, bool(self.options.where)
+        self.push_screen(
+            ModelScreen(watching.choice, known(Path.cwd(), elsewhere), reason, self.options.ascii), self._load
+        )
+
+    def _load(self, choice: ModelChoice | None) -> None:
+        if choice is not None:
+            self.watching.load(choice)
+            self._wake()
+
+    def action_about(self) -> None:
+        watching = self.watching
+        if watching.model is not None:
+            self.push_screen(
+                AboutScreen(watching.model, self._measure, lambda: self.watching.check, self.options.ascii)
+            )
+
+    def _measure(self) -> None:
+        self.watching.inspect()
+        self._wake()
+
+    def action_cancel(self) -> None:
+        self.watching.cancel()
+        self._wake()
+
     def action_help(self) -> None:
         keys: dict[str, list[str]] = {}
         for bindings in self._bindings.key_to_bindings.values():
@@ -386,7 +457,8 @@ class WatchApp(App[None]):
 
 def run(options: WatchOptions) -> int:
     """Watch until the person quits; the exit code, after one sentence on stderr if nothing could be watched."""
-    app = WatchApp(options)
+    command = options.command or ENGINE
+    app = WatchApp(options, partial(Link, command))
     app.run(mouse=options.mouse)
     if app.watching.failure is not None:
         print(f"remdm-tui: {app.watching.failure}", file=sys.stderr)  # noqa: T201

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from engine.records import SAMPLING, Knob, Settings
+from engine.catalogue import place
+from engine.records import SAMPLING, Knob, ModelChoice, Settings
 from engine.strategies import make_strategy, values
 from remdm_tui import presets
 from remdm_tui.options import DEFAULT_STRATEGY, WatchOptions
@@ -17,7 +18,7 @@ LARGEST_SEED = (1 << 63) - 1
 
 @dataclass(frozen=True)
 class Asked:
-    """The options that `watch` and `sample` share; None where nothing was said."""
+    """The options that the commands share; None where nothing was said."""
 
     model: str | None = None
     preset: str | None = None
@@ -33,8 +34,15 @@ class Asked:
     batch: int | None = None
     seed: int | None = None
     prompt: str | None = None
+    chat: bool | None = None
+    block_length: int | None = None
     device: str | None = None
     dtype: str | None = None
+    no_ema: bool = False
+    attention: str | None = None
+    mask_id: int | None = None
+    tokenizer: str | None = None
+    trust_remote_code: bool = False
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Asked:
@@ -46,18 +54,33 @@ class Asked:
         """The run, checked; raises ValueError with what would be valid."""
         preset = presets.read(self.preset) if self.preset is not None else None
         run: dict[str, Any] = {}
-        for name in ("model", "device", "dtype", "steps", "length", "batch", "seed", "prompt"):
+        for name in ("steps", "length", "batch", "seed", "prompt", "chat", "block_length"):
             value = _first(getattr(self, name), getattr(preset, name, None))
             if value is not None:
                 run[name] = value
-        for name in ("steps", "length", "batch"):
+        for name in ("steps", "length", "batch", "block_length"):
             at_least_one(name, run.get(name, 1))
         if not 0 <= run.get("seed", 0) <= LARGEST_SEED:
             raise ValueError(f"seed must lie in 0 to {LARGEST_SEED}, not {run['seed']}")
         # bytes of the command line that are no UTF-8 arrive as lone surrogates
         if any("\ud800" <= c <= "\udfff" for c in run.get("prompt", "")):
             raise ValueError("the prompt is not UTF-8 text")
-        return WatchOptions(self._settings(preset), **run, **more)
+        model = self.choice(preset)
+        if not more.get("where"):
+            # a misspelt name is told before anything is loaded; what another machine has is not known here
+            place(model.name)
+        said = run.keys() & {"steps", "length"}
+        if _first(self.strategy, getattr(preset, "strategy", None)) is not None:
+            said.add("strategy")
+        return WatchOptions(self._settings(preset), model, **run, said=frozenset(said), **more)
+
+    def choice(self, preset: Preset | None = None) -> ModelChoice:
+        """The model and how to load it."""
+        named = {"name": _first(self.model, getattr(preset, "model", None))}
+        for name in ("device", "dtype", "attention", "mask_id", "tokenizer"):
+            named[name] = getattr(self, name)
+        given = {name: value for name, value in named.items() if value is not None}
+        return ModelChoice(**given, ema=not self.no_ema, trust_remote_code=self.trust_remote_code)
 
     def _settings(self, preset: Preset | None) -> Settings:
         name = _first(self.strategy, getattr(preset, "strategy", None), DEFAULT_STRATEGY)

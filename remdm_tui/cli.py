@@ -87,7 +87,23 @@ def option(name: str, text: str, **more: Any) -> Any:
 
 
 # every option that a preset can set is None where nothing was said, so that what was said wins over the preset
-Model = Annotated[str | None, option("--model", "A built-in model or a model's directory; {model}.")]
+Model = Annotated[
+    str | None,
+    option("--model", "A built-in model, a directory, a file or a Hugging Face id such as org/name; {model}."),
+]
+NoEma = Annotated[bool, option("--no-ema", "The weights as trained where a checkpoint also has averaged ones.")]
+Attention = Annotated[str | None, option("--attention", "auto | flash4 | flash2 | written | sdpa; {attention}.")]
+MaskId = Annotated[int | None, option("--mask-id", "The mask token's number where the checkpoint does not say.")]
+TokenizerName = Annotated[
+    str | None, option("--tokenizer", "Directory, file or hub id of the tokenizer where the checkpoint has none.")
+]
+TrustRemoteCode = Annotated[
+    bool, option("--trust-remote-code", "Run Python code that comes with the checkpoint; never done otherwise.")
+]
+Chat = Annotated[bool | None, option("--chat", "Put the prompt into the model's chat template.")]
+BlockLength = Annotated[
+    int | None, option("--block-length", "Positions of a semi-autoregressive block, 1 or more; default: one block.")
+]
 PresetName = Annotated[str | None, option("--preset", "Settings by name, under the options given: {preset}.")]
 StrategyName = Annotated[str | None, option("--strategy", "{strategy}.")]
 Eta = Annotated[float | None, option("--eta", "Short for --knob eta=VALUE.")]
@@ -125,8 +141,28 @@ def watch(
     batch: Annotated[int | None, option("--batch", "Samples side by side, 1 or more; {batch}.")] = None,
     seed: Seed = None,
     prompt: Prompt = None,
+    chat: Chat = None,
+    block_length: BlockLength = None,
     device: Device = None,
     dtype: Dtype = None,
+    no_ema: NoEma = False,
+    attention: Attention = None,
+    mask_id: MaskId = None,
+    tokenizer: TokenizerName = None,
+    trust_remote_code: TrustRemoteCode = False,
+    on: Annotated[
+        str | None, option("--on", "Run the engine on this host, through your ssh; the terminal stays here.")
+    ] = None,
+    remote_python: Annotated[
+        str | None,
+        option("--remote-python", "The Python on that host that has remdm-tui; default: `remdm-tui serve` there."),
+    ] = None,
+    remote_command: Annotated[
+        str | None,
+        option(
+            "--remote-command", "What launches `remdm-tui serve` in place of ssh: apptainer, srun, kubectl exec ..."
+        ),
+    ] = None,
     paused: Annotated[bool, typer.Option("--paused", help="Stand still at step 0.")] = False,
     ascii_only: Annotated[bool, typer.Option("--ascii", help="Draw with ASCII alone.")] = False,
     no_mouse: Annotated[bool, typer.Option("--no-mouse", help="Leave the mouse to the terminal.")] = False,
@@ -135,8 +171,12 @@ def watch(
     if not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):
         raise ValueError("watch needs a terminal for its input and output; in a pipe use `remdm-tui sample`")
     from remdm_tui.asked import Asked
+    from remdm_tui.remote import engine_elsewhere
 
-    options = Asked.of(ctx.params).options(paused=paused, ascii=ascii_only, mouse=not no_mouse)
+    command, where = engine_elsewhere(on, remote_python, remote_command)
+    options = Asked.of(ctx.params).options(
+        paused=paused, ascii=ascii_only, mouse=not no_mouse, command=command, where=where
+    )
     from remdm_tui.app import run
 
     raise typer.Exit(run(options))
@@ -161,8 +201,15 @@ def sample(
     ] = None,
     seed: Seed = None,
     prompt: Prompt = None,
+    chat: Chat = None,
+    block_length: BlockLength = None,
     device: Device = None,
     dtype: Dtype = None,
+    no_ema: NoEma = False,
+    attention: Attention = None,
+    mask_id: MaskId = None,
+    tokenizer: TokenizerName = None,
+    trust_remote_code: TrustRemoteCode = False,
     count: Annotated[int, typer.Option("--count", help="Samples, 1 or more.")] = 4,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a line: number, seed, text, ids, network_calls, settings.")
@@ -182,6 +229,34 @@ def sample(
     run(options, count=count, width=asked.batch, as_json=as_json)
 
 
+@app.command(cls=Described)
+def doctor(
+    ctx: typer.Context,
+    model: Model = None,
+    device: Device = None,
+    dtype: Dtype = None,
+    no_ema: NoEma = False,
+    attention: Attention = None,
+    mask_id: MaskId = None,
+    tokenizer: TokenizerName = None,
+    trust_remote_code: TrustRemoteCode = False,
+    as_json: Json = False,
+) -> None:
+    """Say what is here: versions, devices, attention, terminal; with --model, whether it loads and knows its text."""
+    from remdm_tui.asked import Asked
+    from remdm_tui.commands.doctor import run
+
+    run(Asked.of(ctx.params).choice(), load=model is not None, as_json=as_json)
+
+
+@app.command(hidden=True)
+def serve() -> None:
+    """Be the engine of a terminal elsewhere, on standard input and output."""
+    from engine.serve import main as engine
+
+    engine()
+
+
 @lists.command("strategies")
 def list_strategies(as_json: Json = False) -> None:
     """The samplers, with their knobs."""
@@ -192,7 +267,7 @@ def list_strategies(as_json: Json = False) -> None:
 
 @lists.command("models")
 def list_models(as_json: Json = False) -> None:
-    """The models that are inside the package."""
+    """Models by name, in the package and of the Hugging Face hub; any other directory, file or id loads too."""
     from remdm_tui.commands.listing import models
 
     typer.echo(models(as_json))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from engine.records import SAMPLING, KnobInfo, Settings
+from engine.records import SAMPLING, KnobInfo, ModelChoice, Settings
 from engine.strategies import REGISTRY
 from remdm_tui import presets
 from remdm_tui.commands.bench import PARTS
@@ -22,7 +22,8 @@ def span(info: KnobInfo) -> str:
 
 def facts() -> dict[str, str]:
     """By option: the text that takes the place of its `{name}` in a help text."""
-    defaults = {field.name: field.default for field in fields(WatchOptions)}
+    defaults = {field.name: field.default for choice in (WatchOptions, ModelChoice) for field in fields(choice)}
+    defaults["model"] = defaults["name"]
     shared = {field.name: field.default for field in fields(Settings)}
     return {
         **{name: f"default {value}" for name, value in defaults.items()},

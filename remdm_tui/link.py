@@ -1,11 +1,14 @@
 """Owns the engine process: commands out, events in, frames into the trace as they arrive.
 
-A daemon thread reads; the application polls `take` and looks at `trace`.  Nothing here draws.
+A daemon thread reads; the application polls `take` and looks at `trace`.  Nothing here draws.  Nothing is sent before
+the engine has greeted: what launches it may hand the first bytes to a shell.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,24 +18,38 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import IO
 
+import numpy as np
+from numpy.typing import NDArray
+
 from engine import wire
-from engine.records import Settings
+from engine.records import ModelChoice, RunChoice, Settings
 from engine.trace import Start, Trace
+from remdm_tui import remote
+from remdm_tui.layout import harmless
 
 ENGINE = (sys.executable, "-P", "-m", "engine.serve")
+PATIENCE = 3.0
+"""Seconds that a launcher may live on after its stream has ended."""
 LOG_TAIL = 2_000
 """Bytes of the engine's log that a report of its death quotes from."""
 
 
 @dataclass(frozen=True)
 class Died:
-    """The engine process is gone; `last` is the last line it wrote to its log."""
+    """The engine process is gone; `last` is the last line that it or its launcher wrote."""
 
     code: int
     last: str
+    hopeless: bool = False
+    """whether another try would end the same way"""
 
 
-Event = wire.Event | Died
+@dataclass(frozen=True)
+class Diverged:
+    """The steps computed again are not those recorded."""
+
+
+Event = wire.Event | Died | Diverged
 
 
 class Link:
@@ -45,6 +62,11 @@ class Link:
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the process)
         self._outstanding, self._renew, self._run = 0, 0, 0
+        self._greeted = self._closed = False
+        self._waiting: list[wire.Command] = []
+        """commands until the engine has greeted"""
+        self._continued: Trace | None = None
+        """the record that the newest run goes on with"""
         self.trace: Trace | None = None
         """the newest run's record; appended to by the reading thread"""
 
@@ -62,15 +84,29 @@ class Link:
             taken.append(self._events.popleft())
         return taken
 
-    def open(self, model: str, device: str, dtype: str) -> None:
-        self._send(wire.Open(model, device, dtype))
+    def open(self, choice: ModelChoice) -> None:
+        """Load a model; the run there was takes no step more."""
+        with self._lock:
+            self._outstanding = self._renew = 0
+        self._send(wire.Open(choice))
 
-    def begin(self, settings: Settings, *, steps: int, length: int, batch: int, seed: int, prompt: str) -> None:
-        """Start a new run; what the last one recorded is let go when the engine has begun."""
+    def begin(self, settings: Settings, choice: RunChoice, record: Trace | None = None) -> None:
+        """Start a new run; what the last one recorded is let go when the engine has begun.
+
+        With a record the run goes on after it: the engine computes the recorded steps again, without their frames.
+        """
         with self._lock:
             self._run += 1
             self._outstanding = self._renew = 0
-        self._send(wire.Begin(self._run, wire.SettingsData.of(settings), steps, length, batch, seed, prompt))
+            self._continued = record
+            at = 0 if record is None else len(record)
+            past = [] if record is None else record.settings()
+        recorded = tuple((step, wire.SettingsData.of(then)) for step, then in past)
+        self._send(wire.Begin(self._run, wire.SettingsData.of(settings), choice, at, recorded))
+
+    def inspect(self) -> None:
+        """Have the engine measure how well the model knows a short text."""
+        self._send(wire.Inspect())
 
     def configure(self, settings: Settings) -> None:
         self._send(wire.Configure(wire.SettingsData.of(settings)))
@@ -96,16 +132,18 @@ class Link:
     def outstanding(self) -> int:
         return self._outstanding
 
-    def close(self) -> None:
-        """Ask the engine to quit, then make sure that it has."""
+    def close(self, patience: float = 0.5) -> None:
+        """Ask the engine to quit, make sure that it has, and record nothing more."""
+        with self._lock:
+            self._closed = True
         process = self._process
         if process is None:
             return
         self._send(wire.Quit())
         try:
-            process.wait(0.5)
+            process.wait(patience)
         except subprocess.TimeoutExpired:
-            process.kill()
+            _kill(process)
             process.wait()
 
     def _send(self, message: wire.Command) -> None:
@@ -114,27 +152,75 @@ class Link:
             return
         # a dead engine is reported by the reading thread
         with contextlib.suppress(BrokenPipeError, ValueError, OSError), self._lock:
-            wire.write(process.stdin, message)
+            if self._greeted:
+                wire.write(process.stdin, message)
+            else:
+                self._waiting.append(message)
 
     def _read(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None
-        reason = ""
+        reason, hopeless = "", False
         try:
-            for event in wire.events(process.stdout):
-                self._receive(event)
+            noise = self._greet(process.stdout)
+            if noise is None:
+                for event in wire.events(process.stdout):
+                    self._receive(event)
+            else:
+                reason, hopeless = noise
+                if hopeless:
+                    _kill(process)
         except ValueError as error:
             reason = str(error)
-            process.kill()
-        code = process.wait()
-        self._events.append(Died(code, reason or self._last_line()))
+            _kill(process)
+        try:
+            code = process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            _kill(process)
+            code = process.wait()
+        if self._closed:
+            return
+        said = reason or self._last_line()
+        advice = "" if self._greeted else remote.advice(tuple(self._command), code)
+        self._events.append(Died(code, " - ".join(part for part in (said, advice) if part), hopeless))
+
+    def _greet(self, stream: IO[bytes]) -> tuple[str, bool] | None:
+        """Hear the greeting and send what waited for it; else why there is none, and whether that will last."""
+        try:
+            greeting = wire.greeted(stream)
+        except ValueError as noise:
+            lines = [line.strip() for line in str(noise).splitlines() if line.strip()]
+            too_much = len(str(noise)) >= wire.NOISE
+            if too_much:
+                return "what was launched is no engine: it writes text and never greets", True
+            return self._last_line() or (harmless(lines[-1]) if lines else ""), False
+        if greeting.protocol != wire.PROTOCOL:
+            from importlib.metadata import version
+
+            ours = f"{version('remdm-tui')} (protocol {wire.PROTOCOL})"
+            theirs = f"{harmless(greeting.version)} (protocol {greeting.protocol})"
+            return (
+                f"the engine there is remdm-tui {theirs}, this terminal {ours}: install the same version on both",
+                True,
+            )
+        assert self._process is not None
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError, ValueError, OSError), self._lock:
+            self._greeted = True
+            for message in self._waiting:
+                wire.write(self._process.stdin, message)
+        return None
 
     def _receive(self, event: wire.Event) -> None:
         match event:
             case wire.Stepped(run=run):
                 if run != self._run or self.trace is None:
                     return
-                self.trace.append(event.frame())
+                frame = event.frame()
                 with self._lock:
+                    # another link may go on with this record
+                    if self._closed:
+                        return
+                    self.trace.append(frame)
                     # a frame that was under way when its credit was revoked is not owed
                     self._outstanding = max(self._outstanding - 1, 0)
                     missing = self._missing(self._renew)
@@ -143,9 +229,12 @@ class Link:
                     self._send(wire.Credit(missing))
             case wire.Began(run=run):
                 if run == self._run:
-                    start = Start(event.tokens.array(), event.locked.array(), event.steps, event.seed)
-                    self.trace = Trace(start)
-                    self._events.append(event)
+                    self._began(event)
+            case wire.Resumed(run=run):
+                if run == self._run:
+                    record = self._continued
+                    same = record is not None and np.array_equal(event.tokens.array(), _latest(record))
+                    self._events.append(event if same else Diverged())
             case wire.Finished(run=run):
                 if run == self._run:
                     self._events.append(event)
@@ -155,6 +244,18 @@ class Link:
                 self._events.append(event)
             case _:
                 self._events.append(event)
+
+    def _began(self, event: wire.Began) -> None:
+        start = Start(event.tokens.array(), event.locked.array(), event.steps, event.seed)
+        record = self._continued
+        if record is None:
+            self.trace = Trace(start)
+        elif np.array_equal(start.tokens, record.start.tokens) and np.array_equal(start.locked, record.start.locked):
+            self.trace = record
+        else:
+            self._events.append(Diverged())
+            return
+        self._events.append(event)
 
     def _missing(self, steps: int) -> int:
         """Steps to grant so that `steps` are outstanding; by halves, because every message wakes the engine up."""
@@ -166,5 +267,17 @@ class Link:
             size = self._log.seek(0, 2)
             self._log.seek(max(0, size - LOG_TAIL))
             lines = self._log.read().decode("utf-8", "replace").strip().splitlines()
-            return lines[-1] if lines else ""
+            return harmless(lines[-1]) if lines else ""
         return ""
+
+
+def _latest(record: Trace) -> NDArray[np.int32]:
+    """The canvas at the end of what is recorded, [B, L]."""
+    frame = record.frame(len(record))
+    return record.start.tokens if frame is None else frame.tokens
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """The process and all it has launched."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)

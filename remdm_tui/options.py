@@ -1,12 +1,18 @@
-"""What `watch` was asked to show, checked as far as that is possible without a model."""
+"""What `watch` was asked to show, checked as far as that is possible without a model, and fitted to the model."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
-from engine.records import Settings
+from engine.records import ModelChoice, ModelInfo, RunChoice, Settings, StrategyInfo
+from remdm_tui.knobs import own_knobs
 
 DEFAULT_STRATEGY = "remdm-cap"
+CAUSAL_STRATEGY = "left-to-right"
+"""The one that means anything for a model that predicts from the left alone."""
 
 
 @dataclass(frozen=True)
@@ -14,14 +20,72 @@ class WatchOptions:
     """A run to watch; the defaults are those of the command line."""
 
     settings: Settings
-    model: str = "demo"
-    device: str = "auto"
-    dtype: str = "auto"
+    model: ModelChoice = field(default_factory=ModelChoice)
     steps: int = 256
     length: int = 128
     batch: int = 1
     seed: int = 0
     prompt: str = ""
+    chat: bool = False
+    block_length: int | None = None
+    said: frozenset[str] = frozenset()
+    """which of strategy, steps and length somebody asked for; the others are fitted to the model"""
     paused: bool = False
     ascii: bool = False
     mouse: bool = True
+    command: tuple[str, ...] = ()
+    """what launches the engine; empty: this Python"""
+    where: str = ""
+    """the host it runs on; empty: this one"""
+
+
+def fitted(options: WatchOptions, model: ModelInfo, strategies: Sequence[StrategyInfo]) -> tuple[Settings, RunChoice]:
+    """The run for a model: no longer than the model unless asked, left to right where it knows nothing else."""
+    settings, steps, length = options.settings, options.steps, options.length
+    if "length" not in options.said and model.max_length is not None:
+        length = min(length, model.max_length)
+    has = any(info.name == CAUSAL_STRATEGY for info in strategies)
+    if model.causal and "strategy" not in options.said and has:
+        knobs = {knob.name: knob.default for knob in own_knobs(CAUSAL_STRATEGY, strategies)}
+        settings = replace(settings, strategy=CAUSAL_STRATEGY, knobs=knobs)
+    token_by_token = settings.strategy == CAUSAL_STRATEGY and "steps" not in options.said
+    return settings, RunChoice(
+        None if token_by_token else steps, length, options.batch, options.seed, options.prompt, options.chat,
+        options.block_length,
+    )  # fmt: skip
+
+
+def typed(text: str, base: ModelChoice) -> ModelChoice:
+    """The model that a person has typed: a name, and after it options as on the command line.
+
+    Device, type, attention and averaging stay as they were; what was said of another checkpoint does not.
+    Raises ValueError for an option that is none.
+    """
+    kept = replace(base, mask_id=None, tokenizer=None, trust_remote_code=False)
+    name, dashes, rest = text.strip().partition(" --")
+    if not name:
+        raise ValueError("type a path or a Hugging Face id such as org/name")
+    words = shlex.split(dashes + rest)
+    more: dict[str, Any] = {"name": name.strip()}
+    while words:
+        option = words.pop(0)
+        if option in FLAGS:
+            more |= FLAGS[option]
+        elif option in VALUES and words:
+            more[VALUES[option]] = words.pop(0)
+        else:
+            needs = "needs a value" if option in VALUES else f"is none of {', '.join([*VALUES, *FLAGS])}"
+            raise ValueError(f"{option} {needs}")
+    if "mask_id" in more:
+        if not more["mask_id"].isdecimal():
+            raise ValueError(f"--mask-id is a number, not {more['mask_id']!r}")
+        more["mask_id"] = int(more["mask_id"])
+    return replace(kept, **more)
+
+
+FLAGS = {"--no-ema": {"ema": False}, "--trust-remote-code": {"trust_remote_code": True}}
+VALUES = {
+    f"--{one.name.replace('_', '-')}": one.name
+    for one in fields(ModelChoice)
+    if one.name not in ("name", "ema", "trust_remote_code")
+}

@@ -22,6 +22,9 @@ class Preset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     draw: str | None = None
     steps: int | None = None
     length: int | None = None
+    model: str | None = None
+    chat: bool | None = None
+    block_length: int | None = None
 
     @property
     def sets(self) -> dict[str, object]:

@@ -5,17 +5,22 @@ No Textual: the application draws what stands here and calls what people do.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine import wire
-from engine.records import Knob, KnobInfo, ModelInfo, Settings, StrategyInfo
+from engine.records import Check, Knob, KnobInfo, ModelChoice, ModelInfo, RunChoice, Settings, StrategyInfo
 from engine.trace import Trace
 from remdm_tui import player as playing
 from remdm_tui.knobs import notch, panel, turned
-from remdm_tui.link import Died, Event, Link
-from remdm_tui.options import WatchOptions
+from remdm_tui.layout import harmless
+from remdm_tui.link import Died, Diverged, Event, Link
+from remdm_tui.options import WatchOptions, fitted
 from remdm_tui.player import Player
+
+WAITS = (1.0, 2.0, 4.0, 8.0, 16.0)
+"""Seconds before each try to reach a lost engine again."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +31,35 @@ class Notice:
     error: bool = False
 
 
+@dataclass(frozen=True)
+class Progress:
+    """Something long on its way, in bytes or in steps; `total` is 0 where unknown."""
+
+    stage: str
+    done: int = 0
+    total: int = 0
+    steps: bool = False
+
+
+@dataclass(frozen=True)
+class Running:
+    """What the record on screen was made with."""
+
+    choice: ModelChoice
+    model: ModelInfo
+    run: RunChoice
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The connection is gone; the next try comes in `wait` seconds."""
+
+    reason: str
+    wait: float
+
+
 class Watching:
-    """`failure` says why there is nothing to watch; everything later is a `notice` and leaves the record."""
+    """`failure` says why there is nothing to watch yet; `over` that there is nothing to stay for."""
 
     def __init__(self, options: WatchOptions, make_link: Callable[[], Link]) -> None:
         self.options = options
@@ -36,12 +68,38 @@ class Watching:
         self.player = Player(playing=not options.paused)
         self.sample = 0
         self.begun = False
-        self.notice = Notice(f"loading {options.model} ...")
+        self.notice = Notice()
+        self.progress: Progress | None = None
         self.failure: str | None = None
+        self.over = False
+        self.asks: str | None = None
+        """why the person is to pick a model; the application takes it back when it has asked"""
         self.strategies: tuple[StrategyInfo, ...] = ()
-        self.model: ModelInfo | None = None
+        self.choice = options.model
+        """the model loaded last or being loaded"""
+        self.check: Check | str | None = None
+        """how well the model knows a short text, or why that cannot be told"""
+        self._running: Running | None = None
+        self._arrived: Running | None = None
+        """the run that the engine was told to begin"""
+        self._live = False
+        """whether the engine stands where the record ends"""
+        self._loaded = False
+        """whether it has a model"""
+        self._dead = False
+        self._continuing = False
+        """whether the next run goes on with the record"""
+        self._causal = False
+        self._lost: Lost | None = None
+        self._tried, self._tried_at = 0, -1
+        """tries to reach a lost engine since a step was last recorded, and how many were recorded then"""
         self._make_link = make_link
         self.link = make_link()
+
+    @property
+    def model(self) -> ModelInfo | None:
+        """The model of the record on screen."""
+        return self._running.model if self._running is not None else None
 
     @property
     def trace(self) -> Trace | None:
@@ -53,29 +111,59 @@ class Watching:
         return len(self.trace) if self.trace is not None else 0
 
     @property
+    def waiting(self) -> bool:
+        """Whether something long is under way that can be cancelled."""
+        return self.progress is not None or self._lost is not None
+
+    @property
     def idle(self) -> bool:
         """Whether nothing will change until somebody presses a key."""
-        return self.begun and not (self.player.playing or self.player.stepping or self.link.outstanding)
-
-    def start(self) -> None:
-        """Start the engine and have it load the model."""
-        try:
-            self.link.start()
-        except OSError as error:
-            self._fail(f"the engine cannot be started: {error}")
-            return
-        self.link.open(self.options.model, self.options.device, self.options.dtype)
+        busy = self.player.playing or self.player.stepping or self.link.outstanding
+        return self.begun and not busy and not self.waiting
 
     def tick(self, seconds: float) -> None:
         """Time has passed: hear the engine, move the view, ask for steps."""
         for event in self.link.take():
             self._hear(event)
+        self._count_down(seconds)
         self.player = playing.arrived(self.player, self.recorded, self.player.ended)
         self.player, demand = playing.tick(self.player, seconds)
-        if self.begun and self.link.demand(demand.steps, demand.renew):
+        if self._live and self.link.demand(demand.steps, demand.renew):
             self.player = playing.served(self.player)
 
     # -- what people do
+
+    def start(self) -> None:
+        """Start the engine and have it load the model."""
+        if self._launch():
+            self._open()
+
+    def load(self, choice: ModelChoice) -> None:
+        """Another model, and a run of it from the start; the record stays until that has begun."""
+        there = self._relaunch() if self._dead or self._lost is not None else True
+        self.choice, self.failure, self._continuing = choice, None, False
+        if self._running is None:
+            self.player = Player(playing=not self.options.paused)
+        else:
+            self.player = playing.seek(self.player, self.player.position)
+        if there:
+            self._open()
+
+    def cancel(self) -> None:
+        """Stop what is under way, whatever it is doing."""
+        if not self.waiting:
+            return
+        if self._continuing or self._lost is not None:
+            self.link.close(patience=0)
+            self._dead, self._live, self._lost, self.progress = True, False, None, None
+            self._stop("cancelled: what is recorded stays; R goes on with it")
+        elif self._relaunch(patience=0):
+            self._ask(f"loading {self.choice.name} was cancelled")
+
+    def revive(self) -> None:
+        """A new engine process, which goes on with what is recorded."""
+        self._tried = 0
+        self._resume()
 
     def turn(self, name: str, value: Knob) -> None:
         """Turn a knob; it acts on the next step that the engine takes."""
@@ -100,62 +188,205 @@ class Watching:
 
     def restart(self, by: int) -> None:
         """A new run whose seed is `by` further; the old record goes when it has begun."""
+        if self._running is None or self.progress is not None:
+            return
         self.seed += by
-        if self.model is not None:
-            self._begin(playing=not self.options.paused)
+        if self._dead or self._lost is not None or not self._loaded or self.choice != self._running.choice:
+            self.revive()
+            self._continuing = False
+            return
+        self._begin(self._running, playing=not self.options.paused)
 
-    def revive(self) -> None:
-        """A new engine process; the record stays until the new run has begun."""
-        self.link.close()
-        trace = self.link.trace
-        self.link = self._make_link()
-        self.link.trace = trace
-        self.start()
+    def inspect(self) -> None:
+        """Have the model's loss on a short text measured; it arrives in `check`."""
+        self.check = None
+        if self._live:
+            self.link.inspect()
+        else:
+            self.check = "the engine is not there to measure it"
 
     def leaf(self, by: int) -> None:
         """Another sample of the batch."""
         self.sample = (self.sample + by) % self.options.batch
 
+    # -- the engine process
+
+    def _launch(self) -> bool:
+        self._dead = self._live = self._loaded = False
+        try:
+            self.link.start()
+        except OSError as error:
+            self._dead = True
+            self._give_up(f"the engine cannot be started: {error}")
+            return False
+        return True
+
+    def _relaunch(self, patience: float = 0.5) -> bool:
+        """A new process in place of the old one; the record stays."""
+        self.link.close(patience)
+        trace = self.link.trace
+        self.link = self._make_link()
+        self.link.trace = trace
+        self._lost = self.progress = None
+        return self._launch()
+
+    def _open(self) -> None:
+        self._live = self._loaded = False
+        where = self.options.where
+        self.notice = Notice()
+        self.progress = Progress(f"reaching {where}" if where else f"loading {self.choice.name}")
+        self.link.open(self.choice)
+
+    def _resume(self) -> None:
+        if self._running is not None:
+            self.choice, self._continuing = self._running.choice, True
+        if self._relaunch():
+            self._open()
+
+    def _count_down(self, seconds: float) -> None:
+        """While the connection is lost: wait, then try."""
+        if self._lost is None:
+            return
+        self._lost = replace(self._lost, wait=self._lost.wait - seconds)
+        if self._lost.wait <= 0:
+            self._resume()
+            return
+        self.notice = Notice(
+            f"the connection is lost ({self._lost.reason}): what is recorded stays; "
+            f"try {self._tried} of {len(WAITS)} in {math.ceil(self._lost.wait)} s, R tries now",
+            error=True,
+        )
+
     # -- what the engine says
 
-    def _begin(self, playing: bool) -> None:
+    def _begin(self, running: Running, playing: bool) -> None:
         self.player = Player(playing=playing, speed=self.player.speed)
-        options = self.options
-        self.link.begin(
-            self.settings, steps=options.steps, length=options.length, batch=options.batch,
-            seed=self.seed, prompt=options.prompt,
-        )  # fmt: skip
+        self._arrived = replace(running, run=replace(running.run, seed=self.seed))
+        self._live = False
+        self.link.begin(self.settings, self._arrived.run)
+
+    def _ready(self, model: ModelInfo) -> None:
+        self.progress, self._loaded = None, True
+        if self._continuing and self._running is not None:
+            record = self.link.trace
+            self._arrived = replace(self._running, model=model)
+            self.link.begin(self.settings, self._arrived.run, record)
+            return
+        settings, run = fitted(self.options, model, self.strategies)
+        untouched = self._running is None and self.settings == self.options.settings
+        if untouched or self._causal != model.causal:
+            self.settings = settings
+        self._causal = model.causal
+        plays = self.player.playing if self._running is None else not self.options.paused
+        self._begin(Running(self.choice, model, run), plays)
 
     def _hear(self, event: Event) -> None:
         match event:
-            case wire.Hello(protocol, version, strategies):
+            case wire.Hello(strategies):
                 self.strategies = strategies
-                if protocol != wire.PROTOCOL:
-                    self._fail(f"the engine is version {version} and speaks protocol {protocol}, not {wire.PROTOCOL}")
-            case wire.Loading(stage):
-                self.notice = Notice(f"{stage} ...")
+            case wire.Loading(stage, done, total):
+                self.progress = Progress(stage, done, total)
             case wire.Ready(model):
-                self.model = model
-                self._begin(self.player.playing)
+                self._ready(model)
             case wire.Began():
-                self.begun = True
-                self.player = Player(playing=self.player.playing, speed=self.player.speed)
-                self.notice = Notice()
+                self._began()
+            case wire.Replaying(_, done, total):
+                self.progress = Progress("computing the recorded steps again", done, total, steps=True)
+            case wire.Resumed():
+                self._resumed()
             case wire.Finished():
                 self.player = playing.arrived(self.player, self.recorded, ended=True)
+            case wire.Checked(check):
+                self.check = check
             case wire.Rejected(reason):
-                self.notice = Notice(reason, error=True)
-            case wire.Failed(_, reason, _):
-                self._fail(reason)
-            case Died(code, last):
-                how = f"was killed by signal {-code}" if code < 0 else f"exited with {code}"
-                said = f": {last}" if last else ""
-                self._fail(f"the engine {how}{said} - what is recorded stays; R starts it again")
+                self.notice = Notice(harmless(reason), error=True)
+            case wire.Failed(stage, reason, _):
+                self._failed(stage, harmless(reason))
+            case Diverged():
+                self._live, self.progress = False, None
+                self._stop(
+                    "the steps computed again differ from those recorded (another device or version?): r restarts"
+                )
+            case Died():
+                self._died(event)
 
-    def _fail(self, reason: str) -> None:
-        """Before anything was on screen there is nothing to stay for."""
-        if not self.begun:
-            self.failure = reason
+    def _began(self) -> None:
+        self._running, self.begun, self.failure = self._arrived, True, None
+        if self._continuing and self.recorded:
+            self.progress = Progress("computing the recorded steps again", 0, self.recorded, steps=True)
             return
+        self.player = Player(playing=self.player.playing, speed=self.player.speed)
+        self.check = None
+        self._resumed()
+
+    def _resumed(self) -> None:
+        """The engine stands where the record ends."""
+        self._live, self._continuing = True, False
+        self.progress, self.notice = None, Notice()
+
+    def _failed(self, stage: str, reason: str) -> None:
+        self.progress = None
+        match stage:
+            case "load":
+                self._live = self._loaded = False
+                self._ask(reason)
+            case "check":
+                self.check = reason
+            case "begin" if self._continuing:
+                self._live = False
+                self._stop(reason)
+            case "begin" if not self.begun and self.choice == self.options.model:
+                # what the command line asked for cannot be: there it is to be put right
+                self._give_up(reason)
+            case "begin":
+                self._live = False
+                self._ask(reason)
+            case _:
+                self._stop(reason)
+
+    def _died(self, event: Died) -> None:
+        how = f"was killed by signal {-event.code}" if event.code < 0 else f"exited with {event.code}"
+        reason = f"the engine {how}" + (f": {event.last}" if event.last else "")
+        loading, self.progress = self.progress is not None, None
+        self._dead, self._live = True, False
+        if event.hopeless:
+            self._give_up(event.last)
+        elif self.begun and self.options.where:
+            self._lose(event.last or reason)
+        elif self.begun:
+            self._stop(f"{reason} - what is recorded stays; R starts it again")
+        elif self.strategies and loading:
+            self._ask(reason)
+        else:
+            self._give_up(reason)
+
+    def _lose(self, reason: str) -> None:
+        """Try again, later each time, until the tries are used up without a step between them."""
+        self._tried = 1 if self.recorded > self._tried_at else self._tried + 1
+        self._tried_at = self.recorded
+        if self._tried > len(WAITS):
+            self._stop(f"the connection is lost ({reason}): what is recorded stays; R tries again")
+            self._tried = 0
+            return
+        self._lost = Lost(reason, WAITS[self._tried - 1])
+
+    def _ask(self, reason: str) -> None:
+        """Have the person pick another model."""
+        if self._running is None:
+            self.failure = reason
+            more = "m picks a model"
+        else:
+            more = f"m picks a model, R goes on with {self._running.choice.name}"
+        self.asks = reason
+        self._stop(f"{reason} - {more}")
+
+    def _give_up(self, reason: str) -> None:
+        """Before anything was on screen there is nothing to stay for."""
+        if self.begun:
+            self._stop(reason)
+        else:
+            self.failure, self.over = reason, True
+
+    def _stop(self, reason: str) -> None:
         self.player = playing.seek(self.player, self.player.position)
         self.notice = Notice(reason, error=True)

@@ -170,7 +170,7 @@ def watched_rate(seconds: float) -> float:
 def served_rate(seconds: float) -> float:
     """Steps a second of the same engine process when nobody looks."""
     from engine import wire
-    from engine.records import Settings
+    from engine.records import ModelChoice, RunChoice, Settings
     from engine.strategies import make_strategy, values
     from remdm_tui.link import ENGINE
 
@@ -179,13 +179,14 @@ def served_rate(seconds: float) -> float:
     assert process.stdout is not None
     settings = Settings("remdm-loop", values(make_strategy("remdm-loop")))
     for message in (
-        wire.Open("demo", "auto", "auto"),
-        wire.Begin(1, wire.SettingsData.of(settings), STEPS, 128, 1, 0, ""),
+        wire.Open(ModelChoice("demo")),
+        wire.Begin(1, wire.SettingsData.of(settings), RunChoice(STEPS, 128)),
         wire.Credit(STEPS),
     ):
         wire.write(process.stdin, message)
     start, first = 0.0, 0
     try:
+        wire.greeted(process.stdout)
         for event in wire.events(process.stdout):
             if isinstance(event, wire.Stepped):
                 if event.index == LOOPING:

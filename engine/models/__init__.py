@@ -8,11 +8,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from engine.catalogue import BUILT_IN
 from engine.models.loading import Loaded, Progress, Request, silent
 from engine.models.protocol import Denoiser, RowDenoiser, device_of, encode_rows
 from engine.models.readers import READERS
-from engine.models.sources import BUILT_IN, locate
-from engine.records import ModelInfo
+from engine.models.sources import locate
+from engine.records import ModelChoice, ModelInfo
 
 __all__ = ["BUILT_IN", "DTYPES", "Denoiser", "RowDenoiser", "TextModel", "device_of", "encode_rows", "load_model"]
 
@@ -101,6 +102,14 @@ def load_model(
     home = locate(name, progress, trust_remote_code)
     request = Request(name, home, place, chosen, ema, attention, mask_id, tokenizer, trust_remote_code, progress)
     return TextModel(name, read(request))
+
+
+def load_choice(choice: ModelChoice, progress: Progress = silent) -> TextModel:
+    """The same from a record of what was chosen."""
+    return load_model(
+        choice.name, choice.device, choice.dtype, ema=choice.ema, attention=choice.attention, mask_id=choice.mask_id,
+        tokenizer=choice.tokenizer, trust_remote_code=choice.trust_remote_code, progress=progress,
+    )  # fmt: skip
 
 
 def read(request: Request) -> Loaded:

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from engine.models.dit import DIT, DITConfig
-from engine.models.files import fill, open_weights
+from engine.models.files import check_claim, fill, open_weights
 from engine.models.loading import Progress, silent
 
 FORMAT = 1
@@ -51,11 +51,13 @@ def read(home: Path, progress: Progress = silent) -> DIT:
         if not (home / name).is_file():
             raise ValueError(f"{home} is no model directory: it has no {name}")
     config = read_config(home / "config.json")
+    weights = open_weights(home / "model.safetensors")
+    check_claim(config.n_blocks, weights)
     # built without memory or initialisation, then given the file's tensors
     with torch.device("meta"):
         model = DIT(config)
     cpu = torch.device("cpu")
-    fill(model, open_weights(home), device=cpu, dtype=lambda _: torch.float32, progress=progress)
+    fill(model, weights, device=cpu, dtype=lambda _: torch.float32, progress=progress)
     return model.eval().requires_grad_(False)
 
 

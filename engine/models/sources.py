@@ -6,17 +6,14 @@ Only data is ever fetched: weights, configurations and tokenizers, never code un
 from __future__ import annotations
 
 import os
-import re
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from engine.catalogue import place
 from engine.models.loading import Progress
 
-BUILT_IN = {"demo": "11.7 M parameters, Victorian novels, length 256; inside the package"}
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 DATA = ["*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken"]
-WEIGHTS = (["*.safetensors"], ["*.bin"], ["*.ckpt"])
+WEIGHTS = (["*.safetensors"], ["*.bin"], ["*.ckpt"], ["*.gguf"])
 """Kinds of weights, the one to prefer first."""
 
 
@@ -25,19 +22,8 @@ def locate(name: str, progress: Progress, trust_remote_code: bool = False) -> Pa
 
     Raises ValueError with one sentence that says what would be valid.
     """
-    if name in BUILT_IN:
-        return Path(str(resources.files("engine") / "models" / name))
-    path = Path(name).expanduser()
-    if path.exists():
-        return path
-    if HUB_ID.fullmatch(name) and not name.startswith((".", "/", "~")):
-        return fetch(name, progress, trust_remote_code)
-    if os.sep in name or path.suffix:
-        raise ValueError(f"there is no file or directory {name!r}")
-    known = ", ".join(BUILT_IN)
-    raise ValueError(
-        f"unknown model {name!r}: choose {known}, a directory, a file, or a Hugging Face id such as org/name"
-    )
+    here = place(name)
+    return fetch(name, progress, trust_remote_code) if here is None else here
 
 
 def fetch(repo: str, progress: Progress, trust_remote_code: bool = False) -> Path:
@@ -47,11 +33,11 @@ def fetch(repo: str, progress: Progress, trust_remote_code: bool = False) -> Pat
 
     try:
         if constants.HF_HUB_OFFLINE:
-            return Path(snapshot_download(repo, local_files_only=True))
+            return cached(repo)
         info = HfApi().model_info(repo, files_metadata=True, timeout=20)
         sizes = {file.rfilename: file.size or 0 for file in info.siblings or ()}
         wanted = [*DATA, *_weights(list(sizes)), *(["*.py"] if trust_remote_code else [])]
-        return Path(snapshot_download(repo, revision=info.sha, allow_patterns=wanted, tqdm_class=_bar(progress, repo)))
+        return Path(snapshot_download(repo, allow_patterns=wanted, tqdm_class=_bar(progress, repo)))
     except hub.GatedRepoError as error:
         raise ValueError(
             f"{repo} needs its owner's permission: ask for it on the hub, then log in with `hf auth login`"
@@ -60,24 +46,40 @@ def fetch(repo: str, progress: Progress, trust_remote_code: bool = False) -> Pat
         raise ValueError(
             f"the hub has no repository {repo!r}, or it is private and needs `hf auth login`; nor is it a directory"
         ) from error
-    except (hub.LocalEntryNotFoundError, hub.OfflineModeIsEnabled, hub.HfHubHTTPError, OSError) as error:
-        cached = _cached(repo)
-        if cached is not None:
-            return cached
-        raise ValueError(
-            f"{repo} is neither a directory here nor in the local cache, and the hub cannot be reached: "
-            "give the path of a directory or file, or go online once"
-        ) from error
+    except unreachable():
+        return cached(repo)
 
 
-def _cached(repo: str) -> Path | None:
-    """What an earlier download left in the cache, if it is whole."""
+def unreachable() -> tuple[type[Exception], ...]:
+    """What the hub's library raises where the hub does not answer; its older versions raise OSErrors alone."""
+    from huggingface_hub import errors, utils
+
+    http = getattr(utils, "httpx", None)
+    return (
+        errors.LocalEntryNotFoundError,
+        errors.HfHubHTTPError,
+        OSError,
+        *(() if http is None else (http.HTTPError,)),
+    )
+
+
+def cached(repo: str) -> Path:
+    """What an earlier download left in the local cache.  Raises ValueError where that is nothing, or not all."""
     from huggingface_hub import errors, snapshot_download
 
-    try:
-        return Path(snapshot_download(repo, local_files_only=True))
-    except (errors.LocalEntryNotFoundError, OSError):
-        return None
+    partly = False
+    for patterns in WEIGHTS:
+        try:
+            home = Path(snapshot_download(repo, local_files_only=True, allow_patterns=[*DATA, *patterns]))
+        except (errors.LocalEntryNotFoundError, OSError) as error:
+            partly |= "incomplete" in str(error)
+            continue
+        if _weights([path.name for path in home.iterdir()]) == patterns:
+            return home
+    here = "is only partly in the local cache" if partly else "is neither a directory here nor in the local cache"
+    raise ValueError(
+        f"{repo} {here}, and the hub cannot be reached: give the path of a directory or file, or go online once"
+    )
 
 
 def _weights(files: list[str]) -> list[str]:

@@ -2,28 +2,96 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
 from tokenizers import Tokenizer
 
-
-def _byte_alphabet() -> dict[str, int]:
-    """GPT-2's printable stand-ins for the 256 bytes, as character -> byte."""
-    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    rest = [b for b in range(256) if b not in plain]
-    return {chr(b): b for b in plain} | {chr(256 + i): b for i, b in enumerate(rest)}
+from engine.models.spelling import NAMED, Spelling, are_letters, spelling
 
 
-BYTES = _byte_alphabet()
+class Words(Protocol):
+    """A tokenizer of any make."""
+
+    size: int
+    named: frozenset[str]
+    """tokens that are names and not text, specials among them"""
+
+    def ids(self, text: str, special: bool) -> list[int]: ...
+
+    def text(self, ids: list[int]) -> str: ...
+
+    def name(self, token: int) -> str | None: ...
+
+    def spelling(self) -> Spelling: ...
+
+
+class FileWords:
+    """A tokenizer.json."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        # a file may ask that every text be cut or filled up to some length
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        self._tokenizer = tokenizer
+        self.size = tokenizer.get_vocab_size(with_added_tokens=True)
+        self.named = frozenset(token.content for token in tokenizer.get_added_tokens_decoder().values())
+
+    def ids(self, text: str, special: bool) -> list[int]:
+        self._tokenizer.encode_special_tokens = not special
+        return self._tokenizer.encode(text, add_special_tokens=False).ids
+
+    def text(self, ids: list[int]) -> str:
+        return self._tokenizer.decode(ids, skip_special_tokens=False)
+
+    def name(self, token: int) -> str | None:
+        return self._tokenizer.id_to_token(token)
+
+    def spelling(self) -> Spelling:
+        return spelling({**json.loads(self._tokenizer.to_str())})
+
+
+class PythonWords:
+    """A tokenizer of transformers that is a program rather than a file."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self._names = {token: name for name, token in tokenizer.get_vocab().items()}
+        self.size = max(self._names, default=-1) + 1
+        self.named = frozenset(tokenizer.all_special_tokens) | frozenset(tokenizer.get_added_vocab())
+
+    def ids(self, text: str, special: bool) -> list[int]:
+        return self._tokenizer.encode(text, add_special_tokens=False, split_special_tokens=not special)
+
+    def text(self, ids: list[int]) -> str:
+        known = [i for i in ids if i in self._names]
+        return self._tokenizer.decode(known, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+
+    def name(self, token: int) -> str | None:
+        return self._names.get(token)
+
+    def spelling(self) -> Spelling:
+        join = self._tokenizer.convert_tokens_to_string
+        two = [name for name in self._names.values() if name not in self.named][:2]
+        # half a character alone comes out as nothing
+        return Spelling(lambda name: join([name]) or "\ufffd", spaced=join(two) == " ".join(two))
 
 
 class Codec:
-    """A tokenizer file, as the engine and the terminal need it."""
+    """A tokenizer, as the engine and the terminal need it.
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self._tokenizer = tokenizer
-        self.size = tokenizer.get_vocab_size(with_added_tokens=True)
+    Where the vocabulary is an alphabet that is put together with spaces, as of residues, text is written without
+    them, and read with or without.
+    """
+
+    def __init__(self, tokenizer: Tokenizer | Words) -> None:
+        self._words: Words = FileWords(tokenizer) if isinstance(tokenizer, Tokenizer) else tokenizer
+        self.size = self._words.size
+        self._spell, spaced = self._words.spelling()
+        names = (self._words.name(i) for i in range(self.size))
+        self._letters = spaced and are_letters(n for n in names if n is not None and n not in self._words.named)
 
     @classmethod
     def from_file(cls, path: Path) -> Codec:
@@ -33,23 +101,37 @@ class Codec:
         except Exception as error:  # the library raises bare Exception
             raise ValueError(f"{path} is not a tokenizer file: {error}") from error
 
+    @classmethod
+    def of(cls, tokenizer: Any) -> Codec:
+        """That of a tokenizer of transformers, fast or slow; it is shared, not copied."""
+        backend = getattr(tokenizer, "backend_tokenizer", None)
+        return cls(backend if isinstance(backend, Tokenizer) else PythonWords(tokenizer))
+
     def encode(self, text: str, special: bool = False) -> list[int]:
         """Token ids of the text; no special token is added, and none is read out of it unless `special`."""
-        self._tokenizer.encode_special_tokens = not special
-        return self._tokenizer.encode(text, add_special_tokens=False).ids
+        return self._words.ids(self._apart(text, special) if self._letters else text, special)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of the ids, special tokens shown by name."""
-        return self._tokenizer.decode(list(ids), skip_special_tokens=False)
+        known = [i for i in ids if 0 <= i < self.size]
+        return "".join(map(self.piece, known)) if self._letters else self._words.text(known)
 
     def piece(self, token: int) -> str:
         """The text of one token; bytes that are no text on their own become U+FFFD."""
-        name = self._tokenizer.id_to_token(token)
+        name = self._words.name(token) if 0 <= token < self.size else None
         if name is None:
             return f"<{token}>"
-        if all(c in BYTES for c in name):
-            return bytes(BYTES[c] for c in name).decode("utf-8", errors="replace")
-        return name
+        return name if self._letters or name in self._words.named else self._spell(name)
 
     def pieces(self, vocab_size: int) -> tuple[str, ...]:
         return tuple(self.piece(i) for i in range(vocab_size))
+
+    @staticmethod
+    def _apart(text: str, special: bool) -> str:
+        """Letters with a space between them; named tokens stay whole where they may be read."""
+        kept: list[str] = []
+        at = 0
+        for found in NAMED.finditer(text) if special else ():
+            kept += [*text[at : found.start()], found[0]]
+            at = found.end()
+        return " ".join(part for part in (*kept, *text[at:]) if not part.isspace())

@@ -8,6 +8,7 @@ from engine.records import StrategyInfo
 from engine.strategies.base import Candidates, Plan, Strategy, View, describe, knob, posterior, values
 from engine.strategies.dfm import Dfm
 from engine.strategies.forward_backward import ForwardBackward
+from engine.strategies.left_to_right import LeftToRight
 from engine.strategies.low_confidence import LowConfidence
 from engine.strategies.mdlm import Mdlm
 from engine.strategies.remdm_cap import RemdmCap
@@ -26,6 +27,7 @@ REGISTRY: dict[str, type[Strategy]] = {
         ForwardBackward,
         Dfm,
         LowConfidence,
+        LeftToRight,
     )
 }
 

@@ -77,6 +77,8 @@ class Strategy:
     """time, held or candidates: the most expensive thing that `plan` looks at"""
     preserves_marginal: ClassVar[bool] = True
     """whether the expected masked fraction is 1 - alpha after every step"""
+    from_the_left: ClassVar[bool] = False
+    """whether what it reveals is always leftmost, as a model needs that predicts from the left alone"""
 
     def __post_init__(self) -> None:
         for info in knobs(type(self)):

@@ -21,9 +21,9 @@ def strategies(as_json: bool) -> str:
 
 
 def models(as_json: bool) -> str:
-    from engine.models import BUILT_IN
+    from engine.catalogue import BUILT_IN, PUBLISHED
 
-    rows = [{"name": name, "summary": summary} for name, summary in BUILT_IN.items()]
+    rows = [{"name": name, "summary": summary} for name, summary in (BUILT_IN | PUBLISHED).items()]
     return to_json(rows) if as_json else table([(row["name"], row["summary"]) for row in rows])
 
 

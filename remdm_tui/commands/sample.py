@@ -3,39 +3,47 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from engine.records import SAMPLING, ModelInfo, Settings
-from engine.strategies import make_strategy
+from engine.records import SAMPLING, ModelInfo, RunChoice, Settings
+from engine.strategies import catalogue, make_strategy
 from remdm_tui.layout import harmless
-from remdm_tui.options import WatchOptions
+from remdm_tui.options import WatchOptions, fitted
+from remdm_tui.progress import loading_line
 
 TASK = TaskID(0)
 SEPARATOR = "---"
 """A line between two samples; none before the first or after the last."""
+LINE = 60
+"""Cells of the loading line, beside which the count and the clock stand."""
 
 
 def run(options: WatchOptions, *, count: int, width: int | None, as_json: bool) -> None:
     """Raises ValueError for what the model cannot do, BrokenPipeError when nobody reads on."""
-    asked = options.settings
     visible = sys.stdout.isatty()
-    with progress(count) as bar:
-        bar.update(TASK, description=f"loading {options.model}")
+    with progress(count, f"loading {options.model.name}") as bar:
         # torch takes seconds: the note above is there first
         from engine.batch import DEFAULT_WIDTH, samples
-        from engine.models import load_model
+        from engine.models import load_choice
 
-        model = load_model(options.model, options.device, options.dtype)
-        prompt = model.codec.encode(options.prompt) if options.prompt else []
+        model = load_choice(
+            options.model,
+            lambda stage, done, total: bar.update(TASK, description=loading_line(stage, done, total, LINE, False)),
+        )
+        asked, planned = fitted(options, model.info, catalogue())
+        prompt = model.prompt(planned.prompt, planned.chat)
+        steps = planned.steps_after(len(prompt))
+        blocks: dict[str, Any] = {} if planned.block_length is None else {"block_length": planned.block_length}
         finished = samples(
-            model, make_strategy(asked.strategy, **asked.knobs), range(count), steps=options.steps,
-            length=options.length, seed=options.seed, prompt=prompt, width=width or DEFAULT_WIDTH, **shared(asked),
+            model, make_strategy(asked.strategy, **asked.knobs), range(count), steps=steps, length=planned.length,
+            seed=options.seed, prompt=prompt, width=width or DEFAULT_WIDTH, **blocks, **shared(asked),
         )  # fmt: skip
-        settings = every_setting(options, model.info)
+        settings = every_setting(asked, replace(planned, steps=steps), model.info)
         bar.update(TASK, description="sampling")
         for written, sample in enumerate(finished):
             ids = sample.tokens.tolist()
@@ -56,13 +64,13 @@ def shared(settings: Settings) -> dict[str, Any]:
     return {info.name: getattr(settings, info.name) for info in SAMPLING}
 
 
-def every_setting(options: WatchOptions, model: ModelInfo) -> dict[str, Any]:
+def every_setting(settings: Settings, run: RunChoice, model: ModelInfo) -> dict[str, Any]:
     """What decides a sample besides its seed and number, by name."""
-    settings = options.settings
     return {
         "model": model.name, "device": model.device, "dtype": model.dtype,
-        "steps": options.steps, "length": options.length, "prompt": options.prompt,
-        "strategy": settings.strategy, "knobs": dict(settings.knobs), **shared(settings),
+        "steps": run.steps, "length": run.length, "prompt": run.prompt, "chat": run.chat,
+        "block_length": run.block_length, "strategy": settings.strategy, "knobs": dict(settings.knobs),
+        **shared(settings),
     }  # fmt: skip
 
 
@@ -71,14 +79,15 @@ def shown(text: str) -> str:
     return "\n".join(harmless(line) for line in text.split("\n"))
 
 
-def progress(count: int) -> Progress:
-    """A note on stderr while it is a terminal; it leaves no trace."""
+def progress(count: int | None, note: str) -> Progress:
+    """A note on stderr while it is a terminal; it leaves no trace.  count: how many there will be, if that is known."""
+    counted = [] if count is None else [MofNCompleteColumn()]
     bar = Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn(),
+        SpinnerColumn(), TextColumn("{task.description}", markup=False), *counted, TimeElapsedColumn(),
         console=Console(stderr=True), transient=True, redirect_stdout=False, redirect_stderr=False,
         disable=not sys.stderr.isatty(),
     )  # fmt: skip
-    bar.add_task("", total=count)
+    bar.add_task(note, total=count)
     return bar
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
-from engine.records import SAMPLING
-from engine.strategies import REGISTRY, make_strategy, values
+from engine.records import SAMPLING, ModelChoice, ModelInfo, RunChoice
+from engine.strategies import REGISTRY, catalogue, make_strategy, values
 from remdm_tui import presets
 from remdm_tui.asked import Asked, given_knobs, parsed
-from remdm_tui.options import DEFAULT_STRATEGY, WatchOptions
+from remdm_tui.options import DEFAULT_STRATEGY, WatchOptions, fitted, typed
 
 
 def test_nothing_asked_is_every_default() -> None:
@@ -85,8 +88,81 @@ def test_eta_is_short_for_the_knob() -> None:
         (Asked(batch=0), "batch must be at least 1, not 0"),
         (Asked(seed=-1), "seed must lie in 0 to"),
         (Asked(prompt="\udcff"), "the prompt is not UTF-8 text"),
+        (Asked(block_length=0), "block_length must be at least 1, not 0"),
+        (Asked(model="nope"), "unknown model 'nope': choose demo"),
+        (Asked(model="./nope.ckpt"), "there is no file or directory './nope.ckpt'"),
     ],
 )
 def test_what_is_wrong_is_named_with_what_would_be_valid(asked: Asked, reason: str) -> None:
     with pytest.raises(ValueError, match=reason.replace("(", r"\(")):
         asked.options()
+
+
+def test_every_option_of_the_model_reaches_the_choice() -> None:
+    asked = Asked(
+        model="org/name", device="cpu", dtype="float32", no_ema=True, attention="sdpa", mask_id=5, tokenizer="gpt2",
+        trust_remote_code=True,
+    )  # fmt: skip
+    assert asked.options().model == ModelChoice("org/name", "cpu", "float32", False, "sdpa", 5, "gpt2", True)
+    assert Asked().options().model == ModelChoice()
+
+
+def test_a_path_on_another_machine_is_not_looked_for_here() -> None:
+    assert Asked(model="./there").options(where="gpu").model.name == "./there"
+
+
+def test_what_was_said_is_remembered_and_a_preset_says_its_part() -> None:
+    assert Asked().options().said == set()
+    assert Asked(steps=9, strategy="mdlm").options().said == {"steps", "strategy"}
+    assert Asked(preset="owt-mdlm").options().said == {"steps", "length", "strategy"}
+
+
+MODEL = ModelInfo("m", 1, "float32", "cpu", 9, 8, 100, False, ())
+
+
+def fit(info: ModelInfo, **asked: Any) -> tuple[str, RunChoice]:
+    settings, run = fitted(Asked(**asked).options(), info, catalogue())
+    return settings.strategy, run
+
+
+def test_a_run_is_no_longer_than_its_model_unless_asked() -> None:
+    assert fit(MODEL)[1].length == 100
+    assert fit(MODEL, length=120)[1].length == 120
+    assert fit(replace(MODEL, max_length=None))[1].length == WatchOptions.length
+
+
+def test_a_causal_model_runs_from_left_to_right_a_token_a_step() -> None:
+    causal = replace(MODEL, causal=True)
+    strategy, run = fit(causal, prompt="a")
+    assert (strategy, run.steps, run.steps_after(1)) == ("left-to-right", None, 99)
+    assert fit(causal, steps=500)[1].steps_after(1) == 500
+    assert fit(causal, strategy="mdlm")[0] == "mdlm"
+    assert fit(MODEL) == (DEFAULT_STRATEGY, RunChoice(WatchOptions.steps, 100))
+
+
+@pytest.mark.parametrize(
+    ("text", "choice"),
+    [
+        ("org/b", ModelChoice("org/b", "cpu")),
+        (" a directory/with spaces ", ModelChoice("a directory/with spaces", "cpu")),
+        ("b --mask-id 5 --no-ema", ModelChoice("b", "cpu", mask_id=5, ema=False)),
+        ("b --device cuda --trust-remote-code", ModelChoice("b", "cuda", trust_remote_code=True)),
+    ],
+)
+def test_a_typed_model_keeps_what_holds_for_every_model_and_no_trust(text: str, choice: ModelChoice) -> None:
+    assert typed(text, ModelChoice("a", "cpu", mask_id=3, tokenizer="t", trust_remote_code=True)) == choice
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "type a path"),
+        ("b --mask 5", "--mask is none of --device"),
+        ("b --mask-id", "--mask-id needs a value"),
+        ("b --mask-id x", "--mask-id is a number"),
+        ("b --tokenizer 'x", "No closing quotation"),
+    ],
+)
+def test_what_is_mistyped_is_named(text: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        typed(text, ModelChoice())

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from engine.models import BUILT_IN
+from engine.catalogue import BUILT_IN, PUBLISHED
 from engine.strategies import REGISTRY, catalogue
 from remdm_tui import presets
 
-NAMES = {"strategies": list(REGISTRY), "models": list(BUILT_IN), "presets": list(presets.names())}
+NAMES = {"strategies": list(REGISTRY), "models": [*BUILT_IN, *PUBLISHED], "presets": list(presets.names())}
 
 
 @pytest.mark.parametrize("what", NAMES)

@@ -53,6 +53,16 @@ def test_help_of_dtype_names_what_models_can_be_loaded_in(cli: Callable[..., Any
     assert all(name in text for name in DTYPES)
 
 
+def test_help_of_attention_names_every_kernel(cli: Callable[..., Any]) -> None:
+    from engine.models.attention import BACKENDS
+
+    assert f"auto | {' | '.join(BACKENDS)}" in " ".join(cli("sample", "--help").output.split())
+
+
+def test_the_engine_of_another_terminal_is_no_command_for_people(cli: Callable[..., Any]) -> None:
+    assert "serve" not in cli("--help").output
+
+
 def test_help_of_bench_names_its_choices(cli: Callable[..., Any]) -> None:
     from engine import bench
 

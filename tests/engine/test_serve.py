@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-import engine
-from engine import strategies, wire
-from engine.records import Settings
+from engine import __version__, strategies, wire
+from engine.models.loading import Progress
+from engine.records import ModelChoice, RunChoice, Settings
 from engine.serve import Server
 from engine.session import Session
 from tests.engine.toys import TextToy, Toy
 
-OPEN = wire.Open("toy", "cpu", "auto")
+OPEN = wire.Open(ModelChoice("toy", "cpu"))
 
 
 def settings(strategy: str = "remdm-cap", knobs: dict[str, Any] | None = None, **shared: Any) -> wire.SettingsData:
@@ -26,7 +26,7 @@ def settings(strategy: str = "remdm-cap", knobs: dict[str, Any] | None = None, *
 
 
 def begin(run: int = 0, *, steps: int = 4, prompt: str = "", **shared: Any) -> wire.Begin:
-    return wire.Begin(run, settings(**shared), steps=steps, length=6, batch=2, seed=3, prompt=prompt)
+    return wire.Begin(run, settings(**shared), RunChoice(steps, length=6, batch=2, seed=3, prompt=prompt))
 
 
 def answers(*commands: wire.Command, model: TextToy | None = None) -> list[wire.Event]:
@@ -47,9 +47,9 @@ def answers(*commands: wire.Command, model: TextToy | None = None) -> list[wire.
     if not any(isinstance(command, wire.Credit) for command in commands):
         inbox.put(None)
 
-    def load(command: wire.Open) -> Any:
-        if command.model != "toy":
-            raise ValueError(f"unknown model {command.model!r}")
+    def load(choice: ModelChoice, progress: Progress) -> Any:
+        if choice.name != "toy":
+            raise ValueError(f"unknown model {choice.name!r}")
         return model or TextToy()
 
     Server(send, load).serve(inbox)
@@ -64,7 +64,7 @@ def test_a_run_from_hello_to_finished() -> None:
     said = answers(OPEN, begin(7), wire.Credit(100))
     assert kinds(said) == ["Hello", "Loading", "Ready", "Began", *["Stepped"] * 4, "Finished"]
     hello, _, ready, began, *steps, finished = said
-    assert hello == wire.Hello(wire.PROTOCOL, engine.__version__, strategies.catalogue())
+    assert hello == wire.Hello(strategies.catalogue())
     assert ready == wire.Ready(TextToy().info)
     assert (began.run, began.steps, began.seed) == (7, 4, 3)
     assert [step.index for step in steps] == [0, 1, 2, 3]
@@ -103,14 +103,14 @@ class Scripted:
 
 def scripted(*script: wire.Command | str | None) -> list[wire.Event]:
     said: list[wire.Event] = []
-    Server(said.append, lambda command: TextToy()).serve(Scripted([*script, None]))  # type: ignore[arg-type]
+    Server(said.append, lambda choice, progress: TextToy()).serve(Scripted([*script, None]))  # type: ignore[arg-type]
     return said
 
 
 def test_the_server_takes_as_many_steps_as_it_has_credit_for_and_then_waits() -> None:
     inbox = Scripted([OPEN, begin(steps=9), wire.Credit(2), "nothing", "nothing", wire.Credit(1), "nothing", None])
     said: list[wire.Event] = []
-    Server(said.append, lambda command: TextToy()).serve(inbox)  # type: ignore[arg-type]
+    Server(said.append, lambda choice, progress: TextToy()).serve(inbox)  # type: ignore[arg-type]
     assert kinds(said)[4:] == ["Stepped"] * 3
     assert inbox.script == []
     # it waits for: Open, Begin, the first credit, the second one and the end
@@ -120,7 +120,7 @@ def test_the_server_takes_as_many_steps_as_it_has_credit_for_and_then_waits() ->
 def test_a_new_run_starts_without_the_credit_of_the_last() -> None:
     inbox = Scripted([OPEN, begin(1), wire.Credit(3), "nothing", begin(2), None])
     said: list[wire.Event] = []
-    Server(said.append, lambda command: TextToy()).serve(inbox)  # type: ignore[arg-type]
+    Server(said.append, lambda choice, progress: TextToy()).serve(inbox)  # type: ignore[arg-type]
     assert kinds(said)[3:] == ["Began", "Stepped", "Began"]
     assert inbox.script == []
     # without credit it waits: for Open, Begin, the credit and, after the second Begin, for the end
@@ -166,7 +166,7 @@ def test_an_error_of_the_model_is_told_and_the_run_goes_on_from_there() -> None:
             return super().get(block)
 
     script = [OPEN, begin(steps=4), wire.Credit(9), *["nothing"] * 3, wire.Credit(9), *["nothing"] * 3, None]
-    Server(said.append, lambda command: model).serve(Repaired(script))  # type: ignore[arg-type]
+    Server(said.append, lambda choice, progress: model).serve(Repaired(script))  # type: ignore[arg-type]
     assert kinds(said)[4:] == ["Stepped", "Stepped", "Failed", "Stepped", "Stepped", "Finished"]
     failed = said[6]
     assert isinstance(failed, wire.Failed)
@@ -177,7 +177,7 @@ def test_an_error_of_the_model_is_told_and_the_run_goes_on_from_there() -> None:
 
 
 def test_a_model_that_fails_to_load_is_told_and_another_can_be_loaded() -> None:
-    said = answers(wire.Open("nemo", "cpu", "auto"), OPEN, begin())
+    said = answers(wire.Open(ModelChoice("nemo")), OPEN, begin())
     assert kinds(said) == ["Hello", "Loading", "Failed", "Loading", "Ready", "Began"]
     failed = said[2]
     assert isinstance(failed, wire.Failed)
@@ -234,9 +234,10 @@ def test_the_process_says_hello_before_it_is_asked_and_ends_on_quit() -> None:
     ) as engine:
         assert engine.stdin is not None
         assert engine.stdout is not None
+        assert wire.greeted(engine.stdout) == (wire.PROTOCOL, __version__)
         events = wire.events(engine.stdout)
         hello = next(events)
-        wire.write(engine.stdin, wire.Begin(1, settings(), 4, 4, 1, 0, ""))
+        wire.write(engine.stdin, wire.Begin(1, settings(), RunChoice(4, 4)))
         failed = next(events)
         wire.write(engine.stdin, wire.Quit())
         assert engine.wait(240) == 0
@@ -250,4 +251,89 @@ def test_the_process_says_on_stderr_why_it_cannot_go_on() -> None:
     done = process(b"ls -la\n" * 9)
     assert b"other side" in done.stderr
     assert b"Traceback" not in done.stderr
-    assert all(isinstance(event, wire.Hello) for event in wire.events(io.BytesIO(done.stdout)))
+    out = io.BytesIO(done.stdout)
+    if done.stdout:
+        wire.greeted(out)
+    assert all(isinstance(event, wire.Hello) for event in wire.events(out))
+
+
+def stepped(events: list[wire.Event]) -> list[wire.Stepped]:
+    return [event for event in events if isinstance(event, wire.Stepped)]
+
+
+def unbroken() -> list[wire.Stepped]:
+    """Nine steps; the strategy changes before the fourth and the nucleus before the seventh."""
+    third = wire.Configure(settings("remdm-conf", {"eta": 0.5}))
+    sixth = wire.Configure(settings("remdm-conf", {"eta": 0.5}, top_p=0.5))
+    steps = ["nothing"] * 3
+    return stepped(scripted(OPEN, begin(steps=9), wire.Credit(9), *steps, third, *steps, sixth, *steps))
+
+
+@pytest.mark.parametrize("at", range(1, 10))
+def test_a_run_goes_on_after_any_step_as_if_it_had_never_stopped(at: int) -> None:
+    whole = unbroken()
+    past = tuple((i, whole[i].settings) for i in (0, 3, 6) if i < at)
+    resumed = wire.Begin(0, whole[min(at, 8)].settings, begin(steps=9).choice, at, past)
+    later: list[wire.Command | str | None] = []
+    for i in range(at, 9):
+        later += [wire.Configure(whole[i].settings), "nothing"] if i in (3, 6) else ["nothing"]
+    said = scripted(OPEN, resumed, *["nothing"] * at, wire.Credit(9), *later)
+    assert stepped(said) == whole[at:]
+    again = next(event for event in said if isinstance(event, wire.Resumed))
+    assert np.array_equal(again.tokens.array(), whole[at - 1].frame().tokens)
+
+
+def test_a_knob_turned_while_steps_are_computed_again_acts_after_them() -> None:
+    whole = unbroken()
+    command = wire.Begin(0, whole[0].settings, begin(steps=9).choice, 3, ((0, whole[0].settings),))
+    configure = wire.Configure(whole[3].settings)
+    said = scripted(OPEN, command, wire.Credit(3), "nothing", configure, *["nothing"] * 5)
+    assert stepped(said) == whole[3:6]
+
+
+def test_a_record_longer_than_the_run_is_refused() -> None:
+    command = wire.Begin(0, settings(), begin(steps=4).choice, 60, ((0, settings()),))
+    said = scripted(OPEN, command, *["nothing"] * 5)
+    assert isinstance(said[-1], wire.Failed)
+    assert said[-1].reason == "the run has 4 steps, so it cannot go on after 60"
+
+
+def test_without_steps_there_is_one_for_each_position_to_fill() -> None:
+    asked = wire.Begin(0, settings("mdlm"), RunChoice(None, length=6, prompt="ba"))
+    assert next(event for event in scripted(OPEN, asked) if isinstance(event, wire.Began)).steps == 4
+
+
+def test_progress_is_told_ten_times_a_second_and_at_once_in_a_new_stage() -> None:
+    times = iter(i / 100 for i in range(1000))
+    said: list[wire.Event] = []
+
+    def load(choice: ModelChoice, progress: Progress) -> Any:
+        for stage in ("downloading", "reading"):
+            for done in range(100):
+                progress(stage, done, 100)
+        return TextToy()
+
+    Server(said.append, load, lambda: next(times)).serve(Scripted([OPEN, None]))  # type: ignore[arg-type]
+    told = [event for event in said if isinstance(event, wire.Loading)]
+    assert told[0] == wire.Loading("loading toy")
+    assert 18 <= len(told) <= 24
+    assert [stage for stage in ("downloading", "reading") if wire.Loading(stage, 0, 100) in told] == [
+        "downloading",
+        "reading",
+    ]
+
+
+def test_what_a_model_knows_is_measured_when_asked() -> None:
+    from engine.models import load_model
+
+    said: list[wire.Event] = []
+    demo = load_model("demo", "cpu", "float32")
+    Server(said.append, lambda *_: demo).serve(Scripted([OPEN, wire.Inspect(), None]))  # type: ignore[arg-type]
+    assert isinstance(said[-1], wire.Checked)
+    assert said[-1].check.loss < 4.5 < said[-1].check.chance
+
+
+def test_a_model_that_cannot_be_measured_is_told_and_the_run_stays() -> None:
+    said = scripted(OPEN, begin(), wire.Inspect(), wire.Credit(1), "nothing")
+    assert kinds(said)[4:] == ["Failed", "Stepped"]
+    assert said[4].stage == "check"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-import struct
+import zlib
 from contextlib import suppress
 from typing import Any
 
@@ -16,7 +16,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from engine import strategies, wire
-from engine.records import ModelInfo, Settings
+from engine.records import Check, ModelChoice, ModelInfo, RunChoice, Settings
 from engine.session import Session
 from tests.engine.toys import TextToy, Toy
 
@@ -31,6 +31,16 @@ SETTINGS = st.builds(
     nucleus=TEXT,
     temperature=FLOAT,
     draw=TEXT,
+)
+RUN = st.builds(
+    RunChoice,
+    steps=st.none() | NUMBER,
+    length=NUMBER,
+    batch=NUMBER,
+    seed=st.integers(-(1 << 62), 1 << 62),
+    prompt=TEXT,
+    chat=st.booleans(),
+    block_length=st.none() | NUMBER,
 )
 MODEL = st.builds(
     ModelInfo,
@@ -53,15 +63,16 @@ def array(dtype: str) -> st.SearchStrategy[wire.Array]:
 
 
 COMMANDS = {
-    wire.Open: (TEXT, TEXT, TEXT),
-    wire.Begin: (NUMBER, SETTINGS, NUMBER, NUMBER, NUMBER, st.integers(-(1 << 62), 1 << 62), TEXT),
+    wire.Open: (st.builds(ModelChoice, name=TEXT, mask_id=st.none() | NUMBER, tokenizer=st.none() | TEXT),),
+    wire.Begin: (NUMBER, SETTINGS, RUN, NUMBER, st.lists(st.tuples(NUMBER, SETTINGS), max_size=3).map(tuple)),
     wire.Configure: (SETTINGS,),
     wire.Credit: (NUMBER,),
+    wire.Inspect: (),
     wire.Quit: (),
 }
 EVENTS = {
-    wire.Hello: (NUMBER, TEXT, st.just(strategies.catalogue())),
-    wire.Loading: (TEXT,),
+    wire.Hello: (st.just(strategies.catalogue()),),
+    wire.Loading: (TEXT, NUMBER, NUMBER),
     wire.Ready: (MODEL,),
     wire.Began: (NUMBER, array("<i4"), array("|b1"), NUMBER, NUMBER),
     wire.Stepped: (
@@ -74,9 +85,12 @@ EVENTS = {
         FLOAT,
         st.booleans(),
     ),
+    wire.Replaying: (NUMBER, NUMBER, NUMBER),
+    wire.Resumed: (NUMBER, array("<i4")),
+    wire.Checked: (st.builds(Check, loss=FLOAT, chance=FLOAT, tokens=NUMBER),),
     wire.Finished: (NUMBER,),
     wire.Rejected: (TEXT,),
-    wire.Failed: (st.sampled_from(["load", "begin", "step"]), TEXT, TEXT),
+    wire.Failed: (st.sampled_from(["load", "begin", "step", "check"]), TEXT, TEXT),
 }
 
 
@@ -159,9 +173,9 @@ def test_a_models_description_arrives_as_it_was() -> None:
     assert list(wire.events(io.BytesIO(sent(wire.Ready(info))))) == [wire.Ready(info)]
 
 
-@pytest.mark.parametrize("kept", [1, 3, 4, 5, -1])
+@pytest.mark.parametrize("kept", [1, 3, 4, 8, 9, -1])
 def test_a_stream_that_is_cut_off_ends_with_the_last_whole_message(kept: int) -> None:
-    whole, half = sent(wire.Credit(1)), sent(wire.Open("demo", "cpu", "auto"))
+    whole, half = sent(wire.Credit(1)), sent(wire.Open(ModelChoice("demo")))
     assert list(wire.commands(io.BytesIO(whole + half[:kept]))) == [wire.Credit(1)]
 
 
@@ -181,7 +195,38 @@ def test_a_stream_that_is_cut_off_ends_with_the_last_whole_message(kept: int) ->
 )
 def test_bytes_that_are_no_command_are_refused(body: bytes) -> None:
     with pytest.raises(ValueError, match="a message of the other side cannot be read"):
-        list(wire.commands(io.BytesIO(struct.pack("<I", len(body)) + body)))
+        list(wire.commands(io.BytesIO(wire.HEADER.pack(len(body), zlib.crc32(body)) + body)))
+
+
+@given(any_of(COMMANDS), st.data())
+def test_a_message_damaged_on_its_way_is_refused(message: wire.Command, data: st.DataObject) -> None:
+    whole = bytearray(sent(message))
+    whole[data.draw(st.integers(wire.HEADER.size, len(whole) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    with pytest.raises(ValueError, match="damaged on its way"):
+        list(wire.commands(io.BytesIO(whole)))
+
+
+@given(st.binary(max_size=200), st.binary(max_size=20))
+def test_the_greeting_is_found_behind_whatever_a_shell_prints(noise: bytes, rest: bytes) -> None:
+    stream = io.BytesIO()
+    stream.write(noise)
+    wire.greet(stream, "1.2.3", 7)
+    stream.write(rest)
+    stream.seek(0)
+    assert wire.greeted(stream) == wire.Greeting(7, "1.2.3")
+    assert stream.read() == rest
+
+
+def test_a_stream_without_a_greeting_is_refused_with_what_it_said() -> None:
+    with pytest.raises(ValueError, match="command not found"):
+        wire.greeted(io.BytesIO(b"sh: remdm-tui: command not found\n"))
+
+
+def test_the_greeting_is_not_looked_for_without_end() -> None:
+    stream = io.BytesIO(bytes(10 * wire.NOISE))
+    with pytest.raises(ValueError, match="\0"):
+        wire.greeted(stream)
+    assert stream.tell() <= wire.NOISE + 2
 
 
 @given(st.binary(max_size=60))
@@ -196,7 +241,7 @@ def test_any_bytes_end_cleanly_or_are_refused(garbage: bytes) -> None:
 
 def test_a_length_nobody_sends_is_refused_before_it_is_read() -> None:
     with pytest.raises(ValueError, match="not one of messages"):
-        list(wire.events(io.BytesIO(struct.pack("<I", wire.LARGEST + 1))))
+        list(wire.events(io.BytesIO(wire.HEADER.pack(wire.LARGEST + 1, 0))))
 
 
 @pytest.mark.parametrize(

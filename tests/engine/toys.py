@@ -88,6 +88,11 @@ class TextToy(BrokenToy):
         super().__init__(good)
         self.codec = Letters()
 
+    def prompt(self, text: str, chat: bool = False) -> list[int]:
+        if chat:
+            raise ValueError("toy has no chat template")
+        return self.codec.encode(text)
+
     @property
     def info(self) -> ModelInfo:
         return ModelInfo(

@@ -7,7 +7,7 @@ from collections import deque
 import numpy as np
 
 from engine import strategies, wire
-from engine.records import Change, Frame, ModelInfo, Settings
+from engine.records import Change, Check, Frame, ModelChoice, ModelInfo, RunChoice, Settings
 from engine.trace import Start, Trace
 from remdm_tui.link import Event
 
@@ -27,26 +27,41 @@ class ScriptedLink:
         self.outstanding = 0
         self.configured: list[Settings] = []
         self.seeds: list[int] = []
+        self.opened: list[ModelChoice] = []
         self.closed = False
         self.events: deque[Event] = deque()
 
     def start(self) -> None:
-        self.events.append(wire.Hello(wire.PROTOCOL, "scripted", strategies.catalogue()))
+        self.closed = False
+        self.events.append(wire.Hello(strategies.catalogue()))
 
-    def open(self, model: str, device: str, dtype: str) -> None:
-        info = ModelInfo(model, 1000, dtype, device, len(self.words), MASK, None, False, tuple(self.words))
-        self.events.append(wire.Ready(info))
+    def open(self, choice: ModelChoice) -> None:
+        self.opened.append(choice)
+        self.events.append(wire.Ready(self.info(choice)))
 
-    def begin(self, settings: Settings, *, steps: int, length: int, batch: int, seed: int, prompt: str) -> None:
-        self._settings, self._steps, self._rng = settings, steps, np.random.default_rng(seed)
+    def info(self, choice: ModelChoice) -> ModelInfo:
+        return ModelInfo(
+            choice.name, 1000, "float32", "cpu", len(self.words), MASK, None, False, tuple(self.words), "sdpa", "toy"
+        )
+
+    def begin(self, settings: Settings, choice: RunChoice, record: Trace | None = None) -> None:
+        steps, seed = choice.steps or choice.length, choice.seed
+        self._settings, self._steps = settings, steps
         self.seeds.append(seed)
-        tokens = np.full((batch, length), MASK, np.int32)
+        tokens = np.full((choice.batch, choice.length), MASK, np.int32)
         locked = np.zeros(tokens.shape, bool)
-        if prompt:
+        if choice.prompt:
             tokens[:, :3], locked[:, :3] = 1, True
-        self._tokens, self._locked, self._calls = tokens, locked, 0
-        self.trace = Trace(Start(tokens, locked, steps, seed))
+        if record is None:
+            self._rng = np.random.default_rng(seed)
+            self._tokens, self._locked, self._calls = tokens, locked, 0
+            self.trace = Trace(Start(tokens, locked, steps, seed))
         self.events.append(wire.Began(1, wire.Array.of(tokens), wire.Array.of(locked), steps, seed))
+        if record is not None and len(record):
+            self.events.append(wire.Resumed(1, wire.Array.of(self._tokens)))
+
+    def inspect(self) -> None:
+        self.events.append(wire.Checked(Check(1.5, 3.0, 20)))
 
     def configure(self, settings: Settings) -> None:
         self._settings = settings
@@ -62,8 +77,9 @@ class ScriptedLink:
         self.events.clear()
         return taken
 
-    def close(self) -> None:
+    def close(self, patience: float = 0.5) -> None:
         self.closed = True
+        self.events.clear()
 
     def _step(self) -> None:
         assert self.trace is not None

@@ -84,9 +84,15 @@ class Terminal:
         with open(path) as file:
             return [int(pid) for pid in file.read().split()]
 
+    def hang_up(self) -> None:
+        """The window is closed; here that comes without a signal."""
+        os.close(self._fd)
+        self._fd = -1
+
     def close(self) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        os.close(self._fd)
-        os.close(self._child)
+        for fd in (self._fd, self._child):
+            if fd >= 0:
+                os.close(fd)

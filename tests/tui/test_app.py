@@ -1,21 +1,26 @@
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from textual.geometry import Offset
+from textual.widgets import Input
 
-from engine import wire
-from engine.records import Change, Settings
+from engine import strategies, wire
+from engine.catalogue import PUBLISHED
+from engine.records import Change, ModelChoice, Settings, StrategyInfo
 from engine.strategies import make_strategy, values
 from remdm_tui.app import WatchApp
-from remdm_tui.link import Died
+from remdm_tui.link import Died, Diverged
 from remdm_tui.options import WatchOptions
 from remdm_tui.screens.help import HelpScreen
+from remdm_tui.screens.models import ModelScreen
 from remdm_tui.widgets.knob_panel import KnobPanel
 from remdm_tui.widgets.timeline import Timeline
 from remdm_tui.widgets.token_grid import TokenGrid
 from tests.tui.scripted import MASK, ScriptedLink
 
+LEFT_TO_RIGHT = StrategyInfo("left-to-right", "", "", "time", ())
 CAP = Settings("remdm-cap", values(make_strategy("remdm-cap")))
 
 
@@ -239,6 +244,58 @@ async def test_a_dead_engine_leaves_the_record_and_one_key_starts_another():
         assert pilot.app.watching.player.position == 2
         await pilot.press("R")
         await settle(pilot, lambda app: len(link.seeds) == 2 and not app.query_one("#banner").display)
+        await settle(pilot)
+        assert len(link.trace) == 3
+        assert pilot.app.watching.player.position == 2
+
+
+async def test_a_lost_connection_is_tried_again_with_patience_and_R_does_not_wait():
+    link = ScriptedLink()
+    async with watching(link, where="gpu").run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.press("right", "right", "right")
+        await settle(pilot)
+        link.start = lambda: link.events.append(Died(255, "no route to host"))
+        link.open = lambda choice: None
+        link.events.append(Died(255, "Connection closed"))
+        await settle(pilot, lambda app: "try 1 of 5 in 1 s" in banner(app))
+        assert "Connection closed" in banner(pilot.app)
+        await settle(pilot, lambda app: "try 2 of 5 in 2 s" in banner(app))
+        assert "no route to host" in banner(pilot.app)
+        del link.start, link.open
+        await pilot.press("R")
+        await settle(pilot)
+        assert not pilot.app._banner.display
+        await pilot.press("right")
+        await settle(pilot)
+        assert len(link.trace) == 4
+
+
+async def test_the_tries_come_to_an_end(monkeypatch):
+    monkeypatch.setattr("remdm_tui.watching.WAITS", (0.01,) * 5)
+    link = ScriptedLink()
+    async with watching(link, where="gpu").run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        starts = []
+        link.start = lambda: (starts.append(1), link.events.append(Died(255, "no route to host")))
+        link.open = lambda choice: None
+        link.events.append(Died(255, "Connection closed"))
+        await settle(pilot, lambda app: "R tries again" in banner(app))
+        assert len(starts) == 5
+
+
+async def test_steps_that_come_out_otherwise_are_not_mixed_with_the_record():
+    link = ScriptedLink()
+    async with watching(link).run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.press("right", "right")
+        await settle(pilot)
+        link.begin = lambda *_: link.events.append(Diverged())
+        await pilot.press("R")
+        await settle(pilot, lambda app: "differ from those recorded" in banner(app))
+        await pilot.press("right")
+        await pilot.pause(0.2)
+        assert len(link.trace) == 2
 
 
 async def test_an_error_of_a_step_is_a_banner():
@@ -252,14 +309,160 @@ async def test_an_error_of_a_step_is_a_banner():
         assert not pilot.app.watching.player.playing
 
 
-async def test_a_model_that_does_not_load_ends_the_application_with_the_reason():
+class Picky(ScriptedLink):
+    """Loads one model and no other."""
+
+    def open(self, choice):
+        if choice.name == "good":
+            super().open(choice)
+        else:
+            self.opened.append(choice)
+            self.events.append(wire.Failed("load", f"{choice.name} is no checkpoint", ""))
+
+
+async def seen(pilot, condition):
+    for _ in range(200):
+        await pilot.pause(0.02)
+        if condition(pilot.app):
+            return
+    raise AssertionError("it never happened")
+
+
+def banner(app):
+    return str(app._banner.render())
+
+
+def picking(app):
+    """The picker is there with all that is in it."""
+    return isinstance(app.screen, ModelScreen) and bool(app.screen.query(Input))
+
+
+async def test_a_model_that_does_not_load_is_said_and_another_can_be_picked():
+    link = Picky()
+    async with watching(link, model=ModelChoice("bad")).run_test(size=(120, 40)) as pilot:
+        await seen(pilot, picking)
+        assert "bad is no checkpoint" in str(pilot.app.screen.query_one(".error").render())
+        await pilot.press(*"good", "enter")
+        await settle(pilot)
+        assert [choice.name for choice in link.opened] == ["bad", "good"]
+        assert not pilot.app._banner.display
+    assert pilot.app.watching.failure is None
+
+
+async def test_leaving_without_any_model_keeps_the_reason():
+    async with watching(Picky(), model=ModelChoice("bad")).run_test(size=(120, 40)) as pilot:
+        await seen(pilot, picking)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert "m picks a model" in banner(pilot.app)
+        await pilot.press("q")
+    assert pilot.app.watching.failure == "bad is no checkpoint"
+
+
+async def test_a_second_model_that_does_not_load_leaves_the_record_and_R_goes_on():
+    link = Picky()
+    async with watching(link, model=ModelChoice("good")).run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.press("right", "right", "right")
+        await settle(pilot)
+        await pilot.press("m")
+        await pilot.pause()
+        await pilot.press(*"bad", "enter")
+        await seen(pilot, lambda app: isinstance(app.screen, ModelScreen) and app.watching.notice.error)
+        await pilot.press("escape", "left")
+        await settle(pilot)
+        assert pilot.app.watching.player.position == 2
+        assert "R goes on with good" in banner(pilot.app)
+        await pilot.press("R")
+        await settle(pilot)
+        await pilot.press("end", "right")
+        await settle(pilot)
+        assert len(link.trace) == 4
+
+
+async def test_known_models_are_listed_and_chosen_with_the_arrows(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     link = ScriptedLink()
-    link.open = lambda *_: link.events.append(wire.Failed("load", "unknown model 'x': choose demo", ""))
-    app = watching(link)
-    async with app.run_test() as pilot:
-        await pilot.pause(0.3)
-    assert app.watching.failure == "unknown model 'x': choose demo"
-    assert link.closed
+    async with watching(link).run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.press("m")
+        await pilot.pause()
+        await pilot.press("down")
+        assert pilot.app.screen.query_one("Input").value == "demo"
+        await pilot.press("up")
+        await pilot.press("enter")
+        await settle(pilot)
+        assert link.opened[-1].name == list(PUBLISHED)[-1]
+
+
+async def test_options_are_typed_behind_the_name_and_wrong_ones_explained():
+    link = ScriptedLink()
+    async with watching(link, model=ModelChoice("a", trust_remote_code=True)).run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.press("m")
+        await pilot.pause()
+        await pilot.press(*"org/b --mask 5", "enter")
+        assert "--mask is none of" in str(pilot.app.screen.query_one(".error").render())
+        await pilot.press(*["backspace"] * 2, *"-id 5", "enter")
+        await settle(pilot)
+        assert link.opened[-1] == ModelChoice("org/b", mask_id=5)
+
+
+async def test_a_load_shows_how_far_it_is_and_escape_cancels_it():
+    links = []
+
+    class Slow(ScriptedLink):
+        def open(self, choice):
+            self.opened.append(choice)
+            self.events.append(wire.Loading("downloading org/name", 1_200_000_000, 3_400_000_000))
+
+    def make():
+        links.append(Slow())
+        return links[-1]
+
+    app = WatchApp(WatchOptions(CAP, ModelChoice("org/name")), make)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await seen(pilot, lambda app: "1.2 of 3.4 GB  35 %" in banner(app))
+        assert banner(app).startswith("downloading org/name  ████")
+        await pilot.press("escape")
+        await seen(pilot, picking)
+        assert links[0].closed
+        assert len(links) == 2
+        assert "cancelled" in str(app.screen.query_one(".error").render())
+    assert app.watching.failure == "loading org/name was cancelled"
+
+
+async def test_the_model_is_named_above_the_text_and_described_at_length():
+    async with watching(ScriptedLink()).run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        assert str(pilot.app.query_one("#text").border_title) == "toy │ float32 │ cpu │ sdpa"
+        await pilot.press("i")
+        await pilot.pause()
+        about = pilot.app.screen.query_one("Static")
+        assert "18" in str(about.render())
+        assert "enter measures" in str(about.render())
+        await pilot.press("enter")
+        await seen(pilot, lambda _: "loss 1.5 nats a token (chance is 3.0)" in str(about.render()))
+
+
+async def test_a_causal_model_is_taken_from_left_to_right_unless_asked_otherwise():
+    class Causal(ScriptedLink):
+        def start(self):
+            self.events.append(wire.Hello((*strategies.catalogue(), LEFT_TO_RIGHT)))
+
+        def info(self, choice):
+            return replace(super().info(choice), causal=True, max_length=48)
+
+    for said, strategy, steps, length in [
+        (frozenset(), "left-to-right", 48, 48),
+        (frozenset({"strategy", "steps", "length"}), "remdm-cap", 32, 64),
+    ]:
+        link = Causal()
+        async with watching(link, said=said).run_test() as pilot:
+            await settle(pilot)
+            assert pilot.app.watching.settings.strategy == strategy
+            assert (link.trace.start.steps, link.trace.start.tokens.shape[1]) == (steps, length)
 
 
 async def test_hostile_tokens_do_not_reach_the_terminal():

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -93,13 +94,14 @@ def test_a_killed_engine_is_a_banner_and_R_starts_another(terminal):
     person.wait(lambda s: at(s)[0] > 20 and masks(s) > 0)
     (engine,) = person.children()
     os.kill(engine, signal.SIGKILL)
-    person.wait(lambda s: "killed by signal 9" in s)
+    recorded = at(person.wait(lambda s: "killed by signal 9" in s and "paused" in s))[0]
     person.press("h")
-    person.wait(lambda s: at(s)[0] >= 20)
+    stood = at(person.wait(lambda s: at(s)[0] == recorded - 1))[0]
     person.press("R")
-    person.wait(lambda s: "killed" not in s and at(s)[0] == 0)
+    person.wait(lambda s: "killed" not in s and "again" not in s)
+    assert at(person.screen())[0] == stood
     person.press(" ")
-    person.wait(lambda s: 0 < at(s)[0] < 4000 and "playing" in s)
+    person.wait(lambda s: recorded < at(s)[0] < 4000 and "playing" in s)
     person.press("q")
     assert person.exit_code() == 0
     assert person.restored()
@@ -108,7 +110,6 @@ def test_a_killed_engine_is_a_banner_and_R_starts_another(terminal):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--model", "no-such"], "unknown model 'no-such': choose demo"),
         (["--length", "4096"], "length 4096 is beyond the model's 256"),
         (["--length", "2", "--prompt", "one two three four"], "raise the length"),
     ],
@@ -116,12 +117,56 @@ def test_a_killed_engine_is_a_banner_and_R_starts_another(terminal):
 def test_what_cannot_be_watched_is_one_sentence_and_exit_code_2(terminal, arguments, sentence):
     person = terminal("watch", *arguments)
     assert person.exit_code(60) == 2
-    left = person.raw.decode().split("\x1b[?1049l")[-1]
-    lines = re.sub(r"\x1b\[[0-9;?<>=]*[a-zA-Z]", "", left).replace("\r", "").splitlines()
-    said = [line for line in lines if line.startswith("remdm-tui: ")]
+    said = [line for line in left_on_screen(person) if line.startswith("remdm-tui: ")]
     assert len(said) == 1
     assert sentence in said[0]
     assert person.restored()
+
+
+def left_on_screen(person):
+    """What a person reads in the shell afterwards."""
+    text = person.raw.decode().split("\x1b[?1049l")[-1]
+    return re.sub(r"\x1b\[[0-9;?<>=]*[a-zA-Z]", "", text).replace("\r", "").splitlines()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--model", "no-such"], "unknown model 'no-such': choose demo"),
+        (["--model", "./no-such"], "there is no file or directory './no-such'"),
+        (["--on", "-oProxyCommand=x"], "--on takes a host as ssh does"),
+        (["--remote-command", "'"], "--remote-command cannot be read"),
+        (["--remote-python", "python3"], "--remote-python needs a host"),
+    ],
+)
+def test_a_slip_on_the_command_line_is_told_before_the_screen_is_taken(terminal, arguments, sentence):
+    person = terminal("watch", *arguments)
+    assert person.exit_code(60) == 2
+    assert b"\x1b[?1049h" not in person.raw
+    assert sentence in person.raw.decode()
+
+
+def test_a_broken_checkpoint_is_told_and_another_model_watched_at_once(terminal, tmp_path):
+    (tmp_path / "config.json").write_text("{")
+    person = terminal("watch", "--model", str(tmp_path), "--steps", "64", "--length", "48")
+    person.wait(lambda s: "is not a configuration" in s and "enter loads" in s)
+    person.press("demo\r")
+    person.wait(written)
+    person.press("q")
+    assert person.exit_code() == 0
+
+
+def test_leaving_a_broken_checkpoint_tells_the_reason_again(terminal, tmp_path):
+    (tmp_path / "config.json").write_text("{")
+    person = terminal("watch", "--model", str(tmp_path))
+    person.wait(lambda s: "is not a configuration" in s and "enter loads" in s)
+    person.press("\x1b")
+    person.wait(lambda s: "m picks a model" in s and "enter loads" not in s)
+    person.press("q")
+    assert person.exit_code() == 2
+    assert person.restored()
+    (said,) = [line for line in left_on_screen(person) if line.startswith("remdm-tui: ")]
+    assert "is not a configuration" in said
 
 
 def test_no_colour_still_tells_the_states_apart(terminal):
@@ -142,4 +187,17 @@ def test_ctrl_c_in_the_shell_leaves_no_engine_behind(terminal):
         person.read()
         if not stat.exists() or stat.read_text().split()[2] == "Z":
             return
+    raise AssertionError("the engine outlived its terminal")
+
+
+def test_a_closed_window_ends_the_program_and_its_engine(terminal):
+    person = terminal(*SMALL, "--steps", "4000")
+    person.wait(lambda s: at(s)[0] > 5)
+    (engine,) = person.children()
+    person.hang_up()
+    person.process.wait(20)
+    for _ in range(200):
+        if not Path(f"/proc/{engine}").exists():
+            return
+        time.sleep(0.05)
     raise AssertionError("the engine outlived its terminal")

@@ -3,14 +3,17 @@
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
 from engine import wire
-from engine.records import Settings
+from engine.records import ModelChoice, RunChoice, Settings
 from engine.strategies import make_strategy, values
-from remdm_tui.link import Died, Link
+from remdm_tui.link import ENGINE, Died, Link
 
+CHOICE = ModelChoice("demo", "cpu", "float32")
+RUN = RunChoice(40, 24, batch=2, seed=5)
 CAP = Settings("remdm-cap", values(make_strategy("remdm-cap")))
 
 
@@ -35,9 +38,9 @@ def wait_for(link, kind, seconds=60):
 
 
 def begun(link, **options):
-    link.open("demo", "cpu", "float32")
+    link.open(CHOICE)
     wait_for(link, wire.Ready)
-    link.begin(CAP, **({"steps": 40, "length": 24, "batch": 2, "seed": 5, "prompt": ""} | options))
+    link.begin(CAP, replace(RUN, **options))
     wait_for(link, wire.Began)
 
 
@@ -110,12 +113,67 @@ def test_settings_act_on_the_next_step_and_bad_ones_are_refused(link):
     assert (link.trace.frame(1).settings.strategy, link.trace.frame(1).settings.top_p) == ("mdlm", 0.5)
 
 
-def test_a_process_that_speaks_nonsense_is_reported_and_gone():
-    link = Link([sys.executable, "-c", "print('hello, I am no engine' * 9, flush=True); import time; time.sleep(60)"])
+def launched(program):
+    """A link to a Python program in place of an engine."""
+    link = Link([sys.executable, "-c", program])
     link.start()
+    return link
+
+
+GREET = "import io, sys, time; from engine import wire; out = sys.stdout.buffer; "
+
+
+@pytest.mark.parametrize(
+    ("program", "last", "hopeless"),
+    [
+        ("print('hello, I am no engine\\nindeed not')", "indeed not", False),
+        ("import time; print('no engine ' * 9000, flush=True); time.sleep(60)", "is no engine", True),
+        (GREET + "wire.greet(out, '9.9.9', 99); time.sleep(60)", "remdm-tui 9.9.9 (protocol 99), this terminal", True),
+        (GREET + "wire.greet(out, '1'); out.write(bytes(99)); out.flush(); time.sleep(60)", "cannot be read", False),
+        (
+            GREET + "wire.greet(out, '1'); out.write(b'x' * 99); out.flush(); time.sleep(60)",
+            "not one of messages",
+            False,
+        ),
+        (GREET + "out.write(wire.MAGIC); out.flush()", "", False),
+        ("print('\\x1b[2J')", "␛[2J", False),
+    ],
+)
+def test_a_process_that_speaks_otherwise_is_reported_and_gone(program, last, hopeless):
+    link = launched(program)
     died = wait_for(link, Died, 20)
-    assert died.last
+    assert last in died.last
+    assert died.hopeless == hopeless
+    assert link._process.poll() is not None
+
+
+def test_what_a_shell_prints_first_is_no_part_of_the_talk():
+    noisy = launched(f"import os; print('Welcome to gpu-7!', flush=True); os.execv({ENGINE[0]!r}, {list(ENGINE)!r})")
+    noisy.open(replace(CHOICE, name="no-such"))
+    assert "unknown model" in wait_for(noisy, wire.Failed).reason
+    noisy.close()
+
+
+def test_an_engine_behind_a_terminal_gets_every_byte():
+    """As with `srun --pty` or `docker exec -t`: a pseudo-terminal stands between, and stderr is mixed into it."""
+    pty = f"import pty, sys; sys.exit(pty.spawn({list(ENGINE)!r}) >> 8)"
+    link = launched(pty)
+    begun(link, seed=0x0A0D0311)
+    link.demand(3, renew=True)
+    wait_for(link, wire.Finished)
+    assert len(link.trace) == 40
     link.close()
+
+
+def test_a_closed_link_records_and_reports_nothing_more(link):
+    begun(link, steps=4000)
+    link.demand(100, renew=True)
+    link.close()
+    link.take()
+    recorded = len(link.trace)
+    time.sleep(0.2)
+    assert link.take() == []
+    assert len(link.trace) == recorded
 
 
 def test_the_last_words_of_a_dying_process_are_kept():

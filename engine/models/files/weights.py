@@ -8,11 +8,6 @@ from typing import Protocol
 
 from torch import Tensor
 
-from engine.models.files.safe import SafeWeights
-
-NAMES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
-"""What weights are called in a directory, best first."""
-
 
 class Weights(Protocol):
     """Tensors that lie in files until they are asked for."""
@@ -34,14 +29,6 @@ class Weights(Protocol):
         """The tensor on the CPU in the file's own type, mapped rather than copied where the format allows it."""
         ...
 
-
-def open_weights(path: Path) -> Weights:
-    """The weights in a file or a directory.  Raises ValueError that names what is wrong with them."""
-    if path.is_dir():
-        found = [path / name for name in NAMES if (path / name).is_file()]
-        if not found:
-            raise ValueError(f"{path} has no weights: looked for {', '.join(NAMES)}")
-        path = found[0]
-    if path.name.endswith(".safetensors.index.json"):
-        return SafeWeights.sharded(path)
-    return SafeWeights.single(path)
+    def release(self, name: str) -> None:
+        """Say that what `get` gave is no longer used, so that the file's pages need not stay in memory."""
+        ...

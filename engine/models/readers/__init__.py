@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 from engine.models.loading import Reader
+from engine.models.readers.causal_lm import CausalLanguageModel
+from engine.models.readers.diffusion_llm import DiffusionLLM
+from engine.models.readers.dit_family import DitFamily
+from engine.models.readers.masked_lm import MaskedLanguageModel
 from engine.models.readers.own import Own
+from engine.models.readers.remote_code import RemoteCode
 
-READERS: tuple[Reader, ...] = (Own(),)
+READERS: tuple[Reader, ...] = (
+    Own(),
+    DitFamily(),
+    DiffusionLLM(),
+    MaskedLanguageModel(),
+    CausalLanguageModel(),
+    RemoteCode(),
+)
 
 __all__ = ["READERS"]

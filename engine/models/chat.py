@@ -1,0 +1,71 @@
+"""A model's chat template: what its prompts were wrapped in when it was trained to answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+SPECIAL = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+
+
+def chat_of(home: Path) -> Callable[[str], str] | None:
+    """prompt -> the prompt as one user's turn with the answer begun; None where the directory has no template.
+
+    The template is untrusted: it is rendered by transformers in jinja2's sandbox, and no code of the directory runs.
+    """
+    config = tokenizer_config(home)
+    template = _template(home, config)
+    if template is None:
+        return None
+    named = {name: text for name in SPECIAL if (text := token_text(config.get(name)))}
+
+    def chat(prompt: str) -> str:
+        """Raises ValueError for a template that cannot be rendered."""
+        from jinja2 import TemplateError
+        from tokenizers import Tokenizer, models
+        from transformers import PreTrainedTokenizerFast
+
+        make: Any = PreTrainedTokenizerFast
+        try:
+            # the template needs the names of the special tokens alone, so an empty tokenizer will do
+            bare = make(tokenizer_object=Tokenizer(models.BPE()), chat_template=template, **named)
+            turns = [{"role": "user", "content": prompt}]
+            return str(bare.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
+        except (TemplateError, ValueError, TypeError, ArithmeticError, LookupError) as error:
+            raise ValueError(f"the chat template of {home} cannot be rendered: {error}") from error
+
+    return chat
+
+
+def tokenizer_config(home: Path) -> dict[str, Any]:
+    """tokenizer_config.json of a directory, empty where there is none.  Raises ValueError for a broken one."""
+    return _config(home / "tokenizer_config.json")
+
+
+def _config(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError, OSError) as error:
+        raise ValueError(f"{path} is not a tokenizer's configuration: {error}") from error
+    return config if isinstance(config, dict) else {}
+
+
+def _template(home: Path, config: dict[str, Any]) -> str | None:
+    """chat_template.jinja, else chat_template.json, else the one in the tokenizer's configuration."""
+    if (home / "chat_template.jinja").is_file():
+        return (home / "chat_template.jinja").read_text(encoding="utf-8", errors="replace")
+    found = _config(home / "chat_template.json").get("chat_template") or config.get("chat_template")
+    if isinstance(found, list):  # several by name
+        by_name = {str(one.get("name")): one.get("template") for one in found if isinstance(one, dict)}
+        found = by_name.get("default") or next(iter(by_name.values()), None)
+    return found if isinstance(found, str) else None
+
+
+def token_text(token: Any) -> str:
+    """A special token's text, empty where there is none; some files give its properties with it."""
+    text = token.get("content") if isinstance(token, dict) else token
+    return text if isinstance(text, str) else ""

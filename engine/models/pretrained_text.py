@@ -1,0 +1,128 @@
+"""The tokenizer of a checkpoint of the transformers library: found, made, and what it puts around a text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from engine.models.loading import Request
+from engine.models.pretrained import gguf_file, told
+from engine.models.spelling import NAMED
+from engine.models.text import Codec
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
+FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model", "*.tiktoken", "tokenizer_config.json")
+"""What a tokenizer may lie in; a tokenizer_config.json alone is enough for one that works on bytes."""
+LOCAL = {"local_files_only": True}
+
+
+class Framing(NamedTuple):
+    """Tokens that the tokenizer puts before and after every text: [CLS] and [SEP], <s> and </s>."""
+
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.before) + len(self.after)
+
+
+def open_tokenizer(request: Request, config: PreTrainedConfig) -> Any:
+    """The tokenizer asked for, else the checkpoint's own.  Raises ValueError where there is none."""
+    from transformers import AutoTokenizer
+
+    home = request.home
+    if request.tokenizer is not None:
+        from engine.models.sources import locate
+
+        home = locate(request.tokenizer, request.progress, request.trust_remote_code)
+    gguf = gguf_file(home)
+    if home.is_file() and gguf is None:
+        return _of_file(request, home, config)
+    if home.is_dir() and not any(True for name in FILES for _ in home.glob(name)) and gguf is None:
+        raise ValueError(f"{home} has no tokenizer: say where one is with --tokenizer DIRECTORY, FILE or hub id")
+    if gguf is not None and not (home / "tokenizer_config.json").is_file():
+        return _made(request, lambda: AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name, **LOCAL))
+    lone = home / "vocab.txt"
+    guess = {} if (home / "tokenizer_config.json").is_file() or not lone.is_file() else _casing(lone)
+    if request.trust_remote_code:
+        guess["trust_remote_code"] = True
+    return _made(request, lambda: AutoTokenizer.from_pretrained(str(home), config=config, **guess, **LOCAL))
+
+
+def check_size(request: Request, codec: Codec, size: int) -> None:
+    """Raise ValueError for a tokenizer with more tokens than the network knows."""
+    if codec.size > size:
+        raise ValueError(f"{request.name}: the tokenizer has {codec.size} tokens, the model {size}")
+
+
+def framing(tokenizer: Any) -> Framing:
+    """What the tokenizer puts around a text, by what it puts around a token or a letter."""
+    for text in (tokenizer.mask_token, "a", "A", "."):
+        bare = tokenizer.encode(text, add_special_tokens=False) if text else []
+        whole = tokenizer.encode(text) if bare else []
+        for i in range(len(whole) - len(bare) + 1):
+            if bare and whole[i : i + len(bare)] == bare:
+                return Framing(tuple(whole[:i]), tuple(whole[i + len(bare) :]))
+    return Framing((), ())
+
+
+def chat_of(tokenizer: Any, start: str = "") -> Callable[[str], str] | None:
+    """What wraps a prompt in the chat template; `start` is left out, where the network is given it anyway."""
+    if not getattr(tokenizer, "chat_template", None):
+        return None
+
+    def wrap(prompt: str) -> str:
+        turn = [{"role": "user", "content": prompt}]
+        with told("the chat template"):  # it is the checkpoint's, and runs in the library's sandbox
+            text = tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
+        return str(text).removeprefix(start)
+
+    return wrap
+
+
+def _of_file(request: Request, path: Path, config: PreTrainedConfig) -> Any:
+    """A tokenizer.json, or a vocabulary in the form that the model's own kind of tokenizer reads."""
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    if path.suffix == ".json":
+        special = _named_by(path.parent, config)
+        make: Any = PreTrainedTokenizerFast
+        return _made(request, lambda: make(tokenizer_file=str(path), **special))
+    if path.name != "vocab.txt":
+        raise ValueError(
+            f"{path} is no tokenizer that is known here: give a tokenizer.json, a vocab.txt or a directory"
+        )
+    casing = _casing(path)
+    return _made(request, lambda: AutoTokenizer.from_pretrained(str(path.parent), config=config, **casing, **LOCAL))
+
+
+def _named_by(home: Path, config: PreTrainedConfig) -> dict[str, str]:
+    """The special tokens of a tokenizer.json by their roles, as the file beside it says."""
+    import json
+
+    beside = home / "special_tokens_map.json"
+    if not beside.is_file():
+        return {}
+    try:
+        named = json.loads(beside.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{beside} is not JSON: {error}") from error
+    words = {role: token["content"] if isinstance(token, dict) else token for role, token in named.items()}
+    return {role: word for role, word in words.items() if isinstance(word, str)}
+
+
+def _casing(vocabulary: Path) -> dict[str, Any]:
+    """A vocabulary with capitals is not for lower-cased text; a list of words alone does not say so."""
+    words = vocabulary.read_text(encoding="utf-8", errors="replace").split()
+    return {"do_lower_case": not any(word != word.lower() for word in words if not NAMED.fullmatch(word))}
+
+
+def _made(request: Request, make: Callable[[], Any]) -> Any:
+    with told(f"the tokenizer of {request.name}"):
+        tokenizer = make()
+    if tokenizer is False or tokenizer is None or len(tokenizer) == 0:
+        raise ValueError(f"the tokenizer of {request.name} has no vocabulary: say where one is with --tokenizer")
+    return tokenizer

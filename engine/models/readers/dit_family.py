@@ -1,0 +1,248 @@
+"""The DIT and its causal twin as the field publishes them: MDLM, D3PM, SEDD and AR, on the hub and in Lightning files.
+
+The shape of the network is read off its tensors; what a configuration says must agree with them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+
+from engine.models.causal_dit import CachedCausal, CausalDIT
+from engine.models.dit import DIT, DITConfig, Rotary
+from engine.models.files import fill, open_weights
+from engine.models.folded import FoldedDIT
+from engine.models.loading import Loaded, Request
+from engine.models.readers import lightning
+from engine.models.readers.names import BLOCK, Found, is_family, listed, prefix_of
+from engine.models.text import Codec
+from engine.models.timed import ScoreDIT, TimedDIT
+from engine.models.tokenizer import MASKS, STARTS, codec_for, special
+
+LENGTH = 1024
+"""Of the models whose file does not say."""
+LONGEST = 1 << 16
+"""A longer canvas is no model's of this family, but a claim that costs memory."""
+KINDS = {
+    "subs": "MDLM", "mdlm": "MDLM", "d3pm": "D3PM", "d3pm_absorb": "D3PM", "sedd": "SEDD", "sedd_absorb": "SEDD",
+    "score": "SEDD", "ar": "AR",
+}  # fmt: skip
+"""What a parameterization, an algorithm or a type of model is called here."""
+ALGORITHM = (("algo",), ("config", "algo"))
+GRAPH = (("graph",), ("config", "graph"))
+Made = FoldedDIT | TimedDIT | CachedCausal
+Net = TypeVar("Net", DIT, CausalDIT)
+
+
+class DitFamily:
+    def recognises(self, home: Path, config: dict[str, object], tensors: frozenset[str]) -> bool:
+        single = home.is_file() or lightning.file_in(home) is not None
+        # a file whose tensors cannot be listed is broken, and `read` says in what way; a directory without a
+        # configuration is half a download
+        return is_family(tensors) and (single or bool(config)) if tensors else lightning.file_in(home) is not None
+
+    def read(self, request: Request) -> Loaded:
+        found = find(request)
+        kind, notes = kind_of(found, request.name)
+        codec = codec_for(request, "gpt2")
+        config = shape_of(found, kind)
+        if codec.size > config.vocab_size:
+            raise ValueError(
+                f"the tokenizer has {codec.size} tokens, {request.name} {config.vocab_size}: "
+                "pass the one it was trained with as --tokenizer PATH"
+            )
+        config = replace(config, mask_id=mask_of(request, found, codec, config.vocab_size))
+        network, ignored = NETWORKS[kind](request, found, config, codec)
+        notes = (*found.notes, *notes, *listed(found.ignored + ignored))
+        return Loaded(network, codec, kind, notes, causal=kind == "AR", attention=network.attention)
+
+
+def find(request: Request) -> Found:
+    """What lies at the request's home: a Lightning file, or tensors with a config.json."""
+    home = request.home
+    config = _config((home if home.is_dir() else home.parent) / "config.json")
+    file = lightning.file_in(home)
+    if file is not None:
+        found = lightning.read(file, request.ema)
+        return found if found.told else replace(found, told=config, trained=False)
+    weights = open_weights(home)
+    return Found(weights, config, prefix=prefix_of(weights.shapes))
+
+
+def _config(path: Path) -> Mapping[str, object]:
+    try:
+        told = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is not a configuration: {error}") from error
+    return told if isinstance(told, dict) else {}
+
+
+def kind_of(found: Found, name: str) -> tuple[str, tuple[str, ...]]:
+    """(what the model is, notes on how that was told).  Raises ValueError for one of the family that is not read."""
+    said, notes = _said_kind(found, name)
+    bare = not any("adaLN_modulation" in tensor for tensor in found.shapes)
+    if bare and said in ("", "AR"):
+        return "AR", ()
+    if bare:
+        raise ValueError(f"{name} is said to be {said}, but has no modulation, as only AR models have none")
+    if said == "AR":
+        raise ValueError(f"{name} is said to be AR, but its blocks are modulated: that kind is not read")
+    if said:
+        return said, notes
+    return "MDLM", ("taken for MDLM without time conditioning: the file does not say what it is",)
+
+
+def _said_kind(found: Found, name: str) -> tuple[str, tuple[str, ...]]:
+    """The kind by its settings, else by its name, else by its type; empty where nothing says it."""
+    algorithm, parameterization = found.word("name", sections=ALGORITHM), found.word("parameterization")
+    graph, model = found.word("type", sections=GRAPH), found.word("model_type")
+    if "uniform" in (graph, found.word("diffusion")):
+        raise ValueError(f"{name} diffuses to uniform noise, not to masks: it has nothing to unmask")
+    if "bd3lm" in (algorithm, model) and _blockwise(found):
+        raise ValueError(f"{name} is a block diffusion model, whose attention is causal over blocks: it is not read")
+    known = {"bd3lm": KINDS.get(parameterization, "MDLM"), **KINDS}
+    for word in filter(None, (algorithm, parameterization)):
+        if word in known:
+            return known[word], ()
+        if word == algorithm:
+            raise ValueError(f"{name} is of the kind {word!r}: those read are {', '.join(KINDS)}")
+    if parameterization:
+        raise ValueError(f"{name} is of the parameterization {parameterization!r}: those read are {', '.join(KINDS)}")
+    if graph == "absorb":
+        return "SEDD", ()
+    # the hub's copies of SEDD call their type after the network, which is MDLM's
+    if "sedd" in Path(name).name.lower():
+        return "SEDD", ("taken for SEDD by its name",)
+    architectures = found.said("architectures")
+    classes = architectures if isinstance(architectures, list) else []
+    return next((KINDS[word] for word in (model, *map(str.lower, map(str, classes))) if word in KINDS), ""), ()
+
+
+def _blockwise(found: Found) -> bool:
+    """Whether a BD3-LM (arXiv 2503.09573) attends by blocks: one block as long as the canvas is plain MDLM."""
+    whole = found.said("causal") is True or found.said("cross_attn") is False
+    return not whole and (found.number("block_size") or 1) < length_of(found)
+
+
+def length_of(found: Found) -> int:
+    length = found.number("model_length", "length") or LENGTH
+    if not 0 < length <= LONGEST:
+        raise ValueError(f"{found.weights.path} claims a length of {length}: models of this family have 1 to {LONGEST}")
+    return length
+
+
+def shape_of(found: Found, kind: str) -> DITConfig:
+    """The network's shape by its tensors.  Raises ValueError where they or the configuration contradict it."""
+    shapes = found.shapes
+    vocab, hidden = _shape(shapes, "vocab_embed.embedding", 2)
+    (half,) = _shape(shapes, "rotary_emb.inv_freq", 1)
+    if half == 0 or hidden % (2 * half):
+        raise ValueError(f"rotary_emb.inv_freq has {half} frequencies, which do not fit a width of {hidden}")
+    numbers = {int(match[1]) for match in map(BLOCK.match, shapes) if match}
+    lacking = next((i for i in range(len(numbers)) if i not in numbers), None)
+    if lacking is not None:
+        raise ValueError(f"the weights have {len(numbers)} blocks, but blocks.{lacking} is missing")
+    heads, blocks = hidden // (2 * half), len(numbers)
+    for what, have, claimed in (
+        ("blocks", blocks, found.number("n_blocks")),
+        ("heads", heads, found.number("n_heads")),
+        ("wide", hidden, found.number("hidden_size", "hidden_dim")),
+    ):
+        if claimed not in (None, have):
+            raise ValueError(f"the weights do not fit the configuration: it says {claimed} {what}, they have {have}")
+    timed = found.said("time_conditioning")
+    if kind == "SEDD" and not found.trained:
+        timed = True  # the hub's copies do not say, or say what MDLM's configuration says by default
+    cond = 1 if kind == "AR" else _shape(shapes, "sigma_map.mlp.0.weight", 2)[0]
+    return DITConfig(
+        vocab_size=vocab, hidden_size=hidden, n_blocks=blocks, n_heads=heads, cond_dim=cond, length=length_of(found),
+        mask_id=vocab - 1, time_conditioning=kind == "SEDD" if timed is None else timed is True,
+    )  # fmt: skip
+
+
+def _shape(shapes: Mapping[str, tuple[int, ...]], name: str, dimensions: int) -> tuple[int, ...]:
+    if name not in shapes:
+        raise ValueError(f"the weights do not fit the network: {name} is missing")
+    if len(shapes[name]) != dimensions:
+        raise ValueError(f"the weights do not fit the network: {name} has shape {list(shapes[name])}")
+    return shapes[name]
+
+
+def mask_of(request: Request, found: Found, codec: Codec, vocab_size: int) -> int:
+    """The mask's id: as asked, as configured, the one token more than the tokenizer has, or the tokenizer's own."""
+    beyond = codec.size if codec.size == vocab_size - 1 else None
+    told = found.number("mask_index", "mask_token_id", "mask_id", "tokens")
+    choices = (request.mask_id, told, beyond, special(codec, MASKS))
+    mask = next((i for i in choices if i is not None), None)
+    if mask is None or not 0 <= mask < vocab_size:
+        what = "it cannot be told which token is the mask" if mask is None else f"{mask} is no token"
+        raise ValueError(f"{what} of {request.name}: pass --mask-id with a number of 0 to {vocab_size - 1}")
+    return mask
+
+
+def _filled(network: Net, request: Request, found: Found, rename: Callable[[str], str | None]) -> tuple[str, ...]:
+    """Give a network on the meta device its tensors, float32; returns the names of those ignored."""
+    ignored = fill(
+        network,
+        found.weights,
+        device=request.device,
+        dtype=lambda _: torch.float32,
+        rename=rename,
+        progress=request.progress,
+    )
+    rotary = network.rotary_emb
+    exact = Rotary(2 * len(rotary.inv_freq)).inv_freq.to(request.device)
+    # a file in bfloat16 has them rounded, which would turn distant tokens the wrong way
+    if not torch.allclose(rotary.inv_freq, exact, rtol=0.01):
+        raise ValueError(f"{request.name} has rotary frequencies of another base than 10000: that kind is not read")
+    rotary.inv_freq = exact
+    network.eval().requires_grad_(False)
+    return ignored
+
+
+def _dit(request: Request, found: Found, config: DITConfig) -> tuple[DIT, tuple[str, ...]]:
+    with torch.device("meta"):
+        model = DIT(config)
+    return model, _filled(model, request, found, found.own_name)
+
+
+def _denoiser(request: Request, found: Found, config: DITConfig, codec: Codec) -> tuple[Made, tuple[str, ...]]:
+    model, ignored = _dit(request, found, config)
+    sampler = TimedDIT if config.time_conditioning else FoldedDIT
+    return sampler(model, request.dtype, request.attention), ignored
+
+
+def _score(request: Request, found: Found, config: DITConfig, codec: Codec) -> tuple[Made, tuple[str, ...]]:
+    model, ignored = _dit(request, found, config)
+    return ScoreDIT(model, request.dtype, request.attention), ignored
+
+
+def _causal(request: Request, found: Found, config: DITConfig, codec: Codec) -> tuple[Made, tuple[str, ...]]:
+    begin = found.number("bos_token_id", "bos_id")
+    bos = special(codec, STARTS) if begin is None else begin
+    if bos is None or not 0 <= bos < config.vocab_size:
+        raise ValueError(f"the tokenizer of {request.name} has no token that begins a text, such as {STARTS[0]}")
+
+    def rename(name: str) -> str | None:
+        own = found.own_name(name)
+        # some runs carry the noise level's network along although nothing listens to it
+        return None if own is None or own.startswith("sigma_map.") else own
+
+    with torch.device("meta"):
+        model = CausalDIT(config)
+    ignored = _filled(model, request, found, rename)
+    return CachedCausal(model, bos, request.dtype, request.attention), ignored
+
+
+NETWORKS: dict[str, Callable[[Request, Found, DITConfig, Codec], tuple[Made, tuple[str, ...]]]] = {
+    "MDLM": _denoiser,
+    "D3PM": _denoiser,
+    "SEDD": _score,
+    "AR": _causal,
+}
+"""How each kind becomes a network, and the names of the tensors that were ignored."""

@@ -1,0 +1,100 @@
+"""The tokenizer that goes with a checkpoint, and which of its tokens stand for something special."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from engine.models.loading import Request
+from engine.models.text import Codec
+
+FILE = "tokenizer.json"
+MASKS = ("[MASK]", "<mask>", "<|mask|>", "<|mdm_mask|>", "<|MASK|>", "|<MASK>|")
+"""What masks are called."""
+STARTS = ("<|endoftext|>", "<s>", "[CLS]", "<bos>", "[BOS]", "<|begin_of_text|>")
+"""What tokens are called that begin a text."""
+ALIASES = {"gpt2": ("openai-community/gpt2", "gpt2")}
+"""Repositories that the hub has under two names, the one to fetch first."""
+
+
+def codec_for(request: Request, usual: str | None) -> Codec:
+    """The tokenizer asked for, else the one beside the weights, else the hub's of the usual name.
+
+    Of a hub repository nothing but the tokenizer is fetched.  Raises ValueError where there is none, or it cannot be
+    read.
+    """
+    if request.tokenizer is not None:
+        return Codec.from_file(_asked(request.tokenizer))
+    home = request.home if request.home.is_dir() else request.home.parent
+    if (home / FILE).is_file():
+        return Codec.from_file(home / FILE)
+    how = "pass one with --tokenizer PATH, a directory, a tokenizer.json or a hub id"
+    if usual is None:
+        raise ValueError(f"{request.name} has no {FILE}: {how}")
+    try:
+        return Codec.from_file(_from_hub(usual))
+    except LookupError as error:
+        raise ValueError(
+            f"{request.name} has no {FILE}, and {usual}'s is not in the local cache ({error}): {how}"
+        ) from error
+
+
+def special(codec: Codec, names: Sequence[str]) -> int | None:
+    """The id of the first of these names that is a token; None where none is."""
+    for name in names:
+        ids = codec.encode(name, special=True)
+        if len(ids) == 1 and codec.piece(ids[0]) == name:
+            return ids[0]
+    return None
+
+
+def _asked(name: str) -> Path:
+    """The tokenizer file that a person named: a file, one in a directory, or one on the hub."""
+    path = Path(name).expanduser()
+    if path.is_file():
+        return path
+    if path.is_dir():
+        if (path / FILE).is_file():
+            return path / FILE
+        raise ValueError(f"{path} has no {FILE}")
+    if path.suffix == ".json" or name.startswith((".", "/", "~")) or name.count(os.sep) > 1:
+        raise ValueError(f"there is no tokenizer file {name!r}")
+    try:
+        return _from_hub(name)
+    except LookupError as error:
+        raise ValueError(
+            f"the tokenizer {name!r} is no file or directory, nor to be had from the hub: {error}"
+        ) from error
+
+
+def _from_hub(repo: str) -> Path:
+    """A hub repository's tokenizer file, from the cache where it is there.  Raises LookupError with the reason."""
+    from huggingface_hub import HfApi, constants, hf_hub_download, try_to_load_from_cache
+    from huggingface_hub import errors as hub
+
+    from engine.models.sources import unreachable
+
+    names = ALIASES.get(repo, (repo,))
+    faults: tuple[type[Exception], ...] = (hub.HfHubHTTPError, OSError, *unreachable())
+    try:
+        for name in names:
+            cached = try_to_load_from_cache(name, FILE)
+            if isinstance(cached, str):
+                return Path(cached)
+        if constants.HF_HUB_OFFLINE:
+            raise LookupError("HF_HUB_OFFLINE is set")
+        HfApi().model_info(names[0], timeout=20)  # fails at once without a network, where a download tries for long
+        return Path(hf_hub_download(names[0], FILE))
+    except hub.HFValidationError as error:
+        raise LookupError("that is no name of a repository") from error
+    except hub.GatedRepoError as error:
+        raise LookupError(f"{repo} needs its owner's permission and `hf auth login`") from error
+    except hub.RepositoryNotFoundError as error:
+        raise LookupError(f"the hub has no repository {repo}, or it is private and needs `hf auth login`") from error
+    except hub.LocalEntryNotFoundError as error:
+        raise LookupError("the hub cannot be reached") from error
+    except hub.EntryNotFoundError as error:
+        raise LookupError(f"{repo} has no {FILE}") from error
+    except faults as error:
+        raise LookupError("the hub cannot be reached") from error

@@ -1,0 +1,249 @@
+"""The predictors of MDLM's and SEDD's code by name, each at its authors' cost: for comparison and timing tables.
+
+They are dense: every position's law over the vocabulary is computed and drawn from, [B, L, V], where the engine
+draws the revealed positions alone.  Their tokens have the laws their authors gave them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from engine import kernel, rng
+from engine.models.protocol import Denoiser
+from engine.rng import Purpose
+from engine.session import check_canvas
+from engine.step import State
+
+CELLS = 1 << 27
+"""Probabilities held at once, sequences times positions times vocabulary: 1 GB in float64."""
+NOISE_EPS = 1e-3
+"""The loglinear schedule ends at alpha = NOISE_EPS, not at 0."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Samples and what they cost."""
+
+    tokens: Tensor
+    """long [count, L], no mask left, on the CPU"""
+    network_calls: int
+    """times that each sequence went through the network"""
+
+
+def predict(
+    model: Denoiser,
+    name: str,
+    *,
+    steps: int,
+    length: int,
+    count: int,
+    seed: int,
+    top_p: float = 1.0,
+    prompt: Sequence[int] = (),
+    eps: float = 1e-5,
+    first: int = 0,
+) -> Prediction:
+    """`count` samples as one batch by a predictor of PREDICTORS, over `steps` equal steps from t = 1 to `eps`.
+
+    top_p: of `ddpm_cache` alone, exclusive as in ReMDM's code.  first: number of the first sample; sample n of a seed
+    is the same whatever the batch.  Raises ValueError for an unknown name or a setting out of range.
+    """
+    if name not in PREDICTORS:
+        raise ValueError(f"unknown predictor {name!r}: choose {', '.join(PREDICTORS)}")
+    kind = PREDICTORS[name]
+    check_canvas(model, steps, length, prompt)
+    if getattr(model, "causal", False):
+        raise ValueError("a model that predicts from the left alone has no such predictor: use left-to-right")
+    if count < 1:
+        raise ValueError(f"count must be at least 1, not {count}")
+    if not 0 < eps < 1:
+        raise ValueError(f"eps must lie between 0 and 1, not {eps}")
+    if not 0 < top_p <= 1:
+        raise ValueError(f"top_p must lie in 0 to 1, not {top_p}")
+    if top_p < 1 and not kind.has_nucleus:
+        raise ValueError(f"{name} has no nucleus: leave top_p at 1, or choose ddpm_cache")
+    numbers = list(range(first, first + count))
+    tokens = State.blank(model, length, numbers, prompt).tokens
+    predictor = kind(_Law(model, top_p))
+    times = torch.linspace(1, eps, steps + 1, dtype=torch.float64).tolist()
+    for i, t in enumerate(times[:-1]):
+        tokens = predictor.step(tokens, t, times[i + 1], _Dice(seed, numbers, i))
+    tokens = predictor.finish(tokens, times[-1], _Dice(seed, numbers, steps))
+    return Prediction(tokens.cpu(), predictor.law.calls)
+
+
+@dataclass(frozen=True)
+class _Dice:
+    """The randomness of one step of a batch."""
+
+    seed: int
+    numbers: list[int]
+    step: int
+
+    def draw(self, q: Tensor, rows: slice) -> Tensor:
+        """One token at every position, long [b, L], from weights q float64 [b, L, V] of these rows of the batch."""
+        batch, length, _ = q.shape
+        numbers = self.numbers[rows]
+        keys = torch.from_numpy(rng.keys(self.seed, numbers, [self.step] * batch, Purpose.TOKEN)).to(q.device)
+        positions = torch.arange(length, device=q.device).repeat(batch)
+        address = kernel.Address(keys.repeat_interleave(length), positions)
+        return kernel.inverse_cdf(q.flatten(0, 1), address).view(batch, length)
+
+
+@dataclass
+class _Law:
+    """What the network says at every position, and how often it was asked."""
+
+    model: Denoiser
+    top_p: float
+    calls: int = 0
+
+    def rows(self, tokens: Tensor) -> Iterator[slice]:
+        """The batch in parts whose laws fit in memory."""
+        at_once = max(1, CELLS // (tokens.shape[1] * self.model.vocab_size))
+        return (slice(i, i + at_once) for i in range(0, len(tokens), at_once))
+
+    @torch.no_grad()
+    def denoised(self, tokens: Tensor, t: float, top_p: float = 1.0) -> Tensor:
+        """p(x0) after the nucleus, float64 [b, L, V]."""
+        hidden = self.model.encode(tokens, self._times(tokens, t))
+        p = kernel.probabilities(self.model.project(hidden.flatten(0, 1)), self.model.mask_id)
+        if top_p < 1:
+            p = kernel.nucleus_sorted(p, top_p, "exclusive")
+        return p.view(*tokens.shape, -1)
+
+    @torch.no_grad()
+    def scores(self, tokens: Tensor, t: float) -> Tensor:
+        """p_t(y) / p_t(x), float64 [b, L, V]: the network's own, else at masked positions those that SUBS implies.
+
+        With loglinear noise a masked position's score is p(x0 = y) alpha / (1 - alpha), and alpha / (1 - alpha) is
+        1 / expm1(sigma); the score of the token that stands there is 1 (MDLM's code, for the analytic predictor).
+        """
+        sigma = loglinear(self._times(tokens, t, torch.float64))
+        network = getattr(self.model, "network", self.model)
+        if hasattr(network, "scores"):
+            place = getattr(network, "device", tokens.device)
+            given: Tensor = network.scores(tokens.to(place), sigma.float().to(place))
+            return given.to(tokens.device).double()
+        p = self.denoised(tokens, t) / sigma.expm1()[:, None, None]
+        return p.scatter_(-1, tokens[:, :, None], 1.0)
+
+    @staticmethod
+    def _times(tokens: Tensor, t: float, dtype: torch.dtype = torch.float32) -> Tensor:
+        return torch.full((len(tokens),), t, dtype=dtype, device=tokens.device)
+
+
+def loglinear(t: Tensor) -> Tensor:
+    """sigma = -log alpha of the loglinear schedule, alpha = 1 - (1 - 1e-3) t."""
+    return -torch.log1p(-(1 - NOISE_EPS) * t)
+
+
+def ancestral(p: Tensor, mask_id: int, move_t: float, move_s: float) -> Tensor:
+    """q(z_s | z_t = mask) but for its sum, in place: p(x0) [b, L, V] times what is revealed, the rest at the mask.
+
+    move_t and move_s are 1 - alpha (D3PM, arXiv 2107.03006; MDLM, arXiv 2406.07524, eq. 6).
+    """
+    p *= move_t - move_s
+    p[:, :, mask_id] = move_s
+    return p
+
+
+def tweedie(scores: Tensor, tokens: Tensor, mask_id: int, dsigma: float) -> Tensor:
+    """SEDD's analytic update (arXiv 2310.16834, Theorem 4.2, absorbing graph) from scores float64 [b, L, V], in place.
+
+    The staggered score exp(-dsigma Q) s times the transposed transition; negative weights, which a network's
+    inconsistent scores can give the mask, are no weights.
+    """
+    grow, keep = torch.tensor([dsigma, -dsigma], dtype=torch.float64).exp().tolist()
+    total = scores.sum(-1)
+    scores *= grow
+    scores[:, :, mask_id] += (1 - grow) * total
+    masked = tokens == mask_id
+    # from a token y the chain stays with probability keep, else it goes to the mask
+    reached = (1 - keep) * masked.double()[:, :, None].expand_as(scores)
+    reached = reached.scatter_add(-1, tokens[:, :, None], torch.full_like(scores[:, :, :1], keep))
+    return scores.mul_(reached).clamp_(min=0)
+
+
+@dataclass
+class Ddpm:
+    """Ancestral sampling: the network at every step."""
+
+    law: _Law
+    has_nucleus = False
+
+    def step(self, tokens: Tensor, t: float, s: float, dice: _Dice) -> Tensor:
+        mask_id, out = self.law.model.mask_id, tokens.clone()
+        for rows in self.law.rows(tokens):
+            p = self.law.denoised(tokens[rows], t)
+            drawn = dice.draw(ancestral(p, mask_id, (1 - NOISE_EPS) * t, (1 - NOISE_EPS) * s), rows)
+            out[rows] = torch.where(tokens[rows] == mask_id, drawn, tokens[rows])
+        self.law.calls += 1
+        return out
+
+    def finish(self, tokens: Tensor, t: float, dice: _Dice) -> Tensor:
+        """Every mask left becomes the argmax, for which the network is asked once more."""
+        mask_id, out = self.law.model.mask_id, tokens.clone()
+        for rows in self.law.rows(tokens):
+            best = self.law.denoised(tokens[rows], t).argmax(-1)
+            out[rows] = torch.where(tokens[rows] == mask_id, best, tokens[rows])
+        self.law.calls += 1
+        return out
+
+
+@dataclass
+class DdpmCache(Ddpm):
+    """Ancestral sampling with alpha = 1 - t: the network again only after a token of the batch has changed.
+
+    A network that listens to the noise level is asked at every step all the same.  What is kept is p(x0) after the
+    nucleus, in float64, of the whole batch.
+    """
+
+    kept: list[Tensor] = field(default_factory=list)
+    has_nucleus = True
+
+    def step(self, tokens: Tensor, t: float, s: float, dice: _Dice) -> Tensor:
+        mask_id, out = self.law.model.mask_id, tokens.clone()
+        parts = list(self.law.rows(tokens))
+        if not self.kept:
+            self.kept = [self.law.denoised(tokens[rows], t, self.law.top_p) for rows in parts]
+            self.law.calls += 1
+        for rows, p in zip(parts, self.kept, strict=True):
+            drawn = dice.draw(ancestral(p.clone(), mask_id, t, s), rows)
+            out[rows] = torch.where(tokens[rows] == mask_id, drawn, tokens[rows])
+        if self.law.model.time_conditioned or not torch.equal(out, tokens):
+            self.kept = []
+        return out
+
+
+@dataclass
+class Analytic:
+    """SEDD's update on scores, the network at every step, and at the end a draw in which no mask is left."""
+
+    law: _Law
+    has_nucleus = False
+
+    def step(self, tokens: Tensor, t: float, s: float, dice: _Dice) -> Tensor:
+        sigma_t, sigma_s = loglinear(torch.tensor([t, s], dtype=torch.float64)).tolist()
+        return self._update(tokens, t, sigma_t - sigma_s, dice, last=False)
+
+    def finish(self, tokens: Tensor, t: float, dice: _Dice) -> Tensor:
+        return self._update(tokens, t, float(loglinear(torch.tensor(t, dtype=torch.float64))), dice, last=True)
+
+    def _update(self, tokens: Tensor, t: float, dsigma: float, dice: _Dice, last: bool) -> Tensor:
+        mask_id, out = self.law.model.mask_id, tokens.clone()
+        for rows in self.law.rows(tokens):
+            q = tweedie(self.law.scores(tokens[rows], t), tokens[rows], mask_id, dsigma)
+            if last:
+                q[:, :, mask_id] = 0
+            out[rows] = dice.draw(q, rows)
+        self.law.calls += 1
+        return out
+
+
+PREDICTORS: dict[str, type[Ddpm] | type[Analytic]] = {"ddpm": Ddpm, "ddpm_cache": DdpmCache, "analytic": Analytic}
+"""By the names that MDLM's configuration gives them."""

@@ -1,0 +1,22 @@
+"""Left to right, as autoregressive models are sampled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.strategies.base import Plan, Strategy, View
+
+
+@dataclass(frozen=True)
+class LeftToRight(Strategy):
+    name = "left-to-right"
+    summary = "Reveal the leftmost masked positions, an equal share each step; never remask."
+    source = "autoregressive sampling; with a step for each position it is next-token generation"
+    reads = "held"
+    from_the_left = True
+
+    def plan(self, view: View) -> Plan:
+        masked = view.masked.sum(-1, keepdim=True)
+        quota = masked - (masked * view.s / view.t).round().long()
+        chosen = view.masked & (view.masked.cumsum(-1) <= quota)
+        return Plan(chosen.double(), view.alpha_t * 0)

@@ -1,0 +1,103 @@
+"""`doctor`: what is here, and whether a model loads and knows its language."""
+
+from __future__ import annotations
+
+import locale
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from engine.records import ModelChoice
+from remdm_tui import about
+from remdm_tui.commands.listing import table, to_json
+from remdm_tui.commands.sample import LINE, progress
+from remdm_tui.known import cache
+from remdm_tui.layout import harmless
+from remdm_tui.progress import loading_line, sized
+
+
+def run(choice: ModelChoice, *, load: bool, as_json: bool) -> None:
+    """Raises ValueError with the reason when the model cannot be loaded, after the environment was written."""
+    with progress(None, "looking at this machine"):
+        # torch takes seconds: the note above is there first
+        from engine.environment import devices, versions
+
+        found: dict[str, Any] = {
+            "versions": versions(),
+            "devices": [asdict(device) for device in devices()],
+            "terminal": terminal(os.environ),
+            "caches": {"hub": str(cache()), "runs": str(Path("runs").absolute())},
+        }
+    if not as_json:
+        print(text(found), flush=True)  # noqa: T201
+    if load:
+        try:
+            found["model"] = checked(choice)
+        except ValueError as error:
+            found["model"] = {"name": choice.name, "error": str(error)}
+            if as_json:
+                print(to_json(found))  # noqa: T201
+            raise
+        if not as_json:
+            print(f"\n{harmless(found['model']['line'])}")  # noqa: T201
+    if as_json:
+        print(to_json(found))  # noqa: T201
+
+
+def terminal(environment: Mapping[str, str]) -> dict[str, Any]:
+    """What the terminal can do, as far as it says."""
+    size = shutil.get_terminal_size()
+    encoding = (sys.stdout.encoding or locale.getpreferredencoding()).lower()
+    return {
+        "terminal": sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty(),
+        "TERM": environment.get("TERM", ""),
+        "COLORTERM": environment.get("COLORTERM", ""),
+        "NO_COLOR": bool(environment.get("NO_COLOR")),
+        "size": f"{size.columns}x{size.lines}",
+        "encoding": encoding,
+        "unicode": encoding.replace("-", "") == "utf8",
+    }
+
+
+def checked(choice: ModelChoice) -> dict[str, Any]:
+    """The model, loaded, with its loss on a short text."""
+    with progress(None, f"loading {choice.name}") as bar:
+        from engine.models import load_choice
+        from engine.models.check import self_check
+
+        def report(stage: str, done: int, total: int) -> None:
+            bar.update(bar.task_ids[0], description=loading_line(stage, done, total, LINE, ascii_only=False))
+
+        model = load_choice(choice, report)
+        bar.update(bar.task_ids[0], description="reading a short text")
+        check = self_check(model, model.codec)
+    facts = {name: value for name, value in asdict(model.info).items() if name != "pieces"}
+    return {**facts, **asdict(check), "garbled": check.garbled, "line": f"{about.line(model.info)}; {check}"}
+
+
+def text(found: Mapping[str, Any]) -> str:
+    """The environment for a person."""
+    devices = [
+        (
+            one["device"], one["name"], sized(one["memory"]) if one["memory"] else "",
+            f"{one['dtype']} by default, bfloat16 {'yes' if one['bfloat16'] else 'slow or not at all'}, "
+            f"{one['attention']} attention",
+        )
+        for one in found["devices"]
+    ]  # fmt: skip
+    said = {
+        name: "yes" if value is True else "no" if value is False else value or "-"
+        for name, value in found["terminal"].items()
+    }
+    parts = {
+        "versions": list(found["versions"].items()),
+        "devices": devices,
+        "terminal": [(name, str(value)) for name, value in said.items()],
+        "caches": list(found["caches"].items()),
+    }
+    advice = [] if found["terminal"]["unicode"] else ["This terminal says it knows no Unicode: use watch --ascii."]
+    return "\n\n".join([f"{name}\n{table(rows, '    ')}" for name, rows in parts.items()] + advice)

@@ -1,0 +1,47 @@
+"""A line that says how far something long has come.  Pure."""
+
+from __future__ import annotations
+
+import math
+
+WIDEST_BAR = 24
+UNITS = ("B", "kB", "MB", "GB", "TB")
+EIGHTHS = " ▏▎▍▌▋▊▉█"
+
+
+def sized(done: int, total: int = 0) -> str:
+    """Bytes as people read them: `1.2 of 3.4 GB`, or `1.2 GB` where the total is unknown."""
+    power = min(len(UNITS) - 1, max(0, math.floor(math.log10(max(total, done, 1)) / 3)))
+    digits = 1 if power else 0
+    first = f"{done / 1000**power:.{digits}f}"
+    return f"{first} of {total / 1000**power:.{digits}f} {UNITS[power]}" if total else f"{first} {UNITS[power]}"
+
+
+def bar(fraction: float, width: int, ascii_only: bool) -> str:
+    """A bar of `width` cells."""
+    fraction = min(1.0, max(0.0, fraction))
+    if ascii_only:
+        full = int(fraction * width)
+        return f"[{'#' * full:<{width}}]"
+    eighths = int(fraction * width * 8)
+    part = EIGHTHS[eighths % 8] if eighths % 8 else ""
+    return f"{'█' * (eighths // 8) + part:<{width}}"
+
+
+def loading_line(stage: str, done: int, total: int, width: int, ascii_only: bool) -> str:
+    """`downloading org/name  ███▌      1.2 of 3.4 GB  35 %` in at most `width` cells; the bar goes first."""
+    if not total:
+        return f"{stage}  {sized(done)}" if done else f"{stage} ..."
+    amount = f"{sized(done, total)}  {min(100, 100 * done // total)} %"
+    return _joined(stage, done / total, amount, width, ascii_only)
+
+
+def steps_line(stage: str, done: int, total: int, width: int, ascii_only: bool) -> str:
+    """The same for steps."""
+    return _joined(stage, done / max(1, total), f"step {done} of {total}", width, ascii_only)
+
+
+def _joined(stage: str, fraction: float, amount: str, width: int, ascii_only: bool) -> str:
+    room = min(WIDEST_BAR, width - len(stage) - len(amount) - (6 if ascii_only else 4))
+    drawn = f"{bar(fraction, room, ascii_only)}  " if room >= 4 else ""
+    return f"{stage}  {drawn}{amount}"

@@ -1,0 +1,118 @@
+"""Files that lie or attack, made by hand, and the measure by which they are refused."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import re
+import struct
+import time
+import zipfile
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+SECONDS = 1.0
+SPIKE = 128 << 20
+"""Bytes by which the process may grow while it refuses a file; the files claim gigabytes."""
+
+
+def resident(field: str) -> int:
+    """A figure of this process's memory, bytes: VmRSS, VmHWM (the largest it was), RssAnon."""
+    found = re.search(rf"^{field}:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
+    assert found
+    return int(found[1]) * 1024
+
+
+@contextmanager
+def small() -> Iterator[None]:
+    """What is done inside takes less than a second and no memory to speak of."""
+    watched = Path("/proc/self/clear_refs").exists()
+    if watched:
+        Path("/proc/self/clear_refs").write_text("5")  # from here on VmHWM counts anew
+        before = resident("VmRSS")
+    began = time.process_time()  # other programs may hold the processor meanwhile
+    yield
+    assert time.process_time() - began < SECONDS
+    if watched:
+        assert resident("VmHWM") - before < SPIKE
+
+
+@contextmanager
+def refused(words: str) -> Iterator[None]:
+    """What is done inside ends at once in one line of ValueError that says these words (a pattern)."""
+    with small(), pytest.raises(ValueError, match=words) as error:
+        yield
+    assert str(error.value).isprintable(), error.value
+    assert len(str(error.value)) < 600
+
+
+def zipped(path: Path, pickled: bytes, storages: Mapping[str, bytes] | None = None, home: str = "archive") -> Path:
+    """A file in torch's layout with this pickle and these storages."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr(f"{home}/data.pkl", pickled)
+        archive.writestr(f"{home}/byteorder", "little")
+        for key, content in (storages or {}).items():
+            archive.writestr(f"{home}/data/{key}", content)
+        archive.writestr(f"{home}/version", "3\n")
+    return path
+
+
+@dataclass
+class Run:
+    """Pickles into the call of a function."""
+
+    function: Any
+    args: tuple[Any, ...]
+    state: Any = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (self.function, self.args) if self.state is None else (self.function, self.args, self.state)
+
+
+@dataclass
+class Stored:
+    """Pickles into a storage's persistent id."""
+
+    key: Any = "0"
+    numel: Any = 6
+    kind: Any = torch.FloatStorage
+    whole: Any = None
+    """in place of the usual id"""
+
+
+class _Pickler(pickle.Pickler):
+    def persistent_id(self, obj: Any) -> Any:
+        if isinstance(obj, Stored):
+            return obj.whole if obj.whole is not None else ("storage", obj.kind, obj.key, "cpu", obj.numel)
+        return None
+
+
+def dumped(value: Any, protocol: int = 2) -> bytes:
+    stream = io.BytesIO()
+    _Pickler(stream, protocol).dump(value)
+    return stream.getvalue()
+
+
+def view(storage: Any, shape: Any = (2, 3), stride: Any = (3, 1), offset: Any = 0) -> Run:
+    """Pickles into a tensor, whatever it claims."""
+    return Run(torch._utils._rebuild_tensor_v2, (storage, offset, shape, stride, False, OrderedDict()))
+
+
+def checkpoint(path: Path, tensor: Any, content: bytes = bytes(24)) -> Path:
+    """A file with one tensor of the name layer.weight, in a storage "0" of 24 bytes."""
+    return zipped(path, dumped(OrderedDict({"layer.weight": tensor})), {"0": content})
+
+
+def header(path: Path, said: Any, data: bytes = b"", length: int | None = None) -> Path:
+    """A safetensors file; said: its header as JSON or as bytes; length: what it says of the header's length."""
+    text = said if isinstance(said, bytes) else json.dumps(said).encode()
+    path.write_bytes(struct.pack("<Q", len(text) if length is None else length) + text + data)
+    return path

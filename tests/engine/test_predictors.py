@@ -1,0 +1,244 @@
+"""The reference's predictors: the laws of their samples by enumeration, and what they cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import pairwise, product
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+import engine
+from engine import predictors
+from engine.predictors import PREDICTORS, predict
+from tests.engine.stats import ENOUGH, FAR_OFF, follows, outcome, same_law
+from tests.engine.toys import MASK, TimedToy, Toy
+
+LENGTH, STEPS, COUNT, EPS = 2, 3, 12_000, 1e-5
+FEWER = 4000
+"""Samples of our own, which come from a program for other uses than this many of three tokens."""
+STATES = list(product(range(MASK + 1), repeat=LENGTH))
+Law = NDArray[np.float64]
+Rows = Callable[[NDArray[np.float64], int, float, float], Law]
+"""(network's output at a masked position, its position, t, s) -> the law of what it becomes, the mask last"""
+
+
+class ScoreToy(Toy):
+    """Scores that no distribution has: their sum is not what the noise level says."""
+
+    factor = 1.8
+
+    def scores(self, tokens: Tensor, sigma: Tensor) -> Tensor:
+        p = torch.softmax(self.encode(tokens, sigma)[:, :, :MASK], -1)
+        given = self.factor * p / sigma.expm1()[:, None, None]
+        return torch.nn.functional.pad(given, (0, 1), value=7.0).scatter(-1, tokens[:, :, None], 1.0)
+
+
+class GreedyToy(ScoreToy):
+    """Scores so large that the mask's weight turns negative."""
+
+    factor = 4.0
+
+
+def sigma_of(t: float) -> float:
+    return -math.log(1 - (1 - 1e-3) * t)
+
+
+def softmax(logits: NDArray[np.float64]) -> Law:
+    p = np.exp(logits[:MASK] - logits[:MASK].max())
+    return np.append(p / p.sum(), 0.0)
+
+
+def nucleus(p: Law, top_p: float) -> Law:
+    kept, total = np.zeros_like(p), 0.0
+    for rank, token in enumerate(np.argsort(-p, kind="stable")):
+        total += p[token]
+        if rank == 0 or total <= top_p:
+            kept[token] = p[token]
+    return kept / kept.sum()
+
+
+def ancestral(alpha: Callable[[float], float], top_p: float = 1.0) -> Rows:
+    def rows(logits: NDArray[np.float64], position: int, t: float, s: float) -> Law:
+        move_t, move_s = 1 - alpha(t), 1 - alpha(s)
+        p = softmax(logits)
+        out = (nucleus(p, top_p) if top_p < 1 else p) * (move_t - move_s) / move_t
+        out[MASK] = move_s / move_t
+        return out
+
+    return rows
+
+
+def tweedie(factor: float = 1.0) -> Rows:
+    """exp(dsigma) - 1 times the score for each token, what is left for the mask."""
+
+    def rows(logits: NDArray[np.float64], position: int, t: float, s: float) -> Law:
+        score = factor * softmax(logits) / math.expm1(sigma_of(t))
+        grown = math.expm1(sigma_of(t) - sigma_of(s))
+        out = grown * score
+        out[MASK] = max(0.0, 1 - grown * score.sum())
+        return out / out.sum()
+
+    return rows
+
+
+def argmax(logits: NDArray[np.float64], position: int, t: float, s: float) -> Law:
+    return np.eye(MASK + 1)[softmax(logits).argmax()]
+
+
+def drawn(logits: NDArray[np.float64], position: int, t: float, s: float) -> Law:
+    return softmax(logits)
+
+
+LOGLINEAR = ancestral(lambda t: 1 - (1 - 1e-3) * t)
+LINEAR = ancestral(lambda t: 1 - t)
+
+
+def enumerated(model: Toy, step: Rows, last: Rows) -> Law:
+    """The law of the finished samples, by pushing probability through every state."""
+    times = [1 - i * (1 - EPS) / STEPS for i in range(STEPS + 1)]
+    p = np.zeros(len(STATES))
+    p[STATES.index((MASK,) * LENGTH)] = 1
+    for t, s in [*pairwise(times), (times[-1], 0.0)]:
+        told = torch.full((len(STATES),), t)
+        logits = model.encode(torch.tensor(STATES), told).double().numpy()
+        moved = np.zeros_like(p)
+        for state, weight, seen in zip(STATES, p, logits, strict=True):
+            laws = [
+                np.eye(MASK + 1)[token] if token != MASK else (step if s else last)(seen[i], i, t, s)
+                for i, token in enumerate(state)
+            ]
+            for to, after in enumerate(STATES):
+                moved[to] += weight * math.prod(laws[i][token] for i, token in enumerate(after))
+        p = moved
+    return p
+
+
+def counted(model: Toy, name: str, **options: Any) -> NDArray[np.int64]:
+    made = predict(model, name, steps=STEPS, length=LENGTH, count=COUNT, seed=4, **options)
+    return np.bincount(outcome(made.tokens.numpy(), base=MASK + 1), minlength=len(STATES))
+
+
+CASES = {
+    "ddpm": (Toy, "ddpm", {}, LOGLINEAR, argmax),
+    "ddpm, timed": (TimedToy, "ddpm", {}, LOGLINEAR, argmax),
+    "ddpm_cache": (Toy, "ddpm_cache", {}, LINEAR, argmax),
+    "ddpm_cache, timed": (TimedToy, "ddpm_cache", {}, LINEAR, argmax),
+    "ddpm_cache, nucleus": (Toy, "ddpm_cache", {"top_p": 0.6}, ancestral(lambda t: 1 - t, 0.6), argmax),
+    "analytic of SUBS": (Toy, "analytic", {}, tweedie(), drawn),
+    "analytic of SUBS, timed": (TimedToy, "analytic", {}, tweedie(), drawn),
+    "analytic of scores": (ScoreToy, "analytic", {}, tweedie(1.8), drawn),
+    "analytic of impossible scores": (GreedyToy, "analytic", {}, tweedie(4.0), drawn),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_samples_have_the_law_written_down(case: str) -> None:
+    model, name, options, step, last = CASES[case]
+    assert follows(counted(model(), name, **options), enumerated(model(), step, last)) > ENOUGH
+
+
+@pytest.mark.parametrize(
+    ("sampled", "law"),
+    [
+        ("ddpm", "ddpm, timed"),
+        ("ddpm_cache", "ddpm_cache, timed"),
+        ("ddpm_cache", "ddpm_cache, nucleus"),
+        ("analytic of scores", "analytic of SUBS"),
+        ("analytic of scores", "analytic of impossible scores"),
+    ],
+)
+def test_another_law_is_told_apart(sampled: str, law: str) -> None:
+    model, name, options, *_ = CASES[sampled]
+    other, _, _, step, last = CASES[law]
+    expected = enumerated(other(), step, last) + 1e-12  # what cannot happen there may happen here
+    assert follows(counted(model(), name, **options), expected / expected.sum()) < FAR_OFF
+
+
+@pytest.mark.parametrize(
+    ("name", "top_p"), [("ddpm", 1.0), ("ddpm_cache", 1.0), ("ddpm_cache", 0.6), ("analytic", 1.0)]
+)
+def test_samples_are_those_of_our_mdlm(name: str, top_p: float) -> None:
+    """On the same even steps: what of the mask is left at the end, one in 10^5, shows in no statistic."""
+    theirs = predict(Toy(), name, steps=5, length=3, count=COUNT, seed=1, top_p=top_p).tokens.numpy()
+    strategy = engine.make_strategy("mdlm")
+    ours = engine.sample(Toy(), strategy, steps=5, length=3, count=FEWER, seed=2, top_p=top_p, width=FEWER).numpy()
+    assert same_law(outcome(theirs, base=MASK + 1), outcome(ours, base=MASK + 1)) > ENOUGH
+
+
+def test_samples_of_another_strategy_are_not_theirs() -> None:
+    theirs = predict(Toy(), "ddpm_cache", steps=5, length=3, count=COUNT, seed=1).tokens.numpy()
+    strategy = engine.make_strategy("remdm-cap", eta=0.3)
+    ours = engine.sample(Toy(), strategy, steps=5, length=3, count=FEWER, seed=2, top_p=1.0, width=FEWER).numpy()
+    assert same_law(outcome(theirs, base=MASK + 1), outcome(ours, base=MASK + 1)) < FAR_OFF
+
+
+@pytest.mark.parametrize("name", ["ddpm", "analytic"])
+def test_the_network_is_asked_at_every_step_and_at_the_end(name: str) -> None:
+    model = Toy()
+    made = predict(model, name, steps=40, length=6, count=3, seed=0)
+    assert made.network_calls == 41
+    assert model.encoded == 3 * 41
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_the_caching_predictor_asks_again_only_after_a_token_of_the_batch_changed(count: int) -> None:
+    """No more than once at first, once after each of the tokens that come one by one, and once at the end."""
+    model = Toy()
+    made = predict(model, "ddpm_cache", steps=1500, length=6, count=count, seed=0)
+    assert model.encoded == count * made.network_calls
+    assert count * 6 <= made.network_calls <= count * 6 + 2
+
+
+def test_the_caching_predictor_asks_a_network_that_listens_to_the_noise_level_at_every_step() -> None:
+    assert predict(TimedToy(), "ddpm_cache", steps=40, length=6, count=1, seed=0).network_calls == 41
+
+
+@pytest.mark.parametrize("name", PREDICTORS)
+def test_a_sample_is_the_same_whatever_the_batch(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    together = predict(Toy(), name, steps=7, length=5, count=6, seed=3).tokens
+    alone = predict(Toy(), name, steps=7, length=5, count=1, seed=3, first=4).tokens
+    assert torch.equal(alone[0], together[4])
+    assert len({tuple(row) for row in together.tolist()}) > 1
+    monkeypatch.setattr(predictors, "CELLS", 70)  # two sequences at a time
+    assert torch.equal(predict(Toy(), name, steps=7, length=5, count=6, seed=3).tokens, together)
+
+
+@pytest.mark.parametrize("name", PREDICTORS)
+def test_a_prompt_stays_and_no_mask_is_left(name: str) -> None:
+    tokens = predict(Toy(), name, steps=3, length=8, count=50, seed=3, prompt=[4, 2]).tokens
+    assert tokens.dtype == torch.long
+    assert (tokens[:, :2] == torch.tensor([4, 2])).all()
+    assert not (tokens == MASK).any()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"name": "euler"}, "unknown predictor 'euler': choose ddpm, ddpm_cache, analytic"),
+        ({"name": "ddpm", "top_p": 0.9}, "ddpm has no nucleus"),
+        ({"name": "analytic", "top_p": 0.9}, "analytic has no nucleus"),
+        ({"name": "ddpm_cache", "top_p": 0.0}, "top_p must lie in"),
+        ({"name": "ddpm", "count": 0}, "count must be at least 1"),
+        ({"name": "ddpm", "steps": 0}, "steps must be at least 1"),
+        ({"name": "ddpm", "eps": 1.0}, "eps must lie between"),
+        ({"name": "ddpm", "length": 1000}, "length 1000 is beyond the model's 128"),
+        ({"name": "ddpm", "prompt": [MASK]}, "the prompt holds token 5"),
+    ],
+)
+def test_a_setting_that_cannot_be_says_so(options: dict[str, Any], message: str) -> None:
+    given = {"steps": 3, "length": 4, "count": 1, "seed": 0, **options}
+    with pytest.raises(ValueError, match=message):
+        predict(Toy(), given.pop("name"), **given)
+
+
+def test_a_model_that_looks_to_the_left_alone_has_no_predictor() -> None:
+    model = Toy()
+    model.causal = True  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match="left-to-right"):
+        predict(model, "ddpm", steps=3, length=4, count=1, seed=0)
