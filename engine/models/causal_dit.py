@@ -6,6 +6,7 @@ looks to the left alone and remembers the keys and values of the prefixes it has
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple, cast
 
 import torch
@@ -139,21 +140,28 @@ class CachedCausal:
         dtype: torch.dtype = torch.float32,
         attention: str = "auto",
         cache_bytes: int = CACHE_BYTES,
+        done: Callable[[nn.Module], object] = lambda module: None,
     ) -> None:
+        """done: told of each part of the model as soon as it is not needed any more."""
         config = model.config
         self.vocab_size, self.mask_id, self.bos = config.vocab_size, config.mask_id, bos
         self.max_length: int | None = config.length
         self.dtype, self.n_heads, self.cache_bytes = dtype, config.n_heads, cache_bytes
         self.parameters = sum(p.numel() for p in model.parameters())
         self.embedding = model.vocab_embed.embedding.detach().to(dtype)
+        done(model.vocab_embed)
         self.device = self.embedding.device
         self.attention, self._attend = choose_attention(attention, self.device, dtype)
         self._width = config.hidden_size // config.n_heads
         cos, sin = model.rotary_emb(config.length)
         self._cos, self._sin = cos[:, None].to(dtype), sin[:, None].to(dtype)
-        self.layers = [self._layer(cast(CausalBlock, block)) for block in model.blocks]
+        self.layers = []
+        for block in model.blocks:
+            self.layers.append(self._layer(cast(CausalBlock, block)))
+            done(block)
         last = model.output_layer
         self.head = ((last.linear.weight * last.norm_final.weight).to(dtype), last.linear.bias.detach().to(dtype))
+        done(last)
         self._cache: Prefixes | None = None
 
     def _layer(self, block: CausalBlock) -> Layer:

@@ -6,6 +6,7 @@ matrix that follows, gates into the matrix before: the same function with no per
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple, cast
 
 import torch
@@ -16,6 +17,8 @@ from engine.models.attention import Attention, choose_attention
 from engine.models.dit import DIT, Block
 from engine.models.linear import Linear, linear
 
+HEAD_ROWS = 4096
+"""Rows of the vocabulary head folded at once."""
 MLP_ROWS = 256
 """Rows put through an MLP at once, which bounds its working memory."""
 
@@ -44,7 +47,14 @@ class FoldedDIT:
     time_conditioned = False
 
     @torch.no_grad()
-    def __init__(self, model: DIT, dtype: torch.dtype = torch.float32, attention: str = "auto") -> None:
+    def __init__(
+        self,
+        model: DIT,
+        dtype: torch.dtype = torch.float32,
+        attention: str = "auto",
+        done: Callable[[nn.Module], object] = lambda module: None,
+    ) -> None:
+        """done: told of each part of the model as soon as it is not needed any more."""
         if model.time_conditioned:
             raise ValueError("a time-conditioned model has no constant modulation to fold")
         self.vocab_size, self.mask_id, self.max_length = model.vocab_size, model.mask_id, model.max_length
@@ -52,21 +62,32 @@ class FoldedDIT:
         self.n_heads = model.config.n_heads
         self.parameters = sum(p.numel() for p in model.parameters())
         self.embedding = model.vocab_embed.embedding.detach().to(dtype)
+        done(model.vocab_embed)
         self.device = self.embedding.device
         self.attention, self._attend = choose_attention(attention, self.device, dtype)
         cos, sin = model.rotary_emb(model.config.length)
         half = cos.shape[-1] // 2
         self._cos, self._sin = cos[:, None, :half].to(dtype), sin[:, None, :half].to(dtype)
         c = model.conditioning(torch.zeros(1, device=self.device))[0]
-        self.layers = [self._fold(cast(Block, block), c) for block in model.blocks]
+        *blocks, last_block = (cast(Block, block) for block in model.blocks)
+        self.layers = []
+        for block in blocks:
+            self.layers.append(self._fold(block, c))
+            done(block)
+        self.layers.append(self._fold(last_block, c))
         # the last block once more, its queries apart from its keys and values
-        weight, bias = self._projections(cast(Block, model.blocks[-1]), c)
+        weight, bias = self._projections(last_block, c)
+        done(last_block)
         dim = weight.shape[1]
         self._last_q, self._last_kv = linear(weight[:dim], bias[:dim]), linear(weight[dim:], bias[dim:])
         last = model.output_layer
         shift, scale = last.adaLN_modulation(c).chunk(2)
-        head = _after_norm(last.linear.weight, last.linear.bias, last.norm_final.weight, shift, scale)
-        self.head = (head[0].to(dtype), head[1].to(dtype))
+        head = torch.empty_like(last.linear.weight, dtype=dtype)
+        # the largest matrix of all: no second one beside it in float32
+        for rows, into in zip(torch.split(last.linear.weight, HEAD_ROWS), torch.split(head, HEAD_ROWS)):
+            into.copy_(rows * (last.norm_final.weight * (1 + scale)))
+        self.head = (head, (last.linear.weight @ shift + last.linear.bias).to(dtype))
+        done(last)
 
     def _projections(self, block: Block, c: Tensor) -> tuple[Tensor, Tensor]:
         """(W [3 D, D], b) of a block's queries, keys and values, in the compute type."""

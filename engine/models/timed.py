@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple, cast
 
 import torch
@@ -49,13 +50,21 @@ class TimedDIT:
     """The denoiser that `DIT.encode` is: residual stream and modulation in float32, matrices in `dtype`."""
 
     @torch.no_grad()
-    def __init__(self, model: DIT, dtype: torch.dtype = torch.float32, attention: str = "auto") -> None:
+    def __init__(
+        self,
+        model: DIT,
+        dtype: torch.dtype = torch.float32,
+        attention: str = "auto",
+        done: Callable[[nn.Module], object] = lambda module: None,
+    ) -> None:
+        """done: told of each part of the model as soon as it is not needed any more."""
         config = model.config
         self.vocab_size, self.mask_id, self.max_length = model.vocab_size, model.mask_id, model.max_length
         self.time_conditioned = model.time_conditioned
         self.dtype, self.n_heads = dtype, config.n_heads
         self.parameters = sum(p.numel() for p in model.parameters())
         self.embedding = model.vocab_embed.embedding.detach().to(dtype)
+        done(model.vocab_embed)
         self.device = self.embedding.device
         self.attention, self._attend = choose_attention(attention, self.device, dtype)
         self._scale = (config.hidden_size // config.n_heads) ** -0.5
@@ -63,16 +72,19 @@ class TimedDIT:
         self._cos, self._sin = cos[:, None].to(dtype), sin[:, None].to(dtype)
         self._sigma_map = model.sigma_map
         blocks = [cast(Block, block) for block in model.blocks]
-        self.layers = [self._layer(block) for block in blocks]
-        weight = blocks[-1].attn_qkv.weight.detach()
-        dim = config.hidden_size
-        self._last_q, self._last_kv = (linear(part.to(dtype), None) for part in (weight[:dim], weight[dim:]))
         last = model.output_layer
-        self._norm_final = last.norm_final.weight.detach()
-        self.head = (last.linear.weight.detach().to(dtype), last.linear.bias.detach().to(dtype))
         # every block's modulation is one row of one product
         modulations = [*(block.adaLN_modulation for block in blocks), last.adaLN_modulation]
         self._modulation = (torch.cat([m.weight for m in modulations]), torch.cat([m.bias for m in modulations]))
+        dim, weight = config.hidden_size, blocks[-1].attn_qkv.weight
+        self._last_q, self._last_kv = (linear(part.detach().to(dtype), None) for part in (weight[:dim], weight[dim:]))
+        self.layers = []
+        for block in blocks:
+            self.layers.append(self._layer(block))
+            done(block)
+        self._norm_final = last.norm_final.weight.detach()
+        self.head = (last.linear.weight.detach().to(dtype), last.linear.bias.detach().to(dtype))
+        done(last)
 
     def _layer(self, block: Block) -> Layer:
         first, second, to = cast(nn.Linear, block.mlp[0]), cast(nn.Linear, block.mlp[2]), self.dtype

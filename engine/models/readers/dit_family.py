@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
+from torch import nn
 
 from engine.models.causal_dit import CachedCausal, CausalDIT
 from engine.models.dit import DIT, DITConfig, Rotary
@@ -205,6 +206,19 @@ def _filled(network: Net, request: Request, found: Found, rename: Callable[[str]
     return ignored
 
 
+def _letting_go(model: nn.Module, found: Found) -> Callable[[nn.Module], None]:
+    """What gives up a part of the model and the file's pages behind it, so that it need not lie in memory twice."""
+    prefixes = {id(module): f"{name}." for name, module in model.named_modules()}
+
+    def done(module: nn.Module) -> None:
+        for name in found.weights.shapes:
+            if (found.own_name(name) or "").startswith(prefixes[id(module)]):
+                found.weights.release(name)
+        module.to("meta")
+
+    return done
+
+
 def _dit(request: Request, found: Found, config: DITConfig) -> tuple[DIT, tuple[str, ...]]:
     with torch.device("meta"):
         model = DIT(config)
@@ -214,12 +228,12 @@ def _dit(request: Request, found: Found, config: DITConfig) -> tuple[DIT, tuple[
 def _denoiser(request: Request, found: Found, config: DITConfig, codec: Codec) -> tuple[Made, tuple[str, ...]]:
     model, ignored = _dit(request, found, config)
     sampler = TimedDIT if config.time_conditioning else FoldedDIT
-    return sampler(model, request.dtype, request.attention), ignored
+    return sampler(model, request.dtype, request.attention, _letting_go(model, found)), ignored
 
 
 def _score(request: Request, found: Found, config: DITConfig, codec: Codec) -> tuple[Made, tuple[str, ...]]:
     model, ignored = _dit(request, found, config)
-    return ScoreDIT(model, request.dtype, request.attention), ignored
+    return ScoreDIT(model, request.dtype, request.attention, _letting_go(model, found)), ignored
 
 
 def _causal(request: Request, found: Found, config: DITConfig, codec: Codec) -> tuple[Made, tuple[str, ...]]:
@@ -236,7 +250,7 @@ def _causal(request: Request, found: Found, config: DITConfig, codec: Codec) -> 
     with torch.device("meta"):
         model = CausalDIT(config)
     ignored = _filled(model, request, found, rename)
-    return CachedCausal(model, bos, request.dtype, request.attention), ignored
+    return CachedCausal(model, bos, request.dtype, request.attention, done=_letting_go(model, found)), ignored
 
 
 NETWORKS: dict[str, Callable[[Request, Found, DITConfig, Codec], tuple[Made, tuple[str, ...]]]] = {
