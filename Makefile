@@ -10,7 +10,7 @@ watch: $(READY)
 	$(BIN)/remdm-tui watch
 
 test: $(READY) lint
-	$(BIN)/pytest --cov --cov-report=term:skip-covered
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --cov --cov-report=term:skip-covered
 
 # the packages are wanted for the weights in them alone, so what they depend on stays away
 test-pretrained: $(READY)

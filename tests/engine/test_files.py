@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 import subprocess
 import sys
 import types
@@ -450,7 +451,8 @@ def test_loading_takes_little_more_memory_than_the_weights(tmp_path: Path) -> No
 
 def test_a_process_knows_its_own_memory() -> None:
     before = resident("RssAnon")
-    held = bytearray(1 << 26)
+    # not from the heap, where pages that are already there would be used again
+    held = mmap.mmap(-1, 1 << 26, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     for at in range(0, len(held), 4096):
         held[at] = 1
     assert resident("RssAnon") - before > 1 << 25

@@ -18,6 +18,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from engine import wire
@@ -159,7 +160,8 @@ def assert_same(record, other):
         )
         assert (ours.tokens == theirs.tokens).all()
         assert (ours.change == theirs.change).all()
-        assert ours.held.tobytes() == theirs.held.tobytes()
+        # processes with other numbers of threads round differently
+        np.testing.assert_allclose(ours.held, theirs.held, rtol=1e-5)
 
 
 def kill_engine(one):
