@@ -26,6 +26,10 @@ class Purpose(IntEnum):
     """does this position change?"""
     TOKEN = 2
     """which token is it revealed to?"""
+    TIME = 3
+    """at which noise level is a likelihood bound taken?"""
+    NOISE = 4
+    """is this position masked there?"""
 
 
 def _signed(value: int) -> int:

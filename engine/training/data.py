@@ -8,7 +8,7 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,25 +41,25 @@ class Document:
     split: str
 
 
-def documents(paths: Sequence[Path]) -> Iterator[Document]:
+def documents(paths: Sequence[Path], typography: Mapping[int, str | None] = PLAIN) -> Iterator[Document]:
     """The documents of .jsonl, .jsonl.gz (`text`, optional `split`) and plain text files, typography unified.
 
     A document without a split belongs to "train".  Raises ValueError naming the file and line at fault.
     """
     for path in paths:
         try:
-            yield from _read(path)
+            yield from _read(path, typography)
         except UnicodeDecodeError as error:
             raise ValueError(f"{path} is not UTF-8 text: {error}") from error
         except (EOFError, zlib.error) as error:
             raise ValueError(f"{path} is damaged: {error}") from error
 
 
-def _read(path: Path) -> Iterator[Document]:
+def _read(path: Path, typography: Mapping[int, str | None]) -> Iterator[Document]:
     opener = gzip.open if path.suffix == ".gz" else open
     with opener(path, "rt", encoding="utf-8") as file:
         if ".jsonl" not in path.suffixes:
-            yield Document(file.read().translate(PLAIN), "train")
+            yield Document(file.read().translate(typography), "train")
             return
         for number, line in enumerate(file, 1):
             try:
@@ -67,7 +67,7 @@ def _read(path: Path) -> Iterator[Document]:
                 split = row.get("split", "train")
                 if not SPLIT.fullmatch(split):  # it names a file
                     raise ValueError(f"{path}, line {number}: split {split!r} is no plain word")
-                yield Document(row["text"].translate(PLAIN), split)
+                yield Document(row["text"].translate(typography), split)
             except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
                 raise ValueError(
                     f'{path}, line {number}: expected a JSON object with a string "text", got {error!r}'
@@ -112,9 +112,18 @@ class Corpus:
 
     def spread(self, split: str, length: int, count: int) -> np.ndarray:
         """count windows at even offsets: the same ones every time, int64 [count, length]."""
-        stream = self.splits[split]
-        starts = np.linspace(0, len(stream) - length, count).astype(np.int64)
-        return np.stack([stream[i : i + length] for i in starts]).astype(np.int64)
+        return spread(self.splits[split], length, count)
+
+
+def spread(stream: np.ndarray, length: int, count: int) -> np.ndarray:
+    """count windows of the stream at even offsets, int64 [count, length]."""
+    starts = np.linspace(0, len(stream) - length, count).astype(np.int64)
+    return np.stack([stream[i : i + length] for i in starts]).astype(np.int64)
+
+
+def paragraphs(text: str) -> list[str]:
+    """The pieces that a document is tokenised in."""
+    return [p + "\n\n" for p in text.split("\n\n")]
 
 
 def prepare(paths: Sequence[Path], vocab_size: int, cache: Path) -> Corpus:
@@ -147,8 +156,7 @@ def _tokenise(docs: list[Document], vocab_size: int, home: Path) -> None:
         pieces: list[np.ndarray] = []
         for doc in docs:
             if doc.split == split:
-                paragraphs = [p + "\n\n" for p in doc.text.split("\n\n")]
-                encoded = tokenizer.encode_batch_fast(paragraphs)
+                encoded = tokenizer.encode_batch_fast(paragraphs(doc.text))
                 pieces += [np.array(e.ids, dtype=np.uint16) for e in encoded]
                 pieces.append(np.array([end], dtype=np.uint16))
         streams[split] = np.concatenate(pieces)

@@ -1,0 +1,52 @@
+"""Rows of tokens out of texts: wrapped as masked diffusion models were trained, or windows of one stream."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.training.data import paragraphs, spread
+
+Encode = Callable[[str], Sequence[int]]
+"""Token ids of a text, without special tokens"""
+
+
+def wrap(
+    texts: Sequence[str], encode: Encode, length: int, start: int, end: int, together: int | None = None
+) -> NDArray[np.int64]:
+    """Rows of start, length - 2 tokens and end: documents, each with an end token behind it, joined and cut.
+
+    together: documents that are joined at a time, with the rest dropped each time; None: all.  int64 [N, length].
+    Raises ValueError where there is too little text for one row.
+    """
+    inside = length - 2
+    if inside < 1:
+        raise ValueError(f"a row takes at least 3 tokens, start and end included, got a length of {length}")
+    rows: list[NDArray[np.int64]] = []
+    size = together or max(len(texts), 1)
+    held = 0
+    for first in range(0, len(texts), size):
+        joined = np.concatenate([np.array([*encode(text), end], np.int64) for text in texts[first : first + size]])
+        held += len(joined)
+        whole = len(joined) // inside
+        rows.append(joined[: whole * inside].reshape(whole, inside))
+    found = np.concatenate(rows) if rows else np.zeros((0, inside), np.int64)
+    if not len(found):
+        raise ValueError(f"the text comes to {held} tokens: a row of {length} takes {inside}")
+    return np.pad(found, ((0, 0), (1, 1)), constant_values=((0, 0), (start, end)))
+
+
+def windows(texts: Sequence[str], encode: Encode, length: int, count: int, end: int) -> NDArray[np.int64]:
+    """count windows at even offsets of the stream that models trained here see, int64 [count, length].
+
+    Raises ValueError where the stream is shorter than a window.
+    """
+    if length < 1 or count < 1:
+        raise ValueError(f"windows take a length and a count of at least 1, got {length} and {count}")
+    pieces = [np.array([*(i for p in paragraphs(text) for i in encode(p)), end], np.int64) for text in texts]
+    stream = np.concatenate(pieces) if pieces else np.zeros(0, np.int64)
+    if len(stream) < length:
+        raise ValueError(f"the text comes to {len(stream)} tokens: a window takes {length}")
+    return spread(stream, length, count)

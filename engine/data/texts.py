@@ -1,0 +1,99 @@
+"""Text from local files or a data set's name, without blanks and, where it matters, without duplicates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from engine.data.catalogue import DATASETS, hub_texts
+from engine.training.data import documents
+
+SUFFIXES = (".txt", ".jsonl", ".txt.gz", ".jsonl.gz")
+"""Files that are read; .jsonl holds one object a line with a field `text` and perhaps one named `split`."""
+SPLIT = "validation"
+
+FromHub = Callable[[str, str], Iterator[str]]
+"""(a name of DATASETS, split) -> its texts, as published"""
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What was read, in its order."""
+
+    source: str
+    split: str
+    """all: the files name no split"""
+    texts: tuple[str, ...]
+    blank: int
+    """texts that held nothing but white space, left out"""
+
+
+def load(
+    source: str | Sequence[Path], split: str = SPLIT, *, limit: int | None = None, from_hub: FromHub = hub_texts
+) -> Texts:
+    """The texts of files, directories or a data set, detokenised as its name demands.
+
+    source: a name of DATASETS, a path, or paths; a path that exists goes before a name.  split: in files those
+    documents that name it, or all where none names any.  limit: texts at most.  Raises ValueError with one sentence.
+    """
+    if limit is not None and limit < 1:
+        raise ValueError(f"a limit must be at least 1, got {limit}")
+    found: Iterator[str]
+    if isinstance(source, str) and source in DATASETS and not Path(source).exists():
+        name, found = source, map(DATASETS[source].detokenize, from_hub(source, split))
+    else:
+        paths = [Path(source).expanduser()] if isinstance(source, str) else list(source)
+        name = ", ".join(map(str, paths))
+        split, found = _from_files(paths, split, name)
+    texts: list[str] = []
+    blank = 0
+    for text in found:
+        if text.strip():
+            texts.append(text)
+        else:
+            blank += 1
+        if len(texts) == limit:
+            break
+    if not texts:
+        raise ValueError(f"{name} holds no text")
+    return Texts(name, split, tuple(texts), blank)
+
+
+def _from_files(paths: Sequence[Path], split: str, name: str) -> tuple[str, Iterator[str]]:
+    """The split that was found, and its texts."""
+    try:
+        read = list(documents(files(paths), {}))
+    except OSError as error:
+        raise ValueError(f"{name} cannot be read: {error}") from error
+    # a document that names no split belongs to "train"
+    splits = sorted({document.split for document in read})
+    if splits == ["train"] and split != "train":
+        return "all", (document.text for document in read)
+    if read and split not in splits:
+        raise ValueError(f"{name} has no split {split!r}: choose {', '.join(splits)}")
+    return split, (document.text for document in read if document.split == split)
+
+
+def files(paths: Sequence[Path]) -> list[Path]:
+    """Every file with text among the paths and below the directories, sorted within each.  Raises ValueError."""
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            below = sorted(p for p in path.rglob("*") if p.is_file() and p.name.endswith(SUFFIXES))
+            if not below:
+                raise ValueError(f"{path} holds no file of text: it takes {', '.join(SUFFIXES)}")
+            found += below
+        elif not path.exists():
+            raise ValueError(f"there is no file or directory {str(path)!r}, nor a data set: {', '.join(DATASETS)}")
+        elif not path.name.endswith(SUFFIXES):
+            raise ValueError(f"{path} is no file of text: it takes {', '.join(SUFFIXES)}")
+        else:
+            found.append(path)
+    return found
+
+
+def unique(texts: Sequence[str], count: int | None = None) -> list[str]:
+    """The first `count` different texts, or all that there are, in their order."""
+    return list(islice(dict.fromkeys(texts), count))

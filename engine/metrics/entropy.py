@@ -1,0 +1,37 @@
+"""Entropy of each sequence's own token frequencies: what collapses when samples begin to repeat themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from engine.figures import unigram_entropy
+from engine.metrics.bootstrap import Interval, deviation, interval
+
+
+@dataclass(frozen=True)
+class Entropy:
+    """Nats; between 0 and the logarithm of the length."""
+
+    mean: Interval
+    deviation: float | None
+    """over sequences; None for one"""
+    sequences: int
+
+
+def entropies(sequences: Sequence[ArrayLike]) -> NDArray[np.float64]:
+    """One for each sequence of token ids, float64 [N]."""
+    return np.array([unigram_entropy(np.asarray(ids, np.int64)) for ids in sequences], np.float64)
+
+
+def entropy(sequences: Sequence[ArrayLike]) -> Entropy:
+    """Of the sequences' token ids.  Raises ValueError where there are none."""
+    return summary(entropies(sequences))
+
+
+def summary(values: NDArray[np.float64]) -> Entropy:
+    """Of entropies that are known already, [N]."""
+    return Entropy(interval(values), deviation(values), len(values))

@@ -1,0 +1,227 @@
+"""How likely a model finds given text: the SUBS bound of a diffusion model, the exact value of a causal one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from engine.metrics.bootstrap import Interval, interval
+from engine.metrics.conventions import Conventions, conventions
+from engine.metrics.judge import Done, silent
+from engine.models.protocol import Denoiser, device_of
+from engine.rng import Purpose, keys, uniforms
+from engine.training.losses import subs_nll
+
+BATCH = 8
+LOGITS = 1 << 25
+"""Logits held at a time, whatever the batch."""
+SMALLEST = 1e-3
+"""Noise level below which the reference does not go; also by how much its schedule falls short of masking all."""
+
+
+@dataclass(frozen=True)
+class Noise:
+    """One noised copy of each of B sequences."""
+
+    tokens: Tensor
+    """long [B, L]"""
+    masked: Tensor
+    """bool [B, L]"""
+    t: Tensor
+    """what the network is told, float64 [B]"""
+    share: Tensor
+    """the bound weighs masked tokens by one over it, float64 [B]"""
+
+
+@dataclass(frozen=True, eq=False)
+class Likelihood:
+    """Negative log likelihood a token, and the same figure in other units."""
+
+    kind: Literal["bound", "exact"]
+    """an upper bound by diffusion, or what the chain rule gives"""
+    conventions: Conventions
+    nats: Interval
+    sequences: int
+    tokens: int
+    """scored, each counted once"""
+    network_calls: int
+    by_sequence: NDArray[np.float64]
+    """nats a token of each sequence, [N]"""
+
+    @property
+    def bits(self) -> Interval:
+        """Bits a token, which the field calls bits per dimension."""
+        return self.nats.map(lambda x: x / math.log(2))
+
+    @property
+    def perplexity(self) -> Interval:
+        return self.nats.map(lambda x: math.exp(x) if x < 700 else math.inf)
+
+
+def likelihood(
+    model: Denoiser,
+    rows: Tensor | NDArray[np.integer],
+    how: str = "standard",
+    *,
+    seed: int = 1,
+    batch: int = BATCH,
+    start: int | None = None,
+    done: Done = silent,
+) -> Likelihood:
+    """Of N sequences of L tokens, [N, L].
+
+    how: a name of CONVENTIONS.  start: the token that rows begin with by construction, which a causal model is not
+    asked for.  The figure depends on the seed, and on neither batch nor device.  Raises ValueError for rows that are
+    not the model's, FloatingPointError where the network gives NaN.
+    """
+    numbers = range(len(rows))
+    values, scored = sequence_nats(model, rows, numbers, how, seed=seed, batch=batch, start=start, done=done)
+    return summary(values, scored, how, causal=is_causal(model))
+
+
+def summary(values: NDArray[np.float64], scored: int, how: str, *, causal: bool) -> Likelihood:
+    """Of nats a token of N sequences, [N], in each of which so many tokens were scored."""
+    chosen = conventions(how)
+    return Likelihood(
+        kind="exact" if causal else "bound",
+        conventions=chosen,
+        nats=interval(values),
+        sequences=len(values),
+        tokens=len(values) * scored,
+        network_calls=len(values) * (1 if causal else chosen.times),
+        by_sequence=values,
+    )
+
+
+def sequence_nats(
+    model: Denoiser,
+    rows: Tensor | NDArray[np.integer],
+    numbers: Sequence[int],
+    how: str = "standard",
+    *,
+    seed: int = 1,
+    batch: int = BATCH,
+    start: int | None = None,
+    done: Done = silent,
+) -> tuple[NDArray[np.float64], int]:
+    """Nats a token of the rows of these numbers, out of all rows [N, L]: ([n], tokens scored in each).
+
+    A process that has only some numbers finds what one that has all finds for them.
+    """
+    chosen, tokens = conventions(how), torch.as_tensor(rows)
+    _check(model, tokens)
+    if batch < 1:
+        raise ValueError(f"batch must be at least 1, got {batch}")
+    causal = is_causal(model)
+    levels = torch.zeros(0) if causal else noise_levels(numbers, len(tokens), chosen.times, seed)
+    values, scored = np.zeros(len(numbers)), tokens.shape[1]
+    for first in range(0, len(numbers), batch):
+        some = list(numbers[first : first + batch])
+        own = tokens[some].long()
+        if causal:
+            found, scored = _exact(model, own, start)
+        else:
+            found = _bound(model, own, some, levels[first : first + batch], chosen, seed)
+        if torch.isnan(found).any():
+            raise FloatingPointError(f"the network gives NaN for sequence {some[int(torch.isnan(found).nonzero()[0])]}")
+        values[first : first + batch] = found.cpu().numpy()
+        done(first + len(some), len(numbers))
+    return values, scored
+
+
+def is_causal(model: Denoiser) -> bool:
+    """Whether the model's likelihood is exact."""
+    return bool(getattr(model, "causal", False))
+
+
+def noise_levels(numbers: Sequence[int], total: int, times: int, seed: int) -> Tensor:
+    """Numbers in [0, 1), float64 [B, times]: over all sequences and times one in each of total * times equal cells."""
+    order = uniforms(torch.from_numpy(keys(seed, range(total), [0] * total, Purpose.TIME)), torch.ones(1).long())
+    cell = order.argsort(stable=True).argsort()[list(numbers)].double()
+    drawn = []
+    for time in range(times):
+        key = torch.from_numpy(keys(seed, numbers, [time] * len(numbers), Purpose.TIME))
+        drawn.append((time + (cell + uniforms(key, torch.zeros(1).long())) / total) / times)
+    return torch.stack(drawn, -1)
+
+
+def add_noise(
+    tokens: Tensor, level: Tensor, numbers: Sequence[int], time: int, masking: str, seed: int, mask_id: int
+) -> Noise:
+    """tokens long [B, L] at levels float64 [B] in [0, 1), which `masking` makes into masks as Conventions says."""
+    length = tokens.shape[1]
+    key = torch.from_numpy(keys(seed, numbers, [time] * len(numbers), Purpose.NOISE))
+    u = uniforms(key[:, None], torch.arange(length))
+    if masking == "independent":
+        t = share = SMALLEST + (1 - SMALLEST) * level
+        masked = u < (1 - SMALLEST) * t[:, None]
+    else:
+        count = (1 + (level * length).long()).clamp(max=length)
+        # given their number n, the noise level at which n tokens are masked is that of the n-th to go
+        t = u.sort(-1).values.gather(1, count[:, None] - 1)[:, 0]
+        masked, share = u <= t[:, None], count / length
+    return Noise(torch.where(masked, mask_id, tokens), masked, t, share.double())
+
+
+@torch.inference_mode()
+def _bound(
+    model: Denoiser, tokens: Tensor, numbers: Sequence[int], levels: Tensor, chosen: Conventions, seed: int
+) -> Tensor:
+    """Nats a token, [B]: the mean over the noise levels [B, times]."""
+    values, place = torch.zeros(len(tokens), dtype=torch.float64), device_of(model)
+    for time, level in enumerate(levels.T):
+        noise = add_noise(tokens, level, numbers, time, chosen.masking, seed, model.mask_id)
+        hidden = model.encode(noise.tokens.to(place), noise.t.float().to(place))
+        values += _losses(model, hidden, tokens.to(place), noise.masked.to(place), noise.share.float().to(place))
+    return values / chosen.times
+
+
+@torch.inference_mode()
+def _exact(model: Denoiser, tokens: Tensor, start: int | None) -> tuple[Tensor, int]:
+    """Nats a token [B], and how many tokens that is over."""
+    place = device_of(model)
+    tokens = tokens.to(place)
+    t = torch.zeros(len(tokens), device=place)
+    # a model without a start token of its own cannot say what a text begins with
+    unstarted = bool(torch.isnan(model.encode(tokens[:1, :1], t[:1])).any())
+    if not unstarted and start is not None and bool((tokens[:, 0] == start).all()):
+        tokens = tokens[:, 1:]
+    asked = torch.ones_like(tokens, dtype=torch.bool)
+    asked[:, 0] = not unstarted
+    hidden = model.encode(tokens, t)
+    scored = int(asked[0].sum())
+    if scored == 0:
+        raise ValueError("a row of one token has nothing that a causal model could predict")
+    return _losses(model, hidden, tokens, asked, t + 1) * tokens.shape[1] / scored, scored
+
+
+def _losses(model: Denoiser, hidden: Tensor, tokens: Tensor, masked: Tensor, share: Tensor) -> Tensor:
+    """The bound of each sequence, [B], its logits computed a few rows at a time."""
+    count = max(1, LOGITS // model.vocab_size)
+    total = torch.zeros(len(tokens), dtype=torch.float64)
+    where = masked.flatten().nonzero()[:, 0]
+    for some in torch.split(where, count):
+        part = torch.zeros_like(masked.flatten())
+        part[some] = True
+        loss = subs_nll(model.project, hidden, tokens, part.view_as(masked), share, model.mask_id)
+        total += loss.double().cpu()
+    return total
+
+
+def _check(model: Denoiser, rows: Tensor) -> None:
+    if rows.ndim != 2 or rows.shape[0] == 0 or rows.shape[1] == 0:
+        raise ValueError(f"likelihood takes rows of tokens, [N, L], and got {list(rows.shape)}")
+    if model.max_length is not None and rows.shape[1] > model.max_length:
+        raise ValueError(f"rows have {rows.shape[1]} tokens, and the model takes {model.max_length} at most")
+    low, high = int(rows.min()), int(rows.max())
+    if low < 0 or high >= model.vocab_size:
+        raise ValueError(f"rows hold token {low if low < 0 else high}, and the model has {model.vocab_size}")
+    if bool((rows == model.mask_id).any()):
+        raise ValueError(f"rows hold the mask, token {model.mask_id}, which is no text")

@@ -1,0 +1,34 @@
+"""Conventions say everything that they decide."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+
+from engine.metrics.conventions import CONVENTIONS, SENTENCES, Conventions, conventions
+
+
+def test_every_decision_has_a_sentence() -> None:
+    decided = {field.name for field in fields(Conventions)} - {"name"}
+    assert set(SENTENCES) == decided
+    for name in CONVENTIONS:
+        said = conventions(name).decisions
+        assert decided < set(said)
+        for sentence in said.values():
+            assert sentence[0].isupper()
+            assert sentence.endswith(".")
+
+
+def test_decisions_that_differ_read_differently() -> None:
+    one, other = (conventions(name) for name in ("reference", "standard"))
+    for field in fields(Conventions):
+        if field.name != "name":
+            same = getattr(one, field.name) == getattr(other, field.name)
+            assert (one.decisions[field.name] == other.decisions[field.name]) is same, field.name
+
+
+def test_a_convention_is_found_by_its_own_name() -> None:
+    assert {name: found.name for name, found in CONVENTIONS.items()} == {n: n for n in CONVENTIONS}
+    with pytest.raises(ValueError, match="unknown conventions 'usual': choose reference, standard"):
+        conventions("usual")
