@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from engine.catalogue import BUILT_IN
+from engine.models.files import open_weights
 from engine.models.loading import Loaded, Progress, Request, silent
 from engine.models.protocol import Denoiser, RowDenoiser, device_of, encode_rows
 from engine.models.readers import READERS
+from engine.models.room import check_room
 from engine.models.sources import locate
 from engine.records import ModelChoice, ModelInfo
 
@@ -115,9 +119,10 @@ def load_choice(choice: ModelChoice, progress: Progress = silent) -> TextModel:
 def read(request: Request) -> Loaded:
     """What lies at `home`, by the first reader that recognises it."""
     home = request.home
-    config, tensors = _config(home), _tensor_names(home)
+    config, shapes = _config(home), _shapes(home)
     for reader in READERS:
-        if reader.recognises(home, config, tensors):
+        if reader.recognises(home, config, frozenset(shapes)):
+            check_room(sum(map(math.prod, shapes.values())) * request.dtype.itemsize, request.device)
             return reader.read(request)
     if home.is_dir() and not config:
         raise ValueError(f"{home} is no model directory: it has no config.json")
@@ -138,14 +143,12 @@ def _config(home: Path) -> dict[str, object]:
     return config
 
 
-def _tensor_names(home: Path) -> frozenset[str]:
-    """Names of the tensors, from headers alone; none where the format does not tell or the file is broken."""
-    from engine.models.files import open_weights
-
+def _shapes(home: Path) -> Mapping[str, tuple[int, ...]]:
+    """Of the tensors, from headers alone; none where the format does not tell or the file is broken."""
     try:
-        return frozenset(open_weights(home).shapes)
+        return open_weights(home).shapes
     except ValueError:
-        return frozenset()
+        return {}
 
 
 def choose_device(name: str) -> torch.device:

@@ -7,6 +7,7 @@ from dataclasses import fields
 import pytest
 
 from engine.metrics.conventions import CONVENTIONS, SENTENCES, Conventions, conventions
+from tests.engine.test_imports import HEAVY, SCREEN, loaded
 
 
 def test_every_decision_has_a_sentence() -> None:
@@ -32,3 +33,9 @@ def test_a_convention_is_found_by_its_own_name() -> None:
     assert {name: found.name for name, found in CONVENTIONS.items()} == {n: n for n in CONVENTIONS}
     with pytest.raises(ValueError, match="unknown conventions 'usual': choose reference, standard"):
         conventions("usual")
+
+
+def test_what_a_command_lists_and_a_report_computes_loads_nothing_heavy() -> None:
+    names = ("metrics.conventions", "metrics.bootstrap", "metrics.entropy", "metrics.diversity", "data.catalogue")
+    modules = loaded(f"import {', '.join(f'engine.{name}' for name in names)}")
+    assert not modules & {*HEAVY, *SCREEN}
