@@ -1,0 +1,1 @@
+"""Evaluation without a terminal: samples of numbered addresses, scored, in a directory that can be gone on with."""

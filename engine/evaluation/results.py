@@ -1,0 +1,182 @@
+"""What an evaluation leaves behind: the lines of samples.jsonl and the one object of results.json."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+SAMPLES, RESULTS = "samples.jsonl", "results.json"
+FORMAT = 1
+"""Of both files; a file of a later one is refused."""
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """What the judge says of one text under one set of conventions."""
+
+    nats: float
+    """sum over the counted tokens"""
+    tokens: int
+    """counted; 0 where none can be scored or the conventions leave the text out"""
+    kept: bool = True
+    """false where the conventions leave the text out"""
+    cut: bool = False
+    """whether the judge read less than the whole text"""
+
+
+class SampleLine(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One sample; `judged` is there once the judge has read it."""
+
+    number: int
+    seed: int
+    text: str
+    ids: tuple[int, ...]
+    network_calls: int
+    entropy: float
+    """of its own tokens, nats"""
+    repetition: float
+    """share of 4-grams that occurred before in it"""
+    judged: dict[str, Judged] | None = None
+    """by name of conventions"""
+
+
+class Figure(msgspec.Struct, frozen=True):
+    """A figure with the bounds of its interval; without them where one sample is all there is."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    level: float = 0.95
+
+
+class GenPPL(msgspec.Struct, frozen=True):
+    """Generative perplexity."""
+
+    perplexity: Figure
+    judge: str
+    tokens: int
+    texts: int
+    left_out: int
+    cut: int
+    limit: int
+    """tokens of a text that the judge reads at most"""
+
+
+class MauveResult(msgspec.Struct, frozen=True):
+    """MAUVE, and its spread over k-means seeds."""
+
+    value: float
+    deviation: float | None
+    by_seed: dict[str, float]
+    featurizer: str
+    samples: int
+    references: int
+    empty: int
+    buckets: int
+    warning: str | None = None
+
+
+class Calls(msgspec.Struct, frozen=True):
+    """Sequences put through the network, each counted once."""
+
+    total: int
+    per_sample: Figure
+    every_step: int
+    """what one call a step would take for one sample"""
+    saved: float
+    """share of those that was not needed"""
+
+
+class Timing(msgspec.Struct, frozen=True):
+    """Wall clock, summed over the starts that it took; the only part that differs from run to run."""
+
+    sampling_seconds: float
+    seconds_per_sequence: float
+    tokens_per_second: float
+    scoring_seconds: float
+    starts: int
+    processes: int
+    device: str
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """A sample that could not be finished: the network gave NaN."""
+
+    number: int
+    step: int
+    position: int
+
+
+class Metrics(msgspec.Struct, frozen=True):
+    """Under one set of conventions; None where it was not asked for."""
+
+    gen_ppl: GenPPL | None
+    mauve: MauveResult | None
+
+
+class Results(msgspec.Struct, frozen=True):
+    """results.json.  The plain numbers at the top are those of the `primary` conventions."""
+
+    format: int
+    version: str
+    """of remdm-tui"""
+    settings: dict[str, Any]
+    """every one; its keys are those of settings.json"""
+    primary: str
+    gen_ppl: float | None
+    entropy: float
+    mauve: float | None
+    network_calls: float
+    """per sample"""
+    seconds: float
+    """of sampling and scoring"""
+    samples: int
+    failed: tuple[Failed, ...]
+    entropy_interval: Figure
+    distinct: dict[str, float | None]
+    """by n: different n-grams over n-grams, all samples together"""
+    repetition: dict[str, float | None]
+    """by n: share of n-grams that occurred before in their sample, averaged"""
+    calls: Calls
+    metrics: dict[str, Metrics]
+    """by name of conventions"""
+    conventions: dict[str, tuple[str, ...]]
+    """every decision of each of them, a sentence each"""
+    timing: Timing
+    notes: tuple[str, ...] = ()
+
+
+def read_results(home: Path) -> Results:
+    """Of an evaluation's directory.  Raises ValueError with one sentence for none, a damaged or a later one."""
+    return _decoded((home / RESULTS), Results)
+
+
+def read_samples(home: Path) -> list[SampleLine]:
+    """In the order of the file.  Raises ValueError with one sentence."""
+    path = home / SAMPLES
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
+    found = []
+    for number, line in enumerate(lines, 1):
+        try:
+            found.append(msgspec.json.decode(line, type=SampleLine))
+        except msgspec.DecodeError as error:
+            raise ValueError(f"{path}, line {number}: {error}") from error
+    return found
+
+
+def _decoded(path: Path, kind: type[Results]) -> Results:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}; `remdm-tui eval` writes it at its end") from error
+    try:
+        found = msgspec.json.decode(data, type=kind)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"{path} is no result of an evaluation: {error}") from error
+    if found.format > FORMAT:
+        raise ValueError(f"{path} has format {found.format}, and this version reads {FORMAT} at most")
+    return found
