@@ -7,7 +7,7 @@ randomness the samples are those a Session gives.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,11 +15,11 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from engine.blocks import Blocks, split
+from engine.blocks import Blocks, plan
 from engine.models.protocol import Denoiser
 from engine.records import Settings
 from engine.session import check_canvas, check_order, control_of, grid_of
-from engine.step import Control, Dice, State, Stepper
+from engine.step import BadLogitsError, Control, Dice, State, Stepper
 from engine.strategies import Strategy
 
 DEFAULT_WIDTH = 8
@@ -33,6 +33,14 @@ class Sample(NamedTuple):
     network_calls: int
 
 
+class Failed(NamedTuple):
+    """A sample that was given up: the network's logits at this step and position are not finite."""
+
+    number: int
+    step: int
+    position: int
+
+
 def sample(
     model: Denoiser,
     strategy: Strategy,
@@ -44,11 +52,14 @@ def sample(
     prompt: Sequence[int] = (),
     width: int = DEFAULT_WIDTH,
     block_length: int | None = None,
+    stride: int | None = None,
+    strides: int = 0,
     **settings: Any,
 ) -> Tensor:
-    """`count` samples, long [count, length], no mask left, on the CPU."""
-    out = torch.empty((count, length), dtype=torch.long)
-    shape: dict[str, Any] = {"steps": steps, "length": length, "width": width, "block_length": block_length}
+    """`count` samples, long [count, length + stride * strides], no mask left, on the CPU."""
+    out = torch.empty((count, length + (stride or 0) * strides), dtype=torch.long)
+    shape: dict[str, Any] = {"steps": steps, "length": length, "width": width}
+    shape |= {"block_length": block_length, "stride": stride, "strides": strides}
     for done in samples(model, strategy, range(count), seed=seed, prompt=prompt, **shape, **settings):
         out[done.number] = done.tokens
     return out
@@ -65,22 +76,35 @@ def samples(
     prompt: Sequence[int] = (),
     width: int = DEFAULT_WIDTH,
     block_length: int | None = None,
+    stride: int | None = None,
+    strides: int = 0,
+    failed: Callable[[Failed], None] | None = None,
     **settings: Any,
 ) -> Iterator[Sample]:
-    """The samples with these numbers, each as it is finished, at most `width` in the network at once."""
+    """The samples with these numbers, each as it is finished, at most `width` in the network at once.
+
+    block_length, stride and strides are those of Session.  failed: is told of a sample for which the network gives
+    no numbers, and the others go on; without it that is a BadLogitsError.
+    """
     check_canvas(model, steps, length, prompt)
     if width < 1:
         raise ValueError(f"width must be at least 1, not {width}")
     control = control_of(strategy, Settings(strategy.name, **settings))
     queue = list(numbers)[::-1]
-    blocks = split(steps, length, len(prompt), block_length)
+    blocks = plan(steps, length, len(prompt), block_length, stride, strides)
     check_order(model, strategy, blocks)
     slots = _Slots(model, control, blocks, seed, prompt)
     while queue or slots.busy:
         while queue and slots.busy < width:
             slots.add(queue.pop())
-        slots.walk()
-        yield from slots.collect()
+        try:
+            slots.walk()
+            yield from slots.collect()
+        except BadLogitsError as error:
+            if failed is None:
+                raise
+            for place in slots.give_up(error):
+                failed(place)
 
 
 class _Slots:
@@ -169,28 +193,37 @@ class _Slots:
             return []
         part = _rows(self.state, ended)
         alpha_t = self.control.strategy.alpha(self.last[[self.block[i] for i in ended]][:, None])
-        where, _ = self.stepper.finish(self.control, part, alpha_t)
+        where, _ = self.stepper.finish(self.control, part, alpha_t, [self.at[i] for i in ended])
         self.state.tokens[ended], self.state.held[ended] = part.tokens, part.held
         for i, cleaned in zip(ended, where.any(-1).tolist(), strict=True):
             self.calls[i] += int(cleaned)
             self.block[i] += 1
         done = [i for i in ended if self.block[i] == len(self.blocks)]
         out = [Sample(self.state.numbers[i], self.state.tokens[i].cpu(), self.calls[i]) for i in done]
-        keep = [i for i in range(self.busy) if i not in done]
-        self.at, self.block, self.calls = ([column[i] for i in keep] for column in (self.at, self.block, self.calls))
-        self.state = _rows(self.state, keep)
-        self._stand()
+        self._keep([i for i in range(self.busy) if i not in done])
         return out
+
+    def give_up(self, error: BadLogitsError) -> list[Failed]:
+        """Remove the slots that the network failed, and tell where; the others stand before the step that failed."""
+        first = {number: Failed(number, step, position) for number, step, position in reversed(error.places)}
+        self._keep([i for i in range(self.busy) if self.state.numbers[i] not in first])
+        return list(first.values())
+
+    def _keep(self, slots: list[int]) -> None:
+        self.at, self.block, self.calls = ([column[i] for i in slots] for column in (self.at, self.block, self.calls))
+        self.state = _rows(self.state, slots)
+        self._stand()
 
     def _stand(self) -> None:
         """Tell the state in which block each slot stands."""
-        self.state.active = self.blocks.active(self.block, self.stepper.device)
+        where = self.block, self.stepper.device
+        self.state.active, self.state.seen = self.blocks.active(*where), self.blocks.seen(*where)
 
 
 def _rows(state: State, rows: list[int]) -> State:
     numbers = [state.numbers[i] for i in rows]
-    active = None if state.active is None else state.active[rows]
-    return State(state.tokens[rows], state.held[rows], state.locked[rows], numbers, active)
+    active, seen = (None if part is None else part[rows] for part in (state.active, state.seen))
+    return State(state.tokens[rows], state.held[rows], state.locked[rows], numbers, active, seen)
 
 
 def _join(a: State, b: State) -> State:

@@ -1,7 +1,8 @@
 """Semi-autoregressive generation: the canvas behind the prompt in blocks, filled one after the other.
 
-While a block is generated the later ones are masks that the network sees and the earlier ones stand fixed
-(LLaDA, arXiv 2502.09992, semi-autoregressive remasking).
+While a block is generated the earlier ones stand fixed.  Either the network sees the whole canvas, later blocks as
+masks (LLaDA, arXiv 2502.09992, semi-autoregressive remasking), or a window of it that slides on by a stride, so that
+a text becomes longer than the model (MDLM, arXiv 2406.07524, section 3.4).
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ class Blocks:
     edges: tuple[int, ...]
     """first position of every block, then the length of the canvas"""
     steps: tuple[int, ...]
+    window: int | None = None
+    """positions that the network sees at a time, up to the end of the block; None: all"""
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -31,6 +34,13 @@ class Blocks:
         position = torch.arange(self.edges[-1], device=device)
         first, end = (torch.tensor([self.edges[n + i] for n in numbers], device=device)[:, None] for i in (0, 1))
         return (position >= first) & (position < end)
+
+    def seen(self, numbers: Sequence[int], device: str) -> Tensor | None:
+        """long [B, window]: the positions that the network sees with the block of each row; None for all."""
+        if self.window is None:
+            return None
+        end = torch.tensor([self.edges[n + 1] for n in numbers], device=device)[:, None]
+        return end - self.window + torch.arange(self.window, device=device)
 
 
 def split(steps: int, length: int, prompt: int, block_length: int | None) -> Blocks:
@@ -50,3 +60,30 @@ def split(steps: int, length: int, prompt: int, block_length: int | None) -> Blo
         )
     each, over = divmod(steps, len(starts))
     return Blocks((*starts, length), tuple(each + (i < over) for i in range(len(starts))))
+
+
+def slide(steps: int, window: int, prompt: int, stride: int, strides: int) -> Blocks:
+    """A window of `window` positions that slides on `strides` times by `stride`, each time in `steps` steps.
+
+    The canvas has window + stride * strides positions, and what lies in two windows is generated in the first.
+    Raises ValueError for a stride that leaves no overlap.
+    """
+    if strides < 1:
+        raise ValueError(f"strides must be at least 1, not {strides}")
+    if not 1 <= stride < window:
+        raise ValueError(f"a stride must lie in 1 to {window - 1}, so that windows of {window} overlap, not {stride}")
+    ends = range(window, window + stride * strides + 1, stride)
+    return Blocks((prompt, *ends), (steps,) * len(ends), window)
+
+
+def plan(
+    steps: int, length: int, prompt: int, block_length: int | None = None, stride: int | None = None, strides: int = 0
+) -> Blocks:
+    """The blocks of a run of `steps` on `length` positions: windows if it has strides, else parts of the canvas."""
+    if stride is None and not strides:
+        return split(steps, length, prompt, block_length)
+    if stride is None:
+        raise ValueError("strides take a stride: by how many positions the window slides")
+    if block_length:
+        raise ValueError("take either a block_length or a stride, not both")
+    return slide(steps, length, prompt, stride, strides)

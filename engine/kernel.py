@@ -5,7 +5,7 @@ From the log-softmax on everything is float64, on the few rows that need it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -17,16 +17,25 @@ FIRST_TOP = 256
 """Most nuclei hold fewer tokens than this, so that many are looked at first."""
 
 
+class NotFiniteError(FloatingPointError):
+    """The network's logits for some rows are no numbers to draw from."""
+
+    def __init__(self, rows: Sequence[int]) -> None:
+        super().__init__("the network returned logits that are not finite")
+        self.rows = tuple(rows)
+        """which, in order"""
+
+
 def probabilities(logits: Tensor, mask_id: int, temperature: float = 1.0, dtype: torch.dtype = torch.float64) -> Tensor:
     """logits [N, V] -> p(x0) [N, V], zero at the mask (SUBS); temperature 0 is one-hot at the argmax.
 
-    Raises FloatingPointError when the network gave a NaN or +inf.
+    Raises NotFiniteError when the network gave a NaN or +inf.
     """
     scores = logits.to(dtype, copy=True)  # a toy's logits may be its own table
     scores[:, mask_id] = -torch.inf
     peak = scores.amax(-1, keepdim=True)
     if not torch.isfinite(peak).all():
-        raise FloatingPointError("the network returned logits that are not finite")
+        raise NotFiniteError((~torch.isfinite(peak[:, 0])).nonzero()[:, 0].tolist())
     if temperature == 0:
         return torch.nn.functional.one_hot(scores.argmax(-1), scores.shape[-1]).to(dtype)
     return torch.softmax(scores if temperature == 1 else scores.sub_(peak).div_(temperature), -1)

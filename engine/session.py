@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.blocks import Blocks, split
+from engine.blocks import Blocks, plan
 from engine.models.protocol import Denoiser
 from engine.records import Change, Frame, Settings
 from engine.schedules import next_time
@@ -58,8 +58,9 @@ def check_order(model: Denoiser, strategy: Strategy, blocks: Blocks) -> None:
     sizes = [end - first for first, end in pairwise(blocks.edges)]
     if any(steps < size for steps, size in zip(blocks.steps, sizes, strict=True)):
         # the steps are shared out evenly, and only the last block may be shorter
-        least = len(sizes) * max(sizes) - (sizes[-1] < max(sizes))
-        raise ValueError(f"{name} needs a step for each of its {sum(sizes)} positions: --steps {least} or more")
+        least = max(sizes) if blocks.window else len(sizes) * max(sizes) - (sizes[-1] < max(sizes))
+        count = max(sizes) if blocks.window else sum(sizes)
+        raise ValueError(f"{name} needs a step for each of its {count} positions: --steps {least} or more")
 
 
 class _Clock(NamedTuple):
@@ -89,6 +90,8 @@ class Session:
     model: a Denoiser.  prompt: token ids that stand at the start and stay.  first: number of the first
     sample; sample n of a seed is the same whatever the batch.  block_length: positions generated at a time, left to
     right, each block in its share of the steps from t = 1 to 0 (None or 0: all at once; see `engine.blocks`).
+    stride, strides: how far and how often a window of `length` slides on, each time in `steps` steps of its own; the
+    text becomes length + stride * strides tokens long.
     Raises ValueError for settings out of range.
     """
 
@@ -104,16 +107,18 @@ class Session:
         prompt: Sequence[int] = (),
         first: int = 0,
         block_length: int | None = None,
+        stride: int | None = None,
+        strides: int = 0,
         **settings: Any,
     ) -> None:
         check_canvas(model, steps, length, prompt)
         if batch < 1:
             raise ValueError(f"batch must be at least 1, not {batch}")
         self.model, self.steps = model, steps
-        self.blocks = split(steps, length, len(prompt), block_length)
+        self.blocks = plan(steps, length, len(prompt), block_length, stride, strides)
         check_order(model, strategy, self.blocks)
         self._stepper = Stepper(model, seed)
-        self._state = State.blank(model, length, range(first, first + batch), prompt)
+        self._state = State.blank(model, self.blocks.edges[-1], range(first, first + batch), prompt)
         self._control = control_of(strategy, Settings(strategy.name, **settings))
         self._controls: list[Control] = []
         self._past: list[_Past] = []
@@ -142,7 +147,7 @@ class Session:
             raise StopIteration
         control, clock = self.control, self._clock
         while True:
-            self._state.active = self.blocks.active([clock.block] * len(self._state.numbers), self._stepper.device)
+            self._stand(clock.block)
             s = next_time(grid_of(control.strategy, self.blocks.steps[clock.block]), clock.t)
             if s is not None:
                 return self._advance(control, clock, s)
@@ -153,6 +158,11 @@ class Session:
                 raise StopIteration
             # the record keeps the clock as it was: another strategy set here may have times left in the block
             clock = _Clock(clock.block + 1, step=clock.step)
+
+    def _stand(self, block: int) -> None:
+        """Tell the state in which block it is."""
+        where = [block] * len(self._state.numbers), self._stepper.device
+        self._state.active, self._state.seen = self.blocks.active(*where), self.blocks.seen(*where)
 
     def set(self, *, strategy: Strategy | None = None, **settings: Any) -> None:
         """Change strategy, top_p, temperature, nucleus or draw from the next step on.
@@ -205,7 +215,7 @@ class Session:
         (t_now,) = self._times(clock.t)
         alpha_t = control.strategy.alpha(t_now)
         clean = self._state.copy()
-        where, calls = self._stepper.finish(control, clean, alpha_t)
+        where, calls = self._stepper.finish(control, clean, alpha_t, [clock.step] * len(clean.numbers))
         one, none = torch.ones_like(alpha_t), torch.zeros_like(alpha_t)
         decision = Decision(one, none, none[:, 0], Dice(where, torch.zeros_like(where)))
         return self._commit(control, clock, 0.0, clean, calls, alpha_t, one, decision, final=True)

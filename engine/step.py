@@ -40,7 +40,8 @@ class State:
 
     tokens long [B, L]; held float64 [B, L], the probability each token had when it was revealed; locked
     bool [B, L], the prompt; numbers, the sample number of each row; active bool [B, L], the block that is being
-    generated, outside which nothing is revealed or remasked (None: all but the prompt is one block).
+    generated, outside which nothing is revealed or remasked (None: all but the prompt is one block); seen long
+    [B, W], the positions in order that the network is shown, the active ones among them (None: all).
     """
 
     tokens: Tensor
@@ -48,6 +49,7 @@ class State:
     locked: Tensor
     numbers: list[int]
     active: Tensor | None = None
+    seen: Tensor | None = None
 
     @classmethod
     def blank(cls, model: Denoiser, length: int, numbers: Sequence[int], prompt: Sequence[int] = ()) -> State:
@@ -78,11 +80,15 @@ class State:
     def noise(self, alpha_t: Tensor, mask_id: int) -> Tensor:
         """The noise level that the network is told, float64 [B]: 1 - alpha_t, alpha_t [B, 1].
 
-        In blocks, where alpha_t is one block's, it is the masked fraction of the whole canvas, prompt included.
+        In blocks, where alpha_t is one block's, it is the masked fraction of all that is seen, prompt included.
         """
         if self.active is None:
             return (1 - alpha_t).expand(len(self.numbers), 1)[:, 0]
-        return (self.tokens == mask_id).double().mean(-1)
+        return (self.shown(self.tokens) == mask_id).double().mean(-1)
+
+    def shown(self, values: Tensor) -> Tensor:
+        """Of values [B, L] those at the positions that the network sees, [B, W]."""
+        return values if self.seen is None else values.gather(1, self.seen)
 
 
 @dataclass(frozen=True)
@@ -108,6 +114,18 @@ class Decision:
     excess: Tensor
     """[B]: how far the plan left [0, 1] where it applied"""
     dice: Dice
+
+
+class BadLogitsError(FloatingPointError):
+    """The network's logits for some samples are no numbers to draw from."""
+
+    def __init__(self, places: Sequence[tuple[int, int, int]]) -> None:
+        number, step, position = places[0]
+        super().__init__(
+            f"the network returned logits that are not finite: sample {number}, step {step}, position {position}"
+        )
+        self.places = tuple(places)
+        """(sample number, step, position) of each, in order"""
 
 
 class Stepper:
@@ -157,14 +175,14 @@ class Stepper:
         state.held[dice.forget] = torch.nan
         return int(need.sum())
 
-    def finish(self, control: Control, state: State, alpha_t: Tensor) -> tuple[Tensor, int]:
-        """Every mask left that is open becomes the argmax: (where, bool [B, L]; network calls)."""
+    def finish(self, control: Control, state: State, alpha_t: Tensor, steps: Sequence[int]) -> tuple[Tensor, int]:
+        """Every mask left that is open after so many steps becomes the argmax: (where, bool [B, L]; network calls)."""
         where = state.masked(self.model.mask_id)
         rows = where.any(-1).nonzero()[:, 0]
         if len(rows) == 0:
             return where, 0
         greedy = Control(control.strategy, Settings(control.settings.strategy, top_p=1.0, temperature=0.0))
-        drawn = self._draw(greedy, state, rows, where[rows], [0] * len(where), alpha_t)
+        drawn = self._draw(greedy, state, rows, where[rows], steps, alpha_t)
         state.tokens[where], state.held[where] = drawn.ids, drawn.held
         return where, len(rows)
 
@@ -178,7 +196,8 @@ class Stepper:
         """Draw tokens at the chosen positions, where bool [R, L], of the chosen rows [R]; N results in order."""
         settings = control.settings
         noise = state.noise(alpha_t, self.model.mask_id)[rows]
-        hidden = encode_rows(self.model, state.tokens[rows], noise, where)
+        shown = replace(state, seen=None if state.seen is None else state.seen[rows]).shown
+        hidden = encode_rows(self.model, shown(state.tokens[rows]), noise, shown(where))
         keys = self._keys(state, steps, Purpose.TOKEN)[rows]
         sequence, position = where.nonzero(as_tuple=True)
         at_once = max(1, DRAW_CELLS // self.model.vocab_size)
@@ -188,8 +207,8 @@ class Stepper:
             for j in range(0, len(logits), at_once):
                 here = slice(i + j, i + min(j + at_once, len(logits)))
                 address = kernel.Address(keys[sequence[here]], position[here])
-                parts.append(
-                    kernel.draw(
+                try:
+                    drawn = kernel.draw(
                         logits[j : j + at_once],
                         address,
                         mask_id=self.model.mask_id,
@@ -198,7 +217,10 @@ class Stepper:
                         temperature=settings.temperature,
                         how=settings.draw,
                     )
-                )
+                except kernel.NotFiniteError as error:
+                    at = [(int(rows[sequence[here][row]]), int(position[here][row])) for row in error.rows]
+                    raise BadLogitsError([(state.numbers[b], steps[b], place) for b, place in at]) from error
+                parts.append(drawn)
         return kernel.Drawn(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
 
     def _candidates(
