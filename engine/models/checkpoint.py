@@ -10,17 +10,23 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from engine.models.causal_dit import CausalDIT
 from engine.models.dit import DIT, DITConfig
 from engine.models.files import check_claim, fill, open_weights
 from engine.models.loading import Progress, silent
 
 FORMAT = 1
+Network = DIT | CausalDIT
+NETWORKS: dict[str, type[DIT] | type[CausalDIT]] = {"dit": DIT, "causal": CausalDIT}
+"""What a configuration's `kind` stands for."""
 
 
-def export(model: DIT, tokenizer_json: str, home: Path, dtype: torch.dtype = torch.bfloat16) -> None:
-    """Write the model into `home`; each file appears whole or not at all, the weights last."""
+def export(
+    model: Network, tokenizer_json: str, home: Path, dtype: torch.dtype = torch.bfloat16, *, kind: str = "dit"
+) -> None:
+    """Write the model, of a kind of NETWORKS, into `home`; each file appears whole or not at all, the weights last."""
     home.mkdir(parents=True, exist_ok=True)
-    config = {"format": FORMAT, "kind": "dit", **model.config.to_dict()}
+    config = {"format": FORMAT, "kind": kind, **model.config.to_dict()}
     _write(home / "config.json", json.dumps(config, indent=2) + "\n")
     _write(home / "tokenizer.json", tokenizer_json)
     # rotary frequencies are multiplied by the position: rounding them would turn distant tokens the wrong way
@@ -41,8 +47,8 @@ def _write(path: Path, text: str) -> None:
     os.replace(part, path)
 
 
-def read(home: Path, progress: Progress = silent) -> DIT:
-    """The DIT in a directory, float32 on the CPU, in evaluation mode.
+def read(home: Path, progress: Progress = silent) -> Network:
+    """The network in a directory, float32 on the CPU, in evaluation mode.
 
     Raises ValueError naming a missing file, a bad configuration, or a tensor that is missing, unexpected
     or of the wrong shape.
@@ -50,27 +56,29 @@ def read(home: Path, progress: Progress = silent) -> DIT:
     for name in ("config.json", "model.safetensors", "tokenizer.json"):
         if not (home / name).is_file():
             raise ValueError(f"{home} is no model directory: it has no {name}")
-    config = read_config(home / "config.json")
+    kind, config = read_config(home / "config.json")
     weights = open_weights(home / "model.safetensors")
     check_claim(config.n_blocks, weights)
     # built without memory or initialisation, then given the file's tensors
     with torch.device("meta"):
-        model = DIT(config)
+        model = NETWORKS[kind](config)
     cpu = torch.device("cpu")
     fill(model, weights, device=cpu, dtype=lambda _: torch.float32, progress=progress)
     return model.eval().requires_grad_(False)
 
 
-def read_config(path: Path) -> DITConfig:
+def read_config(path: Path) -> tuple[str, DITConfig]:
+    """(kind, shape)."""
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
         version, kind = fields.pop("format"), fields.pop("kind")
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise ValueError(f"{path} is not a model configuration: {error!r}") from error
-    if version != FORMAT or kind != "dit":
-        raise ValueError(f"{path} is of format {version} and kind {kind!r}; this version reads {FORMAT} and 'dit'")
+    if version != FORMAT or kind not in NETWORKS:
+        known = ", ".join(map(repr, NETWORKS))
+        raise ValueError(f"{path} is of format {version} and kind {kind!r}; this version reads {FORMAT} and {known}")
     try:
-        return DITConfig(**fields)
+        return kind, DITConfig(**fields)
     except TypeError as error:
         raise ValueError(f"{path}: {error}") from error
 

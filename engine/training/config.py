@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from engine.models.dit import DITConfig
+from engine.training.objectives import OBJECTIVES
 
 
 class ModelSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,14 +53,16 @@ class RunSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One run; `objective` names the loss."""
+    """One run; `objective` names the loss, one of engine.training.objectives."""
 
-    objective: Literal["mdlm"] = "mdlm"
+    objective: str = "mdlm"
     model: ModelSection = msgspec.field(default_factory=ModelSection)
     optim: OptimSection = msgspec.field(default_factory=OptimSection)
     run: RunSection = msgspec.field(default_factory=RunSection)
 
     def __post_init__(self) -> None:
+        if self.objective not in OBJECTIVES:
+            raise ValueError(f"unknown objective {self.objective!r}: choose {', '.join(OBJECTIVES)}")
         for name, value in (
             ("model.vocab_size", self.model.vocab_size - 512),
             ("run.steps", self.run.steps),

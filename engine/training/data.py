@@ -104,6 +104,14 @@ class Corpus:
             raise ValueError(f"the tokenizer has no {MASK} token")
         return found
 
+    @property
+    def end_id(self) -> int:
+        """The token that ends a document."""
+        found = self.tokenizer.token_to_id(END_OF_TEXT)
+        if found is None:
+            raise ValueError(f"the tokenizer has no {END_OF_TEXT} token")
+        return found
+
     def windows(self, split: str, length: int, count: int, generator: np.random.Generator) -> np.ndarray:
         """count windows of the split at uniformly random offsets, int64 [count, length]."""
         stream = self.splits[split]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 
 from engine.models import checkpoint
-from engine.models.dit import DIT
 from engine.models.files import check_shapes
 from engine.training.loop import Trainer, read_state
 
@@ -24,9 +23,10 @@ def export_best(trainer: Trainer) -> int:
     state = read_state(best, torch.device("cpu"))
     averages = {name: tensor for name, tensor in state["ema"].items() if name != "updates"}
     # averages are of the parameters; what else the model holds follows from its configuration
-    model = DIT(trainer.model.config)
+    kind = trainer.objective.kind
+    model = checkpoint.NETWORKS[kind](trainer.model.config)
     expected = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
     check_shapes(expected, {name: tuple(tensor.shape) for name, tensor in averages.items()})
     model.load_state_dict(averages, strict=False)
-    checkpoint.export(model, trainer.corpus.tokenizer.to_str(), trainer.home / HOME)
+    checkpoint.export(model, trainer.corpus.tokenizer.to_str(), trainer.home / HOME, kind=kind)
     return int(state["step"])

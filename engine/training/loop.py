@@ -13,13 +13,14 @@ from typing import Any
 import msgspec
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from engine.models.dit import DIT
+from engine.models.checkpoint import NETWORKS, Network
 from engine.training.config import OptimSection, Progress, TrainConfig
 from engine.training.data import Corpus
 from engine.training.ema import EMA
-from engine.training.losses import antithetic_times, mask_tokens, subs_nll
+from engine.training.losses import antithetic_times
+from engine.training.objectives import make_objective
 
 VALIDATION_SEED = 20_250
 
@@ -31,7 +32,7 @@ def lr_factor(step: int, steps: int, optim: OptimSection) -> float:
     return min(warm, cool)
 
 
-def optimizers(model: DIT, optim: OptimSection) -> list[torch.optim.Optimizer]:
+def optimizers(model: Network, optim: OptimSection) -> list[torch.optim.Optimizer]:
     """One AdamW, or Muon for the blocks' weight matrices and AdamW for all else."""
     matrices: list[nn.Parameter] = []
     if optim.name == "muon":
@@ -68,7 +69,8 @@ class Trainer:
                 raise ValueError(f"the data's {split} split holds {have} tokens: a window takes {config.model.length}")
         torch.manual_seed(config.run.seed)
         self.config, self.corpus, self.home, self.device = config, corpus, home, device
-        self.model = DIT(config.network(corpus.mask_id)).to(device)
+        self.objective = make_objective(config, corpus.end_id)
+        self.model = NETWORKS[self.objective.kind](config.network(corpus.mask_id)).to(device)
         self.optimizers = optimizers(self.model, config.optim)
         self.ema = EMA(self.model, config.run.ema)
         self.step = 0
@@ -114,7 +116,8 @@ class Trainer:
         tokens = torch.from_numpy(rows).to(self.device)
         t = antithetic_times(run.batch, noise, largest=self._largest_time())
         self.model.train()
-        loss = self._bound(tokens, t, noise, run.max_weight).mean()
+        with self._precision():
+            loss = self.objective.loss(self.model, tokens, t, noise).mean()
         if not torch.isfinite(loss):
             raise FloatingPointError(f"the loss became {loss.item()} at step {self.step}")
         torch.autograd.backward(loss)
@@ -132,27 +135,21 @@ class Trainer:
         share = min(1.0, self.step / max(self.config.run.curriculum, 1))
         return 0.3 + 0.7 * share if self.config.run.curriculum else 1.0
 
-    def _bound(self, tokens: Tensor, t: Tensor, noise: torch.Generator, max_weight: float = math.inf) -> Tensor:
-        noised, masked = mask_tokens(tokens, t, self.model.mask_id, noise)
-        low = self.config.run.precision == "bfloat16"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=low):
-            hidden = self.model.encode(noised, t.to(self.device))
-            return subs_nll(
-                self.model.project, hidden, tokens, masked, t.to(self.device), self.model.mask_id, max_weight
-            )
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.run.precision == "bfloat16")
 
     @torch.no_grad()
     def validate(self, batch: int = 32) -> float:
-        """The SUBS bound of the averaged weights on fixed validation windows and noise, nats per token."""
+        """The objective's bound with the averaged weights, fixed validation windows and noise, nats per token."""
         count = self.config.run.validation_windows
         rows = self.corpus.spread("validation", self.config.model.length, count)
         noise = torch.Generator().manual_seed(VALIDATION_SEED)
         times = antithetic_times(count, noise)[torch.randperm(count, generator=noise)]
         self.model.eval()
         total = 0.0
-        with self.ema.applied(self.model):
+        with self.ema.applied(self.model), self._precision():
             for tokens, t in zip(torch.split(torch.from_numpy(rows), batch), torch.split(times, batch), strict=True):
-                total += self._bound(tokens.to(self.device), t, noise).sum().item()
+                total += self.objective.bound(self.model, tokens.to(self.device), t, noise).sum().item()
         return total / count
 
     def save(self) -> None:

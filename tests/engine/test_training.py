@@ -19,6 +19,7 @@ from engine.training.data import Corpus, prepare
 from engine.training.ema import EMA
 from engine.training.loop import Trainer, lr_factor, optimizers
 from engine.training.losses import antithetic_times, mask_tokens, subs_nll
+from engine.training.objectives import OBJECTIVES
 from tests.engine.stats import z_score
 from tests.engine.texts import VOCABULARY, write_texts
 from tests.engine.toys import MASK, TOKENS, Toy
@@ -204,12 +205,15 @@ def told(progress: Progress) -> Progress:
     return replace(progress, tokens_per_second=0.0)
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+@pytest.mark.parametrize(
+    ("objective", "optimizer"), [("mdlm", "adamw"), *((objective, "muon") for objective in OBJECTIVES)]
+)
 @pytest.mark.parametrize("killed", [1, 3, 5])
 def test_a_killed_and_resumed_run_is_as_if_unbroken(
-    corpus: Corpus, tmp_path: Path, optimizer: str, killed: int
+    corpus: Corpus, tmp_path: Path, objective: str, optimizer: str, killed: int
 ) -> None:
-    config = msgspec.structs.replace(CONFIG, optim=msgspec.structs.replace(CONFIG.optim, name=optimizer))
+    optim = msgspec.structs.replace(CONFIG.optim, name=optimizer)
+    config = msgspec.structs.replace(CONFIG, objective=objective, optim=optim)
     whole_run = trainer(config, corpus, tmp_path / "whole")
     whole = [told(progress) for progress in whole_run.run()]
     assert [progress.step for progress in whole] == list(range(1, 8))
@@ -323,7 +327,7 @@ def test_the_curriculum_begins_with_few_masks(corpus: Corpus, tmp_path: Path) ->
         ("[model]\nvocab_size = 100", r"model\.vocab_size is too small"),
         ("[model]\nvocab_size = 70000", r"model\.vocab_size must be at most 65536"),
         ("[run]\nprecision = 'float8'", r"float8.*run\.precision"),
-        ("objective = 'gan'", "gan.*objective"),
+        ("objective = 'gan'", "unknown objective .gan.: choose mdlm, ar"),
         ("[run", "line|Expected|col"),
     ],
 )

@@ -1,0 +1,29 @@
+"""What an objective is."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+
+class Objective(Protocol):
+    """A training loss and a figure to validate by, each one value for each of B sequences.
+
+    model: a network of `kind`.  tokens: long [B, L].  t: uniform times in (0, 1], float32 [B], for those that need
+    one.  noise: where all further chance comes from.
+    """
+
+    @property
+    def kind(self) -> str:
+        """of network, a key of engine.models.checkpoint.NETWORKS"""
+        ...
+
+    def loss(self, model: Any, tokens: Tensor, t: Tensor, noise: torch.Generator) -> Tensor:
+        """What is minimised, [B]."""
+        ...
+
+    def bound(self, model: Any, tokens: Tensor, t: Tensor, noise: torch.Generator) -> Tensor:
+        """-log p(tokens), or a draw whose expectation bounds it from above, nats a token [B]."""
+        ...

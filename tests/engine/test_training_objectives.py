@@ -1,0 +1,92 @@
+"""What each objective minimises, against plain sums over a toy's whole table of probabilities."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import engine
+from engine.models import checkpoint, load_model
+from engine.models.causal_dit import CausalDIT
+from engine.models.dit import DITConfig
+from engine.training.config import read_config
+from engine.training.data import Corpus, prepare
+from engine.training.export import HOME, export_best
+from engine.training.loop import Trainer
+from engine.training.objectives import OBJECTIVES
+from engine.training.objectives.ar import AR
+from tests.engine.texts import VOCABULARY, write_texts
+
+SMALL = DITConfig(vocab_size=7, hidden_size=16, n_blocks=2, n_heads=2, cond_dim=8, length=12, mask_id=6)
+NOISE = torch.Generator()
+
+
+def random_causal(config: DITConfig = SMALL) -> CausalDIT:
+    """A network none of whose parameters is zero."""
+    torch.manual_seed(4)
+    model = CausalDIT(config)
+    for p in model.parameters():
+        torch.nn.init.normal_(p, std=0.3)
+    return model
+
+
+def test_the_loss_from_left_to_right_is_the_chain_rule() -> None:
+    model, bos = random_causal().requires_grad_(False), 2
+    tokens = torch.randint(6, (3, 9), generator=torch.Generator().manual_seed(1))
+    expected = []
+    for row in tokens.tolist():
+        total = 0.0
+        for i, token in enumerate(row):
+            logits = model(torch.tensor([[bos, *row[:i]]]))[0, -1].double()
+            logits[6] = -torch.inf
+            total -= float(logits.log_softmax(-1)[token])
+        expected.append(total / len(row))
+    loss = AR(bos).loss(model, tokens, torch.ones(3), NOISE)
+    assert loss.tolist() == pytest.approx(expected, abs=1e-5)
+    assert torch.equal(loss, AR(bos).bound(model, tokens, torch.ones(3), NOISE))
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    home = tmp_path_factory.mktemp("texts")
+    return prepare([write_texts(home)], VOCABULARY, home / "cache")
+
+
+def tiny_run(objective: str, corpus: Corpus, home: Path) -> Trainer:
+    config = read_config(f"""
+objective = "{objective}"
+model = {{vocab_size = {VOCABULARY}, hidden_size = 16, n_blocks = 1, n_heads = 2, cond_dim = 8, length = 16}}
+optim = {{lr = 1e-2, warmup = 2}}
+run = {{steps = 4, batch = 4, validate_every = 2, validation_windows = 6}}
+""")
+    return Trainer(config, corpus, home, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_what_was_trained_is_exported_loaded_and_sampled(objective: str, corpus: Corpus, tmp_path: Path) -> None:
+    trainer = tiny_run(objective, corpus, tmp_path)
+    assert len(list(trainer.run())) == 4
+    export_best(trainer)
+    kind, _ = checkpoint.read_config(tmp_path / HOME / "config.json")
+    assert kind == trainer.objective.kind
+    model = load_model(str(tmp_path / HOME), "cpu")
+    assert model.causal == (objective == "ar")
+    ids = engine.sample(model, engine.make_strategy("left-to-right"), steps=12, length=12, count=2)
+    assert not (ids == model.mask_id).any()
+
+
+def test_the_exported_causal_network_computes_what_was_validated(corpus: Corpus, tmp_path: Path) -> None:
+    trainer = tiny_run("ar", corpus, tmp_path)
+    list(trainer.run())
+    export_best(trainer)
+    model, tokens = load_model(str(tmp_path / HOME), "cpu", "float32"), torch.from_numpy(
+        corpus.spread("validation", 16, 4)
+    )  # fmt: skip
+    logits = model.project(model.encode(tokens, torch.ones(4)).flatten(0, 1)).double()
+    logits[:, model.mask_id] = -torch.inf
+    found = -logits.log_softmax(-1).gather(1, tokens.view(-1, 1)).view(4, 16).mean(1)
+    plain = checkpoint.read(tmp_path / HOME)
+    expected = AR(corpus.end_id).bound(plain, tokens, torch.ones(4), NOISE)
+    torch.testing.assert_close(found.float(), expected, atol=1e-5, rtol=1e-5)
