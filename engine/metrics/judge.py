@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
+
+if TYPE_CHECKING:
+    from engine.metrics.own_judge import OwnJudge
 
 BATCH_TOKENS = 1 << 13
 """Tokens put through a judge at a time, padding included; a text that is longer goes alone."""
@@ -187,13 +190,20 @@ class LanguageModel:
 
 def load_judge(
     name: str, device: str = "auto", dtype: str = "float32", *, batch_tokens: int = BATCH_TOKENS, done: Done = silent
-) -> LanguageModel:
+) -> LanguageModel | OwnJudge:
     """A causal model of transformers: a directory, a GGUF file, a hub id, or gpt2, gpt2-large and the like.
+
+    Or one of ours: demo-judge, inside the package, or a directory that `remdm-tui train` has exported.
 
     device: auto or what torch.device takes.  dtype: float32, bfloat16, or auto (bfloat16 on CUDA, else float32).
     Raises ValueError with one sentence.  No code of the checkpoint is run.
     """
     from pathlib import Path
+
+    from engine.metrics.own_judge import load_own, own_model
+
+    if own_model(name) is not None:
+        return load_own(name, device, dtype, batch_tokens=batch_tokens, done=done)
 
     from engine.models import DTYPES, choose_device
     from engine.models.loading import Request

@@ -179,6 +179,11 @@ class CachedCausal:
         return self._run(self._inputs(tokens), 0, None)
 
     @torch.inference_mode()
+    def follow(self, inputs: Tensor) -> Tensor:
+        """inputs long [B, L], with no start token put before them -> normed hidden [B, L, D] after each."""
+        return self._run(inputs, 0, None)
+
+    @torch.inference_mode()
     def encode_rows(self, tokens: Tensor, t: Tensor, where: Tensor) -> Tensor:
         """As `encode` at the positions `where`, bool [B, L], from what is known of the prefixes: [N, D]."""
         asked = where.any(0).nonzero()[:, 0]
