@@ -56,6 +56,30 @@ class Settings:
         return replace(self, **shared)
 
 
+@dataclass(frozen=True)
+class Edit:
+    """What a person did to the canvas between two steps; in the record it is a frame of its own."""
+
+    kind: Literal["mask", "force", "lock", "unlock", "prompt"]
+    """mask again, put a token, keep from the sampler, give back to it, or begin the canvas with other tokens"""
+    sample: int | None = None
+    """row of the batch; None: all"""
+    position: int = 0
+    tokens: tuple[int, ...] = ()
+    """the token to put, or the prompt's tokens; else empty"""
+    held: float = 1.0
+    """the probability that a token put counts as having had when it was revealed"""
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A course of a run: its first `at` frames are its parent's; the run's first has no parent."""
+
+    id: int
+    parent: int | None = None
+    at: int = 0
+
+
 @dataclass(frozen=True, eq=False)
 class Frame:
     """One step of B trajectories of L tokens, from t down to s.
@@ -87,6 +111,8 @@ class Frame:
     """the clean-up after a block's last step, in which every mask left in it becomes the argmax"""
     block: int = 0
     """number of the block that the step worked in, from 0; t, s and both alphas are its own"""
+    edit: Edit | None = None
+    """what a person did, where the frame is that and no step of the sampler; then s is t"""
 
     @property
     def masked(self) -> NDArray[np.bool_]:
@@ -214,6 +240,17 @@ class RunChoice:
     """whether the prompt is put into the model's chat template"""
     block_length: int | None = None
     """positions of a semi-autoregressive block; None: the whole canvas is one"""
+    stride: int | None = None
+    """by how many positions a window of `length` slides on; None: it stays"""
+    strides: int = 0
+    """how often it does, each time in steps of its own"""
+    first: int = 0
+    """number of the first sample"""
+
+    @property
+    def canvas(self) -> int:
+        """Positions in all."""
+        return self.length + (self.stride or 0) * self.strides
 
     def steps_after(self, prompt: int) -> int:
         """Steps of the run when the prompt takes so many positions."""

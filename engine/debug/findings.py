@@ -1,0 +1,115 @@
+"""What the debugger tells: plain data, the same on both sides of the wire."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.records import Change
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A breakpoint's condition has come true."""
+
+    breakpoint: int
+    text: str
+    """the condition as it is typed"""
+    said: str
+    """the condition as a sentence"""
+    step: int
+    """steps taken, so the position in the record"""
+    samples: tuple[int, ...]
+    """in which it did"""
+    positions: tuple[int, ...] = ()
+    """of the first of these samples, where it tells of positions"""
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A law that a step has broken."""
+
+    law: str
+    step: int
+    """steps taken, so the position in the record"""
+    formula: str
+    said: str
+    """what was found, as a sentence"""
+    numbers: tuple[tuple[str, float], ...]
+    """the formula's quantities"""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A step in which one position changed, and why."""
+
+    step: int
+    """steps taken, so the position in the record"""
+    t: float
+    s: float
+    change: Change
+    token: int
+    """the one revealed or put, or the one lost"""
+    held: float
+    """the probability that the token had when it was revealed; nan where it is not known"""
+    chance: float
+    """probability of the change; nan where no dice were thrown: a clean-up or an edit"""
+    share: float
+    """chance over the sum of such chances in the sample, under remdm-conf its softmax; nan without dice"""
+    drawn: float
+    """the uniform that fell below `chance`; nan without dice"""
+    why: str
+    """the same as a sentence"""
+
+
+@dataclass(frozen=True)
+class Story:
+    """All that happened to one position."""
+
+    sample: int
+    position: int
+    moments: tuple[Moment, ...]
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """One token that the network holds possible."""
+
+    token: int
+    probability: float
+    """after the temperature, before the nucleus"""
+    kept: bool
+    """whether the nucleus keeps it"""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a strategy, its knobs as they are by default, would do at the present step."""
+
+    strategy: str
+    unmask: float
+    remask: float
+    """0 where the position is masked, as unmask is where it is revealed"""
+    problem: str = ""
+    """why there is none"""
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What the network makes of one position of a state."""
+
+    step: int
+    """steps taken before"""
+    sample: int
+    position: int
+    token: int
+    masked: bool
+    """whether a mask stands there; if not, the network was shown one"""
+    top: tuple[Ranked, ...]
+    """most probable first"""
+    nucleus: int
+    """how many tokens the nucleus keeps"""
+    entropy: float
+    """nats, before the nucleus"""
+    own: float
+    """probability of the token that stands there; nan where masked"""
+    verdicts: tuple[Verdict, ...]

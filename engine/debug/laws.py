@@ -1,0 +1,227 @@
+"""What must hold in every step of a correct sampler, checked against what a frame says: numpy only.
+
+A law about chance is broken when what was seen lies outside a band that a correct sampler leaves in fewer than one of
+a million runs, however long: step k has the share 6 / (pi (k + 1))^2 of that millionth, by a union bound.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.debug.findings import Violation
+from engine.records import Change, Frame
+
+RUNS = 1e6
+"""A correct sampler breaks a law in fewer than one of so many runs."""
+SIDES = 6
+"""tails: masked, revealed and remasked, each too few or too many"""
+ROUNDING = 1e-5
+"""Relative: probabilities of a frame are float32."""
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What a strategy says of itself."""
+
+    preserves_marginal: bool
+    reads: str
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What has to be remembered from one step to the next."""
+
+    intact: bool = False
+    """whether the masked positions are still those of 1 - alpha, but for chance"""
+    broken: frozenset[str] = frozenset()
+    """laws that the last step broke, so that each is told once"""
+    alpha: float = 0.0
+    """expected unmasked fraction after the last step"""
+    calls: int = 0
+    block: int = -1
+
+
+@dataclass(frozen=True)
+class Step:
+    """A frame as the laws look at it; arrays bool [B, n] or float64 [B, n] over the n positions of its block."""
+
+    frame: Frame
+    claims: Claims
+    last: Standing
+    was_masked: NDArray[np.bool_]
+    was_revealed: NDArray[np.bool_]
+    now_masked: NDArray[np.bool_]
+    unmask: NDArray[np.float64]
+    remask: NDArray[np.float64]
+
+    @property
+    def surprise(self) -> float:
+        """nats: a deviation at least as improbable as exp(-this) breaks a law."""
+        return float(nats(self.frame.index))
+
+    @property
+    def positions(self) -> int:
+        return int((self.was_masked | self.was_revealed).sum())
+
+
+def nats(step: int | NDArray[np.integer]) -> NDArray[np.float64]:
+    """How improbable a step's deviation must be, -log of its probability."""
+    return np.asarray(math.log(RUNS * SIDES * math.pi**2 / 6) + 2 * np.log(np.asarray(step) + 1.0))
+
+
+def divergence(seen: NDArray[np.float64] | float, expected: NDArray[np.float64] | float) -> NDArray[np.float64]:
+    """KL(seen || expected) of two coins, nats: n times it is Chernoff's exponent for n tosses."""
+    a, p = np.asarray(seen, np.float64), np.asarray(expected, np.float64)
+    with np.errstate(all="ignore"):
+        heads = np.where(a > 0, a * np.log(a / p), 0.0)
+        tails = np.where(a < 1, (1 - a) * np.log((1 - a) / (1 - p)), 0.0)
+    return np.maximum(heads + tails, 0.0)
+
+
+def band(
+    expected: NDArray[np.float64], positions: int, steps: NDArray[np.integer]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(least, most) masked fraction of `positions`, batch times open ones, that breaks no law, for a chart.
+
+    expected: 1 - alpha_s, [N]; steps: numbers of the steps from 0, [N].
+    """
+    limit = nats(steps) / max(positions, 1)
+    inside = [expected.astype(np.float64), expected.astype(np.float64)]
+    outside = [np.zeros_like(inside[0]), np.ones_like(inside[0])]
+    for side in (0, 1):
+        for _ in range(40):
+            middle = (inside[side] + outside[side]) / 2
+            keeps = divergence(middle, expected) <= limit
+            inside[side] = np.where(keeps, middle, inside[side])
+            outside[side] = np.where(keeps, outside[side], middle)
+    return inside[0], inside[1]
+
+
+def check(frame: Frame, claims: Claims, last: Standing, edges: Sequence[int]) -> tuple[Standing, tuple[Violation, ...]]:
+    """The standing after a step, and the laws that it has broken and the step before had not.
+
+    edges: first position of every block, then the canvas's length (`engine.blocks.Blocks.edges`).  An edit breaks no
+    law, but after it the masked fraction is nobody's.
+    """
+    if frame.edit is not None:
+        return replace(last, intact=False), ()
+    step = _step(frame, claims, last, edges)
+    fresh = frame.block != last.block
+    if fresh:
+        last = replace(last, intact=not step.was_revealed.any(), alpha=0.0)
+    intact = (
+        last.intact
+        and claims.preserves_marginal
+        and not frame.final
+        and math.isclose(frame.alpha_t, last.alpha, abs_tol=1e-9)
+    )
+    step = replace(step, last=replace(last, intact=intact))
+    found = {violation.law: violation for law in LAWS for violation in law(step)}
+    # a plan that was cut off is told by its own law, and what follows from it is no second fault
+    standing = Standing(intact and frame.excess == 0, frozenset(found), frame.alpha_s, frame.network_calls, frame.block)
+    return standing, tuple(found[name] for name in found if name not in last.broken)
+
+
+def _step(frame: Frame, claims: Claims, last: Standing, edges: Sequence[int]) -> Step:
+    # one block is all that is open, also where a person has changed the prompt
+    here = slice(None) if len(edges) == 2 else slice(edges[frame.block], edges[frame.block + 1])
+    change = frame.change[:, here]
+    states = {state: change == state for state in Change}
+    return Step(
+        frame,
+        claims,
+        last,
+        states[Change.MASKED] | states[Change.REVEALED],
+        states[Change.HELD] | states[Change.REMASKED],
+        states[Change.MASKED] | states[Change.REMASKED],
+        frame.unmask[:, here].astype(np.float64),
+        frame.remask[:, here].astype(np.float64),
+    )
+
+
+Law = Callable[[Step], Iterator[Violation]]
+
+
+def _broken(law: str, step: Step, formula: str, said: str, **numbers: float) -> Violation:
+    return Violation(law, step.frame.index + 1, formula, said, tuple(numbers.items()))
+
+
+def marginal(step: Step) -> Iterator[Violation]:
+    """The masked fraction of the whole batch is 1 - alpha_s, where the strategy claims to keep it."""
+    frame, count = step.frame, step.positions
+    if not step.last.intact or frame.excess > 0 or not count:
+        return
+    seen, expected = float(step.now_masked.sum()) / count, min(max(1 - frame.alpha_s, 0.0), 1.0)
+    if count * float(divergence(seen, expected)) > step.surprise:
+        least, most = (float(end[0]) for end in band(np.array([expected]), count, np.array([frame.index])))
+        yield _broken(
+            "marginal", step, "E[masked] / n = 1 - alpha_s",
+            f"{seen:.4f} of {count} positions are masked, where {least:.4f} to {most:.4f} would be by chance",
+            masked=seen, expected=expected, least=least, most=most, n=count,
+        )  # fmt: skip
+
+
+def in_range(step: Step) -> Iterator[Violation]:
+    """What the plan gives is a probability."""
+    frame = step.frame
+    if frame.excess > 0:
+        yield _broken(
+            "range", step, "0 <= unmask <= 1 and 0 <= remask <= 1",
+            f"the plan lies {frame.excess:.4g} outside 0 to 1 and was clamped",
+            excess=frame.excess, t=frame.t, s=frame.s,
+        )  # fmt: skip
+
+
+def bounded(step: Step) -> Iterator[Violation]:
+    """sigma is small enough for the revealed to make up for it (ReMDM, arXiv 2503.00307, sigma_max)."""
+    frame = step.frame
+    if not step.claims.preserves_marginal or frame.final or not step.was_revealed.any():
+        return
+    bound = min(1.0, (1 - frame.alpha_s) / frame.alpha_t) if frame.alpha_t > 0 else 1.0
+    sigma = float(step.remask[step.was_revealed].max())
+    if sigma > max(bound, 0.0) * (1 + ROUNDING) + 1e-9:
+        yield _broken(
+            "sigma", step, "remask <= sigma_max = min(1, (1 - alpha_s) / alpha_t)",
+            f"a token is remasked with probability {sigma:.4g}, at most {bound:.4g} keeps the marginals",
+            remask=sigma, sigma_max=bound, alpha_s=frame.alpha_s, alpha_t=frame.alpha_t,
+        )  # fmt: skip
+
+
+def as_many(step: Step) -> Iterator[Violation]:
+    """As many positions change as the plan's probabilities say, by Bernstein's inequality."""
+    if step.frame.final:
+        return
+    for name, plan, could, did, formula in (
+        ("remasks", step.remask, step.was_revealed, Change.REMASKED, "E[remasked] = sum of remask over revealed"),
+        ("reveals", step.unmask, step.was_masked, Change.REVEALED, "E[revealed] = sum of unmask over masked"),
+    ):  # fmt: skip
+        p, seen = plan[could], step.frame.count(did)
+        expected, spread = float(p.sum()), float((p * (1 - p)).sum())
+        room = step.surprise / 3 + math.sqrt(step.surprise**2 / 9 + 2 * step.surprise * spread)
+        if abs(seen - expected) > room + ROUNDING * expected:
+            yield _broken(
+                name, step, formula, f"{seen} positions have, where {expected:.1f} were expected",
+                seen=seen, expected=expected, most=expected + room, least=max(0.0, expected - room),
+            )  # fmt: skip
+
+
+def sparing(step: Step) -> Iterator[Violation]:
+    """The network is asked for the sequences that reveal something, or for all with masks where a plan must look."""
+    frame = step.frame
+    looks = step.claims.reads == "candidates" and not frame.final
+    asks = step.was_masked if looks else frame.change == Change.REVEALED
+    planned, calls = int(asks.any(-1).sum()), frame.network_calls - step.last.calls
+    if calls != planned:
+        who = "sequences with masks" if looks else "sequences that reveal something"
+        yield _broken(
+            "calls", step, f"network calls = {who}",
+            f"{calls} sequences went through the network where {planned} were to", calls=calls, planned=planned,
+        )  # fmt: skip
+
+
+LAWS: tuple[Law, ...] = (marginal, in_range, bounded, as_many, sparing)
