@@ -39,14 +39,23 @@ def wrap(
 
 
 def windows(texts: Sequence[str], encode: Encode, length: int, count: int, end: int) -> NDArray[np.int64]:
-    """count windows at even offsets of the stream that models trained here see, int64 [count, length].
+    """`even` windows of the `stream`."""
+    return even(stream(texts, encode, end), length, count)
+
+
+def stream(texts: Sequence[str], encode: Encode, end: int) -> NDArray[np.int64]:
+    """All documents paragraph by paragraph, an end token behind each, as models trained here see them, int64 [N]."""
+    pieces = [np.array([*(i for p in paragraphs(text) for i in encode(p)), end], np.int64) for text in texts]
+    return np.concatenate(pieces) if pieces else np.zeros(0, np.int64)
+
+
+def even(tokens: NDArray[np.int64], length: int, count: int) -> NDArray[np.int64]:
+    """count windows of a stream at even offsets, int64 [count, length].
 
     Raises ValueError where the stream is shorter than a window.
     """
     if length < 1 or count < 1:
         raise ValueError(f"windows take a length and a count of at least 1, got {length} and {count}")
-    pieces = [np.array([*(i for p in paragraphs(text) for i in encode(p)), end], np.int64) for text in texts]
-    stream = np.concatenate(pieces) if pieces else np.zeros(0, np.int64)
-    if len(stream) < length:
-        raise ValueError(f"the text comes to {len(stream)} tokens: a window takes {length}")
-    return spread(stream, length, count)
+    if len(tokens) < length:
+        raise ValueError(f"the text comes to {len(tokens)} tokens: a window takes {length}")
+    return spread(tokens, length, count)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -143,13 +144,19 @@ def is_causal(model: Denoiser) -> bool:
 
 def noise_levels(numbers: Sequence[int], total: int, times: int, seed: int) -> Tensor:
     """Numbers in [0, 1), float64 [B, times]: over all sequences and times one in each of total * times equal cells."""
-    order = uniforms(torch.from_numpy(keys(seed, range(total), [0] * total, Purpose.TIME)), torch.ones(1).long())
-    cell = order.argsort(stable=True).argsort()[list(numbers)].double()
+    cell = _cells(total, seed)[list(numbers)].double()
     drawn = []
     for time in range(times):
         key = torch.from_numpy(keys(seed, numbers, [time] * len(numbers), Purpose.TIME))
         drawn.append((time + (cell + uniforms(key, torch.zeros(1).long())) / total) / times)
     return torch.stack(drawn, -1)
+
+
+@lru_cache(maxsize=2)
+def _cells(total: int, seed: int) -> Tensor:
+    """A permutation of the sequences, long [total]; kept, as rows are asked for a few at a time."""
+    order = uniforms(torch.from_numpy(keys(seed, range(total), [0] * total, Purpose.TIME)), torch.ones(1).long())
+    return order.argsort(stable=True).argsort()
 
 
 def add_noise(

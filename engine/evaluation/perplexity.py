@@ -1,0 +1,215 @@
+"""The likelihood of a data set under a model, in the three units of the field, with all that the figure depends on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+import torch
+
+from engine import __version__
+from engine.data.texts import Texts
+from engine.evaluation.results import Figure
+from engine.evaluation.rows_of_model import Rows, rows_of_model
+from engine.evaluation.scores import Score, Scores, continued, save
+from engine.metrics.bootstrap import Interval
+from engine.metrics.conventions import conventions
+from engine.metrics.likelihood import BATCH, Likelihood, is_causal, sequence_nats, summary
+from engine.models import TextModel
+
+FORMAT = 1
+"""Of perplexity.json."""
+SEED = 1
+DECISIONS = {"bound": ("times", "masking", "intervals"), "exact": ("exact", "intervals")}
+"""Conventions that a likelihood of this kind depends on, besides how documents are wrapped."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of a model and some texts; the defaults are those of the command line and of model cards."""
+
+    conventions: tuple[str, ...] = ("standard",)
+    """the first is the primary one"""
+    layout: str | None = None
+    windows: int | None = None
+    length: int | None = None
+    limit: int | None = None
+    """rows at most"""
+    seed: int = SEED
+    weights: str = ""
+    """a fingerprint of the checkpoint, where scores are kept"""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far the scoring is."""
+
+    conventions: str
+    done: int
+    total: int
+    """rows under all conventions"""
+    nats: float
+    """a token, averaged over the rows so far under these conventions"""
+    kept: int
+    """rows that an earlier start had scored"""
+    batch: int
+    """rows in the network at once, fewer than asked for where the device ran out of memory"""
+
+
+Report = Callable[[Standing], None]
+
+
+def silent(standing: Standing) -> None:
+    """A Report that nobody looks at."""
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """Under one set of conventions."""
+
+    kind: Literal["bound", "exact"]
+    nll: Figure
+    """nats a token"""
+    bpd: Figure
+    """bits a token"""
+    ppl: Figure
+    rows: int
+    tokens: int
+    """scored, each counted once a row"""
+    network_calls: int
+    sentences: tuple[str, ...]
+
+    def __str__(self) -> str:
+        nll, bpd, ppl = spelt(self.nll, 4), spelt(self.bpd, 4), spelt(self.ppl, 2)
+        return f"{nll} nats a token, {bpd} bits a token, perplexity {ppl}"
+
+
+class Perplexity(msgspec.Struct, frozen=True):
+    """perplexity.json.  The plain numbers are those of the `primary` conventions."""
+
+    format: int
+    version: str
+    settings: dict[str, Any]
+    primary: str
+    nll: float
+    bpd: float
+    ppl: float
+    conventions: dict[str, Measured]
+
+
+def spelt(figure: Figure, digits: int) -> str:
+    """`4.4712 (4.4301 to 4.5120)`, or the number alone where there is no interval."""
+    bounds = "" if figure.low is None else f" ({figure.low:.{digits}f} to {figure.high:.{digits}f})"
+    return f"{figure.value:.{digits}f}{bounds}"
+
+
+def perplexity(
+    model: TextModel,
+    texts: Texts,
+    asked: Question,
+    *,
+    batch: int = BATCH,
+    out: Path | None = None,
+    report: Report = silent,
+) -> Perplexity:
+    """Of the texts' rows under a model, to be continued from `out` where it was interrupted there.
+
+    Where the device runs out of memory the batch is halved and the work goes on.  Raises ValueError with one sentence:
+    for text that fills no row or that the model cannot read, for other settings than those of `out`, and where the
+    network gives NaN.
+    """
+    if batch < 1:
+        raise ValueError(f"batch must be at least 1, not {batch}")
+    rows = {
+        how: rows_of_model(
+            model, texts, layout=asked.layout, windows=asked.windows, length=asked.length, limit=asked.limit,
+            together=conventions(how).wrapped_together,
+        )
+        for how in dict.fromkeys(asked.conventions)
+    }  # fmt: skip
+    settings = every_setting(model, texts, asked, rows)
+    totals = {how: len(one.tokens) for how, one in rows.items()}
+    store: AbstractContextManager[Scores] = (
+        nullcontext(Scores()) if out is None else continued(out, settings, totals, batch)
+    )
+    with store as scores:
+        kept = len(scores.known)
+        for how, one in rows.items():
+            batch = _score(model, how, one, asked.seed, batch, scores, _counting(report, sum(totals.values()), kept))
+        found = {how: _measured(model, how, one, scores.of(how)) for how, one in rows.items()}
+        first = next(iter(found))
+        best = found[first]
+        result = Perplexity(
+            FORMAT, __version__, settings, first, best.nll.value, best.bpd.value, best.ppl.value, found
+        )  # fmt: skip
+        if out is not None:
+            save(out, result)
+    return result
+
+
+def every_setting(model: TextModel, texts: Texts, asked: Question, rows: dict[str, Rows]) -> dict[str, Any]:
+    """What decides the result, by name; equal settings continue each other's work."""
+    return {
+        "model": model.name, "weights": asked.weights, "dtype": model.info.dtype, "data": texts.source,
+        "split": texts.split, "texts": len(texts.texts), "conventions": list(rows), "seed": asked.seed,
+        "layout": {how: one.layout for how, one in rows.items()},
+        "rows": {how: len(one.tokens) for how, one in rows.items()},
+        "length": {how: one.tokens.shape[1] for how, one in rows.items()},
+        "digest": {how: one.digest for how, one in rows.items()},
+    }  # fmt: skip
+
+
+Tell = Callable[[str, int, float, int], None]
+"""(conventions, rows known under all, nats a token so far under these, batch)"""
+
+
+def _counting(report: Report, total: int, kept: int) -> Tell:
+    return lambda how, done, nats, batch: report(Standing(how, done, total, nats, kept, batch))
+
+
+def _score(model: TextModel, how: str, rows: Rows, seed: int, batch: int, scores: Scores, tell: Tell) -> int:
+    """Add to the scores what they lack; returns the batch that fitted."""
+    known = [score.nats for score in scores.of(how)]
+    while len(known) < len(rows.tokens):
+        numbers = range(len(known), min(len(known) + batch, len(rows.tokens)))
+        try:
+            values, scored = sequence_nats(
+                model, rows.tokens, numbers, how, seed=seed, batch=batch, start=rows.start
+            )  # fmt: skip
+        except torch.OutOfMemoryError:
+            if batch == 1:
+                raise
+            batch //= 2
+            continue
+        except FloatingPointError as error:
+            raise ValueError(f"{model.name}: {error}, counted from 0: it has no likelihood") from error
+        _finite(model, numbers, values)
+        scores.add([Score(how, n, float(x), scored) for n, x in zip(numbers, values, strict=True)])
+        known += values.tolist()
+        tell(how, len(scores.known), float(np.mean(known)), batch)
+    return batch
+
+
+def _finite(model: TextModel, numbers: Sequence[int], values: np.ndarray[Any, np.dtype[np.float64]]) -> None:
+    for number, value in zip(numbers, values, strict=True):
+        if math.isinf(value):
+            raise ValueError(f"{model.name} holds row {number}, counted from 0, for impossible: its perplexity is inf")
+
+
+def _measured(model: TextModel, how: str, rows: Rows, scores: Sequence[Score]) -> Measured:
+    found: Likelihood = summary(np.array([s.nats for s in scores]), scores[0].tokens, how, causal=is_causal(model))
+    names = (*DECISIONS[found.kind], *(("wrapped_together",) if rows.layout == "wrap" else ()))
+    return Measured(
+        found.kind, _figure(found.nats), _figure(found.bits), _figure(found.perplexity), found.sequences,
+        found.tokens, found.network_calls,
+        (rows.said, *(found.conventions.decisions[name] for name in names)),
+    )  # fmt: skip
+
+
+def _figure(one: Interval) -> Figure:
+    return Figure(one.value, one.low, one.high, one.level)
