@@ -2,18 +2,21 @@
 
 A draw therefore does not depend on batch size, order, device, laziness, process or on who is watching.
 The hash is SplitMix64 (Steele, Lea, Flood 2014): a key is mixed from the address's words one after the
-other, and position l takes the l-th output of the stream that starts at that key.
+other, and position l takes the l-th output of the stream that starts at that key.  Tensors are used by their
+methods: what was drawn in a recording is computed again without torch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 GOLDEN = 0x9E3779B97F4A7C15
 MIX1 = 0xBF58476D1CE4E5B9
@@ -53,6 +56,11 @@ def key(*words: int) -> int:
     return state
 
 
+def uniform(key: int, counter: int) -> float:
+    """One of the `uniforms`, in [0, 1), without a tensor."""
+    return (mix(key + (counter + 1) * GOLDEN) >> 11) * 2.0**-53
+
+
 def keys(seed: int, samples: Sequence[int], steps: Sequence[int], purpose: Purpose) -> NDArray[np.int64]:
     """The key of each (sample, step) pair, int64 [B]."""
     pairs = zip(samples, steps, strict=True)
@@ -79,5 +87,7 @@ def uniforms(keys: Tensor, counters: Tensor) -> Tensor:
 
 def over_vocabulary(keys: Tensor, positions: Tensor, vocab_size: int) -> Tensor:
     """vocab_size uniforms for each (key, position), [N, V]: the noise of Gumbel-max."""
+    import torch
+
     rows = uniforms(keys, positions).mul(2.0**53).long()
     return uniforms(rows[:, None], torch.arange(vocab_size, device=keys.device))

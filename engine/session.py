@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.blocks import Blocks, plan
+from engine.edits import Canvas, edited
+from engine.line import Act, Clock, Line
 from engine.models.protocol import Denoiser
-from engine.records import Change, Frame, Settings
+from engine.records import Branch, Change, Edit, Frame, Settings
 from engine.schedules import next_time
 from engine.step import Control, Decision, Dice, State, Stepper
 from engine.strategies import REGISTRY, Strategy, values
@@ -63,24 +65,6 @@ def check_order(model: Denoiser, strategy: Strategy, blocks: Blocks) -> None:
         raise ValueError(f"{name} needs a step for each of its {count} positions: --steps {least} or more")
 
 
-class _Clock(NamedTuple):
-    """How far a run has come: the block, its time, and the steps taken so far, clean-ups not counted."""
-
-    block: int = 0
-    t: float = 1.0
-    step: int = 0
-
-
-@dataclass(frozen=True)
-class _Past:
-    """The state before a step."""
-
-    tokens: Tensor
-    held: Tensor
-    clock: _Clock
-    calls: int
-
-
 class Session:
     """B trajectories of `length` tokens over `steps` steps.
 
@@ -118,51 +102,68 @@ class Session:
         self.blocks = plan(steps, length, len(prompt), block_length, stride, strides)
         check_order(model, strategy, self.blocks)
         self._stepper = Stepper(model, seed)
-        self._state = State.blank(model, self.blocks.edges[-1], range(first, first + batch), prompt)
-        self._control = control_of(strategy, Settings(strategy.name, **settings))
-        self._controls: list[Control] = []
-        self._past: list[_Past] = []
-        self._clock, self._calls, self._ended = _Clock(), 0, False
+        state = State.blank(model, self.blocks.edges[-1], range(first, first + batch), prompt)
+        self._lines = {0: Line(state, control_of(strategy, Settings(strategy.name, **settings)))}
+        self._branches = {0: Branch(0)}
+        self._line = self._lines[0]
+        self.branch = 0
+        """number of the branch that is stepped"""
 
     @property
     def index(self) -> int:
         """Number of the next step."""
-        return len(self._past)
+        return self._line.index
 
     @property
     def control(self) -> Control:
         """What decides the next step: as recorded while replaying, else as last set."""
-        return self._controls[self.index] if self.index < len(self._controls) else self._control
+        return self._line.act(self.index).control
 
     @property
     def tokens(self) -> Tensor:
         """The present state, long [B, L]."""
-        return self._state.tokens
+        return self._line.state.tokens
+
+    @property
+    def frames(self) -> Sequence[Frame]:
+        """Those of this branch so far."""
+        return self._line.frames
+
+    @property
+    def branches(self) -> tuple[Branch, ...]:
+        """All branches, in the order in which they were made."""
+        return tuple(self._branches.values())
 
     def __iter__(self) -> Iterator[Frame]:
         return self
 
     def __next__(self) -> Frame:
-        if self._ended:
+        line, act = self._line, self._line.act(self.index)
+        if act.edit is not None:
+            return self._written(act, *edited(line.state, act.edit, self._canvas()))
+        ahead = None if line.ended else self._ahead(line.state, line.clock, act.control)
+        if ahead is None:
+            line.ended = True
             raise StopIteration
-        control, clock = self.control, self._clock
-        while True:
-            self._stand(clock.block)
-            s = next_time(grid_of(control.strategy, self.blocks.steps[clock.block]), clock.t)
-            if s is not None:
-                return self._advance(control, clock, s)
-            if bool(self._state.masked(self.model.mask_id).any()):
-                return self._clean_up(control, clock)
-            if clock.block + 1 == len(self.blocks):
-                self._ended = True
-                raise StopIteration
-            # the record keeps the clock as it was: another strategy set here may have times left in the block
-            clock = _Clock(clock.block + 1, step=clock.step)
+        state, clock, s = ahead
+        return self._clean_up(act, state, clock) if s is None else self._advance(act, state, clock, s)
 
-    def _stand(self, block: int) -> None:
-        """Tell the state in which block it is."""
-        where = [block] * len(self._state.numbers), self._stepper.device
-        self._state.active, self._state.seen = self.blocks.active(*where), self.blocks.seen(*where)
+    def _ahead(self, state: State, clock: Clock, control: Control) -> tuple[State, Clock, float | None] | None:
+        """What the step after a state starts from, and the time it leads to; None of a clean-up, and at the end."""
+        while True:
+            state = self._standing(state, clock.block)
+            s = next_time(grid_of(control.strategy, self.blocks.steps[clock.block]), clock.t)
+            if s is not None or bool(state.masked(self.model.mask_id).any()):
+                return state, clock, s
+            if clock.block + 1 == len(self.blocks):
+                return None
+            # the record keeps the clock as it was: another strategy set here may have times left in the block
+            clock = Clock(clock.block + 1, step=clock.step)
+
+    def _standing(self, state: State, block: int) -> State:
+        """A state that knows in which block it is."""
+        where = [block] * len(state.numbers), self._stepper.device
+        return replace(state, active=self.blocks.active(*where), seen=self.blocks.seen(*where))
 
     def set(self, *, strategy: Strategy | None = None, **settings: Any) -> None:
         """Change strategy, top_p, temperature, nucleus or draw from the next step on.
@@ -173,71 +174,117 @@ class Session:
         now = self.control
         control = control_of(strategy or now.strategy, replace(now.settings, **settings))
         check_order(self.model, control.strategy, self.blocks)
-        del self._controls[self.index :]
-        self._control = control
+        self._line.set(control)
+
+    def edit(self, edit: Edit) -> Frame:
+        """Change the canvas by hand before the next step; the frame of it is part of the record.
+
+        What was recorded beyond this step is no longer replayed.  Raises ValueError, and changes nothing, for what
+        cannot be done.
+        """
+        act = Act(self.control, edit)
+        state, change = edited(self._line.state, edit, self._canvas())
+        self._line.forget()
+        return self._written(act, state, change)
 
     def rewind(self, index: int) -> None:
         """Go back to the state before step `index`; going on replays exactly unless something is set."""
         if not 0 <= index <= self.index:
             raise ValueError(f"can only rewind to a step in 0 to {self.index}, not {index}")
-        if index == self.index:
-            return
-        past = self._past[index]
-        self._state.tokens, self._state.held = past.tokens.clone(), past.held.clone()
-        self._clock, self._calls, self._ended = past.clock, past.calls, False
-        del self._past[index:]
+        self._line.rewind(index)
 
-    def _remember(self, control: Control) -> int:
-        """Record the state before a step; returns the step's number."""
-        index = self.index
-        if index == len(self._controls):
-            self._controls.append(control)
-        state = self._state
-        self._past.append(_Past(state.tokens.clone(), state.held.clone(), self._clock, self._calls))
-        return index
+    def fork(self, index: int | None = None, *, branch: int | None = None) -> int:
+        """Begin another branch with this one's first `index` steps (None: all), and go on in it; returns its number.
+
+        Until something is set or edited it replays what this one has recorded, bit for bit.  branch: its number;
+        None: the next free one.
+        """
+        index = self.index if index is None else index
+        number = max(self._branches) + 1 if branch is None else branch
+        if not 0 <= index <= self.index:
+            raise ValueError(f"can only branch off at a step in 0 to {self.index}, not {index}")
+        if number in self._branches:
+            raise ValueError(f"there is a branch {number} already")
+        self._lines[number] = self._line.fork(index)
+        self._branches[number] = Branch(number, self.branch, index)
+        self.switch(number)
+        return number
+
+    def switch(self, branch: int) -> None:
+        """Go on in another branch, where it was left."""
+        if branch not in self._branches:
+            raise ValueError(f"there is no branch {branch}: choose one of {', '.join(map(str, self._branches))}")
+        self.branch, self._line = branch, self._lines[branch]
+
+    def before(self, index: int) -> tuple[State, float, float]:
+        """(state, t, s) of the sampler's step `index`, 0 to the next; s is t for a clean-up and at the end."""
+        if not 0 <= index <= self.index:
+            raise ValueError(f"steps of this branch are 0 to {self.index}, not {index}")
+        state, clock = self._line.at(index)
+        ahead = self._ahead(state, clock, self._line.act(index).control)
+        if ahead is None:
+            return self._standing(state, clock.block), clock.t, clock.t
+        state, clock, s = ahead
+        return state, clock.t, clock.t if s is None else s
 
     def _times(self, *times: float) -> list[Tensor]:
-        batch, device = len(self._state.numbers), self._stepper.device
+        batch, device = len(self._line.state.numbers), self._stepper.device
         return [torch.full((batch, 1), t, dtype=torch.float64, device=device) for t in times]
 
-    def _advance(self, control: Control, clock: _Clock, s: float) -> Frame:
+    def _canvas(self) -> Canvas:
+        blocks, causal = len(self.blocks), bool(getattr(self.model, "causal", False))
+        first = self.blocks.edges[self._line.clock.block] if blocks > 1 else 0
+        return Canvas(self.model.mask_id, self.model.vocab_size, first, blocks, causal)
+
+    def _written(self, act: Act, state: State, change: Tensor) -> Frame:
+        """Go on by the frame of an edit."""
+        clock = self._line.clock
+        alpha = act.control.strategy.alpha(self._times(clock.t)[0])
+        none = torch.zeros_like(alpha)
+        decision = Decision(none, none, none[:, 0], Dice(change == Change.REVEALED, change == Change.REMASKED))
+        return self._commit(act, clock, clock, state, 0, alpha, alpha, decision, change)
+
+    def _advance(self, act: Act, state: State, clock: Clock, s: float) -> Frame:
         # the noise's address leaves clean-ups out: whether there is one depends on the rest of the batch
-        steps = [clock.step] * len(self._state.numbers)
+        steps, strategy = [clock.step] * len(state.numbers), act.control.strategy
         t_now, s_now = self._times(clock.t, s)
         # nothing is recorded before the step has succeeded: an error leaves the session where it was
-        decision, calls = self._stepper.decide(control, self._state, steps, t_now, s_now)
-        alpha_t, alpha_s = control.strategy.alpha(t_now), control.strategy.alpha(s_now)
-        kept = self._state.copy()
-        calls += self._stepper.apply(control, kept, decision.dice, steps, alpha_t)
-        return self._commit(control, clock, s, kept, calls, alpha_t, alpha_s, decision)
+        decision, calls = self._stepper.decide(act.control, state, steps, t_now, s_now)
+        alpha_t, alpha_s = strategy.alpha(t_now), strategy.alpha(s_now)
+        kept = state.copy()
+        calls += self._stepper.apply(act.control, kept, decision.dice, steps, alpha_t)
+        change, then = self._changes(kept, decision), Clock(clock.block, s, clock.step + 1)
+        return self._commit(act, clock, then, kept, calls, alpha_t, alpha_s, decision, change)
 
-    def _clean_up(self, control: Control, clock: _Clock) -> Frame:
+    def _clean_up(self, act: Act, state: State, clock: Clock) -> Frame:
         (t_now,) = self._times(clock.t)
-        alpha_t = control.strategy.alpha(t_now)
-        clean = self._state.copy()
-        where, calls = self._stepper.finish(control, clean, alpha_t, [clock.step] * len(clean.numbers))
+        alpha_t = act.control.strategy.alpha(t_now)
+        clean = state.copy()
+        where, calls = self._stepper.finish(act.control, clean, alpha_t, [clock.step] * len(clean.numbers))
         one, none = torch.ones_like(alpha_t), torch.zeros_like(alpha_t)
         decision = Decision(one, none, none[:, 0], Dice(where, torch.zeros_like(where)))
-        return self._commit(control, clock, 0.0, clean, calls, alpha_t, one, decision, final=True)
+        change, then = self._changes(clean, decision), Clock(clock.block, 0.0, clock.step)
+        return self._commit(act, clock, then, clean, calls, alpha_t, one, decision, change, final=True)
 
-    def _commit(
-        self, control: Control, clock: _Clock, s: float, state: State, calls: int,
-        alpha_t: Tensor, alpha_s: Tensor, decision: Decision, final: bool = False,
-    ) -> Frame:  # fmt: skip
-        """Go on to the state after a step from `clock` to s, and tell of it."""
-        was_masked = self._state.tokens == self.model.mask_id
-        index = self._remember(control)
-        self._state, self._clock = state, _Clock(clock.block, s, clock.step + (not final))
-        self._calls += calls
+    def _changes(self, state: State, decision: Decision) -> Tensor:
+        """The codes of `Change`, uint8 [B, L], of a step that leads to a state."""
         change = torch.full_like(state.tokens, Change.HELD, dtype=torch.uint8)
-        change[was_masked] = Change.MASKED
+        change[self._line.state.tokens == self.model.mask_id] = Change.MASKED
         change[decision.dice.reveal] = Change.REVEALED
         change[decision.dice.forget] = Change.REMASKED
         change[state.locked] = Change.LOCKED
-        return Frame(
-            index=index,
+        return change
+
+    def _commit(
+        self, act: Act, clock: Clock, then: Clock, state: State, calls: int,
+        alpha_t: Tensor, alpha_s: Tensor, decision: Decision, change: Tensor, final: bool = False,
+    ) -> Frame:  # fmt: skip
+        """Go on from `clock` to the state there is `then`, and tell of it."""
+        calls += self._line.calls
+        frame = Frame(
+            index=self.index,
             t=clock.t,
-            s=s,
+            s=then.t,
             alpha_t=float(alpha_t[0, 0]),
             alpha_s=float(alpha_s[0, 0]),
             tokens=state.tokens.to(torch.int32).cpu().numpy(),
@@ -245,12 +292,14 @@ class Session:
             held=state.held.float().cpu().numpy(),
             unmask=_probabilities(decision.unmask, state),
             remask=_probabilities(decision.remask, state),
-            network_calls=self._calls,
-            settings=control.settings,
+            network_calls=calls,
+            settings=act.control.settings,
             excess=float(decision.excess.max()),
             final=final,
             block=clock.block,
+            edit=act.edit,
         )
+        return self._line.commit(act, frame, replace(state, active=None, seen=None), then, calls)
 
 
 def _probabilities(p: Tensor, state: State) -> NDArray[np.float32]:

@@ -71,7 +71,7 @@ class State:
     @property
     def open(self) -> Tensor:
         """bool [B, L]: the positions that a sampler may touch now."""
-        return ~self.locked if self.active is None else self.active
+        return ~self.locked if self.active is None else self.active & ~self.locked
 
     def masked(self, mask_id: int) -> Tensor:
         """bool [B, L]: the masks that a sampler may reveal now."""

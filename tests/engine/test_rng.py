@@ -110,3 +110,8 @@ def test_the_noise_over_a_vocabulary_is_uniform_and_differs_from_row_to_row() ->
     assert len(u.unique()) == u.numel()
     again = rng.over_vocabulary(keys[7:9], torch.tensor([7, 8]), 500)
     assert torch.equal(again, u[7:9])
+
+
+@given(st.integers(-(1 << 63), (1 << 63) - 1), st.integers(0, 5000))
+def test_a_uniform_can_be_had_without_a_tensor(key: int, counter: int) -> None:
+    assert rng.uniform(key, counter) == float(rng.uniforms(torch.tensor(key), torch.tensor(counter)))

@@ -1,0 +1,140 @@
+"""A person's hand on the canvas between two steps: what an `Edit` makes of a state, and what it may not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from engine.records import Change, Edit
+from engine.step import State
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """What an edit must know besides the state."""
+
+    mask_id: int
+    vocab_size: int
+    first: int = 0
+    """positions before it belong to blocks that are finished"""
+    blocks: int = 1
+    causal: bool = False
+    """whether the model predicts from the left alone, so that there must not be more to fill than was planned"""
+
+
+def edited(state: State, edit: Edit, canvas: Canvas) -> tuple[State, Tensor]:
+    """The state after an edit, and the codes of `Change`, uint8 [B, L].
+
+    Raises ValueError for an edit that cannot be done, with what can.
+    """
+    batch, length = state.tokens.shape
+    if edit.sample is not None and not 0 <= edit.sample < batch:
+        raise ValueError(f"there is no sample {edit.sample}: samples are 0 to {batch - 1}")
+    if not 0 <= edit.position < length:
+        raise ValueError(f"there is no position {edit.position}: positions are 0 to {length - 1}")
+    if not 0 < edit.held <= 1:
+        raise ValueError(f"a token's probability must lie above 0 and up to 1, not at {edit.held}")
+    if edit.kind not in EDITS:
+        raise ValueError(f"unknown edit {edit.kind!r}: choose one of {', '.join(EDITS)}")
+    rows = list(range(batch)) if edit.sample is None else [edit.sample]
+    new = replace(state, tokens=state.tokens.clone(), held=state.held.clone(), locked=state.locked.clone())
+    change = _standing(new, canvas)
+    changed = EDITS[edit.kind](new, edit, canvas, rows)
+    if canvas.causal and int((new.tokens == canvas.mask_id).sum()) > int((state.tokens == canvas.mask_id).sum()):
+        raise ValueError("the model predicts from the left alone: put or lock tokens, but mask none again")
+    after = _standing(new, canvas)
+    change = torch.where(changed >= 0, changed.to(torch.uint8), after)
+    return new, change
+
+
+def _standing(state: State, canvas: Canvas) -> Tensor:
+    """The codes of a canvas to which nothing is done."""
+    masked = state.tokens == canvas.mask_id
+    codes = torch.where(masked, int(Change.MASKED), int(Change.HELD)).to(torch.uint8)
+    return codes.masked_fill(state.locked, int(Change.LOCKED))
+
+
+def _nothing(state: State) -> Tensor:
+    """Room for the codes of what an edit changes, int64 [B, L]; -1 is what stays."""
+    return torch.full_like(state.tokens, -1)
+
+
+def _token(tokens: tuple[int, ...], canvas: Canvas) -> Tensor:
+    bad = [token for token in tokens if not 0 <= token < canvas.vocab_size or token == canvas.mask_id]
+    if bad:
+        raise ValueError(f"token {bad[0]} is the mask or outside the vocabulary of {canvas.vocab_size}")
+    return torch.tensor(tokens, dtype=torch.long)
+
+
+def _unlocked(state: State, rows: list[int], position: int) -> None:
+    if bool(state.locked[rows, position].any()):
+        raise ValueError(f"position {position} is locked: unlock it first")
+
+
+def _mask(state: State, edit: Edit, canvas: Canvas, rows: list[int]) -> Tensor:
+    at = edit.position
+    _unlocked(state, rows, at)
+    if at < canvas.first:
+        raise ValueError(f"position {at} lies in a block that is finished, so nothing would fill it: go back to it")
+    rows = [row for row in rows if int(state.tokens[row, at]) != canvas.mask_id]
+    if not rows:
+        raise ValueError(f"position {at} is masked already")
+    changed = _nothing(state)
+    state.tokens[rows, at], state.held[rows, at], changed[rows, at] = canvas.mask_id, torch.nan, int(Change.REMASKED)
+    return changed
+
+
+def _force(state: State, edit: Edit, canvas: Canvas, rows: list[int]) -> Tensor:
+    at = edit.position
+    _unlocked(state, rows, at)
+    if len(edit.tokens) != 1:
+        raise ValueError(f"one token is put at a position, not {len(edit.tokens)}")
+    changed = _nothing(state)
+    state.tokens[rows, at] = int(_token(edit.tokens, canvas)[0])
+    state.held[rows, at], changed[rows, at] = edit.held, int(Change.REVEALED)
+    return changed
+
+
+def _lock(state: State, edit: Edit, canvas: Canvas, rows: list[int]) -> Tensor:
+    at = edit.position
+    if bool((state.tokens[rows, at] == canvas.mask_id).any()):
+        raise ValueError(f"position {at} is masked: put a token there before it is locked")
+    if bool(state.locked[rows, at].all()):
+        raise ValueError(f"position {at} is locked already")
+    state.locked[rows, at] = True
+    return _nothing(state)
+
+
+def _unlock(state: State, edit: Edit, canvas: Canvas, rows: list[int]) -> Tensor:
+    at = edit.position
+    if not bool(state.locked[rows, at].any()):
+        raise ValueError(f"position {at} is not locked")
+    state.locked[rows, at] = False
+    return _nothing(state)
+
+
+def _prompt(state: State, edit: Edit, canvas: Canvas, rows: list[int]) -> Tensor:
+    """The locked tokens that the canvas begins with are others; what is left of longer ones is masked."""
+    size, length = len(edit.tokens), state.tokens.shape[1]
+    if size > length:
+        raise ValueError(f"the prompt has {size} tokens and the canvas {length}")
+    tokens = _token(edit.tokens, canvas).to(state.tokens.device)
+    changed = _nothing(state)
+    for row in rows:
+        was = int(state.locked[row].long().cumprod(0).sum())
+        if canvas.blocks > 1 and size != was:
+            raise ValueError(f"in blocks the prompt keeps its {was} tokens: begin anew for one of {size}")
+        state.tokens[row, :size], state.held[row, :size], state.locked[row, :size] = tokens, 1.0, True
+        left = slice(size, max(size, was))
+        state.tokens[row, left], state.held[row, left], state.locked[row, left] = canvas.mask_id, torch.nan, False
+        changed[row, left] = int(Change.REMASKED)
+    return changed
+
+
+EDITS: dict[str, Callable[[State, Edit, Canvas, list[int]], Tensor]] = {
+    "mask": _mask, "force": _force, "lock": _lock, "unlock": _unlock, "prompt": _prompt,
+}  # fmt: skip
+"""By the kinds of `Edit`: changes the state in place and says which codes that gives."""

@@ -1,0 +1,104 @@
+"""One course of a run: where it stands, the frames that led there, and what decides those it has taken before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from engine.records import Edit, Frame
+from engine.step import Control, State
+
+
+class Clock(NamedTuple):
+    """How far a run has come: the block, its time, and the steps taken so far, clean-ups and edits not counted."""
+
+    block: int = 0
+    t: float = 1.0
+    step: int = 0
+
+
+class Act(NamedTuple):
+    """What decides a frame: the sampler under these settings, or a person's edit."""
+
+    control: Control
+    edit: Edit | None = None
+
+
+@dataclass(frozen=True)
+class _Before:
+    """The state before a frame but for its tokens, which the frame before it has."""
+
+    held: Tensor
+    locked: Tensor
+    clock: Clock
+    calls: int
+
+
+class Line:
+    """A state is never changed once it stands here, so that courses of one run can share what they have in common."""
+
+    def __init__(self, state: State, control: Control) -> None:
+        self.state, self.control = state, control
+        self.clock, self.calls, self.ended = Clock(), 0, False
+        self.frames: list[Frame] = []
+        self._start = state
+        self._acts: list[Act] = []
+        self._before: list[_Before] = []
+
+    @property
+    def index(self) -> int:
+        """Number of the next frame."""
+        return len(self.frames)
+
+    def act(self, index: int) -> Act:
+        """What decides frame `index`: as it was recorded, else the settings as they were set last."""
+        return self._acts[index] if index < len(self._acts) else Act(self.control)
+
+    def set(self, control: Control) -> None:
+        """Decide from the next frame on; what was recorded beyond it is not replayed."""
+        self.forget()
+        self.control = control
+
+    def forget(self) -> None:
+        """Replay nothing beyond the next frame; the settings that decide it now go on."""
+        self.control = self.act(self.index).control
+        del self._acts[self.index :]
+
+    def commit(self, act: Act, frame: Frame, state: State, clock: Clock, calls: int) -> Frame:
+        """Go on by a frame to the state after it."""
+        if self.index == len(self._acts):
+            self._acts.append(act)
+        self._before.append(_Before(self.state.held, self.state.locked, self.clock, self.calls))
+        self.frames.append(frame)
+        self.state, self.clock, self.calls, self.ended = state, clock, calls, False
+        return frame
+
+    def at(self, index: int) -> tuple[State, Clock]:
+        """The state before frame `index`, 0 to the next one's."""
+        if index == self.index:
+            return self.state, self.clock
+        before = self._before[index]
+        tokens = self._start.tokens
+        if index:
+            tokens = torch.tensor(self.frames[index - 1].tokens, dtype=torch.long).to(tokens.device)
+        return replace(self._start, tokens=tokens, held=before.held, locked=before.locked), before.clock
+
+    def rewind(self, index: int) -> None:
+        """Go back to the state before frame `index`."""
+        if index == self.index:
+            return
+        self.state, self.clock = self.at(index)
+        self.calls, self.ended = self._before[index].calls, False
+        del self._before[index:]
+        del self.frames[index:]
+
+    def fork(self, index: int) -> Line:
+        """Another course that shares the first `index` frames, and replays what followed them here."""
+        other = Line(self._start, self.control)
+        other.state, other.clock, other.calls, other.ended = self.state, self.clock, self.calls, self.ended
+        other.frames, other._acts, other._before = list(self.frames), list(self._acts), list(self._before)
+        other.rewind(index)
+        return other
