@@ -16,7 +16,7 @@ from engine import kernel, rng
 from engine.models.protocol import Denoiser
 from engine.rng import Purpose
 from engine.session import check_canvas
-from engine.step import State
+from engine.step import BadLogitsError, State
 
 CELLS = 1 << 27
 """Probabilities held at once, sequences times positions times vocabulary: 1 GB in float64."""
@@ -46,11 +46,13 @@ def predict(
     prompt: Sequence[int] = (),
     eps: float = 1e-5,
     first: int = 0,
+    numbers: Sequence[int] = (),
 ) -> Prediction:
     """`count` samples as one batch by a predictor of PREDICTORS, over `steps` equal steps from t = 1 to `eps`.
 
-    top_p: of `ddpm_cache` alone, exclusive as in ReMDM's code.  first: number of the first sample; sample n of a seed
-    is the same whatever the batch.  Raises ValueError for an unknown name or a setting out of range.
+    top_p: of `ddpm_cache` alone, exclusive as in ReMDM's code.  first: number of the first sample, or numbers: those of
+    all `count`; sample n of a seed is the same whatever the batch.  Raises ValueError for an unknown name or a setting
+    out of range, BadLogitsError where the network gives no numbers.
     """
     if name not in PREDICTORS:
         raise ValueError(f"unknown predictor {name!r}: choose {', '.join(PREDICTORS)}")
@@ -66,13 +68,20 @@ def predict(
         raise ValueError(f"top_p must lie in 0 to 1, not {top_p}")
     if top_p < 1 and not kind.has_nucleus:
         raise ValueError(f"{name} has no nucleus: leave top_p at 1, or choose ddpm_cache")
-    numbers = list(range(first, first + count))
+    numbers = list(numbers or range(first, first + count))
+    if len(numbers) != count:
+        raise ValueError(f"numbers must be one for each of {count} samples, got {len(numbers)}")
     tokens = State.blank(model, length, numbers, prompt).tokens
     predictor = kind(_Law(model, top_p))
     times = torch.linspace(1, eps, steps + 1, dtype=torch.float64).tolist()
-    for i, t in enumerate(times[:-1]):
-        tokens = predictor.step(tokens, t, times[i + 1], _Dice(seed, numbers, i))
-    tokens = predictor.finish(tokens, times[-1], _Dice(seed, numbers, steps))
+    i = 0
+    try:
+        for i, t in enumerate(times[:-1]):
+            tokens = predictor.step(tokens, t, times[i + 1], _Dice(seed, numbers, i))
+        i = steps
+        tokens = predictor.finish(tokens, times[-1], _Dice(seed, numbers, steps))
+    except kernel.NotFiniteError as error:
+        raise BadLogitsError([(numbers[row // length], i, row % length) for row in error.rows]) from error
     return Prediction(tokens.cpu(), predictor.law.calls)
 
 
@@ -128,6 +137,8 @@ class _Law:
         if hasattr(network, "scores"):
             place = getattr(network, "device", tokens.device)
             given: Tensor = network.scores(tokens.to(place), sigma.float().to(place))
+            if not torch.isfinite(given).all():
+                raise kernel.NotFiniteError((~torch.isfinite(given)).any(-1).flatten().nonzero()[:, 0].tolist())
             return given.to(tokens.device).double()
         p = self.denoised(tokens, t) / sigma.expm1()[:, None, None]
         return p.scatter_(-1, tokens[:, :, None], 1.0)

@@ -130,13 +130,13 @@ class Server:
         prompt = self._model.prompt(asked.prompt, asked.chat)
         steps = asked.steps_after(len(prompt))
         first = command.past[0][1] if command.at else command.settings
-        blocks: dict[str, Any] = {} if asked.block_length is None else {"block_length": asked.block_length}
+        blocks = {name: getattr(asked, name) for name in ("block_length", "stride", "strides", "first")}
         session = Session(
             self._model, steps=steps, length=asked.length, batch=asked.batch, seed=asked.seed, prompt=prompt,
             **blocks, **_bound(first),
         )  # fmt: skip
         tokens = _tokens(session)
-        locked = np.broadcast_to(np.arange(asked.length) < len(prompt), (asked.batch, asked.length))
+        locked = np.broadcast_to(np.arange(asked.canvas) < len(prompt), (asked.batch, asked.canvas))
         self._session, self._begun = session, command if command.at else None
         self._reports = Reports(self._clock)
         self._send(wire.Began(self._run, wire.Array.of(tokens), wire.Array.of(locked), steps, asked.seed))

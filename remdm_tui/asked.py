@@ -14,6 +14,8 @@ from remdm_tui.options import DEFAULT_STRATEGY, WatchOptions
 from remdm_tui.presets import Preset
 
 LARGEST_SEED = (1 << 63) - 1
+RUN = ("steps", "length", "batch", "seed", "prompt", "chat", "block_length", "stride", "strides", "first")
+"""What decides a run besides its model and settings, by the names of options and presets."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,10 @@ class Asked:
     prompt: str | None = None
     chat: bool | None = None
     block_length: int | None = None
+    semi_ar: bool = False
+    stride: int | None = None
+    strides: int | None = None
+    first: int | None = None
     device: str | None = None
     dtype: str | None = None
     no_ema: bool = False
@@ -54,11 +60,15 @@ class Asked:
         """The run, checked; raises ValueError with what would be valid."""
         preset = presets.read(self.preset) if self.preset is not None else None
         run: dict[str, Any] = {}
-        for name in ("steps", "length", "batch", "seed", "prompt", "chat", "block_length"):
+        for name in RUN:
             value = _first(getattr(self, name), getattr(preset, name, None))
             if value is not None:
                 run[name] = value
-        for name in ("steps", "length", "batch", "block_length"):
+        if self.semi_ar:
+            run = {"stride": run.get("length", WatchOptions.length) // 2, "strides": 1} | run
+        elif "stride" in run:
+            run.setdefault("strides", 1)
+        for name in ("steps", "length", "batch", "block_length", "stride", "strides"):
             at_least_one(name, run.get(name, 1))
         if not 0 <= run.get("seed", 0) <= LARGEST_SEED:
             raise ValueError(f"seed must lie in 0 to {LARGEST_SEED}, not {run['seed']}")
@@ -78,7 +88,7 @@ class Asked:
         """The model and how to load it."""
         named = {"name": _first(self.model, getattr(preset, "model", None))}
         for name in ("device", "dtype", "attention", "mask_id", "tokenizer"):
-            named[name] = getattr(self, name)
+            named[name] = _first(getattr(self, name), getattr(preset, name, None))
         given = {name: value for name, value in named.items() if value is not None}
         return ModelChoice(**given, ema=not self.no_ema, trust_remote_code=self.trust_remote_code)
 

@@ -11,6 +11,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from remdm_tui.parameters import MODEL, SAMPLING, Batch, Device, Json, option, shared
+
 BAD_INPUT = 2
 INTERRUPTED = 130
 
@@ -18,8 +20,8 @@ INTERRUPTED = 130
 class Group(TyperGroup):
     """The commands; the one place where bad input becomes a sentence.
 
-    The engine and the commands raise ValueError for input that is wrong and OSError for files that cannot
-    be had; any other exception is a bug and keeps its traceback.
+    The engine and the commands raise ValueError for input that is wrong, OSError for files that cannot be had and
+    ModuleNotFoundError for packages that only some commands take; any other exception is a bug and keeps its traceback.
     """
 
     def invoke(self, ctx: Any) -> Any:
@@ -35,7 +37,7 @@ class Group(TyperGroup):
         except OSError as error:
             complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
             raise typer.Exit(BAD_INPUT) from None
-        except ValueError as error:
+        except (ValueError, ModuleNotFoundError) as error:
             complain(str(error))
             raise typer.Exit(BAD_INPUT) from None
 
@@ -82,74 +84,11 @@ def root(
 ) -> None: ...
 
 
-def option(name: str, text: str, **more: Any) -> Any:
-    return typer.Option(name, help=text, show_default=False, **more)
-
-
-# every option that a preset can set is None where nothing was said, so that what was said wins over the preset
-Model = Annotated[
-    str | None,
-    option("--model", "A built-in model, a directory, a file or a Hugging Face id such as org/name; {model}."),
-]
-NoEma = Annotated[bool, option("--no-ema", "The weights as trained where a checkpoint also has averaged ones.")]
-Attention = Annotated[str | None, option("--attention", "auto | flash4 | flash2 | written | sdpa; {attention}.")]
-MaskId = Annotated[int | None, option("--mask-id", "The mask token's number where the checkpoint does not say.")]
-TokenizerName = Annotated[
-    str | None, option("--tokenizer", "Directory, file or hub id of the tokenizer where the checkpoint has none.")
-]
-TrustRemoteCode = Annotated[
-    bool, option("--trust-remote-code", "Run Python code that comes with the checkpoint; never done otherwise.")
-]
-Chat = Annotated[bool | None, option("--chat", "Put the prompt into the model's chat template.")]
-BlockLength = Annotated[
-    int | None, option("--block-length", "Positions of a semi-autoregressive block, 1 or more; default: one block.")
-]
-PresetName = Annotated[str | None, option("--preset", "Settings by name, under the options given: {preset}.")]
-StrategyName = Annotated[str | None, option("--strategy", "{strategy}.")]
-Eta = Annotated[float | None, option("--eta", "Short for --knob eta=VALUE.")]
-KnobValues = Annotated[
-    list[str] | None,
-    option("--knob", "A knob of the strategy as name=value, any number of times; `list strategies` shows them."),
-]
-TopP = Annotated[float | None, option("--top-p", "{top_p}.")]
-Temperature = Annotated[float | None, option("--temperature", "{temperature}.")]
-Nucleus = Annotated[str | None, option("--nucleus", "{nucleus}.")]
-Draw = Annotated[str | None, option("--draw", "{draw}.")]
-Steps = Annotated[int | None, option("--steps", "Steps T from all masked to clean, 1 or more; {steps}.")]
-Length = Annotated[int | None, option("--length", "Tokens L, prompt included, 1 to the model's length; {length}.")]
-Seed = Annotated[int | None, option("--seed", "Same seed, same text; 0 or more, {seed}.")]
-Prompt = Annotated[str | None, option("--prompt", "Text that the canvas begins with and that stays.")]
-Device = Annotated[str | None, option("--device", "auto (CUDA, else MPS, else CPU) or a torch device; {device}.")]
-Dtype = Annotated[str | None, option("--dtype", "float32 | bfloat16 | auto (bfloat16 on CUDA, else float32); {dtype}.")]
-Json = Annotated[bool, typer.Option("--json", help="Machine-readable, as JSON.")]
-
-
 @app.command(cls=Described)
+@shared(MODEL, SAMPLING)
 def watch(
     ctx: typer.Context,
-    model: Model = None,
-    preset: PresetName = None,
-    strategy: StrategyName = None,
-    eta: Eta = None,
-    knob: KnobValues = None,
-    top_p: TopP = None,
-    temperature: Temperature = None,
-    nucleus: Nucleus = None,
-    draw: Draw = None,
-    steps: Steps = None,
-    length: Length = None,
     batch: Annotated[int | None, option("--batch", "Samples side by side, 1 or more; {batch}.")] = None,
-    seed: Seed = None,
-    prompt: Prompt = None,
-    chat: Chat = None,
-    block_length: BlockLength = None,
-    device: Device = None,
-    dtype: Dtype = None,
-    no_ema: NoEma = False,
-    attention: Attention = None,
-    mask_id: MaskId = None,
-    tokenizer: TokenizerName = None,
-    trust_remote_code: TrustRemoteCode = False,
     on: Annotated[
         str | None, option("--on", "Run the engine on this host, through your ssh; the terminal stays here.")
     ] = None,
@@ -183,33 +122,10 @@ def watch(
 
 
 @app.command(cls=Described)
+@shared(MODEL, SAMPLING)
 def sample(
     ctx: typer.Context,
-    model: Model = None,
-    preset: PresetName = None,
-    strategy: StrategyName = None,
-    eta: Eta = None,
-    knob: KnobValues = None,
-    top_p: TopP = None,
-    temperature: Temperature = None,
-    nucleus: Nucleus = None,
-    draw: Draw = None,
-    steps: Steps = None,
-    length: Length = None,
-    batch: Annotated[
-        int | None, option("--batch", "Samples in the network at once, 1 or more; changes the speed, not the text.")
-    ] = None,
-    seed: Seed = None,
-    prompt: Prompt = None,
-    chat: Chat = None,
-    block_length: BlockLength = None,
-    device: Device = None,
-    dtype: Dtype = None,
-    no_ema: NoEma = False,
-    attention: Attention = None,
-    mask_id: MaskId = None,
-    tokenizer: TokenizerName = None,
-    trust_remote_code: TrustRemoteCode = False,
+    batch: Batch = None,
     count: Annotated[int, typer.Option("--count", help="Samples, 1 or more.")] = 4,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a line: number, seed, text, ids, network_calls, settings.")
@@ -229,24 +145,96 @@ def sample(
     run(options, count=count, width=asked.batch, as_json=as_json)
 
 
+@app.command("eval", cls=Described)
+@shared(MODEL, SAMPLING)
+def evaluate(
+    ctx: typer.Context,
+    out: Annotated[Path, typer.Option("--out", help="Directory of the results; what it has already is gone on with.")],
+    axes: Annotated[list[str] | None, typer.Argument(help="More of --sweep.", show_default=False, metavar="")] = None,
+    count: Annotated[int | None, option("--count", "Samples, 1 or more; {count}.")] = None,
+    batch: Batch = None,
+    predictor: Annotated[str | None, option("--predictor", "{predictor}.")] = None,
+    sweep: Annotated[
+        str | None,
+        option("--sweep", "Every combination of name=value,value,... name=..., each in a directory of its own below."),
+    ] = None,
+    judge: Annotated[
+        str | None,
+        option("--judge", "Causal model that reads the samples: a name, directory or hub id, or none; {judge}."),
+    ] = None,
+    judge_device: Annotated[str | None, option("--judge-device", "Where the judge is; default: as --device.")] = None,
+    judge_dtype: Annotated[str, typer.Option("--judge-dtype", help="float32 | bfloat16 | auto.")] = "float32",
+    features: Annotated[
+        str | None, option("--features", "Model whose last states MAUVE compares; default: the judge.")
+    ] = None,
+    references: Annotated[
+        str | None,
+        option("--references", "Text for MAUVE: a file, a directory, or {datasets}; default: no MAUVE."),
+    ] = None,
+    references_split: Annotated[
+        str, typer.Option("--references-split", help="Of a data set, or of files that name splits.")
+    ] = "validation",
+    references_count: Annotated[
+        int | None, option("--references-count", "References at most; default: as many as samples.")
+    ] = None,
+    conventions: Annotated[
+        list[str] | None,
+        option("--conventions", "reference | standard, the first is the primary one; default both."),
+    ] = None,
+    reference_batch: Annotated[
+        int, typer.Option("--reference-batch", help="Samples that the reference would draw and pad at a time.")
+    ] = 1,
+    devices: Annotated[
+        int | None, option("--devices", "Processes to start on this machine; torchrun and srun start their own.")
+    ] = None,
+    nodes: Annotated[int, typer.Option("--nodes", help="Machines, with --devices on each.")] = 1,
+    rescore: Annotated[
+        bool, typer.Option("--rescore", help="Keep the samples of OUT where judge or references have changed.")
+    ] = False,
+    slurm: Annotated[
+        str | None,
+        option("--slurm", "Submit this to Slurm: nodes=1,devices=8,time=60,partition=NAME and other sbatch options."),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The results as JSON, an object a line.")] = False,
+) -> None:
+    """Draw samples and measure them: generative perplexity, entropy, MAUVE, diversity, network calls, seconds.
+
+    Kill it at any time: the same command goes on.  `remdm-tui report OUT` makes tables and plots.
+    """
+    from remdm_tui.asked import Asked
+    from remdm_tui.evaluating import Wanted
+
+    if axes and sweep is None:
+        raise ValueError(f"{axes[0]} belongs to nothing: several settings follow --sweep")
+    wanted = Wanted(
+        out, count=count, predictor=predictor, judge=judge, judge_device=judge_device, judge_dtype=judge_dtype,
+        features=features, references=references, references_split=references_split,
+        references_count=references_count, conventions=tuple(conventions or Wanted.conventions),
+        reference_batch=reference_batch, sweep=(*filter(None, [sweep]), *(axes or ())), devices=devices, nodes=nodes,
+        rescore=rescore, quiet=quiet, as_json=as_json,
+    )  # fmt: skip
+    if slurm is not None:
+        from remdm_tui.slurm import submit
+
+        typer.echo(submit(sys.argv[1:], slurm, out))
+        return
+    from remdm_tui.commands.evaluate import run
+
+    raise typer.Exit(run(Asked.of(ctx.params), wanted))
+
+
 @app.command(cls=Described)
+@shared(MODEL)
 def doctor(
     ctx: typer.Context,
-    model: Model = None,
-    device: Device = None,
-    dtype: Dtype = None,
-    no_ema: NoEma = False,
-    attention: Attention = None,
-    mask_id: MaskId = None,
-    tokenizer: TokenizerName = None,
-    trust_remote_code: TrustRemoteCode = False,
     as_json: Json = False,
 ) -> None:
     """Say what is here: versions, devices, attention, terminal; with --model, whether it loads and knows its text."""
     from remdm_tui.asked import Asked
     from remdm_tui.commands.doctor import run
 
-    run(Asked.of(ctx.params).choice(), load=model is not None, as_json=as_json)
+    run(Asked.of(ctx.params).choice(), load=ctx.params["model"] is not None, as_json=as_json)
 
 
 @app.command(hidden=True)

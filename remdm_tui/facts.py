@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import fields
 
+from engine.data.catalogue import DATASETS
 from engine.records import SAMPLING, KnobInfo, ModelChoice, Settings
 from engine.strategies import REGISTRY
 from remdm_tui import presets
 from remdm_tui.commands.bench import PARTS
+from remdm_tui.evaluating import COUNT, JUDGE, OFFLINE_JUDGE
 from remdm_tui.options import DEFAULT_STRATEGY, WatchOptions
 
 
@@ -31,4 +33,8 @@ def facts() -> dict[str, str]:
         "strategy": f"{' | '.join(REGISTRY)}, default {DEFAULT_STRATEGY}",
         "preset": " | ".join(presets.names()),
         "parts": " | ".join(PARTS),
+        "count": f"default {COUNT}",
+        "judge": f"default {JUDGE}, or {OFFLINE_JUDGE} where that cannot be had",
+        "predictor": "lazy (this engine's, for every strategy) | ddpm | ddpm_cache | analytic, default lazy",
+        "datasets": " | ".join(DATASETS),
     }

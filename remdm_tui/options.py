@@ -28,6 +28,9 @@ class WatchOptions:
     prompt: str = ""
     chat: bool = False
     block_length: int | None = None
+    stride: int | None = None
+    strides: int = 0
+    first: int = 0
     said: frozenset[str] = frozenset()
     """which of strategy, steps and length somebody asked for; the others are fitted to the model"""
     paused: bool = False
@@ -51,7 +54,7 @@ def fitted(options: WatchOptions, model: ModelInfo, strategies: Sequence[Strateg
     token_by_token = settings.strategy == CAUSAL_STRATEGY and "steps" not in options.said
     return settings, RunChoice(
         None if token_by_token else steps, length, options.batch, options.seed, options.prompt, options.chat,
-        options.block_length,
+        options.block_length, options.stride, options.strides, options.first,
     )  # fmt: skip
 
 

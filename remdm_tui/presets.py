@@ -11,7 +11,7 @@ SUFFIX = ".toml"
 
 
 class Preset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What differs from the defaults; None leaves the default."""
+    """What differs from the defaults; None leaves the default, and a command takes what it has an option for."""
 
     summary: str
     strategy: str
@@ -25,6 +25,13 @@ class Preset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     model: str | None = None
     chat: bool | None = None
     block_length: int | None = None
+    stride: int | None = None
+    strides: int | None = None
+    count: int | None = None
+    predictor: str | None = None
+    tokenizer: str | None = None
+    references: str | None = None
+    data: str | None = None
 
     @property
     def sets(self) -> dict[str, object]:

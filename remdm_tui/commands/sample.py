@@ -19,6 +19,7 @@ from remdm_tui.progress import loading_line
 TASK = TaskID(0)
 SEPARATOR = "---"
 """A line between two samples; none before the first or after the last."""
+BLOCKS = ("block_length", "stride", "strides")
 LINE = 60
 """Cells of the loading line, beside which the count and the clock stand."""
 
@@ -38,7 +39,7 @@ def run(options: WatchOptions, *, count: int, width: int | None, as_json: bool) 
         asked, planned = fitted(options, model.info, catalogue())
         prompt = model.prompt(planned.prompt, planned.chat)
         steps = planned.steps_after(len(prompt))
-        blocks: dict[str, Any] = {} if planned.block_length is None else {"block_length": planned.block_length}
+        blocks = {name: getattr(planned, name) for name in BLOCKS}
         finished = samples(
             model, make_strategy(asked.strategy, **asked.knobs), range(count), steps=steps, length=planned.length,
             seed=options.seed, prompt=prompt, width=width or DEFAULT_WIDTH, **blocks, **shared(asked),
@@ -69,7 +70,7 @@ def every_setting(settings: Settings, run: RunChoice, model: ModelInfo) -> dict[
     return {
         "model": model.name, "device": model.device, "dtype": model.dtype,
         "steps": run.steps, "length": run.length, "prompt": run.prompt, "chat": run.chat,
-        "block_length": run.block_length, "strategy": settings.strategy, "knobs": dict(settings.knobs),
+        **{name: getattr(run, name) for name in BLOCKS}, "strategy": settings.strategy, "knobs": dict(settings.knobs),
         **shared(settings),
     }  # fmt: skip
 

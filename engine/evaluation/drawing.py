@@ -1,0 +1,115 @@
+"""The samples of a plan, each as it is finished, by this engine or by one of the predictors of the field."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+
+from engine.batch import Failed, Sample, samples
+from engine.evaluation.plan import ENGINE, Sampling
+from engine.models.protocol import Denoiser
+from engine.predictors import PREDICTORS, predict
+from engine.records import SAMPLING
+from engine.step import BadLogitsError
+from engine.strategies import make_strategy
+
+
+def drawn(
+    model: Denoiser,
+    plan: Sampling,
+    prompt: Sequence[int],
+    numbers: Sequence[int],
+    width: int,
+    failed: Callable[[Failed], None],
+    notice: Callable[[str], None],
+) -> Iterator[Sample]:
+    """The samples with these numbers, in no order, at most `width` in the network at once.
+
+    failed: is told of those that the network gives no numbers for.  notice: is told where the device's memory does
+    not suffice, after which half as many share the network; torch.OutOfMemoryError where one alone is too much.
+    """
+    kind = _lazily if plan.predictor == ENGINE else _predicted
+    left = dict.fromkeys(numbers)
+    given_up: list[int] = []
+
+    def tell(place: Failed) -> None:
+        given_up.append(place.number)
+        failed(place)
+
+    while left:
+        try:
+            for sample in kind(model, plan, prompt, list(left), width, tell):
+                del left[sample.number]
+                yield sample
+        except torch.OutOfMemoryError:
+            if width == 1:
+                raise
+            width //= 2
+            torch.cuda.empty_cache()
+            notice(f"the device's memory is full: {width} samples share the network from here on")
+        else:
+            return
+        for number in given_up:
+            left.pop(number, None)
+
+
+def check(model: Denoiser, plan: Sampling, prompt: Sequence[int]) -> None:
+    """Raise ValueError for what cannot be sampled, before anything is."""
+    if plan.predictor == ENGINE:
+        next(iter(samples(model, make_strategy(plan.strategy, **plan.knobs), [], **_shape(plan, prompt))), None)
+        return
+    if plan.predictor not in PREDICTORS:
+        raise ValueError(f"unknown predictor {plan.predictor!r}: choose {', '.join((ENGINE, *PREDICTORS))}")
+    if plan.block_length or plan.stride:
+        raise ValueError(f"{plan.predictor} fills the whole canvas at once: leave out blocks and strides")
+    if plan.strategy != "mdlm":
+        raise ValueError(f"{plan.predictor} remasks nothing: leave --strategy at mdlm, not {plan.strategy}")
+    if plan.temperature != 1:
+        raise ValueError(f"{plan.predictor} has no temperature: leave it at 1")
+
+
+def _lazily(
+    model: Denoiser,
+    plan: Sampling,
+    prompt: Sequence[int],
+    numbers: Sequence[int],
+    width: int,
+    failed: Callable[[Failed], None],
+) -> Iterator[Sample]:
+    strategy = make_strategy(plan.strategy, **plan.knobs)
+    return samples(model, strategy, numbers, width=width, failed=failed, **_shape(plan, prompt))
+
+
+def _shape(plan: Sampling, prompt: Sequence[int]) -> dict[str, Any]:
+    shared = {info.name: getattr(plan, info.name) for info in SAMPLING}
+    blocks = {"block_length": plan.block_length, "stride": plan.stride, "strides": plan.strides}
+    return {"steps": plan.steps, "length": plan.length, "seed": plan.seed, "prompt": prompt} | blocks | shared
+
+
+def _predicted(
+    model: Denoiser,
+    plan: Sampling,
+    prompt: Sequence[int],
+    numbers: Sequence[int],
+    width: int,
+    failed: Callable[[Failed], None],
+) -> Iterator[Sample]:
+    """In batches that start and end together, as these predictors do."""
+    waiting = [list(numbers[i : i + width]) for i in range(0, len(numbers), width)]
+    while waiting:
+        batch = waiting.pop(0)
+        try:
+            found = predict(
+                model, plan.predictor, steps=plan.steps, length=plan.length, count=len(batch), seed=plan.seed,
+                top_p=plan.top_p, prompt=prompt, numbers=batch,
+            )  # fmt: skip
+        except BadLogitsError as error:
+            if len(batch) == 1:
+                failed(Failed(*error.places[0]))
+            else:
+                # which of them it was is known of one alone
+                waiting[:0] = [[number] for number in batch]
+            continue
+        yield from (Sample(n, ids, found.network_calls) for n, ids in zip(batch, found.tokens, strict=True))

@@ -1,0 +1,137 @@
+"""What an evaluation is asked for: everything that decides its samples and its figures, and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from engine.records import Knob
+
+ENGINE = "lazy"
+"""The predictor that is this engine's own: dice first, the network for what they reveal."""
+EDGE = 1 << 20
+"""Bytes of a file's beginning and end that make its fingerprint."""
+
+
+class Model(msgspec.Struct, frozen=True):
+    """Which weights, and how they were loaded."""
+
+    name: str
+    fingerprint: str
+    """of the files it lies in"""
+    dtype: str
+    kind: str
+    ema: bool = True
+    mask_id: int | None = None
+    tokenizer: str | None = None
+    trust_remote_code: bool = False
+
+
+class Sampling(msgspec.Struct, frozen=True):
+    """What decides the samples besides the model."""
+
+    strategy: str
+    knobs: dict[str, Knob]
+    top_p: float
+    temperature: float
+    nucleus: str
+    draw: str
+    steps: int
+    length: int
+    """of the window, where there are strides"""
+    seed: int
+    count: int
+    prompt: str = ""
+    chat: bool = False
+    block_length: int | None = None
+    stride: int | None = None
+    strides: int = 0
+    predictor: str = ENGINE
+
+    @property
+    def tokens(self) -> int:
+        """of one sample"""
+        return self.length + (self.stride or 0) * self.strides
+
+    @property
+    def every_step(self) -> int:
+        """Network calls of a sample, were there one a step."""
+        return self.steps * (self.strides + 1)
+
+
+class Scoring(msgspec.Struct, frozen=True):
+    """What decides the figures besides the samples."""
+
+    conventions: tuple[str, ...]
+    judge: str | None
+    """None: no generative perplexity"""
+    judge_dtype: str = "float32"
+    features: str | None = None
+    """whose last states MAUVE compares; None: the judge's"""
+    references: str | None = None
+    """files or a data set; None: no MAUVE"""
+    references_split: str = "validation"
+    references_count: int | None = None
+    """None: as many as there are samples"""
+    together: int = 1
+    """samples that the reference would draw and pad at a time"""
+
+    @property
+    def featurizer(self) -> str | None:
+        """whose features are taken; None where there are no references to compare with"""
+        return None if self.references is None else self.features or self.judge
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """settings.json."""
+
+    model: Model
+    sampling: Sampling
+    scoring: Scoring
+
+
+Change = tuple[str, Any, Any]
+"""(setting, as it was, as it is asked for)"""
+
+
+def differences(was: Plan, now: Plan) -> list[Change]:
+    """Every setting that differs, by its dotted name."""
+    old, new = dict(_leaves(msgspec.to_builtins(was))), dict(_leaves(msgspec.to_builtins(now)))
+    names = [*old, *(name for name in new if name not in old)]
+    return [(name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)]
+
+
+def told(changes: list[Change]) -> str:
+    """A line for each."""
+    return "\n".join(f"  {name}: {_shown(was)} -> {_shown(now)}" for name, was, now in changes)
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value is None else repr(value) if isinstance(value, str) else str(value)
+
+
+def _leaves(tree: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", value
+
+
+def fingerprint(home: Path) -> str:
+    """Of a checkpoint's files: names, sizes, and what they begin and end with; 16 hexadecimal digits."""
+    found = hashlib.sha256()
+    files = [home] if home.is_file() else sorted(path for path in home.rglob("*") if path.is_file())
+    for path in files:
+        size = path.stat().st_size
+        name = path.name if home.is_file() else path.relative_to(home).as_posix()
+        found.update(f"{name}\0{size}\0".encode())
+        with path.open("rb") as file:
+            found.update(file.read(EDGE))
+            file.seek(max(0, size - EDGE))
+            found.update(file.read(EDGE))
+    return found.hexdigest()[:16]

@@ -1,0 +1,294 @@
+"""An evaluation from its plan to its results: a generator of where it stands, that can be killed and begun again.
+
+Samples are shared out by their numbers, pieces of them are scored by whoever's turn it is, and rank 0 puts everything
+together.  Nothing is kept in memory that is not in a file as well.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from io import BytesIO
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.batch import Failed as Lost
+from engine.batch import Sample
+from engine.evaluation import drawing, scoring
+from engine.evaluation.plan import Plan
+from engine.evaluation.ranks import Ranks
+from engine.evaluation.results import Failed, Results, SampleLine
+from engine.evaluation.store import FEATURES, Appended, Scored, Spent, Store, replace
+from engine.evaluation.summary import Compared, results
+from engine.figures import unigram_entropy
+from engine.metrics.diversity import repetition
+from engine.metrics.judge import Featurizer
+from engine.metrics.mauve import Features
+from engine.models import TextModel
+
+REPORTS = 5.0
+"""Seconds between two notes of the time spent."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far this process is with its share."""
+
+    stage: str
+    """what it is doing, in a word or a few"""
+    done: int
+    total: int
+    kept: int = 0
+    """done before this start"""
+    tokens_per_second: float = 0.0
+    saved: float = 0.0
+    """share of network calls not needed, of the samples of this start"""
+    entropy: float = float("nan")
+    """mean over the samples so far"""
+    gen_ppl: float = float("nan")
+    """under the primary conventions, of what is scored so far"""
+
+
+@dataclass
+class Job:
+    """One evaluation in one of its processes.
+
+    `references` are asked for when there is something to compare with them.
+    """
+
+    plan: Plan
+    store: Store
+    ranks: Ranks
+    model: TextModel
+    width: int
+    start: str
+    """names this start among all"""
+    readers: scoring.Readers
+    references: Callable[[Featurizer], Features]
+    notice: Callable[[str], None]
+    clock: Callable[[], float] = time.monotonic
+    notes: list[str] = field(default_factory=list)
+    results: Results | None = None
+    """of rank 0, once it has come to its end"""
+
+    def run(self) -> Iterator[Standing]:
+        """Everything that is left to do; `results` has the outcome after it."""
+        self._begin()
+        spent = _Stopwatch(self)
+        try:
+            yield from self._sample(spent)
+            yield from self._all_here()
+            yield from self._score(spent)
+        finally:
+            spent.close()
+        yield from self._all_here()
+        if self.ranks.rank == 0:
+            yield Standing("putting together", 0, 0)
+            self._finish()
+        self.ranks.wait()
+
+    def _all_here(self) -> Iterator[Standing]:
+        if self.ranks.world > 1:
+            yield Standing("waiting for the other processes", 0, 0)
+        self.ranks.wait()
+
+    def _begin(self) -> None:
+        if self.ranks.rank == 0:
+            self.store.gather()
+            self.store.forget_failures()
+        self.ranks.wait()
+
+    # -- samples
+
+    def _sample(self, spent: _Stopwatch) -> Iterator[Standing]:
+        sampling, ranks = self.plan.sampling, self.ranks
+        mine = range(ranks.rank, sampling.count, ranks.world)
+        have = {number: line for number, line in self.store.samples().items() if number < sampling.count}
+        # nobody may append before everybody has seen what there was
+        ranks.wait()
+        todo = [number for number in mine if number not in have]
+        kept = len(mine) - len(todo)
+        entropies = [have[number].entropy for number in mine if number in have]
+        yield Standing("sampling", kept, len(mine), kept, entropy=_mean(entropies))
+        if not todo:
+            return
+        prompt = self.model.prompt(sampling.prompt, sampling.chat)
+        out, lost = Appended[SampleLine](self.store.shard(ranks.rank, ranks.world)), self._lost()
+        calls, began = 0, self.clock()
+        try:
+            found = drawing.drawn(self.model, sampling, prompt, todo, self.width, lost, self._notice)
+            for count, sample in enumerate(found, 1):
+                line = self._line(sample)
+                out.add([line])
+                if count == 1 and self.readers.judge is not None:
+                    # what a tokenizer rejects is told now, not when all samples are there
+                    self.readers.judge.tokens([line.text])
+                spent.sampled()
+                entropies.append(line.entropy)
+                calls += line.network_calls
+                yield Standing(
+                    "sampling", kept + count, len(mine), kept,
+                    tokens_per_second=count * sampling.tokens / max(self.clock() - began, 1e-9),
+                    saved=1 - calls / (count * sampling.every_step),
+                    entropy=_mean(entropies),
+                )  # fmt: skip
+        finally:
+            out.close()
+
+    def _line(self, sample: Sample) -> SampleLine:
+        ids = sample.tokens.tolist()
+        return SampleLine(
+            number=sample.number,
+            seed=self.plan.sampling.seed,
+            text=self.model.codec.decode(ids),
+            ids=tuple(ids),
+            network_calls=sample.network_calls,
+            entropy=unigram_entropy(np.asarray(ids)),
+            repetition=repetition(ids),
+        )
+
+    def _lost(self) -> Callable[[Lost], None]:
+        path = self.store.failure_shard(self.ranks.rank)
+
+        def write(lost: Lost) -> None:
+            file = Appended[Failed](path)
+            file.add([Failed(*lost)])
+            file.close()
+            self.notice(
+                f"sample {lost.number} is given up: the network's logits at step {lost.step}, position "
+                f"{lost.position} are not finite"
+            )
+
+        return write
+
+    def _notice(self, sentence: str) -> None:
+        self.notes.append(sentence)
+        self.notice(sentence)
+
+    # -- scores
+
+    def _score(self, spent: _Stopwatch) -> Iterator[Standing]:
+        ranks, plan, readers = self.ranks, self.plan.scoring, self.readers
+        if readers == scoring.Readers(None, None):
+            return
+        spent.scoring()
+        lines = self._lines()
+        known = self.store.scores()
+        wants_features = readers.featurizer is not None
+        features_kept = (self.store.home / FEATURES).exists()
+        ranks.wait()
+        mine = [
+            piece for turn, piece in enumerate(scoring.pieces(lines, plan.together)) if turn % ranks.world == ranks.rank
+        ]
+        total = sum(map(len, mine))
+
+        def there(line: SampleLine) -> bool:
+            return line.number in known or (
+                (readers.judge is None or line.judged is not None) and (not wants_features or features_kept)
+            )
+
+        nats = tokens = done = 0.0
+        out = Appended[Scored](self.store.score_shard(ranks.rank))
+        try:
+            for piece in mine:
+                if not all(map(there, piece)):
+                    for each in (found := scoring.scored(piece, readers, plan)):
+                        known[each.number] = each
+                    out.add(found)
+                spent.worked()
+                done += len(piece)
+                for line in piece:
+                    judged = known[line.number].judged if line.number in known else line.judged
+                    if judged:
+                        nats += judged[plan.conventions[0]].nats
+                        tokens += judged[plan.conventions[0]].tokens
+                yield Standing(
+                    "scoring", int(done), total, entropy=_mean([line.entropy for line in lines]),
+                    gen_ppl=float(np.exp(min(nats / tokens, 700))) if tokens else float("nan"),
+                )  # fmt: skip
+        finally:
+            out.close()
+
+    def _lines(self) -> list[SampleLine]:
+        return [line for number, line in self.store.samples().items() if number < self.plan.sampling.count]
+
+    # -- results
+
+    def _finish(self) -> None:
+        """Put everything into its final files; begun again at any point it comes to the same end."""
+        store, readers, scores = self.store, self.readers, self.store.scores()
+        lines = [_judged(line, scores) for line in self._lines()]
+        compared = None if readers.featurizer is None else self._compared(readers.featurizer, lines, scores)
+        store.gather()
+        store.write_samples(lines)
+        found = results(self.plan, lines, readers.judge, compared, store.failures(), store.spent(), self.notes)
+        store.write_results(found)
+        store.forget_score_shards()
+        self.results = found
+
+    def _compared(self, featurizer: Featurizer, lines: Sequence[SampleLine], scores: dict[int, Scored]) -> Compared:
+        path = self.store.home / FEATURES
+        if all(line.number in scores for line in lines):
+            points = scoring.points([scores[line.number].features for line in lines])
+            replace(path, _npy(points))
+        else:
+            points = np.load(path)
+        return Compared(Features(points, len(lines) - len(points)), self.references(featurizer), featurizer.name)
+
+
+class _Stopwatch:
+    """Time spent, written down now and then, so that a killed process has told of nearly all."""
+
+    def __init__(self, job: Job) -> None:
+        self._job, self._file = job, Appended[Spent](job.store.time_shard(job.ranks.rank))
+        self._mark = self._told = job.clock()
+        self._samples, self._seconds, self._is_scoring = 0, {"sampling": 0.0, "scoring": 0.0}, False
+
+    def sampled(self) -> None:
+        self._samples += 1
+        self.worked()
+
+    def scoring(self) -> None:
+        # what passed since the last sample was waiting
+        self._mark, self._is_scoring = self._job.clock(), True
+
+    def worked(self) -> None:
+        now = self._job.clock()
+        self._seconds["scoring" if self._is_scoring else "sampling"] += now - self._mark
+        self._mark = now
+        if now - self._told > REPORTS:
+            self._tell()
+
+    def _tell(self) -> None:
+        self._told = self._job.clock()
+        job = self._job
+        self._file.add(
+            [
+                Spent(
+                    job.start, job.ranks.rank, self._samples, self._seconds["sampling"], self._seconds["scoring"],
+                    job.model.info.device, tuple(job.notes),
+                )
+            ]
+        )  # fmt: skip
+
+    def close(self) -> None:
+        self._tell()
+        self._file.close()
+
+
+def _judged(line: SampleLine, scores: dict[int, Scored]) -> SampleLine:
+    found = scores.get(line.number)
+    return line if found is None or found.judged is None else msgspec.structs.replace(line, judged=found.judged)
+
+
+def _npy(points: NDArray[np.float32]) -> bytes:
+    file = BytesIO()
+    np.save(file, points)
+    return file.getvalue()
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else float("nan")

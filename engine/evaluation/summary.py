@@ -1,0 +1,133 @@
+"""From scored samples to results.json."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from engine import __version__
+from engine.evaluation.plan import Plan
+from engine.evaluation.results import (
+    FORMAT,
+    Calls,
+    Failed,
+    Figure,
+    GenPPL,
+    MauveResult,
+    Metrics,
+    Results,
+    SampleLine,
+    Timing,
+)
+from engine.evaluation.scoring import text_scores
+from engine.evaluation.store import Spent
+from engine.metrics import diversity, entropy
+from engine.metrics.bootstrap import Interval, interval
+from engine.metrics.conventions import conventions
+from engine.metrics.generative_perplexity import pooled
+from engine.metrics.judge import Judge
+from engine.metrics.mauve import Features, Mauve, mauve
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The features of the samples and of the references, and whose they are."""
+
+    samples: Features
+    references: Features
+    featurizer: str
+
+
+def results(
+    plan: Plan,
+    lines: Sequence[SampleLine],
+    judge: Judge | None,
+    compared: Compared | None,
+    failed: Sequence[Failed],
+    spent: Sequence[Spent],
+    notes: Sequence[str],
+) -> Results:
+    """Of all samples, each judged if there is a judge.  Raises ValueError where there are none."""
+    if not lines:
+        raise ValueError("no sample was finished, so there is nothing to report")
+    per_sample = np.array([line.entropy for line in lines])
+    beside = entropy.summary(per_sample)
+    metrics = {}
+    for how in plan.scoring.conventions:
+        ppl = None
+        if judge is not None:
+            limit = min(conventions(how).judged_tokens or judge.context, judge.context)
+            found = pooled(judge.name, text_scores(lines, how, limit), beside, how)
+            ppl = GenPPL(
+                figure(found.perplexity), judge.name, found.tokens, found.texts, found.left_out, found.cut, limit
+            )
+        metrics[how] = Metrics(ppl, None if compared is None else _mauve(compared, how))
+    varied = diversity.diversity([line.ids for line in lines])
+    primary = plan.scoring.conventions[0]
+    first = metrics[primary]
+    timing = _timing(plan, lines, spent)
+    return Results(
+        format=FORMAT,
+        version=__version__,
+        settings=msgspec.to_builtins(plan),
+        primary=primary,
+        gen_ppl=first.gen_ppl.perplexity.value if first.gen_ppl else None,
+        entropy=beside.mean.value,
+        mauve=first.mauve.value if first.mauve else None,
+        network_calls=float(np.mean([line.network_calls for line in lines])),
+        seconds=timing.sampling_seconds + timing.scoring_seconds,
+        samples=len(lines),
+        failed=tuple(failed),
+        entropy_interval=figure(beside.mean),
+        distinct={str(n): value for n, value in varied.distinct.items()},
+        repetition={str(n): value for n, value in varied.repetition.items()},
+        calls=_calls(plan, lines),
+        metrics=metrics,
+        conventions={how: tuple(conventions(how).decisions.values()) for how in plan.scoring.conventions},
+        timing=timing,
+        notes=tuple(dict.fromkeys((*notes, *(note for each in spent for note in each.notes)))),
+    )
+
+
+def figure(found: Interval) -> Figure:
+    return Figure(found.value, found.low, found.high, found.level)
+
+
+def _mauve(compared: Compared, how: str) -> MauveResult:
+    found: Mauve = mauve(compared.samples, compared.references, how, featurizer=compared.featurizer)
+    return MauveResult(
+        value=found.value,
+        deviation=found.deviation,
+        by_seed={str(seed): value for seed, value in found.by_seed.items()},
+        featurizer=found.featurizer,
+        samples=found.samples,
+        references=found.references,
+        empty=found.empty,
+        buckets=found.buckets,
+        warning=found.warning,
+    )
+
+
+def _calls(plan: Plan, lines: Sequence[SampleLine]) -> Calls:
+    counts = [float(line.network_calls) for line in lines]
+    every = plan.sampling.every_step
+    mean = interval(counts)
+    return Calls(int(sum(counts)), figure(mean), every, 1 - mean.value / every)
+
+
+def _timing(plan: Plan, lines: Sequence[SampleLine], spent: Sequence[Spent]) -> Timing:
+    """Per sequence and second of one process: what a device does, however many there were."""
+    sampling, scoring = (sum(getattr(each, name) for each in spent) for name in ("sampling_seconds", "scoring_seconds"))
+    drawn = sum(each.samples for each in spent) or len(lines)
+    return Timing(
+        sampling_seconds=sampling,
+        seconds_per_sequence=sampling / drawn,
+        tokens_per_second=drawn * plan.sampling.tokens / sampling if sampling else 0.0,
+        scoring_seconds=scoring,
+        starts=len({each.start for each in spent}),
+        processes=len({each.rank for each in spent}),
+        device=", ".join(sorted({each.device for each in spent})),
+    )

@@ -1,0 +1,82 @@
+"""`eval`: samples and their figures in a directory, on one process or many, killed and gone on with as need be."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+from remdm_tui.asked import Asked, at_least_one
+from remdm_tui.evaluating import Wanted
+from remdm_tui.standing import Shown, display
+from remdm_tui.sweeps import Cell, cells
+
+FAILED, INTERRUPTED, TERMINATED = 1, 130, 143
+
+
+class TerminatedError(BaseException):
+    """The process was told to end."""
+
+
+def run(asked: Asked, wanted: Wanted) -> int:
+    """The exit status.  Raises ValueError for bad input and OSError for a directory that cannot be written, early."""
+    from engine.strategies import catalogue
+
+    for name in ("count", "references_count", "reference_batch", "devices", "nodes"):
+        value = getattr(wanted, name)
+        if value is not None:
+            at_least_one(name, value)
+    grid = cells(asked, wanted.sweep, catalogue())
+    for cell in grid:
+        cell.asked.options()
+    shown = display(quiet=wanted.quiet, as_json=wanted.as_json)
+    stopped = f"what is finished is in {wanted.out}, and the same command goes on from there"
+    with ended_by_signals():
+        try:
+            return _all(grid, wanted, shown, stopped)
+        except (KeyboardInterrupt, TerminatedError) as error:
+            shown.close()
+            sys.stderr.write(f"remdm-tui: stopped; {stopped}\n")
+            return TERMINATED if isinstance(error, TerminatedError) else INTERRUPTED
+        finally:
+            shown.close()
+
+
+def _all(grid: Sequence[Cell], wanted: Wanted, shown: Shown, stopped: str) -> int:
+    """Every combination, one after the other."""
+    from engine.evaluation.ranks import RankLostError, ranks
+    from remdm_tui.evaluating import Work
+
+    status = 0
+    where = ranks(grid[0].asked.device or "auto", os.environ, wanted.devices, wanted.nodes)
+    shown = shown if where.rank == 0 else display(quiet=True, as_json=False)
+    work = Work(wanted, where, shown)
+    try:
+        for place, cell in enumerate(grid, 1):
+            if cell.name:
+                shown.say(f"{place} of {len(grid)}: {cell.name}")
+            found = work.cell(cell)
+            if found is not None:
+                shown.results(found, work.home(cell))
+                status = FAILED if found.failed else status
+    except RankLostError as error:
+        sys.stderr.write(f"remdm-tui: {error}; {stopped}\n")
+        return FAILED
+    return status
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """SIGTERM ends the work as tidily as Ctrl-C does."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise TerminatedError
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

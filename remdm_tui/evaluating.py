@@ -1,0 +1,280 @@
+"""From what `eval` was asked for to an evaluation: the model, the judge, the references, and the plan they make."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.records import SAMPLING, ModelChoice
+from remdm_tui import presets
+from remdm_tui.options import WatchOptions, fitted
+from remdm_tui.presets import Preset
+from remdm_tui.standing import Shown
+from remdm_tui.sweeps import Cell
+
+if TYPE_CHECKING:
+    from engine.data.texts import Texts
+    from engine.evaluation.plan import Model, Plan, Scoring
+    from engine.evaluation.ranks import Ranks
+    from engine.evaluation.results import Results
+    from engine.evaluation.scoring import Readers
+    from engine.evaluation.store import Store
+    from engine.metrics.judge import Featurizer, LanguageModel
+    from engine.metrics.mauve import Features
+    from engine.metrics.own_judge import OwnJudge
+    from engine.models import TextModel
+
+COUNT = 64
+"""Samples where nobody says how many."""
+JUDGE, OFFLINE_JUDGE, NOBODY = "gpt2-large", "demo-judge", "none"
+PRINTABLE = "The quick brown fox, 1893."
+"""A text that any judge should read."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What `eval` was asked for besides the model and how it is sampled; None where nothing was said."""
+
+    out: Path
+    count: int | None = None
+    predictor: str | None = None
+    judge: str | None = None
+    judge_device: str | None = None
+    judge_dtype: str = "float32"
+    features: str | None = None
+    references: str | None = None
+    references_split: str = "validation"
+    references_count: int | None = None
+    conventions: tuple[str, ...] = ("reference", "standard")
+    reference_batch: int = 1
+    sweep: tuple[str, ...] = ()
+    devices: int | None = None
+    nodes: int = 1
+    rescore: bool = False
+    quiet: bool = False
+    as_json: bool = False
+
+
+class Work:
+    """The evaluations of one command; what several have in common is loaded once."""
+
+    def __init__(self, wanted: Wanted, where: Ranks, shown: Shown) -> None:
+        self.wanted, self.where, self.shown = wanted, where, shown
+        self._start = where.share(uuid.uuid4().hex[:12])
+        self._model: tuple[ModelChoice, TextModel, Model] | None = None
+        self._read_by: dict[tuple[str | None, str | None], Readers] = {}
+        self._judge_name: str | None = None
+        self._texts: Texts | None = None
+        self._referred: dict[tuple[str, int, int], Features] = {}
+
+    def home(self, cell: Cell) -> Path:
+        """The directory of one combination."""
+        return self.wanted.out / cell.name if cell.name else self.wanted.out
+
+    def cell(self, cell: Cell) -> Results | None:
+        """Evaluate one combination; its results on rank 0, None on others."""
+        from engine.batch import DEFAULT_WIDTH
+        from engine.evaluation.results import read_results
+        from engine.evaluation.run import Job
+        from engine.evaluation.store import Store
+
+        store = Store(self.home(cell))
+        with self._taken(store):
+            preset = presets.read(cell.asked.preset) if cell.asked.preset else None
+            self._check_references(preset)
+            options = cell.asked.options()
+            model, facts = self._loaded(options.model)
+            plan = self._plan(preset, options, model, facts, store)
+            self._settle(store, plan)
+            if self.where.share(store.is_finished(plan)):
+                return read_results(store.home) if self.where.rank == 0 else None
+            job = Job(
+                plan, store, self.where, model, width=cell.asked.batch or DEFAULT_WIDTH, start=self._start,
+                readers=self._readers(plan.scoring), references=lambda who: self._references(who, plan, model),
+                notice=self.shown.say,
+            )  # fmt: skip
+            for standing in job.run():
+                self.shown.stands(standing)
+            return job.results
+
+    @contextmanager
+    def _taken(self, store: Store) -> Iterator[None]:
+        """The directory is rank 0's; what it cannot have is an error on all."""
+        trouble: Exception | None = None
+        if self.where.rank == 0:
+            try:
+                store.take()
+            except (ValueError, OSError) as error:
+                trouble = error
+        self._agree(trouble)
+        try:
+            yield
+        finally:
+            store.close()
+
+    def _settle(self, store: Store, plan: Plan) -> None:
+        trouble: Exception | None = None
+        if self.where.rank == 0:
+            try:
+                store.settle(plan, self.wanted.rescore)
+            except (ValueError, OSError) as error:
+                trouble = error
+        self._agree(trouble)
+
+    def _agree(self, trouble: Exception | None) -> None:
+        """Rank 0's trouble is everybody's."""
+        trouble = self.where.share(trouble)
+        if trouble is not None:
+            raise trouble
+
+    # -- the model
+
+    def _loaded(self, choice: ModelChoice) -> tuple[TextModel, Model]:
+        from engine.catalogue import place
+        from engine.evaluation.plan import Model, fingerprint
+        from engine.models import load_choice
+        from engine.models.sources import cached
+
+        if self._model is not None and self._model[0] == choice:
+            return self._model[1:]
+        # two at once may be more than the device holds
+        self._model = None
+        asked = replace(choice, device=self.where.device) if self.where.device else choice
+        model = load_choice(asked, self.shown.loading)
+        home = place(choice.name) or cached(choice.name)
+        facts = Model(
+            name=choice.name, fingerprint=fingerprint(home), dtype=model.info.dtype, kind=model.info.kind,
+            ema=choice.ema, mask_id=choice.mask_id, tokenizer=choice.tokenizer,
+            trust_remote_code=choice.trust_remote_code,
+        )  # fmt: skip
+        self._model = choice, model, facts
+        return model, facts
+
+    def _plan(self, preset: Preset | None, options: WatchOptions, model: TextModel, facts: Model, store: Store) -> Plan:
+        from engine.evaluation import drawing
+        from engine.evaluation.plan import ENGINE, Plan, Sampling
+        from engine.strategies import catalogue
+
+        wanted = self.wanted
+        predictor = wanted.predictor or getattr(preset, "predictor", None) or ENGINE
+        if predictor != ENGINE and "strategy" not in options.said:
+            options = replace(options, settings=replace(options.settings, strategy="mdlm", knobs={}))
+        settings, run = fitted(options, model.info, catalogue())
+        prompt = model.prompt(run.prompt, run.chat)
+        sampling = Sampling(
+            strategy=settings.strategy, knobs=dict(settings.knobs), steps=run.steps_after(len(prompt)),
+            length=run.length, seed=run.seed, count=wanted.count or getattr(preset, "count", None) or COUNT,
+            prompt=run.prompt, chat=run.chat, block_length=run.block_length, stride=run.stride, strides=run.strides,
+            predictor=predictor, **{info.name: getattr(settings, info.name) for info in SAMPLING},
+        )  # fmt: skip
+        drawing.check(model, sampling, prompt)
+        plan = Plan(facts, sampling, self._scoring(wanted, preset, store))
+        self._check_size(plan, model)
+        return plan
+
+    def _scoring(self, wanted: Wanted, preset: Preset | None, store: Store) -> Scoring:
+        from engine.evaluation.plan import Scoring
+        from engine.metrics.conventions import conventions
+
+        for how in wanted.conventions:
+            conventions(how)
+        judge = None if wanted.judge == NOBODY else wanted.judge or self._usual_judge(store)
+        scoring = Scoring(
+            conventions=tuple(dict.fromkeys(wanted.conventions)), judge=judge, judge_dtype=wanted.judge_dtype,
+            features=wanted.features, references=wanted.references or getattr(preset, "references", None),
+            references_split=wanted.references_split, references_count=wanted.references_count,
+            together=wanted.reference_batch,
+        )  # fmt: skip
+        if scoring.references is not None and scoring.featurizer is None:
+            raise ValueError("MAUVE takes features of somebody: name a --judge or --features")
+        return scoring
+
+    def _usual_judge(self, store: Store) -> str:
+        """The one that this directory was begun with, else the field's, else ours where that cannot be had."""
+        from engine.metrics.judge import SHORT
+        from engine.models.sources import locate
+
+        was = store.plan() if self.where.rank == 0 else None
+        before = self.where.share(was.scoring.judge if was is not None else None)
+        if before is not None:
+            return before
+        if self._judge_name is None:
+            self._judge_name = JUDGE
+            try:
+                locate(SHORT[JUDGE], self.shown.loading)
+            except ValueError as error:
+                self._judge_name = OFFLINE_JUDGE
+                self.shown.say(f"judged by {OFFLINE_JUDGE}, whose figures compare with nothing published: {error}")
+        return self._judge_name
+
+    # -- who reads the samples
+
+    def _readers(self, scoring: Scoring) -> Readers:
+        from engine.evaluation.scoring import Readers
+
+        names = scoring.judge, scoring.featurizer
+        if names not in self._read_by:
+            self._read_by.clear()
+            judge = self._judge(scoring.judge, scoring.judge_dtype)
+            same = scoring.featurizer == scoring.judge
+            featurizer = judge if same and scoring.featurizer else self._judge(scoring.featurizer, scoring.judge_dtype)
+            self._read_by[names] = Readers(judge, featurizer)
+        return self._read_by[names]
+
+    def _judge(self, name: str | None, dtype: str) -> LanguageModel | OwnJudge | None:
+        from engine.metrics.judge import load_judge
+
+        if name is None:
+            return None
+        self.shown.loading(f"loading {name}", 0, 0)
+        judge = load_judge(name, self.where.device or self.wanted.judge_device or "auto", dtype)
+        judge.tokens([PRINTABLE])
+        return judge
+
+    # -- what they are compared with
+
+    def _check_references(self, preset: Preset | None) -> None:
+        """Raise what is wrong with the references before anything is loaded for them."""
+        source = self.wanted.references or getattr(preset, "references", None)
+        if source is None or self._texts is not None:
+            return
+        from engine.data.texts import load
+        from engine.metrics.mauve import check_installed
+
+        check_installed()
+        self._texts = load(source, self.wanted.references_split)
+
+    def _check_size(self, plan: Plan, model: TextModel) -> None:
+        from engine.metrics.mauve import check_size, warning
+
+        if plan.scoring.references is None:
+            return
+        have = len(self._reference_texts(plan, model))
+        remark = warning(check_size(plan.sampling.count, have))
+        if remark:
+            self.shown.say(remark)
+
+    def _reference_texts(self, plan: Plan, model: TextModel) -> list[str]:
+        """Rows as long as the samples, cut out of the references as the model's own training rows are."""
+        from engine.data.texts import unique
+        from engine.evaluation.rows_of_model import rows_of_model
+
+        assert self._texts is not None
+        count = plan.scoring.references_count or plan.sampling.count
+        length = min(plan.sampling.tokens, model.max_length or plan.sampling.tokens)
+        rows = rows_of_model(model, self._texts, length=length, most=count)
+        return unique([model.codec.decode(row.tolist()) for row in rows.tokens], count)
+
+    def _references(self, featurizer: Featurizer, plan: Plan, model: TextModel) -> Features:
+        from engine.metrics.mauve import features
+
+        texts = self._reference_texts(plan, model)
+        key = featurizer.name, plan.sampling.tokens, len(texts)
+        if key not in self._referred:
+            self._referred.clear()
+            self._referred[key] = features(featurizer, texts, plan.scoring.conventions[0])
+        return self._referred[key]

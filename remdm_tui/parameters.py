@@ -1,0 +1,105 @@
+"""The options that commands share, each declared once, and how a command takes them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Annotated, Any
+
+import typer
+
+
+def option(name: str, text: str, **more: Any) -> Any:
+    return typer.Option(name, help=text, show_default=False, **more)
+
+
+Model = Annotated[
+    str | None,
+    option("--model", "A built-in model, a directory, a file or a Hugging Face id such as org/name; {model}."),
+]
+NoEma = Annotated[bool, option("--no-ema", "The weights as trained where a checkpoint also has averaged ones.")]
+Attention = Annotated[str | None, option("--attention", "auto | flash4 | flash2 | written | sdpa; {attention}.")]
+MaskId = Annotated[int | None, option("--mask-id", "The mask token's number where the checkpoint does not say.")]
+TokenizerName = Annotated[
+    str | None, option("--tokenizer", "Directory, file or hub id of the tokenizer where the checkpoint has none.")
+]
+TrustRemoteCode = Annotated[
+    bool, option("--trust-remote-code", "Run Python code that comes with the checkpoint; never done otherwise.")
+]
+Chat = Annotated[bool | None, option("--chat", "Put the prompt into the model's chat template.")]
+BlockLength = Annotated[
+    int | None, option("--block-length", "Positions of a semi-autoregressive block, 1 or more; default: one block.")
+]
+PresetName = Annotated[str | None, option("--preset", "Settings by name, under the options given: {preset}.")]
+StrategyName = Annotated[str | None, option("--strategy", "{strategy}.")]
+Eta = Annotated[float | None, option("--eta", "Short for --knob eta=VALUE.")]
+KnobValues = Annotated[
+    list[str] | None,
+    option("--knob", "A knob of the strategy as name=value, any number of times; `list strategies` shows them."),
+]
+TopP = Annotated[float | None, option("--top-p", "{top_p}.")]
+Temperature = Annotated[float | None, option("--temperature", "{temperature}.")]
+Nucleus = Annotated[str | None, option("--nucleus", "{nucleus}.")]
+Draw = Annotated[str | None, option("--draw", "{draw}.")]
+Steps = Annotated[int | None, option("--steps", "Steps T from all masked to clean, 1 or more; {steps}.")]
+Length = Annotated[int | None, option("--length", "Tokens L, prompt included, 1 to the model's length; {length}.")]
+Seed = Annotated[int | None, option("--seed", "Same seed, same text; 0 or more, {seed}.")]
+Prompt = Annotated[str | None, option("--prompt", "Text that the canvas begins with and that stays.")]
+Device = Annotated[str | None, option("--device", "auto (CUDA, else MPS, else CPU) or a torch device; {device}.")]
+Dtype = Annotated[str | None, option("--dtype", "float32 | bfloat16 | auto (bfloat16 on CUDA, else float32); {dtype}.")]
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable, as JSON.")]
+Stride = Annotated[
+    int | None,
+    option("--stride", "Positions by which a window of --length slides on, to a text longer than the model."),
+]
+Strides = Annotated[int | None, option("--strides", "How often the window slides on, 1 or more; default 1.")]
+SemiAr = Annotated[
+    bool, option("--semi-ar", "Go on beyond --length by windows, half a length at a time unless --stride says more.")
+]
+Batch = Annotated[
+    int | None, option("--batch", "Samples in the network at once, 1 or more; changes the speed, not the text.")
+]
+
+# every option that a preset can set is None where nothing was said, so that what was said wins over the preset
+MODEL: Mapping[str, Any] = {
+    "model": Model, "device": Device, "dtype": Dtype, "no_ema": NoEma, "attention": Attention, "mask_id": MaskId,
+    "tokenizer": TokenizerName, "trust_remote_code": TrustRemoteCode,
+}  # fmt: skip
+SAMPLING: Mapping[str, Any] = {
+    "preset": PresetName, "strategy": StrategyName, "eta": Eta, "knob": KnobValues, "top_p": TopP,
+    "temperature": Temperature, "nucleus": Nucleus, "draw": Draw, "steps": Steps, "length": Length, "seed": Seed,
+    "prompt": Prompt, "chat": Chat, "block_length": BlockLength, "semi_ar": SemiAr, "stride": Stride,
+    "strides": Strides,
+}  # fmt: skip
+
+
+def shared(*groups: Mapping[str, Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command the options of these groups, which it finds in its context, before its own."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        own = inspect.signature(command, eval_str=True).parameters
+        common = {
+            name: inspect.Parameter(
+                name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=False if is_flag(kind) else None
+            )
+            for group in groups
+            for name, kind in group.items()
+        }
+        # Typer tells names, not places
+        merged = common | {name: each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for name, each in own.items()}
+
+        @wraps(command)
+        def taken(**given: Any) -> Any:
+            return command(**{name: given[name] for name in own})
+
+        taken.__signature__ = inspect.Signature(list(merged.values()))  # type: ignore[attr-defined]
+        taken.__annotations__ = {name: each.annotation for name, each in merged.items()}
+        return taken
+
+    return decorate
+
+
+def is_flag(kind: Any) -> bool:
+    """Whether an annotated type is that of an option without a value."""
+    return kind.__origin__ is bool

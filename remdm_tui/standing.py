@@ -1,0 +1,213 @@
+"""How an evaluation is shown while it runs: bars on a terminal, now and then a line elsewhere, or nothing."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from remdm_tui.layout import harmless
+from remdm_tui.progress import loading_line
+
+if TYPE_CHECKING:
+    from engine.evaluation.results import Figure, Results
+    from engine.evaluation.run import Standing
+
+EVERY = 10.0
+"""Seconds between two plain lines of one stage."""
+LINE = 48
+"""Cells of a loading line."""
+
+
+class Shown(Protocol):
+    """Where progress and results go."""
+
+    def say(self, sentence: str) -> None: ...
+
+    def loading(self, stage: str, done: int, total: int) -> None: ...
+
+    def stands(self, standing: Standing) -> None: ...
+
+    def results(self, found: Results, home: Path) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def display(*, quiet: bool, as_json: bool) -> Shown:
+    """Progress on stderr unless `quiet`; results on stdout, as a table or as JSON."""
+    write = as_lines if as_json else as_tables
+    if quiet:
+        return Quiet(write)
+    return Bars(write) if sys.stderr.isatty() else Lines(write)
+
+
+class Quiet:
+    """Results alone."""
+
+    def __init__(self, write: Any) -> None:
+        self._write = write
+
+    def say(self, sentence: str) -> None:
+        """Nothing: what matters of it is in the results' notes."""
+
+    def loading(self, stage: str, done: int, total: int) -> None:
+        """Nothing."""
+
+    def stands(self, standing: Standing) -> None:
+        """Nothing."""
+
+    def results(self, found: Results, home: Path) -> None:
+        self._write(found, home)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class Lines(Quiet):
+    """A line in every new stage, and then one in ten seconds."""
+
+    def __init__(self, write: Any) -> None:
+        super().__init__(write)
+        self._stage, self._last, self._began = "", 0.0, 0.0
+
+    def say(self, sentence: str) -> None:
+        sys.stderr.write(f"{harmless(sentence)}\n")
+        sys.stderr.flush()
+
+    def loading(self, stage: str, done: int, total: int) -> None:
+        if self._due(stage, done == total):
+            self.say(loading_line(stage, done, total, LINE, True))
+
+    def stands(self, standing: Standing) -> None:
+        if self._due(standing.stage, standing.done == standing.total):
+            count = f" {standing.done:,} of {standing.total:,}" if standing.total else ""
+            self.say(", ".join(filter(None, (f"{standing.stage}{count}", remarks(standing)))))
+
+    def _due(self, stage: str, last: bool) -> bool:
+        now = time.monotonic()
+        if stage == self._stage and now - self._last < EVERY and not last:
+            return False
+        self._stage, self._last = stage, now
+        return True
+
+
+class Bars(Quiet):
+    """One bar, of the present stage, that leaves no trace."""
+
+    def __init__(self, write: Any) -> None:
+        super().__init__(write)
+        self._console = Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False), BarColumn(bar_width=24), MofNCompleteColumn(),
+            TextColumn("{task.fields[remarks]}", markup=False), TimeRemainingColumn(compact=True),
+            console=self._console, transient=True,
+        )  # fmt: skip
+        self._task: TaskID | None = None
+        self._stage = ""
+
+    def say(self, sentence: str) -> None:
+        self._console.print(harmless(sentence), markup=False, highlight=False)
+
+    def loading(self, stage: str, done: int, total: int) -> None:
+        self._show(stage, done, total or None, "")
+
+    def stands(self, standing: Standing) -> None:
+        # what an earlier start has done says nothing of how long the rest takes
+        self._show(standing.stage, standing.done, standing.total or None, remarks(standing), standing.kept)
+
+    def _show(self, stage: str, done: int, total: int | None, text: str, kept: int = 0) -> None:
+        if stage != self._stage or self._task is None:
+            if self._task is not None:
+                self._progress.remove_task(self._task)
+            self._task, self._stage = self._progress.add_task(stage, total=total, completed=kept, remarks=""), stage
+            self._progress.start()
+        self._progress.update(self._task, completed=done, total=total, remarks=text)
+
+    def results(self, found: Results, home: Path) -> None:
+        self.close()
+        super().results(found, home)
+
+    def close(self) -> None:
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+            self._task = None
+        self._progress.stop()
+
+
+def remarks(standing: Standing) -> str:
+    """The running figures, generative perplexity never without entropy."""
+    said = []
+    if standing.tokens_per_second:
+        said.append(f"{standing.tokens_per_second:,.0f} tokens/s")
+        said.append(f"{standing.saved:.0%} of calls saved")
+    if not math.isnan(standing.gen_ppl):
+        said.append(f"gen PPL {standing.gen_ppl:.1f}")
+    if not math.isnan(standing.entropy):
+        said.append(f"entropy {standing.entropy:.2f}")
+    return ", ".join(said)
+
+
+def as_lines(found: Results, home: Path) -> None:
+    """One JSON object a line: that of results.json."""
+    sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
+    sys.stdout.flush()
+
+
+def as_tables(found: Results, home: Path) -> None:
+    """For a person."""
+    console = Console(highlight=False)
+    sampling = found.settings["sampling"]
+    knobs = " ".join(f"{name}={value}" for name, value in sampling["knobs"].items())
+    console.print(
+        f"{found.settings['model']['name']}, {sampling['strategy']} {knobs}, T = {sampling['steps']:,}, "
+        f"L = {sampling['length']:,}, p = {sampling['top_p']:g}, N = {found.samples:,}, seed {sampling['seed']}",
+        markup=False, soft_wrap=True,
+    )  # fmt: skip
+    table = Table(box=None, pad_edge=False)
+    for name in ("conventions", "gen PPL", "entropy", "MAUVE"):
+        table.add_column(name, justify="left" if name == "conventions" else "right")
+    for how, metrics in found.metrics.items():
+        ppl = "-" if metrics.gen_ppl is None else interval(metrics.gen_ppl.perplexity, 1)
+        mauve = "-"
+        if metrics.mauve is not None:
+            spread = "" if metrics.mauve.deviation is None else f" +- {metrics.mauve.deviation:.3f}"
+            mauve = f"{metrics.mauve.value:.3f}{spread}"
+        table.add_row(how, ppl, interval(found.entropy_interval, 2), mauve)
+    console.print(table)
+    first = found.metrics[found.primary]
+    if first.gen_ppl is not None:
+        console.print(f"judge {first.gen_ppl.judge}; intervals are {found.entropy_interval.level:.0%}", markup=False)
+    if first.mauve is not None:
+        console.print(
+            f"MAUVE by {first.mauve.featurizer} against {first.mauve.references:,} references, the spread over k-means "
+            "seeds", markup=False, soft_wrap=True,
+        )  # fmt: skip
+    console.print(
+        f"{found.calls.per_sample.value:,.1f} network calls a sample ({found.calls.saved:.0%} fewer than one a step), "
+        f"{found.timing.seconds_per_sequence:.3g} s a sequence, {found.timing.tokens_per_second:,.0f} tokens/s",
+        markup=False, soft_wrap=True,
+    )  # fmt: skip
+    said = [m.mauve.warning for m in found.metrics.values() if m.mauve is not None and m.mauve.warning]
+    for note in dict.fromkeys((*said, *found.notes)):
+        console.print(f"note: {harmless(note)}", markup=False, soft_wrap=True)
+    for lost in found.failed:
+        console.print(
+            f"failed: sample {lost.number}, whose logits at step {lost.step}, position {lost.position} are not finite",
+            markup=False, soft_wrap=True,
+        )  # fmt: skip
+    console.print(f"{home}: samples.jsonl, results.json (every setting and convention)", markup=False, soft_wrap=True)
+
+
+def interval(figure: Figure, digits: int) -> str:
+    """42.5 [41.0, 44.1]."""
+    value = f"{figure.value:.{digits}f}"
+    if figure.low is None or figure.high is None:
+        return value
+    return f"{value} [{figure.low:.{digits}f}, {figure.high:.{digits}f}]"
