@@ -17,8 +17,8 @@ from engine.models.loading import Progress, silent
 
 FORMAT = 1
 Network = DIT | CausalDIT
-NETWORKS: dict[str, type[DIT] | type[CausalDIT]] = {"dit": DIT, "causal": CausalDIT}
-"""What a configuration's `kind` stands for."""
+NETWORKS: dict[str, type[DIT] | type[CausalDIT]] = {"dit": DIT, "sedd": DIT, "d3pm": DIT, "causal": CausalDIT}
+"""What a configuration's `kind` stands for; dit is MDLM's."""
 
 
 def export(

@@ -8,7 +8,9 @@ from typing import Literal
 import msgspec
 
 from engine.models.dit import DITConfig
+from engine.training.noise import NOISES
 from engine.training.objectives import OBJECTIVES
+from engine.training.objectives.mdlm import Times
 
 
 class ModelSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -19,7 +21,39 @@ class ModelSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cond_dim: int = 128
     length: int = 256
     dropout: float = 0.1
-    time_conditioning: bool = False
+    time_conditioning: bool | None = None
+    """Whether the network hears the noise level; None: as is usual for the objective."""
+
+
+class NoiseSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How much is masked at time t, a schedule of engine.training.noise."""
+
+    name: str = "loglinear"
+    eps: float = 1e-3
+    """Of loglinear and the cosines: the share that is visible at t = 1."""
+    sigma_min: float = 1e-3
+    """Of linear and geometric: -log of the share that is visible at t = 0."""
+    sigma_max: float = 10.0
+    """Of linear and geometric: the same at t = 1."""
+
+    def __post_init__(self) -> None:
+        if self.name not in NOISES:
+            raise ValueError(f"unknown noise.name {self.name!r}: choose {', '.join(NOISES)}")
+        if not 0 < self.eps < 1:
+            raise ValueError(f"noise.eps must lie between 0 and 1, not {self.eps}")
+        if not 0 < self.sigma_min < self.sigma_max:
+            raise ValueError(f"0 < noise.sigma_min < noise.sigma_max, not {self.sigma_min} and {self.sigma_max}")
+
+
+class MDLMSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    times: Times = "uniform"
+    """Or importance, or change-of-variables, which do without weights: see engine.training.objectives.mdlm."""
+
+
+class D3PMSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    steps: int = 1000
+    subs_masking: bool = False
+    """Whether the network is kept from giving the mask a share."""
 
 
 class OptimSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,6 +90,9 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One run; `objective` names the loss, one of engine.training.objectives."""
 
     objective: str = "mdlm"
+    noise: NoiseSection = msgspec.field(default_factory=NoiseSection)
+    mdlm: MDLMSection = msgspec.field(default_factory=MDLMSection)
+    d3pm: D3PMSection = msgspec.field(default_factory=D3PMSection)
     model: ModelSection = msgspec.field(default_factory=ModelSection)
     optim: OptimSection = msgspec.field(default_factory=OptimSection)
     run: RunSection = msgspec.field(default_factory=RunSection)
@@ -71,6 +108,7 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             ("run.validate_every", self.run.validate_every),
             ("run.validation_windows", self.run.validation_windows),
             ("optim.lr", self.optim.lr),
+            ("d3pm.steps", self.d3pm.steps),
         ):
             if value <= 0:
                 raise ValueError(f"{name} is too small")
@@ -78,7 +116,10 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("model.vocab_size must be at most 65536 for a tokenizer of our own")
 
     def network(self, mask_id: int) -> DITConfig:
-        return DITConfig(mask_id=mask_id, **msgspec.structs.asdict(self.model))
+        shape = msgspec.structs.asdict(self.model)
+        if shape["time_conditioning"] is None:
+            shape["time_conditioning"] = OBJECTIVES[self.objective].timed
+        return DITConfig(mask_id=mask_id, **shape)
 
 
 def read_config(text: str) -> TrainConfig:

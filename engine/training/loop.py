@@ -177,7 +177,8 @@ class Trainer:
     def _resume(self) -> None:
         state = read_state(self.checkpoint, self.device)
         before = msgspec.json.decode(state["config"], type=TrainConfig)
-        if before.model != self.config.model or before.objective != self.config.objective:
+        mask = self.corpus.mask_id
+        if (before.objective, before.network(mask)) != (self.config.objective, self.config.network(mask)):
             raise ValueError(
                 f"{self.home} holds a run of another model; choose another --out or restore its configuration"
             )

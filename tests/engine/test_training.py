@@ -327,7 +327,12 @@ def test_the_curriculum_begins_with_few_masks(corpus: Corpus, tmp_path: Path) ->
         ("[model]\nvocab_size = 100", r"model\.vocab_size is too small"),
         ("[model]\nvocab_size = 70000", r"model\.vocab_size must be at most 65536"),
         ("[run]\nprecision = 'float8'", r"float8.*run\.precision"),
-        ("objective = 'gan'", "unknown objective .gan.: choose mdlm, ar"),
+        ("[noise]\nname = 'pink'", "unknown noise.name 'pink': choose loglinear, cosine, cosine-squared"),
+        ("[noise]\neps = 0.0", "noise.eps must lie between 0 and 1"),
+        ("[noise]\nsigma_min = 2.0\nsigma_max = 1.0", "sigma_min < noise.sigma_max, not 2.0 and 1.0"),
+        ("[d3pm]\nsteps = 0", r"d3pm\.steps is too small"),
+        ("[mdlm]\ntimes = 'odd'", r"odd.*mdlm\.times"),
+        ("objective = 'gan'", "unknown objective .gan.: choose mdlm, sedd, d3pm, ar"),
         ("[run", "line|Expected|col"),
     ],
 )

@@ -11,16 +11,24 @@ import engine
 from engine.models import checkpoint, load_model
 from engine.models.causal_dit import CausalDIT
 from engine.models.dit import DITConfig
+from engine.models.timed import ScoreDIT
 from engine.training.config import read_config
 from engine.training.data import Corpus, prepare
 from engine.training.export import HOME, export_best
 from engine.training.loop import Trainer
-from engine.training.objectives import OBJECTIVES
+from engine.training.losses import mask_tokens
+from engine.training.noise import LogLinear, masked
+from engine.training.objectives import OBJECTIVES, make_objective
 from engine.training.objectives.ar import AR
+from engine.training.objectives.sedd import SEDD
 from tests.engine.texts import VOCABULARY, write_texts
 
 SMALL = DITConfig(vocab_size=7, hidden_size=16, n_blocks=2, n_heads=2, cond_dim=8, length=12, mask_id=6)
 NOISE = torch.Generator()
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
 
 
 def random_causal(config: DITConfig = SMALL) -> CausalDIT:
@@ -34,7 +42,7 @@ def random_causal(config: DITConfig = SMALL) -> CausalDIT:
 
 def test_the_loss_from_left_to_right_is_the_chain_rule() -> None:
     model, bos = random_causal().requires_grad_(False), 2
-    tokens = torch.randint(6, (3, 9), generator=torch.Generator().manual_seed(1))
+    tokens = torch.randint(6, (3, 9), generator=seeded(1))
     expected = []
     for row in tokens.tolist():
         total = 0.0
@@ -90,3 +98,52 @@ def test_the_exported_causal_network_computes_what_was_validated(corpus: Corpus,
     plain = checkpoint.read(tmp_path / HOME)
     expected = AR(corpus.end_id).bound(plain, tokens, torch.ones(4), NOISE)
     torch.testing.assert_close(found.float(), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_what_sedd_trains_is_what_its_reader_scores(corpus: Corpus, tmp_path: Path) -> None:
+    """The bound from the loaded network's own scores, as the paper writes it."""
+    trainer = tiny_run("sedd", corpus, tmp_path)
+    list(trainer.run())
+    export_best(trainer)
+    network = load_model(str(tmp_path / HOME), "cpu", "float32").network
+    assert isinstance(network, ScoreDIT)
+    assert network.time_conditioned
+    tokens, t = torch.from_numpy(corpus.spread("validation", 16, 3)), torch.tensor([0.2, 0.5, 0.9])
+    noised, hidden = mask_tokens(tokens, masked(LogLinear(), t.double()).float(), corpus.mask_id, seeded(3))
+    sigma, rate = LogLinear().sigma(t.double()), LogLinear().rate(t.double())
+    scores = network.scores(noised, sigma.float()).double()[..., : corpus.mask_id]
+    ratio = 1 / torch.expm1(sigma)[:, None]
+    own = scores.gather(2, tokens[..., None])[..., 0]
+    entropy = scores.sum(-1) - ratio * own.log() + ratio * (ratio.log() - 1)
+    expected = rate * (entropy * hidden).sum(1) / 16
+    plain = checkpoint.read(tmp_path / HOME)
+    found = SEDD().bound(plain, tokens, t, seeded(3))
+    torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_gradients_from_left_to_right_are_those_of_finite_differences() -> None:
+    model, tokens, step = random_causal(), torch.tensor([[0, 1], [1, 1]]), 1e-2
+    torch.autograd.backward(AR(2).loss(model, tokens, torch.ones(2), NOISE).mean())
+    bias = model.output_layer.linear.bias
+    assert bias.grad is not None
+    for i, gradient in enumerate(bias.grad.tolist()):
+        ends = []
+        for sign in (1, -1):
+            with torch.no_grad():
+                bias[i] += sign * step
+                ends.append(AR(2).loss(model, tokens, torch.ones(2), NOISE).mean().item())
+                bias[i] -= sign * step
+        assert gradient == pytest.approx((ends[0] - ends[1]) / (2 * step), abs=2e-4)
+    assert bias.grad.abs().max() > 0.1
+
+
+def test_importance_sampling_has_no_curriculum() -> None:
+    config = read_config("mdlm = {times = 'importance'}\nrun = {curriculum = 5}")
+    with pytest.raises(ValueError, match=r"run\.curriculum takes uniform times"):
+        make_objective(config, 0)
+
+
+def test_only_networks_that_are_to_hear_the_noise_level_do() -> None:
+    told = {name: read_config(f"objective = '{name}'").network(8191).time_conditioning for name in OBJECTIVES}
+    assert told == {"mdlm": False, "sedd": True, "d3pm": True, "ar": False}
+    assert read_config("model = {time_conditioning = true}").network(8191).time_conditioning

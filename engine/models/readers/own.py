@@ -12,7 +12,10 @@ from engine.models.dit import DIT
 from engine.models.folded import FoldedDIT
 from engine.models.loading import Loaded, Request
 from engine.models.text import Codec
+from engine.models.timed import ScoreDIT, TimedDIT
 from engine.models.tokenizer import STARTS, special
+
+Sampler = Callable[[Any, Request, Codec], Loaded]
 
 
 class Own:
@@ -29,9 +32,20 @@ class Own:
         return SAMPLERS[kind](model, request, codec)
 
 
-def _denoiser(model: DIT, request: Request, codec: Codec) -> Loaded:
-    network = FoldedDIT(model, request.dtype, request.attention)
-    return Loaded(network, codec, "MDLM", attention=network.attention)
+def _denoiser(kind: str) -> Sampler:
+    """How MDLM's and D3PM's networks are sampled: with what the noise level does folded in where they hear none."""
+
+    def make(model: DIT, request: Request, codec: Codec) -> Loaded:
+        sampler = TimedDIT if model.time_conditioned else FoldedDIT
+        network = sampler(model, request.dtype, request.attention)
+        return Loaded(network, codec, kind, attention=network.attention)
+
+    return make
+
+
+def _score(model: DIT, request: Request, codec: Codec) -> Loaded:
+    network = ScoreDIT(model, request.dtype, request.attention)
+    return Loaded(network, codec, "SEDD", attention=network.attention)
 
 
 def _causal(model: CausalDIT, request: Request, codec: Codec) -> Loaded:
@@ -42,5 +56,10 @@ def _causal(model: CausalDIT, request: Request, codec: Codec) -> Loaded:
     return Loaded(network, codec, "AR", causal=True, attention=network.attention)
 
 
-SAMPLERS: dict[str, Callable[[Any, Request, Codec], Loaded]] = {"dit": _denoiser, "causal": _causal}
+SAMPLERS: dict[str, Sampler] = {
+    "dit": _denoiser("MDLM"),
+    "sedd": _score,
+    "d3pm": _denoiser("D3PM"),
+    "causal": _causal,
+}
 """How each kind of network becomes one that can be sampled."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from engine.training.objectives import ar, mdlm
+from engine.training.objectives import ar, d3pm, mdlm, sedd
 from engine.training.objectives.protocol import Objective
 
 if TYPE_CHECKING:
@@ -13,10 +13,22 @@ if TYPE_CHECKING:
 
 __all__ = ["OBJECTIVES", "Objective", "make_objective"]
 
-OBJECTIVES: dict[str, Callable[[TrainConfig, int], Objective]] = {"mdlm": mdlm.make, "ar": ar.make}
-"""Each makes one from a run's configuration and the token that ends a text."""
+
+class Entry(NamedTuple):
+    make: Callable[[TrainConfig, int], Objective]
+    """from a run's configuration and the token that ends a text"""
+    timed: bool
+    """whether its network hears the noise level where the configuration does not say"""
+
+
+OBJECTIVES: dict[str, Entry] = {
+    "mdlm": Entry(mdlm.make, timed=False),
+    "sedd": Entry(sedd.make, timed=True),
+    "d3pm": Entry(d3pm.make, timed=True),
+    "ar": Entry(ar.make, timed=False),
+}
 
 
 def make_objective(config: TrainConfig, end: int) -> Objective:
     """The objective that the configuration names; end: the token that ends a text."""
-    return OBJECTIVES[config.objective](config, end)
+    return OBJECTIVES[config.objective].make(config, end)

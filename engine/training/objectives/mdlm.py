@@ -3,38 +3,69 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
 
-from engine.models.dit import DIT
-from engine.training.losses import mask_tokens, subs_nll
+from engine.training.losses import EPS, mask_tokens, subs_nll
+from engine.training.noise import LogLinear, Noise, heard, make_noise, masked, weight
+from engine.training.objectives.protocol import Denoising
 
 if TYPE_CHECKING:
     from engine.training.config import TrainConfig
 
+Times = Literal["uniform", "importance", "change-of-variables"]
+
 
 @dataclass(frozen=True)
 class MDLM:
-    """max_weight caps the bound's weight in training."""
+    """max_weight caps the bound's weight in training.
 
+    times: importance draws them as often as the bound weighs them, so that log(1 - alpha) is uniform and every masked
+    token counts the same; a change of variables draws log(1 - alpha) itself, whatever the schedule between its ends.
+    Either has the expectation of uniform times, and no weight to cap.
+    """
+
+    noise: Noise = field(default_factory=LogLinear)
     max_weight: float = math.inf
+    times: Times = "uniform"
     kind: str = "dit"
 
-    def loss(self, model: DIT, tokens: Tensor, t: Tensor, noise: torch.Generator) -> Tensor:
-        return self._bound(model, tokens, t, noise, self.max_weight)
+    def loss(self, model: Denoising, tokens: Tensor, t: Tensor, noise: torch.Generator) -> Tensor:
+        fraction, share = self.drawn(t)
+        cap = self.max_weight if self.times == "uniform" else math.inf
+        return _bound(model, tokens, fraction, share, noise, cap)
 
-    def bound(self, model: DIT, tokens: Tensor, t: Tensor, noise: torch.Generator) -> Tensor:
-        return self._bound(model, tokens, t, noise, math.inf)
+    def bound(self, model: Denoising, tokens: Tensor, t: Tensor, noise: torch.Generator) -> Tensor:
+        return _bound(model, tokens, *_uniform(self.noise, t), noise)
 
-    def _bound(self, model: DIT, tokens: Tensor, t: Tensor, noise: torch.Generator, max_weight: float) -> Tensor:
-        noised, masked = mask_tokens(tokens, t, model.mask_id, noise)
-        there = t.to(tokens.device)
-        hidden = model.encode(noised, there)
-        return subs_nll(model.project, hidden, tokens, masked, there, model.mask_id, max_weight)
+    def drawn(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        """Uniform times [B] -> the fraction to mask, and what is one over the weight of a masked token, [B] each."""
+        if self.times == "uniform":
+            return _uniform(self.noise, t)
+        low, high = masked(self.noise, torch.tensor([EPS, 1.0], dtype=torch.float64)).log()
+        fraction = torch.exp(low + (high - low) * (t.double() - EPS) / (1 - EPS))
+        share = torch.full_like(fraction, (1 - EPS) / float(high - low))
+        if self.times == "importance":
+            fraction = masked(self.noise, self.noise.time(-torch.log1p(-fraction)))
+        return fraction, share
+
+
+def _uniform(noise: Noise, t: Tensor) -> tuple[Tensor, Tensor]:
+    return masked(noise, t.double()), 1 / weight(noise, t.double())
+
+
+def _bound(
+    model: Denoising, tokens: Tensor, fraction: Tensor, share: Tensor, noise: torch.Generator, cap: float = math.inf
+) -> Tensor:
+    noised, hidden_ones = mask_tokens(tokens, fraction.float(), model.mask_id, noise)
+    hidden = model.encode(noised, heard(fraction).to(tokens.device))
+    return subs_nll(model.project, hidden, tokens, hidden_ones, share.float(), model.mask_id, cap)
 
 
 def make(config: TrainConfig, end: int) -> MDLM:
-    return MDLM(config.run.max_weight)
+    if config.mdlm.times != "uniform" and config.run.curriculum:
+        raise ValueError(f"run.curriculum takes uniform times: leave it out, or mdlm.times = {config.mdlm.times!r}")
+    return MDLM(make_noise(config.noise), config.run.max_weight, config.mdlm.times)

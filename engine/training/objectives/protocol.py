@@ -11,7 +11,7 @@ from torch import Tensor
 class Objective(Protocol):
     """A training loss and a figure to validate by, each one value for each of B sequences.
 
-    model: a network of `kind`.  tokens: long [B, L].  t: uniform times in (0, 1], float32 [B], for those that need
+    model: a network of `kind`.  tokens: long [B, L].  t: uniform times in EPS to 1, float32 [B], for those that need
     one.  noise: where all further chance comes from.
     """
 
@@ -27,3 +27,13 @@ class Objective(Protocol):
     def bound(self, model: Any, tokens: Tensor, t: Tensor, noise: torch.Generator) -> Tensor:
         """-log p(tokens), or a draw whose expectation bounds it from above, nats a token [B]."""
         ...
+
+
+class Denoising(Protocol):
+    """What diffusion objectives ask of a network; see `engine.models.protocol`."""
+
+    mask_id: int
+
+    def encode(self, tokens: Tensor, t: Tensor) -> Tensor: ...
+
+    def project(self, hidden: Tensor) -> Tensor: ...

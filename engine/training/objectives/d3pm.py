@@ -1,0 +1,52 @@
+"""Absorbing diffusion in T steps (D3PM, arXiv 2107.03006)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from engine.training.losses import EPS, d3pm_kl, mask_tokens
+from engine.training.noise import LogLinear, Noise, heard, make_noise, masked
+from engine.training.objectives.protocol import Denoising
+
+if TYPE_CHECKING:
+    from engine.training.config import TrainConfig
+
+
+@dataclass(frozen=True)
+class D3PM:
+    """steps: T.  subs_masking: the network gives the mask no share.  max_weight caps the bound's weight in training."""
+
+    noise: Noise = field(default_factory=LogLinear)
+    steps: int = 1000
+    subs_masking: bool = False
+    max_weight: float = math.inf
+    kind: str = "d3pm"
+
+    def loss(self, model: Denoising, tokens: Tensor, t: Tensor, noise: torch.Generator) -> Tensor:
+        return self._bound(model, tokens, t, noise, self.max_weight)
+
+    def bound(self, model: Denoising, tokens: Tensor, t: Tensor, noise: torch.Generator) -> Tensor:
+        return self._bound(model, tokens, t, noise, math.inf)
+
+    def ends(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        """Uniform times [B] -> 1 - alpha at both ends of the step that each falls in, the later one first."""
+        step = (((t.double() - EPS) / (1 - EPS)).clamp(0, 1) * self.steps).floor().clamp(max=self.steps - 1)
+        return masked(self.noise, (step + 1) / self.steps), masked(self.noise, step / self.steps)
+
+    def _bound(self, model: Denoising, tokens: Tensor, t: Tensor, noise: torch.Generator, cap: float) -> Tensor:
+        now, then = self.ends(t)
+        noised, where = mask_tokens(tokens, now.float(), model.mask_id, noise)
+        hidden = model.encode(noised, heard(now).to(tokens.device))
+        return d3pm_kl(
+            model.project, hidden, tokens, where, now.float(), then.float(), self.steps, model.mask_id,
+            self.subs_masking, cap,
+        )  # fmt: skip
+
+
+def make(config: TrainConfig, end: int) -> D3PM:
+    return D3PM(make_noise(config.noise), config.d3pm.steps, config.d3pm.subs_masking, config.run.max_weight)

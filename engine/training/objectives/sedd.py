@@ -1,0 +1,42 @@
+"""Score entropy discrete diffusion with absorbing noise (SEDD, arXiv 2310.16834)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from engine.training.losses import mask_tokens, score_entropy
+from engine.training.noise import LogLinear, Noise, heard, make_noise, masked, weight
+from engine.training.objectives.protocol import Denoising
+
+if TYPE_CHECKING:
+    from engine.training.config import TrainConfig
+
+
+@dataclass(frozen=True)
+class SEDD:
+    """max_weight caps the bound's weight in training.  The network's scores are as `ScoreDIT` scales them."""
+
+    noise: Noise = field(default_factory=LogLinear)
+    max_weight: float = math.inf
+    kind: str = "sedd"
+
+    def loss(self, model: Denoising, tokens: Tensor, t: Tensor, noise: torch.Generator) -> Tensor:
+        return self._bound(model, tokens, t, noise, self.max_weight)
+
+    def bound(self, model: Denoising, tokens: Tensor, t: Tensor, noise: torch.Generator) -> Tensor:
+        return self._bound(model, tokens, t, noise, math.inf)
+
+    def _bound(self, model: Denoising, tokens: Tensor, t: Tensor, noise: torch.Generator, cap: float) -> Tensor:
+        fraction, share = masked(self.noise, t.double()), 1 / weight(self.noise, t.double())
+        noised, where = mask_tokens(tokens, fraction.float(), model.mask_id, noise)
+        hidden = model.encode(noised, heard(fraction).to(tokens.device))
+        return score_entropy(model.project, hidden, tokens, where, share.float(), model.mask_id, cap)
+
+
+def make(config: TrainConfig, end: int) -> SEDD:
+    return SEDD(make_noise(config.noise), config.run.max_weight)

@@ -1,0 +1,101 @@
+"""Every objective on a source whose entropy is known: what was trained comes within two hundredths of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from engine.training.config import read_config
+from engine.training.data import Corpus, train_tokenizer
+from engine.training.loop import Trainer
+from engine.training.losses import antithetic_times
+from engine.training.objectives import OBJECTIVES
+from tests.engine.texts import VOCABULARY, write_texts
+
+LENGTH = 8
+FIRST = 40
+"""The source's tokens are FIRST, FIRST + 1, ..."""
+CHAIN = np.array([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8], [0.45, 0.45, 0.1]])
+
+
+def stationary() -> NDArray[np.float64]:
+    values, vectors = np.linalg.eig(CHAIN.T)
+    found = np.real(vectors[:, np.argmax(values.real)])
+    return found / found.sum()
+
+
+def entropy() -> float:
+    """Nats a token of LENGTH tokens that follow each other: the first by the stationary distribution."""
+    first = stationary()
+    rate = -(first[:, None] * CHAIN * np.log(CHAIN)).sum()
+    return float((-(first * np.log(first)).sum() + (LENGTH - 1) * rate) / LENGTH)
+
+
+def stream(count: int, seed: int) -> NDArray[np.uint16]:
+    uniform, bounds, state = np.random.default_rng(seed).random(count), CHAIN.cumsum(1), 0
+    states = np.empty(count, np.uint16)
+    for i, u in enumerate(uniform):
+        state = min(int(np.searchsorted(bounds[state], u)), len(CHAIN) - 1)
+        states[i] = state
+    return states + FIRST
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    text = write_texts(tmp_path_factory.mktemp("texts")).read_text()
+    tokenizer = train_tokenizer(iter([text]), VOCABULARY)
+    return Corpus(tokenizer, {"train": stream(200_000, 1), "validation": stream(100_000, 2)})
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_the_bound_of_what_was_trained_is_the_sources_entropy(objective: str, source: Corpus, tmp_path: Path) -> None:
+    config = read_config(f"""
+objective = "{objective}"
+[model]
+vocab_size = {VOCABULARY}
+hidden_size = 32
+n_blocks = 1
+n_heads = 2
+cond_dim = 8
+length = {LENGTH}
+dropout = 0.0
+[optim]
+name = "muon"
+lr = 1e-2
+matrix_lr = 1e-2
+betas = [0.9, 0.98]
+warmup = 10
+cooldown = 150
+[run]
+steps = 250
+batch = 64
+max_weight = 10.0
+ema = 0.97
+checkpoint_every = 250
+validate_every = 250
+validation_windows = 64
+precision = "float32"
+""")
+    trainer = Trainer(config, source, tmp_path, torch.device("cpu"))
+    list(trainer.run())
+    noise, count = torch.Generator().manual_seed(4), 20_000
+    tokens = torch.from_numpy(source.spread("validation", LENGTH, count))
+    times = antithetic_times(count, noise)[torch.randperm(count, generator=noise)]
+    with torch.no_grad(), trainer.ema.applied(trainer.model.eval()):
+        parts = [
+            trainer.objective.bound(trainer.model, some, t, noise)
+            for some, t in zip(tokens.split(2000), times.split(2000), strict=True)
+        ]
+    values = torch.cat(parts).double()
+    assert float(values.std()) / count**0.5 < 0.007 * entropy()
+    assert float(values.mean()) == pytest.approx(entropy(), rel=0.02)
+
+
+def test_the_sources_entropy_is_far_below_that_of_its_tokens() -> None:
+    """What a model that had learned no more than how often each token comes would reach."""
+    first = stationary()
+    assert float(-(first * np.log(first)).sum()) > 1.2 * entropy()
