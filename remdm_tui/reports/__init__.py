@@ -1,0 +1,1 @@
+"""Evaluations as tables, plots and a page.  Importing it loads neither torch nor matplotlib."""

@@ -1,0 +1,164 @@
+"""A panel in a terminal: lines of braille dots, and a letter at every setting."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.style import Style
+from rich.text import Text
+
+from remdm_tui.braille import DOTS, characters
+from remdm_tui.reports.looks import Look
+from remdm_tui.reports.panels import Line, Panel
+
+HEIGHT = 12
+"""Lines of the field that is drawn in."""
+NARROWEST = 38
+"""Cells that a panel needs."""
+COLLISION = "*"
+"""Where settings of several series share a cell."""
+FRONT = Style(bold=True, reverse=True)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A linear or logarithmic map of [low, high] onto [0, 1]."""
+
+    low: float
+    high: float
+    logarithmic: bool
+
+    def __call__(self, value: float) -> float:
+        if self.logarithmic:
+            return math.log(value / self.low) / math.log(self.high / self.low)
+        return (value - self.low) / (self.high - self.low)
+
+
+def scale(values: Sequence[float], logarithmic: bool) -> Scale:
+    """With a margin of a twentieth on either side."""
+    low, high = min(values), max(values)
+    if logarithmic:
+        margin = (high / low) ** 0.05 if high > low else 1.5
+        return Scale(low / margin, high * margin, True)
+    margin = (high - low) * 0.05 or abs(high) * 0.05 or 1.0
+    return Scale(low - margin, high + margin, False)
+
+
+def ticks(span: Scale, most: int) -> list[float]:
+    """At most so many round numbers within the scale."""
+    if span.logarithmic and span.high / span.low >= 4:
+        exponents = range(math.floor(math.log10(span.low)), math.ceil(math.log10(span.high)) + 1)
+        for factors in ((1, 1.5, 2, 3, 4, 5, 6, 8), (1, 2, 5), (1, 3), (1,)):
+            found = [v for e in exponents for f in factors if span.low <= (v := f * 10.0**e) <= span.high]
+            if len(found) <= most:
+                return found
+        return found[:: -(-len(found) // most)]
+    width = span.high - span.low
+    step = 10.0 ** math.floor(math.log10(width / most))
+    step *= next(f for f in (1, 2, 5, 10) if width / (step * f) <= most)
+    return [i * step for i in range(math.ceil(span.low / step), math.floor(span.high / step) + 1)]
+
+
+def drawn(panel: Panel, looks: Sequence[Look], width: int, ascii_only: bool = False) -> Text:
+    """The panel with its title and axes: HEIGHT + 4 lines, each `width` cells wide."""
+    dots = [dot for line in panel.lines for dot in line.dots]
+    across = scale([dot.x for dot in dots], logarithmic=True)
+    upwards = scale([dot.y.value for dot in dots], panel.logarithmic)
+    labels = {HEIGHT - 1 - _cell(upwards(v), HEIGHT): f"{v:g}" for v in ticks(upwards, 5)}
+    gutter = max(map(len, labels.values()), default=1)
+    rows = _field(panel, looks, width - gutter - 2, across, upwards, ascii_only)
+    bar, tick = ("|", "+") if ascii_only else ("│", "┤")
+    lines = [Text(f" {panel.quantity.title}", style="bold")]
+    for number, row in enumerate(rows):
+        label = labels.get(number, "")
+        lines.append(Text.assemble(f"{label:>{gutter}} {tick if label else bar}", row))
+    lines += [Text(" " * (gutter + 1) + line) for line in _below(panel, across, width - gutter - 2, ascii_only)]
+    for line in lines:
+        line.truncate(width, pad=True)
+    return Text("\n").join(lines)
+
+
+def _field(
+    panel: Panel, looks: Sequence[Look], width: int, across: Scale, upwards: Scale, ascii_only: bool
+) -> list[Text]:
+    cells = [[" "] * width for _ in range(HEIGHT)]
+    owner = np.full((HEIGHT, width), -1)
+    layers = [segments(line, width, across, upwards) for line in panel.lines]
+    for line, bits in zip(panel.lines, layers, strict=True):
+        owner[bits != 0] = line.number
+    bits = np.bitwise_or.reduce(layers)
+    for y, row in enumerate(characters(bits)):
+        cells[y] = ["." if c != " " else c for c in row] if ascii_only else list(row)
+    marked: dict[tuple[int, int], tuple[int, bool]] = {}
+    for line in panel.lines:
+        for dot in line.dots:
+            place = HEIGHT - 1 - _cell(upwards(dot.y.value), HEIGHT), _cell(across(dot.x), width)
+            shared = place in marked and marked[place][0] != line.number
+            front = dot.front or (place in marked and marked[place][1])
+            cells[place[0]][place[1]] = COLLISION if shared else looks[line.number].letter
+            marked[place] = line.number, front
+    return [_styled(y, cells[y], owner[y], marked, looks) for y in range(HEIGHT)]
+
+
+def _styled(
+    y: int, cells: Sequence[str], owner: NDArray[np.int_], marked: dict[tuple[int, int], tuple[int, bool]],
+    looks: Sequence[Look],
+) -> Text:  # fmt: skip
+    text = Text()
+    for x, character in enumerate(cells):
+        number, front = marked.get((y, x), (int(owner[x]), False))
+        style = Style(color=looks[number].middle) if number >= 0 else Style()
+        text.append(character, style + FRONT if front else style + Style(bold=(y, x) in marked))
+    return text
+
+
+def segments(line: Line, width: int, across: Scale, upwards: Scale) -> NDArray[np.int32]:
+    """Braille bits [HEIGHT, width] of the straight lines between a series' settings."""
+    bits = np.zeros((HEIGHT, width), dtype=np.int32)
+    xs = np.array([across(dot.x) for dot in line.dots]) * (2 * width - 1)
+    ys = (1 - np.array([upwards(dot.y.value) for dot in line.dots])) * (4 * HEIGHT - 1)
+    for x0, y0, x1, y1 in zip(xs, ys, xs[1:], ys[1:]):
+        count = int(max(abs(x1 - x0), abs(y1 - y0))) + 2
+        x = np.linspace(x0, x1, count).round().astype(int)
+        y = np.linspace(y0, y1, count).round().astype(int)
+        np.bitwise_or.at(bits, (y // 4, x // 2), DOTS[y % 4, x % 2])
+    return bits
+
+
+def _cell(share: float, cells: int) -> int:
+    return min(max(int(share * cells), 0), cells - 1)
+
+
+def _below(panel: Panel, across: Scale, room: int, ascii_only: bool) -> tuple[str, str, str]:
+    """The axis, the numbers under it, and what it is."""
+    chosen = sorted({dot.x for line in panel.lines for dot in line.dots})
+    values = ticks(across, 6) if panel.axis.cost else chosen
+    corner, dash, tick = "+-+" if ascii_only else "└─┬"
+    axis, numbers = [dash] * room, [" "] * room
+    free = 0
+    for value in values:
+        place, label = _cell(across(value), room), f"{value:g}"
+        start = min(max(place - len(label) // 2, 0), room - len(label))
+        if start >= free:
+            axis[place] = tick
+            numbers[start : start + len(label)] = label
+            free = start + len(label) + 1
+    return corner + "".join(axis), " " + "".join(numbers), " " + panel.axis.title.center(room)
+
+
+def legend(names: Sequence[str], looks: Sequence[Look]) -> Text:
+    """A line for each series."""
+    lines = [
+        Text.assemble("  ", (look.letter, Style(color=look.middle, bold=True)), f"  {name}")
+        for name, look in zip(names, looks, strict=True)
+    ]
+    return Text("\n").join(lines)
+
+
+def side_by_side(width: int, count: int) -> int:
+    """How many panels fit."""
+    return max(1, min(count, width // NARROWEST))

@@ -1,0 +1,151 @@
+"""A report as one HTML file: nothing outside it is needed or let in, and no script runs."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from remdm_tui.layout import harmless
+from remdm_tui.reports.collect import Evaluation, Series
+from remdm_tui.reports.document import Document, Plot, Section
+from remdm_tui.reports.looks import DARK, LIGHT
+from remdm_tui.reports.page_svg import element
+from remdm_tui.reports.plots import NoPlots, inside, key
+from remdm_tui.reports.samples import Sample, first_samples
+from remdm_tui.reports.tables import NONE, decimals, perplexity
+
+SHOWN = 20
+"""Samples of a setting in the page, unless something else is asked for."""
+TOGETHER = 2000
+"""Samples in the page at most; of more settings each shows fewer, but one."""
+LONGEST = 20_000
+"""Characters of a sample in the page; with TOGETHER this bounds its size to tens of megabytes."""
+
+
+@dataclass(frozen=True)
+class ShownPlot:
+    panels: tuple[Markup, ...]
+    key: Markup
+    caption: str
+
+
+@dataclass(frozen=True)
+class ShownSample:
+    number: int
+    gen_ppl: str
+    entropy: str
+    calls: str
+    repetition: str
+    command: str
+    text: str
+    cut: str
+    """how many characters are shown, where not all are"""
+
+
+@dataclass(frozen=True)
+class ShownSetting:
+    title: str
+    home: str
+    samples: tuple[ShownSample, ...]
+    problem: str
+
+
+@dataclass(frozen=True, eq=False)
+class ShownSection:
+    number: int
+    it: Section
+    plots: tuple[ShownPlot, ...]
+    settings: tuple[ShownSetting, ...]
+
+
+def render(document: Document, samples: int = SHOWN) -> str:
+    """samples: of each setting, 0 or more."""
+    every = sum(len(section.group.evaluations) for section in document.sections)
+    count = min(samples, max(1, TOGETHER // every))
+    no_plots, sections = "One setting alone is not plotted.", []
+    for number, section in enumerate(document.sections, 1):
+        try:
+            plots = tuple(_plot(plot, section, number) for plot in section.plots)
+        except NoPlots as error:
+            plots, no_plots = (), f"No plots: {error}."
+        sections.append(ShownSection(number, section, plots, tuple(_settings(section, count))))
+    style = stylesheet()
+    home = files(__package__)
+    # a name that the template has and nobody gave is a mistake, not an empty string
+    environment = Environment(autoescape=True, undefined=StrictUndefined)
+    template = environment.from_string(home.joinpath("report.html.j2").read_text(encoding="utf-8"))
+    return template.render(
+        document=document, sections=sections, shown=count, style=Markup(style), style_hash=Markup(hashed(style)),
+        heading=_heading(document, every), no_plots=no_plots,
+    )  # fmt: skip
+
+
+def _heading(document: Document, every: int) -> str:
+    names = list(dict.fromkeys(name for section in document.sections for name in section.names))
+    listed = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+    return f"{every} evaluation{'s' if every > 1 else ''} of {listed}"
+
+
+def stylesheet() -> str:
+    """The page's rules, and in the dark the plots' colours for that."""
+    swaps = "".join(
+        f'[{name}="{light}"] {{ {name}: {dark}; }}\n'
+        for light, dark in zip(LIGHT, DARK, strict=True)
+        for name in ("fill", "stroke")
+    )
+    written = files(__package__).joinpath("report.css").read_text(encoding="utf-8")
+    return f"\n{written}@media (prefers-color-scheme: dark) {{\n{swaps}}}\n"
+
+
+def hashed(style: str) -> str:
+    """The source expression that allows exactly this style element."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+
+
+def _plot(plot: Plot, section: Section, number: int) -> ShownPlot:
+    prefix = f"s{number}-{plot.axis.key}"
+    panels = []
+    for panel in plot.panels:
+        label = f"{panel.quantity.title} against {panel.axis.title} for {', '.join(section.names)}"
+        drawn = inside(panel, section.looks, section.names)
+        panels.append(Markup(element(drawn, f"{prefix}-{panel.quantity.key}", label)))
+    legend = element(
+        key(plot.panels, section.looks, section.names), f"{prefix}-key", "Which series is drawn how", sized=True
+    )
+    return ShownPlot(tuple(panels), Markup(legend), plot.caption)
+
+
+def _settings(section: Section, count: int) -> Iterator[ShownSetting]:
+    for series in section.group.series:
+        for one in series.evaluations:
+            yield _setting(one, series, count)
+
+
+def _setting(one: Evaluation, series: Series, count: int) -> ShownSetting:
+    found, problem = [], ""
+    try:
+        found = first_samples(one, count)
+    except ValueError as error:
+        problem = harmless(str(error))
+    title = f"{series.name}, T={one.steps}, seed {one.seed}: {len(found)} of {one.results.samples:,} samples"
+    return ShownSetting(title, harmless(str(one.home)), tuple(map(_sample, found)), problem)
+
+
+def _sample(sample: Sample) -> ShownSample:
+    gen_ppl = NONE if sample.gen_ppl is None else perplexity(sample.gen_ppl)
+    return ShownSample(
+        number=sample.number,
+        gen_ppl=gen_ppl if sample.counted else f"{gen_ppl} (left out by the conventions)",
+        entropy=decimals(3)(sample.entropy),
+        calls=f"{sample.network_calls:,}",
+        repetition=decimals(3)(sample.repetition),
+        command=harmless(sample.command),
+        text="\n".join(map(harmless, sample.text[:LONGEST].split("\n"))),
+        cut=f"{LONGEST:,}" if len(sample.text) > LONGEST else "",
+    )

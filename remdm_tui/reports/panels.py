@@ -1,0 +1,167 @@
+"""What is drawn, as plain data: each quality against steps, network calls and seconds, with the Pareto fronts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Literal
+
+from engine.evaluation.results import Figure
+from remdm_tui.reports.collect import Evaluation, Group, Point, Series
+
+
+@dataclass(frozen=True)
+class Value:
+    """A number and its bounds, where there are any."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A quality that is drawn upwards."""
+
+    key: str
+    title: str
+    better: Literal["lower", "higher"] | None
+    """None where neither is: entropy is to be that of data"""
+    of: Callable[[Evaluation], Value | None]
+    range: float = float("inf")
+    """the greatest value over the least from which on its scale is logarithmic"""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What a quality is drawn against; always on a logarithmic scale."""
+
+    key: str
+    title: str
+    of: Callable[[Evaluation], float]
+    cost: bool
+    """whether a Pareto front is drawn: less is better, and it is measured and not chosen"""
+
+
+@dataclass(frozen=True)
+class Dot:
+    """One setting; a mean where it has several seeds."""
+
+    steps: int
+    x: float
+    y: Value
+    front: bool = False
+
+
+@dataclass(frozen=True)
+class Line:
+    """A series; `number` is its place in the group, which decides how it looks in every panel."""
+
+    name: str
+    number: int
+    dots: tuple[Dot, ...]
+
+
+@dataclass(frozen=True)
+class Panel:
+    quantity: Quantity
+    axis: Axis
+    lines: tuple[Line, ...]
+
+    @property
+    def logarithmic(self) -> bool:
+        """Whether the quality's scale is."""
+        values = [dot.y.value for line in self.lines for dot in line.dots]
+        return min(values) > 0 and max(values) / min(values) > self.quantity.range
+
+
+def _gen_ppl(one: Evaluation) -> Value | None:
+    return None if one.gen_ppl is None else _bounded(one.gen_ppl.perplexity)
+
+
+def _entropy(one: Evaluation) -> Value:
+    return _bounded(one.results.entropy_interval)
+
+
+def _mauve(one: Evaluation) -> Value | None:
+    if one.mauve is None:
+        return None
+    value, spread = one.mauve.value, one.mauve.deviation
+    return Value(value) if spread is None else Value(value, value - spread, value + spread)
+
+
+def _bounded(figure: Figure) -> Value:
+    return Value(figure.value, figure.low, figure.high)
+
+
+# entropy stands behind gen PPL in every list, as gen PPL alone can be gamed
+QUANTITIES = (
+    Quantity("gen_ppl", "gen PPL", "lower", _gen_ppl, range=10.0),
+    Quantity("entropy", "entropy", None, _entropy),
+    Quantity("mauve", "MAUVE", "higher", _mauve),
+)
+AXES: MappingProxyType[str, Axis] = MappingProxyType(
+    {
+        axis.key: axis
+        for axis in (
+            Axis("steps", "steps T", lambda e: float(e.steps), cost=False),
+            Axis("calls", "network calls per sequence", lambda e: e.results.calls.per_sample.value, cost=True),
+            Axis("seconds", "seconds per sequence", lambda e: e.results.timing.seconds_per_sequence, cost=True),
+        )
+    }
+)
+
+
+def panels(group: Group, axis: Axis) -> tuple[Panel, ...]:
+    """One for each quality that any evaluation has; none where all settings lie at one place of the axis."""
+    made = (Panel(quantity, axis, _lines(group.series, quantity, axis)) for quantity in QUANTITIES)
+    return tuple(panel for panel in made if len({dot.x for line in panel.lines for dot in line.dots}) > 1)
+
+
+def _lines(series: Iterable[Series], quantity: Quantity, axis: Axis) -> tuple[Line, ...]:
+    lines = []
+    for number, one in enumerate(series):
+        dots = [_dot(point, quantity, axis) for point in one.points]
+        # a logarithmic axis has no place for nothing
+        shown = [dot for dot in dots if dot is not None and dot.x > 0]
+        if shown:
+            lines.append(Line(one.name, number, tuple(shown)))
+    if not axis.cost or quantity.better is None:
+        return tuple(lines)
+    best = front([(dot.x, dot.y.value) for line in lines for dot in line.dots], quantity.better)
+    return tuple(
+        replace(line, dots=tuple(replace(dot, front=(dot.x, dot.y.value) in best) for dot in line.dots))
+        for line in lines
+    )
+
+
+def _dot(point: Point, quantity: Quantity, axis: Axis) -> Dot | None:
+    taken = [(axis.of(e), value) for e in point.evaluations if (value := quantity.of(e)) is not None]
+    if not taken:
+        return None
+    return Dot(point.steps, mean([x for x, _ in taken]), combined([value for _, value in taken]))
+
+
+def combined(values: Sequence[Value]) -> Value:
+    """One seed's value with its bounds; of several the mean, bounded by the least and the greatest."""
+    if len(values) == 1:
+        return values[0]
+    numbers = [v.value for v in values]
+    return Value(mean(numbers), min(numbers), max(numbers))
+
+
+def mean(numbers: Sequence[float]) -> float:
+    return sum(numbers) / len(numbers)
+
+
+def front(points: Iterable[tuple[float, float]], better: Literal["lower", "higher"]) -> set[tuple[float, float]]:
+    """The (cost, quality) pairs that no other beats in one and equals or beats in the other."""
+    sign = 1 if better == "lower" else -1
+    best: set[tuple[float, float]] = set()
+    lowest: float | None = None
+    for cost, quality in sorted(points, key=lambda point: (point[0], sign * point[1])):
+        if lowest is None or sign * quality < lowest:
+            lowest = sign * quality
+            best.add((cost, quality))
+    return best

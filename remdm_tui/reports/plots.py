@@ -1,0 +1,241 @@
+"""Panels as pictures, by matplotlib: PNG and SVG files for papers, and SVG that lives inside a page."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from io import BytesIO, StringIO
+from typing import TYPE_CHECKING, Any
+
+from remdm_tui.reports.looks import Look
+from remdm_tui.reports.panels import Line, Panel
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+WIDTH, HEIGHT = 4.4, 3.3
+"""Inches of one panel."""
+DIRECT = 6
+"""Series whose names stand at their lines; of more there is only a legend."""
+LONG = 26
+"""Characters of a name at its line."""
+NAME_SIZE = 8.0
+"""Points."""
+DPI = 160
+INK = "#010101"
+"""Of text and axes; a page puts its own colour in its place."""
+
+
+class NoPlots(ValueError):
+    """What draws is not installed; its sentence says how to get it."""
+
+
+def available() -> None:
+    """Raises NoPlots where matplotlib is missing."""
+    try:
+        import matplotlib  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise NoPlots("pictures of the plots need matplotlib: pip install 'remdm-tui[eval]'") from error
+
+
+def picture(panels: Sequence[Panel], looks: Sequence[Look], names: Sequence[str], format: str) -> bytes:
+    """All panels side by side over one legend, as `png` or `svg`.  Raises NoPlots."""
+    available()
+    with _settings():
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(WIDTH * len(panels), HEIGHT), layout="constrained", facecolor="white")
+        for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+            _draw(axes, panel, looks)
+        _legend(figure, panels, looks, names)
+        if len(names) <= DIRECT:
+            _names(figure, panels, looks)
+        data = BytesIO()
+        figure.savefig(data, format=format, dpi=DPI, bbox_inches="tight", metadata=_metadata(format))
+    return data.getvalue()
+
+
+def inside(panel: Panel, looks: Sequence[Look], names: Sequence[str]) -> str:
+    """One panel as an SVG document without ground or legend, its text and axes in INK.  Raises NoPlots."""
+    available()
+    with _settings():
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
+        figure.patch.set_visible(False)
+        axes = figure.subplots()
+        axes.patch.set_visible(False)
+        _draw(axes, panel, looks)
+        if len(names) <= DIRECT:
+            _names(figure, [panel], looks)
+        text = StringIO()
+        figure.savefig(text, format="svg", metadata=_metadata("svg"))
+    return text.getvalue()
+
+
+def key(panels: Sequence[Panel], looks: Sequence[Look], names: Sequence[str]) -> str:
+    """The legend alone, as an SVG document.  Raises NoPlots."""
+    available()
+    with _settings():
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(WIDTH, HEIGHT))
+        figure.patch.set_visible(False)
+        handles, labels = _handles(panels, looks, names)
+        columns = 2 if max(map(len, labels)) < LONG else 1
+        legend = figure.legend(handles, labels, loc="upper left", ncols=columns, frameon=False, fontsize=9)
+        text = StringIO()
+        extent = legend.get_window_extent().transformed(figure.dpi_scale_trans.inverted())
+        figure.savefig(text, format="svg", bbox_inches=extent, metadata=_metadata("svg"))
+    return text.getvalue()
+
+
+@contextmanager
+def _settings() -> Iterator[None]:
+    """Matplotlib's own defaults, whatever the user's are, and the same file for the same figures."""
+    import matplotlib
+
+    ours: Any = {
+        "svg.fonttype": "path", "svg.hashsalt": "remdm-tui", "font.size": 10, "axes.spines.top": False,
+        "axes.spines.right": False, "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK,
+        "xtick.color": INK, "ytick.color": INK, "text.parse_math": False, "axes.formatter.use_mathtext": False,
+    }  # fmt: skip
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        # a name in a script that the font lacks is drawn as boxes; the tables have it in letters
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(ours)
+        yield
+
+
+def _metadata(format: str) -> dict[str, Any]:
+    return {"Date": None} if format == "svg" else {"Software": None}
+
+
+def _draw(axes: Axes, panel: Panel, looks: Sequence[Look]) -> None:
+    _scales(axes, panel)
+    for line in panel.lines:
+        _line(axes, line, looks[line.number])
+    axes.set_xlabel(panel.axis.title)
+    hint = {"lower": ", lower is better", "higher": ", higher is better", None: ""}[panel.quantity.better]
+    axes.set_title(f"{panel.quantity.title}{hint}", fontsize=10, loc="left")
+    axes.grid(True, which="major", color=INK, alpha=0.12, linewidth=0.6)
+    _front(axes, panel)
+
+
+def _scales(axes: Axes, panel: Panel) -> None:
+    from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
+
+    plain = FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1000 else f"{value:g}")
+    dots = [dot for line in panel.lines for dot in line.dots]
+    axes.set_xscale("log", base=10 if panel.axis.cost else 2)
+    xs = sorted({dot.x for dot in dots})
+    if not panel.axis.cost:
+        axes.xaxis.set_major_locator(FixedLocator(thinned(xs)))
+        axes.xaxis.set_minor_locator(NullLocator())
+    elif xs[-1] / xs[0] < 100:
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(plain)
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    if panel.logarithmic:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_major_formatter(plain)
+        axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def thinned(places: Sequence[float], most: int = 9) -> list[float]:
+    """Every k-th of the places, so that at most so many are left."""
+    return list(places)[:: -(-len(places) // most) or 1]
+
+
+def _line(axes: Axes, line: Line, look: Look) -> None:
+    xs, ys = [dot.x for dot in line.dots], [dot.y.value for dot in line.dots]
+    axes.plot(
+        xs, ys, color=look.light, marker=look.marker, markersize=5, linewidth=1.4,
+        linestyle=(0, look.dashes) if look.dashes else "-", clip_on=False, zorder=3,
+    )  # fmt: skip
+    bounded = [(dot.x, y.low, y.high) for dot in line.dots if (y := dot.y).low is not None and y.high is not None]
+    if bounded:
+        places, lows, highs = (list(column) for column in zip(*bounded))
+        axes.vlines(places, lows, highs, colors=look.light, linewidth=1.0, alpha=0.7, zorder=2)
+
+
+def _front(axes: Axes, panel: Panel) -> None:
+    """Rings around the settings on the Pareto front, joined by a grey line."""
+    best = sorted((dot.x, dot.y.value) for line in panel.lines for dot in line.dots if dot.front)
+    if best:
+        xs, ys = zip(*best)
+        axes.plot(
+            xs, ys, color="#767676", linewidth=3.5, alpha=0.3, zorder=1, marker="o", markersize=11,
+            markerfacecolor="none", markeredgecolor=INK, markeredgewidth=0.9, clip_on=False,
+        )  # fmt: skip
+
+
+def _names(figure: Figure, panels: Sequence[Panel], looks: Sequence[Look]) -> None:
+    """Each line's name behind its last setting, moved apart where two would overlap."""
+    made = [
+        [
+            axes.annotate(
+                short(line.name), (line.dots[-1].x, line.dots[-1].y.value), xytext=(9, 0), textcoords="offset points",
+                color=looks[line.number].light, fontsize=NAME_SIZE, va="center", annotation_clip=False,
+            )
+            for line in panel.lines
+        ]
+        for axes, panel in zip(figure.axes, panels, strict=True)
+    ]  # fmt: skip
+    figure.draw_without_rendering()  # makes the layout, from which places on the page are known
+    points = 72 / figure.dpi
+    for axes, names in zip(figure.axes, made, strict=True):
+        places = {name: axes.transData.transform(name.xy)[1] * points for name in names}
+        names.sort(key=lambda name: places[name])
+        bottom, top = axes.bbox.y0 * points, axes.bbox.y1 * points
+        wanted = spread([places[name] for name in names], NAME_SIZE * 1.25, bottom, top)
+        for name, place in zip(names, wanted, strict=True):
+            name.set_position((9, place - places[name]))
+
+
+def short(name: str, most: int = LONG) -> str:
+    return name if len(name) <= most else name[: most - 1] + "…"
+
+
+def spread(places: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """Ascending places moved so that neighbours are a gap apart; within [low, high] as long as there is room."""
+    groups: list[tuple[float, int]] = []
+    for place in places:
+        centre, count = place, 1
+        # neighbours that would overlap become one group around their common centre
+        while groups and groups[-1][0] + (groups[-1][1] + count) * gap / 2 > centre:
+            before, members = groups.pop()
+            centre, count = (before * members + centre * count) / (members + count), members + count
+        half = (count - 1) / 2 * gap
+        groups.append((max(min(centre, high - half), low + half), count))
+    return [centre + (i - (count - 1) / 2) * gap for centre, count in groups for i in range(count)]
+
+
+def _legend(figure: Figure, panels: Sequence[Panel], looks: Sequence[Look], names: Sequence[str]) -> None:
+    handles, labels = _handles(panels, looks, names)
+    columns = max(1, min(len(labels), int(WIDTH * len(panels) * 12 // (max(map(len, labels)) + 8))))
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=9)
+
+
+def _handles(panels: Sequence[Panel], looks: Sequence[Look], names: Sequence[str]) -> tuple[list[Line2D], list[str]]:
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], color=look.light, marker=look.marker, markersize=5, linestyle=(0, look.dashes or (1, 0)))
+        for look in looks
+    ]
+    labels = [short(name, 2 * LONG) for name in names]
+    if ringed(panels):
+        ring = Line2D([], [], color="#767676", alpha=0.3, linewidth=3.5)
+        ring.set(marker="o", markersize=10, markerfacecolor="none", markeredgecolor=INK)
+        return [*handles, ring], [*labels, "Pareto front"]
+    return handles, labels
+
+
+def ringed(panels: Sequence[Panel]) -> bool:
+    return any(dot.front for panel in panels for line in panel.lines for dot in line.dots)

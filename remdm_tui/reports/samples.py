@@ -1,0 +1,88 @@
+"""The first samples of an evaluation, each with its own figures and the command that replays it."""
+
+from __future__ import annotations
+
+import heapq
+import math
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from engine.evaluation.results import SAMPLES, Judged
+from remdm_tui.reports.collect import Evaluation
+
+
+class Line(msgspec.Struct, frozen=True):
+    """Of a sample's line what a reader wants; the ids are passed over unread."""
+
+    number: int
+    seed: int
+    text: str
+    network_calls: int
+    entropy: float
+    repetition: float
+    judged: dict[str, Judged] | None = None
+
+
+@dataclass(frozen=True)
+class Sample:
+    number: int
+    seed: int
+    text: str
+    network_calls: int
+    entropy: float
+    repetition: float
+    gen_ppl: float | None
+    """its own; None where the judge could score no token of it"""
+    counted: bool
+    """false where the conventions leave the text out of the setting's gen PPL"""
+    command: str
+
+
+def first_samples(one: Evaluation, count: int) -> list[Sample]:
+    """Those with the lowest numbers, so that nobody has chosen them.  Raises ValueError with one sentence."""
+    return [_sample(one, line) for line in _lowest(one.home / SAMPLES, count)] if count > 0 else []
+
+
+def _lowest(path: Path, count: int) -> list[Line]:
+    """By number; stops reading as soon as no lower number can come."""
+    held: list[tuple[int, Line]] = []
+    for line in _lines(path):
+        if len(held) < count:
+            heapq.heappush(held, (-line.number, line))
+        elif line.number < -held[0][0]:
+            heapq.heapreplace(held, (-line.number, line))
+        if len(held) == count and -held[0][0] == count - 1:
+            break
+    return [line for _, line in sorted(held, key=lambda pair: -pair[0])]
+
+
+def _lines(path: Path) -> Iterator[Line]:
+    decoder = msgspec.json.Decoder(Line)
+    seen: set[int] = set()
+    try:
+        with path.open("rb") as file:
+            for place, row in enumerate(file, 1):
+                line = decoder.decode(row)
+                if line.number in seen:
+                    raise ValueError(f"{path}, line {place}: sample {line.number} is there twice")
+                seen.add(line.number)
+                yield line
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
+    except msgspec.DecodeError as error:
+        raise ValueError(f"{path}, line {place}: {error}") from error
+
+
+def _sample(one: Evaluation, line: Line) -> Sample:
+    judged = (line.judged or {}).get(one.terms.conventions)
+    own = judged.nats / judged.tokens if judged and judged.tokens > 0 else None
+    return Sample(
+        line.number, line.seed, line.text, line.network_calls, line.entropy, line.repetition,
+        gen_ppl=None if own is None else math.exp(min(own, 700.0)),
+        counted=judged is not None and judged.kept,
+        command=f"remdm-tui watch --from {shlex.quote(str(one.home))} --sample {line.number}",
+    )  # fmt: skip

@@ -1,0 +1,288 @@
+"""The tables of a report as plain data: rows, columns and the sentences that belong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import stdev
+
+from remdm_tui.layout import harmless
+from remdm_tui.reports.collect import Evaluation, Group, Point, Series
+from remdm_tui.reports.panels import AXES, QUANTITIES, Quantity, Value, combined, mean, panels
+
+NONE = "–"
+
+
+@dataclass(frozen=True)
+class Cell:
+    text: str
+    spread: str = ""
+    """an interval or a deviation, set smaller where that can be done"""
+
+    @property
+    def whole(self) -> str:
+        return f"{self.text} {self.spread}".rstrip()
+
+
+@dataclass(frozen=True)
+class Column:
+    title: str
+    core: bool = True
+    """whether it is shown also where there is little room"""
+
+
+@dataclass(frozen=True)
+class Table:
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    """the first cell is the row's heading"""
+    note: str = ""
+
+    def core(self) -> Table:
+        """Without the columns that need room."""
+        kept = [i for i, column in enumerate(self.columns) if column.core]
+        rows = tuple(tuple(row[i] for i in kept) for row in self.rows)
+        return Table(self.title, tuple(self.columns[i] for i in kept), rows, self.note)
+
+
+def perplexity(x: float) -> str:
+    return f"{x:,.0f}" if x >= 1000 else f"{x:.1f}" if x >= 10 else f"{x:.2f}"
+
+
+def decimals(places: int) -> Callable[[float], str]:
+    return lambda x: f"{x:,.{places}f}"
+
+
+def significant(x: float) -> str:
+    """Three digits, without an exponent where it can be read so."""
+    return f"{x:,.0f}" if 1000 <= x < 1e9 else f"{x:.3g}"
+
+
+SPELLED: Mapping[str, Callable[[float], str]] = {
+    "gen_ppl": perplexity,
+    "entropy": decimals(3),
+    "mauve": decimals(3),
+}
+"""How each quality is written."""
+
+
+# -- one row for a series, one column for a number of steps
+
+
+def overview(group: Group) -> tuple[Table, ...]:
+    """For each quality a row for each series and a column for each number of steps; none where one column is all."""
+    steps = sorted({point.steps for series in group.series for point in series.points})
+    if len(steps) < 2:
+        return ()
+    columns = (Column("series"), *(Column(f"T={n}") for n in steps))
+    drawn = [panel.quantity for panel in panels(group, AXES["steps"])]
+    return tuple(
+        Table(quantity.title, columns, tuple(_across(series, quantity, steps) for series in group.series))
+        for quantity in drawn
+    )
+
+
+def _across(series: Series, quantity: Quantity, steps: Sequence[int]) -> tuple[Cell, ...]:
+    by_steps = {point.steps: point for point in series.points}
+    cells = [Cell(series.name)]
+    for number in steps:
+        point = by_steps.get(number)
+        values = [v for e in point.evaluations if (v := quantity.of(e)) is not None] if point else []
+        cells.append(Cell(SPELLED[quantity.key](combined(values).value) if values else NONE))
+    return tuple(cells)
+
+
+# -- one table for a series, with everything that was measured
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A column of a series' table."""
+
+    title: str
+    spelled: Callable[[float], str]
+    of: Callable[[Evaluation], Value | None]
+    core: bool = False
+    symmetric: bool = False
+    """whether the bounds are a deviation to either side"""
+
+
+def measured(one: Evaluation) -> tuple[Measured, ...]:
+    """What an evaluation's results hold, in the order of the columns."""
+    qualities = (Measured(q.title, SPELLED[q.key], q.of, True, symmetric=q.key == "mauve") for q in QUANTITIES)
+    diversity = (
+        Measured(f"distinct-{n}", decimals(3), lambda e, n=n: _plain(e.results.distinct.get(n)))  # type: ignore[misc]
+        for n in one.results.distinct
+    )
+    repetition = (
+        Measured(f"repeated-{n}", decimals(3), lambda e, n=n: _plain(e.results.repetition.get(n)))  # type: ignore[misc]
+        for n in one.results.repetition
+    )
+    return (
+        *qualities,
+        Measured("calls", lambda x: f"{x:,.1f}" if x < 100 else f"{x:,.0f}", _calls, core=True),
+        Measured("saved", lambda x: f"{x:.0%}", lambda e: Value(e.results.calls.saved)),
+        Measured("s/seq", significant, lambda e: Value(e.results.timing.seconds_per_sequence), core=True),
+        Measured("tokens/s", significant, lambda e: Value(e.results.timing.tokens_per_second)),
+        *diversity,
+        *repetition,
+    )
+
+
+def _plain(number: float | None) -> Value | None:
+    return None if number is None else Value(number)
+
+
+def _calls(one: Evaluation) -> Value:
+    # the interval is in results.json; a cost is read without one
+    return Value(one.results.calls.per_sample.value)
+
+
+def detail(series: Series, group: Group) -> Table:
+    """A row for each evaluation, and one with mean and deviation over seeds for each setting that has several."""
+    wanted = [m for m in measured(series.first) if any(m.of(e) is not None for e in series.evaluations)]
+    fronts = _fronts(group)
+    columns = [Column("T"), Column("seed"), Column("N", core=False)]
+    columns += [Column(m.title, m.core) for m in wanted]
+    marked = any((series.name, point.steps) in fronts for point in series.points)
+    rows = [row for point in series.points for row in _rows(point, wanted)]
+    if marked:
+        columns.append(Column("Pareto front", core=False))
+        rows = [(*row, Cell(cell)) for row, cell in zip(rows, _marks(series, fronts), strict=True)]
+    return Table(series.name, tuple(columns), tuple(rows), setting(series))
+
+
+def setting(series: Series) -> str:
+    """Every knob of the strategy, in a line."""
+    return ", ".join(f"{name} {value}" for name, value in series.first.knobs.items())
+
+
+def _rows(point: Point, wanted: Sequence[Measured]) -> Iterator[tuple[Cell, ...]]:
+    for one in point.evaluations:
+        yield (
+            Cell(str(one.steps)), Cell(str(one.seed)), Cell(f"{one.results.samples:,}"),
+            *(_cell(m.of(one), m.spelled, m.symmetric) for m in wanted),
+        )  # fmt: skip
+    if len(point.evaluations) > 1:
+        total = sum(e.results.samples for e in point.evaluations)
+        yield (
+            Cell(str(point.steps)), Cell("mean"), Cell(f"{total:,}"),
+            *(_mean([v for e in point.evaluations if (v := m.of(e)) is not None], m.spelled) for m in wanted),
+        )  # fmt: skip
+
+
+def _cell(value: Value | None, spelled: Callable[[float], str], symmetric: bool = False) -> Cell:
+    if value is None:
+        return Cell(NONE)
+    if symmetric and value.high is not None:
+        return Cell(spelled(value.value), f"±{spelled(value.high - value.value)}")
+    if value.low is None or value.high is None:
+        return Cell(spelled(value.value))
+    return Cell(spelled(value.value), f"[{spelled(value.low)}, {spelled(value.high)}]")
+
+
+def _mean(values: Sequence[Value], spelled: Callable[[float], str]) -> Cell:
+    numbers = [v.value for v in values]
+    if len(numbers) < 2:
+        return Cell(spelled(numbers[0]) if numbers else NONE)
+    return Cell(spelled(mean(numbers)), f"±{spelled(stdev(numbers))}")
+
+
+def _fronts(group: Group) -> dict[tuple[str, int], list[str]]:
+    """By series and steps: on which fronts a setting is, in words."""
+    found: dict[tuple[str, int], list[str]] = {}
+    for axis in (a for a in AXES.values() if a.cost):
+        for panel in panels(group, axis):
+            for line in panel.lines:
+                for dot in line.dots:
+                    if dot.front:
+                        found.setdefault((line.name, dot.steps), []).append(f"{panel.quantity.title}/{axis.key}")
+    return found
+
+
+def _marks(series: Series, fronts: Mapping[tuple[str, int], Sequence[str]]) -> Iterator[str]:
+    """The last column; a setting's mark stands in its last row, that of the mean."""
+    for point in series.points:
+        rows = len(point.evaluations) + (len(point.evaluations) > 1)
+        yield from [""] * (rows - 1)
+        yield ", ".join(fronts.get((series.name, point.steps), ()))
+
+
+# -- what was run, and what must be said
+
+
+def facts(group: Group) -> tuple[tuple[str, str], ...]:
+    """What all of a group's figures rest on, by name."""
+    terms, every = group.terms, group.evaluations
+    judge = f"{terms.judge}, which reads {terms.judge_limit:,} tokens at most" if terms.judge_limit else terms.judge
+    traits = {name: value for name, value in every[0].traits.items() if all(e.traits.get(name) == value for e in every)}
+    return (
+        *traits.items(),
+        ("samples (N)", f"{terms.samples:,} for each setting"),
+        ("seeds", ", ".join(map(str, sorted({e.seed for e in every})))),
+        ("judge", judge),
+        ("featurizer", terms.featurizer),
+        ("references", terms.references),
+        ("conventions", terms.conventions),
+        ("devices", _listed(_device(e) for e in every)),
+        ("remdm-tui", _listed(e.results.version for e in every)),
+    )
+
+
+def _device(one: Evaluation) -> str:
+    timing = one.results.timing
+    return timing.device if timing.processes == 1 else f"{timing.device}, {timing.processes} processes"
+
+
+def _listed(words: Iterable[str]) -> str:
+    return "; ".join(harmless(word) for word in dict.fromkeys(words))
+
+
+def reading(group: Group) -> tuple[str, ...]:
+    """How the figures are to be read, in sentences."""
+    every = group.evaluations
+    levels = {f"{e.results.entropy_interval.level:.0%}" for e in every}
+    told = [
+        f"Brackets and bars are {' or '.join(sorted(levels))} bootstrap intervals over samples. Entropy is in nats."
+    ]
+    if any(e.mauve for e in every):
+        told.append("Behind MAUVE stands its standard deviation over k-means seeds.")
+    if any(len(point.evaluations) > 1 for series in group.series for point in series.points):
+        told.append(
+            "A setting with several seeds has a row for each and one with their mean and, behind ±, their standard "
+            "deviation; plots show the mean, with a bar from the least to the greatest seed."
+        )
+    if any(e.gen_ppl for e in every):
+        told.append(
+            "Gen PPL alone can be gamed by repetitive text: read it beside entropy, which should be that of data."
+        )
+    return tuple(told)
+
+
+def warnings(group: Group) -> tuple[str, ...]:
+    """What makes figures of the group doubtful, each sentence once."""
+    every = group.evaluations
+    told = dict.fromkeys(ended(e.mauve.warning) for e in every if e.mauve and e.mauve.warning)
+    told |= dict.fromkeys(ended(note) for e in every for note in e.results.notes)
+    for one in every:
+        if one.results.failed:
+            told[f"{len(one.results.failed)} samples of {one.home} could not be finished and count nowhere."] = None
+        if one.gen_ppl and one.gen_ppl.cut:
+            told[f"The judge read less than the whole of {one.gen_ppl.cut:,} texts of {one.home}."] = None
+    clocks = {(e.results.timing.device, e.results.timing.processes) for e in every}
+    if len(clocks) > 1:
+        told["Seconds were taken on different devices or by different numbers of processes: do not compare them."] = (
+            None
+        )
+    if len({e.results.version for e in every}) > 1:
+        told["The evaluations were made by different versions of remdm-tui."] = None
+    others = sorted({harmless(name) for e in every for name in e.results.metrics} - {group.terms.conventions})
+    if others:
+        told[f"Also measured under other conventions, which --conventions shows: {', '.join(others)}."] = None
+    return tuple(told)
+
+
+def ended(sentence: str) -> str:
+    """The sentence, harmless and with its full stop."""
+    return harmless(sentence).removesuffix(".") + "."
