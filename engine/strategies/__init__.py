@@ -1,12 +1,15 @@
-"""The strategies, by name.  A new one is one file and one line here."""
+"""The strategies, by name.  A new one is one file and one line here; packages and a person's file add others."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from engine.records import StrategyInfo
 from engine.strategies.base import Candidates, Plan, Strategy, View, describe, knob, posterior, values
 from engine.strategies.dfm import Dfm
+from engine.strategies.files import Installed, installed
 from engine.strategies.forward_backward import ForwardBackward
 from engine.strategies.left_to_right import LeftToRight
 from engine.strategies.low_confidence import LowConfidence
@@ -32,23 +35,39 @@ REGISTRY: dict[str, type[Strategy]] = {
 }
 
 __all__ = [
-    "REGISTRY", "Candidates", "Plan", "Strategy", "View", "catalogue", "describe", "knob", "make_strategy",
-    "posterior", "values",
+    "REGISTRY", "Candidates", "Plan", "Strategy", "View", "catalogue", "describe", "knob", "known", "make",
+    "make_strategy", "others", "posterior", "values",
 ]  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def others() -> Installed:
+    """The strategies of installed packages; these are imported at the first call."""
+    return installed(REGISTRY)
+
+
+def known() -> dict[str, type[Strategy]]:
+    """All strategies by name, those of installed packages last."""
+    return {**REGISTRY, **others().kinds}
 
 
 def make_strategy(name: str, /, **knobs: Any) -> Strategy:
     """A strategy by name, with its knobs.  Raises ValueError that lists the valid names, knobs or range."""
-    if name not in REGISTRY:
-        raise ValueError(f"unknown strategy {name!r}: choose one of {', '.join(REGISTRY)}")
-    valid = [info.name for info in describe(REGISTRY[name]).knobs]
+    return make(REGISTRY if name in REGISTRY else known(), name, knobs)
+
+
+def make(kinds: Mapping[str, type[Strategy]], name: str, knobs: Mapping[str, Any]) -> Strategy:
+    """One of these strategies, as `make_strategy`."""
+    if name not in kinds:
+        raise ValueError(f"unknown strategy {name!r}: choose one of {', '.join(kinds)}")
+    valid = [info.name for info in describe(kinds[name]).knobs]
     for given in knobs:
         if given not in valid:
             has = f"its knobs are {', '.join(valid)}" if valid else "it has none"
             raise ValueError(f"{name} has no knob {given!r}: {has}")
-    return REGISTRY[name](**knobs)
+    return kinds[name](**knobs)
 
 
 def catalogue() -> tuple[StrategyInfo, ...]:
     """All strategies, as plain data."""
-    return tuple(describe(strategy) for strategy in REGISTRY.values())
+    return tuple(describe(strategy) for strategy in known().values())

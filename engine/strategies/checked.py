@@ -1,0 +1,155 @@
+"""What is asked of a strategy that is not ours, when it is found and at every step; whatever it does wrong is told."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import traceback
+from collections.abc import Callable, Collection
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from engine.strategies.base import Candidates, Plan, Strategy, View, knobs
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+READS = ("time", "held", "candidates")
+
+
+class StrategyError(Exception):
+    """A strategy of a file or a package is wrong or has failed; `detail` is its own part of the traceback."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(reason)
+        self.detail = detail or reason
+
+
+def failure(error: BaseException, path: str) -> StrategyError:
+    """An error of somebody's code, its traceback cut down to what lies in the file."""
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
+    last = traceback.format_exception_only(error)
+    lines = ["Traceback (most recent call last):\n", *traceback.format_list(own), *last] if own else last
+    where = f"line {own[-1].lineno}: " if own else ""
+    said = str(error).partition("\n")[0]
+    return StrategyError(f"{where}{type(error).__name__}{': ' if said else ''}{said}", "".join(lines))
+
+
+def accepted(kind: type[Strategy], name: str, path: str, taken: Collection[str]) -> type[Strategy]:
+    """The class, fit to be chosen by name, whose every answer is looked at from now on.
+
+    name: its name where it gives itself none; path: the file whose part of a traceback is shown; taken: names of
+    others.  Raises StrategyError with what would be valid.
+    """
+    title = kind.__name__
+    if "__dataclass_params__" not in vars(kind) or not vars(kind)["__dataclass_params__"].frozen:
+        raise StrategyError(f"{title} is no frozen dataclass: write @dataclass(frozen=True) above it")
+    if kind.plan is Strategy.plan:
+        raise StrategyError(f"{title} has no plan: write plan(self, view) that returns Plan(unmask, remask)")
+    for field in dataclasses.fields(kind):
+        if not isinstance(field.default, float | int | str | bool):
+            raise StrategyError(f"the knob {field.name} of {title} needs a number, a word or a truth as its default")
+    named = {"name": name, "summary": _first_line(kind), "source": path}
+    for attribute, otherwise in named.items():
+        if attribute not in vars(kind):
+            setattr(kind, attribute, otherwise)
+    if not isinstance(kind.name, str) or not NAME.fullmatch(kind.name):
+        raise StrategyError(f"{kind.name!r} is no name for a strategy: take small letters, digits and hyphens")
+    if kind.name in taken:
+        raise StrategyError(f"there is a strategy {kind.name} already: give {title} another name")
+    if kind.reads not in READS:
+        raise StrategyError(f"reads of {title} must be one of {', '.join(READS)}, not {kind.reads!r}")
+    for method in ("plan", "alpha", "grid"):
+        setattr(kind, method, _guarded(getattr(kind, method), CHECKS[method], path))
+    try:
+        knobs(kind)
+        kind()
+    except Exception as error:
+        raise failure(error, path) from error
+    return kind
+
+
+def _first_line(kind: type[Strategy]) -> str:
+    own = vars(kind).get("__doc__") or ""
+    # a dataclass without a docstring is given its signature
+    return kind.__name__ if not own or own.startswith(f"{kind.__name__}(") else own.strip().partition("\n")[0]
+
+
+def _guarded(method: Callable[..., Any], check: Callable[[Any, Any], Any], path: str) -> Callable[..., Any]:
+    """The method, whose errors are told as StrategyError and whose answers are checked."""
+
+    @wraps(method)
+    def asked(self: Strategy, given: Any) -> Any:
+        try:
+            return check(method(self, _own(given)), given)
+        except StrategyError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise failure(error, path) from error
+
+    return asked
+
+
+def _own(given: Any) -> Any:
+    """A view whose tensors may be written to: the session's are its memory."""
+    if not isinstance(given, View):
+        return given
+    seen = given.candidates
+    copies = None if seen is None else Candidates(seen.ids.clone(), seen.confidence.clone())
+    return dataclasses.replace(given, held=given.held.clone(), candidates=copies)
+
+
+def _plan(plan: Any, view: View) -> Plan:
+    if not isinstance(plan, tuple) or len(plan) != 2:
+        raise StrategyError(f"plan must return Plan(unmask, remask), not {_kind(plan)}")
+    for name, values in zip(Plan._fields, plan, strict=True):
+        _tensor(f"the plan's {name}", values, view.masked)
+    return Plan(*plan)
+
+
+def _tensor(name: str, values: Any, like: Tensor) -> None:
+    """Raise StrategyError unless values are finite, of floating point and broadcast to `like`."""
+    import torch
+
+    shape = tuple(like.shape)
+    if not isinstance(values, torch.Tensor):
+        raise StrategyError(f"{name} must be a tensor that broadcasts to {shape}, not {_kind(values)}")
+    if not values.is_floating_point():
+        raise StrategyError(f"{name} has type {values.dtype}: make it .double()")
+    if values.dim() > len(shape) or any(a not in (1, b) for a, b in zip(values.shape[::-1], shape[::-1])):
+        raise StrategyError(f"{name} has shape {tuple(values.shape)}, which does not broadcast to {shape}")
+    if values.device != like.device:
+        raise StrategyError(
+            f"{name} is on {values.device}, the model on {like.device}: make it out of the view's tensors"
+        )
+    bad = (~torch.isfinite(values)).expand(shape).nonzero()
+    if len(bad):
+        sample, position = bad[0].tolist()
+        value = float(values.expand(shape)[sample, position])
+        raise StrategyError(
+            f"{name} is {value} at position {position} of sample {sample}: give 0 where it means nothing"
+        )
+
+
+def _alpha(alpha: Any, t: Tensor) -> Tensor:
+    _tensor("alpha", alpha, t)
+    if bool(((alpha < -1e-9) | (alpha > 1 + 1e-9)).any()):
+        raise StrategyError(f"alpha must lie in 0 to 1, not at {float(alpha.flatten()[0]):g}")
+    return alpha.expand(t.shape)
+
+
+def _grid(grid: Any, steps: int) -> Any:
+    good = isinstance(grid, np.ndarray) and grid.ndim == 1 and len(grid) > 1 and grid.dtype == np.float64
+    if not good or grid[0] != 1 or grid[-1] < 0 or not (np.diff(grid) < 0).all():
+        raise StrategyError("grid must return a float64 array of times that descend from 1 and do not pass 0")
+    return grid
+
+
+def _kind(value: Any) -> str:
+    return f"a {type(value).__name__}"
+
+
+CHECKS: dict[str, Callable[[Any, Any], Any]] = {"plan": _plan, "alpha": _alpha, "grid": _grid}

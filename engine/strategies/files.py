@@ -1,0 +1,137 @@
+"""Strategies from a person's own file, loaded anew when it changes, and from packages that offer some."""
+
+from __future__ import annotations
+
+import hashlib
+import linecache
+import sys
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from os import PathLike, stat_result
+from pathlib import Path
+from types import ModuleType
+
+from engine.strategies.base import Strategy
+from engine.strategies.checked import StrategyError, accepted, failure
+
+GROUP = "remdm_tui.strategies"
+"""Entry points of this group name a strategy's class."""
+LARGEST = 1 << 20
+"""bytes of a file"""
+
+
+def load(path: str | PathLike[str], taken: Collection[str] = ()) -> type[Strategy]:
+    """The strategy that a Python file defines, as a class; the file is run.
+
+    taken: names it may not have.  Raises StrategyError that says what is wrong and what would be valid, with the
+    file's own part of a traceback.
+    """
+    return from_source(_read(Path(path)), str(path), taken)
+
+
+def from_source(source: bytes, path: str, taken: Collection[str] = ()) -> type[Strategy]:
+    """The strategy in a file's contents; `path` is where they are from."""
+    module = ModuleType(f"remdm_tui_strategy_{hashlib.sha256(source).hexdigest()[:16]}")
+    module.__file__ = path
+    # a traceback quotes the lines that were run, whatever the file holds by then
+    linecache.cache[path] = (len(source), None, source.decode("utf-8", "replace").splitlines(keepends=True), path)
+    # dataclasses look their module up
+    sys.modules[module.__name__] = module
+    try:
+        exec(compile(source, path, "exec", dont_inherit=True), vars(module))
+    except (Exception, SystemExit) as error:
+        del sys.modules[module.__name__]
+        raise failure(error, path) from error
+    return accepted(_only(module, path), Path(path).stem.lower().replace("_", "-"), path, taken)
+
+
+def _only(module: ModuleType, path: str) -> type[Strategy]:
+    """The one class of a module that is a strategy; names that begin with _ are helpers."""
+    found = [
+        kind
+        for name, kind in vars(module).items()
+        if isinstance(kind, type)
+        and issubclass(kind, Strategy)
+        and kind.__module__ == module.__name__
+        and name[0] != "_"
+    ]
+    kinds = list(dict.fromkeys(found))
+    if not kinds:
+        raise StrategyError(
+            f"{path} defines no strategy: write one frozen dataclass that inherits engine.strategies.Strategy"
+        )
+    if len(kinds) > 1:
+        names = " and ".join(kind.__name__ for kind in kinds)
+        raise StrategyError(f"{path} defines {names}: leave one, or let the others' names begin with _")
+    return kinds[0]
+
+
+def _read(path: Path) -> bytes:
+    try:
+        source = path.read_bytes()
+    except OSError as error:
+        raise StrategyError(f"{path}: {error.strerror or error}") from None
+    if len(source) > LARGEST:
+        raise StrategyError(f"{path} has {len(source)} bytes, more than a strategy's {LARGEST}")
+    return source
+
+
+class StrategyFile:
+    """A file and the strategy that it defined last."""
+
+    def __init__(self, path: str | PathLike[str], taken: Collection[str] = ()) -> None:
+        """Raises StrategyError as `load` does."""
+        self.path, self._taken = Path(path), taken
+        self._stamp, source = self._stat(), _read(self.path)
+        self.digest = hashlib.sha256(source).hexdigest()
+        self.kind = from_source(source, str(path), taken)
+
+    def poll(self) -> bool:
+        """Whether the file has changed and defines another strategy now, which is `kind`.
+
+        Raises StrategyError, once for each content, where it defines none; then `kind` stays what it was.
+        """
+        stamp = self._stat()
+        # an editor may take the file away for a moment while it saves
+        if stamp is None or stamp == self._stamp:
+            return False
+        self._stamp, source = stamp, _read(self.path)
+        digest = hashlib.sha256(source).hexdigest()
+        if digest == self.digest:
+            return False
+        self.digest = digest
+        self.kind = from_source(source, str(self.path), self._taken)
+        return True
+
+    def _stat(self) -> tuple[int, int, int] | None:
+        try:
+            now: stat_result = self.path.stat()
+        except OSError:
+            return None
+        return now.st_mtime_ns, now.st_size, now.st_ino
+
+
+@dataclass(frozen=True)
+class Installed:
+    """Strategies of other packages by name, and a sentence for each that cannot be had."""
+
+    kinds: Mapping[str, type[Strategy]]
+    problems: tuple[str, ...] = ()
+
+
+def installed(taken: Collection[str] = ()) -> Installed:
+    """What the packages here offer under the entry-point group `remdm_tui.strategies`."""
+    kinds: dict[str, type[Strategy]] = {}
+    problems: list[str] = []
+    for point in entry_points(group=GROUP):
+        try:
+            kind = point.load()
+            if not (isinstance(kind, type) and issubclass(kind, Strategy)):
+                raise StrategyError("it is no class that inherits engine.strategies.Strategy")
+            path = getattr(sys.modules.get(kind.__module__), "__file__", None) or point.value
+            made = accepted(kind, point.name, path, {*taken, *kinds})
+            kinds[made.name] = made
+        except (Exception, SystemExit) as error:  # noqa: BLE001  (somebody's code)
+            problems.append(f"the strategy {point.value} of an installed package cannot be used: {error}")
+    return Installed(kinds, tuple(problems))

@@ -1,0 +1,89 @@
+"""`new-strategy`: a commented strategy file to begin with."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from engine.strategies import REGISTRY
+
+TAKEN = ("None", "True", "False", "Plan", "Strategy", "View")
+"""Names that a class of the template cannot have."""
+TEMPLATE = '''"""A sampler of your own.  Watch it with
+
+    remdm-tui watch --strategy-file {path}
+
+and edit it while it runs: the next step takes what you have saved.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.strategies import Plan, Strategy, View, knob, posterior
+
+
+@dataclass(frozen=True)
+class {title}(Strategy):
+    name = "{name}"
+    summary = "Remask a share of the largest valid probability, less as the text becomes clean."
+    source = "your paper, or where the rule is from"
+
+    # What plan() looks at decides what is computed for it:
+    #   "time"        t, s and the two alphas alone
+    #   "held"        also the probability each token had when it was revealed
+    #   "candidates"  also the network's draw at every masked position, at the price of a network call a step
+    reads = "time"
+
+    # Whether the expected masked fraction is 1 - alpha after every step.  It is whenever plan() is posterior(view,
+    # sigma) for a sigma of times alone; say False if yours is not: what is said here is checked at every step.
+    preserves_marginal = True
+
+    # Knobs stand on the panel and can be turned in flight: default, what it does, lower and upper bound.
+    eta: float = knob(0.1, "share of sigma_max that is remasked", 0, 1)
+    fade: float = knob(1.0, "power of t by which remasking fades out", 0, 8)
+
+    def plan(self, view: View) -> Plan:
+        """What one step from time t down to s does, as two probabilities that broadcast to [B, L].
+
+        view.t, view.s              float64 [B, 1], from 1 (all masked) to 0 (clean), s < t
+        view.alpha_t, view.alpha_s  float64 [B, 1], the expected unmasked fraction at both
+        view.masked, view.revealed  bool [B, L]; a prompt's positions are neither
+        view.held                   float64 [B, L], the probability a token had when it was revealed
+        view.candidates             ids and confidence [B, L], if `reads` is "candidates"
+        view.sigma_max              float64 [B, 1], the most that can be remasked and made up for
+
+        No dice are thrown here and nothing is remembered: the engine does both.  Use the tensors' methods, and raise
+        whatever you like: the run stays where it was, and the traceback is shown.
+        """
+        sigma = self.eta * view.t**self.fade * view.sigma_max
+        # unmask = (alpha_s - (1 - sigma) alpha_t) / (1 - alpha_t) and remask = sigma
+        return posterior(view, sigma)
+
+    # Optional: another clock, and the times that are visited.
+    #
+    # def alpha(self, t: Tensor) -> Tensor:
+    #     return 1 - t**2
+    #
+    # def grid(self, steps: int) -> NDArray[np.float64]:
+    #     return np.linspace(1, 0, steps + 1) ** 1.5
+'''
+
+
+def run(path: Path) -> str:
+    """Write the template and say how it is used.  Raises ValueError rather than overwrite or misname a file."""
+    if path.suffix != ".py":
+        raise ValueError(f"a strategy is a Python file: {path}.py, not {path}")
+    words = re.findall(r"[a-z0-9]+", path.stem.lower())
+    if not words or not words[0][0].isalpha() or not re.fullmatch(r"[\w .+-]+", path.name):
+        raise ValueError(f"{path.name} gives no name to a strategy: take letters, digits and hyphens, as in mine.py")
+    title = "".join(word.capitalize() for word in words)
+    if title in TAKEN:
+        title += "Sampler"
+    name = "-".join(words if "-".join(words) not in REGISTRY else ["my", *words])
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(TEMPLATE.format(path=path.name, title=title, name=name))
+    except FileExistsError:
+        raise ValueError(f"{path} is there already: choose another name") from None
+    return f"wrote {path}; watch it with: remdm-tui watch --strategy-file {path}"
