@@ -74,13 +74,19 @@ class OptimSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class RunSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     steps: int = 100_000
     batch: int = 64
+    rows_together: int = 0
+    """Rows of a batch that go through the network at a time, their gradients added up; 0: all."""
     max_weight: float = 1000.0
     """Cap on the bound's weight 1/t in training: below 1/eps it trades bias at small t for less noise."""
     curriculum: int = 0
     """Steps over which the largest time trained on grows from 0.3 to 1."""
     ema: float = 0.9999
     seed: int = 1
+    spike: float = 0.0
+    """A run stops where the loss exceeds its average so many times; 0: it never does."""
     checkpoint_every: int = 500
+    keep: int = 0
+    """How many of the last checkpoints stay under names of their own, beside the last and the best; 0: none."""
     validate_every: int = 500
     validation_windows: int = 256
     precision: Literal["float32", "bfloat16"] = "bfloat16"
@@ -112,6 +118,9 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ):
             if value <= 0:
                 raise ValueError(f"{name} is too small")
+        for name in ("rows_together", "keep", "spike"):
+            if getattr(self.run, name) < 0:
+                raise ValueError(f"run.{name} must be 0 or more")
         if self.model.vocab_size > 65_536:
             raise ValueError("model.vocab_size must be at most 65536 for a tokenizer of our own")
 

@@ -114,8 +114,15 @@ class Corpus:
 
     def windows(self, split: str, length: int, count: int, generator: np.random.Generator) -> np.ndarray:
         """count windows of the split at uniformly random offsets, int64 [count, length]."""
+        return self.at(split, self.starts(split, length, count, generator), length)
+
+    def starts(self, split: str, length: int, count: int, generator: np.random.Generator) -> np.ndarray:
+        """count uniformly random offsets of windows in the split, int64 [count]."""
+        return generator.integers(0, len(self.splits[split]) - length + 1, count)
+
+    def at(self, split: str, starts: np.ndarray, length: int) -> np.ndarray:
+        """The windows of the split that begin there, int64 [count, length]."""
         stream = self.splits[split]
-        starts = generator.integers(0, len(stream) - length + 1, count)
         return np.stack([stream[i : i + length] for i in starts]).astype(np.int64)
 
     def spread(self, split: str, length: int, count: int) -> np.ndarray:

@@ -6,7 +6,8 @@ import torch
 
 from engine.models import checkpoint
 from engine.models.files import check_shapes
-from engine.training.loop import Trainer, read_state
+from engine.training.loop import Trainer
+from engine.training.states import read_state
 
 HOME = "model"
 """Where in the run's directory the model lies."""

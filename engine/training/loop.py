@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import math
-import os
-import pickle
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from engine.models.checkpoint import NETWORKS, Network
 from engine.training.config import OptimSection, Progress, TrainConfig
@@ -21,8 +18,13 @@ from engine.training.data import Corpus
 from engine.training.ema import EMA
 from engine.training.losses import antithetic_times
 from engine.training.objectives import make_objective
+from engine.training.states import keep, read_state, write_state
 
 VALIDATION_SEED = 20_250
+LEVEL = 0.95
+"""Decay of the average that a spike is measured by."""
+SETTLED = 100
+"""Steps before which no spike is looked for."""
 
 
 def lr_factor(step: int, steps: int, optim: OptimSection) -> float:
@@ -75,6 +77,8 @@ class Trainer:
         self.ema = EMA(self.model, config.run.ema)
         self.step = 0
         self.best: float | None = None
+        self.level: float | None = None
+        """average loss of late"""
         home.mkdir(parents=True, exist_ok=True)
         if self.checkpoint.exists():
             self._resume()
@@ -96,7 +100,7 @@ class Trainer:
                 validation = self.validate()
                 if self.best is None or validation < self.best:
                     self.best = validation
-                    self._write("best.pt", {"ema": self.ema.state_dict(), "step": self.step})
+                    write_state(self.home / "best.pt", {"ema": self.ema.state_dict(), "step": self.step})
             saved = last or self.step % run.checkpoint_every == 0
             if saved:
                 self.save()
@@ -111,17 +115,14 @@ class Trainer:
         run, optim = self.config.run, self.config.optim
         numbers = np.random.default_rng((run.seed, self.step))
         noise = torch.Generator().manual_seed(int(numbers.integers(1 << 62)))
-        rows = self.corpus.windows("train", self.config.model.length, run.batch, numbers)
+        starts = self.corpus.starts("train", self.config.model.length, run.batch, numbers)
+        rows = self.corpus.at("train", starts, self.config.model.length)
         torch.manual_seed(int(numbers.integers(1 << 62)))  # dropout's
-        tokens = torch.from_numpy(rows).to(self.device)
         t = antithetic_times(run.batch, noise, largest=self._largest_time())
         self.model.train()
-        with self._precision():
-            loss = self.objective.loss(self.model, tokens, t, noise).mean()
-        if not torch.isfinite(loss):
-            raise FloatingPointError(f"the loss became {loss.item()} at step {self.step}")
-        torch.autograd.backward(loss)
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), optim.clip)
+        loss = self._backward(torch.from_numpy(rows), t, noise)
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), optim.clip).item()
+        self._check(loss, norm, starts)
         factor = lr_factor(self.step, run.steps, optim)
         for optimizer, base in zip(self.optimizers, (optim.lr, optim.matrix_lr), strict=False):
             for group in optimizer.param_groups:
@@ -129,7 +130,32 @@ class Trainer:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         self.ema.update(self.model)
-        return loss.item(), norm.item(), optim.lr * factor
+        self.level = loss if self.level is None else LEVEL * self.level + (1 - LEVEL) * loss
+        return loss, norm, optim.lr * factor
+
+    def _backward(self, tokens: Tensor, t: Tensor, noise: torch.Generator) -> float:
+        """The batch's mean loss, its gradients summed up over as many rows at a time as memory is for."""
+        total = 0.0
+        size = self.config.run.rows_together or len(tokens)
+        for rows, times in zip(torch.split(tokens, size), torch.split(t, size), strict=True):
+            with self._precision():
+                loss = self.objective.loss(self.model, rows.to(self.device), times, noise).sum() / len(tokens)
+            torch.autograd.backward(loss)
+            total += loss.item()
+        return total
+
+    def _check(self, loss: float, norm: float, starts: np.ndarray) -> None:
+        """Raise FloatingPointError before a step that would do harm, with all that is needed to look at its batch."""
+        limit, level = self.config.run.spike, self.level
+        if math.isfinite(loss) and math.isfinite(norm):
+            if not limit or level is None or self.step < SETTLED or loss <= limit * level:
+                return
+            what = f"the loss jumped to {loss:.4g}, {loss / level:.1f} times its average,"
+        else:
+            what = f"the loss became {loss} and its gradient {norm}"
+        raise FloatingPointError(
+            f"{what} at step {self.step}, whose batch begins at the training tokens {', '.join(map(str, starts))}"
+        )
 
     def _largest_time(self) -> float:
         share = min(1.0, self.step / max(self.config.run.curriculum, 1))
@@ -153,26 +179,19 @@ class Trainer:
         return total / count
 
     def save(self) -> None:
-        self._write(
-            "last.pt",
+        write_state(
+            self.checkpoint,
             {
                 "model": self.model.state_dict(),
                 "optimizers": [o.state_dict() for o in self.optimizers],
                 "ema": self.ema.state_dict(),
                 "step": self.step,
                 "best": math.inf if self.best is None else self.best,
+                "level": math.inf if self.level is None else self.level,
                 "config": msgspec.json.encode(self.config).decode(),
             },
         )
-
-    def _write(self, name: str, state: dict[str, object]) -> None:
-        """Atomically: a reader sees the old file or the new one, also when the disk is full."""
-        part = self.home / (name + ".part")
-        with part.open("wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, self.home / name)
+        keep(self.checkpoint, self.step, self.config.run.keep)
 
     def _resume(self) -> None:
         state = read_state(self.checkpoint, self.device)
@@ -188,11 +207,4 @@ class Trainer:
         self.ema.load_state_dict(state["ema"])
         self.step = int(state["step"])
         self.best = None if math.isinf(state["best"]) else float(state["best"])
-
-
-def read_state(path: Path, device: torch.device) -> dict[str, Any]:
-    """A file that the trainer has written; raises ValueError for another or a damaged one."""
-    try:
-        return torch.load(path, map_location=device, weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise ValueError(f"{path} is no checkpoint of a training run, or damaged") from error
+        self.level = None if math.isinf(state.get("level", math.inf)) else float(state["level"])

@@ -59,7 +59,12 @@ def run(
         if trainer.step:
             report.say(f"continuing from step {trainer.step} of {trainer.checkpoint}")
         readings = smoothed(trainer.run(), config.run.batch * config.model.length)
-        stopped = advance(readings, trainer.save, report, out / "log.jsonl", trainer.step)
+        try:
+            stopped = advance(readings, trainer.save, report, out / "log.jsonl", trainer.step)
+        except FloatingPointError as error:
+            raise ValueError(
+                f"{error}; the last good state is {trainer.checkpoint}: go on with a lower rate or another run.seed"
+            ) from error
         if stopped is not None:
             report.say(f"stopped after step {trainer.step}, saved in {trainer.checkpoint}; the same command continues")
             return 128 + stopped

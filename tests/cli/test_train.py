@@ -163,3 +163,17 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
 
 def test_nothing_can_be_exported_before_a_validation(cli: Callable[..., Any], training: list[str]) -> None:
     assert "nothing has been validated yet" in cli(*training, "--export-only").stderr
+
+
+def test_a_loss_that_is_not_a_number_names_the_step_and_the_last_good_state(
+    cli: Callable[..., Any], training: list[str], tmp_path: Path
+) -> None:
+    cli(*training)
+    last = tmp_path / "runs" / "tiny" / "last.pt"
+    state = torch.load(last, weights_only=True)
+    state["model"]["output_layer.linear.bias"].fill_(torch.nan)
+    torch.save(state, last)
+    result = cli(*training, "--steps", "8")
+    assert result.exit_code == 2
+    assert "the loss became nan and its gradient nan at step 6, whose batch begins at" in result.stderr
+    assert f"the last good state is {last}" in result.stderr

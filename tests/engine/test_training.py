@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from dataclasses import replace
 from importlib import resources
 from itertools import islice, product
@@ -271,9 +272,62 @@ def test_the_best_weights_are_those_of_the_lowest_bound(corpus: Corpus, tmp_path
 def test_a_loss_that_is_not_a_number_stops_the_run(corpus: Corpus, tmp_path: Path) -> None:
     made = trainer(CONFIG, corpus, tmp_path)
     nn.init.constant_(made.model.output_layer.linear.bias, torch.nan)
-    with pytest.raises(FloatingPointError, match="the loss became nan at step 0"):
+    with pytest.raises(
+        FloatingPointError, match=r"the loss became nan .* at step 0, whose batch begins at the training tokens [0-9]+,"
+    ):
         next(made.run())
     assert not made.checkpoint.exists()
+
+
+def test_a_jump_of_the_loss_stops_the_run_before_it_does_harm(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.training.loop.SETTLED", 3)
+    made = trainer(with_run(spike=3.0), corpus, tmp_path)
+    list(islice(made.run(), 4))
+    assert made.level is not None
+    made.level /= 5
+    weights = {name: p.clone() for name, p in made.model.state_dict().items()}
+    with pytest.raises(
+        FloatingPointError, match=r"the loss jumped to .*, [345]\.\d times its average, at step 4, whose"
+    ):
+        next(made.run())
+    assert all(torch.equal(made.model.state_dict()[name], p) for name, p in weights.items())
+    again = trainer(with_run(spike=3.0), corpus, tmp_path)
+    assert (again.step, [progress.step for progress in again.run()]) == (4, [5, 6, 7])
+
+
+def test_a_batch_in_parts_is_the_same_batch(corpus: Corpus, tmp_path: Path) -> None:
+    model = msgspec.structs.replace(CONFIG.model, dropout=0.0)
+    told = []
+    for rows_together in (0, 1, 3):
+        config = msgspec.structs.replace(with_run(rows_together=rows_together), model=model, objective="ar")
+        told.append([(p.loss, p.grad_norm) for p in trainer(config, corpus, tmp_path / str(rows_together)).run()])
+    for parts in told[1:]:
+        assert parts == [pytest.approx(step, rel=1e-4) for step in told[0]]
+
+
+def test_the_last_checkpoints_stay_when_asked(corpus: Corpus, tmp_path: Path) -> None:
+    list(trainer(with_run(keep=2), corpus, tmp_path).run())
+    names = ["best.pt", "last.pt", "step-00000006.pt", "step-00000007.pt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    assert [torch.load(tmp_path / name, weights_only=True)["step"] for name in names[1:]] == [7, 6, 7]
+
+
+def test_a_full_disk_leaves_the_old_checkpoint_whole(corpus: Corpus, tmp_path: Path) -> None:
+    made = trainer(CONFIG, corpus, tmp_path)
+    list(islice(made.run(), 4))
+    before = made.checkpoint.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, hard))
+    try:
+        with pytest.raises(OSError, match=r"File too large: '.*last\.pt'"):
+            list(made.run())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert made.checkpoint.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "last.pt"]
+    assert [progress.step for progress in trainer(CONFIG, corpus, tmp_path).run()] == [5, 6, 7]
 
 
 def test_a_directory_of_another_model_is_refused(corpus: Corpus, tmp_path: Path) -> None:
@@ -327,6 +381,8 @@ def test_the_curriculum_begins_with_few_masks(corpus: Corpus, tmp_path: Path) ->
         ("[model]\nvocab_size = 100", r"model\.vocab_size is too small"),
         ("[model]\nvocab_size = 70000", r"model\.vocab_size must be at most 65536"),
         ("[run]\nprecision = 'float8'", r"float8.*run\.precision"),
+        ("[run]\nkeep = -1", r"run\.keep must be 0 or more"),
+        ("[run]\nspike = -2.0", r"run\.spike must be 0 or more"),
         ("[noise]\nname = 'pink'", "unknown noise.name 'pink': choose loglinear, cosine, cosine-squared"),
         ("[noise]\neps = 0.0", "noise.eps must lie between 0 and 1"),
         ("[noise]\nsigma_min = 2.0\nsigma_max = 1.0", "sigma_min < noise.sigma_max, not 2.0 and 1.0"),
