@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,24 +70,42 @@ class Curves:
         self._data = {name: np.zeros((256, batch)) for name in (*self.COLUMNS, "expected", "calls")}
         self.batch = batch
 
+    @property
+    def rows(self) -> int:
+        """Steps there are, computed or waiting."""
+        return self._rows + len(self._waiting)
+
     def append(self, frame: Frame) -> None:
         self._waiting.append(frame)
 
+    def extend(self, columns: Mapping[str, NDArray[np.float64]]) -> None:
+        """The next rows, computed elsewhere: every column, [rows, B] each."""
+        self._work()
+        self._insert(columns)
+
     def column(self, name: str, sample: int) -> NDArray[np.float64]:
         """One figure over the run so far, [steps]; `expected` is 1 - alpha_s, `calls` counts the whole batch."""
+        self._work()
+        return self._data[name][: self._rows, sample]
+
+    def _work(self) -> None:
+        """Compute what waits."""
         while self._waiting:
             together = max(1, self.TOGETHER // self._waiting[0].tokens.size)
             self._compute([self._waiting.popleft() for _ in range(min(together, len(self._waiting)))])
-        return self._data[name][: self._rows, sample]
 
     def _compute(self, frames: list[Frame]) -> None:
-        first, last = self._rows, self._rows + len(frames)
+        shape = len(frames), self.batch
+        expected = np.broadcast_to([[1 - frame.alpha_s] for frame in frames], shape)
+        calls = np.broadcast_to([[frame.network_calls] for frame in frames], shape)
+        self._insert({**_columns(frames), "expected": expected, "calls": calls})
+
+    def _insert(self, columns: Mapping[str, NDArray[np.float64]]) -> None:
+        first, last = self._rows, self._rows + len(columns["masked"])
         while last > len(self._data["masked"]):
             self._data = {k: np.concatenate((v, np.zeros_like(v))) for k, v in self._data.items()}
-        for name, values in _columns(frames).items():
+        for name, values in columns.items():
             self._data[name][first:last] = values
-        self._data["expected"][first:last, :] = [[1 - frame.alpha_s] for frame in frames]
-        self._data["calls"][first:last, :] = [[frame.network_calls] for frame in frames]
         self._rows = last
 
 

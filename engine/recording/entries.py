@@ -1,0 +1,120 @@
+"""What a recording holds besides frames: the header, texts, settings, edits and marks, as checked plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+import msgspec
+
+from engine.recording.layout import LARGEST_CANVAS, LARGEST_VOCABULARY
+from engine.records import Edit, ModelChoice, ModelInfo, RunChoice
+from engine.wire import SettingsData
+
+LONGEST_PIECE = 1_000
+"""Characters of one token's text; what is longer is cut when it is written."""
+LONGEST_LABEL = 200
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Header:
+    """What was watched and with what; `model.pieces` stays empty in the file, where texts come as they occur."""
+
+    model: ModelInfo
+    choice: ModelChoice
+    run: RunChoice
+    steps: int
+    """of the whole run as planned"""
+    seed: int
+    batch: int
+    length: int
+    version: str
+    """of the program that wrote it"""
+    created: float
+    """seconds since 1970"""
+    versions: dict[str, str] = field(default_factory=dict)
+    """of what decided what was computed: torch, the engine's device driver ..."""
+
+    def checked(self) -> Header:
+        """Itself; raises ValueError where a number cannot be."""
+        vocabulary = self.model.vocab_size
+        if not 1 <= vocabulary <= LARGEST_VOCABULARY:
+            raise ValueError(f"a recording's vocabulary has 1 to {LARGEST_VOCABULARY} tokens, not {vocabulary}")
+        if not 0 <= self.model.mask_id < vocabulary:
+            raise ValueError(f"the mask {self.model.mask_id} is outside the recording's vocabulary of {vocabulary}")
+        if self.batch < 1 or self.length < 1 or self.batch * self.length > LARGEST_CANVAS:
+            raise ValueError(
+                f"a recording holds 1 to {LARGEST_CANVAS} positions in all, not {self.batch} times {self.length}"
+            )
+        if not 0 <= self.steps < 1 << 31:
+            raise ValueError(f"a recording's run cannot have {self.steps} steps")
+        return self
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A position that somebody wants to find again."""
+
+    branch: int
+    position: int
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """Texts of tokens, by number."""
+
+    texts: dict[int, str]
+
+    @classmethod
+    def of(cls, tokens: Sequence[int], vocabulary: Sequence[str]) -> Pieces:
+        """Those of some tokens; a token without text has an empty one."""
+        found = {token: vocabulary[token] if token < len(vocabulary) else "" for token in tokens}
+        # a lone surrogate has no bytes
+        return cls({token: text[:LONGEST_PIECE].encode("utf-8", "replace").decode() for token, text in found.items()})
+
+    def checked(self, header: Header) -> Pieces:
+        if any(not 0 <= token < header.model.vocab_size for token in self.texts):
+            raise ValueError("the recording has text for a token outside its vocabulary")
+        if any(len(text) > LONGEST_PIECE for text in self.texts.values()):
+            raise ValueError(f"the recording has a token of more than {LONGEST_PIECE} characters")
+        return self
+
+
+def pack(entry: Any) -> bytes:
+    return msgspec.msgpack.encode(entry)
+
+
+def unpack(kind: type[T], data: bytes) -> T:
+    """Raises ValueError for bytes that are none."""
+    try:
+        return msgspec.msgpack.decode(data, type=kind)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ValueError(f"a record of the recording is no {kind.__name__.lower()}: {error}") from None
+
+
+def written(header: Header) -> Header:
+    """A header as it stands in a file; raises ValueError where no reader would take it."""
+    # a version may be a string of a kind of its own
+    plain = {name: str(version) for name, version in header.versions.items()}
+    return replace(header, model=replace(header.model, pieces=()), versions=plain).checked()
+
+
+def check_edit(edit: Edit, header: Header) -> Edit:
+    """Itself; raises ValueError where it is of a position or token that is not there."""
+    if not (0 <= (edit.sample or 0) < header.batch and 0 <= edit.position < header.length):
+        raise ValueError(f"there is no position {edit.position} of sample {edit.sample} to edit")
+    if len(edit.tokens) > header.length or any(not 0 <= token < header.model.vocab_size for token in edit.tokens):
+        raise ValueError("an edit has tokens that the canvas or the vocabulary cannot hold")
+    return edit
+
+
+def check_settings(data: SettingsData) -> SettingsData:
+    """Themselves; raises ValueError where a word of theirs is not fit for a screen."""
+    words = [data.strategy, data.nucleus, data.draw, *data.knobs, *map(str, data.knobs.values())]
+    if not all(word.isprintable() and len(word) <= LONGEST_LABEL for word in words):
+        raise ValueError("the recording's settings hold a word that is no name")
+    return data

@@ -1,0 +1,183 @@
+"""Frames as bytes: a frame is told by what it changed in the state before it."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.recording import plans
+from engine.recording.entries import Header, check_edit, pack, unpack
+from engine.recording.layout import F8, U4, Cursor, pack_ints, pack_places
+from engine.recording.state import State
+from engine.records import Change, Edit, Frame, Settings
+
+HEAD = struct.Struct("<HIHBid")
+"""branch, number of the step, settings, flags, network calls since the frame before, s"""
+MOST_CALLS = (1 << 31) - 1
+"""Network calls of one step."""
+
+ALPHA_S, T, ALPHA_T, EXCESS, BLOCK, FINAL, ODD, EDIT = (1 << i for i in range(8))
+"""Flags: what follows the head, in this order, where the frame before does not let expect it; ODD: see `_odd`."""
+
+NEXT = np.array([Change.MASKED, Change.HELD, Change.HELD, Change.MASKED, Change.LOCKED], np.uint8)
+"""What a position undergoes that a step leaves alone, by what it underwent in the step before."""
+NEVER = 255
+FLIP = np.array([Change.REVEALED, Change.REMASKED, Change.REMASKED, Change.REVEALED, NEVER], np.uint8)
+"""The same where the step changes it."""
+
+Arrays = tuple[NDArray[np.uint8], NDArray[np.int32], NDArray[np.float32]]
+"""change, tokens and held, [B * L] each"""
+
+
+class Head(NamedTuple):
+    """The beginning of a frame's body, which can be read without the state before it."""
+
+    branch: int
+    step: int
+    settings: int
+    flags: int
+    calls: int
+    s: float
+
+
+def head(body: bytes) -> tuple[Head, float]:
+    """A frame's head and its alpha_s; raises ValueError for a body too short."""
+    cursor = Cursor(body, 1)
+    found = Head(*cursor.unpack(HEAD))
+    return found, cursor.unpack(F8)[0] if found.flags & ALPHA_S else 1 - found.s
+
+
+def encode(before: State, frame: Frame, branch: int, settings: int, mask: int) -> tuple[bytes, State]:
+    """A frame's payload, and the state after it as a reader knows it.
+
+    Raises ValueError for a frame that is none: arrays of another shape or a change that does not exist.
+    """
+    tokens, change, held = frame.tokens.reshape(-1), frame.change.reshape(-1), frame.held.reshape(-1)
+    if any(
+        a.shape != before.tokens.shape for a in (frame.tokens, frame.change, frame.held, frame.unmask, frame.remask)
+    ):
+        raise ValueError(f"frame {frame.index} has another shape than the run's {before.tokens.shape}")
+    if change.max(initial=0) >= len(NEXT):
+        raise ValueError(f"frame {frame.index} has a change that does not exist")
+    was = before.change.reshape(-1)
+    flips = np.flatnonzero(change == FLIP[was])
+    revealed, made = _flipped(before, flips, mask)
+    made[1][revealed], made[2][revealed] = tokens[revealed], held[revealed]
+    odd = _odd(made, (change, tokens, held))
+    calls = frame.network_calls - before.calls
+    if abs(calls) > MOST_CALLS:
+        raise ValueError(f"frame {frame.index} has {calls} network calls, more than a recording can hold")
+    flags, extra = _expected(before, frame)
+    flags |= ODD * bool(odd) | EDIT * (frame.edit is not None)
+    said = b"" if frame.edit is None else pack(frame.edit)
+    # a plan is made for the state before it, which differs from that of the last plan where the last step changed it
+    steady = (before.change != Change.REVEALED) & (before.change != Change.REMASKED)
+    unmask, told_unmask = plans.encode(frame.unmask, before.unmask, steady)
+    remask, told_remask = plans.encode(frame.remask, before.remask, steady)
+    payload = b"".join((
+        HEAD.pack(branch, frame.index, settings, flags, calls, frame.s), extra, unmask, remask,
+        pack_places(flips), pack_ints(tokens[revealed]), held[revealed].astype("<f4").tobytes(), odd, said,
+    ))  # fmt: skip
+    return payload, replace(State.after(frame), unmask=told_unmask, remask=told_remask)
+
+
+def decode(before: State, body: bytes, settings: Settings, header: Header) -> Frame:
+    """The frame that a body tells of; raises ValueError for one that does not follow the state before it."""
+    cursor, mask, vocabulary = Cursor(body, 1), header.model.mask_id, header.model.vocab_size
+    found = Head(*cursor.unpack(HEAD))
+    flags, s = found.flags, found.s
+    alpha_s = cursor.unpack(F8)[0] if flags & ALPHA_S else 1 - s
+    t = cursor.unpack(F8)[0] if flags & T else before.s
+    alpha_t = cursor.unpack(F8)[0] if flags & ALPHA_T else before.alpha_s
+    excess = cursor.unpack(F8)[0] if flags & EXCESS else 0.0
+    block = cursor.unpack(U4)[0] if flags & BLOCK else before.block
+    unmask, remask = plans.decode(cursor, before.unmask), plans.decode(cursor, before.remask)
+    revealed, (change, tokens, held) = _flipped(before, cursor.places(before.tokens.size), mask)
+    tokens[revealed] = _tokens(cursor, len(revealed), vocabulary)
+    held[revealed] = cursor.floats(len(revealed))
+    if flags & ODD:
+        _read_odd(cursor, (change, tokens, held), vocabulary)
+    edit = check_edit(unpack(Edit, body[cursor.take(len(body) - cursor.at) :]), header) if flags & EDIT else None
+    if cursor.at != len(body):
+        raise ValueError("a frame of the recording is longer than what it holds")
+    return Frame(
+        index=found.step, t=t, s=s, alpha_t=alpha_t, alpha_s=alpha_s,
+        tokens=_sealed(tokens, before), change=_sealed(change, before), held=_sealed(held, before),
+        unmask=_sealed(unmask, before), remask=_sealed(remask, before),
+        network_calls=before.calls + found.calls, settings=settings, excess=excess,
+        final=bool(flags & FINAL), block=block, edit=edit,
+    )  # fmt: skip
+
+
+def _flipped(before: State, flips: NDArray[np.int64], mask: int) -> tuple[NDArray[np.int64], Arrays]:
+    """Where something is revealed, and the arrays after the flips but for the tokens that are revealed."""
+    was = before.change.reshape(-1)
+    change, tokens, held = NEXT[was], before.tokens.flatten(), before.held.flatten()
+    turned = FLIP[was[flips]]
+    change[flips] = turned
+    up = turned == Change.REVEALED
+    lost = flips[~up]
+    tokens[lost], held[lost] = mask, np.nan
+    if (turned == NEVER).any():
+        raise ValueError("a frame of the recording changes a locked position")
+    return flips[up], (change, tokens, held)
+
+
+def _expected(before: State, frame: Frame) -> tuple[int, bytes]:
+    """Flags, and what they announce."""
+    said = (
+        (ALPHA_S, frame.alpha_s != 1 - frame.s, F8, frame.alpha_s),
+        (T, frame.t != before.s, F8, frame.t),
+        (ALPHA_T, frame.alpha_t != before.alpha_s, F8, frame.alpha_t),
+        (EXCESS, frame.excess != 0, F8, frame.excess),
+        (BLOCK, frame.block != before.block, U4, frame.block),
+        (FINAL, frame.final, None, None),
+    )
+    extra = b"".join(layout.pack(value) for _, there, layout, value in said if there and layout is not None)
+    return sum(flag for flag, there, _, _ in said if there), extra
+
+
+def _odd(made: Arrays, real: Arrays) -> bytes:
+    """Places and values of change, tokens and held where they are not what a step can make them; empty for nowhere."""
+    changed, put = np.flatnonzero(made[0] != real[0]), np.flatnonzero(made[1] != real[1])
+    # as bits, to tell one nan from another and 0 from -0
+    believed = np.flatnonzero(made[2].view(np.uint32) != real[2].view(np.uint32))
+    if not (len(changed) or len(put) or len(believed)):
+        return b""
+    change, tokens, held = real[0][changed], real[1][put], real[2][believed]
+    return b"".join((
+        pack_places(changed), change.tobytes(), pack_places(put), pack_ints(tokens),
+        pack_places(believed), held.astype("<f4").tobytes(),
+    ))  # fmt: skip
+
+
+def _read_odd(cursor: Cursor, arrays: Arrays, vocabulary: int) -> None:
+    """Put in place what `_odd` told of."""
+    change, tokens, held = arrays
+    places = cursor.places(len(change))
+    codes = np.frombuffer(cursor.data, np.uint8, len(places), cursor.take(len(places)))
+    if codes.max(initial=0) >= len(NEXT):
+        raise ValueError("a frame of the recording has a change that does not exist")
+    change[places] = codes
+    places = cursor.places(len(tokens))
+    tokens[places] = _tokens(cursor, len(places), vocabulary)
+    places = cursor.places(len(held))
+    held[places] = cursor.floats(len(places))
+
+
+def _tokens(cursor: Cursor, count: int, vocabulary: int) -> NDArray[np.int64]:
+    tokens = cursor.ints(count)
+    if tokens.max(initial=0) >= vocabulary:
+        raise ValueError("a frame of the recording holds a token outside its vocabulary")
+    return tokens
+
+
+def _sealed(array: NDArray[Any], before: State) -> NDArray[Any]:
+    """[B, L], not to be written to: it may be shown and be what the next frame starts from."""
+    array = array.reshape(before.tokens.shape)
+    array.setflags(write=False)
+    return array

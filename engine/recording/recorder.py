@@ -1,0 +1,267 @@
+"""Writes a recording while the run goes on: every frame is in the file when `frame` returns."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from os import PathLike
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.recording import frames
+from engine.recording.entries import (
+    LONGEST_LABEL,
+    Header,
+    Mark,
+    Pieces,
+    check_edit,
+    check_settings,
+    pack,
+    written,
+)
+from engine.recording.index import FORK, MOST_ENTRIES, PLACE
+from engine.recording.layout import Kind, preamble, record
+from engine.recording.lines import MOST_ROWS, Line, pack_rows
+from engine.recording.recording import Recording
+from engine.recording.state import State, encode_state
+from engine.recording.traces import RecordedTrace
+from engine.records import Frame, Settings
+from engine.trace import Start
+from engine.wire import SettingsData
+
+KEY_EVERY = 64
+"""Steps between states that are written whole: a step is rebuilt from at most so many frames."""
+CHUNK = 1 << 20
+
+
+class Recorder:
+    """One writer of one file, which `recording` reads at the same time.
+
+    Nothing is ever overwritten, so a process that is killed loses at most the frame it was writing.  Methods may be
+    called from any thread; they raise OSError where the file cannot grow, which leaves it as it was.
+    """
+
+    def __init__(self, file: int, name: str, vocabulary: Sequence[str]) -> None:
+        """file: open for reading and writing, holds a recording, and is its own to close.  See the class methods."""
+        self.recording = Recording.adopt(file, name)
+        self._file, self._lock, self._index = file, self.recording.lock, self.recording.index
+        self._vocabulary = vocabulary
+        self._known = np.zeros(self.recording.header.model.vocab_size, bool)
+        self._known[list(self._index.pieces)] = True
+
+    @classmethod
+    def create(cls, path: str | PathLike[str], header: Header, start: Start) -> Self:
+        """A new file; raises FileExistsError where there is one, ValueError for a run that no reader would take.
+
+        header: `model.pieces` is the vocabulary, of which the file gets what occurs.
+        """
+        begin = _begin(header, start)
+        return cls(_filled(path, begin), os.fspath(path), header.model.pieces)
+
+    @classmethod
+    def spool(cls, header: Header, start: Start) -> Self:
+        """One in a temporary file that goes with the process, until `keep` says where it is to stay."""
+        begin = _begin(header, start)
+        with tempfile.TemporaryFile() as temporary:
+            file = os.dup(temporary.fileno())
+        _write_all(file, begin, 0)
+        return cls(file, "the recording", header.model.pieces)
+
+    @classmethod
+    def resume(cls, path: str | PathLike[str], vocabulary: Sequence[str] = ()) -> Self:
+        """Go on with a file; a record that is torn at its end is cut off.
+
+        vocabulary: texts by token number; empty: tokens that have not occurred yet get none.  Raises ValueError for a
+        file that is no recording, is damaged before its end, or is being written.
+        """
+        file, name = os.open(path, os.O_RDWR), os.fspath(path)
+        try:
+            _claim(file, name)
+        except ValueError:
+            os.close(file)
+            raise
+        made = cls(file, name, vocabulary)
+        try:
+            if made.recording.damaged:
+                raise ValueError(made.recording.damage)
+            for line in made._index.lines:
+                made.recording.at(line.number, len(line))
+                made.recording.settle(line)
+            os.ftruncate(file, made.recording.end)
+        except BaseException:
+            made.recording.close()
+            raise
+        return made
+
+    def close(self) -> None:
+        """Write what is still to be written, see it to the disk, and close the file."""
+        with self._lock:
+            if self.recording.closed:
+                return
+            try:
+                for line in self._index.lines:
+                    self._write(self._rows(line))
+                os.fsync(self._file)
+            finally:
+                self.recording.close()
+
+    def keep(self, path: str | PathLike[str]) -> None:
+        """Copy what is written to a new file and go on there; raises FileExistsError where there is one."""
+        with self._lock:
+            file = _filled(path)
+            try:
+                for at in range(0, self.recording.end, CHUNK):
+                    size = min(CHUNK, self.recording.end - at)
+                    _write_all(file, os.pread(self._file, size, at), at)
+            except BaseException:
+                os.close(file)
+                os.unlink(path)
+                raise
+            self._file = file
+            self.recording.move(file, os.fspath(path))
+
+    def trace(self, branch: int = 0) -> RecordedTrace:
+        """A branch, to be read and appended to."""
+        self._line(branch)
+        return RecordedTrace(self.recording, branch, self.frame)
+
+    # -- what is recorded
+
+    def frame(self, branch: int, frame: Frame) -> None:
+        """The next frame of a branch; raises ValueError for one out of turn or that is none."""
+        with self._lock:
+            line = self._line(branch)
+            if frame.index != len(line):
+                raise ValueError(f"frame {frame.index} cannot follow {len(line)} recorded ones")
+            before, mask = self._tip(line), self.recording.header.model.mask_id
+            number, settings = self._numbered(frame.settings)
+            payload, after = frames.encode(before, frame, branch, number, mask)
+            new = self._new(frame.tokens)
+            if frame.edit is not None:
+                check_edit(frame.edit, self.recording.header)
+            due = len(line) - (line.keys[-1] if line.keys else line.fork) >= KEY_EVERY
+            key = record(Kind.KEYFRAME, PLACE.pack(branch, len(line)) + encode_state(before)) if due else b""
+            rows = self._rows(line) if due or self._waiting(line) * len(frame.tokens) >= MOST_ROWS else b""
+            self._write(settings + self._pieces(new) + rows + key + record(Kind.FRAME, payload))
+            line.curves.append(frame)
+            self.recording.remember(line, frame, after)
+
+    def branch(self, parent: int, position: int) -> int:
+        """A new branch that begins with the state at a position of another; its number.
+
+        Raises ValueError where there is no such position.
+        """
+        with self._lock:
+            number = len(self._index.lines)
+            if number >= MOST_ENTRIES:
+                raise ValueError(f"a recording holds {MOST_ENTRIES} branches at most")
+            state = self.recording.at(self._line(parent).number, position)[1]
+            self._write(record(Kind.BRANCH, FORK.pack(number, parent, position) + encode_state(state)))
+            return number
+
+    def mark(self, branch: int, position: int, label: str = "") -> None:
+        """Somebody wants to find a position again; raises ValueError where there is none."""
+        with self._lock:
+            if not 0 <= position <= len(self._line(branch)):
+                raise ValueError(f"branch {branch} has no step {position} to mark")
+            self._write(record(Kind.MARK, pack(Mark(branch, position, label[:LONGEST_LABEL]))))
+
+    # -- writing
+
+    def _line(self, branch: int) -> Line:
+        return self._index.line(branch)
+
+    def _tip(self, line: Line) -> State:
+        """The state that the next frame of a branch starts from."""
+        return self.recording.at(line.number, len(line))[1]
+
+    def _write(self, records: bytes) -> None:
+        """Append whole records and take them in."""
+        if self.recording.closed:
+            raise ValueError(f"{self.recording.name} is closed")
+        try:
+            _write_all(self._file, records, self.recording.end)
+        except OSError:
+            with suppress(OSError):
+                os.ftruncate(self._file, self.recording.end)
+            raise
+        self.recording.take_in()
+
+    def _numbered(self, settings: Settings) -> tuple[int, bytes]:
+        """The number of some settings, and the record that gives them one where they are new."""
+        there = self._index.settings
+        for number in range(len(there) - 1, -1, -1):
+            if there[number] == settings:
+                return number, b""
+        if len(there) >= MOST_ENTRIES:
+            raise ValueError(f"a recording holds {MOST_ENTRIES} different settings at most")
+        data = check_settings(SettingsData.of(settings))
+        return len(there), record(Kind.SETTINGS, pack(data))
+
+    def _new(self, tokens: NDArray[np.int32]) -> NDArray[np.int64]:
+        """The tokens whose texts the file lacks; raises ValueError for a token outside the vocabulary."""
+        if tokens.size and not (tokens.min() >= 0 and tokens.max() < len(self._known)):
+            raise ValueError(f"a frame holds a token outside the vocabulary of {len(self._known)}")
+        flat = tokens.reshape(-1)
+        return np.unique(flat[~self._known[flat]]).astype(np.int64)
+
+    def _pieces(self, new: NDArray[np.int64]) -> bytes:
+        if not len(new):
+            return b""
+        self._known[new] = True
+        return record(Kind.PIECES, pack(Pieces.of(new.tolist(), self._vocabulary)))
+
+    def _waiting(self, line: Line) -> int:
+        """Frames of a branch whose figures are not in the file."""
+        return len(line.offsets) - line.stored
+
+    def _rows(self, line: Line) -> bytes:
+        """The figures that the file lacks."""
+        count = self._waiting(line)
+        return record(Kind.FIGURES, pack_rows(line, line.stored, count)) if count else b""
+
+
+def _begin(header: Header, start: Start) -> bytes:
+    """What stands before the first frame."""
+    shape = start.tokens.shape
+    if shape != (header.batch, header.length) or start.locked.shape != shape:
+        raise ValueError(f"the canvas {shape} is not the header's, {(header.batch, header.length)}")
+    first = np.unique(start.tokens).tolist()
+    return b"".join((
+        preamble(),
+        record(Kind.HEADER, pack(written(header))),
+        record(Kind.BRANCH, FORK.pack(0, 0, 0) + encode_state(State.start(start.tokens, start.locked))),
+        record(Kind.PIECES, pack(Pieces.of(first, header.model.pieces))),
+    ))  # fmt: skip
+
+
+def _filled(path: str | PathLike[str], data: bytes = b"") -> int:
+    """A new file, open and claimed."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        _claim(file, os.fspath(path))
+        _write_all(file, data, 0)
+    except BaseException:
+        os.close(file)
+        os.unlink(path)
+        raise
+    return file
+
+
+def _claim(file: int, name: str) -> None:
+    """Be the one that writes it, until it is closed."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise ValueError(f"{name} is being written by another process") from None
+
+
+def _write_all(file: int, data: bytes, at: int) -> None:
+    written = 0
+    while written < len(data):
+        written += os.pwrite(file, data[written:], at + written)

@@ -1,0 +1,285 @@
+"""A recording as it is read: opened without torch, its frames rebuilt on demand, few of them in memory."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from dataclasses import replace
+from os import PathLike
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.recording import frames
+from engine.recording.entries import Header, Mark
+from engine.recording.index import FORK, PLACE, Index
+from engine.recording.layout import Cursor, Kind
+from engine.recording.lines import Line
+from engine.recording.scanning import bodies, body_at, check_preamble, torn_at
+from engine.recording.state import State, decode_state
+from engine.recording.traces import RecordedTrace
+from engine.records import Branch, Change, Frame, ModelInfo, Settings
+from engine.trace import Start
+
+CACHE = 1 << 24
+"""Bytes of frames kept in memory."""
+TOGETHER = 128
+"""Frames whose figures are computed at once where the file lacks them."""
+OVERHEAD = 4_096
+"""Bytes of a frame besides its arrays."""
+Step = tuple[Frame | None, State]
+"""A position: the frame that led to it (None at a fork), and the state there."""
+
+
+class Recording:
+    """A file of one run.  A position p of a branch is the state after p steps.
+
+    Raises ValueError for a file that holds no run; one whose end is torn or damaged is read up to there.  All methods
+    may be called from any thread.
+    """
+
+    def __init__(self, file: int, name: str) -> None:
+        """file: a descriptor, which it closes; name: for complaints."""
+        self._file, self.name = file, name
+        self.lock = threading.RLock()
+        self._cache: OrderedDict[tuple[int, int], Step] = OrderedDict()
+        self.index = Index()
+        self.damage, self.damaged = "", False
+        """what is wrong with the file, in a sentence; and whether that is more than a torn end"""
+        self.end = check_preamble(file, name)
+        """bytes that are sound"""
+
+    @classmethod
+    def open(cls, path: str | PathLike[str]) -> Self:
+        """Raises OSError where there is no such file, ValueError where it is no recording."""
+        return cls.adopt(os.open(path, os.O_RDONLY), os.fspath(path))
+
+    @classmethod
+    def adopt(cls, file: int, name: str) -> Self:
+        """The same from an open file, which is closed if it is no recording."""
+        try:
+            made = cls(file, name)
+            made._scan()
+        except BaseException:
+            os.close(file)
+            raise
+        return made
+
+    def close(self) -> None:
+        with self.lock:
+            if self._file >= 0:
+                os.close(self._file)
+                self._file = -1
+
+    @property
+    def closed(self) -> bool:
+        return self._file < 0
+
+    # -- for its writer
+
+    def take_in(self) -> None:
+        """Take in the records that have been written since the last time."""
+        for offset, body, following in bodies(self._file, self.end):
+            self.index.take(offset, body)
+            self.end = following
+
+    def remember(self, line: Line, frame: Frame, state: State) -> None:
+        """The last step of a branch as it was recorded: it need not be read back."""
+        self._remember(line, len(line), (frame, state))
+
+    def move(self, file: int, name: str) -> None:
+        """The same bytes lie in another file now."""
+        os.close(self._file)
+        self._file, self.name = file, name
+
+    def _damaged(self, sentence: str) -> None:
+        self.damage, self.damaged = sentence, True
+
+    def _scan(self) -> None:
+        """Take in what the file holds."""
+        try:
+            self.take_in()
+        except ValueError as error:
+            self._damaged(f"{self.name} is damaged from byte {self.end}: {error}")
+        if not self.index.lines:
+            raise ValueError(self.damage or f"{self.name} is a recording that breaks off before its first step")
+        rest = os.fstat(self._file).st_size - self.end
+        if rest and not self.damage:
+            self.damage = f"the last {rest} bytes of {self.name} are not whole and are left out"
+            self.damaged = not torn_at(self._file, self.end)
+
+    # -- what it holds
+
+    @property
+    def header(self) -> Header:
+        return self.index.known
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.header.batch, self.header.length
+
+    @property
+    def model(self) -> ModelInfo:
+        """The model, with the texts of the tokens that occur; all others are empty."""
+        texts = [""] * self.header.model.vocab_size
+        for token, text in self.index.pieces.items():
+            texts[token] = text
+        return replace(self.header.model, pieces=tuple(texts))
+
+    @property
+    def branches(self) -> tuple[Branch, ...]:
+        return tuple(line.branch for line in self.index.lines)
+
+    @property
+    def marks(self) -> tuple[Mark, ...]:
+        return tuple(self.index.marks)
+
+    @property
+    def start(self) -> Start:
+        """The canvas before step 0."""
+        _, origin = self._origin(self.index.lines[0])
+        return Start(origin.tokens, origin.change == Change.LOCKED, self.header.steps, self.header.seed)
+
+    def trace(self, branch: int = 0) -> RecordedTrace:
+        """A branch as the views read it; raises ValueError where there is none of that number."""
+        if not 0 <= branch < len(self.index.lines):
+            raise ValueError(f"{self.name} has branches 0 to {len(self.index.lines) - 1}, not {branch}")
+        return RecordedTrace(self, branch)
+
+    # -- what a branch holds
+
+    def length(self, branch: int) -> int:
+        """The last position of a branch."""
+        return len(self.index.lines[branch])
+
+    def at(self, branch: int, position: int) -> Step:
+        """A position of a branch, in 0 to `length`.
+
+        Raises ValueError where the file is damaged there; the branch ends before that from then on.
+        """
+        with self.lock:
+            line = self._line(branch, position)
+            if not line.fork <= position <= len(line):
+                raise ValueError(f"{self.name} has no step {position} of branch {branch}")
+            return self._cached((line.number, position)) or self._rebuilt(line, position)
+
+    def frame(self, branch: int, position: int) -> Frame | None:
+        """The frame that led to a position; None at the start.  Raises ValueError as `at` does."""
+        with self.lock:
+            line = self.index.lines[branch]
+            while position <= line.fork and line.branch.parent is not None:
+                line = self.index.lines[line.branch.parent]
+            return self.at(line.number, position)[0] if position else None
+
+    def edits(self, branch: int) -> list[int]:
+        """The positions that a person's edits led to."""
+        return [p for line, first, last in self.lineage(branch) for p in line.edits if first < p <= last]
+
+    def settings(self, branch: int) -> list[tuple[int, Settings]]:
+        """(step, settings from there on) wherever they differ from those of the step before."""
+        with self.lock:
+            numbers: list[int] = []
+            for line, first, last in self.lineage(branch):
+                numbers += line.settings[first - line.fork : last - line.fork]
+            changed = [i for i, n in enumerate(numbers) if not i or n != numbers[i - 1]]
+            return [(i, self.index.settings[numbers[i]]) for i in changed]
+
+    def lineage(self, branch: int) -> list[tuple[Line, int, int]]:
+        """The lines that a branch consists of, oldest first, with the first and the last position of each."""
+        line = self.index.lines[branch]
+        parts, last = [], len(line)
+        while True:
+            if last > line.fork:
+                parts.append((line, line.fork, last))
+                last = line.fork
+            if line.branch.parent is None:
+                return parts[::-1]
+            line = self.index.lines[line.branch.parent]
+
+    def column(self, branch: int, name: str, sample: int) -> NDArray[np.float64]:
+        """One figure over a branch, [steps]."""
+        with self.lock:
+            parts = []
+            for line, first, last in self.lineage(branch):
+                self.settle(line)
+                parts.append(line.column(name, sample)[: last - first])
+            return parts[0] if len(parts) == 1 else np.concatenate([*parts, np.zeros(0)])
+
+    def settle(self, line: Line) -> None:
+        """Compute the figures that the file lacks at a branch's end."""
+        with self.lock:
+            while line.curves.rows < len(line.offsets):
+                position = line.fork + line.curves.rows + 1
+                frame, _ = self.at(line.number, position)
+                assert frame is not None
+                line.curves.append(frame)
+                if line.curves.rows % TOGETHER == 0:
+                    line.column("masked", 0)
+
+    # -- rebuilding
+
+    def _line(self, branch: int, position: int) -> Line:
+        """Whose position it is: a branch's own from its fork on."""
+        line = self.index.lines[branch]
+        while position < line.fork and line.branch.parent is not None:
+            line = self.index.lines[line.branch.parent]
+        return line
+
+    def _rebuilt(self, line: Line, position: int) -> Step:
+        """Decode forward from the nearest state that is at hand."""
+        key = line.key(position - 1)
+        reached = key[0] if key else line.fork
+        try:
+            reached, at = self._nearest(line, position, reached, key[1] if key else None)
+            while reached < position:
+                frame = self._decode(line, reached, at[1])
+                at = self._remember(line, reached + 1, (frame, State.after(frame)))
+                reached += 1
+        except ValueError as error:
+            line.cut(reached)
+            self._damaged(f"{self.name} is damaged at step {reached}: {error}")
+            raise ValueError(self.damage) from None
+        return at
+
+    def _nearest(self, line: Line, position: int, floor: int, keyframe: int | None) -> tuple[int, Step]:
+        """The last position from `floor` on whose state is in memory, else `floor`, from the file."""
+        for i in range(position, floor - 1, -1):
+            if found := self._cached((line.number, i)):
+                return i, found
+        if keyframe is not None:
+            return floor, (None, self._state(keyframe, PLACE.size))
+        return floor, self._remember(line, floor, self._origin(line))
+
+    def _decode(self, line: Line, index: int, before: State) -> Frame:
+        body = body_at(self._file, line.offsets[index - line.fork])
+        if body is None or body[0] != Kind.FRAME:
+            raise ValueError("the file has changed since it was opened")
+        settings = self.index.settings[line.settings[index - line.fork]]
+        return frames.decode(before, body, settings, self.header)
+
+    def _state(self, offset: int, skipped: int) -> State:
+        """The state in a record, behind so many bytes."""
+        body = body_at(self._file, offset)
+        if body is None:
+            raise ValueError("the file has changed since it was opened")
+        return decode_state(Cursor(body, 1 + skipped), self.shape, self.header.model.vocab_size)
+
+    def _origin(self, line: Line) -> Step:
+        """Where a branch begins."""
+        return None, self._state(line.origin, FORK.size)
+
+    def _remember(self, line: Line, position: int, step: Step) -> Step:
+        """Keep a step in memory; those not asked for in the longest time go."""
+        self._cache[line.number, position] = step
+        most = max(2, CACHE // (OVERHEAD + step[1].nbytes))
+        while len(self._cache) > most:
+            self._cache.popitem(last=False)
+        return step
+
+    def _cached(self, key: tuple[int, int]) -> Step | None:
+        found = self._cache.get(key)
+        if found is not None:
+            self._cache.move_to_end(key)
+        return found

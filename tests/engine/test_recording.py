@@ -1,0 +1,325 @@
+"""A recorded run equals the run, whatever it was and however it ended."""
+
+from __future__ import annotations
+
+import os
+import threading
+import tracemalloc
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.figures import Curves
+from engine.recording import Recorder, Recording, plans
+from engine.recording import recording as reading
+from engine.recording.recorder import KEY_EVERY
+from engine.records import Branch, Frame, Settings
+from engine.strategies import REGISTRY
+from engine.trace import Trace
+from tests.engine.recordings import (
+    WORDS,
+    arbitrary_frames,
+    busy_frames,
+    difference,
+    header,
+    recorded,
+    session_of,
+    start_of,
+)  # fmt: skip
+
+
+def check_equal(trace: Trace, recording: Recording, branch: int = 0) -> None:
+    again = recording.trace(branch)
+    assert len(again) == len(trace)
+    assert again.frame(0) is None
+    assert np.array_equal(again.start.tokens, trace.start.tokens)
+    assert np.array_equal(again.start.locked, trace.start.locked)
+    for position in range(len(trace) + 1):
+        mine, its = trace.frame(position), again.frame(position)
+        assert (mine is None) == (its is None)
+        if mine is not None and its is not None:
+            assert difference(mine, its) == ""
+        for sample in range(trace.start.tokens.shape[0]):
+            assert np.array_equal(trace.tokens(position, sample), again.tokens(position, sample))
+            assert np.array_equal(trace.change(position, sample), again.change(position, sample))
+            assert trace.held(position, sample).tobytes() == again.held(position, sample).tobytes()
+    assert again.settings() == trace.settings()
+
+
+def check_curves(trace: Trace, recording: Recording, branch: int = 0) -> None:
+    again = recording.trace(branch)
+    for name in (*Curves.COLUMNS, "expected", "calls"):
+        for sample in range(trace.start.tokens.shape[0]):
+            np.testing.assert_array_equal(
+                again.curves.column(name, sample), trace.curves.column(name, sample), err_msg=name
+            )
+
+
+@pytest.mark.parametrize("strategy", REGISTRY)
+def test_a_replay_equals_the_run_bit_for_bit(tmp_path: Path, strategy: str) -> None:
+    batch = 1 if strategy == "left-to-right" else 2
+    trace = recorded(tmp_path / "run", strategy, batch=batch, steps=KEY_EVERY + 20)
+    recording = Recording.open(tmp_path / "run")
+    assert recording.damage == ""
+    check_equal(trace, recording)
+    check_curves(trace, recording)
+
+
+@pytest.mark.parametrize("strategy", ["remdm-cap", "remdm-conf", "low-confidence"])
+def test_so_does_one_in_blocks_behind_a_prompt(tmp_path: Path, strategy: str) -> None:
+    trace = recorded(tmp_path / "run", strategy, (1, 4), block_length=3, length=14)
+    frames = [trace.frame(p) for p in range(1, len(trace) + 1)]
+    assert {frame.block for frame in frames if frame} == {0, 1, 2, 3}
+    check_equal(trace, Recording.open(tmp_path / "run"))
+
+
+def test_so_does_one_whose_settings_were_changed_in_flight(tmp_path: Path) -> None:
+    session = session_of("remdm-cap")
+    start = start_of(session)
+    trace, recorder = Trace(start), Recorder.create(tmp_path / "run", header(start), start)
+    for frame in session:
+        trace.append(frame)
+        recorder.frame(0, frame)
+        session.set(top_p=0.9 if session.index % 8 < 4 else 0.5)
+    recorder.close()
+    recording = Recording.open(tmp_path / "run")
+    assert len(trace.settings()) > 3
+    check_equal(trace, recording)
+    assert len(recording.index.settings) == 2, "settings that come back are written once"
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_so_does_one_in_which_no_frame_follows_from_the_one_before(tmp_path: Path, seed: int) -> None:
+    start, frames = arbitrary_frames(90, 1 + seed % 2, 17, seed)
+    trace, recorder = Trace(start), Recorder.create(tmp_path / "run", header(start), start)
+    for frame in frames:
+        trace.append(frame)
+        recorder.frame(0, frame)
+    recorder.close()
+    recording = Recording.open(tmp_path / "run")
+    check_equal(trace, recording)
+    assert recording.trace().edits() == [frame.index + 1 for frame in frames if frame.edit is not None]
+    assert 10 < len(recording.trace().edits()) < 90
+
+
+def test_plans_that_are_constant_over_stretches_come_back_bit_by_bit(tmp_path: Path) -> None:
+    for strategy, more in (("remdm-cap", {}), ("low-confidence", {}), ("remdm-cap", {"block_length": 4})):
+        path = tmp_path / f"{strategy}{len(more)}"
+        trace = recorded(path, strategy, **more)
+        again = Recording.open(path).trace()
+        for position in range(1, len(trace) + 1):
+            mine, its = trace.frame(position), again.frame(position)
+            assert mine is not None
+            assert its is not None
+            assert mine.unmask.tobytes() == its.unmask.tobytes()
+            assert mine.remask.tobytes() == its.remask.tobytes()
+
+
+def test_plans_by_position_are_off_by_no_more_than_is_said(tmp_path: Path) -> None:
+    trace = recorded(tmp_path / "run", "remdm-conf", steps=100, length=90, batch=2)
+    again = Recording.open(tmp_path / "run").trace()
+    differ = 0
+    for position in range(1, len(trace) + 1):
+        mine, its = trace.frame(position), again.frame(position)
+        assert mine is not None
+        assert its is not None
+        for a, b in ((mine.unmask, its.unmask), (mine.remask, its.remask)):
+            assert (np.abs(a - b) <= plans.TOLERANCE * np.abs(a)).all()
+            differ += a.tobytes() != b.tobytes()
+    assert differ > 0, "this run does not try what it should"
+
+
+def test_a_step_is_the_same_wherever_one_comes_from(tmp_path: Path) -> None:
+    trace = recorded(tmp_path / "run", steps=3 * KEY_EVERY + 5)
+    recording = Recording.open(tmp_path / "run")
+    places = np.random.default_rng(0).integers(1, len(trace) + 1, 200).tolist()
+    for position in [*places, *range(len(trace), 0, -1)]:
+        mine, its = trace.frame(position), recording.trace().frame(position)
+        assert mine is not None
+        assert its is not None
+        assert difference(mine, its) == ""
+
+
+def test_a_step_is_rebuilt_from_few_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded(tmp_path / "run", steps=4 * KEY_EVERY)
+    decoded = []
+    real = Recording._decode
+    monkeypatch.setattr(Recording, "_decode", lambda self, *a: decoded.append(1) or real(self, *a))
+    for position in range(1, 4 * KEY_EVERY, 7):
+        recording = Recording.open(tmp_path / "run")
+        decoded.clear()
+        recording.trace().frame(position)
+        assert 0 < len(decoded) <= KEY_EVERY
+
+
+# -- branches
+
+
+def test_a_branch_shares_its_parents_steps_and_goes_its_own_way(tmp_path: Path) -> None:
+    session = session_of("remdm-cap", steps=30)
+    start = start_of(session)
+    recorder = Recorder.create(tmp_path / "run", header(start), start)
+    main = Trace(start)
+    for frame in session:
+        main.append(frame)
+        recorder.frame(0, frame)
+        if session.index == 20:
+            break
+    forks = {}
+    for parent, trace, at, top_p in ((0, main, 12, 0.3), (1, None, 15, 0.99), (1, None, 6, 0.5)):
+        trace = trace or forks[parent]
+        number = recorder.branch(parent, at)
+        fork = Trace(start)
+        for position in range(1, at + 1):
+            fork.append(trace.frame(position))  # type: ignore[arg-type]
+        again = session_of("remdm-cap", steps=30)
+        for step in range(at):
+            then = trace.frame(step + 1)
+            assert then is not None
+            again.set(top_p=then.settings.top_p)
+            next(again)
+        again.set(top_p=top_p)
+        for frame in again:
+            fork.append(frame)
+            recorder.frame(number, frame)
+        forks[number] = fork
+    # the run itself goes on beside its branches
+    for frame in session:
+        main.append(frame)
+        recorder.frame(0, frame)
+    recorder.mark(2, 17, "here")
+    recorder.close()
+    recording = Recording.open(tmp_path / "run")
+    assert recording.branches == (Branch(0), Branch(1, 0, 12), Branch(2, 1, 15), Branch(3, 1, 6))
+    assert [(mark.branch, mark.position, mark.label) for mark in recording.marks] == [(2, 17, "here")]
+    for number, trace in {0: main, **forks}.items():
+        check_equal(trace, recording, number)
+        check_curves(trace, recording, number)
+    with pytest.raises(ValueError, match="has branches 0 to 3, not 4"):
+        recording.trace(4)
+
+
+# -- a file that grows
+
+
+def test_what_is_being_recorded_can_be_read_at_the_same_time(tmp_path: Path) -> None:
+    start, frames = busy_frames(400, 64, 8)
+    recorder = Recorder.create(tmp_path / "run", header(start, len(WORDS), len(WORDS) - 1, WORDS), start)
+    live, kept = recorder.trace(), list(frames)
+    wrong: list[str] = []
+
+    def look() -> None:
+        rng = np.random.default_rng(1)
+        while len(live) < len(kept):
+            if len(live):
+                position = int(rng.integers(1, len(live) + 1))
+                frame = live.frame(position)
+                assert frame is not None
+                wrong.append(difference(frame, kept[position - 1]))
+                assert len(live.curves.column("masked", 0)) >= position
+
+    reader = threading.Thread(target=look)
+    reader.start()
+    for frame in kept:
+        live.append(frame)
+    reader.join()
+    assert set(wrong) == {""}
+    assert len(live.curves.column("entropy", 0)) == 400
+
+
+def test_a_spooled_recording_is_kept_where_one_says_and_goes_on_there(tmp_path: Path) -> None:
+    session = session_of("remdm-cap")
+    start = start_of(session)
+    recorder, trace = Recorder.spool(header(start), start), Trace(start)
+    for frame in session:
+        if frame.index == 10:
+            recorder.keep(tmp_path / "run")
+        trace.append(frame)
+        recorder.frame(0, frame)
+    with pytest.raises(FileExistsError):
+        recorder.keep(tmp_path / "run")
+    recorder.close()
+    check_equal(trace, Recording.open(tmp_path / "run"))
+
+
+def test_memory_does_not_grow_with_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "CACHE", 1 << 18)
+
+    def growth(keep: bool) -> float:
+        """Bytes that a frame leaves behind."""
+        start, frames = busy_frames(2_000, 256, 4)
+        made = header(start, len(WORDS), len(WORDS) - 1, WORDS)
+        trace = Trace(start) if keep else Recorder.create(tmp_path / "run", made, start).trace()
+        tracemalloc.start()
+        for frame in frames:
+            trace.append(frame)
+            if frame.index == 999:
+                before = tracemalloc.get_traced_memory()[0]
+        grown = tracemalloc.get_traced_memory()[0] - before
+        tracemalloc.stop()
+        return grown / 1_000
+
+    # texts of tokens that are new, too
+    assert growth(keep=False) < 700
+    assert growth(keep=True) > 2_000
+
+
+def test_a_run_of_4096_steps_takes_less_than_2_mb(tmp_path: Path) -> None:
+    # remdm-cap at eta = 0.04 remasks 41 of 1,024 tokens at its end and half as many on average
+    start, frames = busy_frames(4 * KEY_EVERY, 1024, 21, words=1_000)
+    recorder = Recorder.create(tmp_path / "run", header(start, len(WORDS), len(WORDS) - 1, WORDS), start)
+    for frame in frames:
+        recorder.frame(0, frame)
+        if frame.index == 2 * KEY_EVERY:
+            before = os.path.getsize(tmp_path / "run")
+    recorder.close()
+    each = (os.path.getsize(tmp_path / "run") - before) / (2 * KEY_EVERY - 1)
+    assert 200 < each < 2_000_000 / 4_096
+
+
+# -- what cannot be recorded
+
+
+def test_a_frame_out_of_turn_or_of_another_run_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+    start, (first, second, *_) = arbitrary_frames(3, 1, 8, 0)
+    recorder = Recorder.create(tmp_path / "run", header(start), start)
+    recorder.frame(0, first)
+    wrong: dict[str, Frame] = {
+        "frame 0 cannot follow 1 recorded ones": first,
+        "has another shape": replace(second, tokens=np.zeros((1, 9), np.int32)),
+        "a token outside the vocabulary of 6": replace(second, tokens=np.full((1, 8), 6, np.int32)),
+        "a change that does not exist": replace(second, change=np.full((1, 8), 5, np.uint8)),
+        "a word that is no name": replace(second, settings=Settings("\x1b[31m")),
+    }
+    for sentence, frame in wrong.items():
+        with pytest.raises(ValueError, match=sentence):
+            recorder.frame(0, frame)
+    for call in (lambda: recorder.frame(1, second), lambda: recorder.branch(0, 7), lambda: recorder.mark(0, 2)):
+        with pytest.raises(ValueError, match=r"no branch 1|no step 7|no step 2"):
+            call()
+    recorder.frame(0, second)
+    recorder.close()
+    assert len(Recording.open(tmp_path / "run").trace()) == 2
+    with pytest.raises(ValueError, match="is closed"):
+        recorder.mark(0, 1)
+
+
+def test_a_recording_that_is_read_takes_no_frames(tmp_path: Path) -> None:
+    trace = recorded(tmp_path / "run")
+    with pytest.raises(ValueError, match="only being read"):
+        Recording.open(tmp_path / "run").trace().append(trace.frame(1))  # type: ignore[arg-type]
+
+
+def test_the_file_holds_the_texts_of_the_tokens_that_occur_and_no_others(tmp_path: Path) -> None:
+    start, frames = busy_frames(20, 32, 3)
+    recorder = Recorder.create(tmp_path / "run", header(start, len(WORDS), len(WORDS) - 1, WORDS), start)
+    occurred = {len(WORDS) - 1}
+    for frame in frames:
+        occurred |= set(frame.tokens.ravel().tolist())
+        recorder.frame(0, frame)
+    recorder.close()
+    model = Recording.open(tmp_path / "run").model
+    assert {token for token, text in enumerate(model.pieces) if text} == occurred
+    assert all(model.pieces[token] == WORDS[token] for token in occurred)
