@@ -16,7 +16,7 @@ from remdm_tui.reports.collect import collect
 from remdm_tui.reports.document import Document, document
 from remdm_tui.reports.html import SHOWN
 from remdm_tui.reports.panels import AXES
-from remdm_tui.reports.plots import NoPlots, picture
+from remdm_tui.reports.plots import NoPlots, pictures
 from remdm_tui.reports.terminal import say, show
 
 PIPE = 140
@@ -82,19 +82,19 @@ def check_writable(place: Path) -> None:
 def write(made: Document, place: Path, samples: int = SHOWN) -> tuple[list[Path], str]:
     """The files, and in words why there are no pictures ("" where there are)."""
     missing = ""
-    pictures: dict[str, bytes] = {}
+    drawn: dict[str, bytes] = {}
     try:
         for section in made.sections:
             for plot in section.plots:
-                for kind in ("png", "svg"):
-                    pictures[f"{plot.name}.{kind}"] = picture(plot.panels, section.looks, section.names, kind)
+                for kind, data in pictures(plot.panels, section.looks, section.names).items():
+                    drawn[f"{plot.name}.{kind}"] = data
     except NoPlots as error:
         missing = str(error)
     contents = {
         "report.html": html.render(made, samples).encode(),
-        "report.md": markdown.render(made, pictures=bool(pictures)).encode(),
+        "report.md": markdown.render(made, pictures=bool(drawn)).encode(),
         "report.tex": latex.render(made).encode(),
-        **pictures,
+        **drawn,
     }
     return [put(place / name, data) for name, data in contents.items()], missing
 

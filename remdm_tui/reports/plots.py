@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from remdm_tui.reports.looks import Look
 from remdm_tui.reports.panels import Line, Panel
+from remdm_tui.reports.scales import scale, ticks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
+    from matplotlib.text import Annotation
 
 WIDTH, HEIGHT = 4.4, 3.3
 """Inches of one panel."""
@@ -24,6 +26,7 @@ LONG = 26
 """Characters of a name at its line."""
 NAME_SIZE = 8.0
 """Points."""
+MOST_TICKS = 7
 DPI = 160
 INK = "#010101"
 """Of text and axes; a page puts its own colour in its place."""
@@ -41,8 +44,8 @@ def available() -> None:
         raise NoPlots("pictures of the plots need matplotlib: pip install 'remdm-tui[eval]'") from error
 
 
-def picture(panels: Sequence[Panel], looks: Sequence[Look], names: Sequence[str], format: str) -> bytes:
-    """All panels side by side over one legend, as `png` or `svg`.  Raises NoPlots."""
+def pictures(panels: Sequence[Panel], looks: Sequence[Look], names: Sequence[str]) -> dict[str, bytes]:
+    """All panels side by side over one legend, as `png` and `svg`.  Raises NoPlots."""
     available()
     with _settings():
         from matplotlib.figure import Figure
@@ -51,10 +54,15 @@ def picture(panels: Sequence[Panel], looks: Sequence[Look], names: Sequence[str]
         for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
             _draw(axes, panel, looks)
         _legend(figure, panels, looks, names)
-        if len(names) <= DIRECT:
-            _names(figure, panels, looks)
-        data = BytesIO()
-        figure.savefig(data, format=format, dpi=DPI, bbox_inches="tight", metadata=_metadata(format))
+        _laid_out(figure, panels, looks, names)
+        return {kind: _saved(figure, kind) for kind in ("png", "svg")}
+
+
+def _saved(figure: Figure, kind: str) -> bytes:
+    data = BytesIO()
+    # without a date the same figures give the same file
+    metadata: dict[str, Any] = {"Date": None} if kind == "svg" else {"Software": None}
+    figure.savefig(data, format=kind, dpi=DPI, metadata=metadata)
     return data.getvalue()
 
 
@@ -69,11 +77,8 @@ def inside(panel: Panel, looks: Sequence[Look], names: Sequence[str]) -> str:
         axes = figure.subplots()
         axes.patch.set_visible(False)
         _draw(axes, panel, looks)
-        if len(names) <= DIRECT:
-            _names(figure, [panel], looks)
-        text = StringIO()
-        figure.savefig(text, format="svg", metadata=_metadata("svg"))
-    return text.getvalue()
+        _laid_out(figure, [panel], looks, names)
+        return _saved(figure, "svg").decode()
 
 
 def key(panels: Sequence[Panel], looks: Sequence[Look], names: Sequence[str]) -> str:
@@ -87,9 +92,9 @@ def key(panels: Sequence[Panel], looks: Sequence[Look], names: Sequence[str]) ->
         handles, labels = _handles(panels, looks, names)
         columns = 2 if max(map(len, labels)) < LONG else 1
         legend = figure.legend(handles, labels, loc="upper left", ncols=columns, frameon=False, fontsize=9)
-        text = StringIO()
         extent = legend.get_window_extent().transformed(figure.dpi_scale_trans.inverted())
-        figure.savefig(text, format="svg", bbox_inches=extent, metadata=_metadata("svg"))
+        text = StringIO()
+        figure.savefig(text, format="svg", bbox_inches=extent, metadata={"Date": None})
     return text.getvalue()
 
 
@@ -111,10 +116,6 @@ def _settings() -> Iterator[None]:
         yield
 
 
-def _metadata(format: str) -> dict[str, Any]:
-    return {"Date": None} if format == "svg" else {"Software": None}
-
-
 def _draw(axes: Axes, panel: Panel, looks: Sequence[Look]) -> None:
     _scales(axes, panel)
     for line in panel.lines:
@@ -127,27 +128,25 @@ def _draw(axes: Axes, panel: Panel, looks: Sequence[Look]) -> None:
 
 
 def _scales(axes: Axes, panel: Panel) -> None:
-    from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
     plain = FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1000 else f"{value:g}")
     dots = [dot for line in panel.lines for dot in line.dots]
-    axes.set_xscale("log", base=10 if panel.axis.cost else 2)
-    xs = sorted({dot.x for dot in dots})
-    if not panel.axis.cost:
-        axes.xaxis.set_major_locator(FixedLocator(thinned(xs)))
-        axes.xaxis.set_minor_locator(NullLocator())
-    elif xs[-1] / xs[0] < 100:
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    across = scale([dot.x for dot in dots], logarithmic=True)
+    axes.set_xscale("log")
+    axes.set_xlim(across.low, across.high)
+    chosen = thinned(sorted({dot.x for dot in dots}))
+    axes.xaxis.set_major_locator(FixedLocator(ticks(across, MOST_TICKS) if panel.axis.cost else chosen))
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(plain)
-    axes.xaxis.set_minor_formatter(NullFormatter())
     if panel.logarithmic:
         axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_major_locator(FixedLocator(ticks(scale([dot.y.value for dot in dots], True), MOST_TICKS)))
+        axes.yaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_formatter(plain)
-        axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def thinned(places: Sequence[float], most: int = 9) -> list[float]:
+def thinned(places: Sequence[float], most: int = MOST_TICKS) -> list[float]:
     """Every k-th of the places, so that at most so many are left."""
     return list(places)[:: -(-len(places) // most) or 1]
 
@@ -175,27 +174,35 @@ def _front(axes: Axes, panel: Panel) -> None:
         )  # fmt: skip
 
 
-def _names(figure: Figure, panels: Sequence[Panel], looks: Sequence[Look]) -> None:
-    """Each line's name behind its last setting, moved apart where two would overlap."""
-    made = [
-        [
-            axes.annotate(
-                short(line.name), (line.dots[-1].x, line.dots[-1].y.value), xytext=(9, 0), textcoords="offset points",
-                color=looks[line.number].light, fontsize=NAME_SIZE, va="center", annotation_clip=False,
-            )
-            for line in panel.lines
-        ]
-        for axes, panel in zip(figure.axes, panels, strict=True)
+def _laid_out(figure: Figure, panels: Sequence[Panel], looks: Sequence[Look], names: Sequence[str]) -> None:
+    """Lay the figure out once, for all files, and write each series' name where there are not too many."""
+    direct = len(names) <= DIRECT
+    written = [_names(axes, panel, looks) if direct else [] for axes, panel in zip(figure.axes, panels, strict=True)]
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes, found in zip(figure.axes, written, strict=True):
+        _moved_apart(axes, found, 72 / figure.dpi)
+
+
+def _names(axes: Axes, panel: Panel, looks: Sequence[Look]) -> list[Annotation]:
+    """Each line's name behind its last setting."""
+    return [
+        axes.annotate(
+            short(line.name), (line.dots[-1].x, line.dots[-1].y.value), xytext=(9, 0), textcoords="offset points",
+            color=looks[line.number].light, fontsize=NAME_SIZE, va="center", annotation_clip=False,
+        )
+        for line in panel.lines
     ]  # fmt: skip
-    figure.draw_without_rendering()  # makes the layout, from which places on the page are known
-    points = 72 / figure.dpi
-    for axes, names in zip(figure.axes, made, strict=True):
-        places = {name: axes.transData.transform(name.xy)[1] * points for name in names}
-        names.sort(key=lambda name: places[name])
-        bottom, top = axes.bbox.y0 * points, axes.bbox.y1 * points
-        wanted = spread([places[name] for name in names], NAME_SIZE * 1.25, bottom, top)
-        for name, place in zip(names, wanted, strict=True):
-            name.set_position((9, place - places[name]))
+
+
+def _moved_apart(axes: Axes, names: list[Annotation], points: float) -> None:
+    """points: in a pixel."""
+    places = {name: axes.transData.transform(name.xy)[1] * points for name in names}
+    names.sort(key=lambda name: places[name])
+    bottom, top = axes.bbox.y0 * points, axes.bbox.y1 * points
+    wanted = spread([places[name] for name in names], NAME_SIZE * 1.25, bottom, top)
+    for name, place in zip(names, wanted, strict=True):
+        name.set_position((9, place - places[name]))
 
 
 def short(name: str, most: int = LONG) -> str:

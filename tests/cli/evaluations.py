@@ -23,6 +23,8 @@ from engine.evaluation.results import (
 )  # fmt: skip
 
 BASE = {"mdlm": 61.0, "remdm-cap": 43.0, "remdm-loop": 42.0, "forward-backward": 45.0, "dfm": 38.0}
+UNJUDGED = {"reference": Metrics(None, None)}
+"""Metrics where neither gen PPL nor MAUVE was asked for."""
 SENTENCES = ("Every text counts.", "MAUVE is the mean over the k-means seeds 1, 2, 3.")
 
 

@@ -16,7 +16,7 @@ from rich.console import Console
 from remdm_tui.commands.report import run, shared
 from remdm_tui.reports.collect import collect
 from remdm_tui.reports.terminal import show
-from tests.cli.evaluations import SENTENCES, results, sweep, write
+from tests.cli.evaluations import SENTENCES, UNJUDGED, results, sweep, write
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*\b(?:3[0-7]|9[0-7]|38;[25])[0-9;]*m")
 
@@ -111,10 +111,10 @@ def test_of_several_directories_the_files_lie_in_the_one_that_holds_them(tmp_pat
 
 
 def test_a_report_beside_an_evaluation_is_not_taken_for_one(tmp_path: Path) -> None:
-    sweep(tmp_path)
+    write(tmp_path / "a", results())
     for _ in range(2):
         run([tmp_path], console=Console(file=StringIO()))
-    assert sum(len(s.evaluations) for s in collect([tmp_path]).groups[0].series) == 6
+    assert len(collect([tmp_path]).groups[0].evaluations) == 1
 
 
 def test_a_place_where_nothing_can_be_written_is_refused_before_anything_is_shown(tmp_path: Path) -> None:
@@ -135,7 +135,8 @@ def test_bad_options_are_a_sentence(tmp_path: Path, arguments: dict[str, Any], s
 
 
 def test_a_report_loads_neither_torch_nor_textual(tmp_path: Path) -> None:
-    sweep(tmp_path, ("mdlm",), (128, 256))
+    for n in (128, 256):
+        write(tmp_path / str(n), results(steps=n, metrics=UNJUDGED))
     code = (
         "import sys; from pathlib import Path; from remdm_tui.commands.report import run; "
         f"run([Path({str(tmp_path)!r})]); print(sorted({{'torch', 'textual', 'transformers'}} & set(sys.modules)))"

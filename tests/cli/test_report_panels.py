@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remdm_tui.reports.canvas import HEIGHT, Scale, drawn, scale, ticks
+from remdm_tui.reports.canvas import HEIGHT, drawn
 from remdm_tui.reports.collect import Group, collect
 from remdm_tui.reports.looks import looks
 from remdm_tui.reports.panels import AXES, Value, combined, front, panels
 from remdm_tui.reports.plots import spread
+from remdm_tui.reports.scales import Scale, scale, ticks
 from remdm_tui.reports.tables import detail, overview
 from tests.cli.evaluations import results, sweep, write
 
