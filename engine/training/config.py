@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from importlib import resources
+from typing import Any, Literal
 
 import msgspec
 
@@ -14,6 +15,8 @@ from engine.training.objectives.mdlm import Times
 
 
 class ModelSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A file may say `size`, a name in configs/models, in place of what is written there."""
+
     vocab_size: int = 8192
     hidden_size: int = 384
     n_blocks: int = 6
@@ -134,9 +137,27 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def read_config(text: str) -> TrainConfig:
     """Parse TOML; raises ValueError that names the key at fault."""
     try:
-        return msgspec.toml.decode(text, type=TrainConfig)
+        return msgspec.convert(_sized(msgspec.toml.decode(text)), TrainConfig)
     except msgspec.DecodeError as error:
         raise ValueError(str(error)) from error
+
+
+def sizes() -> dict[str, dict[str, object]]:
+    """The models of configs/models by name: what `size` in a configuration's [model] stands for."""
+    files = (file for file in (resources.files("configs") / "models").iterdir() if file.name.endswith(".toml"))
+    found = {file.name.removesuffix(".toml"): msgspec.toml.decode(file.read_bytes()) for file in files}
+    return dict(sorted(found.items()))
+
+
+def _sized(told: dict[str, Any]) -> dict[str, Any]:
+    """With the fields of the named size where [model] names one; its own come first."""
+    model = told.get("model")
+    if not isinstance(model, dict) or "size" not in model:
+        return told
+    known, name = sizes(), model["size"]
+    if not isinstance(name, str) or name not in known:
+        raise ValueError(f"unknown model.size {name!r}: choose {', '.join(known)}")
+    return {**told, "model": known[name] | {key: value for key, value in model.items() if key != "size"}}
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from engine.training.config import OptimSection, Progress, TrainConfig, read_config
+from engine.models.dit import DITConfig
+from engine.training.config import OptimSection, Progress, TrainConfig, read_config, sizes
 from engine.training.data import Corpus, prepare
 from engine.training.ema import EMA
 from engine.training.loop import Trainer, lr_factor, optimizers
@@ -381,6 +382,7 @@ def test_the_curriculum_begins_with_few_masks(corpus: Corpus, tmp_path: Path) ->
         ("[model]\nvocab_size = 100", r"model\.vocab_size is too small"),
         ("[model]\nvocab_size = 70000", r"model\.vocab_size must be at most 65536"),
         ("[run]\nprecision = 'float8'", r"float8.*run\.precision"),
+        ("model = {size = 'huge'}", "unknown model.size 'huge': choose medium, medium-ar, small"),
         ("[run]\nkeep = -1", r"run\.keep must be 0 or more"),
         ("[run]\nspike = -2.0", r"run\.spike must be 0 or more"),
         ("[noise]\nname = 'pink'", "unknown noise.name 'pink': choose loglinear, cosine, cosine-squared"),
@@ -410,3 +412,18 @@ def test_the_configurations_of_the_package_can_be_read() -> None:
     for text in texts:
         config = read_config(text)
         assert config.network(config.model.vocab_size - 1).length == config.model.length
+
+
+def test_a_size_stands_for_its_fields_and_gives_way_to_those_that_are_said() -> None:
+    small = read_config("model = {size = 'small', length = 128, vocab_size = 50258}").network(50257)
+    assert (small.hidden_size, small.n_blocks, small.n_heads, small.cond_dim, small.length) == (768, 12, 12, 128, 128)
+    assert small == replace(DITConfig(), length=128, dropout=0.1)
+
+
+def test_every_size_is_one_of_a_network_and_has_a_causal_twin() -> None:
+    found = sizes()
+    assert {name for name in found if not name.endswith("-ar")} == {"tiny", "small", "medium"}
+    for name in found:
+        config = read_config(f"model = {{size = '{name}'}}").network(8191)
+        assert config.length == 1024
+        assert found[name] == found[f"{name.removesuffix('-ar')}-ar"]
