@@ -16,9 +16,10 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from engine.blocks import Blocks, plan
+from engine.canvas import check_canvas, check_order
 from engine.models.protocol import Denoiser
 from engine.records import Settings
-from engine.session import check_canvas, check_order, control_of, grid_of
+from engine.session import control_of, grid_of
 from engine.step import BadLogitsError, Control, Dice, State, Stepper
 from engine.strategies import Strategy
 

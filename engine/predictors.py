@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from engine import kernel, rng
+from engine.canvas import check_canvas
 from engine.models.protocol import Denoiser
 from engine.rng import Purpose
-from engine.session import check_canvas
 from engine.step import BadLogitsError, State
 
 CELLS = 1 << 27

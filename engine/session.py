@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.blocks import Blocks, plan
+from engine.blocks import plan
+from engine.canvas import check_canvas, check_order
 from engine.edits import Canvas, edited
 from engine.line import Act, Clock, Line
 from engine.models.protocol import Denoiser
 from engine.records import Branch, Change, Edit, Frame, Settings
 from engine.schedules import next_time
 from engine.step import Control, Decision, Dice, State, Stepper
-from engine.strategies import REGISTRY, Strategy, values
+from engine.strategies import Strategy, values
 
 
 def control_of(strategy: Strategy, settings: Settings) -> Control:
@@ -34,35 +34,16 @@ def grid_of(strategy: Strategy, steps: int) -> NDArray[np.float64]:
     return strategy.grid(steps)
 
 
-def check_canvas(model: Denoiser, steps: int, length: int, prompt: Sequence[int]) -> None:
-    """Raise ValueError for a canvas the model cannot fill or a prompt it cannot hold."""
-    if steps < 1:
-        raise ValueError(f"steps must be at least 1, not {steps}")
-    if length < 1:
-        raise ValueError(f"length must be at least 1, not {length}")
-    if model.max_length is not None and length > model.max_length:
-        raise ValueError(f"length {length} is beyond the model's {model.max_length}")
-    if len(prompt) > length:
-        raise ValueError(f"the prompt has {len(prompt)} tokens and the canvas {length}: raise the length")
-    bad = [i for i in prompt if not 0 <= i < model.vocab_size or i == model.mask_id]
-    if bad:
-        raise ValueError(f"the prompt holds token {bad[0]}, which is the mask or outside the vocabulary")
+class Ahead(NamedTuple):
+    """What a step starts from, and where it leads to; s is t for a clean-up and at the end."""
 
-
-def check_order(model: Denoiser, strategy: Strategy, blocks: Blocks) -> None:
-    """Raise ValueError where a model that predicts from the left alone would have to fill two positions at once."""
-    if not getattr(model, "causal", False):
-        return
-    name = getattr(model, "name", "the model")
-    if not strategy.from_the_left:
-        fitting = " or ".join(known for known, kind in REGISTRY.items() if kind.from_the_left)
-        raise ValueError(f"{name} predicts from the left alone: choose --strategy {fitting}")
-    sizes = [end - first for first, end in pairwise(blocks.edges)]
-    if any(steps < size for steps, size in zip(blocks.steps, sizes, strict=True)):
-        # the steps are shared out evenly, and only the last block may be shorter
-        least = max(sizes) if blocks.window else len(sizes) * max(sizes) - (sizes[-1] < max(sizes))
-        count = max(sizes) if blocks.window else sum(sizes)
-        raise ValueError(f"{name} needs a step for each of its {count} positions: --steps {least} or more")
+    state: State
+    control: Control
+    t: float
+    s: float
+    step: int
+    """number of its noise"""
+    block: int
 
 
 class Session:
@@ -98,7 +79,7 @@ class Session:
         check_canvas(model, steps, length, prompt)
         if batch < 1:
             raise ValueError(f"batch must be at least 1, not {batch}")
-        self.model, self.steps = model, steps
+        self.model, self.steps, self.seed = model, steps, seed
         self.blocks = plan(steps, length, len(prompt), block_length, stride, strides)
         check_order(model, strategy, self.blocks)
         self._stepper = Stepper(model, seed)
@@ -216,16 +197,14 @@ class Session:
             raise ValueError(f"there is no branch {branch}: choose one of {', '.join(map(str, self._branches))}")
         self.branch, self._line = branch, self._lines[branch]
 
-    def before(self, index: int) -> tuple[State, float, float]:
-        """(state, t, s) of the sampler's step `index`, 0 to the next; s is t for a clean-up and at the end."""
+    def before(self, index: int) -> Ahead:
+        """What the sampler's step `index` starts from, 0 to the next."""
         if not 0 <= index <= self.index:
             raise ValueError(f"steps of this branch are 0 to {self.index}, not {index}")
-        state, clock = self._line.at(index)
-        ahead = self._ahead(state, clock, self._line.act(index).control)
-        if ahead is None:
-            return self._standing(state, clock.block), clock.t, clock.t
-        state, clock, s = ahead
-        return state, clock.t, clock.t if s is None else s
+        (state, clock), control = self._line.at(index), self._line.act(index).control
+        ahead = self._ahead(state, clock, control)
+        state, clock, s = ahead or (self._standing(state, clock.block), clock, None)
+        return Ahead(state, control, clock.t, clock.t if s is None else s, clock.step, clock.block)
 
     def _times(self, *times: float) -> list[Tensor]:
         batch, device = len(self._line.state.numbers), self._stepper.device

@@ -146,7 +146,7 @@ class Stepper:
         view = View(t, s, alpha_t, alpha_s, masked, revealed, state.held)
         calls, drawn = 0, None
         if strategy.reads == "candidates":
-            candidates, held, calls = self._candidates(control, state, steps, alpha_t, masked)
+            candidates, held, calls = self.candidates(control, state, steps, alpha_t, masked)
             view = View(t, s, alpha_t, alpha_s, masked, revealed, state.held, candidates)
             drawn = (candidates.ids, held)
         plan = strategy.plan(view)
@@ -223,10 +223,10 @@ class Stepper:
                 parts.append(drawn)
         return kernel.Drawn(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
 
-    def _candidates(
+    def candidates(
         self, control: Control, state: State, steps: Sequence[int], alpha_t: Tensor, masked: Tensor
     ) -> tuple[Candidates, Tensor, int]:
-        """The draw at every masked position: candidates, their `held` [B, L] and the network calls."""
+        """The draw at every masked position, bool [B, L]: candidates, their `held` [B, L] and the network calls."""
         ids, held = state.tokens.clone(), torch.full_like(state.held, torch.nan)
         confidence = torch.zeros_like(held)
         rows = masked.any(-1).nonzero()[:, 0]

@@ -1,0 +1,41 @@
+"""What a canvas and a model allow: checked before a run begins and when its strategy is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from engine.blocks import Blocks
+from engine.models.protocol import Denoiser
+from engine.strategies import REGISTRY, Strategy
+
+
+def check_canvas(model: Denoiser, steps: int, length: int, prompt: Sequence[int]) -> None:
+    """Raise ValueError for a canvas the model cannot fill or a prompt it cannot hold."""
+    if steps < 1:
+        raise ValueError(f"steps must be at least 1, not {steps}")
+    if length < 1:
+        raise ValueError(f"length must be at least 1, not {length}")
+    if model.max_length is not None and length > model.max_length:
+        raise ValueError(f"length {length} is beyond the model's {model.max_length}")
+    if len(prompt) > length:
+        raise ValueError(f"the prompt has {len(prompt)} tokens and the canvas {length}: raise the length")
+    bad = [i for i in prompt if not 0 <= i < model.vocab_size or i == model.mask_id]
+    if bad:
+        raise ValueError(f"the prompt holds token {bad[0]}, which is the mask or outside the vocabulary")
+
+
+def check_order(model: Denoiser, strategy: Strategy, blocks: Blocks) -> None:
+    """Raise ValueError where a model that predicts from the left alone would have to fill two positions at once."""
+    if not getattr(model, "causal", False):
+        return
+    name = getattr(model, "name", "the model")
+    if not strategy.from_the_left:
+        fitting = " or ".join(known for known, kind in REGISTRY.items() if kind.from_the_left)
+        raise ValueError(f"{name} predicts from the left alone: choose --strategy {fitting}")
+    sizes = [end - first for first, end in pairwise(blocks.edges)]
+    if any(steps < size for steps, size in zip(blocks.steps, sizes, strict=True)):
+        # the steps are shared out evenly, and only the last block may be shorter
+        least = max(sizes) if blocks.window else len(sizes) * max(sizes) - (sizes[-1] < max(sizes))
+        count = max(sizes) if blocks.window else sum(sizes)
+        raise ValueError(f"{name} needs a step for each of its {count} positions: --steps {least} or more")

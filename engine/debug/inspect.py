@@ -1,0 +1,92 @@
+"""The story of one position, from the recorded frames alone: what happened to it, with which chance, by which draw."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+from engine import rng
+from engine.debug.findings import Moment, Story
+from engine.records import Change, Edit, Frame
+from engine.rng import Purpose
+
+BY_HAND = {
+    "mask": "masked by hand",
+    "force": "put by hand",
+    "lock": "locked by hand",
+    "unlock": "unlocked by hand",
+    "prompt": "the prompt was changed by hand",
+}
+NAN = math.nan
+
+
+def story(frames: Iterable[Frame], sample: int, position: int, *, seed: int, first: int = 0) -> Story:
+    """All moments of a position in the frames of a branch, which begin with its first.
+
+    seed and first (the number of the batch's first sample) are the run's: the uniforms are computed again from their
+    addresses.  Raises ValueError for a sample or position that there is none of.
+    """
+    moments = []
+    # the tokens before the frame, and the noise's step: clean-ups and edits throw no dice
+    before: Frame | None = None
+    dice = 0
+    for frame in frames:
+        batch, length = frame.tokens.shape
+        if not (0 <= sample < batch and 0 <= position < length):
+            raise ValueError(
+                f"there is no position {position} of sample {sample}: {batch} samples of {length} positions"
+            )
+        if frame.edit is not None:
+            if _touches(frame, before, sample, position):
+                moments.append(_edited(frame, frame.edit, before, sample, position))
+        elif frame.change[sample, position] in (Change.REVEALED, Change.REMASKED):
+            moments.append(_changed(frame, before, sample, position, (seed, first + sample, dice)))
+        dice += frame.edit is None and not frame.final
+        before = frame
+    return Story(sample, position, tuple(moments))
+
+
+def _touches(frame: Frame, before: Frame | None, sample: int, position: int) -> bool:
+    """Whether the edit that a frame tells of has done something to the position."""
+    edit = frame.edit
+    assert edit is not None
+    if edit.sample not in (None, sample):
+        return False
+    if edit.kind != "prompt":
+        return edit.position == position
+    was = (
+        None if before is None else (before.tokens[sample, position], before.change[sample, position] == Change.LOCKED)
+    )
+    now = (frame.tokens[sample, position], frame.change[sample, position] == Change.LOCKED)
+    return was != now if was else position < len(edit.tokens)
+
+
+def _edited(frame: Frame, edit: Edit, before: Frame | None, sample: int, position: int) -> Moment:
+    change = Change(int(frame.change[sample, position]))
+    # what was lost is what stood there
+    source = before if change is Change.REMASKED and before is not None else frame
+    return Moment(
+        frame.index + 1, frame.t, frame.s, change, int(source.tokens[sample, position]),
+        float(source.held[sample, position]), NAN, NAN, NAN, BY_HAND[edit.kind],
+    )  # fmt: skip
+
+
+def _changed(frame: Frame, before: Frame | None, sample: int, position: int, address: tuple[int, int, int]) -> Moment:
+    """A step's reveal or remask; address: seed, sample number and step of its noise."""
+    change = Change(int(frame.change[sample, position]))
+    remasked = change is Change.REMASKED
+    source = before if remasked and before is not None else frame
+    token, held = int(source.tokens[sample, position]), float(source.held[sample, position])
+    if frame.final:
+        why = "left masked by the last step, so the clean-up took the most probable token"
+        return Moment(frame.index + 1, frame.t, frame.s, change, token, held, NAN, NAN, NAN, why)
+    plan, other = (frame.remask, Change.HELD) if remasked else (frame.unmask, Change.MASKED)
+    could = (frame.change[sample] == change) | (frame.change[sample] == other)
+    chance, total = float(plan[sample, position]), float(np.where(could, plan[sample], 0).sum(dtype=np.float64))
+    share = chance / total if total > 0 else NAN
+    drawn = rng.uniform(rng.key(*address, Purpose.CHANGE), position)
+    name = "sigma" if remasked else "the probability of revealing,"
+    why = f"the draw {drawn:.4g} fell below {name} {chance:.4g}, {share:.3g} of {total:.3g} in all"
+    return Moment(frame.index + 1, frame.t, frame.s, change, token, held, chance, share, drawn, why)

@@ -1,0 +1,144 @@
+"""What the network makes of one position of a state, and what every strategy would do with it, when asked for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from engine import kernel
+from engine.debug.findings import Opinion, Ranked, Verdict
+from engine.models.protocol import encode_rows
+from engine.schedules import next_time
+from engine.session import Ahead, Session, grid_of
+from engine.step import State, Stepper
+from engine.strategies import Candidates, Strategy, View
+from engine.strategies.checked import StrategyError
+
+MOST = 200
+"""tokens that are ranked at most"""
+
+
+@torch.no_grad()
+def opinion(
+    session: Session, sample: int, position: int, *, kinds: Mapping[str, type[Strategy]], step: int | None = None,
+    top: int = 20,
+) -> Opinion:  # fmt: skip
+    """The network's `top` tokens at a position before step `step` (None: the next), as the settings of it decide.
+
+    Where a token stands the network is shown a mask instead: what would it be now?  kinds: strategies whose verdicts
+    are wanted, with their knobs by default, the one that runs left out.  The head is computed on one row, and on all
+    masked ones if a strategy reads candidates.  Changes nothing.  Raises ValueError for what is not there.
+    """
+    step = session.index if step is None else step
+    ahead = session.before(step)
+    batch, length = ahead.state.tokens.shape
+    if not (0 <= sample < batch and 0 <= position < length):
+        raise ValueError(f"there is no position {position} of sample {sample}: {batch} samples of {length} positions")
+    row = _row(ahead.state, sample)
+    if row.seen is not None and not bool((row.seen == position).any()):
+        raise ValueError(f"the window that the network sees does not reach position {position} now")
+    mask_id, token = session.model.mask_id, int(row.tokens[0, position])
+    masked, settings = token == mask_id, ahead.control.settings
+    p = _asked(session, row, ahead, position)
+    at_zero = settings.temperature == 0
+    nucleus = p if settings.top_p >= 1 else kernel.nucleus_top(p, settings.top_p, settings.nucleus)
+    kept = torch.nn.functional.one_hot(p.argmax(-1), p.shape[-1]).bool() if at_zero else nucleus > 0
+    best = p[0].sort(descending=True, stable=True)
+    ranked = [
+        Ranked(int(i), float(x), bool(kept[0, i])) for x, i in zip(best.values[:MOST], best.indices[:MOST], strict=True)
+    ]
+    others = {name: kind for name, kind in kinds.items() if name != settings.strategy}
+    return Opinion(
+        step=step,
+        sample=sample,
+        position=position,
+        token=token,
+        masked=masked,
+        top=tuple(one for one in ranked[: max(0, top)] if one.probability > 0),
+        nucleus=int(kept.sum()),
+        entropy=float(torch.special.entr(p).sum()),
+        own=math.nan if masked else float(p[0, token]),
+        verdicts=_verdicts(session, row, ahead, position, others),
+    )
+
+
+def _row(state: State, sample: int) -> State:
+    """One trajectory of a state."""
+    here = slice(sample, sample + 1)
+    active, seen = (None if part is None else part[here] for part in (state.active, state.seen))
+    return State(state.tokens[here], state.held[here], state.locked[here], [state.numbers[sample]], active, seen)
+
+
+def _asked(session: Session, row: State, ahead: Ahead, position: int) -> Tensor:
+    """p(x0) at the position before the nucleus, float64 [1, V]; at temperature 0 that of temperature 1."""
+    model, settings = session.model, ahead.control.settings
+    tokens = row.tokens.clone()
+    tokens[0, position] = model.mask_id
+    where = torch.zeros_like(row.locked)
+    where[0, position] = True
+    alpha_t = ahead.control.strategy.alpha(_time(ahead.t, row))
+    noise = replace(row, tokens=tokens).noise(alpha_t, model.mask_id)
+    hidden = encode_rows(model, row.shown(tokens), noise, row.shown(where))
+    return kernel.probabilities(model.project(hidden), model.mask_id, settings.temperature or 1.0)
+
+
+def _time(t: float, row: State) -> Tensor:
+    return torch.full((1, 1), t, dtype=torch.float64, device=row.tokens.device)
+
+
+def _verdicts(
+    session: Session, row: State, ahead: Ahead, position: int, kinds: Mapping[str, type[Strategy]]
+) -> tuple[Verdict, ...]:
+    drawn: Candidates | None = None
+    verdicts = []
+    for name, kind in kinds.items():
+        problem = _obstacle(session, row, ahead, position, kind)
+        if problem:
+            verdicts.append(Verdict(name, 0.0, 0.0, problem))
+            continue
+        try:
+            if kind.reads == "candidates" and drawn is None:
+                drawn = _candidates(session, row, ahead)
+            verdicts.append(_verdict(session, row, ahead, position, kind(), drawn))
+        except (ValueError, ArithmeticError, StrategyError) as error:
+            verdicts.append(Verdict(name, 0.0, 0.0, str(error)))
+    return tuple(verdicts)
+
+
+def _obstacle(session: Session, row: State, ahead: Ahead, position: int, kind: type[Strategy]) -> str:
+    """Why a strategy has nothing to say; empty if it has."""
+    if bool(row.locked[0, position]):
+        return "the position is locked"
+    if not bool(row.open[0, position]):
+        return "the position is not in the block at work"
+    if ahead.s == ahead.t:
+        return "no step is left"
+    if getattr(session.model, "causal", False) and not kind.from_the_left:
+        return "the model predicts from the left alone"
+    return ""
+
+
+def _candidates(session: Session, row: State, ahead: Ahead) -> Candidates:
+    alpha_t = ahead.control.strategy.alpha(_time(ahead.t, row))
+    stepper = Stepper(session.model, session.seed)
+    return stepper.candidates(ahead.control, row, [ahead.step], alpha_t, row.masked(session.model.mask_id))[0]
+
+
+def _verdict(
+    session: Session, row: State, ahead: Ahead, position: int, strategy: Strategy, drawn: Candidates | None
+) -> Verdict:
+    """What one strategy would do at the position in its own step from t."""
+    then = next_time(grid_of(strategy, session.blocks.steps[ahead.block]), ahead.t)
+    if then is None:
+        return Verdict(strategy.name, 0.0, 0.0, "it has no step left")
+    t, s = _time(ahead.t, row), _time(then, row)
+    masked = row.masked(session.model.mask_id)
+    shown = drawn if strategy.reads == "candidates" else None
+    view = View(t, s, strategy.alpha(t), strategy.alpha(s), masked, row.open & ~masked, row.held, shown)
+    unmask, remask = (float(kernel.clamp(p)[0].expand(row.tokens.shape)[0, position]) for p in strategy.plan(view))
+    stands = not bool(masked[0, position])
+    return Verdict(strategy.name, 0.0 if stands else unmask, remask if stands else 0.0)
