@@ -1,8 +1,9 @@
-"""The record of one run in memory: its start, every frame in order, and the figures along it."""
+"""The record of one run: its start, every frame in order, and the figures along it; here in memory."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,31 @@ class Start:
     locked: NDArray[np.bool_]
     steps: int
     seed: int
+
+
+class Columns(Protocol):
+    """Figures over a run."""
+
+    def column(self, name: str, sample: int) -> NDArray[np.float64]:
+        """One figure over the run so far, [steps]."""
+        ...
+
+
+class Record(Protocol):
+    """What views read and a link appends to: a `Trace`, or a branch of a recording (`engine.recording`)."""
+
+    @property
+    def start(self) -> Start: ...
+    @property
+    def curves(self) -> Columns: ...
+    def __len__(self) -> int: ...
+    def settings(self) -> list[tuple[int, Settings]]: ...
+    def append(self, frame: Frame) -> None: ...
+    def frame(self, position: int) -> Frame | None: ...
+    def tokens(self, position: int, sample: int) -> NDArray[np.int32]: ...
+    def change(self, position: int, sample: int) -> NDArray[np.uint8]: ...
+    def held(self, position: int, sample: int) -> NDArray[np.float32]: ...
+    def figures(self, position: int, sample: int) -> Figures | None: ...
 
 
 class Trace:

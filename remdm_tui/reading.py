@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from engine.records import Settings
-from engine.trace import Trace
+from engine.trace import Record
 from remdm_tui.knobs import shown
 from remdm_tui.player import Player
 from remdm_tui.typeset import Canvas
@@ -17,7 +17,7 @@ from remdm_tui.widgets.curves import Chart
 from remdm_tui.widgets.figures import Reading
 
 
-def canvas(trace: Trace, position: int, sample: int) -> Canvas:
+def canvas(trace: Record, position: int, sample: int) -> Canvas:
     """The tokens of one sample at a position."""
     return Canvas(
         trace.tokens(position, sample),
@@ -27,18 +27,18 @@ def canvas(trace: Trace, position: int, sample: int) -> Canvas:
     )
 
 
-def reading(trace: Trace, position: int, sample: int, steps_per_second: float) -> Reading:
+def reading(trace: Record, position: int, sample: int, steps_per_second: float) -> Reading:
     return Reading(
         trace.frame(position), trace.figures(position, sample), trace.start.tokens.shape[1], steps_per_second
     )
 
 
-def total_steps(trace: Trace) -> int:
+def total_steps(trace: Record) -> int:
     """Steps of the whole run, as far as it is known."""
     return max(trace.start.steps, len(trace))
 
 
-def charts(trace: Trace, position: int, sample: int) -> list[Chart]:
+def charts(trace: Record, position: int, sample: int) -> list[Chart]:
     """The curves of the run so far, with their values at the position."""
     length = trace.start.tokens.shape[1]
     columns = {name: trace.curves.column(name, sample) for name in ("masked", "expected", "remasked", "calls")}
@@ -91,7 +91,7 @@ class Pace:
         return (end - start) / (last - first) if last > first else 0.0
 
 
-def plain_text(trace: Trace, position: int, sample: int, pieces: Sequence[str]) -> str:
+def plain_text(trace: Record, position: int, sample: int, pieces: Sequence[str]) -> str:
     """The sample's text for the clipboard, an underscore for each mask."""
     hidden = np.isin(trace.change(position, sample), (0, 3))
     return "".join(
