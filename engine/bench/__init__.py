@@ -10,8 +10,9 @@ from __future__ import annotations
 from engine.bench.options import ALLOCATORS, DTYPES, LAWS, QUICK, Comparison, Machine, Options, Shape, machine
 from engine.bench.parts import PARTS, measure
 from engine.bench.subjects import Unfolded, half_masked, random_model
+from engine.bench.timing import BASE, Timed, TimingOptions, measure_timing
 
 __all__ = [
-    "ALLOCATORS", "DTYPES", "LAWS", "PARTS", "QUICK", "Comparison", "Machine", "Options", "Shape", "Unfolded",
-    "half_masked", "machine", "measure", "random_model",
+    "ALLOCATORS", "BASE", "DTYPES", "LAWS", "PARTS", "QUICK", "Comparison", "Machine", "Options", "Shape", "Timed",
+    "TimingOptions", "Unfolded", "half_masked", "machine", "measure", "measure_timing", "random_model",
 ]  # fmt: skip

@@ -58,6 +58,15 @@ class Options:
     calls_length: int = 256
     calls_steps: tuple[int, ...] = (128, 256, 1024)
     calls_count: int = 4
+    cache_length: int = 1024
+    cache_steps: tuple[int, ...] = (1024, 4096)
+    cache_batch: int = 8
+    """samples of which the whole-batch cache is one"""
+    judge: str = "gpt2"
+    """whose scoring is timed; where it is not on this machine, a random GPT-2 of judge_shape is"""
+    judge_shape: Shape = Shape(width=512, blocks=6, heads=8, vocab=50257)
+    judge_texts: int = 64
+    judge_repeats: int = 3
     threads: int = 0
     """of torch; 0: as it chooses"""
     seed: int = 0
@@ -86,6 +95,13 @@ QUICK = Options(
     calls_length=32,
     calls_steps=(32,),
     calls_count=2,
+    cache_length=32,
+    cache_steps=(32,),
+    cache_batch=2,
+    judge="",
+    judge_shape=Shape(width=16, blocks=1, heads=2, vocab=64, length=32),
+    judge_texts=6,
+    judge_repeats=1,
     threads=1,
 )
 """Sizes that take seconds: they show that the benchmark runs, not what it is about."""

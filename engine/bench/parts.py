@@ -15,6 +15,7 @@ from engine.bench.options import ALLOCATORS, MEMORY_TARGET, RETURNING, STEP_TARG
 from engine.bench.subjects import Oblivious, Unfolded, random_model
 from engine.models.folded import FoldedDIT
 from engine.models.protocol import Denoiser
+from engine.predictors import predict
 from engine.records import Settings
 from engine.session import Session
 from engine.strategies import REGISTRY, make_strategy
@@ -111,6 +112,31 @@ def measure_calls(options: Options) -> Iterator[Comparison]:
             calls = sum(sample.network_calls for sample in made) / options.calls_count
             dense = len(strategy.grid(steps))
             yield Comparison("calls", f"{name}, L = {options.calls_length}, T = {steps}", "calls/sample", dense, calls)
+    yield from _cached_calls(options)
+
+
+def _cached_calls(options: Options) -> Iterator[Comparison]:
+    """Beside the cache that is asked anew when a token of any sample of its batch has changed."""
+    strategy, count, length = make_strategy("mdlm"), options.cache_batch, options.cache_length
+    for steps in options.cache_steps:
+        cached = predict(
+            Oblivious(), "ddpm_cache", steps=steps, length=length, count=count, seed=options.seed
+        ).network_calls  # fmt: skip
+        made = batch.samples(
+            Oblivious(), strategy, range(count), steps=steps, length=length, seed=options.seed, width=count
+        )  # fmt: skip
+        calls = sum(sample.network_calls for sample in made) / count
+        case = f"mdlm, L = {length}, T = {steps}, batch {count}"
+        note = "dense: whole-batch cache; a toy network, as calls do not depend on weights"
+        yield Comparison("calls", case, "calls/sample", cached, calls, None, note)
+
+
+def measure_judge(options: Options) -> Iterator[Comparison]:
+    """The judge's scoring of texts beside the loop that one would write with transformers."""
+    from engine.metrics.bench import judge_for, measure_scoring, texts_for
+
+    judge = judge_for(options)
+    yield from measure_scoring(judge, texts_for(judge, options), options.judge_repeats)
 
 
 PARTS: dict[str, Part] = {
@@ -118,6 +144,7 @@ PARTS: dict[str, Part] = {
     "memory": Part("peak memory of that step beyond the model", measure_memory),
     "demo": Part("a whole run of a model of the demo's size", measure_demo),
     "calls": Part("network calls for one sample", measure_calls),
+    "judge": Part("a judge's scoring of texts, plain transformers loop as dense", measure_judge),
 }
 
 

@@ -12,7 +12,7 @@ from engine import oracle
 from engine.bench.options import Options, Shape
 from engine.models.dit import DIT, DITConfig
 from engine.models.folded import FoldedDIT
-from engine.models.protocol import Denoiser
+from engine.models.protocol import Denoiser, device_of, encode_rows
 from engine.records import Settings
 from engine.session import control_of
 from engine.step import State, Stepper
@@ -40,14 +40,15 @@ class Unfolded:
 
 
 @torch.no_grad()
-def random_model(shape: Shape, seed: int) -> DIT:
+def random_model(shape: Shape, seed: int, *, timed: bool = False) -> DIT:
     """A DIT whose every parameter matters: modulation and head, which start at zero, are random too.
 
-    The head's spread gives logits of a standard deviation of about 4, hence nuclei as small as a trained model's.
+    timed: whether it listens to the noise level.  The head's spread gives logits of a standard deviation of about 4,
+    hence nuclei as small as a trained model's.
     """
     config = DITConfig(
         vocab_size=shape.vocab, hidden_size=shape.width, n_blocks=shape.blocks, n_heads=shape.heads,
-        length=shape.length, mask_id=shape.vocab - 1,
+        length=shape.length, mask_id=shape.vocab - 1, time_conditioning=timed,
     )  # fmt: skip
     torch.manual_seed(seed)
     model = DIT(config)
@@ -76,6 +77,27 @@ class Oblivious:
 
     def project(self, hidden: Tensor) -> Tensor:
         return torch.arange(17.0).expand(len(hidden), -1)
+
+
+class Asked:
+    """A denoiser that counts how often it is asked, a batch being asked once."""
+
+    def __init__(self, model: Denoiser) -> None:
+        self.model, self.times = model, 0
+        self.vocab_size, self.mask_id = model.vocab_size, model.mask_id
+        self.max_length, self.time_conditioned = model.max_length, model.time_conditioned
+        self.device = torch.device(device_of(model))
+
+    def encode(self, tokens: Tensor, t: Tensor) -> Tensor:
+        self.times += 1
+        return self.model.encode(tokens, t)
+
+    def encode_rows(self, tokens: Tensor, t: Tensor, where: Tensor) -> Tensor:
+        self.times += 1
+        return encode_rows(self.model, tokens, t, where)
+
+    def project(self, hidden: Tensor) -> Tensor:
+        return self.model.project(hidden)
 
 
 def dense(model: Denoiser, options: Options, law: str) -> Callable[[int], int]:

@@ -4,17 +4,67 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
-from engine.bench.options import Comparison
-from engine.metrics.judge import LanguageModel
+from engine.bench.options import Comparison, Options, Shape
+from engine.metrics.judge import SHORT, LanguageModel, load_judge
+from engine.models.sources import cached
+from engine.training.data import END_OF_TEXT
 
 PLAIN_BATCHES = (1, 8)
 """Texts that the plain loop puts through the network at a time."""
 TOLERANCE = 1e-3
 """How far apart the two sides' nats may be, relatively, before they are not the same work."""
+
+
+def judge_for(options: Options) -> LanguageModel:
+    """The judge that is asked for, or a random GPT-2 named so where there is none asked for, or none on this machine.
+
+    A benchmark fetches nothing.
+    """
+    if not options.judge:
+        return stand_in(options.judge_shape)
+    try:
+        if not Path(options.judge).exists():
+            cached(SHORT.get(options.judge, options.judge))
+        found = load_judge(options.judge)
+    except ValueError:
+        return stand_in(options.judge_shape, f", as {options.judge} is not on this machine")
+    if not isinstance(found, LanguageModel):
+        raise ValueError(f"{options.judge} is no model of transformers, whose plain loop is what it is held against")
+    return found
+
+
+def stand_in(shape: Shape, reason: str = "") -> LanguageModel:
+    """A GPT-2 of random weights whose tokens are the numbers from 1 to below its vocabulary's size."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+
+    vocabulary = {END_OF_TEXT: 0} | {str(i): i for i in range(1, shape.vocab)}
+    words = Tokenizer(models.WordLevel(vocabulary, unk_token=END_OF_TEXT))
+    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    torch.manual_seed(0)
+    config = GPT2Config(
+        vocab_size=shape.vocab, n_positions=shape.length, n_embd=shape.width, n_layer=shape.blocks, n_head=shape.heads,
+        bos_token_id=0, eos_token_id=0,
+    )  # fmt: skip
+    make: Any = PreTrainedTokenizerFast
+    tokenizer = make(tokenizer_object=words, **dict.fromkeys(("bos_token", "eos_token", "unk_token"), END_OF_TEXT))
+    name = f"random GPT-2, {shape.blocks} blocks of {shape.width}, V = {shape.vocab:,}{reason}"
+    return LanguageModel(name, GPT2LMHeadModel(config), tokenizer)
+
+
+def texts_for(judge: LanguageModel, options: Options) -> list[str]:
+    """Numbers, as many to a text as the judge reads tokens at most, down to a sixteenth of that, in no order."""
+    numbers = np.random.default_rng(options.seed)
+    longest = min(judge.context, options.judge_shape.length)
+    lengths = numbers.permutation(np.linspace(max(2, longest // 16), longest, options.judge_texts).astype(int))
+    return [" ".join(map(str, numbers.integers(1, min(judge.vocab_size, 1000), n))) for n in lengths]
 
 
 def measure_scoring(judge: LanguageModel, texts: Sequence[str], repeats: int = 3) -> Iterator[Comparison]:

@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from engine.bench import Comparison, Machine, Options
+    from engine.bench import Comparison, Machine, Options, Timed, TimingOptions
 
-PARTS = ("step", "memory", "demo", "calls")
+PARTS = ("step", "memory", "demo", "calls", "judge")
 BUSY = 0.03
 """Other work on the processor beyond this share makes timings doubtful."""
 
@@ -56,6 +56,75 @@ def run(
         console.print(_table(part, bench.PARTS[part].summary, list(group)))
 
 
+def timing(
+    *,
+    count: int = 64,
+    length: int = 1024,
+    steps: Sequence[int] = (),
+    batch: int = 1,
+    samples: int | None = None,
+    timed_steps: int | None = None,
+    quick: bool = False,
+    as_json: bool = False,
+    dtype: str = "float32",
+    device: str = "cpu",
+    threads: int = 0,
+    seed: int = 0,
+    command: Sequence[str] | None = None,
+    console: Console | None = None,
+) -> None:
+    """Print seconds for `count` samples by every scheme; raises ValueError for a value out of range.
+
+    samples, timed_steps: how much of that is run, where it is not all; a row then says what it was scaled from.
+    quick: a network and lengths that take seconds.  No steps mean those of MDLM's table.
+    """
+    from engine import bench
+    from engine.models import DTYPES, choose_device
+
+    if dtype not in DTYPES:
+        raise ValueError(f"unknown dtype {dtype!r}: choose {', '.join(DTYPES)}")
+    shape = bench.QUICK.shape if quick else bench.Shape()
+    options = bench.TimingOptions(
+        shape=replace(shape, length=min(length, shape.length) if quick else length),
+        steps=tuple(steps) or ((32, 64) if quick else bench.TimingOptions.steps), count=count, batch=batch,
+        samples=samples, timed_steps=timed_steps, dtype=dtype, device=str(choose_device(device)), threads=threads,
+        seed=seed,
+    ).checked()  # fmt: skip
+    found: list[Timed] = []
+    for timed in bench.measure_timing(options):
+        print(f"{timed.scheme}, T = {timed.steps:,}: {timed.seconds:.4g} s", file=sys.stderr)  # noqa: T201
+        found.append(timed)
+    typed = " ".join(command if command is not None else ["remdm-tui", *sys.argv[1:]])
+    machine = bench.machine(replace(bench.Options(), threads=threads))
+    base = {timed.steps: timed.seconds for timed in found if timed.scheme == bench.BASE}
+    console = console or Console()
+    if as_json:
+        rows = [asdict(timed) | {"ratio": base[timed.steps] / timed.seconds} for timed in found]
+        facts = {"command": typed, "machine": asdict(machine), "options": asdict(options), "results": rows}
+        console.file.write(json.dumps(facts, indent=2) + "\n")
+        return
+    console.print(_heading(machine, typed), highlight=False, markup=False, soft_wrap=True)
+    console.print(_timings(found, base, options, bench.BASE))
+
+
+def _timings(found: Sequence[Timed], base: dict[int, float], options: TimingOptions, over: str) -> Table:
+    shape = options.shape
+    title = (
+        f"seconds for {options.count} samples of {shape.length:,} tokens, batch {options.batch}; {options.dtype}, "
+        f"{shape.blocks} blocks of {shape.width}, V = {shape.vocab:,}, random weights"
+    )
+    table = Table(title=title, title_justify="left")
+    for name in ("scheme", "T", "seconds", f"speed over {over}", "calls/sample", "what was measured"):
+        table.add_column(name, justify="left" if name in ("scheme", "what was measured") else "right")
+    for timed in found:
+        remark = "; ".join(filter(None, (timed.measured, _others(timed.busy))))
+        table.add_row(
+            timed.scheme, f"{timed.steps:,}", f"{timed.seconds:,.4g}", f"{base[timed.steps] / timed.seconds:.3g}x",
+            f"{timed.calls:,.1f}", remark,
+        )  # fmt: skip
+    return table
+
+
 def _as_json(machine: Machine, options: Options, command: str, lines: list[Comparison]) -> str:
     rows = [asdict(line) | {"ratio": line.ratio, "met": line.met} for line in lines]
     facts = {"command": command, "machine": asdict(machine), "options": asdict(options), "results": rows}
@@ -85,5 +154,8 @@ def _table(part: str, summary: str, lines: list[Comparison]) -> Table:
 
 def _remark(line: Comparison) -> str:
     """The line's note, and a warning where something else ran meanwhile."""
-    busy = f"others took {line.busy:.0%} of the CPU: measure again" if line.busy > BUSY else ""
-    return "; ".join(filter(None, (line.note, busy)))
+    return "; ".join(filter(None, (line.note, _others(line.busy))))
+
+
+def _others(busy: float) -> str:
+    return f"others took {busy:.0%} of the CPU: measure again" if busy > BUSY else ""

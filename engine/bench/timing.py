@@ -1,0 +1,225 @@
+"""Wall clock of samples by every scheme, as MDLM's README tables it; what is scaled from a part says so."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import torch
+
+from engine import batch
+from engine.bench.child import OtherLoad
+from engine.bench.options import Shape
+from engine.bench.subjects import Asked, Oblivious, random_model
+from engine.models.folded import FoldedDIT
+from engine.models.protocol import Denoiser, device_of
+from engine.models.timed import ScoreDIT
+from engine.predictors import predict
+from engine.strategies import make_strategy
+
+BASE = "ddpm_cache"
+"""What ratios are taken to."""
+
+
+@dataclass(frozen=True)
+class TimingOptions:
+    """What is timed; the defaults are the table's, which takes hours on a processor."""
+
+    shape: Shape = field(default_factory=Shape)
+    steps: tuple[int, ...] = (5_000, 10_000)
+    count: int = 64
+    """samples that the seconds are for"""
+    batch: int = 1
+    """samples side by side, in every scheme; MDLM's commands have 1"""
+    samples: int | None = None
+    """timed; None: all.  Whole batches of them, so that scaling is exact but for noise"""
+    timed_steps: int | None = None
+    """None: whole runs.  Else so many steps of each kind are timed, and their cost is scaled to the runs'"""
+    dtype: str = "float32"
+    device: str = "cpu"
+    threads: int = 0
+    seed: int = 0
+
+    def checked(self) -> TimingOptions:
+        """These options if they are in range; raises ValueError that says what would be."""
+        values = {
+            "count": self.count, "batch": self.batch, "length": self.shape.length, "steps": min(self.steps),
+            "samples": self.samples, "timed steps": self.timed_steps,
+        }  # fmt: skip
+        for name, value in values.items():
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, not {value}")
+        if self.timed_steps is not None and 2 * self.timed_steps >= self.shape.length:
+            raise ValueError(f"timed steps must be fewer than half the length, {self.shape.length}")
+        for whole in (self.count, self.samples):
+            if whole is not None and whole % self.batch:
+                raise ValueError(f"samples come in whole batches of {self.batch}, and {whole} is none")
+        if self.samples is not None and self.samples > self.count:
+            raise ValueError(f"samples timed must be {self.count} at most, not {self.samples}")
+        return self
+
+
+@dataclass(frozen=True)
+class Timed:
+    """One cell of the table."""
+
+    scheme: str
+    steps: int
+    count: int
+    seconds: float
+    """for `count` samples"""
+    calls: float
+    """network calls a sample; those of a batch count for each of its samples"""
+    scaled: bool
+    measured: str
+    """a sentence: what was timed, and how the seconds came of it"""
+    busy: float
+    """share of the processor that other processes took meanwhile"""
+
+
+Run = Callable[[Denoiser, TimingOptions, int, range, tuple[int, ...]], float]
+"""(model, options, steps T, numbers of the samples, prompt) -> network calls a sample"""
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Scheme:
+    name: str
+    run: Run
+    scored: bool = False
+    """whether its network is SEDD's, which listens to the noise level"""
+    every_step: bool = False
+    """whether it asks the network at every step"""
+
+
+def _predictor(name: str) -> Run:
+    def run(model: Denoiser, options: TimingOptions, steps: int, numbers: range, prompt: tuple[int, ...]) -> float:
+        calls = [
+            predict(
+                model, name, steps=steps, length=options.shape.length, count=options.batch, seed=options.seed,
+                prompt=prompt, first=first,
+            ).network_calls
+            for first in numbers[:: options.batch]
+        ]  # fmt: skip
+        return sum(calls) / len(calls)
+
+    return run
+
+
+def _lazy(name: str) -> Run:
+    def run(model: Denoiser, options: TimingOptions, steps: int, numbers: range, prompt: tuple[int, ...]) -> float:
+        made = batch.samples(
+            model, make_strategy(name), numbers, steps=steps, length=options.shape.length, seed=options.seed,
+            prompt=prompt, width=options.batch, top_p=1.0,
+        )  # fmt: skip
+        return sum(sample.network_calls for sample in made) / len(numbers)
+
+    return run
+
+
+SCHEMES = (
+    Scheme("sedd (analytic)", _predictor("analytic"), scored=True, every_step=True),
+    Scheme("ddpm", _predictor("ddpm"), every_step=True),
+    Scheme(BASE, _predictor("ddpm_cache")),
+    Scheme("ours, mdlm", _lazy("mdlm")),
+    Scheme("ours, remdm-cap", _lazy("remdm-cap")),
+)
+
+
+@torch.inference_mode()
+def measure_timing(options: TimingOptions) -> Iterator[Timed]:
+    """Every scheme at every T, all on random networks of one shape, in the order of the table.
+
+    MDLM's schemes and ours run the same folded network, so that ratios are of the schemes alone; none has a nucleus.
+    """
+    options.checked()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    dtype, device = getattr(torch, options.dtype), torch.device(options.device)
+    folded = FoldedDIT(random_model(options.shape, options.seed).to(device), dtype)
+    score = ScoreDIT(random_model(options.shape, options.seed, timed=True).to(device), dtype)
+    for scheme in SCHEMES:
+        yield from measure_scheme(scheme, score if scheme.scored else folded, options)
+
+
+def measure_scheme(
+    scheme: Scheme, model: Denoiser, options: TimingOptions, clock: Clock = time.perf_counter
+) -> Iterator[Timed]:
+    """One scheme at every T."""
+    measure = _whole if options.timed_steps is None else _scaled
+    yield from measure(scheme, model, options, clock)
+
+
+def _whole(scheme: Scheme, model: Denoiser, options: TimingOptions, clock: Clock) -> Iterator[Timed]:
+    """Whole runs of all samples, or of the first few."""
+    timed = options.count if options.samples is None else options.samples
+    for steps in options.steps:
+        load = OtherLoad()
+        calls, seconds = _seconds(scheme, model, options, steps, range(timed), 0, clock)
+        said = f"{timed} of {options.count} samples timed"
+        if timed < options.count:
+            said += f" ({seconds:.4g} s), scaled by {options.count / timed:g}"
+        yield Timed(
+            scheme.name, steps, options.count, seconds * options.count / timed, calls, timed < options.count, said,
+            load.share(),
+        )  # fmt: skip
+
+
+def _scaled(scheme: Scheme, model: Denoiser, options: TimingOptions, clock: Clock) -> Iterator[Timed]:
+    """The cost of a network call and of a step beside it, times how many of each a batch has."""
+    load = OtherLoad()
+    call, step, said = _costs(scheme, model, options, clock)
+    batches = options.count / options.batch
+    for steps in options.steps:
+        if scheme.every_step:
+            calls, asked, source = float(steps + 1), steps + 1, ""
+        else:
+            toy = Asked(Oblivious())
+            calls = scheme.run(toy, options, steps, range(options.batch), ())
+            asked, source = toy.times, ", counted in a run of these dice with a toy network"
+        measured = (
+            f"scaled: {said}; times {asked:,} calls and {steps:,} steps{source}, times {batches:g} batches of "
+            f"{options.batch}"
+        )
+        seconds = (asked * call + steps * step) * batches
+        yield Timed(scheme.name, steps, options.count, seconds, calls, True, measured, load.share())
+
+
+def _costs(scheme: Scheme, model: Denoiser, options: TimingOptions, clock: Clock) -> tuple[float, float, str]:
+    """(seconds of a network call, seconds of a step beside it, what was timed), of one batch.
+
+    Two runs of as many steps, one with few calls and one with many, tell the two costs apart: a prompt leaves as many
+    places to fill as there should be reveals.  One call after the other is all that there is to time where the network
+    is asked at every step.
+    """
+    steps, length, numbers = options.timed_steps or 1, options.shape.length, range(options.batch)
+    _seconds(scheme, model, options, 1, numbers, length - 1, clock)  # libraries load their code at first use
+    if scheme.every_step:
+        calls, seconds = _seconds(scheme, model, options, steps, numbers, 0, clock)
+        return seconds / calls, 0.0, f"{seconds / calls:.4g} s a step with its call, of {calls:g} timed"
+    few, many = Asked(model), Asked(model)
+    _, long = _seconds(scheme, many, options, steps, numbers, length - 2 * steps, clock)
+    _, short = _seconds(scheme, few, options, steps, numbers, length - 1, clock)
+    if many.times <= few.times:
+        raise ValueError(f"{steps} timed steps are too few to tell the costs apart: time more")
+    call = max(0.0, (long - short) / (many.times - few.times))
+    step = max(0.0, (short - few.times * call) / steps)
+    timed = f"{call:.4g} s a call and {step:.4g} s a step beside it"
+    return call, step, f"{timed}, of {many.times} and {few.times} calls in {steps} steps each"
+
+
+def _seconds(
+    scheme: Scheme, model: Denoiser, options: TimingOptions, steps: int, numbers: range, prompt: int, clock: Clock
+) -> tuple[float, float]:
+    """(network calls a sample, seconds) of samples whose first `prompt` places are filled."""
+    _wait(model)
+    begun = clock()
+    calls = scheme.run(model, options, steps, numbers, (1,) * prompt)
+    _wait(model)
+    return calls, clock() - begun
+
+
+def _wait(model: Denoiser) -> None:
+    if torch.device(device_of(model)).type == "cuda":
+        torch.cuda.synchronize()
