@@ -33,12 +33,21 @@ class Sampling(msgspec.Struct, frozen=True):
     knobs: dict[str, Any] = {}
 
 
+class Scoring(msgspec.Struct, frozen=True):
+    """What a report must know of the settings' `scoring`."""
+
+    references: str | None = None
+    references_split: str | None = None
+    judge_dtype: str | None = None
+    together: int = 1
+
+
 class Settings(msgspec.Struct, frozen=True):
     """The settings by part; the parts' other entries are taken as they are."""
 
     model: dict[str, Any]
     sampling: dict[str, Any]
-    scoring: dict[str, Any] = {}
+    scoring: Scoring = Scoring()
 
 
 @dataclass(frozen=True)
@@ -53,6 +62,8 @@ class Terms:
     judge_limit: int
     featurizer: str
     references: str
+    together: int
+    """samples that the reference would draw and pad at a time"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,19 +197,24 @@ def evaluation(home: Path, results: Results, conventions: str | None = None) -> 
     )  # fmt: skip
 
 
-def _terms(results: Results, conventions: str, scoring: Mapping[str, Any], count: int) -> Terms:
+def _terms(results: Results, conventions: str, scoring: Scoring, count: int) -> Terms:
     judged, mauve = results.metrics[conventions].gen_ppl, results.metrics[conventions].mauve
     references = f"{mauve.references:,} texts" if mauve else "none"
-    if mauve and scoring.get("references") is not None:
-        references += f" of {spelled(scoring['references'])}"
+    if mauve and scoring.references:
+        references += f" of {spelled(scoring.references)}"
+        references += f", {spelled(scoring.references_split)}" if scoring.references_split else ""
+    judge = "none" if judged is None else harmless(judged.judge)
+    if judged and scoring.judge_dtype:
+        judge += f" in {spelled(scoring.judge_dtype)}"
     return Terms(
         conventions=harmless(conventions),
         sentences=tuple(harmless(sentence) for sentence in results.conventions[conventions]),
         samples=count,
-        judge=harmless(judged.judge) if judged else "none",
+        judge=judge,
         judge_limit=judged.limit if judged else 0,
         featurizer=harmless(mauve.featurizer) if mauve else "none",
         references=references,
+        together=scoring.together,
     )
 
 
@@ -213,7 +229,9 @@ def spelled(value: Any) -> str:
 
 
 def _spelled(values: Mapping[str, Any]) -> dict[str, str]:
-    return {harmless(name): spelled(value) for name, value in values.items() if value is not None}
+    """What is said, without what is off."""
+    said = {name: value for name, value in values.items() if not (value is None or value is False or value == "")}
+    return {harmless(name): spelled(value) for name, value in said.items()}
 
 
 def _series(evaluations: Sequence[Evaluation]) -> tuple[Series, ...]:

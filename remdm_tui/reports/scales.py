@@ -32,7 +32,7 @@ def scale(values: Sequence[float], logarithmic: bool) -> Scale:
 
 
 def ticks(span: Scale, most: int) -> list[float]:
-    """At most so many round numbers within the scale."""
+    """Round numbers within the scale, at most so many; most is 2 or more."""
     if span.logarithmic and span.high / span.low >= 4:
         exponents = range(math.floor(math.log10(span.low)), math.ceil(math.log10(span.high)) + 1)
         for factors in ((1, 1.5, 2, 3, 4, 5, 6, 8), (1, 2, 5), (1, 3), (1,)):
@@ -40,7 +40,10 @@ def ticks(span: Scale, most: int) -> list[float]:
             if len(found) <= most:
                 return found
         return found[:: -(-len(found) // most)]
-    width = span.high - span.low
-    step = 10.0 ** math.floor(math.log10(width / most))
-    step *= next(f for f in (1, 2, 5, 10) if width / (step * f) <= most)
+    step = 10.0 ** math.floor(math.log10((span.high - span.low) / most))
+    multiples = (_multiples(span, factor * step) for factor in (1, 2, 5, 10, 20))
+    return next(found for found in multiples if len(found) <= most)
+
+
+def _multiples(span: Scale, step: float) -> list[float]:
     return [i * step for i in range(math.ceil(span.low / step), math.floor(span.high / step) + 1)]

@@ -59,7 +59,7 @@ def results(strategy: str = "mdlm", steps: int = 128, **changes: Any) -> Results
                 "draw": "inverse-cdf", "steps": steps, "length": 1024, "prompt": None, "block_length": None,
                 "stride": None, "strides": None, "seed": seed, "count": count, **sampling,
             },
-            "scoring": {"judge": judge, "features": None, "references": "openwebtext-split"},
+            "scoring": {"judge": judge, "features": None, "references": "openwebtext-split", "together": 1},
         },
         "primary": "reference",
         "gen_ppl": perplexity,

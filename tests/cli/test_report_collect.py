@@ -74,6 +74,14 @@ def test_a_setting_in_which_all_differ_names_every_series(tmp_path: Path) -> Non
     assert "top_p" not in dict(facts(group))
 
 
+def test_nothing_is_a_setting_too(tmp_path: Path) -> None:
+    for eta in (0.0, 0.02):
+        write(tmp_path / str(eta), results("remdm-cap", knobs={"eta": eta}, sampling={"temperature": 0.0}))
+    (group,) = collect([tmp_path]).groups
+    assert [series.name for series in group.series] == ["remdm-cap eta=0", "remdm-cap eta=0.02"]
+    assert dict(facts(group))["temperature"] == "0"
+
+
 def test_seeds_of_one_setting_are_one_point(tmp_path: Path) -> None:
     for seed in (3, 1, 2):
         write(tmp_path / str(seed), results(seed=seed))
