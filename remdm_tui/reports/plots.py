@@ -26,6 +26,8 @@ LONG = 26
 """Characters of a name at its line."""
 NAME_SIZE = 8.0
 """Points."""
+RIBBON = "#b5b5b5"
+"""Of the line that joins the settings on a Pareto front."""
 MOST_TICKS = 7
 DPI = 160
 INK = "#010101"
@@ -168,9 +170,10 @@ def _front(axes: Axes, panel: Panel) -> None:
     best = sorted((dot.x, dot.y.value) for line in panel.lines for dot in line.dots if dot.front)
     if best:
         xs, ys = zip(*best)
+        axes.plot(xs, ys, color=RIBBON, linewidth=3.5, alpha=0.5, zorder=1, clip_on=False)
         axes.plot(
-            xs, ys, color="#767676", linewidth=3.5, alpha=0.3, zorder=1, marker="o", markersize=11,
-            markerfacecolor="none", markeredgecolor=INK, markeredgewidth=0.9, clip_on=False,
+            xs, ys, linestyle="none", marker="o", markersize=11, markerfacecolor="none", markeredgecolor=INK,
+            markeredgewidth=0.9, zorder=4, clip_on=False,
         )  # fmt: skip
 
 
@@ -238,7 +241,7 @@ def _handles(panels: Sequence[Panel], looks: Sequence[Look], names: Sequence[str
     ]
     labels = [short(name, 2 * LONG) for name in names]
     if ringed(panels):
-        ring = Line2D([], [], color="#767676", alpha=0.3, linewidth=3.5)
+        ring = Line2D([], [], color=RIBBON, linewidth=3.5)
         ring.set(marker="o", markersize=10, markerfacecolor="none", markeredgecolor=INK)
         return [*handles, ring], [*labels, "Pareto front"]
     return handles, labels
