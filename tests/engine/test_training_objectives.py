@@ -12,6 +12,7 @@ from engine.models import checkpoint, load_model
 from engine.models.causal_dit import CausalDIT
 from engine.models.dit import DITConfig
 from engine.models.timed import ScoreDIT
+from engine.predictors import predict
 from engine.training.config import read_config
 from engine.training.data import Corpus, prepare
 from engine.training.export import HOME, export_best
@@ -119,6 +120,8 @@ def test_what_sedd_trains_is_what_its_reader_scores(corpus: Corpus, tmp_path: Pa
     plain = checkpoint.read(tmp_path / HOME)
     found = SEDD().bound(plain, tokens, t, seeded(3))
     torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-4)
+    ids = predict(load_model(str(tmp_path / HOME), "cpu"), "analytic", steps=6, length=12, count=2, seed=0).tokens
+    assert not (ids == corpus.mask_id).any()
 
 
 def test_gradients_from_left_to_right_are_those_of_finite_differences() -> None:
