@@ -1,0 +1,106 @@
+"""The run as one HTML page with a player in it: no other file, no network, and no code but its own."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import re
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.recording.frames import NEXT
+from engine.records import Change
+from engine.trace import Record
+from remdm_tui.exports import Request
+from remdm_tui.exports.scene import Scene
+from remdm_tui.layout import MASK_WIDTH, harmless
+
+MOST = 5_000
+"""Steps in a page, unless asked otherwise."""
+
+
+def write(request: Request) -> None:
+    home = files("remdm_tui.exports")
+    script, style, page = ((home / name).read_text(encoding="utf-8") for name in ("page.js", "page.css", "page.html"))
+    scene = Scene.of(request)
+    parts = {
+        "title": html.escape(scene.name),
+        "policy": "; ".join((
+            "default-src 'none'", f"script-src '{_digest(script)}'", f"style-src '{_digest(style)}'",
+            "base-uri 'none'", "form-action 'none'",
+        )),
+        "style": style, "script": script, "run": embedded(run(request, scene)),
+    }  # fmt: skip
+    # the template's markers alone are looked for, not what is put in
+    pieces = re.split(r"\[\[(\w+)\]\]", page)
+    filled = [parts[piece] if i % 2 else piece for i, piece in enumerate(pieces)]
+    request.out.write_text("".join(filled), encoding="utf-8")
+
+
+def embedded(data: Any) -> str:
+    """JSON that can stand in a script element: ASCII, and no character that means anything to HTML."""
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def run(request: Request, scene: Scene) -> dict[str, Any]:
+    """What the player needs: texts, the state at the first position, and each later one by what it changed."""
+    trace, sample = scene.trace, request.sample
+    positions = request.positions(MOST)
+    words: dict[int, int] = {}
+    states = (_state(trace, position, sample, words) for position in positions)
+    first = before = next(states)
+    steps = []
+    for state in states:
+        steps.append(changes(before, state))
+        before = state
+    vocabulary, texts, widths = request.recording.model.pieces, scene.type_.pieces.texts, scene.type_.pieces.widths
+    return {
+        "states": [
+            {"name": look.name, "fill": look.fill} for look in (scene.looks.looks[state] for state in Change)
+        ],
+        "next": NEXT.tolist(),
+        "texts": [texts[token] + "\n" * ("\n" in vocabulary[token]) for token in words],
+        "widths": [int(widths[token]) for token in words],
+        "mask": MASK_WIDTH,
+        "start": [part.tolist() for part in first],
+        "steps": steps,
+        "labels": [harmless(label(trace, position, sample)) for position in positions],
+    }  # fmt: skip
+
+
+def changes(before: tuple[NDArray[Any], ...], now: tuple[NDArray[Any], ...]) -> list[int]:
+    """[gap, state, word] of every position that is not what a step leaves alone, one behind the other."""
+    there = np.flatnonzero((NEXT[before[0]] != now[0]) | (before[1] != now[1]))
+    gaps = np.diff(there, prepend=0)
+    return np.stack([gaps, now[0][there], now[1][there]], 1).ravel().tolist()
+
+
+def label(trace: Record, position: int, sample: int) -> str:
+    """A position in a line."""
+    frame, now = trace.frame(position), trace.figures(position, sample)
+    total, length = max(trace.start.steps, len(trace)), trace.start.tokens.shape[1]
+    if frame is None or now is None:
+        return f"step {position} of {total}"
+    return (
+        f"step {position} of {total} · t {frame.s:.4f} · masked {now.masked} of {length} · "
+        f"new {now.revealed} · remasked {now.remasked} · network calls {frame.network_calls}"
+    )
+
+
+def _state(trace: Record, position: int, sample: int, words: dict[int, int]) -> tuple[NDArray[Any], ...]:
+    """States and words [L]; a position that was just remasked has the word that it lost, for its width."""
+    change = trace.change(position, sample)
+    before = trace.tokens(max(0, position - 1), sample)
+    tokens = np.where(change == Change.REMASKED, before, trace.tokens(position, sample))
+    numbers = [words.setdefault(token, len(words)) for token in tokens.tolist()]
+    return change.astype(np.int64), np.array(numbers)
+
+
+def _digest(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -1,0 +1,69 @@
+"""One step as SVG or PNG, and the run as GIF."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from remdm_tui.exports import Request
+from remdm_tui.exports.scene import Line, Scene
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+FRAMES = 200
+"""Steps of a GIF at most, unless asked otherwise: all are in memory when it is written."""
+HOLD = 3_000
+"""Milliseconds that the last picture stays."""
+
+
+def svg(request: Request) -> None:
+    """Text stays text, in the reader's own monospaced font."""
+    from rich._export_format import CONSOLE_SVG_FORMAT
+    from rich.console import Console
+    from rich.terminal_theme import DEFAULT_TERMINAL_THEME, SVG_EXPORT_THEME
+    from rich.text import Text
+
+    scene = Scene.of(request)
+    console = Console(
+        file=io.StringIO(), record=True, width=scene.columns, force_terminal=True, color_system="truecolor",
+        legacy_windows=False, highlight=False, emoji=False, markup=False,
+    )  # fmt: skip
+    for line in scene.page(request.position):
+        console.print(Text.assemble(*line), soft_wrap=True)
+    # nothing is fetched from elsewhere
+    own = re.sub(r"@font-face\s*{{.*?}}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL).replace("Fira Code, ", "")
+    theme = DEFAULT_TERMINAL_THEME if request.light else SVG_EXPORT_THEME
+    picture = console.export_svg(title="remdm-tui", theme=theme, code_format=own, unique_id="remdm")
+    request.out.write_text(picture, encoding="utf-8")
+
+
+def png(request: Request) -> None:
+    """Raises ValueError where Pillow is missing."""
+    pages = [Scene.of(request).page(request.position)]
+    next(images(pages, request)).save(request.out, "PNG")
+
+
+def gif(request: Request) -> None:
+    """Raises ValueError where Pillow is missing."""
+    scene, positions = Scene.of(request), request.positions(FRAMES)
+    pages = [scene.page(position) for position in positions]
+    first, *others = images(pages, request)
+    each = max(20, round(1_000 / request.rate / 10) * 10)
+    first.save(
+        request.out, "GIF", save_all=True, append_images=others, duration=[each] * (len(pages) - 1) + [HOLD],
+        loop=0, disposal=1, optimize=False,
+    )  # fmt: skip
+
+
+def images(pages: list[list[Line]], request: Request) -> Iterator[Image]:
+    """All of one size, with one palette."""
+    try:
+        from remdm_tui.exports.raster import Raster
+    except ImportError:
+        raise ValueError("PNG and GIF need the package Pillow: install it, or export svg or cast") from None
+    styles: dict[Any, None] = {style: None for page in pages for line in page for _, style in line}
+    raster = Raster(list(styles), request.columns, max(map(len, pages)), request.light)
+    return map(raster.image, pages)

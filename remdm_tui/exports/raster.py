@@ -1,0 +1,105 @@
+"""Draws lines of styled text into cells, each glyph once: paletted pictures, for PNG and GIF.  Needs Pillow."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from rich.cells import cell_len
+from rich.style import Style
+
+from remdm_tui.exports.scene import Line
+
+SIZE = 14
+"""Pixels of the font."""
+MARGIN = 10
+"""Pixels around the text."""
+SHADES = 8
+"""Colours from a style's background to its foreground."""
+DARK, LIGHT = ((0xE6, 0xE6, 0xE6), (0x12, 0x12, 0x14)), ((0x1A, 0x1A, 0x1A), (0xFF, 0xFF, 0xFF))
+"""Foreground and background where a style has none."""
+FONTS = ("DejaVuSansMono", "LiberationMono-Regular", "NotoSansMono-Regular", "Menlo", "consola")
+LARGEST = 1 << 26
+"""Pixels of one picture at most."""
+
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+Tile = NDArray[np.uint8]
+
+
+class Raster:
+    """A page of so many cells; a colour is a style's number times SHADES plus how much of the glyph covers it."""
+
+    def __init__(self, styles: list[Style], columns: int, rows: int, light: bool) -> None:
+        """Raises ValueError for a page too large to be a picture."""
+        self._font, self._bold = monospaced(False), monospaced(True)
+        self._width = max(1, round(self._font.getlength("M")))
+        self._height = SIZE + SIZE // 3
+        self._size = (rows * self._height + 2 * MARGIN, columns * self._width + 2 * MARGIN)
+        if self._size[0] * self._size[1] > LARGEST:
+            raise ValueError(f"a picture of {columns} times {rows} cells is too large: take other columns")
+        # the first entry is the page itself
+        self._styles = {style: number for number, style in enumerate([Style(), *(s for s in styles if s)])}
+        self._colours = b"".join(bytes(_shades(style, LIGHT if light else DARK)) for style in self._styles)
+        self._tiles: dict[tuple[str, Style], Tile] = {}
+
+    def image(self, page: list[Line]) -> Image.Image:
+        """A page as a picture with a palette."""
+        pixels = np.zeros(self._size, np.uint8)
+        for row, line in enumerate(page):
+            x, y = MARGIN, MARGIN + row * self._height
+            for text, style in line:
+                for c in text:
+                    tile = self._tile(c, style)
+                    room = pixels[y : y + self._height, x : x + tile.shape[1]]
+                    room[:] = tile[:, : room.shape[1]]
+                    x += tile.shape[1]
+        made = Image.fromarray(pixels, "P")
+        made.putpalette(self._colours)
+        return made
+
+    def _tile(self, c: str, style: Style) -> Tile:
+        known = self._tiles.get((c, style))
+        if known is None:
+            known = self._tiles[c, style] = self._drawn(c, style)
+        return known
+
+    def _drawn(self, c: str, style: Style) -> Tile:
+        """One character in its cells, [height, width]."""
+        width = self._width * max(1, cell_len(c))
+        cell = Image.new("L", (width, self._height))
+        draw = ImageDraw.Draw(cell)
+        draw.text((0, SIZE // 8), c, fill=255, font=self._bold if style.bold else self._font)
+        for there, y in ((style.underline or style.underline2, self._height - 2), (style.underline2, self._height - 4)):
+            if there:
+                draw.line((0, y, width, y), fill=255)
+        shade = (np.asarray(cell, np.uint16) * (SHADES - 1) + 127) // 255
+        return (self._styles[style] * SHADES + shade).astype(np.uint8)
+
+
+def _shades(style: Style, plain: tuple[tuple[int, int, int], tuple[int, int, int]]) -> list[int]:
+    """Red, green and blue of a style's colours, background first."""
+    front, back = (
+        default if colour is None or colour.triplet is None else tuple(colour.triplet)
+        for colour, default in zip((style.color, style.bgcolor), plain, strict=True)
+    )
+    return [round(b + (f - b) * i / (SHADES - 1)) for i in range(SHADES) for f, b in zip(front, back, strict=True)]
+
+
+def monospaced(bold: bool) -> Font:
+    """A font of the system whose letters are equally wide, else Matplotlib's, else Pillow's own."""
+    names = [name + ".ttf" for name in FONTS] + [name + ".ttc" for name in FONTS]
+    if bold:
+        names = ["DejaVuSansMono-Bold.ttf", "LiberationMono-Bold.ttf", "NotoSansMono-Bold.ttf", *names]
+    found = find_spec("matplotlib")
+    if found is not None and found.origin is not None:
+        fonts = Path(found.origin).parent / "mpl-data" / "fonts" / "ttf"
+        names += [str(fonts / f"DejaVuSansMono{'-Bold' * bold}.ttf")]
+    for name in names:
+        try:
+            return ImageFont.truetype(name, SIZE)
+        except OSError:
+            continue
+    return ImageFont.load_default(SIZE)

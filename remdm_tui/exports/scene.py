@@ -1,0 +1,101 @@
+"""A step as lines of styled text, by the same typesetting as the live view: what every picture is made of.  Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from rich.cells import cell_len
+from rich.style import Style
+
+from engine.records import Change
+from engine.trace import Record
+from remdm_tui.exports import Request
+from remdm_tui.layout import Pieces, harmless
+from remdm_tui.palette import Palette, palette
+from remdm_tui.reading import canvas, title
+from remdm_tui.typeset import HIDDEN, Type, typeset
+
+PLAIN = Style()
+BOLD = Style(bold=True)
+NARROWEST, WIDEST = 40, 400
+
+Line = tuple[tuple[str, Style], ...]
+"""Runs of text, each in its style; nothing in it can act on a terminal."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """One sample of a run, ready to be set at any position."""
+
+    trace: Record
+    sample: int
+    type_: Type
+    looks: Palette
+    columns: int
+    name: str
+    """the run in a line"""
+
+    @classmethod
+    def of(cls, request: Request) -> Scene:
+        """Raises ValueError for columns out of range."""
+        if not NARROWEST <= request.columns <= WIDEST:
+            raise ValueError(f"columns must lie in {NARROWEST} to {WIDEST}, not {request.columns}")
+        recording, trace = request.recording, request.trace
+        looks = palette(not request.light, request.ascii)
+        type_ = Type.of(
+            Pieces.of(recording.model.pieces, request.ascii), {state: looks.looks[state].fill for state in HIDDEN}
+        )
+        settings = trace.settings()
+        name = recording.header.model.name
+        if settings:
+            name = title(name, settings[0][1], recording.header.seed)
+        return cls(trace, request.sample, type_, looks, request.columns, harmless(name, request.ascii))
+
+    def page(self, position: int) -> list[Line]:
+        """Title, figures, the text and the legend, one line each but for the text."""
+        return [
+            _fitted(((self.name, BOLD),), self.columns),
+            _fitted(((self._figures(position), PLAIN),), self.columns),
+            (),
+            *self.text(position),
+            (),
+            _fitted(self.legend(), self.columns),
+        ]
+
+    def text(self, position: int) -> list[Line]:
+        now = canvas(self.trace, position, self.sample)
+        page = typeset(now, now.change, self.type_, self.columns)
+        styles = {state: look.style for state, look in self.looks.looks.items()}
+        runs = [(text, styles[code]) for text, code in zip(page.texts, page.codes, strict=True)]
+        return [tuple(runs[first:last]) for first, last in pairwise(page.firsts)]
+
+    def legend(self) -> Line:
+        """Every state in its look."""
+        runs: list[tuple[str, Style]] = []
+        for state in Change:
+            look = self.looks.looks[state]
+            words = ((look.fill, look.style), (look.name, PLAIN)) if look.fill else ((f" {look.name} ", look.style),)
+            runs += [*words, ("  ", PLAIN)]
+        return tuple(runs[:-1])
+
+    def _figures(self, position: int) -> str:
+        total, now = max(self.trace.start.steps, len(self.trace)), self.trace.figures(position, self.sample)
+        frame, length = self.trace.frame(position), self.trace.start.tokens.shape[1]
+        if frame is None or now is None:
+            return f"step {position}/{total}"
+        return (
+            f"step {position}/{total}  t {frame.s:.4f}  alpha {frame.alpha_s:.4f}  sigma {now.sigma:.4f}  "
+            f"masked {now.masked}/{length}  new {now.revealed}  remasked {now.remasked}"
+        )
+
+
+def _fitted(line: Line, columns: int) -> Line:
+    """As much of a line as there is room for."""
+    kept: list[tuple[str, Style]] = []
+    for text, style in line:
+        while text and cell_len(text) > columns:
+            text = text[:-1]
+        columns -= cell_len(text)
+        kept.append((text, style))
+    return tuple(kept)

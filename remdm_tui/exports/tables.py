@@ -1,0 +1,57 @@
+"""Per-step figures of one sample, one row a step."""
+
+from __future__ import annotations
+
+from csv import writer
+from importlib import import_module
+from typing import Any
+
+from engine.figures import Curves
+from remdm_tui.exports import Request
+
+HEAD = ("step", "t", "s", "alpha_t", "alpha_s", "block")
+TAIL = ("network_calls", "excess", "strategy", "top_p", "temperature", "nucleus", "draw", "knobs", "edit")
+
+
+def csv(request: Request) -> None:
+    columns = table(request)
+    with request.out.open("w", encoding="utf-8", newline="") as file:
+        rows = writer(file, lineterminator="\n")
+        rows.writerow(columns)
+        rows.writerows(zip(*columns.values(), strict=True))
+
+
+def parquet(request: Request) -> None:
+    """Raises ValueError where pyarrow is missing."""
+    try:
+        arrow: Any = import_module("pyarrow")
+        files: Any = import_module("pyarrow.parquet")
+    except ImportError:
+        raise ValueError("Parquet needs the package pyarrow: install it, or export csv") from None
+    files.write_table(arrow.table(table(request)), request.out)
+
+
+def table(request: Request) -> dict[str, list[Any]]:
+    """Columns by name, [steps] each; `step` is the position that a frame led to, from 1."""
+    trace = request.trace
+    columns: dict[str, list[Any]] = {name: [] for name in (*HEAD, *TAIL)}
+    for position in range(1, len(trace) + 1):
+        frame = trace.frame(position)
+        assert frame is not None
+        now = frame.settings
+        knobs = " ".join(f"{name}={value}" for name, value in now.knobs.items())
+        row = (
+            position, frame.t, frame.s, frame.alpha_t, frame.alpha_s, frame.block, frame.network_calls, frame.excess,
+            now.strategy, now.top_p, now.temperature, now.nucleus, now.draw, knobs,
+            "" if frame.edit is None else frame.edit.kind,
+        )  # fmt: skip
+        for column, value in zip(columns.values(), row, strict=True):
+            column.append(value)
+    figures = {name: trace.curves.column(name, request.sample).tolist() for name in Curves.COLUMNS}
+    for count in ("masked", "revealed", "remasked"):
+        figures[count] = [int(value) for value in figures[count]]
+    return {
+        **{name: columns[name] for name in HEAD},
+        **figures,
+        **{name: columns[name] for name in TAIL},
+    }

@@ -1,0 +1,67 @@
+"""A recording in the place of an engine: the same link to the same views, without a process or a network."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from engine import wire
+from engine.recording import Recording
+from engine.records import ModelChoice, RunChoice, Settings
+from engine.strategies import catalogue
+from engine.trace import Trace
+from remdm_tui.layout import harmless
+from remdm_tui.link import Event, Link
+from remdm_tui.options import WatchOptions
+
+READ_ONLY = "this is a recording: the knobs of its steps are what they were"
+
+
+class ReplayLink(Link):
+    """Everything is recorded when the run begins; no step is ever added."""
+
+    def __init__(self, recording: Recording, branch: int = 0) -> None:
+        super().__init__(())
+        self._recording, self._branch = recording, branch
+        self._said: list[Event] = []
+
+    def start(self) -> None:
+        self._said = [wire.Hello(catalogue())]
+
+    def open(self, choice: ModelChoice) -> None:
+        self._said.append(wire.Ready(self._recording.model))
+
+    def begin(self, settings: Settings, choice: RunChoice, record: Trace | None = None) -> None:
+        trace = self._recording.trace(self._branch)
+        # a link names the record in memory where any record does
+        self.trace, start = cast(Trace, trace), trace.start
+        tokens, locked = wire.Array.of(start.tokens), wire.Array.of(start.locked)
+        self._said += [wire.Began(1, tokens, locked, start.steps, start.seed), wire.Finished(1)]
+        if self._recording.damage:
+            self._said.append(wire.Rejected(harmless(self._recording.damage)))
+
+    def inspect(self) -> None:
+        self._said.append(wire.Failed("check", "a recording has no network to measure", ""))
+
+    def configure(self, settings: Settings) -> None:
+        self._said.append(wire.Rejected(READ_ONLY))
+
+    def demand(self, steps: int, renew: bool) -> bool:
+        return False
+
+    def take(self) -> list[Event]:
+        said, self._said = self._said, []
+        return said
+
+    def close(self, patience: float = 0.5) -> None:
+        self._said = []
+
+
+def options_of(recording: Recording, branch: int = 0, *, ascii_only: bool = False, mouse: bool = True) -> WatchOptions:
+    """What to watch a recording with: its own run, standing at the start."""
+    header, settings = recording.header, recording.trace(branch).settings()
+    run = header.run
+    return WatchOptions(
+        settings[0][1] if settings else Settings("nothing recorded"), header.choice, max(header.steps, 1),
+        header.length, header.batch, header.seed, run.prompt, run.chat, run.block_length,
+        said=frozenset(("strategy", "steps", "length")), paused=True, ascii=ascii_only, mouse=mouse,
+    )  # fmt: skip

@@ -1,0 +1,96 @@
+"""A recording in the live view: what it shows is what was recorded, and no engine or torch is there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from textual.pilot import Pilot
+
+from engine.recording import Recording
+from engine.trace import Trace
+from remdm_tui.app import WatchApp
+from remdm_tui.commands.replay import run
+from remdm_tui.replaying import READ_ONLY, ReplayLink, options_of
+from tests.engine.recordings import recorded
+
+
+def replaying(path: Path) -> tuple[Recording, WatchApp]:
+    recording = Recording.open(path)
+    return recording, WatchApp(options_of(recording), lambda: ReplayLink(recording))
+
+
+async def until(pilot: Pilot[None], true: Callable[[], object]) -> None:
+    for _ in range(200):
+        if true():
+            return
+        await pilot.pause(0.05)
+    raise AssertionError("it did not come to that")
+
+
+async def test_the_view_opens_at_the_start_and_steps_through_what_was_recorded(tmp_path: Path) -> None:
+    trace: Trace = recorded(tmp_path / "run", prompt=(1, 2), steps=40)
+    _, app = replaying(tmp_path / "run")
+    async with app.run_test(size=(100, 30)) as pilot:
+        watching = app.watching
+        await until(pilot, lambda: watching.recorded)
+        assert (watching.player.position, watching.recorded) == (0, 40)
+        for key, position in (("right", 1), ("right", 2), ("end", 40), ("left", 39), ("home", 0)):
+            await pilot.press(key)
+            await until(pilot, lambda p=position: app._shown.get("canvas", (0, -1))[1] == p)  # type: ignore[index]
+            assert watching.player.position == position
+            assert app._grid._canvas is not None
+            assert np.array_equal(app._grid._canvas.tokens, trace.tokens(position, 0))
+            assert np.array_equal(app._grid._canvas.change, trace.change(position, 0))
+        assert watching.failure is None
+
+
+async def test_it_plays_to_the_end_and_adds_nothing(tmp_path: Path) -> None:
+    recorded(tmp_path / "run", steps=40)
+    _, app = replaying(tmp_path / "run")
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(pilot, lambda: app.watching.recorded)
+        await pilot.press("space")
+        await until(pilot, lambda: app.watching.player.done)
+        await pilot.press("right")
+        await pilot.pause(0.1)
+        assert app.watching.recorded == 40
+
+
+async def test_a_knob_turned_and_a_damaged_end_are_said(tmp_path: Path) -> None:
+    recorded(tmp_path / "run", steps=40)
+    with (tmp_path / "run").open("r+b") as file:
+        file.truncate((tmp_path / "run").stat().st_size - 3)
+    _, app = replaying(tmp_path / "run")
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(pilot, lambda: "are not whole" in app.watching.notice.text)
+        await pilot.press("E")
+        await until(pilot, lambda: app.watching.notice.text == READ_ONLY)
+
+
+@pytest.mark.parametrize(("content", "sentence"), [(b"text", "is no recording"), (b"\x89remdm\r\n\x63\0", "format 99")])
+def test_what_cannot_be_replayed_is_said_in_a_sentence(tmp_path: Path, content: bytes, sentence: str) -> None:
+    (tmp_path / "run").write_bytes(content)
+    with pytest.raises(ValueError, match=sentence):
+        run(tmp_path / "run")
+    with pytest.raises(FileNotFoundError):
+        run(tmp_path / "none")
+
+
+def test_a_branch_that_is_not_there_is_said_before_the_screen_is_taken(tmp_path: Path) -> None:
+    recorded(tmp_path / "run")
+    with pytest.raises(ValueError, match="branches 0 to 0, not 1"):
+        run(tmp_path / "run", branch=1)
+
+
+def test_replaying_loads_no_torch() -> None:
+    program = (
+        "import sys, remdm_tui.commands.replay, remdm_tui.app, remdm_tui.commands.export\n"
+        "print(sorted({'torch', 'transformers', 'PIL', 'pyarrow'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
