@@ -6,23 +6,25 @@ python scripts/model_card.py --run runs/demo --data eltec-eng.jsonl.gz
 from __future__ import annotations
 
 import argparse
-import math
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
 
 import torch
 
 import engine
-from engine.models import checkpoint
+from engine.data.texts import load
+from engine.evaluation.perplexity import Question, perplexity
+from engine.models import TextModel
 from engine.strategies import REGISTRY
 from engine.training.config import read_config
-from engine.training.data import Corpus, prepare
-from engine.training.losses import antithetic_times, mask_tokens, subs_nll
+from engine.training.data import prepare
 
 ROOT = Path(__file__).parent.parent
 HOME = ROOT / "engine" / "models" / "demo"
 CONFIG = ROOT / "configs" / "train" / "demo.toml"
-WINDOWS = 1024
+COMMAND = "remdm-tui perplexity --model demo --device cpu --dtype float32"
 SAMPLES = 5
 
 CARD = """# The demo model of remdm-tui
@@ -39,11 +41,14 @@ the package. It writes phrases of Victorian fiction; it is for looking at sample
 | licence | the novels are in the public domain; the weights are under the licence of this repository |
 | training | {steps:,} steps of {batch} x {length} tokens ({epochs:.2f} epochs), bfloat16, two CPU cores |
 | weights | exponential moving average, at the best validation bound (step {best_step:,}) |
-| validation bound | {nats:.4f} +- {error:.4f} nats a token, perplexity {ppl:.1f} |
+| validation bound | {bound} |
 
-The bound is the SUBS evidence bound of this directory's own (rounded) weights on {windows:,} evenly spaced windows of
-the five held-out novels, one time per window, with its standard error. Typographic quotes and dashes are unified
-before tokenising.
+The bound is the SUBS evidence bound of this directory's own (rounded) weights on the five held-out novels, with 95 %
+intervals, as printed by
+
+    {command}
+
+{sentences}
 
 Bias and content: novels of their time, with the views of their time.
 
@@ -64,18 +69,12 @@ top-p 0.9 and every other knob at its default.
 {texts}"""
 
 
-def bound(model: torch.nn.Module, corpus: Corpus, length: int) -> tuple[float, float]:
-    """(mean, standard error) of the SUBS bound on the validation split, nats a token."""
-    noise = torch.Generator().manual_seed(1)
-    rows = torch.from_numpy(corpus.spread("validation", length, WINDOWS))
-    times = antithetic_times(WINDOWS, noise)[torch.randperm(WINDOWS, generator=noise)]
-    parts = []
-    with torch.inference_mode():
-        for tokens, t in zip(torch.split(rows, 16), torch.split(times, 16), strict=True):
-            noised, masked = mask_tokens(tokens, t, model.mask_id, noise)
-            parts.append(subs_nll(model.project, model.encode(noised, t), tokens, masked, t, model.mask_id))
-    values = torch.cat(parts).double()
-    return values.mean().item(), (values.std() / math.sqrt(WINDOWS)).item()
+def bound(model: TextModel, data: Sequence[Path]) -> dict[str, str]:
+    """What the card says of the bound on the validation split: what its command prints."""
+    found = perplexity(model, load(data), Question())
+    measured = found.conventions[found.primary]
+    command = " ".join([COMMAND, *(f"--data {path.name}" for path in data)])
+    return {"bound": str(measured), "command": command, "sentences": fill(" ".join(measured.sentences), 118)}
 
 
 def texts(steps: int, length: int) -> str:
@@ -99,16 +98,15 @@ def main() -> None:
     for name in ("config.json", "tokenizer.json", "model.safetensors"):
         shutil.copyfile(options.run / "model" / name, HOME / name)
     corpus = prepare(options.data, config.model.vocab_size, options.run.parent / "cache")
-    model = checkpoint.read(HOME)
-    nats, error = bound(model, corpus, config.model.length)
+    model = engine.load_model(str(HOME), device="cpu", dtype="float32")
     best = torch.load(options.run / "best.pt", weights_only=True)
     train = len(corpus.splits["train"])
     sample_steps, sample_length = 256, 128
     shape = {k: getattr(config.model, k) for k in ("n_blocks", "hidden_size", "n_heads", "length", "vocab_size")}
     card = CARD.format(
-        **shape, parameters=checkpoint.parameters(model), train=train, steps=config.run.steps, batch=config.run.batch,
+        **shape, parameters=model.info.parameters, train=train, steps=config.run.steps, batch=config.run.batch,
         epochs=config.run.steps * config.run.batch * config.model.length / train, best_step=int(best["step"]),
-        nats=nats, error=error, ppl=math.exp(nats), windows=WINDOWS, samples=SAMPLES,
+        **bound(model, options.data), samples=SAMPLES,
         sample_steps=sample_steps, sample_length=sample_length, texts=texts(sample_steps, sample_length),
     )  # fmt: skip
     (HOME / "README.md").write_text(card, encoding="utf-8")

@@ -20,7 +20,7 @@ from engine.evaluation.rows_of_model import Rows, rows_of_model
 from engine.evaluation.scores import Score, Scores, continued, save
 from engine.metrics.bootstrap import Interval
 from engine.metrics.conventions import conventions
-from engine.metrics.likelihood import BATCH, Likelihood, is_causal, sequence_nats, summary
+from engine.metrics.likelihood import BATCH, Likelihood, check_rows, is_causal, sequence_nats, summary
 from engine.models import TextModel
 
 FORMAT = 1
@@ -132,6 +132,8 @@ def perplexity(
         )
         for how in dict.fromkeys(asked.conventions)
     }  # fmt: skip
+    for one in rows.values():
+        check_rows(model, torch.from_numpy(one.tokens), range(len(one.tokens)))
     settings = every_setting(model, texts, asked, rows)
     totals = {how: len(one.tokens) for how, one in rows.items()}
     store: AbstractContextManager[Scores] = (

@@ -117,7 +117,7 @@ def sequence_nats(
     A process that has only some numbers finds what one that has all finds for them.
     """
     chosen, tokens = conventions(how), torch.as_tensor(rows)
-    _check(model, tokens)
+    check_rows(model, tokens, numbers)
     if batch < 1:
         raise ValueError(f"batch must be at least 1, got {batch}")
     causal = is_causal(model)
@@ -222,11 +222,15 @@ def _losses(model: Denoiser, hidden: Tensor, tokens: Tensor, masked: Tensor, sha
     return total
 
 
-def _check(model: Denoiser, rows: Tensor) -> None:
+def check_rows(model: Denoiser, rows: Tensor, numbers: Sequence[int]) -> None:
+    """The shape of all rows, and what those of these numbers hold; ValueError where they are not the model's."""
     if rows.ndim != 2 or rows.shape[0] == 0 or rows.shape[1] == 0:
         raise ValueError(f"likelihood takes rows of tokens, [N, L], and got {list(rows.shape)}")
     if model.max_length is not None and rows.shape[1] > model.max_length:
         raise ValueError(f"rows have {rows.shape[1]} tokens, and the model takes {model.max_length} at most")
+    if not len(numbers):
+        return
+    rows = rows[list(numbers)]
     low, high = int(rows.min()), int(rows.max())
     if low < 0 or high >= model.vocab_size:
         raise ValueError(f"rows hold token {low if low < 0 else high}, and the model has {model.vocab_size}")
