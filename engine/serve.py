@@ -15,14 +15,17 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Literal
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from engine import __version__, strategies, wire
-from engine.records import ModelChoice, Settings
+from engine.debug import desk
+from engine.debug.desk import Desk
+from engine.records import ModelChoice
+from engine.strategies.checked import StrategyError
 
 if TYPE_CHECKING:
     from engine.models import TextModel
@@ -35,6 +38,8 @@ NICENESS = 10
 
 REPORTS = 0.1
 """Seconds between two reports of progress at least."""
+POLLS = 0.5
+"""Seconds between two looks at a strategy's file while nothing else is to be done."""
 
 
 class Reports:
@@ -63,22 +68,31 @@ class Server:
         self._load, self._clock = load, clock
         self._send = send
         self._model: TextModel | None = None
-        self._session: Session | None = None
+        self._desk = Desk(send)
         self._begun: wire.Begin | None = None
         """the run's command until the steps before its `at` are computed"""
-        self._run, self._credit, self._reports = 0, 0, Reports(clock)
+        self._credit, self._reports = 0, Reports(clock)
+
+    @property
+    def _session(self) -> Session | None:
+        return self._desk.session
 
     def serve(self, inbox: queue.SimpleQueue[wire.Command | None]) -> None:
         """Until None or Quit: obey what has come, then take one step if there is credit for it."""
-        self._send(wire.Hello(strategies.catalogue()))
+        self._send(wire.Hello(strategies.catalogue(), strategies.others().problems))
         while True:
             can_step = self._session is not None and (self._credit > 0 or self._begun is not None)
             try:
-                command = inbox.get(block=not can_step)
+                if can_step or not self._desk.polls:
+                    command = inbox.get(block=not can_step)
+                else:
+                    command = inbox.get(timeout=POLLS)
             except queue.Empty:
                 if self._begun is not None:
                     self._guard("begin", self._replay)
-                else:
+                    continue
+                self._guard("debug", self._desk.poll)
+                if self._credit > 0:
                     self._guard("step", self._step)
                 continue
             match command:
@@ -89,26 +103,37 @@ class Server:
                 case wire.Begin():
                     self._guard("begin", partial(self._begin, command))
                 case wire.Configure(settings):
-                    self._configure(settings)
-                case wire.Credit(steps):
-                    self._credit = max(0, self._credit + steps)
+                    self._guard("debug", partial(self._configure, settings))
+                case wire.Credit(steps, stop):
+                    if steps < 0 or stop >= self._desk.stops:
+                        self._credit = max(0, self._credit + steps)
                 case wire.Inspect():
                     self._guard("check", self._inspect)
+                case _:
+                    self._guard("debug", partial(self._debug, command))
 
-    def _guard(self, stage: Literal["load", "begin", "step", "check"], action: Callable[[], None]) -> None:
+    def _guard(self, stage: Literal["load", "begin", "step", "check", "debug"], action: Callable[[], None]) -> None:
         """The process boundary: whatever goes wrong is told, and the process lives on."""
         try:
             action()
+        except StrategyError as error:
+            self._credit = 0
+            if stage == "begin":
+                self._desk.session = self._begun = None
+                self._send(wire.Failed(stage, str(error), error.detail))
+            else:
+                at = self._session.index if stage == "step" and self._session is not None else None
+                self._desk.failed(error, at)
         except Exception as error:  # models and strategies are other people's code
             if stage in ("load", "begin"):
-                self._session = self._begun = None
+                self._desk.session = self._begun = None
             self._credit = 0
             reason = str(error) or type(error).__name__
             self._send(wire.Failed(stage, reason, traceback.format_exc()))
 
     def _open(self, choice: ModelChoice) -> None:
         # two models at once may be more than the device holds
-        self._session = self._begun = self._model = None
+        self._desk.session = self._begun = self._model = None
         stage = f"loading {choice.name}"
         self._send(wire.Loading(stage))
         reports = Reports(self._clock, stage)
@@ -119,6 +144,8 @@ class Server:
 
         self._model = self._load(choice, progress)
         self._send(wire.Ready(self._model.info))
+        for reason in self._desk.watch.read(self._model.info.pieces):
+            self._send(wire.Rejected(reason, "Break"))
 
     def _begin(self, command: wire.Begin) -> None:
         from engine.session import Session
@@ -126,43 +153,47 @@ class Server:
         if self._model is None:
             raise ValueError("no model is loaded")
         asked = command.choice
-        self._session, self._run, self._credit = None, command.run, 0
+        self._desk.session, self._desk.run, self._credit = None, command.run, 0
         prompt = self._model.prompt(asked.prompt, asked.chat)
         steps = asked.steps_after(len(prompt))
         first = command.past[0][1] if command.at else command.settings
         blocks = {name: getattr(asked, name) for name in ("block_length", "stride", "strides", "first")}
         session = Session(
             self._model, steps=steps, length=asked.length, batch=asked.batch, seed=asked.seed, prompt=prompt,
-            **blocks, **_bound(first),
+            branch=command.branch, **blocks, **self._desk.bound(first),
         )  # fmt: skip
         tokens = _tokens(session)
         locked = np.broadcast_to(np.arange(asked.canvas) < len(prompt), (asked.batch, asked.canvas))
-        self._session, self._begun = session, command if command.at else None
+        self._desk.session, self._begun = session, command if command.at else None
+        self._desk.watch.begin(session.blocks.edges, command.branch)
         self._reports = Reports(self._clock)
-        self._send(wire.Began(self._run, wire.Array.of(tokens), wire.Array.of(locked), steps, asked.seed))
+        self._send(wire.Began(self._desk.run, wire.Array.of(tokens), wire.Array.of(locked), steps, asked.seed))
 
     def _replay(self) -> None:
-        """One of the steps that the terminal has already, under the settings it has recorded for it."""
+        """One of the frames that the terminal has already, under the settings it has recorded for it."""
         session, command = self._session, self._begun
         assert session is not None
         assert command is not None
         changed = dict(command.past).get(session.index)
         if changed is not None and session.index:
-            session.set(**_bound(changed))
-        if next(session, None) is None:
+            session.set(**self._desk.bound(changed))
+        edit, control = dict(command.edits).get(session.index), session.control
+        frame = next(session, None) if edit is None else session.edit(edit)
+        if frame is None:
             raise ValueError(f"the run has {session.index} steps, so it cannot go on after {command.at}")
+        self._desk.watch.see(session.branch, frame, None, desk.claims_of(control.strategy))
         if session.index == command.at:
-            session.set(**_bound(command.settings))
+            session.set(**self._desk.bound(command.settings))
             self._begun = None
-            self._send(wire.Resumed(self._run, wire.Array.of(_tokens(session))))
+            self._send(wire.Resumed(self._desk.run, wire.Array.of(_tokens(session))))
         elif self._reports.due():
-            self._send(wire.Replaying(self._run, session.index, command.at))
+            self._send(wire.Replaying(self._desk.run, session.index, command.at))
 
     def _configure(self, settings: wire.SettingsData) -> None:
         if self._session is None:
             return
         try:
-            bound = _bound(settings)
+            bound = self._desk.bound(settings)
             if self._begun is not None:
                 # what is being replayed keeps its settings
                 settings.settings().checked()
@@ -170,17 +201,32 @@ class Server:
             else:
                 self._session.set(**bound)
         except ValueError as error:
-            self._send(wire.Rejected(str(error)))
+            self._send(wire.Rejected(str(error), "Configure"))
+
+    def _debug(self, command: desk.Command) -> None:
+        try:
+            if self._begun is not None and isinstance(command, desk.STANDING):
+                raise ValueError("the recorded steps are being computed again: wait until they are")
+            self._desk.obey(command)
+        except ValueError as error:
+            self._send(wire.Rejected(str(error), type(command).__name__))
+            return
+        if isinstance(command, desk.MOVES):
+            self._credit = 0
 
     def _step(self) -> None:
-        assert self._session is not None
-        frame = next(self._session, None)
+        session = self._session
+        assert session is not None
+        control = session.control
+        frame = next(session, None)
         if frame is None:
             self._credit = 0
-            self._send(wire.Finished(self._run))
+            self._send(wire.Finished(self._desk.run, session.branch))
             return
-        self._credit -= 1
-        self._send(wire.Stepped.of(self._run, frame))
+        # an edit done again is no step
+        self._credit -= frame.edit is None
+        if self._desk.tell(frame, control):
+            self._credit = 0
 
     def _inspect(self) -> None:
         from engine.models.check import self_check
@@ -192,17 +238,6 @@ class Server:
 
 def _tokens(session: Session) -> NDArray[np.int32]:
     return session.tokens.to("cpu").numpy().astype(np.int32)
-
-
-def _bound(data: wire.SettingsData) -> dict[str, Any]:
-    """The keywords of Session for these settings, its strategy made; raises ValueError for a bad one."""
-    settings = data.settings()
-    return {"strategy": strategies.make_strategy(settings.strategy, **settings.knobs), **_shared(settings)}
-
-
-def _shared(settings: Settings) -> dict[str, Any]:
-    """The settings that are not the strategy's own."""
-    return {k: getattr(settings, k) for k in ("top_p", "nucleus", "temperature", "draw")}
 
 
 def load(choice: ModelChoice, progress: Progress) -> TextModel:

@@ -56,7 +56,7 @@ class Session:
     sample; sample n of a seed is the same whatever the batch.  block_length: positions generated at a time, left to
     right, each block in its share of the steps from t = 1 to 0 (None or 0: all at once; see `engine.blocks`).
     stride, strides: how far and how often a window of `length` slides on, each time in `steps` steps of its own; the
-    text becomes length + stride * strides tokens long.
+    text becomes length + stride * strides tokens long.  branch: number of the first branch.
     Raises ValueError for settings out of range.
     """
 
@@ -74,6 +74,7 @@ class Session:
         block_length: int | None = None,
         stride: int | None = None,
         strides: int = 0,
+        branch: int = 0,
         **settings: Any,
     ) -> None:
         check_canvas(model, steps, length, prompt)
@@ -84,10 +85,9 @@ class Session:
         check_order(model, strategy, self.blocks)
         self._stepper = Stepper(model, seed)
         state = State.blank(model, self.blocks.edges[-1], range(first, first + batch), prompt)
-        self._lines = {0: Line(state, control_of(strategy, Settings(strategy.name, **settings)))}
-        self._branches = {0: Branch(0)}
-        self._line = self._lines[0]
-        self.branch = 0
+        self._line = Line(state, control_of(strategy, Settings(strategy.name, **settings)))
+        self._lines, self._branches = {branch: self._line}, {branch: Branch(branch)}
+        self.branch = branch
         """number of the branch that is stepped"""
 
     @property

@@ -16,9 +16,21 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.records import Check, Frame, Knob, ModelChoice, ModelInfo, RunChoice, Settings, StrategyInfo
+from engine.debug import findings
+from engine.records import (
+    Branch,
+    Check,
+    Edit,
+    Frame,
+    Knob,
+    ModelChoice,
+    ModelInfo,
+    RunChoice,
+    Settings,
+    StrategyInfo,
+)
 
-PROTOCOL = 2
+PROTOCOL = 3
 MAGIC = b"remdm\x00"
 NOISE = 1 << 16
 """Bytes that may come before the greeting at most."""
@@ -66,7 +78,8 @@ class Begin(Message, frozen=True):
     """Start run number `run`; frames of earlier runs stop.
 
     The steps before `at` are computed again without their frames, each under the settings recorded for it: `past`
-    holds (step, settings from there on).  `settings` decide step `at` and those after it.
+    holds (step, settings from there on), `edits` the frames that are a person's.  `settings` decide step `at` and
+    those after it.  `branch`: the number of the branch whose record is gone on with.
     """
 
     run: int
@@ -74,6 +87,8 @@ class Begin(Message, frozen=True):
     choice: RunChoice
     at: int = 0
     past: tuple[tuple[int, SettingsData], ...] = ()
+    edits: tuple[tuple[int, Edit], ...] = ()
+    branch: int = 0
 
 
 class Configure(Message, frozen=True):
@@ -83,13 +98,65 @@ class Configure(Message, frozen=True):
 
 
 class Credit(Message, frozen=True):
-    """Permission for `steps` more steps; a negative number takes so much of what is left back."""
+    """Permission for `steps` more steps; a negative number takes so much of what is left back.
+
+    What was sent before the terminal knew of the engine's last stop, of number `stop`, is not heeded.
+    """
 
     steps: int
+    stop: int = 0
 
 
 class Inspect(Message, frozen=True):
     """Measure how well the model knows a short text."""
+
+
+class Fork(Message, frozen=True):
+    """Begin a branch and go on in it; without settings it replays what its parent has recorded.  Credit is void."""
+
+    branch: Branch
+    settings: SettingsData | None = None
+
+
+class Switch(Message, frozen=True):
+    """Go on in another branch of the run, where it was left.  Credit is void."""
+
+    branch: int
+
+
+class Alter(Message, frozen=True):
+    """Change the canvas by hand where the branch stands; answered by the edit's frame."""
+
+    edit: Edit
+
+
+class Break(Message, frozen=True):
+    """Stop at a condition, as a person types it, in one sample or in any; it takes the place of the same number."""
+
+    number: int
+    text: str
+    sample: int | None = None
+
+
+class Clear(Message, frozen=True):
+    """Forget a breakpoint, or all."""
+
+    number: int | None = None
+
+
+class Look(Message, frozen=True):
+    """Ask for the network's `top` tokens at one position, after `step` steps of the branch (None: now)."""
+
+    sample: int
+    position: int
+    step: int | None = None
+    top: int = 20
+
+
+class UseFile(Message, frozen=True):
+    """Load a strategy from a Python file of the engine's machine, and again whenever it changes; "": no more."""
+
+    path: str
 
 
 class Quit(Message, frozen=True):
@@ -100,7 +167,10 @@ class Quit(Message, frozen=True):
 
 
 class Hello(Message, frozen=True):
+    """`problems`: strategies of installed packages that cannot be had, a sentence each."""
+
     strategies: tuple[StrategyInfo, ...]
+    problems: tuple[str, ...] = ()
 
 
 class Loading(Message, frozen=True):
@@ -159,9 +229,11 @@ class Stepped(Message, frozen=True):
     excess: float
     final: bool
     block: int = 0
+    branch: int = 0
+    edit: Edit | None = None
 
     @classmethod
-    def of(cls, run: int, frame: Frame) -> Stepped:
+    def of(cls, run: int, frame: Frame, branch: int = 0) -> Stepped:
         return cls(
             run,
             frame.index,
@@ -172,6 +244,8 @@ class Stepped(Message, frozen=True):
             frame.excess,
             frame.final,
             frame.block,
+            branch,
+            frame.edit,
         )
 
     def frame(self) -> Frame:
@@ -183,7 +257,7 @@ class Stepped(Message, frozen=True):
         return Frame(
             self.index, *self.times, tokens, change, held, unmask, remask,
             self.network_calls, self.settings.settings(), self.excess, self.final,
-            self.block,
+            self.block, self.edit,
         )  # fmt: skip
 
 
@@ -209,27 +283,92 @@ class Checked(Message, frozen=True):
 
 
 class Finished(Message, frozen=True):
-    """The run has no further step."""
+    """The branch has no further step."""
 
     run: int
+    branch: int = 0
+
+
+class Stands(Message, frozen=True):
+    """The answer to `Fork` and `Switch`: the engine stands in this branch, after so many steps."""
+
+    run: int
+    branch: int
+    step: int
+
+
+class Stopped(Message, frozen=True):
+    """Breakpoints were hit by the frame before; no step is taken until credit comes that knows of this stop."""
+
+    run: int
+    branch: int
+    stop: int
+    hits: tuple[findings.Hit, ...]
+
+
+class Broken(Message, frozen=True):
+    """The frame before has broken a law; the run goes on."""
+
+    run: int
+    branch: int
+    violation: findings.Violation
+
+
+class Looked(Message, frozen=True):
+    """The answer to `Look`."""
+
+    run: int
+    branch: int
+    opinion: findings.Opinion
+
+
+class FileLoaded(Message, frozen=True):
+    """A strategy's file was loaded; if the branch runs by it, the next step is the new one's."""
+
+    path: str
+    digest: str
+    """SHA-256 of the file"""
+    strategy: StrategyInfo
+
+
+class StrategyFailed(Message, frozen=True):
+    """A strategy of a file or a package is wrong; the branch stays where it was, as after `Stopped`.
+
+    `detail` is the traceback within the strategy's own file; `step` of the branch could not be taken, -1: the file
+    could not be loaded, and what it defined last stays.
+    """
+
+    run: int
+    branch: int
+    stop: int
+    step: int
+    reason: str
+    detail: str
 
 
 class Rejected(Message, frozen=True):
     """A command was refused and changed nothing."""
 
     reason: str
+    command: str = ""
+    """its name"""
 
 
 class Failed(Message, frozen=True):
     """Something went wrong; `detail` is the traceback.  `stage` says what was being done."""
 
-    stage: Literal["load", "begin", "step", "check"]
+    stage: Literal["load", "begin", "step", "check", "debug"]
     reason: str
     detail: str
 
 
-Command = Open | Begin | Configure | Credit | Inspect | Quit
-Event = Hello | Loading | Ready | Began | Replaying | Resumed | Stepped | Checked | Finished | Rejected | Failed
+Command = (
+    Open | Begin | Configure | Credit | Inspect | Fork | Switch | Alter | Break | Clear | Look | UseFile | Quit
+)  # fmt: skip
+Event = (
+    Hello | Loading | Ready | Began | Replaying | Resumed | Stepped | Checked | Finished | Stands | Stopped | Broken
+    | Looked | FileLoaded | StrategyFailed | Rejected | Failed
+)  # fmt: skip
 
 _encoder = msgspec.msgpack.Encoder()
 _commands = msgspec.msgpack.Decoder(Command)

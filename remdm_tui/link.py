@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine import wire
-from engine.records import ModelChoice, RunChoice, Settings
-from engine.trace import Start, Trace
+from engine.records import Branch, Edit, ModelChoice, RunChoice, Settings
+from engine.trace import Record, Start, Trace
 from remdm_tui import remote
 from remdm_tui.layout import harmless
 
@@ -63,12 +63,18 @@ class Link:
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the process)
         self._outstanding, self._renew, self._run = 0, 0, 0
         self._greeted = self._closed = False
+        self._stop, self._held = 0, False
+        """number of the engine's last stop, and whether the application has yet to hear of it"""
         self._waiting: list[wire.Command] = []
         """commands until the engine has greeted"""
-        self._continued: Trace | None = None
+        self._continued: Record | None = None
         """the record that the newest run goes on with"""
-        self.trace: Trace | None = None
-        """the newest run's record; appended to by the reading thread"""
+        self._records: dict[int, Record] = {}
+        """of the newest run, by branch"""
+        self.branch = 0
+        """the one that is stepped"""
+        self.trace: Record | None = None
+        """the record of the branch that is stepped; appended to by the reading thread"""
 
     def start(self) -> None:
         """Start the process and the thread that reads it.  Raises OSError where it cannot be started."""
@@ -82,6 +88,8 @@ class Link:
         taken = []
         while self._events:
             taken.append(self._events.popleft())
+        if any(isinstance(event, wire.Stopped | wire.StrategyFailed) for event in taken):
+            self._held = False
         return taken
 
     def open(self, choice: ModelChoice) -> None:
@@ -90,19 +98,64 @@ class Link:
             self._outstanding = self._renew = 0
         self._send(wire.Open(choice))
 
-    def begin(self, settings: Settings, choice: RunChoice, record: Trace | None = None) -> None:
+    def begin(self, settings: Settings, choice: RunChoice, record: Record | None = None, branch: int = 0) -> None:
         """Start a new run; what the last one recorded is let go when the engine has begun.
 
-        With a record the run goes on after it: the engine computes the recorded steps again, without their frames.
+        With a record, that of `branch`, the run goes on after it: the engine computes the recorded steps again,
+        without their frames, and knows no other branch.
         """
         with self._lock:
             self._run += 1
             self._outstanding = self._renew = 0
-            self._continued = record
+            self._continued, self.branch = record, branch
             at = 0 if record is None else len(record)
             past = [] if record is None else record.settings()
         recorded = tuple((step, wire.SettingsData.of(then)) for step, then in past)
-        self._send(wire.Begin(self._run, wire.SettingsData.of(settings), choice, at, recorded))
+        edits = () if record is None else _edits(record)
+        self._send(wire.Begin(self._run, wire.SettingsData.of(settings), choice, at, recorded, edits, branch))
+
+    def fork(self, branch: Branch, record: Record, settings: Settings | None = None) -> None:
+        """Branch off and go on there, appending to `record`, which holds the shared frames; answered by `Stands`.
+
+        Without settings the branch replays what its parent has recorded.  Refused by `Rejected` with the command
+        "Fork" where the engine does not know the parent: then `begin` goes on with the record.
+        """
+        with self._lock:
+            self._records[branch.id] = record
+            self._stand(branch.id)
+        self._send(wire.Fork(branch, None if settings is None else wire.SettingsData.of(settings)))
+
+    def switch(self, branch: int) -> None:
+        """Go on in another branch, where it was left; answered as `fork`.  Raises ValueError for one not recorded."""
+        with self._lock:
+            if branch not in self._records:
+                raise ValueError(f"there is no record of a branch {branch}")
+            self._stand(branch)
+        self._send(wire.Switch(branch))
+
+    def _stand(self, branch: int) -> None:
+        self.branch, self.trace = branch, self._records[branch]
+        self._outstanding = self._renew = 0
+
+    def alter(self, edit: Edit) -> None:
+        """Change the canvas by hand at the end of what is recorded; the edit's frame is appended."""
+        self._send(wire.Alter(edit))
+
+    def stop_at(self, number: int, text: str, sample: int | None = None) -> None:
+        """Set breakpoint `number` to a condition, in one sample or in any."""
+        self._send(wire.Break(number, text, sample))
+
+    def clear(self, number: int | None = None) -> None:
+        """Forget a breakpoint, or all."""
+        self._send(wire.Clear(number))
+
+    def look(self, sample: int, position: int, step: int | None = None, top: int = 20) -> None:
+        """Ask for the network's opinion of a position after `step` steps (None: now); answered by `Looked`."""
+        self._send(wire.Look(sample, position, step, top))
+
+    def use_file(self, path: str) -> None:
+        """Load a strategy from a file of the engine's machine and follow it; "": no more.  Before `begin` uses it."""
+        self._send(wire.UseFile(path))
 
     def inspect(self) -> None:
         """Have the engine measure how well the model knows a short text."""
@@ -118,14 +171,16 @@ class Link:
         takes hold at the step being computed.
         """
         with self._lock:
-            revoked = self._outstanding if self._renew and not renew else 0
+            if self._held:
+                return False
+            revoked, stop = self._outstanding if self._renew and not renew else 0, self._stop
             self._renew = steps if renew else 0
             missing = self._missing(steps) if renew else max(0, steps - self._outstanding + revoked)
             self._outstanding += missing - revoked
         if revoked:
             self._send(wire.Credit(-revoked))
         if missing > 0:
-            self._send(wire.Credit(missing))
+            self._send(wire.Credit(missing, stop))
         return missing > 0
 
     @property
@@ -212,21 +267,18 @@ class Link:
 
     def _receive(self, event: wire.Event) -> None:
         match event:
-            case wire.Stepped(run=run):
-                if run != self._run or self.trace is None:
-                    return
-                frame = event.frame()
+            case wire.Stepped():
+                self._stepped(event)
+            case wire.Stopped(run=run) | wire.StrategyFailed(run=run):
                 with self._lock:
-                    # another link may go on with this record
-                    if self._closed:
-                        return
-                    self.trace.append(frame)
-                    # a frame that was under way when its credit was revoked is not owed
-                    self._outstanding = max(self._outstanding - 1, 0)
-                    missing = self._missing(self._renew)
-                    self._outstanding += missing
-                if missing > 0:
-                    self._send(wire.Credit(missing))
+                    self._stop = event.stop
+                    self._outstanding = self._renew = 0
+                    self._held = run == self._run
+                if run == self._run:
+                    self._events.append(event)
+            case wire.Broken(run=run) | wire.Looked(run=run) | wire.Stands(run=run):
+                if run == self._run:
+                    self._events.append(event)
             case wire.Began(run=run):
                 if run == self._run:
                     self._began(event)
@@ -235,8 +287,8 @@ class Link:
                     record = self._continued
                     same = record is not None and np.array_equal(event.tokens.array(), _latest(record))
                     self._events.append(event if same else Diverged())
-            case wire.Finished(run=run):
-                if run == self._run:
+            case wire.Finished(run=run, branch=branch):
+                if run == self._run and branch == self.branch:
                     self._events.append(event)
             case wire.Failed():
                 with self._lock:
@@ -244,6 +296,26 @@ class Link:
                 self._events.append(event)
             case _:
                 self._events.append(event)
+
+    def _stepped(self, event: wire.Stepped) -> None:
+        if event.run != self._run:
+            return
+        frame, missing = event.frame(), 0
+        with self._lock:
+            record = self._records.get(event.branch)
+            # another link may go on with this record
+            if self._closed or record is None:
+                return
+            record.append(frame)
+            # an edit was not asked for by credit, and what a branch that was left still sends is void
+            if frame.edit is None and event.branch == self.branch:
+                # a frame that was under way when its credit was revoked is not owed
+                self._outstanding = max(self._outstanding - 1, 0)
+                missing = self._missing(self._renew)
+                self._outstanding += missing
+            stop = self._stop
+        if missing > 0:
+            self._send(wire.Credit(missing, stop))
 
     def _began(self, event: wire.Began) -> None:
         start = Start(event.tokens.array(), event.locked.array(), event.steps, event.seed)
@@ -255,6 +327,8 @@ class Link:
         else:
             self._events.append(Diverged())
             return
+        with self._lock:
+            self._records = {self.branch: self.trace}
         self._events.append(event)
 
     def _missing(self, steps: int) -> int:
@@ -271,7 +345,13 @@ class Link:
         return ""
 
 
-def _latest(record: Trace) -> NDArray[np.int32]:
+def _edits(record: Record) -> tuple[tuple[int, Edit], ...]:
+    """(number of the frame, edit) of all edits that are recorded."""
+    frames = (record.frame(position) for position in record.edits())
+    return tuple((frame.index, frame.edit) for frame in frames if frame is not None and frame.edit is not None)
+
+
+def _latest(record: Record) -> NDArray[np.int32]:
     """The canvas at the end of what is recorded, [B, L]."""
     frame = record.frame(len(record))
     return record.start.tokens if frame is None else frame.tokens

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from engine import wire
 from engine.records import Check, Knob, KnobInfo, ModelChoice, ModelInfo, RunChoice, Settings, StrategyInfo
-from engine.trace import Trace
+from engine.trace import Record
 from remdm_tui import player as playing
 from remdm_tui.knobs import notch, panel, turned
 from remdm_tui.layout import harmless
@@ -102,7 +102,7 @@ class Watching:
         return self._running.model if self._running is not None else None
 
     @property
-    def trace(self) -> Trace | None:
+    def trace(self) -> Record | None:
         """The record on screen; None before the first run has begun."""
         return self.link.trace if self.begun else None
 

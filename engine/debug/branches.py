@@ -9,6 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.records import Branch, Frame
+from engine.trace import Record, Trace
+
+
+def forked(record: Record, at: int) -> Trace:
+    """The record in memory of a branch that shares the first `at` frames of another; the frames are the same objects.
+
+    Raises ValueError beyond the other's end.
+    """
+    if not 0 <= at <= len(record):
+        raise ValueError(f"a record of {len(record)} steps has no step {at} to branch off at")
+    branch = Trace(record.start)
+    for position in range(1, at + 1):
+        frame = record.frame(position)
+        assert frame is not None
+        branch.append(frame)
+    return branch
 
 
 @dataclass(frozen=True)

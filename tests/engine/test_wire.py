@@ -16,7 +16,8 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from engine import strategies, wire
-from engine.records import Check, ModelChoice, ModelInfo, RunChoice, Settings
+from engine.debug.findings import Hit, Opinion, Ranked, Verdict, Violation
+from engine.records import Branch, Check, Edit, ModelChoice, ModelInfo, RunChoice, Settings
 from engine.session import Session
 from tests.engine.toys import TextToy, Toy
 
@@ -57,6 +58,33 @@ MODEL = st.builds(
 )
 
 
+NUMBERS = st.lists(NUMBER, max_size=4).map(tuple)
+EDIT = st.builds(
+    Edit,
+    kind=st.sampled_from(["mask", "force", "lock", "unlock", "prompt"]),
+    sample=st.none() | NUMBER,
+    position=NUMBER,
+    tokens=NUMBERS,
+    held=FLOAT,
+)
+BRANCH = st.builds(Branch, id=NUMBER, parent=st.none() | NUMBER, at=NUMBER)
+HIT = st.builds(
+    Hit, breakpoint=NUMBER, text=TEXT, said=TEXT, step=NUMBER, samples=NUMBERS, positions=NUMBERS,
+)  # fmt: skip
+VIOLATION = st.builds(
+    Violation, law=TEXT, step=NUMBER, formula=TEXT, said=TEXT,
+    numbers=st.lists(st.tuples(TEXT, FLOAT), max_size=3).map(tuple),
+)  # fmt: skip
+OPINION = st.builds(
+    Opinion, step=NUMBER, sample=NUMBER, position=NUMBER, token=NUMBER, masked=st.booleans(),
+    top=st.lists(st.builds(Ranked, token=NUMBER, probability=FLOAT, kept=st.booleans()), max_size=3).map(tuple),
+    nucleus=NUMBER, entropy=FLOAT, own=FLOAT,
+    verdicts=st.lists(
+        st.builds(Verdict, strategy=TEXT, unmask=FLOAT, remask=FLOAT, problem=TEXT), max_size=3
+    ).map(tuple),
+)  # fmt: skip
+
+
 def array(dtype: str) -> st.SearchStrategy[wire.Array]:
     shapes = hnp.array_shapes(min_dims=2, max_dims=2, max_side=6)
     return hnp.arrays(dtype, shapes).map(wire.Array.of)
@@ -64,14 +92,29 @@ def array(dtype: str) -> st.SearchStrategy[wire.Array]:
 
 COMMANDS = {
     wire.Open: (st.builds(ModelChoice, name=TEXT, mask_id=st.none() | NUMBER, tokenizer=st.none() | TEXT),),
-    wire.Begin: (NUMBER, SETTINGS, RUN, NUMBER, st.lists(st.tuples(NUMBER, SETTINGS), max_size=3).map(tuple)),
+    wire.Begin: (
+        NUMBER,
+        SETTINGS,
+        RUN,
+        NUMBER,
+        st.lists(st.tuples(NUMBER, SETTINGS), max_size=3).map(tuple),
+        st.lists(st.tuples(NUMBER, EDIT), max_size=3).map(tuple),
+        NUMBER,
+    ),
     wire.Configure: (SETTINGS,),
-    wire.Credit: (NUMBER,),
+    wire.Credit: (NUMBER, NUMBER),
     wire.Inspect: (),
+    wire.Fork: (BRANCH, st.none() | SETTINGS),
+    wire.Switch: (NUMBER,),
+    wire.Alter: (EDIT,),
+    wire.Break: (NUMBER, TEXT, st.none() | NUMBER),
+    wire.Clear: (st.none() | NUMBER,),
+    wire.Look: (NUMBER, NUMBER, st.none() | NUMBER, NUMBER),
+    wire.UseFile: (TEXT,),
     wire.Quit: (),
 }
 EVENTS = {
-    wire.Hello: (st.just(strategies.catalogue()),),
+    wire.Hello: (st.just(strategies.catalogue()), st.lists(TEXT, max_size=2).map(tuple)),
     wire.Loading: (TEXT, NUMBER, NUMBER),
     wire.Ready: (MODEL,),
     wire.Began: (NUMBER, array("<i4"), array("|b1"), NUMBER, NUMBER),
@@ -84,13 +127,22 @@ EVENTS = {
         SETTINGS,
         FLOAT,
         st.booleans(),
+        NUMBER,
+        NUMBER,
+        st.none() | EDIT,
     ),
     wire.Replaying: (NUMBER, NUMBER, NUMBER),
     wire.Resumed: (NUMBER, array("<i4")),
     wire.Checked: (st.builds(Check, loss=FLOAT, chance=FLOAT, tokens=NUMBER),),
-    wire.Finished: (NUMBER,),
-    wire.Rejected: (TEXT,),
-    wire.Failed: (st.sampled_from(["load", "begin", "step", "check"]), TEXT, TEXT),
+    wire.Finished: (NUMBER, NUMBER),
+    wire.Stands: (NUMBER, NUMBER, NUMBER),
+    wire.Stopped: (NUMBER, NUMBER, NUMBER, st.lists(HIT, max_size=2).map(tuple)),
+    wire.Broken: (NUMBER, NUMBER, VIOLATION),
+    wire.Looked: (NUMBER, NUMBER, OPINION),
+    wire.FileLoaded: (TEXT, TEXT, st.sampled_from(strategies.catalogue())),
+    wire.StrategyFailed: (NUMBER, NUMBER, NUMBER, st.integers(-1, 1 << 40), TEXT, TEXT),
+    wire.Rejected: (TEXT, TEXT),
+    wire.Failed: (st.sampled_from(["load", "begin", "step", "check", "debug"]), TEXT, TEXT),
 }
 
 
@@ -152,12 +204,15 @@ def test_a_frame_takes_nine_bytes_a_position_where_the_plan_is_of_times_alone() 
 
 def test_a_frame_arrives_as_it_was() -> None:
     session = Session(Toy(), strategies.make_strategy("remdm-conf"), steps=8, length=10, batch=2, prompt=[1])
+    next(session)
+    session.edit(Edit("force", 1, 4, (2,)))
+    session.rewind(0)
     for frame in session:
-        (event,) = wire.events(io.BytesIO(sent(wire.Stepped.of(3, frame))))
+        (event,) = wire.events(io.BytesIO(sent(wire.Stepped.of(3, frame, 2))))
         assert isinstance(event, wire.Stepped)
         again = event.frame()
-        assert event.run == 3
-        for name in ("index", "t", "s", "alpha_t", "alpha_s", "network_calls", "settings", "excess", "final"):
+        assert (event.run, event.branch) == (3, 2)
+        for name in ("index", "t", "s", "alpha_t", "alpha_s", "network_calls", "settings", "excess", "final", "edit"):
             assert getattr(again, name) == getattr(frame, name)
         for name in ("tokens", "change", "held", "unmask", "remask"):
             assert np.array_equal(getattr(again, name), getattr(frame, name), equal_nan=True)

@@ -1,0 +1,169 @@
+"""What can be asked of a run and done to it besides taking its steps: the debugger's commands, and their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from engine import strategies, wire
+from engine.debug.laws import Claims
+from engine.debug.watch import Watch
+from engine.records import Branch
+from engine.strategies import Strategy, describe, values
+from engine.strategies.checked import StrategyError
+from engine.strategies.files import StrategyFile
+
+if TYPE_CHECKING:
+    from engine.records import Frame
+    from engine.session import Session
+    from engine.step import Control
+
+Command = wire.Fork | wire.Switch | wire.Alter | wire.Break | wire.Clear | wire.Look | wire.UseFile
+MOVES = (wire.Fork, wire.Switch)
+"""Commands after which what credit there was is void."""
+STANDING = (wire.Fork, wire.Switch, wire.Alter, wire.Look)
+"""Commands for which the run must stand where the terminal thinks it does."""
+
+
+class Desk:
+    """One run's; the server says which that is.  ValueError out of here is a refusal that has changed nothing."""
+
+    def __init__(self, send: Callable[[wire.Event], None]) -> None:
+        self._send = send
+        self._file: StrategyFile | None = None
+        self.watch = Watch()
+        self.session: Session | None = None
+        self.run = 0
+        self.stops = 0
+        """how often a run was stopped; credit that knows of fewer is not heeded"""
+
+    @property
+    def polls(self) -> bool:
+        """Whether there is a file that may change."""
+        return self._file is not None
+
+    def kinds(self) -> Mapping[str, type[Strategy]]:
+        """All strategies that can be chosen, the file's last."""
+        file = {} if self._file is None else {self._file.kind.name: self._file.kind}
+        return {**strategies.known(), **file}
+
+    def bound(self, data: wire.SettingsData) -> dict[str, Any]:
+        """The keywords of Session for these settings, its strategy made; raises ValueError for a bad one."""
+        settings = data.settings()
+        shared = {name: getattr(settings, name) for name in ("top_p", "nucleus", "temperature", "draw")}
+        return {"strategy": strategies.make(self.kinds(), settings.strategy, settings.knobs), **shared}
+
+    def obey(self, command: Command) -> None:
+        """Do what is asked and answer it."""
+        match command:
+            case wire.Break(number, text, sample):
+                self.watch.set(number, text, sample)
+            case wire.Clear(number):
+                self.watch.clear(number)
+            case wire.UseFile(path):
+                self._use(path)
+            case wire.Fork(branch, settings):
+                self._fork(self._there(), branch, settings)
+            case wire.Switch(branch):
+                self._there().switch(branch)
+                self._stands()
+            case wire.Alter(edit):
+                session = self._there()
+                control = session.control
+                self.tell(session.edit(edit), control)
+            case wire.Look():
+                self._look(self._there(), command)
+
+    def tell(self, frame: Frame, control: Control) -> bool:
+        """Send a frame and what is to be said about it; whether it stops the run."""
+        session = self._there()
+        before = session.frames[-2] if len(session.frames) > 1 else None
+        self._send(wire.Stepped.of(self.run, frame, session.branch))
+        hits, broken = self.watch.see(session.branch, frame, before, claims_of(control.strategy))
+        for violation in broken:
+            self._send(wire.Broken(self.run, session.branch, violation))
+        if hits:
+            self.stops += 1
+            self._send(wire.Stopped(self.run, session.branch, self.stops, tuple(hits)))
+        return bool(hits)
+
+    def failed(self, error: StrategyError, step: int | None = None) -> None:
+        """A strategy is wrong: the run stands still, before `step` if it was being stepped."""
+        self.stops += 1
+        branch = 0 if self.session is None else self.session.branch
+        at = -1 if step is None else step
+        self._send(wire.StrategyFailed(self.run, branch, self.stops, at, str(error), error.detail))
+
+    def poll(self) -> None:
+        """Load the strategy's file again if it has changed.  Raises StrategyError where it defines none now."""
+        if self._file is None:
+            return
+        old = self._file.kind
+        if self._file.poll():
+            self._loaded()
+            if self.session is not None and type(self.session.control.strategy) is old:
+                self.session.set(strategy=_again(self._file.kind, self.session.control.strategy))
+
+    def _there(self) -> Session:
+        if self.session is None:
+            raise ValueError("there is no run")
+        return self.session
+
+    def _stands(self) -> None:
+        session = self._there()
+        self._send(wire.Stands(self.run, session.branch, session.index))
+
+    def _use(self, path: str) -> None:
+        self._file = None
+        if path:
+            self._file = StrategyFile(path, strategies.known())
+            self._loaded()
+
+    def _loaded(self) -> None:
+        assert self._file is not None
+        self._send(wire.FileLoaded(str(self._file.path), self._file.digest, describe(self._file.kind)))
+
+    def _fork(self, session: Session, branch: Branch, settings: wire.SettingsData | None) -> None:
+        if branch.parent is None:
+            raise ValueError(f"branch {branch.id} needs a parent")
+        from engine.canvas import check_order
+
+        bound = None if settings is None else self.bound(settings)
+        if settings is not None and bound is not None:
+            settings.settings().checked()
+            check_order(session.model, bound["strategy"], session.blocks)
+        was = session.branch
+        session.switch(branch.parent)
+        try:
+            session.fork(branch.at, branch=branch.id)
+        except ValueError:
+            session.switch(was)
+            raise
+        self.watch.fork(branch)
+        if bound is not None:
+            session.set(**bound)
+        self._stands()
+
+    def _look(self, session: Session, asked: wire.Look) -> None:
+        from engine.debug.opinion import opinion
+
+        told = opinion(session, asked.sample, asked.position, kinds=self.kinds(), step=asked.step, top=asked.top)
+        self._send(wire.Looked(self.run, session.branch, told))
+
+
+def claims_of(strategy: Strategy) -> Claims:
+    return Claims(strategy.preserves_marginal, strategy.reads)
+
+
+def _again(kind: type[Strategy], before: Strategy) -> Strategy:
+    """The new class under the knobs of the old one, as far as it has them and takes their values."""
+    kept: dict[str, Any] = {}
+    for info in describe(kind).knobs:
+        try:
+            kept[info.name] = info.check(values(before)[info.name])
+        except (KeyError, ValueError):
+            continue
+    try:
+        return kind(**kept)
+    except ValueError:
+        return kind()

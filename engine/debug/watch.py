@@ -1,0 +1,69 @@
+"""What looks at every frame of a run, in each of its branches: breakpoints and laws."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.debug import breakpoints, laws
+from engine.debug.breakpoints import Condition
+from engine.debug.findings import Hit, Violation
+from engine.debug.laws import Claims, Standing
+from engine.records import Branch, Frame
+
+
+class Watch:
+    """Breakpoints outlive a run, and are read anew for another model's tokens; the laws' standing does not."""
+
+    def __init__(self) -> None:
+        self._conditions: dict[int, tuple[Condition, int | None]] = {}
+        self._pieces: Sequence[str] = ()
+        self._edges: Sequence[int] = (0, 0)
+        self._standings: dict[int, list[Standing]] = {0: []}
+
+    def set(self, number: int, text: str, sample: int | None) -> None:
+        """Stop at a condition, in one sample or in any, in place of what had the number.
+
+        Raises ValueError for a text that is no condition.
+        """
+        self._conditions[number] = breakpoints.parse(text, self._pieces), sample
+
+    def clear(self, number: int | None) -> None:
+        """Forget a breakpoint, or all."""
+        if number is None:
+            self._conditions.clear()
+        else:
+            self._conditions.pop(number, None)
+
+    def read(self, pieces: Sequence[str]) -> list[str]:
+        """Another model's tokens are there: why breakpoints that mean nothing to it are gone."""
+        self._pieces, old = pieces, self._conditions
+        self._conditions, lost = {}, []
+        for number, (condition, sample) in old.items():
+            try:
+                self.set(number, str(condition), sample)
+            except ValueError as error:
+                lost.append(str(error))
+        return lost
+
+    def begin(self, edges: Sequence[int], branch: int = 0) -> None:
+        """A new run with these blocks (`engine.blocks.Blocks.edges`), whose first branch has this number."""
+        self._edges, self._standings = edges, {branch: []}
+
+    def fork(self, branch: Branch) -> None:
+        assert branch.parent is not None
+        self._standings[branch.id] = self._standings[branch.parent][: branch.at]
+
+    def see(
+        self, branch: int, frame: Frame, before: Frame | None, claims: Claims
+    ) -> tuple[list[Hit], tuple[Violation, ...]]:
+        """The breakpoints that the newest frame of a branch hits, and the laws that it is the first to break."""
+        standings = self._standings[branch]
+        standing, broken = laws.check(frame, claims, standings[-1] if standings else Standing(), self._edges)
+        standings.append(standing)
+        if frame.edit is not None:
+            return [], broken
+        found = (
+            breakpoints.check(number, condition, frame, before, sample)
+            for number, (condition, sample) in self._conditions.items()
+        )
+        return [hit for hit in found if hit is not None], broken

@@ -1,0 +1,162 @@
+"""The debugger through the link, against a real engine process: what the terminal calls, and what comes back."""
+
+import time
+
+import numpy as np
+import pytest
+
+from engine import wire
+from engine.debug.branches import forked, parting
+from engine.records import Branch, Change, Edit, Settings
+from engine.strategies import make_strategy, values
+from remdm_tui.link import Link
+from tests.tui.test_link import CAP, RUN, begun, wait_for
+
+EAGER = Settings("remdm-cap", values(make_strategy("remdm-cap", eta=0.5)))
+
+
+@pytest.fixture(scope="module")
+def shared():
+    made = Link()
+    made.start()
+    begun(made)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def link(shared):
+    """The process of the module with a run of its own."""
+    shared.clear()
+    shared.take()
+    shared.begin(CAP, RUN)
+    wait_for(shared, wire.Began)
+    return shared
+
+
+def recorded(link, count, seconds=20):
+    end = time.monotonic() + seconds
+    while len(link.trace) < count and time.monotonic() < end:
+        time.sleep(0.005)
+    assert len(link.trace) == count
+
+
+def stepped(link, count):
+    link.demand(count - len(link.trace), renew=False)
+    recorded(link, count)
+
+
+def test_at_full_speed_the_run_stands_at_the_step_of_a_breakpoint_and_no_further(link):
+    link.stop_at(7, "step 11")
+    link.demand(8, renew=True)
+    end = time.monotonic() + 20
+    while len(link.trace) < 11 and time.monotonic() < end:
+        time.sleep(0.005)
+    time.sleep(0.3)
+    # before the application has heard of it, it cannot go on by mistake
+    assert not link.demand(8, renew=True)
+    stopped = wait_for(link, wire.Stopped)
+    assert [(hit.breakpoint, hit.text, hit.step) for hit in stopped.hits] == [(7, "step 11", 11)]
+    assert (len(link.trace), link.outstanding) == (11, 0)
+    assert link.demand(8, renew=True)
+    wait_for(link, wire.Finished)
+    assert len(link.trace) == 40
+
+
+def test_branches_have_records_of_their_own_and_are_left_and_come_back_to(link):
+    stepped(link, 20)
+    main = link.trace
+    link.fork(Branch(1, 0, 10), forked(main, 10), EAGER)
+    stands = wait_for(link, wire.Stands)
+    assert (stands.branch, stands.step, link.branch, len(link.trace)) == (1, 10, 1, 10)
+    stepped(link, 20)
+    other = link.trace
+    assert other.frame(12).settings.knobs["eta"] == 0.5
+    assert other.frame(10) is main.frame(10)
+    found = parting(main.frame, other.frame, 20, shared=10)
+    assert found is not None
+    assert found.step > 10
+    link.switch(0)
+    assert wait_for(link, wire.Stands).step == 20
+    assert link.trace is main
+    link.demand(3, renew=True)
+    wait_for(link, wire.Finished)
+    assert (len(main), len(other)) == (40, 20)
+
+
+def test_a_branch_forked_at_full_speed_loses_no_frame_of_either(link):
+    link.demand(8, renew=True)
+    while len(link.trace) < 6:
+        time.sleep(0.002)
+    main = link.trace
+    link.fork(Branch(1, 0, 3), forked(main, 3))
+    wait_for(link, wire.Stands)
+    link.demand(8, renew=True)
+    wait_for(link, wire.Finished)
+    assert len(link.trace) == 40
+    for position in range(1, len(main) + 1):
+        assert np.array_equal(main.frame(position).tokens, link.trace.frame(position).tokens)
+
+
+def test_an_edit_is_recorded_and_a_new_engine_goes_on_after_it(link):
+    stepped(link, 12)
+    tokens = link.trace.tokens(12, 1)
+    position = int(np.flatnonzero(link.trace.change(12, 1) == Change.HELD)[0])
+    link.alter(Edit("force", 1, position, (int(tokens[position]) + 1,)))
+    recorded(link, 13)
+    assert link.outstanding == 0
+    link.alter(Edit("lock", 1, position))
+    recorded(link, 14)
+    stepped(link, 18)
+    record = link.trace
+    assert record.edits() == [13, 14]
+    assert record.change(18, 1)[position] == Change.LOCKED
+    link.begin(CAP, RUN, record, branch=4)
+    wait_for(link, wire.Resumed)
+    assert (link.branch, link.trace) == (4, record)
+    stepped(link, 22)
+    assert record.tokens(22, 1)[position] == tokens[position] + 1
+
+
+def test_the_networks_opinion_of_a_position_is_asked_for_and_refusals_are_named(link):
+    stepped(link, 10)
+    link.look(1, 5, top=4)
+    opinion = wait_for(link, wire.Looked).opinion
+    assert (opinion.step, opinion.sample, opinion.position, len(opinion.top)) == (10, 1, 5, 4)
+    assert sum(one.kept for one in opinion.top) == min(4, opinion.nucleus)
+    assert len(opinion.verdicts) > 5
+    link.look(5, 5)
+    assert wait_for(link, wire.Rejected).command == "Look"
+    link.stop_at(1, "step forty")
+    assert "step takes a number of steps" in wait_for(link, wire.Rejected).reason
+
+
+def test_a_file_of_ones_own_runs_and_its_error_leaves_the_run_where_it_was(link, tmp_path):
+    from remdm_tui.commands import new_strategy
+
+    path = tmp_path / "own.py"
+    new_strategy.run(path)
+    link.use_file(str(path))
+    loaded = wait_for(link, wire.FileLoaded)
+    knobs = {knob.name: knob.default for knob in loaded.strategy.knobs}
+    link.begin(Settings("own", knobs), RUN)
+    wait_for(link, wire.Began)
+    stepped(link, 5)
+    path.write_text(path.read_text().replace("return posterior(view, sigma)", "return sigma.nothing"))
+    wait_for(link, wire.FileLoaded)
+    link.demand(8, renew=True)
+    failed = wait_for(link, wire.StrategyFailed)
+    assert (failed.step, len(link.trace), link.outstanding) == (5, 5, 0)
+    assert "AttributeError" in failed.reason
+    assert f'File "{path}"' in failed.detail
+    path.write_text(path.read_text().replace("return sigma.nothing", "return posterior(view, sigma)"))
+    wait_for(link, wire.FileLoaded)
+    link.demand(8, renew=True)
+    wait_for(link, wire.Finished)
+    assert len(link.trace) == 40
+    link.use_file("")
+
+
+def test_a_branch_without_a_record_is_refused():
+    with pytest.raises(ValueError, match="there is no record of a branch 3"):
+        Link().switch(3)
