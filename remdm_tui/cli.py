@@ -102,6 +102,10 @@ def watch(
             "--remote-command", "What launches `remdm-tui serve` in place of ssh: apptainer, srun, kubectl exec ..."
         ),
     ] = None,
+    source: Annotated[
+        Path | None, option("--from", "A directory of `eval`: watch how one of its samples came about.")
+    ] = None,
+    number: Annotated[int | None, option("--sample", "Which sample of --from, 0 or more; default 0.")] = None,
     paused: Annotated[bool, typer.Option("--paused", help="Stand still at step 0.")] = False,
     ascii_only: Annotated[bool, typer.Option("--ascii", help="Draw with ASCII alone.")] = False,
     no_mouse: Annotated[bool, typer.Option("--no-mouse", help="Leave the mouse to the terminal.")] = False,
@@ -113,9 +117,14 @@ def watch(
     from remdm_tui.remote import engine_elsewhere
 
     command, where = engine_elsewhere(on, remote_python, remote_command)
-    options = Asked.of(ctx.params).options(
-        paused=paused, ascii=ascii_only, mouse=not no_mouse, command=command, where=where
-    )
+    asked = Asked.of(ctx.params)
+    if source is not None:
+        from remdm_tui.replayed import sampled
+
+        asked = sampled(source, number or 0, asked)
+    elif number is not None:
+        raise ValueError("--sample is one of --from DIR")
+    options = asked.options(paused=paused, ascii=ascii_only, mouse=not no_mouse, command=command, where=where)
     from remdm_tui.app import run
 
     raise typer.Exit(run(options))
@@ -169,7 +178,7 @@ def evaluate(
     ] = None,
     references: Annotated[
         str | None,
-        option("--references", "Text for MAUVE: a file, a directory, or {datasets}; default: no MAUVE."),
+        option("--references", "Text for MAUVE: a file, a directory, {datasets}, or none; default: no MAUVE."),
     ] = None,
     references_split: Annotated[
         str, typer.Option("--references-split", help="Of a data set, or of files that name splits.")
@@ -222,6 +231,25 @@ def evaluate(
     from remdm_tui.commands.evaluate import run
 
     raise typer.Exit(run(Asked.of(ctx.params), wanted))
+
+
+@app.command()
+def report(
+    dirs: Annotated[list[Path], typer.Argument(help="Evaluations, or directories that hold some.", show_default=False)],
+    out: Annotated[Path | None, option("--out", "Where the files go; default: into DIRS, or what they share.")] = None,
+    conventions: Annotated[
+        str | None, option("--conventions", "reference | standard; default: the primary ones of each evaluation.")
+    ] = None,
+    by: Annotated[
+        list[str] | None,
+        option("--by", "steps | calls | seconds, any number of times: what plots in the terminal are drawn against."),
+    ] = None,
+    samples: Annotated[int, typer.Option("--samples", help="Samples of each setting in the page, 0 or more.")] = 20,
+) -> None:
+    """Tables and plots of evaluations, in the terminal and as report.html, .md, .tex, PNG and SVG."""
+    from remdm_tui.commands.report import run
+
+    run(dirs, out, conventions=conventions, by=by or (), samples=samples)
 
 
 @app.command(cls=Described)

@@ -70,6 +70,8 @@ class Work:
         self._judge_name: str | None = None
         self._texts: Texts | None = None
         self._referred: dict[tuple[str, int, int], Features] = {}
+        self._remark: str | None = None
+        """how the references came about"""
 
     def home(self, cell: Cell) -> Path:
         """The directory of one combination."""
@@ -95,7 +97,7 @@ class Work:
             job = Job(
                 plan, store, self.where, model, width=cell.asked.batch or DEFAULT_WIDTH, start=self._start,
                 readers=self._readers(plan.scoring), references=lambda who: self._references(who, plan, model),
-                notice=self.shown.say,
+                notice=self.shown.say, notes=[self._remark] if self._remark else [],
             )  # fmt: skip
             for standing in job.run():
                 self.shown.stands(standing)
@@ -185,7 +187,7 @@ class Work:
         judge = None if wanted.judge == NOBODY else wanted.judge or self._usual_judge(store)
         scoring = Scoring(
             conventions=tuple(dict.fromkeys(wanted.conventions)), judge=judge, judge_dtype=wanted.judge_dtype,
-            features=wanted.features, references=wanted.references or getattr(preset, "references", None),
+            features=wanted.features, references=self._source(preset),
             references_split=wanted.references_split, references_count=wanted.references_count,
             together=wanted.reference_batch,
         )  # fmt: skip
@@ -237,9 +239,14 @@ class Work:
 
     # -- what they are compared with
 
+    def _source(self, preset: Preset | None) -> str | None:
+        """Of the references."""
+        named = self.wanted.references or getattr(preset, "references", None)
+        return None if named == NOBODY else named
+
     def _check_references(self, preset: Preset | None) -> None:
         """Raise what is wrong with the references before anything is loaded for them."""
-        source = self.wanted.references or getattr(preset, "references", None)
+        source = self._source(preset)
         if source is None or self._texts is not None:
             return
         from engine.data.texts import load
@@ -267,7 +274,9 @@ class Work:
         count = plan.scoring.references_count or plan.sampling.count
         length = min(plan.sampling.tokens, model.max_length or plan.sampling.tokens)
         rows = rows_of_model(model, self._texts, length=length, most=count)
-        return unique([model.codec.decode(row.tolist()) for row in rows.tokens], count)
+        found = unique([model.codec.decode(row.tolist()) for row in rows.tokens], count)
+        self._remark = f"MAUVE's references, {len(found):,} different ones: {rows.said}"
+        return found
 
     def _references(self, featurizer: Featurizer, plan: Plan, model: TextModel) -> Features:
         from engine.metrics.mauve import features

@@ -41,21 +41,26 @@ def submit(arguments: Sequence[str], text: str, home: Path) -> str:
     text: `nodes=2,devices=8,time=60,partition=gpu`; `cluster=local` runs it here in the background.
     Raises ValueError for options that are none, ModuleNotFoundError that says what to install.
     """
-    options = settings(text)
+    job = send(without(arguments), settings(text), home)
+    return f"job {job.job_id}: its log is {job.paths.stdout}, its results will be in {home}"
+
+
+def send(command: Sequence[str], options: dict[str, Any], home: Path) -> Any:
+    """Submitit's job for a command."""
+    options = dict(options)
     cluster = options.pop("cluster", "slurm")
     try:
         import submitit
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            "--slurm takes the package submitit: pip install 'remdm-tui[slurm]'", name=error.name
+            "--slurm takes the package submitit: pip install 'remdm-tui[eval]'", name=error.name
         ) from error
     try:
         executor = submitit.AutoExecutor(folder=home / LOGS / "%j", cluster=cluster)
         executor.update_parameters(**parameters(options))
-        job = executor.submit(Job(without(arguments)))
+        return executor.submit(Job(command))
     except (RuntimeError, TypeError, NameError, AssertionError) as error:
         raise ValueError(f"Slurm does not take it: {' '.join(str(error).split())}") from error
-    return f"job {job.job_id}: its log is {job.paths.stdout}, its results will be in {home}"
 
 
 def settings(text: str) -> dict[str, Any]:

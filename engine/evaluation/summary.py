@@ -32,6 +32,10 @@ from engine.metrics.judge import Judge
 from engine.metrics.mauve import Features, Mauve, mauve
 
 
+OF_LIKELIHOOD = frozenset({"times", "masking", "exact", "wrapped_together"})
+"""Conventions that figures of given text depend on, and figures of samples do not."""
+
+
 @dataclass(frozen=True)
 class Compared:
     """The features of the samples and of the references, and whose they are."""
@@ -86,10 +90,15 @@ def results(
         repetition={str(n): value for n, value in varied.repetition.items()},
         calls=_calls(plan, lines),
         metrics=metrics,
-        conventions={how: tuple(conventions(how).decisions.values()) for how in plan.scoring.conventions},
+        conventions={how: decisions(how) for how in plan.scoring.conventions},
         timing=timing,
         notes=tuple(dict.fromkeys((*notes, *(note for each in spent for note in each.notes)))),
     )
+
+
+def decisions(how: str) -> tuple[str, ...]:
+    """The sentences of a set of conventions that an evaluation of samples depends on."""
+    return tuple(said for name, said in conventions(how).decisions.items() if name not in OF_LIKELIHOOD)
 
 
 def figure(found: Interval) -> Figure:

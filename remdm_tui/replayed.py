@@ -1,0 +1,39 @@
+"""An evaluation's sample as a run to watch: the settings that it was drawn with, its seed and its number."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from pathlib import Path
+
+from engine.evaluation.plan import ENGINE
+from engine.evaluation.store import SETTINGS, Store
+from engine.records import SAMPLING
+from remdm_tui.asked import Asked
+
+
+def sampled(home: Path, number: int, said: Asked) -> Asked:
+    """What `watch` is asked for to show sample `number` of the evaluation in `home`; what was said goes before it.
+
+    Raises ValueError with one sentence.
+    """
+    plan = Store(home).plan()
+    if plan is None:
+        raise ValueError(f"{home} is no evaluation: it has no {SETTINGS}")
+    model, sampling = plan.model, plan.sampling
+    if not 0 <= number < sampling.count:
+        raise ValueError(f"{home} has the samples 0 to {sampling.count - 1}, not {number}")
+    if sampling.predictor != ENGINE:
+        raise ValueError(f"the samples of {home} were drawn by {sampling.predictor}, which cannot be watched")
+    drawn = Asked(
+        model=model.name, strategy=sampling.strategy, dtype=model.dtype, no_ema=not model.ema, mask_id=model.mask_id,
+        tokenizer=model.tokenizer, trust_remote_code=model.trust_remote_code,
+        knob=tuple(f"{name}={str(value).lower()}" for name, value in sampling.knobs.items()),
+        steps=sampling.steps, length=sampling.length, batch=1, seed=sampling.seed, prompt=sampling.prompt,
+        chat=sampling.chat, block_length=sampling.block_length, stride=sampling.stride,
+        strides=sampling.strides or None, first=number,
+        **{info.name: getattr(sampling, info.name) for info in SAMPLING},
+    )  # fmt: skip
+    changes = {field.name: getattr(said, field.name) for field in fields(Asked) if getattr(said, field.name)}
+    if "strategy" in changes and changes["strategy"] != sampling.strategy:
+        drawn = replace(drawn, knob=())
+    return replace(drawn, **changes)

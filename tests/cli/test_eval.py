@@ -1,0 +1,366 @@
+"""`eval`: what it writes, how it is stopped, killed and gone on with, alone and as several processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import torch
+
+from engine.evaluation.results import read_results, read_samples
+from engine.models import checkpoint
+from engine.models.dit import DIT, DITConfig
+from engine.session import Session
+from engine.strategies import make_strategy
+from engine.training.data import MASK, train_tokenizer
+from remdm_tui import slurm
+from remdm_tui.asked import Asked
+from remdm_tui.replayed import sampled
+from tests.cli.conftest import ENVIRONMENT
+from tests.engine.judges import save_gpt2, texts
+
+PROGRAM = [sys.executable, "-m", "remdm_tui"]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model, a tiny judge, and text to compare with."""
+    home = tmp_path_factory.mktemp("shop")
+    codec = train_tokenizer(iter(texts(60, seed=4)), 300)
+    torch.manual_seed(3)
+    size = codec.get_vocab_size()
+    shape: dict[str, Any] = {
+        "hidden_size": 16,
+        "n_blocks": 1,
+        "n_heads": 2,
+        "cond_dim": 8,
+        "length": 24,
+        "dropout": 0.0,
+    }
+    model = DIT(DITConfig(vocab_size=size, mask_id=codec.token_to_id(MASK), time_conditioning=False, **shape))
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    checkpoint.export(model, codec.to_str(), home / "model", torch.float32)
+    save_gpt2(home / "judge", 64)
+    (home / "text.txt").write_text("\n\n".join(texts(400, seed=9)), encoding="utf-8")
+    return home
+
+
+def command(shop: Path, out: Path, *more: str, count: int = 40) -> list[str]:
+    return [
+        "eval", "--model", str(shop / "model"), "--strategy", "remdm-cap", "--eta", ".2", "--steps", "8",
+        "--length", "12", "--count", str(count), "--seed", "1", "--judge", str(shop / "judge"),
+        "--references", str(shop / "text.txt"), "--device", "cpu", "--out", str(out), *more,
+    ]  # fmt: skip
+
+
+def kept(home: Path) -> dict[str, bytes]:
+    """The files but for clocks."""
+    found = {p.name: p.read_bytes() for p in home.iterdir() if p.is_file() and not p.name.startswith((".", "time."))}
+    results = json.loads(found["results.json"])
+    for name in ("timing", "seconds"):
+        del results[name]
+    return {**found, "results.json": msgspec.json.encode(results)}
+
+
+@pytest.fixture(scope="module")
+def whole(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An evaluation that nothing happened to."""
+    out = tmp_path_factory.mktemp("whole") / "out"
+    subprocess.run([*PROGRAM, *command(shop, out)], env=ENVIRONMENT, check=True, capture_output=True)
+    return out
+
+
+def test_the_figures_stand_together_on_stdout_and_progress_on_stderr(
+    cli: Callable[..., Any], shop: Path, tmp_path: Path
+) -> None:
+    result = cli(*command(shop, tmp_path / "out"))
+    assert result.exit_code == 0
+    found = read_results(tmp_path / "out")
+    lines = result.stdout.splitlines()
+    assert lines[1].split() == ["conventions", "gen", "PPL", "entropy", "MAUVE"]
+    assert lines[2].startswith("reference")
+    assert f"{found.gen_ppl:.1f} [" in lines[2]
+    assert f"{found.entropy:.2f} [" in lines[2]
+    assert f"{found.mauve:.3f}" in lines[2]
+    assert "is not comparable with MAUVE of 1,000 or more" in result.stdout
+    assert "sampling 40 of 40" in result.stderr
+    assert "calls saved" in result.stderr
+
+
+def test_json_is_the_results_file(cli: Callable[..., Any], shop: Path, whole: Path, tmp_path: Path) -> None:
+    result = cli(*command(shop, tmp_path / "out"), "--json", "--quiet")
+    assert result.stderr == ""
+    found = json.loads(result.stdout)
+    assert found == json.loads((tmp_path / "out" / "results.json").read_text())
+    for name in ("gen_ppl", "entropy", "mauve", "network_calls", "seconds"):
+        assert isinstance(found[name], float)
+    assert set(found["conventions"]) == {"reference", "standard"}
+    assert found["settings"]["sampling"]["knobs"]["eta"] == 0.2
+    assert kept(tmp_path / "out") == kept(whole)
+
+
+def test_one_that_is_finished_is_told_again_without_work(cli: Callable[..., Any], shop: Path, whole: Path) -> None:
+    before = {path.name: path.stat().st_mtime_ns for path in whole.iterdir() if not path.name.startswith(".")}
+    result = cli(*command(shop, whole))
+    assert result.exit_code == 0
+    assert "gen PPL" in result.stdout
+    assert before == {path.name: path.stat().st_mtime_ns for path in whole.iterdir() if not path.name.startswith(".")}
+
+
+def test_a_sample_is_watched_from_its_seed(shop: Path, whole: Path) -> None:
+    from engine.models import load_model
+
+    options = sampled(whole, 17, Asked()).options()
+    settings = options.settings
+    model = load_model(options.model.name, "cpu", options.model.dtype)
+    session = Session(
+        model, make_strategy(settings.strategy, **settings.knobs), steps=options.steps, length=options.length,
+        seed=options.seed, first=options.first, top_p=settings.top_p,
+    )  # fmt: skip
+    for _ in session:
+        pass
+    assert session.tokens[0].tolist() == list(read_samples(whole)[17].ids)
+
+
+@pytest.mark.parametrize(("number", "reason"), [(40, "has the samples 0 to 39, not 40"), (-1, "not -1")])
+def test_a_sample_that_is_not_there_is_refused(whole: Path, number: int, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        sampled(whole, number, Asked())
+
+
+def test_a_directory_that_is_no_evaluation_cannot_be_watched(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"is no evaluation: it has no settings.json"):
+        sampled(tmp_path, 0, Asked())
+
+
+def test_killed_again_and_again_it_ends_with_the_same_files(shop: Path, whole: Path, tmp_path: Path) -> None:
+    dice, out, statuses = random.Random(5), tmp_path / "out", []
+    starter = subprocess.Popen(
+        [sys.executable, "-m", "tests.cli.forks"],
+        env=ENVIRONMENT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert starter.stdin is not None
+    assert starter.stdout is not None
+    while len(statuses) < 12:
+        words = command(shop, out, "--quiet", "--batch", str(dice.randint(1, 5)))
+        print(json.dumps(words), file=starter.stdin, flush=True)
+        process, size = int(starter.stdout.readline()), written(out)
+        # the later starts are given more time, so that every stage is reached
+        until = time.monotonic() + dice.uniform(0, 0.05) * len(statuses)
+        while time.monotonic() < until or (written(out) == size and dice.random() < 0.999):
+            if process_ended(process):
+                break
+            time.sleep(0.001)
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+        statuses.append(int(starter.stdout.readline()))
+        if statuses[-1] == 0:
+            break
+    print(json.dumps(command(shop, out)), file=starter.stdin, flush=True)
+    starter.communicate(timeout=120)
+    assert statuses.count(-signal.SIGKILL) > 5
+    assert kept(out) == kept(whole)
+
+
+def written(home: Path) -> int:
+    """Bytes in the files that are added to."""
+    return sum(path.stat().st_size for path in home.glob("*.jsonl"))
+
+
+def process_ended(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_it_with_a_sentence_and_the_same_command_goes_on(
+    shop: Path, tmp_path: Path, number: signal.Signals, status: int
+) -> None:
+    out = tmp_path / "out"
+    process = subprocess.Popen(
+        [*PROGRAM, *command(shop, out, count=100_000)], env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stderr is not None
+    until_sampled(process, out)
+    process.send_signal(number)
+    told, complaint = process.communicate(timeout=60)
+    assert process.returncode == status
+    assert told == b""
+    assert complaint.decode().splitlines()[-1] == (
+        f"remdm-tui: stopped; what is finished is in {out}, and the same command goes on from there"
+    )
+    assert read_samples(out)
+
+
+def until_sampled(process: subprocess.Popen[bytes], out: Path) -> None:
+    while not (out / "samples.jsonl").exists() or not written(out):
+        assert process.poll() is None
+        time.sleep(0.01)
+
+
+def launched(shop: Path, out: Path, count: int = 40) -> list[str]:
+    run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    return [*run, "-m", "remdm_tui", *command(shop, out, count=count)]
+
+
+def test_two_gloo_processes_give_the_files_of_one(shop: Path, whole: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = subprocess.run(launched(shop, out), env=ENVIRONMENT, check=True, capture_output=True, text=True)
+    assert done.stdout.count("conventions") == 1
+    assert read_results(out).timing.processes == 2
+    assert kept(out) == kept(whole)
+
+
+def test_the_samples_of_a_killed_process_are_done_by_the_next_start(shop: Path, whole: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    process = subprocess.Popen(
+        launched(shop, out),
+        env=ENVIRONMENT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    shard = out / "samples.rank1.jsonl"
+    while not (shard.exists() and shard.read_bytes().count(b"\n") >= 2):
+        assert process.poll() is None
+        time.sleep(0.01)
+    workers = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True, check=True
+    )
+    for worker in map(int, workers.stdout.split()):
+        if b"RANK=1\0" in Path(f"/proc/{worker}/environ").read_bytes().replace(b"LOCAL_", b"").replace(b"GROUP_", b""):
+            os.kill(worker, signal.SIGKILL)
+    assert process.wait(120) != 0
+    assert not (out / "results.json").exists()
+    subprocess.run([*PROGRAM, *command(shop, out)], env=ENVIRONMENT, check=True, capture_output=True)
+    assert kept(out) == kept(whole)
+
+
+def test_a_second_start_in_the_same_directory_is_refused(shop: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    first = subprocess.Popen(
+        [*PROGRAM, *command(shop, out, count=100_000)],
+        env=ENVIRONMENT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    assert first.stderr is not None
+    until_sampled(first, out)
+    second = subprocess.run(
+        [*PROGRAM, *command(shop, out)], env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+    first.terminate()
+    first.communicate(timeout=60)
+    assert second.returncode == 2
+    assert second.stderr == (
+        f"remdm-tui: another evaluation is running in {out}: wait for it, or choose another --out\n"
+    )
+
+
+def test_other_settings_are_refused_with_a_list_of_changes(cli: Callable[..., Any], shop: Path, whole: Path) -> None:
+    result = cli(*command(shop, whole), "--top-p", ".8", "--count", "41")
+    assert result.exit_code == 2
+    said = result.stderr.splitlines()[-3:]
+    assert said[0].endswith("holds an evaluation of other settings: choose another --out, or the old ones")
+    assert said[1:] == ["  sampling.top_p: 0.9 -> 0.8", "  sampling.count: 40 -> 41"]
+
+
+def test_a_sweep_makes_a_directory_for_every_combination(cli: Callable[..., Any], shop: Path, tmp_path: Path) -> None:
+    words = command(shop, tmp_path, "--quiet", "--json", "--judge", "none", "--references", "none", count=3)
+    for gone in ("--strategy", "--eta", "--steps"):
+        at = words.index(gone)
+        del words[at : at + 2]
+    result = cli(*words, "--sweep", "strategy=mdlm,remdm-cap", "eta=.01,.02", "steps=4,8")
+    assert result.exit_code == 0
+    made = sorted(path.parent.name for path in tmp_path.glob("*/results.json"))
+    assert made == sorted(
+        [f"strategy=mdlm,steps={t}" for t in (4, 8)]
+        + [f"strategy=remdm-cap,eta={eta},steps={t}" for eta in (".01", ".02") for t in (4, 8)]
+    )
+    found = [json.loads(line)["settings"]["sampling"] for line in result.stdout.splitlines()]
+    assert len(found) == 6
+    assert {(one["strategy"], one["knobs"].get("eta"), one["steps"]) for one in found} == {
+        ("mdlm", None, 4), ("mdlm", None, 8), ("remdm-cap", 0.01, 4), ("remdm-cap", 0.01, 8), ("remdm-cap", 0.02, 4),
+        ("remdm-cap", 0.02, 8),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        (["--count", "0"], "count must be at least 1, not 0"),
+        (["--predictor", "nope"], "unknown predictor 'nope': choose lazy, ddpm"),
+        (["--predictor", "ddpm"], "ddpm remasks nothing: leave --strategy at mdlm, not remdm-cap"),
+        (["--conventions", "nope"], "unknown conventions 'nope': choose reference, standard"),
+        (["--judge", "/nowhere"], "there is no file or directory '/nowhere'"),
+        (["--judge", "none"], "MAUVE takes features of somebody: name a --judge or --features"),
+        (["--references", "/nowhere.txt"], "there is no file or directory '/nowhere.txt', nor a data set"),
+        (["--references", "/dev/null"], "/dev/null is no file of text"),
+        (["--count", "3"], "MAUVE needs at least 20 samples and 20 references that are not empty, got 3"),
+        (["--length", "25"], "length 25 is beyond the model's 24"),
+        (["--sweep", "steps=4,x"], "the sweep over steps takes numbers, not 'x'"),
+        (["--sweep", "nope=4"], "a sweep has no setting 'nope'"),
+        (["--sweep", "eta=4"], "eta must lie in 0 to 1, not 4"),
+        (["--sweep", "steps=4,4"], "the sweep over steps names a value twice"),
+        (["steps=4,8"], "steps=4,8 belongs to nothing: several settings follow --sweep"),
+        (["--stride", "12"], "a stride must lie in 1 to 11, so that windows of 12 overlap, not 12"),
+        (["--out", "/proc/nowhere"], "/proc/nowhere: No such file or directory"),
+        (["--slurm", "nodes"], "--slurm takes name=value,name=value, not 'nodes'"),
+    ],
+)
+def test_bad_input_is_a_sentence_before_anything_is_sampled(
+    cli: Callable[..., Any], shop: Path, tmp_path: Path, more: list[str], reason: str
+) -> None:
+    result = cli(*command(shop, tmp_path / "out"), *more)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert f"remdm-tui: {reason}" in result.stderr
+    assert not list(tmp_path.glob("out/samples*"))
+
+
+def test_empty_references_are_told(cli: Callable[..., Any], shop: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty.txt").write_text(" \n")
+    result = cli(*command(shop, tmp_path / "out", "--references", str(tmp_path / "empty.txt")))
+    assert result.exit_code == 2
+    assert result.stderr.endswith("empty.txt holds no text\n")
+
+
+def test_a_job_of_submitit_runs_the_same_command(
+    shop: Path, whole: Path, tmp_path: Path, cli: Callable[..., Any]
+) -> None:
+    """Its local executor stands in for Slurm: the same pickles, logs and environment."""
+    out = tmp_path / "out"
+    words = command(shop, out)
+    job = slurm.send(words, {"cluster": "local", "time": 5}, out)
+    assert job.result() == 0
+    assert "conventions" in Path(job.paths.stdout).read_text()
+    assert kept(out).keys() >= kept(whole).keys()
+    # scores agree to rounding alone where the two have different numbers of threads
+    assert [line.ids for line in read_samples(out)] == [line.ids for line in read_samples(whole)]
+
+
+def test_a_job_is_sent_without_its_own_option_and_asks_for_a_gpu_a_task() -> None:
+    words = ["eval", "--slurm", "nodes=2,devices=8", "--out", "x", "--slurm=a=1"]
+    assert slurm.without(words) == ["eval", "--out", "x"]
+    found = slurm.parameters(slurm.settings("nodes=2,devices=8,time=60,partition=gpu"))
+    assert found == {
+        "name": "remdm-eval", "nodes": 2, "tasks_per_node": 8, "timeout_min": 60,
+        "slurm_additional_parameters": {"partition": "gpu", "gres": "gpu:8"},
+    }  # fmt: skip

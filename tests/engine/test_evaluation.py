@@ -1,0 +1,521 @@
+"""An evaluation, whatever happens to it on its way: the samples, the figures, and what lies in its directory."""
+
+from __future__ import annotations
+
+import resource
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+import engine
+from engine.evaluation.plan import Model, Plan, Sampling, Scoring, differences
+from engine.evaluation.ranks import Alone, Layout, RankLostError, Ranks, launched
+from engine.evaluation.results import RESULTS, SAMPLES, Results, SampleLine, read_results, read_samples
+from engine.evaluation.run import Job, Standing
+from engine.evaluation.scoring import Readers
+from engine.evaluation.store import Appended, BusyError, Store
+from engine.metrics import diversity
+from engine.metrics.bootstrap import interval
+from engine.metrics.generative_perplexity import generative_perplexity
+from engine.metrics.judge import LanguageModel, load_judge
+from engine.metrics.mauve import Features, features, mauve
+from engine.strategies import make_strategy
+from tests.engine.judges import save_gpt2, texts
+from tests.engine.toys import TextToy
+
+T = TypeVar("T")
+STRATEGY = make_strategy("remdm-cap", eta=0.2)
+SAMPLING = Sampling(
+    strategy="remdm-cap", knobs={"eta": 0.2}, top_p=0.9, temperature=1.0, nucleus="exclusive", draw="inverse-cdf",
+    steps=7,
+    length=12, seed=5, count=50,
+)  # fmt: skip
+MODEL = Model("toy", "0", "float32", "toy")
+
+
+@pytest.fixture(scope="module")
+def judge(tmp_path_factory: pytest.TempPathFactory) -> LanguageModel:
+    return load_judge(str(save_gpt2(tmp_path_factory.mktemp("judge"), 64)), "cpu")
+
+
+def plan(judge: LanguageModel | None, references: str | None = "texts", **sampling: Any) -> Plan:
+    scoring = Scoring(("reference", "standard"), judge and judge.name, references=references if judge else None)
+    return Plan(MODEL, msgspec.structs.replace(SAMPLING, **sampling), scoring)
+
+
+def job(home: Path, asked: Plan, judge: LanguageModel | None, ranks: Ranks | None = None, **more: Any) -> Job:
+    store = Store(home)
+    if ranks is None or ranks.rank == 0:
+        home.mkdir(exist_ok=True)
+        store.settle(asked)
+    reads = Readers(judge, judge if asked.scoring.references else None)
+    given: dict[str, Any] = {
+        "plan": asked, "store": store, "ranks": ranks or Alone(), "model": TextToy(), "width": 4, "start": "one",
+        "readers": reads, "references": lambda who: features(who, texts(40, seed=8)), "notice": lambda sentence: None,
+    }  # fmt: skip
+    return Job(**{**given, **more})
+
+
+def finished(home: Path, asked: Plan, judge: LanguageModel | None, **more: Any) -> Results:
+    work = job(home, asked, judge, **more)
+    for _ in work.run():
+        pass
+    assert work.results is not None
+    return work.results
+
+
+def kept(home: Path) -> dict[str, bytes]:
+    """The files of a finished evaluation; of results.json all but its clock."""
+    found = {path.name: path.read_bytes() for path in home.iterdir() if not path.name.startswith((".", "time."))}
+    results = msgspec.json.decode(found[RESULTS])
+    for name in ("timing", "seconds"):
+        del results[name]
+    return {**found, RESULTS: msgspec.json.encode(results)}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, judge: LanguageModel) -> Path:
+    """An evaluation that nothing happened to."""
+    home = tmp_path_factory.mktemp("whole")
+    finished(home, plan(judge), judge)
+    return home
+
+
+def test_the_samples_are_the_engines(whole: Path) -> None:
+    shape: dict[str, Any] = {"steps": 7, "length": 12, "count": 50, "seed": 5}
+    expected = engine.sample(TextToy(), STRATEGY, **shape)
+    lines = read_samples(whole)
+    assert [line.number for line in lines] == list(range(50))
+    assert [list(line.ids) for line in lines] == expected.tolist()
+    assert all(line.text == "".join("abcde"[i] for i in line.ids) for line in lines)
+    assert all(line.seed == 5 for line in lines)
+
+
+def test_the_figures_are_those_of_the_metrics_on_all_samples_at_once(whole: Path, judge: LanguageModel) -> None:
+    found, lines = read_results(whole), read_samples(whole)
+    every, ids = [line.text for line in lines], [line.ids for line in lines]
+    for how in ("reference", "standard"):
+        expected = generative_perplexity(judge, every, ids, how, together=1)
+        ppl = found.metrics[how].gen_ppl
+        assert ppl is not None
+        assert ppl.perplexity.value == pytest.approx(expected.perplexity.value, rel=1e-6)
+        assert ppl.perplexity.low == pytest.approx(expected.perplexity.low, rel=1e-6)
+        assert (ppl.tokens, ppl.texts, ppl.limit) == (expected.tokens, expected.texts, expected.limit)
+        compared = mauve(features(judge, every), features(judge, texts(40, seed=8)), how, featurizer=judge.name)
+        measured = found.metrics[how].mauve
+        assert measured is not None
+        assert measured.value == pytest.approx(compared.value, abs=1e-4)
+        assert measured.warning == compared.warning
+        assert len(found.conventions[how]) > 8
+    assert found.gen_ppl == found.metrics["reference"].gen_ppl.perplexity.value  # type: ignore[union-attr]
+    assert found.mauve == found.metrics["reference"].mauve.value  # type: ignore[union-attr]
+
+
+def test_entropy_is_that_of_counted_tokens(whole: Path) -> None:
+    found, lines = read_results(whole), read_samples(whole)
+    by_hand = []
+    for line in lines:
+        p = np.array([line.ids.count(token) / len(line.ids) for token in set(line.ids)])
+        by_hand.append(float(-(p * np.log(p)).sum()))
+    assert [line.entropy for line in lines] == pytest.approx(by_hand, abs=1e-6)
+    expected = interval(by_hand)
+    assert found.entropy == pytest.approx(expected.value, abs=1e-6)
+    assert found.entropy_interval.low == pytest.approx(expected.low, abs=1e-6)
+    assert found.distinct["2"] == diversity.diversity([line.ids for line in lines]).distinct[2]
+
+
+def test_network_calls_are_counted(tmp_path: Path) -> None:
+    model = TextToy()
+    found = finished(tmp_path, plan(None), None, model=model)
+    assert found.calls.total == model.encoded
+    assert found.network_calls == pytest.approx(model.encoded / 50)
+    assert found.calls.saved == pytest.approx(1 - model.encoded / 350)
+    assert found.gen_ppl is None
+    assert found.mauve is None
+
+
+def test_every_setting_is_in_the_results(whole: Path, judge: LanguageModel) -> None:
+    assert msgspec.convert(read_results(whole).settings, Plan) == plan(judge)
+
+
+@pytest.mark.parametrize("after", [0, 1, 2, 17, 49, 51, 52, 54, 55])
+def test_one_that_is_cut_short_and_begun_again_ends_with_the_same_files(
+    after: int, tmp_path: Path, whole: Path, judge: LanguageModel
+) -> None:
+    stream = job(tmp_path, plan(judge), judge).run()
+    for _ in range(after):
+        next(stream)
+    stream.close()  # type: ignore[attr-defined]
+    assert not (tmp_path / RESULTS).exists()
+    finished(tmp_path, plan(judge), judge)
+    assert kept(tmp_path) == kept(whole)
+
+
+def test_what_was_finished_is_not_drawn_again(tmp_path: Path) -> None:
+    model = TextToy()
+    stream = job(tmp_path, plan(None), None, model=model).run()
+    while next(stream).done < 30:
+        pass
+    stream.close()  # type: ignore[attr-defined]
+    before, again = model.encoded, TextToy()
+    lines = read_samples(tmp_path)
+    found = finished(tmp_path, plan(None), None, model=again)
+    assert len(lines) == 30
+    calls = sum(line.network_calls for line in read_samples(tmp_path) if line.number not in {x.number for x in lines})
+    assert again.encoded == calls < before
+    assert found.timing.starts == 1  # both starts are named alike here
+
+
+def test_a_line_that_was_being_written_is_cut_off_and_drawn_again(
+    tmp_path: Path, whole: Path, judge: LanguageModel
+) -> None:
+    stream = job(tmp_path, plan(judge), judge).run()
+    while next(stream).done < 20:
+        pass
+    stream.close()  # type: ignore[attr-defined]
+    path = tmp_path / SAMPLES
+    data = path.read_bytes()
+    last = data[:-1].rindex(b"\n") + 1
+    for cut in (len(data) - 1, last + 1, (last + len(data)) // 2):
+        path.write_bytes(data[:cut])
+        assert len(Store(tmp_path).samples()) == 19
+    finished(tmp_path, plan(judge), judge)
+    assert kept(tmp_path) == kept(whole)
+
+
+def test_a_line_that_is_damaged_is_named(tmp_path: Path) -> None:
+    finished(tmp_path, plan(None), None)
+    path = tmp_path / SAMPLES
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:3], b'{"number": \n', *lines[4:]]))
+    with pytest.raises(ValueError, match=r"samples.jsonl, line 4 is no line of ours"):
+        finished(tmp_path, plan(None), None)
+
+
+@dataclass
+class Threaded:
+    """Processes, played by threads."""
+
+    rank: int
+    world: int
+    barrier: threading.Barrier
+    shared: list[Any] = field(default_factory=list)
+    device: str | None = None
+
+    def wait(self) -> None:
+        try:
+            self.barrier.wait(60)
+        except threading.BrokenBarrierError as error:
+            raise RankLostError("another process of this run has ended") from error
+
+    def share(self, value: T) -> T:
+        return value
+
+
+def together(home: Path, world: int, work: Callable[[Threaded], None]) -> list[BaseException]:
+    barrier, errors = threading.Barrier(world), []
+
+    def one(rank: int) -> None:
+        try:
+            work(Threaded(rank, world, barrier))
+        except (RankLostError, InterruptedError) as error:
+            errors.append(error)
+            barrier.abort()
+
+    home.mkdir(exist_ok=True)
+    threads = [threading.Thread(target=one, args=(rank,)) for rank in range(world)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return errors
+
+
+def test_any_number_of_processes_gives_the_files_of_one(tmp_path: Path, whole: Path, judge: LanguageModel) -> None:
+    Store(tmp_path).settle(plan(judge))
+
+    def work(rank: Threaded) -> None:
+        for _ in job(tmp_path, plan(judge), judge, rank, width=1 + rank.rank).run():
+            pass
+
+    assert together(tmp_path, 3, work) == []
+    assert kept(tmp_path) == kept(whole)
+    assert read_results(tmp_path).timing.processes == 3
+
+
+def test_what_a_lost_process_leaves_is_done_by_the_next_start(
+    tmp_path: Path, whole: Path, judge: LanguageModel
+) -> None:
+    Store(tmp_path).settle(plan(judge))
+
+    def work(rank: Threaded) -> None:
+        for standing in job(tmp_path, plan(judge), judge, rank).run():
+            if rank.rank == 1 and standing.done == 5:
+                raise InterruptedError
+
+    errors = together(tmp_path, 2, work)
+    assert {type(error) for error in errors} == {InterruptedError, RankLostError}
+    have = Store(tmp_path).samples()
+    assert len([number for number in have if number % 2]) == 5
+    assert len([number for number in have if not number % 2]) == 25
+    finished(tmp_path, plan(judge), judge)
+    assert kept(tmp_path) == kept(whole)
+
+
+def test_a_directory_of_other_settings_is_refused_with_what_changed(tmp_path: Path, judge: LanguageModel) -> None:
+    finished(tmp_path, plan(None), None)
+    with pytest.raises(ValueError, match="other settings: choose another --out") as found:
+        Store(tmp_path).settle(plan(None, top_p=0.8, knobs={"eta": 0.1}))
+    assert "sampling.knobs.eta: 0.2 -> 0.1" in str(found.value)
+    assert "sampling.top_p: 0.9 -> 0.8" in str(found.value)
+    assert "sampling.steps" not in str(found.value)
+    with pytest.raises(ValueError, match="--rescore keeps its samples"):
+        Store(tmp_path).settle(plan(judge))
+
+
+def test_another_judge_may_read_the_samples_that_there_are(tmp_path: Path, whole: Path, judge: LanguageModel) -> None:
+    finished(tmp_path, plan(None), None)
+    Store(tmp_path).settle(plan(judge), rescore=True)
+    model = TextToy(good=0)
+    finished(tmp_path, plan(judge), judge, model=model)
+    assert kept(tmp_path) == kept(whole)
+
+
+def test_samples_without_settings_are_not_gone_on_with(tmp_path: Path) -> None:
+    (tmp_path / SAMPLES).write_text("")
+    with pytest.raises(ValueError, match="samples of unknown settings"):
+        Store(tmp_path).settle(plan(None))
+
+
+def test_a_directory_is_one_evaluations_at_a_time(tmp_path: Path) -> None:
+    first, second = Store(tmp_path), Store(tmp_path)
+    first.take()
+    with pytest.raises(BusyError, match="another evaluation is running in"):
+        second.take()
+    first.close()
+    second.take()
+    second.close()
+
+
+def test_a_directory_that_cannot_be_made_is_told_before_anything_runs(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file"):
+        Store(tmp_path / "file").take()
+
+
+def test_a_disk_with_too_little_room_is_told_before_anything_runs(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="MB are free and the samples may take"):
+        Store(tmp_path).settle(plan(None, count=10**12))
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Callable[[int], None]]:
+    """Files that may not grow beyond so many bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_loses_nothing_that_was_written(
+    tmp_path: Path, whole: Path, judge: LanguageModel, small_disk: Callable[[int], None]
+) -> None:
+    work = job(tmp_path, plan(judge), judge)
+    small_disk(3000)
+    with pytest.raises(OSError, match=SAMPLES):
+        for _ in work.run():
+            pass
+    small_disk(resource.RLIM_INFINITY)
+    data = (tmp_path / SAMPLES).read_bytes()
+    assert data.endswith(b"\n")
+    assert 5 < len(read_samples(tmp_path)) < 50
+    finished(tmp_path, plan(judge), judge)
+    assert kept(tmp_path) == kept(whole)
+
+
+class Crowded(TextToy):
+    """A toy on a device that holds two sequences."""
+
+    def encode(self, tokens: Tensor, t: Tensor) -> Tensor:
+        if len(tokens) > 2:
+            raise torch.OutOfMemoryError("out of memory")
+        return super().encode(tokens, t)
+
+
+def test_where_memory_is_short_half_as_many_share_the_network_and_the_samples_are_the_same(
+    tmp_path: Path, whole: Path, judge: LanguageModel
+) -> None:
+    said: list[str] = []
+    found = finished(tmp_path, plan(judge), judge, model=Crowded(), width=8, notice=said.append)
+    assert [sentence.partition(": ")[2] for sentence in said] == [
+        f"{width} samples share the network from here on" for width in (4, 2)
+    ]
+    assert found.notes == tuple(said)
+    assert read_samples(tmp_path) == read_samples(whole)
+
+
+def test_where_one_sample_is_too_much_the_error_stands(tmp_path: Path) -> None:
+    class Full(TextToy):
+        def encode(self, tokens: Tensor, t: Tensor) -> Tensor:
+            raise torch.OutOfMemoryError("out of memory")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        finished(tmp_path, plan(None), None, model=Full())
+
+
+class Poisoned(TextToy):
+    """A toy that gives NaN at position 4 of texts that begin with b."""
+
+    def encode(self, tokens: Tensor, t: Tensor) -> Tensor:
+        hidden = super().encode(tokens, t)
+        hidden[tokens[:, 0] == 1, 4] = torch.nan
+        return hidden
+
+
+@pytest.mark.parametrize("predictor", ["lazy", "ddpm_cache"])
+def test_a_sample_that_the_network_fails_is_named_and_the_rest_is_reported(tmp_path: Path, predictor: str) -> None:
+    more: dict[str, Any] = {"top_p": 1.0, "predictor": predictor}
+    if predictor != "lazy":
+        more |= {"strategy": "mdlm", "knobs": {}}
+    said: list[str] = []
+    found = finished(tmp_path, plan(None, **more), None, model=Poisoned(), notice=said.append)
+    assert 0 < len(found.failed) < 50
+    assert found.samples + len(found.failed) == 50
+    assert {lost.number for lost in found.failed} | {line.number for line in read_samples(tmp_path)} == set(range(50))
+    assert {lost.position for lost in found.failed} == {4}
+    assert len(said) == len(found.failed)
+    assert "is given up: the network's logits at step" in said[0]
+    assert not Store(tmp_path).is_finished(plan(None, **more))
+    mended = finished(tmp_path, plan(None, **more), None)
+    assert mended.samples == 50
+    assert mended.failed == ()
+
+
+@pytest.mark.parametrize("predictor", ["ddpm", "ddpm_cache", "analytic"])
+def test_the_predictors_of_the_field_draw_the_same_samples_in_any_batch(tmp_path: Path, predictor: str) -> None:
+    asked = plan(None, predictor=predictor, strategy="mdlm", knobs={}, top_p=1.0, count=9)
+    one, many = tmp_path / "one", tmp_path / "many"
+    first = finished(one, asked, None, width=1)
+    finished(many, asked, None, width=4)
+    assert [line.ids for line in read_samples(one)] == [line.ids for line in read_samples(many)]
+    assert first.network_calls == 8 if predictor != "ddpm_cache" else first.network_calls <= 8
+
+
+def test_windows_are_evaluated_at_their_full_length(tmp_path: Path) -> None:
+    found = finished(tmp_path, plan(None, stride=5, strides=2, count=3), None)
+    assert {len(line.ids) for line in read_samples(tmp_path)} == {22}
+    assert found.calls.every_step == 21
+
+
+def test_batches_of_the_reference_are_scored_as_the_metric_does(tmp_path: Path, judge: LanguageModel) -> None:
+    asked = msgspec.structs.replace(
+        plan(judge), scoring=Scoring(("reference",), judge.name, references=None, together=10)
+    )
+    found = finished(tmp_path, asked, judge)
+    lines = read_samples(tmp_path)
+    expected = generative_perplexity(
+        judge, [line.text for line in lines], [line.ids for line in lines], "reference", together=10
+    )
+    assert found.gen_ppl == pytest.approx(expected.perplexity.value, rel=1e-6)
+    ppl = found.metrics["reference"].gen_ppl
+    assert ppl is not None
+    assert ppl.left_out == expected.left_out == 10
+
+
+def test_time_is_added_up_over_starts_and_processes(tmp_path: Path) -> None:
+    ticks = iter(range(10**6))
+    clock = lambda: float(next(ticks))  # noqa: E731
+    stream = job(tmp_path, plan(None), None, clock=clock).run()
+    while next(stream).done < 10:
+        pass
+    stream.close()  # type: ignore[attr-defined]
+    found = finished(tmp_path, plan(None), None, clock=clock, start="two")
+    assert found.timing.starts == 2
+    assert found.timing.sampling_seconds >= 50
+    assert found.timing.seconds_per_sequence == pytest.approx(found.timing.sampling_seconds / 50)
+    assert found.timing.tokens_per_second == pytest.approx(600 / found.timing.sampling_seconds)
+
+
+def test_a_judge_that_rejects_a_text_is_told_after_the_first_sample(tmp_path: Path, judge: LanguageModel) -> None:
+    class Picky:
+        name, context, start, end = "picky", 64, None, None
+
+        def tokens(self, every: Sequence[str]) -> list[list[int]]:
+            raise ValueError("the tokenizer of picky rejects text 0: no reason given")
+
+    asked = msgspec.structs.replace(plan(judge), scoring=Scoring(("standard",), "picky"))
+    with pytest.raises(ValueError, match="the tokenizer of picky rejects text 0"):
+        for _ in job(tmp_path, asked, None, readers=Readers(Picky(), None)).run():  # type: ignore[arg-type]
+            pass
+    assert len(read_samples(tmp_path)) == 1
+
+
+def test_differences_name_every_setting_that_changed() -> None:
+    was = plan(None)
+    now = msgspec.structs.replace(plan(None, block_length=3), model=msgspec.structs.replace(MODEL, fingerprint="1"))
+    assert differences(was, now) == [("model.fingerprint", "0", "1"), ("sampling.block_length", None, 3)]
+    assert differences(was, was) == []
+
+
+@pytest.mark.parametrize(
+    ("environment", "layout"),
+    [
+        ({}, Layout(1, 1)),
+        ({"LOCAL_WORLD_SIZE": "4", "WORLD_SIZE": "8"}, Layout(4, 2)),
+        ({"SLURM_NTASKS": "8", "SLURM_PROCID": "0"}, Layout(1, 1)),
+        ({"SLURM_STEP_NUM_TASKS": "8", "SLURM_STEP_NUM_NODES": "2", "SLURM_PROCID": "0"}, Layout(4, 2)),
+    ],
+)
+def test_launchers_say_how_many_processes_there_are(environment: dict[str, str], layout: Layout) -> None:
+    assert launched(environment) == layout
+
+
+def test_a_number_of_processes_that_is_none_is_refused() -> None:
+    with pytest.raises(ValueError, match="WORLD_SIZE should be a number of processes, not 'many'"):
+        launched({"LOCAL_WORLD_SIZE": "1", "WORLD_SIZE": "many"})
+
+
+def test_lines_are_all_there_or_none_of_them(tmp_path: Path, small_disk: Callable[[int], None]) -> None:
+    file = Appended[SampleLine](tmp_path / "lines")
+    line = SampleLine(0, 0, "x" * 100, (1,), 1, 0.0, 0.0)
+    file.add([line])
+    size = (tmp_path / "lines").stat().st_size
+    small_disk(size + 10)
+    with pytest.raises(OSError, match="lines"):
+        file.add([line])
+    assert (tmp_path / "lines").stat().st_size == size
+    file.close()
+
+
+def test_a_standing_says_how_far_it_is(tmp_path: Path) -> None:
+    stages = list(job(tmp_path, plan(None), None).run())
+    sampling = [standing for standing in stages if standing.stage == "sampling"]
+    assert [standing.done for standing in sampling] == list(range(51))
+    assert {standing.total for standing in sampling} == {50}
+    assert 0 < sampling[-1].saved < 1
+    assert isinstance(stages[-1], Standing)
+
+
+def test_features_that_were_kept_serve_again(tmp_path: Path, judge: LanguageModel) -> None:
+    finished(tmp_path, plan(judge), judge)
+    (tmp_path / RESULTS).unlink()
+
+    class Unread(LanguageModel):
+        def features(self, rows: Sequence[Sequence[int]]) -> Any:
+            raise AssertionError("nothing is left to read")
+
+        nll = features
+
+    reader = Unread(judge.name, judge.model, judge.tokenizer)
+    points = features(judge, texts(40, seed=8))
+    given: dict[str, Any] = {"readers": Readers(reader, reader), "references": lambda who: points}
+    again = finished(tmp_path, plan(judge), judge, **given)
+    assert again.mauve is not None
+    assert isinstance(points, Features)
