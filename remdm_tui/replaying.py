@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from engine import wire
 from engine.recording import Recording
 from engine.records import ModelChoice, RunChoice, Settings
 from engine.strategies import catalogue
-from engine.trace import Trace
+from engine.trace import Record
 from remdm_tui.layout import harmless
 from remdm_tui.link import Event, Link
 from remdm_tui.options import WatchOptions
@@ -30,10 +28,9 @@ class ReplayLink(Link):
     def open(self, choice: ModelChoice) -> None:
         self._said.append(wire.Ready(self._recording.model))
 
-    def begin(self, settings: Settings, choice: RunChoice, record: Trace | None = None) -> None:
+    def begin(self, settings: Settings, choice: RunChoice, record: Record | None = None, branch: int = 0) -> None:
         trace = self._recording.trace(self._branch)
-        # a link names the record in memory where any record does
-        self.trace, start = cast(Trace, trace), trace.start
+        self.trace, start = trace, trace.start
         tokens, locked = wire.Array.of(start.tokens), wire.Array.of(start.locked)
         self._said += [wire.Began(1, tokens, locked, start.steps, start.seed), wire.Finished(1)]
         if self._recording.damage:

@@ -78,7 +78,8 @@
     event.preventDefault();
     keys[event.key]();
   });
-  play.addEventListener("click", toggle);
+  // a button that keeps the focus would take the space bar for itself
+  play.addEventListener("click", () => { play.blur(); toggle(); });
   slider.addEventListener("input", () => seek(Number(slider.value)));
   speed.addEventListener("change", () => { if (timer !== null) { pause(); start_playing(); } });
 

@@ -6,6 +6,7 @@ import os
 import threading
 import tracemalloc
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from engine.figures import Curves
 from engine.recording import Recorder, Recording, plans
 from engine.recording import recording as reading
 from engine.recording.recorder import KEY_EVERY
-from engine.records import Branch, Frame, Settings
+from engine.records import Branch, Edit, Frame, Settings
 from engine.strategies import REGISTRY
 from engine.trace import Trace
 from tests.engine.recordings import (
@@ -104,6 +105,37 @@ def test_so_does_one_in_which_no_frame_follows_from_the_one_before(tmp_path: Pat
     assert 10 < len(recording.trace().edits()) < 90
 
 
+HAND = {
+    3: [Edit("force", None, 5, (2,), 0.25), Edit("lock", None, 5)],
+    12: [Edit("force", 1, 3, (1,)), Edit("mask", 1, 3)],
+    20: [Edit("unlock", 0, 5)],
+    30: [Edit("prompt", None, 0, (4, 1))],
+}
+"""What a person does once so many frames are there."""
+
+
+def test_a_persons_edits_are_frames_of_the_record_and_can_be_done_again(tmp_path: Path) -> None:
+    session = session_of("remdm-conf", steps=40)
+    start = start_of(session)
+    trace, recorder = Trace(start), Recorder.create(tmp_path / "run", header(start), start)
+    for frame in session:
+        for one in (frame, *map(session.edit, HAND.get(session.index, []))):
+            trace.append(one)
+            recorder.frame(0, one)
+    recorder.close()
+    recording = Recording.open(tmp_path / "run")
+    check_equal(trace, recording)
+    replay = recording.trace()
+    assert replay.edits() == [4, 5, 13, 14, 21, 31]
+    # what the file holds is enough to take every step again
+    again = session_of("remdm-conf", steps=40)
+    for position in range(1, len(replay) + 1):
+        its = replay.frame(position)
+        assert its is not None
+        mine = next(again) if its.edit is None else again.edit(its.edit)
+        assert difference(mine, its) == ""
+
+
 def test_plans_that_are_constant_over_stretches_come_back_bit_by_bit(tmp_path: Path) -> None:
     for strategy, more in (("remdm-cap", {}), ("low-confidence", {}), ("remdm-cap", {"block_length": 4})):
         path = tmp_path / f"{strategy}{len(more)}"
@@ -161,42 +193,34 @@ def test_a_branch_shares_its_parents_steps_and_goes_its_own_way(tmp_path: Path) 
     session = session_of("remdm-cap", steps=30)
     start = start_of(session)
     recorder = Recorder.create(tmp_path / "run", header(start), start)
-    main = Trace(start)
-    for frame in session:
-        main.append(frame)
-        recorder.frame(0, frame)
-        if session.index == 20:
-            break
-    forks = {}
-    for parent, trace, at, top_p in ((0, main, 12, 0.3), (1, None, 15, 0.99), (1, None, 6, 0.5)):
-        trace = trace or forks[parent]
-        number = recorder.branch(parent, at)
-        fork = Trace(start)
-        for position in range(1, at + 1):
-            fork.append(trace.frame(position))  # type: ignore[arg-type]
-        again = session_of("remdm-cap", steps=30)
-        for step in range(at):
-            then = trace.frame(step + 1)
-            assert then is not None
-            again.set(top_p=then.settings.top_p)
-            next(again)
-        again.set(top_p=top_p)
-        for frame in again:
-            fork.append(frame)
-            recorder.frame(number, frame)
-        forks[number] = fork
+
+    def go_on(steps: int) -> None:
+        for frame in islice(session, steps):
+            recorder.frame(session.branch, frame)
+
+    go_on(20)
+    for parent, at, top_p in ((0, 12, 0.3), (1, 15, 0.99), (1, 6, 0.5)):
+        session.switch(parent)
+        number = session.fork(at)
+        assert recorder.branch(parent, at) == number
+        session.set(top_p=top_p)
+        go_on(30)
     # the run itself goes on beside its branches
-    for frame in session:
-        main.append(frame)
-        recorder.frame(0, frame)
+    session.switch(0)
+    go_on(30)
     recorder.mark(2, 17, "here")
     recorder.close()
     recording = Recording.open(tmp_path / "run")
-    assert recording.branches == (Branch(0), Branch(1, 0, 12), Branch(2, 1, 15), Branch(3, 1, 6))
+    assert recording.branches == session.branches == (Branch(0), Branch(1, 0, 12), Branch(2, 1, 15), Branch(3, 1, 6))
     assert [(mark.branch, mark.position, mark.label) for mark in recording.marks] == [(2, 17, "here")]
-    for number, trace in {0: main, **forks}.items():
-        check_equal(trace, recording, number)
-        check_curves(trace, recording, number)
+    for branch in session.branches:
+        session.switch(branch.id)
+        trace = Trace(start)
+        for frame in session.frames:
+            trace.append(frame)
+        assert len(trace) == 30
+        check_equal(trace, recording, branch.id)
+        check_curves(trace, recording, branch.id)
     with pytest.raises(ValueError, match="has branches 0 to 3, not 4"):
         recording.trace(4)
 
