@@ -233,6 +233,56 @@ def evaluate(
     raise typer.Exit(run(Asked.of(ctx.params), wanted))
 
 
+@app.command(cls=Described)
+@shared(MODEL)
+def perplexity(
+    ctx: typer.Context,
+    data: Annotated[
+        list[str] | None, option("--data", "A file or directory, any number of times, or one of {datasets}.")
+    ] = None,
+    preset: Annotated[str | None, option("--preset", "Data, length and tokenizer by name; `list presets`.")] = None,
+    split: Annotated[
+        str | None, option("--split", "Of a data set, or of files that name splits; default validation.")
+    ] = None,
+    conventions: Annotated[
+        str, typer.Option("--conventions", help="standard | reference | both, the first is the primary one.")
+    ] = "standard",
+    wrap: Annotated[
+        bool, typer.Option("--wrap", help="Rows of start token, text and end token, as MDLM's code makes them.")
+    ] = False,
+    windows: Annotated[
+        int | None, option("--windows", "So many rows at even offsets of the text; default: as the model was trained.")
+    ] = None,
+    length: Annotated[int | None, option("--length", "Tokens of a row; default: the model's.")] = None,
+    batch: Annotated[int | None, option("--batch", "Rows in the network at once; changes the speed alone.")] = None,
+    seed: Annotated[int | None, option("--seed", "Of the noise, 0 or more; default 1.")] = None,
+    limit: Annotated[int | None, option("--limit", "The first so many rows alone.")] = None,
+    out: Annotated[
+        Path | None, option("--out", "Directory of rows as they are scored; what it has already is gone on with.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    as_json: Json = False,
+) -> None:
+    """How likely a model finds given text: a bound for diffusion models, the exact value for causal ones."""
+    from remdm_tui.asked import Asked, at_least_one
+    from remdm_tui.commands.perplexity import run
+    from remdm_tui.presets import read
+
+    chosen = read(preset) if preset is not None else None
+    named = data or ([chosen.data] if chosen is not None and chosen.data is not None else [])
+    if not named:
+        raise ValueError("there is nothing to read: give --data FILE or a data set's name, or a --preset that has one")
+    for name, value in (("batch", batch), ("windows", windows), ("length", length), ("limit", limit)):
+        if value is not None:
+            at_least_one(name, value)
+    code = run(
+        Asked.of(ctx.params).choice(chosen), named, split=split, conventions=conventions, wrap=wrap, windows=windows,
+        length=length if chosen is None or length is not None else chosen.length, batch=batch, seed=seed, limit=limit,
+        out=out, as_json=as_json, quiet=quiet,
+    )  # fmt: skip
+    raise typer.Exit(code)
+
+
 @app.command()
 def report(
     dirs: Annotated[list[Path], typer.Argument(help="Evaluations, or directories that hold some.", show_default=False)],
