@@ -7,11 +7,12 @@ import pytest
 
 from engine import wire
 from engine.debug.branches import forked, parting
-from engine.records import Branch, Change, Edit, Settings
+from engine.records import Branch, Change, Edit, RunChoice, Settings
 from engine.strategies import make_strategy, values
 from remdm_tui.link import Link
-from tests.tui.test_link import CAP, RUN, begun, wait_for
+from tests.tui.test_link import CAP, begun, wait_for
 
+RUN = RunChoice(24, 24, batch=2, seed=5)
 EAGER = Settings("remdm-cap", values(make_strategy("remdm-cap", eta=0.5)))
 
 
@@ -60,7 +61,7 @@ def test_at_full_speed_the_run_stands_at_the_step_of_a_breakpoint_and_no_further
     assert (len(link.trace), link.outstanding) == (11, 0)
     assert link.demand(8, renew=True)
     wait_for(link, wire.Finished)
-    assert len(link.trace) == 40
+    assert len(link.trace) == 24
 
 
 def test_branches_have_records_of_their_own_and_are_left_and_come_back_to(link):
@@ -81,7 +82,7 @@ def test_branches_have_records_of_their_own_and_are_left_and_come_back_to(link):
     assert link.trace is main
     link.demand(3, renew=True)
     wait_for(link, wire.Finished)
-    assert (len(main), len(other)) == (40, 20)
+    assert (len(main), len(other)) == (24, 20)
 
 
 def test_a_branch_forked_at_full_speed_loses_no_frame_of_either(link):
@@ -93,7 +94,7 @@ def test_a_branch_forked_at_full_speed_loses_no_frame_of_either(link):
     wait_for(link, wire.Stands)
     link.demand(8, renew=True)
     wait_for(link, wire.Finished)
-    assert len(link.trace) == 40
+    assert len(link.trace) == 24
     for position in range(1, len(main) + 1):
         assert np.array_equal(main.frame(position).tokens, link.trace.frame(position).tokens)
 
@@ -153,7 +154,7 @@ def test_a_file_of_ones_own_runs_and_its_error_leaves_the_run_where_it_was(link,
     wait_for(link, wire.FileLoaded)
     link.demand(8, renew=True)
     wait_for(link, wire.Finished)
-    assert len(link.trace) == 40
+    assert len(link.trace) == 24
     link.use_file("")
 
 
