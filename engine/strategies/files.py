@@ -7,7 +7,6 @@ import linecache
 import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from os import PathLike, stat_result
 from pathlib import Path
 from types import ModuleType
@@ -122,6 +121,9 @@ class Installed:
 
 def installed(taken: Collection[str] = ()) -> Installed:
     """What the packages here offer under the entry-point group `remdm_tui.strategies`."""
+    # its imports take longer than all of ours
+    from importlib.metadata import entry_points
+
     kinds: dict[str, type[Strategy]] = {}
     problems: list[str] = []
     for point in entry_points(group=GROUP):

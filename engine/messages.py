@@ -1,0 +1,230 @@
+"""The messages of a run between terminal and engine; those of the debugger are in `engine.debug.messages`."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.records import Check, Edit, Frame, Knob, ModelChoice, ModelInfo, RunChoice, Settings, StrategyInfo
+
+LARGEST = 1 << 28
+"""Bytes or values; nothing sent is near it, so a longer length is a broken stream."""
+
+
+class Message(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """Base of all messages; the tag is the class name."""
+
+
+class SettingsData(msgspec.Struct, frozen=True):
+    strategy: str
+    knobs: dict[str, Knob]
+    top_p: float
+    nucleus: str
+    temperature: float
+    draw: str
+
+    @classmethod
+    def of(cls, settings: Settings) -> SettingsData:
+        return cls(
+            settings.strategy, dict(settings.knobs), settings.top_p, settings.nucleus,
+            settings.temperature, settings.draw,
+        )  # fmt: skip
+
+    def settings(self) -> Settings:
+        return Settings(**msgspec.structs.asdict(self))
+
+
+# terminal -> engine
+
+
+class Open(Message, frozen=True):
+    """Load a model; the one before goes first, whether or not this one can be had."""
+
+    choice: ModelChoice
+
+
+class Begin(Message, frozen=True):
+    """Start run number `run`; frames of earlier runs stop.
+
+    The steps before `at` are computed again without their frames, each under the settings recorded for it: `past`
+    holds (step, settings from there on), `edits` the frames that are a person's.  `settings` decide step `at` and
+    those after it.  `branch`: the number of the branch whose record is gone on with.
+    """
+
+    run: int
+    settings: SettingsData
+    choice: RunChoice
+    at: int = 0
+    past: tuple[tuple[int, SettingsData], ...] = ()
+    edits: tuple[tuple[int, Edit], ...] = ()
+    branch: int = 0
+
+
+class Configure(Message, frozen=True):
+    """Settings from the next step on."""
+
+    settings: SettingsData
+
+
+class Credit(Message, frozen=True):
+    """Permission for `steps` more steps; a negative number takes so much of what is left back.
+
+    What was sent before the terminal knew of the engine's last stop, of number `stop`, is not heeded.
+    """
+
+    steps: int
+    stop: int = 0
+
+
+class Inspect(Message, frozen=True):
+    """Measure how well the model knows a short text."""
+
+
+class Quit(Message, frozen=True):
+    """Exit; so does the end of the stream."""
+
+
+# engine -> terminal
+
+
+class Hello(Message, frozen=True):
+    """`problems`: strategies of installed packages that cannot be had, a sentence each."""
+
+    strategies: tuple[StrategyInfo, ...]
+    problems: tuple[str, ...] = ()
+
+
+class Loading(Message, frozen=True):
+    """A model is on its way: bytes so far and in all, 0 where unknown."""
+
+    stage: str
+    done: int = 0
+    total: int = 0
+
+
+class Ready(Message, frozen=True):
+    model: ModelInfo
+
+
+class Array(msgspec.Struct, frozen=True):
+    """An array [*shape]; an axis along which it is constant is sent once."""
+
+    dtype: Literal["<i4", "|u1", "<f4", "|b1"]
+    shape: tuple[int, ...]
+    sent: tuple[int, ...]
+    data: bytes
+
+    @classmethod
+    def of(cls, array: NDArray[Any]) -> Array:
+        core = array[
+            tuple(slice(0, 1) if s == 0 and n > 1 else slice(None) for s, n in zip(array.strides, array.shape))
+        ]
+        return cls(array.dtype.str, array.shape, core.shape, np.ascontiguousarray(core).tobytes())  # type: ignore[arg-type]
+
+    def array(self) -> NDArray[Any]:
+        """Raises ValueError where sizes contradict each other."""
+        if math.prod(self.sent) * np.dtype(self.dtype).itemsize != len(self.data) or math.prod(self.shape) > LARGEST:
+            raise ValueError("an array of the stream has the wrong size")
+        return np.broadcast_to(np.frombuffer(self.data, self.dtype).reshape(self.sent), self.shape)
+
+
+class Began(Message, frozen=True):
+    """The canvas before step 0 of a run."""
+
+    run: int
+    tokens: Array
+    locked: Array
+    steps: int
+    seed: int
+
+
+class Stepped(Message, frozen=True):
+    """One frame of a run; `times` are t, s, alpha_t, alpha_s, `arrays` tokens, change, held, unmask, remask."""
+
+    run: int
+    index: int
+    times: tuple[float, float, float, float]
+    arrays: tuple[Array, Array, Array, Array, Array]
+    network_calls: int
+    settings: SettingsData
+    excess: float
+    final: bool
+    block: int = 0
+    branch: int = 0
+    edit: Edit | None = None
+
+    @classmethod
+    def of(cls, run: int, frame: Frame, branch: int = 0) -> Stepped:
+        return cls(
+            run,
+            frame.index,
+            (frame.t, frame.s, frame.alpha_t, frame.alpha_s),
+            tuple(Array.of(a) for a in (frame.tokens, frame.change, frame.held, frame.unmask, frame.remask)),  # type: ignore[arg-type]
+            frame.network_calls,
+            SettingsData.of(frame.settings),
+            frame.excess,
+            frame.final,
+            frame.block,
+            branch,
+            frame.edit,
+        )
+
+    def frame(self) -> Frame:
+        tokens, change, held, unmask, remask = (a.array() for a in self.arrays)
+        if not tokens.ndim == 2 or any(a.shape != tokens.shape for a in (change, held, unmask, remask)):
+            raise ValueError("the arrays of a frame differ in shape")
+        if [a.dtype for a in self.arrays] != ["<i4", "|u1", "<f4", "<f4", "<f4"]:
+            raise ValueError("an array of a frame has the wrong type")
+        return Frame(
+            self.index, *self.times, tokens, change, held, unmask, remask,
+            self.network_calls, self.settings.settings(), self.excess, self.final,
+            self.block, self.edit,
+        )  # fmt: skip
+
+
+class Replaying(Message, frozen=True):
+    """Steps before `Begin.at` computed again so far, of how many."""
+
+    run: int
+    done: int
+    total: int
+
+
+class Resumed(Message, frozen=True):
+    """A run stands at `Begin.at`, with these tokens; frames follow."""
+
+    run: int
+    tokens: Array
+
+
+class Checked(Message, frozen=True):
+    """The answer to `Inspect`."""
+
+    check: Check
+
+
+class Finished(Message, frozen=True):
+    """The branch has no further step."""
+
+    run: int
+    branch: int = 0
+
+
+class Rejected(Message, frozen=True):
+    """A command was refused and changed nothing."""
+
+    reason: str
+    command: str = ""
+    """its name"""
+
+
+class Failed(Message, frozen=True):
+    """Something went wrong; `detail` is the traceback.  `stage` says what was being done."""
+
+    stage: Literal["load", "begin", "step", "check", "debug"]
+    reason: str
+    detail: str
