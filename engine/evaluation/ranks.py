@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Protocol, TypeVar
 
 T = TypeVar("T")
+PATIENCE = timedelta(days=2)
+"""How long the first to finish its share waits for the last."""
 
 
 class Ranks(Protocol):
@@ -56,8 +59,11 @@ class Launched:
 
     def __init__(self, accelerator: str, local: int, nodes: int) -> None:
         from lightning_fabric import Fabric
+        from lightning_fabric.strategies import DDPStrategy
 
-        self._fabric = Fabric(accelerator=accelerator, devices=local, num_nodes=nodes, strategy="ddp")
+        # samples are all that devices are for: gloo tells at once of a process that has ended, and waits for slow ones
+        together = DDPStrategy(process_group_backend="gloo", timeout=PATIENCE)
+        self._fabric = Fabric(accelerator=accelerator, devices=local, num_nodes=nodes, strategy=together)
         self._fabric.launch()
         self.rank, self.world = self._fabric.global_rank, self._fabric.world_size
         self.device: str | None = str(self._fabric.device)
