@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from engine import wire
 from engine.recording import Recording
-from engine.records import ModelChoice, RunChoice, Settings
+from engine.records import Branch, Edit, ModelChoice, RunChoice, Settings
 from engine.strategies import catalogue
 from engine.trace import Record
 from remdm_tui.layout import harmless
 from remdm_tui.link import Event, Link
 from remdm_tui.options import WatchOptions
 
-READ_ONLY = "this is a recording: the knobs of its steps are what they were"
+READ_ONLY = "this is a recording: what was done in its steps stays as it was"
+NO_NETWORK = "a recording has no network to ask"
 
 
 class ReplayLink(Link):
@@ -36,11 +37,25 @@ class ReplayLink(Link):
         if self._recording.damage:
             self._said.append(wire.Rejected(harmless(self._recording.damage)))
 
+    def switch(self, branch: int) -> None:
+        """Raises ValueError for a branch that is not recorded."""
+        self.trace, self.branch = self._recording.trace(branch), branch
+        self._said += [wire.Stands(1, branch, len(self.trace)), wire.Finished(1, branch)]
+
+    def fork(self, branch: Branch, record: Record, settings: Settings | None = None) -> None:
+        self._said.append(wire.Rejected(READ_ONLY, "Fork"))
+
+    def alter(self, edit: Edit) -> None:
+        self._said.append(wire.Rejected(READ_ONLY, "Alter"))
+
+    def look(self, sample: int, position: int, step: int | None = None, top: int = 20) -> None:
+        self._said.append(wire.Rejected(NO_NETWORK, "Look"))
+
     def inspect(self) -> None:
-        self._said.append(wire.Failed("check", "a recording has no network to measure", ""))
+        self._said.append(wire.Failed("check", NO_NETWORK, ""))
 
     def configure(self, settings: Settings) -> None:
-        self._said.append(wire.Rejected(READ_ONLY))
+        self._said.append(wire.Rejected(READ_ONLY, "Configure"))
 
     def demand(self, steps: int, renew: bool) -> bool:
         return False

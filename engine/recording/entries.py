@@ -15,6 +15,8 @@ from engine.wire import SettingsData
 LONGEST_PIECE = 1_000
 """Characters of one token's text; what is longer is cut when it is written."""
 LONGEST_LABEL = 200
+LATEST = 1e11
+"""Seconds since 1970, some thousands of years."""
 
 T = TypeVar("T")
 
@@ -51,6 +53,8 @@ class Header:
             )
         if not 0 <= self.steps < 1 << 31:
             raise ValueError(f"a recording's run cannot have {self.steps} steps")
+        if not 0 <= self.created < LATEST:
+            raise ValueError(f"a recording cannot be of {self.created} seconds since 1970")
         return self
 
 

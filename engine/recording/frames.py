@@ -64,7 +64,7 @@ def encode(before: State, frame: Frame, branch: int, settings: int, mask: int) -
     if change.max(initial=0) >= len(NEXT):
         raise ValueError(f"frame {frame.index} has a change that does not exist")
     was = before.change.reshape(-1)
-    flips = np.flatnonzero(change == FLIP[was])
+    flips = (change == FLIP[was]).nonzero()[0]
     revealed, made = _flipped(before, flips, mask)
     made[1][revealed], made[2][revealed] = tokens[revealed], held[revealed]
     odd = _odd(made, (change, tokens, held))
@@ -143,11 +143,12 @@ def _expected(before: State, frame: Frame) -> tuple[int, bytes]:
 
 def _odd(made: Arrays, real: Arrays) -> bytes:
     """Places and values of change, tokens and held where they are not what a step can make them; empty for nowhere."""
-    changed, put = np.flatnonzero(made[0] != real[0]), np.flatnonzero(made[1] != real[1])
     # as bits, to tell one nan from another and 0 from -0
-    believed = np.flatnonzero(made[2].view(np.uint32) != real[2].view(np.uint32))
-    if not (len(changed) or len(put) or len(believed)):
+    bits = (made[2].view(np.uint32), real[2].view(np.uint32))
+    pairs = ((made[0], real[0]), (made[1], real[1]), bits)
+    if all((a == b).all() for a, b in pairs):
         return b""
+    changed, put, believed = (np.flatnonzero(a != b) for a, b in pairs)
     change, tokens, held = real[0][changed], real[1][put], real[2][believed]
     return b"".join((
         pack_places(changed), change.tobytes(), pack_places(put), pack_ints(tokens),

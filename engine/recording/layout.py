@@ -77,7 +77,11 @@ def pack_ints(values: NDArray[Any]) -> bytes:
 
 def pack_places(places: NDArray[np.int64]) -> bytes:
     """Ascending positions: how many, then the first and the gaps between them."""
-    return pack_count(len(places)) + (pack_ints(np.diff(places, prepend=0)) if len(places) else b"")
+    if not len(places):
+        return b"\0"
+    gaps = places.copy()
+    gaps[1:] -= places[:-1]
+    return pack_count(len(places)) + pack_ints(gaps)
 
 
 class Cursor:

@@ -25,7 +25,7 @@ from engine.recording.entries import (
     written,
 )
 from engine.recording.index import FORK, MOST_ENTRIES, PLACE
-from engine.recording.layout import Kind, preamble, record
+from engine.recording.layout import NOWHERE, Kind, preamble, record
 from engine.recording.lines import MOST_ROWS, Line, pack_rows
 from engine.recording.recording import Recording
 from engine.recording.state import State, encode_state
@@ -111,8 +111,12 @@ class Recorder:
                 self.recording.close()
 
     def keep(self, path: str | PathLike[str]) -> None:
-        """Copy what is written to a new file and go on there; raises FileExistsError where there is one."""
+        """Copy what is written to a new file and go on there; raises FileExistsError where there is one.
+
+        The file before it stays as it is; a spooled one is gone.
+        """
         with self._lock:
+            self._open()
             file = _filled(path)
             try:
                 for at in range(0, self.recording.end, CHUNK):
@@ -182,8 +186,7 @@ class Recorder:
 
     def _write(self, records: bytes) -> None:
         """Append whole records and take them in."""
-        if self.recording.closed:
-            raise ValueError(f"{self.recording.name} is closed")
+        self._open()
         try:
             _write_all(self._file, records, self.recording.end)
         except OSError:
@@ -191,6 +194,10 @@ class Recorder:
                 os.ftruncate(self._file, self.recording.end)
             raise
         self.recording.take_in()
+
+    def _open(self) -> None:
+        if self.recording.closed:
+            raise ValueError(f"{self.recording.name} is closed")
 
     def _numbered(self, settings: Settings) -> tuple[int, bytes]:
         """The number of some settings, and the record that gives them one where they are new."""
@@ -208,7 +215,8 @@ class Recorder:
         if tokens.size and not (tokens.min() >= 0 and tokens.max() < len(self._known)):
             raise ValueError(f"a frame holds a token outside the vocabulary of {len(self._known)}")
         flat = tokens.reshape(-1)
-        return np.unique(flat[~self._known[flat]]).astype(np.int64)
+        known = self._known[flat]
+        return np.unique(flat[~known]).astype(np.int64) if not known.all() else NOWHERE
 
     def _pieces(self, new: NDArray[np.int64]) -> bytes:
         if not len(new):

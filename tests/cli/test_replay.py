@@ -5,18 +5,21 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
 from textual.pilot import Pilot
 
-from engine.recording import Recording
+from engine import wire
+from engine.recording import Recorder, Recording
+from engine.records import Branch, Edit
 from engine.trace import Trace
 from remdm_tui.app import WatchApp
 from remdm_tui.commands.replay import run
 from remdm_tui.replaying import READ_ONLY, ReplayLink, options_of
-from tests.engine.recordings import recorded
+from tests.engine.recordings import header, recorded, session_of, start_of
 
 
 def replaying(path: Path) -> tuple[Recording, WatchApp]:
@@ -70,6 +73,31 @@ async def test_a_knob_turned_and_a_damaged_end_are_said(tmp_path: Path) -> None:
         await until(pilot, lambda: "are not whole" in app.watching.notice.text)
         await pilot.press("E")
         await until(pilot, lambda: app.watching.notice.text == READ_ONLY)
+
+
+def test_a_replay_switches_branches_and_starts_none(tmp_path: Path) -> None:
+    session = session_of("remdm-cap", steps=20)
+    start = start_of(session)
+    recorder = Recorder.create(tmp_path / "run", header(start), start)
+    for frame in islice(session, 20):
+        recorder.frame(0, frame)
+    session.fork(8)
+    session.set(top_p=0.3)
+    recorder.branch(0, 8)
+    for frame in islice(session, 5):
+        recorder.frame(1, frame)
+    recorder.close()
+    link = ReplayLink(Recording.open(tmp_path / "run"))
+    link.switch(1)
+    assert link.take() == [wire.Stands(1, 1, 13), wire.Finished(1, 1)]
+    assert link.trace is not None
+    assert np.array_equal(link.trace.tokens(13, 0), session.tokens[0])
+    link.fork(Branch(2, 1, 4), link.trace)
+    link.alter(Edit("mask", 0, 1))
+    link.look(0, 0)
+    assert [type(event) for event in link.take()] == [wire.Rejected] * 3
+    with pytest.raises(ValueError, match="branches 0 to 1, not 2"):
+        link.switch(2)
 
 
 @pytest.mark.parametrize(("content", "sentence"), [(b"text", "is no recording"), (b"\x89remdm\r\n\x63\0", "format 99")])

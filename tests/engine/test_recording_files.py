@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 import signal
@@ -14,6 +15,7 @@ import zlib
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,19 +52,19 @@ def read_all(path: Path) -> int:
 
 def branched(path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
     """A small recording that holds one of everything; its steps, shared ones counted with each branch."""
-    monkeypatch.setattr(writing, "KEY_EVERY", 16)
-    session = session_of("remdm-conf", steps=40, length=9)
+    monkeypatch.setattr(writing, "KEY_EVERY", 8)
+    session = session_of("remdm-conf", steps=20, length=9)
     start = start_of(session)
     recorder = Recorder.create(path, header(start), start)
     frames = list(session)
     for frame in frames:
         recorder.frame(0, frame)
-    number = recorder.branch(0, 20)
-    for frame in frames[20:25]:
+    number = recorder.branch(0, 10)
+    for frame in frames[10:13]:
         recorder.frame(number, frame)
     recorder.mark(0, 3, "a place")
     recorder.close()
-    return len(frames) + 25
+    return len(frames) + 13
 
 
 def test_a_file_torn_anywhere_is_read_up_to_the_last_whole_frame(tmp_path: Path) -> None:
@@ -309,17 +311,30 @@ def test_mutated_recordings_allocate_little(tmp_path: Path, monkeypatch: pytest.
     tracemalloc.stop()
 
 
-@pytest.mark.parametrize("claim", [(2, 1 << 40), (1 << 20, 1 << 20), (0, 5), (1, -1)])
-def test_a_header_that_claims_a_huge_canvas_allocates_nothing(tmp_path: Path, claim: tuple[int, int]) -> None:
+@pytest.mark.parametrize(
+    ("claim", "sentence"),
+    [
+        ({"batch": 2, "length": 1 << 40}, "positions in all"),
+        ({"batch": 1 << 20, "length": 1 << 20}, "positions in all"),
+        ({"batch": 0}, "positions in all"),
+        ({"length": -1}, "positions in all"),
+        ({"steps": -1}, "cannot have -1 steps"),
+        ({"created": math.inf}, "inf seconds since 1970"),
+        ({"created": math.nan}, "nan seconds since 1970"),
+    ],
+)
+def test_a_header_that_cannot_be_is_refused_before_anything_is_allocated(
+    tmp_path: Path, claim: dict[str, Any], sentence: str
+) -> None:
     from dataclasses import replace
 
     from engine.recording.entries import pack
     from engine.recording.layout import preamble
 
     start = start_of(session_of("mdlm"))
-    made = replace(header(start), batch=claim[0], length=claim[1])
+    made = replace(header(start), **claim)
     (tmp_path / "run").write_bytes(preamble() + record(Kind.HEADER, pack(made)))
-    with pytest.raises(ValueError, match="positions in all"):
+    with pytest.raises(ValueError, match=sentence):
         Recording.open(tmp_path / "run")
 
 
