@@ -13,6 +13,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from engine.evaluation.plan import ENGINE
+from engine.records import Settings
+from remdm_tui.knobs import matters, own_knobs
 from remdm_tui.layout import harmless
 from remdm_tui.progress import loading_line
 
@@ -164,9 +167,8 @@ def as_tables(found: Results, home: Path) -> None:
     """For a person."""
     console = Console(highlight=False)
     sampling = found.settings["sampling"]
-    knobs = " ".join(f"{name}={value}" for name, value in sampling["knobs"].items())
     console.print(
-        f"{found.settings['model']['name']}, {sampling['strategy']} {knobs}, T = {sampling['steps']:,}, "
+        f"{found.settings['model']['name']}, {headline(sampling)}, T = {sampling['steps']:,}, "
         f"L = {sampling['length']:,}, p = {sampling['top_p']:g}, N = {found.samples:,}, seed {sampling['seed']}",
         markup=False, soft_wrap=True,
     )  # fmt: skip
@@ -203,6 +205,17 @@ def as_tables(found: Results, home: Path) -> None:
             markup=False, soft_wrap=True,
         )  # fmt: skip
     console.print(f"{home}: samples.jsonl, results.json (every setting and convention)", markup=False, soft_wrap=True)
+
+
+def headline(sampling: dict[str, Any]) -> str:
+    """The strategy with the knobs that have an effect, and who drew if it was not this engine."""
+    from engine.strategies import catalogue
+
+    settings = Settings(sampling["strategy"], sampling["knobs"])
+    known = own_knobs(settings.strategy, catalogue())
+    knobs = [f"{info.name}={settings.knobs[info.name]}" for info in known if matters(info, settings)]
+    drawn = "" if sampling["predictor"] == ENGINE else f"by {sampling['predictor']}"
+    return " ".join(filter(None, (settings.strategy, *knobs, drawn)))
 
 
 def interval(figure: Figure, digits: int) -> str:

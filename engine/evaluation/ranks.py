@@ -59,7 +59,7 @@ class Launched:
 
     def __init__(self, accelerator: str, local: int, nodes: int) -> None:
         from lightning_fabric import Fabric
-        from lightning_fabric.strategies import DDPStrategy
+        from lightning_fabric.strategies.ddp import DDPStrategy
 
         # samples are all that devices are for: gloo tells at once of a process that has ended, and waits for slow ones
         together = DDPStrategy(process_group_backend="gloo", timeout=PATIENCE)
