@@ -28,7 +28,7 @@ def drawn(
     """The samples with these numbers, in no order, at most `width` in the network at once.
 
     failed: is told of those that the network gives no numbers for.  notice: is told where the device's memory does
-    not suffice, after which half as many share the network; torch.OutOfMemoryError where one alone is too much.
+    not suffice, after which half as many share the network; ValueError where one alone is too much.
     """
     kind = _lazily if plan.predictor == ENGINE else _predicted
     left = dict.fromkeys(numbers)
@@ -43,9 +43,12 @@ def drawn(
             for sample in kind(model, plan, prompt, list(left), width, tell):
                 del left[sample.number]
                 yield sample
-        except torch.OutOfMemoryError:
+        except torch.OutOfMemoryError as error:
             if width == 1:
-                raise
+                raise ValueError(
+                    "one sample alone is more than the device's memory holds: take a smaller length, --dtype bfloat16, "
+                    "or another --device"
+                ) from error
             width //= 2
             torch.cuda.empty_cache()
             notice(f"the device's memory is full: {width} samples share the network from here on")

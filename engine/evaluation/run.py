@@ -195,8 +195,8 @@ class Job:
         try:
             for piece in mine:
                 if not all(map(there, piece)):
-                    for each in (found := scoring.scored(piece, readers, plan)):
-                        known[each.number] = each
+                    found = self._scored(piece)
+                    known |= {each.number: each for each in found}
                     out.add(found)
                 spent.worked()
                 done += len(piece)
@@ -211,6 +211,15 @@ class Job:
                 )  # fmt: skip
         finally:
             out.close()
+
+    def _scored(self, piece: Sequence[SampleLine]) -> list[Scored]:
+        """Those of a piece; where the judge had to make its batches smaller, that is said."""
+        before = getattr(self.readers.judge, "batch_tokens", None)
+        found = scoring.scored(piece, self.readers, self.plan.scoring)
+        after = getattr(self.readers.judge, "batch_tokens", None)
+        if after != before:
+            self._notice(f"the device's memory is full: the judge reads {after:,} tokens at a time from here on")
+        return found
 
     def _lines(self) -> list[SampleLine]:
         return [line for number, line in self.store.samples().items() if number < self.plan.sampling.count]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -15,6 +16,8 @@ from remdm_tui.standing import Shown, display
 from remdm_tui.sweeps import Cell, cells
 
 FAILED, INTERRUPTED, TERMINATED = 1, 130, 143
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What a disk that takes no more is called."""
 
 
 class TerminatedError(BaseException):
@@ -41,6 +44,12 @@ def run(asked: Asked, wanted: Wanted) -> int:
             shown.close()
             sys.stderr.write(f"remdm-tui: stopped; {stopped}\n")
             return TERMINATED if isinstance(error, TerminatedError) else INTERRUPTED
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            shown.close()
+            sys.stderr.write(f"remdm-tui: {error.filename}: {error.strerror}; make room: {stopped}\n")
+            return FAILED
         finally:
             shown.close()
 

@@ -30,6 +30,8 @@ from remdm_tui.replayed import sampled
 from tests.cli.conftest import ENVIRONMENT
 from tests.engine.judges import save_gpt2, texts
 
+CROWDED = 4000
+"""Bytes that some of the samples need."""
 PROGRAM = [sys.executable, "-m", "remdm_tui"]
 
 
@@ -213,6 +215,25 @@ def until_sampled(process: subprocess.Popen[bytes], out: Path) -> None:
     while not (out / "samples.jsonl").exists() or not written(out):
         assert process.poll() is None
         time.sleep(0.01)
+
+
+def test_a_full_disk_ends_it_with_a_sentence_and_the_same_command_goes_on(
+    shop: Path, whole: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    small = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({CROWDED}, -1)); "
+    done = subprocess.run(
+        [sys.executable, "-c", small + "from remdm_tui.cli import main; main()", *command(shop, out)],
+        env=ENVIRONMENT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        f"remdm-tui: {out / 'samples.jsonl'}: File too large; make room: what is finished is in {out}, and the same "
+        "command goes on from there"
+    )
+    assert 5 < len(read_samples(out)) < 40
+    subprocess.run([*PROGRAM, *command(shop, out)], env=ENVIRONMENT, check=True, capture_output=True)
+    assert kept(out) == kept(whole)
 
 
 def launched(shop: Path, out: Path, count: int = 40) -> list[str]:

@@ -361,13 +361,27 @@ def test_where_memory_is_short_half_as_many_share_the_network_and_the_samples_ar
     assert read_samples(tmp_path) == read_samples(whole)
 
 
-def test_where_one_sample_is_too_much_the_error_stands(tmp_path: Path) -> None:
+def test_where_one_sample_is_too_much_that_is_said(tmp_path: Path) -> None:
     class Full(TextToy):
         def encode(self, tokens: Tensor, t: Tensor) -> Tensor:
             raise torch.OutOfMemoryError("out of memory")
 
-    with pytest.raises(torch.OutOfMemoryError):
+    with pytest.raises(ValueError, match="one sample alone is more than the device's memory holds"):
         finished(tmp_path, plan(None), None, model=Full())
+
+
+def test_a_judge_that_has_to_read_less_at_a_time_says_so(tmp_path: Path, whole: Path, judge: LanguageModel) -> None:
+    class Small(LanguageModel):
+        def _nll(self, rows: list[Tensor]) -> Any:
+            if len(rows) > 4:
+                raise torch.OutOfMemoryError("out of memory")
+            return super()._nll(rows)
+
+    reader, said = Small(judge.name, judge.model, judge.tokenizer), list[str]()
+    finished(tmp_path, plan(judge), judge, readers=Readers(reader, judge), notice=said.append)
+    assert [sentence.partition(": ")[0] for sentence in said] == ["the device's memory is full"]
+    found = read_samples(tmp_path)
+    assert [line.ids for line in found] == [line.ids for line in read_samples(whole)]
 
 
 class Poisoned(TextToy):
