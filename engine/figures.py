@@ -104,8 +104,10 @@ class Curves:
         first, last = self._rows, self._rows + len(columns["masked"])
         while last > len(self._data["masked"]):
             self._data = {k: np.concatenate((v, np.zeros_like(v))) for k, v in self._data.items()}
-        for name, values in columns.items():
-            self._data[name][first:last] = values
+        # a plan or a file may hold any kind of nan
+        with np.errstate(invalid="ignore"):
+            for name, values in columns.items():
+                self._data[name][first:last] = values
         self._rows = last
 
 
