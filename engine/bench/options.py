@@ -64,7 +64,7 @@ class Options:
     """samples of which the whole-batch cache is one"""
     judge: str = "gpt2"
     """whose scoring is timed; where it is not on this machine, a random GPT-2 of judge_shape is"""
-    judge_shape: Shape = Shape(width=512, blocks=6, heads=8, vocab=50257)
+    judge_shape: Shape = Shape(width=256, blocks=6, heads=4, vocab=50257)
     judge_texts: int = 64
     judge_repeats: int = 3
     threads: int = 0

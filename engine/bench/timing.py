@@ -20,6 +20,8 @@ from engine.strategies import make_strategy
 
 BASE = "ddpm_cache"
 """What ratios are taken to."""
+SPARSE = 4
+"""Steps with few network calls that are timed for every one with many, as each takes less."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,9 @@ class TimingOptions:
     samples: int | None = None
     """timed; None: all.  Whole batches of them, so that scaling is exact but for noise"""
     timed_steps: int | None = None
-    """None: whole runs.  Else so many steps of each kind are timed, and their cost is scaled to the runs'"""
+    """None: whole runs.  Else so many steps are timed, and their cost is scaled to the runs'"""
+    processor: bool = False
+    """processor seconds of one thread in place of wall clock, for a machine that others use too"""
     dtype: str = "float32"
     device: str = "cpu"
     threads: int = 0
@@ -57,6 +61,10 @@ class TimingOptions:
                 raise ValueError(f"samples come in whole batches of {self.batch}, and {whole} is none")
         if self.samples is not None and self.samples > self.count:
             raise ValueError(f"samples timed must be {self.count} at most, not {self.samples}")
+        if self.processor and (self.threads != 1 or torch.device(self.device).type != "cpu"):
+            raise ValueError(
+                "processor seconds are those of one thread on the CPU: ask for 1 thread and the device cpu"
+            )
         return self
 
 
@@ -139,8 +147,9 @@ def measure_timing(options: TimingOptions) -> Iterator[Timed]:
     dtype, device = getattr(torch, options.dtype), torch.device(options.device)
     folded = FoldedDIT(random_model(options.shape, options.seed).to(device), dtype)
     score = ScoreDIT(random_model(options.shape, options.seed, timed=True).to(device), dtype)
+    clock = time.process_time if options.processor else time.perf_counter
     for scheme in SCHEMES:
-        yield from measure_scheme(scheme, score if scheme.scored else folded, options)
+        yield from measure_scheme(scheme, score if scheme.scored else folded, options, clock)
 
 
 def measure_scheme(
@@ -173,15 +182,13 @@ def _scaled(scheme: Scheme, model: Denoiser, options: TimingOptions, clock: Cloc
     batches = options.count / options.batch
     for steps in options.steps:
         if scheme.every_step:
-            calls, asked, source = float(steps + 1), steps + 1, ""
+            calls, asked, counted = float(steps + 1), steps + 1, f"{steps + 1:,} calls"
         else:
             toy = Asked(Oblivious())
             calls = scheme.run(toy, options, steps, range(options.batch), ())
-            asked, source = toy.times, ", counted in a run of these dice with a toy network"
-        measured = (
-            f"scaled: {said}; times {asked:,} calls and {steps:,} steps{source}, times {batches:g} batches of "
-            f"{options.batch}"
-        )
+            asked, source = toy.times, "counted in a run of these dice with a toy network"
+            counted = f"{asked:,} calls and {steps:,} steps, {source}"
+        measured = f"scaled: {said}; times {counted}, times {batches:g} batches of {options.batch}"
         seconds = (asked * call + steps * step) * batches
         yield Timed(scheme.name, steps, options.count, seconds, calls, True, measured, load.share())
 
@@ -189,9 +196,9 @@ def _scaled(scheme: Scheme, model: Denoiser, options: TimingOptions, clock: Cloc
 def _costs(scheme: Scheme, model: Denoiser, options: TimingOptions, clock: Clock) -> tuple[float, float, str]:
     """(seconds of a network call, seconds of a step beside it, what was timed), of one batch.
 
-    Two runs of as many steps, one with few calls and one with many, tell the two costs apart: a prompt leaves as many
-    places to fill as there should be reveals.  One call after the other is all that there is to time where the network
-    is asked at every step.
+    A run with many calls and a longer one with few tell the two costs apart: a prompt leaves as many places to fill as
+    there should be reveals.  One call after the other is all that there is to time where the network is asked at every
+    step.
     """
     steps, length, numbers = options.timed_steps or 1, options.shape.length, range(options.batch)
     _seconds(scheme, model, options, 1, numbers, length - 1, clock)  # libraries load their code at first use
@@ -200,13 +207,11 @@ def _costs(scheme: Scheme, model: Denoiser, options: TimingOptions, clock: Clock
         return seconds / calls, 0.0, f"{seconds / calls:.4g} s a step with its call, of {calls:g} timed"
     few, many = Asked(model), Asked(model)
     _, long = _seconds(scheme, many, options, steps, numbers, length - 2 * steps, clock)
-    _, short = _seconds(scheme, few, options, steps, numbers, length - 1, clock)
-    if many.times <= few.times:
-        raise ValueError(f"{steps} timed steps are too few to tell the costs apart: time more")
-    call = max(0.0, (long - short) / (many.times - few.times))
-    step = max(0.0, (short - few.times * call) / steps)
+    _, short = _seconds(scheme, few, options, SPARSE * steps, numbers, length - 1, clock)
+    call = max(0.0, (SPARSE * long - short) / (SPARSE * many.times - few.times))
+    step = max(0.0, (short - few.times * call) / (SPARSE * steps))
     timed = f"{call:.4g} s a call and {step:.4g} s a step beside it"
-    return call, step, f"{timed}, of {many.times} and {few.times} calls in {steps} steps each"
+    return call, step, f"{timed}, of {many.times} calls in {steps} steps and {few.times} in {SPARSE * steps}"
 
 
 def _seconds(

@@ -64,6 +64,7 @@ def timing(
     batch: int = 1,
     samples: int | None = None,
     timed_steps: int | None = None,
+    processor: bool = False,
     quick: bool = False,
     as_json: bool = False,
     dtype: str = "float32",
@@ -76,7 +77,8 @@ def timing(
     """Print seconds for `count` samples by every scheme; raises ValueError for a value out of range.
 
     samples, timed_steps: how much of that is run, where it is not all; a row then says what it was scaled from.
-    quick: a network and lengths that take seconds.  No steps mean those of MDLM's table.
+    processor: processor seconds of one thread in place of wall clock.  quick: a network and lengths that take
+    seconds.  No steps mean those of MDLM's table.
     """
     from engine import bench
     from engine.models import DTYPES, choose_device
@@ -87,8 +89,8 @@ def timing(
     options = bench.TimingOptions(
         shape=replace(shape, length=min(length, shape.length) if quick else length),
         steps=tuple(steps) or ((32, 64) if quick else bench.TimingOptions.steps), count=count, batch=batch,
-        samples=samples, timed_steps=timed_steps, dtype=dtype, device=str(choose_device(device)), threads=threads,
-        seed=seed,
+        samples=samples, timed_steps=timed_steps, processor=processor, dtype=dtype,
+        device=str(choose_device(device)), threads=threads, seed=seed,
     ).checked()  # fmt: skip
     found: list[Timed] = []
     for timed in bench.measure_timing(options):
@@ -109,15 +111,17 @@ def timing(
 
 def _timings(found: Sequence[Timed], base: dict[int, float], options: TimingOptions, over: str) -> Table:
     shape = options.shape
+    what = "processor seconds of one thread" if options.processor else "seconds"
     title = (
-        f"seconds for {options.count} samples of {shape.length:,} tokens, batch {options.batch}; {options.dtype}, "
+        f"{what} for {options.count} samples of {shape.length:,} tokens, batch {options.batch}; {options.dtype}, "
         f"{shape.blocks} blocks of {shape.width}, V = {shape.vocab:,}, random weights"
     )
     table = Table(title=title, title_justify="left")
     for name in ("scheme", "T", "seconds", f"speed over {over}", "calls/sample", "what was measured"):
         table.add_column(name, justify="left" if name in ("scheme", "what was measured") else "right")
     for timed in found:
-        remark = "; ".join(filter(None, (timed.measured, _others(timed.busy))))
+        busy = 0.0 if options.processor else timed.busy
+        remark = "; ".join(filter(None, (timed.measured, _others(busy))))
         table.add_row(
             timed.scheme, f"{timed.steps:,}", f"{timed.seconds:,.4g}", f"{base[timed.steps] / timed.seconds:.3g}x",
             f"{timed.calls:,.1f}", remark,
