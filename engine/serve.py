@@ -122,8 +122,7 @@ class Server:
                 self._desk.session = self._begun = None
                 self._send(wire.Failed(stage, str(error), error.detail))
             else:
-                at = self._session.index if stage == "step" and self._session is not None else None
-                self._desk.failed(error, at)
+                self._desk.failed(error)
         except Exception as error:  # models and strategies are other people's code
             if stage in ("load", "begin"):
                 self._desk.session = self._begun = None
@@ -164,8 +163,8 @@ class Server:
         )  # fmt: skip
         tokens = _tokens(session)
         locked = np.broadcast_to(np.arange(asked.canvas) < len(prompt), (asked.batch, asked.canvas))
-        self._desk.session, self._begun = session, command if command.at else None
-        self._desk.watch.begin(session.blocks.edges, command.branch)
+        self._desk.begin(session, command.branch)
+        self._begun = command if command.at else None
         self._reports = Reports(self._clock)
         self._send(wire.Began(self._desk.run, wire.Array.of(tokens), wire.Array.of(locked), steps, asked.seed))
 
@@ -217,10 +216,23 @@ class Server:
     def _step(self) -> None:
         session = self._session
         assert session is not None
+        stood = session.branch
+        session.switch(self._desk.turn())
+        try:
+            self._take(session)
+        except StrategyError as error:
+            self._credit = 0
+            self._desk.failed(error, session.index)
+        finally:
+            session.switch(stood)
+        if self._desk.ended:
+            self._credit = 0
+
+    def _take(self, session: Session) -> None:
+        """One step of the branch in which the session stands."""
         control = session.control
         frame = next(session, None)
         if frame is None:
-            self._credit = 0
             self._send(wire.Finished(self._desk.run, session.branch))
             return
         # an edit done again is no step

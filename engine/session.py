@@ -193,9 +193,14 @@ class Session:
 
     def switch(self, branch: int) -> None:
         """Go on in another branch, where it was left."""
-        if branch not in self._branches:
-            raise ValueError(f"there is no branch {branch}: choose one of {', '.join(map(str, self._branches))}")
+        self.standing(branch)
         self.branch, self._line = branch, self._lines[branch]
+
+    def standing(self, branch: int) -> tuple[int, bool]:
+        """How many steps a branch has taken, and whether it has been found to have no more."""
+        if branch not in self._lines:
+            raise ValueError(f"there is no branch {branch}: choose one of {', '.join(map(str, self._branches))}")
+        return self._lines[branch].index, self._lines[branch].ended
 
     def before(self, index: int) -> Ahead:
         """What the sampler's step `index` starts from, 0 to the next."""

@@ -26,6 +26,7 @@ from engine.debug.messages import (
     Stopped,
     StrategyFailed,
     Switch,
+    Together,
     UseFile,
 )
 from engine.messages import (
@@ -94,6 +95,7 @@ __all__ = [
     "Stopped",
     "StrategyFailed",
     "Switch",
+    "Together",
     "UseFile",
     "commands",
     "events",
@@ -112,7 +114,8 @@ GREETING = struct.Struct("<HB")
 """protocol, and length of the version's text"""
 
 Command = (
-    Open | Begin | Configure | Credit | Inspect | Fork | Switch | Alter | Break | Clear | Look | UseFile | Quit
+    Open | Begin | Configure | Credit | Inspect | Fork | Switch | Together | Alter | Break | Clear | Look | UseFile
+    | Quit
 )  # fmt: skip
 Event = (
     Hello | Loading | Ready | Began | Replaying | Resumed | Stepped | Checked | Finished | Stands | Stopped | Broken

@@ -25,6 +25,7 @@ from engine import wire
 from engine.records import Branch, Edit, ModelChoice, RunChoice, Settings
 from engine.trace import Record, Start, Trace
 from remdm_tui import remote
+from remdm_tui.credit import Granted
 from remdm_tui.layout import harmless
 
 ENGINE = (sys.executable, "-P", "-m", "engine.serve")
@@ -61,10 +62,8 @@ class Link:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the process)
-        self._outstanding, self._renew, self._run = 0, 0, 0
+        self._granted, self._run = Granted(), 0
         self._greeted = self._closed = False
-        self._stop, self._held = 0, False
-        """number of the engine's last stop, and whether the application has yet to hear of it"""
         self._waiting: list[wire.Command] = []
         """commands until the engine has greeted"""
         self._continued: Record | None = None
@@ -73,6 +72,8 @@ class Link:
         """of the newest run, by branch"""
         self.branch = 0
         """the one that is stepped"""
+        self._together: tuple[int, ...] = ()
+        """those that are stepped instead, if any"""
         self.trace: Record | None = None
         """the record of the branch that is stepped; appended to by the reading thread"""
 
@@ -89,13 +90,14 @@ class Link:
         while self._events:
             taken.append(self._events.popleft())
         if any(isinstance(event, wire.Stopped | wire.StrategyFailed) for event in taken):
-            self._held = False
+            with self._lock:
+                self._granted.heard()
         return taken
 
     def open(self, choice: ModelChoice) -> None:
         """Load a model; the run there was takes no step more."""
         with self._lock:
-            self._outstanding = self._renew = 0
+            self._granted.void()
         self._send(wire.Open(choice))
 
     def begin(self, settings: Settings, choice: RunChoice, record: Record | None = None, branch: int = 0) -> None:
@@ -106,8 +108,8 @@ class Link:
         """
         with self._lock:
             self._run += 1
-            self._outstanding = self._renew = 0
-            self._continued, self.branch = record, branch
+            self._granted.void()
+            self._continued, self.branch, self._together = record, branch, ()
             at = 0 if record is None else len(record)
             past = [] if record is None else record.settings()
         recorded = tuple((step, wire.SettingsData.of(then)) for step, then in past)
@@ -133,9 +135,23 @@ class Link:
             self._stand(branch)
         self._send(wire.Switch(branch))
 
+    def together(self, branches: Sequence[int]) -> None:
+        """Step these branches in turn, so that they are never more than a step apart; none: the one stood in.
+
+        A step of any counts as one that was demanded.  Each appends to its own `record`; answered as `fork`.
+        """
+        with self._lock:
+            self._together = tuple(branches)
+            self._granted.void()
+        self._send(wire.Together(self._together))
+
+    def record(self, branch: int) -> Record | None:
+        """What is recorded of a branch of the newest run."""
+        return self._records.get(branch)
+
     def _stand(self, branch: int) -> None:
         self.branch, self.trace = branch, self._records[branch]
-        self._outstanding = self._renew = 0
+        self._granted.void()
 
     def alter(self, edit: Edit) -> None:
         """Change the canvas by hand at the end of what is recorded; the edit's frame is appended."""
@@ -171,21 +187,14 @@ class Link:
         takes hold at the step being computed.
         """
         with self._lock:
-            if self._held:
-                return False
-            revoked, stop = self._outstanding if self._renew and not renew else 0, self._stop
-            self._renew = steps if renew else 0
-            missing = self._missing(steps) if renew else max(0, steps - self._outstanding + revoked)
-            self._outstanding += missing - revoked
-        if revoked:
-            self._send(wire.Credit(-revoked))
-        if missing > 0:
-            self._send(wire.Credit(missing, stop))
-        return missing > 0
+            messages = self._granted.demand(steps, renew)
+        for message in messages:
+            self._send(message)
+        return any(message.steps > 0 for message in messages)
 
     @property
     def outstanding(self) -> int:
-        return self._outstanding
+        return self._granted.outstanding
 
     def close(self, patience: float = 0.5) -> None:
         """Ask the engine to quit, make sure that it has, and record nothing more."""
@@ -271,9 +280,7 @@ class Link:
                 self._stepped(event)
             case wire.Stopped(run=run) | wire.StrategyFailed(run=run):
                 with self._lock:
-                    self._stop = event.stop
-                    self._outstanding = self._renew = 0
-                    self._held = run == self._run
+                    self._granted.stopped(event.stop, held=run == self._run)
                 if run == self._run:
                     self._events.append(event)
             case wire.Broken(run=run) | wire.Looked(run=run) | wire.Stands(run=run):
@@ -288,11 +295,11 @@ class Link:
                     same = record is not None and np.array_equal(event.tokens.array(), _latest(record))
                     self._events.append(event if same else Diverged())
             case wire.Finished(run=run, branch=branch):
-                if run == self._run and branch == self.branch:
+                if run == self._run and branch in (self._together or (self.branch,)):
                     self._events.append(event)
             case wire.Failed():
                 with self._lock:
-                    self._outstanding = self._renew = 0
+                    self._granted.void()
                 self._events.append(event)
             case _:
                 self._events.append(event)
@@ -300,7 +307,7 @@ class Link:
     def _stepped(self, event: wire.Stepped) -> None:
         if event.run != self._run:
             return
-        frame, missing = event.frame(), 0
+        frame = event.frame()
         with self._lock:
             record = self._records.get(event.branch)
             # another link may go on with this record
@@ -308,14 +315,10 @@ class Link:
                 return
             record.append(frame)
             # an edit was not asked for by credit, and what a branch that was left still sends is void
-            if frame.edit is None and event.branch == self.branch:
-                # a frame that was under way when its credit was revoked is not owed
-                self._outstanding = max(self._outstanding - 1, 0)
-                missing = self._missing(self._renew)
-                self._outstanding += missing
-            stop = self._stop
-        if missing > 0:
-            self._send(wire.Credit(missing, stop))
+            counts = frame.edit is None and event.branch in (self._together or (self.branch,))
+            messages = self._granted.stepped() if counts else []
+        for message in messages:
+            self._send(message)
 
     def _began(self, event: wire.Began) -> None:
         start = Start(event.tokens.array(), event.locked.array(), event.steps, event.seed)
@@ -330,11 +333,6 @@ class Link:
         with self._lock:
             self._records = {self.branch: self.trace}
         self._events.append(event)
-
-    def _missing(self, steps: int) -> int:
-        """Steps to grant so that `steps` are outstanding; by halves, because every message wakes the engine up."""
-        missing = steps - self._outstanding
-        return missing if 2 * missing >= steps else 0
 
     def _last_line(self) -> str:
         with contextlib.suppress(OSError, ValueError):

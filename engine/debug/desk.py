@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from engine.session import Session
     from engine.step import Control
 
-Command = wire.Fork | wire.Switch | wire.Alter | wire.Break | wire.Clear | wire.Look | wire.UseFile
-MOVES = (wire.Fork, wire.Switch)
+Command = wire.Fork | wire.Switch | wire.Together | wire.Alter | wire.Break | wire.Clear | wire.Look | wire.UseFile
+MOVES = (wire.Fork, wire.Switch, wire.Together)
 """Commands after which what credit there was is void."""
-STANDING = (wire.Fork, wire.Switch, wire.Alter, wire.Look)
+STANDING = (*MOVES, wire.Alter, wire.Look)
 """Commands for which the run must stand where the terminal thinks it does."""
 
 
@@ -34,6 +34,8 @@ class Desk:
         self.watch = Watch()
         self.session: Session | None = None
         self.run = 0
+        self._together: tuple[int, ...] = ()
+        """branches that are stepped in turn; none: that in which the session stands"""
         self.stops = 0
         """how often a run was stopped; credit that knows of fewer is not heeded"""
 
@@ -53,6 +55,23 @@ class Desk:
         shared = {name: getattr(settings, name) for name in ("top_p", "nucleus", "temperature", "draw")}
         return {"strategy": strategies.make(self.kinds(), settings.strategy, settings.knobs), **shared}
 
+    def begin(self, session: Session, first: int) -> None:
+        """A new run, whose first branch has this number."""
+        self.session, self._together = session, ()
+        self.watch.begin(session.blocks.edges, first)
+
+    def turn(self) -> int:
+        """The branch whose step is next: of those that have one left the one that has come least far."""
+        session = self._there()
+        standing = {branch: session.standing(branch) for branch in self._together or (session.branch,)}
+        return min(standing, key=lambda branch: (standing[branch][1], standing[branch][0]))
+
+    @property
+    def ended(self) -> bool:
+        """Whether no branch that is stepped has a step left."""
+        session = self._there()
+        return all(session.standing(branch)[1] for branch in self._together or (session.branch,))
+
     def obey(self, command: Command) -> None:
         """Do what is asked and answer it."""
         match command:
@@ -66,6 +85,14 @@ class Desk:
                 self._fork(self._there(), branch, settings)
             case wire.Switch(branch):
                 self._there().switch(branch)
+                self._stands()
+            case wire.Together(branches):
+                session = self._there()
+                for branch in branches:
+                    session.standing(branch)
+                if len({*branches}) < len(branches):
+                    raise ValueError(f"branches {', '.join(map(str, branches))} are not all different")
+                self._together = branches
                 self._stands()
             case wire.Alter(edit):
                 session = self._there()

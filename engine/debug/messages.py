@@ -22,6 +22,15 @@ class Switch(Message, frozen=True):
     branch: int
 
 
+class Together(Message, frozen=True):
+    """Step these branches in turn, the one that has come least far first; none: the one that the run stands in.
+
+    They share the run's seed, so their difference is their settings'.  Credit is void, and counts the steps of all.
+    """
+
+    branches: tuple[int, ...]
+
+
 class Alter(Message, frozen=True):
     """Change the canvas by hand where the branch stands; answered by the edit's frame."""
 

@@ -191,6 +191,64 @@ def test_a_law_that_is_broken_is_told_and_the_run_goes_on() -> None:
     assert {event.violation.law for event in of(wire.Broken, said)} == {"range", "sigma"}
 
 
+class Emptied(Scripted):
+    """An inbox that is empty whenever the server can step."""
+
+    def get(self, block: bool = True, timeout: float | None = None) -> wire.Command | None:
+        if not block:
+            raise queue.Empty
+        return self.script.pop(0)  # type: ignore[return-value]
+
+
+PANES = {"remdm-cap": {"eta": 0.3}, "mdlm": {}, "dfm": {}}
+
+
+def compared(*script: Any, inbox: type[Scripted] = Scripted) -> list[wire.Event]:
+    """Three branches of one run from its start, a strategy each, stepped in turn."""
+    said: list[wire.Event] = []
+    first = wire.Begin(0, data("remdm-cap", PANES["remdm-cap"]), RunChoice(8, length=12, batch=2, seed=3))
+    forks = [wire.Fork(Branch(i, 0, 0), data(name, knobs)) for i, (name, knobs) in enumerate(PANES.items()) if i]
+    asked = inbox([OPEN, first, *forks, wire.Switch(0), wire.Together((0, 1, 2)), *script, None])
+    Server(said.append, lambda choice, progress: TextToy()).serve(asked)  # type: ignore[arg-type]
+    return said
+
+
+def test_branches_that_are_stepped_together_are_never_more_than_a_step_apart_and_are_those_alone() -> None:
+    said = compared(wire.Credit(99), inbox=Emptied)
+    taken = {0: 0, 1: 0, 2: 0}
+    for event in said:
+        if isinstance(event, wire.Stepped):
+            taken[event.branch] += 1
+            assert max(taken.values()) - min(taken.values()) <= 1 or taken[2] > 8
+    assert {event.branch for event in of(wire.Finished, said)} == {0, 1, 2}
+    for branch, (name, knobs) in enumerate(PANES.items()):
+        choice = RunChoice(8, length=12, batch=2, seed=3)
+        count = sum(event.branch == branch for event in stepped(said))
+        alone = stepped(scripted(OPEN, wire.Begin(0, data(name, knobs), choice), wire.Credit(99), *steps(count)))
+        ours = [event for event in stepped(said) if event.branch == branch]
+        assert [event.arrays for event in ours] == [event.arrays for event in alone]
+
+
+def test_credit_counts_the_steps_of_all_panes_and_a_knob_turns_in_the_one_stood_in() -> None:
+    said = compared(wire.Credit(4), *steps(4), wire.Configure(data("mdlm", top_p=0.5)), wire.Credit(6), *steps(6))
+    assert [event.branch for event in stepped(said)] == [0, 1, 2, 0, 1, 2, 0, 1, 2, 0]
+    changed = [event.branch for event in stepped(said) if event.settings.top_p == 0.5]
+    assert changed == [0, 0]
+
+
+def test_a_breakpoint_in_any_pane_stops_all() -> None:
+    said = compared(wire.Break(1, "step 2"), wire.Credit(99), *steps(4), wire.Credit(1, 1), STEP)
+    assert [(event.branch, event.hits[0].step) for event in of(wire.Stopped, said)] == [(0, 2), (1, 2)]
+
+
+def test_panes_that_are_none_are_refused() -> None:
+    said = compared(wire.Together((0, 9)), wire.Together((1, 1)), wire.Together(()), wire.Credit(2), *steps(2))
+    assert ["there is no branch 9" in r.reason or "not all different" in r.reason for r in of(wire.Rejected, said)] == [
+        True
+    ] * 2
+    assert [event.branch for event in stepped(said)] == [0, 0]
+
+
 class Edited(Scripted):
     """An inbox in whose script functions are run when they are reached."""
 
@@ -324,6 +382,7 @@ COMMANDS = st.one_of(
     st.builds(wire.Begin, st.just(1), CHOSEN, st.just(RunChoice(5, 6, 2))),
     st.builds(wire.Fork, st.builds(Branch, SMALL, st.none() | SMALL, SMALL), st.none() | CHOSEN),
     st.builds(wire.Switch, SMALL),
+    st.builds(wire.Together, st.lists(SMALL, max_size=3).map(tuple)),
     st.builds(wire.Alter, EDITS),
     st.builds(wire.Break, SMALL, CONDITION, st.none() | SMALL),
     st.builds(wire.Clear, st.none() | SMALL),
@@ -331,15 +390,6 @@ COMMANDS = st.one_of(
     st.builds(wire.Configure, CHOSEN),
     st.builds(wire.Credit, SMALL, st.just(1 << 30)),
 )
-
-
-class Emptied(Scripted):
-    """An inbox that is empty whenever the server can step."""
-
-    def get(self, block: bool = True, timeout: float | None = None) -> wire.Command | None:
-        if not block:
-            raise queue.Empty
-        return self.script.pop(0)  # type: ignore[return-value]
 
 
 @settings(max_examples=150)
@@ -362,7 +412,7 @@ def test_whatever_is_asked_in_whatever_order_is_answered_and_breaks_nothing(comm
             case wire.Began():
                 begun, lengths = begun + 1, {(begun + 1, 0): 0}
             case wire.Stands(_, branch, step):
-                lengths[begun, branch] = step
+                assert lengths.setdefault((begun, branch), step) == step
             case wire.Stepped(branch=branch, index=index):
                 assert index == lengths[begun, branch]
                 lengths[begun, branch] += 1

@@ -106,6 +106,7 @@ COMMANDS = {
     wire.Inspect: (),
     wire.Fork: (BRANCH, st.none() | SETTINGS),
     wire.Switch: (NUMBER,),
+    wire.Together: (NUMBERS,),
     wire.Alter: (EDIT,),
     wire.Break: (NUMBER, TEXT, st.none() | NUMBER),
     wire.Clear: (st.none() | NUMBER,),

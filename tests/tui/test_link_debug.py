@@ -161,3 +161,28 @@ def test_a_file_of_ones_own_runs_and_its_error_leaves_the_run_where_it_was(link,
 def test_a_branch_without_a_record_is_refused():
     with pytest.raises(ValueError, match="there is no record of a branch 3"):
         Link().switch(3)
+
+
+def test_panes_on_one_clock_have_their_own_records(link):
+    stepped(link, 1)
+    link.fork(Branch(1, 0, 0), forked(link.trace, 0), EAGER)
+    wait_for(link, wire.Stands)
+    link.switch(0)
+    wait_for(link, wire.Stands)
+    link.together((0, 1))
+    wait_for(link, wire.Stands)
+    one, other = link.record(0), link.record(1)
+    link.demand(7, renew=False)
+    end = time.monotonic() + 20
+    while len(one) + len(other) < 8 and time.monotonic() < end:
+        time.sleep(0.005)
+    time.sleep(0.2)
+    assert (len(one), len(other), link.outstanding) == (4, 4, 0)
+    link.demand(8, renew=True)
+    ended, end = set(), time.monotonic() + 30
+    while len(ended) < 2 and time.monotonic() < end:
+        ended |= {event.branch for event in link.take() if isinstance(event, wire.Finished)}
+        time.sleep(0.005)
+    assert (ended, len(one), len(other)) == ({0, 1}, 24, 24)
+    link.together(())
+    wait_for(link, wire.Stands)
