@@ -162,6 +162,8 @@ class WatchApp(App[None]):
         self.set_class(self.options.ascii, "ascii")
         for name, title in (("figures-box", "this step"), ("knobs-box", "knobs"), ("curves-box", "the run")):
             self.query_one(f"#{name}").border_title = title
+        # the first thing that is painted says what is being waited for
+        self._grid.message(f"loading {harmless(self.options.model.name)} ...")
         self._retheme()
         self.theme_changed_signal.subscribe(self, lambda _: self._retheme())
         self._fast = self.set_interval(1 / PAINTS, self._tick)
