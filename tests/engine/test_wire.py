@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
@@ -327,3 +327,35 @@ def test_a_frame_whose_arrays_differ_in_shape_is_refused() -> None:
     for arrays in ((tokens, short, *rest), (flat,) * 5):
         with pytest.raises(ValueError, match="the arrays of a frame differ in shape"):
             msgspec.structs.replace(stepped, arrays=arrays).frame()
+
+
+def read_through(read: Any, body: bytes) -> None:
+    """What a reader does with a message's body under a right checksum: it takes it whole or refuses it."""
+    stream = io.BytesIO(wire.HEADER.pack(len(body), zlib.crc32(body)) + body)
+    with suppress(ValueError):
+        for message in read(stream):
+            if isinstance(message, wire.Stepped):
+                message.frame()
+            if isinstance(message, wire.Began | wire.Resumed):
+                message.tokens.array()
+
+
+@settings(max_examples=400)
+@given(any_of(COMMANDS) | any_of(EVENTS), st.data())
+def test_a_message_that_was_tampered_with_is_taken_whole_or_refused(message: Any, data: st.DataObject) -> None:
+    body = bytearray(sent(message)[wire.HEADER.size :])
+    for _ in range(data.draw(st.integers(1, 4))):
+        body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
+    for read in (wire.commands, wire.events):
+        read_through(read, bytes(body))
+        read_through(read, bytes(body[: data.draw(st.integers(0, len(body)))]))
+
+
+HUGE = st.sampled_from([-1, 0, 1, 2, 1 << 31, (1 << 63) - 1, 1 << 63, (1 << 64) - 1])
+
+
+@given(st.lists(HUGE, max_size=4), st.lists(HUGE, max_size=4), st.binary(max_size=16))
+def test_an_array_of_any_claimed_size_is_refused_or_small(shape: list[int], core: list[int], data: bytes) -> None:
+    with suppress(ValueError):
+        array = wire.Array("<f4", tuple(shape), tuple(core), data).array()
+        assert array.size <= wire.LARGEST
