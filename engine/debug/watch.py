@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.debug import breakpoints, laws
-from engine.debug.breakpoints import Condition
+from engine.debug.conditions import Condition
 from engine.debug.findings import Hit, Violation
 from engine.debug.laws import Claims, Standing
 from engine.records import Branch, Frame

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.debug import patterns
-from engine.debug.breakpoints import CONDITIONS, FORMS, Condition, check, parse
+from engine.debug.breakpoints import CONDITIONS, FORMS, check, parse
+from engine.debug.conditions import Condition
 from engine.figures import unigram_entropy
 from engine.records import Change, Frame
 from engine.session import Session

@@ -1,0 +1,258 @@
+"""The kinds of conditions to stop at: what each means, and whether a frame fulfils it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.debug import patterns
+from engine.debug.expressions import Expression
+from engine.figures import unigram_entropy
+from engine.records import Change, Frame
+
+Truth = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """`str` gives the text that is typed, `said` the sentence."""
+
+    form: ClassVar[str]
+    """how it is typed"""
+    doc: ClassVar[str]
+    event: ClassVar[bool] = False
+    """whether it stops at every step that fulfils it; else at the first of several in a row"""
+    wide: ClassVar[bool] = False
+    """whether it tells of positions"""
+
+    @property
+    def said(self) -> str:
+        raise TypeError(f"{type(self).__name__} says nothing")
+
+    @property
+    def repeats(self) -> bool:
+        return self.event
+
+    def holds(self, frame: Frame, before: Frame | None) -> Truth:
+        """bool [B, 1], or [B, L] of a condition on positions; `before` is the frame before it."""
+        raise TypeError(f"{type(self).__name__} never holds")
+
+
+@dataclass(frozen=True)
+class AtStep(Condition):
+    step: int
+    form = "step 40"
+    doc = "so many steps are taken"
+
+    def __str__(self) -> str:
+        return f"step {self.step}"
+
+    @property
+    def said(self) -> str:
+        return f"{self.step} steps are taken"
+
+    def holds(self, frame: Frame, before: Frame | None) -> Truth:
+        return np.full((1, 1), frame.index + 1 == self.step)
+
+
+@dataclass(frozen=True)
+class TimeBelow(Condition):
+    t: float
+    form = "time .3"
+    doc = "t has fallen below a value"
+
+    def __str__(self) -> str:
+        return f"time {self.t:g}"
+
+    @property
+    def said(self) -> str:
+        return f"t has fallen below {self.t:g}"
+
+    def holds(self, frame: Frame, before: Frame | None) -> Truth:
+        # in blocks the time starts anew in each
+        return np.full((1, 1), frame.s < self.t)
+
+
+@dataclass(frozen=True)
+class FewMasked(Condition):
+    count: int
+    form = "masked 12"
+    doc = "at most so many positions are masked"
+
+    def __str__(self) -> str:
+        return f"masked {self.count}"
+
+    @property
+    def said(self) -> str:
+        return f"at most {self.count} positions are masked"
+
+    def holds(self, frame: Frame, before: Frame | None) -> Truth:
+        return frame.masked.sum(-1, keepdims=True) <= self.count
+
+
+@dataclass(frozen=True)
+class ManyRemasked(Condition):
+    count: int
+    form = "remasks 8"
+    doc = "a step remasks more than so many"
+    event = wide = True
+
+    def __str__(self) -> str:
+        return f"remasks {self.count}"
+
+    @property
+    def said(self) -> str:
+        return f"a step remasks more than {self.count} positions"
+
+    def holds(self, frame: Frame, before: Frame | None) -> Truth:
+        remasked = frame.change == Change.REMASKED
+        return remasked & (remasked.sum(-1, keepdims=True) > self.count)
+
+
+@dataclass(frozen=True)
+class AtPosition(Condition):
+    position: int
+    form = "at 17"
+    doc = "a position, counted from 0, changes"
+    event = wide = True
+
+    def __str__(self) -> str:
+        return f"at {self.position}"
+
+    @property
+    def said(self) -> str:
+        return f"position {self.position} changes"
+
+    def holds(self, frame: Frame, before: Frame | None) -> Truth:
+        changed = (frame.change == Change.REVEALED) | (frame.change == Change.REMASKED)
+        return changed & (np.arange(changed.shape[1]) == self.position)
+
+
+@dataclass(frozen=True)
+class TokenIs(Condition):
+    """`text` matches a token's whole piece: as it is in quotes, else but for spaces around it."""
+
+    text: str
+    exact: bool = False
+    pieces: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    form = 'token sea, token " sea" or token /se[ae]/'
+    doc = "a token is revealed that is spelled so or matches a pattern"
+    event = wide = True
+
+    def __str__(self) -> str:
+        return f'token "{self.text}"' if self.exact else f"token {self.text}"
+
+    @property
+    def said(self) -> str:
+        return f"a token {self.text!r} is revealed"
+
+    def matches(self, piece: str) -> bool:
+        return piece == self.text if self.exact else piece.strip() == self.text
+
+    def holds(self, frame: Frame, before: Frame | None) -> Truth:
+        revealed = frame.change == Change.REVEALED
+        there = {int(token) for token in np.unique(frame.tokens[revealed])}
+        ids = [i for i in there if i < len(self.pieces) and self.matches(self.pieces[i])]
+        return revealed & np.isin(frame.tokens, ids)
+
+
+@dataclass(frozen=True)
+class TokenMatches(TokenIs):
+    """`text` is a pattern that occurs in a token's piece."""
+
+    pattern: re.Pattern[str] = field(default=re.compile(""), repr=False, compare=False)
+
+    def __str__(self) -> str:
+        return f"token /{self.text}/"
+
+    @property
+    def said(self) -> str:
+        return f"a token that matches /{self.text}/ is revealed"
+
+    def matches(self, piece: str) -> bool:
+        return patterns.found(self.pattern, piece)
+
+
+@dataclass(frozen=True)
+class Unsure(Condition):
+    probability: float
+    form = "confidence .1"
+    doc = "a token is revealed with a probability below a value"
+    event = wide = True
+
+    def __str__(self) -> str:
+        return f"confidence {self.probability:g}"
+
+    @property
+    def said(self) -> str:
+        return f"a token is revealed with a probability below {self.probability:g}"
+
+    def holds(self, frame: Frame, before: Frame | None) -> Truth:
+        return (frame.change == Change.REVEALED) & (frame.held < self.probability)
+
+
+@dataclass(frozen=True)
+class Clamped(Condition):
+    form = "clamped"
+    doc = "the plan has left 0 to 1, so that sigma was clamped"
+    event = True
+
+    def __str__(self) -> str:
+        return "clamped"
+
+    @property
+    def said(self) -> str:
+        return "the plan has left 0 to 1 and was clamped"
+
+    def holds(self, frame: Frame, before: Frame | None) -> Truth:
+        return np.full((1, 1), frame.excess > 0)
+
+
+@dataclass(frozen=True)
+class EntropyDrops(Condition):
+    by: float
+    form = "drop .5"
+    doc = "the entropy of what is revealed falls by more than so many nats in a step"
+    event = True
+
+    def __str__(self) -> str:
+        return f"drop {self.by:g}"
+
+    @property
+    def said(self) -> str:
+        return f"the entropy falls by more than {self.by:g} nats in a step"
+
+    def holds(self, frame: Frame, before: Frame | None) -> Truth:
+        if before is None or before.tokens.shape != frame.tokens.shape:
+            return np.zeros((1, 1), bool)
+        was, now = (
+            np.array([[unigram_entropy(row[~masked])] for row, masked in zip(f.tokens, f.masked)])
+            for f in (before, frame)
+        )
+        return was - now > self.by
+
+
+@dataclass(frozen=True)
+class Expressed(Condition):
+    text: str
+    expression: Expression = field(repr=False, compare=False)
+    form = "remasked > 8 and t < .3"
+    doc = "any condition on the fields of a frame"
+
+    def __str__(self) -> str:
+        return self.text
+
+    @property
+    def said(self) -> str:
+        return f"{self.text} is true"
+
+    @property
+    def repeats(self) -> bool:
+        return self.expression.event
+
+    def holds(self, frame: Frame, before: Frame | None) -> Truth:
+        return self.expression.values(frame)[:, None]
