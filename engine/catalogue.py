@@ -7,7 +7,12 @@ import re
 from importlib import resources
 from pathlib import Path
 
-BUILT_IN = {"demo": "11.7 M parameters, Victorian novels, length 256; inside the package"}
+BUILT_IN = {
+    "demo": "11.7 M parameters, Victorian novels, length 256; inside the package",
+    "demo-ar": "its twin from left to right, 11.3 M parameters, which is also the judge demo-judge; inside the package",
+}
+DIRECTORIES = {"demo": "demo", "demo-ar": "demo_judge"}
+"""Of the built-in models, in engine/models."""
 PUBLISHED = {
     "kuleshov-group/mdlm-owt": "MDLM, 170 M parameters, OpenWebText, length 1024",
     "louaaron/sedd-small": "SEDD, 170 M parameters, OpenWebText, length 1024",
@@ -27,7 +32,7 @@ def place(name: str) -> Path | None:
     Raises ValueError that says what would be valid for a name that is neither.
     """
     if name in BUILT_IN:
-        return Path(str(resources.files("engine") / "models" / name))
+        return Path(str(resources.files("engine") / "models" / DIRECTORIES[name]))
     path = Path(name).expanduser()
     if path.exists():
         return path

@@ -140,3 +140,25 @@ def test_what_is_no_text_is_refused(judge: OwnJudge) -> None:
 def test_a_model_that_sees_to_the_right_is_no_judge(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="does not predict from left to right"):
         load_judge(str(saved(tmp_path / "masked", DIT)), "cpu")
+
+
+@pytest.mark.parametrize("name", ["demo-judge", "demo-ar"])
+def test_the_packages_judge_goes_by_the_name_it_was_asked_by(name: str) -> None:
+    made = load_judge(name, "cpu")
+    assert isinstance(made, OwnJudge)
+    assert (made.name, made.context, made.start) == (name, 257, 0)
+
+
+def test_the_packages_judge_prefers_a_text_to_its_words_in_no_order() -> None:
+    text = (
+        "“My dear,” said Lady Jane, as she laid down her book, “I am very glad that you have come; for I have been "
+        "thinking of your brother all the morning, and I do not know what is to be done with him.” He took her hand, "
+        "and looked into her face with a smile, but did not answer her for a moment."
+    )
+    words = text.split()
+    order = np.random.default_rng(0).permutation(len(words))
+    made = load_judge("demo-judge", "cpu")
+    rows = [[made.start, *row] for row in made.tokens([text, " ".join(words[i] for i in order)])]
+    plain, shuffled = (losses.mean() for losses in made.nll(rows))
+    assert plain < 4.5
+    assert shuffled > plain + 1
