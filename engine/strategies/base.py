@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+SLACK = 1e-9
+"""Of a share that is whole but for rounding."""
+
+
 class Candidates(NamedTuple):
     """The network's draw at every masked position, [B, L]: token ids and the probability each has.
 
@@ -95,6 +99,12 @@ class Strategy:
     def grid(self, steps: int) -> NDArray[np.float64]:
         """The times visited for a given number of steps, descending from 1."""
         return uniform_grid(steps)
+
+
+def share(view: View) -> Tensor:
+    """How many masks an equal share for each step left is, rounded up as LLaDA does, long [B, 1]."""
+    masked = view.masked.sum(-1, keepdim=True)
+    return (masked * (1 - view.s / view.t) - SLACK).ceil().long()
 
 
 def knob(

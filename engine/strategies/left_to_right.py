@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.strategies.base import Plan, Strategy, View
+from engine.strategies.base import Plan, Strategy, View, share
 
 
 @dataclass(frozen=True)
@@ -12,11 +12,10 @@ class LeftToRight(Strategy):
     name = "left-to-right"
     summary = "Reveal the leftmost masked positions, an equal share each step; never remask."
     source = "autoregressive sampling; with a step for each position it is next-token generation"
+    preserves_marginal = False  # shares that are rounded up run ahead of the clock
     reads = "held"
     from_the_left = True
 
     def plan(self, view: View) -> Plan:
-        masked = view.masked.sum(-1, keepdim=True)
-        quota = masked - (masked * view.s / view.t).round().long()
-        chosen = view.masked & (view.masked.cumsum(-1) <= quota)
+        chosen = view.masked & (view.masked.cumsum(-1) <= share(view))
         return Plan(chosen.double(), view.alpha_t * 0)

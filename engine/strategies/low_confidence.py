@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.strategies.base import Plan, Strategy, View
+from engine.strategies.base import Plan, Strategy, View, share
 
 
 @dataclass(frozen=True)
@@ -12,15 +12,14 @@ class LowConfidence(Strategy):
     name = "low-confidence"
     summary = "Reveal the masked positions the network is surest of, an equal share each step; never remask."
     source = "Chang et al. 2022, arXiv 2202.04200; LLaDA, arXiv 2502.09992, low-confidence remasking"
+    preserves_marginal = False  # shares that are rounded up run ahead of the clock
     reads = "candidates"
 
     def plan(self, view: View) -> Plan:
         assert view.candidates is not None
-        masked = view.masked.sum(-1, keepdim=True)
-        quota = masked - (masked * view.s / view.t).round().long()
         # rank of each position among the masked ones, surest first; ties go to the left
         surest = view.candidates.confidence.where(view.masked, -1.0)
         order = surest.sort(dim=-1, descending=True, stable=True).indices
         rank = order.argsort(-1)
-        chosen = (rank < quota) & view.masked
+        chosen = (rank < share(view)) & view.masked
         return Plan(chosen.double(), view.alpha_t * 0)

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.records import KnobInfo, Settings
+from engine.records import Change, KnobInfo, Settings
 from engine.schedules import dfm_grid, next_time, uniform_grid
 from engine.session import Session, control_of
 from engine.step import State, Stepper
@@ -234,6 +234,17 @@ def test_low_confidence_reveals_an_equal_share_at_each_step(length: int, steps: 
         assert ((frame.change == 2).sum(-1) == length // steps).all()
 
 
+@pytest.mark.parametrize("name", ["low-confidence", "left-to-right"])
+@pytest.mark.parametrize(
+    ("length", "steps", "shares"), [(10, 4, [3, 3, 2, 2]), (3, 5, [1, 1, 1, 0, 0]), (7, 3, [3, 2, 2])]
+)
+def test_what_does_not_divide_goes_to_the_first_steps_as_in_llada(
+    name: str, length: int, steps: int, shares: list[int]
+) -> None:
+    session = Session(Toy(), make_strategy(name), steps=steps, length=length)
+    assert [frame.count(Change.REVEALED) for frame in session] == shares
+
+
 @given(data=st.data())
 def test_low_confidence_reveals_exactly_the_surest(data: st.DataObject) -> None:
     made = make_strategy("low-confidence")
@@ -241,8 +252,8 @@ def test_low_confidence_reveals_exactly_the_surest(data: st.DataObject) -> None:
     assert seen.candidates is not None
     chosen = made.plan(seen).unmask > 0
     for row in range(len(chosen)):
-        left = round(int(seen.masked[row].sum()) * float(seen.s[row, 0]) / float(seen.t[row, 0]))
-        assert int(chosen[row].sum()) == int(seen.masked[row].sum()) - left
+        count, t, s = int(seen.masked[row].sum()), float(seen.t[row, 0]), float(seen.s[row, 0])
+        assert count * (1 - s / t) - 1e-6 <= int(chosen[row].sum()) < count * (1 - s / t) + 1
         others = seen.masked[row] & ~chosen[row]
         if chosen[row].any() and others.any():
             sure = seen.candidates.confidence[row]
