@@ -137,7 +137,8 @@ class Work:
 
     def _loaded(self, choice: ModelChoice) -> tuple[TextModel, Model]:
         from engine.catalogue import place
-        from engine.evaluation.plan import Model, fingerprint
+        from engine.evaluation.files import fingerprint
+        from engine.evaluation.plan import Model
         from engine.models import load_choice
         from engine.models.sources import cached
 

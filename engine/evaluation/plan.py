@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,8 +11,6 @@ from engine.records import Knob
 
 ENGINE = "lazy"
 """The predictor that is this engine's own: dice first, the network for what they reveal."""
-EDGE = 1 << 20
-"""Bytes of a file's beginning and end that make its fingerprint."""
 
 
 class Model(msgspec.Struct, frozen=True):
@@ -120,18 +116,3 @@ def _leaves(tree: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
             yield from _leaves(value, f"{above}{name}.")
         else:
             yield f"{above}{name}", value
-
-
-def fingerprint(home: Path) -> str:
-    """Of a checkpoint's files: names, sizes, and what they begin and end with; 16 hexadecimal digits."""
-    found = hashlib.sha256()
-    files = [home] if home.is_file() else sorted(path for path in home.rglob("*") if path.is_file())
-    for path in files:
-        size = path.stat().st_size
-        name = path.name if home.is_file() else path.relative_to(home).as_posix()
-        found.update(f"{name}\0{size}\0".encode())
-        with path.open("rb") as file:
-            found.update(file.read(EDGE))
-            file.seek(max(0, size - EDGE))
-            found.update(file.read(EDGE))
-    return found.hexdigest()[:16]

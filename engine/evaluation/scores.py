@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,11 +9,9 @@ from typing import IO, Any
 
 import msgspec
 
+from engine.evaluation.files import replace, taken
+
 SCORES, SETTINGS, RESULT = "scores.jsonl", "perplexity.settings.json", "perplexity.json"
-CHECKPOINT = (".safetensors", ".bin", ".ckpt", ".pt", ".gguf", ".json")
-"""Files that decide what a model says."""
-EDGE = 1 << 20
-"""Bytes at either end of a file that its fingerprint reads."""
 
 
 class Score(msgspec.Struct, frozen=True):
@@ -51,17 +46,6 @@ class Scores:
             raise OSError(error.errno, error.strerror, self._file.name) from error
 
 
-def writable(home: Path) -> None:
-    """Make the directory, and find out whether files can be written in it.  Raises ValueError."""
-    probe = home / f".{os.getpid()}.part"
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"")
-        probe.unlink()
-    except OSError as error:
-        raise ValueError(f"{home} cannot be written in: {error.strerror}; choose another --out") from error
-
-
 @contextmanager
 def continued(home: Path, settings: Mapping[str, Any], totals: Mapping[str, int], batch: int) -> Iterator[Scores]:
     """The directory's scores, whole batches of them, with the file open for more.
@@ -71,34 +55,20 @@ def continued(home: Path, settings: Mapping[str, Any], totals: Mapping[str, int]
     settings were others, with what differs, or where the file is none of scores.
     """
     with (home / SCORES).open("ab+") as file:
+        lock = taken(home)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ValueError(f"another run is at work in {home}: wait for it, or choose another --out") from error
-        _agree(home, settings)
-        file.seek(0)
-        known, size = _read(file, home / SCORES, totals, batch)
-        file.truncate(size)
-        yield Scores(known, file)
+            _agree(home, settings)
+            file.seek(0)
+            known, size = _read(file, home / SCORES, totals, batch)
+            file.truncate(size)
+            yield Scores(known, file)
+        finally:
+            lock.release()
 
 
 def save(home: Path, result: msgspec.Struct) -> None:
     """The result beside its scores, whole or not at all."""
-    _write(home / RESULT, msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
-
-
-def fingerprint(home: Path) -> str:
-    """Of a checkpoint: of its files' names, sizes and both ends, which training changes."""
-    found = hashlib.sha256()
-    inside = [p for p in home.iterdir() if p.suffix in CHECKPOINT] if home.is_dir() else [home]
-    for path in sorted(p for p in inside if p.is_file()):
-        size = path.stat().st_size
-        found.update(f"{path.name} {size}\n".encode())
-        with path.open("rb") as file:
-            found.update(file.read(EDGE))
-            file.seek(max(0, size - EDGE))
-            found.update(file.read(EDGE))
-    return found.hexdigest()[:16]
+    replace(home / RESULT, msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
 
 
 def _agree(home: Path, settings: Mapping[str, Any]) -> None:
@@ -107,7 +77,7 @@ def _agree(home: Path, settings: Mapping[str, Any]) -> None:
     if not path.exists() or empty:
         if not empty:
             raise ValueError(f"{home / SCORES} has no {SETTINGS} beside it: choose another --out")
-        _write(path, msgspec.json.format(msgspec.json.encode(settings), indent=2) + b"\n")
+        replace(path, msgspec.json.format(msgspec.json.encode(settings), indent=2) + b"\n")
         return
     try:
         before = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
@@ -146,9 +116,3 @@ def _read(file: IO[bytes], path: Path, totals: Mapping[str, int], batch: int) ->
     if known and done[known[-1].conventions] < totals[known[-1].conventions]:
         known = known[: len(known) - done[known[-1].conventions] % batch]
     return known, sum(map(len, lines[: len(known)]))
-
-
-def _write(path: Path, data: bytes) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(data)
-    os.replace(part, path)

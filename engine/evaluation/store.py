@@ -1,4 +1,4 @@
-"""The directory of an evaluation: lines that are safe once written, one writer at a time, the rest repaired.
+"""The directory of an evaluation: what each of its processes writes, and what becomes of it.
 
 Every process appends to files of its own, so that none waits for another; what a killed one left unfinished is a
 last line without an end, which is cut off.  When all is there the lines are put in order.
@@ -7,21 +7,19 @@ last line without an end, which is cut off.  When all is there the lines are put
 from __future__ import annotations
 
 import errno
-import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import msgspec
 
+from engine.evaluation.files import lines, repair, replace, taken, writable
 from engine.evaluation.plan import Plan, differences, told
 from engine.evaluation.results import FORMAT, RESULTS, SAMPLES, Failed, Judged, SampleLine, read_results
 
-SETTINGS, LOCK, FEATURES = "settings.json", ".lock", "features.npy"
+SETTINGS, FEATURES = "settings.json", "features.npy"
 ROOM = 1 << 20
 """Bytes that must be free before anything begins, beside what the samples will take."""
-
-Line = TypeVar("Line")
 
 
 class Scored(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -51,84 +49,6 @@ class _Kept(msgspec.Struct, frozen=True):
 
     format: int
     plan: Plan
-
-
-class Appended(Generic[Line]):
-    """A file of JSON lines that is added to.  A line is whole or, after a crash, absent."""
-
-    def __init__(self, path: Path) -> None:
-        repair(path)
-        self.path = path
-        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-
-    def add(self, lines: Iterable[Line]) -> None:
-        """All of them or, where the disk is full, none: OSError."""
-        data = b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
-        end = os.lseek(self._file, 0, os.SEEK_END)
-        try:
-            written = 0
-            while written < len(data):
-                written += os.write(self._file, data[written:])
-            os.fsync(self._file)
-        except OSError as error:
-            os.ftruncate(self._file, end)
-            raise OSError(error.errno, error.strerror, str(self.path)) from error
-
-    def close(self) -> None:
-        os.close(self._file)
-
-
-def repair(path: Path) -> None:
-    """Cut off a last line that has no end."""
-    if not path.exists():
-        return
-    with path.open("r+b") as file:
-        size = file.seek(0, os.SEEK_END)
-        end, step = size, 1 << 16
-        while end > 0:
-            begin = max(0, end - step)
-            file.seek(begin)
-            found = file.read(end - begin).rfind(b"\n")
-            if found >= 0:
-                end = begin + found + 1
-                break
-            end = begin
-        if end < size:
-            file.truncate(end)
-
-
-def lines(path: Path, kind: type[Line]) -> Iterator[Line]:
-    """Of a file of JSON lines; none where there is no file, and without a last line that has no end."""
-    if not path.exists():
-        return
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if not line.endswith(b"\n"):
-                return
-            try:
-                yield msgspec.json.decode(line, type=kind)
-            except msgspec.DecodeError as error:
-                raise ValueError(
-                    f"{path}, line {number} is no line of ours: {error}; take it out, or another --out"
-                ) from error
-
-
-def replace(path: Path, data: bytes) -> None:
-    """The whole file at once: a reader sees the old one or the new one."""
-    part = path.with_name(path.name + ".part")
-    try:
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
-    os.replace(part, path)
-
-
-class BusyError(ValueError):
-    """Another process works in the directory."""
 
 
 class Store:
@@ -168,23 +88,10 @@ class Store:
     def take(self) -> None:
         """Make the directory and keep every other process out of it.
 
-        Raises BusyError where there is one, OSError where the directory cannot be written.
+        Raises BusyError where there is one, ValueError where the directory cannot be written.
         """
-        from filelock import FileLock, Timeout
-
-        self.home.mkdir(parents=True, exist_ok=True)
-        probe = self.home / f".probe-{os.getpid()}"
-        try:
-            probe.write_bytes(b"\0")
-        finally:
-            probe.unlink(missing_ok=True)
-        self._lock = FileLock(self.home / LOCK)
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            raise BusyError(
-                f"another evaluation is running in {self.home}: wait for it, or choose another --out"
-            ) from None
+        writable(self.home)
+        self._lock = taken(self.home)
 
     def _check_room(self, plan: Plan) -> None:
         """A sample takes some ten bytes a token, twice while the lines are put in order."""

@@ -62,8 +62,8 @@ def run(
     try:
         texts = read(data, split, out, quiet)
         model = loaded(choice, quiet)
+        from engine.evaluation.files import fingerprint
         from engine.evaluation.perplexity import SEED, Question, perplexity
-        from engine.evaluation.scores import fingerprint
         from engine.metrics.likelihood import BATCH
 
         layout = "wrap" if wrap else None if windows is None else "windows"
@@ -83,7 +83,7 @@ def run(
 def read(data: Sequence[str], split: str | None, out: Path | None, quiet: bool) -> Texts:
     """The texts of a data set or of files; before that it is known that the result can be written."""
     from engine.data.texts import SPLIT, load
-    from engine.evaluation.scores import writable
+    from engine.evaluation.files import writable
 
     if out is not None:
         writable(out)

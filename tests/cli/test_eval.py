@@ -290,9 +290,7 @@ def test_a_second_start_in_the_same_directory_is_refused(shop: Path, tmp_path: P
     first.terminate()
     first.communicate(timeout=60)
     assert second.returncode == 2
-    assert second.stderr == (
-        f"remdm-tui: another evaluation is running in {out}: wait for it, or choose another --out\n"
-    )
+    assert second.stderr == (f"remdm-tui: another run is at work in {out}: wait for it, or choose another --out\n")
 
 
 def test_other_settings_are_refused_with_a_list_of_changes(cli: Callable[..., Any], shop: Path, whole: Path) -> None:
@@ -342,7 +340,7 @@ def test_a_sweep_makes_a_directory_for_every_combination(cli: Callable[..., Any]
         (["--sweep", "steps=4,4"], "the sweep over steps names a value twice"),
         (["steps=4,8"], "steps=4,8 belongs to nothing: several settings follow --sweep"),
         (["--stride", "12"], "a stride must lie in 1 to 11, so that windows of 12 overlap, not 12"),
-        (["--out", "/proc/nowhere"], "/proc/nowhere: No such file or directory"),
+        (["--out", "/proc/nowhere"], "/proc/nowhere cannot be written in: No such file or directory"),
         (["--slurm", "nodes"], "--slurm takes name=value,name=value, not 'nodes'"),
     ],
 )

@@ -24,9 +24,10 @@ from tokenizers import Tokenizer
 
 from engine.data.texts import load
 from engine.evaluation import perplexity as evaluation
+from engine.evaluation.files import fingerprint, taken, writable
 from engine.evaluation.perplexity import Question, Standing
 from engine.evaluation.rows_of_model import is_own, rows_of_model
-from engine.evaluation.scores import Scores, fingerprint, writable
+from engine.evaluation.scores import Scores
 from engine.metrics.conventions import conventions
 from engine.metrics.likelihood import likelihood
 from engine.models import TextModel, checkpoint, load_model
@@ -289,12 +290,10 @@ def test_a_model_trained_on_is_another_model(home: Path, tmp_path: Path) -> None
 
 
 def test_two_runs_in_one_directory_are_refused(home: Path, tmp_path: Path) -> None:
-    import fcntl
-
-    with (tmp_path / "scores.jsonl").open("ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        with pytest.raises(ValueError, match="another run is at work in"):
-            ask(home, "nonsense.jsonl", out=tmp_path, windows=4, quiet=True)
+    lock = taken(tmp_path)
+    with pytest.raises(ValueError, match="another run is at work in"):
+        ask(home, "nonsense.jsonl", out=tmp_path, windows=4, quiet=True)
+    lock.release()
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,13 @@ import torch
 from torch import Tensor
 
 import engine
+from engine.evaluation.files import Appended, BusyError
 from engine.evaluation.plan import Model, Plan, Sampling, Scoring, differences
 from engine.evaluation.ranks import Alone, Layout, RankLostError, Ranks, launched
 from engine.evaluation.results import RESULTS, SAMPLES, Results, SampleLine, read_results, read_samples
 from engine.evaluation.run import Job, Standing
 from engine.evaluation.scoring import Readers
-from engine.evaluation.store import Appended, BusyError, Store
+from engine.evaluation.store import Store
 from engine.metrics import diversity
 from engine.metrics.bootstrap import interval
 from engine.metrics.generative_perplexity import generative_perplexity
@@ -298,7 +299,7 @@ def test_samples_without_settings_are_not_gone_on_with(tmp_path: Path) -> None:
 def test_a_directory_is_one_evaluations_at_a_time(tmp_path: Path) -> None:
     first, second = Store(tmp_path), Store(tmp_path)
     first.take()
-    with pytest.raises(BusyError, match="another evaluation is running in"):
+    with pytest.raises(BusyError, match="another run is at work in"):
         second.take()
     first.close()
     second.take()
@@ -307,7 +308,7 @@ def test_a_directory_is_one_evaluations_at_a_time(tmp_path: Path) -> None:
 
 def test_a_directory_that_cannot_be_made_is_told_before_anything_runs(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match="file"):
+    with pytest.raises(ValueError, match="file cannot be written in: File exists; choose another --out"):
         Store(tmp_path / "file").take()
 
 
