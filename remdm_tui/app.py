@@ -13,7 +13,6 @@ from pathlib import Path
 
 from textual import on
 from textual.app import App, ComposeResult, SystemCommand
-from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.keys import format_key
@@ -24,6 +23,7 @@ from engine.records import Change, Knob, ModelChoice, ModelInfo
 from remdm_tui import player as playing
 from remdm_tui import reading
 from remdm_tui.about import placed
+from remdm_tui.keys import KEYS
 from remdm_tui.knobs import STRATEGY
 from remdm_tui.known import known
 from remdm_tui.layout import Pieces, harmless
@@ -34,8 +34,10 @@ from remdm_tui.player import Player
 from remdm_tui.progress import loading_line, steps_line
 from remdm_tui.screens.about import AboutScreen
 from remdm_tui.screens.help import HelpScreen
+from remdm_tui.screens.line import LineScreen
 from remdm_tui.screens.models import ModelScreen
 from remdm_tui.screens.value import ValueScreen
+from remdm_tui.taping import SUFFIX, Tape
 from remdm_tui.watching import Notice, Progress, Watching
 from remdm_tui.widgets.curves import CurvesPanel
 from remdm_tui.widgets.figures import FiguresPanel
@@ -76,54 +78,18 @@ class WatchApp(App[None]):
     TITLE = "remdm-tui"
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (SMALLEST[0], "-narrow"), (100, "-wide"), (160, "-huge")]
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (SMALLEST[1], "-low"), (32, "-tall")]
-    BINDINGS = [
-        Binding("space", "play_pause", "Play/pause", id="play"),
-        Binding("right,l", "forward", "Step", id="forward", key_display="→"),
-        Binding("left,h", "step_back", "Back", id="back", key_display="←"),
-        Binding("shift+right,L", "jump(10)", "Ten steps on", id="jump-forward", show=False),
-        Binding("shift+left,H", "jump(-10)", "Ten steps back", id="jump-back", show=False),
-        Binding("home,g", "start", "First step", id="start", show=False),
-        Binding("end,G", "end", "Last recorded step", id="end", show=False),
-        Binding("less_than_sign,comma", "speed(-1)", "Slower", id="slower", show=False),
-        Binding("greater_than_sign,full_stop", "speed(1)", "Faster", id="faster", show=False),
-        Binding("s", "notch('strategy',1)", "Strategy", id="strategy-next"),
-        Binding("S", "notch('strategy',-1)", "Previous strategy", id="strategy-previous", show=False),
-        Binding("e", "notch('eta',-1)", "eta down", id="eta-down", show=False),
-        Binding("E", "notch('eta',1)", "eta up", id="eta-up", show=False),
-        Binding("p", "notch('top_p',-1)", "Nucleus p down", id="p-down", show=False),
-        Binding("P", "notch('top_p',1)", "Nucleus p up", id="p-up", show=False),
-        Binding("t", "notch('temperature',-1)", "Temperature down", id="temperature-down", show=False),
-        Binding("T", "notch('temperature',1)", "Temperature up", id="temperature-up", show=False),
-        Binding("down,j", "choose(1)", "Next knob", id="knob-next", show=False),
-        Binding("up,k", "choose(-1)", "Previous knob", id="knob-previous", show=False),
-        Binding("minus", "turn(-1)", "Turn knob down", id="knob-down", key_display="-", show=False),
-        Binding("plus,equals_sign", "turn(1)", "Turn knob up", id="knob-up", key_display="+", show=False),
-        Binding("enter", "type_value", "Type the knob's value", id="knob-type", show=False),
-        Binding("c", "heat", "Heat", id="heat"),
-        Binding("r", "restart(0)", "Restart", id="restart"),
-        Binding("n", "restart(1)", "Next seed", id="next-seed"),
-        Binding("b", "sample(1)", "Next sample of the batch", id="sample-next", show=False),
-        Binding("B", "sample(-1)", "Previous sample", id="sample-previous", show=False),
-        Binding("pagedown", "page(1)", "Scroll the grid down", id="page-down", show=False),
-        Binding("pageup", "page(-1)", "Scroll the grid up", id="page-up", show=False),
-        Binding("y", "copy", "Copy the text", id="copy", show=False),
-        Binding("R", "revive", "Restart the engine", id="revive", show=False),
-        Binding("m", "model", "Model ...", id="model", show=False),
-        Binding("i", "about", "About the model", id="about", show=False),
-        Binding("escape", "cancel", "Cancel loading", id="cancel", show=False),
-        Binding("question_mark", "help", "Help", id="help", key_display="?"),
-        Binding("q", "quit", "Quit", id="quit"),
-    ]  # fmt: skip
+    BINDINGS = [*KEYS]
 
     def __init__(
         self,
         options: WatchOptions,
         make_link: Callable[[], Link] = Link,
         clock: Callable[[], float] = time.monotonic,
+        tape: Tape | None = None,
     ) -> None:
         super().__init__()
         self.options = options
-        self.watching = Watching(options, make_link)
+        self.watching = Watching(options, make_link, tape)
         self._clock, self._last_tick = clock, clock()
         self._pace = reading.Pace(clock)
         self._heat = self._resting = False
@@ -206,11 +172,16 @@ class WatchApp(App[None]):
         self.watching.tick(seconds)
         # the panels are drawn together with the grid: Textual composes everything between two things that changed
         panels = not self.watching.player.playing or now - self._panelled >= 1 / (RUSHED if self._rushing else PANELS)
-        self._draw(panels)
-        if panels:
-            self._panelled = now
-            self._rest_or_wake()
-            self._refresh_panels()
+        try:
+            self._draw(panels)
+            if panels:
+                self._panelled = now
+                self._rest_or_wake()
+                self._refresh_panels()
+        except ValueError:
+            # the panels read the record, and that may be a file
+            if not self.watching.damaged():
+                raise
 
     def _draw(self, due: bool = False) -> None:
         """Bring the screen up to what is being watched; the grid if it is due or the terminal has time for it."""
@@ -411,6 +382,15 @@ class WatchApp(App[None]):
             watching.notice = Notice(f"copied {len(text)} characters")
             self._draw()
 
+    def action_keep(self) -> None:
+        """Name the file that the recording stays in."""
+        tape = self.watching.tape
+        asks = f"{tape.name} is being written; a copy goes to:" if tape.name else "The file that it goes to:"
+        here = f"run-{self.watching.seed}{SUFFIX}"
+        self.push_screen(
+            LineScreen("keep the recording", asks, here, self.options.ascii, self.watching.keep), lambda _: self._wake()
+        )
+
     def action_revive(self) -> None:
         self.watching.revive()
         self._wake()
@@ -454,7 +434,7 @@ class WatchApp(App[None]):
         self.push_screen(HelpScreen(listed, palette(self.current_theme.dark, self.options.ascii), self.options.ascii))
 
     def on_unmount(self) -> None:
-        self.watching.link.close()
+        self.watching.close()
 
 
 def run(options: WatchOptions) -> int:

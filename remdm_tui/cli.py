@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from remdm_tui.parameters import MODEL, SAMPLING, Batch, Device, Json, option, shared
+from remdm_tui.parameters import MODEL, SAMPLING, Ascii, Batch, Device, Json, NoMouse, option, shared
 
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -106,9 +106,12 @@ def watch(
         Path | None, option("--from", "A directory of `eval`: watch how one of its samples came about.")
     ] = None,
     number: Annotated[int | None, option("--sample", "Which sample of --from, 0 or more; default 0.")] = None,
+    record: Annotated[
+        Path | None, option("--record", "Record the run in this file while it goes on; `replay` opens it.")
+    ] = None,
     paused: Annotated[bool, typer.Option("--paused", help="Stand still at step 0.")] = False,
-    ascii_only: Annotated[bool, typer.Option("--ascii", help="Draw with ASCII alone.")] = False,
-    no_mouse: Annotated[bool, typer.Option("--no-mouse", help="Leave the mouse to the terminal.")] = False,
+    ascii_only: Ascii = False,
+    no_mouse: NoMouse = False,
 ) -> None:
     """Watch a sampler live, and turn its knobs in flight."""
     if not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):
@@ -124,10 +127,76 @@ def watch(
         asked = sampled(source, number or 0, asked)
     elif number is not None:
         raise ValueError("--sample is one of --from DIR")
-    options = asked.options(paused=paused, ascii=ascii_only, mouse=not no_mouse, command=command, where=where)
+    if record is not None and record.exists():
+        raise ValueError(f"{record} is there already: choose another name, or `remdm-tui replay {record} --model ...`")
+    options = asked.options(
+        paused=paused, ascii=ascii_only, mouse=not no_mouse, command=command, where=where, record=record
+    )
     from remdm_tui.app import run
 
     raise typer.Exit(run(options))
+
+
+@app.command(cls=Described)
+@shared(MODEL)
+def replay(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(help="A recording of `watch`.", show_default=False)],
+    branch: Annotated[int, typer.Option("--branch", help="The branch to begin with, 0 or more.")] = 0,
+    ascii_only: Ascii = False,
+    no_mouse: NoMouse = False,
+) -> None:
+    """Open a recording: every step again, without a network; with --model it can be gone on with."""
+    if not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):
+        raise ValueError("replay needs a terminal for its input and output; in a pipe use `remdm-tui export`")
+    from remdm_tui.commands.replay import run
+
+    model = None
+    if ctx.params["model"] is not None:
+        from remdm_tui.asked import Asked
+
+        model = Asked.of(ctx.params).choice()
+    raise typer.Exit(run(file, branch=branch, model=model, ascii_only=ascii_only, mouse=not no_mouse))
+
+
+@app.command()
+def export(
+    file: Annotated[Path, typer.Argument(help="A recording of `watch`.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", help="The file to write.")],
+    kind: Annotated[
+        str | None,
+        option("--kind", "txt | svg | png | gif | cast | html | csv | parquet; default: by the ending of --out."),
+    ] = None,
+    step: Annotated[int | None, option("--step", "The step of a text or picture; default: the last.")] = None,
+    number: Annotated[int, typer.Option("--sample", help="The sample of the batch.")] = 0,
+    branch: Annotated[int, typer.Option("--branch", help="The branch.")] = 0,
+    columns: Annotated[int, typer.Option("--columns", help="Columns of text on a picture.")] = 100,
+    every: Annotated[
+        int | None, option("--every", "Steps between two pictures; default: as few as make 600 at most.")
+    ] = None,
+    rate: Annotated[float, typer.Option("--rate", help="Pictures a second.")] = 20.0,
+    light: Annotated[bool, typer.Option("--light", help="Dark on light.")] = False,
+    ascii_only: Ascii = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
+) -> None:
+    """Write a recording as text, a picture, a moving picture, a page with a player or a table."""
+    from remdm_tui.commands.export import run
+
+    said = run(
+        file, out, kind, step=step, sample=number, branch=branch, columns=columns, every=every, rate=rate,
+        light=light, ascii_only=ascii_only, force=force,
+    )  # fmt: skip
+    typer.echo(said)
+
+
+@app.command("new-strategy")
+def new_strategy(
+    file: Annotated[Path, typer.Argument(help="The Python file to write.", show_default=False)],
+) -> None:
+    """Begin a strategy of your own: a file with one class and comments, for `watch --strategy-file`."""
+    from remdm_tui.commands.new_strategy import run
+
+    typer.echo(run(file))
 
 
 @app.command(cls=Described)
@@ -364,6 +433,10 @@ def train(
     export_only: Annotated[
         bool, typer.Option("--export-only", help="Do not train; write the best weights so far to OUT/model.")
     ] = False,
+    devices: Annotated[
+        int | None, option("--devices", "Processes to start on this machine; torchrun and srun start their own.")
+    ] = None,
+    nodes: Annotated[int, typer.Option("--nodes", help="Machines, with --devices on each.")] = 1,
 ) -> None:
     """Train a model to watch and to evaluate.
 
@@ -373,8 +446,9 @@ def train(
     from remdm_tui.commands.train import run
 
     code = run(
-        config, data, out, device=device, steps=steps, cache=cache or out.parent / "cache", export_only=export_only
-    )
+        config, data, out, device=device, steps=steps, cache=cache or out.parent / "cache", export_only=export_only,
+        devices=devices, nodes=nodes,
+    )  # fmt: skip
     raise typer.Exit(code)
 
 

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import IO
 
@@ -50,7 +50,14 @@ class Diverged:
     """The steps computed again are not those recorded."""
 
 
-Event = wire.Event | Died | Diverged
+@dataclass(frozen=True)
+class Unwritten:
+    """A frame could not be recorded; no later one of the run is taken."""
+
+    reason: str
+
+
+Event = wire.Event | Died | Diverged | Unwritten
 
 
 class Link:
@@ -76,6 +83,8 @@ class Link:
         """those that are stepped instead, if any"""
         self.trace: Record | None = None
         """the record of the branch that is stepped; appended to by the reading thread"""
+        self.make_record: Callable[[Start], Record] = Trace
+        """makes the record of a new run, in the reading thread"""
 
     def start(self) -> None:
         """Start the process and the thread that reads it.  Raises OSError where it cannot be started."""
@@ -313,7 +322,13 @@ class Link:
             # another link may go on with this record
             if self._closed or record is None:
                 return
-            record.append(frame)
+            try:
+                record.append(frame)
+            except OSError as error:
+                self._records.clear()
+                self._granted.void()
+                self._events.append(Unwritten(error.strerror or str(error)))
+                return
             # an edit was not asked for by credit, and what a branch that was left still sends is void
             counts = frame.edit is None and event.branch in (self._together or (self.branch,))
             messages = self._granted.stepped() if counts else []
@@ -324,7 +339,7 @@ class Link:
         start = Start(event.tokens.array(), event.locked.array(), event.steps, event.seed)
         record = self._continued
         if record is None:
-            self.trace = Trace(start)
+            self.trace = self.make_record(start)
         elif np.array_equal(start.tokens, record.start.tokens) and np.array_equal(start.locked, record.start.locked):
             self.trace = record
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any
 
 from engine.records import ModelChoice, ModelInfo, RunChoice, Settings, StrategyInfo
@@ -40,6 +41,16 @@ class WatchOptions:
     """what launches the engine; empty: this Python"""
     where: str = ""
     """the host it runs on; empty: this one"""
+    record: Path | None = None
+    """the file in which the run is recorded; None: a temporary one"""
+    run: RunChoice | None = None
+    """a recorded run to go on with, in `record`"""
+    branch: int = 0
+    """the branch of it to go on in"""
+    strategy_file: str = ""
+    """a Python file of the engine's machine that defines a strategy"""
+    stops: tuple[str, ...] = ()
+    """conditions to stop at"""
 
 
 def fitted(options: WatchOptions, model: ModelInfo, strategies: Sequence[StrategyInfo]) -> tuple[Settings, RunChoice]:

@@ -49,6 +49,8 @@ Prompt = Annotated[str | None, option("--prompt", "Text that the canvas begins w
 Device = Annotated[str | None, option("--device", "auto (CUDA, else MPS, else CPU) or a torch device; {device}.")]
 Dtype = Annotated[str | None, option("--dtype", "float32 | bfloat16 | auto (bfloat16 on CUDA, else float32); {dtype}.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable, as JSON.")]
+Ascii = Annotated[bool, typer.Option("--ascii", help="Draw with ASCII alone.")]
+NoMouse = Annotated[bool, typer.Option("--no-mouse", help="Leave the mouse to the terminal.")]
 Stride = Annotated[
     int | None,
     option("--stride", "Positions by which a window of --length slides on, to a text longer than the model."),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from engine import wire
 from engine.recording import Recording
-from engine.records import Branch, Edit, ModelChoice, RunChoice, Settings
-from engine.strategies import catalogue
+from engine.records import Branch, Edit, ModelChoice, RunChoice, Settings, StrategyInfo
 from engine.trace import Record
 from remdm_tui.layout import harmless
 from remdm_tui.link import Event, Link
@@ -18,13 +17,15 @@ NO_NETWORK = "a recording has no network to ask"
 class ReplayLink(Link):
     """Everything is recorded when the run begins; no step is ever added."""
 
-    def __init__(self, recording: Recording, branch: int = 0) -> None:
+    def __init__(self, recording: Recording, branch: int = 0, strategies: tuple[StrategyInfo, ...] = ()) -> None:
+        """strategies: those whose knobs can be shown."""
         super().__init__(())
+        self._strategies = strategies
         self._recording, self._branch = recording, branch
         self._said: list[Event] = []
 
     def start(self) -> None:
-        self._said = [wire.Hello(catalogue())]
+        self._said = [wire.Hello(self._strategies)]
 
     def open(self, choice: ModelChoice) -> None:
         self._said.append(wire.Ready(self._recording.model))

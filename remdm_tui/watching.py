@@ -5,9 +5,9 @@ No Textual: the application draws what stands here and calls what people do.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from engine import wire
 from engine.records import Check, Knob, KnobInfo, ModelChoice, ModelInfo, RunChoice, Settings, StrategyInfo
@@ -15,12 +15,11 @@ from engine.trace import Record
 from remdm_tui import player as playing
 from remdm_tui.knobs import notch, panel, turned
 from remdm_tui.layout import harmless
-from remdm_tui.link import Died, Diverged, Event, Link
+from remdm_tui.link import Died, Diverged, Event, Link, Unwritten
 from remdm_tui.options import WatchOptions, fitted
 from remdm_tui.player import Player
-
-WAITS = (1.0, 2.0, 4.0, 8.0, 16.0)
-"""Seconds before each try to reach a lost engine again."""
+from remdm_tui.reconnecting import Retries
+from remdm_tui.taping import Tape, said
 
 
 @dataclass(frozen=True)
@@ -50,19 +49,12 @@ class Running:
     run: RunChoice
 
 
-@dataclass(frozen=True)
-class Lost:
-    """The connection is gone; the next try comes in `wait` seconds."""
-
-    reason: str
-    wait: float
-
-
 class Watching:
     """`failure` says why there is nothing to watch yet; `over` that there is nothing to stay for."""
 
-    def __init__(self, options: WatchOptions, make_link: Callable[[], Link]) -> None:
+    def __init__(self, options: WatchOptions, make_link: Callable[[], Link], tape: Tape | None = None) -> None:
         self.options = options
+        self.tape = tape or Tape(options.record)
         self.settings: Settings = options.settings
         self.seed = options.seed
         self.player = Player(playing=not options.paused)
@@ -90,11 +82,9 @@ class Watching:
         self._continuing = False
         """whether the next run goes on with the record"""
         self._causal = False
-        self._lost: Lost | None = None
-        self._tried, self._tried_at = 0, -1
-        """tries to reach a lost engine since a step was last recorded, and how many were recorded then"""
+        self._retries = Retries()
         self._make_link = make_link
-        self.link = make_link()
+        self.link = self._linked()
 
     @property
     def model(self) -> ModelInfo | None:
@@ -107,13 +97,25 @@ class Watching:
         return self.link.trace if self.begun else None
 
     @property
+    def _versions(self) -> dict[str, str]:
+        """Of what decides what is computed, as far as it is on this machine."""
+        if self.options.where or self.options.command:
+            return {}
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            return {"torch": version("torch")}
+        except PackageNotFoundError:
+            return {}
+
+    @property
     def recorded(self) -> int:
         return len(self.trace) if self.trace is not None else 0
 
     @property
     def waiting(self) -> bool:
         """Whether something long is under way that can be cancelled."""
-        return self.progress is not None or self._lost is not None
+        return self.progress is not None or self._retries.lost is not None
 
     @property
     def idle(self) -> bool:
@@ -140,7 +142,7 @@ class Watching:
 
     def load(self, choice: ModelChoice) -> None:
         """Another model, and a run of it from the start; the record stays until that has begun."""
-        there = self._relaunch() if self._dead or self._lost is not None else True
+        there = self._relaunch() if self._dead or self._retries.lost is not None else True
         self.choice, self.failure, self._continuing = choice, None, False
         if self._running is None:
             self.player = Player(playing=not self.options.paused)
@@ -153,16 +155,16 @@ class Watching:
         """Stop what is under way, whatever it is doing."""
         if not self.waiting:
             return
-        if self._continuing or self._lost is not None:
+        if self._continuing or self._retries.lost is not None:
             self.link.close(patience=0)
-            self._dead, self._live, self._lost, self.progress = True, False, None, None
+            self._dead, self._live, self._retries.lost, self.progress = True, False, None, None
             self._stop("cancelled: what is recorded stays; R goes on with it")
         elif self._relaunch(patience=0):
             self._ask(f"loading {self.choice.name} was cancelled")
 
     def revive(self) -> None:
         """A new engine process, which goes on with what is recorded."""
-        self._tried = 0
+        self._retries.afresh()
         self._resume()
 
     def turn(self, name: str, value: Knob) -> None:
@@ -191,7 +193,7 @@ class Watching:
         if self._running is None or self.progress is not None:
             return
         self.seed += by
-        if self._dead or self._lost is not None or not self._loaded or self.choice != self._running.choice:
+        if self._dead or self._retries.lost is not None or not self._loaded or self.choice != self._running.choice:
             self.revive()
             self._continuing = False
             return
@@ -209,7 +211,34 @@ class Watching:
         """Another sample of the batch."""
         self.sample = (self.sample + by) % self.options.batch
 
+    def keep(self, path: str) -> None:
+        """Keep what is recorded in a file, and what follows.  Raises ValueError with a sentence."""
+        try:
+            self.notice = Notice(self.tape.keep(Path(path).expanduser()))
+        except OSError as error:
+            raise ValueError(said(error)) from None
+
+    def damaged(self) -> bool:
+        """Whether a step could not be read because the recording is damaged; it ends before that step from now on."""
+        if self.tape.damage:
+            self.player = replace(self.player, recorded=self.recorded, stepping=0)
+            self._stop(harmless(self.tape.damage))
+        return bool(self.tape.damage)
+
+    def close(self) -> None:
+        """End the engine and see the recording to the disk."""
+        self.link.close()
+        try:
+            self.tape.close()
+        except OSError as error:
+            self.failure = f"the recording is not whole: {said(error)}"
+
     # -- the engine process
+
+    def _linked(self) -> Link:
+        link = self._make_link()
+        link.make_record = self.tape.make
+        return link
 
     def _launch(self) -> bool:
         self._dead = self._live = self._loaded = False
@@ -224,10 +253,10 @@ class Watching:
     def _relaunch(self, patience: float = 0.5) -> bool:
         """A new process in place of the old one; the record stays."""
         self.link.close(patience)
-        trace = self.link.trace
-        self.link = self._make_link()
-        self.link.trace = trace
-        self._lost = self.progress = None
+        trace, branch = self.link.trace, self.link.branch
+        self.link = self._linked()
+        self.link.trace, self.link.branch = trace, branch
+        self._retries.lost = self.progress = None
         return self._launch()
 
     def _open(self) -> None:
@@ -245,17 +274,10 @@ class Watching:
 
     def _count_down(self, seconds: float) -> None:
         """While the connection is lost: wait, then try."""
-        if self._lost is None:
-            return
-        self._lost = replace(self._lost, wait=self._lost.wait - seconds)
-        if self._lost.wait <= 0:
+        if self._retries.due(seconds):
             self._resume()
-            return
-        self.notice = Notice(
-            f"the connection is lost ({self._lost.reason}): what is recorded stays; "
-            f"try {self._tried} of {len(WAITS)} in {math.ceil(self._lost.wait)} s, R tries now",
-            error=True,
-        )
+        elif self._retries.lost is not None:
+            self.notice = Notice(self._retries.said, error=True)
 
     # -- what the engine says
 
@@ -263,6 +285,7 @@ class Watching:
         self.player = Player(playing=playing, speed=self.player.speed)
         self._arrived = replace(running, run=replace(running.run, seed=self.seed))
         self._live = False
+        self.tape.expect(running.choice, running.model, self._arrived.run, self._versions)
         self.link.begin(self.settings, self._arrived.run)
 
     def _ready(self, model: ModelInfo) -> None:
@@ -270,7 +293,10 @@ class Watching:
         if self._continuing and self._running is not None:
             record = self.link.trace
             self._arrived = replace(self._running, model=model)
-            self.link.begin(self.settings, self._arrived.run, record)
+            self.link.begin(self.settings, self._arrived.run, record, self.link.branch)
+            return
+        if self.tape.resume:
+            self._take_up(model)
             return
         settings, run = fitted(self.options, model, self.strategies)
         untouched = self._running is None and self.settings == self.options.settings
@@ -279,6 +305,20 @@ class Watching:
         self._causal = model.causal
         plays = self.player.playing if self._running is None else not self.options.paused
         self._begin(Running(self.choice, model, run), plays)
+
+    def _take_up(self, model: ModelInfo) -> None:
+        """Go on with the recording that was opened."""
+        options = self.options
+        assert options.run is not None
+        assert options.record is not None
+        try:
+            self.tape.go_on(options.record, model)
+        except (OSError, ValueError) as error:
+            self._give_up(said(error))
+            return
+        self._running = self._arrived = Running(self.choice, model, options.run)
+        self._continuing, self.player = True, Player(playing=False)
+        self.link.begin(self.settings, options.run, self.tape.record(options.branch), options.branch)
 
     def _hear(self, event: Event) -> None:
         match event:
@@ -307,11 +347,15 @@ class Watching:
                 self._stop(
                     "the steps computed again differ from those recorded (another device or version?): r restarts"
                 )
+            case Unwritten(reason):
+                self._live = False
+                self._stop(f"the step could not be recorded: {reason} - what is recorded stays; R goes on with it")
             case Died():
                 self._died(event)
 
     def _began(self) -> None:
         self._running, self.begun, self.failure = self._arrived, True, None
+        self.tape.tidy()
         if self._continuing and self.recorded:
             self.progress = Progress("computing the recorded steps again", 0, self.recorded, steps=True)
             return
@@ -322,7 +366,7 @@ class Watching:
     def _resumed(self) -> None:
         """The engine stands where the record ends."""
         self._live, self._continuing = True, False
-        self.progress, self.notice = None, Notice()
+        self.progress, self.notice = None, Notice(self.tape.problem, error=bool(self.tape.problem))
 
     def _failed(self, stage: str, reason: str) -> None:
         self.progress = None
@@ -361,14 +405,8 @@ class Watching:
             self._give_up(reason)
 
     def _lose(self, reason: str) -> None:
-        """Try again, later each time, until the tries are used up without a step between them."""
-        self._tried = 1 if self.recorded > self._tried_at else self._tried + 1
-        self._tried_at = self.recorded
-        if self._tried > len(WAITS):
+        if not self._retries.lose(reason, self.recorded):
             self._stop(f"the connection is lost ({reason}): what is recorded stays; R tries again")
-            self._tried = 0
-            return
-        self._lost = Lost(reason, WAITS[self._tried - 1])
 
     def _ask(self, reason: str) -> None:
         """Have the person pick another model."""

@@ -231,7 +231,7 @@ class Recorder:
     def _rows(self, line: Line) -> bytes:
         """The figures that the file lacks."""
         count = self._waiting(line)
-        return record(Kind.FIGURES, pack_rows(line, line.stored, count)) if count else b""
+        return record(Kind.FIGURES, pack_rows(line, line.stored, count)) if count > 0 else b""
 
 
 def _begin(header: Header, start: Start) -> bytes:

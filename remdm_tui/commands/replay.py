@@ -1,30 +1,46 @@
-"""`replay`: a recording in the live view, without a model."""
+"""`replay`: a recording in the live view, without a model, or gone on with by one."""
 
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from engine.recording import Recording
+from engine.records import ModelChoice
+from engine.strategies import catalogue
+from remdm_tui.link import Link
+from remdm_tui.options import WatchOptions
 from remdm_tui.replaying import ReplayLink, options_of
+from remdm_tui.taping import Tape
 
 
-def run(path: Path, *, branch: int = 0, ascii_only: bool = False, mouse: bool = True) -> int:
+def run(
+    path: Path, *, branch: int = 0, model: ModelChoice | None = None, ascii_only: bool = False, mouse: bool = True
+) -> int:
     """Show it until the person quits; the exit code, after one sentence on stderr where nothing could be shown.
 
-    Raises ValueError for a file that is no recording or has no such branch, OSError where there is none.
+    model: what goes on with the run, in the same file; None: nothing does.  Raises ValueError for a file that is no
+    recording or has no such branch, OSError where there is none.
     """
     recording = Recording.open(path)
     try:
         options = options_of(recording, branch, ascii_only=ascii_only, mouse=mouse)
-        from remdm_tui.app import WatchApp
-
-        app = WatchApp(options, partial(ReplayLink, recording, branch))
-        app.run(mouse=mouse)
-        if app.watching.failure is not None:
-            print(f"remdm-tui: {app.watching.failure}", file=sys.stderr)  # noqa: T201
-            return 2
-        return app.return_code or 0
+        if model is None:
+            return show(options, partial(ReplayLink, recording, branch, catalogue()), Tape(recording=recording))
+        options = replace(options, model=model, record=path, run=recording.header.run, branch=branch)
+        return show(options, Link, Tape(recording=recording, resume=True))
     finally:
         recording.close()
+
+
+def show(options: WatchOptions, make_link: partial[ReplayLink] | type[Link], tape: Tape) -> int:
+    from remdm_tui.app import WatchApp
+
+    app = WatchApp(options, make_link, tape=tape)
+    app.run(mouse=options.mouse)
+    if app.watching.failure is not None:
+        print(f"remdm-tui: {app.watching.failure}", file=sys.stderr)  # noqa: T201
+        return 2
+    return app.return_code or 0

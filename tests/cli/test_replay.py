@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,16 +16,20 @@ from textual.pilot import Pilot
 from engine import wire
 from engine.recording import Recorder, Recording
 from engine.records import Branch, Edit
+from engine.strategies import catalogue
 from engine.trace import Trace
 from remdm_tui.app import WatchApp
 from remdm_tui.commands.replay import run
 from remdm_tui.replaying import READ_ONLY, ReplayLink, options_of
+from remdm_tui.taping import Tape
 from tests.engine.recordings import header, recorded, session_of, start_of
 
 
 def replaying(path: Path) -> tuple[Recording, WatchApp]:
     recording = Recording.open(path)
-    return recording, WatchApp(options_of(recording), lambda: ReplayLink(recording))
+    return recording, WatchApp(
+        options_of(recording), lambda: ReplayLink(recording, 0, catalogue()), tape=Tape(recording=recording)
+    )
 
 
 async def until(pilot: Pilot[None], true: Callable[[], object]) -> None:
@@ -122,3 +127,27 @@ def test_replaying_loads_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("command", [("watch", "--record", "run"), ("replay", "run")])
+def test_without_a_terminal_the_command_that_does_without_one_is_named(
+    cli: Callable[..., Any], command: tuple[str, ...]
+) -> None:
+    result = cli(*command)
+    assert result.exit_code == 2
+    assert "needs a terminal" in result.output
+
+
+def test_a_recording_is_exported_and_not_overwritten(cli: Callable[..., Any], tmp_path: Path) -> None:
+    recorded(tmp_path / "run", steps=8)
+    out = tmp_path / "run.csv"
+    assert "8 steps" in cli("export", str(tmp_path / "run"), "--out", str(out)).output
+    assert len(out.read_text().splitlines()) == 9
+    again = cli("export", str(tmp_path / "run"), "--out", str(out))
+    assert (again.exit_code, "is there already" in again.output) == (2, True)
+
+
+def test_a_strategy_of_ones_own_is_begun_in_a_new_file(cli: Callable[..., Any], tmp_path: Path) -> None:
+    out = tmp_path / "mine.py"
+    assert "--strategy-file" in cli("new-strategy", str(out)).output
+    assert "(Strategy)" in out.read_text()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 import numpy as np
 
 from engine import strategies, wire
 from engine.records import Change, Check, Frame, ModelChoice, ModelInfo, RunChoice, Settings
-from engine.trace import Start, Trace
+from engine.trace import Record, Start, Trace
 from remdm_tui.link import Event
 
 WORDS = [
@@ -23,12 +24,14 @@ class ScriptedLink:
 
     def __init__(self, hostile: str = "") -> None:
         self.words = [hostile or word for word in WORDS[:1]] + WORDS[1:]
-        self.trace: Trace | None = None
+        self.trace: Record | None = None
+        self.make_record: Callable[[Start], Record] = Trace
         self.outstanding = 0
         self.configured: list[Settings] = []
         self.seeds: list[int] = []
         self.opened: list[ModelChoice] = []
         self.closed = False
+        self.branch = 0
         self.events: deque[Event] = deque()
 
     def start(self) -> None:
@@ -44,7 +47,7 @@ class ScriptedLink:
             choice.name, 1000, "float32", "cpu", len(self.words), MASK, None, False, tuple(self.words), "sdpa", "toy"
         )
 
-    def begin(self, settings: Settings, choice: RunChoice, record: Trace | None = None) -> None:
+    def begin(self, settings: Settings, choice: RunChoice, record: Record | None = None, branch: int = 0) -> None:
         steps, seed = choice.steps or choice.length, choice.seed
         self._settings, self._steps = settings, steps
         self.seeds.append(seed)
@@ -55,7 +58,7 @@ class ScriptedLink:
         if record is None:
             self._rng = np.random.default_rng(seed)
             self._tokens, self._locked, self._calls = tokens, locked, 0
-            self.trace = Trace(Start(tokens, locked, steps, seed))
+            self.trace = self.make_record(Start(tokens, locked, steps, seed))
         self.events.append(wire.Began(1, wire.Array.of(tokens), wire.Array.of(locked), steps, seed))
         if record is not None and len(record):
             self.events.append(wire.Resumed(1, wire.Array.of(self._tokens)))

@@ -1,0 +1,45 @@
+"""The main screen's keys; each has an id, by which it can be given another key."""
+
+from __future__ import annotations
+
+from textual.binding import Binding
+
+KEYS = (
+    Binding("space", "play_pause", "Play/pause", id="play"),
+    Binding("right,l", "forward", "Step", id="forward", key_display="→"),
+    Binding("left,h", "step_back", "Back", id="back", key_display="←"),
+    Binding("shift+right,L", "jump(10)", "Ten steps on", id="jump-forward", show=False),
+    Binding("shift+left,H", "jump(-10)", "Ten steps back", id="jump-back", show=False),
+    Binding("home,g", "start", "First step", id="start", show=False),
+    Binding("end,G", "end", "Last recorded step", id="end", show=False),
+    Binding("less_than_sign,comma", "speed(-1)", "Slower", id="slower", show=False),
+    Binding("greater_than_sign,full_stop", "speed(1)", "Faster", id="faster", show=False),
+    Binding("s", "notch('strategy',1)", "Strategy", id="strategy-next"),
+    Binding("S", "notch('strategy',-1)", "Previous strategy", id="strategy-previous", show=False),
+    Binding("e", "notch('eta',-1)", "eta down", id="eta-down", show=False),
+    Binding("E", "notch('eta',1)", "eta up", id="eta-up", show=False),
+    Binding("p", "notch('top_p',-1)", "Nucleus p down", id="p-down", show=False),
+    Binding("P", "notch('top_p',1)", "Nucleus p up", id="p-up", show=False),
+    Binding("t", "notch('temperature',-1)", "Temperature down", id="temperature-down", show=False),
+    Binding("T", "notch('temperature',1)", "Temperature up", id="temperature-up", show=False),
+    Binding("down,j", "choose(1)", "Next knob", id="knob-next", show=False),
+    Binding("up,k", "choose(-1)", "Previous knob", id="knob-previous", show=False),
+    Binding("minus", "turn(-1)", "Turn knob down", id="knob-down", key_display="-", show=False),
+    Binding("plus,equals_sign", "turn(1)", "Turn knob up", id="knob-up", key_display="+", show=False),
+    Binding("enter", "type_value", "Type the knob's value", id="knob-type", show=False),
+    Binding("c", "heat", "Heat", id="heat"),
+    Binding("r", "restart(0)", "Restart", id="restart"),
+    Binding("n", "restart(1)", "Next seed", id="next-seed"),
+    Binding("b", "sample(1)", "Next sample of the batch", id="sample-next", show=False),
+    Binding("B", "sample(-1)", "Previous sample", id="sample-previous", show=False),
+    Binding("pagedown", "page(1)", "Scroll the grid down", id="page-down", show=False),
+    Binding("pageup", "page(-1)", "Scroll the grid up", id="page-up", show=False),
+    Binding("y", "copy", "Copy the text", id="copy", show=False),
+    Binding("w", "keep", "Keep the recording", id="keep", show=False),
+    Binding("R", "revive", "Restart the engine", id="revive", show=False),
+    Binding("m", "model", "Model ...", id="model", show=False),
+    Binding("i", "about", "About the model", id="about", show=False),
+    Binding("escape", "cancel", "Cancel loading", id="cancel", show=False),
+    Binding("question_mark", "help", "Help", id="help", key_display="?"),
+    Binding("q", "quit", "Quit", id="quit"),
+)  # fmt: skip

@@ -1,0 +1,165 @@
+"""A run is recorded while it goes on, and what cannot be recorded is said."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.recording import Recording
+from engine.records import ModelChoice, RunChoice
+from engine.trace import Trace
+from remdm_tui.app import WatchApp
+from remdm_tui.link import Link, Unwritten
+from remdm_tui.options import WatchOptions
+from remdm_tui.taping import Tape
+from tests.engine.recordings import header, session_of, start_of
+from tests.tui.scripted import ScriptedLink
+from tests.tui.test_app import CAP, banner, seen, settle, watching
+from tests.tui.test_link import RUN, begun, wait_for
+
+
+def begun_tape(path: Path | None = None, **more):
+    session = session_of("remdm-cap", **more)
+    start = start_of(session)
+    tape = Tape(path, clock=lambda: 1.8e9)
+    tape.expect(ModelChoice("toy"), header(start).model, RunChoice(start.steps, 12, 2), {"torch": "2"})
+    return tape, tape.make(start), session
+
+
+def test_a_spool_that_is_kept_holds_the_run_and_what_follows(tmp_path):
+    tape, record, session = begun_tape()
+    frames = list(islice(session, 24))
+    for frame in frames[:10]:
+        record.append(frame)
+    assert list(tmp_path.iterdir()) == []
+    assert "run.remdm" in tape.keep(tmp_path / "run")
+    for frame in frames[10:]:
+        record.append(frame)
+    tape.close()
+    kept = Recording.open(tmp_path / "run.remdm")
+    assert [kept.trace().frame(i + 1).network_calls for i in range(24)] == [frame.network_calls for frame in frames]
+    assert kept.header.versions == {"torch": "2"}
+    kept.close()
+
+
+def test_a_file_that_is_there_is_never_overwritten(tmp_path):
+    (tmp_path / "run.remdm").write_text("mine")
+    tape, _, _ = begun_tape()
+    with pytest.raises(ValueError, match="is there already"):
+        tape.keep(tmp_path / "run.remdm")
+    assert (tmp_path / "run.remdm").read_text() == "mine"
+
+
+def test_a_second_run_is_recorded_in_a_file_of_its_own(tmp_path):
+    tape, _, session = begun_tape(tmp_path / "run.remdm")
+    tape.make(start_of(session))
+    tape.close()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run-2.remdm", "run.remdm"]
+
+
+def test_where_nothing_can_be_written_the_run_stays_in_memory_and_that_is_said(tmp_path):
+    tape, record, _ = begun_tape(tmp_path / "none" / "run.remdm")
+    assert isinstance(record, Trace)
+    assert "is not recorded" in tape.problem
+    assert "No such file" in tape.problem
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["recorded", "in memory"])
+def test_branches_share_the_steps_before_their_fork(tmp_path, kept):
+    tape, record, session = begun_tape(None if kept else tmp_path / "none" / "run")
+    for frame in islice(session, 24):
+        record.append(frame)
+    branch, other = tape.fork(0, 9)
+    assert (branch.id, branch.parent, branch.at, len(other)) == (1, 0, 9, 9)
+    other.append(record.frame(10))
+    assert [one.id for one in tape.branches] == [0, 1]
+    assert len(tape.record(1)) == 10
+    assert np.array_equal(tape.record(1).tokens(7, 1), record.tokens(7, 1))
+
+
+async def test_w_keeps_the_run_on_screen(tmp_path):
+    async with watching().run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.press("right", "right", "w")
+        await pilot.pause()
+        line = pilot.app.screen.query_one("Input")
+        line.value = str(tmp_path / "none" / "run")
+        await pilot.press("enter")
+        assert "No such file" in str(pilot.app.screen.query_one(".error").render())
+        line.value = str(tmp_path / "run")
+        await pilot.press("enter")
+        await seen(pilot, lambda app: f"recorded in {tmp_path / 'run.remdm'}" in banner(app))
+        await pilot.press("right")
+        await settle(pilot)
+    recording = Recording.open(tmp_path / "run.remdm")
+    assert len(recording.trace()) == 3
+    recording.close()
+
+
+async def test_a_file_damaged_under_the_view_is_a_banner_and_not_the_end(tmp_path):
+    app = WatchApp(WatchOptions(CAP, steps=400, length=64, record=tmp_path / "run"), ScriptedLink)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot, lambda app: app.watching.player.done)
+        await settle(pilot)
+        with (tmp_path / "run").open("r+b") as file:
+            file.seek(2_000)
+            file.write(b"\0" * 4_000)
+        app.watching.tape.record(0).recording._cache.clear()
+        await pilot.press("g")
+        for _ in range(8):
+            await pilot.press("L")
+        await seen(pilot, lambda app: "is damaged" in banner(app))
+        await pilot.press("g")
+        await settle(pilot)
+        assert app.watching.player.position == 0
+
+
+class Full(Trace):
+    """A record on a disk with room for five frames."""
+
+    def append(self, frame):
+        if len(self) == 5:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        super().append(frame)
+
+
+def test_a_full_disk_ends_the_record_and_not_the_thread_that_reads():
+    link = Link()
+    link.make_record = Full
+    link.start()
+    begun(link)
+    link.begin(CAP, RUN)
+    link.demand(8, renew=True)
+    assert wait_for(link, Unwritten).reason == os.strerror(errno.ENOSPC)
+    assert (len(link.trace), link.outstanding) == (5, 0)
+    link.make_record = Trace
+    link.begin(CAP, RUN)
+    link.demand(3, renew=False)
+    for _ in range(400):
+        link.take()
+        if len(link.trace) == 3:
+            break
+        time.sleep(0.02)
+    assert len(link.trace) == 3
+    link.close()
+
+
+async def test_a_full_disk_is_a_banner_and_R_goes_on():
+    link = ScriptedLink()
+    async with watching(link).run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.press("right", "right")
+        await settle(pilot)
+        link.events.append(Unwritten("No space left on device"))
+        await seen(pilot, lambda app: "No space left on device" in banner(app))
+        await pilot.press("R")
+        await settle(pilot)
+        await pilot.press("right")
+        await settle(pilot)
+        assert len(link.trace) == 3
