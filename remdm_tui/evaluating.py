@@ -70,6 +70,8 @@ class Work:
         self._judge_name: str | None = None
         self._texts: Texts | None = None
         self._referred: dict[tuple[str, int, int], Features] = {}
+        self._rows: dict[tuple[str, int, int], tuple[list[str], str]] = {}
+        """the references as rows of a model, and what is to be said of them; the last ones alone"""
         self._remark: str | None = None
         """how the references came about"""
 
@@ -189,6 +191,7 @@ class Work:
         scoring = Scoring(
             conventions=tuple(dict.fromkeys(wanted.conventions)), judge=judge, judge_dtype=wanted.judge_dtype,
             features=wanted.features, references=self._source(preset),
+            references_digest=None if self._texts is None else self._texts.digest,
             references_split=wanted.references_split, references_count=wanted.references_count,
             together=wanted.reference_batch,
         )  # fmt: skip
@@ -201,18 +204,20 @@ class Work:
         from engine.metrics.judge import SHORT
         from engine.models.sources import locate
 
-        was = store.plan() if self.where.rank == 0 else None
-        before = self.where.share(was.scoring.judge if was is not None else None)
-        if before is not None:
-            return before
-        if self._judge_name is None:
-            self._judge_name = JUDGE
+        name = self._judge_name
+        if self.where.rank == 0:
+            was = store.plan()
+            name = was.scoring.judge if was is not None and was.scoring.judge is not None else name
+        name = self.where.share(name)
+        if name is None and self.where.rank == 0:
+            name = JUDGE
             try:
                 locate(SHORT[JUDGE], self.shown.loading)
             except ValueError as error:
-                self._judge_name = OFFLINE_JUDGE
+                name = OFFLINE_JUDGE
                 self.shown.say(f"judged by {OFFLINE_JUDGE}, whose figures compare with nothing published: {error}")
-        return self._judge_name
+        self._judge_name = self.where.share(name)
+        return self._judge_name or OFFLINE_JUDGE
 
     # -- who reads the samples
 
@@ -274,9 +279,13 @@ class Work:
         assert self._texts is not None
         count = plan.scoring.references_count or plan.sampling.count
         length = min(plan.sampling.tokens, model.max_length or plan.sampling.tokens)
-        rows = rows_of_model(model, self._texts, length=length, most=count)
-        found = unique([model.codec.decode(row.tolist()) for row in rows.tokens], count)
-        self._remark = f"MAUVE's references, {len(found):,} different ones: {rows.said}"
+        key = plan.model.fingerprint, length, count
+        if key not in self._rows:
+            rows = rows_of_model(model, self._texts, length=length, most=count)
+            found = unique([model.codec.decode(row.tolist()) for row in rows.tokens], count)
+            remark = f"MAUVE's references, {len(found):,} different ones: {rows.said}"
+            self._rows = {key: (found, remark)}
+        found, self._remark = self._rows[key]
         return found
 
     def _references(self, featurizer: Featurizer, plan: Plan, model: TextModel) -> Features:

@@ -33,7 +33,8 @@ def sampled(home: Path, number: int, said: Asked) -> Asked:
         strides=sampling.strides or None, first=number,
         **{info.name: getattr(sampling, info.name) for info in SAMPLING},
     )  # fmt: skip
-    changes = {field.name: getattr(said, field.name) for field in fields(Asked) if getattr(said, field.name)}
+    given = {field.name: (getattr(said, field.name), field.default) for field in fields(Asked)}
+    changes = {name: value for name, (value, default) in given.items() if value != default}
     if "strategy" in changes and changes["strategy"] != sampling.strategy:
         drawn = replace(drawn, knob=())
     return replace(drawn, **changes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -28,6 +29,14 @@ class Texts:
     texts: tuple[str, ...]
     blank: int
     """texts that held nothing but white space, left out"""
+
+    @property
+    def digest(self) -> str:
+        """Equal for equal texts; 16 hexadecimal digits."""
+        found = hashlib.sha256()
+        for text in self.texts:
+            found.update(f"{len(text)}\n{text}".encode(errors="surrogatepass"))
+        return found.hexdigest()[:16]
 
 
 def load(

@@ -70,6 +70,8 @@ class Scoring(msgspec.Struct, frozen=True):
     """whose last states MAUVE compares; None: the judge's"""
     references: str | None = None
     """files or a data set; None: no MAUVE"""
+    references_digest: str | None = None
+    """of the text that they held"""
     references_split: str = "validation"
     references_count: int | None = None
     """None: as many as there are samples"""
