@@ -93,6 +93,12 @@ class RunSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     validate_every: int = 500
     validation_windows: int = 256
     precision: Literal["float32", "bfloat16"] = "bfloat16"
+    compile: bool | None = None
+    """Whether the network's blocks are compiled; None: on CUDA."""
+    recompute: bool = False
+    """Whether activations are computed again for the gradients in place of being kept."""
+    strategy: Literal["ddp", "fsdp"] = "ddp"
+    """Whether each of several processes holds the whole network, or a share of each tensor."""
 
 
 class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -124,6 +130,8 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for name in ("rows_together", "keep", "spike"):
             if getattr(self.run, name) < 0:
                 raise ValueError(f"run.{name} must be 0 or more")
+        if self.run.strategy == "fsdp" and self.optim.name == "muon":
+            raise ValueError("optim.name = 'muon' takes whole matrices, which run.strategy = 'fsdp' divides: use ddp")
         if self.model.vocab_size > 65_536:
             raise ValueError("model.vocab_size must be at most 65536 for a tokenizer of our own")
 

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from engine.training.divided import like
+
 
 class EMA:
     """shadow <- decay' * shadow + (1 - decay') * parameter, decay' = min(decay, (1 + n) / (10 + n)) at update n."""
@@ -30,14 +32,12 @@ class EMA:
     def applied(self, model: nn.Module) -> Iterator[None]:
         """The model holds the averages inside, its own weights again after."""
         params = dict(model.named_parameters())
-        own = {name: params[name].data for name in self.shadow}
+        own = {name: params[name].detach().clone() for name in self.shadow}
         try:
-            for name, shadow in self.shadow.items():
-                params[name].data = shadow
+            _fill(params, self.shadow)
             yield
         finally:
-            for name, data in own.items():
-                params[name].data = data
+            _fill(params, own)
 
     def state_dict(self) -> dict[str, Tensor]:
         return {"updates": torch.tensor(self.updates), **self.shadow}
@@ -45,4 +45,11 @@ class EMA:
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         self.updates = int(state["updates"])
         for name in self.shadow:
-            self.shadow[name].copy_(state[name])
+            self.shadow[name].copy_(like(state[name], self.shadow[name]))
+
+
+@torch.no_grad()
+def _fill(params: dict[str, nn.Parameter], values: dict[str, Tensor]) -> None:
+    """In place: compiled and divided networks keep hold of the tensors that they have."""
+    for name, value in values.items():
+        params[name].copy_(value)

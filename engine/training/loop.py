@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -15,10 +15,13 @@ from torch import Tensor, nn
 from engine.models.checkpoint import NETWORKS, Network
 from engine.training.config import OptimSection, Progress, TrainConfig
 from engine.training.data import Corpus
+from engine.training.divided import like, load_optimizer, whole
 from engine.training.ema import EMA
 from engine.training.losses import antithetic_times
 from engine.training.objectives import make_objective
 from engine.training.states import keep, read_state, write_state
+from engine.training.task import Task, compiled, recompute
+from engine.training.workers import Alone, Workers
 
 VALIDATION_SEED = 20_250
 LEVEL = 0.95
@@ -56,10 +59,13 @@ def optimizers(model: Network, optim: OptimSection) -> list[torch.optim.Optimize
 class Trainer:
     """A run in a directory: its model, optimizers, average and position; `run` advances it.
 
-    Raises ValueError where the directory holds a run of another configuration.
+    workers: the processes that share it, each of which has a trainer of its own and calls it as the others do.  Raises
+    ValueError where the directory holds a run of another configuration.
     """
 
-    def __init__(self, config: TrainConfig, corpus: Corpus, home: Path, device: torch.device) -> None:
+    def __init__(
+        self, config: TrainConfig, corpus: Corpus, home: Path, device: torch.device, workers: Workers | None = None
+    ) -> None:
         if corpus.mask_id != config.model.vocab_size - 1:
             raise ValueError(
                 f"the data gave a vocabulary of {corpus.mask_id + 1} tokens, not the configured "
@@ -69,10 +75,18 @@ class Trainer:
             have = len(corpus.splits.get(split, ()))
             if have < config.model.length:
                 raise ValueError(f"the data's {split} split holds {have} tokens: a window takes {config.model.length}")
+        self.workers: Workers = workers or Alone()
+        if config.run.batch % self.workers.world:
+            raise ValueError(
+                f"run.batch of {config.run.batch} does not divide among {self.workers.world} processes: take a multiple"
+            )
         torch.manual_seed(config.run.seed)
         self.config, self.corpus, self.home, self.device = config, corpus, home, device
         self.objective = make_objective(config, corpus.end_id)
         self.model = NETWORKS[self.objective.kind](config.network(corpus.mask_id)).to(device)
+        self.uncompiled = self._adapt(task := Task(self.model, self.objective))
+        """why the network is not compiled although it should be"""
+        self.task = self.workers.wrap(task)
         self.optimizers = optimizers(self.model, config.optim)
         self.ema = EMA(self.model, config.run.ema)
         self.step = 0
@@ -82,6 +96,18 @@ class Trainer:
         home.mkdir(parents=True, exist_ok=True)
         if self.checkpoint.exists():
             self._resume()
+
+    def _adapt(self, task: Task) -> str | None:
+        run = self.config.run
+        if run.recompute:
+            recompute(self.model)
+        wanted = self.device.type == "cuda" if run.compile is None else run.compile
+        return compiled(task, self._together(), self.device, self._precision()) if wanted else None
+
+    def _together(self) -> int:
+        """Rows that go through this process's network at a time."""
+        mine = self.config.run.batch // self.workers.world
+        return min(self.config.run.rows_together or mine, mine)
 
     @property
     def checkpoint(self) -> Path:
@@ -100,7 +126,7 @@ class Trainer:
                 validation = self.validate()
                 if self.best is None or validation < self.best:
                     self.best = validation
-                    write_state(self.home / "best.pt", {"ema": self.ema.state_dict(), "step": self.step})
+                    self._write(self.home / "best.pt", {"ema": self.ema.state_dict(), "step": self.step})
             saved = last or self.step % run.checkpoint_every == 0
             if saved:
                 self.save()
@@ -111,17 +137,24 @@ class Trainer:
             )  # fmt: skip
 
     def _advance(self) -> tuple[float, float, float]:
-        """One optimizer step whose data and noise depend on (seed, step) alone, so that resuming is exact."""
+        """One optimizer step whose data and noise depend on (seed, step) alone, so that resuming is exact.
+
+        They are drawn for the whole batch, of which each process takes its rows: the curve is that of any other number
+        of processes.
+        """
         run, optim = self.config.run, self.config.optim
         numbers = np.random.default_rng((run.seed, self.step))
         noise = torch.Generator().manual_seed(int(numbers.integers(1 << 62)))
         starts = self.corpus.starts("train", self.config.model.length, run.batch, numbers)
-        rows = self.corpus.at("train", starts, self.config.model.length)
-        torch.manual_seed(int(numbers.integers(1 << 62)))  # dropout's
+        torch.manual_seed(int(numbers.integers(1 << 62)) + self.workers.rank)  # dropout's
         t = antithetic_times(run.batch, noise, largest=self._largest_time())
+        chance = torch.rand(run.batch, self.config.model.length, generator=noise)
+        # every so many rows and not the next ones: times rise, and with them the work
+        mine = slice(self.workers.rank, None, self.workers.world)
+        rows = torch.from_numpy(self.corpus.at("train", starts[mine], self.config.model.length))
         self.model.train()
-        loss = self._backward(torch.from_numpy(rows), t, noise)
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), optim.clip).item()
+        loss = self.workers.total(self._backward(rows, t[mine], chance[mine])) / self.workers.world
+        norm = float(whole(nn.utils.clip_grad_norm_(self.model.parameters(), optim.clip)))
         self._check(loss, norm, starts)
         factor = lr_factor(self.step, run.steps, optim)
         for optimizer, base in zip(self.optimizers, (optim.lr, optim.matrix_lr), strict=False):
@@ -133,14 +166,15 @@ class Trainer:
         self.level = loss if self.level is None else LEVEL * self.level + (1 - LEVEL) * loss
         return loss, norm, optim.lr * factor
 
-    def _backward(self, tokens: Tensor, t: Tensor, noise: torch.Generator) -> float:
-        """The batch's mean loss, its gradients summed up over as many rows at a time as memory is for."""
+    def _backward(self, tokens: Tensor, t: Tensor, chance: Tensor) -> float:
+        """These rows' mean loss, its gradients summed up over as many rows at a time as memory is for."""
         total = 0.0
-        size = self.config.run.rows_together or len(tokens)
-        for rows, times in zip(torch.split(tokens, size), torch.split(t, size), strict=True):
-            with self._precision():
-                loss = self.objective.loss(self.model, rows.to(self.device), times, noise).sum() / len(tokens)
-            torch.autograd.backward(loss)
+        parts = list(zip(*(torch.split(x, self._together()) for x in (tokens, t, chance)), strict=True))
+        for number, (rows, times, drawn) in enumerate(parts, 1):
+            with self.workers.apart(self.task, enabled=number < len(parts)):
+                with self._precision():
+                    loss = self.task(rows.to(self.device), times, drawn).sum() / len(tokens)
+                self.workers.backward(loss)
             total += loss.item()
         return total
 
@@ -168,18 +202,33 @@ class Trainer:
     def validate(self, batch: int = 32) -> float:
         """The objective's bound with the averaged weights, fixed validation windows and noise, nats per token."""
         count = self.config.run.validation_windows
-        rows = self.corpus.spread("validation", self.config.model.length, count)
+        length = self.config.model.length
+        rows = torch.from_numpy(self.corpus.spread("validation", length, count))
         noise = torch.Generator().manual_seed(VALIDATION_SEED)
         times = antithetic_times(count, noise)[torch.randperm(count, generator=noise)]
+        chance = torch.rand(count, length, generator=noise)
+        # processes take equally many windows, the last of them for nothing where the number does not divide
+        turns = torch.arange(
+            self.workers.rank, -(-count // self.workers.world) * self.workers.world, self.workers.world
+        )
         self.model.eval()
         total = 0.0
         with self.ema.applied(self.model), self._precision():
-            for tokens, t in zip(torch.split(torch.from_numpy(rows), batch), torch.split(times, batch), strict=True):
-                total += self.objective.bound(self.model, tokens.to(self.device), t, noise).sum().item()
-        return total / count
+            for turn in torch.split(turns, batch):
+                at = turn.clamp(max=count - 1)
+                bound = self.task(rows[at].to(self.device), times[at], chance[at], bound=True)
+                total += bound[(turn < count).to(bound.device)].sum().item()
+        return self.workers.total(total) / count
+
+    def _write(self, path: Path, state: Mapping[str, object]) -> None:
+        """By the first process alone, of what all put together."""
+        state = whole(state)
+        if self.workers.rank == 0:
+            write_state(path, state)
 
     def save(self) -> None:
-        write_state(
+        """All processes must call it."""
+        self._write(
             self.checkpoint,
             {
                 "model": self.model.state_dict(),
@@ -191,19 +240,21 @@ class Trainer:
                 "config": msgspec.json.encode(self.config).decode(),
             },
         )
-        keep(self.checkpoint, self.step, self.config.run.keep)
+        if self.workers.rank == 0:
+            keep(self.checkpoint, self.step, self.config.run.keep)
 
     def _resume(self) -> None:
-        state = read_state(self.checkpoint, self.device)
+        state = read_state(self.checkpoint, torch.device("cpu"))
         before = msgspec.json.decode(state["config"], type=TrainConfig)
         mask = self.corpus.mask_id
         if (before.objective, before.network(mask)) != (self.config.objective, self.config.network(mask)):
             raise ValueError(
                 f"{self.home} holds a run of another model; choose another --out or restore its configuration"
             )
-        self.model.load_state_dict(state["model"])
+        own = self.model.state_dict()
+        self.model.load_state_dict({name: like(value, own.get(name, value)) for name, value in state["model"].items()})
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
+            load_optimizer(optimizer, saved)
         self.ema.load_state_dict(state["ema"])
         self.step = int(state["step"])
         self.best = None if math.isinf(state["best"]) else float(state["best"])

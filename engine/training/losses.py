@@ -11,6 +11,8 @@ from torch import Tensor
 
 EPS = 1e-3
 """The smallest time trained on."""
+Chance = torch.Generator | Tensor
+"""Where chance comes from: a generator, or what it would draw for each token, uniform in 0 to 1, [B, L]."""
 Project = Callable[[Tensor], Tensor]
 """Hidden [N, D] -> logits [N, V]."""
 
@@ -22,9 +24,10 @@ def antithetic_times(count: int, generator: torch.Generator, eps: float = EPS, l
     return eps + (largest - eps) * ((cells + uniform) / count)
 
 
-def mask_tokens(tokens: Tensor, t: Tensor, mask_id: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def mask_tokens(tokens: Tensor, t: Tensor, mask_id: int, chance: Chance) -> tuple[Tensor, Tensor]:
     """Mask each position with probability t [B] = 1 - alpha: (noised tokens [B, L], masked bool [B, L])."""
-    masked = torch.rand(tokens.shape, generator=generator).to(tokens.device) < t.to(tokens.device)[:, None]
+    drawn = chance if isinstance(chance, Tensor) else torch.rand(tokens.shape, generator=chance)
+    masked = drawn.to(tokens.device) < t.to(tokens.device)[:, None]
     return torch.where(masked, mask_id, tokens), masked
 
 

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,28 +39,41 @@ def run(
     steps: int | None,
     cache: Path,
     export_only: bool,
+    devices: int | None = None,
+    nodes: int = 1,
 ) -> int:
-    """The exit code: 0, or 128 + the signal that stopped it."""
-    report: Report = Bar() if sys.stdout.isatty() else Lines(time.monotonic)
+    """The exit code: 0, or 128 + the signal that stopped it.
+
+    devices, nodes: processes to start on each of so many machines; None: as many as a launcher has started.
+    """
+    report = reporting(os.environ)
     with report.waiting("preparing the data"):
         # torch takes seconds: the line above is there first
+        config = configured(config_path, steps)
         from engine.models import choose_device
         from engine.training.data import prepare
         from engine.training.export import HOME, export_best
         from engine.training.loop import Trainer
+        from engine.training.workers import workers
 
-        config = configured(config_path, steps)
         place = choose_device(device or "auto")
+        team = workers(device or "auto", os.environ, devices, nodes, config.run.strategy)
+        if team.rank == 0:
+            prepare(data, config.model.vocab_size, cache)
+        team.wait()
         corpus = prepare(data, config.model.vocab_size, cache)
-        trainer = Trainer(config, corpus, out, place)
+        trainer = Trainer(config, corpus, out, team.device or place, team)
     sizes = ", ".join(f"{len(stream):,} tokens of {split}" for split, stream in corpus.splits.items())
     report.say(f"data: {sizes}, in {cache}")
+    if trainer.uncompiled:
+        report.say(f"not compiled, which costs speed alone: {trainer.uncompiled}")
     if not export_only:
         if trainer.step:
             report.say(f"continuing from step {trainer.step} of {trainer.checkpoint}")
         readings = smoothed(trainer.run(), config.run.batch * config.model.length)
+        log = continued(out / "log.jsonl" if team.rank == 0 else Path(os.devnull), trainer.step)
         try:
-            stopped = advance(readings, trainer.save, report, out / "log.jsonl", trainer.step)
+            stopped = advance(readings, trainer.save, report, log, team.largest)
         except FloatingPointError as error:
             raise ValueError(
                 f"{error}; the last good state is {trainer.checkpoint}: go on with a lower rate or another run.seed"
@@ -68,8 +81,9 @@ def run(
         if stopped is not None:
             report.say(f"stopped after step {trainer.step}, saved in {trainer.checkpoint}; the same command continues")
             return 128 + stopped
-    step = export_best(trainer)
-    report.say(f"the averaged weights of step {step} are in {out / HOME}: remdm-tui watch --model {out / HOME}")
+    if team.rank == 0:
+        step = export_best(trainer)
+        report.say(f"the averaged weights of step {step} are in {out / HOME}: remdm-tui watch --model {out / HOME}")
     return 0
 
 
@@ -110,17 +124,27 @@ def smoothed(steps: Iterator[Progress], tokens_per_step: int) -> Iterator[Readin
         yield Reading(progress, total / weight, validation, to_go / progress.tokens_per_second)
 
 
-def advance(readings: Iterator[Reading], save: Callable[[], None], report: Report, log: Path, first: int) -> int | None:
-    """Go on to the end, or until a signal and then save; returns the signal."""
-    with stopping() as stop, continued(log, first) as file, report:
+def advance(
+    readings: Iterator[Reading],
+    save: Callable[[], None],
+    report: Report,
+    log: AbstractContextManager[IO[str]],
+    agree: Callable[[int], int],
+) -> int | None:
+    """Go on to the end, or until a signal and then save; returns the signal.
+
+    agree: the largest of a number over all processes, so that all stop at one step whichever of them was told.
+    """
+    with stopping() as stop, log as file, report:
         for reading in readings:
             progress = reading.progress
             file.write(msgspec.json.encode(progress).decode() + "\n")
             report.step(reading)
-            if stop.signal is not None and progress.step < progress.steps:
+            told = agree(stop.signal or 0)
+            if told and progress.step < progress.steps:
                 if not progress.saved:
                     save()
-                return stop.signal
+                return told
     return None
 
 
@@ -153,7 +177,11 @@ def stopping() -> Iterator[Stop]:
 
 @contextmanager
 def continued(log: Path, step: int) -> Iterator[IO[str]]:
-    """The log, one JSON object a step, without what an earlier run did beyond `step`."""
+    """The log, one JSON object a step, without what an earlier run did beyond `step`; what is no file is written to."""
+    if log.exists() and not log.is_file():
+        with log.open("w", encoding="utf-8") as file:
+            yield file
+        return
     lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
     kept = [line for line in lines if _step_of(line) <= step]
     part = log.with_name(log.name + ".part")
@@ -188,6 +216,13 @@ class Report(Protocol):
     def step(self, reading: Reading) -> None: ...
 
 
+def reporting(environment: Mapping[str, str]) -> Report:
+    """As the terminal allows; the first of several processes speaks for all."""
+    if any(environment.get(name, "0") != "0" for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")):
+        return Silent()
+    return Bar() if sys.stdout.isatty() else Lines(time.monotonic)
+
+
 class Lines:
     """Plain lines, for a file or a pipe: where something was measured, and now and then between."""
 
@@ -211,6 +246,21 @@ class Lines:
         if reading.progress.validation is not None or now - self._last >= EVERY:
             self._last = now
             self.say(f"step {reading.progress.step}/{reading.progress.steps}  {figures(reading)}")
+
+
+class Silent:
+    """Of the processes that have no say."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+    def say(self, text: str) -> None: ...
+
+    def waiting(self, text: str) -> AbstractContextManager[object]:
+        return nullcontext()
+
+    def step(self, reading: Reading) -> None: ...
 
 
 class Bar:

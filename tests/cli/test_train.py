@@ -7,6 +7,7 @@ import os
 import pty
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,27 @@ def test_a_signal_saves_and_the_same_command_continues(
     last = torch.load(tmp_path / "runs" / "tiny" / "last.pt", weights_only=True)["step"]
     assert (process.returncode, complaint) == (code, "")
     assert f"stopped after step {last}, saved in" in output
+    assert f"continuing from step {last}" in cli(*training, "--steps", str(last + 1)).output
+    steps = [json.loads(line)["step"] for line in (tmp_path / "runs" / "tiny" / "log.jsonl").read_text().splitlines()]
+    assert steps == list(range(1, last + 2))
+
+
+def test_two_processes_stop_together_and_one_goes_on(
+    training: list[str], tmp_path: Path, cli: Callable[..., Any]
+) -> None:
+    """The signal reaches one of them."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "remdm_tui", *training, "--steps", "1000000", "--devices", "2"],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=ENVIRONMENT,
+    )  # fmt: skip
+    assert process.stdout is not None
+    while not process.stdout.readline().startswith("step "):
+        pass
+    process.send_signal(signal.SIGTERM)
+    output = process.communicate(timeout=120)[0]
+    assert process.returncode == 143
+    last = torch.load(tmp_path / "runs" / "tiny" / "last.pt", weights_only=True)["step"]
+    assert output.count(f"stopped after step {last}, saved in") == 1
     assert f"continuing from step {last}" in cli(*training, "--steps", str(last + 1)).output
     steps = [json.loads(line)["step"] for line in (tmp_path / "runs" / "tiny" / "log.jsonl").read_text().splitlines()]
     assert steps == list(range(1, last + 2))

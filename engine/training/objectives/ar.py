@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.models.causal_dit import CausalDIT
+from engine.training.losses import Chance
 
 if TYPE_CHECKING:
     from engine.training.config import TrainConfig
@@ -22,13 +23,13 @@ class AR:
     bos: int
     kind: str = "causal"
 
-    def loss(self, model: CausalDIT, tokens: Tensor, t: Tensor, noise: torch.Generator) -> Tensor:
+    def loss(self, model: CausalDIT, tokens: Tensor, t: Tensor, chance: Chance) -> Tensor:
         logits = model(F.pad(tokens[:, :-1], (1, 0), value=self.bos)).float()
         logits[:, :, model.config.mask_id] = -torch.inf
         return F.cross_entropy(logits.transpose(1, 2), tokens, reduction="none").mean(1)
 
-    def bound(self, model: CausalDIT, tokens: Tensor, t: Tensor, noise: torch.Generator) -> Tensor:
-        return self.loss(model, tokens, t, noise)
+    def bound(self, model: CausalDIT, tokens: Tensor, t: Tensor, chance: Chance) -> Tensor:
+        return self.loss(model, tokens, t, chance)
 
 
 def make(config: TrainConfig, end: int) -> AR:

@@ -6,10 +6,9 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 
-from engine.training.losses import EPS, d3pm_kl, mask_tokens
+from engine.training.losses import EPS, Chance, d3pm_kl, mask_tokens
 from engine.training.noise import LogLinear, Noise, heard, make_noise, masked
 from engine.training.objectives.protocol import Denoising
 
@@ -27,20 +26,20 @@ class D3PM:
     max_weight: float = math.inf
     kind: str = "d3pm"
 
-    def loss(self, model: Denoising, tokens: Tensor, t: Tensor, noise: torch.Generator) -> Tensor:
-        return self._bound(model, tokens, t, noise, self.max_weight)
+    def loss(self, model: Denoising, tokens: Tensor, t: Tensor, chance: Chance) -> Tensor:
+        return self._bound(model, tokens, t, chance, self.max_weight)
 
-    def bound(self, model: Denoising, tokens: Tensor, t: Tensor, noise: torch.Generator) -> Tensor:
-        return self._bound(model, tokens, t, noise, math.inf)
+    def bound(self, model: Denoising, tokens: Tensor, t: Tensor, chance: Chance) -> Tensor:
+        return self._bound(model, tokens, t, chance, math.inf)
 
     def ends(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """Uniform times [B] -> 1 - alpha at both ends of the step that each falls in, the later one first."""
         step = (((t.double() - EPS) / (1 - EPS)).clamp(0, 1) * self.steps).floor().clamp(max=self.steps - 1)
         return masked(self.noise, (step + 1) / self.steps), masked(self.noise, step / self.steps)
 
-    def _bound(self, model: Denoising, tokens: Tensor, t: Tensor, noise: torch.Generator, cap: float) -> Tensor:
+    def _bound(self, model: Denoising, tokens: Tensor, t: Tensor, chance: Chance, cap: float) -> Tensor:
         now, then = self.ends(t)
-        noised, where = mask_tokens(tokens, now.float(), model.mask_id, noise)
+        noised, where = mask_tokens(tokens, now.float(), model.mask_id, chance)
         hidden = model.encode(noised, heard(now).to(tokens.device))
         return d3pm_kl(
             model.project, hidden, tokens, where, now.float(), then.float(), self.steps, model.mask_id,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
-from engine.training.losses import EPS, mask_tokens, subs_nll
+from engine.training.losses import EPS, Chance, mask_tokens, subs_nll
 from engine.training.noise import LogLinear, Noise, heard, make_noise, masked, weight
 from engine.training.objectives.protocol import Denoising
 
@@ -33,13 +33,13 @@ class MDLM:
     times: Times = "uniform"
     kind: str = "dit"
 
-    def loss(self, model: Denoising, tokens: Tensor, t: Tensor, noise: torch.Generator) -> Tensor:
+    def loss(self, model: Denoising, tokens: Tensor, t: Tensor, chance: Chance) -> Tensor:
         fraction, share = self.drawn(t)
         cap = self.max_weight if self.times == "uniform" else math.inf
-        return _bound(model, tokens, fraction, share, noise, cap)
+        return _bound(model, tokens, fraction, share, chance, cap)
 
-    def bound(self, model: Denoising, tokens: Tensor, t: Tensor, noise: torch.Generator) -> Tensor:
-        return _bound(model, tokens, *_uniform(self.noise, t), noise)
+    def bound(self, model: Denoising, tokens: Tensor, t: Tensor, chance: Chance) -> Tensor:
+        return _bound(model, tokens, *_uniform(self.noise, t), chance)
 
     def drawn(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """Uniform times [B] -> the fraction to mask, and what is one over the weight of a masked token, [B] each."""
@@ -58,9 +58,9 @@ def _uniform(noise: Noise, t: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _bound(
-    model: Denoising, tokens: Tensor, fraction: Tensor, share: Tensor, noise: torch.Generator, cap: float = math.inf
+    model: Denoising, tokens: Tensor, fraction: Tensor, share: Tensor, chance: Chance, cap: float = math.inf
 ) -> Tensor:
-    noised, hidden_ones = mask_tokens(tokens, fraction.float(), model.mask_id, noise)
+    noised, hidden_ones = mask_tokens(tokens, fraction.float(), model.mask_id, chance)
     hidden = model.encode(noised, heard(fraction).to(tokens.device))
     return subs_nll(model.project, hidden, tokens, hidden_ones, share.float(), model.mask_id, cap)
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-import torch
 from torch import Tensor
+
+from engine.training.losses import Chance
 
 
 class Objective(Protocol):
     """A training loss and a figure to validate by, each one value for each of B sequences.
 
     model: a network of `kind`.  tokens: long [B, L].  t: uniform times in EPS to 1, float32 [B], for those that need
-    one.  noise: where all further chance comes from.
+    one.  chance: where all further chance comes from.
     """
 
     @property
@@ -20,11 +21,11 @@ class Objective(Protocol):
         """of network, a key of engine.models.checkpoint.NETWORKS"""
         ...
 
-    def loss(self, model: Any, tokens: Tensor, t: Tensor, noise: torch.Generator) -> Tensor:
+    def loss(self, model: Any, tokens: Tensor, t: Tensor, chance: Chance) -> Tensor:
         """What is minimised, [B]."""
         ...
 
-    def bound(self, model: Any, tokens: Tensor, t: Tensor, noise: torch.Generator) -> Tensor:
+    def bound(self, model: Any, tokens: Tensor, t: Tensor, chance: Chance) -> Tensor:
         """-log p(tokens), or a draw whose expectation bounds it from above, nats a token [B]."""
         ...
 

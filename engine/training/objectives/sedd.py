@@ -6,10 +6,9 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 
-from engine.training.losses import mask_tokens, score_entropy
+from engine.training.losses import Chance, mask_tokens, score_entropy
 from engine.training.noise import LogLinear, Noise, heard, make_noise, masked, weight
 from engine.training.objectives.protocol import Denoising
 
@@ -25,15 +24,15 @@ class SEDD:
     max_weight: float = math.inf
     kind: str = "sedd"
 
-    def loss(self, model: Denoising, tokens: Tensor, t: Tensor, noise: torch.Generator) -> Tensor:
-        return self._bound(model, tokens, t, noise, self.max_weight)
+    def loss(self, model: Denoising, tokens: Tensor, t: Tensor, chance: Chance) -> Tensor:
+        return self._bound(model, tokens, t, chance, self.max_weight)
 
-    def bound(self, model: Denoising, tokens: Tensor, t: Tensor, noise: torch.Generator) -> Tensor:
-        return self._bound(model, tokens, t, noise, math.inf)
+    def bound(self, model: Denoising, tokens: Tensor, t: Tensor, chance: Chance) -> Tensor:
+        return self._bound(model, tokens, t, chance, math.inf)
 
-    def _bound(self, model: Denoising, tokens: Tensor, t: Tensor, noise: torch.Generator, cap: float) -> Tensor:
+    def _bound(self, model: Denoising, tokens: Tensor, t: Tensor, chance: Chance, cap: float) -> Tensor:
         fraction, share = masked(self.noise, t.double()), 1 / weight(self.noise, t.double())
-        noised, where = mask_tokens(tokens, fraction.float(), model.mask_id, noise)
+        noised, where = mask_tokens(tokens, fraction.float(), model.mask_id, chance)
         hidden = model.encode(noised, heard(fraction).to(tokens.device))
         return score_entropy(model.project, hidden, tokens, where, share.float(), model.mask_id, cap)
 

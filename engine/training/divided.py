@@ -1,0 +1,33 @@
+"""Tensors that are divided among processes, and files that know nothing of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.utils._pytree import tree_map
+
+
+def whole(state: Any) -> Any:
+    """A state whose divided tensors are put together, on all processes, which must all call it."""
+    return tree_map(lambda value: value.full_tensor() if isinstance(value, DTensor) else value, state)
+
+
+def like(value: Tensor, model: Tensor) -> Tensor:
+    """A whole tensor divided as another of its shape is; as it is where that one is whole."""
+    if isinstance(model, DTensor) and value.shape == model.shape:
+        return distribute_tensor(value.to(model.device), model.device_mesh, model.placements)
+    return value
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
+    """Give an optimizer the state that `whole` made, divided as its parameters are."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    shares = {
+        index: {name: like(value, parameters[index]) for name, value in its.items()}
+        for index, its in state["state"].items()
+    }
+    optimizer.load_state_dict({**state, "state": shares})

@@ -1,0 +1,57 @@
+"""What a training step calls: a network with its objective, its blocks compiled or recomputed where asked."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from engine.models.checkpoint import Network
+from engine.training.objectives import Objective
+
+
+class Task(nn.Module):
+    """One call for all that a network is asked in training, so that gradients can be gathered around it."""
+
+    def __init__(self, model: Network, objective: Objective) -> None:
+        super().__init__()
+        self.model, self.objective = model, objective
+
+    def forward(self, tokens: Tensor, t: Tensor, chance: Tensor, bound: bool = False) -> Tensor:
+        """tokens long [B, L], t [B] and chance [B, L] uniform -> the objective's loss, or its bound, [B]."""
+        asked = self.objective.bound if bound else self.objective.loss
+        return asked(self.model, tokens, t, chance)
+
+
+def recompute(model: Network) -> None:
+    """Keep of every block what went in, and compute it again for the gradients: less memory, a third more work."""
+    for block in model.blocks:
+        block.forward = partial(checkpoint, block.forward, use_reentrant=False)
+
+
+def compiled(task: Task, rows: int, device: torch.device, precision: torch.autocast) -> str | None:
+    """Compile the network's blocks and try them on as many rows as a step has; why they stay as they were, else None.
+
+    The compiler fails in many ways, of which none is a reason not to train.
+    """
+    blocks = list(task.model.blocks)
+    length = task.model.config.length
+    for block in blocks:
+        block.compile()
+    try:
+        task.train()
+        tokens = torch.zeros(rows, length, dtype=torch.long, device=device)
+        with precision:
+            loss = task(tokens, torch.full((rows,), 0.5), torch.zeros(rows, length)).sum()
+        torch.autograd.backward(loss)
+    except torch.cuda.OutOfMemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001
+        for block in blocks:
+            block._compiled_call_impl = None
+        return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    finally:
+        task.zero_grad(set_to_none=True)
+    return None

@@ -1,0 +1,163 @@
+"""The processes that share a training run: alone, or several with gradients averaged or parameters divided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Literal, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from engine.evaluation.ranks import PATIENCE, Layout, launched
+
+Strategy = Literal["ddp", "fsdp"]
+"""Every process holds the whole network, or a share of each tensor."""
+
+
+class Workers(Protocol):
+    """One of `world` processes that train the same network on rows of the same batches."""
+
+    @property
+    def rank(self) -> int: ...
+
+    @property
+    def world(self) -> int: ...
+
+    @property
+    def device(self) -> torch.device | None:
+        """that was given to this process; None: the one that was asked for"""
+        ...
+
+    def wrap(self, module: nn.Module) -> nn.Module:
+        """What to call in place of the module so that gradients are those of all processes."""
+        ...
+
+    def apart(self, wrapped: nn.Module, enabled: bool) -> AbstractContextManager[object]:
+        """Inside, where enabled, gradients are summed up in this process alone."""
+        ...
+
+    def backward(self, loss: Tensor) -> None: ...
+
+    def total(self, value: float) -> float:
+        """The sum over all processes, on all."""
+        ...
+
+    def largest(self, value: int) -> int:
+        """The maximum over all processes, on all."""
+        ...
+
+    def wait(self) -> None:
+        """Until all are here."""
+        ...
+
+
+class Alone:
+    """A single process."""
+
+    rank = 0
+    world = 1
+    device: torch.device | None = None
+
+    def wrap(self, module: nn.Module) -> nn.Module:
+        return module
+
+    def apart(self, wrapped: nn.Module, enabled: bool) -> AbstractContextManager[object]:
+        return nullcontext()
+
+    def backward(self, loss: Tensor) -> None:
+        torch.autograd.backward(loss)
+
+    def total(self, value: float) -> float:
+        return value
+
+    def largest(self, value: int) -> int:
+        return value
+
+    def wait(self) -> None:
+        return None
+
+
+class Together:
+    """A process among those that torchrun, srun, `fabric run` or this very command has started, by Lightning Fabric."""
+
+    def __init__(self, accelerator: str, layout: Layout, strategy: Strategy) -> None:
+        from lightning_fabric import Fabric
+
+        self._fabric = Fabric(
+            accelerator=accelerator, devices=layout.local, num_nodes=layout.nodes, strategy=_plan(strategy, layout)
+        )
+        self._fabric.launch()
+        self.rank, self.world = self._fabric.global_rank, self._fabric.world_size
+        self.device: torch.device | None = self._fabric.device
+
+    def wrap(self, module: nn.Module) -> nn.Module:
+        return self._fabric.setup_module(module)
+
+    def apart(self, wrapped: nn.Module, enabled: bool) -> AbstractContextManager[object]:
+        return self._fabric.no_backward_sync(wrapped, enabled=enabled)  # type: ignore[arg-type]
+
+    def backward(self, loss: Tensor) -> None:
+        self._fabric.backward(loss)
+
+    def total(self, value: float) -> float:
+        return self._reduced(torch.tensor(value, dtype=torch.float64), "sum").item()
+
+    def largest(self, value: int) -> int:
+        return int(self._reduced(torch.tensor(value), "max").item())
+
+    def wait(self) -> None:
+        self._fabric.barrier()
+
+    def _reduced(self, value: Tensor, how: str) -> Tensor:
+        reduced = self._fabric.all_reduce(value.to(self._fabric.device), reduce_op=how)
+        assert isinstance(reduced, Tensor)
+        return reduced
+
+
+def _plan(strategy: Strategy, layout: Layout) -> Any:
+    from lightning_fabric.strategies.ddp import DDPStrategy
+    from lightning_fabric.strategies.model_parallel import ModelParallelStrategy
+
+    if strategy == "ddp":
+        return DDPStrategy(timeout=PATIENCE)
+    world = layout.local * layout.nodes
+    return ModelParallelStrategy(_divided, data_parallel_size=world, tensor_parallel_size=1, timeout=PATIENCE)
+
+
+def _divided(module: nn.Module, mesh: Any) -> nn.Module:
+    """Every block of the network and what is left of it, each gathered when it is its turn."""
+    from torch.distributed.fsdp import fully_shard
+
+    over = mesh["data_parallel"]
+    for name, part in module.named_modules():
+        if name.rpartition(".")[0].endswith("blocks"):
+            fully_shard(part, mesh=over)
+    # also after a forward pass without a backward one, or weights changed between them would be missed
+    fully_shard(module, mesh=over, reshard_after_forward=True)
+    return module
+
+
+def workers(
+    device: str, environment: Mapping[str, str], devices: int | None = None, nodes: int = 1, strategy: Strategy = "ddp"
+) -> Workers:
+    """This process's place among those that share the run.
+
+    device: auto, cpu or cuda.  devices: processes to start on this machine; None: as many as somebody else has
+    started.  Raises ValueError for numbers below 1, ModuleNotFoundError that says what to install.
+    """
+    if devices is not None and devices < 1:
+        raise ValueError(f"--devices is how many processes to start, 1 or more, not {devices}")
+    if nodes < 1:
+        raise ValueError(f"--nodes is how many machines there are, 1 or more, not {nodes}")
+    layout = launched(environment) if devices is None else Layout(devices, nodes)
+    if devices is None and nodes > 1 and layout.nodes != nodes:
+        raise ValueError(f"--nodes {nodes} takes --devices with it, or torchrun or srun to start the processes")
+    if layout == Layout():
+        return Alone()
+    try:
+        return Together(device.partition(":")[0], layout, strategy)
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "several processes take the package lightning-fabric: pip install 'remdm-tui[eval]'", name=error.name
+        ) from error
