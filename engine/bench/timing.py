@@ -210,7 +210,8 @@ def _costs(scheme: Scheme, model: Denoiser, options: TimingOptions, clock: Clock
     _, short = _seconds(scheme, few, options, SPARSE * steps, numbers, length - 1, clock)
     call = max(0.0, (SPARSE * long - short) / (SPARSE * many.times - few.times))
     step = max(0.0, (short - few.times * call) / (SPARSE * steps))
-    timed = f"{call:.4g} s a call and {step:.4g} s a step beside it"
+    beside = f"{step:.4g} s a step beside it" if step else "a step beside it too short to tell from noise, taken as 0"
+    timed = f"{call:.4g} s a call and {beside}"
     return call, step, f"{timed}, of {many.times} calls in {steps} steps and {few.times} in {SPARSE * steps}"
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from engine.bench.child import OtherLoad
 from engine.bench.options import Comparison, Options, Shape
 from engine.metrics.judge import SHORT, LanguageModel, load_judge
 from engine.models.sources import cached
@@ -75,6 +76,7 @@ def measure_scoring(judge: LanguageModel, texts: Sequence[str], repeats: int = 3
     rows = [row[: judge.context] for row in judge.tokens(texts) if len(row) > 1]
     tokens = sum(map(len, rows))
     for batch in PLAIN_BATCHES:
+        load = OtherLoad()
         ours, plain = [], []
         for _ in range(repeats):  # side by side, so that other work on the machine falls on both
             seconds, expected = _timed(lambda: sum(float(found.sum()) for found in judge.nll(rows)))
@@ -84,7 +86,8 @@ def measure_scoring(judge: LanguageModel, texts: Sequence[str], repeats: int = 3
             if abs(found - expected) > TOLERANCE * abs(expected):
                 raise AssertionError(f"the plain loop finds {found} nats, the judge {expected}")
         note = f"{len(rows)} texts, {tokens:,} tokens"
-        yield Comparison("judge", f"{judge.name}, plain batches of {batch}", "s", min(plain), min(ours), 1.0, note)
+        case = f"{judge.name}, plain batches of {batch}"
+        yield Comparison("judge", case, "s", min(plain), min(ours), 1.0, note, load.share())
 
 
 @torch.inference_mode()
