@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from engine.batch import Failed, Sample, samples
+from engine.blocks import plan as cut
 from engine.evaluation.plan import ENGINE, Sampling
 from engine.models.protocol import Denoiser
 from engine.predictors import PREDICTORS, predict
@@ -71,6 +72,15 @@ def check(model: Denoiser, plan: Sampling, prompt: Sequence[int]) -> None:
         raise ValueError(f"{plan.predictor} remasks nothing: leave --strategy at mdlm, not {plan.strategy}")
     if plan.temperature != 1:
         raise ValueError(f"{plan.predictor} has no temperature: leave it at 1")
+
+
+def steps_of(plan: Sampling, prompt: Sequence[int]) -> int:
+    """Steps of one sample, which are its network calls where there is one a step; a grid of times may have more than T."""
+    if plan.predictor != ENGINE:
+        return plan.steps
+    strategy = make_strategy(plan.strategy, **plan.knobs)
+    blocks = cut(plan.steps, plan.length, len(prompt), plan.block_length, plan.stride, plan.strides)
+    return sum(len(strategy.grid(steps)) - 1 for steps in blocks.steps)
 
 
 def _lazily(

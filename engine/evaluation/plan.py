@@ -53,11 +53,6 @@ class Sampling(msgspec.Struct, frozen=True):
         """of one sample"""
         return self.length + (self.stride or 0) * self.strides
 
-    @property
-    def every_step(self) -> int:
-        """Network calls of a sample, were there one a step."""
-        return self.steps * (self.strides + 1)
-
 
 class Scoring(msgspec.Struct, frozen=True):
     """What decides the figures besides the samples."""

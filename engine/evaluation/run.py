@@ -116,7 +116,7 @@ class Job:
         yield Standing("sampling", kept, len(mine), kept, entropy=_mean(entropies))
         if not todo:
             return
-        prompt = self.model.prompt(sampling.prompt, sampling.chat)
+        prompt, steps = self._prompt(), self._steps()
         out, lost = Appended[SampleLine](self.store.shard(ranks.rank, ranks.world)), self._lost()
         calls, began = 0, self.clock()
         try:
@@ -133,11 +133,18 @@ class Job:
                 yield Standing(
                     "sampling", kept + count, len(mine), kept,
                     tokens_per_second=count * sampling.tokens / max(self.clock() - began, 1e-9),
-                    saved=1 - calls / (count * sampling.every_step),
+                    saved=1 - calls / (count * steps),
                     entropy=_mean(entropies),
                 )  # fmt: skip
         finally:
             out.close()
+
+    def _prompt(self) -> list[int]:
+        return self.model.prompt(self.plan.sampling.prompt, self.plan.sampling.chat)
+
+    def _steps(self) -> int:
+        """Of one sample."""
+        return drawing.steps_of(self.plan.sampling, self._prompt())
 
     def _line(self, sample: Sample) -> SampleLine:
         ids = sample.tokens.tolist()
@@ -234,7 +241,9 @@ class Job:
         compared = None if readers.featurizer is None else self._compared(readers.featurizer, lines, scores)
         store.gather()
         store.write_samples(lines)
-        found = results(self.plan, lines, readers.judge, compared, store.failures(), store.spent(), self.notes)
+        found = results(
+            self.plan, self._steps(), lines, readers.judge, compared, store.failures(), store.spent(), self.notes
+        )
         store.write_results(found)
         store.forget_score_shards()
         self.results = found

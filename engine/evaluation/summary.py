@@ -46,6 +46,7 @@ class Compared:
 
 def results(
     plan: Plan,
+    steps: int,
     lines: Sequence[SampleLine],
     judge: Judge | None,
     compared: Compared | None,
@@ -53,7 +54,10 @@ def results(
     spent: Sequence[Spent],
     notes: Sequence[str],
 ) -> Results:
-    """Of all samples, each judged if there is a judge.  Raises ValueError where there are none."""
+    """Of all samples, each drawn in so many steps, and judged if there is a judge.
+
+    Raises ValueError where there are none.
+    """
     if not lines:
         raise ValueError("no sample was finished, so there is nothing to report")
     per_sample = np.array([line.entropy for line in lines])
@@ -87,7 +91,7 @@ def results(
         entropy_interval=figure(beside.mean),
         distinct={str(n): value for n, value in varied.distinct.items()},
         repetition={str(n): value for n, value in varied.repetition.items()},
-        calls=_calls(plan, lines),
+        calls=_calls(steps, lines),
         metrics=metrics,
         conventions={how: decisions(how) for how in plan.scoring.conventions},
         timing=timing,
@@ -119,11 +123,10 @@ def _mauve(compared: Compared, how: str) -> MauveResult:
     )
 
 
-def _calls(plan: Plan, lines: Sequence[SampleLine]) -> Calls:
+def _calls(steps: int, lines: Sequence[SampleLine]) -> Calls:
     counts = [float(line.network_calls) for line in lines]
-    every = plan.sampling.every_step
     mean = interval(counts)
-    return Calls(int(sum(counts)), figure(mean), every, 1 - mean.value / every)
+    return Calls(int(sum(counts)), figure(mean), steps, 1 - mean.value / steps)
 
 
 def _timing(plan: Plan, lines: Sequence[SampleLine], spent: Sequence[Spent]) -> Timing:

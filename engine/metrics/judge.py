@@ -64,6 +64,43 @@ class Featurizer(Protocol):
         ...
 
 
+class Reading(Protocol):
+    """Who reads rows in batches of so many tokens, and tells how far it is."""
+
+    batch_tokens: int
+    done: Done
+
+
+def by_length(
+    reader: Reading,
+    rows: Sequence[Sequence[int]],
+    compute: Callable[[list[Tensor]], Iterator[Scored]],
+    empty: Scored,
+) -> list[Scored]:
+    """`compute` on batches of rows of about the same length, longest first; its values in the rows' order.
+
+    Rows without a token are `empty`.  Where the device runs out of memory the reader's batches are made half as large.
+    """
+    values = [empty] * len(rows)
+    order = sorted((i for i in range(len(rows)) if len(rows[i])), key=lambda i: -len(rows[i]))
+    first = 0
+    while first < len(order):
+        longest = len(rows[order[first]])
+        chosen = order[first : first + max(1, reader.batch_tokens // longest)]
+        try:
+            found = list(compute([torch.tensor(rows[i]) for i in chosen]))
+        except torch.OutOfMemoryError:
+            if len(chosen) == 1:
+                raise
+            reader.batch_tokens = len(chosen) * longest // 2
+            continue
+        for i, value in zip(chosen, found, strict=True):
+            values[i] = value
+        first += len(chosen)
+        reader.done(first, len(order))
+    return values
+
+
 class LanguageModel:
     """A judge and featurizer out of a causal model of transformers, its head applied to real tokens alone.
 
@@ -114,42 +151,20 @@ class LanguageModel:
     @torch.inference_mode()
     def nll(self, rows: Sequence[Sequence[int]]) -> list[NDArray[np.float64]]:
         self._check(rows)
-        return self._each(rows, self._nll, np.zeros(0))
+        return by_length(self, rows, self._nll, np.zeros(0))
 
     @torch.inference_mode()
     def features(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
         self._check(rows)
         if any(len(row) == 0 for row in rows):
             raise ValueError("an empty text has no last token to take features from")
-        found = self._each(rows, self._features, np.zeros(0, np.float32))
+        found = by_length(self, rows, self._features, np.zeros(0, np.float32))
         return np.stack(found) if found else np.zeros((0, 0), np.float32)
 
     def _check(self, rows: Sequence[Sequence[int]]) -> None:
         longest = max(map(len, rows), default=0)
         if longest > self.context:
             raise ValueError(f"{self.name} reads {self.context} tokens, a text has {longest}: cut it first")
-
-    def _each(
-        self, rows: Sequence[Sequence[int]], compute: Callable[[list[Tensor]], Iterator[Scored]], empty: Scored
-    ) -> list[Scored]:
-        """`compute` on batches of rows of about the same length; its values in the rows' order."""
-        values = [empty] * len(rows)
-        order = sorted((i for i in range(len(rows)) if len(rows[i])), key=lambda i: -len(rows[i]))
-        first = 0
-        while first < len(order):
-            chosen = order[first : first + max(1, self.batch_tokens // len(rows[order[first]]))]
-            try:
-                found = list(compute([torch.tensor(rows[i]) for i in chosen]))
-            except torch.OutOfMemoryError:
-                if len(chosen) == 1:
-                    raise
-                self.batch_tokens = len(chosen) * len(rows[order[first]]) // 2
-                continue
-            for i, value in zip(chosen, found, strict=True):
-                values[i] = value
-            first += len(chosen)
-            self.done(first, len(order))
-        return values
 
     def _nll(self, rows: list[Tensor]) -> Iterator[NDArray[np.float64]]:
         lengths = [len(row) for row in rows]

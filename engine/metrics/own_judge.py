@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from engine.catalogue import BUILT_IN
-from engine.metrics.judge import BATCH_TOKENS, LOGITS, Done, silent
+from engine.metrics.judge import BATCH_TOKENS, LOGITS, Done, by_length, silent
 from engine.models import TextModel, load_model
 from engine.models.causal_dit import CachedCausal
 from engine.training.data import END_OF_TEXT, PLAIN
@@ -64,7 +64,7 @@ class OwnJudge:
     def nll(self, rows: Sequence[Sequence[int]]) -> list[NDArray[np.float64]]:
         """For each row of n tokens -log p, nats, of each but the first given those before: the mask is no token."""
         self._check(rows)
-        return self._each(rows, self._nll, np.zeros(0))
+        return by_length(self, rows, self._nll, np.zeros(0))
 
     @torch.inference_mode()
     def features(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
@@ -75,7 +75,7 @@ class OwnJudge:
         self._check(rows)
         if any(len(row) == 0 for row in rows):
             raise ValueError("an empty text has no last token to take features from")
-        found = self._each([row[-self.positions :] for row in rows], self._features, np.zeros(0, np.float32))
+        found = by_length(self, [row[-self.positions :] for row in rows], self._features, np.zeros(0, np.float32))
         return np.stack(found) if found else np.zeros((0, 0), np.float32)
 
     def _check(self, rows: Sequence[Sequence[int]]) -> None:
@@ -85,29 +85,6 @@ class OwnJudge:
         for number, row in enumerate(rows):
             if any(not 0 <= token < self.vocab_size or token == self.model.mask_id for token in row):
                 raise ValueError(f"row {number} holds a token that is no text of {self.name}")
-
-    def _each(
-        self, rows: Sequence[Sequence[int]], compute: Callable[[list[Tensor]], Iterator[Scored]], empty: Scored
-    ) -> list[Scored]:
-        """`compute` on batches of rows of about the same length, longest first; its values in the rows' order."""
-        values = [empty] * len(rows)
-        order = sorted((i for i in range(len(rows)) if len(rows[i])), key=lambda i: -len(rows[i]))
-        first = 0
-        while first < len(order):
-            longest = len(rows[order[first]])
-            chosen = order[first : first + max(1, self.batch_tokens // longest)]
-            try:
-                found = list(compute([torch.tensor(rows[i]) for i in chosen]))
-            except torch.OutOfMemoryError:
-                if len(chosen) == 1:
-                    raise
-                self.batch_tokens = len(chosen) * longest // 2
-                continue
-            for i, value in zip(chosen, found, strict=True):
-                values[i] = value
-            first += len(chosen)
-            self.done(first, len(order))
-        return values
 
     def _nll(self, rows: list[Tensor]) -> Iterator[NDArray[np.float64]]:
         lengths = [len(row) - 1 for row in rows]

@@ -429,6 +429,12 @@ def test_windows_are_evaluated_at_their_full_length(tmp_path: Path) -> None:
     assert found.calls.every_step == 21
 
 
+def test_calls_are_held_against_the_steps_of_the_strategys_own_grid(tmp_path: Path) -> None:
+    found = finished(tmp_path, plan(None, strategy="dfm", knobs={}, steps=16, count=5), None)
+    assert found.calls.every_step == len(make_strategy("dfm").grid(16)) - 1 > 30
+    assert 0 <= found.calls.saved < 1
+
+
 def test_batches_of_the_reference_are_scored_as_the_metric_does(tmp_path: Path, judge: LanguageModel) -> None:
     asked = msgspec.structs.replace(
         plan(judge), scoring=Scoring(("reference",), judge.name, references=None, together=10)
