@@ -17,12 +17,13 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.keys import format_key
 from textual.screen import Screen
-from textual.widgets import Footer, Label
+from textual.widgets import Footer, Label, Static
 
 from engine.records import Change, Knob, ModelChoice, ModelInfo
 from remdm_tui import player as playing
 from remdm_tui import reading
 from remdm_tui.about import placed
+from remdm_tui.findings import Failure
 from remdm_tui.keys import KEYS
 from remdm_tui.knobs import STRATEGY
 from remdm_tui.known import known
@@ -36,6 +37,7 @@ from remdm_tui.screens.about import AboutScreen
 from remdm_tui.screens.help import HelpScreen
 from remdm_tui.screens.line import LineScreen
 from remdm_tui.screens.models import ModelScreen
+from remdm_tui.screens.stops import StopsScreen
 from remdm_tui.screens.value import ValueScreen
 from remdm_tui.taping import SUFFIX, Tape
 from remdm_tui.watching import Notice, Progress, Watching
@@ -108,11 +110,14 @@ class WatchApp(App[None]):
         self._knobs = KnobPanel(ascii_only=plain, id="knobs")
         self._curves = CurvesPanel(ascii_only=plain, id="curves")
         self._timeline = Timeline(ascii_only=plain, id="timeline")
+        self._failure = Static("", id="failure", classes="box", markup=False)
+        self._law = Label("", id="law", markup=False)
         self._banner = Label("", id="banner", markup=False)
         yield self._status
         with Horizontal(id="main"):
             with Vertical(id="text"):
                 yield self._grid
+                yield self._failure
             with Vertical(id="side"):
                 with Vertical(id="figures-box", classes="box"):
                     yield self._figures
@@ -121,6 +126,7 @@ class WatchApp(App[None]):
                 with Vertical(id="curves-box", classes="box"):
                     yield self._curves
         yield self._timeline
+        yield self._law
         yield self._banner
         yield Footer(show_command_palette=False)
 
@@ -193,6 +199,12 @@ class WatchApp(App[None]):
             self.action_model(reason)
         if self._is_new("notice", (watching.notice, watching.progress, self.size.width)):
             self._say(watching.notice, watching.progress)
+        if self._is_new("laws", tuple(watching.findings.broken)):
+            laws = watching.findings.laws(self.options.ascii)
+            self._law.update(laws)
+            self._law.display = bool(laws)
+        if self._is_new("failure", watching.findings.failure):
+            self._show_failure(watching.findings.failure)
         if watching.strategies and self._is_new("knobs", (watching.settings, watching.strategies)):
             self._knobs.show(watching.panel())
         if watching.model is not None and self._is_new("model", watching.model):
@@ -225,6 +237,13 @@ class WatchApp(App[None]):
         self._banner.update(text)
         self._banner.set_class(notice.error and progress is None, "error")
         self._banner.display = bool(text)
+
+    def _show_failure(self, failure: Failure | None) -> None:
+        """The traceback of a strategy, below the text."""
+        self._failure.display = failure is not None
+        if failure is not None:
+            self._failure.border_title = Content(failure.where)
+            self._failure.update(f"{failure.detail}\n{failure.reason}".strip())
 
     def _name_model(self, model: ModelInfo) -> None:
         """Along the top of the text: what runs where."""
@@ -381,6 +400,16 @@ class WatchApp(App[None]):
             self.copy_to_clipboard(text)
             watching.notice = Notice(f"copied {len(text)} characters")
             self._draw()
+
+    def action_stops(self) -> None:
+        """List the breakpoints, and change them."""
+        watching = self.watching
+        self.push_screen(
+            StopsScreen(
+                lambda: watching.stops.listed, watching.stop_at, watching.toggle_stop, watching.remove_stop,
+                self.options.ascii,
+            )
+        )  # fmt: skip
 
     def action_keep(self) -> None:
         """Name the file that the recording stays in."""

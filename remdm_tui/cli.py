@@ -109,6 +109,14 @@ def watch(
     record: Annotated[
         Path | None, option("--record", "Record the run in this file while it goes on; `replay` opens it.")
     ] = None,
+    stops: Annotated[
+        list[str] | None,
+        option("--break", "Stop when: step 40, remasks 8, token sea, remasked > 8 and t < .3; any number of times."),
+    ] = None,
+    strategy_file: Annotated[
+        str | None,
+        option("--strategy-file", "A Python file of your own strategy, loaded again when it changes; `new-strategy`."),
+    ] = None,
     paused: Annotated[bool, typer.Option("--paused", help="Stand still at step 0.")] = False,
     ascii_only: Ascii = False,
     no_mouse: NoMouse = False,
@@ -129,8 +137,11 @@ def watch(
         raise ValueError("--sample is one of --from DIR")
     if record is not None and record.exists():
         raise ValueError(f"{record} is there already: choose another name, or `remdm-tui replay {record} --model ...`")
+    from remdm_tui.debugged import wishes
+
+    asked, more = wishes(asked, stops or (), strategy_file, elsewhere=bool(command))
     options = asked.options(
-        paused=paused, ascii=ascii_only, mouse=not no_mouse, command=command, where=where, record=record
+        paused=paused, ascii=ascii_only, mouse=not no_mouse, command=command, where=where, record=record, **more
     )
     from remdm_tui.app import run
 

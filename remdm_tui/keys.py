@@ -35,6 +35,7 @@ KEYS = (
     Binding("pagedown", "page(1)", "Scroll the grid down", id="page-down", show=False),
     Binding("pageup", "page(-1)", "Scroll the grid up", id="page-up", show=False),
     Binding("y", "copy", "Copy the text", id="copy", show=False),
+    Binding("x", "stops", "Stop when ...", id="stops", show=False),
     Binding("w", "keep", "Keep the recording", id="keep", show=False),
     Binding("R", "revive", "Restart the engine", id="revive", show=False),
     Binding("m", "model", "Model ...", id="model", show=False),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from engine.records import ModelChoice, ModelInfo, RunChoice, Settings, StrategyInfo
+from engine.records import Knob, ModelChoice, ModelInfo, RunChoice, Settings, StrategyInfo
 from remdm_tui.knobs import own_knobs
 
 DEFAULT_STRATEGY = "remdm-cap"
@@ -49,6 +49,8 @@ class WatchOptions:
     """the branch of it to go on in"""
     strategy_file: str = ""
     """a Python file of the engine's machine that defines a strategy"""
+    file_knobs: tuple[tuple[str, Knob], ...] = ()
+    """its knobs, which nobody knows before it is loaded"""
     stops: tuple[str, ...] = ()
     """conditions to stop at"""
 

@@ -5,20 +5,23 @@ No Textual: the application draws what stands here and calls what people do.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine import wire
+from engine.debug.findings import Hit
 from engine.records import Check, Knob, KnobInfo, ModelChoice, ModelInfo, RunChoice, Settings, StrategyInfo
 from engine.trace import Record
 from remdm_tui import player as playing
-from remdm_tui.knobs import notch, panel, turned
+from remdm_tui.findings import Failure, Findings
+from remdm_tui.knobs import STRATEGY, notch, panel, turned
 from remdm_tui.layout import harmless
 from remdm_tui.link import Died, Diverged, Event, Link, Unwritten
 from remdm_tui.options import WatchOptions, fitted
 from remdm_tui.player import Player
 from remdm_tui.reconnecting import Retries
+from remdm_tui.stops import Stop, Stops, sentence
 from remdm_tui.taping import Tape, said
 
 
@@ -28,6 +31,8 @@ class Notice:
 
     text: str = ""
     error: bool = False
+    passing: bool = False
+    """whether it goes when the run goes on"""
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,12 @@ class Watching:
         """whether the next run goes on with the record"""
         self._causal = False
         self._retries = Retries()
+        self.stops = Stops(options.stops)
+        self.findings = Findings()
+        self._problems: tuple[str, ...] = ()
+        """strategies of packages that cannot be had"""
+        self._file = ""
+        """the name of the strategy that was loaded from a file"""
         self._make_link = make_link
         self.link = self._linked()
 
@@ -129,7 +140,13 @@ class Watching:
             self._hear(event)
         self._count_down(seconds)
         self.player = playing.arrived(self.player, self.recorded, self.player.ended)
+        if self.notice.passing and (self.player.playing or self.player.stepping):
+            self.notice = Notice()
+        before = self.player.position
         self.player, demand = playing.tick(self.player, seconds)
+        if self.player.position > before and self.stops.listed and self.trace is not None:
+            # the engine looks at new steps alone
+            self._stopped(self.stops.hit(self.trace, before, self.player.position))
         if self._live and self.link.demand(demand.steps, demand.renew):
             self.player = playing.served(self.player)
 
@@ -211,6 +228,23 @@ class Watching:
         """Another sample of the batch."""
         self.sample = (self.sample + by) % self.options.batch
 
+    def stop_at(self, text: str) -> None:
+        """Another breakpoint.  Raises ValueError for a text that is no condition."""
+        self._tell(self.stops.add(text))
+
+    def toggle_stop(self, number: int) -> None:
+        self._tell(self.stops.toggle(number))
+
+    def remove_stop(self, number: int) -> None:
+        self.stops.remove(number)
+        self.link.clear(number)
+
+    def _tell(self, stop: Stop) -> None:
+        if stop.on:
+            self.link.stop_at(stop.number, stop.text)
+        else:
+            self.link.clear(stop.number)
+
     def keep(self, path: str) -> None:
         """Keep what is recorded in a file, and what follows.  Raises ValueError with a sentence."""
         try:
@@ -248,6 +282,10 @@ class Watching:
             self._dead = True
             self._give_up(f"the engine cannot be started: {error}")
             return False
+        if self.options.strategy_file:
+            self.link.use_file(self.options.strategy_file)
+        for stop in self.stops.listed:
+            self._tell(stop)
         return True
 
     def _relaunch(self, patience: float = 0.5) -> bool:
@@ -322,8 +360,17 @@ class Watching:
 
     def _hear(self, event: Event) -> None:
         match event:
-            case wire.Hello(strategies):
-                self.strategies = strategies
+            case wire.Hello(strategies, problems):
+                self.strategies, self._problems = strategies, problems
+            case wire.FileLoaded(path, _, strategy):
+                self._file_loaded(path, strategy)
+            case wire.StrategyFailed():
+                self._strategy_failed(event)
+            case wire.Stopped(hits=hits):
+                self.player = playing.arrived(self.player, self.recorded, self.player.ended)
+                self._stopped(hits)
+            case wire.Broken(violation=violation):
+                self.findings.broken.setdefault(violation.law, violation)
             case wire.Loading(stage, done, total):
                 self.progress = Progress(stage, done, total)
             case wire.Ready(model):
@@ -355,6 +402,8 @@ class Watching:
 
     def _began(self) -> None:
         self._running, self.begun, self.failure = self._arrived, True, None
+        self.findings.forget()
+        self.stops.use_pieces(self._running.model.pieces if self._running is not None else ())
         self.tape.tidy()
         if self._continuing and self.recorded:
             self.progress = Progress("computing the recorded steps again", 0, self.recorded, steps=True)
@@ -366,7 +415,42 @@ class Watching:
     def _resumed(self) -> None:
         """The engine stands where the record ends."""
         self._live, self._continuing = True, False
-        self.progress, self.notice = None, Notice(self.tape.problem, error=bool(self.tape.problem))
+        said = "; ".join(filter(None, (self.tape.problem, *self._problems)))
+        self.progress, self.notice = None, Notice(harmless(said), error=bool(said))
+
+    def _stopped(self, hits: Sequence[Hit]) -> None:
+        """Stand at the very frame that breakpoints were hit by."""
+        if hits:
+            self.player = playing.seek(self.player, hits[0].step)
+            said = sentence(hits, self.options.batch, self.options.ascii)
+            self.notice = Notice(harmless(said, self.options.ascii), passing=True)
+
+    def _file_loaded(self, path: str, strategy: StrategyInfo) -> None:
+        first, self._file = not self._file, strategy.name
+        there = [info for info in self.strategies if info.name != strategy.name]
+        self.strategies = (*there, strategy)
+        self.findings.failure = None
+        try:
+            if first and "strategy" not in self.options.said:
+                self.settings = replace(self.settings, strategy=strategy.name, knobs=_defaults(strategy))
+                for name, value in self.options.file_knobs:
+                    self.settings = turned(self.settings, name, value, self.strategies)
+            elif self.settings.strategy == strategy.name:
+                self.settings = turned(self.settings, STRATEGY, strategy.name, self.strategies)
+        except ValueError as error:
+            self._give_up(str(error))
+            return
+        if self.begun:
+            self.notice = Notice(f"{Path(path).name} is loaded again: the next step is the new one's", passing=True)
+
+    def _strategy_failed(self, event: wire.StrategyFailed) -> None:
+        failure = Failure.of(event)
+        if not self.begun:
+            self._give_up(f"{failure.reason}\n{failure.detail}".rstrip())
+            return
+        self.findings.failure = failure
+        if event.step >= 0:
+            self.player = playing.seek(playing.arrived(self.player, self.recorded, False), event.step)
 
     def _failed(self, stage: str, reason: str) -> None:
         self.progress = None
@@ -428,3 +512,7 @@ class Watching:
     def _stop(self, reason: str) -> None:
         self.player = playing.seek(self.player, self.player.position)
         self.notice = Notice(reason, error=True)
+
+
+def _defaults(strategy: StrategyInfo) -> dict[str, Knob]:
+    return {knob.name: knob.default for knob in strategy.knobs}

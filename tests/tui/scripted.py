@@ -32,6 +32,8 @@ class ScriptedLink:
         self.opened: list[ModelChoice] = []
         self.closed = False
         self.branch = 0
+        self.stops: dict[int | None, str] = {}
+        self.file = ""
         self.events: deque[Event] = deque()
 
     def start(self) -> None:
@@ -62,6 +64,15 @@ class ScriptedLink:
         self.events.append(wire.Began(1, wire.Array.of(tokens), wire.Array.of(locked), steps, seed))
         if record is not None and len(record):
             self.events.append(wire.Resumed(1, wire.Array.of(self._tokens)))
+
+    def stop_at(self, number: int, text: str, sample: int | None = None) -> None:
+        self.stops[number] = text
+
+    def clear(self, number: int | None = None) -> None:
+        self.stops.pop(number, None)
+
+    def use_file(self, path: str) -> None:
+        self.file = path
 
     def inspect(self) -> None:
         self.events.append(wire.Checked(Check(1.5, 3.0, 20)))

@@ -1,0 +1,48 @@
+"""What the engine has found and what the person is to see of it: broken laws, and a strategy that fails."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from engine.debug.findings import Violation
+from engine.debug.messages import StrategyFailed
+from remdm_tui.layout import harmless
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A strategy is wrong: where the run stands, why, and the traceback within its file."""
+
+    where: str
+    reason: str
+    detail: str
+
+    @classmethod
+    def of(cls, event: StrategyFailed) -> Failure:
+        where = (
+            "the file could not be loaded" if event.step < 0 else f"failed at step {event.step}: the run stays there"
+        )
+        detail = "\n".join(harmless(line) for line in event.detail.rstrip().splitlines())
+        return cls(where, harmless(event.reason), detail)
+
+
+@dataclass
+class Findings:
+    """Of one run."""
+
+    broken: dict[str, Violation] = field(default_factory=dict)
+    """the first violation of each law, by its name"""
+    failure: Failure | None = None
+
+    def forget(self) -> None:
+        """A new run."""
+        self.broken.clear()
+        self.failure = None
+
+    def laws(self, ascii_only: bool) -> str:
+        """A line for each law that was broken: its formula, and what was found."""
+        mark = "x" if ascii_only else "✗"
+        return "\n".join(
+            f"{mark} {law} at step {found.step}: {found.formula} - {harmless(found.said, ascii_only)}"
+            for law, found in self.broken.items()
+        )

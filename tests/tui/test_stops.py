@@ -1,0 +1,187 @@
+"""Breakpoints, broken laws and a strategy's file, as a person meets them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from textual.widgets import OptionList
+
+from engine import wire
+from engine.debug.findings import Hit, Violation
+from engine.records import KnobInfo, StrategyInfo
+from engine.strategies import catalogue
+from remdm_tui.asked import Asked
+from remdm_tui.debugged import wishes
+from remdm_tui.screens.stops import StopsScreen
+from remdm_tui.stops import Stops, sentence
+from remdm_tui.watching import Notice
+from tests.engine.recordings import recorded
+from tests.tui.scripted import ScriptedLink
+from tests.tui.test_app import banner, seen, settle, watching
+
+OWN = StrategyInfo("own", "", "", "time", (KnobInfo("eta", 0.1, "", 0, 1),))
+BROKEN = Violation("marginal", 3, "E[masked] / n = 1 - alpha_s", "0.5 of 64 positions are masked", (("masked", 0.5),))
+
+
+def law(app):
+    return str(app._law.render()) if app._law.display else ""
+
+
+def failure(app):
+    return str(app._failure.render()) if app._failure.display else ""
+
+
+async def test_the_view_stands_at_the_frame_that_was_hit_and_names_the_condition():
+    link = ScriptedLink()
+    async with watching(link, stops=("remasked > 0",)).run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        assert link.stops == {1: "remasked > 0"}
+        await pilot.press(*["right"] * 4)
+        await settle(pilot)
+        hit = Hit(1, "remasked > 0", "remasked > 0 is true", 4, (0,))
+        link.events.append(wire.Stopped(1, 0, 1, (hit,)))
+        await pilot.press("space")
+        await seen(pilot, lambda app: banner(app) == "■ stopped at step 4: remasked > 0")
+        assert not pilot.app.watching.player.playing
+        await pilot.press("right")
+        await seen(pilot, lambda app: not app._banner.display)
+
+
+async def test_recorded_steps_are_stopped_at_too():
+    link = ScriptedLink()
+    async with watching(link).run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.press("space")
+        await settle(pilot, lambda app: app.watching.player.done)
+        pilot.app.watching.stop_at("step 9")
+        await pilot.press("home", "space")
+        await seen(pilot, lambda app: "stopped at step 9" in banner(app))
+        assert pilot.app.watching.player.position == 9
+
+
+def test_the_first_of_the_passed_steps_counts_and_what_is_off_does_not(tmp_path):
+    trace = recorded(tmp_path / "run", steps=40)
+    stops = Stops(("step 9", "step 7", "step 30"))
+    assert [(hit.breakpoint, hit.step) for hit in stops.hit(trace, 3, 12)] == [(2, 7)]
+    assert stops.toggle(2).on is False
+    assert [hit.breakpoint for hit in stops.hit(trace, 3, 12)] == [1]
+    assert stops.hit(trace, 9, 12) == ()
+
+
+def test_a_sentence_names_positions_and_sample_but_not_hundreds():
+    hit = Hit(1, "remasks 8", "a step remasks more than 8 positions", 5, (1,), tuple(range(20)))
+    said = sentence([hit, replace(hit, text="clamped")], batch=2, ascii_only=True)
+    assert said == (
+        "[] stopped at step 5: remasks 8 (a step remasks more than 8 positions), "
+        "positions 0, 1, 2, 3 and 16 more, sample 2; clamped"
+    )
+
+
+async def test_breakpoints_are_typed_switched_and_removed_on_a_screen():
+    link = ScriptedLink()
+    async with watching(link).run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.press("x")
+        await pilot.pause()
+        screen = pilot.app.screen
+        assert isinstance(screen, StopsScreen)
+        await pilot.press(*"masked <", "enter")
+        assert "cannot be read" in str(screen.query_one(".error").render())
+        await pilot.press("ctrl+u", *"step 5", "enter", *"clamped", "enter")
+        await pilot.pause()
+        assert link.stops == {1: "step 5", 2: "clamped"}
+        assert screen.query_one(OptionList).size.height == 2
+        await pilot.press("up", "enter")
+        assert link.stops == {2: "clamped"}
+        await pilot.press("down", "delete")
+        assert link.stops == {}
+        await pilot.press("escape")
+        assert [stop.text for stop in pilot.app.watching.stops.listed] == ["step 5"]
+
+
+async def test_a_new_engine_is_told_the_breakpoints_and_the_file_again():
+    link = ScriptedLink()
+    async with watching(link, stops=("step 5", "clamped"), strategy_file="own.py").run_test() as pilot:
+        await settle(pilot)
+        pilot.app.watching.toggle_stop(1)
+        link.stops, link.file = {}, ""
+        await pilot.press("R")
+        await settle(pilot)
+        assert (link.stops, link.file) == ({2: "clamped"}, "own.py")
+
+
+async def test_a_broken_law_is_a_red_line_with_its_formula_until_the_next_run():
+    link = ScriptedLink()
+    async with watching(link).run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        link.events.append(wire.Broken(1, 0, BROKEN))
+        await seen(pilot, lambda app: "✗ marginal at step 3: E[masked] / n = 1 - alpha_s - 0.5 of 64" in law(app))
+        await pilot.press("r")
+        await seen(pilot, lambda app: law(app) == "")
+
+
+def with_file(strategy=OWN):
+    link = ScriptedLink()
+    link.use_file = lambda path: link.events.append(wire.FileLoaded(path, "0" * 64, strategy))
+    return link
+
+
+async def test_a_strategy_of_a_file_is_the_runs_with_the_knobs_that_were_given():
+    app = watching(with_file(), strategy_file="own.py", file_knobs=(("eta", 0.25),))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.press("right")
+        await settle(pilot)
+        settings = app.watching.trace.frame(1).settings
+        assert (settings.strategy, dict(settings.knobs)) == ("own", {"eta": 0.25})
+        assert app.watching.strategies == (*catalogue(), OWN)
+
+
+async def test_a_file_that_has_no_such_knob_ends_with_a_sentence():
+    app = watching(with_file(), strategy_file="own.py", file_knobs=(("zeta", 0.25),))
+    async with app.run_test():
+        pass
+    assert app.watching.failure == "own has no knob 'zeta'"
+
+
+async def test_a_strategy_that_fails_shows_its_traceback_and_the_step_until_the_file_is_saved():
+    link = with_file()
+    async with watching(link, strategy_file="own.py").run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.press("right", "right", "space")
+        link.events.append(wire.StrategyFailed(1, 0, 1, 2, "ValueError: no", "File own.py, line 3\n\x1b[31m"))
+        await seen(pilot, lambda app: "line 3" in failure(app))
+        assert "failed at step 2" in str(pilot.app._failure.border_title)
+        assert "\x1b" not in failure(pilot.app)
+        fixed = replace(OWN, knobs=(KnobInfo("zeta", 0.5, "", 0, 1),))
+        link.events.append(wire.FileLoaded("own.py", "1" * 64, fixed))
+        await seen(pilot, lambda app: failure(app) == "" and "is loaded again" in banner(app))
+        assert dict(pilot.app.watching.settings.knobs) == {"zeta": 0.5}
+
+
+async def test_what_a_saved_file_got_wrong_leaves_the_run_playing():
+    link = with_file()
+    async with watching(link, strategy_file="own.py", paused=False, steps=10_000).run_test(size=(120, 40)) as pilot:
+        await settle(pilot, lambda app: app.watching.begun)
+        link.events.append(wire.StrategyFailed(1, 0, 1, -1, "SyntaxError: line 2", ""))
+        await seen(pilot, lambda app: "SyntaxError" in failure(app))
+        assert pilot.app.watching.player.playing
+
+
+async def test_strategies_of_packages_that_cannot_be_had_are_said():
+    link = ScriptedLink()
+    link.start = lambda: link.events.append(wire.Hello(catalogue(), ("the strategy a.b cannot be used",)))
+    async with watching(link).run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        assert pilot.app.watching.notice == Notice("the strategy a.b cannot be used", error=True)
+
+
+def test_what_the_command_line_says_is_checked(tmp_path):
+    with pytest.raises(ValueError, match="cannot be read"):
+        wishes(Asked(), ["masked <"], None, elsewhere=False)
+    with pytest.raises(ValueError, match="there is no file"):
+        wishes(Asked(), [], str(tmp_path / "none.py"), elsewhere=False)
+    asked, more = wishes(Asked(eta=0.2, knob=("a=b",)), ["step 3"], "there.py", elsewhere=True)
+    assert asked == Asked()
+    assert more == {"stops": ("step 3",), "strategy_file": "there.py", "file_knobs": (("a", "b"), ("eta", 0.2))}
