@@ -75,7 +75,7 @@ def check(model: Denoiser, plan: Sampling, prompt: Sequence[int]) -> None:
 
 
 def steps_of(plan: Sampling, prompt: Sequence[int]) -> int:
-    """Steps of one sample, which are its network calls where there is one a step; a grid of times may have more than T."""
+    """Steps of one sample, one network call each at most; a grid of times may have more than T."""
     if plan.predictor != ENGINE:
         return plan.steps
     strategy = make_strategy(plan.strategy, **plan.knobs)
