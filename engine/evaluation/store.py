@@ -137,7 +137,7 @@ class Store:
     def _forget_scores(self) -> None:
         (self.home / RESULTS).unlink(missing_ok=True)
         (self.home / FEATURES).unlink(missing_ok=True)
-        for path in self.home.glob("scores*.jsonl"):
+        for path in self.home.glob("scores.rank*.jsonl"):
             path.unlink()
         self.write_samples(msgspec.structs.replace(line, judged=None) for line in self.samples().values())
 
