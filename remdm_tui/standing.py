@@ -167,9 +167,10 @@ def as_tables(found: Results, home: Path) -> None:
     """For a person."""
     console = Console(highlight=False)
     sampling = found.settings["sampling"]
+    slid = f" + {sampling['strides']} x {sampling['stride']:,}" if sampling["strides"] else ""
     console.print(
         f"{found.settings['model']['name']}, {headline(sampling)}, T = {sampling['steps']:,}, "
-        f"L = {sampling['length']:,}, p = {sampling['top_p']:g}, N = {found.samples:,}, seed {sampling['seed']}",
+        f"L = {sampling['length']:,}{slid}, p = {sampling['top_p']:g}, N = {found.samples:,}, seed {sampling['seed']}",
         markup=False, soft_wrap=True,
     )  # fmt: skip
     table = Table(box=None, pad_edge=False)
