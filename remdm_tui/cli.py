@@ -431,7 +431,10 @@ def list_presets(as_json: Json = False) -> None:
 def train(
     config: Annotated[Path, typer.Option("--config", help="A training configuration, in TOML.")],
     data: Annotated[
-        list[Path], typer.Option("--data", help="Text, .jsonl or .jsonl.gz with a `text` a line; any number of times.")
+        list[Path],
+        typer.Option(
+            "--data", help="Text, .jsonl or .jsonl.gz with a `text` a line, or a data set's name; any number of times."
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", help="The run's directory; a run found there is continued.")],
     device: Device = None,

@@ -28,6 +28,14 @@ class ModelSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether the network hears the noise level; None: as is usual for the objective."""
 
 
+class DataSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    rows: Literal["windows", "wrapped"] = "windows"
+    """Windows begin anywhere in the text; wrapped ones are its pieces one after the other, an end of text at both ends
+    of each, as MDLM's code has them."""
+    tokenizer: str | None = None
+    """One that exists, by name or path, a mask put behind its last token; None: trained on the text."""
+
+
 class NoiseSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How much is masked at time t, a schedule of engine.training.noise."""
 
@@ -105,6 +113,7 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One run; `objective` names the loss, one of engine.training.objectives."""
 
     objective: str = "mdlm"
+    data: DataSection = msgspec.field(default_factory=DataSection)
     noise: NoiseSection = msgspec.field(default_factory=NoiseSection)
     mdlm: MDLMSection = msgspec.field(default_factory=MDLMSection)
     d3pm: D3PMSection = msgspec.field(default_factory=D3PMSection)
@@ -124,6 +133,7 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             ("run.validation_windows", self.run.validation_windows),
             ("optim.lr", self.optim.lr),
             ("d3pm.steps", self.d3pm.steps),
+            ("model.length", self.model.length - (2 if self.data.rows == "wrapped" else 0)),
         ):
             if value <= 0:
                 raise ValueError(f"{name} is too small")
@@ -132,7 +142,7 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 raise ValueError(f"run.{name} must be 0 or more")
         if self.run.strategy == "fsdp" and self.optim.name == "muon":
             raise ValueError("optim.name = 'muon' takes whole matrices, which run.strategy = 'fsdp' divides: use ddp")
-        if self.model.vocab_size > 65_536:
+        if self.data.tokenizer is None and self.model.vocab_size > 65_536:
             raise ValueError("model.vocab_size must be at most 65536 for a tokenizer of our own")
 
     def network(self, mask_id: int) -> DITConfig:

@@ -8,15 +8,21 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from engine.data.catalogue import DATASETS, hub_texts
+from engine.training.shards import Document, Told, being_written, counted, open_streams, untold, write_streams
+
 END_OF_TEXT = "<|endoftext|>"
 MASK = "[MASK]"
+FromHub = Callable[[str, str], Iterator[str]]
+"""(a name of DATASETS, split) -> its texts, as published"""
 HELD_OUT = 20
 """One token in so many is for validation where the data names no validation split."""
 
@@ -33,12 +39,6 @@ PLAIN = str.maketrans(
         "\r": None,
     }
 )
-
-
-@dataclass(frozen=True)
-class Document:
-    text: str
-    split: str
 
 
 def documents(paths: Sequence[Path], typography: Mapping[int, str | None] = PLAIN) -> Iterator[Document]:
@@ -92,42 +92,86 @@ def train_tokenizer(texts: Iterator[str], vocab_size: int) -> Tokenizer:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Tokenised splits, each one memory-mapped stream in which documents end with END_OF_TEXT."""
+    """Tokenised splits, each one memory-mapped stream in which documents end with END_OF_TEXT.
+
+    wrapped: rows are length - 2 tokens of the stream, one such piece after the other, between two END_OF_TEXT, as
+    MDLM's code has them; else windows, which begin anywhere.
+    """
 
     tokenizer: Tokenizer
     splits: dict[str, np.ndarray]
+    wrapped: bool = False
 
     @property
     def mask_id(self) -> int:
-        found = self.tokenizer.token_to_id(MASK)
-        if found is None:
-            raise ValueError(f"the tokenizer has no {MASK} token")
-        return found
+        return self._id(MASK)
 
     @property
     def end_id(self) -> int:
         """The token that ends a document."""
-        found = self.tokenizer.token_to_id(END_OF_TEXT)
+        return self._id(END_OF_TEXT)
+
+    def _id(self, token: str) -> int:
+        found = self.tokenizer.token_to_id(token)
         if found is None:
-            raise ValueError(f"the tokenizer has no {END_OF_TEXT} token")
+            raise ValueError(f"the tokenizer has no {token} token")
         return found
 
     def windows(self, split: str, length: int, count: int, generator: np.random.Generator) -> np.ndarray:
-        """count windows of the split at uniformly random offsets, int64 [count, length]."""
+        """count rows of the split at uniformly random offsets, int64 [count, length]."""
         return self.at(split, self.starts(split, length, count, generator), length)
 
     def starts(self, split: str, length: int, count: int, generator: np.random.Generator) -> np.ndarray:
         """count uniformly random offsets of windows in the split, int64 [count]."""
         return generator.integers(0, len(self.splits[split]) - length + 1, count)
 
+    def batch(self, length: int, count: int, seed: int, step: int, generator: np.random.Generator) -> np.ndarray:
+        """Where the rows of one training step begin, int64 [count].
+
+        Windows at random; of pieces each once an epoch, in an order that (seed, step) alone decide.
+        """
+        if not self.wrapped:
+            return self.starts("train", length, count, generator)
+        inside = length - 2
+        pieces = len(self.splits["train"]) // inside
+        epochs, places = np.divmod(np.arange(step * count, (step + 1) * count), pieces)
+        order = [_shuffled(seed, int(epoch), pieces)[place] for epoch, place in zip(epochs, places, strict=True)]
+        return np.array(order, np.int64) * inside
+
     def at(self, split: str, starts: np.ndarray, length: int) -> np.ndarray:
-        """The windows of the split that begin there, int64 [count, length]."""
-        stream = self.splits[split]
-        return np.stack([stream[i : i + length] for i in starts]).astype(np.int64)
+        """The rows of the split that begin there, int64 [count, length]."""
+        stream, inside = self.splits[split], length - 2 if self.wrapped else length
+        rows = np.empty((len(starts), length), np.int64)
+        within = rows[:, 1:-1] if self.wrapped else rows
+        for row, start in zip(within, starts, strict=True):
+            row[:] = stream[start : start + inside]
+        if self.wrapped:
+            rows[:, [0, -1]] = self.end_id
+        return rows
 
     def spread(self, split: str, length: int, count: int) -> np.ndarray:
-        """count windows at even offsets: the same ones every time, int64 [count, length]."""
-        return spread(self.splits[split], length, count)
+        """count rows at even offsets: the same ones every time, int64 [count, length]."""
+        stream = self.splits[split]
+        if not self.wrapped:
+            return spread(stream, length, count)
+        inside = length - 2
+        return self.at(split, np.linspace(0, len(stream) // inside - 1, count).astype(np.int64) * inside, length)
+
+
+def reading_speed(corpus: Corpus, length: int, count: int, seconds: float, clock: Callable[[], float]) -> float:
+    """Tokens a second that batches of `count` rows from random places of the training split come at.
+
+    clock: seconds, of which so many are spent at least.
+    """
+    generator, tokens, began = np.random.default_rng(0), 0, clock()
+    while (spent := clock() - began) < seconds or not tokens:
+        tokens += corpus.at("train", corpus.starts("train", length, count, generator), length).size
+    return tokens / spent
+
+
+@lru_cache(maxsize=2)
+def _shuffled(seed: int, epoch: int, count: int) -> np.ndarray:
+    return np.random.default_rng((seed, epoch, count)).permutation(count)
 
 
 def spread(stream: np.ndarray, length: int, count: int) -> np.ndarray:
@@ -141,46 +185,114 @@ def paragraphs(text: str) -> list[str]:
     return [p + "\n\n" for p in text.split("\n\n")]
 
 
-def prepare(paths: Sequence[Path], vocab_size: int, cache: Path) -> Corpus:
-    """Tokenise the files once into `cache`, keyed by their content and the vocabulary size; then map it.
+def documents_of(source: Path, typography: Mapping[int, str | None], from_hub: FromHub) -> Iterator[Document]:
+    """Of a file, or of the data set of that name: its training texts, then those it is validated by."""
+    name = str(source)
+    if name not in DATASETS or source.exists():
+        yield from documents([source], typography)
+        return
+    for split in ("train", "validation"):
+        yield from (Document(DATASETS[name].detokenize(text), split) for text in from_hub(name, split))
 
-    Where no document names a split, the end of the text is held out for validation.
 
-    Raises FileNotFoundError for a missing file, ValueError for one that is malformed or has no text.
+def existing_tokenizer(name: str) -> Tokenizer:
+    """That of a file, a directory or the hub, with a mask behind its last token.
+
+    Raises ValueError where there is none, or one that does not say where a document ends.
     """
-    key = hashlib.sha256(str(vocab_size).encode())
-    for path in paths:
-        key.update(hashlib.sha256(path.read_bytes()).digest())
-    home = cache / key.hexdigest()[:16]
-    if not (home / "tokenizer.json").exists():
-        _tokenise(list(documents(paths)), vocab_size, home)
-    tokenizer = Tokenizer.from_file(str(home / "tokenizer.json"))
-    splits = {path.stem: np.load(path, mmap_mode="r") for path in sorted(home.glob("*.npy"))}
-    return Corpus(tokenizer, splits)
+    path = Path(name)
+    file = path / "tokenizer.json" if path.is_dir() else path
+    try:
+        tokenizer = Tokenizer.from_file(str(file)) if file.is_file() else _from_hub(name)
+    except Exception as error:
+        raise ValueError(f"{name} is no tokenizer: {' '.join(str(error).split())[:200]}") from error
+    if tokenizer.token_to_id(END_OF_TEXT) is None:
+        raise ValueError(f"the tokenizer {name} has no {END_OF_TEXT} token to end documents with")
+    tokenizer.add_special_tokens([MASK])
+    if tokenizer.token_to_id(MASK) != tokenizer.get_vocab_size() - 1:
+        raise ValueError(f"the tokenizer {name} has a {MASK} that is not its last token")
+    return tokenizer
 
 
-def _tokenise(docs: list[Document], vocab_size: int, home: Path) -> None:
-    if not any(doc.text.strip() for doc in docs):
-        raise ValueError("the data files hold no text")
-    tokenizer = train_tokenizer((doc.text for doc in docs if doc.split == "train"), vocab_size)
-    end = tokenizer.token_to_id(END_OF_TEXT)
-    tokenizer.encode_special_tokens = True  # a mask spelt out in the text is text
-    home.mkdir(parents=True, exist_ok=True)
-    streams: dict[str, np.ndarray] = {}
-    for split in sorted({doc.split for doc in docs}):
-        pieces: list[np.ndarray] = []
-        for doc in docs:
-            if doc.split == split:
-                encoded = tokenizer.encode_batch_fast(paragraphs(doc.text))
-                pieces += [np.array(e.ids, dtype=np.uint16) for e in encoded]
-                pieces.append(np.array([end], dtype=np.uint16))
-        streams[split] = np.concatenate(pieces)
-    if list(streams) == ["train"]:
-        stream = streams["train"]
+def _from_hub(name: str) -> Tokenizer:
+    from transformers import AutoTokenizer
+
+    return Tokenizer.from_str(AutoTokenizer.from_pretrained(name).backend_tokenizer.to_str())
+
+
+def prepare(
+    sources: Sequence[Path],
+    vocab_size: int,
+    cache: Path,
+    *,
+    tokenizer: str | None = None,
+    wrapped: bool = False,
+    progress: Told = untold,
+    from_hub: FromHub = hub_texts,
+) -> Corpus:
+    """Tokenise files and data sets once into `cache`, keyed by what they are and how they are read; then map them.
+
+    tokenizer: one that exists, a name or a path, in place of one trained on the text, typography unified.  wrapped:
+    see `Corpus`.  Where no document names a split, the end of the text is held out for validation.  Interrupted, the
+    same call goes on where it was.
+
+    Raises FileNotFoundError for a missing file, ValueError for one that is malformed, damaged or has no text.
+    """
+    home = cache / _key(sources, vocab_size, tokenizer, wrapped)
+    typography = PLAIN if tokenizer is None else {}
+
+    def docs() -> Iterator[Document]:
+        for source in sources:
+            yield from documents_of(source, typography, from_hub)
+
+    with being_written(home) as unfinished:
+        if unfinished:
+            made = _tokenizer(home / "tokenizer.json", tokenizer, vocab_size, docs, progress)
+            write_streams(home, docs(), _encoding(made, wrapped), made.get_vocab_size(), progress)
+    splits = open_streams(home)
+    if list(splits) == ["train"]:
+        stream = splits["train"]
         cut = len(stream) - len(stream) // HELD_OUT
-        streams = {"train": stream[:cut], "validation": stream[cut:]}
-    for split, stream in streams.items():
-        np.save(home / f"{split}.npy", stream)
-    part = home / "tokenizer.part"
-    tokenizer.save(str(part))
-    os.replace(part, home / "tokenizer.json")
+        splits = {"train": stream[:cut], "validation": stream[cut:]}
+    return Corpus(Tokenizer.from_file(str(home / "tokenizer.json")), splits, wrapped)
+
+
+def _key(sources: Sequence[Path], vocab_size: int, tokenizer: str | None, wrapped: bool) -> str:
+    key = hashlib.sha256(json.dumps([vocab_size, tokenizer, wrapped]).encode())
+    for source in sources:
+        if str(source) in DATASETS and not source.exists():
+            its = DATASETS[str(source)]
+            key.update(repr((its.path, its.config, its.column, sorted(its.splits.items()))).encode())
+        else:
+            with source.open("rb") as file:
+                key.update(hashlib.file_digest(file, "sha256").digest())
+    return key.hexdigest()[:16]
+
+
+def _tokenizer(
+    path: Path, name: str | None, vocab_size: int, docs: Callable[[], Iterator[Document]], progress: Told
+) -> Tokenizer:
+    """That which is at `path`, put there first where there is none."""
+    if not path.exists():
+        if name is not None:
+            made = existing_tokenizer(name)
+        else:
+            texts = (doc.text for doc in counted(docs(), "reading", progress) if doc.split == "train")
+            made = train_tokenizer(texts, vocab_size)
+        part = path.with_name("tokenizer.part")
+        made.save(str(part))
+        os.replace(part, path)
+    return Tokenizer.from_file(str(path))
+
+
+def _encoding(tokenizer: Tokenizer, whole: bool) -> Callable[[Sequence[str]], list[list[int]]]:
+    """Texts to tokens with the end of a document behind each: paragraph by paragraph, or whole."""
+    end = int(tokenizer.token_to_id(END_OF_TEXT) or 0)
+    tokenizer.encode_special_tokens = True  # a mask spelt out in the text is text
+
+    def encode(texts: Sequence[str]) -> list[list[int]]:
+        pieces = [[text] if whole else paragraphs(text) for text in texts]
+        found = iter(tokenizer.encode_batch_fast([p for of_text in pieces for p in of_text], add_special_tokens=False))
+        return [[i for _ in of_text for i in next(found).ids] + [end] for of_text in pieces]
+
+    return encode

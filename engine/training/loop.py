@@ -145,7 +145,7 @@ class Trainer:
         run, optim = self.config.run, self.config.optim
         numbers = np.random.default_rng((run.seed, self.step))
         noise = torch.Generator().manual_seed(int(numbers.integers(1 << 62)))
-        starts = self.corpus.starts("train", self.config.model.length, run.batch, numbers)
+        starts = self.corpus.batch(self.config.model.length, run.batch, run.seed, self.step, numbers)
         torch.manual_seed(int(numbers.integers(1 << 62)) + self.workers.rank)  # dropout's
         t = antithetic_times(run.batch, noise, largest=self._largest_time())
         chance = torch.rand(run.batch, self.config.model.length, generator=noise)

@@ -17,7 +17,8 @@ import torch
 
 from engine.models import load_model
 from engine.training.config import Progress
-from remdm_tui.commands.train import Lines, Reading, continued, figures, smoothed
+from remdm_tui.commands.train import continued
+from remdm_tui.training import Lines, Reading, figures, smoothed
 from tests.cli.conftest import COMMAND, ENVIRONMENT
 
 

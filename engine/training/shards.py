@@ -1,0 +1,188 @@
+"""Tokens on disk: written once as documents come, in a way that can be interrupted, then mapped into memory."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+MANIFEST = "manifest.json"
+UNFINISHED = "unfinished.json"
+FORMAT = 1
+TOGETHER = 256
+"""Documents that are tokenised at a time."""
+NOTED = 16 << 20
+"""Tokens after which it is noted how far the writing is."""
+CHECKED = 1 << 30
+"""Bytes up to which all are read to check them whenever they are opened; above, their number has to do."""
+CHUNK = 1 << 22
+
+
+@dataclass(frozen=True)
+class Document:
+    text: str
+    split: str
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """How far a preparation is."""
+
+    what: str
+    """reading or tokenising"""
+    documents: int
+    tokens: int
+    """written so far"""
+
+
+Told = Callable[[Prepared], None]
+
+
+def untold(prepared: Prepared) -> None:
+    """Nobody is."""
+
+
+class Stream(msgspec.Struct, forbid_unknown_fields=True):
+    """What is in one file."""
+
+    tokens: int = 0
+    crc32: int = 0
+
+
+class Manifest(msgspec.Struct, forbid_unknown_fields=True):
+    """What is in a directory: one file of little-endian numbers a split."""
+
+    dtype: str
+    splits: dict[str, Stream]
+    documents: int = 0
+    format: int = FORMAT
+
+
+def counted(documents: Iterable[Document], what: str, told: Told) -> Iterator[Document]:
+    for number, document in enumerate(documents, 1):
+        if number % TOGETHER == 0:
+            told(Prepared(what, number, 0))
+        yield document
+
+
+@contextmanager
+def being_written(home: Path) -> Iterator[bool]:
+    """Whether the directory is unfinished; inside, nobody else writes there."""
+    import fcntl
+
+    if (home / MANIFEST).exists():
+        yield False
+        return
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield not (home / MANIFEST).exists()
+
+
+def write_streams(
+    home: Path,
+    documents: Iterator[Document],
+    encode: Callable[[Sequence[str]], list[list[int]]],
+    vocab_size: int,
+    told: Told = untold,
+) -> None:
+    """Append the tokens of each document to its split's file; the manifest comes last.
+
+    Goes on after the documents that an interrupted call has noted.  Raises ValueError where there is no text.
+    """
+    done = _noted(home) or Manifest("<u2" if vocab_size <= 1 << 16 else "<u4", {})
+    for name, stream in done.splits.items():
+        os.truncate(_file(home, name), stream.tokens * np.dtype(done.dtype).itemsize)
+    noted = sum(stream.tokens for stream in done.splits.values())
+    text = noted > 0
+    documents = islice(documents, done.documents, None)
+    while batch := list(islice(documents, TOGETHER)):
+        text = text or any(document.text.strip() for document in batch)
+        ids = encode([document.text for document in batch])
+        for split in sorted({document.split for document in batch}):
+            tokens = [i for document, its in zip(batch, ids, strict=True) if document.split == split for i in its]
+            _append(home, done, split, np.array(tokens, dtype=done.dtype))
+        done.documents += len(batch)
+        total = sum(stream.tokens for stream in done.splits.values())
+        told(Prepared("tokenising", done.documents, total))
+        if total - noted >= NOTED:
+            noted = total
+            _put(home / UNFINISHED, done)
+    if not text:
+        raise ValueError("the data files hold no text")
+    _put(home / MANIFEST, done)
+    (home / UNFINISHED).unlink(missing_ok=True)
+
+
+def _file(home: Path, split: str) -> Path:
+    return home / f"{split}.tokens"
+
+
+def _append(home: Path, done: Manifest, split: str, tokens: np.ndarray) -> None:
+    path = _file(home, split)
+    if split not in done.splits:
+        path.unlink(missing_ok=True)
+        done.splits[split] = Stream()
+    with path.open("ab") as file:
+        tokens.tofile(file)
+    stream = done.splits[split]
+    stream.tokens += len(tokens)
+    stream.crc32 = zlib.crc32(tokens.tobytes(), stream.crc32)
+
+
+def _put(path: Path, manifest: Manifest) -> None:
+    """Once everything that it speaks of is on the disk."""
+    for split in manifest.splits:
+        with _file(path.parent, split).open("rb") as file:
+            os.fsync(file.fileno())
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(msgspec.json.encode(manifest))
+    os.replace(part, path)
+
+
+def _noted(home: Path) -> Manifest | None:
+    """How far an interrupted call came; None where that cannot be told, so that all is done again."""
+    try:
+        noted = msgspec.json.decode((home / UNFINISHED).read_bytes(), type=Manifest)
+        size = np.dtype(noted.dtype).itemsize
+        whole = all(_file(home, name).stat().st_size >= its.tokens * size for name, its in noted.splits.items())
+    except (OSError, msgspec.DecodeError, TypeError):
+        return None
+    return noted if whole and noted.format == FORMAT else None
+
+
+def open_streams(home: Path) -> dict[str, np.ndarray]:
+    """Every split's tokens, mapped, by name.
+
+    Raises ValueError for files that are not as they were written.
+    """
+    try:
+        manifest = msgspec.json.decode((home / MANIFEST).read_bytes(), type=Manifest)
+        dtype = np.dtype(manifest.dtype)
+    except (OSError, msgspec.DecodeError, TypeError) as error:
+        raise ValueError(f"{home} holds no prepared data, or damaged: delete it to have it made again") from error
+    found = {}
+    for name, stream in sorted(manifest.splits.items()):
+        path = _file(home, name)
+        have = path.stat().st_size if path.exists() else 0
+        if have != stream.tokens * dtype.itemsize or (have <= CHECKED and checksum(path) != stream.crc32):
+            raise ValueError(f"{path} is damaged: delete {home} to have it made again")
+        # a plain array over the map: slices of the map's own type cost more than what they copy
+        found[name] = np.asarray(np.memmap(path, dtype, "r")) if have else np.zeros(0, dtype)
+    return found
+
+
+def checksum(path: Path) -> int:
+    """CRC-32 of a file's bytes."""
+    found = 0
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            found = zlib.crc32(chunk, found)
+    return found

@@ -1,0 +1,159 @@
+"""Tokens on disk are what a plain encoding gives, also after an interruption, in windows and in the field's rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.data.rows import wrap
+from engine.training import shards
+from engine.training.data import END_OF_TEXT, MASK, Corpus, documents, prepare, reading_speed
+from engine.training.shards import Document, Prepared, open_streams, write_streams
+from tests.engine.texts import VOCABULARY, write_texts
+
+DOCUMENTS = [Document("x" * (i % 7), "validation" if i % 5 == 0 else "train") for i in range(40)]
+
+
+def encode(texts: Sequence[str]) -> list[list[int]]:
+    return [[len(text)] * len(text) + [0] for text in texts]
+
+
+def expected(split: str) -> list[int]:
+    return [i for document in DOCUMENTS if document.split == split for i in encode([document.text])[0]]
+
+
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shards, "TOGETHER", 3)
+    monkeypatch.setattr(shards, "NOTED", 10)
+
+
+@pytest.mark.parametrize(("vocabulary", "dtype"), [(65_536, "uint16"), (65_537, "uint32")])
+def test_what_is_written_is_what_is_read(tmp_path: Path, vocabulary: int, dtype: str, often: None) -> None:
+    told: list[Prepared] = []
+    write_streams(tmp_path, iter(DOCUMENTS), encode, vocabulary, told.append)
+    found = open_streams(tmp_path)
+    assert {name: stream.tolist() for name, stream in found.items()} == {
+        split: expected(split) for split in ("train", "validation")
+    }
+    assert {stream.dtype for stream in found.values()} == {np.dtype(dtype)}
+    assert told[-1] == Prepared("tokenising", len(DOCUMENTS), sum(map(len, found.values())))
+
+
+class Interrupted(Exception):
+    """As by a signal."""
+
+
+@pytest.mark.parametrize("at", [0, 2, 14, 25, 39])
+def test_an_interrupted_preparation_goes_on_where_it_was_noted(tmp_path: Path, often: None, at: int) -> None:
+    def broken() -> Iterator[Document]:
+        yield from DOCUMENTS[:at]
+        raise Interrupted
+
+    encoded: list[str] = []
+
+    def counting(texts: Sequence[str]) -> list[list[int]]:
+        encoded.extend(texts)
+        return encode(texts)
+
+    with pytest.raises(Interrupted):
+        write_streams(tmp_path, broken(), encode, 100)
+    with pytest.raises(ValueError, match="holds no prepared data"):
+        open_streams(tmp_path)
+    write_streams(tmp_path, iter(DOCUMENTS), counting, 100)
+    assert {name: stream.tolist() for name, stream in open_streams(tmp_path).items()} == {
+        split: expected(split) for split in ("train", "validation")
+    }
+    assert len(encoded) <= len(DOCUMENTS) - max(0, at - 8)
+
+
+@pytest.mark.parametrize("damage", ["flipped", "cut", "gone", "manifest"])
+def test_damage_is_told(tmp_path: Path, damage: str) -> None:
+    write_streams(tmp_path, iter(DOCUMENTS), encode, 100)
+    path = tmp_path / ("manifest.json" if damage == "manifest" else "train.tokens")
+    whole = bytearray(path.read_bytes())
+    if damage == "gone":
+        path.unlink()
+    else:
+        whole[5] ^= 1
+        path.write_bytes(whole[:-2] if damage == "cut" else whole)
+    with pytest.raises(ValueError, match="delete"):
+        open_streams(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One of the library, which has an end of text and no mask."""
+    home = tmp_path_factory.mktemp("existing")
+    corpus = prepare([write_texts(home)], VOCABULARY, home / "cache")
+    told = json.loads(corpus.tokenizer.to_str())
+    told["added_tokens"] = [token for token in told["added_tokens"] if token["content"] != MASK]
+    path = home / "tokenizer.json"
+    path.write_text(json.dumps(told))
+    return path
+
+
+@pytest.fixture(scope="module")
+def wrapped(tmp_path_factory: pytest.TempPathFactory, tokenizer: Path) -> Corpus:
+    home = tmp_path_factory.mktemp("wrapped")
+    write_texts(home)
+    return prepare([home / "nonsense.jsonl"], VOCABULARY, home / "cache", tokenizer=str(tokenizer), wrapped=True)
+
+
+def test_an_existing_tokenizer_gets_a_mask_behind_its_last_token(wrapped: Corpus) -> None:
+    assert wrapped.mask_id == wrapped.tokenizer.get_vocab_size() - 1 == VOCABULARY - 1
+    assert wrapped.end_id == wrapped.tokenizer.token_to_id(END_OF_TEXT)
+
+
+def test_wrapped_rows_are_those_of_evaluation_and_come_once_an_epoch(tmp_path: Path, wrapped: Corpus) -> None:
+    texts = [d.text for d in documents([write_texts(tmp_path)], {}) if d.split == "train"]
+
+    def plain(text: str) -> list[int]:
+        return wrapped.tokenizer.encode(text, add_special_tokens=False).ids
+
+    rows = wrap(texts, plain, 16, wrapped.end_id, wrapped.end_id)
+    drawn = [
+        wrapped.at("train", wrapped.batch(16, 1, seed=5, step=step, generator=np.random.default_rng(0)), 16)[0]
+        for step in range(2 * len(rows))
+    ]
+    for epoch in (drawn[: len(rows)], drawn[len(rows) :]):
+        assert sorted(map(tuple, epoch)) == sorted(map(tuple, rows))
+    assert not np.array_equal(drawn[: len(rows)], drawn[len(rows) :])
+    assert np.array_equal(wrapped.spread("train", 16, 3)[[0, -1]], rows[[0, -1]])
+
+
+def test_what_a_row_is_does_not_depend_on_the_size_of_the_batch(wrapped: Corpus) -> None:
+    numbers = np.random.default_rng(0)
+    one = [int(wrapped.batch(16, 1, 5, step, numbers)[0]) for step in range(12)]
+    assert [int(i) for step in range(3) for i in wrapped.batch(16, 4, 5, step, numbers)] == one
+
+
+def test_a_data_set_of_the_hub_is_asked_for_by_its_name(tmp_path: Path) -> None:
+    asked: list[tuple[str, str]] = []
+    numbers = np.random.default_rng(3)
+    words = ["".join(numbers.choice(list("aeioulmnrst"), 5)) for _ in range(300)]
+
+    def from_hub(name: str, split: str) -> Iterator[str]:
+        asked.append((name, split))
+        return iter([" ".join(numbers.choice(words, 400))] * (3 if split == "train" else 1))
+
+    corpus = prepare([Path("wikitext2")], VOCABULARY, tmp_path, from_hub=from_hub)
+    assert set(asked) == {("wikitext2", "train"), ("wikitext2", "validation")}
+    assert [int((corpus.splits[split] == corpus.end_id).sum()) for split in ("train", "validation")] == [3, 1]
+
+
+@pytest.mark.parametrize("name", ["nowhere/there-is-none.json", "nonsense.jsonl"])
+def test_what_is_no_tokenizer_is_refused(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    path = write_texts(tmp_path)
+    with pytest.raises(ValueError, match="is no tokenizer"):
+        prepare([path], VOCABULARY, tmp_path / "cache", tokenizer=str(tmp_path / name))
+
+
+def test_the_reading_speed_is_tokens_by_seconds(wrapped: Corpus) -> None:
+    times = iter([0.0, 0.0, 1.5, 4.0])
+    assert reading_speed(wrapped, 16, 4, 3.0, lambda: next(times)) == 2 * 4 * 16 / 4.0
