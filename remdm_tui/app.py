@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
+from rich.text import Text
 from textual import on
-from textual.app import App, ComposeResult, SystemCommand
+from textual.app import ComposeResult, SystemCommand
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.keys import format_key
@@ -23,6 +24,7 @@ from engine.records import Change, Knob, ModelChoice, ModelInfo
 from remdm_tui import player as playing
 from remdm_tui import reading
 from remdm_tui.about import placed
+from remdm_tui.debug_actions import DebugApp
 from remdm_tui.findings import Failure
 from remdm_tui.keys import KEYS
 from remdm_tui.knobs import STRATEGY
@@ -31,18 +33,16 @@ from remdm_tui.layout import Pieces, harmless
 from remdm_tui.link import ENGINE, Link
 from remdm_tui.options import WatchOptions
 from remdm_tui.palette import palette
-from remdm_tui.player import Player
 from remdm_tui.progress import loading_line, steps_line
 from remdm_tui.screens.about import AboutScreen
 from remdm_tui.screens.help import HelpScreen
-from remdm_tui.screens.line import LineScreen
 from remdm_tui.screens.models import ModelScreen
-from remdm_tui.screens.stops import StopsScreen
 from remdm_tui.screens.value import ValueScreen
-from remdm_tui.taping import SUFFIX, Tape
+from remdm_tui.taping import Tape
 from remdm_tui.watching import Notice, Progress, Watching
 from remdm_tui.widgets.curves import CurvesPanel
 from remdm_tui.widgets.figures import FiguresPanel
+from remdm_tui.widgets.inspector import InspectorPanel, of_opinion, of_story
 from remdm_tui.widgets.knob_panel import KnobPanel
 from remdm_tui.widgets.timeline import Timeline
 from remdm_tui.widgets.token_grid import TokenGrid
@@ -73,7 +73,7 @@ def terminal_gone() -> bool:
         return False
 
 
-class WatchApp(App[None]):
+class WatchApp(DebugApp):
     """Watch one run."""
 
     CSS_PATH = "app.tcss"
@@ -110,13 +110,16 @@ class WatchApp(App[None]):
         self._knobs = KnobPanel(ascii_only=plain, id="knobs")
         self._curves = CurvesPanel(ascii_only=plain, id="curves")
         self._timeline = Timeline(ascii_only=plain, id="timeline")
+        self._inspector = InspectorPanel(id="inspector", classes="box", markup=False)
         self._failure = Static("", id="failure", classes="box", markup=False)
         self._law = Label("", id="law", markup=False)
         self._banner = Label("", id="banner", markup=False)
         yield self._status
         with Horizontal(id="main"):
-            with Vertical(id="text"):
+            self._text = Vertical(id="text")
+            with self._text:
                 yield self._grid
+                yield self._inspector
                 yield self._failure
             with Vertical(id="side"):
                 with Vertical(id="figures-box", classes="box"):
@@ -182,8 +185,8 @@ class WatchApp(App[None]):
             self._draw(panels)
             if panels:
                 self._panelled = now
-                self._rest_or_wake()
                 self._refresh_panels()
+                self._rest_or_wake()
         except ValueError:
             # the panels read the record, and that may be a file
             if not self.watching.damaged():
@@ -238,6 +241,29 @@ class WatchApp(App[None]):
         self._banner.set_class(notice.error and progress is None, "error")
         self._banner.display = bool(text)
 
+    def _show_inspector(self) -> None:
+        """The position under the cursor, below the text."""
+        watching, inspector, plain = self.watching, self.watching.inspector, self.options.ascii
+        trace, model, at = watching.trace, watching.model, inspector.at
+        self._inspector.display = at is not None
+        if at is None or trace is None or model is None:
+            return
+        position = min(watching.player.position, len(trace))
+        # as much as the style sheet leaves, without its frame
+        room = (self._text.size.width - 4, max(4, int(self._text.size.height * 0.6) - 2))
+        opinion = inspector.opinion
+        if not inspector.asking:
+            now = of_story(watching.story(), model.pieces, position, room, plain)
+        elif opinion is None or (opinion.sample, opinion.position) != (watching.sample, at):
+            now = Text("asking the network ...")
+        else:
+            now = of_opinion(opinion, model.pieces, room, plain)
+        if self._is_new("inspector", (now, at)):
+            self._inspector.border_title = (
+                f"position {at} - [ ] its changes, o {'its story' if inspector.asking else 'the network'}"
+            )
+            self._inspector.update(now)
+
     def _show_failure(self, failure: Failure | None) -> None:
         """The traceback of a strategy, below the text."""
         self._failure.display = failure is not None
@@ -271,6 +297,7 @@ class WatchApp(App[None]):
     def _refresh_panels(self) -> None:
         """Everything but the grid."""
         watching = self.watching
+        self._show_inspector()
         trace, player, sample = watching.trace, watching.player, watching.sample
         if trace is None:
             return
@@ -332,10 +359,6 @@ class WatchApp(App[None]):
     @on(Timeline.Moved)
     def _timeline_moved(self, event: Timeline.Moved) -> None:
         self._play(playing.seek(self.watching.player, event.position))
-
-    def _play(self, player: Player) -> None:
-        self.watching.player = player
-        self._wake()
 
     def action_play_pause(self) -> None:
         self._play(playing.toggle(self.watching.player))
@@ -401,25 +424,6 @@ class WatchApp(App[None]):
             watching.notice = Notice(f"copied {len(text)} characters")
             self._draw()
 
-    def action_stops(self) -> None:
-        """List the breakpoints, and change them."""
-        watching = self.watching
-        self.push_screen(
-            StopsScreen(
-                lambda: watching.stops.listed, watching.stop_at, watching.toggle_stop, watching.remove_stop,
-                self.options.ascii,
-            )
-        )  # fmt: skip
-
-    def action_keep(self) -> None:
-        """Name the file that the recording stays in."""
-        tape = self.watching.tape
-        asks = f"{tape.name} is being written; a copy goes to:" if tape.name else "The file that it goes to:"
-        here = f"run-{self.watching.seed}{SUFFIX}"
-        self.push_screen(
-            LineScreen("keep the recording", asks, here, self.options.ascii, self.watching.keep), lambda _: self._wake()
-        )
-
     def action_revive(self) -> None:
         self.watching.revive()
         self._wake()
@@ -450,7 +454,12 @@ class WatchApp(App[None]):
         self._wake()
 
     def action_cancel(self) -> None:
-        self.watching.cancel()
+        """Stop what is under way; else close what is below the text."""
+        if self.watching.waiting:
+            self.watching.cancel()
+        else:
+            self.watching.findings.failure = None
+            self._look_at(None)
         self._wake()
 
     def action_help(self) -> None:

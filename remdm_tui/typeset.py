@@ -55,9 +55,13 @@ class Page:
     used: list[int]
     keys: list[bytes]
     """for each line what tells it from any other"""
+    ends: list[int]
+    """cells at which tokens begin and the last one ends, as if all stood in one line"""
+    rows: list[int]
+    """the first token of each line, then the number of tokens"""
 
 
-BLANK = Page([], [], [0], [], [])
+BLANK = Page([], [], [0], [], [], [0], [0])
 
 
 def typeset(canvas: Canvas, codes: NDArray[np.uint8], type_: Type, columns: int) -> Page:
@@ -84,4 +88,6 @@ def typeset(canvas: Canvas, codes: NDArray[np.uint8], type_: Type, columns: int)
         firsts=np.searchsorted(edges, rows).tolist(),
         used=[ends[b] - ends[a] for a, b in pairwise(rows)],
         keys=[told[a:b].tobytes() for a, b in pairwise(rows)],
+        ends=ends,
+        rows=rows,
     )

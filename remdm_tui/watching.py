@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine import wire
-from engine.debug.findings import Hit
+from engine.debug.findings import Hit, Story
 from engine.records import Check, Knob, KnobInfo, ModelChoice, ModelInfo, RunChoice, Settings, StrategyInfo
 from engine.trace import Record
 from remdm_tui import player as playing
 from remdm_tui.findings import Failure, Findings
+from remdm_tui.inspecting import Inspector
 from remdm_tui.knobs import STRATEGY, notch, panel, turned
 from remdm_tui.layout import harmless
 from remdm_tui.link import Died, Diverged, Event, Link, Unwritten
@@ -90,6 +91,7 @@ class Watching:
         self._retries = Retries()
         self.stops = Stops(options.stops)
         self.findings = Findings()
+        self.inspector = Inspector()
         self._problems: tuple[str, ...] = ()
         """strategies of packages that cannot be had"""
         self._file = ""
@@ -132,7 +134,7 @@ class Watching:
     def idle(self) -> bool:
         """Whether nothing will change until somebody presses a key."""
         busy = self.player.playing or self.player.stepping or self.link.outstanding
-        return self.begun and not busy and not self.waiting
+        return self.begun and not busy and not self.waiting and not self.inspector.waiting
 
     def tick(self, seconds: float) -> None:
         """Time has passed: hear the engine, move the view, ask for steps."""
@@ -227,6 +229,14 @@ class Watching:
     def leaf(self, by: int) -> None:
         """Another sample of the batch."""
         self.sample = (self.sample + by) % self.options.batch
+
+    def story(self, wait: float = 0.0) -> Story | None:
+        """What happened to the position that is looked at, as far as it is read."""
+        if self.trace is None or self._running is None:
+            return None
+        return self.inspector.story(
+            self.trace, self.sample, first=self._running.run.first, playing=self.player.playing, wait=wait
+        )
 
     def stop_at(self, text: str) -> None:
         """Another breakpoint.  Raises ValueError for a text that is no condition."""
@@ -369,6 +379,8 @@ class Watching:
             case wire.Stopped(hits=hits):
                 self.player = playing.arrived(self.player, self.recorded, self.player.ended)
                 self._stopped(hits)
+            case wire.Looked(opinion=opinion):
+                self.inspector.opinion, self.inspector.pending = opinion, False
             case wire.Broken(violation=violation):
                 self.findings.broken.setdefault(violation.law, violation)
             case wire.Loading(stage, done, total):
@@ -385,6 +397,9 @@ class Watching:
                 self.player = playing.arrived(self.player, self.recorded, ended=True)
             case wire.Checked(check):
                 self.check = check
+            case wire.Rejected(reason, "Look"):
+                self.inspector.asking = self.inspector.pending = False
+                self.notice = Notice(harmless(reason), error=True, passing=True)
             case wire.Rejected(reason):
                 self.notice = Notice(harmless(reason), error=True)
             case wire.Failed(stage, reason, _):
@@ -403,6 +418,7 @@ class Watching:
     def _began(self) -> None:
         self._running, self.begun, self.failure = self._arrived, True, None
         self.findings.forget()
+        self.inspector.forget()
         self.stops.use_pieces(self._running.model.pieces if self._running is not None else ())
         self.tape.tidy()
         if self._continuing and self.recorded:
@@ -453,7 +469,7 @@ class Watching:
             self.player = playing.seek(playing.arrived(self.player, self.recorded, False), event.step)
 
     def _failed(self, stage: str, reason: str) -> None:
-        self.progress = None
+        self.progress, self.inspector.pending = None, False
         match stage:
             case "load":
                 self._live = self._loaded = False
@@ -476,6 +492,7 @@ class Watching:
         how = f"was killed by signal {-event.code}" if event.code < 0 else f"exited with {event.code}"
         reason = f"the engine {how}" + (f": {event.last}" if event.last else "")
         loading, self.progress = self.progress is not None, None
+        self.inspector.pending = False
         self._dead, self._live = True, False
         if event.hopeless:
             self._give_up(event.last)

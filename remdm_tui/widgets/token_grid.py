@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+
 import numpy as np
 from numpy.typing import NDArray
 from rich.segment import Segment
 from rich.style import Style
+from textual import events
 from textual.geometry import Region, Size
+from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
@@ -21,6 +25,8 @@ SLACK = 8
 """Blank rows that may follow a text which does not fit on the screen."""
 HEAT = 16
 """Codes of cells from here on are heat levels, below are changes."""
+CURSOR = 64
+"""Added to the code of the position that is looked at."""
 
 
 class TokenGrid(ScrollView):
@@ -29,6 +35,13 @@ class TokenGrid(ScrollView):
     DEFAULT_CSS = """
     TokenGrid { height: 1fr; scrollbar-size-vertical: 1; overflow-x: hidden; }
     """
+
+    class Pointed(Message):
+        """Somebody has clicked on a position."""
+
+        def __init__(self, position: int) -> None:
+            super().__init__()
+            self.position = position
 
     def __init__(self, *, ascii_only: bool = False, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -39,6 +52,7 @@ class TokenGrid(ScrollView):
         self._canvas: Canvas | None = None
         self._page = BLANK
         self._heat = False
+        self._cursor: int | None = None
         self._message = ""
         self._spacing = 1
         self._strips: dict[int, tuple[bytes, Strip]] = {}
@@ -66,6 +80,42 @@ class TokenGrid(ScrollView):
         self._heat = heat
         if self._canvas is not None:
             self.show(self._canvas)
+
+    def use_cursor(self, position: int | None) -> None:
+        """Mark a position, and scroll to it; None: none."""
+        self._cursor = position
+        if self._canvas is not None:
+            self.show(self._canvas)
+            if position is not None:
+                y = self._row_of(position) * self._spacing
+                if not 0 <= y - self.scroll_offset.y < self.size.height:
+                    self.scroll_to(y=max(0, y - self.size.height // 2), animate=False)
+
+    @property
+    def first_shown(self) -> int:
+        """The first position on the screen."""
+        row = min(-(-self.scroll_offset.y // self._spacing), max(0, len(self._page.rows) - 2))
+        return self._page.rows[row]
+
+    def across(self, position: int, by: int) -> int:
+        """The position so many lines below another."""
+        page, row = self._page, self._row_of(position)
+        x = page.ends[position] - page.ends[page.rows[row]]
+        return self._at(max(0, min(row + by, len(page.keys) - 1)), x)
+
+    def _row_of(self, position: int) -> int:
+        return bisect_right(self._page.rows, position) - 1
+
+    def _at(self, row: int, x: int) -> int:
+        """The position at a cell of a line."""
+        page = self._page
+        first, following = page.rows[row : row + 2]
+        return max(first, min(bisect_right(page.ends, page.ends[first] + x) - 1, following - 1))
+
+    def on_click(self, event: events.Click) -> None:
+        row = (event.y + self.scroll_offset.y) // self._spacing
+        if self._canvas is not None and 0 <= row < len(self._page.keys):
+            self.post_message(self.Pointed(self._at(row, event.x)))
 
     def message(self, text: str) -> None:
         """Shown instead of tokens until the next `show`."""
@@ -101,10 +151,14 @@ class TokenGrid(ScrollView):
         return drawn is None or drawn[0] != self._page.keys[row]
 
     def _coded(self, canvas: Canvas) -> NDArray[np.uint8]:
-        if not self._heat:
-            return canvas.change
-        coloured = (canvas.change == Change.HELD) | (canvas.change == Change.REVEALED)
-        return np.where(coloured, HEAT + heat_levels(canvas.held), canvas.change).astype(np.uint8)
+        codes = canvas.change
+        if self._heat:
+            coloured = (canvas.change == Change.HELD) | (canvas.change == Change.REVEALED)
+            codes = np.where(coloured, HEAT + heat_levels(canvas.held), canvas.change).astype(np.uint8)
+        if self._cursor is not None and self._cursor < len(codes):
+            codes = codes.copy()
+            codes[self._cursor] += CURSOR
+        return codes
 
     def _lay_out(self, canvas: Canvas, type_: Type) -> None:
         columns = self._columns
@@ -184,6 +238,7 @@ class TokenGrid(ScrollView):
         if not self._styles:
             own = {state: look.style for state, look in self._palette.looks.items()}
             own |= {HEAT + level: style for level, style in enumerate(self._palette.heat)}
+            own |= {CURSOR + code: style + self._palette.cursor for code, style in own.items()}
             self._styles = {code: self._filtered(self.rich_style + style) for code, style in own.items()}
         return self._styles
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from engine import strategies, wire
+from engine.debug.findings import Opinion, Ranked, Verdict
 from engine.records import Change, Check, Frame, ModelChoice, ModelInfo, RunChoice, Settings
 from engine.trace import Record, Start, Trace
 from remdm_tui.link import Event
@@ -70,6 +71,14 @@ class ScriptedLink:
 
     def clear(self, number: int | None = None) -> None:
         self.stops.pop(number, None)
+
+    def look(self, sample: int, position: int, step: int | None = None, top: int = 20) -> None:
+        assert self.trace is not None
+        token = int(self.trace.tokens(step or 0, sample)[position])
+        ranked = tuple(Ranked(i, 0.5 ** (i + 1), i < 3) for i in range(6))
+        verdicts = (Verdict("mdlm", 0.25, 0.0), Verdict("left-to-right", 0.0, 0.0, "the position is locked"))
+        opinion = Opinion(step or 0, sample, position, token, token == MASK, ranked, 3, 1.25, 0.125, verdicts)
+        self.events.append(wire.Looked(1, 0, opinion))
 
     def use_file(self, path: str) -> None:
         self.file = path

@@ -1,0 +1,149 @@
+"""What the debugger's keys do."""
+
+from __future__ import annotations
+
+from textual import on
+from textual.app import App
+
+from engine.trace import Record
+from remdm_tui import player as playing
+from remdm_tui.inspecting import find
+from remdm_tui.options import WatchOptions
+from remdm_tui.player import Player
+from remdm_tui.screens.line import LineScreen
+from remdm_tui.screens.stops import StopsScreen
+from remdm_tui.taping import SUFFIX
+from remdm_tui.watching import Notice, Watching
+from remdm_tui.widgets.token_grid import TokenGrid
+
+
+class DebugApp(App[None]):
+    """An application that watches something; who inherits it says what, and draws it."""
+
+    options: WatchOptions
+    watching: Watching
+    _grid: TokenGrid
+
+    def _wake(self) -> None:
+        """Have what changed drawn."""
+        raise NotImplementedError
+
+    def _play(self, player: Player) -> None:
+        self.watching.player = player
+        self._wake()
+
+    def _say_so(self, text: str, error: bool = True) -> None:
+        self.watching.notice = Notice(text, error=error, passing=True)
+        self._wake()
+
+    def action_stops(self) -> None:
+        """List the breakpoints, and change them."""
+        watching = self.watching
+        self.push_screen(
+            StopsScreen(
+                lambda: watching.stops.listed, watching.stop_at, watching.toggle_stop, watching.remove_stop,
+                self.options.ascii,
+            )
+        )  # fmt: skip
+
+    def action_keep(self) -> None:
+        """Name the file that the recording stays in."""
+        tape = self.watching.tape
+        asks = f"{tape.name} is being written; a copy goes to:" if tape.name else "The file that it goes to:"
+        here = f"run-{self.watching.seed}{SUFFIX}"
+        self.push_screen(
+            LineScreen("keep the recording", asks, here, self.options.ascii, self.watching.keep), lambda _: self._wake()
+        )
+
+    # -- the position under the cursor
+
+    @on(TokenGrid.Pointed)
+    def _pointed(self, event: TokenGrid.Pointed) -> None:
+        self._look_at(event.position)
+
+    def _look_at(self, position: int | None) -> None:
+        """Put the cursor there, or take it away."""
+        self.watching.inspector.at = position
+        self._grid.use_cursor(position)
+        self._wake()
+
+    @property
+    def _record(self) -> Record | None:
+        return self.watching.trace
+
+    def action_inspect(self) -> None:
+        """Show what happened to a position, or no more."""
+        record = self._record
+        if self.watching.inspector.at is not None:
+            self._look_at(None)
+        elif record is not None:
+            self._look_at(self._grid.first_shown)
+
+    def action_cursor(self, by: int) -> None:
+        """To the position so many further."""
+        record, at = self._record, self.watching.inspector.at
+        if record is None:
+            return
+        length = record.start.tokens.shape[1]
+        self._look_at(self._grid.first_shown if at is None else max(0, min(at + by, length - 1)))
+
+    def action_cursor_row(self, by: int) -> None:
+        """To the line above or below."""
+        at = self.watching.inspector.at
+        if self._record is not None:
+            self._look_at(self._grid.first_shown if at is None else self._grid.across(at, by))
+
+    def action_opinion(self) -> None:
+        """Ask the network about the position, or show its story again."""
+        watching = self.watching
+        inspector = watching.inspector
+        if inspector.at is None:
+            self.action_inspect()
+        if inspector.at is None:
+            return
+        current = (watching.sample, inspector.at, watching.player.position)
+        had = inspector.opinion
+        if inspector.asking and had is not None and (had.sample, had.position, had.step) == current:
+            inspector.asking = False
+        else:
+            inspector.asking = inspector.pending = True
+            watching.link.look(*current)
+        self._wake()
+
+    def action_turning(self, by: int) -> None:
+        """To the step at which the position changed next, or before."""
+        watching, inspector = self.watching, self.watching.inspector
+        if inspector.at is None or watching.trace is None:
+            self._say_so("no position is looked at: v or a click looks at one")
+            return
+        watching.story(wait=1.0)
+        step = inspector.turn(watching.player.position, by)
+        if step is None:
+            more = "the story of this position is still being read" if not inspector.told else ""
+            self._say_so(more or f"position {inspector.at} does not change {'after' if by > 0 else 'before'} this step")
+        else:
+            self._play(playing.seek(watching.player, step))
+
+    def action_search(self) -> None:
+        """Find a text among the tokens."""
+        inspector = self.watching.inspector
+        self.push_screen(
+            LineScreen(
+                "search", "A text, or a /pattern/ that a token matches; enter goes to the next.", inspector.searched,
+                self.options.ascii, self._search,
+            ),
+        )  # fmt: skip
+
+    def _search(self, text: str) -> None:
+        """Raises ValueError where it is not there."""
+        watching, inspector = self.watching, self.watching.inspector
+        if watching.trace is None or watching.model is None:
+            return
+        position, sample = min(watching.player.position, watching.recorded), watching.sample
+        tokens, change = watching.trace.tokens(position, sample), watching.trace.change(position, sample)
+        after = -1 if inspector.at is None else inspector.at
+        found = find(text, tokens, change, watching.model.pieces, after)
+        if found is None:
+            raise ValueError(f"{text!r} is nowhere in this step")
+        inspector.searched = text
+        self._look_at(found)

@@ -1,0 +1,175 @@
+"""The position inspector: the cursor, the search, the story and the network's opinion."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from textual.geometry import Offset
+from textual.widgets import Input
+
+from engine.debug.inspect import story
+from engine.records import Change
+from remdm_tui.inspecting import Inspector, find
+from remdm_tui.layout import Pieces
+from remdm_tui.typeset import Canvas
+from remdm_tui.widgets.inspector import of_story
+from remdm_tui.widgets.token_grid import TokenGrid
+from tests.engine.recordings import recorded
+from tests.tui.scripted import ScriptedLink
+from tests.tui.test_app import banner, seen, settle, watching
+
+PIECES = ("The", " sea", " was", " calm", "_")
+
+
+def panel(app):
+    return str(app._inspector.render()) if app._inspector.display else ""
+
+
+def marked(app):
+    """The text of the cell under the cursor, as it is drawn."""
+    grid = app.query_one(TokenGrid)
+    return [s.text for y in range(grid.size.height) for s in grid.render_line(y) if s.style.reverse]
+
+
+async def played(pilot, steps=20):
+    await settle(pilot)
+    for _ in range(steps):
+        await pilot.press("right")
+    await settle(pilot)
+
+
+async def test_a_click_looks_at_the_position_under_it_and_escape_no_more():
+    link = ScriptedLink()
+    async with watching(link).run_test(size=(120, 40)) as pilot:
+        await played(pilot)
+        await pilot.click(TokenGrid, offset=Offset(14, 2))
+        await settle(pilot)
+        at = pilot.app.watching.inspector.at
+        texts = {link.words[link.trace.tokens(20, 0)[at]].replace("\n", "↵")}
+        assert len(marked(pilot.app)) == 1
+        assert marked(pilot.app)[0] in texts | {" ░░░", *(" " + "╳" * n for n in range(9))}
+        await seen(pilot, lambda app: "░" in marked(app)[0] or "revealed as" in panel(app))
+        await pilot.press("escape")
+        await seen(pilot, lambda app: not app._inspector.display and marked(app) == [])
+
+
+async def test_the_cursor_moves_over_positions_and_lines():
+    async with watching().run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        inspector = pilot.app.watching.inspector
+        await pilot.press("v", "right_parenthesis", "right_parenthesis")
+        assert inspector.at == 2
+        await pilot.press("ctrl+down")
+        below = inspector.at
+        assert below > 10
+        await pilot.press("ctrl+up", "left_parenthesis", "left_parenthesis", "left_parenthesis")
+        assert inspector.at == 0
+        await settle(pilot)
+        await pilot.press("v")
+        assert inspector.at is None
+
+
+@pytest.mark.parametrize("x", range(0, 30, 3))
+async def test_every_cell_belongs_to_the_token_that_is_drawn_there(x):
+    grid = TokenGrid()
+    tokens = np.array([0, 1, 2, 4, 3, 1], np.int32)
+    change = np.array([1, 1, 1, 0, 2, 1], np.uint8)
+    grid.use_pieces(Pieces.of(PIECES))
+    grid._canvas = canvas = Canvas(tokens, change, np.ones(6, np.float32), tokens)
+    from remdm_tui.typeset import typeset
+
+    grid._page = typeset(canvas, change, grid._type, 80)
+    line = "The" + " sea" + " was" + " ░░░" + " calm" + " sea"
+    ends = [3, 7, 11, 15, 20, 24]
+    assert len(line) == ends[-1]
+    expected = next((i for i, end in enumerate(ends) if x < end), 5)
+    assert grid._at(0, x) == expected
+
+
+async def test_changes_of_a_position_are_gone_to_in_turn():
+    link = ScriptedLink()
+    async with watching(link, steps=40).run_test(size=(120, 40)) as pilot:
+        await played(pilot, 40)
+        app = pilot.app
+        steps = {
+            position: [s for s in range(1, 41) if link.trace.change(s, 0)[position] in (2, 3)] for position in range(64)
+        }
+        position = max(steps, key=lambda p: len(steps[p]))
+        app._look_at(position)
+        for step in reversed(steps[position]):
+            at = app.watching.player.position
+            await pilot.press("left_square_bracket")
+            if step < at:
+                assert app.watching.player.position == step
+        await pilot.press("left_square_bracket")
+        await seen(pilot, lambda app: "does not change before" in banner(app))
+        await pilot.press("right_square_bracket")
+        assert app.watching.player.position == steps[position][1]
+
+
+async def test_a_text_is_searched_for_and_where_there_is_none_the_line_stays():
+    link = ScriptedLink()
+    async with watching(link).run_test(size=(120, 40)) as pilot:
+        await played(pilot)
+        await pilot.press("slash")
+        await pilot.pause()
+        await pilot.press(*"zebra", "enter")
+        assert "nowhere" in str(pilot.app.screen.query_one(".error").render())
+        pilot.app.screen.query_one(Input).value = "SEA"
+        await pilot.press("enter")
+        await settle(pilot)
+        at = pilot.app.watching.inspector.at
+        assert link.words[link.trace.tokens(20, 0)[at]] == " sea"
+
+
+def test_a_text_is_found_over_several_tokens_round_the_end_and_not_under_masks():
+    tokens = np.array([0, 1, 2, 3, 1], np.int32)
+    change = np.full(5, Change.HELD, np.uint8)
+    assert find("sea was", tokens, change, PIECES, -1) == 1
+    assert find("sea", tokens, change, PIECES, 1) == 4
+    assert find("sea", tokens, change, PIECES, 4) == 1
+    assert find("/^ s/", tokens, change, PIECES, 1) == 4
+    change[[1, 4]] = Change.MASKED
+    assert find("sea", tokens, change, PIECES, -1) is None
+    with pytest.raises(ValueError, match="pattern"):
+        find("/(/", tokens, change, PIECES, -1)
+
+
+async def test_the_networks_opinion_is_asked_for_once_and_shows_where_the_nucleus_ends():
+    async with watching().run_test(size=(120, 40)) as pilot:
+        await played(pilot, 4)
+        await pilot.press("v", "o")
+        await seen(pilot, lambda app: "entropy 1.25 nats" in panel(app))
+        lines = panel(pilot.app).splitlines()
+        cut = next(i for i, line in enumerate(lines) if "nucleus: 3" in line)
+        assert [float(lines[i].split('"')[2].split()[0]) for i in (cut - 1, cut + 1)] == [0.125, 0.0625]
+        assert any(("mdlm" in line and "remasks 0" in line) or "reveals 0.25" in line for line in lines)
+        assert any("the position is locked" in line for line in lines)
+        await pilot.press("o")
+        await seen(pilot, lambda app: "entropy" not in panel(app))
+
+
+def test_the_story_that_is_shown_is_that_of_the_frames(tmp_path):
+    trace = recorded(tmp_path / "run", steps=40)
+    frames = [trace.frame(i) for i in range(1, 41)]
+    inspector = Inspector()
+    for position in range(12):
+        inspector.at = position
+        told = inspector.story(trace, 1, first=0, playing=False, wait=10)
+        assert repr(told) == repr(story(frames, 1, position, seed=0))
+        text = of_story(told, (*"abcde", "_"), 40, (60, 6), ascii_only=True).plain
+        assert f"{told.moments[-1].step}  " in text
+        assert text.isascii()
+        assert len(text.splitlines()) <= 6
+
+
+def test_while_it_plays_a_story_that_takes_long_is_not_read_again(tmp_path):
+    trace = recorded(tmp_path / "run", steps=40)
+    inspector = Inspector()
+    inspector.at = 3
+    told = inspector.story(trace, 1, first=0, playing=False, wait=10)
+    inspector._took = 1.0
+    last = trace.frame(40)
+    trace.append(type(last)(**{**vars(last), "index": 40}))
+    assert inspector.story(trace, 1, first=0, playing=True, wait=1) is told
+    assert inspector.story(trace, 1, first=0, playing=False, wait=10) is not told
