@@ -100,6 +100,8 @@ class RunSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How many of the last checkpoints stay under names of their own, beside the last and the best; 0: none."""
     validate_every: int = 500
     validation_windows: int = 256
+    sample_every: int = 0
+    """A text is written by the averaged weights every so many steps, which are saved for it; 0: none."""
     precision: Literal["float32", "bfloat16"] = "bfloat16"
     compile: bool | None = None
     """Whether the network's blocks are compiled; None: on CUDA."""
@@ -137,7 +139,7 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ):
             if value <= 0:
                 raise ValueError(f"{name} is too small")
-        for name in ("rows_together", "keep", "spike"):
+        for name in ("rows_together", "keep", "spike", "sample_every"):
             if getattr(self.run, name) < 0:
                 raise ValueError(f"run.{name} must be 0 or more")
         if self.run.strategy == "fsdp" and self.optim.name == "muon":

@@ -1,16 +1,37 @@
-"""From a training run to a model that can be loaded: the averaged weights of its best validation."""
+"""From a training run to models that can be loaded: the averaged weights of its best validation, or its newest ones."""
 
 from __future__ import annotations
 
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
 import torch
+from safetensors.torch import save_file
+from tokenizers import Tokenizer
+from torch import Tensor
 
 from engine.models import checkpoint
+from engine.models.dit import DITConfig
 from engine.models.files import check_shapes
-from engine.training.loop import Trainer
-from engine.training.states import read_state
+from engine.training.config import TrainConfig
+from engine.training.data import END_OF_TEXT, MASK
+from engine.training.loop import TOKENIZER, Trainer
+from engine.training.objectives import make_objective
+from engine.training.states import read_state, write_text
 
 HOME = "model"
-"""Where in the run's directory the model lies."""
+"""Where in the run's directory the best model lies."""
+NEWEST = "newest"
+"""Where the newest lies, which is not what one would publish."""
+HUB = "hub"
+"""Where the best lies as the hub's copies of MDLM are laid out."""
+STEP = "step.json"
+"""What the newest was exported from."""
+PUBLISHED = {"dit": "subs", "sedd": "sedd", "d3pm": "d3pm", "causal": "ar"}
+"""The field's word for each kind of network: what turns logits into probabilities."""
 
 
 def export_best(trainer: Trainer) -> int:
@@ -18,16 +39,101 @@ def export_best(trainer: Trainer) -> int:
 
     Raises ValueError where there is none yet, or where it is another model's.
     """
+    model, step = best_model(trainer)
+    kind = trainer.objective.kind
+    checkpoint.export(model, trainer.corpus.tokenizer.to_str(), trainer.home / HOME, kind=kind)
+    return step
+
+
+def export_hub(trainer: Trainer) -> Path:
+    """Write the same, float32, as kuleshov-group/mdlm-owt is on the hub; raises ValueError as `export_best` does."""
+    model, _ = best_model(trainer)
+    home = trainer.home / HUB
+    publish(model, trainer.corpus.tokenizer, home, trainer.objective.kind)
+    return home
+
+
+def best_model(trainer: Trainer) -> tuple[checkpoint.Network, int]:
+    """(the network with the averages of best.pt, the step they are from)."""
     best = trainer.home / "best.pt"
     if not best.exists():
         raise ValueError(f"{best} does not exist: nothing has been validated yet")
     state = read_state(best, torch.device("cpu"))
-    averages = {name: tensor for name, tensor in state["ema"].items() if name != "updates"}
+    return averaged(trainer.objective.kind, trainer.model.config, state["ema"]), int(state["step"])
+
+
+def averaged(kind: str, config: DITConfig, ema: dict[str, Tensor]) -> checkpoint.Network:
+    """The network with these averages, as `EMA.state_dict` has them.  Raises ValueError where they do not fit."""
+    averages = {name: tensor for name, tensor in ema.items() if name != "updates"}
     # averages are of the parameters; what else the model holds follows from its configuration
-    kind = trainer.objective.kind
-    model = checkpoint.NETWORKS[kind](trainer.model.config)
+    model = checkpoint.NETWORKS[kind](config)
     expected = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
     check_shapes(expected, {name: tuple(tensor.shape) for name, tensor in averages.items()})
     model.load_state_dict(averages, strict=False)
-    checkpoint.export(model, trainer.corpus.tokenizer.to_str(), trainer.home / HOME, kind=kind)
-    return int(state["step"])
+    return model
+
+
+@dataclass(frozen=True)
+class Newest:
+    """A directory that `--model` takes, and the step of the run that it is from."""
+
+    home: Path
+    step: int
+
+
+def export_newest(run: Path) -> Newest:
+    """The model of the last checkpoint of a run that may be going on, written anew only where it is another one.
+
+    Raises ValueError where the directory holds no run, or one that has not saved anything yet.
+    """
+    last, home = run / "last.pt", run / NEWEST
+    if not last.exists():
+        raise ValueError(f"{run} holds no checkpoint of a training run: there is no {last.name} in it")
+    seen = os.stat(last)
+    stamp = {"at": seen.st_mtime_ns, "bytes": seen.st_size}
+    told = _told(home / STEP)
+    if told is not None and told.items() >= stamp.items() and (home / "model.safetensors").exists():
+        return Newest(home, told["step"])
+    state = read_state(last, torch.device("cpu"), lazily=True)
+    config = msgspec.json.decode(state["config"], type=TrainConfig)
+    try:
+        tokenizer = Tokenizer.from_file(str(run / TOKENIZER))
+    except Exception as error:
+        raise ValueError(f"{run} has no {TOKENIZER}: continue the run once to have it written") from error
+    kind = make_objective(config, 0).kind
+    model = averaged(kind, config.network(int(tokenizer.token_to_id(MASK) or 0)), state["ema"])
+    checkpoint.export(model, tokenizer.to_str(), home, kind=kind)
+    step = int(state["step"])
+    write_text(home / STEP, json.dumps({"step": step, **stamp}))
+    return Newest(home, step)
+
+
+def _told(path: Path) -> dict[str, int] | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, int])
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def publish(model: checkpoint.Network, tokenizer: Tokenizer, home: Path, kind: str) -> None:
+    """A directory as the hub's copies of MDLM are: raw float32 tensors named backbone.*, a flat config.json.
+
+    Each file appears whole or not at all, the weights last.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    shape = model.config
+    config = {
+        "model_type": "mdlm" if kind == "dit" else PUBLISHED[kind], "parameterization": PUBLISHED[kind],
+        "vocab_size": shape.vocab_size, "hidden_dim": shape.hidden_size, "cond_dim": shape.cond_dim,
+        "n_blocks": shape.n_blocks, "n_heads": shape.n_heads, "model_length": shape.length, "dropout": shape.dropout,
+        "time_conditioning": shape.time_conditioning, "mask_token_id": shape.mask_id,
+        "bos_token_id": tokenizer.token_to_id(END_OF_TEXT), "eos_token_id": tokenizer.token_to_id(END_OF_TEXT),
+        "torch_dtype": "float32",
+    }  # fmt: skip
+    write_text(home / "config.json", json.dumps(config, indent=2) + "\n")
+    write_text(home / "tokenizer.json", tokenizer.to_str())
+    weights = {f"backbone.{name}": tensor.float().contiguous() for name, tensor in model.state_dict().items()}
+    part = home / "model.safetensors.part"
+    save_file(weights, part, metadata={"format": "pt"})
+    part.chmod(0o644)
+    os.replace(part, home / "model.safetensors")

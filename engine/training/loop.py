@@ -19,10 +19,12 @@ from engine.training.divided import like, load_optimizer, whole
 from engine.training.ema import EMA
 from engine.training.losses import antithetic_times
 from engine.training.objectives import make_objective
-from engine.training.states import keep, read_state, write_state
+from engine.training.states import keep, read_state, write_state, write_text
 from engine.training.task import Task, compiled, recompute
 from engine.training.workers import Alone, Workers
 
+TOKENIZER = "tokenizer.json"
+"""In the run's directory, so that its checkpoints say what they speak."""
 VALIDATION_SEED = 20_250
 LEVEL = 0.95
 """Decay of the average that a spike is measured by."""
@@ -96,6 +98,8 @@ class Trainer:
         home.mkdir(parents=True, exist_ok=True)
         if self.checkpoint.exists():
             self._resume()
+        if self.workers.rank == 0:
+            write_text(home / TOKENIZER, corpus.tokenizer.to_str())
 
     def _adapt(self, task: Task) -> str | None:
         run = self.config.run

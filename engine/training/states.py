@@ -33,10 +33,20 @@ def write_state(path: Path, state: Mapping[str, object]) -> None:
         raise
 
 
-def read_state(path: Path, device: torch.device) -> dict[str, Any]:
-    """A file that the trainer has written; raises ValueError for another or a damaged one."""
+def write_text(path: Path, text: str) -> None:
+    """Atomically."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, path)
+
+
+def read_state(path: Path, device: torch.device, lazily: bool = False) -> dict[str, Any]:
+    """A file that the trainer has written; raises ValueError for another or a damaged one.
+
+    lazily: tensors are read when they are used, also if the file has been replaced by then.
+    """
     try:
-        return torch.load(path, map_location=device, weights_only=True)
+        return torch.load(path, map_location=device, weights_only=True, mmap=lazily)
     except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise ValueError(f"{path} is no checkpoint of a training run, or damaged") from error
 

@@ -6,8 +6,9 @@ import json
 import math
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -16,11 +17,16 @@ from typing import IO, TYPE_CHECKING
 import msgspec
 
 from remdm_tui.training import Reading, Report, reporting, smoothed
+from remdm_tui.training_logs import Log, logs, values_of
 
 if TYPE_CHECKING:
+    import torch
+
     from engine.training.config import TrainConfig
     from engine.training.data import Corpus
+    from engine.training.loop import Trainer
     from engine.training.shards import Told
+    from engine.training.workers import Workers
 
 
 def run(
@@ -34,59 +40,106 @@ def run(
     export_only: bool,
     devices: int | None = None,
     nodes: int = 1,
+    hub: bool = False,
+    log: Sequence[str] = (),
 ) -> int:
     """The exit code: 0, or 128 + the signal that stopped it.
 
-    devices, nodes: processes to start on each of so many machines; None: as many as a launcher has started.
+    devices, nodes: processes to start on each of so many machines; None: as many as a launcher has started.  hub: also
+    export as the hub's models are laid out.  log: names of `remdm_tui.training_logs.LOGS`.
     """
     report = reporting(os.environ)
     with report.waiting("preparing the data"):
         # torch takes seconds: the line above is there first
         config = configured(config_path, steps)
         from engine.models import choose_device
-        from engine.training.data import prepare
-        from engine.training.export import HOME, export_best
-        from engine.training.loop import Trainer
-        from engine.training.shards import untold
         from engine.training.workers import workers
 
         place = choose_device(device or "auto")
         team = workers(device or "auto", os.environ, devices, nodes, config.run.strategy)
-
-        def prepared(progress: Told) -> Corpus:
-            asked = config.data
-            return prepare(
-                data, config.model.vocab_size, cache, tokenizer=asked.tokenizer, wrapped=asked.rows == "wrapped",
-                progress=progress,
-            )  # fmt: skip
-
-        if team.rank == 0:
-            prepared(report.preparing)
-        team.wait()
-        corpus = prepared(untold)
-        trainer = Trainer(config, corpus, out, team.device or place, team)
-    sizes = ", ".join(f"{len(stream):,} tokens of {split}" for split, stream in corpus.splits.items())
+        trainer = prepared(config, data, cache, out, team.device or place, team, report.preparing)
+    sizes = ", ".join(f"{len(stream):,} tokens of {split}" for split, stream in trainer.corpus.splits.items())
     report.say(f"data: {sizes}, in {cache}")
-    if trainer.uncompiled:
-        report.say(f"not compiled, which costs speed alone: {trainer.uncompiled}")
     if not export_only:
-        if trainer.step:
-            report.say(f"continuing from step {trainer.step} of {trainer.checkpoint}")
-        readings = smoothed(trainer.run(), config.run.batch * config.model.length)
-        log = continued(out / "log.jsonl" if team.rank == 0 else Path(os.devnull), trainer.step)
-        try:
-            stopped = advance(readings, trainer.save, report, log, team.largest)
-        except FloatingPointError as error:
-            raise ValueError(
-                f"{error}; the last good state is {trainer.checkpoint}: go on with a lower rate or another run.seed"
-            ) from error
+        stopped = train(trainer, report, log)
         if stopped is not None:
             report.say(f"stopped after step {trainer.step}, saved in {trainer.checkpoint}; the same command continues")
             return 128 + stopped
     if team.rank == 0:
+        from engine.training.export import HOME, export_best, export_hub
+
         step = export_best(trainer)
         report.say(f"the averaged weights of step {step} are in {out / HOME}: remdm-tui watch --model {out / HOME}")
+        if hub:
+            report.say(f"and, as the hub's models are laid out, in {export_hub(trainer)}")
     return 0
+
+
+def prepared(
+    config: TrainConfig, data: Sequence[Path], cache: Path, out: Path, device: torch.device, team: Workers, told: Told
+) -> Trainer:
+    """The run with its data, which the first process prepares for all."""
+    from engine.training.data import prepare
+    from engine.training.loop import Trainer
+    from engine.training.shards import untold
+
+    def corpus(progress: Told) -> Corpus:
+        return prepare(
+            data, config.model.vocab_size, cache, tokenizer=config.data.tokenizer,
+            wrapped=config.data.rows == "wrapped", progress=progress,
+        )  # fmt: skip
+
+    if team.rank == 0:
+        corpus(told)
+    team.wait()
+    return Trainer(config, corpus(untold), out, device, team)
+
+
+def train(trainer: Trainer, report: Report, log: Sequence[str]) -> int | None:
+    """To the end, or to a signal, which is returned.  Raises ValueError that says what made it stop for good."""
+    from engine.training.speed import flops_per_token, matmul_peak
+
+    config, team = trainer.config, trainer.workers
+    if trainer.uncompiled:
+        report.say(f"not compiled, which costs speed alone: {trainer.uncompiled}")
+    if trainer.step:
+        report.say(f"continuing from step {trainer.step} of {trainer.checkpoint}")
+    peak = matmul_peak(trainer.device, config.run.precision, time.perf_counter)
+    fastest = team.total(peak) / flops_per_token(config, trainer.corpus.mask_id)
+    readings = smoothed(trainer.run(), config.run.batch * config.model.length, fastest)
+    first = team.rank == 0
+    lines = continued(trainer.home / "log.jsonl" if first else Path(os.devnull), trainer.step)
+    settings = msgspec.to_builtins(config)
+    try:
+        with lines as file, logs(log if first else (), trainer.home, trainer.step, settings) as others, report:
+            return advance(readings, trainer, Shown(report, file, others))
+    except FloatingPointError as error:
+        raise ValueError(
+            f"{error}; the last good state is {trainer.checkpoint}: go on with a lower rate or another run.seed"
+        ) from error
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Wherever a run is told of."""
+
+    report: Report
+    lines: IO[str]
+    """one JSON object a step"""
+    logs: Sequence[Log]
+
+    def step(self, reading: Reading) -> None:
+        self.lines.write(msgspec.json.encode(reading.progress).decode() + "\n")
+        for log in self.logs:
+            log.scalars(reading.progress.step, values_of(reading))
+        self.report.step(reading)
+
+    def sample(self, home: Path, step: int, text: str) -> None:
+        with (home / "samples.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step, "text": text}, ensure_ascii=False) + "\n")
+        for log in self.logs:
+            log.text(step, text)
+        self.report.sample(step, text)
 
 
 def configured(path: Path, steps: int | None) -> TrainConfig:
@@ -102,27 +155,28 @@ def configured(path: Path, steps: int | None) -> TrainConfig:
     return msgspec.structs.replace(config, run=msgspec.structs.replace(config.run, steps=steps))
 
 
-def advance(
-    readings: Iterator[Reading],
-    save: Callable[[], None],
-    report: Report,
-    log: AbstractContextManager[IO[str]],
-    agree: Callable[[int], int],
-) -> int | None:
+def advance(readings: Iterator[Reading], trainer: Trainer, shown: Shown) -> int | None:
     """Go on to the end, or until a signal and then save; returns the signal.
 
-    agree: the largest of a number over all processes, so that all stop at one step whichever of them was told.
+    All processes stop at one step, whichever of them was told.
     """
-    with stopping() as stop, log as file, report:
+    with stopping() as stop:
         for reading in readings:
             progress = reading.progress
-            file.write(msgspec.json.encode(progress).decode() + "\n")
-            report.step(reading)
-            told = agree(stop.signal or 0)
-            if told and progress.step < progress.steps:
-                if not progress.saved:
-                    save()
+            shown.step(reading)
+            told = trainer.workers.largest(stop.signal or 0)
+            ends = bool(told) and progress.step < progress.steps
+            every = trainer.config.run.sample_every
+            sampled = every > 0 and progress.step % every == 0
+            if (ends or sampled) and not progress.saved:
+                trainer.save()
+            if ends:
                 return told
+            if sampled and trainer.workers.rank == 0:
+                from engine.training.samples import sample_texts
+
+                (text,) = sample_texts(trainer.home, 1, str(trainer.device))
+                shown.sample(trainer.home, progress.step, text)
     return None
 
 

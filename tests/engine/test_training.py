@@ -236,7 +236,7 @@ def test_a_killed_and_resumed_run_is_as_if_unbroken(
 def test_a_finished_run_has_nothing_left_to_do(corpus: Corpus, tmp_path: Path) -> None:
     list(trainer(CONFIG, corpus, tmp_path).run())
     assert list(trainer(CONFIG, corpus, tmp_path).run()) == []
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "last.pt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "last.pt", "tokenizer.json"]
 
 
 def test_a_finished_run_can_be_made_longer(corpus: Corpus, tmp_path: Path) -> None:
@@ -310,9 +310,9 @@ def test_a_batch_in_parts_is_the_same_batch(corpus: Corpus, tmp_path: Path) -> N
 
 def test_the_last_checkpoints_stay_when_asked(corpus: Corpus, tmp_path: Path) -> None:
     list(trainer(with_run(keep=2), corpus, tmp_path).run())
-    names = ["best.pt", "last.pt", "step-00000006.pt", "step-00000007.pt"]
+    names = ["best.pt", "last.pt", "step-00000006.pt", "step-00000007.pt", "tokenizer.json"]
     assert sorted(path.name for path in tmp_path.iterdir()) == names
-    assert [torch.load(tmp_path / name, weights_only=True)["step"] for name in names[1:]] == [7, 6, 7]
+    assert [torch.load(tmp_path / name, weights_only=True)["step"] for name in names[1:4]] == [7, 6, 7]
 
 
 def test_a_full_disk_leaves_the_old_checkpoint_whole(corpus: Corpus, tmp_path: Path) -> None:
@@ -327,7 +327,7 @@ def test_a_full_disk_leaves_the_old_checkpoint_whole(corpus: Corpus, tmp_path: P
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert made.checkpoint.read_bytes() == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "last.pt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "last.pt", "tokenizer.json"]
     assert [progress.step for progress in trainer(CONFIG, corpus, tmp_path).run()] == [5, 6, 7]
 
 

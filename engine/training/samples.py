@@ -1,0 +1,27 @@
+"""What a run would write now: a few texts by the model of its last checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.training.export import export_newest
+
+
+def sample_texts(run: Path, count: int, device: str, seed: int = 0) -> list[str]:
+    """As many texts as long as the model's, one step a token at most, from left to right where it knows no other way.
+
+    Raises ValueError where the run has saved nothing yet.
+    """
+    from engine.batch import sample
+    from engine.models import load_model
+    from engine.strategies import make_strategy
+
+    model = load_model(str(export_newest(run).home), device)
+    length = model.max_length or LENGTH
+    strategy = make_strategy("left-to-right" if model.info.causal else "mdlm")
+    rows = sample(model, strategy, steps=length, length=length, count=count, seed=seed)
+    return [model.codec.decode(row.tolist()) for row in rows]
+
+
+LENGTH = 256
+"""Where the model knows no end."""

@@ -1,0 +1,50 @@
+"""How fast training could be: the arithmetic of a token, and what the device does of it in a second."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from engine.training.config import TrainConfig
+
+SIZES = {"cuda": 8192, "mps": 2048, "cpu": 512}
+"""Rows and columns of the matrices that a device is measured by: enough to fill it."""
+SECONDS = 0.3
+
+
+def flops_per_token(config: TrainConfig, mask_id: int) -> float:
+    """Floating point operations of matrices and attention for one token of training, forward and backward.
+
+    Six for every weight it meets, twelve for every pair of positions and channel; backward counts twice.  Diffusion
+    projects masked positions alone, half of them on average; what is recomputed does not count.
+    """
+    shape, causal = config.network(mask_id), config.objective == "ar"
+    blocks = 12 * shape.hidden_size**2 * shape.n_blocks
+    pairs = shape.length * shape.hidden_size * shape.n_blocks * (0.5 if causal else 1.0)
+    head = shape.hidden_size * shape.vocab_size * (1.0 if causal else 0.5)
+    return 6 * (blocks + head) + 12 * pairs
+
+
+def matmul_peak(device: torch.device, precision: str, clock: Callable[[], float], seconds: float = SECONDS) -> float:
+    """Floating point operations a second that the device reaches in products of large square matrices."""
+    size = SIZES.get(device.type, 512)
+    dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    a, b = (torch.full((size, size), 0.5, dtype=dtype, device=device) for _ in range(2))
+    best, until = 0.0, clock() + seconds
+    torch.mm(a, b)
+    while True:
+        _wait(device)
+        began = clock()
+        for _ in range(4):
+            torch.mm(a, b)
+        _wait(device)
+        now = clock()
+        best = max(best, 8 * size**3 / (now - began))
+        if now >= until:
+            return best
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -1,0 +1,97 @@
+"""Where else the figures of a training run go: TensorBoard, Weights & Biases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from remdm_tui.training import Reading
+
+
+class Log(Protocol):
+    def scalars(self, step: int, values: dict[str, float]) -> None: ...
+
+    def text(self, step: int, text: str) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class TensorBoard:
+    """Event files in the run's directory; on resuming, what an earlier process wrote beyond `first` is hidden."""
+
+    def __init__(self, out: Path, first: int, settings: dict[str, Any]) -> None:
+        writer = import_module("torch.utils.tensorboard").SummaryWriter
+        self._writer = writer(str(out / "tensorboard"), purge_step=first + 1)
+
+    def scalars(self, step: int, values: dict[str, float]) -> None:
+        for name, value in values.items():
+            self._writer.add_scalar(name, value, step)
+
+    def text(self, step: int, text: str) -> None:
+        self._writer.add_text("sample", text, step)
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class WeightsAndBiases:
+    """One run named as its directory, which goes on when that is resumed."""
+
+    def __init__(self, out: Path, first: int, settings: dict[str, Any]) -> None:
+        name = out.resolve().name
+        self._run = import_module("wandb").init(
+            project="remdm-tui", name=name, id=name, resume="allow", dir=str(out), config=settings
+        )
+
+    def scalars(self, step: int, values: dict[str, float]) -> None:
+        self._run.log(values, step=step)
+
+    def text(self, step: int, text: str) -> None:
+        self._run.log({"sample": text}, step=step)
+
+    def close(self) -> None:
+        self._run.finish()
+
+
+LOGS: dict[str, Callable[[Path, int, dict[str, Any]], Log]] = {"tensorboard": TensorBoard, "wandb": WeightsAndBiases}
+
+
+@contextmanager
+def logs(names: Sequence[str], out: Path, first: int, settings: dict[str, Any]) -> Iterator[list[Log]]:
+    """Those of these names, closed at the end.
+
+    first: the step that is continued from.  settings: the run's configuration.  Raises ValueError for an unknown name,
+    ModuleNotFoundError that says what to install.
+    """
+    with ExitStack() as open_ones:
+        found: list[Log] = []
+        for name in names:
+            if name not in LOGS:
+                raise ValueError(f"unknown --log {name!r}: choose {', '.join(LOGS)}")
+            try:
+                log = LOGS[name](out, first, settings)
+            except ModuleNotFoundError as error:
+                raise ModuleNotFoundError(
+                    f"--log {name} takes the package {name}: pip install {name}", name=error.name
+                ) from error
+            open_ones.callback(log.close)
+            found.append(log)
+        yield found
+
+
+def values_of(reading: Reading) -> dict[str, float]:
+    """A step's figures by name; what was not measured is left out."""
+    progress = reading.progress
+    values = {
+        "loss": progress.loss,
+        "validation": progress.validation,
+        "learning_rate": progress.lr,
+        "gradient_norm": progress.grad_norm,
+        "tokens_per_second": progress.tokens_per_second,
+        "utilisation": reading.utilisation,
+    }
+    return {name: value for name, value in values.items() if value is not None}
