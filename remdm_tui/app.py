@@ -31,6 +31,7 @@ from remdm_tui.knobs import STRATEGY
 from remdm_tui.known import known
 from remdm_tui.layout import Pieces, harmless
 from remdm_tui.link import ENGINE, Link
+from remdm_tui.notices import Notice, Progress
 from remdm_tui.options import WatchOptions
 from remdm_tui.palette import palette
 from remdm_tui.progress import loading_line, steps_line
@@ -39,7 +40,8 @@ from remdm_tui.screens.help import HelpScreen
 from remdm_tui.screens.models import ModelScreen
 from remdm_tui.screens.value import ValueScreen
 from remdm_tui.taping import Tape
-from remdm_tui.watching import Notice, Progress, Watching
+from remdm_tui.watching import Watching
+from remdm_tui.widgets.branch_tree import BranchTree
 from remdm_tui.widgets.curves import CurvesPanel
 from remdm_tui.widgets.figures import FiguresPanel
 from remdm_tui.widgets.inspector import InspectorPanel, of_opinion, of_story
@@ -108,6 +110,8 @@ class WatchApp(DebugApp):
         self._grid = TokenGrid(ascii_only=plain, id="grid")
         self._figures = FiguresPanel(id="figures", markup=False)
         self._knobs = KnobPanel(ascii_only=plain, id="knobs")
+        self._branches = BranchTree(ascii_only=plain, id="branches")
+        self._branches_box = Vertical(id="branches-box", classes="box")
         self._curves = CurvesPanel(ascii_only=plain, id="curves")
         self._timeline = Timeline(ascii_only=plain, id="timeline")
         self._inspector = InspectorPanel(id="inspector", classes="box", markup=False)
@@ -126,6 +130,8 @@ class WatchApp(DebugApp):
                     yield self._figures
                 with Vertical(id="knobs-box", classes="box"):
                     yield self._knobs
+                with self._branches_box:
+                    yield self._branches
                 with Vertical(id="curves-box", classes="box"):
                     yield self._curves
         yield self._timeline
@@ -135,7 +141,12 @@ class WatchApp(DebugApp):
 
     def on_mount(self) -> None:
         self.set_class(self.options.ascii, "ascii")
-        for name, title in (("figures-box", "this step"), ("knobs-box", "knobs"), ("curves-box", "the run")):
+        for name, title in (
+            ("figures-box", "this step"),
+            ("knobs-box", "knobs"),
+            ("branches-box", "branches"),
+            ("curves-box", "the run"),
+        ):
             self.query_one(f"#{name}").border_title = title
         # the first thing that is painted says what is being waited for
         self._grid.message(f"loading {harmless(self.options.model.name)} ...")
@@ -202,12 +213,12 @@ class WatchApp(DebugApp):
             self.action_model(reason)
         if self._is_new("notice", (watching.notice, watching.progress, self.size.width)):
             self._say(watching.notice, watching.progress)
-        if self._is_new("laws", tuple(watching.findings.broken)):
-            laws = watching.findings.laws(self.options.ascii)
+        if self._is_new("laws", tuple(watching.debug.findings.broken)):
+            laws = watching.debug.findings.laws(self.options.ascii)
             self._law.update(laws)
             self._law.display = bool(laws)
-        if self._is_new("failure", watching.findings.failure):
-            self._show_failure(watching.findings.failure)
+        if self._is_new("failure", watching.debug.findings.failure):
+            self._show_failure(watching.debug.findings.failure)
         if watching.strategies and self._is_new("knobs", (watching.settings, watching.strategies)):
             self._knobs.show(watching.panel())
         if watching.model is not None and self._is_new("model", watching.model):
@@ -216,10 +227,12 @@ class WatchApp(DebugApp):
         trace = watching.trace
         if trace is None or self._backed_up():
             return
-        position = min(watching.player.position, len(trace))
-        if (due or not self._saving()) and self._is_new("canvas", (trace, position, watching.sample)):
+        position, branching = min(watching.player.position, len(trace)), watching.debug.branching
+        if (due or not self._saving()) and self._is_new(
+            "canvas", (trace, position, watching.sample, branching.against)
+        ):
             self._painted = (self._clock(), time.process_time())
-            self._grid.show(reading.canvas(trace, position, watching.sample))
+            self._grid.show(reading.canvas(trace, position, watching.sample, branching.different(position)))
 
     def _is_new(self, what: str, now: object) -> bool:
         """Whether this differs from what was drawn last; from now on it is what was drawn last."""
@@ -243,7 +256,7 @@ class WatchApp(DebugApp):
 
     def _show_inspector(self) -> None:
         """The position under the cursor, below the text."""
-        watching, inspector, plain = self.watching, self.watching.inspector, self.options.ascii
+        watching, inspector, plain = self.watching, self.watching.debug.inspector, self.options.ascii
         trace, model, at = watching.trace, watching.model, inspector.at
         self._inspector.display = at is not None
         if at is None or trace is None or model is None:
@@ -253,7 +266,7 @@ class WatchApp(DebugApp):
         room = (self._text.size.width - 4, max(4, int(self._text.size.height * 0.6) - 2))
         opinion = inspector.opinion
         if not inspector.asking:
-            now = of_story(watching.story(), model.pieces, position, room, plain)
+            now = of_story(watching.debug.story(), model.pieces, position, room, plain)
         elif opinion is None or (opinion.sample, opinion.position) != (watching.sample, at):
             now = Text("asking the network ...")
         else:
@@ -302,10 +315,17 @@ class WatchApp(DebugApp):
         if trace is None:
             return
         pace = self._pace(len(trace))
-        state = (trace, len(trace), sample, self.size, player, watching.settings, round(pace, 1))
+        branching = watching.debug.branching
+        state = (
+            trace, len(trace), sample, self.size, player, watching.settings, round(pace, 1), branching.against
+        )  # fmt: skip
         if not self._is_new("panels", state):
             return
         total, position = reading.total_steps(trace), min(player.position, len(trace))
+        several = len(watching.tape.branches) > 1
+        self._branches_box.display = several
+        if several:
+            self._branches.show(branching.rows(), branching.here, branching.against)
         self._figures.show(reading.reading(trace, position, sample, pace))
         if self._curves.size.height:
             self._curves.show(reading.charts(trace, position, sample), total, position)
@@ -339,6 +359,8 @@ class WatchApp(DebugApp):
         left = reading.title(harmless(name), watching.settings, watching.seed)
         if self.options.batch > 1:
             left += f" │ sample {watching.sample + 1}/{self.options.batch}"
+        if len(watching.tape.branches) > 1:
+            left += f" │ branch {watching.debug.branching.here}"
         if self.options.ascii:
             left = left.replace("│", "|")
         if self.size.width < SMALLEST[0] or self.size.height < SMALLEST[1]:
@@ -355,6 +377,7 @@ class WatchApp(DebugApp):
     def _turn(self, name: str, value: Knob) -> None:
         self.watching.turn(name, value)
         self._draw()
+        self._wake()
 
     @on(Timeline.Moved)
     def _timeline_moved(self, event: Timeline.Moved) -> None:
@@ -384,6 +407,7 @@ class WatchApp(DebugApp):
     def action_notch(self, name: str, by: int) -> None:
         self.watching.notch(name, by)
         self._draw()
+        self._wake()
 
     def action_choose(self, by: int) -> None:
         self._knobs.choose(by)
@@ -458,7 +482,7 @@ class WatchApp(DebugApp):
         if self.watching.waiting:
             self.watching.cancel()
         else:
-            self.watching.findings.failure = None
+            self.watching.debug.findings.failure = None
             self._look_at(None)
         self._wake()
 

@@ -8,12 +8,13 @@ from textual.app import App
 from engine.trace import Record
 from remdm_tui import player as playing
 from remdm_tui.inspecting import find
+from remdm_tui.notices import Notice
 from remdm_tui.options import WatchOptions
 from remdm_tui.player import Player
 from remdm_tui.screens.line import LineScreen
 from remdm_tui.screens.stops import StopsScreen
 from remdm_tui.taping import SUFFIX
-from remdm_tui.watching import Notice, Watching
+from remdm_tui.watching import Watching
 from remdm_tui.widgets.token_grid import TokenGrid
 
 
@@ -38,13 +39,12 @@ class DebugApp(App[None]):
 
     def action_stops(self) -> None:
         """List the breakpoints, and change them."""
-        watching = self.watching
+        debug = self.watching.debug
         self.push_screen(
             StopsScreen(
-                lambda: watching.stops.listed, watching.stop_at, watching.toggle_stop, watching.remove_stop,
-                self.options.ascii,
+                lambda: debug.stops.listed, debug.stop_at, debug.toggle_stop, debug.remove_stop, self.options.ascii
             )
-        )  # fmt: skip
+        )
 
     def action_keep(self) -> None:
         """Name the file that the recording stays in."""
@@ -63,7 +63,7 @@ class DebugApp(App[None]):
 
     def _look_at(self, position: int | None) -> None:
         """Put the cursor there, or take it away."""
-        self.watching.inspector.at = position
+        self.watching.debug.inspector.at = position
         self._grid.use_cursor(position)
         self._wake()
 
@@ -74,14 +74,14 @@ class DebugApp(App[None]):
     def action_inspect(self) -> None:
         """Show what happened to a position, or no more."""
         record = self._record
-        if self.watching.inspector.at is not None:
+        if self.watching.debug.inspector.at is not None:
             self._look_at(None)
         elif record is not None:
             self._look_at(self._grid.first_shown)
 
     def action_cursor(self, by: int) -> None:
         """To the position so many further."""
-        record, at = self._record, self.watching.inspector.at
+        record, at = self._record, self.watching.debug.inspector.at
         if record is None:
             return
         length = record.start.tokens.shape[1]
@@ -89,14 +89,14 @@ class DebugApp(App[None]):
 
     def action_cursor_row(self, by: int) -> None:
         """To the line above or below."""
-        at = self.watching.inspector.at
+        at = self.watching.debug.inspector.at
         if self._record is not None:
             self._look_at(self._grid.first_shown if at is None else self._grid.across(at, by))
 
     def action_opinion(self) -> None:
         """Ask the network about the position, or show its story again."""
         watching = self.watching
-        inspector = watching.inspector
+        inspector = watching.debug.inspector
         if inspector.at is None:
             self.action_inspect()
         if inspector.at is None:
@@ -112,11 +112,11 @@ class DebugApp(App[None]):
 
     def action_turning(self, by: int) -> None:
         """To the step at which the position changed next, or before."""
-        watching, inspector = self.watching, self.watching.inspector
+        watching, inspector = self.watching, self.watching.debug.inspector
         if inspector.at is None or watching.trace is None:
             self._say_so("no position is looked at: v or a click looks at one")
             return
-        watching.story(wait=1.0)
+        watching.debug.story(wait=1.0)
         step = inspector.turn(watching.player.position, by)
         if step is None:
             more = "the story of this position is still being read" if not inspector.told else ""
@@ -126,7 +126,7 @@ class DebugApp(App[None]):
 
     def action_search(self) -> None:
         """Find a text among the tokens."""
-        inspector = self.watching.inspector
+        inspector = self.watching.debug.inspector
         self.push_screen(
             LineScreen(
                 "search", "A text, or a /pattern/ that a token matches; enter goes to the next.", inspector.searched,
@@ -136,7 +136,7 @@ class DebugApp(App[None]):
 
     def _search(self, text: str) -> None:
         """Raises ValueError where it is not there."""
-        watching, inspector = self.watching, self.watching.inspector
+        watching, inspector = self.watching, self.watching.debug.inspector
         if watching.trace is None or watching.model is None:
             return
         position, sample = min(watching.player.position, watching.recorded), watching.sample
@@ -147,3 +147,43 @@ class DebugApp(App[None]):
             raise ValueError(f"{text!r} is nowhere in this step")
         inspector.searched = text
         self._look_at(found)
+
+    # -- branches
+
+    def action_branch(self) -> None:
+        """Begin a branch here that does the same until something is changed."""
+        watching = self.watching
+        if watching.trace is None or not watching.live or not watching.tape.writable:
+            self._say_so("there is no engine here to go on with a branch")
+        elif watching.debug.branching.off():
+            self._wake()
+
+    def action_turn_branch(self, by: int) -> None:
+        """To the next branch of the tree, or the one before."""
+        if self.watching.trace is None or not self.watching.debug.branching.turn(by):
+            self._say_so("there is one branch: go back and turn a knob, and there are two")
+        self._wake()
+
+    def action_compare(self) -> None:
+        """Mark what differs from another branch, or no more."""
+        if self.watching.trace is None or not self.watching.debug.branching.compare():
+            self._say_so("there is one branch: go back and turn a knob, and there are two")
+        self._wake()
+
+    def action_parting(self) -> None:
+        """To the step and the position at which the two branches first differ."""
+        watching = self.watching
+        branching = watching.debug.branching
+        if branching.against is None:
+            self.action_compare()
+        if branching.against is None:
+            return
+        found = branching.parting()
+        if found is None:
+            self._say_so(f"branches {branching.here} and {branching.against} are the same so far", error=False)
+            return
+        watching.sample = found.sample
+        self._play(playing.seek(watching.player, found.step))
+        self._look_at(found.position)
+        said = f"branches {branching.here} and {branching.against} part at step {found.step}, position {found.position}"
+        self._say_so(said, error=False)

@@ -31,11 +31,14 @@ class Palette:
     looks: dict[int, Look]
     heat: tuple[Style, ...]
     """least to most confident"""
+    different: Style
+    """added where two branches have different tokens"""
     cursor: Style
     """added to that of the position that is looked at"""
 
 
 HEAT_LEVELS = 6
+DIFFERENT = Style(color="#ffffff", bgcolor="#7d3c98", bold=True, italic=True, underline=True)
 CURSOR = Style(reverse=True, bold=True)
 _HEAT_DARK = ("#3b1c5a", "#54308a", "#31688e", "#21918c", "#5ec962", "#fde725")
 _HEAT_TEXT = ("#ffffff", "#ffffff", "#ffffff", "#000000", "#000000", "#000000")
@@ -61,7 +64,7 @@ def palette(dark: bool = True, ascii_only: bool = False) -> Palette:
         Style(color=text, bgcolor=back) + attribute
         for text, back, attribute in zip(_HEAT_TEXT, _HEAT_DARK, extra, strict=True)
     )
-    return Palette({int(state): look for state, look in looks.items()}, heat, CURSOR)
+    return Palette({int(state): look for state, look in looks.items()}, heat, DIFFERENT, CURSOR)
 
 
 def heat_levels(held: NDArray[np.float32]) -> NDArray[np.uint8]:

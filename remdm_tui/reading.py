@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.records import Settings
 from engine.trace import Record
@@ -17,13 +18,14 @@ from remdm_tui.widgets.curves import Chart
 from remdm_tui.widgets.figures import Reading
 
 
-def canvas(trace: Record, position: int, sample: int) -> Canvas:
+def canvas(trace: Record, position: int, sample: int, different: NDArray[np.bool_] | None = None) -> Canvas:
     """The tokens of one sample at a position."""
     return Canvas(
         trace.tokens(position, sample),
         trace.change(position, sample),
         trace.held(position, sample),
         trace.tokens(max(0, position - 1), sample),
+        different,
     )
 
 

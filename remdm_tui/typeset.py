@@ -23,6 +23,8 @@ class Canvas:
     change: NDArray[np.uint8]
     held: NDArray[np.float32]
     before: NDArray[np.int32]
+    different: NDArray[np.bool_] | None = None
+    """where another branch has something else"""
 
 
 @dataclass(frozen=True, eq=False)

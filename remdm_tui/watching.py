@@ -5,45 +5,23 @@ No Textual: the application draws what stands here and calls what people do.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine import wire
-from engine.debug.findings import Hit, Story
 from engine.records import Check, Knob, KnobInfo, ModelChoice, ModelInfo, RunChoice, Settings, StrategyInfo
 from engine.trace import Record
 from remdm_tui import player as playing
-from remdm_tui.findings import Failure, Findings
-from remdm_tui.inspecting import Inspector
-from remdm_tui.knobs import STRATEGY, notch, panel, turned
+from remdm_tui.debugging import Debugger
+from remdm_tui.knobs import notch, panel, turned
 from remdm_tui.layout import harmless
 from remdm_tui.link import Died, Diverged, Event, Link, Unwritten
+from remdm_tui.notices import Notice, Progress
 from remdm_tui.options import WatchOptions, fitted
 from remdm_tui.player import Player
 from remdm_tui.reconnecting import Retries
-from remdm_tui.stops import Stop, Stops, sentence
 from remdm_tui.taping import Tape, said
-
-
-@dataclass(frozen=True)
-class Notice:
-    """A line for the person; empty for none."""
-
-    text: str = ""
-    error: bool = False
-    passing: bool = False
-    """whether it goes when the run goes on"""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Something long on its way, in bytes or in steps; `total` is 0 where unknown."""
-
-    stage: str
-    done: int = 0
-    total: int = 0
-    steps: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,13 +67,9 @@ class Watching:
         """whether the next run goes on with the record"""
         self._causal = False
         self._retries = Retries()
-        self.stops = Stops(options.stops)
-        self.findings = Findings()
-        self.inspector = Inspector()
+        self.debug = Debugger(self)
         self._problems: tuple[str, ...] = ()
         """strategies of packages that cannot be had"""
-        self._file = ""
-        """the name of the strategy that was loaded from a file"""
         self._make_link = make_link
         self.link = self._linked()
 
@@ -103,6 +77,16 @@ class Watching:
     def model(self) -> ModelInfo | None:
         """The model of the record on screen."""
         return self._running.model if self._running is not None else None
+
+    @property
+    def run(self) -> RunChoice | None:
+        """What the record on screen was begun with."""
+        return self._running.run if self._running is not None else None
+
+    @property
+    def live(self) -> bool:
+        """Whether the engine stands where the record ends."""
+        return self._live
 
     @property
     def trace(self) -> Record | None:
@@ -134,7 +118,17 @@ class Watching:
     def idle(self) -> bool:
         """Whether nothing will change until somebody presses a key."""
         busy = self.player.playing or self.player.stepping or self.link.outstanding
-        return self.begun and not busy and not self.waiting and not self.inspector.waiting
+        return self.begun and not busy and not self.waiting and not self.debug.waiting
+
+    def catch_up(self) -> None:
+        """Take in what was recorded since the last beat."""
+        self.player = playing.arrived(self.player, self.recorded, self.player.ended)
+
+    def go_on(self, record: Record, branch: int) -> None:
+        """Have the engine begin with a record that it does not know."""
+        if self._running is not None:
+            self._arrived, self._live, self._continuing = self._running, False, True
+            self.link.begin(self.settings, self._running.run, record, branch)
 
     def tick(self, seconds: float) -> None:
         """Time has passed: hear the engine, move the view, ask for steps."""
@@ -146,10 +140,8 @@ class Watching:
             self.notice = Notice()
         before = self.player.position
         self.player, demand = playing.tick(self.player, seconds)
-        if self.player.position > before and self.stops.listed and self.trace is not None:
-            # the engine looks at new steps alone
-            self._stopped(self.stops.hit(self.trace, before, self.player.position))
-        if self._live and self.link.demand(demand.steps, demand.renew):
+        self.debug.passed(before)
+        if self._live and not self.debug.branching.moving and self.link.demand(demand.steps, demand.renew):
             self.player = playing.served(self.player)
 
     # -- what people do
@@ -187,14 +179,19 @@ class Watching:
         self._resume()
 
     def turn(self, name: str, value: Knob) -> None:
-        """Turn a knob; it acts on the next step that the engine takes."""
+        """Turn a knob: it acts on the next step that the engine takes, in the past on a branch that begins there."""
         try:
-            self.settings = turned(self.settings, name, value, self.strategies)
+            new = turned(self.settings, name, value, self.strategies)
         except ValueError as error:
             self.notice = Notice(str(error), error=True)
             return
         self.notice = Notice()
-        self.link.configure(self.settings)
+        past = self._live and self.tape.writable and not self.player.live
+        if past and not self.debug.branching.off(new):
+            return
+        self.settings = new
+        if not past:
+            self.link.configure(new)
 
     def notch(self, name: str, by: int) -> None:
         """Turn a knob by so many notches, if the strategy has it."""
@@ -229,31 +226,6 @@ class Watching:
     def leaf(self, by: int) -> None:
         """Another sample of the batch."""
         self.sample = (self.sample + by) % self.options.batch
-
-    def story(self, wait: float = 0.0) -> Story | None:
-        """What happened to the position that is looked at, as far as it is read."""
-        if self.trace is None or self._running is None:
-            return None
-        return self.inspector.story(
-            self.trace, self.sample, first=self._running.run.first, playing=self.player.playing, wait=wait
-        )
-
-    def stop_at(self, text: str) -> None:
-        """Another breakpoint.  Raises ValueError for a text that is no condition."""
-        self._tell(self.stops.add(text))
-
-    def toggle_stop(self, number: int) -> None:
-        self._tell(self.stops.toggle(number))
-
-    def remove_stop(self, number: int) -> None:
-        self.stops.remove(number)
-        self.link.clear(number)
-
-    def _tell(self, stop: Stop) -> None:
-        if stop.on:
-            self.link.stop_at(stop.number, stop.text)
-        else:
-            self.link.clear(stop.number)
 
     def keep(self, path: str) -> None:
         """Keep what is recorded in a file, and what follows.  Raises ValueError with a sentence."""
@@ -290,12 +262,9 @@ class Watching:
             self.link.start()
         except OSError as error:
             self._dead = True
-            self._give_up(f"the engine cannot be started: {error}")
+            self.give_up(f"the engine cannot be started: {error}")
             return False
-        if self.options.strategy_file:
-            self.link.use_file(self.options.strategy_file)
-        for stop in self.stops.listed:
-            self._tell(stop)
+        self.debug.brief(self.link)
         return True
 
     def _relaunch(self, patience: float = 0.5) -> bool:
@@ -305,6 +274,7 @@ class Watching:
         self.link = self._linked()
         self.link.trace, self.link.branch = trace, branch
         self._retries.lost = self.progress = None
+        self.debug.void()
         return self._launch()
 
     def _open(self) -> None:
@@ -362,27 +332,18 @@ class Watching:
         try:
             self.tape.go_on(options.record, model)
         except (OSError, ValueError) as error:
-            self._give_up(said(error))
+            self.give_up(said(error))
             return
         self._running = self._arrived = Running(self.choice, model, options.run)
         self._continuing, self.player = True, Player(playing=False)
         self.link.begin(self.settings, options.run, self.tape.record(options.branch), options.branch)
 
     def _hear(self, event: Event) -> None:
+        if self.debug.hear(event):
+            return
         match event:
             case wire.Hello(strategies, problems):
                 self.strategies, self._problems = strategies, problems
-            case wire.FileLoaded(path, _, strategy):
-                self._file_loaded(path, strategy)
-            case wire.StrategyFailed():
-                self._strategy_failed(event)
-            case wire.Stopped(hits=hits):
-                self.player = playing.arrived(self.player, self.recorded, self.player.ended)
-                self._stopped(hits)
-            case wire.Looked(opinion=opinion):
-                self.inspector.opinion, self.inspector.pending = opinion, False
-            case wire.Broken(violation=violation):
-                self.findings.broken.setdefault(violation.law, violation)
             case wire.Loading(stage, done, total):
                 self.progress = Progress(stage, done, total)
             case wire.Ready(model):
@@ -393,13 +354,11 @@ class Watching:
                 self.progress = Progress("computing the recorded steps again", done, total, steps=True)
             case wire.Resumed():
                 self._resumed()
-            case wire.Finished():
+            case wire.Finished(branch=branch):
+                self.debug.branching.ended(branch)
                 self.player = playing.arrived(self.player, self.recorded, ended=True)
             case wire.Checked(check):
                 self.check = check
-            case wire.Rejected(reason, "Look"):
-                self.inspector.asking = self.inspector.pending = False
-                self.notice = Notice(harmless(reason), error=True, passing=True)
             case wire.Rejected(reason):
                 self.notice = Notice(harmless(reason), error=True)
             case wire.Failed(stage, reason, _):
@@ -417,13 +376,12 @@ class Watching:
 
     def _began(self) -> None:
         self._running, self.begun, self.failure = self._arrived, True, None
-        self.findings.forget()
-        self.inspector.forget()
-        self.stops.use_pieces(self._running.model.pieces if self._running is not None else ())
+        self.debug.afresh(self._running.model.pieces if self._running is not None else ())
         self.tape.tidy()
         if self._continuing and self.recorded:
             self.progress = Progress("computing the recorded steps again", 0, self.recorded, steps=True)
             return
+        self.debug.branching.afresh()
         self.player = Player(playing=self.player.playing, speed=self.player.speed)
         self.check = None
         self._resumed()
@@ -434,42 +392,9 @@ class Watching:
         said = "; ".join(filter(None, (self.tape.problem, *self._problems)))
         self.progress, self.notice = None, Notice(harmless(said), error=bool(said))
 
-    def _stopped(self, hits: Sequence[Hit]) -> None:
-        """Stand at the very frame that breakpoints were hit by."""
-        if hits:
-            self.player = playing.seek(self.player, hits[0].step)
-            said = sentence(hits, self.options.batch, self.options.ascii)
-            self.notice = Notice(harmless(said, self.options.ascii), passing=True)
-
-    def _file_loaded(self, path: str, strategy: StrategyInfo) -> None:
-        first, self._file = not self._file, strategy.name
-        there = [info for info in self.strategies if info.name != strategy.name]
-        self.strategies = (*there, strategy)
-        self.findings.failure = None
-        try:
-            if first and "strategy" not in self.options.said:
-                self.settings = replace(self.settings, strategy=strategy.name, knobs=_defaults(strategy))
-                for name, value in self.options.file_knobs:
-                    self.settings = turned(self.settings, name, value, self.strategies)
-            elif self.settings.strategy == strategy.name:
-                self.settings = turned(self.settings, STRATEGY, strategy.name, self.strategies)
-        except ValueError as error:
-            self._give_up(str(error))
-            return
-        if self.begun:
-            self.notice = Notice(f"{Path(path).name} is loaded again: the next step is the new one's", passing=True)
-
-    def _strategy_failed(self, event: wire.StrategyFailed) -> None:
-        failure = Failure.of(event)
-        if not self.begun:
-            self._give_up(f"{failure.reason}\n{failure.detail}".rstrip())
-            return
-        self.findings.failure = failure
-        if event.step >= 0:
-            self.player = playing.seek(playing.arrived(self.player, self.recorded, False), event.step)
-
     def _failed(self, stage: str, reason: str) -> None:
-        self.progress, self.inspector.pending = None, False
+        self.progress = None
+        self.debug.void()
         match stage:
             case "load":
                 self._live = self._loaded = False
@@ -481,7 +406,7 @@ class Watching:
                 self._stop(reason)
             case "begin" if not self.begun and self.choice == self.options.model:
                 # what the command line asked for cannot be: there it is to be put right
-                self._give_up(reason)
+                self.give_up(reason)
             case "begin":
                 self._live = False
                 self._ask(reason)
@@ -492,10 +417,10 @@ class Watching:
         how = f"was killed by signal {-event.code}" if event.code < 0 else f"exited with {event.code}"
         reason = f"the engine {how}" + (f": {event.last}" if event.last else "")
         loading, self.progress = self.progress is not None, None
-        self.inspector.pending = False
+        self.debug.void()
         self._dead, self._live = True, False
         if event.hopeless:
-            self._give_up(event.last)
+            self.give_up(event.last)
         elif self.begun and self.options.where:
             self._lose(event.last or reason)
         elif self.begun:
@@ -503,7 +428,7 @@ class Watching:
         elif self.strategies and loading:
             self._ask(reason)
         else:
-            self._give_up(reason)
+            self.give_up(reason)
 
     def _lose(self, reason: str) -> None:
         if not self._retries.lose(reason, self.recorded):
@@ -519,7 +444,7 @@ class Watching:
         self.asks = reason
         self._stop(f"{reason} - {more}")
 
-    def _give_up(self, reason: str) -> None:
+    def give_up(self, reason: str) -> None:
         """Before anything was on screen there is nothing to stay for."""
         if self.begun:
             self._stop(reason)
@@ -529,7 +454,3 @@ class Watching:
     def _stop(self, reason: str) -> None:
         self.player = playing.seek(self.player, self.player.position)
         self.notice = Notice(reason, error=True)
-
-
-def _defaults(strategy: StrategyInfo) -> dict[str, Knob]:
-    return {knob.name: knob.default for knob in strategy.knobs}

@@ -25,6 +25,8 @@ SLACK = 8
 """Blank rows that may follow a text which does not fit on the screen."""
 HEAT = 16
 """Codes of cells from here on are heat levels, below are changes."""
+DIFFERENT = 32
+"""Added to the codes of positions at which another branch has something else."""
 CURSOR = 64
 """Added to the code of the position that is looked at."""
 
@@ -155,6 +157,8 @@ class TokenGrid(ScrollView):
         if self._heat:
             coloured = (canvas.change == Change.HELD) | (canvas.change == Change.REVEALED)
             codes = np.where(coloured, HEAT + heat_levels(canvas.held), canvas.change).astype(np.uint8)
+        if canvas.different is not None:
+            codes = codes + (DIFFERENT * canvas.different).astype(np.uint8)
         if self._cursor is not None and self._cursor < len(codes):
             codes = codes.copy()
             codes[self._cursor] += CURSOR
@@ -238,6 +242,7 @@ class TokenGrid(ScrollView):
         if not self._styles:
             own = {state: look.style for state, look in self._palette.looks.items()}
             own |= {HEAT + level: style for level, style in enumerate(self._palette.heat)}
+            own |= {DIFFERENT + code: style + self._palette.different for code, style in own.items()}
             own |= {CURSOR + code: style + self._palette.cursor for code, style in own.items()}
             self._styles = {code: self._filtered(self.rich_style + style) for code, style in own.items()}
         return self._styles
@@ -262,5 +267,6 @@ class TokenGrid(ScrollView):
     def on_resize(self) -> None:
         self._strips.clear()
         if self._canvas is not None and self._type is not None:
+            self.virtual_size = Size(0, 0)
             self._lay_out(self._canvas, self._type)
         self.refresh()

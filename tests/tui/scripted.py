@@ -9,7 +9,7 @@ import numpy as np
 
 from engine import strategies, wire
 from engine.debug.findings import Opinion, Ranked, Verdict
-from engine.records import Change, Check, Frame, ModelChoice, ModelInfo, RunChoice, Settings
+from engine.records import Branch, Change, Check, Frame, ModelChoice, ModelInfo, RunChoice, Settings
 from engine.trace import Record, Start, Trace
 from remdm_tui.link import Event
 
@@ -33,6 +33,7 @@ class ScriptedLink:
         self.opened: list[ModelChoice] = []
         self.closed = False
         self.branch = 0
+        self._records: dict[int, Record | None] = {}
         self.stops: dict[int | None, str] = {}
         self.file = ""
         self.events: deque[Event] = deque()
@@ -54,6 +55,7 @@ class ScriptedLink:
         steps, seed = choice.steps or choice.length, choice.seed
         self._settings, self._steps = settings, steps
         self.seeds.append(seed)
+        self.branch, self._records = branch, {branch: record}
         tokens = np.full((choice.batch, choice.length), MASK, np.int32)
         locked = np.zeros(tokens.shape, bool)
         if choice.prompt:
@@ -61,10 +63,26 @@ class ScriptedLink:
         if record is None:
             self._rng = np.random.default_rng(seed)
             self._tokens, self._locked, self._calls = tokens, locked, 0
-            self.trace = self.make_record(Start(tokens, locked, steps, seed))
+            self.trace = self._records[branch] = self.make_record(Start(tokens, locked, steps, seed))
         self.events.append(wire.Began(1, wire.Array.of(tokens), wire.Array.of(locked), steps, seed))
         if record is not None and len(record):
             self.events.append(wire.Resumed(1, wire.Array.of(self._tokens)))
+
+    def fork(self, branch: Branch, record: Record, settings: Settings | None = None) -> None:
+        self._records.setdefault(self.branch, self.trace)
+        self._records[branch.id] = record
+        self._settings = settings or self._settings
+        self.switch(branch.id)
+
+    def switch(self, branch: int) -> None:
+        if branch not in self._records:
+            raise ValueError(f"there is no record of a branch {branch}")
+        self.trace, self.branch = self._records[branch], branch
+        assert self.trace is not None
+        frame = self.trace.frame(len(self.trace))
+        self._tokens = self.trace.start.tokens if frame is None else frame.tokens
+        self._calls = 0 if frame is None else frame.network_calls
+        self.events.append(wire.Stands(1, branch, len(self.trace)))
 
     def stop_at(self, number: int, text: str, sample: int | None = None) -> None:
         self.stops[number] = text

@@ -44,7 +44,7 @@ async def test_a_click_looks_at_the_position_under_it_and_escape_no_more():
         await played(pilot)
         await pilot.click(TokenGrid, offset=Offset(14, 2))
         await settle(pilot)
-        at = pilot.app.watching.inspector.at
+        at = pilot.app.watching.debug.inspector.at
         texts = {link.words[link.trace.tokens(20, 0)[at]].replace("\n", "↵")}
         assert len(marked(pilot.app)) == 1
         assert marked(pilot.app)[0] in texts | {" ░░░", *(" " + "╳" * n for n in range(9))}
@@ -56,7 +56,7 @@ async def test_a_click_looks_at_the_position_under_it_and_escape_no_more():
 async def test_the_cursor_moves_over_positions_and_lines():
     async with watching().run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        inspector = pilot.app.watching.inspector
+        inspector = pilot.app.watching.debug.inspector
         await pilot.press("v", "right_parenthesis", "right_parenthesis")
         assert inspector.at == 2
         await pilot.press("ctrl+down")
@@ -118,7 +118,7 @@ async def test_a_text_is_searched_for_and_where_there_is_none_the_line_stays():
         pilot.app.screen.query_one(Input).value = "SEA"
         await pilot.press("enter")
         await settle(pilot)
-        at = pilot.app.watching.inspector.at
+        at = pilot.app.watching.debug.inspector.at
         assert link.words[link.trace.tokens(20, 0)[at]] == " sea"
 
 

@@ -13,9 +13,9 @@ from engine.records import KnobInfo, StrategyInfo
 from engine.strategies import catalogue
 from remdm_tui.asked import Asked
 from remdm_tui.debugged import wishes
+from remdm_tui.notices import Notice
 from remdm_tui.screens.stops import StopsScreen
 from remdm_tui.stops import Stops, sentence
-from remdm_tui.watching import Notice
 from tests.engine.recordings import recorded
 from tests.tui.scripted import ScriptedLink
 from tests.tui.test_app import banner, seen, settle, watching
@@ -54,7 +54,7 @@ async def test_recorded_steps_are_stopped_at_too():
         await settle(pilot)
         await pilot.press("space")
         await settle(pilot, lambda app: app.watching.player.done)
-        pilot.app.watching.stop_at("step 9")
+        pilot.app.watching.debug.stop_at("step 9")
         await pilot.press("home", "space")
         await seen(pilot, lambda app: "stopped at step 9" in banner(app))
         assert pilot.app.watching.player.position == 9
@@ -97,14 +97,14 @@ async def test_breakpoints_are_typed_switched_and_removed_on_a_screen():
         await pilot.press("down", "delete")
         assert link.stops == {}
         await pilot.press("escape")
-        assert [stop.text for stop in pilot.app.watching.stops.listed] == ["step 5"]
+        assert [stop.text for stop in pilot.app.watching.debug.stops.listed] == ["step 5"]
 
 
 async def test_a_new_engine_is_told_the_breakpoints_and_the_file_again():
     link = ScriptedLink()
     async with watching(link, stops=("step 5", "clamped"), strategy_file="own.py").run_test() as pilot:
         await settle(pilot)
-        pilot.app.watching.toggle_stop(1)
+        pilot.app.watching.debug.toggle_stop(1)
         link.stops, link.file = {}, ""
         await pilot.press("R")
         await settle(pilot)

@@ -1,0 +1,181 @@
+"""The branches of a run: which there are, how one is begun and gone to, and where two of them differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.debug.branches import Parting, Row, parting, shared, tree
+from engine.records import Branch, Settings
+from engine.trace import Record
+from remdm_tui.knobs import shown
+from remdm_tui.notices import Notice
+from remdm_tui.player import Player
+from remdm_tui.taping import said
+
+if TYPE_CHECKING:
+    from remdm_tui.watching import Watching
+
+
+class Branching:
+    """`against` is the branch that the one on screen is compared with."""
+
+    def __init__(self, watching: Watching) -> None:
+        self._watching = watching
+        self.moving = False
+        """whether the engine has yet to say that it stands in the branch on screen"""
+        self.against: int | None = None
+        self._before: int | None = None
+        """the branch that was on screen before"""
+        self._left: dict[int, Settings] = {}
+        """settings of branches as they were left"""
+        self._ended: set[int] = set()
+
+    def afresh(self) -> None:
+        """A run has begun that does not go on with a record."""
+        self.moving, self.against, self._before = False, None, None
+        self._left.clear()
+        self._ended.clear()
+
+    @property
+    def here(self) -> int:
+        return self._watching.link.branch
+
+    def ended(self, branch: int) -> None:
+        """A branch has no further step."""
+        self._ended.add(branch)
+
+    def rows(self) -> list[tuple[Row, str, int]]:
+        """The tree: its rows, what is different in each branch, and how many steps it has."""
+        found = []
+        for row in tree(self._watching.tape.branches):
+            record = self._watching.tape.record(row.branch.id)
+            found.append((row, self._label(row.branch, record), len(record)))
+        return found
+
+    def _label(self, branch: Branch, record: Record) -> str:
+        """What its first own step does otherwise than the step before it."""
+        changed = record.settings()
+        own = _in_force(changed, branch.at) if len(record) > branch.at else self._left.get(branch.id)
+        if branch.id == self.here and len(record) <= branch.at:
+            own = self._watching.settings
+        return otherwise(_in_force(changed, branch.at - 1), own)
+
+    # -- going to another
+
+    def off(self, settings: Settings | None = None) -> bool:
+        """Begin a branch at the position on screen; whether there is one now.
+
+        Without settings it does again what its parent does, as far as that is recorded.
+        """
+        watching = self._watching
+        position = watching.player.position
+        try:
+            branch, record = watching.tape.fork(self.here, position)
+        except (ValueError, OSError) as error:
+            watching.notice = Notice(f"no branch could be begun: {said(error)}", error=True)
+            return False
+        self._leave()
+        watching.link.fork(branch, record, settings)
+        self._arrive(record, position, ended=False, playing=watching.player.playing)
+        return True
+
+    def turn(self, by: int) -> bool:
+        """Go to the branch so many rows down the tree; whether there are several."""
+        order = [row.branch.id for row in tree(self._watching.tape.branches)]
+        if len(order) > 1:
+            self.to(order[(order.index(self.here) + by) % len(order)])
+        return len(order) > 1
+
+    def to(self, branch: int) -> None:
+        """Go to a branch and stand there, at the position on screen or its end."""
+        watching = self._watching
+        record, position = watching.tape.record(branch), watching.player.position
+        self._leave()
+        if not watching.live:
+            watching.link.trace, watching.link.branch = record, branch
+        else:
+            try:
+                watching.link.switch(branch)
+            except ValueError:
+                # another engine, which knows the branch before alone
+                watching.go_on(record, branch)
+        settings = self._left.get(branch)
+        if settings is None and len(record):
+            settings = _in_force(record.settings(), len(record) - 1)
+        watching.settings = settings or watching.settings
+        self._arrive(record, position, ended=branch in self._ended, playing=False)
+        self.moving = watching.live
+
+    def refused(self) -> None:
+        """The engine does not know the branch: it is to begin with its record."""
+        self.moving = False
+        watching = self._watching
+        if watching.link.trace is not None:
+            watching.go_on(watching.link.trace, self.here)
+
+    def _leave(self) -> None:
+        self._left[self.here], self._before = self._watching.settings, self.here
+
+    def _arrive(self, record: Record, position: int, *, ended: bool, playing: bool) -> None:
+        watching = self._watching
+        self.moving = True
+        watching.player = Player(
+            min(position, len(record)), len(record), playing=playing, speed=watching.player.speed, ended=ended
+        )
+        if self.against == self.here:
+            self.against = self._before
+
+    # -- comparing two
+
+    def compare(self) -> bool:
+        """Mark what differs from the branch seen before, or from the parent; or no more.  Whether there is another."""
+        if self.against is not None:
+            self.against = None
+            return True
+        branches = {branch.id: branch for branch in self._watching.tape.branches}
+        others = [self._before, branches[self.here].parent, *branches]
+        self.against = next((one for one in others if one is not None and one != self.here), None)
+        return self.against is not None
+
+    def different(self, position: int) -> NDArray[np.bool_] | None:
+        """bool [L]: where the sample on screen differs from the other branch; None where that is not so far."""
+        watching = self._watching
+        if self.against is None or watching.trace is None:
+            return None
+        other = watching.tape.record(self.against)
+        if position > len(other):
+            return None
+        tokens: NDArray[np.bool_] = watching.trace.tokens(position, watching.sample) != other.tokens(
+            position, watching.sample
+        )
+        return tokens
+
+    def parting(self) -> Parting | None:
+        """Where the two branches part."""
+        watching = self._watching
+        if self.against is None or watching.trace is None:
+            return None
+        one, other = watching.trace, watching.tape.record(self.against)
+        joint = shared({branch.id: branch for branch in watching.tape.branches}, self.here, self.against)
+        return parting(one.frame, other.frame, min(len(one), len(other)), shared=joint)
+
+
+def otherwise(before: Settings | None, after: Settings | None) -> str:
+    """What is different in some settings, in few words."""
+    if before is None or after is None or before == after:
+        return "" if after is None or before is not None else after.strategy
+    parts = [after.strategy] if before.strategy != after.strategy else []
+    parts += [f"{name}={shown(value)}" for name, value in after.knobs.items() if before.knobs.get(name) != value]
+    for name in ("top_p", "temperature", "nucleus", "draw"):
+        if getattr(before, name) != getattr(after, name):
+            parts.append(f"{name}={shown(getattr(after, name))}")
+    return " ".join(parts)
+
+
+def _in_force(changed: Sequence[tuple[int, Settings]], step: int) -> Settings | None:
+    """The settings that decided a step."""
+    return next((settings for at, settings in reversed(changed) if at <= step), None)

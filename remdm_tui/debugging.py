@@ -1,0 +1,160 @@
+"""The debugger of one session: where the run stops, what was found, what is looked at, and its branches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine import wire
+from engine.debug.findings import Hit, Story
+from engine.records import StrategyInfo
+from remdm_tui import player as playing
+from remdm_tui.branching import Branching
+from remdm_tui.findings import Failure, Findings
+from remdm_tui.inspecting import Inspector
+from remdm_tui.knobs import STRATEGY, turned
+from remdm_tui.layout import harmless
+from remdm_tui.link import Event, Link
+from remdm_tui.notices import Notice
+from remdm_tui.stops import Stop, Stops, sentence
+
+if TYPE_CHECKING:
+    from remdm_tui.watching import Watching
+
+
+class Debugger:
+    """Hears the debugger's part of what the engine says; outlives runs, models and engines."""
+
+    def __init__(self, watching: Watching) -> None:
+        self._watching = watching
+        self.stops = Stops(watching.options.stops)
+        self.findings = Findings()
+        self.inspector = Inspector()
+        self.branching = Branching(watching)
+        self._file = ""
+        """the name of the strategy that was loaded from a file"""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something will come by itself."""
+        return self.inspector.waiting or self.branching.moving
+
+    def brief(self, link: Link) -> None:
+        """Tell a new engine what the last one knew."""
+        if self._watching.options.strategy_file:
+            link.use_file(self._watching.options.strategy_file)
+        for stop in self.stops.listed:
+            self._tell(stop)
+
+    def afresh(self, pieces: Sequence[str]) -> None:
+        """A run has begun."""
+        self.findings.forget()
+        self.inspector.forget()
+        self.stops.use_pieces(pieces)
+
+    def void(self) -> None:
+        """The engine has failed or is gone: what was asked of it does not come."""
+        self.inspector.pending = self.branching.moving = False
+
+    # -- what people do
+
+    def stop_at(self, text: str) -> None:
+        """Another breakpoint.  Raises ValueError for a text that is no condition."""
+        self._tell(self.stops.add(text))
+
+    def toggle_stop(self, number: int) -> None:
+        self._tell(self.stops.toggle(number))
+
+    def remove_stop(self, number: int) -> None:
+        self.stops.remove(number)
+        self._watching.link.clear(number)
+
+    def _tell(self, stop: Stop) -> None:
+        if stop.on:
+            self._watching.link.stop_at(stop.number, stop.text)
+        else:
+            self._watching.link.clear(stop.number)
+
+    def story(self, wait: float = 0.0) -> Story | None:
+        """What happened to the position that is looked at, as far as it is read."""
+        watching = self._watching
+        if watching.trace is None or watching.run is None:
+            return None
+        return self.inspector.story(
+            watching.trace, watching.sample, first=watching.run.first, playing=watching.player.playing, wait=wait
+        )
+
+    def passed(self, before: int) -> None:
+        """The view has moved on from a position through what is recorded; the engine looks at new steps alone."""
+        watching = self._watching
+        if watching.player.position > before and self.stops.listed and watching.trace is not None:
+            self._stopped(self.stops.hit(watching.trace, before, watching.player.position))
+
+    # -- what the engine says
+
+    def hear(self, event: Event) -> bool:
+        """Whether it was the debugger's."""
+        match event:
+            case wire.FileLoaded(path, _, strategy):
+                self._file_loaded(path, strategy)
+            case wire.StrategyFailed():
+                self._strategy_failed(event)
+            case wire.Stopped(hits=hits):
+                self._watching.catch_up()
+                self._stopped(hits)
+            case wire.Broken(violation=violation):
+                self.findings.broken.setdefault(violation.law, violation)
+            case wire.Looked(opinion=opinion):
+                self.inspector.opinion, self.inspector.pending = opinion, False
+            case wire.Stands():
+                self.branching.moving = False
+            case wire.Rejected(_, "Fork" | "Switch") if self._watching.tape.writable:
+                self.branching.refused()
+            case wire.Rejected(reason, "Look"):
+                self.inspector.asking = self.inspector.pending = False
+                self._watching.notice = Notice(harmless(reason), error=True, passing=True)
+            case _:
+                return False
+        return True
+
+    def _stopped(self, hits: Sequence[Hit]) -> None:
+        """Stand at the very frame that breakpoints were hit by."""
+        watching = self._watching
+        if hits:
+            watching.player = playing.seek(watching.player, hits[0].step)
+            plain = watching.options.ascii
+            said = sentence(hits, watching.options.batch, plain)
+            watching.notice = Notice(harmless(said, plain), passing=True)
+
+    def _file_loaded(self, path: str, strategy: StrategyInfo) -> None:
+        watching = self._watching
+        first, self._file = not self._file, strategy.name
+        there = [info for info in watching.strategies if info.name != strategy.name]
+        watching.strategies = (*there, strategy)
+        self.findings.failure = None
+        try:
+            if first and "strategy" not in watching.options.said:
+                defaults = {knob.name: knob.default for knob in strategy.knobs}
+                watching.settings = replace(watching.settings, strategy=strategy.name, knobs=defaults)
+                for name, value in watching.options.file_knobs:
+                    watching.settings = turned(watching.settings, name, value, watching.strategies)
+            elif watching.settings.strategy == strategy.name:
+                watching.settings = turned(watching.settings, STRATEGY, strategy.name, watching.strategies)
+        except ValueError as error:
+            watching.give_up(str(error))
+            return
+        if watching.begun:
+            said = f"{Path(path).name} is loaded again: the next step is the new one's"
+            watching.notice = Notice(harmless(said), passing=True)
+
+    def _strategy_failed(self, event: wire.StrategyFailed) -> None:
+        watching, failure = self._watching, Failure.of(event)
+        if not watching.begun:
+            watching.give_up(f"{failure.reason}\n{failure.detail}".rstrip())
+            return
+        self.findings.failure = failure
+        if event.step >= 0:
+            watching.catch_up()
+            watching.player = playing.seek(watching.player, event.step)

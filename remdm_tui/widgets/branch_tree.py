@@ -1,0 +1,46 @@
+"""The tree of branches: where each begins, what is different in it, and how far it has come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.cells import cell_len, set_cell_size
+from rich.text import Text
+from textual.widgets import Static
+
+from engine.debug.branches import Row
+
+
+class BranchTree(Static):
+    """One line a branch; the one on screen is marked, and so is the one it is compared with."""
+
+    DEFAULT_CSS = "BranchTree { height: auto; }"
+    ROWS = 8
+    """lines at most; those around the branch on screen"""
+
+    def __init__(self, *, ascii_only: bool = False, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._ascii = ascii_only
+
+    def show(self, rows: Sequence[tuple[Row, str, int]], here: int, against: int | None) -> None:
+        """Rows of the tree, what is different in each, and how many steps it has."""
+        width = self.size.width or 30
+        at = next((i for i, (row, _, _) in enumerate(rows) if row.branch.id == here), 0)
+        first = max(0, min(at - self.ROWS // 2, len(rows) - self.ROWS))
+        text = Text(no_wrap=True)
+        for row, what, steps in rows[first : first + self.ROWS]:
+            number = row.branch.id
+            mark = (">" if self._ascii else "►") if number == here else "=" if number == against else " "
+            where = f" at {row.branch.at}" if row.branch.parent is not None else ""
+            left, right = f"{mark} {self._rails(row)}{number}{where} {what}", f" {steps}"
+            left = set_cell_size(left, max(4, width - cell_len(right)))
+            text.append(f"{left}{right}\n", "bold" if number == here else "")
+        text.rstrip()
+        self.update(text)
+
+    def _rails(self, row: Row) -> str:
+        if row.branch.parent is None:
+            return ""
+        through, corner, fork = ("| ", "`-", "|-") if self._ascii else ("│ ", "└─", "├─")
+        ancestors = "".join(through if more else "  " for more in row.rails[1:])
+        return ancestors + (corner if row.last else fork)
