@@ -451,12 +451,6 @@ def train(
         int | None, option("--devices", "Processes to start on this machine; torchrun and srun start their own.")
     ] = None,
     nodes: Annotated[int, typer.Option("--nodes", help="Machines, with --devices on each.")] = 1,
-    hub: Annotated[
-        bool, typer.Option("--hub", help="Write the best weights to OUT/hub too, laid out as the hub's models are.")
-    ] = False,
-    log: Annotated[
-        list[str] | None, typer.Option("--log", help="tensorboard | wandb, beside OUT/log.jsonl; any number of times.")
-    ] = None,
 ) -> None:
     """Train a model to watch and to evaluate.
 
@@ -467,7 +461,7 @@ def train(
 
     code = run(
         config, data, out, device=device, steps=steps, cache=cache or out.parent / "cache", export_only=export_only,
-        devices=devices, nodes=nodes, hub=hub, log=log or (),
+        devices=devices, nodes=nodes,
     )  # fmt: skip
     raise typer.Exit(code)
 
@@ -508,7 +502,8 @@ def bench(
         int | None, option("--timed-steps", "Time so many steps of each scheme and scale, which the rows say.")
     ] = None,
     processor_time: Annotated[
-        bool, typer.Option("--processor-time", help="Processor seconds of one thread, for a machine that is shared.")
+        bool,
+        typer.Option("--processor-time", help="Table and judge in processor seconds, for a machine that is shared."),
     ] = False,
     device: Device = None,
     as_json: Json = False,
@@ -525,7 +520,7 @@ def bench(
         return
     run(
         parts or (), quick=quick, as_json=as_json, dtypes=dtype or (), laws=law or (), allocators=allocator or (),
-        threads=threads, repeats=repeats, seed=seed,
+        threads=threads, repeats=repeats, seed=seed, processor=processor_time,
     )  # fmt: skip
 
 

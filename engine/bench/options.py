@@ -67,6 +67,8 @@ class Options:
     judge_shape: Shape = Shape(width=256, blocks=6, heads=4, vocab=50257)
     judge_texts: int = 64
     judge_repeats: int = 3
+    processor: bool = False
+    """processor seconds of the judge in place of wall clock"""
     threads: int = 0
     """of torch; 0: as it chooses"""
     seed: int = 0

@@ -136,7 +136,8 @@ def measure_judge(options: Options) -> Iterator[Comparison]:
     from engine.metrics.bench import judge_for, measure_scoring, texts_for
 
     judge = judge_for(options)
-    yield from measure_scoring(judge, texts_for(judge, options), options.judge_repeats)
+    clock = time.process_time if options.processor else time.perf_counter
+    yield from measure_scoring(judge, texts_for(judge, options), options.judge_repeats, clock)
 
 
 PARTS: dict[str, Part] = {

@@ -68,7 +68,9 @@ def texts_for(judge: LanguageModel, options: Options) -> list[str]:
     return [" ".join(map(str, numbers.integers(1, min(judge.vocab_size, 1000), n))) for n in lengths]
 
 
-def measure_scoring(judge: LanguageModel, texts: Sequence[str], repeats: int = 3) -> Iterator[Comparison]:
+def measure_scoring(
+    judge: LanguageModel, texts: Sequence[str], repeats: int = 3, clock: Callable[[], float] = time.perf_counter
+) -> Iterator[Comparison]:
     """Seconds for the texts, ours against the plain loop at each of its batch sizes; the fastest of some repeats.
 
     Both are given tokens, and both sides' work is checked to be the same.
@@ -79,13 +81,14 @@ def measure_scoring(judge: LanguageModel, texts: Sequence[str], repeats: int = 3
         load = OtherLoad()
         ours, plain = [], []
         for _ in range(repeats):  # side by side, so that other work on the machine falls on both
-            seconds, expected = _timed(lambda: sum(float(found.sum()) for found in judge.nll(rows)))
+            seconds, expected = _timed(lambda: sum(float(found.sum()) for found in judge.nll(rows)), clock)
             ours.append(seconds)
-            seconds, found = _timed(lambda size=batch: plain_nats(judge, rows, size))  # type: ignore[misc]
+            seconds, found = _timed(lambda size=batch: plain_nats(judge, rows, size), clock)  # type: ignore[misc]
             plain.append(seconds)
             if abs(found - expected) > TOLERANCE * abs(expected):
                 raise AssertionError(f"the plain loop finds {found} nats, the judge {expected}")
-        note = f"{len(rows)} texts, {tokens:,} tokens"
+        counted = "" if clock is time.perf_counter else ", processor seconds"
+        note = f"{len(rows)} texts, {tokens:,} tokens{counted}"
         case = f"{judge.name}, plain batches of {batch}"
         yield Comparison("judge", case, "s", min(plain), min(ours), 1.0, note, load.share())
 
@@ -105,8 +108,8 @@ def plain_nats(judge: LanguageModel, rows: Sequence[Sequence[int]], batch: int) 
     return total
 
 
-def _timed(work: Callable[[], float]) -> tuple[float, float]:
+def _timed(work: Callable[[], float], clock: Callable[[], float]) -> tuple[float, float]:
     """(seconds, what came of it)."""
-    begun = time.perf_counter()
+    begun = clock()
     found = work()
-    return time.perf_counter() - begun, found
+    return clock() - begun, found

@@ -31,19 +31,23 @@ def run(
     threads: int = 0,
     repeats: int = 0,
     seed: int = 0,
+    processor: bool = False,
     command: Sequence[str] | None = None,
     console: Console | None = None,
 ) -> None:
     """Measure the parts named (all of them by default) and print the ratios; raises ValueError for a bad name.
 
-    quick: sizes that take seconds.  Empty choices and zeros mean those of the documented benchmark.
+    quick: sizes that take seconds.  processor: the judge in processor seconds.  Empty choices and zeros mean those of
+    the documented benchmark.
     """
     from engine import bench
 
     options = bench.QUICK if quick else bench.Options()
     chosen: dict[str, Any] = {"dtypes": tuple(dtypes), "laws": tuple(laws), "allocators": tuple(allocators)}
     chosen |= {"threads": threads, "repeats": repeats}
-    changes = {name: value for name, value in chosen.items() if value} | {"seed": seed}
+    if repeats:
+        chosen["judge_repeats"] = repeats
+    changes = {name: value for name, value in chosen.items() if value} | {"seed": seed, "processor": processor}
     options = replace(options, **changes).checked()
     lines = bench.measure(tuple(parts) or PARTS, options)
     typed = " ".join(command if command is not None else ["remdm-tui", *sys.argv[1:]])
