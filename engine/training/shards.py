@@ -17,7 +17,9 @@ MANIFEST = "manifest.json"
 UNFINISHED = "unfinished.json"
 FORMAT = 1
 TOGETHER = 256
-"""Documents that are tokenised at a time."""
+"""Documents that are tokenised at a time, at most."""
+CHARACTERS = 1 << 20
+"""Characters beyond which no further document joins them: a tokenizer needs a hundred bytes for each."""
 NOTED = 16 << 20
 """Tokens after which it is noted how far the writing is."""
 CHECKED = 1 << 30
@@ -86,6 +88,20 @@ def being_written(home: Path) -> Iterator[bool]:
         yield not (home / MANIFEST).exists()
 
 
+def batches(documents: Iterator[Document]) -> Iterator[list[Document]]:
+    """As many at a time as are tokenised together."""
+    batch: list[Document] = []
+    size = 0
+    for document in documents:
+        batch.append(document)
+        size += len(document.text)
+        if len(batch) == TOGETHER or size >= CHARACTERS:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
 def write_streams(
     home: Path,
     documents: Iterator[Document],
@@ -103,7 +119,7 @@ def write_streams(
     noted = sum(stream.tokens for stream in done.splits.values())
     text = noted > 0
     documents = islice(documents, done.documents, None)
-    while batch := list(islice(documents, TOGETHER)):
+    for batch in batches(documents):
         text = text or any(document.text.strip() for document in batch)
         ids = encode([document.text for document in batch])
         for split in sorted({document.split for document in batch}):

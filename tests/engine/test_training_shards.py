@@ -71,6 +71,14 @@ def test_an_interrupted_preparation_goes_on_where_it_was_noted(tmp_path: Path, o
     assert len(encoded) <= len(DOCUMENTS) - max(0, at - 8)
 
 
+def test_long_documents_are_tokenised_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shards, "TOGETHER", 3)
+    monkeypatch.setattr(shards, "CHARACTERS", 10)
+    sizes = [1, 1, 1, 12, 4, 6, 2]
+    found = [[len(d.text) for d in batch] for batch in shards.batches(Document("x" * n, "train") for n in sizes)]
+    assert found == [[1, 1, 1], [12], [4, 6], [2]]
+
+
 @pytest.mark.parametrize("damage", ["flipped", "cut", "gone", "manifest"])
 def test_damage_is_told(tmp_path: Path, damage: str) -> None:
     write_streams(tmp_path, iter(DOCUMENTS), encode, 100)
