@@ -451,6 +451,12 @@ def train(
         int | None, option("--devices", "Processes to start on this machine; torchrun and srun start their own.")
     ] = None,
     nodes: Annotated[int, typer.Option("--nodes", help="Machines, with --devices on each.")] = 1,
+    hub: Annotated[
+        bool, typer.Option("--hub", help="Write the best weights to OUT/hub too, laid out as the hub's models are.")
+    ] = False,
+    log: Annotated[
+        list[str] | None, typer.Option("--log", help="tensorboard | wandb, beside OUT/log.jsonl; any number of times.")
+    ] = None,
 ) -> None:
     """Train a model to watch and to evaluate.
 
@@ -461,7 +467,7 @@ def train(
 
     code = run(
         config, data, out, device=device, steps=steps, cache=cache or out.parent / "cache", export_only=export_only,
-        devices=devices, nodes=nodes,
+        devices=devices, nodes=nodes, hub=hub, log=log or (),
     )  # fmt: skip
     raise typer.Exit(code)
 
