@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
@@ -39,13 +40,15 @@ class TensorBoard:
 
 
 class WeightsAndBiases:
-    """One run named as its directory, which goes on when that is resumed."""
+    """One run for each directory, named as it is, which goes on when that is resumed."""
 
     def __init__(self, out: Path, first: int, settings: dict[str, Any]) -> None:
-        name = out.resolve().name
+        place = out.resolve()
+        number = hashlib.sha256(str(place).encode()).hexdigest()[:8]
         self._run = import_module("wandb").init(
-            project="remdm-tui", name=name, id=name, resume="allow", dir=str(out), config=settings
-        )
+            project="remdm-tui", name=place.name, id=f"{place.name}-{number}", resume="allow", dir=str(out),
+            config=settings,
+        )  # fmt: skip
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
         self._run.log(values, step=step)

@@ -135,7 +135,7 @@ class Shown:
         self.report.step(reading)
 
     def sample(self, home: Path, step: int, text: str) -> None:
-        with (home / "samples.jsonl").open("a", encoding="utf-8") as file:
+        with continued(home / "samples.jsonl", step - 1) as file:
             file.write(json.dumps({"step": step, "text": text}, ensure_ascii=False) + "\n")
         for log in self.logs:
             log.text(step, text)

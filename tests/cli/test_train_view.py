@@ -77,6 +77,9 @@ def test_a_text_is_shown_and_kept_every_so_many_steps(
     rows = [json.loads(line) for line in (tmp_path / "runs" / "tiny" / "samples.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [3, 6]
     assert all(row["text"] for row in rows)
+    cli(*training, "--steps", "9")
+    again = [json.loads(line) for line in (tmp_path / "runs" / "tiny" / "samples.jsonl").read_text().splitlines()]
+    assert (again[:2], again[2]["step"]) == (rows, 9)
     assert "after step 3: " in output
     assert (tmp_path / "runs" / "tiny" / "hub" / "model.safetensors").exists()
 
@@ -119,14 +122,19 @@ def test_tensorboard_gets_each_figure_and_hides_what_is_done_again(
     ]
 
 
-def test_weights_and_biases_goes_on_with_the_run_of_that_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_and_biases_goes_on_with_the_run_of_that_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     package = Recorded()
     monkeypatch.setitem(sys.modules, "wandb", module("wandb", init=package.init))
-    with logs(["wandb"], tmp_path / "a-run", 0, {"objective": "mdlm"}) as (log,):
-        log.scalars(7, {"loss": 2.5})
-    name, _, named = package.told[0]
-    assert (name, named["id"], named["resume"], named["config"]) == ("init", "a-run", "allow", {"objective": "mdlm"})
-    assert package.told[1:] == [("log", ({"loss": 2.5},), {"step": 7}), ("finish", (), {})]
+    for out in (tmp_path / "a-run", tmp_path / "a-run", tmp_path / "elsewhere" / "a-run"):
+        with logs(["wandb"], out, 0, {"objective": "mdlm"}) as (log,):
+            log.scalars(7, {"loss": 2.5})
+    started = [named for name, _, named in package.told if name == "init"]
+    assert [named["name"] for named in started] == ["a-run"] * 3
+    assert started[0]["id"] == started[1]["id"] != started[2]["id"]
+    assert (started[0]["resume"], started[0]["config"]) == ("allow", {"objective": "mdlm"})
+    assert package.told[1:3] == [("log", ({"loss": 2.5},), {"step": 7}), ("finish", (), {})]
 
 
 def test_a_log_whose_package_is_missing_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
