@@ -138,6 +138,11 @@ def _divided(module: nn.Module, mesh: Any) -> nn.Module:
     return module
 
 
+def is_lost(error: RuntimeError) -> bool:
+    """Whether it says that another process of the run has ended; gloo's errors have no type of their own."""
+    return isinstance(error, torch.distributed.DistError) or "gloo" in str(error)
+
+
 def workers(
     device: str, environment: Mapping[str, str], devices: int | None = None, nodes: int = 1, strategy: Strategy = "ddp"
 ) -> Workers:

@@ -98,6 +98,7 @@ def prepared(
 def train(trainer: Trainer, report: Report, log: Sequence[str]) -> int | None:
     """To the end, or to a signal, which is returned.  Raises ValueError that says what made it stop for good."""
     from engine.training.speed import flops_per_token, matmul_peak
+    from engine.training.workers import is_lost
 
     config, team = trainer.config, trainer.workers
     if trainer.uncompiled:
@@ -116,6 +117,12 @@ def train(trainer: Trainer, report: Report, log: Sequence[str]) -> int | None:
     except FloatingPointError as error:
         raise ValueError(
             f"{error}; the last good state is {trainer.checkpoint}: go on with a lower rate or another run.seed"
+        ) from error
+    except RuntimeError as error:
+        if team.world == 1 or not is_lost(error):
+            raise
+        raise ValueError(
+            f"another process of this run has ended: the same command continues from {trainer.checkpoint}"
         ) from error
 
 

@@ -109,6 +109,22 @@ def test_two_processes_stop_together_and_one_goes_on(
     assert steps == list(range(1, last + 2))
 
 
+def test_a_process_that_is_lost_ends_the_other_with_a_sentence(training: list[str]) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "remdm_tui", *training, "--steps", "1000000", "--devices", "2"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT,
+    )  # fmt: skip
+    assert process.stdout is not None
+    while not process.stdout.readline().startswith("step "):
+        pass
+    (other,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    os.kill(int(other), signal.SIGKILL)
+    complaint = process.communicate(timeout=120)[1]
+    assert process.returncode == 2
+    assert "remdm-tui: another process of this run has ended: the same command continues from" in complaint
+    assert "Traceback" not in complaint
+
+
 def test_a_terminal_gets_a_bar_with_its_figures(training: list[str]) -> None:
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
