@@ -78,7 +78,7 @@ def test_eta_is_short_for_the_knob() -> None:
         (Asked(knob=("eta=.1",), eta=0.1), "the knob eta is given twice"),
         (Asked(knob=("eta=nan",)), "eta must lie in 0 to 1"),
         (Asked(eta=1.5), "eta must lie in 0 to 1, not 1.5"),
-        (Asked(preset="nope"), "unknown preset 'nope': choose one of owt-dfm"),
+        (Asked(preset="nope"), "unknown preset 'nope': choose one of mdlm-local-samples"),
         (Asked(top_p=0.0), "top_p must lie in 0.01 to 1"),
         (Asked(temperature=-1.0), "temperature must lie in 0 to 10"),
         (Asked(nucleus="nope"), "nucleus must be one of exclusive, inclusive"),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from engine.catalogue import BUILT_IN
 from engine.records import ModelInfo
 from remdm_tui.about import counted, line, placed, rows
 from remdm_tui.known import cache, known
@@ -73,10 +74,11 @@ def test_own_runs_and_the_cache_are_offered_but_not_for_another_machine(tmp_path
         (tmp_path / "runs" / run / "model").mkdir(parents=True)
     (tmp_path / "runs" / "old" / "model" / "config.json").write_text("{}")
     names = [one.name for one in known(tmp_path)]
-    assert names[:3] == ["demo", "runs/old/model", "org/my--model"]
+    count = len(BUILT_IN)
+    assert names[: count + 2] == [*BUILT_IN, "runs/old/model", "org/my--model"]
     assert "runs/half/model" not in names
     there = [one.name for one in known(tmp_path, elsewhere=True)]
-    assert there == ["demo", *names[3:]]
+    assert there == [*BUILT_IN, *names[count + 2 :]]
 
 
 def test_the_cache_is_where_the_hubs_own_library_looks(monkeypatch, tmp_path):

@@ -26,7 +26,7 @@ from engine.models import load_model
 from engine.records import ModelChoice, Settings
 from engine.serve import Server
 from engine.strategies import catalogue, make_strategy, values
-from remdm_tui import watching
+from remdm_tui import reconnecting
 from remdm_tui.link import ENGINE, Link
 from remdm_tui.options import WatchOptions
 from remdm_tui.player import seek, toggle
@@ -144,7 +144,7 @@ def unbroken():
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    monkeypatch.setattr(watching, "WAITS", (0.05, 0.1, 0.2, 0.4, 0.8))
+    monkeypatch.setattr(reconnecting, "WAITS", (0.05, 0.1, 0.2, 0.4, 0.8))
 
 
 def assert_same(record, other):
