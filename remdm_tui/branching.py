@@ -67,12 +67,12 @@ class Branching:
     # -- going to another
 
     def off(self, settings: Settings | None = None) -> bool:
-        """Begin a branch at the position on screen; whether there is one now.
-
-        Without settings it does again what its parent does, as far as that is recorded.
-        """
+        """Begin a branch at the position on screen, or with the settings there; whether there is one now."""
         watching = self._watching
         position = watching.player.position
+        if settings is None and watching.trace is not None:
+            settings = _in_force(watching.trace.settings(), position)
+        settings = settings or watching.settings
         try:
             branch, record = watching.tape.fork(self.here, position)
         except (ValueError, OSError) as error:
@@ -80,6 +80,7 @@ class Branching:
             return False
         self._leave()
         watching.link.fork(branch, record, settings)
+        watching.settings = settings
         self._arrive(record, position, ended=False, playing=watching.player.playing)
         return True
 

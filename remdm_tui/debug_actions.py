@@ -5,8 +5,10 @@ from __future__ import annotations
 from textual import on
 from textual.app import App
 
+from engine.records import Change
 from engine.trace import Record
 from remdm_tui import player as playing
+from remdm_tui.debugging import Kind
 from remdm_tui.inspecting import find
 from remdm_tui.notices import Notice
 from remdm_tui.options import WatchOptions
@@ -15,7 +17,11 @@ from remdm_tui.screens.line import LineScreen
 from remdm_tui.screens.stops import StopsScreen
 from remdm_tui.taping import SUFFIX
 from remdm_tui.watching import Watching
+from remdm_tui.wheel import spelled, token_of
+from remdm_tui.widgets.inspector import TOP, quoted
 from remdm_tui.widgets.token_grid import TokenGrid
+
+NOWHERE = "no position is looked at: v or a click looks at one"
 
 
 class DebugApp(App[None]):
@@ -63,7 +69,10 @@ class DebugApp(App[None]):
 
     def _look_at(self, position: int | None) -> None:
         """Put the cursor there, or take it away."""
-        self.watching.debug.inspector.at = position
+        inspector = self.watching.debug.inspector
+        # an opinion is asked for each time: it costs a network call
+        inspector.asking = inspector.asking and inspector.at == position
+        inspector.at = position
         self._grid.use_cursor(position)
         self._wake()
 
@@ -114,7 +123,7 @@ class DebugApp(App[None]):
         """To the step at which the position changed next, or before."""
         watching, inspector = self.watching, self.watching.debug.inspector
         if inspector.at is None or watching.trace is None:
-            self._say_so("no position is looked at: v or a click looks at one")
+            self._say_so(NOWHERE)
             return
         watching.debug.story(wait=1.0)
         step = inspector.turn(watching.player.position, by)
@@ -148,10 +157,76 @@ class DebugApp(App[None]):
         inspector.searched = text
         self._look_at(found)
 
+    # -- a hand on the canvas
+
+    def _alter(self, kind: Kind, position: int, tokens: tuple[int, ...] = (), held: float = 1.0) -> None:
+        """Raises ValueError where it cannot be done."""
+        self.watching.debug.alter(kind, position, tokens, held)
+        self._wake()
+
+    def _alter_here(self, kind: Kind) -> None:
+        at = self.watching.debug.inspector.at
+        try:
+            if at is None:
+                raise ValueError(NOWHERE)
+            self._alter(kind, at)
+        except ValueError as error:
+            self._say_so(str(error))
+
+    def action_mask(self) -> None:
+        """Mask the position again."""
+        self._alter_here("mask")
+
+    def action_lock(self) -> None:
+        """Keep the position from the sampler, or give it back."""
+        watching = self.watching
+        at, record = watching.debug.inspector.at, watching.trace
+        locked = False
+        if at is not None and record is not None:
+            locked = bool(record.change(watching.player.position, watching.sample)[at] == Change.LOCKED)
+        self._alter_here("unlock" if locked else "lock")
+
+    def action_force(self) -> None:
+        """Put a token: typed, or one of the network's."""
+        watching, plain = self.watching, self.options.ascii
+        at, model = watching.debug.inspector.at, watching.model
+        if at is None or model is None:
+            self._say_so(NOWHERE)
+            return
+        opinion = watching.debug.inspector.opinion
+        if opinion is not None and (opinion.sample, opinion.position) != (watching.sample, at):
+            opinion = None
+        asks = f'The token at position {at}: as text, or in quotes with its spaces: " sea".'
+        if opinion is not None:
+            named = (f"#{i} {quoted(model.pieces[one.token], plain)}" for i, one in enumerate(opinion.top[:TOP], 1))
+            asks += f" Or the network's: {'  '.join(named)}"
+
+        def put(text: str) -> None:
+            token, held = token_of(text, model.pieces, opinion, model.mask_id)
+            self._alter("force", at, (token,), held)
+
+        self.push_screen(LineScreen("put a token", asks, "", plain, put))
+
+    def action_prompt(self) -> None:
+        """Begin the canvas with other tokens."""
+        watching, record, model = self.watching, self.watching.trace, self.watching.model
+        if record is None or model is None:
+            return
+        position = min(watching.player.position, len(record))
+        locked = record.change(position, watching.sample) == Change.LOCKED
+        size = len(locked) if locked.all() else int(locked.argmin())
+        now = "".join(model.pieces[token] for token in record.tokens(position, watching.sample)[:size].tolist())
+
+        def begin(text: str) -> None:
+            self._alter("prompt", 0, spelled(text, model.pieces, model.mask_id))
+
+        asks = "What the canvas begins with; it is spelled with the longest tokens that fit."
+        self.push_screen(LineScreen("the prompt", asks, now, self.options.ascii, begin))
+
     # -- branches
 
     def action_branch(self) -> None:
-        """Begin a branch here that does the same until something is changed."""
+        """Begin a branch here, with the knobs as they were."""
         watching = self.watching
         if watching.trace is None or not watching.live or not watching.tape.writable:
             self._say_so("there is no engine here to go on with a branch")

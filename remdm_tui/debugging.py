@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from engine import wire
 from engine.debug.findings import Hit, Story
-from engine.records import StrategyInfo
+from engine.records import Edit, StrategyInfo
 from remdm_tui import player as playing
 from remdm_tui.branching import Branching
 from remdm_tui.findings import Failure, Findings
@@ -23,6 +23,8 @@ from remdm_tui.stops import Stop, Stops, sentence
 if TYPE_CHECKING:
     from remdm_tui.watching import Watching
 
+Kind = Literal["mask", "force", "lock", "unlock", "prompt"]
+
 
 class Debugger:
     """Hears the debugger's part of what the engine says; outlives runs, models and engines."""
@@ -33,13 +35,15 @@ class Debugger:
         self.findings = Findings()
         self.inspector = Inspector()
         self.branching = Branching(watching)
+        self._edited = 0
+        """the position that an edit on its way will lead to; 0: none is"""
         self._file = ""
         """the name of the strategy that was loaded from a file"""
 
     @property
     def waiting(self) -> bool:
         """Whether something will come by itself."""
-        return self.inspector.waiting or self.branching.moving
+        return self.inspector.waiting or self.branching.moving or bool(self._edited)
 
     def brief(self, link: Link) -> None:
         """Tell a new engine what the last one knew."""
@@ -57,6 +61,7 @@ class Debugger:
     def void(self) -> None:
         """The engine has failed or is gone: what was asked of it does not come."""
         self.inspector.pending = self.branching.moving = False
+        self._edited = 0
 
     # -- what people do
 
@@ -76,6 +81,30 @@ class Debugger:
             self._watching.link.stop_at(stop.number, stop.text)
         else:
             self._watching.link.clear(stop.number)
+
+    def alter(self, kind: Kind, position: int, tokens: tuple[int, ...] = (), held: float = 1.0) -> None:
+        """Change the sample on screen by hand, at the position in time on screen: in the past on a branch.
+
+        Raises ValueError while the run plays or where there is nobody to do it.
+        """
+        watching = self._watching
+        if watching.trace is None or not watching.live:
+            raise ValueError("there is no engine here to change anything: R starts one")
+        if watching.player.playing:
+            raise ValueError("a run that plays is not changed by hand: space pauses it")
+        watching.catch_up()
+        if watching.tape.writable:
+            if not watching.player.live and not self.branching.off():
+                return
+            self._edited = watching.recorded + 1
+        watching.link.alter(Edit(kind, watching.sample, position, tokens, held))
+
+    def follow(self) -> None:
+        """Stand at an edit when it is there."""
+        watching = self._watching
+        if self._edited and watching.recorded >= self._edited:
+            watching.player = playing.seek(watching.player, self._edited)
+            self._edited = 0
 
     def story(self, wait: float = 0.0) -> Story | None:
         """What happened to the position that is looked at, as far as it is read."""
@@ -112,8 +141,10 @@ class Debugger:
                 self.branching.moving = False
             case wire.Rejected(_, "Fork" | "Switch") if self._watching.tape.writable:
                 self.branching.refused()
-            case wire.Rejected(reason, "Look"):
-                self.inspector.asking = self.inspector.pending = False
+            case wire.Rejected(reason, "Look" | "Alter" as command):
+                self._edited = 0
+                if command == "Look":
+                    self.inspector.asking = self.inspector.pending = False
                 self._watching.notice = Notice(harmless(reason), error=True, passing=True)
             case _:
                 return False

@@ -32,9 +32,9 @@ class ReplayLink(Link):
 
     def begin(self, settings: Settings, choice: RunChoice, record: Record | None = None, branch: int = 0) -> None:
         trace = self._recording.trace(self._branch)
-        self.trace, start = trace, trace.start
+        self.trace, self.branch, start = trace, self._branch, trace.start
         tokens, locked = wire.Array.of(start.tokens), wire.Array.of(start.locked)
-        self._said += [wire.Began(1, tokens, locked, start.steps, start.seed), wire.Finished(1)]
+        self._said += [wire.Began(1, tokens, locked, start.steps, start.seed), wire.Finished(1, self._branch)]
         if self._recording.damage:
             self._said.append(wire.Rejected(harmless(self._recording.damage)))
 

@@ -67,6 +67,8 @@ class Watching:
         """whether the next run goes on with the record"""
         self._causal = False
         self._retries = Retries()
+        self._moving = False
+        """whether the view moved by itself at the last beat"""
         self.debug = Debugger(self)
         self._problems: tuple[str, ...] = ()
         """strategies of packages that cannot be had"""
@@ -136,8 +138,11 @@ class Watching:
             self._hear(event)
         self._count_down(seconds)
         self.player = playing.arrived(self.player, self.recorded, self.player.ended)
-        if self.notice.passing and (self.player.playing or self.player.stepping):
+        moving = self.player.playing or self.player.stepping > 0
+        if self.notice.passing and moving and not self._moving:
             self.notice = Notice()
+        self._moving = moving
+        self.debug.follow()
         before = self.player.position
         self.player, demand = playing.tick(self.player, seconds)
         self.debug.passed(before)
@@ -189,8 +194,8 @@ class Watching:
         past = self._live and self.tape.writable and not self.player.live
         if past and not self.debug.branching.off(new):
             return
-        self.settings = new
         if not past:
+            self.settings = new
             self.link.configure(new)
 
     def notch(self, name: str, by: int) -> None:

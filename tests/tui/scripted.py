@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from engine import strategies, wire
 from engine.debug.findings import Opinion, Ranked, Verdict
-from engine.records import Branch, Change, Check, Frame, ModelChoice, ModelInfo, RunChoice, Settings
+from engine.records import Branch, Change, Check, Edit, Frame, ModelChoice, ModelInfo, RunChoice, Settings
 from engine.trace import Record, Start, Trace
 from remdm_tui.link import Event
 
@@ -33,6 +34,7 @@ class ScriptedLink:
         self.opened: list[ModelChoice] = []
         self.closed = False
         self.branch = 0
+        self.altered: list[Edit] = []
         self._records: dict[int, Record | None] = {}
         self.stops: dict[int | None, str] = {}
         self.file = ""
@@ -83,6 +85,26 @@ class ScriptedLink:
         self._tokens = self.trace.start.tokens if frame is None else frame.tokens
         self._calls = 0 if frame is None else frame.network_calls
         self.events.append(wire.Stands(1, branch, len(self.trace)))
+
+    def alter(self, edit: Edit) -> None:
+        """Knows two kinds: a token is put, or a position locked."""
+        assert self.trace is not None
+        self.altered.append(edit)
+        frame = self.trace.frame(len(self.trace))
+        assert frame is not None
+        tokens, change = frame.tokens.copy(), np.where(frame.masked, Change.MASKED, Change.HELD).astype(np.uint8)
+        if edit.kind == "force":
+            tokens[edit.sample, edit.position] = edit.tokens[0]
+            change[edit.sample, edit.position] = Change.REVEALED
+        elif edit.kind == "lock":
+            change[edit.sample, edit.position] = Change.LOCKED
+        else:
+            self.events.append(wire.Rejected("that is not for a script", "Alter"))
+            return
+        self._tokens = tokens
+        held = np.where(tokens == MASK, np.nan, 1).astype(np.float32)
+        index = len(self.trace)
+        self.trace.append(replace(frame, index=index, t=frame.s, tokens=tokens, change=change, held=held, edit=edit))
 
     def stop_at(self, number: int, text: str, sample: int | None = None) -> None:
         self.stops[number] = text

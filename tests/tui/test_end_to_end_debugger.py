@@ -1,0 +1,124 @@
+"""The debugger from end to end: the real command, the demo model, a terminal, a person's keys."""
+
+import re
+
+import pytest
+
+from tests.tui.terminal import Terminal
+
+SMALL = ["watch", "--steps", "48", "--length", "32", "--seed", "3", "--eta", "0.4"]
+
+
+@pytest.fixture
+def terminal():
+    opened = []
+
+    def start(*arguments, **more):
+        opened.append(Terminal(arguments, **{"COLUMNS": "120", "LINES": "40"} | more))
+        return opened[-1]
+
+    yield start
+    for one in opened:
+        one.close()
+
+
+def at(screen):
+    """Position on the status line."""
+    found = re.search(r"(\d+)/\d+", screen.splitlines()[0])
+    return int(found[1]) if found else -1
+
+
+def grid(screen):
+    """The lines of tokens."""
+    return [line[1:79].rstrip() for line in screen.splitlines()[2:16]]
+
+
+def test_break_on_the_first_remask_inspect_step_back_branch_record_quit_and_replay(terminal, tmp_path):
+    file = tmp_path / "run.remdm"
+    person = terminal(*SMALL, "--break", "remasked > 0")
+    screen = person.wait(lambda s: "■ stopped at step" in s)
+    stopped = int(re.search(r"stopped at step (\d+)", screen)[1])
+    assert at(screen) == stopped
+    assert "╳" in screen
+
+    # what was remasked there, and why
+    person.press("v")
+    person.wait(lambda s: "position 0 -" in s)
+    for position in range(1, 32):
+        if re.search(rf"► +{stopped} +remasked", person.screen()):
+            break
+        person.press(")")
+        person.wait(lambda s, p=position: f"position {p} -" in s and "reading" not in s)
+    assert "fell below sigma" in person.screen()
+    person.press("o")
+    person.wait(lambda s: "nucleus:" in s and "mdlm" in s)
+    person.press("\x1b")
+    person.wait(lambda s: "position" not in s)
+
+    # back, and on with other dice: a branch
+    person.press("h")
+    person.wait(lambda s: at(s) == stopped - 1)
+    person.press("s")
+    person.wait(lambda s: "branch 1" in s.splitlines()[0] and "└─1" in s)
+    person.press("l")
+    person.wait(lambda s: at(s) == stopped)
+
+    # a token by hand, in the pause
+    person.press("v")
+    person.wait(lambda s: "position 0 -" in s)
+    person.press("F")
+    person.wait(lambda s: "put a token" in s)
+    person.press("the\r")
+    person.wait(lambda s: at(s) == stopped + 1 and "put by hand" in s)
+    person.press("\x1b")
+    person.wait(lambda s: "position" not in s)
+
+    # both are kept
+    person.press("w")
+    person.wait(lambda s: "keep the recording" in s)
+    person.press(f"{file}\r")
+    person.wait(lambda s: "recorded in" in s)
+    person.press("x")
+    person.wait(lambda s: "stop when" in s)
+    person.press("\x1b[B\r")
+    person.wait(lambda s: "off" in s)
+    person.press("\x1b")
+    person.wait(lambda s: "stop when" not in s)
+    person.press(" ")
+    person.wait(lambda s: "done" in s.splitlines()[0])
+    last = at(person.screen())
+    text = grid(person.wait(lambda s: "░░" not in "".join(grid(s)) and at(s) == last))
+    person.press("q")
+    assert person.exit_code() == 0
+
+    # and there again, to the letter
+    replay = terminal("replay", str(file), "--branch", "1")
+    replay.wait(lambda s: at(s) == 0 and "branch 1" in s.splitlines()[0])
+    replay.press("G")
+    assert grid(replay.wait(lambda s: at(s) == last)) == text
+    replay.press("z")
+    replay.wait(lambda s: "branch 0" in s.splitlines()[0] and at(s) == stopped)
+    replay.press("E")
+    replay.wait(lambda s: "this is a recording" in s)
+    assert not replay.children()
+    replay.press("q")
+    assert replay.exit_code() == 0
+
+
+def test_a_strategy_of_ones_own_fails_is_mended_and_goes_on(terminal, tmp_path):
+    path = tmp_path / "mine.py"
+    made = terminal("new-strategy", str(path))
+    assert made.exit_code() == 0
+    good = path.read_text()
+    person = terminal("watch", "--strategy-file", str(path), "--steps", "48", "--length", "32", "--break", "step 3")
+    person.wait(lambda s: "stopped at step 3" in s and " mine " in s.splitlines()[0])
+    path.write_text(good.replace("return posterior(view, sigma)", "return sigma.nothing"))
+    person.wait(lambda s: "is loaded again" in s)
+    person.press(" ")
+    person.wait(lambda s: "failed at step 3" in s and "return sigma.nothing" in s)
+    path.write_text(good.replace("return posterior(view, sigma)", "return posterior(view, 4 * sigma + 1)"))
+    person.wait(lambda s: "is loaded again" in s and "Traceback" not in s)
+    person.press(" ")
+    person.wait(lambda s: "✗ range at step" in s and "0 <= unmask <= 1" in s)
+    person.press("q")
+    assert person.exit_code() == 0

@@ -1,0 +1,116 @@
+"""A hand on the canvas in a pause: what is typed, what is sent, and where the view stands then."""
+
+from __future__ import annotations
+
+import pytest
+from textual.widgets import Input, Label
+
+from engine.debug.findings import Opinion, Ranked
+from engine.records import Change, Edit
+from remdm_tui.wheel import spelled, token_of
+from tests.tui.scripted import WORDS, ScriptedLink
+from tests.tui.test_app import banner, seen, settle, watching
+
+PIECES = ("the", " the", " sea", "s", "e", " ", "[MASK]")
+OPINION = Opinion(3, 0, 1, 0, True, (Ranked(2, 0.5, True), Ranked(0, 0.25, False)), 1, 1.0, 0.5, ())
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("the", (0, 1.0)), ("sea", (2, 1.0)), ('" the"', (1, 1.0)), ("#1", (2, 0.5)), ("#2", (0, 0.25))],
+)
+def test_a_token_is_typed_or_taken_from_the_network(typed, meant):
+    assert token_of(typed, PIECES, OPINION, 6) == meant
+
+
+@pytest.mark.parametrize("typed", ["whale", "[MASK]", "#3", '"sea"', ""])
+def test_what_is_no_token_is_refused(typed):
+    with pytest.raises(ValueError, match=r"spelled|#1 to #2|type the token"):
+        token_of(typed, PIECES, OPINION, 6)
+
+
+def test_a_prompt_is_spelled_with_the_longest_tokens_that_fit():
+    assert spelled("the sea see", PIECES, 6) == (0, 2, 5, 3, 4, 4)
+    with pytest.raises(ValueError, match="begins 'x'"):
+        spelled("the x", (*PIECES[:5], "[MASK]", " "), 5)
+
+
+async def steps(pilot, count=6):
+    await settle(pilot)
+    for _ in range(count):
+        await pilot.press("right")
+    await settle(pilot)
+
+
+async def test_a_token_is_put_where_the_cursor_is_and_the_view_stands_behind_it():
+    link = ScriptedLink()
+    async with watching(link).run_test(size=(120, 40)) as pilot:
+        await steps(pilot)
+        await pilot.press("v", "right_parenthesis", "F")
+        await pilot.pause()
+        await pilot.press(*"zebra", "enter")
+        assert "no token" in str(pilot.app.screen.query_one(".error").render())
+        pilot.app.screen.query_one(Input).value = "ship"
+        await pilot.press("enter")
+        await settle(pilot)
+        assert link.altered == [Edit("force", 0, 1, (WORDS.index(" ship"),))]
+        assert (len(link.trace), pilot.app.watching.player.position) == (7, 7)
+        assert link.trace.edits() == [7]
+        await pilot.press("right")
+        await settle(pilot)
+        assert (len(link.trace), pilot.app.watching.player.position) == (8, 8)
+
+
+async def test_the_networks_tokens_are_offered_by_number():
+    link = ScriptedLink()
+    async with watching(link).run_test(size=(120, 40)) as pilot:
+        await steps(pilot)
+        await pilot.press("v", "o")
+        await settle(pilot)
+        await pilot.press("F")
+        await pilot.pause()
+        assert '#2 " sea"' in str(pilot.app.screen.query(Label).first().render())
+        await pilot.press(*"#2", "enter")
+        await settle(pilot)
+        assert link.altered == [Edit("force", 0, 0, (1,), 0.25)]
+
+
+async def test_an_edit_in_the_past_is_made_on_a_branch_of_its_own():
+    link = ScriptedLink()
+    async with watching(link).run_test(size=(120, 40)) as pilot:
+        await steps(pilot)
+        await pilot.press("left", "left", "v", "K")
+        await settle(pilot)
+        tape = pilot.app.watching.tape
+        assert (len(tape.record(0)), len(tape.record(1))) == (6, 5)
+        assert tape.record(1).change(5, 0)[0] == Change.LOCKED
+        assert pilot.app.watching.player.position == 5
+        await pilot.press("K")
+        await seen(pilot, lambda app: "not for a script" in banner(app))
+        assert link.altered[-1] == Edit("unlock", 0, 0)
+
+
+async def test_a_run_that_plays_and_a_cursor_that_is_nowhere_are_said():
+    link = ScriptedLink()
+    async with watching(link, steps=10_000).run_test(size=(120, 40)) as pilot:
+        await steps(pilot)
+        await pilot.press("u")
+        await seen(pilot, lambda app: "no position is looked at" in banner(app))
+        pilot.app._look_at(2)
+        await pilot.press(*["less_than_sign"] * 7, "space", "u")
+        await seen(pilot, lambda app: "space pauses it" in app.watching.notice.text or link.altered)
+        assert link.altered == []
+
+
+async def test_the_prompt_can_be_another():
+    link = ScriptedLink()
+    async with watching(link, prompt="sea sea sea").run_test(size=(120, 40)) as pilot:
+        await steps(pilot)
+        await pilot.press("a")
+        await pilot.pause()
+        line = pilot.app.screen.query_one(Input)
+        assert line.value == " sea sea sea"
+        line.value = " a ship"
+        await pilot.press("enter")
+        await seen(pilot, lambda app: link.altered)
+        assert link.altered == [Edit("prompt", 0, 0, (WORDS.index(" a"), WORDS.index(" ship")))]
