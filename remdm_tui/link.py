@@ -189,13 +189,16 @@ class Link:
     def configure(self, settings: Settings) -> None:
         self._send(wire.Configure(wire.SettingsData.of(settings)))
 
-    def demand(self, steps: int, renew: bool) -> bool:
+    def demand(self, steps: int, renew: bool, recorded: int | None = None) -> bool:
         """Let `steps` steps be outstanding, renewed as frames come if so asked; whether anything was sent.
 
+        recorded: how long the record was when so many were wanted; what has come since is some of them.
         What was granted to be renewed is revoked by the first demand that does not ask for that, so that a pause
         takes hold at the step being computed.
         """
         with self._lock:
+            if recorded is not None and self.trace is not None and not renew:
+                steps = max(0, steps - max(0, len(self.trace) - recorded))
             messages = self._granted.demand(steps, renew)
         for message in messages:
             self._send(message)

@@ -58,7 +58,7 @@ class ReplayLink(Link):
     def configure(self, settings: Settings) -> None:
         self._said.append(wire.Rejected(READ_ONLY, "Configure"))
 
-    def demand(self, steps: int, renew: bool) -> bool:
+    def demand(self, steps: int, renew: bool, recorded: int | None = None) -> bool:
         return False
 
     def take(self) -> list[Event]:

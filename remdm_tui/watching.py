@@ -143,10 +143,10 @@ class Watching:
             self.notice = Notice()
         self._moving = moving
         self.debug.follow()
-        before = self.player.position
+        before, known = self.player.position, self.player.recorded
         self.player, demand = playing.tick(self.player, seconds)
         self.debug.passed(before)
-        if self._live and not self.debug.branching.moving and self.link.demand(demand.steps, demand.renew):
+        if self._live and not self.debug.branching.moving and self.link.demand(demand.steps, demand.renew, known):
             self.player = playing.served(self.player)
 
     # -- what people do
