@@ -15,9 +15,9 @@ from remdm_tui.options import WatchOptions
 from remdm_tui.player import Player
 from remdm_tui.screens.line import LineScreen
 from remdm_tui.screens.stops import StopsScreen
+from remdm_tui.steering import spelled, token_of
 from remdm_tui.taping import SUFFIX
 from remdm_tui.watching import Watching
-from remdm_tui.wheel import spelled, token_of
 from remdm_tui.widgets.inspector import TOP, quoted
 from remdm_tui.widgets.token_grid import TokenGrid
 
