@@ -130,7 +130,7 @@ class ScriptedLink:
         self._settings = settings
         self.configured.append(settings)
 
-    def demand(self, steps: int, renew: bool) -> bool:
+    def demand(self, steps: int, renew: bool, recorded: int | None = None) -> bool:
         for _ in range(steps):
             self._step()
         return steps > 0
