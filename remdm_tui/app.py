@@ -26,6 +26,7 @@ from remdm_tui import reading
 from remdm_tui.about import placed
 from remdm_tui.debug_actions import DebugApp
 from remdm_tui.findings import Failure
+from remdm_tui.following import Following
 from remdm_tui.keys import KEYS
 from remdm_tui.knobs import STRATEGY
 from remdm_tui.known import known
@@ -93,7 +94,7 @@ class WatchApp(DebugApp):
     ) -> None:
         super().__init__()
         self.options = options
-        self.watching = Watching(options, make_link, tape)
+        self.watching = (Following if options.follow else Watching)(options, make_link, tape)
         self._clock, self._last_tick = clock, clock()
         self._pace = reading.Pace(clock)
         self._heat = self._resting = False

@@ -118,6 +118,9 @@ def watch(
         option("--strategy-file", "A Python file of your own strategy, loaded again when it changes; `new-strategy`."),
     ] = None,
     paused: Annotated[bool, typer.Option("--paused", help="Stand still at step 0.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="--model is a training run: show its newest checkpoint as it goes on.")
+    ] = False,
     ascii_only: Ascii = False,
     no_mouse: NoMouse = False,
 ) -> None:
@@ -141,8 +144,19 @@ def watch(
 
     asked, more = wishes(asked, stops or (), strategy_file, elsewhere=bool(command))
     options = asked.options(
-        paused=paused, ascii=ascii_only, mouse=not no_mouse, command=command, where=where, record=record, **more
+        follow=follow,
+        paused=paused,
+        ascii=ascii_only,
+        mouse=not no_mouse,
+        command=command,
+        where=where,
+        record=record,
+        **more,
     )
+    if follow:
+        from remdm_tui.following import followed
+
+        followed(options.model.name, bool(options.where))
     from remdm_tui.app import run
 
     raise typer.Exit(run(options))

@@ -53,6 +53,8 @@ class WatchOptions:
     """its knobs, which nobody knows before it is loaded"""
     stops: tuple[str, ...] = ()
     """conditions to stop at"""
+    follow: bool = False
+    """whether the model is a training run, whose newer checkpoints are to be shown"""
 
 
 def fitted(options: WatchOptions, model: ModelInfo, strategies: Sequence[StrategyInfo]) -> tuple[Settings, RunChoice]:

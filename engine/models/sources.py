@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from engine.catalogue import place
+from engine.catalogue import RUN_CHECKPOINT, place
 from engine.models.loading import Progress
 
 DATA = ["*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken"]
@@ -20,10 +20,18 @@ WEIGHTS = (["*.safetensors"], ["*.bin"], ["*.ckpt"], ["*.gguf"])
 def locate(name: str, progress: Progress, trust_remote_code: bool = False) -> Path:
     """The directory or file that a name stands for, fetched from the hub if need be.
 
+    Of a training run that is the model of its last checkpoint, averaged weights, made when it is asked for.
+
     Raises ValueError with one sentence that says what would be valid.
     """
     here = place(name)
-    return fetch(name, progress, trust_remote_code) if here is None else here
+    if here is None:
+        return fetch(name, progress, trust_remote_code)
+    if (here / RUN_CHECKPOINT).is_file() and not (here / "config.json").exists():
+        from engine.training.export import export_newest
+
+        return export_newest(here).home
+    return here
 
 
 def fetch(repo: str, progress: Progress, trust_remote_code: bool = False) -> Path:

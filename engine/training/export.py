@@ -9,10 +9,12 @@ from pathlib import Path
 
 import msgspec
 import torch
+from filelock import FileLock
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from engine.catalogue import NEWEST_STEP, RUN_CHECKPOINT
 from engine.models import checkpoint
 from engine.models.dit import DITConfig
 from engine.models.files import check_shapes
@@ -24,12 +26,10 @@ from engine.training.states import read_state, write_text
 
 HOME = "model"
 """Where in the run's directory the best model lies."""
-NEWEST = "newest"
-"""Where the newest lies, which is not what one would publish."""
+NEWEST, STEP = NEWEST_STEP.split("/")
+"""Where the newest lies, which is not what one would publish, and there, what it was made of."""
 HUB = "hub"
 """Where the best lies as the hub's copies of MDLM are laid out."""
-STEP = "step.json"
-"""What the newest was exported from."""
 PUBLISHED = {"dit": "subs", "sedd": "sedd", "d3pm": "d3pm", "causal": "ar"}
 """The field's word for each kind of network: what turns logits into probabilities."""
 
@@ -86,9 +86,16 @@ def export_newest(run: Path) -> Newest:
 
     Raises ValueError where the directory holds no run, or one that has not saved anything yet.
     """
-    last, home = run / "last.pt", run / NEWEST
+    last, home = run / RUN_CHECKPOINT, run / NEWEST
     if not last.exists():
         raise ValueError(f"{run} holds no checkpoint of a training run: there is no {last.name} in it")
+    home.mkdir(exist_ok=True)
+    # the run itself does this for its sample texts, while somebody watches it
+    with FileLock(home / "lock"):
+        return _newest(run, last, home)
+
+
+def _newest(run: Path, last: Path, home: Path) -> Newest:
     seen = os.stat(last)
     stamp = {"at": seen.st_mtime_ns, "bytes": seen.st_size}
     told = _told(home / STEP)

@@ -1,0 +1,142 @@
+"""Watching a model that is still being trained: between two runs the newest checkpoint takes the place of the last.
+
+The engine makes a model of it (`engine.training.export.export_newest`); here only its file is looked at.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from engine.catalogue import NEWEST_STEP, RUN_CHECKPOINT, place
+from remdm_tui.link import Link
+from remdm_tui.notices import Notice, Progress
+from remdm_tui.options import WatchOptions
+from remdm_tui.taping import Tape
+from remdm_tui.watching import Watching
+
+LOOKS = 1.0
+"""Seconds between looks at the checkpoint."""
+DWELL = 4.0
+"""Seconds that a finished text stays, so that it can be read."""
+Stamp = tuple[int, int]
+"""What a file is told from its successor by: when it was written, and its size."""
+
+
+def followed(model: str, elsewhere: bool) -> Path:
+    """The directory of the training run that a model's name is.  Raises ValueError where it is none.
+
+    elsewhere: whether the engine is on another machine, whose files are not seen here.
+    """
+    if elsewhere:
+        raise ValueError("--follow looks at the files of this machine: log in there and watch without --on")
+    run = place(model)
+    if run is None or not run.is_dir() or (run / "config.json").exists():
+        raise ValueError(f"--follow takes --model with the directory of a training run, as runs/mine, not {model!r}")
+    return run
+
+
+def stamp(run: Path) -> Stamp | None:
+    """Of the run's last checkpoint; None where there is none yet."""
+    try:
+        seen = (run / RUN_CHECKPOINT).stat()
+    except OSError:
+        return None
+    return seen.st_mtime_ns, seen.st_size
+
+
+class Following(Watching):
+    """`Watching` of a training run.  Raises ValueError where the model is none.
+
+    A run on screen is never cut short, and a view that was moved back, or looks at a position, stays: r and n take the
+    newer checkpoint at once.  Another model, once picked, is watched as any other.
+    """
+
+    def __init__(
+        self,
+        options: WatchOptions,
+        make_link: Callable[[], Link],
+        tape: Tape | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
+        self._run = followed(options.model.name, bool(options.where))
+        self._seen: Stamp | None = None
+        """the checkpoint that was loaded last"""
+        self._told: Stamp | None = None
+        """the newer one that was spoken of last"""
+        self._looked = self._moved = clock()
+        """when the checkpoint was last looked at, and when something last went on on screen"""
+        self._awaited = False
+        """whether the first checkpoint is waited for"""
+        super().__init__(options, make_link, tape)
+
+    def start(self) -> None:
+        if stamp(self._run) is not None:
+            super().start()
+        elif self._launch():
+            self._awaited = True
+            self.progress = Progress(f"waiting for the first checkpoint in {self._run}")
+
+    def tick(self, seconds: float) -> None:
+        super().tick(seconds)
+        now = self._clock()
+        if not (self.idle and self._live and self.player.done and self.debug.inspector.at is None):
+            self._moved = now
+        if now - self._looked >= LOOKS:
+            self._looked = now
+            self._look(now - self._moved >= DWELL)
+
+    def cancel(self) -> None:
+        self._awaited = False
+        super().cancel()
+
+    def restart(self, by: int) -> None:
+        if self._newer is None or self.progress is not None or self._running is None:
+            super().restart(by)
+            return
+        self.seed += by
+        self.load(self.choice)
+
+    @property
+    def _newer(self) -> Stamp | None:
+        """The checkpoint that is there now if it is not the one that was loaded last."""
+        now = stamp(self._run) if self.choice == self.options.model else None
+        return None if now == self._seen else now
+
+    def _look(self, read: bool) -> None:
+        """read: whether the text has been on screen for as long as it takes to read it."""
+        newer = self._newer
+        if newer is None or self._dead:
+            return
+        if self._awaited:
+            self._awaited = False
+            self._open()
+        elif self.begun and self.progress is None and self._live:
+            if read:
+                self.load(self.choice)
+            elif newer != self._told:
+                self._told = newer
+                self.notice = Notice("a newer checkpoint is there: it comes when this run has ended, or now with r")
+
+    def _open(self) -> None:
+        if self.choice == self.options.model:
+            self._seen = stamp(self._run)
+        super()._open()
+
+    def _resumed(self) -> None:
+        super()._resumed()
+        step = _step(self._run)
+        if step is not None and self.choice == self.options.model and not self.notice.text:
+            self.notice = Notice(f"the model of step {step:,}; training goes on, and its next checkpoint comes here")
+
+
+def _step(run: Path) -> int | None:
+    """Of the checkpoint that the engine last made a model of."""
+    try:
+        return msgspec.json.decode((run / NEWEST_STEP).read_bytes(), type=dict[str, int]).get("step")
+    except (OSError, msgspec.DecodeError):
+        return None

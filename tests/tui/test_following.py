@@ -1,0 +1,178 @@
+"""Watching a run that is being trained: its newest checkpoint is shown, and no text is cut short for it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+import pytest
+import torch
+
+from engine.catalogue import NEWEST_STEP, RUN_CHECKPOINT
+from engine.models import load_model
+from engine.records import ModelChoice
+from engine.training.config import read_config
+from engine.training.data import prepare
+from engine.training.loop import Trainer
+from remdm_tui import player as playing
+from remdm_tui.following import DWELL, LOOKS, Following, followed
+from remdm_tui.options import WatchOptions
+from tests.engine.texts import VOCABULARY, write_texts
+from tests.tui.scripted import ScriptedLink
+from tests.tui.terminal import Terminal
+from tests.tui.test_app import CAP
+
+
+class Person:
+    """Somebody who watches, and a clock that goes on only when told to."""
+
+    def __init__(self, run: Path, **options: object) -> None:
+        self.now, self.run, self.link = 0.0, run, ScriptedLink()
+        self.saved = 0
+        given = {"steps": 8, "length": 16} | options
+        made = WatchOptions(CAP, ModelChoice(str(run)), follow=True, **given)
+        self.watching = Following(made, lambda: self.link, clock=lambda: self.now)
+
+    def save(self) -> None:
+        """As training does."""
+        self.saved += 1
+        path = self.run / RUN_CHECKPOINT
+        path.write_text("state")
+        os.utime(path, ns=(self.saved, self.saved))
+
+    def wait(self, seconds: float) -> None:
+        for _ in range(round(seconds * 4)):
+            self.now += 0.25
+            self.watching.tick(0.25)
+
+    @property
+    def loads(self) -> int:
+        return len(self.link.opened)
+
+
+@pytest.fixture
+def person(tmp_path: Path) -> Person:
+    found = Person(tmp_path)
+    found.save()
+    found.watching.start()
+    return found
+
+
+def test_a_newer_checkpoint_comes_when_the_run_has_ended_and_was_there_to_read(person: Person) -> None:
+    person.wait(2)
+    assert (person.watching.player.done, person.loads) == (True, 1)
+    person.wait(DWELL + 2 * LOOKS)
+    assert person.loads == 1
+    record = person.watching.trace
+    person.save()
+    person.wait(LOOKS)
+    assert person.loads == 2
+    assert person.watching.trace is record  # until the next run has begun
+    person.wait(0.5)
+    assert person.watching.trace is not record
+    person.wait(DWELL + 2 * LOOKS)
+    assert (person.loads, person.watching.recorded) == (2, 8)
+
+
+def test_a_run_on_screen_is_not_cut_short(tmp_path: Path) -> None:
+    person = Person(tmp_path, paused=True)
+    person.save()
+    person.watching.start()
+    person.wait(2)
+    person.save()
+    person.wait(DWELL + 2 * LOOKS)
+    assert person.loads == 1
+    assert "a newer checkpoint is there" in person.watching.notice.text
+    person.watching.restart(1)
+    person.wait(1)
+    assert (person.loads, person.link.seeds) == (2, [0, 1])
+
+
+def test_a_view_that_was_moved_back_stays(person: Person) -> None:
+    person.wait(2)
+    person.watching.player = playing.back(person.watching.player)
+    person.save()
+    person.wait(DWELL + 2 * LOOKS)
+    assert person.loads == 1
+
+
+def test_restarting_without_a_newer_checkpoint_loads_nothing(person: Person) -> None:
+    person.wait(2)
+    person.watching.restart(1)
+    person.wait(1)
+    assert (person.loads, person.link.seeds) == (1, [0, 1])
+
+
+def test_the_step_of_the_model_is_told(person: Person) -> None:
+    path = person.run / NEWEST_STEP
+    path.parent.mkdir()
+    path.write_bytes(msgspec.json.encode({"step": 12_500}))
+    person.wait(0.5)
+    assert person.watching.notice.text.startswith("the model of step 12,500; training goes on")
+
+
+def test_the_first_checkpoint_is_waited_for(tmp_path: Path) -> None:
+    person = Person(tmp_path)
+    person.watching.start()
+    person.wait(5)
+    assert person.loads == 0
+    assert person.watching.progress is not None
+    assert "waiting for the first checkpoint" in person.watching.progress.stage
+    person.save()
+    person.wait(LOOKS)
+    assert person.loads == 1
+    person.wait(1)
+    assert person.watching.begun
+
+
+def test_waiting_can_be_cancelled(tmp_path: Path) -> None:
+    person = Person(tmp_path)
+    person.watching.start()
+    person.wait(1)
+    person.watching.cancel()
+    person.save()
+    person.wait(2)
+    assert (person.loads, person.watching.progress) == (0, None)
+    assert person.watching.asks is not None
+
+
+def test_another_model_that_was_picked_is_left_alone(person: Person) -> None:
+    person.wait(2)
+    person.watching.load(ModelChoice("demo"))
+    person.wait(2)
+    person.save()
+    person.wait(DWELL + 2 * LOOKS)
+    assert [choice.name for choice in person.link.opened] == [str(person.run), "demo"]
+
+
+def test_what_is_no_training_run_of_this_machine_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").touch()
+    for name in ("demo", "org/name", str(tmp_path)):
+        with pytest.raises(ValueError, match="--follow takes --model with the directory of a training run"):
+            followed(name, elsewhere=False)
+    with pytest.raises(ValueError, match="watch without --on"):
+        followed(str(tmp_path), elsewhere=True)
+
+
+def test_the_real_thing(tmp_path: Path) -> None:
+    """A run of two checkpoints: the first is on screen, then the second, whose model is another."""
+    home = tmp_path / "run"
+    home.mkdir()
+    person = Terminal(["watch", "--model", str(home), "--follow", "--steps", "4", "--length", "12"])
+    try:
+        person.wait(lambda screen: "waiting for the first checkpoint" in screen)
+        config = read_config(f"""
+model = {{vocab_size = {VOCABULARY}, hidden_size = 16, n_blocks = 1, n_heads = 2, cond_dim = 8, length = 12}}
+run = {{steps = 6, batch = 4, checkpoint_every = 3, validate_every = 6, validation_windows = 4, precision = "float32"}}
+""")
+        trainer = Trainer(config, prepare([write_texts(tmp_path)], VOCABULARY, tmp_path), home, torch.device("cpu"))
+        steps = trainer.run()
+        for _ in range(4):
+            next(steps)
+        person.wait(lambda screen: "the model of step 3" in screen and "done" in screen)
+        list(steps)
+        person.wait(lambda screen: "the model of step 6" in screen and "done" in screen)
+        assert load_model(str(home), "cpu").mask_id == VOCABULARY - 1
+    finally:
+        person.close()
