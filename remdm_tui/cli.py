@@ -94,12 +94,12 @@ def watch(
     ] = None,
     remote_python: Annotated[
         str | None,
-        option("--remote-python", "The Python on that host that has remdm-tui; default: `remdm-tui serve` there."),
+        option("--remote-python", "The Python on that host that has remdm-tui; default: `remdm-tui engine` there."),
     ] = None,
     remote_command: Annotated[
         str | None,
         option(
-            "--remote-command", "What launches `remdm-tui serve` in place of ssh: apptainer, srun, kubectl exec ..."
+            "--remote-command", "What launches `remdm-tui engine` in place of ssh: apptainer, srun, kubectl exec ..."
         ),
     ] = None,
     source: Annotated[
@@ -409,8 +409,8 @@ def doctor(
     run(Asked.of(ctx.params).choice(), load=ctx.params["model"] is not None, as_json=as_json)
 
 
-@app.command(hidden=True)
-def serve() -> None:
+@app.command("engine", hidden=True)
+def serve_terminal() -> None:
     """Be the engine of a terminal elsewhere, on standard input and output."""
     from engine.serve import main as engine
 

@@ -10,7 +10,7 @@ SSH = (
 )  # fmt: skip
 """The person's own ssh: it may ask nothing, for the terminal is taken, and notices within half a minute that a
 connection is gone."""
-SERVE = "exec sh -c 'PATH=\"$HOME/.local/bin:$PATH\"; exec remdm-tui serve'"
+LAUNCH = "exec sh -c 'PATH=\"$HOME/.local/bin:$PATH\"; exec remdm-tui engine'"
 """For any login shell; pipx, uv and pip --user install into ~/.local/bin, which is often not on the PATH here."""
 
 
@@ -32,13 +32,13 @@ def engine_elsewhere(host: str | None, python: str | None, command: str | None) 
 
 
 def ssh_command(host: str, python: str | None = None) -> tuple[str, ...]:
-    """Run the engine on a host of ssh's, by `remdm-tui serve` there or by a Python of its own.
+    """Run the engine on a host of ssh's, by `remdm-tui engine` there or by a Python of its own.
 
     Raises ValueError for a host that ssh would take for an option.
     """
     if not host or host.startswith("-") or any(c.isspace() for c in host):
         raise ValueError(f"--on takes a host as ssh does, such as user@host, not {host!r}")
-    return (*SSH, host, SERVE if python is None else f"exec {_unexpanded(python)} -P -m engine.serve")
+    return (*SSH, host, LAUNCH if python is None else f"exec {_unexpanded(python)} -P -m engine.serve")
 
 
 def given_command(text: str) -> tuple[str, ...]:
@@ -48,7 +48,7 @@ def given_command(text: str) -> tuple[str, ...]:
     except ValueError as error:
         raise ValueError(f"--remote-command cannot be read: {error}") from error
     if not words:
-        raise ValueError("--remote-command is empty: give what launches `remdm-tui serve`")
+        raise ValueError("--remote-command is empty: give what launches `remdm-tui engine`")
     return words
 
 

@@ -30,7 +30,7 @@ from remdm_tui import reconnecting
 from remdm_tui.link import ENGINE, Link
 from remdm_tui.options import WatchOptions
 from remdm_tui.player import seek, toggle
-from remdm_tui.remote import SERVE, advice, engine_elsewhere, given_command, ssh_command
+from remdm_tui.remote import LAUNCH, advice, engine_elsewhere, given_command, ssh_command
 from remdm_tui.watching import Watching
 from tests.tui.terminal import COMMAND, Terminal
 
@@ -234,7 +234,7 @@ def test_the_command_for_ssh_asks_nothing_and_takes_no_option_from_the_host():
     command = ssh_command("me@gpu")
     assert command[0] == "ssh"
     assert "BatchMode=yes" in command
-    assert command[-3:] == ("--", "me@gpu", SERVE)
+    assert command[-3:] == ("--", "me@gpu", LAUNCH)
     assert ssh_command("gpu", "~/my env/bin/python")[-1] == "exec ~/'my env/bin/python' -P -m engine.serve"
     for bad in ("-oProxyCommand=x", "", "a b"):
         with pytest.raises(ValueError, match="--on takes a host"):
@@ -243,9 +243,9 @@ def test_the_command_for_ssh_asks_nothing_and_takes_no_option_from_the_host():
 
 def test_what_launches_the_engine_is_chosen_by_the_options():
     assert engine_elsewhere(None, None, None) == ((), "")
-    words = ("srun", "--pty", "remdm-tui", "serve")
-    assert engine_elsewhere(None, None, "srun --pty remdm-tui serve") == (words, "srun")
-    assert engine_elsewhere("gpu", None, "srun --pty remdm-tui serve") == (words, "gpu")
+    words = ("srun", "--pty", "remdm-tui", "engine")
+    assert engine_elsewhere(None, None, "srun --pty remdm-tui engine") == (words, "srun")
+    assert engine_elsewhere("gpu", None, "srun --pty remdm-tui engine") == (words, "gpu")
     for arguments in [(None, "python3", None), ("gpu", "python3", "x"), (None, None, " ")]:
         with pytest.raises(ValueError, match="--remote"):
             engine_elsewhere(*arguments)
@@ -373,8 +373,8 @@ def test_a_host_without_the_program_is_said_with_what_helps(server):
 
 
 def test_a_launcher_takes_the_place_of_ssh(tmp_path):
-    serve = shlex.join([*COMMAND, "serve"])
-    one = Terminal(["watch", "--remote-command", f"env {serve}", "--steps", "16", "--length", "24"])
+    engine = shlex.join([*COMMAND, "engine"])
+    one = Terminal(["watch", "--remote-command", f"env {engine}", "--steps", "16", "--length", "24"])
     try:
         one.wait(lambda s: "done" in s.splitlines()[0])
         assert "on env" in one.screen().splitlines()[1]
