@@ -23,10 +23,6 @@ PUBLISHED = {
     "Dream-org/Dream-v0-Instruct-7B": "Dream, 7.6 B parameters, for --chat",
 }
 """Repositories of the Hugging Face hub to begin with; any other id is taken as well."""
-RUN_CHECKPOINT = "last.pt"
-"""In the directory of a training run: the state that it goes on from, of which a model can be made while it does."""
-NEWEST_STEP = "newest/step.json"
-"""There: which step the model was last made of."""
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from engine.catalogue import NEWEST_STEP, RUN_CHECKPOINT, place
+from engine import runs
+from engine.catalogue import place
 from remdm_tui.link import Link
 from remdm_tui.notices import Notice, Progress
 from remdm_tui.options import WatchOptions
@@ -42,7 +43,7 @@ def followed(model: str, elsewhere: bool) -> Path:
 def stamp(run: Path) -> Stamp | None:
     """Of the run's last checkpoint; None where there is none yet."""
     try:
-        seen = (run / RUN_CHECKPOINT).stat()
+        seen = (run / runs.CHECKPOINT).stat()
     except OSError:
         return None
     return seen.st_mtime_ns, seen.st_size
@@ -137,6 +138,6 @@ class Following(Watching):
 def _step(run: Path) -> int | None:
     """Of the checkpoint that the engine last made a model of."""
     try:
-        return msgspec.json.decode((run / NEWEST_STEP).read_bytes(), type=dict[str, int]).get("step")
+        return msgspec.json.decode((run / runs.NEWEST / runs.STEP).read_bytes(), type=dict[str, int]).get("step")
     except (OSError, msgspec.DecodeError):
         return None

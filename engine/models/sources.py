@@ -9,8 +9,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from engine.catalogue import RUN_CHECKPOINT, place
+from engine.catalogue import place
 from engine.models.loading import Progress
+from engine.runs import CHECKPOINT
 
 DATA = ["*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken"]
 WEIGHTS = (["*.safetensors"], ["*.bin"], ["*.ckpt"], ["*.gguf"])
@@ -27,7 +28,7 @@ def locate(name: str, progress: Progress, trust_remote_code: bool = False) -> Pa
     here = place(name)
     if here is None:
         return fetch(name, progress, trust_remote_code)
-    if (here / RUN_CHECKPOINT).is_file() and not (here / "config.json").exists():
+    if (here / CHECKPOINT).is_file() and not (here / "config.json").exists():
         from engine.training.export import export_newest
 
         return export_newest(here).home

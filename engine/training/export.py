@@ -14,10 +14,10 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from engine.catalogue import NEWEST_STEP, RUN_CHECKPOINT
 from engine.models import checkpoint
 from engine.models.dit import DITConfig
 from engine.models.files import check_shapes
+from engine.runs import CHECKPOINT, NEWEST, STEP
 from engine.training.config import TrainConfig
 from engine.training.data import END_OF_TEXT, MASK
 from engine.training.loop import TOKENIZER, Trainer
@@ -26,8 +26,6 @@ from engine.training.states import read_state, write_text
 
 HOME = "model"
 """Where in the run's directory the best model lies."""
-NEWEST, STEP = NEWEST_STEP.split("/")
-"""Where the newest lies, which is not what one would publish, and there, what it was made of."""
 HUB = "hub"
 """Where the best lies as the hub's copies of MDLM are laid out."""
 PUBLISHED = {"dit": "subs", "sedd": "sedd", "d3pm": "d3pm", "causal": "ar"}
@@ -86,7 +84,7 @@ def export_newest(run: Path) -> Newest:
 
     Raises ValueError where the directory holds no run, or one that has not saved anything yet.
     """
-    last, home = run / RUN_CHECKPOINT, run / NEWEST
+    last, home = run / CHECKPOINT, run / NEWEST
     if not last.exists():
         raise ValueError(f"{run} holds no checkpoint of a training run: there is no {last.name} in it")
     home.mkdir(exist_ok=True)

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engine.catalogue import RUN_CHECKPOINT
 from engine.models.checkpoint import NETWORKS, Network
+from engine.runs import CHECKPOINT
 from engine.training.config import OptimSection, Progress, TrainConfig
 from engine.training.data import Corpus
 from engine.training.divided import like, load_optimizer, whole
@@ -116,7 +116,7 @@ class Trainer:
 
     @property
     def checkpoint(self) -> Path:
-        return self.home / RUN_CHECKPOINT
+        return self.home / CHECKPOINT
 
     def run(self) -> Iterator[Progress]:
         """Train to the configured step, one `Progress` a step; closing the generator saves nothing."""

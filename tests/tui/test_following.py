@@ -9,7 +9,7 @@ import msgspec
 import pytest
 import torch
 
-from engine.catalogue import NEWEST_STEP, RUN_CHECKPOINT
+from engine import runs
 from engine.models import load_model
 from engine.records import ModelChoice
 from engine.training.config import read_config
@@ -37,7 +37,7 @@ class Person:
     def save(self) -> None:
         """As training does."""
         self.saved += 1
-        path = self.run / RUN_CHECKPOINT
+        path = self.run / runs.CHECKPOINT
         path.write_text("state")
         os.utime(path, ns=(self.saved, self.saved))
 
@@ -105,7 +105,7 @@ def test_restarting_without_a_newer_checkpoint_loads_nothing(person: Person) -> 
 
 
 def test_the_step_of_the_model_is_told(person: Person) -> None:
-    path = person.run / NEWEST_STEP
+    path = person.run / runs.NEWEST / runs.STEP
     path.parent.mkdir()
     path.write_bytes(msgspec.json.encode({"step": 12_500}))
     person.wait(0.5)
