@@ -19,6 +19,7 @@ from engine.training.data import Corpus
 from engine.training.divided import like, load_optimizer, whole
 from engine.training.ema import EMA
 from engine.training.losses import antithetic_times
+from engine.training.muon import WholeMuon
 from engine.training.objectives import make_objective
 from engine.training.states import keep, read_state, write_state, write_text
 from engine.training.task import Task, compiled, recompute
@@ -40,8 +41,8 @@ def lr_factor(step: int, steps: int, optim: OptimSection) -> float:
     return min(warm, cool)
 
 
-def optimizers(model: Network, optim: OptimSection) -> list[torch.optim.Optimizer]:
-    """One AdamW, or Muon for the blocks' weight matrices and AdamW for all else."""
+def optimizers(model: Network, optim: OptimSection, precision: str = "bfloat16") -> list[torch.optim.Optimizer]:
+    """One AdamW, or Muon, in the run's precision, for the blocks' weight matrices and AdamW for all else."""
     matrices: list[nn.Parameter] = []
     if optim.name == "muon":
         matrices = [p for n, p in model.blocks.named_parameters() if p.ndim == 2 and "adaLN" not in n]
@@ -51,11 +52,8 @@ def optimizers(model: Network, optim: OptimSection) -> list[torch.optim.Optimize
         torch.optim.AdamW(rest, lr=optim.lr, betas=optim.betas, weight_decay=optim.weight_decay, fused=True)
     ]
     if matrices:
-        made.append(
-            torch.optim.Muon(
-                matrices, lr=optim.matrix_lr, weight_decay=optim.weight_decay, adjust_lr_fn="match_rms_adamw"
-            )
-        )
+        kind = WholeMuon if precision == "float32" else torch.optim.Muon
+        made.append(kind(matrices, lr=optim.matrix_lr, weight_decay=optim.weight_decay, adjust_lr_fn="match_rms_adamw"))
     return made
 
 
@@ -90,7 +88,7 @@ class Trainer:
         self.uncompiled = self._adapt(task := Task(self.model, self.objective))
         """why the network is not compiled although it should be"""
         self.task = self.workers.wrap(task)
-        self.optimizers = optimizers(self.model, config.optim)
+        self.optimizers = optimizers(self.model, config.optim, config.run.precision)
         self.ema = EMA(self.model, config.run.ema)
         self.step = 0
         self.best: float | None = None
