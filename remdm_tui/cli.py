@@ -125,7 +125,7 @@ def watch(
     no_mouse: NoMouse = False,
 ) -> None:
     """Watch a sampler live, and turn its knobs in flight."""
-    if not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):
+    if not has_terminal():
         raise ValueError("watch needs a terminal for its input and output; in a pipe use `remdm-tui sample`")
     from remdm_tui.asked import Asked
     from remdm_tui.remote import engine_elsewhere
@@ -172,7 +172,7 @@ def replay(
     no_mouse: NoMouse = False,
 ) -> None:
     """Open a recording: every step again, without a network; with --model it can be gone on with."""
-    if not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):
+    if not has_terminal():
         raise ValueError("replay needs a terminal for its input and output; in a pipe use `remdm-tui export`")
     from remdm_tui.commands.replay import run
 
@@ -417,6 +417,28 @@ def serve_terminal() -> None:
     engine()
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def serve(
+    ctx: typer.Context,
+    host: Annotated[
+        str, typer.Option("--host", help="The address to serve on; any but this machine's own lets others in.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", help="The port; 0 takes a free one.")] = 8000,
+) -> None:
+    """Show the same application in a browser; it takes the options of `watch`, or `replay FILE` and its options."""
+    words = ctx.args if ctx.args[:1] in (["watch"], ["replay"]) else ["watch", *ctx.args]
+    # what is wrong with them is said here and not on every page
+    command = typer.main.get_command(app).commands[words[0]]  # type: ignore[attr-defined]
+    given = command.make_context(words[0], list(words[1:]), parent=ctx.parent).params
+    if words[0] == "watch":
+        from remdm_tui.asked import Asked
+
+        Asked.of(given).options(where=given["on"] or given["remote_command"] or "")
+    from remdm_tui.commands.serve import run
+
+    run(words, host=host, port=port, say=lambda sentence: typer.echo(sentence, err=True))
+
+
 @lists.command("strategies")
 def list_strategies(as_json: Json = False) -> None:
     """The samplers, with their knobs."""
@@ -542,6 +564,12 @@ def bench(
         parts or (), quick=quick, as_json=as_json, dtypes=dtype or (), laws=law or (), allocators=allocator or (),
         threads=threads, repeats=repeats, seed=seed, processor=processor_time,
     )  # fmt: skip
+
+
+def has_terminal() -> bool:
+    """Whether somebody can see and press keys: at a terminal, or through the pipes to a browser's page."""
+    served = os.environ.get("TEXTUAL_DRIVER", "").endswith(":WebDriver")
+    return served or (is_terminal(sys.stdin) and is_terminal(sys.stdout))
 
 
 def is_terminal(stream: Any) -> bool:

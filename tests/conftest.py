@@ -1,13 +1,21 @@
-"""Tests see a terminal without anybody's preferences; set before textual is imported."""
+"""Tests see a terminal and directories without anybody's preferences; set before textual is imported."""
 
+import atexit
 import os
+import shutil
 import signal
+import tempfile
 
 for name in ("NO_COLOR", "TEXTUAL_THEME", "TEXTUAL_DRIVER"):
     os.environ.pop(name, None)
 os.environ["TEXTUAL_ANIMATIONS"] = "none"
 os.environ["TERM"] = "xterm-256color"
 os.environ["COLORTERM"] = "truecolor"
+# nobody's own keys and settings, and nothing left for them either
+HOME = tempfile.mkdtemp(prefix="remdm-tests-")
+atexit.register(shutil.rmtree, HOME, ignore_errors=True)
+for name in ("CONFIG", "STATE"):
+    os.environ[f"XDG_{name}_HOME"] = os.path.join(HOME, name.lower())
 
 # a shell's background job ignores SIGINT and so would every program that the tests interrupt
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:

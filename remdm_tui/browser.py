@@ -1,0 +1,142 @@
+"""The application in a browser: a page, the terminal in it, and one process of the application for each session.
+
+Everything that the page loads comes from here, and only pages from here may open a session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import os
+import shlex
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+try:
+    import textual_serve
+    from aiohttp import web
+    from textual_serve.app_service import AppService
+    from textual_serve.server import Server, to_int
+except ImportError:
+    raise ModuleNotFoundError("`remdm-tui serve` needs the package textual-serve: install remdm-tui[browser]") from None
+
+PAGE = Path(__file__).parent / "web"
+PATIENCE = 5.0
+"""Seconds that the application gets to end when its page is closed."""
+POLICY = "; ".join((
+    "default-src 'none'", "script-src 'self'", "style-src 'self' 'unsafe-inline'", "font-src 'self'",
+    "img-src 'self' data:", "connect-src 'self'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'",
+))  # fmt: skip
+"""What a page may load: the terminal in it styles its cells by elements of its own."""
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def command(words: Sequence[str]) -> str:
+    """What a shell starts for each session: this very installation with a command of its own."""
+    return f"exec {shlex.join([sys.executable, '-P', '-m', 'remdm_tui', *words])}"
+
+
+def loopback(host: str) -> bool:
+    """Whether nobody but this machine can reach it."""
+    with suppress(ValueError):
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    return host.lower() == "localhost"
+
+
+class Session(AppService):
+    """One process of the application; neither it nor its page outlives the other."""
+
+    async def run(self) -> None:
+        try:
+            await super().run()
+        finally:
+            await self.remote_close()
+
+    async def stop(self) -> None:
+        ending = asyncio.create_task(super().stop())
+        done, _ = await asyncio.wait([ending], timeout=PATIENCE)
+        if not done and self._process is not None:
+            with suppress(ProcessLookupError):
+                self._process.kill()
+        await ending
+
+
+class Sessions(Server):
+    """The pages and the sessions."""
+
+    def __init__(self, words: Sequence[str], host: str) -> None:
+        home = Path(textual_serve.__file__).parent
+        super().__init__(command(words), host, statics_path=home / "static", templates_path=PAGE)
+        self._reachable = not loopback(host)
+
+    async def application(self) -> web.Application:
+        made = await self._make_app()
+        made.router.add_static("/page", PAGE)
+        made.middlewares.append(self._guarded)
+        return made
+
+    async def handle_index(self, request: web.Request) -> web.Response:
+        return web.Response(text=(PAGE / "index.html").read_text(encoding="utf-8"), content_type="text/html")
+
+    async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse(heartbeat=15)
+        await socket.prepare(request)
+
+        async def close() -> None:
+            await socket.close()
+
+        session = Session(
+            self.command, write_bytes=socket.send_bytes, write_str=socket.send_str, close=close,
+            download_manager=self.download_manager,
+        )  # fmt: skip
+        width, height = (min(to_int(request.query.get(name, ""), 80), 1_000) for name in ("width", "height"))
+        await session.start(width, height)
+        try:
+            await self._process_messages(socket, session)
+        finally:
+            await session.stop()
+        return socket
+
+    async def on_startup(self, app: web.Application) -> None:
+        """Say nothing: who runs this does."""
+
+    @web.middleware
+    async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Turn away pages from elsewhere, which a browser would let talk to this machine."""
+        origin = request.headers.get("Origin")
+        if not (self._reachable or loopback(urlsplit(f"//{request.host}").hostname or "")):
+            raise web.HTTPForbidden(text=f"this is served on this machine alone, not as {request.host}")
+        if origin is not None and urlsplit(origin).netloc != request.host:
+            raise web.HTTPForbidden(text="a page from elsewhere has no business here")
+        if request.path == "/ws" and origin is None:
+            raise web.HTTPForbidden(text="sessions are for pages")
+        response = await handler(request)
+        if not response.prepared:
+            response.headers["Content-Security-Policy"] = POLICY
+            response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+
+async def serving(words: Sequence[str], host: str, port: int, said: Callable[[str], None]) -> None:
+    """Serve until cancelled; `said` is told the address.  Raises ValueError where it cannot be had."""
+    # a browser that leaves in the middle of a session is no news
+    logging.getLogger("textual-serve").setLevel(logging.CRITICAL)
+    runner = web.AppRunner(await Sessions(words, host).application(), shutdown_timeout=PATIENCE)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            raise ValueError(f"{host} port {port} cannot be had ({reason}): choose another --port") from None
+        bound = runner.addresses[0]
+        shown = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
+        said(f"http://{shown}:{bound[1]}/")
+        await asyncio.Event().wait()
+    finally:
+        await runner.cleanup()

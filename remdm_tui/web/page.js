@@ -1,0 +1,6 @@
+const terminal = document.getElementById("terminal");
+// it connects to where the page came from, through whatever forwards that
+terminal.dataset.sessionWebsocketUrl = (location.protocol === "https:" ? "wss://" : "ws://") + location.host + "/ws";
+const size = Number(new URLSearchParams(location.search).get("fontsize"));
+if (size >= 4 && size <= 64) terminal.dataset.fontSize = String(size);
+document.getElementById("again").addEventListener("click", () => location.reload());

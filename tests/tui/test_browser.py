@@ -1,0 +1,165 @@
+"""The application in a browser, without one: the page and what it loads, who is let in, and a session's first paint."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import aiohttp
+import pyte
+import pytest
+from typer.testing import CliRunner
+
+from remdm_tui.browser import PAGE, loopback, serving
+from remdm_tui.cli import app
+from remdm_tui.commands.serve import run
+
+SMALL = ["watch", "--steps", "8", "--length", "16", "--paused"]
+
+
+class Served:
+    """A server in this loop on a free port."""
+
+    def __init__(self, words=SMALL):
+        self._words, self._address = words, asyncio.get_running_loop().create_future()
+
+    async def __aenter__(self):
+        self._task = asyncio.create_task(serving(self._words, "127.0.0.1", 0, self._address.set_result))
+        self.address = (await asyncio.wait_for(self._address, 20)).rstrip("/")
+        self.http = aiohttp.ClientSession(self.address)
+        return self
+
+    async def __aexit__(self, *_):
+        await self.http.close()
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
+
+    async def get(self, path, **headers):
+        async with self.http.get(path, headers=headers) as response:
+            return response.status, response.headers, await response.text(errors="replace")
+
+
+def links(text):
+    """What a page or a style sheet has fetched."""
+    return re.findall(r"(?:src|href)=\"([^\"]*)\"|url\(\"?([^\")]*)", text)
+
+
+async def test_everything_that_the_page_loads_is_here():
+    async with Served() as served:
+        status, headers, page = await served.get("/")
+        assert status == 200
+        assert "default-src 'none'" in headers["Content-Security-Policy"]
+        wanted = {one for pair in links(page) for one in pair if one}
+        for sheet in [one for one in wanted if one.endswith(".css")]:
+            wanted |= {one for pair in links((await served.get(sheet))[2]) for one in pair if one}
+        assert {"/static/js/textual.js", "/page/page.js", "/page/page.css"} < wanted
+        for path in wanted - {"data:,"}:
+            assert path.startswith(("/static/", "/page/")), path
+            assert (await served.get(path))[0] == 200, path
+
+
+def test_nothing_of_ours_or_of_the_terminals_names_another_place():
+    import textual_serve
+
+    static = Path(textual_serve.__file__).parent / "static"
+    for file in [*PAGE.iterdir(), static / "js" / "textual.js", static / "css" / "xterm.css"]:
+        text = re.sub(r"/\*.*?\*/", "", file.read_text(encoding="utf-8"), flags=re.DOTALL)
+        assert set(re.findall(r"https?://[\w.-]+", text)) <= {"http://www.w3.org"}, file
+        assert not re.search(r"(?:src|href)=\"//|@import|importScripts", text), file
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/", {"Host": "evil.example"}, 403),
+        ("/", {"Host": "localhost:9000"}, 200),
+        ("/ws", {}, 403),
+        ("/ws", {"Origin": "http://evil.example"}, 403),
+        ("/ws", {"Origin": "null"}, 403),
+    ],
+    ids=["rebound name", "forwarded port", "no page", "another page", "a page from nowhere"],
+)
+async def test_pages_from_elsewhere_are_turned_away(path, headers, status):
+    async with Served(["--version"]) as served:
+        assert (await served.get(path, **headers))[0] == status
+
+
+async def test_a_session_paints_the_application_takes_keys_and_ends():
+    async with Served() as served, served.http.ws_connect(
+        "/ws?width=100&height=30", headers={"Origin": served.address}, max_msg_size=0
+    ) as session:  # fmt: skip
+        screen = pyte.Screen(100, 30)
+        stream = pyte.ByteStream(screen)
+
+        async def until(condition):
+            async with asyncio.timeout(60):
+                while not condition("\n".join(screen.display)):
+                    message = await session.receive()
+                    assert message.type == aiohttp.WSMsgType.BINARY, message
+                    stream.feed(message.data)
+
+        await until(lambda seen: "knobs" in seen and "░masked" in seen)
+        await session.send_json(["stdin", "?"])
+        await until(lambda seen: "esc closes" in seen)
+        await session.send_json(["stdin", "q"])
+        await until(lambda seen: "esc closes" not in seen)
+        await session.send_json(["stdin", "q"])
+        async with asyncio.timeout(60):
+            while (await session.receive()).type == aiohttp.WSMsgType.BINARY:
+                pass
+        assert session.closed
+
+
+async def test_a_session_that_cannot_begin_ends():
+    async with Served(["watch", "--record", "/"]) as served, served.http.ws_connect(
+        "/ws", headers={"Origin": served.address}
+    ) as session:  # fmt: skip
+        async with asyncio.timeout(60):
+            assert (await session.receive()).type == aiohttp.WSMsgType.CLOSE
+
+
+@pytest.mark.parametrize(
+    ("host", "alone"),
+    [("127.0.0.1", True), ("localhost", True), ("[::1]", True), ("0.0.0.0", False), ("example.org", False)],
+)
+def test_addresses_of_this_machine_alone_are_known(host, alone):
+    assert loopback(host) == alone
+
+
+async def test_a_port_that_is_taken_is_one_sentence():
+    async with Served() as served:
+        port = int(served.address.rpartition(":")[2])
+        with pytest.raises(ValueError, match=f"port {port} cannot be had .*choose another --port"):
+            await serving(SMALL, "127.0.0.1", port, print)
+
+
+def test_an_address_that_others_reach_comes_with_a_warning():
+    said = []
+    with socket.create_server(("0.0.0.0", 0)) as taken, pytest.raises(ValueError, match="cannot be had"):
+        run(SMALL, host="0.0.0.0", port=taken.getsockname()[1], say=said.append)
+    assert ["reachable from elsewhere" in one for one in said] == [True]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--strategy", "nope"], "unknown strategy 'nope'"),
+        (["--nope"], "No such option"),
+        (["replay"], "Missing argument"),
+        (["--port", "70000"], "port must lie in 0 to 65535"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_is_served(words, sentence):
+    assert sentence in CliRunner().invoke(app, ["serve", *words]).output
+
+
+def test_a_missing_package_is_one_sentence(monkeypatch):
+    monkeypatch.delitem(sys.modules, "remdm_tui.browser")
+    monkeypatch.setitem(sys.modules, "textual_serve", None)
+    with pytest.raises(ModuleNotFoundError, match=r"needs the package textual-serve: install remdm-tui\[browser\]"):
+        import remdm_tui.browser  # noqa: F401
