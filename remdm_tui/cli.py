@@ -493,17 +493,30 @@ def train(
     log: Annotated[
         list[str] | None, typer.Option("--log", help="tensorboard | wandb, beside OUT/log.jsonl; any number of times.")
     ] = None,
+    changed: Annotated[
+        bool,
+        typer.Option("--changed", help="Go on also where configuration or data are not what the run was begun with."),
+    ] = False,
+    slurm: Annotated[
+        str | None,
+        option("--slurm", "Submit this to Slurm: nodes=4,devices=8,time=1440,partition=NAME and other sbatch options."),
+    ] = None,
 ) -> None:
     """Train a model to watch and to evaluate.
 
     Interrupt it at any time: the same command continues.  At the end the best averaged weights are
     written to OUT/model, which `--model OUT/model` of the other commands takes.
     """
+    if slurm is not None:
+        from remdm_tui.slurm import submit
+
+        typer.echo(submit(sys.argv[1:], slurm, out))
+        return
     from remdm_tui.commands.train import run
 
     code = run(
         config, data, out, device=device, steps=steps, cache=cache or out.parent / "cache", export_only=export_only,
-        devices=devices, nodes=nodes, hub=hub, log=log or (),
+        devices=devices, nodes=nodes, hub=hub, log=log or (), changed=changed,
     )  # fmt: skip
     raise typer.Exit(code)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +20,43 @@ LOGS = "slurm"
 """Where in the run's directory the jobs' own output goes."""
 
 
+SAVING = 75.0
+"""Seconds that a command is given to save what it has; Slurm ends all 90 after its warning."""
+
+
 class Job:
     """What runs in every task; submitit sends it again when Slurm takes the machine away."""
 
     def __init__(self, command: Sequence[str]) -> None:
         self.command = [*command]
+        self._running: subprocess.Popen[bytes] | None = None
 
     def __call__(self) -> int:
-        ended = subprocess.run([sys.executable, "-m", "remdm_tui", *self.command], check=False).returncode
+        self._running = subprocess.Popen([sys.executable, "-m", "remdm_tui", *self.command])
+        ended = self._running.wait()
         if ended:
             raise RuntimeError(f"remdm-tui ended with status {ended}: see the log")
         return ended
 
     def checkpoint(self, *args: Any, **kwargs: Any) -> Any:
+        """Called by submitit at Slurm's warning, in the middle of `__call__`: what is to be sent again."""
         from submitit.helpers import DelayedSubmission
 
-        return DelayedSubmission(self)
+        self.end()
+        return DelayedSubmission(Job(self.command))
+
+    def end(self) -> None:
+        """Have the command save and end; training does, and whatever evaluation has finished is saved already."""
+        if self._running is None:
+            return
+        self._running.terminate()
+        until = time.monotonic() + SAVING
+        # not by `wait`, in the middle of which this may be called
+        with suppress(ChildProcessError):
+            while os.waitid(os.P_PID, self._running.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+                if time.monotonic() > until:
+                    self._running.kill()
+                time.sleep(0.1)
 
 
 def submit(arguments: Sequence[str], text: str, home: Path) -> str:
@@ -47,7 +71,7 @@ def submit(arguments: Sequence[str], text: str, home: Path) -> str:
 
 def send(command: Sequence[str], options: dict[str, Any], home: Path) -> Any:
     """Submitit's job for a command."""
-    options = dict(options)
+    options = {"name": f"remdm-{command[0]}", **options}
     cluster = options.pop("cluster", "slurm")
     try:
         import submitit

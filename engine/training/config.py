@@ -12,6 +12,7 @@ from engine.models.dit import DITConfig
 from engine.training.noise import NOISES
 from engine.training.objectives import OBJECTIVES
 from engine.training.objectives.mdlm import Times
+from engine.training.precision import Precision
 
 
 class ModelSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -102,7 +103,8 @@ class RunSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     validation_windows: int = 256
     sample_every: int = 0
     """A text is written by the averaged weights every so many steps, which are saved for it; 0: none."""
-    precision: Literal["float32", "bfloat16"] = "bfloat16"
+    precision: Precision = "auto"
+    """Of the matrix products; auto: bfloat16 where the device has instructions for it, else float32."""
     compile: bool | None = None
     """Whether the network's blocks are compiled; None: on CUDA."""
     recompute: bool = False
@@ -134,6 +136,7 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             ("run.validate_every", self.run.validate_every),
             ("run.validation_windows", self.run.validation_windows),
             ("optim.lr", self.optim.lr),
+            ("optim.clip", self.optim.clip),
             ("d3pm.steps", self.d3pm.steps),
             ("model.length", self.model.length - (2 if self.data.rows == "wrapped" else 0)),
         ):

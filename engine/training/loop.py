@@ -21,6 +21,8 @@ from engine.training.ema import EMA
 from engine.training.losses import antithetic_times
 from engine.training.muon import WholeMuon
 from engine.training.objectives import make_objective
+from engine.training.precision import chosen
+from engine.training.resuming import differences, mark
 from engine.training.states import keep, read_state, write_state, write_text
 from engine.training.task import Task, compiled, recompute
 from engine.training.workers import Alone, Workers
@@ -60,12 +62,20 @@ def optimizers(model: Network, optim: OptimSection, precision: str = "bfloat16")
 class Trainer:
     """A run in a directory: its model, optimizers, average and position; `run` advances it.
 
-    workers: the processes that share it, each of which has a trainer of its own and calls it as the others do.  Raises
-    ValueError where the directory holds a run of another configuration.
+    workers: the processes that share it, each of which has a trainer of its own and calls it as the others do.
+    changed: whether a run that was begun otherwise may be gone on with.  Raises ValueError where the directory holds a
+    run of another network, or one that was begun otherwise and is not to be.
     """
 
     def __init__(
-        self, config: TrainConfig, corpus: Corpus, home: Path, device: torch.device, workers: Workers | None = None
+        self,
+        config: TrainConfig,
+        corpus: Corpus,
+        home: Path,
+        device: torch.device,
+        workers: Workers | None = None,
+        *,
+        changed: bool = False,
     ) -> None:
         if corpus.mask_id != config.model.vocab_size - 1:
             raise ValueError(
@@ -83,6 +93,7 @@ class Trainer:
             )
         torch.manual_seed(config.run.seed)
         self.config, self.corpus, self.home, self.device = config, corpus, home, device
+        self.precision = chosen(config.run.precision, device)
         self.objective = make_objective(config, corpus.end_id)
         self.model = NETWORKS[self.objective.kind](config.network(corpus.mask_id)).to(device)
         self.uncompiled = self._adapt(task := Task(self.model, self.objective))
@@ -94,9 +105,11 @@ class Trainer:
         self.best: float | None = None
         self.level: float | None = None
         """average loss of late"""
+        self.changes: list[str] = []
+        """what is not as it was when the run was begun"""
         home.mkdir(parents=True, exist_ok=True)
         if self.checkpoint.exists():
-            self._resume()
+            self._resume(changed)
         if self.workers.rank == 0:
             write_text(home / TOKENIZER, corpus.tokenizer.to_str())
 
@@ -199,7 +212,7 @@ class Trainer:
         return 0.3 + 0.7 * share if self.config.run.curriculum else 1.0
 
     def _precision(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.run.precision == "bfloat16")
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
 
     @torch.no_grad()
     def validate(self, batch: int = 32) -> float:
@@ -241,18 +254,26 @@ class Trainer:
                 "best": math.inf if self.best is None else self.best,
                 "level": math.inf if self.level is None else self.level,
                 "config": msgspec.json.encode(self.config).decode(),
+                "data": mark(self.corpus),
             },
         )
         if self.workers.rank == 0:
             keep(self.checkpoint, self.step, self.config.run.keep)
 
-    def _resume(self) -> None:
+    def _resume(self, changed: bool) -> None:
         state = read_state(self.checkpoint, torch.device("cpu"))
-        before = msgspec.json.decode(state["config"], type=TrainConfig)
-        mask = self.corpus.mask_id
-        if (before.objective, before.network(mask)) != (self.config.objective, self.config.network(mask)):
+        before, now, mask = msgspec.json.decode(state["config"], type=TrainConfig), self.config, self.corpus.mask_id
+        self.changes = differences(before, now, self.device)
+        if state.get("data", mark(self.corpus)) != mark(self.corpus):
+            self.changes.append("the data or their tokenizer are others")
+        told = "; ".join(self.changes)
+        if (before.objective, before.network(mask), before.optim.name) != (
+            now.objective, now.network(mask), now.optim.name
+        ):  # fmt: skip
+            raise ValueError(f"{self.home} holds a run of another model ({told}): choose another --out or restore it")
+        if self.changes and not changed:
             raise ValueError(
-                f"{self.home} holds a run of another model; choose another --out or restore its configuration"
+                f"{self.home} was begun otherwise: {told}; restore that, choose another --out, or go on with --changed"
             )
         own = self.model.state_dict()
         self.model.load_state_dict({name: like(value, own.get(name, value)) for name, value in state["model"].items()})

@@ -42,6 +42,7 @@ def run(
     nodes: int = 1,
     hub: bool = False,
     log: Sequence[str] = (),
+    changed: bool = False,
 ) -> int:
     """The exit code: 0, or 128 + the signal that stopped it.
 
@@ -57,7 +58,9 @@ def run(
 
         place = choose_device(device or "auto")
         team = workers(device or "auto", os.environ, devices, nodes, config.run.strategy)
-        trainer = prepared(config, data, cache, out, team.device or place, team, report.preparing)
+        trainer = prepared(
+            config, data, cache, out, team.device or place, team, report.preparing, changed or export_only
+        )
     sizes = ", ".join(f"{len(stream):,} tokens of {split}" for split, stream in trainer.corpus.splits.items())
     report.say(f"data: {sizes}, in {cache}")
     if not export_only:
@@ -76,7 +79,14 @@ def run(
 
 
 def prepared(
-    config: TrainConfig, data: Sequence[Path], cache: Path, out: Path, device: torch.device, team: Workers, told: Told
+    config: TrainConfig,
+    data: Sequence[Path],
+    cache: Path,
+    out: Path,
+    device: torch.device,
+    team: Workers,
+    told: Told,
+    changed: bool = False,
 ) -> Trainer:
     """The run with its data, which the first process prepares for all."""
     from engine.training.data import prepare
@@ -92,11 +102,12 @@ def prepared(
     if team.rank == 0:
         corpus(told)
     team.wait()
-    return Trainer(config, corpus(untold), out, device, team)
+    return Trainer(config, corpus(untold), out, device, team, changed=changed)
 
 
 def train(trainer: Trainer, report: Report, log: Sequence[str]) -> int | None:
     """To the end, or to a signal, which is returned.  Raises ValueError that says what made it stop for good."""
+    from engine.training.precision import has_bfloat16
     from engine.training.speed import flops_per_token, matmul_peak
     from engine.training.workers import is_lost
 
@@ -105,7 +116,13 @@ def train(trainer: Trainer, report: Report, log: Sequence[str]) -> int | None:
         report.say(f"not compiled, which costs speed alone: {trainer.uncompiled}")
     if trainer.step:
         report.say(f"continuing from step {trainer.step} of {trainer.checkpoint}")
-    peak = matmul_peak(trainer.device, config.run.precision, time.perf_counter)
+    if trainer.changes:
+        report.say(f"otherwise than it was begun: {'; '.join(trainer.changes)}")
+    if trainer.precision == "bfloat16" and not has_bfloat16(trainer.device):
+        report.say(
+            "this device has no instructions for bfloat16: float32, which run.precision = 'auto' takes, is faster"
+        )
+    peak = matmul_peak(trainer.device, trainer.precision, time.perf_counter)
     fastest = team.total(peak) / flops_per_token(config, trainer.corpus.mask_id)
     readings = smoothed(trainer.run(), config.run.batch * config.model.length, fastest)
     first = team.rank == 0
@@ -116,7 +133,8 @@ def train(trainer: Trainer, report: Report, log: Sequence[str]) -> int | None:
             return advance(readings, trainer, Shown(report, file, others))
     except FloatingPointError as error:
         raise ValueError(
-            f"{error}; the last good state is {trainer.checkpoint}: go on with a lower rate or another run.seed"
+            f"{error}; the last good state is {trainer.checkpoint}: go on with a lower rate or another run.seed, "
+            "and --changed"
         ) from error
     except RuntimeError as error:
         if team.world == 1 or not is_lost(error):
@@ -178,6 +196,8 @@ def advance(readings: Iterator[Reading], trainer: Trainer, shown: Shown) -> int 
             if (ends or sampled) and not progress.saved:
                 trainer.save()
             if ends:
+                # the first process writes alone, and would be killed by its launcher when another has ended
+                trainer.workers.wait()
                 return told
             if sampled and trainer.workers.rank == 0:
                 from engine.training.samples import sample_texts
@@ -192,26 +212,30 @@ class Stop:
     signal: int | None = None
 
 
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+"""A person's, a scheduler's, and those by which Slurm is usually asked to warn."""
+
+
 @contextmanager
 def stopping() -> Iterator[Stop]:
-    """Inside, the first SIGINT or SIGTERM is noted for the step to finish; the second acts as it always does."""
-    stop = Stop()
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    """Inside, the first signal is noted for the step to finish, and others make it no shorter but for Ctrl-C.
 
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    Schedulers and launchers tell every process of a job and then each other, so that the same one comes twice.
+    """
+    stop = Stop()
+    before = {number: signal.getsignal(number) for number in STOPS}
 
     def note(number: int, frame: FrameType | None) -> None:
-        stop.signal = number
-        restore()
+        stop.signal = stop.signal or number
+        signal.signal(signal.SIGINT, before[signal.SIGINT])
 
     for number in before:
         signal.signal(number, note)
     try:
         yield stop
     finally:
-        restore()
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

@@ -17,7 +17,8 @@ import torch
 
 from engine.models import load_model
 from engine.training.config import Progress
-from remdm_tui.commands.train import continued
+from engine.training.precision import has_bfloat16
+from remdm_tui.commands.train import continued, stopping
 from remdm_tui.training import Lines, Reading, figures, smoothed
 from tests.cli.conftest import COMMAND, ENVIRONMENT
 
@@ -67,7 +68,7 @@ def test_the_best_can_be_exported_without_training(
     assert model.exists()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGUSR2, 140)])
 def test_a_signal_saves_and_the_same_command_continues(
     training: list[str], tmp_path: Path, number: int, code: int, cli: Callable[..., Any]
 ) -> None:
@@ -107,6 +108,41 @@ def test_two_processes_stop_together_and_one_goes_on(
     assert f"continuing from step {last}" in cli(*training, "--steps", str(last + 1)).output
     steps = [json.loads(line)["step"] for line in (tmp_path / "runs" / "tiny" / "log.jsonl").read_text().splitlines()]
     assert steps == list(range(1, last + 2))
+
+
+def test_a_scheduler_that_tells_a_process_twice_does_not_kill_it_while_it_saves() -> None:
+    with stopping() as stop:
+        for number in (signal.SIGUSR1, signal.SIGTERM, signal.SIGTERM, signal.SIGUSR2):
+            os.kill(os.getpid(), number)
+        assert stop.signal == signal.SIGUSR1
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+JOB = """
+import signal, sys
+from remdm_tui.slurm import Job
+job = Job(sys.argv[1:])
+def warned(number, frame):
+    again = job.checkpoint()
+    sys.exit(0 if again.function.command == job.command else 1)
+signal.signal(signal.SIGUSR2, warned)
+job()
+"""
+
+
+def test_a_job_of_slurm_saves_before_it_is_sent_again(training: list[str], tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", JOB, *training, "--steps", "1000000"], stdout=subprocess.PIPE, text=True, env=ENVIRONMENT
+    )
+    assert process.stdout is not None
+    while not process.stdout.readline().startswith("step "):
+        pass
+    process.send_signal(signal.SIGUSR2)
+    output = process.communicate(timeout=120)[0]
+    assert process.returncode == 0
+    last = torch.load(tmp_path / "runs" / "tiny" / "last.pt", weights_only=True)["step"]
+    assert f"stopped after step {last}, saved in" in output
 
 
 def test_a_process_that_is_lost_ends_the_other_with_a_sentence(training: list[str]) -> None:
@@ -216,3 +252,19 @@ def test_a_loss_that_is_not_a_number_names_the_step_and_the_last_good_state(
     assert result.exit_code == 2
     assert "the loss became nan and its gradient nan at step 6, whose batch begins at" in result.stderr
     assert f"the last good state is {last}" in result.stderr
+
+
+def test_a_changed_configuration_is_a_sentence_until_it_is_meant(
+    cli: Callable[..., Any], training: list[str], tmp_path: Path
+) -> None:
+    cli(*training)
+    config = tmp_path / "tiny.toml"
+    config.write_text(config.read_text().replace("batch = 2", "batch = 3").replace("float32", "bfloat16"))
+    result = cli(*training, "--steps", "7")
+    assert result.exit_code == 2
+    assert "run.batch was 2 and is 3; run.precision was 'float32' and is 'bfloat16'" in result.stderr
+    assert cli(*training, "--export-only").exit_code == 0
+    output = cli(*training, "--steps", "7", "--changed").output
+    assert "otherwise than it was begun: run.batch was 2 and is 3" in output
+    assert ("no instructions for bfloat16" in output) != has_bfloat16(torch.device("cpu"))
+    assert "step 7/7" in output

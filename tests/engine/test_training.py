@@ -22,6 +22,7 @@ from engine.training.ema import EMA
 from engine.training.loop import Trainer, lr_factor, optimizers
 from engine.training.losses import antithetic_times, mask_tokens, subs_nll
 from engine.training.objectives import OBJECTIVES
+from engine.training.precision import chosen
 from tests.engine.stats import z_score
 from tests.engine.texts import VOCABULARY, write_texts
 from tests.engine.toys import MASK, TOKENS, Toy
@@ -334,8 +335,56 @@ def test_a_full_disk_leaves_the_old_checkpoint_whole(corpus: Corpus, tmp_path: P
 def test_a_directory_of_another_model_is_refused(corpus: Corpus, tmp_path: Path) -> None:
     list(islice(trainer(CONFIG, corpus, tmp_path).run(), 2))
     other = msgspec.structs.replace(CONFIG, model=msgspec.structs.replace(CONFIG.model, n_blocks=2))
-    with pytest.raises(ValueError, match="holds a run of another model"):
+    with pytest.raises(ValueError, match=r"holds a run of another model \(model.n_blocks was 1 and is 2\)"):
+        Trainer(other, corpus, tmp_path, torch.device("cpu"), changed=True)
+
+
+def test_a_run_that_was_begun_otherwise_is_gone_on_with_only_when_that_is_meant(corpus: Corpus, tmp_path: Path) -> None:
+    list(islice(trainer(CONFIG, corpus, tmp_path).run(), 2))
+    optim = msgspec.structs.replace(CONFIG.optim, lr=2e-2)
+    noise = msgspec.structs.replace(CONFIG.noise, name="cosine")
+    other = msgspec.structs.replace(with_run(batch=2), optim=optim, noise=noise)
+    said = (
+        r"noise.name was 'loglinear' and is 'cosine'; optim.lr was 0.01 and is 0.02; run.batch was 4 and is 2; restore"
+    )
+    with pytest.raises(ValueError, match=f"was begun otherwise: {said}"):
         trainer(other, corpus, tmp_path)
+    made = Trainer(other, corpus, tmp_path, torch.device("cpu"), changed=True)
+    assert (made.step, len(made.changes), next(made.run()).lr) == (2, 3, 2e-2)
+
+
+def test_other_data_are_told_from_those_that_a_run_was_begun_with(corpus: Corpus, tmp_path: Path) -> None:
+    list(islice(trainer(CONFIG, corpus, tmp_path).run(), 2))
+    stream = corpus.splits["train"].copy()
+    stream[-1] ^= 1
+    with pytest.raises(ValueError, match="was begun otherwise: the data or their tokenizer are others"):
+        trainer(CONFIG, replace(corpus, splits={**corpus.splits, "train": stream}), tmp_path)
+
+
+def test_how_far_and_how_a_run_is_told_of_may_change(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.training.precision.has_bfloat16", lambda device: False)
+    list(islice(trainer(CONFIG, corpus, tmp_path).run(), 2))
+    free = with_run(steps=9, rows_together=1, spike=9.0, checkpoint_every=5, keep=1, validate_every=4, precision="auto")
+    made = trainer(free, corpus, tmp_path)
+    assert (made.step, made.changes) == (2, [])
+
+
+def test_the_precision_is_what_the_device_has_instructions_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu = torch.device("cpu")
+    assert [chosen(asked, cpu) for asked in ("float32", "bfloat16")] == ["float32", "bfloat16"]
+    for there in (False, True):
+        monkeypatch.setattr("engine.training.precision.has_bfloat16", lambda device, there=there: there)
+        assert chosen("auto", cpu) == ("bfloat16" if there else "float32")
+
+
+def test_a_checkpoint_from_before_data_were_marked_goes_on(corpus: Corpus, tmp_path: Path) -> None:
+    list(islice(trainer(CONFIG, corpus, tmp_path).run(), 2))
+    state = torch.load(tmp_path / "last.pt", weights_only=True)
+    del state["data"]
+    torch.save(state, tmp_path / "last.pt")
+    assert trainer(CONFIG, corpus, tmp_path).step == 2
 
 
 def test_a_vocabulary_the_data_does_not_fill_is_refused(corpus: Corpus, tmp_path: Path) -> None:
@@ -378,6 +427,7 @@ def test_the_curriculum_begins_with_few_masks(corpus: Corpus, tmp_path: Path) ->
         ("[run]\nsteps = 0", r"run\.steps is too small"),
         ("[run]\nbatch = -1", r"run\.batch is too small"),
         ("[optim]\nlr = 0.0", r"optim\.lr is too small"),
+        ("[optim]\nclip = 0.0", r"optim\.clip is too small"),
         ("[optim]\nname = 'sgd'", r"sgd.*optim\.name"),
         ("[model]\nvocab_size = 100", r"model\.vocab_size is too small"),
         ("[model]\nvocab_size = 70000", r"model\.vocab_size must be at most 65536"),

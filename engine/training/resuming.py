@@ -1,0 +1,58 @@
+"""Whether a run that is gone on with is still the one that was begun: what differs, in words."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping
+
+import msgspec
+import numpy as np
+import torch
+
+from engine.training.config import TrainConfig
+from engine.training.data import Corpus
+from engine.training.precision import chosen
+
+FREE = frozenset(
+    f"run.{name}"
+    for name in (
+        "steps", "rows_together", "spike", "checkpoint_every", "keep", "validate_every", "validation_windows",
+        "sample_every", "compile", "recompute", "strategy",
+    )
+)  # fmt: skip
+"""What may change from one start to the next: how far, how it is told of and where it is computed, not what."""
+MARKED = 1 << 20
+"""Bytes at either end of a stream that it is known by."""
+
+
+def differences(before: TrainConfig, now: TrainConfig, device: torch.device) -> list[str]:
+    """What of a configuration changes the course of a run: a clause for each key that is not as it was."""
+    was, is_ = dict(_flat(msgspec.to_builtins(before))), dict(_flat(msgspec.to_builtins(now)))
+    same = {"run.precision"} if _precision(before, device) == _precision(now, device) else set()
+    return [
+        f"{key} was {was.get(key)!r} and is {value!r}"
+        for key, value in is_.items()
+        if key not in FREE | same and was.get(key) != value
+    ]
+
+
+def _precision(config: TrainConfig, device: torch.device) -> str:
+    return chosen(config.run.precision, device)
+
+
+def _flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def mark(corpus: Corpus) -> str:
+    """What tells one corpus from another: its tokenizer, and each split's size and ends."""
+    found = zlib.crc32(corpus.tokenizer.to_str().encode())
+    for name, stream in sorted(corpus.splits.items()):
+        count = MARKED // stream.dtype.itemsize
+        for part in (np.array([len(stream)]), stream[:count], stream[-count:]):
+            found = zlib.crc32(np.ascontiguousarray(part).tobytes(), zlib.crc32(name.encode(), found))
+    return f"{found:08x}"
