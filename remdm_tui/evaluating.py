@@ -187,7 +187,8 @@ class Work:
 
         for how in wanted.conventions:
             conventions(how)
-        judge = None if wanted.judge == NOBODY else wanted.judge or self._usual_judge(store)
+        named = wanted.judge or getattr(preset, "judge", None)
+        judge = None if named == NOBODY else named or self._usual_judge(store)
         scoring = Scoring(
             conventions=tuple(dict.fromkeys(wanted.conventions)), judge=judge, judge_dtype=wanted.judge_dtype,
             features=wanted.features, references=self._source(preset),

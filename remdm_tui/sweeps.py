@@ -9,6 +9,7 @@ from itertools import product
 from typing import Any
 
 from engine.records import StrategyInfo
+from remdm_tui import presets
 from remdm_tui.asked import Asked
 
 OWN = ("model", "strategy", "eta", "top_p", "temperature", "nucleus", "draw", "steps", "length", "seed", "block_length",
@@ -17,6 +18,8 @@ OWN = ("model", "strategy", "eta", "top_p", "temperature", "nucleus", "draw", "s
 NUMBERS = {"eta": float, "top_p": float, "temperature": float} | dict.fromkeys(
     ("steps", "length", "seed", "block_length", "stride", "strides"), int
 )
+ROW = "row"
+"""The axis of a preset's rows."""
 UNSAFE = re.compile(r"[^\w.=,+-]")
 """What no directory is named with."""
 
@@ -47,6 +50,44 @@ class Cell:
 
     name: str
     asked: Asked
+
+
+def grid(asked: Asked, texts: Sequence[str], strategies: Sequence[StrategyInfo]) -> list[Cell]:
+    """What `eval` goes through: the rows of the preset, each over its own axes and those of `texts`, which go before.
+
+    An axis `row` chooses among the rows.  Raises ValueError.
+    """
+    preset = presets.read(asked.preset) if asked.preset is not None else None
+    if preset is None or not preset.rows:
+        return cells(asked, _over(texts, () if preset is None else preset.sweep, asked), strategies)
+    chosen = next((Axis.of(text).values for text in texts if _name(text) == ROW), None)
+    swept = {_name(text) for text in preset.sweep}
+    found = []
+    for name in chosen or preset.rows:
+        row = preset.row(name)
+        try:
+            asked_row = replace(asked, preset=f"{asked.preset}/{name}")
+            asked_row.options()
+            # a row may go without an axis of the others
+            without = {ROW, *swept.difference(map(_name, row.sweep))}
+            typed = [text for text in texts if _name(text) not in without]
+            below = cells(asked_row, _over(typed, row.sweep, asked), strategies)
+        except ValueError as error:
+            rest = ",".join(other for other in preset.rows if other != name)
+            raise ValueError(f"row {name}: {error} (without this row: --sweep row={rest})") from error
+        found += [Cell(",".join(filter(None, (name, cell.name))), cell.asked) for cell in below]
+    return found
+
+
+def _over(texts: Sequence[str], preset: Sequence[str], asked: Asked) -> list[str]:
+    """The axes of a preset that nothing was said of, under those that were typed."""
+    typed = set(map(_name, texts))
+    own = [text for text in preset if _name(text) not in typed and getattr(asked, _name(text), None) is None]
+    return [*own, *texts]
+
+
+def _name(axis: str) -> str:
+    return axis.partition("=")[0].strip().replace("-", "_")
 
 
 def cells(asked: Asked, texts: Sequence[str], strategies: Sequence[StrategyInfo]) -> list[Cell]:

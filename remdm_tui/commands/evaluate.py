@@ -13,7 +13,7 @@ from types import FrameType
 from remdm_tui.asked import Asked, at_least_one
 from remdm_tui.evaluating import Wanted
 from remdm_tui.standing import Shown, display
-from remdm_tui.sweeps import Cell, cells
+from remdm_tui.sweeps import Cell, grid
 
 FAILED, INTERRUPTED, TERMINATED = 1, 130, 143
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -32,14 +32,14 @@ def run(asked: Asked, wanted: Wanted) -> int:
         value = getattr(wanted, name)
         if value is not None:
             at_least_one(name, value)
-    grid = cells(asked, wanted.sweep, catalogue())
-    for cell in grid:
+    found = grid(asked, wanted.sweep, catalogue())
+    for cell in found:
         cell.asked.options()
     shown = display(quiet=wanted.quiet, as_json=wanted.as_json)
     stopped = f"what is finished is in {wanted.out}, and the same command goes on from there"
     with ended_by_signals():
         try:
-            return _all(grid, wanted, shown, stopped)
+            return _all(found, wanted, shown, stopped)
         except (KeyboardInterrupt, TerminatedError) as error:
             shown.close()
             sys.stderr.write(f"remdm-tui: stopped; {stopped}\n")

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 import torch
 
-SECONDS = 2.0
+SECONDS = 10.0
 """Of this process alone: half of it on an idle machine, more where another program shares the core."""
 SPIKE = 128 << 20
 """Bytes by which the process may grow while it refuses a file; the files claim gigabytes."""

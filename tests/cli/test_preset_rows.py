@@ -1,0 +1,73 @@
+"""Presets with rows: what each is, and the grid that they make."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.strategies import catalogue, make_strategy, values
+from remdm_tui import presets
+from remdm_tui.asked import Asked
+from remdm_tui.sweeps import grid
+
+TABLE = presets.read("mini-table")
+OURS = "row=" + ",".join(name for name in TABLE.rows if name != "sedd")
+
+
+def made(*sweep: str, **asked: object) -> dict[str, Asked]:
+    return {cell.name: cell.asked for cell in grid(Asked(preset="mini-table", **asked), sweep, catalogue())}
+
+
+@pytest.mark.parametrize("name", TABLE.rows)
+def test_a_row_is_a_preset_that_holds_only_what_differs(name: str) -> None:
+    row = presets.read(f"mini-table/{name}")
+    assert row.rows == {}
+    assert (row.count, row.judge) == (TABLE.count, TABLE.judge)
+    standard = values(make_strategy(row.strategy))
+    assert [knob for knob, value in row.knobs.items() if standard[knob] == value] == []
+
+
+def test_every_row_goes_over_the_presets_axes_but_those_that_it_does_without() -> None:
+    cells = made(OURS)
+    assert len(cells) == 1 + 7 * 6
+    assert cells["ar"].options().model.name == "demo-ar"
+    found = cells["remdm-cap,steps=512"].options()
+    assert (found.settings.strategy, found.settings.knobs["eta"], found.steps) == ("remdm-cap", 0.04, 512)
+
+
+def test_an_axis_that_is_typed_goes_before_the_presets() -> None:
+    cells = made("row=ar,dfm", "steps=4,8", "seed=1,2")
+    assert list(cells) == [
+        "ar,seed=1", "ar,seed=2",
+        "dfm,steps=4,seed=1", "dfm,steps=4,seed=2", "dfm,steps=8,seed=1", "dfm,steps=8,seed=2",
+    ]  # fmt: skip
+
+
+def test_an_option_goes_before_the_presets_axis() -> None:
+    assert list(made("row=dfm", steps=12)) == ["dfm"]
+
+
+def test_one_row_can_be_named_and_is_swept_too() -> None:
+    found = grid(Asked(preset="mini-table/dfm"), (), catalogue())
+    assert [cell.name for cell in found] == [f"steps={n}" for n in (16, 32, 64, 128, 256, 512)]
+
+
+def test_what_a_row_lacks_is_said_with_the_rows_that_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"row sedd: .*runs/demo-sedd/model.*without this row: --sweep row=ar,mdlm"):
+        made()
+
+
+@pytest.mark.parametrize(
+    ("asked", "sweep", "said"),
+    [
+        ("mini-table", ("row=nope",), "there is no row 'nope': choose one of ar, mdlm"),
+        ("mini-table/nope", (), "preset mini-table: there is no row 'nope'"),
+        ("owt-mdlm", ("row=ar",), "a sweep has no setting 'row'"),
+        ("owt-mdlm/ar", (), "there is no row 'ar': choose one of none"),
+    ],
+)
+def test_a_row_that_is_none_is_refused(asked: str, sweep: tuple[str, ...], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        grid(Asked(preset=asked), sweep, catalogue())
