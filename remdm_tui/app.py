@@ -16,6 +16,7 @@ from textual import on
 from textual.app import ComposeResult, SystemCommand
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
+from textual.driver import Driver
 from textual.keys import format_key
 from textual.screen import Screen
 from textual.widgets import Footer, Label, Static
@@ -34,6 +35,7 @@ from remdm_tui.layout import Pieces, harmless
 from remdm_tui.link import ENGINE, Link
 from remdm_tui.notices import Notice, Progress
 from remdm_tui.options import WatchOptions
+from remdm_tui.outlet import MOST, Outlet, metered
 from remdm_tui.palette import palette
 from remdm_tui.progress import loading_line, steps_line
 from remdm_tui.screens.about import AboutScreen
@@ -97,10 +99,13 @@ class WatchApp(DebugApp):
         self.watching = (Following if options.follow else Watching)(options, make_link, tape)
         self._clock, self._last_tick = clock, clock()
         self._pace = reading.Pace(clock)
-        self._heat = self._resting = False
+        self._heat = self._resting = self._behind = False
         self._painted, self._panelled = (clock(), time.process_time()), -math.inf
         # what was drawn last, so that only what changed is drawn again
         self._shown: dict[str, object] = {}
+
+    def get_driver_class(self) -> type[Driver]:
+        return metered(super().get_driver_class())
 
     # -- the screen
 
@@ -193,8 +198,11 @@ class WatchApp(DebugApp):
         self.watching.tick(seconds)
         # the panels are drawn together with the grid: Textual composes everything between two things that changed
         panels = not self.watching.player.playing or now - self._panelled >= 1 / (RUSHED if self._rushing else PANELS)
+        # a slow line skips frames, not keys, and has no room for both at once
+        panels = panels and not self._backed_up
+        alone = panels and now - self._panelled >= 1 / PANELS and self._outlet is not None and self._outlet.narrow
         try:
-            self._draw(panels)
+            self._draw(panels, grid=not alone)
             if panels:
                 self._panelled = now
                 self._refresh_panels()
@@ -204,7 +212,7 @@ class WatchApp(DebugApp):
             if not self.watching.damaged():
                 raise
 
-    def _draw(self, due: bool = False) -> None:
+    def _draw(self, due: bool, grid: bool) -> None:
         """Bring the screen up to what is being watched; the grid if it is due or the terminal has time for it."""
         watching = self.watching
         if watching.over:
@@ -212,6 +220,15 @@ class WatchApp(DebugApp):
         if watching.asks is not None:
             reason, watching.asks = watching.asks, None
             self.action_model(reason)
+        self._draw_words()
+        if grid:
+            self._draw_grid(due)
+        else:
+            self._behind = True
+
+    def _draw_words(self) -> None:
+        """What has been said and set: little to write, so it is there at once."""
+        watching = self.watching
         if self._is_new("notice", (watching.notice, watching.progress, self.size.width)):
             self._say(watching.notice, watching.progress)
         if self._is_new("laws", tuple(watching.debug.findings.broken)):
@@ -225,15 +242,22 @@ class WatchApp(DebugApp):
         if watching.model is not None and self._is_new("model", watching.model):
             self._grid.use_pieces(Pieces.of(watching.model.pieces, self.options.ascii))
             self._name_model(watching.model)
-        trace = watching.trace
-        if trace is None or self._backed_up():
+
+    def _draw_grid(self, due: bool) -> None:
+        """The step on screen, as much of it as the line has room for; what plays takes the next when that is whole."""
+        watching, grid = self.watching, self._grid
+        trace, room = watching.trace, MOST if self._outlet is None else self._outlet.room
+        self._behind = self._backed_up
+        if trace is None or self._behind:
             return
         position, branching = min(watching.player.position, len(trace)), watching.debug.branching
-        if (due or not self._saving()) and self._is_new(
-            "canvas", (trace, position, watching.sample, branching.against)
-        ):
+        ready = (due or not self._saving()) and (grid.whole or not watching.player.playing)
+        if ready and self._is_new("canvas", (trace, position, watching.sample, branching.against)):
             self._painted = (self._clock(), time.process_time())
-            self._grid.show(reading.canvas(trace, position, watching.sample, branching.different(position)))
+            grid.show(reading.canvas(trace, position, watching.sample, branching.different(position)), room)
+        elif not grid.whole:
+            grid.go_on(room)
+        self._behind = not grid.whole
 
     def _is_new(self, what: str, now: object) -> bool:
         """Whether this differs from what was drawn last; from now on it is what was drawn last."""
@@ -302,11 +326,14 @@ class WatchApp(DebugApp):
         player = self.watching.player
         return player.playing and player.speed == math.inf and not player.ended
 
+    @property
+    def _outlet(self) -> Outlet | None:
+        return getattr(self._driver, "outlet", None)
+
+    @property
     def _backed_up(self) -> bool:
-        """Whether earlier paints still wait to be written: a slow line then skips frames, not keys."""
-        writer = getattr(self._driver, "_writer_thread", None)
-        waiting = getattr(writer, "_queue", None)
-        return waiting is not None and not waiting.empty()
+        """Whether earlier paints still wait to be written."""
+        return self._outlet is not None and self._outlet.waiting
 
     def _refresh_panels(self) -> None:
         """Everything but the grid."""
@@ -341,7 +368,7 @@ class WatchApp(DebugApp):
             self._tick()
 
     def _rest_or_wake(self) -> None:
-        if not self.watching.idle:
+        if self._behind or not self.watching.idle:
             self._wake()
         elif not self._resting:
             self._resting = True
@@ -377,7 +404,7 @@ class WatchApp(DebugApp):
 
     def _turn(self, name: str, value: Knob) -> None:
         self.watching.turn(name, value)
-        self._draw()
+        self._draw_words()
         self._wake()
 
     @on(Timeline.Moved)
@@ -407,7 +434,7 @@ class WatchApp(DebugApp):
 
     def action_notch(self, name: str, by: int) -> None:
         self.watching.notch(name, by)
-        self._draw()
+        self._draw_words()
         self._wake()
 
     def action_choose(self, by: int) -> None:
@@ -447,7 +474,7 @@ class WatchApp(DebugApp):
             text = reading.plain_text(watching.trace, position, watching.sample, watching.model.pieces)
             self.copy_to_clipboard(text)
             watching.notice = Notice(f"copied {len(text)} characters")
-            self._draw()
+            self._draw_words()
 
     def action_revive(self) -> None:
         self.watching.revive()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,8 @@ SLACK = 8
 """Blank rows that may follow a text which does not fit on the screen."""
 HEAT = 16
 """Codes of cells from here on are heat levels, below are changes."""
+RUN = 32
+"""Bytes that one run of a style takes besides its text."""
 DIFFERENT = 32
 """Added to the codes of positions at which another branch has something else."""
 CURSOR = 64
@@ -58,6 +61,10 @@ class TokenGrid(ScrollView):
         self._message = ""
         self._spacing = 1
         self._strips: dict[int, tuple[bytes, Strip]] = {}
+        self._asked: dict[int, bytes] = {}
+        """what each row was last to be painted as; Textual may make more lines than it paints"""
+        self._next, self._left = 0, False
+        """the row at which a paint goes on, and whether it has to"""
         self._styles: dict[int, Style] = {}
         self._base_style: Style | None = None
         self._palette: Palette = palette(ascii_only=ascii_only)
@@ -126,8 +133,11 @@ class TokenGrid(ScrollView):
         self.virtual_size = Size(0, 0)
         self.refresh()
 
-    def show(self, canvas: Canvas) -> None:
-        """Draw a canvas; costs a repaint of the rows that differ from what is on screen."""
+    def show(self, canvas: Canvas, room: int | None = None) -> None:
+        """Draw a canvas; costs a repaint of the rows that differ from what is on screen.
+
+        room: about so many bytes of it now; `go_on` draws what is left.
+        """
         if self._type is None:
             return
         fresh = self._canvas is None
@@ -136,21 +146,44 @@ class TokenGrid(ScrollView):
         if fresh:
             self.refresh()
             return
+        self.go_on(room)
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of what was shown is drawn."""
+        return not self._left
+
+    def go_on(self, room: int | None = None) -> None:
+        """Draw more of the canvas, from where the last paint has ended, round the end."""
         top, spacing, width = self.scroll_offset.y, self._spacing, self.size.width
-        dirty = [
-            Region(0, row * spacing - top, width, 1)
-            for row in range(top // spacing, (top + self.size.height) // spacing + 1)
-            if self._differs(row)
-        ]
+        shown = range(top // spacing, (top + self.size.height) // spacing + 1)
+        dirty = [row for row in shown if self._differs(row)]
+        if room is not None and dirty:
+            first = bisect_left(dirty, self._next) % len(dirty)
+            dirty = dirty[first:] + dirty[:first]
+            sizes = list(accumulate(map(self._bytes, dirty)))
+            now = max(1, bisect_right(sizes, room))
+            self._next = dirty[now - 1] + 1
+            dirty, self._left = dirty[:now], now < len(dirty)
+        else:
+            self._left = False
+        self._asked |= {row: self._key(row) for row in dirty}
         if dirty:
-            self.refresh(*dirty)
+            self.refresh(*(Region(0, row * spacing - top, width, 1) for row in dirty))
+
+    def _bytes(self, row: int) -> int:
+        """What a row comes to on the line, roughly."""
+        page = self._page
+        runs = page.firsts[row + 1] - page.firsts[row] if row < len(page.keys) else 1
+        return self.size.width + RUN * runs
 
     def _differs(self, row: int) -> bool:
-        """Whether a row shows something else than when it was drawn last."""
-        drawn = self._strips.get(row)
-        if row >= len(self._page.keys):
-            return drawn is not None
-        return drawn is None or drawn[0] != self._page.keys[row]
+        """Whether a row is to show something else than what it was last to be painted as."""
+        return self._asked.get(row) != self._key(row)
+
+    def _key(self, row: int) -> bytes:
+        """What tells a row's content from any other; empty below the text."""
+        return self._page.keys[row] if row < len(self._page.keys) else b""
 
     def _coded(self, canvas: Canvas) -> NDArray[np.uint8]:
         codes = canvas.change
@@ -208,10 +241,13 @@ class TokenGrid(ScrollView):
         row, between = divmod(y, self._spacing)
         if between:
             return Strip.blank(width, base)
+        key = self._key(row)
+        if self._differs(row):
+            # made for a paint of something else: whether it was painted too is not known
+            self._asked.pop(row, None)
         if row >= len(self._page.keys):
             self._strips.pop(row, None)
             return Strip.blank(width, base)
-        key = self._page.keys[row]
         drawn = self._strips.get(row)
         if drawn is not None and drawn[0] == key and drawn[1].cell_length == width:
             return drawn[1]

@@ -14,6 +14,7 @@ import sys
 import termios
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pyte
 
@@ -96,3 +97,30 @@ class Terminal:
         for fd in (self._fd, self._child):
             if fd >= 0:
                 os.close(fd)
+
+
+class SlowTerminal(Terminal):
+    """One at the end of a line that carries `rate` bytes a second."""
+
+    BURST = 0.004
+    """Seconds of it that are read at once."""
+
+    def __init__(self, rate: float, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.rate, self._next = rate, 0.0
+
+    def read(self, seconds: float = 0.05, parse: bool = True) -> None:
+        """Take in what the line carries in so many seconds; what was not sent while it was idle is not owed."""
+        end, burst = time.monotonic() + seconds, int(self.rate * self.BURST)
+        while (now := time.monotonic()) < end:
+            room = min(self._next, end) - now
+            if room > 0:
+                time.sleep(room)
+            elif not select.select([self._fd], [], [], min(0.001, end - now))[0]:
+                continue
+            else:
+                data = os.read(self._fd, burst)
+                self.raw += data
+                if parse:
+                    self._stream.feed(data)
+                self._next = max(self._next, now - self.BURST) + len(data) / self.rate

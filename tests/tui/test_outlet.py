@@ -1,0 +1,157 @@
+"""The line to the terminal: what waits, what one paint may come to, and that a slow one ends with the right picture."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from typing import Self
+
+import numpy as np
+import pytest
+from textual.app import App, ComposeResult
+from textual.drivers.headless_driver import HeadlessDriver
+from textual.drivers.linux_driver import LinuxDriver
+from textual.geometry import Region
+
+from engine.records import Change
+from remdm_tui.layout import Pieces
+from remdm_tui.outlet import LEAST, LONGEST, Outlet, metered
+from remdm_tui.typeset import Canvas
+from remdm_tui.widgets.token_grid import TokenGrid
+from tests.tui.scripted import WORDS
+
+
+class Line(io.StringIO):
+    """Any number of bytes at once; time passes by `seconds` for each byte."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds, self.now = seconds, 0.0
+        self._end, self._begin = os.pipe()
+        self.carried = b""
+
+    def fileno(self) -> int:
+        return self._begin
+
+    def clock(self) -> float:
+        """What was written since the last look has taken its time."""
+        os.set_blocking(self._end, False)
+        try:
+            while data := os.read(self._end, 1 << 16):
+                self.carried += data
+                self.now += len(data) * self.seconds
+        except BlockingIOError:
+            pass
+        return self.now
+
+    def close(self) -> None:
+        os.close(self._begin)
+        os.close(self._end)
+
+
+@pytest.fixture
+def slow() -> Iterator[tuple[Outlet, Line]]:
+    line = Line(1 / 300_000)
+    yield Outlet(line, line.clock), line
+    line.close()
+
+
+def paint(outlet: Outlet, size: int) -> None:
+    outlet.given("x" * size)
+    outlet.write("x" * size)
+
+
+def test_what_is_given_waits_until_it_is_written(slow: tuple[Outlet, Line]) -> None:
+    outlet, line = slow
+    outlet.given("é\x1b[0m")
+    assert outlet.waiting
+    outlet.write("é\x1b[0m")
+    assert not outlet.waiting
+    assert line.carried == "é\x1b[0m".encode()
+
+
+def test_a_slow_line_has_room_for_what_it_carries_in_the_time_that_a_key_can_wait(slow: tuple[Outlet, Line]) -> None:
+    outlet, _ = slow
+    assert not outlet.narrow
+    paint(outlet, 40_000)
+    assert outlet.room == pytest.approx(300_000 * LONGEST, rel=0.01)
+    assert outlet.narrow
+
+
+def test_room_is_never_nothing(slow: tuple[Outlet, Line]) -> None:
+    outlet, line = slow
+    line.seconds = 1.0
+    for _ in range(3):
+        paint(outlet, 40_000)
+    assert outlet.room == LEAST
+
+
+def test_a_line_that_gets_fast_again_is_given_all_again(slow: tuple[Outlet, Line]) -> None:
+    outlet, line = slow
+    paint(outlet, 40_000)
+    line.seconds = 0.0
+    for _ in range(60):
+        paint(outlet, min(outlet.room, 40_000))
+    assert outlet.room > 40_000
+    assert not outlet.narrow
+
+
+def test_small_writes_say_nothing_about_how_much_a_line_carries(slow: tuple[Outlet, Line]) -> None:
+    outlet, _ = slow
+    paint(outlet, 40_000)
+    room = outlet.room
+    for _ in range(50):
+        paint(outlet, 10)
+    assert outlet.room == room
+
+
+def test_writes_to_nobody_are_not_waited_for(slow: tuple[Outlet, Line]) -> None:
+    outlet, line = slow
+    line.fileno = lambda: -1  # type: ignore[method-assign]
+    paint(outlet, 100)
+    assert not outlet.waiting
+
+
+def test_only_a_terminal_is_metered() -> None:
+    assert metered(HeadlessDriver) is HeadlessDriver
+    assert issubclass(metered(LinuxDriver), LinuxDriver)
+
+
+def canvas(length: int, seed: int) -> Canvas:
+    rng = np.random.default_rng(seed)
+    tokens = rng.integers(0, 10, length).astype(np.int32)
+    return Canvas(tokens, np.full(length, Change.HELD, np.uint8), np.full(length, 0.5, np.float32), tokens)
+
+
+async def test_a_grid_without_room_for_all_of_a_step_draws_it_in_parts_until_it_is_whole() -> None:
+    asked: list[set[int]] = []
+
+    class Asking(TokenGrid):
+        def refresh(self, *regions: Region, **more: bool) -> Self:
+            asked.append({region.y for region in regions})
+            return super().refresh(*regions, **more)
+
+    class GridApp(App[None]):
+        def compose(self) -> ComposeResult:
+            yield Asking()
+
+    app = GridApp()
+    async with app.run_test(size=(60, 20)) as pilot:
+        grid = app.query_one(Asking)
+        grid.use_pieces(Pieces.of(WORDS))
+        grid.show(canvas(200, 0))
+        while not grid._strips:
+            await pilot.pause()
+        asked.clear()
+        grid.show(canvas(200, 1), room=300)
+        while not grid.whole:
+            await pilot.pause()
+            grid.go_on(room=300)
+        rows = set(range(len(grid._page.keys)))
+        assert all(0 < len(part) < len(rows) for part in asked)
+        while any(map(grid._differs, rows)):
+            await pilot.pause()
+        shown = [grid.render_line(y).text for y in range(grid.size.height)]
+        grid._strips.clear()
+        assert shown == [grid.render_line(y).text for y in range(grid.size.height)]

@@ -1,0 +1,43 @@
+"""A run at full speed at the end of a slow line: keys get through, and in a pause everything is as it should be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from scripts.busy_engine import ENGINE
+from tests.tui.terminal import SlowTerminal
+
+RATE = 100_000
+WATCH = ("watch", "--strategy", "remdm-loop", "--steps", "100000", "--length", "1024")
+
+
+@pytest.fixture
+def person() -> Iterator[SlowTerminal]:
+    person = SlowTerminal(RATE, [*WATCH, "--remote-command", " ".join(ENGINE)])
+    yield person
+    person.close()
+
+
+def tokens(screen: str) -> list[str]:
+    """What stands in the box on the left."""
+    return [line.split("│")[1] for line in screen.splitlines() if line.startswith("│")]
+
+
+def test_in_a_pause_the_last_step_is_on_screen_whole(person: SlowTerminal) -> None:
+    person.wait(lambda screen: bool(re.search(r"playing [1-9]\d{2,}/", screen)))
+    person.press(" ")
+    person.wait(lambda screen: "paused" in screen.splitlines()[0])
+    # until nothing more comes
+    before = b""
+    while before != person.raw:
+        before = person.raw
+        person.read(0.7)
+    left_behind = tokens(person.screen())
+    # a window before it, and gone again: everything is drawn anew
+    person.press("?")
+    person.wait(lambda screen: "Turn knob down" in screen)
+    person.press("\x1b")
+    person.wait(lambda screen: "Turn knob down" not in screen and tokens(screen) == left_behind)
