@@ -469,7 +469,8 @@ def train(
     data: Annotated[
         list[Path],
         typer.Option(
-            "--data", help="Text, .jsonl or .jsonl.gz with a `text` a line, or a data set's name; any number of times."
+            "--data",
+            help="Text, .jsonl or .jsonl.gz with a `text` a line, {datasets}, or hub:org/name; any number of times.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", help="The run's directory; a run found there is continued.")],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from types import MappingProxyType
@@ -27,6 +27,8 @@ class Source:
     detokenize: Callable[[str], str] = as_is
     program: bool = False
     """whether it is published as a program, so that its tables are on another branch"""
+    tail: int = 0
+    """documents at the end of the published training split that are held out, where the hub has no split of them"""
 
 
 DATASETS: MappingProxyType[str, Source] = MappingProxyType(
@@ -36,6 +38,7 @@ DATASETS: MappingProxyType[str, Source] = MappingProxyType(
             "plain_text",
             splits={"train": f"train[:-{TAIL}]", "validation": f"train[-{TAIL}:]", "test": f"train[-{TAIL}:]"},
             program=True,
+            tail=TAIL,
         ),
         "wikitext103": Source("Salesforce/wikitext", "wikitext-103-raw-v1", detokenize=wikitext),
         "wikitext2": Source("Salesforce/wikitext", "wikitext-2-raw-v1", detokenize=wikitext),
@@ -60,12 +63,39 @@ DATASETS: MappingProxyType[str, Source] = MappingProxyType(
 )  # fmt: skip
 
 
+HUB = "hub:"
+"""hub:org/name, hub:org/name:config or hub:org/name:config:column is any other data set of the hub."""
+
+
+def source_of(name: str) -> Source | None:
+    """What a name stands for; None where it is no data set's.  Raises ValueError for one that is misspelt."""
+    if not name.startswith(HUB):
+        return DATASETS.get(name)
+    parts = name.removeprefix(HUB).split(":")
+    if not parts[0] or len(parts) > 3:
+        raise ValueError(f"a data set of the hub is given as {HUB}org/name:config:column, not as {name!r}")
+    config, column = (*parts[1:], "", "")[:2]
+    return Source(parts[0], config or None, column or "text")
+
+
 def hub_texts(name: str, split: str) -> Iterator[str]:
-    """The texts of one split of a data set in DATASETS, as published.
+    """The texts of one split of a data set in DATASETS, as published, all of them fetched first and kept.
 
     Raises ModuleNotFoundError that says what to install, ValueError where the hub gives none.
     """
-    source = DATASETS[name]
+    return _texts(name, split)
+
+
+def hub_stream(name: str, split: str) -> Iterator[str]:
+    """The same one after the other as they are fetched, and none kept; the training split with its `tail`."""
+    return _texts(name, split, streaming=True)
+
+
+def _texts(name: str, split: str, **more: bool) -> Iterator[str]:
+    source = source_of(name)
+    if source is None:
+        raise ValueError(f"unknown data set {name!r}: choose {', '.join(DATASETS)}, or {HUB}org/name")
+    asked = "train" if more and split == "train" else source.splits.get(split, split)
     try:
         datasets = import_module("datasets")
     except ModuleNotFoundError as error:
@@ -73,13 +103,19 @@ def hub_texts(name: str, split: str) -> Iterator[str]:
             f"the data set {name} takes the package datasets: pip install 'remdm-tui[eval]', or give a file",
             name=error.name,
         ) from error
-    asked = source.splits.get(split, split)
     try:
         if source.program:
-            rows = datasets.load_dataset(source.path, data_dir=source.config, revision=CONVERTED, split=asked)
+            rows = datasets.load_dataset(source.path, data_dir=source.config, revision=CONVERTED, split=asked, **more)
         else:
-            rows = datasets.load_dataset(source.path, source.config, split=asked)
+            rows = datasets.load_dataset(source.path, source.config, split=asked, **more)
     except (OSError, ValueError, RuntimeError) as error:
         said = " ".join(str(error).split())[:200]
         raise ValueError(f"the data set {name} ({source.path}, {asked}) cannot be had: {said}") from error
-    return (str(row[source.column]) for row in rows)
+    return _column(name, source.column, rows)
+
+
+def _column(name: str, column: str, rows: Iterable[Mapping[str, object]]) -> Iterator[str]:
+    for row in rows:
+        if column not in row:
+            raise ValueError(f"the data set {name} has no column {column!r}: choose {', '.join(map(str, row))}")
+        yield str(row[column])

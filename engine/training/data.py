@@ -8,6 +8,7 @@ import json
 import os
 import re
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,13 +17,13 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from engine.data.catalogue import DATASETS, hub_texts
+from engine.data.catalogue import DATASETS, hub_stream, source_of
 from engine.training.shards import Document, Told, being_written, counted, open_streams, untold, write_streams
 
 END_OF_TEXT = "<|endoftext|>"
 MASK = "[MASK]"
 FromHub = Callable[[str, str], Iterator[str]]
-"""(a name of DATASETS, split) -> its texts, as published"""
+"""(name of a data set, split) -> its texts, as published; the training split with what is held out of it"""
 HELD_OUT = 20
 """One token in so many is for validation where the data names no validation split."""
 
@@ -186,13 +187,23 @@ def paragraphs(text: str) -> list[str]:
 
 
 def documents_of(source: Path, typography: Mapping[int, str | None], from_hub: FromHub) -> Iterator[Document]:
-    """Of a file, or of the data set of that name: its training texts, then those it is validated by."""
+    """Of a file, or of the data set of that name: its training texts, then those it is validated by, if it has any."""
     name = str(source)
-    if name not in DATASETS or source.exists():
+    its = None if source.exists() else source_of(name)
+    if its is None:
         yield from documents([source], typography)
         return
-    for split in ("train", "validation"):
-        yield from (Document(DATASETS[name].detokenize(text), split) for text in from_hub(name, split))
+    held: deque[str] = deque()
+    for text in from_hub(name, "train"):
+        held.append(text)
+        if len(held) > its.tail:
+            yield Document(its.detokenize(held.popleft()), "train")
+    try:
+        for text in held if its.tail else from_hub(name, "validation"):
+            yield Document(its.detokenize(text), "validation")
+    except ValueError as error:
+        if name in DATASETS or "Bad split" not in str(error):
+            raise
 
 
 def existing_tokenizer(name: str) -> Tokenizer:
@@ -228,7 +239,7 @@ def prepare(
     tokenizer: str | None = None,
     wrapped: bool = False,
     progress: Told = untold,
-    from_hub: FromHub = hub_texts,
+    from_hub: FromHub = hub_stream,
 ) -> Corpus:
     """Tokenise files and data sets once into `cache`, keyed by what they are and how they are read; then map them.
 
@@ -260,8 +271,8 @@ def prepare(
 def _key(sources: Sequence[Path], vocab_size: int, tokenizer: str | None, wrapped: bool) -> str:
     key = hashlib.sha256(json.dumps([vocab_size, tokenizer, wrapped]).encode())
     for source in sources:
-        if str(source) in DATASETS and not source.exists():
-            its = DATASETS[str(source)]
+        its = None if source.exists() else source_of(str(source))
+        if its is not None:
             key.update(repr((its.path, its.config, its.column, sorted(its.splits.items()))).encode())
         else:
             with source.open("rb") as file:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from engine.data.catalogue import CONVERTED, TAIL, Source, hub_stream, source_of
 from engine.data.rows import wrap
 from engine.training import shards
-from engine.training.data import END_OF_TEXT, MASK, Corpus, documents, prepare, reading_speed
+from engine.training.data import END_OF_TEXT, MASK, Corpus, documents, documents_of, prepare, reading_speed
 from engine.training.shards import Document, Prepared, open_streams, write_streams
 from tests.engine.texts import VOCABULARY, write_texts
 
@@ -152,6 +154,66 @@ def test_a_data_set_of_the_hub_is_asked_for_by_its_name(tmp_path: Path) -> None:
     corpus = prepare([Path("wikitext2")], VOCABULARY, tmp_path, from_hub=from_hub)
     assert set(asked) == {("wikitext2", "train"), ("wikitext2", "validation")}
     assert [int((corpus.splits[split] == corpus.end_id).sum()) for split in ("train", "validation")] == [3, 1]
+
+
+def test_documents_held_out_of_a_training_split_are_its_last_and_come_by_the_same_pass() -> None:
+    asked: list[str] = []
+
+    def from_hub(name: str, split: str) -> Iterator[str]:
+        asked.append(split)
+        return (str(i) for i in range(TAIL + 3))
+
+    found = list(documents_of(Path("openwebtext-split"), {}, from_hub))
+    assert asked == ["train"]
+    assert found[:4] == [*(Document(str(i), "train") for i in range(3)), Document("3", "validation")]
+    assert [document.split for document in found].count("validation") == TAIL
+
+
+class Streaming:
+    """As much of the package `datasets` as streams."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Any, ...]] = []
+
+    def load_dataset(self, path: str, *parts: Any, **more: Any) -> Iterator[dict[str, str]]:
+        self.asked.append((path, *parts, more))
+        return iter([{"text": "a"}, {"text": "b"}])
+
+
+def test_a_data_set_of_the_hub_is_streamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    package = Streaming()
+    monkeypatch.setattr("engine.data.catalogue.import_module", lambda name: package)
+    assert list(hub_stream("text8", "train")) == list(hub_stream("openwebtext-split", "train")) == ["a", "b"]
+    assert list(hub_stream("lm1b", "validation")) == ["a", "b"]
+    assert package.asked == [
+        ("afmck/text8", None, {"split": "train", "streaming": True}),
+        ("Skylion007/openwebtext",
+         {"data_dir": "plain_text", "revision": CONVERTED, "split": "train", "streaming": True}),
+        ("billion-word-benchmark/lm1b",
+         {"data_dir": "plain_text", "revision": CONVERTED, "split": "test", "streaming": True}),
+    ]  # fmt: skip
+
+
+def test_any_data_set_of_the_hub_can_be_asked_for_also_one_that_holds_nothing_out(tmp_path: Path) -> None:
+    assert source_of("hub:org/name") == Source("org/name")
+    assert source_of("hub:org/name:part:body") == Source("org/name", "part", "body")
+    for name in ("hub:", "hub:a:b:c:d"):
+        with pytest.raises(ValueError, match="is given as hub:org/name:config:column"):
+            source_of(name)
+
+    def from_hub(name: str, split: str) -> Iterator[str]:
+        if split == "validation":
+            raise ValueError("Bad split: validation. Available splits: ['train']")
+        return iter(["one", "two"])
+
+    found = list(documents_of(Path("hub:org/name"), {}, from_hub))
+    assert found == [Document("one", "train"), Document("two", "train")]
+
+
+def test_a_column_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.data.catalogue.import_module", lambda name: Streaming())
+    with pytest.raises(ValueError, match="has no column 'body': choose text"):
+        list(hub_stream("hub:org/name::body", "train"))
 
 
 @pytest.mark.parametrize("name", ["nowhere/there-is-none.json", "nonsense.jsonl"])
