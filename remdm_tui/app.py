@@ -17,7 +17,6 @@ from textual.app import ComposeResult, SystemCommand
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.driver import Driver
-from textual.keys import format_key
 from textual.screen import Screen
 from textual.widgets import Footer, Label, Static
 
@@ -25,9 +24,11 @@ from engine.records import Change, Knob, ModelChoice, ModelInfo
 from remdm_tui import player as playing
 from remdm_tui import reading
 from remdm_tui.about import placed
-from remdm_tui.debug_actions import DebugApp
+from remdm_tui.comfort_actions import ComfortApp
+from remdm_tui.comforts import Comfort
 from remdm_tui.findings import Failure
 from remdm_tui.following import Following
+from remdm_tui.keymap import bound, shown
 from remdm_tui.keys import KEYS
 from remdm_tui.knobs import STRATEGY
 from remdm_tui.known import known
@@ -78,7 +79,7 @@ def terminal_gone() -> bool:
         return False
 
 
-class WatchApp(DebugApp):
+class WatchApp(ComfortApp):
     """Watch one run."""
 
     CSS_PATH = "app.tcss"
@@ -93,9 +94,10 @@ class WatchApp(DebugApp):
         make_link: Callable[[], Link] = Link,
         clock: Callable[[], float] = time.monotonic,
         tape: Tape | None = None,
+        comfort: Comfort = Comfort(),  # noqa: B008  (frozen)
     ) -> None:
         super().__init__()
-        self.options = options
+        self.options, self.comfort = options, comfort
         self.watching = (Following if options.follow else Watching)(options, make_link, tape)
         self._clock, self._last_tick = clock, clock()
         self._pace = reading.Pace(clock)
@@ -180,15 +182,8 @@ class WatchApp(DebugApp):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         yield from super().get_system_commands(screen)
-        for binding in self._bindings.key_to_bindings.values():
-            for one in binding[:1]:
-                if one.id:
-                    yield SystemCommand(one.description, f"key {one.key}", lambda a=one.action: self._do(a))
         for info in self.watching.strategies:
             yield SystemCommand(f"Strategy: {info.name}", info.summary, lambda n=info.name: self._turn(STRATEGY, n))
-
-    def _do(self, action: str) -> None:
-        self.call_later(self.run_action, action)
 
     # -- the paint clock
 
@@ -345,7 +340,8 @@ class WatchApp(DebugApp):
         pace = self._pace(len(trace))
         branching = watching.debug.branching
         state = (
-            trace, len(trace), sample, self.size, player, watching.settings, round(pace, 1), branching.against
+            trace, len(trace), sample, self.size, player, watching.settings, round(pace, 1), branching.against,
+            len(watching.tape.marks),
         )  # fmt: skip
         if not self._is_new("panels", state):
             return
@@ -357,6 +353,7 @@ class WatchApp(DebugApp):
         self._figures.show(reading.reading(trace, position, sample, pace))
         if self._curves.size.height:
             self._curves.show(reading.charts(trace, position, sample), total, position)
+        self._timeline.use_marks(self._marks)
         self._timeline.show(position, len(trace), total, trace.curves.column("remasked", sample))
         self._show_status(total)
 
@@ -515,22 +512,17 @@ class WatchApp(DebugApp):
         self._wake()
 
     def action_help(self) -> None:
-        keys: dict[str, list[str]] = {}
-        for bindings in self._bindings.key_to_bindings.values():
-            for binding in bindings:
-                if binding.id:
-                    keys.setdefault(binding.description, []).append(format_key(binding.key))
-        listed = [(" ".join(names), what) for what, names in keys.items()]
+        listed = [(shown(binding), binding.description) for binding in bound(self._keymap)]
         self.push_screen(HelpScreen(listed, palette(self.current_theme.dark, self.options.ascii), self.options.ascii))
 
     def on_unmount(self) -> None:
         self.watching.close()
 
 
-def run(options: WatchOptions) -> int:
+def run(options: WatchOptions, comfort: Comfort) -> int:
     """Watch until the person quits; the exit code, after one sentence on stderr if nothing could be watched."""
     command = options.command or ENGINE
-    app = WatchApp(options, partial(Link, command))
+    app = WatchApp(options, partial(Link, command), comfort=comfort)
     app.run(mouse=options.mouse)
     if app.watching.failure is not None:
         print(f"remdm-tui: {app.watching.failure}", file=sys.stderr)  # noqa: T201

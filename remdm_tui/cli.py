@@ -117,6 +117,9 @@ def watch(
         str | None,
         option("--strategy-file", "A Python file of your own strategy, loaded again when it changes; `new-strategy`."),
     ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Begin with the defaults, not as the last session ended.")
+    ] = False,
     paused: Annotated[bool, typer.Option("--paused", help="Stand still at step 0.")] = False,
     follow: Annotated[
         bool, typer.Option("--follow", help="--model is a training run: show its newest checkpoint as it goes on.")
@@ -158,8 +161,10 @@ def watch(
 
         followed(options.model.name, bool(options.where))
     from remdm_tui.app import run
+    from remdm_tui.comforts import Comfort
 
-    raise typer.Exit(run(options))
+    comfort = Comfort.read(fresh=fresh, keeps_knobs=source is None, tours=True)
+    raise typer.Exit(run(comfort.fitted(options, asked), comfort))
 
 
 @app.command(cls=Described)
@@ -453,6 +458,14 @@ def list_models(as_json: Json = False) -> None:
     from remdm_tui.commands.listing import models
 
     typer.echo(models(as_json))
+
+
+@lists.command("keys")
+def list_keys(as_json: Json = False) -> None:
+    """The keys of the terminal by id, as config.toml has them."""
+    from remdm_tui.commands.listing import keys
+
+    typer.echo(keys(as_json))
 
 
 @lists.command("presets")

@@ -53,6 +53,10 @@ class WatchOptions:
     """its knobs, which nobody knows before it is loaded"""
     stops: tuple[str, ...] = ()
     """conditions to stop at"""
+    problems: tuple[str, ...] = ()
+    """what is wrong with the configuration"""
+    hint: str = ""
+    """what is to be known of how the session begins"""
     follow: bool = False
     """whether the model is a training run, whose newer checkpoints are to be shown"""
 

@@ -41,6 +41,8 @@ class Tape:
         self._old: list[Recorder] = []
         self._memory: dict[int, Record] = {}
         self._family = [Branch(0)]
+        self._marks: list[Mark] = []
+        """those that no file takes"""
 
     # -- a run begins
 
@@ -59,6 +61,7 @@ class Tape:
         if self._recorder is not None:
             self._old.append(self._recorder)
         self._runs += 1
+        self._marks = []
         self._recorder, self._recording, self.problem = None, None, ""
         path = self._next_path()
         self.name = "" if path is None else str(path)
@@ -157,15 +160,27 @@ class Tape:
         self._memory[branch.id] = record
         return branch, record
 
-    def mark(self, branch: int, position: int) -> None:
-        """Raises ValueError where nothing can be added, OSError for a full disk."""
+    def mark(self, branch: int, position: int) -> bool:
+        """Whether the mark is in the recording, and not for this session alone.
+
+        Raises ValueError for a position that is not recorded, OSError for a full disk.
+        """
         if self._recorder is None:
-            raise ValueError(self.problem or "this recording is only being read")
+            self._marks.append(Mark(branch, position))
+            return False
         self._recorder.mark(branch, position)
+        return True
 
     @property
     def marks(self) -> tuple[Mark, ...]:
-        return () if self._recording is None else self._recording.marks
+        return (*(() if self._recording is None else self._recording.marks), *self._marks)
+
+    @property
+    def recording(self) -> Recording:
+        """What is recorded.  Raises ValueError where that is in memory alone."""
+        if self._recording is None:
+            raise ValueError(self.problem or "nothing is recorded yet")
+        return self._recording
 
 
 def said(error: OSError | ValueError) -> str:

@@ -69,6 +69,7 @@ class Watching:
         self._retries = Retries()
         self._moving = False
         """whether the view moved by itself at the last beat"""
+        self._hint = options.hint
         self.debug = Debugger(self)
         self._problems: tuple[str, ...] = ()
         """strategies of packages that cannot be had"""
@@ -394,8 +395,11 @@ class Watching:
     def _resumed(self) -> None:
         """The engine stands where the record ends."""
         self._live, self._continuing = True, False
-        said = "; ".join(filter(None, (self.tape.problem, *self._problems)))
-        self.progress, self.notice = None, Notice(harmless(said), error=bool(said))
+        said = "; ".join(filter(None, (self.tape.problem, *self._problems, *self.options.problems)))
+        hint, self._hint = self._hint, ""
+        self.progress, self.notice = None, Notice(harmless(said or hint), error=bool(said), passing=not said)
+        # a hint stays while the run that it comes with plays
+        self._moving = bool(hint) or self._moving
 
     def _failed(self, stage: str, reason: str) -> None:
         self.progress = None

@@ -34,6 +34,15 @@ def test_the_glyphs_are_those_on_screen():
 def test_the_keys_are_those_of_the_application():
     table = README[README.index("| key |") : README.index("Every knob also answers")]
     keys = set(re.findall(r"`(.+?)`", table)) - {"--batch"}
-    named = {"→": "right", "←": "left", "<": "less_than_sign", ">": "greater_than_sign", "-": "minus", "+": "plus"}
+    named = {
+        "→": "right",
+        "←": "left",
+        "<": "less_than_sign",
+        ">": "greater_than_sign",
+        "-": "minus",
+        "+": "plus",
+        "{": "left_curly_bracket",
+        "}": "right_curly_bracket",
+    }
     bound = {key for binding in WatchApp.BINDINGS for key in binding.key.split(",")}
     assert {named.get(key, key) for key in keys} <= bound

@@ -2,65 +2,24 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+from typing import Any
 
 from engine.recording import Recording
-from remdm_tui.exports import KINDS, Request
-from remdm_tui.layout import harmless
+from remdm_tui.exports.writing import kind_of, write
 
 
-def run(
-    path: Path,
-    out: Path,
-    kind: str | None = None,
-    *,
-    step: int | None = None,
-    sample: int = 0,
-    branch: int = 0,
-    columns: int = 100,
-    every: int | None = None,
-    rate: float = 20.0,
-    light: bool = False,
-    ascii_only: bool = False,
-    force: bool = False,
-) -> str:
+def run(path: Path, out: Path, kind: str | None = None, *, force: bool = False, **more: Any) -> str:
     """Write `out` and say what was written, in a sentence; `kind` None: what the ending of `out` names.
 
-    Raises ValueError for what there is not, and for a file that is there already unless `force`.  A failure leaves
-    what was there as it was.
+    more: as `write` takes it.  Raises ValueError for what there is not, and for a file that is there already unless
+    `force`.  A failure leaves what was there as it was.
     """
-    name = (kind or out.suffix.removeprefix(".")).lower()
-    if name not in KINDS:
-        raise ValueError(f"unknown kind of export {name!r}: choose one of {', '.join(KINDS)}")
+    chosen = kind_of(out, kind)
     if out.exists() and not force:
         raise ValueError(f"{out} is there already: choose another name or overwrite it with --force")
     recording = Recording.open(path)
     try:
-        part = out.with_name(out.name + ".part")
-        request = Request(recording, part, branch, sample, step, columns, every, rate, light, ascii_only)
-        check(request)
-        try:
-            KINDS[name].write(request)
-            os.replace(part, out)
-        finally:
-            part.unlink(missing_ok=True)
-        steps = len(request.trace)
-        what = f"{steps} steps" if KINDS[name].moving else f"step {request.position} of {steps}"
-        damage = f"; {harmless(recording.damage)}" if recording.damage else ""
-        return f"{out}: {what}, {out.stat().st_size:,} bytes{damage}"
+        return write(recording, out, chosen, **more)
     finally:
         recording.close()
-
-
-def check(request: Request) -> None:
-    """Raise ValueError where the recording has no such branch, sample or step, or a number makes no picture."""
-    steps, batch = len(request.trace), request.recording.header.batch
-    if not 0 <= request.sample < batch:
-        raise ValueError(f"the recording has samples 0 to {batch - 1}, not {request.sample}")
-    if not 0 <= request.position <= steps:
-        raise ValueError(f"the recording has steps 0 to {steps}, not {request.position}")
-    if request.every is not None and request.every < 1:
-        raise ValueError(f"every must be at least 1, not {request.every}")
-    if not 0 < request.rate <= 100:
-        raise ValueError(f"rate must lie above 0 and at most at 100 pictures a second, not {request.rate:g}")

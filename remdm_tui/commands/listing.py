@@ -27,6 +27,19 @@ def models(as_json: bool) -> str:
     return to_json(rows) if as_json else table([(row["name"], row["summary"]) for row in rows])
 
 
+def keys(as_json: bool) -> str:
+    from remdm_tui.configuration import place, read
+    from remdm_tui.keymap import bound, shown
+
+    known = read()
+    bindings = [binding for binding in bound(known.keys) if binding.id]
+    if as_json:
+        return to_json([{"name": b.id, "keys": b.key.split(","), "summary": b.description} for b in bindings])
+    rows = [(b.id or "", shown(b), b.description) for b in bindings]
+    said = [*known.problems, f'others: id = "key,key" below [keys] in {place()}']
+    return "\n".join((table(rows), "", *said))
+
+
 def presets(as_json: bool) -> str:
     from remdm_tui.presets import names, read
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from engine.recording import Recording
 from engine.records import ModelChoice
 from engine.strategies import catalogue
+from remdm_tui.comforts import Comfort
 from remdm_tui.link import Link
 from remdm_tui.options import WatchOptions
 from remdm_tui.replaying import ReplayLink, options_of
@@ -26,19 +27,22 @@ def run(
     """
     recording = Recording.open(path)
     try:
-        options = options_of(recording, branch, ascii_only=ascii_only, mouse=mouse)
+        comfort = Comfort.read()
+        options = comfort.fitted(options_of(recording, branch, ascii_only=ascii_only, mouse=mouse))
         if model is None:
-            return show(options, partial(ReplayLink, recording, branch, catalogue()), Tape(recording=recording))
+            return show(
+                options, partial(ReplayLink, recording, branch, catalogue()), Tape(recording=recording), comfort
+            )
         options = replace(options, model=model, record=path, run=recording.header.run, branch=branch)
-        return show(options, Link, Tape(recording=recording, resume=True))
+        return show(options, Link, Tape(recording=recording, resume=True), comfort)
     finally:
         recording.close()
 
 
-def show(options: WatchOptions, make_link: partial[ReplayLink] | type[Link], tape: Tape) -> int:
+def show(options: WatchOptions, make_link: partial[ReplayLink] | type[Link], tape: Tape, comfort: Comfort) -> int:
     from remdm_tui.app import WatchApp
 
-    app = WatchApp(options, make_link, tape=tape)
+    app = WatchApp(options, make_link, tape=tape, comfort=comfort)
     app.run(mouse=options.mouse)
     if app.watching.failure is not None:
         print(f"remdm-tui: {app.watching.failure}", file=sys.stderr)  # noqa: T201

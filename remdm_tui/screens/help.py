@@ -12,16 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from remdm_tui.palette import Palette
-
-SYMBOLS = (
-    ("t", "reverse time: 1 is all masked, 0 is clean"),
-    ("alpha", "expected unmasked fraction at time t"),
-    ("sigma", "probability that a revealed token is masked again now"),
-    ("eta", "the strategy's strength: a cap on sigma, or a share of it"),
-    ("p", "nucleus: draw from the smallest set with this probability"),
-    ("network", "sequences put through the model; idle steps cost none"),
-    ("confid.", "mean probability of the revealed tokens when drawn"),
-)
+from remdm_tui.symbols import SYMBOLS
 
 
 class HelpScreen(ModalScreen[None]):

@@ -1,4 +1,4 @@
-"""The timeline: how much is recorded, where the view stands, and where tokens were remasked."""
+"""The timeline: how much is recorded, where the view stands, what is marked, and where tokens were remasked."""
 
 from __future__ import annotations
 
@@ -32,6 +32,13 @@ class Timeline(Widget):
         self._ascii = ascii_only
         self._position, self._recorded, self._total = 0, 0, 1
         self._remasked: NDArray[np.float64] = np.zeros(0)
+        self._marks: tuple[int, ...] = ()
+
+    def use_marks(self, marks: tuple[int, ...]) -> None:
+        """The positions that somebody has marked."""
+        if marks != self._marks:
+            self._marks = marks
+            self.refresh()
 
     def show(self, position: int, recorded: int, total: int, remasked: NDArray[np.float64]) -> None:
         """Positions in 0 to total; remasks per recorded step."""
@@ -46,14 +53,18 @@ class Timeline(Widget):
         if y == 0:
             line = bars(self._remasked, self._total, width, self._ascii)
             return Strip([Segment(line, base + Style(color="#e0662b"))], width)
-        full, rest, head = ("=", "-", "O") if self._ascii else ("━", "─", "●")
+        full, rest, head, mark = ("=", "-", "O", "#") if self._ascii else ("━", "─", "●", "◆")
         end = self._cell(self._recorded)
         track = full * (end + 1) + rest * (width - end - 1)
+        for there in {self._cell(one) for one in self._marks}:
+            track = track[:there] + mark + track[there + 1 :]
         at = self._cell(self._position)
+        # where it stands on a mark it is one
+        head = mark if self._position in self._marks else head
         return Strip(
             [
                 Segment(track[:at], base),
-                Segment(head, base + Style(bold=True)),
+                Segment(head, base + Style(bold=True, reverse=head == mark)),
                 Segment(track[at + 1 :], base),
             ],
             width,

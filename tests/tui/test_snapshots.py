@@ -52,5 +52,15 @@ def test_heat(snap_compare):
     assert snap_compare(still(), terminal_size=(100, 30), run_before=heated)
 
 
+async def pinned(pilot):
+    await halfway(pilot)
+    await pilot.press("M", "left", "left", "I", "V")
+    await pilot.pause(0.2)
+
+
+def test_legend_marks_and_first_steps(snap_compare):
+    assert snap_compare(still(), terminal_size=(100, 40), run_before=pinned)
+
+
 def test_help(snap_compare):
     assert snap_compare(still(), terminal_size=(100, 50), run_before=helped)

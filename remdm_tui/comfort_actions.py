@@ -1,0 +1,254 @@
+"""What makes a session comfortable: a person's keys and theme, marks, the legend, the first steps, and exports."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from textual import on
+from textual.app import SystemCommand
+from textual.dom import DOMNode
+from textual.message import Message
+from textual.screen import Screen
+from textual.widgets import Static
+
+from engine.recording import Recording
+from engine.strategies import REGISTRY
+from remdm_tui import player as playing
+from remdm_tui.comforts import Comfort
+from remdm_tui.debug_actions import DebugApp
+from remdm_tui.exports import KINDS, Kind
+from remdm_tui.exports.scene import NARROWEST, WIDEST
+from remdm_tui.exports.writing import kind_of, part_of, write
+from remdm_tui.keymap import bound, shown, shown_by_id
+from remdm_tui.layout import harmless
+from remdm_tui.marking import marked, neighbour
+from remdm_tui.palette import palette
+from remdm_tui.remembered import Sampler
+from remdm_tui.screens.line import LineScreen
+from remdm_tui.taping import said
+from remdm_tui.tour import Tour
+from remdm_tui.widgets.legend import LegendPanel
+
+
+class ComfortApp(DebugApp):
+    """Who inherits it sets `comfort`, and has a #text and a #timeline."""
+
+    comfort: Comfort
+    _heat: bool
+    _tour: Tour | None = None
+    _pinned = False
+
+    class Exported(Message):
+        """A file has been written, or not."""
+
+        def __init__(self, part: Path, sentence: str, error: bool) -> None:
+            super().__init__()
+            self.part, self.sentence, self.error = part, sentence, error
+
+    def on_mount(self) -> None:
+        self._tour_line = Static("", id="tour", markup=False)
+        self._legend = LegendPanel(id="legend", classes="box", markup=False)
+        self._exporting: set[Path] = set()
+        known, start = self.comfort.configuration, self.comfort.start
+        self._toured = self.comfort.memory.last.toured
+        self.set_keymap(dict(known.keys))
+        if "TEXTUAL_THEME" not in os.environ:
+            themes = [name for name in (known.theme, start.theme) if name in self.available_themes]
+            self.theme = (themes or [self.theme])[0] or self.theme
+        self._first_theme = self.theme
+        if start.heat:
+            self.call_later(self.run_action, "heat")
+        if start.legend:
+            self.action_legend()
+        if start.speed is not None:
+            self.watching.player = replace(self.watching.player, speed=start.speed)
+        if self.comfort.tours and not self._toured:
+            self.action_tour()
+        self.theme_changed_signal.subscribe(self, lambda _: self._colour_legend())
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        yield from super().get_system_commands(screen)
+        for binding in bound(self._keymap):
+            yield SystemCommand(binding.description, f"key {shown(binding)}", partial(self._do, binding.action))
+        for kind in KINDS.values():
+            yield SystemCommand(f"Export: {kind.name}", kind.summary, partial(self.action_export, kind.name))
+        for position in self._marks:
+            yield SystemCommand(f"Mark: step {position}", "go there", partial(self._seek, position))
+
+    def _do(self, action: str) -> None:
+        self.call_later(self.run_action, action)
+
+    async def run_action(
+        self, action: Any, default_namespace: DOMNode | None = None, namespaces: Mapping[str, DOMNode] | None = None
+    ) -> bool:
+        if action == "cancel" and self._tour is not None and not self._has_to_cancel:
+            self._end_tour("the first steps end here: V or the palette shows them again")
+            return True
+        done = await super().run_action(action, default_namespace, namespaces)
+        if done and isinstance(action, str) and self._tour is not None:
+            self._go_on_touring(self._tour.did(action))
+        return done
+
+    # -- marks
+
+    @property
+    def _marks(self) -> tuple[int, ...]:
+        """Marked positions of the branch on screen."""
+        tape, debug = self.watching.tape, self.watching.debug
+        return marked(tape.marks, tape.branches, debug.branching.here) if self.watching.begun else ()
+
+    def action_mark(self) -> None:
+        """Mark the step on screen, to find it again."""
+        watching = self.watching
+        if watching.trace is None:
+            self._say_so("there is no step to mark yet")
+            return
+        position = min(watching.player.position, len(watching.trace))
+        if position in self._marks:
+            self._say_so(f"step {position} is marked already", error=False)
+            return
+        try:
+            kept = watching.tape.mark(watching.debug.branching.here, position)
+        except (OSError, ValueError) as error:
+            self._say_so(f"step {position} cannot be marked: {said(error)}")
+            return
+        keys = shown_by_id(self._keymap)
+        more = "" if kept else ", for this session alone: nothing is written"
+        self._say_so(f"step {position} is marked{more}; {keys['mark-previous']} {keys['mark-next']} go to marks", False)
+
+    def action_to_mark(self, by: int) -> None:
+        """To the next marked step, or the one before."""
+        found = neighbour(self._marks, self.watching.player.position, by)
+        if found is None:
+            where = "after" if by > 0 else "before"
+            self._say_so(f"no step {where} this one is marked: {shown_by_id(self._keymap)['mark']} marks one")
+        else:
+            self._seek(found)
+
+    def _seek(self, position: int) -> None:
+        self._play(playing.seek(self.watching.player, position))
+
+    # -- the legend
+
+    def action_legend(self) -> None:
+        """Keep the legend in sight, or no more."""
+        self._pinned = not self._pinned
+        if self._pinned:
+            self._colour_legend()
+            self.query_one("#text").mount(self._legend)
+        else:
+            self._legend.remove()
+            self._legend = LegendPanel(id="legend", classes="box", markup=False)
+
+    def _colour_legend(self) -> None:
+        self._legend.show(
+            palette(self.current_theme.dark, self.options.ascii), shown_by_id(self._keymap)["legend"]
+        )  # fmt: skip
+
+    # -- the first steps
+
+    def action_tour(self) -> None:
+        """Show six keys, one after another."""
+        if not self._tour_line.is_attached:
+            self.mount(self._tour_line, before="#timeline")
+        self._go_on_touring(Tour())
+
+    def _go_on_touring(self, tour: Tour) -> None:
+        self._tour = tour
+        if tour.now is None:
+            self._end_tour("these were the first steps; V or the palette shows them again")
+        else:
+            line = tour.line(shown_by_id(self._keymap))
+            self._tour_line.update(harmless(line, True) if self.options.ascii else line)
+
+    def _end_tour(self, sentence: str) -> None:
+        self._tour, self._toured = None, True
+        self._tour_line.remove()
+        self._tour_line = Static("", id="tour", markup=False)
+        self._say_so(sentence, error=False)
+
+    @property
+    def _has_to_cancel(self) -> bool:
+        """Whether what is otherwise done by escape comes first."""
+        debug = self.watching.debug
+        return self.watching.waiting or debug.inspector.at is not None or debug.findings.failure is not None
+
+    # -- exports
+
+    def action_export(self, kind: str = "svg") -> None:
+        """Name the file that an export goes to."""
+        watching = self.watching
+        step = "" if KINDS[kind].moving else f"-step-{watching.player.position}"
+        asks = f"The file to write; its ending says what it is: {' '.join(KINDS)}."
+        name = f"run-{watching.seed}{step}.{kind}"
+        self.push_screen(LineScreen("export", asks, name, self.options.ascii, self._export))
+
+    def _export(self, text: str) -> None:
+        """Have a file written in a thread.  Raises ValueError for one that cannot be."""
+        if not text.strip():
+            raise ValueError("type the name of a file")
+        out = Path(text.strip()).expanduser()
+        kind, part = kind_of(out), part_of(out)
+        if out.exists():
+            raise ValueError(f"{out} is there already: choose another name")
+        if part in self._exporting:
+            raise ValueError(f"{out} is being written")
+        source = self.watching.tape.recording
+        self._exporting.add(part)
+        self._say_so(f"writing {out} ...", error=False)
+        more = {
+            "step": min(self.watching.player.position, self.watching.recorded), "sample": self.watching.sample,
+            "branch": self.watching.debug.branching.here, "light": not self.current_theme.dark,
+            "columns": min(max(NARROWEST, self.query_one("#text").size.width), WIDEST),
+            "ascii_only": self.options.ascii,
+        }  # fmt: skip
+        threading.Thread(
+            target=self._write, args=(source, out, kind, more), daemon=True, name=f"export {kind.name}"
+        ).start()
+
+    def _write(self, source: Recording, out: Path, kind: Kind, more: dict[str, Any]) -> None:
+        """In a thread of its own, on a copy that does not grow."""
+        try:
+            copy = source.copy()
+            try:
+                sentence, error = f"written: {write(copy, out, kind, **more)}", False
+            finally:
+                copy.close()
+        except (OSError, ValueError) as problem:
+            sentence, error = f"{out} is not written: {said(problem)}", True
+        self.post_message(self.Exported(part_of(out), harmless(sentence), error))
+
+    @on(Exported)
+    def _exported(self, event: Exported) -> None:
+        self._exporting.discard(event.part)
+        self._say_so(event.sentence, error=event.error)
+
+    # -- what the next session begins with
+
+    def on_unmount(self) -> None:
+        for part in self._exporting:
+            part.unlink(missing_ok=True)
+        memory, watching = self.comfort.memory, self.watching
+        now = memory.last
+        if self.comfort.configuration.remember:
+            speed = watching.player.speed
+            now = msgspec.structs.replace(
+                now,
+                theme=now.theme if self.theme == self._first_theme else self.theme,
+                heat=self._heat,
+                legend=self._pinned,
+                speed=None if speed == math.inf else speed,
+            )
+            chosen = self.comfort.keeps_knobs and watching.model is not None and not watching.model.causal
+            if chosen and watching.settings.strategy in REGISTRY:
+                now = msgspec.structs.replace(now, sampler=Sampler.of(watching.settings))
+        if (now := msgspec.structs.replace(now, toured=self._toured)) != memory.last:
+            memory.write(now)

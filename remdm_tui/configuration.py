@@ -1,0 +1,78 @@
+"""What a person has written into `config.toml`; nothing in it can keep the application from starting."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_config_path
+from textual.theme import BUILTIN_THEMES
+
+from remdm_tui.keymap import keymap
+
+NAME = "remdm-tui"
+FILE = "config.toml"
+LARGEST = 1 << 20
+"""Bytes of a configuration at most."""
+KINDS = {"theme": str, "ascii": bool, "mouse": bool, "remember": bool}
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What is not written is None, or what it is without the file."""
+
+    theme: str | None = None
+    ascii: bool = False
+    mouse: bool = True
+    remember: bool = True
+    """whether a session begins as the last one ended"""
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """keys by id, as Textual takes them"""
+    problems: tuple[str, ...] = ()
+    """a sentence about each line that means nothing"""
+
+
+def place() -> Path:
+    return user_config_path(NAME, appauthor=False) / FILE
+
+
+def read(path: Path | None = None) -> Configuration:
+    """What the file says, as far as it can be understood; there need not be one."""
+    path = path or place()
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
+        if len(data) > LARGEST:
+            raise ValueError("it is too large")
+        written = tomllib.loads(data.decode("utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return Configuration()
+    except OSError as error:
+        return Configuration(problems=(f"{path} cannot be read: {error.strerror}",))
+    except (ValueError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        return Configuration(problems=(f"{path} cannot be read: {reason}",))
+    return understood(written)
+
+
+def understood(written: Mapping[str, Any]) -> Configuration:
+    """A parsed file."""
+    taken: dict[str, Any] = {}
+    problems: list[str] = []
+    for name, value in written.items():
+        if name == "keys" and isinstance(value, dict):
+            taken["keys"], sentences = keymap(value)
+            problems += sentences
+        elif name == "theme" and isinstance(value, str) and value not in BUILTIN_THEMES:
+            problems.append(f"there is no theme {value!r:.40}: there are {', '.join(BUILTIN_THEMES)}")
+        elif name in KINDS and isinstance(value, KINDS[name]):
+            taken[name] = value
+        elif name in KINDS or name == "keys":
+            needs = {str: "a text", bool: "true or false"}.get(KINDS.get(name, dict), "a table, [keys]")
+            problems.append(f"{name} is {needs}, not {value!r:.40}")
+        else:
+            problems.append(f"there is no setting {name!r:.40}: there are {', '.join([*KINDS, '[keys]'])}")
+    return Configuration(**taken, problems=tuple(f"{FILE}: {problem}" for problem in problems))

@@ -1,0 +1,68 @@
+"""Writing an export: a recording, one of the kinds, and a file that is there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from engine.recording import Recording
+from remdm_tui.exports import KINDS, Kind, Request
+from remdm_tui.layout import harmless
+
+
+def kind_of(out: Path, named: str | None = None) -> Kind:
+    """The kind named, else that of the file's ending; raises ValueError that lists what there is."""
+    name = (named or out.suffix.removeprefix(".")).lower()
+    if name not in KINDS:
+        raise ValueError(f"unknown kind of export {name!r}: choose one of {', '.join(KINDS)}")
+    return KINDS[name]
+
+
+def part_of(out: Path) -> Path:
+    """Where it is while it is not whole."""
+    return out.with_name(out.name + ".part")
+
+
+def write(
+    recording: Recording,
+    out: Path,
+    kind: Kind,
+    *,
+    step: int | None = None,
+    sample: int = 0,
+    branch: int = 0,
+    columns: int = 100,
+    every: int | None = None,
+    rate: float = 20.0,
+    light: bool = False,
+    ascii_only: bool = False,
+) -> str:
+    """Write `out` and say what was written, in a sentence.
+
+    Raises ValueError for what there is not, OSError where nothing can be written; what was there stays then.
+    """
+    part = part_of(out)
+    request = Request(recording, part, branch, sample, step, columns, every, rate, light, ascii_only)
+    check(request)
+    try:
+        kind.write(request)
+        os.replace(part, out)
+    finally:
+        part.unlink(missing_ok=True)
+    steps = len(request.trace)
+    what = f"{steps} steps" if kind.moving else f"step {request.position} of {steps}"
+    damage = f"; {harmless(recording.damage)}" if recording.damage else ""
+    return f"{out}: {what}, {out.stat().st_size:,} bytes{damage}"
+
+
+def check(request: Request) -> None:
+    """Raise ValueError where the recording has no such branch, sample or step, or a number makes no picture."""
+    steps, batch = len(request.trace), request.recording.header.batch
+    if not 0 <= request.sample < batch:
+        raise ValueError(f"the recording has samples 0 to {batch - 1}, not {request.sample}")
+    if not 0 <= request.position <= steps:
+        raise ValueError(f"the recording has steps 0 to {steps}, not {request.position}")
+    if request.every is not None and request.every < 1:
+        raise ValueError(f"every must be at least 1, not {request.every}")
+    if not 0 < request.rate <= 100:
+        raise ValueError(f"rate must lie above 0 and at most at 100 pictures a second, not {request.rate:g}")

@@ -1,0 +1,114 @@
+"""How the last session ended: a small versioned file that may be absent, damaged or a later version's."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+from platformdirs import user_state_path
+
+from engine.records import Settings
+from engine.strategies import REGISTRY, make, values
+from remdm_tui.configuration import NAME
+from remdm_tui.player import SPEEDS
+
+FILE = "session.json"
+VERSION = 1
+LARGEST = 1 << 16
+"""Bytes of the file at most."""
+
+
+class Sampler(msgspec.Struct, frozen=True):
+    """`Settings` as they are written."""
+
+    strategy: str
+    knobs: dict[str, bool | int | float | str] = {}
+    top_p: float = Settings.top_p
+    nucleus: str = Settings.nucleus
+    temperature: float = Settings.temperature
+    draw: str = Settings.draw
+
+    @classmethod
+    def of(cls, settings: Settings) -> Sampler:
+        return cls(
+            settings.strategy, dict(settings.knobs), settings.top_p, settings.nucleus, settings.temperature,
+            settings.draw,
+        )  # fmt: skip
+
+    def settings(self) -> Settings | None:
+        """None where a strategy or a value is not known here, or no longer; no package is imported for it."""
+        try:
+            strategy = make(REGISTRY, self.strategy, self.knobs)
+            return Settings(
+                strategy.name, values(strategy), self.top_p, self.nucleus, self.temperature, self.draw
+            ).checked()  # fmt: skip
+        except (ValueError, TypeError):
+            return None
+
+
+class Remembered(msgspec.Struct, frozen=True):
+    """What the next session begins with."""
+
+    version: int = VERSION
+    toured: bool = False
+    """whether the first steps have been shown"""
+    theme: str | None = None
+    heat: bool = False
+    legend: bool = False
+    speed: float | None = None
+    """steps a second; None: as fast as it goes"""
+    sampler: Sampler | None = None
+
+
+class _Version(msgspec.Struct):
+    version: int
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What was read, and where it goes again: `path` None is nowhere."""
+
+    last: Remembered = field(default_factory=lambda: Remembered(toured=True))
+    path: Path | None = None
+    problem: str = ""
+
+    @classmethod
+    def read(cls, path: Path | None = None) -> Memory:
+        path = path or user_state_path(NAME, appauthor=False) / FILE
+        try:
+            with path.open("rb") as file:
+                data = file.read(LARGEST + 1)
+        except OSError:
+            # none yet, or not ours to read: then a new one may be there to write
+            return cls(Remembered(), path)
+        try:
+            if len(data) > LARGEST:
+                raise ValueError("it is too large")
+            if msgspec.json.decode(data, type=_Version).version > VERSION:
+                # a later version's is left as it is
+                return cls()
+            last = msgspec.json.decode(data, type=Remembered)
+            if last.speed is not None and last.speed not in SPEEDS:
+                raise ValueError(f"there is no speed {last.speed}")
+        except (ValueError, RecursionError) as error:
+            return cls(Remembered(), path, f"how the last session ended cannot be read ({path}: {error})")
+        return cls(last, path)
+
+    def write(self, now: Remembered) -> None:
+        """Leave it for the next session, whole or not at all; where that cannot be, it is not."""
+        if self.path is None:
+            return
+        with suppress(OSError):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            file, name = tempfile.mkstemp(dir=self.path.parent, prefix=FILE)
+            try:
+                with os.fdopen(file, "wb") as new:
+                    new.write(msgspec.json.format(msgspec.json.encode(now)))
+                os.replace(name, self.path)
+            except BaseException:
+                os.unlink(name)
+                raise

@@ -1,0 +1,34 @@
+"""The legend that stays: every state in its look, the colours of confidence, and the symbols."""
+
+from __future__ import annotations
+
+from rich.text import Text
+from textual.widgets import Static
+
+from remdm_tui.palette import HEAT_LEVELS, Palette
+from remdm_tui.symbols import SYMBOLS
+
+
+class LegendPanel(Static):
+    """Below the text, as long as somebody wants it there."""
+
+    DEFAULT_CSS = "LegendPanel { max-height: 60%; overflow: hidden; }"
+
+    def show(self, colours: Palette, key: str) -> None:
+        """key: what puts it away."""
+        self.border_title = f"legend - {key} puts it away"
+        self.update(legend(colours))
+
+
+def legend(colours: Palette) -> Text:
+    text = Text()
+    for look in colours.looks.values():
+        text.append(f" {look.fill * 3} " if look.fill else f" {look.name} ", style=look.style)
+        text.append(f" {look.name}  " if look.fill else "  ")
+    text.append("\nconfidence  0 ")
+    for level, style in enumerate(colours.heat):
+        text.append(f" {(level + 1) / HEAT_LEVELS:.2f} ".replace("1.00", "1").replace("0.", "."), style=style)
+    for name, what in SYMBOLS:
+        text.append(f"\n{name:<8}", style="bold")
+        text.append(what)
+    return text

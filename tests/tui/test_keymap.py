@@ -1,0 +1,177 @@
+"""Keys that a person has chosen: what is understood is taken, and what is not is said and changes nothing."""
+
+import json
+import random
+import textwrap
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from remdm_tui import configuration
+from remdm_tui.cli import app
+from remdm_tui.configuration import Configuration, read
+from remdm_tui.keymap import TAKEN, bound, keymap, shown_by_id
+from remdm_tui.keys import KEYS
+
+IDS = [binding.id for binding in KEYS]
+
+
+def owners(mapped):
+    """Whose each key is; AssertionError where two have one."""
+    found = {}
+    for binding in bound(mapped):
+        for key in binding.key.split(","):
+            assert key not in found, (key, binding.id, found[key])
+            found[key] = binding.id
+    return found
+
+
+def test_every_key_has_an_id_of_its_own_and_one_action():
+    assert None not in IDS
+    assert len(set(IDS)) == len(IDS)
+    owners({})
+
+
+@pytest.mark.parametrize(
+    ("wanted", "mapped"),
+    [
+        ({"play": "f8"}, {"play": "f8"}),
+        ({"play": "f8, ctrl+space"}, {"play": "f8,ctrl+space"}),
+        ({"help": "!"}, {"help": "exclamation_mark"}),
+        ({"help": "-", "knob-down": "exclamation_mark"}, {"help": "minus", "knob-down": "exclamation_mark"}),
+        ({"slower": ","}, {"slower": "comma"}),
+        ({"play": "s", "strategy-next": "space"}, {"play": "s", "strategy-next": "space"}),
+        ({"play": "space"}, {"play": "space"}),
+    ],
+    ids=["one", "two", "a character", "a character's own name", "a comma", "swapped", "as it was"],
+)
+def test_keys_are_taken(wanted, mapped):
+    assert keymap(wanted) == (mapped, [])
+    owners(mapped)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "sentence"),
+    [
+        ({"plai": "x"}, "no key has the id 'plai': perhaps play"),
+        ({"xyzzy": "x"}, "no key has the id 'xyzzy': `remdm-tui list keys` has them"),
+        ({"play": 3}, 'the key of play is a text such as "space,x", not 3'),
+        ({"play": "no_such"}, "the key of play, 'no_such', is no key's name"),
+        ({"play": ""}, "the key of play, '', is no key's name"),
+        ({"play": "\x07"}, "the key of play is no key that can be pressed"),
+        ({"play": "s"}, "s cannot be the key of play: it is that of strategy-next"),
+        ({"play": "f8", "help": "f8"}, "f8 cannot be the key of help: it is that of play"),
+        ({"play": "ctrl+p"}, "ctrl+p cannot be the key of play: it is that of the command palette"),
+    ],
+)
+def test_what_cannot_be_had_is_one_sentence_and_keeps_its_own_keys(wanted, sentence):
+    mapped, problems = keymap(wanted)
+    assert problems == [sentence]
+    owners(mapped)
+
+
+def test_giving_up_a_key_that_is_taken_gives_up_no_other():
+    # play gives way to strategy-next, so that space is its own again, which stops then cannot have
+    mapped, problems = keymap({"play": "s", "stops": "space", "help": "f1"})
+    assert mapped == {"help": "f1"}
+    assert len(problems) == 2
+
+
+def test_whatever_is_written_no_key_is_lost_or_doubled():
+    dice = random.Random(0)
+    spelled = [*owners({}), *TAKEN, "f8", "ctrl+x", "?", ",", "", "nope", "\x00", "\u202e"]
+
+    def anything():
+        keys = ",".join(dice.choices(spelled, k=dice.randint(1, 3)))
+        return dice.choice([keys, keys, keys, 3, None, [], {}, "x" * 999])
+
+    for _ in range(1_000):
+        wanted = {name: anything() for name in dice.sample([*IDS, "nope", ""], dice.randint(0, 12))}
+        mapped, problems = keymap(wanted)
+        found = owners(mapped)
+        assert set(found.values()) == set(IDS)
+        assert not set(found) & set(TAKEN)
+        assert len(problems) == len(wanted) - len(mapped)
+        assert all(problem.isprintable() and len(problem) < 200 for problem in problems)
+
+
+# -- the file
+
+
+def written(tmp_path, text):
+    path = tmp_path / "config.toml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return read(path)
+
+
+def test_a_configuration_is_taken(tmp_path):
+    known = written(tmp_path, 'theme = "nord"\nascii = true\nmouse = false\nremember = false\n[keys]\nplay = "f8"\n')
+    assert known == Configuration("nord", True, False, False, {"play": "f8"})
+
+
+def test_without_a_file_all_is_as_it_is(tmp_path):
+    assert read(tmp_path / "none" / "config.toml") == Configuration()
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("theme = ", "cannot be read: Invalid value"),
+        (b"\xff\xfe", "cannot be read: 'utf-8' codec"),
+        ("x = " + "[" * 5000 + "]" * 5000, "cannot be read: it is nested too deeply"),
+        (b"#" * (1 << 21), "cannot be read: it is too large"),
+        ('theme = "nope"', "there is no theme 'nope': there are textual-dark"),
+        ("ascii = 1", "ascii is true or false, not 1"),
+        ("keys = 3", "keys is a table, [keys], not 3"),
+        ("colour = 3", "there is no setting 'colour': there are theme, ascii, mouse, remember, [keys]"),
+    ],
+    ids=["no TOML", "no text", "deep", "large", "theme", "kind", "no table", "name"],
+)
+def test_what_is_wrong_with_a_file_is_one_sentence(tmp_path, text, sentence):
+    known = written(tmp_path, text)
+    assert known == Configuration(problems=known.problems)
+    (problem,) = known.problems
+    assert sentence in problem
+    assert "\n" not in problem
+
+
+def test_a_directory_in_its_place_is_one_sentence(tmp_path):
+    (tmp_path / "config.toml").mkdir()
+    assert "Is a directory" in read(tmp_path / "config.toml").problems[0]
+
+
+# -- what is listed
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    path = configuration.place()
+    path.parent.mkdir(parents=True)
+    path.write_text('[keys]\nplay = "f8"\nnope = "x"\n')
+    return path
+
+
+def test_keys_are_listed_as_they_are_now(own):
+    text = CliRunner().invoke(app, ["list", "keys"]).output
+    rows = {line.split()[0]: line for line in text.splitlines() if line}
+    assert set(IDS) <= set(rows)
+    assert "f8" in rows["play"]
+    assert "no key has the id 'nope'" in text
+    assert str(own) in text
+
+
+def test_keys_are_listed_for_programs(own):
+    listed = json.loads(CliRunner().invoke(app, ["list", "keys", "--json"]).output)
+    assert [row["name"] for row in listed] == IDS
+    assert listed[0]["keys"] == ["f8"]
+    assert shown_by_id({})["play"] == "space"
+
+
+def test_the_example_of_the_documents_means_something(tmp_path):
+    document = (Path(__file__).parent.parent.parent / "docs" / "terminal.md").read_text(encoding="utf-8")
+    block = document[document.index("    theme = ") :].partition("\n\nThe help")[0]
+    known = written(tmp_path, textwrap.dedent(block))
+    assert known.problems == ()
+    assert set(known.keys) == {"play", "help", "strategy-next", "stops"}
