@@ -161,10 +161,10 @@ def watch(
 
         followed(options.model.name, bool(options.where))
     from remdm_tui.app import run
-    from remdm_tui.comforts import Comfort
+    from remdm_tui.beginning import comfort, fitted
 
-    comfort = Comfort.read(fresh=fresh, keeps_knobs=source is None, tours=True)
-    raise typer.Exit(run(comfort.fitted(options, asked), comfort))
+    brought = comfort(fresh=fresh, keeps_knobs=source is None, tours=True)
+    raise typer.Exit(run(fitted(options, brought, asked), brought))
 
 
 @app.command(cls=Described)

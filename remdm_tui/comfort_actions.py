@@ -20,7 +20,6 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from engine.recording import Recording
-from engine.strategies import REGISTRY
 from remdm_tui import player as playing
 from remdm_tui.comforts import Comfort
 from remdm_tui.debug_actions import DebugApp
@@ -247,8 +246,9 @@ class ComfortApp(DebugApp):
                 legend=self._pinned,
                 speed=None if speed == math.inf else speed,
             )
-            chosen = self.comfort.keeps_knobs and watching.model is not None and not watching.model.causal
-            if chosen and watching.settings.strategy in REGISTRY:
+            # a causal model's strategy is nobody's choice
+            chosen = watching.model is not None and not watching.model.causal
+            if chosen and watching.settings.strategy in self.comfort.kept:
                 now = msgspec.structs.replace(now, sampler=Sampler.of(watching.settings))
         if (now := msgspec.structs.replace(now, toured=self._toured)) != memory.last:
             memory.write(now)

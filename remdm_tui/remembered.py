@@ -12,7 +12,6 @@ import msgspec
 from platformdirs import user_state_path
 
 from engine.records import Settings
-from engine.strategies import REGISTRY, make, values
 from remdm_tui.configuration import NAME
 from remdm_tui.player import SPEEDS
 
@@ -38,16 +37,6 @@ class Sampler(msgspec.Struct, frozen=True):
             settings.strategy, dict(settings.knobs), settings.top_p, settings.nucleus, settings.temperature,
             settings.draw,
         )  # fmt: skip
-
-    def settings(self) -> Settings | None:
-        """None where a strategy or a value is not known here, or no longer; no package is imported for it."""
-        try:
-            strategy = make(REGISTRY, self.strategy, self.knobs)
-            return Settings(
-                strategy.name, values(strategy), self.top_p, self.nucleus, self.temperature, self.draw
-            ).checked()  # fmt: skip
-        except (ValueError, TypeError):
-            return None
 
 
 class Remembered(msgspec.Struct, frozen=True):

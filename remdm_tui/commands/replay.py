@@ -10,6 +10,7 @@ from pathlib import Path
 from engine.recording import Recording
 from engine.records import ModelChoice
 from engine.strategies import catalogue
+from remdm_tui import beginning
 from remdm_tui.comforts import Comfort
 from remdm_tui.link import Link
 from remdm_tui.options import WatchOptions
@@ -27,8 +28,8 @@ def run(
     """
     recording = Recording.open(path)
     try:
-        comfort = Comfort.read()
-        options = comfort.fitted(options_of(recording, branch, ascii_only=ascii_only, mouse=mouse))
+        comfort = beginning.comfort()
+        options = beginning.fitted(options_of(recording, branch, ascii_only=ascii_only, mouse=mouse), comfort)
         if model is None:
             return show(
                 options, partial(ReplayLink, recording, branch, catalogue()), Tape(recording=recording), comfort

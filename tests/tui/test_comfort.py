@@ -10,6 +10,7 @@ import pytest
 from engine.recording import Mark, Recording
 from engine.records import Branch
 from remdm_tui.app import WatchApp
+from remdm_tui.beginning import fitted, settings_of
 from remdm_tui.comforts import Comfort
 from remdm_tui.configuration import Configuration
 from remdm_tui.exports import KINDS
@@ -31,7 +32,7 @@ from tests.tui.test_app import CAP, banner, seen, settle
 def person(comfort=None, link=None, **options):
     comfort = comfort or Comfort()
     chosen = WatchOptions(CAP, **({"steps": 32, "length": 64, "paused": True} | options))
-    return WatchApp(comfort.fitted(chosen), lambda: link or ScriptedLink(), comfort=comfort)
+    return WatchApp(fitted(chosen, comfort), lambda: link or ScriptedLink(), comfort=comfort)
 
 
 def text(app, selector):
@@ -100,7 +101,7 @@ async def test_the_theme_is_the_environments_else_the_configured_else_the_last(
 
 async def test_a_session_leaves_what_was_turned_and_the_next_begins_with_it(tmp_path):
     place = tmp_path / "session.json"
-    comfort = Comfort(memory=Memory.read(place), keeps_knobs=True)
+    comfort = Comfort(memory=Memory.read(place), kept=frozenset({"remdm-cap"}))
     async with person(comfort).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         await pilot.press("E", "P", "less_than_sign", "I", "c")
@@ -109,8 +110,8 @@ async def test_a_session_leaves_what_was_turned_and_the_next_begins_with_it(tmp_
         left = pilot.app.watching.settings
     last = Memory.read(place).last
     assert (last.theme, last.heat, last.legend, last.speed) == ("textual-light", True, True, 100)
-    assert last.sampler.settings() == left != CAP
-    comfort = Comfort(memory=Memory.read(place), keeps_knobs=True)
+    assert settings_of(last.sampler) == left != CAP
+    comfort = Comfort(memory=Memory.read(place), kept=frozenset({"remdm-cap"}))
     async with person(comfort).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         app = pilot.app
@@ -125,7 +126,7 @@ async def test_a_recording_leaves_the_knobs_of_the_last_session_alone(tmp_path, 
     recorded(tmp_path / "run", steps=8)
     recording = Recording.open(tmp_path / "run")
     comfort = Comfort(memory=Memory.read(place))
-    options = comfort.fitted(options_of(recording))
+    options = fitted(options_of(recording), comfort)
     app = WatchApp(options, lambda: ReplayLink(recording), tape=Tape(recording=recording), comfort=comfort)
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)

@@ -11,6 +11,7 @@ import pytest
 from engine.records import Settings
 from engine.strategies import make_strategy, values
 from remdm_tui.asked import Asked
+from remdm_tui.beginning import fitted, settings_of
 from remdm_tui.comforts import Comfort
 from remdm_tui.configuration import Configuration
 from remdm_tui.options import WatchOptions
@@ -36,7 +37,7 @@ def test_what_was_left_is_found_again(place):
     Memory.read(place).write(LAST)
     memory = Memory.read(place)
     assert (memory.last, memory.problem) == (LAST, "")
-    assert memory.last.sampler.settings() == LOOP
+    assert settings_of(memory.last.sampler) == LOOP
     assert os.listdir(place.parent) == ["session.json"]
 
 
@@ -74,7 +75,7 @@ def test_whatever_is_in_the_file_a_session_starts(place):
             at = dice.randrange(len(data))
             data[at : at + dice.randint(0, 3)] = dice.choice([b"", b"0", b'"', b"}", b"1e999", b"null", b"\xff", b"-1"])
         memory = left(place, bytes(data))
-        options = Comfort(memory=memory).fitted(WatchOptions(Settings("mdlm")), Asked())
+        options = fitted(WatchOptions(Settings("mdlm")), Comfort(memory=memory), Asked())
         assert options.settings == options.settings.checked()
 
 
@@ -92,7 +93,7 @@ def test_whatever_is_in_the_file_a_session_starts(place):
     ids=repr,
 )
 def test_knobs_that_mean_nothing_here_are_left_out(sampler):
-    assert sampler.settings() is None
+    assert settings_of(sampler) is None
 
 
 def test_where_nothing_can_be_written_nothing_is(tmp_path):
@@ -114,7 +115,7 @@ DEFAULT = Asked().options().settings
 def begun(asked=None, **more):
     asked = asked or Asked()
     comfort = Comfort(**({"memory": Memory(LAST)} | more))
-    return comfort.fitted(asked.options(), asked)
+    return fitted(asked.options(), comfort, asked)
 
 
 def test_a_session_begins_with_the_knobs_of_the_last_and_says_so():
@@ -157,14 +158,14 @@ def test_a_session_can_begin_as_the_first_did(more):
 
 def test_a_recording_has_its_own_knobs():
     options = WatchOptions(DEFAULT)
-    assert Comfort(memory=Memory(LAST)).fitted(options).settings == DEFAULT
+    assert fitted(options, Comfort(memory=Memory(LAST))).settings == DEFAULT
 
 
 def test_what_is_configured_is_under_what_the_command_line_says():
     comfort = Comfort(Configuration(ascii=True, mouse=False, problems=("theme is a text, not 3",)))
-    options = comfort.fitted(WatchOptions(DEFAULT))
+    options = fitted(WatchOptions(DEFAULT), comfort)
     assert (options.ascii, options.mouse, options.problems) == (True, False, ("theme is a text, not 3",))
-    assert not Comfort().fitted(WatchOptions(DEFAULT, mouse=False)).mouse
+    assert not fitted(WatchOptions(DEFAULT, mouse=False), Comfort()).mouse
 
 
 def test_the_file_is_small_and_can_be_read_by_people(place):

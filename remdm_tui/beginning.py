@@ -1,0 +1,57 @@
+"""How a session begins: as the command line says, and where it says nothing as configured and as the last one ended."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from engine.records import Settings
+from engine.strategies import REGISTRY, make, values
+from remdm_tui import configuration
+from remdm_tui.asked import Asked
+from remdm_tui.comforts import Comfort
+from remdm_tui.options import WatchOptions
+from remdm_tui.remembered import Memory, Sampler
+
+HOW = ("preset", "strategy", "eta", "knob", "top_p", "temperature", "nucleus", "draw")
+"""Options that say how to sample: with any of them nothing of that is as in the last session."""
+HINT = "the knobs are as the last session left them: --fresh begins with the defaults"
+
+
+def comfort(*, keeps_knobs: bool = False, **more: Any) -> Comfort:
+    """From a person's directories; keeps_knobs: whether the next session is to begin with this one's."""
+    kept = frozenset(REGISTRY) if keeps_knobs else frozenset()
+    return Comfort(configuration.read(), Memory.read(), kept=kept, **more)
+
+
+def fitted(options: WatchOptions, brought: Comfort, asked: Asked | None = None) -> WatchOptions:
+    """The options as they are for this person; what was asked for stays as it was.
+
+    asked: what the command line said, where the last session's knobs may be used for what it did not.
+    """
+    known = brought.configuration
+    problems = (*known.problems, *filter(None, [brought.memory.problem]))
+    options = replace(
+        options, ascii=options.ascii or known.ascii, mouse=options.mouse and known.mouse, problems=problems
+    )
+    sampler = brought.start.sampler
+    if asked is None or sampler is None or options.strategy_file or _says_how(asked):
+        return options
+    settings = settings_of(sampler)
+    if settings is None or settings == options.settings:
+        return options
+    return replace(options, settings=settings, hint=HINT)
+
+
+def settings_of(sampler: Sampler) -> Settings | None:
+    """None where a strategy or a value is not known here, or no longer; no package is imported for it."""
+    try:
+        strategy = make(REGISTRY, sampler.strategy, sampler.knobs)
+        shared = (sampler.top_p, sampler.nucleus, sampler.temperature, sampler.draw)
+        return Settings(strategy.name, values(strategy), *shared).checked()
+    except (ValueError, TypeError):
+        return None
+
+
+def _says_how(asked: Asked) -> bool:
+    return any(getattr(asked, name) not in (None, ()) for name in HOW)
