@@ -85,7 +85,7 @@ class OptimSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class RunSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     steps: int = 100_000
-    batch: int = 64
+    batch: int = 512
     rows_together: int = 0
     """Rows of a batch that go through the network at a time, their gradients added up; 0: all."""
     max_weight: float = 1000.0

@@ -34,6 +34,8 @@ LEVEL = 0.95
 """Decay of the average that a spike is measured by."""
 SETTLED = 100
 """Steps before which no spike is looked for."""
+NAMED = 16
+"""Places of a bad batch that are named; seed and step decide all of them."""
 
 
 def lr_factor(step: int, steps: int, optim: OptimSection) -> float:
@@ -203,9 +205,9 @@ class Trainer:
             what = f"the loss jumped to {loss:.4g}, {loss / level:.1f} times its average,"
         else:
             what = f"the loss became {loss} and its gradient {norm}"
-        raise FloatingPointError(
-            f"{what} at step {self.step}, whose batch begins at the training tokens {', '.join(map(str, starts))}"
-        )
+        more = f" and {len(starts) - NAMED} more" if len(starts) > NAMED else ""
+        where = ", ".join(map(str, starts[:NAMED])) + more
+        raise FloatingPointError(f"{what} at step {self.step}, whose batch begins at the training tokens {where}")
 
     def _largest_time(self) -> float:
         share = min(1.0, self.step / max(self.config.run.curriculum, 1))

@@ -34,10 +34,16 @@ def write_state(path: Path, state: Mapping[str, object]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Atomically."""
+    """Atomically, as `write_state`; a file that says so already stays."""
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        return
     part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
+    try:
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def read_state(path: Path, device: torch.device, lazily: bool = False) -> dict[str, Any]:

@@ -164,5 +164,5 @@ def workers(
         return Together(device.partition(":")[0], layout, strategy)
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            "several processes take the package lightning-fabric: pip install 'remdm-tui[eval]'", name=error.name
+            "several processes take the package lightning-fabric: pip install 'remdm-tui[train]'", name=error.name
         ) from error

@@ -92,6 +92,7 @@ def prepared(
     from engine.training.data import prepare
     from engine.training.loop import Trainer
     from engine.training.shards import untold
+    from engine.training.workers import is_lost
 
     def corpus(progress: Told) -> Corpus:
         return prepare(
@@ -101,7 +102,12 @@ def prepared(
 
     if team.rank == 0:
         corpus(told)
-    team.wait()
+    try:
+        team.wait()
+    except RuntimeError as error:
+        if not is_lost(error):
+            raise
+        raise ValueError("another process of this run has ended before the data were prepared: it says why") from error
     return Trainer(config, corpus(untold), out, device, team, changed=changed)
 
 

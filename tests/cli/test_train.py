@@ -179,6 +179,17 @@ def test_a_terminal_gets_a_bar_with_its_figures(training: list[str]) -> None:
     assert b"tokens/s" in shown
 
 
+def test_processes_that_wait_for_data_are_told_when_there_are_none(training: list[str], tmp_path: Path) -> None:
+    (tmp_path / "text.txt").unlink()
+    done = subprocess.run(
+        [sys.executable, "-m", "remdm_tui", *training, "--devices", "2"], capture_output=True, text=True,
+        env=ENVIRONMENT, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "text.txt: No such file or directory" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_the_log_of_a_run_that_died_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
     log.write_text('{"step":1}\n{"step":2}\n{"step":3}\n{"st')

@@ -23,6 +23,7 @@ from engine.training.loop import Trainer, lr_factor, optimizers
 from engine.training.losses import antithetic_times, mask_tokens, subs_nll
 from engine.training.objectives import OBJECTIVES
 from engine.training.precision import chosen
+from engine.training.states import write_text
 from tests.engine.stats import z_score
 from tests.engine.texts import VOCABULARY, write_texts
 from tests.engine.toys import MASK, TOKENS, Toy
@@ -281,6 +282,12 @@ def test_a_loss_that_is_not_a_number_stops_the_run(corpus: Corpus, tmp_path: Pat
     assert not made.checkpoint.exists()
 
 
+def test_of_a_large_batch_a_few_places_are_named(corpus: Corpus, tmp_path: Path) -> None:
+    made = trainer(with_run(batch=40), corpus, tmp_path)
+    with pytest.raises(FloatingPointError, match=r"training tokens (\d+, ){15}\d+ and 24 more$"):
+        made._check(float("inf"), 1.0, np.arange(40))
+
+
 def test_a_jump_of_the_loss_stops_the_run_before_it_does_harm(
     corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -330,6 +337,19 @@ def test_a_full_disk_leaves_the_old_checkpoint_whole(corpus: Corpus, tmp_path: P
     assert made.checkpoint.read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "last.pt", "tokenizer.json"]
     assert [progress.step for progress in trainer(CONFIG, corpus, tmp_path).run()] == [5, 6, 7]
+
+
+def test_a_text_that_cannot_be_written_leaves_the_old_one_and_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "words"
+    write_text(path, "old")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+    try:
+        with pytest.raises(OSError, match=r"File too large: '.*words'"):
+            write_text(path, "new" * 10)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("words", "old")]
 
 
 def test_a_directory_of_another_model_is_refused(corpus: Corpus, tmp_path: Path) -> None:
