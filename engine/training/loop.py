@@ -19,7 +19,6 @@ from engine.training.data import Corpus
 from engine.training.divided import like, load_optimizer, whole
 from engine.training.ema import EMA
 from engine.training.losses import antithetic_times
-from engine.training.muon import WholeMuon
 from engine.training.objectives import make_objective
 from engine.training.precision import chosen
 from engine.training.resuming import differences, mark
@@ -49,6 +48,8 @@ def optimizers(model: Network, optim: OptimSection, precision: str = "bfloat16")
     """One AdamW, or Muon, in the run's precision, for the blocks' weight matrices and AdamW for all else."""
     matrices: list[nn.Parameter] = []
     if optim.name == "muon":
+        if not hasattr(torch.optim, "Muon"):
+            raise ValueError(f"optim.name = 'muon' takes torch 2.9 or later, not {torch.__version__}: use adamw")
         matrices = [p for n, p in model.blocks.named_parameters() if p.ndim == 2 and "adaLN" not in n]
     chosen = {id(p) for p in matrices}
     rest = [p for p in model.parameters() if id(p) not in chosen]
@@ -56,6 +57,8 @@ def optimizers(model: Network, optim: OptimSection, precision: str = "bfloat16")
         torch.optim.AdamW(rest, lr=optim.lr, betas=optim.betas, weight_decay=optim.weight_decay, fused=True)
     ]
     if matrices:
+        from engine.training.muon import WholeMuon
+
         kind = WholeMuon if precision == "float32" else torch.optim.Muon
         made.append(kind(matrices, lr=optim.matrix_lr, weight_decay=optim.weight_decay, adjust_lr_fn="match_rms_adamw"))
     return made
@@ -101,7 +104,7 @@ class Trainer:
         self.uncompiled = self._adapt(task := Task(self.model, self.objective))
         """why the network is not compiled although it should be"""
         self.task = self.workers.wrap(task)
-        self.optimizers = optimizers(self.model, config.optim, config.run.precision)
+        self.optimizers = optimizers(self.model, config.optim, self.precision)
         self.ema = EMA(self.model, config.run.ema)
         self.step = 0
         self.best: float | None = None

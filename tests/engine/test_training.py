@@ -21,6 +21,7 @@ from engine.training.data import Corpus, prepare
 from engine.training.ema import EMA
 from engine.training.loop import Trainer, lr_factor, optimizers
 from engine.training.losses import antithetic_times, mask_tokens, subs_nll
+from engine.training.muon import WholeMuon
 from engine.training.objectives import OBJECTIVES
 from engine.training.precision import chosen
 from engine.training.states import write_text
@@ -429,6 +430,20 @@ def test_muon_takes_the_blocks_matrices_and_adamw_the_rest(corpus: Corpus, tmp_p
     groups = [{names[id(p)] for group in o.param_groups for p in group["params"]} for o in (adamw, muon)]
     assert groups[1] == {f"blocks.0.{name}.weight" for name in ("attn_qkv", "attn_out", "mlp.0", "mlp.2")}
     assert groups[0] == set(names.values()) - groups[1]
+
+
+def test_muon_follows_the_precision_that_was_chosen_and_an_old_torch_is_told(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = msgspec.structs.replace(
+        with_run(precision="auto"), optim=msgspec.structs.replace(CONFIG.optim, name="muon")
+    )
+    for there, kind in ((False, WholeMuon), (True, torch.optim.Muon)):
+        monkeypatch.setattr("engine.training.precision.has_bfloat16", lambda device, there=there: there)
+        assert type(trainer(config, corpus, tmp_path / str(there)).optimizers[1]) is kind
+    monkeypatch.delattr("torch.optim.Muon")
+    with pytest.raises(ValueError, match=r"takes torch 2\.9 or later"):
+        trainer(config, corpus, tmp_path)
 
 
 def test_the_curriculum_begins_with_few_masks(corpus: Corpus, tmp_path: Path) -> None:
