@@ -178,7 +178,7 @@ class WatchApp(ComfortApp):
             f"[{look.style}]{look.fill}[/]{look.name}" if look.fill else f"[{look.style}] {look.name} [/]"
             for look in shown
         )
-        self.query_one("#text").border_subtitle = legend
+        self._text.border_subtitle = legend
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         yield from super().get_system_commands(screen)

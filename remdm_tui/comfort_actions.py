@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,12 +19,15 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Static
 
-from engine.recording import Recording
 from remdm_tui import player as playing
 from remdm_tui.comforts import Comfort
 from remdm_tui.debug_actions import DebugApp
-from remdm_tui.exports import KINDS, Kind
+from remdm_tui.exports import KINDS
 from remdm_tui.exports.scene import NARROWEST, WIDEST
+from remdm_tui.exports.screen import KINDS as SCREEN_KINDS
+from remdm_tui.exports.screen import kind_of as screen_kind_of
+from remdm_tui.exports.screen import page_of
+from remdm_tui.exports.screen import write as write_screen
 from remdm_tui.exports.writing import kind_of, part_of, write
 from remdm_tui.keymap import bound, shown, shown_by_id
 from remdm_tui.layout import harmless
@@ -74,11 +77,16 @@ class ComfortApp(DebugApp):
         self.theme_changed_signal.subscribe(self, lambda _: self._colour_legend())
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        yield from super().get_system_commands(screen)
+        # Textual's own picture has a font that is elsewhere
+        yield from (one for one in super().get_system_commands(screen) if one.title != "Screenshot")
         for binding in bound(self._keymap):
             yield SystemCommand(binding.description, f"key {shown(binding)}", partial(self._do, binding.action))
         for kind in KINDS.values():
             yield SystemCommand(f"Export: {kind.name}", kind.summary, partial(self.action_export, kind.name))
+        for name in SCREEN_KINDS:
+            yield SystemCommand(
+                f"Export the screen: {name}", "all that is on it", partial(self.action_export_screen, name)
+            )
         for position in self._marks:
             yield SystemCommand(f"Mark: step {position}", "go there", partial(self._seek, position))
 
@@ -190,40 +198,67 @@ class ComfortApp(DebugApp):
         name = f"run-{watching.seed}{step}.{kind}"
         self.push_screen(LineScreen("export", asks, name, self.options.ascii, self._export))
 
+    def action_export_screen(self, kind: str = "svg") -> None:
+        """The same for all that is on the screen now."""
+        # the compositor is what Textual's own screenshots are made of
+        page, columns = page_of(self.screen._compositor.render_strips()), self.size.width
+        light, player = not self.current_theme.dark, self.watching.player
+
+        def accept(text: str) -> None:
+            out = self._new_file(text)
+            screen_kind_of(out)
+            self._write(out, lambda: write_screen(page, columns, out, light))
+
+        asks = f"The file to write; its ending says what it is: {' '.join(SCREEN_KINDS)}."
+        name = f"screen-{self.watching.seed}-step-{player.position}.{kind}"
+        self.push_screen(LineScreen("export the screen", asks, name, self.options.ascii, accept))
+
     def _export(self, text: str) -> None:
-        """Have a file written in a thread.  Raises ValueError for one that cannot be."""
-        if not text.strip():
-            raise ValueError("type the name of a file")
-        out = Path(text.strip()).expanduser()
-        kind, part = kind_of(out), part_of(out)
-        if out.exists():
-            raise ValueError(f"{out} is there already: choose another name")
-        if part in self._exporting:
-            raise ValueError(f"{out} is being written")
-        source = self.watching.tape.recording
-        self._exporting.add(part)
-        self._say_so(f"writing {out} ...", error=False)
-        more = {
+        """Have a recording written.  Raises ValueError for a file that cannot be."""
+        out = self._new_file(text)
+        kind, source = kind_of(out), self.watching.tape.recording
+        more: dict[str, Any] = {
             "step": min(self.watching.player.position, self.watching.recorded), "sample": self.watching.sample,
             "branch": self.watching.debug.branching.here, "light": not self.current_theme.dark,
             "columns": min(max(NARROWEST, self.query_one("#text").size.width), WIDEST),
             "ascii_only": self.options.ascii,
         }  # fmt: skip
-        threading.Thread(
-            target=self._write, args=(source, out, kind, more), daemon=True, name=f"export {kind.name}"
-        ).start()
 
-    def _write(self, source: Recording, out: Path, kind: Kind, more: dict[str, Any]) -> None:
-        """In a thread of its own, on a copy that does not grow."""
-        try:
+        def job() -> str:
+            # what is exported does not grow while it is
             copy = source.copy()
             try:
-                sentence, error = f"written: {write(copy, out, kind, **more)}", False
+                return write(copy, out, kind, **more)
             finally:
                 copy.close()
-        except (OSError, ValueError) as problem:
-            sentence, error = f"{out} is not written: {said(problem)}", True
-        self.post_message(self.Exported(part_of(out), harmless(sentence), error))
+
+        self._write(out, job)
+
+    def _new_file(self, text: str) -> Path:
+        """Raises ValueError where it is there, or on its way."""
+        if not text.strip():
+            raise ValueError("type the name of a file")
+        out = Path(text.strip()).expanduser()
+        if out.exists():
+            raise ValueError(f"{out} is there already: choose another name")
+        if part_of(out) in self._exporting:
+            raise ValueError(f"{out} is being written")
+        return out
+
+    def _write(self, out: Path, job: Callable[[], str]) -> None:
+        """Have a thread do it, and say what came of it."""
+        part = part_of(out)
+        self._exporting.add(part)
+        self._say_so(f"writing {out} ...", error=False)
+
+        def work() -> None:
+            try:
+                sentence, error = f"written: {job()}", False
+            except (OSError, ValueError) as problem:
+                sentence, error = f"{out} is not written: {said(problem)}", True
+            self.post_message(self.Exported(part, harmless(sentence), error))
+
+        threading.Thread(target=work, daemon=True, name="export").start()
 
     @on(Exported)
     def _exported(self, event: Exported) -> None:

@@ -5,7 +5,7 @@ SYMBOLS = (
     ("alpha", "expected unmasked fraction at time t"),
     ("sigma", "chance that a revealed token is remasked now"),
     ("eta", "strength: a cap on sigma, or a share of it"),
-    ("p", "nucleus: the fewest tokens that have it together"),
+    ("p", "nucleus: draw from the likeliest p of all tokens"),
     ("network", "sequences put through it; idle steps cost none"),
     ("confid.", "mean probability of tokens when revealed"),
 )

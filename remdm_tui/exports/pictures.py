@@ -13,6 +13,8 @@ from remdm_tui.exports.scene import Line, Scene
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from remdm_tui.exports.raster import Raster
+
 FRAMES = 200
 """Steps of a GIF at most, unless asked otherwise: all are in memory when it is written."""
 HOLD = 3_000
@@ -21,23 +23,27 @@ HOLD = 3_000
 
 def svg(request: Request) -> None:
     """Text stays text, in the reader's own monospaced font."""
+    scene = Scene.of(request)
+    picture = scalable(scene.page(request.position), scene.columns, request.light)
+    request.out.write_text(picture, encoding="utf-8")
+
+
+def scalable(page: list[Line], columns: int, light: bool) -> str:
+    """A page as SVG that fetches nothing."""
     from rich._export_format import CONSOLE_SVG_FORMAT
     from rich.console import Console
     from rich.terminal_theme import DEFAULT_TERMINAL_THEME, SVG_EXPORT_THEME
     from rich.text import Text
 
-    scene = Scene.of(request)
     console = Console(
-        file=io.StringIO(), record=True, width=scene.columns, force_terminal=True, color_system="truecolor",
+        file=io.StringIO(), record=True, width=columns, force_terminal=True, color_system="truecolor",
         legacy_windows=False, highlight=False, emoji=False, markup=False,
     )  # fmt: skip
-    for line in scene.page(request.position):
+    for line in page:
         console.print(Text.assemble(*line), soft_wrap=True)
-    # nothing is fetched from elsewhere
     own = re.sub(r"@font-face\s*{{.*?}}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL).replace("Fira Code, ", "")
-    theme = DEFAULT_TERMINAL_THEME if request.light else SVG_EXPORT_THEME
-    picture = console.export_svg(title="remdm-tui", theme=theme, code_format=own, unique_id="remdm")
-    request.out.write_text(picture, encoding="utf-8")
+    theme = DEFAULT_TERMINAL_THEME if light else SVG_EXPORT_THEME
+    return console.export_svg(title="remdm-tui", theme=theme, code_format=own, unique_id="remdm")
 
 
 def png(request: Request) -> None:
@@ -60,10 +66,14 @@ def gif(request: Request) -> None:
 
 def images(pages: list[list[Line]], request: Request) -> Iterator[Image]:
     """All of one size, with one palette."""
+    return map(raster_of(pages, request.columns, request.light).image, pages)
+
+
+def raster_of(pages: list[list[Line]], columns: int, light: bool) -> Raster:
+    """What draws pages of one size.  Raises ValueError where Pillow is missing."""
     try:
         from remdm_tui.exports.raster import Raster
     except ImportError:
         raise ValueError("PNG and GIF need the package Pillow: install it, or export svg or cast") from None
     styles: dict[Any, None] = {style: None for page in pages for line in page for _, style in line}
-    raster = Raster(list(styles), request.columns, max(map(len, pages)), request.light)
-    return map(raster.image, pages)
+    return Raster(list(styles), columns, max(map(len, pages)), light)

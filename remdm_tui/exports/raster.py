@@ -22,6 +22,8 @@ SHADES = 8
 DARK, LIGHT = ((0xE6, 0xE6, 0xE6), (0x12, 0x12, 0x14)), ((0x1A, 0x1A, 0x1A), (0xFF, 0xFF, 0xFF))
 """Foreground and background where a style has none."""
 FONTS = ("DejaVuSansMono", "LiberationMono-Regular", "NotoSansMono-Regular", "Menlo", "consola")
+BRAILLE = 0x2800
+"""The first of the patterns that curves are drawn with, which not every font has."""
 LARGEST = 1 << 26
 """Pixels of one picture at most."""
 
@@ -42,7 +44,8 @@ class Raster:
             raise ValueError(f"a picture of {columns} times {rows} cells is too large: take other columns")
         # the first entry is the page itself
         self._styles = {style: number for number, style in enumerate([Style(), *(s for s in styles if s)])}
-        self._colours = b"".join(bytes(_shades(style, LIGHT if light else DARK)) for style in self._styles)
+        self._plain = LIGHT if light else DARK
+        self._colours = b"".join(bytes(_shades(style, self._plain)) for style in self._styles)
         self._tiles: dict[tuple[str, Style], Tile] = {}
 
     def image(self, page: list[Line]) -> Image.Image:
@@ -60,23 +63,47 @@ class Raster:
         made.putpalette(self._colours)
         return made
 
+    def picture(self, page: list[Line]) -> Image.Image:
+        """A page as a picture of its own, in as many colours as there are."""
+        tables = {style: np.array(_shades(style, self._plain), np.uint8).reshape(SHADES, 3) for style in self._styles}
+        pixels = np.broadcast_to(tables[Style()][0], (*self._size, 3)).copy()
+        for row, line in enumerate(page):
+            x, y = MARGIN, MARGIN + row * self._height
+            for text, style in line:
+                for c in text:
+                    tile = tables[style][self._shaded(c, style)]
+                    room = pixels[y : y + self._height, x : x + tile.shape[1]]
+                    room[:] = tile[:, : room.shape[1]]
+                    x += tile.shape[1]
+        return Image.fromarray(pixels, "RGB")
+
     def _tile(self, c: str, style: Style) -> Tile:
         known = self._tiles.get((c, style))
         if known is None:
-            known = self._tiles[c, style] = self._drawn(c, style)
+            known = self._tiles[c, style] = (self._styles[style] * SHADES + self._shaded(c, style)).astype(np.uint8)
         return known
 
-    def _drawn(self, c: str, style: Style) -> Tile:
-        """One character in its cells, [height, width]."""
+    def _shaded(self, c: str, style: Style) -> Tile:
+        """One character in its cells, [height, width]: how much of it each pixel is, in SHADES."""
         width = self._width * max(1, cell_len(c))
         cell = Image.new("L", (width, self._height))
         draw = ImageDraw.Draw(cell)
-        draw.text((0, SIZE // 8), c, fill=255, font=self._bold if style.bold else self._font)
+        if BRAILLE <= ord(c) < BRAILLE + 256:
+            for x, y in dots(ord(c) - BRAILLE):
+                left, top = round((x + 0.5) * width / 2 - 1), round((y + 0.5) * self._height / 4 - 1)
+                draw.rectangle((left, top, left + 1, top + 1), fill=255)
+        else:
+            draw.text((0, SIZE // 8), c, fill=255, font=self._bold if style.bold else self._font)
         for there, y in ((style.underline or style.underline2, self._height - 2), (style.underline2, self._height - 4)):
             if there:
                 draw.line((0, y, width, y), fill=255)
-        shade = (np.asarray(cell, np.uint16) * (SHADES - 1) + 127) // 255
-        return (self._styles[style] * SHADES + shade).astype(np.uint8)
+        return ((np.asarray(cell, np.uint16) * (SHADES - 1) + 127) // 255).astype(np.uint8)
+
+
+def dots(pattern: int) -> list[tuple[int, int]]:
+    """Columns and rows of the dots that a Braille pattern has."""
+    places = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (0, 3), (1, 3)]
+    return [place for bit, place in enumerate(places) if pattern >> bit & 1]
 
 
 def _shades(style: Style, plain: tuple[tuple[int, int, int], tuple[int, int, int]]) -> list[int]:
@@ -85,6 +112,8 @@ def _shades(style: Style, plain: tuple[tuple[int, int, int], tuple[int, int, int
         default if colour is None or colour.triplet is None else tuple(colour.triplet)
         for colour, default in zip((style.color, style.bgcolor), plain, strict=True)
     )
+    if style.reverse:
+        front, back = back, front
     return [round(b + (f - b) * i / (SHADES - 1)) for i in range(SHADES) for f, b in zip(front, back, strict=True)]
 
 

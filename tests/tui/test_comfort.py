@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from engine.recording import Mark, Recording
 from engine.records import Branch
@@ -14,6 +15,7 @@ from remdm_tui.beginning import fitted, settings_of
 from remdm_tui.comforts import Comfort
 from remdm_tui.configuration import Configuration
 from remdm_tui.exports import KINDS
+from remdm_tui.exports.raster import BRAILLE, dots
 from remdm_tui.marking import marked, neighbour
 from remdm_tui.options import WatchOptions
 from remdm_tui.remembered import Memory, Remembered
@@ -104,7 +106,8 @@ async def test_a_session_leaves_what_was_turned_and_the_next_begins_with_it(tmp_
     comfort = Comfort(memory=Memory.read(place), kept=frozenset({"remdm-cap"}))
     async with person(comfort).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        await pilot.press("E", "P", "less_than_sign", "I", "c")
+        await pilot.press("E", "P", "less_than_sign", "I")
+        await pilot.app.run_action("heat")
         pilot.app.theme = "textual-light"
         await settle(pilot)
         left = pilot.app.watching.settings
@@ -131,7 +134,7 @@ async def test_a_recording_leaves_the_knobs_of_the_last_session_alone(tmp_path, 
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         assert app.watching.settings.strategy == "remdm-cap"
-        await pilot.press("c")
+        await pilot.app.run_action("heat")
     last = json.loads(place.read_text())
     assert last["heat"]
     assert (last["sampler"] or {}).get("strategy") == (None if file else "mdlm")
@@ -289,6 +292,40 @@ async def test_every_export_of_the_palette_writes_what_it_says(tmp_path):
             await seen(pilot, lambda app, out=out: f"written: {out}" in app.watching.notice.text)
             assert f"{out.stat().st_size:,} bytes" in pilot.app.watching.notice.text
     assert sorted(file.name for file in tmp_path.iterdir()) == sorted(f"out.{kind}" for kind in KINDS)
+
+
+async def test_the_screen_is_exported_as_it_is(tmp_path):
+    async with person().run_test(size=(100, 30)) as pilot:
+        await stepped(pilot, 3)
+        for kind in ("txt", "svg", "png"):
+            (command,) = [
+                one
+                for one in pilot.app.get_system_commands(pilot.app.screen)
+                if one.title == f"Export the screen: {kind}"
+            ]
+            command.callback()
+            await pilot.pause()
+            out = tmp_path / f"out.{kind}"
+            pilot.app.screen.query_one("Input").value = str(out)
+            await pilot.press("enter")
+            await seen(pilot, lambda app, out=out: f"written: {out}" in app.watching.notice.text)
+        titles = [one.title for one in pilot.app.get_system_commands(pilot.app.screen)]
+        assert "Screenshot" not in titles
+    lines = (tmp_path / "out.txt").read_text().splitlines()
+    assert len(lines) == 30
+    assert "paused 3/32" in lines[0]
+    assert any("knobs" in line for line in lines)
+    svg = (tmp_path / "out.svg").read_text()
+    assert "url(http" not in svg
+    assert "knobs" in svg
+    with Image.open(tmp_path / "out.png") as picture:
+        assert len(picture.getcolors(1 << 16)) > 20
+
+
+def test_the_dots_of_a_curve_are_drawn_without_a_font():
+    assert dots(ord("⠁") - BRAILLE) == [(0, 0)]
+    assert dots(ord("⢀") - BRAILLE) == [(1, 3)]
+    assert len(dots(ord("⣿") - BRAILLE)) == 8
 
 
 async def test_what_cannot_be_exported_is_one_sentence(tmp_path):
