@@ -185,6 +185,8 @@ class StrategyInfo:
     source: str
     reads: str
     knobs: tuple[KnobInfo, ...]
+    preserves_marginal: bool = True
+    """whether it claims that 1 - alpha of the positions are masked, but for chance"""
 
 
 @dataclass(frozen=True)

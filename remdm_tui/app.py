@@ -59,6 +59,8 @@ PANELS = 5
 """Refreshes a second of everything but the grid while playing."""
 RUSHED = 2
 """The same while the sampler runs as fast as it can: a refresh of everything costs as much as five of the grid."""
+LEAFED = 20
+"""The same while somebody moves through the record: the grid alone keeps up with every key."""
 BUDGET = 0.05
 """Share of a core that the terminal may take from a sampler that runs as fast as it can."""
 STALEST = 0.2
@@ -103,6 +105,8 @@ class WatchApp(ComfortApp):
         self._pace = reading.Pace(clock)
         self._heat = self._resting = self._behind = False
         self._painted, self._panelled = (clock(), time.process_time()), -math.inf
+        self._beats = 0
+        """of the paint clock, since the panels were drawn"""
         # what was drawn last, so that only what changed is drawn again
         self._shown: dict[str, object] = {}
 
@@ -192,20 +196,26 @@ class WatchApp(ComfortApp):
         seconds, self._last_tick = min(now - self._last_tick, 0.25), now
         self.watching.tick(seconds)
         # the panels are drawn together with the grid: Textual composes everything between two things that changed
-        panels = not self.watching.player.playing or now - self._panelled >= 1 / (RUSHED if self._rushing else PANELS)
+        panels = self._panels_due(now)
         # a slow line skips frames, not keys, and has no room for both at once
         panels = panels and not self._backed_up
         alone = panels and now - self._panelled >= 1 / PANELS and self._outlet is not None and self._outlet.narrow
         try:
             self._draw(panels, grid=not alone)
             if panels:
-                self._panelled = now
+                self._panelled, self._beats = now, 0
                 self._refresh_panels()
                 self._rest_or_wake()
         except ValueError:
             # the panels read the record, and that may be a file
             if not self.watching.damaged():
                 raise
+
+    def _panels_due(self, now: float) -> bool:
+        self._beats += 1
+        if self.watching.player.playing:
+            return now - self._panelled >= 1 / (RUSHED if self._rushing else PANELS)
+        return now - self._panelled >= 1 / LEAFED or self._beats >= PAINTS // LEAFED
 
     def _draw(self, due: bool, grid: bool) -> None:
         """Bring the screen up to what is being watched; the grid if it is due or the terminal has time for it."""
@@ -352,7 +362,8 @@ class WatchApp(ComfortApp):
             self._branches.show(branching.rows(), branching.here, branching.against)
         self._figures.show(reading.reading(trace, position, sample, pace))
         if self._curves.size.height:
-            self._curves.show(reading.charts(trace, position, sample), total, position)
+            with_band = reading.banded(trace, watching.strategies)
+            self._curves.show(reading.charts(trace, position, sample, with_band), total, position)
         self._timeline.use_marks(self._marks)
         self._timeline.show(position, len(trace), total, trace.curves.column("remasked", sample))
         self._show_status(total)
@@ -375,7 +386,7 @@ class WatchApp(ComfortApp):
         """The paint clock runs again; what changed is on screen at its next beat."""
         if self._resting:
             self._resting = False
-            self._last_tick, self._panelled = self._clock(), -math.inf
+            self._last_tick = self._clock()
             self._fast.resume()
 
     def _show_status(self, total: int) -> None:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.records import Settings
+from engine.debug import laws
+from engine.records import Settings, StrategyInfo
 from engine.trace import Record
 from remdm_tui.knobs import shown
 from remdm_tui.player import Player
@@ -40,18 +41,43 @@ def total_steps(trace: Record) -> int:
     return max(trace.start.steps, len(trace))
 
 
-def charts(trace: Record, position: int, sample: int) -> list[Chart]:
-    """The curves of the run so far, with their values at the position."""
-    length = trace.start.tokens.shape[1]
+BAND = 96
+"""Steps at which the band is computed: as many as a chart has dots."""
+
+
+def banded(trace: Record, strategies: Sequence[StrategyInfo]) -> bool:
+    """Whether chance alone may part the masked fraction from 1 - alpha: all its strategies claim so, and nobody's hand
+    has meddled."""
+    claims = {info.name: info.preserves_marginal for info in strategies}
+    return not trace.edits() and all(claims.get(settings.strategy, False) for _, settings in trace.settings())
+
+
+def band(expected: NDArray[np.float64], positions: int) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Least and most masked fraction that breaks no law, [steps]; None where time starts anew in blocks."""
+    if len(expected) == 0 or (np.diff(expected) > 1e-9).any():
+        return None
+    steps = np.unique(np.linspace(0, len(expected) - 1, BAND).astype(int))
+    least, most = laws.band(np.clip(expected[steps], 0, 1), positions, steps)
+    every = np.arange(len(expected))
+    return np.interp(every, steps, least), np.interp(every, steps, most)
+
+
+def charts(trace: Record, position: int, sample: int, with_band: bool = False) -> list[Chart]:
+    """The curves of the run so far, with their values at the position; masked of the positions that are not locked."""
+    length = int((~trace.start.locked[sample]).sum())
     columns = {name: trace.curves.column(name, sample) for name in ("masked", "expected", "remasked", "calls")}
     confidence = trace.curves.column("confidence", sample)
     at = {name: float(column[position - 1]) if position else 0.0 for name, column in columns.items()}
     sure = float(confidence[position - 1]) if position else float("nan")
-    masked = columns["masked"] / length
+    masked = columns["masked"] / max(length, 1)
+    chance = band(columns["expected"], length) if with_band else None
     calls = float(max(1, total_steps(trace) * trace.start.tokens.shape[0]))
     most = float(columns["remasked"].max(initial=1.0))
     return [
-        Chart("masked, 1-alpha", masked, 1.0, columns["expected"], f"{at['masked'] / length:.3f} {at['expected']:.3f}"),
+        Chart(
+            "masked, 1-alpha", masked, 1.0, columns["expected"],
+            f"{at['masked'] / max(length, 1):.3f} {at['expected']:.3f}", chance,
+        ),
         Chart("remasked a step", columns["remasked"], most, None, f"{at['remasked']:.0f} of max {most:.0f}"),
         Chart("network calls", columns["calls"], calls, None, f"{at['calls']:.0f}"),
         Chart("confidence", confidence, 1.0, None, "-" if np.isnan(sure) else f"{sure:.3f}"),

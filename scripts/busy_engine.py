@@ -7,6 +7,7 @@ For measuring what the terminal costs and how it answers under the heaviest load
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,6 +61,9 @@ def frames(start: Start, count: int, settings: Settings, changed: float = CHANGE
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--changed", type=float, default=CHANGED, help="share of the positions that change in a step")
+    changed = parser.parse_args().changed
     out = sys.stdout.buffer
     wire.greet(out, __version__)
     wire.write(out, wire.Hello(strategies.catalogue()))
@@ -71,7 +75,7 @@ def main() -> None:
                 wire.write(out, wire.Ready(model()))
             case wire.Begin(run, settings, choice):
                 start = _begun(choice)
-                coming = frames(start, start.steps, settings.settings())
+                coming = frames(start, start.steps, settings.settings(), changed)
                 tokens, locked = wire.Array.of(start.tokens), wire.Array.of(start.locked)
                 wire.write(out, wire.Began(run, tokens, locked, start.steps, start.seed))
             case wire.Credit(steps):

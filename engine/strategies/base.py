@@ -134,7 +134,9 @@ def knobs(strategy: type[Strategy]) -> tuple[KnobInfo, ...]:
 
 
 def describe(strategy: type[Strategy]) -> StrategyInfo:
-    return StrategyInfo(strategy.name, strategy.summary, strategy.source, strategy.reads, knobs(strategy))
+    return StrategyInfo(
+        strategy.name, strategy.summary, strategy.source, strategy.reads, knobs(strategy), strategy.preserves_marginal
+    )
 
 
 def values(strategy: Strategy) -> dict[str, Knob]:

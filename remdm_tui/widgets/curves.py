@@ -24,6 +24,8 @@ class Chart:
     top: float
     reference: Curve | None = None
     value: str = ""
+    band: tuple[Curve, Curve] | None = None
+    """between which the curve would be by chance"""
 
 
 class CurvesPanel(Static):
@@ -59,7 +61,14 @@ class CurvesPanel(Static):
         reference = (
             np.zeros_like(curve) if chart.reference is None else dots(chart.reference, total, chart.top, width, rows)
         )
-        lines = ascii_rows((reference, curve), ".*") if self._ascii else characters(curve | reference)
+        edges = np.zeros_like(curve)
+        for edge in chart.band or ():
+            edges |= dots(edge, total, chart.top, width, rows)
+        if self._ascii:
+            lines = ascii_rows((edges, reference, curve), "-.*")
+        else:
+            lines = characters(curve | reference | edges)
+        reference |= edges
         mark = min(width - 1, position * width // max(total, 1))
         for y, line in enumerate(lines):
             if not (curve[y, mark] or reference[y, mark]):
