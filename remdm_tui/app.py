@@ -279,7 +279,8 @@ class WatchApp(ComfortApp):
             room = self.size.width - 2 - len(hint)
             text = line(harmless(progress.stage), progress.done, progress.total, room, self.options.ascii) + hint
         if not self.watching.begun:
-            self._grid.message(f"{harmless(progress.stage)} ..." if progress is not None else "no model is loaded")
+            stage = "loading" if progress is None else harmless(progress.stage)
+            self._grid.message(f"{stage} ..." if self.watching.failure is None else "no model is loaded")
         self._banner.update(text)
         self._banner.set_class(notice.error and progress is None, "error")
         self._banner.display = bool(text)

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 try:
     import textual_serve
-    from aiohttp import web
+    from aiohttp import WSCloseCode, web
     from textual_serve.app_service import AppService
     from textual_serve.server import Server, to_int
 except ImportError:
@@ -55,6 +55,14 @@ class Session(AppService):
         try:
             await super().run()
         finally:
+            process = self._process
+            assert process is not None
+            self.stdin.close()
+            try:
+                await asyncio.wait_for(process.wait(), PATIENCE)
+            except TimeoutError:
+                process.kill()
+                await process.wait()
             await self.remote_close()
 
     async def stop(self) -> None:
@@ -73,6 +81,7 @@ class Sessions(Server):
         home = Path(textual_serve.__file__).parent
         super().__init__(command(words), host, statics_path=home / "static", templates_path=PAGE)
         self._reachable = not loopback(host)
+        self._open: set[web.WebSocketResponse] = set()
 
     async def application(self) -> web.Application:
         made = await self._make_app()
@@ -96,14 +105,22 @@ class Sessions(Server):
         )  # fmt: skip
         width, height = (min(to_int(request.query.get(name, ""), 80), 1_000) for name in ("width", "height"))
         await session.start(width, height)
+        self._open.add(socket)
         try:
             await self._process_messages(socket, session)
+        except (ValueError, TypeError, LookupError, AttributeError, AssertionError):
+            # what no terminal of ours has sent
+            await socket.close(code=WSCloseCode.POLICY_VIOLATION)
         finally:
+            self._open.discard(socket)
             await session.stop()
         return socket
 
     async def on_startup(self, app: web.Application) -> None:
         """Say nothing: who runs this does."""
+
+    async def on_shutdown(self, app: web.Application) -> None:
+        await asyncio.gather(*(socket.close(code=WSCloseCode.GOING_AWAY) for socket in self._open))
 
     @web.middleware
     async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:

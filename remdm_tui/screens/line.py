@@ -23,7 +23,7 @@ class LineScreen(ModalScreen[str | None]):
     LineScreen.ascii > Vertical { border: ascii $primary; }
     LineScreen Label { width: 1fr; height: auto; }
     LineScreen Input { border: none; height: 1; margin: 1 0; padding: 0; }
-    LineScreen .error { color: $text-error; height: auto; }
+    LineScreen .error { color: $text-error; background: transparent; height: auto; }
     """
 
     def __init__(

@@ -4,3 +4,9 @@ terminal.dataset.sessionWebsocketUrl = (location.protocol === "https:" ? "wss://
 const size = Number(new URLSearchParams(location.search).get("fontsize"));
 if (size >= 4 && size <= 64) terminal.dataset.fontSize = String(size);
 document.getElementById("again").addEventListener("click", () => location.reload());
+// keys go to it as soon as it shows something, without a click
+new MutationObserver((_, watcher) => {
+  if (!document.body.classList.contains("-first-byte")) return;
+  watcher.disconnect();
+  terminal.querySelector(".xterm-helper-textarea").focus();
+}).observe(document.body, { attributeFilter: ["class"] });

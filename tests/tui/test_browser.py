@@ -115,6 +115,17 @@ async def test_a_session_paints_the_application_takes_keys_and_ends():
         assert session.closed
 
 
+@pytest.mark.parametrize("sent", ["no JSON", "[]", "{}", '["stdin"]', '["stdin", 3]', '["resize", 3]'])
+async def test_what_no_terminal_sends_ends_the_session(sent):
+    # the process is one that says nothing
+    async with Served(["list", "strategies"]) as served, served.http.ws_connect(
+        "/ws", headers={"Origin": served.address}
+    ) as session:  # fmt: skip
+        await session.send_str(sent)
+        async with asyncio.timeout(30):
+            assert (await session.receive()).type == aiohttp.WSMsgType.CLOSE
+
+
 async def test_a_session_that_cannot_begin_ends():
     async with Served(["watch", "--record", "/"]) as served, served.http.ws_connect(
         "/ws", headers={"Origin": served.address}
