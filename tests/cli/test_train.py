@@ -16,9 +16,11 @@ import pytest
 import torch
 
 from engine.models import load_model
-from engine.training.config import Progress
+from engine.training.config import Progress, TrainConfig
 from engine.training.precision import has_bfloat16
-from remdm_tui.commands.train import continued, stopping
+from engine.training.shards import untold
+from engine.training.workers import Alone
+from remdm_tui.commands.train import continued, prepared, stopping
 from remdm_tui.training import Lines, Reading, figures, smoothed
 from tests.cli.conftest import COMMAND, ENVIRONMENT
 
@@ -68,7 +70,7 @@ def test_the_best_can_be_exported_without_training(
     assert model.exists()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGUSR2, 140)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_saves_and_the_same_command_continues(
     training: list[str], tmp_path: Path, number: int, code: int, cli: Callable[..., Any]
 ) -> None:
@@ -179,15 +181,18 @@ def test_a_terminal_gets_a_bar_with_its_figures(training: list[str]) -> None:
     assert b"tokens/s" in shown
 
 
-def test_processes_that_wait_for_data_are_told_when_there_are_none(training: list[str], tmp_path: Path) -> None:
-    (tmp_path / "text.txt").unlink()
-    done = subprocess.run(
-        [sys.executable, "-m", "remdm_tui", *training, "--devices", "2"], capture_output=True, text=True,
-        env=ENVIRONMENT, timeout=120,
-    )  # fmt: skip
-    assert done.returncode == 2
-    assert "text.txt: No such file or directory" in done.stderr
-    assert "Traceback" not in done.stderr
+class Bereft(Alone):
+    """The second of two processes, whose first has ended."""
+
+    rank, world = 1, 2
+
+    def wait(self) -> None:
+        raise RuntimeError("[gloo/transport/tcp/pair.cc:553] Connection closed by peer")
+
+
+def test_a_process_that_waits_for_data_ends_with_a_sentence_when_there_are_none(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="another process of this run has ended before the data were prepared"):
+        prepared(TrainConfig(), [], tmp_path, tmp_path, torch.device("cpu"), Bereft(), untold)
 
 
 def test_the_log_of_a_run_that_died_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
