@@ -1,48 +1,129 @@
-"""Make docs/watch.png, the README's picture: the application itself on the demo model, half-way through a run."""
+"""Make the documents' pictures: the application itself on the demo model.
+
+python scripts/picture.py [watch debug law]
+"""
 
 from __future__ import annotations
 
 import asyncio
 import re
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import resvg_py
+from textual.pilot import Pilot
 
-from engine.records import Settings
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from engine.records import Change, Settings
 from engine.strategies import make_strategy, values
 from remdm_tui.app import WatchApp
+from remdm_tui.commands.new_strategy import run as new_strategy
 from remdm_tui.options import WatchOptions
+from remdm_tui.player import Player
 
-OUT = Path(__file__).parent.parent / "docs" / "watch.png"
+DOCS = Path(__file__).parent.parent / "docs"
 STOP = 150
-"""The step on the picture: enough text to read, enough masks to see."""
+"""The step on the README's picture: enough text to read, enough masks to see."""
 
 
-async def screenshot() -> str:
-    settings = Settings("remdm-cap", values(make_strategy("remdm-cap", eta=0.04)))
-    app = WatchApp(WatchOptions(settings, paused=True, seed=11, prompt="It was a dark and stormy night"))
-    async with app.run_test(size=(120, 36)) as pilot:
-        while app.watching.model is None or app.watching.link.trace is None:
-            await pilot.pause(0.1)
+async def until(pilot: Pilot[None], condition: Callable[[WatchApp], bool]) -> None:
+    app = pilot.app
+    assert isinstance(app, WatchApp)
+    for _ in range(3_000):
+        if condition(app):
+            return
+        await pilot.pause(0.05)
+    raise RuntimeError("what the picture is to show does not come")
+
+
+def cap(eta: float) -> Settings:
+    return Settings("remdm-cap", values(make_strategy("remdm-cap", eta=eta)))
+
+
+async def shot(
+    options: WatchOptions, size: tuple[int, int], act: Callable[[WatchApp, Pilot[None]], Awaitable[None]], title: str
+) -> str:
+    app = WatchApp(options)
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda app: app.watching.trace is not None)
+        await act(app, pilot)
+        await pilot.pause(0.5)
+        return app.export_screenshot(title=title)
+
+
+async def watch() -> str:
+    async def act(app: WatchApp, pilot: Pilot[None]) -> None:
         await pilot.press("space")
-        while app.watching.player.position < STOP:
-            await pilot.pause(0.02)
+        await until(pilot, lambda app: app.watching.player.position >= STOP)
         await pilot.press("space")
-        app._play(app.watching.player.__class__(position=STOP, recorded=app.watching.player.recorded, playing=False))
+        app._play(Player(position=STOP, recorded=app.watching.player.recorded, playing=False))
         # to the next step that shows a remask beside a reveal
-        while not {2, 3} <= set(app.watching.link.trace.change(app.watching.player.position, 0).tolist()):
+        while not {Change.REVEALED, Change.REMASKED} <= set(
+            app.watching.link.trace.change(app.watching.player.position, 0).tolist()
+        ):
             await pilot.press("right")
             await pilot.pause(0.1)
-        await pilot.pause(0.5)
-        return app.export_screenshot(title="remdm-tui watch")
+
+    options = WatchOptions(cap(0.04), paused=True, seed=11, prompt="It was a dark and stormy night")
+    return await shot(options, (120, 36), act, "remdm-tui watch")
+
+
+async def debug() -> str:
+    """Stopped at a remask, on a branch, with the story of the position."""
+
+    async def act(app: WatchApp, pilot: Pilot[None]) -> None:
+        await until(pilot, lambda app: "stopped at" in app.watching.notice.text)
+        stopped = app.watching.player.position
+        said = app.watching.notice
+        app._play(Player(position=stopped - 8, recorded=stopped, playing=False))
+        await pilot.press("E")
+        await until(pilot, lambda app: app.watching.debug.branching.here == 1)
+        await pilot.press("Z")
+        await until(pilot, lambda app: app.watching.debug.branching.here == 0 and not app.watching.debug.waiting)
+        app._play(Player(position=stopped, recorded=stopped, playing=False))
+        lost = (app.watching.trace.change(stopped, 0) == Change.REMASKED).nonzero()[0]
+        app._look_at(int(lost[0]))
+        await until(pilot, lambda app: app.watching.debug.inspector.told)
+        app.watching.notice = said
+        app._wake()
+
+    options = WatchOptions(cap(0.1), steps=96, length=96, seed=5, stops=("remasked > 4 and t < .5",))
+    return await shot(options, (120, 36), act, 'remdm-tui watch --break "remasked > 4 and t < .5"')
+
+
+async def law() -> str:
+    """A strategy of one's own that remasks twice what it makes up for."""
+    with tempfile.TemporaryDirectory() as home:
+        path = Path(home) / "mine.py"
+        new_strategy(path)
+        wrong = path.read_text().replace(
+            "return posterior(view, sigma)", "return Plan(posterior(view, sigma).unmask, 2 * sigma)"
+        )
+        path.write_text(wrong)
+
+        async def act(app: WatchApp, pilot: Pilot[None]) -> None:
+            await until(pilot, lambda app: "marginal" in app.watching.debug.findings.broken)
+            await pilot.press("space")
+
+        options = WatchOptions(
+            cap(0.1), steps=200, length=96, batch=8, seed=5, strategy_file=str(path), file_knobs=(("eta", 0.5),)
+        )
+        return await shot(options, (120, 36), act, "remdm-tui watch --strategy-file mine.py --batch 8")
+
+
+PICTURES: dict[str, Callable[[], Awaitable[str]]] = {"watch": watch, "debug": debug, "law": law}
 
 
 def main() -> None:
-    svg = asyncio.run(screenshot())
-    # the terminal font of the machine instead of a web font
-    svg = re.sub(r"@font-face\s*{[^}]*}", "", svg).replace("Fira Code", "DejaVu Sans Mono")
-    png = resvg_py.svg_to_bytes(svg_string=svg, font_family="DejaVu Sans Mono", monospace_family="DejaVu Sans Mono")
-    OUT.write_bytes(bytes(png))
+    for name in sys.argv[1:] or PICTURES:
+        svg = asyncio.run(PICTURES[name]())  # type: ignore[arg-type]
+        # the terminal font of the machine instead of a web font
+        svg = re.sub(r"@font-face\s*{[^}]*}", "", svg).replace("Fira Code", "DejaVu Sans Mono")
+        png = resvg_py.svg_to_bytes(svg_string=svg, font_family="DejaVu Sans Mono", monospace_family="DejaVu Sans Mono")
+        (DOCS / f"{name}.png").write_bytes(bytes(png))
 
 
 if __name__ == "__main__":
