@@ -12,7 +12,7 @@ STEPS = (
     ("forward", "takes one step, and pauses"),
     ("back", "goes one step back; nothing is lost"),
     ("strategy-next", "takes another strategy from this step on"),
-    ("inspect", "looks at a position: what happened to it, and why"),
+    ("inspect", "looks at a position: its story so far"),
     ("help", "lists every key"),
 )
 """Ids of keys, and what they do."""
@@ -42,4 +42,4 @@ class Tour:
         if now is None:
             return ""
         name, does = STEPS[now]
-        return f"first steps {now + 1}/{len(STEPS)}:  {keys[name]}  {does}   (esc ends this)"
+        return f"first steps {now + 1}/{len(STEPS)}:  {keys[name]}  {does}  (esc ends)"

@@ -12,7 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from remdm_tui.palette import Palette
-from remdm_tui.symbols import SYMBOLS
+from remdm_tui.symbols import FIGURES, SYMBOLS
 
 
 class HelpScreen(ModalScreen[None]):
@@ -52,7 +52,7 @@ class HelpScreen(ModalScreen[None]):
             text.append(f"  {key:<16}", style="bold")
             text.append(f"{what}\n")
         text.append("\nSymbols\n", style="bold underline")
-        for name, what in SYMBOLS:
+        for name, what in (*SYMBOLS, *FIGURES):
             text.append(f"  {name:<10}", style="bold")
             text.append(f"{what}\n")
         return text

@@ -21,14 +21,15 @@ class LegendPanel(Static):
 
 
 def legend(colours: Palette) -> Text:
+    """No wider than there is room for on a small terminal."""
     text = Text()
     for look in colours.looks.values():
-        text.append(f" {look.fill * 3} " if look.fill else f" {look.name} ", style=look.style)
-        text.append(f" {look.name}  " if look.fill else "  ")
-    text.append("\nconfidence  0 ")
+        text.append(look.fill or f" {look.name} ", style=look.style)
+        text.append(f"{look.name} " if look.fill else " ")
+    text.append("\nconfidence 0")
     for level, style in enumerate(colours.heat):
-        text.append(f" {(level + 1) / HEAT_LEVELS:.2f} ".replace("1.00", "1").replace("0.", "."), style=style)
+        text.append(f" {(level + 1) / HEAT_LEVELS:.2f}".replace("1.00", "1 ").replace("0.", "."), style=style)
     for name, what in SYMBOLS:
-        text.append(f"\n{name:<8}", style="bold")
+        text.append(f"\n{name:<6}", style="bold")
         text.append(what)
     return text

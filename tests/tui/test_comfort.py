@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from rich.cells import cell_len
 
 from engine.recording import Mark, Recording
 from engine.records import Branch
@@ -16,15 +17,17 @@ from remdm_tui.comforts import Comfort
 from remdm_tui.configuration import Configuration
 from remdm_tui.exports import KINDS
 from remdm_tui.exports.raster import BRAILLE, dots
+from remdm_tui.keymap import shown_by_id
 from remdm_tui.marking import marked, neighbour
 from remdm_tui.options import WatchOptions
+from remdm_tui.palette import palette
 from remdm_tui.remembered import Memory, Remembered
 from remdm_tui.replaying import ReplayLink, options_of
 from remdm_tui.screens.help import HelpScreen
 from remdm_tui.screens.line import LineScreen
 from remdm_tui.taping import Tape
-from remdm_tui.tour import STEPS, Tour
-from remdm_tui.widgets.legend import LegendPanel
+from remdm_tui.tour import ACTIONS, STEPS, Tour
+from remdm_tui.widgets.legend import LegendPanel, legend
 from remdm_tui.widgets.timeline import Timeline
 from tests.engine.recordings import recorded
 from tests.tui.scripted import ScriptedLink
@@ -383,3 +386,18 @@ def test_a_copy_of_a_recording_does_not_grow(tmp_path):
     copy.close()
     with pytest.raises(ValueError, match="is closed"):
         copy.copy()
+
+
+def test_every_first_step_fits_a_small_terminal():
+    tour = Tour()
+    for name, _ in STEPS:
+        line = tour.line(shown_by_id({}))
+        assert shown_by_id({})[name] in line
+        assert len(line) <= 78
+        tour = tour.did(next(action for action, one in ACTIONS.items() if one == name))
+    assert tour.line(shown_by_id({})) == ""
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_the_legend_fits_a_small_terminal(plain):
+    assert all(cell_len(line.rstrip()) <= 38 for line in str(legend(palette(True, plain))).splitlines())
