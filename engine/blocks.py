@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Blocks:
         """bool [B, L]: where the block of each row lies; None where one block is all there is."""
         if len(self) == 1:
             return None
+        import torch
+
         position = torch.arange(self.edges[-1], device=device)
         first, end = (torch.tensor([self.edges[n + i] for n in numbers], device=device)[:, None] for i in (0, 1))
         return (position >= first) & (position < end)
@@ -39,6 +42,8 @@ class Blocks:
         """long [B, window]: the positions that the network sees with the block of each row; None for all."""
         if self.window is None:
             return None
+        import torch
+
         end = torch.tensor([self.edges[n + 1] for n in numbers], device=device)[:, None]
         return end - self.window + torch.arange(self.window, device=device)
 

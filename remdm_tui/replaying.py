@@ -6,6 +6,7 @@ from engine import wire
 from engine.recording import Recording
 from engine.records import Branch, Edit, ModelChoice, RunChoice, Settings, StrategyInfo
 from engine.trace import Record
+from remdm_tui.lawful import Checker
 from remdm_tui.layout import harmless
 from remdm_tui.link import Event, Link
 from remdm_tui.options import WatchOptions
@@ -23,6 +24,7 @@ class ReplayLink(Link):
         self._strategies = strategies
         self._recording, self._branch = recording, branch
         self._said: list[Event] = []
+        self._laws = Checker(self._events.append)
 
     def start(self) -> None:
         self._said = [wire.Hello(self._strategies)]
@@ -37,11 +39,13 @@ class ReplayLink(Link):
         self._said += [wire.Began(1, tokens, locked, start.steps, start.seed), wire.Finished(1, self._branch)]
         if self._recording.damage:
             self._said.append(wire.Rejected(harmless(self._recording.damage)))
+        self._laws.check(trace, self._recording.header, self._branch, self._strategies)
 
     def switch(self, branch: int) -> None:
         """Raises ValueError for a branch that is not recorded."""
         self.trace, self.branch = self._recording.trace(branch), branch
         self._said += [wire.Stands(1, branch, len(self.trace)), wire.Finished(1, branch)]
+        self._laws.check(self.trace, self._recording.header, branch, self._strategies)
 
     def fork(self, branch: Branch, record: Record, settings: Settings | None = None) -> None:
         self._said.append(wire.Rejected(READ_ONLY, "Fork"))
@@ -63,9 +67,10 @@ class ReplayLink(Link):
 
     def take(self) -> list[Event]:
         said, self._said = self._said, []
-        return said
+        return [*said, *super().take()]
 
     def close(self, patience: float = 0.5) -> None:
+        self._laws.stop()
         self._said = []
 
 
