@@ -187,7 +187,7 @@ class Stepped(Message, frozen=True):
 
 
 class Replaying(Message, frozen=True):
-    """Steps before `Begin.at` computed again so far, of how many."""
+    """Steps before the `at` of `Begin` or `Fork` computed again so far, of how many."""
 
     run: int
     done: int
@@ -195,7 +195,7 @@ class Replaying(Message, frozen=True):
 
 
 class Resumed(Message, frozen=True):
-    """A run stands at `Begin.at`, with these tokens; frames follow."""
+    """A run stands at the `at` of `Begin` or `Fork`, with these tokens; frames follow."""
 
     run: int
     tokens: Array

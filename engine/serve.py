@@ -14,17 +14,17 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import IO, TYPE_CHECKING, Literal
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from engine import __version__, strategies, wire
 from engine.debug import desk
 from engine.debug.desk import Desk
-from engine.records import ModelChoice
+from engine.records import Edit, ModelChoice
 from engine.strategies.checked import StrategyError
 
 if TYPE_CHECKING:
@@ -56,6 +56,23 @@ class Reports:
         return True
 
 
+@dataclass(frozen=True)
+class Again:
+    """Steps before `at` that the terminal has recorded, and what decided them; `settings` decide those after."""
+
+    settings: wire.SettingsData
+    at: int
+    past: dict[int, wire.SettingsData]
+    edits: dict[int, Edit]
+
+    @classmethod
+    def of(cls, command: wire.Begin | wire.Fork) -> Again | None:
+        """None where there are none."""
+        if command.settings is None or command.at < 1:
+            return None
+        return cls(command.settings, command.at, dict(command.past), dict(command.edits))
+
+
 class Server:
     """One model and one run at a time; every command is answered by events, in order."""
 
@@ -69,8 +86,8 @@ class Server:
         self._send = send
         self._model: TextModel | None = None
         self._desk = Desk(send)
-        self._begun: wire.Begin | None = None
-        """the run's command until the steps before its `at` are computed"""
+        self._again: Again | None = None
+        """what is to be computed again before anything else"""
         self._credit, self._reports = 0, Reports(clock)
 
     @property
@@ -81,14 +98,14 @@ class Server:
         """Until None or Quit: obey what has come, then take one step if there is credit for it."""
         self._send(wire.Hello(strategies.catalogue(), strategies.others().problems))
         while True:
-            can_step = self._session is not None and (self._credit > 0 or self._begun is not None)
+            can_step = self._session is not None and (self._credit > 0 or self._again is not None)
             try:
                 if can_step or not self._desk.polls:
                     command = inbox.get(block=not can_step)
                 else:
                     command = inbox.get(timeout=POLLS)
             except queue.Empty:
-                if self._begun is not None:
+                if self._again is not None:
                     self._guard("begin", self._replay)
                     continue
                 self._guard("debug", self._desk.poll)
@@ -119,20 +136,20 @@ class Server:
         except StrategyError as error:
             self._credit = 0
             if stage == "begin":
-                self._desk.session = self._begun = None
+                self._desk.session = self._again = None
                 self._send(wire.Failed(stage, str(error), error.detail))
             else:
                 self._desk.failed(error)
         except Exception as error:  # models and strategies are other people's code
             if stage in ("load", "begin"):
-                self._desk.session = self._begun = None
+                self._desk.session = self._again = None
             self._credit = 0
             reason = str(error) or type(error).__name__
             self._send(wire.Failed(stage, reason, traceback.format_exc()))
 
     def _open(self, choice: ModelChoice) -> None:
         # two models at once may be more than the device holds
-        self._desk.session = self._begun = self._model = None
+        self._desk.session = self._again = self._model = None
         stage = f"loading {choice.name}"
         self._send(wire.Loading(stage))
         reports = Reports(self._clock, stage)
@@ -164,39 +181,39 @@ class Server:
         tokens = _tokens(session)
         locked = np.broadcast_to(np.arange(asked.canvas) < len(prompt), (asked.batch, asked.canvas))
         self._desk.begin(session, command.branch)
-        self._begun = command if command.at else None
+        self._again = Again.of(command)
         self._reports = Reports(self._clock)
         self._send(wire.Began(self._desk.run, wire.Array.of(tokens), wire.Array.of(locked), steps, asked.seed))
 
     def _replay(self) -> None:
         """One of the frames that the terminal has already, under the settings it has recorded for it."""
-        session, command = self._session, self._begun
+        session, again = self._session, self._again
         assert session is not None
-        assert command is not None
-        changed = dict(command.past).get(session.index)
+        assert again is not None
+        changed = again.past.get(session.index)
         if changed is not None and session.index:
             session.set(**self._desk.bound(changed))
-        edit, control = dict(command.edits).get(session.index), session.control
+        edit, control = again.edits.get(session.index), session.control
         frame = next(session, None) if edit is None else session.edit(edit)
         if frame is None:
-            raise ValueError(f"the run has {session.index} steps, so it cannot go on after {command.at}")
+            raise ValueError(f"the run has {session.index} steps, so it cannot go on after {again.at}")
         self._desk.watch.see(session.branch, frame, None, desk.claims_of(control.strategy))
-        if session.index == command.at:
-            session.set(**self._desk.bound(command.settings))
-            self._begun = None
+        if session.index == again.at:
+            session.set(**self._desk.bound(again.settings))
+            self._again = None
             self._send(wire.Resumed(self._desk.run, wire.Array.of(_tokens(session))))
         elif self._reports.due():
-            self._send(wire.Replaying(self._desk.run, session.index, command.at))
+            self._send(wire.Replaying(self._desk.run, session.index, again.at))
 
     def _configure(self, settings: wire.SettingsData) -> None:
         if self._session is None:
             return
         try:
             bound = self._desk.bound(settings)
-            if self._begun is not None:
+            if self._again is not None:
                 # what is being replayed keeps its settings
                 settings.settings().checked()
-                self._begun = msgspec.structs.replace(self._begun, settings=settings)
+                self._again = replace(self._again, settings=settings)
             else:
                 self._session.set(**bound)
         except ValueError as error:
@@ -204,7 +221,7 @@ class Server:
 
     def _debug(self, command: desk.Command) -> None:
         try:
-            if self._begun is not None and isinstance(command, desk.STANDING):
+            if self._again is not None and isinstance(command, desk.STANDING):
                 raise ValueError("the recorded steps are being computed again: wait until they are")
             self._desk.obey(command)
         except ValueError as error:
@@ -212,6 +229,8 @@ class Server:
             return
         if isinstance(command, desk.MOVES):
             self._credit = 0
+        if isinstance(command, wire.Fork):
+            self._again = Again.of(command)
 
     def _step(self) -> None:
         session = self._session
@@ -233,6 +252,8 @@ class Server:
         control = session.control
         frame = next(session, None)
         if frame is None:
+            # that it has ended is the answer to the step that it was asked for
+            self._credit -= 1
             self._send(wire.Finished(self._desk.run, session.branch))
             return
         # an edit done again is no step

@@ -104,7 +104,7 @@ __all__ = [
     "write",
 ]
 
-PROTOCOL = 3
+PROTOCOL = 4
 MAGIC = b"remdm\x00"
 NOISE = 1 << 16
 """Bytes that may come before the greeting at most."""

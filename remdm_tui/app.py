@@ -26,6 +26,8 @@ from remdm_tui import reading
 from remdm_tui.about import placed
 from remdm_tui.comfort_actions import ComfortApp
 from remdm_tui.comforts import Comfort
+from remdm_tui.compare_actions import CompareApp
+from remdm_tui.comparing import LETTERS
 from remdm_tui.findings import Failure
 from remdm_tui.following import Following
 from remdm_tui.keymap import bound, shown
@@ -50,8 +52,8 @@ from remdm_tui.widgets.curves import CurvesPanel
 from remdm_tui.widgets.figures import FiguresPanel
 from remdm_tui.widgets.inspector import InspectorPanel, of_opinion, of_story
 from remdm_tui.widgets.knob_panel import KnobPanel
+from remdm_tui.widgets.panes import Panes
 from remdm_tui.widgets.timeline import Timeline
-from remdm_tui.widgets.token_grid import TokenGrid
 
 PAINTS = 60
 """Paints a second at most."""
@@ -81,7 +83,7 @@ def terminal_gone() -> bool:
         return False
 
 
-class WatchApp(ComfortApp):
+class WatchApp(CompareApp, ComfortApp):
     """Watch one run."""
 
     CSS_PATH = "app.tcss"
@@ -119,7 +121,7 @@ class WatchApp(ComfortApp):
         plain = self.options.ascii
         # kept, not queried for: the paint clock may beat once more while the screen is taken down
         self._status = Label("", id="status", markup=False)
-        self._grid = TokenGrid(ascii_only=plain, id="grid")
+        self._panes = Panes(len(LETTERS), ascii_only=plain, id="panes")
         self._figures = FiguresPanel(id="figures", markup=False)
         self._knobs = KnobPanel(ascii_only=plain, id="knobs")
         self._branches = BranchTree(ascii_only=plain, id="branches")
@@ -134,7 +136,7 @@ class WatchApp(ComfortApp):
         with Horizontal(id="main"):
             self._text = Vertical(id="text")
             with self._text:
-                yield self._grid
+                yield self._panes
                 yield self._inspector
                 yield self._failure
             with Vertical(id="side"):
@@ -176,7 +178,7 @@ class WatchApp(ComfortApp):
 
     def _retheme(self) -> None:
         colours = palette(self.current_theme.dark, self.options.ascii)
-        self._grid.use_palette(colours)
+        self._panes.use_palette(colours)
         shown = [look for state, look in colours.looks.items() if self.options.prompt or state != Change.LOCKED]
         legend = " ".join(
             f"[{look.style}]{look.fill}[/]{look.name}" if look.fill else f"[{look.style}] {look.name} [/]"
@@ -245,24 +247,22 @@ class WatchApp(ComfortApp):
         if watching.strategies and self._is_new("knobs", (watching.settings, watching.strategies)):
             self._knobs.show(watching.panel())
         if watching.model is not None and self._is_new("model", watching.model):
-            self._grid.use_pieces(Pieces.of(watching.model.pieces, self.options.ascii))
+            self._panes.use_pieces(Pieces.of(watching.model.pieces, self.options.ascii))
             self._name_model(watching.model)
 
     def _draw_grid(self, due: bool) -> None:
         """The step on screen, as much of it as the line has room for; what plays takes the next when that is whole."""
-        watching, grid = self.watching, self._grid
+        watching = self.watching
         trace, room = watching.trace, MOST if self._outlet is None else self._outlet.room
         self._behind = self._backed_up
         if trace is None or self._behind:
             return
-        position, branching = min(watching.player.position, len(trace)), watching.debug.branching
-        ready = (due or not self._saving()) and (grid.whole or not watching.player.playing)
-        if ready and self._is_new("canvas", (trace, position, watching.sample, branching.against)):
-            self._painted = (self._clock(), time.process_time())
-            grid.show(reading.canvas(trace, position, watching.sample, branching.different(position)), room)
-        elif not grid.whole:
-            grid.go_on(room)
-        self._behind = not grid.whole
+        self._arrange()
+        ready = (due or not self._saving()) and (self._whole or not watching.player.playing)
+        begun = self._clock(), time.process_time()
+        if self._draw_grids(trace, ready, room):
+            self._painted = begun
+        self._behind = not self._whole
 
     def _is_new(self, what: str, now: object) -> bool:
         """Whether this differs from what was drawn last; from now on it is what was drawn last."""
@@ -292,7 +292,7 @@ class WatchApp(ComfortApp):
         self._inspector.display = at is not None
         if at is None or trace is None or model is None:
             return
-        position = min(watching.player.position, len(trace))
+        position = watching.position
         # as much as the style sheet leaves, without its frame
         room = (self._text.size.width - 4, max(4, int(self._text.size.height * 0.6) - 2))
         opinion = inspector.opinion
@@ -352,21 +352,21 @@ class WatchApp(ComfortApp):
         branching = watching.debug.branching
         state = (
             trace, len(trace), sample, self.size, player, watching.settings, round(pace, 1), branching.against,
-            len(watching.tape.marks),
+            len(watching.tape.marks), self._comparing.panes,
         )  # fmt: skip
         if not self._is_new("panels", state):
             return
-        total, position = reading.total_steps(trace), min(player.position, len(trace))
+        total, position = self._total(trace), watching.position
+        self._show_captions()
         several = len(watching.tape.branches) > 1
         self._branches_box.display = several
         if several:
             self._branches.show(branching.rows(), branching.here, branching.against)
         self._figures.show(reading.reading(trace, position, sample, pace))
         if self._curves.size.height:
-            with_band = reading.banded(trace, watching.strategies)
-            self._curves.show(reading.charts(trace, position, sample, with_band), total, position)
+            self._curves.show(self._charts(trace, position), total, player.position)
         self._timeline.use_marks(self._marks)
-        self._timeline.show(position, len(trace), total, trace.curves.column("remasked", sample))
+        self._timeline.show(player.position, watching.recorded, total, trace.curves.column("remasked", sample))
         self._show_status(total)
 
     def _listen(self) -> None:
@@ -397,7 +397,8 @@ class WatchApp(ComfortApp):
         if self.options.batch > 1:
             left += f" │ sample {watching.sample + 1}/{self.options.batch}"
         if len(watching.tape.branches) > 1:
-            left += f" │ branch {watching.debug.branching.here}"
+            pane = self._comparing.letter(watching.debug.branching.here)
+            left += f" │ pane {pane}" * bool(pane) + f" │ branch {watching.debug.branching.here}"
         if self.options.ascii:
             left = left.replace("│", "|")
         if self.size.width < SMALLEST[0] or self.size.height < SMALLEST[1]:
@@ -463,7 +464,7 @@ class WatchApp(ComfortApp):
 
     def action_heat(self) -> None:
         self._heat = not self._heat
-        self._grid.use_heat(self._heat)
+        self._panes.use_heat(self._heat)
 
     def action_restart(self, by: int) -> None:
         self.watching.restart(by)
@@ -479,8 +480,7 @@ class WatchApp(ComfortApp):
     def action_copy(self) -> None:
         watching = self.watching
         if watching.trace is not None and watching.model is not None:
-            position = watching.player.position
-            text = reading.plain_text(watching.trace, position, watching.sample, watching.model.pieces)
+            text = reading.plain_text(watching.trace, watching.position, watching.sample, watching.model.pieces)
             self.copy_to_clipboard(text)
             watching.notice = Notice(f"copied {len(text)} characters")
             self._draw_words()

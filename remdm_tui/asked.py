@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 from engine.catalogue import place
-from engine.records import SAMPLING, Knob, ModelChoice, Settings
+from engine.records import SAMPLING, ModelChoice, Settings
 from engine.strategies import make_strategy, values
 from remdm_tui import presets
+from remdm_tui.knobs import given_knobs
 from remdm_tui.options import DEFAULT_STRATEGY, WatchOptions
 from remdm_tui.presets import Preset
 
@@ -102,35 +103,6 @@ class Asked:
             for info in SAMPLING
         }
         return Settings(strategy.name, values(strategy), **shared).checked()
-
-
-def given_knobs(texts: Iterable[str], eta: float | None) -> dict[str, Knob]:
-    """The knobs of `--knob name=value` and `--eta`; raises ValueError for one without a value or given twice."""
-    pairs: list[tuple[str, Knob]] = []
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not (name and equals and value):
-            raise ValueError(f"a knob is given as name=value, not as {text!r}")
-        pairs.append((name.strip(), parsed(value.strip())))
-    if eta is not None:
-        pairs.append(("eta", eta))
-    knobs = dict(pairs)
-    if len(knobs) < len(pairs):
-        twice = next(name for i, (name, _) in enumerate(pairs) if name in dict(pairs[:i]))
-        raise ValueError(f"the knob {twice} is given twice")
-    return knobs
-
-
-def parsed(text: str) -> Knob:
-    """The number, truth value or word that a text spells."""
-    if text in ("true", "false"):
-        return text == "true"
-    for number in (int, float):
-        try:
-            return number(text)
-        except ValueError:
-            continue
-    return text
 
 
 def at_least_one(name: str, value: int) -> None:

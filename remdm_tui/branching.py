@@ -48,12 +48,24 @@ class Branching:
         """A branch has no further step."""
         self._ended.add(branch)
 
+    def has_ended(self, branch: int) -> bool:
+        return branch in self._ended
+
+    def begun(self, branch: int, settings: Settings) -> None:
+        """A branch takes its first own step under these settings."""
+        self._left[branch] = settings
+
+    def left(self, branch: int) -> Settings | None:
+        """Settings of a branch as it was left."""
+        return self._left.get(branch)
+
     def rows(self) -> list[tuple[Row, str, int]]:
         """The tree: its rows, what is different in each branch, and how many steps it has."""
         found = []
         for row in tree(self._watching.tape.branches):
             record = self._watching.tape.record(row.branch.id)
-            found.append((row, self._label(row.branch, record), len(record)))
+            pane = self._watching.debug.comparing.letter(row.branch.id)
+            found.append((row, " ".join(filter(None, (pane, self._label(row.branch, record)))), len(record)))
         return found
 
     def _label(self, branch: Branch, record: Record) -> str:
@@ -62,14 +74,19 @@ class Branching:
         own = _in_force(changed, branch.at) if len(record) > branch.at else self._left.get(branch.id)
         if branch.id == self.here and len(record) <= branch.at:
             own = self._watching.settings
-        return otherwise(_in_force(changed, branch.at - 1), own)
+        before = _in_force(changed, branch.at - 1)
+        if not branch.at and branch.parent is not None:
+            # of one that shares no step what is different from its parent's first
+            before = _in_force(self._watching.tape.record(branch.parent).settings(), 0)
+            return otherwise(before, own) or otherwise(None, own)
+        return otherwise(before, own)
 
     # -- going to another
 
     def off(self, settings: Settings | None = None) -> bool:
         """Begin a branch at the position on screen, or with the settings there; whether there is one now."""
         watching = self._watching
-        position = watching.player.position
+        position = watching.position
         if settings is None and watching.trace is not None:
             settings = _in_force(watching.trace.settings(), position)
         settings = settings or watching.settings
@@ -78,14 +95,23 @@ class Branching:
         except (ValueError, OSError) as error:
             watching.notice = Notice(f"no branch could be begun: {said(error)}", error=True)
             return False
-        self._leave()
+        self.leave()
         watching.link.fork(branch, record, settings)
+        self.begun(branch.id, settings)
+        if watching.debug.comparing.panes:
+            watching.debug.comparing.put(branch.id, record)
+            return True
         watching.settings = settings
         self._arrive(record, position, ended=False, playing=watching.player.playing)
         return True
 
     def turn(self, by: int) -> bool:
         """Go to the branch so many rows down the tree; whether there are several."""
+        comparing = self._watching.debug.comparing
+        if comparing.panes:
+            if not comparing.next_branch(by):
+                comparing.turn(by)
+            return True
         order = [row.branch.id for row in tree(self._watching.tape.branches)]
         if len(order) > 1:
             self.to(order[(order.index(self.here) + by) % len(order)])
@@ -95,7 +121,7 @@ class Branching:
         """Go to a branch and stand there, at the position on screen or its end."""
         watching = self._watching
         record, position = watching.tape.record(branch), watching.player.position
-        self._leave()
+        self.leave()
         if not watching.live:
             watching.link.trace, watching.link.branch = record, branch
         else:
@@ -118,7 +144,8 @@ class Branching:
         if watching.link.trace is not None:
             watching.go_on(watching.link.trace, self.here)
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """Keep what is to be known of the branch on screen when it is come back to."""
         self._left[self.here], self._before = self._watching.settings, self.here
 
     def _arrive(self, record: Record, position: int, *, ended: bool, playing: bool) -> None:
@@ -138,7 +165,8 @@ class Branching:
             self.against = None
             return True
         branches = {branch.id: branch for branch in self._watching.tape.branches}
-        others = [self._before, branches[self.here].parent, *branches]
+        others: list[int | None] = [pane.branch for pane in self._watching.debug.comparing.panes]
+        others = others or [self._before, branches[self.here].parent, *branches]
         self.against = next((one for one in others if one is not None and one != self.here), None)
         return self.against is not None
 

@@ -113,6 +113,14 @@ def watch(
         list[str] | None,
         option("--break", "Stop when: step 40, remasks 8, token sea, remasked > 8 and t < .3; any number of times."),
     ] = None,
+    compare: Annotated[
+        list[str] | None,
+        option(
+            "--compare",
+            "A pane of this strategy, on one clock with the others: NAME or NAME:knob=value,...; up to four panes, "
+            "--strategy among them beside one --compare or where it is given.",
+        ),
+    ] = None,
     strategy_file: Annotated[
         str | None,
         option("--strategy-file", "A Python file of your own strategy, loaded again when it changes; `new-strategy`."),
@@ -143,7 +151,7 @@ def watch(
         raise ValueError("--sample is one of --from DIR")
     if record is not None and record.exists():
         raise ValueError(f"{record} is there already: choose another name, or `remdm-tui replay {record} --model ...`")
-    from remdm_tui.debugged import wishes
+    from remdm_tui.debugged import beside, wishes
 
     asked, more = wishes(asked, stops or (), strategy_file, elsewhere=bool(command))
     options = asked.options(
@@ -164,7 +172,8 @@ def watch(
     from remdm_tui.beginning import comfort, fitted
 
     brought = comfort(fresh=fresh, keeps_knobs=source is None, tours=True)
-    raise typer.Exit(run(fitted(options, brought, asked), brought))
+    options = fitted(options, brought, asked)
+    raise typer.Exit(run(beside(options, compare or (), asked), brought))
 
 
 @app.command(cls=Described)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from textual import on
 from textual.app import App
 
 from engine.records import Change
@@ -29,7 +28,10 @@ class DebugApp(App[None]):
 
     options: WatchOptions
     watching: Watching
-    _grid: TokenGrid
+
+    @property
+    def _grid(self) -> TokenGrid:
+        raise NotImplementedError
 
     def _wake(self) -> None:
         """Have what changed drawn."""
@@ -62,10 +64,6 @@ class DebugApp(App[None]):
         )
 
     # -- the position under the cursor
-
-    @on(TokenGrid.Pointed)
-    def _pointed(self, event: TokenGrid.Pointed) -> None:
-        self._look_at(event.position)
 
     def _look_at(self, position: int | None) -> None:
         """Put the cursor there, or take it away."""
@@ -110,7 +108,7 @@ class DebugApp(App[None]):
             self.action_inspect()
         if inspector.at is None:
             return
-        current = (watching.sample, inspector.at, watching.player.position)
+        current = (watching.sample, inspector.at, watching.position)
         had = inspector.opinion
         if inspector.asking and had is not None and (had.sample, had.position, had.step) == current:
             inspector.asking = False
@@ -126,7 +124,7 @@ class DebugApp(App[None]):
             self._say_so(NOWHERE)
             return
         watching.debug.story(wait=1.0)
-        step = inspector.turn(watching.player.position, by)
+        step = inspector.turn(watching.position, by)
         if step is None:
             more = "the story of this position is still being read" if not inspector.told else ""
             self._say_so(more or f"position {inspector.at} does not change {'after' if by > 0 else 'before'} this step")
@@ -148,7 +146,7 @@ class DebugApp(App[None]):
         watching, inspector = self.watching, self.watching.debug.inspector
         if watching.trace is None or watching.model is None:
             return
-        position, sample = min(watching.player.position, watching.recorded), watching.sample
+        position, sample = watching.position, watching.sample
         tokens, change = watching.trace.tokens(position, sample), watching.trace.change(position, sample)
         after = -1 if inspector.at is None else inspector.at
         found = find(text, tokens, change, watching.model.pieces, after)
@@ -183,7 +181,7 @@ class DebugApp(App[None]):
         at, record = watching.debug.inspector.at, watching.trace
         locked = False
         if at is not None and record is not None:
-            locked = bool(record.change(watching.player.position, watching.sample)[at] == Change.LOCKED)
+            locked = bool(record.change(watching.position, watching.sample)[at] == Change.LOCKED)
         self._alter_here("unlock" if locked else "lock")
 
     def action_force(self) -> None:
@@ -212,7 +210,7 @@ class DebugApp(App[None]):
         watching, record, model = self.watching, self.watching.trace, self.watching.model
         if record is None or model is None:
             return
-        position = min(watching.player.position, len(record))
+        position = watching.position
         locked = record.change(position, watching.sample) == Change.LOCKED
         size = len(locked) if locked.all() else int(locked.argmin())
         now = "".join(model.pieces[token] for token in record.tokens(position, watching.sample)[:size].tolist())

@@ -7,7 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from remdm_tui.asked import Asked, given_knobs
+from engine.strategies import catalogue, make_strategy
+from remdm_tui.asked import Asked
+from remdm_tui.compared import settings_of
+from remdm_tui.comparing import MOST
+from remdm_tui.knobs import given_knobs
+from remdm_tui.options import WatchOptions
 from remdm_tui.stops import Stops
 
 
@@ -32,3 +37,24 @@ def wishes(
         more["file_knobs"] = tuple(given_knobs(asked.knob, asked.eta).items())
         asked = replace(asked, knob=(), eta=None)
     return asked, more
+
+
+def beside(options: WatchOptions, texts: Sequence[str], asked: Asked) -> WatchOptions:
+    """The run with the panes of `--compare`; its own strategy is one beside a single other, or if it was asked for.
+
+    Raises ValueError with what would be valid.
+    """
+    if not texts:
+        return options
+    own, there = options.settings, catalogue()
+    others = tuple(settings_of(text, own, there) for text in texts)
+    for settings in others:
+        # what one knob allows may hang on another
+        make_strategy(settings.strategy, **settings.knobs)
+    if len(others) == 1 or asked.strategy is not None or options.strategy_file:
+        panes, said, hint = (own, *others), options.said, options.hint
+    else:
+        panes, said, hint = others, options.said | {"strategy"}, ""
+    if len(panes) > MOST:
+        raise ValueError(f"{MOST} panes are shown at most, not {len(panes)}: leave out a --compare")
+    return replace(options, settings=panes[0], compare=panes[1:], said=said, hint=hint)

@@ -12,6 +12,7 @@ from engine.debug.findings import Hit, Story
 from engine.records import Edit, StrategyInfo
 from remdm_tui import player as playing
 from remdm_tui.branching import Branching
+from remdm_tui.comparing import Comparing
 from remdm_tui.findings import Failure, Findings
 from remdm_tui.inspecting import Inspector
 from remdm_tui.knobs import STRATEGY, turned
@@ -35,15 +36,16 @@ class Debugger:
         self.findings = Findings()
         self.inspector = Inspector()
         self.branching = Branching(watching)
-        self._edited = 0
-        """the position that an edit on its way will lead to; 0: none is"""
+        self.comparing = Comparing(watching)
+        self._leads = 0
+        """the position that the view goes to when it is there; 0: none"""
         self._file = ""
         """the name of the strategy that was loaded from a file"""
 
     @property
     def waiting(self) -> bool:
         """Whether something will come by itself."""
-        return self.inspector.waiting or self.branching.moving or bool(self._edited)
+        return self.inspector.waiting or self.branching.moving or bool(self._leads)
 
     def brief(self, link: Link) -> None:
         """Tell a new engine what the last one knew."""
@@ -61,7 +63,7 @@ class Debugger:
     def void(self) -> None:
         """The engine has failed or is gone: what was asked of it does not come."""
         self.inspector.pending = self.branching.moving = False
-        self._edited = 0
+        self._leads = 0
 
     # -- what people do
 
@@ -94,17 +96,23 @@ class Debugger:
             raise ValueError("a run that plays is not changed by hand: space pauses it")
         watching.catch_up()
         if watching.tape.writable:
-            if not watching.player.live and not self.branching.off():
+            if watching.past and not self.branching.off():
                 return
-            self._edited = watching.recorded + 1
+            assert watching.trace is not None
+            self.lead(len(watching.trace) + 1)
+            self.comparing.loosen()
         watching.link.alter(Edit(kind, watching.sample, position, tokens, held))
 
+    def lead(self, position: int) -> None:
+        """Have the view go to a position that is about to be recorded."""
+        self._leads = position
+
     def follow(self) -> None:
-        """Stand at an edit when it is there."""
+        """Stand where an edit, or the last pane's step, leads to when it is there."""
         watching = self._watching
-        if self._edited and watching.recorded >= self._edited:
-            watching.player = playing.seek(watching.player, self._edited)
-            self._edited = 0
+        if self._leads and watching.recorded >= self._leads:
+            watching.player = playing.seek(watching.player, self._leads)
+            self._leads = 0
 
     def story(self, wait: float = 0.0) -> Story | None:
         """What happened to the position that is looked at, as far as it is read."""
@@ -119,20 +127,25 @@ class Debugger:
         """The view has moved on from a position through what is recorded; the engine looks at new steps alone."""
         watching = self._watching
         if watching.player.position > before and self.stops.listed and watching.trace is not None:
-            self._stopped(self.stops.hit(watching.trace, before, watching.player.position))
+            if self.comparing.panes:
+                self._stopped(*self.comparing.hit(before))
+            else:
+                self._stopped(self.stops.hit(watching.trace, before, watching.player.position), self.branching.here)
 
     # -- what the engine says
 
     def hear(self, event: Event) -> bool:
         """Whether it was the debugger's."""
+        if self.comparing.hear(event):
+            return True
         match event:
             case wire.FileLoaded(path, _, strategy):
                 self._file_loaded(path, strategy)
             case wire.StrategyFailed():
                 self._strategy_failed(event)
-            case wire.Stopped(hits=hits):
+            case wire.Stopped(branch=branch, hits=hits):
                 self._watching.catch_up()
-                self._stopped(hits)
+                self._stopped(hits, branch)
             case wire.Broken(violation=violation):
                 self.findings.broken.setdefault(violation.law, violation)
             case wire.Looked(opinion=opinion):
@@ -142,7 +155,7 @@ class Debugger:
             case wire.Rejected(_, "Fork" | "Switch") if self._watching.tape.writable:
                 self.branching.refused()
             case wire.Rejected(reason, "Look" | "Alter" as command):
-                self._edited = 0
+                self._leads = 0
                 if command == "Look":
                     self.inspector.asking = self.inspector.pending = False
                 self._watching.notice = Notice(harmless(reason), error=True, passing=True)
@@ -150,13 +163,14 @@ class Debugger:
                 return False
         return True
 
-    def _stopped(self, hits: Sequence[Hit]) -> None:
-        """Stand at the very frame that breakpoints were hit by."""
+    def _stopped(self, hits: Sequence[Hit], branch: int) -> None:
+        """Stand at the very frame of a branch that breakpoints were hit by."""
         watching = self._watching
         if hits:
-            watching.player = playing.seek(watching.player, hits[0].step)
-            plain = watching.options.ascii
-            said = sentence(hits, watching.options.batch, plain)
+            watching.player, self._leads = playing.seek(watching.player, hits[0].step), 0
+            self.comparing.loosen()
+            plain, pane = watching.options.ascii, self.comparing.letter(branch)
+            said = sentence(hits, watching.options.batch, plain) + (f", in pane {pane}" if pane else "")
             watching.notice = Notice(harmless(said, plain), passing=True)
 
     def _file_loaded(self, path: str, strategy: StrategyInfo) -> None:
@@ -185,7 +199,7 @@ class Debugger:
         if not watching.begun:
             watching.give_up(f"{failure.reason}\n{failure.detail}".rstrip())
             return
-        self.findings.failure = failure
+        self.findings.failure, self._leads = failure, 0
         if event.step >= 0:
             watching.catch_up()
             watching.player = playing.seek(watching.player, event.step)

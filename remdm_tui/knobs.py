@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from engine.records import SAMPLING, Knob, KnobInfo, Settings, StrategyInfo
@@ -109,3 +109,32 @@ def notch(info: KnobInfo, value: Knob, by: int) -> Knob:
 def shown(value: Knob) -> str:
     """A knob's value in at most eight cells or as its word."""
     return value if isinstance(value, str) else f"{value:.4g}"
+
+
+def given_knobs(texts: Iterable[str], eta: float | None) -> dict[str, Knob]:
+    """The knobs of `--knob name=value` and `--eta`; raises ValueError for one without a value or given twice."""
+    pairs: list[tuple[str, Knob]] = []
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals and value):
+            raise ValueError(f"a knob is given as name=value, not as {text!r}")
+        pairs.append((name.strip(), parsed(value.strip())))
+    if eta is not None:
+        pairs.append(("eta", eta))
+    knobs = dict(pairs)
+    if len(knobs) < len(pairs):
+        twice = next(name for i, (name, _) in enumerate(pairs) if name in dict(pairs[:i]))
+        raise ValueError(f"the knob {twice} is given twice")
+    return knobs
+
+
+def parsed(text: str) -> Knob:
+    """The number, truth value or word that a text spells."""
+    if text in ("true", "false"):
+        return text == "true"
+    for number in (int, float):
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    return text

@@ -81,6 +81,8 @@ class Link:
         """the one that is stepped"""
         self._together: tuple[int, ...] = ()
         """those that are stepped instead, if any"""
+        self._over: set[int] = set()
+        """branches that have no step left"""
         self.trace: Record | None = None
         """the record of the branch that is stepped; appended to by the reading thread"""
         self.make_record: Callable[[Start], Record] = Trace
@@ -119,6 +121,7 @@ class Link:
             self._run += 1
             self._granted.void()
             self._continued, self.branch, self._together = record, branch, ()
+            self._over.clear()
             at = 0 if record is None else len(record)
             past = [] if record is None else record.settings()
         recorded = tuple((step, wire.SettingsData.of(then)) for step, then in past)
@@ -135,6 +138,18 @@ class Link:
             self._records[branch.id] = record
             self._stand(branch.id)
         self._send(wire.Fork(branch, None if settings is None else wire.SettingsData.of(settings)))
+
+    def recall(self, branch: Branch, record: Record, settings: Settings) -> None:
+        """Have the engine compute again what is recorded of a branch that it does not know, and stand there.
+
+        The branch is given as one off the start of one that it knows.  Answered by `Stands`, and by `Resumed` when
+        the engine stands where the record ends; then it is to be told where to go on.
+        """
+        with self._lock:
+            self._records[branch.id] = self._continued = record
+            self._granted.void()
+        past = tuple((step, wire.SettingsData.of(then)) for step, then in record.settings())
+        self._send(wire.Fork(branch, wire.SettingsData.of(settings), len(record), past, _edits(record)))
 
     def switch(self, branch: int) -> None:
         """Go on in another branch, where it was left; answered as `fork`.  Raises ValueError for one not recorded."""
@@ -192,17 +207,24 @@ class Link:
     def demand(self, steps: int, renew: bool, recorded: int | None = None) -> bool:
         """Let `steps` steps be outstanding, renewed as frames come if so asked; whether anything was sent.
 
-        recorded: how long the record was when so many were wanted; what has come since is some of them.
+        recorded: how long the record was, or all those stepped together, when so many were wanted; what has come
+        since is some of them.
         What was granted to be renewed is revoked by the first demand that does not ask for that, so that a pause
         takes hold at the step being computed.
         """
         with self._lock:
-            if recorded is not None and self.trace is not None and not renew:
-                steps = max(0, steps - max(0, len(self.trace) - recorded))
+            if recorded is not None and not renew:
+                steps = max(0, steps - max(0, self._length() - recorded))
             messages = self._granted.demand(steps, renew)
         for message in messages:
             self._send(message)
         return any(message.steps > 0 for message in messages)
+
+    def _length(self) -> int:
+        """Of what steps are appended to."""
+        if self._together:
+            return sum(len(self._records[branch]) for branch in self._together if branch in self._records)
+        return 0 if self.trace is None else len(self.trace)
 
     @property
     def outstanding(self) -> int:
@@ -308,7 +330,7 @@ class Link:
                     self._events.append(event if same else Diverged())
             case wire.Finished(run=run, branch=branch):
                 if run == self._run and branch in (self._together or (self.branch,)):
-                    self._events.append(event)
+                    self._finished(event)
             case wire.Failed():
                 with self._lock:
                     self._granted.void()
@@ -332,11 +354,25 @@ class Link:
                 self._granted.void()
                 self._events.append(Unwritten(error.strerror or str(error)))
                 return
+            self._over.discard(event.branch)
             # an edit was not asked for by credit, and what a branch that was left still sends is void
             counts = frame.edit is None and event.branch in (self._together or (self.branch,))
             messages = self._granted.stepped() if counts else []
         for message in messages:
             self._send(message)
+
+    def _finished(self, event: wire.Finished) -> None:
+        """A branch has ended: the step that it was asked for is not owed, and none is when all have."""
+        with self._lock:
+            self._over.add(event.branch)
+            if self._over.issuperset(self._together or (self.branch,)):
+                self._granted.void()
+                messages = []
+            else:
+                messages = self._granted.stepped()
+        for message in messages:
+            self._send(message)
+        self._events.append(event)
 
     def _began(self, event: wire.Began) -> None:
         start = Start(event.tokens.array(), event.locked.array(), event.steps, event.seed)

@@ -59,6 +59,8 @@ class WatchOptions:
     """what is to be known of how the session begins"""
     follow: bool = False
     """whether the model is a training run, whose newer checkpoints are to be shown"""
+    compare: tuple[Settings, ...] = ()
+    """those of panes beside the run's own"""
 
 
 def fitted(options: WatchOptions, model: ModelInfo, strategies: Sequence[StrategyInfo]) -> tuple[Settings, RunChoice]:

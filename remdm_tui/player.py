@@ -47,16 +47,16 @@ class Demand:
 
 
 def arrived(player: Player, recorded: int, ended: bool) -> Player:
-    """The record has grown, or the run has ended."""
+    """The record has grown, or the run has ended; where it is another the view stays within it."""
     if recorded == player.recorded and ended == player.ended:
         return player
-    grown = recorded - player.recorded
+    grown = max(0, recorded - player.recorded)
     stepped = min(grown, player.stepping)
     position = player.position
     if player.live:
         position += grown if player.playing else stepped
     stepping = 0 if ended else player.stepping - stepped
-    new = replace(player, position=position, recorded=recorded, ended=ended, stepping=stepping)
+    new = replace(player, position=min(position, recorded), recorded=recorded, ended=ended, stepping=stepping)
     return replace(new, playing=False) if new.done else new
 
 

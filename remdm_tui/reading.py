@@ -15,7 +15,7 @@ from engine.trace import Record
 from remdm_tui.knobs import shown
 from remdm_tui.player import Player
 from remdm_tui.typeset import Canvas
-from remdm_tui.widgets.curves import Chart
+from remdm_tui.widgets.curves import Chart, Overlay
 from remdm_tui.widgets.figures import Reading
 
 
@@ -82,6 +82,26 @@ def charts(trace: Record, position: int, sample: int, with_band: bool = False) -
         Chart("network calls", columns["calls"], calls, None, f"{at['calls']:.0f}"),
         Chart("confidence", confidence, 1.0, None, "-" if np.isnan(sure) else f"{sure:.3f}"),
     ]  # fmt: skip
+
+
+def overlays(panes: Sequence[tuple[str, Record, int]], sample: int) -> list[Overlay]:
+    """The curves of several branches, given by letter, record and the position in it, figure by figure."""
+    length, batch = panes[0][1].start.tokens.shape[::-1]
+    calls = float(max(1, max(total_steps(record) for _, record, _ in panes) * batch))
+
+    def overlay(label: str, name: str, top: float, digits: int) -> Overlay:
+        curves = [(letter, record.curves.column(name, sample)) for letter, record, _ in panes]
+        at = [column[place - 1] if place else float("nan") for (_, column), (_, _, place) in zip(curves, panes)]
+        highest = top or max((float(np.nanmax(column, initial=0.0)) for _, column in curves), default=0.0) or 1.0
+        said = ["-" if np.isnan(value) else f"{value:.{digits}f}" for value in at]
+        return Overlay(label, tuple(curves), highest, tuple(said))
+
+    return [
+        overlay("masked", "masked", float(length), 0),
+        overlay("calls", "calls", calls, 0),
+        overlay("entropy", "entropy", 0.0, 2),
+        overlay("confid.", "confidence", 1.0, 2),
+    ]
 
 
 def title(model: str, settings: Settings, seed: int) -> str:

@@ -33,10 +33,13 @@ class ReplayLink(Link):
         self._said.append(wire.Ready(self._recording.model))
 
     def begin(self, settings: Settings, choice: RunChoice, record: Record | None = None, branch: int = 0) -> None:
-        trace = self._recording.trace(self._branch)
-        self.trace, self.branch, start = trace, self._branch, trace.start
+        self.branch = self._branch if record is None else branch
+        trace = self.trace = self._recording.trace(self.branch)
+        start = trace.start
         tokens, locked = wire.Array.of(start.tokens), wire.Array.of(start.locked)
-        self._said += [wire.Began(1, tokens, locked, start.steps, start.seed), wire.Finished(1, self._branch)]
+        self._said += [wire.Began(1, tokens, locked, start.steps, start.seed), wire.Finished(1, self.branch)]
+        if record is not None:
+            self._said.append(wire.Resumed(1, tokens))
         if self._recording.damage:
             self._said.append(wire.Rejected(harmless(self._recording.damage)))
         self._laws.check(trace, self._recording.header, self._branch, self._strategies)

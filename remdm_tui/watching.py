@@ -110,7 +110,20 @@ class Watching:
 
     @property
     def recorded(self) -> int:
+        """Positions that the view can go to."""
+        if self.debug.comparing.panes:
+            return self.debug.comparing.recorded
         return len(self.trace) if self.trace is not None else 0
+
+    @property
+    def position(self) -> int:
+        """Where the view stands in the record on screen."""
+        return min(self.player.position, 0 if self.trace is None else len(self.trace))
+
+    @property
+    def past(self) -> bool:
+        """Whether steps are recorded after the one on screen."""
+        return self.debug.comparing.past if self.debug.comparing.panes else not self.player.live
 
     @property
     def waiting(self) -> bool:
@@ -121,11 +134,15 @@ class Watching:
     def idle(self) -> bool:
         """Whether nothing will change until somebody presses a key."""
         busy = self.player.playing or self.player.stepping or self.link.outstanding
+        busy = busy or (bool(self.debug.comparing.panes) and self.debug.comparing.uneven)
         return self.begun and not busy and not self.waiting and not self.debug.waiting
 
-    def catch_up(self) -> None:
-        """Take in what was recorded since the last beat."""
-        self.player = playing.arrived(self.player, self.recorded, self.player.ended)
+    def catch_up(self, ended: bool | None = None) -> None:
+        """Take in what was recorded since the last beat, and whether the run has ended."""
+        now = self.player.ended if ended is None else ended
+        if self.debug.comparing.panes:
+            now = self.debug.comparing.ended
+        self.player = playing.arrived(self.player, self.recorded, now)
 
     def go_on(self, record: Record, branch: int) -> None:
         """Have the engine begin with a record that it does not know."""
@@ -138,7 +155,7 @@ class Watching:
         for event in self.link.take():
             self._hear(event)
         self._count_down(seconds)
-        self.player = playing.arrived(self.player, self.recorded, self.player.ended)
+        self.catch_up()
         moving = self.player.playing or self.player.stepping > 0
         if self.notice.passing and moving and not self._moving:
             self.notice = Notice()
@@ -147,7 +164,8 @@ class Watching:
         before, known = self.player.position, self.player.recorded
         self.player, demand = playing.tick(self.player, seconds)
         self.debug.passed(before)
-        if self._live and not self.debug.branching.moving and self.link.demand(demand.steps, demand.renew, known):
+        there = self._live and not self.debug.branching.moving
+        if there and self.link.demand(*self.debug.comparing.demand(demand, known)):
             self.player = playing.served(self.player)
 
     # -- what people do
@@ -192,7 +210,7 @@ class Watching:
             self.notice = Notice(str(error), error=True)
             return
         self.notice = Notice()
-        past = self._live and self.tape.writable and not self.player.live
+        past = self._live and self.tape.writable and self.past
         if past and not self.debug.branching.off(new):
             return
         if not past:
@@ -306,6 +324,7 @@ class Watching:
     # -- what the engine says
 
     def _begin(self, running: Running, playing: bool) -> None:
+        self.debug.comparing.keep()
         self.player = Player(playing=playing, speed=self.player.speed)
         self._arrived = replace(running, run=replace(running.run, seed=self.seed))
         self._live = False
@@ -362,7 +381,7 @@ class Watching:
                 self._resumed()
             case wire.Finished(branch=branch):
                 self.debug.branching.ended(branch)
-                self.player = playing.arrived(self.player, self.recorded, ended=True)
+                self.catch_up(ended=True)
             case wire.Checked(check):
                 self.check = check
             case wire.Rejected(reason):
@@ -384,16 +403,28 @@ class Watching:
         self._running, self.begun, self.failure = self._arrived, True, None
         self.debug.afresh(self._running.model.pieces if self._running is not None else ())
         self.tape.tidy()
-        if self._continuing and self.recorded:
-            self.progress = Progress("computing the recorded steps again", 0, self.recorded, steps=True)
+        if self._continuing and self.trace is not None and len(self.trace):
+            self.hold(len(self.trace))
             return
+        fresh, comparing = not self._continuing, self.debug.comparing
         self.debug.branching.afresh()
+        if fresh:
+            comparing.afresh()
         self.player = Player(playing=self.player.playing, speed=self.player.speed)
         self.check = None
         self._resumed()
+        if fresh:
+            comparing.begin()
+
+    def hold(self, steps: int) -> None:
+        """The engine computes so many recorded steps again before it goes on."""
+        self._live, self._continuing = False, True
+        self.progress = Progress("computing the recorded steps again", 0, steps, steps=True)
 
     def _resumed(self) -> None:
-        """The engine stands where the record ends."""
+        """The engine stands where the record ends, or that of one pane."""
+        if self.debug.comparing.assemble(resumed=True):
+            return
         self._live, self._continuing = True, False
         said = "; ".join(filter(None, (self.tape.problem, *self._problems, *self.options.problems)))
         hint, self._hint = self._hint, ""

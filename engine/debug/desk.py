@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from engine import strategies, wire
 from engine.debug.laws import Claims
 from engine.debug.watch import Watch
-from engine.records import Branch
 from engine.strategies import Strategy, describe, values
 from engine.strategies.checked import StrategyError
 from engine.strategies.files import StrategyFile
@@ -81,8 +80,8 @@ class Desk:
                 self.watch.clear(number)
             case wire.UseFile(path):
                 self._use(path)
-            case wire.Fork(branch, settings):
-                self._fork(self._there(), branch, settings)
+            case wire.Fork():
+                self._fork(self._there(), command)
             case wire.Switch(branch):
                 self._there().switch(branch)
                 self._stands()
@@ -150,9 +149,15 @@ class Desk:
         assert self._file is not None
         self._send(wire.FileLoaded(str(self._file.path), self._file.digest, describe(self._file.kind)))
 
-    def _fork(self, session: Session, branch: Branch, settings: wire.SettingsData | None) -> None:
+    def _fork(self, session: Session, asked: wire.Fork) -> None:
+        branch, settings = asked.branch, asked.settings
         if branch.parent is None:
             raise ValueError(f"branch {branch.id} needs a parent")
+        if asked.at > 0:
+            if branch.at or settings is None or not asked.past:
+                raise ValueError(f"branch {branch.id} is computed again from the start, under settings")
+            self.bound(settings)
+            settings = asked.past[0][1]
         from engine.canvas import check_order
 
         bound = None if settings is None else self.bound(settings)

@@ -10,10 +10,17 @@ from engine.records import Branch, Edit, StrategyInfo
 
 
 class Fork(Message, frozen=True):
-    """Begin a branch and go on in it; without settings it replays what its parent has recorded.  Credit is void."""
+    """Begin a branch and go on in it; without settings it replays what its parent has recorded.  Credit is void.
+
+    A branch of which the terminal has a record and the engine none begins at the start, with settings: its frames
+    before `at` are computed again as those of `Begin`, under `past` and `edits`, and `Resumed` follows `Stands`.
+    """
 
     branch: Branch
     settings: SettingsData | None = None
+    at: int = 0
+    past: tuple[tuple[int, SettingsData], ...] = ()
+    edits: tuple[tuple[int, Edit], ...] = ()
 
 
 class Switch(Message, frozen=True):
@@ -25,7 +32,8 @@ class Switch(Message, frozen=True):
 class Together(Message, frozen=True):
     """Step these branches in turn, the one that has come least far first; none: the one that the run stands in.
 
-    They share the run's seed, so their difference is their settings'.  Credit is void, and counts the steps of all.
+    They share the run's seed, so their difference is their settings'.  Credit is void, and counts the steps of all; a
+    branch that is found to have ended uses up the step that it was asked for.
     """
 
     branches: tuple[int, ...]

@@ -1,4 +1,7 @@
-"""Curves over the whole run: masked fraction against 1 - alpha, remasks, network calls, confidence."""
+"""Curves over the whole run: masked fraction against 1 - alpha, remasks, network calls, confidence.
+
+Those of several branches are laid over one another, each with its letter along it.
+"""
 
 from __future__ import annotations
 
@@ -28,30 +31,47 @@ class Chart:
     """between which the curve would be by chance"""
 
 
+@dataclass(frozen=True, eq=False)
+class Overlay:
+    """One figure of several branches, on a common scale; what each of them is at now."""
+
+    label: str
+    curves: tuple[tuple[str, Curve], ...]
+    """a letter for each, and its values"""
+    top: float
+    values: tuple[str, ...] = ()
+
+
 class CurvesPanel(Static):
     """Charts below one another, as many as there is room for."""
 
     DEFAULT_CSS = "CurvesPanel { height: 1fr; }"
     ROWS = 3
     """character rows of one chart, its label excepted"""
+    OVERLAID = 5
+    """the same of a chart with the curves of several branches"""
 
     def __init__(self, *, ascii_only: bool = False, id: str | None = None) -> None:
         super().__init__(id=id)
         self._ascii = ascii_only
 
-    def show(self, charts: Sequence[Chart], total: int, position: int) -> None:
+    def show(self, charts: Sequence[Chart | Overlay], total: int, position: int) -> None:
         """Draw the charts over `total` steps, with a line at `position`."""
         width = self.size.width
         if width < 8 or self.size.height < 2:
             return
-        room = max(1, self.size.height // (self.ROWS + 1))
+        least = self.OVERLAID if isinstance(charts[0], Overlay) else self.ROWS
+        room = max(1, self.size.height // (least + 1))
         charts = charts[:room]
         rows = max(1, self.size.height // len(charts) - 1)
         text = Text(no_wrap=True)
         for number, chart in enumerate(charts):
             if number:
                 text.append("\n")
-            text.append_text(self._chart(chart, total, position, width, rows))
+            if isinstance(chart, Overlay):
+                text.append_text(self._overlay(chart, total, position, width, rows))
+            else:
+                text.append_text(self._chart(chart, total, position, width, rows))
         self.update(text, layout=False)
 
     def _chart(self, chart: Chart, total: int, position: int, width: int, rows: int) -> Text:
@@ -80,3 +100,57 @@ class CurvesPanel(Static):
             row.stylize("bold" if curve[y, mark] else "dim", mark + 1, mark + 2)
             text.append_text(row)
         return text
+
+    def _overlay(self, chart: Overlay, total: int, position: int, width: int, rows: int) -> Text:
+        """All curves in one field; the letters take turns, so that curves that coincide show all of theirs."""
+        said = "".join(f" {letter} {value}" for (letter, _), value in zip(chart.curves, chart.values, strict=True))
+        text = Text(no_wrap=True)
+        text.append(f"{chart.label}{said:>{max(0, width - len(chart.label))}}"[:width], style="bold")
+        layers = [dots(values, total, chart.top, width, rows) for _, values in chart.curves]
+        field = np.bitwise_or.reduce(layers)
+        lines = ascii_rows([field], ".") if self._ascii else characters(field)
+        letters = apart([layer != 0 for layer in layers])
+        mark = min(width - 1, position * width // max(total, 1))
+        for y, line in enumerate(lines):
+            shown = list(line)
+            if not field[y, mark]:
+                shown[mark] = "|" if self._ascii else "│"
+            bold = []
+            for (letter, _), where in zip(chart.curves, letters, strict=True):
+                for x in np.flatnonzero(where[y]).tolist():
+                    shown[x] = letter
+                    bold.append(x)
+            row = Text("\n" + "".join(shown))
+            for x in bold:
+                row.stylize("bold", x + 1, x + 2)
+            text.append_text(row)
+        return text
+
+
+SPACING = 3
+"""Columns from one letter on the curves to the next, which is another curve's."""
+
+
+def apart(layers: Sequence[NDArray[np.bool_]]) -> list[NDArray[np.bool_]]:
+    """For each of several curves, bool [rows, columns], the cells in which its letter stands.
+
+    Each has columns of its own, so that no curve hides another; its last cell is always marked, as far as that is free.
+    """
+    columns = np.arange(layers[0].shape[1])
+    turn = columns // SPACING % len(layers)
+    first = columns % SPACING == 0
+    taken = np.zeros_like(layers[0])
+    found = []
+    for number, layer in enumerate(layers):
+        where = np.zeros_like(layer)
+        for x in np.flatnonzero((turn == number) & first & layer.any(axis=0)):
+            where[np.flatnonzero(layer[:, x])[0], x] = True
+        taken |= where
+        found.append(where)
+    for number, layer in enumerate(layers):
+        xs = np.flatnonzero(layer.any(axis=0))
+        if len(xs):
+            y, x = np.flatnonzero(layer[:, xs[-1]])[-1], xs[-1]
+            if not taken[y, x]:
+                found[number][y, x] = taken[y, x] = True
+    return found

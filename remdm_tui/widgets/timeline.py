@@ -43,7 +43,8 @@ class Timeline(Widget):
     def show(self, position: int, recorded: int, total: int, remasked: NDArray[np.float64]) -> None:
         """Positions in 0 to total; remasks per recorded step."""
         now = (position, recorded, max(total, recorded, 1))
-        if now != (self._position, self._recorded, self._total):
+        # another branch may stand at the same position
+        if now != (self._position, self._recorded, self._total) or not np.array_equal(remasked, self._remasked):
             self._position, self._recorded, self._total = now
             self._remasked = remasked
             self.refresh()

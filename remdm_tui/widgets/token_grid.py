@@ -42,11 +42,11 @@ class TokenGrid(ScrollView):
     """
 
     class Pointed(Message):
-        """Somebody has clicked on a position."""
+        """Somebody has clicked on a position of a grid."""
 
-        def __init__(self, position: int) -> None:
+        def __init__(self, grid: TokenGrid, position: int) -> None:
             super().__init__()
-            self.position = position
+            self.grid, self.position = grid, position
 
     def __init__(self, *, ascii_only: bool = False, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -124,7 +124,7 @@ class TokenGrid(ScrollView):
     def on_click(self, event: events.Click) -> None:
         row = (event.y + self.scroll_offset.y) // self._spacing
         if self._canvas is not None and 0 <= row < len(self._page.keys):
-            self.post_message(self.Pointed(self._at(row, event.x)))
+            self.post_message(self.Pointed(self, self._at(row, event.x)))
 
     def message(self, text: str) -> None:
         """Shown instead of tokens until the next `show`."""
@@ -210,6 +210,8 @@ class TokenGrid(ScrollView):
         height = max(needed.height, self.size.height)
         if needed.width != now.width or not height <= now.height <= height + SLACK:
             self.virtual_size = Size(needed.width, height if height == self.size.height else height + SLACK // 2)
+            # Textual looks at it when a widget's own size changes alone
+            self._refresh_scrollbars()
 
     @property
     def _columns(self) -> int:

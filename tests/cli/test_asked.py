@@ -10,7 +10,8 @@ import pytest
 from engine.records import SAMPLING, ModelChoice, ModelInfo, RunChoice
 from engine.strategies import REGISTRY, catalogue, make_strategy, values
 from remdm_tui import presets
-from remdm_tui.asked import Asked, given_knobs, parsed
+from remdm_tui.asked import Asked
+from remdm_tui.knobs import given_knobs, parsed
 from remdm_tui.options import DEFAULT_STRATEGY, WatchOptions, fitted, typed
 
 

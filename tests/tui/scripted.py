@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -35,7 +35,11 @@ class ScriptedLink:
         self.closed = False
         self.branch = 0
         self.altered: list[Edit] = []
+        self.panes: tuple[int, ...] = ()
+        self.recalled: list[tuple[int, int]] = []
         self._records: dict[int, Record | None] = {}
+        self._left: dict[int, Settings] = {}
+        self._over: set[int] = set()
         self.stops: dict[int | None, str] = {}
         self.file = ""
         self.events: deque[Event] = deque()
@@ -58,12 +62,14 @@ class ScriptedLink:
         self._settings, self._steps = settings, steps
         self.seeds.append(seed)
         self.branch, self._records = branch, {branch: record}
+        self.panes, self._seed, self._left, self._over = (), seed, {}, set()
         tokens = np.full((choice.batch, choice.length), MASK, np.int32)
         locked = np.zeros(tokens.shape, bool)
         if choice.prompt:
             tokens[:, :3], locked[:, :3] = 1, True
-        if record is None:
-            self._rng = np.random.default_rng(seed)
+        if record is not None:
+            self._stand(branch)
+        else:
             self._tokens, self._locked, self._calls = tokens, locked, 0
             self.trace = self._records[branch] = self.make_record(Start(tokens, locked, steps, seed))
         self.events.append(wire.Began(1, wire.Array.of(tokens), wire.Array.of(locked), steps, seed))
@@ -73,18 +79,38 @@ class ScriptedLink:
     def fork(self, branch: Branch, record: Record, settings: Settings | None = None) -> None:
         self._records.setdefault(self.branch, self.trace)
         self._records[branch.id] = record
-        self._settings = settings or self._settings
+        self._left[branch.id] = settings or self._settings
         self.switch(branch.id)
+
+    def recall(self, branch: Branch, record: Record, settings: Settings) -> None:
+        self._records[branch.id], self._left[branch.id] = record, settings
+        self.recalled.append((branch.id, len(record)))
+        self.events.append(wire.Stands(1, branch.id, 0))
+        if len(record):
+            self.events.append(wire.Resumed(1, wire.Array.of(record.start.tokens)))
+
+    def record(self, branch: int) -> Record | None:
+        return self._records.get(branch)
+
+    def together(self, branches: Sequence[int]) -> None:
+        self.panes = tuple(branches)
+        self.events.append(wire.Stands(1, self.branch, 0))
 
     def switch(self, branch: int) -> None:
         if branch not in self._records:
             raise ValueError(f"there is no record of a branch {branch}")
+        self._stand(branch)
+        assert self.trace is not None
+        self.events.append(wire.Stands(1, branch, len(self.trace)))
+
+    def _stand(self, branch: int) -> None:
+        self._left[self.branch] = self._settings
+        self._settings = self._left.get(branch, self._settings)
         self.trace, self.branch = self._records[branch], branch
         assert self.trace is not None
         frame = self.trace.frame(len(self.trace))
         self._tokens = self.trace.start.tokens if frame is None else frame.tokens
         self._calls = 0 if frame is None else frame.network_calls
-        self.events.append(wire.Stands(1, branch, len(self.trace)))
 
     def alter(self, edit: Edit) -> None:
         """Knows two kinds: a token is put, or a position locked."""
@@ -132,8 +158,18 @@ class ScriptedLink:
 
     def demand(self, steps: int, renew: bool, recorded: int | None = None) -> bool:
         for _ in range(steps):
-            self._step()
+            self._step_any()
         return steps > 0
+
+    def _step_any(self) -> None:
+        """Of those stepped together the one that has come least far."""
+        going = [branch for branch in self.panes if branch not in self._over]
+        stood = self.branch
+        if going:
+            self._stand(min(going, key=lambda branch: len(self._records[branch])))  # type: ignore[arg-type]
+        self._step()
+        if self.branch != stood:
+            self._stand(stood)
 
     def take(self) -> list[Event]:
         taken = list(self.events)
@@ -148,14 +184,20 @@ class ScriptedLink:
         assert self.trace is not None
         index = len(self.trace)
         if index >= self._steps:
-            self.events.append(wire.Finished(1))
+            self.events.append(wire.Finished(1, self.branch))
+            self._over.add(self.branch)
             return
         t, s = 1 - index / self._steps, 1 - (index + 1) / self._steps
+        # every branch has the same dice
+        rng = np.random.default_rng((self._seed, index))
         masked = (self._tokens == MASK) & ~self._locked
-        u = self._rng.random(masked.shape)
+        u = rng.random(masked.shape)
         reveal = masked & (u < (1.0 if s == 0 else (t - s) / t + 0.02))
-        forget = ~masked & ~self._locked & (u < 0.02) & (s > 0)
-        drawn = self._rng.integers(0, MASK, masked.shape)
+        # none without eta, and more with a little more of it
+        eta = float(self._settings.knobs.get("eta", 0.0))
+        sigma = eta and 0.02 + 10 * (eta - 0.02)
+        forget = ~masked & ~self._locked & (u < sigma) & (s > 0)
+        drawn = rng.integers(0, MASK, masked.shape)
         self._tokens = np.where(reveal, drawn, np.where(forget, MASK, self._tokens)).astype(np.int32)
         change = np.where(masked, Change.MASKED, Change.HELD).astype(np.uint8)
         change[reveal], change[forget], change[self._locked] = Change.REVEALED, Change.REMASKED, Change.LOCKED

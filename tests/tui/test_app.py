@@ -206,7 +206,7 @@ async def test_heat_recolours_without_moving_a_token():
         before = text_of(pilot.app)
         grid = pilot.app.query_one(TokenGrid)
         colours = {s.style.bgcolor for s in grid.render_line(0)}
-        await pilot.press("c")
+        await pilot.press("C")
         await settle(pilot)
         assert text_of(pilot.app) == before
         assert {s.style.bgcolor for s in grid.render_line(0)} != colours

@@ -33,7 +33,7 @@ def grid(screen):
     return [line[1:79].rstrip() for line in screen.splitlines()[2:16]]
 
 
-def test_break_on_the_first_remask_inspect_step_back_branch_record_quit_and_replay(terminal, tmp_path):
+def test_break_on_the_first_remask_inspect_step_back_branch_compare_record_quit_and_replay(terminal, tmp_path):
     file = tmp_path / "run.remdm"
     person = terminal(*SMALL, "--break", "remasked > 0")
     screen = person.wait(lambda s: "■ stopped at step" in s)
@@ -73,6 +73,18 @@ def test_break_on_the_first_remask_inspect_step_back_branch_record_quit_and_repl
     person.press("\x1b")
     person.wait(lambda s: "position" not in s)
 
+    # both side by side, on one clock
+    person.press("c")
+    person.wait(lambda s: " A remdm-cap" in s and "►B " in s)
+    person.press("\t")
+    person.wait(lambda s: "►A remdm-cap" in s and "pane A" in s.splitlines()[0])
+    person.press("l")
+    together = at(person.wait(lambda s: "paused" in s.splitlines()[0] and at(s) > stopped))
+    person.press("\t")
+    person.wait(lambda s: "►B " in s and "pane B" in s.splitlines()[0])
+    person.press("c")
+    person.wait(lambda s: "►B " not in s and "branch 1" in s.splitlines()[0] and at(s) >= together)
+
     # both are kept
     person.press("w")
     person.wait(lambda s: "keep the recording" in s)
@@ -95,9 +107,13 @@ def test_break_on_the_first_remask_inspect_step_back_branch_record_quit_and_repl
     replay = terminal("replay", str(file), "--branch", "1")
     replay.wait(lambda s: at(s) == 0 and "branch 1" in s.splitlines()[0])
     replay.press("G")
-    assert grid(replay.wait(lambda s: at(s) == last)) == text
+    replay.wait(lambda s: at(s) == last and grid(s) == text)
     replay.press("z")
-    replay.wait(lambda s: "branch 0" in s.splitlines()[0] and at(s) == stopped)
+    replay.wait(lambda s: "branch 0" in s.splitlines()[0] and at(s) >= stopped)
+    replay.press("c")
+    replay.wait(lambda s: "►A remdm-cap" in s and " B " in s)
+    replay.press("c")
+    replay.wait(lambda s: "►A" not in s)
     replay.press("E")
     replay.wait(lambda s: "this is a recording" in s)
     assert not replay.children()

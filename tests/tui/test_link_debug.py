@@ -186,3 +186,73 @@ def test_panes_on_one_clock_have_their_own_records(link):
     assert (ended, len(one), len(other)) == ({0, 1}, 24, 24)
     link.together(())
     wait_for(link, wire.Stands)
+
+
+def finished(link, *branches):
+    ended, end = set(), time.monotonic() + 30
+    while ended != {*branches} and time.monotonic() < end:
+        ended |= {event.branch for event in link.take() if isinstance(event, wire.Finished)}
+        time.sleep(0.005)
+    assert ended == {*branches}
+
+
+def same(one, other):
+    return len(one) == len(other) and all(
+        np.array_equal(getattr(one.frame(i), name), getattr(other.frame(i), name), equal_nan=name == "held")
+        for i in range(1, len(one) + 1)
+        for name in ("tokens", "change", "held")
+    )
+
+
+def test_panes_are_what_each_strategy_gives_alone_and_equal_where_their_knobs_are(link):
+    panes = {1: CAP, 2: EAGER, 3: Settings("dfm", values(make_strategy("dfm")))}
+    for branch, settings in panes.items():
+        link.fork(Branch(branch, 0, 0), forked(link.record(0), 0), settings)
+    link.together((0, *panes))
+    link.switch(0)
+    link.demand(8, renew=True)
+    finished(link, 0, *panes)
+    records = [link.record(branch) for branch in (0, *panes)]
+    assert same(records[0], records[1])
+    assert not np.array_equal(records[0].tokens(20, 0), records[2].tokens(20, 0))
+    for settings, record in zip((CAP, *panes.values()), records, strict=True):
+        link.begin(settings, RUN)
+        wait_for(link, wire.Began)
+        link.demand(8, renew=True)
+        wait_for(link, wire.Finished)
+        assert same(link.trace, record)
+
+
+def test_a_new_engine_goes_on_with_every_pane(link):
+    stepped(link, 10)
+    main, other = link.trace, forked(link.trace, 0)
+    link.fork(Branch(1, 0, 0), other, EAGER)
+    wait_for(link, wire.Stands)
+    stepped(link, 6)
+    link.configure(CAP)
+    stepped(link, 9)
+    link.begin(CAP, RUN, main)
+    wait_for(link, wire.Resumed)
+    link.recall(Branch(1, 0, 0), other, CAP)
+    wait_for(link, wire.Resumed)
+    link.together((0, 1))
+    link.switch(0)
+    link.demand(8, renew=True)
+    finished(link, 0, 1)
+    assert (len(main), len(other)) == (24, 24)
+    assert [step for step, _ in other.settings()] == [0, 6]
+    assert link.outstanding == 0
+
+
+def test_a_step_of_two_panes_of_which_one_has_ended_is_one_step(link):
+    stepped(link, 24)
+    other = forked(link.trace, 0)
+    link.fork(Branch(1, 0, 0), other, EAGER)
+    link.together((0, 1))
+    link.demand(24 + 24, renew=False, recorded=24)
+    end = time.monotonic() + 30
+    while len(other) < 24 and time.monotonic() < end:
+        time.sleep(0.005)
+    link.demand(2, renew=False, recorded=48)
+    finished(link, 0, 1)
+    assert (len(link.record(0)), len(other), link.outstanding) == (24, 24, 0)

@@ -2,10 +2,12 @@
 
 import pytest
 
+from engine.records import Settings
 from remdm_tui.app import WatchApp
 from remdm_tui.options import WatchOptions
 from tests.tui.scripted import ScriptedLink
 from tests.tui.test_app import CAP, settle
+from tests.tui.test_comparing import STRONG
 
 
 def still(**options):
@@ -23,7 +25,7 @@ async def halfway(pilot):
 
 async def heated(pilot):
     await halfway(pilot)
-    await pilot.press("c")
+    await pilot.press("C")
     await settle(pilot)
 
 
@@ -64,3 +66,14 @@ def test_legend_marks_and_first_steps(snap_compare):
 
 def test_help(snap_compare):
     assert snap_compare(still(), terminal_size=(100, 50), run_before=helped)
+
+
+async def compared(pilot):
+    await halfway(pilot)
+    await pilot.press("tab", "d")
+    await settle(pilot)
+
+
+def test_compare(snap_compare):
+    app = still(compare=(Settings("mdlm", {}), STRONG, CAP))
+    assert snap_compare(app, terminal_size=(120, 40), run_before=compared)

@@ -1,0 +1,41 @@
+"""What a person says of a pane, as settings: NAME:knob=value,..., on the command line and on the screen alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from engine.records import SAMPLING, Settings, StrategyInfo
+from remdm_tui.knobs import given_knobs, shown
+
+
+def settings_of(text: str, base: Settings, strategies: Sequence[StrategyInfo]) -> Settings:
+    """A strategy under its defaults but for the knobs given; what all strategies share is as in `base`.
+
+    Raises ValueError with what would be valid.
+    """
+    name, colon, rest = (part.strip() for part in text.partition(":"))
+    info = next((info for info in strategies if info.name == name), None)
+    if info is None:
+        raise ValueError(f"unknown strategy {name!r}: choose one of {', '.join(info.name for info in strategies)}")
+    given = given_knobs((part.strip() for part in rest.split(",")), None) if colon else {}
+    own, shared = ({knob.name: knob for knob in knobs} for knobs in (info.knobs, SAMPLING))
+    for knob in given:
+        if knob not in own and knob not in shared:
+            raise ValueError(f"{name} has no knob {knob!r}: choose one of {', '.join([*own, *shared])}")
+    knobs = {knob.name: knob.check(given.get(knob.name, knob.default)) for knob in info.knobs}
+    more: dict[str, Any] = {knob: shared[knob].check(value) for knob, value in given.items() if knob in shared}
+    return replace(base, strategy=name, knobs=knobs, **more)
+
+
+def titled(settings: Settings, strategies: Sequence[StrategyInfo]) -> str:
+    """A strategy and what is not as by default in it, in few words."""
+    info = next((info for info in strategies if info.name == settings.strategy), None)
+    plain = {knob.name: knob.default for knob in (() if info is None else info.knobs)}
+    parts = [f"{name}={shown(value)}" for name, value in settings.knobs.items() if plain.get(name, value) != value]
+    for knob in SAMPLING:
+        value = getattr(settings, knob.name)
+        if value != knob.default:
+            parts.append(f"{knob.name}={shown(value)}")
+    return " ".join([settings.strategy, *parts])

@@ -1,0 +1,152 @@
+"""Token grids side by side, each with its branch's title; one alone has no frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Container, Vertical
+from textual.content import Content
+from textual.message import Message
+
+from remdm_tui.layout import Pieces
+from remdm_tui.palette import Palette
+from remdm_tui.widgets.token_grid import TokenGrid
+
+SMALLEST = (38, 11)
+"""Columns and rows of a pane at least, its frame included."""
+
+
+@dataclass(frozen=True)
+class Caption:
+    """What stands on a pane's frame: above it what it is, below it how far it is."""
+
+    title: str
+    standing: str
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """Which of several panes are shown, in so many columns."""
+
+    shown: range
+    columns: int
+
+    @property
+    def rows(self) -> int:
+        return -(-len(self.shown) // self.columns)
+
+
+def arranged(count: int, focus: int, width: int, height: int) -> Arrangement:
+    """As many of `count` panes as there is room for, that with the focus among them."""
+    across, down = max(1, width // SMALLEST[0]), max(1, height // SMALLEST[1])
+    fit = max(1, min(count, across * down))
+    first = max(0, min(focus - fit + 1, count - fit)) if focus >= fit else 0
+    # four are two and two rather than three and one
+    columns = min(across, 2 if fit == 4 and down > 1 else fit)
+    return Arrangement(range(first, first + fit), columns)
+
+
+class Pane(Vertical):
+    """A grid in its frame."""
+
+    def __init__(self, number: int, ascii_only: bool) -> None:
+        super().__init__(classes="pane")
+        self.can_focus = False
+        self.number = number
+        self.grid = TokenGrid(ascii_only=ascii_only, id="grid" if number == 0 else None)
+
+    def compose(self) -> ComposeResult:
+        yield self.grid
+
+    def on_click(self, event: events.Click) -> None:
+        self.post_message(Panes.Chosen(self.number))
+
+
+class Panes(Container):
+    """Up to four grids; posts `Chosen` when somebody clicks on one."""
+
+    DEFAULT_CSS = """
+    Panes { height: 1fr; layout: grid; grid-size: 1 1; grid-gutter: 0; }
+    Panes > Pane { width: 1fr; height: 1fr; }
+    """
+
+    class Chosen(Message):
+        """Somebody points at a pane."""
+
+        def __init__(self, number: int) -> None:
+            super().__init__()
+            self.number = number
+
+    def __init__(self, most: int, *, ascii_only: bool = False, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._ascii = ascii_only
+        self._panes = tuple(Pane(number, ascii_only) for number in range(most))
+        self._count, self._focus = 1, 0
+        self.arrangement = Arrangement(range(1), 1)
+        self._captions: tuple[Caption, ...] = ()
+
+    def compose(self) -> ComposeResult:
+        for pane in self._panes:
+            pane.display = pane.number == 0
+            yield pane
+
+    @property
+    def grids(self) -> tuple[TokenGrid, ...]:
+        return tuple(pane.grid for pane in self._panes)
+
+    @property
+    def hidden(self) -> int:
+        """Panes that there is no room for."""
+        return self._count - len(self.arrangement.shown)
+
+    def use_palette(self, colours: Palette) -> None:
+        for grid in self.grids:
+            grid.use_palette(colours)
+
+    def use_pieces(self, pieces: Pieces) -> None:
+        for grid in self.grids:
+            grid.use_pieces(pieces)
+
+    def use_heat(self, heat: bool) -> None:
+        for grid in self.grids:
+            grid.use_heat(heat)
+
+    def show_panes(self, count: int, focus: int) -> None:
+        """Show so many panes; 1: a grid without a frame."""
+        if (count, focus) != (self._count, self._focus):
+            self._count, self._focus = count, focus
+            self._place()
+
+    def caption(self, captions: Sequence[Caption]) -> None:
+        """Write on the frames."""
+        now = tuple(captions)
+        if now == self._captions:
+            return
+        self._captions = now
+        for pane, said in zip(self._panes, now):
+            mark = (">" if self._ascii else "►") if pane.number == self._focus else " "
+            title, standing = Content(f"{mark}{said.title} "), Content(f" {said.standing} ")
+            if pane.border_title != title.markup:
+                pane.border_title = title
+            if pane.border_subtitle != standing.markup:
+                pane.border_subtitle = standing
+
+    def _place(self) -> None:
+        several = self._count > 1
+        now = arranged(self._count, self._focus, self.size.width, self.size.height)
+        self.arrangement, self._captions = now, ()
+        self.set_class(several, "several")
+        self.styles.grid_size_columns, self.styles.grid_size_rows = now.columns, now.rows
+        for pane in self._panes:
+            pane.display = pane.number in now.shown
+            pane.set_class(several and pane.number == self._focus, "focused")
+            # an odd one out takes the rest of its row
+            odd = len(now.shown) % now.columns and pane.number == now.shown[-1]
+            pane.styles.column_span = now.columns - len(now.shown) % now.columns + 1 if odd else 1
+
+    def on_resize(self) -> None:
+        if self._count > 1:
+            self._place()
