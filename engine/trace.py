@@ -77,6 +77,8 @@ class Trace:
         """Raises ValueError for a frame out of turn: a record has no holes."""
         if frame.index != len(self._frames):
             raise ValueError(f"frame {frame.index} cannot follow {len(self._frames)} recorded ones")
+        if frame.tokens.shape != self.start.tokens.shape:
+            raise ValueError(f"frame {frame.index} has another shape than the run's {self.start.tokens.shape}")
         self.curves.append(frame)
         self._frames.append(frame)
 

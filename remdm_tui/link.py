@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine import wire
-from engine.records import Branch, Edit, ModelChoice, RunChoice, Settings
+from engine.records import Branch, Change, Edit, ModelChoice, RunChoice, Settings
 from engine.trace import Record, Start, Trace
 from remdm_tui import remote
 from remdm_tui.credit import Granted
@@ -71,6 +71,8 @@ class Link:
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the process)
         self._granted, self._run = Granted(), 0
         self._greeted = self._closed = False
+        self._vocabulary = 0
+        """tokens of the model that is loaded"""
         self._waiting: list[wire.Command] = []
         """commands until the engine has greeted"""
         self._continued: Record | None = None
@@ -320,6 +322,9 @@ class Link:
             case wire.Broken(run=run) | wire.Looked(run=run) | wire.Stands(run=run):
                 if run == self._run:
                     self._events.append(event)
+            case wire.Ready(model):
+                self._vocabulary = len(model.pieces)
+                self._events.append(event)
             case wire.Began(run=run):
                 if run == self._run:
                     self._began(event)
@@ -342,6 +347,9 @@ class Link:
         if event.run != self._run:
             return
         frame = event.frame()
+        self._check(frame.tokens)
+        if frame.change.max(initial=0) >= len(Change):
+            raise ValueError("the engine has sent a change that does not exist")
         with self._lock:
             record = self._records.get(event.branch)
             # another link may go on with this record
@@ -376,6 +384,9 @@ class Link:
 
     def _began(self, event: wire.Began) -> None:
         start = Start(event.tokens.array(), event.locked.array(), event.steps, event.seed)
+        self._check(start.tokens)
+        if start.tokens.ndim != 2 or start.locked.shape != start.tokens.shape or start.locked.dtype != np.bool_:
+            raise ValueError("the engine has sent a canvas that is none")
         record = self._continued
         if record is None:
             self.trace = self.make_record(start)
@@ -387,6 +398,11 @@ class Link:
         with self._lock:
             self._records = {self.branch: self.trace}
         self._events.append(event)
+
+    def _check(self, tokens: NDArray[np.int32]) -> None:
+        """Raises ValueError for a token that the model has not."""
+        if tokens.size and not 0 <= tokens.min() <= tokens.max() < self._vocabulary:
+            raise ValueError(f"the engine has sent a token outside its vocabulary of {self._vocabulary}")
 
     def _last_line(self) -> str:
         with contextlib.suppress(OSError, ValueError):

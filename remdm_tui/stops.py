@@ -29,6 +29,8 @@ class Stops:
     def __init__(self, texts: Sequence[str] = ()) -> None:
         """Raises ValueError for a text that is no condition."""
         self._pieces: Sequence[str] = ()
+        self._read: dict[str, Condition | None] = {}
+        """conditions by their text: to look through a vocabulary takes a while; None: means nothing to the model"""
         self._last = 0
         self.listed: tuple[Stop, ...] = ()
         for text in texts:
@@ -37,6 +39,7 @@ class Stops:
     def use_pieces(self, pieces: Sequence[str]) -> None:
         """The vocabulary in which conditions on tokens are read."""
         self._pieces = pieces
+        self._read.clear()
 
     def add(self, text: str) -> Stop:
         """Raises ValueError that says what is wrong with a text."""
@@ -68,14 +71,16 @@ class Stops:
 
     def _conditions(self) -> list[tuple[int, Condition]]:
         """Those that are on; one that means nothing to the model of the record is left out."""
-        read = []
-        for stop in self.listed:
+        read = ((stop.number, self._condition(stop.text)) for stop in self.listed if stop.on)
+        return [(number, condition) for number, condition in read if condition is not None]
+
+    def _condition(self, text: str) -> Condition | None:
+        if text not in self._read:
             try:
-                if stop.on:
-                    read.append((stop.number, breakpoints.parse(stop.text, self._pieces)))
+                self._read[text] = breakpoints.parse(text, self._pieces)
             except ValueError:
-                continue
-        return read
+                self._read[text] = None
+        return self._read[text]
 
 
 def sentence(hits: Sequence[Hit], batch: int, ascii_only: bool) -> str:
