@@ -13,6 +13,7 @@ os.environ["TERM"] = "xterm-256color"
 os.environ["COLORTERM"] = "truecolor"
 # nobody's own keys and settings, and nothing left for them either
 HOME = tempfile.mkdtemp(prefix="remdm-tests-")
+os.environ["REMDM_TESTS"] = HOME
 atexit.register(shutil.rmtree, HOME, ignore_errors=True)
 for name in ("CONFIG", "STATE"):
     os.environ[f"XDG_{name}_HOME"] = os.path.join(HOME, name.lower())

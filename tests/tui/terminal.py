@@ -7,10 +7,12 @@ import fcntl
 import os
 import pty
 import select
+import shutil
 import signal
 import struct
 import subprocess
 import sys
+import tempfile
 import termios
 import time
 from collections.abc import Callable, Sequence
@@ -35,9 +37,12 @@ class Terminal:
         self.before = termios.tcgetattr(child)
         self._child = child
         self.raw = b""
+        # nobody has been here before, unless a test says otherwise
+        self._state = tempfile.mkdtemp(dir=os.environ.get("REMDM_TESTS"))
+        state = {"XDG_STATE_HOME": self._state}
         self.process = subprocess.Popen(
             [*command, *arguments], stdin=child, stdout=child, stderr=child, start_new_session=True,
-            env={**os.environ, "TERM": "xterm-256color", **environment},
+            env={**os.environ, "TERM": "xterm-256color", **state, **environment},
         )  # fmt: skip
 
     def press(self, keys: str) -> None:
@@ -94,6 +99,7 @@ class Terminal:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        shutil.rmtree(self._state, ignore_errors=True)
         for fd in (self._fd, self._child):
             if fd >= 0:
                 os.close(fd)
