@@ -319,7 +319,7 @@ class WatchApp(CompareApp, ComfortApp):
         """Along the top of the text: what runs where."""
         where = f" on {self.options.where}" if self.options.where else ""
         title = harmless(placed(model)) + where
-        self.query_one("#text").border_title = Content(title.replace("│", "|") if self.options.ascii else title)
+        self._text.border_title = Content(title.replace("│", "|") if self.options.ascii else title)
 
     def _saving(self) -> bool:
         """Whether a paint now would take more from a sampler at full speed than it may."""

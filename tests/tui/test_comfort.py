@@ -97,6 +97,7 @@ async def test_the_theme_is_the_environments_else_the_configured_else_the_last(
         monkeypatch.setenv("TEXTUAL_THEME", environment)
     comfort = Comfort(Configuration(theme=configured), Memory(Remembered(toured=True, theme=last)))
     async with person(comfort).run_test() as pilot:
+        await settle(pilot)
         # Textual itself has read the environment when it was imported
         assert pilot.app.theme == theme
 
