@@ -42,7 +42,7 @@ class ReplayLink(Link):
             self._said.append(wire.Resumed(1, tokens))
         if self._recording.damage:
             self._said.append(wire.Rejected(harmless(self._recording.damage)))
-        self._laws.check(trace, self._recording.header, self._branch, self._strategies)
+        self._laws.check(trace, self._recording.header, self.branch, self._strategies)
 
     def switch(self, branch: int) -> None:
         """Raises ValueError for a branch that is not recorded."""

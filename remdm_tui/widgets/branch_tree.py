@@ -17,6 +17,7 @@ class BranchTree(Static):
     DEFAULT_CSS = "BranchTree { height: auto; }"
     ROWS = 8
     """lines at most; those around the branch on screen"""
+    _lines = 0
 
     def __init__(self, *, ascii_only: bool = False, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -36,7 +37,10 @@ class BranchTree(Static):
             left = set_cell_size(left, max(4, width - cell_len(right)))
             text.append(f"{left}{right}\n", "bold" if number == here else "")
         text.rstrip()
-        self.update(text)
+        lines = 1 + text.plain.count("\n")
+        # laying the screen out anew costs more than all that is drawn here
+        self.update(text, layout=lines != self._lines)
+        self._lines = lines
 
     def _rails(self, row: Row) -> str:
         if row.branch.parent is None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Container, Vertical
 from textual.content import Content
+from textual.geometry import Region
 from textual.message import Message
 
 from remdm_tui.layout import Pieces
@@ -52,6 +54,9 @@ def arranged(count: int, focus: int, width: int, height: int) -> Arrangement:
 class Pane(Vertical):
     """A grid in its frame."""
 
+    _frame_alone = False
+    """whether a refresh is for the frame's first and last line"""
+
     def __init__(self, number: int, ascii_only: bool) -> None:
         super().__init__(classes="pane")
         self.can_focus = False
@@ -60,6 +65,26 @@ class Pane(Vertical):
 
     def compose(self) -> ComposeResult:
         yield self.grid
+
+    def write(self, title: str, subtitle: str) -> None:
+        """Change what stands on the frame; nothing else is drawn again."""
+        above, below = Content(title), Content(subtitle)
+        self._frame_alone = True
+        try:
+            if self.border_title != above.markup:
+                self.border_title = above
+            if self.border_subtitle != below.markup:
+                self.border_subtitle = below
+        finally:
+            self._frame_alone = False
+
+    def refresh(
+        self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False
+    ) -> Self:  # fmt: skip
+        if self._frame_alone:
+            width, height = self.outer_size
+            regions = tuple(Region(-1, y, width, 1) for y in (-1, height - 2))
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
     def on_click(self, event: events.Click) -> None:
         self.post_message(Panes.Chosen(self.number))
@@ -128,11 +153,7 @@ class Panes(Container):
         self._captions = now
         for pane, said in zip(self._panes, now):
             mark = (">" if self._ascii else "►") if pane.number == self._focus else " "
-            title, standing = Content(f"{mark}{said.title} "), Content(f" {said.standing} ")
-            if pane.border_title != title.markup:
-                pane.border_title = title
-            if pane.border_subtitle != standing.markup:
-                pane.border_subtitle = standing
+            pane.write(f"{mark}{said.title} ", f" {said.standing} ")
 
     def _place(self) -> None:
         several = self._count > 1
