@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from engine.training.config import read_config
 from engine.training.data import Corpus, train_tokenizer
 from engine.training.loop import Trainer
-from engine.training.losses import antithetic_times
+from engine.training.losses import EPS, antithetic_times
 from engine.training.objectives import OBJECTIVES
 from tests.engine.texts import VOCABULARY, write_texts
 
@@ -57,8 +57,8 @@ def test_the_bound_of_what_was_trained_is_the_sources_entropy(objective: str, so
 objective = "{objective}"
 [model]
 vocab_size = {VOCABULARY}
-hidden_size = 32
-n_blocks = 1
+hidden_size = 48
+n_blocks = 2
 n_heads = 2
 cond_dim = 8
 length = {LENGTH}
@@ -69,29 +69,35 @@ lr = 1e-2
 matrix_lr = 1e-2
 betas = [0.9, 0.98]
 warmup = 10
-cooldown = 150
+cooldown = 400
 [run]
-steps = 250
+steps = 550
 batch = 64
 max_weight = 10.0
 ema = 0.97
-checkpoint_every = 250
-validate_every = 250
+checkpoint_every = 550
+validate_every = 550
 validation_windows = 64
 precision = "float32"
 """)
     trainer = Trainer(config, source, tmp_path, torch.device("cpu"))
     list(trainer.run())
-    noise, count = torch.Generator().manual_seed(4), 20_000
+    noise, count = torch.Generator().manual_seed(4), 50_000
     tokens = torch.from_numpy(source.spread("validation", LENGTH, count))
-    times = antithetic_times(count, noise)[torch.randperm(count, generator=noise)]
+    # more small times than uniform ones are, each weighed by that: the bound's own weight is one over the time, and
+    # uniform times leave most of its variance to a few rows
+    cells = (antithetic_times(count, noise)[torch.randperm(count, generator=noise)] - EPS) / (1 - EPS)
+    times = (EPS**0.5 + (1 - EPS**0.5) * cells) ** 2
+    share = 2 * times.double().sqrt() * (1 - EPS**0.5) / (1 - EPS)
     with torch.no_grad(), trainer.ema.applied(trainer.model.eval()):
         parts = [
             trainer.objective.bound(trainer.model, some, t, noise)
             for some, t in zip(tokens.split(2000), times.split(2000), strict=True)
         ]
-    values = torch.cat(parts).double()
-    assert float(values.std()) / count**0.5 < 0.007 * entropy()
+    values = torch.cat(parts).double() * share
+    spread = float(values.std()) / count**0.5
+    print(objective, float(values.mean()) / entropy() - 1, spread / entropy())
+    assert spread < 0.007 * entropy()
     assert float(values.mean()) == pytest.approx(entropy(), rel=0.02)
 
 
