@@ -391,20 +391,19 @@ class WatchApp(CompareApp, ComfortApp):
             self._fast.resume()
 
     def _show_status(self, total: int) -> None:
-        watching = self.watching
-        name = watching.choice.name if watching.model is None else watching.model.name
-        left = reading.title(harmless(name), watching.settings, watching.seed)
+        watching, plain = self.watching, self.options.ascii
+        name = harmless(watching.choice.name if watching.model is None else watching.model.name)
+        more = reading.title(watching.settings, watching.seed)
         if self.options.batch > 1:
-            left += f" │ sample {watching.sample + 1}/{self.options.batch}"
+            more += f" │ sample {watching.sample + 1}/{self.options.batch}"
         if len(watching.tape.branches) > 1:
             pane = self._comparing.letter(watching.debug.branching.here)
-            left += f" │ pane {pane}" * bool(pane) + f" │ branch {watching.debug.branching.here}"
-        if self.options.ascii:
-            left = left.replace("│", "|")
+            more += f" │ pane {pane}" * bool(pane) + f" │ branch {watching.debug.branching.here}"
         if self.size.width < SMALLEST[0] or self.size.height < SMALLEST[1]:
-            left += " (small terminal: text only)"
-        right = reading.whereabouts(watching.player, total, self.options.ascii)
-        self._status.update(f" {left}{right:>{max(len(right) + 1, self.size.width - len(left) - 2)}} ", layout=False)
+            more += " (small terminal: text only)"
+        right = reading.whereabouts(watching.player, total, plain)
+        line = reading.status(name, more, right, self.size.width - 2, plain)
+        self._status.update(f" {line} ", layout=False)
 
     # -- what people do
 

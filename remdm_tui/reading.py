@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.cells import cell_len, set_cell_size
 
 from engine.debug import laws
 from engine.records import Settings, StrategyInfo
@@ -104,11 +105,25 @@ def overlays(panes: Sequence[tuple[str, Record, int]], sample: int) -> list[Over
     ]
 
 
-def title(model: str, settings: Settings, seed: int) -> str:
-    """The run in one line."""
+def title(settings: Settings, seed: int) -> str:
+    """How a run is sampled, in few words."""
     eta = settings.knobs.get("eta")
     strength = "" if eta is None else f" eta {shown(eta)}"
-    return f"{model} │ {settings.strategy}{strength} │ p {shown(settings.top_p)} │ seed {seed}"
+    return f"{settings.strategy}{strength} │ p {shown(settings.top_p)} │ seed {seed}"
+
+
+def status(name: str, more: str, right: str, width: int, ascii_only: bool) -> str:
+    """A run in one line: of a long name its end alone, and never less than where the view stands."""
+    cut = "..." if ascii_only else "…"
+    over = cell_len(f"{name} │ {more} {right}") - width
+    if over > 0:
+        name = cut + name[over + len(cut) :] if over + len(cut) < len(name) else cut
+    left = f"{name} │ {more}"
+    room = max(0, width - cell_len(right) - 1)
+    if cell_len(left) > room:
+        left = set_cell_size(left, max(0, room - len(cut))) + cut
+    left = left.replace("│", "|") if ascii_only else left
+    return f"{set_cell_size(left, room)} {right}"
 
 
 def whereabouts(player: Player, total: int, ascii_only: bool) -> str:

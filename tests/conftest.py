@@ -11,6 +11,8 @@ for name in ("NO_COLOR", "TEXTUAL_THEME", "TEXTUAL_DRIVER"):
 os.environ["TEXTUAL_ANIMATIONS"] = "none"
 os.environ["TERM"] = "xterm-256color"
 os.environ["COLORTERM"] = "truecolor"
+# tests run side by side, one to a core: threads of one that wait for those of another only take its time
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 # nobody's own keys and settings, and nothing left for them either
 HOME = tempfile.mkdtemp(prefix="remdm-tests-")
 os.environ["REMDM_TESTS"] = HOME
@@ -21,3 +23,10 @@ for name in ("CONFIG", "STATE"):
 # a shell's background job ignores SIGINT and so would every program that the tests interrupt
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+FIRST = ("test_wheel.py", "test_eval.py")
+"""Files whose tests wait for long: begun first, they do not hold up the end of tests that run side by side."""
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))

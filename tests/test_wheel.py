@@ -27,7 +27,8 @@ def installed(wheel, tmp_path_factory):
     """The command of the wheel in a fresh environment, with the pinned versions."""
     home = tmp_path_factory.mktemp("empty")
     subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
-    pip = [str(home / "bin" / "pip"), "install", "--quiet", "--constraint", str(ROOT / "constraints.txt")]
+    constraints = ["--constraint", str(ROOT / "constraints.txt")]
+    pip = [str(home / "bin" / "pip"), "install", "--quiet", "--no-compile", *constraints]
     # by name first: where a build of this very version lies on disk, pip takes it
     for what in ("torch==2.13.0", str(wheel)):
         subprocess.run([*pip, what], check=True, cwd=home)

@@ -49,7 +49,7 @@ class Scene:
         settings = trace.settings()
         name = recording.header.model.name
         if settings:
-            name = title(name, settings[0][1], recording.header.seed)
+            name = f"{name} │ {title(settings[0][1], recording.header.seed)}"
         return cls(trace, request.sample, type_, looks, request.columns, harmless(name, request.ascii))
 
     def page(self, position: int) -> list[Line]:

@@ -38,6 +38,6 @@ def test_in_a_pause_the_last_step_is_on_screen_whole(person: SlowTerminal) -> No
     left_behind = tokens(person.screen())
     # a window before it, and gone again: everything is drawn anew
     person.press("?")
-    person.wait(lambda screen: "Turn knob down" in screen)
+    person.wait(lambda screen: "esc closes" in screen)
     person.press("\x1b")
-    person.wait(lambda screen: "Turn knob down" not in screen and tokens(screen) == left_behind)
+    person.wait(lambda screen: "esc closes" not in screen and tokens(screen) == left_behind)
