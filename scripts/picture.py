@@ -1,6 +1,6 @@
 """Make the documents' pictures: the application itself on the demo model.
 
-python scripts/picture.py [watch debug law]
+python scripts/picture.py [watch debug law compare]
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from textual.pilot import Pilot
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from engine.records import Change, Settings
-from engine.strategies import make_strategy, values
+from engine.strategies import catalogue, make_strategy, values
 from remdm_tui.app import WatchApp
 from remdm_tui.commands.new_strategy import run as new_strategy
+from remdm_tui.compared import settings_of
 from remdm_tui.options import WatchOptions
 from remdm_tui.player import Player
 
@@ -114,7 +115,24 @@ async def law() -> str:
         return await shot(options, (120, 36), act, "remdm-tui watch --strategy-file mine.py --batch 8")
 
 
-PICTURES: dict[str, Callable[[], Awaitable[str]]] = {"watch": watch, "debug": debug, "law": law}
+async def compare() -> str:
+    """Four samplers on one clock, two thirds of the way."""
+
+    async def act(app: WatchApp, pilot: Pilot[None]) -> None:
+        await pilot.press("space")
+        await until(pilot, lambda app: app.watching.player.position >= 44)
+        await pilot.press("space")
+        await until(pilot, lambda app: app.watching.idle)
+        app._play(Player(position=42, recorded=app.watching.player.recorded, playing=False))
+
+    told = ("mdlm", "remdm-loop:eta=.1", "forward-backward")
+    others = tuple(settings_of(text, cap(0.1), catalogue()) for text in told)
+    options = WatchOptions(cap(0.1), steps=64, length=64, seed=5, compare=others, paused=True)
+    title = "remdm-tui watch " + " ".join(f"--compare {text}" for text in ("remdm-cap:eta=.1", *told))
+    return await shot(options, (120, 36), act, title)
+
+
+PICTURES: dict[str, Callable[[], Awaitable[str]]] = {"watch": watch, "debug": debug, "law": law, "compare": compare}
 
 
 def main() -> None:
