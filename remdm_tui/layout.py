@@ -25,7 +25,14 @@ def harmless(text: str, ascii_only: bool = False) -> str:
     Control characters become their pictures (ESC is U+241B), newlines and tabs arrows; bidi controls,
     zero-width and combining characters, and what is unassigned become U+FFFD (`?` in ASCII).
     """
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(_harmless_character(c, ascii_only) for c in text)
+
+
+def _cells(text: str) -> int:
+    """The width of harmless text; most tokens of most vocabularies are ASCII."""
+    return len(text) if text.isascii() else cell_len(text)
 
 
 def _harmless_character(c: str, ascii_only: bool) -> str:
@@ -68,7 +75,7 @@ class Pieces:
         texts = tuple(_fitted(harmless(piece, ascii_only), ascii_only) for piece in pieces)
         return cls(
             texts,
-            np.array([cell_len(text) for text in texts], dtype=np.int32),
+            np.array([_cells(text) for text in texts], dtype=np.int32),
             np.array([not piece[:1].isalnum() and piece[:1] != "'" for piece in pieces]),
             np.array(["\n" in piece for piece in pieces]),
         )
@@ -77,10 +84,10 @@ class Pieces:
 def _fitted(text: str, ascii_only: bool) -> str:
     if not text:
         return "?" if ascii_only else "�"
-    if cell_len(text) <= LONGEST:
+    if _cells(text) <= LONGEST:
         return text
     kept = text
-    while cell_len(kept) >= LONGEST:
+    while _cells(kept) >= LONGEST:
         kept = kept[:-1]
     return kept + ("~" if ascii_only else "…")
 
