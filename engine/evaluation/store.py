@@ -63,6 +63,7 @@ class Store:
     def settle(self, plan: Plan, rescore: bool = False) -> None:
         """See that the directory, which this process has, is the plan's and has room for it.
 
+        More samples than it was begun with are drawn beside those that are there, which a sample's number decides.
         rescore: what decides the figures may have changed; they are computed anew.  Raises ValueError where the
         directory holds another evaluation, OSError where its disk is full.
         """
@@ -75,11 +76,13 @@ class Store:
             return
         changed = differences(was, plan)
         scoring = [change for change in changed if change[0].startswith("scoring.")]
-        if changed == scoring and changed and rescore:
+        more = [change for change in changed if change[0] == "sampling.count" and change[2] > change[1]]
+        if changed and len(changed) == len(more) + (len(scoring) if rescore else 0):
             self._forget_scores()
             self._keep(plan)
         elif changed:
-            hint = "; --rescore keeps its samples and computes the figures anew" if changed == scoring else ""
+            same_samples = len(changed) == len(more) + len(scoring)
+            hint = "; --rescore keeps its samples and computes the figures anew" if same_samples else ""
             raise ValueError(
                 f"{self.home} holds an evaluation of other settings: choose another --out, or the old ones{hint}\n"
                 + told(changed)

@@ -290,6 +290,34 @@ def test_another_judge_may_read_the_samples_that_there_are(tmp_path: Path, whole
     assert kept(tmp_path) == kept(whole)
 
 
+@pytest.mark.parametrize("is_whole", [True, False], ids=["finished", "killed"])
+def test_more_samples_are_drawn_beside_those_that_there_are(
+    tmp_path: Path, whole: Path, judge: LanguageModel, is_whole: bool
+) -> None:
+    for standing in job(tmp_path, plan(judge, count=20), judge).run():
+        if standing.done == 11 and not is_whole:
+            break
+    before = Store(tmp_path).samples()
+    finished(tmp_path, plan(judge), judge, start="two")
+    assert kept(tmp_path) == kept(whole)
+    drawn_since = next(spent.samples for spent in Store(tmp_path).spent() if spent.start == "two")
+    assert drawn_since == 50 - len(before)
+    with pytest.raises(ValueError, match="other settings: choose another --out") as found:
+        Store(tmp_path).settle(plan(judge, count=49))
+    assert "sampling.count: 50 -> 49" in str(found.value)
+
+
+def test_more_samples_with_another_judge_are_rescored_when_that_is_meant(
+    tmp_path: Path, whole: Path, judge: LanguageModel
+) -> None:
+    finished(tmp_path, plan(None, count=20), None)
+    with pytest.raises(ValueError, match="--rescore keeps its samples"):
+        Store(tmp_path).settle(plan(judge))
+    Store(tmp_path).settle(plan(judge), rescore=True)
+    finished(tmp_path, plan(judge), judge)
+    assert kept(tmp_path) == kept(whole)
+
+
 def test_samples_without_settings_are_not_gone_on_with(tmp_path: Path) -> None:
     (tmp_path / SAMPLES).write_text("")
     with pytest.raises(ValueError, match="samples of unknown settings"):
