@@ -13,6 +13,8 @@ os.environ["TERM"] = "xterm-256color"
 os.environ["COLORTERM"] = "truecolor"
 # tests run side by side, one to a core: threads of one that wait for those of another only take its time
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# the programs that tests start would compile every module anew, as no installed one does
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # nobody's own keys and settings, and nothing left for them either
 HOME = tempfile.mkdtemp(prefix="remdm-tests-")
 os.environ["REMDM_TESTS"] = HOME

@@ -84,6 +84,8 @@ class OptimSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RunSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    init: str | None = None
+    """A model to begin with the weights of, as --model takes it; its shape and tokenizer need not be said."""
     steps: int = 100_000
     batch: int = 512
     rows_together: int = 0
@@ -160,7 +162,7 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def read_config(text: str) -> TrainConfig:
     """Parse TOML; raises ValueError that names the key at fault."""
     try:
-        return msgspec.convert(_sized(msgspec.toml.decode(text)), TrainConfig)
+        return msgspec.convert(_begun(_sized(msgspec.toml.decode(text))), TrainConfig)
     except msgspec.DecodeError as error:
         raise ValueError(str(error)) from error
 
@@ -181,6 +183,17 @@ def _sized(told: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(name, str) or name not in known:
         raise ValueError(f"unknown model.size {name!r}: choose {', '.join(known)}")
     return {**told, "model": known[name] | {key: value for key, value in model.items() if key != "size"}}
+
+
+def _begun(told: dict[str, Any]) -> dict[str, Any]:
+    """With the shape and the tokenizer of the model that [run] begins with; what the file says itself comes first."""
+    run, model, data = told.get("run"), told.get("model", {}), told.get("data", {})
+    init = run.get("init") if isinstance(run, dict) else None
+    if not (isinstance(init, str) and isinstance(model, dict) and isinstance(data, dict)):
+        return told
+    from engine.training import begun
+
+    return {**told, "model": begun.shape(init) | model, "data": {"tokenizer": begun.tokenizer(init)} | data}
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from engine.catalogue import BUILT_IN, place
 from engine.data.catalogue import DATASETS, hub_stream, source_of
 from engine.training.shards import Document, Told, being_written, counted, open_streams, untold, write_streams
 
@@ -206,15 +207,21 @@ def documents_of(source: Path, typography: Mapping[int, str | None], from_hub: F
             raise
 
 
+def tokenizer_file(name: str) -> Path | None:
+    """On this machine: of a model that is known by name, a directory, or a file itself."""
+    path = (place(name) if name in BUILT_IN else None) or Path(name)
+    file = path / "tokenizer.json" if path.is_dir() else path
+    return file if file.is_file() else None
+
+
 def existing_tokenizer(name: str) -> Tokenizer:
-    """That of a file, a directory or the hub, with a mask behind its last token.
+    """That of a built-in model, a file, a directory or the hub, with a mask behind its last token.
 
     Raises ValueError where there is none, or one that does not say where a document ends.
     """
-    path = Path(name)
-    file = path / "tokenizer.json" if path.is_dir() else path
+    file = tokenizer_file(name)
     try:
-        tokenizer = Tokenizer.from_file(str(file)) if file.is_file() else _from_hub(name)
+        tokenizer = _from_hub(name) if file is None else Tokenizer.from_file(str(file))
     except Exception as error:
         raise ValueError(f"{name} is no tokenizer: {' '.join(str(error).split())[:200]}") from error
     if tokenizer.token_to_id(END_OF_TEXT) is None:
@@ -223,6 +230,11 @@ def existing_tokenizer(name: str) -> Tokenizer:
     if tokenizer.token_to_id(MASK) != tokenizer.get_vocab_size() - 1:
         raise ValueError(f"the tokenizer {name} has a {MASK} that is not its last token")
     return tokenizer
+
+
+def is_own(tokenizer: Tokenizer) -> bool:
+    """Whether it was trained here: its first token ends documents, its last is the mask."""
+    return tokenizer.token_to_id(END_OF_TEXT) == 0 and tokenizer.token_to_id(MASK) == tokenizer.get_vocab_size() - 1
 
 
 def _from_hub(name: str) -> Tokenizer:
@@ -243,23 +255,23 @@ def prepare(
 ) -> Corpus:
     """Tokenise files and data sets once into `cache`, keyed by what they are and how they are read; then map them.
 
-    tokenizer: one that exists, a name or a path, in place of one trained on the text, typography unified.  wrapped:
-    see `Corpus`.  Where no document names a split, the end of the text is held out for validation.  Interrupted, the
-    same call goes on where it was.
+    tokenizer: one that exists, a name or a path, in place of one trained on the text; typography is unified for those
+    that were trained here.  wrapped: see `Corpus`.  Where no document names a split, the end of the text is held out
+    for validation.  Interrupted, the same call goes on where it was.
 
     Raises FileNotFoundError for a missing file, ValueError for one that is malformed, damaged or has no text.
     """
     home = cache / _key(sources, vocab_size, tokenizer, wrapped)
-    typography = PLAIN if tokenizer is None else {}
 
-    def docs() -> Iterator[Document]:
+    def docs(typography: Mapping[int, str | None] = PLAIN) -> Iterator[Document]:
         for source in sources:
             yield from documents_of(source, typography, from_hub)
 
     with being_written(home) as unfinished:
         if unfinished:
             made = _tokenizer(home / "tokenizer.json", tokenizer, vocab_size, docs, progress)
-            write_streams(home, docs(), _encoding(made, wrapped), made.get_vocab_size(), progress)
+            read = docs(PLAIN if is_own(made) else {})
+            write_streams(home, read, _encoding(made, wrapped), made.get_vocab_size(), progress)
     splits = open_streams(home)
     if list(splits) == ["train"]:
         stream = splits["train"]
@@ -270,6 +282,9 @@ def prepare(
 
 def _key(sources: Sequence[Path], vocab_size: int, tokenizer: str | None, wrapped: bool) -> str:
     key = hashlib.sha256(json.dumps([vocab_size, tokenizer, wrapped]).encode())
+    its_file = None if tokenizer is None else tokenizer_file(tokenizer)
+    if its_file is not None:
+        key.update(its_file.read_bytes())
     for source in sources:
         its = None if source.exists() else source_of(str(source))
         if its is not None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from engine.models.checkpoint import NETWORKS, Network
 from engine.runs import CHECKPOINT
+from engine.training.begun import begin
 from engine.training.config import OptimSection, Progress, TrainConfig
 from engine.training.data import Corpus
 from engine.training.divided import like, load_optimizer, whole
@@ -101,6 +102,10 @@ class Trainer:
         self.precision = chosen(config.run.precision, device)
         self.objective = make_objective(config, corpus.end_id)
         self.model = NETWORKS[self.objective.kind](config.network(corpus.mask_id)).to(device)
+        self.begun_with = None if self.checkpoint.exists() else config.run.init
+        """the model whose weights this start has taken"""
+        if self.begun_with is not None:
+            begin(self.model, self.begun_with, corpus, scores=config.objective == "sedd")
         self.uncompiled = self._adapt(task := Task(self.model, self.objective))
         """why the network is not compiled although it should be"""
         self.task = self.workers.wrap(task)

@@ -122,6 +122,8 @@ def train(trainer: Trainer, report: Report, log: Sequence[str]) -> int | None:
         report.say(f"not compiled, which costs speed alone: {trainer.uncompiled}")
     if trainer.step:
         report.say(f"continuing from step {trainer.step} of {trainer.checkpoint}")
+    if trainer.begun_with is not None:
+        report.say(f"begun with the weights of {trainer.begun_with}")
     if trainer.changes:
         report.say(f"otherwise than it was begun: {'; '.join(trainer.changes)}")
     if trainer.precision == "bfloat16" and not has_bfloat16(trainer.device):

@@ -40,9 +40,11 @@ class Terminal:
         # nobody has been here before, unless a test says otherwise
         self._state = tempfile.mkdtemp(dir=os.environ.get("REMDM_TESTS"))
         state = {"XDG_STATE_HOME": self._state}
+        # an installed program has its bytecode
+        inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         self.process = subprocess.Popen(
             [*command, *arguments], stdin=child, stdout=child, stderr=child, start_new_session=True,
-            env={**os.environ, "TERM": "xterm-256color", **state, **environment},
+            env={**inherited, "TERM": "xterm-256color", **state, **environment},
         )  # fmt: skip
 
     def press(self, keys: str) -> None:

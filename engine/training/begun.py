@@ -1,0 +1,116 @@
+"""A run that begins with the weights of a model that there is: its shape, its tokenizer, its tensors."""
+
+from __future__ import annotations
+
+import math
+from typing import cast
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from engine.models.causal_dit import CausalDIT
+from engine.models.checkpoint import Network
+from engine.models.dit import DIT, NoiseEmbedding
+from engine.models.files import fill
+from engine.models.loading import Request, silent
+from engine.models.readers.dit_family import find, kind_of, shape_of
+from engine.models.readers.names import Found
+from engine.models.sources import locate
+from engine.training.data import Corpus
+
+SHAPE = ("vocab_size", "hidden_size", "n_blocks", "n_heads", "cond_dim", "length")
+"""What such a run need not say of its network."""
+FITTED = 32
+"""Windows of the corpus that a score network's logits are normalised on."""
+RIDGE = 1e-3
+"""Of the mean variance of a state's components."""
+
+
+def shape(name: str) -> dict[str, int]:
+    """SHAPE of a model of this family, by what `--model` takes.  Raises ValueError where it is of another."""
+    config = shape_of(found := _found(name), kind_of(found, name)[0])
+    return {field: getattr(config, field) for field in SHAPE}
+
+
+def tokenizer(name: str) -> str:
+    """What to call such a model's tokenizer: its own, else GPT-2's, which the field's models speak."""
+    return name if (locate(name, silent) / "tokenizer.json").is_file() else "gpt2"
+
+
+def begin(model: Network, name: str, corpus: Corpus, *, scores: bool = False) -> None:
+    """Give a new network the tensors of such a model, each exactly as it is there.
+
+    A network that hears the noise level, begun with one that does not, computes at first at every level what that one
+    does.  scores: whether the network is SEDD's, whose logits mean something by themselves; those of a model that is
+    trained through a softmax are moved to where their probabilities add up to about 1, each position's by one number,
+    so that as a denoiser it is the same.  Raises ValueError where shapes differ or the corpus is of another vocabulary.
+    """
+    _check(name, corpus)
+    found = _found(name)
+    kind = kind_of(found, name)[0]
+    with torch.device("meta"):
+        source = type(model)(model.config)
+    fill(source, found.weights, device=torch.device("cpu"), dtype=lambda _: torch.float32, rename=found.own_name)
+    rotary = model.rotary_emb.inv_freq.clone()
+    model.load_state_dict(source.state_dict())
+    # a file in bfloat16 has them rounded
+    model.rotary_emb.inv_freq.copy_(rotary)
+    if isinstance(model, CausalDIT):
+        return
+    if model.time_conditioned and not shape_of(found, kind).time_conditioning:
+        _deafen(model.sigma_map)
+    if scores and not (kind == "SEDD" or found.word("kind") == "sedd"):
+        _normalise(model, corpus)
+
+
+@torch.no_grad()
+def _deafen(embedding: NoiseEmbedding) -> None:
+    """Make the embedding of every noise level that of none, in such a way that it can learn to tell them apart."""
+    last = cast(nn.Linear, embedding.mlp[-1])
+    silence = embedding(torch.zeros(1, device=last.weight.device))[0]
+    last.weight.zero_()
+    last.bias.copy_(silence)
+
+
+@torch.no_grad()
+def _normalise(model: DIT, corpus: Corpus) -> None:
+    """Take from all logits of a position the linear function of its state that is nearest to log sum exp - log(V - 1).
+
+    SEDD's score of a token is exp(logit) / (V - 1) beside what the noise level says, see `score_entropy`.
+    """
+    head, length = model.output_layer.linear, model.config.length
+    rows = torch.from_numpy(corpus.spread("train", length, FITTED))
+    t = (torch.arange(FITTED) + 0.5) / FITTED
+    where = torch.rand(rows.shape, generator=torch.Generator().manual_seed(0)) < t[:, None]
+    noised = rows.masked_fill(where, model.mask_id).to(head.weight.device)
+    hidden = model.eval().encode(noised, t.to(noised.device))[where]
+    logits = model.project(hidden)
+    logits[:, model.mask_id] = -torch.inf
+    excess = logits.logsumexp(-1) - math.log(model.vocab_size - 1)
+    weight, bias = (part.to(head.weight) for part in _fit(hidden.double().cpu(), excess.double().cpu()))
+    head.weight.sub_(weight)
+    head.bias.sub_(bias)
+
+
+def _fit(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Ridge regression of y [N] on x [N, D]: (weight [D], bias [])."""
+    centre, level = x.mean(0), y.mean()
+    moments = (x - centre).T @ (x - centre) / len(x)
+    # what is normed lies in a plane: without this, weights would grow without bound along its normal
+    moments += RIDGE * moments.trace() / len(moments) * torch.eye(len(moments), dtype=x.dtype)
+    weight = torch.linalg.solve(moments, (x - centre).T @ (y - level) / len(x))
+    return weight, level - weight @ centre
+
+
+def _check(name: str, corpus: Corpus) -> None:
+    file = locate(name, silent) / "tokenizer.json"
+    spoken = Tokenizer.from_file(str(file)).get_vocab() if file.is_file() else {}
+    if not spoken.items() <= corpus.tokenizer.get_vocab().items():
+        raise ValueError(
+            f"{name} speaks another vocabulary than the data: leave data.tokenizer out, or set it to {name!r}"
+        )
+
+
+def _found(name: str) -> Found:
+    return find(Request(name, locate(name, silent), torch.device("cpu"), torch.float32))
