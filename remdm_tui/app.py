@@ -171,10 +171,13 @@ class WatchApp(CompareApp, ComfortApp):
         self.call_after_refresh(self._start)
 
     def _start(self) -> None:
-        # what is loaded by now lives until the end: the collector need not walk it again
-        gc.collect()
-        gc.freeze()
+        if not gc.isenabled():
+            # what the command has loaded until now lives until the end: the collector need not walk it again
+            gc.freeze()
+            gc.enable()
         self.watching.start()
+        if self.watching.begun:
+            self.call_later(self._tick)
 
     def _retheme(self) -> None:
         colours = palette(self.current_theme.dark, self.options.ascii)

@@ -1,7 +1,12 @@
-"""The command line; every heavy import lives inside its command."""
+"""The command line; every heavy import lives inside its command.
+
+Where somebody waits for a screen the garbage collector rests meanwhile: what is imported stays, and the application
+has it begin again.
+"""
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from io import TextIOWrapper
@@ -168,6 +173,7 @@ def watch(
         from remdm_tui.following import followed
 
         followed(options.model.name, bool(options.where))
+    gc.disable()
     from remdm_tui.app import run
     from remdm_tui.beginning import comfort, fitted
 
@@ -188,6 +194,7 @@ def replay(
     """Open a recording: every step again, without a network; with --model it can be gone on with."""
     if not has_terminal():
         raise ValueError("replay needs a terminal for its input and output; in a pipe use `remdm-tui export`")
+    gc.disable()
     from remdm_tui.commands.replay import run
 
     model = None

@@ -171,9 +171,12 @@ class Watching:
     # -- what people do
 
     def start(self) -> None:
-        """Start the engine and have it load the model."""
+        """Start the engine and have it load the model; a recording is there at once."""
         if self._launch():
             self._open()
+        while events := self.link.take():
+            for event in events:
+                self._hear(event)
 
     def load(self, choice: ModelChoice) -> None:
         """Another model, and a run of it from the start; the record stays until that has begun."""

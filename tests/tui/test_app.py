@@ -36,6 +36,8 @@ async def settle(pilot, until=None):
         await pilot.pause(0.02)
         app = pilot.app
         if app.watching.begun and (app._resting if until is None else until(app)):
+            # what was drawn last may have moved the rest of the screen
+            await pilot.pause(0.02)
             return
     raise AssertionError("the application never settled")
 
