@@ -1,0 +1,85 @@
+"""What is here, what there is to choose from, and the same application by other ways than this terminal."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from remdm_tui.cli.frame import Described, app, lists
+from remdm_tui.parameters import MODEL, Json, shared
+
+
+@app.command(cls=Described)
+@shared(MODEL)
+def doctor(
+    ctx: typer.Context,
+    as_json: Json = False,
+) -> None:
+    """Say what is here: versions, devices, attention, terminal; with --model, whether it loads and knows its text."""
+    from remdm_tui.asked import Asked
+    from remdm_tui.commands.doctor import run
+
+    run(Asked.of(ctx.params).choice(), load=ctx.params["model"] is not None, as_json=as_json)
+
+
+@app.command("engine", hidden=True)
+def serve_terminal() -> None:
+    """Be the engine of a terminal elsewhere, on standard input and output."""
+    from engine.serve import main as engine
+
+    engine()
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def serve(
+    ctx: typer.Context,
+    host: Annotated[
+        str, typer.Option("--host", help="The address to serve on; any but this machine's own lets others in.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", help="The port; 0 takes a free one.")] = 8000,
+) -> None:
+    """Show the same application in a browser; it takes the options of `watch`, or `replay FILE` and its options."""
+    words = ctx.args if ctx.args[:1] in (["watch"], ["replay"]) else ["watch", *ctx.args]
+    # what is wrong with them is said here and not on every page
+    command = typer.main.get_command(app).commands[words[0]]  # type: ignore[attr-defined]
+    given = command.make_context(words[0], list(words[1:]), parent=ctx.parent).params
+    if words[0] == "watch":
+        from remdm_tui.asked import Asked
+
+        Asked.of(given).options(where=given["on"] or given["remote_command"] or "")
+    from remdm_tui.commands.serve import run
+
+    run(words, host=host, port=port, say=lambda sentence: typer.echo(sentence, err=True))
+
+
+@lists.command("strategies")
+def list_strategies(as_json: Json = False) -> None:
+    """The samplers, with their knobs."""
+    from remdm_tui.commands.listing import strategies
+
+    typer.echo(strategies(as_json))
+
+
+@lists.command("models")
+def list_models(as_json: Json = False) -> None:
+    """Models by name, in the package and of the Hugging Face hub; any other directory, file or id loads too."""
+    from remdm_tui.commands.listing import models
+
+    typer.echo(models(as_json))
+
+
+@lists.command("keys")
+def list_keys(as_json: Json = False) -> None:
+    """The keys of the terminal by id, as config.toml has them."""
+    from remdm_tui.commands.listing import keys
+
+    typer.echo(keys(as_json))
+
+
+@lists.command("presets")
+def list_presets(as_json: Json = False) -> None:
+    """Sampling settings by name."""
+    from remdm_tui.commands.listing import presets
+
+    typer.echo(presets(as_json))

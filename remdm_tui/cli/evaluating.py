@@ -1,0 +1,184 @@
+"""Commands that draw samples and measure them, or measure given text."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from remdm_tui.cli.frame import Described, app
+from remdm_tui.parameters import MODEL, SAMPLING, Batch, Json, option, shared
+
+
+@app.command(cls=Described)
+@shared(MODEL, SAMPLING)
+def sample(
+    ctx: typer.Context,
+    batch: Batch = None,
+    count: Annotated[int, typer.Option("--count", help="Samples, 1 or more.")] = 4,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object a line: number, seed, text, ids, network_calls, settings.")
+    ] = False,
+) -> None:
+    """Write samples as plain text or JSON.
+
+    Each is written as soon as it is finished, so not always in order; a line of --- stands between two.
+    """
+    from remdm_tui.asked import Asked, at_least_one
+
+    asked = Asked.of(ctx.params)
+    options = asked.options()
+    at_least_one("count", count)
+    from remdm_tui.commands.sample import run
+
+    run(options, count=count, width=asked.batch, as_json=as_json)
+
+
+@app.command("eval", cls=Described)
+@shared(MODEL, SAMPLING)
+def evaluate(
+    ctx: typer.Context,
+    out: Annotated[Path, typer.Option("--out", help="Directory of the results; what it has already is gone on with.")],
+    axes: Annotated[list[str] | None, typer.Argument(help="More of --sweep.", show_default=False, metavar="")] = None,
+    count: Annotated[int | None, option("--count", "Samples, 1 or more; {count}.")] = None,
+    batch: Batch = None,
+    predictor: Annotated[str | None, option("--predictor", "{predictor}.")] = None,
+    sweep: Annotated[
+        str | None,
+        option("--sweep", "Every combination of name=value,value,... name=..., each in a directory of its own below."),
+    ] = None,
+    judge: Annotated[
+        str | None,
+        option("--judge", "Causal model that reads the samples: a name, directory or hub id, or none; {judge}."),
+    ] = None,
+    judge_device: Annotated[str | None, option("--judge-device", "Where the judge is; default: as --device.")] = None,
+    judge_dtype: Annotated[str, typer.Option("--judge-dtype", help="float32 | bfloat16 | auto.")] = "float32",
+    features: Annotated[
+        str | None, option("--features", "Model whose last states MAUVE compares; default: the judge.")
+    ] = None,
+    references: Annotated[
+        str | None,
+        option("--references", "Text for MAUVE: a file, a directory, {datasets}, or none; default: no MAUVE."),
+    ] = None,
+    references_split: Annotated[
+        str, typer.Option("--references-split", help="Of a data set, or of files that name splits.")
+    ] = "validation",
+    references_count: Annotated[
+        int | None, option("--references-count", "References at most; default: as many as samples.")
+    ] = None,
+    conventions: Annotated[
+        list[str] | None,
+        option("--conventions", "reference | standard, the first is the primary one; default both."),
+    ] = None,
+    reference_batch: Annotated[
+        int, typer.Option("--reference-batch", help="Samples that the reference would draw and pad at a time.")
+    ] = 1,
+    devices: Annotated[
+        int | None, option("--devices", "Processes to start on this machine; torchrun and srun start their own.")
+    ] = None,
+    nodes: Annotated[int, typer.Option("--nodes", help="Machines, with --devices on each.")] = 1,
+    rescore: Annotated[
+        bool, typer.Option("--rescore", help="Keep the samples of OUT where judge or references have changed.")
+    ] = False,
+    slurm: Annotated[
+        str | None,
+        option("--slurm", "Submit this to Slurm: nodes=1,devices=8,time=60,partition=NAME and other sbatch options."),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The results as JSON, an object a line.")] = False,
+) -> None:
+    """Draw samples and measure them: generative perplexity, entropy, MAUVE, diversity, network calls, seconds.
+
+    Kill it at any time: the same command goes on.  `remdm-tui report OUT` makes tables and plots.
+    """
+    from remdm_tui.asked import Asked
+    from remdm_tui.evaluating import Wanted
+
+    if axes and sweep is None:
+        raise ValueError(f"{axes[0]} belongs to nothing: several settings follow --sweep")
+    wanted = Wanted(
+        out, count=count, predictor=predictor, judge=judge, judge_device=judge_device, judge_dtype=judge_dtype,
+        features=features, references=references, references_split=references_split,
+        references_count=references_count, conventions=tuple(conventions or Wanted.conventions),
+        reference_batch=reference_batch, sweep=(*filter(None, [sweep]), *(axes or ())), devices=devices, nodes=nodes,
+        rescore=rescore, quiet=quiet, as_json=as_json,
+    )  # fmt: skip
+    if slurm is not None:
+        from remdm_tui.slurm import submit
+
+        typer.echo(submit(sys.argv[1:], slurm, out))
+        return
+    from remdm_tui.commands.evaluate import run
+
+    raise typer.Exit(run(Asked.of(ctx.params), wanted))
+
+
+@app.command(cls=Described)
+@shared(MODEL)
+def perplexity(
+    ctx: typer.Context,
+    data: Annotated[
+        list[str] | None, option("--data", "A file or directory, any number of times, or one of {datasets}.")
+    ] = None,
+    preset: Annotated[str | None, option("--preset", "Data, length and tokenizer by name; `list presets`.")] = None,
+    split: Annotated[
+        str | None, option("--split", "Of a data set, or of files that name splits; default validation.")
+    ] = None,
+    conventions: Annotated[
+        str, typer.Option("--conventions", help="standard | reference | both, the first is the primary one.")
+    ] = "standard",
+    wrap: Annotated[
+        bool, typer.Option("--wrap", help="Rows of start token, text and end token, as MDLM's code makes them.")
+    ] = False,
+    windows: Annotated[
+        int | None, option("--windows", "So many rows at even offsets of the text; default: as the model was trained.")
+    ] = None,
+    length: Annotated[int | None, option("--length", "Tokens of a row; default: the model's.")] = None,
+    batch: Annotated[int | None, option("--batch", "Rows in the network at once; changes the speed alone.")] = None,
+    seed: Annotated[int | None, option("--seed", "Of the noise, 0 or more; default 1.")] = None,
+    limit: Annotated[int | None, option("--limit", "The first so many rows alone.")] = None,
+    out: Annotated[
+        Path | None, option("--out", "Directory of rows as they are scored; what it has already is gone on with.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    as_json: Json = False,
+) -> None:
+    """How likely a model finds given text: a bound for diffusion models, the exact value for causal ones."""
+    from remdm_tui.asked import Asked, at_least_one
+    from remdm_tui.commands.perplexity import run
+    from remdm_tui.presets import read
+
+    chosen = read(preset) if preset is not None else None
+    named = data or ([chosen.data] if chosen is not None and chosen.data is not None else [])
+    if not named:
+        raise ValueError("there is nothing to read: give --data FILE or a data set's name, or a --preset that has one")
+    for name, value in (("batch", batch), ("windows", windows), ("length", length), ("limit", limit)):
+        if value is not None:
+            at_least_one(name, value)
+    code = run(
+        Asked.of(ctx.params).choice(chosen), named, split=split, conventions=conventions, wrap=wrap, windows=windows,
+        length=length if chosen is None or length is not None else chosen.length, batch=batch, seed=seed, limit=limit,
+        out=out, as_json=as_json, quiet=quiet,
+    )  # fmt: skip
+    raise typer.Exit(code)
+
+
+@app.command()
+def report(
+    dirs: Annotated[list[Path], typer.Argument(help="Evaluations, or directories that hold some.", show_default=False)],
+    out: Annotated[Path | None, option("--out", "Where the files go; default: into DIRS, or what they share.")] = None,
+    conventions: Annotated[
+        str | None, option("--conventions", "reference | standard; default: the primary ones of each evaluation.")
+    ] = None,
+    by: Annotated[
+        list[str] | None,
+        option("--by", "steps | calls | seconds, any number of times: what plots in the terminal are drawn against."),
+    ] = None,
+    samples: Annotated[int, typer.Option("--samples", help="Samples of each setting in the page, 0 or more.")] = 20,
+) -> None:
+    """Tables and plots of evaluations, in the terminal and as report.html, .md, .tex, PNG and SVG."""
+    from remdm_tui.commands.report import run
+
+    run(dirs, out, conventions=conventions, by=by or (), samples=samples)

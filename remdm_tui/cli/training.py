@@ -1,0 +1,71 @@
+"""The command that trains models."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from remdm_tui.cli.frame import Described, app
+from remdm_tui.parameters import Device, option
+
+
+@app.command(cls=Described)
+def train(
+    config: Annotated[Path, typer.Option("--config", help="A training configuration, in TOML.")],
+    data: Annotated[
+        list[Path],
+        typer.Option(
+            "--data",
+            help="Text, .jsonl or .jsonl.gz with a `text` a line, {datasets}, or hub:org/name; any number of times.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The run's directory; a run found there is continued.")],
+    device: Device = None,
+    steps: Annotated[
+        int | None, option("--steps", "Train to this step, 1 or more; default: the configuration's.")
+    ] = None,
+    cache: Annotated[
+        Path | None, option("--cache", "Where tokenised data is kept; default: `cache` beside the run's directory.")
+    ] = None,
+    export_only: Annotated[
+        bool, typer.Option("--export-only", help="Do not train; write the best weights so far to OUT/model.")
+    ] = False,
+    devices: Annotated[
+        int | None, option("--devices", "Processes to start on this machine; torchrun and srun start their own.")
+    ] = None,
+    nodes: Annotated[int, typer.Option("--nodes", help="Machines, with --devices on each.")] = 1,
+    hub: Annotated[
+        bool, typer.Option("--hub", help="Write the best weights to OUT/hub too, laid out as the hub's models are.")
+    ] = False,
+    log: Annotated[
+        list[str] | None, typer.Option("--log", help="tensorboard | wandb, beside OUT/log.jsonl; any number of times.")
+    ] = None,
+    changed: Annotated[
+        bool,
+        typer.Option("--changed", help="Go on also where configuration or data are not what the run was begun with."),
+    ] = False,
+    slurm: Annotated[
+        str | None,
+        option("--slurm", "Submit this to Slurm: nodes=4,devices=8,time=1440,partition=NAME and other sbatch options."),
+    ] = None,
+) -> None:
+    """Train a model to watch and to evaluate.
+
+    Interrupt it at any time: the same command continues.  At the end the best averaged weights are
+    written to OUT/model, which `--model OUT/model` of the other commands takes.
+    """
+    if slurm is not None:
+        from remdm_tui.slurm import submit
+
+        typer.echo(submit(sys.argv[1:], slurm, out))
+        return
+    from remdm_tui.commands.train import run
+
+    code = run(
+        config, data, out, device=device, steps=steps, cache=cache or out.parent / "cache", export_only=export_only,
+        devices=devices, nodes=nodes, hub=hub, log=log or (), changed=changed,
+    )  # fmt: skip
+    raise typer.Exit(code)

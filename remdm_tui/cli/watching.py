@@ -1,0 +1,185 @@
+"""Commands for somebody at a terminal: a sampler live, a recording again, and what is made of one.
+
+Where somebody waits for a screen the garbage collector rests meanwhile: what is imported stays, and the application
+has it begin again.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from remdm_tui.cli.frame import Described, app
+from remdm_tui.parameters import MODEL, SAMPLING, Ascii, NoMouse, option, shared
+
+
+@app.command(cls=Described)
+@shared(MODEL, SAMPLING)
+def watch(
+    ctx: typer.Context,
+    batch: Annotated[int | None, option("--batch", "Samples side by side, 1 or more; {batch}.")] = None,
+    on: Annotated[
+        str | None, option("--on", "Run the engine on this host, through your ssh; the terminal stays here.")
+    ] = None,
+    remote_python: Annotated[
+        str | None,
+        option("--remote-python", "The Python on that host that has remdm-tui; default: `remdm-tui engine` there."),
+    ] = None,
+    remote_command: Annotated[
+        str | None,
+        option(
+            "--remote-command", "What launches `remdm-tui engine` in place of ssh: apptainer, srun, kubectl exec ..."
+        ),
+    ] = None,
+    source: Annotated[
+        Path | None, option("--from", "A directory of `eval`: watch how one of its samples came about.")
+    ] = None,
+    number: Annotated[int | None, option("--sample", "Which sample of --from, 0 or more; default 0.")] = None,
+    record: Annotated[
+        Path | None, option("--record", "Record the run in this file while it goes on; `replay` opens it.")
+    ] = None,
+    stops: Annotated[
+        list[str] | None,
+        option("--break", "Stop when: step 40, remasks 8, token sea, remasked > 8 and t < .3; any number of times."),
+    ] = None,
+    compare: Annotated[
+        list[str] | None,
+        option(
+            "--compare",
+            "A pane of this strategy, on one clock with the others: NAME or NAME:knob=value,...; up to four panes, "
+            "--strategy among them beside one --compare or where it is given.",
+        ),
+    ] = None,
+    strategy_file: Annotated[
+        str | None,
+        option("--strategy-file", "A Python file of your own strategy, loaded again when it changes; `new-strategy`."),
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Begin with the defaults, not as the last session ended.")
+    ] = False,
+    paused: Annotated[bool, typer.Option("--paused", help="Stand still at step 0.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="--model is a training run: show its newest checkpoint as it goes on.")
+    ] = False,
+    ascii_only: Ascii = False,
+    no_mouse: NoMouse = False,
+) -> None:
+    """Watch a sampler live, and turn its knobs in flight."""
+    if not has_terminal():
+        raise ValueError("watch needs a terminal for its input and output; in a pipe use `remdm-tui sample`")
+    from remdm_tui.asked import Asked
+    from remdm_tui.remote import engine_elsewhere
+
+    command, where = engine_elsewhere(on, remote_python, remote_command)
+    asked = Asked.of(ctx.params)
+    if source is not None:
+        from remdm_tui.replayed import sampled
+
+        asked = sampled(source, number or 0, asked)
+    elif number is not None:
+        raise ValueError("--sample is one of --from DIR")
+    if record is not None and record.exists():
+        raise ValueError(f"{record} is there already: choose another name, or `remdm-tui replay {record} --model ...`")
+    from remdm_tui.debugged import beside, wishes
+
+    asked, more = wishes(asked, stops or (), strategy_file, elsewhere=bool(command))
+    options = asked.options(
+        follow=follow,
+        paused=paused,
+        ascii=ascii_only,
+        mouse=not no_mouse,
+        command=command,
+        where=where,
+        record=record,
+        **more,
+    )
+    if follow:
+        from remdm_tui.following import followed
+
+        followed(options.model.name, bool(options.where))
+    gc.disable()
+    from remdm_tui.app import run
+    from remdm_tui.beginning import comfort, fitted
+
+    brought = comfort(fresh=fresh, keeps_knobs=source is None, tours=True)
+    options = fitted(options, brought, asked)
+    raise typer.Exit(run(beside(options, compare or (), asked), brought))
+
+
+@app.command(cls=Described)
+@shared(MODEL)
+def replay(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(help="A recording of `watch`.", show_default=False)],
+    branch: Annotated[int, typer.Option("--branch", help="The branch to begin with, 0 or more.")] = 0,
+    ascii_only: Ascii = False,
+    no_mouse: NoMouse = False,
+) -> None:
+    """Open a recording: every step again, without a network; with --model it can be gone on with."""
+    if not has_terminal():
+        raise ValueError("replay needs a terminal for its input and output; in a pipe use `remdm-tui export`")
+    gc.disable()
+    from remdm_tui.commands.replay import run
+
+    model = None
+    if ctx.params["model"] is not None:
+        from remdm_tui.asked import Asked
+
+        model = Asked.of(ctx.params).choice()
+    raise typer.Exit(run(file, branch=branch, model=model, ascii_only=ascii_only, mouse=not no_mouse))
+
+
+@app.command()
+def export(
+    file: Annotated[Path, typer.Argument(help="A recording of `watch`.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", help="The file to write.")],
+    kind: Annotated[
+        str | None,
+        option("--kind", "txt | svg | png | gif | cast | html | csv | parquet; default: by the ending of --out."),
+    ] = None,
+    step: Annotated[int | None, option("--step", "The step of a text or picture; default: the last.")] = None,
+    number: Annotated[int, typer.Option("--sample", help="The sample of the batch.")] = 0,
+    branch: Annotated[int, typer.Option("--branch", help="The branch.")] = 0,
+    columns: Annotated[int, typer.Option("--columns", help="Columns of text on a picture.")] = 100,
+    every: Annotated[
+        int | None, option("--every", "Steps between two pictures; default: as few as make 600 at most.")
+    ] = None,
+    rate: Annotated[float, typer.Option("--rate", help="Pictures a second.")] = 20.0,
+    light: Annotated[bool, typer.Option("--light", help="Dark on light.")] = False,
+    ascii_only: Ascii = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
+) -> None:
+    """Write a recording as text, a picture, a moving picture, a page with a player or a table."""
+    from remdm_tui.commands.export import run
+
+    said = run(
+        file, out, kind, step=step, sample=number, branch=branch, columns=columns, every=every, rate=rate,
+        light=light, ascii_only=ascii_only, force=force,
+    )  # fmt: skip
+    typer.echo(said)
+
+
+@app.command("new-strategy")
+def new_strategy(
+    file: Annotated[Path, typer.Argument(help="The Python file to write.", show_default=False)],
+) -> None:
+    """Begin a strategy of your own: a file with one class and comments, for `watch --strategy-file`."""
+    from remdm_tui.commands.new_strategy import run
+
+    typer.echo(run(file))
+
+
+def has_terminal() -> bool:
+    """Whether somebody can see and press keys: at a terminal, or through the pipes to a browser's page."""
+    served = os.environ.get("TEXTUAL_DRIVER", "").endswith(":WebDriver")
+    return served or (is_terminal(sys.stdin) and is_terminal(sys.stdout))
+
+
+def is_terminal(stream: Any) -> bool:
+    """False also for a stream that was closed."""
+    return stream is not None and not stream.closed and stream.isatty()
