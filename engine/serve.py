@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine import __version__, strategies, wire
+from engine.courtesy import give_way
 from engine.debug import desk
 from engine.debug.desk import Desk
 from engine.records import Edit, ModelChoice
@@ -31,10 +32,6 @@ if TYPE_CHECKING:
     from engine.models import TextModel
     from engine.models.loading import Progress
     from engine.session import Session
-
-NICENESS = 10
-"""Added to the process's niceness, so that the terminal stays responsive on a full machine."""
-
 
 REPORTS = 0.1
 """Seconds between two reports of progress at least."""
@@ -304,8 +301,7 @@ def streams() -> tuple[IO[bytes], IO[bytes], Callable[[], None]]:
 def main() -> None:
     """Serve the process's own streams."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with suppress(OSError):
-        os.nice(NICENESS)
+    give_way()
     inbox: queue.SimpleQueue[wire.Command | None] = queue.SimpleQueue()
     writing = threading.Lock()
     receive, out, restore = streams()

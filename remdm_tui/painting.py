@@ -74,11 +74,13 @@ class PaintedApp(PlayApp, ComfortApp):
     def __init__(self, clock: Callable[[], float]) -> None:
         super().__init__()
         self._clock, self._last_tick = clock, clock()
-        self._pace = reading.Pace(clock)
+        self._pace, self._steps_per_second = reading.Pace(clock), 0.0
         self._resting = self._behind = False
         self._painted, self._panelled = (clock(), time.process_time()), -math.inf
         self._beats = 0
         """of the paint clock, since the panels were drawn"""
+        self._side_due = False
+        """whether the last beat has left the panels at the side to the next"""
         # what was drawn last, so that only what changed is drawn again
         self._shown: dict[str, object] = {}
 
@@ -86,13 +88,16 @@ class PaintedApp(PlayApp, ComfortApp):
         now = self._clock()
         seconds, self._last_tick = min(now - self._last_tick, 0.25), now
         self.watching.tick(seconds)
+        side, self._side_due = self._side_due, False
         # the panels are drawn together with the grid: Textual composes everything between two things that changed
-        panels = self._panels_due(now)
+        panels = not side and self._panels_due(now)
         # a slow line skips frames, not keys, and has no room for both at once
         panels = panels and not self._backed_up
         alone = panels and now - self._panelled >= 1 / PANELS and self._outlet is not None and self._outlet.narrow
         try:
-            self._draw(panels, grid=not alone)
+            self._draw(panels, grid=not (alone or side))
+            if side:
+                self._draw_side()
             if panels:
                 self._panelled, self._beats = now, 0
                 self._refresh_panels()
@@ -237,26 +242,36 @@ class PaintedApp(PlayApp, ComfortApp):
         trace, player, sample = watching.trace, watching.player, watching.sample
         if trace is None:
             return
-        pace = self._pace(len(trace))
-        branching = watching.debug.branching
+        self._steps_per_second = self._pace(len(trace))
         state = (
-            trace, len(trace), sample, self.size, player, watching.settings, round(pace, 1), branching.against,
-            len(watching.tape.marks), self._comparing.panes,
+            trace, len(trace), sample, self.size, player, watching.settings, round(self._steps_per_second, 1),
+            watching.debug.branching.against, len(watching.tape.marks), self._comparing.panes,
         )  # fmt: skip
         if not self._is_new("panels", state):
             return
-        total, position = self._total(trace), watching.position
+        total = self._total(trace)
         self._show_captions()
-        several = len(watching.tape.branches) > 1
-        self._branches_box.display = several
-        if several:
-            self._branches.show(branching.rows(), branching.here, branching.against)
-        self._figures.show(reading.reading(trace, position, sample, pace))
-        if self._curves.size.height:
-            self._curves.show(self._charts(trace, position), total, player.position)
         self._timeline.use_marks(self._marks)
         self._timeline.show(player.position, watching.recorded, total, trace.curves.column("remasked", sample))
         self._show_status(total)
+        # keys need not wait for all of it at once, and eyes do not mind where everything moves
+        self._side_due = self._rushing
+        if not self._rushing:
+            self._draw_side()
+
+    def _draw_side(self) -> None:
+        """The panels beside the text."""
+        watching = self.watching
+        trace, player, position = watching.trace, watching.player, watching.position
+        if trace is None:
+            return
+        branching, several = watching.debug.branching, len(watching.tape.branches) > 1
+        self._branches_box.display = several
+        if several:
+            self._branches.show(branching.rows(), branching.here, branching.against)
+        self._figures.show(reading.reading(trace, position, watching.sample, self._steps_per_second))
+        if self._curves.size.height:
+            self._curves.show(self._charts(trace, position), self._total(trace), player.position)
 
     def _listen(self) -> None:
         """While nothing moves: has the engine said anything, and is somebody there?"""
