@@ -245,11 +245,23 @@ def _series(evaluations: Sequence[Evaluation]) -> tuple[Series, ...]:
 
 
 def name_among(one: Evaluation, others: Sequence[Evaluation]) -> str:
-    """The strategy with the knobs in which it differs from others of it, and the settings in which any differ."""
+    """The strategy with the knobs in which it differs from others of it, and the settings in which any differ, but for
+    those that follow from the ones told before them, as a model's fingerprint does from its name."""
     alike = [other for other in others if other.strategy == one.strategy]
     told = [f"{k}={one.knobs[k]}" for k in one.knobs if len({other.knobs.get(k) for other in alike}) > 1]
-    told += [f"{k}={one.traits[k]}" for k in one.traits if len({other.traits.get(k) for other in others}) > 1]
-    return " ".join([one.strategy, *told])
+    apart = _telling([other.traits for other in others])
+    return " ".join([one.strategy, *told, *(f"{k}={one.traits[k]}" for k in apart if k in one.traits)])
+
+
+def _telling(several: Sequence[Mapping[str, str]]) -> list[str]:
+    """The settings that tell these apart, each of which says more than those before it."""
+    told: list[str] = []
+    for name in dict.fromkeys(name for traits in several for name in traits):
+        known = {tuple(traits.get(each) for each in told) for traits in several}
+        more = {tuple(traits.get(each) for each in (*told, name)) for traits in several}
+        if len(more) > len(known):
+            told.append(name)
+    return told
 
 
 def distinguished(names: Sequence[str]) -> list[str]:

@@ -74,6 +74,22 @@ def test_a_setting_in_which_all_differ_names_every_series(tmp_path: Path) -> Non
     assert "top_p" not in dict(facts(group))
 
 
+def test_a_setting_that_follows_from_another_is_not_told_with_it(tmp_path: Path) -> None:
+    for name, fingerprint in (("demo", "a"), ("demo-ar", "b"), ("mine", "c")):
+        write(tmp_path / name, results(sampling={"model_name": name, "its_fingerprint": fingerprint}))
+    (group,) = collect([tmp_path]).groups
+    assert [series.name for series in group.series] == [
+        f"mdlm model_name={name}" for name in ("demo", "demo-ar", "mine")
+    ]
+    # the same name for something else
+    write(tmp_path / "again", results(sampling={"model_name": "mine", "its_fingerprint": "d"}))
+    (group,) = collect([tmp_path]).groups
+    assert {series.name for series in group.series} == {
+        f"mdlm model_name={name} its_fingerprint={fingerprint}"
+        for name, fingerprint in (("demo", "a"), ("demo-ar", "b"), ("mine", "c"), ("mine", "d"))
+    }
+
+
 def test_nothing_is_a_setting_too(tmp_path: Path) -> None:
     for eta in (0.0, 0.02):
         write(tmp_path / str(eta), results("remdm-cap", knobs={"eta": eta}, sampling={"temperature": 0.0}))
