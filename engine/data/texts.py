@@ -9,10 +9,8 @@ from itertools import islice
 from pathlib import Path
 
 from engine.data.catalogue import DATASETS, hub_texts
-from engine.training.data import documents
+from engine.training.data import SUFFIXES, below, documents
 
-SUFFIXES = (".txt", ".jsonl", ".txt.gz", ".jsonl.gz")
-"""Files that are read; .jsonl holds one object a line with a field `text` and perhaps one named `split`."""
 SPLIT = "validation"
 
 FromHub = Callable[[str, str], Iterator[str]]
@@ -90,10 +88,7 @@ def files(paths: Sequence[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            below = sorted(p for p in path.rglob("*") if p.is_file() and p.name.endswith(SUFFIXES))
-            if not below:
-                raise ValueError(f"{path} holds no file of text: it takes {', '.join(SUFFIXES)}")
-            found += below
+            found += below(path)
         elif not path.exists():
             raise ValueError(f"there is no file or directory {str(path)!r}, nor a data set: {', '.join(DATASETS)}")
         elif not path.name.endswith(SUFFIXES):

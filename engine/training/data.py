@@ -28,6 +28,8 @@ FromHub = Callable[[str, str], Iterator[str]]
 HELD_OUT = 20
 """One token in so many is for validation where the data names no validation split."""
 
+SUFFIXES = (".txt", ".jsonl", ".txt.gz", ".jsonl.gz")
+"""Files that are read in a directory; .jsonl has an object a line with a field `text` and perhaps one named `split`."""
 SPLIT = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 PLAIN = str.maketrans(
@@ -55,6 +57,14 @@ def documents(paths: Sequence[Path], typography: Mapping[int, str | None] = PLAI
             raise ValueError(f"{path} is not UTF-8 text: {error}") from error
         except (EOFError, zlib.error) as error:
             raise ValueError(f"{path} is damaged: {error}") from error
+
+
+def below(directory: Path) -> list[Path]:
+    """Every file with text in a directory, sorted.  Raises ValueError where there is none."""
+    found = sorted(path for path in directory.rglob("*") if path.is_file() and path.name.endswith(SUFFIXES))
+    if not found:
+        raise ValueError(f"{directory} holds no file of text: it takes {', '.join(SUFFIXES)}")
+    return found
 
 
 def _read(path: Path, typography: Mapping[int, str | None]) -> Iterator[Document]:
@@ -253,7 +263,8 @@ def prepare(
     progress: Told = untold,
     from_hub: FromHub = hub_stream,
 ) -> Corpus:
-    """Tokenise files and data sets once into `cache`, keyed by what they are and how they are read; then map them.
+    """Tokenise files, directories of them and data sets once into `cache`, keyed by what they are and how they are
+    read; then map them.
 
     tokenizer: one that exists, a name or a path, in place of one trained on the text; typography is unified for those
     that were trained here.  wrapped: see `Corpus`.  Where no document names a split, the end of the text is held out
@@ -261,6 +272,7 @@ def prepare(
 
     Raises FileNotFoundError for a missing file, ValueError for one that is malformed, damaged or has no text.
     """
+    sources = [file for source in sources for file in (below(source) if source.is_dir() else [source])]
     home = cache / _key(sources, vocab_size, tokenizer, wrapped)
 
     def docs(typography: Mapping[int, str | None] = PLAIN) -> Iterator[Document]:

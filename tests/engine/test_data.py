@@ -57,6 +57,24 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         prepare([tmp_path / "none.txt"], VOCABULARY, tmp_path / "cache")
 
 
+def test_a_directory_is_the_files_of_text_below_it(tmp_path: Path) -> None:
+    whole = write_texts(tmp_path)
+    home = tmp_path / "several"
+    (home / "deep").mkdir(parents=True)
+    whole.rename(home / "deep" / "nonsense.jsonl")
+    (home / "a.txt").write_text("first of all", encoding="utf-8")
+    (home / "picture.png").write_bytes(b"\xff")
+    found = prepare([home], VOCABULARY, tmp_path / "cache")
+    single = prepare([home / "a.txt", home / "deep" / "nonsense.jsonl"], VOCABULARY, tmp_path / "other")
+    assert {name: split.tolist() for name, split in found.splits.items()} == {
+        name: split.tolist() for name, split in single.splits.items()
+    }
+    assert found.tokenizer.decode(found.splits["train"][:40].tolist()).startswith("first of all")
+    (tmp_path / "none").mkdir()
+    with pytest.raises(ValueError, match=r"none holds no file of text: it takes \.txt, \.jsonl"):
+        prepare([tmp_path / "none"], VOCABULARY, tmp_path / "cache")
+
+
 def test_files_without_text_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "empty.txt"
     path.write_text(" \n", encoding="utf-8")
