@@ -19,8 +19,8 @@ def train(
         list[Path],
         typer.Option(
             "--data",
-            help="Text, .jsonl or .jsonl.gz with a `text` a line, a directory of these, {datasets}, or hub:org/name; any "
-            "number of times.",
+            help="Text, or .jsonl with a `text` a line (.gz too), a directory of these, {datasets}, or hub:org/name; "
+            "any number of times.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", help="The run's directory; a run found there is continued.")],
