@@ -7,17 +7,22 @@ from contextlib import suppress
 from pathlib import Path
 
 NICENESS = 5
-"""Added to the process's niceness."""
+"""Added to that of the process, and its session's."""
 GROUP = Path("/proc/self/autogroup")
 
 
-def give_way(group: Path = GROUP) -> None:
-    """Be nice to the terminal's process, by what each system looks at.
+def give_way() -> None:
+    """Be nicer than the terminal; before there are threads, which inherit it."""
+    with suppress(OSError):
+        os.nice(NICENESS)
 
-    Linux shares cores among sessions before it looks at the niceness of processes (`man 7 sched`, autogroup): one
-    that leads a session makes that nice as a whole, for which the terminal need not be in it.
+
+def session_gives_way(group: Path = GROUP) -> None:
+    """The same where Linux shares cores among sessions before it looks at the niceness of processes.
+
+    A process that leads a session of its own, in which the terminal then is not, makes that nice as a whole (`man 7
+    sched`, autogroup).
     """
     with suppress(OSError, AttributeError):
-        os.nice(NICENESS)
         if os.getsid(0) == os.getpid() and group.exists():
             group.write_text(str(NICENESS))

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine import __version__, strategies, wire
-from engine.courtesy import give_way
+from engine.courtesy import give_way, session_gives_way
 from engine.debug import desk
 from engine.debug.desk import Desk
 from engine.records import Edit, ModelChoice
@@ -324,10 +324,16 @@ def main() -> None:
         with writing:
             wire.write(out, event)
 
+    def loaded(choice: ModelChoice, progress: Progress) -> TextModel:
+        model = load(choice, progress)
+        # from here on it computes without end; before, somebody waits for it
+        session_gives_way()
+        return model
+
     threading.Thread(target=read, daemon=True, name="commands").start()
     with suppress(BrokenPipeError):
         wire.greet(out, __version__)
-        Server(send, load).serve(inbox)
+        Server(send, loaded).serve(inbox)
 
 
 if __name__ == "__main__":
