@@ -1,5 +1,6 @@
 import signal
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -553,3 +554,30 @@ async def test_copied_text_is_the_models_own():
         tokens = link.trace.tokens(3, 0)
         assert pilot.app.clipboard == "".join("_" if i == MASK else link.words[i] for i in tokens)
         assert np.any(tokens != MASK)
+
+
+async def test_at_full_speed_no_beat_draws_everything_and_what_rests_is_whole(monkeypatch):
+    app, beats = watching(steps=20_000, paused=False), [[]]
+
+    def noted(name, draw, *given):
+        beats[-1].append((name, app.watching.position))
+        draw(*given)
+
+    for name in ("_show_status", "_draw_side"):
+        monkeypatch.setattr(app, name, partial(noted, name, getattr(app, name)))
+
+    def ticked(tick=app._tick):
+        beats.append([])
+        tick()
+
+    monkeypatch.setattr(app, "_tick", ticked)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot, lambda app: sum(len(beat) for beat in beats) >= 8)
+        assert app._rushing
+        drawn = [[name for name, _ in beat] for beat in beats if beat]
+        assert drawn[:4] == 2 * [["_show_status"], ["_draw_side"]]
+        await pilot.press("space")
+        await settle(pilot)
+        assert [beat for beat in beats if beat][-1] == [
+            ("_show_status", app.watching.position), ("_draw_side", app.watching.position),
+        ]  # fmt: skip
