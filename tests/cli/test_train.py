@@ -58,6 +58,26 @@ def test_a_finished_run_goes_on_when_asked_for_more_steps(cli: Callable[..., Any
     assert "step 8/8" in output
 
 
+def test_a_run_can_begin_with_the_model_of_another(
+    cli: Callable[..., Any], training: list[str], tmp_path: Path
+) -> None:
+    cli(*training)
+    config, init = tmp_path / "more.toml", tmp_path / "runs" / "tiny" / "model"
+    lines = ["[run]", f"init = {str(init)!r}", "steps = 1", "batch = 2", "validate_every = 1", "validation_windows = 2"]
+    config.write_text("\n".join(lines), encoding="utf-8")
+    words = [*training]
+    words[words.index("--config") + 1] = str(config)
+    words[words.index("--out") + 1] = str(tmp_path / "runs" / "more")
+    output = cli(*words).output
+    assert f"begun with the weights of {init}" in output
+    assert "step 1/1" in output
+    assert "begun with" not in cli(*words, "--steps", "2").output
+    config.write_text("[run]\ninit = 'dmeo'", encoding="utf-8")
+    refused = cli(*words)
+    assert refused.exit_code == 2
+    assert refused.stderr.splitlines()[-1].startswith(f"remdm-tui: {config}: unknown model 'dmeo': choose demo,")
+
+
 def test_the_best_can_be_exported_without_training(
     cli: Callable[..., Any], training: list[str], tmp_path: Path
 ) -> None:
