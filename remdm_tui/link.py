@@ -63,6 +63,9 @@ Event = wire.Event | Died | Diverged | Unwritten
 class Link:
     """One engine process.  After `Died` a new Link is made; the trace stays readable."""
 
+    at_once = False
+    """whether every command is answered before the next `take`"""
+
     def __init__(self, command: Sequence[str] = ENGINE) -> None:
         self._command = command
         self._events: deque[Event] = deque()

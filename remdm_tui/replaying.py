@@ -18,6 +18,8 @@ NO_NETWORK = "a recording has no network to ask"
 class ReplayLink(Link):
     """Everything is recorded when the run begins; no step is ever added."""
 
+    at_once = True
+
     def __init__(self, recording: Recording, branch: int = 0, strategies: tuple[StrategyInfo, ...] = ()) -> None:
         """strategies: those whose knobs can be shown."""
         super().__init__(())

@@ -174,7 +174,7 @@ class Watching:
         """Start the engine and have it load the model; a recording is there at once."""
         if self._launch():
             self._open()
-        while events := self.link.take():
+        while self.link.at_once and (events := self.link.take()):
             for event in events:
                 self._hear(event)
 

@@ -24,6 +24,8 @@ MASK = len(WORDS) - 1
 class ScriptedLink:
     """Reveals and remasks at random, by seed; `configured` keeps every setting it was sent."""
 
+    at_once = False
+
     def __init__(self, hostile: str = "") -> None:
         self.words = [hostile or word for word in WORDS[:1]] + WORDS[1:]
         self.trace: Record | None = None
