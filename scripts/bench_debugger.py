@@ -39,11 +39,14 @@ ROW = tuple[str, str, str]
 
 
 def main() -> None:
+    global STEPS
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=[])
     parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--steps", type=int, default=STEPS, help="of what is recorded")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    STEPS = options.steps
     rows = (row for part in options.parts or PARTS for row in PARTS[part](options.seconds))
     if options.json:
         print(json.dumps([dict(zip(("what", "measured", "target"), row, strict=True)) for row in rows]))

@@ -13,7 +13,7 @@ from engine.data.texts import Texts
 from engine.models import TextModel
 from engine.models.text import Codec
 from engine.models.tokenizer import STARTS, special
-from engine.training.data import END_OF_TEXT, MASK, PLAIN
+from engine.training.data import PLAIN, trained_here
 
 LAYOUTS = ("windows", "wrap")
 WINDOWS = 1024
@@ -86,7 +86,7 @@ def rows_of_model(
 
 def is_own(codec: Codec) -> bool:
     """Whether a tokenizer was trained here: its first token ends documents, its last is the mask."""
-    return codec.size > 1 and codec.piece(0) == END_OF_TEXT and codec.piece(codec.size - 1) == MASK
+    return codec.size > 1 and trained_here(codec.piece(0), codec.piece(codec.size - 1))
 
 
 def _check(model: TextModel, length: int, windows: int | None, limit: int | None) -> None:

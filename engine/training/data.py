@@ -242,9 +242,9 @@ def existing_tokenizer(name: str) -> Tokenizer:
     return tokenizer
 
 
-def is_own(tokenizer: Tokenizer) -> bool:
-    """Whether it was trained here: its first token ends documents, its last is the mask."""
-    return tokenizer.token_to_id(END_OF_TEXT) == 0 and tokenizer.token_to_id(MASK) == tokenizer.get_vocab_size() - 1
+def trained_here(first: str | None, last: str | None) -> bool:
+    """Whether these are the first and the last token of a tokenizer of `train_tokenizer`."""
+    return (first, last) == (END_OF_TEXT, MASK)
 
 
 def _from_hub(name: str) -> Tokenizer:
@@ -282,8 +282,9 @@ def prepare(
     with being_written(home) as unfinished:
         if unfinished:
             made = _tokenizer(home / "tokenizer.json", tokenizer, vocab_size, docs, progress)
-            read = docs(PLAIN if is_own(made) else {})
-            write_streams(home, read, _encoding(made, wrapped), made.get_vocab_size(), progress)
+            size = made.get_vocab_size()
+            read = docs(PLAIN if trained_here(made.id_to_token(0), made.id_to_token(size - 1)) else {})
+            write_streams(home, read, _encoding(made, wrapped), size, progress)
     splits = open_streams(home)
     if list(splits) == ["train"]:
         stream = splits["train"]
