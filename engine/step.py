@@ -14,14 +14,15 @@ from torch import Tensor
 
 from engine import kernel, rng
 from engine.models.protocol import Denoiser, device_of, encode_rows
+from engine.portions import portion
 from engine.records import Settings
 from engine.rng import Purpose
 from engine.strategies import Candidates, Strategy, View
 
 HEAD_ROWS = 128
-"""Rows put through the vocabulary head at once: enough to read its weights seldom."""
+"""Rows put through the vocabulary head at once on a processor: enough to read its weights seldom."""
 DRAW_CELLS = 1 << 18
-"""Probabilities drawn from at once, rows times vocabulary: 2 MB in float64, which stay in the cache."""
+"""Probabilities drawn from at once on a processor, rows times vocabulary: 2 MB in float64, which stay in the cache."""
 ROUNDING = 1e-9
 """A plan this far out of [0, 1] left it by rounding, not by its formula."""
 
@@ -200,10 +201,11 @@ class Stepper:
         hidden = encode_rows(self.model, shown(state.tokens[rows]), noise, shown(where))
         keys = self._keys(state, steps, Purpose.TOKEN)[rows]
         sequence, position = where.nonzero(as_tuple=True)
-        at_once = max(1, DRAW_CELLS // self.model.vocab_size)
+        at_once = max(1, portion(DRAW_CELLS, self.device) // self.model.vocab_size)
+        head_rows = portion(HEAD_ROWS, self.device)
         parts = []
-        for i in range(0, len(hidden), HEAD_ROWS):
-            logits = self.model.project(hidden[i : i + HEAD_ROWS])
+        for i in range(0, len(hidden), head_rows):
+            logits = self.model.project(hidden[i : i + head_rows])
             for j in range(0, len(logits), at_once):
                 here = slice(i + j, i + min(j + at_once, len(logits)))
                 address = kernel.Address(keys[sequence[here]], position[here])

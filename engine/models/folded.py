@@ -16,11 +16,12 @@ from torch import Tensor, nn
 from engine.models.attention import Attention, choose_attention
 from engine.models.dit import DIT, Block
 from engine.models.linear import Linear, linear
+from engine.portions import portion
 
 HEAD_ROWS = 4096
 """Rows of the vocabulary head folded at once."""
 MLP_ROWS = 256
-"""Rows put through an MLP at once, which bounds its working memory."""
+"""Rows put through an MLP at once on a processor, which bounds its working memory."""
 
 
 class Layer(NamedTuple):
@@ -164,7 +165,7 @@ class FoldedDIT:
     def _finish(self, layer: Layer, x: Tensor, mixed: Tensor) -> None:
         """Add attention and MLP to the residual stream x [N, D] in place."""
         x += layer.out(mixed)
-        for part in torch.split(x, MLP_ROWS):
+        for part in torch.split(x, portion(MLP_ROWS, self.device)):
             part += layer.down(layer.up(self._norm(part)))
 
 

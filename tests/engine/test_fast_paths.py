@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine import kernel
+from engine import kernel, make_strategy, sample, step
 from engine.bench import Shape, half_masked, random_model
 from engine.models import folded, linear
 from engine.models.folded import FoldedDIT
+from engine.portions import portion
 
 SHAPE = Shape(width=64, blocks=3, heads=4, vocab=97, length=48)
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 0.15}
@@ -71,6 +72,19 @@ def test_mlp_in_chunks_equals_mlp_at_once(monkeypatch: pytest.MonkeyPatch) -> No
     whole = fast.encode(tokens, t)
     monkeypatch.setattr(folded, "MLP_ROWS", 7)
     torch.testing.assert_close(fast.encode(tokens, t), whole, atol=1e-5, rtol=1e-5)
+
+
+def test_tokens_drawn_a_few_at_a_time_are_those_drawn_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, strategy = FoldedDIT(random_model(SHAPE, 0)), make_strategy("remdm-cap", eta=0.1)
+    once = sample(model, strategy, steps=6, length=12, count=3)
+    monkeypatch.setattr(step, "HEAD_ROWS", 3)
+    monkeypatch.setattr(step, "DRAW_CELLS", 2 * model.vocab_size)
+    assert torch.equal(sample(model, strategy, steps=6, length=12, count=3), once)
+
+
+def test_only_a_processor_is_given_what_its_cache_holds() -> None:
+    assert (portion(8, "cpu"), portion(8, torch.device("cpu"))) == (8, 8)
+    assert portion(8, "cuda:0") == portion(8, torch.device("cuda")) > 8
 
 
 @pytest.mark.parametrize("nucleus", list(kernel.NUCLEI))

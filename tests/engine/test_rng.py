@@ -102,6 +102,13 @@ def test_keys_belong_to_their_pair_whatever_stands_beside_it() -> None:
     assert together.dtype == np.int64
 
 
+@given(seed=WORDS, first=st.integers(0, 1 << 40), step=st.integers(0, 1 << 20))
+def test_many_keys_at_once_are_those_of_one_after_the_other(seed: int, first: int, step: int) -> None:
+    numbers, steps = range(first, first + rng.MANY + 3), [step + i % 4 for i in range(rng.MANY + 3)]
+    alone = [rng.keys(seed, [n], [i], Purpose.CHANGE)[0] for n, i in zip(numbers, steps, strict=True)]
+    assert rng.keys(seed, numbers, steps, Purpose.CHANGE).tolist() == alone
+
+
 def test_the_noise_over_a_vocabulary_is_uniform_and_differs_from_row_to_row() -> None:
     keys = torch.from_numpy(rng.keys(0, range(40), [0] * 40, Purpose.TOKEN))
     u = rng.over_vocabulary(keys, torch.arange(40), 500)
