@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.models.attention import choose_attention
-from engine.models.dit import DITConfig, Embedding, Norm, Rotary, rotate
+from engine.models.dit import DITConfig, Embedding, Norm, Rotary, over_vocabulary, rotate
 from engine.models.linear import Linear, linear
 
 CACHE_BYTES = 1 << 30
@@ -56,6 +56,10 @@ class CausalOutput(nn.Module):
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
 
+    def forward(self, x: Tensor) -> Tensor:
+        """x [B, L, D] -> hidden [B, L, D], normed for the vocabulary."""
+        return self.norm_final(x)
+
 
 class CausalDIT(nn.Module):
     """Next-token logits; `cond_dim` and `time_conditioning` of the configuration have no meaning here."""
@@ -68,13 +72,21 @@ class CausalDIT(nn.Module):
         self.blocks = nn.ModuleList(CausalBlock(config) for _ in range(config.n_blocks))
         self.output_layer = CausalOutput(config)
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """inputs long [B, L] -> logits [B, L, V] of the token that follows each; the mask's own means nothing."""
+    def encode(self, inputs: Tensor) -> Tensor:
+        """inputs long [B, L] -> normed hidden [B, L, D] after each."""
         cos, sin = self.rotary_emb(inputs.shape[1])
         x = self.vocab_embed(inputs).float()
         for block in self.blocks:
             x = block(x, cos, sin)
-        return self.output_layer.linear(self.output_layer.norm_final(x))
+        return self.output_layer(x)
+
+    def project(self, hidden: Tensor) -> Tensor:
+        """hidden [N, D] -> logits [N, V] of the token that follows each; the mask's own means nothing."""
+        return over_vocabulary(self.output_layer.linear, hidden)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """inputs long [B, L] -> logits [B, L, V]."""
+        return self.project(self.encode(inputs))
 
 
 class Layer(NamedTuple):

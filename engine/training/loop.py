@@ -194,15 +194,16 @@ class Trainer:
 
     def _backward(self, tokens: Tensor, t: Tensor, chance: Tensor) -> float:
         """These rows' mean loss, its gradients summed up over as many rows at a time as memory is for."""
-        total = 0.0
+        losses = []
         parts = list(zip(*(torch.split(x, self._together()) for x in (tokens, t, chance)), strict=True))
         for number, (rows, times, drawn) in enumerate(parts, 1):
             with self.workers.apart(self.task, enabled=number < len(parts)):
                 with self._precision():
                     loss = self.task(rows.to(self.device), times, drawn).sum() / len(tokens)
                 self.workers.backward(loss)
-            total += loss.item()
-        return total
+            # not read before the last: a GPU would have to come to its end each time
+            losses.append(loss.detach())
+        return sum(loss.item() for loss in losses)
 
     def _check(self, loss: float, norm: float, starts: np.ndarray) -> None:
         """Raise FloatingPointError before a step that would do harm, with all that is needed to look at its batch."""

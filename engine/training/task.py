@@ -32,14 +32,17 @@ def recompute(model: Network) -> None:
 
 
 def compiled(task: Task, rows: int, device: torch.device, precision: torch.autocast) -> str | None:
-    """Compile the network's blocks and try them on as many rows as a step has; why they stay as they were, else None.
+    """Compile the network but for its embedding and what is computed of logits, and try it on a step's rows.
+
+    Why they stay as they were is returned, None where they are compiled.
 
     The compiler fails in many ways, of which none is a reason not to train.
     """
-    blocks = list(task.model.blocks)
+    parts = [*task.model.blocks, task.model.output_layer, task.objective.by_row]
     length = task.model.config.length
-    for block in blocks:
-        block.compile()
+    for part in parts[:-1]:
+        part.compile()
+    task.objective.by_row.compile(dynamic=True)  # masks are never as many twice
     try:
         task.train()
         tokens = torch.zeros(rows, length, dtype=torch.long, device=device)
@@ -49,8 +52,8 @@ def compiled(task: Task, rows: int, device: torch.device, precision: torch.autoc
     except torch.cuda.OutOfMemoryError:
         raise
     except Exception as error:  # noqa: BLE001
-        for block in blocks:
-            block._compiled_call_impl = None
+        for part in parts:
+            part._compiled_call_impl = None
         return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
     finally:
         task.zero_grad(set_to_none=True)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from engine.models.causal_dit import CausalDIT
+from engine.training.by_row import ByRow, cross_entropy
 from engine.training.losses import Chance
 
 if TYPE_CHECKING:
@@ -22,11 +22,12 @@ class AR:
 
     bos: int
     kind: str = "causal"
+    by_row: ByRow = field(default_factory=lambda: ByRow(cross_entropy))
 
     def loss(self, model: CausalDIT, tokens: Tensor, t: Tensor, chance: Chance) -> Tensor:
-        logits = model(F.pad(tokens[:, :-1], (1, 0), value=self.bos)).float()
-        logits[:, :, model.config.mask_id] = -torch.inf
-        return F.cross_entropy(logits.transpose(1, 2), tokens, reduction="none").mean(1)
+        hidden = model.encode(F.pad(tokens[:, :-1], (1, 0), value=self.bos))
+        losses = self.by_row(model.project, hidden.flatten(0, 1), tokens.flatten(), model.config.mask_id)
+        return losses.view(tokens.shape).mean(1)
 
     def bound(self, model: CausalDIT, tokens: Tensor, t: Tensor, chance: Chance) -> Tensor:
         return self.loss(model, tokens, t, chance)

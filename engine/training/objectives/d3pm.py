@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from engine.training.by_row import ByRow, shares
 from engine.training.losses import EPS, Chance, d3pm_kl, mask_tokens
 from engine.training.noise import LogLinear, Noise, heard, make_noise, masked
 from engine.training.objectives.protocol import Denoising
@@ -25,6 +26,7 @@ class D3PM:
     subs_masking: bool = False
     max_weight: float = math.inf
     kind: str = "d3pm"
+    by_row: ByRow = field(default_factory=lambda: ByRow(shares))
 
     def loss(self, model: Denoising, tokens: Tensor, t: Tensor, chance: Chance) -> Tensor:
         return self._bound(model, tokens, t, chance, self.max_weight)
@@ -43,7 +45,7 @@ class D3PM:
         hidden = model.encode(noised, heard(now).to(tokens.device))
         return d3pm_kl(
             model.project, hidden, tokens, where, now.float(), then.float(), self.steps, model.mask_id,
-            self.subs_masking, cap,
+            self.subs_masking, cap, self.by_row,
         )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
+from engine.training.by_row import ByRow, cross_entropy
 from engine.training.losses import EPS, Chance, mask_tokens, subs_nll
 from engine.training.noise import LogLinear, Noise, heard, make_noise, masked, weight
 from engine.training.objectives.protocol import Denoising
@@ -32,14 +33,15 @@ class MDLM:
     max_weight: float = math.inf
     times: Times = "uniform"
     kind: str = "dit"
+    by_row: ByRow = field(default_factory=lambda: ByRow(cross_entropy))
 
     def loss(self, model: Denoising, tokens: Tensor, t: Tensor, chance: Chance) -> Tensor:
         fraction, share = self.drawn(t)
         cap = self.max_weight if self.times == "uniform" else math.inf
-        return _bound(model, tokens, fraction, share, chance, cap)
+        return self._bound(model, tokens, fraction, share, chance, cap)
 
     def bound(self, model: Denoising, tokens: Tensor, t: Tensor, chance: Chance) -> Tensor:
-        return _bound(model, tokens, *_uniform(self.noise, t), chance)
+        return self._bound(model, tokens, *_uniform(self.noise, t), chance)
 
     def drawn(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """Uniform times [B] -> the fraction to mask, and what is one over the weight of a masked token, [B] each."""
@@ -52,17 +54,16 @@ class MDLM:
             fraction = masked(self.noise, self.noise.time(-torch.log1p(-fraction)))
         return fraction, share
 
+    def _bound(
+        self, model: Denoising, tokens: Tensor, fraction: Tensor, share: Tensor, chance: Chance, cap: float = math.inf
+    ) -> Tensor:
+        noised, where = mask_tokens(tokens, fraction.float(), model.mask_id, chance)
+        hidden = model.encode(noised, heard(fraction).to(tokens.device))
+        return subs_nll(model.project, hidden, tokens, where, share.float(), model.mask_id, cap, self.by_row)
+
 
 def _uniform(noise: Noise, t: Tensor) -> tuple[Tensor, Tensor]:
     return masked(noise, t.double()), 1 / weight(noise, t.double())
-
-
-def _bound(
-    model: Denoising, tokens: Tensor, fraction: Tensor, share: Tensor, chance: Chance, cap: float = math.inf
-) -> Tensor:
-    noised, hidden_ones = mask_tokens(tokens, fraction.float(), model.mask_id, chance)
-    hidden = model.encode(noised, heard(fraction).to(tokens.device))
-    return subs_nll(model.project, hidden, tokens, hidden_ones, share.float(), model.mask_id, cap)
 
 
 def make(config: TrainConfig, end: int) -> MDLM:

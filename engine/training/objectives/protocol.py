@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from engine.training.losses import Chance
 
@@ -19,6 +19,11 @@ class Objective(Protocol):
     @property
     def kind(self) -> str:
         """of network, a key of engine.models.checkpoint.NETWORKS"""
+        ...
+
+    @property
+    def by_row(self) -> nn.Module:
+        """what it computes of the logits at each position, which can be compiled"""
         ...
 
     def loss(self, model: Any, tokens: Tensor, t: Tensor, chance: Chance) -> Tensor:

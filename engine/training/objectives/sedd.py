@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from engine.training.by_row import ByRow, score_rows
 from engine.training.losses import Chance, mask_tokens, score_entropy
 from engine.training.noise import LogLinear, Noise, heard, make_noise, masked, weight
 from engine.training.objectives.protocol import Denoising
@@ -23,6 +24,7 @@ class SEDD:
     noise: Noise = field(default_factory=LogLinear)
     max_weight: float = math.inf
     kind: str = "sedd"
+    by_row: ByRow = field(default_factory=lambda: ByRow(score_rows))
 
     def loss(self, model: Denoising, tokens: Tensor, t: Tensor, chance: Chance) -> Tensor:
         return self._bound(model, tokens, t, chance, self.max_weight)
@@ -34,7 +36,7 @@ class SEDD:
         fraction, share = masked(self.noise, t.double()), 1 / weight(self.noise, t.double())
         noised, where = mask_tokens(tokens, fraction.float(), model.mask_id, chance)
         hidden = model.encode(noised, heard(fraction).to(tokens.device))
-        return score_entropy(model.project, hidden, tokens, where, share.float(), model.mask_id, cap)
+        return score_entropy(model.project, hidden, tokens, where, share.float(), model.mask_id, cap, self.by_row)
 
 
 def make(config: TrainConfig, end: int) -> SEDD:
