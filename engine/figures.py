@@ -50,7 +50,7 @@ def unigram_entropy(tokens: NDArray[np.integer]) -> float:
         return 0.0
     counts = np.unique(tokens, return_counts=True)[1]
     p = counts / counts.sum()
-    return float(-(p * np.log(p)).sum())
+    return float((p * -np.log(p)).sum())  # which is no negative zero where all are the same
 
 
 class Curves:

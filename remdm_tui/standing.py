@@ -193,7 +193,7 @@ def as_tables(found: Results, home: Path) -> None:
             "seeds", markup=False, soft_wrap=True,
         )  # fmt: skip
     console.print(
-        f"{found.calls.per_sample.value:,.1f} network calls a sample ({found.calls.saved:.0%} fewer than one a step), "
+        f"{found.calls.per_sample.value:,.1f} network calls a sample ({_saved(found.calls.saved)} than one a step), "
         f"{found.timing.seconds_per_sequence:.3g} s a sequence, {found.timing.tokens_per_second:,.0f} tokens/s",
         markup=False, soft_wrap=True,
     )  # fmt: skip
@@ -225,3 +225,8 @@ def interval(figure: Figure, digits: int) -> str:
     if figure.low is None or figure.high is None:
         return value
     return f"{value} [{figure.low:.{digits}f}, {figure.high:.{digits}f}]"
+
+
+def _saved(share: float) -> str:
+    """A share of network calls that were not needed, or were needed beyond one a step."""
+    return f"{-share:.0%} more" if share < 0 else f"{share:.0%} fewer"

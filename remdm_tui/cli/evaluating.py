@@ -46,7 +46,7 @@ def evaluate(
     batch: Batch = None,
     predictor: Annotated[str | None, option("--predictor", "{predictor}.")] = None,
     sweep: Annotated[
-        str | None,
+        list[str] | None,
         option("--sweep", "Every combination of name=value,value,... name=..., each in a directory of its own below."),
     ] = None,
     judge: Annotated[
@@ -96,13 +96,13 @@ def evaluate(
     from remdm_tui.asked import Asked
     from remdm_tui.evaluating import Wanted
 
-    if axes and sweep is None:
+    if axes and not sweep:
         raise ValueError(f"{axes[0]} belongs to nothing: several settings follow --sweep")
     wanted = Wanted(
         out, count=count, predictor=predictor, judge=judge, judge_device=judge_device, judge_dtype=judge_dtype,
         features=features, references=references, references_split=references_split,
         references_count=references_count, conventions=tuple(conventions or Wanted.conventions),
-        reference_batch=reference_batch, sweep=(*filter(None, [sweep]), *(axes or ())), devices=devices, nodes=nodes,
+        reference_batch=reference_batch, sweep=(*(sweep or ()), *(axes or ())), devices=devices, nodes=nodes,
         rescore=rescore, quiet=quiet, as_json=as_json,
     )  # fmt: skip
     if slurm is not None:

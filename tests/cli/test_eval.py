@@ -306,7 +306,7 @@ def test_a_sweep_makes_a_directory_for_every_combination(cli: Callable[..., Any]
     for gone in ("--strategy", "--eta", "--steps"):
         at = words.index(gone)
         del words[at : at + 2]
-    result = cli(*words, "--sweep", "strategy=mdlm,remdm-cap", "eta=.01,.02", "steps=4,8")
+    result = cli(*words, "--sweep", "strategy=mdlm,remdm-cap", "eta=.01,.02", "--sweep", "steps=4,8")
     assert result.exit_code == 0
     made = sorted(path.parent.name for path in tmp_path.glob("*/results.json"))
     assert made == sorted(

@@ -435,7 +435,7 @@ def test_a_damaged_checkpoint_is_an_error_or_a_value(tmp_path: Path, kind: str) 
     whole = path.read_bytes()
     refusals = read = 0
     for seed in range(600):
-        path.write_bytes(mutated(whole, seed, len(whole) if kind == "zip" else 900))
+        path.write_bytes(mutated(whole, seed, len(whole) if kind == "zip" else min(900, len(whole))))
         try:
             weights = PickledWeights(path)
             for name in weights.shapes:
