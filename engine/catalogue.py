@@ -8,10 +8,11 @@ from importlib import resources
 from pathlib import Path
 
 BUILT_IN = {
-    "demo": "11.7 M parameters, Victorian novels, length 256; inside the package",
-    "demo-ar": "its twin from left to right, 11.3 M parameters, which is also the judge demo-judge; inside the package",
+    "demo": "10.4 M parameters, novels and speeches, length 256; inside the package",
+    "demo-sedd": "SEDD of the same size on the same texts; inside the package",
+    "demo-ar": "its twin from left to right, 10.0 M parameters, which is also the judge demo-judge; inside the package",
 }
-DIRECTORIES = {"demo": "demo", "demo-ar": "demo_judge"}
+DIRECTORIES = {"demo": "demo", "demo-sedd": "demo_sedd", "demo-ar": "demo_judge"}
 """Of the built-in models, in engine/models."""
 PUBLISHED = {
     "kuleshov-group/mdlm-owt": "MDLM, 170 M parameters, OpenWebText, length 1024",

@@ -21,8 +21,8 @@ def test_the_environment_names_what_decides_a_result(cli: Callable[..., Any]) ->
 
 def test_a_model_is_loaded_and_measured(cli: Callable[..., Any]) -> None:
     last = cli("doctor", "--model", "demo", "--device", "cpu").stdout.splitlines()[-1]
-    assert last.startswith("demo: 11.7 M parameters, float32 on cpu, vocabulary 6144, mask 6143, length 256")
-    assert "nats a token (chance is 8.7)" in last
+    assert last.startswith("demo: 10.4 M parameters, float32 on cpu, vocabulary 4096, mask 4095, length 256")
+    assert "nats a token (chance is 8.3)" in last
 
 
 def test_json_holds_the_same(cli: Callable[..., Any]) -> None:

@@ -64,19 +64,19 @@ def test_a_kernel_that_cannot_be_used_says_why(name: str, reason: str) -> None:
 
 
 def test_the_kernel_asked_for_is_the_one_used() -> None:
-    tokens, t = torch.randint(0, 6000, (1, 40), generator=torch.Generator().manual_seed(1)), torch.ones(1)
+    tokens, t = torch.randint(0, 4000, (1, 40), generator=torch.Generator().manual_seed(1)), torch.ones(1)
     auto = load_model("demo", "cpu", "bfloat16")
     forced = load_model("demo", "cpu", "bfloat16", attention="sdpa")
     assert (auto.info.backend, forced.info.backend) == ("written", "sdpa")
     torch.testing.assert_close(
-        auto.project(auto.encode(tokens, t)), forced.project(forced.encode(tokens, t)), atol=0.15, rtol=0.05
+        auto.project(auto.encode(tokens, t)), forced.project(forced.encode(tokens, t)), atol=0.3, rtol=0.05
     )
 
 
 @pytest.mark.skipif(not FLASH, reason="needs a CUDA device and the flash-attn package")
 @pytest.mark.parametrize("name", ["flash2", "flash4"])
 def test_flash_gives_the_logits_of_sdpa(name: str) -> None:
-    tokens, t = torch.randint(0, 6000, (2, 64), device="cuda"), torch.ones(2, device="cuda")
+    tokens, t = torch.randint(0, 4000, (2, 64), device="cuda"), torch.ones(2, device="cuda")
     plain = load_model("demo", "cuda", "bfloat16", attention="sdpa")
     try:
         flash = load_model("demo", "cuda", "bfloat16", attention=name)

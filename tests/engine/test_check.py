@@ -24,7 +24,7 @@ def test_a_trained_model_is_far_better_than_chance(demo: TextModel) -> None:
     assert check.chance == math.log(demo.vocab_size - 1)
     assert check.loss < 0.5 * check.chance
     assert not check.garbled
-    assert str(check) == f"loss {check.loss:.1f} nats a token (chance is 8.7)"
+    assert str(check) == f"loss {check.loss:.1f} nats a token (chance is 8.3)"
 
 
 def test_the_check_is_the_same_each_time(demo: TextModel) -> None:

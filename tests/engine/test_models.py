@@ -260,7 +260,7 @@ def test_a_model_too_large_says_what_it_needs_and_what_is_there(home: Path, monk
 
 
 def test_an_unknown_model_lists_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="unknown model 'nemo': choose demo, demo-ar, a directory, a file"):
+    with pytest.raises(ValueError, match="unknown model 'nemo': choose demo, demo-sedd, demo-ar, a directory, a file"):
         load_model("nemo")
 
 
