@@ -127,7 +127,7 @@ async def compare() -> str:
 
     told = ("mdlm", "remdm-loop:eta=.1", "forward-backward")
     others = tuple(settings_of(text, cap(0.1), catalogue()) for text in told)
-    options = WatchOptions(cap(0.1), steps=64, length=64, seed=5, compare=others, paused=True)
+    options = WatchOptions(cap(0.1), steps=64, length=64, seed=7, compare=others, paused=True)
     title = "remdm-tui watch " + " ".join(f"--compare {text}" for text in ("remdm-cap:eta=.1", *told))
     return await shot(options, (120, 36), act, title)
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from engine.training.data import END_OF_TEXT, MASK, Corpus, Document, documents, prepare
+from scripts import demo_corpus
 from tests.engine.texts import VOCABULARY, write_texts
 
 
@@ -157,3 +158,17 @@ def test_a_split_that_is_no_plain_word_is_refused(tmp_path, split):
     path.write_text(json.dumps({"text": "words", "split": split}) + "\n")
     with pytest.raises(ValueError, match="line 1: split"):
         list(documents([path]))
+
+
+def test_the_demos_corpus_holds_out_what_its_novels_say_and_every_twentieth_speech(tmp_path: Path) -> None:
+    novels, speeches = tmp_path / "novels.jsonl", tmp_path / "speeches"
+    novels.write_text(lines({"text": "“a”", "split": "validation"}, {"text": "b"}), encoding="utf-8")
+    speeches.mkdir()
+    for year in range(1800, 1800 + 2 * demo_corpus.HELD_OUT):
+        (speeches / f"{year}.txt").write_text(str(year), encoding="utf-8")
+    found = list(demo_corpus.corpus(novels, speeches))
+    # typography is left to whoever reads it
+    assert found[:2] == [Document("“a”", "validation"), Document("b", "train")]
+    held = [int(document.text) for document in found[2:] if document.split == "validation"]
+    assert held == [1799 + demo_corpus.HELD_OUT, 1799 + 2 * demo_corpus.HELD_OUT]
+    assert len(found) == 2 + 2 * demo_corpus.HELD_OUT
