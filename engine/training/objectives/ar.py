@@ -22,7 +22,7 @@ class AR:
 
     bos: int
     kind: str = "causal"
-    by_row: ByRow = field(default_factory=lambda: ByRow(cross_entropy))
+    by_row: ByRow = field(default_factory=lambda: ByRow(cross_entropy), compare=False)
 
     def loss(self, model: CausalDIT, tokens: Tensor, t: Tensor, chance: Chance) -> Tensor:
         hidden = model.encode(F.pad(tokens[:, :-1], (1, 0), value=self.bos))

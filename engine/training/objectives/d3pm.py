@@ -26,7 +26,7 @@ class D3PM:
     subs_masking: bool = False
     max_weight: float = math.inf
     kind: str = "d3pm"
-    by_row: ByRow = field(default_factory=lambda: ByRow(shares))
+    by_row: ByRow = field(default_factory=lambda: ByRow(shares), compare=False)
 
     def loss(self, model: Denoising, tokens: Tensor, t: Tensor, chance: Chance) -> Tensor:
         return self._bound(model, tokens, t, chance, self.max_weight)

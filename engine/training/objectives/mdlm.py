@@ -33,7 +33,7 @@ class MDLM:
     max_weight: float = math.inf
     times: Times = "uniform"
     kind: str = "dit"
-    by_row: ByRow = field(default_factory=lambda: ByRow(cross_entropy))
+    by_row: ByRow = field(default_factory=lambda: ByRow(cross_entropy), compare=False)
 
     def loss(self, model: Denoising, tokens: Tensor, t: Tensor, chance: Chance) -> Tensor:
         fraction, share = self.drawn(t)

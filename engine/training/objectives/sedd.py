@@ -24,7 +24,7 @@ class SEDD:
     noise: Noise = field(default_factory=LogLinear)
     max_weight: float = math.inf
     kind: str = "sedd"
-    by_row: ByRow = field(default_factory=lambda: ByRow(score_rows))
+    by_row: ByRow = field(default_factory=lambda: ByRow(score_rows), compare=False)
 
     def loss(self, model: Denoising, tokens: Tensor, t: Tensor, chance: Chance) -> Tensor:
         return self._bound(model, tokens, t, chance, self.max_weight)
