@@ -17,13 +17,14 @@ from torch import Tensor
 
 from engine.blocks import Blocks, plan
 from engine.canvas import check_canvas, check_order
-from engine.models.protocol import Denoiser
+from engine.models.protocol import Denoiser, device_of
 from engine.records import Settings
 from engine.session import control_of, grid_of
 from engine.step import BadLogitsError, Control, Dice, State, Stepper
 from engine.strategies import Strategy
 
-DEFAULT_WIDTH = 8
+WIDTH, GPU_WIDTH = 8, 64
+"""Samples that share the network where nobody says how many: on a processor more are hardly faster."""
 
 
 class Sample(NamedTuple):
@@ -51,7 +52,7 @@ def sample(
     count: int = 1,
     seed: int = 0,
     prompt: Sequence[int] = (),
-    width: int = DEFAULT_WIDTH,
+    width: int | None = None,
     block_length: int | None = None,
     stride: int | None = None,
     strides: int = 0,
@@ -75,7 +76,7 @@ def samples(
     length: int = 128,
     seed: int = 0,
     prompt: Sequence[int] = (),
-    width: int = DEFAULT_WIDTH,
+    width: int | None = None,
     block_length: int | None = None,
     stride: int | None = None,
     strides: int = 0,
@@ -84,10 +85,12 @@ def samples(
 ) -> Iterator[Sample]:
     """The samples with these numbers, each as it is finished, at most `width` in the network at once.
 
-    block_length, stride and strides are those of Session.  failed: is told of a sample for which the network gives
+    width: None is WIDTH on a processor and GPU_WIDTH elsewhere.  block_length, stride and strides are those of
+    Session.  failed: is told of a sample for which the network gives
     no numbers, and the others go on; without it that is a BadLogitsError.
     """
     check_canvas(model, steps, length, prompt)
+    width = usual_width(model) if width is None else width
     if width < 1:
         raise ValueError(f"width must be at least 1, not {width}")
     control = control_of(strategy, Settings(strategy.name, **settings))
@@ -106,6 +109,10 @@ def samples(
                 raise
             for place in slots.give_up(error):
                 failed(place)
+
+
+def usual_width(model: Denoiser) -> int:
+    return WIDTH if device_of(model).startswith("cpu") else GPU_WIDTH
 
 
 class _Slots:

@@ -81,7 +81,7 @@ class Work:
 
     def cell(self, cell: Cell) -> Results | None:
         """Evaluate one combination; its results on rank 0, None on others."""
-        from engine.batch import DEFAULT_WIDTH
+        from engine.batch import usual_width
         from engine.evaluation.results import read_results
         from engine.evaluation.run import Job
         from engine.evaluation.store import Store
@@ -97,7 +97,7 @@ class Work:
             if self.where.share(store.is_finished(plan)):
                 return read_results(store.home) if self.where.rank == 0 else None
             job = Job(
-                plan, store, self.where, model, width=cell.asked.batch or DEFAULT_WIDTH, start=self._start,
+                plan, store, self.where, model, width=cell.asked.batch or usual_width(model), start=self._start,
                 readers=self._readers(plan.scoring), references=lambda who: self._references(who, plan, model),
                 notice=self.shown.say, notes=[self._remark] if self._remark else [],
             )  # fmt: skip

@@ -179,7 +179,9 @@ class Trainer:
         mine = slice(self.workers.rank, None, self.workers.world)
         rows = torch.from_numpy(self.corpus.at("train", starts[mine], self.config.model.length))
         self.model.train()
-        loss = self.workers.total(self._backward(rows, t[mine], chance[mine])) / self.workers.world
+        # all at once: a GPU comes to its end before it takes what lies in ordinary memory
+        rows, drawn = rows.to(self.device), chance[mine].to(self.device)
+        loss = self.workers.total(self._backward(rows, t[mine], drawn)) / self.workers.world
         norm = float(whole(nn.utils.clip_grad_norm_(self.model.parameters(), optim.clip)))
         self._check(loss, norm, starts)
         factor = lr_factor(self.step, run.steps, optim)
@@ -199,7 +201,7 @@ class Trainer:
         for number, (rows, times, drawn) in enumerate(parts, 1):
             with self.workers.apart(self.task, enabled=number < len(parts)):
                 with self._precision():
-                    loss = self.task(rows.to(self.device), times, drawn).sum() / len(tokens)
+                    loss = self.task(rows, times, drawn).sum() / len(tokens)
                 self.workers.backward(loss)
             # not read before the last: a GPU would have to come to its end each time
             losses.append(loss.detach())

@@ -29,7 +29,7 @@ def run(options: WatchOptions, *, count: int, width: int | None, as_json: bool) 
     visible = sys.stdout.isatty()
     with progress(count, f"loading {options.model.name}") as bar:
         # torch takes seconds: the note above is there first
-        from engine.batch import DEFAULT_WIDTH, samples
+        from engine.batch import samples
         from engine.models import load_choice
 
         model = load_choice(
@@ -42,7 +42,7 @@ def run(options: WatchOptions, *, count: int, width: int | None, as_json: bool) 
         blocks = {name: getattr(planned, name) for name in BLOCKS}
         finished = samples(
             model, make_strategy(asked.strategy, **asked.knobs), range(count), steps=steps, length=planned.length,
-            seed=options.seed, prompt=prompt, width=width or DEFAULT_WIDTH, **blocks, **shared(asked),
+            seed=options.seed, prompt=prompt, width=width, **blocks, **shared(asked),
         )  # fmt: skip
         settings = every_setting(asked, replace(planned, steps=steps), model.info)
         bar.update(TASK, description="sampling")

@@ -311,7 +311,7 @@ def test_a_sweep_makes_a_directory_for_every_combination(cli: Callable[..., Any]
     made = sorted(path.parent.name for path in tmp_path.glob("*/results.json"))
     assert made == sorted(
         [f"strategy=mdlm,steps={t}" for t in (4, 8)]
-        + [f"strategy=remdm-cap,eta={eta},steps={t}" for eta in (".01", ".02") for t in (4, 8)]
+        + [f"strategy=remdm-cap,steps={t},eta={eta}" for eta in (".01", ".02") for t in (4, 8)]
     )
     found = [json.loads(line)["settings"]["sampling"] for line in result.stdout.splitlines()]
     assert len(found) == 6

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import engine
-from engine.batch import Sample, samples
+from engine.batch import GPU_WIDTH, WIDTH, Sample, samples, usual_width
 from engine.session import Session
 from engine.strategies import REGISTRY, Plan, Strategy, View, make_strategy
 from tests.engine.toys import MASK, RowToy, Toy
@@ -92,6 +92,13 @@ def test_samples_are_long_on_the_cpu_and_hold_no_mask(name: str) -> None:
 
 def test_no_samples_are_no_samples() -> None:
     assert engine.sample(Toy(), make_strategy("mdlm"), steps=5, length=7, count=0).shape == (0, 7)
+
+
+def test_a_gpu_is_given_more_samples_at_once_than_a_processor() -> None:
+    model = Toy()
+    assert usual_width(model) == WIDTH
+    model.device = "cuda:0"
+    assert usual_width(model) == GPU_WIDTH > WIDTH
 
 
 def test_a_width_of_none_is_refused() -> None:
