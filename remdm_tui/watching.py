@@ -384,7 +384,9 @@ class Watching:
                 self._resumed()
             case wire.Finished(branch=branch):
                 self.debug.branching.ended(branch)
-                self.catch_up(ended=True)
+                # every step that was still owed is answered so, and a run that has been asked for since has not ended
+                if self._live:
+                    self.catch_up(ended=True)
             case wire.Checked(check):
                 self.check = check
             case wire.Rejected(reason):

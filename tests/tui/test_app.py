@@ -181,6 +181,16 @@ async def test_restart_repeats_the_seed_and_next_takes_the_next():
         assert link.seeds == [7, 7, 8]
 
 
+async def test_what_is_still_said_of_the_last_run_does_not_stop_the_next():
+    link = ScriptedLink()
+    async with watching(link, paused=False).run_test() as pilot:
+        await settle(pilot, lambda app: app.watching.player.done)
+        pilot.app.watching.restart(1)
+        link.events.insert(0, wire.Finished(1, link.branch))
+        await settle(pilot, lambda app: app.watching.player.done and link.trace.start.seed == 1)
+        assert pilot.app.watching.position == 32
+
+
 async def test_prompt_tokens_are_locked_in_place():
     link = ScriptedLink()
     async with watching(link, prompt="sea sea sea").run_test() as pilot:
