@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.models.attention import choose_attention
-from engine.models.dit import DITConfig, Embedding, Norm, Rotary, over_vocabulary, rotate
+from engine.models.dit import DITConfig, Embedding, Norm, Rotary, rotate, vocabulary_logits
 from engine.models.linear import Linear, linear
 
 CACHE_BYTES = 1 << 30
@@ -82,7 +82,7 @@ class CausalDIT(nn.Module):
 
     def project(self, hidden: Tensor) -> Tensor:
         """hidden [N, D] -> logits [N, V] of the token that follows each; the mask's own means nothing."""
-        return over_vocabulary(self.output_layer.linear, hidden)
+        return vocabulary_logits(self.output_layer.linear, hidden)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """inputs long [B, L] -> logits [B, L, V]."""

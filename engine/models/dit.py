@@ -155,7 +155,7 @@ class Output(nn.Module):
         return modulate(self.norm_final(x), shift, scale)
 
 
-def over_vocabulary(head: nn.Linear, hidden: Tensor, multiple: int = MULTIPLE) -> Tensor:
+def vocabulary_logits(head: nn.Linear, hidden: Tensor, multiple: int = MULTIPLE) -> Tensor:
     """hidden [..., D] -> logits [..., V] of a network in training.
 
     A GPU takes three times as long for products as wide as 50,258 as for those of a width that is a `multiple`.
@@ -208,7 +208,7 @@ class DIT(nn.Module):
 
     def project(self, hidden: Tensor) -> Tensor:
         """hidden [N, D] -> logits [N, V]; the mask's own logit means nothing."""
-        return over_vocabulary(self.output_layer.linear, hidden)
+        return vocabulary_logits(self.output_layer.linear, hidden)
 
     def forward(self, tokens: Tensor, t: Tensor) -> Tensor:
         """tokens [B, L], t [B] -> logits [B, L, V]."""

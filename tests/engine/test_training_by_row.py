@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from engine.models.dit import DITConfig, over_vocabulary, widened
+from engine.models.dit import DITConfig, vocabulary_logits, widened
 from engine.training.by_row import ByRow, RowLoss, cross_entropy, score_rows, shares
 
 ROWS, WIDTH, VOCABULARY, MASK = 7, 5, 11, 10
@@ -65,4 +65,4 @@ def test_a_wider_product_gives_the_same_logits_and_gradients(more: int, head: nn
 
 def test_a_processor_multiplies_no_more_than_there_is(head: nn.Linear) -> None:
     assert DITConfig().vocab_size % 64
-    assert torch.equal(over_vocabulary(head, torch.ones(2, WIDTH)), head(torch.ones(2, WIDTH)))
+    assert torch.equal(vocabulary_logits(head, torch.ones(2, WIDTH)), head(torch.ones(2, WIDTH)))
