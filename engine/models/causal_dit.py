@@ -72,6 +72,10 @@ class CausalDIT(nn.Module):
         self.blocks = nn.ModuleList(CausalBlock(config) for _ in range(config.n_blocks))
         self.output_layer = CausalOutput(config)
 
+    @property
+    def device(self) -> torch.device:
+        return self.vocab_embed.embedding.device
+
     def encode(self, inputs: Tensor) -> Tensor:
         """inputs long [B, L] -> normed hidden [B, L, D] after each."""
         cos, sin = self.rotary_emb(inputs.shape[1])

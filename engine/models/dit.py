@@ -188,6 +188,10 @@ class DIT(nn.Module):
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_blocks))
         self.output_layer = Output(config)
 
+    @property
+    def device(self) -> torch.device:
+        return self.vocab_embed.embedding.device
+
     def conditioning(self, t: Tensor) -> Tensor:
         """t [B], the masked fraction 1 - alpha in [0, 1] -> [B, cond_dim].
 

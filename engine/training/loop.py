@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from engine.models.checkpoint import NETWORKS, Network
 from engine.runs import CHECKPOINT
+from engine.training.batches import Batch, draw
 from engine.training.begun import begin
 from engine.training.config import OptimSection, Progress, TrainConfig
 from engine.training.data import Corpus
@@ -115,6 +116,8 @@ class Trainer:
         self.best: float | None = None
         self.level: float | None = None
         """average loss of late"""
+        self._ahead: Batch | None = None
+        """of the next step"""
         self.changes: list[str] = []
         """what is not as it was when the run was begun"""
         home.mkdir(parents=True, exist_ok=True)
@@ -128,7 +131,7 @@ class Trainer:
         if run.recompute:
             recompute(self.model)
         wanted = self.device.type == "cuda" if run.compile is None else run.compile
-        return compiled(task, self._together(), self.device, self._precision()) if wanted else None
+        return compiled(task, self._together(), self._precision()) if wanted else None
 
     def _together(self) -> int:
         """Rows that go through this process's network at a time."""
@@ -163,27 +166,17 @@ class Trainer:
             )  # fmt: skip
 
     def _advance(self) -> tuple[float, float, float]:
-        """One optimizer step whose data and noise depend on (seed, step) alone, so that resuming is exact.
-
-        They are drawn for the whole batch, of which each process takes its rows: the curve is that of any other number
-        of processes.
-        """
+        """One optimizer step: its loss, the norm of its gradient and its learning rate."""
         run, optim = self.config.run, self.config.optim
-        numbers = np.random.default_rng((run.seed, self.step))
-        noise = torch.Generator().manual_seed(int(numbers.integers(1 << 62)))
-        starts = self.corpus.batch(self.config.model.length, run.batch, run.seed, self.step, numbers)
-        torch.manual_seed(int(numbers.integers(1 << 62)) + self.workers.rank)  # dropout's
-        t = antithetic_times(run.batch, noise, largest=self._largest_time())
-        chance = torch.rand(run.batch, self.config.model.length, generator=noise)
-        # every so many rows and not the next ones: times rise, and with them the work
-        mine = slice(self.workers.rank, None, self.workers.world)
-        rows = torch.from_numpy(self.corpus.at("train", starts[mine], self.config.model.length))
+        batch = self._ahead if self._ahead and self._ahead.step == self.step else self._draw(self.step)
+        torch.manual_seed(batch.dropout)
         self.model.train()
-        # all at once: a GPU comes to its end before it takes what lies in ordinary memory
-        rows, drawn = rows.to(self.device), chance[mine].to(self.device)
-        loss = self.workers.total(self._backward(rows, t[mine], drawn)) / self.workers.world
+        losses = self._backward(batch)
+        # while a GPU is at work on this step: reading its losses is to wait for that
+        self._ahead = self._draw(self.step + 1) if self.step + 1 < run.steps else None
+        loss = self.workers.total(sum(loss.item() for loss in losses)) / self.workers.world
         norm = float(whole(nn.utils.clip_grad_norm_(self.model.parameters(), optim.clip)))
-        self._check(loss, norm, starts)
+        self._check(loss, norm, batch.starts)
         factor = lr_factor(self.step, run.steps, optim)
         for optimizer, base in zip(self.optimizers, (optim.lr, optim.matrix_lr), strict=False):
             for group in optimizer.param_groups:
@@ -194,18 +187,20 @@ class Trainer:
         self.level = loss if self.level is None else LEVEL * self.level + (1 - LEVEL) * loss
         return loss, norm, optim.lr * factor
 
-    def _backward(self, tokens: Tensor, t: Tensor, chance: Tensor) -> float:
-        """These rows' mean loss, its gradients summed up over as many rows at a time as memory is for."""
+    def _draw(self, step: int) -> Batch:
+        return draw(self.config, self.corpus, step, self.workers.rank, self.workers.world)
+
+    def _backward(self, batch: Batch) -> list[Tensor]:
+        """The parts of these rows' mean loss, whose gradients are summed up over as many rows as memory is for."""
         losses = []
-        parts = list(zip(*(torch.split(x, self._together()) for x in (tokens, t, chance)), strict=True))
-        for number, (rows, times, drawn) in enumerate(parts, 1):
+        parts = list(zip(*(torch.split(x, self._together()) for x in (batch.rows, batch.t, batch.chance)), strict=True))
+        for number, part in enumerate(parts, 1):
             with self.workers.apart(self.task, enabled=number < len(parts)):
                 with self._precision():
-                    loss = self.task(rows, times, drawn).sum() / len(tokens)
+                    loss = self.task(*part).sum() / len(batch.rows)
                 self.workers.backward(loss)
-            # not read before the last: a GPU would have to come to its end each time
             losses.append(loss.detach())
-        return sum(loss.item() for loss in losses)
+        return losses
 
     def _check(self, loss: float, norm: float, starts: np.ndarray) -> None:
         """Raise FloatingPointError before a step that would do harm, with all that is needed to look at its batch."""
@@ -219,10 +214,6 @@ class Trainer:
         more = f" and {len(starts) - NAMED} more" if len(starts) > NAMED else ""
         where = ", ".join(map(str, starts[:NAMED])) + more
         raise FloatingPointError(f"{what} at step {self.step}, whose batch begins at the training tokens {where}")
-
-    def _largest_time(self) -> float:
-        share = min(1.0, self.step / max(self.config.run.curriculum, 1))
-        return 0.3 + 0.7 * share if self.config.run.curriculum else 1.0
 
     def _precision(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
@@ -245,7 +236,7 @@ class Trainer:
         with self.ema.applied(self.model), self._precision():
             for turn in torch.split(turns, batch):
                 at = turn.clamp(max=count - 1)
-                bound = self.task(rows[at].to(self.device), times[at], chance[at], bound=True)
+                bound = self.task(rows[at], times[at], chance[at], bound=True)
                 total += bound[(turn < count).to(bound.device)].sum().item()
         return self.workers.total(total) / count
 

@@ -23,9 +23,12 @@ def antithetic_times(count: int, generator: torch.Generator, eps: float = EPS, l
 
 
 def mask_tokens(tokens: Tensor, t: Tensor, mask_id: int, chance: Chance) -> tuple[Tensor, Tensor]:
-    """Mask each position with probability t [B] = 1 - alpha: (noised tokens [B, L], masked bool [B, L])."""
+    """Mask each position with probability t [B] = 1 - alpha: (noised tokens [B, L], masked bool [B, L]).
+
+    tokens, t and chance lie on one device.
+    """
     drawn = chance if isinstance(chance, Tensor) else torch.rand(tokens.shape, generator=chance)
-    masked = drawn.to(tokens.device) < t.to(tokens.device)[:, None]
+    masked = drawn < t[:, None]
     return torch.where(masked, mask_id, tokens), masked
 
 
@@ -45,7 +48,7 @@ def subs_nll(
     for the loglinear schedule is the time.  Only masked positions are projected on the vocabulary: the others carry
     over and cost nothing.  by_row: what computes `cross_entropy`.
     """
-    places = Places(masked)
+    places = Places(masked, hidden.device)
     losses = by_row(project, places.of(hidden), places.of(tokens), mask_id)
     return places.weighted(losses, (1 / t).clamp(max=max_weight))
 
@@ -67,7 +70,7 @@ def score_entropy(
     times sum of q - log q(x) - 1: cross-entropy and, where q is no distribution, a price for that.  by_row: what
     computes `score_rows`.
     """
-    places = Places(masked)
+    places = Places(masked, hidden.device)
     losses = by_row(project, places.of(hidden), places.of(tokens), mask_id)
     return places.weighted(losses, (1 / t).clamp(max=max_weight))
 
@@ -91,7 +94,7 @@ def d3pm_kl(
     divergence of q(z_s | z_t, x) from the same with the network's distribution for x, in which, unless subs_masking,
     the mask has its share.  A token that is visible stays, and costs nothing.  by_row: what computes `shares`.
     """
-    places = Places(masked)
+    places = Places(masked, hidden.device)
     chosen, mask = by_row(project, places.of(hidden), places.of(tokens), mask_id, subs_masking).unbind(-1)
     t, s = places.by_sequence(now), places.by_sequence(then)
     reveal = (t - s) / t
@@ -103,23 +106,32 @@ def d3pm_kl(
 
 
 class Places:
-    """The N positions of [B, L] that are masked, row by row: found once, as a GPU is waited for to count them."""
+    """The N positions of [B, L] that are masked, row by row, on the network's device.
 
-    def __init__(self, masked: Tensor) -> None:
-        """masked: bool [B, L]."""
+    They are counted where the mask lies: counted on a GPU, that would be waited for.
+    """
+
+    def __init__(self, masked: Tensor, device: torch.device) -> None:
+        """masked: bool [B, L].  device: the network's."""
         self._batch, self._length = masked.shape
-        self._at = masked.flatten().nonzero()[:, 0]
-        self._sequence = self._at // self._length
+        at = masked.flatten().nonzero()[:, 0]
+        self._at, self._sequence = sent(at, device), sent(at // self._length, device)
 
     def of(self, values: Tensor) -> Tensor:
         """values [B, L, ...] there, [N, ...]; not by a mask, whose gradient a GPU sorts in case one came twice."""
-        return values.flatten(0, 1).index_select(0, self._at)
+        return sent(values, self._at.device).flatten(0, 1).index_select(0, self._at)
 
     def by_sequence(self, values: Tensor) -> Tensor:
         """values [B] of the sequence that each lies in, [N]."""
-        return values.to(self._at.device)[self._sequence]
+        return sent(values, self._at.device)[self._sequence]
 
     def weighted(self, losses: Tensor, weights: Tensor) -> Tensor:
         """losses [N] by weights [B]: each sequence's sum over its length, [B]."""
         total = torch.zeros(self._batch, device=losses.device)
         return total.index_add(0, self._sequence, losses * self.by_sequence(weights)) / self._length
+
+
+def sent(values: Tensor, device: torch.device) -> Tensor:
+    """values on that device, which is not waited for: a GPU ends all it has to do before it copies pageable memory."""
+    waits = values.device.type == "cpu" and device.type == "cuda"
+    return values.pin_memory().to(device, non_blocking=True) if waits else values.to(device)

@@ -20,7 +20,10 @@ class Task(nn.Module):
         self.model, self.objective = model, objective
 
     def forward(self, tokens: Tensor, t: Tensor, chance: Tensor, bound: bool = False) -> Tensor:
-        """tokens long [B, L], t [B] and chance [B, L] uniform -> the objective's loss, or its bound, [B]."""
+        """tokens long [B, L], t [B] and chance [B, L] uniform, on the CPU -> the objective's loss, or its bound, [B].
+
+        A GPU is not waited for then: what is asked of it is decided on the CPU and sent to it.
+        """
         asked = self.objective.bound if bound else self.objective.loss
         return asked(self.model, tokens, t, chance)
 
@@ -31,7 +34,7 @@ def recompute(model: Network) -> None:
         block.forward = partial(checkpoint, block.forward, use_reentrant=False)
 
 
-def compiled(task: Task, rows: int, device: torch.device, precision: torch.autocast) -> str | None:
+def compiled(task: Task, rows: int, precision: torch.autocast) -> str | None:
     """Compile the network but for its embedding and what is computed of logits, and try it on a step's rows.
 
     Why they stay as they were is returned, None where they are compiled.
@@ -45,7 +48,7 @@ def compiled(task: Task, rows: int, device: torch.device, precision: torch.autoc
     task.objective.by_row.compile(dynamic=True)  # masks are never as many twice
     try:
         task.train()
-        tokens = torch.zeros(rows, length, dtype=torch.long, device=device)
+        tokens = torch.zeros(rows, length, dtype=torch.long)
         with precision:
             loss = task(tokens, torch.full((rows,), 0.5), torch.zeros(rows, length)).sum()
         torch.autograd.backward(loss)

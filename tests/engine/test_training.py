@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.models.dit import DITConfig
+from engine.training.batches import draw
 from engine.training.config import OptimSection, Progress, TrainConfig, read_config, sizes
 from engine.training.data import Corpus, prepare
 from engine.training.ema import EMA
@@ -446,12 +447,31 @@ def test_muon_follows_the_precision_that_was_chosen_and_an_old_torch_is_told(
         trainer(config, corpus, tmp_path)
 
 
-def test_the_curriculum_begins_with_few_masks(corpus: Corpus, tmp_path: Path) -> None:
-    made = trainer(with_run(curriculum=10), corpus, tmp_path)
-    largest = []
-    for made.step in (0, 5, 10, 20):
-        largest.append(made._largest_time())
-    assert largest == pytest.approx([0.3, 0.65, 1.0, 1.0])
+def test_the_curriculum_begins_with_few_masks(corpus: Corpus) -> None:
+    config = with_run(curriculum=10, batch=500)
+    largest = [float(draw(config, corpus, step).t.max()) for step in (0, 5, 10, 20)]
+    assert largest == pytest.approx([0.3, 0.65, 1.0, 1.0], abs=0.002)
+
+
+def test_processes_share_the_rows_of_one_batch_with_their_noise(corpus: Corpus) -> None:
+    config = with_run(batch=6)
+    whole, *shares = draw(config, corpus, 3), *(draw(config, corpus, 3, rank, 3) for rank in range(3))
+    for rank, share in enumerate(shares):
+        assert np.array_equal(share.starts, whole.starts)
+        for mine, all_rows in zip(share[3:], whole[3:], strict=True):
+            assert torch.equal(mine, all_rows[rank::3])
+    assert len({share.dropout for share in shares}) == 3
+    assert not torch.equal(draw(config, corpus, 4).chance, whole.chance)
+
+
+def test_a_step_is_the_same_drawn_ahead_or_not(corpus: Corpus, tmp_path: Path) -> None:
+    ahead, afresh = (trainer(with_run(steps=4), corpus, tmp_path / name) for name in ("ahead", "afresh"))
+    losses = [step.loss for step in ahead.run()]
+    found = []
+    for step in afresh.run():
+        found.append(step.loss)
+        afresh._ahead = None
+    assert found == losses
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,12 @@ Term = Callable[[Tensor, int], float]
 """Float64 logits [V] at a masked position and its token -> what the unit weight counts there."""
 
 
+class Placed(Toy):
+    """A network in training says where it is."""
+
+    device = torch.device("cpu")
+
+
 def some(count: int = 9, length: int = 6) -> tuple[Toy, Tensor, Tensor, Tensor]:
     """A toy, tokens, times, and masks of which one row has none."""
     noise = torch.Generator().manual_seed(2)
@@ -169,7 +175,7 @@ def drawn(objective: Any, count: int = 60_000) -> tuple[float, float]:
     """(mean, standard error) of the loss of PAIR as training draws it."""
     noise = torch.Generator().manual_seed(1)
     t = antithetic_times(count, noise)
-    values = objective.loss(Toy(), PAIR.expand(count, -1), t, noise).double()
+    values = objective.loss(Placed(), PAIR.expand(count, -1), t, noise).double()
     assert values.shape == (count,)
     return float(values.mean()), float(values.std()) / count**0.5
 
@@ -221,7 +227,7 @@ def test_the_cap_lowers_the_weight_in_training_and_not_in_validation() -> None:
     for made in (MDLM, SEDD, D3PM):
         capped, free = made(max_weight=8.0), made()
         values = [
-            measure(Toy(), tokens, t, torch.Generator().manual_seed(3))
+            measure(Placed(), tokens, t, torch.Generator().manual_seed(3))
             for measure in (capped.loss, free.loss, capped.bound)
         ]
         torch.testing.assert_close(values[0], values[1] * 0.08, rtol=0.06, atol=1e-6)
@@ -235,6 +241,7 @@ class Table(nn.Module):
     """A denoiser of two tokens and a mask that is its parameters: logits by position and by what the other one is."""
 
     mask_id = 2
+    device = torch.device("cpu")
 
     def __init__(self) -> None:
         super().__init__()

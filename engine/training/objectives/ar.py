@@ -10,7 +10,7 @@ from torch import Tensor
 
 from engine.models.causal_dit import CausalDIT
 from engine.training.by_row import ByRow, cross_entropy
-from engine.training.losses import Chance
+from engine.training.losses import Chance, sent
 
 if TYPE_CHECKING:
     from engine.training.config import TrainConfig
@@ -25,6 +25,7 @@ class AR:
     by_row: ByRow = field(default_factory=lambda: ByRow(cross_entropy), compare=False)
 
     def loss(self, model: CausalDIT, tokens: Tensor, t: Tensor, chance: Chance) -> Tensor:
+        tokens = sent(tokens, model.device)
         hidden = model.encode(F.pad(tokens[:, :-1], (1, 0), value=self.bos))
         losses = self.by_row(model.project, hidden.flatten(0, 1), tokens.flatten(), model.config.mask_id)
         return losses.view(tokens.shape).mean(1)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from engine.training.by_row import ByRow, shares
-from engine.training.losses import EPS, Chance, d3pm_kl, mask_tokens
+from engine.training.losses import EPS, Chance, d3pm_kl, mask_tokens, sent
 from engine.training.noise import LogLinear, Noise, heard, make_noise, masked
 from engine.training.objectives.protocol import Denoising
 
@@ -42,7 +42,7 @@ class D3PM:
     def _bound(self, model: Denoising, tokens: Tensor, t: Tensor, chance: Chance, cap: float) -> Tensor:
         now, then = self.ends(t)
         noised, where = mask_tokens(tokens, now.float(), model.mask_id, chance)
-        hidden = model.encode(noised, heard(now).to(tokens.device))
+        hidden = model.encode(sent(noised, model.device), sent(heard(now), model.device))
         return d3pm_kl(
             model.project, hidden, tokens, where, now.float(), then.float(), self.steps, model.mask_id,
             self.subs_masking, cap, self.by_row,

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from engine.training.by_row import ByRow, cross_entropy
-from engine.training.losses import EPS, Chance, mask_tokens, subs_nll
+from engine.training.losses import EPS, Chance, mask_tokens, sent, subs_nll
 from engine.training.noise import LogLinear, Noise, heard, make_noise, masked, weight
 from engine.training.objectives.protocol import Denoising
 
@@ -58,7 +58,7 @@ class MDLM:
         self, model: Denoising, tokens: Tensor, fraction: Tensor, share: Tensor, chance: Chance, cap: float = math.inf
     ) -> Tensor:
         noised, where = mask_tokens(tokens, fraction.float(), model.mask_id, chance)
-        hidden = model.encode(noised, heard(fraction).to(tokens.device))
+        hidden = model.encode(sent(noised, model.device), sent(heard(fraction), model.device))
         return subs_nll(model.project, hidden, tokens, where, share.float(), model.mask_id, cap, self.by_row)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor, nn
 
 from engine.training.losses import Chance
@@ -12,8 +13,9 @@ from engine.training.losses import Chance
 class Objective(Protocol):
     """A training loss and a figure to validate by, each one value for each of B sequences.
 
-    model: a network of `kind`.  tokens: long [B, L].  t: uniform times in EPS to 1, float32 [B], for those that need
-    one.  chance: where all further chance comes from.
+    model: a network of `kind`, on any device.  tokens: long [B, L].  t: uniform times in EPS to 1, float32 [B], for
+    those that need one.  chance: where all further chance comes from.  These three lie on one device; on the CPU they
+    keep no GPU waiting.
     """
 
     @property
@@ -39,6 +41,9 @@ class Denoising(Protocol):
     """What diffusion objectives ask of a network; see `engine.models.protocol`."""
 
     mask_id: int
+
+    @property
+    def device(self) -> torch.device: ...
 
     def encode(self, tokens: Tensor, t: Tensor) -> Tensor: ...
 

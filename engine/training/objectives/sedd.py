@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from engine.training.by_row import ByRow, score_rows
-from engine.training.losses import Chance, mask_tokens, score_entropy
+from engine.training.losses import Chance, mask_tokens, score_entropy, sent
 from engine.training.noise import LogLinear, Noise, heard, make_noise, masked, weight
 from engine.training.objectives.protocol import Denoising
 
@@ -35,7 +35,7 @@ class SEDD:
     def _bound(self, model: Denoising, tokens: Tensor, t: Tensor, chance: Chance, cap: float) -> Tensor:
         fraction, share = masked(self.noise, t.double()), 1 / weight(self.noise, t.double())
         noised, where = mask_tokens(tokens, fraction.float(), model.mask_id, chance)
-        hidden = model.encode(noised, heard(fraction).to(tokens.device))
+        hidden = model.encode(sent(noised, model.device), sent(heard(fraction), model.device))
         return score_entropy(model.project, hidden, tokens, where, share.float(), model.mask_id, cap, self.by_row)
 
 

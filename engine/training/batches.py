@@ -1,0 +1,49 @@
+"""The data and noise of one training step, which (seed, step) alone decide, so that resuming is exact."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.training.config import TrainConfig
+from engine.training.data import Corpus
+from engine.training.losses import antithetic_times
+
+
+class Batch(NamedTuple):
+    """What chance decides of a step; of the batch's B rows the B' that one process takes, on the CPU."""
+
+    step: int
+    starts: np.ndarray
+    """where all rows begin in the training text, int64 [B]"""
+    dropout: int
+    """the seed of dropout"""
+    rows: Tensor
+    """tokens, long [B', L]"""
+    t: Tensor
+    """uniform times, float32 [B']"""
+    chance: Tensor
+    """uniform in 0 to 1, float32 [B', L]"""
+
+
+def draw(config: TrainConfig, corpus: Corpus, step: int, rank: int = 0, world: int = 1) -> Batch:
+    """The step's batch for process `rank` of `world`.
+
+    It is drawn as a whole, of which each process takes its rows: the curve is that of any other number of processes.
+    """
+    run, length = config.run, config.model.length
+    numbers = np.random.default_rng((run.seed, step))
+    noise = torch.Generator().manual_seed(int(numbers.integers(1 << 62)))
+    starts = corpus.batch(length, run.batch, run.seed, step, numbers)
+    dropout = int(numbers.integers(1 << 62)) + rank
+    share = min(1.0, step / max(run.curriculum, 1))
+    t = antithetic_times(run.batch, noise, largest=0.3 + 0.7 * share if run.curriculum else 1.0)
+    chance = torch.rand(run.batch, length, generator=noise)
+    # every so many rows and not the next ones: times rise, and with them the work
+    mine = slice(rank, None, world)
+    return Batch(
+        step, starts, dropout, torch.from_numpy(corpus.at("train", starts[mine], length)), t[mine], chance[mine]
+    )
