@@ -20,9 +20,9 @@ class Task(nn.Module):
         self.model, self.objective = model, objective
 
     def forward(self, tokens: Tensor, t: Tensor, chance: Tensor, bound: bool = False) -> Tensor:
-        """tokens long [B, L], t [B] and chance [B, L] uniform, on the CPU -> the objective's loss, or its bound, [B].
+        """tokens long [B, L], t [B] and chance [B, L] uniform, on one device -> the objective's loss, or its bound, [B].
 
-        A GPU is not waited for then: what is asked of it is decided on the CPU and sent to it.
+        On the CPU they make that decide what is asked of a GPU, which is not waited for; DDP and FSDP move them first.
         """
         asked = self.objective.bound if bound else self.objective.loss
         return asked(self.model, tokens, t, chance)
