@@ -90,7 +90,8 @@ class Rotary(nn.Module):
 
     def __init__(self, head_dim: int) -> None:
         super().__init__()
-        self.register_buffer("inv_freq", 1 / 10000 ** (torch.arange(0, head_dim, 2).float() / head_dim))
+        # values everywhere: on the meta device torch computes by its compiler, whose import takes a second
+        self.register_buffer("inv_freq", 1 / 10000 ** (torch.arange(0, head_dim, 2, device="cpu").float() / head_dim))
 
     def forward(self, length: int) -> tuple[Tensor, Tensor]:
         """cos and sin, each [L, head_dim]."""

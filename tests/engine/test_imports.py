@@ -14,8 +14,8 @@ SCREEN = ("textual", "rich", "typer", "remdm_tui")
 
 
 def loaded(statement: str) -> set[str]:
-    """The top-level modules that are there after a statement."""
-    program = f"import sys\n{statement}\nprint(*{{name.split('.')[0] for name in sys.modules}})"
+    """The modules that are there after a statement."""
+    program = f"import sys\n{statement}\nprint(*sys.modules)"
     command = [sys.executable, "-P", "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=240)
     return set(done.stdout.split())
@@ -40,6 +40,17 @@ def test_the_whole_engine_loads_no_terminal() -> None:
     modules = loaded(statement)
     assert "torch" in modules
     assert not modules & set(SCREEN)
+
+
+@pytest.mark.parametrize("name", ["demo", "demo-sedd", "demo-ar"])
+def test_to_load_a_model_and_sample_takes_no_compiler(name: str) -> None:
+    statement = f"""
+import engine
+strategy = engine.make_strategy("left-to-right")
+engine.sample(engine.load_model("{name}", "cpu"), strategy, steps=4, length=4, count=1, seed=0)"""
+    modules = loaded(statement)
+    assert "torch" in modules
+    assert not modules & {"torch._dynamo", "sympy"}
 
 
 def test_the_names_of_the_engine_are_there() -> None:

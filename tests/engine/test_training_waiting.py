@@ -43,8 +43,7 @@ class Apart(TorchDispatchMode):
 
 def task(name: str) -> Task:
     objective = make_objective(TrainConfig(objective=name), 0)
-    with torch.device("meta"):
-        return Task(NETWORKS[objective.kind](CONFIG), objective).train()
+    return Task(NETWORKS[objective.kind](CONFIG), objective).to("meta").train()
 
 
 def asked() -> tuple[Tensor, Tensor, Tensor]:
