@@ -20,7 +20,7 @@ class Task(nn.Module):
         self.model, self.objective = model, objective
 
     def forward(self, tokens: Tensor, t: Tensor, chance: Tensor, bound: bool = False) -> Tensor:
-        """tokens long [B, L], t [B] and chance [B, L] uniform, on one device -> the objective's loss, or its bound, [B].
+        """tokens long [B, L], t [B], chance [B, L] uniform, on one device -> the objective's loss, or its bound, [B].
 
         On the CPU they make that decide what is asked of a GPU, which is not waited for; DDP and FSDP move them first.
         """
