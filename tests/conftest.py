@@ -30,5 +30,10 @@ FIRST = ("test_wheel.py", "test_eval.py")
 """Files whose tests wait for long: begun first, they do not hold up the end of tests that run side by side."""
 
 
+def pytest_xdist_auto_num_workers():
+    """One more than cores: there are always tests that wait for a program to start or a screen to change."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))

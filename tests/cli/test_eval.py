@@ -218,7 +218,7 @@ def until_sampled(process: subprocess.Popen[bytes], out: Path) -> None:
 
 
 def test_a_full_disk_ends_it_with_a_sentence_and_the_same_command_goes_on(
-    shop: Path, whole: Path, tmp_path: Path
+    cli: Callable[..., Any], shop: Path, whole: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     small = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({CROWDED}, -1)); "
@@ -232,7 +232,7 @@ def test_a_full_disk_ends_it_with_a_sentence_and_the_same_command_goes_on(
         "command goes on from there"
     )
     assert 5 < len(read_samples(out)) < 40
-    subprocess.run([*PROGRAM, *command(shop, out)], env=ENVIRONMENT, check=True, capture_output=True)
+    assert cli(*command(shop, out)).exit_code == 0
     assert kept(out) == kept(whole)
 
 
@@ -249,7 +249,9 @@ def test_two_gloo_processes_give_the_files_of_one(shop: Path, whole: Path, tmp_p
     assert kept(out) == kept(whole)
 
 
-def test_the_samples_of_a_killed_process_are_done_by_the_next_start(shop: Path, whole: Path, tmp_path: Path) -> None:
+def test_the_samples_of_a_killed_process_are_done_by_the_next_start(
+    cli: Callable[..., Any], shop: Path, whole: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     process = subprocess.Popen(
         launched(shop, out),
@@ -270,11 +272,11 @@ def test_the_samples_of_a_killed_process_are_done_by_the_next_start(shop: Path, 
             os.kill(worker, signal.SIGKILL)
     assert process.wait(120) != 0
     assert not (out / "results.json").exists()
-    subprocess.run([*PROGRAM, *command(shop, out)], env=ENVIRONMENT, check=True, capture_output=True)
+    assert cli(*command(shop, out)).exit_code == 0
     assert kept(out) == kept(whole)
 
 
-def test_a_second_start_in_the_same_directory_is_refused(shop: Path, tmp_path: Path) -> None:
+def test_a_second_start_in_the_same_directory_is_refused(cli: Callable[..., Any], shop: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     first = subprocess.Popen(
         [*PROGRAM, *command(shop, out, count=100_000)],
@@ -284,12 +286,10 @@ def test_a_second_start_in_the_same_directory_is_refused(shop: Path, tmp_path: P
     )
     assert first.stderr is not None
     until_sampled(first, out)
-    second = subprocess.run(
-        [*PROGRAM, *command(shop, out)], env=ENVIRONMENT, capture_output=True, text=True, check=False
-    )
+    second = cli(*command(shop, out))
     first.terminate()
     first.communicate(timeout=60)
-    assert second.returncode == 2
+    assert second.exit_code == 2
     assert second.stderr == (f"remdm-tui: another run is at work in {out}: wait for it, or choose another --out\n")
 
 
