@@ -52,19 +52,19 @@ def read_all(path: Path) -> int:
 
 def branched(path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
     """A small recording that holds one of everything; its steps, shared ones counted with each branch."""
-    monkeypatch.setattr(writing, "KEY_EVERY", 8)
-    session = session_of("remdm-conf", steps=20, length=9)
+    monkeypatch.setattr(writing, "KEY_EVERY", 4)
+    session = session_of("remdm-conf", steps=11, length=9)
     start = start_of(session)
     recorder = Recorder.create(path, header(start), start)
     frames = list(session)
     for frame in frames:
         recorder.frame(0, frame)
-    number = recorder.branch(0, 10)
-    for frame in frames[10:13]:
+    number = recorder.branch(0, 6)
+    for frame in frames[6:8]:
         recorder.frame(number, frame)
     recorder.mark(0, 3, "a place")
     recorder.close()
-    return len(frames) + 13
+    return len(frames) + 8
 
 
 def test_a_file_torn_anywhere_is_read_up_to_the_last_whole_frame(tmp_path: Path) -> None:
