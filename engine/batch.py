@@ -86,8 +86,8 @@ def samples(
     """The samples with these numbers, each as it is finished, at most `width` in the network at once.
 
     width: None is WIDTH on a processor and GPU_WIDTH elsewhere.  block_length, stride and strides are those of
-    Session.  failed: is told of a sample for which the network gives
-    no numbers, and the others go on; without it that is a BadLogitsError.
+    Session.  failed: is told of a sample for which the network gives no numbers, and the others go on; without it that
+    is a BadLogitsError.
     """
     check_canvas(model, steps, length, prompt)
     width = usual_width(model) if width is None else width

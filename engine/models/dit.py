@@ -90,7 +90,7 @@ class Rotary(nn.Module):
 
     def __init__(self, head_dim: int) -> None:
         super().__init__()
-        # values everywhere: on the meta device torch computes by its compiler, whose import takes a second
+        # on the CPU in any context: for the meta device torch brings in its compiler, whose import takes a second
         self.register_buffer("inv_freq", 1 / 10000 ** (torch.arange(0, head_dim, 2, device="cpu").float() / head_dim))
 
     def forward(self, length: int) -> tuple[Tensor, Tensor]:

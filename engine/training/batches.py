@@ -19,8 +19,7 @@ class Batch(NamedTuple):
     step: int
     starts: np.ndarray
     """where all rows begin in the training text, int64 [B]"""
-    dropout: int
-    """the seed of dropout"""
+    dropout_seed: int
     rows: Tensor
     """tokens, long [B', L]"""
     t: Tensor
@@ -38,12 +37,12 @@ def draw(config: TrainConfig, corpus: Corpus, step: int, rank: int = 0, world: i
     numbers = np.random.default_rng((run.seed, step))
     noise = torch.Generator().manual_seed(int(numbers.integers(1 << 62)))
     starts = corpus.batch(length, run.batch, run.seed, step, numbers)
-    dropout = int(numbers.integers(1 << 62)) + rank
+    dropout_seed = int(numbers.integers(1 << 62)) + rank
     share = min(1.0, step / max(run.curriculum, 1))
     t = antithetic_times(run.batch, noise, largest=0.3 + 0.7 * share if run.curriculum else 1.0)
     chance = torch.rand(run.batch, length, generator=noise)
     # every so many rows and not the next ones: times rise, and with them the work
     mine = slice(rank, None, world)
     return Batch(
-        step, starts, dropout, torch.from_numpy(corpus.at("train", starts[mine], length)), t[mine], chance[mine]
+        step, starts, dropout_seed, torch.from_numpy(corpus.at("train", starts[mine], length)), t[mine], chance[mine]
     )

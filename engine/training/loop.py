@@ -169,7 +169,7 @@ class Trainer:
         """One optimizer step: its loss, the norm of its gradient and its learning rate."""
         run, optim = self.config.run, self.config.optim
         batch = self._ahead if self._ahead and self._ahead.step == self.step else self._draw(self.step)
-        torch.manual_seed(batch.dropout)
+        torch.manual_seed(batch.dropout_seed)
         self.model.train()
         losses = self._backward(batch)
         # while a GPU is at work on this step: reading its losses is to wait for that

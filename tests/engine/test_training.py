@@ -460,7 +460,7 @@ def test_processes_share_the_rows_of_one_batch_with_their_noise(corpus: Corpus) 
         assert np.array_equal(share.starts, whole.starts)
         for mine, all_rows in zip(share[3:], whole[3:], strict=True):
             assert torch.equal(mine, all_rows[rank::3])
-    assert len({share.dropout for share in shares}) == 3
+    assert len({share.dropout_seed for share in shares}) == 3
     assert not torch.equal(draw(config, corpus, 4).chance, whole.chance)
 
 
