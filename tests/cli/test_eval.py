@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +26,7 @@ from remdm_tui.asked import Asked
 from remdm_tui.replayed import sampled
 from tests.cli.conftest import ENVIRONMENT
 from tests.engine.judges import save_gpt2, texts
+from tests.waiting import PATIENCE, eventually
 
 CROWDED = 4000
 """Bytes that some of the samples need."""
@@ -149,46 +147,20 @@ def test_a_directory_that_is_no_evaluation_cannot_be_watched(tmp_path: Path) -> 
 
 def test_killed_again_and_again_it_ends_with_the_same_files(shop: Path, whole: Path, tmp_path: Path) -> None:
     dice, out, statuses = random.Random(5), tmp_path / "out", []
-    starter = subprocess.Popen(
-        [sys.executable, "-m", "tests.cli.forks"],
-        env=ENVIRONMENT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.cli.forks"], env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         text=True,
-    )
-    assert starter.stdin is not None
-    assert starter.stdout is not None
-    while len(statuses) < 12:
-        words = command(shop, out, "--quiet", "--batch", str(dice.randint(1, 5)))
-        print(json.dumps(words), file=starter.stdin, flush=True)
-        process, size = int(starter.stdout.readline()), written(out)
-        # the later starts are given more time, so that every stage is reached
-        until = time.monotonic() + dice.uniform(0, 0.05) * len(statuses)
-        while time.monotonic() < until or (written(out) == size and dice.random() < 0.999):
-            if process_ended(process):
-                break
-            time.sleep(0.001)
-        with suppress(ProcessLookupError):
-            os.kill(process, signal.SIGKILL)
-        statuses.append(int(starter.stdout.readline()))
-        if statuses[-1] == 0:
-            break
-    print(json.dumps(command(shop, out)), file=starter.stdin, flush=True)
-    starter.communicate(timeout=120)
-    assert statuses.count(-signal.SIGKILL) > 5
+    ) as starter:  # fmt: skip
+        assert starter.stdin is not None
+        assert starter.stdout is not None
+        # before anything is kept, in every stage, and at last not at all
+        for dies in (1, 4, 8, 14, 20, 26, 0):
+            words = command(shop, out, "--quiet", "--batch", str(dice.randint(1, 5)))
+            print(json.dumps({"words": words, "dies": dies}), file=starter.stdin, flush=True)
+            statuses.append(int(starter.stdout.readline()))
+        starter.stdin.close()
+    assert statuses == [-signal.SIGKILL] * 6 + [0]
     assert kept(out) == kept(whole)
-
-
-def written(home: Path) -> int:
-    """Bytes in the files that are added to."""
-    return sum(path.stat().st_size for path in home.glob("*.jsonl"))
-
-
-def process_ended(process: int) -> bool:
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -202,7 +174,7 @@ def test_a_signal_ends_it_with_a_sentence_and_the_same_command_goes_on(
     assert process.stderr is not None
     until_sampled(process, out)
     process.send_signal(number)
-    told, complaint = process.communicate(timeout=60)
+    told, complaint = process.communicate(timeout=PATIENCE)
     assert process.returncode == status
     assert told == b""
     assert complaint.decode().splitlines()[-1] == (
@@ -212,9 +184,8 @@ def test_a_signal_ends_it_with_a_sentence_and_the_same_command_goes_on(
 
 
 def until_sampled(process: subprocess.Popen[bytes], out: Path) -> None:
-    while not (out / "samples.jsonl").exists() or not written(out):
-        assert process.poll() is None
-        time.sleep(0.01)
+    eventually(lambda: process.poll() is not None or any(path.stat().st_size for path in out.glob("*.jsonl")))
+    assert process.poll() is None
 
 
 def test_a_full_disk_ends_it_with_a_sentence_and_the_same_command_goes_on(
@@ -236,9 +207,9 @@ def test_a_full_disk_ends_it_with_a_sentence_and_the_same_command_goes_on(
     assert kept(out) == kept(whole)
 
 
-def launched(shop: Path, out: Path, count: int = 40) -> list[str]:
+def launched(shop: Path, out: Path, module: str = "remdm_tui") -> list[str]:
     run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    return [*run, "-m", "remdm_tui", *command(shop, out, count=count)]
+    return [*run, "-m", module, *command(shop, out)]
 
 
 def test_two_gloo_processes_give_the_files_of_one(shop: Path, whole: Path, tmp_path: Path) -> None:
@@ -253,24 +224,9 @@ def test_the_samples_of_a_killed_process_are_done_by_the_next_start(
     cli: Callable[..., Any], shop: Path, whole: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    process = subprocess.Popen(
-        launched(shop, out),
-        env=ENVIRONMENT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    shard = out / "samples.rank1.jsonl"
-    while not (shard.exists() and shard.read_bytes().count(b"\n") >= 2):
-        assert process.poll() is None
-        time.sleep(0.01)
-    workers = subprocess.run(
-        ["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True, check=True
-    )
-    for worker in map(int, workers.stdout.split()):
-        if b"RANK=1\0" in Path(f"/proc/{worker}/environ").read_bytes().replace(b"LOCAL_", b"").replace(b"GROUP_", b""):
-            os.kill(worker, signal.SIGKILL)
-    assert process.wait(120) != 0
+    done = subprocess.run(launched(shop, out, "tests.cli.lost"), env=ENVIRONMENT, capture_output=True, check=False)
+    assert done.returncode != 0
+    assert (out / "samples.rank1.jsonl").stat().st_size > 0
     assert not (out / "results.json").exists()
     assert cli(*command(shop, out)).exit_code == 0
     assert kept(out) == kept(whole)
@@ -288,7 +244,7 @@ def test_a_second_start_in_the_same_directory_is_refused(cli: Callable[..., Any]
     until_sampled(first, out)
     second = cli(*command(shop, out))
     first.terminate()
-    first.communicate(timeout=60)
+    first.communicate(timeout=PATIENCE)
     assert second.exit_code == 2
     assert second.stderr == (f"remdm-tui: another run is at work in {out}: wait for it, or choose another --out\n")
 

@@ -12,7 +12,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -51,6 +50,30 @@ from remdm_tui.commands.perplexity import run
 model, data, out, *more = sys.argv[1:]
 sys.exit(run(ModelChoice(model, "cpu", "float32"), [data], out=Path(out), batch=2, windows=400, quiet="quiet" in more))
 """
+
+
+DYING = """
+from engine.evaluation.scores import Scores
+import os, signal
+def killed(self, scores, add=Scores.add):
+    add(self, scores)
+    if len(self.known) == 20:
+        self._file.write(b'{"conventions":"sta')
+        self._file.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+Scores.add = killed
+"""
+"""Before a script: it is killed in the line after the twentieth row."""
+INTERRUPTED = """
+from engine.evaluation.scores import Scores
+import os, signal
+def interrupted(self, scores, add=Scores.add):
+    add(self, scores)
+    if len(self.known) == 20:
+        os.kill(os.getpid(), signal.SIGINT)
+Scores.add = interrupted
+"""
+"""Before a script: it is interrupted after the twentieth row."""
 
 
 @pytest.fixture(scope="module")
@@ -223,12 +246,8 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_files(home: Path, tmp_path:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     data, model = str(home / "nonsense.jsonl"), str(home / "own")
     assert ask(home, "nonsense.jsonl", out=whole, batch=2, windows=400, quiet=True) == 0
-    command = [sys.executable, "-c", SCRIPT, model, data, str(killed), "quiet"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=ENVIRONMENT)
-    while process.poll() is None and size(killed) < 600:
-        time.sleep(0.001)
-    process.kill()
-    assert process.wait(60) == -signal.SIGKILL
+    command = [sys.executable, "-c", DYING + SCRIPT, model, data, str(killed), "quiet"]
+    assert subprocess.run(command, stdout=subprocess.DEVNULL, env=ENVIRONMENT).returncode == -signal.SIGKILL
     assert 0 < size(killed) < size(whole)
     assert ask(home, "nonsense.jsonl", out=killed, batch=2, windows=400, quiet=True) == 0
     for name in ("scores.jsonl", "perplexity.json", "perplexity.settings.json"):
@@ -329,17 +348,15 @@ def test_a_full_disk_names_the_file(tmp_path: Path) -> None:
 
 
 def test_an_interrupt_says_how_to_go_on_and_keeps_what_is_done(home: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", SCRIPT, str(home / "own"), str(home / "nonsense.jsonl"), str(tmp_path)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT)
-    assert process.stderr is not None
-    first = process.stderr.readline()
-    assert first.startswith(b"row 2 of 400  standard: ")
-    process.send_signal(signal.SIGINT)
-    out, said = process.communicate(timeout=60)
-    assert (process.returncode, out) == (130, b"")
-    assert said.decode().startswith("remdm-tui: stopped after ")
-    assert said.decode().endswith(f"rows, kept in {tmp_path}; the same command continues\n")
-    assert (tmp_path / "scores.jsonl").read_bytes().count(b"\n") >= 2
+    script = INTERRUPTED + SCRIPT
+    command = [sys.executable, "-c", script, str(home / "own"), str(home / "nonsense.jsonl"), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT)
+    first, *_, last = done.stderr.splitlines()
+    # the last batch is kept before it is told of
+    assert (done.returncode, done.stdout) == (130, "")
+    assert first.startswith("row 2 of 400  standard: ")
+    assert last == f"remdm-tui: stopped after 18 of 400 rows, kept in {tmp_path}; the same command continues"
+    assert (tmp_path / "scores.jsonl").read_bytes().count(b"\n") == 20
 
 
 def test_what_an_interrupt_says_depends_on_where_scores_are_kept() -> None:

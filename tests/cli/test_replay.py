@@ -23,6 +23,7 @@ from remdm_tui.commands.replay import run
 from remdm_tui.replaying import READ_ONLY, ReplayLink, options_of
 from remdm_tui.taping import Tape
 from tests.engine.recordings import header, recorded, session_of, start_of
+from tests.waiting import seen
 
 
 def replaying(path: Path) -> tuple[Recording, WatchApp]:
@@ -33,11 +34,7 @@ def replaying(path: Path) -> tuple[Recording, WatchApp]:
 
 
 async def until(pilot: Pilot[None], true: Callable[[], object]) -> None:
-    for _ in range(200):
-        if true():
-            return
-        await pilot.pause(0.05)
-    raise AssertionError("it did not come to that")
+    await seen(pilot, lambda _: true())
 
 
 async def test_the_view_opens_at_the_start_and_steps_through_what_was_recorded(tmp_path: Path) -> None:

@@ -20,11 +20,13 @@ from typing import Any
 
 import pyte
 
+from tests.waiting import PATIENCE
+
 COMMAND = (sys.executable, "-c", "from remdm_tui.cli import main; main()")
 
 
 class Terminal:
-    """`screen()` is what is on screen now; waiting is by condition and deadline, never by sleep alone."""
+    """`screen()` is what is on screen now; wait for what stays there, not for a moment of a run that goes on."""
 
     def __init__(
         self, arguments: Sequence[str], columns: int = 120, rows: int = 40, command: Sequence[str] = COMMAND,
@@ -63,7 +65,7 @@ class Terminal:
     def screen(self) -> str:
         return "\n".join(self._screen.display)
 
-    def wait(self, condition: Callable[[str], bool], seconds: float = 60) -> str:
+    def wait(self, condition: Callable[[str], bool], seconds: float = PATIENCE) -> str:
         """The screen once the condition holds; AssertionError with the screen when it does not in time."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -72,7 +74,7 @@ class Terminal:
                 return self.screen()
         raise AssertionError(f"waited {seconds} s in vain; on screen:\n{self.screen()}")
 
-    def exit_code(self, seconds: float = 20) -> int:
+    def exit_code(self, seconds: float = PATIENCE) -> int:
         end = time.monotonic() + seconds
         while self.process.poll() is None:
             assert time.monotonic() < end, f"still running:\n{self.screen()}"

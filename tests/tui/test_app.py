@@ -1,4 +1,5 @@
 import signal
+import time
 from dataclasses import replace
 from functools import partial
 
@@ -20,27 +21,39 @@ from remdm_tui.widgets.knob_panel import KnobPanel
 from remdm_tui.widgets.timeline import Timeline
 from remdm_tui.widgets.token_grid import TokenGrid
 from tests.tui.scripted import MASK, ScriptedLink
+from tests.waiting import seen
 
 LEFT_TO_RIGHT = StrategyInfo("left-to-right", "", "", "time", ())
 CAP = Settings("remdm-cap", values(make_strategy("remdm-cap")))
 
 
-def watching(link=None, **options):
+class Clock:
+    """A clock that stands still until the test moves it."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+    async def move(self, pilot, seconds):
+        """Let the application count so many seconds, in quarters of one."""
+        for _ in range(round(4 * seconds)):
+            self.now += 0.25
+            await seen(pilot, lambda app: app._last_tick == self.now)
+
+
+def watching(link=None, clock=time.monotonic, **options):
     made = link or ScriptedLink()
     defaults = {"steps": 32, "length": 64, "paused": True}
-    return WatchApp(WatchOptions(CAP, **(defaults | options)), lambda: made)
+    return WatchApp(WatchOptions(CAP, **(defaults | options)), lambda: made, clock=clock)
 
 
 async def settle(pilot, until=None):
     """Wait until the application has caught up with its engine, or a condition holds."""
-    for _ in range(200):
-        await pilot.pause(0.02)
-        app = pilot.app
-        if app.watching.begun and (app._resting if until is None else until(app)):
-            # what was drawn last may have moved the rest of the screen
-            await pilot.pause(0.02)
-            return
-    raise AssertionError("the application never settled")
+    await seen(pilot, lambda app: app.watching.begun and (app._resting if until is None else until(app)))
+    # what was drawn last may have moved the rest of the screen
+    await pilot.pause(0.02)
 
 
 def text_of(app):
@@ -202,12 +215,16 @@ async def test_prompt_tokens_are_locked_in_place():
 
 
 async def test_slow_play_takes_its_time():
-    link = ScriptedLink()
-    async with watching(link).run_test() as pilot:
+    link, clock = ScriptedLink(), Clock()
+    async with watching(link, clock).run_test() as pilot:
         await settle(pilot)
         await pilot.press(*["less_than_sign"] * 7, "space")
-        await pilot.pause(0.3)
-        assert len(link.trace) <= 1
+        await clock.move(pilot, 0.75)
+        assert len(link.trace) == 0
+        await clock.move(pilot, 0.25)
+        assert len(link.trace) == 1
+        await clock.move(pilot, 1)
+        assert len(link.trace) == 2
 
 
 async def test_heat_recolours_without_moving_a_token():
@@ -263,8 +280,8 @@ async def test_a_dead_engine_leaves_the_record_and_one_key_starts_another():
 
 
 async def test_a_lost_connection_is_tried_again_with_patience_and_R_does_not_wait():
-    link = ScriptedLink()
-    async with watching(link, where="gpu").run_test(size=(120, 40)) as pilot:
+    link, clock = ScriptedLink(), Clock()
+    async with watching(link, clock, where="gpu").run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         await pilot.press("right", "right", "right")
         await settle(pilot)
@@ -273,6 +290,9 @@ async def test_a_lost_connection_is_tried_again_with_patience_and_R_does_not_wai
         link.events.append(Died(255, "Connection closed"))
         await settle(pilot, lambda app: "try 1 of 5 in 1 s" in banner(app))
         assert "Connection closed" in banner(pilot.app)
+        await clock.move(pilot, 0.75)
+        assert "try 1 of 5 in 1 s" in banner(pilot.app)
+        await clock.move(pilot, 0.25)
         await settle(pilot, lambda app: "try 2 of 5 in 2 s" in banner(app))
         assert "no route to host" in banner(pilot.app)
         del link.start, link.open
@@ -331,14 +351,6 @@ class Picky(ScriptedLink):
         else:
             self.opened.append(choice)
             self.events.append(wire.Failed("load", f"{choice.name} is no checkpoint", ""))
-
-
-async def seen(pilot, condition):
-    for _ in range(200):
-        await pilot.pause(0.02)
-        if condition(pilot.app):
-            return
-    raise AssertionError("it never happened")
 
 
 def banner(app):
@@ -511,9 +523,8 @@ async def test_a_small_terminal_says_that_it_shows_less():
 async def test_ascii_mode_draws_in_ascii():
     async with watching(ascii=True).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        await pilot.press("space")
-        await settle(pilot, lambda app: app.watching.player.position > 5)
-        await pilot.pause(0.2)
+        await pilot.press(*["right"] * 6)
+        await settle(pilot)
         lines = [strip.text for strip in pilot.app.screen._compositor.render_strips()]
         # the footer shows arrows for arrow keys
         assert all(line.isascii() for line in lines[:-1]), [line for line in lines[:-1] if not line.isascii()]

@@ -15,7 +15,8 @@ from remdm_tui.replaying import ReplayLink, options_of
 from remdm_tui.taping import Tape
 from remdm_tui.widgets.token_grid import DIFFERENT
 from tests.tui.scripted import ScriptedLink
-from tests.tui.test_app import CAP, banner, seen, settle, watching
+from tests.tui.test_app import CAP, banner, settle, watching
+from tests.waiting import seen
 
 
 async def forked(pilot, at=10, steps=20):

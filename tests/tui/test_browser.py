@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from remdm_tui.browser import PAGE, loopback, serving
 from remdm_tui.cli import app
 from remdm_tui.commands.serve import run
+from tests.waiting import PATIENCE
 
 SMALL = ["watch", "--steps", "8", "--length", "16", "--paused"]
 
@@ -29,7 +30,7 @@ class Served:
 
     async def __aenter__(self):
         self._task = asyncio.create_task(serving(self._words, "127.0.0.1", 0, self._address.set_result))
-        self.address = (await asyncio.wait_for(self._address, 20)).rstrip("/")
+        self.address = (await asyncio.wait_for(self._address, PATIENCE)).rstrip("/")
         self.http = aiohttp.ClientSession(self.address)
         return self
 
@@ -97,7 +98,7 @@ async def test_a_session_paints_the_application_takes_keys_and_ends():
         stream = pyte.ByteStream(screen)
 
         async def until(condition):
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE):
                 while not condition("\n".join(screen.display)):
                     message = await session.receive()
                     assert message.type == aiohttp.WSMsgType.BINARY, message
@@ -109,7 +110,7 @@ async def test_a_session_paints_the_application_takes_keys_and_ends():
         await session.send_json(["stdin", "q"])
         await until(lambda seen: "esc closes" not in seen)
         await session.send_json(["stdin", "q"])
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             while (await session.receive()).type == aiohttp.WSMsgType.BINARY:
                 pass
         assert session.closed
@@ -122,7 +123,7 @@ async def test_what_no_terminal_sends_ends_the_session(sent):
         "/ws", headers={"Origin": served.address}
     ) as session:  # fmt: skip
         await session.send_str(sent)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             assert (await session.receive()).type == aiohttp.WSMsgType.CLOSE
 
 
@@ -130,7 +131,7 @@ async def test_a_session_that_cannot_begin_ends():
     async with Served(["watch", "--record", "/"]) as served, served.http.ws_connect(
         "/ws", headers={"Origin": served.address}
     ) as session:  # fmt: skip
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             assert (await session.receive()).type == aiohttp.WSMsgType.CLOSE
 
 

@@ -31,7 +31,8 @@ from remdm_tui.widgets.legend import LegendPanel, legend
 from remdm_tui.widgets.timeline import Timeline
 from tests.engine.recordings import recorded
 from tests.tui.scripted import ScriptedLink
-from tests.tui.test_app import CAP, banner, seen, settle
+from tests.tui.test_app import CAP, banner, settle
+from tests.waiting import seen
 
 
 def person(comfort=None, link=None, **options):

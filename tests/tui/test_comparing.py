@@ -22,7 +22,8 @@ from remdm_tui.widgets.curves import apart
 from remdm_tui.widgets.panes import arranged
 from remdm_tui.widgets.token_grid import DIFFERENT
 from tests.tui.scripted import ScriptedLink
-from tests.tui.test_app import CAP, banner, seen, settle, watching
+from tests.tui.test_app import CAP, Clock, banner, settle, watching
+from tests.waiting import seen
 
 MDLM = Settings("mdlm", {})
 STRONG = Settings("remdm-cap", values(make_strategy("remdm-cap", eta=0.04)))
@@ -110,12 +111,12 @@ async def test_a_pane_that_has_ended_stands_at_its_end_while_the_other_goes_on()
 
 async def test_a_pause_between_the_steps_of_two_panes_is_evened_out():
     link = ScriptedLink()
-    async with comparing(link).run_test(size=(120, 40)) as pilot:
+    async with comparing(link, clock=Clock()).run_test(size=(120, 40)) as pilot:
         await stepped(pilot, 4)
         link.demand(1, renew=False)
         await settle(pilot)
         await pilot.press(*["less_than_sign"] * 7, "space")
-        await pilot.pause(0.1)
+        await seen(pilot, lambda app: app.watching.player.playing)
         await pilot.press("space")
         await seen(pilot, lambda app: lengths(app) == [5, 5] and app.watching.player.position == 5)
 

@@ -16,7 +16,8 @@ from remdm_tui.widgets.inspector import of_story
 from remdm_tui.widgets.token_grid import TokenGrid
 from tests.engine.recordings import recorded
 from tests.tui.scripted import ScriptedLink
-from tests.tui.test_app import banner, seen, settle, watching
+from tests.tui.test_app import banner, settle, watching
+from tests.waiting import seen
 
 PIECES = ("The", " sea", " was", " calm", "_")
 

@@ -19,6 +19,7 @@ from remdm_tui.lawful import broken
 from remdm_tui.replaying import ReplayLink, options_of
 from remdm_tui.taping import Tape
 from tests.engine.recordings import header, recorded, session_of, start_of
+from tests.waiting import seen
 
 KNOWN = {info.name: info for info in catalogue()}
 
@@ -72,10 +73,7 @@ async def test_a_replay_shows_the_formula(tmp_path: Path) -> None:
     recording = cheating(tmp_path / "run")
     app = WatchApp(options_of(recording), lambda: ReplayLink(recording, 0, catalogue()), tape=Tape(recording=recording))
     async with app.run_test(size=(100, 30)) as pilot:
-        for _ in range(200):
-            if len(app.watching.debug.findings.broken) == 2 and app._law.display:
-                break
-            await pilot.pause(0.05)
+        await seen(pilot, lambda app: len(app.watching.debug.findings.broken) == 2 and app._law.display)
         assert "calls at step 6: network calls =" in str(app._law.render())
     recording.close()
 

@@ -11,6 +11,7 @@ from engine import wire
 from engine.records import ModelChoice, RunChoice, Settings
 from engine.strategies import make_strategy, values
 from remdm_tui.link import ENGINE, Died, Link
+from tests.waiting import PATIENCE, eventually
 
 CHOICE = ModelChoice("demo", "cpu", "float32")
 RUN = RunChoice(40, 24, batch=2, seed=5)
@@ -25,8 +26,8 @@ def link():
     made.close()
 
 
-def wait_for(link, kind, seconds=60):
-    end = time.monotonic() + seconds
+def wait_for(link, kind):
+    end = time.monotonic() + PATIENCE
     seen = []
     while time.monotonic() < end:
         for event in link.take():
@@ -45,7 +46,7 @@ def begun(link, **options):
 
 
 def test_strategies_arrive_before_any_model(link):
-    assert "remdm-cap" in [s.name for s in wait_for(link, wire.Hello, 10).strategies]
+    assert "remdm-cap" in [s.name for s in wait_for(link, wire.Hello).strategies]
 
 
 def test_the_engine_takes_no_step_without_credit_and_no_more_than_it_has(link):
@@ -53,9 +54,7 @@ def test_the_engine_takes_no_step_without_credit_and_no_more_than_it_has(link):
     time.sleep(0.2)
     assert len(link.trace) == 0
     link.demand(3, renew=False)
-    end = time.monotonic() + 20
-    while len(link.trace) < 3 and time.monotonic() < end:
-        time.sleep(0.01)
+    eventually(lambda: len(link.trace) >= 3)
     time.sleep(0.2)
     assert len(link.trace) == 3
     assert link.outstanding == 0
@@ -70,21 +69,18 @@ def test_renewed_credit_runs_to_the_end(link):
 
 
 def test_a_pause_takes_back_what_was_to_be_renewed(link):
-    begun(link, steps=4_000)
-    link.demand(1_000, renew=True)
-    end = time.monotonic() + 20
-    while len(link.trace) < 5 and time.monotonic() < end:
-        time.sleep(0.01)
+    begun(link, steps=100_000)
+    link.demand(8, renew=True)
+    eventually(lambda: len(link.trace) >= 5)
     link.demand(0, renew=False)
-    time.sleep(0.5)
-    paused = len(link.trace)
-    time.sleep(0.5)
-    assert 5 <= len(link.trace) == paused < 1_000
     assert link.outstanding == 0
+    # what the engine answers now comes after the last step that it had begun
+    link.inspect()
+    wait_for(link, wire.Checked)
+    paused = len(link.trace)
+    assert 5 <= paused < 100_000
     link.demand(2, renew=False)
-    end = time.monotonic() + 20
-    while len(link.trace) < paused + 2 and time.monotonic() < end:
-        time.sleep(0.01)
+    eventually(lambda: len(link.trace) >= paused + 2)
     time.sleep(0.2)
     assert len(link.trace) == paused + 2
 
@@ -105,11 +101,9 @@ def test_settings_act_on_the_next_step_and_bad_ones_are_refused(link):
     begun(link)
     link.configure(Settings("mdlm", {}, top_p=0.5))
     link.configure(Settings("mdlm", {}, top_p=7))
-    assert "0.01 to 1" in wait_for(link, wire.Rejected, 10).reason
+    assert "0.01 to 1" in wait_for(link, wire.Rejected).reason
     link.demand(1, renew=False)
-    end = time.monotonic() + 20
-    while not len(link.trace) and time.monotonic() < end:
-        time.sleep(0.01)
+    eventually(lambda: len(link.trace))
     assert (link.trace.frame(1).settings.strategy, link.trace.frame(1).settings.top_p) == ("mdlm", 0.5)
 
 
@@ -127,11 +121,11 @@ GREET = "import io, sys, time; from engine import wire; out = sys.stdout.buffer;
     ("program", "last", "hopeless"),
     [
         ("print('hello, I am no engine\\nindeed not')", "indeed not", False),
-        ("import time; print('no engine ' * 9000, flush=True); time.sleep(60)", "is no engine", True),
-        (GREET + "wire.greet(out, '9.9.9', 99); time.sleep(60)", "remdm-tui 9.9.9 (protocol 99), this terminal", True),
-        (GREET + "wire.greet(out, '1'); out.write(bytes(99)); out.flush(); time.sleep(60)", "cannot be read", False),
+        ("import time; print('no engine ' * 9000, flush=True); time.sleep(600)", "is no engine", True),
+        (GREET + "wire.greet(out, '9.9.9', 99); time.sleep(600)", "remdm-tui 9.9.9 (protocol 99), this terminal", True),
+        (GREET + "wire.greet(out, '1'); out.write(bytes(99)); out.flush(); time.sleep(600)", "cannot be read", False),
         (
-            GREET + "wire.greet(out, '1'); out.write(b'x' * 99); out.flush(); time.sleep(60)",
+            GREET + "wire.greet(out, '1'); out.write(b'x' * 99); out.flush(); time.sleep(600)",
             "not one of messages",
             False,
         ),
@@ -141,7 +135,7 @@ GREET = "import io, sys, time; from engine import wire; out = sys.stdout.buffer;
 )
 def test_a_process_that_speaks_otherwise_is_reported_and_gone(program, last, hopeless):
     link = launched(program)
-    died = wait_for(link, Died, 20)
+    died = wait_for(link, Died)
     assert last in died.last
     assert died.hopeless == hopeless
     assert link._process.poll() is not None
@@ -179,7 +173,7 @@ def test_a_closed_link_records_and_reports_nothing_more(link):
 def test_the_last_words_of_a_dying_process_are_kept():
     link = Link([sys.executable, "-c", "import sys; sys.stderr.write('CUDA driver on fire\\n'); sys.exit(3)"])
     link.start()
-    assert wait_for(link, Died, 20) == Died(3, "CUDA driver on fire")
+    assert wait_for(link, Died) == Died(3, "CUDA driver on fire")
     link.demand(5, renew=True)
     link.close()
 

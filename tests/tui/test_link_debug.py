@@ -11,6 +11,7 @@ from engine.records import Branch, Change, Edit, RunChoice, Settings
 from engine.strategies import make_strategy, values
 from remdm_tui.link import Link
 from tests.tui.test_link import CAP, begun, wait_for
+from tests.waiting import eventually
 
 RUN = RunChoice(24, 24, batch=2, seed=5)
 EAGER = Settings("remdm-cap", values(make_strategy("remdm-cap", eta=0.5)))
@@ -35,10 +36,8 @@ def link(shared):
     return shared
 
 
-def recorded(link, count, seconds=20):
-    end = time.monotonic() + seconds
-    while len(link.trace) < count and time.monotonic() < end:
-        time.sleep(0.005)
+def recorded(link, count):
+    eventually(lambda: len(link.trace) >= count)
     assert len(link.trace) == count
 
 
@@ -50,10 +49,8 @@ def stepped(link, count):
 def test_at_full_speed_the_run_stands_at_the_step_of_a_breakpoint_and_no_further(link):
     link.stop_at(7, "step 11")
     link.demand(8, renew=True)
-    end = time.monotonic() + 20
-    while len(link.trace) < 11 and time.monotonic() < end:
-        time.sleep(0.005)
-    time.sleep(0.3)
+    # the stop has taken back what was granted
+    eventually(lambda: len(link.trace) >= 11 and link.outstanding == 0)
     # before the application has heard of it, it cannot go on by mistake
     assert not link.demand(8, renew=True)
     stopped = wait_for(link, wire.Stopped)
@@ -87,8 +84,7 @@ def test_branches_have_records_of_their_own_and_are_left_and_come_back_to(link):
 
 def test_a_branch_forked_at_full_speed_loses_no_frame_of_either(link):
     link.demand(8, renew=True)
-    while len(link.trace) < 6:
-        time.sleep(0.002)
+    eventually(lambda: len(link.trace) >= 6)
     main = link.trace
     link.fork(Branch(1, 0, 3), forked(main, 3))
     wait_for(link, wire.Stands)
@@ -173,26 +169,24 @@ def test_panes_on_one_clock_have_their_own_records(link):
     wait_for(link, wire.Stands)
     one, other = link.record(0), link.record(1)
     link.demand(7, renew=False)
-    end = time.monotonic() + 20
-    while len(one) + len(other) < 8 and time.monotonic() < end:
-        time.sleep(0.005)
+    eventually(lambda: len(one) + len(other) >= 8)
     time.sleep(0.2)
     assert (len(one), len(other), link.outstanding) == (4, 4, 0)
     link.demand(8, renew=True)
-    ended, end = set(), time.monotonic() + 30
-    while len(ended) < 2 and time.monotonic() < end:
-        ended |= {event.branch for event in link.take() if isinstance(event, wire.Finished)}
-        time.sleep(0.005)
-    assert (ended, len(one), len(other)) == ({0, 1}, 24, 24)
+    finished(link, 0, 1)
+    assert (len(one), len(other)) == (24, 24)
     link.together(())
     wait_for(link, wire.Stands)
 
 
 def finished(link, *branches):
-    ended, end = set(), time.monotonic() + 30
-    while ended != {*branches} and time.monotonic() < end:
-        ended |= {event.branch for event in link.take() if isinstance(event, wire.Finished)}
-        time.sleep(0.005)
+    ended = set()
+
+    def all_are():
+        ended.update(event.branch for event in link.take() if isinstance(event, wire.Finished))
+        return len(ended) >= len(branches)
+
+    eventually(all_are)
     assert ended == {*branches}
 
 
@@ -250,9 +244,5 @@ def test_a_step_of_two_panes_of_which_one_has_ended_is_one_step(link):
     link.fork(Branch(1, 0, 0), other, EAGER)
     link.together((0, 1))
     link.demand(24 + 24, renew=False, recorded=24)
-    end = time.monotonic() + 30
-    while len(other) < 24 and time.monotonic() < end:
-        time.sleep(0.005)
-    link.demand(2, renew=False, recorded=48)
     finished(link, 0, 1)
     assert (len(link.record(0)), len(other), link.outstanding) == (24, 24, 0)

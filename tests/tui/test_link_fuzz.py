@@ -14,7 +14,7 @@ from remdm_tui.reading import canvas, charts
 from tests.engine.recordings import session_of, start_of
 from tests.engine.toys import TextToy
 
-MUTATIONS = 10_000
+MUTATIONS = 2_000
 DAMAGE = (0, 1, 127, 128, 255)
 
 

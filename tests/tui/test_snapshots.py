@@ -5,9 +5,11 @@ import pytest
 from engine.records import Settings
 from remdm_tui.app import WatchApp
 from remdm_tui.options import WatchOptions
+from remdm_tui.screens.help import HelpScreen
 from tests.tui.scripted import ScriptedLink
 from tests.tui.test_app import CAP, settle
 from tests.tui.test_comparing import STRONG
+from tests.waiting import seen
 
 
 def still(**options):
@@ -32,7 +34,7 @@ async def heated(pilot):
 async def helped(pilot):
     await halfway(pilot)
     await pilot.press("question_mark")
-    await pilot.pause(0.2)
+    await seen(pilot, lambda app: isinstance(app.screen, HelpScreen) and app.screen.query_one("Static").size.height)
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=lambda size: f"{size[0]}x{size[1]}")
@@ -57,7 +59,7 @@ def test_heat(snap_compare):
 async def pinned(pilot):
     await halfway(pilot)
     await pilot.press("M", "left", "left", "I", "V")
-    await pilot.pause(0.2)
+    await settle(pilot)
 
 
 def test_legend_marks_and_first_steps(snap_compare):

@@ -9,7 +9,8 @@ from engine.debug.findings import Opinion, Ranked
 from engine.records import Change, Edit
 from remdm_tui.steering import spelled, token_of
 from tests.tui.scripted import WORDS, ScriptedLink
-from tests.tui.test_app import banner, seen, settle, watching
+from tests.tui.test_app import banner, settle, watching
+from tests.waiting import seen
 
 PIECES = ("the", " the", " sea", "s", "e", " ", "[MASK]")
 OPINION = Opinion(3, 0, 1, 0, True, (Ranked(2, 0.5, True), Ranked(0, 0.25, False)), 1, 1.0, 0.5, ())

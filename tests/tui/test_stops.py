@@ -18,7 +18,8 @@ from remdm_tui.screens.stops import StopsScreen
 from remdm_tui.stops import Stops, sentence
 from tests.engine.recordings import recorded
 from tests.tui.scripted import ScriptedLink
-from tests.tui.test_app import banner, seen, settle, watching
+from tests.tui.test_app import banner, settle, watching
+from tests.waiting import seen
 
 OWN = StrategyInfo("own", "", "", "time", (KnobInfo("eta", 0.1, "", 0, 1),))
 BROKEN = Violation("marginal", 3, "E[masked] / n = 1 - alpha_s", "0.5 of 64 positions are masked", (("masked", 0.5),))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import time
 from itertools import islice
 from pathlib import Path
 
@@ -20,8 +19,9 @@ from remdm_tui.options import WatchOptions
 from remdm_tui.taping import Tape
 from tests.engine.recordings import header, session_of, start_of
 from tests.tui.scripted import ScriptedLink
-from tests.tui.test_app import CAP, banner, seen, settle, watching
+from tests.tui.test_app import CAP, banner, settle, watching
 from tests.tui.test_link import RUN, begun, wait_for
+from tests.waiting import eventually, seen
 
 
 def begun_tape(path: Path | None = None, **more):
@@ -141,12 +141,7 @@ def test_a_full_disk_ends_the_record_and_not_the_thread_that_reads():
     link.make_record = Trace
     link.begin(CAP, RUN)
     link.demand(3, renew=False)
-    for _ in range(400):
-        link.take()
-        if len(link.trace) == 3:
-            break
-        time.sleep(0.02)
-    assert len(link.trace) == 3
+    eventually(lambda: len(link.trace) == 3)
     link.close()
 
 
