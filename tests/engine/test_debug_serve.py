@@ -44,6 +44,16 @@ def test_a_breakpoint_stops_the_run_at_its_frame_and_voids_credit_that_did_not_k
     assert stepped(said)[2].index == 2
 
 
+def test_after_a_stop_the_server_waits_for_credit_that_knows_of_it() -> None:
+    late = [wire.Credit(5), wire.Credit(5, stop=0)]
+    script = [OPEN, begin(steps=9), wire.Break(4, "step 3"), wire.Credit(9), *steps(3), *late, wire.Credit(1, 1), STEP]
+    inbox, said = Scripted([*script, None]), []
+    Server(said.append, lambda choice, progress: TextToy()).serve(inbox)  # type: ignore[arg-type]
+    assert len(stepped(said)) == 4
+    # for the first four commands, the three after the stop, and the end: it never looks while it could step
+    assert inbox.waited == 8
+
+
 def test_no_step_is_missed_at_full_speed() -> None:
     """With credit for all, the run stands at every step in which something is remasked, and at no other."""
     asked = begin(steps=30, knobs={"eta": 0.1})

@@ -203,6 +203,16 @@ def test_a_token_is_drawn_with_its_probability_before_and_after_the_nucleus(how:
     torch.testing.assert_close(drawn.held, P[drawn.ids] / 0.65)
 
 
+def test_a_greedy_draw_is_as_sure_as_the_network_at_temperature_one() -> None:
+    logits = torch.tensor([[0.2, 0.5, 0.3, 9.0], [0.6, 0.1, 0.3, 9.0]]).log()
+    drawn = kernel.draw(
+        logits, addresses(2), mask_id=3, top_p=1.0, nucleus="exclusive", temperature=0.0, how="inverse-cdf"
+    )
+    assert drawn.ids.tolist() == [1, 0]
+    assert drawn.held.tolist() == [1.0, 1.0]
+    assert drawn.confidence.tolist() == pytest.approx([0.5, 0.6])
+
+
 @given(st.lists(st.floats(-3, 3), min_size=1, max_size=8))
 def test_the_clamp_says_how_far_it_moved(values: list[float]) -> None:
     given_ = torch.tensor(values, dtype=torch.float64)

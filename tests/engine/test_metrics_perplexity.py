@@ -48,6 +48,40 @@ def samples() -> list[str]:
     ]  # fmt: skip
 
 
+class Spelt:
+    """A judge whose start and end are two tokens, 1 and 2; a text is its ids, of which each costs itself and a tenth
+    of the one before."""
+
+    name, context, start, end = "spelt", 64, 1, 2
+
+    def tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        return [[int(word) for word in text.split()] for text in texts]
+
+    def nll(self, rows: Sequence[Sequence[int]]) -> list[NDArray[np.float64]]:
+        return [np.array(row[1:]) + np.array(row[:-1]) / 10 for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("how", "text", "nats", "tokens"),
+    [
+        # behind the start token up to the first end: 5 + 6 + 2 + (1 + 5 + 6) / 10
+        ("standard", "5 6 2 8", 14.2, 3),
+        # starts and ends before a text go; a start inside is a token like any other, and no end
+        ("standard", "2 1 5", 5.1, 1),
+        ("standard", "5 1 6", 12.7, 3),
+        # the first token is not scored, and all but the first end counts: 6 + 2 + 8 + (5 + 6 + 2) / 10
+        ("reference", "5 6 2 8", 17.3, 3),
+        ("reference", "5 2 6 2", 8.7, 2),
+        # padded by ends, of which one counts; a start is no end
+        ("reference", "5", 2.5, 1),
+        ("reference", "5 1 1", 4.7, 3),
+    ],
+)
+def test_starts_and_ends_that_are_two_tokens_are_told_apart(how: str, text: str, nats: float, tokens: int) -> None:
+    scores = score_texts(Spelt(), [text, "5 6 7 8 9"], how)
+    assert (scores.nats[0], scores.tokens[0]) == (pytest.approx(nats), tokens)
+
+
 def ids(count: int) -> list[NDArray[np.int64]]:
     return list(np.random.default_rng(1).integers(0, 40, (count, 50)))
 

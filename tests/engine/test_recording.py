@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 
 from engine.figures import Curves
-from engine.recording import Recorder, Recording, plans
+from engine.recording import Recorder, Recording, frames, plans
 from engine.recording import recording as reading
 from engine.recording.recorder import KEY_EVERY
-from engine.records import Branch, Edit, Frame, Settings
+from engine.recording.state import State
+from engine.records import Branch, Change, Edit, Frame, Settings
 from engine.strategies import REGISTRY
-from engine.trace import Trace
+from engine.trace import Start, Trace
 from tests.engine.recordings import (
     WORDS,
     arbitrary_frames,
@@ -47,6 +48,34 @@ def check_equal(trace: Trace, recording: Recording, branch: int = 0) -> None:
             assert np.array_equal(trace.change(position, sample), again.change(position, sample))
             assert trace.held(position, sample).tobytes() == again.held(position, sample).tobytes()
     assert again.settings() == trace.settings()
+
+
+def test_every_bit_of_what_is_held_is_recorded_and_a_masks_own_nan_costs_nothing() -> None:
+    """-0 is not 0 and one NaN is not another, although they compare as equal, or as unlike themselves."""
+    shape = (1, 4)
+    start = State.start(np.array([[5, 5, 0, 1]], np.int32), np.array([[False, False, True, True]]))
+    change = np.array([[Change.MASKED, Change.MASKED, Change.LOCKED, Change.LOCKED]], np.uint8)
+    none = np.broadcast_to(np.float32(0), shape)
+    quiet = Frame(0, 1.0, 0.5, 0.0, 0.5, start.tokens, change, start.held, none, none, 1, Settings("any"))
+    told, before = frames.encode(start, quiet, 0, 0, 5)
+    odd = start.held.copy()
+    odd.view(np.uint32)[0, 1] += 1  # a NaN with another payload
+    odd[0, 2:] = 0.0, -0.0
+    for held in (odd, -odd):
+        strange = replace(quiet, index=1, t=0.5, s=0.25, alpha_t=0.5, alpha_s=0.75, network_calls=2, held=held)
+        body, after = frames.encode(before, strange, 0, 0, 5)
+        assert len(body) > len(told)
+        again = frames.decode(before, bytes(1) + body, Settings("any"), header(Start(start.tokens, odd < 1, 2, 0)))
+        assert again.held.tobytes() == held.tobytes()
+        before = after
+    zeros = replace(quiet, held=np.array([[np.nan, np.nan, 0.0, 0.0]], np.float32))
+    _, before = frames.encode(start, zeros, 0, 0, 5)
+    minus = replace(zeros, held=np.array([[np.nan, np.nan, 0.0, -0.0]], np.float32))
+    body, _ = frames.encode(before, minus, 0, 0, 5)
+    again = frames.decode(before, bytes(1) + body, Settings("any"), header(Start(start.tokens, odd < 1, 2, 0)))
+    assert np.signbit(again.held).tolist() == [[False, False, False, True]]
+    same, _ = frames.encode(before, zeros, 0, 0, 5)
+    assert frames.head(bytes(1) + same)[0].flags & frames.ODD == 0
 
 
 def check_curves(trace: Trace, recording: Recording, branch: int = 0) -> None:

@@ -46,6 +46,17 @@ def test_a_sample_is_the_same_whatever_the_batch_and_whoever_draws_it(name: str)
         assert torch.equal(engine.sample(RowToy(), strategy, count=8, width=width, **shape), whole.tokens)
 
 
+def test_a_clean_up_ends_at_the_clean_text_from_where_the_walk_has_ended() -> None:
+    """dfm's walk stops above time 0: what is masked then is revealed by a step of its own, to alpha = 1."""
+    session = Session(Toy(), make_strategy("dfm"), steps=16, length=12, batch=8, seed=1)
+    *walk, last = frames_of(session)
+    assert last.final
+    assert not any(frame.final for frame in walk)
+    assert (last.t, last.alpha_t) == (walk[-1].s, walk[-1].alpha_s)
+    assert 0 < last.t < 1 / 16
+    assert (last.s, last.alpha_s) == (0.0, 1.0)
+
+
 def test_another_seed_is_another_sample() -> None:
     a, b = (engine.sample(Toy(), MDLM, steps=8, length=16, count=4, seed=seed) for seed in (1, 2))
     assert not torch.equal(a, b)

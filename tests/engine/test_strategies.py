@@ -147,6 +147,56 @@ def test_conf_spends_sigma_max_in_all_and_most_where_it_was_least_sure(data: st.
         assert (sigma[row, by_held].diff() <= 1e-15).all()
 
 
+def seen_by_hand(t: float, s: float, alpha_t: float, alpha_s: float, held: list[float]) -> View:
+    """One sequence: NaN held is a mask, the rest is revealed."""
+    times = [torch.tensor([[x]], dtype=torch.float64) for x in (t, s, alpha_t, alpha_s)]
+    psi = torch.tensor([held], dtype=torch.float64)
+    return View(*times, psi.isnan(), ~psi.isnan(), psi)
+
+
+def test_conf_is_a_softmax_over_minus_what_was_held() -> None:
+    """exp(-0.2) = 0.818731 and exp(-0.9) = 0.406570 make shares of 0.668188 and 0.331812 of sigma_max = 0.4 / 0.5."""
+    seen = seen_by_hand(0.5, 0.4, 0.5, 0.6, [0.2, torch.nan, 0.9])
+    plan = make_strategy("remdm-conf").plan(seen)
+    assert plan.remask[0].tolist() == pytest.approx([0.534550, 0.0, 0.265450], abs=1e-6)
+    # a mask has no sigma of its own: (0.6 - 0.5) / (1 - 0.5), as in MDLM
+    assert float(plan.unmask[0, 1]) == pytest.approx(0.2)
+    half = make_strategy("remdm-conf", base="rescale", eta=0.5).plan(seen)
+    assert half.remask[0].tolist() == pytest.approx([0.267275, 0.0, 0.132725], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("t", "sigma", "alpha"),
+    [
+        (0.56, 0.0, 0.44 * 2),  # before the loop MDLM's clock, run 0.9 / 0.45 times as fast
+        (0.55, 0.1, 0.9),  # t_on is the loop's first time ...
+        (0.3, 0.1, 0.9),
+        (0.0500001, 0.1, 0.9),
+        (0.05, 0.0, 0.9),  # ... and t_off the first after it
+        (0.02, 0.0, 0.96),
+    ],
+)
+def test_the_loop_holds_from_t_on_down_to_t_off_and_not_at_t_off(t: float, sigma: float, alpha: float) -> None:
+    made = make_strategy("remdm-loop", eta=0.1, t_on=0.55, t_off=0.05, alpha_on=0.9)
+    seen = seen_by_hand(t, t - 0.01, alpha, alpha, [0.5, torch.nan])
+    assert float(made.plan(seen).remask[0, 0]) == sigma
+    assert float(made.alpha(torch.tensor([[t]], dtype=torch.float64))) == pytest.approx(alpha)
+
+
+class Sure(Toy):
+    """Greedy tokens 1, 2 and 0, of which the network is sure by 0.5, 0.9 and 0.7."""
+
+    def encode(self, tokens: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        p = [[0.1, 0.5, 0.2, 0.1, 0.1], [0.1, 0.0, 0.9, 0.0, 0.0], [0.7, 0.1, 0.1, 0.1, 0.0]]
+        logits = torch.tensor(p, dtype=torch.float64).log()
+        return torch.nn.functional.pad(logits, (0, 1)).expand(len(tokens), -1, -1)
+
+
+def test_greedy_low_confidence_reveals_in_the_order_of_the_networks_probabilities() -> None:
+    frames = list(Session(Sure(), make_strategy("low-confidence"), steps=3, length=3, temperature=0.0))
+    assert [frame.tokens[0].tolist() for frame in frames] == [[MASK, 2, MASK], [MASK, 2, 0], [1, 2, 0]]
+
+
 def test_forward_backward_leaves_the_range_at_its_last_step_alone_and_says_so() -> None:
     frames = list(Session(Toy(), make_strategy("forward-backward"), steps=16, length=32, batch=4))
     steps = [frame for frame in frames if not frame.final]
@@ -229,8 +279,9 @@ def test_the_next_time_is_the_largest_below_now() -> None:
 
 @pytest.mark.parametrize(("length", "steps"), [(8, 4), (12, 12), (24, 6)])
 def test_low_confidence_reveals_an_equal_share_at_each_step(length: int, steps: int) -> None:
-    session = Session(Toy(), make_strategy("low-confidence"), steps=steps, length=length, batch=3)
-    for frame in session:
+    frames = list(Session(Toy(), make_strategy("low-confidence"), steps=steps, length=length, batch=3))
+    assert len(frames) == steps
+    for frame in frames:
         assert ((frame.change == 2).sum(-1) == length // steps).all()
 
 

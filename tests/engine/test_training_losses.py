@@ -49,6 +49,16 @@ def summed(model: Toy, tokens: Tensor, hidden: Tensor, term: Callable[[int, Tens
     ]
 
 
+def test_each_cell_of_time_has_a_uniform_of_its_own() -> None:
+    times = antithetic_times(64, torch.Generator().manual_seed(3), eps=0.0).double()
+    within = times * 64 - torch.arange(64)
+    assert ((within > -1e-5) & (within < 1 + 1e-5)).all()
+    # one that all shared would put the times a 64th apart; 64 of their own lie anywhere in 0 to 1
+    assert within.min() < 0.1
+    assert within.max() > 0.9
+    assert abs(float(within.mean()) - 0.5) < 0.15
+
+
 @pytest.mark.parametrize("name", NOISES)
 def test_score_entropy_is_that_of_the_scores_written_out(name: str) -> None:
     model, tokens, t, hidden = some()

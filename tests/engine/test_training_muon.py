@@ -32,12 +32,27 @@ def test_it_moves_as_torchs_does_to_the_rounding_of_bfloat16():
 
 
 def test_states_are_exchanged_with_torchs():
-    _, theirs = stepped(torch.optim.Muon)
-    parameters, ours = stepped(WholeMuon)
-    ours.load_state_dict(theirs.state_dict())
-    for parameter in parameters:
-        parameter.grad = torch.ones_like(parameter)
-    ours.step()
+    """Under torch's momentum, and no longer its own, it moves as torch's would have moved."""
+
+    def moved(parameters, optimizer):
+        before = [parameter.detach().clone() for parameter in parameters]
+        for parameter in parameters:
+            parameter.grad = torch.ones_like(parameter) / 10
+        optimizer.step()
+        return [parameter.detach() - was for parameter, was in zip(parameters, before, strict=True)]
+
+    theirs, other = stepped(torch.optim.Muon)
+    given = other.state_dict()
+    ours, optimizer = stepped(WholeMuon, steps=1)
+    own, alone = stepped(WholeMuon, steps=1)
+    optimizer.load_state_dict(given)
+    for parameters in (ours, own):
+        for parameter, value in zip(parameters, theirs, strict=True):
+            parameter.data.copy_(value.detach())
+    wanted, found, unlike = moved(theirs, other), moved(ours, optimizer), moved(own, alone)
+    for want, got, strange in zip(wanted, found, unlike, strict=True):
+        assert float((got - want).norm()) < 0.2 * float(want.norm())
+        assert float((strange - want).norm()) > 0.5 * float(want.norm())
 
 
 def test_singular_values_come_close_to_one():

@@ -335,6 +335,9 @@ def read_through(read: Any, body: bytes) -> None:
     stream = io.BytesIO(wire.HEADER.pack(len(body), zlib.crc32(body)) + body)
     with suppress(ValueError):
         for message in read(stream):
+            # what is taken is whole: it can be sent again and read as the same
+            again = list(read(io.BytesIO(sent(message))))
+            assert msgspec.msgpack.encode(again) == msgspec.msgpack.encode([message])
             if isinstance(message, wire.Stepped):
                 message.frame()
             if isinstance(message, wire.Began | wire.Resumed):
