@@ -14,8 +14,10 @@ from typing import Any
 import msgspec
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from engine.evaluation.results import read_results, read_samples
+from engine.evaluation.store import Store
 from engine.models import checkpoint
 from engine.models.dit import DIT, DITConfig
 from engine.session import Session
@@ -23,6 +25,7 @@ from engine.strategies import make_strategy
 from engine.training.data import MASK, train_tokenizer
 from remdm_tui import slurm
 from remdm_tui.asked import Asked
+from remdm_tui.cli import app
 from remdm_tui.replayed import sampled
 from tests.cli.conftest import ENVIRONMENT
 from tests.engine.judges import save_gpt2, texts
@@ -78,7 +81,7 @@ def kept(home: Path) -> dict[str, bytes]:
 def whole(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An evaluation that nothing happened to."""
     out = tmp_path_factory.mktemp("whole") / "out"
-    subprocess.run([*PROGRAM, *command(shop, out)], env=ENVIRONMENT, check=True, capture_output=True)
+    assert CliRunner().invoke(app, command(shop, out)).exit_code == 0
     return out
 
 
@@ -234,17 +237,10 @@ def test_the_samples_of_a_killed_process_are_done_by_the_next_start(
 
 def test_a_second_start_in_the_same_directory_is_refused(cli: Callable[..., Any], shop: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    first = subprocess.Popen(
-        [*PROGRAM, *command(shop, out, count=100_000)],
-        env=ENVIRONMENT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-    assert first.stderr is not None
-    until_sampled(first, out)
+    first = Store(out)
+    first.take()
     second = cli(*command(shop, out))
-    first.terminate()
-    first.communicate(timeout=PATIENCE)
+    first.close()
     assert second.exit_code == 2
     assert second.stderr == (f"remdm-tui: another run is at work in {out}: wait for it, or choose another --out\n")
 

@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,40 +24,62 @@ WHOLE = {
     "modeling.py": b"raise SystemExit",
 }
 
-# in a process of its own, because the hub's library reads its settings when it is imported
-FETCH = """
-import json, sys
+# each in a process of its own, because the hub's library reads its settings when it is imported
+FETCHES = """
+import json, os, sys
 from engine.models.sources import locate
-seen = []
-def progress(stage, done, total):
-    seen.append((stage, done, total))
-    if sys.argv[2] == "cancel":
-        raise KeyboardInterrupt
-try:
-    home = locate(sys.argv[1], progress, trust_remote_code=sys.argv[2] == "trust")
-    files = {path.name: path.read_bytes().hex()[:20] for path in home.iterdir()}
-    print(json.dumps({"files": files, "seen": seen}))
-except ValueError as error:
-    print(json.dumps({"error": str(error)}))
-except KeyboardInterrupt:
-    print(json.dumps({"cancelled": seen}))
+assert "huggingface_hub" not in sys.modules
+def fetch(repo, how):
+    seen = []
+    def progress(stage, done, total):
+        seen.append((stage, done, total))
+        if how == "cancel":
+            raise KeyboardInterrupt
+    try:
+        home = locate(repo, progress, trust_remote_code=how == "trust")
+        return {"files": {path.name: path.read_bytes().hex()[:20] for path in home.iterdir()}, "seen": seen}
+    except ValueError as error:
+        return {"error": str(error)}
+    except KeyboardInterrupt:
+        return {"cancelled": seen}
+for line in sys.stdin:
+    repo, how, env = json.loads(line)
+    child = os.fork()
+    if child == 0:
+        os.environ.update(env)
+        print(json.dumps(fetch(repo, how)), flush=True)
+        os._exit(0)
+    os.waitpid(child, 0)
 """
 
 
-def fetch(home: Path, url: str, repo: str = "org/model", how: str = "plainly", **more: str) -> dict[str, Any]:
+@pytest.fixture(scope="module", autouse=True)
+def fetches() -> Iterator[subprocess.Popen[str]]:
+    """A process that has torch already and forks for every fetch."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
-    env |= {
+    command = [sys.executable, "-c", FETCHES]
+    with subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        SERVING.append(process)
+        yield process
+        SERVING.clear()
+
+
+SERVING: list[subprocess.Popen[str]] = []
+
+
+def fetch(home: Path, url: str, repo: str = "org/model", how: str = "plainly", **more: str) -> dict[str, Any]:
+    env = {
         "HF_ENDPOINT": url,
         "HF_HOME": str(home),
         "HF_HUB_DISABLE_XET": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         **more,
     }
-    done = subprocess.run(
-        [sys.executable, "-c", FETCH, repo, how], env=env, capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
+    (process,) = SERVING
+    assert process.stdin is not None
+    assert process.stdout is not None
+    print(json.dumps([repo, how, env]), file=process.stdin, flush=True)
+    found: dict[str, Any] = json.loads(process.stdout.readline())
     return found
 
 
