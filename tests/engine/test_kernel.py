@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -72,6 +74,13 @@ def test_a_nucleus_is_a_law_that_keeps_the_likeliest_token(nucleus: str, p: Tens
 def test_the_exclusive_nucleus_lies_in_the_inclusive_one(p: Tensor, top_p: float) -> None:
     exclusive, inclusive = (kernel.nucleus_top(p, top_p, name) > 0 for name in ("exclusive", "inclusive"))
     assert not (exclusive & ~inclusive).any()
+
+
+@pytest.mark.parametrize("cut", [kernel.nucleus_sorted, kernel.nucleus_top])
+def test_a_token_that_reaches_p_exactly_stays(cut: Callable[[Tensor, float, str], Tensor]) -> None:
+    p = torch.tensor([[0.5, 0.25, 0.125, 0.125]], dtype=torch.float64)
+    for nucleus in NUCLEI:
+        assert (cut(p, 0.75, nucleus) > 0).tolist() == [[True, True, False, False]]
 
 
 def test_the_token_that_crosses_p_is_what_the_conventions_differ_by() -> None:
