@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import sys
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -17,6 +16,7 @@ from textual.widgets import Footer, Label, Static
 from engine.records import Change
 from remdm_tui.comforts import Comfort
 from remdm_tui.comparing import LETTERS
+from remdm_tui.console import print_error
 from remdm_tui.following import Following
 from remdm_tui.keys import KEYS
 from remdm_tui.knobs import STRATEGY
@@ -150,6 +150,6 @@ def run(options: WatchOptions, comfort: Comfort) -> int:
     app = WatchApp(options, partial(Link, command), comfort=comfort)
     app.run(mouse=options.mouse)
     if app.watching.failure is not None:
-        print(f"remdm-tui: {app.watching.failure}", file=sys.stderr)  # noqa: T201
+        print_error(app.watching.failure)
         return 2
     return app.return_code or 0

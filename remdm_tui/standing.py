@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from engine.evaluation.plan import ENGINE
 from engine.records import Settings
+from remdm_tui.console import print_json, print_note
 from remdm_tui.knobs import matters, own_knobs
-from remdm_tui.layout import harmless
 from remdm_tui.progress import loading_line
+from remdm_tui.rich_console import SafeConsole
+from remdm_tui.sanitize import sanitize_line
 
 if TYPE_CHECKING:
     from engine.evaluation.results import Figure, Results
@@ -81,8 +82,7 @@ class Lines(Quiet):
         self._stage, self._last, self._began = "", 0.0, 0.0
 
     def say(self, sentence: str) -> None:
-        sys.stderr.write(f"{harmless(sentence)}\n")
-        sys.stderr.flush()
+        print_note(sanitize_line(sentence))
 
     def loading(self, stage: str, done: int, total: int) -> None:
         if self._due(stage, done == total):
@@ -106,7 +106,7 @@ class Bars(Quiet):
 
     def __init__(self, write: Any) -> None:
         super().__init__(write)
-        self._console = Console(stderr=True)
+        self._console = SafeConsole(stderr=True)
         self._progress = Progress(
             TextColumn("{task.description}", markup=False), BarColumn(bar_width=24), MofNCompleteColumn(),
             TextColumn("{task.fields[remarks]}", markup=False), TimeRemainingColumn(compact=True),
@@ -116,7 +116,7 @@ class Bars(Quiet):
         self._stage = ""
 
     def say(self, sentence: str) -> None:
-        self._console.print(harmless(sentence), markup=False, highlight=False)
+        self._console.print(sanitize_line(sentence), markup=False, highlight=False)
 
     def loading(self, stage: str, done: int, total: int) -> None:
         self._show(stage, done, total or None, "")
@@ -159,17 +159,16 @@ def remarks(standing: Standing) -> str:
 
 def as_lines(found: Results, home: Path) -> None:
     """One JSON object a line: that of results.json."""
-    sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
-    sys.stdout.flush()
+    print_json(msgspec.json.encode(found).decode())
 
 
 def as_tables(found: Results, home: Path) -> None:
     """For a person."""
-    console = Console(highlight=False)
+    console = SafeConsole(highlight=False)
     sampling = found.settings["sampling"]
     slid = f" + {sampling['strides']} x {sampling['stride']:,}" if sampling["strides"] else ""
     console.print(
-        f"{found.settings['model']['name']}, {headline(sampling)}, T = {sampling['steps']:,}, "
+        f"{sanitize_line(found.settings['model']['name'])}, {headline(sampling)}, T = {sampling['steps']:,}, "
         f"L = {sampling['length']:,}{slid}, p = {sampling['top_p']:g}, N = {found.samples:,}, seed {sampling['seed']}",
         markup=False, soft_wrap=True,
     )  # fmt: skip
@@ -186,11 +185,12 @@ def as_tables(found: Results, home: Path) -> None:
     console.print(table)
     first = found.metrics[found.primary]
     if first.gen_ppl is not None:
-        console.print(f"judge {first.gen_ppl.judge}; intervals are {found.entropy_interval.level:.0%}", markup=False)
+        judge = sanitize_line(first.gen_ppl.judge)
+        console.print(f"judge {judge}; intervals are {found.entropy_interval.level:.0%}", markup=False)
     if first.mauve is not None:
         console.print(
-            f"MAUVE by {first.mauve.featurizer} against {first.mauve.references:,} references, the spread over k-means "
-            "seeds", markup=False, soft_wrap=True,
+            f"MAUVE by {sanitize_line(first.mauve.featurizer)} against {first.mauve.references:,} references, the "
+            "spread over k-means seeds", markup=False, soft_wrap=True,
         )  # fmt: skip
     console.print(
         f"{found.calls.per_sample.value:,.1f} network calls a sample ({_saved(found.calls.saved)} than one a step), "
@@ -199,13 +199,14 @@ def as_tables(found: Results, home: Path) -> None:
     )  # fmt: skip
     said = [m.mauve.warning for m in found.metrics.values() if m.mauve is not None and m.mauve.warning]
     for note in dict.fromkeys((*said, *found.notes)):
-        console.print(f"note: {harmless(note)}", markup=False, soft_wrap=True)
+        console.print(f"note: {sanitize_line(note)}", markup=False, soft_wrap=True)
     for lost in found.failed:
         console.print(
             f"failed: sample {lost.number}, whose logits at step {lost.step}, position {lost.position} are not finite",
             markup=False, soft_wrap=True,
         )  # fmt: skip
-    console.print(f"{home}: samples.jsonl, results.json (every setting and convention)", markup=False, soft_wrap=True)
+    where = sanitize_line(str(home))
+    console.print(f"{where}: samples.jsonl, results.json (every setting and convention)", markup=False, soft_wrap=True)
 
 
 def headline(sampling: dict[str, Any]) -> str:

@@ -11,12 +11,16 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
+
+from remdm_tui.console import print_message
+from remdm_tui.rich_console import SafeConsole
+from remdm_tui.sanitize import sanitize_line
 
 if TYPE_CHECKING:
     from engine.training.config import Progress
@@ -104,8 +108,7 @@ class Lines:
     def __exit__(self, *error: object) -> None: ...
 
     def say(self, text: str) -> None:
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
+        print_message(sanitize_line(text))
 
     def waiting(self, text: str) -> AbstractContextManager[object]:
         self.say(f"{text} ...")
@@ -150,7 +153,7 @@ class Bar:
     """A panel of figures under a progress bar, the loss as it went and the last text, for a terminal."""
 
     def __init__(self) -> None:
-        self._console = Console()
+        self._console = SafeConsole()
         self._live = Live(console=self._console, refresh_per_second=4)
         self._losses: deque[float] = deque(maxlen=KEPT)
         self._text: Text | None = None
@@ -162,7 +165,7 @@ class Bar:
         self._live.stop()
 
     def say(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(sanitize_line(text), markup=False, highlight=False, soft_wrap=True)
 
     def waiting(self, text: str) -> AbstractContextManager[object]:
         self._status = self._console.status(text)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from io import TextIOWrapper
-
+from remdm_tui import console
 from remdm_tui.cli.frame import app
 
 # the commands, in the order of the help
@@ -19,7 +17,5 @@ from remdm_tui.cli import measuring as measuring
 
 def main() -> None:
     """Entry point of `remdm-tui`."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")
+    console.install()
     app()

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from remdm_tui.cli.frame import Described, app, lists
+from remdm_tui.console import print_json, print_note, print_result
 from remdm_tui.parameters import MODEL, Json, shared
 
 
@@ -50,7 +51,7 @@ def serve(
         Asked.of(given).options(where=given["on"] or given["remote_command"] or "")
     from remdm_tui.commands.serve import run
 
-    run(words, host=host, port=port, say=lambda sentence: typer.echo(sentence, err=True))
+    run(words, host=host, port=port, say=print_note)
 
 
 @lists.command("strategies")
@@ -58,7 +59,7 @@ def list_strategies(as_json: Json = False) -> None:
     """The samplers, with their knobs."""
     from remdm_tui.commands.listing import strategies
 
-    typer.echo(strategies(as_json))
+    (print_json if as_json else print_result)(strategies(as_json))
 
 
 @lists.command("models")
@@ -66,7 +67,7 @@ def list_models(as_json: Json = False) -> None:
     """Models by name, in the package and of the Hugging Face hub; any other directory, file or id loads too."""
     from remdm_tui.commands.listing import models
 
-    typer.echo(models(as_json))
+    (print_json if as_json else print_result)(models(as_json))
 
 
 @lists.command("keys")
@@ -74,7 +75,7 @@ def list_keys(as_json: Json = False) -> None:
     """The keys of the terminal by id, as config.toml has them."""
     from remdm_tui.commands.listing import keys
 
-    typer.echo(keys(as_json))
+    (print_json if as_json else print_result)(keys(as_json))
 
 
 @lists.command("presets")
@@ -82,4 +83,4 @@ def list_presets(as_json: Json = False) -> None:
     """Sampling settings by name."""
     from remdm_tui.commands.listing import presets
 
-    typer.echo(presets(as_json))
+    (print_json if as_json else print_result)(presets(as_json))

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from remdm_tui.cli.frame import Described, app
+from remdm_tui.console import print_message
 from remdm_tui.parameters import MODEL, SAMPLING, Batch, Json, option, shared
 
 
@@ -108,7 +109,7 @@ def evaluate(
     if slurm is not None:
         from remdm_tui.slurm import submit
 
-        typer.echo(submit(sys.argv[1:], slurm, out))
+        print_message(submit(sys.argv[1:], slurm, out))
         return
     from remdm_tui.commands.evaluate import run
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from remdm_tui.console import OUTPUT, discard_output, print_error, print_result
+from remdm_tui.sanitize import sanitize_line
+from remdm_tui.signals import ended_by_signals, exit_code
+
 BAD_INPUT = 2
-INTERRUPTED = 130
+USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
+"""Click's UsageError; newer releases of Typer have a Click of their own."""
 
 
 class Group(TyperGroup):
@@ -20,22 +26,51 @@ class Group(TyperGroup):
     ModuleNotFoundError for packages that only some commands take; any other exception is a bug and keeps its traceback.
     """
 
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        with errors_as_sentences():
+            return super().make_context(*arguments, **options)
+
     def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except BrokenPipeError:
-            # the reader has had enough; what Python still flushes at exit goes nowhere
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(0) from None
-        except KeyboardInterrupt:
-            complain("stopped")
-            raise typer.Exit(INTERRUPTED) from None
-        except OSError as error:
-            complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
-            raise typer.Exit(BAD_INPUT) from None
-        except (ValueError, ModuleNotFoundError) as error:
-            complain(str(error))
-            raise typer.Exit(BAD_INPUT) from None
+        with errors_as_sentences(), ended_by_signals():
+            try:
+                return super().invoke(ctx)
+            finally:
+                # what cannot be written is found here and not at the exit
+                if sys.stdout is not None:
+                    sys.stdout.flush()
+
+
+@contextmanager
+def errors_as_sentences() -> Iterator[None]:
+    """Exit in here with a sentence and a status where somebody's input, disk or patience has ended the work."""
+    try:
+        yield
+    except BrokenPipeError:
+        # the reader has had enough
+        discard_output()
+        raise typer.Exit(0) from None
+    except KeyboardInterrupt as stopped:
+        print_error("stopped")
+        raise typer.Exit(exit_code(stopped)) from None
+    except OSError as error:
+        if error.filename == OUTPUT:
+            discard_output()
+        print_error(f"{_name(error.filename)}: {error.strerror}" if error.filename else str(error))
+        raise typer.Exit(BAD_INPUT) from None
+    except (ValueError, ModuleNotFoundError) as error:
+        print_error(str(error))
+        raise typer.Exit(BAD_INPUT) from None
+    except USAGE_ERROR as error:
+        # what was typed is in it
+        said = error.format_message()
+        if said == sanitize_line(said):
+            raise
+        raise USAGE_ERROR(sanitize_line(said), error.ctx) from None
+
+
+def _name(file: str | bytes) -> str:
+    """Return a file's name in one line, whatever is in it."""
+    return sanitize_line(file if isinstance(file, str) else file.decode(errors="backslashreplace"))
 
 
 class Described(TyperCommand):
@@ -52,10 +87,6 @@ class Described(TyperCommand):
         return super().get_help(ctx)
 
 
-def complain(sentence: str) -> None:
-    typer.echo(f"remdm-tui: {sentence}", err=True)
-
-
 app = typer.Typer(
     cls=Group, rich_markup_mode=None, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
     help="A wind tunnel and a debugger for the samplers of masked discrete diffusion language models.",
@@ -68,7 +99,7 @@ def show_version(wanted: bool) -> None:
     if wanted:
         from engine import __version__
 
-        typer.echo(f"remdm-tui {__version__}")
+        print_result(f"remdm-tui {__version__}")
         raise typer.Exit
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from remdm_tui.cli.frame import Described, app
+from remdm_tui.console import print_message
 from remdm_tui.parameters import Device, option
 
 
@@ -61,7 +62,7 @@ def train(
     if slurm is not None:
         from remdm_tui.slurm import submit
 
-        typer.echo(submit(sys.argv[1:], slurm, out))
+        print_message(submit(sys.argv[1:], slurm, out))
         return
     from remdm_tui.commands.train import run
 

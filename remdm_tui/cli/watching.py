@@ -15,7 +15,9 @@ from typing import Annotated, Any
 import typer
 
 from remdm_tui.cli.frame import Described, app
+from remdm_tui.console import print_message
 from remdm_tui.parameters import MODEL, SAMPLING, Ascii, NoMouse, option, shared
+from remdm_tui.sanitize import sanitize_line
 
 
 @app.command(cls=Described)
@@ -161,7 +163,7 @@ def export(
         file, out, kind, step=step, sample=number, branch=branch, columns=columns, every=every, rate=rate,
         light=light, ascii_only=ascii_only, force=force,
     )  # fmt: skip
-    typer.echo(said)
+    print_message(sanitize_line(said))
 
 
 @app.command("new-strategy")
@@ -171,7 +173,7 @@ def new_strategy(
     """Begin a strategy of your own: a file with one class and comments, for `watch --strategy-file`."""
     from remdm_tui.commands.new_strategy import run
 
-    typer.echo(run(file))
+    print_message(sanitize_line(run(file)))
 
 
 def has_terminal() -> bool:

@@ -12,6 +12,10 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from remdm_tui.console import print_note
+from remdm_tui.rich_console import SafeConsole
+from remdm_tui.sanitize import escape_json
+
 if TYPE_CHECKING:
     from engine.bench import Comparison, Machine, Options, Timed, TimingOptions
 
@@ -51,9 +55,9 @@ def run(
     options = replace(options, **changes).checked()
     lines = bench.measure(tuple(parts) or PARTS, options)
     typed = " ".join(command if command is not None else ["remdm-tui", *sys.argv[1:]])
-    console = console or Console()
+    console = console or SafeConsole()
     if as_json:
-        console.file.write(_as_json(bench.machine(options), options, typed, list(lines)) + "\n")
+        console.file.write(escape_json(_as_json(bench.machine(options), options, typed, list(lines))) + "\n")
         return
     console.print(_heading(bench.machine(options), typed), highlight=False, markup=False, soft_wrap=True)
     for part, group in groupby(lines, key=lambda line: line.part):
@@ -98,16 +102,16 @@ def timing(
     ).checked()  # fmt: skip
     found: list[Timed] = []
     for timed in bench.measure_timing(options):
-        print(f"{timed.scheme}, T = {timed.steps:,}: {timed.seconds:.4g} s", file=sys.stderr)  # noqa: T201
+        print_note(f"{timed.scheme}, T = {timed.steps:,}: {timed.seconds:.4g} s")
         found.append(timed)
     typed = " ".join(command if command is not None else ["remdm-tui", *sys.argv[1:]])
     machine = bench.machine(replace(bench.Options(), threads=threads))
     base = {timed.steps: timed.seconds for timed in found if timed.scheme == bench.BASE}
-    console = console or Console()
+    console = console or SafeConsole()
     if as_json:
         rows = [asdict(timed) | {"ratio": base[timed.steps] / timed.seconds} for timed in found]
         facts = {"command": typed, "machine": asdict(machine), "options": asdict(options), "results": rows}
-        console.file.write(json.dumps(facts, indent=2) + "\n")
+        console.file.write(escape_json(json.dumps(facts, indent=2)) + "\n")
         return
     console.print(_heading(machine, typed), highlight=False, markup=False, soft_wrap=True)
     console.print(_timings(found, base, options, bench.BASE))

@@ -15,9 +15,10 @@ from engine.records import ModelChoice
 from remdm_tui import about
 from remdm_tui.commands.listing import table, to_json
 from remdm_tui.commands.sample import LINE, progress
+from remdm_tui.console import print_json, print_result
 from remdm_tui.known import cache
-from remdm_tui.layout import harmless
 from remdm_tui.progress import loading_line, sized
+from remdm_tui.sanitize import sanitize_line
 
 
 def run(choice: ModelChoice, *, load: bool, as_json: bool) -> None:
@@ -33,19 +34,19 @@ def run(choice: ModelChoice, *, load: bool, as_json: bool) -> None:
             "caches": {"hub": str(cache()), "runs": str(Path("runs").absolute())},
         }
     if not as_json:
-        print(text(found), flush=True)  # noqa: T201
+        print_result(text(found))
     if load:
         try:
             found["model"] = checked(choice)
         except ValueError as error:
             found["model"] = {"name": choice.name, "error": str(error)}
             if as_json:
-                print(to_json(found))  # noqa: T201
+                print_json(to_json(found))
             raise
         if not as_json:
-            print(f"\n{harmless(found['model']['line'])}")  # noqa: T201
+            print_result(f"\n{sanitize_line(found['model']['line'])}")
     if as_json:
-        print(to_json(found))  # noqa: T201
+        print_json(to_json(found))
 
 
 def terminal(environment: Mapping[str, str]) -> dict[str, Any]:

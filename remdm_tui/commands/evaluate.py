@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Sequence
 
 from remdm_tui.asked import Asked, at_least_one
+from remdm_tui.console import print_error
 from remdm_tui.evaluating import Wanted
+from remdm_tui.signals import ended_by_signals, exit_code
 from remdm_tui.standing import Shown, display
 from remdm_tui.sweeps import Cell, grid
 
-FAILED, INTERRUPTED, TERMINATED = 1, 130, 143
+FAILED = 1
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What a disk that takes no more is called."""
-
-
-class TerminatedError(BaseException):
-    """The process was told to end."""
 
 
 def run(asked: Asked, wanted: Wanted) -> int:
@@ -40,15 +34,15 @@ def run(asked: Asked, wanted: Wanted) -> int:
     with ended_by_signals():
         try:
             return _all(found, wanted, shown, stopped)
-        except (KeyboardInterrupt, TerminatedError) as error:
+        except KeyboardInterrupt as error:
             shown.close()
-            sys.stderr.write(f"remdm-tui: stopped; {stopped}\n")
-            return TERMINATED if isinstance(error, TerminatedError) else INTERRUPTED
+            print_error(f"stopped; {stopped}")
+            return exit_code(error)
         except OSError as error:
             if error.errno not in FULL:
                 raise
             shown.close()
-            sys.stderr.write(f"remdm-tui: {error.filename}: {error.strerror}; make room: {stopped}\n")
+            print_error(f"{error.filename}: {error.strerror}; make room: {stopped}")
             return FAILED
         finally:
             shown.close()
@@ -72,20 +66,6 @@ def _all(grid: Sequence[Cell], wanted: Wanted, shown: Shown, stopped: str) -> in
                 shown.results(found, work.home(cell))
                 status = FAILED if found.failed else status
     except RankLostError as error:
-        sys.stderr.write(f"remdm-tui: {error}; {stopped}\n")
+        print_error(f"{error}; {stopped}")
         return FAILED
     return status
-
-
-@contextmanager
-def ended_by_signals() -> Iterator[None]:
-    """SIGTERM ends the work as tidily as Ctrl-C does."""
-
-    def end(number: int, frame: FrameType | None) -> None:
-        raise TerminatedError
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -17,8 +17,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from engine.catalogue import place
 from engine.records import ModelChoice
 from remdm_tui.commands.sample import LINE, TASK, progress
-from remdm_tui.layout import harmless
+from remdm_tui.console import print_error, print_json, print_note, print_result
 from remdm_tui.progress import loading_line
+from remdm_tui.rich_console import SafeConsole
+from remdm_tui.sanitize import sanitize_line
+from remdm_tui.signals import exit_code
 
 if TYPE_CHECKING:
     from engine.data.texts import Texts
@@ -29,7 +32,6 @@ CONVENTIONS = {"standard": ("standard",), "reference": ("reference",), "both": (
 """What --conventions takes, and the names that it stands for, the primary one first."""
 EVERY = 10.0
 """Seconds between plain lines, at least."""
-INTERRUPTED = 130
 
 
 def run(
@@ -48,7 +50,7 @@ def run(
     as_json: bool = False,
     quiet: bool = False,
 ) -> int:
-    """The exit code: 0, or 130 where it was interrupted, after a line that says how to go on.
+    """The exit code: 0, or 128 + the signal where it was interrupted, after a line that says how to go on.
 
     data: one name of a data set, or files and directories.  Raises ValueError for bad input, of what costs little
     first, so that nothing is computed in vain.
@@ -73,10 +75,13 @@ def run(
         )
         with shown:
             found = perplexity(model, texts, asked, batch=BATCH if batch is None else batch, out=out, report=shown.step)
-    except KeyboardInterrupt:
-        print(f"remdm-tui: {stopped(out, shown.last)}", file=sys.stderr)  # noqa: T201
-        return INTERRUPTED
-    print(msgspec.json.encode(found).decode() if as_json else text(found, out))  # noqa: T201
+    except KeyboardInterrupt as error:
+        print_error(stopped(out, shown.last))
+        return exit_code(error)
+    if as_json:
+        print_json(msgspec.json.encode(found).decode())
+    else:
+        print_result(text(found, out))
     return 0
 
 
@@ -123,7 +128,7 @@ def text(found: Perplexity, out: Path | None) -> str:
         from engine.evaluation.scores import RESULT
 
         lines += ["", f"everything is in {out / RESULT}"]
-    return "\n".join(map(harmless, lines))
+    return "\n".join(map(sanitize_line, lines))
 
 
 # -- what a person sees meanwhile
@@ -223,8 +228,8 @@ def shown_on(stream: Any, quiet: bool) -> Quiet:
     if quiet:
         return Quiet()
     if stream.isatty():
-        return Bar(Console(file=stream), time.monotonic)
-    return Lines(lambda line: print(line, file=stream, flush=True), time.monotonic)
+        return Bar(SafeConsole(stderr=True), time.monotonic)
+    return Lines(lambda line: print_note(sanitize_line(line)), time.monotonic)
 
 
 def figures(standing: Standing) -> str:

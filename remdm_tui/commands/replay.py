@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +11,7 @@ from engine.records import ModelChoice
 from engine.strategies import catalogue
 from remdm_tui import beginning
 from remdm_tui.comforts import Comfort
+from remdm_tui.console import print_error
 from remdm_tui.link import Link
 from remdm_tui.options import WatchOptions
 from remdm_tui.replaying import ReplayLink, options_of
@@ -46,6 +46,6 @@ def show(options: WatchOptions, make_link: partial[ReplayLink] | type[Link], tap
     app = WatchApp(options, make_link, tape=tape, comfort=comfort)
     app.run(mouse=options.mouse)
     if app.watching.failure is not None:
-        print(f"remdm-tui: {app.watching.failure}", file=sys.stderr)  # noqa: T201
+        print_error(app.watching.failure)
         return 2
     return app.return_code or 0

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from remdm_tui.layout import harmless
 from remdm_tui.reports import html, latex, markdown
 from remdm_tui.reports.collect import collect
 from remdm_tui.reports.document import Document, document
@@ -18,6 +17,8 @@ from remdm_tui.reports.html import SHOWN
 from remdm_tui.reports.panels import AXES
 from remdm_tui.reports.plots import NoPlots, pictures
 from remdm_tui.reports.terminal import say, show
+from remdm_tui.rich_console import SafeConsole
+from remdm_tui.sanitize import sanitize_line
 
 PIPE = 140
 """Columns where there is no terminal and COLUMNS says nothing."""
@@ -55,13 +56,13 @@ def run(
         say(console, f"No PNG, SVG or plots in the page: {missing}", warning=True)
     console.print()
     for path in written:
-        console.print(harmless(str(path)), highlight=False, markup=False, soft_wrap=True)
+        console.print(sanitize_line(str(path)), highlight=False, markup=False, soft_wrap=True)
 
 
 def _console() -> Console:
     if sys.stdout.isatty() or "COLUMNS" in os.environ:
-        return Console()
-    return Console(width=PIPE)
+        return SafeConsole()
+    return SafeConsole(width=PIPE)
 
 
 def shared(dirs: Sequence[Path]) -> Path:

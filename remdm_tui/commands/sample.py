@@ -7,14 +7,15 @@ from dataclasses import replace
 from typing import Any
 
 import msgspec
-from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from engine.records import SAMPLING, ModelInfo, RunChoice, Settings
 from engine.strategies import catalogue, make_strategy
-from remdm_tui.layout import harmless
+from remdm_tui.console import print_data
 from remdm_tui.options import WatchOptions, fitted
 from remdm_tui.progress import loading_line
+from remdm_tui.rich_console import SafeConsole
+from remdm_tui.sanitize import escape_json, sanitize_line
 
 TASK = TaskID(0)
 SEPARATOR = "---"
@@ -26,7 +27,6 @@ LINE = 60
 
 def run(options: WatchOptions, *, count: int, width: int | None, as_json: bool) -> None:
     """Raises ValueError for what the model cannot do, BrokenPipeError when nobody reads on."""
-    visible = sys.stdout.isatty()
     with progress(count, f"loading {options.model.name}") as bar:
         # torch takes seconds: the note above is there first
         from engine.batch import samples
@@ -54,9 +54,9 @@ def run(options: WatchOptions, *, count: int, width: int | None, as_json: bool) 
                     "number": sample.number, "seed": options.seed, "text": text, "ids": ids,
                     "network_calls": sample.network_calls, "settings": settings,
                 }  # fmt: skip
-                write(msgspec.json.encode(row).decode(), bar)
+                write(escape_json(msgspec.json.encode(row).decode()), bar)
             else:
-                write(f"{SEPARATOR}\n" * bool(written) + (shown(text) if visible else text), bar)
+                write(f"{SEPARATOR}\n" * bool(written) + text, bar)
             bar.advance(TASK)
 
 
@@ -75,27 +75,21 @@ def every_setting(settings: Settings, run: RunChoice, model: ModelInfo) -> dict[
     }  # fmt: skip
 
 
-def shown(text: str) -> str:
-    """For a terminal: lines stay lines, and no character of the model's can do anything."""
-    return "\n".join(harmless(line) for line in text.split("\n"))
-
-
 def progress(count: int | None, note: str) -> Progress:
     """A note on stderr while it is a terminal; it leaves no trace.  count: how many there will be, if that is known."""
     counted = [] if count is None else [MofNCompleteColumn()]
     bar = Progress(
         SpinnerColumn(), TextColumn("{task.description}", markup=False), *counted, TimeElapsedColumn(),
-        console=Console(stderr=True), transient=True, redirect_stdout=False, redirect_stderr=False,
+        console=SafeConsole(stderr=True), transient=True, redirect_stdout=False, redirect_stderr=False,
         disable=not sys.stderr.isatty(),
     )  # fmt: skip
-    bar.add_task(note, total=count)
+    bar.add_task(sanitize_line(note), total=count)
     return bar
 
 
 def write(line: str, bar: Progress) -> None:
-    """A line on stdout, at once."""
+    """A line on stdout, at once; a terminal is shown no character that acts on it."""
     # the bar may stand on the terminal that the line is written on
     bar.stop()
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+    print_data(line)
     bar.start()

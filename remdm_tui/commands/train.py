@@ -220,8 +220,8 @@ class Stop:
     signal: int | None = None
 
 
-STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
-"""A person's, a scheduler's, and those by which Slurm is usually asked to warn."""
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+"""A person's, a scheduler's, a vanished terminal's, and those by which Slurm is usually asked to warn."""
 
 
 @contextmanager
@@ -231,7 +231,9 @@ def stopping() -> Iterator[Stop]:
     Schedulers and launchers tell every process of a job and then each other, so that the same one comes twice.
     """
     stop = Stop()
-    before = {number: signal.getsignal(number) for number in STOPS}
+    # what runs under nohup goes on without its terminal
+    ignored = [number for number in (signal.SIGHUP,) if signal.getsignal(number) == signal.SIG_IGN]
+    before = {number: signal.getsignal(number) for number in STOPS if number not in ignored}
 
     def note(number: int, frame: FrameType | None) -> None:
         stop.signal = stop.signal or number

@@ -15,7 +15,7 @@ import pytest
 from engine.batch import sample
 from engine.models import load_model
 from engine.strategies import make_strategy
-from remdm_tui.commands.sample import SEPARATOR, shown
+from remdm_tui.commands.sample import SEPARATOR
 from tests.cli.conftest import COMMAND, ENVIRONMENT, SMALL
 
 
@@ -55,10 +55,6 @@ def test_a_line_stands_between_samples_and_nowhere_else(cli: Callable[..., Any])
     texts = [row["text"] for row in rows(cli("sample", *SMALL, "--batch", "1", "--count", "2", "--json").stdout)]
     plain = cli("sample", *SMALL, "--batch", "1", "--count", "2").stdout
     assert plain == f"{texts[0]}\n{SEPARATOR}\n{texts[1]}\n"
-
-
-def test_a_terminal_is_shown_no_control_character() -> None:
-    assert shown("a\x1b[2J\nb\u202e") == "a␛[2J\nb\ufffd"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,45 @@
+"""SIGTERM and SIGHUP end a command as an interrupt does, and are told apart from it by the exit status."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""A batch system's, `kill`'s and `timeout`'s, and that of a terminal that has gone."""
+
+
+class TerminatedError(KeyboardInterrupt):
+    """The process was told to end; whatever an interrupt leaves behind in order, this does too."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+def exit_code(error: KeyboardInterrupt) -> int:
+    """Return 128 + the signal, as shells report one."""
+    return 128 + (error.number if isinstance(error, TerminatedError) else signal.SIGINT)
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Raise TerminatedError in here where a signal comes that would end the process; one that is ignored stays so."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise TerminatedError(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    taken = [number for number in ENDING if signal.getsignal(number) == signal.SIG_DFL]
+    for number in taken:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
