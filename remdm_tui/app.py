@@ -16,7 +16,6 @@ from textual.widgets import Footer, Label, Static
 from engine.records import Change
 from remdm_tui.comforts import Comfort
 from remdm_tui.comparing import LETTERS
-from remdm_tui.console import print_error
 from remdm_tui.following import Following
 from remdm_tui.keys import KEYS
 from remdm_tui.knobs import STRATEGY
@@ -26,6 +25,7 @@ from remdm_tui.options import WatchOptions
 from remdm_tui.outlet import metered
 from remdm_tui.painting import HEARTBEAT, PAINTS, SMALLEST, PaintedApp
 from remdm_tui.palette import palette
+from remdm_tui.running import run_app
 from remdm_tui.taping import Tape
 from remdm_tui.watching import Watching
 from remdm_tui.widgets.branch_tree import BranchTree
@@ -145,11 +145,6 @@ class WatchApp(PaintedApp):
 
 
 def run(options: WatchOptions, comfort: Comfort) -> int:
-    """Watch until the person quits; the exit code, after one sentence on stderr if nothing could be watched."""
+    """Watch until the person quits; return the exit status."""
     command = options.command or ENGINE
-    app = WatchApp(options, partial(Link, command), comfort=comfort)
-    app.run(mouse=options.mouse)
-    if app.watching.failure is not None:
-        print_error(app.watching.failure)
-        return 2
-    return app.return_code or 0
+    return run_app(WatchApp(options, partial(Link, command), comfort=comfort), options.mouse)

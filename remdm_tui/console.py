@@ -106,7 +106,7 @@ def install() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
-    sys.stdout = MissingOutput() if missing else PeopleStream(sys.stdout, OUTPUT)  # type: ignore[assignment]
+    sys.stdout = MissingOutput() if missing else PeopleStream(sys.stdout, OUTPUT)
     sys.stderr = PeopleStream(sys.stderr)
 
 

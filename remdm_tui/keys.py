@@ -70,5 +70,6 @@ KEYS = (
     Binding("i", "about", "About the model", id="about", show=False),
     Binding("escape", "cancel", "Cancel, close", id="cancel", show=False),
     Binding("question_mark", "help", "Help", id="help", key_display="?"),
+    Binding("ctrl+z", "suspend_process", "Back to the shell; fg returns", id="suspend", show=False, priority=True),
     Binding("q", "quit", "Quit", id="quit"),
 )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -11,6 +12,9 @@ from typing import IO, Any
 
 from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
+from textual.message import Message
+
+from remdm_tui.keyboard import Keyboard, read_input
 
 LONGEST = 0.025
 """Seconds that one paint may keep the line busy: a key waits for half of that, and for what the system has buffered."""
@@ -78,6 +82,23 @@ class Outlet:
         return self._file.isatty()
 
 
+class HungUp(Message):
+    """The terminal has gone."""
+
+
+def screen_file() -> IO[str]:
+    """Return the standard stream that is the screen: standard error, or output where errors go elsewhere."""
+    error, output = sys.__stderr__, sys.__stdout__
+    if (error is None or not error.isatty()) and output is not None and output.isatty():
+        return output
+    return error or sys.stderr
+
+
+def has_shell() -> bool:
+    """Return whether somebody can continue this program when it stops: a shell gives each of its jobs a group."""
+    return os.getpgrp() != os.getsid(0)
+
+
 def _encoded(text: str) -> bytes:
     return text.encode("utf-8", "replace")
 
@@ -100,11 +121,36 @@ def metered(kind: type[Driver]) -> type[Driver]:
         def __init__(self, *arguments: Any, **options: Any) -> None:
             super().__init__(*arguments, **options)
             # what the driver itself writes to
-            self.outlet = Outlet(sys.__stderr__ or sys.stderr)
+            self.outlet = Outlet(screen_file())
             self._file = self.outlet
+            self._suspended = False
 
         def write(self, data: str) -> None:
             self.outlet.given(data)
             super().write(data)
+
+        def run_input_thread(self) -> None:
+            # the terminal may send any byte, and may go
+            if not read_input(self.fileno, self.exit_event.is_set, self.process_message, Keyboard(self._debug)):
+                self._app.post_message(HungUp())
+
+        def suspend_application_mode(self) -> None:
+            super().suspend_application_mode()
+            self._suspended = True
+
+        def resume_application_mode(self) -> None:
+            if not self._suspended:
+                # stopped by a signal that cannot be caught: whoever had the terminal meanwhile has set it otherwise
+                super().suspend_application_mode()
+            self._suspended = False
+            super().resume_application_mode()
+
+        def _sigtstp_application(self, *_: object) -> None:
+            if not has_shell():
+                return
+            self.suspend_application_mode()
+            self._must_signal_resume = True
+            # what started it, such as make, stops with it, or the shell would go on waiting
+            os.killpg(os.getpgrp(), signal.SIGSTOP)
 
     return Metered

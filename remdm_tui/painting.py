@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import select
+import signal
+import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
+from rich.console import RenderableType
 from rich.text import Text
 from textual.containers import Vertical
 from textual.content import Content
@@ -20,9 +25,10 @@ from remdm_tui.comfort_actions import ComfortApp
 from remdm_tui.findings import Failure
 from remdm_tui.layout import Pieces, harmless
 from remdm_tui.notices import Notice, Progress
-from remdm_tui.outlet import MOST, Outlet
+from remdm_tui.outlet import MOST, Outlet, has_shell
 from remdm_tui.play_actions import PlayApp
 from remdm_tui.progress import loading_line, steps_line
+from remdm_tui.signals import ENDING, FAILED, SIGNALLED
 from remdm_tui.widgets.branch_tree import BranchTree
 from remdm_tui.widgets.figures import FiguresPanel
 from remdm_tui.widgets.inspector import InspectorPanel, of_opinion, of_story
@@ -276,9 +282,44 @@ class PaintedApp(PlayApp, ComfortApp):
     def _listen(self) -> None:
         """While nothing moves: has the engine said anything, and is somebody there?"""
         if terminal_gone():
-            self.exit()
+            self.on_hung_up()
         if self._resting:
             self._tick()
+
+    # -- how it ends
+
+    def on_mount(self) -> None:
+        """End as `q` does where a signal would end the process at once."""
+        self._signals = () if threading.current_thread() is not threading.main_thread() else tuple(
+            (number, was) for number in ENDING if (was := signal.getsignal(number)) != signal.SIG_IGN
+        )  # fmt: skip
+        for number, _ in self._signals:
+            asyncio.get_running_loop().add_signal_handler(number, partial(self.exit, return_code=SIGNALLED + number))
+        self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
+
+    def on_unmount(self) -> None:
+        for number, was in self._signals:
+            asyncio.get_running_loop().remove_signal_handler(number)
+            signal.signal(number, was)
+
+    def on_hung_up(self) -> None:
+        """The terminal has gone, which does not always come with a signal."""
+        self.exit(return_code=SIGNALLED + signal.SIGHUP)
+
+    def exit(self, result: None = None, return_code: int = 0, message: RenderableType | None = None) -> None:
+        # what has failed or was told to end did not end well because something else ends it too
+        super().exit(result, self.return_code or return_code, message)
+
+    def panic(self, *renderables: RenderableType) -> None:
+        super().exit(return_code=FAILED)
+        super().panic(*renderables)
+
+    def action_suspend_process(self) -> None:
+        """Stop, and give the shell its terminal back; `fg` goes on."""
+        if has_shell() and self._driver is not None and self._driver.can_suspend:
+            super().action_suspend_process()
+        else:
+            self._say_so("there is no shell to go back to: it would stop for good")
 
     def _rest_or_wake(self) -> None:
         if self._behind or not self.watching.idle:

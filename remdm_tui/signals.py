@@ -11,6 +11,9 @@ from types import FrameType
 ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 """A batch system's, `kill`'s and `timeout`'s, and that of a terminal that has gone."""
 
+FAILED, SIGNALLED = 1, 128
+"""Exit statuses: a bug; from here on, the number of a signal more, as shells report one."""
+
 
 class TerminatedError(KeyboardInterrupt):
     """The process was told to end; whatever an interrupt leaves behind in order, this does too."""
@@ -22,7 +25,7 @@ class TerminatedError(KeyboardInterrupt):
 
 def exit_code(error: KeyboardInterrupt) -> int:
     """Return 128 + the signal, as shells report one."""
-    return 128 + (error.number if isinstance(error, TerminatedError) else signal.SIGINT)
+    return SIGNALLED + (error.number if isinstance(error, TerminatedError) else signal.SIGINT)
 
 
 @contextmanager

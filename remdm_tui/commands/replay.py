@@ -11,7 +11,6 @@ from engine.records import ModelChoice
 from engine.strategies import catalogue
 from remdm_tui import beginning
 from remdm_tui.comforts import Comfort
-from remdm_tui.console import print_error
 from remdm_tui.link import Link
 from remdm_tui.options import WatchOptions
 from remdm_tui.replaying import ReplayLink, options_of
@@ -42,10 +41,6 @@ def run(
 
 def show(options: WatchOptions, make_link: partial[ReplayLink] | type[Link], tape: Tape, comfort: Comfort) -> int:
     from remdm_tui.app import WatchApp
+    from remdm_tui.running import run_app
 
-    app = WatchApp(options, make_link, tape=tape, comfort=comfort)
-    app.run(mouse=options.mouse)
-    if app.watching.failure is not None:
-        print_error(app.watching.failure)
-        return 2
-    return app.return_code or 0
+    return run_app(WatchApp(options, make_link, tape=tape, comfort=comfort), options.mouse)

@@ -1,0 +1,54 @@
+"""Running the application: how it ends, and with which status."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.traceback import Traceback
+
+from remdm_tui.console import print_error
+from remdm_tui.painting import PaintedApp
+from remdm_tui.rich_console import SafeConsole
+from remdm_tui.signals import FAILED, SIGNALLED
+
+BAD_INPUT = 2
+
+
+def run_app(app: PaintedApp, mouse: bool) -> int:
+    """Run until the person quits; return the exit status.
+
+    0: quit.  1: a bug, whose traceback is on standard error.  2: nothing could be watched, said in one sentence.
+    128 + N: signal N has ended it, or (129) its terminal has gone.
+    """
+    # a traceback quotes values of strangers
+    app.error_console = SafeConsole(stderr=True, markup=False, highlight=False)
+    with crashing_threads(app):
+        app.run(mouse=mouse)
+    status = app.return_code or 0
+    if status == FAILED or status > SIGNALLED:
+        return status
+    if app.watching.failure is not None:
+        print_error(app.watching.failure)
+        return BAD_INPUT
+    return status
+
+
+@contextmanager
+def crashing_threads(app: PaintedApp) -> Iterator[None]:
+    """End the application, with the traceback, when a thread of it fails: it would go on half dead."""
+    before = threading.excepthook
+
+    def failed(args: Any) -> None:
+        if args.exc_value is None or not app.is_running:
+            before(args)
+            return
+        app.call_later(app.panic, Traceback.from_exception(args.exc_type, args.exc_value, args.exc_traceback))
+
+    threading.excepthook = failed
+    try:
+        yield
+    finally:
+        threading.excepthook = before

@@ -1,0 +1,194 @@
+"""How the application ends, stops and goes on: by signals, by a terminal that goes, by a bug, by ctrl+z."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from engine.recording import Recording
+from engine.records import Settings
+from remdm_tui.app import WatchApp
+from remdm_tui.options import WatchOptions
+from remdm_tui.outlet import HungUp, screen_file
+from remdm_tui.running import crashing_threads
+from tests.tui.scripted import ScriptedLink
+from tests.tui.terminal import COMMAND, Terminal
+
+RUN = ("watch", "--fresh", "--steps", "4000", "--length", "32")
+MODES = (b"?1049", b"?1000", b"?1003", b"?1006", b"?2004", b"?1004")
+"""The alternate screen, reports of the mouse, bracketed paste and focus."""
+
+
+@pytest.fixture
+def terminal():
+    opened = []
+
+    def begin(*arguments, **more):
+        opened.append(Terminal(arguments, **more))
+        return opened[-1]
+
+    yield begin
+    for one in opened:
+        one.close()
+
+
+def watching():
+    return WatchApp(WatchOptions(settings=Settings("remdm-cap")), ScriptedLink)
+
+
+def reset(raw):
+    """Return the modes that were set and not reset."""
+    return [mode for mode in MODES if raw.rfind(b"\x1b[" + mode + b"h") > raw.rfind(b"\x1b[" + mode + b"l")]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_as_q_does(terminal, tmp_path, number):
+    file = tmp_path / "run.remdm"
+    person = terminal(*RUN, "--record", str(file))
+    person.wait(lambda s: "/ 4000" in s or "/4000" in s)
+    (engine,) = person.children()
+    person.process.send_signal(number)
+    assert person.exit_code() == 128 + number
+    assert person.restored()
+    assert reset(person.raw) == []
+    assert b"\x1b[<u" in person.raw
+    assert b"Traceback" not in person.raw
+    assert not Path(f"/proc/{engine}").exists()
+    recording = Recording.open(file)
+    assert recording.damage == ""
+    recording.close()
+
+
+def test_a_signal_ends_a_replay_too(terminal, tmp_path):
+    file = tmp_path / "run.remdm"
+    person = terminal("watch", "--fresh", "--steps", "4", "--length", "8", "--record", str(file))
+    person.wait(lambda s: "4 / 4" in s or "4/4" in s)
+    person.press("q")
+    assert person.exit_code() == 0
+    again = terminal("replay", str(file))
+    again.wait(lambda s: "/ 4" in s or "/4" in s)
+    again.process.send_signal(signal.SIGTERM)
+    assert again.exit_code() == 143
+    assert again.restored()
+
+
+async def test_what_is_told_to_end_keeps_its_status_and_gives_the_signals_back():
+    before = signal.getsignal(signal.SIGTERM)
+    app = watching()
+    async with app.run_test() as pilot:
+        assert signal.getsignal(signal.SIGTERM) != before
+        os.kill(os.getpid(), signal.SIGTERM)
+        while app.return_code is None:
+            await pilot.pause()
+        app.exit()
+        assert app.return_code == 143
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+async def test_a_signal_that_is_ignored_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        app = watching()
+        async with app.run_test():
+            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+async def test_a_terminal_that_has_gone_is_told_by_the_status():
+    app = watching()
+    async with app.run_test() as pilot:
+        app.post_message(HungUp())
+        while app.return_code is None:
+            await pilot.pause()
+    assert app.return_code == 129
+
+
+async def test_a_thread_that_fails_ends_the_application_with_1():
+    app = watching()
+    with crashing_threads(app):
+        async with app.run_test() as pilot:
+            threading.Thread(target=lambda: {}["nothing"]).start()
+            while app.return_code is None:
+                await pilot.pause()
+            app.exit()
+    assert app.return_code == 1
+
+
+CRASHING = """
+import sys
+from remdm_tui.painting import PaintedApp
+from remdm_tui import keyboard, outlet
+
+class Broken(keyboard.Keyboard):
+    def feed(self, data):
+        raise RuntimeError("a bug of \\x1b]0;title\\x07 ours")
+
+def action_legend(self):
+    raise RuntimeError("a bug of \\x1b]0;title\\x07 ours")
+
+if sys.argv.pop() == "input":
+    outlet.Keyboard = Broken
+else:
+    PaintedApp.action_legend = action_legend
+from remdm_tui.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("place", ["input", "handler"])
+def test_a_bug_never_ends_with_0(terminal, place):
+    person = terminal(*RUN, place, command=(sys.executable, "-c", CRASHING))
+    person.wait(lambda s: "/ 4000" in s or "/4000" in s)
+    person.press("I")
+    assert person.exit_code() == 1
+    assert person.restored()
+    assert b"a bug of" in person.raw
+    assert b"\x1b]0;" not in person.raw
+
+
+def test_ctrl_z_gives_the_shell_back_and_fg_returns(terminal):
+    line = " ".join(f"'{word}'" for word in (*COMMAND, *RUN, "--paused"))
+    person = terminal(command=("bash", "--norc", "--noprofile", "-i"), PS1="PROMPT> ")
+    person.wait(lambda s: "PROMPT>" in s)
+    person.press(f"{line}\r")
+    person.wait(lambda s: "0 / 4000" in s or "0/4000" in s)
+    for number in ("one", "two"):
+        person.press("\x1a")
+        person.wait(lambda s: "Stopped" in s)
+        # readline asks for bracketed paste itself
+        assert reset(person.raw) in ([], [b"?2004"])
+        person.press(f"echo {number}$((41+1))\r")
+        person.wait(lambda s, said=f"{number}42": said in s)
+        person.press("clear; fg\r")
+        person.wait(lambda s: "0 / 4000" in s or "0/4000" in s)
+    person.press("q")
+    person.wait(lambda s: "PROMPT>" in s)
+    person.press("exit $?\r")
+    assert person.exit_code() == 0
+
+
+def test_ctrl_z_without_a_shell_says_so(terminal):
+    person = terminal(*RUN, "--paused")
+    person.wait(lambda s: "0 / 4000" in s or "0/4000" in s)
+    person.press("\x1a")
+    person.wait(lambda s: "there is no shell to go back to" in s)
+    person.press("q")
+    assert person.exit_code() == 0
+
+
+def test_the_screen_is_a_terminal_where_errors_go_elsewhere(monkeypatch, tmp_path):
+    ours, theirs = os.openpty()
+    with open(tmp_path / "log", "w") as log, os.fdopen(theirs, "w") as output, os.fdopen(ours, "rb"):
+        monkeypatch.setattr(sys, "__stdout__", output)
+        for error in (log, None):
+            monkeypatch.setattr(sys, "__stderr__", error)
+            assert screen_file() is output
+        monkeypatch.setattr(sys, "__stdout__", log)
+        monkeypatch.setattr(sys, "__stderr__", output)
+        assert screen_file() is output
