@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from textual.app import ComposeResult, SystemCommand
 from textual.containers import Horizontal, Vertical
 from textual.driver import Driver
+from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.widgets import Footer, Label, Static
 
@@ -20,6 +21,7 @@ from remdm_tui.following import Following
 from remdm_tui.keys import KEYS
 from remdm_tui.knobs import STRATEGY
 from remdm_tui.layout import harmless
+from remdm_tui.line_filter import SafeFilter
 from remdm_tui.link import ENGINE, Link
 from remdm_tui.options import WatchOptions
 from remdm_tui.outlet import metered
@@ -35,6 +37,8 @@ from remdm_tui.widgets.inspector import InspectorPanel
 from remdm_tui.widgets.knob_panel import KnobPanel
 from remdm_tui.widgets.panes import Panes
 from remdm_tui.widgets.timeline import Timeline
+
+SAFE = SafeFilter()
 
 
 class WatchApp(PaintedApp):
@@ -60,6 +64,9 @@ class WatchApp(PaintedApp):
 
     def get_driver_class(self) -> type[Driver]:
         return metered(super().get_driver_class())
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        return [*super().get_line_filters(), SAFE]
 
     # -- the screen
 

@@ -18,6 +18,7 @@ from remdm_tui.steering import spelled, token_of
 from remdm_tui.taping import SUFFIX
 from remdm_tui.watching import Watching
 from remdm_tui.widgets.inspector import TOP, quoted
+from remdm_tui.widgets.line_input import ASCII_NEWLINE, NEWLINE
 from remdm_tui.widgets.token_grid import TokenGrid
 
 NOWHERE = "no position is looked at: v or a click looks at one"
@@ -218,8 +219,9 @@ class DebugApp(App[None]):
         def begin(text: str) -> None:
             self._alter("prompt", 0, spelled(text, model.pieces, model.mask_id))
 
-        asks = "What the canvas begins with; it is spelled with the longest tokens that fit."
-        self.push_screen(LineScreen("the prompt", asks, now, self.options.ascii, begin))
+        sign = ASCII_NEWLINE if self.options.ascii else NEWLINE
+        asks = f"What the canvas begins with, spelled with the longest tokens that fit; {sign} is a line break."
+        self.push_screen(LineScreen("the prompt", asks, now, self.options.ascii, begin, sign))
 
     # -- branches
 

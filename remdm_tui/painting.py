@@ -172,7 +172,7 @@ class PaintedApp(PlayApp, ComfortApp):
         return True
 
     def _say(self, notice: Notice, progress: Progress | None) -> None:
-        text = notice.text
+        text = harmless(notice.text)
         if progress is not None:
             hint = "  esc cancels"
             line = steps_line if progress.steps else loading_line

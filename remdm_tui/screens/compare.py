@@ -14,9 +14,10 @@ from textual.widgets import Input, Label, OptionList
 from textual.widgets.option_list import Option
 
 from engine.records import StrategyInfo
+from remdm_tui.widgets.line_input import LineInput, PasteWarning
 
 
-class CompareScreen(ModalScreen[None]):
+class CompareScreen(PasteWarning, ModalScreen[None]):
     """What is chosen is carried out by what it was given; escape leaves."""
 
     BINDINGS = [
@@ -50,7 +51,7 @@ class CompareScreen(ModalScreen[None]):
         with Vertical() as box:
             box.border_title = "compare with ... - enter begins it, esc leaves"
             yield Label("A strategy from the start, with the same dice; knobs may follow: remdm-cap:eta=.04,top_p=.8")
-            yield Input(placeholder="type here, or choose below", compact=True)
+            yield LineInput(placeholder="type here, or choose below", compact=True)
             yield Label("", classes="error", markup=False)
             rows = [Text.assemble(f"{info.name:<{widest}}  ", (info.summary, "dim")) for info in self._strategies]
             options = OptionList(*(Option(row) for row in rows), compact=True)

@@ -10,8 +10,10 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Label
 
+from remdm_tui.widgets.line_input import LineInput, PasteWarning
 
-class LineScreen(ModalScreen[str | None]):
+
+class LineScreen(PasteWarning, ModalScreen[str | None]):
     """Returns what was typed once it is accepted, or None when it is left by escape."""
 
     BINDINGS = [Binding("escape", "dismiss", "Cancel")]
@@ -28,23 +30,28 @@ class LineScreen(ModalScreen[str | None]):
 
     def __init__(
         self, title: str, asks: str, value: str = "", ascii_only: bool = False,
-        accept: Callable[[str], None] = lambda _: None,
+        accept: Callable[[str], None] = lambda _: None, newline: str = "",
     ) -> None:  # fmt: skip
-        """accept: does what is wanted; what it raises as ValueError is shown, and the line stays."""
+        """accept: does what is wanted; what it raises as ValueError is shown, and the line stays.
+
+        newline: the sign of a line break, where several lines can be pasted, and are returned.
+        """
         super().__init__(classes="ascii" if ascii_only else "")
         self._title, self._asks, self._value, self._accept = title, asks, value, accept
+        self._newline = newline
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
             box.border_title = self._title
             yield Label(self._asks, markup=False)
-            yield Input(self._value, select_on_focus=True, compact=True)
+            yield LineInput(self._value, newline=self._newline, compact=True)
             yield Label("", classes="error", markup=False)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
+        text = self.query_one(LineInput).text
         try:
-            self._accept(event.value)
+            self._accept(text)
         except ValueError as error:
             self.query_one(".error", Label).update(str(error))
         else:
-            self.dismiss(event.value)
+            self.dismiss(text)

@@ -16,9 +16,10 @@ from textual.widgets.option_list import Option
 from engine.records import ModelChoice
 from remdm_tui.known import Known
 from remdm_tui.options import typed
+from remdm_tui.widgets.line_input import LineInput, PasteWarning
 
 
-class ModelScreen(ModalScreen[ModelChoice | None]):
+class ModelScreen(PasteWarning, ModalScreen[ModelChoice | None]):
     """Returns what to load, or None when it is left by escape."""
 
     BINDINGS = [
@@ -54,7 +55,7 @@ class ModelScreen(ModalScreen[ModelChoice | None]):
             reason.display = bool(self._reason)
             yield reason
             yield Label("A directory, a file, or a Hugging Face id; options may follow: org/name --mask-id 5")
-            yield Input(placeholder="type here, or choose below", compact=True)
+            yield LineInput(placeholder="type here, or choose below", compact=True)
             rows = [Text.assemble(f"{one.name:<{widest}}  ", (one.summary, "dim")) for one in self._known]
             options = OptionList(*(Option(row) for row in rows), compact=True)
             options.can_focus = False

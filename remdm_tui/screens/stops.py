@@ -16,9 +16,10 @@ from textual.widgets.option_list import Option
 
 from engine.debug.breakpoints import CONDITIONS
 from remdm_tui.stops import Stop
+from remdm_tui.widgets.line_input import LineInput, PasteWarning
 
 
-class StopsScreen(ModalScreen[None]):
+class StopsScreen(PasteWarning, ModalScreen[None]):
     """Every change is carried out at once by what it was given; escape leaves."""
 
     BINDINGS = [
@@ -57,7 +58,7 @@ class StopsScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         with VerticalScroll(can_focus=False) as box:
             box.border_title = "stop when ... - enter adds or switches, del removes, esc closes"
-            yield Input(placeholder="a condition, as below", compact=True)
+            yield LineInput(placeholder="a condition, as below", compact=True)
             yield Label("", classes="error", markup=False)
             options = OptionList(compact=True)
             options.can_focus = False

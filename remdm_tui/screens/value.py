@@ -10,9 +10,10 @@ from textual.widgets import Input, Label
 
 from engine.records import Knob, KnobInfo
 from remdm_tui.knobs import shown
+from remdm_tui.widgets.line_input import LineInput, PasteWarning
 
 
-class ValueScreen(ModalScreen[Knob | None]):
+class ValueScreen(PasteWarning, ModalScreen[Knob | None]):
     """Returns a valid value, or None when it is left by escape."""
 
     BINDINGS = [Binding("escape", "dismiss", "Cancel")]
@@ -33,9 +34,9 @@ class ValueScreen(ModalScreen[Knob | None]):
         valid = ", ".join(info.choices) if info.choices else f"{info.low:g} to {info.high:g}"
         with Vertical() as box:
             box.border_title = info.name
-            yield Label(f"{info.doc} ({valid})")
-            yield Input(shown(self._value), select_on_focus=True)
-            yield Label("", classes="error")
+            yield Label(f"{info.doc} ({valid})", markup=False)
+            yield LineInput(shown(self._value))
+            yield Label("", classes="error", markup=False)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         try:

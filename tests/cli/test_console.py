@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ from remdm_tui.cli import watching
 from remdm_tui.cli.frame import app
 from remdm_tui.rich_console import SafeConsole
 from remdm_tui.sanitize import INVISIBLE, escape_json, sanitize, sanitize_line
+from remdm_tui.signals import ended_by_signals
 from tests.cli.conftest import COMMAND, ENVIRONMENT
 
 CONTROLS = "".join(map(chr, (*range(1, 32), *range(127, 160))))
@@ -297,3 +299,33 @@ def test_errors_that_cannot_be_written_change_nothing() -> None:
 def test_a_reader_that_has_had_enough_is_no_error() -> None:
     done = shell("{ remdm-tui list presets; echo status $? >&2; } | true")
     assert done.stderr == b"status 0\n"
+
+
+# -- signals
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)])
+def test_any_command_that_is_told_to_end_says_so(
+    streams: Any, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, status: int
+) -> None:
+    def told(as_json: bool) -> str:
+        os.kill(os.getpid(), number)
+        raise AssertionError("the signal did nothing")
+
+    monkeypatch.setattr("remdm_tui.commands.listing.models", told)
+    monkeypatch.setattr(sys, "argv", ["remdm-tui", "list", "models"])
+    _, err = streams(False)
+    before = signal.getsignal(number)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert (ended.value.code, err.text) == (status, "remdm-tui: stopped\n")
+    assert signal.getsignal(number) == before
+
+
+def test_a_signal_that_is_ignored_stays_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with ended_by_signals():
+            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -166,7 +166,7 @@ def test_killed_again_and_again_it_ends_with_the_same_files(shop: Path, whole: P
     assert kept(out) == kept(whole)
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_ends_it_with_a_sentence_and_the_same_command_goes_on(
     shop: Path, tmp_path: Path, number: signal.Signals, status: int
 ) -> None:

@@ -91,17 +91,18 @@ def test_a_reader_that_has_enough_ends_it_quietly() -> None:
     assert process.wait(120) == 0
 
 
-def test_an_interrupt_ends_it_with_one_line_after_what_was_finished() -> None:
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_ends_it_with_one_line_after_what_was_finished(number: signal.Signals, status: int) -> None:
     process = subprocess.Popen(
         [*COMMAND, "sample", *SMALL, "--count", "100000", "--batch", "1", "--json"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT,
     )  # fmt: skip
     assert process.stdout is not None
     json.loads(process.stdout.readline())
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, complaint = process.communicate(timeout=120)
     assert complaint == b"remdm-tui: stopped\n"
-    assert process.returncode == 130
+    assert process.returncode == status
     assert all(json.loads(line) for line in out.splitlines())
 
 

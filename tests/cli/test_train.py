@@ -90,7 +90,7 @@ def test_the_best_can_be_exported_without_training(
     assert model.exists()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_saves_and_the_same_command_continues(
     training: list[str], tmp_path: Path, number: int, code: int, cli: Callable[..., Any]
 ) -> None:

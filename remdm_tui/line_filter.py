@@ -1,0 +1,33 @@
+"""The last door before the screen: whatever a widget draws, no character of it acts on the terminal."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from textual.color import Color
+from textual.filter import LineFilter
+
+from remdm_tui.sanitize import is_harmless
+
+
+class SafeFilter(LineFilter):
+    """Replace unsafe characters without moving what stands beside them; texts are made readable where they come in."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        if all(segment.control or _is_plain(segment.text) for segment in segments):
+            return segments
+        return [
+            segment if segment.control else Segment(_replaced(segment.text), segment.style) for segment in segments
+        ]  # fmt: skip
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable()
+
+
+@lru_cache(maxsize=4096)
+def _replaced(text: str) -> str:
+    """Return the text in as many cells: a character that takes none is left out, unless it belongs to a letter."""
+    return "".join(c if is_harmless(c) else "�" * cell_len(c) for c in text)

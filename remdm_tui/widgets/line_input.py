@@ -1,0 +1,70 @@
+"""A line to type on, which takes a paste of several lines or says that it cannot."""
+
+from __future__ import annotations
+
+from textual import events
+from textual.message import Message
+from textual.widget import Widget
+from textual.widgets import Input, Label
+
+NEWLINE, ASCII_NEWLINE = "↵", "^J"
+"""What a line break looks like on a line."""
+
+
+class LineInput(Input):
+    """An input whose paste is never cut without a word.
+
+    With `newline`, a sign, a line break is shown as it, and `text` has it back as a line break.  Without, the first
+    line that is not empty is taken, and `LinesLeftOut` says how many others there were.
+    """
+
+    class LinesLeftOut(Message):
+        """A paste had more than the one line that is taken."""
+
+        def __init__(self, count: int) -> None:
+            super().__init__()
+            self.count = count
+
+        @property
+        def sentence(self) -> str:
+            return f"only one line is taken: {self.count} of the pasted lines left out"
+
+    def __init__(self, value: str = "", *, newline: str = "", placeholder: str = "", select_on_focus: bool = True,
+                 compact: bool = False) -> None:  # fmt: skip
+        self._newline = newline
+        shown = value.replace("\n", newline) if newline else value
+        super().__init__(shown, placeholder=placeholder, select_on_focus=select_on_focus, compact=compact)
+
+    @property
+    def text(self) -> str:
+        """What was typed or pasted."""
+        return self.value.replace(self._newline, "\n") if self._newline else self.value
+
+    def _on_paste(self, event: events.Paste) -> None:
+        event.prevent_default()
+        event.stop()
+        self._insert(event.text)
+
+    def action_paste(self) -> None:
+        """Paste what was copied in the application."""
+        self._insert(self.app.clipboard)
+
+    def _insert(self, text: str) -> None:
+        lines = text.splitlines() or [""]
+        if self._newline:
+            taken = self._newline.join(lines)
+        else:
+            filled = [line for line in lines if line.strip()] or [""]
+            taken = filled[0]
+            if len(filled) > 1:
+                self.post_message(self.LinesLeftOut(len(filled) - 1))
+        self.replace(taken, *self.selection)
+
+
+class PasteWarning(Widget):
+    """Mixed into a screen with an `.error` label, says there that lines of a paste were left out."""
+
+    def on_line_input_lines_left_out(self, event: LineInput.LinesLeftOut) -> None:
+        label = self.query_one(".error", Label)
+        label.update(event.sentence)
+        label.display = True

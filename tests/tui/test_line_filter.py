@@ -1,0 +1,66 @@
+"""What is drawn: no character of a stranger's text reaches the terminal, wherever on the screen it stands."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.segment import Segment
+from textual.color import Color
+
+from engine.records import ModelChoice, Settings
+from remdm_tui.app import WatchApp
+from remdm_tui.line_filter import SafeFilter
+from remdm_tui.notices import Notice, Progress
+from remdm_tui.options import WatchOptions
+from remdm_tui.sanitize import is_harmless
+from tests.tui.scripted import ScriptedLink
+
+CONTROLS = "".join(map(chr, (*range(32), *range(127, 160))))
+HOSTILE = f"x\x1b]0;title\x07\x1b]52;c;Y2xpcA==\x07{CONTROLS}\u202e\u2066\u200b\u200d\u2028\ufeff\U000e0041y"
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_a_drawn_line_keeps_its_width_and_loses_what_acts(text: str) -> None:
+    (drawn,) = SafeFilter().apply([Segment(text)], Color(0, 0, 0))
+    assert all(map(is_harmless, drawn.text))
+    assert cell_len(drawn.text) == cell_len(text)
+
+
+def test_plain_lines_are_not_made_anew() -> None:
+    line = [Segment("the sea"), Segment(" was calm")]
+    assert SafeFilter().apply(line, Color(0, 0, 0)) is line
+
+
+def drawn(app: WatchApp) -> str:
+    """Return all that stands on the screen, as it is written to the terminal."""
+    return "\n".join(
+        "".join(segment.text for segment in strip) for strip in app.screen._compositor.render_strips()
+    )  # fmt: skip
+
+
+async def test_hostile_words_on_the_screen_do_nothing() -> None:
+    choice = ModelChoice(HOSTILE)
+    app = WatchApp(
+        WatchOptions(Settings("remdm-cap"), choice, steps=8, length=16, paused=True, where=HOSTILE),
+        lambda: ScriptedLink(HOSTILE),
+    )
+    async with app.run_test(size=(120, 40)) as pilot:
+        while not app.watching.begun:
+            await pilot.pause()
+        for notice, progress in ((Notice(HOSTILE, error=True), None), (Notice(), Progress(HOSTILE, 1, 2))):
+            app.watching.notice, app.watching.progress = notice, progress
+            app._say(notice, progress)
+            app._status.update(HOSTILE)
+            app._law.update(HOSTILE)
+            app._law.display = True
+            app.notify(HOSTILE, markup=False)
+            for _ in range(3):
+                await pilot.pause()
+            shown = drawn(app)
+            assert not {c for c in shown if c != "\n" and not is_harmless(c)}
+        await pilot.press("a")
+        while len(app.screen_stack) < 2:
+            await pilot.pause()
+        await pilot.pause()
+        assert not {c for c in drawn(app) if c != "\n" and not is_harmless(c)}

@@ -1,0 +1,74 @@
+"""A paste of several lines: kept where lines make sense, else said to be cut."""
+
+from __future__ import annotations
+
+import pytest
+from textual import events
+from textual.app import App, ComposeResult
+from textual.widgets import Input, Label
+
+from engine.records import Settings
+from remdm_tui.app import WatchApp
+from remdm_tui.options import WatchOptions
+from remdm_tui.screens.line import LineScreen
+from remdm_tui.widgets.line_input import ASCII_NEWLINE, NEWLINE, LineInput
+from tests.tui.scripted import ScriptedLink
+
+LINES = "first\nsecond\r\nthird"
+
+
+@pytest.mark.parametrize("sign", [NEWLINE, ASCII_NEWLINE])
+async def test_lines_are_kept_where_they_make_sense(sign: str) -> None:
+    taken: list[str] = []
+    app = App[None]()
+    async with app.run_test() as pilot:
+        app.push_screen(LineScreen("title", "asks", "old\nvalue", accept=taken.append, newline=sign))
+        await pilot.pause()
+        line = app.screen.query_one(LineInput)
+        assert line.value == f"old{sign}value"
+        line.post_message(events.Paste(LINES))
+        await pilot.pause()
+        await pilot.press("enter")
+        await pilot.pause()
+    assert taken == ["first\nsecond\nthird"]
+
+
+async def test_what_was_copied_in_the_application_is_pasted_as_well() -> None:
+    class OneLine(App[None]):
+        def compose(self) -> ComposeResult:
+            yield LineInput(newline=NEWLINE)
+
+    app = OneLine()
+    async with app.run_test() as pilot:
+        app.copy_to_clipboard(LINES)
+        await pilot.press("ctrl+v")
+        assert app.query_one(LineInput).text == "first\nsecond\nthird"
+
+
+KEYS = ("a", "F", "slash", "W", "w", "enter", "x", "m", "A")
+"""What opens each box to type in."""
+
+
+@pytest.mark.parametrize("key", KEYS)
+async def test_no_box_cuts_a_paste_without_a_word(key: str) -> None:
+    app = WatchApp(WatchOptions(Settings("remdm-cap"), steps=8, length=16, paused=True), ScriptedLink)
+    async with app.run_test(size=(120, 40)) as pilot:
+        while not app.watching.begun:
+            await pilot.pause()
+        # a box for a token asks at a position
+        await pilot.press("v", key)
+        while not app.screen.query(Input):
+            await pilot.pause()
+        line = app.screen.query_one(Input)
+        assert isinstance(line, LineInput)
+        line.value = ""
+        line.post_message(events.Paste(f"\n{LINES}"))
+        while not line.value:
+            await pilot.pause()
+        await pilot.pause()
+        said = str(app.screen.query_one(".error", Label).content)
+        if line.text.strip() == "first":
+            assert said == "only one line is taken: 2 of the pasted lines left out"
+        else:
+            assert line.text == "\nfirst\nsecond\nthird"
+            assert said == ""
