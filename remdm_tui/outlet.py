@@ -142,6 +142,7 @@ def metered(kind: type[Driver]) -> type[Driver]:
             if not self._suspended:
                 # stopped by a signal that cannot be caught: whoever had the terminal meanwhile has set it otherwise
                 super().suspend_application_mode()
+                self._must_signal_resume = True
             self._suspended = False
             super().resume_application_mode()
 
