@@ -1,20 +1,20 @@
 """The application in a browser: a page, the terminal in it, and one process of the application for each session.
 
-Everything that the page loads comes from here, and only pages from here may open a session.
+Everything that the page loads comes from here, and only pages from here may open a session.  Every route wants the
+secret of the printed address, which the first load turns into a cookie: other users of the machine see the port too.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import os
+import secrets
 import shlex
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from urllib.parse import urlsplit
 
 try:
     import textual_serve
@@ -24,6 +24,8 @@ try:
 except ImportError:
     raise ModuleNotFoundError("`remdm-tui serve` needs the package textual-serve: install remdm-tui[browser]") from None
 
+from remdm_tui.admission import Malformed, Refused, check_origin, has_token, loopback, same
+
 PAGE = Path(__file__).parent / "web"
 PATIENCE = 5.0
 """Seconds that the application gets to end when its page is closed."""
@@ -32,6 +34,13 @@ POLICY = "; ".join((
     "img-src 'self' data:", "connect-src 'self'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'",
 ))  # fmt: skip
 """What a page may load: the terminal in it styles its cells by elements of its own."""
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+"""Of every answer; neither a Referer nor a cache keeps the secret of the address."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -39,13 +48,6 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def command(words: Sequence[str]) -> str:
     """What a shell starts for each session: this very installation with a command of its own."""
     return f"exec {shlex.join([sys.executable, '-P', '-m', 'remdm_tui', *words])}"
-
-
-def loopback(host: str) -> bool:
-    """Whether nobody but this machine can reach it."""
-    with suppress(ValueError):
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    return host.lower() == "localhost"
 
 
 class Session(AppService):
@@ -77,11 +79,14 @@ class Session(AppService):
 class Sessions(Server):
     """The pages and the sessions."""
 
-    def __init__(self, words: Sequence[str], host: str) -> None:
+    def __init__(self, words: Sequence[str], host: str, token: str) -> None:
         home = Path(textual_serve.__file__).parent
         super().__init__(command(words), host, statics_path=home / "static", templates_path=PAGE)
         self._reachable = not loopback(host)
         self._open: set[web.WebSocketResponse] = set()
+        self._token = token
+        # cookies are shared by the ports of a host
+        self._cookie = "remdm-tui-" + secrets.token_hex(4)
 
     async def application(self) -> web.Application:
         made = await self._make_app()
@@ -124,26 +129,43 @@ class Sessions(Server):
 
     @web.middleware
     async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Turn away pages from elsewhere, which a browser would let talk to this machine."""
-        origin = request.headers.get("Origin")
-        if not (self._reachable or loopback(urlsplit(f"//{request.host}").hostname or "")):
-            raise web.HTTPForbidden(text=f"this is served on this machine alone, not as {request.host}")
-        if origin is not None and urlsplit(origin).netloc != request.host:
-            raise web.HTTPForbidden(text="a page from elsewhere has no business here")
-        if request.path == "/ws" and origin is None:
-            raise web.HTTPForbidden(text="sessions are for pages")
-        response = await handler(request)
+        """Answer those who are let in."""
+        try:
+            self._admit(request)
+            response = await handler(request)
+        except web.HTTPException as error:
+            error.headers.update(HEADERS)
+            raise
         if not response.prepared:
-            response.headers["Content-Security-Policy"] = POLICY
-            response.headers["X-Content-Type-Options"] = "nosniff"
+            response.headers.update(HEADERS)
+            if any(same(each, self._token) for each in request.query.getall("token", [])):
+                response.set_cookie(self._cookie, self._token, httponly=True, samesite="Strict", path="/")
         return response
 
+    def _admit(self, request: web.Request) -> None:
+        """Raise HTTPBadRequest for headers that no browser sends, HTTPForbidden for whoever is not let in."""
+        headers = request.headers
+        try:
+            origins = headers.getall("Origin", [])
+            check_origin(headers.getall("Host", []), origins, reachable=self._reachable)
+            given = request.query.getall("token", [])
+            if not has_token(self._token, self._cookie, given, request.cookies, headers.get("Authorization")):
+                raise Refused("open the address that `remdm-tui serve` printed, with its token")
+            if request.path == "/ws" and not origins:
+                raise Refused("sessions are for pages")
+        except Malformed as error:
+            raise web.HTTPBadRequest(text=str(error)) from None
+        except Refused as error:
+            raise web.HTTPForbidden(text=str(error)) from None
 
-async def serving(words: Sequence[str], host: str, port: int, said: Callable[[str], None]) -> None:
-    """Serve until cancelled; `said` is told the address.  Raises ValueError where it cannot be had."""
+
+async def serving(words: Sequence[str], host: str, port: int, token: str, said: Callable[[str], None]) -> None:
+    """Serve until cancelled; `said` is told the address with its secret.  Raises ValueError where it cannot be had."""
     # a browser that leaves in the middle of a session is no news
     logging.getLogger("textual-serve").setLevel(logging.CRITICAL)
-    runner = web.AppRunner(await Sessions(words, host).application(), shutdown_timeout=PATIENCE)
+    # no log of requests: it would hold the secret
+    sessions = Sessions(words, host, token)
+    runner = web.AppRunner(await sessions.application(), shutdown_timeout=PATIENCE, access_log=None)
     await runner.setup()
     try:
         try:
@@ -153,7 +175,7 @@ async def serving(words: Sequence[str], host: str, port: int, said: Callable[[st
             raise ValueError(f"{host} port {port} cannot be had ({reason}): choose another --port") from None
         bound = runner.addresses[0]
         shown = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
-        said(f"http://{shown}:{bound[1]}/")
+        said(f"http://{shown}:{bound[1]}/?token={token}")
         await asyncio.Event().wait()
     finally:
         await runner.cleanup()

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from remdm_tui.browser import loopback, serving
+from remdm_tui.admission import loopback, token_from
+from remdm_tui.browser import serving
 
 
 def run(words: Sequence[str], *, host: str, port: int, say: Callable[[str], None]) -> None:
     """Serve until somebody interrupts it.  Raises ValueError for an address that cannot be had."""
     if not 0 <= port <= 65_535:
         raise ValueError(f"port must lie in 0 to 65535, not {port}")
+    token = token_from(os.environ)
     if not loopback(host):
         say(
-            f"remdm-tui: {host} is reachable from elsewhere: whoever reaches this port runs the application as you, "
-            "with your files"
+            f"remdm-tui: {host} is reachable from elsewhere, without encryption: whoever learns the address below "
+            "runs the application as you, with your files"
         )
 
     def said(address: str) -> None:
@@ -29,7 +32,7 @@ def run(words: Sequence[str], *, host: str, port: int, say: Callable[[str], None
         for number in (signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         with suppress(asyncio.CancelledError):
-            await serving(words, host, port, said)
+            await serving(words, host, port, token, said)
 
     with suppress(KeyboardInterrupt):
         asyncio.run(until_told())

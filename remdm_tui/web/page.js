@@ -1,3 +1,7 @@
+// the cookie is enough from here on: neither the history nor a bookmark needs the secret
+const address = new URL(location.href);
+address.searchParams.delete("token");
+history.replaceState(null, "", address);
 const terminal = document.getElementById("terminal");
 // it connects to where the page came from, through whatever forwards that
 terminal.dataset.sessionWebsocketUrl = (location.protocol === "https:" ? "wss://" : "ws://") + location.host + "/ws";

@@ -12,26 +12,33 @@ from pathlib import Path
 import aiohttp
 import pyte
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from remdm_tui.browser import PAGE, loopback, serving
+from remdm_tui.admission import VARIABLE, check_origin, has_token, loopback, token_from
+from remdm_tui.browser import PAGE, serving
 from remdm_tui.cli import app
 from remdm_tui.commands.serve import run
 from tests.waiting import PATIENCE
 
+TOKEN = "the-secret-of-these-tests"
+WITH = {"Authorization": f"token {TOKEN}"}
 SMALL = ["watch", "--steps", "8", "--length", "16", "--paused"]
 
 
 class Served:
     """A server in this loop on a free port."""
 
-    def __init__(self, words=SMALL):
-        self._words, self._address = words, asyncio.get_running_loop().create_future()
+    def __init__(self, words=SMALL, headers=WITH):
+        self._words, self._headers, self._address = words, headers, asyncio.get_running_loop().create_future()
 
     async def __aenter__(self):
-        self._task = asyncio.create_task(serving(self._words, "127.0.0.1", 0, self._address.set_result))
-        self.address = (await asyncio.wait_for(self._address, PATIENCE)).rstrip("/")
-        self.http = aiohttp.ClientSession(self.address)
+        self._task = asyncio.create_task(serving(self._words, "127.0.0.1", 0, TOKEN, self._address.set_result))
+        self.printed = await asyncio.wait_for(self._address, PATIENCE)
+        self.address = self.printed.partition("/?")[0]
+        jar = aiohttp.CookieJar(unsafe=True)  # cookies of an address without a name
+        self.http = aiohttp.ClientSession(self.address, headers=self._headers, cookie_jar=jar)
         return self
 
     async def __aexit__(self, *_):
@@ -88,6 +95,103 @@ def test_nothing_of_ours_or_of_the_terminals_names_another_place():
 async def test_pages_from_elsewhere_are_turned_away(path, headers, status):
     async with Served(["--version"]) as served:
         assert (await served.get(path, **headers))[0] == status
+
+
+ROUTES = [
+    "/",
+    "/?token=",
+    "/?token=%FF%FE",
+    "/ws",
+    "/ws?width=80",
+    "/static/js/textual.js",
+    "/page/page.js",
+    "/nowhere",
+]
+
+
+@pytest.mark.parametrize("path", ROUTES)
+async def test_without_the_secret_no_route_answers(path):
+    async with Served(["--version"], headers={}) as served:
+        for headers in ({}, {"Authorization": "token wrong"}, {"Cookie": "token=x; remdm-tui-0=y"}):
+            status, given, text = await served.get(path, Origin=served.address, **headers)
+            assert status == 403, headers
+            assert "the address that `remdm-tui serve` printed" in text
+            assert "Set-Cookie" not in given
+
+
+async def test_the_printed_address_opens_a_session_and_the_secret_is_needed_once():
+    async with Served(["list", "strategies"], headers={}) as served:
+        assert TOKEN in served.printed
+        status, headers, _ = await served.get(served.printed.removeprefix(served.address))
+        assert status == 200
+        assert headers["Referrer-Policy"] == "no-referrer"
+        assert headers["Cache-Control"] == "no-store"
+        cookie = headers["Set-Cookie"]
+        assert "HttpOnly" in cookie
+        assert "SameSite=Strict" in cookie
+        assert (await served.get("/page/page.js"))[0] == 200
+        async with served.http.ws_connect("/ws", headers={"Origin": served.address}) as session:
+            async with asyncio.timeout(30):
+                assert (await session.receive()).type in (aiohttp.WSMsgType.BINARY, aiohttp.WSMsgType.CLOSE)
+        async with aiohttp.ClientSession(served.address) as other:
+            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                await other.ws_connect("/ws", headers={"Origin": served.address})
+            assert refused.value.status == 403
+
+
+async def raw(address, *lines):
+    """The first line that a server answers to a request in these bytes."""
+    host, _, port = address.removeprefix("http://").rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"\r\n".join([b"GET /?token=%s HTTP/1.1" % TOKEN.encode(), *lines, b"Connection: close", b"", b""]))
+    answer = await asyncio.wait_for(reader.readline(), 20)
+    writer.close()
+    return int(answer.split()[1])
+
+
+MALFORMED = [b"[::1", b"::1", b"[zz]", b"[::1]x", b"", b" ", b"\xff\xfe", "h\u00f6st".encode(), b"localhost:80a",
+             b"localhost:", b"localhost:99999", b"a@localhost", b"localhost/x", b"a b", b"a" * 5000]  # fmt: skip
+
+
+async def test_a_malformed_host_or_origin_is_a_bad_request():
+    async with Served(["--version"]) as served:
+        host = b"Host: " + served.address.removeprefix("http://").encode()
+        assert await raw(served.address, host) == 200
+        assert await raw(served.address) == 400
+        assert await raw(served.address, host, host) == 400
+        for value in MALFORMED:
+            assert await raw(served.address, b"Host: " + value) == 400, value
+            assert await raw(served.address, host, b"Origin: http://" + value) == 400, value
+        for value in (b"", b"http:", b"localhost", b"://localhost"):
+            assert await raw(served.address, host, b"Origin: " + value) == 400, value
+        for value in (b"null", b"http://evil.example", b"http://[::1]:9", b"http://localhost:1"):
+            assert await raw(served.address, host, b"Origin: " + value) == 403, value
+
+
+@given(st.text(), st.text(), st.text())
+def test_whatever_comes_in_is_refused_in_one_of_two_ways(first, second, third):
+    # `Malformed` and `Refused` are ValueErrors; nothing else may come out
+    with pytest.raises(ValueError):  # noqa: PT011
+        check_origin([first], [second, third], reachable=True)
+    with suppress(ValueError):
+        check_origin([first], [second], reachable=False)
+    assert not has_token(TOKEN, "c", [first], {"c": second}, f"token {third}")
+
+
+def test_a_secret_is_random_or_given_and_never_short():
+    assert token_from({}) != token_from({})
+    environment = {VARIABLE: TOKEN}
+    assert token_from(environment) == TOKEN
+    assert not environment
+    for bad in ("", "short", " " * 20, "\u00e4" * 20, "a/b?c&d" * 5):
+        with pytest.raises(ValueError, match=f"{VARIABLE} needs at least 16"):
+            token_from({VARIABLE: bad})
+
+
+@pytest.mark.parametrize("headers", [WITH, {"Authorization": f"Bearer {TOKEN}"}])
+async def test_scripts_send_the_secret_in_a_header(headers):
+    async with Served(["--version"], headers=headers) as served:
+        assert (await served.get("/"))[0] == 200
 
 
 async def test_a_session_paints_the_application_takes_keys_and_ends():
@@ -147,7 +251,7 @@ async def test_a_port_that_is_taken_is_one_sentence():
     async with Served() as served:
         port = int(served.address.rpartition(":")[2])
         with pytest.raises(ValueError, match=f"port {port} cannot be had .*choose another --port"):
-            await serving(SMALL, "127.0.0.1", port, print)
+            await serving(SMALL, "127.0.0.1", port, TOKEN, print)
 
 
 def test_an_address_that_others_reach_comes_with_a_warning():

@@ -1,0 +1,105 @@
+"""Whom `serve` lets in: a secret in the printed address, and requests from its own pages alone.  Knows no aiohttp."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import re
+import secrets
+from collections.abc import Mapping, MutableMapping, Sequence
+from contextlib import suppress
+
+VARIABLE = "REMDM_TUI_TOKEN"
+"""The environment variable that fixes the secret; an option would show it to everybody who lists processes."""
+SHORTEST = 16
+"""Characters of a secret that somebody chose, at least."""
+TOKEN = re.compile(r"[A-Za-z0-9._~-]+", re.ASCII)
+"""What needs no quoting in an address, a header or a cookie."""
+LONGEST = 300
+"""Characters of a Host or an Origin; names of the DNS have 253 at most."""
+AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?", re.ASCII)
+ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(.*)", re.ASCII)
+
+
+class Malformed(ValueError):
+    """A header that no browser sends."""
+
+
+class Refused(ValueError):
+    """A request from somebody who is not let in."""
+
+
+def token_from(environment: MutableMapping[str, str]) -> str:
+    """Take the secret out of the environment, so that no child process has it; a new random one if there is none.
+
+    Raises ValueError for one that is too short or needs quoting.
+    """
+    given = environment.pop(VARIABLE, None)
+    if given is None:
+        return secrets.token_urlsafe(32)
+    if len(given) < SHORTEST or not TOKEN.fullmatch(given):
+        raise ValueError(
+            f"{VARIABLE} needs at least {SHORTEST} letters, digits or any of . _ ~ -: unset it for a random secret"
+        )
+    return given
+
+
+def same(given: str, token: str) -> bool:
+    """Compare in constant time, whatever was given."""
+    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), token.encode())
+
+
+def has_token(
+    token: str, cookie: str, query: Sequence[str], cookies: Mapping[str, str], authorization: str | None
+) -> bool:
+    """Whether a request carries the secret: in its address, the cookie of this name or its Authorization header.
+
+    authorization: `token SECRET`, as Jupyter takes it, or `Bearer SECRET`.
+    """
+    scheme, _, credentials = (authorization or "").partition(" ")
+    found = [*query, cookies.get(cookie, "")]
+    if scheme.lower() in ("token", "bearer"):
+        found.append(credentials.strip())
+    return any(same(each, token) for each in found)
+
+
+def check_origin(hosts: Sequence[str], origins: Sequence[str], *, reachable: bool) -> None:
+    """Refuse pages from elsewhere, which a browser would let talk to this machine.
+
+    hosts, origins: the values of the Host and Origin headers.  reachable: whether others may reach the server by
+    names that are not known here.  Raises Malformed or Refused.
+    """
+    if len(hosts) != 1 or len(origins) > 1:
+        raise Malformed("a request has one Host and at most one Origin")
+    name = hostname(hosts[0], "Host")
+    origin = None
+    if origins and origins[0] != "null":
+        found = ORIGIN.fullmatch(origins[0]) if len(origins[0]) <= LONGEST else None
+        if found is None:
+            raise Malformed("Origin is not scheme://host:port")
+        origin = found[1]
+        hostname(origin, "Origin")
+    if not (reachable or loopback(name)):
+        raise Refused("this is served on this machine alone, not under that Host")
+    if origins and (origin is None or origin.lower() != hosts[0].lower()):
+        raise Refused("pages from elsewhere may not open this")
+
+
+def hostname(authority: str, header: str) -> str:
+    """The host of `host` or `host:port`, without brackets.  Raises Malformed for anything else."""
+    found = AUTHORITY.fullmatch(authority) if len(authority) <= LONGEST else None
+    if found is None or int(found[2] or 0) > 65_535:
+        raise Malformed(f"{header} is not host:port")
+    if found[1][0] != "[":
+        return found[1]
+    try:
+        return str(ipaddress.IPv6Address(found[1][1:-1]))
+    except ValueError:
+        raise Malformed(f"{header} is not host:port") from None
+
+
+def loopback(host: str) -> bool:
+    """Whether only this machine can reach the host."""
+    with suppress(ValueError):
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    return host.lower() == "localhost"
