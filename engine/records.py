@@ -226,6 +226,11 @@ class ModelChoice:
     mask_id: int | None = None
     tokenizer: str | None = None
     trust_remote_code: bool = False
+    """consent to run the checkpoint's own code: given on the command line or at the terminal, never by a file"""
+
+    def without_consent(self) -> ModelChoice:
+        """The choice as it may be taken from a file: what a sender trusted is not for the sender to decide."""
+        return replace(self, trust_remote_code=False)
 
 
 @dataclass(frozen=True)

@@ -154,7 +154,7 @@ class Work:
         facts = Model(
             name=choice.name, fingerprint=fingerprint(home), dtype=model.info.dtype, kind=model.info.kind,
             ema=choice.ema, mask_id=choice.mask_id, tokenizer=choice.tokenizer,
-            trust_remote_code=choice.trust_remote_code,
+            code_was_trusted=choice.trust_remote_code,
         )  # fmt: skip
         self._model = choice, model, facts
         return model, facts

@@ -37,6 +37,8 @@ class WatchOptions:
     paused: bool = False
     ascii: bool = False
     mouse: bool = True
+    may_consent: bool = True
+    """whether somebody at the screen can consent to run a model's own code; in a served page `serve`'s command does"""
     command: tuple[str, ...] = ()
     """what launches the engine; empty: this Python"""
     where: str = ""
@@ -79,11 +81,11 @@ def fitted(options: WatchOptions, model: ModelInfo, strategies: Sequence[Strateg
     )  # fmt: skip
 
 
-def typed(text: str, base: ModelChoice) -> ModelChoice:
+def typed(text: str, base: ModelChoice, may_consent: bool = True) -> ModelChoice:
     """The model that a person has typed: a name, and after it options as on the command line.
 
     Device, type, attention and averaging stay as they were; what was said of another checkpoint does not.
-    Raises ValueError for an option that is none.
+    may_consent: whether --trust-remote-code may be among them.  Raises ValueError for an option that is none.
     """
     kept = replace(base, mask_id=None, tokenizer=None, trust_remote_code=False)
     name, dashes, rest = text.strip().partition(" --")
@@ -94,6 +96,8 @@ def typed(text: str, base: ModelChoice) -> ModelChoice:
     while words:
         option = words.pop(0)
         if option in FLAGS:
+            if option == CONSENT and not may_consent:
+                raise ValueError(f"a page cannot give {CONSENT}: start `remdm-tui serve` with it")
             more |= FLAGS[option]
         elif option in VALUES and words:
             more[VALUES[option]] = words.pop(0)
@@ -107,7 +111,8 @@ def typed(text: str, base: ModelChoice) -> ModelChoice:
     return replace(kept, **more)
 
 
-FLAGS = {"--no-ema": {"ema": False}, "--trust-remote-code": {"trust_remote_code": True}}
+CONSENT = "--trust-remote-code"
+FLAGS = {"--no-ema": {"ema": False}, CONSENT: {"trust_remote_code": True}}
 VALUES = {
     f"--{one.name.replace('_', '-')}": one.name
     for one in fields(ModelChoice)

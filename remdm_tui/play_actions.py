@@ -120,7 +120,10 @@ class PlayApp(CompareApp):
             return
         watching, elsewhere = self.watching, bool(self.options.where)
         self.push_screen(
-            ModelScreen(watching.choice, known(Path.cwd(), elsewhere), reason, self.options.ascii), self._load
+            ModelScreen(
+                watching.choice, known(Path.cwd(), elsewhere), reason, self.options.ascii, self.options.may_consent
+            ),
+            self._load,
         )
 
     def _load(self, choice: ModelChoice | None) -> None:

@@ -14,7 +14,8 @@ from remdm_tui.asked import Asked
 def sampled(home: Path, number: int, said: Asked) -> Asked:
     """What `watch` is asked for to show sample `number` of the evaluation in `home`; what was said goes before it.
 
-    Raises ValueError with one sentence.
+    Consent to run the model's own code is what was said, never what the directory says.  Raises ValueError with one
+    sentence.
     """
     plan = Store(home).plan()
     if plan is None:
@@ -26,7 +27,7 @@ def sampled(home: Path, number: int, said: Asked) -> Asked:
         raise ValueError(f"the samples of {home} were drawn by {sampling.predictor}, which cannot be watched")
     drawn = Asked(
         model=model.name, strategy=sampling.strategy, dtype=model.dtype, no_ema=not model.ema, mask_id=model.mask_id,
-        tokenizer=model.tokenizer, trust_remote_code=model.trust_remote_code,
+        tokenizer=model.tokenizer,
         knob=tuple(f"{name}={str(value).lower()}" for name, value in sampling.knobs.items()),
         steps=sampling.steps, length=sampling.length, batch=1, seed=sampling.seed, prompt=sampling.prompt,
         chat=sampling.chat, block_length=sampling.block_length, stride=sampling.stride,

@@ -32,7 +32,7 @@ class Job:
         self._running: subprocess.Popen[bytes] | None = None
 
     def __call__(self) -> int:
-        self._running = subprocess.Popen([sys.executable, "-m", "remdm_tui", *self.command])
+        self._running = subprocess.Popen([sys.executable, "-P", "-m", "remdm_tui", *self.command])
         ended = self._running.wait()
         if ended:
             raise RuntimeError(f"remdm-tui ended with status {ended}: see the log")

@@ -116,7 +116,7 @@ TASKS: dict[str, Callable[[Task], dict[str, float]]] = {"time": time_steps, "mem
 def in_child(task: Task, environment: Mapping[str, str]) -> dict[str, float]:
     """Run a task in a process of its own; raises RuntimeError with its last words if it fails."""
     done = subprocess.run(
-        [sys.executable, "-m", "engine.bench.child"],
+        [sys.executable, "-P", "-m", "engine.bench.child"],
         input=msgspec.json.encode(task),
         capture_output=True,
         env={**os.environ, **environment},

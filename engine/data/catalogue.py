@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -96,6 +97,8 @@ def _texts(name: str, split: str, **more: bool) -> Iterator[str]:
     if source is None:
         raise ValueError(f"unknown data set {name!r}: choose {', '.join(DATASETS)}, or {HUB}org/name")
     asked = "train" if more and split == "train" else source.splits.get(split, split)
+    # its older versions run a data set's own script, or ask on standard input whether to
+    os.environ["HF_DATASETS_TRUST_REMOTE_CODE"] = "0"
     try:
         datasets = import_module("datasets")
     except ModuleNotFoundError as error:

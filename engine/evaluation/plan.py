@@ -24,7 +24,8 @@ class Model(msgspec.Struct, frozen=True):
     ema: bool = True
     mask_id: int | None = None
     tokenizer: str | None = None
-    trust_remote_code: bool = False
+    code_was_trusted: bool = msgspec.field(default=False, name="trust_remote_code")
+    """whether consent to run the checkpoint's own code was given then; it is written down, and grants nothing"""
 
 
 class Sampling(msgspec.Struct, frozen=True):

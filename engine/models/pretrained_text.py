@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model", "*.tiktoken", "tokenizer_config.json")
 """What a tokenizer may lie in; a tokenizer_config.json alone is enough for one that works on bytes."""
 LOCAL = {"local_files_only": True}
+NO_CODE = LOCAL | {"trust_remote_code": False}
+"""Where the library is not told, it asks on standard input whether to run a tokenizer's own code."""
 
 
 class Framing(NamedTuple):
@@ -44,11 +46,10 @@ def open_tokenizer(request: Request, config: PreTrainedConfig) -> Any:
     if home.is_dir() and not any(True for name in FILES for _ in home.glob(name)) and gguf is None:
         raise ValueError(f"{home} has no tokenizer: say where one is with --tokenizer DIRECTORY, FILE or hub id")
     if gguf is not None and not (home / "tokenizer_config.json").is_file():
-        return _made(request, lambda: AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name, **LOCAL))
+        return _made(request, lambda: AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name, **NO_CODE))
     lone = home / "vocab.txt"
     guess = {} if (home / "tokenizer_config.json").is_file() or not lone.is_file() else _casing(lone)
-    if request.trust_remote_code:
-        guess["trust_remote_code"] = True
+    guess["trust_remote_code"] = request.trust_remote_code
     return _made(request, lambda: AutoTokenizer.from_pretrained(str(home), config=config, **guess, **LOCAL))
 
 
@@ -96,7 +97,7 @@ def _of_file(request: Request, path: Path, config: PreTrainedConfig) -> Any:
             f"{path} is no tokenizer that is known here: give a tokenizer.json, a vocab.txt or a directory"
         )
     casing = _casing(path)
-    return _made(request, lambda: AutoTokenizer.from_pretrained(str(path.parent), config=config, **casing, **LOCAL))
+    return _made(request, lambda: AutoTokenizer.from_pretrained(str(path.parent), config=config, **casing, **NO_CODE))
 
 
 def _named_by(home: Path, config: PreTrainedConfig) -> dict[str, str]:

@@ -41,7 +41,7 @@ class Header:
     """of what decided what was computed: torch, the engine's device driver ..."""
 
     def checked(self) -> Header:
-        """Itself; raises ValueError where a number cannot be."""
+        """Itself without consent to run a model's code; raises ValueError where a number cannot be."""
         vocabulary = self.model.vocab_size
         if not 1 <= vocabulary <= LARGEST_VOCABULARY:
             raise ValueError(f"a recording's vocabulary has 1 to {LARGEST_VOCABULARY} tokens, not {vocabulary}")
@@ -55,7 +55,7 @@ class Header:
             raise ValueError(f"a recording's run cannot have {self.steps} steps")
         if not 0 <= self.created < LATEST:
             raise ValueError(f"a recording cannot be of {self.created} seconds since 1970")
-        return self
+        return replace(self, choice=self.choice.without_consent())
 
 
 @dataclass(frozen=True)

@@ -250,7 +250,7 @@ def trained_here(first: str | None, last: str | None) -> bool:
 def _from_hub(name: str) -> Tokenizer:
     from transformers import AutoTokenizer
 
-    return Tokenizer.from_str(AutoTokenizer.from_pretrained(name).backend_tokenizer.to_str())
+    return Tokenizer.from_str(AutoTokenizer.from_pretrained(name, trust_remote_code=False).backend_tokenizer.to_str())
 
 
 def prepare(

@@ -95,6 +95,7 @@ def watch(
         paused=paused,
         ascii=ascii_only,
         mouse=not no_mouse,
+        may_consent=asked.trust_remote_code or not is_served(),
         command=command,
         where=where,
         record=record,
@@ -133,7 +134,10 @@ def replay(
         from remdm_tui.asked import Asked
 
         model = Asked.of(ctx.params).choice()
-    raise typer.Exit(run(file, branch=branch, model=model, ascii_only=ascii_only, mouse=not no_mouse))
+    may_consent = ctx.params["trust_remote_code"] or not is_served()
+    raise typer.Exit(
+        run(file, branch=branch, model=model, ascii_only=ascii_only, mouse=not no_mouse, may_consent=may_consent)
+    )
 
 
 @app.command()
@@ -178,8 +182,12 @@ def new_strategy(
 
 def has_terminal() -> bool:
     """Whether somebody can see and press keys: at a terminal, or through the pipes to a browser's page."""
-    served = os.environ.get("TEXTUAL_DRIVER", "").endswith(":WebDriver")
-    return served or (is_terminal(sys.stdin) and is_terminal(sys.stdout))
+    return is_served() or (is_terminal(sys.stdin) and is_terminal(sys.stdout))
+
+
+def is_served() -> bool:
+    """Whether the screen is a page of `serve`."""
+    return os.environ.get("TEXTUAL_DRIVER", "").endswith(":WebDriver")
 
 
 def is_terminal(stream: Any) -> bool:

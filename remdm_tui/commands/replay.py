@@ -18,7 +18,13 @@ from remdm_tui.taping import Tape
 
 
 def run(
-    path: Path, *, branch: int = 0, model: ModelChoice | None = None, ascii_only: bool = False, mouse: bool = True
+    path: Path,
+    *,
+    branch: int = 0,
+    model: ModelChoice | None = None,
+    ascii_only: bool = False,
+    mouse: bool = True,
+    may_consent: bool = True,
 ) -> int:
     """Show it until the person quits; the exit code, after one sentence on stderr where nothing could be shown.
 
@@ -29,6 +35,7 @@ def run(
     try:
         comfort = beginning.comfort()
         options = beginning.fitted(options_of(recording, branch, ascii_only=ascii_only, mouse=mouse), comfort)
+        options = replace(options, may_consent=may_consent)
         if model is None:
             return show(
                 options, partial(ReplayLink, recording, branch, catalogue()), Tape(recording=recording), comfort

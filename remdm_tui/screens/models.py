@@ -42,8 +42,11 @@ class ModelScreen(PasteWarning, ModalScreen[ModelChoice | None]):
     ModelScreen.ascii OptionList { text-overflow: clip; }
     """
 
-    def __init__(self, base: ModelChoice, known: Sequence[Known], reason: str, ascii_only: bool) -> None:
+    def __init__(
+        self, base: ModelChoice, known: Sequence[Known], reason: str, ascii_only: bool, may_consent: bool = True
+    ) -> None:
         super().__init__(classes="ascii" if ascii_only else "")
+        self._may_consent = may_consent
         self._base, self._known, self._reason = base, known, reason
         self._at: int | None = None
 
@@ -87,7 +90,7 @@ class ModelScreen(PasteWarning, ModalScreen[ModelChoice | None]):
 
     def _load(self, text: str) -> None:
         try:
-            self.dismiss(typed(text, self._base))
+            self.dismiss(typed(text, self._base, self._may_consent))
         except ValueError as error:
             label = self.query_one(".error", Label)
             label.update(str(error))

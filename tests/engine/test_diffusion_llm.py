@@ -539,7 +539,7 @@ def odd(make: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_code_of_a_checkpoint_runs_only_when_that_is_asked_for(odd: Path) -> None:
-    with pytest.raises(ValueError, match="pass --trust-remote-code if you trust whoever published it"):
+    with pytest.raises(ValueError, match="add --trust-remote-code to this command if you trust"):
         load_model(str(odd))
     assert not (odd / "ran").exists()
     model = load_model(str(odd), trust_remote_code=True)

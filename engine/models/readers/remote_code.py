@@ -58,8 +58,8 @@ class RemoteCode:
         said = config.get("model_type") or config.get("architectures") or "unnamed"
         if not request.trust_remote_code:
             raise ValueError(
-                f"{request.name} is a model of its own kind ({said}) that only its own code can compute: "
-                "pass --trust-remote-code if you trust whoever published it"
+                f"{request.name} ({said}) needs its own Python code: add --trust-remote-code to this command if you "
+                "trust whoever published it"
             )
         codec = codec_for(request, None)
         model = _model(request, config)
