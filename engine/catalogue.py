@@ -7,6 +7,8 @@ import re
 from importlib import resources
 from pathlib import Path
 
+from engine.regular import regular_file
+
 BUILT_IN = {
     "demo": "10.4 M parameters, novels and speeches, length 256; inside the package",
     "demo-sedd": "SEDD of the same size on the same texts; inside the package",
@@ -36,7 +38,7 @@ def place(name: str) -> Path | None:
         return Path(str(resources.files("engine") / "models" / DIRECTORIES[name]))
     path = Path(name).expanduser()
     if path.exists():
-        return path
+        return path if path.is_dir() else regular_file(path)
     if HUB_ID.fullmatch(name) and not name.startswith((".", "/", "~")):
         return None
     if os.sep in name or path.suffix:

@@ -26,13 +26,21 @@ class NotFiniteError(FloatingPointError):
         """which, in order"""
 
 
-def probabilities(logits: Tensor, mask_id: int, temperature: float = 1.0, dtype: torch.dtype = torch.float64) -> Tensor:
+def probabilities(
+    logits: Tensor,
+    mask_id: int,
+    temperature: float = 1.0,
+    dtype: torch.dtype = torch.float64,
+    never: Sequence[int] = (),
+) -> Tensor:
     """logits [N, V] -> p(x0) [N, V], zero at the mask (SUBS); temperature 0 is one-hot at the argmax.
 
-    Raises NotFiniteError when the network gave a NaN or +inf.
+    never: ids that are no token, zero too.  Raises NotFiniteError when the network gave a NaN or +inf.
     """
     scores = logits.to(dtype, copy=True)  # a toy's logits may be its own table
     scores[:, mask_id] = -torch.inf
+    if never:
+        scores[:, list(never)] = -torch.inf
     peak = scores.amax(-1, keepdim=True)
     if not torch.isfinite(peak).all():
         raise NotFiniteError((~torch.isfinite(peak[:, 0])).nonzero()[:, 0].tolist())
@@ -141,15 +149,23 @@ class Drawn(NamedTuple):
 
 
 def draw(
-    logits: Tensor, address: Address, *, mask_id: int, top_p: float, nucleus: str, temperature: float, how: str
+    logits: Tensor,
+    address: Address,
+    *,
+    mask_id: int,
+    top_p: float,
+    nucleus: str,
+    temperature: float,
+    how: str,
+    never: Sequence[int] = (),
 ) -> Drawn:
     """Draw one token for each row of logits [N, V] from the nucleus of its distribution."""
-    full = probabilities(logits, mask_id, temperature)
+    full = probabilities(logits, mask_id, temperature, never=never)
     p = full if top_p >= 1 else nucleus_top(full, top_p, nucleus)
     ids = DRAWS[how](p, address)
     at = ids[:, None]
     # a one-hot says nothing of how sure the network is
-    sure = probabilities(logits, mask_id) if temperature == 0 else full
+    sure = probabilities(logits, mask_id, never=never) if temperature == 0 else full
     return Drawn(ids, p.gather(-1, at)[:, 0], sure.gather(-1, at)[:, 0])
 
 

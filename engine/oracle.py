@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from engine import kernel
-from engine.models.protocol import Denoiser
+from engine.models.protocol import Denoiser, never_drawn
 from engine.records import Settings
 from engine.strategies import Candidates, Plan, Strategy, View
 
@@ -38,7 +38,8 @@ def denoised(
 ) -> Tensor:
     """p(x0) after the nucleus at every position, [B * L, V]."""
     hidden = model.encode(tokens, (1 - alpha_t).flatten())
-    p = kernel.probabilities(model.project(hidden.flatten(0, 1)), model.mask_id, settings.temperature, dtype)
+    logits = model.project(hidden.flatten(0, 1))
+    p = kernel.probabilities(logits, model.mask_id, settings.temperature, dtype, never_drawn(model))
     return _nucleus(p, settings)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from engine import kernel, rng
 from engine.canvas import check_canvas
-from engine.models.protocol import Denoiser
+from engine.models.protocol import Denoiser, never_drawn
 from engine.rng import Purpose
 from engine.step import BadLogitsError, State
 
@@ -120,7 +120,8 @@ class _Law:
     def denoised(self, tokens: Tensor, t: float, top_p: float = 1.0) -> Tensor:
         """p(x0) after the nucleus, float64 [b, L, V]."""
         hidden = self.model.encode(tokens, self._times(tokens, t))
-        p = kernel.probabilities(self.model.project(hidden.flatten(0, 1)), self.model.mask_id)
+        logits = self.model.project(hidden.flatten(0, 1))
+        p = kernel.probabilities(logits, self.model.mask_id, never=never_drawn(self.model))
         if top_p < 1:
             p = kernel.nucleus_sorted(p, top_p, "exclusive")
         return p.view(*tokens.shape, -1)
@@ -139,7 +140,11 @@ class _Law:
             given: Tensor = network.scores(tokens.to(place), sigma.float().to(place))
             if not torch.isfinite(given).all():
                 raise kernel.NotFiniteError((~torch.isfinite(given)).any(-1).flatten().nonzero()[:, 0].tolist())
-            return given.to(tokens.device).double()
+            given = given.to(tokens.device).double()
+            never = list(never_drawn(self.model))
+            if never:
+                given[..., never] = 0
+            return given
         p = self.denoised(tokens, t) / sigma.expm1()[:, None, None]
         return p.scatter_(-1, tokens[:, :, None], 1.0)
 

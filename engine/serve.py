@@ -137,7 +137,7 @@ class Server:
                 self._send(wire.Failed(stage, str(error), error.detail))
             else:
                 self._desk.failed(error)
-        except Exception as error:  # models and strategies are other people's code
+        except BaseException as error:  # models and strategies are other people's code, and Ctrl+C is not for us
             if stage in ("load", "begin"):
                 self._desk.session = self._again = None
             self._credit = 0

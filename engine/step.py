@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from engine import kernel, rng
-from engine.models.protocol import Denoiser, device_of, encode_rows
+from engine.models.protocol import Denoiser, device_of, encode_rows, never_drawn
 from engine.portions import portion
 from engine.records import Settings
 from engine.rng import Purpose
@@ -218,6 +218,7 @@ class Stepper:
                         nucleus=settings.nucleus,
                         temperature=settings.temperature,
                         how=settings.draw,
+                        never=never_drawn(self.model),
                     )
                 except kernel.NotFiniteError as error:
                     at = [(int(rows[sequence[here][row]]), int(position[here][row])) for row in error.rows]

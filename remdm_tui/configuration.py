@@ -11,6 +11,7 @@ from typing import Any
 from platformdirs import user_config_path
 from textual.theme import BUILTIN_THEMES
 
+from engine.regular import regular_file
 from remdm_tui.keymap import keymap
 
 NAME = "remdm-tui"
@@ -43,7 +44,7 @@ def read(path: Path | None = None) -> Configuration:
     """What the file says, as far as it can be understood; there need not be one."""
     path = path or place()
     try:
-        with path.open("rb") as file:
+        with regular_file(path).open("rb") as file:
             data = file.read(LARGEST + 1)
         if len(data) > LARGEST:
             raise ValueError("it is too large")

@@ -12,6 +12,7 @@ import msgspec
 from platformdirs import user_state_path
 
 from engine.records import Settings
+from engine.regular import regular_file
 from remdm_tui.configuration import NAME
 from remdm_tui.player import SPEEDS
 
@@ -69,9 +70,9 @@ class Memory:
     def read(cls, path: Path | None = None) -> Memory:
         path = path or user_state_path(NAME, appauthor=False) / FILE
         try:
-            with path.open("rb") as file:
+            with regular_file(path).open("rb") as file:
                 data = file.read(LARGEST + 1)
-        except OSError:
+        except (OSError, ValueError):
             # none yet, or not ours to read: then a new one may be there to write
             return cls(Remembered(), path)
         try:

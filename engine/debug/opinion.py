@@ -11,7 +11,7 @@ from torch import Tensor
 
 from engine import kernel
 from engine.debug.findings import Opinion, Ranked, Verdict
-from engine.models.protocol import encode_rows
+from engine.models.protocol import encode_rows, never_drawn
 from engine.schedules import next_time
 from engine.session import Ahead, Session, grid_of
 from engine.step import State, Stepper
@@ -83,7 +83,8 @@ def _asked(session: Session, row: State, ahead: Ahead, position: int) -> Tensor:
     alpha_t = ahead.control.strategy.alpha(_time(ahead.t, row))
     noise = replace(row, tokens=tokens).noise(alpha_t, model.mask_id)
     hidden = encode_rows(model, row.shown(tokens), noise, row.shown(where))
-    return kernel.probabilities(model.project(hidden), model.mask_id, settings.temperature or 1.0)
+    never = never_drawn(model)
+    return kernel.probabilities(model.project(hidden), model.mask_id, settings.temperature or 1.0, never=never)
 
 
 def _time(t: float, row: State) -> Tensor:

@@ -17,6 +17,7 @@ from engine.catalogue import BUILT_IN
 from engine.metrics.judge import BATCH_TOKENS, LOGITS, Done, by_length, silent
 from engine.models import TextModel, load_model
 from engine.models.causal_dit import CachedCausal
+from engine.regular import regular_file
 from engine.training.data import END_OF_TEXT, PLAIN
 
 JUDGES = {"demo-judge": "demo-ar"}
@@ -121,7 +122,7 @@ def own_model(name: str) -> str | None:
     if name in BUILT_IN:
         return name
     try:
-        config = json.loads((Path(name).expanduser() / "config.json").read_text(encoding="utf-8"))
+        config = json.loads(regular_file(Path(name).expanduser() / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
     return name if isinstance(config, dict) and "format" in config and "kind" in config else None

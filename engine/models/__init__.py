@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from engine.catalogue import BUILT_IN
-from engine.models.files import open_weights
+from engine.models.files import open_weights, read_object
 from engine.models.loading import Loaded, Progress, Request, silent
 from engine.models.protocol import Denoiser, RowDenoiser, device_of, encode_rows
-from engine.models.readers import READERS
+from engine.models.readers import READERS, lightning
+from engine.models.readers.remote_code import RemoteCode
 from engine.models.room import check_room
 from engine.models.sources import locate
 from engine.records import ModelChoice, ModelInfo
@@ -33,6 +33,7 @@ class TextModel:
         self.vocab_size, self.mask_id = self.network.vocab_size, self.network.mask_id
         self.max_length, self.time_conditioned = self.network.max_length, self.network.time_conditioned
         self.causal = loaded.causal
+        self.never = self.codec.strangers(self.vocab_size, self.mask_id)
         # the samplers' arithmetic is float64, which MPS does not have: there it stays on the CPU
         self.device = torch.device("cpu") if self.network.device.type == "mps" else self.network.device
 
@@ -61,6 +62,10 @@ class TextModel:
         """Tensors on the network's device, times in a type that it has."""
         return [(x.float() if x.is_floating_point() else x).to(self.network.device) for x in tensors]
 
+    def _padding(self) -> tuple[str, ...]:
+        count = len(self.never)
+        return (f"{count:,} ids of the vocabulary are no token and are never drawn",) if count else ()
+
     @property
     def info(self) -> ModelInfo:
         return ModelInfo(
@@ -76,7 +81,7 @@ class TextModel:
             backend=self.loaded.attention,
             kind=self.loaded.kind,
             causal=self.causal,
-            notes=self.loaded.notes,
+            notes=(*self.loaded.notes, *self._padding()),
         )
 
 
@@ -119,13 +124,18 @@ def load_choice(choice: ModelChoice, progress: Progress = silent) -> TextModel:
 def read(request: Request) -> Loaded:
     """What lies at `home`, by the first reader that recognises it."""
     home = request.home
-    config, shapes = _config(home), _shapes(home)
+    config, (shapes, broken) = _config(home), _shapes(home)
     for reader in READERS:
         if reader.recognises(home, config, frozenset(shapes)):
+            # a checkpoint's own code may keep its weights in files of other names
+            if broken is not None and not (isinstance(reader, RemoteCode) and request.trust_remote_code):
+                raise broken
             check_room(sum(map(math.prod, shapes.values())) * request.dtype.itemsize, request.device)
             return reader.read(request)
     if home.is_dir() and not config:
         raise ValueError(f"{home} is no model directory: it has no config.json")
+    if broken is not None:
+        raise broken
     said = config.get("model_type") or config.get("architectures") or "no known layout"
     raise ValueError(f"{request.name} is a checkpoint of no kind known here ({said}): see `remdm-tui list models`")
 
@@ -134,21 +144,23 @@ def _config(home: Path) -> dict[str, object]:
     path = home / "config.json"
     if not path.is_file():
         return {}
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is not a configuration: {error}") from error
-    if not isinstance(config, dict):
-        raise ValueError(f"{path} is not a configuration: it holds no object")
-    return config
+    return read_object(path, "a configuration")
 
 
-def _shapes(home: Path) -> Mapping[str, tuple[int, ...]]:
-    """Of the tensors, from headers alone; none where the format does not tell or the file is broken."""
+def _shapes(home: Path) -> tuple[Mapping[str, tuple[int, ...]], ValueError | None]:
+    """The shapes of the tensors, from headers alone, or the error that says which file is missing or broken.
+
+    Neither where the format does not tell: GGUF files, and a training program's checkpoint in a directory.
+    """
     try:
-        return open_weights(home).shapes
-    except ValueError:
-        return {}
+        return open_weights(home).shapes, None
+    except ValueError as error:
+        other = lightning.file_in(home) if home.is_dir() else None
+        return {}, None if other is not None or any(_gguf(home)) else error
+
+
+def _gguf(home: Path) -> Iterator[Path]:
+    return home.glob("*.gguf") if home.is_dir() else iter([home] if home.suffix == ".gguf" else [])
 
 
 def choose_device(name: str) -> torch.device:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from engine.chat_template import render
+from engine.models.files import read_object
 
 SPECIAL = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 
@@ -13,7 +15,7 @@ SPECIAL = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls
 def chat_of(home: Path) -> Callable[[str], str] | None:
     """prompt -> the prompt as one user's turn with the answer begun; None where the directory has no template.
 
-    The template is untrusted: it is rendered by transformers in jinja2's sandbox, and no code of the directory runs.
+    The template is untrusted: it is rendered in a process with limits, and no code of the directory runs.
     """
     config = tokenizer_config(home)
     template = _template(home, config)
@@ -21,22 +23,7 @@ def chat_of(home: Path) -> Callable[[str], str] | None:
         return None
     named = {name: text for name in SPECIAL if (text := token_text(config.get(name)))}
 
-    def chat(prompt: str) -> str:
-        """Raises ValueError for a template that cannot be rendered."""
-        from jinja2 import TemplateError
-        from tokenizers import Tokenizer, models
-        from transformers import PreTrainedTokenizerFast
-
-        make: Any = PreTrainedTokenizerFast
-        try:
-            # the template needs the names of the special tokens alone, so an empty tokenizer will do
-            bare = make(tokenizer_object=Tokenizer(models.BPE()), chat_template=template, **named)
-            turns = [{"role": "user", "content": prompt}]
-            return str(bare.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
-        except (TemplateError, ValueError, TypeError, ArithmeticError, LookupError) as error:
-            raise ValueError(f"the chat template of {home} cannot be rendered: {error}") from error
-
-    return chat
+    return lambda prompt: render(template, prompt, named, str(home))
 
 
 def tokenizer_config(home: Path) -> dict[str, Any]:
@@ -45,13 +32,7 @@ def tokenizer_config(home: Path) -> dict[str, Any]:
 
 
 def _config(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError, OSError) as error:
-        raise ValueError(f"{path} is not a tokenizer's configuration: {error}") from error
-    return config if isinstance(config, dict) else {}
+    return read_object(path, "a tokenizer's configuration") if path.is_file() else {}
 
 
 def _template(home: Path, config: dict[str, Any]) -> str | None:

@@ -12,7 +12,7 @@ from torch import nn
 
 from engine.models.causal_dit import CausalDIT
 from engine.models.dit import DIT, DITConfig
-from engine.models.files import check_claim, fill, open_weights
+from engine.models.files import check_claim, fill, open_weights, read_object
 from engine.models.loading import Progress, silent
 
 FORMAT = 1
@@ -69,12 +69,9 @@ def read(home: Path, progress: Progress = silent) -> Network:
 
 def read_config(path: Path) -> tuple[str, DITConfig]:
     """(kind, shape)."""
-    try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-        version, kind = fields.pop("format"), fields.pop("kind")
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise ValueError(f"{path} is not a model configuration: {error!r}") from error
-    if version != FORMAT or kind not in NETWORKS:
+    fields = read_object(path, "a model configuration")
+    version, kind = fields.pop("format", None), fields.pop("kind", None)
+    if type(version) is not int or version != FORMAT or not isinstance(kind, str) or kind not in NETWORKS:
         known = ", ".join(map(repr, NETWORKS))
         raise ValueError(f"{path} is of format {version} and kind {kind!r}; this version reads {FORMAT} and {known}")
     try:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
+from engine.foreign import is_panic, silent_stderr
 from engine.models.attention import choose_attention
 from engine.models.files import Weights, check_claim, check_shapes, open_weights
 from engine.models.loading import Request
@@ -61,8 +62,11 @@ def told(name: str) -> Iterator[None]:
     logging.set_verbosity(SILENT)
     logging.disable_progress_bar()
     try:
-        yield
-    except Exception as error:  # its parsers raise whatever they come upon
+        with silent_stderr():
+            yield
+    except BaseException as error:  # its parsers raise whatever they come upon, and panic
+        if not isinstance(error, Exception) and not is_panic(error):
+            raise
         kind = "" if isinstance(error, OSError | ValueError) else f"{type(error).__name__}: "
         raise ValueError(f"{name} cannot be loaded: {kind}{' '.join(str(error).split())[:300]}") from error
     finally:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from engine.chat_template import render
+from engine.models.files import read_object
 from engine.models.loading import Request
 from engine.models.pretrained import gguf_file, told
 from engine.models.spelling import NAMED
@@ -70,18 +72,15 @@ def framing(tokenizer: Any) -> Framing:
     return Framing((), ())
 
 
-def chat_of(tokenizer: Any, start: str = "") -> Callable[[str], str] | None:
+def chat_of(request: Request, tokenizer: Any, start: str = "") -> Callable[[str], str] | None:
     """What wraps a prompt in the chat template; `start` is left out, where the network is given it anyway."""
-    if not getattr(tokenizer, "chat_template", None):
+    template = getattr(tokenizer, "chat_template", None)
+    if isinstance(template, dict):  # several by name
+        template = template.get("default") or next(iter(template.values()), None)
+    if not isinstance(template, str) or not template:
         return None
-
-    def wrap(prompt: str) -> str:
-        turn = [{"role": "user", "content": prompt}]
-        with told("the chat template"):  # it is the checkpoint's, and runs in the library's sandbox
-            text = tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
-        return str(text).removeprefix(start)
-
-    return wrap
+    named = {role: str(text) for role, text in tokenizer.special_tokens_map.items() if isinstance(text, str)}
+    return lambda prompt: render(template, prompt, named, request.name).removeprefix(start)
 
 
 def _of_file(request: Request, path: Path, config: PreTrainedConfig) -> Any:
@@ -102,16 +101,11 @@ def _of_file(request: Request, path: Path, config: PreTrainedConfig) -> Any:
 
 def _named_by(home: Path, config: PreTrainedConfig) -> dict[str, str]:
     """The special tokens of a tokenizer.json by their roles, as the file beside it says."""
-    import json
-
     beside = home / "special_tokens_map.json"
     if not beside.is_file():
         return {}
-    try:
-        named = json.loads(beside.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{beside} is not JSON: {error}") from error
-    words = {role: token["content"] if isinstance(token, dict) else token for role, token in named.items()}
+    named = read_object(beside, "a map of special tokens")
+    words = {role: token.get("content") if isinstance(token, dict) else token for role, token in named.items()}
     return {role: word for role, word in words.items() if isinstance(word, str)}
 
 

@@ -52,6 +52,11 @@ def encode_rows(model: Denoiser, tokens: Tensor, t: Tensor, where: Tensor) -> Te
     return model.encode(tokens, t)[where]
 
 
+def never_drawn(model: Denoiser) -> tuple[int, ...]:
+    """The ids that a model's vocabulary has beyond its tokenizer's tokens; a toy has none."""
+    return tuple(getattr(model, "never", ()))
+
+
 def device_of(model: Denoiser) -> str:
     """The device the model's inputs must be on; a toy without one is on the CPU."""
     return str(getattr(model, "device", "cpu"))

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 from tokenizers import Tokenizer
 
+from engine.foreign import library_errors
+from engine.models.files.strangers import START, check_start
 from engine.models.spelling import NAMED, Spelling, are_letters, spelling
+from engine.regular import regular_file
+
+SAMPLE = "A text, Ünï 漢字 🙂\n 1234"
+TRIED = 1000
+"""Tokens that a new tokenizer is asked to decode."""
 
 
 class Words(Protocol):
@@ -31,20 +39,24 @@ class Words(Protocol):
 class FileWords:
     """A tokenizer.json."""
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    def __init__(self, tokenizer: Tokenizer, whose: str = "the tokenizer") -> None:
+        self._whose = whose
         # a file may ask that every text be cut or filled up to some length
         tokenizer.no_truncation()
         tokenizer.no_padding()
         self._tokenizer = tokenizer
-        self.size = tokenizer.get_vocab_size(with_added_tokens=True)
+        # its library counts names, of which there are fewer where a number between has none
+        self.size = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1) + 1
         self.named = frozenset(token.content for token in tokenizer.get_added_tokens_decoder().values())
 
     def ids(self, text: str, special: bool) -> list[int]:
         self._tokenizer.encode_special_tokens = not special
-        return self._tokenizer.encode(text, add_special_tokens=False).ids
+        with library_errors(f"{self._whose} cannot encode a text"):
+            return self._tokenizer.encode(text, add_special_tokens=False).ids
 
     def text(self, ids: list[int]) -> str:
-        return self._tokenizer.decode(ids, skip_special_tokens=False)
+        with library_errors(f"{self._whose} cannot decode a text"):
+            return self._tokenizer.decode(ids, skip_special_tokens=False)
 
     def name(self, token: int) -> str | None:
         return self._tokenizer.id_to_token(token)
@@ -63,11 +75,13 @@ class PythonWords:
         self.named = frozenset(tokenizer.all_special_tokens) | frozenset(tokenizer.get_added_vocab())
 
     def ids(self, text: str, special: bool) -> list[int]:
-        return self._tokenizer.encode(text, add_special_tokens=False, split_special_tokens=not special)
+        with library_errors("the tokenizer cannot encode a text"):
+            return self._tokenizer.encode(text, add_special_tokens=False, split_special_tokens=not special)
 
     def text(self, ids: list[int]) -> str:
         known = [i for i in ids if i in self._names]
-        return self._tokenizer.decode(known, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        with library_errors("the tokenizer cannot decode a text"):
+            return self._tokenizer.decode(known, skip_special_tokens=False, clean_up_tokenization_spaces=False)
 
     def name(self, token: int) -> str | None:
         return self._names.get(token)
@@ -96,10 +110,18 @@ class Codec:
     @classmethod
     def from_file(cls, path: Path) -> Codec:
         """Raises ValueError for a file that is not a tokenizer."""
-        try:
-            return cls(Tokenizer.from_file(str(path)))
-        except Exception as error:  # the library raises bare Exception
-            raise ValueError(f"{path} is not a tokenizer file: {error}") from error
+        path = regular_file(path)
+        with suppress(OSError), path.open("rb") as file:
+            check_start(path, file.read(START))
+        with library_errors(f"{path} is not a tokenizer file"):
+            codec = cls(FileWords(Tokenizer.from_file(str(path)), str(path)))
+        codec.check()
+        return codec
+
+    def check(self) -> None:
+        """Raise ValueError for a tokenizer that reads as a file and fails at its work: some fail only then."""
+        self.decode(self.encode(SAMPLE))
+        self.decode([i for i in range(min(self.size, TRIED)) if self._words.name(i) is not None])
 
     @classmethod
     def of(cls, tokenizer: Any) -> Codec:
@@ -122,6 +144,11 @@ class Codec:
         if name is None:
             return f"<{token}>"
         return name if self._letters or name in self._words.named else self._spell(name)
+
+    def strangers(self, vocab_size: int, mask_id: int) -> tuple[int, ...]:
+        """Return the ids of a vocabulary that are no token and not the mask; none if that were all but the mask."""
+        found = tuple(i for i in range(vocab_size) if i != mask_id and (i >= self.size or self._words.name(i) is None))
+        return found if len(found) < vocab_size - 1 else ()
 
     def pieces(self, vocab_size: int) -> tuple[str, ...]:
         return tuple(self.piece(i) for i in range(vocab_size))

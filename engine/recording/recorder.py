@@ -31,6 +31,7 @@ from engine.recording.recording import Recording
 from engine.recording.state import State, encode_state
 from engine.recording.traces import RecordedTrace
 from engine.records import Frame, Settings
+from engine.regular import regular_file
 from engine.trace import Start
 from engine.wire import SettingsData
 
@@ -79,7 +80,7 @@ class Recorder:
         vocabulary: texts by token number; empty: tokens that have not occurred yet get none.  Raises ValueError for a
         file that is no recording, is damaged before its end, or is being written.
         """
-        file, name = os.open(path, os.O_RDWR), os.fspath(path)
+        file, name = os.open(regular_file(path), os.O_RDWR), os.fspath(path)
         try:
             _claim(file, name)
         except ValueError:

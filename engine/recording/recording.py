@@ -21,6 +21,7 @@ from engine.recording.scanning import bodies, body_at, check_preamble, torn_at
 from engine.recording.state import State, decode_state
 from engine.recording.traces import RecordedTrace
 from engine.records import Branch, Change, Frame, ModelInfo, Settings
+from engine.regular import regular_file
 from engine.trace import Start
 
 CACHE = 1 << 24
@@ -54,7 +55,7 @@ class Recording:
     @classmethod
     def open(cls, path: str | PathLike[str]) -> Self:
         """Raises OSError where there is no such file, ValueError where it is no recording."""
-        return cls.adopt(os.open(path, os.O_RDONLY), os.fspath(path))
+        return cls.adopt(os.open(regular_file(path), os.O_RDONLY), os.fspath(path))
 
     @classmethod
     def adopt(cls, file: int, name: str) -> Self:

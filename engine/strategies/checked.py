@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from engine.foreign import Interrupted, interrupts_told_apart
 from engine.strategies.base import Candidates, Plan, Strategy, View, knobs
 
 if TYPE_CHECKING:
@@ -65,9 +66,12 @@ def accepted(kind: type[Strategy], name: str, path: str, taken: Collection[str])
     for method in ("plan", "alpha", "grid"):
         setattr(kind, method, _guarded(getattr(kind, method), CHECKS[method], path))
     try:
-        knobs(kind)
-        kind()
-    except Exception as error:
+        with interrupts_told_apart():
+            knobs(kind)
+            kind()
+    except Interrupted:
+        raise
+    except BaseException as error:
         raise failure(error, path) from error
     return kind
 
@@ -84,10 +88,12 @@ def _guarded(method: Callable[..., Any], check: Callable[[Any, Any], Any], path:
     @wraps(method)
     def asked(self: Strategy, given: Any) -> Any:
         try:
-            return check(method(self, _own(given)), given)
-        except StrategyError:
+            with interrupts_told_apart():
+                answer = method(self, _own(given))
+            return check(answer, given)
+        except (StrategyError, Interrupted):
             raise
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             raise failure(error, path) from error
 
     return asked

@@ -11,6 +11,8 @@ from os import PathLike, stat_result
 from pathlib import Path
 from types import ModuleType
 
+from engine.foreign import Interrupted, interrupts_told_apart
+from engine.regular import regular_file
 from engine.strategies.base import Strategy
 from engine.strategies.checked import StrategyError, accepted, failure
 
@@ -38,8 +40,11 @@ def from_source(source: bytes, path: str, taken: Collection[str] = ()) -> type[S
     # dataclasses look their module up
     sys.modules[module.__name__] = module
     try:
-        exec(compile(source, path, "exec", dont_inherit=True), vars(module))
-    except (Exception, SystemExit) as error:
+        with interrupts_told_apart():
+            exec(compile(source, path, "exec", dont_inherit=True), vars(module))
+    except Interrupted:
+        raise
+    except BaseException as error:
         del sys.modules[module.__name__]
         raise failure(error, path) from error
     return accepted(_only(module, path), Path(path).stem.lower().replace("_", "-"), path, taken)
@@ -68,9 +73,11 @@ def _only(module: ModuleType, path: str) -> type[Strategy]:
 
 def _read(path: Path) -> bytes:
     try:
-        source = path.read_bytes()
+        source = regular_file(path).read_bytes()
     except OSError as error:
         raise StrategyError(f"{path}: {error.strerror or error}") from None
+    except ValueError as error:
+        raise StrategyError(str(error)) from None
     if len(source) > LARGEST:
         raise StrategyError(f"{path} has {len(source)} bytes, more than a strategy's {LARGEST}")
     return source
@@ -128,12 +135,15 @@ def installed(taken: Collection[str] = ()) -> Installed:
     problems: list[str] = []
     for point in entry_points(group=GROUP):
         try:
-            kind = point.load()
+            with interrupts_told_apart():
+                kind = point.load()
             if not (isinstance(kind, type) and issubclass(kind, Strategy)):
                 raise StrategyError("it is no class that inherits engine.strategies.Strategy")
             path = getattr(sys.modules.get(kind.__module__), "__file__", None) or point.value
             made = accepted(kind, point.name, path, {*taken, *kinds})
             kinds[made.name] = made
-        except (Exception, SystemExit) as error:  # noqa: BLE001  (somebody's code)
+        except Interrupted:
+            raise
+        except BaseException as error:  # noqa: BLE001  (somebody's code)
             problems.append(f"the strategy {point.value} of an installed package cannot be used: {error}")
     return Installed(kinds, tuple(problems))

@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING
 
 import msgspec
 
+from engine.regular import regular_file
 from remdm_tui.training import Reading, Report, reporting, smoothed
 from remdm_tui.training_logs import Log, logs, values_of
 
@@ -180,7 +181,7 @@ def configured(path: Path, steps: int | None) -> TrainConfig:
     from engine.training.config import read_config
 
     try:
-        config = read_config(path.read_text(encoding="utf-8"))
+        config = read_config(regular_file(path).read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     if steps is None:

@@ -348,8 +348,8 @@ def test_what_does_not_fit_is_named_with_its_nearest(tmp_path: Path) -> None:
         ),
         (whole | {"first.weight": torch.ones(3, 4)}, r"first\.weight has shape \[3, 4\], expected \[4, 3\]$"),
         (
-            {f"module.{name}": tensor for name, tensor in whole.items()},
-            r"\(nearest: module\.first\.weight\).* \(and 15 more",
+            {f"network.{name}": tensor for name, tensor in whole.items()},
+            r"\(nearest: network\.first\.weight\).* \(and 15 more",
         ),
     ):
         with refused(words):

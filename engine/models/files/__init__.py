@@ -5,6 +5,7 @@ Nothing in a file can run code, import a module, or make this process take memor
 
 from engine.models.files.fit import check_claim, check_shapes, fill
 from engine.models.files.mapped import LazyTensor
+from engine.models.files.objects import read_object
 from engine.models.files.opening import open_weights
 from engine.models.files.pickled import PickledFile, PickledWeights, read_pickle, tensors_by_name
 from engine.models.files.plain import plain
@@ -20,6 +21,7 @@ __all__ = [
     "fill",
     "open_weights",
     "plain",
+    "read_object",
     "read_pickle",
     "tensors_by_name",
 ]

@@ -7,17 +7,12 @@ from pathlib import Path
 from engine.models.files.pickled import LEGACY, PickledWeights
 from engine.models.files.safe import SafeWeights
 from engine.models.files.shards import ShardedWeights
+from engine.models.files.strangers import START, check_start
 from engine.models.files.weights import Weights
+from engine.regular import regular_file
 
 NAMES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 """What weights are called in a directory, best first."""
-
-STRANGERS = {
-    b"version https://git-lfs": "is a pointer of git-lfs, not the file itself: run `git lfs pull` where it came from",
-    b"GGUF": "is a GGUF file, which transformers reads: give it, or its directory, as the model's name",
-    b"<": "is a web page, most often that of a download that failed: fetch it again",
-}
-"""How files begin that are often taken for weights, and what to say of them."""
 
 
 def open_weights(path: Path) -> Weights:
@@ -25,7 +20,8 @@ def open_weights(path: Path) -> Weights:
     if path.is_dir():
         found = [path / name for name in NAMES if (path / name).is_file()]
         if not found:
-            raise ValueError(f"{path} has no weights: {_unfinished(path) or 'looked for ' + ', '.join(NAMES)}")
+            why = _unfinished(path) or _no_index(path) or f"looked for {', '.join(NAMES)}"
+            raise ValueError(f"{path} has no weights: {why}")
         path = found[0]
     return ShardedWeights(path, _single) if path.name.endswith(".index.json") else _single(path)
 
@@ -35,14 +31,19 @@ def _single(path: Path) -> Weights:
     if path.suffix == ".incomplete":
         raise ValueError(f"{path} is a download that was not finished: fetch it again")
     try:
-        with path.open("rb") as file:
-            start = file.read(32)
-        for mark, words in STRANGERS.items():
-            if start.startswith(mark):
-                raise ValueError(f"{path} {words}")
-        return PickledWeights(path) if start.startswith(b"PK") or LEGACY in start else SafeWeights(path)
+        with regular_file(path).open("rb") as file:
+            start = file.read(START)
+        check_start(path, start)
+        return PickledWeights(path) if start.startswith(b"PK") or LEGACY in start[:32] else SafeWeights(path)
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _no_index(home: Path) -> str:
+    """Say which index is missing where a directory has shards without one."""
+    part = min((path.name for kind in ("safetensors", "bin") for path in home.glob(f"*-of-*.{kind}")), default="")
+    index = NAMES[1] if part.endswith(".safetensors") else NAMES[3]
+    return f"it has {part}, but not {index}, which lists the shards: half a download?" if part else ""
 
 
 def _unfinished(home: Path) -> str:

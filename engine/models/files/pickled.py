@@ -16,6 +16,9 @@ from engine.models.files.archive import Archive
 from engine.models.files.containers import Rebuild, Refused, Stub
 from engine.models.files.inert import Machine
 from engine.models.files.mapped import LazyTensor, Mapped, Storage, shown
+from engine.models.files.strangers import START, check_start
+from engine.models.files.weights import plain_names
+from engine.regular import regular_file
 
 PICKLE = 1 << 25
 """Bytes of the longest pickle that is read; numbers are beside it, not in it."""
@@ -23,6 +26,8 @@ LEGACY = bytes.fromhex("6cfc9c46f9206aa85019")
 """A number whose pickle begins the files of torch before 1.6."""
 SHARED = 8
 """How many times a file's own bytes its tensors may claim together: some are stored once under several names."""
+WRAPPERS = ("state_dict", "model_state_dict", "model", "module")
+"""Under what training programs save a network's tensors: Lightning, torch's tutorials, SEDD, DeepSpeed."""
 
 TYPES = {
     "DoubleStorage": torch.float64,
@@ -58,23 +63,38 @@ def read_pickle(path: Path) -> PickledFile:
     Raises ValueError with one sentence for a file that is damaged, cut off, compressed, or lies about its sizes.
     """
     try:
-        with path.open("rb") as file:
-            start = file.read(32)
+        with regular_file(path).open("rb") as file:
+            start = file.read(START)
+            check_start(path, start)
             if start.startswith(b"PK"):
                 return PickledFile(path, _zipped(path, file))
-            if LEGACY in start:
+            if LEGACY in start[:32]:
                 return PickledFile(path, _legacy(path, file))
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror or error}") from error
     raise ValueError(f"{path} is not a file of torch.save: it starts with {start[:8]!r}")
 
 
+def is_pickled(path: Path) -> bool | None:
+    """Whether a file begins as those of torch.save do, or as a safetensors file; None if as neither."""
+    try:
+        with regular_file(path).open("rb") as file:
+            start = file.read(32)
+    except OSError:
+        return None
+    if start.startswith(b"PK") or LEGACY in start:
+        return True
+    return False if start[8:9] == b"{" else None
+
+
 def tensors_by_name(path: Path, value: object) -> dict[str, LazyTensor]:
-    """The tensors of a structure: those of its `state_dict` where it has one, else its own.
+    """The tensors of a structure: those under the first of WRAPPERS that it has, else its own.
 
     Raises ValueError where there are none, or one is of a kind that is not read.
     """
-    found = value.get("state_dict", value) if isinstance(value, dict) else value
+    found = value
+    if isinstance(value, dict):
+        found = next((value[name] for name in WRAPPERS if isinstance(value.get(name), dict)), value)
     named = found if isinstance(found, dict) else {}
     for name, tensor in named.items():
         if isinstance(tensor, Stub):
@@ -83,7 +103,7 @@ def tensors_by_name(path: Path, value: object) -> dict[str, LazyTensor]:
     if not tensors:
         what = repr(found) if isinstance(found, Stub) else f"a {type(found).__name__} without any"
         raise ValueError(f"{path} holds no tensors by name, but {what}")
-    return tensors
+    return plain_names(path, tensors)
 
 
 class PickledWeights:

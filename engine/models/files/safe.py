@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from engine.models.files.mapped import DIMENSIONS, LazyTensor, Mapped, Storage, shown
+from engine.models.files.weights import plain_names
+from engine.regular import regular_file
 
 HEADER = 1 << 23
 """Bytes of the longest header that is read: room for some 80,000 tensors."""
@@ -42,7 +44,7 @@ class SafeWeights:
     def __init__(self, path: Path) -> None:
         """Raises ValueError for a header that claims what is not in the file, or a byte twice."""
         self.path = path
-        self._tensors = _tensors(path)
+        self._tensors = plain_names(path, _tensors(path))
         self._shapes = {name: tensor.shape for name, tensor in self._tensors.items()}
         self.total_bytes = sum(tensor.nbytes for tensor in self._tensors.values())
 
@@ -75,7 +77,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _tensors(path: Path) -> dict[str, LazyTensor]:
-    mapped = Mapped(path)
+    mapped = Mapped(regular_file(path))
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")

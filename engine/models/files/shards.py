@@ -8,11 +8,8 @@ from pathlib import Path
 from torch import Tensor
 
 from engine.models.files.mapped import shown
-from engine.models.files.safe import read_json
-from engine.models.files.weights import Weights
-
-INDEX = 1 << 25
-"""Bytes of the longest index that is read."""
+from engine.models.files.objects import read_object
+from engine.models.files.weights import Weights, plain_names
 
 
 class ShardedWeights:
@@ -50,18 +47,14 @@ class ShardedWeights:
 def _listed(index: Path) -> dict[str, str]:
     """Which file each tensor is in; the files lie beside the index."""
     try:
-        if index.stat().st_size > INDEX:
-            raise ValueError(f"it is longer than {INDEX} bytes")
-        listed = read_json(index.read_bytes())["weight_map"]
+        listed = read_object(index, "an index of weights")["weight_map"]
         if not listed or not all(isinstance(file, str) for file in listed.values()):
-            raise ValueError("its weight_map does not say which file each tensor is in")
-    except OSError as error:
-        raise ValueError(f"{index} cannot be read: {error.strerror or error}") from error
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
+            raise TypeError("its weight_map does not say which file each tensor is in")
+    except (KeyError, AttributeError, TypeError) as error:
         raise ValueError(f"{index} is not an index of weights: {error}") from error
     for file in dict.fromkeys(listed.values()):
         if Path(file).name != file or file in ("", "..") or "\\" in file or "\0" in file:
             raise ValueError(f"{index} points outside its directory: {shown(repr(file))}")
         if not (index.parent / file).is_file():
             raise ValueError(f"{index.parent} lacks {file}, which {index.name} lists: half a download?")
-    return dict(listed)
+    return plain_names(index, listed)

@@ -37,7 +37,7 @@ class CausalLanguageModel:
             (*notes, *_notes(network, codec, start)),
             causal=True,
             attention=attention,
-            chat=chat_of(tokenizer, "" if start is None else codec.piece(start)),
+            chat=chat_of(request, tokenizer, "" if start is None else codec.piece(start)),
         )
 
 

@@ -5,7 +5,6 @@ No code of the checkpoint runs: the network is `engine.models.llama`, the weight
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import torch
 
 from engine.models.chat import chat_of
-from engine.models.files import check_claim, check_shapes, fill, open_weights
+from engine.models.files import check_claim, check_shapes, fill, open_weights, read_object
 from engine.models.llama import Bidirectional, Body, Shape
 from engine.models.loading import Loaded, Request
 from engine.models.readers.remote_code import RemoteCode, mask_of
@@ -154,7 +153,7 @@ class DiffusionLLM:
         return _model_type(config) in {*LAYOUTS, *STRANGERS}
 
     def read(self, request: Request) -> Loaded:
-        config = json.loads((request.home / "config.json").read_text(encoding="utf-8"))
+        config = read_object(request.home / "config.json", "a configuration")
         model_type = _model_type(config)
         if model_type in STRANGERS or any("expert" in name and value for name, value in config.items()):
             if request.trust_remote_code:
@@ -178,7 +177,6 @@ class DiffusionLLM:
         network = Bidirectional(body, mask_id, known, request.attention)
         notes = [f"{name} ignored" for name in ignored]
         notes += ["the head is the embedding"] * shape.tied
-        notes += [f"{shape.vocab_size - known} rows of the vocabulary are no tokens"] * (known < shape.vocab_size)
         return Loaded(network, codec, layout.kind, tuple(notes), attention=network.attention, chat=chat)
 
 

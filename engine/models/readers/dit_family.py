@@ -5,7 +5,6 @@ The shape of the network is read off its tensors; what a configuration says must
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from torch import nn
 
 from engine.models.causal_dit import CachedCausal, CausalDIT
 from engine.models.dit import DIT, DITConfig, Rotary
-from engine.models.files import fill, open_weights
+from engine.models.files import fill, open_weights, read_object
 from engine.models.folded import FoldedDIT
 from engine.models.loading import Loaded, Request
 from engine.models.readers import lightning
@@ -76,11 +75,7 @@ def find(request: Request) -> Found:
 
 
 def _config(path: Path) -> Mapping[str, object]:
-    try:
-        told = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is not a configuration: {error}") from error
-    return told if isinstance(told, dict) else {}
+    return read_object(path, "a configuration") if path.is_file() else {}
 
 
 def kind_of(found: Found, name: str) -> tuple[str, tuple[str, ...]]:

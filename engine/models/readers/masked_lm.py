@@ -33,7 +33,7 @@ class MaskedLanguageModel:
             type(model).__name__,
             (*notes, *_notes(network, codec, never)),
             attention=attention,
-            chat=chat_of(tokenizer),
+            chat=chat_of(request, tokenizer),
         )
 
 
@@ -78,9 +78,7 @@ def _never(tokenizer: Any, codec: Codec, mask_id: int, size: int) -> list[int]:
 
 def _notes(network: MaskedLM, codec: Codec, never: list[int]) -> tuple[str, ...]:
     specials = [codec.piece(i) for i in never if i < codec.size and i != network.mask_id]
-    beyond = sum(i >= codec.size for i in never)
-    kept_out = [*specials, *([f"{beyond} numbers that are no token"] if beyond else [])]
-    notes = [f"never proposed: {', '.join(kept_out)}"] if kept_out else []
+    notes = [f"never proposed: {', '.join(specials)}"] if specials else []
     if not network.separable:
         notes.append("its head cannot be told apart, so it runs on every position")
     return tuple(notes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 from engine.models.chat import chat_of, token_text, tokenizer_config
+from engine.models.files import read_object
 from engine.models.loading import Loaded, Request
 from engine.models.text import Codec
 from engine.models.tokenizer import MASKS, codec_for, special
@@ -54,7 +54,7 @@ class RemoteCode:
         return bool(config.get("auto_map"))
 
     def read(self, request: Request) -> Loaded:
-        config = json.loads((request.home / "config.json").read_text(encoding="utf-8"))
+        config = read_object(request.home / "config.json", "a configuration")
         said = config.get("model_type") or config.get("architectures") or "unnamed"
         if not request.trust_remote_code:
             raise ValueError(
