@@ -23,6 +23,9 @@ __all__ = ["BUILT_IN", "DTYPES", "Denoiser", "RowDenoiser", "TextModel", "device
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
+MISUSED = (TypeError, AttributeError, LookupError, ArithmeticError, AssertionError, RuntimeError, MemoryError)
+"""What arises where a checkpoint's files hold a value of another type or size than every reader expects."""
+
 
 class TextModel:
     """A denoiser with its tokenizer and name; itself a denoiser."""
@@ -110,7 +113,13 @@ def load_model(
     chosen = DTYPES.get(dtype, torch.bfloat16 if place.type == "cuda" else torch.float32)
     home = locate(name, progress, trust_remote_code)
     request = Request(name, home, place, chosen, ema, attention, mask_id, tokenizer, trust_remote_code, progress)
-    return TextModel(name, read(request))
+    try:
+        return TextModel(name, read(request))
+    except MISUSED as error:
+        said = " ".join(str(error).split())[:200]
+        raise ValueError(
+            f"{name} cannot be loaded: its files do not fit together ({type(error).__name__}: {said})"
+        ) from error
 
 
 def load_choice(choice: ModelChoice, progress: Progress = silent) -> TextModel:
@@ -137,7 +146,9 @@ def read(request: Request) -> Loaded:
     if broken is not None:
         raise broken
     said = config.get("model_type") or config.get("architectures") or "no known layout"
-    raise ValueError(f"{request.name} is a checkpoint of no kind known here ({said}): see `remdm-tui list models`")
+    raise ValueError(
+        f"{request.name} is a checkpoint of no kind known here ({str(said)[:80]}): see `remdm-tui list models`"
+    )
 
 
 def _config(home: Path) -> dict[str, object]:

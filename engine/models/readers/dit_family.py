@@ -69,7 +69,8 @@ def find(request: Request) -> Found:
     file = lightning.file_in(home)
     if file is not None:
         found = lightning.read(file, request.ema)
-        return found if found.told else replace(found, told=config, trained=False)
+        trained = found.trained and bool(found.told)
+        return found if trained else replace(found, told={**config, **found.told}, trained=False)
     weights = open_weights(home)
     return Found(weights, config, prefix=prefix_of(weights.shapes))
 

@@ -12,6 +12,8 @@ from engine.models.files.pickled import is_pickled
 from engine.models.readers.names import BUFFERS, Found, prefix_of, rank
 
 SUFFIXES = (".ckpt", ".pt", ".pth")
+SEDD = frozenset({"optimizer", "model", "ema", "step"})
+"""What the files of SEDD's own training code hold; they have no settings."""
 LONE = ("*.ckpt", "*.pth")
 """What the only weights in a directory may be called, Lightning's and SEDD's."""
 
@@ -39,9 +41,11 @@ def read(path: Path, ema: bool) -> Found:
     average = file.get("ema")
     if average is None or not ema:
         notes: tuple[str, ...] = () if average is None else ("the weights as they are, not their average",)
-        return Found(PickledWeights(path, own), settings(file), notes, ignored, trained=True)
+        return Found(PickledWeights(path, own), settings(file), notes, ignored, trained="hyper_parameters" in file)
     own |= averaged(path, own, average)
-    return Found(PickledWeights(path, own), settings(file), (_described(average),), ignored, trained=True)
+    return Found(
+        PickledWeights(path, own), settings(file), (_described(average),), ignored, trained="hyper_parameters" in file
+    )
 
 
 def averaged(path: Path, own: Mapping[str, LazyTensor], average: object) -> dict[str, LazyTensor]:
@@ -74,8 +78,10 @@ def settings(file: Mapping[str, Any]) -> Mapping[str, object]:
     try:
         found = plain(file.get("hyper_parameters"))
     except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+        found = None
+    if isinstance(found, dict):
+        return found
+    return {"parameterization": "sedd"} if SEDD.issubset(file) else {}
 
 
 def _described(average: Mapping[str, object]) -> str:
