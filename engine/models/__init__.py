@@ -145,10 +145,8 @@ def read(request: Request) -> Loaded:
         raise ValueError(f"{home} is no model directory: it has no config.json")
     if broken is not None:
         raise broken
-    said = config.get("model_type") or config.get("architectures") or "no known layout"
-    raise ValueError(
-        f"{request.name} is a checkpoint of no kind known here ({str(said)[:80]}): see `remdm-tui list models`"
-    )
+    said = str(config.get("model_type") or config.get("architectures") or "no known layout")[:80]
+    raise ValueError(f"{request.name} is a checkpoint of no kind known here ({said}): see `remdm-tui list models`")
 
 
 def _config(home: Path) -> dict[str, object]:

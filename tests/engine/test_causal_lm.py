@@ -331,7 +331,7 @@ def test_a_chat_template_wraps_the_prompt_and_its_start_stands_once(tmp_path: Pa
 def test_a_chat_template_that_cannot_be_rendered_is_one_sentence(tmp_path: Path) -> None:
     make(KINDS["gpt2"], tmp_path, ("<s>",), bos_token="<s>", chat_template="{{ messages[0].no.such() }}")
     model = load_model(str(tmp_path), "cpu")
-    with pytest.raises(ValueError, match="the chat template cannot be loaded: UndefinedError"):
+    with pytest.raises(ValueError, match=r"the chat template of .* cannot be rendered: "):
         model.prompt("hello", chat=True)
 
 

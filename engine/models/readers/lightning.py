@@ -38,14 +38,12 @@ def read(path: Path, ema: bool) -> Found:
     own = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
     ignored = tuple(name for name in state if not name.startswith(prefix))
     file = value if isinstance(value, dict) else {}
-    average = file.get("ema")
+    average, trained = file.get("ema"), "hyper_parameters" in file
     if average is None or not ema:
         notes: tuple[str, ...] = () if average is None else ("the weights as they are, not their average",)
-        return Found(PickledWeights(path, own), settings(file), notes, ignored, trained="hyper_parameters" in file)
+        return Found(PickledWeights(path, own), settings(file), notes, ignored, trained=trained)
     own |= averaged(path, own, average)
-    return Found(
-        PickledWeights(path, own), settings(file), (_described(average),), ignored, trained="hyper_parameters" in file
-    )
+    return Found(PickledWeights(path, own), settings(file), (_described(average),), ignored, trained=trained)
 
 
 def averaged(path: Path, own: Mapping[str, LazyTensor], average: object) -> dict[str, LazyTensor]:
