@@ -6,21 +6,19 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
-LOCK = ".lock"
+from engine.locks import BusyError as BusyError
+from engine.locks import taken as taken
+
 CHECKPOINT = (".safetensors", ".bin", ".ckpt", ".pt", ".gguf", ".json", ".model")
 """Files that decide what a model says."""
 EDGE = 1 << 20
 """Bytes at either end of a file that its fingerprint reads."""
 
 Line = TypeVar("Line")
-
-
-class BusyError(ValueError):
-    """Another process works in the directory."""
 
 
 def writable(home: Path) -> None:
@@ -32,21 +30,6 @@ def writable(home: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise ValueError(f"{home} cannot be written in: {error.strerror}; choose another --out") from error
-
-
-def taken(home: Path) -> Any:
-    """A lock, with `release`, that keeps every other process out of a directory until this one ends.
-
-    Raises BusyError where there is one already.
-    """
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(home / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise BusyError(f"another run is at work in {home}: wait for it, or choose another --out") from None
-    return lock
 
 
 def fingerprint(home: Path) -> str:
