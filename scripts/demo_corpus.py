@@ -14,7 +14,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from engine.training.data import below, documents
+from engine.data.formats import below
+from engine.training.data import documents
 from engine.training.shards import Document
 
 HELD_OUT = 20

@@ -9,7 +9,9 @@ from itertools import islice
 from pathlib import Path
 
 from engine.data.catalogue import DATASETS, hub_texts
-from engine.training.data import SUFFIXES, below, documents
+from engine.data.formats import below, text_format
+from engine.data.readers import encodable
+from engine.training.data import documents
 
 SPLIT = "validation"
 
@@ -49,7 +51,7 @@ def load(
         raise ValueError(f"a limit must be at least 1, got {limit}")
     found: Iterator[str]
     if isinstance(source, str) and source in DATASETS and not Path(source).exists():
-        name, found = source, map(DATASETS[source].detokenize, from_hub(source, split))
+        name, found = source, _detokenized(source, from_hub(source, split))
     else:
         paths = [Path(source).expanduser()] if isinstance(source, str) else list(source)
         name = ", ".join(map(str, paths))
@@ -66,6 +68,10 @@ def load(
     if not texts:
         raise ValueError(f"{name} holds no text")
     return Texts(name, split, tuple(texts), blank)
+
+
+def _detokenized(source: str, texts: Iterator[str]) -> Iterator[str]:
+    return (encodable(DATASETS[source].detokenize(text)) for text in texts)
 
 
 def _from_files(paths: Sequence[Path], split: str, name: str) -> tuple[str, Iterator[str]]:
@@ -91,9 +97,8 @@ def files(paths: Sequence[Path]) -> list[Path]:
             found += below(path)
         elif not path.exists():
             raise ValueError(f"there is no file or directory {str(path)!r}, nor a data set: {', '.join(DATASETS)}")
-        elif not path.name.endswith(SUFFIXES):
-            raise ValueError(f"{path} is no file of text: it takes {', '.join(SUFFIXES)}")
         else:
+            text_format(path)
             found.append(path)
     return found
 

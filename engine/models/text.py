@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +19,8 @@ from engine.regular import regular_file
 SAMPLE = "A text, Ünï 漢字 🙂\n 1234"
 TRIED = 1000
 """Tokens that a new tokenizer is asked to decode."""
+
+BLANKS = re.compile(r"\s+")
 
 
 class Words(Protocol):
@@ -106,6 +109,10 @@ class Codec:
         self._spell, spaced = self._words.spelling()
         names = (self._words.name(i) for i in range(self.size))
         self._letters = spaced and are_letters(n for n in names if n is not None and n not in self._words.named)
+        self._spaces = frozenset(name for i in range(self.size) if (name := self._words.name(i) or "").isspace())
+        """white space that is a token, as in an alphabet of written text"""
+        self._together = self._letters and self._reads_together()
+        """whether an alphabet's letters are read without spaces between them"""
 
     @classmethod
     def from_file(cls, path: Path) -> Codec:
@@ -131,7 +138,25 @@ class Codec:
 
     def encode(self, text: str, special: bool = False) -> list[int]:
         """Token ids of the text; no special token is added, and none is read out of it unless `special`."""
-        return self._words.ids(self._apart(text, special) if self._letters else text, special)
+        return self._words.ids(self.prepared(text, special), special)
+
+    def prepared(self, text: str, special: bool = False) -> str:
+        """The text as the tokenizer takes it: of an alphabet, without white space that it has no token for."""
+        if not self._letters:
+            return text
+        if not (self._spaces or self._together):
+            return self._apart(text, special)
+        between = " " if " " in self._spaces else ""
+        return BLANKS.sub(lambda run: run[0] if self._spaces.issuperset(run[0]) else between, text)
+
+    def _reads_together(self) -> bool:
+        """Whether two letters beside each other are two tokens."""
+        names = [self._words.name(i) for i in range(self.size)]
+        two = [n for n in names if n and not n.isspace() and n not in self._words.named and len(n) == 1][:2]
+        try:
+            return len(two) == 2 and [*map(self._words.name, self._words.ids("".join(two), False))] == two
+        except Exception:
+            return False
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of the ids, special tokens shown by name."""

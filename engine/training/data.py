@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
-import os
-import re
-import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +15,23 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from engine.catalogue import BUILT_IN, place
 from engine.data.catalogue import DATASETS, hub_stream, source_of
-from engine.training.shards import Document, Told, being_written, counted, open_streams, untold, write_streams
+from engine.data.formats import below, text_format
+from engine.data.readers import encodable, read_documents
+from engine.digests import file_digest
+from engine.models.text import Codec
+from engine.training.shards import (
+    TOKENIZER,
+    Document,
+    Told,
+    being_written,
+    counted,
+    discard_damaged,
+    open_streams,
+    opened,
+    untold,
+    write_streams,
+)  # fmt: skip
+from engine.training.states import write_text
 
 END_OF_TEXT = "<|endoftext|>"
 MASK = "[MASK]"
@@ -28,9 +40,8 @@ FromHub = Callable[[str, str], Iterator[str]]
 HELD_OUT = 20
 """One token in so many is for validation where the data names no validation split."""
 
-SUFFIXES = (".txt", ".jsonl", ".txt.gz", ".jsonl.gz")
-"""Files that are read in a directory; .jsonl has an object a line with a field `text` and perhaps one named `split`."""
-SPLIT = re.compile(r"[A-Za-z0-9_-]{1,40}")
+READING = 2
+"""Raised when files come to be read otherwise, so that what was prepared before is prepared anew."""
 
 PLAIN = str.maketrans(
     {
@@ -46,44 +57,13 @@ PLAIN = str.maketrans(
 
 
 def documents(paths: Sequence[Path], typography: Mapping[int, str | None] = PLAIN) -> Iterator[Document]:
-    """The documents of .jsonl, .jsonl.gz (`text`, optional `split`) and plain text files, typography unified.
+    """The documents of files of text, see `read_documents`, typography unified.
 
-    A document without a split belongs to "train".  Raises ValueError naming the file and line at fault.
+    Raises ValueError naming the file and line at fault.
     """
     for path in paths:
-        try:
-            yield from _read(path, typography)
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{path} is not UTF-8 text: {error}") from error
-        except (EOFError, zlib.error) as error:
-            raise ValueError(f"{path} is damaged: {error}") from error
-
-
-def below(directory: Path) -> list[Path]:
-    """Every file with text in a directory, sorted.  Raises ValueError where there is none."""
-    found = sorted(path for path in directory.rglob("*") if path.is_file() and path.name.endswith(SUFFIXES))
-    if not found:
-        raise ValueError(f"{directory} holds no file of text: it takes {', '.join(SUFFIXES)}")
-    return found
-
-
-def _read(path: Path, typography: Mapping[int, str | None]) -> Iterator[Document]:
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8") as file:
-        if ".jsonl" not in path.suffixes:
-            yield Document(file.read().translate(typography), "train")
-            return
-        for number, line in enumerate(file, 1):
-            try:
-                row = json.loads(line)
-                split = row.get("split", "train")
-                if not SPLIT.fullmatch(split):  # it names a file
-                    raise ValueError(f"{path}, line {number}: split {split!r} is no plain word")
-                yield Document(row["text"].translate(typography), split)
-            except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-                raise ValueError(
-                    f'{path}, line {number}: expected a JSON object with a string "text", got {error!r}'
-                ) from error
+        for document in read_documents(path):
+            yield Document(document.text.translate(typography), document.split)
 
 
 def train_tokenizer(texts: Iterator[str], vocab_size: int) -> Tokenizer:
@@ -208,10 +188,10 @@ def documents_of(source: Path, typography: Mapping[int, str | None], from_hub: F
     for text in from_hub(name, "train"):
         held.append(text)
         if len(held) > its.tail:
-            yield Document(its.detokenize(held.popleft()), "train")
+            yield Document(encodable(its.detokenize(held.popleft())), "train")
     try:
         for text in held if its.tail else from_hub(name, "validation"):
-            yield Document(its.detokenize(text), "validation")
+            yield Document(encodable(its.detokenize(text)), "validation")
     except ValueError as error:
         if name in DATASETS or "Bad split" not in str(error):
             raise
@@ -225,21 +205,40 @@ def tokenizer_file(name: str) -> Path | None:
 
 
 def existing_tokenizer(name: str) -> Tokenizer:
-    """That of a built-in model, a file, a directory or the hub, with a mask behind its last token.
+    """That of a built-in model, a file, a directory or the hub, with an end of text and a mask.
 
-    Raises ValueError where there is none, or one that does not say where a document ends.
+    What it has not of the two is put behind its last token.  Raises ValueError where there is none.
     """
     file = tokenizer_file(name)
     try:
         tokenizer = _from_hub(name) if file is None else Tokenizer.from_file(str(file))
     except Exception as error:
         raise ValueError(f"{name} is no tokenizer: {' '.join(str(error).split())[:200]}") from error
-    if tokenizer.token_to_id(END_OF_TEXT) is None:
-        raise ValueError(f"the tokenizer {name} has no {END_OF_TEXT} token to end documents with")
-    tokenizer.add_special_tokens([MASK])
-    if tokenizer.token_to_id(MASK) != tokenizer.get_vocab_size() - 1:
-        raise ValueError(f"the tokenizer {name} has a {MASK} that is not its last token")
+    # a file may ask that every text be cut or filled up to some length
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    tokenizer.add_special_tokens([token for token in (END_OF_TEXT, MASK) if tokenizer.token_to_id(token) is None])
+    # also where they are ordinary words of the vocabulary, so that they are never read out of a text
+    tokenizer.add_special_tokens([END_OF_TEXT, MASK])
     return tokenizer
+
+
+def given_size(name: str, asked: int | None) -> int:
+    """The vocabulary's size of a run whose tokenizer is given, special tokens included.
+
+    asked: what the configuration says: nothing, or the tokenizer's size with or without the tokens that it lacks.
+    Raises ValueError for another number.
+    """
+    file = tokenizer_file(name)
+    tokenizer = existing_tokenizer(name)
+    size = tokenizer.get_vocab_size()
+    own = size if file is None else Tokenizer.from_file(str(file)).get_vocab_size()
+    if asked is not None and not own <= asked <= size:
+        raise ValueError(
+            f"model.vocab_size is {asked}, and the tokenizer {name} has {size} tokens, end of text and mask included: "
+            f"leave model.vocab_size out, or set it to {size}"
+        )
+    return size
 
 
 def trained_here(first: str | None, last: str | None) -> bool:
@@ -273,65 +272,78 @@ def prepare(
     Raises FileNotFoundError for a missing file, ValueError for one that is malformed, damaged or has no text.
     """
     sources = [file for source in sources for file in (below(source) if source.is_dir() else [source])]
-    home = cache / _key(sources, vocab_size, tokenizer, wrapped)
+    given = None if tokenizer is None else existing_tokenizer(tokenizer)
+    home = cache / _key(sources, vocab_size, given, wrapped)
 
     def docs(typography: Mapping[int, str | None] = PLAIN) -> Iterator[Document]:
         for source in sources:
             yield from documents_of(source, typography, from_hub)
 
-    with being_written(home) as unfinished:
-        if unfinished:
-            made = _tokenizer(home / "tokenizer.json", tokenizer, vocab_size, docs, progress)
-            size = made.get_vocab_size()
-            read = docs(PLAIN if trained_here(made.id_to_token(0), made.id_to_token(size - 1)) else {})
-            write_streams(home, read, _encoding(made, wrapped), size, progress)
-    splits = open_streams(home)
+    splits = opened(home)
+    if splits is None:
+        with being_written(home):
+            splits = opened(home)
+            if splits is None:
+                discard_damaged(home)
+                made = _tokenizer(home / TOKENIZER, given, vocab_size, docs, progress)
+                size = made.get_vocab_size()
+                read = docs(PLAIN if trained_here(made.id_to_token(0), made.id_to_token(size - 1)) else {})
+                write_streams(home, read, _encoding(made, wrapped), size, progress)
+                splits = open_streams(home)
     if list(splits) == ["train"]:
         stream = splits["train"]
         cut = len(stream) - len(stream) // HELD_OUT
         splits = {"train": stream[:cut], "validation": stream[cut:]}
-    return Corpus(Tokenizer.from_file(str(home / "tokenizer.json")), splits, wrapped)
+    return Corpus(Tokenizer.from_file(str(home / TOKENIZER)), splits, wrapped)
 
 
-def _key(sources: Sequence[Path], vocab_size: int, tokenizer: str | None, wrapped: bool) -> str:
-    key = hashlib.sha256(json.dumps([vocab_size, tokenizer, wrapped]).encode())
-    its_file = None if tokenizer is None else tokenizer_file(tokenizer)
-    if its_file is not None:
-        key.update(its_file.read_bytes())
+def _key(sources: Sequence[Path], vocab_size: int, tokenizer: Tokenizer | None, wrapped: bool) -> str:
+    """What decides the tokens: how files are read, the tokenizer, and each source's format and whole content."""
+    spoken = None if tokenizer is None else hashlib.sha256(tokenizer.to_str().encode()).hexdigest()
+    parts: list[object] = [READING, vocab_size if tokenizer is None else 0, spoken, wrapped]
     for source in sources:
         its = None if source.exists() else source_of(str(source))
         if its is not None:
-            key.update(repr((its.path, its.config, its.column, sorted(its.splits.items()))).encode())
+            parts.append([str(source), its.path, its.config, its.column, sorted(its.splits.items())])
         else:
-            with source.open("rb") as file:
-                key.update(hashlib.file_digest(file, "sha256").digest())
-    return key.hexdigest()[:16]
+            form = text_format(source)
+            parts.append([form.kind, form.packing, file_digest(source)])
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
 def _tokenizer(
-    path: Path, name: str | None, vocab_size: int, docs: Callable[[], Iterator[Document]], progress: Told
+    path: Path, given: Tokenizer | None, vocab_size: int, docs: Callable[[], Iterator[Document]], progress: Told
 ) -> Tokenizer:
-    """That which is at `path`, put there first where there is none."""
-    if not path.exists():
-        if name is not None:
-            made = existing_tokenizer(name)
-        else:
-            texts = (doc.text for doc in counted(docs(), "reading", progress) if doc.split == "train")
-            made = train_tokenizer(texts, vocab_size)
-        part = path.with_name("tokenizer.part")
-        made.save(str(part))
-        os.replace(part, path)
+    """That which is at `path`, put there first where there is none that can be read."""
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception:  # noqa: BLE001 - the library raises bare Exception, for a missing file too
+        path.unlink(missing_ok=True)
+    if given is not None:
+        made = given
+    else:
+        texts = (doc.text for doc in counted(docs(), "reading", progress) if doc.split == "train")
+        made = train_tokenizer(texts, vocab_size)
+    write_text(path, made.to_str(pretty=True))
     return Tokenizer.from_file(str(path))
 
 
 def _encoding(tokenizer: Tokenizer, whole: bool) -> Callable[[Sequence[str]], list[list[int]]]:
-    """Texts to tokens with the end of a document behind each: paragraph by paragraph, or whole."""
+    """Texts to tokens with the end of a document behind each: paragraph by paragraph, or whole.
+
+    Raises ValueError for a text that the tokenizer refuses.
+    """
     end = int(tokenizer.token_to_id(END_OF_TEXT) or 0)
     tokenizer.encode_special_tokens = True  # a mask spelt out in the text is text
+    codec = Codec(tokenizer)
 
     def encode(texts: Sequence[str]) -> list[list[int]]:
         pieces = [[text] if whole else paragraphs(text) for text in texts]
-        found = iter(tokenizer.encode_batch_fast([p for of_text in pieces for p in of_text], add_special_tokens=False))
+        flat = [codec.prepared(p) for of_text in pieces for p in of_text]
+        try:
+            found = iter(tokenizer.encode_batch_fast(flat, add_special_tokens=False))
+        except Exception as error:
+            raise ValueError(f"the tokenizer cannot read the text: {' '.join(str(error).split())[:200]}") from error
         return [[i for _ in of_text for i in next(found).ids] + [end] for of_text in pieces]
 
     return encode

@@ -13,9 +13,12 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from engine.digests import file_digest
+
 MANIFEST = "manifest.json"
 UNFINISHED = "unfinished.json"
-FORMAT = 1
+TOKENIZER = "tokenizer.json"
+FORMAT = 2
 TOGETHER = 256
 """Documents that are tokenised at a time, at most."""
 CHARACTERS = 1 << 20
@@ -64,6 +67,8 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True):
     dtype: str
     splits: dict[str, Stream]
     documents: int = 0
+    tokenizer: str = ""
+    """SHA-256 of the tokenizer's file, where there is one"""
     format: int = FORMAT
 
 
@@ -75,17 +80,30 @@ def counted(documents: Iterable[Document], what: str, told: Told) -> Iterator[Do
 
 
 @contextmanager
-def being_written(home: Path) -> Iterator[bool]:
-    """Whether the directory is unfinished; inside, nobody else writes there."""
+def being_written(home: Path) -> Iterator[None]:
+    """Inside, nobody else writes in the directory; whoever does already is waited for, and a killed one is not."""
     import fcntl
 
-    if (home / MANIFEST).exists():
-        yield False
-        return
     home.mkdir(parents=True, exist_ok=True)
     with (home / "lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield not (home / MANIFEST).exists()
+        yield
+
+
+def opened(home: Path) -> dict[str, np.ndarray] | None:
+    """As `open_streams`; None for what is unfinished or damaged."""
+    try:
+        return open_streams(home)
+    except ValueError:
+        return None
+
+
+def discard_damaged(home: Path) -> None:
+    """Delete what is finished, and so damaged if it has to be made again; whoever has it mapped keeps it."""
+    if not (home / MANIFEST).exists():
+        return
+    for path in (*home.glob("*.tokens"), home / TOKENIZER, home / UNFINISHED, home / MANIFEST):
+        path.unlink(missing_ok=True)
 
 
 def batches(documents: Iterator[Document]) -> Iterator[list[Document]]:
@@ -113,7 +131,7 @@ def write_streams(
 
     Goes on after the documents that an interrupted call has noted.  Raises ValueError where there is no text.
     """
-    done = _noted(home) or Manifest("<u2" if vocab_size <= 1 << 16 else "<u4", {})
+    done = _noted(home) or Manifest("<u2" if vocab_size <= 1 << 16 else "<u4", {}, tokenizer=_spoken(home))
     for name, stream in done.splits.items():
         os.truncate(_file(home, name), stream.tokens * np.dtype(done.dtype).itemsize)
     noted = sum(stream.tokens for stream in done.splits.values())
@@ -159,8 +177,16 @@ def _put(path: Path, manifest: Manifest) -> None:
         with _file(path.parent, split).open("rb") as file:
             os.fsync(file.fileno())
     part = path.with_name(path.name + ".part")
-    part.write_bytes(msgspec.json.encode(manifest))
+    with part.open("wb") as file:
+        file.write(msgspec.json.encode(manifest))
+        file.flush()
+        os.fsync(file.fileno())
     os.replace(part, path)
+
+
+def _spoken(home: Path) -> str:
+    path = home / TOKENIZER
+    return file_digest(path) if path.is_file() else ""
 
 
 def _noted(home: Path) -> Manifest | None:
@@ -168,7 +194,9 @@ def _noted(home: Path) -> Manifest | None:
     try:
         noted = msgspec.json.decode((home / UNFINISHED).read_bytes(), type=Manifest)
         size = np.dtype(noted.dtype).itemsize
-        whole = all(_file(home, name).stat().st_size >= its.tokens * size for name, its in noted.splits.items())
+        whole = noted.tokenizer == _spoken(home) and all(
+            checksum(_file(home, name), its.tokens * size) == its.crc32 for name, its in noted.splits.items()
+        )
     except (OSError, msgspec.DecodeError, TypeError):
         return None
     return noted if whole and noted.format == FORMAT else None
@@ -184,6 +212,8 @@ def open_streams(home: Path) -> dict[str, np.ndarray]:
         dtype = np.dtype(manifest.dtype)
     except (OSError, msgspec.DecodeError, TypeError) as error:
         raise ValueError(f"{home} holds no prepared data, or damaged: delete it to have it made again") from error
+    if manifest.format != FORMAT or manifest.tokenizer != _spoken(home):
+        raise ValueError(f"{home / TOKENIZER} is damaged: delete {home} to have it made again")
     found = {}
     for name, stream in sorted(manifest.splits.items()):
         path = _file(home, name)
@@ -195,10 +225,10 @@ def open_streams(home: Path) -> dict[str, np.ndarray]:
     return found
 
 
-def checksum(path: Path) -> int:
-    """CRC-32 of a file's bytes."""
-    found = 0
+def checksum(path: Path, size: int | None = None) -> int:
+    """CRC-32 of a file's bytes, or of the first `size` of them."""
+    found, left = 0, path.stat().st_size if size is None else size
     with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            found = zlib.crc32(chunk, found)
+        while chunk := file.read(min(CHUNK, left)):
+            found, left = zlib.crc32(chunk, found), left - len(chunk)
     return found

@@ -1,0 +1,77 @@
+"""Which format a file of text has: its name decides, alike for training, perplexity and references."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+KINDS = {
+    ".txt": "text",
+    ".jsonl": "json lines",
+    ".ndjson": "json lines",
+    ".json": "json",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".parquet": "parquet",
+}
+"""What is in a file, by its suffix in any case."""
+
+
+def _zstd(path: Path, mode: str = "rb") -> Any:
+    """Zstandard by pyarrow, as Python has none before 3.14.  Raises ModuleNotFoundError that says what to install."""
+    try:
+        import pyarrow
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(f"{path} takes the package pyarrow: pip install pyarrow", name=error.name) from error
+    return pyarrow.CompressedInputStream(pyarrow.OSFile(str(path), mode), "zstd")
+
+
+OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open, ".zst": _zstd}
+"""How a packed file is opened, by its last suffix in any case."""
+DAMAGED = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
+"""What a packed file that is cut or changed raises."""
+KNOWN = f"{', '.join(KINDS)}, those but .parquet also with {', '.join(OPENERS)} behind"
+"""The suffixes, for messages."""
+
+
+@dataclass(frozen=True)
+class TextFormat:
+    """kind: a value of KINDS.  packing: a key of OPENERS; None for a file that is as it is."""
+
+    kind: str
+    packing: str | None = None
+
+    def open(self, path: Path) -> Any:
+        """Open the file for reading its bytes, unpacked."""
+        return path.open("rb") if self.packing is None else OPENERS[self.packing](path, "rb")
+
+
+def find_format(path: Path) -> TextFormat | None:
+    """Return the format that a file's name stands for; None if it stands for none."""
+    suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
+    packing = suffixes.pop() if suffixes and suffixes[-1] in OPENERS else None
+    kind = KINDS.get(suffixes[-1]) if suffixes else None
+    return None if kind is None or (packing and kind == "parquet") else TextFormat(kind, packing)
+
+
+def text_format(path: Path) -> TextFormat:
+    """Return the format of a file.  Raises ValueError with all suffixes for a name that stands for none."""
+    found = find_format(path)
+    if found is None:
+        raise ValueError(f"{path} is no file of text: it takes {KNOWN}")
+    return found
+
+
+def below(directory: Path) -> list[Path]:
+    """Return every file with text in a directory, sorted, hidden ones left out.  Raises ValueError if there is none."""
+    found = [path for path in directory.rglob("*") if not path.name.startswith(".") and find_format(path)]
+    found = sorted(path for path in found if path.is_file())
+    if not found:
+        raise ValueError(f"{directory} holds no file of text: it takes {KNOWN}")
+    return found

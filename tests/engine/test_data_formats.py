@@ -1,0 +1,145 @@
+"""Which format a file of text has, and what its reader makes of it."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import json
+import lzma
+from pathlib import Path
+
+import pyarrow
+import pytest
+from pyarrow import parquet
+
+from engine.data.texts import load
+from engine.training.data import documents, prepare
+from engine.training.shards import Document
+from tests.engine.texts import VOCABULARY, write_texts
+
+ROWS = [{"text": "one, two", "split": "train"}, {"text": 'a "word"\nand é', "split": "validation"}]
+LINES = "".join(json.dumps(row) + "\n" for row in ROWS)
+TABLE = 'id,text,split\n1,"one, two",train\n2,"a ""word""\nand é",validation\n'
+WANTED = [Document(row["text"], row["split"]) for row in ROWS]
+
+
+def texts(path: Path) -> list[str]:
+    return [document.text for document in documents([path], {})]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.jsonl", LINES.encode()),
+        ("A.JSONL", LINES.encode()),
+        ("a.ndjson", LINES.encode()),
+        ("a.json", LINES.encode()),
+        ("b.json", json.dumps(ROWS, indent=1).encode()),
+        ("a.jsonl.gz", gzip.compress(LINES.encode())),
+        ("a.NDJSON.BZ2", bz2.compress(LINES.encode())),
+        ("a.jsonl.xz", lzma.compress(LINES.encode())),
+        ("a.jsonl.zst", pyarrow.compress(LINES.encode(), "zstd", asbytes=True)),
+        ("a.csv", TABLE.encode()),
+        ("a.v2.Csv", TABLE.replace("\n", "\r\n").encode()),
+        ("a.tsv", b'text\tsplit\n"one, two"\ttrain\n"a ""word""\nand \xc3\xa9"\tvalidation\n'),
+        ("bom.jsonl", b"\xef\xbb\xbf" + LINES.encode()),
+        ("bom.csv", b"\xef\xbb\xbf" + TABLE.encode()),
+        ("wide.jsonl", LINES.encode("utf-16")),
+        ("ends.jsonl", LINES.replace("\n", "\r\n").encode()),
+    ],
+)
+def test_the_name_decides_the_format(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    assert list(documents([tmp_path / name], {})) == WANTED
+
+
+def test_a_table_of_parquet_is_read(tmp_path: Path) -> None:
+    parquet.write_table(pyarrow.Table.from_pylist(ROWS), tmp_path / "a.parquet")
+    assert list(documents([tmp_path / "a.parquet"], {})) == WANTED
+    parquet.write_table(pyarrow.Table.from_pylist([{"body": "x"}]), tmp_path / "b.parquet")
+    with pytest.raises(ValueError, match=r"b\.parquet has no column 'text', but 'body'"):
+        texts(tmp_path / "b.parquet")
+
+
+@pytest.mark.parametrize(
+    ("content", "wanted"),
+    [
+        (b"\xef\xbb\xbfword", "word"),
+        ("word é".encode("utf-16"), "word é"),
+        (b"\xfe\xff" + "word".encode("utf-16-be"), "word"),
+        (b"one\r\ntwo\r\n", "one\ntwo\n"),
+    ],
+)
+def test_a_text_has_no_byte_order_mark_and_one_kind_of_line_end(tmp_path: Path, content: bytes, wanted: str) -> None:
+    (tmp_path / "a.txt").write_bytes(content)
+    assert texts(tmp_path / "a.txt") == [wanted]
+
+
+def test_texts_of_an_array_and_long_fields_are_read(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('["one", {"text": "two"}]')
+    assert texts(tmp_path / "a.json") == ["one", "two"]
+    (tmp_path / "a.csv").write_text('text\n"' + "x" * 300_000 + '"\n')
+    assert texts(tmp_path / "a.csv") == ["x" * 300_000]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json"])
+def test_half_a_surrogate_pair_becomes_a_replacement(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text('{"text": "lone \\ud83d, pair \\ud83d\\ude00"}\n')
+    assert texts(tmp_path / name) == ["lone \ufffd, pair 😀"]
+    assert load([tmp_path / name]).texts == ("lone \ufffd, pair 😀",)
+    prepared = prepare([write_texts(tmp_path), tmp_path / name], VOCABULARY, tmp_path / "cache")
+    assert "\ufffd" in prepared.tokenizer.decode(prepared.splits["train"][-40:].tolist())
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("novel", b"text", "novel is no file of text: it takes .txt, .jsonl, .ndjson, .json, .csv, .tsv, .parquet"),
+        ("a.md", b"text", "a.md is no file of text"),
+        ("a.parquet.gz", b"text", "a.parquet.gz is no file of text"),
+        ("a.gz", gzip.compress(b"text"), "a.gz is no file of text"),
+        ("a.txt", b"one\ntwo \xff\n", r"a.txt is not UTF-8 text: line 2, byte 5 \(0xff\)"),
+        ("a.jsonl.gz", gzip.compress(b'{"text": "\xe9"}\n'), "a.jsonl.gz is not UTF-8 text: line 1, byte 11"),
+        ("a.txt", b"one\nt\0w\0o", "a.txt, line 2: a NUL character"),
+        ("a.txt.gz", b"no gzip", "a.txt.gz is damaged"),
+        ("a.txt.gz", gzip.compress(b"text" * 99)[:-9], "a.txt.gz is damaged"),
+        ("a.txt.xz", lzma.compress(b"text" * 99)[:-9], "a.txt.xz is damaged"),
+        ("a.txt.bz2", b"no bzip2", "a.txt.bz2 is damaged"),
+        ("a.txt.zst", b"no zstd", "a.txt.zst is damaged"),
+        ("a.parquet", b"no parquet", "a.parquet is no parquet file, or damaged"),
+        ("a.csv", b"id,body\n1,x\n", "a.csv has no column 'text' in its first line, but 'id', 'body'"),
+        ("a.csv", b"id,text\n1,x\n2\n", "a.csv, line 3: 1 fields, and the first line names 2 columns"),
+        ("a.csv", b'text\n"open\n', "a.csv, line 2: unexpected end of data"),
+        ("a.json", b'[{"text": "a"},\n{"text" "b"}]', "a.json, line 2: Expecting"),
+        ("a.json", b'[{"body": "a"}]', "a.json, item 1: expected a JSON object .* got one with 'body'"),
+        ("a.json", b'{"text": "a"}\n{', "a.json, line 2: expected a JSON object"),
+        ("a.jsonl", b"[" * 100_000 + b"\n", "a.jsonl, line 1: expected a JSON object"),
+        ("a.jsonl", b'{"text": ' + b"1" * 5000 + b"}\n", "a.jsonl, line 1: expected a JSON object"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_is_named(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        texts(tmp_path / name)
+
+
+def test_prepared_data_depend_on_the_format_and_not_on_what_was_prepared_before(tmp_path: Path) -> None:
+    lines = write_texts(tmp_path)
+    plain = tmp_path / "same.txt"
+    plain.write_bytes(lines.read_bytes())
+    cache = tmp_path / "cache"
+    prepare([plain], VOCABULARY, cache)
+    found = prepare([lines], VOCABULARY, cache)
+    assert "text" not in found.tokenizer.decode(found.splits["train"].tolist())
+
+
+@pytest.mark.parametrize("damage", ["tokenizer.json", "train.tokens", "manifest.json"])
+def test_damaged_prepared_data_are_made_again(tmp_path: Path, damage: str) -> None:
+    path, cache = write_texts(tmp_path), tmp_path / "cache"
+    first = prepare([path], VOCABULARY, cache)
+    wanted = first.splits["train"].tolist()
+    (home,) = cache.iterdir()
+    (home / damage).write_bytes((home / damage).read_bytes()[:-9])
+    second = prepare([path], VOCABULARY, cache)
+    assert second.splits["train"].tolist() == wanted
+    assert second.tokenizer.to_str() == first.tokenizer.to_str()
