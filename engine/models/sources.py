@@ -11,7 +11,7 @@ from typing import Any
 
 from engine.catalogue import place
 from engine.models.loading import Progress
-from engine.runs import CHECKPOINT
+from engine.runs import holds_checkpoint
 
 DATA = ["*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken"]
 WEIGHTS = (["*.safetensors"], ["*.bin"], ["*.ckpt"], ["*.gguf"])
@@ -28,10 +28,10 @@ def locate(name: str, progress: Progress, trust_remote_code: bool = False) -> Pa
     here = place(name)
     if here is None:
         return fetch(name, progress, trust_remote_code)
-    if (here / CHECKPOINT).is_file() and not (here / "config.json").exists():
+    if holds_checkpoint(here) and not (here / "config.json").exists():
         from engine.training.export import export_newest
 
-        return export_newest(here).home
+        return export_newest(here, progress).home
     return here
 
 

@@ -14,6 +14,9 @@ from engine.training.objectives import OBJECTIVES
 from engine.training.objectives.mdlm import Times
 from engine.training.precision import Precision
 
+SMALLEST, LARGEST = 513, 1 << 16
+"""Tokens of a vocabulary that is trained here, which has every byte, an end of text and a mask."""
+
 
 class ModelSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A file may say `size`, a name in configs/models, in place of what is written there."""
@@ -131,7 +134,6 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.objective not in OBJECTIVES:
             raise ValueError(f"unknown objective {self.objective!r}: choose {', '.join(OBJECTIVES)}")
         for name, value in (
-            ("model.vocab_size", self.model.vocab_size - 512),
             ("run.steps", self.run.steps),
             ("run.batch", self.run.batch),
             ("run.checkpoint_every", self.run.checkpoint_every),
@@ -149,8 +151,13 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 raise ValueError(f"run.{name} must be 0 or more")
         if self.run.strategy == "fsdp" and self.optim.name == "muon":
             raise ValueError("optim.name = 'muon' takes whole matrices, which run.strategy = 'fsdp' divides: use ddp")
-        if self.data.tokenizer is None and self.model.vocab_size > 65_536:
-            raise ValueError("model.vocab_size must be at most 65536 for a tokenizer of our own")
+        if self.data.tokenizer is None and not SMALLEST <= self.model.vocab_size <= LARGEST:
+            raise ValueError(
+                f"model.vocab_size must be {SMALLEST} to {LARGEST} for a tokenizer that is trained on the text, not "
+                f"{self.model.vocab_size}; data.tokenizer names one that exists, of any size"
+            )
+        if not 0 <= self.run.seed < 1 << 63:
+            raise ValueError(f"run.seed must be a whole number from 0 to {(1 << 63) - 1}, not {self.run.seed}")
 
     def network(self, mask_id: int) -> DITConfig:
         shape = msgspec.structs.asdict(self.model)
@@ -162,7 +169,7 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def read_config(text: str) -> TrainConfig:
     """Parse TOML; raises ValueError that names the key at fault."""
     try:
-        return msgspec.convert(_begun(_sized(msgspec.toml.decode(text))), TrainConfig)
+        return msgspec.convert(_spoken(_begun(_sized(msgspec.toml.decode(text)))), TrainConfig)
     except msgspec.DecodeError as error:
         raise ValueError(str(error)) from error
 
@@ -194,6 +201,20 @@ def _begun(told: dict[str, Any]) -> dict[str, Any]:
     from engine.training import begun
 
     return {**told, "model": begun.shape(init) | model, "data": {"tokenizer": begun.tokenizer(init)} | data}
+
+
+def _spoken(told: dict[str, Any]) -> dict[str, Any]:
+    """With the size of the vocabulary that a tokenizer on this machine has, where [data] names one."""
+    model, data = told.get("model", {}), told.get("data")
+    name = data.get("tokenizer") if isinstance(data, dict) else None
+    if not (isinstance(name, str) and isinstance(model, dict)):
+        return told
+    from engine.training.data import given_size, tokenizer_file
+
+    asked = model.get("vocab_size")
+    if tokenizer_file(name) is None or not (asked is None or isinstance(asked, int)):
+        return told
+    return {**told, "model": {**model, "vocab_size": given_size(name, asked)}}
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,14 @@ from torch import Tensor
 from engine.models import checkpoint
 from engine.models.dit import DITConfig
 from engine.models.files import check_shapes
+from engine.models.loading import Progress as Told
+from engine.models.loading import silent
 from engine.runs import CHECKPOINT, NEWEST, STEP
-from engine.training.config import TrainConfig
 from engine.training.data import END_OF_TEXT, MASK
 from engine.training.loop import TOKENIZER, Trainer
 from engine.training.objectives import make_objective
-from engine.training.states import read_state, write_text
+from engine.training.recovery import recover
+from engine.training.states import checkpoints, read_state, write_text
 
 HOME = "model"
 """Where in the run's directory the best model lies."""
@@ -57,6 +59,8 @@ def best_model(trainer: Trainer) -> tuple[checkpoint.Network, int]:
     if not best.exists():
         raise ValueError(f"{best} does not exist: nothing has been validated yet")
     state = read_state(best, torch.device("cpu"))
+    if not (isinstance(state.get("ema"), dict) and isinstance(state.get("step"), int)):
+        raise ValueError(f"{best} is no average of a training run: it has no 'ema' and 'step'")
     return averaged(trainer.objective.kind, trainer.model.config, state["ema"]), int(state["step"])
 
 
@@ -79,28 +83,34 @@ class Newest:
     step: int
 
 
-def export_newest(run: Path) -> Newest:
-    """The model of the last checkpoint of a run that may be going on, written anew only where it is another one.
+def export_newest(run: Path, progress: Told = silent) -> Newest:
+    """The model of the last whole checkpoint of a run that may be going on, written anew only where it is another one.
 
-    Raises ValueError where the directory holds no run, or one that has not saved anything yet.
+    progress: is told where that is not the last one.  Raises ValueError where the directory holds no run, or one that
+    has not saved anything yet.
     """
     last, home = run / CHECKPOINT, run / NEWEST
-    if not last.exists():
+    found = checkpoints(last)
+    if not found:
         raise ValueError(f"{run} holds no checkpoint of a training run: there is no {last.name} in it")
     home.mkdir(exist_ok=True)
     # the run itself does this for its sample texts, while somebody watches it
     with FileLock(home / "lock"):
-        return _newest(run, last, home)
+        return _newest(run, found[0], home, progress)
 
 
-def _newest(run: Path, last: Path, home: Path) -> Newest:
+def _newest(run: Path, last: Path, home: Path, progress: Told) -> Newest:
     seen = os.stat(last)
     stamp = {"at": seen.st_mtime_ns, "bytes": seen.st_size}
     told = _told(home / STEP)
     if told is not None and told.items() >= stamp.items() and (home / "model.safetensors").exists():
         return Newest(home, told["step"])
-    state = read_state(last, torch.device("cpu"), lazily=True)
-    config = msgspec.json.decode(state["config"], type=TrainConfig)
+    found = recover(run, lazily=True)
+    if found is None:
+        raise ValueError(f"{run} holds no checkpoint of a training run any more")
+    if found.note:
+        progress(found.note, 0, 0)
+    state, config = found.state, found.config
     try:
         tokenizer = Tokenizer.from_file(str(run / TOKENIZER))
     except Exception as error:

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -23,8 +24,10 @@ from engine.training.ema import EMA
 from engine.training.losses import antithetic_times
 from engine.training.objectives import make_objective
 from engine.training.precision import chosen
+from engine.training.recovery import Recovered, recover, refuse_leftovers
 from engine.training.resuming import differences, mark
-from engine.training.states import keep, read_state, write_state, write_text
+from engine.training.room import check_needs
+from engine.training.states import drop, keep, set_aside, write_state, write_text
 from engine.training.task import Task, compiled, recompute
 from engine.training.workers import Alone, Workers
 
@@ -84,10 +87,11 @@ class Trainer:
         *,
         changed: bool = False,
     ) -> None:
-        if corpus.mask_id != config.model.vocab_size - 1:
+        size = corpus.tokenizer.get_vocab_size()
+        if size != config.model.vocab_size:
+            more = "use more text or a smaller vocabulary" if config.data.tokenizer is None else f"set it to {size}"
             raise ValueError(
-                f"the data gave a vocabulary of {corpus.mask_id + 1} tokens, not the configured "
-                f"{config.model.vocab_size}: use more text or a smaller vocabulary"
+                f"the data gave a vocabulary of {size} tokens, not the configured {config.model.vocab_size}: {more}"
             )
         for split in ("train", "validation"):
             have = len(corpus.splits.get(split, ()))
@@ -98,12 +102,18 @@ class Trainer:
             raise ValueError(
                 f"run.batch of {config.run.batch} does not divide among {self.workers.world} processes: take a multiple"
             )
+        found = recover(home)
+        if found is None:
+            refuse_leftovers(home, TOKENIZER, corpus.tokenizer.to_str())
+        check_needs(config, corpus.mask_id, device, self.workers.world)
+        # all have looked before the first one writes
+        self.workers.wait()
         torch.manual_seed(config.run.seed)
         self.config, self.corpus, self.home, self.device = config, corpus, home, device
         self.precision = chosen(config.run.precision, device)
         self.objective = make_objective(config, corpus.end_id)
         self.model = NETWORKS[self.objective.kind](config.network(corpus.mask_id)).to(device)
-        self.begun_with = None if self.checkpoint.exists() else config.run.init
+        self.begun_with = None if found else config.run.init
         """the model whose weights this start has taken"""
         if self.begun_with is not None:
             begin(self.model, self.begun_with, corpus, scores=config.objective == "sedd")
@@ -120,9 +130,18 @@ class Trainer:
         """of the next step"""
         self.changes: list[str] = []
         """what is not as it was when the run was begun"""
+        self.continued_from = self.checkpoint
+        """the checkpoint that this start goes on from"""
+        self.recovered = ""
+        """why that is not the last one; empty if it is"""
+        self._damaged = False
+        """whether the last checkpoint is a damaged one, which is to be set aside"""
+        self._kept: list[int] = []
+        """steps whose step files this run wrote and has not deleted"""
+        self._new = found is None
         home.mkdir(parents=True, exist_ok=True)
-        if self.checkpoint.exists():
-            self._resume(changed)
+        if found is not None:
+            self._resume(found, changed)
         if self.workers.rank == 0:
             write_text(home / TOKENIZER, corpus.tokenizer.to_str())
 
@@ -145,6 +164,10 @@ class Trainer:
     def run(self) -> Iterator[Progress]:
         """Train to the configured step, one `Progress` a step; closing the generator saves nothing."""
         run = self.config.run
+        if self._new:
+            # whatever ends this run from here on, the same command goes on
+            self._write(self.checkpoint, self._state())
+            self._new = False
         began, first = time.perf_counter(), self.step
         while self.step < run.steps:
             loss, norm, lr = self._advance()
@@ -248,25 +271,34 @@ class Trainer:
 
     def save(self) -> None:
         """All processes must call it."""
-        self._write(
-            self.checkpoint,
-            {
-                "model": self.model.state_dict(),
-                "optimizers": [o.state_dict() for o in self.optimizers],
-                "ema": self.ema.state_dict(),
-                "step": self.step,
-                "best": math.inf if self.best is None else self.best,
-                "level": math.inf if self.level is None else self.level,
-                "config": msgspec.json.encode(self.config).decode(),
-                "data": mark(self.corpus),
-            },
-        )
-        if self.workers.rank == 0:
-            keep(self.checkpoint, self.step, self.config.run.keep)
+        stay = self.config.run.keep
+        before = self._kept
+        if stay:
+            self._kept = [*(step for step in before if step != self.step), self.step][-stay:]
+        if self._damaged and self.workers.rank == 0:
+            set_aside(self.checkpoint)
+        self._damaged = False
+        self._write(self.checkpoint, self._state())
+        if stay and self.workers.rank == 0:
+            keep(self.checkpoint, self.step)
+            drop(self.home, set(before) - set(self._kept))
 
-    def _resume(self, changed: bool) -> None:
-        state = read_state(self.checkpoint, torch.device("cpu"))
-        before, now, mask = msgspec.json.decode(state["config"], type=TrainConfig), self.config, self.corpus.mask_id
+    def _state(self) -> dict[str, object]:
+        return {
+            "model": self.model.state_dict(),
+            "optimizers": [o.state_dict() for o in self.optimizers],
+            "ema": self.ema.state_dict(),
+            "step": self.step,
+            "best": math.inf if self.best is None else self.best,
+            "level": math.inf if self.level is None else self.level,
+            "config": msgspec.json.encode(self.config).decode(),
+            "data": mark(self.corpus),
+            "kept": self._kept,
+        }
+
+    def _resume(self, found: Recovered, changed: bool) -> None:
+        state, before, now, mask = found.state, found.config, self.config, self.corpus.mask_id
+        self.continued_from, self.recovered, self._damaged = found.path, found.note, found.damaged
         self.changes = differences(before, now, self.device)
         if state.get("data", mark(self.corpus)) != mark(self.corpus):
             self.changes.append("the data or their tokenizer are others")
@@ -279,6 +311,13 @@ class Trainer:
             raise ValueError(
                 f"{self.home} was begun otherwise: {told}; restore that, choose another --out, or go on with --changed"
             )
+        try:
+            self._load(state)
+        except (LookupError, RuntimeError, TypeError, ValueError, AttributeError) as error:
+            said = " ".join(str(error).split())[:200]
+            raise ValueError(f"{found.path} is no checkpoint of this run: {said}") from error
+
+    def _load(self, state: Mapping[str, Any]) -> None:
         own = self.model.state_dict()
         self.model.load_state_dict({name: like(value, own.get(name, value)) for name, value in state["model"].items()})
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
@@ -287,3 +326,4 @@ class Trainer:
         self.step = int(state["step"])
         self.best = None if math.isinf(state["best"]) else float(state["best"])
         self.level = None if math.isinf(state.get("level", math.inf)) else float(state["level"])
+        self._kept = [int(step) for step in state.get("kept", ())]

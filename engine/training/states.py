@@ -4,26 +4,41 @@ from __future__ import annotations
 
 import os
 import pickle
-import re
 import shutil
-from collections.abc import Mapping
+import struct
+import zipfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
-KEPT = re.compile(r"step-(\d+)\.pt")
+from engine.digests import file_digest
+from engine.runs import STEP_FILE
+
+CHECKSUM = ".sha256"
+"""What is put behind a checkpoint's name: the digests of its content and of the content before that, a line each."""
+ATTEMPTS = 20
+"""How often a checkpoint is read that is replaced meanwhile."""
+UNREADABLE = (
+    RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile, struct.error, LookupError, ValueError,
+    AttributeError, TypeError, ArithmeticError, MemoryError,
+)  # fmt: skip
+"""What torch.load raises for a file that is no checkpoint."""
 
 
 def write_state(path: Path, state: Mapping[str, object]) -> None:
-    """Atomically: a reader sees the old file or the new one, also when the disk is full, which raises OSError."""
+    """Write a checkpoint and its checksum; a reader sees the old file or the new one.  Raises OSError."""
     part = path.with_name(path.name + ".part")
     try:
         with part.open("wb") as file:
             torch.save(state, file)
             file.flush()
             os.fsync(file.fileno())
+        # first the checksums of both, then the file: killed between the two, the old file is still a whole one
+        _write_checksums(path, [file_digest(part), *_checksums(path)[:1]])
         os.replace(part, path)
+        _sync_directory(path.parent)
     except (OSError, RuntimeError) as error:
         part.unlink(missing_ok=True)
         # where the file cannot grow torch.save complains of positions, while it handles what the system said
@@ -35,11 +50,14 @@ def write_state(path: Path, state: Mapping[str, object]) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Atomically, as `write_state`; a file that says so already stays."""
-    if path.exists() and path.read_text(encoding="utf-8") == text:
+    if path.exists() and path.read_bytes() == text.encode():
         return
     part = path.with_name(path.name + ".part")
     try:
-        part.write_text(text, encoding="utf-8")
+        with part.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(part, path)
     except OSError as error:
         part.unlink(missing_ok=True)
@@ -47,28 +65,112 @@ def write_text(path: Path, text: str) -> None:
 
 
 def read_state(path: Path, device: torch.device, lazily: bool = False) -> dict[str, Any]:
-    """A file that the trainer has written; raises ValueError for another or a damaged one.
+    """Read a file that the trainer has written.  Raises ValueError for another or a damaged one.
 
     lazily: tensors are read when they are used, also if the file has been replaced by then.
     """
-    try:
-        return torch.load(path, map_location=device, weights_only=True, mmap=lazily)
-    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise ValueError(f"{path} is no checkpoint of a training run, or damaged") from error
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path} is no file")
+    for _ in range(ATTEMPTS):
+        before = _identity(path)
+        fault = _fault(path)
+        try:
+            state = None if fault else torch.load(path, map_location=device, weights_only=True, mmap=lazily)
+        except UNREADABLE as error:
+            fault = f"is no checkpoint of a training run, or damaged ({type(error).__name__})"
+        if _identity(path) == before:
+            break
+    if fault:
+        raise ValueError(f"{path} {fault}")
+    if not isinstance(state, dict):
+        raise ValueError(f"{path} is no checkpoint of a training run, or damaged")
+    return state
 
 
-def keep(path: Path, step: int, count: int) -> None:
-    """Let the state at `path` stay as step-N.pt beside it, of which the newest `count` are left; 0: nothing stays."""
-    if count == 0:
-        return
-    kept = path.with_name(f"step-{step:08}.pt")
+def checkpoints(last: Path) -> list[Path]:
+    """Return the run's checkpoints that there are, `last` first, then the step files from the newest to the oldest."""
+    found = [(int(match[1]), path) for path in _inside(last.parent) if (match := STEP_FILE.fullmatch(path.name))]
+    return [*([last] if last.exists() else []), *(path for _, path in sorted(found, reverse=True))]
+
+
+def keep(path: Path, step: int) -> None:
+    """Let the state at `path` stay as step-N.pt beside it, with its checksum."""
+    kept = path.with_name(step_name(step))
     part = kept.with_name(kept.name + ".part")
     part.unlink(missing_ok=True)
+    _write_checksums(kept, [*_checksums(path)[:1], *_checksums(kept)[:1]])
     try:
         os.link(path, part)  # costs no space until `path` is written anew
     except OSError:
         shutil.copyfile(path, part)
     os.replace(part, kept)
-    found = sorted((int(match[1]), other) for other in path.parent.iterdir() if (match := KEPT.fullmatch(other.name)))
-    for _, old in found[:-count]:
-        old.unlink()
+
+
+def step_name(step: int) -> str:
+    return f"step-{step:08}.pt"
+
+
+def drop(home: Path, steps: Iterable[int]) -> None:
+    """Delete the step files of these steps with their checksums."""
+    for step in steps:
+        path = home / step_name(step)
+        path.unlink(missing_ok=True)
+        checksum(path).unlink(missing_ok=True)
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a damaged checkpoint to a name that nothing else has; return that."""
+    number = 1
+    while (to := path.with_name(f"{path.name}.damaged-{number}")).exists():
+        number += 1
+    os.replace(path, to)
+    checksum(path).unlink(missing_ok=True)
+    return to
+
+
+def checksum(path: Path) -> Path:
+    """Return where the checksums of a checkpoint lie."""
+    return path.with_name(path.name + CHECKSUM)
+
+
+def _fault(path: Path) -> str:
+    """Say what is wrong with the file's bytes; empty if nothing is."""
+    digest, known = file_digest(path), _checksums(path)
+    if known:
+        return "" if digest in known else f"is damaged: it does not match its checksum in {checksum(path).name}"
+    # written before there were checksums, or moved without: its parts have some of their own
+    try:
+        with zipfile.ZipFile(path) as parts:
+            bad = parts.testzip()
+    except UNREADABLE:
+        return "is no checkpoint of a training run, or damaged"
+    return "" if bad is None else f"is damaged: its part {bad} does not match its checksum"
+
+
+def _checksums(path: Path) -> list[str]:
+    try:
+        lines = checksum(path).read_text(encoding="ascii", errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    return [line.split()[0] for line in lines if line.split()]
+
+
+def _write_checksums(path: Path, digests: Iterable[str]) -> None:
+    write_text(checksum(path), "".join(f"{digest}  {path.name}\n" for digest in dict.fromkeys(digests)))
+
+
+def _identity(path: Path) -> tuple[int, ...]:
+    seen = path.stat()
+    return seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns
+
+
+def _inside(home: Path) -> list[Path]:
+    return list(home.iterdir()) if home.is_dir() else []
+
+
+def _sync_directory(home: Path) -> None:
+    place = os.open(home, os.O_RDONLY)
+    try:
+        os.fsync(place)
+    finally:
+        os.close(place)

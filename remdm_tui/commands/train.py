@@ -8,7 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING
 import msgspec
 
 from engine.regular import regular_file
+from engine.locks import alone
 from remdm_tui.training import Reading, Report, reporting, smoothed
 from remdm_tui.training_logs import Log, logs, values_of
 
@@ -51,32 +52,37 @@ def run(
     export as the hub's models are laid out.  log: names of `remdm_tui.training_logs.LOGS`.
     """
     report = reporting(os.environ)
-    with report.waiting("preparing the data"):
-        # torch takes seconds: the line above is there first
+    with report.waiting("loading torch"):
+        # it takes seconds: the line above is there first
         config = configured(config_path, steps)
         from engine.models import choose_device
         from engine.training.workers import workers
 
         place = choose_device(device or "auto")
         team = workers(device or "auto", os.environ, devices, nodes, config.run.strategy)
-        trainer = prepared(
-            config, data, cache, out, team.device or place, team, report.preparing, changed or export_only
-        )
-    sizes = ", ".join(f"{len(stream):,} tokens of {split}" for split, stream in trainer.corpus.splits.items())
-    report.say(f"data: {sizes}, in {cache}")
-    if not export_only:
-        stopped = train(trainer, report, log)
-        if stopped is not None:
-            report.say(f"stopped after step {trainer.step}, saved in {trainer.checkpoint}; the same command continues")
-            return 128 + stopped
-    if team.rank == 0:
-        from engine.training.export import HOME, export_best, export_hub
+    # the first process speaks for all; an export only reads, and may be made while the run goes on
+    with alone(out) if team.rank == 0 and not export_only else nullcontext():
+        with report.waiting("preparing the data"):
+            trainer = prepared(
+                config, data, cache, out, team.device or place, team, report.preparing, changed or export_only
+            )
+        sizes = ", ".join(f"{len(stream):,} tokens of {split}" for split, stream in trainer.corpus.splits.items())
+        report.say(f"data: {sizes}, in {cache}")
+        if not export_only:
+            stopped = train(trainer, report, log)
+            if stopped is not None:
+                report.say(
+                    f"stopped after step {trainer.step}, saved in {trainer.checkpoint}; the same command continues"
+                )
+                return 128 + stopped
+        if team.rank == 0:
+            from engine.training.export import HOME, export_best, export_hub
 
-        step = export_best(trainer)
-        report.say(f"the averaged weights of step {step} are in {out / HOME}: remdm-tui watch --model {out / HOME}")
-        if hub:
-            report.say(f"and, as the hub's models are laid out, in {export_hub(trainer)}")
-    return 0
+            step = export_best(trainer)
+            report.say(f"the averaged weights of step {step} are in {out / HOME}: remdm-tui watch --model {out / HOME}")
+            if hub:
+                report.say(f"and, as the hub's models are laid out, in {export_hub(trainer)}")
+        return 0
 
 
 def prepared(
@@ -114,6 +120,8 @@ def prepared(
 
 def train(trainer: Trainer, report: Report, log: Sequence[str]) -> int | None:
     """To the end, or to a signal, which is returned.  Raises ValueError that says what made it stop for good."""
+    from torch import OutOfMemoryError
+
     from engine.training.precision import has_bfloat16
     from engine.training.speed import flops_per_token, matmul_peak
     from engine.training.workers import is_lost
@@ -121,8 +129,10 @@ def train(trainer: Trainer, report: Report, log: Sequence[str]) -> int | None:
     config, team = trainer.config, trainer.workers
     if trainer.uncompiled:
         report.say(f"not compiled, which costs speed alone: {trainer.uncompiled}")
+    if trainer.recovered:
+        report.say(trainer.recovered)
     if trainer.step:
-        report.say(f"continuing from step {trainer.step} of {trainer.checkpoint}")
+        report.say(f"continuing from step {trainer.step} of {trainer.continued_from}")
     if trainer.begun_with is not None:
         report.say(f"begun with the weights of {trainer.begun_with}")
     if trainer.changes:
@@ -140,6 +150,11 @@ def train(trainer: Trainer, report: Report, log: Sequence[str]) -> int | None:
     try:
         with lines as file, logs(log if first else (), trainer.home, trainer.step, settings) as others, report:
             return advance(readings, trainer, Shown(report, file, others))
+    except (MemoryError, OutOfMemoryError) as error:
+        raise ValueError(
+            f"memory ran out ({' '.join(str(error).split())[:120]}): lower run.rows_together or run.batch; the same "
+            f"command continues from {trainer.checkpoint}"
+        ) from error
     except FloatingPointError as error:
         raise ValueError(
             f"{error}; the last good state is {trainer.checkpoint}: go on with a lower rate or another run.seed, "
@@ -251,23 +266,30 @@ def stopping() -> Iterator[Stop]:
 
 @contextmanager
 def continued(log: Path, step: int) -> Iterator[IO[str]]:
-    """The log, one JSON object a step, without what an earlier run did beyond `step`; what is no file is written to."""
+    """The log, one JSON object a step, without what an earlier run did beyond `step`; what is no file is written to.
+
+    Lines that name no step are not a run's and stay; a last line without an end is one that a kill cut off.
+    """
     if log.exists() and not log.is_file():
         with log.open("w", encoding="utf-8") as file:
             yield file
         return
-    lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
-    kept = [line for line in lines if _step_of(line) <= step]
-    part = log.with_name(log.name + ".part")
-    part.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
-    os.replace(part, log)
+    lines = log.read_bytes().splitlines(keepends=True) if log.exists() else []
+    kept = [line for line in lines if line.endswith(b"\n") and _step_of(line) <= step]
+    if kept != lines or not log.exists():
+        part = log.with_name(log.name + ".part")
+        with part.open("wb") as whole:
+            whole.writelines(kept)
+            whole.flush()
+            os.fsync(whole.fileno())
+        os.replace(part, log)
     with log.open("a", encoding="utf-8", buffering=1) as file:
         yield file
 
 
-def _step_of(line: str) -> float:
-    """Of a line cut off by a crash: infinity."""
+def _step_of(line: bytes) -> float:
+    """The step that a line is of; below all for one that names none."""
     try:
         return float(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):
-        return math.inf
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return -math.inf

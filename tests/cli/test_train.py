@@ -19,6 +19,7 @@ from engine.models import load_model
 from engine.training.config import Progress, TrainConfig
 from engine.training.precision import has_bfloat16
 from engine.training.shards import untold
+from engine.training.states import write_state
 from engine.training.workers import Alone
 from remdm_tui.commands.train import continued, prepared, stopping
 from remdm_tui.training import Lines, Reading, figures, smoothed
@@ -283,7 +284,7 @@ def test_a_loss_that_is_not_a_number_names_the_step_and_the_last_good_state(
     last = tmp_path / "runs" / "tiny" / "last.pt"
     state = torch.load(last, weights_only=True)
     state["model"]["output_layer.linear.bias"].fill_(torch.nan)
-    torch.save(state, last)
+    write_state(last, state)
     result = cli(*training, "--steps", "8")
     assert result.exit_code == 2
     assert "the loss became nan and its gradient nan at step 6, whose batch begins at" in result.stderr

@@ -1,0 +1,41 @@
+"""Whether a run can fit into memory, asked before any of it is taken."""
+
+from __future__ import annotations
+
+import torch
+
+from engine.models.room import GIB, free_bytes
+from engine.training.config import TrainConfig
+
+COPIES = 5
+"""float32 numbers that a parameter takes: itself, its gradient, AdamW's two, its average."""
+DRAWN = 4
+"""Bytes that a token of a batch takes at least where it is drawn, which every process does for the whole batch."""
+ROW = 8
+"""Bytes that a token of a batch's or of the validation's own rows takes."""
+
+
+def check_needs(config: TrainConfig, mask_id: int, device: torch.device, world: int = 1) -> None:
+    """Raise ValueError naming the setting whose least need of memory is more than what is free.
+
+    The needs are lower bounds: what passes may still be too much.
+    """
+    shape, run = config.network(mask_id), config.run
+    here = torch.device("cpu")
+    share = max(1, run.batch // world)
+    together = min(run.rows_together or share, share)
+    shares = world if run.strategy == "fsdp" else 1
+    numbers = 12 * shape.n_blocks * shape.hidden_size**2 + 2 * shape.vocab_size * shape.hidden_size
+    needs = (
+        ("run.batch", run.batch, run.batch * shape.length * DRAWN + share * shape.length * ROW, here),
+        ("run.validation_windows", run.validation_windows, run.validation_windows * shape.length * ROW, here),
+        ("model.hidden_size", shape.hidden_size, numbers * COPIES * 4 // shares, device),
+        ("run.rows_together", together, together * shape.length * shape.hidden_size * shape.n_blocks * 2, device),
+    )
+    for name, value, needed, where in needs:
+        free = free_bytes(where)
+        if free is not None and needed > free:
+            raise ValueError(
+                f"{name} = {value} takes at least {needed / GIB:,.1f} GiB on {where}, where {free / GIB:,.1f} GiB are "
+                "free: choose a smaller one"
+            )

@@ -1,0 +1,123 @@
+"""Alphabets as vocabularies: text, bases, residues, with and without tokens of special meaning."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tokenizers import Regex, Tokenizer, models, pre_tokenizers
+
+from engine.batch import sample
+from engine.data.texts import load
+from engine.evaluation.rows_of_model import rows_of_model
+from engine.models import load_model
+from engine.strategies import make_strategy
+from engine.training.config import read_config
+from engine.training.data import END_OF_TEXT, MASK, prepare
+from engine.training.export import HOME, export_best
+from engine.training.loop import Trainer
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz "
+BASES = "ACGT"
+CONFIG = """
+objective = "{objective}"
+[model]
+{size}
+hidden_size = 16
+n_blocks = 1
+n_heads = 2
+cond_dim = 8
+length = 16
+[data]
+tokenizer = {tokenizer!r}
+[run]
+steps = 2
+batch = 4
+ema = 0.9
+validation_windows = 2
+precision = "float32"
+"""
+
+
+def alphabet(path: Path, tokens: Sequence[str], split: bool = True) -> Path:
+    unknown = "[UNK]" if "[UNK]" in tokens else None
+    made = Tokenizer(models.WordLevel({token: i for i, token in enumerate(tokens)}, unk_token=unknown))
+    made.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated") if split else pre_tokenizers.WhitespaceSplit()
+    made.save(str(path))
+    return path
+
+
+def text(path: Path, letters: str) -> Path:
+    drawn = np.random.default_rng(0).choice(list(letters), 2000)
+    path.write_text("".join(drawn))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("tokens", "letters", "split", "size", "asked"),
+    [
+        ([END_OF_TEXT, *LETTERS, "[UNK]", MASK], LETTERS, True, 30, (None, 30)),
+        ([*LETTERS, "[UNK]"], LETTERS, True, 30, (None, 28, 30)),
+        ([*BASES], BASES, True, 6, (None, 4, 6)),
+        (["[CLS]", "[SEP]", MASK, "[PAD]", *BASES], BASES, True, 9, (None, 9)),
+        (["<pad>", *"LAGVSERTIDPKQNFYMHWC", "[UNK]"], "LAGVSERTIDPKQNFYMHWC", False, 24, (None,)),
+    ],
+    ids=["text8", "text8-bare", "bases", "mask-inside", "residues-by-spaces"],
+)
+@pytest.mark.parametrize("objective", ["mdlm", "ar"])
+def test_an_alphabet_is_trained_on_and_sampled_from(
+    tmp_path: Path,
+    tokens: list[str],
+    letters: str,
+    split: bool,
+    size: int,
+    asked: tuple[int | None, ...],
+    objective: str,
+) -> None:
+    tokenizer, data = alphabet(tmp_path / "letters.json", tokens, split), text(tmp_path / "a.txt", letters)
+    for number in asked:
+        said = "" if number is None else f"vocab_size = {number}"
+        config = read_config(CONFIG.format(objective=objective, size=said, tokenizer=str(tokenizer)))
+        assert config.model.vocab_size == size
+    corpus = prepare([data], config.model.vocab_size, tmp_path / "cache", tokenizer=str(tokenizer))
+    trainer = Trainer(config, corpus, tmp_path / "run", torch.device("cpu"))
+    list(trainer.run())
+    export_best(trainer)
+    model = load_model(str(tmp_path / "run" / HOME), "cpu")
+    words = "".join(letter for letter in data.read_text()[:12])
+    ids = model.codec.encode(words)
+    assert ids == corpus.splits["train"][:12].tolist()
+    assert model.codec.decode(ids) == words
+    strategy = make_strategy("left-to-right" if objective == "ar" else "remdm-cap")
+    rows = sample(model, strategy, steps=8, length=8, count=2, seed=0)
+    assert not bool((rows == model.mask_id).any())
+    rows_of_model(model, load([data]), length=16, limit=2)
+
+
+def test_another_size_is_refused_with_the_tokenizers(tmp_path: Path) -> None:
+    tokenizer = alphabet(tmp_path / "letters.json", [*BASES])
+    for number in (3, 7, 600):
+        given = CONFIG.format(objective="mdlm", size=f"vocab_size = {number}", tokenizer=str(tokenizer))
+        with pytest.raises(ValueError, match=rf"model\.vocab_size is {number}, .*letters\.json has 6 tokens"):
+            read_config(given)
+
+
+def test_a_text_that_the_tokenizer_has_no_token_for_is_a_sentence(tmp_path: Path) -> None:
+    tokenizer = alphabet(tmp_path / "letters.json", [*BASES])
+    with pytest.raises(ValueError, match=r"the tokenizer cannot read the text: .*UNK"):
+        prepare([text(tmp_path / "a.txt", LETTERS)], 6, tmp_path / "cache", tokenizer=str(tokenizer))
+
+
+def test_a_tokenizer_that_fills_and_cuts_texts_does_neither_in_training(tmp_path: Path) -> None:
+    path = alphabet(tmp_path / "letters.json", [*BASES])
+    told = Tokenizer.from_file(str(path))
+    told.enable_truncation(5)
+    told.enable_padding(length=9, pad_token="A")
+    told.save(str(path))
+    assert json.loads(path.read_text())["truncation"]
+    corpus = prepare([text(tmp_path / "a.txt", BASES)], 6, tmp_path / "cache", tokenizer=str(path))
+    assert sum(map(len, corpus.splits.values())) > 2000

@@ -1,0 +1,173 @@
+"""Runs whose files are damaged or gone, or not theirs."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+
+import msgspec
+import pytest
+import torch
+
+from engine.locks import BusyError, alone
+from engine.models import load_model
+from engine.training.config import TrainConfig, read_config
+from engine.training.data import Corpus, prepare
+from engine.training.loop import Trainer
+from engine.training.states import checksum, read_state
+from tests.engine.texts import VOCABULARY, write_texts
+
+CPU = torch.device("cpu")
+CONFIG = read_config(
+    f"""
+[model]
+vocab_size = {VOCABULARY}
+hidden_size = 16
+n_blocks = 1
+n_heads = 2
+cond_dim = 8
+length = 16
+[run]
+steps = 7
+batch = 4
+ema = 0.9
+checkpoint_every = 2
+validate_every = 7
+validation_windows = 4
+keep = 2
+precision = "float32"
+"""
+)
+
+
+def with_run(**fields: int) -> TrainConfig:
+    return msgspec.structs.replace(CONFIG, run=msgspec.structs.replace(CONFIG.run, **fields))
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    home = tmp_path_factory.mktemp("recovery")
+    return prepare([write_texts(home)], VOCABULARY, home / "cache")
+
+
+def train(corpus: Corpus, home: Path, config: TrainConfig = CONFIG) -> Trainer:
+    made = Trainer(config, corpus, home, CPU)
+    list(made.run())
+    return made
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def test_a_missing_last_checkpoint_is_the_newest_step_file(corpus: Corpus, tmp_path: Path) -> None:
+    train(corpus, tmp_path)
+    (tmp_path / "last.pt").unlink()
+    made = Trainer(with_run(steps=9), corpus, tmp_path, CPU)
+    assert (made.step, made.continued_from.name) == (7, "step-00000007.pt")
+    assert "last.pt is missing: step-00000007.pt is the newest whole checkpoint" in made.recovered
+    assert [progress.step for progress in made.run()] == [8, 9]
+    assert {path.name for path in tmp_path.glob("step-*.pt")} == {"step-00000008.pt", "step-00000009.pt"}
+
+
+def test_a_damaged_checkpoint_is_told_and_kept_and_the_newest_whole_one_goes_on(corpus: Corpus, tmp_path: Path) -> None:
+    train(corpus, tmp_path)
+    # step-00000007.pt is the same file
+    flip(tmp_path / "last.pt")
+    damaged = (tmp_path / "last.pt").read_bytes()
+    made = Trainer(CONFIG, corpus, tmp_path, CPU)
+    assert (made.step, made.continued_from.name) == (6, "step-00000006.pt")
+    assert "last.pt is damaged" in made.recovered
+    list(made.run())
+    assert (tmp_path / "last.pt.damaged-1").read_bytes() == damaged
+    assert read_state(tmp_path / "last.pt", CPU)["step"] == 7
+
+
+def test_a_model_comes_of_the_newest_whole_checkpoint(corpus: Corpus, tmp_path: Path) -> None:
+    train(corpus, tmp_path)
+    flip(tmp_path / "last.pt")
+    told: list[str] = []
+    load_model(str(tmp_path), "cpu", progress=lambda what, *_: told.append(what))
+    assert any("step-00000006.pt is the newest whole checkpoint" in what for what in told)
+
+
+@pytest.mark.parametrize("summed", [True, False])
+def test_one_bit_is_seen_also_without_a_checksum_beside(corpus: Corpus, tmp_path: Path, summed: bool) -> None:
+    list(islice(Trainer(with_run(keep=0), corpus, tmp_path, CPU).run(), 2))
+    flip(tmp_path / "last.pt")
+    if not summed:
+        checksum(tmp_path / "last.pt").unlink()
+    with pytest.raises(ValueError, match=r"last\.pt is damaged: .* restore a whole checkpoint"):
+        Trainer(CONFIG, corpus, tmp_path, CPU)
+
+
+def test_a_kill_between_checksum_and_checkpoint_leaves_a_whole_one(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Trainer(CONFIG, corpus, tmp_path, CPU)
+    list(islice(made.run(), 2))
+    import os
+
+    real = os.replace
+
+    def killed(source: Path, to: Path) -> None:
+        if Path(to).name == "last.pt":
+            raise KeyboardInterrupt
+        real(source, to)
+
+    monkeypatch.setattr("engine.training.states.os.replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        made.save()
+    monkeypatch.undo()
+    assert Trainer(CONFIG, corpus, tmp_path, CPU).step == 2
+
+
+@pytest.mark.parametrize("content", [{"step": 1}, [1], {"model": {}, "optimizers": [], "ema": {}, "step": "x"}])
+def test_another_programs_checkpoint_is_named(corpus: Corpus, tmp_path: Path, content: object) -> None:
+    torch.save(content, tmp_path / "last.pt")
+    with pytest.raises(ValueError, match=r"last\.pt is no checkpoint of a training run"):
+        Trainer(CONFIG, corpus, tmp_path, CPU)
+
+
+@pytest.mark.parametrize("name", ["best.pt", "log.jsonl", "samples.jsonl", "model/config.json", "tokenizer.json"])
+def test_a_run_does_not_begin_over_the_files_of_another(corpus: Corpus, tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("{}")
+    with pytest.raises(ValueError, match=f"holds .*{name.split('/')[0]}.* choose another --out"):
+        Trainer(CONFIG, corpus, tmp_path, CPU)
+    assert path.read_text() == "{}"
+
+
+def test_only_step_files_of_this_run_are_deleted(corpus: Corpus, tmp_path: Path) -> None:
+    foreign = tmp_path / "step-00000001.pt"
+    made = Trainer(CONFIG, corpus, tmp_path, CPU)
+    foreign.write_text("of somebody else")
+    list(made.run())
+    assert foreign.read_text() == "of somebody else"
+    assert len(list(tmp_path.glob("step-*.pt"))) == 3
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("batch", 10**12), ("validation_windows", 10**12)],
+)  # fmt: skip
+def test_what_no_memory_holds_is_refused_before_it_is_taken(
+    corpus: Corpus, tmp_path: Path, field: str, value: int
+) -> None:
+    with pytest.raises(ValueError, match=rf"run\.{field} = {value} takes at least [\d,.]+ GiB on cpu"):
+        Trainer(with_run(**{field: value}), corpus, tmp_path, CPU)
+
+
+def test_a_network_that_no_memory_holds_is_refused(corpus: Corpus, tmp_path: Path) -> None:
+    model = msgspec.structs.replace(CONFIG.model, hidden_size=1 << 19, n_blocks=1000)
+    with pytest.raises(ValueError, match=r"model\.hidden_size = 524288 takes at least"):
+        Trainer(msgspec.structs.replace(CONFIG, model=model), corpus, tmp_path, CPU)
+
+
+def test_a_directory_has_one_writer_at_a_time(tmp_path: Path) -> None:
+    with alone(tmp_path / "run"), pytest.raises(BusyError, match="another run is at work in"), alone(tmp_path / "run"):
+        pass
+    with alone(tmp_path / "run"):
+        pass
