@@ -20,7 +20,7 @@ def train(
         list[Path],
         typer.Option(
             "--data",
-            help="Text, or .jsonl with a `text` a line (.gz too), a directory of these, {datasets}, or hub:org/name; "
+            help="Text, JSON lines, .json, .csv, .tsv or .parquet (packed too), a directory of these, {datasets}, or hub:org/name; "
             "any number of times.",
         ),
     ],
