@@ -20,8 +20,8 @@ def train(
         list[Path],
         typer.Option(
             "--data",
-            help="Text, JSON lines, .json, .csv, .tsv or .parquet (packed too), a directory of these, {datasets}, or hub:org/name; "
-            "any number of times.",
+            help="Text, JSON lines, .json, .csv, .tsv or .parquet (packed too), a directory of these, {datasets}, "
+            "or hub:org/name; any number of times.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", help="The run's directory; a run found there is continued.")],
