@@ -15,6 +15,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from engine import infill
 from engine.blocks import Blocks, plan
 from engine.canvas import check_canvas, check_order
 from engine.models.protocol import Denoiser, device_of
@@ -58,7 +59,10 @@ def sample(
     strides: int = 0,
     **settings: Any,
 ) -> Tensor:
-    """`count` samples, long [count, length + stride * strides], no mask left, on the CPU."""
+    """`count` samples, long [count, length + stride * strides], no mask left, on the CPU.
+
+    prompt: token ids that stand at the start and stay, but for masks among them, which are filled like the rest.
+    """
     out = torch.empty((count, length + (stride or 0) * strides), dtype=torch.long)
     shape: dict[str, Any] = {"steps": steps, "length": length, "width": width}
     shape |= {"block_length": block_length, "stride": stride, "strides": strides}
@@ -95,7 +99,7 @@ def samples(
         raise ValueError(f"width must be at least 1, not {width}")
     control = control_of(strategy, Settings(strategy.name, **settings))
     queue = list(numbers)[::-1]
-    blocks = plan(steps, length, len(prompt), block_length, stride, strides)
+    blocks = plan(steps, length, infill.fixed(prompt, model.mask_id), block_length, stride, strides)
     check_order(model, strategy, blocks)
     slots = _Slots(model, control, blocks, seed, prompt)
     while queue or slots.busy:

@@ -1,4 +1,4 @@
-"""Semi-autoregressive generation: the canvas behind the prompt in blocks, filled one after the other.
+"""Semi-autoregressive generation: the canvas from the first mask on in blocks, filled one after the other.
 
 While a block is generated the earlier ones stand fixed.  Either the network sees the whole canvas, later blocks as
 masks (LLaDA, arXiv 2502.09992, semi-autoregressive remasking), or a window of it that slides on by a stride, so that
@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from engine.infill import leading
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,16 +50,24 @@ class Blocks:
         return end - self.window + torch.arange(self.window, device=device)
 
 
-def split(steps: int, length: int, prompt: int, block_length: int | None) -> Blocks:
-    """Cut the `length - prompt` positions into blocks of `block_length`, the last perhaps shorter; None or 0: one.
+Prompt = int | Sequence[bool]
+"""How many tokens a prompt without masks has, or whether each token of one stays (`engine.infill.fixed`)."""
 
-    The steps are shared out evenly, what is over going to the first blocks, one each.  Raises ValueError where a
-    block would have none.
+
+def split(steps: int, length: int, prompt: Prompt, block_length: int | None) -> Blocks:
+    """Cut what is behind the prompt's first tokens into blocks of `block_length`, the last perhaps shorter.
+
+    None or 0: one block.  What stands behind a mask of the prompt counts as part of its block; a block with nothing to
+    fill belongs to the one before.  The steps are shared out evenly, what is over going to the first blocks, one each.
+    Raises ValueError where a block would have none.
     """
-    size = block_length or max(length - prompt, 1)
+    stays = _stays(prompt)
+    first = leading(stays)
+    size = block_length or max(length - first, 1)
     if size < 0:
         raise ValueError(f"block_length must be at least 1, or 0 for one block, not {block_length}")
-    starts = tuple(range(prompt, length, size)) or (prompt,)
+    starts = tuple(range(first, length, size))
+    starts = tuple(at for at in starts if _fills(stays, at, min(at + size, length))) or (first,)
     if steps < len(starts):
         raise ValueError(
             f"{steps} steps cannot be shared out over {len(starts)} blocks of {size} tokens: "
@@ -67,7 +77,12 @@ def split(steps: int, length: int, prompt: int, block_length: int | None) -> Blo
     return Blocks((*starts, length), tuple(each + (i < over) for i in range(len(starts))))
 
 
-def slide(steps: int, window: int, prompt: int, stride: int, strides: int) -> Blocks:
+def _fills(stays: Sequence[bool], first: int, end: int) -> bool:
+    """Whether there is anything to fill from `first` up to `end`."""
+    return end > len(stays) or not all(stays[first:end])
+
+
+def slide(steps: int, window: int, prompt: Prompt, stride: int, strides: int) -> Blocks:
     """A window of `window` positions that slides on `strides` times by `stride`, each time in `steps` steps.
 
     The canvas has window + stride * strides positions, and what lies in two windows is generated in the first.
@@ -78,11 +93,20 @@ def slide(steps: int, window: int, prompt: int, stride: int, strides: int) -> Bl
     if not 1 <= stride < window:
         raise ValueError(f"a stride must lie in 1 to {window - 1}, so that windows of {window} overlap, not {stride}")
     ends = range(window, window + stride * strides + 1, stride)
-    return Blocks((prompt, *ends), (steps,) * len(ends), window)
+    return Blocks((leading(_stays(prompt)), *ends), (steps,) * len(ends), window)
+
+
+def _stays(prompt: Prompt) -> Sequence[bool]:
+    return [True] * prompt if isinstance(prompt, int) else prompt
 
 
 def plan(
-    steps: int, length: int, prompt: int, block_length: int | None = None, stride: int | None = None, strides: int = 0
+    steps: int,
+    length: int,
+    prompt: Prompt,
+    block_length: int | None = None,
+    stride: int | None = None,
+    strides: int = 0,
 ) -> Blocks:
     """The blocks of a run of `steps` on `length` positions: windows if it has strides, else parts of the canvas."""
     if stride is None and not strides:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+from engine import infill
 from engine.blocks import Blocks
 from engine.models.protocol import Denoiser
 from engine.strategies import REGISTRY, Strategy
 
 
 def check_canvas(model: Denoiser, steps: int, length: int, prompt: Sequence[int]) -> None:
-    """Raise ValueError for a canvas the model cannot fill or a prompt it cannot hold."""
+    """Raise ValueError for a canvas the model cannot fill or a prompt it cannot hold or complete."""
     if steps < 1:
         raise ValueError(f"steps must be at least 1, not {steps}")
     if length < 1:
@@ -20,9 +21,11 @@ def check_canvas(model: Denoiser, steps: int, length: int, prompt: Sequence[int]
         raise ValueError(f"length {length} is beyond the model's {model.max_length}")
     if len(prompt) > length:
         raise ValueError(f"the prompt has {len(prompt)} tokens and the canvas {length}: raise the length")
-    bad = [i for i in prompt if not 0 <= i < model.vocab_size or i == model.mask_id]
+    bad = [i for i in prompt if not 0 <= i < model.vocab_size]
     if bad:
-        raise ValueError(f"the prompt holds token {bad[0]}, which is the mask or outside the vocabulary")
+        raise ValueError(f"the prompt holds token {bad[0]}, which is outside the vocabulary of {model.vocab_size}")
+    if getattr(model, "causal", False):
+        infill.check_from_the_left(getattr(model, "name", "the model"), infill.fixed(prompt, model.mask_id))
 
 
 def check_order(model: Denoiser, strategy: Strategy, blocks: Blocks) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from engine import infill
 from engine.records import Change, Edit
 from engine.step import State
 
@@ -23,6 +24,8 @@ class Canvas:
     blocks: int = 1
     causal: bool = False
     """whether the model predicts from the left alone, so that there must not be more to fill than was planned"""
+    prompts: tuple[tuple[int, ...], ...] = ()
+    """the prompt that each row has, masks included"""
 
 
 def edited(state: State, edit: Edit, canvas: Canvas) -> tuple[State, Tensor]:
@@ -117,21 +120,42 @@ def _unlock(state: State, edit: Edit, canvas: Canvas, rows: list[int]) -> Tensor
 
 
 def _prompt(state: State, edit: Edit, canvas: Canvas, rows: list[int]) -> Tensor:
-    """The locked tokens that the canvas begins with are others; what is left of longer ones is masked."""
+    """The canvas begins with other tokens, which are locked, and masks; what is left of longer ones is masked."""
     size, length = len(edit.tokens), state.tokens.shape[1]
     if size > length:
         raise ValueError(f"the prompt has {size} tokens and the canvas {length}")
-    tokens = _token(edit.tokens, canvas).to(state.tokens.device)
+    stays = infill.fixed(edit.tokens, canvas.mask_id)
+    _token(tuple(token for token, kept in zip(edit.tokens, stays, strict=True) if kept), canvas)
+    if canvas.causal:
+        infill.check_from_the_left("the model", stays)
+    tokens = torch.tensor(edit.tokens, dtype=torch.long, device=state.tokens.device)
+    position = torch.arange(length, device=state.tokens.device)
     changed = _nothing(state)
     for row in rows:
-        was = int(state.locked[row].long().cumprod(0).sum())
-        if canvas.blocks > 1 and size != was:
-            raise ValueError(f"in blocks the prompt keeps its {was} tokens: begin anew for one of {size}")
+        was = canvas.prompts[row] if canvas.prompts else ()
+        if canvas.blocks > 1:
+            _same_shape(stays, infill.fixed(was, canvas.mask_id))
+        # a lock beside the prompt counts as part of it
+        old = (position < len(was)) | (state.locked[row].long().cumprod(0) > 0)
+        left = old & state.locked[row] & (position >= size)
+        holes = (position < size) & torch.nn.functional.pad(tokens == canvas.mask_id, (0, length - size))
+        again = left | (holes & (state.tokens[row] != canvas.mask_id))
+        if bool((again & (position < canvas.first)).any()):
+            at = int(again.nonzero()[0, 0])
+            raise ValueError(f"position {at} lies in a block that is finished, so nothing would fill it: go back to it")
         state.tokens[row, :size], state.held[row, :size], state.locked[row, :size] = tokens, 1.0, True
-        left = slice(size, max(size, was))
-        state.tokens[row, left], state.held[row, left], state.locked[row, left] = canvas.mask_id, torch.nan, False
-        changed[row, left] = int(Change.REMASKED)
+        open_ = left | holes
+        state.tokens[row, open_], state.held[row, open_], state.locked[row, open_] = canvas.mask_id, torch.nan, False
+        changed[row, again] = int(Change.REMASKED)
     return changed
+
+
+def _same_shape(stays: list[bool], was: list[bool]) -> None:
+    """Raise ValueError for a prompt that would move the blocks."""
+    if stays != was:
+        masks = f", {was.count(False)} of them masks" if not all(was) else ""
+        other = "with other masks" if len(stays) == len(was) else f"of {len(stays)}"
+        raise ValueError(f"in blocks the prompt keeps its {len(was)} tokens{masks}: begin anew for one {other}")
 
 
 EDITS: dict[str, Callable[[State, Edit, Canvas, list[int]], Tensor]] = {

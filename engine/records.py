@@ -28,7 +28,7 @@ class Change(IntEnum):
     REMASKED = 3
     """held a token, is masked again"""
     LOCKED = 4
-    """belongs to the prompt: no sampler touches it"""
+    """stands in the prompt or was locked by hand: no sampler touches it"""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Edit:
     """What a person did to the canvas between two steps; in the record it is a frame of its own."""
 
     kind: Literal["mask", "force", "lock", "unlock", "prompt"]
-    """mask again, put a token, keep from the sampler, give back to it, or begin the canvas with other tokens"""
+    """mask again, put a token, keep from the sampler, give back to it, or begin with another prompt"""
     sample: int | None = None
     """row of the batch; None: all"""
     position: int = 0
@@ -253,15 +253,17 @@ class RunChoice:
     """how often it does, each time in steps of its own"""
     first: int = 0
     """number of the first sample"""
+    infill: bool = False
+    """whether masks written in the prompt are filled; else they are letters, as they once were"""
 
     @property
     def canvas(self) -> int:
         """Positions in all."""
         return self.length + (self.stride or 0) * self.strides
 
-    def steps_after(self, prompt: int) -> int:
-        """Steps of the run when the prompt takes so many positions."""
-        return max(1, self.length - prompt) if self.steps is None else self.steps
+    def steps_after(self, fixed: int) -> int:
+        """Steps of the run when the prompt fixes so many positions."""
+        return max(1, self.length - fixed) if self.steps is None else self.steps
 
 
 @dataclass(frozen=True)

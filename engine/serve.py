@@ -21,7 +21,7 @@ from typing import IO, TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import __version__, strategies, wire
+from engine import __version__, infill, strategies, wire
 from engine.courtesy import give_way, session_gives_way
 from engine.debug import desk
 from engine.debug.desk import Desk
@@ -167,8 +167,8 @@ class Server:
             raise ValueError("no model is loaded")
         asked = command.choice
         self._desk.session, self._desk.run, self._credit = None, command.run, 0
-        prompt = self._model.prompt(asked.prompt, asked.chat)
-        steps = asked.steps_after(len(prompt))
+        prompt = self._model.prompt(asked.prompt, asked.chat, asked.infill)
+        steps = asked.steps_after(sum(infill.fixed(prompt, self._model.mask_id)))
         first = command.past[0][1] if command.at else command.settings
         blocks = {name: getattr(asked, name) for name in ("block_length", "stride", "strides", "first")}
         session = Session(
@@ -176,10 +176,10 @@ class Server:
             branch=command.branch, **blocks, **self._desk.bound(first),
         )  # fmt: skip
         tokens = _tokens(session)
-        locked = np.broadcast_to(np.arange(asked.canvas) < len(prompt), (asked.batch, asked.canvas))
         self._desk.begin(session, command.branch)
         self._again = Again.of(command)
         self._reports = Reports(self._clock)
+        locked = session.locked.to("cpu").numpy()
         self._send(wire.Began(self._desk.run, wire.Array.of(tokens), wire.Array.of(locked), steps, asked.seed))
 
     def _replay(self) -> None:

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from engine import infill
 from engine.blocks import plan
 from engine.canvas import check_canvas, check_order
 from engine.edits import Canvas, edited
@@ -52,9 +53,10 @@ class Session:
     >>> session = Session(model, strategy, steps=128, length=128, seed=0, top_p=0.9)
     >>> for frame in session: ...
 
-    model: a Denoiser.  prompt: token ids that stand at the start and stay.  first: number of the first
-    sample; sample n of a seed is the same whatever the batch.  block_length: positions generated at a time, left to
-    right, each block in its share of the steps from t = 1 to 0 (None or 0: all at once; see `engine.blocks`).
+    model: a Denoiser.  prompt: token ids that stand at the start and stay, but for masks among them, which are filled
+    like the rest.  first: number of the first sample; sample n of a seed is the same whatever the batch.
+    block_length: positions generated at a time, left to right, each block in its share of the steps from t = 1 to 0
+    (None or 0: all at once; see `engine.blocks`).
     stride, strides: how far and how often a window of `length` slides on, each time in `steps` steps of its own; the
     text becomes length + stride * strides tokens long.  branch: number of the first branch.
     Raises ValueError for settings out of range.
@@ -81,7 +83,8 @@ class Session:
         if batch < 1:
             raise ValueError(f"batch must be at least 1, not {batch}")
         self.model, self.steps, self.seed = model, steps, seed
-        self.blocks = plan(steps, length, len(prompt), block_length, stride, strides)
+        self._prompt = tuple(prompt)
+        self.blocks = plan(steps, length, infill.fixed(prompt, model.mask_id), block_length, stride, strides)
         check_order(model, strategy, self.blocks)
         self._stepper = Stepper(model, seed)
         state = State.blank(model, self.blocks.edges[-1], range(first, first + batch), prompt)
@@ -104,6 +107,11 @@ class Session:
     def tokens(self) -> Tensor:
         """The present state, long [B, L]."""
         return self._line.state.tokens
+
+    @property
+    def locked(self) -> Tensor:
+        """Where no sampler touches the present state, bool [B, L]."""
+        return self._line.state.locked
 
     @property
     def frames(self) -> Sequence[Frame]:
@@ -218,7 +226,13 @@ class Session:
     def _canvas(self) -> Canvas:
         blocks, causal = len(self.blocks), bool(getattr(self.model, "causal", False))
         first = self.blocks.edges[self._line.clock.block] if blocks > 1 else 0
-        return Canvas(self.model.mask_id, self.model.vocab_size, first, blocks, causal)
+        prompts = tuple(map(self._prompt_of, range(len(self._line.state.numbers))))
+        return Canvas(self.model.mask_id, self.model.vocab_size, first, blocks, causal, prompts)
+
+    def _prompt_of(self, row: int) -> tuple[int, ...]:
+        """The prompt that a row has now: its last one by hand, else the run's."""
+        edits = (frame.edit for frame in reversed(self._line.frames) if frame.edit is not None)
+        return next((e.tokens for e in edits if e.kind == "prompt" and e.sample in (None, row)), self._prompt)
 
     def _written(self, act: Act, state: State, change: Tensor) -> Frame:
         """Go on by the frame of an edit."""

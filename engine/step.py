@@ -40,9 +40,10 @@ class State:
     """B trajectories of L positions, on the model's device.
 
     tokens long [B, L]; held float64 [B, L], the probability each token had when it was revealed; locked
-    bool [B, L], the prompt; numbers, the sample number of each row; active bool [B, L], the block that is being
-    generated, outside which nothing is revealed or remasked (None: all but the prompt is one block); seen long
-    [B, W], the positions in order that the network is shown, the active ones among them (None: all).
+    bool [B, L], the tokens of the prompt, wherever they stand; numbers, the sample number of each row; active bool
+    [B, L], the block that is being generated, outside which nothing is revealed or remasked (None: all but the prompt
+    is one block); seen long [B, W], the positions in order that the network is shown, the active ones among them
+    (None: all).
     """
 
     tokens: Tensor
@@ -54,15 +55,15 @@ class State:
 
     @classmethod
     def blank(cls, model: Denoiser, length: int, numbers: Sequence[int], prompt: Sequence[int] = ()) -> State:
-        """All masked but for the prompt, which stands at the start."""
+        """All masked but for the prompt at the start; masks in it are masked like the rest."""
         shape, device = (len(numbers), length), device_of(model)
         tokens = torch.full(shape, model.mask_id, dtype=torch.long, device=device)
         held = torch.full(shape, torch.nan, dtype=torch.float64, device=device)
         locked = torch.zeros(shape, dtype=torch.bool, device=device)
         if prompt:
             tokens[:, : len(prompt)] = torch.tensor(list(prompt), device=device)
-            held[:, : len(prompt)] = 1.0
-            locked[:, : len(prompt)] = True
+            locked = tokens != model.mask_id
+            held[locked] = 1.0
         return cls(tokens, held, locked, list(numbers))
 
     def copy(self) -> State:

@@ -37,6 +37,7 @@ class Asked:
     batch: int | None = None
     seed: int | None = None
     prompt: str | None = None
+    prompt_literal: str | None = None
     chat: bool | None = None
     block_length: int | None = None
     semi_ar: bool = False
@@ -65,6 +66,10 @@ class Asked:
             value = _first(getattr(self, name), getattr(preset, name, None))
             if value is not None:
                 run[name] = value
+        if self.prompt_literal is not None:
+            if self.prompt is not None:
+                raise ValueError("take either --prompt or --prompt-literal, not both")
+            run |= {"prompt": self.prompt_literal, "infill": False}
         if self.semi_ar:
             run = {"stride": run.get("length", WatchOptions.length) // 2, "strides": 1} | run
         elif "stride" in run:

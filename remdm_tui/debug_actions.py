@@ -14,7 +14,7 @@ from remdm_tui.options import WatchOptions
 from remdm_tui.player import Player
 from remdm_tui.screens.line import LineScreen
 from remdm_tui.screens.stops import StopsScreen
-from remdm_tui.steering import spelled, token_of
+from remdm_tui.steering import prompt_length, prompt_text, prompt_tokens, spelled, token_of
 from remdm_tui.taping import SUFFIX
 from remdm_tui.watching import Watching
 from remdm_tui.widgets.inspector import TOP, quoted
@@ -207,20 +207,24 @@ class DebugApp(App[None]):
         self.push_screen(LineScreen("put a token", asks, "", plain, put))
 
     def action_prompt(self) -> None:
-        """Begin the canvas with other tokens."""
+        """Begin the canvas with other tokens and masks."""
         watching, record, model = self.watching, self.watching.trace, self.watching.model
         if record is None or model is None:
             return
         position = watching.position
-        locked = record.change(position, watching.sample) == Change.LOCKED
-        size = len(locked) if locked.all() else int(locked.argmin())
-        now = "".join(model.pieces[token] for token in record.tokens(position, watching.sample)[:size].tolist())
+        size = prompt_length(record, position, watching.sample)
+        locked = record.change(position, watching.sample)[:size] == Change.LOCKED
+        now = prompt_text(record.tokens(position, watching.sample)[:size].tolist(), locked.tolist(), model.pieces)
+        read = prompt_tokens if self.options.infill else spelled
 
         def begin(text: str) -> None:
-            self._alter("prompt", 0, spelled(text, model.pieces, model.mask_id))
+            self._alter("prompt", 0, read(text, model.pieces, model.mask_id))
 
         sign = ASCII_NEWLINE if self.options.ascii else NEWLINE
-        asks = f"What the canvas begins with, spelled with the longest tokens that fit; {sign} is a line break."
+        asks = (
+            f"Prompt: fixed at the start; {{mask}} or {{mask*8}} is filled; {sign} is a line break. "
+            "Spelled with the longest tokens that fit."
+        )
         self.push_screen(LineScreen("the prompt", asks, now, self.options.ascii, begin, sign))
 
     # -- branches

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine import infill
 from engine.records import SAMPLING, ModelChoice
 from remdm_tui import presets
 from remdm_tui.options import WatchOptions, fitted
@@ -169,12 +170,14 @@ class Work:
         if predictor != ENGINE and "strategy" not in options.said:
             options = replace(options, settings=replace(options.settings, strategy="mdlm", knobs={}))
         settings, run = fitted(options, model.info, catalogue())
-        prompt = model.prompt(run.prompt, run.chat)
+        prompt = model.prompt(run.prompt, run.chat, run.infill)
+        stays = infill.fixed(prompt, model.mask_id)
         sampling = Sampling(
-            strategy=settings.strategy, knobs=dict(settings.knobs), steps=run.steps_after(len(prompt)),
+            strategy=settings.strategy, knobs=dict(settings.knobs), steps=run.steps_after(sum(stays)),
             length=run.length, seed=run.seed, count=wanted.count or getattr(preset, "count", None) or COUNT,
             prompt=run.prompt, chat=run.chat, block_length=run.block_length, stride=run.stride, strides=run.strides,
-            predictor=predictor, **{info.name: getattr(settings, info.name) for info in SAMPLING},
+            predictor=predictor, infill=not all(stays),
+            **{info.name: getattr(settings, info.name) for info in SAMPLING},
         )  # fmt: skip
         drawing.check(model, sampling, prompt)
         plan = Plan(facts, sampling, self._scoring(wanted, preset, store))

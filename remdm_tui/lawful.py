@@ -6,6 +6,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 
+import numpy as np
+
 from engine import blocks, wire
 from engine.debug import laws
 from engine.debug.laws import Claims, Standing
@@ -28,8 +30,10 @@ def broken(
 
     A strategy that is not known here, as one of a file, is held to what needs no claim of its own.
     """
-    run, prompt = header.run, int(record.start.locked[0].sum())
-    edges = blocks.plan(record.start.steps, run.length, prompt, run.block_length, run.stride, run.strides).edges
+    run, locked = header.run, record.start.locked[0]
+    # masks behind the last token of the prompt move no block
+    fixed = locked[: int(np.flatnonzero(locked).max(initial=-1)) + 1].tolist()
+    edges = blocks.plan(record.start.steps, run.length, fixed, run.block_length, run.stride, run.strides).edges
     standing = Standing()
     for position in range(1, len(record) + 1):
         frame = record.frame(position)

@@ -32,6 +32,8 @@ class WatchOptions:
     stride: int | None = None
     strides: int = 0
     first: int = 0
+    infill: bool = True
+    """whether masks written in the prompt are filled"""
     said: frozenset[str] = frozenset()
     """which of strategy, steps and length somebody asked for; the others are fitted to the model"""
     paused: bool = False
@@ -78,6 +80,7 @@ def fitted(options: WatchOptions, model: ModelInfo, strategies: Sequence[Strateg
     return settings, RunChoice(
         None if token_by_token else steps, length, options.batch, options.seed, options.prompt, options.chat,
         options.block_length, options.stride, options.strides, options.first,
+        options.infill and bool(options.prompt),
     )  # fmt: skip
 
 

@@ -45,7 +45,14 @@ Draw = Annotated[str | None, option("--draw", "{draw}.")]
 Steps = Annotated[int | None, option("--steps", "Steps T from all masked to clean, 1 or more; {steps}.")]
 Length = Annotated[int | None, option("--length", "Tokens L, prompt included, 1 to the model's length; {length}.")]
 Seed = Annotated[int | None, option("--seed", "Same seed, same text; 0 or more, {seed}.")]
-Prompt = Annotated[str | None, option("--prompt", "Text that the canvas begins with and that stays.")]
+Prompt = Annotated[
+    str | None,
+    option(
+        "--prompt",
+        "Text that the canvas begins with; it stays, and masks in it are filled: {{mask}}, {{mask*8}}, [MASK].",
+    ),
+]
+PromptLiteral = Annotated[str | None, option("--prompt-literal", "A prompt taken as it is: masks in it are letters.")]
 Device = Annotated[str | None, option("--device", "auto (CUDA, else MPS, else CPU) or a torch device; {device}.")]
 Dtype = Annotated[str | None, option("--dtype", "float32 | bfloat16 | auto (bfloat16 on CUDA, else float32); {dtype}.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable, as JSON.")]
@@ -75,8 +82,8 @@ MODEL: Mapping[str, Any] = {
 SAMPLING: Mapping[str, Any] = {
     "preset": PresetName, "strategy": StrategyName, "eta": Eta, "knob": KnobValues, "top_p": TopP,
     "temperature": Temperature, "nucleus": Nucleus, "draw": Draw, "steps": Steps, "length": Length, "seed": Seed,
-    "prompt": Prompt, "chat": Chat, "block_length": BlockLength, "semi_ar": SemiAr, "stride": Stride,
-    "strides": Strides,
+    "prompt": Prompt, "prompt_literal": PromptLiteral, "chat": Chat, "block_length": BlockLength, "semi_ar": SemiAr,
+    "stride": Stride, "strides": Strides,
 }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from pathlib import Path
 
+from engine import infill
 from engine.evaluation.plan import ENGINE
 from engine.evaluation.store import SETTINGS, Store
 from engine.records import SAMPLING
@@ -29,13 +30,16 @@ def sampled(home: Path, number: int, said: Asked) -> Asked:
         model=model.name, strategy=sampling.strategy, dtype=model.dtype, no_ema=not model.ema, mask_id=model.mask_id,
         tokenizer=model.tokenizer,
         knob=tuple(f"{name}={str(value).lower()}" for name, value in sampling.knobs.items()),
-        steps=sampling.steps, length=sampling.length, batch=1, seed=sampling.seed, prompt=sampling.prompt,
+        steps=sampling.steps, length=sampling.length, batch=1, seed=sampling.seed,
         chat=sampling.chat, block_length=sampling.block_length, stride=sampling.stride,
         strides=sampling.strides or None, first=number,
         **{info.name: getattr(sampling, info.name) for info in SAMPLING},
     )  # fmt: skip
     given = {field.name: (getattr(said, field.name), field.default) for field in fields(Asked)}
     changes = {name: value for name, (value, default) in given.items() if value != default}
+    if sampling.prompt and not changes.keys() & {"prompt", "prompt_literal"}:
+        filled = sampling.infill or not infill.written(sampling.prompt)
+        drawn = replace(drawn, prompt=sampling.prompt) if filled else replace(drawn, prompt_literal=sampling.prompt)
     if "strategy" in changes and changes["strategy"] != sampling.strategy:
         drawn = replace(drawn, knob=())
     return replace(drawn, **changes)

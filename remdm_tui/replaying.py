@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine import wire
+from engine import infill, wire
 from engine.recording import Recording
 from engine.records import Branch, Edit, ModelChoice, RunChoice, Settings, StrategyInfo
 from engine.trace import Record
@@ -86,5 +86,6 @@ def options_of(recording: Recording, branch: int = 0, *, ascii_only: bool = Fals
     return WatchOptions(
         settings[0][1] if settings else Settings("nothing recorded"), header.choice, max(header.steps, 1),
         header.length, header.batch, header.seed, run.prompt, run.chat, run.block_length,
+        infill=run.infill or not infill.written(run.prompt),
         said=frozenset(("strategy", "steps", "length")), paused=True, ascii=ascii_only, mouse=mouse,
     )  # fmt: skip

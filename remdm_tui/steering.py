@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 
+import numpy as np
+
+from engine import infill
 from engine.debug.findings import Opinion
+from engine.trace import Record
 from remdm_tui.layout import harmless
 
 LONGEST = 64
@@ -30,6 +35,37 @@ def token_of(text: str, pieces: Sequence[str], opinion: Opinion | None, mask: in
         if found is not None:
             return found, 1.0
     raise ValueError(f"no token of the model is spelled {text!r}")
+
+
+def prompt_length(record: Record, position: int, sample: int) -> int:
+    """How many tokens and masks the prompt has at a position: the last by hand, else the run's."""
+    for at in reversed(record.edits()):
+        frame = record.frame(at) if at <= position else None
+        edit = None if frame is None else frame.edit
+        if edit is not None and edit.kind == "prompt" and edit.sample in (None, sample):
+            return len(edit.tokens)
+    return int(np.flatnonzero(record.start.locked[sample]).max(initial=-1)) + 1
+
+
+def prompt_text(tokens: Sequence[int], locked: Sequence[bool], pieces: Sequence[str]) -> str:
+    """A prompt as it is typed: what is locked as text, the rest as masks."""
+    space = " " * infill.bring_space(pieces)
+    text, at = "", 0
+    for stays, group in groupby(locked):
+        size = len(list(group))
+        if stays:
+            text += "".join(pieces[token] for token in tokens[at : at + size])
+        else:
+            text += f"{space * bool(text)}{{mask{f'*{size}' * (size > 1)}}}"
+        at += size
+    return text
+
+
+def prompt_tokens(text: str, pieces: Sequence[str], mask: int) -> tuple[int, ...]:
+    """A prompt that a person typed, as tokens and masks.  Raises ValueError for a text that cannot be spelled."""
+    parts = infill.parts(text, pieces[mask] if mask < len(pieces) else "", infill.bring_space(pieces))
+    tokens = [(mask,) * part if isinstance(part, int) else spelled(part, pieces, mask) for part in parts]
+    return tuple(token for part in tokens for token in part)
 
 
 def spelled(text: str, pieces: Sequence[str], mask: int) -> tuple[int, ...]:

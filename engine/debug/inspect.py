@@ -60,7 +60,7 @@ def _touches(frame: Frame, before: Frame | None, sample: int, position: int) -> 
         None if before is None else (before.tokens[sample, position], before.change[sample, position] == Change.LOCKED)
     )
     now = (frame.tokens[sample, position], frame.change[sample, position] == Change.LOCKED)
-    return was != now if was else position < len(edit.tokens)
+    return was != now if was else now[1] or frame.change[sample, position] == Change.REMASKED
 
 
 def _edited(frame: Frame, edit: Edit, before: Frame | None, sample: int, position: int) -> Moment:

@@ -74,12 +74,15 @@ def check(model: Denoiser, plan: Sampling, prompt: Sequence[int]) -> None:
         raise ValueError(f"{plan.predictor} has no temperature: leave it at 1")
 
 
-def steps_of(plan: Sampling, prompt: Sequence[int]) -> int:
-    """Steps of one sample, one network call each at most; a grid of times may have more than T."""
+def steps_of(plan: Sampling, fixed: Sequence[bool]) -> int:
+    """Steps of one sample, one network call each at most; a grid of times may have more than T.
+
+    fixed: whether each token of the prompt stays.
+    """
     if plan.predictor != ENGINE:
         return plan.steps
     strategy = make_strategy(plan.strategy, **plan.knobs)
-    blocks = cut(plan.steps, plan.length, len(prompt), plan.block_length, plan.stride, plan.strides)
+    blocks = cut(plan.steps, plan.length, fixed, plan.block_length, plan.stride, plan.strides)
     return sum(len(strategy.grid(steps)) - 1 for steps in blocks.steps)
 
 

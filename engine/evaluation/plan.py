@@ -48,6 +48,8 @@ class Sampling(msgspec.Struct, frozen=True):
     stride: int | None = None
     strides: int = 0
     predictor: str = ENGINE
+    infill: bool = False
+    """whether the prompt has masks that are filled; without it they are letters"""
 
     @property
     def tokens(self) -> int:

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from engine import infill
 from engine.batch import Failed as Lost
 from engine.batch import Sample
 from engine.evaluation import drawing, scoring
@@ -140,11 +141,12 @@ class Job:
             out.close()
 
     def _prompt(self) -> list[int]:
-        return self.model.prompt(self.plan.sampling.prompt, self.plan.sampling.chat)
+        asked = self.plan.sampling
+        return self.model.prompt(asked.prompt, asked.chat, asked.infill)
 
     def _steps(self) -> int:
         """Of one sample."""
-        return drawing.steps_of(self.plan.sampling, self._prompt())
+        return drawing.steps_of(self.plan.sampling, infill.fixed(self._prompt(), self.model.mask_id))
 
     def _line(self, sample: Sample) -> SampleLine:
         ids = sample.tokens.tolist()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from engine import infill as masks
 from engine.catalogue import BUILT_IN
 from engine.models.files import open_weights, read_object
 from engine.models.loading import Loaded, Progress, Request, silent
@@ -49,17 +50,35 @@ class TextModel:
     def project(self, hidden: Tensor) -> Tensor:
         return self.network.project(hidden).to(self.device)
 
-    def prompt(self, text: str, chat: bool = False) -> list[int]:
-        """Token ids of a prompt, in the model's chat template if so asked."""
+    def prompt(self, text: str, chat: bool = False, infill: bool = True) -> list[int]:
+        """Token ids of a prompt, in the model's chat template if so asked.
+
+        infill: masks written in the text become the mask token, which samplers fill (`engine.infill.parts`); else they
+        stay letters.  Raises ValueError for a template that is missing and for masks that cannot be read.
+        """
         if not text:
             return []
         if chat and self.loaded.chat is None:
             raise ValueError(f"{self.name} has no chat template: leave out --chat")
-        return (
-            self.codec.encode(self.loaded.chat(text), special=True)
-            if chat and self.loaded.chat
-            else self.codec.encode(text)
-        )
+        wrap = self.loaded.chat if chat else None
+        own = self.codec.piece(self.mask_id)
+        if not infill:
+            ids = self.codec.encode(text if wrap is None else wrap(text), special=chat)
+            if self.mask_id in ids:
+                raise ValueError(f"{self.name} reads {own} in the prompt as its mask: leave it out")
+            return ids
+        parts = masks.parts(text, own, self.codec.words_bring_space)
+        return self._ids(parts if wrap is None else masks.wrapped(wrap, parts), special=chat)
+
+    def _ids(self, parts: Sequence[masks.Part], special: bool) -> list[int]:
+        """Token ids of pieces of text and masks, one behind the other."""
+        ids: list[int] = []
+        for part in parts:
+            if isinstance(part, int):
+                ids += [self.mask_id] * part
+            else:
+                ids += self.codec.continued(part, special) if ids else self.codec.encode(part, special)
+        return ids
 
     def _there(self, *tensors: Tensor) -> list[Tensor]:
         """Tensors on the network's device, times in a type that it has."""

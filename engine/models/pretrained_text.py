@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.chat_template import render
+from engine.infill import NAMED
 from engine.models.files import read_object
 from engine.models.loading import Request
 from engine.models.pretrained import gguf_file, told
-from engine.models.spelling import NAMED
 from engine.models.text import Codec
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable
 from functools import reduce
 from typing import Any, NamedTuple
 
+from engine.infill import NAMED
+
 Spell = Callable[[str], str]
 BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
-NAMED = re.compile(r"<[^<>\s]+>|\[[^\[\]\s]+\]")
-"""A token that is a name for something rather than text: <pad>, [CLS]."""
 
 
 def _byte_alphabet() -> dict[str, int]:

@@ -6,14 +6,16 @@ import json
 import re
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
 from tokenizers import Tokenizer
 
 from engine.foreign import library_errors
+from engine.infill import NAMED, bring_space
 from engine.models.files.strangers import START, check_start
-from engine.models.spelling import NAMED, Spelling, are_letters, spelling
+from engine.models.spelling import Spelling, are_letters, spelling
 from engine.regular import regular_file
 
 SAMPLE = "A text, Ünï 漢字 🙂\n 1234"
@@ -157,6 +159,23 @@ class Codec:
             return len(two) == 2 and [*map(self._words.name, self._words.ids("".join(two), False))] == two
         except Exception:
             return False
+
+    def continued(self, text: str, special: bool = False) -> list[int]:
+        """Token ids of a text in the middle of another, without the space that a tokenizer may put before all texts."""
+        if not self._adds_space:
+            return self.encode(text, special)
+        before, both = self.encode("\n"), self.encode(f"\n{text}", special)
+        return both[len(before) :] if both[: len(before)] == before else self.encode(text, special)
+
+    @cached_property
+    def words_bring_space(self) -> bool:
+        """Whether the space before a word is part of its token."""
+        return not self._letters and bring_space(map(self.piece, range(self.size)))
+
+    @cached_property
+    def _adds_space(self) -> bool:
+        """Whether a space is put before every text."""
+        return "".join(map(self.piece, self.encode("a"))).startswith(" ")
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of the ids, special tokens shown by name."""

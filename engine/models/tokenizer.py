@@ -10,8 +10,6 @@ from engine.models.loading import Request
 from engine.models.text import Codec
 
 FILE = "tokenizer.json"
-MASKS = ("[MASK]", "<mask>", "<|mask|>", "<|mdm_mask|>", "<|MASK|>", "|<MASK>|")
-"""What masks are called."""
 STARTS = ("<|endoftext|>", "<s>", "[CLS]", "<bos>", "[BOS]", "<|begin_of_text|>")
 """What tokens are called that begin a text."""
 ALIASES = {"gpt2": ("openai-community/gpt2", "gpt2")}

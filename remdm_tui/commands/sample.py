@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from engine import infill
 from engine.records import SAMPLING, ModelInfo, RunChoice, Settings
 from engine.strategies import catalogue, make_strategy
 from remdm_tui.console import print_data
@@ -37,8 +38,8 @@ def run(options: WatchOptions, *, count: int, width: int | None, as_json: bool) 
             lambda stage, done, total: bar.update(TASK, description=loading_line(stage, done, total, LINE, False)),
         )
         asked, planned = fitted(options, model.info, catalogue())
-        prompt = model.prompt(planned.prompt, planned.chat)
-        steps = planned.steps_after(len(prompt))
+        prompt = model.prompt(planned.prompt, planned.chat, planned.infill)
+        steps = planned.steps_after(sum(infill.fixed(prompt, model.mask_id)))
         blocks = {name: getattr(planned, name) for name in BLOCKS}
         finished = samples(
             model, make_strategy(asked.strategy, **asked.knobs), range(count), steps=steps, length=planned.length,
@@ -70,8 +71,8 @@ def every_setting(settings: Settings, run: RunChoice, model: ModelInfo) -> dict[
     return {
         "model": model.name, "device": model.device, "dtype": model.dtype,
         "steps": run.steps, "length": run.length, "prompt": run.prompt, "chat": run.chat,
-        **{name: getattr(run, name) for name in BLOCKS}, "strategy": settings.strategy, "knobs": dict(settings.knobs),
-        **shared(settings),
+        "infill": run.infill, **{name: getattr(run, name) for name in BLOCKS},
+        "strategy": settings.strategy, "knobs": dict(settings.knobs), **shared(settings),
     }  # fmt: skip
 
 

@@ -36,7 +36,7 @@ def test_json_says_every_setting(cli: Callable[..., Any]) -> None:
     assert set(row) == {"number", "seed", "text", "ids", "network_calls", "settings"}
     assert row["settings"] == {
         "model": "demo", "device": "cpu", "dtype": "float32", "steps": 3, "length": 6, "prompt": "", "chat": False,
-        "block_length": None, "stride": None, "strides": 0,
+        "infill": False, "block_length": None, "stride": None, "strides": 0,
         "strategy": "remdm-cap", "top_p": 0.9, "temperature": 1.0, "nucleus": "exclusive", "draw": "inverse-cdf",
         "knobs": {"eta": 0.1, "when": "always", "t_switch": 0.5, "t_on": 0.55, "t_off": 0.05, "alpha_on": 0.9},
     }  # fmt: skip
@@ -49,6 +49,16 @@ def test_the_batch_does_not_change_the_text(cli: Callable[..., Any]) -> None:
 
 def test_the_prompt_begins_the_text(cli: Callable[..., Any]) -> None:
     assert cli("sample", *SMALL, "--count", "1", "--prompt", "It was").stdout.startswith("It was")
+
+
+def test_masks_of_a_prompt_are_filled_and_literal_ones_are_letters(cli: Callable[..., Any]) -> None:
+    given = ("sample", "--steps", "4", "--length", "12", "--count", "1", "--device", "cpu")
+    filled = cli(*given, "--prompt", "The old [MASK] sat by {mask*2} fire").stdout
+    assert filled.startswith("The old")
+    assert " sat by" in filled
+    assert " fire" in filled
+    assert "MASK" not in filled.upper()
+    assert cli(*given, "--prompt-literal", "The [MASK]").stdout.startswith("The [MASK]")
 
 
 def test_a_line_stands_between_samples_and_nowhere_else(cli: Callable[..., Any]) -> None:
@@ -64,6 +74,9 @@ def test_a_line_stands_between_samples_and_nowhere_else(cli: Callable[..., Any])
         (["--length", "257"], "length 257 is beyond the model's 256"),
         (["--preset", "owt-mdlm"], "length 1024 is beyond the model's 256"),
         (["--length", "2", "--prompt", "It was the best of times"], "the prompt has"),
+        (["--length", "4", "--prompt", "It {mask*8} times"], "the prompt has 10 tokens and the canvas 4"),
+        (["--prompt", "It {mask*0}"], "'{mask*0}' in the prompt is no mask"),
+        (["--prompt", "a", "--prompt-literal", "b"], "take either --prompt or --prompt-literal, not both"),
         (["--dtype", "nope"], "unknown dtype 'nope'"),
         (["--device", "nope"], "no device 'nope' here"),
         (["--count", "0"], "count must be at least 1, not 0"),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from engine import infill as masks
 from engine.records import ModelInfo
 
 TOKENS = 5
@@ -88,10 +89,12 @@ class TextToy(BrokenToy):
         super().__init__(good)
         self.codec = Letters()
 
-    def prompt(self, text: str, chat: bool = False) -> list[int]:
+    def prompt(self, text: str, chat: bool = False, infill: bool = True) -> list[int]:
         if chat:
             raise ValueError("toy has no chat template")
-        return self.codec.encode(text)
+        parts = masks.parts(text) if infill else [text]
+        ids = ([MASK] * part if isinstance(part, int) else self.codec.encode(part) for part in parts)
+        return [token for found in ids for token in found]
 
     @property
     def info(self) -> ModelInfo:

@@ -7,7 +7,7 @@ from textual.widgets import Input, Label
 
 from engine.debug.findings import Opinion, Ranked
 from engine.records import Change, Edit
-from remdm_tui.steering import spelled, token_of
+from remdm_tui.steering import prompt_text, prompt_tokens, spelled, token_of
 from tests.tui.scripted import WORDS, ScriptedLink
 from tests.tui.test_app import banner, settle, watching
 from tests.waiting import seen
@@ -34,6 +34,13 @@ def test_a_prompt_is_spelled_with_the_longest_tokens_that_fit():
     assert spelled("the sea see", PIECES, 6) == (0, 2, 5, 3, 4, 4)
     with pytest.raises(ValueError, match="begins 'x'"):
         spelled("the x", (*PIECES[:5], "[MASK]", " "), 5)
+
+
+def test_a_prompt_is_shown_as_it_is_typed_masks_included():
+    tokens, locked = [0, 6, 6, 2, 6], [True, False, False, True, False]
+    text = prompt_text(tokens, locked, PIECES)
+    assert text == "the {mask*2} sea {mask}"
+    assert prompt_tokens(text, PIECES, 6) == tuple(tokens)
 
 
 async def steps(pilot, count=6):

@@ -13,6 +13,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from engine.infill import MASKS
 from engine.models.causal_dit import CachedCausal, CausalDIT
 from engine.models.dit import DIT, DITConfig, Rotary
 from engine.models.files import fill, open_weights, read_object
@@ -22,7 +23,7 @@ from engine.models.readers import lightning
 from engine.models.readers.names import BLOCK, Found, is_family, listed, prefix_of
 from engine.models.text import Codec
 from engine.models.timed import ScoreDIT, TimedDIT
-from engine.models.tokenizer import MASKS, STARTS, codec_for, special
+from engine.models.tokenizer import STARTS, codec_for, special
 
 LENGTH = 1024
 """Of the models whose file does not say."""

@@ -9,11 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from engine.infill import MASKS
 from engine.models.chat import chat_of, token_text, tokenizer_config
 from engine.models.files import read_object
 from engine.models.loading import Loaded, Request
 from engine.models.text import Codec
-from engine.models.tokenizer import MASKS, codec_for, special
+from engine.models.tokenizer import codec_for, special
 
 CLASSES = ("AutoModel", "AutoModelForMaskedLM", "AutoModelForCausalLM")
 """Under which of transformers' names a checkpoint may offer its network, the first to ask for first."""
