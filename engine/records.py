@@ -210,6 +210,8 @@ class ModelInfo:
     """whether it predicts from the left alone, so that only left-to-right means anything"""
     notes: tuple[str, ...] = ()
     """what a careful person would want to know of how it was loaded"""
+    fragments: Mapping[int, bytes] = field(default_factory=dict, hash=False)
+    """bytes of the tokens that hold a part of a character"""
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.cells import cell_len
+
+from engine.characters import Characters
 
 MASK_WIDTH = 4
 """Cells of a masked position: about the width of an average token."""
@@ -69,15 +72,22 @@ class Pieces:
     """a line may break before this token"""
     breaks: NDArray[np.bool_]
     """a line must break after it"""
+    characters: Characters | None = None
+    """where some tokens hold a part of a character"""
+    ascii_only: bool = False
 
     @classmethod
-    def of(cls, pieces: Sequence[str], ascii_only: bool = False) -> Pieces:
+    def of(
+        cls, pieces: Sequence[str], ascii_only: bool = False, fragments: Mapping[int, bytes] = MappingProxyType({})
+    ) -> Pieces:
         texts = tuple(_fitted(harmless(piece, ascii_only), ascii_only) for piece in pieces)
         return cls(
             texts,
             np.array([_cells(text) for text in texts], dtype=np.int32),
             np.array([not piece[:1].isalnum() and piece[:1] != "'" for piece in pieces]),
             np.array(["\n" in piece for piece in pieces]),
+            Characters(fragments, len(pieces)) if fragments else None,
+            ascii_only,
         )
 
 

@@ -147,7 +147,7 @@ class PaintedApp(PlayApp, ComfortApp):
         if watching.strategies and self._is_new("knobs", (watching.settings, watching.strategies)):
             self._knobs.show(watching.panel())
         if watching.model is not None and self._is_new("model", watching.model):
-            self._panes.use_pieces(Pieces.of(watching.model.pieces, self.options.ascii))
+            self._panes.use_pieces(Pieces.of(watching.model.pieces, self.options.ascii, watching.model.fragments))
             self._name_model(watching.model)
 
     def _draw_grid(self, due: bool) -> None:

@@ -105,7 +105,8 @@ class PlayApp(CompareApp):
     def action_copy(self) -> None:
         watching = self.watching
         if watching.trace is not None and watching.model is not None:
-            text = reading.plain_text(watching.trace, watching.position, watching.sample, watching.model.pieces)
+            words = watching.model.pieces, watching.model.fragments
+            text = reading.plain_text(watching.trace, watching.position, watching.sample, *words)
             self.copy_to_clipboard(text)
             watching.notice = Notice(f"copied {len(text)} characters")
             self._draw_words()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.cells import cell_len, set_cell_size
 
+from engine.characters import Characters
 from engine.debug import laws
 from engine.records import Settings, StrategyInfo
 from engine.trace import Record
@@ -154,10 +156,14 @@ class Pace:
         return (end - start) / (last - first) if last > first else 0.0
 
 
-def plain_text(trace: Record, position: int, sample: int, pieces: Sequence[str]) -> str:
+def plain_text(
+    trace: Record,
+    position: int,
+    sample: int,
+    pieces: Sequence[str],
+    fragments: Mapping[int, bytes] = MappingProxyType({}),
+) -> str:
     """The sample's text for the clipboard, an underscore for each mask."""
     hidden = np.isin(trace.change(position, sample), (0, 3))
-    return "".join(
-        "_" if mask else pieces[token]
-        for token, mask in zip(trace.tokens(position, sample).tolist(), hidden.tolist(), strict=True)
-    )
+    texts = Characters(fragments, len(pieces)).texts(trace.tokens(position, sample), pieces)
+    return "".join("_" if mask else text for text, mask in zip(texts, hidden.tolist(), strict=True))

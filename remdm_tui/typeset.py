@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.cells import cell_len
 
 from engine.records import Change
-from remdm_tui.layout import LONGEST, MASK_WIDTH, Pieces, flow
+from remdm_tui.layout import LONGEST, MASK_WIDTH, Pieces, flow, harmless
 
+CONTINUED = "<"
+"""Shown for a token that goes on with the character on its left."""
 HIDDEN = (int(Change.MASKED), int(Change.REMASKED))
 
 
@@ -32,9 +35,19 @@ class Type:
     """All that can be set: the vocabulary, then each hidden state's fill in every width."""
 
     pieces: Pieces
-    texts: tuple[str, ...]
+    texts: list[str]
     blanks: NDArray[np.int64]
     """where in `texts` the fills of a state begin, by state; 0 for those that show their token"""
+    whole: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """where in `texts` the text of a character of several tokens is, and its width"""
+
+    def character(self, text: str) -> tuple[int, int]:
+        """The place and the width of what a part of a character shows."""
+        if text not in self.whole:
+            shown = harmless(text, self.pieces.ascii_only) if text else CONTINUED
+            self.texts.append(shown)
+            self.whole[text] = len(self.texts) - 1, cell_len(shown)
+        return self.whole[text]
 
     @classmethod
     def of(cls, pieces: Pieces, fills: Mapping[int, str]) -> Type:
@@ -44,7 +57,7 @@ class Type:
             blanks[state] = len(texts)
             # the space in front keeps neighbours apart, so that positions can be counted
             texts += [" " * (width > 1) + glyph * (width - (width > 1)) for width in range(LONGEST + 1)]
-        return cls(pieces, tuple(texts), blanks)
+        return cls(pieces, texts, blanks)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,8 +87,14 @@ def typeset(canvas: Canvas, codes: NDArray[np.uint8], type_: Type, columns: int)
     widths = pieces.widths[np.where(change == Change.REMASKED, canvas.before, tokens)]
     widths[change == Change.MASKED] = MASK_WIDTH
     shown = np.where(hidden, type_.blanks[change] + widths, tokens)
+    starts = pieces.starts[tokens] | hidden
+    if pieces.characters is not None and pieces.characters.partial[tokens].any():
+        for first, texts in pieces.characters.groups(tokens):
+            for place, text in enumerate(texts, first):
+                shown[place], widths[place] = type_.character(text)
+                starts[place] &= bool(text)
     ends = [0, *np.cumsum(widths).tolist()]
-    rows = flow(ends, pieces.starts[tokens] | hidden, pieces.breaks[tokens] & ~hidden, columns)
+    rows = flow(ends, starts, pieces.breaks[tokens] & ~hidden, columns)
     cut = np.zeros(len(tokens) + 1, bool)
     cut[1:-1] = codes[1:] != codes[:-1]
     cut[rows] = True

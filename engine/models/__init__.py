@@ -90,6 +90,7 @@ class TextModel:
 
     @property
     def info(self) -> ModelInfo:
+        pieces = self.codec.pieces(self.vocab_size)
         return ModelInfo(
             name=self.name,
             parameters=self.network.parameters,
@@ -99,11 +100,12 @@ class TextModel:
             mask_id=self.mask_id,
             max_length=self.max_length,
             time_conditioned=self.time_conditioned,
-            pieces=self.codec.pieces(self.vocab_size),
+            pieces=pieces,
             backend=self.loaded.attention,
             kind=self.loaded.kind,
             causal=self.causal,
             notes=(*self.loaded.notes, *self._padding()),
+            fragments=self.codec.fragments(pieces),
         )
 
 

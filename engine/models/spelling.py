@@ -28,6 +28,8 @@ class Spelling(NamedTuple):
 
     spell: Spell
     spaced: bool
+    raw: Callable[[str], bytes | None] = lambda name: None
+    """the bytes of a token by its name, where it is spelled by bytes"""
 
 
 def spelling(described: dict[str, Any]) -> Spelling:
@@ -38,7 +40,15 @@ def spelling(described: dict[str, Any]) -> Spelling:
     if not known:
         model = described.get("model") or {}
         known, spaced = [_pieces(model.get("continuing_subword_prefix"), model.get("end_of_word_suffix"))], True
-    return Spelling(lambda name: reduce(lambda text, rule: rule(text), known, name), spaced)
+    kinds = {part.get("type") for part in parts}
+
+    def raw(name: str) -> bytes | None:
+        byte = BYTE.fullmatch(name) if "ByteFallback" in kinds else None
+        if byte:
+            return bytes.fromhex(byte[1])
+        return bytes(BYTES[c] for c in name) if "ByteLevel" in kinds and all(c in BYTES for c in name) else None
+
+    return Spelling(lambda name: reduce(lambda text, rule: rule(text), known, name), spaced, raw)
 
 
 def are_letters(names: Iterable[str]) -> bool:

@@ -108,7 +108,7 @@ class Codec:
     def __init__(self, tokenizer: Tokenizer | Words) -> None:
         self._words: Words = FileWords(tokenizer) if isinstance(tokenizer, Tokenizer) else tokenizer
         self.size = self._words.size
-        self._spell, spaced = self._words.spelling()
+        self._spell, spaced, self._raw = self._words.spelling()
         names = (self._words.name(i) for i in range(self.size))
         self._letters = spaced and are_letters(n for n in names if n is not None and n not in self._words.named)
         self._spaces = frozenset(name for i in range(self.size) if (name := self._words.name(i) or "").isspace())
@@ -196,6 +196,12 @@ class Codec:
 
     def pieces(self, vocab_size: int) -> tuple[str, ...]:
         return tuple(self.piece(i) for i in range(vocab_size))
+
+    def fragments(self, pieces: Sequence[str]) -> dict[int, bytes]:
+        """The bytes of tokens that hold a part of a character, by number; pieces: the texts of all."""
+        names = {i: self._words.name(i) for i, piece in enumerate(pieces[: self.size]) if "\ufffd" in piece}
+        found = {i: self._raw(name) for i, name in names.items() if name is not None and name not in self._words.named}
+        return {i: data for i, data in found.items() if data}
 
     @staticmethod
     def _apart(text: str, special: bool) -> str:

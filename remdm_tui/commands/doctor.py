@@ -76,7 +76,7 @@ def checked(choice: ModelChoice) -> dict[str, Any]:
         model = load_choice(choice, report)
         bar.update(bar.task_ids[0], description="reading a short text")
         check = self_check(model, model.codec)
-    facts = {name: value for name, value in asdict(model.info).items() if name != "pieces"}
+    facts = {name: value for name, value in asdict(model.info).items() if name not in ("pieces", "fragments")}
     return {**facts, **asdict(check), "garbled": check.garbled, "line": f"{about.line(model.info)}; {check}"}
 
 

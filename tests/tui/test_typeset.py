@@ -52,3 +52,18 @@ def test_a_line_is_told_from_another_by_what_is_drawn_in_it():
     assert keys[0] != keys[1]
     assert keys[0] != keys[2]
     assert keys[2] == keys[3], "a mask is a mask, whatever it hides"
+
+
+def test_a_character_of_several_tokens_stands_whole_at_the_first_until_one_is_masked():
+    data = "中".encode()
+    pieces = Pieces.of((" a", "\ufffd", "\ufffd", "[MASK]"), False, {1: data[:1], 2: data[1:]})
+    type_ = Type.of(pieces, {int(Change.MASKED): "░", int(Change.REMASKED): "╳"})
+
+    def shown(*tokens):
+        ids = np.array(tokens, np.int32)
+        change = np.where(ids == 3, Change.MASKED, Change.HELD).astype(np.uint8)
+        return typeset(Canvas(ids, change, np.ones(len(ids), np.float32), ids), change, type_, 40)
+
+    whole = shown(0, 1, 2, 0)
+    assert (whole.texts, whole.ends) == ([" a中< a"], [0, 2, 4, 5, 7])
+    assert shown(0, 1, 3).texts == [" a\ufffd", " ░░░"]
