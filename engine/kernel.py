@@ -138,9 +138,10 @@ DRAWS: dict[str, Callable[[Tensor, Address], Tensor]] = {
 
 
 class Drawn(NamedTuple):
-    """N tokens drawn: ids [N], `held` after the nucleus and `confidence` before it, float64 [N].
+    """N tokens drawn: ids [N], their probability `held` after the nucleus and `confidence`, float64 [N].
 
-    At temperature 0 `confidence` is the argmax's probability at temperature 1, as LLaDA ranks its candidates.
+    `confidence` is before the nucleus and at temperature 1, whatever the temperature: what LLaDA's code ranks its
+    candidates by, softmax(logits) at the token drawn.
     """
 
     ids: Tensor
@@ -164,8 +165,7 @@ def draw(
     p = full if top_p >= 1 else nucleus_top(full, top_p, nucleus)
     ids = DRAWS[how](p, address)
     at = ids[:, None]
-    # a one-hot says nothing of how sure the network is
-    sure = probabilities(logits, mask_id, never=never) if temperature == 0 else full
+    sure = full if temperature == 1 else probabilities(logits, mask_id, never=never)
     return Drawn(ids, p.gather(-1, at)[:, 0], sure.gather(-1, at)[:, 0])
 
 

@@ -71,8 +71,9 @@ def step(
         )
         p = _nucleus(full, settings).view(*tokens.shape, -1)
         ids = gumbel_max(p, generator)
-        # the argmax's one-hot says nothing of how sure the network is
-        sure = full if settings.temperature else denoised(model, tokens, Settings(settings.strategy, top_p=1), alpha_t)
+        # candidates are ranked by the network's own probability, whatever the temperature that they are drawn at
+        plain = settings.temperature == 1
+        sure = full if plain else denoised(model, tokens, Settings(settings.strategy, top_p=1), alpha_t)
         confidence = sure.view_as(p).gather(-1, ids[:, :, None])[:, :, 0] * masked
         plan = strategy.plan(View(t, s, alpha_t, alpha_s, masked, ~masked, held, Candidates(ids, confidence)))
         # the plan looked at these very candidates, so they are what is revealed

@@ -74,7 +74,7 @@ class Scoring(msgspec.Struct, frozen=True):
     references_count: int | None = None
     """None: as many as there are samples"""
     together: int = 1
-    """samples that the reference would draw and pad at a time"""
+    """texts that the reference judges at a time: those of a last partial batch are left out"""
 
     @property
     def featurizer(self) -> str | None:

@@ -18,7 +18,7 @@ class Judged(msgspec.Struct, frozen=True):
     nats: float
     """sum over the counted tokens"""
     tokens: int
-    """counted; 0 where none can be scored or the conventions leave the text out"""
+    """counted; 0 where none can be scored"""
     kept: bool = True
     """false where the conventions leave the text out"""
     cut: bool = False

@@ -190,9 +190,8 @@ class Job:
         wants_features = readers.featurizer is not None
         features_kept = (self.store.home / FEATURES).exists()
         ranks.wait()
-        mine = [
-            piece for turn, piece in enumerate(scoring.pieces(lines, plan.together)) if turn % ranks.world == ranks.rank
-        ]
+        mine = [piece for turn, piece in enumerate(scoring.pieces(lines)) if turn % ranks.world == ranks.rank]
+        longest = scoring.longest(lines, readers, self.plan)
         total = sum(map(len, mine))
 
         def there(line: SampleLine) -> bool:
@@ -205,7 +204,7 @@ class Job:
         try:
             for piece in mine:
                 if not all(map(there, piece)):
-                    found = self._scored(piece)
+                    found = self._scored(piece, longest)
                     known |= {each.number: each for each in found}
                     out.add(found)
                 spent.worked()
@@ -222,10 +221,10 @@ class Job:
         finally:
             out.close()
 
-    def _scored(self, piece: Sequence[SampleLine]) -> list[Scored]:
+    def _scored(self, piece: Sequence[SampleLine], longest: dict[str, int]) -> list[Scored]:
         """Those of a piece; where the judge had to make its batches smaller, that is said."""
         before = getattr(self.readers.judge, "batch_tokens", None)
-        found = scoring.scored(piece, self.readers, self.plan.scoring)
+        found = scoring.scored(piece, self.readers, self.plan, longest)
         after = getattr(self.readers.judge, "batch_tokens", None)
         if after != before:
             self._notice(f"the device's memory is full: the judge reads {after:,} tokens at a time from here on")
@@ -239,7 +238,7 @@ class Job:
     def _finish(self) -> None:
         """Put everything into its final files; begun again at any point it comes to the same end."""
         store, readers, scores = self.store, self.readers, self.store.scores()
-        lines = [_judged(line, scores) for line in self._lines()]
+        lines = scoring.marked([_judged(line, scores) for line in self._lines()], self.plan.scoring)
         compared = None if readers.featurizer is None else self._compared(readers.featurizer, lines, scores)
         store.gather()
         store.write_samples(lines)

@@ -9,18 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.evaluation.plan import Scoring
+from engine.evaluation.plan import Plan, Scoring
 from engine.evaluation.results import Judged, SampleLine
 from engine.evaluation.store import Scored
 from engine.metrics.conventions import conventions
-from engine.metrics.generative_perplexity import TextScores, score_texts
+from engine.metrics.generative_perplexity import TextScores, longest_read, score_texts, texts_kept
 from engine.metrics.judge import Featurizer, Judge
 
 PIECE = 16
-"""Samples of one piece, or a little more where the reference's batches do not fit into it."""
+"""Samples of one piece."""
 
 
 @dataclass(frozen=True)
@@ -31,27 +32,43 @@ class Readers:
     featurizer: Featurizer | None
 
 
-def pieces(lines: Sequence[SampleLine], together: int) -> Iterator[Sequence[SampleLine]]:
-    """The samples, in their order, in pieces of whole batches of `together`."""
-    size = -(-PIECE // together) * together
-    return (lines[i : i + size] for i in range(0, len(lines), size))
+def pieces(lines: Sequence[SampleLine]) -> Iterator[Sequence[SampleLine]]:
+    """Return the samples, in their order, in pieces."""
+    return (lines[i : i + PIECE] for i in range(0, len(lines), PIECE))
 
 
-def scored(piece: Sequence[SampleLine], readers: Readers, plan: Scoring) -> list[Scored]:
-    """Each sample of a piece.  Raises ValueError for a text that the judge's tokenizer rejects."""
+def longest(lines: Sequence[SampleLine], readers: Readers, plan: Plan) -> dict[str, int]:
+    """By name of conventions, how many tokens the judge reads of the longest of all samples; empty without a judge.
+
+    Raises ValueError for a text that the judge's tokenizer rejects.
+    """
+    if readers.judge is None:
+        return {}
+    texts, length = [line.text for line in lines], plan.sampling.length
+    return {how: longest_read(readers.judge, texts, how, length) for how in plan.scoring.conventions}
+
+
+def scored(piece: Sequence[SampleLine], readers: Readers, plan: Plan, longest: dict[str, int]) -> list[Scored]:
+    """Score each sample of a piece; `longest` is that of all samples.
+
+    Raises ValueError for a text that the judge's tokenizer rejects.
+    """
     texts = [line.text for line in piece]
     judged: list[dict[str, Judged] | None] = [None] * len(piece)
     if readers.judge is not None:
-        found = {how: score_texts(readers.judge, texts, how, together=plan.together) for how in plan.conventions}
+        found = {
+            how: score_texts(readers.judge, texts, how, length=plan.sampling.length, longest=longest[how])
+            for how in plan.scoring.conventions
+        }
         judged = [{how: _judged(scores, i) for how, scores in found.items()} for i in range(len(piece))]
     points: list[bytes | None] = [None] * len(piece)
     if readers.featurizer is not None:
-        points = _features(readers.featurizer, texts, plan)
+        points = _features(readers.featurizer, texts, plan.scoring)
     return [Scored(line.number, each, point) for line, each, point in zip(piece, judged, points, strict=True)]
 
 
 def _judged(scores: TextScores, i: int) -> Judged:
-    return Judged(float(scores.nats[i]), int(scores.tokens[i]), bool(scores.kept[i]), bool(scores.cut[i]))
+    return Judged(float(scores.nats[i]), int(scores.tokens[i]), cut=bool(scores.cut[i]))
 
 
 def _features(featurizer: Featurizer, texts: Sequence[str], plan: Scoring) -> list[bytes | None]:
@@ -63,6 +80,19 @@ def _features(featurizer: Featurizer, texts: Sequence[str], plan: Scoring) -> li
     for i, point in zip(where, featurizer.features([rows[i] for i in where]), strict=True):
         found[i] = point.astype("<f4").tobytes()
     return found
+
+
+def marked(lines: Sequence[SampleLine], plan: Scoring) -> list[SampleLine]:
+    """Return all samples, each knowing by which conventions it counts."""
+    kept = {how: texts_kept(len(lines), how, plan.together) for how in plan.conventions}
+
+    def of(place: int, line: SampleLine) -> SampleLine:
+        if line.judged is None:
+            return line
+        judged = {how: msgspec.structs.replace(one, kept=place < kept[how]) for how, one in line.judged.items()}
+        return msgspec.structs.replace(line, judged=judged)
+
+    return [of(place, line) for place, line in enumerate(lines)]
 
 
 def points(found: Sequence[bytes | None]) -> NDArray[np.float32]:
@@ -78,6 +108,5 @@ def text_scores(lines: Sequence[SampleLine], how: str, limit: int) -> TextScores
         nats=np.array([each.nats for each in found], np.float64),
         tokens=np.array([each.tokens for each in found], np.int64),
         cut=np.array([each.cut for each in found], bool),
-        kept=np.array([each.kept for each in found], bool),
         limit=limit,
     )

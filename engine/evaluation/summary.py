@@ -27,7 +27,7 @@ from engine.evaluation.store import Spent
 from engine.metrics import diversity, entropy
 from engine.metrics.bootstrap import Interval, interval
 from engine.metrics.conventions import conventions
-from engine.metrics.generative_perplexity import pooled
+from engine.metrics.generative_perplexity import pooled, read_limit
 from engine.metrics.judge import Judge
 from engine.metrics.mauve import Features, Mauve, mauve
 
@@ -66,8 +66,8 @@ def results(
     for how in plan.scoring.conventions:
         ppl = None
         if judge is not None:
-            limit = min(conventions(how).judged_tokens or judge.context, judge.context)
-            found = pooled(judge.name, text_scores(lines, how, limit), beside, how)
+            limit = read_limit(judge, how, plan.sampling.length)
+            found = pooled(judge.name, text_scores(lines, how, limit), beside, how, plan.scoring.together)
             ppl = GenPPL(
                 figure(found.perplexity), judge.name, found.tokens, found.texts, found.left_out, found.cut, limit
             )

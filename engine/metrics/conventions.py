@@ -13,8 +13,10 @@ class Conventions:
     """One way of measuring; `decisions` says each of them in a sentence, which belongs with every figure."""
 
     name: str
-    judged_tokens: int | None
-    """of a text that the judge reads at most; None: as many as it can"""
+    judged_piece: int | None
+    """tokens of a text that the judge reads at a time, piece after piece; None: as many as it can, in one piece"""
+    cut_at_length: bool
+    """whether a text is cut at as many of the judge's tokens as the evaluated model's length"""
     judge_start: bool
     """whether the judge's own start token stands before a text"""
     after_end: bool
@@ -54,8 +56,15 @@ SHARED = {
 
 SENTENCES: MappingProxyType[str, Callable[[Any], str]] = MappingProxyType(
     {
-        "judged_tokens": lambda n: (
-            "A text is cut at the judge's context." if n is None else f"A text is cut at {n:,} of the judge's tokens."
+        "judged_piece": lambda n: (
+            "The judge reads a text up to its context."
+            if n is None
+            else f"The judge reads a text in pieces of {n:,} tokens, or of its context if that is shorter, one by one."
+        ),
+        "cut_at_length": lambda yes: (
+            "A text is cut at as many of the judge's tokens as the model's length."
+            if yes
+            else "A text is not cut at the model's length."
         ),
         "judge_start": lambda yes: (
             "Start and end tokens that a text begins with are taken away and the judge's start token put there, so "
@@ -69,7 +78,8 @@ SENTENCES: MappingProxyType[str, Callable[[Any], str]] = MappingProxyType(
             else "Tokens count up to and with the first end token."
         ),
         "padding_end": lambda yes: (
-            "A text that is padded and has no end token gets one that counts, as the padding is made of end tokens."
+            "All texts are padded with end tokens to the longest, so that a shorter text without an end token gets one "
+            "that counts."
             if yes
             else "Padding does not count."
         ),
@@ -106,7 +116,8 @@ CONVENTIONS: MappingProxyType[str, Conventions] = MappingProxyType(
     {
         "reference": Conventions(
             name="reference",
-            judged_tokens=1024,
+            judged_piece=1024,
+            cut_at_length=True,
             judge_start=False,
             after_end=True,
             padding_end=True,
@@ -120,7 +131,8 @@ CONVENTIONS: MappingProxyType[str, Conventions] = MappingProxyType(
         ),
         "standard": Conventions(
             name="standard",
-            judged_tokens=None,
+            judged_piece=None,
+            cut_at_length=False,
             judge_start=True,
             after_end=False,
             padding_end=False,

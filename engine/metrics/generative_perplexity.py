@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,9 +14,6 @@ from engine.metrics.conventions import Conventions, conventions
 from engine.metrics.entropy import Entropy, entropy
 from engine.metrics.judge import Judge
 
-BATCH = 8
-"""Texts that the reference's judge scores together, which decides only what its last partial batch leaves out."""
-
 
 @dataclass(frozen=True, eq=False)
 class TextScores:
@@ -25,11 +22,9 @@ class TextScores:
     nats: NDArray[np.float64]
     """sum over counted tokens, [N]"""
     tokens: NDArray[np.int64]
-    """counted tokens, [N]; 0 for a text that has none or was left out"""
+    """counted tokens, [N]; 0 for a text that has none"""
     cut: NDArray[np.bool_]
     """longer than what the judge read, [N]"""
-    kept: NDArray[np.bool_]
-    """false in a last partial batch where the conventions drop it, [N]"""
     limit: int
     """tokens of a text read at most"""
 
@@ -68,74 +63,93 @@ def generative_perplexity(
     ids: Sequence[ArrayLike],
     how: str = "standard",
     *,
-    batch: int = BATCH,
-    together: int | None = None,
+    length: int | None = None,
+    batch: int = 1,
 ) -> GenerativePerplexity:
-    """Of N texts, whose tokens in the model's own vocabulary are `ids`.
+    """Return the figure of N texts, whose tokens in the model's own vocabulary are `ids`.
 
-    how: a name of CONVENTIONS.  batch: texts that the reference scores at a time.  together: texts that it samples
-    and pads at a time; None: all.  Raises ValueError for no texts, or texts in which nothing can be scored.
+    how: a name of CONVENTIONS.  length: of the evaluated model's samples, in its tokens; None: the longest of `ids`.
+    batch: texts that the reference judges at a time, which decides only what its last partial batch leaves out.
+    Raises ValueError for no texts, or texts in which nothing can be scored.
     """
     if len(texts) != len(ids):
         raise ValueError(f"{len(texts)} texts have {len(ids)} sequences of tokens: give one for each")
-    scores = score_texts(judge, texts, how, batch=batch, together=together)
-    return pooled(judge.name, scores, entropy(ids), how)
+    scores = score_texts(judge, texts, how, length=length or max((np.size(row) for row in ids), default=0))
+    return pooled(judge.name, scores, entropy(ids), how, batch)
 
 
-def pooled(judge: str, scores: TextScores, beside: Entropy, how: str) -> GenerativePerplexity:
-    """The figure of texts that were scored before."""
-    counted = int(scores.tokens.sum())
-    if counted == 0:
-        raise ValueError(f"none of the {len(scores.tokens)} texts has a token that {judge} can score")
-    kept = scores.kept
+def texts_kept(count: int, how: str, batch: int = 1) -> int:
+    """Return how many of `count` texts count, the first ones; batch: texts that the reference judges at a time."""
+    if batch < 1:
+        raise ValueError(f"a batch of the reference has at least 1 text, not {batch}")
+    return count if conventions(how).partial_batch else count // batch * batch
+
+
+def pooled(judge: str, scores: TextScores, beside: Entropy, how: str, batch: int = 1) -> GenerativePerplexity:
+    """Return the figure of texts that were scored before.  Raises ValueError where no token counts."""
+    total = len(scores.tokens)
+    kept = texts_kept(total, how, batch)
+    nats, tokens = scores.nats[:kept], scores.tokens[:kept]
+    if not tokens.sum():
+        raise ValueError(f"none of the {total} texts has a token that {judge} can score")
     return GenerativePerplexity(
         judge=judge,
         conventions=conventions(how),
-        perplexity=interval(scores.nats[kept], scores.tokens[kept]).map(_exp),
+        perplexity=interval(nats, tokens).map(_exp),
         entropy=beside,
-        tokens=counted,
-        texts=int(kept.sum()),
-        left_out=int((~kept).sum()),
-        cut=int(scores.cut.sum()),
+        tokens=int(tokens.sum()),
+        texts=kept,
+        left_out=total - kept,
+        cut=int(scores.cut[:kept].sum()),
         limit=scores.limit,
         scores=scores,
     )
 
 
 def score_texts(
-    judge: Judge, texts: Sequence[str], how: str = "standard", *, batch: int = BATCH, together: int | None = None
+    judge: Judge, texts: Sequence[str], how: str = "standard", *, length: int, longest: int | None = None
 ) -> TextScores:
-    """Each text by itself.  Raises ValueError for no texts, or one that the judge's tokenizer rejects."""
+    """Score each text by itself.
+
+    length: of the evaluated model's samples, in its tokens, where the reference cuts a text.  longest: what
+    `longest_read` gives for all texts of the evaluation, where `texts` are a part of them; None: these are all.
+    Raises ValueError for no texts, or one that the judge's tokenizer rejects.
+    """
     if not texts:
         raise ValueError("there are no texts to score")
-    if batch < 1 or (together is not None and together < 1):
-        raise ValueError(f"batch and together must be at least 1, got {batch} and {together}")
-    chosen = conventions(how)
-    limit = min(chosen.judged_tokens or judge.context, judge.context)
-    whole = [_ended(judge, _begun(judge, row, chosen), chosen) for row in judge.tokens(texts)]
+    chosen, limit = conventions(how), read_limit(judge, how, length)
+    whole = _whole(judge, texts, chosen)
     rows = [row[:limit] for row in whole]
-    kept = np.ones(len(rows), bool)
-    for group in _groups(len(rows), together or len(rows)):
-        size = min(batch, len(group))
-        if not chosen.partial_batch:
-            kept[group.start + len(group) // size * size : group.stop] = False
-        if chosen.padding_end and judge.end is not None:
-            longest = max(len(rows[i]) for i in group)
-            for i in group:
-                rows[i] = rows[i] + [judge.end] * (len(rows[i]) < longest)
-    losses = judge.nll([row if keep else [] for row, keep in zip(rows, kept, strict=True)])
-    counted = [_counted(judge, row, len(loss), chosen) for row, loss in zip(rows, losses, strict=True)]
-    return TextScores(
-        nats=np.array([loss[count].sum() for loss, count in zip(losses, counted, strict=True)], np.float64),
-        tokens=np.array([count.sum() for count in counted], np.int64),
-        cut=np.array([len(row) > limit for row in whole]) & kept,
-        kept=kept,
-        limit=limit,
-    )
+    if chosen.padding_end and judge.end is not None:
+        longest = max(map(len, rows)) if longest is None else longest
+        # of the padding no more than the first end token can count
+        rows = [row + [judge.end] * (len(row) < longest) for row in rows]
+    size = judge.context if chosen.judged_piece is None else min(chosen.judged_piece, judge.context)
+    pieces = [(i, row[at : at + size]) for i, row in enumerate(rows) for at in range(0, len(row), size)]
+    nats, tokens = np.zeros(len(rows)), np.zeros(len(rows), np.int64)
+    for (i, piece), losses in zip(pieces, judge.nll([piece for _, piece in pieces]), strict=True):
+        counted = _counted(judge, piece, len(losses), chosen)
+        nats[i] += losses[counted].sum()
+        tokens[i] += counted.sum()
+    return TextScores(nats, tokens, cut=np.array([len(row) > limit for row in whole]), limit=limit)
 
 
-def _groups(count: int, size: int) -> Iterator[range]:
-    return (range(first, min(first + size, count)) for first in range(0, count, size))
+def read_limit(judge: Judge, how: str, length: int) -> int:
+    """How many of the judge's tokens are read of a text at most; length: of the evaluated model's samples."""
+    if length < 1:
+        raise ValueError(f"the length of the model's samples must be at least 1, got {length}")
+    return length if conventions(how).cut_at_length else judge.context
+
+
+def longest_read(judge: Judge, texts: Sequence[str], how: str, length: int) -> int:
+    """How many of the judge's tokens are read of the longest text, which decides which texts are padded."""
+    whole = _whole(judge, texts, conventions(how))
+    return min(max(map(len, whole), default=0), read_limit(judge, how, length))
+
+
+def _whole(judge: Judge, texts: Sequence[str], chosen: Conventions) -> list[list[int]]:
+    """The judge's tokens of each text that the conventions have it read, before it is cut."""
+    return [_ended(judge, _begun(judge, row, chosen), chosen) for row in judge.tokens(texts)]
 
 
 def _begun(judge: Judge, row: list[int], chosen: Conventions) -> list[int]:
@@ -159,7 +173,7 @@ def _counted(judge: Judge, row: Sequence[int], scored: int, chosen: Conventions)
     if not chosen.after_end or judge.end is None:
         return np.ones(scored, bool)
     end = np.asarray(row, np.int64) == judge.end
-    # the first end token of a row may be the one that it begins with
+    # the first end token of a row, which counts, may be the one that it begins with
     return (~end | (np.cumsum(end) == 1))[len(row) - scored :]
 
 

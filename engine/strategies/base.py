@@ -27,7 +27,7 @@ SLACK = 1e-9
 class Candidates(NamedTuple):
     """The network's draw at every masked position, [B, L]: token ids and the probability each has.
 
-    `confidence` is the drawn token's probability before the nucleus, 0 where nothing is masked.
+    `confidence` is the drawn token's probability before the nucleus and at temperature 1, 0 where nothing is masked.
     """
 
     ids: Tensor

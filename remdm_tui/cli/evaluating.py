@@ -74,7 +74,8 @@ def evaluate(
         option("--conventions", "reference | standard, the first is the primary one; default both."),
     ] = None,
     reference_batch: Annotated[
-        int, typer.Option("--reference-batch", help="Samples that the reference would draw and pad at a time.")
+        int,
+        typer.Option("--reference-batch", help="Texts the reference judges at once; a last partial batch is dropped."),
     ] = 1,
     devices: Annotated[
         int | None, option("--devices", "Processes to start on this machine; torchrun and srun start their own.")

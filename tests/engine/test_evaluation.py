@@ -104,7 +104,7 @@ def test_the_figures_are_those_of_the_metrics_on_all_samples_at_once(whole: Path
     found, lines = read_results(whole), read_samples(whole)
     every, ids = [line.text for line in lines], [line.ids for line in lines]
     for how in ("reference", "standard"):
-        expected = generative_perplexity(judge, every, ids, how, together=1)
+        expected = generative_perplexity(judge, every, ids, how)
         ppl = found.metrics[how].gen_ppl
         assert ppl is not None
         assert ppl.perplexity.value == pytest.approx(expected.perplexity.value, rel=1e-6)
@@ -465,17 +465,18 @@ def test_calls_are_held_against_the_steps_of_the_strategys_own_grid(tmp_path: Pa
 
 def test_batches_of_the_reference_are_scored_as_the_metric_does(tmp_path: Path, judge: LanguageModel) -> None:
     asked = msgspec.structs.replace(
-        plan(judge), scoring=Scoring(("reference",), judge.name, references=None, together=10)
+        plan(judge), scoring=Scoring(("reference",), judge.name, references=None, together=12)
     )
     found = finished(tmp_path, asked, judge)
     lines = read_samples(tmp_path)
     expected = generative_perplexity(
-        judge, [line.text for line in lines], [line.ids for line in lines], "reference", together=10
+        judge, [line.text for line in lines], [line.ids for line in lines], "reference", batch=12
     )
     assert found.gen_ppl == pytest.approx(expected.perplexity.value, rel=1e-6)
     ppl = found.metrics["reference"].gen_ppl
     assert ppl is not None
-    assert ppl.left_out == expected.left_out == 10
+    assert ppl.left_out == expected.left_out == 2
+    assert [line.number for line in lines if line.judged and not line.judged["reference"].kept] == [48, 49]
 
 
 def test_time_is_added_up_over_starts_and_processes(tmp_path: Path) -> None:

@@ -233,3 +233,13 @@ def test_the_clamp_says_how_far_it_moved(values: list[float]) -> None:
 def test_a_plan_with_a_nan_is_refused() -> None:
     with pytest.raises(FloatingPointError, match="NaN"):
         kernel.clamp(torch.tensor([0.5, float("nan")]))
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.001, 0.5, 1.0, 3.0])
+def test_confidence_is_that_of_temperature_1(temperature: float) -> None:
+    """Softmax of (0, log 2, log 3) is (1/6, 2/6, 3/6), whatever the temperature that tokens are drawn at."""
+    logits = torch.log(torch.tensor([1.0, 2.0, 3.0, 50.0], dtype=torch.float64)).expand(200, 4)
+    drawn = kernel.draw(
+        logits, addresses(200), mask_id=3, top_p=0.9, nucleus="inclusive", temperature=temperature, how="inverse-cdf"
+    )
+    assert torch.allclose(drawn.confidence, (drawn.ids + 1).double() / 6)

@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2LMHeadModel
 
 from engine.metrics.bench import PLAIN_BATCHES, measure_scoring, plain_nats
 from engine.metrics.entropy import entropy
-from engine.metrics.generative_perplexity import generative_perplexity, score_texts
+from engine.metrics.generative_perplexity import generative_perplexity, longest_read, score_texts
 from engine.metrics.judge import LanguageModel, load_judge
 from engine.training.data import END_OF_TEXT
 from tests.engine.judges import save_gpt2, texts
@@ -94,19 +94,25 @@ def one_by_one(model: GPT2LMHeadModel, row: Sequence[int]) -> list[float]:
 
 
 def reference_by_hand(
-    model: GPT2LMHeadModel, tokenizer: AutoTokenizer, every: list[str], batch: int
+    model: GPT2LMHeadModel, tokenizer: AutoTokenizer, every: list[str], batch: int, length: int
 ) -> Iterator[tuple[float, int]]:
-    """(nats, tokens) of each text that the reference scores: padded with ends to the longest, and batched."""
-    rows = [tokenizer(text)["input_ids"][:POSITIONS] for text in every]
+    """(nats, tokens) of each text that the reference scores.
+
+    All are padded with ends to the longest and cut at the model's length; what is longer than the judge's context is
+    read in pieces, each by itself; a last partial batch is left out.
+    """
+    rows = [tokenizer(text)["input_ids"][:length] for text in every]
     longest, end = max(map(len, rows)), tokenizer.eos_token_id
     for row in rows[: len(rows) // batch * batch]:
         padded = row + [end] * (longest - len(row))
-        nats, tokens, ends = 0.0, 0, int(padded[0] == end)
-        losses = one_by_one(model, padded)
-        for token, loss in zip(padded[1:], losses, strict=True):
-            ends += token == end
-            if token != end or ends == 1:
-                nats, tokens = nats + loss, tokens + 1
+        nats, tokens = 0.0, 0
+        for at in range(0, longest, POSITIONS):
+            piece = padded[at : at + POSITIONS]
+            ends = int(piece[0] == end)
+            for token, loss in zip(piece[1:], one_by_one(model, piece), strict=True):
+                ends += token == end
+                if token != end or ends == 1:
+                    nats, tokens = nats + loss, tokens + 1
         yield nats, tokens
 
 
@@ -121,17 +127,22 @@ def standard_by_hand(model: GPT2LMHeadModel, tokenizer: AutoTokenizer, text: str
     return sum(losses), len(losses)
 
 
-def test_the_reference_is_a_padded_loop(judge: LanguageModel, plain: tuple[GPT2LMHeadModel, AutoTokenizer]) -> None:
-    every = samples()
-    found = generative_perplexity(judge, every, ids(len(every)), "reference", batch=5)
-    expected = list(reference_by_hand(*plain, every, 5))
+@pytest.mark.parametrize("length", [9, POSITIONS, 200])
+def test_the_reference_is_a_padded_loop(
+    judge: LanguageModel, plain: tuple[GPT2LMHeadModel, AutoTokenizer], length: int
+) -> None:
+    every = [*samples(), " ".join(texts(9, seed=4))]
+    every = [*every[:16], *every[17:]]
+    found = generative_perplexity(judge, every, ids(len(every)), "reference", batch=5, length=length)
+    expected = list(reference_by_hand(*plain, every, 5, length))
     assert len(expected) == len(every) - 4
     nats, tokens = (sum(part) for part in zip(*expected, strict=True))
     assert found.perplexity.value == pytest.approx(math.exp(nats / tokens), rel=1e-6)
     assert found.tokens == tokens
     assert (found.texts, found.left_out) == (20, 4)
     assert found.scores.nats[:20] == pytest.approx([n for n, _ in expected], rel=1e-6, abs=1e-9)
-    assert found.scores.tokens.tolist() == [*(t for _, t in expected), 0, 0, 0, 0]
+    assert found.scores.tokens[:20].tolist() == [t for _, t in expected]
+    assert found.limit == length
 
 
 def test_the_standard_is_a_loop_over_whole_texts(
@@ -152,22 +163,34 @@ def test_the_standard_is_a_loop_over_whole_texts(
 def test_the_conventions_differ_where_they_say_so(judge: LanguageModel) -> None:
     """Tokens behind the first end count for one alone, and so does the padding's first end."""
     tail = f"the cat{END_OF_TEXT} the dog sang"
-    counts = {how: score_texts(judge, [tail, "the mat the mat the mat the mat"], how, batch=1) for how in HOW}
+    counts = {how: score_texts(judge, [tail, "the mat the mat the mat the mat"], how, length=64) for how in HOW}
     head, rest = (len(judge.tokens([text])[0]) for text in ("the cat", " the dog sang"))
     assert counts["standard"].tokens[0] == head + 1
     assert counts["reference"].tokens[0] == head + 1 + rest - 1
-    short = score_texts(judge, ["the cat", tail], "reference", batch=1)
+    short = score_texts(judge, ["the cat", tail], "reference", length=64)
     assert short.tokens[0] == head - 1 + 1
-    assert score_texts(judge, ["the cat", tail], "reference", batch=1, together=1).tokens[0] == head - 1
+    assert score_texts(judge, ["the cat"], "reference", length=64).tokens[0] == head - 1
 
 
-def test_the_reference_reads_1024_tokens_and_the_standard_all_that_the_judge_can(tmp_path: Path) -> None:
+def test_a_part_of_the_texts_is_padded_as_all_are(judge: LanguageModel) -> None:
+    every = samples()
+    longest = longest_read(judge, every, "reference", 30)
+    whole = score_texts(judge, every, "reference", length=30)
+    for i, text in enumerate(every):
+        alone = score_texts(judge, [text], "reference", length=30, longest=longest)
+        assert alone.nats[0] == pytest.approx(whole.nats[i], rel=1e-5, abs=1e-6)
+        assert alone.tokens[0] == whole.tokens[i]
+    assert score_texts(judge, ["the cat"], "reference", length=30).tokens[0] < whole.tokens.max()
+
+
+def test_the_reference_reads_the_models_length_and_the_standard_all_that_the_judge_can(tmp_path: Path) -> None:
     patient = load_judge(str(save_gpt2(tmp_path, 1100)), "cpu")
     long = " ".join(texts(100, seed=2))
     assert len(patient.tokens([long])[0]) > 1100
-    read = {how: score_texts(patient, [long], how) for how in HOW}
+    read = {how: score_texts(patient, [long], how, length=1050) for how in HOW}
+    # the reference's judge reads pieces of 1,024 tokens: what begins one is not scored
     assert {how: (scores.limit, int(scores.tokens[0])) for how, scores in read.items()} == {
-        "reference": (1024, 1023),
+        "reference": (1050, 1023 + 25),
         "standard": (1100, 1099),
     }
     assert all(scores.cut.all() for scores in read.values())
@@ -206,7 +229,7 @@ def test_features_are_the_last_hidden_state_at_the_last_token(
 def test_a_judge_in_bfloat16_agrees_roughly(home: Path, judge: LanguageModel) -> None:
     every = texts(20, seed=9)
     low = load_judge(str(home), "cpu", "bfloat16")
-    a, b = (score_texts(model, every) for model in (judge, low))
+    a, b = (score_texts(model, every, length=64) for model in (judge, low))
     assert b.nats.sum() == pytest.approx(a.nats.sum(), rel=0.02)
     assert (a.nats != b.nats).all()
 
@@ -239,7 +262,7 @@ def test_a_batch_that_finds_no_memory_is_halved(home: Path, judge: LanguageModel
 def test_progress_is_told(home: Path) -> None:
     heard: list[tuple[int, int]] = []
     model = load_judge(str(home), "cpu", batch_tokens=100, done=lambda done, total: heard.append((done, total)))
-    score_texts(model, texts(20, seed=4))
+    score_texts(model, texts(20, seed=4), length=64)
     assert len(heard) > 3
     assert [done for done, _ in heard] == sorted(done for done, _ in heard)
     assert heard[-1] == (20, 20)
@@ -247,15 +270,17 @@ def test_progress_is_told(home: Path) -> None:
 
 def test_what_cannot_be_scored_is_said(judge: LanguageModel, home: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="there are no texts to score"):
-        score_texts(judge, [])
+        score_texts(judge, [], length=64)
     with pytest.raises(ValueError, match="none of the 2 texts has a token"):
         generative_perplexity(judge, ["", ""], ids(2))
     with pytest.raises(ValueError, match="2 texts have 3 sequences"):
         generative_perplexity(judge, ["a", "b"], ids(3))
     with pytest.raises(ValueError, match="unknown conventions"):
-        score_texts(judge, ["a"], "usual")
+        score_texts(judge, ["a"], "usual", length=64)
     with pytest.raises(ValueError, match=r"the tokenizer of .* rejects text 1: "):
-        score_texts(judge, ["the cat", "the \ud800 dog"])
+        score_texts(judge, ["the cat", "the \ud800 dog"], length=64)
+    with pytest.raises(ValueError, match="must be at least 1, got 0"):
+        score_texts(judge, ["the cat"], length=0)
     with pytest.raises(ValueError, match="unknown model 'gpt3-huge'"):
         load_judge("gpt3-huge")
     with pytest.raises(ValueError, match="unknown dtype 'int3'"):
