@@ -19,6 +19,7 @@ from engine.evaluation.results import Figure
 from engine.evaluation.rows_of_model import Rows, rows_of_model
 from engine.evaluation.scores import Score, Scores, continued, save
 from engine.metrics.bootstrap import Interval
+from engine.metrics.bounds import bound_of
 from engine.metrics.conventions import conventions
 from engine.metrics.likelihood import BATCH, Likelihood, check_rows, is_causal, sequence_nats, summary
 from engine.models import TextModel
@@ -73,6 +74,8 @@ class Measured(msgspec.Struct, frozen=True):
     """Under one set of conventions."""
 
     kind: Literal["bound", "exact"]
+    bound: str | None
+    """by name, such as SUBS or score entropy; None of an exact value"""
     nll: Figure
     """nats a token"""
     bpd: Figure
@@ -204,12 +207,13 @@ def _finite(model: TextModel, numbers: Sequence[int], values: np.ndarray[Any, np
 
 
 def _measured(model: TextModel, how: str, rows: Rows, scores: Sequence[Score]) -> Measured:
-    found: Likelihood = summary(np.array([s.nats for s in scores]), scores[0].tokens, how, causal=is_causal(model))
+    found: Likelihood = summary(model, np.array([s.nats for s in scores]), scores[0].tokens, how)
     names = (*DECISIONS[found.kind], *(("wrapped_together",) if rows.layout == "wrap" else ()))
+    kinds = () if is_causal(model) else (bound_of(model, found.conventions).sentence,)
     return Measured(
-        found.kind, _figure(found.nats), _figure(found.bits), _figure(found.perplexity), found.sequences,
+        found.kind, found.bound, _figure(found.nats), _figure(found.bits), _figure(found.perplexity), found.sequences,
         found.tokens, found.network_calls,
-        (rows.said, *(found.conventions.decisions[name] for name in names)),
+        (rows.said, *kinds, *(found.conventions.decisions[name] for name in names)),
     )  # fmt: skip
 
 

@@ -31,7 +31,7 @@ from engine.metrics.generative_perplexity import pooled, read_limit
 from engine.metrics.judge import Judge
 from engine.metrics.mauve import Features, Mauve, mauve
 
-OF_LIKELIHOOD = frozenset({"times", "masking", "exact", "wrapped_together"})
+OF_LIKELIHOOD = frozenset({"times", "masking", "own_bound", "exact", "wrapped_together"})
 """Conventions that figures of given text depend on, and figures of samples do not."""
 
 

@@ -32,6 +32,8 @@ class Conventions:
     times: int
     """noise levels for each sequence of a likelihood bound"""
     masking: Literal["independent", "counted"]
+    own_bound: bool
+    """whether a likelihood bound is that of the model's own training, or SUBS's for every kind"""
     wrapped_together: int | None
     """documents that are wrapped into rows at a time; None: all"""
 
@@ -104,6 +106,11 @@ SENTENCES: MappingProxyType[str, Callable[[Any], str]] = MappingProxyType(
             else "A noise level is a number of masks from 1 to the length, at random places, and the bound weighs "
             "masked tokens by the length over that number, which is the continuous-time bound with t integrated out."
         ),
+        "own_bound": lambda yes: (
+            "A model's bound is that of its own training: SUBS, score entropy or D3PM's."
+            if yes
+            else "The bound is that of SUBS for every kind of diffusion model."
+        ),
         "wrapped_together": lambda n: (
             f"Documents are joined and cut into rows {n:,} at a time, and each time the rest is dropped."
             if n is not None
@@ -127,6 +134,7 @@ CONVENTIONS: MappingProxyType[str, Conventions] = MappingProxyType(
             mauve_scaling=5.0,
             times=1,
             masking="independent",
+            own_bound=True,
             wrapped_together=1000,
         ),
         "standard": Conventions(
@@ -142,6 +150,7 @@ CONVENTIONS: MappingProxyType[str, Conventions] = MappingProxyType(
             mauve_scaling=5.0,
             times=4,
             masking="counted",
+            own_bound=False,
             wrapped_together=None,
         ),
     }

@@ -1,4 +1,4 @@
-"""How likely a model finds given text: the SUBS bound of a diffusion model, the exact value of a causal one."""
+"""How likely a model finds given text: an upper bound for a diffusion model, the exact value for a causal one."""
 
 from __future__ import annotations
 
@@ -14,31 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.metrics.bootstrap import Interval, interval
+from engine.metrics.bounds import SMALLEST, SUBS, Noise, bound_of, noised_nats, reconstruction_nats
 from engine.metrics.conventions import Conventions, conventions
 from engine.metrics.judge import Done, silent
 from engine.models.protocol import Denoiser, device_of
 from engine.rng import Purpose, keys, uniforms
-from engine.training.losses import subs_nll
 
 BATCH = 8
-LOGITS = 1 << 25
-"""Logits held at a time, whatever the batch."""
-SMALLEST = 1e-3
-"""Noise level below which the reference does not go; also by how much its schedule falls short of masking all."""
-
-
-@dataclass(frozen=True)
-class Noise:
-    """One noised copy of each of B sequences."""
-
-    tokens: Tensor
-    """long [B, L]"""
-    masked: Tensor
-    """bool [B, L]"""
-    t: Tensor
-    """what the network is told, float64 [B]"""
-    share: Tensor
-    """the bound weighs masked tokens by one over it, float64 [B]"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +29,8 @@ class Likelihood:
 
     kind: Literal["bound", "exact"]
     """an upper bound by diffusion, or what the chain rule gives"""
+    bound: str | None
+    """the bound's name in engine.metrics.bounds; None of an exact value"""
     conventions: Conventions
     nats: Interval
     sequences: int
@@ -84,19 +68,22 @@ def likelihood(
     """
     numbers = range(len(rows))
     values, scored = sequence_nats(model, rows, numbers, how, seed=seed, batch=batch, start=start, done=done)
-    return summary(values, scored, how, causal=is_causal(model))
+    return summary(model, values, scored, how)
 
 
-def summary(values: NDArray[np.float64], scored: int, how: str, *, causal: bool) -> Likelihood:
+def summary(model: Denoiser, values: NDArray[np.float64], scored: int, how: str) -> Likelihood:
     """Of nats a token of N sequences, [N], in each of which so many tokens were scored."""
-    chosen = conventions(how)
+    chosen, causal = conventions(how), is_causal(model)
+    bound = None if causal else bound_of(model, chosen)
+    calls = 1 if bound is None else chosen.times + bound.reconstructs
     return Likelihood(
         kind="exact" if causal else "bound",
+        bound=bound and bound.name,
         conventions=chosen,
         nats=interval(values),
         sequences=len(values),
         tokens=len(values) * scored,
-        network_calls=len(values) * (1 if causal else chosen.times),
+        network_calls=len(values) * calls,
         by_sequence=values,
     )
 
@@ -182,12 +169,12 @@ def _bound(
     model: Denoiser, tokens: Tensor, numbers: Sequence[int], levels: Tensor, chosen: Conventions, seed: int
 ) -> Tensor:
     """Nats a token, [B]: the mean over the noise levels [B, times]."""
-    values, place = torch.zeros(len(tokens), dtype=torch.float64), device_of(model)
+    values, bound = torch.zeros(len(tokens), dtype=torch.float64), bound_of(model, chosen)
     for time, level in enumerate(levels.T):
-        noise = add_noise(tokens, level, numbers, time, chosen.masking, seed, model.mask_id)
-        hidden = model.encode(noise.tokens.to(place), noise.t.float().to(place))
-        values += _losses(model, hidden, tokens.to(place), noise.masked.to(place), noise.share.float().to(place))
-    return values / chosen.times
+        noise = add_noise(tokens, bound.level(level), numbers, time, chosen.masking, seed, model.mask_id)
+        values += noised_nats(bound, model, tokens, noise)
+    values /= chosen.times
+    return values + reconstruction_nats(model, tokens) if bound.reconstructs else values
 
 
 @torch.inference_mode()
@@ -202,24 +189,11 @@ def _exact(model: Denoiser, tokens: Tensor, start: int | None) -> tuple[Tensor, 
         tokens = tokens[:, 1:]
     asked = torch.ones_like(tokens, dtype=torch.bool)
     asked[:, 0] = not unstarted
-    hidden = model.encode(tokens, t)
     scored = int(asked[0].sum())
     if scored == 0:
         raise ValueError("a row of one token has nothing that a causal model could predict")
-    return _losses(model, hidden, tokens, asked, t + 1) * tokens.shape[1] / scored, scored
-
-
-def _losses(model: Denoiser, hidden: Tensor, tokens: Tensor, masked: Tensor, share: Tensor) -> Tensor:
-    """The bound of each sequence, [B], its logits computed a few rows at a time."""
-    count = max(1, LOGITS // model.vocab_size)
-    total = torch.zeros(len(tokens), dtype=torch.float64)
-    where = masked.flatten().nonzero()[:, 0]
-    for some in torch.split(where, count):
-        part = torch.zeros_like(masked.flatten())
-        part[some] = True
-        loss = subs_nll(model.project, hidden, tokens, part.view_as(masked), share, model.mask_id)
-        total += loss.double().cpu()
-    return total
+    noise = Noise(tokens, asked, t, t.double() + 1)
+    return noised_nats(SUBS, model, tokens, noise) * tokens.shape[1] / scored, scored
 
 
 def check_rows(model: Denoiser, rows: Tensor, numbers: Sequence[int]) -> None:

@@ -120,7 +120,7 @@ def text(found: Perplexity, out: Path | None) -> str:
     settings = found.settings
     lines = [f"{settings['model']} on {settings['data']}, split {settings['split']}"]
     for how, measured in found.conventions.items():
-        kind = "upper bound" if measured.kind == "bound" else "exact"
+        kind = "exact" if measured.bound is None else f"upper bound ({measured.bound})"
         level = "" if measured.nll.low is None else f", with {measured.nll.level:.0%} intervals"
         lines += ["", f"{how} conventions, {kind} over {measured.rows:,} rows{level}", str(measured)]
         lines += [f"  {sentence}" for sentence in measured.sentences]

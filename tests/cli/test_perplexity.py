@@ -189,7 +189,7 @@ def test_text_and_json_say_the_same(home: Path, capsys: pytest.CaptureFixture[st
     assert f"{measured['nll']['value']:.4f} ({measured['nll']['low']:.4f} to {measured['nll']['high']:.4f}) nats" in out
     assert f"perplexity {measured['ppl']['value']:.2f} (" in out
     assert all(sentence in out for sentence in measured["sentences"])
-    assert "upper bound over 5 rows, with 95% intervals" in out
+    assert "upper bound (SUBS) over 5 rows, with 95% intervals" in out
     assert err == ""
 
 

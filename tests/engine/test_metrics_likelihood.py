@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -134,6 +136,81 @@ def test_the_bound_is_the_formula_written_out(model: Toy, how: str) -> None:
         for place in noise.masked[0].nonzero()[:, 0].tolist():
             expected[n] -= weight * float(torch.log_softmax(logits[place], -1)[rows[n, place]]) / 12 / times
     assert likelihood(model, rows, how).by_sequence == pytest.approx(expected, rel=1e-5, abs=1e-6)
+
+
+class OfKind(TimedToy):
+    """A toy whose logits also hold a share for the mask, said to be of a kind."""
+
+    def __init__(self, kind: str, shift: float = 0.0) -> None:
+        super().__init__()
+        self.loaded, self.shift = SimpleNamespace(kind=kind), shift
+
+    def project(self, hidden: Tensor) -> Tensor:
+        return super().project(hidden).clone() + self.shift
+
+
+def noised(model: Toy, rows: Tensor, t_of: Callable[[Tensor], Tensor]) -> Iterator[tuple[int, float, Tensor, Tensor]]:
+    """(row, t, where it is masked [L], the network's logits [L, V]) of the reference's one noise level a sequence."""
+    levels = noise_levels(range(len(rows)), len(rows), 1, 1)[:, 0]
+    for n, row in enumerate(rows):
+        level = t_of(levels[n : n + 1])
+        noise = add_noise(row[None], level, [n], 0, "independent", 1, model.mask_id)
+        hidden = model.encode(noise.tokens, noise.t.float())
+        yield n, float(noise.t), noise.masked[0], model.project(hidden[0]).double()
+
+
+def test_the_reference_measures_sedd_by_score_entropy() -> None:
+    """sigma' [sum of s - r log s(x) + r (log r - 1)] with r = 1 / expm1(sigma), written out (arXiv 2310.16834)."""
+    rows = torch.randint(0, 4, (12, 6), generator=torch.Generator().manual_seed(2))
+    for shift in (0.0, 0.7):
+        model = OfKind("SEDD", shift)
+        expected = []
+        for n, t, masked, logits in noised(model, rows, lambda level: level):
+            sigma = -math.log1p(-(1 - 1e-3) * t)
+            rate, r, total = (1 - 1e-3) / (1 - (1 - 1e-3) * t), 1 / math.expm1(sigma), 0.0
+            for place in masked.nonzero()[:, 0].tolist():
+                scores = [
+                    math.exp(float(logits[place, y])) * r / (model.vocab_size - 1)
+                    for y in range(model.vocab_size)
+                    if y != model.mask_id
+                ]
+                target = math.exp(float(logits[place, rows[n, place]])) * r / (model.vocab_size - 1)
+                total += rate * (sum(scores) - r * math.log(target) + r * (math.log(r) - 1))
+            expected.append(total / rows.shape[1])
+        found = likelihood(model, rows, "reference")
+        assert found.bound == "score entropy"
+        assert found.by_sequence == pytest.approx(expected, rel=1e-4)
+    subs = [likelihood(OfKind("SEDD", shift), rows, "standard") for shift in (0.0, 0.7)]
+    assert [one.bound for one in subs] == ["SUBS", "SUBS"]
+    assert subs[0].by_sequence == pytest.approx(subs[1].by_sequence, rel=1e-5)
+
+
+def test_the_reference_measures_d3pm_by_a_step_of_a_thousand_and_the_reconstruction() -> None:
+    """T KL(q(z_s | z_t, x) || p(z_s | z_t)) at masked positions by its two outcomes, less log p(x | x) everywhere."""
+    rows = torch.randint(0, 4, (12, 6), generator=torch.Generator().manual_seed(3))
+    model, expected = OfKind("D3PM"), []
+    whole = lambda level: ((level * 1000).floor() + 1) / 1000  # noqa: E731
+    as_level = lambda level: (whole(level) - 1e-3) / (1 - 1e-3)  # noqa: E731
+    for n, t, masked, logits in noised(model, rows, as_level):
+        now, then = (1 - 1e-3) * t, (1 - 1e-3) * (t - 1e-3)
+        total = 0.0
+        for place in masked.nonzero()[:, 0].tolist():
+            p = torch.softmax(logits[place], -1)
+            at, mask = float(p[rows[n, place]]), float(p[model.mask_id])
+            # the chance of being at the mask now, under the network's law for x, which gives the mask a share
+            norm = now + (1 - now) * mask
+            reveal, stay = (now - then) / now, then / now
+            total += reveal * math.log(reveal / ((now - then) * at / norm))
+            if stay > 0:
+                total += stay * math.log(stay / ((then + (1 - then) * mask) / norm))
+        clean = torch.log_softmax(model.project(model.encode(rows[n : n + 1], torch.zeros(1))[0]).double(), -1)
+        given = float(clean.gather(1, rows[n][:, None]).sum())
+        expected.append((1000 * total - given) / rows.shape[1])
+    found = likelihood(model, rows, "reference")
+    assert found.bound == "D3PM in 1,000 steps"
+    assert found.network_calls == 24
+    assert found.by_sequence == pytest.approx(expected, rel=2e-3)
+    assert likelihood(model, rows, "standard").bound == "SUBS"
 
 
 def test_the_bound_of_a_network_is_that_of_its_training() -> None:

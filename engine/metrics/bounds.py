@@ -1,0 +1,133 @@
+"""Which upper bound stands for -log p under a diffusion model: that of its own training, or one for all kinds alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from engine.metrics.conventions import Conventions
+from engine.models.protocol import Denoiser, device_of
+from engine.training.by_row import shares
+from engine.training.losses import d3pm_kl, score_entropy, subs_nll
+from engine.training.noise import LogLinear, masked
+
+LOGITS = 1 << 25
+"""Logits held at a time, whatever the batch."""
+SMALLEST = 1e-3
+"""Noise level below which the reference does not go; also by how much its schedule falls short of masking all."""
+D3PM_STEPS = 1000
+"""T of the D3PM bound, which checkpoints do not say: the default of training."""
+
+
+@dataclass(frozen=True)
+class Noise:
+    """One noised copy of each of B sequences."""
+
+    tokens: Tensor
+    """long [B, L]"""
+    masked: Tensor
+    """bool [B, L]"""
+    t: Tensor
+    """what the network is told, float64 [B]"""
+    share: Tensor
+    """the bound weighs masked tokens by one over it, float64 [B]"""
+
+
+Loss = Callable[[Denoiser, Tensor, Tensor, Tensor, Noise], Tensor]
+"""(model, hidden [B, L, D], tokens [B, L], some masked positions [B, L], noise) -> nats a token from these, [B]."""
+
+
+def _unchanged(level: Tensor) -> Tensor:
+    return level
+
+
+@dataclass(frozen=True)
+class Bound:
+    """An upper bound of -log p of given tokens, in nats a token."""
+
+    name: str
+    sentence: str
+    loss: Loss
+    level: Callable[[Tensor], Tensor] = _unchanged
+    """numbers in [0, 1), float64 [B], to those at which the noise is drawn"""
+    reconstructs: bool = False
+    """whether -log p of the text under the network that sees all of it is added"""
+
+
+def bound_of(model: Denoiser, chosen: Conventions) -> Bound:
+    """Return the bound that the conventions take for a model of this kind."""
+    kind = getattr(getattr(model, "loaded", None), "kind", "")
+    return OWN.get(kind, SUBS) if chosen.own_bound else SUBS
+
+
+def noised_nats(bound: Bound, model: Denoiser, tokens: Tensor, noise: Noise) -> Tensor:
+    """Return the bound's term of one noise level, float64 [B], its logits computed a few rows at a time."""
+    place = device_of(model)
+    hidden = model.encode(noise.tokens.to(place), noise.t.float().to(place))
+    total = torch.zeros(len(tokens), dtype=torch.float64)
+    for some in torch.split(noise.masked.flatten().nonzero()[:, 0], max(1, LOGITS // model.vocab_size)):
+        part = torch.zeros_like(noise.masked.flatten())
+        part[some] = True
+        where = part.view_as(noise.masked).to(place)
+        total += bound.loss(model, hidden, tokens.to(place), where, noise).double().cpu()
+    return total
+
+
+def reconstruction_nats(model: Denoiser, tokens: Tensor) -> Tensor:
+    """Return -log p(x | x) a token, float64 [B], of a network told that nothing is masked; the mask has its share."""
+    place = device_of(model)
+    hidden = model.encode(tokens.to(place), torch.zeros(len(tokens), device=place)).flatten(0, 1)
+    count = max(1, LOGITS // model.vocab_size)
+    chosen = [
+        shares(model.project, rows, targets, model.mask_id, False)[:, 0].double().cpu()
+        for rows, targets in zip(hidden.split(count), tokens.to(place).flatten().split(count), strict=True)
+    ]
+    return -torch.cat(chosen).view(tokens.shape).mean(-1)
+
+
+def _subs(model: Denoiser, hidden: Tensor, tokens: Tensor, where: Tensor, noise: Noise) -> Tensor:
+    return subs_nll(model.project, hidden, tokens, where, noise.share.float().to(where.device), model.mask_id)
+
+
+def _score_entropy(model: Denoiser, hidden: Tensor, tokens: Tensor, where: Tensor, noise: Noise) -> Tensor:
+    return score_entropy(model.project, hidden, tokens, where, noise.share.float().to(where.device), model.mask_id)
+
+
+def _d3pm(model: Denoiser, hidden: Tensor, tokens: Tensor, where: Tensor, noise: Noise) -> Tensor:
+    now, then = (masked(LogLinear(SMALLEST), t).float() for t in (noise.t, noise.t - 1 / D3PM_STEPS))
+    return d3pm_kl(
+        model.project, hidden, tokens, where, now.to(where.device), then.clamp(min=0).to(where.device), D3PM_STEPS,
+        model.mask_id,
+    )  # fmt: skip
+
+
+def _whole_steps(level: Tensor) -> Tensor:
+    """The later end of the step out of T that a number in [0, 1) falls into, as a number of which t is made."""
+    step = (level * D3PM_STEPS).floor().clamp(max=D3PM_STEPS - 1)
+    return ((step + 1) / D3PM_STEPS - SMALLEST) / (1 - SMALLEST)
+
+
+SUBS = Bound(
+    "SUBS",
+    "The bound is that of SUBS (MDLM, arXiv 2406.07524): the cross-entropy of masked tokens, normalised over tokens.",
+    _subs,
+)
+OWN = {
+    "SEDD": Bound(
+        "score entropy",
+        "The bound is SEDD's score entropy (arXiv 2310.16834), which also charges for scores that are no distribution.",
+        _score_entropy,
+    ),
+    "D3PM": Bound(
+        f"D3PM in {D3PM_STEPS:,} steps",
+        f"The bound is D3PM's in {D3PM_STEPS:,} steps (arXiv 2107.03006): the KL divergence of a step drawn from them, "
+        "and the reconstruction of the text by the network that sees all of it.",
+        _d3pm,
+        _whole_steps,
+        reconstructs=True,
+    ),
+}
+"""By kind of model, the bound of its own training where that is not SUBS."""
