@@ -1,12 +1,111 @@
-"""Digests of whole files."""
+"""Digests of whole files, remembered from run to run."""
 
 from __future__ import annotations
 
 import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+
+CHUNK = 1 << 22
+"""Bytes that are read at a time."""
+REMEMBERED = 1 << 24
+"""Bytes of a file from which on its digest is worth remembering."""
+THREADS = 8
+"""Files that are read at once."""
+
+Told = Callable[[int, int], None]
+"""(bytes done, bytes in all)"""
+
+
+def silent(done: int, total: int) -> None:
+    """Ignore the progress."""
 
 
 def file_digest(path: Path) -> str:
     """Return the SHA-256 of a file's whole content as 64 hexadecimal digits.  Raises OSError."""
+    return _digest(path, lambda count: None)
+
+
+def file_digests(paths: Sequence[Path], told: Told = silent, cache: Path | None = None) -> list[str]:
+    """Return the digest of every file's whole content, in order.  Raises OSError.
+
+    Large files are read once: their digests are kept in `cache`, by default the user's cache directory, under device,
+    inode, size and the times of the last change of content and of status, of which no program can set the latter back.
+    """
+    home = default_cache() if cache is None else cache
+    total, done = sum(path.stat().st_size for path in paths), 0
+
+    def count(more: int) -> None:
+        nonlocal done
+        done += more
+
+    def one(path: Path) -> str:
+        before = _stamp(path)
+        size = path.stat().st_size
+        known = _recall(home, before) if size >= REMEMBERED else None
+        if known is not None:
+            count(size)
+            return known
+        found = _digest(path, count)
+        # a file that is being written has no digest that would still be true
+        if size >= REMEMBERED and _stamp(path) == before:
+            _remember(home, before, found)
+        return found
+
+    with ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as pool:
+        found = []
+        for task in [pool.submit(one, path) for path in paths]:
+            while True:
+                with suppress(TimeoutError):
+                    found.append(task.result(timeout=0.5))
+                    break
+                told(done, total)
+        return found
+
+
+def default_cache() -> Path:
+    """Return the directory of remembered digests."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("remdm-tui") / "digests"
+
+
+def _digest(path: Path, count: Callable[[int], None]) -> str:
+    found = hashlib.sha256()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while data := file.read(CHUNK):
+            found.update(data)
+            count(len(data))
+    return found.hexdigest()
+
+
+def _stamp(path: Path) -> str:
+    now = path.stat()
+    told = f"{now.st_dev} {now.st_ino} {now.st_size} {now.st_mtime_ns} {now.st_ctime_ns}"
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
+def _recall(home: Path, stamp: str) -> str | None:
+    """Return what was kept; None for nothing or a damaged file."""
+    try:
+        kept, _, check = (home / stamp).read_text(encoding="ascii").partition(" ")
+    except (OSError, ValueError):
+        return None
+    return kept if check == _check(stamp, kept) else None
+
+
+def _remember(home: Path, stamp: str, digest: str) -> None:
+    """Keep a digest in a file of its own, whole or not at all; without a writable directory it is not kept."""
+    with suppress(OSError):
+        home.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=home, encoding="ascii", delete=False) as file:
+            file.write(f"{digest} {_check(stamp, digest)}")
+        os.replace(file.name, home / stamp)
+
+
+def _check(stamp: str, digest: str) -> str:
+    return hashlib.sha256(f"{stamp} {digest}".encode()).hexdigest()

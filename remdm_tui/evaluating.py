@@ -95,7 +95,7 @@ class Work:
             model, facts = self._loaded(options.model)
             plan = self._plan(preset, options, model, facts, store)
             self._settle(store, plan)
-            if self.where.share(store.is_finished(plan)):
+            if self.where.share(self._is_finished(store, plan, model)):
                 return read_results(store.home) if self.where.rank == 0 else None
             job = Job(
                 plan, store, self.where, model, width=cell.asked.batch or usual_width(model), start=self._start,
@@ -121,6 +121,15 @@ class Work:
         finally:
             store.close()
 
+    def _is_finished(self, store: Store, plan: Plan, model: TextModel) -> bool:
+        """Return whether rank 0 finds nothing left to do."""
+        from engine.evaluation.drawing import fault
+
+        if self.where.rank != 0:
+            return False
+        prompt = model.prompt(plan.sampling.prompt, plan.sampling.chat)
+        return store.is_finished(plan, lambda line: fault(model, plan, prompt, line), self.shown.say)
+
     def _settle(self, store: Store, plan: Plan) -> None:
         trouble: Exception | None = None
         if self.where.rank == 0:
@@ -139,11 +148,13 @@ class Work:
     # -- the model
 
     def _loaded(self, choice: ModelChoice) -> tuple[TextModel, Model]:
-        from engine.catalogue import place
+        from engine.catalogue import BUILT_IN, place
         from engine.evaluation.files import fingerprint
         from engine.evaluation.plan import Model
         from engine.models import load_choice
         from engine.models.sources import cached
+        from engine.models.tokenizer import tokenizer_place
+        from engine.runs import CHECKPOINT, NEWEST
 
         if self._model is not None and self._model[0] == choice:
             return self._model[1:]
@@ -152,18 +163,46 @@ class Work:
         asked = replace(choice, device=self.where.device) if self.where.device else choice
         model = load_choice(asked, self.shown.loading)
         home = place(choice.name) or cached(choice.name)
+        here = None if choice.name in BUILT_IN or place(choice.name) is None else str(home.resolve())
+        if (home / CHECKPOINT).is_file() and not (home / "config.json").exists():
+            home /= NEWEST  # of a training run, which goes on, the model that was made of it
+        spelt, spelt_at = None, None
+        if choice.tokenizer is not None:
+            its = tokenizer_place(choice.tokenizer)
+            spelt = fingerprint(its, self._reading)
+            spelt_at = str(its.resolve()) if Path(choice.tokenizer).expanduser().exists() else None
         facts = Model(
-            name=choice.name, fingerprint=fingerprint(home), dtype=model.info.dtype, kind=model.info.kind,
+            name=choice.name, fingerprint=fingerprint(home, self._reading), tokenizer_fingerprint=spelt, path=here,
+            tokenizer_path=spelt_at, dtype=model.info.dtype, kind=model.info.kind,
             ema=choice.ema, mask_id=choice.mask_id, tokenizer=choice.tokenizer,
             code_was_trusted=choice.trust_remote_code,
         )  # fmt: skip
         self._model = choice, model, facts
         return model, facts
 
+    def _reading(self, done: int, total: int) -> None:
+        self.shown.loading("reading the model's files", done, total)
+
+    def _fingerprint_of(self, judge: str | None) -> str | None:
+        """Return the fingerprint of a judge or featurizer, which is fetched first where it must be."""
+        from engine.catalogue import place
+        from engine.evaluation.files import fingerprint
+        from engine.metrics.judge import SHORT
+        from engine.metrics.own_judge import own_model
+        from engine.models.sources import locate
+
+        if judge is None:
+            return None
+        own = own_model(judge)
+        home = place(own) if own is not None else None
+        if home is None:
+            home = locate(judge if Path(judge).exists() else SHORT.get(judge, judge), self.shown.loading)
+        return fingerprint(home, self._reading)
+
     def _plan(self, preset: Preset | None, options: WatchOptions, model: TextModel, facts: Model, store: Store) -> Plan:
         from engine.evaluation import drawing
         from engine.evaluation.plan import ENGINE, Plan, Sampling
-        from engine.strategies import catalogue
+        from engine.strategies import catalogue, source_digest
 
         wanted = self.wanted
         predictor = wanted.predictor or getattr(preset, "predictor", None) or ENGINE
@@ -176,7 +215,7 @@ class Work:
             strategy=settings.strategy, knobs=dict(settings.knobs), steps=run.steps_after(sum(stays)),
             length=run.length, seed=run.seed, count=wanted.count or getattr(preset, "count", None) or COUNT,
             prompt=run.prompt, chat=run.chat, block_length=run.block_length, stride=run.stride, strides=run.strides,
-            predictor=predictor, infill=not all(stays),
+            predictor=predictor, infill=not all(stays), strategy_digest=source_digest(settings.strategy),
             **{info.name: getattr(settings, info.name) for info in SAMPLING},
         )  # fmt: skip
         drawing.check(model, sampling, prompt)
@@ -194,7 +233,8 @@ class Work:
         judge = None if named == NOBODY else named or self._usual_judge(store)
         scoring = Scoring(
             conventions=tuple(dict.fromkeys(wanted.conventions)), judge=judge, judge_dtype=wanted.judge_dtype,
-            features=wanted.features, references=self._source(preset),
+            judge_fingerprint=self._fingerprint_of(judge), features=wanted.features,
+            features_fingerprint=self._fingerprint_of(wanted.features), references=self._source(preset),
             references_digest=None if self._texts is None else self._texts.digest,
             references_split=wanted.references_split, references_count=wanted.references_count,
             together=wanted.reference_batch,

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from engine.batch import Failed, Sample, samples
 from engine.blocks import plan as cut
-from engine.evaluation.plan import ENGINE, Sampling
+from engine.evaluation.plan import ENGINE, Plan, Sampling
+from engine.evaluation.results import SampleLine
+from engine.figures import unigram_entropy
+from engine.infill import fixed
+from engine.metrics.diversity import repetition
+from engine.models import TextModel
 from engine.models.protocol import Denoiser
 from engine.predictors import PREDICTORS, predict
 from engine.records import SAMPLING
@@ -72,6 +79,33 @@ def check(model: Denoiser, plan: Sampling, prompt: Sequence[int]) -> None:
         raise ValueError(f"{plan.predictor} remasks nothing: leave --strategy at mdlm, not {plan.strategy}")
     if plan.temperature != 1:
         raise ValueError(f"{plan.predictor} has no temperature: leave it at 1")
+
+
+def fault(model: TextModel, plan: Plan, prompt: Sequence[int], line: SampleLine) -> str | None:
+    """Return in words why a plan cannot have made a line of samples; None where it can."""
+    sampling, ids = plan.sampling, list(line.ids)
+    if line.seed != sampling.seed:
+        return f"it is of seed {line.seed}, not {sampling.seed}"
+    if line.number < 0:
+        return f"there is no sample {line.number}"
+    if len(ids) != sampling.tokens:
+        return f"it has {len(ids)} tokens, not {sampling.tokens}"
+    if any(not 0 <= token < model.vocab_size or token == model.mask_id for token in ids):
+        return "it holds a token that is no text of the model"
+    if any(token not in (model.mask_id, there) for token, there in zip(prompt, ids)):
+        return "it does not hold the prompt"
+    if line.text != model.codec.decode(ids):
+        return "its text is not that of its tokens"
+    if not math.isclose(line.entropy, unigram_entropy(np.asarray(ids)), rel_tol=1e-9, abs_tol=1e-9):
+        return "its entropy is not that of its tokens"
+    if not math.isclose(line.repetition, repetition(ids), rel_tol=1e-9, abs_tol=1e-9):
+        return "its repetition is not that of its tokens"
+    if not 0 <= line.network_calls <= steps_of(sampling, fixed(prompt, model.mask_id)):
+        return f"it cannot have taken {line.network_calls} network calls"
+    for how, judged in (line.judged or {}).items():
+        if how not in plan.scoring.conventions or not math.isfinite(judged.nats) or judged.tokens < 0:
+            return f"its figures under {how} are none"
+    return None
 
 
 def steps_of(plan: Sampling, fixed: Sequence[bool]) -> int:

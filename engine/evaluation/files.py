@@ -4,19 +4,35 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Generic, TypeVar
 
 import msgspec
 
+from engine.digests import Told, file_digests, silent
 from engine.locks import BusyError as BusyError
 from engine.locks import taken as taken
+from engine.runs import STEP
 
-CHECKPOINT = (".safetensors", ".bin", ".ckpt", ".pt", ".gguf", ".json", ".model")
+CHECKPOINT = (
+    ".safetensors", ".bin", ".ckpt", ".pt", ".pth", ".gguf", ".json", ".model", ".txt", ".jinja", ".tiktoken", ".py",
+    ".yaml",
+)  # fmt: skip
 """Files that decide what a model says."""
-EDGE = 1 << 20
-"""Bytes at either end of a file that its fingerprint reads."""
+BESIDE = (
+    "config.json",
+    "tokenizer*",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.*",
+    "merges.txt",
+    "chat_template*",
+)
+"""What is read from the directory of a checkpoint or tokenizer that is a single file."""
+PROBE = re.compile(r"\.(\d+)\.part")
 
 Line = TypeVar("Line")
 
@@ -27,24 +43,67 @@ def writable(home: Path) -> None:
     try:
         home.mkdir(parents=True, exist_ok=True)
         probe.write_bytes(b"\0")
-        probe.unlink()
+        probe.unlink(missing_ok=True)
     except OSError as error:
         raise ValueError(f"{home} cannot be written in: {error.strerror}; choose another --out") from error
 
 
-def fingerprint(home: Path) -> str:
-    """Of a checkpoint: of its files' names, sizes and both ends, which training changes; 16 hexadecimal digits."""
+def fingerprint(home: Path, told: Told = silent) -> str:
+    """Return the digest of a checkpoint or tokenizer: the names and whole contents of all files that decide what it
+    says, those beside a single file among them; 64 hexadecimal digits.
+
+    told: is given the bytes read so far and in all.  Raises OSError.
+    """
+    if home.is_dir():
+        base, inside = home, [path for path in home.rglob("*") if path.suffix in CHECKPOINT and path.name != STEP]
+        inside = [path for path in inside if not any(part[0] == "." for part in path.relative_to(home).parts)]
+    else:
+        base = home.parent
+        inside = list({home, *(path for pattern in BESIDE for path in base.glob(pattern) if path.suffix in CHECKPOINT)})
+    files = sorted(path for path in inside if path.is_file())
     found = hashlib.sha256()
-    inside = [path for path in home.rglob("*") if path.suffix in CHECKPOINT] if home.is_dir() else [home]
-    for path in sorted(path for path in inside if path.is_file()):
-        size = path.stat().st_size
-        name = path.relative_to(home).as_posix() if home.is_dir() else path.name
-        found.update(f"{name} {size}\n".encode())
-        with path.open("rb") as file:
-            found.update(file.read(EDGE))
-            file.seek(max(0, size - EDGE))
-            found.update(file.read(EDGE))
-    return found.hexdigest()[:16]
+    for path, digest in zip(files, file_digests(files, told), strict=True):
+        name = path.relative_to(base).as_posix() if path != home else "the file"
+        found.update(f"{name} {digest}\n".encode(errors="surrogateescape"))
+    return found.hexdigest()
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Give an OSError that names no file, as those of write, flush, fsync and close, the name of this one."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None or error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def tidy(home: Path, names: Iterable[str]) -> None:
+    """Remove what a killed process left in a directory that this process has locked.
+
+    names: files that are written by `replace` there, whose unfinished copies go; so do the probes of `writable`
+    whose process has ended.
+    """
+    for name in names:
+        (home / f"{name}.part").unlink(missing_ok=True)
+    for path in home.glob(".*.part"):
+        match = PROBE.fullmatch(path.name)
+        if match and not _runs(int(match[1])):
+            path.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    """Return whether a process exists here; this one does not count, which has no probe at this moment."""
+    if process == os.getpid():
+        return False
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 class Appended(Generic[Line]):
@@ -111,11 +170,12 @@ def replace(path: Path, data: bytes) -> None:
     """The whole file at once: a reader sees the old one or the new one."""
     part = path.with_name(path.name + ".part")
     try:
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        with naming(path):
+            with part.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, path)
     except OSError:
         part.unlink(missing_ok=True)
         raise
-    os.replace(part, path)

@@ -18,7 +18,7 @@ class Model(msgspec.Struct, frozen=True):
 
     name: str
     fingerprint: str
-    """of the files it lies in"""
+    """of the whole contents of its files"""
     dtype: str
     kind: str
     ema: bool = True
@@ -26,6 +26,11 @@ class Model(msgspec.Struct, frozen=True):
     tokenizer: str | None = None
     code_was_trusted: bool = msgspec.field(default=False, name="trust_remote_code")
     """whether consent to run the checkpoint's own code was given then; it is written down, and grants nothing"""
+    tokenizer_fingerprint: str | None = None
+    """of the tokenizer that was named"""
+    path: str | None = None
+    """where it lay, absolute; None for a built-in or a repository of the hub"""
+    tokenizer_path: str | None = None
 
 
 class Sampling(msgspec.Struct, frozen=True):
@@ -50,6 +55,8 @@ class Sampling(msgspec.Struct, frozen=True):
     predictor: str = ENGINE
     infill: bool = False
     """whether the prompt has masks that are filled; without it they are letters"""
+    strategy_digest: str | None = None
+    """of the source of a strategy of another package; None for ours"""
 
     @property
     def tokens(self) -> int:
@@ -66,6 +73,8 @@ class Scoring(msgspec.Struct, frozen=True):
     judge_dtype: str = "float32"
     features: str | None = None
     """whose last states MAUVE compares; None: the judge's"""
+    judge_fingerprint: str | None = None
+    features_fingerprint: str | None = None
     references: str | None = None
     """files or a data set; None: no MAUVE"""
     references_digest: str | None = None
@@ -90,15 +99,29 @@ class Plan(msgspec.Struct, frozen=True):
     scoring: Scoring
 
 
+PLACES = ("model.path", "model.tokenizer_path")
+"""Settings that say where something lay, which decides nothing."""
+DECIDED = {
+    "model.name": "model.fingerprint",
+    "model.tokenizer": "model.tokenizer_fingerprint",
+}
+"""Names that may change where the digest of what they stand for stays."""
+
 Change = tuple[str, Any, Any]
 """(setting, as it was, as it is asked for)"""
 
 
 def differences(was: Plan, now: Plan) -> list[Change]:
-    """Every setting that differs, by its dotted name."""
+    """Return every setting that differs, by its dotted name; places, and names of the same content, may differ."""
     old, new = dict(_leaves(msgspec.to_builtins(was))), dict(_leaves(msgspec.to_builtins(now)))
     names = [*old, *(name for name in new if name not in old)]
-    return [(name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)]
+    changed = [name for name in names if name not in PLACES and old.get(name) != new.get(name)]
+    return [(name, old.get(name), new.get(name)) for name in changed if not _same_content(name, old, new)]
+
+
+def _same_content(name: str, old: dict[str, Any], new: dict[str, Any]) -> bool:
+    digest = DECIDED.get(name)
+    return digest is not None and old.get(digest) is not None and old.get(digest) == new.get(digest)
 
 
 def told(changes: list[Change]) -> str:

@@ -99,9 +99,13 @@ class Job:
 
     def _begin(self) -> None:
         if self.ranks.rank == 0:
-            self.store.gather()
+            self.store.gather(self.fault, self.notice)
             self.store.forget_failures()
         self.ranks.wait()
+
+    def fault(self, line: SampleLine) -> str | None:
+        """Return why this plan cannot have made a line; None where it can."""
+        return drawing.fault(self.model, self.plan, self._prompt(), line)
 
     # -- samples
 

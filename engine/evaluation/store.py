@@ -7,17 +7,19 @@ last line without an end, which is cut off.  When all is there the lines are put
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from engine.evaluation.files import lines, repair, replace, taken, writable
+from engine.evaluation.files import lines, repair, replace, taken, tidy, writable
 from engine.evaluation.plan import Plan, differences, told
 from engine.evaluation.results import FORMAT, RESULTS, SAMPLES, Failed, Judged, SampleLine, read_results
 
 SETTINGS, FEATURES = "settings.json", "features.npy"
+SETTINGS_FORMAT = 2
+"""Of settings.json; the first took fingerprints of the ends of files alone."""
 ROOM = 1 << 20
 """Bytes that must be free before anything begins, beside what the samples will take."""
 
@@ -51,6 +53,30 @@ class _Kept(msgspec.Struct, frozen=True):
     plan: Plan
 
 
+class _Format(msgspec.Struct, frozen=True):
+    """Any of the files."""
+
+    format: int
+
+
+def _taken_for_same(was: Plan, now: Plan) -> Plan:
+    """Return the plan of an earlier version with the identities of this one."""
+    model = {
+        name: getattr(now.model, name) for name in ("fingerprint", "tokenizer_fingerprint", "path", "tokenizer_path")
+    }
+    scoring = {name: getattr(now.scoring, name) for name in ("judge_fingerprint", "features_fingerprint")}
+    return msgspec.structs.replace(
+        was,
+        model=msgspec.structs.replace(was.model, **model),
+        sampling=msgspec.structs.replace(was.sampling, strategy_digest=now.sampling.strategy_digest),
+        scoring=msgspec.structs.replace(was.scoring, **scoring),
+    )
+
+
+def _trusting(line: SampleLine) -> None:
+    """Find no fault."""
+
+
 class Store:
     """The files of one evaluation."""
 
@@ -69,6 +95,17 @@ class Store:
         """
         self._check_room(plan)
         was = self.plan()
+        if was is not None and self._format() < SETTINGS_FORMAT:
+            if not rescore:
+                raise ValueError(
+                    f"{self.home} was begun by an earlier version, which did not read the whole model and tokenizer, "
+                    "so nobody can tell whether they are still the same: choose another --out, or --rescore to keep "
+                    "its samples as they are"
+                )
+            was = _taken_for_same(was, plan)
+            if was == plan:
+                self._forget_scores()
+                self._keep(plan)
         if was is None:
             if any(self.home.glob("samples*.jsonl")):
                 raise ValueError(f"{self.home} holds samples of unknown settings: choose another --out")
@@ -87,6 +124,8 @@ class Store:
                 f"{self.home} holds an evaluation of other settings: choose another --out, or the old ones{hint}\n"
                 + told(changed)
             )
+        elif was != plan:
+            self._keep(plan)
 
     def take(self) -> None:
         """Make the directory and keep every other process out of it.
@@ -95,6 +134,7 @@ class Store:
         """
         writable(self.home)
         self._lock = taken(self.home)
+        tidy(self.home, (SETTINGS, SAMPLES, RESULTS, FEATURES))
 
     def _check_room(self, plan: Plan) -> None:
         """A sample takes some ten bytes a token, twice while the lines are put in order."""
@@ -113,12 +153,49 @@ class Store:
         if self._lock is not None:
             self._lock.release()
 
-    def is_finished(self, plan: Plan) -> bool:
-        """Whether there is nothing left to do; samples that were given up are."""
-        if not (self.home / RESULTS).exists():
+    def is_finished(
+        self,
+        plan: Plan,
+        fault: Callable[[SampleLine], str | None] = _trusting,
+        notice: Callable[[str], None] = lambda said: None,
+    ) -> bool:
+        """Return whether there is nothing left to do, and remove what a process that was killed then has left.
+
+        Results or samples that this plan cannot have made are named to `notice` and do not count.
+        """
+        path = self.home / RESULTS
+        if not path.exists():
             return False
-        found = read_results(self.home)
-        return not found.failed and found.samples == plan.sampling.count
+        try:
+            found = read_results(self.home)
+        except ValueError as error:
+            if self._is_later(path):
+                raise
+            notice(f"{error}: it is written anew")
+            return False
+        if found.failed:
+            return False
+        have = self.samples(fault, notice)
+        if found.samples != plan.sampling.count or found.settings != msgspec.json.decode(msgspec.json.encode(plan)):
+            notice(f"{path} is of other settings than {SETTINGS}: it is written anew")
+            return False
+        if list(have) != list(range(plan.sampling.count)):
+            return False
+        if self._shards():
+            self.gather(fault)
+        self.forget_score_shards()
+        return True
+
+    @staticmethod
+    def _is_later(path: Path) -> bool:
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=_Format).format > FORMAT
+        except (msgspec.DecodeError, OSError):
+            return False
+
+    def _format(self) -> int:
+        """Return the format of settings.json."""
+        return msgspec.json.decode((self.home / SETTINGS).read_bytes(), type=_Format).format
 
     def plan(self) -> Plan | None:
         """That the directory was begun with; None for a new one."""
@@ -129,12 +206,12 @@ class Store:
             kept = msgspec.json.decode(path.read_bytes(), type=_Kept)
         except msgspec.DecodeError as error:
             raise ValueError(f"{path} is no file of settings: {error}") from error
-        if kept.format > FORMAT:
-            raise ValueError(f"{path} has format {kept.format}, and this version reads {FORMAT} at most")
+        if kept.format > SETTINGS_FORMAT:
+            raise ValueError(f"{path} has format {kept.format}, and this version reads {SETTINGS_FORMAT} at most")
         return kept.plan
 
     def _keep(self, plan: Plan) -> None:
-        data = msgspec.json.format(msgspec.json.encode(_Kept(FORMAT, plan)), indent=2)
+        data = msgspec.json.format(msgspec.json.encode(_Kept(SETTINGS_FORMAT, plan)), indent=2)
         replace(self.home / SETTINGS, data + b"\n")
 
     def _forget_scores(self) -> None:
@@ -150,25 +227,46 @@ class Store:
         """Where a process appends its samples."""
         return self.home / (SAMPLES if world == 1 else f"samples.rank{rank}.jsonl")
 
-    def samples(self) -> dict[int, SampleLine]:
-        """All that any process has finished, by number."""
+    def samples(
+        self, fault: Callable[[SampleLine], str | None] = _trusting, notice: Callable[[str], None] = lambda said: None
+    ) -> dict[int, SampleLine]:
+        """Return all that any process has finished, by number.
+
+        fault: says what is wrong with a line, None for nothing.  Such a line is named to `notice` and left out, and so
+        are all lines of a number that has different texts.
+        """
         found: dict[int, SampleLine] = {}
+        torn: set[int] = set()
         for path in (*self._shards(), self.home / SAMPLES):
-            for line in lines(path, SampleLine):
-                found[line.number] = line
-        return dict(sorted(found.items()))
+            for place, line in enumerate(lines(path, SampleLine), 1):
+                wrong = fault(line)
+                before = found.get(line.number)
+                if wrong is None and before is not None and before.ids != line.ids:
+                    wrong = f"sample {line.number} is there twice and differs"
+                    torn.add(line.number)
+                if wrong is not None:
+                    notice(f"{path}, line {place} is left out and drawn again where need be: {wrong}")
+                else:
+                    found[line.number] = line
+        return {number: line for number, line in sorted(found.items()) if number not in torn}
 
     def _shards(self) -> list[Path]:
         return sorted(self.home.glob("samples.rank*.jsonl"))
 
-    def gather(self) -> None:
-        """Put what several processes have written into one file, and repair what a killed one left."""
+    def gather(
+        self, fault: Callable[[SampleLine], str | None] = _trusting, notice: Callable[[str], None] = lambda said: None
+    ) -> None:
+        """Put what several processes have written into one file, and repair what a killed one left.
+
+        Lines in which `fault` finds one are left out, as `samples` does.
+        """
         repair(self.home / SAMPLES)
         shards = self._shards()
-        if shards:
-            for path in shards:
-                repair(path)
-            self.write_samples(self.samples().values())
+        for path in shards:
+            repair(path)
+        have = self.samples(fault, notice)
+        if shards or len(have) != sum(1 for _ in lines(self.home / SAMPLES, SampleLine)):
+            self.write_samples(have.values())
             for path in shards:
                 path.unlink()
 

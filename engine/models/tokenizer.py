@@ -47,6 +47,12 @@ def special(codec: Codec, names: Sequence[str]) -> int | None:
     return None
 
 
+def tokenizer_place(name: str) -> Path:
+    """Return the file or directory that a person named as a tokenizer; of the hub that in the local cache."""
+    path = Path(name).expanduser()
+    return path if path.exists() else _asked(name).parent
+
+
 def _asked(name: str) -> Path:
     """The tokenizer file that a person named: a file, one in a directory, or one on the hub."""
     path = Path(name).expanduser()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
+from engine.digests import file_digest
 from engine.records import StrategyInfo
 from engine.strategies.base import Candidates, Plan, Strategy, View, describe, knob, posterior, values
 from engine.strategies.dfm import Dfm
@@ -36,7 +39,7 @@ REGISTRY: dict[str, type[Strategy]] = {
 
 __all__ = [
     "REGISTRY", "Candidates", "Plan", "Strategy", "View", "catalogue", "describe", "knob", "known", "make",
-    "make_strategy", "others", "posterior", "values",
+    "make_strategy", "others", "posterior", "source_digest", "values",
 ]  # fmt: skip
 
 
@@ -49,6 +52,13 @@ def others() -> Installed:
 def known() -> dict[str, type[Strategy]]:
     """All strategies by name, those of installed packages last."""
     return {**REGISTRY, **others().kinds}
+
+
+def source_digest(name: str) -> str | None:
+    """Return the digest of the file that defines another package's strategy; None for ours, which the version names."""
+    kind = None if name in REGISTRY else others().kinds.get(name)
+    path = None if kind is None else getattr(sys.modules.get(kind.__module__), "__file__", None)
+    return None if path is None else file_digest(Path(path))
 
 
 def make_strategy(name: str, /, **knobs: Any) -> Strategy:

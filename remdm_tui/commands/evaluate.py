@@ -42,7 +42,7 @@ def run(asked: Asked, wanted: Wanted) -> int:
             if error.errno not in FULL:
                 raise
             shown.close()
-            print_error(f"{error.filename}: {error.strerror}; make room: {stopped}")
+            print_error(f"{error.filename or wanted.out}: {error.strerror}; make room: {stopped}")
             return FAILED
         finally:
             shown.close()

@@ -67,9 +67,13 @@ def run(
         from engine.evaluation.files import fingerprint
         from engine.evaluation.perplexity import SEED, Question, perplexity
         from engine.metrics.likelihood import BATCH
+        from engine.models.sources import cached
+        from engine.models.tokenizer import tokenizer_place
 
         layout = "wrap" if wrap else None if windows is None else "windows"
-        weights = "" if here is None or out is None else fingerprint(here)
+        weights = "" if out is None else fingerprint(here or cached(choice.name))
+        if out is not None and choice.tokenizer is not None:
+            weights += " " + fingerprint(tokenizer_place(choice.tokenizer))
         asked = Question(
             CONVENTIONS[conventions], layout, windows, length, limit, SEED if seed is None else seed, weights
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from engine.evaluation.files import naming
 from remdm_tui.reports import html, latex, markdown
 from remdm_tui.reports.collect import collect
 from remdm_tui.reports.document import Document, document
@@ -103,6 +104,7 @@ def write(made: Document, place: Path, samples: int = SHOWN) -> tuple[list[Path]
 def put(path: Path, data: bytes) -> Path:
     """The file, which is never there in part."""
     part = path.with_name(path.name + ".part")
-    part.write_bytes(data)
-    shutil.move(part, path)
+    with naming(path):
+        part.write_bytes(data)
+        shutil.move(part, path)
     return path

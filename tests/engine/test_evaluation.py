@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 import engine
-from engine.evaluation.files import Appended, BusyError
+from engine.evaluation.files import Appended, BusyError, fingerprint
 from engine.evaluation.plan import Model, Plan, Sampling, Scoring, differences
 from engine.evaluation.ranks import Alone, Layout, RankLostError, Ranks, launched
 from engine.evaluation.results import RESULTS, SAMPLES, Results, SampleLine, read_results, read_samples
@@ -569,3 +569,25 @@ def test_features_that_were_kept_serve_again(tmp_path: Path, judge: LanguageMode
     again = finished(tmp_path, plan(judge), judge, **given)
     assert again.mauve is not None
     assert isinstance(points, Features)
+
+
+def test_a_sample_of_another_seed_is_named_and_drawn_again(tmp_path: Path) -> None:
+    finished(tmp_path, plan(None), None)
+    before = read_samples(tmp_path)
+    wrong = msgspec.structs.replace(before[2], number=49, seed=77)
+    (tmp_path / RESULTS).unlink()
+    (tmp_path / SAMPLES).write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in [*before[:49], wrong]))
+    said: list[str] = []
+    finished(tmp_path, plan(None), None, notice=said.append)
+    assert read_samples(tmp_path) == before
+    assert "line 50 is left out and drawn again where need be: it is of seed 77, not 5" in said[0]
+
+
+def test_the_middle_of_a_file_is_part_of_its_fingerprint(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(bytes(5 << 20))
+    before = fingerprint(tmp_path)
+    with path.open("r+b") as file:
+        file.seek(5 << 19)
+        file.write(b"1")
+    assert fingerprint(tmp_path) != before
