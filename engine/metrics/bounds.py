@@ -83,7 +83,7 @@ def reconstruction_nats(model: Denoiser, tokens: Tensor) -> Tensor:
     count = max(1, LOGITS // model.vocab_size)
     chosen = [
         shares(model.project, rows, targets, model.mask_id, False)[:, 0].double().cpu()
-        for rows, targets in zip(hidden.split(count), tokens.to(place).flatten().split(count), strict=True)
+        for rows, targets in zip(*(torch.split(x, count) for x in (hidden, tokens.to(place).flatten())), strict=True)
     ]
     return -torch.cat(chosen).view(tokens.shape).mean(-1)
 

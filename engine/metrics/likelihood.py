@@ -78,7 +78,7 @@ def summary(model: Denoiser, values: NDArray[np.float64], scored: int, how: str)
     calls = 1 if bound is None else chosen.times + bound.reconstructs
     return Likelihood(
         kind="exact" if causal else "bound",
-        bound=bound and bound.name,
+        bound=None if bound is None else bound.name,
         conventions=chosen,
         nats=interval(values),
         sequences=len(values),

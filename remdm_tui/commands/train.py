@@ -16,8 +16,8 @@ from typing import IO, TYPE_CHECKING
 
 import msgspec
 
-from engine.regular import regular_file
 from engine.locks import alone
+from engine.regular import regular_file
 from remdm_tui.training import Reading, Report, reporting, smoothed
 from remdm_tui.training_logs import Log, logs, values_of
 
