@@ -54,7 +54,8 @@ def read(path: Path | None = None) -> Configuration:
     except OSError as error:
         return Configuration(problems=(f"{path} cannot be read: {error.strerror}",))
     except (ValueError, RecursionError) as error:
-        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        said = str(error).removeprefix(f"{path} is ")
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else said
         return Configuration(problems=(f"{path} cannot be read: {reason}",))
     return understood(written)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from engine.data.formats import DAMAGED, TextFormat, text_format
+from engine.regular import regular_file
 from engine.training.shards import Document
 
 SPLIT = re.compile(r"[A-Za-z0-9_-]{1,40}")
@@ -41,8 +42,7 @@ def read_documents(path: Path) -> Iterator[Document]:
     file, and the line where there are lines.
     """
     form = text_format(path)
-    if path.exists() and not path.is_file():
-        raise ValueError(f"{path} is no regular file")
+    regular_file(path)
     try:
         for document in _parquet(path) if form.kind == "parquet" else _decoded(path, form):
             yield Document(encodable(document.text), document.split)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,9 +13,8 @@ from tokenizers import Tokenizer
 
 from engine.foreign import library_errors
 from engine.infill import NAMED, bring_space
-from engine.models.files.strangers import START, check_start
+from engine.models.files.tokenizer_file import read_tokenizer
 from engine.models.spelling import Spelling, are_letters, spelling
-from engine.regular import regular_file
 
 SAMPLE = "A text, Ünï 漢字 🙂\n 1234"
 TRIED = 1000
@@ -119,11 +117,9 @@ class Codec:
     @classmethod
     def from_file(cls, path: Path) -> Codec:
         """Raises ValueError for a file that is not a tokenizer."""
-        path = regular_file(path)
-        with suppress(OSError), path.open("rb") as file:
-            check_start(path, file.read(START))
+        tokenizer = read_tokenizer(path)
         with library_errors(f"{path} is not a tokenizer file"):
-            codec = cls(FileWords(Tokenizer.from_file(str(path)), str(path)))
+            codec = cls(FileWords(tokenizer, str(path)))
         codec.check()
         return codec
 

@@ -6,13 +6,13 @@ import math
 from typing import cast
 
 import torch
-from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from engine.models.causal_dit import CausalDIT
 from engine.models.checkpoint import Network
 from engine.models.dit import DIT, NoiseEmbedding
 from engine.models.files import fill
+from engine.models.files.tokenizer_file import read_tokenizer
 from engine.models.loading import Request, silent
 from engine.models.readers.dit_family import find, kind_of, shape_of
 from engine.models.readers.names import Found
@@ -105,7 +105,7 @@ def _fit(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 def _check(name: str, corpus: Corpus) -> None:
     file = locate(name, silent) / "tokenizer.json"
-    spoken = Tokenizer.from_file(str(file)).get_vocab() if file.is_file() else {}
+    spoken = read_tokenizer(file).get_vocab() if file.is_file() else {}
     if not spoken.items() <= corpus.tokenizer.get_vocab().items():
         raise ValueError(
             f"{name} speaks another vocabulary than the data: leave data.tokenizer out, or set it to {name!r}"

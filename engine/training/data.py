@@ -18,6 +18,7 @@ from engine.data.catalogue import DATASETS, hub_stream, source_of
 from engine.data.formats import below, text_format
 from engine.data.readers import encodable, read_documents
 from engine.digests import file_digest
+from engine.models.files.tokenizer_file import read_tokenizer
 from engine.models.text import Codec
 from engine.training.shards import (
     TOKENIZER,
@@ -201,7 +202,7 @@ def tokenizer_file(name: str) -> Path | None:
     """On this machine: of a model that is known by name, a directory, or a file itself."""
     path = (place(name) if name in BUILT_IN else None) or Path(name)
     file = path / "tokenizer.json" if path.is_dir() else path
-    return file if file.is_file() else None
+    return file if file.exists() else None
 
 
 def existing_tokenizer(name: str) -> Tokenizer:
@@ -211,7 +212,7 @@ def existing_tokenizer(name: str) -> Tokenizer:
     """
     file = tokenizer_file(name)
     try:
-        tokenizer = _from_hub(name) if file is None else Tokenizer.from_file(str(file))
+        tokenizer = _from_hub(name) if file is None else read_tokenizer(file)
     except Exception as error:
         raise ValueError(f"{name} is no tokenizer: {' '.join(str(error).split())[:200]}") from error
     # a file may ask that every text be cut or filled up to some length
@@ -232,7 +233,7 @@ def given_size(name: str, asked: int | None) -> int:
     file = tokenizer_file(name)
     tokenizer = existing_tokenizer(name)
     size = tokenizer.get_vocab_size()
-    own = size if file is None else Tokenizer.from_file(str(file)).get_vocab_size()
+    own = size if file is None else read_tokenizer(file).get_vocab_size()
     if asked is not None and not own <= asked <= size:
         raise ValueError(
             f"model.vocab_size is {asked}, and the tokenizer {name} has {size} tokens, end of text and mask included: "
@@ -294,7 +295,7 @@ def prepare(
         stream = splits["train"]
         cut = len(stream) - len(stream) // HELD_OUT
         splits = {"train": stream[:cut], "validation": stream[cut:]}
-    return Corpus(Tokenizer.from_file(str(home / TOKENIZER)), splits, wrapped)
+    return Corpus(read_tokenizer(home / TOKENIZER), splits, wrapped)
 
 
 def _key(sources: Sequence[Path], vocab_size: int, tokenizer: Tokenizer | None, wrapped: bool) -> str:
@@ -316,8 +317,8 @@ def _tokenizer(
 ) -> Tokenizer:
     """That which is at `path`, put there first where there is none that can be read."""
     try:
-        return Tokenizer.from_file(str(path))
-    except Exception:  # noqa: BLE001 - the library raises bare Exception, for a missing file too
+        return read_tokenizer(path)
+    except ValueError:
         path.unlink(missing_ok=True)
     if given is not None:
         made = given
@@ -325,7 +326,7 @@ def _tokenizer(
         texts = (doc.text for doc in counted(docs(), "reading", progress) if doc.split == "train")
         made = train_tokenizer(texts, vocab_size)
     write_text(path, made.to_str(pretty=True))
-    return Tokenizer.from_file(str(path))
+    return read_tokenizer(path)
 
 
 def _encoding(tokenizer: Tokenizer, whole: bool) -> Callable[[Sequence[str]], list[list[int]]]:

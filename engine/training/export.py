@@ -17,6 +17,7 @@ from torch import Tensor
 from engine.models import checkpoint
 from engine.models.dit import DITConfig
 from engine.models.files import check_shapes
+from engine.models.files.tokenizer_file import read_tokenizer
 from engine.models.loading import Progress as Told
 from engine.models.loading import silent
 from engine.runs import CHECKPOINT, NEWEST, STEP
@@ -112,8 +113,8 @@ def _newest(run: Path, last: Path, home: Path, progress: Told) -> Newest:
         progress(found.note, 0, 0)
     state, config = found.state, found.config
     try:
-        tokenizer = Tokenizer.from_file(str(run / TOKENIZER))
-    except Exception as error:
+        tokenizer = read_tokenizer(run / TOKENIZER)
+    except ValueError as error:
         raise ValueError(f"{run} has no {TOKENIZER}: continue the run once to have it written") from error
     kind = make_objective(config, 0).kind
     model = averaged(kind, config.network(int(tokenizer.token_to_id(MASK) or 0)), state["ema"])

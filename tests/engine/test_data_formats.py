@@ -6,6 +6,7 @@ import bz2
 import gzip
 import json
 import lzma
+import os
 from pathlib import Path
 
 import pyarrow
@@ -143,3 +144,10 @@ def test_damaged_prepared_data_are_made_again(tmp_path: Path, damage: str) -> No
     second = prepare([path], VOCABULARY, cache)
     assert second.splits["train"].tolist() == wanted
     assert second.tokenizer.to_str() == first.tokenizer.to_str()
+
+
+def test_a_named_pipe_is_refused_without_waiting_for_a_writer(tmp_path: Path) -> None:
+    for name in ("pipe.txt", "pipe.jsonl.gz", "pipe.csv"):
+        os.mkfifo(tmp_path / name)
+        with pytest.raises(ValueError, match=r"pipe\.\S+ is a named pipe, not a regular file"):
+            load(str(tmp_path / name))

@@ -191,7 +191,7 @@ def test_a_model_exported_in_bfloat16_turns_its_positions_exactly(tmp_path: Path
 @pytest.mark.parametrize("missing", ["config.json", "model.safetensors", "tokenizer.json"])
 def test_a_missing_file_is_named(home: Path, missing: str) -> None:
     (home / missing).unlink()
-    with pytest.raises(ValueError, match=f"it has no {missing}"):
+    with pytest.raises(ValueError, match=rf"has no .*{missing}"):
         load_model(str(home), "cpu")
 
 
@@ -203,7 +203,7 @@ def test_weights_that_do_not_fit_are_named(home: Path) -> None:
         ({k: v for k, v in whole.items() if k != name}, f"{name} is missing"),
         (whole | {"blocks.9.extra": torch.zeros(1)}, "blocks.9.extra is unexpected"),
         (whole | {name: torch.zeros(2, 3)}, rf"{name} has shape \[2, 3\], expected \[24, 24\]"),
-        ({f"module.{k}": v for k, v in whole.items()}, r"is missing.*and \d+ more"),
+        ({f"network.{k}": v for k, v in whole.items()}, r"is missing.*and \d+ more"),
     ):
         save_file(changed, path)
         with pytest.raises(ValueError, match=message):

@@ -138,7 +138,7 @@ def test_what_is_wrong_with_a_file_is_one_sentence(tmp_path, text, sentence):
 
 def test_a_directory_in_its_place_is_one_sentence(tmp_path):
     (tmp_path / "config.toml").mkdir()
-    assert "Is a directory" in read(tmp_path / "config.toml").problems[0]
+    assert "a directory, not a regular file" in read(tmp_path / "config.toml").problems[0]
 
 
 # -- what is listed

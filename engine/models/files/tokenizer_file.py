@@ -1,0 +1,21 @@
+"""A tokenizer.json from somebody else: looked at before it is read, and its library's panics caught."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from engine.foreign import library_errors
+from engine.models.files.strangers import START, check_start
+from engine.regular import regular_file
+
+
+def read_tokenizer(path: Path) -> Tokenizer:
+    """Return the tokenizer of a file.  Raises ValueError that names the file for one that is missing or unreadable."""
+    path = regular_file(path)
+    with suppress(OSError), path.open("rb") as file:
+        check_start(path, file.read(START))
+    with library_errors(f"{path} is not a tokenizer file"):
+        return Tokenizer.from_file(str(path))
