@@ -432,7 +432,6 @@ def test_a_device_out_of_memory_halves_the_batch_and_changes_no_figure(
         ("blank.txt", {}, r"blank\.txt holds no text"),
         ("short.txt", {"windows": 3}, "the text comes to 4 tokens: a window takes 16"),
         ("short.txt", {"wrap": True}, "the text comes to 2 tokens: a row of 16 takes 14"),
-        ("surrogate.jsonl", {}, r"the tokenizer of .* rejects the text 'half \\ud83d a "),
         ("nonsense.jsonl", {"wrap": True, "windows": 3}, "give --wrap or --windows, not both"),
         ("nonsense.jsonl", {"conventions": "paper"}, "choose standard, reference, both"),
         ("nonsense.jsonl", {"length": 17}, "rows of 17 tokens are asked for, and .* takes 16 at most"),
@@ -445,7 +444,6 @@ def test_a_device_out_of_memory_halves_the_batch_and_changes_no_figure(
 def test_bad_input_is_one_sentence(home: Path, data: str, more: dict[str, Any], reason: str) -> None:
     (home / "blank.txt").write_text(" \n")
     (home / "short.txt").write_text("a")
-    (home / "surrogate.jsonl").write_text('{"text": "half \\ud83d a smile"}\n')
     with pytest.raises(ValueError, match=reason) as error:
         ask(home, data, quiet=True, **more)
     assert "\n" not in str(error.value)

@@ -228,7 +228,7 @@ def test_a_prompt_stays_and_no_mask_is_left(name: str) -> None:
         ({"name": "ddpm", "steps": 0}, "steps must be at least 1"),
         ({"name": "ddpm", "eps": 1.0}, "eps must lie between"),
         ({"name": "ddpm", "length": 1000}, "length 1000 is beyond the model's 128"),
-        ({"name": "ddpm", "prompt": [MASK]}, "the prompt holds token 5"),
+        ({"name": "ddpm", "prompt": [MASK + 1]}, "the prompt holds token 6"),
     ],
 )
 def test_a_setting_that_cannot_be_says_so(options: dict[str, Any], message: str) -> None:

@@ -188,7 +188,7 @@ def test_what_cannot_be_begun_with_is_told(trained: dict[str, Trainer], corpus: 
     with pytest.raises(ValueError, match="holds no tensors of a diffusion transformer"):
         config("mdlm", save_gpt2(tmp_path / "gpt2"))
     with pytest.raises(ValueError, match=r"demo speaks another vocabulary than the data: leave data.tokenizer out"):
-        Trainer(config("mdlm", "demo", WHOLE), corpus, tmp_path / "c", CPU)
+        Trainer(config("mdlm", "demo"), corpus, tmp_path / "c", CPU)
 
 
 def test_going_on_needs_it_no_more_and_notices_another(
