@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 from pathlib import Path
@@ -187,8 +188,13 @@ def test_what_cannot_be_begun_with_is_told(trained: dict[str, Trainer], corpus: 
         config("mdlm", "dmeo")
     with pytest.raises(ValueError, match="holds no tensors of a diffusion transformer"):
         config("mdlm", save_gpt2(tmp_path / "gpt2"))
-    with pytest.raises(ValueError, match=r"demo speaks another vocabulary than the data: leave data.tokenizer out"):
-        Trainer(config("mdlm", "demo"), corpus, tmp_path / "c", CPU)
+    other = exact(trained["mdlm"], tmp_path / "other")
+    spoken = json.loads((other / "tokenizer.json").read_text())
+    vocab = spoken["model"]["vocab"]
+    vocab["a"], vocab["b"] = vocab["b"], vocab["a"]
+    (other / "tokenizer.json").write_text(json.dumps(spoken))
+    with pytest.raises(ValueError, match="other speaks another vocabulary than the data: leave data.tokenizer out"):
+        Trainer(config("mdlm", other), corpus, tmp_path / "c", CPU)
 
 
 def test_going_on_needs_it_no_more_and_notices_another(
