@@ -127,7 +127,7 @@ class Work:
 
         if self.where.rank != 0:
             return False
-        prompt = model.prompt(plan.sampling.prompt, plan.sampling.chat)
+        prompt = model.prompt(plan.sampling.prompt, plan.sampling.chat, plan.sampling.infill)
         return store.is_finished(plan, lambda line: fault(model, plan, prompt, line), self.shown.say)
 
     def _settle(self, store: Store, plan: Plan) -> None:
@@ -224,6 +224,8 @@ class Work:
         return plan
 
     def _scoring(self, wanted: Wanted, preset: Preset | None, store: Store) -> Scoring:
+        import msgspec
+
         from engine.evaluation.plan import Scoring
         from engine.metrics.conventions import conventions
 
@@ -239,6 +241,9 @@ class Work:
             references_split=wanted.references_split, references_count=wanted.references_count,
             together=wanted.reference_batch,
         )  # fmt: skip
+        if judge is not None or scoring.references is not None:
+            digests = {how: conventions(how).digest(likelihood=False) for how in scoring.conventions}
+            scoring = msgspec.structs.replace(scoring, decisions=digests)
         if scoring.references is not None and scoring.featurizer is None:
             raise ValueError("MAUVE takes features of somebody: name a --judge or --features")
         return scoring

@@ -166,6 +166,8 @@ def every_setting(model: TextModel, texts: Texts, asked: Question, rows: dict[st
         "rows": {how: len(one.tokens) for how, one in rows.items()},
         "length": {how: one.tokens.shape[1] for how, one in rows.items()},
         "digest": {how: one.digest for how, one in rows.items()},
+        "bound": {how: None if is_causal(model) else bound_of(model, conventions(how)).name for how in rows},
+        "decisions": {how: conventions(how).digest(likelihood=True) for how in rows},
     }  # fmt: skip
 
 

@@ -84,6 +84,8 @@ class Scoring(msgspec.Struct, frozen=True):
     """None: as many as there are samples"""
     together: int = 1
     """texts that the reference judges at a time: those of a last partial batch are left out"""
+    decisions: dict[str, str] = {}
+    """by conventions, the digest of what they decide; without one where nothing is judged"""
 
     @property
     def featurizer(self) -> str | None:

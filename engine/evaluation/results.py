@@ -12,17 +12,32 @@ FORMAT = 1
 """Of both files; a file of a later one is refused."""
 
 
+class Unpadded(msgspec.Struct, frozen=True):
+    """What the judge says of one text by itself: the padding that is added to it depends on all other texts."""
+
+    nats: float
+    """sum over the counted tokens of the text"""
+    tokens: int
+    """counted"""
+    length: int
+    """tokens that the judge read"""
+    end: float | None
+    """nats of one end token behind them; None where it would not count"""
+
+
 class Judged(msgspec.Struct, frozen=True):
     """What the judge says of one text under one set of conventions."""
 
     nats: float
-    """sum over the counted tokens"""
+    """sum over the counted tokens, padding included"""
     tokens: int
     """counted; 0 where none can be scored"""
     kept: bool = True
     """false where the conventions leave the text out"""
     cut: bool = False
     """whether the judge read less than the whole text"""
+    unpadded: Unpadded | None = None
+    """where padding may count"""
 
 
 class SampleLine(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -101,6 +101,8 @@ class Job:
         if self.ranks.rank == 0:
             self.store.gather(self.fault, self.notice)
             self.store.forget_failures()
+            missing = set(range(self.plan.sampling.count)) - self.store.samples().keys()
+            self.store.forget_scores_without(missing)
         self.ranks.wait()
 
     def fault(self, line: SampleLine) -> str | None:
@@ -195,7 +197,6 @@ class Job:
         features_kept = (self.store.home / FEATURES).exists()
         ranks.wait()
         mine = [piece for turn, piece in enumerate(scoring.pieces(lines)) if turn % ranks.world == ranks.rank]
-        longest = scoring.longest(lines, readers, self.plan)
         total = sum(map(len, mine))
 
         def there(line: SampleLine) -> bool:
@@ -208,7 +209,7 @@ class Job:
         try:
             for piece in mine:
                 if not all(map(there, piece)):
-                    found = self._scored(piece, longest)
+                    found = self._scored(piece)
                     known |= {each.number: each for each in found}
                     out.add(found)
                 spent.worked()
@@ -225,10 +226,10 @@ class Job:
         finally:
             out.close()
 
-    def _scored(self, piece: Sequence[SampleLine], longest: dict[str, int]) -> list[Scored]:
+    def _scored(self, piece: Sequence[SampleLine]) -> list[Scored]:
         """Those of a piece; where the judge had to make its batches smaller, that is said."""
         before = getattr(self.readers.judge, "batch_tokens", None)
-        found = scoring.scored(piece, self.readers, self.plan, longest)
+        found = scoring.scored(piece, self.readers, self.plan)
         after = getattr(self.readers.judge, "batch_tokens", None)
         if after != before:
             self._notice(f"the device's memory is full: the judge reads {after:,} tokens at a time from here on")

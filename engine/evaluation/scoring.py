@@ -6,18 +6,20 @@ what had been done before it was started again.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.evaluation.plan import Plan, Scoring
-from engine.evaluation.results import Judged, SampleLine
+from engine.evaluation.results import Judged, SampleLine, Unpadded
 from engine.evaluation.store import Scored
 from engine.metrics.conventions import conventions
-from engine.metrics.generative_perplexity import TextScores, longest_read, score_texts, texts_kept
+from engine.metrics.generative_perplexity import TextScores, score_texts, texts_kept
 from engine.metrics.judge import Featurizer, Judge
 
 PIECE = 16
@@ -33,23 +35,15 @@ class Readers:
 
 
 def pieces(lines: Sequence[SampleLine]) -> Iterator[Sequence[SampleLine]]:
-    """Return the samples, in their order, in pieces."""
-    return (lines[i : i + PIECE] for i in range(0, len(lines), PIECE))
+    """Return the samples, in their order, in pieces.
 
-
-def longest(lines: Sequence[SampleLine], readers: Readers, plan: Plan) -> dict[str, int]:
-    """By name of conventions, how many tokens the judge reads of the longest of all samples; empty without a judge.
-
-    Raises ValueError for a text that the judge's tokenizer rejects.
+    A sample's number decides its piece, so that one that is missing changes no other piece.
     """
-    if readers.judge is None:
-        return {}
-    texts, length = [line.text for line in lines], plan.sampling.length
-    return {how: longest_read(readers.judge, texts, how, length) for how in plan.scoring.conventions}
+    return (list(piece) for _, piece in groupby(lines, lambda line: line.number // PIECE))
 
 
-def scored(piece: Sequence[SampleLine], readers: Readers, plan: Plan, longest: dict[str, int]) -> list[Scored]:
-    """Score each sample of a piece; `longest` is that of all samples.
+def scored(piece: Sequence[SampleLine], readers: Readers, plan: Plan) -> list[Scored]:
+    """Score each sample of a piece, without the padding of shorter texts, which `marked` adds.
 
     Raises ValueError for a text that the judge's tokenizer rejects.
     """
@@ -57,18 +51,20 @@ def scored(piece: Sequence[SampleLine], readers: Readers, plan: Plan, longest: d
     judged: list[dict[str, Judged] | None] = [None] * len(piece)
     if readers.judge is not None:
         found = {
-            how: score_texts(readers.judge, texts, how, length=plan.sampling.length, longest=longest[how])
-            for how in plan.scoring.conventions
+            how: score_texts(readers.judge, texts, how, length=plan.sampling.length) for how in plan.scoring.conventions
         }
-        judged = [{how: _judged(scores, i) for how, scores in found.items()} for i in range(len(piece))]
+        judged = [{how: _judged(scores, i, how) for how, scores in found.items()} for i in range(len(piece))]
     points: list[bytes | None] = [None] * len(piece)
     if readers.featurizer is not None:
         points = _features(readers.featurizer, texts, plan.scoring)
     return [Scored(line.number, each, point) for line, each, point in zip(piece, judged, points, strict=True)]
 
 
-def _judged(scores: TextScores, i: int) -> Judged:
-    return Judged(float(scores.nats[i]), int(scores.tokens[i]), cut=bool(scores.cut[i]))
+def _judged(scores: TextScores, i: int, how: str) -> Judged:
+    nats, tokens, end = float(scores.nats[i]), int(scores.tokens[i]), float(scores.ends[i])
+    pads = conventions(how).padding_end
+    unpadded = Unpadded(nats, tokens, int(scores.lengths[i]), None if math.isnan(end) else end) if pads else None
+    return Judged(nats, tokens, cut=bool(scores.cut[i]), unpadded=unpadded)
 
 
 def _features(featurizer: Featurizer, texts: Sequence[str], plan: Scoring) -> list[bytes | None]:
@@ -83,16 +79,37 @@ def _features(featurizer: Featurizer, texts: Sequence[str], plan: Scoring) -> li
 
 
 def marked(lines: Sequence[SampleLine], plan: Scoring) -> list[SampleLine]:
-    """Return all samples, each knowing by which conventions it counts."""
+    """Return all samples, each padded to the longest and knowing by which conventions it counts."""
+    longest = {
+        how: max((one.unpadded.length for line in lines if (one := _under(line, how)) and one.unpadded), default=0)
+        for how in plan.conventions
+    }
     kept = {how: texts_kept(len(lines), how, plan.together) for how in plan.conventions}
 
     def of(place: int, line: SampleLine) -> SampleLine:
         if line.judged is None:
             return line
-        judged = {how: msgspec.structs.replace(one, kept=place < kept[how]) for how, one in line.judged.items()}
+        judged = {
+            how: msgspec.structs.replace(_padded(one, longest[how]), kept=place < kept[how])
+            for how, one in line.judged.items()
+        }
         return msgspec.structs.replace(line, judged=judged)
 
     return [of(place, line) for place, line in enumerate(lines)]
+
+
+def _under(line: SampleLine, how: str) -> Judged | None:
+    return None if line.judged is None else line.judged.get(how)
+
+
+def _padded(one: Judged, longest: int) -> Judged:
+    """Return what counts of a text beside others, the longest of which has so many tokens."""
+    own = one.unpadded
+    if own is None:
+        return one
+    if own.end is None or own.length == longest:
+        return msgspec.structs.replace(one, nats=own.nats, tokens=own.tokens)
+    return msgspec.structs.replace(one, nats=own.nats + own.end, tokens=own.tokens + 1)
 
 
 def points(found: Sequence[bytes | None]) -> NDArray[np.float32]:
@@ -102,11 +119,13 @@ def points(found: Sequence[bytes | None]) -> NDArray[np.float32]:
 
 
 def text_scores(lines: Sequence[SampleLine], how: str, limit: int) -> TextScores:
-    """What was written of all samples, as the metrics take it.  limit: tokens of a text that the judge read."""
+    """What was written of all samples, padded, as the metrics take it.  limit: tokens of a text that the judge read."""
     found = [line.judged[how] for line in lines if line.judged is not None]
     return TextScores(
         nats=np.array([each.nats for each in found], np.float64),
         tokens=np.array([each.tokens for each in found], np.int64),
         cut=np.array([each.cut for each in found], bool),
         limit=limit,
+        lengths=np.array([each.unpadded.length if each.unpadded else 0 for each in found], np.int64),
+        ends=np.full(len(found), np.nan),
     )

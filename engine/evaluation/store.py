@@ -7,7 +7,7 @@ last line without an end, which is cut off.  When all is there the lines are put
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from pathlib import Path
 from typing import Any
 
@@ -287,6 +287,13 @@ class Store:
     def forget_score_shards(self) -> None:
         for path in self.home.glob("scores.rank*.jsonl"):
             path.unlink()
+
+    def forget_scores_without(self, missing: Set[int]) -> None:
+        """Remove what samples that are about to be drawn would leave wrong: their scores, and features without them."""
+        if missing:
+            (self.home / FEATURES).unlink(missing_ok=True)
+        if missing & self.scores().keys():
+            self.forget_score_shards()
 
     def failure_shard(self, rank: int) -> Path:
         return self.home / f"failed.rank{rank}.jsonl"

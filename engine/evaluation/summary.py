@@ -26,13 +26,10 @@ from engine.evaluation.scoring import text_scores
 from engine.evaluation.store import Spent
 from engine.metrics import diversity, entropy
 from engine.metrics.bootstrap import Interval, interval
-from engine.metrics.conventions import conventions
+from engine.metrics.conventions import OF_LIKELIHOOD, conventions
 from engine.metrics.generative_perplexity import pooled, read_limit
 from engine.metrics.judge import Judge
 from engine.metrics.mauve import Features, Mauve, mauve
-
-OF_LIKELIHOOD = frozenset({"times", "masking", "own_bound", "exact", "wrapped_together"})
-"""Conventions that figures of given text depend on, and figures of samples do not."""
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import Any, Literal
+
+REVISION = 1
+"""Of how decisions are carried out: to be raised when the same decision gives another figure."""
+OF_LIKELIHOOD = frozenset({"times", "masking", "own_bound", "exact", "wrapped_together"})
+"""Decisions that figures of given text depend on, and figures of samples do not."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,15 @@ class Conventions:
     def decisions(self) -> dict[str, str]:
         """A sentence for each decision, by the decision's name."""
         return SHARED | {f.name: SENTENCES[f.name](getattr(self, f.name)) for f in fields(self) if f.name != "name"}
+
+    def digest(self, likelihood: bool) -> str:
+        """Return the digest of the decisions that figures depend on, those of given text or those of samples."""
+        taken = [
+            f"{f.name} = {getattr(self, f.name)!r}"
+            for f in fields(self)
+            if f.name != "name" and (f.name in OF_LIKELIHOOD) == likelihood
+        ]
+        return hashlib.sha256("\n".join((f"revision {REVISION}", *taken)).encode()).hexdigest()[:16]
 
 
 SHARED = {

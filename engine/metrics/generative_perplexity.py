@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,6 +27,10 @@ class TextScores:
     """longer than what the judge read, [N]"""
     limit: int
     """tokens of a text read at most"""
+    lengths: NDArray[np.int64]
+    """tokens of each text that were read, [N]"""
+    ends: NDArray[np.float64]
+    """nats of one end token behind each text, [N]; nan where padding would not count"""
 
     @property
     def perplexities(self) -> NDArray[np.float64]:
@@ -74,7 +78,7 @@ def generative_perplexity(
     """
     if len(texts) != len(ids):
         raise ValueError(f"{len(texts)} texts have {len(ids)} sequences of tokens: give one for each")
-    scores = score_texts(judge, texts, how, length=length or max((np.size(row) for row in ids), default=0))
+    scores = padded(score_texts(judge, texts, how, length=length or max((np.size(row) for row in ids), default=0)))
     return pooled(judge.name, scores, entropy(ids), how, batch)
 
 
@@ -106,32 +110,45 @@ def pooled(judge: str, scores: TextScores, beside: Entropy, how: str, batch: int
     )
 
 
-def score_texts(
-    judge: Judge, texts: Sequence[str], how: str = "standard", *, length: int, longest: int | None = None
-) -> TextScores:
-    """Score each text by itself.
+def score_texts(judge: Judge, texts: Sequence[str], how: str = "standard", *, length: int) -> TextScores:
+    """Score each text by itself, without padding, which depends on all texts: `padded` adds it.
 
-    length: of the evaluated model's samples, in its tokens, where the reference cuts a text.  longest: what
-    `longest_read` gives for all texts of the evaluation, where `texts` are a part of them; None: these are all.
-    Raises ValueError for no texts, or one that the judge's tokenizer rejects.
+    length: of the evaluated model's samples, in its tokens, where the reference cuts a text.  Raises ValueError for no
+    texts, or one that the judge's tokenizer rejects.
     """
     if not texts:
         raise ValueError("there are no texts to score")
     chosen, limit = conventions(how), read_limit(judge, how, length)
     whole = _whole(judge, texts, chosen)
     rows = [row[:limit] for row in whole]
-    if chosen.padding_end and judge.end is not None:
-        longest = max(map(len, rows)) if longest is None else longest
-        # of the padding no more than the first end token can count
-        rows = [row + [judge.end] * (len(row) < longest) for row in rows]
+    lengths = np.array([len(row) for row in rows], np.int64)
+    # of the padding no more than the first end token can count; what is cut at the limit is never padded
+    followed = [chosen.padding_end and judge.end is not None and len(row) < limit for row in rows]
+    rows = [[*row, judge.end] if more else row for row, more in zip(rows, followed, strict=True)]
     size = judge.context if chosen.judged_piece is None else min(chosen.judged_piece, judge.context)
     pieces = [(i, row[at : at + size]) for i, row in enumerate(rows) for at in range(0, len(row), size)]
-    nats, tokens = np.zeros(len(rows)), np.zeros(len(rows), np.int64)
+    nats, tokens, ends = np.zeros(len(rows)), np.zeros(len(rows), np.int64), np.full(len(rows), np.nan)
+    read = np.zeros(len(rows), np.int64)
     for (i, piece), losses in zip(pieces, judge.nll([piece for _, piece in pieces]), strict=True):
         counted = _counted(judge, piece, len(losses), chosen)
+        read[i] += len(piece)
+        if read[i] > lengths[i] and len(losses):
+            # the last token of this piece is padding
+            ends[i] = losses[-1] if counted[-1] else np.nan
+            losses, counted = losses[:-1], counted[:-1]
         nats[i] += losses[counted].sum()
         tokens[i] += counted.sum()
-    return TextScores(nats, tokens, cut=np.array([len(row) > limit for row in whole]), limit=limit)
+    cut = np.array([len(row) > limit for row in whole])
+    return TextScores(nats, tokens, cut=cut, limit=limit, lengths=lengths, ends=ends)
+
+
+def padded(scores: TextScores) -> TextScores:
+    """Return the scores of all texts of an evaluation, those shorter than the longest with the end token behind them.
+
+    Where the conventions count no padding, nothing changes.
+    """
+    counts = (scores.lengths < scores.lengths.max(initial=0)) & ~np.isnan(scores.ends)
+    return replace(scores, nats=scores.nats + np.where(counts, scores.ends, 0), tokens=scores.tokens + counts)
 
 
 def read_limit(judge: Judge, how: str, length: int) -> int:
@@ -139,12 +156,6 @@ def read_limit(judge: Judge, how: str, length: int) -> int:
     if length < 1:
         raise ValueError(f"the length of the model's samples must be at least 1, got {length}")
     return length if conventions(how).cut_at_length else judge.context
-
-
-def longest_read(judge: Judge, texts: Sequence[str], how: str, length: int) -> int:
-    """How many of the judge's tokens are read of the longest text, which decides which texts are padded."""
-    whole = _whole(judge, texts, conventions(how))
-    return min(max(map(len, whole), default=0), read_limit(judge, how, length))
 
 
 def _whole(judge: Judge, texts: Sequence[str], chosen: Conventions) -> list[list[int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -251,6 +252,23 @@ def test_other_settings_are_refused_with_a_list_of_changes(cli: Callable[..., An
     said = result.stderr.splitlines()[-3:]
     assert said[0].endswith("holds an evaluation of other settings: choose another --out, or the old ones")
     assert said[1:] == ["  sampling.top_p: 0.9 -> 0.8", "  sampling.count: 40 -> 41"]
+
+
+def test_figures_by_rules_that_have_changed_are_computed_anew_when_that_is_meant(
+    cli: Callable[..., Any], shop: Path, whole: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(whole, out)
+    path = out / "settings.json"
+    settings = json.loads(path.read_text())
+    assert set(settings["plan"]["scoring"].pop("decisions")) == {"reference", "standard"}
+    path.write_text(json.dumps(settings))
+    refused = cli(*command(shop, out))
+    assert refused.exit_code == 2
+    assert "--rescore keeps its samples" in refused.stderr
+    assert "  scoring.decisions.reference: nothing -> " in refused.stderr
+    assert cli(*command(shop, out), "--rescore").exit_code == 0
+    assert (out / "samples.jsonl").read_bytes() == (whole / "samples.jsonl").read_bytes()
 
 
 def test_a_sweep_makes_a_directory_for_every_combination(cli: Callable[..., Any], shop: Path, tmp_path: Path) -> None:

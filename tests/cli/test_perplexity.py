@@ -296,6 +296,17 @@ def test_other_settings_in_an_old_directory_are_refused_with_what_differs(home: 
         ask(home, "nonsense.jsonl", out=tmp_path, windows=4, seed=2, quiet=True)
 
 
+@pytest.mark.parametrize("name", ["bound", "decisions"])
+def test_scores_by_another_bound_or_other_decisions_are_refused(name: str, home: Path, tmp_path: Path) -> None:
+    ask(home, "nonsense.jsonl", out=tmp_path, windows=4, quiet=True)
+    path = tmp_path / "perplexity.settings.json"
+    settings = json.loads(path.read_text())
+    del settings[name]
+    path.write_text(json.dumps(settings))
+    with pytest.raises(ValueError, match=f"{name} was not there and is .*choose another --out"):
+        ask(home, "nonsense.jsonl", out=tmp_path, windows=4, quiet=True)
+
+
 def test_a_model_trained_on_is_another_model(home: Path, tmp_path: Path) -> None:
     before = fingerprint(home / "own")
     (tmp_path / "model").mkdir()

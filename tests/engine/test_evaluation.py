@@ -16,6 +16,9 @@ import torch
 from torch import Tensor
 
 import engine
+from engine.batch import Failed as Lost
+from engine.batch import Sample
+from engine.evaluation import drawing
 from engine.evaluation.files import Appended, BusyError, fingerprint
 from engine.evaluation.plan import Model, Plan, Sampling, Scoring, differences
 from engine.evaluation.ranks import Alone, Layout, RankLostError, Ranks, launched
@@ -439,6 +442,86 @@ def test_a_sample_that_the_network_fails_is_named_and_the_rest_is_reported(tmp_p
     mended = finished(tmp_path, plan(None, **more), None)
     assert mended.samples == 50
     assert mended.failed == ()
+
+
+def failing(numbers: set[int]) -> Callable[..., Iterator[Sample]]:
+    """What draws the samples of an evaluation, for which these samples fail."""
+    real = drawing.drawn
+
+    def drawn(model: Any, asked: Any, prompt: Any, todo: Any, width: int, failed: Any, notice: Any) -> Iterator[Sample]:
+        for number in numbers & set(todo):
+            failed(Lost(number, 0, 0))
+        yield from real(model, asked, prompt, [n for n in todo if n not in numbers], width, failed, notice)
+
+    return drawn
+
+
+@pytest.mark.parametrize("references", [None, "texts"])
+@pytest.mark.parametrize("after", [0, 1, 3, 60])
+def test_the_longest_sample_may_come_last(
+    after: int, references: str | None, tmp_path: Path, judge: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Padding and features are those of all samples, though the longest failed at first and a start was killed."""
+    asked, undisturbed, home = plan(judge, references), tmp_path / "undisturbed", tmp_path / "home"
+    expected = finished(undisturbed, asked, judge)
+    lines = read_samples(undisturbed)
+    lengths = {line.number: line.judged["reference"].unpadded.length for line in lines}  # type: ignore[index, union-attr]
+    longest = {number for number, length in lengths.items() if length == max(lengths.values())}
+    with monkeypatch.context() as patched:
+        patched.setattr(drawing, "drawn", failing(longest))
+        first = finished(home, asked, judge)
+    rest = [line for line in lines if line.number not in longest]
+    alone = generative_perplexity(
+        judge, [line.text for line in rest], [line.ids for line in rest], "reference", length=12
+    )
+    assert first.gen_ppl == pytest.approx(alone.perplexity.value, rel=1e-6)
+    assert first.metrics["reference"].gen_ppl.tokens == alone.tokens  # type: ignore[union-attr]
+    stream = job(home, asked, judge).run()
+    for _ in range(after):
+        if next(stream, None) is None:
+            break
+    stream.close()  # type: ignore[attr-defined]
+    again = finished(home, asked, judge)
+    assert again.gen_ppl == expected.gen_ppl
+    assert kept(home) == kept(undisturbed)
+
+
+def test_other_decisions_of_the_same_conventions_are_another_scoring(
+    tmp_path: Path, judge: LanguageModel, whole: Path
+) -> None:
+    def decided(digest: str) -> Plan:
+        asked = plan(judge)
+        return msgspec.structs.replace(
+            asked, scoring=msgspec.structs.replace(asked.scoring, decisions={"reference": digest})
+        )
+
+    finished(tmp_path, decided("older"), judge)
+    with pytest.raises(ValueError, match=r"--rescore keeps its samples.*\n  scoring.decisions.reference: 'older' ->"):
+        Store(tmp_path).settle(decided("newer"))
+    Store(tmp_path).settle(decided("newer"), rescore=True)
+    assert all(line.judged is None for line in read_samples(tmp_path))
+    finished(tmp_path, decided("newer"), judge)
+    assert read_samples(tmp_path) == read_samples(whole)
+
+
+def test_scores_of_a_sample_that_is_drawn_again_are_forgotten(tmp_path: Path, judge: LanguageModel) -> None:
+    undisturbed = tmp_path / "undisturbed"
+    finished(undisturbed, plan(judge, None), judge)
+    home = tmp_path / "home"
+    stream = job(home, plan(judge, None), judge).run()
+    while next(stream).stage != "scoring":
+        pass
+    stream.close()  # type: ignore[attr-defined]
+    path = home / SAMPLES
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[1:]))
+    shard = Store(home).score_shard(0)
+    first, rest = shard.read_bytes().split(b"\n", 1)
+    score = msgspec.json.decode(first)
+    score["judged"]["standard"]["nats"] = 1e6
+    shard.write_bytes(msgspec.json.encode(score) + b"\n" + rest)
+    finished(home, plan(judge, None), judge)
+    assert kept(home) == kept(undisturbed)
 
 
 @pytest.mark.parametrize("predictor", ["ddpm", "ddpm_cache", "analytic"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 
@@ -39,3 +39,11 @@ def test_what_a_command_lists_and_a_report_computes_loads_nothing_heavy() -> Non
     names = ("metrics.conventions", "metrics.bootstrap", "metrics.entropy", "metrics.diversity", "data.catalogue")
     modules = loaded(f"import {', '.join(f'engine.{name}' for name in names)}")
     assert not modules & {*HEAVY, *SCREEN}
+
+
+@pytest.mark.parametrize("likelihood", [True, False])
+def test_a_digest_is_that_of_the_decisions_that_figures_depend_on(likelihood: bool) -> None:
+    chosen = conventions("reference")
+    other = {True: replace(chosen, times=2), False: replace(chosen, padding_end=False)}
+    assert other[likelihood].digest(likelihood) != chosen.digest(likelihood)
+    assert other[not likelihood].digest(likelihood) == chosen.digest(likelihood)

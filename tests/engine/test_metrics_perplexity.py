@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2LMHeadModel
 
 from engine.metrics.bench import PLAIN_BATCHES, measure_scoring, plain_nats
 from engine.metrics.entropy import entropy
-from engine.metrics.generative_perplexity import generative_perplexity, longest_read, score_texts
+from engine.metrics.generative_perplexity import generative_perplexity, padded, score_texts
 from engine.metrics.judge import LanguageModel, load_judge
 from engine.training.data import END_OF_TEXT
 from tests.engine.judges import save_gpt2, texts
@@ -78,7 +78,7 @@ class Spelt:
     ],
 )
 def test_starts_and_ends_that_are_two_tokens_are_told_apart(how: str, text: str, nats: float, tokens: int) -> None:
-    scores = score_texts(Spelt(), [text, "5 6 7 8 9"], how, length=64)
+    scores = padded(score_texts(Spelt(), [text, "5 6 7 8 9"], how, length=64))
     assert (scores.nats[0], scores.tokens[0]) == (pytest.approx(nats), tokens)
 
 
@@ -163,24 +163,27 @@ def test_the_standard_is_a_loop_over_whole_texts(
 def test_the_conventions_differ_where_they_say_so(judge: LanguageModel) -> None:
     """Tokens behind the first end count for one alone, and so does the padding's first end."""
     tail = f"the cat{END_OF_TEXT} the dog sang"
-    counts = {how: score_texts(judge, [tail, "the mat the mat the mat the mat"], how, length=64) for how in HOW}
+    both = [tail, "the mat the mat the mat the mat"]
+    counts = {how: padded(score_texts(judge, both, how, length=64)) for how in HOW}
     head, rest = (len(judge.tokens([text])[0]) for text in ("the cat", " the dog sang"))
     assert counts["standard"].tokens[0] == head + 1
     assert counts["reference"].tokens[0] == head + 1 + rest - 1
-    short = score_texts(judge, ["the cat", tail], "reference", length=64)
+    short = padded(score_texts(judge, ["the cat", tail], "reference", length=64))
     assert short.tokens[0] == head - 1 + 1
-    assert score_texts(judge, ["the cat"], "reference", length=64).tokens[0] == head - 1
+    assert padded(score_texts(judge, ["the cat"], "reference", length=64)).tokens[0] == head - 1
 
 
-def test_a_part_of_the_texts_is_padded_as_all_are(judge: LanguageModel) -> None:
+def test_a_text_is_scored_alone_and_padded_among_all(judge: LanguageModel) -> None:
     every = samples()
-    longest = longest_read(judge, every, "reference", 30)
     whole = score_texts(judge, every, "reference", length=30)
     for i, text in enumerate(every):
-        alone = score_texts(judge, [text], "reference", length=30, longest=longest)
+        alone = score_texts(judge, [text], "reference", length=30)
         assert alone.nats[0] == pytest.approx(whole.nats[i], rel=1e-5, abs=1e-6)
-        assert alone.tokens[0] == whole.tokens[i]
-    assert score_texts(judge, ["the cat"], "reference", length=30).tokens[0] < whole.tokens.max()
+        assert alone.ends[0] == pytest.approx(whole.ends[i], rel=1e-5, abs=1e-6, nan_ok=True)
+        assert (alone.tokens[0], alone.lengths[0]) == (whole.tokens[i], whole.lengths[i])
+    more = padded(whole).tokens - whole.tokens
+    assert set(more.tolist()) == {0, 1}
+    assert not more[whole.lengths == whole.lengths.max()].any()
 
 
 def test_the_reference_reads_the_models_length_and_the_standard_all_that_the_judge_can(tmp_path: Path) -> None:
