@@ -181,7 +181,7 @@ class TokenMatches(TokenIs):
 class Unsure(Condition):
     probability: float
     form = "confidence .1"
-    doc = "a token is revealed with a probability below a value"
+    doc = "a token is drawn with a probability (after temperature and nucleus) below a value"
     event = wide = True
 
     def __str__(self) -> str:

@@ -91,6 +91,40 @@ def test_another_law_is_told_apart(ours: tuple[Strategy, Any], theirs: tuple[Str
     assert same_law(fast(Toy(), ours[0], **ours[1]), dense(Toy(), theirs[0], **theirs[1])) < FAR_OFF
 
 
+class Split(Toy):
+    """A toy whose surest position is another one once its law is sharpened, whatever the context."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        sharp, split, between = (
+            [0.4, 0.15, 0.15, 0.15, 0.15],
+            [0.45, 0.44, 0.05, 0.03, 0.03],
+            [0.42, 0.3, 0.2, 0.05, 0.03],
+        )
+        self.place[:LENGTH, :MASK] = torch.tensor([sharp, split, between]).log()
+        self.left, self.whole = self.left * 0.02, self.whole * 0.02
+
+
+TEMPERED = [{"temperature": temperature, "top_p": top_p} for temperature in (0.5, 0.05) for top_p in (1.0, 0.7)]
+
+
+@pytest.mark.parametrize("settings", TEMPERED, ids=str)
+def test_low_confidence_has_the_law_of_the_dense_update_at_any_temperature(settings: dict[str, Any]) -> None:
+    strategy = make_strategy("low-confidence")
+    assert same_law(fast(Split(), strategy, **settings), dense(Split(), strategy, **settings)) > ENOUGH
+
+
+@pytest.mark.parametrize("settings", TEMPERED, ids=str)
+def test_a_rank_by_the_tempered_probability_is_told_apart(
+    settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strategy, real = make_strategy("low-confidence"), oracle.denoised
+    tempered = Settings("low-confidence", temperature=settings["temperature"], top_p=1.0)
+    # the oracle asks at temperature 1 for what it ranks by
+    monkeypatch.setattr(oracle, "denoised", lambda model, tokens, asked, alpha: real(model, tokens, tempered, alpha))
+    assert same_law(fast(Split(), strategy, **settings), dense(Split(), strategy, **settings)) < FAR_OFF
+
+
 def test_another_model_is_told_apart() -> None:
     strategy = make_strategy("mdlm")
     assert same_law(fast(Toy(), strategy), dense(TimedToy(), strategy)) < FAR_OFF
