@@ -201,18 +201,19 @@ class Work:
 
     def _plan(self, preset: Preset | None, options: WatchOptions, model: TextModel, facts: Model, store: Store) -> Plan:
         from engine.evaluation import drawing
-        from engine.evaluation.plan import ENGINE, Plan, Sampling
+        from engine.evaluation.plan import BETWEEN_STARTS, ENGINE, Plan, Sampling
         from engine.strategies import catalogue, source_digest
 
         wanted = self.wanted
         predictor = wanted.predictor or getattr(preset, "predictor", None) or ENGINE
-        if predictor != ENGINE and "strategy" not in options.said:
+        if predictor not in (ENGINE, BETWEEN_STARTS) and "strategy" not in options.said:
             options = replace(options, settings=replace(options.settings, strategy="mdlm", knobs={}))
         settings, run = fitted(options, model.info, catalogue())
         prompt = model.prompt(run.prompt, run.chat, run.infill)
         stays = infill.fixed(prompt, model.mask_id)
+        around = 2 * (predictor == BETWEEN_STARTS)
         sampling = Sampling(
-            strategy=settings.strategy, knobs=dict(settings.knobs), steps=run.steps_after(sum(stays)),
+            strategy=settings.strategy, knobs=dict(settings.knobs), steps=run.steps_after(sum(stays) + around),
             length=run.length, seed=run.seed, count=wanted.count or getattr(preset, "count", None) or COUNT,
             prompt=run.prompt, chat=run.chat, block_length=run.block_length, stride=run.stride, strides=run.strides,
             predictor=predictor, infill=not all(stays), strategy_digest=source_digest(settings.strategy),

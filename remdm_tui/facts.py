@@ -35,6 +35,6 @@ def facts() -> dict[str, str]:
         "parts": " | ".join(PARTS),
         "count": f"default {COUNT}",
         "judge": f"default {JUDGE}, or {OFFLINE_JUDGE} where that cannot be had",
-        "predictor": "lazy (this engine's, for every strategy) | ddpm | ddpm_cache | analytic, default lazy",
+        "predictor": "lazy (this engine's, for every strategy) | ddpm | ddpm_cache | analytic | ar, default lazy",
         "datasets": " | ".join(DATASETS),
     }

@@ -2,7 +2,7 @@
 
 python scripts/reference_differences.py
 
-Takes a minute or less on a processor: most rows are arithmetic, two are measured on the demo model.
+Takes a minute or less on a processor: four rows are arithmetic, two are measured on the demo model.
 """
 
 from __future__ import annotations

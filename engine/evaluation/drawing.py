@@ -11,8 +11,9 @@ import torch
 
 from engine.batch import Failed, Sample, samples
 from engine.blocks import plan as cut
-from engine.evaluation.plan import ENGINE, Plan, Sampling
+from engine.evaluation.plan import BETWEEN_STARTS, ENGINE, Plan, Sampling
 from engine.evaluation.results import SampleLine
+from engine.evaluation.rows_of_model import ends_of
 from engine.figures import unigram_entropy
 from engine.infill import fixed
 from engine.metrics.diversity import repetition
@@ -25,7 +26,7 @@ from engine.strategies import make_strategy
 
 
 def drawn(
-    model: Denoiser,
+    model: TextModel,
     plan: Sampling,
     prompt: Sequence[int],
     numbers: Sequence[int],
@@ -38,7 +39,7 @@ def drawn(
     failed: is told of those that the network gives no numbers for.  notice: is told where the device's memory does
     not suffice, after which half as many share the network; ValueError where one alone is too much.
     """
-    kind = _lazily if plan.predictor == ENGINE else _predicted
+    kind = {ENGINE: _lazily, BETWEEN_STARTS: _between_starts}.get(plan.predictor, _predicted)
     left = dict.fromkeys(numbers)
     given_up: list[int] = []
 
@@ -66,19 +67,33 @@ def drawn(
             left.pop(number, None)
 
 
-def check(model: Denoiser, plan: Sampling, prompt: Sequence[int]) -> None:
+def check(model: TextModel, plan: Sampling, prompt: Sequence[int]) -> None:
     """Raise ValueError for what cannot be sampled, before anything is."""
-    if plan.predictor == ENGINE:
+    if plan.predictor not in (ENGINE, BETWEEN_STARTS, *PREDICTORS):
+        known = ", ".join((ENGINE, *PREDICTORS, BETWEEN_STARTS))
+        raise ValueError(f"unknown predictor {plan.predictor!r}: choose {known}")
+    if plan.predictor == BETWEEN_STARTS:
+        _check_between_starts(model, plan)
+    if plan.predictor in (ENGINE, BETWEEN_STARTS):
         next(iter(samples(model, make_strategy(plan.strategy, **plan.knobs), [], **_shape(plan, prompt))), None)
         return
-    if plan.predictor not in PREDICTORS:
-        raise ValueError(f"unknown predictor {plan.predictor!r}: choose {', '.join((ENGINE, *PREDICTORS))}")
     if plan.block_length or plan.stride:
         raise ValueError(f"{plan.predictor} fills the whole canvas at once: leave out blocks and strides")
     if plan.strategy != "mdlm":
         raise ValueError(f"{plan.predictor} remasks nothing: leave --strategy at mdlm, not {plan.strategy}")
     if plan.temperature != 1:
         raise ValueError(f"{plan.predictor} has no temperature: leave it at 1")
+
+
+def _check_between_starts(model: TextModel, plan: Sampling) -> None:
+    """Raise ValueError for a model or a setting that the autoregressive baseline has not."""
+    if not getattr(model, "causal", False):
+        raise ValueError(f"{BETWEEN_STARTS} draws from the left: choose a model that predicts from the left alone")
+    if plan.block_length or plan.stride:
+        raise ValueError(f"{BETWEEN_STARTS} draws one token after another: leave out blocks and strides")
+    if plan.length < 3:
+        raise ValueError(f"{BETWEEN_STARTS} draws between two start tokens: --length 3 or more, not {plan.length}")
+    ends_of(model)
 
 
 def fault(model: TextModel, plan: Plan, prompt: Sequence[int], line: SampleLine) -> str | None:
@@ -92,7 +107,10 @@ def fault(model: TextModel, plan: Plan, prompt: Sequence[int], line: SampleLine)
         return f"it has {len(ids)} tokens, not {sampling.tokens}"
     if any(not 0 <= token < model.vocab_size or token == model.mask_id for token in ids):
         return "it holds a token that is no text of the model"
-    if any(token not in (model.mask_id, there) for token, there in zip(prompt, ids)):
+    between = plan.sampling.predictor == BETWEEN_STARTS
+    if between and {ids[0], ids[-1]} != {ends_of(model)[0]}:
+        return "it does not stand between two start tokens"
+    if any(token not in (model.mask_id, there) for token, there in zip(prompt, ids[between:])):
         return "it does not hold the prompt"
     if line.text != model.codec.decode(ids):
         return "its text is not that of its tokens"
@@ -113,10 +131,10 @@ def steps_of(plan: Sampling, fixed: Sequence[bool]) -> int:
 
     fixed: whether each token of the prompt stays.
     """
-    if plan.predictor != ENGINE:
+    if plan.predictor in PREDICTORS:
         return plan.steps
     strategy = make_strategy(plan.strategy, **plan.knobs)
-    blocks = cut(plan.steps, plan.length, fixed, plan.block_length, plan.stride, plan.strides)
+    blocks = cut(plan.steps, plan.canvas, fixed, plan.block_length, plan.stride, plan.strides)
     return sum(len(strategy.grid(steps)) - 1 for steps in blocks.steps)
 
 
@@ -132,10 +150,24 @@ def _lazily(
     return samples(model, strategy, numbers, width=width, failed=failed, **_shape(plan, prompt))
 
 
+def _between_starts(
+    model: TextModel,
+    plan: Sampling,
+    prompt: Sequence[int],
+    numbers: Sequence[int],
+    width: int,
+    failed: Callable[[Failed], None],
+) -> Iterator[Sample]:
+    """By this engine, L - 2 tokens behind the start token that the network is given anyway, and both written out."""
+    start = torch.tensor([ends_of(model)[0]])
+    for sample in _lazily(model, plan, prompt, numbers, width, failed):
+        yield sample._replace(tokens=torch.cat((start, sample.tokens, start)))
+
+
 def _shape(plan: Sampling, prompt: Sequence[int]) -> dict[str, Any]:
     shared = {info.name: getattr(plan, info.name) for info in SAMPLING}
     blocks = {"block_length": plan.block_length, "stride": plan.stride, "strides": plan.strides}
-    return {"steps": plan.steps, "length": plan.length, "seed": plan.seed, "prompt": prompt} | blocks | shared
+    return {"steps": plan.steps, "length": plan.canvas, "seed": plan.seed, "prompt": prompt} | blocks | shared
 
 
 def _predicted(

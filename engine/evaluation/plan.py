@@ -11,6 +11,8 @@ from engine.records import Knob
 
 ENGINE = "lazy"
 """The predictor that is this engine's own: dice first, the network for what they reveal."""
+BETWEEN_STARTS = "ar"
+"""The predictor of ReMDM's autoregressive baseline: L - 2 tokens from the left, between two start tokens."""
 
 
 class Model(msgspec.Struct, frozen=True):
@@ -62,6 +64,11 @@ class Sampling(msgspec.Struct, frozen=True):
     def tokens(self) -> int:
         """of one sample"""
         return self.length + (self.stride or 0) * self.strides
+
+    @property
+    def canvas(self) -> int:
+        """Return how many tokens are drawn, the prompt included, of the first window."""
+        return self.length - 2 * (self.predictor == BETWEEN_STARTS)
 
 
 class Scoring(msgspec.Struct, frozen=True):

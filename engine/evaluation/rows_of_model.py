@@ -66,7 +66,7 @@ def rows_of_model(
         raise ValueError(f"unknown layout of rows {layout!r}: choose {', '.join(LAYOUTS)}")
     length = min(model.max_length or LONGEST, LONGEST) if length is None else length
     _check(model, length, windows, limit)
-    start, end = _ends(model)
+    start, end = ends_of(model)
     plain = tuple(text.translate(PLAIN) for text in texts.texts) if own else texts.texts
     begin = None
     if layout == "windows":
@@ -97,7 +97,7 @@ def _check(model: TextModel, length: int, windows: int | None, limit: int | None
             raise ValueError(f"{name} must be at least 1, not {value}")
 
 
-def _ends(model: TextModel) -> tuple[int, int]:
+def ends_of(model: TextModel) -> tuple[int, int]:
     """The tokens that begin and end a text.  Raises ValueError where the tokenizer has none."""
     start, end = special(model.codec, STARTS), special(model.codec, ENDS)
     if end is None:

@@ -13,6 +13,8 @@ import msgspec
 import numpy as np
 import pytest
 import torch
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
 from torch import Tensor
 
 import engine
@@ -31,6 +33,8 @@ from engine.metrics.bootstrap import interval
 from engine.metrics.generative_perplexity import generative_perplexity
 from engine.metrics.judge import LanguageModel, load_judge
 from engine.metrics.mauve import Features, features, mauve
+from engine.models.text import Codec
+from engine.records import ModelInfo
 from engine.strategies import make_strategy
 from tests.engine.judges import save_gpt2, texts
 from tests.engine.toys import TextToy
@@ -442,6 +446,65 @@ def test_a_sample_that_the_network_fails_is_named_and_the_rest_is_reported(tmp_p
     mended = finished(tmp_path, plan(None, **more), None)
     assert mended.samples == 50
     assert mended.failed == ()
+
+
+class FromTheLeft(TextToy):
+    """A toy that predicts from the left alone; it hears what stands there, and nothing stands left of a text."""
+
+    causal = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.codec = Codec(Tokenizer(WordLevel({"<|endoftext|>": 0, "a": 1, "b": 2, "c": 3, "d": 4}, "a")))
+
+    @property
+    def info(self) -> ModelInfo:
+        return ModelInfo("toy", 0, "float32", "cpu", self.vocab_size, self.mask_id, self.max_length, False, ())
+
+    def encode(self, tokens: Tensor, t: Tensor) -> Tensor:
+        self.encoded += len(tokens)
+        left = tokens.roll(1, -1)
+        left[:, 0] = 0
+        return self.place[: tokens.shape[1]] + self.left[left]
+
+
+AR: dict[str, Any] = {"strategy": "left-to-right", "knobs": {}, "top_p": 0.9, "predictor": "ar", "steps": 10}
+
+
+def test_an_autoregressive_sample_stands_between_two_starts(tmp_path: Path) -> None:
+    """All but the ends is what the model draws by itself on a canvas that is shorter by two."""
+    asked = plan(None, **AR, length=12, count=9)
+    found = finished(tmp_path, asked, None, model=FromTheLeft())
+    drawn = engine.sample(
+        FromTheLeft(), make_strategy("left-to-right"), steps=10, length=10, count=9, seed=5, top_p=0.9
+    )
+    lines = read_samples(tmp_path)
+    assert [list(line.ids) for line in lines] == [[0, *row, 0] for row in drawn.tolist()]
+    assert all(line.text.count("<|endoftext|>") == line.ids.count(0) for line in lines)
+    assert (found.network_calls, found.calls.every_step) == (10, 10)
+    work = job(tmp_path, asked, None, model=FromTheLeft())
+    assert [work.fault(line) for line in lines] == [None] * 9
+    cut_off = msgspec.structs.replace(lines[0], ids=(1, *lines[0].ids[1:]))
+    assert work.fault(cut_off) == "it does not stand between two start tokens"
+
+
+@pytest.mark.parametrize(
+    ("model", "more", "reason"),
+    [
+        (TextToy, {}, "ar draws from the left: choose a model that predicts from the left alone"),
+        (FromTheLeft, {"length": 2}, "--length 3 or more, not 2"),
+        (FromTheLeft, {"block_length": 4}, "leave out blocks and strides"),
+        (FromTheLeft, {"strategy": "mdlm"}, "choose --strategy left-to-right"),
+        (FromTheLeft, {"steps": 9}, "--steps 10 or more"),
+        (FromTheLeft, {"predictor": "arr"}, "unknown predictor 'arr': choose lazy, ddpm, ddpm_cache, analytic, ar"),
+    ],
+)
+def test_what_cannot_stand_between_two_starts_is_refused(
+    model: type[TextToy], more: dict[str, Any], reason: str
+) -> None:
+    asked = plan(None, **{**AR, "length": 12, **more}).sampling
+    with pytest.raises(ValueError, match=reason):
+        drawing.check(model(), asked, [])  # type: ignore[arg-type]
 
 
 def failing(numbers: set[int]) -> Callable[..., Iterator[Sample]]:
