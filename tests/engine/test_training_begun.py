@@ -193,7 +193,7 @@ def test_what_cannot_be_begun_with_is_told(trained: dict[str, Trainer], corpus: 
     vocab = spoken["model"]["vocab"]
     vocab["a"], vocab["b"] = vocab["b"], vocab["a"]
     (other / "tokenizer.json").write_text(json.dumps(spoken))
-    with pytest.raises(ValueError, match="other speaks another vocabulary than the data: leave data.tokenizer out"):
+    with pytest.raises(ValueError, match=r"other speaks another vocabulary than the data: leave data.tokenizer out"):
         Trainer(config("mdlm", other), corpus, tmp_path / "c", CPU)
 
 
