@@ -212,6 +212,12 @@ class ModelInfo:
     """what a careful person would want to know of how it was loaded"""
     fragments: Mapping[int, bytes] = field(default_factory=dict, hash=False)
     """bytes of the tokens that hold a part of a character"""
+    fingerprint: str = ""
+    """of the whole content of its files and its tokenizer's; empty where nobody knows"""
+
+    def differs(self, other: ModelInfo) -> bool:
+        """Return whether it is known that the two are not the same network and tokenizer."""
+        return bool(self.fingerprint and other.fingerprint) and self.fingerprint != other.fingerprint
 
 
 @dataclass(frozen=True)

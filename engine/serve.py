@@ -272,9 +272,13 @@ def _tokens(session: Session) -> NDArray[np.int32]:
 
 def load(choice: ModelChoice, progress: Progress) -> TextModel:
     """torch is imported here, after Hello: the terminal has its strategies before the model."""
+    from engine.evaluation.identity import identity
     from engine.models import load_choice
 
-    return load_choice(choice, progress)
+    model = load_choice(choice, progress)
+    # the files have just been read, and large ones are read once more only where they are new
+    model.fingerprint = identity(choice, lambda done, total: progress("reading the model's files", done, total))
+    return model
 
 
 def streams() -> tuple[IO[bytes], IO[bytes], Callable[[], None]]:

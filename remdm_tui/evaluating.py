@@ -150,11 +150,10 @@ class Work:
     def _loaded(self, choice: ModelChoice) -> tuple[TextModel, Model]:
         from engine.catalogue import BUILT_IN, place
         from engine.evaluation.files import fingerprint
+        from engine.evaluation.identity import model_files
         from engine.evaluation.plan import Model
         from engine.models import load_choice
-        from engine.models.sources import cached
         from engine.models.tokenizer import tokenizer_place
-        from engine.runs import CHECKPOINT, NEWEST
 
         if self._model is not None and self._model[0] == choice:
             return self._model[1:]
@@ -162,19 +161,17 @@ class Work:
         self._model = None
         asked = replace(choice, device=self.where.device) if self.where.device else choice
         model = load_choice(asked, self.shown.loading)
-        home = place(choice.name) or cached(choice.name)
-        here = None if choice.name in BUILT_IN or place(choice.name) is None else str(home.resolve())
-        if (home / CHECKPOINT).is_file() and not (home / "config.json").exists():
-            home /= NEWEST  # of a training run, which goes on, the model that was made of it
+        given = place(choice.name)
+        here = None if choice.name in BUILT_IN or given is None else str(given.resolve())
         spelt, spelt_at = None, None
         if choice.tokenizer is not None:
             its = tokenizer_place(choice.tokenizer)
             spelt = fingerprint(its, self._reading)
             spelt_at = str(its.resolve()) if Path(choice.tokenizer).expanduser().exists() else None
         facts = Model(
-            name=choice.name, fingerprint=fingerprint(home, self._reading), tokenizer_fingerprint=spelt, path=here,
-            tokenizer_path=spelt_at, dtype=model.info.dtype, kind=model.info.kind,
-            ema=choice.ema, mask_id=choice.mask_id, tokenizer=choice.tokenizer,
+            name=choice.name, fingerprint=fingerprint(model_files(choice.name), self._reading),
+            tokenizer_fingerprint=spelt, path=here, tokenizer_path=spelt_at, dtype=model.info.dtype,
+            kind=model.info.kind, ema=choice.ema, mask_id=choice.mask_id, tokenizer=choice.tokenizer,
             code_was_trusted=choice.trust_remote_code,
         )  # fmt: skip
         self._model = choice, model, facts

@@ -77,7 +77,7 @@ class Tape:
     def go_on(self, path: Path, model: ModelInfo) -> None:
         """Write further into what is replayed, with the words of a model.
 
-        Raises ValueError for a file that cannot be gone on with or was made with other tokens, OSError for none.
+        Raises ValueError for a file that cannot be gone on with or was made with another model, OSError for none.
         """
         assert self._recording is not None
         was = self._recording.header.model
@@ -85,6 +85,11 @@ class Tape:
             raise ValueError(
                 f"{path} was recorded with {was.name}, whose {was.vocab_size} tokens are not the {model.vocab_size} "
                 f"of {model.name}: choose the model that it was made with"
+            )
+        if was.differs(model):
+            raise ValueError(
+                f"{path} was recorded with another {was.name}: the weights or the tokenizer of {model.name} are not "
+                "those of the recording: choose the model that it was made with, or start a new run with `watch`"
             )
         self._recorder, self.resume = Recorder.resume(path, model.pieces), False
         self._recording = self._recorder.recording

@@ -337,6 +337,9 @@ class Watching:
     def _ready(self, model: ModelInfo) -> None:
         self.progress, self._loaded = None, True
         if self._continuing and self._running is not None:
+            if self._running.model.differs(model):
+                self._refuse(model)
+                return
             record = self.link.trace
             self._arrived = replace(self._running, model=model)
             self.link.begin(self.settings, self._arrived.run, record, self.link.branch)
@@ -351,6 +354,15 @@ class Watching:
         self._causal = model.causal
         plays = self.player.playing if self._running is None else not self.options.paused
         self._begin(Running(self.choice, model, run), plays)
+
+    def _refuse(self, model: ModelInfo) -> None:
+        """Leave the record as it is: the model that was loaded to continue it is another one."""
+        # a new run loads it again and is recorded as its own
+        self._loaded = self._continuing = False
+        self._stop(
+            f"{model.name} has changed since this run began, so nothing can continue it: "
+            "r starts a new run, m picks a model"
+        )
 
     def _take_up(self, model: ModelInfo) -> None:
         """Go on with the recording that was opened."""

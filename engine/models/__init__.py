@@ -37,6 +37,8 @@ class TextModel:
         self.vocab_size, self.mask_id = self.network.vocab_size, self.network.mask_id
         self.max_length, self.time_conditioned = self.network.max_length, self.network.time_conditioned
         self.causal = loaded.causal
+        self.fingerprint = ""
+        """of its files, where whoever has loaded it knows them"""
         self.never = self.codec.strangers(self.vocab_size, self.mask_id)
         # the samplers' arithmetic is float64, which MPS does not have: there it stays on the CPU
         self.device = torch.device("cpu") if self.network.device.type == "mps" else self.network.device
@@ -106,6 +108,7 @@ class TextModel:
             causal=self.causal,
             notes=(*self.loaded.notes, *self._padding()),
             fragments=self.codec.fragments(pieces),
+            fingerprint=self.fingerprint,
         )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from engine.recording import Recording
 from engine.records import ModelChoice, RunChoice
 from engine.trace import Trace
 from remdm_tui.app import WatchApp
-from remdm_tui.link import Link, Unwritten
+from remdm_tui.link import Died, Link, Unwritten
 from remdm_tui.options import WatchOptions
 from remdm_tui.taping import Tape
 from tests.engine.recordings import header, session_of, start_of
@@ -158,3 +160,58 @@ async def test_a_full_disk_is_a_banner_and_R_goes_on():
         await pilot.press("right")
         await settle(pilot)
         assert len(link.trace) == 3
+
+
+@pytest.mark.parametrize(("was", "now"), [("", ""), ("", "a"), ("a", ""), ("a", "a")])
+def test_a_recording_is_continued_by_the_model_that_made_it(tmp_path, was, now):
+    tape, model = opened_tape(tmp_path, was)
+    tape.go_on(tmp_path / "run.remdm", replace(model, fingerprint=now))
+    assert tape.writable
+    tape.close()
+
+
+def test_a_recording_of_another_model_of_the_same_name_is_not_continued(tmp_path):
+    tape, model = opened_tape(tmp_path, "a")
+    before = (tmp_path / "run.remdm").read_bytes()
+    with pytest.raises(ValueError, match="was recorded with another toy"):
+        tape.go_on(tmp_path / "run.remdm", replace(model, fingerprint="b"))
+    assert not tape.writable
+    assert (tmp_path / "run.remdm").read_bytes() == before
+
+
+def opened_tape(home: Path, fingerprint: str):
+    """A recording that somebody wants to continue, and the model that made it."""
+    session = session_of("remdm-cap")
+    start = start_of(session)
+    model = replace(header(start).model, fingerprint=fingerprint)
+    made = Tape(home / "run.remdm", clock=lambda: 1.8e9)
+    made.expect(ModelChoice("toy"), model, RunChoice(start.steps, 12, 2), {})
+    record = made.make(start)
+    for frame in islice(session, 5):
+        record.append(frame)
+    made.close()
+    return Tape(recording=Recording.open(home / "run.remdm"), resume=True), model
+
+
+class Changing(ScriptedLink):
+    """A link to an engine whose model's files change after the first load."""
+
+    def info(self, choice):
+        return replace(super().info(choice), fingerprint="first" if len(self.opened) == 1 else "second")
+
+
+async def test_an_engine_that_comes_back_with_another_model_does_not_continue_the_record():
+    link = Changing()
+    async with watching(link).run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.press("right", "right", "right")
+        await settle(pilot)
+        link.events.append(Died(-signal.SIGKILL, ""))
+        await settle(pilot, lambda app: app.watching.notice.error)
+        await pilot.press("R")
+        await settle(pilot, lambda app: "has changed since this run began" in app.watching.notice.text)
+        assert (len(link.seeds), len(link.trace)) == (1, 3)
+        await pilot.press("r")
+        await settle(pilot, lambda app: len(link.seeds) == 2 and app.watching.live)
+        assert pilot.app.watching.model.fingerprint == "second"
+        assert pilot.app.watching.tape.recording.header.model.fingerprint == "second"

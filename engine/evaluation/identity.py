@@ -1,0 +1,36 @@
+"""Which files a model is made of, and the digest of what it says."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from engine.catalogue import place
+from engine.digests import Told, silent
+from engine.evaluation.files import fingerprint
+from engine.models.sources import cached
+from engine.models.tokenizer import tokenizer_place
+from engine.records import ModelChoice
+from engine.runs import CHECKPOINT, NEWEST
+
+
+def model_files(name: str) -> Path:
+    """Return the file or directory that a model of this name is read from; one of the hub must have been fetched."""
+    home = place(name) or cached(name)
+    if (home / CHECKPOINT).is_file() and not (home / "config.json").exists():
+        home /= NEWEST  # of a training run, which goes on, the model that was made of it
+    return home
+
+
+def identity(choice: ModelChoice, told: Told = silent) -> str:
+    """Return a digest of everything that decides what a model that has been loaded says, 64 hexadecimal digits.
+
+    Empty where its files cannot be read.  told: is given the bytes read so far and in all.
+    """
+    try:
+        found = [fingerprint(model_files(choice.name), told), str(choice.ema)]
+        if choice.tokenizer is not None:
+            found.append(fingerprint(tokenizer_place(choice.tokenizer), told))
+    except (OSError, ValueError):
+        return ""
+    return hashlib.sha256(" ".join(found).encode()).hexdigest()
