@@ -134,7 +134,7 @@ class Work:
         trouble: Exception | None = None
         if self.where.rank == 0:
             try:
-                store.settle(plan, self.wanted.rescore)
+                store.settle(plan, self.wanted.rescore, self.shown.say)
             except (ValueError, OSError) as error:
                 trouble = error
         self._agree(trouble)

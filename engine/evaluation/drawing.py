@@ -12,7 +12,7 @@ import torch
 from engine.batch import Failed, Sample, samples
 from engine.blocks import plan as cut
 from engine.evaluation.plan import BETWEEN_STARTS, ENGINE, Plan, Sampling
-from engine.evaluation.results import SampleLine
+from engine.evaluation.results import SampleLine, counts
 from engine.evaluation.rows_of_model import ends_of
 from engine.figures import unigram_entropy
 from engine.infill import fixed
@@ -101,8 +101,8 @@ def fault(model: TextModel, plan: Plan, prompt: Sequence[int], line: SampleLine)
     sampling, ids = plan.sampling, list(line.ids)
     if line.seed != sampling.seed:
         return f"it is of seed {line.seed}, not {sampling.seed}"
-    if line.number < 0:
-        return f"there is no sample {line.number}"
+    if not 0 <= line.number < sampling.count:
+        return f"there is no sample {line.number} of {sampling.count}"
     if len(ids) != sampling.tokens:
         return f"it has {len(ids)} tokens, not {sampling.tokens}"
     if any(not 0 <= token < model.vocab_size or token == model.mask_id for token in ids):
@@ -120,9 +120,8 @@ def fault(model: TextModel, plan: Plan, prompt: Sequence[int], line: SampleLine)
         return "its repetition is not that of its tokens"
     if not 0 <= line.network_calls <= steps_of(sampling, fixed(prompt, model.mask_id)):
         return f"it cannot have taken {line.network_calls} network calls"
-    for how, judged in (line.judged or {}).items():
-        if how not in plan.scoring.conventions or not math.isfinite(judged.nats) or judged.tokens < 0:
-            return f"its figures under {how} are none"
+    if line.judged is not None and (plan.scoring.judge is None or not counts(line.judged, plan.scoring.conventions)):
+        return "its figures are not those of a judge under these conventions"
     return None
 
 

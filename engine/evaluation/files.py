@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -150,20 +150,54 @@ def repair(path: Path) -> None:
             file.truncate(end)
 
 
-def lines(path: Path, kind: type[Line]) -> Iterator[Line]:
-    """Of a file of JSON lines; none where there is no file, and without a last line that has no end."""
+def unheard(sentence: str) -> None:
+    """Ignore a sentence for a person."""
+
+
+def lines(path: Path, kind: type[Line], notice: Callable[[str], None] = unheard) -> Iterator[tuple[int, Line]]:
+    """Yield the lines of a file of JSON lines with their places, counted from 1; none where there is no file.
+
+    A last line that has no end is left out; so is a damaged one, which is named to `notice`.
+    """
     if not path.exists():
         return
     with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
+        for place, line in enumerate(file, 1):
             if not line.endswith(b"\n"):
                 return
             try:
-                yield msgspec.json.decode(line, type=kind)
-            except msgspec.DecodeError as error:
-                raise ValueError(
-                    f"{path}, line {number} is no line of ours: {error}; take it out, or another --out"
-                ) from error
+                yield place, msgspec.json.decode(line, type=kind)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                notice(left_out(path, place, f"it is damaged ({error})"))
+
+
+def left_out(path: Path, place: int, fault: str) -> str:
+    """Return the sentence about a line that is not used."""
+    return f"{path}, line {place} is left out and made again where need be: {fault}"
+
+
+def sift(
+    path: Path, kind: type[Line], fault: Callable[[Line], str | None], notice: Callable[[str], None] = unheard
+) -> None:
+    """Take out of a file of JSON lines those that are damaged or in which `fault` finds a fault; name them."""
+    repair(path)
+    kept: list[Line] = []
+    for place, line in lines(path, kind, notice):
+        wrong = fault(line)
+        if wrong is None:
+            kept.append(line)
+        else:
+            notice(left_out(path, place, wrong))
+    if len(kept) < count(path):
+        replace(path, b"".join(msgspec.json.encode(line) + b"\n" for line in kept))
+
+
+def count(path: Path) -> int:
+    """Return how many whole lines a file has; 0 where there is none."""
+    if not path.exists():
+        return 0
+    with path.open("rb") as file:
+        return sum(line.endswith(b"\n") for line in file)
 
 
 def replace(path: Path, data: bytes) -> None:

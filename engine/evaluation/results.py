@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,11 @@ class Judged(msgspec.Struct, frozen=True):
     """whether the judge read less than the whole text"""
     unpadded: Unpadded | None = None
     """where padding may count"""
+
+
+def counts(judged: Mapping[str, Judged], wanted: Collection[str]) -> bool:
+    """Return whether what a judge says is there for the wanted conventions, and for no others, in numbers."""
+    return judged.keys() == set(wanted) and all(math.isfinite(one.nats) and one.tokens >= 0 for one in judged.values())
 
 
 class SampleLine(msgspec.Struct, frozen=True, omit_defaults=True):

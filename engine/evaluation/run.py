@@ -75,6 +75,7 @@ class Job:
     notes: list[str] = field(default_factory=list)
     results: Results | None = None
     """of rank 0, once it has come to its end"""
+    _compare_with: Features | None = None
 
     def run(self) -> Iterator[Standing]:
         """Everything that is left to do; `results` has the outcome after it."""
@@ -100,6 +101,7 @@ class Job:
     def _begin(self) -> None:
         if self.ranks.rank == 0:
             self.store.gather(self.fault, self.notice)
+            self.store.sift_times(self.notice)
             self.store.forget_failures()
             missing = set(range(self.plan.sampling.count)) - self.store.samples().keys()
             self.store.forget_scores_without(missing)
@@ -192,9 +194,14 @@ class Job:
             return
         spent.scoring()
         lines = self._lines()
+        fits = False
+        if ranks.rank == 0:
+            self._sift_scores(lines)
+            fits = self._features_fit(lines)
+        # shared by rank 0 once it has sifted
+        features_kept = ranks.share(fits)
         known = self.store.scores()
         wants_features = readers.featurizer is not None
-        features_kept = (self.store.home / FEATURES).exists()
         ranks.wait()
         mine = [piece for turn, piece in enumerate(scoring.pieces(lines)) if turn % ranks.world == ranks.rank]
         total = sum(map(len, mine))
@@ -225,6 +232,37 @@ class Job:
                 )  # fmt: skip
         finally:
             out.close()
+
+    def _sift_scores(self, lines: Sequence[SampleLine]) -> None:
+        """Take out the scores that these samples and readers cannot have."""
+        if not self.store.has_scores:
+            return
+        samples = {line.number: line for line in lines}
+        size = None if self.readers.featurizer is None else self._referred(self.readers.featurizer).points.shape[1]
+        self.store.sift_scores(
+            lambda line: scoring.fault(line, samples.get(line.number), self.readers, self.plan, size), self.notice
+        )
+
+    def _features_fit(self, lines: Sequence[SampleLine]) -> bool:
+        """Return whether the features that an earlier start has kept are of these samples and of this featurizer."""
+        path, featurizer = self.store.home / FEATURES, self.readers.featurizer
+        if featurizer is None or not path.exists():
+            return False
+        points = self.store.features()
+        shape = (
+            sum(map(bool, featurizer.tokens([line.text for line in lines]))),
+            self._referred(featurizer).points.shape[1],
+        )
+        if points is not None and points.shape == shape:
+            return True
+        self.notice(f"{path} is not of these samples: it is written anew")
+        return False
+
+    def _referred(self, featurizer: Featurizer) -> Features:
+        """Return the features of the references, which are taken once."""
+        if self._compare_with is None:
+            self._compare_with = self.references(featurizer)
+        return self._compare_with
 
     def _scored(self, piece: Sequence[SampleLine]) -> list[Scored]:
         """Those of a piece; where the judge had to make its batches smaller, that is said."""
@@ -261,7 +299,7 @@ class Job:
             replace(path, _npy(points))
         else:
             points = np.load(path)
-        return Compared(Features(points, len(lines) - len(points)), self.references(featurizer), featurizer.name)
+        return Compared(Features(points, len(lines) - len(points)), self._referred(featurizer), featurizer.name)
 
 
 class _Stopwatch:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.evaluation.plan import Plan, Scoring
-from engine.evaluation.results import Judged, SampleLine, Unpadded
+from engine.evaluation.results import Judged, SampleLine, Unpadded, counts
 from engine.evaluation.store import Scored
 from engine.metrics.conventions import conventions
 from engine.metrics.generative_perplexity import TextScores, score_texts, texts_kept
@@ -76,6 +76,24 @@ def _features(featurizer: Featurizer, texts: Sequence[str], plan: Scoring) -> li
     for i, point in zip(where, featurizer.features([rows[i] for i in where]), strict=True):
         found[i] = point.astype("<f4").tobytes()
     return found
+
+
+def fault(found: Scored, line: SampleLine | None, readers: Readers, plan: Plan, size: int | None) -> str | None:
+    """Return in words why these readers cannot have said this of a sample; None where they can.
+
+    line: the sample of that number; None where there is none.  size: numbers of one feature.
+    """
+    if line is None:
+        return f"there is no sample {found.number}"
+    judged, wanted = found.judged, set(plan.scoring.conventions)
+    if (judged is None) != (readers.judge is None) or (judged is not None and not counts(judged, wanted)):
+        return f"its figures of sample {found.number} are none"
+    if found.features is None:
+        is_missing = readers.featurizer is not None and any(readers.featurizer.tokens([line.text]))
+        return f"it has no features of sample {found.number}" if is_missing else None
+    if size is None or len(found.features) != 4 * size or not np.isfinite(np.frombuffer(found.features, "<f4")).all():
+        return f"its features of sample {found.number} are none"
+    return None
 
 
 def marked(lines: Sequence[SampleLine], plan: Scoring) -> list[SampleLine]:

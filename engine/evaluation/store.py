@@ -7,15 +7,30 @@ last line without an end, which is cut off.  When all is there the lines are put
 from __future__ import annotations
 
 import errno
+import math
+import zipfile
 from collections.abc import Callable, Iterable, Set
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
-from engine.evaluation.files import lines, repair, replace, taken, tidy, writable
+from engine.evaluation.files import (
+    count,
+    left_out,
+    lines,
+    repair,
+    replace,
+    sift,
+    taken,
+    tidy,
+    unheard,
+    writable,
+)
 from engine.evaluation.plan import Plan, differences, told
-from engine.evaluation.results import FORMAT, RESULTS, SAMPLES, Failed, Judged, SampleLine, read_results
+from engine.evaluation.results import FORMAT, RESULTS, SAMPLES, Failed, Judged, Results, SampleLine, read_results
 
 SETTINGS, FEATURES = "settings.json", "features.npy"
 SETTINGS_FORMAT = 2
@@ -73,6 +88,13 @@ def _taken_for_same(was: Plan, now: Plan) -> Plan:
     )
 
 
+def _impossible(spent: Spent) -> str | None:
+    """Return in words why no process can have spent this; None where one can."""
+    seconds = (spent.sampling_seconds, spent.scoring_seconds)
+    possible = spent.samples >= 0 and all(math.isfinite(value) and value >= 0 for value in seconds)
+    return None if possible else "no process can have spent such a time"
+
+
 def _trusting(line: SampleLine) -> None:
     """Find no fault."""
 
@@ -86,11 +108,12 @@ class Store:
 
     # -- before anything begins
 
-    def settle(self, plan: Plan, rescore: bool = False) -> None:
+    def settle(self, plan: Plan, rescore: bool = False, notice: Callable[[str], None] = unheard) -> None:
         """See that the directory, which this process has, is the plan's and has room for it.
 
         More samples than it was begun with are drawn beside those that are there, which a sample's number decides.
-        rescore: what decides the figures may have changed; they are computed anew.  Raises ValueError where the
+        rescore: what decides the figures may have changed; they are computed anew.  notice: is told of damaged lines,
+        which are lost then.  Raises ValueError where the
         directory holds another evaluation, OSError where its disk is full.
         """
         self._check_room(plan)
@@ -104,7 +127,7 @@ class Store:
                 )
             was = _taken_for_same(was, plan)
             if was == plan:
-                self._forget_scores()
+                self._forget_scores(notice)
                 self._keep(plan)
         if was is None:
             if any(self.home.glob("samples*.jsonl")):
@@ -115,7 +138,7 @@ class Store:
         scoring = [change for change in changed if change[0].startswith("scoring.")]
         more = [change for change in changed if change[0] == "sampling.count" and change[2] > change[1]]
         if changed and len(changed) == len(more) + (len(scoring) if rescore else 0):
-            self._forget_scores()
+            self._forget_scores(notice)
             self._keep(plan)
         elif changed:
             same_samples = len(changed) == len(more) + len(scoring)
@@ -157,7 +180,7 @@ class Store:
         self,
         plan: Plan,
         fault: Callable[[SampleLine], str | None] = _trusting,
-        notice: Callable[[str], None] = lambda said: None,
+        notice: Callable[[str], None] = unheard,
     ) -> bool:
         """Return whether there is nothing left to do, and remove what a process that was killed then has left.
 
@@ -181,10 +204,32 @@ class Store:
             return False
         if list(have) != list(range(plan.sampling.count)):
             return False
-        if self._shards():
-            self.gather(fault)
+        if not self._features_can_be(found):
+            notice(f"{self.home / FEATURES} is not of these samples: it is written anew")
+            return False
+        self.gather(fault)
         self.forget_score_shards()
+        # of a finished evaluation without failures there is none
+        self.forget_failures()
         return True
+
+    def _features_can_be(self, found: Results) -> bool:
+        """Return whether the kept features, where there are any, have as many rows as the results say."""
+        mauve = found.metrics[found.primary].mauve if found.primary in found.metrics else None
+        if mauve is None or not (self.home / FEATURES).exists():
+            return True
+        points = self.features()
+        return points is not None and len(points) == found.samples - mauve.empty
+
+    def features(self) -> NDArray[np.float32] | None:
+        """Return the points [N, D] that were kept of the samples; None where the file is missing or is none of ours."""
+        try:
+            points = np.load(self.home / FEATURES, allow_pickle=False)
+        except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile):
+            return None
+        if not isinstance(points, np.ndarray) or points.ndim != 2 or points.dtype != np.float32:
+            return None
+        return points if np.isfinite(points).all() else None
 
     @staticmethod
     def _is_later(path: Path) -> bool:
@@ -214,12 +259,12 @@ class Store:
         data = msgspec.json.format(msgspec.json.encode(_Kept(SETTINGS_FORMAT, plan)), indent=2)
         replace(self.home / SETTINGS, data + b"\n")
 
-    def _forget_scores(self) -> None:
+    def _forget_scores(self, notice: Callable[[str], None]) -> None:
         (self.home / RESULTS).unlink(missing_ok=True)
         (self.home / FEATURES).unlink(missing_ok=True)
         for path in self.home.glob("scores.rank*.jsonl"):
             path.unlink()
-        self.write_samples(msgspec.structs.replace(line, judged=None) for line in self.samples().values())
+        self.write_samples(msgspec.structs.replace(line, judged=None) for line in self.samples(notice=notice).values())
 
     # -- samples
 
@@ -228,7 +273,7 @@ class Store:
         return self.home / (SAMPLES if world == 1 else f"samples.rank{rank}.jsonl")
 
     def samples(
-        self, fault: Callable[[SampleLine], str | None] = _trusting, notice: Callable[[str], None] = lambda said: None
+        self, fault: Callable[[SampleLine], str | None] = _trusting, notice: Callable[[str], None] = unheard
     ) -> dict[int, SampleLine]:
         """Return all that any process has finished, by number.
 
@@ -238,14 +283,14 @@ class Store:
         found: dict[int, SampleLine] = {}
         torn: set[int] = set()
         for path in (*self._shards(), self.home / SAMPLES):
-            for place, line in enumerate(lines(path, SampleLine), 1):
+            for place, line in lines(path, SampleLine, notice):
                 wrong = fault(line)
                 before = found.get(line.number)
                 if wrong is None and before is not None and before.ids != line.ids:
                     wrong = f"sample {line.number} is there twice and differs"
                     torn.add(line.number)
                 if wrong is not None:
-                    notice(f"{path}, line {place} is left out and drawn again where need be: {wrong}")
+                    notice(left_out(path, place, wrong))
                 else:
                     found[line.number] = line
         return {number: line for number, line in sorted(found.items()) if number not in torn}
@@ -254,7 +299,7 @@ class Store:
         return sorted(self.home.glob("samples.rank*.jsonl"))
 
     def gather(
-        self, fault: Callable[[SampleLine], str | None] = _trusting, notice: Callable[[str], None] = lambda said: None
+        self, fault: Callable[[SampleLine], str | None] = _trusting, notice: Callable[[str], None] = unheard
     ) -> None:
         """Put what several processes have written into one file, and repair what a killed one left.
 
@@ -265,7 +310,7 @@ class Store:
         for path in shards:
             repair(path)
         have = self.samples(fault, notice)
-        if shards or len(have) != sum(1 for _ in lines(self.home / SAMPLES, SampleLine)):
+        if shards or len(have) != count(self.home / SAMPLES):
             self.write_samples(have.values())
             for path in shards:
                 path.unlink()
@@ -280,9 +325,32 @@ class Store:
         return self.home / f"scores.rank{rank}.jsonl"
 
     def scores(self) -> dict[int, Scored]:
-        return {
-            line.number: line for path in sorted(self.home.glob("scores.rank*.jsonl")) for line in lines(path, Scored)
-        }
+        return {line.number: line for path in self._score_shards() for _, line in lines(path, Scored)}
+
+    def sift_scores(self, fault: Callable[[Scored], str | None], notice: Callable[[str], None] = unheard) -> None:
+        """Take damaged lines of scores away, those in which `fault` finds one, and all of a number that differ."""
+        found: dict[int, Scored] = {}
+        torn: set[int] = set()
+        for path in self._score_shards():
+            for _, line in lines(path, Scored):
+                if fault(line) is None and found.setdefault(line.number, line) != line:
+                    torn.add(line.number)
+
+        def wrong(line: Scored) -> str | None:
+            return (
+                f"the scores of sample {line.number} are there twice and differ" if line.number in torn else fault(line)
+            )
+
+        for path in self._score_shards():
+            sift(path, Scored, wrong, notice)
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether any process has left scores that are not among the samples yet."""
+        return any(map(count, self._score_shards()))
+
+    def _score_shards(self) -> list[Path]:
+        return sorted(self.home.glob("scores.rank*.jsonl"))
 
     def forget_score_shards(self) -> None:
         for path in self.home.glob("scores.rank*.jsonl"):
@@ -299,7 +367,7 @@ class Store:
         return self.home / f"failed.rank{rank}.jsonl"
 
     def failures(self) -> list[Failed]:
-        found = {f.number: f for path in self.home.glob("failed.rank*.jsonl") for f in lines(path, Failed)}
+        found = {f.number: f for path in self.home.glob("failed.rank*.jsonl") for _, f in lines(path, Failed)}
         return [found[number] for number in sorted(found)]
 
     def forget_failures(self) -> None:
@@ -309,11 +377,16 @@ class Store:
     def time_shard(self, rank: int) -> Path:
         return self.home / f"time.rank{rank}.jsonl"
 
+    def sift_times(self, notice: Callable[[str], None] = unheard) -> None:
+        """Take damaged lines, and times that cannot be, out of what every process has spent."""
+        for path in sorted(self.home.glob("time.rank*.jsonl")):
+            sift(path, Spent, _impossible, notice)
+
     def spent(self) -> list[Spent]:
         """Of every process of every start, what it said last."""
         found: dict[tuple[str, int], Spent] = {}
         for path in sorted(self.home.glob("time.rank*.jsonl")):
-            for line in lines(path, Spent):
+            for _, line in lines(path, Spent):
                 found[line.start, line.rank] = line
         return list(found.values())
 

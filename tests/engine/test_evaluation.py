@@ -24,10 +24,10 @@ from engine.evaluation import drawing
 from engine.evaluation.files import Appended, BusyError, fingerprint
 from engine.evaluation.plan import Model, Plan, Sampling, Scoring, differences
 from engine.evaluation.ranks import Alone, Layout, RankLostError, Ranks, launched
-from engine.evaluation.results import RESULTS, SAMPLES, Results, SampleLine, read_results, read_samples
+from engine.evaluation.results import RESULTS, SAMPLES, Judged, Results, SampleLine, read_results, read_samples
 from engine.evaluation.run import Job, Standing
 from engine.evaluation.scoring import Readers
-from engine.evaluation.store import Store
+from engine.evaluation.store import Scored, Store
 from engine.metrics import diversity
 from engine.metrics.bootstrap import interval
 from engine.metrics.generative_perplexity import generative_perplexity
@@ -199,13 +199,113 @@ def test_a_line_that_was_being_written_is_cut_off_and_drawn_again(
     assert kept(tmp_path) == kept(whole)
 
 
-def test_a_line_that_is_damaged_is_named(tmp_path: Path) -> None:
-    finished(tmp_path, plan(None), None)
-    path = tmp_path / SAMPLES
+def damage(path: Path, place: int, line: bytes) -> None:
+    """Put another line in place of one of a file."""
     lines = path.read_bytes().splitlines(keepends=True)
-    path.write_bytes(b"".join([*lines[:3], b'{"number": \n', *lines[4:]]))
-    with pytest.raises(ValueError, match=r"samples.jsonl, line 4 is no line of ours"):
-        finished(tmp_path, plan(None), None)
+    path.write_bytes(b"".join([*lines[: place - 1], line, *lines[place:]]))
+
+
+@pytest.mark.parametrize(
+    "line", [b'{"number": \n', b"\xff\xfe\n", b"[" * 100_000 + b"\n", b"\n", b'{"number": 3}\n', b'{"seed": "\xff"}\n']
+)
+def test_a_line_that_is_damaged_is_named_and_drawn_again(tmp_path: Path, line: bytes) -> None:
+    finished(tmp_path, plan(None), None)
+    before, said = kept(tmp_path), list[str]()
+    damage(tmp_path / SAMPLES, 4, line)
+    damage(tmp_path / "time.rank0.jsonl", 1, line)
+    store, asked = Store(tmp_path), plan(None)
+    assert not store.is_finished(asked, notice=said.append)
+    (tmp_path / RESULTS).unlink()
+    again = finished(tmp_path, asked, None, notice=said.append)
+    assert kept(tmp_path) == before
+    assert again.timing.starts == 1
+    assert [sentence.partition(" is left out")[0] for sentence in said] == [
+        f"{tmp_path / SAMPLES}, line 4", f"{tmp_path / SAMPLES}, line 4", f"{tmp_path / 'time.rank0.jsonl'}, line 1",
+    ]  # fmt: skip
+
+
+def test_a_line_too_many_is_taken_out_of_what_is_finished(tmp_path: Path) -> None:
+    finished(tmp_path, plan(None), None)
+    before, said = kept(tmp_path), list[str]()
+    more = msgspec.structs.replace(read_samples(tmp_path)[3], number=50)
+    with (tmp_path / SAMPLES).open("ab") as file:
+        file.write(msgspec.json.encode(more) + b"\nnonsense\n")
+    (tmp_path / "failed.rank3.jsonl").write_bytes(b'{"number":3,"step":1,"position":2}\n')
+    work = job(tmp_path, plan(None), None)
+    assert work.store.is_finished(work.plan, work.fault, said.append)
+    assert kept(tmp_path) == before
+    assert len(said) == 2
+    assert said[0].endswith("line 51 is left out and made again where need be: there is no sample 50 of 50")
+    assert "line 52 is left out and made again where need be: it is damaged" in said[1]
+
+
+def scores(home: Path) -> list[Scored]:
+    return list(Store(home).scores().values())
+
+
+FOREIGN: dict[str, Callable[[Scored], Any]] = {
+    "no number": lambda line: msgspec.structs.replace(line, number=50),
+    "no judge": lambda line: msgspec.structs.replace(line, judged=None),
+    "other conventions": lambda line: msgspec.structs.replace(line, judged={"standard": Judged(1.0, 2)}),
+    "no nats": lambda line: {**msgspec.to_builtins(line), "judged": {"standard": {"nats": "nan", "tokens": 1}}},
+    "no features": lambda line: msgspec.structs.replace(line, features=None),
+    "short features": lambda line: msgspec.structs.replace(line, features=(line.features or b"")[:-4]),
+    "odd features": lambda line: msgspec.structs.replace(line, features=b"abc"),
+    "infinite features": lambda line: msgspec.structs.replace(
+        line, features=b"\0\0\x80\x7f" + (line.features or b"")[4:]
+    ),
+}
+
+
+@pytest.mark.parametrize("change", FOREIGN.values(), ids=FOREIGN)
+def test_scores_that_nobody_can_have_given_are_named_and_given_again(
+    tmp_path: Path, whole: Path, judge: LanguageModel, change: Callable[[Scored], Any]
+) -> None:
+    stream = job(tmp_path, plan(judge), judge).run()
+    while (standing := next(stream)).stage != "scoring" or standing.done < 20:
+        pass
+    stream.close()  # type: ignore[attr-defined]
+    damage(tmp_path / "scores.rank0.jsonl", 3, msgspec.json.encode(change(scores(tmp_path)[2])) + b"\n")
+    said: list[str] = []
+    finished(tmp_path, plan(judge), judge, notice=said.append)
+    assert kept(tmp_path) == kept(whole)
+    assert [sentence.partition(" is left out")[0] for sentence in said if "left out" in sentence] == [
+        f"{tmp_path / 'scores.rank0.jsonl'}, line 3"
+    ]
+
+
+def test_scores_that_contradict_each_other_are_given_again(tmp_path: Path, whole: Path, judge: LanguageModel) -> None:
+    stream = job(tmp_path, plan(judge), judge).run()
+    while (standing := next(stream)).stage != "scoring" or standing.done < 20:
+        pass
+    stream.close()  # type: ignore[attr-defined]
+    line = scores(tmp_path)[2]
+    other = msgspec.structs.replace(line, judged={how: Judged(1.0, 2) for how in line.judged or {}})
+    (tmp_path / "scores.rank1.jsonl").write_bytes(msgspec.json.encode(other) + b"\n")
+    finished(tmp_path, plan(judge), judge)
+    assert kept(tmp_path) == kept(whole)
+
+
+@pytest.mark.parametrize("fault", ["rows", "columns", "type", "nan", "none", "pickle"])
+def test_features_of_other_samples_are_taken_again(
+    tmp_path: Path, whole: Path, judge: LanguageModel, fault: str
+) -> None:
+    finished(tmp_path, plan(judge), judge)
+    path, said = tmp_path / "features.npy", list[str]()
+    points = np.load(path)
+    changed: dict[str, Any] = {
+        "rows": points[1:], "columns": points[:, 1:], "type": points.astype(np.float64), "nan": points * np.nan,
+        "pickle": np.array([{}]),
+    }  # fmt: skip
+    path.write_bytes(b"none") if fault == "none" else np.save(path, changed[fault], allow_pickle=True)
+    if fault != "columns":
+        work = job(tmp_path, plan(judge), judge)
+        assert not work.store.is_finished(work.plan, work.fault, said.append)
+    (tmp_path / RESULTS).unlink()
+    finished(tmp_path, plan(judge), judge, notice=said.append)
+    assert kept(tmp_path) == kept(whole)
+    assert all("features.npy is not of these samples" in sentence for sentence in said if "MAUVE" not in sentence)
+    assert said
 
 
 @dataclass
@@ -726,7 +826,7 @@ def test_a_sample_of_another_seed_is_named_and_drawn_again(tmp_path: Path) -> No
     said: list[str] = []
     finished(tmp_path, plan(None), None, notice=said.append)
     assert read_samples(tmp_path) == before
-    assert "line 50 is left out and drawn again where need be: it is of seed 77, not 5" in said[0]
+    assert "line 50 is left out and made again where need be: it is of seed 77, not 5" in said[0]
 
 
 def test_the_middle_of_a_file_is_part_of_its_fingerprint(tmp_path: Path) -> None:
