@@ -14,6 +14,7 @@ from engine.records import SAMPLING, ModelChoice
 from remdm_tui import presets
 from remdm_tui.options import WatchOptions, fitted
 from remdm_tui.presets import Preset
+from remdm_tui.replayed import found
 from remdm_tui.standing import Shown
 from remdm_tui.sweeps import Cell
 
@@ -233,7 +234,8 @@ class Work:
         judge = None if named == NOBODY else named or self._usual_judge(store)
         scoring = Scoring(
             conventions=tuple(dict.fromkeys(wanted.conventions)), judge=judge, judge_dtype=wanted.judge_dtype,
-            judge_fingerprint=self._fingerprint_of(judge), features=wanted.features,
+            judge_fingerprint=self._fingerprint_of(judge), judge_path=_absolute(judge), features=wanted.features,
+            features_path=_absolute(wanted.features),
             features_fingerprint=self._fingerprint_of(wanted.features), references=self._source(preset),
             references_digest=None if self._texts is None else self._texts.digest,
             references_split=wanted.references_split, references_count=wanted.references_count,
@@ -254,7 +256,10 @@ class Work:
         name = self._judge_name
         if self.where.rank == 0:
             was = store.plan()
-            name = was.scoring.judge if was is not None and was.scoring.judge is not None else name
+            if was is not None and was.scoring.judge is not None:
+                scoring = was.scoring
+                digest = scoring.judge_fingerprint if store.has_whole_digests else None
+                name = found(store.home, was.scoring.judge, scoring.judge_path, digest, "--judge")
         name = self.where.share(name)
         if name is None and self.where.rank == 0:
             name = JUDGE
@@ -344,3 +349,9 @@ class Work:
             self._referred.clear()
             self._referred[key] = features(featurizer, texts, plan.scoring.conventions[0])
         return self._referred[key]
+
+
+def _absolute(name: str | None) -> str | None:
+    """Return where a file or directory of this name lies; None for what is no place on this machine."""
+    path = None if name is None else Path(name).expanduser()
+    return str(path.resolve()) if path is not None and path.exists() else None

@@ -6,11 +6,14 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from engine import infill
+from engine.catalogue import place
 from engine.evaluation.files import fingerprint
 from engine.evaluation.plan import ENGINE
 from engine.evaluation.store import SETTINGS, Store
+from engine.models.sources import cached
 from engine.records import SAMPLING
 from engine.runs import NEWEST
+from engine.strategies import source_digest
 from remdm_tui.asked import Asked
 
 
@@ -20,7 +23,8 @@ def sampled(home: Path, number: int, said: Asked) -> Asked:
     Consent to run the model's own code is what was said, never what the directory says.  Raises ValueError with one
     sentence.
     """
-    plan = Store(home).plan()
+    store = Store(home)
+    plan = store.plan()
     if plan is None:
         raise ValueError(f"{home} is no evaluation: it has no {SETTINGS}")
     model, sampling = plan.model, plan.sampling
@@ -28,10 +32,14 @@ def sampled(home: Path, number: int, said: Asked) -> Asked:
         raise ValueError(f"{home} has the samples 0 to {sampling.count - 1}, not {number}")
     if sampling.predictor != ENGINE:
         raise ValueError(f"the samples of {home} were drawn by {sampling.predictor}, which cannot be watched")
-    name = said.model or found(home, model.name, model.path, model.fingerprint)
+    # the first format took digests of the ends of files, which tell nothing now
+    digests = (model.fingerprint, model.tokenizer_fingerprint) if store.has_whole_digests else (None, None)
+    name = said.model or found(home, model.name, model.path, digests[0], "--model")
     spelt = said.tokenizer or model.tokenizer
     if said.tokenizer is None and spelt is not None:
-        spelt = found(home, spelt, model.tokenizer_path, model.tokenizer_fingerprint)
+        spelt = found(home, spelt, model.tokenizer_path, digests[1], "--tokenizer")
+    if said.strategy in (None, sampling.strategy) and sampling.strategy_digest != source_digest(sampling.strategy):
+        raise ValueError(f"the strategy {sampling.strategy} has changed since {home} was evaluated: name a --strategy")
     drawn = Asked(
         model=name, strategy=sampling.strategy, dtype=model.dtype, no_ema=not model.ema, mask_id=model.mask_id,
         tokenizer=spelt,
@@ -51,26 +59,48 @@ def sampled(home: Path, number: int, said: Asked) -> Asked:
     return replace(drawn, **changes)
 
 
-def found(home: Path, name: str, path: str | None, digest: str | None) -> str:
-    """Return where a model or tokenizer of an evaluation lies now, also where all of it was moved together.
+def found(home: Path, name: str, path: str | None, digest: str | None, option: str) -> str:
+    """Return where a model, tokenizer or judge of an evaluation lies now, also where all of it was moved together.
 
-    path: where it lay, absolute; None for what is no file.  digest: what another place must hold.
-    Raises ValueError with the places that were looked at.
+    path: where it lay, absolute; None for what is no file.  digest: what it must hold; None: nobody knows.
+    option: that which says where it is.  Raises ValueError with the places that were looked at, or for one whose
+    content has changed.
     """
     if path is None:
-        if Path(name).is_absolute() or not (home / name).exists() or Path(name).exists():
-            return name
-        return str(home / name)
+        if (home / name).exists() and not Path(name).is_absolute() and not Path(name).exists():
+            name = str(home / name)
+        if digest is not None and not _holds(_files(name), digest):
+            raise ValueError(_changed(home, name, option))
+        return name
     parts = Path(path).parts[1:]
     tails = [Path(*parts[i:]) for i in reversed(range(len(parts)))]
     bases = (home.resolve(), *list(home.resolve().parents)[:2])
-    places = [Path(path), *(base / tail for base in bases for tail in tails[:4])]
-    for place in places:
-        if place == Path(path) and place.exists():
-            return str(place)
-        if place.exists() and digest in (fingerprint(place), fingerprint(place / NEWEST)):
-            return str(place)
+    places = [Path(path), *dict.fromkeys(base / tail for base in bases for tail in tails[:4])]
+    there = [each for each in places if each.exists()]
+    for each in there:
+        if digest is None or _holds(each, digest):
+            return str(each)
+    if there:
+        raise ValueError(_changed(home, str(there[0]), option))
     shown = ", ".join(map(str, places))
-    raise ValueError(
-        f"{name} of {home} is nowhere to be found: say where it is by --model or --tokenizer; tried {shown}"
-    )
+    raise ValueError(f"{name} of {home} is nowhere to be found: say where it is by {option}; tried {shown}")
+
+
+def _changed(home: Path, name: str, option: str) -> str:
+    return f"{name} has changed since {home} was evaluated: say by {option} where the one is that it was evaluated with"
+
+
+def _holds(files: Path | None, digest: str) -> bool:
+    """Return whether files have a digest; also where there are none yet, which are fetched later."""
+    if files is None or not files.exists():
+        return True
+    newest = files / NEWEST
+    return digest == fingerprint(files) or (newest.is_dir() and digest == fingerprint(newest))
+
+
+def _files(name: str) -> Path | None:
+    """Return what lies on this machine under the name of a built-in or of a repository; None for nothing."""
+    try:
+        return place(name) or cached(name)
+    except ValueError:
+        return None

@@ -89,6 +89,9 @@ class Scoring(msgspec.Struct, frozen=True):
     references_split: str = "validation"
     references_count: int | None = None
     """None: as many as there are samples"""
+    judge_path: str | None = None
+    """where it lay, absolute; None for a built-in or a repository of the hub"""
+    features_path: str | None = None
     together: int = 1
     """texts that the reference judges at a time: those of a last partial batch are left out"""
     decisions: dict[str, str] = {}
@@ -108,11 +111,14 @@ class Plan(msgspec.Struct, frozen=True):
     scoring: Scoring
 
 
-PLACES = ("model.path", "model.tokenizer_path")
+PLACES = ("model.path", "model.tokenizer_path", "scoring.judge_path", "scoring.features_path")
 """Settings that say where something lay, which decides nothing."""
 DECIDED = {
     "model.name": "model.fingerprint",
     "model.tokenizer": "model.tokenizer_fingerprint",
+    "scoring.judge": "scoring.judge_fingerprint",
+    "scoring.features": "scoring.features_fingerprint",
+    "scoring.references": "scoring.references_digest",
 }
 """Names that may change where the digest of what they stand for stays."""
 

@@ -199,7 +199,11 @@ class Store:
         if found.failed:
             return False
         have = self.samples(fault, notice)
-        if found.samples != plan.sampling.count or found.settings != msgspec.json.decode(msgspec.json.encode(plan)):
+        try:
+            same = not differences(msgspec.convert(found.settings, Plan), plan)
+        except msgspec.ValidationError:
+            same = False
+        if found.samples != plan.sampling.count or not same:
             notice(f"{path} is of other settings than {SETTINGS}: it is written anew")
             return False
         if list(have) != list(range(plan.sampling.count)):
@@ -241,6 +245,11 @@ class Store:
     def _format(self) -> int:
         """Return the format of settings.json."""
         return msgspec.json.decode((self.home / SETTINGS).read_bytes(), type=_Format).format
+
+    @property
+    def has_whole_digests(self) -> bool:
+        """Whether the plan knows the files by their whole contents, which those of the first format do not."""
+        return self._format() >= SETTINGS_FORMAT
 
     def plan(self) -> Plan | None:
         """That the directory was begun with; None for a new one."""

@@ -138,6 +138,72 @@ def test_a_sample_is_watched_from_its_seed(shop: Path, whole: Path) -> None:
     assert session.tokens[0].tolist() == list(read_samples(whole)[17].ids)
 
 
+def moved(shop: Path, whole: Path, to: Path) -> Path:
+    """The evaluation in another place, with what it was made of beside it and nothing where it was."""
+    home = to / "all"
+    shutil.copytree(shop, home)
+    shutil.copytree(whole, home / "out")
+    settings = home / "out" / "settings.json"
+    settings.write_text(settings.read_text().replace(str(shop), "/no/such/place"))
+    results = home / "out" / "results.json"
+    results.write_text(results.read_text().replace(str(shop), "/no/such/place"))
+    return home
+
+
+def test_what_was_moved_with_its_model_is_watched_there(shop: Path, whole: Path, tmp_path: Path) -> None:
+    home = moved(shop, whole, tmp_path)
+    assert sampled(home / "out", 17, Asked()).model == str(home / "model")
+
+
+def test_a_moved_evaluation_is_told_again_by_new_names(
+    cli: Callable[..., Any], shop: Path, whole: Path, tmp_path: Path
+) -> None:
+    home = moved(shop, whole, tmp_path)
+    before = {path.name: path.read_bytes() for path in (home / "out").iterdir() if path.name != "settings.json"}
+    asked = command(home, home / "out")
+    at = asked.index("--judge")
+    result = cli(*asked[:at], *asked[at + 2 :])
+    assert result.exit_code == 0, result.stderr
+    assert before == {path.name: path.read_bytes() for path in (home / "out").iterdir() if path.name in before}
+
+
+def test_a_model_that_is_gone_is_told_with_the_places_that_were_looked_at(
+    shop: Path, whole: Path, tmp_path: Path
+) -> None:
+    home = moved(shop, whole, tmp_path)
+    shutil.rmtree(home / "model")
+    with pytest.raises(ValueError, match=rf"--model; tried /no/such/place/model, {home}/out/model"):
+        sampled(home / "out", 17, Asked())
+
+
+def test_a_model_that_has_changed_shows_no_other_sample(shop: Path, whole: Path, tmp_path: Path) -> None:
+    home = moved(shop, whole, tmp_path)
+    path = home / "model" / "model.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=r"model has changed since .* was evaluated: say by --model"):
+        sampled(home / "out", 17, Asked())
+    assert sampled(home / "out", 17, Asked(model=str(home / "model"))).model == str(home / "model")
+
+
+def test_a_directory_of_the_first_format_is_refused_unless_rescored(
+    cli: Callable[..., Any], shop: Path, whole: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(whole, out)
+    path = out / "settings.json"
+    settings = json.loads(path.read_text())
+    settings["format"], settings["plan"]["model"]["fingerprint"] = 1, "of the ends"
+    path.write_text(json.dumps(settings))
+    assert sampled(out, 17, Asked()).model == str(shop / "model")
+    result = cli(*command(shop, out))
+    assert result.exit_code == 2
+    assert "was begun by an earlier version" in " ".join(result.stderr.split())
+    assert cli(*command(shop, out, "--rescore")).exit_code == 0
+    assert kept(out) == kept(whole)
+
+
 @pytest.mark.parametrize(("number", "reason"), [(40, "has the samples 0 to 39, not 40"), (-1, "not -1")])
 def test_a_sample_that_is_not_there_is_refused(whole: Path, number: int, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
