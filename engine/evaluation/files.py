@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -202,14 +202,24 @@ def count(path: Path) -> int:
 
 def replace(path: Path, data: bytes) -> None:
     """The whole file at once: a reader sees the old one or the new one."""
+    with replacing(path) as part:
+        part.write_bytes(data)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield where to write a file; at the end it takes the place of `path`, or nothing has changed after an error.
+
+    Raises OSError that names a file.
+    """
     part = path.with_name(path.name + ".part")
     try:
         with naming(path):
-            with part.open("wb") as file:
-                file.write(data)
-                file.flush()
+            yield part
+            with part.open("rb") as file:
                 os.fsync(file.fileno())
             os.replace(part, path)
-    except OSError:
-        part.unlink(missing_ok=True)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
         raise

@@ -9,7 +9,7 @@ from typing import IO, Any
 
 import msgspec
 
-from engine.evaluation.files import replace, taken
+from engine.evaluation.files import replace, taken, tidy
 
 SCORES, SETTINGS, RESULT = "scores.jsonl", "perplexity.settings.json", "perplexity.json"
 
@@ -57,6 +57,7 @@ def continued(home: Path, settings: Mapping[str, Any], totals: Mapping[str, int]
     with (home / SCORES).open("ab+") as file:
         lock = taken(home)
         try:
+            tidy(home, (SETTINGS, RESULT))
             _agree(home, settings)
             file.seek(0)
             known, size = _read(file, home / SCORES, totals, batch)

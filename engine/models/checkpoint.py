@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from engine.evaluation.files import replace, replacing
 from engine.models.causal_dit import CausalDIT
 from engine.models.dit import DIT, DITConfig
 from engine.models.files import check_claim, fill, open_weights, read_object
@@ -27,24 +27,17 @@ def export(
     """Write the model, of a kind of NETWORKS, into `home`; each file appears whole or not at all, the weights last."""
     home.mkdir(parents=True, exist_ok=True)
     config = {"format": FORMAT, "kind": kind, **model.config.to_dict()}
-    _write(home / "config.json", json.dumps(config, indent=2) + "\n")
-    _write(home / "tokenizer.json", tokenizer_json)
+    replace(home / "config.json", json.dumps(config, indent=2).encode() + b"\n")
+    replace(home / "tokenizer.json", tokenizer_json.encode())
     # rotary frequencies are multiplied by the position: rounding them would turn distant tokens the wrong way
     exact = {name for name, _ in model.named_buffers()}
     weights = {
         name: (tensor if name in exact else tensor.to(dtype)).contiguous()
         for name, tensor in model.state_dict().items()
     }
-    part = home / "model.safetensors.part"
-    save_file(weights, part)
-    part.chmod(0o644)
-    os.replace(part, home / "model.safetensors")
-
-
-def _write(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
+    with replacing(home / "model.safetensors") as part:
+        save_file(weights, part)
+        part.chmod(0o644)
 
 
 def read(home: Path, progress: Progress = silent) -> Network:

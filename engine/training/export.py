@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from engine.evaluation.files import replacing
 from engine.models import checkpoint
 from engine.models.dit import DITConfig
 from engine.models.files import check_shapes
@@ -149,7 +150,6 @@ def publish(model: checkpoint.Network, tokenizer: Tokenizer, home: Path, kind: s
     write_text(home / "config.json", json.dumps(config, indent=2) + "\n")
     write_text(home / "tokenizer.json", tokenizer.to_str())
     weights = {f"backbone.{name}": tensor.float().contiguous() for name, tensor in model.state_dict().items()}
-    part = home / "model.safetensors.part"
-    save_file(weights, part, metadata={"format": "pt"})
-    part.chmod(0o644)
-    os.replace(part, home / "model.safetensors")
+    with replacing(home / "model.safetensors") as part:
+        save_file(weights, part, metadata={"format": "pt"})
+        part.chmod(0o644)

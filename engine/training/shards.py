@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from engine.digests import file_digest
+from engine.evaluation.files import naming, replace
 
 MANIFEST = "manifest.json"
 UNFINISHED = "unfinished.json"
@@ -164,7 +165,7 @@ def _append(home: Path, done: Manifest, split: str, tokens: np.ndarray) -> None:
     if split not in done.splits:
         path.unlink(missing_ok=True)
         done.splits[split] = Stream()
-    with path.open("ab") as file:
+    with naming(path), path.open("ab") as file:
         tokens.tofile(file)
     stream = done.splits[split]
     stream.tokens += len(tokens)
@@ -176,12 +177,7 @@ def _put(path: Path, manifest: Manifest) -> None:
     for split in manifest.splits:
         with _file(path.parent, split).open("rb") as file:
             os.fsync(file.fileno())
-    part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
-        file.write(msgspec.json.encode(manifest))
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
+    replace(path, msgspec.json.encode(manifest))
 
 
 def _spoken(home: Path) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from engine.digests import file_digest
+from engine.evaluation.files import replace
 from engine.runs import STEP_FILE
 
 CHECKSUM = ".sha256"
@@ -52,16 +53,7 @@ def write_text(path: Path, text: str) -> None:
     """Atomically, as `write_state`; a file that says so already stays."""
     if path.exists() and path.read_bytes() == text.encode():
         return
-    part = path.with_name(path.name + ".part")
-    try:
-        with part.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise OSError(error.errno, error.strerror, str(path)) from error
+    replace(path, text.encode())
 
 
 def read_state(path: Path, device: torch.device, lazily: bool = False) -> dict[str, Any]:

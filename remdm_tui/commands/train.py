@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING
 
 import msgspec
 
+from engine.evaluation.files import replace
 from engine.locks import alone
 from engine.regular import regular_file
 from remdm_tui.training import Reading, Report, reporting, smoothed
@@ -277,12 +278,7 @@ def continued(log: Path, step: int) -> Iterator[IO[str]]:
     lines = log.read_bytes().splitlines(keepends=True) if log.exists() else []
     kept = [line for line in lines if line.endswith(b"\n") and _step_of(line) <= step]
     if kept != lines or not log.exists():
-        part = log.with_name(log.name + ".part")
-        with part.open("wb") as whole:
-            whole.writelines(kept)
-            whole.flush()
-            os.fsync(whole.fileno())
-        os.replace(part, log)
+        replace(log, b"".join(kept))
     with log.open("a", encoding="utf-8", buffering=1) as file:
         yield file
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from rich.segment import Segment
 
+from engine.evaluation.files import replacing
 from remdm_tui.exports.pictures import raster_of, scalable
 from remdm_tui.exports.scene import PLAIN, Line
 from remdm_tui.exports.text import inert
-from remdm_tui.exports.writing import part_of
 
 KINDS = ("txt", "svg", "png")
 
@@ -37,15 +36,12 @@ def write(page: list[Line], columns: int, out: Path, light: bool) -> str:
 
     Raises ValueError where Pillow is missing, OSError where nothing can be written.
     """
-    kind, part = kind_of(out), part_of(out)
-    try:
+    kind = kind_of(out)
+    with replacing(out) as part:
         if kind == "png":
             raster_of([page], columns, light).picture(page).save(part, "PNG")
         else:
             lines = ("".join(text for text, _ in line).rstrip() for line in page)
             written = scalable(page, columns, light) if kind == "svg" else "\n".join(lines) + "\n"
             part.write_text(written, encoding="utf-8")
-        os.replace(part, out)
-    finally:
-        part.unlink(missing_ok=True)
     return f"{out}: the screen, {out.stat().st_size:,} bytes"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from engine.evaluation.files import replacing
 from engine.recording import Recording
 from remdm_tui.exports import KINDS, Kind, Request
 from remdm_tui.layout import harmless
@@ -44,11 +44,8 @@ def write(
     part = part_of(out)
     request = Request(recording, part, branch, sample, step, columns, every, rate, light, ascii_only)
     check(request)
-    try:
+    with replacing(out):
         kind.write(request)
-        os.replace(part, out)
-    finally:
-        part.unlink(missing_ok=True)
     steps = len(request.trace)
     what = f"{steps} steps" if kind.moving else f"step {request.position} of {steps}"
     damage = f"; {harmless(recording.damage)}" if recording.damage else ""

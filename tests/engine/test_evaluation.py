@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import resource
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +22,7 @@ import engine
 from engine.batch import Failed as Lost
 from engine.batch import Sample
 from engine.evaluation import drawing
-from engine.evaluation.files import Appended, BusyError, fingerprint
+from engine.evaluation.files import Appended, BusyError, fingerprint, replacing
 from engine.evaluation.plan import Model, Plan, Sampling, Scoring, differences
 from engine.evaluation.ranks import Alone, Layout, RankLostError, Ranks, launched
 from engine.evaluation.results import RESULTS, SAMPLES, Judged, Results, SampleLine, read_results, read_samples
@@ -837,3 +838,22 @@ def test_the_middle_of_a_file_is_part_of_its_fingerprint(tmp_path: Path) -> None
         file.seek(5 << 19)
         file.write(b"1")
     assert fingerprint(tmp_path) != before
+
+
+def test_a_file_takes_the_place_of_another_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+
+    def fill(error: BaseException) -> None:
+        with replacing(path) as part:
+            part.write_bytes(b"ne")
+            raise error
+
+    with pytest.raises(OSError, match=r"No space left on device: '.*/file'"):
+        fill(OSError(errno.ENOSPC, "No space left on device"))
+    with pytest.raises(KeyboardInterrupt):
+        fill(KeyboardInterrupt())
+    assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [("file", b"old")]
+    with replacing(path) as part:
+        part.write_bytes(b"new")
+    assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [("file", b"new")]
