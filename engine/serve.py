@@ -157,7 +157,7 @@ class Server:
 
         self._model = self._load(choice, progress)
         self._send(wire.Ready(self._model.info))
-        for reason in self._desk.watch.read(self._model.info.pieces):
+        for reason in self._desk.watch.read(self._model.info.pieces, self._model.info.fragments):
             self._send(wire.Rejected(reason, "Break"))
 
     def _begin(self, command: wire.Begin) -> None:

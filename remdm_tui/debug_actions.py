@@ -8,7 +8,7 @@ from engine.records import Change
 from engine.trace import Record
 from remdm_tui import player as playing
 from remdm_tui.debugging import Kind
-from remdm_tui.inspecting import find
+from remdm_tui.inspecting import find, named_parts
 from remdm_tui.notices import Notice
 from remdm_tui.options import WatchOptions
 from remdm_tui.player import Player
@@ -17,7 +17,7 @@ from remdm_tui.screens.stops import StopsScreen
 from remdm_tui.steering import prompt_length, prompt_text, prompt_tokens, spelled, token_of
 from remdm_tui.taping import SUFFIX
 from remdm_tui.watching import Watching
-from remdm_tui.widgets.inspector import TOP, quoted
+from remdm_tui.widgets.inspector import TOP, named
 from remdm_tui.widgets.line_input import ASCII_NEWLINE, NEWLINE
 from remdm_tui.widgets.token_grid import TokenGrid
 
@@ -150,7 +150,7 @@ class DebugApp(App[None]):
         position, sample = watching.position, watching.sample
         tokens, change = watching.trace.tokens(position, sample), watching.trace.change(position, sample)
         after = -1 if inspector.at is None else inspector.at
-        found = find(text, tokens, change, watching.model.pieces, after)
+        found = find(text, tokens, change, watching.model.pieces, after, watching.model.fragments)
         if found is None:
             raise ValueError(f"{text!r} is nowhere in this step")
         inspector.searched = text
@@ -188,8 +188,8 @@ class DebugApp(App[None]):
     def action_force(self) -> None:
         """Put a token: typed, or one of the network's."""
         watching, plain = self.watching, self.options.ascii
-        at, model = watching.debug.inspector.at, watching.model
-        if at is None or model is None:
+        at, model, record = watching.debug.inspector.at, watching.model, watching.trace
+        if at is None or model is None or record is None:
             self._say_so(NOWHERE)
             return
         opinion = watching.debug.inspector.opinion
@@ -197,11 +197,13 @@ class DebugApp(App[None]):
             opinion = None
         asks = f'The token at position {at}: as text, or in quotes with its spaces: " sea".'
         if opinion is not None:
-            named = (f"#{i} {quoted(model.pieces[one.token], plain)}" for i, one in enumerate(opinion.top[:TOP], 1))
-            asks += f" Or the network's: {'  '.join(named)}"
+            top = [ranked.token for ranked in opinion.top[:TOP]]
+            parts = named_parts(model, record.tokens(watching.position, watching.sample), at, top)
+            names = (f"#{i} {named(token, model.pieces, parts, plain)}" for i, token in enumerate(top, 1))
+            asks += f" Or the network's: {'  '.join(names)}"
 
         def put(text: str) -> None:
-            token, held = token_of(text, model.pieces, opinion, model.mask_id)
+            token, held = token_of(text, model.pieces, opinion, model.mask_id, model.fragments)
             self._alter("force", at, (token,), held)
 
         self.push_screen(LineScreen("put a token", asks, "", plain, put))
@@ -214,11 +216,15 @@ class DebugApp(App[None]):
         position = watching.position
         size = prompt_length(record, position, watching.sample)
         locked = record.change(position, watching.sample)[:size] == Change.LOCKED
-        now = prompt_text(record.tokens(position, watching.sample)[:size].tolist(), locked.tolist(), model.pieces)
+        tokens = record.tokens(position, watching.sample)[:size]
+        now = prompt_text(tokens.tolist(), locked.tolist(), model.pieces, model.fragments)
+        present = tuple(int(token) if stays else model.mask_id for token, stays in zip(tokens, locked, strict=True))
         read = prompt_tokens if self.options.infill else spelled
 
         def begin(text: str) -> None:
-            self._alter("prompt", 0, read(text, model.pieces, model.mask_id))
+            # what was not changed keeps its tokens, even those of a character that is not whole
+            kept = self.options.infill and text == now
+            self._alter("prompt", 0, present if kept else read(text, model.pieces, model.mask_id, model.fragments))
 
         sign = ASCII_NEWLINE if self.options.ascii else NEWLINE
         asks = (

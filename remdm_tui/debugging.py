@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -54,11 +54,11 @@ class Debugger:
         for stop in self.stops.listed:
             self._tell(stop)
 
-    def afresh(self, pieces: Sequence[str]) -> None:
+    def afresh(self, pieces: Sequence[str], fragments: Mapping[int, bytes]) -> None:
         """A run has begun."""
         self.findings.forget()
         self.inspector.forget()
-        self.stops.use_pieces(pieces)
+        self.stops.use_pieces(pieces, fragments)
 
     def void(self) -> None:
         """The engine has failed or is gone: what was asked of it does not come."""

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.characters import Characters
 from engine.debug import patterns
 from engine.debug.findings import Opinion, Story
 from engine.debug.inspect import story
-from engine.records import Change, Frame
+from engine.records import Change, Frame, ModelInfo
 from engine.trace import Record
 
 QUICK = 0.02
@@ -111,14 +113,33 @@ class Inspector:
         return self._story is not None
 
 
+def named_parts(model: ModelInfo, tokens: NDArray[np.integer], place: int, candidates: Iterable[int]) -> dict[int, str]:
+    """Return what to call those of some tokens that hold a part of a character, at one position of a canvas, [L].
+
+    A name has the whole character, if there is one beside these neighbours, and the part's bytes.
+    """
+    characters = Characters.of(model.fragments, len(model.pieces))
+    if characters is None:
+        return {}
+    named = {token: characters.name(token) for token in candidates}
+    whole = {token: characters.character(token, place, tokens) for token, name in named.items() if name}
+    return {token: f'"{text}" {named[token]}' if text else named[token] for token, text in whole.items()}
+
+
 def find(
-    text: str, tokens: NDArray[np.int32], change: NDArray[np.uint8], pieces: Sequence[str], after: int
+    text: str,
+    tokens: NDArray[np.int32],
+    change: NDArray[np.uint8],
+    pieces: Sequence[str],
+    after: int,
+    fragments: Mapping[int, bytes] = MappingProxyType({}),
 ) -> int | None:
     """The next position behind `after`, round the end, at which a text begins or that a /pattern/ matches.
 
     Capitals do not matter in a text, and it may go on over several tokens.  Raises ValueError for a bad pattern.
     """
-    shown = ["\0" if hidden else pieces[token] for token, hidden in zip(tokens.tolist(), np.isin(change, HIDDEN))]
+    texts = Characters(fragments, len(pieces)).texts(tokens, pieces)
+    shown = ["\0" if hidden else text for text, hidden in zip(texts, np.isin(change, HIDDEN), strict=True)]
     if len(text) > 2 and text[0] == text[-1] == "/":
         pattern = patterns.compiled(text[1:-1])
         found = [i for i, piece in enumerate(shown) if piece != "\0" and patterns.found(pattern, piece)]

@@ -80,18 +80,19 @@ class Pieces:
     def of(
         cls, pieces: Sequence[str], ascii_only: bool = False, fragments: Mapping[int, bytes] = MappingProxyType({})
     ) -> Pieces:
-        texts = tuple(_fitted(harmless(piece, ascii_only), ascii_only) for piece in pieces)
+        texts = tuple(fitted(harmless(piece, ascii_only), ascii_only) for piece in pieces)
         return cls(
             texts,
             np.array([_cells(text) for text in texts], dtype=np.int32),
             np.array([not piece[:1].isalnum() and piece[:1] != "'" for piece in pieces]),
             np.array(["\n" in piece for piece in pieces]),
-            Characters(fragments, len(pieces)) if fragments else None,
+            Characters.of(fragments, len(pieces)),
             ascii_only,
         )
 
 
-def _fitted(text: str, ascii_only: bool) -> str:
+def fitted(text: str, ascii_only: bool) -> str:
+    """Return the text in at most LONGEST cells."""
     if not text:
         return "?" if ascii_only else "�"
     if _cells(text) <= LONGEST:

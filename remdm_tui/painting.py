@@ -23,6 +23,7 @@ from remdm_tui import reading
 from remdm_tui.about import placed
 from remdm_tui.comfort_actions import ComfortApp
 from remdm_tui.findings import Failure
+from remdm_tui.inspecting import named_parts
 from remdm_tui.layout import Pieces, harmless
 from remdm_tui.notices import Notice, Progress
 from remdm_tui.outlet import MOST, Outlet, has_shell
@@ -193,15 +194,19 @@ class PaintedApp(PlayApp, ComfortApp):
         if at is None or trace is None or model is None:
             return
         position = watching.position
+        tokens = trace.tokens(position, watching.sample)
         # as much as the style sheet leaves, without its frame
         room = (self._text.size.width - 4, max(4, int(self._text.size.height * 0.6) - 2))
         opinion = inspector.opinion
         if not inspector.asking:
-            now = of_story(watching.debug.story(), model.pieces, position, room, plain)
+            told = watching.debug.story()
+            parts = named_parts(model, tokens, at, () if told is None else {moment.token for moment in told.moments})
+            now = of_story(told, model.pieces, position, room, plain, parts)
         elif opinion is None or (opinion.sample, opinion.position) != (watching.sample, at):
             now = Text("asking the network ...")
         else:
-            now = of_opinion(opinion, model.pieces, room, plain)
+            parts = named_parts(model, tokens, at, {ranked.token for ranked in opinion.top})
+            now = of_opinion(opinion, model.pieces, room, plain, parts)
         if self._is_new("inspector", (now, at)):
             self._inspector.border_title = (
                 f"position {at} - [ ] its changes, o {'its story' if inspector.asking else 'the network'}"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
+from engine.characters import Characters
 from engine.debug import breakpoints
 from engine.debug.conditions import Condition
 from engine.debug.findings import Hit
@@ -29,6 +31,7 @@ class Stops:
     def __init__(self, texts: Sequence[str] = ()) -> None:
         """Raises ValueError for a text that is no condition."""
         self._pieces: Sequence[str] = ()
+        self._characters: Characters | None = None
         self._read: dict[str, Condition | None] = {}
         """conditions by their text: to look through a vocabulary takes a while; None: means nothing to the model"""
         self._last = 0
@@ -36,14 +39,14 @@ class Stops:
         for text in texts:
             self.add(text)
 
-    def use_pieces(self, pieces: Sequence[str]) -> None:
+    def use_pieces(self, pieces: Sequence[str], fragments: Mapping[int, bytes] = MappingProxyType({})) -> None:
         """The vocabulary in which conditions on tokens are read."""
-        self._pieces = pieces
+        self._pieces, self._characters = pieces, Characters.of(fragments, len(pieces))
         self._read.clear()
 
     def add(self, text: str) -> Stop:
         """Raises ValueError that says what is wrong with a text."""
-        condition = breakpoints.parse(text, self._pieces)
+        condition = breakpoints.parse(text, self._pieces, self._characters)
         self._last += 1
         stop = Stop(self._last, str(condition))
         self.listed += (stop,)
@@ -77,7 +80,7 @@ class Stops:
     def _condition(self, text: str) -> Condition | None:
         if text not in self._read:
             try:
-                self._read[text] = breakpoints.parse(text, self._pieces)
+                self._read[text] = breakpoints.parse(text, self._pieces, self._characters)
             except ValueError:
                 self._read[text] = None
         return self._read[text]

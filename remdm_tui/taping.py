@@ -91,7 +91,7 @@ class Tape:
                 f"{path} was recorded with another {was.name}: the weights or the tokenizer of {model.name} are not "
                 "those of the recording: choose the model that it was made with, or start a new run with `watch`"
             )
-        self._recorder, self.resume = Recorder.resume(path, model.pieces), False
+        self._recorder, self.resume = Recorder.resume(path, model.pieces, model.fragments), False
         self._recording = self._recorder.recording
 
     def tidy(self) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rich.cells import cell_len
 
 from engine.records import Change
-from remdm_tui.layout import LONGEST, MASK_WIDTH, Pieces, flow, harmless
+from remdm_tui.layout import LONGEST, MASK_WIDTH, Pieces, fitted, flow, harmless
 
 CONTINUED = "<"
 """Shown for a token that goes on with the character on its left."""
@@ -44,10 +44,21 @@ class Type:
     def character(self, text: str) -> tuple[int, int]:
         """The place and the width of what a part of a character shows."""
         if text not in self.whole:
-            shown = harmless(text, self.pieces.ascii_only) if text else CONTINUED
+            plain = self.pieces.ascii_only
+            shown = fitted(harmless(text, plain), plain) if text else CONTINUED
             self.texts.append(shown)
             self.whole[text] = len(self.texts) - 1, cell_len(shown)
         return self.whole[text]
+
+    def words(self, tokens: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """The place in `texts` of what each token shows, and its width; tokens: [L]."""
+        places, widths = tokens.astype(np.int64), self.pieces.widths[tokens]
+        characters = self.pieces.characters
+        if characters is not None:
+            for first, texts in characters.groups(tokens):
+                for i, text in enumerate(texts, first):
+                    places[i], widths[i] = self.character(text)
+        return places, widths
 
     @classmethod
     def of(cls, pieces: Pieces, fills: Mapping[int, str]) -> Type:
@@ -83,16 +94,16 @@ def typeset(canvas: Canvas, codes: NDArray[np.uint8], type_: Type, columns: int)
     """Wrap a canvas at `columns` cells; `codes` [L] says what shares a run."""
     pieces, tokens, change = type_.pieces, canvas.tokens, canvas.change
     hidden = (change == Change.MASKED) | (change == Change.REMASKED)
-    # a token just remasked keeps its place, so that the eye stays where it was
-    widths = pieces.widths[np.where(change == Change.REMASKED, canvas.before, tokens)]
+    places, widths = type_.words(tokens)
+    remasked = change == Change.REMASKED
+    if remasked.any():
+        # a token just remasked keeps its place, so that the eye stays where it was
+        widths[remasked] = type_.words(canvas.before)[1][remasked]
     widths[change == Change.MASKED] = MASK_WIDTH
-    shown = np.where(hidden, type_.blanks[change] + widths, tokens)
+    shown = np.where(hidden, type_.blanks[change] + widths, places)
     starts = pieces.starts[tokens] | hidden
-    if pieces.characters is not None and pieces.characters.partial[tokens].any():
-        for first, texts in pieces.characters.groups(tokens):
-            for place, text in enumerate(texts, first):
-                shown[place], widths[place] = type_.character(text)
-                starts[place] &= bool(text)
+    if pieces.characters is not None:
+        starts &= shown != type_.character("")[0]
     ends = [0, *np.cumsum(widths).tolist()]
     rows = flow(ends, starts, pieces.breaks[tokens] & ~hidden, columns)
     cut = np.zeros(len(tokens) + 1, bool)

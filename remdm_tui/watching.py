@@ -418,7 +418,8 @@ class Watching:
 
     def _began(self) -> None:
         self._running, self.begun, self.failure = self._arrived, True, None
-        self.debug.afresh(self._running.model.pieces if self._running is not None else ())
+        model = None if self._running is None else self._running.model
+        self.debug.afresh(*(((), {}) if model is None else (model.pieces, model.fragments)))
         self.tape.tidy()
         if self._continuing and self.trace is not None and len(self.trace):
             self.hold(len(self.trace))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.characters import Characters
 from engine.debug import patterns
 from engine.debug.conditions import (
     AtPosition,
@@ -32,12 +33,14 @@ SHOWN = 64
 """Samples and positions that a hit names at most."""
 
 
-def _token(text: str, pieces: tuple[str, ...]) -> Condition:
+def _token(text: str, pieces: tuple[str, ...], characters: Characters | None) -> Condition:
     if len(text) > 2 and text[0] == text[-1] == "/":
-        return TokenMatches(text[1:-1], pieces=pieces, pattern=patterns.compiled(text[1:-1]))
+        pattern = patterns.compiled(text[1:-1])
+        return TokenMatches(text[1:-1], pieces=pieces, characters=characters, pattern=pattern)
     exact = len(text) > 2 and text[0] == text[-1] and text[0] in "\"'"
-    made = TokenIs(text[1:-1] if exact else text, exact, pieces)
-    if pieces and not any(map(made.matches, pieces)):
+    made = TokenIs(text[1:-1] if exact else text, exact, pieces, characters)
+    split = characters is not None and characters.spell(made.text.strip())
+    if pieces and not split and not any(map(made.matches, pieces)):
         raise ValueError(f"no token of the model is spelled {text}: token /{made.text}/ looks for a part of one")
     return made
 
@@ -47,7 +50,7 @@ class Form:
     """How a condition that starts with a word is read."""
 
     kind: type[Condition]
-    make: Callable[[str, tuple[str, ...]], Condition]
+    make: Callable[[str, tuple[str, ...], Characters | None], Condition]
     takes: str
     """what comes after the word"""
     argument: re.Pattern[str]
@@ -57,7 +60,9 @@ WHOLE, FRACTION, TEXT = re.compile(r"\d{1,9}"), re.compile(r"\d{0,9}\.?\d{1,12}"
 
 
 def _form(kind: type[Condition], takes: str, number: Callable[[str], float] | None, argument: re.Pattern[str]) -> Form:
-    make = (lambda text, pieces: kind()) if number is None else (lambda text, pieces: kind(number(text)))  # type: ignore[call-arg]
+    def make(text: str, pieces: tuple[str, ...], characters: Characters | None) -> Condition:
+        return kind() if number is None else kind(number(text))  # type: ignore[call-arg]
+
     return Form(kind, make, takes, argument)
 
 
@@ -78,8 +83,10 @@ OPERATORS = tuple("<>=!*+-/%")
 """What may follow a field's name in an expression."""
 
 
-def parse(text: str, pieces: Sequence[str] = ()) -> Condition:
+def parse(text: str, pieces: Sequence[str] = (), characters: Characters | None = None) -> Condition:
     """The condition that a person typed; pieces[i] is the text of token i.
+
+    characters: where some tokens hold a part of one.
 
     Raises ValueError that says what is wrong and what would be valid.
     """
@@ -89,10 +96,10 @@ def parse(text: str, pieces: Sequence[str] = ()) -> Condition:
     word, _, rest = text.partition(" ")
     form, rest = FORMS.get(word), rest.strip()
     if form is not None and form.argument.fullmatch(rest):
-        return form.make(rest, tuple(pieces))
+        return form.make(rest, tuple(pieces), characters)
     if form is not None and (word not in FIELDS or not rest.startswith(OPERATORS)):
         raise ValueError(f"{word} takes {form.takes}, as in {form.kind.form}, not {rest[:40]!r}")
-    read = expression(text, pieces)
+    read = expression(text, pieces, characters)
     if not read.truth:
         raise ValueError(f"{text!r} is a number: say what it is compared with, as in {Expressed.form}")
     return Expressed(text, read)

@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.characters import Characters
 from engine.debug import patterns
 from engine.debug.expressions import Expression
 from engine.figures import unigram_entropy
@@ -139,6 +140,7 @@ class TokenIs(Condition):
     text: str
     exact: bool = False
     pieces: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    characters: Characters | None = field(default=None, repr=False, compare=False)
     form = 'token sea, token " sea" or token /se[ae]/'
     doc = "a token is revealed that is spelled so or matches a pattern"
     event = wide = True
@@ -157,7 +159,15 @@ class TokenIs(Condition):
         revealed = frame.change == Change.REVEALED
         there = {int(token) for token in np.unique(frame.tokens[revealed])}
         ids = [i for i in there if i < len(self.pieces) and self.matches(self.pieces[i])]
-        return revealed & np.isin(frame.tokens, ids)
+        found = revealed & np.isin(frame.tokens, ids)
+        if self.characters is not None:
+            # a character of several tokens is revealed, at the first of them, with any of them
+            found &= ~self.characters.partial[frame.tokens]
+            for row, tokens in enumerate(frame.tokens):
+                spans = self.characters.spans(tokens)
+                whole = [a for a, b, text in spans if revealed[row, a:b].any() and self.matches(text)]
+                found[row, whole] = True
+        return found
 
 
 @dataclass(frozen=True)

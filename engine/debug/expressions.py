@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.characters import Characters
 from engine.debug.fields import CONSTANTS, FIELDS, Values
 from engine.records import Frame
 
@@ -68,8 +69,11 @@ class Expression:
         return np.broadcast_to(value, (len(frame.tokens), 1))[:, 0]
 
 
-def parse(text: str, pieces: Sequence[str] = ()) -> Expression:
-    """An expression from its text; pieces[i] is the text of token i.  Raises ValueError with the offending part."""
+def parse(text: str, pieces: Sequence[str] = (), characters: Characters | None = None) -> Expression:
+    """An expression from its text; pieces[i] is the text of token i.  Raises ValueError with the offending part.
+
+    characters: where some tokens hold a part of one.
+    """
     if len(text) > LONGEST:
         raise ValueError(f"an expression has at most {LONGEST} characters, not {len(text)}")
     try:
@@ -81,7 +85,7 @@ def parse(text: str, pieces: Sequence[str] = ()) -> Expression:
         raise ValueError(f"the expression {text!r} cannot be read{at}: {error.msg}") from None
     except (ValueError, MemoryError, RecursionError):
         raise ValueError(f"the expression {text[:40]!r} cannot be read: write one such as remasked > 8") from None
-    parser = _Parser(text.strip(), pieces)
+    parser = _Parser(text.strip(), pieces, characters)
     part = parser.part(tree, 0)
     if part.text is not None:
         raise ValueError(f"{part.text!r} alone says nothing: compare token with it")
@@ -93,8 +97,8 @@ def parse(text: str, pieces: Sequence[str] = ()) -> Expression:
 class _Parser:
     """Walks one tree; `names` collects the fields that are read."""
 
-    def __init__(self, text: str, pieces: Sequence[str]) -> None:
-        self.text, self.pieces = text, pieces
+    def __init__(self, text: str, pieces: Sequence[str], characters: Characters | None) -> None:
+        self.text, self.pieces, self.characters = text, pieces, characters
         self.names: set[str] = set()
 
     def part(self, node: ast.AST, depth: int) -> Part:
@@ -216,10 +220,18 @@ def _spelled(parser: _Parser, node: ast.Compare, left: Part, right: Part, relati
     if other.field != "token" or not isinstance(relation, ast.Eq | ast.NotEq):
         raise ValueError(f"text in {parser.said(node)} can only be compared with token, by == or !=")
     ids = np.array([i for i, piece in enumerate(parser.pieces) if piece == text], np.int64)
+    same = isinstance(relation, ast.Eq)
+    characters = parser.characters
+    if characters is not None and characters.spell(text.strip()):
+        return Part(lambda frame: _whole(characters, frame, text, ids) == same, wide=True, truth=True)
     if len(ids) == 0:
         raise ValueError(f"no token is spelled {text!r}: spaces count, and token /{text}/ looks for a part of one")
-    same = isinstance(relation, ast.Eq)
     return Part(lambda frame: np.isin(frame.tokens, ids, invert=not same), wide=True, truth=True)
+
+
+def _whole(characters: Characters, frame: Frame, text: str, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Where a character stands that is one of these tokens, or several, [B, L]."""
+    return np.isin(frame.tokens, ids) | characters.where(frame.tokens, lambda shown: shown == text)
 
 
 def _called(parser: _Parser, node: ast.Call, depth: int) -> Part:

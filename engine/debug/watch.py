@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
+from engine.characters import Characters
 from engine.debug import breakpoints, laws
 from engine.debug.conditions import Condition
 from engine.debug.findings import Hit, Violation
@@ -17,6 +19,7 @@ class Watch:
     def __init__(self) -> None:
         self._conditions: dict[int, tuple[Condition, int | None]] = {}
         self._pieces: Sequence[str] = ()
+        self._characters: Characters | None = None
         self._edges: Sequence[int] = (0, 0)
         self._standings: dict[int, list[Standing]] = {0: []}
 
@@ -25,7 +28,7 @@ class Watch:
 
         Raises ValueError for a text that is no condition.
         """
-        self._conditions[number] = breakpoints.parse(text, self._pieces), sample
+        self._conditions[number] = breakpoints.parse(text, self._pieces, self._characters), sample
 
     def clear(self, number: int | None) -> None:
         """Forget a breakpoint, or all."""
@@ -34,9 +37,10 @@ class Watch:
         else:
             self._conditions.pop(number, None)
 
-    def read(self, pieces: Sequence[str]) -> list[str]:
+    def read(self, pieces: Sequence[str], fragments: Mapping[int, bytes] = MappingProxyType({})) -> list[str]:
         """Another model's tokens are there: why breakpoints that mean nothing to it are gone."""
         self._pieces, old = pieces, self._conditions
+        self._characters = Characters.of(fragments, len(pieces))
         self._conditions, lost = {}, []
         for number, (condition, sample) in old.items():
             try:

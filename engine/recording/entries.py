@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import msgspec
@@ -23,7 +24,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Header:
-    """What was watched and with what; `model.pieces` stays empty in the file, where texts come as they occur."""
+    """What was watched and with what; `model.pieces` and `model.fragments` stay empty in the file, where texts come as
+    they occur."""
 
     model: ModelInfo
     choice: ModelChoice
@@ -69,21 +71,27 @@ class Mark:
 
 @dataclass(frozen=True)
 class Pieces:
-    """Texts of tokens, by number."""
+    """Texts of tokens, by number, and the bytes of those that hold a part of a character."""
 
     texts: dict[int, str]
+    fragments: dict[int, bytes] = field(default_factory=dict)
+    """absent from older recordings"""
 
     @classmethod
-    def of(cls, tokens: Sequence[int], vocabulary: Sequence[str]) -> Pieces:
+    def of(
+        cls, tokens: Sequence[int], vocabulary: Sequence[str], fragments: Mapping[int, bytes] = MappingProxyType({})
+    ) -> Pieces:
         """Those of some tokens; a token without text has an empty one."""
         found = {token: vocabulary[token] if token < len(vocabulary) else "" for token in tokens}
         # a lone surrogate has no bytes
-        return cls({token: text[:LONGEST_PIECE].encode("utf-8", "replace").decode() for token, text in found.items()})
+        texts = {token: text[:LONGEST_PIECE].encode("utf-8", "replace").decode() for token, text in found.items()}
+        return cls(texts, {token: fragments[token][:LONGEST_PIECE] for token in tokens if token in fragments})
 
     def checked(self, header: Header) -> Pieces:
-        if any(not 0 <= token < header.model.vocab_size for token in self.texts):
+        """Return these; raise ValueError for a token outside the vocabulary or a text that is too long."""
+        if any(not 0 <= token < header.model.vocab_size for token in (*self.texts, *self.fragments)):
             raise ValueError("the recording has text for a token outside its vocabulary")
-        if any(len(text) > LONGEST_PIECE for text in self.texts.values()):
+        if any(len(text) > LONGEST_PIECE for text in (*self.texts.values(), *self.fragments.values())):
             raise ValueError(f"the recording has a token of more than {LONGEST_PIECE} characters")
         return self
 
@@ -104,7 +112,7 @@ def written(header: Header) -> Header:
     """A header as it stands in a file; raises ValueError where no reader would take it."""
     # a version may be a string of a kind of its own
     plain = {name: str(version) for name, version in header.versions.items()}
-    return replace(header, model=replace(header.model, pieces=()), versions=plain).checked()
+    return replace(header, model=replace(header.model, pieces=(), fragments={}), versions=plain).checked()
 
 
 def check_edit(edit: Edit, header: Header) -> Edit:

@@ -28,6 +28,7 @@ class Index:
         self.lines: list[Line] = []
         self.settings: list[Settings] = []
         self.pieces: dict[int, str] = {}
+        self.fragments: dict[int, bytes] = {}
         self.marks: list[Mark] = []
         self._taking = {
             Kind.BRANCH: self._branch, Kind.PIECES: self._pieces, Kind.SETTINGS: self._setting,
@@ -95,7 +96,9 @@ class Index:
         self.settings.append(check_settings(unpack(SettingsData, body[1:])).settings())
 
     def _pieces(self, offset: int, body: bytes) -> None:
-        self.pieces |= unpack(Pieces, body[1:]).checked(self.known).texts
+        read = unpack(Pieces, body[1:]).checked(self.known)
+        self.pieces |= read.texts
+        self.fragments |= read.fragments
 
     def _mark(self, offset: int, body: bytes) -> None:
         mark = unpack(Mark, body[1:])

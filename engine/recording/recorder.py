@@ -5,9 +5,10 @@ from __future__ import annotations
 import fcntl
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from os import PathLike
+from types import MappingProxyType
 from typing import Self
 
 import numpy as np
@@ -47,13 +48,15 @@ class Recorder:
     called from any thread; they raise OSError where the file cannot grow, which leaves it as it was.
     """
 
-    def __init__(self, file: int, name: str, vocabulary: Sequence[str]) -> None:
+    def __init__(self, file: int, name: str, vocabulary: Sequence[str], fragments: Mapping[int, bytes]) -> None:
         """file: open for reading and writing, holds a recording, and is its own to close.  See the class methods."""
         self.recording = Recording.adopt(file, name)
         self._file, self._lock, self._index = file, self.recording.lock, self.recording.index
-        self._vocabulary = vocabulary
+        self._vocabulary, self._fragments = vocabulary, fragments
         self._known = np.zeros(self.recording.header.model.vocab_size, bool)
-        self._known[list(self._index.pieces)] = True
+        # an older file has tokens that hold a part of a character without their bytes
+        known = [i for i in self._index.pieces if i not in fragments or i in self._index.fragments]
+        self._known[known] = True
 
     @classmethod
     def create(cls, path: str | PathLike[str], header: Header, start: Start) -> Self:
@@ -62,7 +65,7 @@ class Recorder:
         header: `model.pieces` is the vocabulary, of which the file gets what occurs.
         """
         begin = _begin(header, start)
-        return cls(_filled(path, begin), os.fspath(path), header.model.pieces)
+        return cls(_filled(path, begin), os.fspath(path), header.model.pieces, header.model.fragments)
 
     @classmethod
     def spool(cls, header: Header, start: Start) -> Self:
@@ -71,14 +74,19 @@ class Recorder:
         with tempfile.TemporaryFile() as temporary:
             file = os.dup(temporary.fileno())
         _write_all(file, begin, 0)
-        return cls(file, "the recording", header.model.pieces)
+        return cls(file, "the recording", header.model.pieces, header.model.fragments)
 
     @classmethod
-    def resume(cls, path: str | PathLike[str], vocabulary: Sequence[str] = ()) -> Self:
+    def resume(
+        cls,
+        path: str | PathLike[str],
+        vocabulary: Sequence[str] = (),
+        fragments: Mapping[int, bytes] = MappingProxyType({}),
+    ) -> Self:
         """Go on with a file; a record that is torn at its end is cut off.
 
-        vocabulary: texts by token number; empty: tokens that have not occurred yet get none.  Raises ValueError for a
-        file that is no recording, is damaged before its end, or is being written.
+        vocabulary: texts by token number; empty: tokens that have not occurred yet get none.  fragments: as in
+        `ModelInfo`.  Raises ValueError for a file that is no recording, is damaged before its end, or is being written.
         """
         file, name = os.open(regular_file(path), os.O_RDWR), os.fspath(path)
         try:
@@ -86,7 +94,7 @@ class Recorder:
         except ValueError:
             os.close(file)
             raise
-        made = cls(file, name, vocabulary)
+        made = cls(file, name, vocabulary, fragments)
         try:
             if made.recording.damaged:
                 raise ValueError(made.recording.damage)
@@ -223,7 +231,7 @@ class Recorder:
         if not len(new):
             return b""
         self._known[new] = True
-        return record(Kind.PIECES, pack(Pieces.of(new.tolist(), self._vocabulary)))
+        return record(Kind.PIECES, pack(Pieces.of(new.tolist(), self._vocabulary, self._fragments)))
 
     def _waiting(self, line: Line) -> int:
         """Frames of a branch whose figures are not in the file."""
@@ -245,7 +253,7 @@ def _begin(header: Header, start: Start) -> bytes:
         preamble(),
         record(Kind.HEADER, pack(written(header))),
         record(Kind.BRANCH, FORK.pack(0, 0, 0) + encode_state(State.start(start.tokens, start.locked))),
-        record(Kind.PIECES, pack(Pieces.of(first, header.model.pieces))),
+        record(Kind.PIECES, pack(Pieces.of(first, header.model.pieces, header.model.fragments))),
     ))  # fmt: skip
 
 

@@ -138,7 +138,7 @@ class Recording:
         texts = [""] * self.header.model.vocab_size
         for token, text in self.index.pieces.items():
             texts[token] = text
-        return replace(self.header.model, pieces=tuple(texts))
+        return replace(self.header.model, pieces=tuple(texts), fragments=dict(self.index.fragments))
 
     @property
     def branches(self) -> tuple[Branch, ...]:

@@ -19,6 +19,7 @@ from engine.trace import Record
 from remdm_tui.exports import Request
 from remdm_tui.exports.scene import Scene
 from remdm_tui.layout import MASK_WIDTH, harmless
+from remdm_tui.typeset import Type
 
 MOST = 5_000
 """Steps in a page, unless asked otherwise."""
@@ -52,21 +53,24 @@ def run(request: Request, scene: Scene) -> dict[str, Any]:
     """What the player needs: texts, the state at the first position, and each later one by what it changed."""
     trace, sample = scene.trace, request.sample
     positions = request.positions(MOST)
-    words: dict[int, int] = {}
-    states = (_state(trace, position, sample, words) for position in positions)
+    type_ = scene.type_
+    words: dict[tuple[int, int], int] = {}
+    states = (_state(trace, position, sample, type_, words) for position in positions)
     first = before = next(states)
     steps = []
     for state in states:
         steps.append(changes(before, state))
         before = state
-    vocabulary, texts, widths = request.recording.model.pieces, scene.type_.pieces.texts, scene.type_.pieces.widths
+    vocabulary = request.recording.model.pieces
+    ends = {i for i, piece in enumerate(vocabulary) if "\n" in piece}
+    ends |= {place for text, (place, _) in type_.whole.items() if "\n" in text}
     return {
         "states": [
             {"name": look.name, "fill": look.fill} for look in (scene.looks.looks[state] for state in Change)
         ],
         "next": NEXT.tolist(),
-        "texts": [texts[token] + "\n" * ("\n" in vocabulary[token]) for token in words],
-        "widths": [int(widths[token]) for token in words],
+        "texts": [type_.texts[place] + "\n" * (place in ends) for place, _ in words],
+        "widths": [width for _, width in words],
         "mask": MASK_WIDTH,
         "start": [part.tolist() for part in first],
         "steps": steps,
@@ -93,13 +97,19 @@ def label(trace: Record, position: int, sample: int) -> str:
     )
 
 
-def _state(trace: Record, position: int, sample: int, words: dict[int, int]) -> tuple[NDArray[Any], ...]:
-    """States and words [L]; a position that was just remasked has the word that it lost, for its width."""
+def _state(
+    trace: Record, position: int, sample: int, type_: Type, words: dict[tuple[int, int], int]
+) -> tuple[NDArray[Any], ...]:
+    """States and words [L]; a position that was just remasked has the word that it lost, for its width.
+
+    words: numbers of what is shown, by its place in the type's texts and its width.
+    """
     change = trace.change(position, sample)
-    before = trace.tokens(max(0, position - 1), sample)
-    tokens = np.where(change == Change.REMASKED, before, trace.tokens(position, sample))
-    numbers = [words.setdefault(token, len(words)) for token in tokens.tolist()]
-    return change.astype(np.int64), np.array(numbers)
+    old, new = type_.words(trace.tokens(max(0, position - 1), sample)), type_.words(trace.tokens(position, sample))
+    lost = change == Change.REMASKED
+    places, widths = np.where(lost, old[0], new[0]), np.where(lost, old[1], new[1])
+    shown = zip(places.tolist(), widths.tolist(), strict=True)
+    return change.astype(np.int64), np.array([words.setdefault(word, len(words)) for word in shown])
 
 
 def _digest(text: str) -> str:

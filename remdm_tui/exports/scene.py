@@ -43,9 +43,9 @@ class Scene:
             raise ValueError(f"columns must lie in {NARROWEST} to {WIDEST}, not {request.columns}")
         recording, trace = request.recording, request.trace
         looks = palette(not request.light, request.ascii)
-        type_ = Type.of(
-            Pieces.of(recording.model.pieces, request.ascii), {state: looks.looks[state].fill for state in HIDDEN}
-        )
+        model = recording.model
+        pieces = Pieces.of(model.pieces, request.ascii, model.fragments)
+        type_ = Type.of(pieces, {state: looks.looks[state].fill for state in HIDDEN})
         settings = trace.settings()
         name = recording.header.model.name
         if settings:

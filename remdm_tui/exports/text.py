@@ -14,7 +14,8 @@ BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u
 
 
 def write(request: Request) -> None:
-    text = plain_text(request.trace, request.position, request.sample, request.recording.model.pieces)
+    model = request.recording.model
+    text = plain_text(request.trace, request.position, request.sample, model.pieces, model.fragments)
     request.out.write_text(inert(text) + "\n", encoding="utf-8")
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from textwrap import wrap
+from types import MappingProxyType
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -14,6 +15,7 @@ from engine.debug.findings import Moment, Opinion, Story, Verdict
 from engine.records import Change
 from remdm_tui.layout import harmless
 
+NO_PARTS: Mapping[int, str] = MappingProxyType({})
 TOP = 8
 """Tokens of the network's that are shown."""
 NAME, BAR = 14, 8
@@ -29,8 +31,25 @@ def quoted(piece: str, ascii_only: bool) -> str:
     return f'"{harmless(piece, ascii_only)}"'
 
 
-def of_story(told: Story | None, pieces: Sequence[str], position: int, room: tuple[int, int], ascii_only: bool) -> Text:
-    """The story, the last moment up to `position` marked; of a long one what fits into (columns, rows) around it."""
+def named(token: int, pieces: Sequence[str], parts: Mapping[int, str], ascii_only: bool) -> str:
+    """A token in quotes, or what `parts` calls a part of a character."""
+    if token in parts:
+        return harmless(parts[token], ascii_only)
+    return quoted(pieces[token], ascii_only) if token < len(pieces) else str(token)
+
+
+def of_story(
+    told: Story | None,
+    pieces: Sequence[str],
+    position: int,
+    room: tuple[int, int],
+    ascii_only: bool,
+    parts: Mapping[int, str] = NO_PARTS,
+) -> Text:
+    """The story, the last moment up to `position` marked; of a long one what fits into (columns, rows) around it.
+
+    parts: what to call tokens that hold a part of a character.
+    """
     if told is None:
         return Text("reading its story ...", style="dim")
     moments = told.moments
@@ -39,10 +58,11 @@ def of_story(told: Story | None, pieces: Sequence[str], position: int, room: tup
     columns, rows = room
     now = max((i for i, moment in enumerate(moments) if moment.step <= position), default=0)
     first, last = now, now
-    wrapped = {now: _wrapped(moments[now], pieces, columns, ascii_only)}
+    said = [(moment, named(moment.token, pieces, parts, ascii_only)) for moment in moments]
+    wrapped = {now: _wrapped(*said[now], columns, ascii_only)}
     # what came before explains more than what comes after
     for i in (*range(now - 1, -1, -1), *range(now + 1, len(moments))):
-        more = _wrapped(moments[i], pieces, columns, ascii_only)
+        more = _wrapped(*said[i], columns, ascii_only)
         if sum(map(len, wrapped.values())) + len(more) > rows:
             break
         wrapped[i], first, last = more, min(first, i), max(last, i)
@@ -59,46 +79,55 @@ def of_story(told: Story | None, pieces: Sequence[str], position: int, room: tup
     return text
 
 
-def _wrapped(moment: Moment, pieces: Sequence[str], columns: int, ascii_only: bool) -> list[str]:
-    line = f"{moment.step:>5}  {_moment(moment, pieces, ascii_only)}"
+def _wrapped(moment: Moment, token: str, columns: int, ascii_only: bool) -> list[str]:
+    line = f"{moment.step:>5}  {_moment(moment, token, ascii_only)}"
     return wrap(line, max(20, columns - 2), subsequent_indent=" " * 7, drop_whitespace=True) or [line]
 
 
-def _moment(moment: Moment, pieces: Sequence[str], ascii_only: bool) -> str:
-    token = quoted(pieces[moment.token], ascii_only) if moment.token < len(pieces) else str(moment.token)
+def _moment(moment: Moment, token: str, ascii_only: bool) -> str:
     held = "" if math.isnan(moment.held) else f" p {moment.held:.3g}"
     what = {Change.REVEALED: f"revealed as {token}{held}", Change.REMASKED: f"remasked, was {token}{held}"}
     done = what.get(moment.change, token)
     return f"{done}: {harmless(moment.why, ascii_only)}"
 
 
-def of_opinion(opinion: Opinion, pieces: Sequence[str], room: tuple[int, int], ascii_only: bool) -> Text:
-    """The network's tokens with the nucleus's cut, and what every strategy would do, in (columns, rows)."""
+def of_opinion(
+    opinion: Opinion,
+    pieces: Sequence[str],
+    room: tuple[int, int],
+    ascii_only: bool,
+    parts: Mapping[int, str] = NO_PARTS,
+) -> Text:
+    """The network's tokens with the nucleus's cut, and what every strategy would do, in (columns, rows).
+
+    parts: what to call tokens that hold a part of a character.
+    """
     columns, rows = room
     own = "" if math.isnan(opinion.own) else f", this token p {opinion.own:.3g}"
     text = Text(f"after step {opinion.step}: entropy {opinion.entropy:.2f} nats{own}\n")
     verdicts = [(verdict.strategy, _verdict(verdict, opinion.masked)) for verdict in opinion.verdicts]
     column = NAME + BAR + 11
+    names = [named(ranked.token, pieces, parts, ascii_only) for ranked in opinion.top]
     if columns >= column + 34:
-        left = _ranked(opinion, pieces, min(TOP, max(3, rows - 2)), ascii_only)
+        left = _ranked(opinion, names, min(TOP, max(3, rows - 2)), ascii_only)
         right = [f"{name:<16} {said}"[: columns - column] for name, said in verdicts]
         for i in range(max(len(left), len(right))):
             a, b = (side[i] if i < len(side) else "" for side in (left, right))
             text.append(f"{a}{' ' * max(1, column - cell_len(a))}{b}\n")
     else:
         short = wrap("; ".join(f"{name} {said}" for name, said in verdicts), max(20, columns))
-        left = _ranked(opinion, pieces, min(TOP, max(3, rows - 2 - len(short))), ascii_only)
+        left = _ranked(opinion, names, min(TOP, max(3, rows - 2 - len(short))), ascii_only)
         text.append("\n".join([*left, *short]))
     text.rstrip()
     return text
 
 
-def _ranked(opinion: Opinion, pieces: Sequence[str], most: int, ascii_only: bool) -> list[str]:
+def _ranked(opinion: Opinion, names: Sequence[str], most: int, ascii_only: bool) -> list[str]:
     full, cut = ("=", "--") if ascii_only else ("█", "──")
     lines: list[str] = []
     shown = opinion.top[:most]
     for number, ranked in enumerate(shown):
-        name = quoted(pieces[ranked.token] if ranked.token < len(pieces) else str(ranked.token), ascii_only)
+        name = names[number]
         if not ranked.kept and (not number or shown[number - 1].kept):
             lines.append(f"{cut} nucleus: {opinion.nucleus} above {cut}")
         while cell_len(name) > NAME:

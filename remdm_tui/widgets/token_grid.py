@@ -191,7 +191,9 @@ class TokenGrid(ScrollView):
             coloured = (canvas.change == Change.HELD) | (canvas.change == Change.REVEALED)
             codes = np.where(coloured, HEAT + heat_levels(canvas.held), canvas.change).astype(np.uint8)
         if canvas.different is not None:
-            codes = codes + (DIFFERENT * canvas.different).astype(np.uint8)
+            characters = None if self._pieces is None else self._pieces.characters
+            different = canvas.different if characters is None else characters.widened(canvas.different, canvas.tokens)
+            codes = codes + (DIFFERENT * different).astype(np.uint8)
         if self._cursor is not None and self._cursor < len(codes):
             codes = codes.copy()
             codes[self._cursor] += CURSOR

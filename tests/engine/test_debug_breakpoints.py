@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.characters import Characters
 from engine.debug import patterns
 from engine.debug.breakpoints import CONDITIONS, FORMS, check, parse
 from engine.debug.conditions import Condition
@@ -222,3 +223,21 @@ def test_no_pattern_that_is_taken_takes_long(parts: list[str]) -> None:
 def test_a_condition_on_tokens_asks_about_each_spelling_once() -> None:
     frame = replace(FRAMES[0], tokens=np.full((3, 16), 99, np.int32), change=np.full((3, 16), 2, np.uint8))
     assert check(0, parse("token /a/", PIECES), frame, None) is None
+
+
+@pytest.mark.parametrize("text", ["token 中", 'token "中"', "token /[一-龥]/", "any(token == '中')"])
+def test_a_character_of_several_tokens_stops_a_run_once_all_are_there(text: str) -> None:
+    data = "中".encode()
+    condition = parse(text, ("a", "\ufffd", "\ufffd"), Characters({1: data[:1], 2: data[1:]}, 3))
+    part, whole = (
+        replace(FRAMES[0], tokens=np.array([tokens], np.int32), change=np.array([change], np.uint8))
+        for tokens, change in (
+            ((0, 1, 0), (Change.HELD, Change.REVEALED, Change.HELD)),
+            ((0, 1, 2), (Change.HELD, Change.HELD, Change.REVEALED)),
+        )
+    )
+    assert not condition.holds(part, None).any()
+    assert condition.holds(whole, part).any()
+    hit = check(1, condition, whole, part)
+    assert hit is not None
+    assert hit.positions in ((1,), ())

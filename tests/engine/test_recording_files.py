@@ -13,6 +13,7 @@ import tracemalloc
 import zlib
 from collections import Counter
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -361,3 +362,28 @@ def test_reading_needs_no_torch(tmp_path: Path) -> None:
     )
     command = [sys.executable, "-c", program, str(tmp_path / "run")]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def test_bytes_of_parts_of_characters_are_in_a_recording_and_come_into_an_older_one(tmp_path: Path) -> None:
+    session = session_of("remdm-cap", steps=8)
+    start, parts = start_of(session), {token: bytes([0xE4 + token]) for token in range(5)}
+    known = header(start)
+    frames = list(session)
+    for name, fragments in (("new", parts), ("old", {})):
+        told = replace(known, model=replace(known.model, fragments=fragments))
+        recorder = Recorder.create(tmp_path / name, told, start)
+        for frame in frames[:4]:
+            recorder.frame(0, frame)
+        recorder.close()
+    recorder = Recorder.resume(tmp_path / "old", known.model.pieces, parts)
+    assert not recorder.recording.model.fragments
+    for frame in frames[4:]:
+        recorder.frame(0, frame)
+    recorder.close()
+    for name, there in (("new", frames[3]), ("old", frames[-1])):
+        recording = Recording.open(tmp_path / name)
+        found = recording.model.fragments
+        assert {token: parts[token] for token in np.unique(there.tokens).tolist() if token in parts}.items() <= (
+            found.items()
+        )
+        recording.close()

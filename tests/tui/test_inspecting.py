@@ -8,8 +8,8 @@ from textual.geometry import Offset
 from textual.widgets import Input
 
 from engine.debug.inspect import story
-from engine.records import Change
-from remdm_tui.inspecting import Inspector, find
+from engine.records import Change, ModelInfo
+from remdm_tui.inspecting import Inspector, find, named_parts
 from remdm_tui.layout import Pieces
 from remdm_tui.typeset import Canvas
 from remdm_tui.widgets.inspector import of_story
@@ -174,3 +174,14 @@ def test_while_it_plays_a_story_that_takes_long_is_not_read_again(tmp_path):
     trace.append(type(last)(**{**vars(last), "index": 40}))
     assert inspector.story(trace, 1, first=0, playing=True, wait=1) is told
     assert inspector.story(trace, 1, first=0, playing=False, wait=10) is not told
+
+
+def test_a_character_of_several_tokens_is_found_and_named_whole():
+    data = "中".encode()
+    pieces, fragments = ("a", "\ufffd", "\ufffd"), {1: data[:1], 2: data[1:]}
+    model = ModelInfo("toy", 0, "float32", "cpu", 3, 0, None, False, pieces, fragments=fragments)
+    tokens, held = np.array([0, 1, 2, 0], np.int32), np.full(4, Change.HELD, np.uint8)
+    assert find("中a", tokens, held, pieces, -1, fragments) == 1
+    assert find("/中/", tokens, held, pieces, -1, fragments) == 1
+    assert find("\ufffd", tokens, held, pieces, -1, fragments) is None
+    assert named_parts(model, tokens, 2, {0, 1, 2}) == {1: r"\xe4", 2: r'"中" \xb8\xad'}

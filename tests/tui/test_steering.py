@@ -122,3 +122,24 @@ async def test_the_prompt_can_be_another():
         await pilot.press("enter")
         await seen(pilot, lambda app: link.altered)
         assert link.altered == [Edit("prompt", 0, 0, (WORDS.index(" a"), WORDS.index(" ship")))]
+
+
+HAN = "中".encode()
+SPLIT, FRAGMENTS = ("the", " ", "\ufffd", "\ufffd", "[MASK]"), {2: HAN[:2], 3: HAN[2:]}
+
+
+def test_a_prompt_with_split_characters_is_shown_and_spelled_whole():
+    tokens, locked = [0, 1, 2, 3, 4], [True] * 4 + [False]
+    text = prompt_text(tokens, locked, SPLIT, FRAGMENTS)
+    assert text == "the 中{mask}"
+    assert prompt_tokens(text, SPLIT, 4, FRAGMENTS) == tuple(tokens)
+    with pytest.raises(ValueError, match="no token of the model begins"):
+        spelled("\ufffd", SPLIT, 4, FRAGMENTS)
+
+
+def test_a_part_of_a_character_is_put_by_its_bytes():
+    assert token_of(r"\xe4\xb8", SPLIT, None, 4, FRAGMENTS) == (2, 1.0)
+    with pytest.raises(ValueError, match=r"is 2 tokens of the model: put \\xe4\\xb8, \\xad"):
+        token_of("中", SPLIT, None, 4, FRAGMENTS)
+    with pytest.raises(ValueError, match="spelled"):
+        token_of("\ufffd", SPLIT, None, 4, FRAGMENTS)

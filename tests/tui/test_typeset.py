@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from engine.records import Change
-from remdm_tui.layout import MASK_WIDTH, Pieces
+from remdm_tui.layout import LONGEST, MASK_WIDTH, Pieces
 from remdm_tui.typeset import HIDDEN, Canvas, Type, typeset
 
 PIECES = Pieces.of([" a", " word", "ing", ",", "\n", " 語", " extraordinary"])
@@ -67,3 +67,20 @@ def test_a_character_of_several_tokens_stands_whole_at_the_first_until_one_is_ma
     whole = shown(0, 1, 2, 0)
     assert (whole.texts, whole.ends) == ([" a中< a"], [0, 2, 4, 5, 7])
     assert shown(0, 1, 3).texts == [" a\ufffd", " ░░░"]
+
+
+def test_a_remasked_part_keeps_the_width_of_its_whole_character():
+    data = "中".encode()
+    pieces = Pieces.of(("a", "\ufffd", "\ufffd", "[MASK]"), False, {1: data[:1], 2: data[1:]})
+    type_ = Type.of(pieces, {int(Change.MASKED): "░", int(Change.REMASKED): "╳"})
+    before, now = np.array([1, 2, 0], np.int32), np.array([3, 3, 0], np.int32)
+    change = np.array([Change.REMASKED, Change.REMASKED, Change.HELD], np.uint8)
+    page = typeset(Canvas(now, change, np.ones(3, np.float32), before), change, type_, 40)
+    assert page.ends == [0, 2, 3, 4]
+
+
+def test_a_long_text_of_parts_is_cut_as_a_token_is():
+    pieces = Pieces.of(("\ufffd", "\ufffd"), False, {0: b"x" * 60 + b"\xe4", 1: b"\xb8\xad"})
+    text, width = Type.of(pieces, {}).character("x" * 60 + "中")
+    assert width <= LONGEST
+    assert text.endswith("…")
