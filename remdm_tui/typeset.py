@@ -94,13 +94,13 @@ def typeset(canvas: Canvas, codes: NDArray[np.uint8], type_: Type, columns: int)
     """Wrap a canvas at `columns` cells; `codes` [L] says what shares a run."""
     pieces, tokens, change = type_.pieces, canvas.tokens, canvas.change
     hidden = (change == Change.MASKED) | (change == Change.REMASKED)
-    places, widths = type_.words(tokens)
+    words, widths = type_.words(tokens)
     remasked = change == Change.REMASKED
     if remasked.any():
         # a token just remasked keeps its place, so that the eye stays where it was
         widths[remasked] = type_.words(canvas.before)[1][remasked]
     widths[change == Change.MASKED] = MASK_WIDTH
-    shown = np.where(hidden, type_.blanks[change] + widths, places)
+    shown = np.where(hidden, type_.blanks[change] + widths, words)
     starts = pieces.starts[tokens] | hidden
     if pieces.characters is not None:
         starts &= shown != type_.character("")[0]
@@ -110,8 +110,8 @@ def typeset(canvas: Canvas, codes: NDArray[np.uint8], type_: Type, columns: int)
     cut[1:-1] = codes[1:] != codes[:-1]
     cut[rows] = True
     edges = np.flatnonzero(cut)
-    words = list(map(type_.texts.__getitem__, shown.tolist()))
-    text, at = "".join(words), [0, *accumulate(map(len, words))]
+    drawn = list(map(type_.texts.__getitem__, shown.tolist()))
+    text, at = "".join(drawn), [0, *accumulate(map(len, drawn))]
     places = [at[edge] for edge in edges.tolist()]
     told = shown * 256 + codes
     return Page(

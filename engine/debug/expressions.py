@@ -221,9 +221,9 @@ def _spelled(parser: _Parser, node: ast.Compare, left: Part, right: Part, relati
         raise ValueError(f"text in {parser.said(node)} can only be compared with token, by == or !=")
     ids = np.array([i for i, piece in enumerate(parser.pieces) if piece == text], np.int64)
     same = isinstance(relation, ast.Eq)
-    characters = parser.characters
-    if characters is not None and characters.spell(text.strip()):
-        return Part(lambda frame: _whole(characters, frame, text, ids) == same, wide=True, truth=True)
+    characters, wanted = parser.characters, text or ""
+    if characters is not None and characters.spell(wanted.strip()):
+        return Part(lambda frame: _whole(characters, frame, wanted, ids) == same, wide=True, truth=True)
     if len(ids) == 0:
         raise ValueError(f"no token is spelled {text!r}: spaces count, and token /{text}/ looks for a part of one")
     return Part(lambda frame: np.isin(frame.tokens, ids, invert=not same), wide=True, truth=True)

@@ -58,11 +58,11 @@ def of_story(
     columns, rows = room
     now = max((i for i, moment in enumerate(moments) if moment.step <= position), default=0)
     first, last = now, now
-    said = [(moment, named(moment.token, pieces, parts, ascii_only)) for moment in moments]
-    wrapped = {now: _wrapped(*said[now], columns, ascii_only)}
+    names = [named(moment.token, pieces, parts, ascii_only) for moment in moments]
+    wrapped = {now: _wrapped(moments[now], names[now], columns, ascii_only)}
     # what came before explains more than what comes after
     for i in (*range(now - 1, -1, -1), *range(now + 1, len(moments))):
-        more = _wrapped(*said[i], columns, ascii_only)
+        more = _wrapped(moments[i], names[i], columns, ascii_only)
         if sum(map(len, wrapped.values())) + len(more) > rows:
             break
         wrapped[i], first, last = more, min(first, i), max(last, i)
