@@ -290,3 +290,18 @@ def test_an_empty_recording_and_a_torn_one_can_be_exported(tmp_path: Path, kind:
     with (tmp_path / "run").open("r+b") as file:
         file.truncate((tmp_path / "run").stat().st_size - 3)
     assert "are not whole" in run(tmp_path / "run", tmp_path / f"b.{kind}")
+
+
+@pytest.mark.parametrize("kind", ["txt", "html", "svg", "cast"])
+def test_a_character_of_several_tokens_is_whole_in_every_export(tmp_path: Path, kind: str) -> None:
+    data = "中".encode()
+    session = session_of("mdlm", steps=4, length=6, prompt=(0, 1))
+    start = start_of(session, 2)
+    made = header(start, pieces=("\ufffd", "\ufffd", "c", "d", "e", "_"))
+    made = replace(made, model=replace(made.model, fragments={0: data[:1], 1: data[1:]}))
+    recorder = Recorder.create(tmp_path / "run", made, start)
+    for frame in session:
+        recorder.frame(0, frame)
+    recorder.close()
+    text = exported(tmp_path, kind).read_text(encoding="utf-8")
+    assert "中" in text or r"\u4e2d" in text
