@@ -15,7 +15,7 @@ import torch
 
 from engine.digests import file_digest
 from engine.evaluation.files import replace
-from engine.runs import STEP_FILE
+from engine.runs import CHECKPOINT, STEP_FILE
 
 CHECKSUM = ".sha256"
 """What is put behind a checkpoint's name: the digests of its content and of the content before that, a line each."""
@@ -108,6 +108,14 @@ def drop(home: Path, steps: Iterable[int]) -> None:
         path = home / step_name(step)
         path.unlink(missing_ok=True)
         checksum(path).unlink(missing_ok=True)
+
+
+def tidy(home: Path) -> None:
+    """Remove the checkpoints and checksums that a killed process has left unfinished in a run that is locked."""
+    for path in _inside(home):
+        name = path.name.removesuffix(".part").removesuffix(CHECKSUM)
+        if path.name.endswith(".part") and (name == CHECKPOINT or STEP_FILE.fullmatch(name)):
+            path.unlink(missing_ok=True)
 
 
 def set_aside(path: Path) -> Path:

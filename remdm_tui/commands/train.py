@@ -64,6 +64,10 @@ def run(
     # the first process speaks for all; an export only reads, and may be made while the run goes on
     with alone(out) if team.rank == 0 and not export_only else nullcontext():
         with report.waiting("preparing the data"):
+            if team.rank == 0 and not export_only:
+                from engine.training.states import tidy
+
+                tidy(out)
             trainer = prepared(
                 config, data, cache, out, team.device or place, team, report.preparing, changed or export_only
             )

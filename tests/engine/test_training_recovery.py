@@ -14,7 +14,7 @@ from engine.models import load_model
 from engine.training.config import TrainConfig, read_config
 from engine.training.data import Corpus, prepare
 from engine.training.loop import Trainer
-from engine.training.states import checksum, read_state
+from engine.training.states import checksum, read_state, tidy
 from tests.engine.texts import VOCABULARY, write_texts
 
 CPU = torch.device("cpu")
@@ -171,3 +171,12 @@ def test_a_directory_has_one_writer_at_a_time(tmp_path: Path) -> None:
         pass
     with alone(tmp_path / "run"):
         pass
+
+
+def test_what_a_kill_left_unfinished_goes_and_everything_else_stays(tmp_path: Path) -> None:
+    left = ["last.pt.part", "last.pt.sha256.part", "step-00000002.pt.part", "step-00000002.pt.sha256.part"]
+    stays = ["last.pt", "last.pt.sha256", "step-00000002.pt", "mine.part", "notes.pt.part"]
+    for name in left + stays:
+        (tmp_path / name).write_bytes(b"")
+    tidy(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(stays)
