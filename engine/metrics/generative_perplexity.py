@@ -123,8 +123,8 @@ def score_texts(judge: Judge, texts: Sequence[str], how: str = "standard", *, le
     rows = [row[:limit] for row in whole]
     lengths = np.array([len(row) for row in rows], np.int64)
     # of the padding no more than the first end token can count; what is cut at the limit is never padded
-    followed = [chosen.padding_end and judge.end is not None and len(row) < limit for row in rows]
-    rows = [[*row, judge.end] if more else row for row, more in zip(rows, followed, strict=True)]
+    padding = [judge.end] if chosen.padding_end and judge.end is not None else []
+    rows = [row + padding if len(row) < limit else row for row in rows]
     size = judge.context if chosen.judged_piece is None else min(chosen.judged_piece, judge.context)
     pieces = [(i, row[at : at + size]) for i, row in enumerate(rows) for at in range(0, len(row), size)]
     nats, tokens, ends = np.zeros(len(rows)), np.zeros(len(rows), np.int64), np.full(len(rows), np.nan)
