@@ -31,7 +31,8 @@ def render(template: str, prompt: str, named: Mapping[str, str], whose: str) -> 
     fault = f"the chat template of {whose} cannot be rendered"
     if len(template) > LARGEST:
         raise ValueError(f"{fault}: it is longer than {LARGEST} characters")
-    order = json.dumps({"template": template, "prompt": prompt, "named": dict(named)})
+    # the packages are those of this process, wherever they lie
+    order = json.dumps({"template": template, "prompt": prompt, "named": dict(named), "path": sys.path})
     try:
         done = subprocess.run(
             [sys.executable, "-I", str(Path(__file__))],
@@ -42,7 +43,11 @@ def render(template: str, prompt: str, named: Mapping[str, str], whose: str) -> 
     try:
         said = json.loads(done.stdout)
     except ValueError:
-        raise ValueError(f"{fault}: it takes more than {SECONDS} seconds, or too much memory") from None
+        if done.returncode < 0:
+            raise ValueError(f"{fault}: it takes more than {SECONDS} seconds, or too much memory") from None
+        lines = done.stderr.decode("utf-8", "replace").split("\n")
+        last = next((line for line in reversed(lines) if line.strip()), "its process ended without a word")
+        raise ValueError(f"{fault}: {last[:300]}") from None
     if "error" in said:
         raise ValueError(f"{fault}: {said['error']}")
     return str(said["text"])
@@ -51,6 +56,7 @@ def render(template: str, prompt: str, named: Mapping[str, str], whose: str) -> 
 def main() -> None:
     """Answer one order on standard input."""
     order = json.loads(sys.stdin.buffer.read())
+    sys.path[:] = order.pop("path")
     environment = _environment()
     _limit()
     try:

@@ -6,7 +6,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
 
@@ -59,11 +59,9 @@ def file_digests(paths: Sequence[Path], told: Told = silent, cache: Path | None 
     with ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as pool:
         found = []
         for task in [pool.submit(one, path) for path in paths]:
-            while True:
-                with suppress(TimeoutError):
-                    found.append(task.result(timeout=0.5))
-                    break
+            while not wait([task], timeout=0.5).done:
                 told(done, total)
+            found.append(task.result())
         return found
 
 

@@ -37,7 +37,7 @@ def interrupts_told_apart() -> Iterator[None]:
 
 
 class Interrupted(KeyboardInterrupt):
-    """A person pressed Ctrl+C."""
+    """A person pressed Ctrl+C, or a signal ends the process; foreign code cannot have raised it."""
 
 
 def is_panic(error: BaseException) -> bool:

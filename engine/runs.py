@@ -7,6 +7,8 @@ from pathlib import Path
 
 CHECKPOINT = "last.pt"
 """The state that the run goes on from, of which a model can be made while it does."""
+BEST = "best.pt"
+"""The averages with the lowest validation loss so far."""
 NEWEST = "newest"
 """The directory of that model, which is not what one would publish."""
 STEP = "step.json"

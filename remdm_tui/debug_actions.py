@@ -223,7 +223,7 @@ class DebugApp(App[None]):
 
         def begin(text: str) -> None:
             # what was not changed keeps its tokens, even those of a character that is not whole
-            kept = self.options.infill and text == now
+            kept = text == now and (self.options.infill or bool(locked.all()))
             self._alter("prompt", 0, present if kept else read(text, model.pieces, model.mask_id, model.fragments))
 
         sign = ASCII_NEWLINE if self.options.ascii else NEWLINE

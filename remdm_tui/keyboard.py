@@ -37,7 +37,13 @@ class Keyboard:
 
     def feed(self, data: bytes) -> list[Message]:
         """Return the events that are complete; half a character waits for its rest."""
-        text = self._decode(data)
+        return self._parsed(self._decode(data))
+
+    def rest(self) -> list[Message]:
+        """Return what is meant by bytes of a character that has not gone on, of which each is a letter then."""
+        return self._parsed(self._decode(b"", True))
+
+    def _parsed(self, text: str) -> list[Message]:
         try:
             return list(self._parser.feed(text)) if text else []
         except MALFORMED:
@@ -76,6 +82,9 @@ def read_input(fd: int, stopped: Callable[[], bool], take: Callable[[Message], N
             if not data:
                 return False
             for event in keyboard.feed(data):
+                take(event)
+        else:
+            for event in keyboard.rest():
                 take(event)
         for event in keyboard.tick():
             take(event)

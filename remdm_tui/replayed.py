@@ -10,7 +10,6 @@ from engine.catalogue import place
 from engine.evaluation.files import fingerprint
 from engine.evaluation.plan import ENGINE
 from engine.evaluation.store import SETTINGS, Store
-from engine.models.sources import cached
 from engine.records import SAMPLING
 from engine.runs import NEWEST
 from engine.strategies import source_digest
@@ -38,7 +37,8 @@ def sampled(home: Path, number: int, said: Asked) -> Asked:
     spelt = said.tokenizer or model.tokenizer
     if said.tokenizer is None and spelt is not None:
         spelt = found(home, spelt, model.tokenizer_path, digests[1], "--tokenizer")
-    if said.strategy in (None, sampling.strategy) and sampling.strategy_digest != source_digest(sampling.strategy):
+    same = store.has_whole_digests and said.strategy in (None, sampling.strategy)
+    if same and sampling.strategy_digest != source_digest(sampling.strategy):
         raise ValueError(f"the strategy {sampling.strategy} has changed since {home} was evaluated: name a --strategy")
     drawn = Asked(
         model=name, strategy=sampling.strategy, dtype=model.dtype, no_ema=not model.ema, mask_id=model.mask_id,
@@ -78,6 +78,10 @@ def found(home: Path, name: str, path: str | None, digest: str | None, option: s
     places = [Path(path), *dict.fromkeys(base / tail for base in bases for tail in tails[:4])]
     there = [each for each in places if each.exists()]
     for each in there:
+        # of a training run, which goes on, the model that was made of it
+        for files in (each / NEWEST, each):
+            if files.is_dir() and digest is not None and digest == fingerprint(files):
+                return str(files)
         if digest is None or _holds(each, digest):
             return str(each)
     if there:
@@ -100,6 +104,8 @@ def _holds(files: Path | None, digest: str) -> bool:
 
 def _files(name: str) -> Path | None:
     """Return what lies on this machine under the name of a built-in or of a repository; None for nothing."""
+    from engine.models.sources import cached  # it imports torch
+
     try:
         return place(name) or cached(name)
     except ValueError:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from engine.foreign import Interrupted
+
 ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 """A batch system's, `kill`'s and `timeout`'s, and that of a terminal that has gone."""
 
@@ -15,7 +17,7 @@ FAILED, SIGNALLED = 1, 128
 """Exit statuses: a bug; from here on, the number of a signal more, as shells report one."""
 
 
-class TerminatedError(KeyboardInterrupt):
+class TerminatedError(Interrupted):
     """The process was told to end; whatever an interrupt leaves behind in order, this does too."""
 
     def __init__(self, number: int) -> None:

@@ -87,6 +87,8 @@ def _text(path: Path, file: TextIO) -> Iterator[Document]:
 def _json_lines(path: Path, file: TextIO) -> Iterator[Document]:
     for number, line in enumerate(file, 1):
         _refuse_nul(path, line, number)
+        if not line.strip():
+            continue
         yield _object(f"{path}, line {number}", line)
 
 

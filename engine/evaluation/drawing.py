@@ -18,7 +18,7 @@ from engine.figures import unigram_entropy
 from engine.infill import fixed
 from engine.metrics.diversity import repetition
 from engine.models import TextModel
-from engine.models.protocol import Denoiser
+from engine.models.protocol import Denoiser, never_drawn
 from engine.predictors import PREDICTORS, predict
 from engine.records import SAMPLING
 from engine.step import BadLogitsError
@@ -105,7 +105,8 @@ def fault(model: TextModel, plan: Plan, prompt: Sequence[int], line: SampleLine)
         return f"there is no sample {line.number} of {sampling.count}"
     if len(ids) != sampling.tokens:
         return f"it has {len(ids)} tokens, not {sampling.tokens}"
-    if any(not 0 <= token < model.vocab_size or token == model.mask_id for token in ids):
+    never = {model.mask_id, *never_drawn(model)} - set(prompt)
+    if any(not 0 <= token < model.vocab_size or token in never or token == model.mask_id for token in ids):
         return "it holds a token that is no text of the model"
     between = plan.sampling.predictor == BETWEEN_STARTS
     if between and {ids[0], ids[-1]} != {ends_of(model)[0]}:
@@ -118,7 +119,9 @@ def fault(model: TextModel, plan: Plan, prompt: Sequence[int], line: SampleLine)
         return "its entropy is not that of its tokens"
     if not math.isclose(line.repetition, repetition(ids), rel_tol=1e-9, abs_tol=1e-9):
         return "its repetition is not that of its tokens"
-    if not 0 <= line.network_calls <= steps_of(sampling, fixed(prompt, model.mask_id)):
+    # what is masked after the last step takes the predictors of the field one call more
+    most = steps_of(sampling, fixed(prompt, model.mask_id)) + (sampling.predictor in PREDICTORS)
+    if not 0 <= line.network_calls <= most:
         return f"it cannot have taken {line.network_calls} network calls"
     if line.judged is not None and (plan.scoring.judge is None or not counts(line.judged, plan.scoring.conventions)):
         return "its figures are not those of a judge under these conventions"

@@ -15,6 +15,7 @@ import msgspec
 from engine.digests import Told, file_digests, silent
 from engine.locks import BusyError as BusyError
 from engine.locks import taken as taken
+from engine.regular import regular_file
 from engine.runs import STEP
 
 CHECKPOINT = (
@@ -33,6 +34,9 @@ BESIDE = (
 )
 """What is read from the directory of a checkpoint or tokenizer that is a single file."""
 PROBE = re.compile(r"\.(\d+)\.part")
+
+DAMAGED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that are no JSON of the wanted kind."""
 
 Line = TypeVar("Line")
 
@@ -135,7 +139,7 @@ def repair(path: Path) -> None:
     """Cut off a last line that has no end."""
     if not path.exists():
         return
-    with path.open("r+b") as file:
+    with regular_file(path).open("r+b") as file:
         size = file.seek(0, os.SEEK_END)
         end, step = size, 1 << 16
         while end > 0:
@@ -161,13 +165,13 @@ def lines(path: Path, kind: type[Line], notice: Callable[[str], None] = unheard)
     """
     if not path.exists():
         return
-    with path.open("rb") as file:
+    with regular_file(path).open("rb") as file:
         for place, line in enumerate(file, 1):
             if not line.endswith(b"\n"):
                 return
             try:
                 yield place, msgspec.json.decode(line, type=kind)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            except DAMAGED as error:
                 notice(left_out(path, place, f"it is damaged ({error})"))
 
 
@@ -196,7 +200,7 @@ def count(path: Path) -> int:
     """Return how many whole lines a file has; 0 where there is none."""
     if not path.exists():
         return 0
-    with path.open("rb") as file:
+    with regular_file(path).open("rb") as file:
         return sum(line.endswith(b"\n") for line in file)
 
 

@@ -11,13 +11,13 @@ from engine.evaluation.files import fingerprint
 from engine.models.sources import cached
 from engine.models.tokenizer import tokenizer_place
 from engine.records import ModelChoice
-from engine.runs import CHECKPOINT, NEWEST
+from engine.runs import NEWEST, holds_checkpoint
 
 
 def model_files(name: str) -> Path:
     """Return the file or directory that a model of this name is read from; one of the hub must have been fetched."""
     home = place(name) or cached(name)
-    if (home / CHECKPOINT).is_file() and not (home / "config.json").exists():
+    if holds_checkpoint(home) and not (home / "config.json").exists():
         home /= NEWEST  # of a training run, which goes on, the model that was made of it
     return home
 
@@ -28,7 +28,7 @@ def identity(choice: ModelChoice, told: Told = silent) -> str:
     Empty where its files cannot be read.  told: is given the bytes read so far and in all.
     """
     try:
-        found = [fingerprint(model_files(choice.name), told), str(choice.ema)]
+        found = [fingerprint(model_files(choice.name), told), str(choice.ema), str(choice.mask_id)]
         if choice.tokenizer is not None:
             found.append(fingerprint(tokenizer_place(choice.tokenizer), told))
     except (OSError, ValueError):

@@ -9,6 +9,9 @@ from typing import Any
 
 import msgspec
 
+from engine.evaluation.files import DAMAGED
+from engine.regular import regular_file
+
 SAMPLES, RESULTS = "samples.jsonl", "results.json"
 FORMAT = 1
 """Of both files; a file of a later one is refused."""
@@ -178,26 +181,26 @@ def read_samples(home: Path) -> list[SampleLine]:
     """In the order of the file.  Raises ValueError with one sentence."""
     path = home / SAMPLES
     try:
-        lines = path.read_bytes().splitlines()
+        lines = regular_file(path).read_bytes().splitlines()
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from error
     found = []
     for number, line in enumerate(lines, 1):
         try:
             found.append(msgspec.json.decode(line, type=SampleLine))
-        except msgspec.DecodeError as error:
+        except DAMAGED as error:
             raise ValueError(f"{path}, line {number}: {error}") from error
     return found
 
 
 def _decoded(path: Path, kind: type[Results]) -> Results:
     try:
-        data = path.read_bytes()
+        data = regular_file(path).read_bytes()
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}; `remdm-tui eval` writes it at its end") from error
     try:
         found = msgspec.json.decode(data, type=kind)
-    except msgspec.DecodeError as error:
+    except DAMAGED as error:
         raise ValueError(f"{path} is no result of an evaluation: {error}") from error
     if found.format > FORMAT:
         raise ValueError(f"{path} has format {found.format}, and this version reads {FORMAT} at most")

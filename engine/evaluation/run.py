@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from io import BytesIO
 
 import msgspec
@@ -109,7 +110,7 @@ class Job:
 
     def fault(self, line: SampleLine) -> str | None:
         """Return why this plan cannot have made a line; None where it can."""
-        return drawing.fault(self.model, self.plan, self._prompt(), line)
+        return drawing.fault(self.model, self.plan, self._prompt, line)
 
     # -- samples
 
@@ -125,7 +126,7 @@ class Job:
         yield Standing("sampling", kept, len(mine), kept, entropy=_mean(entropies))
         if not todo:
             return
-        prompt, steps = self._prompt(), self._steps()
+        prompt, steps = self._prompt, self._steps()
         out, lost = Appended[SampleLine](self.store.shard(ranks.rank, ranks.world)), self._lost()
         calls, began = 0, self.clock()
         try:
@@ -148,13 +149,15 @@ class Job:
         finally:
             out.close()
 
+    @cached_property
     def _prompt(self) -> list[int]:
+        """Tokens that every sample begins with; a chat template takes a process to render."""
         asked = self.plan.sampling
         return self.model.prompt(asked.prompt, asked.chat, asked.infill)
 
     def _steps(self) -> int:
         """Of one sample."""
-        return drawing.steps_of(self.plan.sampling, infill.fixed(self._prompt(), self.model.mask_id))
+        return drawing.steps_of(self.plan.sampling, infill.fixed(self._prompt, self.model.mask_id))
 
     def _line(self, sample: Sample) -> SampleLine:
         ids = sample.tokens.tolist()

@@ -9,7 +9,8 @@ from typing import IO, Any
 
 import msgspec
 
-from engine.evaluation.files import replace, taken, tidy
+from engine.evaluation.files import DAMAGED, replace, taken, tidy
+from engine.regular import regular_file
 
 SCORES, SETTINGS, RESULT = "scores.jsonl", "perplexity.settings.json", "perplexity.json"
 
@@ -81,8 +82,8 @@ def _agree(home: Path, settings: Mapping[str, Any]) -> None:
         replace(path, msgspec.json.format(msgspec.json.encode(settings), indent=2) + b"\n")
         return
     try:
-        before = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-    except msgspec.DecodeError as error:
+        before = msgspec.json.decode(regular_file(path).read_bytes(), type=dict[str, Any])
+    except DAMAGED as error:
         raise ValueError(f"{path} is damaged ({error}): choose another --out") from error
     now = msgspec.json.decode(msgspec.json.encode(settings), type=dict[str, Any])
     changed = [
@@ -108,7 +109,7 @@ def _read(file: IO[bytes], path: Path, totals: Mapping[str, int], batch: int) ->
             break
         try:
             score = msgspec.json.decode(line, type=Score)
-        except msgspec.DecodeError as error:
+        except DAMAGED as error:
             raise ValueError(f"{path}, line {number} is damaged ({error}): choose another --out") from error
         if score.row != done.get(score.conventions) or score.row >= totals[score.conventions]:
             raise ValueError(f"{path}, line {number} is out of place: choose another --out")

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.evaluation.files import (
+    DAMAGED,
     count,
     left_out,
     lines,
@@ -31,6 +32,7 @@ from engine.evaluation.files import (
 )
 from engine.evaluation.plan import Plan, differences, told
 from engine.evaluation.results import FORMAT, RESULTS, SAMPLES, Failed, Judged, Results, SampleLine, read_results
+from engine.regular import regular_file
 
 SETTINGS, FEATURES = "settings.json", "features.npy"
 SETTINGS_FORMAT = 2
@@ -126,7 +128,7 @@ class Store:
                     "its samples as they are"
                 )
             was = _taken_for_same(was, plan)
-            if was == plan:
+            if not differences(was, plan):
                 self._forget_scores(notice)
                 self._keep(plan)
         if was is None:
@@ -238,13 +240,13 @@ class Store:
     @staticmethod
     def _is_later(path: Path) -> bool:
         try:
-            return msgspec.json.decode(path.read_bytes(), type=_Format).format > FORMAT
-        except (msgspec.DecodeError, OSError):
+            return msgspec.json.decode(regular_file(path).read_bytes(), type=_Format).format > FORMAT
+        except (*DAMAGED, OSError):
             return False
 
     def _format(self) -> int:
         """Return the format of settings.json."""
-        return msgspec.json.decode((self.home / SETTINGS).read_bytes(), type=_Format).format
+        return msgspec.json.decode(regular_file(self.home / SETTINGS).read_bytes(), type=_Format).format
 
     @property
     def has_whole_digests(self) -> bool:
@@ -257,8 +259,8 @@ class Store:
         if not path.exists():
             return None
         try:
-            kept = msgspec.json.decode(path.read_bytes(), type=_Kept)
-        except msgspec.DecodeError as error:
+            kept = msgspec.json.decode(regular_file(path).read_bytes(), type=_Kept)
+        except DAMAGED as error:
             raise ValueError(f"{path} is no file of settings: {error}") from error
         if kept.format > SETTINGS_FORMAT:
             raise ValueError(f"{path} has format {kept.format}, and this version reads {SETTINGS_FORMAT} at most")

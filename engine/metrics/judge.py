@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from engine.foreign import library_errors
+
 if TYPE_CHECKING:
     from engine.metrics.own_judge import OwnJudge
 
@@ -142,7 +144,8 @@ class LanguageModel:
             ) from error
 
     def _tokenise(self, texts: list[str]) -> list[list[int]]:
-        rows: list[list[int]] = self.tokenizer(texts, verbose=False)["input_ids"]
+        with library_errors("it fails"):
+            rows: list[list[int]] = self.tokenizer(texts, verbose=False)["input_ids"]
         largest = max((max(row, default=0) for row in rows), default=0)
         if largest >= self.vocab_size:
             raise ValueError(f"it gives token {largest}, and the model knows {self.vocab_size}")

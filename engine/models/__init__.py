@@ -24,7 +24,7 @@ __all__ = ["BUILT_IN", "DTYPES", "Denoiser", "RowDenoiser", "TextModel", "device
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
-MISUSED = (TypeError, AttributeError, LookupError, ArithmeticError, AssertionError, RuntimeError, MemoryError)
+MISUSED = (TypeError, AttributeError, LookupError, ArithmeticError, AssertionError, RuntimeError)
 """What arises where a checkpoint's files hold a value of another type or size than every reader expects."""
 
 
@@ -139,6 +139,10 @@ def load_model(
     request = Request(name, home, place, chosen, ema, attention, mask_id, tokenizer, trust_remote_code, progress)
     try:
         return TextModel(name, read(request))
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise ValueError(
+            f"{name} does not fit into the memory of {place}: choose another device, bfloat16 or a smaller model"
+        ) from error
     except MISUSED as error:
         said = " ".join(str(error).split())[:200]
         raise ValueError(

@@ -89,8 +89,7 @@ def _guarded(method: Callable[..., Any], check: Callable[[Any, Any], Any], path:
     def asked(self: Strategy, given: Any) -> Any:
         try:
             with interrupts_told_apart():
-                answer = method(self, _own(given))
-            return check(answer, given)
+                return check(method(self, _own(given)), given)
         except (StrategyError, Interrupted):
             raise
         except BaseException as error:

@@ -18,6 +18,7 @@ from engine.data.catalogue import DATASETS, hub_stream, source_of
 from engine.data.formats import below, text_format
 from engine.data.readers import encodable, read_documents
 from engine.digests import file_digest
+from engine.foreign import library_errors
 from engine.models.files.tokenizer_file import read_tokenizer
 from engine.models.text import Codec
 from engine.training.shards import (
@@ -211,16 +212,18 @@ def existing_tokenizer(name: str) -> Tokenizer:
     What it has not of the two is put behind its last token.  Raises ValueError where there is none.
     """
     file = tokenizer_file(name)
-    try:
+    with library_errors(f"{name} is no tokenizer"):
         tokenizer = _from_hub(name) if file is None else read_tokenizer(file)
-    except Exception as error:
-        raise ValueError(f"{name} is no tokenizer: {' '.join(str(error).split())[:200]}") from error
     # a file may ask that every text be cut or filled up to some length
     tokenizer.no_truncation()
     tokenizer.no_padding()
     tokenizer.add_special_tokens([token for token in (END_OF_TEXT, MASK) if tokenizer.token_to_id(token) is None])
     # also where they are ordinary words of the vocabulary, so that they are never read out of a text
     tokenizer.add_special_tokens([END_OF_TEXT, MASK])
+    numbers = tokenizer.get_vocab().values()
+    # the library gives the number behind the last to be counted, which may be taken where others are left out
+    if sorted(numbers) != list(range(len(numbers))):
+        raise ValueError(f"the tokenizer {name} skips or repeats numbers of tokens: renumber its vocabulary from 0")
     return tokenizer
 
 
@@ -341,10 +344,8 @@ def _encoding(tokenizer: Tokenizer, whole: bool) -> Callable[[Sequence[str]], li
     def encode(texts: Sequence[str]) -> list[list[int]]:
         pieces = [[text] if whole else paragraphs(text) for text in texts]
         flat = [codec.prepared(p) for of_text in pieces for p in of_text]
-        try:
+        with library_errors("the tokenizer cannot read the text"):
             found = iter(tokenizer.encode_batch_fast(flat, add_special_tokens=False))
-        except Exception as error:
-            raise ValueError(f"the tokenizer cannot read the text: {' '.join(str(error).split())[:200]}") from error
         return [[i for _ in of_text for i in next(found).ids] + [end] for of_text in pieces]
 
     return encode

@@ -14,14 +14,14 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from engine.evaluation.files import replacing
+from engine.evaluation.files import DAMAGED, replacing
 from engine.models import checkpoint
 from engine.models.dit import DITConfig
 from engine.models.files import check_shapes
 from engine.models.files.tokenizer_file import read_tokenizer
 from engine.models.loading import Progress as Told
 from engine.models.loading import silent
-from engine.runs import CHECKPOINT, NEWEST, STEP
+from engine.runs import BEST, CHECKPOINT, NEWEST, STEP
 from engine.training.data import END_OF_TEXT, MASK
 from engine.training.loop import TOKENIZER, Trainer
 from engine.training.objectives import make_objective
@@ -57,7 +57,7 @@ def export_hub(trainer: Trainer) -> Path:
 
 def best_model(trainer: Trainer) -> tuple[checkpoint.Network, int]:
     """(the network with the averages of best.pt, the step they are from)."""
-    best = trainer.home / "best.pt"
+    best = trainer.home / BEST
     if not best.exists():
         raise ValueError(f"{best} does not exist: nothing has been validated yet")
     state = read_state(best, torch.device("cpu"))
@@ -128,7 +128,7 @@ def _newest(run: Path, last: Path, home: Path, progress: Told) -> Newest:
 def _told(path: Path) -> dict[str, int] | None:
     try:
         return msgspec.json.decode(path.read_bytes(), type=dict[str, int])
-    except (OSError, msgspec.DecodeError):
+    except (OSError, *DAMAGED):
         return None
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.models.checkpoint import NETWORKS, Network
-from engine.runs import CHECKPOINT
+from engine.runs import BEST, CHECKPOINT
 from engine.training.batches import Batch, draw
 from engine.training.begun import begin
 from engine.training.config import OptimSection, Progress, TrainConfig
@@ -178,7 +178,7 @@ class Trainer:
                 validation = self.validate()
                 if self.best is None or validation < self.best:
                     self.best = validation
-                    self._write(self.home / "best.pt", {"ema": self.ema.state_dict(), "step": self.step})
+                    self._write(self.home / BEST, {"ema": self.ema.state_dict(), "step": self.step})
             saved = last or self.step % run.checkpoint_every == 0
             if saved:
                 self.save()

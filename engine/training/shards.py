@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from engine.digests import file_digest
-from engine.evaluation.files import naming, replace
+from engine.evaluation.files import DAMAGED, naming, replace
 
 MANIFEST = "manifest.json"
 UNFINISHED = "unfinished.json"
@@ -166,7 +166,7 @@ def _append(home: Path, done: Manifest, split: str, tokens: np.ndarray) -> None:
         path.unlink(missing_ok=True)
         done.splits[split] = Stream()
     with naming(path), path.open("ab") as file:
-        tokens.tofile(file)
+        file.write(tokens.tobytes())  # tofile does not say what the system said
     stream = done.splits[split]
     stream.tokens += len(tokens)
     stream.crc32 = zlib.crc32(tokens.tobytes(), stream.crc32)
@@ -193,7 +193,7 @@ def _noted(home: Path) -> Manifest | None:
         whole = noted.tokenizer == _spoken(home) and all(
             checksum(_file(home, name), its.tokens * size) == its.crc32 for name, its in noted.splits.items()
         )
-    except (OSError, msgspec.DecodeError, TypeError):
+    except (OSError, *DAMAGED, TypeError):
         return None
     return noted if whole and noted.format == FORMAT else None
 
@@ -206,7 +206,7 @@ def open_streams(home: Path) -> dict[str, np.ndarray]:
     try:
         manifest = msgspec.json.decode((home / MANIFEST).read_bytes(), type=Manifest)
         dtype = np.dtype(manifest.dtype)
-    except (OSError, msgspec.DecodeError, TypeError) as error:
+    except (OSError, *DAMAGED, TypeError) as error:
         raise ValueError(f"{home} holds no prepared data, or damaged: delete it to have it made again") from error
     if manifest.format != FORMAT or manifest.tokenizer != _spoken(home):
         raise ValueError(f"{home / TOKENIZER} is damaged: delete {home} to have it made again")

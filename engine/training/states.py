@@ -15,7 +15,7 @@ import torch
 
 from engine.digests import file_digest
 from engine.evaluation.files import replace
-from engine.runs import CHECKPOINT, STEP_FILE
+from engine.runs import BEST, CHECKPOINT, STEP_FILE
 
 CHECKSUM = ".sha256"
 """What is put behind a checkpoint's name: the digests of its content and of the content before that, a line each."""
@@ -37,7 +37,8 @@ def write_state(path: Path, state: Mapping[str, object]) -> None:
             file.flush()
             os.fsync(file.fileno())
         # first the checksums of both, then the file: killed between the two, the old file is still a whole one
-        _write_checksums(path, [file_digest(part), *_checksums(path)[:1]])
+        there = [digest for digest in _checksums(path) if path.exists() and digest == file_digest(path)]
+        _write_checksums(path, [file_digest(part), *there[:1]])
         os.replace(part, path)
         _sync_directory(path.parent)
     except (OSError, RuntimeError) as error:
@@ -114,7 +115,7 @@ def tidy(home: Path) -> None:
     """Remove the checkpoints and checksums that a killed process has left unfinished in a run that is locked."""
     for path in _inside(home):
         name = path.name.removesuffix(".part").removesuffix(CHECKSUM)
-        if path.name.endswith(".part") and (name == CHECKPOINT or STEP_FILE.fullmatch(name)):
+        if path.name.endswith(".part") and (name in (CHECKPOINT, BEST) or STEP_FILE.fullmatch(name)):
             path.unlink(missing_ok=True)
 
 

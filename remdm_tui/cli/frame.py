@@ -61,6 +61,8 @@ def errors_as_sentences() -> Iterator[None]:
         print_error(str(error))
         raise typer.Exit(BAD_INPUT) from None
     except USAGE_ERROR as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            raise  # its message is the whole help
         # what was typed is in it
         said = error.format_message()
         if said == sanitize_line(said):
@@ -68,9 +70,9 @@ def errors_as_sentences() -> Iterator[None]:
         raise USAGE_ERROR(sanitize_line(said), error.ctx) from None
 
 
-def _name(file: str | bytes) -> str:
-    """Return a file's name in one line, whatever is in it."""
-    return sanitize_line(file if isinstance(file, str) else file.decode(errors="backslashreplace"))
+def _name(file: str | bytes | int) -> str:
+    """Return a file's name in one line, whatever is in it; an OSError may also name a descriptor."""
+    return sanitize_line(file.decode(errors="backslashreplace") if isinstance(file, bytes) else str(file))
 
 
 class Described(TyperCommand):

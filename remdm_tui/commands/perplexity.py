@@ -59,21 +59,19 @@ def run(
         raise ValueError("rows are either wrapped or windows: give --wrap or --windows, not both")
     if conventions not in CONVENTIONS:
         raise ValueError(f"unknown conventions {conventions!r}: choose {', '.join(CONVENTIONS)}")
-    here = place(choice.name)
+    place(choice.name)  # an unknown name is told before the data are read
     shown = shown_on(sys.stderr, quiet)
     try:
         texts = read(data, split, out, quiet)
         model = loaded(choice, quiet)
-        from engine.evaluation.files import fingerprint
+        from engine.evaluation.identity import identity
         from engine.evaluation.perplexity import SEED, Question, perplexity
         from engine.metrics.likelihood import BATCH
-        from engine.models.sources import cached
-        from engine.models.tokenizer import tokenizer_place
 
         layout = "wrap" if wrap else None if windows is None else "windows"
-        weights = "" if out is None else fingerprint(here or cached(choice.name))
-        if out is not None and choice.tokenizer is not None:
-            weights += " " + fingerprint(tokenizer_place(choice.tokenizer))
+        weights = "" if out is None else identity(choice)
+        if out is not None and not weights:
+            raise ValueError(f"the files of {choice.name} cannot be read again: leave out --out, or see to them")
         asked = Question(
             CONVENTIONS[conventions], layout, windows, length, limit, SEED if seed is None else seed, weights
         )

@@ -24,6 +24,7 @@ from tokenizers import Tokenizer
 from engine.data.texts import load
 from engine.evaluation import perplexity as evaluation
 from engine.evaluation.files import fingerprint, taken, writable
+from engine.evaluation.identity import identity
 from engine.evaluation.perplexity import Question, Standing
 from engine.evaluation.rows_of_model import is_own, rows_of_model
 from engine.evaluation.scores import Scores
@@ -267,7 +268,7 @@ def test_half_a_line_and_the_rest_of_its_batch_are_done_again(home: Path, tmp_pa
     done: list[Standing] = []
     evaluation.perplexity(
         model_of(home), load(str(home / "nonsense.jsonl")),
-        Question(windows=12, layout="windows", weights=fingerprint(home / "own")),
+        Question(windows=12, layout="windows", weights=identity(ModelChoice(str(home / "own")))),
         batch=4, out=tmp_path, report=done.append,
     )  # fmt: skip
     assert [(one.done, one.kept) for one in done] == [(8, 4), (12, 4)]

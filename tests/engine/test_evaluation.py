@@ -696,6 +696,9 @@ def test_the_predictors_of_the_field_draw_the_same_samples_in_any_batch(tmp_path
     finished(many, asked, None, width=4)
     assert [line.ids for line in read_samples(one)] == [line.ids for line in read_samples(many)]
     assert first.network_calls == 8 if predictor != "ddpm_cache" else first.network_calls <= 8
+    named: list[str] = []
+    assert finished(one, asked, None, notice=named.append).samples == 9
+    assert named == []
 
 
 def test_windows_are_evaluated_at_their_full_length(tmp_path: Path) -> None:

@@ -456,3 +456,14 @@ def test_a_process_knows_its_own_memory() -> None:
     for at in range(0, len(held), 4096):
         held[at] = 1
     assert resident("RssAnon") - before > 1 << 25
+
+
+def test_a_header_whose_length_looks_like_a_page_is_read(tmp_path: Path) -> None:
+    """15,392 bytes of header begin with a space and a less-than sign."""
+    path, more = tmp_path / "model.safetensors", "x" * 14_000
+    for size in range(1_400):
+        save_file({"a": torch.zeros(2)}, path, metadata={"note": more + "y" * size})
+        if path.read_bytes()[:2] == b" <":
+            break
+    assert path.read_bytes()[:2] == b" <"
+    assert set(open_weights(path).shapes) == {"a"}

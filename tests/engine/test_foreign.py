@@ -64,7 +64,7 @@ def _tokenizer(**changed: Any) -> dict[str, Any]:
     [
         {"normalizer": {"type": "Precompiled", "precompiled_charsmap": ""}},
         {"normalizer": {"type": "Precompiled", "precompiled_charsmap": "AAAA"}},
-        {"model": {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "[UNK]"}},
+        {"model": {"type": "WordLevel", "vocab": {"one": 0, "two": 1}, "unk_token": "[UNK]"}},
         {"model": {"type": ["BPE"]}},
         {"decoder": {"type": "Replace", "pattern": 5, "content": "x"}},
     ],

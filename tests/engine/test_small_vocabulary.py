@@ -17,7 +17,7 @@ from engine.evaluation.rows_of_model import rows_of_model
 from engine.models import load_model
 from engine.strategies import make_strategy
 from engine.training.config import read_config
-from engine.training.data import END_OF_TEXT, MASK, prepare
+from engine.training.data import END_OF_TEXT, MASK, existing_tokenizer, prepare
 from engine.training.export import HOME, export_best
 from engine.training.loop import Trainer
 
@@ -121,3 +121,10 @@ def test_a_tokenizer_that_fills_and_cuts_texts_does_neither_in_training(tmp_path
     assert json.loads(path.read_text())["truncation"]
     corpus = prepare([text(tmp_path / "a.txt", BASES)], 6, tmp_path / "cache", tokenizer=str(path))
     assert sum(map(len, corpus.splits.values())) > 2000
+
+
+def test_a_tokenizer_that_skips_numbers_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "tokenizer.json"
+    Tokenizer(models.WordLevel({"[UNK]": 0, "A": 1, "C": 2, "G": 4}, unk_token="[UNK]")).save(str(path))
+    with pytest.raises(ValueError, match="skips or repeats numbers of tokens: renumber its vocabulary from 0"):
+        existing_tokenizer(str(path))

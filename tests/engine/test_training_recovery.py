@@ -14,7 +14,7 @@ from engine.models import load_model
 from engine.training.config import TrainConfig, read_config
 from engine.training.data import Corpus, prepare
 from engine.training.loop import Trainer
-from engine.training.states import checksum, read_state, tidy
+from engine.training.states import checksum, read_state, tidy, write_state
 from tests.engine.texts import VOCABULARY, write_texts
 
 CPU = torch.device("cpu")
@@ -180,3 +180,22 @@ def test_what_a_kill_left_unfinished_goes_and_everything_else_stays(tmp_path: Pa
         (tmp_path / name).write_bytes(b"")
     tidy(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(stays)
+
+
+def test_two_kills_between_checksums_and_file_leave_a_whole_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "last.pt"
+    write_state(path, {"step": 1})
+    with monkeypatch.context() as killed:
+        killed.setattr("engine.training.states.os.replace", _killed)
+        for step in (2, 3):
+            with pytest.raises(KeyboardInterrupt):
+                write_state(path, {"step": step})
+    assert read_state(path, torch.device("cpu")) == {"step": 1}
+
+
+def _killed(old: Path, new: Path) -> None:
+    if Path(new).name == "last.pt":
+        raise KeyboardInterrupt
+    Path(old).rename(new)

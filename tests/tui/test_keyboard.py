@@ -63,3 +63,10 @@ def test_reading_ends_when_the_terminal_has_gone() -> None:
     reader.join(20)
     os.close(theirs)
     assert there == [False]
+
+
+def test_a_letter_of_another_encoding_comes_before_the_next_key() -> None:
+    keyboard = Keyboard()
+    assert keyboard.feed(b"\xe9") == []
+    assert [event.key for event in keyboard.rest()] == ["é"]
+    assert keyboard.rest() == []

@@ -13,6 +13,8 @@ GGUF = "is a GGUF file, which transformers reads: give it, or its directory, as 
 
 def check_start(path: Path, start: bytes) -> None:
     """Raise ValueError if a file begins as a git-lfs pointer, a web page or a GGUF file does."""
+    if start[8:9] == b"{":
+        return  # of safetensors, whose first eight bytes are a length and may be any
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
     for mark, words in {b"version https://git-lfs": LFS, b"<": PAGE, b"GGUF": GGUF}.items():
         if text.startswith(mark):
