@@ -173,24 +173,6 @@ def test_ctrl_z_gives_the_shell_back_and_fg_returns(terminal):
     assert person.exit_code() == 0
 
 
-def test_a_stop_that_cannot_be_caught_is_recovered_from(terminal):
-    line = " ".join(f"'{word}'" for word in (*COMMAND, *RUN, "--paused"))
-    person = terminal(command=("bash", "--norc", "--noprofile", "-i"), PS1="PROMPT> ")
-    person.wait(lambda s: "PROMPT>" in s)
-    person.press(f"{line}\r")
-    person.wait(lambda s: "0 / 4000" in s or "0/4000" in s)
-    (program,) = person.children()
-    os.kill(program, signal.SIGSTOP)
-    person.wait(lambda s: "Stopped" in s)
-    person.press("clear; fg\r")
-    person.wait(lambda s: "0 / 4000" in s or "0/4000" in s)
-    person.press("q")
-    person.wait(lambda s: "PROMPT>" in s)
-    # the shell shows what is typed: the terminal is not raw
-    person.press("echo over$((41+1))\r")
-    person.wait(lambda s: "echo over$((41+1))" in s and "over42" in s)
-
-
 def test_ctrl_z_without_a_shell_says_so(terminal):
     person = terminal(*RUN, "--paused")
     person.wait(lambda s: "0 / 4000" in s or "0/4000" in s)
