@@ -152,12 +152,25 @@ def test_a_bug_never_ends_with_0(terminal, place):
     assert b"\x1b]0;" not in person.raw
 
 
-def test_ctrl_z_gives_the_shell_back_and_fg_returns(terminal):
+def in_a_shell(terminal):
+    """Return a person who has started a paused run from a shell with job control."""
     line = " ".join(f"'{word}'" for word in (*COMMAND, *RUN, "--paused"))
     person = terminal(command=("bash", "--norc", "--noprofile", "-i"), PS1="PROMPT> ")
     person.wait(lambda s: "PROMPT>" in s)
     person.press(f"{line}\r")
     person.wait(lambda s: "0 / 4000" in s or "0/4000" in s)
+    return person
+
+
+def foreground(person):
+    """Continue the stopped run; return once it has painted itself again, which it does in a terminal that is raw."""
+    before = len(person.raw)
+    person.press("fg\r")
+    person.wait(lambda _: b"0/4000" in person.raw[before:])
+
+
+def test_ctrl_z_gives_the_shell_back_and_fg_returns(terminal):
+    person = in_a_shell(terminal)
     for number in ("one", "two"):
         person.press("\x1a")
         person.wait(lambda s: "Stopped" in s)
@@ -165,12 +178,24 @@ def test_ctrl_z_gives_the_shell_back_and_fg_returns(terminal):
         assert reset(person.raw) in ([], [b"?2004"])
         person.press(f"echo {number}$((41+1))\r")
         person.wait(lambda s, said=f"{number}42": said in s)
-        person.press("clear; fg\r")
-        person.wait(lambda s: "0 / 4000" in s or "0/4000" in s)
+        foreground(person)
     person.press("q")
     person.wait(lambda s: "PROMPT>" in s)
     person.press("exit $?\r")
     assert person.exit_code() == 0
+
+
+def test_a_stop_that_cannot_be_caught_is_recovered_from(terminal):
+    person = in_a_shell(terminal)
+    (program,) = person.children()
+    os.kill(program, signal.SIGSTOP)
+    person.wait(lambda s: "Stopped" in s)
+    foreground(person)
+    person.press("q")
+    person.wait(lambda s: "PROMPT>" in s)
+    # the shell shows what is typed: the terminal is not raw
+    person.press("echo over$((41+1))\r")
+    person.wait(lambda s: "echo over$((41+1))" in s and "over42" in s)
 
 
 def test_ctrl_z_without_a_shell_says_so(terminal):
