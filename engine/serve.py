@@ -277,7 +277,9 @@ def load(choice: ModelChoice, progress: Progress) -> TextModel:
 
     model = load_choice(choice, progress)
     # the files have just been read, and large ones are read once more only where they are new
-    model.fingerprint = identity(choice, lambda done, total: progress("reading the model's files", done, total))
+    model.fingerprint = identity(
+        choice, model.outside, lambda done, total: progress("reading the model's files", done, total)
+    )
     return model
 
 

@@ -151,7 +151,7 @@ class Work:
     def _loaded(self, choice: ModelChoice) -> tuple[TextModel, Model]:
         from engine.catalogue import BUILT_IN, place
         from engine.evaluation.files import fingerprint
-        from engine.evaluation.identity import model_files
+        from engine.evaluation.identity import files_digest, model_files
         from engine.evaluation.plan import Model
         from engine.models import load_choice
         from engine.models.tokenizer import tokenizer_place
@@ -169,11 +169,14 @@ class Work:
             its = tokenizer_place(choice.tokenizer)
             spelt = fingerprint(its, self._reading)
             spelt_at = str(its.resolve()) if Path(choice.tokenizer).expanduser().exists() else None
+        elif model.loaded.borrowed_tokenizer is not None:
+            spelt = files_digest([model.loaded.borrowed_tokenizer])
         facts = Model(
             name=choice.name, fingerprint=fingerprint(model_files(choice.name), self._reading),
             tokenizer_fingerprint=spelt, path=here, tokenizer_path=spelt_at, dtype=model.info.dtype,
             kind=model.info.kind, ema=choice.ema, mask_id=choice.mask_id, tokenizer=choice.tokenizer,
             code_was_trusted=choice.trust_remote_code,
+            code_digest=files_digest(model.loaded.code) if model.loaded.code else None,
         )  # fmt: skip
         self._model = choice, model, facts
         return model, facts

@@ -37,6 +37,8 @@ def sampled(home: Path, number: int, said: Asked) -> Asked:
     spelt = said.tokenizer or model.tokenizer
     if said.tokenizer is None and spelt is not None:
         spelt = found(home, spelt, model.tokenizer_path, digests[1], "--tokenizer")
+    elif said.tokenizer is None and said.model is None and digests[1] is not None:
+        _check_usual(home, digests[1])
     same = store.has_whole_digests and said.strategy in (None, sampling.strategy)
     if same and sampling.strategy_digest != source_digest(sampling.strategy):
         raise ValueError(f"the strategy {sampling.strategy} has changed since {home} was evaluated: name a --strategy")
@@ -88,6 +90,16 @@ def found(home: Path, name: str, path: str | None, digest: str | None, option: s
         raise ValueError(_changed(home, str(there[0]), option))
     shown = ", ".join(map(str, places))
     raise ValueError(f"{name} of {home} is nowhere to be found: say where it is by {option}; tried {shown}")
+
+
+def _check_usual(home: Path, digest: str) -> None:
+    """Raise ValueError where the hub's usual tokenizer is another now; one that is not there yet is fetched later."""
+    from engine.evaluation.identity import files_digest  # it imports torch
+    from engine.models.tokenizer import USUAL, kept_usual
+
+    usual = kept_usual()
+    if usual is not None and files_digest([usual]) != digest:
+        raise ValueError(_changed(home, f"the tokenizer {USUAL}", "--tokenizer"))
 
 
 def _changed(home: Path, name: str, option: str) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from engine.catalogue import place
-from engine.digests import Told, silent
+from engine.digests import Told, file_digests, silent
 from engine.evaluation.files import fingerprint
 from engine.models.sources import cached
 from engine.models.tokenizer import tokenizer_place
@@ -22,15 +23,24 @@ def model_files(name: str) -> Path:
     return home
 
 
-def identity(choice: ModelChoice, told: Told = silent) -> str:
+def files_digest(files: Sequence[Path]) -> str:
+    """Return a digest of the names and whole contents of files, wherever they lie.  Raises OSError."""
+    told = [f"{path.name} {digest}" for path, digest in zip(files, file_digests(files), strict=True)]
+    return hashlib.sha256("\n".join(told).encode(errors="surrogateescape")).hexdigest()
+
+
+def identity(choice: ModelChoice, outside: Sequence[Path] = (), told: Told = silent) -> str:
     """Return a digest of everything that decides what a model that has been loaded says, 64 hexadecimal digits.
 
-    Empty where its files cannot be read.  told: is given the bytes read so far and in all.
+    Empty where its files cannot be read.  outside: files that it was loaded from besides its own and those that were
+    chosen (`TextModel.outside`).  told: is given the bytes read so far and in all.
     """
     try:
         found = [fingerprint(model_files(choice.name), told), str(choice.ema), str(choice.mask_id)]
         if choice.tokenizer is not None:
             found.append(fingerprint(tokenizer_place(choice.tokenizer), told))
+        if outside:
+            found.append(files_digest(outside))
     except (OSError, ValueError):
         return ""
     return hashlib.sha256(" ".join(found).encode()).hexdigest()

@@ -29,7 +29,9 @@ class Model(msgspec.Struct, frozen=True):
     code_was_trusted: bool = msgspec.field(default=False, name="trust_remote_code")
     """whether consent to run the checkpoint's own code was given then; it is written down, and grants nothing"""
     tokenizer_fingerprint: str | None = None
-    """of the tokenizer that was named"""
+    """of the tokenizer that was named, or of the hub's usual one where the checkpoint has none"""
+    code_digest: str | None = None
+    """of the checkpoint's own code that was run"""
     path: str | None = None
     """where it lay, absolute; None for a built-in or a repository of the hub"""
     tokenizer_path: str | None = None

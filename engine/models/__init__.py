@@ -82,6 +82,12 @@ class TextModel:
                 ids += self.codec.continued(part, special) if ids else self.codec.encode(part, special)
         return ids
 
+    @property
+    def outside(self) -> tuple[Path, ...]:
+        """Files besides the checkpoint's own, and those that were named, that decide what the model says."""
+        borrowed = self.loaded.borrowed_tokenizer
+        return (*(() if borrowed is None else (borrowed,)), *self.loaded.code)
+
     def _there(self, *tensors: Tensor) -> list[Tensor]:
         """Tensors on the network's device, times in a type that it has."""
         return [(x.float() if x.is_floating_point() else x).to(self.network.device) for x in tensors]

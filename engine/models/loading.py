@@ -79,6 +79,10 @@ class Loaded:
     attention: str = "sdpa"
     chat: Callable[[str], str] | None = None
     """wraps a person's prompt in the model's chat template, where it was trained on one"""
+    borrowed_tokenizer: Path | None = None
+    """the file of the tokenizer, where the checkpoint has none and nobody named one"""
+    code: tuple[Path, ...] = ()
+    """Python files that were run by whoever trusted them; those of another repository lie outside the checkpoint"""
 
 
 class Reader(Protocol):

@@ -12,30 +12,49 @@ from engine.models.text import Codec
 FILE = "tokenizer.json"
 STARTS = ("<|endoftext|>", "<s>", "[CLS]", "<bos>", "[BOS]", "<|begin_of_text|>")
 """What tokens are called that begin a text."""
+USUAL = "gpt2"
+"""Whose tokenizer on the hub a checkpoint of the DIT's family was trained with, where it has none."""
 ALIASES = {"gpt2": ("openai-community/gpt2", "gpt2")}
 """Repositories that the hub has under two names, the one to fetch first."""
 
 
-def codec_for(request: Request, usual: str | None) -> Codec:
-    """The tokenizer asked for, else the one beside the weights, else the hub's of the usual name.
+def codec_for(request: Request) -> Codec:
+    """Return the tokenizer asked for, else the one beside the weights.
 
-    Of a hub repository nothing but the tokenizer is fetched.  Raises ValueError where there is none, or it cannot be
-    read.
+    Raises ValueError where there is none, or it cannot be read.
+    """
+    return Codec.from_file(tokenizer_file(request, None))
+
+
+def tokenizer_file(request: Request, usual: str | None) -> Path:
+    """Return the file of the tokenizer asked for, else that beside the weights, else the hub's of the usual name.
+
+    Of a hub repository nothing but the tokenizer is fetched.  Raises ValueError where there is none.
     """
     if request.tokenizer is not None:
-        return Codec.from_file(_asked(request.tokenizer))
-    home = request.home if request.home.is_dir() else request.home.parent
-    if (home / FILE).is_file():
-        return Codec.from_file(home / FILE)
+        return _asked(request.tokenizer)
+    beside = _beside(request) / FILE
+    if beside.is_file():
+        return beside
     how = "pass one with --tokenizer PATH, a directory, a tokenizer.json or a hub id"
     if usual is None:
         raise ValueError(f"{request.name} has no {FILE}: {how}")
     try:
-        return Codec.from_file(_from_hub(usual))
+        return _from_hub(usual)
     except LookupError as error:
         raise ValueError(
             f"{request.name} has no {FILE}, and {usual}'s is not in the local cache ({error}): {how}"
         ) from error
+
+
+def borrowed(request: Request, file: Path) -> Path | None:
+    """Return the file of a tokenizer that nobody named and that is not the checkpoint's own; None for others."""
+    return None if request.tokenizer is not None or file.parent == _beside(request) else file
+
+
+def kept_usual() -> Path | None:
+    """Return the hub's usual tokenizer as it lies in the local cache; None where it does not."""
+    return _in_cache(ALIASES[USUAL])
 
 
 def special(codec: Codec, names: Sequence[str]) -> int | None:
@@ -72,9 +91,21 @@ def _asked(name: str) -> Path:
         ) from error
 
 
+def _beside(request: Request) -> Path:
+    return request.home if request.home.is_dir() else request.home.parent
+
+
+def _in_cache(names: Sequence[str]) -> Path | None:
+    """Return the tokenizer file of the first of these repositories that the local cache has; None for none."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = (try_to_load_from_cache(name, FILE) for name in names)
+    return next((Path(path) for path in found if isinstance(path, str)), None)
+
+
 def _from_hub(repo: str) -> Path:
     """A hub repository's tokenizer file, from the cache where it is there.  Raises LookupError with the reason."""
-    from huggingface_hub import HfApi, constants, hf_hub_download, try_to_load_from_cache
+    from huggingface_hub import HfApi, constants, hf_hub_download
     from huggingface_hub import errors as hub
 
     from engine.models.sources import unreachable
@@ -82,10 +113,9 @@ def _from_hub(repo: str) -> Path:
     names = ALIASES.get(repo, (repo,))
     faults: tuple[type[Exception], ...] = (hub.HfHubHTTPError, OSError, *unreachable())
     try:
-        for name in names:
-            cached = try_to_load_from_cache(name, FILE)
-            if isinstance(cached, str):
-                return Path(cached)
+        cached = _in_cache(names)
+        if cached is not None:
+            return cached
         if constants.HF_HUB_OFFLINE:
             raise LookupError("HF_HUB_OFFLINE is set")
         HfApi().model_info(names[0], timeout=20)  # fails at once without a network, where a download tries for long

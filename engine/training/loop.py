@@ -25,7 +25,7 @@ from engine.training.losses import antithetic_times
 from engine.training.objectives import make_objective
 from engine.training.precision import chosen
 from engine.training.recovery import Recovered, recover, refuse_leftovers
-from engine.training.resuming import differences, mark
+from engine.training.resuming import differences, is_marked, mark
 from engine.training.room import check_needs
 from engine.training.states import drop, keep, set_aside, write_state, write_text
 from engine.training.task import Task, compiled, recompute
@@ -122,6 +122,7 @@ class Trainer:
         self.task = self.workers.wrap(task)
         self.optimizers = optimizers(self.model, config.optim, self.precision)
         self.ema = EMA(self.model, config.run.ema)
+        self._mark = mark(corpus)
         self.step = 0
         self.best: float | None = None
         self.level: float | None = None
@@ -292,7 +293,7 @@ class Trainer:
             "best": math.inf if self.best is None else self.best,
             "level": math.inf if self.level is None else self.level,
             "config": msgspec.json.encode(self.config).decode(),
-            "data": mark(self.corpus),
+            "data": self._mark,
             "kept": self._kept,
         }
 
@@ -300,7 +301,7 @@ class Trainer:
         state, before, now, mask = found.state, found.config, self.config, self.corpus.mask_id
         self.continued_from, self.recovered, self._damaged = found.path, found.note, found.damaged
         self.changes = differences(before, now, self.device)
-        if state.get("data", mark(self.corpus)) != mark(self.corpus):
+        if "data" in state and not is_marked(self.corpus, state["data"], self._mark):
             self.changes.append("the data or their tokenizer are others")
         told = "; ".join(self.changes)
         if (before.objective, before.network(mask), before.optim.name) != (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from collections.abc import Iterator, Mapping
 
@@ -22,7 +23,9 @@ FREE = frozenset(
 )  # fmt: skip
 """What may change from one start to the next: how far, how it is told of and where it is computed, not what."""
 MARKED = 1 << 20
-"""Bytes at either end of a stream that it is known by."""
+"""Bytes at either end of a stream that earlier versions knew it by."""
+EARLIER = 8
+"""Digits of their marks."""
 
 
 def differences(before: TrainConfig, now: TrainConfig, device: torch.device) -> list[str]:
@@ -49,7 +52,21 @@ def _flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str,
 
 
 def mark(corpus: Corpus) -> str:
-    """What tells one corpus from another: its tokenizer, and each split's size and ends."""
+    """Return what tells one corpus from another: a digest of its tokenizer and of every split's whole content."""
+    found = hashlib.sha256(corpus.tokenizer.to_str().encode())
+    for name, stream in sorted(corpus.splits.items()):
+        found.update(f" {name} {stream.dtype} {len(stream)} ".encode())
+        found.update(np.ascontiguousarray(stream).data)
+    return found.hexdigest()
+
+
+def is_marked(corpus: Corpus, kept: object, now: str) -> bool:
+    """Return whether a checkpoint's mark is that of a corpus, which is `now`; earlier ones knew the ends alone."""
+    return kept == now or (isinstance(kept, str) and len(kept) == EARLIER and kept == _mark_of_ends(corpus))
+
+
+def _mark_of_ends(corpus: Corpus) -> str:
+    """Return the mark of earlier versions: the tokenizer, and each split's size and ends."""
     found = zlib.crc32(corpus.tokenizer.to_str().encode())
     for name, stream in sorted(corpus.splits.items()):
         count = MARKED // stream.dtype.itemsize

@@ -69,7 +69,7 @@ def run(
         from engine.metrics.likelihood import BATCH
 
         layout = "wrap" if wrap else None if windows is None else "windows"
-        weights = "" if out is None else identity(choice)
+        weights = "" if out is None else identity(choice, model.outside)
         if out is not None and not weights:
             raise ValueError(f"the files of {choice.name} cannot be read again: leave out --out, or see to them")
         asked = Question(

@@ -29,6 +29,7 @@ from remdm_tui.asked import Asked
 from remdm_tui.cli import app
 from remdm_tui.replayed import sampled
 from tests.cli.conftest import ENVIRONMENT
+from tests.engine.dit_files import HUB, prefixed, state, write_hub, write_tokenizer
 from tests.engine.judges import save_gpt2, texts
 from tests.waiting import PATIENCE, eventually
 
@@ -185,6 +186,31 @@ def test_a_model_that_has_changed_shows_no_other_sample(shop: Path, whole: Path,
     with pytest.raises(ValueError, match=r"model has changed since .* was evaluated: say by --model"):
         sampled(home / "out", 17, Asked())
     assert sampled(home / "out", 17, Asked(model=str(home / "model"))).model == str(home / "model")
+
+
+def test_a_tokenizer_that_the_hub_lends_is_part_of_an_evaluation(
+    cli: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    place = tmp_path / "cache" / "models--openai-community--gpt2"
+    usual = write_tokenizer(place / "snapshots" / "abc" / "tokenizer.json")
+    (place / "refs").mkdir()
+    (place / "refs" / "main").write_text("abc")
+    model, out = write_hub(tmp_path / "model", HUB, prefixed(state(seed=1))), tmp_path / "out"
+    asked = [
+        "eval", "--model", str(model), "--steps", "2", "--length", "4", "--count", "2", "--judge", "none",
+        "--device", "cpu", "--out", str(out), "--quiet",
+    ]  # fmt: skip
+    assert cli(*asked).exit_code == 0
+    assert sampled(out, 0, Asked()).model == str(model.resolve())
+    usual.write_text(usual.read_text() + " ")
+    result = cli(*asked)
+    assert (result.exit_code, "model.tokenizer_fingerprint" in result.stderr) == (2, True)
+    with pytest.raises(ValueError, match=r"the tokenizer gpt2 has changed since .*: say by --tokenizer"):
+        sampled(out, 0, Asked())
 
 
 def test_a_directory_of_the_first_format_is_refused_unless_rescored(

@@ -545,6 +545,7 @@ def test_code_of_a_checkpoint_runs_only_when_that_is_asked_for(odd: Path) -> Non
     model = load_model(str(odd), trust_remote_code=True)
     assert (odd / "ran").exists()
     assert (model.vocab_size, model.mask_id, model.max_length) == (ROWS, MASK, 32)
+    assert [path.name for path in model.outside] == ["odd_code.py"]
     ids = engine.sample(model, engine.make_strategy("remdm-cap"), steps=5, length=12, count=3)
     assert (ids < KNOWN).all()
     assert not (ids == MASK).any()

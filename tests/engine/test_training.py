@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.models.dit import DITConfig
+from engine.training import resuming
 from engine.training.batches import draw
 from engine.training.config import OptimSection, Progress, TrainConfig, read_config, sizes
 from engine.training.data import Corpus, prepare
@@ -385,6 +386,19 @@ def test_other_data_are_told_from_those_that_a_run_was_begun_with(corpus: Corpus
     stream[-1] ^= 1
     with pytest.raises(ValueError, match="was begun otherwise: the data or their tokenizer are others"):
         trainer(CONFIG, replace(corpus, splits={**corpus.splits, "train": stream}), tmp_path)
+
+
+def test_data_are_known_by_their_whole_content_and_earlier_marks_by_the_ends(corpus: Corpus) -> None:
+    stream = np.resize(corpus.splits["train"], 3 * resuming.MARKED)
+    whole = replace(corpus, splits={"train": stream})
+    other = replace(corpus, splits={"train": stream.copy()})
+    other.splits["train"][len(stream) // 2] ^= 1
+    now, earlier = resuming.mark(whole), resuming._mark_of_ends(whole)
+    assert resuming.mark(other) != now
+    assert resuming.is_marked(whole, now, now)
+    assert resuming.is_marked(whole, earlier, now)
+    assert not resuming.is_marked(other, now, resuming.mark(other))
+    assert not resuming.is_marked(whole, "0" * len(earlier), now)
 
 
 def test_how_far_and_how_a_run_is_told_of_may_change(

@@ -18,6 +18,7 @@ class CausalLanguageModel:
         return head_named(config) == "CausalLM" if config else gguf_file(home) is not None
 
     def read(self, request: Request) -> Loaded:
+        from engine.models.borrowed_code import code_of
         from engine.models.pretrained import config_of, load
         from engine.models.pretrained_text import chat_of, check_size, framing, open_tokenizer
 
@@ -38,6 +39,7 @@ class CausalLanguageModel:
             causal=True,
             attention=attention,
             chat=chat_of(request, tokenizer, "" if start is None else codec.piece(start)),
+            code=code_of(tokenizer),
         )
 
 

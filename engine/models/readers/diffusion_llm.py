@@ -215,7 +215,7 @@ def _codec(request: Request) -> Codec:
     """The tokenizer asked for, else tokenizer.json, else Qwen's older files, as Dream ships them."""
     home = request.home
     if request.tokenizer or (home / "tokenizer.json").is_file() or not (home / "merges.txt").is_file():
-        return codec_for(request, None)
+        return codec_for(request)
     from transformers import Qwen2Tokenizer
 
     try:

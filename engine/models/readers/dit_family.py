@@ -23,7 +23,7 @@ from engine.models.readers import lightning
 from engine.models.readers.names import BLOCK, Found, is_family, listed, prefix_of
 from engine.models.text import Codec
 from engine.models.timed import ScoreDIT, TimedDIT
-from engine.models.tokenizer import STARTS, codec_for, special
+from engine.models.tokenizer import STARTS, USUAL, borrowed, special, tokenizer_file
 
 LENGTH = 1024
 """Of the models whose file does not say."""
@@ -50,7 +50,8 @@ class DitFamily:
     def read(self, request: Request) -> Loaded:
         found = find(request)
         kind, notes = kind_of(found, request.name)
-        codec = codec_for(request, "gpt2")
+        file = tokenizer_file(request, USUAL)
+        codec = Codec.from_file(file)
         config = shape_of(found, kind)
         if codec.size > config.vocab_size:
             raise ValueError(
@@ -60,7 +61,10 @@ class DitFamily:
         config = replace(config, mask_id=mask_of(request, found, codec, config.vocab_size))
         network, ignored = NETWORKS[kind](request, found, config, codec)
         notes = (*found.notes, *notes, *listed(found.ignored + ignored))
-        return Loaded(network, codec, kind, notes, causal=kind == "AR", attention=network.attention)
+        return Loaded(
+            network, codec, kind, notes, causal=kind == "AR", attention=network.attention,
+            borrowed_tokenizer=borrowed(request, file),
+        )  # fmt: skip
 
 
 def find(request: Request) -> Found:

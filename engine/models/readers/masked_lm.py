@@ -15,6 +15,7 @@ class MaskedLanguageModel:
         return head_named(config) == "MaskedLM"
 
     def read(self, request: Request) -> Loaded:
+        from engine.models.borrowed_code import code_of
         from engine.models.pretrained import config_of, load
         from engine.models.pretrained_text import chat_of, check_size, framing, open_tokenizer
 
@@ -34,6 +35,7 @@ class MaskedLanguageModel:
             (*notes, *_notes(network, codec, never)),
             attention=attention,
             chat=chat_of(request, tokenizer),
+            code=code_of(tokenizer),
         )
 
 

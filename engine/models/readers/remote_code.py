@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from engine.infill import MASKS
+from engine.models.borrowed_code import code_of
 from engine.models.chat import chat_of, token_text, tokenizer_config
 from engine.models.files import read_object
 from engine.models.loading import Loaded, Request
@@ -62,7 +63,7 @@ class RemoteCode:
                 f"{request.name} ({said}) needs its own Python code: add --trust-remote-code to this command if you "
                 "trust whoever published it"
             )
-        codec = codec_for(request, None)
+        codec = codec_for(request)
         model = _model(request, config)
         vocab_size = getattr(model.config, "vocab_size", None)
         if type(vocab_size) is not int:
@@ -72,7 +73,9 @@ class RemoteCode:
         length = next((n for n in lengths if type(n) is int and n > 0), None)
         network = RemoteDenoiser(model, mask_id, vocab_size, max(codec.size, mask_id + 1), length)
         note = "runs the checkpoint's own code; its logits are taken to predict the token at the same position"
-        return Loaded(network, codec, str(said), (note,), attention="its own", chat=chat_of(request.home))
+        return Loaded(
+            network, codec, str(said), (note,), attention="its own", chat=chat_of(request.home), code=code_of(model)
+        )
 
 
 def _model(request: Request, config: Mapping[str, Any]) -> Any:
