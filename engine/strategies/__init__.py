@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Mapping
 from functools import lru_cache
@@ -12,7 +13,7 @@ from engine.digests import file_digest
 from engine.records import StrategyInfo
 from engine.strategies.base import Candidates, Plan, Strategy, View, describe, knob, posterior, values
 from engine.strategies.dfm import Dfm
-from engine.strategies.files import Installed, installed
+from engine.strategies.files import Installed, belongs_with, installed
 from engine.strategies.forward_backward import ForwardBackward
 from engine.strategies.left_to_right import LeftToRight
 from engine.strategies.low_confidence import LowConfidence
@@ -21,6 +22,7 @@ from engine.strategies.remdm_cap import RemdmCap
 from engine.strategies.remdm_conf import RemdmConf
 from engine.strategies.remdm_loop import RemdmLoop
 from engine.strategies.remdm_rescale import RemdmRescale
+from engine.strategies.sources import sources
 
 REGISTRY: dict[str, type[Strategy]] = {
     strategy.name: strategy
@@ -55,10 +57,17 @@ def known() -> dict[str, type[Strategy]]:
 
 
 def source_digest(name: str) -> str | None:
-    """Return the digest of the file that defines another package's strategy; None for ours, which the version names."""
+    """Return the digest of the files that define another package's strategy; None for ours, which the version names.
+
+    These are its module's and those of the modules of its own that it imports (`engine.strategies.sources`).
+    """
     kind = None if name in REGISTRY else others().kinds.get(name)
     path = None if kind is None else getattr(sys.modules.get(kind.__module__), "__file__", None)
-    return None if path is None else file_digest(Path(path))
+    if kind is None or path is None:
+        return None
+    files = sources(Path(path), kind.__module__, belongs_with(kind.__module__))
+    told = [f"{module} {file_digest(file)}" for module, file in files.items()]
+    return hashlib.sha256("\n".join(told).encode(errors="surrogateescape")).hexdigest()
 
 
 def make_strategy(name: str, /, **knobs: Any) -> Strategy:

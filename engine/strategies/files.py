@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import linecache
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from os import PathLike, stat_result
 from pathlib import Path
@@ -42,12 +42,13 @@ def from_source(source: bytes, path: str, taken: Collection[str] = ()) -> type[S
     try:
         with interrupts_told_apart():
             exec(compile(source, path, "exec", dont_inherit=True), vars(module))
-    except Interrupted:
+            # a class's own attributes may run code too where they are looked at
+            return accepted(_only(module, path), Path(path).stem.lower().replace("_", "-"), path, taken)
+    except (Interrupted, StrategyError):
         raise
     except BaseException as error:
         del sys.modules[module.__name__]
         raise failure(error, path) from error
-    return accepted(_only(module, path), Path(path).stem.lower().replace("_", "-"), path, taken)
 
 
 def _only(module: ModuleType, path: str) -> type[Strategy]:
@@ -135,15 +136,26 @@ def installed(taken: Collection[str] = ()) -> Installed:
     problems: list[str] = []
     for point in entry_points(group=GROUP):
         try:
+            # a class's own attributes may run code too where they are looked at
             with interrupts_told_apart():
                 kind = point.load()
-            if not (isinstance(kind, type) and issubclass(kind, Strategy)):
-                raise StrategyError("it is no class that inherits engine.strategies.Strategy")
-            path = getattr(sys.modules.get(kind.__module__), "__file__", None) or point.value
-            made = accepted(kind, point.name, path, {*taken, *kinds})
-            kinds[made.name] = made
+                if not (isinstance(kind, type) and issubclass(kind, Strategy)):
+                    raise StrategyError("it is no class that inherits engine.strategies.Strategy")
+                path = getattr(sys.modules.get(kind.__module__), "__file__", None) or point.value
+                made = accepted(kind, point.name, path, {*taken, *kinds})
+                kinds[made.name] = made
         except Interrupted:
             raise
         except BaseException as error:  # noqa: BLE001  (somebody's code)
             problems.append(f"the strategy {point.value} of an installed package cannot be used: {error}")
     return Installed(kinds, tuple(problems))
+
+
+def belongs_with(name: str) -> Callable[[str], bool]:
+    """Return a test for top-level modules: of the same distribution as this module, or of none, as in a checkout."""
+    from importlib.metadata import packages_distributions
+
+    top = name.partition(".")[0]
+    owners = packages_distributions()
+    ours = set(owners.get(top, ()))
+    return lambda other: other == top or not owners.get(other) or bool(ours & set(owners[other]))

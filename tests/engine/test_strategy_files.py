@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ import pytest
 import engine
 from engine import strategies
 from engine.debug.laws import Claims, Standing, check
+from engine.foreign import Interrupted
 from engine.session import Session
 from engine.strategies import REGISTRY, describe
 from engine.strategies.checked import StrategyError
-from engine.strategies.files import StrategyFile, installed, load
+from engine.strategies.files import StrategyFile, belongs_with, installed, load
+from engine.strategies.sources import sources
 from remdm_tui.commands import new_strategy
 from tests.engine.test_session import frames_of, same
 from tests.engine.toys import Toy
@@ -247,6 +250,93 @@ def test_a_template_under_an_impossible_name_is_refused(tmp_path: Path, name: st
 
 
 PACKAGE = {"good": HEAD + PLAN, "bad": "1 / 0\n", "other": "Mine = 3\n", "mdlm": (HEAD + PLAN)}
+
+
+META = """class Meta(type(Strategy)):
+    @property
+    def reads(cls):
+        {body}
+
+"""
+
+
+def unlooked(body: str) -> str:
+    """A strategy whose class runs code where its attributes are looked at."""
+    head = HEAD.replace("@dataclass", META.format(body=body) + "@dataclass").replace(
+        "(Strategy):", "(Strategy, metaclass=Meta):"
+    )
+    return head + PLAN
+
+
+def test_a_class_that_raises_where_it_is_looked_at_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StrategyError, match=r"line \d+: KeyboardInterrupt"):
+        load(written(tmp_path, unlooked("raise KeyboardInterrupt")))
+
+
+def test_an_interrupt_while_a_class_is_looked_at_is_the_persons_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = unlooked("import os, signal; os.kill(os.getpid(), signal.SIGINT)")
+    written(tmp_path, source, "pack_asking.py")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    point = EntryPoint("asking", "pack_asking:Mine", "remdm_tui.strategies")
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [point])
+    with pytest.raises(Interrupted):
+        load(written(tmp_path, source))
+    with pytest.raises(Interrupted):
+        installed()
+
+
+def all_are_own(name: str) -> bool:
+    return True
+
+
+def tree(home: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(text)
+    return home
+
+
+def test_a_strategys_sources_are_its_own_modules_that_it_imports(tmp_path: Path) -> None:
+    home = tree(tmp_path, {
+        "pack/__init__.py": "from .first import a\n", "pack/first.py": "a = 1\n", "pack/other.py": "b = 2\n",
+        "pack/deep/__init__.py": "",
+        "pack/deep/mine.py": "from .. import third\nfrom .near import f\nimport torch, beside\n",
+        "pack/deep/near.py": "def f():\n    from pack.deep import late as g\n",
+        "pack/deep/late.py": "import pack.deep.mine\n",
+        "pack/third.py": "not python (\n", "beside.py": "import strange\n", "strange.py": "", "unseen.py": "",
+    })  # fmt: skip
+    found = sources(home / "pack/deep/mine.py", "pack.deep.mine", lambda name: name != "strange")
+    assert [*found] == [
+        "beside", "pack", "pack.deep", "pack.deep.late", "pack.deep.mine", "pack.deep.near", "pack.first", "pack.third",
+    ]  # fmt: skip
+    assert [*sources(home / "pack/__init__.py", "pack", all_are_own)] == ["pack", "pack.first"]
+    assert [*sources(home / "strange.py", "strange", all_are_own)] == ["strange"]
+
+
+def test_another_packages_strategy_is_known_by_all_that_it_imports_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(tmp_path, "from pack_helper import scale\n" + HEAD + PLAN, "pack_known.py")
+    helper = written(tmp_path, "scale = 1\n", "pack_helper.py")
+    other = written(tmp_path, "scale = 1\n", "pack_unused.py")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    point = EntryPoint("known", "pack_known:Mine", "remdm_tui.strategies")
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [point])
+    monkeypatch.setattr(strategies, "others", installed)
+    digests = [strategies.source_digest("known")]
+    for path in (other, helper, tmp_path / "pack_known.py"):
+        path.write_text(path.read_text() + "\n")
+        digests.append(strategies.source_digest("known"))
+    assert digests[0] == digests[1]
+    assert len({*digests}) == 3
+    assert strategies.source_digest("mdlm") is None
+
+
+def test_modules_of_other_distributions_do_not_belong_to_a_strategy() -> None:
+    belongs = belongs_with("numpy")
+    assert (belongs("numpy"), belongs("torch"), belongs("nobody_has_this")) == (True, False, True)
 
 
 def test_packages_add_strategies_and_broken_ones_are_told(tmp_path: Path) -> None:
