@@ -59,6 +59,26 @@ def wrapped(wrap: Callable[[str], str], parts: Sequence[Part]) -> list[Part]:
     return [part for part in (*found, around[-1]) if part != ""]
 
 
+def framed(wrap: Callable[[str], str], parts: Sequence[Part]) -> tuple[str, list[Part], str]:
+    """Return what a chat template puts before a prompt, the prompt cut at its masks, and what it puts behind it.
+
+    White space at either end of the prompt is the template's to keep or drop.  Raises ValueError where the template
+    changes the prompt.
+    """
+    text = "".join(part for part in parts if isinstance(part, str))
+    edge, hole = [c for c in map(chr, PRIVATE) if c not in text][:2]
+    whole = "".join(part if isinstance(part, str) else hole for part in parts)
+    core = whole.strip()
+    start = whole.index(core)
+    pieces = wrap(f"{whole[:start]}{edge}{core}{edge}{whole[start + len(core) :]}").split(edge)
+    if len(pieces) != 3 or pieces[1] != core:
+        raise ValueError("the chat template changes the prompt, so that its text cannot be told: leave out --chat")
+    counts = [part for part in parts if isinstance(part, int)]
+    first, *others = core.split(hole)
+    inside = [first, *(part for pair in zip(counts, others) for part in pair)]
+    return pieces[0], [part for part in inside if part != ""], pieces[2]
+
+
 def _count(mask: re.Match[str]) -> int:
     if mask[1] is None:
         return 1

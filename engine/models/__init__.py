@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -55,8 +55,9 @@ class TextModel:
     def prompt(self, text: str, chat: bool = False, infill: bool = True) -> list[int]:
         """Token ids of a prompt, in the model's chat template if so asked.
 
-        infill: masks written in the text become the mask token, which samplers fill (`engine.infill.parts`); else they
-        stay letters.  Raises ValueError for a template that is missing and for masks that cannot be read.
+        No special token is read out of the text, only out of the template.  infill: masks written in the text become
+        the mask token, which samplers fill (`engine.infill.parts`); else they stay letters.  Raises ValueError for a
+        template that is missing or changes what must be found again, and for masks that cannot be read.
         """
         if not text:
             return []
@@ -64,18 +65,27 @@ class TextModel:
             raise ValueError(f"{self.name} has no chat template: leave out --chat")
         wrap = self.loaded.chat if chat else None
         own = self.codec.piece(self.mask_id)
-        if not infill:
-            ids = self.codec.encode(text if wrap is None else wrap(text), special=chat)
-            if self.mask_id in ids:
-                raise ValueError(f"{self.name} reads {own} in the prompt as its mask: leave it out")
-            return ids
-        parts = masks.parts(text, own, self.codec.words_bring_space)
-        return self._ids(parts if wrap is None else masks.wrapped(wrap, parts), special=chat)
+        parts = masks.parts(text, own, self.codec.words_bring_space) if infill else [text]
+        if wrap is None:
+            ids = self._ids((part, False) for part in parts)
+        elif not any(isinstance(part, str) and self._names_special(part) for part in parts):
+            # in one piece, since the template's text and the prompt's may share a token
+            ids = self._ids((part, True) for part in masks.wrapped(wrap, parts))
+        else:
+            before, inside, after = masks.framed(wrap, parts)
+            ids = self._ids([(before, True), *((part, False) for part in inside), (after, True)])
+        if not infill and self.mask_id in ids:
+            raise ValueError(f"{self.name} reads {own} in the prompt as its mask: leave it out")
+        return ids
 
-    def _ids(self, parts: Sequence[masks.Part], special: bool) -> list[int]:
-        """Token ids of pieces of text and masks, one behind the other."""
+    def _names_special(self, text: str) -> bool:
+        """Whether a text has letters that are read as a special token where those are."""
+        return self.codec.encode(text, special=True) != self.codec.encode(text)
+
+    def _ids(self, parts: Iterable[tuple[masks.Part, bool]]) -> list[int]:
+        """Token ids of pieces of text and masks, one behind the other; and whether special tokens are read there."""
         ids: list[int] = []
-        for part in parts:
+        for part, special in parts:
             if isinstance(part, int):
                 ids += [self.mask_id] * part
             else:

@@ -103,6 +103,32 @@ def test_masks_inside_a_chat_template_are_filled_and_its_own_text_stays() -> Non
         lossy.prompt("the [MASK]", chat=True)
 
 
+SPECIAL = ["[MASK]", "<|user|>", "<|end|>"]
+
+
+@pytest.mark.parametrize("text", ["the [MASK] sat", "the<|end|><|user|>", " [MASK]", "the {mask} cat<|end|>\n"])
+def test_a_literal_prompt_is_letters_inside_a_chat_template_too(text: str) -> None:
+    model, codec = model_of(library.byte_level(SPECIAL), lambda text: f"<|user|>{text.strip()}<|end|>so")
+    user, end = (codec.encode(name, special=True) for name in SPECIAL[1:])
+    model.mask_id = codec.encode("[MASK]", special=True)[0]
+    found = model.prompt(text, chat=True, infill=False)
+    assert found == [*user, *codec.encode(text.strip()), *end, *codec.encode("so")]
+
+
+def test_special_tokens_are_letters_beside_masks_in_a_chat_template() -> None:
+    model, codec = model_of(library.byte_level(SPECIAL[1:]), lambda text: f"<|user|>{text}<|end|>")
+    user, end = (codec.encode(name, special=True) for name in SPECIAL[1:])
+    found = model.prompt("{mask}<|end|> the [MASK]", chat=True)
+    assert found == [*user, model.mask_id, *codec.encode("<|end|> the"), model.mask_id, *end]
+
+
+@pytest.mark.parametrize("wrap", [str.upper, lambda text: "ask", lambda text: text + text])
+def test_a_template_that_changes_a_prompt_with_special_tokens_is_refused(wrap: Callable[[str], str]) -> None:
+    model, _ = model_of(library.byte_level(SPECIAL), wrap)
+    with pytest.raises(ValueError, match=r"the chat template changes the prompt.*: leave out --chat"):
+        model.prompt("the <|end|>", chat=True, infill=False)
+
+
 def test_a_literal_prompt_has_letters_where_a_mask_is_spelled() -> None:
     model, codec = model_of(library.byte_level([]))
     assert model.prompt("the {mask} [MASK]", infill=False) == codec.encode("the {mask} [MASK]")
