@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from engine.metrics.conventions import Conventions
+from engine.models.loading import Discrete
 from engine.models.protocol import Denoiser, device_of
 from engine.training.by_row import shares
 from engine.training.losses import d3pm_kl, score_entropy, subs_nll
@@ -18,8 +19,8 @@ LOGITS = 1 << 25
 """Logits held at a time, whatever the batch."""
 SMALLEST = 1e-3
 """Noise level below which the reference does not go; also by how much its schedule falls short of masking all."""
-D3PM_STEPS = 1000
-"""T of the D3PM bound, which checkpoints do not say: the default of training."""
+USUAL_STEPS = 1000
+"""T of the D3PM bound where the checkpoint does not say: the default of training."""
 
 
 @dataclass(frozen=True)
@@ -55,12 +56,15 @@ class Bound:
     """numbers in [0, 1), float64 [B], to those at which the noise is drawn"""
     reconstructs: bool = False
     """whether -log p of the text under the network that sees all of it is added"""
+    subs_masking: bool = False
+    """whether the mask has no share there"""
 
 
 def bound_of(model: Denoiser, chosen: Conventions) -> Bound:
     """Return the bound that the conventions take for a model of this kind."""
-    kind = getattr(getattr(model, "loaded", None), "kind", "")
-    return OWN.get(kind, SUBS) if chosen.own_bound else SUBS
+    loaded = getattr(model, "loaded", None)
+    kind = getattr(loaded, "kind", "") if chosen.own_bound else ""
+    return d3pm_bound(getattr(loaded, "discrete", None)) if kind == "D3PM" else OWN.get(kind, SUBS)
 
 
 def noised_nats(bound: Bound, model: Denoiser, tokens: Tensor, noise: Noise) -> Tensor:
@@ -76,13 +80,16 @@ def noised_nats(bound: Bound, model: Denoiser, tokens: Tensor, noise: Noise) -> 
     return total
 
 
-def reconstruction_nats(model: Denoiser, tokens: Tensor) -> Tensor:
-    """Return -log p(x | x) a token, float64 [B], of a network told that nothing is masked; the mask has its share."""
+def reconstruction_nats(model: Denoiser, tokens: Tensor, subs_masking: bool = False) -> Tensor:
+    """Return -log p(x | x) a token, float64 [B], of a network told that nothing is masked.
+
+    subs_masking: the mask has no share.
+    """
     place = device_of(model)
     hidden = model.encode(tokens.to(place), torch.zeros(len(tokens), device=place)).flatten(0, 1)
     count = max(1, LOGITS // model.vocab_size)
     chosen = [
-        shares(model.project, rows, targets, model.mask_id, False)[:, 0].double().cpu()
+        shares(model.project, rows, targets, model.mask_id, subs_masking)[:, 0].double().cpu()
         for rows, targets in zip(*(torch.split(x, count) for x in (hidden, tokens.to(place).flatten())), strict=True)
     ]
     return -torch.cat(chosen).view(tokens.shape).mean(-1)
@@ -96,18 +103,32 @@ def _score_entropy(model: Denoiser, hidden: Tensor, tokens: Tensor, where: Tenso
     return score_entropy(model.project, hidden, tokens, where, noise.share.float().to(where.device), model.mask_id)
 
 
-def _d3pm(model: Denoiser, hidden: Tensor, tokens: Tensor, where: Tensor, noise: Noise) -> Tensor:
-    now, then = (masked(LogLinear(SMALLEST), t).float() for t in (noise.t, noise.t - 1 / D3PM_STEPS))
-    return d3pm_kl(
-        model.project, hidden, tokens, where, now.to(where.device), then.clamp(min=0).to(where.device), D3PM_STEPS,
-        model.mask_id,
-    )  # fmt: skip
+def d3pm_bound(trained: Discrete | None) -> Bound:
+    """Return D3PM's bound in the T steps of its training; None: nobody knows, and T is the usual one."""
+    steps, subs_masking = (USUAL_STEPS, False) if trained is None else (trained.steps, trained.subs_masking)
 
+    def loss(model: Denoiser, hidden: Tensor, tokens: Tensor, where: Tensor, noise: Noise) -> Tensor:
+        now, then = (masked(LogLinear(SMALLEST), t).float() for t in (noise.t, noise.t - 1 / steps))
+        return d3pm_kl(
+            model.project, hidden, tokens, where, now.to(where.device), then.clamp(min=0).to(where.device), steps,
+            model.mask_id, subs_masking,
+        )  # fmt: skip
 
-def _whole_steps(level: Tensor) -> Tensor:
-    """The later end of the step out of T that a number in [0, 1) falls into, as a number of which t is made."""
-    step = (level * D3PM_STEPS).floor().clamp(max=D3PM_STEPS - 1)
-    return ((step + 1) / D3PM_STEPS - SMALLEST) / (1 - SMALLEST)
+    def level(drawn: Tensor) -> Tensor:
+        """The later end of the step out of T that a number in [0, 1) falls into, as a number of which t is made."""
+        step = (drawn * steps).floor().clamp(max=steps - 1)
+        return ((step + 1) / steps - SMALLEST) / (1 - SMALLEST)
+
+    said = "as many as it was trained with" if trained else "which is assumed: the checkpoint does not say its T"
+    return Bound(
+        f"D3PM in {steps:,} steps",
+        f"The bound is D3PM's in {steps:,} steps, {said} (arXiv 2107.03006): the KL divergence of a step drawn from "
+        "them, and the reconstruction of the text by the network that sees all of it.",
+        loss,
+        level,
+        reconstructs=True,
+        subs_masking=subs_masking,
+    )
 
 
 SUBS = Bound(
@@ -121,13 +142,5 @@ OWN = {
         "The bound is SEDD's score entropy (arXiv 2310.16834), which also charges for scores that are no distribution.",
         _score_entropy,
     ),
-    "D3PM": Bound(
-        f"D3PM in {D3PM_STEPS:,} steps",
-        f"The bound is D3PM's in {D3PM_STEPS:,} steps (arXiv 2107.03006): the KL divergence of a step drawn from them, "
-        "and the reconstruction of the text by the network that sees all of it.",
-        _d3pm,
-        _whole_steps,
-        reconstructs=True,
-    ),
 }
-"""By kind of model, the bound of its own training where that is not SUBS."""
+"""By kind of model, the bound of its own training where that is neither SUBS nor depends on more."""

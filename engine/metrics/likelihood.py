@@ -174,7 +174,7 @@ def _bound(
         noise = add_noise(tokens, bound.level(level), numbers, time, chosen.masking, seed, model.mask_id)
         values += noised_nats(bound, model, tokens, noise)
     values /= chosen.times
-    return values + reconstruction_nats(model, tokens) if bound.reconstructs else values
+    return values + reconstruction_nats(model, tokens, bound.subs_masking) if bound.reconstructs else values
 
 
 @torch.inference_mode()

@@ -13,20 +13,27 @@ from engine.evaluation.files import replace, replacing
 from engine.models.causal_dit import CausalDIT
 from engine.models.dit import DIT, DITConfig
 from engine.models.files import check_claim, fill, open_weights, read_object
-from engine.models.loading import Progress, silent
+from engine.models.loading import Discrete, Progress, silent
 
 FORMAT = 1
+STEPS, SUBS_MASKING = "T", "subs_masking"
 Network = DIT | CausalDIT
 NETWORKS: dict[str, type[DIT] | type[CausalDIT]] = {"dit": DIT, "sedd": DIT, "d3pm": DIT, "causal": CausalDIT}
 """What a configuration's `kind` stands for; dit is MDLM's."""
 
 
 def export(
-    model: Network, tokenizer_json: str, home: Path, dtype: torch.dtype = torch.bfloat16, *, kind: str = "dit"
+    model: Network,
+    tokenizer_json: str,
+    home: Path,
+    dtype: torch.dtype = torch.bfloat16,
+    *,
+    kind: str = "dit",
+    discrete: Discrete | None = None,
 ) -> None:
     """Write the model, of a kind of NETWORKS, into `home`; each file appears whole or not at all, the weights last."""
     home.mkdir(parents=True, exist_ok=True)
-    config = {"format": FORMAT, "kind": kind, **model.config.to_dict()}
+    config = {"format": FORMAT, "kind": kind, **model.config.to_dict(), **told(discrete)}
     replace(home / "config.json", json.dumps(config, indent=2).encode() + b"\n")
     replace(home / "tokenizer.json", tokenizer_json.encode())
     # rotary frequencies are multiplied by the position: rounding them would turn distant tokens the wrong way
@@ -60,10 +67,23 @@ def read(home: Path, progress: Progress = silent) -> Network:
     return model.eval().requires_grad_(False)
 
 
+def told(discrete: Discrete | None) -> dict[str, object]:
+    """Return how D3PM was trained by the field's names of its settings."""
+    return {} if discrete is None else {STEPS: discrete.steps, SUBS_MASKING: discrete.subs_masking}
+
+
+def read_discrete(path: Path) -> Discrete | None:
+    """Return how D3PM was trained; None where a configuration does not say."""
+    fields = read_object(path, "a model configuration")
+    return Discrete.of(fields.get(STEPS), fields.get(SUBS_MASKING))
+
+
 def read_config(path: Path) -> tuple[str, DITConfig]:
     """(kind, shape)."""
     fields = read_object(path, "a model configuration")
     version, kind = fields.pop("format", None), fields.pop("kind", None)
+    for name in (STEPS, SUBS_MASKING) if kind == "d3pm" else ():
+        fields.pop(name, None)
     if type(version) is not int or version != FORMAT or not isinstance(kind, str) or kind not in NETWORKS:
         known = ", ".join(map(repr, NETWORKS))
         raise ValueError(f"{path} is of format {version} and kind {kind!r}; this version reads {FORMAT} and {known}")

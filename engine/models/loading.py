@@ -64,6 +64,25 @@ class Request:
     progress: Progress = silent
 
 
+MOST_STEPS = 10**6
+"""T of D3PM beyond which a number is no setting but damage."""
+
+
+@dataclass(frozen=True)
+class Discrete:
+    """How a D3PM network was trained, where its checkpoint says."""
+
+    steps: int
+    """T"""
+    subs_masking: bool = False
+    """whether the network was kept from giving the mask a share"""
+
+    @classmethod
+    def of(cls, steps: object, subs_masking: object) -> Discrete | None:
+        """Return the settings; None where T is missing, 0 (continuous time) or no number of steps."""
+        return cls(steps, subs_masking is True) if type(steps) is int and 0 < steps <= MOST_STEPS else None
+
+
 @dataclass(frozen=True)
 class Loaded:
     """A network that can be sampled."""
@@ -81,6 +100,8 @@ class Loaded:
     """wraps a person's prompt in the model's chat template, where it was trained on one"""
     borrowed_tokenizer: Path | None = None
     """the file of the tokenizer, where the checkpoint has none and nobody named one"""
+    discrete: Discrete | None = None
+    """how D3PM was trained, where that is known"""
     code: tuple[Path, ...] = ()
     """Python files that were run by whoever trusted them; those of another repository lie outside the checkpoint"""
 

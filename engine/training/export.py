@@ -19,9 +19,10 @@ from engine.models import checkpoint
 from engine.models.dit import DITConfig
 from engine.models.files import check_shapes
 from engine.models.files.tokenizer_file import read_tokenizer
+from engine.models.loading import Discrete, silent
 from engine.models.loading import Progress as Told
-from engine.models.loading import silent
 from engine.runs import BEST, CHECKPOINT, NEWEST, STEP
+from engine.training.config import TrainConfig
 from engine.training.data import END_OF_TEXT, MASK
 from engine.training.loop import TOKENIZER, Trainer
 from engine.training.objectives import make_objective
@@ -43,7 +44,9 @@ def export_best(trainer: Trainer) -> int:
     """
     model, step = best_model(trainer)
     kind = trainer.objective.kind
-    checkpoint.export(model, trainer.corpus.tokenizer.to_str(), trainer.home / HOME, kind=kind)
+    checkpoint.export(
+        model, trainer.corpus.tokenizer.to_str(), trainer.home / HOME, kind=kind, discrete=discrete(trainer.config)
+    )
     return step
 
 
@@ -51,8 +54,13 @@ def export_hub(trainer: Trainer) -> Path:
     """Write the same, float32, as kuleshov-group/mdlm-owt is on the hub; raises ValueError as `export_best` does."""
     model, _ = best_model(trainer)
     home = trainer.home / HUB
-    publish(model, trainer.corpus.tokenizer, home, trainer.objective.kind)
+    publish(model, trainer.corpus.tokenizer, home, trainer.objective.kind, discrete(trainer.config))
     return home
+
+
+def discrete(config: TrainConfig) -> Discrete | None:
+    """Return how D3PM is trained; None for another objective."""
+    return Discrete(config.d3pm.steps, config.d3pm.subs_masking) if config.objective == "d3pm" else None
 
 
 def best_model(trainer: Trainer) -> tuple[checkpoint.Network, int]:
@@ -119,7 +127,7 @@ def _newest(run: Path, last: Path, home: Path, progress: Told) -> Newest:
         raise ValueError(f"{run} has no {TOKENIZER}: continue the run once to have it written") from error
     kind = make_objective(config, 0).kind
     model = averaged(kind, config.network(int(tokenizer.token_to_id(MASK) or 0)), state["ema"])
-    checkpoint.export(model, tokenizer.to_str(), home, kind=kind)
+    checkpoint.export(model, tokenizer.to_str(), home, kind=kind, discrete=discrete(config))
     step = int(state["step"])
     write_text(home / STEP, json.dumps({"step": step, **stamp}))
     return Newest(home, step)
@@ -132,7 +140,7 @@ def _told(path: Path) -> dict[str, int] | None:
         return None
 
 
-def publish(model: checkpoint.Network, tokenizer: Tokenizer, home: Path, kind: str) -> None:
+def publish(model: checkpoint.Network, tokenizer: Tokenizer, home: Path, kind: str, trained: Discrete | None) -> None:
     """A directory as the hub's copies of MDLM are: raw float32 tensors named backbone.*, a flat config.json.
 
     Each file appears whole or not at all, the weights last.
@@ -145,7 +153,7 @@ def publish(model: checkpoint.Network, tokenizer: Tokenizer, home: Path, kind: s
         "n_blocks": shape.n_blocks, "n_heads": shape.n_heads, "model_length": shape.length, "dropout": shape.dropout,
         "time_conditioning": shape.time_conditioning, "mask_token_id": shape.mask_id,
         "bos_token_id": tokenizer.token_to_id(END_OF_TEXT), "eos_token_id": tokenizer.token_to_id(END_OF_TEXT),
-        "torch_dtype": "float32",
+        "torch_dtype": "float32", **checkpoint.told(trained),
     }  # fmt: skip
     write_text(home / "config.json", json.dumps(config, indent=2) + "\n")
     write_text(home / "tokenizer.json", tokenizer.to_str())

@@ -18,6 +18,7 @@ from engine.models import TextModel
 from engine.models.causal_dit import CachedCausal
 from engine.models.dit import DIT, DITConfig
 from engine.models.folded import FoldedDIT
+from engine.models.loading import Discrete
 from engine.models.timed import ScoreDIT, TimedDIT
 from engine.predictors import predict
 from tests.engine import plain_dit
@@ -451,6 +452,21 @@ def test_the_tokenizer_of_gpt2_is_taken_from_the_hubs_cache(repo: str, tmp_path:
         engine.load_model(str(home), "cpu")
     cache(offline, repo)
     assert engine.load_model(str(home), "cpu").codec.size == END + 1
+
+
+@pytest.mark.parametrize(
+    ("told", "known"),
+    [
+        ({"T": 500}, Discrete(500)), ({"T": 20, "subs_masking": True}, Discrete(20, subs_masking=True)),
+        ({"T": 0}, None), ({"T": "many"}, None), ({"T": 10**9}, None), ({"T": True}, None),
+    ],
+)  # fmt: skip
+def test_the_steps_of_d3pm_are_those_of_its_settings(
+    told: dict[str, Any], known: Discrete | None, tmp_path: Path
+) -> None:
+    path = lightning(tmp_path / "d.ckpt", "d3pm", **told)
+    tokenizer = write_tokenizer(tmp_path / "tokenizer.json")
+    assert engine.load_model(str(path), "cpu", tokenizer=str(tokenizer)).loaded.discrete == known
 
 
 def test_a_tokenizer_beside_the_weights_is_used_unless_another_is_asked_for(tmp_path: Path, offline: Path) -> None:

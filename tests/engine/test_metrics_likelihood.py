@@ -15,10 +15,12 @@ from torch import Tensor
 
 from engine.data.rows import windows
 from engine.data.texts import load
+from engine.metrics.bounds import d3pm_bound
 from engine.metrics.likelihood import Likelihood, add_noise, likelihood, noise_levels, sequence_nats
 from engine.models import checkpoint, load_model
 from engine.models.causal_dit import CachedCausal, CausalDIT
 from engine.models.dit import DIT, DITConfig
+from engine.models.loading import Discrete
 from engine.models.text import Codec
 from engine.training.data import END_OF_TEXT, prepare
 from engine.training.losses import subs_nll
@@ -185,29 +187,44 @@ def test_the_reference_measures_sedd_by_score_entropy() -> None:
     assert subs[0].by_sequence == pytest.approx(subs[1].by_sequence, rel=1e-5)
 
 
-def test_the_reference_measures_d3pm_by_a_step_of_a_thousand_and_the_reconstruction() -> None:
+@pytest.mark.parametrize(
+    "trained",
+    [None, Discrete(1000), Discrete(7), Discrete(4000), Discrete(12, subs_masking=True)],
+)
+def test_the_reference_measures_d3pm_by_one_of_its_steps_and_the_reconstruction(trained: Discrete | None) -> None:
     """T KL(q(z_s | z_t, x) || p(z_s | z_t)) at masked positions by its two outcomes, less log p(x | x) everywhere."""
     rows = torch.randint(0, 4, (12, 6), generator=torch.Generator().manual_seed(3))
     model, expected = OfKind("D3PM"), []
-    whole = lambda level: ((level * 1000).floor() + 1) / 1000  # noqa: E731
+    model.loaded.discrete = trained
+    steps = 1000 if trained is None else trained.steps
+
+    def law(logits: torch.Tensor) -> torch.Tensor:
+        told = logits.double().clone()
+        if trained is not None and trained.subs_masking:
+            told[..., model.mask_id] = -torch.inf
+        return torch.log_softmax(told, -1)
+
+    whole = lambda level: ((level * steps).floor() + 1) / steps  # noqa: E731
     as_level = lambda level: (whole(level) - 1e-3) / (1 - 1e-3)  # noqa: E731
     for n, t, masked, logits in noised(model, rows, as_level):
-        now, then = (1 - 1e-3) * t, (1 - 1e-3) * (t - 1e-3)
+        now, then = (1 - 1e-3) * t, (1 - 1e-3) * max(t - 1 / steps, 0.0)
         total = 0.0
         for place in masked.nonzero()[:, 0].tolist():
-            p = torch.softmax(logits[place], -1)
+            p = law(logits[place]).exp()
             at, mask = float(p[rows[n, place]]), float(p[model.mask_id])
             # the chance of being at the mask now, under the network's law for x, which gives the mask a share
             norm = now + (1 - now) * mask
             reveal, stay = (now - then) / now, then / now
             total += reveal * math.log(reveal / ((now - then) * at / norm))
-            if stay > 0:
+            if then > 1e-9:
                 total += stay * math.log(stay / ((then + (1 - then) * mask) / norm))
-        clean = torch.log_softmax(model.project(model.encode(rows[n : n + 1], torch.zeros(1))[0]).double(), -1)
+        clean = law(model.project(model.encode(rows[n : n + 1], torch.zeros(1))[0]))
         given = float(clean.gather(1, rows[n][:, None]).sum())
-        expected.append((1000 * total - given) / rows.shape[1])
+        expected.append((steps * total - given) / rows.shape[1])
     found = likelihood(model, rows, "reference")
-    assert found.bound == "D3PM in 1,000 steps"
+    assert found.bound == f"D3PM in {steps:,} steps"
+    assumed = "assumed: the checkpoint does not say its T" in d3pm_bound(trained).sentence
+    assert assumed == (trained is None)
     assert found.network_calls == 24
     assert found.by_sequence == pytest.approx(expected, rel=2e-3)
     assert likelihood(model, rows, "standard").bound == "SUBS"

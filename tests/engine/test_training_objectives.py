@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 import torch
 
@@ -11,11 +12,12 @@ import engine
 from engine.models import checkpoint, load_model
 from engine.models.causal_dit import CausalDIT
 from engine.models.dit import DITConfig
+from engine.models.loading import Discrete
 from engine.models.timed import ScoreDIT
 from engine.predictors import predict
-from engine.training.config import read_config
+from engine.training.config import D3PMSection, read_config
 from engine.training.data import Corpus, prepare
-from engine.training.export import HOME, export_best
+from engine.training.export import HOME, export_best, export_hub
 from engine.training.loop import Trainer
 from engine.training.losses import mask_tokens
 from engine.training.noise import LogLinear, masked
@@ -84,6 +86,16 @@ def test_what_was_trained_is_exported_loaded_and_sampled(objective: str, corpus:
     assert model.causal == (objective == "ar")
     ids = engine.sample(model, engine.make_strategy("left-to-right"), steps=12, length=12, count=2)
     assert not (ids == model.mask_id).any()
+
+
+def test_an_exported_d3pm_network_knows_in_how_many_steps_it_was_trained(corpus: Corpus, tmp_path: Path) -> None:
+    trainer = tiny_run("d3pm", corpus, tmp_path)
+    list(trainer.run())
+    changed = msgspec.structs.replace(trainer.config, d3pm=D3PMSection(steps=40, subs_masking=True))
+    trainer.config = changed
+    export_best(trainer)
+    for home in (tmp_path / HOME, export_hub(trainer)):
+        assert load_model(str(home), "cpu").loaded.discrete == Discrete(40, subs_masking=True)
 
 
 def test_the_exported_causal_network_computes_what_was_validated(corpus: Corpus, tmp_path: Path) -> None:

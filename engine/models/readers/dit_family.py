@@ -18,7 +18,7 @@ from engine.models.causal_dit import CachedCausal, CausalDIT
 from engine.models.dit import DIT, DITConfig, Rotary
 from engine.models.files import fill, open_weights, read_object
 from engine.models.folded import FoldedDIT
-from engine.models.loading import Loaded, Request
+from engine.models.loading import Discrete, Loaded, Request
 from engine.models.readers import lightning
 from engine.models.readers.names import BLOCK, Found, is_family, listed, prefix_of
 from engine.models.text import Codec
@@ -64,6 +64,7 @@ class DitFamily:
         return Loaded(
             network, codec, kind, notes, causal=kind == "AR", attention=network.attention,
             borrowed_tokenizer=borrowed(request, file),
+            discrete=Discrete.of(found.number("T"), found.said("subs_masking")) if kind == "D3PM" else None,
         )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,11 @@ class Own:
         home = request.home
         model = checkpoint.read(home, request.progress).to(request.device)
         kind, config = checkpoint.read_config(home / "config.json")
+        discrete = checkpoint.read_discrete(home / "config.json")
         codec = Codec.from_file(home / "tokenizer.json")
         if codec.size > config.vocab_size:
             raise ValueError(f"{home}: the tokenizer has {codec.size} tokens, the model {config.vocab_size}")
-        return SAMPLERS[kind](model, request, codec)
+        return replace(SAMPLERS[kind](model, request, codec), discrete=discrete)
 
 
 def _denoiser(kind: str) -> Sampler:
