@@ -12,6 +12,7 @@ from torch import Tensor
 from engine import infill as masks
 from engine.catalogue import BUILT_IN
 from engine.models.files import open_weights, read_object
+from engine.models.files.opening import training_files
 from engine.models.loading import Loaded, Progress, Request, silent
 from engine.models.protocol import Denoiser, RowDenoiser, device_of, encode_rows
 from engine.models.readers import READERS, lightning
@@ -185,7 +186,7 @@ def read(request: Request) -> Loaded:
                 raise broken
             check_room(sum(map(math.prod, shapes.values())) * request.dtype.itemsize, request.device)
             return reader.read(request)
-    if home.is_dir() and not config:
+    if home.is_dir() and not config and not training_files(home):
         raise ValueError(f"{home} is no model directory: it has no config.json")
     if broken is not None:
         raise broken

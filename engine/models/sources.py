@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from engine.catalogue import place
+from engine.models.files.opening import BESIDE
 from engine.models.loading import Progress
 from engine.runs import holds_checkpoint
 
 DATA = ["*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken"]
-WEIGHTS = (["*.safetensors"], ["*.bin"], ["*.ckpt"], ["*.gguf"])
+WEIGHTS = (["*.safetensors"], ["*.bin"], ["*.ckpt"], ["*.gguf"], ["*.pt", "*.pth"])
 """Kinds of weights, the one to prefer first."""
 
 
@@ -46,7 +47,9 @@ def fetch(repo: str, progress: Progress, trust_remote_code: bool = False) -> Pat
         info = HfApi().model_info(repo, files_metadata=True, timeout=20)
         sizes = {file.rfilename: file.size or 0 for file in info.siblings or ()}
         wanted = [*DATA, *_weights(list(sizes)), *(["*.py"] if trust_remote_code else [])]
-        return Path(snapshot_download(repo, allow_patterns=wanted, tqdm_class=_bar(progress, repo)))
+        return Path(
+            snapshot_download(repo, allow_patterns=wanted, ignore_patterns=[*BESIDE], tqdm_class=_bar(progress, repo))
+        )
     except hub.GatedRepoError as error:
         raise ValueError(
             f"{repo} needs its owner's permission: ask for it on the hub, then log in with `hf auth login`"
@@ -79,7 +82,8 @@ def cached(repo: str) -> Path:
     partly = False
     for patterns in WEIGHTS:
         try:
-            home = Path(snapshot_download(repo, local_files_only=True, allow_patterns=[*DATA, *patterns]))
+            wanted = {"allow_patterns": [*DATA, *patterns], "ignore_patterns": [*BESIDE]}
+            home = Path(snapshot_download(repo, local_files_only=True, **wanted))
         except (errors.LocalEntryNotFoundError, OSError) as error:
             partly |= "incomplete" in str(error)
             continue
@@ -93,8 +97,9 @@ def cached(repo: str) -> Path:
 
 def _weights(files: list[str]) -> list[str]:
     """Patterns for one kind of weights, so that nothing is fetched twice in two formats."""
+    weights = [path for path in map(Path, files) if not any(path.match(pattern) for pattern in BESIDE)]
     for patterns in WEIGHTS:
-        if any(Path(file).match(pattern) for file in files for pattern in patterns):
+        if any(path.match(pattern) for path in weights for pattern in patterns):
             return patterns
     return []
 

@@ -52,6 +52,30 @@ def training_file(path: Path, model: Mapping[str, Tensor]) -> Path:
     return path
 
 
+@pytest.mark.parametrize("name", ["checkpoint.pth", "checkpoint.pt", "checkpoint.ckpt"])
+@pytest.mark.parametrize("wrapper", ["sedd", "module", "bare"])
+def test_a_training_file_is_read_from_its_directory_as_by_itself(
+    name: str, wrapper: str, tmp_path: Path, tokenizer: str
+) -> None:
+    path = tmp_path / name
+    if wrapper == "sedd":
+        training_file(path, WEIGHTS)
+    else:
+        torch.save({"module": dict(WEIGHTS)} if wrapper == "module" else dict(WEIGHTS), path)
+    for beside in ("optimizer.pt", "scheduler.pt", "rng_state_0.pth", "training_args.bin"):
+        torch.save({"state": {}}, tmp_path / beside)
+    alone, inside = load(path, tokenizer), load(tmp_path, tokenizer)
+    assert inside.info.kind == alone.info.kind
+    assert torch.equal(logits(inside), logits(alone))
+
+
+def test_of_several_training_files_one_is_to_be_named(tmp_path: Path, tokenizer: str) -> None:
+    for name in ("a.pt", "b.pth", "c.ckpt"):
+        training_file(tmp_path / name, WEIGHTS)
+    with pytest.raises(ValueError, match=r"it has 3 checkpoints: give one of them, such as .*c\.ckpt"):
+        load(tmp_path, tokenizer)
+
+
 @pytest.mark.parametrize("name", ["checkpoint.pth", "checkpoint.bin", "checkpoint"])
 def test_the_file_of_sedds_training_gives_its_averaged_weights(name: str, tmp_path: Path, tokenizer: str) -> None:
     found = load(training_file(tmp_path / name, prefixed(WEIGHTS, "module.")), tokenizer)

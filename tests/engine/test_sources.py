@@ -98,6 +98,15 @@ def test_code_is_fetched_where_it_is_trusted_and_only_there(tmp_path: Path) -> N
         assert "modeling.py" in fetch(tmp_path, hub.url, how="trust")["files"]
 
 
+@pytest.mark.parametrize("name", ["checkpoint.pth", "model.pt", "sedd.ckpt"])
+def test_a_training_programs_file_is_fetched_without_what_is_no_weights(name: str, tmp_path: Path) -> None:
+    files = {name: WEIGHTS, "training_args.bin": b"x", "optimizer.pt": WEIGHTS, "tokenizer.json": b"{}"}
+    with serving(Hub({"org/model": files})) as hub:
+        got = fetch(tmp_path, hub.url)
+    assert set(got["files"]) == {name, "tokenizer.json"}
+    assert fetch(tmp_path, hub.url, HF_HUB_OFFLINE="1")["files"] == got["files"]
+
+
 def test_a_download_that_breaks_off_goes_on_where_it_was(tmp_path: Path) -> None:
     with serving(Hub({"org/model": WHOLE}, cut=1)) as hub:
         got = fetch(tmp_path, hub.url)

@@ -13,6 +13,16 @@ from engine.regular import regular_file
 
 NAMES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 """What weights are called in a directory, best first."""
+TRAINED = ("*.ckpt", "*.pt", "*.pth")
+"""What a training program's files of torch.save are called, Lightning's and SEDD's among them."""
+BESIDE = ("training_args.bin", "optimizer.*", "optim.*", "scheduler.*", "scaler.*", "rng_state*", "random_states*")
+"""Files of the same suffixes that hold no weights."""
+
+
+def training_files(home: Path) -> list[Path]:
+    """Return the files of a directory that may be a training program's checkpoint, sorted."""
+    found = {path for pattern in TRAINED for path in home.glob(pattern) if path.is_file()}
+    return sorted(path for path in found if not any(path.match(pattern) for pattern in BESIDE))
 
 
 def open_weights(path: Path) -> Weights:
@@ -20,7 +30,8 @@ def open_weights(path: Path) -> Weights:
     if path.is_dir():
         found = [path / name for name in NAMES if (path / name).is_file()]
         if not found:
-            why = _unfinished(path) or _no_index(path) or f"looked for {', '.join(NAMES)}"
+            wanted = f"looked for {', '.join(NAMES)}, or one file {', '.join(TRAINED)}"
+            why = _unfinished(path) or _no_index(path) or _several(path) or wanted
             raise ValueError(f"{path} has no weights: {why}")
         path = found[0]
     return ShardedWeights(path, _single) if path.name.endswith(".index.json") else _single(path)
@@ -44,6 +55,12 @@ def _no_index(home: Path) -> str:
     part = min((path.name for kind in ("safetensors", "bin") for path in home.glob(f"*-of-*.{kind}")), default="")
     index = NAMES[1] if part.endswith(".safetensors") else NAMES[3]
     return f"it has {part}, but not {index}, which lists the shards: half a download?" if part else ""
+
+
+def _several(home: Path) -> str:
+    """Say that a directory has several checkpoints, one of which is to be named."""
+    found = training_files(home)
+    return f"it has {len(found)} checkpoints: give one of them, such as {found[-1]}" if len(found) > 1 else ""
 
 
 def _unfinished(home: Path) -> str:

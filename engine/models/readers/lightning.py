@@ -7,21 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from engine.models.files import LazyTensor, PickledWeights, plain, read_pickle, tensors_by_name
-from engine.models.files.opening import NAMES
+from engine.models.files.opening import NAMES, training_files
 from engine.models.files.pickled import is_pickled
 from engine.models.readers.names import BUFFERS, Found, prefix_of, rank
 
 SUFFIXES = (".ckpt", ".pt", ".pth")
 SEDD = frozenset({"optimizer", "model", "ema", "step"})
 """What the files of SEDD's own training code hold; they have no settings."""
-LONE = ("*.ckpt", "*.pth")
-"""What the only weights in a directory may be called, Lightning's and SEDD's."""
 
 
 def file_in(home: Path) -> Path | None:
     """The file of torch.save that is meant: `home` itself, or a directory's only one if it has no other weights."""
     if home.is_dir():
-        found = [path for pattern in LONE for path in home.glob(pattern)]
+        found = training_files(home)
         return found[0] if len(found) == 1 and not any((home / name).is_file() for name in NAMES) else None
     pickled = is_pickled(home)
     return home if pickled or (pickled is None and home.suffix in SUFFIXES) else None
