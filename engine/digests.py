@@ -6,9 +6,10 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
+from threading import Event
 
 CHUNK = 1 << 22
 """Bytes that are read at a time."""
@@ -37,10 +38,12 @@ def file_digests(paths: Sequence[Path], told: Told = silent, cache: Path | None 
     inode, size and the times of the last change of content and of status, of which no program can set the latter back.
     """
     home = default_cache() if cache is None else cache
-    total, done = sum(path.stat().st_size for path in paths), 0
+    total, done, stopped = sum(path.stat().st_size for path in paths), 0, Event()
 
     def count(more: int) -> None:
         nonlocal done
+        if stopped.is_set():
+            raise CancelledError
         done += more
 
     def one(path: Path) -> str:
@@ -56,13 +59,18 @@ def file_digests(paths: Sequence[Path], told: Told = silent, cache: Path | None 
             _remember(home, before, found)
         return found
 
-    with ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as pool:
+    pool = ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1))
+    try:
         found = []
         for task in [pool.submit(one, path) for path in paths]:
             while not wait([task], timeout=0.5).done:
                 told(done, total)
             found.append(task.result())
         return found
+    finally:
+        # whoever interrupts, or has met a file that cannot be read, waits for no more than a chunk
+        stopped.set()
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def default_cache() -> Path:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,6 +14,7 @@ import pytest
 
 from engine import digests
 from engine.digests import file_digest, file_digests
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -80,3 +84,44 @@ def test_several_at_once_agree_and_leave_one_memory(large: Path, tmp_path: Path)
         found = list(pool.map(lambda _: digest(large, tmp_path / "cache"), range(32)))
     assert set(found) == {expected(large)}
     assert len(list((tmp_path / "cache").iterdir())) == 1
+
+
+def endless(path: Path, count: Callable[[int], None]) -> str:
+    """Read a file without an end."""
+    while True:
+        count(1)
+        time.sleep(0.001)
+
+
+def test_an_interrupt_ends_the_reading_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = [tmp_path / name for name in "abc"]
+    for path in paths:
+        path.write_bytes(b"x")
+    monkeypatch.setattr(digests, "_digest", endless)
+
+    def interrupted(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    before = set(threading.enumerate())
+    with pytest.raises(KeyboardInterrupt):
+        file_digests(paths, interrupted)
+    for thread in set(threading.enumerate()) - before:
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+
+
+def test_a_file_that_cannot_be_read_ends_the_reading_of_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [tmp_path / name for name in "ab"]
+    for path in paths:
+        path.write_bytes(b"x")
+
+    def broken(path: Path, count: Callable[[int], None]) -> str:
+        if path.name == "a":
+            raise OSError("gone")
+        return endless(path, count)
+
+    monkeypatch.setattr(digests, "_digest", broken)
+    with pytest.raises(OSError, match="gone"):
+        file_digests(paths)
