@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from tempfile import TemporaryFile
 from types import FrameType
+from typing import IO
 
 _SILENCING = threading.Lock()
+PANIC = re.compile(
+    rb"\n?thread '[^'\n]*' (?:\(\d+\) )?panicked at .*?(?:\nnote: [^\n]*RUST_BACKTRACE[^\n]*(?:\n|$)|$)", re.DOTALL
+)
+"""What Rust writes of a panic, up to its note on backtraces."""
 
 
 @contextmanager
@@ -49,10 +56,10 @@ def is_panic(error: BaseException) -> bool:
 def library_errors(what: str) -> Iterator[None]:
     """Turn whatever a tokenizer's library raises, panics too, into a ValueError; `what` begins its sentence.
 
-    The library writes panics to standard error, which is silent meanwhile.
+    The library reports panics on standard error as well, where `silent_panics` leaves them out.
     """
     try:
-        with silent_stderr():
+        with silent_panics():
             yield
     except BaseException as error:
         if not isinstance(error, Exception) and not is_panic(error):
@@ -62,30 +69,44 @@ def library_errors(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def silent_stderr() -> Iterator[None]:
-    """Send file descriptor 2 nowhere; only the outermost of nested or concurrent calls does."""
+def silent_panics() -> Iterator[None]:
+    """Leave reports of panics out of file descriptor 2; all else that is written there comes when this ends.
+
+    Only the outermost of nested or concurrent calls does anything.
+    """
     if not _SILENCING.acquire(blocking=False):
         yield
         return
     try:
-        kept = _without_stderr()
         try:
+            kept = os.dup(2)
+        except OSError:  # there is no standard error
             yield
+            return
+        try:
+            with _memory() as meanwhile:
+                os.dup2(meanwhile.fileno(), 2)
+                try:
+                    yield
+                finally:
+                    os.dup2(kept, 2)
+                    if os.fstat(meanwhile.fileno()).st_size:
+                        meanwhile.seek(0)
+                        _write(2, PANIC.sub(b"", meanwhile.read()))
         finally:
-            if kept is not None:
-                os.dup2(kept, 2)
-                os.close(kept)
+            os.close(kept)
     finally:
         _SILENCING.release()
 
 
-def _without_stderr() -> int | None:
-    """Replace file descriptor 2 and return a copy of what it was; None where there is none."""
-    try:
-        kept = os.dup(2)
-    except OSError:
-        return None
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    os.close(nowhere)
-    return kept
+def _memory() -> IO[bytes]:
+    """Return an empty file that is gone when it is closed."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("stderr"), "w+b")
+    return TemporaryFile()
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    with suppress(OSError):  # whoever read it has gone away
+        while data:
+            data = data[os.write(descriptor, data) :]

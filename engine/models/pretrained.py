@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
-from engine.foreign import is_panic, silent_stderr
+from engine.foreign import is_panic, silent_panics
 from engine.models.attention import choose_attention
 from engine.models.files import Weights, check_claim, check_shapes, open_weights
 from engine.models.loading import Request
@@ -54,7 +54,11 @@ class Network(NamedTuple):
 
 @contextmanager
 def told(name: str) -> Iterator[None]:
-    """What the library raises becomes one sentence, and what it would print is not printed."""
+    """Turn what the library raises into one sentence, and silence its own log.
+
+    What it logs of missing and unexpected weights is read off its account of the load instead.  Warnings of others and
+    whatever else is written to standard error meanwhile stay.
+    """
     from transformers.utils import logging as untyped
 
     logging: Any = untyped
@@ -62,7 +66,7 @@ def told(name: str) -> Iterator[None]:
     logging.set_verbosity(SILENT)
     logging.disable_progress_bar()
     try:
-        with silent_stderr():
+        with silent_panics():
             yield
     except BaseException as error:  # its parsers raise whatever they come upon, and panic
         if not isinstance(error, Exception) and not is_panic(error):

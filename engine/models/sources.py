@@ -82,8 +82,8 @@ def cached(repo: str) -> Path:
     partly = False
     for patterns in WEIGHTS:
         try:
-            wanted = {"allow_patterns": [*DATA, *patterns], "ignore_patterns": [*BESIDE]}
-            home = Path(snapshot_download(repo, local_files_only=True, **wanted))
+            wanted, others = [*DATA, *patterns], [*BESIDE]
+            home = Path(snapshot_download(repo, local_files_only=True, allow_patterns=wanted, ignore_patterns=others))
         except (errors.LocalEntryNotFoundError, OSError) as error:
             partly |= "incomplete" in str(error)
             continue

@@ -556,6 +556,12 @@ def test_a_known_layout_is_native_even_where_its_code_is_trusted(make: Callable[
     assert model.info.kind == "LLaDA"
 
 
+def test_weights_that_code_would_make_up_are_missing(odd: Path) -> None:
+    save_file({"tables": torch.randn(ROWS, ROWS)}, odd / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ValueError, match="has no weights for table, which its code would make up"):
+        load_model(str(odd), trust_remote_code=True)
+
+
 def test_code_that_fails_is_one_clear_error(odd: Path) -> None:
     (odd / "odd_code.py").write_text("raise RuntimeError('out of date')")
     with pytest.raises(ValueError, match=r"the code of .* failed: .*out of date"):

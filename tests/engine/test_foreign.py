@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from tokenizers import Tokenizer, models
 
-from engine.foreign import interrupts_told_apart
+from engine.foreign import interrupts_told_apart, silent_panics
+from engine.models.pretrained import told
 from engine.models.text import Codec
 from engine.regular import regular_file
 from engine.strategies import files
@@ -52,6 +53,34 @@ def test_ctrl_c_inside_a_plan_is_no_error_of_the_plan(monkeypatch: pytest.Monkey
             assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def panic(message: str) -> bytes:
+    """What Rust writes of one."""
+    note = "note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace"
+    return f"\nthread '<unnamed>' (12) panicked at src/lib.rs:3:5:\n{message}\n{note}\n".encode()
+
+
+def failing() -> None:
+    os.write(2, b"a warning\n")
+    raise ValueError("it does not fit")
+
+
+def test_reports_of_panics_are_left_out_and_warnings_stay(capfd: pytest.CaptureFixture[str]) -> None:
+    with silent_panics():
+        os.write(2, b"weights are missing\n" + panic("one\ntwo") + b"and mismatched\n")
+        with silent_panics():
+            os.write(2, panic("three")[:-90])  # cut off
+    assert capfd.readouterr().err == "weights are missing\nand mismatched\n"
+    with pytest.raises(ValueError, match="does not fit"), silent_panics():
+        failing()
+    assert capfd.readouterr().err == "a warning\n"
+
+
+def test_a_warning_while_a_library_loads_is_seen(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ValueError, match="model cannot be loaded: it does not fit"), told("model"):
+        failing()
+    assert capfd.readouterr().err == "a warning\n"
 
 
 def _tokenizer(**changed: Any) -> dict[str, Any]:

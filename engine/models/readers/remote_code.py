@@ -14,6 +14,7 @@ from engine.models.borrowed_code import code_of
 from engine.models.chat import chat_of, token_text, tokenizer_config
 from engine.models.files import read_object
 from engine.models.loading import Loaded, Request
+from engine.models.readers.names import listed
 from engine.models.text import Codec
 from engine.models.tokenizer import codec_for, special
 
@@ -64,7 +65,7 @@ class RemoteCode:
                 "trust whoever published it"
             )
         codec = codec_for(request)
-        model = _model(request, config)
+        model, ignored = _model(request, config)
         vocab_size = getattr(model.config, "vocab_size", None)
         if type(vocab_size) is not int:
             raise ValueError(f"{request.name} does not say how large its vocabulary is")
@@ -74,12 +75,16 @@ class RemoteCode:
         network = RemoteDenoiser(model, mask_id, vocab_size, max(codec.size, mask_id + 1), length)
         note = "runs the checkpoint's own code; its logits are taken to predict the token at the same position"
         return Loaded(
-            network, codec, str(said), (note,), attention="its own", chat=chat_of(request.home), code=code_of(model)
-        )
+            network, codec, str(said), (note, *ignored), attention="its own", chat=chat_of(request.home),
+            code=code_of(model),
+        )  # fmt: skip
 
 
-def _model(request: Request, config: Mapping[str, Any]) -> Any:
-    """The checkpoint's network by its own code, on its device."""
+def _model(request: Request, config: Mapping[str, Any]) -> tuple[Any, tuple[str, ...]]:
+    """Return the checkpoint's network by its own code, on its device, and notes on tensors that it left out.
+
+    Raises ValueError for code that fails and for weights that are missing.
+    """
     import transformers
 
     offered = config.get("auto_map")
@@ -88,12 +93,17 @@ def _model(request: Request, config: Mapping[str, Any]) -> Any:
         raise ValueError(f"the code of {request.name} offers none of {', '.join(CLASSES)}")
     request.progress("running the checkpoint's code", 0, 0)
     try:
-        model = getattr(transformers, name).from_pretrained(
-            str(request.home), trust_remote_code=True, torch_dtype=request.dtype, local_files_only=True
-        )
-        return model.to(request.device).eval().requires_grad_(False)
+        model, info = getattr(transformers, name).from_pretrained(
+            str(request.home), trust_remote_code=True, torch_dtype=request.dtype, local_files_only=True,
+            output_loading_info=True,
+        )  # fmt: skip
     except Exception as error:  # other people's code
         raise ValueError(f"the code of {request.name} failed: {type(error).__name__}: {error}") from error
+    missing = sorted(info["missing_keys"])
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise ValueError(f"{request.name} has no weights for {missing[0]}{more}, which its code would make up")
+    return model.to(request.device).eval().requires_grad_(False), listed(tuple(sorted(info["unexpected_keys"])))
 
 
 def mask_of(request: Request, config: Mapping[str, Any], codec: Codec, vocab_size: int) -> int:
