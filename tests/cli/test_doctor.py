@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from engine.catalogue import place
 from remdm_tui.commands.doctor import terminal
 
 
@@ -32,6 +33,26 @@ def test_json_holds_the_same(cli: Callable[..., Any]) -> None:
     assert found["model"]["loss"] < 0.5 * found["model"]["chance"]
     assert not found["model"]["garbled"]
     assert "model" not in json.loads(cli("doctor", "--json").stdout)
+
+
+@pytest.mark.parametrize("model", ["demo", "demo-sedd", "demo-ar"])
+def test_another_tokenizer_or_mask_than_a_models_own_is_refused(
+    cli: Callable[..., Any], tmp_path: Path, model: str
+) -> None:
+    own = (place(model) or tmp_path) / "tokenizer.json"
+    same, other = tmp_path / "same.json", tmp_path / "other.json"
+    same.write_bytes(own.read_bytes())
+    other.write_text(own.read_text(encoding="utf-8") + " ", encoding="utf-8")
+    given = ("doctor", "--model", model, "--device", "cpu")
+    assert cli(*given, "--tokenizer", str(same)).exit_code == 0
+    for more, said in (
+        (("--tokenizer", str(other)), "was trained with a tokenizer of its own"),
+        (("--tokenizer", str(tmp_path / "none.json")), "there is no tokenizer file"),
+        (("--mask-id", "3"), "not 3: leave out --mask-id"),
+    ):
+        result = cli(*given, *more)
+        assert result.exit_code == 2
+        assert said in " ".join(result.stderr.split())
 
 
 @pytest.mark.parametrize("as_json", [False, True])

@@ -14,7 +14,7 @@ from engine.models.folded import FoldedDIT
 from engine.models.loading import Loaded, Request
 from engine.models.text import Codec
 from engine.models.timed import ScoreDIT, TimedDIT
-from engine.models.tokenizer import STARTS, special
+from engine.models.tokenizer import STARTS, special, tokenizer_file
 
 Sampler = Callable[[Any, Request, Codec], Loaded]
 
@@ -31,7 +31,20 @@ class Own:
         codec = Codec.from_file(home / "tokenizer.json")
         if codec.size > config.vocab_size:
             raise ValueError(f"{home}: the tokenizer has {codec.size} tokens, the model {config.vocab_size}")
+        _check_asked(request, config.mask_id)
         return replace(SAMPLERS[kind](model, request, codec), discrete=discrete)
+
+
+def _check_asked(request: Request, mask_id: int) -> None:
+    """Raise ValueError where another tokenizer or mask is asked for than the model was trained with, which it has."""
+    own = request.home / "tokenizer.json"
+    if request.tokenizer is not None and tokenizer_file(request, None).read_bytes() != own.read_bytes():
+        raise ValueError(
+            f"{request.name} was trained with a tokenizer of its own, which {request.tokenizer} is not: "
+            "leave out --tokenizer"
+        )
+    if request.mask_id not in (None, mask_id):
+        raise ValueError(f"the mask of {request.name} is {mask_id}, not {request.mask_id}: leave out --mask-id")
 
 
 def _denoiser(kind: str) -> Sampler:
