@@ -14,6 +14,7 @@ import engine
 from engine.records import SAMPLING
 from engine.strategies import REGISTRY
 from remdm_tui import presets
+from tests.cli.conftest import COMMAND, ENVIRONMENT
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -71,3 +72,16 @@ def test_help_of_bench_names_its_choices(cli: Callable[..., Any]) -> None:
 
     text = cli("bench", "--help").output
     assert all(name in text for name in (*bench.PARTS, *bench.LAWS, *bench.ALLOCATORS))
+
+
+@pytest.mark.parametrize("group", [[], ["list"]])
+def test_without_arguments_the_help_is_shown(group: list[str]) -> None:
+    for ask in ([], ["--help"]):
+        done = subprocess.run(
+            [*COMMAND, *group, *ask], capture_output=True, text=True, timeout=120, check=False, env=ENVIRONMENT
+        )
+        shown = done.stdout + done.stderr
+        assert done.returncode == (0 if ask else 2)
+        assert "Traceback" not in shown
+        assert shown.split()[0] == "Usage:"
+        assert ("watch" if not group else "strategies") in shown

@@ -70,3 +70,15 @@ def test_a_letter_of_another_encoding_comes_before_the_next_key() -> None:
     assert keyboard.feed(b"\xe9") == []
     assert [event.key for event in keyboard.rest()] == ["é"]
     assert keyboard.rest() == []
+
+
+@pytest.mark.parametrize(
+    ("begun", "rest"),
+    [(b"\xe9", "é"), (b"\xe6\x97", "æ"), (b"a\xf0\x9f", "ð"), (b"\xe6\x97\xa5", ""), (b"", "")],
+)
+def test_a_character_that_does_not_go_on_is_letters_and_the_next_is_read_as_ever(begun: bytes, rest: str) -> None:
+    keyboard = Keyboard()
+    keyboard.feed(begun)
+    assert "".join(event.character or "" for event in keyboard.rest() if isinstance(event, events.Key))[:1] == rest
+    assert keyboard.rest() == []
+    assert keys(keyboard.feed("日".encode())) == ["日"]
