@@ -213,6 +213,23 @@ def test_a_tokenizer_that_the_hub_lends_is_part_of_an_evaluation(
         sampled(out, 0, Asked())
 
 
+def test_a_sample_of_a_strategy_that_has_changed_is_not_watched_by_the_new_one(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "out"
+    shutil.copytree(whole, home)
+    monkeypatch.setattr("remdm_tui.replayed.source_digest", lambda name: "of another version")
+    with pytest.raises(ValueError, match=r"the strategy remdm-cap has changed since .*: name a --strategy"):
+        sampled(home, 0, Asked())
+    with pytest.raises(ValueError, match="name a --strategy"):
+        sampled(home, 0, Asked(strategy="remdm-cap"))
+    assert sampled(home, 0, Asked(strategy="mdlm")).strategy == "mdlm"
+    settings = json.loads((home / "settings.json").read_text())
+    settings["plan"]["sampling"]["strategy_digest"] = "of another version"
+    (home / "settings.json").write_text(json.dumps(settings))
+    assert sampled(home, 0, Asked()).strategy == "remdm-cap"
+
+
 def test_a_directory_of_the_first_format_is_refused_unless_rescored(
     cli: Callable[..., Any], shop: Path, whole: Path, tmp_path: Path
 ) -> None:
