@@ -91,7 +91,7 @@ class Work:
         store = Store(self.home(cell))
         with self._taken(store):
             preset = presets.read(cell.asked.preset) if cell.asked.preset else None
-            self._check_references(preset)
+            self._check_references(preset, store)
             options = cell.asked.options()
             model, facts = self._loaded(options.model)
             plan = self._plan(preset, options, model, facts, store)
@@ -305,15 +305,20 @@ class Work:
         named = self.wanted.references or getattr(preset, "references", None)
         return None if named == NOBODY else named
 
-    def _check_references(self, preset: Preset | None) -> None:
+    def _check_references(self, preset: Preset | None, store: Store) -> None:
         """Raise what is wrong with the references before anything is loaded for them."""
         source = self._source(preset)
         if source is None or self._texts is not None:
             return
+        from engine.data.catalogue import DATASETS
         from engine.data.texts import load
         from engine.metrics.mauve import check_installed
 
         check_installed()
+        was = None if source in DATASETS or Path(source).expanduser().exists() else store.plan()
+        if was is not None and was.scoring.references == source:
+            # of an evaluation that was moved; what they say is compared with the plan's digest
+            source = found(store.home, source, str(Path(source).expanduser().absolute()), None, "--references")
         self._texts = load(source, self.wanted.references_split)
 
     def _check_size(self, plan: Plan, model: TextModel) -> None:

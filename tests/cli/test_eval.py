@@ -168,6 +168,20 @@ def test_a_moved_evaluation_is_told_again_by_new_names(
     assert before == {path.name: path.read_bytes() for path in (home / "out").iterdir() if path.name in before}
 
 
+def test_references_that_were_moved_with_an_evaluation_are_found(
+    cli: Callable[..., Any], shop: Path, whole: Path, tmp_path: Path
+) -> None:
+    home = moved(shop, whole, tmp_path)
+    asked = command(home, home / "out")
+    asked[asked.index("--references") + 1] = "/no/such/place/text.txt"
+    result = cli(*asked)
+    assert result.exit_code == 0, result.stderr
+    (home / "text.txt").unlink()
+    result = cli(*asked)
+    assert result.exit_code == 2
+    assert "is nowhere to be found: say where it is by --references; tried /no/such/place/text.txt" in result.stderr
+
+
 def test_a_model_that_is_gone_is_told_with_the_places_that_were_looked_at(
     shop: Path, whole: Path, tmp_path: Path
 ) -> None:
