@@ -319,7 +319,7 @@ class Work:
         if was is not None and was.scoring.references == source:
             # of an evaluation that was moved; what they say is compared with the plan's digest
             source = found(store.home, source, str(Path(source).expanduser().absolute()), None, "--references")
-        self._texts = load(source, self.wanted.references_split)
+        self._texts = load(source, self.wanted.references_split, notice=self.shown.say)
 
     def _check_size(self, plan: Plan, model: TextModel) -> None:
         from engine.metrics.mauve import check_size, warning

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from engine.data.formats import below
+from engine.data.directories import below
 from engine.training.data import documents
 from engine.training.shards import Document
 

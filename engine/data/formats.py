@@ -66,12 +66,3 @@ def text_format(path: Path) -> TextFormat:
     if found is None:
         raise ValueError(f"{path} is no file of text: it takes {KNOWN}")
     return found
-
-
-def below(directory: Path) -> list[Path]:
-    """Return every file with text in a directory, sorted, hidden ones left out.  Raises ValueError if there is none."""
-    found = [path for path in directory.rglob("*") if not path.name.startswith(".") and find_format(path)]
-    found = sorted(path for path in found if path.is_file())
-    if not found:
-        raise ValueError(f"{directory} holds no file of text: it takes {KNOWN}")
-    return found

@@ -34,6 +34,14 @@ SHOWN = 8
 Read = Callable[[Path, TextIO], Iterator[Document]]
 
 
+class NoTextError(ValueError):
+    """A table without a column, or a value without a field, for text.  found: what it has instead, in words."""
+
+    def __init__(self, sentence: str, found: str) -> None:
+        super().__init__(sentence)
+        self.found = found
+
+
 def read_documents(path: Path) -> Iterator[Document]:
     """Yield the documents of a file, in the format that its name stands for.
 
@@ -122,15 +130,15 @@ def _object(where: str, line: str) -> Document:
 
 def _row(where: str, row: object) -> Document:
     """The document of an object.  Raises ValueError that says what it has in the place of a text."""
+    expected = f'{where}: expected a JSON object with a string "text", got'
     if not isinstance(row, Mapping):
         found = f"{type(row).__name__} {str(row)[:40]!r}"
-    elif "text" not in row:
-        found = f"one with {_listed(row)}"
-    elif not isinstance(row["text"], str):
-        found = f"a text that is {row['text']!r:.40}"
-    else:
-        return Document(row["text"], _split(where, row.get("split", TRAIN)))
-    raise ValueError(f'{where}: expected a JSON object with a string "text", got {found}')
+        raise NoTextError(f"{expected} {found}", f"no objects, but {found}")
+    if "text" not in row:
+        raise NoTextError(f"{expected} one with {_listed(row)}", f"no field 'text', but {_listed(row)}")
+    if not isinstance(row["text"], str):
+        raise ValueError(f"{expected} a text that is {row['text']!r:.40}")
+    return Document(row["text"], _split(where, row.get("split", TRAIN)))
 
 
 def _split(where: str, split: object) -> str:
@@ -150,7 +158,10 @@ def _table(dialect: type[csv.Dialect]) -> Read:
             if columns is None:
                 return
             if "text" not in columns:
-                raise ValueError(f"{path} has no column 'text' in its first line, but {_listed(columns)}")
+                found = _listed(columns)
+                raise NoTextError(
+                    f"{path} has no column 'text' in its first line, but {found}", f"no column 'text', but {found}"
+                )
             at, split_at = columns.index("text"), columns.index("split") if "split" in columns else None
             for row in rows:
                 if not row:
@@ -176,7 +187,8 @@ def _parquet(path: Path) -> Iterator[Document]:
         with parquet.ParquetFile(path) as file:
             columns = file.schema_arrow.names
             if "text" not in columns:
-                raise ValueError(f"{path} has no column 'text', but {_listed(columns)}")
+                found = f"no column 'text', but {_listed(columns)}"
+                raise NoTextError(f"{path} has {found}", found)
             wanted = [name for name in ("text", "split") if name in columns]
             number = 0
             for batch in file.iter_batches(columns=wanted):

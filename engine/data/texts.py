@@ -9,8 +9,10 @@ from itertools import islice
 from pathlib import Path
 
 from engine.data.catalogue import DATASETS, hub_texts
-from engine.data.formats import below, text_format
+from engine.data.directories import below
+from engine.data.formats import text_format
 from engine.data.readers import encodable
+from engine.evaluation.files import unheard
 from engine.training.data import documents
 
 SPLIT = "validation"
@@ -40,12 +42,18 @@ class Texts:
 
 
 def load(
-    source: str | Sequence[Path], split: str = SPLIT, *, limit: int | None = None, from_hub: FromHub = hub_texts
+    source: str | Sequence[Path],
+    split: str = SPLIT,
+    *,
+    limit: int | None = None,
+    from_hub: FromHub = hub_texts,
+    notice: Callable[[str], None] = unheard,
 ) -> Texts:
     """The texts of files, directories or a data set, detokenised as its name demands.
 
     source: a name of DATASETS, a path, or paths; a path that exists goes before a name.  split: in files those
-    documents that name it, or all where none names any.  limit: texts at most.  Raises ValueError with one sentence.
+    documents that name it, or all where none names any.  limit: texts at most.  notice: is told which files of a
+    directory are left out.  Raises ValueError with one sentence.
     """
     if limit is not None and limit < 1:
         raise ValueError(f"a limit must be at least 1, got {limit}")
@@ -55,7 +63,7 @@ def load(
     else:
         paths = [Path(source).expanduser()] if isinstance(source, str) else list(source)
         name = ", ".join(map(str, paths))
-        split, found = _from_files(paths, split, name)
+        split, found = _from_files(paths, split, name, notice)
     texts: list[str] = []
     blank = 0
     for text in found:
@@ -74,10 +82,12 @@ def _detokenized(source: str, texts: Iterator[str]) -> Iterator[str]:
     return (encodable(DATASETS[source].detokenize(text)) for text in texts)
 
 
-def _from_files(paths: Sequence[Path], split: str, name: str) -> tuple[str, Iterator[str]]:
+def _from_files(
+    paths: Sequence[Path], split: str, name: str, notice: Callable[[str], None]
+) -> tuple[str, Iterator[str]]:
     """The split that was found, and its texts."""
     try:
-        read = list(documents(files(paths), {}))
+        read = list(documents(files(paths, notice), {}))
     except OSError as error:
         raise ValueError(f"{name} cannot be read: {error}") from error
     # a document that names no split belongs to "train"
@@ -89,12 +99,12 @@ def _from_files(paths: Sequence[Path], split: str, name: str) -> tuple[str, Iter
     return split, (document.text for document in read if document.split == split)
 
 
-def files(paths: Sequence[Path]) -> list[Path]:
-    """Every file with text among the paths and below the directories, sorted within each.  Raises ValueError."""
+def files(paths: Sequence[Path], notice: Callable[[str], None] = unheard) -> list[Path]:
+    """Return every file with text among the paths and below the directories, as `below` does.  Raises ValueError."""
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found += below(path)
+            found += below(path, notice)
         elif not path.exists():
             raise ValueError(f"there is no file or directory {str(path)!r}, nor a data set: {', '.join(DATASETS)}")
         else:

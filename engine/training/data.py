@@ -15,9 +15,11 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from engine.catalogue import BUILT_IN, place
 from engine.data.catalogue import DATASETS, hub_stream, source_of
-from engine.data.formats import below, text_format
+from engine.data.directories import below
+from engine.data.formats import text_format
 from engine.data.readers import encodable, read_documents
 from engine.digests import file_digest
+from engine.evaluation.files import unheard
 from engine.foreign import library_errors
 from engine.models.files.tokenizer_file import read_tokenizer
 from engine.models.text import Codec
@@ -265,17 +267,19 @@ def prepare(
     wrapped: bool = False,
     progress: Told = untold,
     from_hub: FromHub = hub_stream,
+    notice: Callable[[str], None] = unheard,
 ) -> Corpus:
     """Tokenise files, directories of them and data sets once into `cache`, keyed by what they are and how they are
     read; then map them.
 
     tokenizer: one that exists, a name or a path, in place of one trained on the text; typography is unified for those
     that were trained here.  wrapped: see `Corpus`.  Where no document names a split, the end of the text is held out
-    for validation.  Interrupted, the same call goes on where it was.
+    for validation.  Interrupted, the same call goes on where it was.  notice: is told which files of a directory are
+    left out.
 
     Raises FileNotFoundError for a missing file, ValueError for one that is malformed, damaged or has no text.
     """
-    sources = [file for source in sources for file in (below(source) if source.is_dir() else [source])]
+    sources = [file for source in sources for file in (below(source, notice) if source.is_dir() else [source])]
     given = None if tokenizer is None else existing_tokenizer(tokenizer)
     home = cache / _key(sources, vocab_size, given, wrapped)
 

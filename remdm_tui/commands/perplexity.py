@@ -96,7 +96,8 @@ def read(data: Sequence[str], split: str | None, out: Path | None, quiet: bool) 
         writable(out)
     with waiting(f"reading {', '.join(data)}", quiet):
         try:
-            return load(data[0] if len(data) == 1 else list(map(Path, data)), SPLIT if split is None else split)
+            source = data[0] if len(data) == 1 else list(map(Path, data))
+            return load(source, SPLIT if split is None else split, notice=print_note)
         except ModuleNotFoundError as error:
             raise ValueError(str(error)) from error
 

@@ -7,7 +7,7 @@ import math
 import os
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,9 +68,7 @@ def run(
                 from engine.training.states import tidy
 
                 tidy(out)
-            trainer = prepared(
-                config, data, cache, out, team.device or place, team, report.preparing, changed or export_only
-            )
+            trainer = prepared(config, data, cache, out, team.device or place, team, report, changed or export_only)
         sizes = ", ".join(f"{len(stream):,} tokens of {split}" for split, stream in trainer.corpus.splits.items())
         report.say(f"data: {sizes}, in {cache}")
         if not export_only:
@@ -97,30 +95,31 @@ def prepared(
     out: Path,
     device: torch.device,
     team: Workers,
-    told: Told,
+    report: Report,
     changed: bool = False,
 ) -> Trainer:
     """The run with its data, which the first process prepares for all."""
+    from engine.evaluation.files import unheard
     from engine.training.data import prepare
     from engine.training.loop import Trainer
     from engine.training.shards import untold
     from engine.training.workers import is_lost
 
-    def corpus(progress: Told) -> Corpus:
+    def corpus(progress: Told, notice: Callable[[str], None]) -> Corpus:
         return prepare(
             data, config.model.vocab_size, cache, tokenizer=config.data.tokenizer,
-            wrapped=config.data.rows == "wrapped", progress=progress,
+            wrapped=config.data.rows == "wrapped", progress=progress, notice=notice,
         )  # fmt: skip
 
     if team.rank == 0:
-        corpus(told)
+        corpus(report.preparing, report.say)
     try:
         team.wait()
     except RuntimeError as error:
         if not is_lost(error):
             raise
         raise ValueError("another process of this run has ended before the data were prepared: it says why") from error
-    return Trainer(config, corpus(untold), out, device, team, changed=changed)
+    return Trainer(config, corpus(untold, unheard), out, device, team, changed=changed)
 
 
 def train(trainer: Trainer, report: Report, log: Sequence[str]) -> int | None:

@@ -18,11 +18,10 @@ import torch
 from engine.models import load_model
 from engine.training.config import Progress, TrainConfig
 from engine.training.precision import has_bfloat16
-from engine.training.shards import untold
 from engine.training.states import write_state
 from engine.training.workers import Alone
 from remdm_tui.commands.train import continued, prepared, stopping
-from remdm_tui.training import Lines, Reading, figures, smoothed
+from remdm_tui.training import Lines, Reading, Silent, figures, smoothed
 from tests.cli.conftest import COMMAND, ENVIRONMENT
 
 
@@ -213,7 +212,7 @@ class Bereft(Alone):
 
 def test_a_process_that_waits_for_data_ends_with_a_sentence_when_there_are_none(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="another process of this run has ended before the data were prepared"):
-        prepared(TrainConfig(), [], tmp_path, tmp_path, torch.device("cpu"), Bereft(), untold)
+        prepared(TrainConfig(), [], tmp_path, tmp_path, torch.device("cpu"), Bereft(), Silent())
 
 
 def test_the_log_of_a_run_that_died_goes_on_from_its_checkpoint(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
+from engine.data.directories import below
 from engine.data.texts import load
 from engine.training.data import documents, prepare
 from engine.training.shards import Document
@@ -157,3 +158,55 @@ def test_a_named_pipe_is_refused_without_waiting_for_a_writer(tmp_path: Path) ->
         os.mkfifo(tmp_path / name)
         with pytest.raises(ValueError, match=r"pipe\.\S+ is a named pipe, not a regular file"):
             load(str(tmp_path / name))
+
+
+def test_a_directory_is_its_texts_without_what_describes_them(tmp_path: Path) -> None:
+    home = tmp_path / "corpus"
+    home.mkdir()
+    write_texts(home)
+    parquet.write_table(pyarrow.table({"id": [1]}), home / "index.parquet")
+    contents = {
+        "more.txt": "And then some.", "metadata.csv": "id,title\n1,x\n", "dataset_info.json": '{\n "splits": {}\n}',
+        "ids.json": "[1, 2]", "README.md": "About.", "README.txt": "About.", "LICENSE": "Free.", ".hidden.txt": "no",
+    }  # fmt: skip
+    for name, content in contents.items():
+        (home / name).write_text(content, encoding="utf-8")
+    (home / ".cache").mkdir()
+    (home / ".cache" / "a.txt").write_text("no", encoding="utf-8")
+    said: list[str] = []
+    assert [path.name for path in below(home, said.append)] == ["more.txt", "nonsense.jsonl"]
+    assert said == [
+        f"{home}: left out LICENSE (no format of text), README.md (no format of text), README.txt (about the others), "
+        "dataset_info.json (no field 'text', but 'splits'), ids.json (no objects, but int '1'), "
+        "index.parquet (no column 'text', but 'id'), metadata.csv (no column 'text', but 'id', 'title')"
+    ]
+    told: list[str] = []
+    assert "And then some." in load([home], "train", notice=told.append).texts
+    prepare([home], VOCABULARY, tmp_path / "cache", notice=told.append)
+    assert told == said * 2
+
+
+def test_a_damaged_file_of_a_directory_is_refused_and_not_left_out(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("fine", encoding="utf-8")
+    (tmp_path / "b.jsonl").write_text('{"text": "cut', encoding="utf-8")
+    with pytest.raises(ValueError, match=r"b\.jsonl, line 1: expected a JSON object"):
+        load([tmp_path])
+
+
+def test_a_directory_without_texts_says_what_it_holds(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("id,body\n1,x\n", encoding="utf-8")
+    with pytest.raises(
+        ValueError, match=r"holds no file of text: .*; it holds table\.csv \(no column 'text', but 'id',"
+    ):
+        load([tmp_path])
+    (tmp_path / "README.txt").write_text("All that there is.", encoding="utf-8")
+    assert load([tmp_path]).texts == ("All that there is.",)
+
+
+def test_files_that_are_left_out_are_counted_beyond_the_first(tmp_path: Path) -> None:
+    for number in range(20):
+        (tmp_path / f"{number:02}.png").write_bytes(b"\xff")
+    (tmp_path / "a.txt").write_text("text", encoding="utf-8")
+    said: list[str] = []
+    below(tmp_path, said.append)
+    assert said[0].endswith("07.png (no format of text) and 12 more")

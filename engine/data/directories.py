@@ -1,0 +1,61 @@
+"""Which files of a directory are its texts: those of a known format, but not what only describes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from engine.data.formats import KNOWN, find_format
+from engine.data.readers import NoTextError, read_documents
+from engine.evaluation.files import unheard
+
+ABOUT = frozenset(
+    {"readme", "license", "licence", "copying", "notice", "changelog", "citation", "authors", "contributing"}
+)
+"""Names, without suffix and in any case, of files that are about the others."""
+NAMED = 8
+"""Files that a message names."""
+
+
+def below(directory: Path, notice: Callable[[str], None] = unheard) -> list[Path]:
+    """Return every file with text in a directory, sorted; hidden ones, and those in hidden directories, are ignored.
+
+    Files of an unknown format, tables and objects that have no text, and files about the others, such as a README, are
+    left out, and one sentence to `notice` names them.  A damaged file stays, so that whoever reads it is told.  Raises
+    ValueError if no file is left.
+    """
+    visible = [path for path in directory.rglob("*") if not _is_hidden(path.relative_to(directory))]
+    faults = {path: _fault(path) for path in sorted(visible) if path.is_file()}
+    found = [path for path, fault in faults.items() if not fault]
+    texts = [path for path in found if path.name.partition(".")[0].lower() not in ABOUT]
+    if texts:
+        faults.update({path: "about the others" for path in found if path not in texts})
+        found = texts
+    left_out = [f"{path.relative_to(directory)} ({fault})" for path, fault in faults.items() if fault]
+    more = f" and {len(left_out) - NAMED} more" if len(left_out) > NAMED else ""
+    names = ", ".join(left_out[:NAMED]) + more
+    if not found:
+        raise ValueError(f"{directory} holds no file of text: it takes {KNOWN}" + (f"; it holds {names}" * bool(names)))
+    if names:
+        notice(f"{directory}: left out {names}")
+    return found
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def _fault(path: Path) -> str:
+    """Say why a file is none of the texts; empty for one that is, and for a damaged one."""
+    form = find_format(path)
+    if form is None:
+        return "no format of text"
+    if form.kind == "text":
+        return ""
+    try:
+        next(read_documents(path), None)
+    except NoTextError as error:
+        return error.found
+    except (ValueError, OSError, ModuleNotFoundError):
+        return ""
+    return ""
