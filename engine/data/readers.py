@@ -109,7 +109,7 @@ def _json(path: Path, file: TextIO) -> Iterator[Document]:
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
-        if not text.lstrip().startswith("["):
+        if _has_json_lines(text):
             yield from _json_lines(path, io.StringIO(text))
             return
         raise ValueError(f"{path}, line {error.lineno}: {error.msg}") from error
@@ -118,6 +118,14 @@ def _json(path: Path, file: TextIO) -> Iterator[Document]:
     for number, item in enumerate(value if isinstance(value, list) else [value], 1):
         where = f"{path}, item {number}"
         yield Document(item, TRAIN) if isinstance(item, str) else _row(where, item)
+
+
+def _has_json_lines(text: str) -> bool:
+    """Return whether the first line is a whole object, so that the others are one each."""
+    try:
+        return isinstance(json.loads(text.lstrip().partition("\n")[0]), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _object(where: str, line: str) -> Document:
@@ -153,6 +161,7 @@ def _table(dialect: type[csv.Dialect]) -> Read:
     def read(path: Path, file: TextIO) -> Iterator[Document]:
         csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # a text may be long
         rows = csv.reader(_without_nul(path, file), dialect, strict=True)
+        first = 1
         try:
             columns = next(rows, None)
             if columns is None:
@@ -163,18 +172,24 @@ def _table(dialect: type[csv.Dialect]) -> Read:
                     f"{path} has no column 'text' in its first line, but {found}", f"no column 'text', but {found}"
                 )
             at, split_at = columns.index("text"), columns.index("split") if "split" in columns else None
+            first = rows.line_num + 1
             for row in rows:
+                where, first = f"{path}, {_span(first, rows.line_num)}", rows.line_num + 1
                 if not row:
                     continue
-                where = f"{path}, line {rows.line_num}"
                 if len(row) != len(columns):
                     raise ValueError(f"{where}: {len(row)} fields, and the first line names {len(columns)} columns")
                 split = None if split_at is None else row[split_at] or None
                 yield Document(row[at].replace("\r\n", "\n"), _split(where, split))
         except csv.Error as error:
-            raise ValueError(f"{path}, line {rows.line_num}: {error}") from error
+            raise ValueError(f"{path}, {_span(first, rows.line_num)}: {error}") from error
 
     return read
+
+
+def _span(first: int, last: int) -> str:
+    """Name the lines of a row, which are several where a quoted field has line ends or is never closed."""
+    return f"line {first}" if last <= first else f"lines {first} to {last}"
 
 
 def _parquet(path: Path) -> Iterator[Document]:
