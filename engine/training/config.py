@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from engine.models.dit import DITConfig
+from engine.models.loading import Discrete
 from engine.training.noise import NOISES
 from engine.training.objectives import OBJECTIVES
 from engine.training.objectives.mdlm import Times
@@ -158,6 +159,11 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             )
         if not 0 <= self.run.seed < 1 << 63:
             raise ValueError(f"run.seed must be a whole number from 0 to {(1 << 63) - 1}, not {self.run.seed}")
+
+    @property
+    def discrete(self) -> Discrete | None:
+        """How D3PM is trained; None for another objective."""
+        return Discrete(self.d3pm.steps, self.d3pm.subs_masking) if self.objective == "d3pm" else None
 
     def network(self, mask_id: int) -> DITConfig:
         shape = msgspec.structs.asdict(self.model)

@@ -6,6 +6,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 import torch
@@ -24,7 +25,7 @@ from engine.models.loading import Progress as Told
 from engine.runs import BEST, CHECKPOINT, NEWEST, STEP
 from engine.training.config import TrainConfig
 from engine.training.data import END_OF_TEXT, MASK
-from engine.training.loop import TOKENIZER, Trainer
+from engine.training.loop import TOKENIZER
 from engine.training.objectives import make_objective
 from engine.training.recovery import recover
 from engine.training.states import checkpoints, read_state, write_text
@@ -37,41 +38,97 @@ PUBLISHED = {"dit": "subs", "sedd": "sedd", "d3pm": "d3pm", "causal": "ar"}
 """The field's word for each kind of network: what turns logits into probabilities."""
 
 
-def export_best(trainer: Trainer) -> int:
+class Run(Protocol):
+    """A training run, as far as its models are made of it."""
+
+    @property
+    def home(self) -> Path: ...
+
+    @property
+    def kind(self) -> str:
+        """of NETWORKS"""
+        ...
+
+    @property
+    def shape(self) -> DITConfig: ...
+
+    @property
+    def tokenizer(self) -> Tokenizer: ...
+
+    @property
+    def discrete(self) -> Discrete | None:
+        """how D3PM is trained; None for another objective"""
+        ...
+
+
+@dataclass(frozen=True)
+class SavedRun:
+    """A run that is read and not trained, so that neither its data nor the memory of a training are needed."""
+
+    home: Path
+    kind: str
+    shape: DITConfig
+    tokenizer: Tokenizer
+    discrete: Discrete | None
+
+
+def saved_run(home: Path, config: TrainConfig) -> SavedRun:
+    """Return the run in a directory.  Raises ValueError if it has no best.pt or if it is of another network.
+
+    config: what it was begun with; where a checkpoint is whole, that has the last word.
+    """
+    _best(home)
+    tokenizer = _tokenizer_of(home)
+    mask = int(tokenizer.token_to_id(MASK) or 0)
+    try:
+        found = recover(home, lazily=True)
+    except ValueError:  # best.pt has a checksum of its own
+        found = None
+    before = found.config if found is not None else config
+    if (before.objective, before.network(mask)) != (config.objective, config.network(mask)):
+        raise ValueError(f"{home} holds a run of another model than the configuration's: choose another --out")
+    return SavedRun(home, make_objective(config, 0).kind, config.network(mask), tokenizer, config.discrete)
+
+
+def export_best(run: Run) -> int:
     """Write the model of the run's best.pt; returns the step it is from.
 
     Raises ValueError where there is none yet, or where it is another model's.
     """
-    model, step = best_model(trainer)
-    kind = trainer.objective.kind
-    checkpoint.export(
-        model, trainer.corpus.tokenizer.to_str(), trainer.home / HOME, kind=kind, discrete=discrete(trainer.config)
-    )
+    model, step = best_model(run)
+    checkpoint.export(model, run.tokenizer.to_str(), run.home / HOME, kind=run.kind, discrete=run.discrete)
     return step
 
 
-def export_hub(trainer: Trainer) -> Path:
+def export_hub(run: Run) -> Path:
     """Write the same, float32, as kuleshov-group/mdlm-owt is on the hub; raises ValueError as `export_best` does."""
-    model, _ = best_model(trainer)
-    home = trainer.home / HUB
-    publish(model, trainer.corpus.tokenizer, home, trainer.objective.kind, discrete(trainer.config))
+    model, _ = best_model(run)
+    home = run.home / HUB
+    publish(model, run.tokenizer, home, run.kind, run.discrete)
     return home
 
 
-def discrete(config: TrainConfig) -> Discrete | None:
-    """Return how D3PM is trained; None for another objective."""
-    return Discrete(config.d3pm.steps, config.d3pm.subs_masking) if config.objective == "d3pm" else None
-
-
-def best_model(trainer: Trainer) -> tuple[checkpoint.Network, int]:
+def best_model(run: Run) -> tuple[checkpoint.Network, int]:
     """(the network with the averages of best.pt, the step they are from)."""
-    best = trainer.home / BEST
-    if not best.exists():
-        raise ValueError(f"{best} does not exist: nothing has been validated yet")
+    best = _best(run.home)
     state = read_state(best, torch.device("cpu"))
     if not (isinstance(state.get("ema"), dict) and isinstance(state.get("step"), int)):
         raise ValueError(f"{best} is no average of a training run: it has no 'ema' and 'step'")
-    return averaged(trainer.objective.kind, trainer.model.config, state["ema"]), int(state["step"])
+    return averaged(run.kind, run.shape, state["ema"]), int(state["step"])
+
+
+def _best(home: Path) -> Path:
+    best = home / BEST
+    if not best.exists():
+        raise ValueError(f"{best} does not exist: nothing has been validated yet")
+    return best
+
+
+def _tokenizer_of(home: Path) -> Tokenizer:
+    try:
+        return read_tokenizer(home / TOKENIZER)
+    except ValueError as error:
+        raise ValueError(f"{home} has no {TOKENIZER}: continue the run once to have it written") from error
 
 
 def averaged(kind: str, config: DITConfig, ema: dict[str, Tensor]) -> checkpoint.Network:
@@ -121,13 +178,10 @@ def _newest(run: Path, last: Path, home: Path, progress: Told) -> Newest:
     if found.note:
         progress(found.note, 0, 0)
     state, config = found.state, found.config
-    try:
-        tokenizer = read_tokenizer(run / TOKENIZER)
-    except ValueError as error:
-        raise ValueError(f"{run} has no {TOKENIZER}: continue the run once to have it written") from error
+    tokenizer = _tokenizer_of(run)
     kind = make_objective(config, 0).kind
     model = averaged(kind, config.network(int(tokenizer.token_to_id(MASK) or 0)), state["ema"])
-    checkpoint.export(model, tokenizer.to_str(), home, kind=kind, discrete=discrete(config))
+    checkpoint.export(model, tokenizer.to_str(), home, kind=kind, discrete=config.discrete)
     step = int(state["step"])
     write_text(home / STEP, json.dumps({"step": step, **stamp}))
     return Newest(home, step)

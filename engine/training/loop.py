@@ -11,9 +11,12 @@ from typing import Any
 import msgspec
 import numpy as np
 import torch
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from engine.models.checkpoint import NETWORKS, Network
+from engine.models.dit import DITConfig
+from engine.models.loading import Discrete
 from engine.runs import BEST, CHECKPOINT
 from engine.training.batches import Batch, draw
 from engine.training.begun import begin
@@ -161,6 +164,24 @@ class Trainer:
     @property
     def checkpoint(self) -> Path:
         return self.home / CHECKPOINT
+
+    @property
+    def discrete(self) -> Discrete | None:
+        """How D3PM is trained; None for another objective."""
+        return self.config.discrete
+
+    @property
+    def kind(self) -> str:
+        """The kind of network, of NETWORKS."""
+        return self.objective.kind
+
+    @property
+    def shape(self) -> DITConfig:
+        return self.model.config
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        return self.corpus.tokenizer
 
     def run(self) -> Iterator[Progress]:
         """Train to the configured step, one `Progress` a step; closing the generator saves nothing."""

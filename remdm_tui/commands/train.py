@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from engine.training.config import TrainConfig
     from engine.training.data import Corpus
+    from engine.training.export import Run
     from engine.training.loop import Trainer
     from engine.training.shards import Told
     from engine.training.workers import Workers
@@ -61,31 +62,40 @@ def run(
 
         place = choose_device(device or "auto")
         team = workers(device or "auto", os.environ, devices, nodes, config.run.strategy)
-    # the first process speaks for all; an export only reads, and may be made while the run goes on
-    with alone(out) if team.rank == 0 and not export_only else nullcontext():
+    if export_only:
+        # it only reads, and may be made while the run goes on
+        if team.rank == 0:
+            from engine.training.export import saved_run
+
+            export(saved_run(out, config), hub, report)
+        return 0
+    # the first process speaks for all
+    with alone(out) if team.rank == 0 else nullcontext():
         with report.waiting("preparing the data"):
-            if team.rank == 0 and not export_only:
+            if team.rank == 0:
                 from engine.training.states import tidy
 
                 tidy(out)
-            trainer = prepared(config, data, cache, out, team.device or place, team, report, changed or export_only)
+            trainer = prepared(config, data, cache, out, team.device or place, team, report, changed)
         sizes = ", ".join(f"{len(stream):,} tokens of {split}" for split, stream in trainer.corpus.splits.items())
         report.say(f"data: {sizes}, in {cache}")
-        if not export_only:
-            stopped = train(trainer, report, log)
-            if stopped is not None:
-                report.say(
-                    f"stopped after step {trainer.step}, saved in {trainer.checkpoint}; the same command continues"
-                )
-                return 128 + stopped
+        stopped = train(trainer, report, log)
+        if stopped is not None:
+            report.say(f"stopped after step {trainer.step}, saved in {trainer.checkpoint}; the same command continues")
+            return 128 + stopped
         if team.rank == 0:
-            from engine.training.export import HOME, export_best, export_hub
-
-            step = export_best(trainer)
-            report.say(f"the averaged weights of step {step} are in {out / HOME}: remdm-tui watch --model {out / HOME}")
-            if hub:
-                report.say(f"and, as the hub's models are laid out, in {export_hub(trainer)}")
+            export(trainer, hub, report)
         return 0
+
+
+def export(run: Run, hub: bool, report: Report) -> None:
+    """Write the best averages as a model, and say where.  Raises ValueError."""
+    from engine.training.export import HOME, export_best, export_hub
+
+    step, home = export_best(run), run.home / HOME
+    report.say(f"the averaged weights of step {step} are in {home}: remdm-tui watch --model {home}")
+    if hub:
+        report.say(f"and, as the hub's models are laid out, in {export_hub(run)}")
 
 
 def prepared(

@@ -272,6 +272,35 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     assert result.stderr.count("\n") == 1
 
 
+def test_an_export_takes_neither_the_data_nor_the_memory_of_a_training(
+    cli: Callable[..., Any], training: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli(*training)
+    out = tmp_path / "runs" / "tiny"
+    model = out / "model" / "model.safetensors"
+    model.unlink()
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+    monkeypatch.setattr("engine.training.loop.check_needs", refuse)
+    monkeypatch.setattr("engine.training.data.prepare", refuse)
+    result = cli(*training, "--export-only")
+    assert result.exit_code == 0, result.output
+    assert model.exists()
+    assert {path for path in before if path.parent != model.parent and path.stat().st_mtime_ns != before[path]} == set()
+    (out / "last.pt").write_bytes(b"damaged")
+    assert cli(*training, "--export-only").exit_code == 0
+
+
+def refuse(*given: object, **named: object) -> None:
+    raise ValueError("not needed for an export")
+
+
+def test_an_export_of_another_network_is_refused(cli: Callable[..., Any], training: list[str], tmp_path: Path) -> None:
+    cli(*training)
+    config = tmp_path / "tiny.toml"
+    config.write_text('objective = "sedd"\n' + config.read_text().replace('objective = "mdlm"', ""))
+    assert "holds a run of another model than the configuration's" in cli(*training, "--export-only").stderr
+
+
 def test_nothing_can_be_exported_before_a_validation(cli: Callable[..., Any], training: list[str]) -> None:
     assert "nothing has been validated yet" in cli(*training, "--export-only").stderr
 
