@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
 from threading import Event
+
+from engine.files import replace, tidy
 
 CHUNK = 1 << 22
 """Bytes that are read at a time."""
@@ -38,6 +39,7 @@ def file_digests(paths: Sequence[Path], told: Told = silent, cache: Path | None 
     inode, size and the times of the last change of content and of status, of which no program can set the latter back.
     """
     home = default_cache() if cache is None else cache
+    tidy(home, ["[0-9a-f]" * 64])
     total, done, stopped = sum(path.stat().st_size for path in paths), 0, Event()
 
     def count(more: int) -> None:
@@ -108,9 +110,7 @@ def _remember(home: Path, stamp: str, digest: str) -> None:
     """Keep a digest in a file of its own, whole or not at all; without a writable directory it is not kept."""
     with suppress(OSError):
         home.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=home, encoding="ascii", delete=False) as file:
-            file.write(f"{digest} {_check(stamp, digest)}")
-        os.replace(file.name, home / stamp)
+        replace(home / stamp, f"{digest} {_check(stamp, digest)}".encode())
 
 
 def _check(stamp: str, digest: str) -> str:

@@ -19,6 +19,7 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Static
 
+from engine.files import discard
 from remdm_tui import player as playing
 from remdm_tui.comforts import Comfort
 from remdm_tui.debug_actions import DebugApp
@@ -28,7 +29,7 @@ from remdm_tui.exports.screen import KINDS as SCREEN_KINDS
 from remdm_tui.exports.screen import kind_of as screen_kind_of
 from remdm_tui.exports.screen import page_of
 from remdm_tui.exports.screen import write as write_screen
-from remdm_tui.exports.writing import kind_of, part_of, write
+from remdm_tui.exports.writing import kind_of, write
 from remdm_tui.keymap import bound, shown, shown_by_id
 from remdm_tui.layout import harmless
 from remdm_tui.marking import marked, neighbour
@@ -51,9 +52,9 @@ class ComfortApp(DebugApp):
     class Exported(Message):
         """A file has been written, or not."""
 
-        def __init__(self, part: Path, sentence: str, error: bool) -> None:
+        def __init__(self, out: Path, sentence: str, error: bool) -> None:
             super().__init__()
-            self.part, self.sentence, self.error = part, sentence, error
+            self.out, self.sentence, self.error = out, sentence, error
 
     def on_mount(self) -> None:
         self._tour_line = Static("", id="tour", markup=False)
@@ -241,14 +242,13 @@ class ComfortApp(DebugApp):
         out = Path(text.strip()).expanduser()
         if out.exists():
             raise ValueError(f"{out} is there already: choose another name")
-        if part_of(out) in self._exporting:
+        if out in self._exporting:
             raise ValueError(f"{out} is being written")
         return out
 
     def _write(self, out: Path, job: Callable[[], str]) -> None:
         """Have a thread do it, and say what came of it."""
-        part = part_of(out)
-        self._exporting.add(part)
+        self._exporting.add(out)
         self._say_so(f"writing {out} ...", error=False)
 
         def work() -> None:
@@ -256,20 +256,20 @@ class ComfortApp(DebugApp):
                 sentence, error = f"written: {job()}", False
             except (OSError, ValueError) as problem:
                 sentence, error = f"{out} is not written: {said(problem)}", True
-            self.post_message(self.Exported(part, harmless(sentence), error))
+            self.post_message(self.Exported(out, harmless(sentence), error))
 
         threading.Thread(target=work, daemon=True, name="export").start()
 
     @on(Exported)
     def _exported(self, event: Exported) -> None:
-        self._exporting.discard(event.part)
+        self._exporting.discard(event.out)
         self._say_so(event.sentence, error=event.error)
 
     # -- what the next session begins with
 
     def on_unmount(self) -> None:
-        for part in self._exporting:
-            part.unlink(missing_ok=True)
+        for out in self._exporting:
+            discard(out)
         memory, watching = self.comfort.memory, self.watching
         now = memory.last
         if self.comfort.configuration.remember:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
+import glob
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import msgspec
 from platformdirs import user_state_path
 
+from engine.files import replace, tidy
 from engine.records import Settings
 from engine.regular import regular_file
 from remdm_tui.configuration import NAME
@@ -69,6 +69,7 @@ class Memory:
     @classmethod
     def read(cls, path: Path | None = None) -> Memory:
         path = path or user_state_path(NAME, appauthor=False) / FILE
+        tidy(path.parent, [glob.escape(path.name)])
         try:
             with regular_file(path).open("rb") as file:
                 data = file.read(LARGEST + 1)
@@ -94,11 +95,4 @@ class Memory:
             return
         with suppress(OSError):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            file, name = tempfile.mkstemp(dir=self.path.parent, prefix=FILE)
-            try:
-                with os.fdopen(file, "wb") as new:
-                    new.write(msgspec.json.format(msgspec.json.encode(now)))
-                os.replace(name, self.path)
-            except BaseException:
-                os.unlink(name)
-                raise
+            replace(self.path, msgspec.json.format(msgspec.json.encode(now)))

@@ -1,18 +1,17 @@
-"""Files that survive being killed: lines that are whole or absent, files that are old or new, one writer at a time."""
+"""Files of an evaluation that survive being killed, line by line, and what the files of a model are known by."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Generic, TypeVar
 
 import msgspec
 
 from engine.digests import Told, file_digests, silent
+from engine.files import naming, probe, replace
 from engine.locks import BusyError as BusyError
 from engine.locks import taken as taken
 from engine.regular import regular_file
@@ -33,8 +32,6 @@ BESIDE = (
     "chat_template*",
 )
 """What is read from the directory of a checkpoint or tokenizer that is a single file."""
-PROBE = re.compile(r"\.(\d+)\.part")
-
 DAMAGED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What msgspec raises for bytes that are no JSON of the wanted kind."""
 
@@ -43,11 +40,8 @@ Line = TypeVar("Line")
 
 def writable(home: Path) -> None:
     """Make the directory, and find out whether files can be written in it.  Raises ValueError."""
-    probe = home / f".{os.getpid()}.part"
     try:
-        home.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"\0")
-        probe.unlink(missing_ok=True)
+        probe(home)
     except OSError as error:
         raise ValueError(f"{home} cannot be written in: {error.strerror}; choose another --out") from error
 
@@ -72,44 +66,6 @@ def fingerprint(home: Path, told: Told = silent) -> str:
     return found.hexdigest()
 
 
-@contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Give an OSError that names no file, as those of write, flush, fsync and close, the name of this one."""
-    try:
-        yield
-    except OSError as error:
-        if error.filename is not None or error.errno is None:
-            raise
-        raise OSError(error.errno, error.strerror, str(path)) from error
-
-
-def tidy(home: Path, names: Iterable[str]) -> None:
-    """Remove what a killed process left in a directory that this process has locked.
-
-    names: files that are written by `replace` there, whose unfinished copies go; so do the probes of `writable`
-    whose process has ended.
-    """
-    for name in names:
-        (home / f"{name}.part").unlink(missing_ok=True)
-    for path in home.glob(".*.part"):
-        match = PROBE.fullmatch(path.name)
-        if match and not _runs(int(match[1])):
-            path.unlink(missing_ok=True)
-
-
-def _runs(process: int) -> bool:
-    """Return whether a process exists here; this one does not count, which has no probe at this moment."""
-    if process == os.getpid():
-        return False
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
 class Appended(Generic[Line]):
     """A file of JSON lines that is added to.  A line is whole or, after a crash, absent."""
 
@@ -122,14 +78,15 @@ class Appended(Generic[Line]):
         """All of them or, where the disk is full, none: OSError."""
         data = b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
         end = os.lseek(self._file, 0, os.SEEK_END)
-        try:
-            written = 0
-            while written < len(data):
-                written += os.write(self._file, data[written:])
-            os.fsync(self._file)
-        except OSError as error:
-            os.ftruncate(self._file, end)
-            raise OSError(error.errno, error.strerror, str(self.path)) from error
+        with naming(self.path):
+            try:
+                written = 0
+                while written < len(data):
+                    written += os.write(self._file, data[written:])
+                os.fsync(self._file)
+            except OSError:
+                os.ftruncate(self._file, end)
+                raise
 
     def close(self) -> None:
         os.close(self._file)
@@ -202,28 +159,3 @@ def count(path: Path) -> int:
         return 0
     with regular_file(path).open("rb") as file:
         return sum(line.endswith(b"\n") for line in file)
-
-
-def replace(path: Path, data: bytes) -> None:
-    """The whole file at once: a reader sees the old one or the new one."""
-    with replacing(path) as part:
-        part.write_bytes(data)
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yield where to write a file; at the end it takes the place of `path`, or nothing has changed after an error.
-
-    Raises OSError that names a file.
-    """
-    part = path.with_name(path.name + ".part")
-    try:
-        with naming(path):
-            yield part
-            with part.open("rb") as file:
-                os.fsync(file.fileno())
-            os.replace(part, path)
-    except BaseException:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise

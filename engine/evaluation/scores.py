@@ -9,7 +9,8 @@ from typing import IO, Any
 
 import msgspec
 
-from engine.evaluation.files import DAMAGED, replace, taken, tidy
+from engine.evaluation.files import DAMAGED, taken
+from engine.files import naming, replace, tidy
 from engine.regular import regular_file
 
 SCORES, SETTINGS, RESULT = "scores.jsonl", "perplexity.settings.json", "perplexity.json"
@@ -40,11 +41,9 @@ class Scores:
         self.known += scores
         if self._file is None:
             return
-        try:
+        with naming(Path(self._file.name)):
             self._file.write(b"".join(msgspec.json.encode(score) + b"\n" for score in scores))
             self._file.flush()
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, self._file.name) from error
 
 
 @contextmanager

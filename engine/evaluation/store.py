@@ -23,18 +23,19 @@ from engine.evaluation.files import (
     left_out,
     lines,
     repair,
-    replace,
     sift,
     taken,
-    tidy,
     unheard,
     writable,
 )
 from engine.evaluation.plan import Plan, differences, told
 from engine.evaluation.results import FORMAT, RESULTS, SAMPLES, Failed, Judged, Results, SampleLine, read_results
+from engine.files import replace, tidy
 from engine.regular import regular_file
 
 SETTINGS, FEATURES = "settings.json", "features.npy"
+WRITTEN = (SETTINGS, SAMPLES, RESULTS, FEATURES, "scores.rank*.jsonl", "time.rank*.jsonl")
+"""Files that are written as a whole, as patterns."""
 SETTINGS_FORMAT = 2
 """Of settings.json; the first took fingerprints of the ends of files alone."""
 ROOM = 1 << 20
@@ -159,7 +160,7 @@ class Store:
         """
         writable(self.home)
         self._lock = taken(self.home)
-        tidy(self.home, (SETTINGS, SAMPLES, RESULTS, FEATURES))
+        tidy(self.home, WRITTEN)
 
     def _check_room(self, plan: Plan) -> None:
         """A sample takes some ten bytes a token, twice while the lines are put in order."""

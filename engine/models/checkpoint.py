@@ -9,11 +9,12 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from engine.evaluation.files import replace, replacing
+from engine.files import replace, replacing, tidy
 from engine.models.causal_dit import CausalDIT
 from engine.models.dit import DIT, DITConfig
 from engine.models.files import check_claim, fill, open_weights, read_object
 from engine.models.loading import Discrete, Progress, silent
+from engine.runs import MODEL_FILES
 
 FORMAT = 1
 STEPS, SUBS_MASKING = "T", "subs_masking"
@@ -33,6 +34,7 @@ def export(
 ) -> None:
     """Write the model, of a kind of NETWORKS, into `home`; each file appears whole or not at all, the weights last."""
     home.mkdir(parents=True, exist_ok=True)
+    tidy(home, MODEL_FILES)
     config = {"format": FORMAT, "kind": kind, **model.config.to_dict(), **told(discrete)}
     replace(home / "config.json", json.dumps(config, indent=2).encode() + b"\n")
     replace(home / "tokenizer.json", tokenizer_json.encode())
@@ -53,7 +55,7 @@ def read(home: Path, progress: Progress = silent) -> Network:
     Raises ValueError naming a missing file, a bad configuration, or a tensor that is missing, unexpected
     or of the wrong shape.
     """
-    for name in ("config.json", "model.safetensors", "tokenizer.json"):
+    for name in MODEL_FILES:
         if not (home / name).is_file():
             raise ValueError(f"{home} is no model directory: it has no {name}")
     kind, config = read_config(home / "config.json")

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import fcntl
+import glob
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from os import PathLike
+from pathlib import Path
 from types import MappingProxyType
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.files import naming, replacing, tidy
 from engine.recording import frames
 from engine.recording.entries import (
     LONGEST_LABEL,
@@ -65,7 +68,7 @@ class Recorder:
         header: `model.pieces` is the vocabulary, of which the file gets what occurs.
         """
         begin = _begin(header, start)
-        return cls(_filled(path, begin), os.fspath(path), header.model.pieces, header.model.fragments)
+        return cls(_filled(path, [begin]), os.fspath(path), header.model.pieces, header.model.fragments)
 
     @classmethod
     def spool(cls, header: Header, start: Start) -> Self:
@@ -115,7 +118,8 @@ class Recorder:
             try:
                 for line in self._index.lines:
                     self._write(self._rows(line))
-                os.fsync(self._file)
+                with naming(Path(self.recording.name)):
+                    os.fsync(self._file)
             finally:
                 self.recording.close()
 
@@ -126,15 +130,8 @@ class Recorder:
         """
         with self._lock:
             self._open()
-            file = _filled(path)
-            try:
-                for at in range(0, self.recording.end, CHUNK):
-                    size = min(CHUNK, self.recording.end - at)
-                    _write_all(file, os.pread(self._file, size, at), at)
-            except BaseException:
-                os.close(file)
-                os.unlink(path)
-                raise
+            end = self.recording.end
+            file = _filled(path, (os.pread(self._file, min(CHUNK, end - at), at) for at in range(0, end, CHUNK)))
             self._file = file
             self.recording.move(file, os.fspath(path))
 
@@ -196,12 +193,13 @@ class Recorder:
     def _write(self, records: bytes) -> None:
         """Append whole records and take them in."""
         self._open()
-        try:
-            _write_all(self._file, records, self.recording.end)
-        except OSError:
-            with suppress(OSError):
-                os.ftruncate(self._file, self.recording.end)
-            raise
+        with naming(Path(self.recording.name)):
+            try:
+                _write_all(self._file, records, self.recording.end)
+            except OSError:
+                with suppress(OSError):
+                    os.ftruncate(self._file, self.recording.end)
+                raise
         self.recording.take_in()
 
     def _open(self) -> None:
@@ -257,15 +255,21 @@ def _begin(header: Header, start: Start) -> bytes:
     ))  # fmt: skip
 
 
-def _filled(path: str | PathLike[str], data: bytes = b"") -> int:
-    """A new file, open and claimed."""
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+def _filled(path: str | PathLike[str], parts: Iterable[bytes]) -> int:
+    """A new file, open and claimed, which is there once it has all parts.  Raises FileExistsError."""
+    path, file = Path(path), -1
+    tidy(path.parent, [glob.escape(path.name)])
     try:
-        _claim(file, os.fspath(path))
-        _write_all(file, data, 0)
+        with replacing(path, new=True) as part:
+            file = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+            _claim(file, str(path))
+            at = 0
+            for data in parts:
+                _write_all(file, data, at)
+                at += len(data)
     except BaseException:
-        os.close(file)
-        os.unlink(path)
+        if file >= 0:
+            os.close(file)
         raise
     return file
 

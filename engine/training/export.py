@@ -15,14 +15,16 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from engine.evaluation.files import DAMAGED, replacing
+from engine.evaluation.files import DAMAGED
+from engine.files import replacing, tidy
 from engine.models import checkpoint
 from engine.models.dit import DITConfig
 from engine.models.files import check_shapes
 from engine.models.files.tokenizer_file import read_tokenizer
 from engine.models.loading import Discrete, silent
 from engine.models.loading import Progress as Told
-from engine.runs import BEST, CHECKPOINT, NEWEST, STEP
+from engine.runs import BEST, CHECKPOINT, HUB, MODEL_FILES, NEWEST, STEP
+from engine.runs import MODEL as HOME
 from engine.training.config import TrainConfig
 from engine.training.data import END_OF_TEXT, MASK
 from engine.training.loop import TOKENIZER
@@ -30,10 +32,6 @@ from engine.training.objectives import make_objective
 from engine.training.recovery import recover
 from engine.training.states import checkpoints, read_state, write_text
 
-HOME = "model"
-"""Where in the run's directory the best model lies."""
-HUB = "hub"
-"""Where the best lies as the hub's copies of MDLM are laid out."""
 PUBLISHED = {"dit": "subs", "sedd": "sedd", "d3pm": "d3pm", "causal": "ar"}
 """The field's word for each kind of network: what turns logits into probabilities."""
 
@@ -163,6 +161,7 @@ def export_newest(run: Path, progress: Told = silent) -> Newest:
     home.mkdir(exist_ok=True)
     # the run itself does this for its sample texts, while somebody watches it
     with FileLock(home / "lock"):
+        tidy(home, (*MODEL_FILES, STEP))
         return _newest(run, found[0], home, progress)
 
 
@@ -200,6 +199,7 @@ def publish(model: checkpoint.Network, tokenizer: Tokenizer, home: Path, kind: s
     Each file appears whole or not at all, the weights last.
     """
     home.mkdir(parents=True, exist_ok=True)
+    tidy(home, MODEL_FILES)
     shape = model.config
     config = {
         "model_type": "mdlm" if kind == "dit" else PUBLISHED[kind], "parameterization": PUBLISHED[kind],

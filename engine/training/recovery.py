@@ -10,13 +10,13 @@ from typing import Any
 import msgspec
 import torch
 
-from engine.runs import BEST, CHECKPOINT, NEWEST
+from engine.runs import BEST, CHECKPOINT, HUB, MODEL, NEWEST
 from engine.training.config import TrainConfig
 from engine.training.states import checkpoints, read_state
 
 PARTS = {"model": dict, "optimizers": list, "ema": dict, "step": int, "best": float, "config": str}
 """What a checkpoint holds, by type."""
-LEFT_BY_RUNS = (BEST, "log.jsonl", "samples.jsonl", "model", "hub", NEWEST)
+LEFT_BY_RUNS = (BEST, "log.jsonl", "samples.jsonl", MODEL, HUB, NEWEST)
 """What a run leaves behind besides its checkpoints."""
 
 

@@ -14,7 +14,8 @@ import msgspec
 import numpy as np
 
 from engine.digests import file_digest
-from engine.evaluation.files import DAMAGED, naming, replace
+from engine.evaluation.files import DAMAGED
+from engine.files import naming, replace, tidy
 
 MANIFEST = "manifest.json"
 UNFINISHED = "unfinished.json"
@@ -88,6 +89,7 @@ def being_written(home: Path) -> Iterator[None]:
     home.mkdir(parents=True, exist_ok=True)
     with (home / "lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        tidy(home, (MANIFEST, UNFINISHED, TOKENIZER))
         yield
 
 

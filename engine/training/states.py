@@ -14,8 +14,8 @@ from typing import Any
 import torch
 
 from engine.digests import file_digest
-from engine.evaluation.files import replace
-from engine.runs import BEST, CHECKPOINT, STEP_FILE
+from engine.files import replace, replacing
+from engine.runs import STEP_FILE
 
 CHECKSUM = ".sha256"
 """What is put behind a checkpoint's name: the digests of its content and of the content before that, a line each."""
@@ -30,24 +30,12 @@ UNREADABLE = (
 
 def write_state(path: Path, state: Mapping[str, object]) -> None:
     """Write a checkpoint and its checksum; a reader sees the old file or the new one.  Raises OSError."""
-    part = path.with_name(path.name + ".part")
-    try:
+    with replacing(path) as part:
         with part.open("wb") as file:
             torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
         # first the checksums of both, then the file: killed between the two, the old file is still a whole one
         there = [digest for digest in _checksums(path) if path.exists() and digest == file_digest(path)]
         _write_checksums(path, [file_digest(part), *there[:1]])
-        os.replace(part, path)
-        _sync_directory(path.parent)
-    except (OSError, RuntimeError) as error:
-        part.unlink(missing_ok=True)
-        # where the file cannot grow torch.save complains of positions, while it handles what the system said
-        cause = error if isinstance(error, OSError) else error.__context__
-        if isinstance(cause, OSError):
-            raise OSError(cause.errno, cause.strerror, str(path)) from error
-        raise
 
 
 def write_text(path: Path, text: str) -> None:
@@ -89,14 +77,12 @@ def checkpoints(last: Path) -> list[Path]:
 def keep(path: Path, step: int) -> None:
     """Let the state at `path` stay as step-N.pt beside it, with its checksum."""
     kept = path.with_name(step_name(step))
-    part = kept.with_name(kept.name + ".part")
-    part.unlink(missing_ok=True)
     _write_checksums(kept, [*_checksums(path)[:1], *_checksums(kept)[:1]])
-    try:
-        os.link(path, part)  # costs no space until `path` is written anew
-    except OSError:
-        shutil.copyfile(path, part)
-    os.replace(part, kept)
+    with replacing(kept) as part:
+        try:
+            os.link(path, part)  # costs no space until `path` is written anew
+        except OSError:
+            shutil.copyfile(path, part)
 
 
 def step_name(step: int) -> str:
@@ -109,14 +95,6 @@ def drop(home: Path, steps: Iterable[int]) -> None:
         path = home / step_name(step)
         path.unlink(missing_ok=True)
         checksum(path).unlink(missing_ok=True)
-
-
-def tidy(home: Path) -> None:
-    """Remove the checkpoints and checksums that a killed process has left unfinished in a run that is locked."""
-    for path in _inside(home):
-        name = path.name.removesuffix(".part").removesuffix(CHECKSUM)
-        if path.name.endswith(".part") and (name in (CHECKPOINT, BEST) or STEP_FILE.fullmatch(name)):
-            path.unlink(missing_ok=True)
 
 
 def set_aside(path: Path) -> Path:
@@ -167,11 +145,3 @@ def _identity(path: Path) -> tuple[int, ...]:
 
 def _inside(home: Path) -> list[Path]:
     return list(home.iterdir()) if home.is_dir() else []
-
-
-def _sync_directory(home: Path) -> None:
-    place = os.open(home, os.O_RDONLY)
-    try:
-        os.fsync(place)
-    finally:
-        os.close(place)

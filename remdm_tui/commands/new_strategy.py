@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from engine.files import replace
 from engine.strategies import REGISTRY
 
 TAKEN = ("None", "True", "False", "Plan", "Strategy", "View")
@@ -82,8 +83,7 @@ def run(path: Path) -> str:
         title += "Sampler"
     name = "-".join(words if "-".join(words) not in REGISTRY else ["my", *words])
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(TEMPLATE.format(path=path.name, title=title, name=name))
+        replace(path, TEMPLATE.format(path=path.name, title=title, name=name).encode(), new=True)
     except FileExistsError:
         raise ValueError(f"{path} is there already: choose another name") from None
     return f"wrote {path}; watch it with: remdm-tui watch --strategy-file {path}"

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import glob
 import os
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from engine.evaluation.files import naming
+from engine.files import probe, replace, tidy
 from remdm_tui.reports import html, latex, markdown
 from remdm_tui.reports.collect import collect
 from remdm_tui.reports.document import Document, document
@@ -75,10 +75,7 @@ def shared(dirs: Sequence[Path]) -> Path:
 
 def check_writable(place: Path) -> None:
     """Raises OSError where no file can be made, before any work is done."""
-    place.mkdir(parents=True, exist_ok=True)
-    probe = place / ".report.part"
-    probe.touch()
-    probe.unlink()
+    probe(place)
 
 
 def write(made: Document, place: Path, samples: int = SHOWN) -> tuple[list[Path], str]:
@@ -98,13 +95,7 @@ def write(made: Document, place: Path, samples: int = SHOWN) -> tuple[list[Path]
         "report.tex": latex.render(made).encode(),
         **drawn,
     }
-    return [put(place / name, data) for name, data in contents.items()], missing
-
-
-def put(path: Path, data: bytes) -> Path:
-    """The file, which is never there in part."""
-    part = path.with_name(path.name + ".part")
-    with naming(path):
-        part.write_bytes(data)
-        shutil.move(part, path)
-    return path
+    tidy(place, map(glob.escape, contents))
+    for name, data in contents.items():
+        replace(place / name, data)
+    return [place / name for name in contents], missing

@@ -16,9 +16,10 @@ from typing import IO, TYPE_CHECKING
 
 import msgspec
 
-from engine.evaluation.files import replace
+from engine.files import replace, tidy
 from engine.locks import alone
 from engine.regular import regular_file
+from engine.runs import WRITTEN
 from remdm_tui.training import Reading, Report, reporting, smoothed
 from remdm_tui.training_logs import Log, logs, values_of
 
@@ -73,9 +74,7 @@ def run(
     with alone(out) if team.rank == 0 else nullcontext():
         with report.waiting("preparing the data"):
             if team.rank == 0:
-                from engine.training.states import tidy
-
-                tidy(out)
+                tidy(out, WRITTEN)
             trainer = prepared(config, data, cache, out, team.device or place, team, report, changed)
         sizes = ", ".join(f"{len(stream):,} tokens of {split}" for split, stream in trainer.corpus.splits.items())
         report.say(f"data: {sizes}, in {cache}")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Iterable
 from pathlib import Path
 
 from rich.segment import Segment
 
-from engine.evaluation.files import replacing
+from engine.files import replacing, tidy
 from remdm_tui.exports.pictures import raster_of, scalable
 from remdm_tui.exports.scene import PLAIN, Line
 from remdm_tui.exports.text import inert
@@ -37,6 +38,7 @@ def write(page: list[Line], columns: int, out: Path, light: bool) -> str:
     Raises ValueError where Pillow is missing, OSError where nothing can be written.
     """
     kind = kind_of(out)
+    tidy(out.parent, [glob.escape(out.name)])
     with replacing(out) as part:
         if kind == "png":
             raster_of([page], columns, light).picture(page).save(part, "PNG")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import glob
+from dataclasses import replace
 from pathlib import Path
 
-from engine.evaluation.files import replacing
+from engine.files import replacing, tidy
 from engine.recording import Recording
 from remdm_tui.exports import KINDS, Kind, Request
 from remdm_tui.layout import harmless
@@ -16,11 +18,6 @@ def kind_of(out: Path, named: str | None = None) -> Kind:
     if name not in KINDS:
         raise ValueError(f"unknown kind of export {name!r}: choose one of {', '.join(KINDS)}")
     return KINDS[name]
-
-
-def part_of(out: Path) -> Path:
-    """Where it is while it is not whole."""
-    return out.with_name(out.name + ".part")
 
 
 def write(
@@ -41,11 +38,11 @@ def write(
 
     Raises ValueError for what there is not, OSError where nothing can be written; what was there stays then.
     """
-    part = part_of(out)
-    request = Request(recording, part, branch, sample, step, columns, every, rate, light, ascii_only)
+    request = Request(recording, out, branch, sample, step, columns, every, rate, light, ascii_only)
     check(request)
-    with replacing(out):
-        kind.write(request)
+    tidy(out.parent, [glob.escape(out.name)])
+    with replacing(out) as part:
+        kind.write(replace(request, out=part))
     steps = len(request.trace)
     what = f"{steps} steps" if kind.moving else f"step {request.position} of {steps}"
     damage = f"; {harmless(recording.damage)}" if recording.damage else ""

@@ -9,12 +9,14 @@ import msgspec
 import pytest
 import torch
 
+from engine.files import tidy
 from engine.locks import BusyError, alone
 from engine.models import load_model
+from engine.runs import WRITTEN
 from engine.training.config import TrainConfig, read_config
 from engine.training.data import Corpus, prepare
 from engine.training.loop import Trainer
-from engine.training.states import checksum, read_state, tidy, write_state
+from engine.training.states import checksum, read_state, write_state
 from tests.engine.texts import VOCABULARY, write_texts
 
 CPU = torch.device("cpu")
@@ -117,7 +119,7 @@ def test_a_kill_between_checksum_and_checkpoint_leaves_a_whole_one(
             raise KeyboardInterrupt
         real(source, to)
 
-    monkeypatch.setattr("engine.training.states.os.replace", killed)
+    monkeypatch.setattr("engine.files.os.replace", killed)
     with pytest.raises(KeyboardInterrupt):
         made.save()
     monkeypatch.undo()
@@ -178,7 +180,7 @@ def test_what_a_kill_left_unfinished_goes_and_everything_else_stays(tmp_path: Pa
     stays = ["last.pt", "last.pt.sha256", "step-00000002.pt", "mine.part", "notes.pt.part"]
     for name in left + stays:
         (tmp_path / name).write_bytes(b"")
-    tidy(tmp_path)
+    tidy(tmp_path, WRITTEN)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(stays)
 
 
@@ -188,7 +190,7 @@ def test_two_kills_between_checksums_and_file_leave_a_whole_checkpoint(
     path = tmp_path / "last.pt"
     write_state(path, {"step": 1})
     with monkeypatch.context() as killed:
-        killed.setattr("engine.training.states.os.replace", _killed)
+        killed.setattr("engine.files.os.replace", _killed)
         for step in (2, 3):
             with pytest.raises(KeyboardInterrupt):
                 write_state(path, {"step": step})
