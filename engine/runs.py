@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
+
+import msgspec
 
 CHECKPOINT = "last.pt"
 """The state that the run goes on from, of which a model can be made while it does."""
@@ -30,8 +33,50 @@ WRITTEN = (
 """Files of a run that are written as a whole, as patterns."""
 
 
+Stamp = tuple[int, int]
+"""What a file is told from its successor by: when it was written, in nanoseconds, and its bytes."""
+
+
+class Made(msgspec.Struct, frozen=True):
+    """step.json: what the newest model was made of."""
+
+    step: int | None = None
+    at: int = 0
+    bytes: int = 0
+    """the stamp of the run at that time, see `stamp`"""
+    note: str = ""
+    """why that was not the last checkpoint; empty if it was"""
+
+
+def read_made(home: Path) -> Made:
+    """Return what the directory of a newest model says of itself; nothing for another one, or a damaged file."""
+    try:
+        return msgspec.json.decode((home / STEP).read_bytes(), type=Made)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return Made()
+
+
+def checkpoints(home: Path) -> list[Path]:
+    """Return the checkpoints of a run, the last one first, then step files from the newest to the oldest."""
+    inside = list(home.iterdir()) if home.is_dir() else []
+    found = [(int(match[1]), path) for path in inside if (match := STEP_FILE.fullmatch(path.name))]
+    last = home / CHECKPOINT
+    return [*([last] if last.exists() else []), *(path for _, path in sorted(found, reverse=True))]
+
+
+def stamp(home: Path) -> Stamp | None:
+    """Return the latest stamp of all checkpoints of a run, any of which may be the one that counts; None without any.
+
+    A step file is a copy of the last checkpoint with the same stamp, so that one that is kept changes nothing.
+    """
+    found = []
+    for path in checkpoints(home):
+        with suppress(OSError):
+            seen = path.stat()
+            found.append((seen.st_mtime_ns, seen.st_size))
+    return max(found, default=None)
+
+
 def holds_checkpoint(home: Path) -> bool:
     """Whether a directory has the last checkpoint of a training run, or one of an earlier step."""
-    if not home.is_dir():
-        return False
-    return (home / CHECKPOINT).is_file() or any(STEP_FILE.fullmatch(path.name) for path in home.iterdir())
+    return bool(checkpoints(home))

@@ -101,7 +101,7 @@ class Work:
             job = Job(
                 plan, store, self.where, model, width=cell.asked.batch or usual_width(model), start=self._start,
                 readers=self._readers(plan.scoring), references=lambda who: self._references(who, plan, model),
-                notice=self.shown.say, notes=[self._remark] if self._remark else [],
+                notice=self.shown.say, notes=[*filter(None, [self._remark, model.recovered])],
             )  # fmt: skip
             for standing in job.run():
                 self.shown.stands(standing)

@@ -1,6 +1,6 @@
 """Watching a model that is still being trained: between two runs the newest checkpoint takes the place of the last.
 
-The engine makes a model of it (`engine.training.export.export_newest`); here only its file is looked at.
+The engine makes a model of it (`engine.training.export.export_newest`); here only its files are looked at.
 """
 
 from __future__ import annotations
@@ -8,8 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-
-import msgspec
 
 from engine import runs
 from engine.catalogue import place
@@ -23,8 +21,6 @@ LOOKS = 1.0
 """Seconds between looks at the checkpoint."""
 DWELL = 4.0
 """Seconds that a finished text stays, so that it can be read."""
-Stamp = tuple[int, int]
-"""What a file is told from its successor by: when it was written, and its size."""
 
 
 def followed(model: str, elsewhere: bool) -> Path:
@@ -38,15 +34,6 @@ def followed(model: str, elsewhere: bool) -> Path:
     if run is None or not run.is_dir() or (run / "config.json").exists():
         raise ValueError(f"--follow takes --model with the directory of a training run, as runs/mine, not {model!r}")
     return run
-
-
-def stamp(run: Path) -> Stamp | None:
-    """Of the run's last checkpoint; None where there is none yet."""
-    try:
-        seen = (run / runs.CHECKPOINT).stat()
-    except OSError:
-        return None
-    return seen.st_mtime_ns, seen.st_size
 
 
 class Following(Watching):
@@ -65,9 +52,9 @@ class Following(Watching):
     ) -> None:
         self._clock = clock
         self._run = followed(options.model.name, bool(options.where))
-        self._seen: Stamp | None = None
+        self._seen: runs.Stamp | None = None
         """the checkpoint that was loaded last"""
-        self._told: Stamp | None = None
+        self._told: runs.Stamp | None = None
         """the newer one that was spoken of last"""
         self._looked = self._moved = clock()
         """when the checkpoint was last looked at, and when something last went on on screen"""
@@ -76,7 +63,7 @@ class Following(Watching):
         super().__init__(options, make_link, tape)
 
     def start(self) -> None:
-        if stamp(self._run) is not None:
+        if runs.stamp(self._run) is not None:
             super().start()
         elif self._launch():
             self._awaited = True
@@ -103,9 +90,9 @@ class Following(Watching):
         self.load(self.choice)
 
     @property
-    def _newer(self) -> Stamp | None:
+    def _newer(self) -> runs.Stamp | None:
         """The checkpoint that is there now if it is not the one that was loaded last."""
-        now = stamp(self._run) if self.choice == self.options.model else None
+        now = runs.stamp(self._run) if self.choice == self.options.model else None
         return None if now == self._seen else now
 
     def _look(self, read: bool) -> None:
@@ -125,19 +112,14 @@ class Following(Watching):
 
     def _open(self) -> None:
         if self.choice == self.options.model:
-            self._seen = stamp(self._run)
+            self._seen = runs.stamp(self._run)
         super()._open()
 
     def _resumed(self) -> None:
         super()._resumed()
-        step = _step(self._run)
-        if step is not None and self.choice == self.options.model and not self.notice.text:
-            self.notice = Notice(f"the model of step {step:,}; training goes on, and its next checkpoint comes here")
-
-
-def _step(run: Path) -> int | None:
-    """Of the checkpoint that the engine last made a model of."""
-    try:
-        return msgspec.json.decode((run / runs.NEWEST / runs.STEP).read_bytes(), type=dict[str, int]).get("step")
-    except (OSError, msgspec.DecodeError):
-        return None
+        made = runs.read_made(self._run / runs.NEWEST)
+        if made.step is not None and self.choice == self.options.model and not self.notice.text:
+            why = f" ({made.note})" if made.note else ""
+            self.notice = Notice(
+                f"the model of step {made.step:,}{why}; training goes on, and its next checkpoint comes here"
+            )

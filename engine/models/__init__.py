@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -20,6 +21,7 @@ from engine.models.readers.remote_code import RemoteCode
 from engine.models.room import check_room
 from engine.models.sources import locate
 from engine.records import ModelChoice, ModelInfo
+from engine.runs import read_made
 
 __all__ = ["BUILT_IN", "DTYPES", "Denoiser", "RowDenoiser", "TextModel", "device_of", "encode_rows", "load_model"]
 
@@ -37,7 +39,7 @@ class TextModel:
         self.network, self.codec = loaded.network, loaded.codec
         self.vocab_size, self.mask_id = self.network.vocab_size, self.network.mask_id
         self.max_length, self.time_conditioned = self.network.max_length, self.network.time_conditioned
-        self.causal = loaded.causal
+        self.causal, self.recovered = loaded.causal, loaded.recovered
         self.fingerprint = ""
         """of its files, where whoever has loaded it knows them"""
         self.never = self.codec.strangers(self.vocab_size, self.mask_id)
@@ -123,7 +125,7 @@ class TextModel:
             backend=self.loaded.attention,
             kind=self.loaded.kind,
             causal=self.causal,
-            notes=(*self.loaded.notes, *self._padding()),
+            notes=(*self.loaded.notes, *self._padding(), *filter(None, [self.recovered])),
             fragments=self.codec.fragments(pieces),
             fingerprint=self.fingerprint,
         )
@@ -155,7 +157,7 @@ def load_model(
     home = locate(name, progress, trust_remote_code)
     request = Request(name, home, place, chosen, ema, attention, mask_id, tokenizer, trust_remote_code, progress)
     try:
-        return TextModel(name, read(request))
+        return TextModel(name, replace(read(request), recovered=read_made(home).note))
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise ValueError(
             f"{name} does not fit into the memory of {place}: choose another device, bfloat16 or a smaller model"

@@ -93,6 +93,8 @@ class Loaded:
     """what it is, in a few words: MDLM, SEDD, AR, BertForMaskedLM, LLaDA ..."""
     notes: tuple[str, ...] = ()
     """what a careful person would want to know: averaged weights used, tensors ignored, a tied head"""
+    recovered: str = ""
+    """why a training run's model is not of its last checkpoint; empty if it is"""
     causal: bool = False
     """whether it predicts from the left alone, so that only left-to-right means anything"""
     attention: str = "sdpa"

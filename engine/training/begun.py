@@ -17,6 +17,7 @@ from engine.models.loading import Request, silent
 from engine.models.readers.dit_family import find, kind_of, shape_of
 from engine.models.readers.names import Found
 from engine.models.sources import locate
+from engine.runs import read_made
 from engine.training.data import Corpus
 
 SHAPE = ("vocab_size", "hidden_size", "n_blocks", "n_heads", "cond_dim", "length")
@@ -36,6 +37,11 @@ def shape(name: str) -> dict[str, int]:
 def tokenizer(name: str) -> str:
     """What to call such a model's tokenizer: its own, else GPT-2's, which the field's models speak."""
     return name if (locate(name, silent) / "tokenizer.json").is_file() else "gpt2"
+
+
+def recovered(name: str) -> str:
+    """Return why the model of a run is not of its last checkpoint; empty if it is, or for another model."""
+    return read_made(locate(name, silent)).note
 
 
 def begin(model: Network, name: str, corpus: Corpus, *, scores: bool = False) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -15,7 +14,6 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from engine.evaluation.files import DAMAGED
 from engine.files import replacing, tidy
 from engine.models import checkpoint
 from engine.models.dit import DITConfig
@@ -23,14 +21,14 @@ from engine.models.files import check_shapes
 from engine.models.files.tokenizer_file import read_tokenizer
 from engine.models.loading import Discrete, silent
 from engine.models.loading import Progress as Told
-from engine.runs import BEST, CHECKPOINT, HUB, MODEL_FILES, NEWEST, STEP
+from engine.runs import BEST, CHECKPOINT, HUB, MODEL_FILES, NEWEST, STEP, Made, holds_checkpoint, read_made, stamp
 from engine.runs import MODEL as HOME
 from engine.training.config import TrainConfig
 from engine.training.data import END_OF_TEXT, MASK
 from engine.training.loop import TOKENIZER
 from engine.training.objectives import make_objective
 from engine.training.recovery import recover
-from engine.training.states import checkpoints, read_state, write_text
+from engine.training.states import read_state, write_text
 
 PUBLISHED = {"dit": "subs", "sedd": "sedd", "d3pm": "d3pm", "causal": "ar"}
 """The field's word for each kind of network: what turns logits into probabilities."""
@@ -154,43 +152,35 @@ def export_newest(run: Path, progress: Told = silent) -> Newest:
     progress: is told where that is not the last one.  Raises ValueError where the directory holds no run, or one that
     has not saved anything yet.
     """
-    last, home = run / CHECKPOINT, run / NEWEST
-    found = checkpoints(last)
-    if not found:
-        raise ValueError(f"{run} holds no checkpoint of a training run: there is no {last.name} in it")
+    home = run / NEWEST
+    if not holds_checkpoint(run):
+        raise ValueError(f"{run} holds no checkpoint of a training run: there is no {CHECKPOINT} in it")
     home.mkdir(exist_ok=True)
     # the run itself does this for its sample texts, while somebody watches it
     with FileLock(home / "lock"):
         tidy(home, (*MODEL_FILES, STEP))
-        return _newest(run, found[0], home, progress)
+        made = _newest(run, home)
+    if made.note:
+        progress(made.note, 0, 0)
+    return Newest(home, made.step or 0)
 
 
-def _newest(run: Path, last: Path, home: Path, progress: Told) -> Newest:
-    seen = os.stat(last)
-    stamp = {"at": seen.st_mtime_ns, "bytes": seen.st_size}
-    told = _told(home / STEP)
-    if told is not None and told.items() >= stamp.items() and (home / "model.safetensors").exists():
-        return Newest(home, told["step"])
+def _newest(run: Path, home: Path) -> Made:
+    at, size = stamp(run) or (0, 0)
+    made = read_made(home)
+    if made.step is not None and (made.at, made.bytes) == (at, size) and (home / "model.safetensors").exists():
+        return made
     found = recover(run, lazily=True)
     if found is None:
         raise ValueError(f"{run} holds no checkpoint of a training run any more")
-    if found.note:
-        progress(found.note, 0, 0)
     state, config = found.state, found.config
     tokenizer = _tokenizer_of(run)
     kind = make_objective(config, 0).kind
     model = averaged(kind, config.network(int(tokenizer.token_to_id(MASK) or 0)), state["ema"])
     checkpoint.export(model, tokenizer.to_str(), home, kind=kind, discrete=config.discrete)
-    step = int(state["step"])
-    write_text(home / STEP, json.dumps({"step": step, **stamp}))
-    return Newest(home, step)
-
-
-def _told(path: Path) -> dict[str, int] | None:
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, int])
-    except (OSError, *DAMAGED):
-        return None
+    made = Made(int(state["step"]), at, size, found.note)
+    write_text(home / STEP, msgspec.json.encode(made).decode())
+    return made
 
 
 def publish(model: checkpoint.Network, tokenizer: Tokenizer, home: Path, kind: str, trained: Discrete | None) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 import torch
 
-from engine.runs import BEST, CHECKPOINT, HUB, MODEL, NEWEST
+from engine.runs import BEST, CHECKPOINT, HUB, MODEL, NEWEST, checkpoints
 from engine.training.config import TrainConfig
-from engine.training.states import checkpoints, read_state
+from engine.training.states import read_state
 
 PARTS = {"model": dict, "optimizers": list, "ema": dict, "step": int, "best": float, "config": str}
 """What a checkpoint holds, by type."""
@@ -40,7 +40,7 @@ def recover(home: Path, lazily: bool = False) -> Recovered | None:
     """
     last = home / CHECKPOINT
     faults: list[str] = []
-    for path in checkpoints(last):
+    for path in checkpoints(home):
         try:
             state = read_state(path, torch.device("cpu"), lazily)
             config = _config(path, state)

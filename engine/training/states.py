@@ -15,7 +15,6 @@ import torch
 
 from engine.digests import file_digest
 from engine.files import replace, replacing
-from engine.runs import STEP_FILE
 
 CHECKSUM = ".sha256"
 """What is put behind a checkpoint's name: the digests of its content and of the content before that, a line each."""
@@ -68,12 +67,6 @@ def read_state(path: Path, device: torch.device, lazily: bool = False) -> dict[s
     return state
 
 
-def checkpoints(last: Path) -> list[Path]:
-    """Return the run's checkpoints that there are, `last` first, then the step files from the newest to the oldest."""
-    found = [(int(match[1]), path) for path in _inside(last.parent) if (match := STEP_FILE.fullmatch(path.name))]
-    return [*([last] if last.exists() else []), *(path for _, path in sorted(found, reverse=True))]
-
-
 def keep(path: Path, step: int) -> None:
     """Let the state at `path` stay as step-N.pt beside it, with its checksum."""
     kept = path.with_name(step_name(step))
@@ -82,7 +75,7 @@ def keep(path: Path, step: int) -> None:
         try:
             os.link(path, part)  # costs no space until `path` is written anew
         except OSError:
-            shutil.copyfile(path, part)
+            shutil.copy2(path, part)  # with the time, by which `runs.stamp` knows it
 
 
 def step_name(step: int) -> str:
@@ -141,7 +134,3 @@ def _write_checksums(path: Path, digests: Iterable[str]) -> None:
 def _identity(path: Path) -> tuple[int, ...]:
     seen = path.stat()
     return seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns
-
-
-def _inside(home: Path) -> list[Path]:
-    return list(home.iterdir()) if home.is_dir() else []

@@ -64,6 +64,8 @@ def run(
     try:
         texts = read(data, split, out, quiet)
         model = loaded(choice, quiet)
+        if model.recovered:
+            print_note(sanitize_line(model.recovered))
         from engine.evaluation.identity import identity
         from engine.evaluation.perplexity import SEED, Question, perplexity
         from engine.metrics.likelihood import BATCH

@@ -37,6 +37,8 @@ def run(options: WatchOptions, *, count: int, width: int | None, as_json: bool) 
             options.model,
             lambda stage, done, total: bar.update(TASK, description=loading_line(stage, done, total, LINE, False)),
         )
+        if model.recovered:
+            bar.console.print(sanitize_line(model.recovered), markup=False, highlight=False, soft_wrap=True)
         asked, planned = fitted(options, model.info, catalogue())
         prompt = model.prompt(planned.prompt, planned.chat, planned.infill)
         steps = planned.steps_after(sum(infill.fixed(prompt, model.mask_id)))

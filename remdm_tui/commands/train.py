@@ -135,6 +135,7 @@ def train(trainer: Trainer, report: Report, log: Sequence[str]) -> int | None:
     """To the end, or to a signal, which is returned.  Raises ValueError that says what made it stop for good."""
     from torch import OutOfMemoryError
 
+    from engine.training.begun import recovered
     from engine.training.precision import has_bfloat16
     from engine.training.speed import flops_per_token, matmul_peak
     from engine.training.workers import is_lost
@@ -148,6 +149,8 @@ def train(trainer: Trainer, report: Report, log: Sequence[str]) -> int | None:
         report.say(f"continuing from step {trainer.step} of {trainer.continued_from}")
     if trainer.begun_with is not None:
         report.say(f"begun with the weights of {trainer.begun_with}")
+        if note := recovered(trainer.begun_with):
+            report.say(note)
     if trainer.changes:
         report.say(f"otherwise than it was begun: {'; '.join(trainer.changes)}")
     if trainer.precision == "bfloat16" and not has_bfloat16(trainer.device):

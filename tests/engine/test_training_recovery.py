@@ -12,11 +12,13 @@ import torch
 from engine.files import tidy
 from engine.locks import BusyError, alone
 from engine.models import load_model
-from engine.runs import WRITTEN
+from engine.runs import WRITTEN, checkpoints, stamp
+from engine.training.begun import recovered
 from engine.training.config import TrainConfig, read_config
 from engine.training.data import Corpus, prepare
+from engine.training.export import export_newest
 from engine.training.loop import Trainer
-from engine.training.states import checksum, read_state, write_state
+from engine.training.states import checksum, keep, read_state, write_state
 from tests.engine.texts import VOCABULARY, write_texts
 
 CPU = torch.device("cpu")
@@ -91,8 +93,43 @@ def test_a_model_comes_of_the_newest_whole_checkpoint(corpus: Corpus, tmp_path: 
     train(corpus, tmp_path)
     flip(tmp_path / "last.pt")
     told: list[str] = []
-    load_model(str(tmp_path), "cpu", progress=lambda what, *_: told.append(what))
-    assert any("step-00000006.pt is the newest whole checkpoint" in what for what in told)
+    for _ in range(2):
+        told.clear()
+        model = load_model(str(tmp_path), "cpu", progress=lambda what, *_: told.append(what))
+        assert any("step-00000006.pt is the newest whole checkpoint" in what for what in told)
+        assert "last.pt is damaged" in model.recovered
+        assert model.recovered in model.info.notes
+    assert recovered(str(tmp_path)) == model.recovered
+    # whole again
+    write_state(tmp_path / "last.pt", read_state(tmp_path / "step-00000006.pt", CPU))
+    assert load_model(str(tmp_path), "cpu").recovered == recovered(str(tmp_path)) == ""
+
+
+def test_a_step_file_that_comes_back_is_the_newest_model(corpus: Corpus, tmp_path: Path) -> None:
+    train(corpus, tmp_path)
+    (tmp_path / "last.pt").unlink()
+    (tmp_path / "step-00000007.pt").rename(tmp_path / "away")
+    assert export_newest(tmp_path).step == 6
+    (tmp_path / "away").rename(tmp_path / "step-00000007.pt")
+    assert export_newest(tmp_path).step == 7
+
+
+def test_a_checkpoint_that_is_kept_leaves_the_run_as_new_as_it_was(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert stamp(tmp_path / "none") is None
+    train(corpus, tmp_path)
+    before = stamp(tmp_path)
+    keep(tmp_path / "last.pt", 8)
+    assert stamp(tmp_path) == before
+    monkeypatch.setattr("os.link", unlinked)
+    keep(tmp_path / "last.pt", 9)
+    assert stamp(tmp_path) == before
+    assert len(checkpoints(tmp_path)) == 5
+
+
+def unlinked(*given: object) -> None:
+    raise PermissionError
 
 
 @pytest.mark.parametrize("summed", [True, False])

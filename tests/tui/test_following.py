@@ -112,6 +112,28 @@ def test_the_step_of_the_model_is_told(person: Person) -> None:
     assert person.watching.notice.text.startswith("the model of step 12,500; training goes on")
 
 
+def test_a_model_that_is_not_of_the_last_checkpoint_says_so(person: Person) -> None:
+    path = person.run / runs.NEWEST / runs.STEP
+    path.parent.mkdir()
+    path.write_bytes(msgspec.json.encode(runs.Made(6, note="last.pt is damaged")))
+    person.wait(0.5)
+    assert person.watching.notice.text.startswith("the model of step 6 (last.pt is damaged); training goes on")
+
+
+def test_the_newest_step_file_counts_where_the_last_checkpoint_is_gone(person: Person) -> None:
+    person.wait(DWELL + 4)
+    last, kept = person.run / runs.CHECKPOINT, person.run / "step-00000001.pt"
+    kept.hardlink_to(last)
+    person.wait(DWELL + 2 * LOOKS)
+    assert person.loads == 1  # kept, and no newer
+    last.unlink()
+    person.wait(DWELL + 2 * LOOKS)
+    assert person.loads == 1
+    kept.write_text("of later")
+    person.wait(DWELL + 2 * LOOKS)
+    assert person.loads == 2
+
+
 def test_the_first_checkpoint_is_waited_for(tmp_path: Path) -> None:
     person = Person(tmp_path)
     person.watching.start()
