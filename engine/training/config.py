@@ -178,6 +178,8 @@ def read_config(text: str) -> TrainConfig:
         return msgspec.convert(_spoken(_begun(_sized(msgspec.toml.decode(text)))), TrainConfig)
     except msgspec.DecodeError as error:
         raise ValueError(str(error)) from error
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def sizes() -> dict[str, dict[str, object]]:

@@ -86,5 +86,5 @@ def _config(path: Path, state: Mapping[str, Any]) -> TrainConfig:
             raise ValueError(f"{path} is no checkpoint of a training run: it {what} {name!r}")
     try:
         return msgspec.json.decode(state["config"], type=TrainConfig)
-    except (ValueError, msgspec.DecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is no checkpoint of a training run: its configuration is wrong: {error}") from error

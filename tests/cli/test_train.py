@@ -250,6 +250,7 @@ def test_plain_lines_come_when_something_was_measured_or_time_has_passed(capsys:
     [
         ("tiny.toml", "[run]\nsteps = 0", "tiny.toml: run.steps is too small"),
         ("tiny.toml", "[nope]", "nope"),
+        pytest.param("tiny.toml", "a = " + "[" * 9999, "tiny.toml: it is nested too deeply", id="deep"),
         ("tiny.toml", None, "tiny.toml: No such file or directory"),
         ("text.txt", None, "text.txt: No such file or directory"),
         ("text.txt", "", "the data files hold no text"),

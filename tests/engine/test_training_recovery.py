@@ -105,6 +105,13 @@ def test_a_model_comes_of_the_newest_whole_checkpoint(corpus: Corpus, tmp_path: 
     assert load_model(str(tmp_path), "cpu").recovered == recovered(str(tmp_path)) == ""
 
 
+def test_a_configuration_that_is_nested_too_deeply_is_a_damaged_one(corpus: Corpus, tmp_path: Path) -> None:
+    train(corpus, tmp_path)
+    last = tmp_path / "last.pt"
+    write_state(last, read_state(last, CPU) | {"config": '{"a": ' + "[" * 99_999})
+    assert "its configuration is wrong" in Trainer(CONFIG, corpus, tmp_path, CPU).recovered
+
+
 def test_a_step_file_that_comes_back_is_the_newest_model(corpus: Corpus, tmp_path: Path) -> None:
     train(corpus, tmp_path)
     (tmp_path / "last.pt").unlink()
