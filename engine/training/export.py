@@ -21,7 +21,19 @@ from engine.models.files import check_shapes
 from engine.models.files.tokenizer_file import read_tokenizer
 from engine.models.loading import Discrete, silent
 from engine.models.loading import Progress as Told
-from engine.runs import BEST, CHECKPOINT, HUB, MODEL_FILES, NEWEST, STEP, Made, holds_checkpoint, read_made, stamp
+from engine.runs import (
+    BEST,
+    CHECKPOINT,
+    HUB,
+    MODEL,
+    MODEL_FILES,
+    NEWEST,
+    STEP,
+    Made,
+    holds_checkpoint,
+    read_made,
+    stamp,
+)
 from engine.runs import MODEL as HOME
 from engine.training.config import TrainConfig
 from engine.training.data import END_OF_TEXT, MASK
@@ -30,6 +42,8 @@ from engine.training.objectives import make_objective
 from engine.training.recovery import recover
 from engine.training.states import read_state, write_text
 
+HOME = MODEL
+"""Where in the run's directory the best model lies."""
 PUBLISHED = {"dit": "subs", "sedd": "sedd", "d3pm": "d3pm", "causal": "ar"}
 """The field's word for each kind of network: what turns logits into probabilities."""
 
