@@ -9,6 +9,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -53,7 +54,7 @@ def read_documents(path: Path) -> Iterator[Document]:
     regular_file(path)
     try:
         for document in _parquet(path) if form.kind == "parquet" else _decoded(path, form):
-            yield Document(encodable(document.text), document.split)
+            yield replace(document, text=encodable(document.text))
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 text: {_place(path, form, error)}") from error
     except DAMAGED as error:
@@ -89,7 +90,7 @@ def _encoding(file: io.BufferedReader[Any]) -> str:
 def _text(path: Path, file: TextIO) -> Iterator[Document]:
     text = file.read()
     _refuse_nul(path, text, 1)
-    yield Document(text, TRAIN)
+    yield Document(text, TRAIN, str(path))
 
 
 def _json_lines(path: Path, file: TextIO) -> Iterator[Document]:
@@ -117,7 +118,7 @@ def _json(path: Path, file: TextIO) -> Iterator[Document]:
         raise ValueError(f"{path} is no JSON that can be read: {error}") from error
     for number, item in enumerate(value if isinstance(value, list) else [value], 1):
         where = f"{path}, item {number}"
-        yield Document(item, TRAIN) if isinstance(item, str) else _row(where, item)
+        yield Document(item, TRAIN, where) if isinstance(item, str) else _row(where, item)
 
 
 def _has_json_lines(text: str) -> bool:
@@ -146,7 +147,7 @@ def _row(where: str, row: object) -> Document:
         raise NoTextError(f"{expected} one with {_listed(row)}", f"no field 'text', but {_listed(row)}")
     if not isinstance(row["text"], str):
         raise ValueError(f"{expected} a text that is {row['text']!r:.40}")
-    return Document(row["text"], _split(where, row.get("split", TRAIN)))
+    return Document(row["text"], _split(where, row.get("split", TRAIN)), where)
 
 
 def _split(where: str, split: object) -> str:
@@ -180,7 +181,7 @@ def _table(dialect: type[csv.Dialect]) -> Read:
                 if len(row) != len(columns):
                     raise ValueError(f"{where}: {len(row)} fields, and the first line names {len(columns)} columns")
                 split = None if split_at is None else row[split_at] or None
-                yield Document(row[at].replace("\r\n", "\n"), _split(where, split))
+                yield Document(row[at].replace("\r\n", "\n"), _split(where, split), where)
         except csv.Error as error:
             raise ValueError(f"{path}, {_span(first, rows.line_num)}: {error}") from error
 
@@ -211,7 +212,8 @@ def _parquet(path: Path) -> Iterator[Document]:
                     number += 1
                     if not isinstance(row["text"], str):
                         raise ValueError(f"{path}, row {number}: expected a text, got {row['text']!r:.40}")
-                    yield Document(row["text"], _split(f"{path}, row {number}", row.get("split")))
+                    where = f"{path}, row {number}"
+                    yield Document(row["text"], _split(where, row.get("split")), where)
     except pyarrow.ArrowException as error:
         raise ValueError(f"{path} is no parquet file, or damaged: {' '.join(str(error).split())[:200]}") from error
 

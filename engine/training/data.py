@@ -6,8 +6,8 @@ import hashlib
 import json
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +67,7 @@ def documents(paths: Sequence[Path], typography: Mapping[int, str | None] = PLAI
     """
     for path in paths:
         for document in read_documents(path):
-            yield Document(document.text.translate(typography), document.split)
+            yield replace(document, text=document.text.translate(typography))
 
 
 def train_tokenizer(texts: Iterator[str], vocab_size: int) -> Tokenizer:
@@ -296,7 +296,8 @@ def prepare(
                 made = _tokenizer(home / TOKENIZER, given, vocab_size, docs, progress)
                 size = made.get_vocab_size()
                 read = docs(PLAIN if trained_here(made.id_to_token(0), made.id_to_token(size - 1)) else {})
-                write_streams(home, read, _encoding(made, wrapped), size, progress)
+                encode, place = _encoding(made, wrapped), partial(refused_at, Codec(made))
+                write_streams(home, read, encode, size, progress, place)
                 splits = open_streams(home)
     if list(splits) == ["train"]:
         stream = splits["train"]
@@ -334,6 +335,25 @@ def _tokenizer(
         made = train_tokenizer(texts, vocab_size)
     write_text(path, made.to_str(pretty=True))
     return read_tokenizer(path)
+
+
+def refused_at(codec: Codec, document: Document) -> str:
+    """Return the place of a document, with the line of a text file, that a tokenizer cannot encode; else nothing."""
+    if _encodes(codec, document.text):
+        return ""
+    if not document.place or ", " in document.place.rpartition("/")[2]:
+        return document.place
+    lines = enumerate(document.text.split("\n"), 1)
+    number = next((number for number, line in lines if not _encodes(codec, line)), 1)
+    return f"{document.place}, line {number}"
+
+
+def _encodes(codec: Codec, text: str) -> bool:
+    try:
+        codec.encode(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _encoding(tokenizer: Tokenizer, whole: bool) -> Callable[[Sequence[str]], list[list[int]]]:

@@ -6,7 +6,7 @@ import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -36,6 +36,8 @@ CHUNK = 1 << 22
 class Document:
     text: str
     split: str
+    place: str = field(default="", compare=False)
+    """the file it is from, and the line or row where there are several; empty for another source"""
 
 
 @dataclass(frozen=True)
@@ -129,10 +131,12 @@ def write_streams(
     encode: Callable[[Sequence[str]], list[list[int]]],
     vocab_size: int,
     told: Told = untold,
+    place: Callable[[Document], str] = lambda document: "",
 ) -> None:
     """Append the tokens of each document to its split's file; the manifest comes last.
 
-    Goes on after the documents that an interrupted call has noted.  Raises ValueError where there is no text.
+    Goes on after the documents that an interrupted call has noted.  place: where a document is from if `encode` cannot
+    read it, else nothing.  Raises ValueError where there is no text, or that names such a place.
     """
     done = _noted(home) or Manifest("<u2" if vocab_size <= 1 << 16 else "<u4", {}, tokenizer=_spoken(home))
     for name, stream in done.splits.items():
@@ -142,7 +146,11 @@ def write_streams(
     documents = islice(documents, done.documents, None)
     for batch in batches(documents):
         text = text or any(document.text.strip() for document in batch)
-        ids = encode([document.text for document in batch])
+        try:
+            ids = encode([document.text for document in batch])
+        except ValueError as error:
+            where = next(filter(None, map(place, batch)), "")
+            raise ValueError(f"{where}: {error}" if where else str(error)) from error
         for split in sorted({document.split for document in batch}):
             tokens = [i for document, its in zip(batch, ids, strict=True) if document.split == split for i in its]
             _append(home, done, split, np.array(tokens, dtype=done.dtype))

@@ -108,8 +108,39 @@ def test_another_size_is_refused_with_the_tokenizers(tmp_path: Path) -> None:
 
 def test_a_text_that_the_tokenizer_has_no_token_for_is_a_sentence(tmp_path: Path) -> None:
     tokenizer = alphabet(tmp_path / "letters.json", [*BASES])
-    with pytest.raises(ValueError, match=r"the tokenizer cannot read the text: .*UNK"):
+    with pytest.raises(ValueError, match=r"a\.txt, line 1: the tokenizer cannot read the text: .*UNK"):
         prepare([text(tmp_path / "a.txt", LETTERS)], 6, tmp_path / "cache", tokenizer=str(tokenizer))
+
+
+KMERS = [a + b + c for a in BASES for b in BASES for c in BASES]
+
+
+def test_a_closed_vocabulary_of_words_is_trained_on(tmp_path: Path) -> None:
+    tokenizer, data = alphabet(tmp_path / "kmers.json", KMERS, split=False), tmp_path / "a.txt"
+    data.write_text(" ".join(np.random.default_rng(0).choice(KMERS, 1000)))
+    config = read_config(CONFIG.format(objective="mdlm", size="", tokenizer=str(tokenizer)))
+    corpus = prepare([data], config.model.vocab_size, tmp_path / "cache", tokenizer=str(tokenizer))
+    trainer = Trainer(config, corpus, tmp_path / "run", torch.device("cpu"))
+    list(trainer.run())
+    export_best(trainer)
+    model = load_model(str(tmp_path / "run" / HOME), "cpu")
+    assert model.codec.encode("ACG TTT") == [KMERS.index("ACG"), KMERS.index("TTT")]
+    assert sample(model, make_strategy("mdlm"), steps=4, length=8, count=1, seed=0).shape == (1, 8)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "place"),
+    [
+        ("a.txt", "ACG TTT\n\nACG\nACN TTT\n", "a.txt, line 4"),
+        ("a.jsonl", '{"text": "ACG"}\n{"text": "AC TTT"}\n', "a.jsonl, line 2"),
+        ("a.csv", "text\nACG\nTTT\nGATTACA\n", "a.csv, line 4"),
+    ],
+)
+def test_a_text_that_a_closed_vocabulary_lacks_is_named(tmp_path: Path, name: str, content: str, place: str) -> None:
+    tokenizer = alphabet(tmp_path / "kmers.json", KMERS, split=False)
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ValueError, match=f"{place}: the tokenizer cannot read the text"):
+        prepare([tmp_path / name], 66, tmp_path / "cache", tokenizer=str(tokenizer))
 
 
 def test_a_tokenizer_that_fills_and_cuts_texts_does_neither_in_training(tmp_path: Path) -> None:
