@@ -15,6 +15,7 @@ import torch
 
 from engine import __version__
 from engine.data.texts import Texts
+from engine.evaluation.files import unheard
 from engine.evaluation.results import Figure
 from engine.evaluation.rows_of_model import Rows, rows_of_model
 from engine.evaluation.scores import Score, Scores, continued, save
@@ -119,10 +120,12 @@ def perplexity(
     batch: int = BATCH,
     out: Path | None = None,
     report: Report = silent,
+    notice: Callable[[str], None] = unheard,
 ) -> Perplexity:
     """Of the texts' rows under a model, to be continued from `out` where it was interrupted there.
 
-    Where the device runs out of memory the batch is halved and the work goes on.  Raises ValueError with one sentence:
+    Where the device runs out of memory the batch is halved and the work goes on.  notice: is told of a damaged line of
+    scores, which is made again.  Raises ValueError with one sentence:
     for text that fills no row or that the model cannot read, for other settings than those of `out`, and where the
     network gives NaN.
     """
@@ -140,7 +143,7 @@ def perplexity(
     settings = every_setting(model, texts, asked, rows)
     totals = {how: len(one.tokens) for how, one in rows.items()}
     store: AbstractContextManager[Scores] = (
-        nullcontext(Scores()) if out is None else continued(out, settings, totals, batch)
+        nullcontext(Scores()) if out is None else continued(out, settings, totals, batch, notice)
     )
     with store as scores:
         kept = len(scores.known)

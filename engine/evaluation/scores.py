@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 import msgspec
 
-from engine.evaluation.files import DAMAGED, taken
+from engine.evaluation.files import DAMAGED, taken, unheard
 from engine.files import naming, replace, tidy
 from engine.regular import regular_file
 
@@ -47,12 +47,18 @@ class Scores:
 
 
 @contextmanager
-def continued(home: Path, settings: Mapping[str, Any], totals: Mapping[str, int], batch: int) -> Iterator[Scores]:
+def continued(
+    home: Path,
+    settings: Mapping[str, Any],
+    totals: Mapping[str, int],
+    batch: int,
+    notice: Callable[[str], None] = unheard,
+) -> Iterator[Scores]:
     """The directory's scores, whole batches of them, with the file open for more.
 
     totals: rows by conventions.  A last line that a crash cut off goes, and so does the rest of its batch, so that what
-    is added does not depend on where a run was killed.  Raises ValueError where another run is at work, where the
-    settings were others, with what differs, or where the file is none of scores.
+    is added does not depend on where a run was killed.  A damaged line, which is named to `notice`, goes with all that
+    follows it.  Raises ValueError where another run is at work, or where the settings were others, with what differs.
     """
     with (home / SCORES).open("ab+") as file:
         lock = taken(home)
@@ -60,7 +66,7 @@ def continued(home: Path, settings: Mapping[str, Any], totals: Mapping[str, int]
             tidy(home, (SETTINGS, RESULT))
             _agree(home, settings)
             file.seek(0)
-            known, size = _read(file, home / SCORES, totals, batch)
+            known, size = _read(file, home / SCORES, totals, batch, notice)
             file.truncate(size)
             yield Scores(known, file)
         finally:
@@ -98,20 +104,27 @@ def _shown(value: object) -> str:
     return "not there" if value is None else msgspec.json.encode(value).decode()
 
 
-def _read(file: IO[bytes], path: Path, totals: Mapping[str, int], batch: int) -> tuple[list[Score], int]:
-    """(scores of whole batches, the bytes that they take)"""
+def _read(
+    file: IO[bytes], path: Path, totals: Mapping[str, int], batch: int, notice: Callable[[str], None]
+) -> tuple[list[Score], int]:
+    """Return the scores of whole batches before the first damaged line, and the bytes that they take."""
     lines = file.read().splitlines(keepends=True)
     known: list[Score] = []
     done = dict.fromkeys(totals, 0)
     for number, line in enumerate(lines, 1):
         if not line.endswith(b"\n"):
             break
+        fault = None
         try:
             score = msgspec.json.decode(line, type=Score)
         except DAMAGED as error:
-            raise ValueError(f"{path}, line {number} is damaged ({error}): choose another --out") from error
-        if score.row != done.get(score.conventions) or score.row >= totals[score.conventions]:
-            raise ValueError(f"{path}, line {number} is out of place: choose another --out")
+            fault = f"is damaged ({error})"
+        else:
+            if score.row != done.get(score.conventions) or score.row >= totals[score.conventions]:
+                fault = "is out of place"
+        if fault is not None:
+            notice(f"{path}, line {number} {fault}: it is left out, and the rows from there on are scored again")
+            break
         done[score.conventions] += 1
         known.append(score)
     if known and done[known[-1].conventions] < totals[known[-1].conventions]:

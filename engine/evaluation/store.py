@@ -108,6 +108,8 @@ class Store:
     def __init__(self, home: Path) -> None:
         self.home = home
         self._lock: Any = None
+        self._named: set[str] = set()
+        """sentences about lines that are left out, each of which is said once however often the files are read"""
 
     # -- before anything begins
 
@@ -292,6 +294,7 @@ class Store:
         fault: says what is wrong with a line, None for nothing.  Such a line is named to `notice` and left out, and so
         are all lines of a number that has different texts.
         """
+        notice = self._once(notice)
         found: dict[int, SampleLine] = {}
         torn: set[int] = set()
         for path in (*self._shards(), self.home / SAMPLES):
@@ -306,6 +309,17 @@ class Store:
                 else:
                     found[line.number] = line
         return {number: line for number, line in sorted(found.items()) if number not in torn}
+
+    def _once(self, notice: Callable[[str], None]) -> Callable[[str], None]:
+        if notice is unheard:
+            return notice
+
+        def once(sentence: str) -> None:
+            if sentence not in self._named:
+                self._named.add(sentence)
+                notice(sentence)
+
+        return once
 
     def _shards(self) -> list[Path]:
         return sorted(self.home.glob("samples.rank*.jsonl"))

@@ -78,7 +78,10 @@ def run(
             CONVENTIONS[conventions], layout, windows, length, limit, SEED if seed is None else seed, weights
         )
         with shown:
-            found = perplexity(model, texts, asked, batch=BATCH if batch is None else batch, out=out, report=shown.step)
+            found = perplexity(
+                model, texts, asked, batch=BATCH if batch is None else batch, out=out, report=shown.step,
+                notice=lambda sentence: print_note(sanitize_line(sentence)),
+            )  # fmt: skip
     except KeyboardInterrupt as error:
         print_error(stopped(out, shown.last))
         return exit_code(error)

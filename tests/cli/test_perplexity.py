@@ -331,20 +331,28 @@ def test_two_runs_in_one_directory_are_refused(home: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ('{"conventions":"standard","row":0,"nats":1.0,"tokens":16}\n', "has no perplexity.settings.json beside it"),
-        ("nonsense\n", "line 1 is damaged"),
-        ('{"conventions":"standard","row":3,"nats":1.0,"tokens":16}\n', "line 1 is out of place"),
-        ('{"conventions":"none","row":0,"nats":1.0,"tokens":16}\n', "line 1 is out of place"),
+        ("nonsense\n", "line 3 is damaged"),
+        ('{"conventions":"standard","row":3,"nats":1.0,"tokens":16}\n', "line 3 is out of place"),
+        ('{"conventions":"none","row":2,"nats":1.0,"tokens":16}\n', "line 3 is out of place"),
     ],
 )
-def test_a_file_of_scores_that_is_not_this_runs_is_refused(
-    home: Path, tmp_path: Path, content: str, reason: str
+def test_a_damaged_line_of_scores_is_named_and_made_again(
+    home: Path, tmp_path: Path, content: str, reason: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    ask(home, "nonsense.jsonl", out=tmp_path, windows=4, batch=1, quiet=True)
+    scores, result = ((tmp_path / name).read_bytes() for name in ("scores.jsonl", "perplexity.json"))
+    lines = scores.splitlines(keepends=True)
+    (tmp_path / "scores.jsonl").write_bytes(b"".join((*lines[:2], content.encode(), lines[3])))
+    assert ask(home, "nonsense.jsonl", out=tmp_path, windows=4, batch=1, quiet=True) == 0
+    assert f"scores.jsonl, {reason}" in capsys.readouterr().err
+    assert (tmp_path / "scores.jsonl").read_bytes() == scores
+    assert (tmp_path / "perplexity.json").read_bytes() == result
+
+
+def test_scores_without_their_settings_are_refused(home: Path, tmp_path: Path) -> None:
     ask(home, "nonsense.jsonl", out=tmp_path, windows=4, quiet=True)
-    (tmp_path / "scores.jsonl").write_text(content)
-    if "beside" in reason:
-        (tmp_path / "perplexity.settings.json").unlink()
-    with pytest.raises(ValueError, match=reason):
+    (tmp_path / "perplexity.settings.json").unlink()
+    with pytest.raises(ValueError, match=r"has no perplexity\.settings\.json beside it"):
         ask(home, "nonsense.jsonl", out=tmp_path, windows=4, quiet=True)
 
 

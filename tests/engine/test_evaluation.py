@@ -861,3 +861,13 @@ def test_a_file_takes_the_place_of_another_whole_or_not_at_all(tmp_path: Path) -
     with replacing(path) as part:
         part.write_bytes(b"new")
     assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [("file", b"new")]
+
+
+def test_a_line_that_is_left_out_is_named_once_however_often_it_is_read(tmp_path: Path) -> None:
+    (tmp_path / SAMPLES).write_bytes(b"damaged\n")
+    store, said = Store(tmp_path), list[str]()
+    assert store.samples() == {}
+    store.samples(notice=said.append)
+    store.gather(notice=said.append)
+    assert len(said) == 1
+    assert "line 1 is left out" in said[0]
