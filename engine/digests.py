@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Event
 
+from engine.callbacks import ignore
 from engine.files import replace, tidy
 
 CHUNK = 1 << 22
@@ -23,16 +24,12 @@ Told = Callable[[int, int], None]
 """(bytes done, bytes in all)"""
 
 
-def silent(done: int, total: int) -> None:
-    """Ignore the progress."""
-
-
 def file_digest(path: Path) -> str:
     """Return the SHA-256 of a file's whole content as 64 hexadecimal digits.  Raises OSError."""
     return _digest(path, lambda count: None)
 
 
-def file_digests(paths: Sequence[Path], told: Told = silent, cache: Path | None = None) -> list[str]:
+def file_digests(paths: Sequence[Path], told: Told = ignore, cache: Path | None = None) -> list[str]:
     """Return the digest of every file's whole content, in order.  Raises OSError.
 
     Large files are read once: their digests are kept in `cache`, by default the user's cache directory, under device,

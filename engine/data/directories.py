@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from engine.callbacks import ignore
 from engine.data.formats import KNOWN, find_format
 from engine.data.readers import NoTextError, read_documents
-from engine.evaluation.files import unheard
 
 ABOUT = frozenset(
     {"readme", "license", "licence", "copying", "notice", "changelog", "citation", "authors", "contributing"}
@@ -17,7 +17,7 @@ NAMED = 8
 """Files that a message names."""
 
 
-def below(directory: Path, notice: Callable[[str], None] = unheard) -> list[Path]:
+def below(directory: Path, notice: Callable[[str], None] = ignore) -> list[Path]:
     """Return every file with text in a directory, sorted; hidden ones, and those in hidden directories, are ignored.
 
     Files of an unknown format, tables and objects that have no text, and files about the others, such as a README, are

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from engine.callbacks import ignore
 from engine.data.catalogue import DATASETS, hub_texts
 from engine.data.directories import below
 from engine.data.formats import text_format
 from engine.data.readers import encodable
-from engine.evaluation.files import unheard
 from engine.training.data import documents
 
 SPLIT = "validation"
@@ -47,7 +47,7 @@ def load(
     *,
     limit: int | None = None,
     from_hub: FromHub = hub_texts,
-    notice: Callable[[str], None] = unheard,
+    notice: Callable[[str], None] = ignore,
 ) -> Texts:
     """The texts of files, directories or a data set, detokenised as its name demands.
 
@@ -99,7 +99,7 @@ def _from_files(
     return split, (document.text for document in read if document.split == split)
 
 
-def files(paths: Sequence[Path], notice: Callable[[str], None] = unheard) -> list[Path]:
+def files(paths: Sequence[Path], notice: Callable[[str], None] = ignore) -> list[Path]:
     """Return every file with text among the paths and below the directories, as `below` does.  Raises ValueError."""
     found: list[Path] = []
     for path in paths:

@@ -10,10 +10,9 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from engine.digests import Told, file_digests, silent
+from engine.callbacks import ignore
+from engine.digests import Told, file_digests
 from engine.files import naming, probe, replace
-from engine.locks import BusyError as BusyError
-from engine.locks import taken as taken
 from engine.regular import regular_file
 from engine.runs import STEP
 
@@ -46,7 +45,7 @@ def writable(home: Path) -> None:
         raise ValueError(f"{home} cannot be written in: {error.strerror}; choose another --out") from error
 
 
-def fingerprint(home: Path, told: Told = silent) -> str:
+def fingerprint(home: Path, told: Told = ignore) -> str:
     """Return the digest of a checkpoint or tokenizer: the names and whole contents of all files that decide what it
     says, those beside a single file among them; 64 hexadecimal digits.
 
@@ -111,11 +110,7 @@ def repair(path: Path) -> None:
             file.truncate(end)
 
 
-def unheard(sentence: str) -> None:
-    """Ignore a sentence for a person."""
-
-
-def lines(path: Path, kind: type[Line], notice: Callable[[str], None] = unheard) -> Iterator[tuple[int, Line]]:
+def lines(path: Path, kind: type[Line], notice: Callable[[str], None] = ignore) -> Iterator[tuple[int, Line]]:
     """Yield the lines of a file of JSON lines with their places, counted from 1; none where there is no file.
 
     A last line that has no end is left out; so is a damaged one, which is named to `notice`.
@@ -138,7 +133,7 @@ def left_out(path: Path, place: int, fault: str) -> str:
 
 
 def sift(
-    path: Path, kind: type[Line], fault: Callable[[Line], str | None], notice: Callable[[str], None] = unheard
+    path: Path, kind: type[Line], fault: Callable[[Line], str | None], notice: Callable[[str], None] = ignore
 ) -> None:
     """Take out of a file of JSON lines those that are damaged or in which `fault` finds a fault; name them."""
     repair(path)

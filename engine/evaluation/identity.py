@@ -6,8 +6,9 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from engine.callbacks import ignore
 from engine.catalogue import place
-from engine.digests import Told, file_digests, silent
+from engine.digests import Told, file_digests
 from engine.evaluation.files import fingerprint
 from engine.models.sources import cached
 from engine.models.tokenizer import tokenizer_place
@@ -29,7 +30,7 @@ def files_digest(files: Sequence[Path]) -> str:
     return hashlib.sha256("\n".join(told).encode(errors="surrogateescape")).hexdigest()
 
 
-def identity(choice: ModelChoice, outside: Sequence[Path] = (), told: Told = silent) -> str:
+def identity(choice: ModelChoice, outside: Sequence[Path] = (), told: Told = ignore) -> str:
     """Return a digest of everything that decides what a model that has been loaded says, 64 hexadecimal digits.
 
     Empty where its files cannot be read.  outside: files that it was loaded from besides its own and those that were

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from engine import __version__
+from engine.callbacks import ignore
 from engine.data.texts import Texts
-from engine.evaluation.files import unheard
 from engine.evaluation.results import Figure
 from engine.evaluation.rows_of_model import Rows, rows_of_model
 from engine.evaluation.scores import Score, Scores, continued, save
@@ -67,10 +67,6 @@ class Standing:
 Report = Callable[[Standing], None]
 
 
-def silent(standing: Standing) -> None:
-    """A Report that nobody looks at."""
-
-
 class Measured(msgspec.Struct, frozen=True):
     """Under one set of conventions."""
 
@@ -119,8 +115,8 @@ def perplexity(
     *,
     batch: int = BATCH,
     out: Path | None = None,
-    report: Report = silent,
-    notice: Callable[[str], None] = unheard,
+    report: Report = ignore,
+    notice: Callable[[str], None] = ignore,
 ) -> Perplexity:
     """Of the texts' rows under a model, to be continued from `out` where it was interrupted there.
 

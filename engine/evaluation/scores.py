@@ -9,8 +9,10 @@ from typing import IO, Any
 
 import msgspec
 
-from engine.evaluation.files import DAMAGED, taken, unheard
+from engine.callbacks import ignore
+from engine.evaluation.files import DAMAGED
 from engine.files import naming, replace, tidy
+from engine.locks import taken
 from engine.regular import regular_file
 
 SCORES, SETTINGS, RESULT = "scores.jsonl", "perplexity.settings.json", "perplexity.json"
@@ -52,7 +54,7 @@ def continued(
     settings: Mapping[str, Any],
     totals: Mapping[str, int],
     batch: int,
-    notice: Callable[[str], None] = unheard,
+    notice: Callable[[str], None] = ignore,
 ) -> Iterator[Scores]:
     """The directory's scores, whole batches of them, with the file open for more.
 

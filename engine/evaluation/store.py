@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.callbacks import ignore
 from engine.evaluation.files import (
     DAMAGED,
     count,
@@ -24,13 +25,12 @@ from engine.evaluation.files import (
     lines,
     repair,
     sift,
-    taken,
-    unheard,
     writable,
 )
 from engine.evaluation.plan import Plan, differences, told
 from engine.evaluation.results import FORMAT, RESULTS, SAMPLES, Failed, Judged, Results, SampleLine, read_results
 from engine.files import replace, tidy
+from engine.locks import taken
 from engine.regular import regular_file
 
 SETTINGS, FEATURES = "settings.json", "features.npy"
@@ -113,7 +113,7 @@ class Store:
 
     # -- before anything begins
 
-    def settle(self, plan: Plan, rescore: bool = False, notice: Callable[[str], None] = unheard) -> None:
+    def settle(self, plan: Plan, rescore: bool = False, notice: Callable[[str], None] = ignore) -> None:
         """See that the directory, which this process has, is the plan's and has room for it.
 
         More samples than it was begun with are drawn beside those that are there, which a sample's number decides.
@@ -185,7 +185,7 @@ class Store:
         self,
         plan: Plan,
         fault: Callable[[SampleLine], str | None] = _trusting,
-        notice: Callable[[str], None] = unheard,
+        notice: Callable[[str], None] = ignore,
     ) -> bool:
         """Return whether there is nothing left to do, and remove what a process that was killed then has left.
 
@@ -287,7 +287,7 @@ class Store:
         return self.home / (SAMPLES if world == 1 else f"samples.rank{rank}.jsonl")
 
     def samples(
-        self, fault: Callable[[SampleLine], str | None] = _trusting, notice: Callable[[str], None] = unheard
+        self, fault: Callable[[SampleLine], str | None] = _trusting, notice: Callable[[str], None] = ignore
     ) -> dict[int, SampleLine]:
         """Return all that any process has finished, by number.
 
@@ -311,7 +311,7 @@ class Store:
         return {number: line for number, line in sorted(found.items()) if number not in torn}
 
     def _once(self, notice: Callable[[str], None]) -> Callable[[str], None]:
-        if notice is unheard:
+        if notice is ignore:
             return notice
 
         def once(sentence: str) -> None:
@@ -325,7 +325,7 @@ class Store:
         return sorted(self.home.glob("samples.rank*.jsonl"))
 
     def gather(
-        self, fault: Callable[[SampleLine], str | None] = _trusting, notice: Callable[[str], None] = unheard
+        self, fault: Callable[[SampleLine], str | None] = _trusting, notice: Callable[[str], None] = ignore
     ) -> None:
         """Put what several processes have written into one file, and repair what a killed one left.
 
@@ -353,7 +353,7 @@ class Store:
     def scores(self) -> dict[int, Scored]:
         return {line.number: line for path in self._score_shards() for _, line in lines(path, Scored)}
 
-    def sift_scores(self, fault: Callable[[Scored], str | None], notice: Callable[[str], None] = unheard) -> None:
+    def sift_scores(self, fault: Callable[[Scored], str | None], notice: Callable[[str], None] = ignore) -> None:
         """Take damaged lines of scores away, those in which `fault` finds one, and all of a number that differ."""
         found: dict[int, Scored] = {}
         torn: set[int] = set()
@@ -403,7 +403,7 @@ class Store:
     def time_shard(self, rank: int) -> Path:
         return self.home / f"time.rank{rank}.jsonl"
 
-    def sift_times(self, notice: Callable[[str], None] = unheard) -> None:
+    def sift_times(self, notice: Callable[[str], None] = ignore) -> None:
         """Take damaged lines, and times that cannot be, out of what every process has spent."""
         for path in sorted(self.home.glob("time.rank*.jsonl")):
             sift(path, Spent, _impossible, notice)

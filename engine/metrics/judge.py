@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from engine.callbacks import ignore
 from engine.foreign import library_errors
 
 if TYPE_CHECKING:
@@ -26,10 +27,6 @@ SHORT = {name: f"openai-community/{name}" for name in ("gpt2", "gpt2-medium", "g
 Scored = TypeVar("Scored")
 Done = Callable[[int, int], None]
 """(texts or sequences done, how many in all)"""
-
-
-def silent(done: int, total: int) -> None:
-    """A Done that nobody looks at."""
 
 
 class Judge(Protocol):
@@ -111,7 +108,7 @@ class LanguageModel:
     """
 
     def __init__(
-        self, name: str, model: Any, tokenizer: Any, *, batch_tokens: int = BATCH_TOKENS, done: Done = silent
+        self, name: str, model: Any, tokenizer: Any, *, batch_tokens: int = BATCH_TOKENS, done: Done = ignore
     ) -> None:
         from engine.models.heads import head_of
 
@@ -207,7 +204,7 @@ class LanguageModel:
 
 
 def load_judge(
-    name: str, device: str = "auto", dtype: str = "float32", *, batch_tokens: int = BATCH_TOKENS, done: Done = silent
+    name: str, device: str = "auto", dtype: str = "float32", *, batch_tokens: int = BATCH_TOKENS, done: Done = ignore
 ) -> LanguageModel | OwnJudge:
     """A causal model of transformers: a directory, a GGUF file, a hub id, or gpt2, gpt2-large and the like.
 
@@ -225,7 +222,6 @@ def load_judge(
 
     from engine.models import DTYPES, choose_device
     from engine.models.loading import Request
-    from engine.models.loading import silent as unseen
     from engine.models.pretrained import config_of, load
     from engine.models.pretrained_text import open_tokenizer
     from engine.models.sources import locate
@@ -234,7 +230,7 @@ def load_judge(
     if dtype not in (*DTYPES, "auto"):
         raise ValueError(f"unknown dtype {dtype!r}: choose auto, {', '.join(DTYPES)}")
     chosen = DTYPES.get(dtype, torch.bfloat16 if place.type == "cuda" else torch.float32)
-    home = locate(name if Path(name).exists() else SHORT.get(name, name), unseen)
+    home = locate(name if Path(name).exists() else SHORT.get(name, name), ignore)
     request = Request(name, home, place, chosen)
     config = config_of(request)
     tokenizer = open_tokenizer(request, config)

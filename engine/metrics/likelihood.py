@@ -13,10 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from engine.callbacks import ignore
 from engine.metrics.bootstrap import Interval, interval
 from engine.metrics.bounds import SMALLEST, SUBS, Noise, bound_of, noised_nats, reconstruction_nats
 from engine.metrics.conventions import Conventions, conventions
-from engine.metrics.judge import Done, silent
+from engine.metrics.judge import Done
 from engine.models.protocol import Denoiser, device_of
 from engine.rng import Purpose, keys, uniforms
 
@@ -58,7 +59,7 @@ def likelihood(
     seed: int = 1,
     batch: int = BATCH,
     start: int | None = None,
-    done: Done = silent,
+    done: Done = ignore,
 ) -> Likelihood:
     """Of N sequences of L tokens, [N, L].
 
@@ -97,7 +98,7 @@ def sequence_nats(
     seed: int = 1,
     batch: int = BATCH,
     start: int | None = None,
-    done: Done = silent,
+    done: Done = ignore,
 ) -> tuple[NDArray[np.float64], int]:
     """Nats a token of the rows of these numbers, out of all rows [N, L]: ([n], tokens scored in each).
 

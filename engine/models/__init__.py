@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from engine import infill as masks
+from engine.callbacks import ignore
 from engine.catalogue import BUILT_IN
 from engine.models.files import open_weights, read_object
 from engine.models.files.opening import training_files
-from engine.models.loading import Loaded, Progress, Request, silent
+from engine.models.loading import Loaded, Progress, Request
 from engine.models.protocol import Denoiser, RowDenoiser, device_of, encode_rows
 from engine.models.readers import READERS, lightning
 from engine.models.readers.remote_code import RemoteCode
@@ -141,7 +142,7 @@ def load_model(
     mask_id: int | None = None,
     tokenizer: str | None = None,
     trust_remote_code: bool = False,
-    progress: Progress = silent,
+    progress: Progress = ignore,
 ) -> TextModel:
     """A built-in model by name, the one in a directory or file, or one of the Hugging Face hub.
 
@@ -169,7 +170,7 @@ def load_model(
         ) from error
 
 
-def load_choice(choice: ModelChoice, progress: Progress = silent) -> TextModel:
+def load_choice(choice: ModelChoice, progress: Progress = ignore) -> TextModel:
     """The same from a record of what was chosen."""
     return load_model(
         choice.name, choice.device, choice.dtype, ema=choice.ema, attention=choice.attention, mask_id=choice.mask_id,

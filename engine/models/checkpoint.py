@@ -9,11 +9,12 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from engine.callbacks import ignore
 from engine.files import replace, replacing, tidy
 from engine.models.causal_dit import CausalDIT
 from engine.models.dit import DIT, DITConfig
 from engine.models.files import check_claim, fill, open_weights, read_object
-from engine.models.loading import Discrete, Progress, silent
+from engine.models.loading import Discrete, Progress
 from engine.runs import MODEL_FILES
 
 FORMAT = 1
@@ -49,7 +50,7 @@ def export(
         part.chmod(0o644)
 
 
-def read(home: Path, progress: Progress = silent) -> Network:
+def read(home: Path, progress: Progress = ignore) -> Network:
     """The network in a directory, float32 on the CPU, in evaluation mode.
 
     Raises ValueError naming a missing file, a bad configuration, or a tensor that is missing, unexpected

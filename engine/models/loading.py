@@ -10,15 +10,12 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from engine.callbacks import ignore
 from engine.models.protocol import Denoiser
 from engine.models.text import Codec
 
 Progress = Callable[[str, int, int], None]
 """(stage, bytes done, bytes in all; 0 where unknown); called often; raising from it cancels the load."""
-
-
-def silent(stage: str, done: int, total: int) -> None:
-    """A Progress that nobody looks at."""
 
 
 class Network(Denoiser, Protocol):
@@ -61,7 +58,7 @@ class Request:
     tokenizer: str | None = None
     """a directory, file or hub id, where the checkpoint has no tokenizer of its own"""
     trust_remote_code: bool = False
-    progress: Progress = silent
+    progress: Progress = ignore
 
 
 MOST_STEPS = 10**6

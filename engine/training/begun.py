@@ -8,12 +8,13 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from engine.callbacks import ignore
 from engine.models.causal_dit import CausalDIT
 from engine.models.checkpoint import Network
 from engine.models.dit import DIT, NoiseEmbedding
 from engine.models.files import fill
 from engine.models.files.tokenizer_file import read_tokenizer
-from engine.models.loading import Request, silent
+from engine.models.loading import Request
 from engine.models.readers.dit_family import find, kind_of, shape_of
 from engine.models.readers.names import Found
 from engine.models.sources import locate
@@ -36,12 +37,12 @@ def shape(name: str) -> dict[str, int]:
 
 def tokenizer(name: str) -> str:
     """What to call such a model's tokenizer: its own, else GPT-2's, which the field's models speak."""
-    return name if (locate(name, silent) / "tokenizer.json").is_file() else "gpt2"
+    return name if (locate(name, ignore) / "tokenizer.json").is_file() else "gpt2"
 
 
 def recovered(name: str) -> str:
     """Return why the model of a run is not of its last checkpoint; empty if it is, or for another model."""
-    return read_made(locate(name, silent)).note
+    return read_made(locate(name, ignore)).note
 
 
 def begin(model: Network, name: str, corpus: Corpus, *, scores: bool = False) -> None:
@@ -110,7 +111,7 @@ def _fit(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _check(name: str, corpus: Corpus) -> None:
-    file = locate(name, silent) / "tokenizer.json"
+    file = locate(name, ignore) / "tokenizer.json"
     spoken = read_tokenizer(file).get_vocab() if file.is_file() else {}
     if not spoken.items() <= corpus.tokenizer.get_vocab().items():
         raise ValueError(
@@ -119,4 +120,4 @@ def _check(name: str, corpus: Corpus) -> None:
 
 
 def _found(name: str) -> Found:
-    return find(Request(name, locate(name, silent), torch.device("cpu"), torch.float32))
+    return find(Request(name, locate(name, ignore), torch.device("cpu"), torch.float32))

@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from engine.callbacks import ignore
 from engine.catalogue import BUILT_IN, place
 from engine.data.catalogue import DATASETS, hub_stream, source_of
 from engine.data.directories import below
 from engine.data.formats import text_format
 from engine.data.readers import encodable, read_documents
 from engine.digests import file_digest
-from engine.evaluation.files import unheard
 from engine.foreign import library_errors
 from engine.models.files.tokenizer_file import read_tokenizer
 from engine.models.text import Codec
@@ -32,7 +32,6 @@ from engine.training.shards import (
     discard_damaged,
     open_streams,
     opened,
-    untold,
     write_streams,
 )  # fmt: skip
 from engine.training.states import write_text
@@ -265,9 +264,9 @@ def prepare(
     *,
     tokenizer: str | None = None,
     wrapped: bool = False,
-    progress: Told = untold,
+    progress: Told = ignore,
     from_hub: FromHub = hub_stream,
-    notice: Callable[[str], None] = unheard,
+    notice: Callable[[str], None] = ignore,
 ) -> Corpus:
     """Tokenise files, directories of them and data sets once into `cache`, keyed by what they are and how they are
     read; then map them.

@@ -14,12 +14,13 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from engine.callbacks import ignore
 from engine.files import replacing, tidy
 from engine.models import checkpoint
 from engine.models.dit import DITConfig
 from engine.models.files import check_shapes
 from engine.models.files.tokenizer_file import read_tokenizer
-from engine.models.loading import Discrete, silent
+from engine.models.loading import Discrete
 from engine.models.loading import Progress as Told
 from engine.runs import (
     BEST,
@@ -160,7 +161,7 @@ class Newest:
     step: int
 
 
-def export_newest(run: Path, progress: Told = silent) -> Newest:
+def export_newest(run: Path, progress: Told = ignore) -> Newest:
     """The model of the last whole checkpoint of a run that may be going on, written anew only where it is another one.
 
     progress: is told where that is not the last one.  Raises ValueError where the directory holds no run, or one that

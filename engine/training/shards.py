@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from engine.callbacks import ignore
 from engine.digests import file_digest
 from engine.evaluation.files import DAMAGED
 from engine.files import naming, replace, tidy
@@ -52,10 +53,6 @@ class Prepared:
 
 
 Told = Callable[[Prepared], None]
-
-
-def untold(prepared: Prepared) -> None:
-    """Nobody is."""
 
 
 class Stream(msgspec.Struct, forbid_unknown_fields=True):
@@ -130,7 +127,7 @@ def write_streams(
     documents: Iterator[Document],
     encode: Callable[[Sequence[str]], list[list[int]]],
     vocab_size: int,
-    told: Told = untold,
+    told: Told = ignore,
     place: Callable[[Document], str] = lambda document: "",
 ) -> None:
     """Append the tokens of each document to its split's file; the manifest comes last.

@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING
 
 import msgspec
 
+from engine.callbacks import ignore
 from engine.files import replace, tidy
 from engine.locks import alone
 from engine.regular import regular_file
@@ -108,10 +109,8 @@ def prepared(
     changed: bool = False,
 ) -> Trainer:
     """The run with its data, which the first process prepares for all."""
-    from engine.evaluation.files import unheard
     from engine.training.data import prepare
     from engine.training.loop import Trainer
-    from engine.training.shards import untold
     from engine.training.workers import is_lost
 
     def corpus(progress: Told, notice: Callable[[str], None]) -> Corpus:
@@ -128,7 +127,7 @@ def prepared(
         if not is_lost(error):
             raise
         raise ValueError("another process of this run has ended before the data were prepared: it says why") from error
-    return Trainer(config, corpus(untold, unheard), out, device, team, changed=changed)
+    return Trainer(config, corpus(ignore, ignore), out, device, team, changed=changed)
 
 
 def train(trainer: Trainer, report: Report, log: Sequence[str]) -> int | None:

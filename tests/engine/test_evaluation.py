@@ -22,7 +22,7 @@ import engine
 from engine.batch import Failed as Lost
 from engine.batch import Sample
 from engine.evaluation import drawing
-from engine.evaluation.files import Appended, BusyError, fingerprint
+from engine.evaluation.files import Appended, fingerprint
 from engine.evaluation.plan import Model, Plan, Sampling, Scoring, differences
 from engine.evaluation.ranks import Alone, Layout, RankLostError, Ranks, launched
 from engine.evaluation.results import RESULTS, SAMPLES, Judged, Results, SampleLine, read_results, read_samples
@@ -30,6 +30,7 @@ from engine.evaluation.run import Job, Standing
 from engine.evaluation.scoring import Readers
 from engine.evaluation.store import Scored, Store
 from engine.files import replacing
+from engine.locks import BusyError
 from engine.metrics import diversity
 from engine.metrics.bootstrap import interval
 from engine.metrics.generative_perplexity import generative_perplexity

@@ -9,9 +9,10 @@ from itertools import islice
 import torch
 from torch import Tensor, nn
 
+from engine.callbacks import ignore
 from engine.models.files.mapped import shown
 from engine.models.files.weights import Weights
-from engine.models.loading import Progress, silent
+from engine.models.loading import Progress
 
 NAMED = 3
 """Problems spelled out; the rest are counted."""
@@ -60,7 +61,7 @@ def fill(
     device: torch.device,
     dtype: Callable[[str], torch.dtype],
     rename: Callable[[str], str | None] = lambda name: name,
-    progress: Progress = silent,
+    progress: Progress = ignore,
 ) -> tuple[str, ...]:
     """Give a network on the meta device its tensors, each straight to its device and type.
 
