@@ -43,6 +43,17 @@ def test_a_digest_is_of_the_whole_content_and_remembered(
     assert digest(large, tmp_path / "cache") == expected(large)
 
 
+def test_a_change_of_the_last_byte_of_several_chunks_is_seen(
+    large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(digests, "CHUNK", 7)
+    before = digest(large, tmp_path / "cache"), file_digest(large)
+    assert before == (expected(large), expected(large))
+    large.write_bytes(bytes(99) + b"1")
+    after = digest(large, tmp_path / "cache"), file_digest(large)
+    assert after == (expected(large), expected(large)) != before
+
+
 def test_a_file_whose_time_was_set_back_is_read_again(large: Path, tmp_path: Path) -> None:
     digest(large, tmp_path / "cache")
     was = large.stat()
