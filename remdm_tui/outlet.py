@@ -24,6 +24,8 @@ NARROW = 1 << 15
 """Bytes below which a paint has no room for everything."""
 CHUNK = 1 << 14
 """Bytes handed over at once."""
+SETTLED = 0.05
+"""Seconds in which a signal that came with SIGCONT is heard of."""
 
 
 class Outlet:
@@ -99,6 +101,15 @@ def has_shell() -> bool:
     return os.getpgrp() != os.getsid(0)
 
 
+def owns_terminal(file: int) -> bool:
+    """Return whether a terminal is this job's: a shell takes it back from one that has stopped."""
+    try:
+        return os.tcgetpgrp(file) == os.getpgrp()
+    except OSError:
+        # no terminal of this session, so nothing of it can be taken away
+        return True
+
+
 def _encoded(text: str) -> bytes:
     return text.encode("utf-8", "replace")
 
@@ -126,6 +137,8 @@ def metered(kind: type[Driver]) -> type[Driver]:
             self._suspended = False
 
         def write(self, data: str) -> None:
+            if self._suspended:
+                return  # the terminal is the shell's
             self.outlet.given(data)
             super().write(data)
 
@@ -134,6 +147,17 @@ def metered(kind: type[Driver]) -> type[Driver]:
             if not read_input(self.fileno, self.exit_event.is_set, self.process_message, Keyboard(self._debug)):
                 self._app.post_message(HungUp())
 
+        def disable_input(self) -> None:
+            # where it is the shell's that has been done, and doing it again would stop this program
+            if not self._suspended:
+                super().disable_input()
+
+        def stop_application_mode(self) -> None:
+            if self._suspended:
+                signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # what is said at the end is no reason to stop
+            else:
+                super().stop_application_mode()
+
         def suspend_application_mode(self) -> None:
             super().suspend_application_mode()
             self._suspended = True
@@ -141,7 +165,7 @@ def metered(kind: type[Driver]) -> type[Driver]:
         def resume_application_mode(self) -> None:
             if not self._suspended:
                 # stopped by a signal that cannot be caught: whoever had the terminal meanwhile has set it otherwise
-                super().suspend_application_mode()
+                self.suspend_application_mode()
                 self._must_signal_resume = True
             self._suspended = False
             super().resume_application_mode()
@@ -153,5 +177,19 @@ def metered(kind: type[Driver]) -> type[Driver]:
             self._must_signal_resume = True
             # what started it, such as make, stops with it, or the shell would go on waiting
             os.killpg(os.getpgrp(), signal.SIGSTOP)
+
+        def _sigcont_application(self, *_: object) -> None:
+            if self._app.return_code is not None:
+                return  # it is ending, and takes no terminal any more
+            if owns_terminal(self.fileno):
+                super()._sigcont_application()
+                return
+            # `bg`, or `kill`, which continues what it ends: the application hears of that only when it runs
+            self._suspended = True
+            self._loop.call_soon_threadsafe(self._loop.call_later, SETTLED, self._loop.call_soon, self._stop_again)
+
+        def _stop_again(self) -> None:
+            if self._app.return_code is None and not owns_terminal(self.fileno):
+                os.killpg(os.getpgrp(), signal.SIGSTOP)
 
     return Metered

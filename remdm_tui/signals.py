@@ -1,4 +1,4 @@
-"""SIGTERM and SIGHUP end a command as an interrupt does, and are told apart from it by the exit status."""
+"""SIGTERM and its like end a command as an interrupt does, and are told apart from it by the exit status."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from types import FrameType
 
 from engine.foreign import Interrupted
 
-ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
-"""A batch system's, `kill`'s and `timeout`'s, and that of a terminal that has gone."""
+NAMES = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
+ENDING = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))
+"""What ends a program that does nothing about it: a batch system's, `kill`'s, that of a terminal that has gone."""
 
 FAILED, SIGNALLED = 1, 128
 """Exit statuses: a bug; from here on, the number of a signal more, as shells report one."""

@@ -46,7 +46,10 @@ def reset(raw):
     return [mode for mode in MODES if raw.rfind(b"\x1b[" + mode + b"h") > raw.rfind(b"\x1b[" + mode + b"l")]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+ENDING = [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2]
+
+
+@pytest.mark.parametrize("number", ENDING)
 def test_a_signal_ends_as_q_does(terminal, tmp_path, number):
     file = tmp_path / "run.remdm"
     person = terminal(*RUN, "--record", str(file))
@@ -179,6 +182,35 @@ def test_ctrl_z_gives_the_shell_back_and_fg_returns(terminal):
         person.press(f"echo {number}$((41+1))\r")
         person.wait(lambda s, said=f"{number}42": said in s)
         foreground(person)
+    person.press("q")
+    person.wait(lambda s: "PROMPT>" in s)
+    person.press("exit $?\r")
+    assert person.exit_code() == 0
+
+
+@pytest.mark.parametrize("name", ["TERM", "HUP"])
+def test_a_signal_ends_what_has_stopped_and_leaves_the_shell_its_terminal(terminal, name):
+    person = in_a_shell(terminal)
+    person.press("\x1a")
+    person.wait(lambda s: "Stopped" in s)
+    before = len(person.raw)
+    person.press(f"kill -{name} %1; wait -f %1; echo status$?\r")
+    person.wait(lambda _: b"status%d" % (128 + signal.Signals[f"SIG{name}"]) in person.raw[before:])
+    assert not any(mode in person.raw[before:] for mode in (b"?1049", b"?1003"))
+    person.press("echo over$((41+1))\r")
+    person.wait(lambda s: "echo over$((41+1))" in s and "over42" in s)
+
+
+def test_what_was_stopped_stops_again_in_the_background_and_comes_back(terminal):
+    person = in_a_shell(terminal)
+    (program,) = person.children()
+    person.press("\x1a")
+    person.wait(lambda s: "Stopped" in s)
+    before = len(person.raw)
+    person.press("bg; wait %1; echo stopped$((41+1))\r")
+    person.wait(lambda _: b"stopped42" in person.raw[before:])
+    person.wait(lambda _: Path(f"/proc/{program}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+    foreground(person)
     person.press("q")
     person.wait(lambda s: "PROMPT>" in s)
     person.press("exit $?\r")
