@@ -35,7 +35,6 @@ from engine.runs import (
     read_made,
     stamp,
 )
-from engine.runs import MODEL as HOME
 from engine.training.config import TrainConfig
 from engine.training.data import END_OF_TEXT, MASK
 from engine.training.loop import TOKENIZER

@@ -25,6 +25,7 @@ from engine.session import Session
 from engine.strategies import REGISTRY, make_strategy
 from engine.strategies.base import Plan, Strategy
 from tests.engine.toys import MASK, RowToy, TimedToy, Toy
+from tests.waiting import PATIENCE
 
 SHAPE: dict[str, Any] = {"steps": 24, "length": 10, "batch": 3, "seed": 5, "prompt": [1], "first": 4}
 
@@ -143,7 +144,8 @@ def test_a_story_needs_no_torch() -> None:
         "import sys, engine.debug.inspect, engine.debug.branches, engine.debug.breakpoints, engine.debug.laws; "
         "print('torch' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    command = [sys.executable, "-P", "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE)
     assert done.stdout == "False\n"
 
 

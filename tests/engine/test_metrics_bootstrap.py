@@ -65,6 +65,12 @@ def test_an_interval_is_that_of_resamples_drawn_one_by_one() -> None:
     assert interval(sums, weights, seed=3) == interval(sums, weights, seed=3) != interval(sums, weights, seed=4)
 
 
+def test_resamples_without_weight_are_left_out() -> None:
+    """Of two samples one has no weight: a quarter of the resamples takes it twice."""
+    found = interval([0.0, 6.0], [0, 2], times=200)
+    assert (found.value, found.low, found.high) == (3.0, 3.0, 3.0)
+
+
 def test_one_sample_has_no_interval() -> None:
     assert interval([2.0]) == Interval(2.0, None, None)
     assert interval([2.0]).map(math.exp) == Interval(math.exp(2.0), None, None)

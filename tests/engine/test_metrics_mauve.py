@@ -51,6 +51,10 @@ def test_it_is_what_the_package_gives_for_texts(
     assert found.deviation is None
 
 
+def test_a_tenth_of_the_texts_is_rounded_to_buckets() -> None:
+    assert mauve(cloud(38, 0, 1), cloud(40, 0, 2), featurizer="cloud").buckets == 4
+
+
 def test_one_distribution_scores_higher_than_two() -> None:
     same, other = (mauve(cloud(300, x, 1), cloud(300, 0, 2), featurizer="cloud").value for x in (0, 2))
     assert same > 0.9

@@ -178,6 +178,11 @@ def test_samples_of_another_strategy_are_not_theirs() -> None:
     assert same_law(outcome(theirs, base=MASK + 1), outcome(ours, base=MASK + 1)) < FAR_OFF
 
 
+def test_the_ancestral_law_is_written_out() -> None:
+    p = torch.tensor([[[0.25, 0.75, 0.0]]], dtype=torch.float64)
+    assert predictors.ancestral(p, 2, 0.8, 0.4)[0, 0].tolist() == pytest.approx([0.1, 0.3, 0.4])
+
+
 @pytest.mark.parametrize("name", ["ddpm", "analytic"])
 def test_the_network_is_asked_at_every_step_and_at_the_end(name: str) -> None:
     model = Toy()

@@ -134,6 +134,12 @@ def test_before_its_switch_a_rule_is_mdlm_and_below_it_is_itself(data: st.DataOb
     assert torch.equal(switched.plan(seen).remask, expected)
 
 
+@pytest.mark.parametrize(("t", "sigma"), [(0.3999, 0.3), (0.4, 0.0), (0.4001, 0.0)])
+def test_a_switched_rule_is_mdlm_at_its_very_switch(t: float, sigma: float) -> None:
+    made = make_strategy("remdm-cap", eta=0.3, when="switch", t_switch=0.4)
+    assert float(made.plan(seen_by_hand(t, t - 0.01, 0.6, 0.61, [0.5, torch.nan])).remask[0, 0]) == sigma
+
+
 @given(data=st.data())
 def test_conf_spends_sigma_max_in_all_and_most_where_it_was_least_sure(data: st.DataObject) -> None:
     made = make_strategy("remdm-conf")

@@ -25,6 +25,7 @@ from engine.strategies.sources import sources
 from remdm_tui.commands import new_strategy
 from tests.engine.test_session import frames_of, same
 from tests.engine.toys import Toy
+from tests.waiting import PATIENCE
 
 HEAD = """from dataclasses import dataclass
 from engine.strategies import Plan, Strategy, View, knob, posterior
@@ -353,7 +354,7 @@ def test_packages_add_strategies_and_broken_ones_are_told(tmp_path: Path) -> Non
         "print([info.name for info in strategies.catalogue()][-1])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True,
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE, check=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path(engine.__file__).parent.parent)])},
     )  # fmt: skip
     kinds, *problems, made, last = done.stdout.splitlines()

@@ -12,6 +12,7 @@ from textual import events
 from textual.message import Message
 
 from remdm_tui.keyboard import Keyboard, read_input
+from tests.waiting import PATIENCE
 
 
 def keys(found: list[Message]) -> list[str | None]:
@@ -60,7 +61,7 @@ def test_reading_ends_when_the_terminal_has_gone() -> None:
     )
     reader.start()
     os.close(ours)
-    reader.join(20)
+    reader.join(PATIENCE)
     os.close(theirs)
     assert there == [False]
 

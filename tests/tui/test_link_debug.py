@@ -1,7 +1,5 @@
 """The debugger through the link, against a real engine process: what the terminal calls, and what comes back."""
 
-import time
-
 import numpy as np
 import pytest
 
@@ -10,7 +8,7 @@ from engine.debug.branches import forked, parting
 from engine.records import Branch, Change, Edit, RunChoice, Settings
 from engine.strategies import make_strategy, values
 from remdm_tui.link import Link
-from tests.tui.test_link import CAP, begun, wait_for
+from tests.tui.test_link import CAP, begun, caught_up, wait_for
 from tests.waiting import eventually
 
 RUN = RunChoice(24, 24, batch=2, seed=5)
@@ -170,7 +168,7 @@ def test_panes_on_one_clock_have_their_own_records(link):
     one, other = link.record(0), link.record(1)
     link.demand(7, renew=False)
     eventually(lambda: len(one) + len(other) >= 8)
-    time.sleep(0.2)
+    caught_up(link)
     assert (len(one), len(other), link.outstanding) == (4, 4, 0)
     link.demand(8, renew=True)
     finished(link, 0, 1)
