@@ -15,6 +15,7 @@ from engine.callbacks import ignore
 from engine.catalogue import BUILT_IN
 from engine.models.files import open_weights, read_object
 from engine.models.files.opening import training_files
+from engine.models.files.strangers import check_gguf
 from engine.models.loading import Loaded, Progress, Request
 from engine.models.protocol import Denoiser, RowDenoiser, device_of, encode_rows
 from engine.models.readers import READERS, lightning
@@ -207,13 +208,17 @@ def _config(home: Path) -> dict[str, object]:
 def _shapes(home: Path) -> tuple[Mapping[str, tuple[int, ...]], ValueError | None]:
     """The shapes of the tensors, from headers alone, or the error that says which file is missing or broken.
 
-    Neither where the format does not tell: GGUF files, and a training program's checkpoint in a directory.
+    Neither where the format does not tell: GGUF files, and a training program's checkpoint in a directory.  Raises
+    ValueError for something else under the name of a GGUF file.
     """
     try:
         return open_weights(home).shapes, None
     except ValueError as error:
         other = lightning.file_in(home) if home.is_dir() else None
-        return {}, None if other is not None or any(_gguf(home)) else error
+        named = list(_gguf(home))
+        for path in named:
+            check_gguf(path)
+        return {}, None if other is not None or named else error
 
 
 def _gguf(home: Path) -> Iterator[Path]:

@@ -20,7 +20,7 @@ from engine.models.loading import Discrete
 from engine.runs import BEST, CHECKPOINT
 from engine.training.batches import Batch, draw
 from engine.training.begun import begin
-from engine.training.config import OptimSection, Progress, TrainConfig
+from engine.training.config import SMALLEST, OptimSection, Progress, TrainConfig
 from engine.training.data import Corpus
 from engine.training.divided import like, load_optimizer, whole
 from engine.training.ema import EMA
@@ -92,7 +92,11 @@ class Trainer:
     ) -> None:
         size = corpus.tokenizer.get_vocab_size()
         if size != config.model.vocab_size:
-            more = "use more text or a smaller vocabulary" if config.data.tokenizer is None else f"set it to {size}"
+            more = f"set it to {size}"
+            if config.data.tokenizer is None:
+                # of our own tokenizer, which no configuration may ask to be smaller than SMALLEST
+                smaller = "a smaller vocabulary" if size >= SMALLEST else "name a tokenizer by data.tokenizer"
+                more = f"use more text or {smaller}"
             raise ValueError(
                 f"the data gave a vocabulary of {size} tokens, not the configured {config.model.vocab_size}: {more}"
             )

@@ -48,7 +48,7 @@ def test_after_a_stop_the_server_waits_for_credit_that_knows_of_it() -> None:
     late = [wire.Credit(5), wire.Credit(5, stop=0)]
     script = [OPEN, begin(steps=9), wire.Break(4, "step 3"), wire.Credit(9), *steps(3), *late, wire.Credit(1, 1), STEP]
     inbox, said = Scripted([*script, None]), []
-    Server(said.append, lambda choice, progress: TextToy()).serve(inbox)  # type: ignore[arg-type]
+    Server(said.append, lambda choice, progress: TextToy(), clock=lambda: 0.0).serve(inbox)  # type: ignore[arg-type]
     assert len(stepped(said)) == 4
     # for the first four commands, the three after the stop, and the end: it never looks while it could step
     assert inbox.waited == 8
@@ -219,7 +219,7 @@ def compared(*script: Any, inbox: type[Scripted] = Scripted) -> list[wire.Event]
     first = wire.Begin(0, data("remdm-cap", PANES["remdm-cap"]), RunChoice(8, length=12, batch=2, seed=3))
     forks = [wire.Fork(Branch(i, 0, 0), data(name, knobs)) for i, (name, knobs) in enumerate(PANES.items()) if i]
     asked = inbox([OPEN, first, *forks, wire.Switch(0), wire.Together((0, 1, 2)), *script, None])
-    Server(said.append, lambda choice, progress: TextToy()).serve(asked)  # type: ignore[arg-type]
+    Server(said.append, lambda choice, progress: TextToy(), clock=lambda: 0.0).serve(asked)  # type: ignore[arg-type]
     return said
 
 
@@ -273,7 +273,7 @@ class Edited(Scripted):
 
 def edited(*script: Any) -> list[wire.Event]:
     said: list[wire.Event] = []
-    Server(said.append, lambda choice, progress: TextToy()).serve(Edited([*script, None]))  # type: ignore[arg-type]
+    Server(said.append, lambda choice, progress: TextToy(), clock=lambda: 0.0).serve(Edited([*script, None]))  # type: ignore[arg-type]
     return said
 
 
@@ -373,7 +373,7 @@ def test_breakpoints_on_tokens_that_another_model_has_not_are_told() -> None:
         *steps(3),
         None,
     ]
-    Server(said.append, lambda choice, progress: next(models)).serve(Scripted(script))  # type: ignore[arg-type]
+    Server(said.append, lambda choice, progress: next(models), clock=lambda: 0.0).serve(Scripted(script))  # type: ignore[arg-type]
     (rejected,) = of(wire.Rejected, said)
     assert (rejected.command, "no token of the model is spelled a" in rejected.reason) == ("Break", True)
     assert [hit.breakpoint for stopped in of(wire.Stopped, said) for hit in stopped.hits] == [2]
@@ -407,7 +407,7 @@ COMMANDS = st.one_of(
 def test_whatever_is_asked_in_whatever_order_is_answered_and_breaks_nothing(commands: list[wire.Command]) -> None:
     said: list[wire.Event] = []
     inbox = Emptied([OPEN, begin(1, steps=5), *commands, None])
-    Server(said.append, lambda choice, progress: TextToy()).serve(inbox)  # type: ignore[arg-type]
+    Server(said.append, lambda choice, progress: TextToy(), clock=lambda: 0.0).serve(inbox)  # type: ignore[arg-type]
     assert inbox.script == []
     assert not of(wire.Failed, [event for event in said if "nemo" not in str(event)])
     # every branch's frames are numbered without holes, and a terminal can read them all

@@ -253,6 +253,8 @@ def test_shards_are_read_as_one(tmp_path: Path, kind: str) -> None:
         ("model.safetensors", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "git lfs pull"),
         ("a.gguf", b"GGUF\3\0\0\0", "is a GGUF file"),
         ("mdlm.ckpt", b"<!DOCTYPE html><html>", "is a web page"),
+        ("mdlm.ckpt", b'{"error":"Repository not found"}', "is a server's error message"),
+        ("model.safetensors", b'{ "detail" : "Not found"}', "is a server's error message"),
         ("a.safetensors.incomplete", b"\0" * 99, "a download that was not finished"),
         ("a.bin", b"", r"a\.bin is not a safetensors file"),
         ("a.bin", b"BZh91AY&SY", r"a\.bin is not a safetensors file"),

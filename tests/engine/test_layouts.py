@@ -132,7 +132,7 @@ def test_a_broken_shard_is_named_and_no_code_is_asked_for(how: str, tmp_path: Pa
     assert "trust" not in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["a.ckpt", "a.pt", "a.pth", "a.bin", "a.safetensors", "a"])
+@pytest.mark.parametrize("name", ["a.ckpt", "a.pt", "a.pth", "a.bin", "a.safetensors", "a.gguf", "a"])
 @pytest.mark.parametrize(
     ("text", "words"), [("version https://git-lfs.github.com/spec/v1", "git-lfs"), ("<!DOCTYPE html>", "web page")]
 )

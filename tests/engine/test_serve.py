@@ -103,7 +103,7 @@ class Scripted:
 
 def scripted(*script: wire.Command | str | None) -> list[wire.Event]:
     said: list[wire.Event] = []
-    Server(said.append, lambda choice, progress: TextToy()).serve(Scripted([*script, None]))  # type: ignore[arg-type]
+    Server(said.append, lambda choice, progress: TextToy(), clock=lambda: 0.0).serve(Scripted([*script, None]))  # type: ignore[arg-type]
     return said
 
 

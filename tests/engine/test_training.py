@@ -13,6 +13,8 @@ import msgspec
 import numpy as np
 import pytest
 import torch
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
 from torch import Tensor, nn
 
 from engine.models.dit import DITConfig
@@ -431,6 +433,12 @@ def test_a_vocabulary_the_data_does_not_fill_is_refused(corpus: Corpus, tmp_path
     other = msgspec.structs.replace(CONFIG, model=msgspec.structs.replace(CONFIG.model, vocab_size=600))
     with pytest.raises(ValueError, match=f"a vocabulary of {VOCABULARY} tokens, not the configured 600"):
         trainer(other, corpus, tmp_path)
+
+
+def test_a_vocabulary_below_the_least_is_not_told_to_be_smaller(corpus: Corpus, tmp_path: Path) -> None:
+    few = Tokenizer(WordLevel({"a": 0, "b": 1}, unk_token="a"))
+    with pytest.raises(ValueError, match=r"use more text or name a tokenizer by data\.tokenizer"):
+        trainer(CONFIG, Corpus(few, corpus.splits), tmp_path)
 
 
 @pytest.mark.parametrize("split", ["train", "validation"])
