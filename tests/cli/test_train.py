@@ -254,7 +254,7 @@ def test_plain_lines_come_when_something_was_measured_or_time_has_passed(capsys:
         ("tiny.toml", None, "tiny.toml: No such file or directory"),
         ("text.txt", None, "text.txt: No such file or directory"),
         ("text.txt", "", "the data files hold no text"),
-        ("text.txt", "too short", "use more text or a smaller vocabulary"),
+        ("text.txt", "too short", "use more text or name a tokenizer by data.tokenizer"),
         ("runs/tiny/last.pt", "nope", "last.pt is no checkpoint of a training run"),
     ],
 )
