@@ -6,11 +6,6 @@ import shutil
 import signal
 import tempfile
 
-# whoever runs the tests in the background or by nohup has these ignored, which the programs under test would inherit
-for _number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
-    if signal.getsignal(_number) is signal.SIG_IGN:
-        signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
-
 for name in ("NO_COLOR", "TEXTUAL_THEME", "TEXTUAL_DRIVER"):
     os.environ.pop(name, None)
 os.environ["TEXTUAL_ANIMATIONS"] = "none"
@@ -27,9 +22,14 @@ atexit.register(shutil.rmtree, HOME, ignore_errors=True)
 for name in ("CONFIG", "STATE"):
     os.environ[f"XDG_{name}_HOME"] = os.path.join(HOME, name.lower())
 
-# a shell's background job ignores SIGINT and so would every program that the tests interrupt
-if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# a shell's background job ignores SIGINT and SIGQUIT, nohup SIGHUP, and so would every program that the tests signal
+for number, usual in {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGQUIT: signal.SIG_DFL,
+    signal.SIGHUP: signal.SIG_DFL,
+}.items():
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, usual)
 
 FIRST = ("test_wheel.py", "test_eval.py")
 """Files whose tests wait for long: begun first, they do not hold up the end of tests that run side by side."""
