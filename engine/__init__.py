@@ -6,9 +6,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from engine.batch import sample
     from engine.models import Denoiser, load_model
-    from engine.session import Session
+    from engine.sampling.batch import sample
+    from engine.sampling.session import Session
     from engine.strategies import make_strategy
 
 __version__ = "0.1.0"
@@ -16,10 +16,10 @@ __all__ = ["Denoiser", "Session", "__version__", "load_model", "make_strategy", 
 
 _HOMES = {
     "Denoiser": "engine.models",
-    "Session": "engine.session",
+    "Session": "engine.sampling.session",
     "load_model": "engine.models",
     "make_strategy": "engine.strategies",
-    "sample": "engine.batch",
+    "sample": "engine.sampling.batch",
 }
 
 

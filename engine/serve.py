@@ -31,7 +31,7 @@ from engine.strategies.checked import StrategyError
 if TYPE_CHECKING:
     from engine.models import TextModel
     from engine.models.loading import Progress
-    from engine.session import Session
+    from engine.sampling.session import Session
 
 REPORTS = 0.1
 """Seconds between two reports of progress at least."""
@@ -161,7 +161,7 @@ class Server:
             self._send(wire.Rejected(reason, "Break"))
 
     def _begin(self, command: wire.Begin) -> None:
-        from engine.session import Session
+        from engine.sampling.session import Session
 
         if self._model is None:
             raise ValueError("no model is loaded")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from engine.debug.branches import Parting, Row, parting, shared, tree
 from engine.records import Branch, Settings
-from engine.trace import Record
+from engine.sampling.trace import Record
 from remdm_tui.knobs import shown
 from remdm_tui.notices import Notice
 from remdm_tui.player import Player

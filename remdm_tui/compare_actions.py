@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual import on
 
-from engine.trace import Record
+from engine.sampling.trace import Record
 from remdm_tui import reading
 from remdm_tui.compared import settings_of, titled
 from remdm_tui.comparing import LETTERS, Comparing, Pane

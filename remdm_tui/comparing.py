@@ -14,7 +14,7 @@ from engine import wire
 from engine.debug.branches import tree
 from engine.debug.findings import Hit
 from engine.records import Branch, Settings
-from engine.trace import Record
+from engine.sampling.trace import Record
 from remdm_tui.layout import harmless
 from remdm_tui.link import Event
 from remdm_tui.notices import Notice

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.app import App
 
 from engine.records import Change
-from engine.trace import Record
+from engine.sampling.trace import Record
 from remdm_tui import player as playing
 from remdm_tui.debugging import Kind
 from remdm_tui.inspecting import find, named_parts

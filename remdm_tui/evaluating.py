@@ -83,10 +83,10 @@ class Work:
 
     def cell(self, cell: Cell) -> Results | None:
         """Evaluate one combination; its results on rank 0, None on others."""
-        from engine.batch import usual_width
         from engine.evaluation.results import read_results
         from engine.evaluation.run import Job
         from engine.evaluation.store import Store
+        from engine.sampling.batch import usual_width
 
         store = Store(self.home(cell))
         with self._taken(store):

@@ -17,7 +17,7 @@ from engine.debug import patterns
 from engine.debug.findings import Opinion, Story
 from engine.debug.inspect import story
 from engine.records import Change, Frame, ModelInfo
-from engine.trace import Record
+from engine.sampling.trace import Record
 
 QUICK = 0.02
 """Seconds that reading a story may take for it to be read again while the run plays."""

@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from engine import blocks, wire
+from engine import wire
 from engine.debug import laws
 from engine.debug.laws import Claims, Standing
 from engine.recording import Header
 from engine.records import StrategyInfo
-from engine.trace import Record
+from engine.sampling import blocks
+from engine.sampling.trace import Record
 
 PATIENCE = 0.5
 """Seconds before it begins: the first picture comes first."""

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from engine import wire
 from engine.records import Branch, Change, Edit, ModelChoice, RunChoice, Settings
-from engine.trace import Record, Start, Trace
+from engine.sampling.trace import Record, Start, Trace
 from remdm_tui import remote
 from remdm_tui.credit import Granted
 from remdm_tui.layout import harmless

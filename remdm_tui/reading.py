@@ -14,7 +14,7 @@ from rich.cells import cell_len, set_cell_size
 from engine.characters import Characters
 from engine.debug import laws
 from engine.records import Settings, StrategyInfo
-from engine.trace import Record
+from engine.sampling.trace import Record
 from remdm_tui.knobs import shown
 from remdm_tui.player import Player
 from remdm_tui.typeset import Canvas

@@ -11,7 +11,7 @@ import numpy as np
 from engine import infill
 from engine.characters import Characters
 from engine.debug.findings import Opinion
-from engine.trace import Record
+from engine.sampling.trace import Record
 from remdm_tui.layout import harmless
 
 NO_FRAGMENTS: Mapping[int, bytes] = MappingProxyType({})

@@ -10,7 +10,7 @@ from engine.characters import Characters
 from engine.debug import breakpoints
 from engine.debug.conditions import Condition
 from engine.debug.findings import Hit
-from engine.trace import Record
+from engine.sampling.trace import Record
 
 NAMED = 4
 """Positions that a sentence names at most."""

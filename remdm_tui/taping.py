@@ -10,7 +10,7 @@ from pathlib import Path
 from engine.debug.branches import forked
 from engine.recording import Header, Mark, Recorder, Recording
 from engine.records import Branch, ModelChoice, ModelInfo, RunChoice
-from engine.trace import Record, Start, Trace
+from engine.sampling.trace import Record, Start, Trace
 
 SUFFIX = ".remdm"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from engine import wire
 from engine.records import Check, Knob, KnobInfo, ModelChoice, ModelInfo, RunChoice, Settings, StrategyInfo
-from engine.trace import Record
+from engine.sampling.trace import Record
 from remdm_tui import player as playing
 from remdm_tui.debugging import Debugger
 from remdm_tui.knobs import notch, panel, turned

@@ -148,9 +148,9 @@ def recorded(path: Path) -> tuple[int, float]:
 
     from engine.recording import Header, Recorder
     from engine.records import ModelChoice, RunChoice
-    from engine.session import Session
+    from engine.sampling.session import Session
+    from engine.sampling.trace import Start
     from engine.strategies import make_strategy
-    from engine.trace import Start
 
     settings = {"steps": STEPS, "length": LENGTH, "seed": 1, "top_p": 0.9}
     session = Session(Senseless(), make_strategy("remdm-loop"), batch=1, **settings)  # type: ignore[arg-type]

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from engine import __version__, strategies, wire
 from engine.records import Change, Frame, ModelInfo, RunChoice, Settings
-from engine.trace import Start
+from engine.sampling.trace import Start
 
 ENGINE = (sys.executable, str(Path(__file__).resolve()))
 CHANGED = 0.1

@@ -1,6 +1,6 @@
 """How the factorised step compares with the dense one, measured side by side on this machine.
 
-Both sides run the same network in the same type.  Dense is `engine.oracle.step`, with its probabilities in
+Both sides run the same network in the same type.  Dense is `engine.sampling.oracle.step`, with its probabilities in
 float64 as ours are (`float64 law`) or in the network's own type as ReMDM's code has them (`network law`);
 the latter is cheaper, so it is the one that targets are held against.
 """

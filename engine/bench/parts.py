@@ -9,15 +9,15 @@ from itertools import pairwise
 
 import torch
 
-from engine import batch, oracle
 from engine.bench.child import OtherLoad, Task, in_child
 from engine.bench.options import ALLOCATORS, MEMORY_TARGET, RETURNING, STEP_TARGETS, Comparison, Options, Shape
 from engine.bench.subjects import Oblivious, Unfolded, random_model
 from engine.models.folded import FoldedDIT
 from engine.models.protocol import Denoiser
-from engine.predictors import predict
 from engine.records import Settings
-from engine.session import Session
+from engine.sampling import batch, oracle
+from engine.sampling.predictors import predict
+from engine.sampling.session import Session
 from engine.strategies import REGISTRY, make_strategy
 
 

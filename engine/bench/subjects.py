@@ -8,14 +8,14 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor
 
-from engine import oracle
 from engine.bench.options import Options, Shape
 from engine.models.dit import DIT, DITConfig
 from engine.models.folded import FoldedDIT
 from engine.models.protocol import Denoiser, device_of, encode_rows
 from engine.records import Settings
-from engine.session import control_of
-from engine.step import State, Stepper
+from engine.sampling import oracle
+from engine.sampling.session import control_of
+from engine.sampling.step import State, Stepper
 from engine.strategies import make_strategy
 
 

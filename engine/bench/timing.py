@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 
 import torch
 
-from engine import batch
 from engine.bench.child import OtherLoad
 from engine.bench.options import Shape
 from engine.bench.subjects import Asked, Oblivious, random_model
 from engine.models.folded import FoldedDIT
 from engine.models.protocol import Denoiser, device_of
 from engine.models.timed import ScoreDIT
-from engine.predictors import predict
+from engine.sampling import batch
+from engine.sampling.predictors import predict
 from engine.strategies import make_strategy
 
 BASE = "ddpm_cache"

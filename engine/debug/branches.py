@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.records import Branch, Frame
-from engine.trace import Record, Trace
+from engine.sampling.trace import Record, Trace
 
 
 def forked(record: Record, at: int) -> Trace:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from engine.characters import Characters
 from engine.debug import patterns
 from engine.debug.expressions import Expression
-from engine.figures import unigram_entropy
 from engine.records import Change, Frame
+from engine.sampling.figures import unigram_entropy
 
 Truth = NDArray[np.bool_]
 

@@ -14,8 +14,8 @@ from engine.strategies.files import StrategyFile
 
 if TYPE_CHECKING:
     from engine.records import Frame
-    from engine.session import Session
-    from engine.step import Control
+    from engine.sampling.session import Session
+    from engine.sampling.step import Control
 
 Command = wire.Fork | wire.Switch | wire.Together | wire.Alter | wire.Break | wire.Clear | wire.Look | wire.UseFile
 MOVES = (wire.Fork, wire.Switch, wire.Together)
@@ -158,7 +158,7 @@ class Desk:
                 raise ValueError(f"branch {branch.id} is computed again from the start, under settings")
             self.bound(settings)
             settings = asked.past[0][1]
-        from engine.canvas import check_order
+        from engine.sampling.validation import check_order
 
         bound = None if settings is None else self.bound(settings)
         if settings is not None and bound is not None:

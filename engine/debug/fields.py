@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.figures import figures
 from engine.records import Change, Frame
+from engine.sampling.figures import figures
 
 Values = NDArray[Any]
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from engine import rng
 from engine.debug.findings import Moment, Story
 from engine.records import Change, Edit, Frame
-from engine.rng import Purpose
+from engine.sampling import rng
+from engine.sampling.rng import Purpose
 
 BY_HAND = {
     "mask": "masked by hand",

@@ -9,12 +9,12 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from engine import kernel
 from engine.debug.findings import Opinion, Ranked, Verdict
 from engine.models.protocol import encode_rows, never_drawn
-from engine.schedules import next_time
-from engine.session import Ahead, Session, grid_of
-from engine.step import State, Stepper
+from engine.sampling import kernel
+from engine.sampling.schedules import next_time
+from engine.sampling.session import Ahead, Session, grid_of
+from engine.sampling.step import State, Stepper
 from engine.strategies import Candidates, Strategy, View
 from engine.strategies.checked import StrategyError
 

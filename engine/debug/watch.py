@@ -50,7 +50,7 @@ class Watch:
         return lost
 
     def begin(self, edges: Sequence[int], branch: int = 0) -> None:
-        """A new run with these blocks (`engine.blocks.Blocks.edges`), whose first branch has this number."""
+        """A new run with these blocks (`engine.sampling.blocks.Blocks.edges`), whose first branch has this number."""
         self._edges, self._standings = edges, {branch: []}
 
     def fork(self, branch: Branch) -> None:

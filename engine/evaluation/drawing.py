@@ -9,19 +9,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from engine.batch import Failed, Sample, samples
-from engine.blocks import plan as cut
 from engine.evaluation.plan import BETWEEN_STARTS, ENGINE, Plan, Sampling
 from engine.evaluation.results import SampleLine, counts
 from engine.evaluation.rows_of_model import ends_of
-from engine.figures import unigram_entropy
 from engine.infill import fixed
 from engine.metrics.diversity import repetition
 from engine.models import TextModel
 from engine.models.protocol import Denoiser, never_drawn
-from engine.predictors import PREDICTORS, predict
 from engine.records import SAMPLING
-from engine.step import BadLogitsError
+from engine.sampling.batch import Failed, Sample, samples
+from engine.sampling.blocks import plan as cut
+from engine.sampling.figures import unigram_entropy
+from engine.sampling.predictors import PREDICTORS, predict
+from engine.sampling.step import BadLogitsError
 from engine.strategies import make_strategy
 
 

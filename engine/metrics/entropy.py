@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from engine.figures import unigram_entropy
 from engine.metrics.bootstrap import Interval, deviation, interval
+from engine.sampling.figures import unigram_entropy
 
 
 @dataclass(frozen=True)

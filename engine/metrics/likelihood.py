@@ -19,7 +19,7 @@ from engine.metrics.bounds import SMALLEST, SUBS, Noise, bound_of, noised_nats, 
 from engine.metrics.conventions import Conventions, conventions
 from engine.metrics.judge import Done
 from engine.models.protocol import Denoiser, device_of
-from engine.rng import Purpose, keys, uniforms
+from engine.sampling.rng import Purpose, keys, uniforms
 
 BATCH = 8
 

@@ -8,11 +8,11 @@ from collections import Counter
 import torch
 from torch import Tensor
 
-from engine import rng
 from engine.models.protocol import Denoiser, device_of
 from engine.models.text import Codec
 from engine.records import Check
-from engine.rng import Purpose
+from engine.sampling import rng
+from engine.sampling.rng import Purpose
 
 PROSE = (
     "The old man came down to the harbour in the morning, as he had done every day for many years. He looked at the "

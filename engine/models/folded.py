@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from engine.models.attention import Attention, choose_attention
 from engine.models.dit import DIT, Block
 from engine.models.linear import Linear, linear
-from engine.portions import portion
+from engine.sampling.chunking import portion
 
 HEAD_ROWS = 4096
 """Rows of the vocabulary head folded at once."""

@@ -1,6 +1,6 @@
 """A watched run in one file: written while it runs, safe against a crash, read without torch.
 
-`Recorder` writes, `Recording` reads, and either hands out traces that read like `engine.trace.Trace`.
+`Recorder` writes, `Recording` reads, and either hands out traces that read like `engine.sampling.trace.Trace`.
 """
 
 from engine.recording.entries import Header, Mark

@@ -42,7 +42,7 @@ class Kind(IntEnum):
     KEYFRAME = 6
     """the state before the next frame, so that no frame is far from one"""
     FIGURES = 7
-    """what `engine.figures` makes of the frames since the last ones"""
+    """what `engine.sampling.figures` makes of the frames since the last ones"""
     MARK = 8
 
 

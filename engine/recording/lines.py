@@ -11,10 +11,10 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.figures import Curves
 from engine.recording.frames import EDIT, Head
 from engine.recording.layout import Cursor
 from engine.records import Branch
+from engine.sampling.figures import Curves
 
 ROWS = struct.Struct("<HII")
 """branch, index of the first frame, frames"""

@@ -36,7 +36,7 @@ from engine.recording.state import State, encode_state
 from engine.recording.traces import RecordedTrace
 from engine.records import Frame, Settings
 from engine.regular import regular_file
-from engine.trace import Start
+from engine.sampling.trace import Start
 from engine.wire import SettingsData
 
 KEY_EVERY = 64

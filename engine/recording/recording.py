@@ -22,7 +22,7 @@ from engine.recording.state import State, decode_state
 from engine.recording.traces import RecordedTrace
 from engine.records import Branch, Change, Frame, ModelInfo, Settings
 from engine.regular import regular_file
-from engine.trace import Start
+from engine.sampling.trace import Start
 
 CACHE = 1 << 24
 """Bytes of frames kept in memory."""

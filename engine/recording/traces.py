@@ -1,4 +1,4 @@
-"""A branch of a recording, read and written like `engine.trace.Trace`."""
+"""A branch of a recording, read and written like `engine.sampling.trace.Trace`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.figures import Curves, Figures, figures
 from engine.records import Frame, Settings
+from engine.sampling.figures import Curves, Figures, figures
 
 if TYPE_CHECKING:
     from engine.recording.recording import Recording
@@ -73,5 +73,5 @@ class RecordedCurves:
         self._recording, self._branch = recording, branch
 
     def column(self, name: str, sample: int) -> NDArray[np.float64]:
-        """One figure over the run so far, [steps], as `engine.figures.Curves.column`."""
+        """One figure over the run so far, [steps], as `engine.sampling.figures.Curves.column`."""
         return self._recording.column(self._branch, name, sample)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.schedules import dfm_grid, dfm_rates
+from engine.sampling.schedules import dfm_grid, dfm_rates
 from engine.strategies.base import Plan, Strategy, View
 
 

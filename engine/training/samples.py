@@ -12,8 +12,8 @@ def sample_texts(run: Path, count: int, device: str, seed: int = 0) -> list[str]
 
     Raises ValueError where the run has saved nothing yet.
     """
-    from engine.batch import sample
     from engine.models import load_model
+    from engine.sampling.batch import sample
     from engine.strategies import make_strategy
 
     model = load_model(str(export_newest(run).home), device)

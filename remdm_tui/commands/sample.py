@@ -30,8 +30,8 @@ def run(options: WatchOptions, *, count: int, width: int | None, as_json: bool) 
     """Raises ValueError for what the model cannot do, BrokenPipeError when nobody reads on."""
     with progress(count, f"loading {options.model.name}") as bar:
         # torch takes seconds: the note above is there first
-        from engine.batch import samples
         from engine.models import load_choice
+        from engine.sampling.batch import samples
 
         model = load_choice(
             options.model,

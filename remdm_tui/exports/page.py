@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from engine.recording.frames import NEXT
 from engine.records import Change
-from engine.trace import Record
+from engine.sampling.trace import Record
 from remdm_tui.exports import Request
 from remdm_tui.exports.scene import Scene
 from remdm_tui.layout import MASK_WIDTH, harmless

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.style import Style
 
 from engine.records import Change
-from engine.trace import Record
+from engine.sampling.trace import Record
 from remdm_tui.exports import Request
 from remdm_tui.layout import Pieces, harmless
 from remdm_tui.palette import Palette, palette

@@ -6,7 +6,7 @@ from csv import writer
 from importlib import import_module
 from typing import Any
 
-from engine.figures import Curves
+from engine.sampling.figures import Curves
 from remdm_tui.exports import Request
 
 HEAD = ("step", "t", "s", "alpha_t", "alpha_s", "block")

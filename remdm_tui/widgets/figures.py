@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from rich.text import Text
 from textual.widgets import Static
 
-from engine.figures import Figures
 from engine.records import Frame
+from engine.sampling.figures import Figures
 
 
 @dataclass(frozen=True)

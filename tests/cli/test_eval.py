@@ -21,7 +21,7 @@ from engine.evaluation.results import read_results, read_samples
 from engine.evaluation.store import Store
 from engine.models import checkpoint
 from engine.models.dit import DIT, DITConfig
-from engine.session import Session
+from engine.sampling.session import Session
 from engine.strategies import make_strategy
 from engine.training.data import MASK, train_tokenizer
 from remdm_tui import slurm

@@ -21,7 +21,7 @@ import pytest
 from engine.recording import Recorder, Recording
 from engine.recording.frames import NEXT
 from engine.records import Change
-from engine.trace import Trace
+from engine.sampling.trace import Trace
 from remdm_tui.commands.export import run
 from remdm_tui.exports import KINDS, Request
 from remdm_tui.exports.scene import Scene

@@ -16,8 +16,8 @@ from textual.pilot import Pilot
 from engine import wire
 from engine.recording import Recorder, Recording
 from engine.records import Branch, Edit
+from engine.sampling.trace import Trace
 from engine.strategies import catalogue
-from engine.trace import Trace
 from remdm_tui.app import WatchApp
 from remdm_tui.commands.replay import run
 from remdm_tui.replaying import READ_ONLY, ReplayLink, options_of

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from engine.batch import sample
 from engine.models import load_model
+from engine.sampling.batch import sample
 from engine.strategies import make_strategy
 from remdm_tui.commands.sample import SEPARATOR
 from tests.cli.conftest import COMMAND, ENVIRONMENT, SMALL

@@ -10,9 +10,9 @@ import numpy as np
 
 from engine.recording import Header, Recorder
 from engine.records import Change, Edit, Frame, ModelChoice, ModelInfo, RunChoice, Settings
-from engine.session import Session
+from engine.sampling.session import Session
+from engine.sampling.trace import Start, Trace
 from engine.strategies import make_strategy
-from engine.trace import Start, Trace
 from tests.engine.toys import Toy
 
 WORDS = tuple(f" w{i}" for i in range(50_000))

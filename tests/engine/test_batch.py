@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import engine
-from engine.batch import GPU_WIDTH, WIDTH, Sample, samples, usual_width
-from engine.session import Session
+from engine.sampling.batch import GPU_WIDTH, WIDTH, Sample, samples, usual_width
+from engine.sampling.session import Session
 from engine.strategies import REGISTRY, Plan, Strategy, View, make_strategy
 from tests.engine.toys import MASK, RowToy, Toy
 

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import engine
-from engine import oracle
-from engine.batch import samples
-from engine.blocks import split
 from engine.records import Change, Frame, Settings
-from engine.session import Session
+from engine.sampling import oracle
+from engine.sampling.batch import samples
+from engine.sampling.blocks import split
+from engine.sampling.session import Session
 from engine.strategies import REGISTRY, Strategy, make_strategy
 from engine.wire import Stepped
 from tests.engine.stats import ENOUGH, FAR_OFF, same_law

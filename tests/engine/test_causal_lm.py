@@ -17,7 +17,7 @@ from torch import Tensor
 import engine
 from engine.models import TextModel, load_model, pretrained
 from engine.models.causal import CausalLM
-from engine.session import Session
+from engine.sampling.session import Session
 from engine.strategies import REGISTRY, View, make_strategy
 from tests.engine import library
 from tests.engine.toys import MASK, Toy

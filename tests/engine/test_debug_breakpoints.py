@@ -17,9 +17,9 @@ from engine.characters import Characters
 from engine.debug import patterns
 from engine.debug.breakpoints import CONDITIONS, FORMS, check, parse
 from engine.debug.conditions import Condition
-from engine.figures import unigram_entropy
 from engine.records import Change, Frame
-from engine.session import Session
+from engine.sampling.figures import unigram_entropy
+from engine.sampling.session import Session
 from engine.strategies import make_strategy
 from tests.engine.toys import Toy
 

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import torch
 
-from engine import kernel
 from engine.debug import branches
 from engine.debug.branches import differ, parting, shared, tree
 from engine.debug.findings import Moment
@@ -21,7 +20,8 @@ from engine.debug.inspect import story
 from engine.debug.opinion import opinion
 from engine.models.protocol import Denoiser
 from engine.records import Branch, Change, Edit, Frame
-from engine.session import Session
+from engine.sampling import kernel
+from engine.sampling.session import Session
 from engine.strategies import REGISTRY, make_strategy
 from engine.strategies.base import Plan, Strategy
 from tests.engine.toys import MASK, RowToy, TimedToy, Toy
@@ -70,7 +70,7 @@ def test_the_draw_is_the_one_that_was_thrown_also_where_nothing_happened() -> No
     """By its complement: where the draw lies above the chance, the position did not change."""
     session = made("remdm-cap", eta=0.3)
     frames = list(session)
-    from engine import rng
+    from engine.sampling import rng
 
     for frame in frames:
         for sample in range(3):

@@ -14,7 +14,7 @@ from scipy import stats
 from engine.debug.findings import Violation
 from engine.debug.laws import LAWS, Claims, Standing, band, check, divergence, nats
 from engine.records import Change, Edit, Frame
-from engine.session import Session
+from engine.sampling.session import Session
 from engine.strategies import REGISTRY, Plan, Strategy, View, make_strategy
 from engine.strategies.base import posterior
 from engine.strategies.remdm_cap import RemdmCap

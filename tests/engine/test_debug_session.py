@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from engine.records import Branch, Change, Edit, Frame
-from engine.session import Session
+from engine.sampling.session import Session
 from engine.strategies import REGISTRY, make_strategy
 from tests.engine.test_session import frames_of, same
 from tests.engine.toys import MASK, Toy

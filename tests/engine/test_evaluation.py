@@ -19,8 +19,6 @@ from tokenizers.models import WordLevel
 from torch import Tensor
 
 import engine
-from engine.batch import Failed as Lost
-from engine.batch import Sample
 from engine.evaluation import drawing
 from engine.evaluation.files import Appended, fingerprint
 from engine.evaluation.plan import Model, Plan, Sampling, Scoring, differences
@@ -38,6 +36,8 @@ from engine.metrics.judge import LanguageModel, load_judge
 from engine.metrics.mauve import Features, features, mauve
 from engine.models.text import Codec
 from engine.records import ModelInfo
+from engine.sampling.batch import Failed as Lost
+from engine.sampling.batch import Sample
 from engine.strategies import make_strategy
 from tests.engine.judges import save_gpt2, texts
 from tests.engine.toys import TextToy

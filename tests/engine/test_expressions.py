@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from engine.debug.expressions import LONGEST, parse
 from engine.debug.fields import CONSTANTS, FIELDS
-from engine.figures import figures
 from engine.records import Change, Frame
-from engine.session import Session
+from engine.sampling.figures import figures
+from engine.sampling.session import Session
 from engine.strategies import make_strategy
 from tests.engine.toys import Toy
 

@@ -6,11 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine import kernel, make_strategy, sample, step
+from engine import make_strategy, sample
 from engine.bench import Shape, half_masked, random_model
 from engine.models import folded, linear
 from engine.models.folded import FoldedDIT
-from engine.portions import portion
+from engine.sampling import kernel, step
+from engine.sampling.chunking import portion
 
 SHAPE = Shape(width=64, blocks=3, heads=4, vocab=97, length=48)
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 0.15}

@@ -27,7 +27,7 @@ def loaded(statement: str) -> set[str]:
         "import engine",
         "import engine.strategies; engine.strategies.catalogue()",
         "import engine.serve",
-        "import engine.trace, engine.figures, engine.wire, engine.records",
+        "import engine.sampling.trace, engine.sampling.figures, engine.wire, engine.records",
         "import engine; engine.make_strategy('remdm-cap', eta=0.1).grid(128)",
     ],
 )
@@ -36,7 +36,7 @@ def test_what_the_terminal_needs_loads_nothing_heavy(statement: str) -> None:
 
 
 def test_the_whole_engine_loads_no_terminal() -> None:
-    statement = "import engine.session, engine.batch, engine.models, engine.oracle, engine.serve, engine.training.loop"
+    statement = "import engine.sampling.session, engine.sampling.batch, engine.models, engine.sampling.oracle, engine.serve, engine.training.loop"
     modules = loaded(statement)
     assert "torch" in modules
     assert not modules & set(SCREEN)

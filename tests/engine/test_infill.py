@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 import engine
-from engine import infill, oracle
-from engine.blocks import plan
+from engine import infill
 from engine.debug.desk import claims_of
 from engine.debug.laws import Standing, check
 from engine.evaluation import drawing
@@ -22,9 +21,11 @@ from engine.evaluation.plan import Sampling
 from engine.models import TextModel
 from engine.models.loading import Loaded
 from engine.models.text import Codec
-from engine.predictors import PREDICTORS, predict
 from engine.records import Change, Edit, RunChoice, Settings
-from engine.session import Session, control_of
+from engine.sampling import oracle
+from engine.sampling.blocks import plan
+from engine.sampling.predictors import PREDICTORS, predict
+from engine.sampling.session import Session, control_of
 from engine.strategies import REGISTRY, Plan, Strategy, View, make_strategy
 from tests.engine import library
 from tests.engine.stats import ENOUGH, outcome, same_law

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from engine import kernel, rng
-from engine.kernel import Address
+from engine.sampling import kernel, rng
+from engine.sampling.kernel import Address
 from tests.engine.stats import ENOUGH, FAR_OFF, follows
 
 NUCLEI = list(kernel.NUCLEI)

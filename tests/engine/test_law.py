@@ -10,10 +10,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from engine import oracle
 from engine.records import Settings
-from engine.session import Session, control_of
-from engine.step import State, Stepper
+from engine.sampling import oracle
+from engine.sampling.session import Session, control_of
+from engine.sampling.step import State, Stepper
 from engine.strategies import REGISTRY, Strategy, View, make_strategy
 from tests.engine.stats import ENOUGH, FAR_OFF, follows, outcome, same_law
 from tests.engine.toys import MASK, RowToy, TimedToy, Toy

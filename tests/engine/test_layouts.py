@@ -15,7 +15,7 @@ from torch import Tensor
 
 import engine
 from engine.models import TextModel
-from engine.predictors import predict
+from engine.sampling.predictors import predict
 from tests.engine.dit_files import (
     HUB,
     VOCAB,

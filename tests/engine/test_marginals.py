@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from engine.session import Session
+from engine.sampling.session import Session
 from engine.strategies import REGISTRY, Plan, Strategy, View, make_strategy
 from engine.strategies.remdm_cap import RemdmCap
 from tests.engine.stats import z_score

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import engine
-from engine import predictors
-from engine.predictors import PREDICTORS, predict
+from engine.sampling import predictors
+from engine.sampling.predictors import PREDICTORS, predict
 from tests.engine.stats import ENOUGH, FAR_OFF, follows, outcome, same_law
 from tests.engine.toys import MASK, TimedToy, Toy
 

@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.figures import Curves
 from engine.recording import Recorder, Recording, frames, plans
 from engine.recording import recording as reading
 from engine.recording.recorder import KEY_EVERY
 from engine.recording.state import State
 from engine.records import Branch, Change, Edit, Frame, Settings
+from engine.sampling.figures import Curves
+from engine.sampling.trace import Start, Trace
 from engine.strategies import REGISTRY
-from engine.trace import Start, Trace
 from tests.engine.recordings import (
     WORDS,
     arbitrary_frames,

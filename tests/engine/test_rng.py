@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from engine import rng
-from engine.rng import Purpose
+from engine.sampling import rng
+from engine.sampling.rng import Purpose
 from tests.engine.stats import ENOUGH
 
 WORDS = st.integers(-(1 << 63), (1 << 63) - 1)

@@ -14,8 +14,8 @@ import pytest
 from engine import __version__, strategies, wire
 from engine.models.loading import Progress
 from engine.records import ModelChoice, RunChoice, Settings
+from engine.sampling.session import Session
 from engine.serve import Server
-from engine.session import Session
 from tests.engine.toys import TextToy, Toy
 
 OPEN = wire.Open(ModelChoice("toy", "cpu"))

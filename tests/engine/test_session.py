@@ -12,7 +12,7 @@ import torch
 import engine
 from engine.models.dit import DIT, DITConfig
 from engine.records import SAMPLING, Change, Frame
-from engine.session import Session
+from engine.sampling.session import Session
 from engine.strategies import REGISTRY, make_strategy
 from tests.engine.toys import MASK, TOKENS, BrokenToy, RowToy, TimedToy, Toy
 

@@ -11,10 +11,10 @@ import pytest
 import torch
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
-from engine.batch import sample
 from engine.data.texts import load
 from engine.evaluation.rows_of_model import rows_of_model
 from engine.models import load_model
+from engine.sampling.batch import sample
 from engine.strategies import make_strategy
 from engine.training.config import read_config
 from engine.training.data import END_OF_TEXT, MASK, existing_tokenizer, prepare

@@ -17,7 +17,7 @@ import engine
 from engine import strategies
 from engine.debug.laws import Claims, Standing, check
 from engine.foreign import Interrupted
-from engine.session import Session
+from engine.sampling.session import Session
 from engine.strategies import REGISTRY, describe
 from engine.strategies.checked import StrategyError
 from engine.strategies.files import StrategyFile, belongs_with, installed, load

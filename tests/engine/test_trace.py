@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.figures import Curves, figures, unigram_entropy
 from engine.records import Change, Frame, Settings
-from engine.session import Session
+from engine.sampling.figures import Curves, figures, unigram_entropy
+from engine.sampling.session import Session
+from engine.sampling.trace import Start, Trace
 from engine.strategies import make_strategy
-from engine.trace import Start, Trace
 from tests.engine.toys import MASK, Toy
 
 FRAME = Frame(

@@ -14,7 +14,7 @@ from engine.models.causal_dit import CausalDIT
 from engine.models.dit import DITConfig
 from engine.models.loading import Discrete
 from engine.models.timed import ScoreDIT
-from engine.predictors import predict
+from engine.sampling.predictors import predict
 from engine.training.config import D3PMSection, read_config
 from engine.training.data import Corpus, prepare
 from engine.training.export import HOME, export_best, export_hub

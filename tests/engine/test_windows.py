@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import engine
-from engine import oracle
-from engine.batch import Failed, samples
-from engine.blocks import slide
 from engine.records import Change, Settings
-from engine.session import Session
-from engine.step import BadLogitsError
+from engine.sampling import oracle
+from engine.sampling.batch import Failed, samples
+from engine.sampling.blocks import slide
+from engine.sampling.session import Session
+from engine.sampling.step import BadLogitsError
 from engine.strategies import REGISTRY, Strategy, make_strategy
 from tests.engine.stats import ENOUGH, FAR_OFF, same_law
 from tests.engine.test_blocks import Window, number

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from engine import strategies, wire
 from engine.debug.findings import Hit, Opinion, Ranked, Verdict, Violation
 from engine.records import Branch, Check, Edit, ModelChoice, ModelInfo, RunChoice, Settings
-from engine.session import Session
+from engine.sampling.session import Session
 from tests.engine.toys import TextToy, Toy
 
 TEXT = st.text(max_size=30)

@@ -11,7 +11,7 @@ import numpy as np
 from engine import strategies, wire
 from engine.debug.findings import Opinion, Ranked, Verdict
 from engine.records import Branch, Change, Check, Edit, Frame, ModelChoice, ModelInfo, RunChoice, Settings
-from engine.trace import Record, Start, Trace
+from engine.sampling.trace import Record, Start, Trace
 from remdm_tui.link import Event
 
 WORDS = [

@@ -12,8 +12,8 @@ import pytest
 from engine.debug.laws import Claims, Standing, check
 from engine.recording import Recorder, Recording
 from engine.records import Frame, Settings
+from engine.sampling.trace import Start
 from engine.strategies import catalogue
-from engine.trace import Start
 from remdm_tui.app import WatchApp
 from remdm_tui.lawful import broken
 from remdm_tui.replaying import ReplayLink, options_of

@@ -14,7 +14,7 @@ import pytest
 
 from engine.recording import Recording
 from engine.records import ModelChoice, RunChoice
-from engine.trace import Trace
+from engine.sampling.trace import Trace
 from remdm_tui.app import WatchApp
 from remdm_tui.link import Died, Link, Unwritten
 from remdm_tui.options import WatchOptions

@@ -9,9 +9,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from engine import kernel
 from engine.models.protocol import Denoiser, never_drawn
 from engine.records import Settings
+from engine.sampling import kernel
 from engine.strategies import Candidates, Plan, Strategy, View
 
 

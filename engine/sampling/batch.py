@@ -16,12 +16,12 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from engine import infill
-from engine.blocks import Blocks, plan
-from engine.canvas import check_canvas, check_order
 from engine.models.protocol import Denoiser, device_of
 from engine.records import Settings
-from engine.session import control_of, grid_of
-from engine.step import BadLogitsError, Control, Dice, State, Stepper
+from engine.sampling.blocks import Blocks, plan
+from engine.sampling.session import control_of, grid_of
+from engine.sampling.step import BadLogitsError, Control, Dice, State, Stepper
+from engine.sampling.validation import check_canvas, check_order
 from engine.strategies import Strategy
 
 WIDTH, GPU_WIDTH = 8, 64

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine import infill
-from engine.blocks import plan
-from engine.canvas import check_canvas, check_order
-from engine.edits import Canvas, edited
-from engine.line import Act, Clock, Line
 from engine.models.protocol import Denoiser
 from engine.records import Branch, Change, Edit, Frame, Settings
-from engine.schedules import next_time
-from engine.step import Control, Decision, Dice, State, Stepper
+from engine.sampling.blocks import plan
+from engine.sampling.edits import Canvas, edited
+from engine.sampling.schedules import next_time
+from engine.sampling.step import Control, Decision, Dice, State, Stepper
+from engine.sampling.trajectory import Act, Clock, Line
+from engine.sampling.validation import check_canvas, check_order
 from engine.strategies import Strategy, values
 
 
@@ -56,7 +56,7 @@ class Session:
     model: a Denoiser.  prompt: token ids that stand at the start and stay, but for masks among them, which are filled
     like the rest.  first: number of the first sample; sample n of a seed is the same whatever the batch.
     block_length: positions generated at a time, left to right, each block in its share of the steps from t = 1 to 0
-    (None or 0: all at once; see `engine.blocks`).
+    (None or 0: all at once; see `engine.sampling.blocks`).
     stride, strides: how far and how often a window of `length` slides on, each time in `steps` steps of its own; the
     text becomes length + stride * strides tokens long.  branch: number of the first branch.
     Raises ValueError for settings out of range.

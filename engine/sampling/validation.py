@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from engine import infill
-from engine.blocks import Blocks
 from engine.models.protocol import Denoiser
+from engine.sampling.blocks import Blocks
 from engine.strategies import REGISTRY, Strategy
 
 

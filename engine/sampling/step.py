@@ -1,7 +1,7 @@
 """One step of many trajectories: ask the strategy, throw the dice, and ask the network for what was revealed.
 
 The dice come first: whether a position changes never depends on what it is revealed to, so the head, the
-nucleus and the draw run on the revealed rows alone.  `engine.oracle` is the dense update this must equal.
+nucleus and the draw run on the revealed rows alone.  `engine.sampling.oracle` is the dense update this must equal.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from engine import kernel, rng
 from engine.models.protocol import Denoiser, device_of, encode_rows, never_drawn
-from engine.portions import portion
 from engine.records import Settings
-from engine.rng import Purpose
+from engine.sampling import kernel, rng
+from engine.sampling.chunking import portion
+from engine.sampling.rng import Purpose
 from engine.strategies import Candidates, Strategy, View
 
 HEAD_ROWS = 128

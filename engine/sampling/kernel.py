@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from engine import rng
+from engine.sampling import rng
 
 FIRST_TOP = 256
 """Most nuclei hold fewer tokens than this, so that many are looked at first."""

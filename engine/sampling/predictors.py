@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from engine import kernel, rng
-from engine.canvas import check_canvas
 from engine.models.protocol import Denoiser, never_drawn
-from engine.rng import Purpose
-from engine.step import BadLogitsError, State
+from engine.sampling import kernel, rng
+from engine.sampling.rng import Purpose
+from engine.sampling.step import BadLogitsError, State
+from engine.sampling.validation import check_canvas
 
 CELLS = 1 << 27
 """Probabilities held at once, sequences times positions times vocabulary: 1 GB in float64."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from engine import infill
 from engine.records import Change, Edit
-from engine.step import State
+from engine.sampling.step import State
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.figures import Curves, Figures, figures
 from engine.records import Change, Frame, Settings
+from engine.sampling.figures import Curves, Figures, figures
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from engine.records import Edit, Frame
-from engine.step import Control, State
+from engine.sampling.step import Control, State
 
 
 class Clock(NamedTuple):

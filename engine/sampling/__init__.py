@@ -1,0 +1,1 @@
+"""The sampler: sessions and batches over steps, and the arithmetic under them."""
