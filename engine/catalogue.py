@@ -7,7 +7,7 @@ import re
 from importlib import resources
 from pathlib import Path
 
-from engine.regular import regular_file
+from engine.files.regular import regular_file
 
 BUILT_IN = {
     "demo": "10.4 M parameters, novels and speeches, length 256; inside the package",

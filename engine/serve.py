@@ -21,12 +21,13 @@ from typing import IO, TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import __version__, infill, strategies, wire
-from engine.courtesy import give_way, session_gives_way
+from engine import __version__, strategies, wire
 from engine.debug import desk
 from engine.debug.desk import Desk
 from engine.records import Edit, ModelChoice
 from engine.strategies.checked import StrategyError
+from engine.system.priority import give_way, session_gives_way
+from engine.text import infill
 
 if TYPE_CHECKING:
     from engine.models import TextModel

@@ -19,7 +19,7 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Static
 
-from engine.files import discard
+from engine.files.whole_files import discard
 from remdm_tui import player as playing
 from remdm_tui.comforts import Comfort
 from remdm_tui.debug_actions import DebugApp

@@ -11,7 +11,7 @@ from typing import Any
 from platformdirs import user_config_path
 from textual.theme import BUILTIN_THEMES
 
-from engine.regular import regular_file
+from engine.files.regular import regular_file
 from remdm_tui.keymap import keymap
 
 NAME = "remdm-tui"

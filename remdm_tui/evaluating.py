@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine import infill
 from engine.records import SAMPLING, ModelChoice
+from engine.text import infill
 from remdm_tui import presets
 from remdm_tui.options import WatchOptions, fitted
 from remdm_tui.presets import Preset

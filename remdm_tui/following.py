@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from engine import runs
 from engine.catalogue import place
+from engine.files import run_layout
 from remdm_tui.link import Link
 from remdm_tui.notices import Notice, Progress
 from remdm_tui.options import WatchOptions
@@ -52,9 +52,9 @@ class Following(Watching):
     ) -> None:
         self._clock = clock
         self._run = followed(options.model.name, bool(options.where))
-        self._seen: runs.Stamp | None = None
+        self._seen: run_layout.Stamp | None = None
         """the checkpoint that was loaded last"""
-        self._told: runs.Stamp | None = None
+        self._told: run_layout.Stamp | None = None
         """the newer one that was spoken of last"""
         self._looked = self._moved = clock()
         """when the checkpoint was last looked at, and when something last went on on screen"""
@@ -63,7 +63,7 @@ class Following(Watching):
         super().__init__(options, make_link, tape)
 
     def start(self) -> None:
-        if runs.stamp(self._run) is not None:
+        if run_layout.stamp(self._run) is not None:
             super().start()
         elif self._launch():
             self._awaited = True
@@ -90,9 +90,9 @@ class Following(Watching):
         self.load(self.choice)
 
     @property
-    def _newer(self) -> runs.Stamp | None:
+    def _newer(self) -> run_layout.Stamp | None:
         """The checkpoint that is there now if it is not the one that was loaded last."""
-        now = runs.stamp(self._run) if self.choice == self.options.model else None
+        now = run_layout.stamp(self._run) if self.choice == self.options.model else None
         return None if now == self._seen else now
 
     def _look(self, read: bool) -> None:
@@ -112,12 +112,12 @@ class Following(Watching):
 
     def _open(self) -> None:
         if self.choice == self.options.model:
-            self._seen = runs.stamp(self._run)
+            self._seen = run_layout.stamp(self._run)
         super()._open()
 
     def _resumed(self) -> None:
         super()._resumed()
-        made = runs.read_made(self._run / runs.NEWEST)
+        made = run_layout.read_made(self._run / run_layout.NEWEST)
         if made.step is not None and self.choice == self.options.model and not self.notice.text:
             why = f" ({made.note})" if made.note else ""
             self.notice = Notice(

@@ -12,12 +12,12 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.characters import Characters
 from engine.debug import patterns
 from engine.debug.findings import Opinion, Story
 from engine.debug.inspect import story
 from engine.records import Change, Frame, ModelInfo
 from engine.sampling.trace import Record
+from engine.text.characters import Characters
 
 QUICK = 0.02
 """Seconds that reading a story may take for it to be read again while the run plays."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.cells import cell_len
 
-from engine.characters import Characters
+from engine.text.characters import Characters
 
 MASK_WIDTH = 4
 """Cells of a masked position: about the width of an average token."""

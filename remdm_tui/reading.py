@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.cells import cell_len, set_cell_size
 
-from engine.characters import Characters
 from engine.debug import laws
 from engine.records import Settings, StrategyInfo
 from engine.sampling.trace import Record
+from engine.text.characters import Characters
 from remdm_tui.knobs import shown
 from remdm_tui.player import Player
 from remdm_tui.typeset import Canvas

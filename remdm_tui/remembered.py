@@ -10,9 +10,9 @@ from pathlib import Path
 import msgspec
 from platformdirs import user_state_path
 
-from engine.files import replace, tidy
+from engine.files.regular import regular_file
+from engine.files.whole_files import replace, tidy
 from engine.records import Settings
-from engine.regular import regular_file
 from remdm_tui.configuration import NAME
 from remdm_tui.player import SPEEDS
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from pathlib import Path
 
-from engine import infill
 from engine.catalogue import place
 from engine.evaluation.files import fingerprint
 from engine.evaluation.plan import ENGINE
 from engine.evaluation.store import SETTINGS, Store
+from engine.files.run_layout import NEWEST
 from engine.records import SAMPLING
-from engine.runs import NEWEST
 from engine.strategies import source_digest
+from engine.text import infill
 from remdm_tui.asked import Asked
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from engine import infill, wire
+from engine import wire
 from engine.recording import Recording
 from engine.records import Branch, Edit, ModelChoice, RunChoice, Settings, StrategyInfo
 from engine.sampling.trace import Record
+from engine.text import infill
 from remdm_tui.lawful import Checker
 from remdm_tui.layout import harmless
 from remdm_tui.link import Event, Link

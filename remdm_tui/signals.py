@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from engine.foreign import Interrupted
+from engine.system.foreign import Interrupted
 
 NAMES = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 ENDING = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))

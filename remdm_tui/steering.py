@@ -8,10 +8,10 @@ from types import MappingProxyType
 
 import numpy as np
 
-from engine import infill
-from engine.characters import Characters
 from engine.debug.findings import Opinion
 from engine.sampling.trace import Record
+from engine.text import infill
+from engine.text.characters import Characters
 from remdm_tui.layout import harmless
 
 NO_FRAGMENTS: Mapping[int, bytes] = MappingProxyType({})

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from engine.characters import Characters
 from engine.debug import breakpoints
 from engine.debug.conditions import Condition
 from engine.debug.findings import Hit
 from engine.sampling.trace import Record
+from engine.text.characters import Characters
 
 NAMED = 4
 """Positions that a sentence names at most."""

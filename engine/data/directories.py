@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from engine.callbacks import ignore
 from engine.data.formats import KNOWN, find_format
 from engine.data.readers import NoTextError, read_documents
+from engine.system.callbacks import ignore
 
 ABOUT = frozenset(
     {"readme", "license", "licence", "copying", "notice", "changelog", "citation", "authors", "contributing"}

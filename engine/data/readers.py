@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from engine.data.formats import DAMAGED, TextFormat, text_format
-from engine.regular import regular_file
+from engine.files.regular import regular_file
 from engine.training.shards import Document
 
 SPLIT = re.compile(r"[A-Za-z0-9_-]{1,40}")

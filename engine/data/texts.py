@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from engine.callbacks import ignore
 from engine.data.catalogue import DATASETS, hub_texts
 from engine.data.directories import below
 from engine.data.formats import text_format
 from engine.data.readers import encodable
+from engine.system.callbacks import ignore
 from engine.training.data import documents
 
 SPLIT = "validation"

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.characters import Characters
 from engine.debug import patterns
 from engine.debug.conditions import (
     AtPosition,
@@ -28,6 +27,7 @@ from engine.debug.expressions import parse as expression
 from engine.debug.fields import FIELDS
 from engine.debug.findings import Hit
 from engine.records import Frame
+from engine.text.characters import Characters
 
 SHOWN = 64
 """Samples and positions that a hit names at most."""

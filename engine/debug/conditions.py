@@ -9,11 +9,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.characters import Characters
 from engine.debug import patterns
 from engine.debug.expressions import Expression
 from engine.records import Change, Frame
 from engine.sampling.figures import unigram_entropy
+from engine.text.characters import Characters
 
 Truth = NDArray[np.bool_]
 

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.characters import Characters
 from engine.debug.fields import CONSTANTS, FIELDS, Values
 from engine.records import Frame
+from engine.text.characters import Characters
 
 LONGEST = 400
 """characters"""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from engine.characters import Characters
 from engine.debug import breakpoints, laws
 from engine.debug.conditions import Condition
 from engine.debug.findings import Hit, Violation
 from engine.debug.laws import Claims, Standing
 from engine.records import Branch, Frame
+from engine.text.characters import Characters
 
 
 class Watch:

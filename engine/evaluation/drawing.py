@@ -12,7 +12,6 @@ import torch
 from engine.evaluation.plan import BETWEEN_STARTS, ENGINE, Plan, Sampling
 from engine.evaluation.results import SampleLine, counts
 from engine.evaluation.rows_of_model import ends_of
-from engine.infill import fixed
 from engine.metrics.diversity import repetition
 from engine.models import TextModel
 from engine.models.protocol import Denoiser, never_drawn
@@ -23,6 +22,7 @@ from engine.sampling.figures import unigram_entropy
 from engine.sampling.predictors import PREDICTORS, predict
 from engine.sampling.step import BadLogitsError
 from engine.strategies import make_strategy
+from engine.text.infill import fixed
 
 
 def drawn(

@@ -10,11 +10,11 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from engine.callbacks import ignore
-from engine.digests import Told, file_digests
-from engine.files import naming, probe, replace
-from engine.regular import regular_file
-from engine.runs import STEP
+from engine.files.digests import Told, file_digests
+from engine.files.regular import regular_file
+from engine.files.run_layout import STEP
+from engine.files.whole_files import naming, probe, replace
+from engine.system.callbacks import ignore
 
 CHECKPOINT = (
     ".safetensors", ".bin", ".ckpt", ".pt", ".pth", ".gguf", ".json", ".model", ".txt", ".jinja", ".tiktoken", ".py",

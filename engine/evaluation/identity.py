@@ -6,14 +6,14 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from engine.callbacks import ignore
 from engine.catalogue import place
-from engine.digests import Told, file_digests
 from engine.evaluation.files import fingerprint
+from engine.files.digests import Told, file_digests
+from engine.files.run_layout import NEWEST, holds_checkpoint
 from engine.models.sources import cached
 from engine.models.tokenizer import tokenizer_place
 from engine.records import ModelChoice
-from engine.runs import NEWEST, holds_checkpoint
+from engine.system.callbacks import ignore
 
 
 def model_files(name: str) -> Path:

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 
 from engine import __version__
-from engine.callbacks import ignore
 from engine.data.texts import Texts
 from engine.evaluation.results import Figure
 from engine.evaluation.rows_of_model import Rows, rows_of_model
@@ -24,6 +23,7 @@ from engine.metrics.bounds import bound_of
 from engine.metrics.conventions import conventions
 from engine.metrics.likelihood import BATCH, Likelihood, check_rows, is_causal, sequence_nats, summary
 from engine.models import TextModel
+from engine.system.callbacks import ignore
 
 FORMAT = 1
 """Of perplexity.json."""

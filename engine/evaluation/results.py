@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from engine.evaluation.files import DAMAGED
-from engine.regular import regular_file
+from engine.files.regular import regular_file
 
 SAMPLES, RESULTS = "samples.jsonl", "results.json"
 FORMAT = 1

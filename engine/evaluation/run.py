@@ -16,7 +16,6 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import infill
 from engine.evaluation import drawing, scoring
 from engine.evaluation.files import Appended
 from engine.evaluation.plan import Plan
@@ -24,7 +23,7 @@ from engine.evaluation.ranks import Ranks
 from engine.evaluation.results import Failed, Results, SampleLine
 from engine.evaluation.store import FEATURES, Scored, Spent, Store
 from engine.evaluation.summary import Compared, results
-from engine.files import replace
+from engine.files.whole_files import replace
 from engine.metrics.diversity import repetition
 from engine.metrics.judge import Featurizer
 from engine.metrics.mauve import Features
@@ -32,6 +31,7 @@ from engine.models import TextModel
 from engine.sampling.batch import Failed as Lost
 from engine.sampling.batch import Sample
 from engine.sampling.figures import unigram_entropy
+from engine.text import infill
 
 REPORTS = 5.0
 """Seconds between two notes of the time spent."""

@@ -9,11 +9,11 @@ from typing import IO, Any
 
 import msgspec
 
-from engine.callbacks import ignore
 from engine.evaluation.files import DAMAGED
-from engine.files import naming, replace, tidy
-from engine.locks import taken
-from engine.regular import regular_file
+from engine.files.locks import taken
+from engine.files.regular import regular_file
+from engine.files.whole_files import naming, replace, tidy
+from engine.system.callbacks import ignore
 
 SCORES, SETTINGS, RESULT = "scores.jsonl", "perplexity.settings.json", "perplexity.json"
 

@@ -17,7 +17,6 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.callbacks import ignore
 from engine.evaluation.files import (
     DAMAGED,
     count,
@@ -29,9 +28,10 @@ from engine.evaluation.files import (
 )
 from engine.evaluation.plan import Plan, differences, told
 from engine.evaluation.results import FORMAT, RESULTS, SAMPLES, Failed, Judged, Results, SampleLine, read_results
-from engine.files import replace, tidy
-from engine.locks import taken
-from engine.regular import regular_file
+from engine.files.locks import taken
+from engine.files.regular import regular_file
+from engine.files.whole_files import replace, tidy
+from engine.system.callbacks import ignore
 
 SETTINGS, FEATURES = "settings.json", "features.npy"
 WRITTEN = (SETTINGS, SAMPLES, RESULTS, FEATURES, "scores.rank*.jsonl", "time.rank*.jsonl")

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from engine.callbacks import ignore
-from engine.foreign import library_errors
+from engine.system.callbacks import ignore
+from engine.system.foreign import library_errors
 
 if TYPE_CHECKING:
     from engine.metrics.own_judge import OwnJudge

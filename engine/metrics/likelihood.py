@@ -13,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.callbacks import ignore
 from engine.metrics.bootstrap import Interval, interval
 from engine.metrics.bounds import SMALLEST, SUBS, Noise, bound_of, noised_nats, reconstruction_nats
 from engine.metrics.conventions import Conventions, conventions
 from engine.metrics.judge import Done
 from engine.models.protocol import Denoiser, device_of
 from engine.sampling.rng import Purpose, keys, uniforms
+from engine.system.callbacks import ignore
 
 BATCH = 8
 

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from engine.callbacks import ignore
 from engine.catalogue import BUILT_IN
+from engine.files.regular import regular_file
 from engine.metrics.judge import BATCH_TOKENS, LOGITS, Done, by_length
 from engine.models import TextModel, load_model
 from engine.models.causal_dit import CachedCausal
-from engine.regular import regular_file
+from engine.system.callbacks import ignore
 from engine.training.data import END_OF_TEXT, PLAIN
 
 JUDGES = {"demo-judge": "demo-ar"}

@@ -10,9 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from engine import infill as masks
-from engine.callbacks import ignore
 from engine.catalogue import BUILT_IN
+from engine.files.run_layout import read_made
 from engine.models.files import open_weights, read_object
 from engine.models.files.opening import training_files
 from engine.models.files.strangers import check_gguf
@@ -23,7 +22,8 @@ from engine.models.readers.remote_code import RemoteCode
 from engine.models.room import check_room
 from engine.models.sources import locate
 from engine.records import ModelChoice, ModelInfo
-from engine.runs import read_made
+from engine.system.callbacks import ignore
+from engine.text import infill as masks
 
 __all__ = ["BUILT_IN", "DTYPES", "Denoiser", "RowDenoiser", "TextModel", "device_of", "encode_rows", "load_model"]
 
@@ -61,7 +61,7 @@ class TextModel:
         """Token ids of a prompt, in the model's chat template if so asked.
 
         No special token is read out of the text, only out of the template.  infill: masks written in the text become
-        the mask token, which samplers fill (`engine.infill.parts`); else they stay letters.  Raises ValueError for a
+        the mask token, which samplers fill (`engine.text.infill.parts`); else they stay letters.  Raises ValueError for a
         template that is missing or changes what must be found again, and for masks that cannot be read.
         """
         if not text:

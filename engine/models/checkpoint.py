@@ -9,13 +9,13 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from engine.callbacks import ignore
-from engine.files import replace, replacing, tidy
+from engine.files.run_layout import MODEL_FILES
+from engine.files.whole_files import replace, replacing, tidy
 from engine.models.causal_dit import CausalDIT
 from engine.models.dit import DIT, DITConfig
 from engine.models.files import check_claim, fill, open_weights, read_object
 from engine.models.loading import Discrete, Progress
-from engine.runs import MODEL_FILES
+from engine.system.callbacks import ignore
 
 FORMAT = 1
 STEPS, SUBS_MASKING = "T", "subs_masking"

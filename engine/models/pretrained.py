@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
-from engine.foreign import is_panic, silent_panics
 from engine.models.attention import choose_attention
 from engine.models.files import Weights, check_claim, check_shapes, open_weights
 from engine.models.loading import Request
 from engine.models.room import check_room
+from engine.system.foreign import is_panic, silent_panics
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from engine.chat_template import render
-from engine.infill import NAMED
 from engine.models.files import read_object
 from engine.models.loading import Request
 from engine.models.pretrained import gguf_file, told
 from engine.models.text import Codec
+from engine.text.chat_template import render
+from engine.text.infill import NAMED
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from engine.catalogue import place
+from engine.files.run_layout import holds_checkpoint
 from engine.models.files.opening import BESIDE
 from engine.models.loading import Progress
-from engine.runs import holds_checkpoint
 
 DATA = ["*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken"]
 WEIGHTS = (["*.safetensors"], ["*.bin"], ["*.ckpt"], ["*.gguf"], ["*.pt", "*.pth"])

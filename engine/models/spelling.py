@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from functools import reduce
 from typing import Any, NamedTuple
 
-from engine.infill import NAMED
+from engine.text.infill import NAMED
 
 Spell = Callable[[str], str]
 BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")

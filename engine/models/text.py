@@ -11,10 +11,10 @@ from typing import Any, Protocol
 
 from tokenizers import Tokenizer
 
-from engine.foreign import is_panic, library_errors
-from engine.infill import NAMED, bring_space
 from engine.models.files.tokenizer_file import read_tokenizer
 from engine.models.spelling import Spelling, are_letters, spelling
+from engine.system.foreign import is_panic, library_errors
+from engine.text.infill import NAMED, bring_space
 
 SAMPLE = "A text, Ünï 漢字 🙂\n 1234"
 TRIED = 1000

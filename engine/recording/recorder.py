@@ -16,7 +16,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.files import naming, replacing, tidy
+from engine.files.regular import regular_file
+from engine.files.whole_files import naming, replacing, tidy
 from engine.recording import frames
 from engine.recording.entries import (
     LONGEST_LABEL,
@@ -35,7 +36,6 @@ from engine.recording.recording import Recording
 from engine.recording.state import State, encode_state
 from engine.recording.traces import RecordedTrace
 from engine.records import Frame, Settings
-from engine.regular import regular_file
 from engine.sampling.trace import Start
 from engine.wire import SettingsData
 

@@ -12,6 +12,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.files.regular import regular_file
 from engine.recording import frames
 from engine.recording.entries import Header, Mark
 from engine.recording.index import FORK, PLACE, Index
@@ -21,7 +22,6 @@ from engine.recording.scanning import bodies, body_at, check_preamble, torn_at
 from engine.recording.state import State, decode_state
 from engine.recording.traces import RecordedTrace
 from engine.records import Branch, Change, Frame, ModelInfo, Settings
-from engine.regular import regular_file
 from engine.sampling.trace import Start
 
 CACHE = 1 << 24

@@ -15,7 +15,6 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from engine import infill
 from engine.models.protocol import Denoiser, device_of
 from engine.records import Settings
 from engine.sampling.blocks import Blocks, plan
@@ -23,6 +22,7 @@ from engine.sampling.session import control_of, grid_of
 from engine.sampling.step import BadLogitsError, Control, Dice, State, Stepper
 from engine.sampling.validation import check_canvas, check_order
 from engine.strategies import Strategy
+from engine.text import infill
 
 WIDTH, GPU_WIDTH = 8, 64
 """Samples that share the network where nobody says how many: on a processor more are hardly faster."""

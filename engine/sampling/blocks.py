@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.infill import leading
+from engine.text.infill import leading
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,7 +51,7 @@ class Blocks:
 
 
 Prompt = int | Sequence[bool]
-"""How many tokens a prompt without masks has, or whether each token of one stays (`engine.infill.fixed`)."""
+"""How many tokens a prompt without masks has, or whether each token of one stays (`engine.text.infill.fixed`)."""
 
 
 def split(steps: int, length: int, prompt: Prompt, block_length: int | None) -> Blocks:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from engine import infill
 from engine.records import Change, Edit
 from engine.sampling.step import State
+from engine.text import infill
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine import infill
 from engine.models.protocol import Denoiser
 from engine.records import Branch, Change, Edit, Frame, Settings
 from engine.sampling.blocks import plan
@@ -22,6 +21,7 @@ from engine.sampling.step import Control, Decision, Dice, State, Stepper
 from engine.sampling.trajectory import Act, Clock, Line
 from engine.sampling.validation import check_canvas, check_order
 from engine.strategies import Strategy, values
+from engine.text import infill
 
 
 def control_of(strategy: Strategy, settings: Settings) -> Control:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from engine import infill
 from engine.models.protocol import Denoiser
 from engine.sampling.blocks import Blocks
 from engine.strategies import REGISTRY, Strategy
+from engine.text import infill
 
 
 def check_canvas(model: Denoiser, steps: int, length: int, prompt: Sequence[int]) -> None:

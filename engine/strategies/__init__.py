@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from engine.digests import file_digest
+from engine.files.digests import file_digest
 from engine.records import StrategyInfo
 from engine.strategies.base import Candidates, Plan, Strategy, View, describe, knob, posterior, values
 from engine.strategies.dfm import Dfm

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.foreign import Interrupted, interrupts_told_apart
 from engine.strategies.base import Candidates, Plan, Strategy, View, knobs
+from engine.system.foreign import Interrupted, interrupts_told_apart
 
 if TYPE_CHECKING:
     from torch import Tensor

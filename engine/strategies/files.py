@@ -11,10 +11,10 @@ from os import PathLike, stat_result
 from pathlib import Path
 from types import ModuleType
 
-from engine.foreign import Interrupted, interrupts_told_apart
-from engine.regular import regular_file
+from engine.files.regular import regular_file
 from engine.strategies.base import Strategy
 from engine.strategies.checked import StrategyError, accepted, failure
+from engine.system.foreign import Interrupted, interrupts_told_apart
 
 GROUP = "remdm_tui.strategies"
 """Entry points of this group name a strategy's class."""

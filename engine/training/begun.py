@@ -8,7 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from engine.callbacks import ignore
+from engine.files.run_layout import read_made
 from engine.models.causal_dit import CausalDIT
 from engine.models.checkpoint import Network
 from engine.models.dit import DIT, NoiseEmbedding
@@ -18,7 +18,7 @@ from engine.models.loading import Request
 from engine.models.readers.dit_family import find, kind_of, shape_of
 from engine.models.readers.names import Found
 from engine.models.sources import locate
-from engine.runs import read_made
+from engine.system.callbacks import ignore
 from engine.training.data import Corpus
 
 SHAPE = ("vocab_size", "hidden_size", "n_blocks", "n_heads", "cond_dim", "length")

@@ -13,16 +13,16 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from engine.callbacks import ignore
 from engine.catalogue import BUILT_IN, place
 from engine.data.catalogue import DATASETS, hub_stream, source_of
 from engine.data.directories import below
 from engine.data.formats import text_format
 from engine.data.readers import encodable, read_documents
-from engine.digests import file_digest
-from engine.foreign import library_errors
+from engine.files.digests import file_digest
 from engine.models.files.tokenizer_file import read_tokenizer
 from engine.models.text import Codec
+from engine.system.callbacks import ignore
+from engine.system.foreign import library_errors
 from engine.training.shards import (
     TOKENIZER,
     Document,

@@ -14,15 +14,7 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from engine.callbacks import ignore
-from engine.files import replacing, tidy
-from engine.models import checkpoint
-from engine.models.dit import DITConfig
-from engine.models.files import check_shapes
-from engine.models.files.tokenizer_file import read_tokenizer
-from engine.models.loading import Discrete
-from engine.models.loading import Progress as Told
-from engine.runs import (
+from engine.files.run_layout import (
     BEST,
     CHECKPOINT,
     HUB,
@@ -35,6 +27,14 @@ from engine.runs import (
     read_made,
     stamp,
 )
+from engine.files.whole_files import replacing, tidy
+from engine.models import checkpoint
+from engine.models.dit import DITConfig
+from engine.models.files import check_shapes
+from engine.models.files.tokenizer_file import read_tokenizer
+from engine.models.loading import Discrete
+from engine.models.loading import Progress as Told
+from engine.system.callbacks import ignore
 from engine.training.config import TrainConfig
 from engine.training.data import END_OF_TEXT, MASK
 from engine.training.loop import TOKENIZER

@@ -14,10 +14,10 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from engine.files.run_layout import BEST, CHECKPOINT
 from engine.models.checkpoint import NETWORKS, Network
 from engine.models.dit import DITConfig
 from engine.models.loading import Discrete
-from engine.runs import BEST, CHECKPOINT
 from engine.training.batches import Batch, draw
 from engine.training.begun import begin
 from engine.training.config import SMALLEST, OptimSection, Progress, TrainConfig

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import torch
 
-from engine.runs import BEST, CHECKPOINT, HUB, MODEL, NEWEST, checkpoints
+from engine.files.run_layout import BEST, CHECKPOINT, HUB, MODEL, NEWEST, checkpoints
 from engine.training.config import TrainConfig
 from engine.training.states import read_state
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from engine.callbacks import ignore
-from engine.digests import file_digest
 from engine.evaluation.files import DAMAGED
-from engine.files import naming, replace, tidy
+from engine.files.digests import file_digest
+from engine.files.whole_files import naming, replace, tidy
+from engine.system.callbacks import ignore
 
 MANIFEST = "manifest.json"
 UNFINISHED = "unfinished.json"

@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
-from engine.digests import file_digest
-from engine.files import replace, replacing
+from engine.files.digests import file_digest
+from engine.files.whole_files import replace, replacing
 
 CHECKSUM = ".sha256"
 """What is put behind a checkpoint's name: the digests of its content and of the content before that, a line each."""

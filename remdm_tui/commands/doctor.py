@@ -25,7 +25,7 @@ def run(choice: ModelChoice, *, load: bool, as_json: bool) -> None:
     """Raises ValueError with the reason when the model cannot be loaded, after the environment was written."""
     with progress(None, "looking at this machine"):
         # torch takes seconds: the note above is there first
-        from engine.environment import devices, versions
+        from engine.system.environment import devices, versions
 
         found: dict[str, Any] = {
             "versions": versions(),

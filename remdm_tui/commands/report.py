@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from engine.files import probe, replace, tidy
+from engine.files.whole_files import probe, replace, tidy
 from remdm_tui.reports import html, latex, markdown
 from remdm_tui.reports.collect import collect
 from remdm_tui.reports.document import Document, document

@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from engine import infill
 from engine.records import SAMPLING, ModelInfo, RunChoice, Settings
 from engine.strategies import catalogue, make_strategy
+from engine.text import infill
 from remdm_tui.console import print_data
 from remdm_tui.options import WatchOptions, fitted
 from remdm_tui.progress import loading_line

@@ -16,11 +16,11 @@ from typing import IO, TYPE_CHECKING
 
 import msgspec
 
-from engine.callbacks import ignore
-from engine.files import replace, tidy
-from engine.locks import alone
-from engine.regular import regular_file
-from engine.runs import WRITTEN
+from engine.files.locks import alone
+from engine.files.regular import regular_file
+from engine.files.run_layout import WRITTEN
+from engine.files.whole_files import replace, tidy
+from engine.system.callbacks import ignore
 from remdm_tui.training import Reading, Report, reporting, smoothed
 from remdm_tui.training_logs import Log, logs, values_of
 

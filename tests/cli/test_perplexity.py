@@ -28,7 +28,7 @@ from engine.evaluation.identity import identity
 from engine.evaluation.perplexity import Question, Standing
 from engine.evaluation.rows_of_model import is_own, rows_of_model
 from engine.evaluation.scores import Scores
-from engine.locks import taken
+from engine.files.locks import taken
 from engine.metrics.conventions import conventions
 from engine.metrics.likelihood import likelihood
 from engine.models import TextModel, checkpoint, load_model

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.characters import Characters, joined
 from engine.models.text import Codec
+from engine.text.characters import Characters, joined
 from tests.engine import library
 
 WORD = "中é🙂"

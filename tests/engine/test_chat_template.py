@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.chat_template import LARGEST, render
+from engine.text.chat_template import LARGEST, render
 
 NAMED = {"bos_token": "<s>", "eos_token": "</s>"}
 HONEST = """{{ bos_token }}{% for message in messages %}

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.characters import Characters
 from engine.debug import patterns
 from engine.debug.breakpoints import CONDITIONS, FORMS, check, parse
 from engine.debug.conditions import Condition
@@ -21,6 +20,7 @@ from engine.records import Change, Frame
 from engine.sampling.figures import unigram_entropy
 from engine.sampling.session import Session
 from engine.strategies import make_strategy
+from engine.text.characters import Characters
 from tests.engine.toys import Toy
 
 PIECES = ("a", " sea", "sea", "sear", "\n", "_")

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from engine import digests
-from engine.digests import file_digest, file_digests
+from engine.files import digests
+from engine.files.digests import file_digest, file_digests
 from tests.waiting import PATIENCE
 
 

@@ -27,8 +27,8 @@ from engine.evaluation.results import RESULTS, SAMPLES, Judged, Results, SampleL
 from engine.evaluation.run import Job, Standing
 from engine.evaluation.scoring import Readers
 from engine.evaluation.store import Scored, Store
-from engine.files import replacing
-from engine.locks import BusyError
+from engine.files.locks import BusyError
+from engine.files.whole_files import replacing
 from engine.metrics import diversity
 from engine.metrics.bootstrap import interval
 from engine.metrics.generative_perplexity import generative_perplexity

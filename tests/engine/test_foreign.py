@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from tokenizers import Tokenizer, models
 
-from engine.foreign import interrupts_told_apart, silent_panics
+from engine.files.regular import regular_file
 from engine.models.pretrained import told
 from engine.models.text import Codec
-from engine.regular import regular_file
 from engine.strategies import files
 from engine.strategies.checked import StrategyError
+from engine.system.foreign import interrupts_told_apart, silent_panics
 
 STRATEGY = """
 from dataclasses import dataclass

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from engine.evaluation.identity import files_digest, identity, model_files
+from engine.files.run_layout import CHECKPOINT, NEWEST
 from engine.records import ModelChoice
-from engine.runs import CHECKPOINT, NEWEST
 from engine.serve import load
 from tests.engine.dit_files import HUB, prefixed, state, write_hub, write_tokenizer
 

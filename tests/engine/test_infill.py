@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 import engine
-from engine import infill
 from engine.debug.desk import claims_of
 from engine.debug.laws import Standing, check
 from engine.evaluation import drawing
@@ -27,6 +26,7 @@ from engine.sampling.blocks import plan
 from engine.sampling.predictors import PREDICTORS, predict
 from engine.sampling.session import Session, control_of
 from engine.strategies import REGISTRY, Plan, Strategy, View, make_strategy
+from engine.text import infill
 from tests.engine import library
 from tests.engine.stats import ENOUGH, outcome, same_law
 from tests.engine.test_law import lively

@@ -9,10 +9,10 @@ import msgspec
 import pytest
 import torch
 
-from engine.files import tidy
-from engine.locks import BusyError, alone
+from engine.files.locks import BusyError, alone
+from engine.files.run_layout import WRITTEN, checkpoints, stamp
+from engine.files.whole_files import tidy
 from engine.models import load_model
-from engine.runs import WRITTEN, checkpoints, stamp
 from engine.training.begun import recovered
 from engine.training.config import TrainConfig, read_config
 from engine.training.data import Corpus, prepare
@@ -163,7 +163,7 @@ def test_a_kill_between_checksum_and_checkpoint_leaves_a_whole_one(
             raise KeyboardInterrupt
         real(source, to)
 
-    monkeypatch.setattr("engine.files.os.replace", killed)
+    monkeypatch.setattr("engine.files.whole_files.os.replace", killed)
     with pytest.raises(KeyboardInterrupt):
         made.save()
     monkeypatch.undo()
@@ -234,7 +234,7 @@ def test_two_kills_between_checksums_and_file_leave_a_whole_checkpoint(
     path = tmp_path / "last.pt"
     write_state(path, {"step": 1})
     with monkeypatch.context() as killed:
-        killed.setattr("engine.files.os.replace", _killed)
+        killed.setattr("engine.files.whole_files.os.replace", _killed)
         for step in (2, 3):
             with pytest.raises(KeyboardInterrupt):
                 write_state(path, {"step": step})

@@ -13,12 +13,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from engine.digests import file_digests
 from engine.evaluation.store import Store
-from engine.files import discard, probe, replace, replacing, tidy
+from engine.files.digests import file_digests
+from engine.files.run_layout import WRITTEN as OF_RUNS
+from engine.files.whole_files import discard, probe, replace, replacing, tidy
 from engine.models.checkpoint import export
 from engine.models.dit import DIT, DITConfig
-from engine.runs import WRITTEN as OF_RUNS
 from engine.training.shards import being_written
 from engine.training.states import write_state
 from tests.killed import ended, leave, unfinished

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from engine import infill as masks
 from engine.records import ModelInfo
+from engine.text import infill as masks
 
 TOKENS = 5
 MASK = TOKENS

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 import torch
 
-from engine import runs
+from engine.files import run_layout
 from engine.models import load_model
 from engine.records import ModelChoice
 from engine.training.config import read_config
@@ -37,7 +37,7 @@ class Person:
     def save(self) -> None:
         """As training does."""
         self.saved += 1
-        path = self.run / runs.CHECKPOINT
+        path = self.run / run_layout.CHECKPOINT
         path.write_text("state")
         os.utime(path, ns=(self.saved, self.saved))
 
@@ -105,7 +105,7 @@ def test_restarting_without_a_newer_checkpoint_loads_nothing(person: Person) -> 
 
 
 def test_the_step_of_the_model_is_told(person: Person) -> None:
-    path = person.run / runs.NEWEST / runs.STEP
+    path = person.run / run_layout.NEWEST / run_layout.STEP
     path.parent.mkdir()
     path.write_bytes(msgspec.json.encode({"step": 12_500}))
     person.wait(0.5)
@@ -113,16 +113,16 @@ def test_the_step_of_the_model_is_told(person: Person) -> None:
 
 
 def test_a_model_that_is_not_of_the_last_checkpoint_says_so(person: Person) -> None:
-    path = person.run / runs.NEWEST / runs.STEP
+    path = person.run / run_layout.NEWEST / run_layout.STEP
     path.parent.mkdir()
-    path.write_bytes(msgspec.json.encode(runs.Made(6, note="last.pt is damaged")))
+    path.write_bytes(msgspec.json.encode(run_layout.Made(6, note="last.pt is damaged")))
     person.wait(0.5)
     assert person.watching.notice.text.startswith("the model of step 6 (last.pt is damaged); training goes on")
 
 
 def test_the_newest_step_file_counts_where_the_last_checkpoint_is_gone(person: Person) -> None:
     person.wait(DWELL + 4)
-    last, kept = person.run / runs.CHECKPOINT, person.run / "step-00000001.pt"
+    last, kept = person.run / run_layout.CHECKPOINT, person.run / "step-00000001.pt"
     kept.hardlink_to(last)
     person.wait(DWELL + 2 * LOOKS)
     assert person.loads == 1  # kept, and no newer

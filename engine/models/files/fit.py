@@ -9,10 +9,10 @@ from itertools import islice
 import torch
 from torch import Tensor, nn
 
-from engine.callbacks import ignore
 from engine.models.files.mapped import shown
 from engine.models.files.weights import Weights
 from engine.models.loading import Progress
+from engine.system.callbacks import ignore
 
 NAMED = 3
 """Problems spelled out; the rest are counted."""

@@ -12,13 +12,13 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
+from engine.files.regular import regular_file
 from engine.models.files.archive import Archive
 from engine.models.files.containers import Rebuild, Refused, Stub
 from engine.models.files.inert import Machine
 from engine.models.files.mapped import LazyTensor, Mapped, Storage, shown
 from engine.models.files.strangers import START, check_start
 from engine.models.files.weights import plain_names
-from engine.regular import regular_file
 
 PICKLE = 1 << 25
 """Bytes of the longest pickle that is read; numbers are beside it, not in it."""

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from engine.files.regular import regular_file
 from engine.models.files.mapped import DIMENSIONS, LazyTensor, Mapped, Storage, shown
 from engine.models.files.weights import plain_names
-from engine.regular import regular_file
 
 HEADER = 1 << 23
 """Bytes of the longest header that is read: room for some 80,000 tensors."""

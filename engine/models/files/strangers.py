@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from engine.regular import regular_file
+from engine.files.regular import regular_file
 
 START = 256
 """Bytes of a file's beginning that tell what it is."""

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from engine.foreign import library_errors
+from engine.files.regular import regular_file
 from engine.models.files.strangers import START, check_start
-from engine.regular import regular_file
+from engine.system.foreign import library_errors
 
 
 def read_tokenizer(path: Path) -> Tokenizer:

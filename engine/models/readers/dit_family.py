@@ -13,7 +13,6 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from engine.infill import MASKS
 from engine.models.causal_dit import CachedCausal, CausalDIT
 from engine.models.dit import DIT, DITConfig, Rotary
 from engine.models.files import fill, open_weights, read_object
@@ -24,6 +23,7 @@ from engine.models.readers.names import BLOCK, Found, is_family, listed, prefix_
 from engine.models.text import Codec
 from engine.models.timed import ScoreDIT, TimedDIT
 from engine.models.tokenizer import STARTS, USUAL, borrowed, special, tokenizer_file
+from engine.text.infill import MASKS
 
 LENGTH = 1024
 """Of the models whose file does not say."""

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.infill import MASKS
 from engine.models.borrowed_code import code_of
 from engine.models.chat import chat_of, token_text, tokenizer_config
 from engine.models.files import read_object
@@ -17,6 +16,7 @@ from engine.models.loading import Loaded, Request
 from engine.models.readers.names import listed
 from engine.models.text import Codec
 from engine.models.tokenizer import codec_for, special
+from engine.text.infill import MASKS
 
 CLASSES = ("AutoModel", "AutoModelForMaskedLM", "AutoModelForCausalLM")
 """Under which of transformers' names a checkpoint may offer its network, the first to ask for first."""

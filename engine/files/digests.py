@@ -10,8 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Event
 
-from engine.callbacks import ignore
-from engine.files import replace, tidy
+from engine.files.whole_files import replace, tidy
+from engine.system.callbacks import ignore
 
 CHUNK = 1 << 22
 """Bytes that are read at a time."""
