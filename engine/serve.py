@@ -22,10 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine import __version__, strategies, wire
-from engine.debug import desk
-from engine.debug.desk import Desk
+from engine.debug import command_handler
+from engine.debug.command_handler import Desk
 from engine.records import Edit, ModelChoice
-from engine.strategies.checked import StrategyError
+from engine.strategies.validation import StrategyError
 from engine.system.priority import give_way, session_gives_way
 from engine.text import infill
 
@@ -195,7 +195,7 @@ class Server:
         frame = next(session, None) if edit is None else session.edit(edit)
         if frame is None:
             raise ValueError(f"the run has {session.index} steps, so it cannot go on after {again.at}")
-        self._desk.watch.see(session.branch, frame, None, desk.claims_of(control.strategy))
+        self._desk.watch.see(session.branch, frame, None, command_handler.claims_of(control.strategy))
         if session.index == again.at:
             session.set(**self._desk.bound(again.settings))
             self._again = None
@@ -217,15 +217,15 @@ class Server:
         except ValueError as error:
             self._send(wire.Rejected(str(error), "Configure"))
 
-    def _debug(self, command: desk.Command) -> None:
+    def _debug(self, command: command_handler.Command) -> None:
         try:
-            if self._again is not None and isinstance(command, desk.STANDING):
+            if self._again is not None and isinstance(command, command_handler.STANDING):
                 raise ValueError("the recorded steps are being computed again: wait until they are")
             self._desk.obey(command)
         except ValueError as error:
             self._send(wire.Rejected(str(error), type(command).__name__))
             return
-        if isinstance(command, desk.MOVES):
+        if isinstance(command, command_handler.MOVES):
             self._credit = 0
         if isinstance(command, wire.Fork):
             self._again = Again.of(command)

@@ -334,7 +334,7 @@ class Work:
     def _reference_texts(self, plan: Plan, model: TextModel) -> list[str]:
         """Rows as long as the samples, cut out of the references as the model's own training rows are."""
         from engine.data.texts import unique
-        from engine.evaluation.rows_of_model import rows_of_model
+        from engine.evaluation.model_rows import rows_of_model
 
         assert self._texts is not None
         count = plan.scoring.references_count or plan.sampling.count

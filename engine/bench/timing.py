@@ -13,7 +13,7 @@ from engine.bench.options import Shape
 from engine.bench.subjects import Asked, Oblivious, random_model
 from engine.models.folded import FoldedDIT
 from engine.models.protocol import Denoiser, device_of
-from engine.models.timed import ScoreDIT
+from engine.models.time_conditioned import ScoreDIT
 from engine.sampling import batch
 from engine.sampling.predictors import predict
 from engine.strategies import make_strategy

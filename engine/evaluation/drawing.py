@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from engine.evaluation.model_rows import ends_of
 from engine.evaluation.plan import BETWEEN_STARTS, ENGINE, Plan, Sampling
 from engine.evaluation.results import SampleLine, counts
-from engine.evaluation.rows_of_model import ends_of
 from engine.metrics.diversity import repetition
 from engine.models import TextModel
 from engine.models.protocol import Denoiser, never_drawn

@@ -15,8 +15,8 @@ import torch
 
 from engine import __version__
 from engine.data.texts import Texts
+from engine.evaluation.model_rows import Rows, rows_of_model
 from engine.evaluation.results import Figure
-from engine.evaluation.rows_of_model import Rows, rows_of_model
 from engine.evaluation.scores import Score, Scores, continued, save
 from engine.metrics.bootstrap import Interval
 from engine.metrics.bounds import bound_of

@@ -11,9 +11,9 @@ from torch import Tensor
 from engine.metrics.conventions import Conventions
 from engine.models.loading import Discrete
 from engine.models.protocol import Denoiser, device_of
-from engine.training.by_row import shares
 from engine.training.losses import d3pm_kl, score_entropy, subs_nll
 from engine.training.noise import LogLinear, masked
+from engine.training.token_losses import shares
 
 LOGITS = 1 << 25
 """Logits held at a time, whatever the batch."""

@@ -14,12 +14,12 @@ from engine.catalogue import BUILT_IN
 from engine.files.run_layout import read_made
 from engine.models.files import open_weights, read_object
 from engine.models.files.opening import training_files
-from engine.models.files.strangers import check_gguf
+from engine.models.files.refusals import check_gguf
 from engine.models.loading import Loaded, Progress, Request
+from engine.models.memory_check import check_room
 from engine.models.protocol import Denoiser, RowDenoiser, device_of, encode_rows
 from engine.models.readers import READERS, lightning
 from engine.models.readers.remote_code import RemoteCode
-from engine.models.room import check_room
 from engine.models.sources import locate
 from engine.records import ModelChoice, ModelInfo
 from engine.system.callbacks import ignore

@@ -19,7 +19,7 @@ from torch import Tensor
 from engine.models.attention import choose_attention
 from engine.models.files import Weights, check_claim, check_shapes, open_weights
 from engine.models.loading import Request
-from engine.models.room import check_room
+from engine.models.memory_check import check_room
 from engine.system.foreign import is_panic, silent_panics
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from tokenizers import Tokenizer
 
 from engine.models.files.tokenizer_file import read_tokenizer
-from engine.models.spelling import Spelling, are_letters, spelling
+from engine.models.token_text import Spelling, are_letters, spelling
 from engine.system.foreign import is_panic, library_errors
 from engine.text.infill import NAMED, bring_space
 

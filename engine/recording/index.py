@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import struct
 
+from engine.recording.branch_index import ROWS, Line, unpack_rows
 from engine.recording.entries import Header, Mark, Pieces, check_settings, unpack
 from engine.recording.frames import head
 from engine.recording.layout import Cursor, Kind
-from engine.recording.lines import ROWS, Line, unpack_rows
 from engine.recording.state import CLOCK
 from engine.records import Branch, Settings
 from engine.wire import SettingsData

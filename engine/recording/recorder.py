@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from engine.files.regular import regular_file
 from engine.files.whole_files import naming, replacing, tidy
 from engine.recording import frames
+from engine.recording.branch_index import MOST_ROWS, Line, pack_rows
 from engine.recording.entries import (
     LONGEST_LABEL,
     Header,
@@ -31,7 +32,6 @@ from engine.recording.entries import (
 )
 from engine.recording.index import FORK, MOST_ENTRIES, PLACE
 from engine.recording.layout import NOWHERE, Kind, preamble, record
-from engine.recording.lines import MOST_ROWS, Line, pack_rows
 from engine.recording.recording import Recording
 from engine.recording.state import State, encode_state
 from engine.recording.traces import RecordedTrace

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from engine.files.regular import regular_file
 from engine.recording import frames
+from engine.recording.branch_index import Line
 from engine.recording.entries import Header, Mark
 from engine.recording.index import FORK, PLACE, Index
 from engine.recording.layout import Cursor, Kind
-from engine.recording.lines import Line
 from engine.recording.scanning import bodies, body_at, check_preamble, torn_at
 from engine.recording.state import State, decode_state
 from engine.recording.traces import RecordedTrace

@@ -13,7 +13,7 @@ from types import ModuleType
 
 from engine.files.regular import regular_file
 from engine.strategies.base import Strategy
-from engine.strategies.checked import StrategyError, accepted, failure
+from engine.strategies.validation import StrategyError, accepted, failure
 from engine.system.foreign import Interrupted, interrupts_told_apart
 
 GROUP = "remdm_tui.strategies"

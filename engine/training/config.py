@@ -206,9 +206,9 @@ def _begun(told: dict[str, Any]) -> dict[str, Any]:
     init = run.get("init") if isinstance(run, dict) else None
     if not (isinstance(init, str) and isinstance(model, dict) and isinstance(data, dict)):
         return told
-    from engine.training import begun
+    from engine.training import init_from
 
-    return {**told, "model": begun.shape(init) | model, "data": {"tokenizer": begun.tokenizer(init)} | data}
+    return {**told, "model": init_from.shape(init) | model, "data": {"tokenizer": init_from.tokenizer(init)} | data}
 
 
 def _spoken(told: dict[str, Any]) -> dict[str, Any]:

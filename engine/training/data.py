@@ -23,6 +23,7 @@ from engine.models.files.tokenizer_file import read_tokenizer
 from engine.models.text import Codec
 from engine.system.callbacks import ignore
 from engine.system.foreign import library_errors
+from engine.training.checkpoint_files import write_text
 from engine.training.shards import (
     TOKENIZER,
     Document,
@@ -34,7 +35,6 @@ from engine.training.shards import (
     opened,
     write_streams,
 )  # fmt: skip
-from engine.training.states import write_text
 
 END_OF_TEXT = "<|endoftext|>"
 MASK = "[MASK]"

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from engine.training.divided import like
+from engine.training.sharding import like
 
 
 class EMA:

@@ -35,12 +35,12 @@ from engine.models.files.tokenizer_file import read_tokenizer
 from engine.models.loading import Discrete
 from engine.models.loading import Progress as Told
 from engine.system.callbacks import ignore
+from engine.training.checkpoint_files import read_state, write_text
 from engine.training.config import TrainConfig
 from engine.training.data import END_OF_TEXT, MASK
 from engine.training.loop import TOKENIZER
 from engine.training.objectives import make_objective
 from engine.training.recovery import recover
-from engine.training.states import read_state, write_text
 
 HOME = MODEL
 """Where in the run's directory the best model lies."""

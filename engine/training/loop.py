@@ -19,18 +19,18 @@ from engine.models.checkpoint import NETWORKS, Network
 from engine.models.dit import DITConfig
 from engine.models.loading import Discrete
 from engine.training.batches import Batch, draw
-from engine.training.begun import begin
+from engine.training.checkpoint_files import drop, keep, set_aside, write_state, write_text
 from engine.training.config import SMALLEST, OptimSection, Progress, TrainConfig
+from engine.training.config_diff import differences, is_marked, mark
 from engine.training.data import Corpus
-from engine.training.divided import like, load_optimizer, whole
 from engine.training.ema import EMA
+from engine.training.init_from import begin
 from engine.training.losses import antithetic_times
+from engine.training.memory_needs import check_needs
 from engine.training.objectives import make_objective
 from engine.training.precision import chosen
 from engine.training.recovery import Recovered, recover, refuse_leftovers
-from engine.training.resuming import differences, is_marked, mark
-from engine.training.room import check_needs
-from engine.training.states import drop, keep, set_aside, write_state, write_text
+from engine.training.sharding import like, load_optimizer, whole
 from engine.training.task import Task, compiled, recompute
 from engine.training.workers import Alone, Workers
 

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from engine.training.by_row import Project, RowLoss, cross_entropy, score_rows, shares
+from engine.training.token_losses import Project, RowLoss, cross_entropy, score_rows, shares
 
 EPS = 1e-3
 """The smallest time trained on."""
@@ -65,7 +65,7 @@ def score_entropy(
 ) -> Tensor:
     """SEDD's denoising score entropy for absorbing noise (arXiv 2310.16834), nats per token [B].
 
-    With the score s(y) = q(y) / expm1(sigma), q(y) = exp(logit y) / (V - 1) as `engine.models.timed` scales it, and
+    With the score s(y) = q(y) / expm1(sigma), q(y) = exp(logit y) / (V - 1) as `engine.models.time_conditioned` scales it, and
     r = 1 / expm1(sigma) the ratio of the true one, sigma' [sum of s - r log s(x) + r (log r - 1)] is the weight 1/t
     times sum of q - log q(x) - 1: cross-entropy and, where q is no distribution, a price for that.  by_row: what
     computes `score_rows`.

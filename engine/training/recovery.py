@@ -11,8 +11,8 @@ import msgspec
 import torch
 
 from engine.files.run_layout import BEST, CHECKPOINT, HUB, MODEL, NEWEST, checkpoints
+from engine.training.checkpoint_files import read_state
 from engine.training.config import TrainConfig
-from engine.training.states import read_state
 
 PARTS = {"model": dict, "optimizers": list, "ema": dict, "step": int, "best": float, "config": str}
 """What a checkpoint holds, by type."""

@@ -134,7 +134,7 @@ def train(trainer: Trainer, report: Report, log: Sequence[str]) -> int | None:
     """To the end, or to a signal, which is returned.  Raises ValueError that says what made it stop for good."""
     from torch import OutOfMemoryError
 
-    from engine.training.begun import recovered
+    from engine.training.init_from import recovered
     from engine.training.precision import has_bfloat16
     from engine.training.speed import flops_per_token, matmul_peak
     from engine.training.workers import is_lost

@@ -25,8 +25,8 @@ from engine.data.texts import load
 from engine.evaluation import perplexity as evaluation
 from engine.evaluation.files import fingerprint, writable
 from engine.evaluation.identity import identity
+from engine.evaluation.model_rows import is_own, rows_of_model
 from engine.evaluation.perplexity import Question, Standing
-from engine.evaluation.rows_of_model import is_own, rows_of_model
 from engine.evaluation.scores import Scores
 from engine.files.locks import taken
 from engine.metrics.conventions import conventions

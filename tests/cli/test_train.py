@@ -16,9 +16,9 @@ import pytest
 import torch
 
 from engine.models import load_model
+from engine.training.checkpoint_files import write_state
 from engine.training.config import Progress, TrainConfig
 from engine.training.precision import has_bfloat16
-from engine.training.states import write_state
 from engine.training.workers import Alone
 from remdm_tui.commands.train import continued, prepared, stopping
 from remdm_tui.training import Lines, Reading, Silent, figures, smoothed

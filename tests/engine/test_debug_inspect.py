@@ -17,7 +17,7 @@ from engine.debug import branches
 from engine.debug.branches import differ, parting, shared, tree
 from engine.debug.findings import Moment
 from engine.debug.inspect import story
-from engine.debug.opinion import opinion
+from engine.debug.prediction import opinion
 from engine.models.protocol import Denoiser
 from engine.records import Branch, Change, Edit, Frame
 from engine.sampling import kernel

@@ -16,10 +16,10 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from torch import Tensor
 
 import engine
-from engine.models import TextModel, room
+from engine.models import TextModel, memory_check
 from engine.models import load_model as load_model_anywhere
 from engine.models.chat import chat_of
-from engine.models.room import check_room, free_bytes
+from engine.models.memory_check import check_room, free_bytes
 
 load_model = partial(load_model_anywhere, device="cpu")
 """Where the networks that they are compared with are."""
@@ -469,7 +469,7 @@ def test_a_model_too_large_is_refused_before_anything_is_read(
     make: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home, heard = make("LLaDA"), []
-    monkeypatch.setattr(room, "free_bytes", lambda device: 20_000)
+    monkeypatch.setattr(memory_check, "free_bytes", lambda device: 20_000)
     with pytest.raises(ValueError, match=r"the weights need 0\.00 GiB on cpu and 0\.00 GiB are free there"):
         load_model(str(home), progress=lambda *what: heard.append(what))
     assert heard == []
@@ -488,9 +488,9 @@ def test_room_is_what_the_machine_says() -> None:
 def test_a_containers_limit_counts(tmp_path: Path) -> None:
     for name, text in (("max", "1000"), ("current", "900"), ("stat", "anon 5\ninactive_file 250\n")):
         (tmp_path / f"memory.{name}").write_text(text)
-    assert room._left_in_cgroup(tmp_path) == 350
+    assert memory_check._left_in_cgroup(tmp_path) == 350
     (tmp_path / "memory.max").write_text("max\n")
-    assert room._left_in_cgroup(tmp_path) is None
+    assert memory_check._left_in_cgroup(tmp_path) is None
 
 
 CODE = """

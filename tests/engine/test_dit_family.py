@@ -19,7 +19,7 @@ from engine.models.causal_dit import CachedCausal
 from engine.models.dit import DIT, DITConfig
 from engine.models.folded import FoldedDIT
 from engine.models.loading import Discrete
-from engine.models.timed import ScoreDIT, TimedDIT
+from engine.models.time_conditioned import ScoreDIT, TimedDIT
 from engine.sampling.predictors import predict
 from tests.engine import plain_dit
 from tests.engine.dit_files import (

@@ -15,7 +15,7 @@ from engine.files.regular import regular_file
 from engine.models.pretrained import told
 from engine.models.text import Codec
 from engine.strategies import files
-from engine.strategies.checked import StrategyError
+from engine.strategies.validation import StrategyError
 from engine.system.foreign import interrupts_told_apart, silent_panics
 
 STRATEGY = """

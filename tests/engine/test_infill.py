@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 import engine
-from engine.debug.desk import claims_of
+from engine.debug.command_handler import claims_of
 from engine.debug.laws import Standing, check
 from engine.evaluation import drawing
 from engine.evaluation.plan import Sampling

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 import engine
-from engine.models import checkpoint, load_model, room
+from engine.models import checkpoint, load_model, memory_check
 from engine.models.dit import DIT, DITConfig
 from engine.models.folded import FoldedDIT
 from engine.models.protocol import Denoiser, RowDenoiser, device_of, encode_rows
@@ -254,7 +254,7 @@ def test_a_tokenizer_larger_than_the_model_is_refused(home: Path) -> None:
 
 
 def test_a_model_too_large_says_what_it_needs_and_what_is_there(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "free_bytes", lambda device: 1 << 10)
+    monkeypatch.setattr(memory_check, "free_bytes", lambda device: 1 << 10)
     with pytest.raises(ValueError, match=r"the weights need 0\.00 GiB on cpu and 0\.00 GiB are free there: choose"):
         load_model(str(home), "cpu")
 

@@ -12,7 +12,7 @@ import torch
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
 from engine.data.texts import load
-from engine.evaluation.rows_of_model import rows_of_model
+from engine.evaluation.model_rows import rows_of_model
 from engine.models import load_model
 from engine.sampling.batch import sample
 from engine.strategies import make_strategy

@@ -18,9 +18,9 @@ from engine import strategies
 from engine.debug.laws import Claims, Standing, check
 from engine.sampling.session import Session
 from engine.strategies import REGISTRY, describe
-from engine.strategies.checked import StrategyError
 from engine.strategies.files import StrategyFile, belongs_with, installed, load
 from engine.strategies.sources import sources
+from engine.strategies.validation import StrategyError
 from engine.system.foreign import Interrupted
 from remdm_tui.commands import new_strategy
 from tests.engine.test_session import frames_of, same

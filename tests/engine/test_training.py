@@ -18,8 +18,9 @@ from tokenizers.models import WordLevel
 from torch import Tensor, nn
 
 from engine.models.dit import DITConfig
-from engine.training import resuming
+from engine.training import config_diff
 from engine.training.batches import draw
+from engine.training.checkpoint_files import read_state, write_state, write_text
 from engine.training.config import OptimSection, Progress, TrainConfig, read_config, sizes
 from engine.training.data import Corpus, prepare
 from engine.training.ema import EMA
@@ -28,7 +29,6 @@ from engine.training.losses import antithetic_times, mask_tokens, subs_nll
 from engine.training.muon import WholeMuon
 from engine.training.objectives import OBJECTIVES
 from engine.training.precision import chosen
-from engine.training.states import read_state, write_state, write_text
 from tests.engine.stats import z_score
 from tests.engine.texts import VOCABULARY, write_texts
 from tests.engine.toys import MASK, TOKENS, Toy
@@ -391,16 +391,16 @@ def test_other_data_are_told_from_those_that_a_run_was_begun_with(corpus: Corpus
 
 
 def test_data_are_known_by_their_whole_content_and_earlier_marks_by_the_ends(corpus: Corpus) -> None:
-    stream = np.resize(corpus.splits["train"], 3 * resuming.MARKED)
+    stream = np.resize(corpus.splits["train"], 3 * config_diff.MARKED)
     whole = replace(corpus, splits={"train": stream})
     other = replace(corpus, splits={"train": stream.copy()})
     other.splits["train"][len(stream) // 2] ^= 1
-    now, earlier = resuming.mark(whole), resuming._mark_of_ends(whole)
-    assert resuming.mark(other) != now
-    assert resuming.is_marked(whole, now, now)
-    assert resuming.is_marked(whole, earlier, now)
-    assert not resuming.is_marked(other, now, resuming.mark(other))
-    assert not resuming.is_marked(whole, "0" * len(earlier), now)
+    now, earlier = config_diff.mark(whole), config_diff._mark_of_ends(whole)
+    assert config_diff.mark(other) != now
+    assert config_diff.is_marked(whole, now, now)
+    assert config_diff.is_marked(whole, earlier, now)
+    assert not config_diff.is_marked(other, now, config_diff.mark(other))
+    assert not config_diff.is_marked(whole, "0" * len(earlier), now)
 
 
 def test_how_far_and_how_a_run_is_told_of_may_change(

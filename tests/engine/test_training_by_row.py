@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.models.dit import DITConfig, vocabulary_logits, widened
-from engine.training.by_row import ByRow, RowLoss, cross_entropy, score_rows, shares
+from engine.training.token_losses import ByRow, RowLoss, cross_entropy, score_rows, shares
 
 ROWS, WIDTH, VOCABULARY, MASK = 7, 5, 11, 10
 

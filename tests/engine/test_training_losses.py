@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from engine.models.timed import log_scale
+from engine.models.time_conditioned import log_scale
 from engine.training.losses import EPS, antithetic_times, d3pm_kl, mask_tokens, score_entropy, subs_nll
 from engine.training.noise import NOISES, LogLinear, Noise, alpha, masked, slope
 from engine.training.objectives.d3pm import D3PM

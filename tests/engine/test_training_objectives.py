@@ -13,7 +13,7 @@ from engine.models import checkpoint, load_model
 from engine.models.causal_dit import CausalDIT
 from engine.models.dit import DITConfig
 from engine.models.loading import Discrete
-from engine.models.timed import ScoreDIT
+from engine.models.time_conditioned import ScoreDIT
 from engine.sampling.predictors import predict
 from engine.training.config import D3PMSection, read_config
 from engine.training.data import Corpus, prepare

@@ -13,12 +13,12 @@ from engine.files.locks import BusyError, alone
 from engine.files.run_layout import WRITTEN, checkpoints, stamp
 from engine.files.whole_files import tidy
 from engine.models import load_model
-from engine.training.begun import recovered
+from engine.training.checkpoint_files import checksum, keep, read_state, write_state
 from engine.training.config import TrainConfig, read_config
 from engine.training.data import Corpus, prepare
 from engine.training.export import export_newest
+from engine.training.init_from import recovered
 from engine.training.loop import Trainer
-from engine.training.states import checksum, keep, read_state, write_state
 from tests.engine.texts import VOCABULARY, write_texts
 
 CPU = torch.device("cpu")

@@ -19,8 +19,8 @@ from engine.files.run_layout import WRITTEN as OF_RUNS
 from engine.files.whole_files import discard, probe, replace, replacing, tidy
 from engine.models.checkpoint import export
 from engine.models.dit import DIT, DITConfig
+from engine.training.checkpoint_files import write_state
 from engine.training.shards import being_written
-from engine.training.states import write_state
 from tests.killed import ended, leave, unfinished
 
 LIMIT = 4096

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.files.regular import regular_file
+from engine.models.files.refusals import START, check_start
 from engine.models.files.safe import read_json
-from engine.models.files.strangers import START, check_start
 
 LARGEST = 1 << 25
 """Bytes of the longest file that is read."""

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from engine.files.regular import regular_file
 from engine.models.files.pickled import LEGACY, PickledWeights
+from engine.models.files.refusals import START, check_start
 from engine.models.files.safe import SafeWeights
 from engine.models.files.shards import ShardedWeights
-from engine.models.files.strangers import START, check_start
 from engine.models.files.weights import Weights
 
 NAMES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")

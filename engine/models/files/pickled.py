@@ -15,9 +15,9 @@ from torch import Tensor
 from engine.files.regular import regular_file
 from engine.models.files.archive import Archive
 from engine.models.files.containers import Rebuild, Refused, Stub
-from engine.models.files.inert import Machine
 from engine.models.files.mapped import LazyTensor, Mapped, Storage, shown
-from engine.models.files.strangers import START, check_start
+from engine.models.files.refusals import START, check_start
+from engine.models.files.safe_unpickler import Machine
 from engine.models.files.weights import plain_names
 
 PICKLE = 1 << 25

@@ -8,7 +8,7 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from engine.files.regular import regular_file
-from engine.models.files.strangers import START, check_start
+from engine.models.files.refusals import START, check_start
 from engine.system.foreign import library_errors
 
 

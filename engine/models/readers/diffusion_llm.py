@@ -16,8 +16,8 @@ from engine.models.chat import chat_of
 from engine.models.files import check_claim, check_shapes, fill, open_weights, read_object
 from engine.models.llama import Bidirectional, Body, Shape
 from engine.models.loading import Loaded, Request
+from engine.models.memory_check import check_room
 from engine.models.readers.remote_code import RemoteCode, mask_of
-from engine.models.room import check_room
 from engine.models.text import Codec
 from engine.models.tokenizer import codec_for
 

@@ -21,7 +21,7 @@ from engine.models.loading import Discrete, Loaded, Request
 from engine.models.readers import lightning
 from engine.models.readers.names import BLOCK, Found, is_family, listed, prefix_of
 from engine.models.text import Codec
-from engine.models.timed import ScoreDIT, TimedDIT
+from engine.models.time_conditioned import ScoreDIT, TimedDIT
 from engine.models.tokenizer import STARTS, USUAL, borrowed, special, tokenizer_file
 from engine.text.infill import MASKS
 

@@ -13,7 +13,7 @@ from engine.models.dit import DIT
 from engine.models.folded import FoldedDIT
 from engine.models.loading import Loaded, Request
 from engine.models.text import Codec
-from engine.models.timed import ScoreDIT, TimedDIT
+from engine.models.time_conditioned import ScoreDIT, TimedDIT
 from engine.models.tokenizer import STARTS, special, tokenizer_file
 
 Sampler = Callable[[Any, Request, Codec], Loaded]

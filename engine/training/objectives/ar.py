@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.models.causal_dit import CausalDIT
-from engine.training.by_row import ByRow, cross_entropy
 from engine.training.losses import Chance, sent
+from engine.training.token_losses import ByRow, cross_entropy
 
 if TYPE_CHECKING:
     from engine.training.config import TrainConfig

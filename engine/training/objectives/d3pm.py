@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from engine.training.by_row import ByRow, shares
 from engine.training.losses import EPS, Chance, d3pm_kl, mask_tokens, sent
 from engine.training.noise import LogLinear, Noise, heard, make_noise, masked
 from engine.training.objectives.protocol import Denoising
+from engine.training.token_losses import ByRow, shares
 
 if TYPE_CHECKING:
     from engine.training.config import TrainConfig

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
-from engine.training.by_row import ByRow, cross_entropy
 from engine.training.losses import EPS, Chance, mask_tokens, sent, subs_nll
 from engine.training.noise import LogLinear, Noise, heard, make_noise, masked, weight
 from engine.training.objectives.protocol import Denoising
+from engine.training.token_losses import ByRow, cross_entropy
 
 if TYPE_CHECKING:
     from engine.training.config import TrainConfig

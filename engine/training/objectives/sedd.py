@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from engine.training.by_row import ByRow, score_rows
 from engine.training.losses import Chance, mask_tokens, score_entropy, sent
 from engine.training.noise import LogLinear, Noise, heard, make_noise, masked, weight
 from engine.training.objectives.protocol import Denoising
+from engine.training.token_losses import ByRow, score_rows
 
 if TYPE_CHECKING:
     from engine.training.config import TrainConfig

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from engine import strategies, wire
 from engine.debug.laws import Claims
-from engine.debug.watch import Watch
+from engine.debug.monitor import Watch
 from engine.strategies import Strategy, describe, values
-from engine.strategies.checked import StrategyError
 from engine.strategies.files import StrategyFile
+from engine.strategies.validation import StrategyError
 
 if TYPE_CHECKING:
     from engine.records import Frame
@@ -177,7 +177,7 @@ class Desk:
         self._stands()
 
     def _look(self, session: Session, asked: wire.Look) -> None:
-        from engine.debug.opinion import opinion
+        from engine.debug.prediction import opinion
 
         told = opinion(session, asked.sample, asked.position, kinds=self.kinds(), step=asked.step, top=asked.top)
         self._send(wire.Looked(self.run, session.branch, told))

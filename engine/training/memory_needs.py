@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from engine.models.room import GIB, free_bytes
+from engine.models.memory_check import GIB, free_bytes
 from engine.training.config import TrainConfig
 
 COPIES = 5

@@ -16,7 +16,7 @@ from engine.sampling.schedules import next_time
 from engine.sampling.session import Ahead, Session, grid_of
 from engine.sampling.step import State, Stepper
 from engine.strategies import Candidates, Strategy, View
-from engine.strategies.checked import StrategyError
+from engine.strategies.validation import StrategyError
 
 MOST = 200
 """tokens that are ranked at most"""
