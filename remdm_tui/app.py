@@ -19,15 +19,15 @@ from remdm_tui.comforts import Comfort
 from remdm_tui.comparing import LETTERS
 from remdm_tui.following import Following
 from remdm_tui.keys import KEYS
-from remdm_tui.knobs import STRATEGY
 from remdm_tui.layout import harmless
 from remdm_tui.line_filter import SafeFilter
 from remdm_tui.link import ENGINE, Link
-from remdm_tui.options import WatchOptions
 from remdm_tui.outlet import metered
 from remdm_tui.painting import HEARTBEAT, PAINTS, SMALLEST, PaintedApp
 from remdm_tui.palette import palette
 from remdm_tui.running import run_app
+from remdm_tui.settings.knobs import STRATEGY
+from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.taping import Tape
 from remdm_tui.watching import Watching
 from remdm_tui.widgets.branch_tree import BranchTree

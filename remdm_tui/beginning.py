@@ -8,10 +8,10 @@ from typing import Any
 from engine.records import Settings
 from engine.strategies import REGISTRY, make, values
 from remdm_tui import configuration
-from remdm_tui.asked import Asked
 from remdm_tui.comforts import Comfort
-from remdm_tui.options import WatchOptions
 from remdm_tui.remembered import Memory, Sampler
+from remdm_tui.settings.run_arguments import Asked
+from remdm_tui.settings.watch_options import WatchOptions
 
 HOW = ("preset", "strategy", "eta", "knob", "top_p", "temperature", "nucleus", "draw")
 """Options that say how to sample: with any of them nothing of that is as in the last session."""

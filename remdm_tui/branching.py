@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from engine.debug.branches import Parting, Row, parting, shared, tree
 from engine.records import Branch, Settings
 from engine.sampling.trace import Record
-from remdm_tui.knobs import shown
 from remdm_tui.notices import Notice
 from remdm_tui.player import Player
+from remdm_tui.settings.knobs import shown
 from remdm_tui.taping import said
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from engine.sampling.trace import Record
 from remdm_tui.layout import harmless
 from remdm_tui.link import Event
 from remdm_tui.notices import Notice
-from remdm_tui.options import CAUSAL_STRATEGY
 from remdm_tui.player import AHEAD, Demand, Player
+from remdm_tui.settings.watch_options import CAUSAL_STRATEGY
 from remdm_tui.taping import said
 
 if TYPE_CHECKING:

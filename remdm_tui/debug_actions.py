@@ -10,10 +10,10 @@ from remdm_tui import player as playing
 from remdm_tui.debugging import Kind
 from remdm_tui.inspecting import find, named_parts
 from remdm_tui.notices import Notice
-from remdm_tui.options import WatchOptions
 from remdm_tui.player import Player
 from remdm_tui.screens.line import LineScreen
 from remdm_tui.screens.stops import StopsScreen
+from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.steering import prompt_length, prompt_text, prompt_tokens, spelled, token_of
 from remdm_tui.taping import SUFFIX
 from remdm_tui.watching import Watching

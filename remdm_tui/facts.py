@@ -7,10 +7,10 @@ from dataclasses import fields
 from engine.data.catalogue import DATASETS
 from engine.records import SAMPLING, KnobInfo, ModelChoice, Settings
 from engine.strategies import REGISTRY
-from remdm_tui import presets
 from remdm_tui.commands.bench import PARTS
 from remdm_tui.evaluating import COUNT, JUDGE, OFFLINE_JUDGE
-from remdm_tui.options import DEFAULT_STRATEGY, WatchOptions
+from remdm_tui.settings import presets
+from remdm_tui.settings.watch_options import DEFAULT_STRATEGY, WatchOptions
 
 
 def span(info: KnobInfo) -> str:

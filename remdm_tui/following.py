@@ -13,7 +13,7 @@ from engine.catalogue import place
 from engine.files import run_layout
 from remdm_tui.link import Link
 from remdm_tui.notices import Notice, Progress
-from remdm_tui.options import WatchOptions
+from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.taping import Tape
 from remdm_tui.watching import Watching
 

@@ -13,7 +13,7 @@ from engine.files.run_layout import NEWEST
 from engine.records import SAMPLING
 from engine.strategies import source_digest
 from engine.text import infill
-from remdm_tui.asked import Asked
+from remdm_tui.settings.run_arguments import Asked
 
 
 def sampled(home: Path, number: int, said: Asked) -> Asked:

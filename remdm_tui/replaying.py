@@ -10,7 +10,7 @@ from engine.text import infill
 from remdm_tui.lawful import Checker
 from remdm_tui.layout import harmless
 from remdm_tui.link import Event, Link
-from remdm_tui.options import WatchOptions
+from remdm_tui.settings.watch_options import WatchOptions
 
 READ_ONLY = "this is a recording: what was done in its steps stays as it was"
 NO_NETWORK = "a recording has no network to ask"

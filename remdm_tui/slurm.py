@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from remdm_tui.knobs import parsed
+from remdm_tui.settings.knobs import parsed
 
 NAMES = {"time": "timeout_min", "nodes": "nodes", "devices": "tasks_per_node", "cpus": "cpus_per_task", "mem": "mem_gb",
          "name": "name"}  # fmt: skip

@@ -18,8 +18,8 @@ def doctor(
     as_json: Json = False,
 ) -> None:
     """Say what is here: versions, devices, attention, terminal; with --model, whether it loads and knows its text."""
-    from remdm_tui.asked import Asked
     from remdm_tui.commands.doctor import run
+    from remdm_tui.settings.run_arguments import Asked
 
     run(Asked.of(ctx.params).choice(), load=ctx.params["model"] is not None, as_json=as_json)
 
@@ -46,7 +46,7 @@ def serve(
     command = typer.main.get_command(app).commands[words[0]]  # type: ignore[attr-defined]
     given = command.make_context(words[0], list(words[1:]), parent=ctx.parent).params
     if words[0] == "watch":
-        from remdm_tui.asked import Asked
+        from remdm_tui.settings.run_arguments import Asked
 
         Asked.of(given).options(where=given["on"] or given["remote_command"] or "")
     from remdm_tui.commands.serve import run

@@ -27,7 +27,7 @@ def sample(
 
     Each is written as soon as it is finished, so not always in order; a line of --- stands between two.
     """
-    from remdm_tui.asked import Asked, at_least_one
+    from remdm_tui.settings.run_arguments import Asked, at_least_one
 
     asked = Asked.of(ctx.params)
     options = asked.options()
@@ -95,8 +95,8 @@ def evaluate(
 
     Kill it at any time: the same command goes on.  `remdm-tui report OUT` makes tables and plots.
     """
-    from remdm_tui.asked import Asked
     from remdm_tui.evaluating import Wanted
+    from remdm_tui.settings.run_arguments import Asked
 
     if axes and not sweep:
         raise ValueError(f"{axes[0]} belongs to nothing: several settings follow --sweep")
@@ -148,9 +148,9 @@ def perplexity(
     as_json: Json = False,
 ) -> None:
     """How likely a model finds given text: a bound for diffusion models, the exact value for causal ones."""
-    from remdm_tui.asked import Asked, at_least_one
     from remdm_tui.commands.perplexity import run
-    from remdm_tui.presets import read
+    from remdm_tui.settings.presets import read
+    from remdm_tui.settings.run_arguments import Asked, at_least_one
 
     chosen = read(preset) if preset is not None else None
     named = data or ([chosen.data] if chosen is not None and chosen.data is not None else [])

@@ -74,8 +74,8 @@ def watch(
     """Watch a sampler live, and turn its knobs in flight."""
     if not has_terminal():
         raise ValueError("watch needs a terminal for its input and output; in a pipe use `remdm-tui sample`")
-    from remdm_tui.asked import Asked
     from remdm_tui.remote import engine_elsewhere
+    from remdm_tui.settings.run_arguments import Asked
 
     command, where = engine_elsewhere(on, remote_python, remote_command)
     asked = Asked.of(ctx.params)
@@ -131,7 +131,7 @@ def replay(
 
     model = None
     if ctx.params["model"] is not None:
-        from remdm_tui.asked import Asked
+        from remdm_tui.settings.run_arguments import Asked
 
         model = Asked.of(ctx.params).choice()
     may_consent = ctx.params["trust_remote_code"] or not is_served()

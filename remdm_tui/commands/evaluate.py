@@ -6,12 +6,12 @@ import errno
 import os
 from collections.abc import Sequence
 
-from remdm_tui.asked import Asked, at_least_one
 from remdm_tui.console import print_error
 from remdm_tui.evaluating import Wanted
+from remdm_tui.settings.run_arguments import Asked, at_least_one
+from remdm_tui.settings.sweeps import Cell, grid
 from remdm_tui.signals import ended_by_signals, exit_code
 from remdm_tui.standing import Shown, display
-from remdm_tui.sweeps import Cell, grid
 
 FAILED = 1
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -41,7 +41,7 @@ def keys(as_json: bool) -> str:
 
 
 def presets(as_json: bool) -> str:
-    from remdm_tui.presets import names, read
+    from remdm_tui.settings.presets import names, read
 
     found = {name: read(name) for name in names()}
     if as_json:

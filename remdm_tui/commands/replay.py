@@ -12,8 +12,8 @@ from engine.strategies import catalogue
 from remdm_tui import beginning
 from remdm_tui.comforts import Comfort
 from remdm_tui.link import Link
-from remdm_tui.options import WatchOptions
 from remdm_tui.replaying import ReplayLink, options_of
+from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.taping import Tape
 
 

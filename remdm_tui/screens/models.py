@@ -15,7 +15,7 @@ from textual.widgets.option_list import Option
 
 from engine.records import ModelChoice
 from remdm_tui.known import Known
-from remdm_tui.options import typed
+from remdm_tui.settings.watch_options import typed
 from remdm_tui.widgets.line_input import LineInput, PasteWarning
 
 

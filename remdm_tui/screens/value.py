@@ -9,7 +9,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Label
 
 from engine.records import Knob, KnobInfo
-from remdm_tui.knobs import shown
+from remdm_tui.settings.knobs import shown
 from remdm_tui.widgets.line_input import LineInput, PasteWarning
 
 

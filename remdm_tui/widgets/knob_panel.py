@@ -12,7 +12,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from engine.records import Knob, KnobInfo
-from remdm_tui.knobs import at_fraction, fraction, notch, shown
+from remdm_tui.settings.knobs import at_fraction, fraction, notch, shown
 
 NAME, VALUE = 14, 7
 

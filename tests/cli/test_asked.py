@@ -9,10 +9,10 @@ import pytest
 
 from engine.records import SAMPLING, ModelChoice, ModelInfo, RunChoice
 from engine.strategies import REGISTRY, catalogue, make_strategy, values
-from remdm_tui import presets
-from remdm_tui.asked import Asked
-from remdm_tui.knobs import given_knobs, parsed
-from remdm_tui.options import DEFAULT_STRATEGY, WatchOptions, fitted, typed
+from remdm_tui.settings import presets
+from remdm_tui.settings.knobs import given_knobs, parsed
+from remdm_tui.settings.run_arguments import Asked
+from remdm_tui.settings.watch_options import DEFAULT_STRATEGY, WatchOptions, fitted, typed
 
 
 def test_nothing_asked_is_every_default() -> None:

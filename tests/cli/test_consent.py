@@ -22,10 +22,10 @@ from engine.models.loading import Request
 from engine.recording import Header, Recording
 from engine.recording.entries import pack, unpack
 from engine.records import ModelChoice
-from remdm_tui.asked import Asked
-from remdm_tui.options import WatchOptions, typed
 from remdm_tui.replayed import sampled
 from remdm_tui.replaying import options_of
+from remdm_tui.settings.run_arguments import Asked
+from remdm_tui.settings.watch_options import WatchOptions, typed
 from remdm_tui.slurm import Job
 from tests.engine.recordings import recorded
 

@@ -25,9 +25,9 @@ from engine.sampling.session import Session
 from engine.strategies import make_strategy
 from engine.training.data import MASK, train_tokenizer
 from remdm_tui import slurm
-from remdm_tui.asked import Asked
 from remdm_tui.cli import app
 from remdm_tui.replayed import sampled
+from remdm_tui.settings.run_arguments import Asked
 from tests.cli.conftest import ENVIRONMENT
 from tests.engine.dit_files import HUB, prefixed, state, write_hub, write_tokenizer
 from tests.engine.judges import save_gpt2, texts

@@ -10,7 +10,7 @@ import pytest
 
 from engine.catalogue import BUILT_IN, PUBLISHED
 from engine.strategies import REGISTRY, catalogue
-from remdm_tui import presets
+from remdm_tui.settings import presets
 
 NAMES = {"strategies": list(REGISTRY), "models": [*BUILT_IN, *PUBLISHED], "presets": list(presets.names())}
 

@@ -6,9 +6,9 @@ import pytest
 
 from engine.catalogue import BUILT_IN
 from engine.strategies import catalogue, make_strategy, values
-from remdm_tui import presets
-from remdm_tui.asked import Asked
-from remdm_tui.sweeps import grid
+from remdm_tui.settings import presets
+from remdm_tui.settings.run_arguments import Asked
+from remdm_tui.settings.sweeps import grid
 
 TABLE = presets.read("mini-table")
 

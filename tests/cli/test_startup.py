@@ -13,7 +13,7 @@ import pytest
 import engine
 from engine.records import SAMPLING
 from engine.strategies import REGISTRY
-from remdm_tui import presets
+from remdm_tui.settings import presets
 from tests.cli.conftest import COMMAND, ENVIRONMENT
 
 

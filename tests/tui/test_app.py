@@ -14,9 +14,9 @@ from engine.records import Change, ModelChoice, Settings, StrategyInfo
 from engine.strategies import make_strategy, values
 from remdm_tui.app import WatchApp
 from remdm_tui.link import Died, Diverged
-from remdm_tui.options import WatchOptions
 from remdm_tui.screens.help import HelpScreen
 from remdm_tui.screens.models import ModelScreen
+from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.widgets.knob_panel import KnobPanel
 from remdm_tui.widgets.timeline import Timeline
 from remdm_tui.widgets.token_grid import TokenGrid

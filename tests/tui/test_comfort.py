@@ -19,12 +19,12 @@ from remdm_tui.exports import KINDS
 from remdm_tui.exports.raster import BRAILLE, dots
 from remdm_tui.keymap import shown_by_id
 from remdm_tui.marking import marked, neighbour
-from remdm_tui.options import WatchOptions
 from remdm_tui.palette import palette
 from remdm_tui.remembered import Memory, Remembered
 from remdm_tui.replaying import ReplayLink, options_of
 from remdm_tui.screens.help import HelpScreen
 from remdm_tui.screens.line import LineScreen
+from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.taping import Tape
 from remdm_tui.tour import ACTIONS, STEPS, Tour
 from remdm_tui.widgets.legend import LegendPanel, legend

@@ -11,12 +11,12 @@ from engine.recording import Recording
 from engine.records import Settings
 from engine.strategies import catalogue, make_strategy, values
 from remdm_tui.app import WatchApp
-from remdm_tui.asked import Asked
-from remdm_tui.compared import settings_of, titled
 from remdm_tui.debugged import beside
 from remdm_tui.link import Died
 from remdm_tui.replaying import ReplayLink, options_of
 from remdm_tui.screens.compare import CompareScreen
+from remdm_tui.settings.pane_spec import settings_of, titled
+from remdm_tui.settings.run_arguments import Asked
 from remdm_tui.taping import Tape
 from remdm_tui.widgets.curves import apart
 from remdm_tui.widgets.panes import arranged

@@ -13,9 +13,9 @@ import pytest
 from engine.recording import Recording
 from engine.records import Settings
 from remdm_tui.app import WatchApp
-from remdm_tui.options import WatchOptions
 from remdm_tui.outlet import HungUp, screen_file
 from remdm_tui.running import crashing_threads
+from remdm_tui.settings.watch_options import WatchOptions
 from tests.tui.scripted import ScriptedLink
 from tests.tui.terminal import COMMAND, Terminal
 

@@ -2,7 +2,7 @@ import pytest
 
 from engine.records import SAMPLING, Settings
 from engine.strategies import REGISTRY, catalogue, make_strategy, values
-from remdm_tui.knobs import STRATEGY, at_fraction, fraction, notch, panel, turned
+from remdm_tui.settings.knobs import STRATEGY, at_fraction, fraction, notch, panel, turned
 
 ALL = catalogue()
 CAP = Settings("remdm-cap", values(make_strategy("remdm-cap")))

@@ -9,8 +9,8 @@ from textual.widgets import Input, Label
 
 from engine.records import Settings
 from remdm_tui.app import WatchApp
-from remdm_tui.options import WatchOptions
 from remdm_tui.screens.line import LineScreen
+from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.widgets.line_input import ASCII_NEWLINE, NEWLINE, LineInput
 from tests.tui.scripted import ScriptedLink
 

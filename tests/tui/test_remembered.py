@@ -10,12 +10,12 @@ import pytest
 
 from engine.records import Settings
 from engine.strategies import make_strategy, values
-from remdm_tui.asked import Asked
 from remdm_tui.beginning import fitted, settings_of
 from remdm_tui.comforts import Comfort
 from remdm_tui.configuration import Configuration
-from remdm_tui.options import WatchOptions
 from remdm_tui.remembered import VERSION, Memory, Remembered, Sampler
+from remdm_tui.settings.run_arguments import Asked
+from remdm_tui.settings.watch_options import WatchOptions
 
 LOOP = Settings("remdm-loop", values(make_strategy("remdm-loop", eta=0.01)), top_p=0.8, nucleus="inclusive")
 LAST = Remembered(toured=True, theme="nord", heat=True, legend=True, speed=20, sampler=Sampler.of(LOOP))

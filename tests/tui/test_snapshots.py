@@ -4,8 +4,8 @@ import pytest
 
 from engine.records import Settings
 from remdm_tui.app import WatchApp
-from remdm_tui.options import WatchOptions
 from remdm_tui.screens.help import HelpScreen
+from remdm_tui.settings.watch_options import WatchOptions
 from tests.tui.scripted import ScriptedLink
 from tests.tui.test_app import CAP, settle
 from tests.tui.test_comparing import STRONG

@@ -11,10 +11,10 @@ from engine import wire
 from engine.debug.findings import Hit, Violation
 from engine.records import KnobInfo, StrategyInfo
 from engine.strategies import catalogue
-from remdm_tui.asked import Asked
 from remdm_tui.debugged import wishes
 from remdm_tui.notices import Notice
 from remdm_tui.screens.stops import StopsScreen
+from remdm_tui.settings.run_arguments import Asked
 from remdm_tui.stops import Stops, sentence
 from tests.engine.recordings import recorded
 from tests.tui.scripted import ScriptedLink

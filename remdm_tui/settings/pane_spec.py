@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from engine.records import SAMPLING, Settings, StrategyInfo
-from remdm_tui.knobs import given_knobs, shown
+from remdm_tui.settings.knobs import given_knobs, shown
 
 
 def settings_of(text: str, base: Settings, strategies: Sequence[StrategyInfo]) -> Settings:

@@ -9,10 +9,10 @@ from typing import Any
 from engine.catalogue import place
 from engine.records import SAMPLING, ModelChoice, Settings
 from engine.strategies import make_strategy, values
-from remdm_tui import presets
-from remdm_tui.knobs import given_knobs
-from remdm_tui.options import DEFAULT_STRATEGY, WatchOptions
-from remdm_tui.presets import Preset
+from remdm_tui.settings import presets
+from remdm_tui.settings.knobs import given_knobs
+from remdm_tui.settings.presets import Preset
+from remdm_tui.settings.watch_options import DEFAULT_STRATEGY, WatchOptions
 
 LARGEST_SEED = (1 << 63) - 1
 RUN = ("steps", "length", "batch", "seed", "prompt", "chat", "block_length", "stride", "strides", "first")

@@ -9,8 +9,8 @@ from itertools import product
 from typing import Any
 
 from engine.records import StrategyInfo
-from remdm_tui import presets
-from remdm_tui.asked import Asked
+from remdm_tui.settings import presets
+from remdm_tui.settings.run_arguments import Asked
 
 OWN = ("model", "strategy", "eta", "top_p", "temperature", "nucleus", "draw", "steps", "length", "seed", "block_length",
        "stride", "strides", "dtype")  # fmt: skip

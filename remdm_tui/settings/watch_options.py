@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.records import Knob, ModelChoice, ModelInfo, RunChoice, Settings, StrategyInfo
-from remdm_tui.knobs import own_knobs
+from remdm_tui.settings.knobs import own_knobs
 
 DEFAULT_STRATEGY = "remdm-cap"
 CAUSAL_STRATEGY = "left-to-right"
