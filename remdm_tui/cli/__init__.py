@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from remdm_tui import console
-from remdm_tui.cli.frame import app
+from remdm_tui.cli.app import app
 
 # the commands, in the order of the help
 # isort: off
-from remdm_tui.cli import watching as watching
-from remdm_tui.cli import evaluating as evaluating
-from remdm_tui.cli import around as around
-from remdm_tui.cli import training as training
-from remdm_tui.cli import measuring as measuring
+from remdm_tui.cli import watch as watching
+from remdm_tui.cli import evaluate as evaluating
+from remdm_tui.cli import info as around
+from remdm_tui.cli import train as training
+from remdm_tui.cli import bench as measuring
 # isort: on
 
 

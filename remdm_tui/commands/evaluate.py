@@ -6,12 +6,12 @@ import errno
 import os
 from collections.abc import Sequence
 
+from remdm_tui.commands.eval_job import Wanted
+from remdm_tui.commands.eval_progress import Shown, display
 from remdm_tui.console import print_error
-from remdm_tui.evaluating import Wanted
 from remdm_tui.settings.run_arguments import Asked, at_least_one
 from remdm_tui.settings.sweeps import Cell, grid
 from remdm_tui.signals import ended_by_signals, exit_code
-from remdm_tui.standing import Shown, display
 
 FAILED = 1
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -51,7 +51,7 @@ def run(asked: Asked, wanted: Wanted) -> int:
 def _all(grid: Sequence[Cell], wanted: Wanted, shown: Shown, stopped: str) -> int:
     """Every combination, one after the other."""
     from engine.evaluation.ranks import RankLostError, ranks
-    from remdm_tui.evaluating import Work
+    from remdm_tui.commands.eval_job import Work
 
     status = 0
     where = ranks(grid[0].asked.device or "auto", os.environ, wanted.devices, wanted.nodes)

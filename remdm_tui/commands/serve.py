@@ -8,8 +8,8 @@ import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from remdm_tui.admission import loopback, token_from
-from remdm_tui.browser import serving
+from remdm_tui.commands.web_access import loopback, token_from
+from remdm_tui.commands.web_server import serving
 
 
 def run(words: Sequence[str], *, host: str, port: int, say: Callable[[str], None]) -> None:

@@ -21,8 +21,8 @@ from engine.files.regular import regular_file
 from engine.files.run_layout import WRITTEN
 from engine.files.whole_files import replace, tidy
 from engine.system.callbacks import ignore
-from remdm_tui.training import Reading, Report, reporting, smoothed
-from remdm_tui.training_logs import Log, logs, values_of
+from remdm_tui.commands.train_loggers import Log, logs, values_of
+from remdm_tui.commands.train_progress import Reading, Report, reporting, smoothed
 
 if TYPE_CHECKING:
     import torch
@@ -53,7 +53,7 @@ def run(
     """The exit code: 0, or 128 + the signal that stopped it.
 
     devices, nodes: processes to start on each of so many machines; None: as many as a launcher has started.  hub: also
-    export as the hub's models are laid out.  log: names of `remdm_tui.training_logs.LOGS`.
+    export as the hub's models are laid out.  log: names of `remdm_tui.commands.train_loggers.LOGS`.
     """
     report = reporting(os.environ)
     with report.waiting("loading torch"):

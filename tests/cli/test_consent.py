@@ -22,11 +22,11 @@ from engine.models.loading import Request
 from engine.recording import Header, Recording
 from engine.recording.entries import pack, unpack
 from engine.records import ModelChoice
-from remdm_tui.replayed import sampled
+from remdm_tui.cli.eval_sample import sampled
+from remdm_tui.commands.slurm import Job
 from remdm_tui.replaying import options_of
 from remdm_tui.settings.run_arguments import Asked
 from remdm_tui.settings.watch_options import WatchOptions, typed
-from remdm_tui.slurm import Job
 from tests.engine.recordings import recorded
 
 GRANTS = {"trust_remote_code", "strategy_file", "remote_command", "remote_python", "command", "may_consent"}
@@ -115,7 +115,7 @@ def test_who_may_consent_is_known_to_watch_and_replay(
 ) -> None:  # fmt: skip
     seen: list[bool] = []
     monkeypatch.setenv("TEXTUAL_DRIVER", driver)
-    monkeypatch.setattr("remdm_tui.cli.watching.has_terminal", lambda: True)
+    monkeypatch.setattr("remdm_tui.cli.watch.has_terminal", lambda: True)
     monkeypatch.setattr("remdm_tui.app.run", lambda options, brought: seen.append(options.may_consent) or 0)
     monkeypatch.setattr("remdm_tui.commands.replay.show", lambda options, *rest: seen.append(options.may_consent) or 0)
     recorded(tmp_path / "run.remdm")

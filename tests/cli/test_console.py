@@ -20,8 +20,8 @@ from rich.progress import Progress, TextColumn
 from rich.text import Text
 
 from remdm_tui import cli, console
-from remdm_tui.cli import watching
-from remdm_tui.cli.frame import app
+from remdm_tui.cli import watch
+from remdm_tui.cli.app import app
 from remdm_tui.rich_console import SafeConsole
 from remdm_tui.sanitize import INVISIBLE, escape_json, sanitize, sanitize_line
 from remdm_tui.signals import ended_by_signals
@@ -221,7 +221,7 @@ def test_every_command_is_given_hostile_words() -> None:
 def test_no_hostile_character_comes_out_of_a_command(
     streams: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str, terminal: bool
 ) -> None:
-    monkeypatch.setattr(watching, "has_terminal", lambda: True)
+    monkeypatch.setattr(watch, "has_terminal", lambda: True)
     monkeypatch.chdir(tmp_path)
     settings = tmp_path / "config" / "remdm-tui"
     settings.mkdir(parents=True)

@@ -24,9 +24,9 @@ from engine.models.dit import DIT, DITConfig
 from engine.sampling.session import Session
 from engine.strategies import make_strategy
 from engine.training.data import MASK, train_tokenizer
-from remdm_tui import slurm
 from remdm_tui.cli import app
-from remdm_tui.replayed import sampled
+from remdm_tui.cli.eval_sample import sampled
+from remdm_tui.commands import slurm
 from remdm_tui.settings.run_arguments import Asked
 from tests.cli.conftest import ENVIRONMENT
 from tests.engine.dit_files import HUB, prefixed, state, write_hub, write_tokenizer
@@ -232,7 +232,7 @@ def test_a_sample_of_a_strategy_that_has_changed_is_not_watched_by_the_new_one(
 ) -> None:
     home = tmp_path / "out"
     shutil.copytree(whole, home)
-    monkeypatch.setattr("remdm_tui.replayed.source_digest", lambda name: "of another version")
+    monkeypatch.setattr("remdm_tui.cli.eval_sample.source_digest", lambda name: "of another version")
     with pytest.raises(ValueError, match=r"the strategy remdm-cap has changed since .*: name a --strategy"):
         sampled(home, 0, Asked())
     with pytest.raises(ValueError, match="name a --strategy"):

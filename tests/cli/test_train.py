@@ -21,7 +21,7 @@ from engine.training.config import Progress, TrainConfig
 from engine.training.precision import has_bfloat16
 from engine.training.workers import Alone
 from remdm_tui.commands.train import continued, prepared, stopping
-from remdm_tui.training import Lines, Reading, Silent, figures, smoothed
+from remdm_tui.commands.train_progress import Lines, Reading, Silent, figures, smoothed
 from tests.cli.conftest import COMMAND, ENVIRONMENT
 
 
@@ -143,7 +143,7 @@ def test_a_scheduler_that_tells_a_process_twice_does_not_kill_it_while_it_saves(
 
 JOB = """
 import signal, sys
-from remdm_tui.slurm import Job
+from remdm_tui.commands.slurm import Job
 job = Job(sys.argv[1:])
 def warned(number, frame):
     again = job.checkpoint()

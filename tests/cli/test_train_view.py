@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.text import Text
 
 from engine.training.config import Progress
-from remdm_tui.training import Reading, course, panel, printable, smoothed
-from remdm_tui.training_logs import logs, values_of
+from remdm_tui.commands.train_loggers import logs, values_of
+from remdm_tui.commands.train_progress import Reading, course, panel, printable, smoothed
 
 
 def reading(**fields: Any) -> Reading:

@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from remdm_tui.admission import VARIABLE, check_origin, has_token, loopback, token_from
-from remdm_tui.browser import PAGE, serving
 from remdm_tui.cli import app
 from remdm_tui.commands.serve import run
+from remdm_tui.commands.web_access import VARIABLE, check_origin, has_token, loopback, token_from
+from remdm_tui.commands.web_server import PAGE, serving
 from tests.waiting import PATIENCE
 
 TOKEN = "the-secret-of-these-tests"
@@ -275,7 +275,7 @@ def test_what_is_wrong_is_said_before_anything_is_served(words, sentence):
 
 
 def test_a_missing_package_is_one_sentence(monkeypatch):
-    monkeypatch.delitem(sys.modules, "remdm_tui.browser")
+    monkeypatch.delitem(sys.modules, "remdm_tui.commands.web_server")
     monkeypatch.setitem(sys.modules, "textual_serve", None)
     with pytest.raises(ModuleNotFoundError, match=r"needs the package textual-serve: install remdm-tui\[browser\]"):
-        import remdm_tui.browser  # noqa: F401
+        import remdm_tui.commands.web_server  # noqa: F401

@@ -11,7 +11,7 @@ from engine.recording import Recording
 from engine.records import Settings
 from engine.strategies import catalogue, make_strategy, values
 from remdm_tui.app import WatchApp
-from remdm_tui.debugged import beside
+from remdm_tui.cli.debug_arguments import beside
 from remdm_tui.link import Died
 from remdm_tui.replaying import ReplayLink, options_of
 from remdm_tui.screens.compare import CompareScreen

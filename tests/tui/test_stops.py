@@ -11,7 +11,7 @@ from engine import wire
 from engine.debug.findings import Hit, Violation
 from engine.records import KnobInfo, StrategyInfo
 from engine.strategies import catalogue
-from remdm_tui.debugged import wishes
+from remdm_tui.cli.debug_arguments import wishes
 from remdm_tui.notices import Notice
 from remdm_tui.screens.stops import StopsScreen
 from remdm_tui.settings.run_arguments import Asked

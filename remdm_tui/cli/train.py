@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from remdm_tui.cli.frame import Described, app
+from remdm_tui.cli.app import Described, app
+from remdm_tui.cli.options import Device, option
 from remdm_tui.console import print_message
-from remdm_tui.parameters import Device, option
 
 
 @app.command(cls=Described)
@@ -60,7 +60,7 @@ def train(
     written to OUT/model, which `--model OUT/model` of the other commands takes.
     """
     if slurm is not None:
-        from remdm_tui.slurm import submit
+        from remdm_tui.commands.slurm import submit
 
         print_message(submit(sys.argv[1:], slurm, out))
         return

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from engine.records import SAMPLING, ModelChoice
 from engine.text import infill
-from remdm_tui.replayed import found
+from remdm_tui.cli.eval_sample import found
+from remdm_tui.commands.eval_progress import Shown
 from remdm_tui.settings import presets
 from remdm_tui.settings.presets import Preset
 from remdm_tui.settings.sweeps import Cell
 from remdm_tui.settings.watch_options import WatchOptions, fitted
-from remdm_tui.standing import Shown
 
 if TYPE_CHECKING:
     from engine.data.texts import Texts

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from remdm_tui.cli.frame import Described, app, lists
+from remdm_tui.cli.app import Described, app, lists
+from remdm_tui.cli.options import MODEL, Json, shared
 from remdm_tui.console import print_json, print_note, print_result
-from remdm_tui.parameters import MODEL, Json, shared
 
 
 @app.command(cls=Described)

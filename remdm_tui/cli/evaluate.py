@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from remdm_tui.cli.frame import Described, app
+from remdm_tui.cli.app import Described, app
+from remdm_tui.cli.options import MODEL, SAMPLING, Batch, Json, option, shared
 from remdm_tui.console import print_message
-from remdm_tui.parameters import MODEL, SAMPLING, Batch, Json, option, shared
 
 
 @app.command(cls=Described)
@@ -95,7 +95,7 @@ def evaluate(
 
     Kill it at any time: the same command goes on.  `remdm-tui report OUT` makes tables and plots.
     """
-    from remdm_tui.evaluating import Wanted
+    from remdm_tui.commands.eval_job import Wanted
     from remdm_tui.settings.run_arguments import Asked
 
     if axes and not sweep:
@@ -108,7 +108,7 @@ def evaluate(
         rescore=rescore, quiet=quiet, as_json=as_json,
     )  # fmt: skip
     if slurm is not None:
-        from remdm_tui.slurm import submit
+        from remdm_tui.commands.slurm import submit
 
         print_message(submit(sys.argv[1:], slurm, out))
         return

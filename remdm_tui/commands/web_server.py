@@ -24,7 +24,7 @@ try:
 except ImportError:
     raise ModuleNotFoundError("`remdm-tui serve` needs the package textual-serve: install remdm-tui[browser]") from None
 
-from remdm_tui.admission import Malformed, Refused, check_origin, has_token, loopback, same
+from remdm_tui.commands.web_access import Malformed, Refused, check_origin, has_token, loopback, same
 
 PAGE = Path(__file__).parent / "web"
 PATIENCE = 5.0

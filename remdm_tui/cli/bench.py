@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from remdm_tui.cli.frame import Described, app
-from remdm_tui.parameters import Device, Json, option
+from remdm_tui.cli.app import Described, app
+from remdm_tui.cli.options import Device, Json, option
 
 
 @app.command(cls=Described)

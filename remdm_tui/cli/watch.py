@@ -14,9 +14,9 @@ from typing import Annotated, Any
 
 import typer
 
-from remdm_tui.cli.frame import Described, app
+from remdm_tui.cli.app import Described, app
+from remdm_tui.cli.options import MODEL, SAMPLING, Ascii, NoMouse, option, shared
 from remdm_tui.console import print_message
-from remdm_tui.parameters import MODEL, SAMPLING, Ascii, NoMouse, option, shared
 from remdm_tui.sanitize import sanitize_line
 
 
@@ -80,14 +80,14 @@ def watch(
     command, where = engine_elsewhere(on, remote_python, remote_command)
     asked = Asked.of(ctx.params)
     if source is not None:
-        from remdm_tui.replayed import sampled
+        from remdm_tui.cli.eval_sample import sampled
 
         asked = sampled(source, number or 0, asked)
     elif number is not None:
         raise ValueError("--sample is one of --from DIR")
     if record is not None and record.exists():
         raise ValueError(f"{record} is there already: choose another name, or `remdm-tui replay {record} --model ...`")
-    from remdm_tui.debugged import beside, wishes
+    from remdm_tui.cli.debug_arguments import beside, wishes
 
     asked, more = wishes(asked, stops or (), strategy_file, elsewhere=bool(command))
     options = asked.options(

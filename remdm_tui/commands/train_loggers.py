@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from remdm_tui.training import Reading
+    from remdm_tui.commands.train_progress import Reading
 
 
 class Log(Protocol):

@@ -76,10 +76,10 @@ def _name(file: str | bytes | int) -> str:
 
 
 class Described(TyperCommand):
-    """A command whose help has `{option}` where `remdm_tui.facts` knows ranges, choices and defaults."""
+    """A command whose help has `{option}` where `remdm_tui.cli.option_help` knows ranges, choices and defaults."""
 
     def get_help(self, ctx: Any) -> str:
-        from remdm_tui.facts import facts
+        from remdm_tui.cli.option_help import facts
 
         known = facts()
         for parameter in self.params:
