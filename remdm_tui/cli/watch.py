@@ -107,7 +107,7 @@ def watch(
         followed(options.model.name, bool(options.where))
     gc.disable()
     from remdm_tui.app import run
-    from remdm_tui.beginning import comfort, fitted
+    from remdm_tui.preferences.startup import comfort, fitted
 
     brought = comfort(fresh=fresh, keeps_knobs=source is None, tours=True)
     options = fitted(options, brought, asked)

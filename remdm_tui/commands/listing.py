@@ -28,8 +28,8 @@ def models(as_json: bool) -> str:
 
 
 def keys(as_json: bool) -> str:
-    from remdm_tui.configuration import place, read
-    from remdm_tui.keymap import bound, shown
+    from remdm_tui.preferences.config_file import place, read
+    from remdm_tui.preferences.keymap import bound, shown
 
     known = read()
     bindings = [binding for binding in bound(known.keys) if binding.id]

@@ -9,9 +9,9 @@ from pathlib import Path
 from engine.recording import Recording
 from engine.records import ModelChoice
 from engine.strategies import catalogue
-from remdm_tui import beginning
-from remdm_tui.comforts import Comfort
 from remdm_tui.link import Link
+from remdm_tui.preferences import startup
+from remdm_tui.preferences.preferences import Comfort
 from remdm_tui.replaying import ReplayLink, options_of
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.taping import Tape
@@ -33,8 +33,8 @@ def run(
     """
     recording = Recording.open(path)
     try:
-        comfort = beginning.comfort()
-        options = beginning.fitted(options_of(recording, branch, ascii_only=ascii_only, mouse=mouse), comfort)
+        comfort = startup.comfort()
+        options = startup.fitted(options_of(recording, branch, ascii_only=ascii_only, mouse=mouse), comfort)
         options = replace(options, may_consent=may_consent)
         if model is None:
             return show(

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from remdm_tui import configuration
 from remdm_tui.cli import app
-from remdm_tui.configuration import Configuration, read
-from remdm_tui.keymap import TAKEN, bound, keymap, shown_by_id
 from remdm_tui.keys import KEYS
+from remdm_tui.preferences import config_file
+from remdm_tui.preferences.config_file import Configuration, read
+from remdm_tui.preferences.keymap import TAKEN, bound, keymap, shown_by_id
 
 IDS = [binding.id for binding in KEYS]
 
@@ -147,7 +147,7 @@ def test_a_directory_in_its_place_is_one_sentence(tmp_path):
 @pytest.fixture
 def own(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    path = configuration.place()
+    path = config_file.place()
     path.parent.mkdir(parents=True)
     path.write_text('[keys]\nplay = "f8"\nnope = "x"\n')
     return path

@@ -10,10 +10,10 @@ import pytest
 
 from engine.records import Settings
 from engine.strategies import make_strategy, values
-from remdm_tui.beginning import fitted, settings_of
-from remdm_tui.comforts import Comfort
-from remdm_tui.configuration import Configuration
-from remdm_tui.remembered import VERSION, Memory, Remembered, Sampler
+from remdm_tui.preferences.config_file import Configuration
+from remdm_tui.preferences.last_session import VERSION, Memory, Remembered, Sampler
+from remdm_tui.preferences.preferences import Comfort
+from remdm_tui.preferences.startup import fitted, settings_of
 from remdm_tui.settings.run_arguments import Asked
 from remdm_tui.settings.watch_options import WatchOptions
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from remdm_tui.configuration import Configuration
-from remdm_tui.remembered import Memory, Remembered
+from remdm_tui.preferences.config_file import Configuration
+from remdm_tui.preferences.last_session import Memory, Remembered
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from typing import Any
 
 from engine.records import Settings
 from engine.strategies import REGISTRY, make, values
-from remdm_tui import configuration
-from remdm_tui.comforts import Comfort
-from remdm_tui.remembered import Memory, Sampler
+from remdm_tui.preferences import config_file
+from remdm_tui.preferences.last_session import Memory, Sampler
+from remdm_tui.preferences.preferences import Comfort
 from remdm_tui.settings.run_arguments import Asked
 from remdm_tui.settings.watch_options import WatchOptions
 
@@ -21,7 +21,7 @@ HINT = "the knobs are as the last session left them: --fresh begins with the def
 def comfort(*, keeps_knobs: bool = False, **more: Any) -> Comfort:
     """From a person's directories; keeps_knobs: whether the next session is to begin with this one's."""
     kept = frozenset(REGISTRY) if keeps_knobs else frozenset()
-    return Comfort(configuration.read(), Memory.read(), kept=kept, **more)
+    return Comfort(config_file.read(), Memory.read(), kept=kept, **more)
 
 
 def fitted(options: WatchOptions, brought: Comfort, asked: Asked | None = None) -> WatchOptions:

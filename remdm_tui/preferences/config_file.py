@@ -12,7 +12,7 @@ from platformdirs import user_config_path
 from textual.theme import BUILTIN_THEMES
 
 from engine.files.regular import regular_file
-from remdm_tui.keymap import keymap
+from remdm_tui.preferences.keymap import keymap
 
 NAME = "remdm-tui"
 FILE = "config.toml"

@@ -1,0 +1,1 @@
+"""What a person has configured, and how the last session ended."""
