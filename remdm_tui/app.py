@@ -18,13 +18,13 @@ from engine.records import Change
 from remdm_tui.comparing import LETTERS
 from remdm_tui.following import Following
 from remdm_tui.keys import KEYS
-from remdm_tui.layout import harmless
 from remdm_tui.line_filter import SafeFilter
 from remdm_tui.link import ENGINE, Link
 from remdm_tui.outlet import metered
 from remdm_tui.painting import HEARTBEAT, PAINTS, SMALLEST, PaintedApp
-from remdm_tui.palette import palette
 from remdm_tui.preferences.preferences import Comfort
+from remdm_tui.render.palette import palette
+from remdm_tui.render.text_layout import harmless
 from remdm_tui.running import run_app
 from remdm_tui.settings.knobs import STRATEGY
 from remdm_tui.settings.watch_options import WatchOptions

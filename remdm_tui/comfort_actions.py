@@ -29,12 +29,12 @@ from remdm_tui.exports.screen import kind_of as screen_kind_of
 from remdm_tui.exports.screen import page_of
 from remdm_tui.exports.screen import write as write_screen
 from remdm_tui.exports.writing import kind_of, write
-from remdm_tui.layout import harmless
 from remdm_tui.marking import marked, neighbour
-from remdm_tui.palette import palette
 from remdm_tui.preferences.keymap import bound, shown, shown_by_id
 from remdm_tui.preferences.last_session import Sampler
 from remdm_tui.preferences.preferences import Comfort
+from remdm_tui.render.palette import palette
+from remdm_tui.render.text_layout import harmless
 from remdm_tui.screens.line import LineScreen
 from remdm_tui.taping import said
 from remdm_tui.tour import Tour

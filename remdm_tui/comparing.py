@@ -15,10 +15,10 @@ from engine.debug.branches import tree
 from engine.debug.findings import Hit
 from engine.records import Branch, Settings
 from engine.sampling.trace import Record
-from remdm_tui.layout import harmless
 from remdm_tui.link import Event
 from remdm_tui.notices import Notice
 from remdm_tui.player import AHEAD, Demand, Player
+from remdm_tui.render.text_layout import harmless
 from remdm_tui.settings.watch_options import CAUSAL_STRATEGY
 from remdm_tui.taping import said
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from engine.debug.findings import Violation
 from engine.debug.messages import StrategyFailed
-from remdm_tui.layout import harmless
+from remdm_tui.render.text_layout import harmless
 
 
 @dataclass(frozen=True)

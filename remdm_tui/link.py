@@ -26,7 +26,7 @@ from engine.records import Branch, Change, Edit, ModelChoice, RunChoice, Setting
 from engine.sampling.trace import Record, Start, Trace
 from remdm_tui import remote
 from remdm_tui.credit import Granted
-from remdm_tui.layout import harmless
+from remdm_tui.render.text_layout import harmless
 
 ENGINE = (sys.executable, "-P", "-m", "engine.serve")
 PATIENCE = 3.0

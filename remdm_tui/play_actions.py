@@ -12,8 +12,8 @@ from remdm_tui import reading
 from remdm_tui.compare_actions import CompareApp
 from remdm_tui.known import known
 from remdm_tui.notices import Notice
-from remdm_tui.palette import palette
 from remdm_tui.preferences.keymap import bound, shown
+from remdm_tui.render.palette import palette
 from remdm_tui.screens.about import AboutScreen
 from remdm_tui.screens.help import HelpScreen
 from remdm_tui.screens.models import ModelScreen

@@ -8,8 +8,8 @@ from engine.records import Branch, Edit, ModelChoice, RunChoice, Settings, Strat
 from engine.sampling.trace import Record
 from engine.text import infill
 from remdm_tui.lawful import Checker
-from remdm_tui.layout import harmless
 from remdm_tui.link import Event, Link
+from remdm_tui.render.text_layout import harmless
 from remdm_tui.settings.watch_options import WatchOptions
 
 READ_ONLY = "this is a recording: what was done in its steps stays as it was"

@@ -12,7 +12,7 @@ from engine.debug.findings import Opinion
 from engine.sampling.trace import Record
 from engine.text import infill
 from engine.text.characters import Characters
-from remdm_tui.layout import harmless
+from remdm_tui.render.text_layout import harmless
 
 NO_FRAGMENTS: Mapping[int, bytes] = MappingProxyType({})
 LONGEST = 64

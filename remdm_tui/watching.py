@@ -14,11 +14,11 @@ from engine.records import Check, Knob, KnobInfo, ModelChoice, ModelInfo, RunCho
 from engine.sampling.trace import Record
 from remdm_tui import player as playing
 from remdm_tui.debugging import Debugger
-from remdm_tui.layout import harmless
 from remdm_tui.link import Died, Diverged, Event, Link, Unwritten
 from remdm_tui.notices import Notice, Progress
 from remdm_tui.player import Player
 from remdm_tui.reconnecting import Retries
+from remdm_tui.render.text_layout import harmless
 from remdm_tui.settings.knobs import notch, panel, turned
 from remdm_tui.settings.watch_options import WatchOptions, fitted
 from remdm_tui.taping import Tape, said

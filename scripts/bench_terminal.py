@@ -218,8 +218,8 @@ async def grid_cpu(frames: int) -> float:
     from textual.app import App, ComposeResult
 
     from engine.records import Change
-    from remdm_tui.layout import Pieces
-    from remdm_tui.typeset import Canvas
+    from remdm_tui.render.text_layout import Pieces
+    from remdm_tui.render.typeset import Canvas
     from remdm_tui.widgets.token_grid import TokenGrid
 
     rng = np.random.default_rng(0)

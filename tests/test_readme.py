@@ -6,7 +6,7 @@ from pathlib import Path
 from engine.records import Change
 from engine.strategies import catalogue
 from remdm_tui.app import WatchApp
-from remdm_tui.palette import palette
+from remdm_tui.render.palette import palette
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from engine.records import ModelChoice
-from remdm_tui import about
 from remdm_tui.commands.listing import table, to_json
 from remdm_tui.commands.sample import LINE, progress
 from remdm_tui.console import print_json, print_result
 from remdm_tui.known import cache
-from remdm_tui.progress import loading_line, sized
+from remdm_tui.render import model_summary
+from remdm_tui.render.progress_line import loading_line, sized
 from remdm_tui.sanitize import sanitize_line
 
 
@@ -77,7 +77,7 @@ def checked(choice: ModelChoice) -> dict[str, Any]:
         bar.update(bar.task_ids[0], description="reading a short text")
         check = self_check(model, model.codec)
     facts = {name: value for name, value in asdict(model.info).items() if name not in ("pieces", "fragments")}
-    return {**facts, **asdict(check), "garbled": check.garbled, "line": f"{about.line(model.info)}; {check}"}
+    return {**facts, **asdict(check), "garbled": check.garbled, "line": f"{model_summary.line(model.info)}; {check}"}
 
 
 def text(found: Mapping[str, Any]) -> str:

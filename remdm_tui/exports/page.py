@@ -18,8 +18,8 @@ from engine.records import Change
 from engine.sampling.trace import Record
 from remdm_tui.exports import Request
 from remdm_tui.exports.scene import Scene
-from remdm_tui.layout import MASK_WIDTH, harmless
-from remdm_tui.typeset import Type
+from remdm_tui.render.text_layout import MASK_WIDTH, harmless
+from remdm_tui.render.typeset import Type
 
 MOST = 5_000
 """Steps in a page, unless asked otherwise."""

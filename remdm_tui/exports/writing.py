@@ -9,7 +9,7 @@ from pathlib import Path
 from engine.files.whole_files import replacing, tidy
 from engine.recording import Recording
 from remdm_tui.exports import KINDS, Kind, Request
-from remdm_tui.layout import harmless
+from remdm_tui.render.text_layout import harmless
 
 
 def kind_of(out: Path, named: str | None = None) -> Kind:

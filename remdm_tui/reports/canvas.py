@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from rich.style import Style
 from rich.text import Text
 
-from remdm_tui.braille import DOTS, characters
+from remdm_tui.render.plot import DOTS, characters
 from remdm_tui.reports.looks import Look
 from remdm_tui.reports.panels import Line, Panel
 from remdm_tui.reports.scales import Scale, scale, ticks

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import msgspec
 
 from engine.evaluation.results import RESULTS, SAMPLES, GenPPL, MauveResult, Results, read_results
-from remdm_tui.layout import harmless
+from remdm_tui.render.text_layout import harmless
 
 TRACES = {RESULTS, SAMPLES, "settings.json"}
 """A directory with one of these files is an evaluation's; nothing is looked for below it."""

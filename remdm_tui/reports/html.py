@@ -11,7 +11,7 @@ from importlib.resources import files
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from remdm_tui.layout import harmless
+from remdm_tui.render.text_layout import harmless
 from remdm_tui.reports.collect import Evaluation, Series
 from remdm_tui.reports.document import Document, Plot, Section
 from remdm_tui.reports.looks import DARK, LIGHT

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import stdev
 
-from remdm_tui.layout import harmless
+from remdm_tui.render.text_layout import harmless
 from remdm_tui.reports.collect import Evaluation, Group, Point, Series
 from remdm_tui.reports.panels import AXES, QUANTITIES, Quantity, Value, combined, mean, panels
 

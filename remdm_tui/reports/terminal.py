@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
-from remdm_tui.layout import harmless
+from remdm_tui.render.text_layout import harmless
 from remdm_tui.reports.canvas import COLLISION, drawn, legend, side_by_side
 from remdm_tui.reports.collect import Collection, Group, apart
 from remdm_tui.reports.looks import looks

@@ -12,8 +12,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from engine.records import Check, ModelInfo
-from remdm_tui.about import rows
-from remdm_tui.layout import harmless
+from remdm_tui.render.model_summary import rows
+from remdm_tui.render.text_layout import harmless
 
 LOOKS = 0.1
 """Seconds between looks at whether the measurement is there."""

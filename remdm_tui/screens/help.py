@@ -11,8 +11,8 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from remdm_tui.palette import Palette
-from remdm_tui.symbols import FIGURES, SYMBOLS
+from remdm_tui.render.palette import Palette
+from remdm_tui.render.symbols import FIGURES, SYMBOLS
 
 
 class HelpScreen(ModalScreen[None]):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rich.text import Text
 from textual.widgets import Static
 
-from remdm_tui.braille import ascii_rows, characters, dots
+from remdm_tui.render.plot import ascii_rows, characters, dots
 
 Curve = NDArray[np.float64]
 

@@ -13,7 +13,7 @@ from textual.widgets import Static
 
 from engine.debug.findings import Moment, Opinion, Story, Verdict
 from engine.records import Change
-from remdm_tui.layout import harmless
+from remdm_tui.render.text_layout import harmless
 
 NO_PARTS: Mapping[int, str] = MappingProxyType({})
 TOP = 8

@@ -5,8 +5,8 @@ from __future__ import annotations
 from rich.text import Text
 from textual.widgets import Static
 
-from remdm_tui.palette import HEAT_LEVELS, Palette
-from remdm_tui.symbols import SYMBOLS
+from remdm_tui.render.palette import HEAT_LEVELS, Palette
+from remdm_tui.render.symbols import SYMBOLS
 
 
 class LegendPanel(Static):

@@ -13,8 +13,8 @@ from textual.content import Content
 from textual.geometry import Region
 from textual.message import Message
 
-from remdm_tui.layout import Pieces
-from remdm_tui.palette import Palette
+from remdm_tui.render.palette import Palette
+from remdm_tui.render.text_layout import Pieces
 from remdm_tui.widgets.token_grid import TokenGrid
 
 SMALLEST = (38, 11)

@@ -11,7 +11,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from remdm_tui.braille import bars
+from remdm_tui.render.plot import bars
 
 
 class Timeline(Widget):

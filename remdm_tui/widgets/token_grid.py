@@ -16,9 +16,9 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from engine.records import Change
-from remdm_tui.layout import Pieces
-from remdm_tui.palette import Palette, heat_levels, palette
-from remdm_tui.typeset import BLANK, HIDDEN, Canvas, Type, typeset
+from remdm_tui.render.palette import Palette, heat_levels, palette
+from remdm_tui.render.text_layout import Pieces
+from remdm_tui.render.typeset import BLANK, HIDDEN, Canvas, Type, typeset
 
 ROOMY = 6
 """Cells that a token takes on average, generously: what decides whether lines are set apart."""

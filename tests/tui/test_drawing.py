@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from engine.records import Change
-from remdm_tui.braille import ascii_rows, bars, characters, dots
-from remdm_tui.palette import HEAT_LEVELS, heat_levels, palette
+from remdm_tui.render.palette import HEAT_LEVELS, heat_levels, palette
+from remdm_tui.render.plot import ascii_rows, bars, characters, dots
 
 
 def test_a_rising_curve_rises():

@@ -10,8 +10,8 @@ from textual.widgets import Input
 from engine.debug.inspect import story
 from engine.records import Change, ModelInfo
 from remdm_tui.inspecting import Inspector, find, named_parts
-from remdm_tui.layout import Pieces
-from remdm_tui.typeset import Canvas
+from remdm_tui.render.text_layout import Pieces
+from remdm_tui.render.typeset import Canvas
 from remdm_tui.widgets.inspector import of_story
 from remdm_tui.widgets.token_grid import TokenGrid
 from tests.engine.recordings import recorded
@@ -77,7 +77,7 @@ async def test_every_cell_belongs_to_the_token_that_is_drawn_there(x):
     change = np.array([1, 1, 1, 0, 2, 1], np.uint8)
     grid.use_pieces(Pieces.of(PIECES))
     grid._canvas = canvas = Canvas(tokens, change, np.ones(6, np.float32), tokens)
-    from remdm_tui.typeset import typeset
+    from remdm_tui.render.typeset import typeset
 
     grid._page = typeset(canvas, change, grid._type, 80)
     line = "The" + " sea" + " was" + " ░░░" + " calm" + " sea"

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from remdm_tui.layout import LONGEST, Pieces, flow, harmless
+from remdm_tui.render.text_layout import LONGEST, Pieces, flow, harmless
 
 
 @given(st.text())

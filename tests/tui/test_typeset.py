@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from engine.records import Change
-from remdm_tui.layout import LONGEST, MASK_WIDTH, Pieces
-from remdm_tui.typeset import HIDDEN, Canvas, Type, typeset
+from remdm_tui.render.text_layout import LONGEST, MASK_WIDTH, Pieces
+from remdm_tui.render.typeset import HIDDEN, Canvas, Type, typeset
 
 PIECES = Pieces.of([" a", " word", "ing", ",", "\n", " 語", " extraordinary"])
 TYPE = Type.of(PIECES, {int(Change.MASKED): "░", int(Change.REMASKED): "╳"})

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rich.cells import cell_len
 
 from engine.records import Change
-from remdm_tui.layout import LONGEST, MASK_WIDTH, Pieces, fitted, flow, harmless
+from remdm_tui.render.text_layout import LONGEST, MASK_WIDTH, Pieces, fitted, flow, harmless
 
 CONTINUED = "<"
 """Shown for a token that goes on with the character on its left."""
