@@ -19,7 +19,7 @@ from remdm_tui.comparing import LETTERS
 from remdm_tui.following import Following
 from remdm_tui.keys import KEYS
 from remdm_tui.line_filter import SafeFilter
-from remdm_tui.link import ENGINE, Link
+from remdm_tui.link.process import ENGINE, Link
 from remdm_tui.outlet import metered
 from remdm_tui.painting import HEARTBEAT, PAINTS, SMALLEST, PaintedApp
 from remdm_tui.preferences.preferences import Comfort

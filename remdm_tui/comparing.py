@@ -15,7 +15,7 @@ from engine.debug.branches import tree
 from engine.debug.findings import Hit
 from engine.records import Branch, Settings
 from engine.sampling.trace import Record
-from remdm_tui.link import Event
+from remdm_tui.link.process import Event
 from remdm_tui.notices import Notice
 from remdm_tui.player import AHEAD, Demand, Player
 from remdm_tui.render.text_layout import harmless

@@ -15,7 +15,7 @@ from remdm_tui.branching import Branching
 from remdm_tui.comparing import Comparing
 from remdm_tui.findings import Failure, Findings
 from remdm_tui.inspecting import Inspector
-from remdm_tui.link import Event, Link
+from remdm_tui.link.process import Event, Link
 from remdm_tui.notices import Notice
 from remdm_tui.render.text_layout import harmless
 from remdm_tui.settings.knobs import STRATEGY, turned

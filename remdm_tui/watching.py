@@ -14,7 +14,7 @@ from engine.records import Check, Knob, KnobInfo, ModelChoice, ModelInfo, RunCho
 from engine.sampling.trace import Record
 from remdm_tui import player as playing
 from remdm_tui.debugging import Debugger
-from remdm_tui.link import Died, Diverged, Event, Link, Unwritten
+from remdm_tui.link.process import Died, Diverged, Event, Link, Unwritten
 from remdm_tui.notices import Notice, Progress
 from remdm_tui.player import Player
 from remdm_tui.reconnecting import Retries

@@ -172,7 +172,7 @@ def served_rate(seconds: float) -> float:
     from engine import wire
     from engine.records import ModelChoice, RunChoice, Settings
     from engine.strategies import make_strategy, values
-    from remdm_tui.link import ENGINE
+    from remdm_tui.link.process import ENGINE
 
     process = subprocess.Popen(ENGINE, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdin is not None

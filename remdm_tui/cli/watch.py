@@ -74,7 +74,7 @@ def watch(
     """Watch a sampler live, and turn its knobs in flight."""
     if not has_terminal():
         raise ValueError("watch needs a terminal for its input and output; in a pipe use `remdm-tui sample`")
-    from remdm_tui.remote import engine_elsewhere
+    from remdm_tui.link.remote import engine_elsewhere
     from remdm_tui.settings.run_arguments import Asked
 
     command, where = engine_elsewhere(on, remote_python, remote_command)

@@ -9,10 +9,10 @@ from pathlib import Path
 from engine.recording import Recording
 from engine.records import ModelChoice
 from engine.strategies import catalogue
-from remdm_tui.link import Link
+from remdm_tui.link.process import Link
+from remdm_tui.link.replay import ReplayLink, options_of
 from remdm_tui.preferences import startup
 from remdm_tui.preferences.preferences import Comfort
-from remdm_tui.replaying import ReplayLink, options_of
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.taping import Tape
 

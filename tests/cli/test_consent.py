@@ -24,7 +24,7 @@ from engine.recording.entries import pack, unpack
 from engine.records import ModelChoice
 from remdm_tui.cli.eval_sample import sampled
 from remdm_tui.commands.slurm import Job
-from remdm_tui.replaying import options_of
+from remdm_tui.link.replay import options_of
 from remdm_tui.settings.run_arguments import Asked
 from remdm_tui.settings.watch_options import WatchOptions, typed
 from tests.engine.recordings import recorded

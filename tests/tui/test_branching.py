@@ -10,8 +10,8 @@ from engine.recording import Recording
 from engine.records import Settings
 from remdm_tui.app import WatchApp
 from remdm_tui.branching import otherwise
-from remdm_tui.link import Died
-from remdm_tui.replaying import ReplayLink, options_of
+from remdm_tui.link.process import Died
+from remdm_tui.link.replay import ReplayLink, options_of
 from remdm_tui.taping import Tape
 from remdm_tui.widgets.token_grid import DIFFERENT
 from tests.tui.scripted import ScriptedLink

@@ -14,6 +14,7 @@ from engine.records import Branch
 from remdm_tui.app import WatchApp
 from remdm_tui.exports import KINDS
 from remdm_tui.exports.raster import BRAILLE, dots
+from remdm_tui.link.replay import ReplayLink, options_of
 from remdm_tui.marking import marked, neighbour
 from remdm_tui.preferences.config_file import Configuration
 from remdm_tui.preferences.keymap import shown_by_id
@@ -21,7 +22,6 @@ from remdm_tui.preferences.last_session import Memory, Remembered
 from remdm_tui.preferences.preferences import Comfort
 from remdm_tui.preferences.startup import fitted, settings_of
 from remdm_tui.render.palette import palette
-from remdm_tui.replaying import ReplayLink, options_of
 from remdm_tui.screens.help import HelpScreen
 from remdm_tui.screens.line import LineScreen
 from remdm_tui.settings.watch_options import WatchOptions

@@ -1,7 +1,7 @@
 """How steps are granted, renewed and taken back: pure, without an engine."""
 
 from engine.messages import Credit
-from remdm_tui.credit import Granted
+from remdm_tui.link.credit import Granted
 
 
 def test_what_is_demanded_is_granted_once():

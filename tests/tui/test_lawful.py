@@ -15,8 +15,8 @@ from engine.records import Frame, Settings
 from engine.sampling.trace import Start
 from engine.strategies import catalogue
 from remdm_tui.app import WatchApp
-from remdm_tui.lawful import broken
-from remdm_tui.replaying import ReplayLink, options_of
+from remdm_tui.link.law_checker import broken
+from remdm_tui.link.replay import ReplayLink, options_of
 from remdm_tui.taping import Tape
 from tests.engine.recordings import header, recorded, session_of, start_of
 from tests.waiting import seen
@@ -79,6 +79,6 @@ async def test_a_replay_shows_the_formula(tmp_path: Path) -> None:
 
 
 def test_it_needs_no_torch() -> None:
-    program = "import sys, remdm_tui.lawful; print('torch' in sys.modules)"
+    program = "import sys, remdm_tui.link.law_checker; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -10,7 +10,7 @@ import pytest
 from engine import wire
 from engine.records import ModelChoice, RunChoice, Settings
 from engine.strategies import make_strategy, values
-from remdm_tui.link import ENGINE, Died, Link
+from remdm_tui.link.process import ENGINE, Died, Link
 from tests.waiting import PATIENCE, eventually
 
 CHOICE = ModelChoice("demo", "cpu", "float32")

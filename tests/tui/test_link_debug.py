@@ -7,7 +7,7 @@ from engine import wire
 from engine.debug.branches import forked, parting
 from engine.records import Branch, Change, Edit, RunChoice, Settings
 from engine.strategies import make_strategy, values
-from remdm_tui.link import Link
+from remdm_tui.link.process import Link
 from tests.tui.test_link import CAP, begun, caught_up, wait_for
 from tests.waiting import eventually
 

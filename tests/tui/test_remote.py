@@ -27,9 +27,9 @@ from engine.records import ModelChoice, Settings
 from engine.serve import Server
 from engine.strategies import catalogue, make_strategy, values
 from remdm_tui import reconnecting
-from remdm_tui.link import ENGINE, Link
+from remdm_tui.link.process import ENGINE, Link
+from remdm_tui.link.remote import LAUNCH, advice, engine_elsewhere, given_command, ssh_command
 from remdm_tui.player import seek, toggle
-from remdm_tui.remote import LAUNCH, advice, engine_elsewhere, given_command, ssh_command
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.watching import Watching
 from tests.tui.terminal import COMMAND, Terminal

@@ -16,7 +16,7 @@ from engine.recording import Recording
 from engine.records import ModelChoice, RunChoice
 from engine.sampling.trace import Trace
 from remdm_tui.app import WatchApp
-from remdm_tui.link import Died, Link, Unwritten
+from remdm_tui.link.process import Died, Link, Unwritten
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.taping import Tape
 from tests.engine.recordings import header, session_of, start_of

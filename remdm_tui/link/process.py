@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from engine import wire
 from engine.records import Branch, Change, Edit, ModelChoice, RunChoice, Settings
 from engine.sampling.trace import Record, Start, Trace
-from remdm_tui import remote
-from remdm_tui.credit import Granted
+from remdm_tui.link import remote
+from remdm_tui.link.credit import Granted
 from remdm_tui.render.text_layout import harmless
 
 ENGINE = (sys.executable, "-P", "-m", "engine.serve")

@@ -7,8 +7,8 @@ from engine.recording import Recording
 from engine.records import Branch, Edit, ModelChoice, RunChoice, Settings, StrategyInfo
 from engine.sampling.trace import Record
 from engine.text import infill
-from remdm_tui.lawful import Checker
-from remdm_tui.link import Event, Link
+from remdm_tui.link.law_checker import Checker
+from remdm_tui.link.process import Event, Link
 from remdm_tui.render.text_layout import harmless
 from remdm_tui.settings.watch_options import WatchOptions
 

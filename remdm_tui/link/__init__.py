@@ -1,0 +1,1 @@
+"""Where frames come from: a live engine process, or a recording."""
