@@ -15,8 +15,6 @@ from textual.screen import Screen
 from textual.widgets import Footer, Label, Static
 
 from engine.records import Change
-from remdm_tui.comparing import LETTERS
-from remdm_tui.following import Following
 from remdm_tui.keys import KEYS
 from remdm_tui.line_filter import SafeFilter
 from remdm_tui.link.process import ENGINE, Link
@@ -28,8 +26,10 @@ from remdm_tui.render.text_layout import harmless
 from remdm_tui.running import run_app
 from remdm_tui.settings.knobs import STRATEGY
 from remdm_tui.settings.watch_options import WatchOptions
-from remdm_tui.taping import Tape
-from remdm_tui.watching import Watching
+from remdm_tui.watch.follow_training import Following
+from remdm_tui.watch.panes import LETTERS
+from remdm_tui.watch.run_recording import Tape
+from remdm_tui.watch.session import Watching
 from remdm_tui.widgets.branch_tree import BranchTree
 from remdm_tui.widgets.curves import CurvesPanel
 from remdm_tui.widgets.figures import FiguresPanel

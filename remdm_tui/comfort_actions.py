@@ -20,7 +20,6 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from engine.files.whole_files import discard
-from remdm_tui import player as playing
 from remdm_tui.debug_actions import DebugApp
 from remdm_tui.exports import KINDS
 from remdm_tui.exports.scene import NARROWEST, WIDEST
@@ -29,15 +28,16 @@ from remdm_tui.exports.screen import kind_of as screen_kind_of
 from remdm_tui.exports.screen import page_of
 from remdm_tui.exports.screen import write as write_screen
 from remdm_tui.exports.writing import kind_of, write
-from remdm_tui.marking import marked, neighbour
 from remdm_tui.preferences.keymap import bound, shown, shown_by_id
 from remdm_tui.preferences.last_session import Sampler
 from remdm_tui.preferences.preferences import Comfort
 from remdm_tui.render.palette import palette
 from remdm_tui.render.text_layout import harmless
 from remdm_tui.screens.line import LineScreen
-from remdm_tui.taping import said
 from remdm_tui.tour import Tour
+from remdm_tui.watch import player as playing
+from remdm_tui.watch.bookmarks import marked, neighbour
+from remdm_tui.watch.run_recording import said
 from remdm_tui.widgets.legend import LegendPanel
 
 

@@ -6,10 +6,10 @@ from textual import on
 
 from engine.sampling.trace import Record
 from remdm_tui import reading
-from remdm_tui.comparing import LETTERS, Comparing, Pane
 from remdm_tui.debug_actions import DebugApp
 from remdm_tui.screens.compare import CompareScreen
 from remdm_tui.settings.pane_spec import settings_of, titled
+from remdm_tui.watch.panes import LETTERS, Comparing, Pane
 from remdm_tui.widgets.curves import Chart, CurvesPanel, Overlay
 from remdm_tui.widgets.panes import Caption, Panes
 from remdm_tui.widgets.token_grid import TokenGrid

@@ -6,17 +6,17 @@ from textual.app import App
 
 from engine.records import Change
 from engine.sampling.trace import Record
-from remdm_tui import player as playing
-from remdm_tui.debugging import Kind
-from remdm_tui.inspecting import find, named_parts
-from remdm_tui.notices import Notice
-from remdm_tui.player import Player
 from remdm_tui.screens.line import LineScreen
 from remdm_tui.screens.stops import StopsScreen
 from remdm_tui.settings.watch_options import WatchOptions
-from remdm_tui.steering import prompt_length, prompt_text, prompt_tokens, spelled, token_of
-from remdm_tui.taping import SUFFIX
-from remdm_tui.watching import Watching
+from remdm_tui.watch import player as playing
+from remdm_tui.watch.debugger import Kind
+from remdm_tui.watch.inspector import find, named_parts
+from remdm_tui.watch.notices import Notice
+from remdm_tui.watch.player import Player
+from remdm_tui.watch.run_recording import SUFFIX
+from remdm_tui.watch.session import Watching
+from remdm_tui.watch.token_input import prompt_length, prompt_text, prompt_tokens, spelled, token_of
 from remdm_tui.widgets.inspector import TOP, named
 from remdm_tui.widgets.line_input import ASCII_NEWLINE, NEWLINE
 from remdm_tui.widgets.token_grid import TokenGrid

@@ -21,15 +21,15 @@ from textual.widgets import Label, Static
 from engine.records import ModelInfo
 from remdm_tui import reading
 from remdm_tui.comfort_actions import ComfortApp
-from remdm_tui.findings import Failure
-from remdm_tui.inspecting import named_parts
-from remdm_tui.notices import Notice, Progress
 from remdm_tui.outlet import MOST, Outlet, has_shell
 from remdm_tui.play_actions import PlayApp
 from remdm_tui.render.model_summary import placed
 from remdm_tui.render.progress_line import loading_line, steps_line
 from remdm_tui.render.text_layout import Pieces, harmless
 from remdm_tui.signals import ENDING, FAILED, SIGNALLED
+from remdm_tui.watch.findings import Failure
+from remdm_tui.watch.inspector import named_parts
+from remdm_tui.watch.notices import Notice, Progress
 from remdm_tui.widgets.branch_tree import BranchTree
 from remdm_tui.widgets.figures import FiguresPanel
 from remdm_tui.widgets.inspector import InspectorPanel, of_opinion, of_story

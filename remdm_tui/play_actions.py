@@ -7,17 +7,17 @@ from pathlib import Path
 from textual import on
 
 from engine.records import Knob, ModelChoice
-from remdm_tui import player as playing
 from remdm_tui import reading
 from remdm_tui.compare_actions import CompareApp
-from remdm_tui.known import known
-from remdm_tui.notices import Notice
 from remdm_tui.preferences.keymap import bound, shown
 from remdm_tui.render.palette import palette
 from remdm_tui.screens.about import AboutScreen
 from remdm_tui.screens.help import HelpScreen
 from remdm_tui.screens.models import ModelScreen
 from remdm_tui.screens.value import ValueScreen
+from remdm_tui.watch import player as playing
+from remdm_tui.watch.available_models import known
+from remdm_tui.watch.notices import Notice
 from remdm_tui.widgets.knob_panel import KnobPanel
 from remdm_tui.widgets.timeline import Timeline
 

@@ -15,9 +15,9 @@ from engine.debug import laws
 from engine.records import Settings, StrategyInfo
 from engine.sampling.trace import Record
 from engine.text.characters import Characters
-from remdm_tui.player import Player
 from remdm_tui.render.typeset import Canvas
 from remdm_tui.settings.knobs import shown
+from remdm_tui.watch.player import Player
 from remdm_tui.widgets.curves import Chart, Overlay
 from remdm_tui.widgets.figures import Reading
 

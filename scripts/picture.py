@@ -21,9 +21,9 @@ from engine.records import Change, Settings
 from engine.strategies import catalogue, make_strategy, values
 from remdm_tui.app import WatchApp
 from remdm_tui.commands.new_strategy import run as new_strategy
-from remdm_tui.player import Player
 from remdm_tui.settings.pane_spec import settings_of
 from remdm_tui.settings.watch_options import WatchOptions
+from remdm_tui.watch.player import Player
 
 DOCS = Path(__file__).parent.parent / "docs"
 STOP = 150

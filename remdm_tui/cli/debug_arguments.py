@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from engine.strategies import catalogue, make_strategy
-from remdm_tui.comparing import MOST
 from remdm_tui.settings.knobs import given_knobs
 from remdm_tui.settings.pane_spec import settings_of
 from remdm_tui.settings.run_arguments import Asked
 from remdm_tui.settings.watch_options import WatchOptions
-from remdm_tui.stops import Stops
+from remdm_tui.watch.breakpoints import Stops
+from remdm_tui.watch.panes import MOST
 
 
 def wishes(

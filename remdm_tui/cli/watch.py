@@ -102,7 +102,7 @@ def watch(
         **more,
     )
     if follow:
-        from remdm_tui.following import followed
+        from remdm_tui.watch.follow_training import followed
 
         followed(options.model.name, bool(options.where))
     gc.disable()

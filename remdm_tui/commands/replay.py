@@ -14,7 +14,7 @@ from remdm_tui.link.replay import ReplayLink, options_of
 from remdm_tui.preferences import startup
 from remdm_tui.preferences.preferences import Comfort
 from remdm_tui.settings.watch_options import WatchOptions
-from remdm_tui.taping import Tape
+from remdm_tui.watch.run_recording import Tape
 
 
 def run(

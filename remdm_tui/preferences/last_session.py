@@ -13,8 +13,8 @@ from platformdirs import user_state_path
 from engine.files.regular import regular_file
 from engine.files.whole_files import replace, tidy
 from engine.records import Settings
-from remdm_tui.player import SPEEDS
 from remdm_tui.preferences.config_file import NAME
+from remdm_tui.watch.player import SPEEDS
 
 FILE = "session.json"
 VERSION = 1

@@ -14,8 +14,8 @@ from textual.widgets import Input, Label, OptionList
 from textual.widgets.option_list import Option
 
 from engine.records import ModelChoice
-from remdm_tui.known import Known
 from remdm_tui.settings.watch_options import typed
+from remdm_tui.watch.available_models import Known
 from remdm_tui.widgets.line_input import LineInput, PasteWarning
 
 

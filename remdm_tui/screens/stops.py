@@ -15,7 +15,7 @@ from textual.widgets import Input, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
 from engine.debug.breakpoints import CONDITIONS
-from remdm_tui.stops import Stop
+from remdm_tui.watch.breakpoints import Stop
 from remdm_tui.widgets.line_input import LineInput, PasteWarning
 
 

@@ -21,7 +21,7 @@ from engine.strategies import catalogue
 from remdm_tui.app import WatchApp
 from remdm_tui.commands.replay import run
 from remdm_tui.link.replay import READ_ONLY, ReplayLink, options_of
-from remdm_tui.taping import Tape
+from remdm_tui.watch.run_recording import Tape
 from tests.engine.recordings import header, recorded, session_of, start_of
 from tests.waiting import seen
 

@@ -305,7 +305,7 @@ async def test_a_lost_connection_is_tried_again_with_patience_and_R_does_not_wai
 
 
 async def test_the_tries_come_to_an_end(monkeypatch):
-    monkeypatch.setattr("remdm_tui.reconnecting.WAITS", (0.01,) * 5)
+    monkeypatch.setattr("remdm_tui.watch.reconnect.WAITS", (0.01,) * 5)
     link = ScriptedLink()
     async with watching(link, where="gpu").run_test(size=(120, 40)) as pilot:
         await settle(pilot)

@@ -9,10 +9,10 @@ from engine.debug.branches import parting
 from engine.recording import Recording
 from engine.records import Settings
 from remdm_tui.app import WatchApp
-from remdm_tui.branching import otherwise
 from remdm_tui.link.process import Died
 from remdm_tui.link.replay import ReplayLink, options_of
-from remdm_tui.taping import Tape
+from remdm_tui.watch.branches import otherwise
+from remdm_tui.watch.run_recording import Tape
 from remdm_tui.widgets.token_grid import DIFFERENT
 from tests.tui.scripted import ScriptedLink
 from tests.tui.test_app import CAP, banner, settle, watching

@@ -15,7 +15,6 @@ from remdm_tui.app import WatchApp
 from remdm_tui.exports import KINDS
 from remdm_tui.exports.raster import BRAILLE, dots
 from remdm_tui.link.replay import ReplayLink, options_of
-from remdm_tui.marking import marked, neighbour
 from remdm_tui.preferences.config_file import Configuration
 from remdm_tui.preferences.keymap import shown_by_id
 from remdm_tui.preferences.last_session import Memory, Remembered
@@ -25,8 +24,9 @@ from remdm_tui.render.palette import palette
 from remdm_tui.screens.help import HelpScreen
 from remdm_tui.screens.line import LineScreen
 from remdm_tui.settings.watch_options import WatchOptions
-from remdm_tui.taping import Tape
 from remdm_tui.tour import ACTIONS, STEPS, Tour
+from remdm_tui.watch.bookmarks import marked, neighbour
+from remdm_tui.watch.run_recording import Tape
 from remdm_tui.widgets.legend import LegendPanel, legend
 from remdm_tui.widgets.timeline import Timeline
 from tests.engine.recordings import recorded

@@ -17,7 +17,7 @@ from remdm_tui.link.replay import ReplayLink, options_of
 from remdm_tui.screens.compare import CompareScreen
 from remdm_tui.settings.pane_spec import settings_of, titled
 from remdm_tui.settings.run_arguments import Asked
-from remdm_tui.taping import Tape
+from remdm_tui.watch.run_recording import Tape
 from remdm_tui.widgets.curves import apart
 from remdm_tui.widgets.panes import arranged
 from remdm_tui.widgets.token_grid import DIFFERENT

@@ -15,9 +15,9 @@ from engine.records import ModelChoice
 from engine.training.config import read_config
 from engine.training.data import prepare
 from engine.training.loop import Trainer
-from remdm_tui import player as playing
-from remdm_tui.following import DWELL, LOOKS, Following, followed
 from remdm_tui.settings.watch_options import WatchOptions
+from remdm_tui.watch import player as playing
+from remdm_tui.watch.follow_training import DWELL, LOOKS, Following, followed
 from tests.engine.texts import VOCABULARY, write_texts
 from tests.tui.scripted import ScriptedLink
 from tests.tui.terminal import Terminal

@@ -9,9 +9,9 @@ from textual.widgets import Input
 
 from engine.debug.inspect import story
 from engine.records import Change, ModelInfo
-from remdm_tui.inspecting import Inspector, find, named_parts
 from remdm_tui.render.text_layout import Pieces
 from remdm_tui.render.typeset import Canvas
+from remdm_tui.watch.inspector import Inspector, find, named_parts
 from remdm_tui.widgets.inspector import of_story
 from remdm_tui.widgets.token_grid import TokenGrid
 from tests.engine.recordings import recorded

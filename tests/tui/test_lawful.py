@@ -17,7 +17,7 @@ from engine.strategies import catalogue
 from remdm_tui.app import WatchApp
 from remdm_tui.link.law_checker import broken
 from remdm_tui.link.replay import ReplayLink, options_of
-from remdm_tui.taping import Tape
+from remdm_tui.watch.run_recording import Tape
 from tests.engine.recordings import header, recorded, session_of, start_of
 from tests.waiting import seen
 

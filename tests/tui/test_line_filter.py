@@ -11,9 +11,9 @@ from textual.color import Color
 from engine.records import ModelChoice, Settings
 from remdm_tui.app import WatchApp
 from remdm_tui.line_filter import SafeFilter
-from remdm_tui.notices import Notice, Progress
 from remdm_tui.sanitize import is_harmless
 from remdm_tui.settings.watch_options import WatchOptions
+from remdm_tui.watch.notices import Notice, Progress
 from tests.tui.scripted import ScriptedLink
 
 CONTROLS = "".join(map(chr, (*range(32), *range(127, 160))))

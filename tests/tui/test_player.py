@@ -4,8 +4,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remdm_tui import player as p
-from remdm_tui.player import AHEAD, SPEEDS, Demand, Player
+from remdm_tui.watch import player as p
+from remdm_tui.watch.player import AHEAD, SPEEDS, Demand, Player
 
 LIVE = Player(position=5, recorded=5)
 

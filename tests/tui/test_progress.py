@@ -4,9 +4,9 @@ import pytest
 
 from engine.catalogue import BUILT_IN
 from engine.records import ModelInfo
-from remdm_tui.known import cache, known
 from remdm_tui.render.model_summary import counted, line, placed, rows
 from remdm_tui.render.progress_line import bar, loading_line, sized, steps_line
+from remdm_tui.watch.available_models import cache, known
 
 INFO = ModelInfo("org/b", 8_030_000_000, "bfloat16", "cuda:0", 126464, 126336, None, False, (), "flash2", "LLaDA")
 

@@ -26,12 +26,12 @@ from engine.models import load_model
 from engine.records import ModelChoice, Settings
 from engine.serve import Server
 from engine.strategies import catalogue, make_strategy, values
-from remdm_tui import reconnecting
 from remdm_tui.link.process import ENGINE, Link
 from remdm_tui.link.remote import LAUNCH, advice, engine_elsewhere, given_command, ssh_command
-from remdm_tui.player import seek, toggle
 from remdm_tui.settings.watch_options import WatchOptions
-from remdm_tui.watching import Watching
+from remdm_tui.watch import reconnect
+from remdm_tui.watch.player import seek, toggle
+from remdm_tui.watch.session import Watching
 from tests.tui.terminal import COMMAND, Terminal
 from tests.waiting import PATIENCE, eventually
 
@@ -145,7 +145,7 @@ def unbroken():
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    monkeypatch.setattr(reconnecting, "WAITS", (0.05, 0.1, 0.2, 0.4, 0.8))
+    monkeypatch.setattr(reconnect, "WAITS", (0.05, 0.1, 0.2, 0.4, 0.8))
 
 
 def assert_same(record, other):

@@ -7,7 +7,7 @@ from textual.widgets import Input, Label
 
 from engine.debug.findings import Opinion, Ranked
 from engine.records import Change, Edit
-from remdm_tui.steering import prompt_text, prompt_tokens, spelled, token_of
+from remdm_tui.watch.token_input import prompt_text, prompt_tokens, spelled, token_of
 from tests.tui.scripted import WORDS, ScriptedLink
 from tests.tui.test_app import banner, settle, watching
 from tests.waiting import seen

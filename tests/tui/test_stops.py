@@ -12,10 +12,10 @@ from engine.debug.findings import Hit, Violation
 from engine.records import KnobInfo, StrategyInfo
 from engine.strategies import catalogue
 from remdm_tui.cli.debug_arguments import wishes
-from remdm_tui.notices import Notice
 from remdm_tui.screens.stops import StopsScreen
 from remdm_tui.settings.run_arguments import Asked
-from remdm_tui.stops import Stops, sentence
+from remdm_tui.watch.breakpoints import Stops, sentence
+from remdm_tui.watch.notices import Notice
 from tests.engine.recordings import recorded
 from tests.tui.scripted import ScriptedLink
 from tests.tui.test_app import banner, settle, watching

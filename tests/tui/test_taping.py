@@ -18,7 +18,7 @@ from engine.sampling.trace import Trace
 from remdm_tui.app import WatchApp
 from remdm_tui.link.process import Died, Link, Unwritten
 from remdm_tui.settings.watch_options import WatchOptions
-from remdm_tui.taping import Tape
+from remdm_tui.watch.run_recording import Tape
 from tests.engine.recordings import header, session_of, start_of
 from tests.tui.scripted import ScriptedLink
 from tests.tui.test_app import CAP, banner, settle, watching

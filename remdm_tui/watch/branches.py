@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from engine.debug.branches import Parting, Row, parting, shared, tree
 from engine.records import Branch, Settings
 from engine.sampling.trace import Record
-from remdm_tui.notices import Notice
-from remdm_tui.player import Player
 from remdm_tui.settings.knobs import shown
-from remdm_tui.taping import said
+from remdm_tui.watch.notices import Notice
+from remdm_tui.watch.player import Player
+from remdm_tui.watch.run_recording import said
 
 if TYPE_CHECKING:
-    from remdm_tui.watching import Watching
+    from remdm_tui.watch.session import Watching
 
 
 class Branching:

@@ -12,16 +12,16 @@ from pathlib import Path
 from engine import wire
 from engine.records import Check, Knob, KnobInfo, ModelChoice, ModelInfo, RunChoice, Settings, StrategyInfo
 from engine.sampling.trace import Record
-from remdm_tui import player as playing
-from remdm_tui.debugging import Debugger
 from remdm_tui.link.process import Died, Diverged, Event, Link, Unwritten
-from remdm_tui.notices import Notice, Progress
-from remdm_tui.player import Player
-from remdm_tui.reconnecting import Retries
 from remdm_tui.render.text_layout import harmless
 from remdm_tui.settings.knobs import notch, panel, turned
 from remdm_tui.settings.watch_options import WatchOptions, fitted
-from remdm_tui.taping import Tape, said
+from remdm_tui.watch import player as playing
+from remdm_tui.watch.debugger import Debugger
+from remdm_tui.watch.notices import Notice, Progress
+from remdm_tui.watch.player import Player
+from remdm_tui.watch.reconnect import Retries
+from remdm_tui.watch.run_recording import Tape, said
 
 
 @dataclass(frozen=True)

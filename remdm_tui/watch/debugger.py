@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Literal
 from engine import wire
 from engine.debug.findings import Hit, Story
 from engine.records import Edit, StrategyInfo
-from remdm_tui import player as playing
-from remdm_tui.branching import Branching
-from remdm_tui.comparing import Comparing
-from remdm_tui.findings import Failure, Findings
-from remdm_tui.inspecting import Inspector
 from remdm_tui.link.process import Event, Link
-from remdm_tui.notices import Notice
 from remdm_tui.render.text_layout import harmless
 from remdm_tui.settings.knobs import STRATEGY, turned
-from remdm_tui.stops import Stop, Stops, sentence
+from remdm_tui.watch import player as playing
+from remdm_tui.watch.branches import Branching
+from remdm_tui.watch.breakpoints import Stop, Stops, sentence
+from remdm_tui.watch.findings import Failure, Findings
+from remdm_tui.watch.inspector import Inspector
+from remdm_tui.watch.notices import Notice
+from remdm_tui.watch.panes import Comparing
 
 if TYPE_CHECKING:
-    from remdm_tui.watching import Watching
+    from remdm_tui.watch.session import Watching
 
 Kind = Literal["mask", "force", "lock", "unlock", "prompt"]
 

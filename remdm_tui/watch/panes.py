@@ -16,14 +16,14 @@ from engine.debug.findings import Hit
 from engine.records import Branch, Settings
 from engine.sampling.trace import Record
 from remdm_tui.link.process import Event
-from remdm_tui.notices import Notice
-from remdm_tui.player import AHEAD, Demand, Player
 from remdm_tui.render.text_layout import harmless
 from remdm_tui.settings.watch_options import CAUSAL_STRATEGY
-from remdm_tui.taping import said
+from remdm_tui.watch.notices import Notice
+from remdm_tui.watch.player import AHEAD, Demand, Player
+from remdm_tui.watch.run_recording import said
 
 if TYPE_CHECKING:
-    from remdm_tui.watching import Watching
+    from remdm_tui.watch.session import Watching
 
 LETTERS = "ABCD"
 """What the panes are called."""

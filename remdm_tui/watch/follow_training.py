@@ -12,10 +12,10 @@ from pathlib import Path
 from engine.catalogue import place
 from engine.files import run_layout
 from remdm_tui.link.process import Link
-from remdm_tui.notices import Notice, Progress
 from remdm_tui.settings.watch_options import WatchOptions
-from remdm_tui.taping import Tape
-from remdm_tui.watching import Watching
+from remdm_tui.watch.notices import Notice, Progress
+from remdm_tui.watch.run_recording import Tape
+from remdm_tui.watch.session import Watching
 
 LOOKS = 1.0
 """Seconds between looks at the checkpoint."""

@@ -1,0 +1,1 @@
+"""The watch session without Textual."""
