@@ -15,17 +15,17 @@ from textual.screen import Screen
 from textual.widgets import Footer, Label, Static
 
 from engine.records import Change
-from remdm_tui.keys import KEYS
-from remdm_tui.line_filter import SafeFilter
 from remdm_tui.link.process import ENGINE, Link
-from remdm_tui.outlet import metered
-from remdm_tui.painting import HEARTBEAT, PAINTS, SMALLEST, PaintedApp
 from remdm_tui.preferences.preferences import Comfort
 from remdm_tui.render.palette import palette
 from remdm_tui.render.text_layout import harmless
-from remdm_tui.running import run_app
 from remdm_tui.settings.knobs import STRATEGY
 from remdm_tui.settings.watch_options import WatchOptions
+from remdm_tui.ui.keys import KEYS
+from remdm_tui.ui.metered_driver import metered
+from remdm_tui.ui.output_filter import SafeFilter
+from remdm_tui.ui.refresh import HEARTBEAT, PAINTS, SMALLEST, PaintedApp
+from remdm_tui.ui.run_app import run_app
 from remdm_tui.watch.follow_training import Following
 from remdm_tui.watch.panes import LETTERS
 from remdm_tui.watch.run_recording import Tape

@@ -48,6 +48,6 @@ def run(
 
 def show(options: WatchOptions, make_link: partial[ReplayLink] | type[Link], tape: Tape, comfort: Comfort) -> int:
     from remdm_tui.app import WatchApp
-    from remdm_tui.running import run_app
+    from remdm_tui.ui.run_app import run_app
 
     return run_app(WatchApp(options, make_link, tape=tape, comfort=comfort), options.mouse)

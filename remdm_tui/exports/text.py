@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 from remdm_tui.exports import Request
-from remdm_tui.reading import plain_text
+from remdm_tui.ui.panel_data import plain_text
 
 KEPT = "\n\t"
 """Control characters that are text."""

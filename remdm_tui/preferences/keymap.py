@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from textual.binding import Binding
 from textual.keys import KEY_NAME_REPLACEMENTS, Keys, format_key
 
-from remdm_tui.keys import KEYS
+from remdm_tui.ui.keys import KEYS
 
 TAKEN = {"ctrl+p": "the command palette", "ctrl+q": "quitting", "ctrl+c": "copying"}
 """Keys that every screen has."""

@@ -24,7 +24,7 @@ from remdm_tui.render.palette import palette
 from remdm_tui.screens.help import HelpScreen
 from remdm_tui.screens.line import LineScreen
 from remdm_tui.settings.watch_options import WatchOptions
-from remdm_tui.tour import ACTIONS, STEPS, Tour
+from remdm_tui.ui.tour import ACTIONS, STEPS, Tour
 from remdm_tui.watch.bookmarks import marked, neighbour
 from remdm_tui.watch.run_recording import Tape
 from remdm_tui.widgets.legend import LegendPanel, legend

@@ -13,9 +13,9 @@ import pytest
 from engine.recording import Recording
 from engine.records import Settings
 from remdm_tui.app import WatchApp
-from remdm_tui.outlet import HungUp, screen_file
-from remdm_tui.running import crashing_threads
 from remdm_tui.settings.watch_options import WatchOptions
+from remdm_tui.ui.metered_driver import HungUp, screen_file
+from remdm_tui.ui.run_app import crashing_threads
 from tests.tui.scripted import ScriptedLink
 from tests.tui.terminal import COMMAND, Terminal
 
@@ -125,7 +125,7 @@ async def test_a_thread_that_fails_ends_the_application_with_1():
 
 CRASHING = """
 import sys
-from remdm_tui.painting import PaintedApp
+from remdm_tui.ui.refresh import PaintedApp
 from remdm_tui import keyboard, outlet
 
 class Broken(keyboard.Keyboard):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from textual import events
 from textual.message import Message
 
-from remdm_tui.keyboard import Keyboard, read_input
+from remdm_tui.ui.keyboard import Keyboard, read_input
 from tests.waiting import PATIENCE
 
 

@@ -9,10 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from remdm_tui.cli import app
-from remdm_tui.keys import KEYS
 from remdm_tui.preferences import config_file
 from remdm_tui.preferences.config_file import Configuration, read
 from remdm_tui.preferences.keymap import TAKEN, bound, keymap, shown_by_id
+from remdm_tui.ui.keys import KEYS
 
 IDS = [binding.id for binding in KEYS]
 

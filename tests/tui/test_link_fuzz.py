@@ -10,7 +10,7 @@ import numpy as np
 from engine import wire
 from engine.strategies import catalogue
 from remdm_tui.link.process import Link
-from remdm_tui.reading import canvas, charts
+from remdm_tui.ui.panel_data import canvas, charts
 from tests.engine.recordings import session_of, start_of
 from tests.engine.toys import TextToy
 

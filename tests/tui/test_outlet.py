@@ -15,9 +15,9 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.geometry import Region
 
 from engine.records import Change
-from remdm_tui.outlet import LEAST, LONGEST, Outlet, metered
 from remdm_tui.render.text_layout import Pieces
 from remdm_tui.render.typeset import Canvas
+from remdm_tui.ui.metered_driver import LEAST, LONGEST, Outlet, metered
 from remdm_tui.widgets.token_grid import TokenGrid
 from tests.tui.scripted import WORDS
 

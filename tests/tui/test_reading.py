@@ -3,7 +3,7 @@
 import pytest
 from rich.cells import cell_len
 
-from remdm_tui.reading import status
+from remdm_tui.ui.panel_data import status
 
 RIGHT = "► playing 12/256 speed max"
 

@@ -20,7 +20,6 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from engine.files.whole_files import discard
-from remdm_tui.debug_actions import DebugApp
 from remdm_tui.exports import KINDS
 from remdm_tui.exports.scene import NARROWEST, WIDEST
 from remdm_tui.exports.screen import KINDS as SCREEN_KINDS
@@ -34,7 +33,8 @@ from remdm_tui.preferences.preferences import Comfort
 from remdm_tui.render.palette import palette
 from remdm_tui.render.text_layout import harmless
 from remdm_tui.screens.line import LineScreen
-from remdm_tui.tour import Tour
+from remdm_tui.ui.debug_actions import DebugApp
+from remdm_tui.ui.tour import Tour
 from remdm_tui.watch import player as playing
 from remdm_tui.watch.bookmarks import marked, neighbour
 from remdm_tui.watch.run_recording import said

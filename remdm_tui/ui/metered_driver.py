@@ -14,7 +14,7 @@ from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
-from remdm_tui.keyboard import Keyboard, read_input
+from remdm_tui.ui.keyboard import Keyboard, read_input
 
 LONGEST = 0.025
 """Seconds that one paint may keep the line busy: a key waits for half of that, and for what the system has buffered."""

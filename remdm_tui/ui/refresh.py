@@ -19,14 +19,14 @@ from textual.timer import Timer
 from textual.widgets import Label, Static
 
 from engine.records import ModelInfo
-from remdm_tui import reading
-from remdm_tui.comfort_actions import ComfortApp
-from remdm_tui.outlet import MOST, Outlet, has_shell
-from remdm_tui.play_actions import PlayApp
 from remdm_tui.render.model_summary import placed
 from remdm_tui.render.progress_line import loading_line, steps_line
 from remdm_tui.render.text_layout import Pieces, harmless
 from remdm_tui.signals import ENDING, FAILED, SIGNALLED
+from remdm_tui.ui import panel_data
+from remdm_tui.ui.comfort_actions import ComfortApp
+from remdm_tui.ui.metered_driver import MOST, Outlet, has_shell
+from remdm_tui.ui.play_actions import PlayApp
 from remdm_tui.watch.findings import Failure
 from remdm_tui.watch.inspector import named_parts
 from remdm_tui.watch.notices import Notice, Progress
@@ -81,7 +81,7 @@ class PaintedApp(PlayApp, ComfortApp):
     def __init__(self, clock: Callable[[], float]) -> None:
         super().__init__()
         self._clock, self._last_tick = clock, clock()
-        self._pace, self._steps_per_second = reading.Pace(clock), 0.0
+        self._pace, self._steps_per_second = panel_data.Pace(clock), 0.0
         self._resting = self._behind = False
         self._painted, self._panelled = (clock(), time.process_time()), -math.inf
         self._beats = 0
@@ -280,7 +280,7 @@ class PaintedApp(PlayApp, ComfortApp):
         self._branches_box.display = several
         if several:
             self._branches.show(branching.rows(), branching.here, branching.against)
-        self._figures.show(reading.reading(trace, position, watching.sample, self._steps_per_second))
+        self._figures.show(panel_data.reading(trace, position, watching.sample, self._steps_per_second))
         if self._curves.size.height:
             self._curves.show(self._charts(trace, position), self._total(trace), player.position)
 
@@ -343,7 +343,7 @@ class PaintedApp(PlayApp, ComfortApp):
     def _show_status(self, total: int) -> None:
         watching, plain = self.watching, self.options.ascii
         name = harmless(watching.choice.name if watching.model is None else watching.model.name)
-        more = reading.title(watching.settings, watching.seed)
+        more = panel_data.title(watching.settings, watching.seed)
         if self.options.batch > 1:
             more += f" │ sample {watching.sample + 1}/{self.options.batch}"
         if len(watching.tape.branches) > 1:
@@ -351,6 +351,6 @@ class PaintedApp(PlayApp, ComfortApp):
             more += f" │ pane {pane}" * bool(pane) + f" │ branch {watching.debug.branching.here}"
         if self.size.width < SMALLEST[0] or self.size.height < SMALLEST[1]:
             more = f"small terminal: text only │ {more}"
-        right = reading.whereabouts(watching.player, total, plain)
-        line = reading.status(name, more, right, self.size.width - 2, plain)
+        right = panel_data.whereabouts(watching.player, total, plain)
+        line = panel_data.status(name, more, right, self.size.width - 2, plain)
         self._status.update(f" {line} ", layout=False)

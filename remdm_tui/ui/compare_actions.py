@@ -5,10 +5,10 @@ from __future__ import annotations
 from textual import on
 
 from engine.sampling.trace import Record
-from remdm_tui import reading
-from remdm_tui.debug_actions import DebugApp
 from remdm_tui.screens.compare import CompareScreen
 from remdm_tui.settings.pane_spec import settings_of, titled
+from remdm_tui.ui import panel_data
+from remdm_tui.ui.debug_actions import DebugApp
 from remdm_tui.watch.panes import LETTERS, Comparing, Pane
 from remdm_tui.widgets.curves import Chart, CurvesPanel, Overlay
 from remdm_tui.widgets.panes import Caption, Panes
@@ -64,7 +64,7 @@ class CompareApp(DebugApp):
             if ready and self._is_new("canvas" if number == 0 else f"canvas {number}", now):
                 branching = self.watching.debug.branching
                 different = branching.different(position) if pane is None else comparing.different(pane)
-                grid.show(reading.canvas(record, position, sample, different), room // len(shown))
+                grid.show(panel_data.canvas(record, position, sample, different), room // len(shown))
                 drawn = True
             elif not grid.whole:
                 grid.go_on(room // len(shown))
@@ -91,17 +91,17 @@ class CompareApp(DebugApp):
         """The curves of the run, those of all panes laid over one another."""
         comparing, sample = self._comparing, self.watching.sample
         if not comparing.panes:
-            with_band = reading.banded(trace, self.watching.strategies)
-            return list(reading.charts(trace, position, sample, with_band))
+            with_band = panel_data.banded(trace, self.watching.strategies)
+            return list(panel_data.charts(trace, position, sample, with_band))
         panes = [
             (letter, pane.record, comparing.position(pane.record)) for letter, pane in zip(LETTERS, comparing.panes)
         ]
-        return list(reading.overlays(panes, sample))
+        return list(panel_data.overlays(panes, sample))
 
     def _total(self, trace: Record) -> int:
         """Steps of the longest run on screen."""
         records = [pane.record for pane in self._comparing.panes] or [trace]
-        return max(map(reading.total_steps, records))
+        return max(map(panel_data.total_steps, records))
 
     # -- what people do
 

@@ -7,14 +7,14 @@ from pathlib import Path
 from textual import on
 
 from engine.records import Knob, ModelChoice
-from remdm_tui import reading
-from remdm_tui.compare_actions import CompareApp
 from remdm_tui.preferences.keymap import bound, shown
 from remdm_tui.render.palette import palette
 from remdm_tui.screens.about import AboutScreen
 from remdm_tui.screens.help import HelpScreen
 from remdm_tui.screens.models import ModelScreen
 from remdm_tui.screens.value import ValueScreen
+from remdm_tui.ui import panel_data
+from remdm_tui.ui.compare_actions import CompareApp
 from remdm_tui.watch import player as playing
 from remdm_tui.watch.available_models import known
 from remdm_tui.watch.notices import Notice
@@ -106,7 +106,7 @@ class PlayApp(CompareApp):
         watching = self.watching
         if watching.trace is not None and watching.model is not None:
             words = watching.model.pieces, watching.model.fragments
-            text = reading.plain_text(watching.trace, watching.position, watching.sample, *words)
+            text = panel_data.plain_text(watching.trace, watching.position, watching.sample, *words)
             self.copy_to_clipboard(text)
             watching.notice = Notice(f"copied {len(text)} characters")
             self._draw_words()

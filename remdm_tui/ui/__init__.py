@@ -1,0 +1,1 @@
+"""What ties the session to Textual: the refresh clock, the driver, the keys."""
