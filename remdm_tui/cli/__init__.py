@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from remdm_tui import console
 from remdm_tui.cli.app import app
+from remdm_tui.console import output
 
 # the commands, in the order of the help
 # isort: off
@@ -17,5 +17,5 @@ from remdm_tui.cli import bench as measuring
 
 def main() -> None:
     """Entry point of `remdm-tui`."""
-    console.install()
+    output.install()
     app()

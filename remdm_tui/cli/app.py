@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from remdm_tui.console import OUTPUT, discard_output, print_error, print_result
-from remdm_tui.sanitize import sanitize_line
-from remdm_tui.signals import ended_by_signals, exit_code
+from remdm_tui.console.output import OUTPUT, discard_output, print_error, print_result
+from remdm_tui.console.sanitize import sanitize_line
+from remdm_tui.console.signals import ended_by_signals, exit_code
 
 BAD_INPUT = 2
 USAGE_ERROR: Any = typer.BadParameter.__mro__[1]

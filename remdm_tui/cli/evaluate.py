@@ -10,7 +10,7 @@ import typer
 
 from remdm_tui.cli.app import Described, app
 from remdm_tui.cli.options import MODEL, SAMPLING, Batch, Json, option, shared
-from remdm_tui.console import print_message
+from remdm_tui.console.output import print_message
 
 
 @app.command(cls=Described)

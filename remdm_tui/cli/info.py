@@ -8,7 +8,7 @@ import typer
 
 from remdm_tui.cli.app import Described, app, lists
 from remdm_tui.cli.options import MODEL, Json, shared
-from remdm_tui.console import print_json, print_note, print_result
+from remdm_tui.console.output import print_json, print_note, print_result
 
 
 @app.command(cls=Described)

@@ -16,8 +16,8 @@ import typer
 
 from remdm_tui.cli.app import Described, app
 from remdm_tui.cli.options import MODEL, SAMPLING, Ascii, NoMouse, option, shared
-from remdm_tui.console import print_message
-from remdm_tui.sanitize import sanitize_line
+from remdm_tui.console.output import print_message
+from remdm_tui.console.sanitize import sanitize_line
 
 
 @app.command(cls=Described)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from remdm_tui.console import print_note
-from remdm_tui.rich_console import SafeConsole
-from remdm_tui.sanitize import escape_json
+from remdm_tui.console.output import print_note
+from remdm_tui.console.rich_console import SafeConsole
+from remdm_tui.console.sanitize import escape_json
 
 if TYPE_CHECKING:
     from engine.bench import Comparison, Machine, Options, Timed, TimingOptions

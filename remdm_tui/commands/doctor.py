@@ -14,10 +14,10 @@ from typing import Any
 from engine.records import ModelChoice
 from remdm_tui.commands.listing import table, to_json
 from remdm_tui.commands.sample import LINE, progress
-from remdm_tui.console import print_json, print_result
+from remdm_tui.console.output import print_json, print_result
+from remdm_tui.console.sanitize import sanitize_line
 from remdm_tui.render import model_summary
 from remdm_tui.render.progress_line import loading_line, sized
-from remdm_tui.sanitize import sanitize_line
 from remdm_tui.watch.available_models import cache
 
 

@@ -14,10 +14,10 @@ from rich.table import Table
 
 from engine.evaluation.plan import ENGINE
 from engine.records import Settings
-from remdm_tui.console import print_json, print_note
+from remdm_tui.console.output import print_json, print_note
+from remdm_tui.console.rich_console import SafeConsole
+from remdm_tui.console.sanitize import sanitize_line
 from remdm_tui.render.progress_line import loading_line
-from remdm_tui.rich_console import SafeConsole
-from remdm_tui.sanitize import sanitize_line
 from remdm_tui.settings.knobs import matters, own_knobs
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 from remdm_tui.commands.eval_job import Wanted
 from remdm_tui.commands.eval_progress import Shown, display
-from remdm_tui.console import print_error
+from remdm_tui.console.output import print_error
+from remdm_tui.console.signals import ended_by_signals, exit_code
 from remdm_tui.settings.run_arguments import Asked, at_least_one
 from remdm_tui.settings.sweeps import Cell, grid
-from remdm_tui.signals import ended_by_signals, exit_code
 
 FAILED = 1
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

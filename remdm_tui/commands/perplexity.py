@@ -17,11 +17,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from engine.catalogue import place
 from engine.records import ModelChoice
 from remdm_tui.commands.sample import LINE, TASK, progress
-from remdm_tui.console import print_error, print_json, print_note, print_result
+from remdm_tui.console.output import print_error, print_json, print_note, print_result
+from remdm_tui.console.rich_console import SafeConsole
+from remdm_tui.console.sanitize import sanitize_line
+from remdm_tui.console.signals import exit_code
 from remdm_tui.render.progress_line import loading_line
-from remdm_tui.rich_console import SafeConsole
-from remdm_tui.sanitize import sanitize_line
-from remdm_tui.signals import exit_code
 
 if TYPE_CHECKING:
     from engine.data.texts import Texts

@@ -11,6 +11,8 @@ from pathlib import Path
 from rich.console import Console
 
 from engine.files.whole_files import probe, replace, tidy
+from remdm_tui.console.rich_console import SafeConsole
+from remdm_tui.console.sanitize import sanitize_line
 from remdm_tui.reports import html, latex, markdown
 from remdm_tui.reports.collect import collect
 from remdm_tui.reports.document import Document, document
@@ -18,8 +20,6 @@ from remdm_tui.reports.html import SHOWN
 from remdm_tui.reports.panels import AXES
 from remdm_tui.reports.plots import NoPlots, pictures
 from remdm_tui.reports.terminal import say, show
-from remdm_tui.rich_console import SafeConsole
-from remdm_tui.sanitize import sanitize_line
 
 PIPE = 140
 """Columns where there is no terminal and COLUMNS says nothing."""

@@ -12,10 +12,10 @@ from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TaskID, T
 from engine.records import SAMPLING, ModelInfo, RunChoice, Settings
 from engine.strategies import catalogue, make_strategy
 from engine.text import infill
-from remdm_tui.console import print_data
+from remdm_tui.console.output import print_data
+from remdm_tui.console.rich_console import SafeConsole
+from remdm_tui.console.sanitize import escape_json, sanitize_line
 from remdm_tui.render.progress_line import loading_line
-from remdm_tui.rich_console import SafeConsole
-from remdm_tui.sanitize import escape_json, sanitize_line
 from remdm_tui.settings.watch_options import WatchOptions, fitted
 
 TASK = TaskID(0)

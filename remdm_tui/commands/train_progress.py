@@ -18,9 +18,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from remdm_tui.console import print_message
-from remdm_tui.rich_console import SafeConsole
-from remdm_tui.sanitize import sanitize_line
+from remdm_tui.console.output import print_message
+from remdm_tui.console.rich_console import SafeConsole
+from remdm_tui.console.sanitize import sanitize_line
 
 if TYPE_CHECKING:
     from engine.training.config import Progress

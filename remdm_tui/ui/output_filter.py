@@ -9,7 +9,7 @@ from rich.segment import Segment
 from textual.color import Color
 from textual.filter import LineFilter
 
-from remdm_tui.sanitize import is_harmless
+from remdm_tui.console.sanitize import is_harmless
 
 
 class SafeFilter(LineFilter):

@@ -19,10 +19,10 @@ from textual.timer import Timer
 from textual.widgets import Label, Static
 
 from engine.records import ModelInfo
+from remdm_tui.console.signals import ENDING, FAILED, SIGNALLED
 from remdm_tui.render.model_summary import placed
 from remdm_tui.render.progress_line import loading_line, steps_line
 from remdm_tui.render.text_layout import Pieces, harmless
-from remdm_tui.signals import ENDING, FAILED, SIGNALLED
 from remdm_tui.ui import panel_data
 from remdm_tui.ui.comfort_actions import ComfortApp
 from remdm_tui.ui.metered_driver import MOST, Outlet, has_shell

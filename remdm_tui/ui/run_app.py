@@ -9,9 +9,9 @@ from typing import Any
 
 from rich.traceback import Traceback
 
-from remdm_tui.console import print_error
-from remdm_tui.rich_console import SafeConsole
-from remdm_tui.signals import FAILED, SIGNALLED
+from remdm_tui.console.output import print_error
+from remdm_tui.console.rich_console import SafeConsole
+from remdm_tui.console.signals import FAILED, SIGNALLED
 from remdm_tui.ui.refresh import PaintedApp
 
 BAD_INPUT = 2

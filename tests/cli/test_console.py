@@ -19,12 +19,13 @@ from hypothesis import strategies as st
 from rich.progress import Progress, TextColumn
 from rich.text import Text
 
-from remdm_tui import cli, console
+from remdm_tui import cli
 from remdm_tui.cli import watch
 from remdm_tui.cli.app import app
-from remdm_tui.rich_console import SafeConsole
-from remdm_tui.sanitize import INVISIBLE, escape_json, sanitize, sanitize_line
-from remdm_tui.signals import ended_by_signals
+from remdm_tui.console import output
+from remdm_tui.console.rich_console import SafeConsole
+from remdm_tui.console.sanitize import INVISIBLE, escape_json, sanitize, sanitize_line
+from remdm_tui.console.signals import ended_by_signals
 from tests.cli.conftest import COMMAND, ENVIRONMENT
 
 CONTROLS = "".join(map(chr, (*range(1, 32), *range(127, 160))))
@@ -105,7 +106,7 @@ def streams(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bool], tuple[
 @pytest.mark.parametrize("terminal", [False, True])
 def test_whatever_writes_to_the_streams_is_sanitized(streams: Any, terminal: bool) -> None:
     out, err = streams(terminal)
-    console.install()
+    output.install()
     sys.stdout.write(HOSTILE)
     sys.stderr.writelines([f"a{HOSTILE}", f"b{HOSTILE}"])
     print(HOSTILE, file=sys.stderr)
@@ -117,7 +118,7 @@ def test_whatever_writes_to_the_streams_is_sanitized(streams: Any, terminal: boo
 def test_a_bar_of_a_library_goes_back_to_the_start_of_its_line_on_a_terminal_alone(streams: Any) -> None:
     for terminal, written in ((True, "\rhalf␍done"), (False, "␍half␍done")):
         _, err = streams(terminal)
-        console.install()
+        output.install()
         sys.stderr.write("\rhalf\rdone")
         assert err.text == written
 
@@ -125,20 +126,20 @@ def test_a_bar_of_a_library_goes_back_to_the_start_of_its_line_on_a_terminal_alo
 def test_data_is_verbatim_in_a_pipe_and_sanitized_on_a_terminal(streams: Any) -> None:
     for terminal, written in ((False, "a\x1b[2J\tb\nc\x9b"), (True, "a␛[2J\tb\nc\\x9b")):
         out, _ = streams(terminal)
-        console.install()
-        console.print_data("a\x1b[2J\tb\nc\x9b")
+        output.install()
+        output.print_data("a\x1b[2J\tb\nc\x9b")
         assert out.text == written + "\n"
 
 
 def test_an_error_is_one_line_but_for_what_is_indented(streams: Any) -> None:
     _, err = streams(False)
-    console.print_error("there is no 'a\nremdm-tui: all is well':\n  steps: 3 -> 4\n  name: b\rc")
+    output.print_error("there is no 'a\nremdm-tui: all is well':\n  steps: 3 -> 4\n  name: b\rc")
     assert err.text == "remdm-tui: there is no 'a↵remdm-tui: all is well':\n  steps: 3 -> 4\n  name: b␍c\n"
 
 
 def test_rich_writes_its_own_escapes_and_no_one_elses(streams: Any) -> None:
     out, err = streams(True)
-    console.install()
+    output.install()
     rich = SafeConsole(force_terminal=True, color_system="standard", width=400)
     link = Text("seen", style="link http://a\x07\x1b]52;c;Y2xpcA==\x07")
     rich.print(Text(HOSTILE, style="bold red"), link, f"[bold]{SEQUENCES}[/]")

@@ -10,7 +10,7 @@ from textual.color import Color
 
 from engine.records import ModelChoice, Settings
 from remdm_tui.app import WatchApp
-from remdm_tui.sanitize import is_harmless
+from remdm_tui.console.sanitize import is_harmless
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.ui.output_filter import SafeFilter
 from remdm_tui.watch.notices import Notice, Progress

@@ -10,8 +10,8 @@ from typing import Any
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from remdm_tui.console import has_output, raw
-from remdm_tui.sanitize import sanitize
+from remdm_tui.console.output import has_output, raw
+from remdm_tui.console.sanitize import sanitize
 
 
 class SafeConsole(Console):

@@ -14,7 +14,7 @@ from contextlib import suppress
 from io import TextIOBase, TextIOWrapper
 from typing import Any, TextIO
 
-from remdm_tui.sanitize import escape_json, sanitize, sanitize_line
+from remdm_tui.console.sanitize import escape_json, sanitize, sanitize_line
 
 OUTPUT = "standard output"
 """What an error that has no file's name is about."""

@@ -1,0 +1,1 @@
+"""Standard output and standard error: text for people is sanitized.  Standard library alone."""
