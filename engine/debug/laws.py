@@ -105,8 +105,8 @@ def band(
 def check(frame: Frame, claims: Claims, last: Standing, edges: Sequence[int]) -> tuple[Standing, tuple[Violation, ...]]:
     """The standing after a step, and the laws that it has broken and the step before had not.
 
-    edges: first position of every block, then the canvas's length (`engine.sampling.blocks.Blocks.edges`).  An edit breaks no
-    law, but after it the masked fraction is nobody's.
+    edges: first position of every block, then the canvas's length (`engine.sampling.blocks.Blocks.edges`).
+    An edit breaks no law, but after it the masked fraction is nobody's.
     """
     if frame.edit is not None:
         return replace(last, intact=False), ()

@@ -7,11 +7,11 @@ from remdm_tui.console import output
 
 # the commands, in the order of the help
 # isort: off
-from remdm_tui.cli import watch as watching
-from remdm_tui.cli import evaluate as evaluating
-from remdm_tui.cli import info as around
-from remdm_tui.cli import train as training
-from remdm_tui.cli import bench as measuring
+from remdm_tui.cli import watch as watch
+from remdm_tui.cli import evaluate as evaluate
+from remdm_tui.cli import info as info
+from remdm_tui.cli import train as train
+from remdm_tui.cli import bench as bench
 # isort: on
 
 
