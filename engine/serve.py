@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from engine import __version__, strategies, wire
 from engine.debug import command_handler
-from engine.debug.command_handler import Desk
+from engine.debug.command_handler import CommandHandler
 from engine.records import Edit, ModelChoice
 from engine.strategies.validation import StrategyError
 from engine.system.priority import give_way, session_gives_way
@@ -83,7 +83,7 @@ class Server:
         self._load, self._clock = load, clock
         self._send = send
         self._model: TextModel | None = None
-        self._desk = Desk(send)
+        self._desk = CommandHandler(send)
         self._again: Again | None = None
         """what is to be computed again before anything else"""
         self._credit, self._reports = 0, Reports(clock)

@@ -16,7 +16,7 @@ from textual.widgets import Footer, Label, Static
 
 from engine.records import Change
 from remdm_tui.link.process import ENGINE, Link
-from remdm_tui.preferences.preferences import Comfort
+from remdm_tui.preferences.preferences import Preferences
 from remdm_tui.render.palette import palette
 from remdm_tui.render.text_layout import harmless
 from remdm_tui.settings.knobs import STRATEGY
@@ -26,10 +26,10 @@ from remdm_tui.ui.metered_driver import metered
 from remdm_tui.ui.output_filter import SafeFilter
 from remdm_tui.ui.refresh import HEARTBEAT, PAINTS, SMALLEST, PaintedApp
 from remdm_tui.ui.run_app import run_app
-from remdm_tui.watch.follow_training import Following
+from remdm_tui.watch.follow_training import FollowedRun
 from remdm_tui.watch.panes import LETTERS
-from remdm_tui.watch.run_recording import Tape
-from remdm_tui.watch.session import Watching
+from remdm_tui.watch.run_recording import RunRecording
+from remdm_tui.watch.session import WatchSession
 from remdm_tui.widgets.branch_tree import BranchTree
 from remdm_tui.widgets.curves import CurvesPanel
 from remdm_tui.widgets.figures import FiguresPanel
@@ -55,12 +55,12 @@ class WatchApp(PaintedApp):
         options: WatchOptions,
         make_link: Callable[[], Link] = Link,
         clock: Callable[[], float] = time.monotonic,
-        tape: Tape | None = None,
-        comfort: Comfort = Comfort(),  # noqa: B008  (frozen)
+        tape: RunRecording | None = None,
+        comfort: Preferences = Preferences(),  # noqa: B008  (frozen)
     ) -> None:
         super().__init__(clock)
         self.options, self.comfort = options, comfort
-        self.watching = (Following if options.follow else Watching)(options, make_link, tape)
+        self.watching = (FollowedRun if options.follow else WatchSession)(options, make_link, tape)
 
     def get_driver_class(self) -> type[Driver]:
         return metered(super().get_driver_class())
@@ -151,7 +151,7 @@ class WatchApp(PaintedApp):
         self.watching.close()
 
 
-def run(options: WatchOptions, comfort: Comfort) -> int:
+def run(options: WatchOptions, comfort: Preferences) -> int:
     """Watch until the person quits; return the exit status."""
     command = options.command or ENGINE
     return run_app(WatchApp(options, partial(Link, command), comfort=comfort), options.mouse)

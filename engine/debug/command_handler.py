@@ -15,7 +15,7 @@ from engine.strategies.validation import StrategyError
 if TYPE_CHECKING:
     from engine.records import Frame
     from engine.sampling.session import Session
-    from engine.sampling.step import Control
+    from engine.sampling.step import StepConfig
 
 Command = wire.Fork | wire.Switch | wire.Together | wire.Alter | wire.Break | wire.Clear | wire.Look | wire.UseFile
 MOVES = (wire.Fork, wire.Switch, wire.Together)
@@ -24,7 +24,7 @@ STANDING = (*MOVES, wire.Alter, wire.Look)
 """Commands for which the run must stand where the terminal thinks it does."""
 
 
-class Desk:
+class CommandHandler:
     """One run's; the server says which that is.  ValueError out of here is a refusal that has changed nothing."""
 
     def __init__(self, send: Callable[[wire.Event], None]) -> None:
@@ -100,7 +100,7 @@ class Desk:
             case wire.Look():
                 self._look(self._there(), command)
 
-    def tell(self, frame: Frame, control: Control) -> bool:
+    def tell(self, frame: Frame, control: StepConfig) -> bool:
         """Send a frame and what is to be said about it; whether it stops the run."""
         session = self._there()
         before = session.frames[-2] if len(session.frames) > 1 else None

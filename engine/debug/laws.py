@@ -33,7 +33,7 @@ class Claims:
 
 
 @dataclass(frozen=True)
-class Standing:
+class LawState:
     """What has to be remembered from one step to the next."""
 
     intact: bool = False
@@ -52,7 +52,7 @@ class Step:
 
     frame: Frame
     claims: Claims
-    last: Standing
+    last: LawState
     was_masked: NDArray[np.bool_]
     was_revealed: NDArray[np.bool_]
     now_masked: NDArray[np.bool_]
@@ -102,7 +102,7 @@ def band(
     return inside[0], inside[1]
 
 
-def check(frame: Frame, claims: Claims, last: Standing, edges: Sequence[int]) -> tuple[Standing, tuple[Violation, ...]]:
+def check(frame: Frame, claims: Claims, last: LawState, edges: Sequence[int]) -> tuple[LawState, tuple[Violation, ...]]:
     """The standing after a step, and the laws that it has broken and the step before had not.
 
     edges: first position of every block, then the canvas's length (`engine.sampling.blocks.Blocks.edges`).
@@ -123,11 +123,11 @@ def check(frame: Frame, claims: Claims, last: Standing, edges: Sequence[int]) ->
     step = replace(step, last=replace(last, intact=intact))
     found = {violation.law: violation for law in LAWS for violation in law(step)}
     # a plan that was cut off is told by its own law, and what follows from it is no second fault
-    standing = Standing(intact and frame.excess == 0, frozenset(found), frame.alpha_s, frame.network_calls, frame.block)
+    standing = LawState(intact and frame.excess == 0, frozenset(found), frame.alpha_s, frame.network_calls, frame.block)
     return standing, tuple(found[name] for name in found if name not in last.broken)
 
 
-def _step(frame: Frame, claims: Claims, last: Standing, edges: Sequence[int]) -> Step:
+def _step(frame: Frame, claims: Claims, last: LawState, edges: Sequence[int]) -> Step:
     # one block is all that is open, also where a person has changed the prompt
     here = slice(None) if len(edges) == 2 else slice(edges[frame.block], edges[frame.block + 1])
     change = frame.change[:, here]

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from engine.debug import breakpoints, laws
 from engine.debug.conditions import Condition
 from engine.debug.findings import Hit, Violation
-from engine.debug.laws import Claims, Standing
+from engine.debug.laws import Claims, LawState
 from engine.records import Branch, Frame
 from engine.text.characters import Characters
 
@@ -21,7 +21,7 @@ class Watch:
         self._pieces: Sequence[str] = ()
         self._characters: Characters | None = None
         self._edges: Sequence[int] = (0, 0)
-        self._standings: dict[int, list[Standing]] = {0: []}
+        self._standings: dict[int, list[LawState]] = {0: []}
 
     def set(self, number: int, text: str, sample: int | None) -> None:
         """Stop at a condition, in one sample or in any, in place of what had the number.
@@ -62,7 +62,7 @@ class Watch:
     ) -> tuple[list[Hit], tuple[Violation, ...]]:
         """The breakpoints that the newest frame of a branch hits, and the laws that it is the first to break."""
         standings = self._standings[branch]
-        standing, broken = laws.check(frame, claims, standings[-1] if standings else Standing(), self._edges)
+        standing, broken = laws.check(frame, claims, standings[-1] if standings else LawState(), self._edges)
         standings.append(standing)
         if frame.edit is not None:
             return [], broken

@@ -13,7 +13,7 @@ from engine.debug.findings import Opinion, Ranked, Verdict
 from engine.models.protocol import encode_rows, never_drawn
 from engine.sampling import kernel
 from engine.sampling.schedules import next_time
-from engine.sampling.session import Ahead, Session, grid_of
+from engine.sampling.session import NextStep, Session, grid_of
 from engine.sampling.step import State, Stepper
 from engine.strategies import Candidates, Strategy, View
 from engine.strategies.validation import StrategyError
@@ -73,7 +73,7 @@ def _row(state: State, sample: int) -> State:
     return State(state.tokens[here], state.held[here], state.locked[here], [state.numbers[sample]], active, seen)
 
 
-def _asked(session: Session, row: State, ahead: Ahead, position: int) -> Tensor:
+def _asked(session: Session, row: State, ahead: NextStep, position: int) -> Tensor:
     """p(x0) at the position before the nucleus, float64 [1, V]; at temperature 0 that of temperature 1."""
     model, settings = session.model, ahead.control.settings
     tokens = row.tokens.clone()
@@ -92,7 +92,7 @@ def _time(t: float, row: State) -> Tensor:
 
 
 def _verdicts(
-    session: Session, row: State, ahead: Ahead, position: int, kinds: Mapping[str, type[Strategy]]
+    session: Session, row: State, ahead: NextStep, position: int, kinds: Mapping[str, type[Strategy]]
 ) -> tuple[Verdict, ...]:
     drawn: Candidates | None = None
     verdicts = []
@@ -110,7 +110,7 @@ def _verdicts(
     return tuple(verdicts)
 
 
-def _obstacle(session: Session, row: State, ahead: Ahead, position: int, kind: type[Strategy]) -> str:
+def _obstacle(session: Session, row: State, ahead: NextStep, position: int, kind: type[Strategy]) -> str:
     """Why a strategy has nothing to say; empty if it has."""
     if bool(row.locked[0, position]):
         return "the position is locked"
@@ -123,14 +123,14 @@ def _obstacle(session: Session, row: State, ahead: Ahead, position: int, kind: t
     return ""
 
 
-def _candidates(session: Session, row: State, ahead: Ahead) -> Candidates:
+def _candidates(session: Session, row: State, ahead: NextStep) -> Candidates:
     alpha_t = ahead.control.strategy.alpha(_time(ahead.t, row))
     stepper = Stepper(session.model, session.seed)
     return stepper.candidates(ahead.control, row, [ahead.step], alpha_t, row.masked(session.model.mask_id))[0]
 
 
 def _verdict(
-    session: Session, row: State, ahead: Ahead, position: int, strategy: Strategy, drawn: Candidates | None
+    session: Session, row: State, ahead: NextStep, position: int, strategy: Strategy, drawn: Candidates | None
 ) -> Verdict:
     """What one strategy would do at the position in its own step from t."""
     then = next_time(grid_of(strategy, session.blocks.steps[ahead.block]), ahead.t)

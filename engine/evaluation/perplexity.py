@@ -49,7 +49,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Standing:
+class PerplexityProgress:
     """How far the scoring is."""
 
     conventions: str
@@ -64,7 +64,7 @@ class Standing:
     """rows in the network at once, fewer than asked for where the device ran out of memory"""
 
 
-Report = Callable[[Standing], None]
+Report = Callable[[PerplexityProgress], None]
 
 
 class Measured(msgspec.Struct, frozen=True):
@@ -175,7 +175,7 @@ Tell = Callable[[str, int, float, int], None]
 
 
 def _counting(report: Report, total: int, kept: int) -> Tell:
-    return lambda how, done, nats, batch: report(Standing(how, done, total, nats, kept, batch))
+    return lambda how, done, nats, batch: report(PerplexityProgress(how, done, total, nats, kept, batch))
 
 
 def _score(model: TextModel, how: str, rows: Rows, seed: int, batch: int, scores: Scores, tell: Tell) -> int:

@@ -38,7 +38,7 @@ REPORTS = 5.0
 
 
 @dataclass(frozen=True)
-class Standing:
+class EvalProgress:
     """How far this process is with its share."""
 
     stage: str
@@ -79,7 +79,7 @@ class Job:
     """of rank 0, once it has come to its end"""
     _compare_with: Features | None = None
 
-    def run(self) -> Iterator[Standing]:
+    def run(self) -> Iterator[EvalProgress]:
         """Everything that is left to do; `results` has the outcome after it."""
         self._begin()
         spent = _Stopwatch(self)
@@ -91,13 +91,13 @@ class Job:
             spent.close()
         yield from self._all_here()
         if self.ranks.rank == 0:
-            yield Standing("putting together", 0, 0)
+            yield EvalProgress("putting together", 0, 0)
             self._finish()
         self.ranks.wait()
 
-    def _all_here(self) -> Iterator[Standing]:
+    def _all_here(self) -> Iterator[EvalProgress]:
         if self.ranks.world > 1:
-            yield Standing("waiting for the other processes", 0, 0)
+            yield EvalProgress("waiting for the other processes", 0, 0)
         self.ranks.wait()
 
     def _begin(self) -> None:
@@ -115,7 +115,7 @@ class Job:
 
     # -- samples
 
-    def _sample(self, spent: _Stopwatch) -> Iterator[Standing]:
+    def _sample(self, spent: _Stopwatch) -> Iterator[EvalProgress]:
         sampling, ranks = self.plan.sampling, self.ranks
         mine = range(ranks.rank, sampling.count, ranks.world)
         have = {number: line for number, line in self.store.samples().items() if number < sampling.count}
@@ -124,7 +124,7 @@ class Job:
         todo = [number for number in mine if number not in have]
         kept = len(mine) - len(todo)
         entropies = [have[number].entropy for number in mine if number in have]
-        yield Standing("sampling", kept, len(mine), kept, entropy=_mean(entropies))
+        yield EvalProgress("sampling", kept, len(mine), kept, entropy=_mean(entropies))
         if not todo:
             return
         prompt, steps = self._prompt, self._steps()
@@ -141,7 +141,7 @@ class Job:
                 spent.sampled()
                 entropies.append(line.entropy)
                 calls += line.network_calls
-                yield Standing(
+                yield EvalProgress(
                     "sampling", kept + count, len(mine), kept,
                     tokens_per_second=count * sampling.tokens / max(self.clock() - began, 1e-9),
                     saved=1 - calls / (count * steps),
@@ -192,7 +192,7 @@ class Job:
 
     # -- scores
 
-    def _score(self, spent: _Stopwatch) -> Iterator[Standing]:
+    def _score(self, spent: _Stopwatch) -> Iterator[EvalProgress]:
         ranks, plan, readers = self.ranks, self.plan.scoring, self.readers
         if readers == scoring.Readers(None, None):
             return
@@ -230,7 +230,7 @@ class Job:
                     if judged:
                         nats += judged[plan.conventions[0]].nats
                         tokens += judged[plan.conventions[0]].tokens
-                yield Standing(
+                yield EvalProgress(
                     "scoring", int(done), total, entropy=_mean([line.entropy for line in lines]),
                     gen_ppl=float(np.exp(min(nats / tokens, 700))) if tokens else float("nan"),
                 )  # fmt: skip

@@ -15,7 +15,7 @@ from engine.system.callbacks import ignore
 from engine.system.foreign import library_errors
 
 if TYPE_CHECKING:
-    from engine.metrics.own_judge import OwnJudge
+    from engine.metrics.own_judge import DirectoryJudge
 
 BATCH_TOKENS = 1 << 13
 """Tokens put through a judge at a time, padding included; a text that is longer goes alone."""
@@ -63,7 +63,7 @@ class Featurizer(Protocol):
         ...
 
 
-class Reading(Protocol):
+class JudgeOutput(Protocol):
     """Who reads rows in batches of so many tokens, and tells how far it is."""
 
     batch_tokens: int
@@ -71,7 +71,7 @@ class Reading(Protocol):
 
 
 def by_length(
-    reader: Reading,
+    reader: JudgeOutput,
     rows: Sequence[Sequence[int]],
     compute: Callable[[list[Tensor]], Iterator[Scored]],
     empty: Scored,
@@ -205,7 +205,7 @@ class LanguageModel:
 
 def load_judge(
     name: str, device: str = "auto", dtype: str = "float32", *, batch_tokens: int = BATCH_TOKENS, done: Done = ignore
-) -> LanguageModel | OwnJudge:
+) -> LanguageModel | DirectoryJudge:
     """A causal model of transformers: a directory, a GGUF file, a hub id, or gpt2, gpt2-large and the like.
 
     Or one of ours: demo-judge, inside the package, or a directory that `remdm-tui train` has exported.

@@ -27,7 +27,7 @@ JUDGES = {"demo-judge": "demo-ar"}
 Scored = TypeVar("Scored")
 
 
-class OwnJudge:
+class DirectoryJudge:
     """A judge and featurizer around a model of ours that predicts from left to right.
 
     Texts are read as its training texts were: typography unified (`engine.training.data.PLAIN`), a paragraph at a
@@ -131,8 +131,8 @@ def own_model(name: str) -> str | None:
 
 def load_own(
     name: str, device: str = "auto", dtype: str = "float32", *, batch_tokens: int = BATCH_TOKENS, done: Done = ignore
-) -> OwnJudge:
+) -> DirectoryJudge:
     """The judge that a name for which `own_model` finds a model stands for; its own name is the one it was asked by."""
     model = load_model(own_model(name) or name, device, dtype)
     model.name = name
-    return OwnJudge(model, batch_tokens=batch_tokens, done=done)
+    return DirectoryJudge(model, batch_tokens=batch_tokens, done=done)

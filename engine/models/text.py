@@ -25,7 +25,7 @@ TOKENS = 16
 BLANKS = re.compile(r"\s+")
 
 
-class Words(Protocol):
+class TokenizerAdapter(Protocol):
     """A tokenizer of any make."""
 
     size: int
@@ -105,8 +105,8 @@ class Codec:
     them, and read with or without.
     """
 
-    def __init__(self, tokenizer: Tokenizer | Words) -> None:
-        self._words: Words = FileWords(tokenizer) if isinstance(tokenizer, Tokenizer) else tokenizer
+    def __init__(self, tokenizer: Tokenizer | TokenizerAdapter) -> None:
+        self._words: TokenizerAdapter = FileWords(tokenizer) if isinstance(tokenizer, Tokenizer) else tokenizer
         self.size = self._words.size
         self._spell, spaced, self._raw = self._words.spelling()
         names = (self._words.name(i) for i in range(self.size))

@@ -27,7 +27,7 @@ MOST_ROWS = 1 << 16
 """Frames times samples of one record of figures."""
 
 
-class Line:
+class BranchEntry:
     """One branch.  Positions below its fork are its parent's; frame i led to position i + 1."""
 
     def __init__(self, branch: Branch, origin: int, calls: int, batch: int) -> None:
@@ -90,7 +90,7 @@ class Line:
         return {"expected": self.expected, "calls": self.calls}
 
 
-def pack_rows(line: Line, first: int, count: int) -> bytes:
+def pack_rows(line: BranchEntry, first: int, count: int) -> bytes:
     """The figures of a branch's own frames `first` to `first + count - 1`."""
     batch = range(line.curves.batch)
     parts = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from engine.recording.branch_index import ROWS, Line, unpack_rows
+from engine.recording.branch_index import ROWS, BranchEntry, unpack_rows
 from engine.recording.entries import Header, Mark, Pieces, check_settings, unpack
 from engine.recording.frames import head
 from engine.recording.layout import Cursor, Kind
@@ -25,7 +25,7 @@ class Index:
 
     def __init__(self) -> None:
         self.header: Header | None = None
-        self.lines: list[Line] = []
+        self.lines: list[BranchEntry] = []
         self.settings: list[Settings] = []
         self.pieces: dict[int, str] = {}
         self.fragments: dict[int, bytes] = {}
@@ -61,7 +61,9 @@ class Index:
             raise ValueError(f"branch {number} of the recording forks from a step that is not there")
         if not number and fork:
             raise ValueError("the first branch of a recording begins at its start")
-        self.lines.append(Line(Branch(number, parent if number else None, fork), offset, calls, self.known.batch))
+        self.lines.append(
+            BranchEntry(Branch(number, parent if number else None, fork), offset, calls, self.known.batch)
+        )
 
     def _frame(self, offset: int, body: bytes) -> None:
         found, alpha_s = head(body)
@@ -107,7 +109,7 @@ class Index:
         self._room(len(self.marks))
         self.marks.append(mark)
 
-    def line(self, number: int) -> Line:
+    def line(self, number: int) -> BranchEntry:
         if not 0 <= number < len(self.lines):
             raise ValueError(f"the recording has no branch {number}")
         return self.lines[number]

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from engine.files.regular import regular_file
 from engine.files.whole_files import naming, replacing, tidy
 from engine.recording import frames
-from engine.recording.branch_index import MOST_ROWS, Line, pack_rows
+from engine.recording.branch_index import MOST_ROWS, BranchEntry, pack_rows
 from engine.recording.entries import (
     LONGEST_LABEL,
     Header,
@@ -183,10 +183,10 @@ class Recorder:
 
     # -- writing
 
-    def _line(self, branch: int) -> Line:
+    def _line(self, branch: int) -> BranchEntry:
         return self._index.line(branch)
 
-    def _tip(self, line: Line) -> State:
+    def _tip(self, line: BranchEntry) -> State:
         """The state that the next frame of a branch starts from."""
         return self.recording.at(line.number, len(line))[1]
 
@@ -231,11 +231,11 @@ class Recorder:
         self._known[new] = True
         return record(Kind.PIECES, pack(Pieces.of(new.tolist(), self._vocabulary, self._fragments)))
 
-    def _waiting(self, line: Line) -> int:
+    def _waiting(self, line: BranchEntry) -> int:
         """Frames of a branch whose figures are not in the file."""
         return len(line.offsets) - line.stored
 
-    def _rows(self, line: Line) -> bytes:
+    def _rows(self, line: BranchEntry) -> bytes:
         """The figures that the file lacks."""
         count = self._waiting(line)
         return record(Kind.FIGURES, pack_rows(line, line.stored, count)) if count > 0 else b""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from engine.files.regular import regular_file
 from engine.recording import frames
-from engine.recording.branch_index import Line
+from engine.recording.branch_index import BranchEntry
 from engine.recording.entries import Header, Mark
 from engine.recording.index import FORK, PLACE, Index
 from engine.recording.layout import Cursor, Kind
@@ -97,7 +97,7 @@ class Recording:
             self.index.take(offset, body)
             self.end = following
 
-    def remember(self, line: Line, frame: Frame, state: State) -> None:
+    def remember(self, line: BranchEntry, frame: Frame, state: State) -> None:
         """The last step of a branch as it was recorded: it need not be read back."""
         self._remember(line, len(line), (frame, state))
 
@@ -198,7 +198,7 @@ class Recording:
             changed = [i for i, n in enumerate(numbers) if not i or n != numbers[i - 1]]
             return [(i, self.index.settings[numbers[i]]) for i in changed]
 
-    def lineage(self, branch: int) -> list[tuple[Line, int, int]]:
+    def lineage(self, branch: int) -> list[tuple[BranchEntry, int, int]]:
         """The lines that a branch consists of, oldest first, with the first and the last position of each."""
         line = self.index.lines[branch]
         parts, last = [], len(line)
@@ -219,7 +219,7 @@ class Recording:
                 parts.append(line.column(name, sample)[: last - first])
             return parts[0] if len(parts) == 1 else np.concatenate([*parts, np.zeros(0)])
 
-    def settle(self, line: Line) -> None:
+    def settle(self, line: BranchEntry) -> None:
         """Compute the figures that the file lacks at a branch's end."""
         with self.lock:
             while line.curves.rows < len(line.offsets):
@@ -232,14 +232,14 @@ class Recording:
 
     # -- rebuilding
 
-    def _line(self, branch: int, position: int) -> Line:
+    def _line(self, branch: int, position: int) -> BranchEntry:
         """Whose position it is: a branch's own from its fork on."""
         line = self.index.lines[branch]
         while position < line.fork and line.branch.parent is not None:
             line = self.index.lines[line.branch.parent]
         return line
 
-    def _rebuilt(self, line: Line, position: int) -> Step:
+    def _rebuilt(self, line: BranchEntry, position: int) -> Step:
         """Decode forward from the nearest state that is at hand."""
         key = line.key(position - 1)
         reached = key[0] if key else line.fork
@@ -255,7 +255,7 @@ class Recording:
             raise ValueError(self.damage) from None
         return at
 
-    def _nearest(self, line: Line, position: int, floor: int, keyframe: int | None) -> tuple[int, Step]:
+    def _nearest(self, line: BranchEntry, position: int, floor: int, keyframe: int | None) -> tuple[int, Step]:
         """The last position from `floor` on whose state is in memory, else `floor`, from the file."""
         for i in range(position, floor - 1, -1):
             if found := self._cached((line.number, i)):
@@ -264,7 +264,7 @@ class Recording:
             return floor, (None, self._state(keyframe, PLACE.size))
         return floor, self._remember(line, floor, self._origin(line))
 
-    def _decode(self, line: Line, index: int, before: State) -> Frame:
+    def _decode(self, line: BranchEntry, index: int, before: State) -> Frame:
         body = body_at(self._file, line.offsets[index - line.fork])
         if body is None or body[0] != Kind.FRAME:
             raise ValueError("the file has changed since it was opened")
@@ -278,11 +278,11 @@ class Recording:
             raise ValueError("the file has changed since it was opened")
         return decode_state(Cursor(body, 1 + skipped), self.shape, self.header.model.vocab_size)
 
-    def _origin(self, line: Line) -> Step:
+    def _origin(self, line: BranchEntry) -> Step:
         """Where a branch begins."""
         return None, self._state(line.origin, FORK.size)
 
-    def _remember(self, line: Line, position: int, step: Step) -> Step:
+    def _remember(self, line: BranchEntry, position: int, step: Step) -> Step:
         """Keep a step in memory; those not asked for in the longest time go."""
         self._cache[line.number, position] = step
         most = max(2, CACHE // (OVERHEAD + step[1].nbytes))

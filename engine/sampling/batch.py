@@ -19,7 +19,7 @@ from engine.models.protocol import Denoiser, device_of
 from engine.records import Settings
 from engine.sampling.blocks import Blocks, plan
 from engine.sampling.session import control_of, grid_of
-from engine.sampling.step import BadLogitsError, Control, Dice, State, Stepper
+from engine.sampling.step import BadLogitsError, Flips, State, StepConfig, Stepper
 from engine.sampling.validation import check_canvas, check_order
 from engine.strategies import Strategy
 from engine.text import infill
@@ -122,7 +122,7 @@ def usual_width(model: Denoiser) -> int:
 class _Slots:
     """Trajectories that stand at different steps."""
 
-    def __init__(self, model: Denoiser, control: Control, blocks: Blocks, seed: int, prompt: Sequence[int]) -> None:
+    def __init__(self, model: Denoiser, control: StepConfig, blocks: Blocks, seed: int, prompt: Sequence[int]) -> None:
         self.model, self.control, self.blocks, self.prompt = model, control, blocks, prompt
         self.stepper = Stepper(model, seed)
         grids = [grid_of(control.strategy, steps) for steps in blocks.steps]
@@ -166,13 +166,13 @@ class _Slots:
             waits = decision.dice.waiting()
             reveal[walking], forget[walking] = decision.dice.reveal, decision.dice.forget
             free = [slot for slot, waiting in zip(walking, waits.tolist(), strict=True) if not waiting]
-            self._carry_out(free, Dice(reveal[free], forget[free]), [False] * len(free))
+            self._carry_out(free, Flips(reveal[free], forget[free]), [False] * len(free))
             walking = self._unfinished(free)
         waiting = reveal.any(-1).nonzero()[:, 0].tolist()
         if waiting:
-            self._carry_out(waiting, Dice(reveal[waiting], forget[waiting]), [True] * len(waiting))
+            self._carry_out(waiting, Flips(reveal[waiting], forget[waiting]), [True] * len(waiting))
 
-    def _carry_out(self, slots: list[int], dice: Dice, called: list[bool]) -> None:
+    def _carry_out(self, slots: list[int], dice: Flips, called: list[bool]) -> None:
         """Apply the dice of these slots' steps, in one network call if tokens are to be drawn.
 
         called: which of the slots the step puts through the network.

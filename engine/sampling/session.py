@@ -17,17 +17,17 @@ from engine.records import Branch, Change, Edit, Frame, Settings
 from engine.sampling.blocks import plan
 from engine.sampling.edits import Canvas, edited
 from engine.sampling.schedules import next_time
-from engine.sampling.step import Control, Decision, Dice, State, Stepper
-from engine.sampling.trajectory import Act, Clock, Line
+from engine.sampling.step import Decision, Flips, State, StepConfig, Stepper
+from engine.sampling.trajectory import Clock, StepInput, Trajectory
 from engine.sampling.validation import check_canvas, check_order
 from engine.strategies import Strategy, values
 from engine.text import infill
 
 
-def control_of(strategy: Strategy, settings: Settings) -> Control:
+def control_of(strategy: Strategy, settings: Settings) -> StepConfig:
     """Bind settings to a strategy object: its name and knobs are copied into them."""
     named = replace(settings, strategy=strategy.name, knobs=values(strategy))
-    return Control(strategy, named.checked())
+    return StepConfig(strategy, named.checked())
 
 
 @lru_cache(maxsize=32)
@@ -35,11 +35,11 @@ def grid_of(strategy: Strategy, steps: int) -> NDArray[np.float64]:
     return strategy.grid(steps)
 
 
-class Ahead(NamedTuple):
+class NextStep(NamedTuple):
     """What a step starts from, and where it leads to; s is t for a clean-up and at the end."""
 
     state: State
-    control: Control
+    control: StepConfig
     t: float
     s: float
     step: int
@@ -88,7 +88,7 @@ class Session:
         check_order(model, strategy, self.blocks)
         self._stepper = Stepper(model, seed)
         state = State.blank(model, self.blocks.edges[-1], range(first, first + batch), prompt)
-        self._line = Line(state, control_of(strategy, Settings(strategy.name, **settings)))
+        self._line = Trajectory(state, control_of(strategy, Settings(strategy.name, **settings)))
         self._lines, self._branches = {branch: self._line}, {branch: Branch(branch)}
         self.branch = branch
         """number of the branch that is stepped"""
@@ -99,7 +99,7 @@ class Session:
         return self._line.index
 
     @property
-    def control(self) -> Control:
+    def control(self) -> StepConfig:
         """What decides the next step: as recorded while replaying, else as last set."""
         return self._line.act(self.index).control
 
@@ -137,7 +137,7 @@ class Session:
         state, clock, s = ahead
         return self._clean_up(act, state, clock) if s is None else self._advance(act, state, clock, s)
 
-    def _ahead(self, state: State, clock: Clock, control: Control) -> tuple[State, Clock, float | None] | None:
+    def _ahead(self, state: State, clock: Clock, control: StepConfig) -> tuple[State, Clock, float | None] | None:
         """What the step after a state starts from, and the time it leads to; None of a clean-up, and at the end."""
         while True:
             state = self._standing(state, clock.block)
@@ -171,7 +171,7 @@ class Session:
         What was recorded beyond this step is no longer replayed.  Raises ValueError, and changes nothing, for what
         cannot be done.
         """
-        act = Act(self.control, edit)
+        act = StepInput(self.control, edit)
         state, change = edited(self._line.state, edit, self._canvas())
         self._line.forget()
         return self._written(act, state, change)
@@ -210,14 +210,14 @@ class Session:
             raise ValueError(f"there is no branch {branch}: choose one of {', '.join(map(str, self._branches))}")
         return self._lines[branch].index, self._lines[branch].ended
 
-    def before(self, index: int) -> Ahead:
+    def before(self, index: int) -> NextStep:
         """What the sampler's step `index` starts from, 0 to the next."""
         if not 0 <= index <= self.index:
             raise ValueError(f"steps of this branch are 0 to {self.index}, not {index}")
         (state, clock), control = self._line.at(index), self._line.act(index).control
         ahead = self._ahead(state, clock, control)
         state, clock, s = ahead or (self._standing(state, clock.block), clock, None)
-        return Ahead(state, control, clock.t, clock.t if s is None else s, clock.step, clock.block)
+        return NextStep(state, control, clock.t, clock.t if s is None else s, clock.step, clock.block)
 
     def _times(self, *times: float) -> list[Tensor]:
         batch, device = len(self._line.state.numbers), self._stepper.device
@@ -234,15 +234,15 @@ class Session:
         edits = (frame.edit for frame in reversed(self._line.frames) if frame.edit is not None)
         return next((e.tokens for e in edits if e.kind == "prompt" and e.sample in (None, row)), self._prompt)
 
-    def _written(self, act: Act, state: State, change: Tensor) -> Frame:
+    def _written(self, act: StepInput, state: State, change: Tensor) -> Frame:
         """Go on by the frame of an edit."""
         clock = self._line.clock
         alpha = act.control.strategy.alpha(self._times(clock.t)[0])
         none = torch.zeros_like(alpha)
-        decision = Decision(none, none, none[:, 0], Dice(change == Change.REVEALED, change == Change.REMASKED))
+        decision = Decision(none, none, none[:, 0], Flips(change == Change.REVEALED, change == Change.REMASKED))
         return self._commit(act, clock, clock, state, 0, alpha, alpha, decision, change)
 
-    def _advance(self, act: Act, state: State, clock: Clock, s: float) -> Frame:
+    def _advance(self, act: StepInput, state: State, clock: Clock, s: float) -> Frame:
         # the noise's address leaves clean-ups out: whether there is one depends on the rest of the batch
         steps, strategy = [clock.step] * len(state.numbers), act.control.strategy
         t_now, s_now = self._times(clock.t, s)
@@ -254,13 +254,13 @@ class Session:
         change, then = self._changes(kept, decision), Clock(clock.block, s, clock.step + 1)
         return self._commit(act, clock, then, kept, calls, alpha_t, alpha_s, decision, change)
 
-    def _clean_up(self, act: Act, state: State, clock: Clock) -> Frame:
+    def _clean_up(self, act: StepInput, state: State, clock: Clock) -> Frame:
         (t_now,) = self._times(clock.t)
         alpha_t = act.control.strategy.alpha(t_now)
         clean = state.copy()
         where, calls = self._stepper.finish(act.control, clean, alpha_t, [clock.step] * len(clean.numbers))
         one, none = torch.ones_like(alpha_t), torch.zeros_like(alpha_t)
-        decision = Decision(one, none, none[:, 0], Dice(where, torch.zeros_like(where)))
+        decision = Decision(one, none, none[:, 0], Flips(where, torch.zeros_like(where)))
         change, then = self._changes(clean, decision), Clock(clock.block, 0.0, clock.step)
         return self._commit(act, clock, then, clean, calls, alpha_t, one, decision, change, final=True)
 
@@ -274,7 +274,7 @@ class Session:
         return change
 
     def _commit(
-        self, act: Act, clock: Clock, then: Clock, state: State, calls: int,
+        self, act: StepInput, clock: Clock, then: Clock, state: State, calls: int,
         alpha_t: Tensor, alpha_s: Tensor, decision: Decision, change: Tensor, final: bool = False,
     ) -> Frame:  # fmt: skip
         """Go on from `clock` to the state there is `then`, and tell of it."""

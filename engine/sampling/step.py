@@ -28,7 +28,7 @@ ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
-class Control:
+class StepConfig:
     """What decides a step: the strategy and the settings that name it."""
 
     strategy: Strategy
@@ -94,7 +94,7 @@ class State:
 
 
 @dataclass(frozen=True)
-class Dice:
+class Flips:
     """What changes in one step: bool [B, L] each."""
 
     reveal: Tensor
@@ -115,7 +115,7 @@ class Decision:
     remask: Tensor
     excess: Tensor
     """[B]: how far the plan left [0, 1] where it applied"""
-    dice: Dice
+    dice: Flips
 
 
 class BadLogitsError(FloatingPointError):
@@ -138,7 +138,7 @@ class Stepper:
         self.device = device_of(model)
 
     def decide(
-        self, control: Control, state: State, steps: Sequence[int], t: Tensor, s: Tensor
+        self, control: StepConfig, state: State, steps: Sequence[int], t: Tensor, s: Tensor
     ) -> tuple[Decision, int]:
         """Throw the dice of step number steps[b] from t to s, float64 [B, 1]; and the network calls it took."""
         strategy = control.strategy
@@ -157,10 +157,10 @@ class Stepper:
         excess = torch.maximum((over * masked).amax(-1), (above * revealed).amax(-1))
         keys = self._keys(state, steps, Purpose.CHANGE)
         u = rng.uniforms(keys[:, None], torch.arange(state.tokens.shape[1], device=self.device))
-        dice = Dice(masked & (u < unmask), revealed & (u < remask), drawn)
+        dice = Flips(masked & (u < unmask), revealed & (u < remask), drawn)
         return Decision(unmask, remask, excess * (excess > ROUNDING), dice), calls
 
-    def apply(self, control: Control, state: State, dice: Dice, steps: Sequence[int], alpha_t: Tensor) -> int:
+    def apply(self, control: StepConfig, state: State, dice: Flips, steps: Sequence[int], alpha_t: Tensor) -> int:
         """Carry the dice out in place; returns the network calls it took."""
         need = dice.waiting()
         # tokens are drawn before anything is forgotten: x0 is predicted from the state at t
@@ -177,13 +177,13 @@ class Stepper:
         state.held[dice.forget] = torch.nan
         return int(need.sum())
 
-    def finish(self, control: Control, state: State, alpha_t: Tensor, steps: Sequence[int]) -> tuple[Tensor, int]:
+    def finish(self, control: StepConfig, state: State, alpha_t: Tensor, steps: Sequence[int]) -> tuple[Tensor, int]:
         """Every mask left that is open after so many steps becomes the argmax: (where, bool [B, L]; network calls)."""
         where = state.masked(self.model.mask_id)
         rows = where.any(-1).nonzero()[:, 0]
         if len(rows) == 0:
             return where, 0
-        greedy = Control(control.strategy, Settings(control.settings.strategy, top_p=1.0, temperature=0.0))
+        greedy = StepConfig(control.strategy, Settings(control.settings.strategy, top_p=1.0, temperature=0.0))
         drawn = self._draw(greedy, state, rows, where[rows], steps, alpha_t)
         state.tokens[where], state.held[where] = drawn.ids, drawn.held
         return where, len(rows)
@@ -193,7 +193,7 @@ class Stepper:
 
     @torch.no_grad()
     def _draw(
-        self, control: Control, state: State, rows: Tensor, where: Tensor, steps: Sequence[int], alpha_t: Tensor
+        self, control: StepConfig, state: State, rows: Tensor, where: Tensor, steps: Sequence[int], alpha_t: Tensor
     ) -> kernel.Drawn:
         """Draw tokens at the chosen positions, where bool [R, L], of the chosen rows [R]; N results in order."""
         settings = control.settings
@@ -228,7 +228,7 @@ class Stepper:
         return kernel.Drawn(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
 
     def candidates(
-        self, control: Control, state: State, steps: Sequence[int], alpha_t: Tensor, masked: Tensor
+        self, control: StepConfig, state: State, steps: Sequence[int], alpha_t: Tensor, masked: Tensor
     ) -> tuple[Candidates, Tensor, int]:
         """The draw at every masked position, bool [B, L]: candidates, their `held` [B, L] and the network calls."""
         ids, held = state.tokens.clone(), torch.full_like(state.held, torch.nan)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from engine.records import Edit, Frame
-from engine.sampling.step import Control, State
+from engine.sampling.step import State, StepConfig
 
 
 class Clock(NamedTuple):
@@ -20,10 +20,10 @@ class Clock(NamedTuple):
     step: int = 0
 
 
-class Act(NamedTuple):
+class StepInput(NamedTuple):
     """What decides a frame: the sampler under these settings, or a person's edit."""
 
-    control: Control
+    control: StepConfig
     edit: Edit | None = None
 
 
@@ -37,15 +37,15 @@ class _Before:
     calls: int
 
 
-class Line:
+class Trajectory:
     """A state is never changed once it stands here, so that courses of one run can share what they have in common."""
 
-    def __init__(self, state: State, control: Control) -> None:
+    def __init__(self, state: State, control: StepConfig) -> None:
         self.state, self.control = state, control
         self.clock, self.calls, self.ended = Clock(), 0, False
         self.frames: list[Frame] = []
         self._start = state
-        self._acts: list[Act] = []
+        self._acts: list[StepInput] = []
         self._before: list[_Before] = []
 
     @property
@@ -53,11 +53,11 @@ class Line:
         """Number of the next frame."""
         return len(self.frames)
 
-    def act(self, index: int) -> Act:
+    def act(self, index: int) -> StepInput:
         """What decides frame `index`: as it was recorded, else the settings as they were set last."""
-        return self._acts[index] if index < len(self._acts) else Act(self.control)
+        return self._acts[index] if index < len(self._acts) else StepInput(self.control)
 
-    def set(self, control: Control) -> None:
+    def set(self, control: StepConfig) -> None:
         """Decide from the next frame on; what was recorded beyond it is not replayed."""
         self.forget()
         self.control = control
@@ -67,7 +67,7 @@ class Line:
         self.control = self.act(self.index).control
         del self._acts[self.index :]
 
-    def commit(self, act: Act, frame: Frame, state: State, clock: Clock, calls: int) -> Frame:
+    def commit(self, act: StepInput, frame: Frame, state: State, clock: Clock, calls: int) -> Frame:
         """Go on by a frame to the state after it."""
         if self.index == len(self._acts):
             self._acts.append(act)
@@ -95,9 +95,9 @@ class Line:
         del self._before[index:]
         del self.frames[index:]
 
-    def fork(self, index: int) -> Line:
+    def fork(self, index: int) -> Trajectory:
         """Another course that shares the first `index` frames, and replays what followed them here."""
-        other = Line(self._start, self.control)
+        other = Trajectory(self._start, self.control)
         other.state, other.clock, other.calls, other.ended = self.state, self.clock, self.calls, self.ended
         other.frames, other._acts, other._before = list(self.frames), list(self._acts), list(self._before)
         other.rewind(index)

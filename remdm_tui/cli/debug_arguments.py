@@ -10,20 +10,20 @@ from typing import Any
 from engine.strategies import catalogue, make_strategy
 from remdm_tui.settings.knobs import given_knobs
 from remdm_tui.settings.pane_spec import settings_of
-from remdm_tui.settings.run_arguments import Asked
+from remdm_tui.settings.run_arguments import RunArguments
 from remdm_tui.settings.watch_options import WatchOptions
-from remdm_tui.watch.breakpoints import Stops
+from remdm_tui.watch.breakpoints import Breakpoints
 from remdm_tui.watch.panes import MOST
 
 
 def wishes(
-    asked: Asked, stops: Sequence[str], strategy_file: str | None, elsewhere: bool
-) -> tuple[Asked, dict[str, Any]]:
+    asked: RunArguments, stops: Sequence[str], strategy_file: str | None, elsewhere: bool
+) -> tuple[RunArguments, dict[str, Any]]:
     """What is left to ask of the run, and fields of `WatchOptions`.
 
     elsewhere: whether the engine is on another machine, whose files are not known here.  Raises ValueError.
     """
-    Stops(stops)
+    Breakpoints(stops)
     more: dict[str, Any] = {"stops": tuple(stops)}
     if strategy_file is None:
         return asked, more
@@ -39,7 +39,7 @@ def wishes(
     return asked, more
 
 
-def beside(options: WatchOptions, texts: Sequence[str], asked: Asked) -> WatchOptions:
+def beside(options: WatchOptions, texts: Sequence[str], asked: RunArguments) -> WatchOptions:
     """The run with the panes of `--compare`; its own strategy is one beside a single other, or if it was asked for.
 
     Raises ValueError with what would be valid.

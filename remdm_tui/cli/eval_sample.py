@@ -13,10 +13,10 @@ from engine.files.run_layout import NEWEST
 from engine.records import SAMPLING
 from engine.strategies import source_digest
 from engine.text import infill
-from remdm_tui.settings.run_arguments import Asked
+from remdm_tui.settings.run_arguments import RunArguments
 
 
-def sampled(home: Path, number: int, said: Asked) -> Asked:
+def sampled(home: Path, number: int, said: RunArguments) -> RunArguments:
     """What `watch` is asked for to show sample `number` of the evaluation in `home`; what was said goes before it.
 
     Consent to run the model's own code is what was said, never what the directory says.  Raises ValueError with one
@@ -42,7 +42,7 @@ def sampled(home: Path, number: int, said: Asked) -> Asked:
     same = store.has_whole_digests and said.strategy in (None, sampling.strategy)
     if same and sampling.strategy_digest != source_digest(sampling.strategy):
         raise ValueError(f"the strategy {sampling.strategy} has changed since {home} was evaluated: name a --strategy")
-    drawn = Asked(
+    drawn = RunArguments(
         model=name, strategy=sampling.strategy, dtype=model.dtype, no_ema=not model.ema, mask_id=model.mask_id,
         tokenizer=spelt,
         knob=tuple(f"{name}={str(value).lower()}" for name, value in sampling.knobs.items()),
@@ -51,7 +51,7 @@ def sampled(home: Path, number: int, said: Asked) -> Asked:
         strides=sampling.strides or None, first=number,
         **{info.name: getattr(sampling, info.name) for info in SAMPLING},
     )  # fmt: skip
-    given = {field.name: (getattr(said, field.name), field.default) for field in fields(Asked)}
+    given = {field.name: (getattr(said, field.name), field.default) for field in fields(RunArguments)}
     changes = {name: value for name, (value, default) in given.items() if value != default}
     if sampling.prompt and not changes.keys() & {"prompt", "prompt_literal"}:
         filled = sampling.infill or not infill.written(sampling.prompt)

@@ -27,9 +27,9 @@ def sample(
 
     Each is written as soon as it is finished, so not always in order; a line of --- stands between two.
     """
-    from remdm_tui.settings.run_arguments import Asked, at_least_one
+    from remdm_tui.settings.run_arguments import RunArguments, at_least_one
 
-    asked = Asked.of(ctx.params)
+    asked = RunArguments.of(ctx.params)
     options = asked.options()
     at_least_one("count", count)
     from remdm_tui.commands.sample import run
@@ -95,15 +95,15 @@ def evaluate(
 
     Kill it at any time: the same command goes on.  `remdm-tui report OUT` makes tables and plots.
     """
-    from remdm_tui.commands.eval_job import Wanted
-    from remdm_tui.settings.run_arguments import Asked
+    from remdm_tui.commands.eval_job import EvalArguments
+    from remdm_tui.settings.run_arguments import RunArguments
 
     if axes and not sweep:
         raise ValueError(f"{axes[0]} belongs to nothing: several settings follow --sweep")
-    wanted = Wanted(
+    wanted = EvalArguments(
         out, count=count, predictor=predictor, judge=judge, judge_device=judge_device, judge_dtype=judge_dtype,
         features=features, references=references, references_split=references_split,
-        references_count=references_count, conventions=tuple(conventions or Wanted.conventions),
+        references_count=references_count, conventions=tuple(conventions or EvalArguments.conventions),
         reference_batch=reference_batch, sweep=(*(sweep or ()), *(axes or ())), devices=devices, nodes=nodes,
         rescore=rescore, quiet=quiet, as_json=as_json,
     )  # fmt: skip
@@ -114,7 +114,7 @@ def evaluate(
         return
     from remdm_tui.commands.evaluate import run
 
-    raise typer.Exit(run(Asked.of(ctx.params), wanted))
+    raise typer.Exit(run(RunArguments.of(ctx.params), wanted))
 
 
 @app.command(cls=Described)
@@ -150,7 +150,7 @@ def perplexity(
     """How likely a model finds given text: a bound for diffusion models, the exact value for causal ones."""
     from remdm_tui.commands.perplexity import run
     from remdm_tui.settings.presets import read
-    from remdm_tui.settings.run_arguments import Asked, at_least_one
+    from remdm_tui.settings.run_arguments import RunArguments, at_least_one
 
     chosen = read(preset) if preset is not None else None
     named = data or ([chosen.data] if chosen is not None and chosen.data is not None else [])
@@ -160,9 +160,9 @@ def perplexity(
         if value is not None:
             at_least_one(name, value)
     code = run(
-        Asked.of(ctx.params).choice(chosen), named, split=split, conventions=conventions, wrap=wrap, windows=windows,
-        length=length if chosen is None or length is not None else chosen.length, batch=batch, seed=seed, limit=limit,
-        out=out, as_json=as_json, quiet=quiet,
+        RunArguments.of(ctx.params).choice(chosen), named, split=split, conventions=conventions, wrap=wrap,
+        windows=windows, length=length if chosen is None or length is not None else chosen.length,
+        batch=batch, seed=seed, limit=limit, out=out, as_json=as_json, quiet=quiet,
     )  # fmt: skip
     raise typer.Exit(code)
 

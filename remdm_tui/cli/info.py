@@ -19,9 +19,9 @@ def doctor(
 ) -> None:
     """Say what is here: versions, devices, attention, terminal; with --model, whether it loads and knows its text."""
     from remdm_tui.commands.doctor import run
-    from remdm_tui.settings.run_arguments import Asked
+    from remdm_tui.settings.run_arguments import RunArguments
 
-    run(Asked.of(ctx.params).choice(), load=ctx.params["model"] is not None, as_json=as_json)
+    run(RunArguments.of(ctx.params).choice(), load=ctx.params["model"] is not None, as_json=as_json)
 
 
 @app.command("engine", hidden=True)
@@ -46,9 +46,9 @@ def serve(
     command = typer.main.get_command(app).commands[words[0]]  # type: ignore[attr-defined]
     given = command.make_context(words[0], list(words[1:]), parent=ctx.parent).params
     if words[0] == "watch":
-        from remdm_tui.settings.run_arguments import Asked
+        from remdm_tui.settings.run_arguments import RunArguments
 
-        Asked.of(given).options(where=given["on"] or given["remote_command"] or "")
+        RunArguments.of(given).options(where=given["on"] or given["remote_command"] or "")
     from remdm_tui.commands.serve import run
 
     run(words, host=host, port=port, say=print_note)

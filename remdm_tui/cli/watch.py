@@ -75,10 +75,10 @@ def watch(
     if not has_terminal():
         raise ValueError("watch needs a terminal for its input and output; in a pipe use `remdm-tui sample`")
     from remdm_tui.link.remote import engine_elsewhere
-    from remdm_tui.settings.run_arguments import Asked
+    from remdm_tui.settings.run_arguments import RunArguments
 
     command, where = engine_elsewhere(on, remote_python, remote_command)
-    asked = Asked.of(ctx.params)
+    asked = RunArguments.of(ctx.params)
     if source is not None:
         from remdm_tui.cli.eval_sample import sampled
 
@@ -131,9 +131,9 @@ def replay(
 
     model = None
     if ctx.params["model"] is not None:
-        from remdm_tui.settings.run_arguments import Asked
+        from remdm_tui.settings.run_arguments import RunArguments
 
-        model = Asked.of(ctx.params).choice()
+        model = RunArguments.of(ctx.params).choice()
     may_consent = ctx.params["trust_remote_code"] or not is_served()
     raise typer.Exit(
         run(file, branch=branch, model=model, ascii_only=ascii_only, mouse=not no_mouse, may_consent=may_consent)

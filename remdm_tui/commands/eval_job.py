@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from engine.evaluation.store import Store
     from engine.metrics.judge import Featurizer, LanguageModel
     from engine.metrics.mauve import Features
-    from engine.metrics.own_judge import OwnJudge
+    from engine.metrics.own_judge import DirectoryJudge
     from engine.models import TextModel
 
 COUNT = 64
@@ -38,7 +38,7 @@ PRINTABLE = "The quick brown fox, 1893."
 
 
 @dataclass(frozen=True)
-class Wanted:
+class EvalArguments:
     """What `eval` was asked for besides the model and how it is sampled; None where nothing was said."""
 
     out: Path
@@ -61,10 +61,10 @@ class Wanted:
     as_json: bool = False
 
 
-class Work:
+class EvalRunner:
     """The evaluations of one command; what several have in common is loaded once."""
 
-    def __init__(self, wanted: Wanted, where: Ranks, shown: Shown) -> None:
+    def __init__(self, wanted: EvalArguments, where: Ranks, shown: Shown) -> None:
         self.wanted, self.where, self.shown = wanted, where, shown
         self._start = where.share(uuid.uuid4().hex[:12])
         self._model: tuple[ModelChoice, TextModel, Model] | None = None
@@ -225,7 +225,7 @@ class Work:
         self._check_size(plan, model)
         return plan
 
-    def _scoring(self, wanted: Wanted, preset: Preset | None, store: Store) -> Scoring:
+    def _scoring(self, wanted: EvalArguments, preset: Preset | None, store: Store) -> Scoring:
         import msgspec
 
         from engine.evaluation.plan import Scoring
@@ -288,7 +288,7 @@ class Work:
             self._read_by[names] = Readers(judge, featurizer)
         return self._read_by[names]
 
-    def _judge(self, name: str | None, dtype: str) -> LanguageModel | OwnJudge | None:
+    def _judge(self, name: str | None, dtype: str) -> LanguageModel | DirectoryJudge | None:
         from engine.metrics.judge import load_judge
 
         if name is None:

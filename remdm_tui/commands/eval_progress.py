@@ -22,7 +22,7 @@ from remdm_tui.settings.knobs import matters, own_knobs
 
 if TYPE_CHECKING:
     from engine.evaluation.results import Figure, Results
-    from engine.evaluation.run import Standing
+    from engine.evaluation.run import EvalProgress
 
 EVERY = 10.0
 """Seconds between two plain lines of one stage."""
@@ -37,7 +37,7 @@ class Shown(Protocol):
 
     def loading(self, stage: str, done: int, total: int) -> None: ...
 
-    def stands(self, standing: Standing) -> None: ...
+    def stands(self, standing: EvalProgress) -> None: ...
 
     def results(self, found: Results, home: Path) -> None: ...
 
@@ -64,7 +64,7 @@ class Quiet:
     def loading(self, stage: str, done: int, total: int) -> None:
         """Nothing."""
 
-    def stands(self, standing: Standing) -> None:
+    def stands(self, standing: EvalProgress) -> None:
         """Nothing."""
 
     def results(self, found: Results, home: Path) -> None:
@@ -88,7 +88,7 @@ class Lines(Quiet):
         if self._due(stage, done == total):
             self.say(loading_line(stage, done, total, LINE, True))
 
-    def stands(self, standing: Standing) -> None:
+    def stands(self, standing: EvalProgress) -> None:
         if self._due(standing.stage, standing.done == standing.total):
             count = f" {standing.done:,} of {standing.total:,}" if standing.total else ""
             self.say(", ".join(filter(None, (f"{standing.stage}{count}", remarks(standing)))))
@@ -121,7 +121,7 @@ class Bars(Quiet):
     def loading(self, stage: str, done: int, total: int) -> None:
         self._show(stage, done, total or None, "")
 
-    def stands(self, standing: Standing) -> None:
+    def stands(self, standing: EvalProgress) -> None:
         # what an earlier start has done says nothing of how long the rest takes
         self._show(standing.stage, standing.done, standing.total or None, remarks(standing), standing.kept)
 
@@ -144,7 +144,7 @@ class Bars(Quiet):
         self._progress.stop()
 
 
-def remarks(standing: Standing) -> str:
+def remarks(standing: EvalProgress) -> str:
     """The running figures, generative perplexity never without entropy."""
     said = []
     if standing.tokens_per_second:

@@ -6,11 +6,11 @@ import errno
 import os
 from collections.abc import Sequence
 
-from remdm_tui.commands.eval_job import Wanted
+from remdm_tui.commands.eval_job import EvalArguments
 from remdm_tui.commands.eval_progress import Shown, display
 from remdm_tui.console.output import print_error
 from remdm_tui.console.signals import ended_by_signals, exit_code
-from remdm_tui.settings.run_arguments import Asked, at_least_one
+from remdm_tui.settings.run_arguments import RunArguments, at_least_one
 from remdm_tui.settings.sweeps import Cell, grid
 
 FAILED = 1
@@ -18,7 +18,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What a disk that takes no more is called."""
 
 
-def run(asked: Asked, wanted: Wanted) -> int:
+def run(asked: RunArguments, wanted: EvalArguments) -> int:
     """The exit status.  Raises ValueError for bad input and OSError for a directory that cannot be written, early."""
     from engine.strategies import catalogue
 
@@ -48,15 +48,15 @@ def run(asked: Asked, wanted: Wanted) -> int:
             shown.close()
 
 
-def _all(grid: Sequence[Cell], wanted: Wanted, shown: Shown, stopped: str) -> int:
+def _all(grid: Sequence[Cell], wanted: EvalArguments, shown: Shown, stopped: str) -> int:
     """Every combination, one after the other."""
     from engine.evaluation.ranks import RankLostError, ranks
-    from remdm_tui.commands.eval_job import Work
+    from remdm_tui.commands.eval_job import EvalRunner
 
     status = 0
     where = ranks(grid[0].asked.device or "auto", os.environ, wanted.devices, wanted.nodes)
     shown = shown if where.rank == 0 else display(quiet=True, as_json=False)
-    work = Work(wanted, where, shown)
+    work = EvalRunner(wanted, where, shown)
     try:
         for place, cell in enumerate(grid, 1):
             if cell.name:

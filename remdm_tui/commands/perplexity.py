@@ -25,7 +25,7 @@ from remdm_tui.render.progress_line import loading_line
 
 if TYPE_CHECKING:
     from engine.data.texts import Texts
-    from engine.evaluation.perplexity import Perplexity, Standing
+    from engine.evaluation.perplexity import Perplexity, PerplexityProgress
     from engine.models import TextModel
 
 CONVENTIONS = {"standard": ("standard",), "reference": ("reference",), "both": ("standard", "reference")}
@@ -142,7 +142,7 @@ def text(found: Perplexity, out: Path | None) -> str:
 # -- what a person sees meanwhile
 
 
-def stopped(out: Path | None, last: Standing | None) -> str:
+def stopped(out: Path | None, last: PerplexityProgress | None) -> str:
     """Of an interrupted run: how far it came and how to go on."""
     if out is None:
         done = "" if last is None else f" after {last.done:,} of {last.total:,} rows"
@@ -156,14 +156,14 @@ class Quiet:
     """Remembers where the scoring stands, and shows nothing."""
 
     def __init__(self) -> None:
-        self.last: Standing | None = None
+        self.last: PerplexityProgress | None = None
 
     def __enter__(self) -> object:
         return self
 
     def __exit__(self, *error: object) -> None: ...
 
-    def step(self, standing: Standing) -> None:
+    def step(self, standing: PerplexityProgress) -> None:
         self.last = standing
 
 
@@ -176,7 +176,7 @@ class Lines(Quiet):
         self._said = -math.inf
         self._first: tuple[float, int] | None = None
 
-    def step(self, standing: Standing) -> None:
+    def step(self, standing: PerplexityProgress) -> None:
         now, before = self._clock(), self.last
         if self._first is None:
             self._first = now, standing.done
@@ -189,7 +189,7 @@ class Lines(Quiet):
             self._said = now
             self.show(standing, self.left(now, standing))
 
-    def left(self, now: float, standing: Standing) -> str:
+    def left(self, now: float, standing: PerplexityProgress) -> str:
         """At the pace since the first piece; empty where that is not known."""
         begun, first = self._first or (now, standing.done)
         if standing.done <= first:
@@ -200,7 +200,7 @@ class Lines(Quiet):
     def say(self, line: str) -> None:
         self._write(line)
 
-    def show(self, standing: Standing, left: str) -> None:
+    def show(self, standing: PerplexityProgress, left: str) -> None:
         self._write("  ".join(filter(None, (f"row {standing.done:,} of {standing.total:,}", figures(standing), left))))
 
 
@@ -221,11 +221,11 @@ class Bar(Lines):
     def __exit__(self, *error: object) -> None:
         self._bar.stop()
 
-    def step(self, standing: Standing) -> None:
+    def step(self, standing: PerplexityProgress) -> None:
         self._said = -math.inf
         super().step(standing)
 
-    def show(self, standing: Standing, left: str) -> None:
+    def show(self, standing: PerplexityProgress, left: str) -> None:
         self._bar.update(
             TASK, description=figures(standing), completed=standing.done, total=standing.total, left=left
         )  # fmt: skip
@@ -240,7 +240,7 @@ def shown_on(stream: Any, quiet: bool) -> Quiet:
     return Lines(lambda line: print_note(sanitize_line(line)), time.monotonic)
 
 
-def figures(standing: Standing) -> str:
+def figures(standing: PerplexityProgress) -> str:
     """The running figure in one line."""
     perplexity = math.exp(min(standing.nats, 700.0))
     return f"{standing.conventions}: {standing.nats:.4f} nats a token, perplexity {perplexity:.1f}"

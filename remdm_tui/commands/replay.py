@@ -12,9 +12,9 @@ from engine.strategies import catalogue
 from remdm_tui.link.process import Link
 from remdm_tui.link.replay import ReplayLink, options_of
 from remdm_tui.preferences import startup
-from remdm_tui.preferences.preferences import Comfort
+from remdm_tui.preferences.preferences import Preferences
 from remdm_tui.settings.watch_options import WatchOptions
-from remdm_tui.watch.run_recording import Tape
+from remdm_tui.watch.run_recording import RunRecording
 
 
 def run(
@@ -38,15 +38,17 @@ def run(
         options = replace(options, may_consent=may_consent)
         if model is None:
             return show(
-                options, partial(ReplayLink, recording, branch, catalogue()), Tape(recording=recording), comfort
+                options, partial(ReplayLink, recording, branch, catalogue()), RunRecording(recording=recording), comfort
             )
         options = replace(options, model=model, record=path, run=recording.header.run, branch=branch)
-        return show(options, Link, Tape(recording=recording, resume=True), comfort)
+        return show(options, Link, RunRecording(recording=recording, resume=True), comfort)
     finally:
         recording.close()
 
 
-def show(options: WatchOptions, make_link: partial[ReplayLink] | type[Link], tape: Tape, comfort: Comfort) -> int:
+def show(
+    options: WatchOptions, make_link: partial[ReplayLink] | type[Link], tape: RunRecording, comfort: Preferences
+) -> int:
     from remdm_tui.app import WatchApp
     from remdm_tui.ui.run_app import run_app
 

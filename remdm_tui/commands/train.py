@@ -22,7 +22,7 @@ from engine.files.run_layout import WRITTEN
 from engine.files.whole_files import replace, tidy
 from engine.system.callbacks import ignore
 from remdm_tui.commands.train_loggers import Log, logs, values_of
-from remdm_tui.commands.train_progress import Reading, Report, reporting, smoothed
+from remdm_tui.commands.train_progress import ProgressReading, Report, reporting, smoothed
 
 if TYPE_CHECKING:
     import torch
@@ -192,7 +192,7 @@ class Shown:
     """one JSON object a step"""
     logs: Sequence[Log]
 
-    def step(self, reading: Reading) -> None:
+    def step(self, reading: ProgressReading) -> None:
         self.lines.write(msgspec.json.encode(reading.progress).decode() + "\n")
         for log in self.logs:
             log.scalars(reading.progress.step, values_of(reading))
@@ -219,7 +219,7 @@ def configured(path: Path, steps: int | None) -> TrainConfig:
     return msgspec.structs.replace(config, run=msgspec.structs.replace(config.run, steps=steps))
 
 
-def advance(readings: Iterator[Reading], trainer: Trainer, shown: Shown) -> int | None:
+def advance(readings: Iterator[ProgressReading], trainer: Trainer, shown: Shown) -> int | None:
     """Go on to the end, or until a signal and then save; returns the signal.
 
     All processes stop at one step, whichever of them was told.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from remdm_tui.commands.train_progress import Reading
+    from remdm_tui.commands.train_progress import ProgressReading
 
 
 class Log(Protocol):
@@ -86,7 +86,7 @@ def logs(names: Sequence[str], out: Path, first: int, settings: dict[str, Any]) 
         yield found
 
 
-def values_of(reading: Reading) -> dict[str, float]:
+def values_of(reading: ProgressReading) -> dict[str, float]:
     """A step's figures by name; what was not measured is left out."""
     progress = reading.progress
     values = {

@@ -41,7 +41,7 @@ BARS = "▁▂▃▄▅▆▇█"
 
 
 @dataclass(frozen=True)
-class Reading:
+class ProgressReading:
     """A step as a person wants to see it."""
 
     progress: Progress
@@ -54,7 +54,9 @@ class Reading:
     """share of what the devices do in matrix products alone; None where that was not measured"""
 
 
-def smoothed(steps: Iterator[Progress], tokens_per_step: int, fastest: float | None = None) -> Iterator[Reading]:
+def smoothed(
+    steps: Iterator[Progress], tokens_per_step: int, fastest: float | None = None
+) -> Iterator[ProgressReading]:
     """The loss becomes an exponential average, unbiased from its first value on.
 
     fastest: tokens a second that the devices could train on if they did nothing but matrix products.
@@ -67,7 +69,7 @@ def smoothed(steps: Iterator[Progress], tokens_per_step: int, fastest: float | N
         validation = validation if progress.validation is None else progress.validation
         to_go = (progress.steps - progress.step) * tokens_per_step
         used = None if fastest is None else progress.tokens_per_second / fastest
-        yield Reading(progress, total / weight, validation, to_go / progress.tokens_per_second, used)
+        yield ProgressReading(progress, total / weight, validation, to_go / progress.tokens_per_second, used)
 
 
 class Report(Protocol):
@@ -83,7 +85,7 @@ class Report(Protocol):
 
     def preparing(self, prepared: Prepared) -> None: ...
 
-    def step(self, reading: Reading) -> None: ...
+    def step(self, reading: ProgressReading) -> None: ...
 
     def sample(self, step: int, text: str) -> None:
         """A text that the model wrote after that step."""
@@ -120,7 +122,7 @@ class Lines:
             self._last = now
             self.say(amount(prepared))
 
-    def step(self, reading: Reading) -> None:
+    def step(self, reading: ProgressReading) -> None:
         now = self._clock()
         if reading.progress.validation is not None or now - self._last >= EVERY:
             self._last = now
@@ -144,7 +146,7 @@ class Silent:
 
     def preparing(self, prepared: Prepared) -> None: ...
 
-    def step(self, reading: Reading) -> None: ...
+    def step(self, reading: ProgressReading) -> None: ...
 
     def sample(self, step: int, text: str) -> None: ...
 
@@ -174,7 +176,7 @@ class Bar:
     def preparing(self, prepared: Prepared) -> None:
         self._status.update(amount(prepared))
 
-    def step(self, reading: Reading) -> None:
+    def step(self, reading: ProgressReading) -> None:
         self._losses.append(reading.loss)
         self._live.update(panel(reading, list(self._losses), self._text))
 
@@ -183,7 +185,7 @@ class Bar:
         self._text = Text.assemble((f"after step {step:,}  ", "dim"), shown)
 
 
-def panel(reading: Reading, losses: list[float], text: Text | None) -> Panel:
+def panel(reading: ProgressReading, losses: list[float], text: Text | None) -> Panel:
     """What a terminal shows of a run: figures by name, the course of the loss, the last text where there is one."""
     progress = reading.progress
     figures = Table.grid(padding=(0, 2), expand=True)
@@ -201,7 +203,7 @@ def panel(reading: Reading, losses: list[float], text: Text | None) -> Panel:
     return Panel(Group(*parts), title=f"step {progress.step:,} of {progress.steps:,}", title_align="left")
 
 
-def named(reading: Reading) -> list[tuple[str, str]]:
+def named(reading: ProgressReading) -> list[tuple[str, str]]:
     """Every figure of a step with its name."""
     progress = reading.progress
     used = "not measured" if reading.utilisation is None else f"{reading.utilisation:.0%}"
@@ -230,7 +232,7 @@ def amount(prepared: Prepared) -> str:
     return f"{prepared.what} the data: {prepared.documents:,} documents{written}"
 
 
-def bound(reading: Reading) -> str:
+def bound(reading: ProgressReading) -> str:
     """The last validation in nats a token and as a perplexity."""
     best = reading.progress.best
     if reading.validation is None or best is None:
@@ -245,7 +247,7 @@ def clock(seconds: float) -> str:
     return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
 
 
-def figures(reading: Reading) -> str:
+def figures(reading: ProgressReading) -> str:
     """A step in one line."""
     progress = reading.progress
     used = "" if reading.utilisation is None else f"  MFU {reading.utilisation:.0%}"

@@ -8,7 +8,7 @@ from engine.messages import Credit
 
 
 @dataclass
-class Granted:
+class CreditWindow:
     """Every method gives the messages to be sent; who calls it holds a lock."""
 
     outstanding: int = 0

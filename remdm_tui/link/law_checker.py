@@ -10,7 +10,7 @@ import numpy as np
 
 from engine import wire
 from engine.debug import laws
-from engine.debug.laws import Claims, Standing
+from engine.debug.laws import Claims, LawState
 from engine.recording import Header
 from engine.records import StrategyInfo
 from engine.sampling import blocks
@@ -35,7 +35,7 @@ def broken(
     # masks behind the last token of the prompt move no block
     fixed = locked[: int(np.flatnonzero(locked).max(initial=-1)) + 1].tolist()
     edges = blocks.plan(record.start.steps, run.length, fixed, run.block_length, run.stride, run.strides).edges
-    standing = Standing()
+    standing = LawState()
     for position in range(1, len(record) + 1):
         frame = record.frame(position)
         assert frame is not None

@@ -25,7 +25,7 @@ from engine import wire
 from engine.records import Branch, Change, Edit, ModelChoice, RunChoice, Settings
 from engine.sampling.trace import Record, Start, Trace
 from remdm_tui.link import remote
-from remdm_tui.link.credit import Granted
+from remdm_tui.link.credit import CreditWindow
 from remdm_tui.render.text_layout import harmless
 
 ENGINE = (sys.executable, "-P", "-m", "engine.serve")
@@ -72,7 +72,7 @@ class Link:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the process)
-        self._granted, self._run = Granted(), 0
+        self._granted, self._run = CreditWindow(), 0
         self._greeted = self._closed = False
         self._vocabulary = 0
         """tokens of the model that is loaded"""

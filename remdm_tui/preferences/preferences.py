@@ -9,7 +9,7 @@ from remdm_tui.preferences.last_session import Memory, Remembered
 
 
 @dataclass(frozen=True)
-class Comfort:
+class Preferences:
     """The default is for sessions that nobody's directories have to do with."""
 
     configuration: Configuration = field(default_factory=Configuration)

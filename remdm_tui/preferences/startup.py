@@ -9,8 +9,8 @@ from engine.records import Settings
 from engine.strategies import REGISTRY, make, values
 from remdm_tui.preferences import config_file
 from remdm_tui.preferences.last_session import Memory, Sampler
-from remdm_tui.preferences.preferences import Comfort
-from remdm_tui.settings.run_arguments import Asked
+from remdm_tui.preferences.preferences import Preferences
+from remdm_tui.settings.run_arguments import RunArguments
 from remdm_tui.settings.watch_options import WatchOptions
 
 HOW = ("preset", "strategy", "eta", "knob", "top_p", "temperature", "nucleus", "draw")
@@ -18,13 +18,13 @@ HOW = ("preset", "strategy", "eta", "knob", "top_p", "temperature", "nucleus", "
 HINT = "the knobs are as the last session left them: --fresh begins with the defaults"
 
 
-def comfort(*, keeps_knobs: bool = False, **more: Any) -> Comfort:
+def comfort(*, keeps_knobs: bool = False, **more: Any) -> Preferences:
     """From a person's directories; keeps_knobs: whether the next session is to begin with this one's."""
     kept = frozenset(REGISTRY) if keeps_knobs else frozenset()
-    return Comfort(config_file.read(), Memory.read(), kept=kept, **more)
+    return Preferences(config_file.read(), Memory.read(), kept=kept, **more)
 
 
-def fitted(options: WatchOptions, brought: Comfort, asked: Asked | None = None) -> WatchOptions:
+def fitted(options: WatchOptions, brought: Preferences, asked: RunArguments | None = None) -> WatchOptions:
     """The options as they are for this person; what was asked for stays as it was.
 
     asked: what the command line said, where the last session's knobs may be used for what it did not.
@@ -53,5 +53,5 @@ def settings_of(sampler: Sampler) -> Settings | None:
         return None
 
 
-def _says_how(asked: Asked) -> bool:
+def _says_how(asked: RunArguments) -> bool:
     return any(getattr(asked, name) not in (None, ()) for name in HOW)

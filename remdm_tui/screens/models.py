@@ -15,7 +15,7 @@ from textual.widgets.option_list import Option
 
 from engine.records import ModelChoice
 from remdm_tui.settings.watch_options import typed
-from remdm_tui.watch.available_models import Known
+from remdm_tui.watch.available_models import AvailableModel
 from remdm_tui.widgets.line_input import LineInput, PasteWarning
 
 
@@ -43,7 +43,12 @@ class ModelScreen(PasteWarning, ModalScreen[ModelChoice | None]):
     """
 
     def __init__(
-        self, base: ModelChoice, known: Sequence[Known], reason: str, ascii_only: bool, may_consent: bool = True
+        self,
+        base: ModelChoice,
+        known: Sequence[AvailableModel],
+        reason: str,
+        ascii_only: bool,
+        may_consent: bool = True,
     ) -> None:
         super().__init__(classes="ascii" if ascii_only else "")
         self._may_consent = may_consent

@@ -20,7 +20,7 @@ RUN = ("steps", "length", "batch", "seed", "prompt", "chat", "block_length", "st
 
 
 @dataclass(frozen=True)
-class Asked:
+class RunArguments:
     """The options that the commands share; None where nothing was said."""
 
     model: str | None = None
@@ -53,7 +53,7 @@ class Asked:
     trust_remote_code: bool = False
 
     @classmethod
-    def of(cls, given: Mapping[str, Any]) -> Asked:
+    def of(cls, given: Mapping[str, Any]) -> RunArguments:
         """Out of a command's parameters, by their names."""
         known = {field.name: given[field.name] for field in fields(cls) if given.get(field.name) is not None}
         return cls(**(known | {"knob": tuple(known.get("knob", ()))}))

@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.records import StrategyInfo
 from remdm_tui.settings import presets
-from remdm_tui.settings.run_arguments import Asked
+from remdm_tui.settings.run_arguments import RunArguments
 
 OWN = ("model", "strategy", "eta", "top_p", "temperature", "nucleus", "draw", "steps", "length", "seed", "block_length",
        "stride", "strides", "dtype")  # fmt: skip
@@ -49,10 +49,10 @@ class Cell:
     """One combination; the one of no sweep has no name."""
 
     name: str
-    asked: Asked
+    asked: RunArguments
 
 
-def grid(asked: Asked, texts: Sequence[str], strategies: Sequence[StrategyInfo]) -> list[Cell]:
+def grid(asked: RunArguments, texts: Sequence[str], strategies: Sequence[StrategyInfo]) -> list[Cell]:
     """What `eval` goes through: the rows of the preset, each over its own axes and those of `texts`, which go before.
 
     An axis `row` chooses among the rows.  Raises ValueError.
@@ -79,7 +79,7 @@ def grid(asked: Asked, texts: Sequence[str], strategies: Sequence[StrategyInfo])
     return found
 
 
-def _over(texts: Sequence[str], preset: Sequence[str], asked: Asked) -> list[str]:
+def _over(texts: Sequence[str], preset: Sequence[str], asked: RunArguments) -> list[str]:
     """The axes of a preset that nothing was said of, under those that were typed."""
     typed = set(map(_name, texts))
     own = [text for text in preset if _name(text) not in typed and getattr(asked, _name(text), None) is None]
@@ -90,7 +90,7 @@ def _name(axis: str) -> str:
     return axis.partition("=")[0].strip().replace("-", "_")
 
 
-def cells(asked: Asked, texts: Sequence[str], strategies: Sequence[StrategyInfo]) -> list[Cell]:
+def cells(asked: RunArguments, texts: Sequence[str], strategies: Sequence[StrategyInfo]) -> list[Cell]:
     """Every combination of the axes over what was asked, or that alone where there is no axis.
 
     A knob that a strategy does not have is left out of its combinations, which are not repeated for its values.
@@ -126,8 +126,8 @@ def _typed(pairs: dict[str, str]) -> Iterator[tuple[str, Any]]:
             raise ValueError(f"the sweep over {name} takes numbers, not {text!r}") from None
 
 
-def _with(asked: Asked, values: dict[str, Any]) -> Asked:
-    own = {field.name for field in fields(Asked)}
+def _with(asked: RunArguments, values: dict[str, Any]) -> RunArguments:
+    own = {field.name for field in fields(RunArguments)}
     knobs = {name: value for name, value in values.items() if name not in own}
     for name in knobs:
         if any(text.partition("=")[0].strip() == name for text in asked.knob):

@@ -29,7 +29,7 @@ from remdm_tui.exports.screen import write as write_screen
 from remdm_tui.exports.writing import kind_of, write
 from remdm_tui.preferences.keymap import bound, shown, shown_by_id
 from remdm_tui.preferences.last_session import Sampler
-from remdm_tui.preferences.preferences import Comfort
+from remdm_tui.preferences.preferences import Preferences
 from remdm_tui.render.palette import palette
 from remdm_tui.render.text_layout import harmless
 from remdm_tui.screens.line import LineScreen
@@ -44,7 +44,7 @@ from remdm_tui.widgets.legend import LegendPanel
 class ComfortApp(DebugApp):
     """Who inherits it sets `comfort`, and has a #text and a #timeline."""
 
-    comfort: Comfort
+    comfort: Preferences
     _heat: bool
     _tour: Tour | None = None
     _pinned = False

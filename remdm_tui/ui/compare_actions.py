@@ -9,7 +9,7 @@ from remdm_tui.screens.compare import CompareScreen
 from remdm_tui.settings.pane_spec import settings_of, titled
 from remdm_tui.ui import panel_data
 from remdm_tui.ui.debug_actions import DebugApp
-from remdm_tui.watch.panes import LETTERS, Comparing, Pane
+from remdm_tui.watch.panes import LETTERS, Pane, PaneGroup
 from remdm_tui.widgets.curves import Chart, CurvesPanel, Overlay
 from remdm_tui.widgets.panes import Caption, Panes
 from remdm_tui.widgets.token_grid import TokenGrid
@@ -22,7 +22,7 @@ class CompareApp(DebugApp):
     _curves: CurvesPanel
 
     @property
-    def _comparing(self) -> Comparing:
+    def _comparing(self) -> PaneGroup:
         return self.watching.debug.comparing
 
     @property

@@ -15,7 +15,7 @@ from remdm_tui.watch.inspector import find, named_parts
 from remdm_tui.watch.notices import Notice
 from remdm_tui.watch.player import Player
 from remdm_tui.watch.run_recording import SUFFIX
-from remdm_tui.watch.session import Watching
+from remdm_tui.watch.session import WatchSession
 from remdm_tui.watch.token_input import prompt_length, prompt_text, prompt_tokens, spelled, token_of
 from remdm_tui.widgets.inspector import TOP, named
 from remdm_tui.widgets.line_input import ASCII_NEWLINE, NEWLINE
@@ -28,7 +28,7 @@ class DebugApp(App[None]):
     """An application that watches something; who inherits it says what, and draws it."""
 
     options: WatchOptions
-    watching: Watching
+    watching: WatchSession
 
     @property
     def _grid(self) -> TokenGrid:

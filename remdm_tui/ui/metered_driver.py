@@ -28,7 +28,7 @@ SETTLED = 0.05
 """Seconds in which a signal that came with SIGCONT is heard of."""
 
 
-class Outlet:
+class MeteredWriter:
     """The file that a driver writes to from a thread of its own; who draws asks what still waits, and what has room."""
 
     def __init__(self, file: IO[str], clock: Callable[[], float] = time.monotonic) -> None:
@@ -132,7 +132,7 @@ def metered(kind: type[Driver]) -> type[Driver]:
         def __init__(self, *arguments: Any, **options: Any) -> None:
             super().__init__(*arguments, **options)
             # what the driver itself writes to
-            self.outlet = Outlet(screen_file())
+            self.outlet = MeteredWriter(screen_file())
             self._file = self.outlet
             self._suspended = False
 

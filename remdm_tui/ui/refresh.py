@@ -25,7 +25,7 @@ from remdm_tui.render.progress_line import loading_line, steps_line
 from remdm_tui.render.text_layout import Pieces, harmless
 from remdm_tui.ui import panel_data
 from remdm_tui.ui.comfort_actions import ComfortApp
-from remdm_tui.ui.metered_driver import MOST, Outlet, has_shell
+from remdm_tui.ui.metered_driver import MOST, MeteredWriter, has_shell
 from remdm_tui.ui.play_actions import PlayApp
 from remdm_tui.watch.findings import Failure
 from remdm_tui.watch.inspector import named_parts
@@ -238,7 +238,7 @@ class PaintedApp(PlayApp, ComfortApp):
         return player.playing and player.speed == math.inf and not player.ended
 
     @property
-    def _outlet(self) -> Outlet | None:
+    def _outlet(self) -> MeteredWriter | None:
         return getattr(self._driver, "outlet", None)
 
     @property

@@ -13,22 +13,22 @@ RUNS = "runs"
 
 
 @dataclass(frozen=True)
-class Known:
+class AvailableModel:
     """A name that loads, and what it is."""
 
     name: str
     summary: str
 
 
-def known(home: Path, elsewhere: bool = False) -> list[Known]:
+def known(home: Path, elsewhere: bool = False) -> list[AvailableModel]:
     """Models in the order in which they are likely meant; runs and cache of this machine not if it is `elsewhere`."""
-    found = {name: Known(name, summary) for name, summary in BUILT_IN.items()}
+    found = {name: AvailableModel(name, summary) for name, summary in BUILT_IN.items()}
     for run in [] if elsewhere else runs(home):
-        found.setdefault(run, Known(run, "a training run of yours"))
+        found.setdefault(run, AvailableModel(run, "a training run of yours"))
     for repo in [] if elsewhere else cached():
-        found.setdefault(repo, Known(repo, f"in the local cache{_said(repo)}"))
+        found.setdefault(repo, AvailableModel(repo, f"in the local cache{_said(repo)}"))
     for name, summary in PUBLISHED.items():
-        found.setdefault(name, Known(name, f"to download: {summary}"))
+        found.setdefault(name, AvailableModel(name, f"to download: {summary}"))
     return list(found.values())
 
 

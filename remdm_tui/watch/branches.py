@@ -17,13 +17,13 @@ from remdm_tui.watch.player import Player
 from remdm_tui.watch.run_recording import said
 
 if TYPE_CHECKING:
-    from remdm_tui.watch.session import Watching
+    from remdm_tui.watch.session import WatchSession
 
 
-class Branching:
+class BranchSet:
     """`against` is the branch that the one on screen is compared with."""
 
-    def __init__(self, watching: Watching) -> None:
+    def __init__(self, watching: WatchSession) -> None:
         self._watching = watching
         self.moving = False
         """whether the engine has yet to say that it stands in the branch on screen"""

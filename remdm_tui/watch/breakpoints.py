@@ -25,7 +25,7 @@ class Stop:
     on: bool = True
 
 
-class Stops:
+class Breakpoints:
     """Numbered from 1; a number is never given twice."""
 
     def __init__(self, texts: Sequence[str] = ()) -> None:

@@ -14,15 +14,15 @@ from remdm_tui.link.process import Event, Link
 from remdm_tui.render.text_layout import harmless
 from remdm_tui.settings.knobs import STRATEGY, turned
 from remdm_tui.watch import player as playing
-from remdm_tui.watch.branches import Branching
-from remdm_tui.watch.breakpoints import Stop, Stops, sentence
+from remdm_tui.watch.branches import BranchSet
+from remdm_tui.watch.breakpoints import Breakpoints, Stop, sentence
 from remdm_tui.watch.findings import Failure, Findings
 from remdm_tui.watch.inspector import Inspector
 from remdm_tui.watch.notices import Notice
-from remdm_tui.watch.panes import Comparing
+from remdm_tui.watch.panes import PaneGroup
 
 if TYPE_CHECKING:
-    from remdm_tui.watch.session import Watching
+    from remdm_tui.watch.session import WatchSession
 
 Kind = Literal["mask", "force", "lock", "unlock", "prompt"]
 
@@ -30,13 +30,13 @@ Kind = Literal["mask", "force", "lock", "unlock", "prompt"]
 class Debugger:
     """Hears the debugger's part of what the engine says; outlives runs, models and engines."""
 
-    def __init__(self, watching: Watching) -> None:
+    def __init__(self, watching: WatchSession) -> None:
         self._watching = watching
-        self.stops = Stops(watching.options.stops)
+        self.stops = Breakpoints(watching.options.stops)
         self.findings = Findings()
         self.inspector = Inspector()
-        self.branching = Branching(watching)
-        self.comparing = Comparing(watching)
+        self.branching = BranchSet(watching)
+        self.comparing = PaneGroup(watching)
         self._leads = 0
         """the position that the view goes to when it is there; 0: none"""
         self._file = ""

@@ -14,8 +14,8 @@ from engine.files import run_layout
 from remdm_tui.link.process import Link
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.watch.notices import Notice, Progress
-from remdm_tui.watch.run_recording import Tape
-from remdm_tui.watch.session import Watching
+from remdm_tui.watch.run_recording import RunRecording
+from remdm_tui.watch.session import WatchSession
 
 LOOKS = 1.0
 """Seconds between looks at the checkpoint."""
@@ -36,8 +36,8 @@ def followed(model: str, elsewhere: bool) -> Path:
     return run
 
 
-class Following(Watching):
-    """`Watching` of a training run.  Raises ValueError where the model is none.
+class FollowedRun(WatchSession):
+    """`WatchSession` of a training run.  Raises ValueError where the model is none.
 
     A run on screen is never cut short, and a view that was moved back, or looks at a position, stays: r and n take the
     newer checkpoint at once.  Another model, once picked, is watched as any other.
@@ -47,7 +47,7 @@ class Following(Watching):
         self,
         options: WatchOptions,
         make_link: Callable[[], Link],
-        tape: Tape | None = None,
+        tape: RunRecording | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock

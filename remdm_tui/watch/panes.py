@@ -23,7 +23,7 @@ from remdm_tui.watch.player import AHEAD, Demand, Player
 from remdm_tui.watch.run_recording import said
 
 if TYPE_CHECKING:
-    from remdm_tui.watch.session import Watching
+    from remdm_tui.watch.session import WatchSession
 
 LETTERS = "ABCD"
 """What the panes are called."""
@@ -38,14 +38,14 @@ class Pane:
     record: Record
 
 
-class Comparing:
+class PaneGroup:
     """Without panes there is one branch on screen.
 
     The clock is the view's player: its position is that of every pane, and a pane that has ended before stands at its
     end.  An edit is a step of the clock: the other panes take theirs.
     """
 
-    def __init__(self, watching: Watching) -> None:
+    def __init__(self, watching: WatchSession) -> None:
         self._watching = watching
         self.panes: tuple[Pane, ...] = ()
         self.focus = 0

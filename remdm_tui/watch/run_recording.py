@@ -15,7 +15,7 @@ from engine.sampling.trace import Record, Start, Trace
 SUFFIX = ".remdm"
 
 
-class Tape:
+class RunRecording:
     """All branches of one run after another; `make` alone is called by another thread.
 
     Where nothing can be written the run is kept in memory, and `problem` says why.

@@ -21,7 +21,7 @@ from remdm_tui.watch.debugger import Debugger
 from remdm_tui.watch.notices import Notice, Progress
 from remdm_tui.watch.player import Player
 from remdm_tui.watch.reconnect import Retries
-from remdm_tui.watch.run_recording import Tape, said
+from remdm_tui.watch.run_recording import RunRecording, said
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,12 @@ class Running:
     run: RunChoice
 
 
-class Watching:
+class WatchSession:
     """`failure` says why there is nothing to watch yet; `over` that there is nothing to stay for."""
 
-    def __init__(self, options: WatchOptions, make_link: Callable[[], Link], tape: Tape | None = None) -> None:
+    def __init__(self, options: WatchOptions, make_link: Callable[[], Link], tape: RunRecording | None = None) -> None:
         self.options = options
-        self.tape = tape or Tape(options.record)
+        self.tape = tape or RunRecording(options.record)
         self.settings: Settings = options.settings
         self.seed = options.seed
         self.player = Player(playing=not options.paused)

@@ -11,12 +11,12 @@ from engine.records import SAMPLING, ModelChoice, ModelInfo, RunChoice
 from engine.strategies import REGISTRY, catalogue, make_strategy, values
 from remdm_tui.settings import presets
 from remdm_tui.settings.knobs import given_knobs, parsed
-from remdm_tui.settings.run_arguments import Asked
+from remdm_tui.settings.run_arguments import RunArguments
 from remdm_tui.settings.watch_options import DEFAULT_STRATEGY, WatchOptions, fitted, typed
 
 
 def test_nothing_asked_is_every_default() -> None:
-    options = Asked().options()
+    options = RunArguments().options()
     assert options == WatchOptions(options.settings)
     assert options.settings.strategy == DEFAULT_STRATEGY
     assert dict(options.settings.knobs) == values(make_strategy(DEFAULT_STRATEGY))
@@ -24,13 +24,13 @@ def test_nothing_asked_is_every_default() -> None:
 
 @pytest.mark.parametrize("name", REGISTRY)
 def test_settings_carry_every_knob_of_the_strategy(name: str) -> None:
-    settings = Asked(strategy=name).options().settings
+    settings = RunArguments(strategy=name).options().settings
     assert dict(settings.knobs) == values(make_strategy(name))
 
 
 @pytest.mark.parametrize("name", presets.names())
 def test_a_preset_makes_valid_options_and_says_what_it_is(name: str) -> None:
-    options = Asked(preset=name).options()
+    options = RunArguments(preset=name).options()
     assert options.settings.strategy == presets.read(name).strategy
     assert presets.read(name).summary.endswith(".")
 
@@ -46,12 +46,12 @@ def test_a_preset_holds_only_what_differs(name: str) -> None:
 
 
 def test_an_option_wins_over_the_preset() -> None:
-    options = Asked(preset="owt-remdm-cap", eta=0.5, length=64).options()
+    options = RunArguments(preset="owt-remdm-cap", eta=0.5, length=64).options()
     assert (options.settings.knobs["eta"], options.length, options.steps) == (0.5, 64, 1024)
 
 
 def test_another_strategy_than_the_presets_does_not_get_its_knobs() -> None:
-    options = Asked(preset="owt-remdm-cap", strategy="mdlm").options()
+    options = RunArguments(preset="owt-remdm-cap", strategy="mdlm").options()
     assert options.settings.strategy == "mdlm"
     assert dict(options.settings.knobs) == {}
 
@@ -71,58 +71,58 @@ def test_eta_is_short_for_the_knob() -> None:
 @pytest.mark.parametrize(
     ("asked", "reason"),
     [
-        (Asked(strategy="nope"), "unknown strategy 'nope': choose one of mdlm"),
-        (Asked(knob=("nope=1",)), "has no knob 'nope': its knobs are eta"),
-        (Asked(knob=("name=1",)), "has no knob 'name'"),
-        (Asked(strategy="mdlm", eta=0.1), "mdlm has no knob 'eta'"),
-        (Asked(knob=("eta",)), "name=value, not as 'eta'"),
-        (Asked(knob=("eta=.1",), eta=0.1), "the knob eta is given twice"),
-        (Asked(knob=("eta=nan",)), "eta must lie in 0 to 1"),
-        (Asked(eta=1.5), "eta must lie in 0 to 1, not 1.5"),
-        (Asked(preset="nope"), "unknown preset 'nope': choose one of mdlm-local-samples"),
-        (Asked(top_p=0.0), "top_p must lie in 0.01 to 1"),
-        (Asked(temperature=-1.0), "temperature must lie in 0 to 10"),
-        (Asked(nucleus="nope"), "nucleus must be one of exclusive, inclusive"),
-        (Asked(draw="nope"), "draw must be one of inverse-cdf"),
-        (Asked(steps=0), "steps must be at least 1, not 0"),
-        (Asked(length=-1), "length must be at least 1, not -1"),
-        (Asked(batch=0), "batch must be at least 1, not 0"),
-        (Asked(seed=-1), "seed must lie in 0 to"),
-        (Asked(prompt="\udcff"), "the prompt is not UTF-8 text"),
-        (Asked(block_length=0), "block_length must be at least 1, not 0"),
-        (Asked(model="nope"), "unknown model 'nope': choose demo"),
-        (Asked(model="./nope.ckpt"), "there is no file or directory './nope.ckpt'"),
+        (RunArguments(strategy="nope"), "unknown strategy 'nope': choose one of mdlm"),
+        (RunArguments(knob=("nope=1",)), "has no knob 'nope': its knobs are eta"),
+        (RunArguments(knob=("name=1",)), "has no knob 'name'"),
+        (RunArguments(strategy="mdlm", eta=0.1), "mdlm has no knob 'eta'"),
+        (RunArguments(knob=("eta",)), "name=value, not as 'eta'"),
+        (RunArguments(knob=("eta=.1",), eta=0.1), "the knob eta is given twice"),
+        (RunArguments(knob=("eta=nan",)), "eta must lie in 0 to 1"),
+        (RunArguments(eta=1.5), "eta must lie in 0 to 1, not 1.5"),
+        (RunArguments(preset="nope"), "unknown preset 'nope': choose one of mdlm-local-samples"),
+        (RunArguments(top_p=0.0), "top_p must lie in 0.01 to 1"),
+        (RunArguments(temperature=-1.0), "temperature must lie in 0 to 10"),
+        (RunArguments(nucleus="nope"), "nucleus must be one of exclusive, inclusive"),
+        (RunArguments(draw="nope"), "draw must be one of inverse-cdf"),
+        (RunArguments(steps=0), "steps must be at least 1, not 0"),
+        (RunArguments(length=-1), "length must be at least 1, not -1"),
+        (RunArguments(batch=0), "batch must be at least 1, not 0"),
+        (RunArguments(seed=-1), "seed must lie in 0 to"),
+        (RunArguments(prompt="\udcff"), "the prompt is not UTF-8 text"),
+        (RunArguments(block_length=0), "block_length must be at least 1, not 0"),
+        (RunArguments(model="nope"), "unknown model 'nope': choose demo"),
+        (RunArguments(model="./nope.ckpt"), "there is no file or directory './nope.ckpt'"),
     ],
 )
-def test_what_is_wrong_is_named_with_what_would_be_valid(asked: Asked, reason: str) -> None:
+def test_what_is_wrong_is_named_with_what_would_be_valid(asked: RunArguments, reason: str) -> None:
     with pytest.raises(ValueError, match=reason.replace("(", r"\(")):
         asked.options()
 
 
 def test_every_option_of_the_model_reaches_the_choice() -> None:
-    asked = Asked(
+    asked = RunArguments(
         model="org/name", device="cpu", dtype="float32", no_ema=True, attention="sdpa", mask_id=5, tokenizer="gpt2",
         trust_remote_code=True,
     )  # fmt: skip
     assert asked.options().model == ModelChoice("org/name", "cpu", "float32", False, "sdpa", 5, "gpt2", True)
-    assert Asked().options().model == ModelChoice()
+    assert RunArguments().options().model == ModelChoice()
 
 
 def test_a_path_on_another_machine_is_not_looked_for_here() -> None:
-    assert Asked(model="./there").options(where="gpu").model.name == "./there"
+    assert RunArguments(model="./there").options(where="gpu").model.name == "./there"
 
 
 def test_what_was_said_is_remembered_and_a_preset_says_its_part() -> None:
-    assert Asked().options().said == set()
-    assert Asked(steps=9, strategy="mdlm").options().said == {"steps", "strategy"}
-    assert Asked(preset="owt-mdlm").options().said == {"steps", "length", "strategy"}
+    assert RunArguments().options().said == set()
+    assert RunArguments(steps=9, strategy="mdlm").options().said == {"steps", "strategy"}
+    assert RunArguments(preset="owt-mdlm").options().said == {"steps", "length", "strategy"}
 
 
 MODEL = ModelInfo("m", 1, "float32", "cpu", 9, 8, 100, False, ())
 
 
 def fit(info: ModelInfo, **asked: Any) -> tuple[str, RunChoice]:
-    settings, run = fitted(Asked(**asked).options(), info, catalogue())
+    settings, run = fitted(RunArguments(**asked).options(), info, catalogue())
     return settings.strategy, run
 
 

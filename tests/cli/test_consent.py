@@ -25,7 +25,7 @@ from engine.records import ModelChoice
 from remdm_tui.cli.eval_sample import sampled
 from remdm_tui.commands.slurm import Job
 from remdm_tui.link.replay import options_of
-from remdm_tui.settings.run_arguments import Asked
+from remdm_tui.settings.run_arguments import RunArguments
 from remdm_tui.settings.watch_options import WatchOptions, typed
 from tests.engine.recordings import recorded
 
@@ -51,8 +51,8 @@ def evaluation(tmp_path: Path) -> Path:
 
 
 def test_settings_of_an_evaluation_grant_nothing(evaluation: Path) -> None:
-    assert not sampled(evaluation, 0, Asked()).options().model.trust_remote_code
-    assert sampled(evaluation, 0, Asked(trust_remote_code=True)).options().model.trust_remote_code
+    assert not sampled(evaluation, 0, RunArguments()).options().model.trust_remote_code
+    assert sampled(evaluation, 0, RunArguments(trust_remote_code=True)).options().model.trust_remote_code
 
 
 def test_a_recording_grants_nothing(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from engine.training.data import MASK, train_tokenizer
 from remdm_tui.cli import app
 from remdm_tui.cli.eval_sample import sampled
 from remdm_tui.commands import slurm
-from remdm_tui.settings.run_arguments import Asked
+from remdm_tui.settings.run_arguments import RunArguments
 from tests.cli.conftest import ENVIRONMENT
 from tests.engine.dit_files import HUB, prefixed, state, write_hub, write_tokenizer
 from tests.engine.judges import save_gpt2, texts
@@ -127,7 +127,7 @@ def test_one_that_is_finished_is_told_again_without_work(cli: Callable[..., Any]
 def test_a_sample_is_watched_from_its_seed(shop: Path, whole: Path) -> None:
     from engine.models import load_model
 
-    options = sampled(whole, 17, Asked()).options()
+    options = sampled(whole, 17, RunArguments()).options()
     settings = options.settings
     model = load_model(options.model.name, "cpu", options.model.dtype)
     session = Session(
@@ -153,7 +153,7 @@ def moved(shop: Path, whole: Path, to: Path) -> Path:
 
 def test_what_was_moved_with_its_model_is_watched_there(shop: Path, whole: Path, tmp_path: Path) -> None:
     home = moved(shop, whole, tmp_path)
-    assert sampled(home / "out", 17, Asked()).model == str(home / "model")
+    assert sampled(home / "out", 17, RunArguments()).model == str(home / "model")
 
 
 def test_a_moved_evaluation_is_told_again_by_new_names(
@@ -188,7 +188,7 @@ def test_a_model_that_is_gone_is_told_with_the_places_that_were_looked_at(
     home = moved(shop, whole, tmp_path)
     shutil.rmtree(home / "model")
     with pytest.raises(ValueError, match=rf"--model; tried /no/such/place/model, {home}/out/model"):
-        sampled(home / "out", 17, Asked())
+        sampled(home / "out", 17, RunArguments())
 
 
 def test_a_model_that_has_changed_shows_no_other_sample(shop: Path, whole: Path, tmp_path: Path) -> None:
@@ -198,8 +198,8 @@ def test_a_model_that_has_changed_shows_no_other_sample(shop: Path, whole: Path,
     data[-1] ^= 1
     path.write_bytes(data)
     with pytest.raises(ValueError, match=r"model has changed since .* was evaluated: say by --model"):
-        sampled(home / "out", 17, Asked())
-    assert sampled(home / "out", 17, Asked(model=str(home / "model"))).model == str(home / "model")
+        sampled(home / "out", 17, RunArguments())
+    assert sampled(home / "out", 17, RunArguments(model=str(home / "model"))).model == str(home / "model")
 
 
 def test_a_tokenizer_that_the_hub_lends_is_part_of_an_evaluation(
@@ -219,12 +219,12 @@ def test_a_tokenizer_that_the_hub_lends_is_part_of_an_evaluation(
         "--device", "cpu", "--out", str(out), "--quiet",
     ]  # fmt: skip
     assert cli(*asked).exit_code == 0
-    assert sampled(out, 0, Asked()).model == str(model.resolve())
+    assert sampled(out, 0, RunArguments()).model == str(model.resolve())
     usual.write_text(usual.read_text() + " ")
     result = cli(*asked)
     assert (result.exit_code, "model.tokenizer_fingerprint" in result.stderr) == (2, True)
     with pytest.raises(ValueError, match=r"the tokenizer gpt2 has changed since .*: say by --tokenizer"):
-        sampled(out, 0, Asked())
+        sampled(out, 0, RunArguments())
 
 
 def test_a_sample_of_a_strategy_that_has_changed_is_not_watched_by_the_new_one(
@@ -234,14 +234,14 @@ def test_a_sample_of_a_strategy_that_has_changed_is_not_watched_by_the_new_one(
     shutil.copytree(whole, home)
     monkeypatch.setattr("remdm_tui.cli.eval_sample.source_digest", lambda name: "of another version")
     with pytest.raises(ValueError, match=r"the strategy remdm-cap has changed since .*: name a --strategy"):
-        sampled(home, 0, Asked())
+        sampled(home, 0, RunArguments())
     with pytest.raises(ValueError, match="name a --strategy"):
-        sampled(home, 0, Asked(strategy="remdm-cap"))
-    assert sampled(home, 0, Asked(strategy="mdlm")).strategy == "mdlm"
+        sampled(home, 0, RunArguments(strategy="remdm-cap"))
+    assert sampled(home, 0, RunArguments(strategy="mdlm")).strategy == "mdlm"
     settings = json.loads((home / "settings.json").read_text())
     settings["plan"]["sampling"]["strategy_digest"] = "of another version"
     (home / "settings.json").write_text(json.dumps(settings))
-    assert sampled(home, 0, Asked()).strategy == "remdm-cap"
+    assert sampled(home, 0, RunArguments()).strategy == "remdm-cap"
 
 
 def test_a_directory_of_the_first_format_is_refused_unless_rescored(
@@ -253,7 +253,7 @@ def test_a_directory_of_the_first_format_is_refused_unless_rescored(
     settings = json.loads(path.read_text())
     settings["format"], settings["plan"]["model"]["fingerprint"] = 1, "of the ends"
     path.write_text(json.dumps(settings))
-    assert sampled(out, 17, Asked()).model == str(shop / "model")
+    assert sampled(out, 17, RunArguments()).model == str(shop / "model")
     result = cli(*command(shop, out))
     assert result.exit_code == 2
     assert "was begun by an earlier version" in " ".join(result.stderr.split())
@@ -264,12 +264,12 @@ def test_a_directory_of_the_first_format_is_refused_unless_rescored(
 @pytest.mark.parametrize(("number", "reason"), [(40, "has the samples 0 to 39, not 40"), (-1, "not -1")])
 def test_a_sample_that_is_not_there_is_refused(whole: Path, number: int, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
-        sampled(whole, number, Asked())
+        sampled(whole, number, RunArguments())
 
 
 def test_a_directory_that_is_no_evaluation_cannot_be_watched(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"is no evaluation: it has no settings.json"):
-        sampled(tmp_path, 0, Asked())
+        sampled(tmp_path, 0, RunArguments())
 
 
 def test_killed_again_and_again_it_ends_with_the_same_files(shop: Path, whole: Path, tmp_path: Path) -> None:

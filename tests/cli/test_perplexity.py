@@ -26,7 +26,7 @@ from engine.evaluation import perplexity as evaluation
 from engine.evaluation.files import fingerprint, writable
 from engine.evaluation.identity import identity
 from engine.evaluation.model_rows import is_own, rows_of_model
-from engine.evaluation.perplexity import Question, Standing
+from engine.evaluation.perplexity import PerplexityProgress, Question
 from engine.evaluation.scores import Scores
 from engine.files.locks import taken
 from engine.metrics.conventions import conventions
@@ -109,8 +109,8 @@ def printed(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     return json.loads(capsys.readouterr().out)
 
 
-def standing(done: int, *, total: int = 40, kept: int = 0, batch: int = 8) -> Standing:
-    return Standing("standard", done, total, 2.0, kept, batch)
+def standing(done: int, *, total: int = 40, kept: int = 0, batch: int = 8) -> PerplexityProgress:
+    return PerplexityProgress("standard", done, total, 2.0, kept, batch)
 
 
 # -- rows
@@ -266,7 +266,7 @@ def test_half_a_line_and_the_rest_of_its_batch_are_done_again(home: Path, tmp_pa
     scores, result = ((tmp_path / name).read_bytes() for name in ("scores.jsonl", "perplexity.json"))
     lines = scores.splitlines(keepends=True)
     (tmp_path / "scores.jsonl").write_bytes(b"".join(lines[:6]) + lines[6][:9])
-    done: list[Standing] = []
+    done: list[PerplexityProgress] = []
     evaluation.perplexity(
         model_of(home), load(str(home / "nonsense.jsonl")),
         Question(windows=12, layout="windows", weights=identity(ModelChoice(str(home / "own")))),
@@ -437,7 +437,7 @@ def test_a_device_out_of_memory_halves_the_batch_and_changes_no_figure(
         return encode(tokens, t)
 
     monkeypatch.setattr(model.network, "encode", small)
-    done: list[Standing] = []
+    done: list[PerplexityProgress] = []
     assert evaluation.perplexity(model, texts, Question(windows=6), batch=8, report=done.append) == expected
     assert [one.batch for one in done] == [2, 2, 2]
 
@@ -497,7 +497,7 @@ def test_rows_that_are_not_the_models_are_told_before_any_is_scored(home: Path) 
     model, texts = model_of(home), load(str(home / "nonsense.jsonl"))
     last = int(rows_of_model(model, texts, windows=6).tokens[5, 3])
     model.mask_id = last
-    done: list[Standing] = []
+    done: list[PerplexityProgress] = []
     with pytest.raises(ValueError, match=f"rows hold the mask, token {last}, which is no text"):
         evaluation.perplexity(model, texts, Question(windows=6), batch=1, report=done.append)
     assert done == []

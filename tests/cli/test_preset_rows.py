@@ -7,14 +7,14 @@ import pytest
 from engine.catalogue import BUILT_IN
 from engine.strategies import catalogue, make_strategy, values
 from remdm_tui.settings import presets
-from remdm_tui.settings.run_arguments import Asked
+from remdm_tui.settings.run_arguments import RunArguments
 from remdm_tui.settings.sweeps import grid
 
 TABLE = presets.read("mini-table")
 
 
-def made(*sweep: str, **asked: object) -> dict[str, Asked]:
-    return {cell.name: cell.asked for cell in grid(Asked(preset="mini-table", **asked), sweep, catalogue())}
+def made(*sweep: str, **asked: object) -> dict[str, RunArguments]:
+    return {cell.name: cell.asked for cell in grid(RunArguments(preset="mini-table", **asked), sweep, catalogue())}
 
 
 @pytest.mark.parametrize("name", TABLE.rows)
@@ -48,7 +48,7 @@ def test_an_option_goes_before_the_presets_axis() -> None:
 
 
 def test_one_row_can_be_named_and_is_swept_too() -> None:
-    found = grid(Asked(preset="mini-table/dfm"), (), catalogue())
+    found = grid(RunArguments(preset="mini-table/dfm"), (), catalogue())
     assert [cell.name for cell in found] == [f"steps={n}" for n in (32, 64, 128, 256, 512, 1024)]
 
 
@@ -70,4 +70,4 @@ def test_what_a_row_lacks_is_said_with_the_rows_that_are_there(monkeypatch: pyte
 )
 def test_a_row_that_is_none_is_refused(asked: str, sweep: tuple[str, ...], said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        grid(Asked(preset=asked), sweep, catalogue())
+        grid(RunArguments(preset=asked), sweep, catalogue())

@@ -21,7 +21,7 @@ from engine.training.config import Progress, TrainConfig
 from engine.training.precision import has_bfloat16
 from engine.training.workers import Alone
 from remdm_tui.commands.train import continued, prepared, stopping
-from remdm_tui.commands.train_progress import Lines, Reading, Silent, figures, smoothed
+from remdm_tui.commands.train_progress import Lines, ProgressReading, Silent, figures, smoothed
 from tests.cli.conftest import COMMAND, ENVIRONMENT
 
 
@@ -234,14 +234,14 @@ def test_the_time_left_is_the_tokens_left_at_the_present_rate() -> None:
 
 
 def test_the_bound_is_shown_in_nats_and_as_a_perplexity() -> None:
-    assert "2.0000 nats, perplexity 7.4" in figures(Reading(progress(5, validation=2.0), 1.0, 2.0, 1.0))
+    assert "2.0000 nats, perplexity 7.4" in figures(ProgressReading(progress(5, validation=2.0), 1.0, 2.0, 1.0))
 
 
 def test_plain_lines_come_when_something_was_measured_or_time_has_passed(capsys: pytest.CaptureFixture[str]) -> None:
     times = iter([0.0, 1.0, 2.0, 20.0])
     lines = Lines(lambda: next(times))
     for now in (progress(1), progress(2), progress(3, validation=1.0), progress(4)):
-        lines.step(Reading(now, 1.0, now.validation, 1.0))
+        lines.step(ProgressReading(now, 1.0, now.validation, 1.0))
     assert [line.split()[1] for line in capsys.readouterr().out.splitlines()] == ["1/10", "3/10", "4/10"]
 
 

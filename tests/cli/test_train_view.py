@@ -15,12 +15,12 @@ from rich.text import Text
 
 from engine.training.config import Progress
 from remdm_tui.commands.train_loggers import logs, values_of
-from remdm_tui.commands.train_progress import Reading, course, panel, printable, smoothed
+from remdm_tui.commands.train_progress import ProgressReading, course, panel, printable, smoothed
 
 
-def reading(**fields: Any) -> Reading:
+def reading(**fields: Any) -> ProgressReading:
     progress = Progress(7, 10, 2.5, 0.75, 1e-3, 1234.0, None, 2.0, saved=False)
-    return Reading(progress, 2.25, 2.0, 3725.0, **fields)
+    return ProgressReading(progress, 2.25, 2.0, 3725.0, **fields)
 
 
 def shown(*parts: Any) -> str:

@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 
 from engine.debug.findings import Violation
-from engine.debug.laws import LAWS, Claims, Standing, band, check, divergence, nats
+from engine.debug.laws import LAWS, Claims, LawState, band, check, divergence, nats
 from engine.records import Change, Edit, Frame
 from engine.sampling.session import Session
 from engine.strategies import REGISTRY, Plan, Strategy, View, make_strategy
@@ -28,7 +28,7 @@ def claims_of(strategy: Strategy | type[Strategy]) -> Claims:
 
 
 def broken(frames: Sequence[Frame], claims: Claims, edges: Sequence[int]) -> list[Violation]:
-    standing, told = Standing(), []
+    standing, told = LawState(), []
     for frame in frames:
         standing, new = check(frame, claims, standing, edges)
         told += new

@@ -24,7 +24,7 @@ from engine.evaluation.files import Appended, fingerprint
 from engine.evaluation.plan import Model, Plan, Sampling, Scoring, differences
 from engine.evaluation.ranks import Alone, Layout, RankLostError, Ranks, launched
 from engine.evaluation.results import RESULTS, SAMPLES, Judged, Results, SampleLine, read_results, read_samples
-from engine.evaluation.run import Job, Standing
+from engine.evaluation.run import EvalProgress, Job
 from engine.evaluation.scoring import Readers
 from engine.evaluation.store import Scored, Store
 from engine.files.locks import BusyError
@@ -802,7 +802,7 @@ def test_a_standing_says_how_far_it_is(tmp_path: Path) -> None:
     assert [standing.done for standing in sampling] == list(range(51))
     assert {standing.total for standing in sampling} == {50}
     assert 0 < sampling[-1].saved < 1
-    assert isinstance(stages[-1], Standing)
+    assert isinstance(stages[-1], EvalProgress)
 
 
 def test_features_that_were_kept_serve_again(tmp_path: Path, judge: LanguageModel) -> None:

@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 
 import engine
 from engine.debug.command_handler import claims_of
-from engine.debug.laws import Standing, check
+from engine.debug.laws import LawState, check
 from engine.evaluation import drawing
 from engine.evaluation.plan import Sampling
 from engine.models import TextModel
@@ -185,7 +185,7 @@ def test_blocks_begin_at_the_first_mask_and_leave_out_what_is_fixed_already() ->
 def test_laws_hold_between_tokens_that_stay(name: str) -> None:
     strategy = make_strategy(name)
     session = Session(Toy(), strategy, batch=64, **{**SHAPE, "steps": 20, "length": 16})
-    standing = Standing()
+    standing = LawState()
     for frame in session:
         standing, found = check(frame, claims_of(strategy), standing, session.blocks.edges)
         assert not found

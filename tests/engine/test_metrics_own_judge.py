@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from engine.metrics.generative_perplexity import generative_perplexity
 from engine.metrics.judge import load_judge
 from engine.metrics.mauve import features
-from engine.metrics.own_judge import OwnJudge
+from engine.metrics.own_judge import DirectoryJudge
 from engine.models import checkpoint
 from engine.models.causal_dit import CausalDIT
 from engine.models.dit import DIT, DITConfig
@@ -42,9 +42,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def judge(home: Path) -> OwnJudge:
+def judge(home: Path) -> DirectoryJudge:
     made = load_judge(str(home), "cpu")
-    assert isinstance(made, OwnJudge)
+    assert isinstance(made, DirectoryJudge)
     return made
 
 
@@ -57,7 +57,7 @@ def plain_nll(home: Path, row: list[int]) -> NDArray[np.float64]:
     return np.array([-float(log_p[i, token]) for i, token in enumerate(row[1:])])
 
 
-def test_every_token_of_every_text_has_the_plain_networks_likelihood(judge: OwnJudge, home: Path) -> None:
+def test_every_token_of_every_text_has_the_plain_networks_likelihood(judge: DirectoryJudge, home: Path) -> None:
     rows = [[judge.start, *row][:LENGTH] for row in judge.tokens(texts(13))] + [[5], [7, 3]]
     found = judge.nll(rows)
     assert [len(values) for values in found] == [len(row) - 1 for row in rows]
@@ -67,7 +67,7 @@ def test_every_token_of_every_text_has_the_plain_networks_likelihood(judge: OwnJ
     assert found[0].dtype == np.float64
 
 
-def test_the_generative_perplexity_is_that_of_a_plain_loop(judge: OwnJudge, home: Path) -> None:
+def test_the_generative_perplexity_is_that_of_a_plain_loop(judge: DirectoryJudge, home: Path) -> None:
     written = texts(9)
     found = generative_perplexity(judge, written, [[1, 2]] * 9)
     rows = [[judge.start, *row][: LENGTH + 1] for row in judge.tokens(written)]
@@ -76,14 +76,14 @@ def test_the_generative_perplexity_is_that_of_a_plain_loop(judge: OwnJudge, home
     assert found.perplexity.value == pytest.approx(expected, rel=1e-6)
 
 
-def test_probabilities_of_what_may_come_next_sum_to_one_without_the_mask(judge: OwnJudge) -> None:
+def test_probabilities_of_what_may_come_next_sum_to_one_without_the_mask(judge: DirectoryJudge) -> None:
     size = judge.vocab_size - 1
     values = judge.nll([[4, 9, token] for token in range(size)])
     assert sum(math.exp(-pair[1]) for pair in values) == pytest.approx(1, abs=1e-9)
 
 
 @pytest.mark.parametrize("batch_tokens", [1, 60, 1 << 20])
-def test_the_batch_changes_nothing(judge: OwnJudge, home: Path, batch_tokens: int) -> None:
+def test_the_batch_changes_nothing(judge: DirectoryJudge, home: Path, batch_tokens: int) -> None:
     rows = [row[:LENGTH] for row in judge.tokens(texts(11))]
     heard: list[tuple[int, int]] = []
     other = load_judge(
@@ -95,7 +95,7 @@ def test_the_batch_changes_nothing(judge: OwnJudge, home: Path, batch_tokens: in
     assert heard[-1] == (11, 11)
 
 
-def test_features_are_the_normed_state_behind_the_last_token(judge: OwnJudge, home: Path) -> None:
+def test_features_are_the_normed_state_behind_the_last_token(judge: DirectoryJudge, home: Path) -> None:
     rows = [row[:LENGTH] for row in judge.tokens(texts(6))]
     model = checkpoint.read(home)
     for row, found in zip(rows, judge.features(rows), strict=True):
@@ -107,7 +107,7 @@ def test_features_are_the_normed_state_behind_the_last_token(judge: OwnJudge, ho
     assert features(judge, [*texts(6), ""]).points.shape == (6, 24)
 
 
-def test_a_row_one_longer_than_the_network_is_scored_to_its_end(judge: OwnJudge) -> None:
+def test_a_row_one_longer_than_the_network_is_scored_to_its_end(judge: DirectoryJudge) -> None:
     row = list(range(1, LENGTH + 2))
     assert judge.context == len(row)
     assert len(judge.nll([row])[0]) == LENGTH
@@ -117,7 +117,7 @@ def test_a_row_one_longer_than_the_network_is_scored_to_its_end(judge: OwnJudge)
             read([[*row, 1]])
 
 
-def test_texts_are_read_as_the_training_texts_were(judge: OwnJudge) -> None:
+def test_texts_are_read_as_the_training_texts_were(judge: DirectoryJudge) -> None:
     codec = judge.model.codec
     ids, end = codec.encode, judge.end
     assert judge.tokens(["the “cat’s”"]) == [ids('the "cat\'s"')]
@@ -128,7 +128,7 @@ def test_texts_are_read_as_the_training_texts_were(judge: OwnJudge) -> None:
     assert judge.model.mask_id not in judge.tokens(["a [MASK] spelt out"])[0]
 
 
-def test_what_is_no_text_is_refused(judge: OwnJudge) -> None:
+def test_what_is_no_text_is_refused(judge: DirectoryJudge) -> None:
     for token in (-1, judge.model.mask_id, judge.vocab_size):
         with pytest.raises(ValueError, match="row 1 holds a token that is no text"):
             judge.nll([[1, 2], [3, token]])
@@ -145,7 +145,7 @@ def test_a_model_that_sees_to_the_right_is_no_judge(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["demo-judge", "demo-ar"])
 def test_the_packages_judge_goes_by_the_name_it_was_asked_by(name: str) -> None:
     made = load_judge(name, "cpu")
-    assert isinstance(made, OwnJudge)
+    assert isinstance(made, DirectoryJudge)
     assert (made.name, made.context, made.start) == (name, 257, 0)
 
 

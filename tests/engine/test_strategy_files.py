@@ -15,7 +15,7 @@ import pytest
 
 import engine
 from engine import strategies
-from engine.debug.laws import Claims, Standing, check
+from engine.debug.laws import Claims, LawState, check
 from engine.sampling.session import Session
 from engine.strategies import REGISTRY, describe
 from engine.strategies.files import StrategyFile, belongs_with, installed, load
@@ -224,7 +224,7 @@ def test_the_template_loads_keeps_the_laws_and_is_not_overwritten(tmp_path: Path
     assert kind.name == "my-first-sampler"
     assert [knob.name for knob in describe(kind).knobs] == ["eta", "fade"]
     session = Session(Toy(), kind(), steps=20, length=24, batch=24)
-    standing = Standing()
+    standing = LawState()
     for frame in session:
         standing, broken = check(frame, Claims(kind.preserves_marginal, kind.reads), standing, session.blocks.edges)
         assert broken == ()

@@ -12,7 +12,7 @@ from remdm_tui.app import WatchApp
 from remdm_tui.link.process import Died
 from remdm_tui.link.replay import ReplayLink, options_of
 from remdm_tui.watch.branches import otherwise
-from remdm_tui.watch.run_recording import Tape
+from remdm_tui.watch.run_recording import RunRecording
 from remdm_tui.widgets.token_grid import DIFFERENT
 from tests.tui.scripted import ScriptedLink
 from tests.tui.test_app import CAP, banner, settle, watching
@@ -165,7 +165,7 @@ async def test_a_recordings_branches_are_switched_and_compared_without_an_engine
         await pilot.press("right", "right")
         await settle(pilot)
     recording = Recording.open(tmp_path / "run")
-    tape = Tape(recording=recording)
+    tape = RunRecording(recording=recording)
     app = WatchApp(options_of(recording), lambda: ReplayLink(recording), tape=tape)
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)

@@ -18,7 +18,7 @@ from remdm_tui.link.replay import ReplayLink, options_of
 from remdm_tui.preferences.config_file import Configuration
 from remdm_tui.preferences.keymap import shown_by_id
 from remdm_tui.preferences.last_session import Memory, Remembered
-from remdm_tui.preferences.preferences import Comfort
+from remdm_tui.preferences.preferences import Preferences
 from remdm_tui.preferences.startup import fitted, settings_of
 from remdm_tui.render.palette import palette
 from remdm_tui.screens.help import HelpScreen
@@ -26,7 +26,7 @@ from remdm_tui.screens.line import LineScreen
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.ui.tour import ACTIONS, STEPS, Tour
 from remdm_tui.watch.bookmarks import marked, neighbour
-from remdm_tui.watch.run_recording import Tape
+from remdm_tui.watch.run_recording import RunRecording
 from remdm_tui.widgets.legend import LegendPanel, legend
 from remdm_tui.widgets.timeline import Timeline
 from tests.engine.recordings import recorded
@@ -36,7 +36,7 @@ from tests.waiting import seen
 
 
 def person(comfort=None, link=None, **options):
-    comfort = comfort or Comfort()
+    comfort = comfort or Preferences()
     chosen = WatchOptions(CAP, **({"steps": 32, "length": 64, "paused": True} | options))
     return WatchApp(fitted(chosen, comfort), lambda: link or ScriptedLink(), comfort=comfort)
 
@@ -56,7 +56,7 @@ async def stepped(pilot, count):
 
 
 async def test_a_key_of_ones_own_takes_the_place_of_the_key_that_was():
-    comfort = Comfort(Configuration(keys={"forward": "f8"}))
+    comfort = Preferences(Configuration(keys={"forward": "f8"}))
     async with person(comfort).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         await pilot.press("right", "l")
@@ -74,7 +74,7 @@ async def test_a_key_of_ones_own_takes_the_place_of_the_key_that_was():
 
 
 async def test_what_is_wrong_with_the_configuration_is_said_and_the_run_begins():
-    comfort = Comfort(Configuration(problems=("config.toml: no key has the id 'plai': perhaps play",)))
+    comfort = Preferences(Configuration(problems=("config.toml: no key has the id 'plai': perhaps play",)))
     async with person(comfort).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         assert "perhaps play" in banner(pilot.app)
@@ -96,7 +96,7 @@ async def test_the_theme_is_the_environments_else_the_configured_else_the_last(
 ):
     if environment:
         monkeypatch.setenv("TEXTUAL_THEME", environment)
-    comfort = Comfort(Configuration(theme=configured), Memory(Remembered(toured=True, theme=last)))
+    comfort = Preferences(Configuration(theme=configured), Memory(Remembered(toured=True, theme=last)))
     async with person(comfort).run_test() as pilot:
         await settle(pilot)
         # Textual itself has read the environment when it was imported
@@ -108,7 +108,7 @@ async def test_the_theme_is_the_environments_else_the_configured_else_the_last(
 
 async def test_a_session_leaves_what_was_turned_and_the_next_begins_with_it(tmp_path):
     place = tmp_path / "session.json"
-    comfort = Comfort(memory=Memory.read(place), kept=frozenset({"remdm-cap"}))
+    comfort = Preferences(memory=Memory.read(place), kept=frozenset({"remdm-cap"}))
     async with person(comfort).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         await pilot.press("E", "P", "less_than_sign", "I")
@@ -119,7 +119,7 @@ async def test_a_session_leaves_what_was_turned_and_the_next_begins_with_it(tmp_
     last = Memory.read(place).last
     assert (last.theme, last.heat, last.legend, last.speed) == ("textual-light", True, True, 100)
     assert settings_of(last.sampler) == left != CAP
-    comfort = Comfort(memory=Memory.read(place), kept=frozenset({"remdm-cap"}))
+    comfort = Preferences(memory=Memory.read(place), kept=frozenset({"remdm-cap"}))
     async with person(comfort).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         app = pilot.app
@@ -133,9 +133,9 @@ async def test_a_recording_leaves_the_knobs_of_the_last_session_alone(tmp_path, 
     place.write_text(file or '{"version":1,"toured":true,"sampler":{"strategy":"mdlm"}}')
     recorded(tmp_path / "run", steps=8)
     recording = Recording.open(tmp_path / "run")
-    comfort = Comfort(memory=Memory.read(place))
+    comfort = Preferences(memory=Memory.read(place))
     options = fitted(options_of(recording), comfort)
-    app = WatchApp(options, lambda: ReplayLink(recording), tape=Tape(recording=recording), comfort=comfort)
+    app = WatchApp(options, lambda: ReplayLink(recording), tape=RunRecording(recording=recording), comfort=comfort)
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         assert app.watching.settings.strategy == "remdm-cap"
@@ -161,7 +161,7 @@ def test_the_first_steps_are_six_keys_one_after_another():
 
 async def test_the_first_steps_are_shown_once_and_stand_in_nobodys_way(tmp_path):
     place = tmp_path / "session.json"
-    async with person(Comfort(memory=Memory.read(place), tours=True)).run_test(size=(120, 40)) as pilot:
+    async with person(Preferences(memory=Memory.read(place), tours=True)).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         assert "first steps 1/6:  space" in text(pilot.app, "#tour")
         await pilot.press("space")
@@ -169,13 +169,13 @@ async def test_the_first_steps_are_shown_once_and_stand_in_nobodys_way(tmp_path)
         assert "first steps 2/6:  →" in text(pilot.app, "#tour").replace("right l", "→")
         assert pilot.app.watching.recorded == 32
     # who leaves in the middle sees it again; who has ended it does not
-    async with person(Comfort(memory=Memory.read(place), tours=True)).run_test(size=(120, 40)) as pilot:
+    async with person(Preferences(memory=Memory.read(place), tours=True)).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         assert len(pilot.app.query("#tour")) == 1
         await pilot.press("escape")
         await pilot.pause()
         assert len(pilot.app.query("#tour")) == 0
-    async with person(Comfort(memory=Memory.read(place), tours=True)).run_test(size=(120, 40)) as pilot:
+    async with person(Preferences(memory=Memory.read(place), tours=True)).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         assert len(pilot.app.query("#tour")) == 0
         await pilot.press("V")
@@ -185,7 +185,7 @@ async def test_the_first_steps_are_shown_once_and_stand_in_nobodys_way(tmp_path)
 
 async def test_who_takes_all_steps_has_seen_them(tmp_path):
     place = tmp_path / "session.json"
-    async with person(Comfort(memory=Memory.read(place), tours=True)).run_test(size=(120, 40)) as pilot:
+    async with person(Preferences(memory=Memory.read(place), tours=True)).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         await pilot.press("space", "right", "left", "s", "v", "question_mark")
         await pilot.pause()
@@ -242,7 +242,7 @@ async def test_marks_are_gone_to_shown_listed_and_recorded(tmp_path):
         assert app.watching.player.position == 7
     recording = Recording.open(tmp_path / "run")
     assert [(mark.branch, mark.position) for mark in recording.marks] == [(0, 3), (0, 7)]
-    app = WatchApp(options_of(recording), lambda: ReplayLink(recording), tape=Tape(recording=recording))
+    app = WatchApp(options_of(recording), lambda: ReplayLink(recording), tape=RunRecording(recording=recording))
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         await pilot.press("right_curly_bracket", "right_curly_bracket")

@@ -16,8 +16,8 @@ from remdm_tui.link.process import Died
 from remdm_tui.link.replay import ReplayLink, options_of
 from remdm_tui.screens.compare import CompareScreen
 from remdm_tui.settings.pane_spec import settings_of, titled
-from remdm_tui.settings.run_arguments import Asked
-from remdm_tui.watch.run_recording import Tape
+from remdm_tui.settings.run_arguments import RunArguments
+from remdm_tui.watch.run_recording import RunRecording
 from remdm_tui.widgets.curves import apart
 from remdm_tui.widgets.panes import arranged
 from remdm_tui.widgets.token_grid import DIFFERENT
@@ -298,7 +298,9 @@ async def test_panes_are_recorded_as_branches_and_a_recording_is_compared_withou
         await stepped(pilot, 6)
     recording = Recording.open(tmp_path / "run")
     assert [branch.at for branch in recording.branches] == [0, 0, 0]
-    app = WatchApp(options_of(recording), lambda: ReplayLink(recording, 0, catalogue()), tape=Tape(recording=recording))
+    app = WatchApp(
+        options_of(recording), lambda: ReplayLink(recording, 0, catalogue()), tape=RunRecording(recording=recording)
+    )
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         await pilot.press("c", "end")
@@ -374,13 +376,13 @@ def test_a_pane_that_cannot_be_is_told_in_a_sentence(text, said):
     ],
 )
 def test_the_runs_own_strategy_is_a_pane_beside_one_other_or_where_it_was_asked_for(strategy, texts, panes):
-    asked = Asked(strategy=strategy)
+    asked = RunArguments(strategy=strategy)
     options = beside(asked.options(), texts, asked)
     assert [one.strategy for one in (options.settings, *options.compare)] == panes
 
 
 def test_five_panes_are_too_many():
-    asked = Asked(strategy="mdlm")
+    asked = RunArguments(strategy="mdlm")
     with pytest.raises(ValueError, match="4 panes are shown at most, not 5"):
         beside(asked.options(), ["mdlm"] * 4, asked)
 

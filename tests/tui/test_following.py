@@ -17,7 +17,7 @@ from engine.training.data import prepare
 from engine.training.loop import Trainer
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.watch import player as playing
-from remdm_tui.watch.follow_training import DWELL, LOOKS, Following, followed
+from remdm_tui.watch.follow_training import DWELL, LOOKS, FollowedRun, followed
 from tests.engine.texts import VOCABULARY, write_texts
 from tests.tui.scripted import ScriptedLink
 from tests.tui.terminal import Terminal
@@ -32,7 +32,7 @@ class Person:
         self.saved = 0
         given = {"steps": 8, "length": 16} | options
         made = WatchOptions(CAP, ModelChoice(str(run)), follow=True, **given)
-        self.watching = Following(made, lambda: self.link, clock=lambda: self.now)
+        self.watching = FollowedRun(made, lambda: self.link, clock=lambda: self.now)
 
     def save(self) -> None:
         """As training does."""

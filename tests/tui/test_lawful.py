@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.debug.laws import Claims, Standing, check
+from engine.debug.laws import Claims, LawState, check
 from engine.recording import Recorder, Recording
 from engine.records import Frame, Settings
 from engine.sampling.trace import Start
@@ -17,7 +17,7 @@ from engine.strategies import catalogue
 from remdm_tui.app import WatchApp
 from remdm_tui.link.law_checker import broken
 from remdm_tui.link.replay import ReplayLink, options_of
-from remdm_tui.watch.run_recording import Tape
+from remdm_tui.watch.run_recording import RunRecording
 from tests.engine.recordings import header, recorded, session_of, start_of
 from tests.waiting import seen
 
@@ -56,7 +56,7 @@ def test_a_correct_run_breaks_none(tmp_path: Path, strategy: str) -> None:
 def test_what_a_run_has_broken_is_found_again(tmp_path: Path) -> None:
     recording = cheating(tmp_path / "run")
     assert laws_of(recording) == [("calls", 6), ("range", 10)]
-    standing, live = Standing(), []
+    standing, live = LawState(), []
     for position in range(1, len(recording.trace()) + 1):
         frame = recording.trace().frame(position)
         assert frame is not None
@@ -71,7 +71,9 @@ def test_a_strategy_that_is_not_known_is_held_to_what_needs_no_claim(tmp_path: P
 
 async def test_a_replay_shows_the_formula(tmp_path: Path) -> None:
     recording = cheating(tmp_path / "run")
-    app = WatchApp(options_of(recording), lambda: ReplayLink(recording, 0, catalogue()), tape=Tape(recording=recording))
+    app = WatchApp(
+        options_of(recording), lambda: ReplayLink(recording, 0, catalogue()), tape=RunRecording(recording=recording)
+    )
     async with app.run_test(size=(100, 30)) as pilot:
         await seen(pilot, lambda app: len(app.watching.debug.findings.broken) == 2 and app._law.display)
         assert "calls at step 6: network calls =" in str(app._law.render())

@@ -17,7 +17,7 @@ from textual.geometry import Region
 from engine.records import Change
 from remdm_tui.render.text_layout import Pieces
 from remdm_tui.render.typeset import Canvas
-from remdm_tui.ui.metered_driver import LEAST, LONGEST, Outlet, metered
+from remdm_tui.ui.metered_driver import LEAST, LONGEST, MeteredWriter, metered
 from remdm_tui.widgets.token_grid import TokenGrid
 from tests.tui.scripted import WORDS
 
@@ -51,18 +51,18 @@ class Line(io.StringIO):
 
 
 @pytest.fixture
-def slow() -> Iterator[tuple[Outlet, Line]]:
+def slow() -> Iterator[tuple[MeteredWriter, Line]]:
     line = Line(1 / 300_000)
-    yield Outlet(line, line.clock), line
+    yield MeteredWriter(line, line.clock), line
     line.close()
 
 
-def paint(outlet: Outlet, size: int) -> None:
+def paint(outlet: MeteredWriter, size: int) -> None:
     outlet.given("x" * size)
     outlet.write("x" * size)
 
 
-def test_what_is_given_waits_until_it_is_written(slow: tuple[Outlet, Line]) -> None:
+def test_what_is_given_waits_until_it_is_written(slow: tuple[MeteredWriter, Line]) -> None:
     outlet, line = slow
     outlet.given("é\x1b[0m")
     assert outlet.waiting
@@ -71,7 +71,9 @@ def test_what_is_given_waits_until_it_is_written(slow: tuple[Outlet, Line]) -> N
     assert line.carried == "é\x1b[0m".encode()
 
 
-def test_a_slow_line_has_room_for_what_it_carries_in_the_time_that_a_key_can_wait(slow: tuple[Outlet, Line]) -> None:
+def test_a_slow_line_has_room_for_what_it_carries_in_the_time_that_a_key_can_wait(
+    slow: tuple[MeteredWriter, Line],
+) -> None:
     outlet, _ = slow
     assert not outlet.narrow
     paint(outlet, 40_000)
@@ -79,7 +81,7 @@ def test_a_slow_line_has_room_for_what_it_carries_in_the_time_that_a_key_can_wai
     assert outlet.narrow
 
 
-def test_room_is_never_nothing(slow: tuple[Outlet, Line]) -> None:
+def test_room_is_never_nothing(slow: tuple[MeteredWriter, Line]) -> None:
     outlet, line = slow
     line.seconds = 1.0
     for _ in range(3):
@@ -87,7 +89,7 @@ def test_room_is_never_nothing(slow: tuple[Outlet, Line]) -> None:
     assert outlet.room == LEAST
 
 
-def test_a_line_that_gets_fast_again_is_given_all_again(slow: tuple[Outlet, Line]) -> None:
+def test_a_line_that_gets_fast_again_is_given_all_again(slow: tuple[MeteredWriter, Line]) -> None:
     outlet, line = slow
     paint(outlet, 40_000)
     line.seconds = 0.0
@@ -97,7 +99,7 @@ def test_a_line_that_gets_fast_again_is_given_all_again(slow: tuple[Outlet, Line
     assert not outlet.narrow
 
 
-def test_small_writes_say_nothing_about_how_much_a_line_carries(slow: tuple[Outlet, Line]) -> None:
+def test_small_writes_say_nothing_about_how_much_a_line_carries(slow: tuple[MeteredWriter, Line]) -> None:
     outlet, _ = slow
     paint(outlet, 40_000)
     room = outlet.room
@@ -106,7 +108,7 @@ def test_small_writes_say_nothing_about_how_much_a_line_carries(slow: tuple[Outl
     assert outlet.room == room
 
 
-def test_writes_to_nobody_are_not_waited_for(slow: tuple[Outlet, Line]) -> None:
+def test_writes_to_nobody_are_not_waited_for(slow: tuple[MeteredWriter, Line]) -> None:
     outlet, line = slow
     line.fileno = lambda: -1  # type: ignore[method-assign]
     paint(outlet, 100)

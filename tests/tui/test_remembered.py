@@ -12,9 +12,9 @@ from engine.records import Settings
 from engine.strategies import make_strategy, values
 from remdm_tui.preferences.config_file import Configuration
 from remdm_tui.preferences.last_session import VERSION, Memory, Remembered, Sampler
-from remdm_tui.preferences.preferences import Comfort
+from remdm_tui.preferences.preferences import Preferences
 from remdm_tui.preferences.startup import fitted, settings_of
-from remdm_tui.settings.run_arguments import Asked
+from remdm_tui.settings.run_arguments import RunArguments
 from remdm_tui.settings.watch_options import WatchOptions
 
 LOOP = Settings("remdm-loop", values(make_strategy("remdm-loop", eta=0.01)), top_p=0.8, nucleus="inclusive")
@@ -75,7 +75,7 @@ def test_whatever_is_in_the_file_a_session_starts(place):
             at = dice.randrange(len(data))
             data[at : at + dice.randint(0, 3)] = dice.choice([b"", b"0", b'"', b"}", b"1e999", b"null", b"\xff", b"-1"])
         memory = left(place, bytes(data))
-        options = fitted(WatchOptions(Settings("mdlm")), Comfort(memory=memory), Asked())
+        options = fitted(WatchOptions(Settings("mdlm")), Preferences(memory=memory), RunArguments())
         assert options.settings == options.settings.checked()
 
 
@@ -109,12 +109,12 @@ def test_where_nothing_can_be_written_nothing_is(tmp_path):
 
 # -- what a session begins with
 
-DEFAULT = Asked().options().settings
+DEFAULT = RunArguments().options().settings
 
 
 def begun(asked=None, **more):
-    asked = asked or Asked()
-    comfort = Comfort(**({"memory": Memory(LAST)} | more))
+    asked = asked or RunArguments()
+    comfort = Preferences(**({"memory": Memory(LAST)} | more))
     return fitted(asked.options(), comfort, asked)
 
 
@@ -133,7 +133,7 @@ def test_a_session_begins_with_the_knobs_of_the_last_and_says_so():
     ids=lambda said: next(iter(said)),
 )  # fmt: skip
 def test_a_command_that_says_how_to_sample_samples_just_so(said):
-    asked = Asked(**said)
+    asked = RunArguments(**said)
     options = begun(asked)
     assert options.settings == asked.options().settings
     assert options.hint == ""
@@ -141,7 +141,7 @@ def test_a_command_that_says_how_to_sample_samples_just_so(said):
 
 @pytest.mark.parametrize("said", [{"steps": 8}, {"length": 9}, {"seed": 4}, {"prompt": "a"}, {"batch": 2}])
 def test_a_command_that_says_what_to_sample_keeps_the_knobs(said):
-    options = begun(Asked(**said))
+    options = begun(RunArguments(**said))
     assert options.settings == LOOP
     ((name, value),) = said.items()
     assert getattr(options, name) == value
@@ -151,21 +151,21 @@ def test_a_command_that_says_what_to_sample_keeps_the_knobs(said):
     "more", [{"fresh": True}, {"configuration": Configuration(remember=False)}, {"memory": Memory()}]
 )
 def test_a_session_can_begin_as_the_first_did(more):
-    comfort = Comfort(**({"memory": Memory(LAST)} | more))
+    comfort = Preferences(**({"memory": Memory(LAST)} | more))
     assert begun(**more).settings == DEFAULT
     assert comfort.start == Remembered(toured=True)
 
 
 def test_a_recording_has_its_own_knobs():
     options = WatchOptions(DEFAULT)
-    assert fitted(options, Comfort(memory=Memory(LAST))).settings == DEFAULT
+    assert fitted(options, Preferences(memory=Memory(LAST))).settings == DEFAULT
 
 
 def test_what_is_configured_is_under_what_the_command_line_says():
-    comfort = Comfort(Configuration(ascii=True, mouse=False, problems=("theme is a text, not 3",)))
+    comfort = Preferences(Configuration(ascii=True, mouse=False, problems=("theme is a text, not 3",)))
     options = fitted(WatchOptions(DEFAULT), comfort)
     assert (options.ascii, options.mouse, options.problems) == (True, False, ("theme is a text, not 3",))
-    assert not fitted(WatchOptions(DEFAULT, mouse=False), Comfort()).mouse
+    assert not fitted(WatchOptions(DEFAULT, mouse=False), Preferences()).mouse
 
 
 def test_the_file_is_small_and_can_be_read_by_people(place):

@@ -31,7 +31,7 @@ from remdm_tui.link.remote import LAUNCH, advice, engine_elsewhere, given_comman
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.watch import reconnect
 from remdm_tui.watch.player import seek, toggle
-from remdm_tui.watch.session import Watching
+from remdm_tui.watch.session import WatchSession
 from tests.tui.terminal import COMMAND, Terminal
 from tests.waiting import PATIENCE, eventually
 
@@ -47,7 +47,7 @@ TURN = 20
 def person(command, where="elsewhere", **options):
     """Somebody watching, without a screen, who stands at step 0."""
     chosen = {"steps": STEPS, "length": 48, "seed": 4, "paused": True} | options
-    return Watching(WatchOptions(CAP, MODEL, where=where, **chosen), partial(Link, command))
+    return WatchSession(WatchOptions(CAP, MODEL, where=where, **chosen), partial(Link, command))
 
 
 def until(one, condition):

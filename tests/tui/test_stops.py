@@ -13,8 +13,8 @@ from engine.records import KnobInfo, StrategyInfo
 from engine.strategies import catalogue
 from remdm_tui.cli.debug_arguments import wishes
 from remdm_tui.screens.stops import StopsScreen
-from remdm_tui.settings.run_arguments import Asked
-from remdm_tui.watch.breakpoints import Stops, sentence
+from remdm_tui.settings.run_arguments import RunArguments
+from remdm_tui.watch.breakpoints import Breakpoints, sentence
 from remdm_tui.watch.notices import Notice
 from tests.engine.recordings import recorded
 from tests.tui.scripted import ScriptedLink
@@ -63,7 +63,7 @@ async def test_recorded_steps_are_stopped_at_too():
 
 def test_the_first_of_the_passed_steps_counts_and_what_is_off_does_not(tmp_path):
     trace = recorded(tmp_path / "run", steps=40)
-    stops = Stops(("step 9", "step 7", "step 30"))
+    stops = Breakpoints(("step 9", "step 7", "step 30"))
     assert [(hit.breakpoint, hit.step) for hit in stops.hit(trace, 3, 12)] == [(2, 7)]
     assert stops.toggle(2).on is False
     assert [hit.breakpoint for hit in stops.hit(trace, 3, 12)] == [1]
@@ -180,9 +180,9 @@ async def test_strategies_of_packages_that_cannot_be_had_are_said():
 
 def test_what_the_command_line_says_is_checked(tmp_path):
     with pytest.raises(ValueError, match="cannot be read"):
-        wishes(Asked(), ["masked <"], None, elsewhere=False)
+        wishes(RunArguments(), ["masked <"], None, elsewhere=False)
     with pytest.raises(ValueError, match="there is no file"):
-        wishes(Asked(), [], str(tmp_path / "none.py"), elsewhere=False)
-    asked, more = wishes(Asked(eta=0.2, knob=("a=b",)), ["step 3"], "there.py", elsewhere=True)
-    assert asked == Asked()
+        wishes(RunArguments(), [], str(tmp_path / "none.py"), elsewhere=False)
+    asked, more = wishes(RunArguments(eta=0.2, knob=("a=b",)), ["step 3"], "there.py", elsewhere=True)
+    assert asked == RunArguments()
     assert more == {"stops": ("step 3",), "strategy_file": "there.py", "file_knobs": (("a", "b"), ("eta", 0.2))}

@@ -18,7 +18,7 @@ from engine.sampling.trace import Trace
 from remdm_tui.app import WatchApp
 from remdm_tui.link.process import Died, Link, Unwritten
 from remdm_tui.settings.watch_options import WatchOptions
-from remdm_tui.watch.run_recording import Tape
+from remdm_tui.watch.run_recording import RunRecording
 from tests.engine.recordings import header, session_of, start_of
 from tests.tui.scripted import ScriptedLink
 from tests.tui.test_app import CAP, banner, settle, watching
@@ -29,7 +29,7 @@ from tests.waiting import eventually, seen
 def begun_tape(path: Path | None = None, **more):
     session = session_of("remdm-cap", **more)
     start = start_of(session)
-    tape = Tape(path, clock=lambda: 1.8e9)
+    tape = RunRecording(path, clock=lambda: 1.8e9)
     tape.expect(ModelChoice("toy"), header(start).model, RunChoice(start.steps, 12, 2), {"torch": "2"})
     return tape, tape.make(start), session
 
@@ -184,13 +184,13 @@ def opened_tape(home: Path, fingerprint: str):
     session = session_of("remdm-cap")
     start = start_of(session)
     model = replace(header(start).model, fingerprint=fingerprint)
-    made = Tape(home / "run.remdm", clock=lambda: 1.8e9)
+    made = RunRecording(home / "run.remdm", clock=lambda: 1.8e9)
     made.expect(ModelChoice("toy"), model, RunChoice(start.steps, 12, 2), {})
     record = made.make(start)
     for frame in islice(session, 5):
         record.append(frame)
     made.close()
-    return Tape(recording=Recording.open(home / "run.remdm"), resume=True), model
+    return RunRecording(recording=Recording.open(home / "run.remdm"), resume=True), model
 
 
 class Changing(ScriptedLink):

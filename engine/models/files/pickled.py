@@ -17,7 +17,7 @@ from engine.models.files.archive import Archive
 from engine.models.files.containers import Rebuild, Refused, Stub
 from engine.models.files.mapped import LazyTensor, Mapped, Storage, shown
 from engine.models.files.refusals import START, check_start
-from engine.models.files.safe_unpickler import Machine
+from engine.models.files.safe_unpickler import SafeUnpickler
 from engine.models.files.weights import plain_names
 
 PICKLE = 1 << 25
@@ -177,7 +177,7 @@ def _legacy(path: Path, file: BinaryIO) -> Any:
     return value
 
 
-def _loaded(path: Path, machine: Machine, stream: BinaryIO) -> Any:
+def _loaded(path: Path, machine: SafeUnpickler, stream: BinaryIO) -> Any:
     try:
         return machine.load(stream)
     except Refused as error:
@@ -212,8 +212,8 @@ class _Storages:
         return known
 
 
-def _machine(storages: _Storages) -> Machine:
-    return Machine(REBUILD, storages)
+def _machine(storages: _Storages) -> SafeUnpickler:
+    return SafeUnpickler(REBUILD, storages)
 
 
 def _tensor(args: tuple[Any, ...]) -> LazyTensor:

@@ -23,7 +23,7 @@ OPCODE, OBJECT, ITEM = 96, 256, 16
 T = TypeVar("T")
 
 
-class Machine:
+class SafeUnpickler:
     """Runs pickles; `load` may be called for several that follow one another."""
 
     def __init__(self, rebuild: Mapping[str, Rebuild], persistent: Callable[[object], object]) -> None:
@@ -85,7 +85,7 @@ class Machine:
         return ""
 
 
-def _value(m: Machine, value: Any) -> None:
+def _value(m: SafeUnpickler, value: Any) -> None:
     if isinstance(value, str | bytes | bytearray):
         m.spend(4 * len(value))
     elif isinstance(value, int) and value.bit_length() > 1 << 11:
@@ -93,16 +93,16 @@ def _value(m: Machine, value: Any) -> None:
     m.stack.append(value)
 
 
-def _top(make: Callable[[Machine], object]) -> Callable[[Machine, Any], None]:
-    def opcode(m: Machine, _: Any) -> None:
+def _top(make: Callable[[SafeUnpickler], object]) -> Callable[[SafeUnpickler, Any], None]:
+    def opcode(m: SafeUnpickler, _: Any) -> None:
         value = m.made(make(m))  # first, since it may take the stack away
         m.stack.append(value)
 
     return opcode
 
 
-def _tuple(count: int) -> Callable[[Machine, Any], None]:
-    def opcode(m: Machine, _: Any) -> None:
+def _tuple(count: int) -> Callable[[SafeUnpickler, Any], None]:
+    def opcode(m: SafeUnpickler, _: Any) -> None:
         # checked, since a slice of too short a stack would be silently shorter
         items = [m.stack.pop() for _ in range(count)]
         m.stack.append(m.made(tuple(reversed(items))))
@@ -110,22 +110,22 @@ def _tuple(count: int) -> Callable[[Machine, Any], None]:
     return opcode
 
 
-def _called(m: Machine, _: Any) -> None:
+def _called(m: SafeUnpickler, _: Any) -> None:
     args = m.stack.pop()
     m.stack.append(m.call(m.stack.pop(), args))
 
 
-def _called_with_names(m: Machine, _: Any) -> None:
+def _called_with_names(m: SafeUnpickler, _: Any) -> None:
     m.stack.pop()
     _called(m, None)
 
 
-def _object(m: Machine, _: Any) -> None:
+def _object(m: SafeUnpickler, _: Any) -> None:
     function, *args = m.marked()
     m.stack.append(m.call(function, tuple(args)))
 
 
-def _instance(m: Machine, names: str) -> None:
+def _instance(m: SafeUnpickler, names: str) -> None:
     args = tuple(m.marked())
     m.stack.append(m.call(_global(names), args))
 
@@ -135,58 +135,58 @@ def _global(names: str) -> Stub:
     return Stub(module, name)
 
 
-def _named_by_stack(m: Machine) -> Stub:
+def _named_by_stack(m: SafeUnpickler) -> Stub:
     name, module = m.stack.pop(), m.stack.pop()
     if type(name) is not str or type(module) is not str:
         raise Refused("the pickle names a global by what is no text")
     return Stub(module, name)
 
 
-def _dict(m: Machine) -> dict[Any, Any]:
+def _dict(m: SafeUnpickler) -> dict[Any, Any]:
     made: dict[Any, Any] = {}
     put(made, m.marked())
     return made
 
 
-def _mark(m: Machine, _: Any) -> None:
+def _mark(m: SafeUnpickler, _: Any) -> None:
     m.below.append(m.stack)
     m.stack = m.made([])
 
 
-def _pop(m: Machine, _: Any) -> None:
+def _pop(m: SafeUnpickler, _: Any) -> None:
     if m.stack:
         m.stack.pop()
     else:
         m.marked()
 
 
-def _remember(m: Machine, place: int | None) -> None:
+def _remember(m: SafeUnpickler, place: int | None) -> None:
     m.spend(2 * ITEM)
     m.memo[len(m.memo) if place is None else place] = m.stack[-1]
 
 
-def _one(act: Callable[[Any, Any], None]) -> Callable[[Machine, Any], None]:
-    def opcode(m: Machine, _: Any) -> None:
+def _one(act: Callable[[Any, Any], None]) -> Callable[[SafeUnpickler, Any], None]:
+    def opcode(m: SafeUnpickler, _: Any) -> None:
         value = m.stack.pop()
         act(m.stack[-1], value)
 
     return opcode
 
 
-def _many(act: Callable[[Any, list[Any]], None]) -> Callable[[Machine, Any], None]:
-    def opcode(m: Machine, _: Any) -> None:
+def _many(act: Callable[[Any, list[Any]], None]) -> Callable[[SafeUnpickler, Any], None]:
+    def opcode(m: SafeUnpickler, _: Any) -> None:
         values = m.marked()
         act(m.stack[-1], values)
 
     return opcode
 
 
-def _set_item(m: Machine, _: Any) -> None:
+def _set_item(m: SafeUnpickler, _: Any) -> None:
     value, key = m.stack.pop(), m.stack.pop()
     put(m.stack[-1], [key, value])
 
 
-def _refused(m: Machine, _: Any) -> None:
+def _refused(m: SafeUnpickler, _: Any) -> None:
     raise Refused("the pickle uses extension codes, textual persistent ids or foreign buffers, as no checkpoint does")
 
 
@@ -194,7 +194,7 @@ VALUES = (
     "INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT STRING BINSTRING SHORT_BINSTRING UNICODE "
     "SHORT_BINUNICODE BINUNICODE BINUNICODE8 BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8"
 )
-OPCODES: dict[str, Callable[[Machine, Any], None]] = {
+OPCODES: dict[str, Callable[[SafeUnpickler, Any], None]] = {
     **dict.fromkeys(VALUES.split(), _value),
     **dict.fromkeys(("EXT1", "EXT2", "EXT4", "PERSID", "NEXT_BUFFER", "READONLY_BUFFER"), _refused),
     **dict.fromkeys(("PROTO", "FRAME", "STOP"), lambda m, _: None),
