@@ -61,8 +61,10 @@ class TextModel:
         """Token ids of a prompt, in the model's chat template if so asked.
 
         No special token is read out of the text, only out of the template.  infill: masks written in the text become
-        the mask token, which samplers fill (`engine.text.infill.parts`); else they stay letters.  Raises ValueError for a
-        template that is missing or changes what must be found again, and for masks that cannot be read.
+        the mask token, which samplers fill (`engine.text.infill.parts`); else they stay letters.
+
+        Raises ValueError for a template that is missing or changes what must be found again, and for masks that cannot
+        be read.
         """
         if not text:
             return []

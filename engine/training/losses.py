@@ -65,10 +65,10 @@ def score_entropy(
 ) -> Tensor:
     """SEDD's denoising score entropy for absorbing noise (arXiv 2310.16834), nats per token [B].
 
-    With the score s(y) = q(y) / expm1(sigma), q(y) = exp(logit y) / (V - 1) as `engine.models.time_conditioned` scales it, and
-    r = 1 / expm1(sigma) the ratio of the true one, sigma' [sum of s - r log s(x) + r (log r - 1)] is the weight 1/t
-    times sum of q - log q(x) - 1: cross-entropy and, where q is no distribution, a price for that.  by_row: what
-    computes `score_rows`.
+    With the score s(y) = q(y) / expm1(sigma), q(y) = exp(logit y) / (V - 1) as `engine.models.time_conditioned`
+    scales it, and r = 1 / expm1(sigma) the ratio of the true one, sigma' [sum of s - r log s(x) + r (log r - 1)] is the
+    weight 1/t times sum of q - log q(x) - 1: cross-entropy, and a price for a q that is no distribution.
+    by_row: what computes `score_rows`.
     """
     places = Places(masked, hidden.device)
     losses = by_row(project, places.of(hidden), places.of(tokens), mask_id)

@@ -36,7 +36,10 @@ def test_what_the_terminal_needs_loads_nothing_heavy(statement: str) -> None:
 
 
 def test_the_whole_engine_loads_no_terminal() -> None:
-    statement = "import engine.sampling.session, engine.sampling.batch, engine.models, engine.sampling.oracle, engine.serve, engine.training.loop"
+    statement = (
+        "import engine.sampling.session, engine.sampling.batch, engine.sampling.oracle, "
+        "engine.models, engine.serve, engine.training.loop"
+    )
     modules = loaded(statement)
     assert "torch" in modules
     assert not modules & set(SCREEN)

@@ -126,7 +126,7 @@ async def test_a_thread_that_fails_ends_the_application_with_1():
 CRASHING = """
 import sys
 from remdm_tui.ui.refresh import PaintedApp
-from remdm_tui import keyboard, outlet
+from remdm_tui.ui import keyboard, metered_driver
 
 class Broken(keyboard.Keyboard):
     def feed(self, data):
@@ -136,7 +136,7 @@ def action_legend(self):
     raise RuntimeError("a bug of \\x1b]0;title\\x07 ours")
 
 if sys.argv.pop() == "input":
-    outlet.Keyboard = Broken
+    metered_driver.Keyboard = Broken
 else:
     PaintedApp.action_legend = action_legend
 from remdm_tui.cli import main
