@@ -72,6 +72,22 @@ def file_digests(paths: Sequence[Path], told: Told = ignore, cache: Path | None 
         pool.shutdown(wait=False, cancel_futures=True)
 
 
+def remembered(path: Path, what: str, compute: Callable[[Path], str], cache: Path | None = None) -> str:
+    """Return what `compute` finds in a file's whole content, kept under the name `what` as digests are.
+
+    Raises OSError.
+    """
+    home = default_cache() if cache is None else cache
+    before = _stamp(path, what)
+    known = _recall(home, before)
+    if known is not None:
+        return known
+    found = compute(path)
+    if _stamp(path, what) == before:
+        _remember(home, before, found)
+    return found
+
+
 def default_cache() -> Path:
     """Return the directory of remembered digests."""
     from platformdirs import user_cache_path
@@ -88,9 +104,9 @@ def _digest(path: Path, count: Callable[[int], None]) -> str:
     return found.hexdigest()
 
 
-def _stamp(path: Path) -> str:
+def _stamp(path: Path, what: str = "") -> str:
     now = path.stat()
-    told = f"{now.st_dev} {now.st_ino} {now.st_size} {now.st_mtime_ns} {now.st_ctime_ns}"
+    told = f"{what}{now.st_dev} {now.st_ino} {now.st_size} {now.st_mtime_ns} {now.st_ctime_ns}"
     return hashlib.sha256(told.encode()).hexdigest()
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import msgspec
 
+from engine.files.checksums import CHECKSUM, mismatch
+
 CHECKPOINT = "last.pt"
 """The state that the run goes on from, of which a model can be made while it does."""
 BEST = "best.pt"
@@ -22,13 +24,17 @@ MODEL_FILES = ("config.json", "tokenizer.json", "model.safetensors")
 """What the directory of a model holds."""
 STEP = "step.json"
 """In its directory: which step it was made of."""
+WITH_CHECKSUMS = tuple(f"{name}{more}" for name in (*MODEL_FILES, STEP) for more in ("", CHECKSUM))
+"""The same with the checksum of each."""
 STEP_FILE = re.compile(r"step-(\d+)\.pt")
 """The states of earlier steps that a run keeps."""
 
 WRITTEN = (
-    "tokenizer.json", "log.jsonl", "samples.jsonl",
-    *(f"{name}{more}" for name in (CHECKPOINT, BEST, "step-[0-9]*[0-9].pt") for more in ("", ".sha256")),
-    *(f"{home}/{name}" for home in (MODEL, HUB, NEWEST) for name in (*MODEL_FILES, STEP)),
+    "log.jsonl", "samples.jsonl",
+    *(f"{name}{more}" for more in ("", CHECKSUM) for name in (
+        "tokenizer.json", CHECKPOINT, BEST, "step-[0-9]*[0-9].pt",
+    )),
+    *(f"{home}/{name}" for home in (MODEL, HUB, NEWEST) for name in WITH_CHECKSUMS),
 )  # fmt: skip
 """Files of a run that are written as a whole, as patterns."""
 
@@ -51,6 +57,8 @@ class Made(msgspec.Struct, frozen=True):
 def read_made(home: Path) -> Made:
     """Return what the directory of a newest model says of itself; nothing for another one, or a damaged file."""
     try:
+        if mismatch(home / STEP):
+            return Made()
         return msgspec.json.decode((home / STEP).read_bytes(), type=Made)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return Made()

@@ -9,8 +9,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from engine.files.run_layout import MODEL_FILES
-from engine.files.whole_files import replace, replacing, tidy
+from engine.files.checksums import replace_checked, replacing_checked
+from engine.files.run_layout import MODEL_FILES, WITH_CHECKSUMS
+from engine.files.whole_files import tidy
 from engine.models.causal_dit import CausalDIT
 from engine.models.dit import DIT, DITConfig
 from engine.models.files import check_claim, fill, open_weights, read_object
@@ -33,19 +34,22 @@ def export(
     kind: str = "dit",
     discrete: Discrete | None = None,
 ) -> None:
-    """Write the model, of a kind of NETWORKS, into `home`; each file appears whole or not at all, the weights last."""
+    """Write the model, of a kind of NETWORKS, into `home`.
+
+    Each file appears whole or not at all, with its checksum, the weights last.
+    """
     home.mkdir(parents=True, exist_ok=True)
-    tidy(home, MODEL_FILES)
+    tidy(home, WITH_CHECKSUMS)
     config = {"format": FORMAT, "kind": kind, **model.config.to_dict(), **told(discrete)}
-    replace(home / "config.json", json.dumps(config, indent=2).encode() + b"\n")
-    replace(home / "tokenizer.json", tokenizer_json.encode())
+    replace_checked(home / "config.json", json.dumps(config, indent=2).encode() + b"\n")
+    replace_checked(home / "tokenizer.json", tokenizer_json.encode())
     # rotary frequencies are multiplied by the position: rounding them would turn distant tokens the wrong way
     exact = {name for name, _ in model.named_buffers()}
     weights = {
         name: (tensor if name in exact else tensor.to(dtype)).contiguous()
         for name, tensor in model.state_dict().items()
     }
-    with replacing(home / "model.safetensors") as part:
+    with replacing_checked(home / "model.safetensors") as part:
         save_file(weights, part)
         part.chmod(0o644)
 

@@ -13,11 +13,9 @@ from typing import Any
 
 import torch
 
-from engine.files.digests import file_digest
-from engine.files.whole_files import replace, replacing
+from engine.files.checksums import checksum, known, mismatch, note, replacing_checked
+from engine.files.whole_files import replacing
 
-CHECKSUM = ".sha256"
-"""What is put behind a checkpoint's name: the digests of its content and of the content before that, a line each."""
 ATTEMPTS = 20
 """How often a checkpoint is read that is replaced meanwhile."""
 UNREADABLE = (
@@ -29,19 +27,8 @@ UNREADABLE = (
 
 def write_state(path: Path, state: Mapping[str, object]) -> None:
     """Write a checkpoint and its checksum; a reader sees the old file or the new one.  Raises OSError."""
-    with replacing(path) as part:
-        with part.open("wb") as file:
-            torch.save(state, file)
-        # first the checksums of both, then the file: killed between the two, the old file is still a whole one
-        there = [digest for digest in _checksums(path) if path.exists() and digest == file_digest(path)]
-        _write_checksums(path, [file_digest(part), *there[:1]])
-
-
-def write_text(path: Path, text: str) -> None:
-    """Atomically, as `write_state`; a file that says so already stays."""
-    if path.exists() and path.read_bytes() == text.encode():
-        return
-    replace(path, text.encode())
+    with replacing_checked(path) as part, part.open("wb") as file:
+        torch.save(state, file)
 
 
 def read_state(path: Path, device: torch.device, lazily: bool = False) -> dict[str, Any]:
@@ -70,7 +57,7 @@ def read_state(path: Path, device: torch.device, lazily: bool = False) -> dict[s
 def keep(path: Path, step: int) -> None:
     """Let the state at `path` stay as step-N.pt beside it, with its checksum."""
     kept = path.with_name(step_name(step))
-    _write_checksums(kept, [*_checksums(path)[:1], *_checksums(kept)[:1]])
+    note(kept, [*known(path)[:1], *known(kept)[:1]])
     with replacing(kept) as part:
         try:
             os.link(path, part)  # costs no space until `path` is written anew
@@ -100,16 +87,11 @@ def set_aside(path: Path) -> Path:
     return to
 
 
-def checksum(path: Path) -> Path:
-    """Return where the checksums of a checkpoint lie."""
-    return path.with_name(path.name + CHECKSUM)
-
-
 def _fault(path: Path) -> str:
     """Say what is wrong with the file's bytes; empty if nothing is."""
-    digest, known = file_digest(path), _checksums(path)
-    if known:
-        return "" if digest in known else f"is damaged: it does not match its checksum in {checksum(path).name}"
+    if known(path):
+        fault = mismatch(path)
+        return f"is damaged: it {fault}" if fault else ""
     # written before there were checksums, or moved without: its parts have some of their own
     try:
         with zipfile.ZipFile(path) as parts:
@@ -117,18 +99,6 @@ def _fault(path: Path) -> str:
     except UNREADABLE:
         return "is no checkpoint of a training run, or damaged"
     return "" if bad is None else f"is damaged: its part {bad} does not match its checksum"
-
-
-def _checksums(path: Path) -> list[str]:
-    try:
-        lines = checksum(path).read_text(encoding="ascii", errors="replace").splitlines()
-    except FileNotFoundError:
-        return []
-    return [line.split()[0] for line in lines if line.split()]
-
-
-def _write_checksums(path: Path, digests: Iterable[str]) -> None:
-    write_text(checksum(path), "".join(f"{digest}  {path.name}\n" for digest in dict.fromkeys(digests)))
 
 
 def _identity(path: Path) -> tuple[int, ...]:

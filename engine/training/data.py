@@ -18,12 +18,12 @@ from engine.data.catalogue import DATASETS, hub_stream, source_of
 from engine.data.directories import below
 from engine.data.formats import text_format
 from engine.data.readers import encodable, read_documents
+from engine.files.checksums import replace_checked
 from engine.files.digests import file_digest
 from engine.models.files.tokenizer_file import read_tokenizer
 from engine.models.text import Codec
 from engine.system.callbacks import ignore
 from engine.system.foreign import library_errors
-from engine.training.checkpoint_files import write_text
 from engine.training.shards import (
     TOKENIZER,
     Document,
@@ -332,7 +332,7 @@ def _tokenizer(
     else:
         texts = (doc.text for doc in counted(docs(), "reading", progress) if doc.split == "train")
         made = train_tokenizer(texts, vocab_size)
-    write_text(path, made.to_str(pretty=True))
+    replace_checked(path, made.to_str(pretty=True).encode())
     return read_tokenizer(path)
 
 

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from engine.files.checksums import is_whole, replace_checked, replacing_checked
 from engine.files.run_layout import (
     BEST,
     CHECKPOINT,
@@ -22,12 +23,13 @@ from engine.files.run_layout import (
     MODEL_FILES,
     NEWEST,
     STEP,
+    WITH_CHECKSUMS,
     Made,
     holds_checkpoint,
     read_made,
     stamp,
 )
-from engine.files.whole_files import replacing, tidy
+from engine.files.whole_files import tidy
 from engine.models import checkpoint
 from engine.models.dit import DITConfig
 from engine.models.files import check_shapes
@@ -35,15 +37,13 @@ from engine.models.files.tokenizer_file import read_tokenizer
 from engine.models.loading import Discrete
 from engine.models.loading import Progress as Told
 from engine.system.callbacks import ignore
-from engine.training.checkpoint_files import read_state, write_text
+from engine.training.checkpoint_files import read_state
 from engine.training.config import TrainConfig
 from engine.training.data import END_OF_TEXT, MASK
 from engine.training.loop import TOKENIZER
 from engine.training.objectives import make_objective
 from engine.training.recovery import recover
 
-HOME = MODEL
-"""Where in the run's directory the best model lies."""
 PUBLISHED = {"dit": "subs", "sedd": "sedd", "d3pm": "d3pm", "causal": "ar"}
 """The field's word for each kind of network: what turns logits into probabilities."""
 
@@ -106,7 +106,7 @@ def export_best(run: Run) -> int:
     Raises ValueError where there is none yet, or where it is another model's.
     """
     model, step = best_model(run)
-    checkpoint.export(model, run.tokenizer.to_str(), run.home / HOME, kind=run.kind, discrete=run.discrete)
+    checkpoint.export(model, run.tokenizer.to_str(), run.home / MODEL, kind=run.kind, discrete=run.discrete)
     return step
 
 
@@ -172,7 +172,7 @@ def export_newest(run: Path, progress: Told = ignore) -> Newest:
     home.mkdir(exist_ok=True)
     # the run itself does this for its sample texts, while somebody watches it
     with FileLock(home / "lock"):
-        tidy(home, (*MODEL_FILES, STEP))
+        tidy(home, WITH_CHECKSUMS)
         made = _newest(run, home)
     if made.note:
         progress(made.note, 0, 0)
@@ -182,7 +182,8 @@ def export_newest(run: Path, progress: Told = ignore) -> Newest:
 def _newest(run: Path, home: Path) -> Made:
     at, size = stamp(run) or (0, 0)
     made = read_made(home)
-    if made.step is not None and (made.at, made.bytes) == (at, size) and (home / "model.safetensors").exists():
+    whole = all(is_whole(home / name) for name in MODEL_FILES)
+    if made.step is not None and (made.at, made.bytes) == (at, size) and whole:
         return made
     found = recover(run, lazily=True)
     if found is None:
@@ -193,17 +194,17 @@ def _newest(run: Path, home: Path) -> Made:
     model = averaged(kind, config.network(int(tokenizer.token_to_id(MASK) or 0)), state["ema"])
     checkpoint.export(model, tokenizer.to_str(), home, kind=kind, discrete=config.discrete)
     made = Made(int(state["step"]), at, size, found.note)
-    write_text(home / STEP, msgspec.json.encode(made).decode())
+    replace_checked(home / STEP, msgspec.json.encode(made))
     return made
 
 
 def publish(model: checkpoint.Network, tokenizer: Tokenizer, home: Path, kind: str, trained: Discrete | None) -> None:
     """A directory as the hub's copies of MDLM are: raw float32 tensors named backbone.*, a flat config.json.
 
-    Each file appears whole or not at all, the weights last.
+    Each file appears whole or not at all, with its checksum, the weights last.
     """
     home.mkdir(parents=True, exist_ok=True)
-    tidy(home, MODEL_FILES)
+    tidy(home, WITH_CHECKSUMS)
     shape = model.config
     config = {
         "model_type": "mdlm" if kind == "dit" else PUBLISHED[kind], "parameterization": PUBLISHED[kind],
@@ -213,9 +214,9 @@ def publish(model: checkpoint.Network, tokenizer: Tokenizer, home: Path, kind: s
         "bos_token_id": tokenizer.token_to_id(END_OF_TEXT), "eos_token_id": tokenizer.token_to_id(END_OF_TEXT),
         "torch_dtype": "float32", **checkpoint.told(trained),
     }  # fmt: skip
-    write_text(home / "config.json", json.dumps(config, indent=2) + "\n")
-    write_text(home / "tokenizer.json", tokenizer.to_str())
+    replace_checked(home / "config.json", json.dumps(config, indent=2).encode() + b"\n")
+    replace_checked(home / "tokenizer.json", tokenizer.to_str().encode())
     weights = {f"backbone.{name}": tensor.float().contiguous() for name, tensor in model.state_dict().items()}
-    with replacing(home / "model.safetensors") as part:
+    with replacing_checked(home / "model.safetensors") as part:
         save_file(weights, part, metadata={"format": "pt"})
         part.chmod(0o644)

@@ -14,12 +14,13 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from engine.files.checksums import replace_checked
 from engine.files.run_layout import BEST, CHECKPOINT
 from engine.models.checkpoint import NETWORKS, Network
 from engine.models.dit import DITConfig
 from engine.models.loading import Discrete
 from engine.training.batches import Batch, draw
-from engine.training.checkpoint_files import drop, keep, set_aside, write_state, write_text
+from engine.training.checkpoint_files import drop, keep, set_aside, write_state
 from engine.training.config import SMALLEST, OptimSection, Progress, TrainConfig
 from engine.training.config_diff import differences, is_marked, mark
 from engine.training.data import Corpus
@@ -151,7 +152,7 @@ class Trainer:
         if found is not None:
             self._resume(found, changed)
         if self.workers.rank == 0:
-            write_text(home / TOKENIZER, corpus.tokenizer.to_str())
+            replace_checked(home / TOKENIZER, corpus.tokenizer.to_str().encode())
 
     def _adapt(self, task: Task) -> str | None:
         run = self.config.run

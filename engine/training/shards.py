@@ -14,7 +14,8 @@ import msgspec
 import numpy as np
 
 from engine.evaluation.files import DAMAGED
-from engine.files.digests import file_digest
+from engine.files.checksums import CHECKSUM, checksum
+from engine.files.digests import file_digest, remembered
 from engine.files.whole_files import naming, replace, tidy
 from engine.system.callbacks import ignore
 
@@ -29,7 +30,7 @@ CHARACTERS = 1 << 20
 NOTED = 16 << 20
 """Tokens after which it is noted how far the writing is."""
 CHECKED = 1 << 30
-"""Bytes up to which all are read to check them whenever they are opened; above, their number has to do."""
+"""Bytes up to which all are read to check them whenever they are opened; above, once as long as nobody writes."""
 CHUNK = 1 << 22
 
 
@@ -88,7 +89,7 @@ def being_written(home: Path) -> Iterator[None]:
     home.mkdir(parents=True, exist_ok=True)
     with (home / "lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        tidy(home, (MANIFEST, UNFINISHED, TOKENIZER))
+        tidy(home, (MANIFEST, UNFINISHED, TOKENIZER, TOKENIZER + CHECKSUM))
         yield
 
 
@@ -104,7 +105,8 @@ def discard_damaged(home: Path) -> None:
     """Delete what is finished, and so damaged if it has to be made again; whoever has it mapped keeps it."""
     if not (home / MANIFEST).exists():
         return
-    for path in (*home.glob("*.tokens"), home / TOKENIZER, home / UNFINISHED, home / MANIFEST):
+    tokenizer = home / TOKENIZER
+    for path in (*home.glob("*.tokens"), tokenizer, checksum(tokenizer), home / UNFINISHED, home / MANIFEST):
         path.unlink(missing_ok=True)
 
 
@@ -198,7 +200,7 @@ def _noted(home: Path) -> Manifest | None:
         noted = msgspec.json.decode((home / UNFINISHED).read_bytes(), type=Manifest)
         size = np.dtype(noted.dtype).itemsize
         whole = noted.tokenizer == _spoken(home) and all(
-            checksum(_file(home, name), its.tokens * size) == its.crc32 for name, its in noted.splits.items()
+            crc32(_file(home, name), its.tokens * size) == its.crc32 for name, its in noted.splits.items()
         )
     except (OSError, *DAMAGED, TypeError):
         return None
@@ -221,14 +223,18 @@ def open_streams(home: Path) -> dict[str, np.ndarray]:
     for name, stream in sorted(manifest.splits.items()):
         path = _file(home, name)
         have = path.stat().st_size if path.exists() else 0
-        if have != stream.tokens * dtype.itemsize or (have <= CHECKED and checksum(path) != stream.crc32):
+        if have != stream.tokens * dtype.itemsize or (have and _crc32_of_whole(path, have) != stream.crc32):
             raise ValueError(f"{path} is damaged: delete {home} to have it made again")
         # a plain array over the map: slices of the map's own type cost more than what they copy
         found[name] = np.asarray(np.memmap(path, dtype, "r")) if have else np.zeros(0, dtype)
     return found
 
 
-def checksum(path: Path, size: int | None = None) -> int:
+def _crc32_of_whole(path: Path, size: int) -> int:
+    return crc32(path) if size <= CHECKED else int(remembered(path, "crc32", lambda file: str(crc32(file))))
+
+
+def crc32(path: Path, size: int | None = None) -> int:
     """CRC-32 of a file's bytes, or of the first `size` of them."""
     found, left = 0, path.stat().st_size if size is None else size
     with path.open("rb") as file:

@@ -18,7 +18,7 @@ import msgspec
 
 from engine.files.locks import alone
 from engine.files.regular import regular_file
-from engine.files.run_layout import WRITTEN
+from engine.files.run_layout import MODEL, WRITTEN
 from engine.files.whole_files import replace, tidy
 from engine.system.callbacks import ignore
 from remdm_tui.commands.train_loggers import Log, logs, values_of
@@ -90,9 +90,9 @@ def run(
 
 def export(run: Run, hub: bool, report: Report) -> None:
     """Write the best averages as a model, and say where.  Raises ValueError."""
-    from engine.training.export import HOME, export_best, export_hub
+    from engine.training.export import export_best, export_hub
 
-    step, home = export_best(run), run.home / HOME
+    step, home = export_best(run), run.home / MODEL
     report.say(f"the averaged weights of step {step} are in {home}: remdm-tui watch --model {home}")
     if hub:
         report.say(f"and, as the hub's models are laid out, in {export_hub(run)}")

@@ -13,6 +13,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 import engine
+from engine.files.checksums import checksum
 from engine.models import checkpoint, load_model, memory_check
 from engine.models.dit import DIT, DITConfig
 from engine.models.folded import FoldedDIT
@@ -176,7 +177,8 @@ def test_an_exported_model_is_read_back(tmp_path: Path) -> None:
     assert not any(p.requires_grad for p in again.parameters())
     for name, tensor in model.state_dict().items():
         assert torch.equal(again.state_dict()[name], tensor)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "model.safetensors", "tokenizer.json"]
+    files = ["config.json", "model.safetensors", "tokenizer.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*files, *(f"{name}.sha256" for name in files)])
 
 
 def test_a_model_exported_in_bfloat16_turns_its_positions_exactly(tmp_path: Path) -> None:
@@ -197,6 +199,7 @@ def test_a_missing_file_is_named(home: Path, missing: str) -> None:
 
 def test_weights_that_do_not_fit_are_named(home: Path) -> None:
     path = home / "model.safetensors"
+    checksum(path).unlink()
     whole = load_file(path)
     name = "blocks.1.attn_out.weight"
     for changed, message in (
@@ -249,6 +252,7 @@ def test_a_tokenizer_larger_than_the_model_is_refused(home: Path) -> None:
     codec = Tokenizer.from_file(str(home / "tokenizer.json"))
     codec.add_tokens(["extra"])
     codec.save(str(home / "tokenizer.json"))
+    checksum(home / "tokenizer.json").unlink()
     with pytest.raises(ValueError, match=r"the tokenizer has \d+ tokens, the model \d+"):
         load_model(str(home), "cpu")
 

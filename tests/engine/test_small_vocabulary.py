@@ -13,12 +13,13 @@ from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
 from engine.data.texts import load
 from engine.evaluation.model_rows import rows_of_model
+from engine.files.run_layout import MODEL
 from engine.models import load_model
 from engine.sampling.batch import sample
 from engine.strategies import make_strategy
 from engine.training.config import read_config
 from engine.training.data import END_OF_TEXT, MASK, existing_tokenizer, prepare
-from engine.training.export import HOME, export_best
+from engine.training.export import export_best
 from engine.training.loop import Trainer
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz "
@@ -87,7 +88,7 @@ def test_an_alphabet_is_trained_on_and_sampled_from(
     trainer = Trainer(config, corpus, tmp_path / "run", torch.device("cpu"))
     list(trainer.run())
     export_best(trainer)
-    model = load_model(str(tmp_path / "run" / HOME), "cpu")
+    model = load_model(str(tmp_path / "run" / MODEL), "cpu")
     words = "".join(letter for letter in data.read_text()[:12])
     ids = model.codec.encode(words)
     assert ids == corpus.splits["train"][:12].tolist()
@@ -123,7 +124,7 @@ def test_a_closed_vocabulary_of_words_is_trained_on(tmp_path: Path) -> None:
     trainer = Trainer(config, corpus, tmp_path / "run", torch.device("cpu"))
     list(trainer.run())
     export_best(trainer)
-    model = load_model(str(tmp_path / "run" / HOME), "cpu")
+    model = load_model(str(tmp_path / "run" / MODEL), "cpu")
     assert model.codec.encode("ACG TTT") == [KMERS.index("ACG"), KMERS.index("TTT")]
     assert sample(model, make_strategy("mdlm"), steps=4, length=8, count=1, seed=0).shape == (1, 8)
 

@@ -17,10 +17,11 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from torch import Tensor, nn
 
+from engine.files.whole_files import replace as write_whole
 from engine.models.dit import DITConfig
 from engine.training import config_diff
 from engine.training.batches import draw
-from engine.training.checkpoint_files import read_state, write_state, write_text
+from engine.training.checkpoint_files import read_state, write_state
 from engine.training.config import OptimSection, Progress, TrainConfig, read_config, sizes
 from engine.training.data import Corpus, prepare
 from engine.training.ema import EMA
@@ -195,7 +196,7 @@ precision = "float32"
 )
 
 
-FILES = ["best.pt", "best.pt.sha256", "last.pt", "last.pt.sha256", "tokenizer.json"]
+FILES = ["best.pt", "best.pt.sha256", "last.pt", "last.pt.sha256", "tokenizer.json", "tokenizer.json.sha256"]
 
 
 def with_run(**fields: Any) -> TrainConfig:
@@ -350,12 +351,12 @@ def test_a_full_disk_leaves_the_old_checkpoint_whole(corpus: Corpus, tmp_path: P
 
 def test_a_text_that_cannot_be_written_leaves_the_old_one_and_is_named(tmp_path: Path) -> None:
     path = tmp_path / "words"
-    write_text(path, "old")
+    write_whole(path, b"old")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
     try:
         with pytest.raises(OSError, match=r"File too large: '.*words'"):
-            write_text(path, "new" * 10)
+            write_whole(path, b"new" * 10)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("words", "old")]

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 import torch
 
+from engine.files.checksums import checksum
 from engine.models.checkpoint import export
 from engine.models.dit import DIT
 from engine.training.config import TrainConfig, read_config
@@ -193,6 +194,7 @@ def test_what_cannot_be_begun_with_is_told(trained: dict[str, Trainer], corpus: 
     vocab = spoken["model"]["vocab"]
     vocab["a"], vocab["b"] = vocab["b"], vocab["a"]
     (other / "tokenizer.json").write_text(json.dumps(spoken))
+    checksum(other / "tokenizer.json").unlink()
     with pytest.raises(ValueError, match=r"other speaks another vocabulary than the data: leave data.tokenizer out"):
         Trainer(config("mdlm", other), corpus, tmp_path / "c", CPU)
 

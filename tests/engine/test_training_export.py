@@ -93,6 +93,11 @@ def test_the_newest_model_follows_the_run_and_is_written_once_a_checkpoint(corpu
     assert (first.step, read_shape(first.home / "config.json")[0]) == (2, "causal")
     assert export_newest(tmp_path) == first
     assert (first.home / "model.safetensors").stat().st_mtime_ns == stamp
+    # a damaged one is made again of the checkpoint
+    tokenizer = (first.home / "tokenizer.json").read_bytes()
+    (first.home / "tokenizer.json").write_bytes(tokenizer.replace(b"a", b"b", 1))
+    assert export_newest(tmp_path) == first
+    assert (first.home / "tokenizer.json").read_bytes() == tokenizer
     list(steps)
     assert export_newest(tmp_path).step == 4
     average = trainer.ema.shadow["vocab_embed.embedding"]

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import engine
+from engine.files.run_layout import MODEL
 from engine.models import checkpoint, load_model
 from engine.models.causal_dit import CausalDIT
 from engine.models.dit import DITConfig
@@ -17,7 +18,7 @@ from engine.models.time_conditioned import ScoreDIT
 from engine.sampling.predictors import predict
 from engine.training.config import D3PMSection, read_config
 from engine.training.data import Corpus, prepare
-from engine.training.export import HOME, export_best, export_hub
+from engine.training.export import export_best, export_hub
 from engine.training.loop import Trainer
 from engine.training.losses import mask_tokens
 from engine.training.noise import LogLinear, masked
@@ -80,9 +81,9 @@ def test_what_was_trained_is_exported_loaded_and_sampled(objective: str, corpus:
     trainer = tiny_run(objective, corpus, tmp_path)
     assert len(list(trainer.run())) == 4
     export_best(trainer)
-    kind, _ = checkpoint.read_config(tmp_path / HOME / "config.json")
+    kind, _ = checkpoint.read_config(tmp_path / MODEL / "config.json")
     assert kind == trainer.objective.kind
-    model = load_model(str(tmp_path / HOME), "cpu")
+    model = load_model(str(tmp_path / MODEL), "cpu")
     assert model.causal == (objective == "ar")
     ids = engine.sample(model, engine.make_strategy("left-to-right"), steps=12, length=12, count=2)
     assert not (ids == model.mask_id).any()
@@ -94,7 +95,7 @@ def test_an_exported_d3pm_network_knows_in_how_many_steps_it_was_trained(corpus:
     changed = msgspec.structs.replace(trainer.config, d3pm=D3PMSection(steps=40, subs_masking=True))
     trainer.config = changed
     export_best(trainer)
-    for home in (tmp_path / HOME, export_hub(trainer)):
+    for home in (tmp_path / MODEL, export_hub(trainer)):
         assert load_model(str(home), "cpu").loaded.discrete == Discrete(40, subs_masking=True)
 
 
@@ -102,13 +103,13 @@ def test_the_exported_causal_network_computes_what_was_validated(corpus: Corpus,
     trainer = tiny_run("ar", corpus, tmp_path)
     list(trainer.run())
     export_best(trainer)
-    model, tokens = load_model(str(tmp_path / HOME), "cpu", "float32"), torch.from_numpy(
+    model, tokens = load_model(str(tmp_path / MODEL), "cpu", "float32"), torch.from_numpy(
         corpus.spread("validation", 16, 4)
     )  # fmt: skip
     logits = model.project(model.encode(tokens, torch.ones(4)).flatten(0, 1)).double()
     logits[:, model.mask_id] = -torch.inf
     found = -logits.log_softmax(-1).gather(1, tokens.view(-1, 1)).view(4, 16).mean(1)
-    plain = checkpoint.read(tmp_path / HOME)
+    plain = checkpoint.read(tmp_path / MODEL)
     expected = AR(corpus.end_id).bound(plain, tokens, torch.ones(4), NOISE)
     torch.testing.assert_close(found.float(), expected, atol=1e-5, rtol=1e-5)
 
@@ -118,7 +119,7 @@ def test_what_sedd_trains_is_what_its_reader_scores(corpus: Corpus, tmp_path: Pa
     trainer = tiny_run("sedd", corpus, tmp_path)
     list(trainer.run())
     export_best(trainer)
-    network = load_model(str(tmp_path / HOME), "cpu", "float32").network
+    network = load_model(str(tmp_path / MODEL), "cpu", "float32").network
     assert isinstance(network, ScoreDIT)
     assert network.time_conditioned
     tokens, t = torch.from_numpy(corpus.spread("validation", 16, 3)), torch.tensor([0.2, 0.5, 0.9])
@@ -129,10 +130,10 @@ def test_what_sedd_trains_is_what_its_reader_scores(corpus: Corpus, tmp_path: Pa
     own = scores.gather(2, tokens[..., None])[..., 0]
     entropy = scores.sum(-1) - ratio * own.log() + ratio * (ratio.log() - 1)
     expected = rate * (entropy * hidden).sum(1) / 16
-    plain = checkpoint.read(tmp_path / HOME)
+    plain = checkpoint.read(tmp_path / MODEL)
     found = SEDD().bound(plain, tokens, t, seeded(3))
     torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-4)
-    ids = predict(load_model(str(tmp_path / HOME), "cpu"), "analytic", steps=6, length=12, count=2, seed=0).tokens
+    ids = predict(load_model(str(tmp_path / MODEL), "cpu"), "analytic", steps=6, length=12, count=2, seed=0).tokens
     assert not (ids == corpus.mask_id).any()
 
 

@@ -9,11 +9,12 @@ import msgspec
 import pytest
 import torch
 
+from engine.files.checksums import checksum
 from engine.files.locks import BusyError, alone
 from engine.files.run_layout import WRITTEN, checkpoints, stamp
 from engine.files.whole_files import tidy
 from engine.models import load_model
-from engine.training.checkpoint_files import checksum, keep, read_state, write_state
+from engine.training.checkpoint_files import keep, read_state, write_state
 from engine.training.config import TrainConfig, read_config
 from engine.training.data import Corpus, prepare
 from engine.training.export import export_newest

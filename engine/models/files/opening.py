@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from engine.files.checksums import check
 from engine.files.regular import regular_file
 from engine.models.files.pickled import LEGACY, PickledWeights
 from engine.models.files.refusals import START, check_start
@@ -45,7 +46,9 @@ def _single(path: Path) -> Weights:
         with regular_file(path).open("rb") as file:
             start = file.read(START)
         check_start(path, start)
-        return PickledWeights(path) if start.startswith(b"PK") or LEGACY in start[:32] else SafeWeights(path)
+        weights = PickledWeights(path) if start.startswith(b"PK") or LEGACY in start[:32] else SafeWeights(path)
+        check(path)  # what the format itself says is wrong says more
+        return weights
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror or error}") from error
 

@@ -1,0 +1,117 @@
+"""A checksum beside a file that is written as a whole, by which damage is seen when it is read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from engine.files.digests import file_digest, file_digests
+from engine.files.whole_files import replace, replacing
+
+CHECKSUM = ".sha256"
+"""What is put behind a file's name: the digests of its content and of the content before that, a line each."""
+ATTEMPTS = 20
+"""How often a file is read that is replaced meanwhile."""
+DIGEST = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
+Digest = Callable[[Path], str]
+
+
+def checksum(path: Path) -> Path:
+    """Return where the checksums of a file lie."""
+    return path.with_name(path.name + CHECKSUM)
+
+
+@contextmanager
+def replacing_checked(path: Path) -> Iterator[Path]:
+    """Yield where to write a file and write its checksum beside it, see `replacing`.  Raises OSError."""
+    with replacing(path) as part:
+        yield part
+        # first the checksums of both, then the file: killed between the two, the old file is still a whole one
+        note(path, [file_digest(part), *_whole(path)])
+
+
+def replace_checked(path: Path, data: bytes) -> None:
+    """Write a whole file and its checksum; nothing where both are there already.  Raises OSError."""
+    if path.is_file() and path.read_bytes() == data and file_digest(path) in known(path):
+        return
+    with replacing_checked(path) as part:
+        part.write_bytes(data)
+
+
+def note(path: Path, digests: Iterable[str]) -> None:
+    """Write these as the checksums of a file."""
+    text = "".join(f"{digest}  {path.name}\n" for digest in dict.fromkeys(digests))
+    there = checksum(path)
+    if not (there.is_file() and there.read_bytes() == text.encode()):
+        replace(there, text.encode())
+
+
+def known(path: Path) -> list[str]:
+    """Return the checksums that lie beside a file; none if there are none that can be read."""
+    try:
+        return DIGEST.findall(checksum(path).read_text(encoding="ascii", errors="replace").lower())
+    except OSError:
+        return []
+
+
+def mismatch(path: Path, digest: Digest = file_digest) -> str:
+    """Say that a file does not match its checksum; empty if it does or has none, as files of others.
+
+    Raises OSError, also for a file that is missing.
+    """
+    for _ in range(ATTEMPTS):
+        before = _identity(path)
+        found = digest(path) if known(path) else ""
+        beside = known(path)
+        if not beside or not found or found in beside:
+            return ""
+        if _identity(path) == before:
+            break
+    return f"does not match its checksum in {checksum(path).name}"
+
+
+def is_whole(path: Path) -> bool:
+    """Return whether a file is there and matches the checksum beside it, if there is one.
+
+    A large file is read once, see `file_digests`.
+    """
+    try:
+        return path.is_file() and not mismatch(path, _remembered)
+    except OSError:
+        return False
+
+
+def check(path: Path) -> None:
+    """Raise ValueError for a file of a model that does not match the checksum beside it, if there is one.
+
+    As `is_whole`; of a file that cannot be read whoever opens it says why.
+    """
+    try:
+        fault = mismatch(path, _remembered)
+    except OSError:
+        return
+    if fault:
+        raise ValueError(
+            f"{path} is damaged: it {fault}; restore it or export it again, or delete {checksum(path).name} if you "
+            "changed it yourself"
+        )
+
+
+def _whole(path: Path) -> list[str]:
+    """The digest of a file that matches its checksum or has none; empty for a damaged or missing one."""
+    if not path.is_file():
+        return []
+    digest, beside = file_digest(path), known(path)
+    return [digest] if digest in beside or not beside else []
+
+
+def _remembered(path: Path) -> str:
+    (digest,) = file_digests([path])
+    return digest
+
+
+def _identity(path: Path) -> tuple[int, ...]:
+    seen = path.stat()
+    return seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns
