@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from engine.models.files import read_object
 from engine.models.loading import Request
 from engine.models.pretrained import gguf_file, told
+from engine.models.sources import TOKENIZERS
 from engine.models.text import Codec
+from engine.models.tokenizer import fetched_tokenizer
 from engine.text.chat_template import render
 from engine.text.infill import NAMED
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
-FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model", "*.tiktoken", "tokenizer_config.json")
-"""What a tokenizer may lie in; a tokenizer_config.json alone is enough for one that works on bytes."""
 LOCAL = {"local_files_only": True}
 NO_CODE = LOCAL | {"trust_remote_code": False}
 """Where the library is not told, it asks on standard input whether to run a tokenizer's own code."""
@@ -37,15 +37,11 @@ def open_tokenizer(request: Request, config: PreTrainedConfig) -> Any:
     """The tokenizer asked for, else the checkpoint's own.  Raises ValueError where there is none."""
     from transformers import AutoTokenizer
 
-    home = request.home
-    if request.tokenizer is not None:
-        from engine.models.sources import locate
-
-        home = locate(request.tokenizer, request.progress, request.trust_remote_code)
+    home = fetched_tokenizer(request)
     gguf = gguf_file(home)
     if home.is_file() and gguf is None:
         return _of_file(request, home, config)
-    if home.is_dir() and not any(True for name in FILES for _ in home.glob(name)) and gguf is None:
+    if home.is_dir() and not any(True for name in TOKENIZERS for _ in home.glob(name)) and gguf is None:
         raise ValueError(f"{home} has no tokenizer: say where one is with --tokenizer DIRECTORY, FILE or hub id")
     if gguf is not None and not (home / "tokenizer_config.json").is_file():
         return _made(request, lambda: AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name, **NO_CODE))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from engine.catalogue import BUILT_IN, place
+from engine.files.run_layout import holds_checkpoint
 from engine.models.loading import Request
+from engine.models.sources import cached, fetch, unreachable
 from engine.models.text import Codec
 
 FILE = "tokenizer.json"
@@ -67,28 +70,71 @@ def special(codec: Codec, names: Sequence[str]) -> int | None:
 
 
 def tokenizer_place(name: str) -> Path:
-    """Return the file or directory that a person named as a tokenizer; of the hub that in the local cache."""
+    """Return the file or directory that a person named as a tokenizer; of the hub that in the local cache.
+
+    Raises ValueError where there is none.
+    """
+    here = _here(name)
+    if here is not None:
+        return here
+    file = _in_cache(names := ALIASES.get(name, (name,)))
+    return file.parent if file is not None else _first(names, lambda repo: cached(repo, weights=False))
+
+
+def fetched_tokenizer(request: Request) -> Path:
+    """Return `tokenizer_place` of the tokenizer asked for, fetched from the hub if need be, else the checkpoint.
+
+    Raises ValueError where there is none.
+    """
+    name = request.tokenizer
+    if name is None:
+        return request.home
+    trusted, progress = request.trust_remote_code, request.progress
+    return _here(name) or _first(
+        ALIASES.get(name, (name,)), lambda repo: fetch(repo, progress, trusted, weights=False)
+    )  # fmt: skip
+
+
+def _first(repos: Sequence[str], find: Callable[[str], Path]) -> Path:
+    """Return what is found of the first repository that can be had.  Raises ValueError of the first where none can."""
+    faults: list[ValueError] = []
+    for repo in repos:
+        try:
+            return find(repo)
+        except ValueError as error:
+            faults.append(error)
+    raise faults[0]
+
+
+def _here(name: str) -> Path | None:
+    """Return the built-in model, file or directory of this name; None for a repository.
+
+    Of a training run, which goes on, its tokenizer's file.  Raises ValueError for a path at which nothing is.
+    """
     path = Path(name).expanduser()
-    return path if path.exists() else _asked(name).parent
+    if name not in BUILT_IN and not path.exists():
+        if path.suffix == ".json" or name.startswith((".", "/", "~")) or name.count(os.sep) > 1:
+            raise ValueError(f"there is no tokenizer file {name!r}")
+        return None
+    home = place(name) or path
+    is_run = home.is_dir() and holds_checkpoint(home) and not (home / "config.json").exists()
+    return home / FILE if is_run else home
 
 
 def _asked(name: str) -> Path:
     """The tokenizer file that a person named: a file, one in a directory, or one on the hub."""
-    path = Path(name).expanduser()
-    if path.is_file():
-        return path
-    if path.is_dir():
-        if (path / FILE).is_file():
-            return path / FILE
-        raise ValueError(f"{path} has no {FILE}")
-    if path.suffix == ".json" or name.startswith((".", "/", "~")) or name.count(os.sep) > 1:
-        raise ValueError(f"there is no tokenizer file {name!r}")
-    try:
-        return _from_hub(name)
-    except LookupError as error:
-        raise ValueError(
-            f"the tokenizer {name!r} is no file or directory, nor to be had from the hub: {error}"
-        ) from error
+    path = _here(name)
+    if path is None:
+        try:
+            return _from_hub(name)
+        except LookupError as error:
+            raise ValueError(
+                f"the tokenizer {name!r} is no file or directory, nor to be had from the hub: {error}"
+            ) from error
+    file = path / FILE if path.is_dir() else path
+    if not file.is_file():
+        raise ValueError(f"{file.parent} has no {FILE}")
+    return file
 
 
 def _beside(request: Request) -> Path:
@@ -108,14 +154,12 @@ def _from_hub(repo: str) -> Path:
     from huggingface_hub import HfApi, constants, hf_hub_download
     from huggingface_hub import errors as hub
 
-    from engine.models.sources import unreachable
-
     names = ALIASES.get(repo, (repo,))
     faults: tuple[type[Exception], ...] = (hub.HfHubHTTPError, OSError, *unreachable())
     try:
-        cached = _in_cache(names)
-        if cached is not None:
-            return cached
+        kept = _in_cache(names)
+        if kept is not None:
+            return kept
         if constants.HF_HUB_OFFLINE:
             raise LookupError("HF_HUB_OFFLINE is set")
         HfApi().model_info(names[0], timeout=20)  # fails at once without a network, where a download tries for long

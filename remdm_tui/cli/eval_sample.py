@@ -71,7 +71,7 @@ def found(home: Path, name: str, path: str | None, digest: str | None, option: s
     if path is None:
         if (home / name).exists() and not Path(name).is_absolute() and not Path(name).exists():
             name = str(home / name)
-        if digest is not None and not _holds(_files(name), digest):
+        if digest is not None and not _holds(_files(name, option), digest):
             raise ValueError(_changed(home, name, option))
         return name
     parts = Path(path).parts[1:]
@@ -114,11 +114,14 @@ def _holds(files: Path | None, digest: str) -> bool:
     return digest == fingerprint(files) or (newest.is_dir() and digest == fingerprint(newest))
 
 
-def _files(name: str) -> Path | None:
+def _files(name: str, option: str) -> Path | None:
     """Return what lies on this machine under the name of a built-in or of a repository; None for nothing."""
     from engine.models.sources import cached  # it imports torch
+    from engine.models.tokenizer import tokenizer_place
 
     try:
+        if option == "--tokenizer":
+            return tokenizer_place(name)
         return place(name) or cached(name)
     except ValueError:
         return None

@@ -8,8 +8,10 @@ import pytest
 
 from engine.evaluation.identity import files_digest, identity, model_files
 from engine.files.run_layout import CHECKPOINT, NEWEST
+from engine.models.tokenizer import tokenizer_place
 from engine.records import ModelChoice
 from engine.serve import load
+from tests.engine import library
 from tests.engine.dit_files import HUB, prefixed, state, write_hub, write_tokenizer
 
 
@@ -65,6 +67,82 @@ def test_files_that_are_gone_say_nothing(tmp_path: Path) -> None:
 def test_the_engine_says_which_model_it_has_loaded() -> None:
     choice = ModelChoice("demo", device="cpu")
     assert load(choice, lambda stage, done, total: None).info.fingerprint == identity(choice) != ""
+
+
+SPEAKS = {
+    "words": ("vocab.txt",),
+    "pairs": ("vocab.json", "merges.txt"),
+    "pieces": ("tokenizer.model", "special_tokens_map.json"),
+    "bytes": ("tokenizer_config.json",),
+    "file": ("tokenizer.json", "tokenizer_config.json"),
+}
+"""The files of tokenizers of several makes."""
+
+
+def kept(cache: Path, repo: str, *names: str) -> Path:
+    """A repository of these files as the hub's library keeps one."""
+    home = cache / f"models--{repo.replace('/', '--')}"
+    inside = home / "snapshots" / ("a" * 40)
+    inside.mkdir(parents=True)
+    (home / "refs").mkdir()
+    (home / "refs" / "main").write_text("a" * 40)
+    (home / "blobs").mkdir()
+    for name in names:
+        (home / "blobs" / name).write_text("one")
+        (inside / name).symlink_to(home / "blobs" / name)
+    return inside
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The hub's cache, with no hub."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    return tmp_path / "cache"
+
+
+@pytest.mark.parametrize("make", SPEAKS)
+def test_a_tokenizer_of_the_hub_is_part_of_the_model_by_every_file(hub: Path, tmp_path: Path, make: str) -> None:
+    home, inside = made(tmp_path / "one"), kept(hub, "org/speaks", *SPEAKS[make])
+    found = [identity(choice := ModelChoice(str(home), tokenizer="org/speaks"))]
+    for name in SPEAKS[make]:
+        (inside / name).write_text("another")
+        found.append(identity(choice))
+    assert "" not in found
+    assert len({*found, identity(ModelChoice(str(home)))}) == len(SPEAKS[make]) + 2
+    assert identity(ModelChoice(str(home), tokenizer=str(inside))) == found[-1]
+
+
+def test_a_tokenizer_by_the_name_of_a_built_in_or_an_alias_is_part_of_the_model(hub: Path, tmp_path: Path) -> None:
+    home = str(made(tmp_path / "one"))
+    kept(hub, "gpt2", "vocab.json", "merges.txt")
+    found = [identity(ModelChoice(home, tokenizer=name)) for name in (None, "demo", "gpt2")]
+    assert "" not in found
+    assert len(set(found)) == 3
+
+
+def test_a_tokenizer_that_the_hub_does_not_have_is_named(hub: Path) -> None:
+    kept(hub, "org/silent", "config.json")
+    for name in ("org/silent", "org/none", "no name"):
+        with pytest.raises(ValueError, match=name):
+            tokenizer_place(name)
+
+
+def test_a_model_reads_the_tokenizer_that_it_is_known_by(hub: Path, tmp_path: Path) -> None:
+    """A list of words alone, in a repository without weights."""
+    home = tmp_path / "bert"
+    library.saved(library.made("BertForMaskedLM", **library.SMALL, vocab_size=len(library.BERT_WORDS)), home)
+    words = kept(hub, "org/words", "vocab.txt") / "vocab.txt"
+    choice = ModelChoice(str(home), device="cpu", tokenizer="org/words")
+    words.write_text("\n".join(library.BERT_WORDS))
+    before = load(choice, lambda stage, done, total: None)
+    swapped = [{"cat": "dog", "dog": "cat"}.get(word, word) for word in library.BERT_WORDS]
+    words.write_text("\n".join(swapped))
+    after = load(choice, lambda stage, done, total: None)
+    assert before.codec.encode("cat") == after.codec.encode("dog")
+    assert after.info.differs(before.info)
 
 
 @pytest.fixture
