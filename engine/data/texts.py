@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -31,6 +31,8 @@ class Texts:
     texts: tuple[str, ...]
     blank: int
     """texts that held nothing but white space, left out"""
+    places: tuple[str, ...] = field(default=(), compare=False)
+    """where each text is from, see `Document`; empty where that is not known"""
 
     @property
     def digest(self) -> str:
@@ -57,35 +59,38 @@ def load(
     """
     if limit is not None and limit < 1:
         raise ValueError(f"a limit must be at least 1, got {limit}")
-    found: Iterator[str]
+    found: Iterator[tuple[str, str]]
     if isinstance(source, str) and source in DATASETS and not Path(source).exists():
-        name, found = source, _detokenized(source, from_hub(source, split))
+        name, found = source, _detokenized(source, split, from_hub(source, split))
     else:
         paths = [Path(source).expanduser()] if isinstance(source, str) else list(source)
         name = ", ".join(map(str, paths))
         split, found = _from_files(paths, split, name, notice)
     texts: list[str] = []
+    places: list[str] = []
     blank = 0
-    for text in found:
+    for text, place in found:
         if text.strip():
             texts.append(text)
+            places.append(place)
         else:
             blank += 1
         if len(texts) == limit:
             break
     if not texts:
         raise ValueError(f"{name} holds no text")
-    return Texts(name, split, tuple(texts), blank)
+    return Texts(name, split, tuple(texts), blank, tuple(places))
 
 
-def _detokenized(source: str, texts: Iterator[str]) -> Iterator[str]:
-    return (encodable(DATASETS[source].detokenize(text)) for text in texts)
+def _detokenized(source: str, split: str, texts: Iterator[str]) -> Iterator[tuple[str, str]]:
+    for number, text in enumerate(texts, 1):
+        yield encodable(DATASETS[source].detokenize(text)), f"{source}, {split} text {number}"
 
 
 def _from_files(
     paths: Sequence[Path], split: str, name: str, notice: Callable[[str], None]
-) -> tuple[str, Iterator[str]]:
-    """The split that was found, and its texts."""
+) -> tuple[str, Iterator[tuple[str, str]]]:
+    """The split that was found, and its texts with their places."""
     try:
         read = list(documents(files(paths, notice), {}))
     except OSError as error:
@@ -93,10 +98,10 @@ def _from_files(
     # a document that names no split belongs to "train"
     splits = sorted({document.split for document in read})
     if splits == ["train"] and split != "train":
-        return "all", (document.text for document in read)
+        return "all", ((document.text, document.place) for document in read)
     if read and split not in splits:
         raise ValueError(f"{name} has no split {split!r}: choose {', '.join(splits)}")
-    return split, (document.text for document in read if document.split == split)
+    return split, ((document.text, document.place) for document in read if document.split == split)
 
 
 def files(paths: Sequence[Path], notice: Callable[[str], None] = ignore) -> list[Path]:

@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.data import rows as cut
+from engine.data.refused import RefusedTextError, naming_place
 from engine.data.texts import Texts
 from engine.models import TextModel
 from engine.models.text import Codec
 from engine.models.tokenizer import STARTS, special
 from engine.training.data import PLAIN, trained_here
+from engine.training.shards import Document
 
 LAYOUTS = ("windows", "wrap")
 WINDOWS = 1024
@@ -58,7 +60,8 @@ def rows_of_model(
     layout: of LAYOUTS; by default windows for tokenizers that were trained here, else wrapped as MDLM's and ReMDM's
     code does.  windows: how many; by default as many as fit side by side, up to `most`.  length: by default the
     model's, up to LONGEST.  limit: the first rows alone.  together: documents that are wrapped at a time.
-    Raises ValueError with one sentence, also for a text that the tokenizer rejects or that fills no row.
+    Raises ValueError with one sentence, also for a text that the tokenizer rejects, whose place it names, or that
+    fills no row.
     """
     own = is_own(model.codec)
     layout = layout or ("windows" if own else "wrap")
@@ -68,15 +71,19 @@ def rows_of_model(
     _check(model, length, windows, limit)
     start, end = ends_of(model)
     plain = tuple(text.translate(PLAIN) for text in texts.texts) if own else texts.texts
-    begin = None
+    begin, encode = None, _encoder(model)
+    documents = [Document(text, texts.split, place) for text, place in zip(plain, texts.places)]
+    naming = naming_place(documents, encode, RefusedTextError)
     if layout == "windows":
-        stream = cut.stream(plain, _encoder(model), end)
+        with naming:
+            stream = cut.stream(plain, encode, end)
         count = min(most, max(1, len(stream) // length)) if windows is None else windows
         tokens = cut.even(stream, length, count)
         overlap = ", which overlap" if count * length > len(stream) else ""
         said = f"{count:,} windows of {length:,} tokens at even offsets of the text's {len(stream):,}{overlap}"
     else:
-        tokens, begin = cut.wrap(plain, _encoder(model), length, start, end, together), start
+        with naming:
+            tokens, begin = cut.wrap(plain, encode, length, start, end, together), start
         said = f"wrapped: start token, {length - 2:,} tokens and end token, documents joined by end tokens"
     if limit is not None and limit < len(tokens):
         tokens, said = tokens[:limit], f"{said}, the first {limit:,} of {len(tokens):,}"
@@ -116,6 +123,6 @@ def _encoder(model: TextModel) -> cut.Encode:
             return model.codec.encode(text)
         except (TypeError, ValueError, OverflowError) as error:
             said = " ".join(str(error).split()) or "no reason given"
-            raise ValueError(f"the tokenizer of {model.name} rejects the text {text[:40]!r}: {said}") from error
+            raise RefusedTextError(f"the tokenizer of {model.name} rejects the text {text[:40]!r}: {said}") from error
 
     return encode

@@ -7,7 +7,7 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -187,14 +187,22 @@ def documents_of(source: Path, typography: Mapping[int, str | None], from_hub: F
     if its is None:
         yield from documents([source], typography)
         return
-    held: deque[str] = deque()
-    for text in from_hub(name, "train"):
-        held.append(text)
+    held: deque[tuple[int, str]] = deque()
+
+    def made(numbered: tuple[int, str], split: str, part: str) -> Document:
+        number, text = numbered
+        return Document(encodable(its.detokenize(text)), split, f"{name}, {part} text {number}")
+
+    for numbered in enumerate(from_hub(name, "train"), 1):
+        held.append(numbered)
         if len(held) > its.tail:
-            yield Document(encodable(its.detokenize(held.popleft())), "train")
+            yield made(held.popleft(), "train", "train")
     try:
-        for text in held if its.tail else from_hub(name, "validation"):
-            yield Document(encodable(its.detokenize(text)), "validation")
+        if its.tail:
+            yield from (made(numbered, "validation", "train") for numbered in held)
+        else:
+            for numbered in enumerate(from_hub(name, "validation"), 1):
+                yield made(numbered, "validation", "validation")
     except ValueError as error:
         if name in DATASETS or "Bad split" not in str(error):
             raise
@@ -295,8 +303,7 @@ def prepare(
                 made = _tokenizer(home / TOKENIZER, given, vocab_size, docs, progress)
                 size = made.get_vocab_size()
                 read = docs(PLAIN if trained_here(made.id_to_token(0), made.id_to_token(size - 1)) else {})
-                encode, place = _encoding(made, wrapped), partial(refused_at, Codec(made))
-                write_streams(home, read, encode, size, progress, place)
+                write_streams(home, read, _encoding(made, wrapped), size, progress, Codec(made).encode)
                 splits = open_streams(home)
     if list(splits) == ["train"]:
         stream = splits["train"]
@@ -334,25 +341,6 @@ def _tokenizer(
         made = train_tokenizer(texts, vocab_size)
     replace_checked(path, made.to_str(pretty=True).encode())
     return read_tokenizer(path)
-
-
-def refused_at(codec: Codec, document: Document) -> str:
-    """Return the place of a document, with the line of a text file, that a tokenizer cannot encode; else nothing."""
-    if _encodes(codec, document.text):
-        return ""
-    if not document.place or ", " in document.place.rpartition("/")[2]:
-        return document.place
-    lines = enumerate(document.text.split("\n"), 1)
-    number = next((number for number, line in lines if not _encodes(codec, line)), 1)
-    return f"{document.place}, line {number}"
-
-
-def _encodes(codec: Codec, text: str) -> bool:
-    try:
-        codec.encode(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _encoding(tokenizer: Tokenizer, whole: bool) -> Callable[[Sequence[str]], list[list[int]]]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from engine.data.refused import naming_place
 from engine.evaluation.files import DAMAGED
 from engine.files.checksums import CHECKSUM, checksum
 from engine.files.digests import file_digest, remembered
@@ -39,7 +40,8 @@ class Document:
     text: str
     split: str
     place: str = field(default="", compare=False)
-    """the file it is from, and the line or row where there are several; empty for another source"""
+    """the file it is from, and the line or row where there are several, or the data set and its number there; empty
+    for another source"""
 
 
 @dataclass(frozen=True)
@@ -130,12 +132,12 @@ def write_streams(
     encode: Callable[[Sequence[str]], list[list[int]]],
     vocab_size: int,
     told: Told = ignore,
-    place: Callable[[Document], str] = lambda document: "",
+    encode_one: Callable[[str], object] = ignore,
 ) -> None:
     """Append the tokens of each document to its split's file; the manifest comes last.
 
-    Goes on after the documents that an interrupted call has noted.  place: where a document is from if `encode` cannot
-    read it, else nothing.  Raises ValueError where there is no text, or that names such a place.
+    Goes on after the documents that an interrupted call has noted.  encode_one: refuses the texts that `encode`
+    refuses.  Raises ValueError where there is no text, or that names the place of one that is refused.
     """
     done = _noted(home) or Manifest("<u2" if vocab_size <= 1 << 16 else "<u4", {}, tokenizer=_spoken(home))
     for name, stream in done.splits.items():
@@ -145,11 +147,8 @@ def write_streams(
     documents = islice(documents, done.documents, None)
     for batch in batches(documents):
         text = text or any(document.text.strip() for document in batch)
-        try:
+        with naming_place(batch, encode_one):
             ids = encode([document.text for document in batch])
-        except ValueError as error:
-            where = next(filter(None, map(place, batch)), "")
-            raise ValueError(f"{where}: {error}" if where else str(error)) from error
         for split in sorted({document.split for document in batch}):
             tokens = [i for document, its in zip(batch, ids, strict=True) if document.split == split for i in its]
             _append(home, done, split, np.array(tokens, dtype=done.dtype))

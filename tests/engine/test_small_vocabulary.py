@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,8 @@ from engine.data.texts import load
 from engine.evaluation.model_rows import rows_of_model
 from engine.files.run_layout import MODEL
 from engine.models import load_model
+from engine.models.checkpoint import export
+from engine.models.dit import DIT, DITConfig
 from engine.sampling.batch import sample
 from engine.strategies import make_strategy
 from engine.training.config import read_config
@@ -129,19 +131,51 @@ def test_a_closed_vocabulary_of_words_is_trained_on(tmp_path: Path) -> None:
     assert sample(model, make_strategy("mdlm"), steps=4, length=8, count=1, seed=0).shape == (1, 8)
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "place"),
-    [
-        ("a.txt", "ACG TTT\n\nACG\nACN TTT\n", "a.txt, line 4"),
-        ("a.jsonl", '{"text": "ACG"}\n{"text": "AC TTT"}\n', "a.jsonl, line 2"),
-        ("a.csv", "text\nACG\nTTT\nGATTACA\n", "a.csv, line 4"),
-    ],
-)
+UNKNOWN = [
+    ("a.txt", "ACG TTT\n\nACG\nACN TTT\n", "a.txt, line 4"),
+    ("a.jsonl", '{"text": "ACG"}\n{"text": "AC TTT"}\n', "a.jsonl, line 2"),
+    ("a.csv", "text\nACG\nTTT\nGATTACA\n", "a.csv, line 4"),
+]
+"""Files with a text that no sequence of KMERS is, and its place."""
+
+
+@pytest.mark.parametrize(("name", "content", "place"), UNKNOWN)
 def test_a_text_that_a_closed_vocabulary_lacks_is_named(tmp_path: Path, name: str, content: str, place: str) -> None:
     tokenizer = alphabet(tmp_path / "kmers.json", KMERS, split=False)
     (tmp_path / name).write_text(content)
     with pytest.raises(ValueError, match=f"{place}: the tokenizer cannot read the text"):
         prepare([tmp_path / name], 66, tmp_path / "cache", tokenizer=str(tokenizer))
+
+
+@pytest.mark.parametrize("layout", ["windows", "wrap"])
+@pytest.mark.parametrize(("name", "content", "place"), UNKNOWN)
+def test_a_likelihood_of_such_a_text_names_it_alike(
+    tmp_path: Path, name: str, content: str, place: str, layout: str
+) -> None:
+    tokenizer = existing_tokenizer(str(alphabet(tmp_path / "kmers.json", KMERS, split=False)))
+    size = tokenizer.get_vocab_size()
+    shape = DITConfig(vocab_size=size, hidden_size=16, n_blocks=1, n_heads=2, cond_dim=8, length=16, mask_id=size - 1)
+    export(DIT(shape), tokenizer.to_str(), tmp_path / "model")
+    model = load_model(str(tmp_path / "model"), "cpu")
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ValueError, match=rf"{place}: the tokenizer of .*model rejects the text"):
+        rows_of_model(model, load([tmp_path / name]), layout=layout, length=4)
+    # what is wrong with the length has no place
+    (tmp_path / name).write_text(content.replace("N", "G").replace("AC ", "ACG ").replace("GATTACA", "GAT"))
+    with pytest.raises(ValueError, match=r"^the text comes to"):
+        rows_of_model(model, load([tmp_path / name]), layout=layout, length=16)
+
+
+def test_a_text_of_a_data_set_is_named_by_its_number(tmp_path: Path) -> None:
+    """The last so many of the training texts are those that a run is validated on."""
+    tokenizer = alphabet(tmp_path / "kmers.json", KMERS, split=False)
+
+    def from_hub(name: str, split: str) -> Iterator[str]:
+        return iter(["ACG TTT", "ACN"] if split == "train" else ["ACG"])
+
+    with pytest.raises(ValueError, match="ptb, train text 2: the tokenizer cannot read the text"):
+        prepare([Path("ptb")], 66, tmp_path / "cache", tokenizer=str(tokenizer), from_hub=from_hub)
+    assert load("ptb", from_hub=lambda name, split: iter(["", "a b"])).places == ("ptb, validation text 2",)
 
 
 def test_a_tokenizer_that_fills_and_cuts_texts_does_neither_in_training(tmp_path: Path) -> None:

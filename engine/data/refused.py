@@ -1,0 +1,52 @@
+"""Which text of which file a tokenizer cannot encode, as one of a closed vocabulary need not know every letter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+
+class RefusedTextError(ValueError):
+    """A text that a tokenizer cannot encode."""
+
+
+class Placed(Protocol):
+    """A text and where it is from, see `Document`."""
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def place(self) -> str: ...
+
+
+@contextmanager
+def naming_place(
+    documents: Iterable[Placed], encode: Callable[[str], object], errors: type[ValueError] = ValueError
+) -> Iterator[None]:
+    """Put before such an error the place of the first document that `encode` refuses, where it is known."""
+    try:
+        yield
+    except errors as error:
+        where = next(filter(None, (refused_at(encode, document) for document in documents)), "")
+        raise type(error)(f"{where}: {error}" if where else str(error)) from error
+
+
+def refused_at(encode: Callable[[str], object], document: Placed) -> str:
+    """Return the place of a document, with the line of a text file, that `encode` refuses; else nothing."""
+    if _encodes(encode, document.text):
+        return ""
+    if not document.place or ", " in document.place.rpartition("/")[2]:
+        return document.place
+    lines = enumerate(document.text.split("\n"), 1)
+    number = next((number for number, line in lines if not _encodes(encode, line)), 1)
+    return f"{document.place}, line {number}"
+
+
+def _encodes(encode: Callable[[str], object], text: str) -> bool:
+    try:
+        encode(text)
+    except ValueError:
+        return False
+    return True
