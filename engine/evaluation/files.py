@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from engine.files.digests import Told, file_digests
+from engine.files.json_lines import decode_line, encode_line
 from engine.files.regular import regular_file
 from engine.files.run_layout import STEP
 from engine.files.whole_files import naming, probe, replace
@@ -75,7 +76,7 @@ class Appended(Generic[Line]):
 
     def add(self, lines: Iterable[Line]) -> None:
         """All of them or, where the disk is full, none: OSError."""
-        data = b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
+        data = b"".join(map(encode_line, lines))
         end = os.lseek(self._file, 0, os.SEEK_END)
         with naming(self.path):
             try:
@@ -122,7 +123,7 @@ def lines(path: Path, kind: type[Line], notice: Callable[[str], None] = ignore) 
             if not line.endswith(b"\n"):
                 return
             try:
-                yield place, msgspec.json.decode(line, type=kind)
+                yield place, decode_line(line, kind)
             except DAMAGED as error:
                 notice(left_out(path, place, f"it is damaged ({error})"))
 
@@ -145,7 +146,7 @@ def sift(
         else:
             notice(left_out(path, place, wrong))
     if len(kept) < count(path):
-        replace(path, b"".join(msgspec.json.encode(line) + b"\n" for line in kept))
+        replace(path, b"".join(map(encode_line, kept)))
 
 
 def count(path: Path) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from engine.evaluation.files import DAMAGED
+from engine.files.json_lines import decode_line
 from engine.files.regular import regular_file
 
 SAMPLES, RESULTS = "samples.jsonl", "results.json"
@@ -187,7 +188,7 @@ def read_samples(home: Path) -> list[SampleLine]:
     found = []
     for number, line in enumerate(lines, 1):
         try:
-            found.append(msgspec.json.decode(line, type=SampleLine))
+            found.append(decode_line(line, SampleLine))
         except DAMAGED as error:
             raise ValueError(f"{path}, line {number}: {error}") from error
     return found

@@ -23,7 +23,7 @@ from engine.evaluation.ranks import Ranks
 from engine.evaluation.results import Failed, Results, SampleLine
 from engine.evaluation.store import FEATURES, Scored, Spent, Store
 from engine.evaluation.summary import Compared, results
-from engine.files.whole_files import replace
+from engine.files.checksums import replace_checked
 from engine.metrics.diversity import repetition
 from engine.metrics.judge import Featurizer
 from engine.metrics.mauve import Features
@@ -300,7 +300,7 @@ class Job:
         path = self.store.home / FEATURES
         if all(line.number in scores for line in lines):
             points = scoring.points([scores[line.number].features for line in lines])
-            replace(path, _npy(points))
+            replace_checked(path, _npy(points))
         else:
             points = np.load(path)
         return Compared(Features(points, len(lines) - len(points)), self._referred(featurizer), featurizer.name)

@@ -10,6 +10,7 @@ from typing import IO, Any
 import msgspec
 
 from engine.evaluation.files import DAMAGED
+from engine.files.json_lines import decode_line, encode_line
 from engine.files.locks import taken
 from engine.files.regular import regular_file
 from engine.files.whole_files import naming, replace, tidy
@@ -44,7 +45,7 @@ class Scores:
         if self._file is None:
             return
         with naming(Path(self._file.name)):
-            self._file.write(b"".join(msgspec.json.encode(score) + b"\n" for score in scores))
+            self._file.write(b"".join(map(encode_line, scores)))
             self._file.flush()
 
 
@@ -118,7 +119,7 @@ def _read(
             break
         fault = None
         try:
-            score = msgspec.json.decode(line, type=Score)
+            score = decode_line(line, Score)
         except DAMAGED as error:
             fault = f"is damaged ({error})"
         else:

@@ -28,13 +28,15 @@ from engine.evaluation.files import (
 )
 from engine.evaluation.plan import Plan, differences, told
 from engine.evaluation.results import FORMAT, RESULTS, SAMPLES, Failed, Judged, Results, SampleLine, read_results
+from engine.files.checksums import CHECKSUM, checksum, mismatch
+from engine.files.json_lines import encode_line
 from engine.files.locks import taken
 from engine.files.regular import regular_file
 from engine.files.whole_files import replace, tidy
 from engine.system.callbacks import ignore
 
 SETTINGS, FEATURES = "settings.json", "features.npy"
-WRITTEN = (SETTINGS, SAMPLES, RESULTS, FEATURES, "scores.rank*.jsonl", "time.rank*.jsonl")
+WRITTEN = (SETTINGS, SAMPLES, RESULTS, FEATURES, FEATURES + CHECKSUM, "scores.rank*.jsonl", "time.rank*.jsonl")
 """Files that are written as a whole, as patterns."""
 SETTINGS_FORMAT = 2
 """Of settings.json; the first took fingerprints of the ends of files alone."""
@@ -231,8 +233,10 @@ class Store:
         return points is not None and len(points) == found.samples - mauve.empty
 
     def features(self) -> NDArray[np.float32] | None:
-        """Return the points [N, D] that were kept of the samples; None where the file is missing or is none of ours."""
+        """Return the points [N, D] that were kept of the samples; None for a missing, damaged or foreign file."""
         try:
+            if mismatch(self.home / FEATURES):
+                return None
             points = np.load(self.home / FEATURES, allow_pickle=False)
         except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile):
             return None
@@ -275,7 +279,7 @@ class Store:
 
     def _forget_scores(self, notice: Callable[[str], None]) -> None:
         (self.home / RESULTS).unlink(missing_ok=True)
-        (self.home / FEATURES).unlink(missing_ok=True)
+        self._forget_features()
         for path in self.home.glob("scores.rank*.jsonl"):
             path.unlink()
         self.write_samples(msgspec.structs.replace(line, judged=None) for line in self.samples(notice=notice).values())
@@ -343,7 +347,7 @@ class Store:
 
     def write_samples(self, found: Iterable[SampleLine]) -> None:
         """All of them, in this order, in place of those that are there."""
-        replace(self.home / SAMPLES, b"".join(msgspec.json.encode(line) + b"\n" for line in found))
+        replace(self.home / SAMPLES, b"".join(map(encode_line, found)))
 
     # -- scores, failures, time
 
@@ -385,7 +389,7 @@ class Store:
     def forget_scores_without(self, missing: Set[int]) -> None:
         """Remove what samples that are about to be drawn would leave wrong: their scores, and features without them."""
         if missing:
-            (self.home / FEATURES).unlink(missing_ok=True)
+            self._forget_features()
         if missing & self.scores().keys():
             self.forget_score_shards()
 
@@ -395,6 +399,10 @@ class Store:
     def failures(self) -> list[Failed]:
         found = {f.number: f for path in self.home.glob("failed.rank*.jsonl") for _, f in lines(path, Failed)}
         return [found[number] for number in sorted(found)]
+
+    def _forget_features(self) -> None:
+        (self.home / FEATURES).unlink(missing_ok=True)
+        checksum(self.home / FEATURES).unlink(missing_ok=True)
 
     def forget_failures(self) -> None:
         for path in self.home.glob("failed.rank*.jsonl"):

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from engine.evaluation.results import SAMPLES, Judged
+from engine.files.json_lines import decode_line
 from remdm_tui.reports.collect import Evaluation
 
 
@@ -61,12 +62,11 @@ def _lowest(path: Path, count: int) -> list[Line]:
 
 
 def _lines(path: Path) -> Iterator[Line]:
-    decoder = msgspec.json.Decoder(Line)
     seen: set[int] = set()
     try:
         with path.open("rb") as file:
             for place, row in enumerate(file, 1):
-                line = decoder.decode(row)
+                line = decode_line(row, Line)
                 if line.number in seen:
                     raise ValueError(f"{path}, line {place}: sample {line.number} is there twice")
                 seen.add(line.number)

@@ -322,6 +322,18 @@ def test_a_model_trained_on_is_another_model(home: Path, tmp_path: Path) -> None
     assert fingerprint(tmp_path / "model") != before
 
 
+def test_one_digit_of_a_score_is_seen(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ask(home, "nonsense.jsonl", out=tmp_path, windows=4, batch=1, quiet=True)
+    scores = (tmp_path / "scores.jsonl").read_bytes()
+    lines = scores.splitlines(keepends=True)
+    at = lines[2].index(b'"nats":') + len(b'"nats":')
+    changed = lines[2][:at] + bytes([lines[2][at] ^ 1]) + lines[2][at + 1 :]
+    (tmp_path / "scores.jsonl").write_bytes(b"".join((*lines[:2], changed, lines[3])))
+    assert ask(home, "nonsense.jsonl", out=tmp_path, windows=4, batch=1, quiet=True) == 0
+    assert "scores.jsonl, line 3 is damaged (it does not match its checksum)" in capsys.readouterr().err
+    assert (tmp_path / "scores.jsonl").read_bytes() == scores
+
+
 def test_two_runs_in_one_directory_are_refused(home: Path, tmp_path: Path) -> None:
     lock = taken(tmp_path)
     with pytest.raises(ValueError, match="another run is at work in"):

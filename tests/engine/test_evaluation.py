@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import resource
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -227,6 +228,33 @@ def test_a_line_that_is_damaged_is_named_and_drawn_again(tmp_path: Path, line: b
     ]  # fmt: skip
 
 
+def test_one_digit_of_a_token_or_a_figure_is_seen_and_the_line_made_again(tmp_path: Path, judge: LanguageModel) -> None:
+    finished(tmp_path, plan(judge), judge)
+    before, said = kept(tmp_path), list[str]()
+    lines = (tmp_path / SAMPLES).read_bytes().splitlines(keepends=True)
+    (number,) = re.findall(rb'"ids":\[(\d+)', lines[3])
+    one = lines[3].replace(b'"ids":[' + number, b'"ids":[%d' % (int(number) ^ 1))
+    other = re.sub(rb'("nats":\d\d*\.\d)(\d)', lambda found: found[1] + b"%d" % (int(found[2]) ^ 1), lines[5], count=1)
+    for place, line in ((4, one), (6, other)):
+        damage(tmp_path / SAMPLES, place, line)
+    with pytest.raises(ValueError, match="line 4: it does not match its checksum"):
+        read_samples(tmp_path)
+    assert not Store(tmp_path).is_finished(plan(judge), notice=said.append)
+    (tmp_path / RESULTS).unlink()
+    finished(tmp_path, plan(judge), judge)
+    assert kept(tmp_path) == before
+    assert [sentence.partition(" is left out")[0] for sentence in said] == [
+        f"{tmp_path / SAMPLES}, line {place}" for place in (4, 6)
+    ]
+
+
+def test_a_line_without_a_checksum_is_read_as_it_is(tmp_path: Path) -> None:
+    finished(tmp_path, plan(None), None)
+    before = read_samples(tmp_path)
+    (tmp_path / SAMPLES).write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in before))
+    assert read_samples(tmp_path) == before
+
+
 def test_a_line_too_many_is_taken_out_of_what_is_finished(tmp_path: Path) -> None:
     finished(tmp_path, plan(None), None)
     before, said = kept(tmp_path), list[str]()
@@ -289,7 +317,7 @@ def test_scores_that_contradict_each_other_are_given_again(tmp_path: Path, whole
     assert kept(tmp_path) == kept(whole)
 
 
-@pytest.mark.parametrize("fault", ["rows", "columns", "type", "nan", "none", "pickle"])
+@pytest.mark.parametrize("fault", ["rows", "columns", "type", "nan", "none", "pickle", "value"])
 def test_features_of_other_samples_are_taken_again(
     tmp_path: Path, whole: Path, judge: LanguageModel, fault: str
 ) -> None:
@@ -298,7 +326,7 @@ def test_features_of_other_samples_are_taken_again(
     points = np.load(path)
     changed: dict[str, Any] = {
         "rows": points[1:], "columns": points[:, 1:], "type": points.astype(np.float64), "nan": points * np.nan,
-        "pickle": np.array([{}]),
+        "pickle": np.array([{}]), "value": points + np.eye(*points.shape, dtype=np.float32),
     }  # fmt: skip
     path.write_bytes(b"none") if fault == "none" else np.save(path, changed[fault], allow_pickle=True)
     if fault != "columns":

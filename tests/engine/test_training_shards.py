@@ -12,6 +12,7 @@ import pytest
 
 from engine.data.catalogue import CONVERTED, TAIL, Source, hub_stream, source_of
 from engine.data.rows import wrap
+from engine.files import digests
 from engine.training import shards
 from engine.training.data import END_OF_TEXT, MASK, Corpus, documents, documents_of, prepare, reading_speed
 from engine.training.shards import Document, Prepared, open_streams, write_streams
@@ -227,3 +228,21 @@ def test_what_is_no_tokenizer_is_refused(tmp_path: Path, name: str, monkeypatch:
 def test_the_reading_speed_is_tokens_by_seconds(wrapped: Corpus) -> None:
     times = iter([0.0, 0.0, 1.5, 4.0])
     assert reading_speed(wrapped, 16, 4, 3.0, lambda: next(times)) == 2 * 4 * 16 / 4.0
+
+
+def test_a_stream_too_large_to_be_read_at_every_start_is_checked_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shards, "CHECKED", 0)
+    monkeypatch.setattr(digests, "default_cache", lambda: tmp_path / "digests")
+    write_streams(tmp_path, iter(DOCUMENTS), encode, 100)
+    open_streams(tmp_path)
+    with monkeypatch.context() as again:
+        again.setattr(shards, "crc32", lambda path: pytest.fail("it is read again"))
+        open_streams(tmp_path)
+    path = tmp_path / "train.tokens"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=r"train\.tokens is damaged"):
+        open_streams(tmp_path)
