@@ -38,6 +38,7 @@ from engine.training.data import END_OF_TEXT, MASK, prepare
 from remdm_tui.commands.perplexity import Lines, figures, run, stopped
 from tests.cli.conftest import ENVIRONMENT
 from tests.engine.texts import VOCABULARY, write_texts
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 CARD = ROOT / "engine" / "models" / "demo" / "README.md"
@@ -414,7 +415,7 @@ def test_a_terminal_gets_a_bar_with_the_running_figure_and_the_result_alone_goes
     except OSError:  # how a terminal without a writer ends
         pass
     os.close(ours)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert b"nats a token, perplexity" in shown
     assert b"400/400" in shown

@@ -42,6 +42,7 @@ from engine.sampling.batch import Sample
 from engine.strategies import make_strategy
 from tests.engine.judges import save_gpt2, texts
 from tests.engine.toys import TextToy
+from tests.waiting import PATIENCE
 
 T = TypeVar("T")
 STRATEGY = make_strategy("remdm-cap", eta=0.2)
@@ -351,7 +352,7 @@ class Threaded:
 
     def wait(self) -> None:
         try:
-            self.barrier.wait(60)
+            self.barrier.wait(PATIENCE)
         except threading.BrokenBarrierError as error:
             raise RankLostError("another process of this run has ended") from error
 

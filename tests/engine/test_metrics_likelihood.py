@@ -262,6 +262,17 @@ def test_noise_levels_fill_equal_cells_in_no_order(times: int) -> None:
     assert abs(np.corrcoef(np.arange(200), levels[:, 0])[0, 1]) < 0.25
 
 
+def test_an_independent_noise_level_falls_short_of_masking_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reference's schedule: 1 - alpha = (1 - 1e-3) t, of t = 1e-3 + (1 - 1e-3) level."""
+    rows, level = torch.zeros((1, 4), dtype=torch.long), torch.tensor([0.4], dtype=torch.float64)
+    t = 1e-3 + (1 - 1e-3) * 0.4
+    drawn = torch.tensor([[0.0, (1 - 1e-3) * t - 1e-6, (1 - 1e-3) * t + 1e-6, t]], dtype=torch.float64)
+    monkeypatch.setattr("engine.metrics.likelihood.uniforms", lambda *_: drawn)
+    noise = add_noise(rows, level, [0], 0, "independent", 1, 3)
+    assert noise.masked.tolist() == [[True, True, False, False]]
+    assert (float(noise.t), float(noise.share)) == pytest.approx((t, t), abs=1e-12)
+
+
 def test_a_counted_noise_level_is_a_number_of_masks() -> None:
     rows, level = torch.zeros((2000, 10), dtype=torch.long), torch.arange(2000).double() / 2000
     noise = add_noise(rows, level, range(2000), 0, "counted", 7, 3)

@@ -39,6 +39,12 @@ class ScoreToy(Toy):
         return torch.nn.functional.pad(given, (0, 1), value=7.0).scatter(-1, tokens[:, :, None], 1.0)
 
 
+class FaintToy(ScoreToy):
+    """Scores so small that the mask keeps a weight in the last step too."""
+
+    factor = 0.3
+
+
 class GreedyToy(ScoreToy):
     """Scores so large that the mask's weight turns negative."""
 
@@ -133,6 +139,7 @@ CASES = {
     "analytic of SUBS": (Toy, "analytic", {}, tweedie(), drawn),
     "analytic of SUBS, timed": (TimedToy, "analytic", {}, tweedie(), drawn),
     "analytic of scores": (ScoreToy, "analytic", {}, tweedie(1.8), drawn),
+    "analytic of faint scores": (FaintToy, "analytic", {}, tweedie(0.3), drawn),
     "analytic of impossible scores": (GreedyToy, "analytic", {}, tweedie(4.0), drawn),
 }
 
@@ -176,6 +183,15 @@ def test_samples_of_another_strategy_are_not_theirs() -> None:
     strategy = engine.make_strategy("remdm-cap", eta=0.3)
     ours = engine.sample(Toy(), strategy, steps=5, length=3, count=FEWER, seed=2, top_p=1.0, width=FEWER).numpy()
     assert same_law(outcome(theirs, base=MASK + 1), outcome(ours, base=MASK + 1)) < FAR_OFF
+
+
+@pytest.mark.parametrize("name", PREDICTORS)
+@pytest.mark.parametrize("kind", [Toy, ScoreToy])
+def test_an_id_that_is_no_token_is_never_drawn(kind: type[Toy], name: str) -> None:
+    model = kind()
+    assert (predict(model, name, steps=3, length=8, count=50, seed=3).tokens == 2).any()
+    model.never = (2,)  # type: ignore[attr-defined]
+    assert not (predict(model, name, steps=3, length=8, count=50, seed=3).tokens == 2).any()
 
 
 def test_the_ancestral_law_is_written_out() -> None:

@@ -55,6 +55,8 @@ def test_a_clean_up_ends_at_the_clean_text_from_where_the_walk_has_ended() -> No
     assert (last.t, last.alpha_t) == (walk[-1].s, walk[-1].alpha_s)
     assert 0 < last.t < 1 / 16
     assert (last.s, last.alpha_s) == (0.0, 1.0)
+    assert (last.unmask == 1).all()
+    assert (last.remask == 0).all()
 
 
 def test_another_seed_is_another_sample() -> None:

@@ -268,6 +268,10 @@ def test_dfm_stops_where_the_reference_stops() -> None:
     assert round(float(dfm_grid(4096)[-1]), 5) == 0.00019
 
 
+def test_dfm_goes_on_from_a_time_of_exactly_one_step() -> None:
+    assert dfm_grid(1).tolist() == [1.0, 0.0]
+
+
 def test_dfm_stays_a_probability_on_its_own_grid() -> None:
     grid = dfm_grid(64)
     made = make_strategy("dfm")

@@ -288,6 +288,20 @@ def test_gradients_are_those_of_finite_differences(made: Any) -> None:
     assert max(map(abs, found)) > 0.02
 
 
+def test_the_first_step_in_time_has_a_gradient() -> None:
+    """Nothing is masked at its earlier end, where a ratio of the bound would divide by zero."""
+    model = Table()
+    made = D3PM(steps=4)
+    t = torch.full((4,), 0.1)
+    assert made.ends(t)[1].tolist() == [0.0] * 4
+    value = made.loss(model, torch.tensor([[0, 1], [1, 1], [0, 0], [1, 0]]), t, torch.zeros(4, 2)).mean()
+    assert math.isfinite(value.item())
+    torch.autograd.backward(value)
+    assert model.logits.grad is not None
+    assert bool(model.logits.grad.isfinite().all())
+    assert float(model.logits.grad.abs().max()) > 0.02
+
+
 def test_no_noise_leaves_nothing_to_pay() -> None:
     model, tokens, t, _ = some()
     nothing = torch.zeros_like(tokens, dtype=torch.bool)

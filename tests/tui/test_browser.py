@@ -131,7 +131,7 @@ async def test_the_printed_address_opens_a_session_and_the_secret_is_needed_once
         assert "SameSite=Strict" in cookie
         assert (await served.get("/page/page.js"))[0] == 200
         async with served.http.ws_connect("/ws", headers={"Origin": served.address}) as session:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE):
                 assert (await session.receive()).type in (aiohttp.WSMsgType.BINARY, aiohttp.WSMsgType.CLOSE)
         async with aiohttp.ClientSession(served.address) as other:
             with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
@@ -144,7 +144,7 @@ async def raw(address, *lines):
     host, _, port = address.removeprefix("http://").rpartition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(b"\r\n".join([b"GET /?token=%s HTTP/1.1" % TOKEN.encode(), *lines, b"Connection: close", b"", b""]))
-    answer = await asyncio.wait_for(reader.readline(), 20)
+    answer = await asyncio.wait_for(reader.readline(), PATIENCE)
     writer.close()
     return int(answer.split()[1])
 
