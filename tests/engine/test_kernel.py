@@ -181,6 +181,28 @@ def test_float32_noise_never_draws_a_rare_token_that_float64_noise_does() -> Non
     assert float32 < 0.1
 
 
+def test_float32_noise_adds_the_constant_of_mdlms_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """p / (1e-10 - log(u + 1e-10)) in float32 of two tokens, of which the second has the largest uniform there is."""
+    drawn = torch.tensor([[np.exp(-1.0), 1 - 2.0**-24]], dtype=torch.float64)
+    monkeypatch.setattr("engine.sampling.rng.over_vocabulary", lambda *_: drawn)
+    largest = -np.log1p(-(2.0**-24))
+    p = torch.tensor([[1.0, 1.0]], dtype=torch.float64)
+    for share, token in ((1 + 5e-4, 1), (1 - 5e-4, 0)):
+        p[0, 1] = share * (largest + 1e-10)
+        assert kernel.gumbel_float32(p, addresses(1)).item() == token
+
+
+@pytest.mark.parametrize("how", kernel.DRAWS)
+def test_no_uniform_draws_what_is_impossible(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    p = torch.tensor([[0.0, 0.0, 1.0, 0.0]], dtype=torch.float64)
+    for u in (0.0, 1 - 2.0**-53):
+        monkeypatch.setattr(
+            "engine.sampling.rng.over_vocabulary", lambda *_, u=u: torch.full((1, 4), u, dtype=torch.float64)
+        )
+        monkeypatch.setattr("engine.sampling.rng.uniforms", lambda *_, u=u: torch.tensor([u], dtype=torch.float64))
+        assert kernel.DRAWS[how](p, addresses(1)).item() == 2
+
+
 class TestInverseCdf:
     def at(self, p: Tensor, u: float) -> int:
         """The token drawn where the uniform is u."""
@@ -243,3 +265,14 @@ def test_confidence_is_that_of_temperature_1(temperature: float) -> None:
         logits, addresses(200), mask_id=3, top_p=0.9, nucleus="inclusive", temperature=temperature, how="inverse-cdf"
     )
     assert torch.allclose(drawn.confidence, (drawn.ids + 1).double() / 6)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.5, 1.0])
+def test_confidence_gives_no_share_to_ids_that_are_no_token(temperature: float) -> None:
+    logits = torch.log(torch.tensor([[0.5, 0.1, 0.3, 0.1]])).repeat(60, 1)
+    drawn = kernel.draw(
+        logits, addresses(60), mask_id=3, top_p=1.0, nucleus="exclusive", temperature=temperature, how="inverse-cdf",
+        never=[0],
+    )  # fmt: skip
+    assert set(drawn.ids.tolist()) <= {1, 2}
+    assert drawn.confidence.tolist() == pytest.approx([{1: 0.25, 2: 0.75}[i] for i in drawn.ids.tolist()])

@@ -186,6 +186,14 @@ def test_a_text_is_scored_alone_and_padded_among_all(judge: LanguageModel) -> No
     assert not more[whole.lengths == whole.lengths.max()].any()
 
 
+def test_a_text_as_long_as_what_is_read_has_no_padding(judge: LanguageModel) -> None:
+    (row,) = judge.tokens(["the cat"])
+    for length, padding in ((len(row), False), (len(row) + 1, True)):
+        found = score_texts(judge, ["the cat"], "reference", length=length)
+        assert bool(np.isfinite(found.ends[0])) == padding
+        assert (found.lengths[0], found.tokens[0]) == (len(row), len(row) - 1)
+
+
 def test_the_reference_reads_the_models_length_and_the_standard_all_that_the_judge_can(tmp_path: Path) -> None:
     patient = load_judge(str(save_gpt2(tmp_path, 1100)), "cpu")
     long = " ".join(texts(100, seed=2))

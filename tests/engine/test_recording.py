@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import tracemalloc
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -76,6 +77,53 @@ def test_every_bit_of_what_is_held_is_recorded_and_a_masks_own_nan_costs_nothing
     assert np.signbit(again.held).tolist() == [[False, False, False, True]]
     same, _ = frames.encode(before, zeros, 0, 0, 5)
     assert frames.head(bytes(1) + same)[0].flags & frames.ODD == 0
+
+
+def quiet() -> tuple[State, Frame]:
+    """A state of four masks, and a frame that leaves it as it is."""
+    start = State.start(np.full((1, 4), 5, np.int32), np.zeros((1, 4), bool))
+    none = np.broadcast_to(np.float32(0), (1, 4))
+    change = np.full((1, 4), Change.MASKED, np.uint8)
+    return start, Frame(0, 1.0, 0.5, 0.0, 0.5, start.tokens, change, start.held, none, none, 0, Settings("any"))
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_network_calls_beyond_what_a_recording_holds_are_refused(sign: int) -> None:
+    start, frame = quiet()
+    most = sign * frames.MOST_CALLS
+    body, _ = frames.encode(start, replace(frame, network_calls=most), 0, 0, 5)
+    assert frames.head(bytes(1) + body)[0].calls == most
+    with pytest.raises(ValueError, match="network calls, more than a recording can hold"):
+        frames.encode(start, replace(frame, network_calls=most + sign), 0, 0, 5)
+
+
+@pytest.mark.parametrize("change", [Change.REVEALED, Change.HELD])
+def test_a_token_one_beyond_the_vocabulary_is_refused(change: Change) -> None:
+    """Both where a step reveals it and where it stands without that."""
+    start, frame = quiet()
+    made = header(Start(start.tokens, np.zeros((1, 4), bool), 2, 0))
+    for token in (4, 5, 6):
+        tokens, changes, held = frame.tokens.copy(), frame.change.copy(), frame.held.copy()
+        tokens[0, 1], changes[0, 1], held[0, 1] = token, change, 0.5
+        body, _ = frames.encode(start, replace(frame, tokens=tokens, change=changes, held=held), 0, 0, 5)
+        outside = pytest.raises(ValueError, match="holds a token outside its vocabulary")
+        with outside if token == 6 else nullcontext():
+            assert frames.decode(start, bytes(1) + body, Settings("any"), made).tokens[0, 1] == token
+
+
+@pytest.mark.parametrize("code", [len(frames.NEXT), 200])
+def test_a_change_that_does_not_exist_is_refused(code: int) -> None:
+    start, frame = quiet()
+    wrong = replace(frame, change=np.full((1, 4), code, np.uint8))
+    with pytest.raises(ValueError, match="has a change that does not exist"):
+        frames.encode(start, wrong, 0, 0, 5)
+    # as a recorder that does not look would have written it
+    locked = bytes([Change.LOCKED] * 4)
+    body, _ = frames.encode(start, replace(frame, change=np.frombuffer(locked, np.uint8)[None]), 0, 0, 5)
+    assert body.count(locked) == 1
+    body = body.replace(locked, bytes([code] * 4))
+    with pytest.raises(ValueError, match="has a change that does not exist"):
+        frames.decode(start, bytes(1) + body, Settings("any"), header(Start(start.tokens, start.held < 1, 2, 0)))
 
 
 def check_curves(trace: Trace, recording: Recording, branch: int = 0) -> None:

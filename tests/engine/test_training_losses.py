@@ -138,6 +138,13 @@ def test_every_step_is_drawn_as_often() -> None:
     torch.testing.assert_close(noise.time(-torch.log1p(-now)) - noise.time(-torch.log1p(-then)), t.double() * 0 + 1 / 8)
 
 
+def test_the_ends_of_time_lie_in_the_first_and_the_last_step() -> None:
+    noise = LogLinear()
+    now, then = D3PM(noise, 4).ends(torch.tensor([0.0, EPS, 1.0]))
+    times = torch.tensor([[0.25, 0.25, 1.0], [0.0, 0.0, 0.75]], dtype=torch.float64)
+    assert torch.equal(torch.stack([now, then]), masked(noise, times))
+
+
 # -- expectations, by quadrature over the noise and enumeration of the masks
 
 PAIR = torch.tensor([[3, 1]])

@@ -279,6 +279,22 @@ def test_a_stream_without_a_greeting_is_refused_with_what_it_said() -> None:
         wire.greeted(io.BytesIO(b"sh: remdm-tui: command not found\n"))
 
 
+@pytest.mark.parametrize("kept", [0, 1, 2])
+def test_a_greeting_that_is_cut_off_is_refused(kept: int) -> None:
+    with pytest.raises(ValueError, match=r"^$"):
+        wire.greeted(io.BytesIO(wire.MAGIC + bytes(kept)))
+
+
+def test_a_message_is_on_its_way_when_it_is_written() -> None:
+    """Nothing waits in a buffer for the next one, which may be the answer to it."""
+    for send in (lambda stream: wire.greet(stream, "1"), lambda stream: wire.write(stream, wire.Inspect())):
+        arrived = io.BytesIO()
+        stream = io.BufferedWriter(arrived)  # type: ignore[arg-type]
+        send(stream)
+        assert arrived.getvalue()
+        stream.detach()
+
+
 def test_the_greeting_is_not_looked_for_without_end() -> None:
     stream = io.BytesIO(bytes(10 * wire.NOISE))
     with pytest.raises(ValueError, match="\0"):
