@@ -85,6 +85,7 @@ def _config(path: Path, state: Mapping[str, Any]) -> TrainConfig:
             what = "has no" if name not in state else "has a wrong"
             raise ValueError(f"{path} is no checkpoint of a training run: it {what} {name!r}")
     try:
+        # every key is known and has a type, so that nothing is read deep enough to recurse without end
         return msgspec.json.decode(state["config"], type=TrainConfig)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ValueError(f"{path} is no checkpoint of a training run: its configuration is wrong: {error}") from error

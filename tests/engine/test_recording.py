@@ -111,6 +111,24 @@ def test_a_token_one_beyond_the_vocabulary_is_refused(change: Change) -> None:
             assert frames.decode(start, bytes(1) + body, Settings("any"), made).tokens[0, 1] == token
 
 
+def test_a_step_that_changes_a_locked_position_is_refused() -> None:
+    start, frame = quiet()
+    change, tokens = frame.change.copy(), frame.tokens.copy()
+    change[0, 1], tokens[0, 1] = Change.REVEALED, 2
+    body, _ = frames.encode(start, replace(frame, change=change, tokens=tokens), 0, 0, 5)
+    locked = State.start(np.array([[5, 2, 5, 5]], np.int32), np.array([[False, True, False, False]]))
+    with pytest.raises(ValueError, match="changes a locked position"):
+        frames.decode(locked, bytes(1) + body, Settings("any"), header(Start(start.tokens, start.held < 1, 2, 0)))
+
+
+@pytest.mark.parametrize("excess", [0.0, 1e-300, 1e-9, 3.5])
+def test_an_excess_of_any_size_is_recorded(excess: float) -> None:
+    start, frame = quiet()
+    body, _ = frames.encode(start, replace(frame, excess=excess), 0, 0, 5)
+    made = header(Start(start.tokens, start.held < 1, 2, 0))
+    assert frames.decode(start, bytes(1) + body, Settings("any"), made).excess == excess
+
+
 @pytest.mark.parametrize("code", [len(frames.NEXT), 200])
 def test_a_change_that_does_not_exist_is_refused(code: int) -> None:
     start, frame = quiet()

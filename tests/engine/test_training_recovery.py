@@ -14,6 +14,7 @@ from engine.files.locks import BusyError, alone
 from engine.files.run_layout import WRITTEN, checkpoints, stamp
 from engine.files.whole_files import tidy
 from engine.models import load_model
+from engine.training import recovery
 from engine.training.checkpoint_files import keep, read_state, write_state
 from engine.training.config import TrainConfig, read_config
 from engine.training.data import Corpus, prepare
@@ -106,10 +107,21 @@ def test_a_model_comes_of_the_newest_whole_checkpoint(corpus: Corpus, tmp_path: 
     assert load_model(str(tmp_path), "cpu").recovered == recovered(str(tmp_path)) == ""
 
 
-def test_a_configuration_that_is_nested_too_deeply_is_a_damaged_one(corpus: Corpus, tmp_path: Path) -> None:
+def test_a_configuration_that_is_nested_deep_is_a_damaged_one(corpus: Corpus, tmp_path: Path) -> None:
+    """At every key, and at one that no version knows: one that took anything there would recurse without end."""
     train(corpus, tmp_path)
-    last = tmp_path / "last.pt"
-    write_state(last, read_state(last, CPU) | {"config": '{"a": ' + "[" * 99_999})
+    state, deep = read_state(tmp_path / "last.pt", CPU), "[" * 99_999
+    with pytest.raises(RecursionError):
+        msgspec.json.decode(deep)
+    told = msgspec.json.decode(state["config"])
+    keys = [(name, key) for name, section in told.items() if isinstance(section, dict) for key in section]
+    places = [(name,) for name in (*told, "unknown")] + keys + [(name, "unknown") for name, _ in keys]
+    assert len(keys) > 30
+    for place in dict.fromkeys(places):
+        written = "".join(f'{{"{key}": ' for key in place) + deep
+        with pytest.raises(ValueError, match="its configuration is wrong"):
+            recovery._config(tmp_path, state | {"config": written})
+    write_state(tmp_path / "last.pt", state | {"config": '{"unknown": ' + deep})
     assert "its configuration is wrong" in Trainer(CONFIG, corpus, tmp_path, CPU).recovered
 
 

@@ -44,7 +44,8 @@ def test_what_was_left_is_found_again(place):
 DAMAGED = {
     "empty": b"", "no JSON": b"{", "another thing": b"[]", "no version": b"{}", "a word": b'{"version":"1"}',
     "wrong kind": b'{"version":1,"heat":3}', "no number": b'{"version":1,"speed":NaN}',
-    "no speed": b'{"version":1,"speed":3}', "deep": b"[" * 60_000, "large": b" " * (1 << 20), "no text": b"\xff\x00",
+    "no speed": b'{"version":1,"speed":3}', "deep": b'{"new":' + b"[" * 60_000,
+    "large": b" " * (1 << 20), "no text": b"\xff\x00",
     "a nested kind": b'{"version":1,"sampler":{"strategy":1}}',
 }  # fmt: skip
 
