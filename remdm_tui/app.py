@@ -15,10 +15,10 @@ from textual.screen import Screen
 from textual.widgets import Footer, Label, Static
 
 from engine.records import Change
+from remdm_tui.console.sanitize import sanitize
 from remdm_tui.link.process import ENGINE, Link
 from remdm_tui.preferences.preferences import Preferences
 from remdm_tui.render.palette import palette
-from remdm_tui.render.text_layout import harmless
 from remdm_tui.settings.knobs import STRATEGY
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.ui.keys import KEYS
@@ -116,7 +116,7 @@ class WatchApp(PaintedApp):
         ):
             self.query_one(f"#{name}").border_title = title
         # the first thing that is painted says what is being waited for
-        self._grid.message(f"loading {harmless(self.options.model.name)} ...")
+        self._grid.message(f"loading {sanitize(self.options.model.name, cells=True)} ...")
         self._retheme()
         self.theme_changed_signal.subscribe(self, lambda _: self._retheme())
         self._fast = self.set_interval(1 / PAINTS, self._tick)

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from remdm_tui.console.output import OUTPUT, discard_output, print_error, print_result
-from remdm_tui.console.sanitize import sanitize_line
+from remdm_tui.console.sanitize import sanitize
 from remdm_tui.console.signals import ended_by_signals, exit_code
 
 BAD_INPUT = 2
@@ -65,14 +65,14 @@ def errors_as_sentences() -> Iterator[None]:
             raise  # its message is the whole help
         # what was typed is in it
         said = error.format_message()
-        if said == sanitize_line(said):
+        if said == sanitize(said):
             raise
-        raise USAGE_ERROR(sanitize_line(said), error.ctx) from None
+        raise USAGE_ERROR(sanitize(said), error.ctx) from None
 
 
 def _name(file: str | bytes | int) -> str:
     """Return a file's name in one line, whatever is in it; an OSError may also name a descriptor."""
-    return sanitize_line(file.decode(errors="backslashreplace") if isinstance(file, bytes) else str(file))
+    return sanitize(file.decode(errors="backslashreplace") if isinstance(file, bytes) else str(file))
 
 
 class Described(TyperCommand):

@@ -17,7 +17,7 @@ import typer
 from remdm_tui.cli.app import Described, app
 from remdm_tui.cli.options import MODEL, SAMPLING, Ascii, NoMouse, option, shared
 from remdm_tui.console.output import print_message
-from remdm_tui.console.sanitize import sanitize_line
+from remdm_tui.console.sanitize import sanitize
 
 
 @app.command(cls=Described)
@@ -167,7 +167,7 @@ def export(
         file, out, kind, step=step, sample=number, branch=branch, columns=columns, every=every, rate=rate,
         light=light, ascii_only=ascii_only, force=force,
     )  # fmt: skip
-    print_message(sanitize_line(said))
+    print_message(sanitize(said))
 
 
 @app.command("new-strategy")
@@ -177,7 +177,7 @@ def new_strategy(
     """Begin a strategy of your own: a file with one class and comments, for `watch --strategy-file`."""
     from remdm_tui.commands.new_strategy import run
 
-    print_message(sanitize_line(run(file)))
+    print_message(sanitize(run(file)))
 
 
 def has_terminal() -> bool:

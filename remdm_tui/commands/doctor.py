@@ -15,7 +15,7 @@ from engine.records import ModelChoice
 from remdm_tui.commands.listing import table, to_json
 from remdm_tui.commands.sample import LINE, progress
 from remdm_tui.console.output import print_json, print_result
-from remdm_tui.console.sanitize import sanitize_line
+from remdm_tui.console.sanitize import sanitize
 from remdm_tui.render import model_summary
 from remdm_tui.render.progress_line import loading_line, sized
 from remdm_tui.watch.available_models import cache
@@ -44,7 +44,7 @@ def run(choice: ModelChoice, *, load: bool, as_json: bool) -> None:
                 print_json(to_json(found))
             raise
         if not as_json:
-            print_result(f"\n{sanitize_line(found['model']['line'])}")
+            print_result(f"\n{sanitize(found['model']['line'])}")
     if as_json:
         print_json(to_json(found))
 

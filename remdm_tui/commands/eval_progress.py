@@ -16,7 +16,7 @@ from engine.evaluation.plan import ENGINE
 from engine.records import Settings
 from remdm_tui.console.output import print_json, print_note
 from remdm_tui.console.rich_console import SafeConsole
-from remdm_tui.console.sanitize import sanitize_line
+from remdm_tui.console.sanitize import sanitize
 from remdm_tui.render.progress_line import loading_line
 from remdm_tui.settings.knobs import matters, own_knobs
 
@@ -82,7 +82,7 @@ class Lines(Quiet):
         self._stage, self._last, self._began = "", 0.0, 0.0
 
     def say(self, sentence: str) -> None:
-        print_note(sanitize_line(sentence))
+        print_note(sanitize(sentence))
 
     def loading(self, stage: str, done: int, total: int) -> None:
         if self._due(stage, done == total):
@@ -116,7 +116,7 @@ class Bars(Quiet):
         self._stage = ""
 
     def say(self, sentence: str) -> None:
-        self._console.print(sanitize_line(sentence), markup=False, highlight=False)
+        self._console.print(sanitize(sentence), markup=False, highlight=False)
 
     def loading(self, stage: str, done: int, total: int) -> None:
         self._show(stage, done, total or None, "")
@@ -168,7 +168,7 @@ def as_tables(found: Results, home: Path) -> None:
     sampling = found.settings["sampling"]
     slid = f" + {sampling['strides']} x {sampling['stride']:,}" if sampling["strides"] else ""
     console.print(
-        f"{sanitize_line(found.settings['model']['name'])}, {headline(sampling)}, T = {sampling['steps']:,}, "
+        f"{sanitize(found.settings['model']['name'])}, {headline(sampling)}, T = {sampling['steps']:,}, "
         f"L = {sampling['length']:,}{slid}, p = {sampling['top_p']:g}, N = {found.samples:,}, seed {sampling['seed']}",
         markup=False, soft_wrap=True,
     )  # fmt: skip
@@ -185,11 +185,11 @@ def as_tables(found: Results, home: Path) -> None:
     console.print(table)
     first = found.metrics[found.primary]
     if first.gen_ppl is not None:
-        judge = sanitize_line(first.gen_ppl.judge)
+        judge = sanitize(first.gen_ppl.judge)
         console.print(f"judge {judge}; intervals are {found.entropy_interval.level:.0%}", markup=False)
     if first.mauve is not None:
         console.print(
-            f"MAUVE by {sanitize_line(first.mauve.featurizer)} against {first.mauve.references:,} references, the "
+            f"MAUVE by {sanitize(first.mauve.featurizer)} against {first.mauve.references:,} references, the "
             "spread over k-means seeds", markup=False, soft_wrap=True,
         )  # fmt: skip
     console.print(
@@ -199,13 +199,13 @@ def as_tables(found: Results, home: Path) -> None:
     )  # fmt: skip
     said = [m.mauve.warning for m in found.metrics.values() if m.mauve is not None and m.mauve.warning]
     for note in dict.fromkeys((*said, *found.notes)):
-        console.print(f"note: {sanitize_line(note)}", markup=False, soft_wrap=True)
+        console.print(f"note: {sanitize(note)}", markup=False, soft_wrap=True)
     for lost in found.failed:
         console.print(
             f"failed: sample {lost.number}, whose logits at step {lost.step}, position {lost.position} are not finite",
             markup=False, soft_wrap=True,
         )  # fmt: skip
-    where = sanitize_line(str(home))
+    where = sanitize(str(home))
     console.print(f"{where}: samples.jsonl, results.json (every setting and convention)", markup=False, soft_wrap=True)
 
 

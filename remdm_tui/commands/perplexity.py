@@ -19,7 +19,7 @@ from engine.records import ModelChoice
 from remdm_tui.commands.sample import LINE, TASK, progress
 from remdm_tui.console.output import print_error, print_json, print_note, print_result
 from remdm_tui.console.rich_console import SafeConsole
-from remdm_tui.console.sanitize import sanitize_line
+from remdm_tui.console.sanitize import sanitize
 from remdm_tui.console.signals import exit_code
 from remdm_tui.render.progress_line import loading_line
 
@@ -65,7 +65,7 @@ def run(
         texts = read(data, split, out, quiet)
         model = loaded(choice, quiet)
         if model.recovered:
-            print_note(sanitize_line(model.recovered))
+            print_note(sanitize(model.recovered))
         from engine.evaluation.identity import identity
         from engine.evaluation.perplexity import SEED, Question, perplexity
         from engine.metrics.likelihood import BATCH
@@ -80,7 +80,7 @@ def run(
         with shown:
             found = perplexity(
                 model, texts, asked, batch=BATCH if batch is None else batch, out=out, report=shown.step,
-                notice=lambda sentence: print_note(sanitize_line(sentence)),
+                notice=lambda sentence: print_note(sanitize(sentence)),
             )  # fmt: skip
     except KeyboardInterrupt as error:
         print_error(stopped(out, shown.last))
@@ -136,7 +136,7 @@ def text(found: Perplexity, out: Path | None) -> str:
         from engine.evaluation.scores import RESULT
 
         lines += ["", f"everything is in {out / RESULT}"]
-    return "\n".join(map(sanitize_line, lines))
+    return "\n".join(map(sanitize, lines))
 
 
 # -- what a person sees meanwhile
@@ -237,7 +237,7 @@ def shown_on(stream: Any, quiet: bool) -> Quiet:
         return Quiet()
     if stream.isatty():
         return Bar(SafeConsole(stderr=True), time.monotonic)
-    return Lines(lambda line: print_note(sanitize_line(line)), time.monotonic)
+    return Lines(lambda line: print_note(sanitize(line)), time.monotonic)
 
 
 def figures(standing: PerplexityProgress) -> str:

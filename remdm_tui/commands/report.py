@@ -12,7 +12,7 @@ from rich.console import Console
 
 from engine.files.whole_files import probe, replace, tidy
 from remdm_tui.console.rich_console import SafeConsole
-from remdm_tui.console.sanitize import sanitize_line
+from remdm_tui.console.sanitize import sanitize
 from remdm_tui.reports import html, latex, markdown
 from remdm_tui.reports.collect import collect
 from remdm_tui.reports.document import Document, document
@@ -57,7 +57,7 @@ def run(
         say(console, f"No PNG, SVG or plots in the page: {missing}", warning=True)
     console.print()
     for path in written:
-        console.print(sanitize_line(str(path)), highlight=False, markup=False, soft_wrap=True)
+        console.print(sanitize(str(path)), highlight=False, markup=False, soft_wrap=True)
 
 
 def _console() -> Console:

@@ -14,7 +14,7 @@ from engine.strategies import catalogue, make_strategy
 from engine.text import infill
 from remdm_tui.console.output import print_data
 from remdm_tui.console.rich_console import SafeConsole
-from remdm_tui.console.sanitize import escape_json, sanitize_line
+from remdm_tui.console.sanitize import escape_json, sanitize
 from remdm_tui.render.progress_line import loading_line
 from remdm_tui.settings.watch_options import WatchOptions, fitted
 
@@ -38,7 +38,7 @@ def run(options: WatchOptions, *, count: int, width: int | None, as_json: bool) 
             lambda stage, done, total: bar.update(TASK, description=loading_line(stage, done, total, LINE, False)),
         )
         if model.recovered:
-            bar.console.print(sanitize_line(model.recovered), markup=False, highlight=False, soft_wrap=True)
+            bar.console.print(sanitize(model.recovered), markup=False, highlight=False, soft_wrap=True)
         asked, planned = fitted(options, model.info, catalogue())
         prompt = model.prompt(planned.prompt, planned.chat, planned.infill)
         steps = planned.steps_after(sum(infill.fixed(prompt, model.mask_id)))
@@ -86,7 +86,7 @@ def progress(count: int | None, note: str) -> Progress:
         console=SafeConsole(stderr=True), transient=True, redirect_stdout=False, redirect_stderr=False,
         disable=not sys.stderr.isatty(),
     )  # fmt: skip
-    bar.add_task(sanitize_line(note), total=count)
+    bar.add_task(sanitize(note), total=count)
     return bar
 
 

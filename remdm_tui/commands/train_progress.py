@@ -20,7 +20,7 @@ from rich.text import Text
 
 from remdm_tui.console.output import print_message
 from remdm_tui.console.rich_console import SafeConsole
-from remdm_tui.console.sanitize import sanitize_line
+from remdm_tui.console.sanitize import sanitize
 
 if TYPE_CHECKING:
     from engine.training.config import Progress
@@ -110,7 +110,7 @@ class Lines:
     def __exit__(self, *error: object) -> None: ...
 
     def say(self, text: str) -> None:
-        print_message(sanitize_line(text))
+        print_message(sanitize(text))
 
     def waiting(self, text: str) -> AbstractContextManager[object]:
         self.say(f"{text} ...")
@@ -167,7 +167,7 @@ class Bar:
         self._live.stop()
 
     def say(self, text: str) -> None:
-        self._console.print(sanitize_line(text), markup=False, highlight=False, soft_wrap=True)
+        self._console.print(sanitize(text), markup=False, highlight=False, soft_wrap=True)
 
     def waiting(self, text: str) -> AbstractContextManager[object]:
         self._status = self._console.status(text)

@@ -1,1 +1,1 @@
-"""Standard output and standard error: text for people is sanitized.  Standard library alone."""
+"""Standard output and standard error: text for people is sanitized.  Rich is imported only for grids."""

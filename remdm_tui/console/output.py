@@ -14,7 +14,7 @@ from contextlib import suppress
 from io import TextIOBase, TextIOWrapper
 from typing import Any, TextIO
 
-from remdm_tui.console.sanitize import escape_json, sanitize, sanitize_line
+from remdm_tui.console.sanitize import escape_json, sanitize
 
 OUTPUT = "standard output"
 """What an error that has no file's name is about."""
@@ -78,7 +78,7 @@ class PeopleStream(NamedStream):
     def write(self, text: str) -> int:
         # a library's bar goes back to the start of its line; within a text that would cover what stands there
         start = "\r" if text.startswith("\r") and self.isatty() else ""
-        super().write(start + sanitize(text[len(start) :]))
+        super().write(start + sanitize(text[len(start) :], lines=True))
         return len(text)
 
 
@@ -137,20 +137,20 @@ def print_message(text: str) -> None:
 def print_result(text: str) -> None:
     """Write lines for people that are what a command is for; raises OSError where standard output takes none."""
     stream = _output(sys.stdout)
-    stream.write(f"{sanitize(text)}\n")
+    stream.write(f"{sanitize(text, lines=True)}\n")
     stream.flush()
 
 
 def print_error(sentence: str) -> None:
     """Write one sentence to standard error; only an indented line in it stays a line."""
-    said = BREAK.join(map(sanitize_line, sentence.split(BREAK)))
+    said = BREAK.join(map(sanitize, sentence.split(BREAK)))
     print_note(f"remdm-tui: {said}")
 
 
 def print_note(text: str) -> None:
     """Write lines for people to standard error, at once."""
     if sys.stderr is not None:
-        sys.stderr.write(f"{sanitize(text)}\n")
+        sys.stderr.write(f"{sanitize(text, lines=True)}\n")
         sys.stderr.flush()
 
 
@@ -160,7 +160,7 @@ def print_data(text: str) -> None:
     Raises OSError where standard output takes none.
     """
     stream = _output(raw(sys.stdout))
-    stream.write(f"{sanitize(text) if stream.isatty() else text}\n")
+    stream.write(f"{sanitize(text, lines=True) if stream.isatty() else text}\n")
     stream.flush()
 
 

@@ -29,7 +29,7 @@ class SafeConsole(Console):
 
 def safe(segment: Segment) -> Segment:
     """Return the segment without a character that acts on a terminal, and without a link that has one."""
-    text, style = sanitize(segment.text), segment.style
+    text, style = sanitize(segment.text, lines=True), segment.style
     if style is not None and style.link and not (style.link.isascii() and style.link.isprintable()):
         style = style.update_link(None)
     return segment if text is segment.text and style is segment.style else Segment(text, style)

@@ -1,24 +1,37 @@
-"""Text of strangers, made safe to print: no character of it can act on a terminal or hide.  Pure, standard library."""
+"""Text of strangers, made safe to show: no character of it can act on a terminal or hide.  Pure."""
 
 from __future__ import annotations
+
+import unicodedata
+from functools import lru_cache
 
 INVISIBLE = frozenset(
     map(chr, (0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFFA0, *range(0x180B, 0x1810), *range(0xFE00, 0xFE10)))
 ) | frozenset(map(chr, range(0xE0100, 0xE01F0)))
 """Characters that Python calls printable and that take no room on a screen."""
+SPACES = "\u00a0\u2002\u2003\u2007\u2009\u202f\u3000"
+"""Spaces that are shown as a plain one."""
+BREAKS = {"\n": "↵", "\t": "→"}
+ASCII = {"\n": "|", "\t": " ", "—": "-", "–": "-", "…": ".", "“": '"', "”": '"', "‘": "'", "’": "'"} | {
+    "£": "L", "é": "e", "è": "e",
+}  # fmt: skip
+"""Plain stand-ins for line breaks and for what is common in English text."""
 
 
-def sanitize(text: str) -> str:
-    """Return the text with every control, bidi, zero-width and unassigned character spelled out; lines and tabs stay.
+def sanitize(text: str, *, lines: bool = False, cells: bool = False, ascii_only: bool = False) -> str:
+    """Return the text with every control, bidi, zero-width and unassigned character made visible.
 
     ESC and the other C0 controls become their pictures (U+241B), the rest an escape as Python writes it.
+    lines: line breaks and tabs stay; else they become arrows, so that no text can pretend to be another line.
+    cells: each character stays one character of one or two cells, as a grid needs it: what has no picture becomes
+    U+FFFD, and so do combining characters.  ascii_only: the same in ASCII, with `?`.
     """
-    return _spelled(text, "\n\t")
-
-
-def sanitize_line(text: str) -> str:
-    """Return the same in one line: a line break becomes an arrow, so that no text can pretend to be another line."""
-    return _spelled(text, "").replace("␊", "↵").replace("␉", "→")
+    if text.isascii() and text.isprintable():
+        return text
+    if lines and ("\n" in text or "\t" in text):
+        kept = "\n" if "\n" in text else "\t"
+        return kept.join(sanitize(part, lines=True, cells=cells, ascii_only=ascii_only) for part in text.split(kept))
+    return _in_cells(text, ascii_only) if cells or ascii_only else "".join(map(_spelled, text))
 
 
 def escape_json(text: str) -> str:
@@ -29,24 +42,45 @@ def escape_json(text: str) -> str:
 
 
 def is_harmless(character: str) -> bool:
-    """Whether the character shows as itself and does nothing else."""
+    """Return whether the character shows as itself and does nothing else."""
     return character.isprintable() and character not in INVISIBLE
 
 
-def _spelled(text: str, kept: str) -> str:
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(c if c in kept or is_harmless(c) else _visible(c) for c in text)
+@lru_cache(maxsize=65_536)
+def _in_cells(text: str, ascii_only: bool) -> str:
+    return "".join(_cell_ascii(c) if ascii_only else _cell(c) for c in text)
 
 
-def _visible(c: str) -> str:
-    if c < " ":
-        return chr(0x2400 + ord(c))
-    if c == "\x7f":
-        return "␡"
-    if c in "\u00a0\u2002\u2003\u2007\u2009\u202f\u3000":
+def _cell(c: str) -> str:
+    from rich.cells import cell_len  # what only prints does without Rich
+
+    if " " <= c <= "~":
+        return c
+    if _has_picture(c):
+        return _picture(c)
+    hidden = unicodedata.category(c)[0] in "CMZ" or c in INVISIBLE
+    return "�" if hidden or cell_len(c) not in (1, 2) else c
+
+
+def _cell_ascii(c: str) -> str:
+    return c if " " <= c <= "~" else ASCII.get(c, "?")
+
+
+def _spelled(c: str) -> str:
+    if is_harmless(c):
+        return c
+    return _picture(c) if _has_picture(c) else c.encode("ascii", "backslashreplace").decode()
+
+
+def _has_picture(c: str) -> bool:
+    """Return whether the character is a C0 control, DEL or an unusual space."""
+    return c < " " or c == "\x7f" or c in SPACES
+
+
+def _picture(c: str) -> str:
+    if c in SPACES:
         return " "
-    return c.encode("ascii", "backslashreplace").decode()
+    return "␡" if c == "\x7f" else BREAKS.get(c) or chr(0x2400 + ord(c))
 
 
 def _units(c: str) -> str:

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from engine.recording.frames import NEXT
 from engine.records import Change
 from engine.sampling.trace import Record
+from remdm_tui.console.sanitize import sanitize
 from remdm_tui.exports import Request
 from remdm_tui.exports.scene import Scene
-from remdm_tui.render.text_layout import MASK_WIDTH, harmless
+from remdm_tui.render.text_layout import MASK_WIDTH
 from remdm_tui.render.typeset import Type
 
 MOST = 5_000
@@ -74,7 +75,7 @@ def run(request: Request, scene: Scene) -> dict[str, Any]:
         "mask": MASK_WIDTH,
         "start": [part.tolist() for part in first],
         "steps": steps,
-        "labels": [harmless(label(trace, position, sample)) for position in positions],
+        "labels": [sanitize(label(trace, position, sample), cells=True) for position in positions],
     }  # fmt: skip
 
 

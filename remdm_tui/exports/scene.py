@@ -10,9 +10,10 @@ from rich.style import Style
 
 from engine.records import Change
 from engine.sampling.trace import Record
+from remdm_tui.console.sanitize import sanitize
 from remdm_tui.exports import Request
 from remdm_tui.render.palette import Palette, palette
-from remdm_tui.render.text_layout import Pieces, harmless
+from remdm_tui.render.text_layout import Pieces
 from remdm_tui.render.typeset import HIDDEN, Type, typeset
 from remdm_tui.ui.panel_data import canvas, title
 
@@ -50,7 +51,9 @@ class Scene:
         name = recording.header.model.name
         if settings:
             name = f"{name} │ {title(settings[0][1], recording.header.seed)}"
-        return cls(trace, request.sample, type_, looks, request.columns, harmless(name, request.ascii))
+        return cls(
+            trace, request.sample, type_, looks, request.columns, sanitize(name, cells=True, ascii_only=request.ascii)
+        )
 
     def page(self, position: int) -> list[Line]:
         """Title, figures, the text and the legend, one line each but for the text."""

@@ -9,9 +9,9 @@ from pathlib import Path
 from rich.segment import Segment
 
 from engine.files.whole_files import replacing, tidy
+from remdm_tui.console.sanitize import sanitize
 from remdm_tui.exports.pictures import raster_of, scalable
 from remdm_tui.exports.scene import PLAIN, Line
-from remdm_tui.exports.text import inert
 
 KINDS = ("txt", "svg", "png")
 
@@ -19,7 +19,7 @@ KINDS = ("txt", "svg", "png")
 def page_of(strips: Iterable[Iterable[Segment]]) -> list[Line]:
     """The lines of a screen, with nothing in them that a terminal would obey."""
     return [
-        tuple((inert(segment.text), segment.style or PLAIN) for segment in strip if not segment.control)
+        tuple((sanitize(segment.text), segment.style or PLAIN) for segment in strip if not segment.control)
         for strip in strips
     ]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from engine.files.whole_files import replacing, tidy
 from engine.recording import Recording
+from remdm_tui.console.sanitize import sanitize
 from remdm_tui.exports import KINDS, Kind, Request
-from remdm_tui.render.text_layout import harmless
 
 
 def kind_of(out: Path, named: str | None = None) -> Kind:
@@ -45,7 +45,7 @@ def write(
         kind.write(replace(request, out=part))
     steps = len(request.trace)
     what = f"{steps} steps" if kind.moving else f"step {request.position} of {steps}"
-    damage = f"; {harmless(recording.damage)}" if recording.damage else ""
+    damage = f"; {sanitize(recording.damage, cells=True)}" if recording.damage else ""
     return f"{out}: {what}, {out.stat().st_size:,} bytes{damage}"
 
 

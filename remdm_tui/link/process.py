@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from engine import wire
 from engine.records import Branch, Change, Edit, ModelChoice, RunChoice, Settings
 from engine.sampling.trace import Record, Start, Trace
+from remdm_tui.console.sanitize import sanitize
 from remdm_tui.link import remote
 from remdm_tui.link.credit import CreditWindow
-from remdm_tui.render.text_layout import harmless
 
 ENGINE = (sys.executable, "-P", "-m", "engine.serve")
 PATIENCE = 3.0
@@ -295,12 +295,12 @@ class Link:
             too_much = len(str(noise)) >= wire.NOISE
             if too_much:
                 return "what was launched is no engine: it writes text and never greets", True
-            return self._last_line() or (harmless(lines[-1]) if lines else ""), False
+            return self._last_line() or (sanitize(lines[-1], cells=True) if lines else ""), False
         if greeting.protocol != wire.PROTOCOL:
             from importlib.metadata import version
 
             ours = f"{version('remdm-tui')} (protocol {wire.PROTOCOL})"
-            theirs = f"{harmless(greeting.version)} (protocol {greeting.protocol})"
+            theirs = f"{sanitize(greeting.version, cells=True)} (protocol {greeting.protocol})"
             return (
                 f"the engine there is remdm-tui {theirs}, this terminal {ours}: install the same version on both",
                 True,
@@ -412,7 +412,7 @@ class Link:
             size = self._log.seek(0, 2)
             self._log.seek(max(0, size - LOG_TAIL))
             lines = self._log.read().decode("utf-8", "replace").strip().splitlines()
-            return harmless(lines[-1]) if lines else ""
+            return sanitize(lines[-1], cells=True) if lines else ""
         return ""
 
 

@@ -7,9 +7,9 @@ from engine.recording import Recording
 from engine.records import Branch, Edit, ModelChoice, RunChoice, Settings, StrategyInfo
 from engine.sampling.trace import Record
 from engine.text import infill
+from remdm_tui.console.sanitize import sanitize
 from remdm_tui.link.law_checker import Checker
 from remdm_tui.link.process import Event, Link
-from remdm_tui.render.text_layout import harmless
 from remdm_tui.settings.watch_options import WatchOptions
 
 READ_ONLY = "this is a recording: what was done in its steps stays as it was"
@@ -44,7 +44,7 @@ class ReplayLink(Link):
         if record is not None:
             self._said.append(wire.Resumed(1, tokens))
         if self._recording.damage:
-            self._said.append(wire.Rejected(harmless(self._recording.damage)))
+            self._said.append(wire.Rejected(sanitize(self._recording.damage, cells=True)))
         self._laws.check(trace, self._recording.header, self.branch, self._strategies)
 
     def switch(self, branch: int) -> None:

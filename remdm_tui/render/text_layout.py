@@ -1,12 +1,10 @@
-"""Where each token stands: untrusted text made harmless, and wrapping by numpy.  Pure."""
+"""Where each token stands: tokens as the grid shows them, and wrapping by numpy.  Pure."""
 
 from __future__ import annotations
 
-import unicodedata
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from types import MappingProxyType
 
 import numpy as np
@@ -14,6 +12,7 @@ from numpy.typing import NDArray
 from rich.cells import cell_len
 
 from engine.text.characters import Characters
+from remdm_tui.console.sanitize import sanitize
 
 MASK_WIDTH = 4
 """Cells of a masked position: about the width of an average token."""
@@ -21,45 +20,9 @@ LONGEST = 32
 """Cells of one token at most; what is longer ends in an ellipsis."""
 
 
-@lru_cache(maxsize=65_536)
-def harmless(text: str, ascii_only: bool = False) -> str:
-    """The text with every character visible and one or two cells wide.
-
-    Control characters become their pictures (ESC is U+241B), newlines and tabs arrows; bidi controls,
-    zero-width and combining characters, and what is unassigned become U+FFFD (`?` in ASCII).
-    """
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(_harmless_character(c, ascii_only) for c in text)
-
-
 def _cells(text: str) -> int:
-    """The width of harmless text; most tokens of most vocabularies are ASCII."""
+    """Return the width of sanitized text; most tokens of most vocabularies are ASCII."""
     return len(text) if text.isascii() else cell_len(text)
-
-
-def _harmless_character(c: str, ascii_only: bool) -> str:
-    if " " <= c <= "~":
-        return c
-    if ascii_only:
-        return {"\n": "|", "\t": " "}.get(c, ASCII.get(c, "?"))
-    if c == "\n":
-        return "↵"
-    if c == "\t":
-        return "→"
-    if c < " ":
-        return chr(0x2400 + ord(c))
-    if c == "\x7f":
-        return "␡"
-    if c in " \u202f":
-        return " "
-    if unicodedata.category(c)[0] in "CMZ" or cell_len(c) not in (1, 2):
-        return "�"
-    return c
-
-
-ASCII = {"—": "-", "–": "-", "…": ".", "“": '"', "”": '"', "‘": "'", "’": "'", "£": "L", "é": "e", "è": "e"}
-"""Plain stand-ins for what is common in English text."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +43,7 @@ class Pieces:
     def of(
         cls, pieces: Sequence[str], ascii_only: bool = False, fragments: Mapping[int, bytes] = MappingProxyType({})
     ) -> Pieces:
-        texts = tuple(fitted(harmless(piece, ascii_only), ascii_only) for piece in pieces)
+        texts = tuple(fitted(sanitize(piece, cells=True, ascii_only=ascii_only), ascii_only) for piece in pieces)
         return cls(
             texts,
             np.array([_cells(text) for text in texts], dtype=np.int32),

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import msgspec
 
 from engine.evaluation.results import RESULTS, SAMPLES, GenPPL, MauveResult, Results, read_results
-from remdm_tui.render.text_layout import harmless
+from remdm_tui.console.sanitize import sanitize
 
 TRACES = {RESULTS, SAMPLES, "settings.json"}
 """A directory with one of these files is an evaluation's; nothing is looked for below it."""
@@ -147,7 +147,7 @@ def collect(roots: Sequence[Path], conventions: str | None = None) -> Collection
                 raise ValueError(f"{home} has no results yet; the `eval` command that began it goes on with it")
             found.append(evaluation(home, read_results(home), conventions))
         except ValueError as error:
-            remarks.append(harmless(str(error)))
+            remarks.append(sanitize(str(error), cells=True))
     if not found:
         named = ", ".join(map(str, roots))
         raise ValueError(". ".join([*remarks, f"no evaluation to report on in {named}; `remdm-tui eval` makes one"]))
@@ -192,7 +192,7 @@ def evaluation(home: Path, results: Results, conventions: str | None = None) -> 
     model = {"model" if k == "name" else f"model {k}": v for k, v in settings.model.items() if k != "device"}
     rest = {k: v for k, v in settings.sampling.items() if k not in NOT_TRAITS}
     return Evaluation(
-        home, results, _terms(results, name, settings.scoring, sampling.count), harmless(sampling.strategy),
+        home, results, _terms(results, name, settings.scoring, sampling.count), sanitize(sampling.strategy, cells=True),
         sampling.steps, sampling.seed, _spelled(sampling.knobs), _spelled(model | rest),
     )  # fmt: skip
 
@@ -203,16 +203,16 @@ def _terms(results: Results, conventions: str, scoring: Scoring, count: int) -> 
     if mauve and scoring.references:
         references += f" of {spelled(scoring.references)}"
         references += f", {spelled(scoring.references_split)}" if scoring.references_split else ""
-    judge = "none" if judged is None else harmless(judged.judge)
+    judge = "none" if judged is None else sanitize(judged.judge, cells=True)
     if judged and scoring.judge_dtype:
         judge += f" in {spelled(scoring.judge_dtype)}"
     return Terms(
-        conventions=harmless(conventions),
-        sentences=tuple(harmless(sentence) for sentence in results.conventions[conventions]),
+        conventions=sanitize(conventions, cells=True),
+        sentences=tuple(sanitize(sentence, cells=True) for sentence in results.conventions[conventions]),
         samples=count,
         judge=judge,
         judge_limit=judged.limit if judged else 0,
-        featurizer=harmless(mauve.featurizer) if mauve else "none",
+        featurizer=sanitize(mauve.featurizer, cells=True) if mauve else "none",
         references=references,
         together=scoring.together,
     )
@@ -224,14 +224,14 @@ def spelled(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:g}"
-    text = harmless(value if isinstance(value, str) else msgspec.json.encode(value).decode())
+    text = sanitize(value if isinstance(value, str) else msgspec.json.encode(value).decode(), cells=True)
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
 def _spelled(values: Mapping[str, Any]) -> dict[str, str]:
     """What is said, without what is off."""
     said = {name: value for name, value in values.items() if not (value is None or value is False or value == "")}
-    return {harmless(name): spelled(value) for name, value in said.items()}
+    return {sanitize(name, cells=True): spelled(value) for name, value in said.items()}
 
 
 def _series(evaluations: Sequence[Evaluation]) -> tuple[Series, ...]:
@@ -287,7 +287,7 @@ def _twice(groups: Iterable[Group]) -> Iterator[str]:
     for point in (point for group in groups for series in group.series for point in series.points):
         for one, other in zip(point.evaluations, point.evaluations[1:]):
             if one.seed == other.seed:
-                yield f"{one.home} and {other.home} are the same setting and seed; both are shown"
+                yield sanitize(f"{one.home} and {other.home} are the same setting and seed; both are shown", cells=True)
 
 
 def apart(groups: Sequence[Group]) -> str | None:

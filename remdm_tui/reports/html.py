@@ -11,7 +11,7 @@ from importlib.resources import files
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from remdm_tui.render.text_layout import harmless
+from remdm_tui.console.sanitize import sanitize
 from remdm_tui.reports.collect import Evaluation, Series
 from remdm_tui.reports.document import Document, Plot, Section
 from remdm_tui.reports.looks import DARK, LIGHT
@@ -132,9 +132,9 @@ def _setting(one: Evaluation, series: Series, count: int) -> ShownSetting:
     try:
         found = first_samples(one, count)
     except ValueError as error:
-        problem = harmless(str(error))
+        problem = sanitize(str(error), cells=True)
     title = f"{series.name}, T={one.steps}, seed {one.seed}: {len(found)} of {one.results.samples:,} samples"
-    return ShownSetting(title, harmless(str(one.home)), tuple(map(_sample, found)), problem)
+    return ShownSetting(title, sanitize(str(one.home), cells=True), tuple(map(_sample, found)), problem)
 
 
 def _sample(sample: Sample) -> ShownSample:
@@ -145,7 +145,7 @@ def _sample(sample: Sample) -> ShownSample:
         entropy=decimals(3)(sample.entropy),
         calls=f"{sample.network_calls:,}",
         repetition=decimals(3)(sample.repetition),
-        command=harmless(sample.command),
-        text="\n".join(map(harmless, sample.text[:LONGEST].split("\n"))),
+        command=sanitize(sample.command, cells=True),
+        text=sanitize(sample.text[:LONGEST], lines=True, cells=True),
         cut=f"{LONGEST:,}" if len(sample.text) > LONGEST else "",
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import stdev
 
-from remdm_tui.render.text_layout import harmless
+from remdm_tui.console.sanitize import sanitize
 from remdm_tui.reports.collect import Evaluation, Group, Point, Series
 from remdm_tui.reports.panels import AXES, QUANTITIES, Quantity, Value, combined, mean, panels
 
@@ -236,7 +236,7 @@ def _device(one: Evaluation) -> str:
 
 
 def _listed(words: Iterable[str]) -> str:
-    return "; ".join(harmless(word) for word in dict.fromkeys(words))
+    return "; ".join(sanitize(word, cells=True) for word in dict.fromkeys(words))
 
 
 def reading(group: Group) -> tuple[str, ...]:
@@ -266,10 +266,11 @@ def warnings(group: Group) -> tuple[str, ...]:
     told = dict.fromkeys(ended(e.mauve.warning) for e in every if e.mauve and e.mauve.warning)
     told |= dict.fromkeys(ended(note) for e in every for note in e.results.notes)
     for one in every:
+        home = sanitize(str(one.home), cells=True)
         if one.results.failed:
-            told[f"{len(one.results.failed)} samples of {one.home} could not be finished and count nowhere."] = None
+            told[f"{len(one.results.failed)} samples of {home} could not be finished and count nowhere."] = None
         if one.gen_ppl and one.gen_ppl.cut:
-            told[f"The judge read less than the whole of {one.gen_ppl.cut:,} texts of {one.home}."] = None
+            told[f"The judge read less than the whole of {one.gen_ppl.cut:,} texts of {home}."] = None
     clocks = {(e.results.timing.device, e.results.timing.processes) for e in every}
     if len(clocks) > 1:
         told["Seconds were taken on different devices or by different numbers of processes: do not compare them."] = (
@@ -277,12 +278,14 @@ def warnings(group: Group) -> tuple[str, ...]:
         )
     if len({e.results.version for e in every}) > 1:
         told["The evaluations were made by different versions of remdm-tui."] = None
-    others = sorted({harmless(name) for e in every for name in e.results.metrics} - {group.terms.conventions})
+    others = sorted(
+        {sanitize(name, cells=True) for e in every for name in e.results.metrics} - {group.terms.conventions}
+    )
     if others:
         told[f"Also measured under other conventions, which --conventions shows: {', '.join(others)}."] = None
     return tuple(told)
 
 
 def ended(sentence: str) -> str:
-    """The sentence, harmless and with its full stop."""
-    return harmless(sentence).removesuffix(".") + "."
+    """Return the sentence sanitized and with its full stop."""
+    return sanitize(sentence, cells=True).removesuffix(".") + "."

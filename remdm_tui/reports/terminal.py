@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
-from remdm_tui.render.text_layout import harmless
+from remdm_tui.console.sanitize import sanitize
 from remdm_tui.reports.canvas import COLLISION, drawn, legend, side_by_side
 from remdm_tui.reports.collect import Collection, Group, apart
 from remdm_tui.reports.looks import looks
@@ -95,7 +95,7 @@ def _cell(cell: Cell, ascii_only: bool) -> Text:
 
 def spelled(text: str, ascii_only: bool) -> str:
     """The text as the terminal can show it."""
-    return harmless(text.replace("±", "+-"), ascii_only=True) if ascii_only else text
+    return sanitize(text.replace("±", "+-"), cells=True, ascii_only=True) if ascii_only else text
 
 
 def _plots(console: Console, group: Group, axis: Axis) -> None:

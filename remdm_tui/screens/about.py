@@ -12,8 +12,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from engine.records import Check, ModelInfo
+from remdm_tui.console.sanitize import sanitize
 from remdm_tui.render.model_summary import rows
-from remdm_tui.render.text_layout import harmless
 
 LOOKS = 0.1
 """Seconds between looks at whether the measurement is there."""
@@ -62,7 +62,7 @@ class AboutScreen(ModalScreen[None]):
         text = Text()
         for name, value in rows(self._info):
             text.append(f"{name:<12}", style="bold")
-            text.append(f"{harmless(value, self._ascii)}\n")
+            text.append(f"{sanitize(value, cells=True, ascii_only=self._ascii)}\n")
         check = self._check()
         text.append(f"{'self-check':<12}", style="bold")
         text.append(

@@ -20,6 +20,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from engine.files.whole_files import discard
+from remdm_tui.console.sanitize import sanitize
 from remdm_tui.exports import KINDS
 from remdm_tui.exports.scene import NARROWEST, WIDEST
 from remdm_tui.exports.screen import KINDS as SCREEN_KINDS
@@ -31,7 +32,6 @@ from remdm_tui.preferences.keymap import bound, shown, shown_by_id
 from remdm_tui.preferences.last_session import Sampler
 from remdm_tui.preferences.preferences import Preferences
 from remdm_tui.render.palette import palette
-from remdm_tui.render.text_layout import harmless
 from remdm_tui.screens.line import LineScreen
 from remdm_tui.ui.debug_actions import DebugApp
 from remdm_tui.ui.tour import Tour
@@ -175,7 +175,7 @@ class ComfortApp(DebugApp):
             self._end_tour("these were the first steps; V or the palette shows them again")
         else:
             line = tour.line(shown_by_id(self._keymap))
-            self._tour_line.update(harmless(line, True) if self.options.ascii else line)
+            self._tour_line.update(sanitize(line, cells=True, ascii_only=True) if self.options.ascii else line)
 
     def _end_tour(self, sentence: str) -> None:
         self._tour, self._toured = None, True
@@ -256,7 +256,7 @@ class ComfortApp(DebugApp):
                 sentence, error = f"written: {job()}", False
             except (OSError, ValueError) as problem:
                 sentence, error = f"{out} is not written: {said(problem)}", True
-            self.post_message(self.Exported(out, harmless(sentence), error))
+            self.post_message(self.Exported(out, sanitize(sentence, cells=True), error))
 
         threading.Thread(target=work, daemon=True, name="export").start()
 

@@ -19,10 +19,11 @@ from textual.timer import Timer
 from textual.widgets import Label, Static
 
 from engine.records import ModelInfo
+from remdm_tui.console.sanitize import sanitize
 from remdm_tui.console.signals import ENDING, FAILED, SIGNALLED
 from remdm_tui.render.model_summary import placed
 from remdm_tui.render.progress_line import loading_line, steps_line
-from remdm_tui.render.text_layout import Pieces, harmless
+from remdm_tui.render.text_layout import Pieces
 from remdm_tui.ui import panel_data
 from remdm_tui.ui.comfort_actions import ComfortApp
 from remdm_tui.ui.metered_driver import MOST, MeteredWriter, has_shell
@@ -173,14 +174,17 @@ class PaintedApp(PlayApp, ComfortApp):
         return True
 
     def _say(self, notice: Notice, progress: Progress | None) -> None:
-        text = harmless(notice.text)
+        text = sanitize(notice.text, cells=True)
         if progress is not None:
             hint = "  esc cancels"
             line = steps_line if progress.steps else loading_line
             room = self.size.width - 2 - len(hint)
-            text = line(harmless(progress.stage), progress.done, progress.total, room, self.options.ascii) + hint
+            text = (
+                line(sanitize(progress.stage, cells=True), progress.done, progress.total, room, self.options.ascii)
+                + hint
+            )
         if not self.watching.begun:
-            stage = "loading" if progress is None else harmless(progress.stage)
+            stage = "loading" if progress is None else sanitize(progress.stage, cells=True)
             self._grid.message(f"{stage} ..." if self.watching.failure is None else "no model is loaded")
         self._banner.update(text)
         self._banner.set_class(notice.error and progress is None, "error")
@@ -223,7 +227,7 @@ class PaintedApp(PlayApp, ComfortApp):
     def _name_model(self, model: ModelInfo) -> None:
         """Along the top of the text: what runs where."""
         where = f" on {self.options.where}" if self.options.where else ""
-        title = harmless(placed(model)) + where
+        title = sanitize(placed(model), cells=True) + where
         self._text.border_title = Content(title.replace("│", "|") if self.options.ascii else title)
 
     def _saving(self) -> bool:
@@ -342,7 +346,7 @@ class PaintedApp(PlayApp, ComfortApp):
 
     def _show_status(self, total: int) -> None:
         watching, plain = self.watching, self.options.ascii
-        name = harmless(watching.choice.name if watching.model is None else watching.model.name)
+        name = sanitize(watching.choice.name if watching.model is None else watching.model.name, cells=True)
         more = panel_data.title(watching.settings, watching.seed)
         if self.options.batch > 1:
             more += f" │ sample {watching.sample + 1}/{self.options.batch}"

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Literal
 from engine import wire
 from engine.debug.findings import Hit, Story
 from engine.records import Edit, StrategyInfo
+from remdm_tui.console.sanitize import sanitize
 from remdm_tui.link.process import Event, Link
-from remdm_tui.render.text_layout import harmless
 from remdm_tui.settings.knobs import STRATEGY, turned
 from remdm_tui.watch import player as playing
 from remdm_tui.watch.branches import BranchSet
@@ -158,7 +158,7 @@ class Debugger:
                 self._leads = 0
                 if command == "Look":
                     self.inspector.asking = self.inspector.pending = False
-                self._watching.notice = Notice(harmless(reason), error=True, passing=True)
+                self._watching.notice = Notice(sanitize(reason, cells=True), error=True, passing=True)
             case _:
                 return False
         return True
@@ -171,7 +171,7 @@ class Debugger:
             self.comparing.loosen()
             plain, pane = watching.options.ascii, self.comparing.letter(branch)
             said = sentence(hits, watching.options.batch, plain) + (f", in pane {pane}" if pane else "")
-            watching.notice = Notice(harmless(said, plain), passing=True)
+            watching.notice = Notice(sanitize(said, cells=True, ascii_only=plain), passing=True)
 
     def _file_loaded(self, path: str, strategy: StrategyInfo) -> None:
         watching = self._watching
@@ -192,7 +192,7 @@ class Debugger:
             return
         if watching.begun:
             said = f"{Path(path).name} is loaded again: the next step is the new one's"
-            watching.notice = Notice(harmless(said), passing=True)
+            watching.notice = Notice(sanitize(said, cells=True), passing=True)
 
     def _strategy_failed(self, event: wire.StrategyFailed) -> None:
         watching, failure = self._watching, Failure.of(event)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from engine.debug.findings import Violation
 from engine.debug.messages import StrategyFailed
-from remdm_tui.render.text_layout import harmless
+from remdm_tui.console.sanitize import sanitize
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Failure:
         where = (
             "the file could not be loaded" if event.step < 0 else f"failed at step {event.step}: the run stays there"
         )
-        detail = "\n".join(harmless(line) for line in event.detail.rstrip().splitlines())
-        return cls(where, harmless(event.reason), detail)
+        detail = "\n".join(sanitize(line, cells=True) for line in event.detail.rstrip().splitlines())
+        return cls(where, sanitize(event.reason, cells=True), detail)
 
 
 @dataclass
@@ -42,7 +42,5 @@ class Findings:
     def laws(self, ascii_only: bool) -> str:
         """A line for each law that was broken: its formula, and what was found."""
         mark = "x" if ascii_only else "✗"
-        return "\n".join(
-            f"{mark} {law} at step {found.step}: {found.formula} - {harmless(found.said, ascii_only)}"
-            for law, found in self.broken.items()
-        )
+        found = ((law, one, sanitize(one.said, cells=True, ascii_only=ascii_only)) for law, one in self.broken.items())
+        return "\n".join(f"{mark} {law} at step {one.step}: {one.formula} - {said}" for law, one, said in found)

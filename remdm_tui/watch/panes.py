@@ -15,8 +15,8 @@ from engine.debug.branches import tree
 from engine.debug.findings import Hit
 from engine.records import Branch, Settings
 from engine.sampling.trace import Record
+from remdm_tui.console.sanitize import sanitize
 from remdm_tui.link.process import Event
-from remdm_tui.render.text_layout import harmless
 from remdm_tui.settings.watch_options import CAUSAL_STRATEGY
 from remdm_tui.watch.notices import Notice
 from remdm_tui.watch.player import AHEAD, Demand, Player
@@ -365,7 +365,7 @@ class PaneGroup:
                 refused = self._asked.popleft()
                 self.panes = tuple(pane for pane in self.panes if pane.branch != refused)
                 self._gather()
-                self._watching.notice = Notice(harmless(reason), error=True)
+                self._watching.notice = Notice(sanitize(reason, cells=True), error=True)
                 return True
             case wire.Rejected(_, "Together"):
                 return True

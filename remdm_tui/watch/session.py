@@ -12,8 +12,8 @@ from pathlib import Path
 from engine import wire
 from engine.records import Check, Knob, KnobInfo, ModelChoice, ModelInfo, RunChoice, Settings, StrategyInfo
 from engine.sampling.trace import Record
+from remdm_tui.console.sanitize import sanitize
 from remdm_tui.link.process import Died, Diverged, Event, Link, Unwritten
-from remdm_tui.render.text_layout import harmless
 from remdm_tui.settings.knobs import notch, panel, turned
 from remdm_tui.settings.watch_options import WatchOptions, fitted
 from remdm_tui.watch import player as playing
@@ -265,7 +265,7 @@ class WatchSession:
         """Whether a step could not be read because the recording is damaged; it ends before that step from now on."""
         if self.tape.damage:
             self.player = replace(self.player, recorded=self.recorded, stepping=0)
-            self._stop(harmless(self.tape.damage))
+            self._stop(sanitize(self.tape.damage, cells=True))
         return bool(self.tape.damage)
 
     def close(self) -> None:
@@ -402,9 +402,9 @@ class WatchSession:
             case wire.Checked(check):
                 self.check = check
             case wire.Rejected(reason):
-                self.notice = Notice(harmless(reason), error=True)
+                self.notice = Notice(sanitize(reason, cells=True), error=True)
             case wire.Failed(stage, reason, _):
-                self._failed(stage, harmless(reason))
+                self._failed(stage, sanitize(reason, cells=True))
             case Diverged():
                 self._live, self.progress = False, None
                 self._stop(
@@ -446,7 +446,10 @@ class WatchSession:
         self._live, self._continuing = True, False
         said = "; ".join(filter(None, (self.tape.problem, *self._problems, *self.options.problems)))
         hint, self._hint = self._hint, ""
-        self.progress, self.notice = None, Notice(harmless(said or hint), error=bool(said), passing=not said)
+        self.progress, self.notice = (
+            None,
+            Notice(sanitize(said or hint, cells=True), error=bool(said), passing=not said),
+        )
         # a hint stays while the run that it comes with plays
         self._moving = bool(hint) or self._moving
 

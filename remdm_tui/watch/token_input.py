@@ -12,7 +12,7 @@ from engine.debug.findings import Opinion
 from engine.sampling.trace import Record
 from engine.text import infill
 from engine.text.characters import Characters
-from remdm_tui.render.text_layout import harmless
+from remdm_tui.console.sanitize import sanitize
 
 NO_FRAGMENTS: Mapping[int, bytes] = MappingProxyType({})
 LONGEST = 64
@@ -113,7 +113,7 @@ def spelled(
             at += 1
             continue
         if not size:
-            raise ValueError(f"no token of the model begins {harmless(text[at : at + 8])!r}")
+            raise ValueError(f"no token of the model begins {sanitize(text[at : at + 8], cells=True)!r}")
         tokens.append(by_text[text[at : at + size]])
         at += size
     return tuple(tokens)

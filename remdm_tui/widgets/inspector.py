@@ -13,7 +13,7 @@ from textual.widgets import Static
 
 from engine.debug.findings import Moment, Opinion, Story, Verdict
 from engine.records import Change
-from remdm_tui.render.text_layout import harmless
+from remdm_tui.console.sanitize import sanitize
 
 NO_PARTS: Mapping[int, str] = MappingProxyType({})
 TOP = 8
@@ -28,13 +28,13 @@ class InspectorPanel(Static):
 
 
 def quoted(piece: str, ascii_only: bool) -> str:
-    return f'"{harmless(piece, ascii_only)}"'
+    return f'"{sanitize(piece, cells=True, ascii_only=ascii_only)}"'
 
 
 def named(token: int, pieces: Sequence[str], parts: Mapping[int, str], ascii_only: bool) -> str:
     """A token in quotes, or what `parts` calls a part of a character."""
     if token in parts:
-        return harmless(parts[token], ascii_only)
+        return sanitize(parts[token], cells=True, ascii_only=ascii_only)
     return quoted(pieces[token], ascii_only) if token < len(pieces) else str(token)
 
 
@@ -88,7 +88,7 @@ def _moment(moment: Moment, token: str, ascii_only: bool) -> str:
     held = "" if math.isnan(moment.held) else f" p {moment.held:.3g}"
     what = {Change.REVEALED: f"revealed as {token}{held}", Change.REMASKED: f"remasked, was {token}{held}"}
     done = what.get(moment.change, token)
-    return f"{done}: {harmless(moment.why, ascii_only)}"
+    return f"{done}: {sanitize(moment.why, cells=True, ascii_only=ascii_only)}"
 
 
 def of_opinion(

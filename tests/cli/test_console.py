@@ -8,7 +8,9 @@ import os
 import signal
 import subprocess
 import sys
+import unicodedata
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ from remdm_tui.cli import watch
 from remdm_tui.cli.app import app
 from remdm_tui.console import output
 from remdm_tui.console.rich_console import SafeConsole
-from remdm_tui.console.sanitize import INVISIBLE, escape_json, sanitize, sanitize_line
+from remdm_tui.console.sanitize import INVISIBLE, escape_json, sanitize
 from remdm_tui.console.signals import ended_by_signals
 from tests.cli.conftest import COMMAND, ENVIRONMENT
 
@@ -44,24 +46,36 @@ def unsafe(text: str) -> set[str]:
 # -- the sanitizer
 
 
-@given(st.text() | st.text(st.characters(categories=["Cc", "Cf", "Cs", "Zl", "Zp", "Mn", "Cn", "Co"])))
-def test_sanitized_text_has_no_character_that_acts(text: str) -> None:
-    assert not unsafe(sanitize(text))
-    assert not set(sanitize_line(text)) & set("\n\t")
-    assert sanitize(sanitize(text)) == sanitize(text)
+FORMS = [dict(zip(("lines", "cells", "ascii_only"), form)) for form in product((False, True), repeat=3)]
 
 
-def test_each_hostile_character_is_seen() -> None:
-    for c in (*CONTROLS, *BIDI, *HIDDEN, "\udcff"):
-        if c not in "\n\t":
-            assert len(sanitize(f"a{c}b")) > 2, ascii(c)
-            assert not unsafe(sanitize(c)), ascii(c)
+@given(text=st.text() | st.text(st.characters(categories=["Cc", "Cf", "Cs", "Zl", "Zp", "Mn", "Cn", "Co"])))
+@pytest.mark.parametrize("form", FORMS)
+def test_sanitized_text_has_no_character_that_acts(text: str, form: dict[str, bool]) -> None:
+    shown = sanitize(text, **form)
+    assert not unsafe(shown)
+    assert form["lines"] or not set(shown) & set("\n\t")
+    assert sanitize(shown, **form) == shown
+    assert not form["ascii_only"] or shown.isascii()
+    assert not form["cells"] or len(shown) == len(text)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_each_hostile_character_is_seen(form: dict[str, bool]) -> None:
+    kinds = ("Cc", "Cf", "Cs", "Zl", "Zp")
+    every = [c for c in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(c) in kinds or c in INVISIBLE]
+    assert {*CONTROLS, *BIDI, *HIDDEN, "\0", "\udcff"} <= {*every}
+    for c in every:
+        shown = sanitize(f"a{c}b", **form)
+        assert len(shown) > 2, ascii(c)
+        assert c not in shown or (c in "\n\t" and form["lines"]), ascii(c)
+    assert not unsafe(sanitize(SEQUENCES, **form))
 
 
 def test_lines_and_letters_of_all_languages_stay() -> None:
     said = "é naïve\n\tжизнь नमस्ते 日本語 🙂 ± – …"
-    assert sanitize(said) == said
-    assert sanitize_line("a\nb\tc\r") == "a↵b→c␍"
+    assert sanitize(said, lines=True) == said
+    assert sanitize("a\nb\tc\r") == "a↵b→c␍"
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
