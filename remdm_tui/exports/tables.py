@@ -7,9 +7,12 @@ from importlib import import_module
 from typing import Any
 
 from engine.sampling.figures import Curves
+from remdm_tui.console.sanitize import sanitize
 from remdm_tui.exports import Request
 
 HEAD = ("step", "t", "s", "alpha_t", "alpha_s", "block")
+FORMULA = ("=", "+", "-", "@")
+"""What begins a formula in a spreadsheet."""
 TAIL = ("network_calls", "excess", "strategy", "top_p", "temperature", "nucleus", "draw", "knobs", "edit")
 
 
@@ -18,7 +21,15 @@ def csv(request: Request) -> None:
     with request.out.open("w", encoding="utf-8", newline="") as file:
         rows = writer(file, lineterminator="\n")
         rows.writerow(columns)
-        rows.writerows(zip(*columns.values(), strict=True))
+        rows.writerows(map(_cell, row) for row in zip(*columns.values(), strict=True))
+
+
+def _cell(value: Any) -> Any:
+    """Return the value as a spreadsheet should take it: a text that would be a formula there gets an apostrophe."""
+    if not isinstance(value, str):
+        return value
+    text = sanitize(value)
+    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def parquet(request: Request) -> None:

@@ -13,7 +13,7 @@ SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~$&])")
 
 def render(document: Document, pictures: bool) -> str:
     """pictures: whether the plots' files lie beside it."""
-    lines = [f"# {escaped(document.title)}", "", *_bulleted(document.remarks)]
+    lines = [f"# {escaped(document.title)}", "", *_bulleted(map(escaped, document.remarks))]
     for section in document.sections:
         lines += _section(section, pictures)
     return "\n".join(lines).rstrip() + "\n"

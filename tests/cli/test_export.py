@@ -23,6 +23,7 @@ from engine.recording.frames import NEXT
 from engine.records import Change
 from engine.sampling.trace import Trace
 from remdm_tui.commands.export import run
+from remdm_tui.console.sanitize import is_harmless
 from remdm_tui.exports import KINDS, Request
 from remdm_tui.exports.scene import Scene
 from tests.engine.recordings import header, recorded, session_of, start_of
@@ -74,6 +75,34 @@ def test_the_text_of_a_step_is_its_tokens_with_an_underscore_for_a_mask(tmp_path
         assert text == "".join(PLAIN[token] for token in trace.tokens(step, 1)) + "\n"
 
 
+HIDING = (
+    "\x1b]0;t\x07\x1b[2J", "\x9d0;t\x9c\x9b2J",
+    "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069",
+    "\u200b\u200c\u200d\u2060\ufeff\u00ad", "\u034f\ufe0f\U000e0041\U000e0100\u2028\u2029", "\0\b\r\x7f\x85",
+)  # fmt: skip
+"""Controls, sequences of them, bidi and zero-width characters, one kind a token."""
+
+
+def shown(path: Path) -> str:
+    """Return what a reader's terminal or browser gets to see, without an asciicast's own escapes."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".html":
+        run = json.loads(re.findall(r'id="run">(.*?)</script>', text, re.DOTALL)[0])
+        return text + "".join([*run["texts"], *run["labels"]])
+    if path.suffix == ".cast":
+        head, *events = map(json.loads, text.splitlines())
+        return head["title"] + re.sub(r"\x1b\[[?0-9;]*[mHKJhl]", "", "".join(data for _, _, data in events))
+    return text
+
+
+@pytest.mark.parametrize("kind", ["txt", "svg", "html", "cast"])
+def test_no_character_of_a_token_acts_or_hides(tmp_path: Path, kind: str) -> None:
+    hostile(tmp_path / "run", HIDING)
+    found = shown(exported(tmp_path, kind))
+    assert {ascii(c) for c in found if c != "\n" and not is_harmless(c)} == {ascii("\xa0")} & {*map(ascii, found)}
+    assert "␛" in found
+
+
 def test_text_holds_nothing_that_a_terminal_obeys(tmp_path: Path) -> None:
     hostile(tmp_path / "run")
     text = exported(tmp_path, "txt").read_text()
@@ -101,6 +130,22 @@ def test_tables_hold_the_figures_of_every_step(tmp_path: Path) -> None:
         )  # fmt: skip
         assert float(row["entropy"]) == pytest.approx(now.entropy, abs=1e-12)
         assert (row["strategy"], row["knobs"].split()[0]) == ("remdm-cap", f"eta={frame.settings.knobs['eta']}")
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@x", 'a,"b"', "a'b;c"])
+def test_a_name_in_a_table_is_one_cell_and_no_formula(tmp_path: Path, name: str) -> None:
+    session = session_of("remdm-cap", steps=3)
+    start = start_of(session)
+    recorder = Recorder.create(tmp_path / "run", header(start), start)
+    for frame in session:
+        settings = replace(frame.settings, strategy=name, knobs={name: name})
+        recorder.frame(0, replace(frame, settings=settings))
+    recorder.close()
+    with exported(tmp_path, "csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    mark = "'" * (name[0] in "=+-@")
+    assert {(row["strategy"], row["knobs"]) for row in rows} == {(mark + name, f"{mark}{name}={name}")}
+    assert [float(row["s"]) for row in rows] == [frame.s for frame in session.frames]
 
 
 def test_parquet_holds_what_csv_does(tmp_path: Path) -> None:

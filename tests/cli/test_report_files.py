@@ -13,11 +13,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from engine.evaluation.results import SAMPLES
+from engine.evaluation.results import SAMPLES, Failed
 from remdm_tui.commands.report import write as write_files
+from remdm_tui.console.sanitize import is_harmless, sanitize
 from remdm_tui.reports import html, latex, markdown
 from remdm_tui.reports.collect import collect
 from remdm_tui.reports.document import Document, document
+from remdm_tui.reports.page_svg import element
 from remdm_tui.reports.samples import first_samples
 from tests.cli.evaluations import UNJUDGED, results, sweep, write
 
@@ -100,7 +102,7 @@ def test_the_page_follows_dark_and_light(page: str) -> None:
     assert "currentColor" in page
 
 
-def test_a_samples_text_stands_in_the_page_harmless(page: str) -> None:
+def test_a_samples_text_stands_in_the_page_sanitized(page: str) -> None:
     text = Page(page).text
     assert "\u241b[31m<script>alert(1)</script> & `x` | $y$ \ufffdback </pre>" in text
     assert "\x1b" not in page
@@ -190,6 +192,61 @@ def test_latex_leaves_no_special_character_of_a_name_unescaped() -> None:
     assert latex.escaped("a_b$c%d&e#f{g}h") == r"a\_b\$c\%d\&e\#f\{g\}h"
     assert latex.escaped("\\") == r"\textbackslash{}"
     assert latex.escaped("é 日 ±") == r"é ? $\pm$"
+
+
+NAMES = (
+    "<script>alert(1)</script>", "</style><b>x", "\"' onload='x", "a&b&lt;", "100%", "a_b*c", "a|b", "two\nlines",
+    "=1+1", "*", "[x]", "-->", "$x^2$", "\\input{x}", "`x`", "![x](y)", "{{ x }}", "\x1b]0;t\x07\u202e",
+)  # fmt: skip
+EVERY = "".join(NAMES)
+RENDERED = {"md": lambda d: markdown.render(d, False), "tex": latex.render, "html": html.render}
+
+
+def named(root: Path, names: tuple[str, ...], every: str) -> tuple[Document, dict[str, str]]:
+    """Return a report with a series of each name, all else being named `every`, and its files."""
+    place = root / every.replace("/", "|")
+    for number, name in enumerate((*names, names[0])):
+        made_by = results(
+            name, judge=every, knobs={name: name}, sampling={"prompt": every}, notes=(every,), failed=(Failed(0, 1, 2),)
+        )  # fmt: skip
+        made_by.settings["model"]["name"] = every
+        write(place / str(number), made_by, (every,))
+    (place / "unfinished").mkdir()
+    (place / "unfinished" / "settings.json").write_text("{}")
+    found = made(root)
+    return found, {kind: render(found) for kind, render in RENDERED.items()}
+
+
+def test_a_name_is_text_in_every_file(tmp_path: Path) -> None:
+    found, written = named(tmp_path / "odd", NAMES, EVERY)
+    plain, usual = named(tmp_path / "plain", tuple(f"name{i:02}" for i in range(len(NAMES))), "name")
+    assert len(found.remarks) == len(plain.remarks) == 2
+    assert len(found.sections) == len(plain.sections) == 1
+    assert all(c == "\n" or is_harmless(c) for text in written.values() for c in text)
+    assert all(written[kind].count("\n") == usual[kind].count("\n") for kind in ("md", "tex"))
+    pages = Page(written["html"]), Page(usual["html"])
+    assert pages[0].tags[1:] == pages[1].tags[1:]
+    assert all(sanitize(name, cells=True) in pages[0].text for name in NAMES)
+    cells = [re.sub(r"\\[^a-z]", "", text).count("|") for text in (written["md"], usual["md"])]
+    assert cells[0] == cells[1]
+    assert not set(re.sub(r"\\[^a-z]|\*\*Warning\.\*\*", "", written["md"])) & set("<>`*_{}$&")
+    code, usually = (re.sub("(?m)^%.*$", "", text) for text in (written["tex"], usual["tex"]))
+    commands = [{*re.findall(r"\\[a-zA-Z]+", text)} - SPELT for text in (code, usually)]
+    assert commands[0] == commands[1]
+    assert not re.search(r"\\\\\s*[*\[]", code)
+    bare = re.sub(r"\\[\\{}$&#_%]", "", code)
+    assert bare.count("{") == bare.count("}")
+    assert not set(bare) & set("%#_^~")
+
+
+SPELT = {*re.findall(r"\\[a-zA-Z]+", "".join(latex.SPECIAL.values()))}
+
+
+def test_a_name_is_text_in_what_a_drawing_is_called() -> None:
+    drawn = element('<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>', "p", EVERY.replace("\x1b", ""))
+    assert [(tag, attributes["aria-label"]) for tag, attributes in Page(drawn).tags] == [
+        ("svg", EVERY.replace("\x1b", ""))
+    ]
 
 
 def test_latex_tables_are_complete_and_say_their_terms(tmp_path: Path) -> None:
