@@ -191,6 +191,8 @@ def test_markdown_leaves_no_mark_of_a_name_unescaped() -> None:
 def test_latex_leaves_no_special_character_of_a_name_unescaped() -> None:
     assert latex.escaped("a_b$c%d&e#f{g}h") == r"a\_b\$c\%d\&e\#f\{g\}h"
     assert latex.escaped("\\") == r"\textbackslash{}"
+    # behind the end of a row these would be its options
+    assert latex.escaped("*[x]") == "{*}{[}x{]}"
     assert latex.escaped("é 日 ±") == r"é ? $\pm$"
 
 

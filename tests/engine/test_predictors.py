@@ -16,6 +16,7 @@ from torch import Tensor
 import engine
 from engine.sampling import predictors
 from engine.sampling.predictors import PREDICTORS, predict
+from engine.sampling.step import BadLogitsError
 from tests.engine.stats import ENOUGH, FAR_OFF, follows, outcome, same_law
 from tests.engine.toys import MASK, TimedToy, Toy
 
@@ -183,6 +184,19 @@ def test_samples_of_another_strategy_are_not_theirs() -> None:
     strategy = engine.make_strategy("remdm-cap", eta=0.3)
     ours = engine.sample(Toy(), strategy, steps=5, length=3, count=FEWER, seed=2, top_p=1.0, width=FEWER).numpy()
     assert same_law(outcome(theirs, base=MASK + 1), outcome(ours, base=MASK + 1)) < FAR_OFF
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf])
+def test_scores_that_are_not_finite_are_told_with_their_place(wrong: float) -> None:
+    class Broken(ScoreToy):
+        def scores(self, tokens: Tensor, sigma: Tensor) -> Tensor:
+            given = super().scores(tokens, sigma)
+            given[1, 2, 3] = wrong
+            return given
+
+    with pytest.raises(BadLogitsError, match="not finite: sample 8, step 0, position 2") as error:
+        predict(Broken(), "analytic", steps=3, length=4, count=2, seed=0, first=7)
+    assert error.value.places == ((8, 0, 2),)
 
 
 @pytest.mark.parametrize("name", PREDICTORS)

@@ -166,7 +166,10 @@ def test_an_error_of_the_model_is_told_and_the_run_goes_on_from_there() -> None:
             return super().get(block)
 
     script = [OPEN, begin(steps=4), wire.Credit(9), *["nothing"] * 3, wire.Credit(9), *["nothing"] * 3, None]
-    Server(said.append, lambda choice, progress: model).serve(Repaired(script))  # type: ignore[arg-type]
+    inbox = Repaired(script)
+    Server(said.append, lambda choice, progress: model).serve(inbox)  # type: ignore[arg-type]
+    # it waits for: Open, Begin, the first credit, after the failure the second one, and the end
+    assert inbox.waited == 5
     assert kinds(said)[4:] == ["Stepped", "Stepped", "Failed", "Stepped", "Stepped", "Finished"]
     failed = said[6]
     assert isinstance(failed, wire.Failed)
