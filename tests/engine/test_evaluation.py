@@ -901,3 +901,30 @@ def test_a_line_that_is_left_out_is_named_once_however_often_it_is_read(tmp_path
     store.gather(notice=said.append)
     assert len(said) == 1
     assert "line 1 is left out" in said[0]
+
+
+def test_a_file_of_an_evaluation_that_is_nested_deep_is_damaged(tmp_path: Path) -> None:
+    deep, told = '{"new": ' + "[" * 99_999, []
+    (tmp_path / SAMPLES).write_text(deep + "\n")
+    assert Store(tmp_path).samples(notice=told.append) == {}
+    assert len(told) == 1
+    (tmp_path / "settings.json").write_text(deep)
+    with pytest.raises(ValueError, match="is no file of settings"):
+        Store(tmp_path).plan()
+
+
+@pytest.mark.parametrize(
+    ("samples", "seconds", "kept"), [(3, 1.5, 1), (0, 0.0, 1), (-1, 1.5, 0), (3, -0.5, 0), (3, "1e999", 0)]
+)
+def test_a_time_that_no_process_can_have_spent_is_left_out(
+    tmp_path: Path, samples: int, seconds: float | str, kept: int
+) -> None:
+    store, told = Store(tmp_path), []
+    for name in ("sampling_seconds", "scoring_seconds"):
+        other = "scoring_seconds" if name == "sampling_seconds" else "sampling_seconds"
+        store.time_shard(0).write_text(
+            f'{{"start":"a","rank":0,"samples":{samples},"{name}":{seconds},"{other}":1,"device":"cpu"}}\n'
+        )
+        told.clear()
+        store.sift_times(told.append)
+        assert (len(store.spent()), len(told)) == (kept, 1 - kept)

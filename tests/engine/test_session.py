@@ -13,7 +13,7 @@ import engine
 from engine.models.dit import DIT, DITConfig
 from engine.records import SAMPLING, Change, Frame
 from engine.sampling.session import Session
-from engine.strategies import REGISTRY, make_strategy
+from engine.strategies import REGISTRY, Plan, View, make_strategy
 from tests.engine.toys import MASK, TOKENS, BrokenToy, RowToy, TimedToy, Toy
 
 CAP = make_strategy("remdm-cap", eta=0.2)
@@ -57,6 +57,17 @@ def test_a_clean_up_ends_at_the_clean_text_from_where_the_walk_has_ended() -> No
     assert (last.s, last.alpha_s) == (0.0, 1.0)
     assert (last.unmask == 1).all()
     assert (last.remask == 0).all()
+
+
+@pytest.mark.parametrize(("over", "excess"), [(0.0, 0.0), (5e-10, 0.0), (2e-9, 2e-9), (0.25, 0.25)])
+def test_a_plan_that_rounding_alone_took_out_of_range_has_no_excess(over: float, excess: float) -> None:
+    class Over(type(MDLM)):  # type: ignore[misc]
+        def plan(self, view: View) -> Plan:
+            return Plan(view.alpha_t * 0 + 1 + over, view.alpha_t * 0)
+
+    frame = next(Session(Toy(), Over(), steps=4, length=6))
+    assert frame.excess == pytest.approx(excess, rel=1e-6)
+    assert (frame.unmask == 1).all()
 
 
 def test_another_seed_is_another_sample() -> None:

@@ -11,7 +11,7 @@ import torch
 
 from engine.files.checksums import checksum
 from engine.files.locks import BusyError, alone
-from engine.files.run_layout import WRITTEN, checkpoints, stamp
+from engine.files.run_layout import STEP, WRITTEN, Made, checkpoints, read_made, stamp
 from engine.files.whole_files import tidy
 from engine.models import load_model
 from engine.training import recovery
@@ -123,6 +123,13 @@ def test_a_configuration_that_is_nested_deep_is_a_damaged_one(corpus: Corpus, tm
             recovery._config(tmp_path, state | {"config": written})
     write_state(tmp_path / "last.pt", state | {"config": '{"unknown": ' + deep})
     assert "its configuration is wrong" in Trainer(CONFIG, corpus, tmp_path, CPU).recovered
+
+
+def test_a_note_that_is_nested_deep_says_nothing(tmp_path: Path) -> None:
+    (tmp_path / STEP).write_text('{"step": 3}')
+    assert read_made(tmp_path).step == 3
+    (tmp_path / STEP).write_text('{"step": 3, "new": ' + "[" * 99_999)
+    assert read_made(tmp_path) == Made()
 
 
 def test_a_step_file_that_comes_back_is_the_newest_model(corpus: Corpus, tmp_path: Path) -> None:
