@@ -200,6 +200,17 @@ def test_scores_that_are_not_finite_are_told_with_their_place(wrong: float) -> N
 
 
 @pytest.mark.parametrize("name", PREDICTORS)
+def test_logits_that_are_not_finite_at_the_end_are_of_the_step_behind_the_last(name: str) -> None:
+    class Ends(TimedToy):
+        def encode(self, tokens: Tensor, t: Tensor) -> Tensor:
+            return super().encode(tokens, t) / (t > 1e-3)[:, None, None]
+
+    with pytest.raises(BadLogitsError, match="step 3") as error:
+        predict(Ends(), name, steps=3, length=2, count=1, seed=0)
+    assert {step for _, step, _ in error.value.places} == {3}
+
+
+@pytest.mark.parametrize("name", PREDICTORS)
 @pytest.mark.parametrize("kind", [Toy, ScoreToy])
 def test_an_id_that_is_no_token_is_never_drawn(kind: type[Toy], name: str) -> None:
     model = kind()

@@ -268,6 +268,14 @@ def test_dfm_stops_where_the_reference_stops() -> None:
     assert round(float(dfm_grid(4096)[-1]), 5) == 0.00019
 
 
+def test_forward_backward_takes_back_all_where_nothing_is_revealed_yet() -> None:
+    """The limit of its ratio, clamped; a record shows it although no position is there to remask."""
+    t, s = torch.ones(1, 1, dtype=torch.float64), torch.full((1, 1), 0.75, dtype=torch.float64)
+    none = torch.zeros(1, 1, dtype=torch.bool)
+    plan = make_strategy("forward-backward").plan(View(t, s, 1 - t, 1 - s, ~none, none, none.double()))
+    assert (plan.unmask.item(), plan.remask.item()) == (0.25, 1.0)
+
+
 def test_dfm_goes_on_from_a_time_of_exactly_one_step() -> None:
     assert dfm_grid(1).tolist() == [1.0, 0.0]
 
