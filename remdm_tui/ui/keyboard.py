@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import os
 import select
+import time
 from collections.abc import Callable
 
 from textual._xterm_parser import XTermParser
@@ -71,14 +72,28 @@ class Keyboard:
             setattr(self._parser, name, getattr(old, name))
 
 
-def read_input(fd: int, stopped: Callable[[], bool], take: Callable[[Message], None], keyboard: Keyboard) -> bool:
-    """Take every event of a terminal until `stopped`; return whether the terminal is still there."""
+def read_input(
+    fd: int,
+    stopped: Callable[[], bool],
+    take: Callable[[Message], None],
+    keyboard: Keyboard,
+    owned: Callable[[], bool] = lambda: True,
+) -> bool:
+    """Take every event of a terminal until `stopped`; return whether the terminal is still there.
+
+    Nothing is read while the terminal is not `owned`: what is typed then is for the shell.
+    """
     while not stopped():
+        if not owned():
+            time.sleep(WAIT)
+            continue
         if select.select([fd], [], [], WAIT)[0]:
             try:
                 data = os.read(fd, CHUNK)
             except OSError:
-                return False
+                if owned():
+                    return False
+                continue
             if not data:
                 return False
             for event in keyboard.feed(data):

@@ -6,8 +6,10 @@ import os
 import select
 import signal
 import sys
+import termios
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 from textual.driver import Driver
@@ -110,6 +112,23 @@ def owns_terminal(file: int) -> bool:
         return True
 
 
+@contextmanager
+def _unstoppable_threads() -> Iterator[None]:
+    """Have threads that start in here get an error, not a stop, from a terminal that is another job's."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTIN, signal.SIGTTOU})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _attributes(file: int) -> list[Any] | None:
+    """Return a terminal's line discipline; None if there is none."""
+    with suppress(termios.error):
+        return termios.tcgetattr(file)
+    return None
+
+
 def _encoded(text: str) -> bytes:
     return text.encode("utf-8", "replace")
 
@@ -135,27 +154,56 @@ def metered(kind: type[Driver]) -> type[Driver]:
             self.outlet = MeteredWriter(screen_file())
             self._file = self.outlet
             self._suspended = False
+            """the terminal is the shell's, and as it was before"""
+            self._taken = False
+            """the shell has taken the terminal as it was left by a stop that cannot be caught"""
+            self._own_attributes: list[Any] | None = None
 
         def write(self, data: str) -> None:
-            if self._suspended:
-                return  # the terminal is the shell's
+            if self._suspended or self._taken:
+                return
             self.outlet.given(data)
             super().write(data)
 
         def run_input_thread(self) -> None:
-            # the terminal may send any byte, and may go
-            if not read_input(self.fileno, self.exit_event.is_set, self.process_message, Keyboard(self._debug)):
+            # the terminal may send any byte, may be the shell's for a while, and may go
+            if not read_input(
+                self.fileno, self.exit_event.is_set, self.process_message, Keyboard(self._debug),
+                lambda: owns_terminal(self.fileno),
+            ):  # fmt: skip
                 self._app.post_message(HungUp())
 
+        def start_application_mode(self) -> None:
+            if not owns_terminal(self.fileno):
+                # begun in the background
+                self._suspended = self._must_signal_resume = True
+                self._stop_soon()
+                return
+            with _unstoppable_threads():
+                super().start_application_mode()
+            self._own_attributes = _attributes(self.fileno)
+
         def disable_input(self) -> None:
-            # where it is the shell's that has been done, and doing it again would stop this program
-            if not self._suspended:
+            if self._suspended:
+                return
+            if owns_terminal(self.fileno):
                 super().disable_input()
+                return
+            # what waits there was typed for the shell
+            self.exit_event.set()
+            if self._key_thread is not None:
+                self._key_thread.join()
+            self.exit_event.clear()
 
         def stop_application_mode(self) -> None:
-            if self._suspended:
-                signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # what is said at the end is no reason to stop
-            else:
+            self._taken = False
+            if not owns_terminal(self.fileno):
+                signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # what is written at the end is no reason to stop
+                if _attributes(self.fileno) != self._own_attributes:
+                    self.attrs_before = None  # the shell has set its own
+                if not self._suspended:
+                    self._disable_mouse_support()
+            if not self._suspended:
                 super().stop_application_mode()
 
         def suspend_application_mode(self) -> None:
@@ -184,9 +232,12 @@ def metered(kind: type[Driver]) -> type[Driver]:
             if owns_terminal(self.fileno):
                 super()._sigcont_application()
                 return
+            self._taken = not self._suspended
+            self._stop_soon()
+
+        def _stop_soon(self) -> None:
             # `bg`, or `kill`, which continues what it ends: the application hears of that only when it runs
-            self._suspended = True
-            self._loop.call_soon_threadsafe(self._loop.call_later, SETTLED, self._loop.call_soon, self._stop_again)
+            self._loop.call_soon_threadsafe(self._loop.call_later, SETTLED, self._app.call_later, self._stop_again)
 
         def _stop_again(self) -> None:
             if self._app.return_code is None and not owns_terminal(self.fileno):

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -91,6 +92,7 @@ class PaintedApp(PlayApp, ComfortApp):
         """whether the last beat has left the panels at the side to the next"""
         # what was drawn last, so that only what changed is drawn again
         self._shown: dict[str, object] = {}
+        self._signals: tuple[tuple[signal.Signals, Any], ...] = ()
 
     def _tick(self) -> None:
         now = self._clock()
@@ -297,13 +299,17 @@ class PaintedApp(PlayApp, ComfortApp):
 
     # -- how it ends
 
-    def on_mount(self) -> None:
-        """End as `q` does where a signal would end the process at once."""
+    def on_load(self) -> None:
+        """End as `q` does where a signal would end the process at once; from before the terminal is touched."""
         self._signals = () if threading.current_thread() is not threading.main_thread() else tuple(
             (number, was) for number in ENDING if (was := signal.getsignal(number)) != signal.SIG_IGN
         )  # fmt: skip
         for number, _ in self._signals:
-            asyncio.get_running_loop().add_signal_handler(number, partial(self.exit, return_code=SIGNALLED + number))
+            # once the screen is there: Textual cannot end in the middle of making it
+            end = partial(self.call_later, self.exit, return_code=SIGNALLED + number)
+            asyncio.get_running_loop().add_signal_handler(number, end)
+
+    def on_mount(self) -> None:
         self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
 
     def on_unmount(self) -> None:

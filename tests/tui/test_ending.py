@@ -67,12 +67,16 @@ def test_a_signal_ends_as_q_does(terminal, tmp_path, number):
     recording.close()
 
 
-def test_a_signal_ends_a_replay_too(terminal, tmp_path):
-    file = tmp_path / "run.remdm"
+def record(terminal, file):
     person = terminal("watch", "--fresh", "--steps", "4", "--length", "8", "--record", str(file))
     person.wait(lambda s: "4 / 4" in s or "4/4" in s)
     person.press("q")
     assert person.exit_code() == 0
+
+
+def test_a_signal_ends_a_replay_too(terminal, tmp_path):
+    file = tmp_path / "run.remdm"
+    record(terminal, file)
     again = terminal("replay", str(file))
     again.wait(lambda s: "/ 4" in s or "/4" in s)
     again.process.send_signal(signal.SIGTERM)
@@ -155,14 +159,28 @@ def test_a_bug_never_ends_with_0(terminal, place):
     assert b"\x1b]0;" not in person.raw
 
 
-def in_a_shell(terminal):
+def in_a_shell(terminal, run=(*RUN, "--paused"), shows="0/4000", end="", **environment):
     """Return a person who has started a paused run from a shell with job control."""
-    line = " ".join(f"'{word}'" for word in (*COMMAND, *RUN, "--paused"))
-    person = terminal(command=("bash", "--norc", "--noprofile", "-i"), PS1="PROMPT> ")
+    line = " ".join(f"'{word}'" for word in (*COMMAND, *run))
+    person = terminal(command=("bash", "--norc", "--noprofile", "-i"), PS1="PROMPT> ", **environment)
     person.wait(lambda s: "PROMPT>" in s)
-    person.press(f"{line}\r")
-    person.wait(lambda s: "0 / 4000" in s or "0/4000" in s)
+    person.press(f"{line}{end}\r")
+    person.wait(lambda s: shows in s.replace(" / ", "/"))
     return person
+
+
+def killed(person, name):
+    """Have the shell end its job; return what was written from then on, once the shell has told the status."""
+    before = len(person.raw)
+    person.press(f"kill -{name} %1; wait -f %1; echo status$?\r")
+    person.wait(lambda _: b"status%d" % (128 + signal.Signals[f"SIG{name}"]) in person.raw[before:])
+    return person.raw[before:]
+
+
+def assert_shell_answers(person):
+    """What is typed is shown and carried out: the terminal is not raw."""
+    person.press("echo over$((41+1))\r")
+    person.wait(lambda s: "echo over$((41+1))" in s and "over42" in s)
 
 
 def foreground(person):
@@ -193,12 +211,63 @@ def test_a_signal_ends_what_has_stopped_and_leaves_the_shell_its_terminal(termin
     person = in_a_shell(terminal)
     person.press("\x1a")
     person.wait(lambda s: "Stopped" in s)
-    before = len(person.raw)
-    person.press(f"kill -{name} %1; wait -f %1; echo status$?\r")
-    person.wait(lambda _: b"status%d" % (128 + signal.Signals[f"SIG{name}"]) in person.raw[before:])
-    assert not any(mode in person.raw[before:] for mode in (b"?1049", b"?1003"))
-    person.press("echo over$((41+1))\r")
-    person.wait(lambda s: "echo over$((41+1))" in s and "over42" in s)
+    written = killed(person, name)
+    assert not any(mode in written for mode in (b"?1049", b"?1003"))
+    assert_shell_answers(person)
+
+
+def stop_from_outside(person):
+    (program,) = person.children()
+    os.kill(program, signal.SIGSTOP)
+    person.wait(lambda s: "Stopped" in s)
+
+
+@pytest.mark.parametrize("name", ["TERM", "HUP"])
+def test_a_signal_ends_what_was_stopped_from_outside_and_resets_the_terminal(terminal, tmp_path, name):
+    person = in_a_shell(terminal, XDG_STATE_HOME=str(tmp_path))
+    stop_from_outside(person)
+    killed(person, name)
+    assert (tmp_path / "remdm-tui" / "session.json").exists()
+    # readline asks for bracketed paste itself
+    assert reset(person.raw) in ([], [b"?2004"])
+    assert person.raw.rfind(b"\x1b[?25h") > person.raw.rfind(b"\x1b[?25l")
+    assert_shell_answers(person)
+
+
+def test_a_signal_ends_a_replay_that_was_stopped_from_outside(terminal, tmp_path):
+    file = tmp_path / "run.remdm"
+    record(terminal, file)
+    person = in_a_shell(terminal, ("replay", str(file)), "/4")
+    stop_from_outside(person)
+    killed(person, "TERM")
+    assert reset(person.raw) in ([], [b"?2004"])
+    assert_shell_answers(person)
+
+
+def test_what_was_begun_in_the_background_waits_for_the_terminal(terminal):
+    person = in_a_shell(terminal, end=" & wait %1; echo stopped$((41+1))", shows="stopped42")
+    assert reset(person.raw) in ([], [b"?2004"])
+    foreground(person)
+    person.press("q")
+    person.wait(lambda s: "PROMPT>" in s)
+    assert_shell_answers(person)
+
+
+def test_what_was_begun_in_the_background_is_ended_by_a_signal(terminal):
+    person = in_a_shell(terminal, end=" & wait %1; echo stopped$((41+1))", shows="stopped42")
+    assert b"Traceback" not in killed(person, "TERM")
+    assert b"?1049h" not in person.raw
+    assert_shell_answers(person)
+
+
+@pytest.mark.parametrize("begun", [b"\x1b[?1049h", b"\x1b[?2004h"])
+def test_a_signal_ends_what_is_still_starting(terminal, begun):
+    person = terminal(*RUN)
+    person.wait(lambda _: begun in person.raw)
+    person.process.send_signal(signal.SIGTERM)
+    assert person.exit_code() == 143
+    assert person.restored()
+    assert b"Error" not in person.raw
 
 
 def test_what_was_stopped_stops_again_in_the_background_and_comes_back(terminal):
@@ -225,9 +294,7 @@ def test_a_stop_that_cannot_be_caught_is_recovered_from(terminal):
     foreground(person)
     person.press("q")
     person.wait(lambda s: "PROMPT>" in s)
-    # the shell shows what is typed: the terminal is not raw
-    person.press("echo over$((41+1))\r")
-    person.wait(lambda s: "echo over$((41+1))" in s and "over42" in s)
+    assert_shell_answers(person)
 
 
 def test_ctrl_z_without_a_shell_says_so(terminal):
