@@ -49,8 +49,8 @@ class Terminal:
             env={**inherited, "TERM": "xterm-256color", **state, **environment},
         )  # fmt: skip
 
-    def press(self, keys: str) -> None:
-        os.write(self._fd, keys.encode())
+    def press(self, keys: str | bytes) -> None:
+        os.write(self._fd, keys.encode() if isinstance(keys, str) else keys)
 
     def read(self, seconds: float = 0.05, parse: bool = True) -> None:
         """Take in what the program has written; without parsing it costs next to nothing, and `raw` alone grows."""

@@ -7,6 +7,7 @@ import signal
 import pytest
 
 from tests.tui.terminal import Terminal
+from tests.tui.test_keyboard import REPORTS
 from tests.waiting import PATIENCE, eventually, gone
 
 SMALL = ["watch", "--steps", "64", "--length", "48", "--seed", "3"]
@@ -202,3 +203,21 @@ def test_a_closed_window_ends_the_program_and_its_engine(terminal):
     person.hang_up()
     person.process.wait(PATIENCE)
     eventually(lambda: gone(engine), lambda: "for the engine to end with its terminal")
+
+
+def test_reports_that_no_terminal_should_send_turn_no_knob_and_the_next_key_is_heard(terminal):
+    person = terminal(*SMALL, "--paused", "--fresh")
+    before = person.wait(lambda s: at(s) == (0, 64) and masks(s) > 40)
+    for report in REPORTS:
+        person.press(report)
+    person.press("l")
+    after = person.wait(lambda s: at(s)[0] == 1)
+    knobs = [
+        [line[80:] for line in s.splitlines() if line[80:81] == "│" and re.search("[━‹]", line)]
+        for s in (before, after)
+    ]
+    assert knobs[0] == knobs[1]
+    person.press(b"\x1b]11;never ends")
+    person.press("q")
+    assert person.exit_code() == 0
+    assert person.restored()
