@@ -337,7 +337,7 @@ def test_an_engine_behind_ssh_is_the_same_and_comes_back_when_the_connection_is_
 
 
 def test_a_person_watches_a_run_on_a_host(server):
-    command = ["watch", "--on", "gpu", "--remote-python", sys.executable, "--steps", "64", "--length", "48"]
+    command = ["watch", "--on", "gpu", "--remote-python", sys.executable, "--steps", "8", "--length", "16"]
     one = Terminal(command, PATH=server.path)
     try:
         one.wait(lambda s: "done" in s.splitlines()[0])
