@@ -36,6 +36,7 @@ from engine.models.dit import DIT, DITConfig
 from engine.records import ModelChoice
 from engine.training.data import END_OF_TEXT, MASK, prepare
 from remdm_tui.commands.perplexity import Lines, figures, run, stopped
+from tests import forks
 from tests.cli.conftest import ENVIRONMENT
 from tests.engine.texts import VOCABULARY, write_texts
 from tests.waiting import PATIENCE
@@ -249,8 +250,8 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_files(home: Path, tmp_path:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     data, model = str(home / "nonsense.jsonl"), str(home / "own")
     assert ask(home, "nonsense.jsonl", out=whole, batch=2, windows=400, quiet=True) == 0
-    command = [sys.executable, "-c", DYING + SCRIPT, model, data, str(killed), "quiet"]
-    assert subprocess.run(command, stdout=subprocess.DEVNULL, env=ENVIRONMENT).returncode == -signal.SIGKILL
+    done = forks.run(DYING + SCRIPT, [model, data, str(killed), "quiet"], env=ENVIRONMENT)
+    assert done.returncode == -signal.SIGKILL
     assert 0 < size(killed) < size(whole)
     assert ask(home, "nonsense.jsonl", out=killed, batch=2, windows=400, quiet=True) == 0
     for name in ("scores.jsonl", "perplexity.json", "perplexity.settings.json"):
@@ -382,9 +383,8 @@ def test_a_full_disk_names_the_file(tmp_path: Path) -> None:
 
 
 def test_an_interrupt_says_how_to_go_on_and_keeps_what_is_done(home: Path, tmp_path: Path) -> None:
-    script = INTERRUPTED + SCRIPT
-    command = [sys.executable, "-c", script, str(home / "own"), str(home / "nonsense.jsonl"), str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT)
+    words = [str(home / "own"), str(home / "nonsense.jsonl"), str(tmp_path)]
+    done = forks.run(INTERRUPTED + SCRIPT, words, env=ENVIRONMENT)
     first, *_, last = done.stderr.splitlines()
     # the last batch is kept before it is told of
     assert (done.returncode, done.stdout) == (130, "")
@@ -404,9 +404,9 @@ def test_a_terminal_gets_a_bar_with_the_running_figure_and_the_result_alone_goes
     home: Path, tmp_path: Path
 ) -> None:
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-c", SCRIPT, str(home / "own"), str(home / "nonsense.jsonl"), str(tmp_path)]
+    words = [str(home / "own"), str(home / "nonsense.jsonl"), str(tmp_path)]
     environment = {**ENVIRONMENT, "TERM": "xterm", "COLUMNS": "160"}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, env=environment)
+    process = forks.start(SCRIPT, words, stdout=subprocess.PIPE, stderr=theirs, env=environment)
     os.close(theirs)
     shown = b""
     try:

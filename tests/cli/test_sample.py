@@ -16,7 +16,9 @@ from engine.models import load_model
 from engine.sampling.batch import sample
 from engine.strategies import make_strategy
 from remdm_tui.commands.sample import SEPARATOR
+from tests import forks
 from tests.cli.conftest import COMMAND, ENVIRONMENT, SMALL
+from tests.waiting import PATIENCE
 
 
 def rows(output: str) -> list[dict[str, Any]]:
@@ -91,8 +93,8 @@ def test_bad_input_is_one_sentence_and_exit_code_2(cli: Callable[..., Any], argu
 
 
 def test_a_reader_that_has_enough_ends_it_quietly() -> None:
-    process = subprocess.Popen(
-        [*COMMAND, "sample", *SMALL, "--count", "100000", "--batch", "1"],
+    process = forks.start(
+        forks.MAIN, ["sample", *SMALL, "--count", "100000", "--batch", "1"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT,
     )  # fmt: skip
     assert process.stdout is not None
@@ -106,8 +108,8 @@ def test_a_reader_that_has_enough_ends_it_quietly() -> None:
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_ends_it_with_one_line_after_what_was_finished(number: signal.Signals, status: int) -> None:
-    process = subprocess.Popen(
-        [*COMMAND, "sample", *SMALL, "--count", "100000", "--batch", "1", "--json"],
+    process = forks.start(
+        forks.MAIN, ["sample", *SMALL, "--count", "100000", "--batch", "1", "--json"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT,
     )  # fmt: skip
     assert process.stdout is not None
@@ -121,12 +123,13 @@ def test_a_signal_ends_it_with_one_line_after_what_was_finished(number: signal.S
 
 def test_progress_on_a_terminal_stays_out_of_the_pipe() -> None:
     ours, theirs = pty.openpty()
-    done = subprocess.run(
-        [*COMMAND, "sample", *SMALL, "--count", "1", "--json"], stdout=subprocess.PIPE, stderr=theirs,
-        env={**ENVIRONMENT, "TERM": "xterm"}, check=True,
+    process = forks.start(
+        forks.MAIN, ["sample", *SMALL, "--count", "1", "--json"], stdout=subprocess.PIPE, stderr=theirs,
+        env={**ENVIRONMENT, "TERM": "xterm"},
     )  # fmt: skip
     os.close(theirs)
-    assert json.loads(done.stdout)["number"] == 0
+    assert json.loads(process.communicate(PATIENCE)[0])["number"] == 0
+    assert process.returncode == 0
     assert b"loading demo" in os.read(ours, 65536)
     os.close(ours)
 

@@ -22,7 +22,8 @@ from engine.training.precision import has_bfloat16
 from engine.training.workers import Alone
 from remdm_tui.commands.train import continued, prepared, stopping
 from remdm_tui.commands.train_progress import Lines, ProgressReading, Silent, figures, smoothed
-from tests.cli.conftest import COMMAND, ENVIRONMENT
+from tests import forks
+from tests.cli.conftest import ENVIRONMENT
 
 
 def progress(step: int, loss: float = 1.0, validation: float | None = None) -> Progress:
@@ -94,9 +95,9 @@ def test_the_best_can_be_exported_without_training(
 def test_a_signal_saves_and_the_same_command_continues(
     training: list[str], tmp_path: Path, number: int, code: int, cli: Callable[..., Any]
 ) -> None:
-    process = subprocess.Popen(
-        [*COMMAND, *training, "--steps", "1000000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env=ENVIRONMENT,
+    process = forks.start(
+        forks.MAIN, [*training, "--steps", "1000000"], imports=forks.TRAINING, env=ENVIRONMENT,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdout is not None
     while not process.stdout.readline().startswith("step "):
@@ -154,9 +155,7 @@ job()
 
 
 def test_a_job_of_slurm_saves_before_it_is_sent_again(training: list[str], tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", JOB, *training, "--steps", "1000000"], stdout=subprocess.PIPE, text=True, env=ENVIRONMENT
-    )
+    process = forks.start(JOB, [*training, "--steps", "1000000"], env=ENVIRONMENT, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     while not process.stdout.readline().startswith("step "):
         pass
@@ -185,9 +184,10 @@ def test_a_process_that_is_lost_ends_the_other_with_a_sentence(training: list[st
 
 def test_a_terminal_gets_a_bar_with_its_figures(training: list[str]) -> None:
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [*COMMAND, *training], stdout=theirs, stderr=theirs, env={**ENVIRONMENT, "TERM": "xterm", "COLUMNS": "160"}
-    )
+    process = forks.start(
+        forks.MAIN, training, imports=forks.TRAINING, env={**ENVIRONMENT, "TERM": "xterm", "COLUMNS": "160"},
+        stdout=theirs, stderr=theirs,
+    )  # fmt: skip
     os.close(theirs)
     shown = b""
     try:

@@ -1,0 +1,43 @@
+"""`python -I -S stand_in.py ADDRESS REQUEST WORDS...`: have a fork do the work of this process.
+
+For programs that start processes by themselves.  The fork gets the words, the environment, the streams and the signals
+of this process, dies with it, and this process ends as the fork does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+
+PASSED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+
+
+def main() -> None:
+    address, request, *words = sys.argv[1:]
+    # a signal waits until there is a fork to pass it on to
+    signal.pthread_sigmask(signal.SIG_BLOCK, PASSED)
+    whole = {**json.loads(request), "words": words, "cwd": os.getcwd(), "env": dict(os.environ)}
+    status, told = os.pipe()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as line:
+        line.connect(address)
+        socket.send_fds(line, [json.dumps(whole).encode()], [0, 1, 2, told])
+    for fd in (0, 1, 2, told):
+        os.close(fd)
+    with os.fdopen(status, "rb", buffering=0) as answers:
+        child = int(answers.readline())
+        for number in PASSED:
+            signal.signal(number, lambda number, frame: os.kill(child, number))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED)
+        ended = int(answers.readline())
+    if ended < 0:
+        if -ended in PASSED:
+            signal.signal(-ended, signal.SIG_DFL)
+        os.kill(os.getpid(), -ended)
+    os._exit(ended)
+
+
+if __name__ == "__main__":
+    main()
