@@ -4,12 +4,16 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: watch test test-pretrained coverage lint bench picture clean
+.PHONY: watch test tests test-pretrained coverage lint bench picture clean
 
 watch: $(READY)
 	$(BIN)/remdm-tui watch
 
-test: $(READY) lint
+# mypy uses one core: the tests run beside it
+test: $(READY)
+	$(MAKE) --jobs 2 lint tests
+
+tests: $(READY)
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # the packages are wanted for the weights in them alone, so what they depend on stays away
