@@ -11,6 +11,7 @@ from engine import wire
 from engine.records import ModelChoice, RunChoice, Settings
 from engine.strategies import make_strategy, values
 from remdm_tui.link.process import ENGINE, Died, Link
+from tests import forks
 from tests.waiting import PATIENCE, eventually
 
 CHOICE = ModelChoice("demo", "cpu", "float32")
@@ -20,7 +21,7 @@ CAP = Settings("remdm-cap", values(make_strategy("remdm-cap")))
 
 @pytest.fixture
 def link():
-    made = Link()
+    made = Link(forks.engine())
     made.start()
     yield made
     made.close()
@@ -184,7 +185,9 @@ def test_the_last_words_of_a_dying_process_are_kept():
     link.close()
 
 
-def test_closing_ends_the_process(link):
+def test_closing_ends_the_process():
+    link = Link()
+    link.start()
     begun(link)
     link.demand(3, renew=True)
     process = link._process
