@@ -8,6 +8,7 @@ from engine.debug.branches import forked, parting
 from engine.records import Branch, Change, Edit, RunChoice, Settings
 from engine.strategies import make_strategy, values
 from remdm_tui.link.process import Link
+from tests import forks
 from tests.tui.test_link import CAP, begun, caught_up, wait_for
 from tests.waiting import eventually
 
@@ -17,7 +18,7 @@ EAGER = Settings("remdm-cap", values(make_strategy("remdm-cap", eta=0.5)))
 
 @pytest.fixture(scope="module")
 def shared():
-    made = Link()
+    made = Link(forks.engine())
     made.start()
     begun(made)
     yield made

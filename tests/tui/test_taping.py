@@ -19,6 +19,7 @@ from remdm_tui.app import WatchApp
 from remdm_tui.link.process import Died, Link, Unwritten
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.watch.run_recording import RunRecording
+from tests import forks
 from tests.engine.recordings import header, session_of, start_of
 from tests.tui.scripted import ScriptedLink
 from tests.tui.test_app import CAP, banner, settle, watching
@@ -132,7 +133,7 @@ class Full(Trace):
 
 
 def test_a_full_disk_ends_the_record_and_not_the_thread_that_reads():
-    link = Link()
+    link = Link(forks.engine())
     link.make_record = Full
     link.start()
     begun(link)
