@@ -81,9 +81,11 @@ class Child:
 
         beside = threading.Thread(target=read, args=("stderr", self.stderr))
         beside.start()
-        read("stdout", self.stdout)
-        beside.join()
-        late.cancel()
+        try:
+            read("stdout", self.stdout)
+            beside.join()
+        finally:
+            late.cancel()
         self.wait(timeout)
         return found.get("stdout"), found.get("stderr")
 
