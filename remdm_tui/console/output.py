@@ -160,7 +160,7 @@ def print_data(text: str) -> None:
     Raises OSError where standard output takes none.
     """
     stream = _output(raw(sys.stdout))
-    stream.write(f"{sanitize(text, lines=True) if stream.isatty() else text}\n")
+    stream.write(f"{sanitize(text, lines=True, joiners=True) if stream.isatty() else text}\n")
     stream.flush()
 
 

@@ -11,6 +11,8 @@ INVISIBLE = frozenset(
 """Characters that Python calls printable and that take no room on a screen."""
 SPACES = "\u00a0\u2002\u2003\u2007\u2009\u202f\u3000"
 """Spaces that are shown as a plain one."""
+JOINERS = frozenset("\u200c\u200d\ufe0e\ufe0f")
+"""ZWNJ, ZWJ and the emoji's variation selectors, without which Persian, Indic scripts and many emoji are misspelled."""
 BREAKS = {"\n": "↵", "\t": "→"}
 ASCII = {"\n": "|", "\t": " ", "—": "-", "–": "-", "…": ".", "“": '"', "”": '"', "‘": "'", "’": "'"} | {
     "£": "L", "é": "e", "è": "e",
@@ -18,11 +20,14 @@ ASCII = {"\n": "|", "\t": " ", "—": "-", "–": "-", "…": ".", "“": '"', "
 """Plain stand-ins for line breaks and for what is common in English text."""
 
 
-def sanitize(text: str, *, lines: bool = False, cells: bool = False, ascii_only: bool = False) -> str:
+def sanitize(
+    text: str, *, lines: bool = False, joiners: bool = False, cells: bool = False, ascii_only: bool = False
+) -> str:
     """Return the text with every control, bidi, zero-width and unassigned character made visible.
 
     ESC and the other C0 controls become their pictures (U+241B), the rest an escape as Python writes it.
     lines: line breaks and tabs stay; else they become arrows, so that no text can pretend to be another line.
+    joiners: `JOINERS` stay too, for text that is to be read rather than a name to be recognised.
     cells: each character stays one character of one or two cells, as a grid needs it: what has no picture becomes
     U+FFFD, and so do combining characters.  ascii_only: the same in ASCII, with `?`.
     """
@@ -30,8 +35,13 @@ def sanitize(text: str, *, lines: bool = False, cells: bool = False, ascii_only:
         return text
     if lines and ("\n" in text or "\t" in text):
         kept = "\n" if "\n" in text else "\t"
-        return kept.join(sanitize(part, lines=True, cells=cells, ascii_only=ascii_only) for part in text.split(kept))
-    return _in_cells(text, ascii_only) if cells or ascii_only else "".join(map(_spelled, text))
+        parts = text.split(kept)
+        return kept.join(
+            sanitize(part, lines=True, joiners=joiners, cells=cells, ascii_only=ascii_only) for part in parts
+        )
+    if cells or ascii_only:
+        return _in_cells(text, ascii_only)
+    return "".join(c if joiners and c in JOINERS else _spelled(c) for c in text)
 
 
 def escape_json(text: str) -> str:

@@ -10,4 +10,4 @@ from remdm_tui.ui.panel_data import plain_text
 def write(request: Request) -> None:
     model = request.recording.model
     text = plain_text(request.trace, request.position, request.sample, model.pieces, model.fragments)
-    request.out.write_text(sanitize(text, lines=True) + "\n", encoding="utf-8")
+    request.out.write_text(sanitize(text, lines=True, joiners=True) + "\n", encoding="utf-8")

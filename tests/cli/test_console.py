@@ -26,7 +26,7 @@ from remdm_tui.cli import watch
 from remdm_tui.cli.app import app
 from remdm_tui.console import output
 from remdm_tui.console.rich_console import SafeConsole
-from remdm_tui.console.sanitize import INVISIBLE, escape_json, sanitize
+from remdm_tui.console.sanitize import INVISIBLE, JOINERS, escape_json, sanitize
 from remdm_tui.console.signals import ended_by_signals
 from tests.cli.conftest import COMMAND, ENVIRONMENT
 
@@ -76,6 +76,18 @@ def test_lines_and_letters_of_all_languages_stay() -> None:
     said = "é naïve\n\tжизнь नमस्ते 日本語 🙂 ± – …"
     assert sanitize(said, lines=True) == said
     assert sanitize("a\nb\tc\r") == "a↵b→c␍"
+
+
+@given(text=st.text() | st.text(st.characters(categories=["Cc", "Cf", "Mn"])))
+def test_text_that_is_read_keeps_its_joiners_alone(text: str) -> None:
+    shown = sanitize(text, lines=True, joiners=True)
+    assert unsafe(shown) == set(text) & JOINERS
+
+
+def test_persian_and_joined_emoji_stay_as_they_are_spelled() -> None:
+    text = "می\u200cخواهم 👩\u200d🔬 ❤\ufe0f"
+    assert sanitize(text, lines=True, joiners=True) == text
+    assert not unsafe(sanitize(text, lines=True))
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
@@ -138,10 +150,10 @@ def test_a_bar_of_a_library_goes_back_to_the_start_of_its_line_on_a_terminal_alo
 
 
 def test_data_is_verbatim_in_a_pipe_and_sanitized_on_a_terminal(streams: Any) -> None:
-    for terminal, written in ((False, "a\x1b[2J\tb\nc\x9b"), (True, "a␛[2J\tb\nc\\x9b")):
+    for terminal, written in ((False, "a\x1b[2J\tb\u200c\nc\x9b"), (True, "a␛[2J\tb\u200c\nc\\x9b")):
         out, _ = streams(terminal)
         output.install()
-        output.print_data("a\x1b[2J\tb\nc\x9b")
+        output.print_data("a\x1b[2J\tb\u200c\nc\x9b")
         assert out.text == written + "\n"
 
 
