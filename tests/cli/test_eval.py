@@ -7,7 +7,6 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from remdm_tui.cli import app
 from remdm_tui.cli.eval_sample import sampled
 from remdm_tui.commands import slurm
 from remdm_tui.settings.run_arguments import RunArguments
+from tests import forks
 from tests.cli.conftest import ENVIRONMENT
 from tests.engine.dit_files import HUB, prefixed, state, write_hub, write_tokenizer
 from tests.engine.judges import save_gpt2, texts
@@ -35,7 +35,6 @@ from tests.waiting import PATIENCE, eventually
 
 CROWDED = 4000
 """Bytes that some of the samples need."""
-PROGRAM = [sys.executable, "-m", "remdm_tui"]
 
 
 @pytest.fixture(scope="module")
@@ -272,20 +271,17 @@ def test_a_directory_that_is_no_evaluation_cannot_be_watched(tmp_path: Path) -> 
         sampled(tmp_path, 0, RunArguments())
 
 
+def dying(call: int) -> str:
+    return f"from tests.dying import die_at; die_at({call}); "
+
+
 def test_killed_again_and_again_it_ends_with_the_same_files(shop: Path, whole: Path, tmp_path: Path) -> None:
     dice, out, statuses = random.Random(5), tmp_path / "out", []
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.cli.forks"], env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        text=True,
-    ) as starter:  # fmt: skip
-        assert starter.stdin is not None
-        assert starter.stdout is not None
-        # before anything is kept, in every stage, and at last not at all
-        for dies in (1, 4, 8, 14, 20, 26, 0):
-            words = command(shop, out, "--quiet", "--batch", str(dice.randint(1, 5)))
-            print(json.dumps({"words": words, "dies": dies}), file=starter.stdin, flush=True)
-            statuses.append(int(starter.stdout.readline()))
-        starter.stdin.close()
+    # before anything is kept, in every stage, and at last not at all
+    for dies in (1, 4, 8, 14, 20, 26, 0):
+        words = command(shop, out, "--quiet", "--batch", str(dice.randint(1, 5)))
+        program = (dying(dies) if dies else "") + forks.MAIN
+        statuses.append(forks.run(program, words, imports=forks.EVALUATION, env=ENVIRONMENT).returncode)
     assert statuses == [-signal.SIGKILL] * 6 + [0]
     assert kept(out) == kept(whole)
 
@@ -295,10 +291,10 @@ def test_a_signal_ends_it_with_a_sentence_and_the_same_command_goes_on(
     shop: Path, tmp_path: Path, number: signal.Signals, status: int
 ) -> None:
     out = tmp_path / "out"
-    process = subprocess.Popen(
-        [*PROGRAM, *command(shop, out, count=100_000)], env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    assert process.stderr is not None
+    process = forks.start(
+        forks.MAIN, command(shop, out, count=100_000), imports=forks.EVALUATION, env=ENVIRONMENT,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
     until_sampled(process, out)
     process.send_signal(number)
     told, complaint = process.communicate(timeout=PATIENCE)
@@ -310,7 +306,7 @@ def test_a_signal_ends_it_with_a_sentence_and_the_same_command_goes_on(
     assert read_samples(out)
 
 
-def until_sampled(process: subprocess.Popen[bytes], out: Path) -> None:
+def until_sampled(process: forks.Child, out: Path) -> None:
     eventually(lambda: process.poll() is not None or any(path.stat().st_size for path in out.glob("*.jsonl")))
     assert process.poll() is None
 
@@ -320,10 +316,7 @@ def test_a_full_disk_ends_it_with_a_sentence_and_the_same_command_goes_on(
 ) -> None:
     out = tmp_path / "out"
     small = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({CROWDED}, -1)); "
-    done = subprocess.run(
-        [sys.executable, "-c", small + "from remdm_tui.cli import main; main()", *command(shop, out)],
-        env=ENVIRONMENT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = forks.run(small + forks.MAIN, command(shop, out), imports=forks.EVALUATION, env=ENVIRONMENT)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
         f"remdm-tui: {out / 'samples.jsonl'}: File too large; make room: what is finished is in {out}, and the same "
@@ -334,14 +327,19 @@ def test_a_full_disk_ends_it_with_a_sentence_and_the_same_command_goes_on(
     assert kept(out) == kept(whole)
 
 
-def launched(shop: Path, out: Path, module: str = "remdm_tui") -> list[str]:
-    run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    return [*run, "-m", module, *command(shop, out)]
+def launched(shop: Path, out: Path, program: str = forks.MAIN) -> subprocess.CompletedProcess[str]:
+    """The evaluation by two processes of torch's launcher."""
+    each = forks.command(program, forks.EVALUATION)
+    words = ["--standalone", "--nproc-per-node", "2", "--no-python", *each, *command(shop, out)]
+    return forks.run(
+        "from torch.distributed.run import main; main()", words, imports=["torch.distributed.run"], env=ENVIRONMENT
+    )
 
 
 def test_two_gloo_processes_give_the_files_of_one(shop: Path, whole: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    done = subprocess.run(launched(shop, out), env=ENVIRONMENT, check=True, capture_output=True, text=True)
+    done = launched(shop, out)
+    assert done.returncode == 0, done.stderr
     assert done.stdout.count("conventions") == 1
     assert read_results(out).timing.processes == 2
     assert kept(out) == kept(whole)
@@ -351,8 +349,9 @@ def test_the_samples_of_a_killed_process_are_done_by_the_next_start(
     cli: Callable[..., Any], shop: Path, whole: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    done = subprocess.run(launched(shop, out, "tests.cli.lost"), env=ENVIRONMENT, capture_output=True, check=False)
-    assert done.returncode != 0
+    # the second is killed at its sixth write to a file
+    lost = f"import os\nif os.environ['RANK'] == '1':\n    {dying(6)}\n{forks.MAIN}"
+    assert launched(shop, out, lost).returncode != 0
     assert (out / "samples.rank1.jsonl").stat().st_size > 0
     assert not (out / "results.json").exists()
     assert cli(*command(shop, out)).exit_code == 0
