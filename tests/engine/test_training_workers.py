@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from engine.training.config import TrainConfig, read_config
 from engine.training.data import Corpus, prepare
 from engine.training.loop import Trainer
 from engine.training.workers import workers
+from tests import forks
 from tests.engine.texts import VOCABULARY, write_texts
 
 CONFIG = f"""
@@ -73,13 +73,13 @@ def processes(home: Path, strategy: str, steps: int, count: int = 2) -> list[lis
         **os.environ, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
         "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count), "TORCHELASTIC_RUN_ID": "test", "GROUP_RANK": "0",
     }  # fmt: skip
-    command = [sys.executable, "-c", PROCESS, str(home), CONFIG, strategy, str(steps)]
     started = [
-        subprocess.Popen(
-            command, env={**common, "RANK": str(rank), "LOCAL_RANK": str(rank)}, stderr=subprocess.PIPE, text=True
+        forks.start(
+            PROCESS, [str(home), CONFIG, strategy, str(steps)], imports=forks.TRAINING,
+            env={**common, "RANK": str(rank), "LOCAL_RANK": str(rank)}, stderr=subprocess.PIPE, text=True,
         )
         for rank in range(count)
-    ]
+    ]  # fmt: skip
     complaints = [process.communicate(timeout=240)[1] for process in started]
     assert [process.returncode for process in started] == [0] * count, complaints
     return [msgspec.json.decode((home / f"{strategy}-{rank}.json").read_bytes()) for rank in range(count)]
