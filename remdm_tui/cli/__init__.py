@@ -16,6 +16,6 @@ from remdm_tui.cli import bench as bench
 
 
 def main() -> None:
-    """Entry point of `remdm-tui`."""
+    """Run the command line with sanitized output."""
     output.install()
     app()

@@ -124,7 +124,9 @@ def perplexity(
     data: Annotated[
         list[str] | None, option("--data", "A file or directory, any number of times, or one of {datasets}.")
     ] = None,
-    preset: Annotated[str | None, option("--preset", "Data, length and tokenizer by name; `list presets`.")] = None,
+    preset: Annotated[
+        str | None, option("--preset", "Data, length and tokenizer by name or from a .toml file; `list presets`.")
+    ] = None,
     split: Annotated[
         str | None, option("--split", "Of a data set, or of files that name splits; default validation.")
     ] = None,

@@ -9,7 +9,7 @@ from engine.records import SAMPLING, KnobInfo, ModelChoice, Settings
 from engine.strategies import REGISTRY
 from remdm_tui.commands.bench import PARTS
 from remdm_tui.commands.eval_job import COUNT, JUDGE, OFFLINE_JUDGE
-from remdm_tui.settings import presets
+from remdm_tui.settings import presets, train_configs
 from remdm_tui.settings.watch_options import DEFAULT_STRATEGY, WatchOptions
 
 
@@ -32,6 +32,7 @@ def facts() -> dict[str, str]:
         **{info.name: f"{info.doc}; {span(info)}, default {shared[info.name]}" for info in SAMPLING},
         "strategy": f"{' | '.join(REGISTRY)}, default {DEFAULT_STRATEGY}",
         "preset": " | ".join(presets.names()),
+        "configs": " | ".join(train_configs.names()),
         "parts": " | ".join(PARTS),
         "count": f"default {COUNT}",
         "judge": f"default {JUDGE}, or {OFFLINE_JUDGE} where that cannot be had",

@@ -31,7 +31,9 @@ Chat = Annotated[bool | None, option("--chat", "Put the prompt into the model's 
 BlockLength = Annotated[
     int | None, option("--block-length", "Positions of a semi-autoregressive block, 1 or more; default: one block.")
 ]
-PresetName = Annotated[str | None, option("--preset", "Settings by name, under the options given: {preset}.")]
+PresetName = Annotated[
+    str | None, option("--preset", "Settings by name or from a .toml file, under the options given: {preset}.")
+]
 StrategyName = Annotated[str | None, option("--strategy", "{strategy}.")]
 Eta = Annotated[float | None, option("--eta", "Short for --knob eta=VALUE.")]
 KnobValues = Annotated[

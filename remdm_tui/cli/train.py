@@ -15,7 +15,9 @@ from remdm_tui.console.output import print_message
 
 @app.command(cls=Described)
 def train(
-    config: Annotated[Path, typer.Option("--config", help="A training configuration, in TOML.")],
+    config: Annotated[
+        Path, typer.Option("--config", help="A training configuration: a TOML file, or one of {configs}.")
+    ],
     data: Annotated[
         list[Path],
         typer.Option(

@@ -17,12 +17,17 @@ from typing import IO, TYPE_CHECKING
 import msgspec
 
 from engine.files.locks import alone
+<<<<<<< HEAD
 from engine.files.regular import regular_file
 from engine.files.run_layout import MODEL, WRITTEN
+=======
+from engine.files.run_layout import WRITTEN
+>>>>>>> 07c499d (Ship configurations inside the packages and check whose engine it is)
 from engine.files.whole_files import replace, tidy
 from engine.system.callbacks import ignore
 from remdm_tui.commands.train_loggers import Log, logs, values_of
 from remdm_tui.commands.train_progress import ProgressReading, Report, reporting, smoothed
+from remdm_tui.settings import train_configs
 
 if TYPE_CHECKING:
     import torch
@@ -207,11 +212,11 @@ class Shown:
 
 
 def configured(path: Path, steps: int | None) -> TrainConfig:
-    """Raises ValueError naming the file and the key at fault."""
+    """Read a configuration, by path or by name. Raises ValueError with the file and the key at fault."""
     from engine.training.config import read_config
 
     try:
-        config = read_config(regular_file(path).read_text(encoding="utf-8"))
+        config = read_config(train_configs.read(path))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     if steps is None:

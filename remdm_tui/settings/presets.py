@@ -1,21 +1,23 @@
-"""Presets: named sampling settings, one TOML file each in `configs/presets`.
+"""Presets: named sampling settings, one TOML file each in `configs/presets`, or a file of one's own.
 
-A file may have rows: settings that differ from its own, evaluated one after the other; `NAME/ROW` is one of them.
+A file may have rows: settings that differ from its own, evaluated one after the other. `NAME/ROW` and
+`FILE.toml/ROW` are one of them.
 """
 
 from __future__ import annotations
 
-from importlib import resources
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
-SUFFIX = ".toml"
+from engine.files.configs import SUFFIX, configs
+from engine.files.regular import regular_file
 
 
 class Preset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What differs from the defaults; None leaves the default, and a command takes what it has an option for."""
+    """The settings that differ from the defaults; None leaves the default, and a command takes the ones it knows."""
 
     summary: str
     strategy: str
@@ -38,17 +40,17 @@ class Preset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     data: str | None = None
     judge: str | None = None
     sweep: tuple[str, ...] = ()
-    """axes that `eval` goes over, as --sweep has them"""
+    """axes that `eval` sweeps over, as --sweep takes them"""
     rows: dict[str, dict[str, Any]] = {}
-    """by name, what each sets otherwise"""
+    """by name, the settings that each changes"""
 
     @property
     def sets(self) -> dict[str, object]:
-        """What it sets, without the summary."""
+        """Return the settings without the summary."""
         return {k: v for k, v in msgspec.to_builtins(self).items() if k != "summary"}
 
     def row(self, name: str) -> Preset:
-        """One of its rows.  Raises ValueError that lists them."""
+        """Return one row. Raises ValueError that lists them."""
         if name not in self.rows:
             raise ValueError(f"there is no row {name!r}: choose one of {', '.join(self.rows) or 'none'}")
         own = {k: v for k, v in msgspec.to_builtins(self).items() if k != "rows"}
@@ -56,22 +58,31 @@ class Preset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
 
 def names() -> tuple[str, ...]:
-    return tuple(sorted(_files()))
+    """Return the names of the presets in the package."""
+    return tuple(_shipped())
 
 
 def read(name: str) -> Preset:
-    """Raises ValueError that lists the valid names, or says what is wrong with the file."""
-    files = _files()
-    file, slash, row = name.partition("/")
-    if file not in files:
-        raise ValueError(f"unknown preset {name!r}: choose one of {', '.join(sorted(files))}")
+    """Return a preset by name or by path. Raises ValueError that lists the names, or says what is wrong with the file.
+
+    Raises OSError for a file that cannot be read.
+    """
+    path, dot, rest = name.partition(SUFFIX)
+    if dot and rest[:1] in ("", "/"):
+        file, row = path + dot, rest[1:]
+        data = regular_file(Path(file).expanduser()).read_bytes()
+    else:
+        file, _, row = name.partition("/")
+        shipped = _shipped()
+        if file not in shipped:
+            raise ValueError(f"unknown preset {name!r}: choose one of {', '.join(shipped)}, or give a {SUFFIX} file")
+        data = shipped[file].read_bytes()
     try:
-        found = msgspec.toml.decode(files[file].read_bytes(), type=Preset)
-        return found.row(row) if slash else found
+        found = msgspec.toml.decode(data, type=Preset)
+        return found.row(row) if row else found
     except ValueError as error:
         raise ValueError(f"preset {file}: {error}") from error
 
 
-def _files() -> dict[str, Traversable]:
-    home = resources.files("configs") / "presets"
-    return {file.name.removesuffix(SUFFIX): file for file in home.iterdir() if file.name.endswith(SUFFIX)}
+def _shipped() -> dict[str, Traversable]:
+    return configs("remdm_tui", "presets")

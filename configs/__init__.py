@@ -1,1 +1,0 @@
-"""Presets and training configurations, as TOML files beside this module."""

@@ -1,0 +1,27 @@
+"""Training configurations: TOML files by path, or by the name of one that the package ships."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.files.configs import configs
+from engine.files.regular import regular_file
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of the configurations in the package."""
+    return tuple(configs("remdm_tui", "train"))
+
+
+def read(config: Path) -> str:
+    """Return the text of a configuration. Raises ValueError for an unknown name and OSError for a missing file.
+
+    A file of this name goes before a configuration of the package; a directory does not.
+    """
+    is_name = len(config.parts) == 1 and not config.suffix and (not config.exists() or config.is_dir())
+    if not is_name:
+        return regular_file(config).read_text(encoding="utf-8")
+    shipped = configs("remdm_tui", "train")
+    if config.name not in shipped:
+        raise ValueError(f"no such file or configuration: give a TOML file or one of {', '.join(shipped)}")
+    return shipped[config.name].read_text(encoding="utf-8")
