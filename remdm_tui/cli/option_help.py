@@ -5,21 +5,13 @@ from __future__ import annotations
 from dataclasses import fields
 
 from engine.data.catalogue import DATASETS
-from engine.records import SAMPLING, KnobInfo, ModelChoice, Settings
+from engine.records import SAMPLING, ModelChoice, Settings
 from engine.strategies import REGISTRY
 from remdm_tui.commands.bench import PARTS
 from remdm_tui.commands.eval_job import COUNT, JUDGE, OFFLINE_JUDGE
 from remdm_tui.settings import presets, train_configs
+from remdm_tui.settings.knobs import span
 from remdm_tui.settings.watch_options import DEFAULT_STRATEGY, WatchOptions
-
-
-def span(info: KnobInfo) -> str:
-    """The values a knob takes."""
-    if info.choices:
-        return " | ".join(info.choices)
-    return (
-        f"{-float('inf') if info.low is None else info.low:g} to {float('inf') if info.high is None else info.high:g}"
-    )
 
 
 def facts() -> dict[str, str]:

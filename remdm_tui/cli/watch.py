@@ -80,7 +80,7 @@ def watch(
     command, where = engine_elsewhere(on, remote_python, remote_command)
     asked = RunArguments.of(ctx.params)
     if source is not None:
-        from remdm_tui.cli.eval_sample import sampled
+        from remdm_tui.commands.eval_sample import sampled
 
         asked = sampled(source, number or 0, asked)
     elif number is not None:

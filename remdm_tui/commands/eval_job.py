@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from engine.records import SAMPLING, ModelChoice
 from engine.text import infill
-from remdm_tui.cli.eval_sample import found
 from remdm_tui.commands.eval_progress import Shown
+from remdm_tui.commands.eval_sample import found
 from remdm_tui.settings import presets
 from remdm_tui.settings.presets import Preset
 from remdm_tui.settings.sweeps import Cell

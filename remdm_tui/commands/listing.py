@@ -53,7 +53,7 @@ def presets(as_json: bool) -> str:
 
 
 def _strategy(info: Any) -> str:
-    from remdm_tui.cli.option_help import span
+    from remdm_tui.settings.knobs import span
 
     rows = [(knob.name, f"{knob.default}", span(knob), knob.doc + _needs(knob.needs)) for knob in info.knobs]
     lines = [info.name, _wrapped(info.summary), _wrapped(f"{info.source}; reads {info.reads}")]

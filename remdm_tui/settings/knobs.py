@@ -138,3 +138,12 @@ def parsed(text: str) -> Knob:
         except ValueError:
             continue
     return text
+
+
+def span(info: KnobInfo) -> str:
+    """Return the values that a knob takes, in words."""
+    if info.choices:
+        return " | ".join(info.choices)
+    return (
+        f"{-float('inf') if info.low is None else info.low:g} to {float('inf') if info.high is None else info.high:g}"
+    )

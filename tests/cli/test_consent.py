@@ -22,7 +22,7 @@ from engine.models.loading import Request
 from engine.recording import Header, Recording
 from engine.recording.entries import pack, unpack
 from engine.records import ModelChoice
-from remdm_tui.cli.eval_sample import sampled
+from remdm_tui.commands.eval_sample import sampled
 from remdm_tui.commands.slurm import Job
 from remdm_tui.link.replay import options_of
 from remdm_tui.settings.run_arguments import RunArguments

@@ -24,8 +24,8 @@ from engine.sampling.session import Session
 from engine.strategies import make_strategy
 from engine.training.data import MASK, train_tokenizer
 from remdm_tui.cli import app
-from remdm_tui.cli.eval_sample import sampled
 from remdm_tui.commands import slurm
+from remdm_tui.commands.eval_sample import sampled
 from remdm_tui.settings.run_arguments import RunArguments
 from tests import forks
 from tests.cli.conftest import ENVIRONMENT
