@@ -16,7 +16,8 @@ from textual.widgets import Footer, Label, Static
 
 from engine.records import Change
 from remdm_tui.console.sanitize import sanitize
-from remdm_tui.link.process import ENGINE, Link
+from remdm_tui.link.base import Link
+from remdm_tui.link.process import ENGINE, ProcessLink
 from remdm_tui.preferences.preferences import Preferences
 from remdm_tui.render.palette import palette
 from remdm_tui.settings.knobs import STRATEGY
@@ -53,7 +54,7 @@ class WatchApp(PaintedApp):
     def __init__(
         self,
         options: WatchOptions,
-        make_link: Callable[[], Link] = Link,
+        make_link: Callable[[], Link] = ProcessLink,
         clock: Callable[[], float] = time.monotonic,
         tape: RunRecording | None = None,
         comfort: Preferences = Preferences(),  # noqa: B008  (frozen)
@@ -154,4 +155,4 @@ class WatchApp(PaintedApp):
 def run(options: WatchOptions, comfort: Preferences) -> int:
     """Watch until the person quits; return the exit status."""
     command = options.command or ENGINE
-    return run_app(WatchApp(options, partial(Link, command), comfort=comfort), options.mouse)
+    return run_app(WatchApp(options, partial(ProcessLink, command), comfort=comfort), options.mouse)

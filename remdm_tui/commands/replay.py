@@ -9,7 +9,7 @@ from pathlib import Path
 from engine.recording import Recording
 from engine.records import ModelChoice
 from engine.strategies import catalogue
-from remdm_tui.link.process import Link
+from remdm_tui.link.process import ProcessLink
 from remdm_tui.link.replay import ReplayLink, options_of
 from remdm_tui.preferences import startup
 from remdm_tui.preferences.preferences import Preferences
@@ -41,13 +41,13 @@ def run(
                 options, partial(ReplayLink, recording, branch, catalogue()), RunRecording(recording=recording), comfort
             )
         options = replace(options, model=model, record=path, run=recording.header.run, branch=branch)
-        return show(options, Link, RunRecording(recording=recording, resume=True), comfort)
+        return show(options, ProcessLink, RunRecording(recording=recording, resume=True), comfort)
     finally:
         recording.close()
 
 
 def show(
-    options: WatchOptions, make_link: partial[ReplayLink] | type[Link], tape: RunRecording, comfort: Preferences
+    options: WatchOptions, make_link: partial[ReplayLink] | type[ProcessLink], tape: RunRecording, comfort: Preferences
 ) -> int:
     from remdm_tui.app import WatchApp
     from remdm_tui.ui.run_app import run_app

@@ -15,7 +15,6 @@ import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import IO
 
 import numpy as np
@@ -26,6 +25,7 @@ from engine.records import Branch, Change, Edit, ModelChoice, RunChoice, Setting
 from engine.sampling.trace import Record, Start, Trace
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.link import remote
+from remdm_tui.link.base import Died, Diverged, Event, Unwritten
 from remdm_tui.link.credit import CreditWindow
 
 ENGINE = (sys.executable, "-P", "-m", "engine.serve")
@@ -35,33 +35,8 @@ LOG_TAIL = 2_000
 """Bytes of the engine's log that a report of its death quotes from."""
 
 
-@dataclass(frozen=True)
-class Died:
-    """The engine process is gone; `last` is the last line that it or its launcher wrote."""
-
-    code: int
-    last: str
-    hopeless: bool = False
-    """whether another try would end the same way"""
-
-
-@dataclass(frozen=True)
-class Diverged:
-    """The steps computed again are not those recorded."""
-
-
-@dataclass(frozen=True)
-class Unwritten:
-    """A frame could not be recorded; no later one of the run is taken."""
-
-    reason: str
-
-
-Event = wire.Event | Died | Diverged | Unwritten
-
-
-class Link:
-    """One engine process.  After `Died` a new Link is made; the trace stays readable."""
+class ProcessLink:
+    """A link to one engine process.  After `Died` a new one is made; the trace stays readable."""
 
     at_once = False
     """whether every command is answered before the next `take`"""

@@ -2,82 +2,109 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable, Sequence
+
 from engine import wire
 from engine.recording import Recording
 from engine.records import Branch, Edit, ModelChoice, RunChoice, Settings, StrategyInfo
-from engine.sampling.trace import Record
+from engine.sampling.trace import Record, Start, Trace
 from engine.text import infill
 from remdm_tui.console.sanitize import sanitize
+from remdm_tui.link.base import Event
 from remdm_tui.link.law_checker import Checker
-from remdm_tui.link.process import Event, Link
 from remdm_tui.settings.watch_options import WatchOptions
 
 READ_ONLY = "this is a recording: what was done in its steps stays as it was"
 NO_NETWORK = "a recording has no network to ask"
 
 
-class ReplayLink(Link):
-    """Everything is recorded when the run begins; no step is ever added."""
+class ReplayLink:
+    """A link to a recording: every step is there from the start, and none is ever added."""
 
     at_once = True
+    outstanding = 0
 
     def __init__(self, recording: Recording, branch: int = 0, strategies: tuple[StrategyInfo, ...] = ()) -> None:
         """strategies: those whose knobs can be shown."""
-        super().__init__(())
-        self._strategies = strategies
-        self._recording, self._branch = recording, branch
-        self._said: list[Event] = []
+        self.branch, self._first = branch, branch
+        self.trace: Record | None = None
+        self.make_record: Callable[[Start], Record] = Trace
+        self._recording, self._strategies = recording, strategies
+        self._events: deque[Event] = deque()
         self._laws = Checker(self._events.append)
 
     def start(self) -> None:
-        self._said = [wire.Hello(self._strategies)]
+        self._events.append(wire.Hello(self._strategies))
+
+    def take(self) -> list[Event]:
+        # the law checker appends from a thread of its own
+        return [self._events.popleft() for _ in range(len(self._events))]
+
+    def close(self, patience: float = 0.5) -> None:
+        self._laws.stop()
+        self._events.clear()
 
     def open(self, choice: ModelChoice) -> None:
-        self._said.append(wire.Ready(self._recording.model))
+        self._events.append(wire.Ready(self._recording.model))
 
     def begin(self, settings: Settings, choice: RunChoice, record: Record | None = None, branch: int = 0) -> None:
-        self.branch = self._branch if record is None else branch
+        self.branch = self._first if record is None else branch
         trace = self.trace = self._recording.trace(self.branch)
         start = trace.start
         tokens, locked = wire.Array.of(start.tokens), wire.Array.of(start.locked)
-        self._said += [wire.Began(1, tokens, locked, start.steps, start.seed), wire.Finished(1, self.branch)]
+        self._events += [wire.Began(1, tokens, locked, start.steps, start.seed), wire.Finished(1, self.branch)]
         if record is not None:
-            self._said.append(wire.Resumed(1, tokens))
+            self._events.append(wire.Resumed(1, tokens))
         if self._recording.damage:
-            self._said.append(wire.Rejected(sanitize(self._recording.damage, cells=True)))
+            self._events.append(wire.Rejected(sanitize(self._recording.damage, cells=True)))
         self._laws.check(trace, self._recording.header, self.branch, self._strategies)
 
     def switch(self, branch: int) -> None:
-        """Raises ValueError for a branch that is not recorded."""
         self.trace, self.branch = self._recording.trace(branch), branch
-        self._said += [wire.Stands(1, branch, len(self.trace)), wire.Finished(1, branch)]
+        self._events += [wire.Stands(1, branch, len(self.trace)), wire.Finished(1, branch)]
         self._laws.check(self.trace, self._recording.header, branch, self._strategies)
 
+    def record(self, branch: int) -> Record | None:
+        known = any(one.id == branch for one in self._recording.branches)
+        return self._recording.trace(branch) if known else None
+
+    # -- what a recording cannot do
+
     def fork(self, branch: Branch, record: Record, settings: Settings | None = None) -> None:
-        self._said.append(wire.Rejected(READ_ONLY, "Fork"))
+        self._events.append(wire.Rejected(READ_ONLY, "Fork"))
 
-    def alter(self, edit: Edit) -> None:
-        self._said.append(wire.Rejected(READ_ONLY, "Alter"))
+    def recall(self, branch: Branch, record: Record, settings: Settings) -> None:
+        self._events.append(wire.Rejected(READ_ONLY, "Fork"))
 
-    def look(self, sample: int, position: int, step: int | None = None, top: int = 20) -> None:
-        self._said.append(wire.Rejected(NO_NETWORK, "Look"))
-
-    def inspect(self) -> None:
-        self._said.append(wire.Failed("check", NO_NETWORK, ""))
-
-    def configure(self, settings: Settings) -> None:
-        self._said.append(wire.Rejected(READ_ONLY, "Configure"))
+    def together(self, branches: Sequence[int]) -> None:
+        self._events.append(wire.Rejected(READ_ONLY, "Together"))
 
     def demand(self, steps: int, renew: bool, recorded: int | None = None) -> bool:
         return False
 
-    def take(self) -> list[Event]:
-        said, self._said = self._said, []
-        return [*said, *super().take()]
+    def configure(self, settings: Settings) -> None:
+        self._events.append(wire.Rejected(READ_ONLY, "Configure"))
 
-    def close(self, patience: float = 0.5) -> None:
-        self._laws.stop()
-        self._said = []
+    def alter(self, edit: Edit) -> None:
+        self._events.append(wire.Rejected(READ_ONLY, "Alter"))
+
+    def look(self, sample: int, position: int, step: int | None = None, top: int = 20) -> None:
+        self._events.append(wire.Rejected(NO_NETWORK, "Look"))
+
+    def inspect(self) -> None:
+        self._events.append(wire.Failed("check", NO_NETWORK, ""))
+
+    # -- what the session does itself in a recording
+
+    def stop_at(self, number: int, text: str, sample: int | None = None) -> None:
+        """The session checks recorded steps against its breakpoints itself."""
+
+    def clear(self, number: int | None = None) -> None:
+        """As `stop_at`."""
+
+    def use_file(self, path: str) -> None:
+        """No strategy runs here."""
 
 
 def options_of(recording: Recording, branch: int = 0, *, ascii_only: bool = False, mouse: bool = True) -> WatchOptions:

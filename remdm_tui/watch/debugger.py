@@ -11,7 +11,7 @@ from engine import wire
 from engine.debug.findings import Hit, Story
 from engine.records import Edit, StrategyInfo
 from remdm_tui.console.sanitize import sanitize
-from remdm_tui.link.process import Event, Link
+from remdm_tui.link.base import Event, Link
 from remdm_tui.settings.knobs import STRATEGY, turned
 from remdm_tui.watch import player as playing
 from remdm_tui.watch.branches import BranchSet

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from engine.catalogue import place
 from engine.files import run_layout
-from remdm_tui.link.process import Link
+from remdm_tui.link.base import Link
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.watch.notices import Notice, Progress
 from remdm_tui.watch.run_recording import RunRecording

@@ -16,7 +16,7 @@ from engine.debug.findings import Hit
 from engine.records import Branch, Settings
 from engine.sampling.trace import Record
 from remdm_tui.console.sanitize import sanitize
-from remdm_tui.link.process import Event
+from remdm_tui.link.base import Event
 from remdm_tui.settings.watch_options import CAUSAL_STRATEGY
 from remdm_tui.watch.notices import Notice
 from remdm_tui.watch.player import AHEAD, Demand, Player

@@ -13,7 +13,7 @@ from engine import wire
 from engine.records import Check, Knob, KnobInfo, ModelChoice, ModelInfo, RunChoice, Settings, StrategyInfo
 from engine.sampling.trace import Record
 from remdm_tui.console.sanitize import sanitize
-from remdm_tui.link.process import Died, Diverged, Event, Link, Unwritten
+from remdm_tui.link.base import Died, Diverged, Event, Link, Unwritten
 from remdm_tui.settings.knobs import notch, panel, turned
 from remdm_tui.settings.watch_options import WatchOptions, fitted
 from remdm_tui.watch import player as playing

@@ -12,7 +12,7 @@ from engine import strategies, wire
 from engine.debug.findings import Opinion, Ranked, Verdict
 from engine.records import Branch, Change, Check, Edit, Frame, ModelChoice, ModelInfo, RunChoice, Settings
 from engine.sampling.trace import Record, Start, Trace
-from remdm_tui.link.process import Event
+from remdm_tui.link.base import Event
 
 WORDS = [
     " the", " sea", " was", " calm", " and", " a", " ship", " came", ",", ".", " home", " slowly", "\n", " over",

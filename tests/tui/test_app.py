@@ -13,7 +13,7 @@ from engine.catalogue import PUBLISHED
 from engine.records import Change, ModelChoice, Settings, StrategyInfo
 from engine.strategies import make_strategy, values
 from remdm_tui.app import WatchApp
-from remdm_tui.link.process import Died, Diverged
+from remdm_tui.link.base import Died, Diverged
 from remdm_tui.screens.help import HelpScreen
 from remdm_tui.screens.models import ModelScreen
 from remdm_tui.settings.watch_options import WatchOptions

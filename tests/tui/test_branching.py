@@ -9,7 +9,7 @@ from engine.debug.branches import parting
 from engine.recording import Recording
 from engine.records import Settings
 from remdm_tui.app import WatchApp
-from remdm_tui.link.process import Died
+from remdm_tui.link.base import Died
 from remdm_tui.link.replay import ReplayLink, options_of
 from remdm_tui.watch.branches import otherwise
 from remdm_tui.watch.run_recording import RunRecording

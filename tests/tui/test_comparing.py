@@ -12,7 +12,7 @@ from engine.records import Settings
 from engine.strategies import catalogue, make_strategy, values
 from remdm_tui.app import WatchApp
 from remdm_tui.cli.debug_arguments import beside
-from remdm_tui.link.process import Died
+from remdm_tui.link.base import Died
 from remdm_tui.link.replay import ReplayLink, options_of
 from remdm_tui.screens.compare import CompareScreen
 from remdm_tui.settings.pane_spec import settings_of, titled

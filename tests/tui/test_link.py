@@ -10,7 +10,8 @@ import pytest
 from engine import wire
 from engine.records import ModelChoice, RunChoice, Settings
 from engine.strategies import make_strategy, values
-from remdm_tui.link.process import ENGINE, Died, Link
+from remdm_tui.link.base import Died
+from remdm_tui.link.process import ENGINE, ProcessLink
 from tests import forks
 from tests.waiting import PATIENCE, eventually
 
@@ -21,7 +22,7 @@ CAP = Settings("remdm-cap", values(make_strategy("remdm-cap")))
 
 @pytest.fixture
 def link():
-    made = Link(forks.engine())
+    made = ProcessLink(forks.engine())
     made.start()
     yield made
     made.close()
@@ -116,7 +117,7 @@ def test_settings_act_on_the_next_step_and_bad_ones_are_refused(link):
 
 def launched(program):
     """A link to a Python program in place of an engine."""
-    link = Link([sys.executable, "-c", program])
+    link = ProcessLink([sys.executable, "-c", program])
     link.start()
     return link
 
@@ -178,7 +179,7 @@ def test_a_closed_link_records_and_reports_nothing_more(link):
 
 
 def test_the_last_words_of_a_dying_process_are_kept():
-    link = Link([sys.executable, "-c", "import sys; sys.stderr.write('CUDA driver on fire\\n'); sys.exit(3)"])
+    link = ProcessLink([sys.executable, "-c", "import sys; sys.stderr.write('CUDA driver on fire\\n'); sys.exit(3)"])
     link.start()
     assert wait_for(link, Died) == Died(3, "CUDA driver on fire")
     link.demand(5, renew=True)

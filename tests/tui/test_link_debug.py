@@ -7,7 +7,7 @@ from engine import wire
 from engine.debug.branches import forked, parting
 from engine.records import Branch, Change, Edit, RunChoice, Settings
 from engine.strategies import make_strategy, values
-from remdm_tui.link.process import Link
+from remdm_tui.link.process import ProcessLink
 from tests import forks
 from tests.tui.test_link import CAP, begun, caught_up, wait_for
 from tests.waiting import eventually
@@ -18,7 +18,7 @@ EAGER = Settings("remdm-cap", values(make_strategy("remdm-cap", eta=0.5)))
 
 @pytest.fixture(scope="module")
 def shared():
-    made = Link(forks.engine())
+    made = ProcessLink(forks.engine())
     made.start()
     begun(made)
     yield made
@@ -155,7 +155,7 @@ def test_a_file_of_ones_own_runs_and_its_error_leaves_the_run_where_it_was(link,
 
 def test_a_branch_without_a_record_is_refused():
     with pytest.raises(ValueError, match="there is no record of a branch 3"):
-        Link().switch(3)
+        ProcessLink().switch(3)
 
 
 def test_panes_on_one_clock_have_their_own_records(link):

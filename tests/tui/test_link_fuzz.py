@@ -9,7 +9,7 @@ import numpy as np
 
 from engine import wire
 from engine.strategies import catalogue
-from remdm_tui.link.process import Link
+from remdm_tui.link.process import ProcessLink
 from remdm_tui.ui.panel_data import canvas, charts
 from tests.engine.recordings import session_of, start_of
 from tests.engine.toys import TextToy
@@ -30,16 +30,16 @@ def talk() -> list[wire.Event]:
     ]  # fmt: skip
 
 
-def heard(bodies: list[bytes]) -> Link:
+def heard(bodies: list[bytes]) -> ProcessLink:
     """A link that has been told all that, as if a run had begun."""
-    link = Link(())
+    link = ProcessLink(())
     link._run = 1
     for body in bodies:
         link._receive(wire._decode(wire._events, body))
     return link
 
 
-def drawn(link: Link) -> None:
+def drawn(link: ProcessLink) -> None:
     """What the views ask of it."""
     trace, pieces = link.trace, next(e.model.pieces for e in link.take() if isinstance(e, wire.Ready))
     if trace is None:

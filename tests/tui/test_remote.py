@@ -26,7 +26,7 @@ from engine.models import load_model
 from engine.records import ModelChoice, Settings
 from engine.serve import Server
 from engine.strategies import catalogue, make_strategy, values
-from remdm_tui.link.process import ENGINE, Link
+from remdm_tui.link.process import ENGINE, ProcessLink
 from remdm_tui.link.remote import LAUNCH, advice, engine_elsewhere, given_command, ssh_command
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.watch import reconnect
@@ -47,7 +47,7 @@ TURN = 20
 def person(command, where="elsewhere", **options):
     """Somebody watching, without a screen, who stands at step 0."""
     chosen = {"steps": STEPS, "length": 48, "seed": 4, "paused": True} | options
-    return WatchSession(WatchOptions(CAP, MODEL, where=where, **chosen), partial(Link, command))
+    return WatchSession(WatchOptions(CAP, MODEL, where=where, **chosen), partial(ProcessLink, command))
 
 
 def until(one, condition):

@@ -16,7 +16,8 @@ from engine.recording import Recording
 from engine.records import ModelChoice, RunChoice
 from engine.sampling.trace import Trace
 from remdm_tui.app import WatchApp
-from remdm_tui.link.process import Died, Link, Unwritten
+from remdm_tui.link.base import Died, Unwritten
+from remdm_tui.link.process import ProcessLink
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.watch.run_recording import RunRecording
 from tests import forks
@@ -133,7 +134,7 @@ class Full(Trace):
 
 
 def test_a_full_disk_ends_the_record_and_not_the_thread_that_reads():
-    link = Link(forks.engine())
+    link = ProcessLink(forks.engine())
     link.make_record = Full
     link.start()
     begun(link)

@@ -1,0 +1,147 @@
+"""What a watch session talks to: one Protocol for a live engine and for a recording, and the events that come back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from engine import wire
+from engine.records import Branch, Edit, ModelChoice, RunChoice, Settings
+from engine.sampling.trace import Record, Start
+
+
+@dataclass(frozen=True)
+class Died:
+    """The engine process is gone; `last` is the last line that it or its launcher wrote."""
+
+    code: int
+    last: str
+    hopeless: bool = False
+    """whether another try would end the same way"""
+
+
+@dataclass(frozen=True)
+class Diverged:
+    """The steps computed again are not those recorded."""
+
+
+@dataclass(frozen=True)
+class Unwritten:
+    """A frame could not be recorded; no later one of the run is taken."""
+
+    reason: str
+
+
+Event = wire.Event | Died | Diverged | Unwritten
+
+
+class Link(Protocol):
+    """Commands go out at once and are answered by events; frames go straight into the record of their branch."""
+
+    at_once: bool
+    """whether every command is answered before the next `take`"""
+    branch: int
+    """the branch that is stepped"""
+    trace: Record | None
+    """the record of that branch; appended to by another thread"""
+    make_record: Callable[[Start], Record]
+    """makes the record of a new run; may be called by another thread"""
+
+    @property
+    def outstanding(self) -> int:
+        """Steps that were asked for and have not come."""
+        ...
+
+    def start(self) -> None:
+        """Start the engine.  Raises OSError if it cannot be started."""
+        ...
+
+    def take(self) -> list[Event]:
+        """Return the events since the last call; frames are in the record instead."""
+        ...
+
+    def close(self, patience: float = 0.5) -> None:
+        """End the engine, after `patience` seconds by force; nothing is recorded any more."""
+        ...
+
+    def open(self, choice: ModelChoice) -> None:
+        """Load a model; answered by `Ready` or `Failed`.  The run there takes no more steps."""
+        ...
+
+    def begin(self, settings: Settings, choice: RunChoice, record: Record | None = None, branch: int = 0) -> None:
+        """Start a new run, or continue one after the record of its `branch`; answered by `Began`.
+
+        The engine computes recorded steps again without sending their frames, answers with `Resumed` when it has
+        reached the end of the record, and knows no other branch.
+        """
+        ...
+
+    def fork(self, branch: Branch, record: Record, settings: Settings | None = None) -> None:
+        """Branch off and continue there, appending to `record`, which holds the shared frames; answered by `Stands`.
+
+        Without settings the branch replays what its parent has recorded.  Refused by `Rejected` with the command
+        "Fork" if the engine does not know the parent: then `begin` continues the record.
+        """
+        ...
+
+    def recall(self, branch: Branch, record: Record, settings: Settings) -> None:
+        """Compute the record of a branch again that the engine does not know, and stand there.
+
+        The branch is given as one off the start of one that it knows.  Answered by `Stands`, and by `Resumed` when
+        the engine has reached the end of the record; then it must be told where to continue.
+        """
+        ...
+
+    def switch(self, branch: int) -> None:
+        """Continue in another branch, where it was left; answered as `fork`.  Raises ValueError if it is unknown."""
+        ...
+
+    def together(self, branches: Sequence[int]) -> None:
+        """Step these branches round-robin; an empty sequence means the branch that is stood in.
+
+        A step of any counts as one that was demanded.  Each appends to its own `record`; answered as `fork`.
+        """
+        ...
+
+    def record(self, branch: int) -> Record | None:
+        """Return the record of a branch that `switch` can go to, or None."""
+        ...
+
+    def demand(self, steps: int, renew: bool, recorded: int | None = None) -> bool:
+        """Let `steps` steps be outstanding, renewed as frames come if `renew`; return whether anything was sent.
+
+        recorded: length of the record, or of all those stepped together, when these steps were wanted; frames that
+        have come since count as some of them.
+        A renewed demand is revoked by the first that does not ask for renewal, so that a pause takes hold at the step
+        being computed.
+        """
+        ...
+
+    def configure(self, settings: Settings) -> None:
+        """Use these settings from the next step on."""
+        ...
+
+    def alter(self, edit: Edit) -> None:
+        """Change the canvas by hand at the end of the record; the edit's frame is appended."""
+        ...
+
+    def look(self, sample: int, position: int, step: int | None = None, top: int = 20) -> None:
+        """Ask for the model's prediction at a position after `step` steps (None: now); answered by `Looked`."""
+        ...
+
+    def inspect(self) -> None:
+        """Measure how well the model knows a short text; answered by `Checked`."""
+        ...
+
+    def stop_at(self, number: int, text: str, sample: int | None = None) -> None:
+        """Set breakpoint `number` to a condition, in one sample or in any."""
+        ...
+
+    def clear(self, number: int | None = None) -> None:
+        """Remove a breakpoint, or all."""
+        ...
+
+    def use_file(self, path: str) -> None:
+        """Load a strategy from a file of the engine's machine and follow it; "" stops that.  Call before `begin`."""
+        ...
