@@ -1,9 +1,6 @@
-"""The branches of a run: which there are, how one is begun and gone to, and where two of them differ."""
+"""The branches of a run as the screen shows them: the tree, and where two of them differ."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,189 +9,123 @@ from engine.debug.branches import Parting, Row, parting, shared, tree
 from engine.records import Branch, Settings
 from engine.sampling.trace import Record
 from remdm_tui.settings.knobs import shown
-from remdm_tui.watch.notices import Notice
-from remdm_tui.watch.player import Player
-from remdm_tui.watch.run_recording import said
-
-if TYPE_CHECKING:
-    from remdm_tui.watch.session import WatchSession
+from remdm_tui.watch import events as e
+from remdm_tui.watch.panes import PaneGroup
+from remdm_tui.watch.state import SessionState
+from remdm_tui.watch.store import Store
+from remdm_tui.watch.transitions import in_force
 
 
 class BranchSet:
-    """`against` is the branch that the one on screen is compared with."""
+    """Reads the state and dispatches events; what they change is in `branch_reducer`."""
 
-    def __init__(self, watching: WatchSession) -> None:
-        self._watching = watching
-        self.moving = False
-        """whether the engine has yet to say that it stands in the branch on screen"""
-        self.against: int | None = None
-        self._before: int | None = None
-        """the branch that was on screen before"""
-        self._left: dict[int, Settings] = {}
-        """settings of branches as they were left"""
-        self._ended: set[int] = set()
-
-    def afresh(self) -> None:
-        """A run has begun that does not go on with a record."""
-        self.moving, self.against, self._before = False, None, None
-        self._left.clear()
-        self._ended.clear()
+    def __init__(self, store: Store, panes: PaneGroup) -> None:
+        self._store, self._panes = store, panes
 
     @property
     def here(self) -> int:
-        return self._watching.link.branch
+        """The branch on screen."""
+        return self._store.state.branch
 
-    def ended(self, branch: int) -> None:
-        """A branch has no further step."""
-        self._ended.add(branch)
+    @property
+    def against(self) -> int | None:
+        """The branch that the one on screen is compared with."""
+        return self._store.state.branches.against
+
+    @property
+    def moving(self) -> bool:
+        """Whether the engine has not confirmed yet that it stands in the branch on screen."""
+        return self._store.state.branches.moving
 
     def has_ended(self, branch: int) -> bool:
-        return branch in self._ended
-
-    def begun(self, branch: int, settings: Settings) -> None:
-        """A branch takes its first own step under these settings."""
-        self._left[branch] = settings
-
-    def left(self, branch: int) -> Settings | None:
-        """Settings of a branch as it was left."""
-        return self._left.get(branch)
+        return branch in self._store.state.branches.ended
 
     def rows(self) -> list[tuple[Row, str, int]]:
-        """The tree: its rows, what is different in each branch, and how many steps it has."""
-        found = []
-        for row in tree(self._watching.tape.branches):
-            record = self._watching.tape.record(row.branch.id)
-            pane = self._watching.debug.comparing.letter(row.branch.id)
-            found.append((row, " ".join(filter(None, (pane, self._label(row.branch, record)))), len(record)))
+        """Return the rows of the tree, each with what is different in the branch and how many steps it has."""
+        state, found = self._store.look(), []
+        for row in tree(state.observed.tree):
+            branch = row.branch.id
+            label = " ".join(filter(None, (state.letter(branch), _label(state, row.branch))))
+            found.append((row, label, state.length(branch)))
         return found
-
-    def _label(self, branch: Branch, record: Record) -> str:
-        """What its first own step does otherwise than the step before it."""
-        changed = record.settings()
-        own = _in_force(changed, branch.at) if len(record) > branch.at else self._left.get(branch.id)
-        if branch.id == self.here and len(record) <= branch.at:
-            own = self._watching.settings
-        before = _in_force(changed, branch.at - 1)
-        if not branch.at and branch.parent is not None:
-            # of one that shares no step what is different from its parent's first
-            before = _in_force(self._watching.tape.record(branch.parent).settings(), 0)
-            return otherwise(before, own) or otherwise(None, own)
-        return otherwise(before, own)
 
     # -- going to another
 
-    def off(self, settings: Settings | None = None) -> bool:
-        """Begin a branch at the position on screen, or with the settings there; whether there is one now."""
-        watching = self._watching
-        position = watching.position
-        if settings is None and watching.trace is not None:
-            settings = _in_force(watching.trace.settings(), position)
-        settings = settings or watching.settings
-        try:
-            branch, record = watching.tape.fork(self.here, position)
-        except (ValueError, OSError) as error:
-            watching.notice = Notice(f"no branch could be begun: {said(error)}", error=True)
-            return False
-        self.leave()
-        watching.link.fork(branch, record, settings)
-        self.begun(branch.id, settings)
-        if watching.debug.comparing.panes:
-            watching.debug.comparing.put(branch.id, record)
-            return True
-        watching.settings = settings
-        self._arrive(record, position, ended=False, playing=watching.player.playing)
-        return True
+    def off(self) -> bool:
+        """Begin a branch at the position on screen, with the settings there; return whether there is one now."""
+        before = len(self._store.look().observed.tree)
+        self._store.dispatch(e.BranchOff())
+        return len(self._store.look().observed.tree) > before
 
     def turn(self, by: int) -> bool:
-        """Go to the branch so many rows down the tree; whether there are several."""
-        comparing = self._watching.debug.comparing
-        if comparing.panes:
-            if not comparing.next_branch(by):
-                comparing.turn(by)
+        """Go to the branch so many rows down the tree; return whether there are several."""
+        state = self._store.look()
+        if state.panes.panes:
+            if not self._panes.next_branch(by):
+                self._panes.turn(by)
             return True
-        order = [row.branch.id for row in tree(self._watching.tape.branches)]
-        if len(order) > 1:
-            self.to(order[(order.index(self.here) + by) % len(order)])
+        order = state.order
+        if len(order) > 1 and self.here in order:
+            self._store.dispatch(e.GoTo(order[(order.index(self.here) + by) % len(order)]))
         return len(order) > 1
-
-    def to(self, branch: int) -> None:
-        """Go to a branch and stand there, at the position on screen or its end."""
-        watching = self._watching
-        record, position = watching.tape.record(branch), watching.player.position
-        self.leave()
-        if not watching.live:
-            watching.link.trace, watching.link.branch = record, branch
-        else:
-            try:
-                watching.link.switch(branch)
-            except ValueError:
-                # another engine, which knows the branch before alone
-                watching.go_on(record, branch)
-        settings = self._left.get(branch)
-        if settings is None and len(record):
-            settings = _in_force(record.settings(), len(record) - 1)
-        watching.settings = settings or watching.settings
-        self._arrive(record, position, ended=branch in self._ended, playing=False)
-        self.moving = watching.live
-
-    def refused(self) -> None:
-        """The engine does not know the branch: it is to begin with its record."""
-        self.moving = False
-        watching = self._watching
-        if watching.link.trace is not None:
-            watching.go_on(watching.link.trace, self.here)
-
-    def leave(self) -> None:
-        """Keep what is to be known of the branch on screen when it is come back to."""
-        self._left[self.here], self._before = self._watching.settings, self.here
-
-    def _arrive(self, record: Record, position: int, *, ended: bool, playing: bool) -> None:
-        watching = self._watching
-        self.moving = True
-        watching.player = Player(
-            min(position, len(record)), len(record), playing=playing, speed=watching.player.speed, ended=ended
-        )
-        if self.against == self.here:
-            self.against = self._before
 
     # -- comparing two
 
     def compare(self) -> bool:
-        """Mark what differs from the branch seen before, or from the parent; or no more.  Whether there is another."""
+        """Compare with the branch shown before, or the parent; or no more.  Return whether there is another."""
+        state = self._store.look()
         if self.against is not None:
-            self.against = None
+            self._store.dispatch(e.Compare(None))
             return True
-        branches = {branch.id: branch for branch in self._watching.tape.branches}
-        others: list[int | None] = [pane.branch for pane in self._watching.debug.comparing.panes]
-        others = others or [self._before, branches[self.here].parent, *branches]
-        self.against = next((one for one in others if one is not None and one != self.here), None)
-        return self.against is not None
+        parents = {branch.id: branch.parent for branch in state.observed.tree}
+        others: list[int | None] = [pane.branch for pane in state.panes.panes]
+        others = others or [state.branches.before, parents.get(self.here), *parents]
+        against = next((one for one in others if one is not None and one != self.here), None)
+        self._store.dispatch(e.Compare(against))
+        return against is not None
+
+    def _compared(self) -> tuple[Record, Record] | None:
+        """Return the record on screen and that of the other branch."""
+        state = self._store.look()
+        other = None if self.against is None else state.observed.records.get(self.against)
+        return None if state.record is None or other is None else (state.record, other)
 
     def different(self, position: int) -> NDArray[np.bool_] | None:
-        """bool [L]: where the sample on screen differs from the other branch; None where that is not so far."""
-        watching = self._watching
-        if self.against is None or watching.trace is None:
+        """bool [L]: where the sample on screen differs from the other branch; None if that is not as long."""
+        compared, sample = self._compared(), self._store.state.sample
+        if compared is None or position > len(compared[1]):
             return None
-        other = watching.tape.record(self.against)
-        if position > len(other):
-            return None
-        tokens: NDArray[np.bool_] = watching.trace.tokens(position, watching.sample) != other.tokens(
-            position, watching.sample
-        )
+        one, other = compared
+        tokens: NDArray[np.bool_] = one.tokens(position, sample) != other.tokens(position, sample)
         return tokens
 
     def parting(self) -> Parting | None:
-        """Where the two branches part."""
-        watching = self._watching
-        if self.against is None or watching.trace is None:
+        """Return where the two branches first differ."""
+        compared = self._compared()
+        if compared is None or self.against is None:
             return None
-        one, other = watching.trace, watching.tape.record(self.against)
-        joint = shared({branch.id: branch for branch in watching.tape.branches}, self.here, self.against)
+        one, other = compared
+        joint = shared({branch.id: branch for branch in self._store.state.observed.tree}, self.here, self.against)
         return parting(one.frame, other.frame, min(len(one), len(other)), shared=joint)
 
 
+def _label(state: SessionState, branch: Branch) -> str:
+    """Return what the first own step of a branch does otherwise than the step before it."""
+    record, length = state.observed.records[branch.id], state.length(branch.id)
+    changed = record.settings()
+    own = in_force(changed, branch.at) if length > branch.at else state.branches.left.get(branch.id)
+    if branch.id == state.branch and length <= branch.at:
+        own = state.settings
+    before = in_force(changed, branch.at - 1)
+    if not branch.at and branch.parent is not None:
+        # of one that shares no step what is different from its parent's first
+        before = in_force(state.observed.records[branch.parent].settings(), 0)
+        return otherwise(before, own) or otherwise(None, own)
+    return otherwise(before, own)
+
+
 def otherwise(before: Settings | None, after: Settings | None) -> str:
-    """What is different in some settings, in few words."""
+    """Return what is different in some settings, in few words."""
     if before is None or after is None or before == after:
         return "" if after is None or before is not None else after.strategy
     parts = [after.strategy] if before.strategy != after.strategy else []
@@ -203,8 +134,3 @@ def otherwise(before: Settings | None, after: Settings | None) -> str:
         if getattr(before, name) != getattr(after, name):
             parts.append(f"{name}={shown(getattr(after, name))}")
     return " ".join(parts)
-
-
-def _in_force(changed: Sequence[tuple[int, Settings]], step: int) -> Settings | None:
-    """The settings that decided a step."""
-    return next((settings for at, settings in reversed(changed) if at <= step), None)

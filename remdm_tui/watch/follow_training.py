@@ -11,9 +11,11 @@ from pathlib import Path
 
 from engine.catalogue import place
 from engine.files import run_layout
+from engine.records import ModelChoice
 from remdm_tui.link.base import Link
 from remdm_tui.settings.watch_options import WatchOptions
-from remdm_tui.watch.notices import Notice, Progress
+from remdm_tui.watch import events as e
+from remdm_tui.watch.notices import Notice
 from remdm_tui.watch.run_recording import RunRecording
 from remdm_tui.watch.session import WatchSession
 
@@ -65,14 +67,14 @@ class FollowedRun(WatchSession):
     def start(self) -> None:
         if run_layout.stamp(self._run) is not None:
             super().start()
-        elif self._launch():
-            self._awaited = True
-            self.progress = Progress(f"waiting for the first checkpoint in {self._run}")
+        else:
+            self._dispatch(e.Start(f"waiting for the first checkpoint in {self._run}"))
+            self._awaited = self.progress is not None
 
     def tick(self, seconds: float) -> None:
         super().tick(seconds)
         now = self._clock()
-        if not (self.idle and self._live and self.player.done and self.debug.inspector.at is None):
+        if not (self.idle and self.live and self.player.done and self.debug.inspector.at is None):
             self._moved = now
         if now - self._looked >= LOOKS:
             self._looked = now
@@ -83,11 +85,10 @@ class FollowedRun(WatchSession):
         super().cancel()
 
     def restart(self, by: int) -> None:
-        if self._newer is None or self.progress is not None or self._running is None:
+        if self._newer is None or not self.begun or self.progress is not None:
             super().restart(by)
-            return
-        self.seed += by
-        self.load(self.choice)
+        else:
+            self._dispatch(e.Load(self.choice, by))
 
     @property
     def _newer(self) -> run_layout.Stamp | None:
@@ -96,27 +97,28 @@ class FollowedRun(WatchSession):
         return None if now == self._seen else now
 
     def _look(self, read: bool) -> None:
-        """read: whether the text has been on screen for as long as it takes to read it."""
+        """Load a newer checkpoint, or say that there is one.
+
+        read: whether the text has been on screen for as long as it takes to read it.
+        """
         newer = self._newer
-        if newer is None or self._dead:
+        if newer is None or not self.state.alive:
             return
         if self._awaited:
             self._awaited = False
-            self._open()
-        elif self.begun and self.progress is None and self._live:
+            self.load(self.choice)
+        elif self.live:
             if read:
                 self.load(self.choice)
             elif newer != self._told:
                 self._told = newer
                 self.notice = Notice("a newer checkpoint is there: it comes when this run has ended, or now with r")
 
-    def _open(self) -> None:
-        if self.choice == self.options.model:
+    def _opened(self, choice: ModelChoice) -> None:
+        if choice == self.options.model:
             self._seen = run_layout.stamp(self._run)
-        super()._open()
 
-    def _resumed(self) -> None:
-        super()._resumed()
+    def _went_live(self) -> None:
         made = run_layout.read_made(self._run / run_layout.NEWEST)
         if made.step is not None and self.choice == self.options.model and not self.notice.text:
             why = f" ({made.note})" if made.note else ""

@@ -1,55 +1,38 @@
-"""How a lost engine is tried for again: later each time, until the tries are used up without a step between them."""
+"""How often a lost engine is tried again: later each time, until the tries are used up without a step between them.
+
+Pure.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from remdm_tui.watch.phase import Lost
 
 WAITS = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Seconds before each try to reach a lost engine again."""
 
 
 @dataclass(frozen=True)
-class Lost:
-    """The connection is gone; the next try comes in `wait` seconds."""
-
-    reason: str
-    wait: float
-
-
 class Retries:
-    """`lost` stands while a try is waited for."""
+    """Tries since a step was last recorded, and how many steps were recorded then."""
 
-    def __init__(self) -> None:
-        self.lost: Lost | None = None
-        self._tried, self._tried_at = 0, -1
-        """tries since a step was last recorded, and how many were recorded then"""
+    tried: int = 0
+    tried_at: int = -1
 
-    def afresh(self) -> None:
-        """Somebody has asked for a try: all are there again."""
-        self._tried = 0
 
-    def lose(self, reason: str, recorded: int) -> bool:
-        """Whether another try will be made."""
-        self._tried = 1 if recorded > self._tried_at else self._tried + 1
-        self._tried_at = recorded
-        if self._tried > len(WAITS):
-            self._tried = 0
-            return False
-        self.lost = Lost(reason, WAITS[self._tried - 1])
-        return True
+def lose(retries: Retries, reason: str, recorded: int) -> tuple[Retries, Lost | None]:
+    """Return the tries after losing the engine once more, and the next one; None if none is left."""
+    tried = 1 if recorded > retries.tried_at else retries.tried + 1
+    if tried > len(WAITS):
+        return Retries(0, recorded), None
+    return Retries(tried, recorded), Lost(reason, WAITS[tried - 1])
 
-    def due(self, seconds: float) -> bool:
-        """Time has passed: whether to try now."""
-        if self.lost is None:
-            return False
-        self.lost = replace(self.lost, wait=self.lost.wait - seconds)
-        return self.lost.wait <= 0
 
-    @property
-    def said(self) -> str:
-        assert self.lost is not None
-        return (
-            f"the connection is lost ({self.lost.reason}): what is recorded stays; "
-            f"try {self._tried} of {len(WAITS)} in {math.ceil(self.lost.wait)} s, R tries now"
-        )
+def sentence(retries: Retries, lost: Lost) -> str:
+    """Tell which try comes when."""
+    return (
+        f"the connection is lost ({lost.reason}): what is recorded stays; "
+        f"try {retries.tried} of {len(WAITS)} in {math.ceil(lost.wait)} s, R tries now"
+    )

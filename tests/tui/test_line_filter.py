@@ -8,12 +8,13 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from textual.color import Color
 
+from engine import wire
 from engine.records import ModelChoice, Settings
 from remdm_tui.app import WatchApp
 from remdm_tui.console.sanitize import is_harmless
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.ui.output_filter import SafeFilter
-from remdm_tui.watch.notices import Notice, Progress
+from remdm_tui.watch.notices import Notice
 from tests.tui.scripted import ScriptedLink
 
 CONTROLS = "".join(map(chr, (*range(32), *range(127, 160))))
@@ -40,17 +41,20 @@ def drawn(app: WatchApp) -> str:
 
 
 async def test_hostile_words_on_the_screen_do_nothing() -> None:
-    choice = ModelChoice(HOSTILE)
+    choice, link = ModelChoice(HOSTILE), ScriptedLink(HOSTILE)
     app = WatchApp(
         WatchOptions(Settings("remdm-cap"), choice, steps=8, length=16, paused=True, where=HOSTILE),
-        lambda: ScriptedLink(HOSTILE),
+        lambda: link,
     )
     async with app.run_test(size=(120, 40)) as pilot:
         while not app.watching.begun:
             await pilot.pause()
-        for notice, progress in ((Notice(HOSTILE, error=True), None), (Notice(), Progress(HOSTILE, 1, 2))):
-            app.watching.notice, app.watching.progress = notice, progress
-            app._say(notice, progress)
+        link.open = lambda _: link.events.append(wire.Loading(HOSTILE, 1, 2))  # type: ignore[method-assign]
+        for notice, loads in ((Notice(HOSTILE, error=True), False), (Notice(), True)):
+            app.watching.notice = notice
+            if loads:
+                app.watching.load(choice)
+            app._say(notice, app.watching.progress)
             app._status.update(HOSTILE)
             app._law.update(HOSTILE)
             app._law.display = True

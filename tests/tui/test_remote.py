@@ -83,8 +83,7 @@ def watched(one, at_step=None):
     one.start()
     until(one, standing)
     step_to(one, TURN)
-    one.settings = CONF
-    one.link.configure(CONF)
+    one.configure(CONF)
     if at_step is not None:
         step, what = at_step
         step_to(one, step)
@@ -167,7 +166,7 @@ def assert_same(record, other):
 
 def kill_engine(one):
     os.killpg(one.link._process.pid, signal.SIGKILL)
-    until(one, lambda w: w._dead)
+    until(one, lambda w: not w.live)
 
 
 def test_a_knob_turned_is_on_the_record(unbroken):
@@ -182,8 +181,7 @@ def test_a_lost_engine_is_found_again_and_the_run_goes_on_as_if_unbroken(unbroke
         step_to(one, step)
         kill_engine(one)
         step_to(one, TURN)
-        one.settings = CONF
-        one.link.configure(CONF)
+        one.configure(CONF)
         to_the_end(one)
         record = one.trace
         one.link.close()
@@ -208,7 +206,7 @@ def test_a_troubled_stream_gives_the_same_run(unbroken, relay, trouble, tmp_path
         wire.write(before, message)
     one = person(relay(trouble, tmp_path / "lives", len(before.getvalue()) + 20_000))
     links = []
-    one._make_link = lambda make=one._make_link: links.append(make()) or links[-1]
+    one._executor.make_link = lambda make=one._executor.make_link: links.append(make()) or links[-1]
     record = watched(one)
     assert_same(record, unbroken)
     assert len(links) == (0 if trouble == "delay" else 1)
@@ -329,7 +327,7 @@ def test_an_engine_behind_ssh_is_the_same_and_comes_back_when_the_connection_is_
     def cut(one):
         (connection,) = server.connections()
         os.kill(connection, signal.SIGKILL)
-        until(one, lambda w: w._dead)
+        until(one, lambda w: not w.live)
 
     one = person(ssh_command("gpu", sys.executable), where="gpu")
     assert_same(watched(one, (TURN + 9, cut)), unbroken)

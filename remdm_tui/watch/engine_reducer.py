@@ -1,0 +1,273 @@
+"""What the engine's events change, as a part of the reducer.  Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from engine import wire
+from engine.records import ModelInfo, StrategyInfo
+from engine.sampling.trace import Record
+from remdm_tui.console.sanitize import sanitize
+from remdm_tui.link import base
+from remdm_tui.settings.knobs import STRATEGY, turned
+from remdm_tui.settings.watch_options import fitted
+from remdm_tui.watch import branch_reducer as branches
+from remdm_tui.watch import commands as c
+from remdm_tui.watch import pane_reducer as panes
+from remdm_tui.watch import reconnect
+from remdm_tui.watch.findings import Failure
+from remdm_tui.watch.notices import Notice, Progress
+from remdm_tui.watch.phase import Live, Loading, Recomputing, Starting, computing
+from remdm_tui.watch.player import Player
+from remdm_tui.watch.state import Branches, Running, SessionState
+from remdm_tui.watch.transitions import (
+    Commands,
+    ask_for_model,
+    ask_without_engine,
+    catch_up,
+    dead,
+    failed,
+    say,
+    seek,
+    stop,
+    stopped,
+    void,
+)  # fmt: skip
+
+
+def heard(state: SessionState, out: Commands, event: base.Event) -> SessionState:
+    """The engine has said something; one that is gone has nothing to say any more."""
+    if not state.alive:
+        return state
+    match event:
+        case base.Died():
+            return _died(void(state, out), out, event)
+        case base.Diverged() if isinstance(state.phase, Starting | Recomputing):
+            reason = "the steps computed again differ from those recorded (another device or version?): r restarts"
+            return failed(state, reason, loaded=True)
+        case base.Unwritten(reason):
+            reason = f"the step could not be recorded: {reason} - what is recorded stays; R goes on with it"
+            return stop(state, reason) if isinstance(state.phase, Loading) else failed(state, reason, loaded=True)
+        case wire.Failed(stage, reason, _):
+            return _failed(void(state, out), out, stage, sanitize(reason, cells=True))
+        case wire.Rejected():
+            return _rejected(state, out, event)
+        case wire.Hello(strategies, problems):
+            return replace(state, strategies=strategies, problems=problems)
+        case wire.Checked(check):
+            return replace(state, check=check)
+        case wire.Loading(stage, done, total) if isinstance(state.phase, Loading):
+            return replace(state, phase=replace(state.phase, progress=Progress(stage, done, total)))
+        case wire.Ready(model) if isinstance(state.phase, Loading):
+            return _ready(state, out, state.phase, model)
+        case wire.Began():
+            return _began(state, out)
+        case wire.Replaying(_, done, total) if isinstance(state.phase, Recomputing):
+            return replace(state, phase=computing(done, total))
+        case wire.Resumed() if isinstance(state.phase, Recomputing):
+            return _resumed(state, out)
+        case wire.Finished(branch=branch):
+            ended = state.branches.ended | {branch}
+            state = replace(state, branches=replace(state.branches, ended=ended))
+            # every step that was still owed is answered so, and a run that was asked for since has not ended
+            ends = state.live and (bool(state.panes.panes) or branch == state.branch)
+            return catch_up(state, ended=True) if ends else state
+    return _debugged(state, out, event)
+
+
+# -- a model, and a run of it
+
+
+def begin_run(state: SessionState, out: Commands, running: Running, *, playing: bool) -> SessionState:
+    """Have the engine begin a new run under the seed that is set."""
+    state = panes.keep(state)
+    arriving = replace(running, run=replace(running.run, seed=state.seed))
+    out += [
+        c.ExpectRun(arriving.choice, arriving.model, arriving.run),
+        c.BeginRun(state.settings, arriving.run),
+    ]
+    player = Player(playing=playing, speed=state.player.speed)
+    return replace(state, player=player, arriving=arriving, phase=Starting(loaded=True))
+
+
+def _ready(state: SessionState, out: Commands, phase: Loading, model: ModelInfo) -> SessionState:
+    if phase.answers > 1:
+        # another model was asked for since
+        return replace(state, phase=replace(phase, answers=phase.answers - 1))
+    running = state.running
+    if phase.continues and running is not None:
+        if running.model.differs(model):
+            reason = (
+                f"{model.name} has changed since this run began, so nothing can continue it: "
+                "r starts a new run, m picks a model"
+            )
+            # a new run loads it again and is recorded as its own
+            return failed(state, reason, loaded=False)
+        out.append(c.BeginRun(state.settings, running.run, state.record, state.branch))
+        computed = computing(0, state.length(state.branch))
+        return replace(state, arriving=replace(running, model=model), phase=computed)
+    if state.observed.resume:
+        out.append(c.TakeUp(model))
+        return state
+    settings, run = fitted(state.options, model, state.strategies)
+    untouched = running is None and state.settings == state.options.settings
+    if untouched or state.causal != model.causal:
+        state = replace(state, settings=settings)
+    playing = state.player.playing if running is None else not state.options.paused
+    state = replace(state, causal=model.causal)
+    return begin_run(state, out, Running(state.choice, model, run), playing=playing)
+
+
+def _began(state: SessionState, out: Commands) -> SessionState:
+    """A run has begun, or the engine is about to compute a record again."""
+    if isinstance(state.phase, Recomputing):
+        state = _shown(state, out)
+        return state if state.length(state.branch) else _resumed(state, out)
+    record = state.observed.record
+    if record is None or not isinstance(state.phase, Starting | Loading | Live):
+        return state
+    state = put_on_screen(state, out, record, state.observed.branch)
+    if not isinstance(state.phase, Starting):
+        return state
+    return panes.begin(_resumed(state, out), out)
+
+
+def put_on_screen(state: SessionState, out: Commands, record: Record, branch: int = 0) -> SessionState:
+    """The record of a new run takes the place of the one on screen."""
+    player = Player(playing=state.player.playing, speed=state.player.speed)
+    state = _shown(replace(state, record=record, branch=branch, branches=Branches(), player=player), out)
+    return panes.afresh(replace(state, check=None))
+
+
+def _shown(state: SessionState, out: Commands) -> SessionState:
+    running = state.arriving or state.running
+    if running is not None:
+        out.append(c.NewRun(running.model.pieces, running.model.fragments))
+    out.append(c.TidyRecording())
+    return replace(state, running=running)
+
+
+def _resumed(state: SessionState, out: Commands) -> SessionState:
+    """The engine stands where the record ends, or that of one pane."""
+    state = replace(state, phase=Live())
+    state = panes.assemble(state, out) if state.panes.panes else branches.follow(state, out)
+    if not state.live:
+        return state
+    said = "; ".join(filter(None, (state.observed.problem, *state.problems, *state.options.problems)))
+    notice = Notice(sanitize(said or state.hint, cells=True), error=bool(said), passing=not said)
+    # a hint stays while the run that it comes with plays
+    return replace(state, notice=notice, hint="", moving=bool(state.hint) or state.moving)
+
+
+# -- what goes wrong
+
+
+def _failed(state: SessionState, out: Commands, stage: str, reason: str) -> SessionState:
+    phase = state.phase
+    match stage:
+        case "check":
+            return replace(state, check=reason)
+        case "load" if isinstance(phase, Loading):
+            if phase.answers > 1:
+                return replace(state, phase=replace(phase, answers=phase.answers - 1))
+            return ask_for_model(state, out, reason)
+        case "begin" if isinstance(phase, Recomputing):
+            return failed(state, reason, loaded=True)
+        case "begin" if isinstance(phase, Starting):
+            if state.running is None and state.choice == state.options.model:
+                # what the command line asked for cannot be: there it is to be put right
+                return failed(state, reason, loaded=True)
+            return ask_for_model(state, out, reason, loaded=True)
+    return stop(state, reason)
+
+
+def _died(state: SessionState, out: Commands, event: base.Died) -> SessionState:
+    how = f"was killed by signal {-event.code}" if event.code < 0 else f"exited with {event.code}"
+    reason = f"the engine {how}" + (f": {event.last}" if event.last else "")
+    if event.hopeless:
+        return dead(state, event.last)
+    if state.running is None:
+        asks = state.strategies and state.progress is not None
+        return ask_without_engine(state, out, reason) if asks else dead(state, reason)
+    if not state.options.where:
+        return dead(state, reason, f"{reason} - what is recorded stays; R starts it again")
+    reason = event.last or reason
+    retries, lost = reconnect.lose(state.retries, reason, state.recorded)
+    state = replace(state, retries=retries)
+    if lost is None:
+        return dead(state, reason, f"the connection is lost ({reason}): what is recorded stays; R tries again")
+    return replace(state, phase=lost)
+
+
+def _rejected(state: SessionState, out: Commands, event: wire.Rejected) -> SessionState:
+    match event:
+        case wire.Rejected(reason, "Fork") if state.panes.asked:
+            return panes.refused(state, out, reason)
+        case wire.Rejected(_, "Together"):
+            return state
+        case wire.Rejected(_, "Fork" | "Switch") if state.observed.writable:
+            return branches.refused(state, out) if state.live else state
+        case wire.Rejected(reason, "Look" | "Alter" as command):
+            if command == "Look":
+                out.append(c.EndPrediction(hide=True))
+            return say(replace(state, lead=0), sanitize(reason, cells=True), passing=True)
+        case wire.Rejected(reason):
+            return say(state, sanitize(reason, cells=True))
+
+
+# -- the debugger's
+
+
+def _debugged(state: SessionState, out: Commands, event: base.Event) -> SessionState:
+    match event:
+        case wire.FileLoaded(path, _, strategy):
+            return _file_loaded(state, out, path, strategy)
+        case wire.StrategyFailed():
+            return _strategy_failed(state, out, event)
+        case wire.Stopped(branch=branch, hits=hits):
+            return stopped(catch_up(state), hits, branch)
+        case wire.Broken(violation=violation):
+            out.append(c.ShowViolation(violation))
+        case wire.Looked(opinion=opinion):
+            out.append(c.ShowPrediction(opinion))
+        case wire.Stands(branch=branch):
+            asked = state.panes.asked
+            asked = asked[1:] if asked[:1] == (branch,) else asked
+            return replace(
+                state, branches=replace(state.branches, moving=False), panes=replace(state.panes, asked=asked)
+            )
+    return state
+
+
+def _file_loaded(state: SessionState, out: Commands, path: str, strategy: StrategyInfo) -> SessionState:
+    """A strategy's file was loaded, for the first time or again after it changed."""
+    first, options = not state.file, state.options
+    others = [info for info in state.strategies if info.name != strategy.name]
+    state = replace(state, file=strategy.name, strategies=(*others, strategy))
+    out.append(c.ShowFailure(None))
+    settings = state.settings
+    try:
+        if first and "strategy" not in options.said:
+            defaults = {knob.name: knob.default for knob in strategy.knobs}
+            settings = replace(settings, strategy=strategy.name, knobs=defaults)
+            for name, value in options.file_knobs:
+                settings = turned(settings, name, value, state.strategies)
+        elif settings.strategy == strategy.name:
+            settings = turned(settings, STRATEGY, strategy.name, state.strategies)
+    except ValueError as error:
+        return failed(state, str(error), loaded=False) if state.running is None else stop(state, str(error))
+    state = replace(state, settings=settings)
+    if state.running is None:
+        return state
+    said = sanitize(f"{Path(path).name} is loaded again: the next step is the new one's", cells=True)
+    return say(state, said, error=False, passing=True)
+
+
+def _strategy_failed(state: SessionState, out: Commands, event: wire.StrategyFailed) -> SessionState:
+    failure = Failure.of(event)
+    if state.running is None:
+        return failed(state, f"{failure.reason}\n{failure.detail}".rstrip(), loaded=state.loaded)
+    out.append(c.ShowFailure(failure))
+    state = replace(state, lead=0)
+    return seek(catch_up(state), event.step) if event.step >= 0 else state

@@ -1,0 +1,166 @@
+"""Owns the link and the recording of a watch session: looks at both, and carries out the reducer's commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+
+from engine.records import ModelChoice
+from engine.sampling.trace import Record, Start
+from remdm_tui.link.base import Link
+from remdm_tui.settings.watch_options import WatchOptions
+from remdm_tui.watch import commands as c
+from remdm_tui.watch import events as e
+from remdm_tui.watch.run_recording import RunRecording, said
+from remdm_tui.watch.state import Observed, SessionState
+
+
+class Executor:
+    """`brief` and `opened` are called when an engine has started and when it is told to load a model."""
+
+    def __init__(
+        self,
+        options: WatchOptions,
+        make_link: Callable[[], Link],
+        tape: RunRecording,
+        brief: Callable[[Link], None],
+        opened: Callable[[ModelChoice], None],
+    ) -> None:
+        self.make_link, self.tape = make_link, tape
+        self.unwritten = ""
+        """why not all of the recording is on the disk"""
+        self._options, self._brief, self._opened = options, brief, opened
+        self._records: dict[int, Record] = {}
+        """records of branches that were read from the recording on screen"""
+        self._made: Record | None = None
+        """the record of a run that the link has begun and the state does not show yet"""
+        self.link = self._linked()
+
+    def _linked(self) -> Link:
+        link = self.make_link()
+        link.make_record = self._make
+        return link
+
+    def _make(self, start: Start) -> Record:
+        """Make the record of a new run; called by the link's thread."""
+        self._made = self.tape.make(start)
+        return self._made
+
+    def observe(self, state: SessionState) -> Observed:
+        """Look at link and recording once."""
+        link, tape, tree = self.link, self.tape, self.tape.branches
+        records = {pane.branch: pane.record for pane in state.panes.panes}
+        if state.record is not None:
+            records.setdefault(state.branch, state.record)
+            for branch in tree:
+                # the link's thread may have begun another run with other branches since
+                with suppress(ValueError):
+                    records.setdefault(branch.id, self._record(branch.id))
+        return Observed(
+            link.trace, link.branch, link.outstanding,
+            frozenset(branch for branch in records if link.record(branch) is not None),
+            tree, records, {branch: len(record) for branch, record in records.items()},
+            tape.writable, tape.resume, tape.problem,
+        )  # fmt: skip
+
+    def _record(self, branch: int) -> Record:
+        if branch not in self._records:
+            of_link = self.link.record(branch)
+            self._records[branch] = self.tape.record(branch) if of_link is None else of_link
+        return self._records[branch]
+
+    def execute(self, command: c.Command, state: SessionState) -> Iterable[e.Event]:
+        """Carry out a command; return what it has led to."""
+        link = self.link
+        match command:
+            case c.Launch():
+                return self._launch()
+            case c.Relaunch(patience):
+                return [*self._end(patience), *self._relaunch(state)]
+            case c.CloseEngine(patience):
+                return self._end(patience)
+            case c.OpenModel(choice):
+                self._opened(choice)
+                link.open(choice)
+            case c.BeginRun(settings, run, record, branch):
+                link.begin(settings, run, record, branch)
+            case c.SendSettings(settings):
+                link.configure(settings)
+            case c.ForkEngine(forked, record, settings):
+                link.fork(forked, record, settings)
+            case c.RecallBranch(recalled, record, settings):
+                link.recall(recalled, record, settings)
+            case c.SwitchEngine(branch):
+                link.switch(branch)
+            case c.StepTogether(branches):
+                link.together(branches)
+            case c.SendEdit(edit):
+                link.alter(edit)
+            case c.Request(demand, known):
+                return [e.Served()] if link.demand(demand.steps, demand.renew, known) else []
+            case c.MeasureModel():
+                link.inspect()
+            case c.PointLink(branch, shown):
+                link.trace, link.branch = shown, branch
+            case _:
+                return self._record_command(command, state)
+        return ()
+
+    def _record_command(self, command: c.Command, state: SessionState) -> list[e.Event]:
+        """Carry out a command to the recording."""
+        match command:
+            case c.ExpectRun(choice, model, run):
+                self.tape.expect(choice, model, run, self._versions())
+            case c.TidyRecording():
+                self._records.clear()
+                if self._made is state.record:
+                    self._made = None
+                self.tape.tidy()
+            case c.TakeUp(model):
+                assert self._options.record is not None
+                try:
+                    self.tape.go_on(self._options.record, model)
+                except (OSError, ValueError) as error:
+                    return [e.NotTakenUp(said(error))]
+                self._records.clear()
+                return [e.TakenUp(model, self.tape.record(self._options.branch))]
+            case c.ForkRecording(parent, at):
+                try:
+                    return [e.Forked(command, *self.tape.fork(parent, at))]
+                except (OSError, ValueError) as error:
+                    return [e.ForkFailed(command, said(error))]
+            case c.CloseRecording():
+                try:
+                    self.tape.close()
+                except OSError as error:
+                    self.unwritten = f"the recording is not whole: {said(error)}"
+        return []
+
+    def _launch(self) -> list[e.Event]:
+        try:
+            self.link.start()
+        except OSError as error:
+            return [e.LaunchFailed(str(error))]
+        self._brief(self.link)
+        return []
+
+    def _end(self, patience: float) -> list[e.Event]:
+        """End the engine; a run that it has begun since is the one that is recorded."""
+        self.link.close(patience)
+        return [] if self._made is None else [e.Adopted(self._made)]
+
+    def _relaunch(self, state: SessionState) -> list[e.Event]:
+        """Start another engine in place of the one that has ended."""
+        self.link = self._linked()
+        self.link.trace, self.link.branch = state.record, state.branch
+        return self._launch()
+
+    def _versions(self) -> dict[str, str]:
+        """Return the versions of what decides what is computed, as far as it is on this machine."""
+        if self._options.where or self._options.command:
+            return {}
+        try:
+            return {"torch": version("torch")}
+        except PackageNotFoundError:
+            return {}

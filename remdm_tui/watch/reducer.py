@@ -1,0 +1,238 @@
+"""Everything that changes a watch session goes through `reduce`.  Pure.
+
+A phase that an event has no meaning in ignores it: what a link that is gone has still said, for instance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import get_args
+
+from remdm_tui.link import base
+from remdm_tui.settings.knobs import turned
+from remdm_tui.watch import branch_reducer as branches
+from remdm_tui.watch import commands as c
+from remdm_tui.watch import events as e
+from remdm_tui.watch import pane_reducer as panes
+from remdm_tui.watch import player as playing
+from remdm_tui.watch import reconnect
+from remdm_tui.watch.engine_reducer import begin_run, heard, put_on_screen
+from remdm_tui.watch.notices import Notice, Progress
+from remdm_tui.watch.phase import Dead, Loading, Lost, Recomputing, Starting
+from remdm_tui.watch.player import Player
+from remdm_tui.watch.state import Running, SessionState
+from remdm_tui.watch.transitions import (
+    Commands,
+    ask_for_model,
+    catch_up,
+    continue_record,
+    dead,
+    failed,
+    leave,
+    open_model,
+    relaunch,
+    revive,
+    say,
+    seek,
+    stop,
+    stopped,
+)  # fmt: skip
+
+ENGINE_EVENTS = get_args(base.Event)
+
+
+def reduce(state: SessionState, event: e.Event) -> tuple[SessionState, tuple[c.Command, ...]]:
+    """Return the state after an event, and what is to be done about it."""
+    out: Commands = []
+    if isinstance(event, ENGINE_EVENTS):
+        state = heard(state, out, event)
+    elif isinstance(event, e.Tick):
+        state = _tick(state, out, event.seconds)
+    elif isinstance(event, get_args(e.Outcome)):
+        state = _outcome(state, out, event)
+    elif isinstance(event, ON_BRANCHES):
+        state = _on_branches(state, out, event)
+    else:
+        state = _act(state, out, event)
+    return state, tuple(out)
+
+
+# -- what people do
+
+
+def _act(state: SessionState, out: Commands, event: e.Event) -> SessionState:
+    match event:
+        case e.Start(waits_for):
+            out.append(c.Launch())
+            if waits_for:
+                return replace(state, phase=Starting(Progress(waits_for)))
+            return open_model(state, out, continues=False)
+        case e.Load():
+            return _load(state, out, event)
+        case e.Cancel():
+            return _cancel(state, out)
+        case e.Revive():
+            return revive(replace(state, retries=reconnect.Retries()), out)
+        case e.Restart(by):
+            return _restart(replace(state, seed=state.seed + by), out)
+        case e.Close():
+            out += [c.CloseEngine(), c.CloseRecording()]
+            return state
+        case e.Turn(name, value):
+            try:
+                return branches.turn_knob(state, out, turned(state.settings, name, value, state.strategies))
+            except ValueError as error:
+                return say(state, str(error))
+        case e.Configure(settings):
+            out.append(c.SendSettings(settings))
+            return replace(state, settings=settings)
+        case e.Move(player):
+            return replace(state, player=player)
+        case e.Show(sample):
+            return replace(state, sample=sample)
+        case e.Say(notice):
+            return replace(state, notice=notice)
+        case e.Measure():
+            if not state.live:
+                return replace(state, check="the engine is not there to measure it")
+            out.append(c.MeasureModel())
+            return replace(state, check=None)
+    return state
+
+
+def _load(state: SessionState, out: Commands, event: e.Load) -> SessionState:
+    if not state.alive:
+        state = relaunch(state, out)
+    if state.running is None:
+        player = Player(playing=not state.options.paused)
+    else:
+        player = playing.seek(state.player, state.player.position)
+    state = replace(state, choice=event.choice, seed=state.seed + event.by, player=player)
+    return open_model(state, out, continues=False)
+
+
+def _cancel(state: SessionState, out: Commands) -> SessionState:
+    match state.phase:
+        case Lost() | Recomputing() | Loading(continues=True):
+            out.append(c.CloseEngine(patience=0))
+            reason = "cancelled: what is recorded stays; R goes on with it"
+            return stop(replace(state, phase=Dead(reason)), reason)
+        case Loading() | Starting(progress=Progress()):
+            state = relaunch(state, out, patience=0)
+            return ask_for_model(state, out, f"loading {state.choice.name} was cancelled")
+    return state
+
+
+def _restart(state: SessionState, out: Commands) -> SessionState:
+    """Begin a new run; the record on screen goes when that has begun."""
+    running = state.running or state.arriving
+    match state.phase:
+        case Starting(loaded=False):
+            # the model that is waited for begins with the new seed
+            return state
+        case Loading(progress, _, answers):
+            return replace(state, phase=Loading(progress, continues=False, answers=answers))
+    if running is None or not state.loaded or state.choice != running.choice:
+        return revive(replace(state, retries=reconnect.Retries()), out, continues=False)
+    return begin_run(state, out, running, playing=not state.options.paused)
+
+
+ON_BRANCHES = (
+    e.Alter, e.BranchOff, e.GoTo, e.Compare, e.OpenPanes, e.AddPane, e.ClosePanes, e.Focus, e.PutInPane
+)  # fmt: skip
+
+
+def _on_branches(state: SessionState, out: Commands, event: e.Event) -> SessionState:
+    """Whatever needs a record on screen."""
+    if state.running is None:
+        return state
+    shown = [pane.branch for pane in state.panes.panes]
+    match event:
+        case e.Alter(edit) if state.live:
+            return branches.alter(state, out, edit)
+        case e.BranchOff() if state.live:
+            return branches.branch_off(state, out)
+        case e.GoTo(branch) if branch in state.observed.records and not shown:
+            return branches.go_to(state, out, branch)
+        case e.Compare(branch):
+            return replace(state, branches=replace(state.branches, against=branch))
+        case e.OpenPanes() if not shown and len(state.order) > 1:
+            return panes.open_all(state, out)
+        case e.AddPane(settings) if state.live and state.observed.writable:
+            return panes.add(state, out, settings)
+        case e.ClosePanes() if shown:
+            return panes.close(state, out)
+        case e.Focus(branch) if branch in shown:
+            return panes.look_at(state, out, branch)
+        case e.PutInPane(branch) if shown and branch not in shown and branch in state.observed.records:
+            return panes.put(leave(state), out, branch)
+    return state
+
+
+# -- the clock
+
+
+def _tick(state: SessionState, out: Commands, seconds: float) -> SessionState:
+    """Time has passed: move the view, and ask for steps."""
+    if isinstance(state.phase, Lost):
+        state = _count_down(state, out, state.phase, seconds)
+    state = catch_up(state)
+    moving = state.player.playing or state.player.stepping > 0
+    if state.notice.passing and moving and not state.moving:
+        state = replace(state, notice=Notice())
+    state = replace(state, moving=moving)
+    if state.lead and state.recorded >= state.lead:
+        state = replace(seek(state, state.lead), lead=0)
+    before, known = state.player.position, state.player.recorded
+    player, wanted = playing.tick(state.player, seconds)
+    state = replace(state, player=player)
+    if player.position > before and state.record is not None:
+        out.append(c.CheckStops(before))
+    if state.live and not state.branches.moving:
+        state, request = panes.demand(state, wanted, known)
+        out.append(request)
+    return state
+
+
+def _count_down(state: SessionState, out: Commands, lost: Lost, seconds: float) -> SessionState:
+    """Wait for the next try to reach the engine, then make it."""
+    lost = replace(lost, wait=lost.wait - seconds)
+    if lost.wait <= 0:
+        return revive(state, out)
+    return say(replace(state, phase=lost), reconnect.sentence(state.retries, lost))
+
+
+# -- what commands have led to
+
+
+def _outcome(state: SessionState, out: Commands, event: e.Event) -> SessionState:
+    match event:
+        case e.LaunchFailed(reason):
+            return dead(state, f"the engine cannot be started: {reason}")
+        case e.Adopted(record):
+            return put_on_screen(state, out, record)
+        case e.TakenUp():
+            return _taken_up(state, out, event)
+        case e.NotTakenUp(reason):
+            return failed(state, reason, loaded=True)
+        case e.Forked():
+            return branches.forked(state, out, event)
+        case e.ForkFailed():
+            return branches.fork_failed(state, out, event)
+        case e.Served():
+            return replace(state, player=playing.served(state.player))
+        case e.StopsHit(hits, branch):
+            return stopped(state, hits, branch)
+        case e.Damaged(reason):
+            return stop(replace(state, player=replace(state.player, recorded=state.recorded, stepping=0)), reason)
+    return state
+
+
+def _taken_up(state: SessionState, out: Commands, event: e.TakenUp) -> SessionState:
+    """Continue the recording that was opened."""
+    options, record = state.options, event.record
+    assert options.run is not None
+    out.append(c.NewRun(event.model.pieces, event.model.fragments))
+    running = Running(state.choice, event.model, options.run)
+    state = replace(state, running=running, record=record, branch=options.branch, player=Player(playing=False))
+    return continue_record(state, out)
