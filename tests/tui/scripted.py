@@ -69,10 +69,11 @@ class ScriptedLink:
         locked = np.zeros(tokens.shape, bool)
         if choice.prompt:
             tokens[:, :3], locked[:, :3] = 1, True
+        self._locked = locked
         if record is not None:
             self._stand(branch)
         else:
-            self._tokens, self._locked, self._calls = tokens, locked, 0
+            self._tokens, self._calls = tokens, 0
             self.trace = self._records[branch] = self.make_record(Start(tokens, locked, steps, seed))
         self.events.append(wire.Began(1, wire.Array.of(tokens), wire.Array.of(locked), steps, seed))
         if record is not None and len(record):

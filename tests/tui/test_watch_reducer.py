@@ -1,0 +1,356 @@
+"""The watch session as a state machine: 200 random events and actions never lead it astray."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engine import strategies, wire
+from engine.debug.branches import forked
+from engine.debug.findings import Hit
+from engine.records import Branch, Edit, Frame, ModelChoice, ModelInfo, Settings
+from engine.sampling.trace import Start, Trace
+from engine.strategies import make_strategy, values
+from remdm_tui.link.base import Died, Diverged, Unwritten
+from remdm_tui.settings.watch_options import WatchOptions
+from remdm_tui.watch import commands as c
+from remdm_tui.watch import events as e
+from remdm_tui.watch import player as playing
+from remdm_tui.watch.notices import Notice
+from remdm_tui.watch.phase import Dead, Failed, Live, Loading, Recomputing, Starting
+from remdm_tui.watch.reducer import reduce
+from remdm_tui.watch.run_recording import RunRecording
+from remdm_tui.watch.session import WatchSession
+from remdm_tui.watch.state import Observed, Panes, SessionState
+from remdm_tui.watch.store import Store
+from tests.tui.scripted import ScriptedLink
+
+CAP = Settings("remdm-cap", values(make_strategy("remdm-cap")))
+MDLM = Settings("mdlm", {})
+TOKENS = np.zeros((1, 4), np.int32)
+ARRAY = wire.Array.of(TOKENS)
+GOOD, BAD = ModelChoice("good"), ModelChoice("bad")
+LENGTH = 200
+"""Events of one walk."""
+QUICK = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+
+
+def model(choice: ModelChoice) -> ModelInfo:
+    return ModelInfo(choice.name, 1, "float32", "cpu", 2, 1, None, False, ("a", "[MASK]"), "sdpa", "toy")
+
+
+def frame(index: int, under: Settings) -> Frame:
+    zeros = np.zeros(TOKENS.shape, np.float32)
+    return Frame(index, 1, 0, 0, 1, TOKENS, np.zeros(TOKENS.shape, np.uint8), zeros, zeros, zeros, index + 1, under)
+
+
+class World:
+    """Link and recording of a session, without a process: what it is told to do is done at once or fails."""
+
+    def __init__(self, options: WatchOptions) -> None:
+        self.link: Trace | None = None
+        self.branch, self.known, self.fails = 0, {0}, False
+        self.tree, self.records = [Branch(0)], {0: Trace(Start(TOKENS, TOKENS > 0, 9, 0))}
+        self.seen: list[c.Command] = []
+        state = SessionState(options, options.settings, options.model, panes=Panes(wanted=options.compare))
+        self.store = Store(state, self.observe, self.execute)
+
+    def observe(self, state: SessionState) -> Observed:
+        shown = {pane.branch: pane.record for pane in state.panes.panes}
+        records = self.records | shown | ({} if state.record is None else {state.branch: state.record})
+        lengths = {branch: len(record) for branch, record in records.items()}
+        return Observed(
+            self.link, self.branch, 0, frozenset(self.known), tuple(self.tree), records, lengths, writable=True
+        )
+
+    def execute(self, command: c.Command) -> list[e.Event]:
+        self.seen.append(command)
+        match command:
+            case c.Launch() | c.Relaunch() if self.fails:
+                return [e.LaunchFailed("no python")]
+            case c.BeginRun(_, _, None):
+                self.link, self.branch, self.known = Trace(Start(TOKENS, TOKENS > 0, 9, 0)), 0, {0}
+                self.tree, self.records = [Branch(0)], {0: self.link}
+            case c.BeginRun(_, _, record, branch):
+                self.link, self.branch, self.known = record, branch, {branch}
+            case c.ForkRecording() if self.fails:
+                return [e.ForkFailed(command, "the disk is full")]
+            case c.ForkRecording(parent, at):
+                branch = Branch(len(self.tree), parent, at)
+                self.tree.append(branch)
+                self.records[branch.id] = forked(self.records[parent], at)
+                return [e.Forked(command, branch, self.records[branch.id])]
+            case c.ForkEngine(branch) | c.RecallBranch(branch):
+                self.branch = branch.id
+                self.known.add(branch.id)
+            case c.SwitchEngine(branch):
+                assert branch in self.known
+                self.branch = branch
+            case c.Request(demand):
+                return [e.Served()] if demand.steps else []
+        return []
+
+    def grow(self) -> None:
+        """A step of every branch that is stepped comes."""
+        state = self.store.state
+        for branch in [pane.branch for pane in state.panes.panes] or [state.branch]:
+            if state.live and branch in self.known:
+                record = self.store.look().observed.records[branch]
+                record.append(frame(len(record), state.settings))
+
+
+def happens(world: World, kind: int, n: int) -> e.Event:
+    """Return one of all events there are, in whatever phase the session is."""
+    state = world.store.look()
+    tree = len(world.tree)
+    hit = Hit(1, "step 1", "step 1", min(n, state.recorded), (0,), ())
+    began = wire.Began(1, ARRAY, ARRAY, 9, 0)
+    all_of_them: list[Any] = [
+        e.Tick(n / 4), e.Tick(1), e.Tick(9), wire.Hello(strategies.catalogue()), wire.Loading("files", n, 9),
+        wire.Ready(model(state.choice)), wire.Ready(model(state.choice)), began, began, wire.Replaying(1, n, 9),
+        wire.Resumed(1, ARRAY), wire.Resumed(1, ARRAY), wire.Finished(1, n % tree), wire.Stands(1, n % tree, 0),
+        Died(1, "gone"), Died(1, "not an engine", hopeless=n == 0), Diverged(), Unwritten("full"),
+        *(wire.Failed(stage, "a fault", "") for stage in ("load", "begin", "step", "check", "debug")),
+        *(wire.Rejected("no", name) for name in ("Fork", "Switch", "Together", "Look", "Alter", "Configure")),
+        wire.Stopped(1, n % tree, 1, (hit,)), wire.StrategyFailed(1, 0, 1, n - 1, "bad", "line 3"),
+        wire.FileLoaded("mine.py", "0", strategies.catalogue()[n % 3]),
+        e.Load((GOOD, BAD)[n % 2], n % 2), e.Cancel(), e.Revive(), e.Restart(n % 3), e.Turn("top_p", 0.5 + n / 20),
+        e.Turn("nothing", 1), e.Move(playing.toggle(state.player)), e.Move(playing.forward(state.player)),
+        e.Move(playing.seek(state.player, n)), e.Say(Notice("hm", passing=True)), e.Measure(), e.Show(0),
+        e.Configure(MDLM), e.Alter(Edit("lock", 0, 0)), e.BranchOff(), e.GoTo(n % tree), e.Compare(n % tree),
+        e.OpenPanes(), e.AddPane(MDLM), e.ClosePanes(), e.Focus(n % tree), e.PutInPane(n % tree),
+        e.Damaged("torn"), e.StopsHit((hit,), n % tree),
+    ]  # fmt: skip
+    return all_of_them[kind % len(all_of_them)]
+
+
+def answers_keys(state: SessionState) -> None:
+    """Every phase has a way on: R, r, m and q."""
+    told = [reduce(state, key)[1] for key in (e.Revive(), e.Load(GOOD), e.Close())]
+    assert [any(isinstance(one, c.Relaunch) for one in commands) for commands in told[:1]] == [True]
+    assert all(any(isinstance(one, c.OpenModel) for one in commands) for commands in told[:2])
+    assert told[2] == (c.CloseEngine(), c.CloseRecording())
+    again, commands = reduce(state, e.Restart(1))
+    begins = any(isinstance(one, c.BeginRun | c.OpenModel) for one in commands)
+    assert again.seed == state.seed + 1
+    assert begins or isinstance(state.phase, Starting | Loading)
+    assert not isinstance(again.phase, Loading) or not again.phase.continues
+
+
+@QUICK
+@given(
+    st.lists(st.tuples(st.integers(0, 99), st.integers(0, 8), st.booleans()), min_size=LENGTH, max_size=LENGTH),
+    st.sampled_from(["", "gpu"]),
+    st.sampled_from([(), (MDLM,), (MDLM, CAP, MDLM)]),
+    st.booleans(),
+)
+def test_random_events_find_the_reducer_prepared(
+    walk: list[tuple[int, int, bool]], where: str, compare: tuple[Settings, ...], begins: bool
+) -> None:
+    world = World(WatchOptions(CAP, GOOD, steps=9, length=4, where=where, compare=compare))
+    world.store.dispatch(e.Start())
+    if begins:
+        for event in (wire.Hello(strategies.catalogue()), wire.Ready(model(GOOD)), wire.Began(1, ARRAY, ARRAY, 9, 0)):
+            world.store.dispatch(event)
+        assert world.store.state.live
+    for kind, n, grows in walk:
+        world.fails = n == 7
+        if grows:
+            world.grow()
+        before = {branch: len(record) for branch, record in world.store.look().observed.records.items()}
+        run, world.seen = world.store.state.arriving, []
+        event = happens(world, kind, n)
+        world.store.dispatch(event)
+        state = world.store.state
+        for command in world.seen:
+            if isinstance(command, c.BeginRun) and command.record is None:
+                # a record makes way for a new run only when somebody has asked for one
+                assert isinstance(event, e.Restart | wire.Ready)
+                assert state.arriving is not run
+            elif isinstance(command, c.BeginRun):
+                assert len(command.record or ()) >= before[command.branch]
+        assert 0 <= state.player.position <= state.player.recorded
+        assert (state.record is None) == (state.running is None)
+        panes = [pane.branch for pane in state.panes.panes]
+        assert not panes or (state.panes.focus in panes and state.branch == state.panes.focus)
+        assert len(set(panes)) == len(panes) != 1 or state.panes.pending
+        answers_keys(world.store.look())
+
+
+def test_the_result_depends_on_the_arguments_alone() -> None:
+    world = World(WatchOptions(CAP, GOOD, steps=9, length=4))
+    world.store.dispatch(e.Start())
+    world.store.dispatch(wire.Hello(strategies.catalogue()))
+    state = world.store.look()
+    ready = wire.Ready(model(GOOD))
+    first, second = reduce(state, ready), reduce(state, ready)
+    assert first == second
+    assert state.phase != first[0].phase
+
+
+@pytest.mark.parametrize(
+    ("phase", "event", "then"),
+    [
+        (Recomputing, wire.Resumed(1, ARRAY), Live),
+        (Recomputing, Diverged(), Failed),
+        (Live, Died(1, "gone"), Dead),
+        (Live, Unwritten("full"), Failed),
+        (Live, wire.Failed("step", "a fault", ""), Live),
+        (Live, wire.Failed("load", "an answer that is late", ""), Live),
+        (Live, wire.Resumed(1, ARRAY), Live),
+        (Dead, wire.Resumed(1, ARRAY), Dead),
+        (Dead, e.Revive(), Loading),
+        (Loading, wire.Resumed(1, ARRAY), Loading),
+        (Loading, e.Cancel(), Failed),
+        (Starting, e.Restart(1), Starting),
+        (Recomputing, e.Restart(1), Starting),
+        (Recomputing, e.Cancel(), Dead),
+        (Failed, e.Load(GOOD), Loading),
+        (Live, e.Cancel(), Live),
+    ],
+)
+def test_the_way_from_phase_to_phase(phase: type, event: e.Event, then: type) -> None:
+    world = World(WatchOptions(CAP, GOOD, steps=9, length=4))
+    way: dict[type, list[e.Event]] = {
+        Loading: [],
+        Starting: [wire.Ready(model(GOOD))],
+        Live: [wire.Ready(model(GOOD)), wire.Began(1, ARRAY, ARRAY, 9, 0)],
+    }
+    way[Dead] = [*way[Live], Died(1, "gone")]
+    way[Failed] = [*way[Live], Unwritten("full")]
+    way[Recomputing] = [*way[Dead], e.Revive(), wire.Ready(model(GOOD))]
+    for one in (e.Start(), wire.Hello(strategies.catalogue()), *way[phase]):
+        world.store.dispatch(one)
+        world.grow()
+    assert isinstance(world.store.state.phase, phase)
+    world.store.dispatch(event)
+    assert isinstance(world.store.state.phase, then)
+
+
+def test_only_the_answer_for_the_model_that_was_picked_last_counts() -> None:
+    world = World(WatchOptions(CAP, BAD, steps=9, length=4))
+    for event in (e.Start(), wire.Hello(strategies.catalogue()), e.Load(GOOD)):
+        world.store.dispatch(event)
+    world.store.dispatch(wire.Failed("load", "bad is no checkpoint", ""))
+    assert isinstance(world.store.state.phase, Loading)
+    world.store.dispatch(wire.Ready(model(GOOD)))
+    assert world.store.state.phase == Starting(loaded=True)
+    assert world.store.state.arriving is not None
+    assert world.store.state.arriving.choice == GOOD
+
+
+def test_a_branch_gone_to_while_the_record_is_computed_again_is_the_one_that_is_continued() -> None:
+    world = World(WatchOptions(CAP, GOOD, steps=9, length=4, paused=True))
+    for event in (
+        e.Start(),
+        wire.Hello(strategies.catalogue()),
+        wire.Ready(model(GOOD)),
+        wire.Began(1, ARRAY, ARRAY, 9, 0),
+    ):
+        world.store.dispatch(event)
+    for _ in range(3):
+        world.grow()
+    for event in (e.Tick(0), e.BranchOff(), e.Revive(), wire.Ready(model(GOOD)), e.GoTo(0), wire.Resumed(1, ARRAY)):
+        world.store.dispatch(event)
+    begun = world.seen[-1]
+    assert isinstance(world.store.state.phase, Recomputing)
+    assert isinstance(begun, c.BeginRun)
+    assert (begun.branch, begun.record) == (0, world.records[0])
+
+
+# -- the whole session
+
+
+class Frail(ScriptedLink):
+    """A link whose engine loads one model alone, and whose records are watched."""
+
+    def open(self, choice: ModelChoice) -> None:
+        if choice == BAD:
+            self.events.append(wire.Failed("load", "bad is no checkpoint", ""))
+        else:
+            super().open(choice)
+
+    def alter(self, edit: Edit) -> None:
+        if self.trace:
+            super().alter(edit)
+        else:
+            self.events.append(wire.Rejected("not at the start", "Alter"))
+
+
+def act(session: WatchSession, kind: int, n: int) -> None:
+    """Do one of all the things that a person or a fault can do."""
+    debug, player = session.debug, session.player
+    died = Died(1, "gone")
+    done = [
+        lambda: session.tick(n / 10), lambda: session.tick(1.0), lambda: session.tick(0.0),
+        lambda: setattr(session, "player", playing.forward(player)),
+        lambda: setattr(session, "player", playing.toggle(player)),
+        lambda: setattr(session, "player", playing.seek(player, n)),
+        lambda: setattr(session, "player", playing.faster(player, n - 4)),
+        lambda: session.notch("top_p", n - 4), lambda: session.turn("strategy", "mdlm"),
+        lambda: session.restart(n % 2), session.revive, lambda: session.load((GOOD, GOOD, BAD)[n % 3]),
+        session.cancel, session.inspect, lambda: session.leaf(1),
+        debug.branching.off, lambda: debug.branching.turn(1 if n % 2 else -1), debug.branching.compare,
+        debug.branching.parting, debug.branching.rows, debug.comparing.open,
+        lambda: debug.comparing.panes and debug.comparing.close(),
+        lambda: debug.comparing.panes and debug.comparing.turn(1),
+        lambda: debug.comparing.add(MDLM), lambda: debug.alter("lock", n % 4), lambda: debug.alter("mask", n % 4),
+        lambda: debug.stop_at(f"step {n + 1}"),
+        lambda: session.link.events.append(died), lambda: session.link.events.append(died),
+        lambda: session.link.events.append(Unwritten("full")),
+        lambda: session.link.events.append(wire.Failed("step", "a fault", "")),
+        lambda: session.link.events.append(wire.Rejected("no", ("Switch", "Alter", "Look")[n % 3])),
+    ]  # fmt: skip
+    # a refusal is a sentence for the person, never a fault
+    with suppress(ValueError):
+        done[kind % len(done)]()
+
+
+def settled(session: WatchSession) -> None:
+    for _ in range(20):
+        session.tick(0.0)
+
+
+@settings(QUICK, max_examples=30)
+@given(
+    st.lists(st.tuples(st.integers(0, 99), st.integers(0, 8)), min_size=LENGTH, max_size=LENGTH),
+    st.sampled_from(["", "gpu"]),
+    st.sampled_from([(), (MDLM,)]),
+    st.sampled_from(["R", "r", "m"]),
+)
+def test_random_actions_lose_no_frame_and_every_key_leads_back(
+    walk: list[tuple[int, int]], where: str, compare: tuple[Settings, ...], key: str
+) -> None:
+    options = WatchOptions(CAP, GOOD, steps=6, length=4, paused=True, where=where, compare=compare)
+    session = WatchSession(options, Frail, RunRecording())
+    session.start()
+    settled(session)
+    assert session.live
+    run, kept = 0, dict[int, list[int]]()
+    for kind, n in walk:
+        act(session, kind, n)
+        assert not session.over
+        tape = session.tape
+        now = {branch.id: calls(tape.record(branch.id)) for branch in tape.branches}
+        if tape._runs == run:
+            assert all(now[branch][: len(before)] == before for branch, before in kept.items())
+        run, kept = tape._runs, now
+        assert session.player.position <= session.player.recorded
+    settled(session)
+    {"R": session.revive, "r": lambda: session.restart(1), "m": lambda: session.load(GOOD)}[key]()
+    settled(session)
+    assert session.live, session.phase
+    session.player = playing.forward(replace(session.player, position=session.player.recorded, playing=False))
+    settled(session)
+    session.close()
+    assert session.link.closed
+
+
+def calls(record: Any) -> list[int]:
+    return [record.frame(position).network_calls for position in range(1, len(record) + 1)]
