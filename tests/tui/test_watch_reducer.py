@@ -205,6 +205,7 @@ def test_the_result_depends_on_the_arguments_alone() -> None:
         (Live, wire.Failed("load", "an answer that is late", ""), Live),
         (Live, wire.Resumed(1, ARRAY), Live),
         (Dead, wire.Resumed(1, ARRAY), Dead),
+        (Dead, Unwritten("full"), Dead),
         (Dead, e.Revive(), Loading),
         (Loading, wire.Resumed(1, ARRAY), Loading),
         (Loading, e.Cancel(), Failed),
@@ -237,8 +238,10 @@ def test_only_the_answer_for_the_model_that_was_picked_last_counts() -> None:
     world = World(WatchOptions(CAP, BAD, steps=9, length=4))
     for event in (e.Start(), wire.Hello(strategies.catalogue()), e.Load(GOOD)):
         world.store.dispatch(event)
-    world.store.dispatch(wire.Failed("load", "bad is no checkpoint", ""))
-    assert isinstance(world.store.state.phase, Loading)
+    world.store.dispatch(e.Load(GOOD))
+    for answer in (wire.Failed("load", "bad is no checkpoint", ""), wire.Ready(model(GOOD))):
+        world.store.dispatch(answer)
+        assert isinstance(world.store.state.phase, Loading)
     world.store.dispatch(wire.Ready(model(GOOD)))
     assert world.store.state.phase == Starting(loaded=True)
     assert world.store.state.arriving is not None
