@@ -14,9 +14,9 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import IO, TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +24,12 @@ from numpy.typing import NDArray
 from engine import __version__, strategies, wire
 from engine.debug import command_handler
 from engine.debug.command_handler import CommandHandler
-from engine.records import Edit, ModelChoice
+from engine.debug.recorded_steps import RecordedSteps
+from engine.records import ModelChoice
 from engine.strategies.validation import StrategyError
 from engine.system.priority import give_way, session_gives_way
+from engine.system.reports import Reports
+from engine.system.streams import streams
 from engine.text import infill
 
 if TYPE_CHECKING:
@@ -34,41 +37,11 @@ if TYPE_CHECKING:
     from engine.models.loading import Progress
     from engine.sampling.session import Session
 
-REPORTS = 0.1
-"""Seconds between two reports of progress at least."""
 POLLS = 0.5
 """Seconds between two looks at a strategy's file while nothing else is to be done."""
 
 
-class Reports:
-    """When progress is to be told: at once in a new stage, else ten times a second."""
-
-    def __init__(self, clock: Callable[[], float], stage: str = "") -> None:
-        self._clock, self._stage, self._last = clock, stage, clock()
-
-    def due(self, stage: str = "") -> bool:
-        now = self._clock()
-        if stage == self._stage and now - self._last < REPORTS:
-            return False
-        self._stage, self._last = stage, now
-        return True
-
-
-@dataclass(frozen=True)
-class Again:
-    """Steps before `at` that the terminal has recorded, and what decided them; `settings` decide those after."""
-
-    settings: wire.SettingsData
-    at: int
-    past: dict[int, wire.SettingsData]
-    edits: dict[int, Edit]
-
-    @classmethod
-    def of(cls, command: wire.Begin | wire.Fork) -> Again | None:
-        """None where there are none."""
-        if command.settings is None or command.at < 1:
-            return None
-        return cls(command.settings, command.at, dict(command.past), dict(command.edits))
+Work = Literal["wait", "recompute", "step"]
 
 
 class Server:
@@ -84,31 +57,26 @@ class Server:
         self._send = send
         self._model: TextModel | None = None
         self._desk = CommandHandler(send)
-        self._again: Again | None = None
+        self._again: RecordedSteps | None = None
         """what is to be computed again before anything else"""
-        self._credit, self._reports = 0, Reports(clock)
+        self._reports = Reports(clock)
 
     @property
     def _session(self) -> Session | None:
         return self._desk.session
 
     def serve(self, inbox: queue.SimpleQueue[wire.Command | None]) -> None:
-        """Until None or Quit: obey what has come, then take one step if there is credit for it."""
+        """Until None or Quit: handle what has come, then take one step if there is credit for it."""
         self._send(wire.Hello(strategies.catalogue(), strategies.others().problems))
         while True:
-            can_step = self._session is not None and (self._credit > 0 or self._again is not None)
+            work = self._work
             try:
-                if can_step or not self._desk.polls:
-                    command = inbox.get(block=not can_step)
+                if work != "wait" or not self._desk.polls:
+                    command = inbox.get(block=work == "wait")
                 else:
                     command = inbox.get(timeout=POLLS)
             except queue.Empty:
-                if self._again is not None:
-                    self._guard("begin", self._replay)
-                    continue
-                self._guard("debug", self._desk.poll)
-                if self._credit > 0:
-                    self._guard("step", self._step)
+                self._compute(work)
                 continue
             match command:
                 case None | wire.Quit():
@@ -120,19 +88,36 @@ class Server:
                 case wire.Configure(settings):
                     self._guard("debug", partial(self._configure, settings))
                 case wire.Credit(steps, stop):
-                    if steps < 0 or stop >= self._desk.stops:
-                        self._credit = max(0, self._credit + steps)
+                    self._desk.credit = self._desk.credit.granted(steps, stop)
                 case wire.Inspect():
                     self._guard("check", self._inspect)
                 case _:
                     self._guard("debug", partial(self._debug, command))
+
+    @property
+    def _work(self) -> Work:
+        """What is done while no command waits."""
+        if self._session is None:
+            return "wait"
+        if self._again is not None:
+            return "recompute"
+        return "step" if self._desk.credit.steps > 0 else "wait"
+
+    def _compute(self, work: Work) -> None:
+        """Take one step of what is to be done."""
+        if work == "recompute":
+            self._guard("begin", self._replay)
+            return
+        self._guard("debug", self._desk.poll)
+        if self._work == "step":
+            self._guard("step", self._step)
 
     def _guard(self, stage: Literal["load", "begin", "step", "check", "debug"], action: Callable[[], None]) -> None:
         """The process boundary: whatever goes wrong is told, and the process lives on."""
         try:
             action()
         except StrategyError as error:
-            self._credit = 0
+            self._desk.credit = self._desk.credit.void()
             if stage == "begin":
                 self._desk.session = self._again = None
                 self._send(wire.Failed(stage, str(error), error.detail))
@@ -141,7 +126,7 @@ class Server:
         except BaseException as error:  # models and strategies are other people's code, and Ctrl+C is not for us
             if stage in ("load", "begin"):
                 self._desk.session = self._again = None
-            self._credit = 0
+            self._desk.credit = self._desk.credit.void()
             reason = str(error) or type(error).__name__
             self._send(wire.Failed(stage, reason, traceback.format_exc()))
 
@@ -167,7 +152,7 @@ class Server:
         if self._model is None:
             raise ValueError("no model is loaded")
         asked = command.choice
-        self._desk.session, self._desk.run, self._credit = None, command.run, 0
+        self._desk.session, self._desk.run, self._desk.credit = None, command.run, self._desk.credit.void()
         prompt = self._model.prompt(asked.prompt, asked.chat, asked.infill)
         steps = asked.steps_after(sum(infill.fixed(prompt, self._model.mask_id)))
         first = command.past[0][1] if command.at else command.settings
@@ -178,7 +163,7 @@ class Server:
         )  # fmt: skip
         tokens = _tokens(session)
         self._desk.begin(session, command.branch)
-        self._again = Again.of(command)
+        self._again = RecordedSteps.of(command)
         self._reports = Reports(self._clock)
         locked = session.locked.to("cpu").numpy()
         self._send(wire.Began(self._desk.run, wire.Array.of(tokens), wire.Array.of(locked), steps, asked.seed))
@@ -221,14 +206,14 @@ class Server:
         try:
             if self._again is not None and isinstance(command, command_handler.STANDING):
                 raise ValueError("the recorded steps are being computed again: wait until they are")
-            self._desk.obey(command)
+            self._desk.handle(command)
         except ValueError as error:
             self._send(wire.Rejected(str(error), type(command).__name__))
             return
         if isinstance(command, command_handler.MOVES):
-            self._credit = 0
+            self._desk.credit = self._desk.credit.void()
         if isinstance(command, wire.Fork):
-            self._again = Again.of(command)
+            self._again = RecordedSteps.of(command)
 
     def _step(self) -> None:
         session = self._session
@@ -238,12 +223,11 @@ class Server:
         try:
             self._take(session)
         except StrategyError as error:
-            self._credit = 0
             self._desk.failed(error, session.index)
         finally:
             session.switch(stood)
         if self._desk.ended:
-            self._credit = 0
+            self._desk.credit = self._desk.credit.void()
 
     def _take(self, session: Session) -> None:
         """One step of the branch in which the session stands."""
@@ -251,13 +235,13 @@ class Server:
         frame = next(session, None)
         if frame is None:
             # that it has ended is the answer to the step that it was asked for
-            self._credit -= 1
+            self._desk.credit = self._desk.credit.spent()
             self._send(wire.Finished(self._desk.run, session.branch))
             return
-        # an edit done again is no step
-        self._credit -= frame.edit is None
-        if self._desk.tell(frame, control):
-            self._credit = 0
+        if frame.edit is None:
+            # an edit done again is no step
+            self._desk.credit = self._desk.credit.spent()
+        self._desk.publish(frame, control)
 
     def _inspect(self) -> None:
         from engine.models.check import self_check
@@ -282,27 +266,6 @@ def load(choice: ModelChoice, progress: Progress) -> TextModel:
         choice, model.outside, lambda done, total: progress("reading the model's files", done, total)
     )
     return model
-
-
-def streams() -> tuple[IO[bytes], IO[bytes], Callable[[], None]]:
-    """Standard input and output for messages alone, and what undoes it.
-
-    A library's own writes to stdout go to stderr.  Where a launcher gave a terminal, it is made to hand every byte on
-    as it is, and stderr, which would be mixed into it, is closed.
-    """
-    out = os.fdopen(os.dup(1), "wb")
-    if not os.isatty(0):
-        os.dup2(2, 1)
-        return sys.stdin.buffer, out, lambda: None
-    import termios
-    import tty
-
-    before = termios.tcgetattr(0)
-    tty.setraw(0)
-    if os.isatty(2):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    os.dup2(2, 1)
-    return sys.stdin.buffer, out, partial(termios.tcsetattr, 0, termios.TCSANOW, before)
 
 
 def main() -> None:

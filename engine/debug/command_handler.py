@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from engine import strategies, wire
+from engine.debug.credit import EngineCredit
 from engine.debug.laws import Claims
 from engine.debug.monitor import Watch
 from engine.strategies import Strategy, describe, values
@@ -35,8 +36,8 @@ class CommandHandler:
         self.run = 0
         self._together: tuple[int, ...] = ()
         """branches that are stepped in turn; none: that in which the session stands"""
-        self.stops = 0
-        """how often a run was stopped; credit that knows of fewer is not heeded"""
+        self.credit = EngineCredit()
+        """steps that may still be taken, and how often a run was stopped"""
 
     @property
     def polls(self) -> bool:
@@ -71,8 +72,8 @@ class CommandHandler:
         session = self._there()
         return all(session.standing(branch)[1] for branch in self._together or (session.branch,))
 
-    def obey(self, command: Command) -> None:
-        """Do what is asked and answer it."""
+    def handle(self, command: Command) -> None:
+        """Handle one command and send its reply."""
         match command:
             case wire.Break(number, text, sample):
                 self.watch.set(number, text, sample)
@@ -96,12 +97,12 @@ class CommandHandler:
             case wire.Alter(edit):
                 session = self._there()
                 control = session.control
-                self.tell(session.edit(edit), control)
+                self.publish(session.edit(edit), control)
             case wire.Look():
                 self._look(self._there(), command)
 
-    def tell(self, frame: Frame, control: StepConfig) -> bool:
-        """Send a frame and what is to be said about it; whether it stops the run."""
+    def publish(self, frame: Frame, control: StepConfig) -> None:
+        """Send a frame and what was found in it; a breakpoint that it hits stops the run."""
         session = self._there()
         before = session.frames[-2] if len(session.frames) > 1 else None
         self._send(wire.Stepped.of(self.run, frame, session.branch))
@@ -109,16 +110,15 @@ class CommandHandler:
         for violation in broken:
             self._send(wire.Broken(self.run, session.branch, violation))
         if hits:
-            self.stops += 1
-            self._send(wire.Stopped(self.run, session.branch, self.stops, tuple(hits)))
-        return bool(hits)
+            self.credit = self.credit.stopped()
+            self._send(wire.Stopped(self.run, session.branch, self.credit.stop, tuple(hits)))
 
     def failed(self, error: StrategyError, step: int | None = None) -> None:
         """A strategy is wrong: the run stands still, before `step` if it was being stepped."""
-        self.stops += 1
+        self.credit = self.credit.stopped()
         branch = 0 if self.session is None else self.session.branch
         at = -1 if step is None else step
-        self._send(wire.StrategyFailed(self.run, branch, self.stops, at, str(error), error.detail))
+        self._send(wire.StrategyFailed(self.run, branch, self.credit.stop, at, str(error), error.detail))
 
     def poll(self) -> None:
         """Load the strategy's file again if it has changed.  Raises StrategyError where it defines none now."""

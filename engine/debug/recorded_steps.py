@@ -1,0 +1,25 @@
+"""Recorded steps that the engine computes again before it continues a run.  Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine import wire
+from engine.records import Edit
+
+
+@dataclass(frozen=True)
+class RecordedSteps:
+    """The steps before `at`: what decided them, and the edits among them; `settings` decide the steps after."""
+
+    settings: wire.SettingsData
+    at: int
+    past: dict[int, wire.SettingsData]
+    edits: dict[int, Edit]
+
+    @classmethod
+    def of(cls, command: wire.Begin | wire.Fork) -> RecordedSteps | None:
+        """Return the recorded steps that a command comes with, if any."""
+        if command.settings is None or command.at < 1:
+            return None
+        return cls(command.settings, command.at, dict(command.past), dict(command.edits))
