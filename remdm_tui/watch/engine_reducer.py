@@ -36,8 +36,8 @@ from remdm_tui.watch.transitions import (
 )  # fmt: skip
 
 
-def heard(state: SessionState, out: Commands, event: base.Event) -> SessionState:
-    """The engine has said something; one that is gone has nothing to say any more."""
+def engine_sent(state: SessionState, out: Commands, event: base.Event) -> SessionState:
+    """Handle what the engine has sent; events of one that is gone are ignored."""
     if not state.alive:
         return state
     match event:
@@ -137,7 +137,7 @@ def put_on_screen(state: SessionState, out: Commands, record: Record, branch: in
     """The record of a new run takes the place of the one on screen."""
     player = Player(playing=state.player.playing, speed=state.player.speed)
     state = _shown(replace(state, record=record, branch=branch, branches=Branches(), player=player), out)
-    return panes.afresh(replace(state, check=None))
+    return panes.reset(replace(state, check=None))
 
 
 def _shown(state: SessionState, out: Commands) -> SessionState:
@@ -202,7 +202,7 @@ def _died(state: SessionState, out: Commands, event: base.Died) -> SessionState:
 
 def _rejected(state: SessionState, out: Commands, event: wire.Rejected) -> SessionState:
     match event:
-        case wire.Rejected(reason, "Fork") if state.panes.asked:
+        case wire.Rejected(reason, "Fork") if state.panes.unanswered:
             return panes.refused(state, out, reason)
         case wire.Rejected(_, "Together"):
             return state
@@ -232,10 +232,10 @@ def _debugged(state: SessionState, out: Commands, event: base.Event) -> SessionS
         case wire.Looked(opinion=opinion):
             out.append(c.ShowPrediction(opinion))
         case wire.Stands(branch=branch):
-            asked = state.panes.asked
-            asked = asked[1:] if asked[:1] == (branch,) else asked
+            unanswered = state.panes.unanswered
+            unanswered = unanswered[1:] if unanswered[:1] == (branch,) else unanswered
             return replace(
-                state, branches=replace(state.branches, moving=False), panes=replace(state.panes, asked=asked)
+                state, branches=replace(state.branches, moving=False), panes=replace(state.panes, unanswered=unanswered)
             )
     return state
 

@@ -173,7 +173,7 @@ def keep(state: SessionState) -> SessionState:
     return replace(state, panes=replace(state.panes, wanted=settings[1:], at=at), settings=settings[0])
 
 
-def afresh(state: SessionState) -> SessionState:
+def reset(state: SessionState) -> SessionState:
     """A run has begun that does not continue a record."""
     return replace(state, panes=Panes(wanted=state.panes.wanted, at=state.panes.at))
 
@@ -203,7 +203,7 @@ def _begin(state: SessionState, out: Commands, several: Sequence[Settings], at: 
 def added(state: SessionState, out: Commands, event: e.Forked) -> SessionState:
     """The recording has the branch of a pane."""
     panes, pane = state.panes, Pane(event.branch.id, event.record)
-    panes = replace(panes, panes=(*panes.panes, pane), asked=(*panes.asked, pane.branch))
+    panes = replace(panes, panes=(*panes.panes, pane), unanswered=(*panes.unanswered, pane.branch))
     return _settled(replace(state, panes=panes), out)
 
 
@@ -232,9 +232,9 @@ def _gather(state: SessionState, out: Commands) -> SessionState:
 
 def refused(state: SessionState, out: Commands, reason: str) -> SessionState:
     """The engine has refused to begin the branch of a pane."""
-    branch, panes = state.panes.asked[0], state.panes
+    branch, panes = state.panes.unanswered[0], state.panes
     left = tuple(pane for pane in panes.panes if pane.branch != branch)
-    state = replace(state, panes=replace(panes, asked=panes.asked[1:]))
+    state = replace(state, panes=replace(panes, unanswered=panes.unanswered[1:]))
     if left and len(left) < len(panes.panes):
         if branch == panes.focus:
             state = _move(state, out, left[0].branch)

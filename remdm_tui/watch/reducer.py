@@ -16,7 +16,7 @@ from remdm_tui.watch import events as e
 from remdm_tui.watch import pane_reducer as panes
 from remdm_tui.watch import player as playing
 from remdm_tui.watch import reconnect
-from remdm_tui.watch.engine_reducer import begin_run, heard, put_on_screen
+from remdm_tui.watch.engine_reducer import begin_run, engine_sent, put_on_screen
 from remdm_tui.watch.notices import Notice, Progress
 from remdm_tui.watch.phase import Dead, Loading, Lost, Recomputing, Starting
 from remdm_tui.watch.player import Player
@@ -45,7 +45,7 @@ def reduce(state: SessionState, event: e.Event) -> tuple[SessionState, tuple[c.C
     """Return the state after an event, and what is to be done about it."""
     out: Commands = []
     if isinstance(event, ENGINE_EVENTS):
-        state = heard(state, out, event)
+        state = engine_sent(state, out, event)
     elif isinstance(event, e.Tick):
         state = _tick(state, out, event.seconds)
     elif isinstance(event, get_args(e.Outcome)):

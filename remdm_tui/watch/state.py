@@ -94,7 +94,7 @@ class Panes:
     """which of all these has the focus then"""
     pending: int = 0
     """panes that the recording has yet to make a branch for"""
-    asked: tuple[int, ...] = ()
+    unanswered: tuple[int, ...] = ()
     """branches whose beginning the engine has not answered"""
     loose: bool = False
     """whether something may have come between the steps of two panes: a pause, a breakpoint or an edit"""
