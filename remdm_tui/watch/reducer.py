@@ -38,7 +38,7 @@ from remdm_tui.watch.transitions import (
     stopped,
 )  # fmt: skip
 
-ENGINE_EVENTS = get_args(base.Event)
+ENGINE_EVENTS, OUTCOMES = get_args(base.Event), get_args(e.Outcome)
 
 
 def reduce(state: SessionState, event: e.Event) -> tuple[SessionState, tuple[c.Command, ...]]:
@@ -48,7 +48,7 @@ def reduce(state: SessionState, event: e.Event) -> tuple[SessionState, tuple[c.C
         state = engine_sent(state, out, event)
     elif isinstance(event, e.Tick):
         state = _tick(state, out, event.seconds)
-    elif isinstance(event, get_args(e.Outcome)):
+    elif isinstance(event, OUTCOMES):
         state = _outcome(state, out, event)
     elif isinstance(event, ON_BRANCHES):
         state = _on_branches(state, out, event)
