@@ -17,12 +17,7 @@ from typing import IO, TYPE_CHECKING
 import msgspec
 
 from engine.files.locks import alone
-<<<<<<< HEAD
-from engine.files.regular import regular_file
 from engine.files.run_layout import MODEL, WRITTEN
-=======
-from engine.files.run_layout import WRITTEN
->>>>>>> 07c499d (Ship configurations inside the packages and check whose engine it is)
 from engine.files.whole_files import replace, tidy
 from engine.system.callbacks import ignore
 from remdm_tui.commands.train_loggers import Log, logs, values_of

@@ -187,7 +187,7 @@ def test_the_last_words_of_a_dying_process_are_kept():
 
 
 def test_closing_ends_the_process():
-    link = Link()
+    link = ProcessLink()
     link.start()
     begun(link)
     link.demand(3, renew=True)
