@@ -34,7 +34,7 @@ from engine.text import infill
 
 if TYPE_CHECKING:
     from engine.models import TextModel
-    from engine.models.loading import Progress
+    from engine.models.progress import Progress
     from engine.sampling.session import Session
 
 POLLS = 0.5
@@ -244,7 +244,7 @@ class Server:
         self._desk.publish(frame, control)
 
     def _inspect(self) -> None:
-        from engine.models.check import self_check
+        from engine.sampling.self_check import self_check
 
         if self._model is None:
             raise ValueError("no model is loaded")

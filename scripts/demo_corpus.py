@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from engine.data.directories import below
-from engine.training.data import documents
-from engine.training.shards import Document
+from engine.data.document import Document
+from engine.data.documents import documents
 
 HELD_OUT = 20
 """One speech in so many is for validation, from the first century of them to the last."""

@@ -15,7 +15,7 @@ import engine
 from engine.data.texts import load
 from engine.evaluation.model_rows import rows_of_model
 from engine.metrics.generative_perplexity import generative_perplexity
-from engine.metrics.judge import load_judge
+from engine.metrics.judges import load_judge
 from engine.metrics.mauve import features, mauve
 
 

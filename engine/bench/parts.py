@@ -133,7 +133,7 @@ def _cached_calls(options: Options) -> Iterator[Comparison]:
 
 def measure_judge(options: Options) -> Iterator[Comparison]:
     """The judge's scoring of texts beside the loop that one would write with transformers."""
-    from engine.metrics.bench import judge_for, measure_scoring, texts_for
+    from engine.bench.judge import judge_for, measure_scoring, texts_for
 
     judge = judge_for(options)
     clock = time.process_time if options.processor else time.perf_counter

@@ -12,10 +12,12 @@ import torch
 from tokenizers import Tokenizer, models
 from torch.profiler import ProfilerActivity, profile
 
+from engine.data.document import Document
+from engine.data.shards import open_streams, write_streams
+from engine.data.special_tokens import END_OF_TEXT, MASK
 from engine.training.config import TrainConfig
-from engine.training.data import END_OF_TEXT, MASK, Corpus, reading_speed
+from engine.training.data import Corpus, reading_speed
 from engine.training.loop import Trainer
-from engine.training.shards import Document, open_streams, write_streams
 from engine.training.speed import flops_per_token, matmul_peak
 
 PRODUCTS = (

@@ -13,9 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
+from engine.data.document import Document
 from engine.data.formats import DAMAGED, TextFormat, text_format
 from engine.files.regular import regular_file
-from engine.training.shards import Document
 
 SPLIT = re.compile(r"[A-Za-z0-9_-]{1,40}")
 """A word that may name a split, and with it a file."""

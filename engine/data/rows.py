@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.training.data import paragraphs, spread
+from engine.data.documents import paragraphs
 
 Encode = Callable[[str], Sequence[int]]
 """Token ids of a text, without special tokens"""
@@ -59,3 +59,9 @@ def even(tokens: NDArray[np.int64], length: int, count: int) -> NDArray[np.int64
     if len(tokens) < length:
         raise ValueError(f"the text comes to {len(tokens)} tokens: a window takes {length}")
     return spread(tokens, length, count)
+
+
+def spread(stream: np.ndarray, length: int, count: int) -> np.ndarray:
+    """count windows of the stream at even offsets, int64 [count, length]."""
+    starts = np.linspace(0, len(stream) - length, count).astype(np.int64)
+    return np.stack([stream[i : i + length] for i in starts]).astype(np.int64)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from engine.data.catalogue import DATASETS, hub_texts
 from engine.data.directories import below
+from engine.data.documents import documents
 from engine.data.formats import text_format
 from engine.data.readers import encodable
 from engine.system.callbacks import ignore
-from engine.training.data import documents
 
 SPLIT = "validation"
 

@@ -12,10 +12,10 @@ from torch import Tensor
 from engine.debug.findings import Opinion, Ranked, Verdict
 from engine.models.protocol import encode_rows, never_drawn
 from engine.sampling import kernel
-from engine.sampling.schedules import next_time
 from engine.sampling.session import NextStep, Session, grid_of
 from engine.sampling.step import State, Stepper
 from engine.strategies import Candidates, Strategy, View
+from engine.strategies.schedules import next_time
 from engine.strategies.validation import StrategyError
 
 MOST = 200

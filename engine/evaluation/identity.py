@@ -6,11 +6,11 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from engine.catalogue import place
-from engine.evaluation.files import fingerprint
 from engine.files.digests import Told, file_digests
+from engine.files.fingerprint import fingerprint
 from engine.files.run_layout import NEWEST, holds_checkpoint
-from engine.models.sources import cached
+from engine.models.catalogue import place
+from engine.models.hub import cached
 from engine.models.tokenizer import tokenizer_place
 from engine.records import ModelChoice
 from engine.system.callbacks import ignore

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.data import rows as cut
+from engine.data.document import Document
 from engine.data.refused import RefusedTextError, naming_place
+from engine.data.special_tokens import PLAIN, trained_here
 from engine.data.texts import Texts
 from engine.models import TextModel
 from engine.models.text import Codec
 from engine.models.tokenizer import STARTS, special
-from engine.training.data import PLAIN, trained_here
-from engine.training.shards import Document
 
 LAYOUTS = ("windows", "wrap")
 WINDOWS = 1024

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from engine.evaluation.files import DAMAGED
 from engine.files.json_lines import decode_line
+from engine.files.jsonl import DAMAGED
 from engine.files.regular import regular_file
 
 SAMPLES, RESULTS = "samples.jsonl", "results.json"

@@ -17,13 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.evaluation import drawing, scoring
-from engine.evaluation.files import Appended
 from engine.evaluation.plan import Plan
-from engine.evaluation.ranks import Ranks
 from engine.evaluation.results import Failed, Results, SampleLine
 from engine.evaluation.store import FEATURES, Scored, Spent, Store
 from engine.evaluation.summary import Compared, results
 from engine.files.checksums import replace_checked
+from engine.files.jsonl import Appended
 from engine.metrics.diversity import repetition
 from engine.metrics.judge import Featurizer
 from engine.metrics.mauve import Features
@@ -31,6 +30,7 @@ from engine.models import TextModel
 from engine.sampling.batch import Failed as Lost
 from engine.sampling.batch import Sample
 from engine.sampling.figures import unigram_entropy
+from engine.system.ranks import Ranks
 from engine.text import infill
 
 REPORTS = 5.0

@@ -9,11 +9,11 @@ from typing import IO, Any
 
 import msgspec
 
-from engine.evaluation.files import DAMAGED
+from engine.files.atomic import naming, replace, tidy
 from engine.files.json_lines import decode_line, encode_line
+from engine.files.jsonl import DAMAGED
 from engine.files.locks import taken
 from engine.files.regular import regular_file
-from engine.files.whole_files import naming, replace, tidy
 from engine.system.callbacks import ignore
 
 SCORES, SETTINGS, RESULT = "scores.jsonl", "perplexity.settings.json", "perplexity.json"

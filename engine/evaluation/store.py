@@ -17,22 +17,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.evaluation.files import (
-    DAMAGED,
-    count,
-    left_out,
-    lines,
-    repair,
-    sift,
-    writable,
-)
 from engine.evaluation.plan import Plan, differences, told
 from engine.evaluation.results import FORMAT, RESULTS, SAMPLES, Failed, Judged, Results, SampleLine, read_results
+from engine.files.atomic import replace, tidy, writable
 from engine.files.checksums import CHECKSUM, checksum, mismatch
 from engine.files.json_lines import encode_line
+from engine.files.jsonl import DAMAGED, count, left_out, lines, repair, sift
 from engine.files.locks import taken
 from engine.files.regular import regular_file
-from engine.files.whole_files import replace, tidy
 from engine.system.callbacks import ignore
 
 SETTINGS, FEATURES = "settings.json", "features.npy"

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from engine.files.atomic import replace, replacing
 from engine.files.digests import file_digest, file_digests
-from engine.files.whole_files import replace, replacing
 
 CHECKSUM = ".sha256"
 """What is put behind a file's name: the digests of its content and of the content before that, a line each."""

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Event
 
-from engine.files.whole_files import replace, tidy
+from engine.files.atomic import replace, tidy
 from engine.system.callbacks import ignore
 
 CHUNK = 1 << 22

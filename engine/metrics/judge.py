@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -14,16 +14,10 @@ from torch.nn.utils.rnn import pad_sequence
 from engine.system.callbacks import ignore
 from engine.system.foreign import library_errors
 
-if TYPE_CHECKING:
-    from engine.metrics.own_judge import DirectoryJudge
-
 BATCH_TOKENS = 1 << 13
 """Tokens put through a judge at a time, padding included; a text that is longer goes alone."""
 LOGITS = 1 << 25
 """Logits held at a time, whatever the batch."""
-SHORT = {name: f"openai-community/{name}" for name in ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl")}
-"""Judges that the field calls by less than their hub id."""
-
 Scored = TypeVar("Scored")
 Done = Callable[[int, int], None]
 """(texts or sequences done, how many in all)"""
@@ -201,38 +195,3 @@ class LanguageModel:
             ones = [torch.ones(len(row), dtype=torch.long) for row in rows]
             given["attention_mask"] = pad_sequence(ones, batch_first=True).to(self.model.device)
         return given | {"use_cache": False}
-
-
-def load_judge(
-    name: str, device: str = "auto", dtype: str = "float32", *, batch_tokens: int = BATCH_TOKENS, done: Done = ignore
-) -> LanguageModel | DirectoryJudge:
-    """A causal model of transformers: a directory, a GGUF file, a hub id, or gpt2, gpt2-large and the like.
-
-    Or one of ours: demo-judge, inside the package, or a directory that `remdm-tui train` has exported.
-
-    device: auto or what torch.device takes.  dtype: float32, bfloat16, or auto (bfloat16 on CUDA, else float32).
-    Raises ValueError with one sentence.  No code of the checkpoint is run.
-    """
-    from pathlib import Path
-
-    from engine.metrics.own_judge import load_own, own_model
-
-    if own_model(name) is not None:
-        return load_own(name, device, dtype, batch_tokens=batch_tokens, done=done)
-
-    from engine.models import DTYPES, choose_device
-    from engine.models.loading import Request
-    from engine.models.pretrained import config_of, load
-    from engine.models.pretrained_text import open_tokenizer
-    from engine.models.sources import locate
-
-    place = choose_device(device)
-    if dtype not in (*DTYPES, "auto"):
-        raise ValueError(f"unknown dtype {dtype!r}: choose auto, {', '.join(DTYPES)}")
-    chosen = DTYPES.get(dtype, torch.bfloat16 if place.type == "cuda" else torch.float32)
-    home = locate(name if Path(name).exists() else SHORT.get(name, name), ignore)
-    request = Request(name, home, place, chosen)
-    config = config_of(request)
-    tokenizer = open_tokenizer(request, config)
-    network = load(request, config, "CausalLM")
-    return LanguageModel(name, network.model, tokenizer, batch_tokens=batch_tokens, done=done)

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from engine.catalogue import BUILT_IN
+from engine.data.special_tokens import END_OF_TEXT, PLAIN
 from engine.files.regular import regular_file
 from engine.metrics.judge import BATCH_TOKENS, LOGITS, Done, by_length
 from engine.models import TextModel, load_model
+from engine.models.catalogue import BUILT_IN
 from engine.models.causal_dit import CachedCausal
 from engine.system.callbacks import ignore
-from engine.training.data import END_OF_TEXT, PLAIN
 
 JUDGES = {"demo-judge": "demo-ar"}
 """Judges that have a name besides that of their model."""
@@ -30,7 +30,7 @@ Scored = TypeVar("Scored")
 class DirectoryJudge:
     """A judge and featurizer around a model of ours that predicts from left to right.
 
-    Texts are read as its training texts were: typography unified (`engine.training.data.PLAIN`), a paragraph at a
+    Texts are read as its training texts were: typography unified (`engine.data.special_tokens.PLAIN`), a paragraph at a
     time, the end of a text where it is spelt out.  Rows are batched by length; where the device runs out of memory
     `batch_tokens` is halved and the work goes on.  Raises ValueError for a model of another kind.
     """

@@ -9,13 +9,14 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from engine.files.atomic import tidy
 from engine.files.checksums import replace_checked, replacing_checked
 from engine.files.run_layout import MODEL_FILES, WITH_CHECKSUMS
-from engine.files.whole_files import tidy
 from engine.models.causal_dit import CausalDIT
 from engine.models.dit import DIT, DITConfig
 from engine.models.files import check_claim, fill, open_weights, read_object
-from engine.models.loading import Discrete, Progress
+from engine.models.loading import Discrete
+from engine.models.progress import Progress
 from engine.system.callbacks import ignore
 
 FORMAT = 1

@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.models.attention import Attention, choose_attention
+from engine.models.chunking import portion
 from engine.models.dit import DIT, Block
 from engine.models.linear import Linear, linear
-from engine.sampling.chunking import portion
 
 HEAD_ROWS = 4096
 """Rows of the vocabulary head folded at once."""

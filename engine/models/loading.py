@@ -10,12 +10,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from engine.models.progress import Progress
 from engine.models.protocol import Denoiser
 from engine.models.text import Codec
 from engine.system.callbacks import ignore
-
-Progress = Callable[[str, int, int], None]
-"""(stage, bytes done, bytes in all; 0 where unknown); called often; raising from it cancels the load."""
 
 
 class Network(Denoiser, Protocol):

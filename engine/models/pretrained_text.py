@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.models.files import read_object
+from engine.models.hub import TOKENIZERS
 from engine.models.loading import Request
 from engine.models.pretrained import gguf_file, told
-from engine.models.sources import TOKENIZERS
 from engine.models.text import Codec
 from engine.models.tokenizer import fetched_tokenizer
 from engine.text.chat_template import render

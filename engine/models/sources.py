@@ -1,25 +1,13 @@
-"""What a model's name means: a built-in, a directory or file, or a repository of the Hugging Face hub.
-
-Only data is ever fetched: weights, configurations and tokenizers, never code unless it was asked for.
-"""
+"""What a model's name means: a built-in, a directory or file, or a repository of the Hugging Face hub."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-from engine.catalogue import place
 from engine.files.run_layout import holds_checkpoint
-from engine.models.files.opening import BESIDE
-from engine.models.loading import Progress
-
-DATA = ["*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken"]
-TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model", "*.tiktoken", "tokenizer_config.json")
-"""What a tokenizer may lie in; a tokenizer_config.json alone is enough for one that works on bytes."""
-WEIGHTS = (["*.safetensors"], ["*.bin"], ["*.ckpt"], ["*.gguf"], ["*.pt", "*.pth"])
-"""Kinds of weights, the one to prefer first."""
+from engine.models.catalogue import place
+from engine.models.hub import fetch
+from engine.models.progress import Progress
 
 
 def locate(name: str, progress: Progress, trust_remote_code: bool = False) -> Path:
@@ -37,106 +25,3 @@ def locate(name: str, progress: Progress, trust_remote_code: bool = False) -> Pa
 
         return export_newest(here, progress).home
     return here
-
-
-def fetch(repo: str, progress: Progress, trust_remote_code: bool = False, *, weights: bool = True) -> Path:
-    """A hub repository's directory in the local cache; what is there already is not fetched again.
-
-    weights: whether they are wanted; without, they are fetched where the tokenizer lies in them.
-    """
-    from huggingface_hub import HfApi, constants, snapshot_download
-    from huggingface_hub import errors as hub
-
-    try:
-        if constants.HF_HUB_OFFLINE:
-            return cached(repo, weights=weights)
-        info = HfApi().model_info(repo, files_metadata=True, timeout=20)
-        sizes = {file.rfilename: file.size or 0 for file in info.siblings or ()}
-        needed = [] if not weights and _has_tokenizer(sizes) else _weights(list(sizes))
-        wanted = [*DATA, *needed, *(["*.py"] if trust_remote_code else [])]
-        return Path(
-            snapshot_download(repo, allow_patterns=wanted, ignore_patterns=[*BESIDE], tqdm_class=_bar(progress, repo))
-        )
-    except hub.GatedRepoError as error:
-        raise ValueError(
-            f"{repo} needs its owner's permission: ask for it on the hub, then log in with `hf auth login`"
-        ) from error
-    except hub.RepositoryNotFoundError as error:
-        raise ValueError(
-            f"the hub has no repository {repo!r}, or it is private and needs `hf auth login`; nor is it a directory"
-        ) from error
-    except hub.HFValidationError as error:
-        raise ValueError(f"{repo!r} is neither a file or directory here nor the name of a repository") from error
-    except unreachable():
-        return cached(repo, weights=weights)
-
-
-def unreachable() -> tuple[type[Exception], ...]:
-    """What the hub's library raises where the hub does not answer; its older versions raise OSErrors alone."""
-    from huggingface_hub import errors, utils
-
-    http = getattr(utils, "httpx", None)
-    return (
-        errors.LocalEntryNotFoundError,
-        errors.HfHubHTTPError,
-        OSError,
-        *(() if http is None else (http.HTTPError,)),
-    )
-
-
-def cached(repo: str, *, weights: bool = True) -> Path:
-    """What an earlier download left in the local cache.  Raises ValueError where that is nothing, or not all.
-
-    weights: whether they are wanted; without, a tokenizer is enough.
-    """
-    from huggingface_hub import errors, snapshot_download
-
-    partly = False
-    for patterns in ([], *WEIGHTS) if not weights else WEIGHTS:
-        try:
-            wanted, others = [*DATA, *patterns], [*BESIDE]
-            home = Path(snapshot_download(repo, local_files_only=True, allow_patterns=wanted, ignore_patterns=others))
-        except (errors.LocalEntryNotFoundError, OSError) as error:
-            partly |= "incomplete" in str(error)
-            continue
-        except errors.HFValidationError:
-            break
-        if not patterns and _has_tokenizer(path.name for path in home.iterdir()):
-            return home
-        if patterns and _weights([path.name for path in home.iterdir()]) == patterns:
-            return home
-    here = "is only partly in the local cache" if partly else "is neither a directory here nor in the local cache"
-    raise ValueError(
-        f"{repo} {here}, and the hub cannot be reached: give the path of a directory or file, or go online once"
-    )
-
-
-def _has_tokenizer(files: Iterable[str]) -> bool:
-    return any(Path(name).match(pattern) for name in files for pattern in TOKENIZERS)
-
-
-def _weights(files: list[str]) -> list[str]:
-    """Patterns for one kind of weights, so that nothing is fetched twice in two formats."""
-    weights = [path for path in map(Path, files) if not any(path.match(pattern) for pattern in BESIDE)]
-    for patterns in WEIGHTS:
-        if any(path.match(pattern) for path in weights for pattern in patterns):
-            return patterns
-    return []
-
-
-def _bar(progress: Progress, repo: str) -> Any:
-    """A tqdm class that reports to `progress` instead of drawing; tqdm comes with huggingface_hub."""
-    from tqdm import tqdm
-
-    class Reported(tqdm):  # type: ignore[misc]
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            kwargs.pop("name", None)
-            super().__init__(*args, **{**kwargs, "disable": False, "file": open(os.devnull, "w")})  # noqa: SIM115
-
-        def update(self, n: float | None = 1) -> bool | None:
-            self.n += n or 0
-            if self.unit == "B":
-                progress(f"downloading {repo}", int(self.n), int(self.total or 0))
-            return None
-
-    return Reported

@@ -6,10 +6,10 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from engine.catalogue import BUILT_IN, place
 from engine.files.run_layout import holds_checkpoint
+from engine.models.catalogue import BUILT_IN, place
+from engine.models.hub import ALIASES, cached, fetch, tokenizer_in_cache, tokenizer_of
 from engine.models.loading import Request
-from engine.models.sources import cached, fetch, unreachable
 from engine.models.text import Codec
 
 FILE = "tokenizer.json"
@@ -17,8 +17,6 @@ STARTS = ("<|endoftext|>", "<s>", "[CLS]", "<bos>", "[BOS]", "<|begin_of_text|>"
 """What tokens are called that begin a text."""
 USUAL = "gpt2"
 """Whose tokenizer on the hub a checkpoint of the DIT's family was trained with, where it has none."""
-ALIASES = {"gpt2": ("openai-community/gpt2", "gpt2")}
-"""Repositories that the hub has under two names, the one to fetch first."""
 
 
 def codec_for(request: Request) -> Codec:
@@ -43,7 +41,7 @@ def tokenizer_file(request: Request, usual: str | None) -> Path:
     if usual is None:
         raise ValueError(f"{request.name} has no {FILE}: {how}")
     try:
-        return _from_hub(usual)
+        return tokenizer_of(usual)
     except LookupError as error:
         raise ValueError(
             f"{request.name} has no {FILE}, and {usual}'s is not in the local cache ({error}): {how}"
@@ -57,7 +55,7 @@ def borrowed(request: Request, file: Path) -> Path | None:
 
 def kept_usual() -> Path | None:
     """Return the hub's usual tokenizer as it lies in the local cache; None where it does not."""
-    return _in_cache(ALIASES[USUAL])
+    return tokenizer_in_cache(ALIASES[USUAL])
 
 
 def special(codec: Codec, names: Sequence[str]) -> int | None:
@@ -77,7 +75,7 @@ def tokenizer_place(name: str) -> Path:
     here = _here(name)
     if here is not None:
         return here
-    file = _in_cache(names := ALIASES.get(name, (name,)))
+    file = tokenizer_in_cache(names := ALIASES.get(name, (name,)))
     return file.parent if file is not None else _first(names, lambda repo: cached(repo, weights=False))
 
 
@@ -126,7 +124,7 @@ def _asked(name: str) -> Path:
     path = _here(name)
     if path is None:
         try:
-            return _from_hub(name)
+            return tokenizer_of(name)
         except LookupError as error:
             raise ValueError(
                 f"the tokenizer {name!r} is no file or directory, nor to be had from the hub: {error}"
@@ -139,40 +137,3 @@ def _asked(name: str) -> Path:
 
 def _beside(request: Request) -> Path:
     return request.home if request.home.is_dir() else request.home.parent
-
-
-def _in_cache(names: Sequence[str]) -> Path | None:
-    """Return the tokenizer file of the first of these repositories that the local cache has; None for none."""
-    from huggingface_hub import try_to_load_from_cache
-
-    found = (try_to_load_from_cache(name, FILE) for name in names)
-    return next((Path(path) for path in found if isinstance(path, str)), None)
-
-
-def _from_hub(repo: str) -> Path:
-    """A hub repository's tokenizer file, from the cache where it is there.  Raises LookupError with the reason."""
-    from huggingface_hub import HfApi, constants, hf_hub_download
-    from huggingface_hub import errors as hub
-
-    names = ALIASES.get(repo, (repo,))
-    faults: tuple[type[Exception], ...] = (hub.HfHubHTTPError, OSError, *unreachable())
-    try:
-        kept = _in_cache(names)
-        if kept is not None:
-            return kept
-        if constants.HF_HUB_OFFLINE:
-            raise LookupError("HF_HUB_OFFLINE is set")
-        HfApi().model_info(names[0], timeout=20)  # fails at once without a network, where a download tries for long
-        return Path(hf_hub_download(names[0], FILE))
-    except hub.HFValidationError as error:
-        raise LookupError("that is no name of a repository") from error
-    except hub.GatedRepoError as error:
-        raise LookupError(f"{repo} needs its owner's permission and `hf auth login`") from error
-    except hub.RepositoryNotFoundError as error:
-        raise LookupError(f"the hub has no repository {repo}, or it is private and needs `hf auth login`") from error
-    except hub.LocalEntryNotFoundError as error:
-        raise LookupError("the hub cannot be reached") from error
-    except hub.EntryNotFoundError as error:
-        raise LookupError(f"{repo} has no {FILE}") from error
-    except faults as error:
-        raise LookupError("the hub cannot be reached") from error

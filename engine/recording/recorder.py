@@ -16,8 +16,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.files.atomic import naming, replacing, tidy
 from engine.files.regular import regular_file
-from engine.files.whole_files import naming, replacing, tidy
 from engine.recording import frames
 from engine.recording.branch_index import MOST_ROWS, BranchEntry, pack_rows
 from engine.recording.entries import (

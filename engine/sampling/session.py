@@ -16,11 +16,11 @@ from engine.models.protocol import Denoiser
 from engine.records import Branch, Change, Edit, Frame, Settings
 from engine.sampling.blocks import plan
 from engine.sampling.edits import Canvas, edited
-from engine.sampling.schedules import next_time
 from engine.sampling.step import Decision, Flips, State, StepConfig, Stepper
 from engine.sampling.trajectory import Clock, StepInput, Trajectory
 from engine.sampling.validation import check_canvas, check_order
 from engine.strategies import Strategy, values
+from engine.strategies.schedules import next_time
 from engine.text import infill
 
 

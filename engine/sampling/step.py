@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from engine.models.chunking import portion
 from engine.models.protocol import Denoiser, device_of, encode_rows, never_drawn
 from engine.records import Settings
 from engine.sampling import kernel, rng
-from engine.sampling.chunking import portion
 from engine.sampling.rng import Purpose
 from engine.strategies import Candidates, Strategy, View
 

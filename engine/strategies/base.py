@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.records import Knob, KnobInfo, StrategyInfo
-from engine.sampling.schedules import linear, uniform_grid
+from engine.strategies.schedules import linear, uniform_grid
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.sampling.schedules import dfm_grid, dfm_rates
 from engine.strategies.base import Plan, Strategy, View
+from engine.strategies.schedules import dfm_grid, dfm_rates
 
 
 @dataclass(frozen=True)

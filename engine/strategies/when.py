@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from engine.sampling import schedules
+from engine.strategies import schedules
 from engine.strategies.base import Plan, Strategy, View, knob, posterior
 
 if TYPE_CHECKING:

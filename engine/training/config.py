@@ -215,7 +215,7 @@ def _spoken(told: dict[str, Any]) -> dict[str, Any]:
     name = data.get("tokenizer") if isinstance(data, dict) else None
     if not (isinstance(name, str) and isinstance(model, dict)):
         return told
-    from engine.training.data import given_size, tokenizer_file
+    from engine.training.tokenizers import given_size, tokenizer_file
 
     asked = model.get("vocab_size")
     if tokenizer_file(name) is None or not (asked is None or isinstance(asked, int)):

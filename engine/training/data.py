@@ -1,32 +1,25 @@
-"""Text files to token windows: normalised text, a byte-level BPE of our own, one long stream per split."""
+"""Tokenised training data: prepared once, mapped into memory, cut into rows."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer
 
-from engine.catalogue import BUILT_IN, place
-from engine.data.catalogue import DATASETS, hub_stream, source_of
+from engine.data.catalogue import hub_stream, source_of
 from engine.data.directories import below
+from engine.data.document import Document
+from engine.data.documents import FromHub, documents_of, paragraphs
 from engine.data.formats import text_format
-from engine.data.readers import encodable, read_documents
-from engine.files.checksums import replace_checked
-from engine.files.digests import file_digest
-from engine.models.files.tokenizer_file import read_tokenizer
-from engine.models.text import Codec
-from engine.system.callbacks import ignore
-from engine.system.foreign import library_errors
-from engine.training.shards import (
+from engine.data.rows import spread
+from engine.data.shards import (
     TOKENIZER,
-    Document,
     Told,
     being_written,
     counted,
@@ -34,55 +27,21 @@ from engine.training.shards import (
     open_streams,
     opened,
     write_streams,
-)  # fmt: skip
+)
+from engine.data.special_tokens import END_OF_TEXT, MASK, PLAIN, trained_here
+from engine.files.checksums import replace_checked
+from engine.files.digests import file_digest
+from engine.models.files.tokenizer_file import read_tokenizer
+from engine.models.text import Codec
+from engine.system.callbacks import ignore
+from engine.system.foreign import library_errors
+from engine.training.tokenizers import existing_tokenizer, train_tokenizer
 
-END_OF_TEXT = "<|endoftext|>"
-MASK = "[MASK]"
-FromHub = Callable[[str, str], Iterator[str]]
-"""(name of a data set, split) -> its texts, as published; the training split with what is held out of it"""
 HELD_OUT = 20
 """One token in so many is for validation where the data names no validation split."""
 
 READING = 2
 """Raised when files come to be read otherwise, so that what was prepared before is prepared anew."""
-
-PLAIN = str.maketrans(
-    {
-        **dict.fromkeys("“”„", '"'),
-        **dict.fromkeys("‘’`´", "'"),
-        **dict.fromkeys("‐‑", "-"),
-        "–": "—",
-        "\xa0": " ",
-        "\xad": None,
-        "\r": None,
-    }
-)
-
-
-def documents(paths: Sequence[Path], typography: Mapping[int, str | None] = PLAIN) -> Iterator[Document]:
-    """The documents of files of text, see `read_documents`, typography unified.
-
-    Raises ValueError naming the file and line at fault.
-    """
-    for path in paths:
-        for document in read_documents(path):
-            yield replace(document, text=document.text.translate(typography))
-
-
-def train_tokenizer(texts: Iterator[str], vocab_size: int) -> Tokenizer:
-    """A byte-level BPE whose first token ends a document and whose last is the mask."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size - 1,
-        special_tokens=[END_OF_TEXT],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    tokenizer.add_special_tokens([MASK])
-    return tokenizer
 
 
 @dataclass(frozen=True)
@@ -167,102 +126,6 @@ def reading_speed(corpus: Corpus, length: int, count: int, seconds: float, clock
 @lru_cache(maxsize=2)
 def _shuffled(seed: int, epoch: int, count: int) -> np.ndarray:
     return np.random.default_rng((seed, epoch, count)).permutation(count)
-
-
-def spread(stream: np.ndarray, length: int, count: int) -> np.ndarray:
-    """count windows of the stream at even offsets, int64 [count, length]."""
-    starts = np.linspace(0, len(stream) - length, count).astype(np.int64)
-    return np.stack([stream[i : i + length] for i in starts]).astype(np.int64)
-
-
-def paragraphs(text: str) -> list[str]:
-    """The pieces that a document is tokenised in."""
-    return [p + "\n\n" for p in text.split("\n\n")]
-
-
-def documents_of(source: Path, typography: Mapping[int, str | None], from_hub: FromHub) -> Iterator[Document]:
-    """Of a file, or of the data set of that name: its training texts, then those it is validated by, if it has any."""
-    name = str(source)
-    its = None if source.exists() else source_of(name)
-    if its is None:
-        yield from documents([source], typography)
-        return
-    held: deque[tuple[int, str]] = deque()
-
-    def made(numbered: tuple[int, str], split: str, part: str) -> Document:
-        number, text = numbered
-        return Document(encodable(its.detokenize(text)), split, f"{name}, {part} text {number}")
-
-    for numbered in enumerate(from_hub(name, "train"), 1):
-        held.append(numbered)
-        if len(held) > its.tail:
-            yield made(held.popleft(), "train", "train")
-    try:
-        if its.tail:
-            yield from (made(numbered, "validation", "train") for numbered in held)
-        else:
-            for numbered in enumerate(from_hub(name, "validation"), 1):
-                yield made(numbered, "validation", "validation")
-    except ValueError as error:
-        if name in DATASETS or "Bad split" not in str(error):
-            raise
-
-
-def tokenizer_file(name: str) -> Path | None:
-    """On this machine: of a model that is known by name, a directory, or a file itself."""
-    path = (place(name) if name in BUILT_IN else None) or Path(name)
-    file = path / "tokenizer.json" if path.is_dir() else path
-    return file if file.exists() else None
-
-
-def existing_tokenizer(name: str) -> Tokenizer:
-    """That of a built-in model, a file, a directory or the hub, with an end of text and a mask.
-
-    What it has not of the two is put behind its last token.  Raises ValueError where there is none.
-    """
-    file = tokenizer_file(name)
-    with library_errors(f"{name} is no tokenizer"):
-        tokenizer = _from_hub(name) if file is None else read_tokenizer(file)
-    # a file may ask that every text be cut or filled up to some length
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    tokenizer.add_special_tokens([token for token in (END_OF_TEXT, MASK) if tokenizer.token_to_id(token) is None])
-    # also where they are ordinary words of the vocabulary, so that they are never read out of a text
-    tokenizer.add_special_tokens([END_OF_TEXT, MASK])
-    numbers = tokenizer.get_vocab().values()
-    # the library gives the number behind the last to be counted, which may be taken where others are left out
-    if sorted(numbers) != list(range(len(numbers))):
-        raise ValueError(f"the tokenizer {name} skips or repeats numbers of tokens: renumber its vocabulary from 0")
-    return tokenizer
-
-
-def given_size(name: str, asked: int | None) -> int:
-    """The vocabulary's size of a run whose tokenizer is given, special tokens included.
-
-    asked: what the configuration says: nothing, or the tokenizer's size with or without the tokens that it lacks.
-    Raises ValueError for another number.
-    """
-    file = tokenizer_file(name)
-    tokenizer = existing_tokenizer(name)
-    size = tokenizer.get_vocab_size()
-    own = size if file is None else read_tokenizer(file).get_vocab_size()
-    if asked is not None and not own <= asked <= size:
-        raise ValueError(
-            f"model.vocab_size is {asked}, and the tokenizer {name} has {size} tokens, end of text and mask included: "
-            f"leave model.vocab_size out, or set it to {size}"
-        )
-    return size
-
-
-def trained_here(first: str | None, last: str | None) -> bool:
-    """Whether these are the first and the last token of a tokenizer of `train_tokenizer`."""
-    return (first, last) == (END_OF_TEXT, MASK)
-
-
-def _from_hub(name: str) -> Tokenizer:
-    from transformers import AutoTokenizer
-
-    return Tokenizer.from_str(AutoTokenizer.from_pretrained(name, trust_remote_code=False).backend_tokenizer.to_str())
 
 
 def prepare(

@@ -14,6 +14,9 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from engine.data.special_tokens import END_OF_TEXT, MASK
+from engine.files.atomic import tidy
+from engine.files.checkpoint_files import read_state
 from engine.files.checksums import is_whole, replace_checked, replacing_checked
 from engine.files.run_layout import (
     BEST,
@@ -29,17 +32,14 @@ from engine.files.run_layout import (
     read_made,
     stamp,
 )
-from engine.files.whole_files import tidy
 from engine.models import checkpoint
 from engine.models.dit import DITConfig
 from engine.models.files import check_shapes
 from engine.models.files.tokenizer_file import read_tokenizer
 from engine.models.loading import Discrete
-from engine.models.loading import Progress as Told
+from engine.models.progress import Progress as Told
 from engine.system.callbacks import ignore
-from engine.training.checkpoint_files import read_state
 from engine.training.config import TrainConfig
-from engine.training.data import END_OF_TEXT, MASK
 from engine.training.loop import TOKENIZER
 from engine.training.objectives import make_objective
 from engine.training.recovery import recover

@@ -14,13 +14,13 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from engine.files.checkpoint_files import drop, keep, set_aside, write_state
 from engine.files.checksums import replace_checked
 from engine.files.run_layout import BEST, CHECKPOINT
 from engine.models.checkpoint import NETWORKS, Network
 from engine.models.dit import DITConfig
 from engine.models.loading import Discrete
 from engine.training.batches import Batch, draw
-from engine.training.checkpoint_files import drop, keep, set_aside, write_state
 from engine.training.config import SMALLEST, OptimSection, Progress, TrainConfig
 from engine.training.config_diff import differences, is_marked, mark
 from engine.training.data import Corpus

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 import torch
 
+from engine.files.checkpoint_files import read_state
 from engine.files.run_layout import BEST, CHECKPOINT, HUB, MODEL, NEWEST, checkpoints
-from engine.training.checkpoint_files import read_state
 from engine.training.config import TrainConfig
 
 PARTS = {"model": dict, "optimizers": list, "ema": dict, "step": int, "best": float, "config": str}

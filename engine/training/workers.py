@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 import torch
 from torch import Tensor, nn
 
-from engine.evaluation.ranks import PATIENCE, Layout, launched
+from engine.system.ranks import PATIENCE, Layout, launched
 
 Strategy = Literal["ddp", "fsdp"]
 """Every process holds the whole network, or a share of each tensor."""

@@ -25,7 +25,7 @@ def run(choice: ModelChoice, *, load: bool, as_json: bool) -> None:
     """Raises ValueError with the reason when the model cannot be loaded, after the environment was written."""
     with progress(None, "looking at this machine"):
         # torch takes seconds: the note above is there first
-        from engine.system.environment import devices, versions
+        from engine.models.environment import devices, versions
 
         found: dict[str, Any] = {
             "versions": versions(),
@@ -68,7 +68,7 @@ def checked(choice: ModelChoice) -> dict[str, Any]:
     """The model, loaded, with its loss on a short text."""
     with progress(None, f"loading {choice.name}") as bar:
         from engine.models import load_choice
-        from engine.models.check import self_check
+        from engine.sampling.self_check import self_check
 
         def report(stage: str, done: int, total: int) -> None:
             bar.update(bar.task_ids[0], description=loading_line(stage, done, total, LINE, ascii_only=False))

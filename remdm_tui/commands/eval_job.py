@@ -21,7 +21,6 @@ from remdm_tui.settings.watch_options import WatchOptions, fitted
 if TYPE_CHECKING:
     from engine.data.texts import Texts
     from engine.evaluation.plan import Model, Plan, Scoring
-    from engine.evaluation.ranks import Ranks
     from engine.evaluation.results import Results
     from engine.evaluation.scoring import Readers
     from engine.evaluation.store import Store
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from engine.metrics.mauve import Features
     from engine.metrics.own_judge import DirectoryJudge
     from engine.models import TextModel
+    from engine.system.ranks import Ranks
 
 COUNT = 64
 """Samples where nobody says how many."""
@@ -149,11 +149,11 @@ class EvalRunner:
     # -- the model
 
     def _loaded(self, choice: ModelChoice) -> tuple[TextModel, Model]:
-        from engine.catalogue import BUILT_IN, place
-        from engine.evaluation.files import fingerprint
         from engine.evaluation.identity import files_digest, model_files
         from engine.evaluation.plan import Model
+        from engine.files.fingerprint import fingerprint
         from engine.models import load_choice
+        from engine.models.catalogue import BUILT_IN, place
         from engine.models.tokenizer import tokenizer_place
 
         if self._model is not None and self._model[0] == choice:
@@ -186,10 +186,10 @@ class EvalRunner:
 
     def _fingerprint_of(self, judge: str | None) -> str | None:
         """Return the fingerprint of a judge or featurizer, which is fetched first where it must be."""
-        from engine.catalogue import place
-        from engine.evaluation.files import fingerprint
-        from engine.metrics.judge import SHORT
+        from engine.files.fingerprint import fingerprint
+        from engine.metrics.judges import SHORT
         from engine.metrics.own_judge import own_model
+        from engine.models.catalogue import place
         from engine.models.sources import locate
 
         if judge is None:
@@ -253,7 +253,7 @@ class EvalRunner:
 
     def _usual_judge(self, store: Store) -> str:
         """The one that this directory was begun with, else the field's, else ours where that cannot be had."""
-        from engine.metrics.judge import SHORT
+        from engine.metrics.judges import SHORT
         from engine.models.sources import locate
 
         name = self._judge_name
@@ -289,7 +289,7 @@ class EvalRunner:
         return self._read_by[names]
 
     def _judge(self, name: str | None, dtype: str) -> LanguageModel | DirectoryJudge | None:
-        from engine.metrics.judge import load_judge
+        from engine.metrics.judges import load_judge
 
         if name is None:
             return None

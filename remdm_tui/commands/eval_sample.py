@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from pathlib import Path
 
-from engine.catalogue import place
-from engine.evaluation.files import fingerprint
 from engine.evaluation.plan import ENGINE
 from engine.evaluation.store import SETTINGS, Store
+from engine.files.fingerprint import fingerprint
 from engine.files.run_layout import NEWEST
+from engine.models.catalogue import place
 from engine.records import SAMPLING
 from engine.strategies import source_digest
 from engine.text import infill
@@ -116,7 +116,7 @@ def _holds(files: Path | None, digest: str) -> bool:
 
 def _files(name: str, option: str) -> Path | None:
     """Return what lies on this machine under the name of a built-in or of a repository; None for nothing."""
-    from engine.models.sources import cached  # it imports torch
+    from engine.models.hub import cached
     from engine.models.tokenizer import tokenizer_place
 
     try:

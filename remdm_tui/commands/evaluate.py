@@ -50,7 +50,7 @@ def run(asked: RunArguments, wanted: EvalArguments) -> int:
 
 def _all(grid: Sequence[Cell], wanted: EvalArguments, shown: Shown, stopped: str) -> int:
     """Every combination, one after the other."""
-    from engine.evaluation.ranks import RankLostError, ranks
+    from engine.system.ranks import RankLostError, ranks
     from remdm_tui.commands.eval_job import EvalRunner
 
     status = 0

@@ -21,7 +21,7 @@ def strategies(as_json: bool) -> str:
 
 
 def models(as_json: bool) -> str:
-    from engine.catalogue import BUILT_IN, PUBLISHED
+    from engine.models.catalogue import BUILT_IN, PUBLISHED
 
     rows = [{"name": name, "summary": summary} for name, summary in (BUILT_IN | PUBLISHED).items()]
     return to_json(rows) if as_json else table([(row["name"], row["summary"]) for row in rows])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from engine.files.whole_files import replace
+from engine.files.atomic import replace
 from engine.strategies import REGISTRY
 
 TAKEN = ("None", "True", "False", "Plan", "Strategy", "View")

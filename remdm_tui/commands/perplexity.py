@@ -14,7 +14,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from engine.catalogue import place
+from engine.models.catalogue import place
 from engine.records import ModelChoice
 from remdm_tui.commands.sample import LINE, TASK, progress
 from remdm_tui.console.output import print_error, print_json, print_note, print_result
@@ -95,7 +95,7 @@ def run(
 def read(data: Sequence[str], split: str | None, out: Path | None, quiet: bool) -> Texts:
     """The texts of a data set or of files; before that it is known that the result can be written."""
     from engine.data.texts import SPLIT, load
-    from engine.evaluation.files import writable
+    from engine.files.atomic import writable
 
     if out is not None:
         writable(out)

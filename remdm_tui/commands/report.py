@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from engine.files.whole_files import probe, replace, tidy
+from engine.files.atomic import probe, replace, tidy
 from remdm_tui.console.rich_console import SafeConsole
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.reports import html, latex, markdown

@@ -16,9 +16,9 @@ from typing import IO, TYPE_CHECKING
 
 import msgspec
 
+from engine.files.atomic import replace, tidy
 from engine.files.locks import alone
 from engine.files.run_layout import MODEL, WRITTEN
-from engine.files.whole_files import replace, tidy
 from engine.system.callbacks import ignore
 from remdm_tui.commands.train_loggers import Log, logs, values_of
 from remdm_tui.commands.train_progress import ProgressReading, Report, reporting, smoothed
@@ -27,11 +27,11 @@ from remdm_tui.settings import train_configs
 if TYPE_CHECKING:
     import torch
 
+    from engine.data.shards import Told
     from engine.training.config import TrainConfig
     from engine.training.data import Corpus
     from engine.training.export import Run
     from engine.training.loop import Trainer
-    from engine.training.shards import Told
     from engine.training.workers import Workers
 
 

@@ -23,8 +23,8 @@ from remdm_tui.console.rich_console import SafeConsole
 from remdm_tui.console.sanitize import sanitize
 
 if TYPE_CHECKING:
+    from engine.data.shards import Prepared
     from engine.training.config import Progress
-    from engine.training.shards import Prepared
 
 SMOOTHING = 0.98
 EVERY = 10.0

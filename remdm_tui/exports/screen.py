@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.segment import Segment
 
-from engine.files.whole_files import replacing, tidy
+from engine.files.atomic import replacing, tidy
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.exports.pictures import raster_of, scalable
 from remdm_tui.exports.scene import PLAIN, Line

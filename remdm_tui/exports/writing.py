@@ -6,7 +6,7 @@ import glob
 from dataclasses import replace
 from pathlib import Path
 
-from engine.files.whole_files import replacing, tidy
+from engine.files.atomic import replacing, tidy
 from engine.recording import Recording
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.exports import KINDS, Kind, Request

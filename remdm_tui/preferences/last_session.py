@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 from platformdirs import user_state_path
 
+from engine.files.atomic import replace, tidy
 from engine.files.regular import regular_file
-from engine.files.whole_files import replace, tidy
 from engine.records import Settings
 from remdm_tui.preferences.config_file import NAME
 from remdm_tui.watch.player import SPEEDS

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from engine.catalogue import place
+from engine.models.catalogue import place
 from engine.records import SAMPLING, ModelChoice, Settings
 from engine.strategies import make_strategy, values
 from remdm_tui.settings import presets

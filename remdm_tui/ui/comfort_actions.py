@@ -19,7 +19,7 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Static
 
-from engine.files.whole_files import discard
+from engine.files.atomic import discard
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.exports import KINDS
 from remdm_tui.exports.scene import NARROWEST, WIDEST

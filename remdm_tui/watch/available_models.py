@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.catalogue import BUILT_IN, PUBLISHED
+from engine.models.catalogue import BUILT_IN, PUBLISHED
 
 RUNS = "runs"
 """Where `train --out runs/NAME` leaves its models, under the working directory."""

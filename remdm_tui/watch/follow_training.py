@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from engine.catalogue import place
 from engine.files import run_layout
+from engine.models.catalogue import place
 from engine.records import ModelChoice
 from remdm_tui.link.base import Link
 from remdm_tui.settings.watch_options import WatchOptions

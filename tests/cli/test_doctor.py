@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from engine.catalogue import place
+from engine.models.catalogue import place
 from remdm_tui.commands.doctor import terminal
 
 

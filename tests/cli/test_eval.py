@@ -16,13 +16,14 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from engine.data.special_tokens import MASK
 from engine.evaluation.results import read_results, read_samples
 from engine.evaluation.store import Store
 from engine.models import checkpoint
 from engine.models.dit import DIT, DITConfig
 from engine.sampling.session import Session
 from engine.strategies import make_strategy
-from engine.training.data import MASK, train_tokenizer
+from engine.training.tokenizers import train_tokenizer
 from remdm_tui.cli import app
 from remdm_tui.commands import slurm
 from remdm_tui.commands.eval_sample import sampled

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine.catalogue import BUILT_IN, PUBLISHED
+from engine.models.catalogue import BUILT_IN, PUBLISHED
 from engine.strategies import REGISTRY, catalogue
 from remdm_tui.settings import presets
 

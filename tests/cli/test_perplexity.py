@@ -21,20 +21,22 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
+from engine.data.special_tokens import END_OF_TEXT, MASK
 from engine.data.texts import load
 from engine.evaluation import perplexity as evaluation
-from engine.evaluation.files import fingerprint, writable
 from engine.evaluation.identity import identity
 from engine.evaluation.model_rows import is_own, rows_of_model
 from engine.evaluation.perplexity import PerplexityProgress, Question
 from engine.evaluation.scores import Scores
+from engine.files.atomic import writable
+from engine.files.fingerprint import fingerprint
 from engine.files.locks import taken
 from engine.metrics.conventions import conventions
 from engine.metrics.likelihood import likelihood
 from engine.models import TextModel, checkpoint, load_model
 from engine.models.dit import DIT, DITConfig
 from engine.records import ModelChoice
-from engine.training.data import END_OF_TEXT, MASK, prepare
+from engine.training.data import prepare
 from remdm_tui.commands.perplexity import Lines, figures, run, stopped
 from tests import forks
 from tests.cli.conftest import ENVIRONMENT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.catalogue import BUILT_IN
+from engine.models.catalogue import BUILT_IN
 from engine.strategies import catalogue, make_strategy, values
 from remdm_tui.settings import presets
 from remdm_tui.settings.run_arguments import RunArguments
@@ -54,7 +54,9 @@ def test_one_row_can_be_named_and_is_swept_too() -> None:
 
 def test_what_a_row_lacks_is_said_with_the_rows_that_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
     others = {name: summary for name, summary in BUILT_IN.items() if name != "demo-sedd"}
-    monkeypatch.setattr("engine.catalogue.BUILT_IN", others)  # Not an item taken out, which would come back last.
+    monkeypatch.setattr(
+        "engine.models.catalogue.BUILT_IN", others
+    )  # Not an item taken out, which would come back last.
     with pytest.raises(ValueError, match=r"row sedd: unknown model 'demo-sedd'.*without this row: --sweep row=ar,mdlm"):
         made()
 

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import torch
 
+from engine.files.checkpoint_files import write_state
 from engine.models import load_model
-from engine.training.checkpoint_files import write_state
 from engine.training.config import Progress, TrainConfig
 from engine.training.precision import has_bfloat16
 from engine.training.workers import Alone

@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
-from engine.training.data import END_OF_TEXT, train_tokenizer
+from engine.data.special_tokens import END_OF_TEXT
+from engine.training.tokenizers import train_tokenizer
 
 SENTENCE = "the cat sat on the mat and the dog lay on the log while a bird sang of rain in the old green wood"
 WORDS = SENTENCE.split()

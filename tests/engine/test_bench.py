@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from engine import bench
+from engine.bench.judge import judge_for, texts_for
 from engine.bench.subjects import Oblivious
 from engine.bench.timing import SCHEMES, Scheme, TimingOptions, measure_scheme
-from engine.metrics.bench import judge_for, texts_for
 from engine.models.folded import FoldedDIT
 from engine.sampling import oracle
 from engine.strategies import REGISTRY, Plan

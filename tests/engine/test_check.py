@@ -7,10 +7,10 @@ import math
 import pytest
 import torch
 
-from engine.catalogue import BUILT_IN, place
 from engine.models import TextModel, load_model
-from engine.models.check import PROTEIN, familiar, self_check
+from engine.models.catalogue import BUILT_IN, place
 from engine.records import Check
+from engine.sampling.self_check import PROTEIN, familiar, self_check
 from tests.engine.toys import Letters
 
 

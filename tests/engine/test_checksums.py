@@ -122,7 +122,7 @@ def test_a_kill_between_checksum_and_file_leaves_a_whole_one(
     if not is_summed:
         checksum(path).unlink()
     with monkeypatch.context() as killed:
-        killed.setattr("engine.files.whole_files.os.replace", _killed)
+        killed.setattr("engine.files.atomic.os.replace", _killed)
         for data in (b"new", b"newer"):
             with pytest.raises(KeyboardInterrupt), replacing_checked(path) as part:
                 part.write_bytes(data)

@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.training.data import END_OF_TEXT, MASK, Corpus, Document, documents, prepare
+from engine.data.documents import documents
+from engine.data.special_tokens import END_OF_TEXT, MASK
+from engine.training.data import Corpus, Document, prepare
 from scripts import demo_corpus
 from tests.engine.texts import VOCABULARY, write_texts
 

@@ -14,9 +14,10 @@ import pytest
 from pyarrow import parquet
 
 from engine.data.directories import below
+from engine.data.document import Document
+from engine.data.documents import documents
 from engine.data.texts import load
-from engine.training.data import documents, prepare
-from engine.training.shards import Document
+from engine.training.data import prepare
 from tests.engine.texts import VOCABULARY, write_texts
 
 

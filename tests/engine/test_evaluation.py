@@ -21,25 +21,27 @@ from torch import Tensor
 
 import engine
 from engine.evaluation import drawing
-from engine.evaluation.files import Appended, fingerprint
 from engine.evaluation.plan import Model, Plan, Sampling, Scoring, differences
-from engine.evaluation.ranks import Alone, Layout, RankLostError, Ranks, launched
 from engine.evaluation.results import RESULTS, SAMPLES, Judged, Results, SampleLine, read_results, read_samples
 from engine.evaluation.run import EvalProgress, Job
 from engine.evaluation.scoring import Readers
 from engine.evaluation.store import Scored, Store
+from engine.files.atomic import replacing
+from engine.files.fingerprint import fingerprint
+from engine.files.jsonl import Appended
 from engine.files.locks import BusyError
-from engine.files.whole_files import replacing
 from engine.metrics import diversity
 from engine.metrics.bootstrap import interval
 from engine.metrics.generative_perplexity import generative_perplexity
-from engine.metrics.judge import LanguageModel, load_judge
+from engine.metrics.judge import LanguageModel
+from engine.metrics.judges import load_judge
 from engine.metrics.mauve import Features, features, mauve
 from engine.models.text import Codec
 from engine.records import ModelInfo
 from engine.sampling.batch import Failed as Lost
 from engine.sampling.batch import Sample
 from engine.strategies import make_strategy
+from engine.system.ranks import Alone, Layout, RankLostError, Ranks, launched
 from tests.engine.judges import save_gpt2, texts
 from tests.engine.toys import TextToy
 from tests.waiting import PATIENCE

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from engine.data.rows import windows
+from engine.data.special_tokens import END_OF_TEXT
 from engine.data.texts import load
 from engine.metrics.bounds import d3pm_bound
 from engine.metrics.likelihood import Likelihood, add_noise, likelihood, noise_levels, sequence_nats
@@ -22,7 +23,7 @@ from engine.models.causal_dit import CachedCausal, CausalDIT
 from engine.models.dit import DIT, DITConfig
 from engine.models.loading import Discrete
 from engine.models.text import Codec
-from engine.training.data import END_OF_TEXT, prepare
+from engine.training.data import prepare
 from engine.training.losses import subs_nll
 from tests.engine.texts import VOCABULARY, write_texts
 from tests.engine.toys import TimedToy, Toy

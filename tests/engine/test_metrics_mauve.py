@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.metrics.judge import LanguageModel, load_judge
+from engine.metrics.judge import LanguageModel
+from engine.metrics.judges import load_judge
 from engine.metrics.mauve import FEWEST, Features, check_installed, features, mauve, warning
 from tests.engine.judges import save_gpt2, texts
 

@@ -10,14 +10,15 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from engine.data.special_tokens import END_OF_TEXT
 from engine.metrics.generative_perplexity import generative_perplexity
-from engine.metrics.judge import load_judge
+from engine.metrics.judges import load_judge
 from engine.metrics.mauve import features
 from engine.metrics.own_judge import DirectoryJudge
 from engine.models import checkpoint
 from engine.models.causal_dit import CausalDIT
 from engine.models.dit import DIT, DITConfig
-from engine.training.data import END_OF_TEXT, train_tokenizer
+from engine.training.tokenizers import train_tokenizer
 from tests.engine.judges import texts
 
 LENGTH = 24

@@ -12,11 +12,12 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2LMHeadModel
 
-from engine.metrics.bench import PLAIN_BATCHES, measure_scoring, plain_nats
+from engine.bench.judge import PLAIN_BATCHES, measure_scoring, plain_nats
+from engine.data.special_tokens import END_OF_TEXT
 from engine.metrics.entropy import entropy
 from engine.metrics.generative_perplexity import generative_perplexity, padded, score_texts
-from engine.metrics.judge import LanguageModel, load_judge
-from engine.training.data import END_OF_TEXT
+from engine.metrics.judge import LanguageModel
+from engine.metrics.judges import load_judge
 from tests.engine.judges import save_gpt2, texts
 
 POSITIONS = 64

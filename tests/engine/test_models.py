@@ -13,13 +13,14 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 import engine
+from engine.data.special_tokens import END_OF_TEXT, MASK
 from engine.files.checksums import checksum
 from engine.models import checkpoint, load_model, memory_check
 from engine.models.dit import DIT, DITConfig
 from engine.models.folded import FoldedDIT
 from engine.models.protocol import Denoiser, RowDenoiser, device_of, encode_rows
 from engine.models.text import Codec
-from engine.training.data import END_OF_TEXT, MASK, train_tokenizer
+from engine.training.tokenizers import train_tokenizer
 from tests.engine.toys import RowToy, Toy
 
 CONFIG = DITConfig(vocab_size=300, hidden_size=24, n_blocks=3, n_heads=3, cond_dim=8, length=20, mask_id=299)

@@ -17,7 +17,7 @@ import torch
 
 import engine
 from engine.models import TextModel, load_model
-from engine.models.check import self_check
+from engine.sampling.self_check import self_check
 from tests.engine import published
 from tests.tui.terminal import COMMAND, Terminal
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from engine import __version__, strategies, wire
-from engine.models.loading import Progress
+from engine.models.progress import Progress
 from engine.records import ModelChoice, RunChoice, Settings
 from engine.sampling.session import Session
 from engine.serve import Server

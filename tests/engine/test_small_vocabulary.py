@@ -11,6 +11,7 @@ import pytest
 import torch
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
+from engine.data.special_tokens import END_OF_TEXT, MASK
 from engine.data.texts import load
 from engine.evaluation.model_rows import rows_of_model
 from engine.files.run_layout import MODEL
@@ -20,9 +21,10 @@ from engine.models.dit import DIT, DITConfig
 from engine.sampling.batch import sample
 from engine.strategies import make_strategy
 from engine.training.config import read_config
-from engine.training.data import END_OF_TEXT, MASK, existing_tokenizer, prepare
+from engine.training.data import prepare
 from engine.training.export import export_best
 from engine.training.loop import Trainer
+from engine.training.tokenizers import existing_tokenizer
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz "
 BASES = "ACGT"

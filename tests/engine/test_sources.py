@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from engine.catalogue import place
+from engine.models.catalogue import place
 from tests.engine.hub import Hub, serving
 
 WEIGHTS = random.Random(0).randbytes(300_000)

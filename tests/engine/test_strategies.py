@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.records import Change, KnobInfo, Settings
-from engine.sampling.schedules import dfm_grid, next_time, uniform_grid
 from engine.sampling.session import Session, control_of
 from engine.sampling.step import State, Stepper
 from engine.strategies import REGISTRY, Candidates, Strategy, View, catalogue, describe, make_strategy, values
 from engine.strategies.base import knobs
+from engine.strategies.schedules import dfm_grid, next_time, uniform_grid
 from engine.strategies.when import WHEN
 from tests.engine.toys import MASK, Toy
 

@@ -16,11 +16,11 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from torch import Tensor, nn
 
-from engine.files.whole_files import replace as write_whole
+from engine.files.atomic import replace as write_whole
+from engine.files.checkpoint_files import read_state, write_state
 from engine.models.dit import DITConfig
 from engine.training import config_diff
 from engine.training.batches import draw
-from engine.training.checkpoint_files import read_state, write_state
 from engine.training.config import OptimSection, Progress, TrainConfig, read_config, sizes
 from engine.training.data import Corpus, prepare
 from engine.training.ema import EMA

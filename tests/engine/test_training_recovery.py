@@ -9,13 +9,13 @@ import msgspec
 import pytest
 import torch
 
+from engine.files.atomic import tidy
+from engine.files.checkpoint_files import keep, read_state, write_state
 from engine.files.checksums import checksum
 from engine.files.locks import BusyError, alone
 from engine.files.run_layout import STEP, WRITTEN, Made, checkpoints, read_made, stamp
-from engine.files.whole_files import tidy
 from engine.models import load_model
 from engine.training import recovery
-from engine.training.checkpoint_files import keep, read_state, write_state
 from engine.training.config import TrainConfig, read_config
 from engine.training.data import Corpus, prepare
 from engine.training.export import export_newest
@@ -183,7 +183,7 @@ def test_a_kill_between_checksum_and_checkpoint_leaves_a_whole_one(
             raise KeyboardInterrupt
         real(source, to)
 
-    monkeypatch.setattr("engine.files.whole_files.os.replace", killed)
+    monkeypatch.setattr("engine.files.atomic.os.replace", killed)
     with pytest.raises(KeyboardInterrupt):
         made.save()
     monkeypatch.undo()
@@ -254,7 +254,7 @@ def test_two_kills_between_checksums_and_file_leave_a_whole_checkpoint(
     path = tmp_path / "last.pt"
     write_state(path, {"step": 1})
     with monkeypatch.context() as killed:
-        killed.setattr("engine.files.whole_files.os.replace", _killed)
+        killed.setattr("engine.files.atomic.os.replace", _killed)
         for step in (2, 3):
             with pytest.raises(KeyboardInterrupt):
                 write_state(path, {"step": step})

@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engine.data import shards
 from engine.data.catalogue import CONVERTED, TAIL, Source, hub_stream, source_of
+from engine.data.document import Document
+from engine.data.documents import documents, documents_of
 from engine.data.rows import wrap
+from engine.data.shards import Prepared, open_streams, write_streams
+from engine.data.special_tokens import END_OF_TEXT, MASK
 from engine.files import digests
-from engine.training import shards
-from engine.training.data import END_OF_TEXT, MASK, Corpus, documents, documents_of, prepare, reading_speed
-from engine.training.shards import Document, Prepared, open_streams, write_streams
+from engine.training.data import Corpus, prepare, reading_speed
 from tests.engine.texts import VOCABULARY, write_texts
 
 DOCUMENTS = [Document("x" * (i % 7), "validation" if i % 5 == 0 else "train") for i in range(40)]

@@ -10,10 +10,11 @@ import torch
 from numpy.typing import NDArray
 
 from engine.training.config import read_config
-from engine.training.data import Corpus, train_tokenizer
+from engine.training.data import Corpus
 from engine.training.loop import Trainer
 from engine.training.losses import EPS, antithetic_times
 from engine.training.objectives import OBJECTIVES
+from engine.training.tokenizers import train_tokenizer
 from tests.engine.texts import VOCABULARY, write_texts
 
 LENGTH = 8

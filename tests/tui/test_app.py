@@ -9,7 +9,7 @@ from textual.geometry import Offset
 from textual.widgets import Input
 
 from engine import strategies, wire
-from engine.catalogue import PUBLISHED
+from engine.models.catalogue import PUBLISHED
 from engine.records import Change, ModelChoice, Settings, StrategyInfo
 from engine.strategies import make_strategy, values
 from remdm_tui.app import WatchApp

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.catalogue import BUILT_IN
+from engine.models.catalogue import BUILT_IN
 from engine.records import ModelInfo
 from remdm_tui.render.model_summary import counted, line, placed, rows
 from remdm_tui.render.progress_line import bar, loading_line, sized, steps_line

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from engine.models.files.mapped import shown
 from engine.models.files.weights import Weights
-from engine.models.loading import Progress
+from engine.models.progress import Progress
 from engine.system.callbacks import ignore
 
 NAMED = 3

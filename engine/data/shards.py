@@ -6,18 +6,19 @@ import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
+from engine.data.document import Document
 from engine.data.refused import naming_place
-from engine.evaluation.files import DAMAGED
+from engine.files.atomic import naming, replace, tidy
 from engine.files.checksums import CHECKSUM, checksum
 from engine.files.digests import file_digest, remembered
-from engine.files.whole_files import naming, replace, tidy
+from engine.files.jsonl import DAMAGED
 from engine.system.callbacks import ignore
 
 MANIFEST = "manifest.json"
@@ -33,15 +34,6 @@ NOTED = 16 << 20
 CHECKED = 1 << 30
 """Bytes up to which all are read to check them whenever they are opened; above, once as long as nobody writes."""
 CHUNK = 1 << 22
-
-
-@dataclass(frozen=True)
-class Document:
-    text: str
-    split: str
-    place: str = field(default="", compare=False)
-    """the file it is from, and the line or row where there are several, or the data set and its number there; empty
-    for another source"""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,7 @@
-"""Files of an evaluation that survive being killed, line by line, and what the files of a model are known by."""
+"""Files of JSON lines: a line is whole or absent, whenever a process is killed."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -10,60 +9,15 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from engine.files.digests import Told, file_digests
+from engine.files.atomic import naming, replace
 from engine.files.json_lines import decode_line, encode_line
 from engine.files.regular import regular_file
-from engine.files.run_layout import STEP
-from engine.files.whole_files import naming, probe, replace
 from engine.system.callbacks import ignore
 
-CHECKPOINT = (
-    ".safetensors", ".bin", ".ckpt", ".pt", ".pth", ".gguf", ".json", ".model", ".txt", ".jinja", ".tiktoken", ".py",
-    ".yaml",
-)  # fmt: skip
-"""Files that decide what a model says."""
-BESIDE = (
-    "config.json",
-    "tokenizer*",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.*",
-    "merges.txt",
-    "chat_template*",
-)
-"""What is read from the directory of a checkpoint or tokenizer that is a single file."""
 DAMAGED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What msgspec raises for bytes that are no JSON of the wanted kind."""
 
 Line = TypeVar("Line")
-
-
-def writable(home: Path) -> None:
-    """Make the directory, and find out whether files can be written in it.  Raises ValueError."""
-    try:
-        probe(home)
-    except OSError as error:
-        raise ValueError(f"{home} cannot be written in: {error.strerror}; choose another --out") from error
-
-
-def fingerprint(home: Path, told: Told = ignore) -> str:
-    """Return the digest of a checkpoint or tokenizer: the names and whole contents of all files that decide what it
-    says, those beside a single file among them; 64 hexadecimal digits.
-
-    told: is given the bytes read so far and in all.  Raises OSError.
-    """
-    if home.is_dir():
-        base, inside = home, [path for path in home.rglob("*") if path.suffix in CHECKPOINT and path.name != STEP]
-        inside = [path for path in inside if not any(part[0] == "." for part in path.relative_to(home).parts)]
-    else:
-        base = home.parent
-        inside = list({home, *(path for pattern in BESIDE for path in base.glob(pattern) if path.suffix in CHECKPOINT)})
-    files = sorted(path for path in inside if path.is_file())
-    found = hashlib.sha256()
-    for path, digest in zip(files, file_digests(files, told), strict=True):
-        name = path.relative_to(base).as_posix() if path != home else "the file"
-        found.update(f"{name} {digest}\n".encode(errors="surrogateescape"))
-    return found.hexdigest()
 
 
 class Appended(Generic[Line]):

@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
+from engine.files.atomic import replacing
 from engine.files.checksums import checksum, known, mismatch, note, replacing_checked
-from engine.files.whole_files import replacing
 
 ATTEMPTS = 20
 """How often a checkpoint is read that is replaced meanwhile."""

@@ -13,9 +13,10 @@ import torch.nn.functional as F
 
 from engine.bench.child import OtherLoad
 from engine.bench.options import Comparison, Options, Shape
-from engine.metrics.judge import SHORT, LanguageModel, load_judge
-from engine.models.sources import cached
-from engine.training.data import END_OF_TEXT
+from engine.data.special_tokens import END_OF_TEXT
+from engine.metrics.judge import LanguageModel
+from engine.metrics.judges import SHORT, load_judge
+from engine.models.hub import cached
 
 PLAIN_BATCHES = (1, 8)
 """Texts that the plain loop puts through the network at a time."""

@@ -13,14 +13,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from engine.data.shards import being_written
 from engine.evaluation.store import Store
+from engine.files.atomic import discard, probe, replace, replacing, tidy
+from engine.files.checkpoint_files import write_state
 from engine.files.digests import file_digests
 from engine.files.run_layout import WRITTEN as OF_RUNS
-from engine.files.whole_files import discard, probe, replace, replacing, tidy
 from engine.models.checkpoint import export
 from engine.models.dit import DIT, DITConfig
-from engine.training.checkpoint_files import write_state
-from engine.training.shards import being_written
 from tests.killed import ended, leave, unfinished
 
 LIMIT = 4096

@@ -97,6 +97,14 @@ def probe(home: Path) -> None:
     path.unlink(missing_ok=True)
 
 
+def writable(home: Path) -> None:
+    """Make the directory, and find out whether files can be written in it.  Raises ValueError."""
+    try:
+        probe(home)
+    except OSError as error:
+        raise ValueError(f"{home} cannot be written in: {error.strerror}; choose another --out") from error
+
+
 def _is_of(part: Path, name: str) -> bool:
     match = UNFINISHED.fullmatch(part.name)
     return match is not None and match[1] == name

@@ -1,0 +1,22 @@
+"""What tokenizers that are trained here add to a text: its end, the mask, and one typography."""
+
+from __future__ import annotations
+
+END_OF_TEXT = "<|endoftext|>"
+MASK = "[MASK]"
+PLAIN = str.maketrans(
+    {
+        **dict.fromkeys("“”„", '"'),
+        **dict.fromkeys("‘’`´", "'"),
+        **dict.fromkeys("‐‑", "-"),
+        "–": "—",
+        "\xa0": " ",
+        "\xad": None,
+        "\r": None,
+    }
+)
+
+
+def trained_here(first: str | None, last: str | None) -> bool:
+    """Whether these are the first and the last token of a tokenizer of `train_tokenizer`."""
+    return (first, last) == (END_OF_TEXT, MASK)

@@ -1,0 +1,46 @@
+"""The digest of all files that decide what a checkpoint or tokenizer says."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from engine.files.digests import Told, file_digests
+from engine.files.run_layout import STEP
+from engine.system.callbacks import ignore
+
+CHECKPOINT = (
+    ".safetensors", ".bin", ".ckpt", ".pt", ".pth", ".gguf", ".json", ".model", ".txt", ".jinja", ".tiktoken", ".py",
+    ".yaml",
+)  # fmt: skip
+"""Files that decide what a model says."""
+BESIDE = (
+    "config.json",
+    "tokenizer*",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.*",
+    "merges.txt",
+    "chat_template*",
+)
+"""What is read from the directory of a checkpoint or tokenizer that is a single file."""
+
+
+def fingerprint(home: Path, told: Told = ignore) -> str:
+    """Return the digest of a checkpoint or tokenizer: the names and whole contents of all files that decide what it
+    says, those beside a single file among them; 64 hexadecimal digits.
+
+    told: is given the bytes read so far and in all.  Raises OSError.
+    """
+    if home.is_dir():
+        base, inside = home, [path for path in home.rglob("*") if path.suffix in CHECKPOINT and path.name != STEP]
+        inside = [path for path in inside if not any(part[0] == "." for part in path.relative_to(home).parts)]
+    else:
+        base = home.parent
+        inside = list({home, *(path for pattern in BESIDE for path in base.glob(pattern) if path.suffix in CHECKPOINT)})
+    files = sorted(path for path in inside if path.is_file())
+    found = hashlib.sha256()
+    for path, digest in zip(files, file_digests(files, told), strict=True):
+        name = path.relative_to(base).as_posix() if path != home else "the file"
+        found.update(f"{name} {digest}\n".encode(errors="surrogateescape"))
+    return found.hexdigest()

@@ -1,0 +1,44 @@
+"""Judges by name: one of the transformers library, or one of our own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from engine.metrics.judge import BATCH_TOKENS, Done, LanguageModel
+from engine.metrics.own_judge import DirectoryJudge, load_own, own_model
+from engine.models.load import DTYPES, choose_device
+from engine.models.loading import Request
+from engine.models.pretrained import config_of, load
+from engine.models.pretrained_text import open_tokenizer
+from engine.models.sources import locate
+from engine.system.callbacks import ignore
+
+SHORT = {name: f"openai-community/{name}" for name in ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl")}
+"""Judges that the field calls by less than their hub id."""
+
+
+def load_judge(
+    name: str, device: str = "auto", dtype: str = "float32", *, batch_tokens: int = BATCH_TOKENS, done: Done = ignore
+) -> LanguageModel | DirectoryJudge:
+    """A causal model of transformers: a directory, a GGUF file, a hub id, or gpt2, gpt2-large and the like.
+
+    Or one of ours: demo-judge, inside the package, or a directory that `remdm-tui train` has exported.
+
+    device: auto or what torch.device takes.  dtype: float32, bfloat16, or auto (bfloat16 on CUDA, else float32).
+    Raises ValueError with one sentence.  No code of the checkpoint is run.
+    """
+    if own_model(name) is not None:
+        return load_own(name, device, dtype, batch_tokens=batch_tokens, done=done)
+
+    place = choose_device(device)
+    if dtype not in (*DTYPES, "auto"):
+        raise ValueError(f"unknown dtype {dtype!r}: choose auto, {', '.join(DTYPES)}")
+    chosen = DTYPES.get(dtype, torch.bfloat16 if place.type == "cuda" else torch.float32)
+    home = locate(name if Path(name).exists() else SHORT.get(name, name), ignore)
+    request = Request(name, home, place, chosen)
+    config = config_of(request)
+    tokenizer = open_tokenizer(request, config)
+    network = load(request, config, "CausalLM")
+    return LanguageModel(name, network.model, tokenizer, batch_tokens=batch_tokens, done=done)

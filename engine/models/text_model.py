@@ -1,0 +1,116 @@
+"""A denoiser with its tokenizer and its name, as the rest of the engine uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from engine.models.loading import Loaded
+from engine.models.protocol import encode_rows
+from engine.records import ModelInfo
+from engine.text import infill as masks
+
+
+class TextModel:
+    """A denoiser with its tokenizer and name; itself a denoiser."""
+
+    def __init__(self, name: str, loaded: Loaded) -> None:
+        self.name, self.loaded = name, loaded
+        self.network, self.codec = loaded.network, loaded.codec
+        self.vocab_size, self.mask_id = self.network.vocab_size, self.network.mask_id
+        self.max_length, self.time_conditioned = self.network.max_length, self.network.time_conditioned
+        self.causal, self.recovered = loaded.causal, loaded.recovered
+        self.fingerprint = ""
+        """of its files, where whoever has loaded it knows them"""
+        self.never = self.codec.strangers(self.vocab_size, self.mask_id)
+        # the samplers' arithmetic is float64, which MPS does not have: there it stays on the CPU
+        self.device = torch.device("cpu") if self.network.device.type == "mps" else self.network.device
+
+    def encode(self, tokens: Tensor, t: Tensor) -> Tensor:
+        return self.network.encode(*self._there(tokens, t))
+
+    def encode_rows(self, tokens: Tensor, t: Tensor, where: Tensor) -> Tensor:
+        return encode_rows(self.network, *self._there(tokens, t, where))
+
+    def project(self, hidden: Tensor) -> Tensor:
+        return self.network.project(hidden).to(self.device)
+
+    def prompt(self, text: str, chat: bool = False, infill: bool = True) -> list[int]:
+        """Token ids of a prompt, in the model's chat template if so asked.
+
+        No special token is read out of the text, only out of the template.  infill: masks written in the text become
+        the mask token, which samplers fill (`engine.text.infill.parts`); else they stay letters.
+
+        Raises ValueError for a template that is missing or changes what must be found again, and for masks that cannot
+        be read.
+        """
+        if not text:
+            return []
+        if chat and self.loaded.chat is None:
+            raise ValueError(f"{self.name} has no chat template: leave out --chat")
+        wrap = self.loaded.chat if chat else None
+        own = self.codec.piece(self.mask_id)
+        parts = masks.parts(text, own, self.codec.words_bring_space) if infill else [text]
+        if wrap is None:
+            ids = self._ids((part, False) for part in parts)
+        elif not any(isinstance(part, str) and self._names_special(part) for part in parts):
+            # in one piece, since the template's text and the prompt's may share a token
+            ids = self._ids((part, True) for part in masks.wrapped(wrap, parts))
+        else:
+            before, inside, after = masks.framed(wrap, parts)
+            ids = self._ids([(before, True), *((part, False) for part in inside), (after, True)])
+        if not infill and self.mask_id in ids:
+            raise ValueError(f"{self.name} reads {own} in the prompt as its mask: leave it out")
+        return ids
+
+    def _names_special(self, text: str) -> bool:
+        """Whether a text has letters that are read as a special token where those are."""
+        return self.codec.encode(text, special=True) != self.codec.encode(text)
+
+    def _ids(self, parts: Iterable[tuple[masks.Part, bool]]) -> list[int]:
+        """Token ids of pieces of text and masks, one behind the other; and whether special tokens are read there."""
+        ids: list[int] = []
+        for part, special in parts:
+            if isinstance(part, int):
+                ids += [self.mask_id] * part
+            else:
+                ids += self.codec.continued(part, special) if ids else self.codec.encode(part, special)
+        return ids
+
+    @property
+    def outside(self) -> tuple[Path, ...]:
+        """Files besides the checkpoint's own, and those that were named, that decide what the model says."""
+        borrowed = self.loaded.borrowed_tokenizer
+        return (*(() if borrowed is None else (borrowed,)), *self.loaded.code)
+
+    def _there(self, *tensors: Tensor) -> list[Tensor]:
+        """Tensors on the network's device, times in a type that it has."""
+        return [(x.float() if x.is_floating_point() else x).to(self.network.device) for x in tensors]
+
+    def _padding(self) -> tuple[str, ...]:
+        count = len(self.never)
+        return (f"{count:,} ids of the vocabulary are no token and are never drawn",) if count else ()
+
+    @property
+    def info(self) -> ModelInfo:
+        pieces = self.codec.pieces(self.vocab_size)
+        return ModelInfo(
+            name=self.name,
+            parameters=self.network.parameters,
+            dtype=str(self.network.dtype).removeprefix("torch."),
+            device=str(self.network.device),
+            vocab_size=self.vocab_size,
+            mask_id=self.mask_id,
+            max_length=self.max_length,
+            time_conditioned=self.time_conditioned,
+            pieces=pieces,
+            backend=self.loaded.attention,
+            kind=self.loaded.kind,
+            causal=self.causal,
+            notes=(*self.loaded.notes, *self._padding(), *filter(None, [self.recovered])),
+            fragments=self.codec.fragments(pieces),
+            fingerprint=self.fingerprint,
+        )

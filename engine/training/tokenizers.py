@@ -1,0 +1,81 @@
+"""The tokenizer of a training run: trained on its text, or one that exists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from engine.data.special_tokens import END_OF_TEXT, MASK
+from engine.models.catalogue import BUILT_IN, place
+from engine.models.files.tokenizer_file import read_tokenizer
+from engine.system.foreign import library_errors
+
+
+def train_tokenizer(texts: Iterator[str], vocab_size: int) -> Tokenizer:
+    """A byte-level BPE whose first token ends a document and whose last is the mask."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size - 1,
+        special_tokens=[END_OF_TEXT],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.add_special_tokens([MASK])
+    return tokenizer
+
+
+def tokenizer_file(name: str) -> Path | None:
+    """On this machine: of a model that is known by name, a directory, or a file itself."""
+    path = (place(name) if name in BUILT_IN else None) or Path(name)
+    file = path / "tokenizer.json" if path.is_dir() else path
+    return file if file.exists() else None
+
+
+def existing_tokenizer(name: str) -> Tokenizer:
+    """That of a built-in model, a file, a directory or the hub, with an end of text and a mask.
+
+    What it has not of the two is put behind its last token.  Raises ValueError where there is none.
+    """
+    file = tokenizer_file(name)
+    with library_errors(f"{name} is no tokenizer"):
+        tokenizer = _from_hub(name) if file is None else read_tokenizer(file)
+    # a file may ask that every text be cut or filled up to some length
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    tokenizer.add_special_tokens([token for token in (END_OF_TEXT, MASK) if tokenizer.token_to_id(token) is None])
+    # also where they are ordinary words of the vocabulary, so that they are never read out of a text
+    tokenizer.add_special_tokens([END_OF_TEXT, MASK])
+    numbers = tokenizer.get_vocab().values()
+    # the library gives the number behind the last to be counted, which may be taken where others are left out
+    if sorted(numbers) != list(range(len(numbers))):
+        raise ValueError(f"the tokenizer {name} skips or repeats numbers of tokens: renumber its vocabulary from 0")
+    return tokenizer
+
+
+def given_size(name: str, asked: int | None) -> int:
+    """The vocabulary's size of a run whose tokenizer is given, special tokens included.
+
+    asked: what the configuration says: nothing, or the tokenizer's size with or without the tokens that it lacks.
+    Raises ValueError for another number.
+    """
+    file = tokenizer_file(name)
+    tokenizer = existing_tokenizer(name)
+    size = tokenizer.get_vocab_size()
+    own = size if file is None else read_tokenizer(file).get_vocab_size()
+    if asked is not None and not own <= asked <= size:
+        raise ValueError(
+            f"model.vocab_size is {asked}, and the tokenizer {name} has {size} tokens, end of text and mask included: "
+            f"leave model.vocab_size out, or set it to {size}"
+        )
+    return size
+
+
+def _from_hub(name: str) -> Tokenizer:
+    from transformers import AutoTokenizer
+
+    return Tokenizer.from_str(AutoTokenizer.from_pretrained(name, trust_remote_code=False).backend_tokenizer.to_str())
