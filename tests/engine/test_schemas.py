@@ -35,7 +35,7 @@ def _without_words(value: Any) -> Any:
 
 def test_the_messages_change_only_with_the_protocols_number() -> None:
     found = (wire.PROTOCOL, digest([wire.Command, wire.Event]))
-    assert found == PROTOCOL, "the messages have changed: raise engine.wire.PROTOCOL, then set PROTOCOL here to `found`"
+    assert found == PROTOCOL, "raise engine.wire.PROTOCOL, then set PROTOCOL here"
 
 
 def test_the_entries_of_a_recording_change_only_with_its_format() -> None:
