@@ -41,8 +41,7 @@ def test_the_messages_change_only_with_the_protocols_number() -> None:
 def test_the_entries_of_a_recording_change_only_with_its_format() -> None:
     found = (VERSION, digest([entries.Header, entries.Mark, entries.Pieces, entries.SettingsData]))
     assert found == ENTRIES, (
-        "the entries of recordings have changed: raise engine.recording.layout.VERSION, keep the older one readable, then set "
-        "ENTRIES here"
+        "raise engine.recording.layout.VERSION, keep recordings of the older one readable, then set ENTRIES here"
     )
 
 
