@@ -16,7 +16,8 @@ from engine.bench import Options, machine
 from engine.bench.child import OtherLoad
 from engine.bench.training import measure_reading, measure_resuming, measure_step, random_corpus
 from engine.models import choose_device
-from engine.training.config import TrainConfig, read_config
+from engine.training.config import TrainConfig
+from engine.training.config_file import read_config
 from engine.training.loop import Trainer
 
 

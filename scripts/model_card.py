@@ -18,7 +18,7 @@ from engine.data.texts import load
 from engine.evaluation.perplexity import Question, perplexity
 from engine.models import TextModel
 from engine.strategies import REGISTRY
-from engine.training.config import read_config
+from engine.training.config_file import read_config
 from engine.training.data import prepare
 
 ROOT = Path(__file__).parent.parent

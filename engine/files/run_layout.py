@@ -12,6 +12,8 @@ from engine.files.checksums import CHECKSUM, mismatch
 
 CHECKPOINT = "last.pt"
 """The state that the run goes on from, of which a model can be made while it does."""
+TOKENIZER = "tokenizer.json"
+"""The tokenizer of the run, so that its checkpoints say what they speak."""
 BEST = "best.pt"
 """The averages with the lowest validation loss so far."""
 MODEL = "model"

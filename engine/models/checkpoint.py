@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -12,18 +14,17 @@ from torch import nn
 from engine.files.atomic import tidy
 from engine.files.checksums import replace_checked, replacing_checked
 from engine.files.run_layout import MODEL_FILES, WITH_CHECKSUMS
-from engine.models.causal_dit import CausalDIT
-from engine.models.dit import DIT, DITConfig
+from engine.models.dit import DITConfig
 from engine.models.files import check_claim, fill, open_weights, read_object
+from engine.models.kinds import KINDS, Network
 from engine.models.loading import Discrete
 from engine.models.progress import Progress
 from engine.system.callbacks import ignore
 
 FORMAT = 1
 STEPS, SUBS_MASKING = "T", "subs_masking"
-Network = DIT | CausalDIT
-NETWORKS: dict[str, type[DIT] | type[CausalDIT]] = {"dit": DIT, "sedd": DIT, "d3pm": DIT, "causal": CausalDIT}
-"""What a configuration's `kind` stands for; dit is MDLM's."""
+Description = tuple[str, DITConfig, Discrete | None]
+"""(kind, a key of KINDS; shape; how D3PM was trained, None where that is not said)"""
 
 
 def export(
@@ -35,13 +36,13 @@ def export(
     kind: str = "dit",
     discrete: Discrete | None = None,
 ) -> None:
-    """Write the model, of a kind of NETWORKS, into `home`.
+    """Write the model, of a kind of KINDS, into `home`.
 
     Each file appears whole or not at all, with its checksum, the weights last.
     """
     home.mkdir(parents=True, exist_ok=True)
     tidy(home, WITH_CHECKSUMS)
-    config = {"format": FORMAT, "kind": kind, **model.config.to_dict(), **told(discrete)}
+    config = config_of(kind, model.config, discrete)
     replace_checked(home / "config.json", json.dumps(config, indent=2).encode() + b"\n")
     replace_checked(home / "tokenizer.json", tokenizer_json.encode())
     # rotary frequencies are multiplied by the position: rounding them would turn distant tokens the wrong way
@@ -64,12 +65,12 @@ def read(home: Path, progress: Progress = ignore) -> Network:
     for name in MODEL_FILES:
         if not (home / name).is_file():
             raise ValueError(f"{home} is no model directory: it has no {name}")
-    kind, config = read_config(home / "config.json")
+    kind, config, _ = read_config(home / "config.json")
     weights = open_weights(home / "model.safetensors")
     check_claim(config.n_blocks, weights)
     # built without memory or initialisation, then given the file's tensors
     with torch.device("meta"):
-        model = NETWORKS[kind](config)
+        model = KINDS[kind].network(config)
     cpu = torch.device("cpu")
     fill(model, weights, device=cpu, dtype=lambda _: torch.float32, progress=progress)
     return model.eval().requires_grad_(False)
@@ -80,25 +81,30 @@ def told(discrete: Discrete | None) -> dict[str, object]:
     return {} if discrete is None else {STEPS: discrete.steps, SUBS_MASKING: discrete.subs_masking}
 
 
-def read_discrete(path: Path) -> Discrete | None:
-    """Return how D3PM was trained; None where a configuration does not say."""
-    fields = read_object(path, "a model configuration")
-    return Discrete.of(fields.get(STEPS), fields.get(SUBS_MASKING))
+def config_of(kind: str, shape: DITConfig, discrete: Discrete | None) -> dict[str, object]:
+    """Return the configuration of a model as `parse_config` takes it."""
+    return {"format": FORMAT, "kind": kind, **shape.to_dict(), **told(discrete)}
 
 
-def read_config(path: Path) -> tuple[str, DITConfig]:
-    """(kind, shape)."""
-    fields = read_object(path, "a model configuration")
+def read_config(path: Path) -> Description:
+    """Read a model's config.json.  Raises ValueError as `parse_config` does."""
+    return parse_config(read_object(path, "a model configuration"), str(path))
+
+
+def parse_config(config: Mapping[str, object], where: str) -> Description:
+    """Return what a configuration describes.  Raises ValueError that begins with `where` for another one."""
+    fields: dict[str, Any] = dict(config)
     version, kind = fields.pop("format", None), fields.pop("kind", None)
+    discrete = Discrete.of(fields.get(STEPS), fields.get(SUBS_MASKING))
     for name in (STEPS, SUBS_MASKING) if kind == "d3pm" else ():
         fields.pop(name, None)
-    if type(version) is not int or version != FORMAT or not isinstance(kind, str) or kind not in NETWORKS:
-        known = ", ".join(map(repr, NETWORKS))
-        raise ValueError(f"{path} is of format {version} and kind {kind!r}; this version reads {FORMAT} and {known}")
+    if type(version) is not int or version != FORMAT or not isinstance(kind, str) or kind not in KINDS:
+        known = ", ".join(map(repr, KINDS))
+        raise ValueError(f"{where} is of format {version} and kind {kind!r}; this version reads {FORMAT} and {known}")
     try:
-        return kind, DITConfig(**fields)
+        return kind, DITConfig(**fields), discrete
     except TypeError as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise ValueError(f"{where}: {error}") from error
 
 
 def parameters(model: nn.Module) -> int:

@@ -8,6 +8,7 @@ from engine.files.run_layout import holds_checkpoint
 from engine.models.catalogue import place
 from engine.models.hub import fetch
 from engine.models.progress import Progress
+from engine.models.readers.training_run import export_newest
 
 
 def locate(name: str, progress: Progress, trust_remote_code: bool = False) -> Path:
@@ -21,7 +22,5 @@ def locate(name: str, progress: Progress, trust_remote_code: bool = False) -> Pa
     if here is None:
         return fetch(name, progress, trust_remote_code)
     if holds_checkpoint(here) and not (here / "config.json").exists():
-        from engine.training.export import export_newest
-
         return export_newest(here, progress).home
     return here

@@ -5,7 +5,6 @@
 
 from engine.recording.entries import Header, Mark
 from engine.recording.recorder import Recorder
-from engine.recording.recording import Recording
-from engine.recording.traces import RecordedTrace
+from engine.recording.recording import RecordedTrace, Recording
 
 __all__ = ["Header", "Mark", "RecordedTrace", "Recorder", "Recording"]

@@ -32,9 +32,8 @@ from engine.recording.entries import (
 )
 from engine.recording.index import FORK, MOST_ENTRIES, PLACE
 from engine.recording.layout import NOWHERE, Kind, preamble, record
-from engine.recording.recording import Recording
+from engine.recording.recording import RecordedTrace, Recording
 from engine.recording.state import State, encode_state
-from engine.recording.traces import RecordedTrace
 from engine.records import Frame, Settings
 from engine.sampling.trace import Start
 from engine.wire import SettingsData

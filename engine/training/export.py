@@ -1,4 +1,4 @@
-"""From a training run to models that can be loaded: the averaged weights of its best validation, or its newest ones."""
+"""From a training run to models that can be loaded: the averaged weights of its best validation."""
 
 from __future__ import annotations
 
@@ -7,45 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import msgspec
 import torch
-from filelock import FileLock
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
-from torch import Tensor
 
 from engine.data.special_tokens import END_OF_TEXT, MASK
 from engine.files.atomic import tidy
 from engine.files.checkpoint_files import read_state
-from engine.files.checksums import is_whole, replace_checked, replacing_checked
-from engine.files.run_layout import (
-    BEST,
-    CHECKPOINT,
-    HUB,
-    MODEL,
-    MODEL_FILES,
-    NEWEST,
-    STEP,
-    WITH_CHECKSUMS,
-    Made,
-    holds_checkpoint,
-    read_made,
-    stamp,
-)
+from engine.files.checksums import replace_checked, replacing_checked
+from engine.files.run_layout import BEST, HUB, MODEL, WITH_CHECKSUMS
 from engine.models import checkpoint
 from engine.models.dit import DITConfig
-from engine.models.files import check_shapes
-from engine.models.files.tokenizer_file import read_tokenizer
+from engine.models.kinds import KINDS, Network
 from engine.models.loading import Discrete
-from engine.models.progress import Progress as Told
-from engine.system.callbacks import ignore
+from engine.models.readers.training_run import averaged, tokenizer_of
 from engine.training.config import TrainConfig
-from engine.training.loop import TOKENIZER
 from engine.training.objectives import make_objective
 from engine.training.recovery import recover
-
-PUBLISHED = {"dit": "subs", "sedd": "sedd", "d3pm": "d3pm", "causal": "ar"}
-"""The field's word for each kind of network: what turns logits into probabilities."""
 
 
 class Run(Protocol):
@@ -56,7 +34,7 @@ class Run(Protocol):
 
     @property
     def kind(self) -> str:
-        """of NETWORKS"""
+        """of KINDS"""
         ...
 
     @property
@@ -88,7 +66,7 @@ def saved_run(home: Path, config: TrainConfig) -> SavedRun:
     config: what it was begun with; where a checkpoint is whole, that has the last word.
     """
     _best(home)
-    tokenizer = _tokenizer_of(home)
+    tokenizer = tokenizer_of(home)
     mask = int(tokenizer.token_to_id(MASK) or 0)
     try:
         found = recover(home, lazily=True)
@@ -118,7 +96,7 @@ def export_hub(run: Run) -> Path:
     return home
 
 
-def best_model(run: Run) -> tuple[checkpoint.Network, int]:
+def best_model(run: Run) -> tuple[Network, int]:
     """(the network with the averages of best.pt, the step they are from)."""
     best = _best(run.home)
     state = read_state(best, torch.device("cpu"))
@@ -134,71 +112,7 @@ def _best(home: Path) -> Path:
     return best
 
 
-def _tokenizer_of(home: Path) -> Tokenizer:
-    try:
-        return read_tokenizer(home / TOKENIZER)
-    except ValueError as error:
-        raise ValueError(f"{home} has no {TOKENIZER}: continue the run once to have it written") from error
-
-
-def averaged(kind: str, config: DITConfig, ema: dict[str, Tensor]) -> checkpoint.Network:
-    """The network with these averages, as `EMA.state_dict` has them.  Raises ValueError where they do not fit."""
-    averages = {name: tensor for name, tensor in ema.items() if name != "updates"}
-    # averages are of the parameters; what else the model holds follows from its configuration
-    model = checkpoint.NETWORKS[kind](config)
-    expected = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
-    check_shapes(expected, {name: tuple(tensor.shape) for name, tensor in averages.items()})
-    model.load_state_dict(averages, strict=False)
-    return model
-
-
-@dataclass(frozen=True)
-class Newest:
-    """A directory that `--model` takes, and the step of the run that it is from."""
-
-    home: Path
-    step: int
-
-
-def export_newest(run: Path, progress: Told = ignore) -> Newest:
-    """The model of the last whole checkpoint of a run that may be going on, written anew only where it is another one.
-
-    progress: is told where that is not the last one.  Raises ValueError where the directory holds no run, or one that
-    has not saved anything yet.
-    """
-    home = run / NEWEST
-    if not holds_checkpoint(run):
-        raise ValueError(f"{run} holds no checkpoint of a training run: there is no {CHECKPOINT} in it")
-    home.mkdir(exist_ok=True)
-    # the run itself does this for its sample texts, while somebody watches it
-    with FileLock(home / "lock"):
-        tidy(home, WITH_CHECKSUMS)
-        made = _newest(run, home)
-    if made.note:
-        progress(made.note, 0, 0)
-    return Newest(home, made.step or 0)
-
-
-def _newest(run: Path, home: Path) -> Made:
-    at, size = stamp(run) or (0, 0)
-    made = read_made(home)
-    whole = all(is_whole(home / name) for name in MODEL_FILES)
-    if made.step is not None and (made.at, made.bytes) == (at, size) and whole:
-        return made
-    found = recover(run, lazily=True)
-    if found is None:
-        raise ValueError(f"{run} holds no checkpoint of a training run any more")
-    state, config = found.state, found.config
-    tokenizer = _tokenizer_of(run)
-    kind = make_objective(config, 0).kind
-    model = averaged(kind, config.network(int(tokenizer.token_to_id(MASK) or 0)), state["ema"])
-    checkpoint.export(model, tokenizer.to_str(), home, kind=kind, discrete=config.discrete)
-    made = Made(int(state["step"]), at, size, found.note)
-    replace_checked(home / STEP, msgspec.json.encode(made))
-    return made
-
-
-def publish(model: checkpoint.Network, tokenizer: Tokenizer, home: Path, kind: str, trained: Discrete | None) -> None:
+def publish(model: Network, tokenizer: Tokenizer, home: Path, kind: str, trained: Discrete | None) -> None:
     """A directory as the hub's copies of MDLM are: raw float32 tensors named backbone.*, a flat config.json.
 
     Each file appears whole or not at all, with its checksum, the weights last.
@@ -207,7 +121,7 @@ def publish(model: checkpoint.Network, tokenizer: Tokenizer, home: Path, kind: s
     tidy(home, WITH_CHECKSUMS)
     shape = model.config
     config = {
-        "model_type": "mdlm" if kind == "dit" else PUBLISHED[kind], "parameterization": PUBLISHED[kind],
+        "model_type": KINDS[kind].model_type, "parameterization": KINDS[kind].parameterization,
         "vocab_size": shape.vocab_size, "hidden_dim": shape.hidden_size, "cond_dim": shape.cond_dim,
         "n_blocks": shape.n_blocks, "n_heads": shape.n_heads, "model_length": shape.length, "dropout": shape.dropout,
         "time_conditioning": shape.time_conditioning, "mask_token_id": shape.mask_id,

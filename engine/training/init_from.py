@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from engine.files.run_layout import read_made
 from engine.models.causal_dit import CausalDIT
-from engine.models.checkpoint import Network
 from engine.models.dit import DIT, NoiseEmbedding
 from engine.models.files import fill
 from engine.models.files.tokenizer_file import read_tokenizer
+from engine.models.kinds import Network
 from engine.models.loading import Request
 from engine.models.readers.dit_family import find, kind_of, shape_of
 from engine.models.readers.names import Found

@@ -16,12 +16,14 @@ from torch import Tensor, nn
 
 from engine.files.checkpoint_files import drop, keep, set_aside, write_state
 from engine.files.checksums import replace_checked
-from engine.files.run_layout import BEST, CHECKPOINT
-from engine.models.checkpoint import NETWORKS, Network
+from engine.files.run_layout import BEST, CHECKPOINT, TOKENIZER
+from engine.models.checkpoint import config_of
 from engine.models.dit import DITConfig
+from engine.models.kinds import KINDS, Network
 from engine.models.loading import Discrete
+from engine.models.readers.training_run import NETWORK
 from engine.training.batches import Batch, draw
-from engine.training.config import SMALLEST, OptimSection, Progress, TrainConfig
+from engine.training.config import SMALLEST, Progress, TrainConfig
 from engine.training.config_diff import differences, is_marked, mark
 from engine.training.data import Corpus
 from engine.training.ema import EMA
@@ -31,12 +33,11 @@ from engine.training.memory_needs import check_needs
 from engine.training.objectives import make_objective
 from engine.training.precision import chosen
 from engine.training.recovery import Recovered, recover, refuse_leftovers
+from engine.training.sections import OptimSection
 from engine.training.sharding import like, load_optimizer, whole
 from engine.training.task import Task, compiled, recompute
 from engine.training.workers import Alone, Workers
 
-TOKENIZER = "tokenizer.json"
-"""In the run's directory, so that its checkpoints say what they speak."""
 VALIDATION_SEED = 20_250
 LEVEL = 0.95
 """Decay of the average that a spike is measured by."""
@@ -120,7 +121,7 @@ class Trainer:
         self.config, self.corpus, self.home, self.device = config, corpus, home, device
         self.precision = chosen(config.run.precision, device)
         self.objective = make_objective(config, corpus.end_id)
-        self.model = NETWORKS[self.objective.kind](config.network(corpus.mask_id)).to(device)
+        self.model = KINDS[self.objective.kind].network(config.network(corpus.mask_id)).to(device)
         self.begun_with = None if found else config.run.init
         """the model whose weights this start has taken"""
         if self.begun_with is not None:
@@ -177,7 +178,7 @@ class Trainer:
 
     @property
     def kind(self) -> str:
-        """The kind of network, of NETWORKS."""
+        """The kind of network, of KINDS."""
         return self.objective.kind
 
     @property
@@ -319,6 +320,7 @@ class Trainer:
             "best": math.inf if self.best is None else self.best,
             "level": math.inf if self.level is None else self.level,
             "config": msgspec.json.encode(self.config).decode(),
+            NETWORK: config_of(self.kind, self.shape, self.discrete),
             "data": self._mark,
             "kept": self._kept,
         }

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+import msgspec
 import torch
 from torch import Tensor
-
-if TYPE_CHECKING:
-    from engine.training.config import NoiseSection
 
 HEARD = 1e-3
 """By how much the schedule that `DIT.encode` takes its times from falls short of masking all."""
@@ -133,6 +131,26 @@ NOISES: dict[str, type[LogLinear] | type[Cosine] | type[CosineSquared] | type[Li
     "linear": Linear,
     "geometric": Geometric,
 }
+
+
+class NoiseSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How much is masked at time t, a schedule of NOISES."""
+
+    name: str = "loglinear"
+    eps: float = 1e-3
+    """Of loglinear and the cosines: the share that is visible at t = 1."""
+    sigma_min: float = 1e-3
+    """Of linear and geometric: -log of the share that is visible at t = 0."""
+    sigma_max: float = 10.0
+    """Of linear and geometric: the same at t = 1."""
+
+    def __post_init__(self) -> None:
+        if self.name not in NOISES:
+            raise ValueError(f"unknown noise.name {self.name!r}: choose {', '.join(NOISES)}")
+        if not 0 < self.eps < 1:
+            raise ValueError(f"noise.eps must lie between 0 and 1, not {self.eps}")
+        if not 0 < self.sigma_min < self.sigma_max:
+            raise ValueError(f"0 < noise.sigma_min < noise.sigma_max, not {self.sigma_min} and {self.sigma_max}")
 
 
 def make_noise(section: NoiseSection) -> Noise:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.training.export import export_newest
+from engine.models.readers.training_run import export_newest
 
 
 def sample_texts(run: Path, count: int, device: str, seed: int = 0) -> list[str]:

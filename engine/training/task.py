@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from engine.models.checkpoint import Network
+from engine.models.kinds import Network
 from engine.training.objectives import Objective
 
 

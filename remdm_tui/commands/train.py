@@ -208,7 +208,7 @@ class Shown:
 
 def configured(path: Path, steps: int | None) -> TrainConfig:
     """Read a configuration, by path or by name. Raises ValueError with the file and the key at fault."""
-    from engine.training.config import read_config
+    from engine.training.config_file import read_config
 
     try:
         config = read_config(train_configs.read(path))

@@ -1,6 +1,6 @@
 """Watching a model that is still being trained: between two runs the newest checkpoint takes the place of the last.
 
-The engine makes a model of it (`engine.training.export.export_newest`); here only its files are looked at.
+The engine makes a model of it (`engine.models.readers.training_run.export_newest`); here only its files are looked at.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.training.config import read_config
+from engine.training.config_file import read_config
 from remdm_tui.settings import presets, train_configs
 from remdm_tui.settings.run_arguments import RunArguments
 

@@ -18,6 +18,7 @@ from engine.metrics.own_judge import DirectoryJudge
 from engine.models import checkpoint
 from engine.models.causal_dit import CausalDIT
 from engine.models.dit import DIT, DITConfig
+from engine.models.kinds import KINDS
 from engine.training.tokenizers import train_tokenizer
 from tests.engine.judges import texts
 
@@ -32,7 +33,7 @@ def saved(home: Path, network: type[CausalDIT] | type[DIT]) -> Path:
     model = network(DITConfig(size, 24, 2, 3, 8, LENGTH, size - 1))
     for p in model.parameters():
         torch.nn.init.normal_(p, std=0.25)
-    kind = next(kind for kind, made in checkpoint.NETWORKS.items() if made is network)
+    kind = next(kind for kind, made in KINDS.items() if made.network is network)
     checkpoint.export(model, tokenizer.to_str(), home, torch.float32, kind=kind)
     return home
 

@@ -20,7 +20,7 @@ from engine.models.checkpoint import export
 from engine.models.dit import DIT, DITConfig
 from engine.sampling.batch import sample
 from engine.strategies import make_strategy
-from engine.training.config import read_config
+from engine.training.config_file import read_config
 from engine.training.data import prepare
 from engine.training.export import export_best
 from engine.training.loop import Trainer

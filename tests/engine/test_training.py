@@ -21,7 +21,8 @@ from engine.files.checkpoint_files import read_state, write_state
 from engine.models.dit import DITConfig
 from engine.training import config_diff
 from engine.training.batches import draw
-from engine.training.config import OptimSection, Progress, TrainConfig, read_config, sizes
+from engine.training.config import Progress, TrainConfig
+from engine.training.config_file import read_config, sizes
 from engine.training.data import Corpus, prepare
 from engine.training.ema import EMA
 from engine.training.loop import Trainer, lr_factor, optimizers
@@ -29,6 +30,7 @@ from engine.training.losses import antithetic_times, mask_tokens, subs_nll
 from engine.training.muon import WholeMuon
 from engine.training.objectives import OBJECTIVES
 from engine.training.precision import chosen
+from engine.training.sections import OptimSection
 from tests.engine.stats import z_score
 from tests.engine.texts import VOCABULARY, write_texts
 from tests.engine.toys import MASK, TOKENS, Toy

@@ -14,9 +14,11 @@ import torch
 from engine.files.checksums import checksum
 from engine.models.checkpoint import export
 from engine.models.dit import DIT
-from engine.training.config import TrainConfig, read_config
+from engine.models.readers.training_run import averaged
+from engine.training.config import TrainConfig
+from engine.training.config_file import read_config
 from engine.training.data import Corpus, prepare
-from engine.training.export import averaged, best_model, export_best, export_hub
+from engine.training.export import best_model, export_best, export_hub
 from engine.training.loop import Trainer
 from engine.training.objectives import OBJECTIVES
 from tests.engine.judges import save_gpt2

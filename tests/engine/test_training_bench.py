@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from engine.bench.training import measure_reading, measure_resuming, measure_step, products, random_corpus
-from engine.training.config import read_config
+from engine.training.config_file import read_config
 from engine.training.loop import Trainer
 
 CONFIG = read_config("""

@@ -12,9 +12,11 @@ from safetensors import safe_open
 from engine.models import load_model
 from engine.models.checkpoint import export, read
 from engine.models.checkpoint import read_config as read_shape
-from engine.training.config import TrainConfig, read_config
+from engine.models.readers.training_run import export_newest
+from engine.training.config import TrainConfig
+from engine.training.config_file import read_config
 from engine.training.data import Corpus, prepare
-from engine.training.export import best_model, export_hub, export_newest
+from engine.training.export import best_model, export_hub
 from engine.training.loop import Trainer
 from engine.training.objectives import OBJECTIVES
 from engine.training.samples import sample_texts

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from engine.models.dit import DIT, DITConfig
-from engine.training.config import NoiseSection, read_config
-from engine.training.noise import NOISES, alpha, heard, make_noise, masked, slope, weight
+from engine.training.config_file import read_config
+from engine.training.noise import NOISES, NoiseSection, alpha, heard, make_noise, masked, slope, weight
 
 EPS, LOW, HIGH = 0.02, 0.05, 6.0
 BY_DEFINITION = {

@@ -16,7 +16,7 @@ from engine.models.dit import DITConfig
 from engine.models.loading import Discrete
 from engine.models.time_conditioned import ScoreDIT
 from engine.sampling.predictors import predict
-from engine.training.config import D3PMSection, read_config
+from engine.training.config_file import read_config
 from engine.training.data import Corpus, prepare
 from engine.training.export import export_best, export_hub
 from engine.training.loop import Trainer
@@ -24,6 +24,7 @@ from engine.training.losses import mask_tokens
 from engine.training.noise import LogLinear, masked
 from engine.training.objectives import OBJECTIVES, make_objective
 from engine.training.objectives.ar import AR
+from engine.training.objectives.d3pm import D3PMSection
 from engine.training.objectives.sedd import SEDD
 from tests.engine.texts import VOCABULARY, write_texts
 
@@ -81,7 +82,7 @@ def test_what_was_trained_is_exported_loaded_and_sampled(objective: str, corpus:
     trainer = tiny_run(objective, corpus, tmp_path)
     assert len(list(trainer.run())) == 4
     export_best(trainer)
-    kind, _ = checkpoint.read_config(tmp_path / MODEL / "config.json")
+    kind, _, _ = checkpoint.read_config(tmp_path / MODEL / "config.json")
     assert kind == trainer.objective.kind
     model = load_model(str(tmp_path / MODEL), "cpu")
     assert model.causal == (objective == "ar")

@@ -15,10 +15,11 @@ from engine.files.checksums import checksum
 from engine.files.locks import BusyError, alone
 from engine.files.run_layout import STEP, WRITTEN, Made, checkpoints, read_made, stamp
 from engine.models import load_model
+from engine.models.readers.training_run import export_newest
 from engine.training import recovery
-from engine.training.config import TrainConfig, read_config
+from engine.training.config import TrainConfig
+from engine.training.config_file import read_config
 from engine.training.data import Corpus, prepare
-from engine.training.export import export_newest
 from engine.training.init_from import recovered
 from engine.training.loop import Trainer
 from tests.engine.texts import VOCABULARY, write_texts

@@ -9,7 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from engine.training.config import read_config
+from engine.training.config_file import read_config
 from engine.training.data import Corpus
 from engine.training.loop import Trainer
 from engine.training.losses import EPS, antithetic_times

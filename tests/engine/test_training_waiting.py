@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from engine.models.checkpoint import NETWORKS
 from engine.models.dit import DITConfig
+from engine.models.kinds import KINDS
 from engine.training.config import TrainConfig
 from engine.training.losses import antithetic_times
 from engine.training.objectives import OBJECTIVES, make_objective
@@ -43,7 +43,7 @@ class Apart(TorchDispatchMode):
 
 def task(name: str) -> Task:
     objective = make_objective(TrainConfig(objective=name), 0)
-    return Task(NETWORKS[objective.kind](CONFIG), objective).to("meta").train()
+    return Task(KINDS[objective.kind].network(CONFIG), objective).to("meta").train()
 
 
 def asked() -> tuple[Tensor, Tensor, Tensor]:

@@ -12,7 +12,8 @@ import msgspec
 import pytest
 import torch
 
-from engine.training.config import TrainConfig, read_config
+from engine.training.config import TrainConfig
+from engine.training.config_file import read_config
 from engine.training.data import Corpus, prepare
 from engine.training.loop import Trainer
 from engine.training.workers import workers
@@ -46,7 +47,7 @@ import json, os, sys
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from engine.training.config import read_config
+from engine.training.config_file import read_config
 from engine.training.data import prepare
 from engine.training.loop import Trainer
 from engine.training.workers import workers

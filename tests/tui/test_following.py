@@ -12,7 +12,7 @@ import torch
 from engine.files import run_layout
 from engine.models import load_model
 from engine.records import ModelChoice
-from engine.training.config import read_config
+from engine.training.config_file import read_config
 from engine.training.data import prepare
 from engine.training.loop import Trainer
 from remdm_tui.settings.watch_options import WatchOptions

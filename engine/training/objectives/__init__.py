@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 from engine.training.objectives import ar, d3pm, mdlm, sedd
 from engine.training.objectives.protocol import Objective
 
-if TYPE_CHECKING:
-    from engine.training.config import TrainConfig
+__all__ = ["OBJECTIVES", "Config", "Objective", "make_objective"]
 
-__all__ = ["OBJECTIVES", "Objective", "make_objective"]
+
+class Config(mdlm.Config, d3pm.Config, sedd.Config, Protocol):
+    """What the objectives take of a run's configuration; each declares its own part."""
+
+    @property
+    def objective(self) -> str: ...
 
 
 class Entry(NamedTuple):
-    make: Callable[[TrainConfig, int], Objective]
+    make: Callable[[Config, int], Objective]
     """from a run's configuration and the token that ends a text"""
     timed: bool
     """whether its network hears the noise level where the configuration does not say"""
@@ -29,6 +33,6 @@ OBJECTIVES: dict[str, Entry] = {
 }
 
 
-def make_objective(config: TrainConfig, end: int) -> Objective:
+def make_objective(config: Config, end: int) -> Objective:
     """The objective that the configuration names; end: the token that ends a text."""
     return OBJECTIVES[config.objective].make(config, end)

@@ -4,17 +4,35 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+import msgspec
 from torch import Tensor
 
 from engine.training.losses import EPS, Chance, d3pm_kl, mask_tokens, sent
-from engine.training.noise import LogLinear, Noise, heard, make_noise, masked
+from engine.training.noise import LogLinear, Noise, NoiseSection, heard, make_noise, masked
 from engine.training.objectives.protocol import Denoising
+from engine.training.sections import RunSection
 from engine.training.token_losses import ByRow, shares
 
-if TYPE_CHECKING:
-    from engine.training.config import TrainConfig
+
+class D3PMSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    steps: int = 1000
+    subs_masking: bool = False
+    """Whether the network is kept from giving the mask a share."""
+
+
+class Config(Protocol):
+    """What this objective takes of a run's configuration."""
+
+    @property
+    def noise(self) -> NoiseSection: ...
+
+    @property
+    def d3pm(self) -> D3PMSection: ...
+
+    @property
+    def run(self) -> RunSection: ...
 
 
 @dataclass(frozen=True)
@@ -49,5 +67,5 @@ class D3PM:
         )  # fmt: skip
 
 
-def make(config: TrainConfig, end: int) -> D3PM:
+def make(config: Config, end: int) -> D3PM:
     return D3PM(make_noise(config.noise), config.d3pm.steps, config.d3pm.subs_masking, config.run.max_weight)

@@ -4,20 +4,37 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, Protocol
 
+import msgspec
 import torch
 from torch import Tensor
 
 from engine.training.losses import EPS, Chance, mask_tokens, sent, subs_nll
-from engine.training.noise import LogLinear, Noise, heard, make_noise, masked, weight
+from engine.training.noise import LogLinear, Noise, NoiseSection, heard, make_noise, masked, weight
 from engine.training.objectives.protocol import Denoising
+from engine.training.sections import RunSection
 from engine.training.token_losses import ByRow, cross_entropy
 
-if TYPE_CHECKING:
-    from engine.training.config import TrainConfig
-
 Times = Literal["uniform", "importance", "change-of-variables"]
+
+
+class MDLMSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    times: Times = "uniform"
+    """Or importance, or change-of-variables, which do without weights: see `MDLM`."""
+
+
+class Config(Protocol):
+    """What this objective takes of a run's configuration."""
+
+    @property
+    def noise(self) -> NoiseSection: ...
+
+    @property
+    def mdlm(self) -> MDLMSection: ...
+
+    @property
+    def run(self) -> RunSection: ...
 
 
 @dataclass(frozen=True)
@@ -66,7 +83,7 @@ def _uniform(noise: Noise, t: Tensor) -> tuple[Tensor, Tensor]:
     return masked(noise, t.double()), 1 / weight(noise, t.double())
 
 
-def make(config: TrainConfig, end: int) -> MDLM:
+def make(config: Config, end: int) -> MDLM:
     if config.mdlm.times != "uniform" and config.run.curriculum:
         raise ValueError(f"run.curriculum takes uniform times: leave it out, or mdlm.times = {config.mdlm.times!r}")
     return MDLM(make_noise(config.noise), config.run.max_weight, config.mdlm.times)

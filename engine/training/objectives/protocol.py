@@ -20,7 +20,7 @@ class Objective(Protocol):
 
     @property
     def kind(self) -> str:
-        """of network, a key of engine.models.checkpoint.NETWORKS"""
+        """of network, a key of engine.models.kinds.KINDS"""
         ...
 
     @property

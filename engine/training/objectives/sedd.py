@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from torch import Tensor
 
 from engine.training.losses import Chance, mask_tokens, score_entropy, sent
-from engine.training.noise import LogLinear, Noise, heard, make_noise, masked, weight
+from engine.training.noise import LogLinear, Noise, NoiseSection, heard, make_noise, masked, weight
 from engine.training.objectives.protocol import Denoising
+from engine.training.sections import RunSection
 from engine.training.token_losses import ByRow, score_rows
 
-if TYPE_CHECKING:
-    from engine.training.config import TrainConfig
+
+class Config(Protocol):
+    """What this objective takes of a run's configuration."""
+
+    @property
+    def noise(self) -> NoiseSection: ...
+
+    @property
+    def run(self) -> RunSection: ...
 
 
 @dataclass(frozen=True)
@@ -39,5 +47,5 @@ class SEDD:
         return score_entropy(model.project, hidden, tokens, where, share.float(), model.mask_id, cap, self.by_row)
 
 
-def make(config: TrainConfig, end: int) -> SEDD:
+def make(config: Config, end: int) -> SEDD:
     return SEDD(make_noise(config.noise), config.run.max_weight)

@@ -1,0 +1,62 @@
+"""The kinds of networks that are trained here.  A new kind is one record in KINDS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from engine.models.causal_dit import CachedCausal, CausalDIT
+from engine.models.dit import DIT
+from engine.models.folded import FoldedDIT
+from engine.models.loading import Loaded, Request
+from engine.models.text import Codec
+from engine.models.time_conditioned import ScoreDIT, TimedDIT
+from engine.models.tokenizer import STARTS, special
+
+Network = DIT | CausalDIT
+Sampler = Callable[[Any, Request, Codec], Loaded]
+
+
+@dataclass(frozen=True)
+class NetworkKind:
+    network: type[DIT] | type[CausalDIT]
+    sampler: Sampler
+    """turns the trained network into one that can be sampled"""
+    parameterization: str
+    """the field's word for what turns logits into probabilities"""
+    model_type: str
+    """what the configuration of a copy for the hub calls the model"""
+
+
+def _denoiser(name: str) -> Sampler:
+    """Return the sampler of MDLM's and D3PM's networks: with the noise level folded in where they do not hear it."""
+
+    def make(model: DIT, request: Request, codec: Codec) -> Loaded:
+        sampler = TimedDIT if model.time_conditioned else FoldedDIT
+        network = sampler(model, request.dtype, request.attention)
+        return Loaded(network, codec, name, attention=network.attention)
+
+    return make
+
+
+def _score(model: DIT, request: Request, codec: Codec) -> Loaded:
+    network = ScoreDIT(model, request.dtype, request.attention)
+    return Loaded(network, codec, "SEDD", attention=network.attention)
+
+
+def _causal(model: CausalDIT, request: Request, codec: Codec) -> Loaded:
+    bos = special(codec, STARTS)
+    if bos is None:
+        raise ValueError(f"the tokenizer of {request.home} has no token that begins a text, such as {STARTS[0]}")
+    network = CachedCausal(model, bos, request.dtype, request.attention)
+    return Loaded(network, codec, "AR", causal=True, attention=network.attention)
+
+
+KINDS: dict[str, NetworkKind] = {
+    "dit": NetworkKind(DIT, _denoiser("MDLM"), "subs", "mdlm"),
+    "sedd": NetworkKind(DIT, _score, "sedd", "sedd"),
+    "d3pm": NetworkKind(DIT, _denoiser("D3PM"), "d3pm", "d3pm"),
+    "causal": NetworkKind(CausalDIT, _causal, "ar", "ar"),
+}
+"""By the `kind` of a configuration."""
