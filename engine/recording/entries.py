@@ -10,8 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from engine.recording.layout import LARGEST_CANVAS, LARGEST_VOCABULARY
-from engine.records import Edit, ModelChoice, ModelInfo, RunChoice
-from engine.wire import SettingsData
+from engine.records import Edit, Knob, ModelChoice, ModelInfo, RunChoice, Settings
 
 LONGEST_PIECE = 1_000
 """Characters of one token's text; what is longer is cut when it is written."""
@@ -96,6 +95,38 @@ class Pieces:
         return self
 
 
+@dataclass(frozen=True)
+class SettingsEntry:
+    """How steps are sampled.  Its fields are those of the format, whatever engine and terminal send each other."""
+
+    strategy: str
+    knobs: dict[str, Knob]
+    top_p: float
+    nucleus: str
+    temperature: float
+    draw: str
+
+    @classmethod
+    def of(cls, settings: Settings) -> SettingsEntry:
+        return cls(
+            settings.strategy, dict(settings.knobs), settings.top_p, settings.nucleus, settings.temperature,
+            settings.draw,
+        )  # fmt: skip
+
+    def settings(self) -> Settings:
+        return Settings(
+            strategy=self.strategy, knobs=self.knobs, top_p=self.top_p, nucleus=self.nucleus,
+            temperature=self.temperature, draw=self.draw,
+        )  # fmt: skip
+
+    def checked(self) -> SettingsEntry:
+        """Return these; raise ValueError where a word of theirs is not fit for a screen."""
+        words = [self.strategy, self.nucleus, self.draw, *self.knobs, *map(str, self.knobs.values())]
+        if not all(word.isprintable() and len(word) <= LONGEST_LABEL for word in words):
+            raise ValueError("the recording's settings hold a word that is no name")
+        return self
+
+
 def pack(entry: Any) -> bytes:
     return msgspec.msgpack.encode(entry)
 
@@ -122,11 +153,3 @@ def check_edit(edit: Edit, header: Header) -> Edit:
     if len(edit.tokens) > header.length or any(not 0 <= token < header.model.vocab_size for token in edit.tokens):
         raise ValueError("an edit has tokens that the canvas or the vocabulary cannot hold")
     return edit
-
-
-def check_settings(data: SettingsData) -> SettingsData:
-    """Themselves; raises ValueError where a word of theirs is not fit for a screen."""
-    words = [data.strategy, data.nucleus, data.draw, *data.knobs, *map(str, data.knobs.values())]
-    if not all(word.isprintable() and len(word) <= LONGEST_LABEL for word in words):
-        raise ValueError("the recording's settings hold a word that is no name")
-    return data

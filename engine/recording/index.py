@@ -5,12 +5,11 @@ from __future__ import annotations
 import struct
 
 from engine.recording.branch_index import ROWS, BranchEntry, unpack_rows
-from engine.recording.entries import Header, Mark, Pieces, check_settings, unpack
+from engine.recording.entries import Header, Mark, Pieces, SettingsEntry, unpack
 from engine.recording.frames import head
 from engine.recording.layout import Cursor, Kind
 from engine.recording.state import CLOCK
 from engine.records import Branch, Settings
-from engine.wire import SettingsData
 
 PLACE = struct.Struct("<HI")
 """branch and position of a state"""
@@ -95,7 +94,7 @@ class Index:
 
     def _setting(self, offset: int, body: bytes) -> None:
         self._room(len(self.settings))
-        self.settings.append(check_settings(unpack(SettingsData, body[1:])).settings())
+        self.settings.append(unpack(SettingsEntry, body[1:]).checked().settings())
 
     def _pieces(self, offset: int, body: bytes) -> None:
         read = unpack(Pieces, body[1:]).checked(self.known)

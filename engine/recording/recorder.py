@@ -25,8 +25,8 @@ from engine.recording.entries import (
     Header,
     Mark,
     Pieces,
+    SettingsEntry,
     check_edit,
-    check_settings,
     pack,
     written,
 )
@@ -36,7 +36,6 @@ from engine.recording.recording import RecordedTrace, Recording
 from engine.recording.state import State, encode_state
 from engine.records import Frame, Settings
 from engine.sampling.trace import Start
-from engine.wire import SettingsData
 
 KEY_EVERY = 64
 """Steps between states that are written whole: a step is rebuilt from at most so many frames."""
@@ -213,7 +212,7 @@ class Recorder:
                 return number, b""
         if len(there) >= MOST_ENTRIES:
             raise ValueError(f"a recording holds {MOST_ENTRIES} different settings at most")
-        data = check_settings(SettingsData.of(settings))
+        data = SettingsEntry.of(settings).checked()
         return len(there), record(Kind.SETTINGS, pack(data))
 
     def _new(self, tokens: NDArray[np.int32]) -> NDArray[np.int64]:

@@ -10,15 +10,17 @@ from typing import Any
 import msgspec
 
 from engine import wire
-from engine.recording import entries
+from engine.recording import branch_index, entries, frames, index, layout
 from engine.recording.layout import VERSION
 from engine.recording.recording import Recording
 
 OLDER = Path(__file__).parents[1] / "fixtures" / "older.remdm"
 PROTOCOL = (4, "e64a739f63b8ea25")
 """The protocol's number and the digest of its messages."""
-ENTRIES = (1, "e55b2c1a608f120a")
+ENTRIES = (1, "7bbe88c6e93700c7")
 """The format's number and the digest of the entries that are msgpack."""
+BINARY = (1, "2c29a459b7f71929")
+"""The format's number and the digest of what is packed otherwise: kinds of records, heads, columns."""
 
 
 def digest(kinds: list[Any]) -> str:
@@ -39,9 +41,19 @@ def test_the_messages_change_only_with_the_protocols_number() -> None:
 
 
 def test_the_entries_of_a_recording_change_only_with_its_format() -> None:
-    found = (VERSION, digest([entries.Header, entries.Mark, entries.Pieces, entries.SettingsData]))
+    found = (VERSION, digest([entries.Header, entries.Mark, entries.Pieces, entries.SettingsEntry]))
     assert found == ENTRIES, (
         "raise engine.recording.layout.VERSION, keep recordings of the older one readable, then set ENTRIES here"
+    )
+
+
+def test_the_binary_layout_of_a_recording_changes_only_with_its_format() -> None:
+    heads = [part.format for part in (layout.PREAMBLE, layout.RECORD, frames.HEAD, branch_index.ROWS, index.FORK)]
+    kinds = {kind.name: int(kind) for kind in layout.Kind}
+    parts = json.dumps([heads, kinds, branch_index.STORED])
+    found = (VERSION, hashlib.sha256(parts.encode()).hexdigest()[:16])
+    assert found == BINARY, (
+        "raise engine.recording.layout.VERSION, keep recordings of the older one readable, then set BINARY here"
     )
 
 
