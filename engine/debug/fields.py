@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.records import Change, Frame
-from engine.sampling.figures import figures
+from engine.sampling.figures import FIGURES, figures
 
 Values = NDArray[Any]
 
@@ -38,7 +38,7 @@ def _count(change: Change) -> Callable[[Frame], Values]:
 
 
 def _figure(name: str) -> Callable[[Frame], Values]:
-    return lambda frame: np.array([[getattr(figures(frame, sample), name)] for sample in range(len(frame.tokens))])
+    return lambda frame: np.array([[figures(frame, sample).values[name]] for sample in range(len(frame.tokens))])
 
 
 FIELDS: dict[str, Field] = {
@@ -63,6 +63,8 @@ FIELDS: dict[str, Field] = {
     "remask": Field("probability of remasking", lambda f: f.remask, wide=True),
     "position": Field("from 0", lambda f: np.arange(f.tokens.shape[1])[None], wide=True),
 }
+
+FIELDS |= {name: Field(kind.doc, _figure(name)) for name, kind in FIGURES.items() if name not in FIELDS}
 
 CONSTANTS: dict[str, float] = {change.name: float(change) for change in Change}
 """What `change` is compared with."""

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from engine.recording.frames import EDIT, Head
 from engine.recording.layout import Cursor
 from engine.records import Branch
-from engine.sampling.figures import Curves
+from engine.sampling.figures import FIGURES, Curves
 
 ROWS = struct.Struct("<HII")
 """branch, index of the first frame, frames"""
-STORED: dict[str, str] = {
-    "masked": "<u4", "remasked": "<u4", "revealed": "<u4", "sigma": "<f4", "confidence": "<f8", "entropy": "<f8",
-}  # fmt: skip
-"""The columns that a recording keeps, and as what; the others follow from the frames' heads."""
+STORED = {name: kind.stored for name, kind in FIGURES.items() if kind.stored}
+"""The columns that a recording keeps, and as what; the others follow from its frames."""
+HEADS = ("expected", "calls")
+"""The columns that follow from the frames' heads alone."""
 MOST_CALLS = 1 << 62
 MOST_ROWS = 1 << 16
 """Frames times samples of one record of figures."""
@@ -42,6 +42,8 @@ class BranchEntry:
         """positions that a person's edit led to"""
         self.curves = Curves(batch)
         """of its own frames, those of its parent left out"""
+        self.computed = Curves(batch)
+        """the same, of those frames that a figure has been computed for which the file does not hold"""
         self.stored = 0
         """frames whose figures stand in the file"""
         self._calls = calls
@@ -82,12 +84,16 @@ class BranchEntry:
         self.curves.extend({**columns, **{k: np.broadcast_to(v, (count, batch)) for k, v in known.items()}})
         self.stored += count
 
+    def curves_of(self, name: str) -> Curves:
+        """Return the curves that have a figure."""
+        return self.curves if name in STORED or name in HEADS else self.computed
+
     def column(self, name: str, sample: int) -> NDArray[np.float64]:
         """One figure of its own frames, as far as it is there."""
-        return self.curves.column(name, sample)
+        return self.curves_of(name).column(name, sample)
 
     def _heads(self) -> dict[str, array[float] | array[int]]:
-        return {"expected": self.expected, "calls": self.calls}
+        return dict(zip(HEADS, (self.expected, self.calls), strict=True))
 
 
 def pack_rows(line: BranchEntry, first: int, count: int) -> bytes:

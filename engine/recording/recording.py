@@ -216,20 +216,21 @@ class Recording:
         with self.lock:
             parts = []
             for line, first, last in self.lineage(branch):
-                self.settle(line)
+                self.settle(line, line.curves_of(name))
                 parts.append(line.column(name, sample)[: last - first])
             return parts[0] if len(parts) == 1 else np.concatenate([*parts, np.zeros(0)])
 
-    def settle(self, line: BranchEntry) -> None:
-        """Compute the figures that the file lacks at a branch's end."""
+    def settle(self, line: BranchEntry, curves: Curves | None = None) -> None:
+        """Compute the figures that the file lacks at a branch's end, or those that `curves` of the branch lack."""
+        curves = line.curves if curves is None else curves
         with self.lock:
-            while line.curves.rows < len(line.offsets):
-                position = line.fork + line.curves.rows + 1
+            while curves.rows < len(line.offsets):
+                position = line.fork + curves.rows + 1
                 frame, _ = self.at(line.number, position)
                 assert frame is not None
-                line.curves.append(frame)
-                if line.curves.rows % TOGETHER == 0:
-                    line.column("masked", 0)
+                curves.append(frame)
+                if curves.rows % TOGETHER == 0:
+                    curves.column("masked", 0)
 
     # -- rebuilding
 
@@ -349,8 +350,6 @@ class RecordedTrace:
 
 class RecordedCurves:
     """Columns over a branch, its parents' steps first; most stand in the file."""
-
-    COLUMNS = Curves.COLUMNS
 
     def __init__(self, recording: Recording, branch: int) -> None:
         self._recording, self._branch = recording, branch

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,35 +14,121 @@ from engine.records import Change, Frame
 
 
 @dataclass(frozen=True)
+class Steps:
+    """Some steps of a run as their figures are made of them: arrays [steps, samples, positions]."""
+
+    tokens: NDArray[np.int32]
+    change: NDArray[np.uint8]
+    held: NDArray[np.float32]
+    remask: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, frames: Sequence[Frame], samples: slice = slice(None)) -> Steps:
+        arrays = ("tokens", "change", "held", "remask")
+        return cls(*(np.stack([getattr(frame, name)[samples] for frame in frames]) for name in arrays))
+
+    def after(self, *changes: Change) -> NDArray[np.bool_]:
+        """Return where one of these happened."""
+        return np.logical_or.reduce([self.change == change for change in changes])
+
+
+@dataclass(frozen=True)
+class FigureKind:
+    """What one figure of a step is, and how it is told."""
+
+    label: str
+    """on the side panel"""
+    doc: str
+    compute: Callable[[Steps], NDArray[Any]]
+    """[steps, samples] of many steps at once"""
+    digits: int = 0
+    """behind the point, where it is shown"""
+    counts: bool = False
+    """whether it is a whole number"""
+    stored: str = ""
+    """as what recordings store it; empty: they compute it from their frames, as that needs no new format"""
+
+
+def _masked(steps: Steps) -> NDArray[np.bool_]:
+    return steps.after(Change.MASKED, Change.REMASKED)
+
+
+def _count(*changes: Change) -> Callable[[Steps], NDArray[Any]]:
+    return lambda steps: steps.after(*changes).sum(-1)
+
+
+def _sigma(steps: Steps) -> NDArray[Any]:
+    # it applied to what was revealed before the step
+    return np.where(steps.after(Change.HELD, Change.REMASKED), steps.remask, 0).max(-1, initial=0)
+
+
+def _confidence(steps: Steps) -> NDArray[Any]:
+    drawn = steps.after(Change.HELD, Change.REVEALED)
+    with np.errstate(invalid="ignore"):
+        return np.where(drawn, steps.held, 0).sum(-1, dtype=np.float64) / drawn.sum(-1)
+
+
+FIGURES: dict[str, FigureKind] = {
+    "masked": FigureKind(
+        "masked", "positions masked after the step", _count(Change.MASKED, Change.REMASKED), counts=True, stored="<u4"
+    ),
+    "remasked": FigureKind(
+        "remasked", "positions remasked in the step", _count(Change.REMASKED), counts=True, stored="<u4"
+    ),
+    "revealed": FigureKind(
+        "revealed", "positions revealed in the step", _count(Change.REVEALED), counts=True, stored="<u4"
+    ),
+    "sigma": FigureKind(
+        "sigma", "largest probability of remasking at a revealed position; 0 where none is revealed", _sigma, 4,
+        stored="<f4",
+    ),
+    "confidence": FigureKind(
+        "confid.", "mean probability that the revealed tokens had when drawn; nan where none is revealed",
+        _confidence, 3, stored="<f8",
+    ),
+    "entropy": FigureKind(
+        "entropy", "of the unigram distribution of what is revealed, nats",
+        lambda steps: _entropies(steps.tokens, ~_masked(steps)), 2, stored="<f8",
+    ),
+}  # fmt: skip
+"""By name.  A new figure is one line here: side panel, curves, recordings and tables follow."""
+
+
+@dataclass(frozen=True)
 class Figures:
     """What one step came to for one sample."""
 
-    masked: int
-    """positions masked after the step"""
-    revealed: int
-    remasked: int
-    sigma: float
-    """largest probability of remasking at a revealed position; 0 where none is revealed"""
-    entropy: float
-    """of the unigram distribution of what is revealed, nats"""
-    confidence: float
-    """mean probability that the revealed tokens had when drawn; nan where none is revealed"""
+    values: Mapping[str, float]
+    """by name, all of FIGURES"""
+
+    @property
+    def masked(self) -> int:
+        return int(self.values["masked"])
+
+    @property
+    def revealed(self) -> int:
+        return int(self.values["revealed"])
+
+    @property
+    def remasked(self) -> int:
+        return int(self.values["remasked"])
+
+    @property
+    def sigma(self) -> float:
+        return self.values["sigma"]
+
+    @property
+    def entropy(self) -> float:
+        return self.values["entropy"]
+
+    @property
+    def confidence(self) -> float:
+        return self.values["confidence"]
 
 
 def figures(frame: Frame, sample: int) -> Figures:
-    change, held = frame.change[sample], frame.held[sample]
-    masked = (change == Change.MASKED) | (change == Change.REMASKED)
-    # sigma applied to what was revealed before the step
-    could = (change == Change.HELD) | (change == Change.REMASKED)
-    drawn = (change == Change.HELD) | (change == Change.REVEALED)
-    return Figures(
-        masked=int(np.count_nonzero(masked)),
-        revealed=int(np.count_nonzero(change == Change.REVEALED)),
-        remasked=int(np.count_nonzero(change == Change.REMASKED)),
-        sigma=float(frame.remask[sample][could].max()) if could.any() else 0.0,
-        entropy=unigram_entropy(frame.tokens[sample][~masked]),
-        confidence=float(held[drawn].mean()) if drawn.any() else float("nan"),
-    )
+    steps = Steps.of([frame], slice(sample, sample + 1))
+    return Figures({name: float(kind.compute(steps)[0, 0]) for name, kind in FIGURES.items()})
 
 
 def unigram_entropy(tokens: NDArray[np.integer]) -> float:
@@ -60,14 +147,13 @@ class Curves:
     a column is asked for.  One thread may append while one other reads.
     """
 
-    COLUMNS = ("masked", "remasked", "revealed", "sigma", "confidence", "entropy")
     TOGETHER = 2**20
     """positions at a time, to bound the memory that the computation takes"""
 
     def __init__(self, batch: int) -> None:
         self._rows = 0
         self._waiting: deque[Frame] = deque()
-        self._data = {name: np.zeros((256, batch)) for name in (*self.COLUMNS, "expected", "calls")}
+        self._data = {name: np.zeros((256, batch)) for name in (*FIGURES, "expected", "calls")}
         self.batch = batch
 
     @property
@@ -98,7 +184,9 @@ class Curves:
         shape = len(frames), self.batch
         expected = np.broadcast_to([[1 - frame.alpha_s] for frame in frames], shape)
         calls = np.broadcast_to([[frame.network_calls] for frame in frames], shape)
-        self._insert({**_columns(frames), "expected": expected, "calls": calls})
+        steps = Steps.of(frames)
+        columns = {name: kind.compute(steps) for name, kind in FIGURES.items()}
+        self._insert({**columns, "expected": expected, "calls": calls})
 
     def _insert(self, columns: Mapping[str, NDArray[np.float64]]) -> None:
         first, last = self._rows, self._rows + len(columns["masked"])
@@ -109,26 +197,6 @@ class Curves:
             for name, values in columns.items():
                 self._data[name][first:last] = values
         self._rows = last
-
-
-def _columns(frames: list[Frame]) -> dict[str, NDArray[np.float64]]:
-    """The figures of many frames at once, each [frames, B]; `figures` says what they are."""
-    change, held = np.stack([frame.change for frame in frames]), np.stack([frame.held for frame in frames])
-    states = {state: change == state for state in (Change.HELD, Change.REVEALED, Change.REMASKED)}
-    masked = (change == Change.MASKED) | states[Change.REMASKED]
-    could = states[Change.HELD] | states[Change.REMASKED]
-    drawn = states[Change.HELD] | states[Change.REVEALED]
-    remask = np.stack([frame.remask for frame in frames])
-    with np.errstate(invalid="ignore"):
-        confidence = np.where(drawn, held, 0).sum(-1, dtype=np.float64) / drawn.sum(-1)
-    return {
-        "masked": masked.sum(-1),
-        "revealed": states[Change.REVEALED].sum(-1),
-        "remasked": states[Change.REMASKED].sum(-1),
-        "sigma": np.where(could, remask, 0).max(-1, initial=0),
-        "confidence": confidence,
-        "entropy": _entropies(np.stack([frame.tokens for frame in frames]), ~masked),
-    }
 
 
 def _entropies(tokens: NDArray[np.int32], counted: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -144,4 +212,5 @@ def _entropies(tokens: NDArray[np.int32], counted: NDArray[np.bool_]) -> NDArray
     terms = np.where(real, lengths * np.log(lengths), 0)
     totals = np.maximum(counted.reshape(-1, length).sum(-1), 1)
     sums = np.bincount(starts // length, terms, minlength=len(rows))
-    return (np.log(totals) - sums / totals).reshape(tokens.shape[:-1])
+    # rounding can take it below 0 where all tokens are the same
+    return np.maximum(np.log(totals) - sums / totals, 0).reshape(tokens.shape[:-1])

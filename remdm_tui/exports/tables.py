@@ -6,7 +6,7 @@ from csv import writer
 from importlib import import_module
 from typing import Any
 
-from engine.sampling.figures import Curves
+from engine.sampling.figures import FIGURES
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.exports import Request
 
@@ -58,9 +58,10 @@ def table(request: Request) -> dict[str, list[Any]]:
         )  # fmt: skip
         for column, value in zip(columns.values(), row, strict=True):
             column.append(value)
-    figures = {name: trace.curves.column(name, request.sample).tolist() for name in Curves.COLUMNS}
-    for count in ("masked", "revealed", "remasked"):
-        figures[count] = [int(value) for value in figures[count]]
+    figures = {name: trace.curves.column(name, request.sample).tolist() for name in FIGURES}
+    for name, kind in FIGURES.items():
+        if kind.counts:
+            figures[name] = [int(value) for value in figures[name]]
     return {
         **{name: columns[name] for name in HEAD},
         **figures,

@@ -9,7 +9,10 @@ from rich.text import Text
 from textual.widgets import Static
 
 from engine.records import Frame
-from engine.sampling.figures import Figures
+from engine.sampling.figures import FIGURES, Figures
+
+ORDER = ("t", "alpha", "sigma", "masked", "revealed", "remasked", "network", "entropy", "steps/s", "confidence")
+"""Figures in pairs, as they are read; those of FIGURES that are not named here follow."""
 
 
 @dataclass(frozen=True)
@@ -42,23 +45,30 @@ class FiguresPanel(Static):
 
 
 def _rows(reading: Reading) -> list[tuple[tuple[str, str], tuple[str, str]]]:
+    cells = _cells(reading)
+    ordered = [*(cells.pop(name) for name in ORDER), *cells.values()]
+    if len(ordered) % 2:
+        ordered.append(("", ""))
+    return list(zip(ordered[::2], ordered[1::2], strict=True))
+
+
+def _cells(reading: Reading) -> dict[str, tuple[str, str]]:
+    """Return label and value of all figures by name."""
     frame, now = reading.frame, reading.figures
+    pace = ("steps/s", f"{reading.steps_per_second:.1f}")
     if frame is None or now is None:
-        return [
-            (("t", "1"), ("alpha", "0")),
-            (("sigma", "-"), ("masked", "all")),
-            (("revealed", "-"), ("remasked", "-")),
-            (("network", "0"), ("entropy", "-")),
-            (("steps/s", f"{reading.steps_per_second:.1f}"), ("confid.", "-")),
-        ]
-    confidence = "-" if math.isnan(now.confidence) else f"{now.confidence:.3f}"
-    return [
-        (("t", f"{frame.s:.4f}"), ("alpha", f"{frame.alpha_s:.4f}")),
-        (("sigma", f"{now.sigma:.4f}"), ("masked", f"{now.masked}/{reading.length}")),
-        (("revealed", str(now.revealed)), ("remasked", str(now.remasked))),
-        (("network", str(frame.network_calls)), ("entropy", f"{now.entropy:.2f}")),
-        (("steps/s", f"{reading.steps_per_second:.1f}"), ("confid.", confidence)),
-    ]
+        known = {"t": ("t", "1"), "alpha": ("alpha", "0"), "network": ("network", "0"), "steps/s": pace}
+        return {**known, **{name: (kind.label, "-") for name, kind in FIGURES.items()}, "masked": ("masked", "all")}
+    known = {
+        "t": ("t", f"{frame.s:.4f}"), "alpha": ("alpha", f"{frame.alpha_s:.4f}"),
+        "network": ("network", str(frame.network_calls)), "steps/s": pace,
+    }  # fmt: skip
+    found = {name: (kind.label, _shown(now.values[name], kind.digits)) for name, kind in FIGURES.items()}
+    return {**known, **found, "masked": ("masked", f"{now.masked}/{reading.length}")}
+
+
+def _shown(value: float, digits: int) -> str:
+    return "-" if math.isnan(value) else f"{value:.{digits}f}"
 
 
 def _line(left: tuple[str, str], right: tuple[str, str], width: int) -> str:

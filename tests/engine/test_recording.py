@@ -18,7 +18,7 @@ from engine.recording import recording as reading
 from engine.recording.recorder import KEY_EVERY
 from engine.recording.state import State
 from engine.records import Branch, Change, Edit, Frame, Settings
-from engine.sampling.figures import Curves
+from engine.sampling.figures import FIGURES
 from engine.sampling.trace import Start, Trace
 from engine.strategies import REGISTRY
 from tests.engine.recordings import (
@@ -146,7 +146,7 @@ def test_a_change_that_does_not_exist_is_refused(code: int) -> None:
 
 def check_curves(trace: Trace, recording: Recording, branch: int = 0) -> None:
     again = recording.trace(branch)
-    for name in (*Curves.COLUMNS, "expected", "calls"):
+    for name in (*FIGURES, "expected", "calls"):
         for sample in range(trace.start.tokens.shape[0]):
             np.testing.assert_array_equal(
                 again.curves.column(name, sample), trace.curves.column(name, sample), err_msg=name

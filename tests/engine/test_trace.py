@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from engine.records import Change, Frame, Settings
-from engine.sampling.figures import Curves, figures, unigram_entropy
+from engine.sampling.figures import FIGURES, Curves, figures, unigram_entropy
 from engine.sampling.session import Session
 from engine.sampling.trace import Start, Trace
 from engine.strategies import make_strategy
@@ -67,7 +67,7 @@ def test_curves_grow_by_a_row_a_frame_beyond_their_first_room() -> None:
     assert curves.column("masked", 1).tolist() == [5.0] * 600
     assert curves.column("calls", 0).tolist() == [float(i) for i in range(600)]
     np.testing.assert_allclose(curves.column("expected", 1), 1 - np.arange(600) / 600)
-    assert all(curves.column(name, 0).shape == (600,) for name in Curves.COLUMNS)
+    assert all(curves.column(name, 0).shape == (600,) for name in FIGURES)
 
 
 def recorded(prompt: list[int], steps: int = 8) -> tuple[Trace, list[Frame]]:
@@ -91,7 +91,7 @@ def test_a_position_is_the_state_after_that_many_steps() -> None:
             assert np.array_equal(trace.held(position, sample), frame.held[sample], equal_nan=True)
             # as text, because a nan equals none
             assert str(trace.figures(position, sample)) == str(figures(frame, sample))
-            for name in Curves.COLUMNS:
+            for name in FIGURES:
                 at = trace.curves.column(name, sample)[position - 1]
                 np.testing.assert_allclose(at, getattr(figures(frame, sample), name), rtol=1e-6, atol=1e-12)
 
@@ -117,7 +117,7 @@ def test_many_figures_at_once_are_those_of_each_frame(monkeypatch: pytest.Monkey
             )
         )
         curves.append(frames[-1])
-    for name in Curves.COLUMNS:
+    for name in FIGURES:
         for sample in range(3):
             one_by_one = [getattr(figures(frame, sample), name) for frame in frames]
             np.testing.assert_allclose(curves.column(name, sample), one_by_one, rtol=1e-6, atol=1e-12)
