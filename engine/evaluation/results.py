@@ -171,6 +171,8 @@ class Results(msgspec.Struct, frozen=True):
     """every decision of each of them, a sentence each"""
     timing: Timing
     notes: tuple[str, ...] = ()
+    measured: dict[str, Figure] = {}
+    """by name, what METRICS has besides the figures above"""
 
 
 def read_results(home: Path) -> Results:

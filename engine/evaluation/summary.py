@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from engine import __version__
+from engine.evaluation.metrics import METRICS
 from engine.evaluation.plan import Plan
 from engine.evaluation.results import (
     FORMAT,
@@ -93,6 +94,11 @@ def results(
         conventions={how: decisions(how) for how in plan.scoring.conventions},
         timing=timing,
         notes=tuple(dict.fromkeys((*notes, *(note for each in spent for note in each.notes)))),
+        measured={
+            name: figure(interval(metric.measure(lines)))
+            for name, metric in METRICS.items()
+            if metric.measure is not None
+        },
     )
 
 

@@ -12,6 +12,7 @@ import msgspec
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from engine.evaluation.metrics import METRICS, Metric, figure_of
 from engine.evaluation.plan import ENGINE
 from engine.records import Settings
 from remdm_tui.console.output import print_json, print_note
@@ -173,15 +174,11 @@ def as_tables(found: Results, home: Path) -> None:
         markup=False, soft_wrap=True,
     )  # fmt: skip
     table = Table(box=None, pad_edge=False)
-    for name in ("conventions", "gen PPL", "entropy", "MAUVE"):
-        table.add_column(name, justify="left" if name == "conventions" else "right")
-    for how, metrics in found.metrics.items():
-        ppl = "-" if metrics.gen_ppl is None else interval(metrics.gen_ppl.perplexity, 1)
-        mauve = "-"
-        if metrics.mauve is not None:
-            spread = "" if metrics.mauve.deviation is None else f" +- {metrics.mauve.deviation:.3f}"
-            mauve = f"{metrics.mauve.value:.3f}{spread}"
-        table.add_row(how, ppl, interval(found.entropy_interval, 2), mauve)
+    table.add_column("conventions")
+    for metric in METRICS.values():
+        table.add_column(metric.title, justify="right")
+    for how in found.metrics:
+        table.add_row(how, *(summarized(metric, figure_of(name, found, how)) for name, metric in METRICS.items()))
     console.print(table)
     first = found.metrics[found.primary]
     if first.gen_ppl is not None:
@@ -218,6 +215,16 @@ def headline(sampling: dict[str, Any]) -> str:
     knobs = [f"{info.name}={settings.knobs[info.name]}" for info in known if matters(info, settings)]
     drawn = "" if sampling["predictor"] == ENGINE else f"by {sampling['predictor']}"
     return " ".join(filter(None, (settings.strategy, *knobs, drawn)))
+
+
+def summarized(metric: Metric, figure: Figure | None) -> str:
+    """Return a metric's figure with its bounds; a dash where it was not measured."""
+    if figure is None:
+        return "-"
+    if not metric.spread:
+        return interval(figure, metric.digits)
+    deviation = "" if figure.high is None else f" +- {figure.high - figure.value:.{metric.digits}f}"
+    return f"{figure.value:.{metric.digits}f}{deviation}"
 
 
 def interval(figure: Figure, digits: int) -> str:

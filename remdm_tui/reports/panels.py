@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Literal
 
-from engine.evaluation.results import Figure
+from engine.evaluation.metrics import METRICS, figure_of
 from remdm_tui.reports.collect import Evaluation, Group, Point, Series
 
 
@@ -76,31 +77,17 @@ class Panel:
         return min(values) > 0 and max(values) / min(values) > self.quantity.range
 
 
-def _gen_ppl(one: Evaluation) -> Value | None:
-    return None if one.gen_ppl is None else _bounded(one.gen_ppl.perplexity)
+def quantities() -> Iterator[Quantity]:
+    """Yield what is drawn: all of METRICS."""
+    for name, metric in METRICS.items():
+        yield Quantity(name, metric.title, metric.better, partial(_value, name), metric.range)
 
 
-def _entropy(one: Evaluation) -> Value:
-    return _bounded(one.results.entropy_interval)
+def _value(name: str, one: Evaluation) -> Value | None:
+    figure = figure_of(name, one.results, one.terms.conventions)
+    return None if figure is None else Value(figure.value, figure.low, figure.high)
 
 
-def _mauve(one: Evaluation) -> Value | None:
-    if one.mauve is None:
-        return None
-    value, spread = one.mauve.value, one.mauve.deviation
-    return Value(value) if spread is None else Value(value, value - spread, value + spread)
-
-
-def _bounded(figure: Figure) -> Value:
-    return Value(figure.value, figure.low, figure.high)
-
-
-# entropy stands behind gen PPL in every list, as gen PPL alone can be gamed
-QUANTITIES = (
-    Quantity("gen_ppl", "gen PPL", "lower", _gen_ppl, range=10.0),
-    Quantity("entropy", "entropy", None, _entropy),
-    Quantity("mauve", "MAUVE", "higher", _mauve),
-)
 AXES: MappingProxyType[str, Axis] = MappingProxyType(
     {
         axis.key: axis
@@ -115,7 +102,7 @@ AXES: MappingProxyType[str, Axis] = MappingProxyType(
 
 def panels(group: Group, axis: Axis) -> tuple[Panel, ...]:
     """One for each quality that any evaluation has; none where all settings lie at one place of the axis."""
-    made = (Panel(quantity, axis, _lines(group.series, quantity, axis)) for quantity in QUANTITIES)
+    made = (Panel(quantity, axis, _lines(group.series, quantity, axis)) for quantity in quantities())
     return tuple(panel for panel in made if len({dot.x for line in panel.lines for dot in line.dots}) > 1)
 
 

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import stdev
 
+from engine.evaluation.metrics import METRICS, Metric
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.reports.collect import Evaluation, Group, Point, Series
-from remdm_tui.reports.panels import AXES, QUANTITIES, Quantity, Value, combined, mean, panels
+from remdm_tui.reports.panels import AXES, Quantity, Value, combined, mean, panels, quantities
 
 NONE = "–"
 
@@ -59,12 +60,9 @@ def significant(x: float) -> str:
     return f"{x:,.0f}" if 1000 <= x < 1e9 else f"{x:.3g}"
 
 
-SPELLED: Mapping[str, Callable[[float], str]] = {
-    "gen_ppl": perplexity,
-    "entropy": decimals(3),
-    "mauve": decimals(3),
-}
-"""How each quality is written."""
+def spelled(metric: Metric) -> Callable[[float], str]:
+    """Return how a metric's values are written."""
+    return perplexity if metric.perplexity else decimals(3)
 
 
 # -- one row for a series, one column for a number of steps
@@ -89,7 +87,7 @@ def _across(series: Series, quantity: Quantity, steps: Sequence[int]) -> tuple[C
     for number in steps:
         point = by_steps.get(number)
         values = [v for e in point.evaluations if (v := quantity.of(e)) is not None] if point else []
-        cells.append(Cell(SPELLED[quantity.key](combined(values).value) if values else NONE))
+        cells.append(Cell(spelled(METRICS[quantity.key])(combined(values).value) if values else NONE))
     return tuple(cells)
 
 
@@ -110,7 +108,11 @@ class Measured:
 
 def measured(one: Evaluation) -> tuple[Measured, ...]:
     """What an evaluation's results hold, in the order of the columns."""
-    qualities = (Measured(q.title, SPELLED[q.key], q.of, True, symmetric=q.key == "mauve") for q in QUANTITIES)
+    qualities = (
+        Measured(q.title, spelled(metric), q.of, True, symmetric=metric.spread)
+        for q in quantities()
+        if (metric := METRICS[q.key])
+    )
     diversity = (
         Measured(f"distinct-{n}", decimals(3), lambda e, n=n: _plain(e.results.distinct.get(n)))  # type: ignore[misc]
         for n in one.results.distinct

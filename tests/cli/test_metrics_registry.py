@@ -1,0 +1,74 @@
+"""A metric is one line in METRICS: results, summary, tables, plots and reports follow."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from engine.evaluation.metrics import METRICS, Metric, figure_of
+from engine.evaluation.plan import Plan
+from engine.evaluation.results import Figure, read_results, read_samples
+from engine.evaluation.summary import results
+from remdm_tui.commands.eval_progress import as_tables
+from remdm_tui.reports import html, latex, markdown
+from remdm_tui.reports.collect import collect
+from remdm_tui.reports.document import document
+from remdm_tui.reports.panels import AXES, panels
+from remdm_tui.reports.tables import measured, overview
+from tests.cli import evaluations
+
+OLDER = Path(__file__).parents[1] / "fixtures" / "older-eval"
+WORDS = Metric("words", "in a text", "higher", 1, measure=lambda lines: [float(len(x.text.split())) for x in lines])
+
+
+@pytest.fixture(autouse=True)
+def words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(METRICS, "words", WORDS)
+
+
+def test_a_new_metric_is_in_the_results_and_their_summary(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [msgspec.structs.replace(line, judged=None) for line in read_samples(OLDER)]
+    plan = msgspec.convert(read_results(OLDER).settings, Plan)
+
+    found = results(plan, 4, lines, None, None, (), (), ())
+
+    counts = [len(line.text.split()) for line in lines]
+    figure = figure_of("words", found, "standard")
+    assert figure is not None
+    assert figure.value == sum(counts) / len(counts)
+    assert figure.low is not None
+    assert min(counts) <= figure.low <= figure.value
+    assert msgspec.json.decode(msgspec.json.encode(found))["measured"]["words"]["value"] == figure.value
+    as_tables(found, tmp_path)
+    printed = capsys.readouterr().out
+    assert "MAUVE" in printed
+    assert "words" in printed
+    assert f"{figure.value:.1f} [" in printed
+
+
+def test_a_new_metric_is_in_every_report(tmp_path: Path) -> None:
+    for steps in (128, 256):
+        made = evaluations.results("mdlm", steps, measured={"words": Figure(steps / 10, steps / 11, steps / 9)})
+        evaluations.write(tmp_path / str(steps), made)
+    report = collect([tmp_path])
+    group = report.groups[0]
+
+    assert [panel.quantity.key for panel in panels(group, AXES["steps"])] == ["gen_ppl", "entropy", "mauve", "words"]
+    assert "words" in [table.title for table in overview(group)]
+    column = next(one for one in measured(group.evaluations[0]) if one.title == "words")
+    assert column.core
+    assert column.spelled(12.8) == "12.800"
+    made = document(report)
+    for text in (markdown.render(made, pictures=False), latex.render(made), html.render(made, 1)):
+        assert "words" in text
+
+
+def test_results_of_an_earlier_version_lack_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(OLDER, tmp_path / "eval")
+    found = read_results(tmp_path / "eval")
+    assert figure_of("words", found, "standard") is None
+    as_tables(found, tmp_path)
+    assert " -" in capsys.readouterr().out
