@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.records import Change, Frame
-from engine.sampling.figures import FIGURES, figures
+from engine.sampling.figures import FIGURES, Steps
 
 Values = NDArray[Any]
 
@@ -38,7 +38,7 @@ def _count(change: Change) -> Callable[[Frame], Values]:
 
 
 def _figure(name: str) -> Callable[[Frame], Values]:
-    return lambda frame: np.array([[figures(frame, sample).values[name]] for sample in range(len(frame.tokens))])
+    return lambda frame: FIGURES[name].compute(Steps.of([frame]))[0].astype(np.float64)[:, None]
 
 
 FIELDS: dict[str, Field] = {

@@ -29,7 +29,10 @@ class Steps:
 
     def after(self, *changes: Change) -> NDArray[np.bool_]:
         """Return where one of these happened."""
-        return np.logical_or.reduce([self.change == change for change in changes])
+        found = self.change == changes[0]
+        for change in changes[1:]:
+            found |= self.change == change
+        return found
 
 
 @dataclass(frozen=True)
