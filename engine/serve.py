@@ -87,8 +87,8 @@ class Server:
                     self._guard("begin", partial(self._begin, command))
                 case wire.Configure(settings):
                     self._guard("debug", partial(self._configure, settings))
-                case wire.Credit(steps, stop):
-                    self._desk.credit = self._desk.credit.granted(steps, stop)
+                case wire.Credit():
+                    self._desk.credit = self._desk.credit.granted(command)
                 case wire.Inspect():
                     self._guard("check", self._inspect)
                 case _:

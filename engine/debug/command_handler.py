@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from engine import strategies, wire
-from engine.debug.credit import EngineCredit
+from engine.debug.credit import CreditWindow
 from engine.debug.laws import Claims
 from engine.debug.monitor import Watch
 from engine.strategies import Strategy, describe, values
@@ -36,7 +36,7 @@ class CommandHandler:
         self.run = 0
         self._together: tuple[int, ...] = ()
         """branches that are stepped in turn; none: that in which the session stands"""
-        self.credit = EngineCredit()
+        self.credit = CreditWindow()
         """steps that may still be taken, and how often a run was stopped"""
 
     @property

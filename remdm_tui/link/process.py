@@ -56,7 +56,7 @@ class ProcessLink(RunReceiver):
     def open(self, choice: ModelChoice) -> None:
         """Load a model; the run there was takes no step more."""
         with self._lock:
-            self._granted.void()
+            self._credit = self._credit.void()
         self._send(wire.Open(choice))
 
     def begin(self, settings: Settings, choice: RunChoice, record: Record | None = None, branch: int = 0) -> None:
@@ -67,7 +67,7 @@ class ProcessLink(RunReceiver):
         """
         with self._lock:
             self._run += 1
-            self._granted.void()
+            self._credit = self._credit.void()
             self._continued, self.branch, self._together = record, branch, ()
             self._over.clear()
             at = 0 if record is None else len(record)
@@ -95,7 +95,7 @@ class ProcessLink(RunReceiver):
         """
         with self._lock:
             self._records[branch.id] = self._continued = record
-            self._granted.void()
+            self._credit = self._credit.void()
         past = tuple((step, wire.SettingsData.of(then)) for step, then in record.settings())
         self._send(wire.Fork(branch, wire.SettingsData.of(settings), len(record), past, _edits(record)))
 
@@ -114,7 +114,7 @@ class ProcessLink(RunReceiver):
         """
         with self._lock:
             self._together = tuple(branches)
-            self._granted.void()
+            self._credit = self._credit.void()
         self._send(wire.Together(self._together))
 
     def alter(self, edit: Edit) -> None:
@@ -155,7 +155,7 @@ class ProcessLink(RunReceiver):
         with self._lock:
             if recorded is not None and not renew:
                 steps = max(0, steps - max(0, self._length() - recorded))
-            messages = self._granted.demand(steps, renew)
+            self._credit, messages = self._credit.demand(steps, renew)
         for message in messages:
             self._send(message)
         return any(message.steps > 0 for message in messages)

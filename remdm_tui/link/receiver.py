@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine import wire
+from engine.debug.credit import CreditWindow
 from engine.records import Change
 from engine.sampling.trace import Record, Start, Trace
 from remdm_tui.link.base import Diverged, Event, Unwritten
-from remdm_tui.link.credit import CreditWindow
 
 
 class RunReceiver:
@@ -24,7 +24,7 @@ class RunReceiver:
         self._send_credit = send
         self._events: deque[Event] = deque()
         self._lock = threading.Lock()
-        self._granted, self._run = CreditWindow(), 0
+        self._credit, self._run = CreditWindow(), 0
         self._closed = False
         self._vocabulary = 0
         """tokens of the model that is loaded"""
@@ -50,7 +50,7 @@ class RunReceiver:
             taken.append(self._events.popleft())
         if any(isinstance(event, wire.Stopped | wire.StrategyFailed) for event in taken):
             with self._lock:
-                self._granted.heard()
+                self._credit = self._credit.acknowledge()
         return taken
 
     def record(self, branch: int) -> Record | None:
@@ -59,11 +59,11 @@ class RunReceiver:
 
     @property
     def outstanding(self) -> int:
-        return self._granted.outstanding
+        return self._credit.steps
 
     def _stand(self, branch: int) -> None:
         self.branch, self.trace = branch, self._records[branch]
-        self._granted.void()
+        self._credit = self._credit.void()
 
     def _length(self) -> int:
         """Of what steps are appended to."""
@@ -77,7 +77,7 @@ class RunReceiver:
                 self._stepped(event)
             case wire.Stopped(run=run) | wire.StrategyFailed(run=run):
                 with self._lock:
-                    self._granted.stopped(event.stop, held=run == self._run)
+                    self._credit = self._credit.stopped(event.stop, unacknowledged=run == self._run)
                 if run == self._run:
                     self._events.append(event)
             case wire.Broken(run=run) | wire.Looked(run=run) | wire.Stands(run=run):
@@ -99,7 +99,7 @@ class RunReceiver:
                     self._finished(event)
             case wire.Failed():
                 with self._lock:
-                    self._granted.void()
+                    self._credit = self._credit.void()
                 self._events.append(event)
             case _:
                 self._events.append(event)
@@ -120,13 +120,15 @@ class RunReceiver:
                 record.append(frame)
             except OSError as error:
                 self._records.clear()
-                self._granted.void()
+                self._credit = self._credit.void()
                 self._events.append(Unwritten(error.strerror or str(error)))
                 return
             self._over.discard(event.branch)
             # an edit was not asked for by credit, and what a branch that was left still sends is void
             counts = frame.edit is None and event.branch in (self._together or (self.branch,))
-            messages = self._granted.stepped() if counts else []
+            messages: list[wire.Credit] = []
+            if counts:
+                self._credit, messages = self._credit.stepped()
         for message in messages:
             self._send_credit(message)
 
@@ -135,10 +137,10 @@ class RunReceiver:
         with self._lock:
             self._over.add(event.branch)
             if self._over.issuperset(self._together or (self.branch,)):
-                self._granted.void()
-                messages = []
+                self._credit = self._credit.void()
+                messages: list[wire.Credit] = []
             else:
-                messages = self._granted.stepped()
+                self._credit, messages = self._credit.stepped()
         for message in messages:
             self._send_credit(message)
         self._events.append(event)
