@@ -27,8 +27,8 @@ from engine.debug.command_handler import CommandHandler
 from engine.debug.recorded_steps import RecordedSteps
 from engine.records import ModelChoice
 from engine.strategies.validation import StrategyError
-from engine.system.priority import give_way, session_gives_way
-from engine.system.reports import Reports
+from engine.system.priority import lower_priority, lower_session_priority
+from engine.system.reports import ReportTimer
 from engine.system.streams import streams
 from engine.text import infill
 
@@ -59,7 +59,7 @@ class Server:
         self._desk = CommandHandler(send)
         self._again: RecordedSteps | None = None
         """what is to be computed again before anything else"""
-        self._reports = Reports(clock)
+        self._reports = ReportTimer(clock)
 
     @property
     def _session(self) -> Session | None:
@@ -135,7 +135,7 @@ class Server:
         self._desk.session = self._again = self._model = None
         stage = f"loading {choice.name}"
         self._send(wire.Loading(stage))
-        reports = Reports(self._clock, stage)
+        reports = ReportTimer(self._clock, stage)
 
         def progress(stage: str, done: int, total: int) -> None:
             if reports.due(stage):
@@ -164,7 +164,7 @@ class Server:
         tokens = _tokens(session)
         self._desk.begin(session, command.branch)
         self._again = RecordedSteps.of(command)
-        self._reports = Reports(self._clock)
+        self._reports = ReportTimer(self._clock)
         locked = session.locked.to("cpu").numpy()
         self._send(wire.Began(self._desk.run, wire.Array.of(tokens), wire.Array.of(locked), steps, asked.seed))
 
@@ -271,7 +271,7 @@ def load(choice: ModelChoice, progress: Progress) -> TextModel:
 def main() -> None:
     """Serve the process's own streams."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    give_way()
+    lower_priority()
     inbox: queue.SimpleQueue[wire.Command | None] = queue.SimpleQueue()
     writing = threading.Lock()
     receive, out, restore = streams()
@@ -297,7 +297,7 @@ def main() -> None:
     def loaded(choice: ModelChoice, progress: Progress) -> TextModel:
         model = load(choice, progress)
         # from here on it computes without end; before, somebody waits for it
-        session_gives_way()
+        lower_session_priority()
         return model
 
     threading.Thread(target=read, daemon=True, name="commands").start()

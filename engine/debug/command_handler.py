@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from engine import strategies, wire
 from engine.debug.credit import CreditWindow
 from engine.debug.laws import Claims
-from engine.debug.monitor import Watch
+from engine.debug.monitor import Monitor
 from engine.strategies import Strategy, describe, values
 from engine.strategies.files import StrategyFile
 from engine.strategies.validation import StrategyError
@@ -31,7 +31,7 @@ class CommandHandler:
     def __init__(self, send: Callable[[wire.Event], None]) -> None:
         self._send = send
         self._file: StrategyFile | None = None
-        self.watch = Watch()
+        self.watch = Monitor()
         self.session: Session | None = None
         self.run = 0
         self._together: tuple[int, ...] = ()
@@ -177,9 +177,9 @@ class CommandHandler:
         self._stands()
 
     def _look(self, session: Session, asked: wire.Look) -> None:
-        from engine.debug.prediction import opinion
+        from engine.debug.prediction import predict
 
-        told = opinion(session, asked.sample, asked.position, kinds=self.kinds(), step=asked.step, top=asked.top)
+        told = predict(session, asked.sample, asked.position, kinds=self.kinds(), step=asked.step, top=asked.top)
         self._send(wire.Looked(self.run, session.branch, told))
 
 

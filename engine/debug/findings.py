@@ -94,7 +94,7 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Opinion:
+class Prediction:
     """What the network makes of one position of a state."""
 
     step: int

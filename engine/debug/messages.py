@@ -107,7 +107,7 @@ class Looked(Message, frozen=True):
 
     run: int
     branch: int
-    opinion: findings.Opinion
+    opinion: findings.Prediction
 
 
 class FileLoaded(Message, frozen=True):

@@ -13,7 +13,7 @@ from engine.records import Branch, Frame
 from engine.text.characters import Characters
 
 
-class Watch:
+class Monitor:
     """Breakpoints outlive a run, and are read anew for another model's tokens; the laws' standing does not."""
 
     def __init__(self) -> None:

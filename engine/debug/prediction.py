@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from engine.debug.findings import Opinion, Ranked, Verdict
+from engine.debug.findings import Prediction, Ranked, Verdict
 from engine.models.protocol import encode_rows, never_drawn
 from engine.sampling import kernel
 from engine.sampling.session import NextStep, Session, grid_of
@@ -23,10 +23,10 @@ MOST = 200
 
 
 @torch.no_grad()
-def opinion(
+def predict(
     session: Session, sample: int, position: int, *, kinds: Mapping[str, type[Strategy]], step: int | None = None,
     top: int = 20,
-) -> Opinion:  # fmt: skip
+) -> Prediction:  # fmt: skip
     """The network's `top` tokens at a position before step `step` (None: the next), as the settings of it decide.
 
     Where a token stands the network is shown a mask instead: what would it be now?  kinds: strategies whose verdicts
@@ -52,7 +52,7 @@ def opinion(
         Ranked(int(i), float(x), bool(kept[0, i])) for x, i in zip(best.values[:MOST], best.indices[:MOST], strict=True)
     ]
     others = {name: kind for name, kind in kinds.items() if name != settings.strategy}
-    return Opinion(
+    return Prediction(
         step=step,
         sample=sample,
         position=position,

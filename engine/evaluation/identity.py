@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from engine.files.digests import Told, file_digests
+from engine.files.digests import Progress, file_digests
 from engine.files.fingerprint import fingerprint
 from engine.files.run_layout import NEWEST, holds_checkpoint
 from engine.models.catalogue import place
@@ -30,7 +30,7 @@ def files_digest(files: Sequence[Path]) -> str:
     return hashlib.sha256("\n".join(told).encode(errors="surrogateescape")).hexdigest()
 
 
-def identity(choice: ModelChoice, outside: Sequence[Path] = (), told: Told = ignore) -> str:
+def identity(choice: ModelChoice, outside: Sequence[Path] = (), told: Progress = ignore) -> str:
     """Return a digest of everything that decides what a model that has been loaded says, 64 hexadecimal digits.
 
     Empty where its files cannot be read.  outside: files that it was loaded from besides its own and those that were

@@ -20,7 +20,7 @@ REMEMBERED = 1 << 24
 THREADS = 8
 """Files that are read at once."""
 
-Told = Callable[[int, int], None]
+Progress = Callable[[int, int], None]
 """(bytes done, bytes in all)"""
 
 
@@ -29,7 +29,7 @@ def file_digest(path: Path) -> str:
     return _digest(path, lambda count: None)
 
 
-def file_digests(paths: Sequence[Path], told: Told = ignore, cache: Path | None = None) -> list[str]:
+def file_digests(paths: Sequence[Path], told: Progress = ignore, cache: Path | None = None) -> list[str]:
     """Return the digest of every file's whole content, in order.  Raises OSError.
 
     Large files are read once: their digests are kept in `cache`, by default the user's cache directory, under device,

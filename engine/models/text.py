@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 from engine.models.files.tokenizer_file import read_tokenizer
 from engine.models.token_text import Spelling, are_letters, spelling
 from engine.system.foreign import is_panic, library_errors
-from engine.text.infill import NAMED, bring_space
+from engine.text.infill import NAMED, tokens_carry_space
 
 SAMPLE = "A text, Ünï 漢字 🙂\n 1234"
 TRIED = 1000
@@ -185,7 +185,7 @@ class Codec:
     @cached_property
     def words_bring_space(self) -> bool:
         """Whether the space before a word is part of its token."""
-        return not self._letters and bring_space(map(self.piece, range(self.size)))
+        return not self._letters and tokens_carry_space(map(self.piece, range(self.size)))
 
     @cached_property
     def _adds_space(self) -> bool:

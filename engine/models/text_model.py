@@ -58,9 +58,9 @@ class TextModel:
             ids = self._ids((part, False) for part in parts)
         elif not any(isinstance(part, str) and self._names_special(part) for part in parts):
             # in one piece, since the template's text and the prompt's may share a token
-            ids = self._ids((part, True) for part in masks.wrapped(wrap, parts))
+            ids = self._ids((part, True) for part in masks.apply_template(wrap, parts))
         else:
-            before, inside, after = masks.framed(wrap, parts)
+            before, inside, after = masks.split_template(wrap, parts)
             ids = self._ids([(before, True), *((part, False) for part in inside), (after, True)])
         if not infill and self.mask_id in ids:
             raise ValueError(f"{self.name} reads {own} in the prompt as its mask: leave it out")

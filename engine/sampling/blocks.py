@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.text.infill import leading
+from engine.text.infill import leading_fixed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -62,7 +62,7 @@ def split(steps: int, length: int, prompt: Prompt, block_length: int | None) -> 
     Raises ValueError where a block would have none.
     """
     stays = _stays(prompt)
-    first = leading(stays)
+    first = leading_fixed(stays)
     size = block_length or max(length - first, 1)
     if size < 0:
         raise ValueError(f"block_length must be at least 1, or 0 for one block, not {block_length}")
@@ -93,7 +93,7 @@ def slide(steps: int, window: int, prompt: Prompt, stride: int, strides: int) ->
     if not 1 <= stride < window:
         raise ValueError(f"a stride must lie in 1 to {window - 1}, so that windows of {window} overlap, not {stride}")
     ends = range(window, window + stride * strides + 1, stride)
-    return Blocks((leading(_stays(prompt)), *ends), (steps,) * len(ends), window)
+    return Blocks((leading_fixed(_stays(prompt)), *ends), (steps,) * len(ends), window)
 
 
 def _stays(prompt: Prompt) -> Sequence[bool]:

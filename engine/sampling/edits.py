@@ -127,7 +127,7 @@ def _prompt(state: State, edit: Edit, canvas: Canvas, rows: list[int]) -> Tensor
     stays = infill.fixed(edit.tokens, canvas.mask_id)
     _token(tuple(token for token, kept in zip(edit.tokens, stays, strict=True) if kept), canvas)
     if canvas.causal:
-        infill.check_from_the_left("the model", stays)
+        infill.check_left_to_right("the model", stays)
     tokens = torch.tensor(edit.tokens, dtype=torch.long, device=state.tokens.device)
     position = torch.arange(length, device=state.tokens.device)
     changed = _nothing(state)

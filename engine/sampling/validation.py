@@ -25,7 +25,7 @@ def check_canvas(model: Denoiser, steps: int, length: int, prompt: Sequence[int]
     if bad:
         raise ValueError(f"the prompt holds token {bad[0]}, which is outside the vocabulary of {model.vocab_size}")
     if getattr(model, "causal", False):
-        infill.check_from_the_left(getattr(model, "name", "the model"), infill.fixed(prompt, model.mask_id))
+        infill.check_left_to_right(getattr(model, "name", "the model"), infill.fixed(prompt, model.mask_id))
 
 
 def check_order(model: Denoiser, strategy: Strategy, blocks: Blocks) -> None:

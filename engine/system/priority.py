@@ -11,13 +11,13 @@ NICENESS = 5
 GROUP = Path("/proc/self/autogroup")
 
 
-def give_way() -> None:
+def lower_priority() -> None:
     """Be nicer than the terminal; before there are threads, which inherit it."""
     with suppress(OSError):
         os.nice(NICENESS)
 
 
-def session_gives_way(group: Path = GROUP) -> None:
+def lower_session_priority(group: Path = GROUP) -> None:
     """The same where Linux shares cores among sessions before it looks at the niceness of processes.
 
     A process that leads a session of its own, in which the terminal then is not, makes that nice as a whole (`man 7

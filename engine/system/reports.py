@@ -8,7 +8,7 @@ INTERVAL = 0.1
 """Seconds between two reports of one stage at least."""
 
 
-class Reports:
+class ReportTimer:
     """A new stage is reported at once, further progress in it ten times a second."""
 
     def __init__(self, clock: Callable[[], float], stage: str = "") -> None:

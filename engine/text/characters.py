@@ -45,7 +45,7 @@ class Characters:
         edges = [*np.flatnonzero(first).tolist(), len(at)]
         ids, places = tokens[at].tolist(), at.tolist()
         for begin, end in pairwise(edges):
-            yield places[begin], joined(tuple(self._bytes[token] for token in ids[begin:end]))
+            yield places[begin], fragment_texts(tuple(self._bytes[token] for token in ids[begin:end]))
 
     def texts(self, tokens: NDArray[np.integer], pieces: Sequence[str]) -> list[str]:
         """The text of each token, [L], whole characters at the first of theirs."""
@@ -106,7 +106,7 @@ class Characters:
 
 
 @lru_cache(maxsize=KEPT)
-def joined(parts: tuple[bytes, ...]) -> tuple[str, ...]:
+def fragment_texts(parts: tuple[bytes, ...]) -> tuple[str, ...]:
     """The text of each of several tokens that stand side by side, by their bytes."""
     data, owners = b"".join(parts), [i for i, part in enumerate(parts) for _ in part]
     texts = [""] * len(parts)

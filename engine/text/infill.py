@@ -39,7 +39,7 @@ def parts(text: str, own: str = "", drops_space: bool = False) -> list[Part]:
     return [part for part in (*found, text[at:]) if part != ""]
 
 
-def written(text: str, own: str = "") -> bool:
+def has_masks(text: str, own: str = "") -> bool:
     """Whether a text has masks, or braces that are to be one."""
     try:
         return any(isinstance(part, int) for part in parts(text, own))
@@ -47,7 +47,7 @@ def written(text: str, own: str = "") -> bool:
         return True
 
 
-def wrapped(wrap: Callable[[str], str], parts: Sequence[Part]) -> list[Part]:
+def apply_template(wrap: Callable[[str], str], parts: Sequence[Part]) -> list[Part]:
     """What a chat template makes of a prompt, cut at the prompt's masks.  Raises ValueError where they are lost."""
     text = "".join(part for part in parts if isinstance(part, str))
     hole = next(c for c in map(chr, PRIVATE) if c not in text)
@@ -59,7 +59,7 @@ def wrapped(wrap: Callable[[str], str], parts: Sequence[Part]) -> list[Part]:
     return [part for part in (*found, around[-1]) if part != ""]
 
 
-def framed(wrap: Callable[[str], str], parts: Sequence[Part]) -> tuple[str, list[Part], str]:
+def split_template(wrap: Callable[[str], str], parts: Sequence[Part]) -> tuple[str, list[Part], str]:
     """Return what a chat template puts before a prompt, the prompt cut at its masks, and what it puts behind it.
 
     White space at either end of the prompt is the template's to keep or drop.  Raises ValueError where the template
@@ -92,7 +92,7 @@ def _count(mask: re.Match[str]) -> int:
     return count
 
 
-def bring_space(pieces: Iterable[str]) -> bool:
+def tokens_carry_space(pieces: Iterable[str]) -> bool:
     """Whether the space before a word is part of its token, by the texts of a vocabulary."""
     return any(len(piece) > 1 and piece[0] == " " != piece[1] for piece in pieces)
 
@@ -102,12 +102,12 @@ def fixed(prompt: Sequence[int], mask_id: int) -> list[bool]:
     return [token != mask_id for token in prompt]
 
 
-def leading(fixed: Sequence[bool]) -> int:
+def leading_fixed(fixed: Sequence[bool]) -> int:
     """How many tokens stand fixed before the first that is to be filled."""
     return next((i for i, stays in enumerate(fixed) if not stays), len(fixed))
 
 
-def check_from_the_left(name: str, fixed: Sequence[bool]) -> None:
+def check_left_to_right(name: str, fixed: Sequence[bool]) -> None:
     """Raise ValueError for text behind a mask, which a model that predicts from the left alone cannot heed."""
     if not all(fixed[: sum(fixed)]):
         raise ValueError(

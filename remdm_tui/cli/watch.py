@@ -74,10 +74,10 @@ def watch(
     """Watch a sampler live, and turn its knobs in flight."""
     if not has_terminal():
         raise ValueError("watch needs a terminal for its input and output; in a pipe use `remdm-tui sample`")
-    from remdm_tui.link.remote import engine_elsewhere
+    from remdm_tui.link.remote import remote_engine
     from remdm_tui.settings.run_arguments import RunArguments
 
-    command, where = engine_elsewhere(on, remote_python, remote_command)
+    command, where = remote_engine(on, remote_python, remote_command)
     asked = RunArguments.of(ctx.params)
     if source is not None:
         from remdm_tui.commands.eval_sample import sampled
@@ -102,9 +102,9 @@ def watch(
         **more,
     )
     if follow:
-        from remdm_tui.watch.follow_training import followed
+        from remdm_tui.watch.follow_training import training_run
 
-        followed(options.model.name, bool(options.where))
+        training_run(options.model.name, bool(options.where))
     gc.disable()
     from remdm_tui.app import run
     from remdm_tui.preferences.startup import comfort, fitted

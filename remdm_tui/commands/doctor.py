@@ -17,8 +17,8 @@ from remdm_tui.commands.sample import LINE, progress
 from remdm_tui.console.output import print_json, print_result
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.render import model_summary
-from remdm_tui.render.progress_line import loading_line, sized
-from remdm_tui.watch.available_models import cache
+from remdm_tui.render.progress_line import format_size, loading_line
+from remdm_tui.watch.available_models import hub_cache
 
 
 def run(choice: ModelChoice, *, load: bool, as_json: bool) -> None:
@@ -31,7 +31,7 @@ def run(choice: ModelChoice, *, load: bool, as_json: bool) -> None:
             "versions": versions(),
             "devices": [asdict(device) for device in devices()],
             "terminal": terminal(os.environ),
-            "caches": {"hub": str(cache()), "runs": str(Path("runs").absolute())},
+            "caches": {"hub": str(hub_cache()), "runs": str(Path("runs").absolute())},
         }
     if not as_json:
         print_result(text(found))
@@ -84,7 +84,7 @@ def text(found: Mapping[str, Any]) -> str:
     """The environment for a person."""
     devices = [
         (
-            one["device"], one["name"], sized(one["memory"]) if one["memory"] else "",
+            one["device"], one["name"], format_size(one["memory"]) if one["memory"] else "",
             f"{one['dtype']} by default, bfloat16 {'yes' if one['bfloat16'] else 'slow or not at all'}, "
             f"{one['attention']} attention",
         )

@@ -54,7 +54,7 @@ def sampled(home: Path, number: int, said: RunArguments) -> RunArguments:
     given = {field.name: (getattr(said, field.name), field.default) for field in fields(RunArguments)}
     changes = {name: value for name, (value, default) in given.items() if value != default}
     if sampling.prompt and not changes.keys() & {"prompt", "prompt_literal"}:
-        filled = sampling.infill or not infill.written(sampling.prompt)
+        filled = sampling.infill or not infill.has_masks(sampling.prompt)
         drawn = replace(drawn, prompt=sampling.prompt) if filled else replace(drawn, prompt_literal=sampling.prompt)
     if "strategy" in changes and changes["strategy"] != sampling.strategy:
         drawn = replace(drawn, knob=())

@@ -18,13 +18,13 @@ from engine.sampling.trace import Record
 
 PATIENCE = 0.5
 """Seconds before it begins: the first picture comes first."""
-TOGETHER, REST = 8, 0.002
+STEPS_PER_REST, REST = 8, 0.002
 """Steps that are checked at once, and seconds that are left to the screen after them."""
 WITHOUT_CLAIMS = frozenset(("range", "remasks", "reveals"))
 """Laws that hold whatever a strategy says of itself."""
 
 
-def broken(
+def broken_laws(
     record: Record, header: Header, branch: int, strategies: Mapping[str, StrategyInfo]
 ) -> Iterator[wire.Broken | None]:
     """For every step of a branch what it has broken that the step before had not; None between two steps.
@@ -48,7 +48,7 @@ def broken(
         yield None
 
 
-class Checker:
+class LawChecker:
     """One branch at a time: another takes the place of the one before."""
 
     def __init__(self, tell: Callable[[wire.Broken], object]) -> None:
@@ -59,7 +59,7 @@ class Checker:
     def check(self, record: Record, header: Header, branch: int, strategies: tuple[StrategyInfo, ...]) -> None:
         """Begin with a branch in a while."""
         self._turn += 1
-        steps = broken(record, header, branch, {info.name: info for info in strategies})
+        steps = broken_laws(record, header, branch, {info.name: info for info in strategies})
         threading.Thread(target=self._work, args=(steps, self._turn), daemon=True, name="laws").start()
 
     def stop(self) -> None:
@@ -73,7 +73,7 @@ class Checker:
                     return
                 if found is not None:
                     self._tell(found)
-                elif number % TOGETHER == 0:
+                elif number % STEPS_PER_REST == 0:
                     time.sleep(REST)
         except (ValueError, OSError):
             # a file that is damaged there is told where it is drawn

@@ -14,7 +14,7 @@ LAUNCH = "exec sh -c 'PATH=\"$HOME/.local/bin:$PATH\"; exec remdm-tui engine'"
 """For any login shell; pipx, uv and pip --user install into ~/.local/bin, which is often not on the PATH here."""
 
 
-def engine_elsewhere(host: str | None, python: str | None, command: str | None) -> tuple[tuple[str, ...], str]:
+def remote_engine(host: str | None, python: str | None, command: str | None) -> tuple[tuple[str, ...], str]:
     """What launches the engine and the name of the place; both empty where it is to run here.
 
     Raises ValueError for options that contradict each other.
@@ -22,7 +22,7 @@ def engine_elsewhere(host: str | None, python: str | None, command: str | None) 
     if command is not None:
         if python is not None:
             raise ValueError("--remote-python is for ssh's command, which --remote-command replaces: give one of them")
-        words = given_command(command)
+        words = split_command(command)
         return words, host or words[0]
     if host is None:
         if python is not None:
@@ -41,7 +41,7 @@ def ssh_command(host: str, python: str | None = None) -> tuple[str, ...]:
     return (*SSH, host, LAUNCH if python is None else f"exec {_unexpanded(python)} -P -m engine.serve")
 
 
-def given_command(text: str) -> tuple[str, ...]:
+def split_command(text: str) -> tuple[str, ...]:
     """The words of `--remote-command`; raises ValueError where there are none or a quote stays open."""
     try:
         words = tuple(shlex.split(text))

@@ -12,7 +12,7 @@ from engine.sampling.trace import Record, Start, Trace
 from engine.text import infill
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.link.base import Event
-from remdm_tui.link.law_checker import Checker
+from remdm_tui.link.law_checker import LawChecker
 from remdm_tui.settings.watch_options import WatchOptions
 
 READ_ONLY = "this is a recording: what was done in its steps stays as it was"
@@ -32,7 +32,7 @@ class ReplayLink:
         self.make_record: Callable[[Start], Record] = Trace
         self._recording, self._strategies = recording, strategies
         self._events: deque[Event] = deque()
-        self._laws = Checker(self._events.append)
+        self._laws = LawChecker(self._events.append)
 
     def start(self) -> None:
         self._events.append(wire.Hello(self._strategies))
@@ -114,6 +114,6 @@ def options_of(recording: Recording, branch: int = 0, *, ascii_only: bool = Fals
     return WatchOptions(
         settings[0][1] if settings else Settings("nothing recorded"), header.choice, max(header.steps, 1),
         header.length, header.batch, header.seed, run.prompt, run.chat, run.block_length,
-        infill=run.infill or not infill.written(run.prompt),
+        infill=run.infill or not infill.has_masks(run.prompt),
         said=frozenset(("strategy", "steps", "length")), paused=True, ascii=ascii_only, mouse=mouse,
     )  # fmt: skip

@@ -7,7 +7,7 @@ from engine.records import ModelInfo
 SCALES = ((1e9, "B"), (1e6, "M"), (1e3, "k"))
 
 
-def counted(parameters: int) -> str:
+def format_count(parameters: int) -> str:
     """11.7 M, 8.0 B ..."""
     for scale, letter in SCALES:
         if parameters >= scale:
@@ -15,7 +15,7 @@ def counted(parameters: int) -> str:
     return str(parameters)
 
 
-def placed(info: ModelInfo) -> str:
+def placement(info: ModelInfo) -> str:
     """Kind, type, device and attention: what decides the speed and the kind of run, in few words."""
     return " │ ".join(part for part in (info.kind, info.dtype, info.device, info.backend) if part)
 
@@ -25,7 +25,7 @@ def rows(info: ModelInfo) -> list[tuple[str, str]]:
     facts = [
         ("model", info.name),
         ("kind", info.kind + (", left to right" if info.causal else "")),
-        ("parameters", counted(info.parameters)),
+        ("parameters", format_count(info.parameters)),
         ("dtype", info.dtype),
         ("device", info.device),
         ("attention", info.backend),
@@ -42,7 +42,8 @@ def line(info: ModelInfo) -> str:
     """The self-check in one line, without the loss."""
     length = "any length" if info.max_length is None else f"length {info.max_length}"
     parts = [
-        f"{counted(info.parameters)} parameters", f"{info.dtype} on {info.device}", f"vocabulary {info.vocab_size}",
-        f"mask {info.mask_id}", length, info.kind, info.backend and f"{info.backend} attention", *info.notes,
+        f"{format_count(info.parameters)} parameters", f"{info.dtype} on {info.device}",
+        f"vocabulary {info.vocab_size}", f"mask {info.mask_id}", length, info.kind,
+        info.backend and f"{info.backend} attention", *info.notes,
     ]  # fmt: skip
     return f"{info.name}: " + ", ".join(part for part in parts if part)

@@ -9,7 +9,7 @@ UNITS = ("B", "kB", "MB", "GB", "TB")
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
-def sized(done: int, total: int = 0) -> str:
+def format_size(done: int, total: int = 0) -> str:
     """Bytes as people read them: `1.2 of 3.4 GB`, or `1.2 GB` where the total is unknown."""
     power = min(len(UNITS) - 1, max(0, math.floor(math.log10(max(total, done, 1)) / 3)))
     digits = 1 if power else 0
@@ -31,8 +31,8 @@ def bar(fraction: float, width: int, ascii_only: bool) -> str:
 def loading_line(stage: str, done: int, total: int, width: int, ascii_only: bool) -> str:
     """`downloading org/name  ███▌      1.2 of 3.4 GB  35 %` in at most `width` cells; the bar goes first."""
     if not total:
-        return f"{stage}  {sized(done)}" if done else f"{stage} ..."
-    amount = f"{sized(done, total)}  {min(100, 100 * done // total)} %"
+        return f"{stage}  {format_size(done)}" if done else f"{stage} ..."
+    amount = f"{format_size(done, total)}  {min(100, 100 * done // total)} %"
     return _joined(stage, done / total, amount, width, ascii_only)
 
 

@@ -43,7 +43,7 @@ class Pieces:
     def of(
         cls, pieces: Sequence[str], ascii_only: bool = False, fragments: Mapping[int, bytes] = MappingProxyType({})
     ) -> Pieces:
-        texts = tuple(fitted(sanitize(piece, cells=True, ascii_only=ascii_only), ascii_only) for piece in pieces)
+        texts = tuple(truncate(sanitize(piece, cells=True, ascii_only=ascii_only), ascii_only) for piece in pieces)
         return cls(
             texts,
             np.array([_cells(text) for text in texts], dtype=np.int32),
@@ -54,7 +54,7 @@ class Pieces:
         )
 
 
-def fitted(text: str, ascii_only: bool) -> str:
+def truncate(text: str, ascii_only: bool) -> str:
     """Return the text in at most LONGEST cells."""
     if not text:
         return "?" if ascii_only else "�"

@@ -12,7 +12,7 @@ from rich.cells import cell_len
 
 from engine.records import Change
 from remdm_tui.console.sanitize import sanitize
-from remdm_tui.render.text_layout import LONGEST, MASK_WIDTH, Pieces, fitted, flow
+from remdm_tui.render.text_layout import LONGEST, MASK_WIDTH, Pieces, flow, truncate
 
 CONTINUED = "<"
 """Shown for a token that goes on with the character on its left."""
@@ -46,7 +46,7 @@ class Type:
         """The place and the width of what a part of a character shows."""
         if text not in self.whole:
             plain = self.pieces.ascii_only
-            shown = fitted(sanitize(text, cells=True, ascii_only=plain), plain) if text else CONTINUED
+            shown = truncate(sanitize(text, cells=True, ascii_only=plain), plain) if text else CONTINUED
             self.texts.append(shown)
             self.whole[text] = len(self.texts) - 1, cell_len(shown)
         return self.whole[text]

@@ -36,8 +36,8 @@ from remdm_tui.screens.line import LineScreen
 from remdm_tui.ui.debug_actions import DebugApp
 from remdm_tui.ui.tour import Tour
 from remdm_tui.watch import player as playing
-from remdm_tui.watch.bookmarks import marked, neighbour
-from remdm_tui.watch.run_recording import said
+from remdm_tui.watch.bookmarks import bookmarked_positions, neighbour
+from remdm_tui.watch.run_recording import describe_error
 from remdm_tui.widgets.legend import LegendPanel
 
 
@@ -111,7 +111,7 @@ class ComfortApp(DebugApp):
     def _marks(self) -> tuple[int, ...]:
         """Marked positions of the branch on screen."""
         tape, debug = self.watching.tape, self.watching.debug
-        return marked(tape.marks, tape.branches, debug.branching.here) if self.watching.begun else ()
+        return bookmarked_positions(tape.marks, tape.branches, debug.branching.here) if self.watching.begun else ()
 
     def action_mark(self) -> None:
         """Mark the step on screen, to find it again."""
@@ -126,7 +126,7 @@ class ComfortApp(DebugApp):
         try:
             kept = watching.tape.mark(watching.debug.branching.here, position)
         except (OSError, ValueError) as error:
-            self._say_so(f"step {position} cannot be marked: {said(error)}")
+            self._say_so(f"step {position} cannot be marked: {describe_error(error)}")
             return
         keys = shown_by_id(self._keymap)
         more = "" if kept else ", for this session alone: nothing is written"
@@ -255,7 +255,7 @@ class ComfortApp(DebugApp):
             try:
                 sentence, error = f"written: {job()}", False
             except (OSError, ValueError) as problem:
-                sentence, error = f"{out} is not written: {said(problem)}", True
+                sentence, error = f"{out} is not written: {describe_error(problem)}", True
             self.post_message(self.Exported(out, sanitize(sentence, cells=True), error))
 
         threading.Thread(target=work, daemon=True, name="export").start()

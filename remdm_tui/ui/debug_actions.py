@@ -16,7 +16,7 @@ from remdm_tui.watch.notices import Notice
 from remdm_tui.watch.player import Player
 from remdm_tui.watch.run_recording import SUFFIX
 from remdm_tui.watch.session import WatchSession
-from remdm_tui.watch.token_input import prompt_length, prompt_text, prompt_tokens, spelled, token_of
+from remdm_tui.watch.token_input import prompt_length, prompt_text, prompt_tokens, spell, token_of
 from remdm_tui.widgets.inspector import TOP, named
 from remdm_tui.widgets.line_input import ASCII_NEWLINE, NEWLINE
 from remdm_tui.widgets.token_grid import TokenGrid
@@ -219,7 +219,7 @@ class DebugApp(App[None]):
         tokens = record.tokens(position, watching.sample)[:size]
         now = prompt_text(tokens.tolist(), locked.tolist(), model.pieces, model.fragments)
         present = tuple(int(token) if stays else model.mask_id for token, stays in zip(tokens, locked, strict=True))
-        read = prompt_tokens if self.options.infill else spelled
+        read = prompt_tokens if self.options.infill else spell
 
         def begin(text: str) -> None:
             # what was not changed keeps its tokens, even those of a character that is not whole

@@ -16,7 +16,7 @@ from remdm_tui.screens.value import ValueScreen
 from remdm_tui.ui import panel_data
 from remdm_tui.ui.compare_actions import CompareApp
 from remdm_tui.watch import player as playing
-from remdm_tui.watch.available_models import known
+from remdm_tui.watch.available_models import available_models
 from remdm_tui.watch.notices import Notice
 from remdm_tui.widgets.knob_panel import KnobPanel
 from remdm_tui.widgets.timeline import Timeline
@@ -122,7 +122,11 @@ class PlayApp(CompareApp):
         watching, elsewhere = self.watching, bool(self.options.where)
         self.push_screen(
             ModelScreen(
-                watching.choice, known(Path.cwd(), elsewhere), reason, self.options.ascii, self.options.may_consent
+                watching.choice,
+                available_models(Path.cwd(), elsewhere),
+                reason,
+                self.options.ascii,
+                self.options.may_consent,
             ),
             self._load,
         )

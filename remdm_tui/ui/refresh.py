@@ -22,7 +22,7 @@ from textual.widgets import Label, Static
 from engine.records import ModelInfo
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.console.signals import ENDING, FAILED, SIGNALLED
-from remdm_tui.render.model_summary import placed
+from remdm_tui.render.model_summary import placement
 from remdm_tui.render.progress_line import loading_line, steps_line
 from remdm_tui.render.text_layout import Pieces
 from remdm_tui.ui import panel_data
@@ -229,7 +229,7 @@ class PaintedApp(PlayApp, ComfortApp):
     def _name_model(self, model: ModelInfo) -> None:
         """Along the top of the text: what runs where."""
         where = f" on {self.options.where}" if self.options.where else ""
-        title = sanitize(placed(model), cells=True) + where
+        title = sanitize(placement(model), cells=True) + where
         self._text.border_title = Content(title.replace("│", "|") if self.options.ascii else title)
 
     def _saving(self) -> bool:

@@ -20,31 +20,31 @@ class AvailableModel:
     summary: str
 
 
-def known(home: Path, elsewhere: bool = False) -> list[AvailableModel]:
+def available_models(home: Path, elsewhere: bool = False) -> list[AvailableModel]:
     """Models in the order in which they are likely meant; runs and cache of this machine not if it is `elsewhere`."""
     found = {name: AvailableModel(name, summary) for name, summary in BUILT_IN.items()}
-    for run in [] if elsewhere else runs(home):
+    for run in [] if elsewhere else finished_runs(home):
         found.setdefault(run, AvailableModel(run, "a training run of yours"))
-    for repo in [] if elsewhere else cached():
+    for repo in [] if elsewhere else cached_models():
         found.setdefault(repo, AvailableModel(repo, f"in the local cache{_said(repo)}"))
     for name, summary in PUBLISHED.items():
         found.setdefault(name, AvailableModel(name, f"to download: {summary}"))
     return list(found.values())
 
 
-def runs(home: Path) -> list[str]:
+def finished_runs(home: Path) -> list[str]:
     """Finished runs under a directory, the newest first."""
     models = [path for path in home.glob(f"{RUNS}/*/model") if (path / "config.json").is_file()]
     return [str(path.relative_to(home)) for path in sorted(models, key=lambda p: p.stat().st_mtime, reverse=True)]
 
 
-def cached() -> list[str]:
+def cached_models() -> list[str]:
     """Repositories in the hub's cache, by name; whether each holds a model that can be sampled is seen on loading."""
-    folders = sorted(cache().glob("models--*--*/snapshots"))
+    folders = sorted(hub_cache().glob("models--*--*/snapshots"))
     return [folder.parent.name.removeprefix("models--").replace("--", "/", 1) for folder in folders]
 
 
-def cache() -> Path:
+def hub_cache() -> Path:
     """Where huggingface_hub keeps what it has fetched."""
     home = Path(os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface")
     return Path(os.environ.get("HF_HUB_CACHE") or home / "hub").expanduser()

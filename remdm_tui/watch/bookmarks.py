@@ -8,7 +8,7 @@ from engine.recording import Mark
 from engine.records import Branch
 
 
-def marked(marks: Iterable[Mark], branches: Sequence[Branch], branch: int) -> tuple[int, ...]:
+def bookmarked_positions(marks: Iterable[Mark], branches: Sequence[Branch], branch: int) -> tuple[int, ...]:
     """The marked positions of a branch, in order: its own, and its parents' among the steps that it shares."""
     limits: dict[int, float] = {}
     at, limit = branch, float("inf")

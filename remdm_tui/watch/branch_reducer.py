@@ -11,7 +11,17 @@ from remdm_tui.watch import pane_reducer as panes
 from remdm_tui.watch.notices import Notice
 from remdm_tui.watch.phase import Dead, Failed, Lost
 from remdm_tui.watch.state import SessionState
-from remdm_tui.watch.transitions import Commands, begun, catch_up, clock, continue_record, in_force, leave, loosen, say
+from remdm_tui.watch.transitions import (
+    Commands,
+    catch_up,
+    continue_record,
+    leave,
+    mark_uneven,
+    record_settings,
+    set_player,
+    settings_at,
+    show_notice,
+)
 
 
 def branch_off(
@@ -19,29 +29,29 @@ def branch_off(
 ) -> SessionState:
     """Begin a branch at the position on screen, with the settings there unless others are given; `edit` follows."""
     if settings is None and state.record is not None:
-        settings = in_force(state.record.settings(), state.position)
+        settings = settings_at(state.record.settings(), state.position)
     out.append(c.ForkRecording(state.branch, state.position, settings or state.settings, edit))
     return state
 
 
-def forked(state: SessionState, out: Commands, event: e.Forked) -> SessionState:
+def branch_forked(state: SessionState, out: Commands, event: e.Forked) -> SessionState:
     """Go to a branch that the recording has now."""
     command, branch = event.command, event.branch
     observed = replace(state.observed, known=state.observed.known | {branch.id})
     state = leave(replace(state, observed=observed))
     out.append(c.ForkEngine(branch, event.record, command.settings))
-    state = begun(state, branch.id, command.settings)
+    state = record_settings(state, branch.id, command.settings)
     if command.pane:
-        return panes.added(state, out, event)
+        return panes.pane_added(state, out, event)
     if state.panes.panes:
-        state = panes.put(state, out, branch.id)
+        state = panes.put_in_pane(state, out, branch.id)
     else:
         state = replace(state, branch=branch.id, record=event.record, settings=command.settings)
         state = _arrive(state, branch.at, ended=False, playing=state.player.playing)
     return state if command.edit is None else _edit(state, out, command.edit)
 
 
-def alter(state: SessionState, out: Commands, edit: Edit) -> SessionState:
+def edit_canvas(state: SessionState, out: Commands, edit: Edit) -> SessionState:
     """Change the canvas by hand, in the past on a branch that begins there."""
     state = catch_up(state)
     if state.observed.writable and state.past:
@@ -53,13 +63,13 @@ def _edit(state: SessionState, out: Commands, edit: Edit) -> SessionState:
     out.append(c.SendEdit(edit))
     if not state.observed.writable:
         return state
-    return loosen(replace(state, lead=state.length(state.branch) + 1))
+    return mark_uneven(replace(state, lead=state.length(state.branch) + 1))
 
 
 def fork_failed(state: SessionState, out: Commands, event: e.ForkFailed) -> SessionState:
     if event.command.pane:
-        state = panes.not_added(state, out)
-    return say(state, f"no branch could be begun: {event.reason}")
+        state = panes.pane_not_added(state, out)
+    return show_notice(state, f"no branch could be begun: {event.reason}")
 
 
 def go_to(state: SessionState, out: Commands, branch: int) -> SessionState:
@@ -68,7 +78,7 @@ def go_to(state: SessionState, out: Commands, branch: int) -> SessionState:
     state = replace(leave(state), branch=branch, record=record)
     settings = state.branches.left.get(branch)
     if settings is None and length:
-        settings = in_force(record.settings(), length - 1)
+        settings = settings_at(record.settings(), length - 1)
     state = _stand(state, out)
     state = replace(state, settings=settings or state.settings)
     return _arrive(state, state.player.position, ended=branch in state.branches.ended, playing=False)
@@ -86,7 +96,7 @@ def _stand(state: SessionState, out: Commands) -> SessionState:
     return state
 
 
-def refused(state: SessionState, out: Commands) -> SessionState:
+def branch_refused(state: SessionState, out: Commands) -> SessionState:
     """The engine does not know the branch: have it begin with its record."""
     return continue_record(replace(state, branches=replace(state.branches, moving=False)), out)
 
@@ -103,7 +113,7 @@ def _arrive(state: SessionState, position: int, *, ended: bool, playing: bool) -
     branches = state.branches
     against = branches.before if branches.against == state.branch else branches.against
     state = replace(state, branches=replace(branches, moving=state.live, against=against))
-    return clock(state, position, state.length(state.branch), playing=playing, ended=ended)
+    return set_player(state, position, state.length(state.branch), playing=playing, ended=ended)
 
 
 def turn_knob(state: SessionState, out: Commands, settings: Settings) -> SessionState:

@@ -13,7 +13,7 @@ from remdm_tui.watch import events as e
 from remdm_tui.watch.panes import PaneGroup
 from remdm_tui.watch.state import SessionState
 from remdm_tui.watch.store import Store
-from remdm_tui.watch.transitions import in_force
+from remdm_tui.watch.transitions import settings_at
 
 
 class BranchSet:
@@ -113,18 +113,18 @@ def _label(state: SessionState, branch: Branch) -> str:
     """Return what the first own step of a branch does otherwise than the step before it."""
     record, length = state.observed.records[branch.id], state.length(branch.id)
     changed = record.settings()
-    own = in_force(changed, branch.at) if length > branch.at else state.branches.left.get(branch.id)
+    own = settings_at(changed, branch.at) if length > branch.at else state.branches.left.get(branch.id)
     if branch.id == state.branch and length <= branch.at:
         own = state.settings
-    before = in_force(changed, branch.at - 1)
+    before = settings_at(changed, branch.at - 1)
     if not branch.at and branch.parent is not None:
         # of one that shares no step what is different from its parent's first
-        before = in_force(state.observed.records[branch.parent].settings(), 0)
-        return otherwise(before, own) or otherwise(None, own)
-    return otherwise(before, own)
+        before = settings_at(state.observed.records[branch.parent].settings(), 0)
+        return describe_changes(before, own) or describe_changes(None, own)
+    return describe_changes(before, own)
 
 
-def otherwise(before: Settings | None, after: Settings | None) -> str:
+def describe_changes(before: Settings | None, after: Settings | None) -> str:
     """Return what is different in some settings, in few words."""
     if before is None or after is None or before == after:
         return "" if after is None or before is not None else after.strategy

@@ -86,7 +86,7 @@ class Breakpoints:
         return self._read[text]
 
 
-def sentence(hits: Sequence[Hit], batch: int, ascii_only: bool) -> str:
+def describe_hits(hits: Sequence[Hit], batch: int, ascii_only: bool) -> str:
     """What a run has stopped at."""
     first = hits[0]
     where = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from engine.debug.findings import Opinion, Violation
+from engine.debug.findings import Prediction, Violation
 from engine.records import Branch, Edit, ModelChoice, ModelInfo, RunChoice, Settings
 from engine.sampling.trace import Record
 from remdm_tui.watch.findings import Failure
@@ -114,7 +114,7 @@ class ExpectRun:
 
 
 @dataclass(frozen=True)
-class TakeUp:
+class ResumeRecording:
     """Write to the recording that was opened."""
 
     model: ModelInfo
@@ -158,7 +158,7 @@ class NewRun:
 
 
 @dataclass(frozen=True)
-class CheckStops:
+class CheckBreakpoints:
     """Check the recorded steps after `before` that the view has moved through against the breakpoints."""
 
     before: int
@@ -176,7 +176,7 @@ class ShowFailure:
 
 @dataclass(frozen=True)
 class ShowPrediction:
-    opinion: Opinion
+    opinion: Prediction
 
 
 @dataclass(frozen=True)
@@ -187,9 +187,9 @@ class EndPrediction:
     forget: bool = False
 
 
-ToDebugger = NewRun | CheckStops | ShowViolation | ShowFailure | ShowPrediction | EndPrediction
+ToDebugger = NewRun | CheckBreakpoints | ShowViolation | ShowFailure | ShowPrediction | EndPrediction
 Command = (
     Launch | Relaunch | CloseEngine | OpenModel | BeginRun | SendSettings | ForkEngine | RecallBranch | SwitchEngine
-    | StepTogether | SendEdit | Request | MeasureModel | PointLink | ExpectRun | TakeUp | ForkRecording
+    | StepTogether | SendEdit | Request | MeasureModel | PointLink | ExpectRun | ResumeRecording | ForkRecording
     | TidyRecording | CloseRecording | AskForModel | ToDebugger
 )  # fmt: skip

@@ -68,7 +68,7 @@ class Debugger:
             raise ValueError("there is no engine here to change anything: R starts one")
         if state.player.playing:
             raise ValueError("a run that plays is not changed by hand: space pauses it")
-        self._store.dispatch(e.Alter(Edit(kind, state.sample, position, tokens, held)))
+        self._store.dispatch(e.EditCanvas(Edit(kind, state.sample, position, tokens, held)))
 
     def story(self, wait: float = 0.0) -> Story | None:
         """Return what happened to the position that is looked at, as far as it has been read."""
@@ -88,9 +88,9 @@ class Debugger:
                 self.findings.forget()
                 self.inspector.forget()
                 self.stops.use_pieces(pieces, fragments)
-            case c.CheckStops(before):
+            case c.CheckBreakpoints(before):
                 hits, branch = first_hits(self._store.state, self.stops, before)
-                return [e.StopsHit(hits, branch)] if hits else []
+                return [e.BreakpointsHit(hits, branch)] if hits else []
             case c.ShowViolation(violation):
                 self.findings.broken.setdefault(violation.law, violation)
             case c.ShowFailure(failure):

@@ -18,21 +18,21 @@ from remdm_tui.watch import pane_reducer as panes
 from remdm_tui.watch import reconnect
 from remdm_tui.watch.findings import Failure
 from remdm_tui.watch.notices import Notice, Progress
-from remdm_tui.watch.phase import Live, Loading, Recomputing, Starting, computing
+from remdm_tui.watch.phase import Live, Loading, Recomputing, Starting, recomputing
 from remdm_tui.watch.player import Player
-from remdm_tui.watch.state import Branches, Running, SessionState
+from remdm_tui.watch.state import BranchState, Running, SessionState
 from remdm_tui.watch.transitions import (
     Commands,
     ask_for_model,
     ask_without_engine,
+    cancel_requests,
     catch_up,
     dead,
     failed,
-    say,
+    pause,
     seek,
-    stop,
-    stopped,
-    void,
+    show_notice,
+    stop_at_hits,
 )  # fmt: skip
 
 
@@ -42,15 +42,15 @@ def engine_sent(state: SessionState, out: Commands, event: base.Event) -> Sessio
         return state
     match event:
         case base.Died():
-            return _died(void(state, out), out, event)
+            return _died(cancel_requests(state, out), out, event)
         case base.Diverged() if isinstance(state.phase, Starting | Recomputing):
             reason = "the steps computed again differ from those recorded (another device or version?): r restarts"
             return failed(state, reason, loaded=True)
         case base.Unwritten(reason):
             reason = f"the step could not be recorded: {reason} - what is recorded stays; R goes on with it"
-            return stop(state, reason) if isinstance(state.phase, Loading) else failed(state, reason, loaded=True)
+            return pause(state, reason) if isinstance(state.phase, Loading) else failed(state, reason, loaded=True)
         case wire.Failed(stage, reason, _):
-            return _failed(void(state, out), out, stage, sanitize(reason, cells=True))
+            return _failed(cancel_requests(state, out), out, stage, sanitize(reason, cells=True))
         case wire.Rejected():
             return _rejected(state, out, event)
         case wire.Hello(strategies, problems):
@@ -64,7 +64,7 @@ def engine_sent(state: SessionState, out: Commands, event: base.Event) -> Sessio
         case wire.Began():
             return _began(state, out)
         case wire.Replaying(_, done, total) if isinstance(state.phase, Recomputing):
-            return replace(state, phase=computing(done, total))
+            return replace(state, phase=recomputing(done, total))
         case wire.Resumed() if isinstance(state.phase, Recomputing):
             return _resumed(state, out)
         case wire.Finished(branch=branch):
@@ -81,7 +81,7 @@ def engine_sent(state: SessionState, out: Commands, event: base.Event) -> Sessio
 
 def begin_run(state: SessionState, out: Commands, running: Running, *, playing: bool) -> SessionState:
     """Have the engine begin a new run under the seed that is set."""
-    state = panes.keep(state)
+    state = panes.keep_panes(state)
     arriving = replace(running, run=replace(running.run, seed=state.seed))
     out += [
         c.ExpectRun(arriving.choice, arriving.model, arriving.run),
@@ -105,10 +105,10 @@ def _ready(state: SessionState, out: Commands, phase: Loading, model: ModelInfo)
             # a new run loads it again and is recorded as its own
             return failed(state, reason, loaded=False)
         out.append(c.BeginRun(state.settings, running.run, state.record, state.branch))
-        computed = computing(0, state.length(state.branch))
+        computed = recomputing(0, state.length(state.branch))
         return replace(state, arriving=replace(running, model=model), phase=computed)
     if state.observed.resume:
-        out.append(c.TakeUp(model))
+        out.append(c.ResumeRecording(model))
         return state
     settings, run = fitted(state.options, model, state.strategies)
     untouched = running is None and state.settings == state.options.settings
@@ -130,14 +130,14 @@ def _began(state: SessionState, out: Commands) -> SessionState:
     state = put_on_screen(state, out, record, state.observed.branch)
     if not isinstance(state.phase, Starting):
         return state
-    return panes.begin(_resumed(state, out), out)
+    return panes.begin_panes(_resumed(state, out), out)
 
 
 def put_on_screen(state: SessionState, out: Commands, record: Record, branch: int = 0) -> SessionState:
     """The record of a new run takes the place of the one on screen."""
     player = Player(playing=state.player.playing, speed=state.player.speed)
-    state = _shown(replace(state, record=record, branch=branch, branches=Branches(), player=player), out)
-    return panes.reset(replace(state, check=None))
+    state = _shown(replace(state, record=record, branch=branch, branches=BranchState(), player=player), out)
+    return panes.reset_panes(replace(state, check=None))
 
 
 def _shown(state: SessionState, out: Commands) -> SessionState:
@@ -179,7 +179,7 @@ def _failed(state: SessionState, out: Commands, stage: str, reason: str) -> Sess
                 # what the command line asked for cannot be: there it is to be put right
                 return failed(state, reason, loaded=True)
             return ask_for_model(state, out, reason, loaded=True)
-    return stop(state, reason)
+    return pause(state, reason)
 
 
 def _died(state: SessionState, out: Commands, event: base.Died) -> SessionState:
@@ -193,7 +193,7 @@ def _died(state: SessionState, out: Commands, event: base.Died) -> SessionState:
     if not state.options.where:
         return dead(state, reason, f"{reason} - what is recorded stays; R starts it again")
     reason = event.last or reason
-    retries, lost = reconnect.lose(state.retries, reason, state.recorded)
+    retries, lost = reconnect.next_try(state.retries, reason, state.recorded)
     state = replace(state, retries=retries)
     if lost is None:
         return dead(state, reason, f"the connection is lost ({reason}): what is recorded stays; R tries again")
@@ -203,17 +203,17 @@ def _died(state: SessionState, out: Commands, event: base.Died) -> SessionState:
 def _rejected(state: SessionState, out: Commands, event: wire.Rejected) -> SessionState:
     match event:
         case wire.Rejected(reason, "Fork") if state.panes.unanswered:
-            return panes.refused(state, out, reason)
+            return panes.pane_refused(state, out, reason)
         case wire.Rejected(_, "Together"):
             return state
         case wire.Rejected(_, "Fork" | "Switch") if state.observed.writable:
-            return branches.refused(state, out) if state.live else state
+            return branches.branch_refused(state, out) if state.live else state
         case wire.Rejected(reason, "Look" | "Alter" as command):
             if command == "Look":
                 out.append(c.EndPrediction(hide=True))
-            return say(replace(state, lead=0), sanitize(reason, cells=True), passing=True)
+            return show_notice(replace(state, lead=0), sanitize(reason, cells=True), passing=True)
         case wire.Rejected(reason):
-            return say(state, sanitize(reason, cells=True))
+            return show_notice(state, sanitize(reason, cells=True))
 
 
 # -- the debugger's
@@ -226,7 +226,7 @@ def _debugged(state: SessionState, out: Commands, event: base.Event) -> SessionS
         case wire.StrategyFailed():
             return _strategy_failed(state, out, event)
         case wire.Stopped(branch=branch, hits=hits):
-            return stopped(catch_up(state), hits, branch)
+            return stop_at_hits(catch_up(state), hits, branch)
         case wire.Broken(violation=violation):
             out.append(c.ShowViolation(violation))
         case wire.Looked(opinion=opinion):
@@ -256,12 +256,12 @@ def _file_loaded(state: SessionState, out: Commands, path: str, strategy: Strate
         elif settings.strategy == strategy.name:
             settings = turned(settings, STRATEGY, strategy.name, state.strategies)
     except ValueError as error:
-        return failed(state, str(error), loaded=False) if state.running is None else stop(state, str(error))
+        return failed(state, str(error), loaded=False) if state.running is None else pause(state, str(error))
     state = replace(state, settings=settings)
     if state.running is None:
         return state
     said = sanitize(f"{Path(path).name} is loaded again: the next step is the new one's", cells=True)
-    return say(state, said, error=False, passing=True)
+    return show_notice(state, said, error=False, passing=True)
 
 
 def _strategy_failed(state: SessionState, out: Commands, event: wire.StrategyFailed) -> SessionState:

@@ -56,7 +56,7 @@ class Close:
 
 
 @dataclass(frozen=True)
-class Turn:
+class TurnKnob:
     """Turn a knob."""
 
     name: str
@@ -78,14 +78,14 @@ class Move:
 
 
 @dataclass(frozen=True)
-class Show:
+class ShowSample:
     """Show another sample of the batch."""
 
     sample: int
 
 
 @dataclass(frozen=True)
-class Say:
+class ShowNotice:
     """Show a line to the person."""
 
     notice: Notice
@@ -97,7 +97,7 @@ class Measure:
 
 
 @dataclass(frozen=True)
-class Alter:
+class EditCanvas:
     """Change the canvas by hand at the position on screen, in the past on a new branch."""
 
     edit: Edit
@@ -140,7 +140,7 @@ class ClosePanes:
 
 
 @dataclass(frozen=True)
-class Focus:
+class FocusPane:
     """Give the focus to the pane of a branch."""
 
     branch: int
@@ -177,7 +177,7 @@ class Adopted:
 
 
 @dataclass(frozen=True)
-class TakenUp:
+class RecordingResumed:
     """The recording that was opened is written to again, from the end of this branch."""
 
     model: ModelInfo
@@ -185,7 +185,7 @@ class TakenUp:
 
 
 @dataclass(frozen=True)
-class NotTakenUp:
+class ResumeFailed:
     reason: str
 
 
@@ -205,12 +205,12 @@ class ForkFailed:
 
 
 @dataclass(frozen=True)
-class Served:
+class RequestSent:
     """Steps that the clock wanted were sent for."""
 
 
 @dataclass(frozen=True)
-class StopsHit:
+class BreakpointsHit:
     """Recorded steps that the view moved through hit breakpoints."""
 
     hits: tuple[Hit, ...]
@@ -225,8 +225,11 @@ class Damaged:
 
 
 Action = (
-    Start | Load | Cancel | Revive | Restart | Close | Turn | Configure | Move | Show | Say | Measure | Alter
-    | BranchOff | GoTo | Compare | OpenPanes | AddPane | ClosePanes | Focus | PutInPane
+    Start | Load | Cancel | Revive | Restart | Close | TurnKnob | Configure | Move | ShowSample | ShowNotice | Measure
+    | EditCanvas | BranchOff | GoTo | Compare | OpenPanes | AddPane | ClosePanes | FocusPane | PutInPane
 )  # fmt: skip
-Outcome = LaunchFailed | Adopted | TakenUp | NotTakenUp | Forked | ForkFailed | Served | StopsHit | Damaged
+Outcome = (
+    LaunchFailed | Adopted | RecordingResumed | ResumeFailed | Forked | ForkFailed | RequestSent | BreakpointsHit
+    | Damaged
+)  # fmt: skip
 Event = base.Event | Action | Tick | Outcome

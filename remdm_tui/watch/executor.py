@@ -12,7 +12,7 @@ from remdm_tui.link.base import Link
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.watch import commands as c
 from remdm_tui.watch import events as e
-from remdm_tui.watch.run_recording import RunRecording, said
+from remdm_tui.watch.run_recording import RunRecording, describe_error
 from remdm_tui.watch.state import Observed, SessionState
 
 
@@ -98,7 +98,7 @@ class Executor:
             case c.SendEdit(edit):
                 link.alter(edit)
             case c.Request(demand, known):
-                return [e.Served()] if link.demand(demand.steps, demand.renew, known) else []
+                return [e.RequestSent()] if link.demand(demand.steps, demand.renew, known) else []
             case c.MeasureModel():
                 link.inspect()
             case c.PointLink(branch, shown):
@@ -117,24 +117,24 @@ class Executor:
                 if self._made is state.record:
                     self._made = None
                 self.tape.tidy()
-            case c.TakeUp(model):
+            case c.ResumeRecording(model):
                 assert self._options.record is not None
                 try:
                     self.tape.go_on(self._options.record, model)
                 except (OSError, ValueError) as error:
-                    return [e.NotTakenUp(said(error))]
+                    return [e.ResumeFailed(describe_error(error))]
                 self._records.clear()
-                return [e.TakenUp(model, self.tape.record(self._options.branch))]
+                return [e.RecordingResumed(model, self.tape.record(self._options.branch))]
             case c.ForkRecording(parent, at):
                 try:
                     return [e.Forked(command, *self.tape.fork(parent, at))]
                 except (OSError, ValueError) as error:
-                    return [e.ForkFailed(command, said(error))]
+                    return [e.ForkFailed(command, describe_error(error))]
             case c.CloseRecording():
                 try:
                     self.tape.close()
                 except OSError as error:
-                    self.unwritten = f"the recording is not whole: {said(error)}"
+                    self.unwritten = f"the recording is not whole: {describe_error(error)}"
         return []
 
     def _launch(self) -> list[e.Event]:

@@ -19,13 +19,13 @@ from remdm_tui.watch.notices import Notice
 from remdm_tui.watch.run_recording import RunRecording
 from remdm_tui.watch.session import WatchSession
 
-LOOKS = 1.0
+POLL_INTERVAL = 1.0
 """Seconds between looks at the checkpoint."""
-DWELL = 4.0
+READING_TIME = 4.0
 """Seconds that a finished text stays, so that it can be read."""
 
 
-def followed(model: str, elsewhere: bool) -> Path:
+def training_run(model: str, elsewhere: bool) -> Path:
     """The directory of the training run that a model's name is.  Raises ValueError where it is none.
 
     elsewhere: whether the engine is on another machine, whose files are not seen here.
@@ -53,7 +53,7 @@ class FollowedRun(WatchSession):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock
-        self._run = followed(options.model.name, bool(options.where))
+        self._run = training_run(options.model.name, bool(options.where))
         self._seen: run_layout.Stamp | None = None
         """the checkpoint that was loaded last"""
         self._told: run_layout.Stamp | None = None
@@ -76,9 +76,9 @@ class FollowedRun(WatchSession):
         now = self._clock()
         if not (self.idle and self.live and self.player.done and self.debug.inspector.at is None):
             self._moved = now
-        if now - self._looked >= LOOKS:
+        if now - self._looked >= POLL_INTERVAL:
             self._looked = now
-            self._look(now - self._moved >= DWELL)
+            self._look(now - self._moved >= READING_TIME)
 
     def cancel(self) -> None:
         self._awaited = False

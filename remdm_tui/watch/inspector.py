@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.debug import patterns
-from engine.debug.findings import Opinion, Story
+from engine.debug.findings import Prediction, Story
 from engine.debug.inspect import story
 from engine.records import Change, Frame, ModelInfo
 from engine.sampling.trace import Record
@@ -25,7 +25,7 @@ HIDDEN = (int(Change.MASKED), int(Change.REMASKED))
 
 
 @dataclass(frozen=True)
-class Asked:
+class StoryRequest:
     """Whose story: a position of a sample of a record that was so long."""
 
     record: Record
@@ -42,12 +42,12 @@ class Inspector:
         """the position; None: nothing is looked at"""
         self.asking = False
         """whether the network's opinion is shown in place of the story"""
-        self.opinion: Opinion | None = None
+        self.opinion: Prediction | None = None
         self.pending = False
         """whether an opinion is on its way"""
         self.searched = ""
         self._story: Story | None = None
-        self._asked: Asked | None = None
+        self._asked: StoryRequest | None = None
         """whose story there is or is being read"""
         self._took = 0.0
         self._thread: threading.Thread | None = None
@@ -64,7 +64,7 @@ class Inspector:
         first: number of the batch's first sample; wait: seconds to wait for it.
         """
         assert self.at is not None
-        asked, had = Asked(record, sample, self.at, len(record)), self._asked
+        asked, had = StoryRequest(record, sample, self.at, len(record)), self._asked
         other = had is None or had.record is not record or (had.sample, had.position) != (sample, self.at)
         if other:
             self._story = None
@@ -78,7 +78,7 @@ class Inspector:
             self._thread.join(wait)
         return self._story
 
-    def _read(self, asked: Asked, first: int) -> None:
+    def _read(self, asked: StoryRequest, first: int) -> None:
         begun = time.perf_counter()
         try:
             told = story(self._frames(asked), asked.sample, asked.position, seed=asked.record.start.seed, first=first)
@@ -88,7 +88,7 @@ class Inspector:
         if self._asked is asked:
             self._story, self._took = told, time.perf_counter() - begun
 
-    def _frames(self, asked: Asked) -> Iterator[Frame]:
+    def _frames(self, asked: StoryRequest) -> Iterator[Frame]:
         """Until something else is asked for."""
         for step in range(1, asked.steps + 1):
             frame = asked.record.frame(step)

@@ -14,10 +14,10 @@ from remdm_tui.console.sanitize import sanitize
 from remdm_tui.settings.watch_options import CAUSAL_STRATEGY
 from remdm_tui.watch import commands as c
 from remdm_tui.watch import events as e
-from remdm_tui.watch.phase import Dead, Failed, Lost, computing
+from remdm_tui.watch.phase import Dead, Failed, Lost, recomputing
 from remdm_tui.watch.player import Demand
-from remdm_tui.watch.state import MOST, Pane, Panes, SessionState
-from remdm_tui.watch.transitions import Commands, clock, continue_record, leave, say
+from remdm_tui.watch.state import MOST, Pane, PaneState, SessionState
+from remdm_tui.watch.transitions import Commands, continue_record, leave, set_player, show_notice
 
 
 def settings_of(state: SessionState, pane: Pane) -> Settings:
@@ -28,7 +28,7 @@ def settings_of(state: SessionState, pane: Pane) -> Settings:
     return left or (state.settings if last is None else last.settings)
 
 
-def unfit(state: SessionState, settings: Settings) -> str:
+def why_unfit(state: SessionState, settings: Settings) -> str:
     """Return why the model cannot be run by these settings; empty if it can."""
     model = None if state.running is None else state.running.model
     if model is not None and model.causal and settings.strategy != CAUSAL_STRATEGY:
@@ -39,7 +39,7 @@ def unfit(state: SessionState, settings: Settings) -> str:
 # -- what people do
 
 
-def open_all(state: SessionState, out: Commands) -> SessionState:
+def open_panes(state: SessionState, out: Commands) -> SessionState:
     """Put the branches side by side, those around the one on screen if they are too many."""
     order = state.order
     first = max(0, min(order.index(state.branch) - 1, len(order) - MOST))
@@ -47,16 +47,16 @@ def open_all(state: SessionState, out: Commands) -> SessionState:
     state = replace(state, panes=replace(state.panes, panes=shown, focus=state.branch))
     if len(order) > MOST:
         text = f"{MOST} of {len(order)} branches are shown: z puts another in the pane"
-        state = say(state, text, error=False, passing=True)
+        state = show_notice(state, text, error=False, passing=True)
     return set_clock(assemble(state, out))
 
 
-def add(state: SessionState, out: Commands, settings: Settings) -> SessionState:
+def add_pane(state: SessionState, out: Commands, settings: Settings) -> SessionState:
     """Begin another branch at the start, in a pane."""
     return _begin(state, out, (settings,))
 
 
-def close(state: SessionState, out: Commands) -> SessionState:
+def close_panes(state: SessionState, out: Commands) -> SessionState:
     """Show the branch that has the focus alone."""
     branch, player, writable = state.panes.focus, state.player, state.observed.writable
     state = replace(state, panes=replace(state.panes, panes=(), wanted=()))
@@ -65,17 +65,17 @@ def close(state: SessionState, out: Commands) -> SessionState:
         state = replace(state, branches=replace(state.branches, moving=True))
     recorded, ended = state.recorded, not writable or branch in state.branches.ended
     playing = player.playing and not (ended and player.position >= recorded)
-    return clock(state, player.position, recorded, playing=playing, ended=ended)
+    return set_player(state, player.position, recorded, playing=playing, ended=ended)
 
 
-def look_at(state: SessionState, out: Commands, branch: int) -> SessionState:
+def focus_on(state: SessionState, out: Commands, branch: int) -> SessionState:
     """Give the focus to a pane."""
     if branch == state.panes.focus:
         return state
     return _stand(_move(leave(state), out, branch), out)
 
 
-def put(state: SessionState, out: Commands, branch: int) -> SessionState:
+def put_in_pane(state: SessionState, out: Commands, branch: int) -> SessionState:
     """Show a branch in place of the one that has the focus."""
     new = Pane(branch, state.observed.records[branch])
     panes = tuple(new if pane.branch == state.panes.focus else pane for pane in state.panes.panes)
@@ -102,7 +102,7 @@ def set_clock(state: SessionState) -> SessionState:
     if not state.panes.panes:
         return state
     player = state.player
-    return clock(state, player.position, state.recorded, playing=player.playing, ended=state.ended)
+    return set_player(state, player.position, state.recorded, playing=player.playing, ended=state.ended)
 
 
 def demand(state: SessionState, wanted: Demand, known: int) -> tuple[SessionState, c.Request]:
@@ -141,7 +141,7 @@ def assemble(state: SessionState, out: Commands) -> SessionState:
             out.append(c.RecallBranch(Branch(pane.branch, parent, 0), pane.record, settings_of(state, pane)))
             state = replace(state, observed=replace(state.observed, known=known | {pane.branch}))
             if length := state.length(pane.branch):
-                return replace(state, phase=computing(0, length), panes=replace(state.panes, again=True))
+                return replace(state, phase=recomputing(0, length), panes=replace(state.panes, again=True))
         out.append(c.StepTogether(tuple(pane.branch for pane in state.panes.panes)))
     return _stand(state, out)
 
@@ -163,7 +163,7 @@ def _stand(state: SessionState, out: Commands) -> SessionState:
     return state
 
 
-def keep(state: SessionState) -> SessionState:
+def keep_panes(state: SessionState) -> SessionState:
     """Another run is to begin, with the same panes."""
     panes = state.panes.panes
     if not panes:
@@ -173,18 +173,18 @@ def keep(state: SessionState) -> SessionState:
     return replace(state, panes=replace(state.panes, wanted=settings[1:], at=at), settings=settings[0])
 
 
-def reset(state: SessionState) -> SessionState:
+def reset_panes(state: SessionState) -> SessionState:
     """A run has begun that does not continue a record."""
-    return replace(state, panes=Panes(wanted=state.panes.wanted, at=state.panes.at))
+    return replace(state, panes=PaneState(wanted=state.panes.wanted, at=state.panes.at))
 
 
-def begin(state: SessionState, out: Commands) -> SessionState:
+def begin_panes(state: SessionState, out: Commands) -> SessionState:
     """Begin the panes that the new run is to have."""
     wanted, at = state.panes.wanted, state.panes.at
     state = replace(state, panes=replace(state.panes, wanted=(), at=0))
-    complaints = [unfit(state, settings) for settings in wanted]
+    complaints = [why_unfit(state, settings) for settings in wanted]
     for complaint in filter(None, complaints):
-        state = say(state, complaint)
+        state = show_notice(state, complaint)
     fitting = [settings for settings, complaint in zip(wanted, complaints) if not complaint]
     return _begin(state, out, fitting, at) if fitting else state
 
@@ -200,14 +200,14 @@ def _begin(state: SessionState, out: Commands, several: Sequence[Settings], at: 
     return replace(state, panes=panes)
 
 
-def added(state: SessionState, out: Commands, event: e.Forked) -> SessionState:
+def pane_added(state: SessionState, out: Commands, event: e.Forked) -> SessionState:
     """The recording has the branch of a pane."""
     panes, pane = state.panes, Pane(event.branch.id, event.record)
     panes = replace(panes, panes=(*panes.panes, pane), unanswered=(*panes.unanswered, pane.branch))
     return _settled(replace(state, panes=panes), out)
 
 
-def not_added(state: SessionState, out: Commands) -> SessionState:
+def pane_not_added(state: SessionState, out: Commands) -> SessionState:
     """The recording cannot have the branch of a pane."""
     return _settled(state, out)
 
@@ -219,7 +219,7 @@ def _settled(state: SessionState, out: Commands) -> SessionState:
     state = _gather(state, out)
     at = state.panes.at
     if at < len(state.panes.panes):
-        state = look_at(state, out, state.panes.panes[at].branch)
+        state = focus_on(state, out, state.panes.panes[at].branch)
     return replace(state, panes=replace(state.panes, at=0))
 
 
@@ -227,10 +227,10 @@ def _gather(state: SessionState, out: Commands) -> SessionState:
     """Step the panes that there are; one alone is none."""
     if len(state.panes.panes) > 1:
         return set_clock(assemble(state, out))
-    return close(_stand(state, out), out) if state.panes.panes else state
+    return close_panes(_stand(state, out), out) if state.panes.panes else state
 
 
-def refused(state: SessionState, out: Commands, reason: str) -> SessionState:
+def pane_refused(state: SessionState, out: Commands, reason: str) -> SessionState:
     """The engine has refused to begin the branch of a pane."""
     branch, panes = state.panes.unanswered[0], state.panes
     left = tuple(pane for pane in panes.panes if pane.branch != branch)
@@ -239,4 +239,4 @@ def refused(state: SessionState, out: Commands, reason: str) -> SessionState:
         if branch == panes.focus:
             state = _move(state, out, left[0].branch)
         state = _gather(replace(state, panes=replace(state.panes, panes=left)), out)
-    return say(state, sanitize(reason, cells=True))
+    return show_notice(state, sanitize(reason, cells=True))

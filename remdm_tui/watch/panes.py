@@ -10,7 +10,7 @@ from engine.records import Settings
 from engine.sampling.trace import Record
 from remdm_tui.watch import events as e
 from remdm_tui.watch.breakpoints import Breakpoints
-from remdm_tui.watch.pane_reducer import settings_of, unfit
+from remdm_tui.watch.pane_reducer import settings_of, why_unfit
 from remdm_tui.watch.state import LETTERS, MOST, Pane, SessionState
 from remdm_tui.watch.store import Store
 
@@ -78,7 +78,7 @@ class PaneGroup:
             raise ValueError(f"{MOST} panes are all there is room for: c closes them")
         if not state.live or not state.observed.writable:
             raise ValueError("there is no engine here to go on with a branch")
-        if complaint := unfit(state, settings):
+        if complaint := why_unfit(state, settings):
             raise ValueError(complaint)
         before = len(state.observed.tree)
         self._store.dispatch(e.AddPane(settings))
@@ -95,7 +95,7 @@ class PaneGroup:
 
     def look_at(self, branch: int) -> None:
         """Give the focus to the pane of a branch."""
-        self._store.dispatch(e.Focus(branch))
+        self._store.dispatch(e.FocusPane(branch))
 
     def next_branch(self, by: int) -> bool:
         """Put another branch into the pane that has the focus; return whether there is one without a pane."""

@@ -73,6 +73,6 @@ class Failed:
 Phase = Starting | Loading | Recomputing | Live | Lost | Dead | Failed
 
 
-def computing(done: int, total: int) -> Recomputing:
+def recomputing(done: int, total: int) -> Recomputing:
     """Return the phase of having computed `done` of `total` recorded steps again."""
     return Recomputing(Progress("computing the recorded steps again", done, total, steps=True))

@@ -46,7 +46,7 @@ class Demand:
     renew: bool = False
 
 
-def arrived(player: Player, recorded: int, ended: bool) -> Player:
+def sync_recorded(player: Player, recorded: int, ended: bool) -> Player:
     """The record has grown, or the run has ended; where it is another the view stays within it."""
     if recorded == player.recorded and ended == player.ended:
         return player
@@ -78,7 +78,7 @@ def tick(player: Player, seconds: float) -> tuple[Player, Demand]:
     return replace(player, due=min(due, 1.0)), Demand(1 if due >= 1 and not player.ended else 0)
 
 
-def served(player: Player) -> Player:
+def request_sent(player: Player) -> Player:
     """A step asked for by the clock has been sent for."""
     return replace(player, due=max(0.0, player.due - 1)) if player.speed < math.inf else player
 

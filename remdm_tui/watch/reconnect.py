@@ -22,7 +22,7 @@ class Retries:
     tried_at: int = -1
 
 
-def lose(retries: Retries, reason: str, recorded: int) -> tuple[Retries, Lost | None]:
+def next_try(retries: Retries, reason: str, recorded: int) -> tuple[Retries, Lost | None]:
     """Return the tries after losing the engine once more, and the next one; None if none is left."""
     tried = 1 if recorded > retries.tried_at else retries.tried + 1
     if tried > len(WAITS):
@@ -30,7 +30,7 @@ def lose(retries: Retries, reason: str, recorded: int) -> tuple[Retries, Lost | 
     return Retries(tried, recorded), Lost(reason, WAITS[tried - 1])
 
 
-def sentence(retries: Retries, lost: Lost) -> str:
+def describe_retry(retries: Retries, lost: Lost) -> str:
     """Tell which try comes when."""
     return (
         f"the connection is lost ({lost.reason}): what is recorded stays; "

@@ -30,12 +30,12 @@ from remdm_tui.watch.transitions import (
     failed,
     leave,
     open_model,
+    pause,
     relaunch,
     revive,
-    say,
     seek,
-    stop,
-    stopped,
+    show_notice,
+    stop_at_hits,
 )  # fmt: skip
 
 ENGINE_EVENTS, OUTCOMES = get_args(base.Event), get_args(e.Outcome)
@@ -78,19 +78,19 @@ def _act(state: SessionState, out: Commands, event: e.Event) -> SessionState:
         case e.Close():
             out += [c.CloseEngine(), c.CloseRecording()]
             return state
-        case e.Turn(name, value):
+        case e.TurnKnob(name, value):
             try:
                 return branches.turn_knob(state, out, turned(state.settings, name, value, state.strategies))
             except ValueError as error:
-                return say(state, str(error))
+                return show_notice(state, str(error))
         case e.Configure(settings):
             out.append(c.SendSettings(settings))
             return replace(state, settings=settings)
         case e.Move(player):
             return replace(state, player=player)
-        case e.Show(sample):
+        case e.ShowSample(sample):
             return replace(state, sample=sample)
-        case e.Say(notice):
+        case e.ShowNotice(notice):
             return replace(state, notice=notice)
         case e.Measure():
             if not state.live:
@@ -116,7 +116,7 @@ def _cancel(state: SessionState, out: Commands) -> SessionState:
         case Lost() | Recomputing() | Loading(continues=True):
             out.append(c.CloseEngine(patience=0))
             reason = "cancelled: what is recorded stays; R goes on with it"
-            return stop(replace(state, phase=Dead(reason)), reason)
+            return pause(replace(state, phase=Dead(reason)), reason)
         case Loading() | Starting(progress=Progress()):
             state = relaunch(state, out, patience=0)
             return ask_for_model(state, out, f"loading {state.choice.name} was cancelled")
@@ -138,7 +138,7 @@ def _restart(state: SessionState, out: Commands) -> SessionState:
 
 
 ON_BRANCHES = (
-    e.Alter, e.BranchOff, e.GoTo, e.Compare, e.OpenPanes, e.AddPane, e.ClosePanes, e.Focus, e.PutInPane
+    e.EditCanvas, e.BranchOff, e.GoTo, e.Compare, e.OpenPanes, e.AddPane, e.ClosePanes, e.FocusPane, e.PutInPane
 )  # fmt: skip
 
 
@@ -148,8 +148,8 @@ def _on_branches(state: SessionState, out: Commands, event: e.Event) -> SessionS
         return state
     shown = [pane.branch for pane in state.panes.panes]
     match event:
-        case e.Alter(edit) if state.live:
-            return branches.alter(state, out, edit)
+        case e.EditCanvas(edit) if state.live:
+            return branches.edit_canvas(state, out, edit)
         case e.BranchOff() if state.live:
             return branches.branch_off(state, out)
         case e.GoTo(branch) if branch in state.observed.records and not shown:
@@ -157,15 +157,15 @@ def _on_branches(state: SessionState, out: Commands, event: e.Event) -> SessionS
         case e.Compare(branch):
             return replace(state, branches=replace(state.branches, against=branch))
         case e.OpenPanes() if not shown and len(state.order) > 1:
-            return panes.open_all(state, out)
+            return panes.open_panes(state, out)
         case e.AddPane(settings) if state.live and state.observed.writable:
-            return panes.add(state, out, settings)
+            return panes.add_pane(state, out, settings)
         case e.ClosePanes() if shown:
-            return panes.close(state, out)
-        case e.Focus(branch) if branch in shown:
-            return panes.look_at(state, out, branch)
+            return panes.close_panes(state, out)
+        case e.FocusPane(branch) if branch in shown:
+            return panes.focus_on(state, out, branch)
         case e.PutInPane(branch) if shown and branch not in shown and branch in state.observed.records:
-            return panes.put(leave(state), out, branch)
+            return panes.put_in_pane(leave(state), out, branch)
     return state
 
 
@@ -187,7 +187,7 @@ def _tick(state: SessionState, out: Commands, seconds: float) -> SessionState:
     player, wanted = playing.tick(state.player, seconds)
     state = replace(state, player=player)
     if player.position > before and state.record is not None:
-        out.append(c.CheckStops(before))
+        out.append(c.CheckBreakpoints(before))
     if state.live and not state.branches.moving:
         state, request = panes.demand(state, wanted, known)
         out.append(request)
@@ -199,7 +199,7 @@ def _count_down(state: SessionState, out: Commands, lost: Lost, seconds: float) 
     lost = replace(lost, wait=lost.wait - seconds)
     if lost.wait <= 0:
         return revive(state, out)
-    return say(replace(state, phase=lost), reconnect.sentence(state.retries, lost))
+    return show_notice(replace(state, phase=lost), reconnect.describe_retry(state.retries, lost))
 
 
 # -- what commands have led to
@@ -211,24 +211,24 @@ def _outcome(state: SessionState, out: Commands, event: e.Event) -> SessionState
             return dead(state, f"the engine cannot be started: {reason}")
         case e.Adopted(record):
             return put_on_screen(state, out, record)
-        case e.TakenUp():
+        case e.RecordingResumed():
             return _taken_up(state, out, event)
-        case e.NotTakenUp(reason):
+        case e.ResumeFailed(reason):
             return failed(state, reason, loaded=True)
         case e.Forked():
-            return branches.forked(state, out, event)
+            return branches.branch_forked(state, out, event)
         case e.ForkFailed():
             return branches.fork_failed(state, out, event)
-        case e.Served():
-            return replace(state, player=playing.served(state.player))
-        case e.StopsHit(hits, branch):
-            return stopped(state, hits, branch)
+        case e.RequestSent():
+            return replace(state, player=playing.request_sent(state.player))
+        case e.BreakpointsHit(hits, branch):
+            return stop_at_hits(state, hits, branch)
         case e.Damaged(reason):
-            return stop(replace(state, player=replace(state.player, recorded=state.recorded, stepping=0)), reason)
+            return pause(replace(state, player=replace(state.player, recorded=state.recorded, stepping=0)), reason)
     return state
 
 
-def _taken_up(state: SessionState, out: Commands, event: e.TakenUp) -> SessionState:
+def _taken_up(state: SessionState, out: Commands, event: e.RecordingResumed) -> SessionState:
     """Continue the recording that was opened."""
     options, record = state.options, event.record
     assert options.run is not None

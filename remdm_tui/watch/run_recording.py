@@ -68,7 +68,7 @@ class RunRecording:
         try:
             self._recorder = Recorder.spool(header, start) if path is None else Recorder.create(path, header, start)
         except (OSError, ValueError) as error:
-            self.problem = f"the run is not recorded: {said(error)}"
+            self.problem = f"the run is not recorded: {describe_error(error)}"
             self._memory, self._family = {0: Trace(start)}, [Branch(0)]
             return self._memory[0]
         self._recording = self._recorder.recording
@@ -188,7 +188,7 @@ class RunRecording:
         return self._recording
 
 
-def said(error: OSError | ValueError) -> str:
+def describe_error(error: OSError | ValueError) -> str:
     """What went wrong with a file, in a few words."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror

@@ -21,8 +21,8 @@ from remdm_tui.watch.executor import Executor
 from remdm_tui.watch.notices import Notice, Progress
 from remdm_tui.watch.phase import Phase
 from remdm_tui.watch.player import Player
-from remdm_tui.watch.run_recording import RunRecording, said
-from remdm_tui.watch.state import Panes, SessionState
+from remdm_tui.watch.run_recording import RunRecording, describe_error
+from remdm_tui.watch.state import PaneState, SessionState
 from remdm_tui.watch.store import Store
 
 
@@ -35,7 +35,7 @@ class WatchSession:
         """why the person is to pick a model; the application takes it back when it has asked"""
         state = SessionState(
             options, options.settings, options.model, seed=options.seed, hint=options.hint,
-            player=Player(playing=not options.paused), panes=Panes(wanted=options.compare),
+            player=Player(playing=not options.paused), panes=PaneState(wanted=options.compare),
         )  # fmt: skip
         self._executor = Executor(options, make_link, tape or RunRecording(options.record), self._started, self._opened)
         self._store = Store(state, self._executor.observe, self._execute)
@@ -166,7 +166,7 @@ class WatchSession:
 
     @notice.setter
     def notice(self, notice: Notice) -> None:
-        self._store.dispatch(e.Say(notice))
+        self._store.dispatch(e.ShowNotice(notice))
 
     @property
     def sample(self) -> int:
@@ -175,7 +175,7 @@ class WatchSession:
 
     @sample.setter
     def sample(self, sample: int) -> None:
-        self._store.dispatch(e.Show(sample))
+        self._store.dispatch(e.ShowSample(sample))
 
     @property
     def settings(self) -> Settings:
@@ -214,7 +214,7 @@ class WatchSession:
 
     def turn(self, name: str, value: Knob) -> None:
         """Turn a knob: it acts on the next step that the engine takes, in the past on a branch that begins there."""
-        self._dispatch(e.Turn(name, value))
+        self._dispatch(e.TurnKnob(name, value))
 
     def notch(self, name: str, by: int) -> None:
         """Turn a knob by so many notches, if the strategy has it."""
@@ -241,7 +241,7 @@ class WatchSession:
         try:
             self.notice = Notice(self.tape.keep(Path(path).expanduser()))
         except OSError as error:
-            raise ValueError(said(error)) from None
+            raise ValueError(describe_error(error)) from None
 
     def damaged(self) -> bool:
         """Return whether the recording is damaged; it ends before the step that could not be read from now on."""

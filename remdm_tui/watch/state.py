@@ -66,7 +66,7 @@ class Observed:
 
 
 @dataclass(frozen=True)
-class Branches:
+class BranchState:
     """What is known of the branches of the run besides their records."""
 
     moving: bool = False
@@ -82,7 +82,7 @@ class Branches:
 
 
 @dataclass(frozen=True)
-class Panes:
+class PaneState:
     """Branches side by side on one clock; without panes there is one branch on screen."""
 
     panes: tuple[Pane, ...] = ()
@@ -124,8 +124,8 @@ class SessionState:
     """that on screen"""
     branch: int = 0
     """that on screen"""
-    branches: Branches = field(default_factory=Branches)
-    panes: Panes = field(default_factory=Panes)
+    branches: BranchState = field(default_factory=BranchState)
+    panes: PaneState = field(default_factory=PaneState)
     strategies: tuple[StrategyInfo, ...] = ()
     problems: tuple[str, ...] = ()
     """strategies of installed packages that cannot be used"""

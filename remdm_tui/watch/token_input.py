@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from engine.debug.findings import Opinion
+from engine.debug.findings import Prediction
 from engine.sampling.trace import Record
 from engine.text import infill
 from engine.text.characters import Characters
@@ -22,7 +22,7 @@ LONGEST = 64
 def token_of(
     text: str,
     pieces: Sequence[str],
-    opinion: Opinion | None,
+    opinion: Prediction | None,
     mask: int,
     fragments: Mapping[int, bytes] = NO_FRAGMENTS,
 ) -> tuple[int, float]:
@@ -72,7 +72,7 @@ def prompt_text(
     fragments: Mapping[int, bytes] = NO_FRAGMENTS,
 ) -> str:
     """A prompt as it is typed: what is locked as text, the rest as masks."""
-    space = " " * infill.bring_space(pieces)
+    space = " " * infill.tokens_carry_space(pieces)
     characters = Characters(fragments, len(pieces))
     text, at = "", 0
     for stays, group in groupby(locked):
@@ -89,12 +89,12 @@ def prompt_tokens(
     text: str, pieces: Sequence[str], mask: int, fragments: Mapping[int, bytes] = NO_FRAGMENTS
 ) -> tuple[int, ...]:
     """A prompt that a person typed, as tokens and masks.  Raises ValueError for a text that cannot be spelled."""
-    parts = infill.parts(text, pieces[mask] if mask < len(pieces) else "", infill.bring_space(pieces))
-    tokens = [(mask,) * part if isinstance(part, int) else spelled(part, pieces, mask, fragments) for part in parts]
+    parts = infill.parts(text, pieces[mask] if mask < len(pieces) else "", infill.tokens_carry_space(pieces))
+    tokens = [(mask,) * part if isinstance(part, int) else spell(part, pieces, mask, fragments) for part in parts]
     return tuple(token for part in tokens for token in part)
 
 
-def spelled(
+def spell(
     text: str, pieces: Sequence[str], mask: int, fragments: Mapping[int, bytes] = NO_FRAGMENTS
 ) -> tuple[int, ...]:
     """A text as tokens, the longest that fits each time; a character that no token begins by those of its parts.

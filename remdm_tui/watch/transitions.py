@@ -13,16 +13,16 @@ from engine.records import Settings
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.watch import commands as c
 from remdm_tui.watch import player as playing
-from remdm_tui.watch.breakpoints import sentence
+from remdm_tui.watch.breakpoints import describe_hits
 from remdm_tui.watch.notices import Notice, Progress
-from remdm_tui.watch.phase import Dead, Failed, Loading, computing
+from remdm_tui.watch.phase import Dead, Failed, Loading, recomputing
 from remdm_tui.watch.player import Player
 from remdm_tui.watch.state import SessionState
 
 Commands = list[c.Command]
 
 
-def say(state: SessionState, text: str, *, error: bool = True, passing: bool = False) -> SessionState:
+def show_notice(state: SessionState, text: str, *, error: bool = True, passing: bool = False) -> SessionState:
     return replace(state, notice=Notice(text, error=error, passing=passing))
 
 
@@ -30,9 +30,9 @@ def seek(state: SessionState, position: int) -> SessionState:
     return replace(state, player=playing.seek(state.player, position))
 
 
-def stop(state: SessionState, reason: str) -> SessionState:
+def pause(state: SessionState, reason: str) -> SessionState:
     """Pause and say why."""
-    return say(seek(state, state.player.position), reason)
+    return show_notice(seek(state, state.player.position), reason)
 
 
 def catch_up(state: SessionState, ended: bool | None = None) -> SessionState:
@@ -40,10 +40,10 @@ def catch_up(state: SessionState, ended: bool | None = None) -> SessionState:
     now = state.player.ended if ended is None else ended
     if state.panes.panes:
         now = state.ended
-    return replace(state, player=playing.arrived(state.player, state.recorded, now))
+    return replace(state, player=playing.sync_recorded(state.player, state.recorded, now))
 
 
-def void(state: SessionState, out: Commands) -> SessionState:
+def cancel_requests(state: SessionState, out: Commands) -> SessionState:
     """The engine has failed or is gone: what it was asked for does not come."""
     out.append(c.EndPrediction())
     return replace(state, branches=replace(state.branches, moving=False), lead=0)
@@ -51,12 +51,12 @@ def void(state: SessionState, out: Commands) -> SessionState:
 
 def dead(state: SessionState, reason: str, said: str = "") -> SessionState:
     """The engine is gone.  said: what the person reads, if it is more than the reason."""
-    return stop(replace(state, phase=Dead(reason, final=state.running is None)), said or reason)
+    return pause(replace(state, phase=Dead(reason, final=state.running is None)), said or reason)
 
 
 def failed(state: SessionState, reason: str, *, loaded: bool) -> SessionState:
     """The engine cannot go on with what is on screen, if anything is."""
-    return stop(replace(state, phase=Failed(reason, loaded, final=state.running is None)), reason)
+    return pause(replace(state, phase=Failed(reason, loaded, final=state.running is None)), reason)
 
 
 def ask_for_model(state: SessionState, out: Commands, reason: str, *, loaded: bool = False) -> SessionState:
@@ -74,13 +74,13 @@ def _ask(state: SessionState, out: Commands, reason: str) -> SessionState:
     if state.running is not None:
         more += f", R goes on with {state.running.choice.name}"
     out.append(c.AskForModel(reason))
-    return stop(state, f"{reason} - {more}")
+    return pause(state, f"{reason} - {more}")
 
 
 def relaunch(state: SessionState, out: Commands, patience: float = 0.5) -> SessionState:
     """Have a new engine process take the place of the old one; the record stays."""
     out.append(c.Relaunch(patience))
-    return void(state, out)
+    return cancel_requests(state, out)
 
 
 def open_model(state: SessionState, out: Commands, *, continues: bool) -> SessionState:
@@ -106,21 +106,21 @@ def continue_record(state: SessionState, out: Commands) -> SessionState:
     if state.running is None or state.record is None:
         return state
     out.append(c.BeginRun(state.settings, state.running.run, state.record, state.branch))
-    phase = computing(0, state.length(state.branch))
+    phase = recomputing(0, state.length(state.branch))
     return replace(state, arriving=state.running, phase=phase)
 
 
-def stopped(state: SessionState, hits: Sequence[Hit], branch: int) -> SessionState:
+def stop_at_hits(state: SessionState, hits: Sequence[Hit], branch: int) -> SessionState:
     """Stand at the very frame of a branch that breakpoints were hit by."""
     if not hits:
         return state
-    state = loosen(seek(replace(state, lead=0), hits[0].step))
+    state = mark_uneven(seek(replace(state, lead=0), hits[0].step))
     plain, pane = state.options.ascii, state.letter(branch)
-    said = sentence(hits, state.options.batch, plain) + (f", in pane {pane}" if pane else "")
-    return say(state, sanitize(said, cells=True, ascii_only=plain), error=False, passing=True)
+    said = describe_hits(hits, state.options.batch, plain) + (f", in pane {pane}" if pane else "")
+    return show_notice(state, sanitize(said, cells=True, ascii_only=plain), error=False, passing=True)
 
 
-def loosen(state: SessionState) -> SessionState:
+def mark_uneven(state: SessionState) -> SessionState:
     """A pause, a breakpoint or an edit has come between the steps of two panes."""
     return replace(state, panes=replace(state.panes, loose=True))
 
@@ -131,17 +131,17 @@ def leave(state: SessionState) -> SessionState:
     return replace(state, branches=replace(state.branches, left=left, before=state.branch))
 
 
-def begun(state: SessionState, branch: int, settings: Settings) -> SessionState:
+def record_settings(state: SessionState, branch: int, settings: Settings) -> SessionState:
     """A branch takes its first own step under these settings."""
     return replace(state, branches=replace(state.branches, left={**state.branches.left, branch: settings}))
 
 
-def in_force(changed: Sequence[tuple[int, Settings]], step: int) -> Settings | None:
+def settings_at(changed: Sequence[tuple[int, Settings]], step: int) -> Settings | None:
     """Return the settings that decided a step."""
     return next((settings for at, settings in reversed(changed) if at <= step), None)
 
 
-def clock(state: SessionState, position: int, recorded: int, *, playing: bool, ended: bool) -> SessionState:
+def set_player(state: SessionState, position: int, recorded: int, *, playing: bool, ended: bool) -> SessionState:
     """Put the view elsewhere at the speed that it has."""
     player = Player(min(position, recorded), recorded, playing, state.player.speed, ended)
     return replace(state, player=player)

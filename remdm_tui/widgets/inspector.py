@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from rich.text import Text
 from textual.widgets import Static
 
-from engine.debug.findings import Moment, Opinion, Story, Verdict
+from engine.debug.findings import Moment, Prediction, Story, Verdict
 from engine.records import Change
 from remdm_tui.console.sanitize import sanitize
 
@@ -92,7 +92,7 @@ def _moment(moment: Moment, token: str, ascii_only: bool) -> str:
 
 
 def of_opinion(
-    opinion: Opinion,
+    opinion: Prediction,
     pieces: Sequence[str],
     room: tuple[int, int],
     ascii_only: bool,
@@ -122,7 +122,7 @@ def of_opinion(
     return text
 
 
-def _ranked(opinion: Opinion, names: Sequence[str], most: int, ascii_only: bool) -> list[str]:
+def _ranked(opinion: Prediction, names: Sequence[str], most: int, ascii_only: bool) -> list[str]:
     full, cut = ("=", "--") if ascii_only else ("█", "──")
     lines: list[str] = []
     shown = opinion.top[:most]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.models.text import Codec
-from engine.text.characters import Characters, joined
+from engine.text.characters import Characters, fragment_texts
 from tests.engine import library
 
 WORD = "中é🙂"
@@ -22,7 +22,7 @@ WORD = "中é🙂"
     ],
 )
 def test_a_character_is_the_text_of_the_first_of_its_tokens(parts: tuple[bytes, ...], texts: tuple[str, ...]) -> None:
-    assert joined(parts) == texts
+    assert fragment_texts(parts) == texts
 
 
 @pytest.mark.parametrize("make", [lambda: library.byte_level([]), library.byte_fallback])

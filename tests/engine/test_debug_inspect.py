@@ -17,7 +17,7 @@ from engine.debug import branches
 from engine.debug.branches import differ, parting, shared, tree
 from engine.debug.findings import Moment
 from engine.debug.inspect import story
-from engine.debug.prediction import opinion
+from engine.debug.prediction import predict
 from engine.models.protocol import Denoiser
 from engine.records import Branch, Change, Edit, Frame
 from engine.sampling import kernel
@@ -156,7 +156,7 @@ def test_a_position_that_is_not_there_has_neither_story_nor_opinion(place: tuple
     with pytest.raises(ValueError, match="there is no position"):
         moments(list(session.frames), *place)
     with pytest.raises(ValueError, match="there is no position"):
-        opinion(session, *place, kinds=REGISTRY)
+        predict(session, *place, kinds=REGISTRY)
 
 
 @pytest.mark.parametrize("model", [Toy, RowToy, TimedToy])
@@ -166,7 +166,7 @@ def test_an_opinion_is_the_networks_law_at_that_position(model: type[Toy]) -> No
     for _ in range(8):
         next(session)
     for position in range(1, 10):
-        told = opinion(session, 1, position, kinds={})
+        told = predict(session, 1, position, kinds={})
         tokens = session.tokens[1:2].clone()
         assert told.token == int(tokens[0, position])
         tokens[0, position] = MASK
@@ -187,7 +187,7 @@ def test_at_temperature_zero_the_argmax_alone_is_kept() -> None:
     session = made("mdlm")
     session.set(temperature=0)
     next(session)
-    told = opinion(session, 0, 5, kinds={}, top=3)
+    told = predict(session, 0, 5, kinds={}, top=3)
     assert [one.kept for one in told.top] == [True, False, False]
     assert told.nucleus == 1
 
@@ -198,7 +198,7 @@ def test_a_verdict_is_what_the_strategy_does_when_it_is_chosen(name: str) -> Non
     for _ in range(12):
         next(session)
     told = {
-        (b, i): {v.strategy: v for v in opinion(session, b, i, kinds=REGISTRY).verdicts}
+        (b, i): {v.strategy: v for v in predict(session, b, i, kinds=REGISTRY).verdicts}
         for b in range(3)
         for i in (3, 7)
     }
@@ -220,13 +220,13 @@ def test_an_opinion_changes_nothing_and_can_be_had_of_any_step() -> None:
     session, other = made("remdm-cap"), made("remdm-cap")
     for _ in range(9):
         next(session)
-    early = opinion(session, 0, 4, kinds=REGISTRY, step=2)
+    early = predict(session, 0, 4, kinds=REGISTRY, step=2)
     assert early.step == 2
     whole = [*session.frames, *session]
     for a, b in zip(whole, other, strict=True):
         assert np.array_equal(a.tokens, b.tokens)
     session.fork(2)
-    again = opinion(session, 0, 4, kinds=REGISTRY)
+    again = predict(session, 0, 4, kinds=REGISTRY)
     assert replace(again, own=0.0) == replace(early, own=0.0)
 
 
@@ -234,7 +234,7 @@ def test_verdicts_say_why_there_is_none() -> None:
     session = Session(Toy(), make_strategy("mdlm"), steps=8, length=10, prompt=[1], block_length=3)
 
     def said(position: int, kinds: dict[str, type[Strategy]]) -> str:
-        return opinion(session, 0, position, kinds=kinds).verdicts[0].problem
+        return predict(session, 0, position, kinds=kinds).verdicts[0].problem
 
     class Broken(Strategy):
         name = "broken"
@@ -253,9 +253,9 @@ def test_verdicts_say_why_there_is_none() -> None:
 def test_the_window_must_reach_the_position() -> None:
     session = Session(Toy(), make_strategy("mdlm"), steps=4, length=8, stride=4, strides=2)
     next(session)
-    assert opinion(session, 0, 7, kinds={}).masked
+    assert predict(session, 0, 7, kinds={}).masked
     with pytest.raises(ValueError, match="the window that the network sees does not reach position 12"):
-        opinion(session, 0, 12, kinds={})
+        predict(session, 0, 12, kinds={})
 
 
 def test_where_two_branches_part_is_found_and_before_it_they_are_the_same() -> None:

@@ -52,7 +52,7 @@ SHAPE: dict[str, Any] = {"steps": 12, "length": 12, "seed": 5, "prompt": PROMPT}
 )
 def test_masks_are_read_in_every_spelling(text: str, parts: list[infill.Part]) -> None:
     assert infill.parts(text, "<gap>") == parts
-    assert infill.written(text, "<gap>") is any(isinstance(part, int) for part in parts)
+    assert infill.has_masks(text, "<gap>") is any(isinstance(part, int) for part in parts)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_masks_are_read_in_every_spelling(text: str, parts: list[infill.Part]) -
 def test_braces_that_are_miswritten_are_refused(braces: str) -> None:
     with pytest.raises(ValueError, match=r"is no mask: write \{mask\}, \{mask\*8\} .* --prompt-literal"):
         infill.parts(f"a {braces}")
-    assert infill.written(braces)
+    assert infill.has_masks(braces)
 
 
 def test_a_word_that_is_the_mask_of_a_model_stays_a_word() -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from engine import strategies, wire
-from engine.debug.findings import Opinion, Ranked, Verdict
+from engine.debug.findings import Prediction, Ranked, Verdict
 from engine.records import Branch, Change, Check, Edit, Frame, ModelChoice, ModelInfo, RunChoice, Settings
 from engine.sampling.trace import Record, Start, Trace
 from remdm_tui.link.base import Event
@@ -146,7 +146,7 @@ class ScriptedLink:
         token = int(self.trace.tokens(step or 0, sample)[position])
         ranked = tuple(Ranked(i, 0.5 ** (i + 1), i < 3) for i in range(6))
         verdicts = (Verdict("mdlm", 0.25, 0.0), Verdict("left-to-right", 0.0, 0.0, "the position is locked"))
-        opinion = Opinion(step or 0, sample, position, token, token == MASK, ranked, 3, 1.25, 0.125, verdicts)
+        opinion = Prediction(step or 0, sample, position, token, token == MASK, ranked, 3, 1.25, 0.125, verdicts)
         self.events.append(wire.Looked(1, 0, opinion))
 
     def use_file(self, path: str) -> None:

@@ -25,7 +25,7 @@ from remdm_tui.screens.help import HelpScreen
 from remdm_tui.screens.line import LineScreen
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.ui.tour import ACTIONS, STEPS, Tour
-from remdm_tui.watch.bookmarks import marked, neighbour
+from remdm_tui.watch.bookmarks import bookmarked_positions, neighbour
 from remdm_tui.watch.run_recording import RunRecording
 from remdm_tui.widgets.legend import LegendPanel, legend
 from remdm_tui.widgets.timeline import Timeline
@@ -208,9 +208,9 @@ async def test_sessions_without_directories_show_no_first_steps_and_leave_nothin
 def test_a_branch_has_its_own_marks_and_those_of_the_steps_it_shares():
     branches = [Branch(0), Branch(1, 0, 10), Branch(2, 1, 5)]
     marks = [Mark(0, 3), Mark(0, 8), Mark(0, 12), Mark(1, 11), Mark(1, 5), Mark(2, 7), Mark(2, 7)]
-    assert marked(marks, branches, 0) == (3, 8, 12)
-    assert marked(marks, branches, 1) == (3, 5, 8, 11)
-    assert marked(marks, branches, 2) == (3, 5, 7)
+    assert bookmarked_positions(marks, branches, 0) == (3, 8, 12)
+    assert bookmarked_positions(marks, branches, 1) == (3, 5, 8, 11)
+    assert bookmarked_positions(marks, branches, 2) == (3, 5, 7)
 
 
 def test_the_neighbours_of_a_position_are_found():

@@ -17,7 +17,7 @@ from engine.training.data import prepare
 from engine.training.loop import Trainer
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.watch import player as playing
-from remdm_tui.watch.follow_training import DWELL, LOOKS, FollowedRun, followed
+from remdm_tui.watch.follow_training import POLL_INTERVAL, READING_TIME, FollowedRun, training_run
 from tests.engine.texts import VOCABULARY, write_texts
 from tests.tui.scripted import ScriptedLink
 from tests.tui.terminal import Terminal
@@ -62,16 +62,16 @@ def person(tmp_path: Path) -> Person:
 def test_a_newer_checkpoint_comes_when_the_run_has_ended_and_was_there_to_read(person: Person) -> None:
     person.wait(2)
     assert (person.watching.player.done, person.loads) == (True, 1)
-    person.wait(DWELL + 2 * LOOKS)
+    person.wait(READING_TIME + 2 * POLL_INTERVAL)
     assert person.loads == 1
     record = person.watching.trace
     person.save()
-    person.wait(LOOKS)
+    person.wait(POLL_INTERVAL)
     assert person.loads == 2
     assert person.watching.trace is record  # until the next run has begun
     person.wait(0.5)
     assert person.watching.trace is not record
-    person.wait(DWELL + 2 * LOOKS)
+    person.wait(READING_TIME + 2 * POLL_INTERVAL)
     assert (person.loads, person.watching.recorded) == (2, 8)
 
 
@@ -81,7 +81,7 @@ def test_a_run_on_screen_is_not_cut_short(tmp_path: Path) -> None:
     person.watching.start()
     person.wait(2)
     person.save()
-    person.wait(DWELL + 2 * LOOKS)
+    person.wait(READING_TIME + 2 * POLL_INTERVAL)
     assert person.loads == 1
     assert "a newer checkpoint is there" in person.watching.notice.text
     person.watching.restart(1)
@@ -93,7 +93,7 @@ def test_a_view_that_was_moved_back_stays(person: Person) -> None:
     person.wait(2)
     person.watching.player = playing.back(person.watching.player)
     person.save()
-    person.wait(DWELL + 2 * LOOKS)
+    person.wait(READING_TIME + 2 * POLL_INTERVAL)
     assert person.loads == 1
 
 
@@ -121,16 +121,16 @@ def test_a_model_that_is_not_of_the_last_checkpoint_says_so(person: Person) -> N
 
 
 def test_the_newest_step_file_counts_where_the_last_checkpoint_is_gone(person: Person) -> None:
-    person.wait(DWELL + 4)
+    person.wait(READING_TIME + 4)
     last, kept = person.run / run_layout.CHECKPOINT, person.run / "step-00000001.pt"
     kept.hardlink_to(last)
-    person.wait(DWELL + 2 * LOOKS)
+    person.wait(READING_TIME + 2 * POLL_INTERVAL)
     assert person.loads == 1  # kept, and no newer
     last.unlink()
-    person.wait(DWELL + 2 * LOOKS)
+    person.wait(READING_TIME + 2 * POLL_INTERVAL)
     assert person.loads == 1
     kept.write_text("of later")
-    person.wait(DWELL + 2 * LOOKS)
+    person.wait(READING_TIME + 2 * POLL_INTERVAL)
     assert person.loads == 2
 
 
@@ -142,7 +142,7 @@ def test_the_first_checkpoint_is_waited_for(tmp_path: Path) -> None:
     assert person.watching.progress is not None
     assert "waiting for the first checkpoint" in person.watching.progress.stage
     person.save()
-    person.wait(LOOKS)
+    person.wait(POLL_INTERVAL)
     assert person.loads == 1
     person.wait(1)
     assert person.watching.begun
@@ -164,7 +164,7 @@ def test_another_model_that_was_picked_is_left_alone(person: Person) -> None:
     person.watching.load(ModelChoice("demo"))
     person.wait(2)
     person.save()
-    person.wait(DWELL + 2 * LOOKS)
+    person.wait(READING_TIME + 2 * POLL_INTERVAL)
     assert [choice.name for choice in person.link.opened] == [str(person.run), "demo"]
 
 
@@ -172,9 +172,9 @@ def test_what_is_no_training_run_of_this_machine_is_refused(tmp_path: Path) -> N
     (tmp_path / "config.json").touch()
     for name in ("demo", "org/name", str(tmp_path)):
         with pytest.raises(ValueError, match="--follow takes --model with the directory of a training run"):
-            followed(name, elsewhere=False)
+            training_run(name, elsewhere=False)
     with pytest.raises(ValueError, match="watch without --on"):
-        followed(str(tmp_path), elsewhere=True)
+        training_run(str(tmp_path), elsewhere=True)
 
 
 def test_the_real_thing(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from engine.records import Frame, Settings
 from engine.sampling.trace import Start
 from engine.strategies import catalogue
 from remdm_tui.app import WatchApp
-from remdm_tui.link.law_checker import broken
+from remdm_tui.link.law_checker import broken_laws
 from remdm_tui.link.replay import ReplayLink, options_of
 from remdm_tui.watch.run_recording import RunRecording
 from tests.engine.recordings import header, recorded, session_of, start_of
@@ -43,7 +43,7 @@ def cheating(path: Path, strategy: str = "remdm-cap") -> Recording:
 
 
 def laws_of(recording: Recording) -> list[tuple[str, int]]:
-    found = broken(recording.trace(), recording.header, 0, KNOWN)
+    found = broken_laws(recording.trace(), recording.header, 0, KNOWN)
     return [(one.violation.law, one.violation.step) for one in found if one is not None]
 
 

@@ -11,31 +11,31 @@ LIVE = Player(position=5, recorded=5)
 
 
 def test_at_full_speed_the_view_follows_the_record():
-    assert p.arrived(LIVE, 9, ended=False).position == 9
+    assert p.sync_recorded(LIVE, 9, ended=False).position == 9
 
 
 def test_paused_the_record_may_grow_without_moving_the_view():
-    player = p.arrived(replace(LIVE, playing=False), 7, ended=False)
+    player = p.sync_recorded(replace(LIVE, playing=False), 7, ended=False)
     assert (player.position, player.recorded) == (5, 7)
 
 
 def test_looking_back_while_steps_arrive_keeps_the_place():
-    assert p.arrived(replace(LIVE, position=2), 8, ended=False).position == 2
+    assert p.sync_recorded(replace(LIVE, position=2), 8, ended=False).position == 2
 
 
 def test_a_step_forward_at_the_edge_asks_for_exactly_one_step():
     stepping = p.forward(LIVE)
     assert p.tick(stepping, 0.1)[1] == Demand(1)
-    assert not p.arrived(stepping, 6, ended=False).stepping
-    assert p.arrived(stepping, 6, ended=False).position == 6
+    assert not p.sync_recorded(stepping, 6, ended=False).stepping
+    assert p.sync_recorded(stepping, 6, ended=False).position == 6
 
 
 def test_steps_pressed_faster_than_the_engine_goes_are_all_taken():
     player = p.forward(p.forward(p.forward(LIVE)))
     assert p.tick(player, 0.1)[1] == Demand(3)
-    player = p.arrived(player, 7, ended=False)
+    player = p.sync_recorded(player, 7, ended=False)
     assert (player.position, player.stepping) == (7, 1)
-    assert p.arrived(player, 9, ended=False).position == 8
+    assert p.sync_recorded(player, 9, ended=False).position == 8
 
 
 def test_a_step_forward_inside_the_record_asks_for_nothing():
@@ -63,7 +63,7 @@ def test_two_steps_a_second_ask_twice_a_second():
         player, demand = p.tick(player, 1 / 60)
         if demand.steps:
             asked += 1
-            player = p.arrived(p.served(player), player.recorded + 1, ended=False)
+            player = p.sync_recorded(p.request_sent(player), player.recorded + 1, ended=False)
     assert asked == 6 or asked == 5
     assert player.position == 5 + asked
 
@@ -93,13 +93,13 @@ def test_replay_keeps_the_pace():
 
 
 def test_the_end_of_the_run_pauses_at_the_end():
-    ended = p.arrived(LIVE, 6, ended=True)
+    ended = p.sync_recorded(LIVE, 6, ended=True)
     assert ended.done
     assert not ended.playing
 
 
 def test_play_at_the_end_plays_again_from_the_start():
-    again = p.toggle(p.arrived(LIVE, 6, ended=True))
+    again = p.toggle(p.sync_recorded(LIVE, 6, ended=True))
     assert (again.position, again.playing) == (0, True)
 
 
@@ -116,9 +116,9 @@ def test_speeds_end_at_the_ends():
 
 
 ACTIONS = [
-    p.toggle, p.forward, p.back, p.served,
+    p.toggle, p.forward, p.back, p.request_sent,
     lambda x: p.seek(x, 3), lambda x: p.faster(x, -1), lambda x: p.tick(x, 0.3)[0],
-    lambda x: p.arrived(x, x.recorded + 1, False), lambda x: p.arrived(x, x.recorded, True),
+    lambda x: p.sync_recorded(x, x.recorded + 1, False), lambda x: p.sync_recorded(x, x.recorded, True),
 ]  # fmt: skip
 
 

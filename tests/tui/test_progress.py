@@ -4,9 +4,9 @@ import pytest
 
 from engine.models.catalogue import BUILT_IN
 from engine.records import ModelInfo
-from remdm_tui.render.model_summary import counted, line, placed, rows
-from remdm_tui.render.progress_line import bar, loading_line, sized, steps_line
-from remdm_tui.watch.available_models import cache, known
+from remdm_tui.render.model_summary import format_count, line, placement, rows
+from remdm_tui.render.progress_line import bar, format_size, loading_line, steps_line
+from remdm_tui.watch.available_models import available_models, hub_cache
 
 INFO = ModelInfo("org/b", 8_030_000_000, "bfloat16", "cuda:0", 126464, 126336, None, False, (), "flash2", "LLaDA")
 
@@ -23,7 +23,7 @@ INFO = ModelInfo("org/b", 8_030_000_000, "bfloat16", "cuda:0", 126464, 126336, N
     ],
 )
 def test_bytes_are_read_in_one_unit(done, total, text):
-    assert sized(done, total) == text
+    assert format_size(done, total) == text
 
 
 def test_a_load_is_a_line_with_a_bar():
@@ -58,13 +58,13 @@ def test_a_bar_grows_from_nothing_to_full(ascii_only):
 
 
 def test_a_model_is_described_in_a_line_and_at_length():
-    assert placed(INFO) == "LLaDA │ bfloat16 │ cuda:0 │ flash2"
+    assert placement(INFO) == "LLaDA │ bfloat16 │ cuda:0 │ flash2"
     assert line(INFO) == (
         "org/b: 8.0 B parameters, bfloat16 on cuda:0, vocabulary 126464, mask 126336, any length, LLaDA, "
         "flash2 attention"
     )
     assert ("parameters", "8.0 B") in rows(INFO)
-    assert [counted(n) for n in (999, 1_500, 11_735_424)] == ["999", "1.5 k", "11.7 M"]
+    assert [format_count(n) for n in (999, 1_500, 11_735_424)] == ["999", "1.5 k", "11.7 M"]
 
 
 def test_own_runs_and_the_cache_are_offered_but_not_for_another_machine(tmp_path, monkeypatch):
@@ -73,11 +73,11 @@ def test_own_runs_and_the_cache_are_offered_but_not_for_another_machine(tmp_path
     for run in ("old", "half"):
         (tmp_path / "runs" / run / "model").mkdir(parents=True)
     (tmp_path / "runs" / "old" / "model" / "config.json").write_text("{}")
-    names = [one.name for one in known(tmp_path)]
+    names = [one.name for one in available_models(tmp_path)]
     count = len(BUILT_IN)
     assert names[: count + 2] == [*BUILT_IN, "runs/old/model", "org/my--model"]
     assert "runs/half/model" not in names
-    there = [one.name for one in known(tmp_path, elsewhere=True)]
+    there = [one.name for one in available_models(tmp_path, elsewhere=True)]
     assert there == [*BUILT_IN, *names[count + 2 :]]
 
 
@@ -86,7 +86,7 @@ def test_the_cache_is_where_the_hubs_own_library_looks(monkeypatch, tmp_path):
 
     for name in ("HF_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
-    assert cache().parts[-3:] == (".cache", "huggingface", "hub")
+    assert hub_cache().parts[-3:] == (".cache", "huggingface", "hub")
     monkeypatch.setenv("HF_HOME", str(tmp_path))
-    assert cache() == tmp_path / "hub"
-    assert str(cache()).endswith(str(constants.HF_HUB_CACHE).rsplit("/", 1)[-1])
+    assert hub_cache() == tmp_path / "hub"
+    assert str(hub_cache()).endswith(str(constants.HF_HUB_CACHE).rsplit("/", 1)[-1])

@@ -27,7 +27,7 @@ from engine.records import ModelChoice, Settings
 from engine.serve import Server
 from engine.strategies import catalogue, make_strategy, values
 from remdm_tui.link.process import ENGINE, ProcessLink
-from remdm_tui.link.remote import LAUNCH, advice, engine_elsewhere, given_command, ssh_command
+from remdm_tui.link.remote import LAUNCH, advice, remote_engine, split_command, ssh_command
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.watch import reconnect
 from remdm_tui.watch.player import seek, toggle
@@ -241,15 +241,15 @@ def test_the_command_for_ssh_asks_nothing_and_takes_no_option_from_the_host():
 
 
 def test_what_launches_the_engine_is_chosen_by_the_options():
-    assert engine_elsewhere(None, None, None) == ((), "")
+    assert remote_engine(None, None, None) == ((), "")
     words = ("srun", "--pty", "remdm-tui", "engine")
-    assert engine_elsewhere(None, None, "srun --pty remdm-tui engine") == (words, "srun")
-    assert engine_elsewhere("gpu", None, "srun --pty remdm-tui engine") == (words, "gpu")
+    assert remote_engine(None, None, "srun --pty remdm-tui engine") == (words, "srun")
+    assert remote_engine("gpu", None, "srun --pty remdm-tui engine") == (words, "gpu")
     for arguments in [(None, "python3", None), ("gpu", "python3", "x"), (None, None, " ")]:
         with pytest.raises(ValueError, match="--remote"):
-            engine_elsewhere(*arguments)
+            remote_engine(*arguments)
     with pytest.raises(ValueError, match="cannot be read"):
-        given_command("'")
+        split_command("'")
 
 
 def test_a_launcher_that_fails_in_a_known_way_comes_with_advice():

@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 from textual.widgets import Input, Label
 
-from engine.debug.findings import Opinion, Ranked
+from engine.debug.findings import Prediction, Ranked
 from engine.records import Change, Edit
-from remdm_tui.watch.token_input import prompt_text, prompt_tokens, spelled, token_of
+from remdm_tui.watch.token_input import prompt_text, prompt_tokens, spell, token_of
 from tests.tui.scripted import WORDS, ScriptedLink
 from tests.tui.test_app import banner, settle, watching
 from tests.waiting import seen
 
 PIECES = ("the", " the", " sea", "s", "e", " ", "[MASK]")
-OPINION = Opinion(3, 0, 1, 0, True, (Ranked(2, 0.5, True), Ranked(0, 0.25, False)), 1, 1.0, 0.5, ())
+OPINION = Prediction(3, 0, 1, 0, True, (Ranked(2, 0.5, True), Ranked(0, 0.25, False)), 1, 1.0, 0.5, ())
 
 
 @pytest.mark.parametrize(
@@ -31,9 +31,9 @@ def test_what_is_no_token_is_refused(typed):
 
 
 def test_a_prompt_is_spelled_with_the_longest_tokens_that_fit():
-    assert spelled("the sea see", PIECES, 6) == (0, 2, 5, 3, 4, 4)
+    assert spell("the sea see", PIECES, 6) == (0, 2, 5, 3, 4, 4)
     with pytest.raises(ValueError, match="begins 'x'"):
-        spelled("the x", (*PIECES[:5], "[MASK]", " "), 5)
+        spell("the x", (*PIECES[:5], "[MASK]", " "), 5)
 
 
 def test_a_prompt_is_shown_as_it_is_typed_masks_included():
@@ -134,7 +134,7 @@ def test_a_prompt_with_split_characters_is_shown_and_spelled_whole():
     assert text == "the 中{mask}"
     assert prompt_tokens(text, SPLIT, 4, FRAGMENTS) == tuple(tokens)
     with pytest.raises(ValueError, match="no token of the model begins"):
-        spelled("\ufffd", SPLIT, 4, FRAGMENTS)
+        spell("\ufffd", SPLIT, 4, FRAGMENTS)
 
 
 def test_a_part_of_a_character_is_put_by_its_bytes():

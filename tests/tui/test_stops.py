@@ -14,7 +14,7 @@ from engine.strategies import catalogue
 from remdm_tui.cli.debug_arguments import wishes
 from remdm_tui.screens.stops import StopsScreen
 from remdm_tui.settings.run_arguments import RunArguments
-from remdm_tui.watch.breakpoints import Breakpoints, sentence
+from remdm_tui.watch.breakpoints import Breakpoints, describe_hits
 from remdm_tui.watch.notices import Notice
 from tests.engine.recordings import recorded
 from tests.tui.scripted import ScriptedLink
@@ -72,7 +72,7 @@ def test_the_first_of_the_passed_steps_counts_and_what_is_off_does_not(tmp_path)
 
 def test_a_sentence_names_positions_and_sample_but_not_hundreds():
     hit = Hit(1, "remasks 8", "a step remasks more than 8 positions", 5, (1,), tuple(range(20)))
-    said = sentence([hit, replace(hit, text="clamped")], batch=2, ascii_only=True)
+    said = describe_hits([hit, replace(hit, text="clamped")], batch=2, ascii_only=True)
     assert said == (
         "[] stopped at step 5: remasks 8 (a step remasks more than 8 positions), "
         "positions 0, 1, 2, 3 and 16 more, sample 2; clamped"

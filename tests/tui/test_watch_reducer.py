@@ -27,7 +27,7 @@ from remdm_tui.watch.phase import Dead, Failed, Live, Loading, Recomputing, Star
 from remdm_tui.watch.reducer import reduce
 from remdm_tui.watch.run_recording import RunRecording
 from remdm_tui.watch.session import WatchSession
-from remdm_tui.watch.state import Observed, Panes, SessionState
+from remdm_tui.watch.state import Observed, PaneState, SessionState
 from remdm_tui.watch.store import Store
 from tests.tui.scripted import ScriptedLink
 
@@ -58,7 +58,7 @@ class World:
         self.branch, self.known, self.fails = 0, {0}, False
         self.tree, self.records = [Branch(0)], {0: Trace(Start(TOKENS, TOKENS > 0, 9, 0))}
         self.seen: list[c.Command] = []
-        state = SessionState(options, options.settings, options.model, panes=Panes(wanted=options.compare))
+        state = SessionState(options, options.settings, options.model, panes=PaneState(wanted=options.compare))
         self.store = Store(state, self.observe, self.execute)
 
     def observe(self, state: SessionState) -> Observed:
@@ -93,7 +93,7 @@ class World:
                 assert branch in self.known
                 self.branch = branch
             case c.Request(demand):
-                return [e.Served()] if demand.steps else []
+                return [e.RequestSent()] if demand.steps else []
         return []
 
     def grow(self) -> None:
@@ -120,12 +120,12 @@ def happens(world: World, kind: int, n: int) -> e.Event:
         *(wire.Rejected("no", name) for name in ("Fork", "Switch", "Together", "Look", "Alter", "Configure")),
         wire.Stopped(1, n % tree, 1, (hit,)), wire.StrategyFailed(1, 0, 1, n - 1, "bad", "line 3"),
         wire.FileLoaded("mine.py", "0", strategies.catalogue()[n % 3]),
-        e.Load((GOOD, BAD)[n % 2], n % 2), e.Cancel(), e.Revive(), e.Restart(n % 3), e.Turn("top_p", 0.5 + n / 20),
-        e.Turn("nothing", 1), e.Move(playing.toggle(state.player)), e.Move(playing.forward(state.player)),
-        e.Move(playing.seek(state.player, n)), e.Say(Notice("hm", passing=True)), e.Measure(), e.Show(0),
-        e.Configure(MDLM), e.Alter(Edit("lock", 0, 0)), e.BranchOff(), e.GoTo(n % tree), e.Compare(n % tree),
-        e.OpenPanes(), e.AddPane(MDLM), e.ClosePanes(), e.Focus(n % tree), e.PutInPane(n % tree),
-        e.Damaged("torn"), e.StopsHit((hit,), n % tree),
+        e.Load((GOOD, BAD)[n % 2], n % 2), e.Cancel(), e.Revive(), e.Restart(n % 3), e.TurnKnob("top_p", 0.5 + n / 20),
+        e.TurnKnob("nothing", 1), e.Move(playing.toggle(state.player)), e.Move(playing.forward(state.player)),
+        e.Move(playing.seek(state.player, n)), e.ShowNotice(Notice("hm", passing=True)), e.Measure(), e.ShowSample(0),
+        e.Configure(MDLM), e.EditCanvas(Edit("lock", 0, 0)), e.BranchOff(), e.GoTo(n % tree), e.Compare(n % tree),
+        e.OpenPanes(), e.AddPane(MDLM), e.ClosePanes(), e.FocusPane(n % tree), e.PutInPane(n % tree),
+        e.Damaged("torn"), e.BreakpointsHit((hit,), n % tree),
     ]  # fmt: skip
     return all_of_them[kind % len(all_of_them)]
 
