@@ -103,7 +103,7 @@ class ProcessLink(RunReceiver):
         """Go on in another branch, where it was left; answered as `fork`.  Raises ValueError for one not recorded."""
         with self._lock:
             if branch not in self._records:
-                raise ValueError(f"there is no record of a branch {branch}")
+                raise ValueError(f"branch {branch} has no record")
             self._stand(branch)
         self._send(wire.Switch(branch))
 

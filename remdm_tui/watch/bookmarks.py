@@ -1,4 +1,4 @@
-"""Positions in time that a person wants to find again, as a branch has them.  Pure."""
+"""Bookmarks: the marked steps of a branch.  Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from engine.records import Branch
 
 
 def bookmarked_positions(marks: Iterable[Mark], branches: Sequence[Branch], branch: int) -> tuple[int, ...]:
-    """The marked positions of a branch, in order: its own, and its parents' among the steps that it shares."""
+    """Return the marked positions of a branch in order, including its parents' in the shared steps."""
     limits: dict[int, float] = {}
     at, limit = branch, float("inf")
     by_id = {one.id: one for one in branches}
@@ -23,7 +23,7 @@ def bookmarked_positions(marks: Iterable[Mark], branches: Sequence[Branch], bran
 
 
 def neighbour(positions: Sequence[int], position: int, by: int) -> int | None:
-    """The next marked position after (by > 0) or before this one."""
+    """Return the next marked position after (by > 0) or before this one; None if there is none."""
     if by > 0:
         return min((one for one in positions if one > position), default=None)
     return max((one for one in positions if one < position), default=None)

@@ -1,4 +1,4 @@
-"""How branches begin and are shown, as a part of the reducer.  Pure."""
+"""The part of the reducer for branches: how they begin and are shown.  Pure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from remdm_tui.watch.transitions import (
 def branch_off(
     state: SessionState, out: Commands, settings: Settings | None = None, edit: Edit | None = None
 ) -> SessionState:
-    """Begin a branch at the position on screen, with the settings there unless others are given; `edit` follows."""
+    """Begin a branch at the position on screen, with `settings` (None: those in force there), then make `edit`."""
     if settings is None and state.record is not None:
         settings = settings_at(state.record.settings(), state.position)
     out.append(c.ForkRecording(state.branch, state.position, settings or state.settings, edit))
@@ -35,7 +35,7 @@ def branch_off(
 
 
 def branch_forked(state: SessionState, out: Commands, event: e.Forked) -> SessionState:
-    """Go to a branch that the recording has now."""
+    """Show a branch that the recording has made."""
     command, branch = event.command, event.branch
     observed = replace(state.observed, known=state.observed.known | {branch.id})
     state = leave(replace(state, observed=observed))
@@ -47,12 +47,12 @@ def branch_forked(state: SessionState, out: Commands, event: e.Forked) -> Sessio
         state = panes.put_in_pane(state, out, branch.id)
     else:
         state = replace(state, branch=branch.id, record=event.record, settings=command.settings)
-        state = _arrive(state, branch.at, ended=False, playing=state.player.playing)
+        state = _set_view(state, branch.at, ended=False, playing=state.player.playing)
     return state if command.edit is None else _edit(state, out, command.edit)
 
 
 def edit_canvas(state: SessionState, out: Commands, edit: Edit) -> SessionState:
-    """Change the canvas by hand, in the past on a branch that begins there."""
+    """Change the canvas by hand; in the past, on a new branch that begins there."""
     state = catch_up(state)
     if state.observed.writable and state.past:
         return branch_off(state, out, edit=edit)
@@ -60,6 +60,7 @@ def edit_canvas(state: SessionState, out: Commands, edit: Edit) -> SessionState:
 
 
 def _edit(state: SessionState, out: Commands, edit: Edit) -> SessionState:
+    """Send an edit, and show its frame when it has come."""
     out.append(c.SendEdit(edit))
     if not state.observed.writable:
         return state
@@ -67,27 +68,28 @@ def _edit(state: SessionState, out: Commands, edit: Edit) -> SessionState:
 
 
 def fork_failed(state: SessionState, out: Commands, event: e.ForkFailed) -> SessionState:
+    """Show why the recording could not make a branch."""
     if event.command.pane:
         state = panes.pane_not_added(state, out)
-    return show_notice(state, f"no branch could be begun: {event.reason}")
+    return show_notice(state, f"Cannot start a branch: {event.reason}")
 
 
 def go_to(state: SessionState, out: Commands, branch: int) -> SessionState:
-    """Show a branch, at the position on screen or its end, and have the engine stand there."""
+    """Show a branch, at the position on screen or its end, and have the engine switch to it."""
     record, length = state.observed.records[branch], state.length(branch)
     state = replace(leave(state), branch=branch, record=record)
-    settings = state.branches.left.get(branch)
+    settings = state.branches.settings.get(branch)
     if settings is None and length:
         settings = settings_at(record.settings(), length - 1)
-    state = _stand(state, out)
+    state = _switch(state, out)
     state = replace(state, settings=settings or state.settings)
-    return _arrive(state, state.player.position, ended=branch in state.branches.ended, playing=False)
+    return _set_view(state, state.player.position, ended=branch in state.branches.ended, playing=False)
 
 
-def _stand(state: SessionState, out: Commands) -> SessionState:
-    """Have the engine, if there is one, stand in the branch on screen."""
+def _switch(state: SessionState, out: Commands) -> SessionState:
+    """Have a live engine switch to the branch on screen."""
     if state.live and state.branch not in state.observed.known:
-        # another engine, which knows the branch before alone
+        # another engine, which only knows the previous branch
         state = continue_record(state, out)
     elif state.live:
         out.append(c.SwitchEngine(state.branch))
@@ -97,27 +99,28 @@ def _stand(state: SessionState, out: Commands) -> SessionState:
 
 
 def branch_refused(state: SessionState, out: Commands) -> SessionState:
-    """The engine does not know the branch: have it begin with its record."""
-    return continue_record(replace(state, branches=replace(state.branches, moving=False)), out)
+    """Have an engine that does not know the branch begin with its record."""
+    return continue_record(replace(state, branches=replace(state.branches, switching=False)), out)
 
 
 def follow(state: SessionState, out: Commands) -> SessionState:
-    """The engine stands in another branch than the view after what was computed again: have it follow."""
+    """Have the engine switch to the branch on screen if it recomputed another."""
     if state.observed.branch == state.branch:
         return state
-    state = _stand(state, out)
-    return replace(state, branches=replace(state.branches, moving=state.live))
+    state = _switch(state, out)
+    return replace(state, branches=replace(state.branches, switching=state.live))
 
 
-def _arrive(state: SessionState, position: int, *, ended: bool, playing: bool) -> SessionState:
+def _set_view(state: SessionState, position: int, *, ended: bool, playing: bool) -> SessionState:
+    """Move the view within a branch that has just come on screen."""
     branches = state.branches
-    against = branches.before if branches.against == state.branch else branches.against
-    state = replace(state, branches=replace(branches, moving=state.live, against=against))
+    against = branches.previous if branches.against == state.branch else branches.against
+    state = replace(state, branches=replace(branches, switching=state.live, against=against))
     return set_player(state, position, state.length(state.branch), playing=playing, ended=ended)
 
 
 def turn_knob(state: SessionState, out: Commands, settings: Settings) -> SessionState:
-    """Use settings from the next step that the engine takes, in the past on a branch that begins there."""
+    """Use settings from the engine's next step on; in the past, on a new branch that begins there."""
     state = replace(state, notice=Notice())
     if state.live and state.observed.writable and state.past:
         return branch_off(state, out, settings)

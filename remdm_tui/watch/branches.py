@@ -1,4 +1,4 @@
-"""The branches of a run as the screen shows them: the tree, and where two of them differ."""
+"""The branches of a run as the screen shows them: the tree, and the differences between two of them."""
 
 from __future__ import annotations
 
@@ -33,33 +33,34 @@ class BranchSet:
         return self._store.state.branches.against
 
     @property
-    def moving(self) -> bool:
-        """Whether the engine has not confirmed yet that it stands in the branch on screen."""
-        return self._store.state.branches.moving
+    def switching(self) -> bool:
+        """Whether the engine has yet to confirm that it is in the branch on screen."""
+        return self._store.state.branches.switching
 
     def has_ended(self, branch: int) -> bool:
+        """Return whether a branch has no next step."""
         return branch in self._store.state.branches.ended
 
     def rows(self) -> list[tuple[Row, str, int]]:
-        """Return the rows of the tree, each with what is different in the branch and how many steps it has."""
-        state, found = self._store.look(), []
+        """Return the rows of the tree, each with the settings that the branch changed and its number of steps."""
+        state, rows = self._store.observe(), []
         for row in tree(state.observed.tree):
             branch = row.branch.id
             label = " ".join(filter(None, (state.letter(branch), _label(state, row.branch))))
-            found.append((row, label, state.length(branch)))
-        return found
+            rows.append((row, label, state.length(branch)))
+        return rows
 
-    # -- going to another
+    # -- going to another branch
 
     def off(self) -> bool:
-        """Begin a branch at the position on screen, with the settings there; return whether there is one now."""
-        before = len(self._store.look().observed.tree)
+        """Begin a branch at the position on screen, with the settings in force there; return whether that worked."""
+        count = len(self._store.observe().observed.tree)
         self._store.dispatch(e.BranchOff())
-        return len(self._store.look().observed.tree) > before
+        return len(self._store.observe().observed.tree) > count
 
     def turn(self, by: int) -> bool:
-        """Go to the branch so many rows down the tree; return whether there are several."""
-        state = self._store.look()
+        """Go to the branch `by` rows down the tree; return whether there are several."""
+        state = self._store.observe()
         if state.panes.panes:
             if not self._panes.next_branch(by):
                 self._panes.turn(by)
@@ -69,29 +70,29 @@ class BranchSet:
             self._store.dispatch(e.GoTo(order[(order.index(self.here) + by) % len(order)]))
         return len(order) > 1
 
-    # -- comparing two
+    # -- comparing two branches
 
     def compare(self) -> bool:
-        """Compare with the branch shown before, or the parent; or no more.  Return whether there is another."""
-        state = self._store.look()
+        """Start comparing with the previous branch or the parent, or stop; return whether there is another branch."""
+        state = self._store.observe()
         if self.against is not None:
             self._store.dispatch(e.Compare(None))
             return True
         parents = {branch.id: branch.parent for branch in state.observed.tree}
         others: list[int | None] = [pane.branch for pane in state.panes.panes]
-        others = others or [state.branches.before, parents.get(self.here), *parents]
+        others = others or [state.branches.previous, parents.get(self.here), *parents]
         against = next((one for one in others if one is not None and one != self.here), None)
         self._store.dispatch(e.Compare(against))
         return against is not None
 
     def _compared(self) -> tuple[Record, Record] | None:
         """Return the record on screen and that of the other branch."""
-        state = self._store.look()
+        state = self._store.observe()
         other = None if self.against is None else state.observed.records.get(self.against)
         return None if state.record is None or other is None else (state.record, other)
 
     def different(self, position: int) -> NDArray[np.bool_] | None:
-        """bool [L]: where the sample on screen differs from the other branch; None if that is not as long."""
+        """Return where the sample on screen differs from the other branch, bool [L]; None if that is shorter."""
         compared, sample = self._compared(), self._store.state.sample
         if compared is None or position > len(compared[1]):
             return None
@@ -100,7 +101,7 @@ class BranchSet:
         return tokens
 
     def parting(self) -> Parting | None:
-        """Return where the two branches first differ."""
+        """Return where the two branches first differ; None if no two are compared."""
         compared = self._compared()
         if compared is None or self.against is None:
             return None
@@ -110,22 +111,22 @@ class BranchSet:
 
 
 def _label(state: SessionState, branch: Branch) -> str:
-    """Return what the first own step of a branch does otherwise than the step before it."""
+    """Return the settings that the first own step of a branch changes."""
     record, length = state.observed.records[branch.id], state.length(branch.id)
     changed = record.settings()
-    own = settings_at(changed, branch.at) if length > branch.at else state.branches.left.get(branch.id)
+    own = settings_at(changed, branch.at) if length > branch.at else state.branches.settings.get(branch.id)
     if branch.id == state.branch and length <= branch.at:
         own = state.settings
     before = settings_at(changed, branch.at - 1)
     if not branch.at and branch.parent is not None:
-        # of one that shares no step what is different from its parent's first
+        # a branch that shares no step is compared with its parent's first step
         before = settings_at(state.observed.records[branch.parent].settings(), 0)
         return describe_changes(before, own) or describe_changes(None, own)
     return describe_changes(before, own)
 
 
 def describe_changes(before: Settings | None, after: Settings | None) -> str:
-    """Return what is different in some settings, in few words."""
+    """Return the settings that differ, in short form."""
     if before is None or after is None or before == after:
         return "" if after is None or before is not None else after.strategy
     parts = [after.strategy] if before.strategy != after.strategy else []

@@ -1,4 +1,4 @@
-"""What the reducer tells a watch session to do; `session` and `executor` carry it out."""
+"""The commands of the reducer; `executor`, `debugger` and `session` execute them."""
 
 from __future__ import annotations
 
@@ -21,18 +21,22 @@ class Launch:
 
 @dataclass(frozen=True)
 class Relaunch:
-    """Start another engine process in place of this one."""
+    """Replace the engine process by a new one."""
 
     patience: float = 0.5
 
 
 @dataclass(frozen=True)
 class CloseEngine:
+    """End the engine process, after `patience` seconds by force."""
+
     patience: float = 0.5
 
 
 @dataclass(frozen=True)
 class OpenModel:
+    """Load a model."""
+
     choice: ModelChoice
 
 
@@ -48,11 +52,15 @@ class BeginRun:
 
 @dataclass(frozen=True)
 class SendSettings:
+    """Use settings from the next step on."""
+
     settings: Settings
 
 
 @dataclass(frozen=True)
 class ForkEngine:
+    """Begin a branch in the engine and continue there."""
+
     branch: Branch
     record: Record
     settings: Settings
@@ -60,6 +68,8 @@ class ForkEngine:
 
 @dataclass(frozen=True)
 class RecallBranch:
+    """Have the engine recompute a branch that it does not know."""
+
     branch: Branch
     record: Record
     settings: Settings
@@ -67,22 +77,28 @@ class RecallBranch:
 
 @dataclass(frozen=True)
 class SwitchEngine:
+    """Continue in another branch."""
+
     branch: int
 
 
 @dataclass(frozen=True)
 class StepTogether:
+    """Step branches round-robin; an empty sequence means the current branch."""
+
     branches: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class SendEdit:
+    """Change the canvas by hand at the end of the record."""
+
     edit: Edit
 
 
 @dataclass(frozen=True)
 class Request:
-    """Let steps be outstanding, when so many were known to be recorded."""
+    """Let steps be outstanding; `known`: number of recorded steps when they were demanded."""
 
     demand: Demand
     known: int
@@ -90,12 +106,12 @@ class Request:
 
 @dataclass(frozen=True)
 class MeasureModel:
-    """Have the model's loss measured."""
+    """Measure the model's loss on a short text."""
 
 
 @dataclass(frozen=True)
 class PointLink:
-    """Let a link without an engine show another record."""
+    """Make a link without an engine point to another record."""
 
     branch: int
     record: Record
@@ -106,7 +122,7 @@ class PointLink:
 
 @dataclass(frozen=True)
 class ExpectRun:
-    """The next record that the link makes is this run's."""
+    """Use these for the header of the next run."""
 
     choice: ModelChoice
     model: ModelInfo
@@ -115,14 +131,14 @@ class ExpectRun:
 
 @dataclass(frozen=True)
 class ResumeRecording:
-    """Write to the recording that was opened."""
+    """Append to the opened recording."""
 
     model: ModelInfo
 
 
 @dataclass(frozen=True)
 class ForkRecording:
-    """Add a branch; `edit` follows in it, `pane` puts it beside the others."""
+    """Add a branch at step `at` of `parent`; then make `edit` in it, or show it in a pane."""
 
     parent: int
     at: int
@@ -133,25 +149,27 @@ class ForkRecording:
 
 @dataclass(frozen=True)
 class TidyRecording:
-    """Close the runs before the one on screen."""
+    """Close the recordings of earlier runs."""
 
 
 @dataclass(frozen=True)
 class CloseRecording:
-    """Write everything to the disk."""
+    """Write everything to disk."""
 
 
-# -- to what is shown
+# -- to the screen and the debugger
 
 
 @dataclass(frozen=True)
 class AskForModel:
+    """Ask the person for another model."""
+
     reason: str
 
 
 @dataclass(frozen=True)
 class NewRun:
-    """Forget what was found in the last run, and read breakpoints with this vocabulary."""
+    """Clear the findings of the last run, and parse breakpoints with this vocabulary."""
 
     pieces: Sequence[str]
     fragments: Mapping[int, bytes]
@@ -159,29 +177,35 @@ class NewRun:
 
 @dataclass(frozen=True)
 class CheckBreakpoints:
-    """Check the recorded steps after `before` that the view has moved through against the breakpoints."""
+    """Check the breakpoints in the recorded steps between `start` and the view."""
 
-    before: int
+    start: int
 
 
 @dataclass(frozen=True)
 class ShowViolation:
+    """Show a broken law."""
+
     violation: Violation
 
 
 @dataclass(frozen=True)
 class ShowFailure:
+    """Show why a strategy failed; None clears it."""
+
     failure: Failure | None
 
 
 @dataclass(frozen=True)
 class ShowPrediction:
-    opinion: Prediction
+    """Show the model's prediction of a token."""
+
+    prediction: Prediction
 
 
 @dataclass(frozen=True)
 class EndPrediction:
-    """No prediction comes; `hide`: show the story of the position instead; `forget` the last one."""
+    """Expect no prediction; `hide`: show the history of the position instead; `forget`: drop the last one."""
 
     hide: bool = False
     forget: bool = False

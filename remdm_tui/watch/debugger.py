@@ -1,4 +1,4 @@
-"""The debugger of a session: breakpoints, what was found, the position that is looked at, branches and panes."""
+"""The debugger of a session: breakpoints, findings, the inspected token, branches and panes."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ Kind = Literal["mask", "force", "lock", "unlock", "prompt"]
 
 
 class Debugger:
-    """Outlives runs, models and engines."""
+    """Lives as long as the session: over several runs, models and engines."""
 
     def __init__(self, store: Store, link: Callable[[], Link]) -> None:
-        """link: returns the engine that is there now."""
+        """link: returns the present link."""
         self._store, self._link = store, link
         self.stops = Breakpoints(store.state.options.stops)
         self.findings = Findings()
@@ -34,44 +34,46 @@ class Debugger:
 
     @property
     def waiting(self) -> bool:
-        """Whether something will come by itself."""
+        """Whether an answer is on its way."""
         state = self._store.state
-        return self.inspector.waiting or state.branches.moving or bool(state.lead)
+        return self.inspector.waiting or state.branches.switching or bool(state.lead)
 
-    def brief(self, link: Link) -> None:
-        """Tell a new engine what the last one knew."""
+    def restore(self, link: Link) -> None:
+        """Give a new engine the strategy file and the breakpoints."""
         if self._store.state.options.strategy_file:
             link.use_file(self._store.state.options.strategy_file)
         for stop in self.stops.listed:
             _send(link, stop)
 
-    # -- what people do
+    # -- actions
 
     def stop_at(self, text: str) -> None:
         """Add a breakpoint.  Raises ValueError for a text that is no condition."""
         _send(self._link(), self.stops.add(text))
 
     def toggle_stop(self, number: int) -> None:
+        """Switch a breakpoint on or off."""
         _send(self._link(), self.stops.toggle(number))
 
     def remove_stop(self, number: int) -> None:
+        """Remove a breakpoint."""
         self.stops.remove(number)
         self._link().clear(number)
 
     def alter(self, kind: Kind, position: int, tokens: tuple[int, ...] = (), held: float = 1.0) -> None:
-        """Change the sample on screen by hand, at the position in time on screen: in the past on a branch.
+        """Edit the sample on screen at the present step; in the past, on a new branch.
 
-        Raises ValueError while the run plays or if there is no engine.
+        Raises ValueError while the run plays or if no engine is live.
         """
         state = self._store.state
         if state.running is None or not state.live:
-            raise ValueError("there is no engine here to change anything: R starts one")
+            raise ValueError("Editing needs a live engine (R: start one)")
         if state.player.playing:
-            raise ValueError("a run that plays is not changed by hand: space pauses it")
+            raise ValueError("Pause (space) to edit")
         self._store.dispatch(e.EditCanvas(Edit(kind, state.sample, position, tokens, held)))
 
     def story(self, wait: float = 0.0) -> Story | None:
-        """Return what happened to the position that is looked at, as far as it has been read."""
+        """Return the history of the inspected token, waiting up to `wait` seconds; None if it is not read yet."""
         state = self._store.state
         if state.record is None or state.running is None:
             return None
@@ -79,24 +81,24 @@ class Debugger:
             state.record, state.sample, first=state.running.run.first, playing=state.player.playing, wait=wait
         )
 
-    # -- what the session is told to do
+    # -- commands
 
     def execute(self, command: c.ToDebugger) -> list[e.Event]:
-        """Carry out a command; return what it has led to."""
+        """Execute a command; return its outcomes."""
         match command:
             case c.NewRun(pieces, fragments):
-                self.findings.forget()
-                self.inspector.forget()
+                self.findings.clear()
+                self.inspector.clear()
                 self.stops.use_pieces(pieces, fragments)
-            case c.CheckBreakpoints(before):
-                hits, branch = first_hits(self._store.state, self.stops, before)
+            case c.CheckBreakpoints(start):
+                hits, branch = first_hits(self._store.state, self.stops, start)
                 return [e.BreakpointsHit(hits, branch)] if hits else []
             case c.ShowViolation(violation):
                 self.findings.broken.setdefault(violation.law, violation)
             case c.ShowFailure(failure):
                 self.findings.failure = failure
-            case c.ShowPrediction(opinion):
-                self.inspector.opinion, self.inspector.pending = opinion, False
+            case c.ShowPrediction(prediction):
+                self.inspector.opinion, self.inspector.pending = prediction, False
             case c.EndPrediction(hide, forget):
                 self.inspector.pending = False
                 self.inspector.asking = self.inspector.asking and not hide
@@ -105,7 +107,7 @@ class Debugger:
 
 
 def _send(link: Link, stop: Stop) -> None:
-    """Set a breakpoint in an engine, or clear it where it is off."""
+    """Set a breakpoint in an engine, or clear it if it is off."""
     if stop.on:
         link.stop_at(stop.number, stop.text)
     else:

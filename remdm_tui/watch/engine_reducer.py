@@ -1,4 +1,4 @@
-"""What the engine's events change, as a part of the reducer.  Pure."""
+"""The part of the reducer for the engine's events.  Pure."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ from remdm_tui.watch.transitions import (
 
 
 def engine_sent(state: SessionState, out: Commands, event: base.Event) -> SessionState:
-    """Handle what the engine has sent; events of one that is gone are ignored."""
+    """Handle an event of the engine; ignore those of one that is gone."""
     if not state.alive:
         return state
     match event:
         case base.Died():
             return _died(cancel_requests(state, out), out, event)
         case base.Diverged() if isinstance(state.phase, Starting | Recomputing):
-            reason = "the steps computed again differ from those recorded (another device or version?): r restarts"
+            reason = "The recomputed steps differ from the record (another device or version?). r: new run"
             return failed(state, reason, loaded=True)
         case base.Unwritten(reason):
-            reason = f"the step could not be recorded: {reason} - what is recorded stays; R goes on with it"
+            reason = f"Cannot record the step: {reason}. The record stays (R: continue)"
             return pause(state, reason) if isinstance(state.phase, Loading) else failed(state, reason, loaded=True)
         case wire.Failed(stage, reason, _):
             return _failed(cancel_requests(state, out), out, stage, sanitize(reason, cells=True))
@@ -70,7 +70,7 @@ def engine_sent(state: SessionState, out: Commands, event: base.Event) -> Sessio
         case wire.Finished(branch=branch):
             ended = state.branches.ended | {branch}
             state = replace(state, branches=replace(state.branches, ended=ended))
-            # every step that was still owed is answered so, and a run that was asked for since has not ended
+            # the engine sends this for every step still owed; it says nothing about a run requested since
             ends = state.live and (bool(state.panes.panes) or branch == state.branch)
             return catch_up(state, ended=True) if ends else state
     return _debugged(state, out, event)
@@ -80,7 +80,7 @@ def engine_sent(state: SessionState, out: Commands, event: base.Event) -> Sessio
 
 
 def begin_run(state: SessionState, out: Commands, running: Running, *, playing: bool) -> SessionState:
-    """Have the engine begin a new run under the seed that is set."""
+    """Have the engine begin a new run with the seed of the state."""
     state = panes.keep_panes(state)
     arriving = replace(running, run=replace(running.run, seed=state.seed))
     out += [
@@ -93,20 +93,19 @@ def begin_run(state: SessionState, out: Commands, running: Running, *, playing: 
 
 def _ready(state: SessionState, out: Commands, phase: Loading, model: ModelInfo) -> SessionState:
     if phase.answers > 1:
-        # another model was asked for since
+        # another model was requested since
         return replace(state, phase=replace(phase, answers=phase.answers - 1))
     running = state.running
     if phase.continues and running is not None:
         if running.model.differs(model):
             reason = (
-                f"{model.name} has changed since this run began, so nothing can continue it: "
-                "r starts a new run, m picks a model"
+                f"{model.name} has changed since this run began, so it cannot be continued. r: new run, m: pick a model"
             )
-            # a new run loads it again and is recorded as its own
+            # a new run loads it anew, under its own header
             return failed(state, reason, loaded=False)
         out.append(c.BeginRun(state.settings, running.run, state.record, state.branch))
-        computed = recomputing(0, state.length(state.branch))
-        return replace(state, arriving=replace(running, model=model), phase=computed)
+        phase_then = recomputing(0, state.length(state.branch))
+        return replace(state, arriving=replace(running, model=model), phase=phase_then)
     if state.observed.resume:
         out.append(c.ResumeRecording(model))
         return state
@@ -120,9 +119,9 @@ def _ready(state: SessionState, out: Commands, phase: Loading, model: ModelInfo)
 
 
 def _began(state: SessionState, out: Commands) -> SessionState:
-    """A run has begun, or the engine is about to compute a record again."""
+    """Show a new run, or note that the engine is about to recompute the record."""
     if isinstance(state.phase, Recomputing):
-        state = _shown(state, out)
+        state = _show_run(state, out)
         return state if state.length(state.branch) else _resumed(state, out)
     record = state.observed.record
     if record is None or not isinstance(state.phase, Starting | Loading | Live):
@@ -134,13 +133,14 @@ def _began(state: SessionState, out: Commands) -> SessionState:
 
 
 def put_on_screen(state: SessionState, out: Commands, record: Record, branch: int = 0) -> SessionState:
-    """The record of a new run takes the place of the one on screen."""
+    """Replace the record on screen by that of a new run."""
     player = Player(playing=state.player.playing, speed=state.player.speed)
-    state = _shown(replace(state, record=record, branch=branch, branches=BranchState(), player=player), out)
+    state = _show_run(replace(state, record=record, branch=branch, branches=BranchState(), player=player), out)
     return panes.reset_panes(replace(state, check=None))
 
 
-def _shown(state: SessionState, out: Commands) -> SessionState:
+def _show_run(state: SessionState, out: Commands) -> SessionState:
+    """Make the run that was to begin the one on screen."""
     running = state.arriving or state.running
     if running is not None:
         out.append(c.NewRun(running.model.pieces, running.model.fragments))
@@ -149,21 +149,22 @@ def _shown(state: SessionState, out: Commands) -> SessionState:
 
 
 def _resumed(state: SessionState, out: Commands) -> SessionState:
-    """The engine stands where the record ends, or that of one pane."""
+    """Enter `Live`: the engine is at the end of the record, or of a pane's."""
     state = replace(state, phase=Live())
     state = panes.assemble(state, out) if state.panes.panes else branches.follow(state, out)
     if not state.live:
         return state
-    said = "; ".join(filter(None, (state.observed.problem, *state.problems, *state.options.problems)))
-    notice = Notice(sanitize(said or state.hint, cells=True), error=bool(said), passing=not said)
-    # a hint stays while the run that it comes with plays
-    return replace(state, notice=notice, hint="", moving=bool(state.hint) or state.moving)
+    problems = "; ".join(filter(None, (state.observed.problem, *state.problems, *state.options.problems)))
+    notice = Notice(sanitize(problems or state.hint, cells=True), error=bool(problems), passing=not problems)
+    # a hint stays while its run plays
+    return replace(state, notice=notice, hint="", was_moving=bool(state.hint) or state.was_moving)
 
 
-# -- what goes wrong
+# -- failures
 
 
 def _failed(state: SessionState, out: Commands, stage: str, reason: str) -> SessionState:
+    """Handle the failure of one stage of the engine."""
     phase = state.phase
     match stage:
         case "check":
@@ -176,31 +177,33 @@ def _failed(state: SessionState, out: Commands, stage: str, reason: str) -> Sess
             return failed(state, reason, loaded=True)
         case "begin" if isinstance(phase, Starting):
             if state.running is None and state.choice == state.options.model:
-                # what the command line asked for cannot be: there it is to be put right
+                # the options of the command line are wrong: end, so that the person corrects them
                 return failed(state, reason, loaded=True)
             return ask_for_model(state, out, reason, loaded=True)
     return pause(state, reason)
 
 
 def _died(state: SessionState, out: Commands, event: base.Died) -> SessionState:
+    """Handle the end of the engine process: ask, give up, or try a remote engine again."""
     how = f"was killed by signal {-event.code}" if event.code < 0 else f"exited with {event.code}"
-    reason = f"the engine {how}" + (f": {event.last}" if event.last else "")
+    reason = f"The engine {how}" + (f": {event.last}" if event.last else "")
     if event.hopeless:
         return dead(state, event.last)
     if state.running is None:
         asks = state.strategies and state.progress is not None
         return ask_without_engine(state, out, reason) if asks else dead(state, reason)
     if not state.options.where:
-        return dead(state, reason, f"{reason} - what is recorded stays; R starts it again")
+        return dead(state, reason, f"{reason}. The record stays (R: restart the engine)")
     reason = event.last or reason
     retries, lost = reconnect.next_try(state.retries, reason, state.recorded)
     state = replace(state, retries=retries)
     if lost is None:
-        return dead(state, reason, f"the connection is lost ({reason}): what is recorded stays; R tries again")
+        return dead(state, reason, f"Connection lost ({reason}). The record stays (R: try again)")
     return replace(state, phase=lost)
 
 
 def _rejected(state: SessionState, out: Commands, event: wire.Rejected) -> SessionState:
+    """Handle a command that the engine refused."""
     match event:
         case wire.Rejected(reason, "Fork") if state.panes.unanswered:
             return panes.pane_refused(state, out, reason)
@@ -216,10 +219,11 @@ def _rejected(state: SessionState, out: Commands, event: wire.Rejected) -> Sessi
             return show_notice(state, sanitize(reason, cells=True))
 
 
-# -- the debugger's
+# -- the debugger
 
 
 def _debugged(state: SessionState, out: Commands, event: base.Event) -> SessionState:
+    """Handle an event of the debugger."""
     match event:
         case wire.FileLoaded(path, _, strategy):
             return _file_loaded(state, out, path, strategy)
@@ -229,19 +233,21 @@ def _debugged(state: SessionState, out: Commands, event: base.Event) -> SessionS
             return stop_at_hits(catch_up(state), hits, branch)
         case wire.Broken(violation=violation):
             out.append(c.ShowViolation(violation))
-        case wire.Looked(opinion=opinion):
-            out.append(c.ShowPrediction(opinion))
+        case wire.Looked(opinion=prediction):
+            out.append(c.ShowPrediction(prediction))
         case wire.Stands(branch=branch):
             unanswered = state.panes.unanswered
             unanswered = unanswered[1:] if unanswered[:1] == (branch,) else unanswered
             return replace(
-                state, branches=replace(state.branches, moving=False), panes=replace(state.panes, unanswered=unanswered)
+                state,
+                branches=replace(state.branches, switching=False),
+                panes=replace(state.panes, unanswered=unanswered),
             )
     return state
 
 
 def _file_loaded(state: SessionState, out: Commands, path: str, strategy: StrategyInfo) -> SessionState:
-    """A strategy's file was loaded, for the first time or again after it changed."""
+    """Offer a strategy that was loaded from a file, or reloaded after the file changed."""
     first, options = not state.file, state.options
     others = [info for info in state.strategies if info.name != strategy.name]
     state = replace(state, file=strategy.name, strategies=(*others, strategy))
@@ -260,11 +266,12 @@ def _file_loaded(state: SessionState, out: Commands, path: str, strategy: Strate
     state = replace(state, settings=settings)
     if state.running is None:
         return state
-    said = sanitize(f"{Path(path).name} is loaded again: the next step is the new one's", cells=True)
-    return show_notice(state, said, error=False, passing=True)
+    text = f"Reloaded {Path(path).name}. Takes effect at the next step"
+    return show_notice(state, sanitize(text, cells=True), error=False, passing=True)
 
 
 def _strategy_failed(state: SessionState, out: Commands, event: wire.StrategyFailed) -> SessionState:
+    """Show why a strategy failed, at the step that it could not take."""
     failure = Failure.of(event)
     if state.running is None:
         return failed(state, f"{failure.reason}\n{failure.detail}".rstrip(), loaded=state.loaded)

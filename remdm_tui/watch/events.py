@@ -1,7 +1,4 @@
-"""What can happen to a watch session: what the engine says, what a person does, the clock, and outcomes of commands.
-
-The reducer takes events and gives commands; what carrying these out leads to comes back as an outcome.
-"""
+"""The events of a watch session: the engine's, actions of the person, ticks of the clock, and outcomes of commands."""
 
 from __future__ import annotations
 
@@ -15,19 +12,19 @@ from remdm_tui.watch.commands import ForkRecording
 from remdm_tui.watch.notices import Notice
 from remdm_tui.watch.player import Player
 
-# -- what a person does
+# -- actions of the person
 
 
 @dataclass(frozen=True)
 class Start:
-    """Start the engine and load the model; or, for something to wait for, start it and wait for `Load`."""
+    """Start the engine and load the model, or wait for `Load` and show `waits_for` until then."""
 
     waits_for: str = ""
 
 
 @dataclass(frozen=True)
 class Load:
-    """Load a model and begin a run of it, `by` seeds further."""
+    """Load a model and begin a run of it; add `by` to the seed."""
 
     choice: ModelChoice
     by: int = 0
@@ -35,7 +32,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Cancel:
-    """Stop what is under way."""
+    """Stop the long operation in progress."""
 
 
 @dataclass(frozen=True)
@@ -45,19 +42,19 @@ class Revive:
 
 @dataclass(frozen=True)
 class Restart:
-    """Begin a new run, `by` seeds further."""
+    """Begin a new run; add `by` to the seed."""
 
     by: int
 
 
 @dataclass(frozen=True)
 class Close:
-    """Leave."""
+    """Close the engine and the recording."""
 
 
 @dataclass(frozen=True)
 class TurnKnob:
-    """Turn a knob."""
+    """Set a knob."""
 
     name: str
     value: Knob
@@ -72,7 +69,7 @@ class Configure:
 
 @dataclass(frozen=True)
 class Move:
-    """Put the view somewhere, or play."""
+    """Move the view, play or pause."""
 
     player: Player
 
@@ -86,26 +83,26 @@ class ShowSample:
 
 @dataclass(frozen=True)
 class ShowNotice:
-    """Show a line to the person."""
+    """Show a line on screen."""
 
     notice: Notice
 
 
 @dataclass(frozen=True)
 class Measure:
-    """Have the model's loss on a short text measured."""
+    """Measure the model's loss on a short text."""
 
 
 @dataclass(frozen=True)
 class EditCanvas:
-    """Change the canvas by hand at the position on screen, in the past on a new branch."""
+    """Change the canvas by hand at the position on screen; in the past, on a new branch."""
 
     edit: Edit
 
 
 @dataclass(frozen=True)
 class BranchOff:
-    """Begin a branch at the position on screen, with the settings there."""
+    """Begin a branch at the position on screen, with the settings in force there."""
 
 
 @dataclass(frozen=True)
@@ -124,31 +121,31 @@ class Compare:
 
 @dataclass(frozen=True)
 class OpenPanes:
-    """Put the branches side by side."""
+    """Show the branches side by side."""
 
 
 @dataclass(frozen=True)
 class AddPane:
-    """Begin a branch at the start, in a pane of its own."""
+    """Begin a branch at the start, in a new pane."""
 
     settings: Settings
 
 
 @dataclass(frozen=True)
 class ClosePanes:
-    """Show the branch that has the focus alone."""
+    """Show only the branch with the focus."""
 
 
 @dataclass(frozen=True)
 class FocusPane:
-    """Give the focus to the pane of a branch."""
+    """Move the focus to the pane of a branch."""
 
     branch: int
 
 
 @dataclass(frozen=True)
 class PutInPane:
-    """Show a branch in place of the one that has the focus."""
+    """Show a branch in the pane with the focus."""
 
     branch: int
 
@@ -158,6 +155,8 @@ class PutInPane:
 
 @dataclass(frozen=True)
 class Tick:
+    """Time has passed."""
+
     seconds: float
 
 
@@ -166,19 +165,21 @@ class Tick:
 
 @dataclass(frozen=True)
 class LaunchFailed:
+    """The engine process could not be started."""
+
     reason: str
 
 
 @dataclass(frozen=True)
 class Adopted:
-    """The recording has moved on to the run that was to begin, although the engine that began it is gone."""
+    """The engine ended after it began a run, whose record is now the recording's."""
 
     record: Record
 
 
 @dataclass(frozen=True)
 class RecordingResumed:
-    """The recording that was opened is written to again, from the end of this branch."""
+    """The opened recording can be appended to; `record` is that of the branch to continue."""
 
     model: ModelInfo
     record: Record
@@ -186,12 +187,14 @@ class RecordingResumed:
 
 @dataclass(frozen=True)
 class ResumeFailed:
+    """The opened recording cannot be appended to."""
+
     reason: str
 
 
 @dataclass(frozen=True)
 class Forked:
-    """The recording has a new branch, as `command` asked for."""
+    """The recording has made the branch that `command` asked for."""
 
     command: ForkRecording
     branch: Branch
@@ -200,18 +203,20 @@ class Forked:
 
 @dataclass(frozen=True)
 class ForkFailed:
+    """The recording could not make the branch."""
+
     command: ForkRecording
     reason: str
 
 
 @dataclass(frozen=True)
 class RequestSent:
-    """Steps that the clock wanted were sent for."""
+    """The steps that the clock demanded were requested."""
 
 
 @dataclass(frozen=True)
 class BreakpointsHit:
-    """Recorded steps that the view moved through hit breakpoints."""
+    """Recorded steps that the view has passed hit breakpoints."""
 
     hits: tuple[Hit, ...]
     branch: int

@@ -1,4 +1,4 @@
-"""Owns the link and the recording of a watch session: looks at both, and carries out the reducer's commands."""
+"""Own the link and the recording of a watch session: observe both and execute the reducer's commands."""
 
 from __future__ import annotations
 
@@ -17,27 +17,28 @@ from remdm_tui.watch.state import Observed, SessionState
 
 
 class Executor:
-    """`brief` and `opened` are called when an engine has started and when it is told to load a model."""
+    """`on_start` is called when an engine has started, `on_open` before it loads a model."""
 
     def __init__(
         self,
         options: WatchOptions,
         make_link: Callable[[], Link],
         tape: RunRecording,
-        brief: Callable[[Link], None],
-        opened: Callable[[ModelChoice], None],
+        on_start: Callable[[Link], None],
+        on_open: Callable[[ModelChoice], None],
     ) -> None:
         self.make_link, self.tape = make_link, tape
         self.unwritten = ""
-        """why not all of the recording is on the disk"""
-        self._options, self._brief, self._opened = options, brief, opened
+        """why the recording is incomplete on disk; empty if it is complete"""
+        self._options, self._on_start, self._on_open = options, on_start, on_open
         self._records: dict[int, Record] = {}
-        """records of branches that were read from the recording on screen"""
+        """records of branches, read from the recording on screen"""
         self._made: Record | None = None
         """the record of a run that the link has begun and the state does not show yet"""
-        self.link = self._linked()
+        self.link = self._make_link()
 
-    def _linked(self) -> Link:
+    def _make_link(self) -> Link:
+        """Return a new link that records into the recording."""
         link = self.make_link()
         link.make_record = self._make
         return link
@@ -48,7 +49,7 @@ class Executor:
         return self._made
 
     def observe(self, state: SessionState) -> Observed:
-        """Look at link and recording once."""
+        """Return a snapshot of link and recording."""
         link, tape, tree = self.link, self.tape, self.tape.branches
         records = {pane.branch: pane.record for pane in state.panes.panes}
         if state.record is not None:
@@ -65,13 +66,14 @@ class Executor:
         )  # fmt: skip
 
     def _record(self, branch: int) -> Record:
+        """Return the record of a branch: the link's, or the recording's.  Raises ValueError for an unknown branch."""
         if branch not in self._records:
-            of_link = self.link.record(branch)
-            self._records[branch] = self.tape.record(branch) if of_link is None else of_link
+            linked = self.link.record(branch)
+            self._records[branch] = self.tape.record(branch) if linked is None else linked
         return self._records[branch]
 
     def execute(self, command: c.Command, state: SessionState) -> Iterable[e.Event]:
-        """Carry out a command; return what it has led to."""
+        """Execute a command; return its outcomes."""
         link = self.link
         match command:
             case c.Launch():
@@ -81,7 +83,7 @@ class Executor:
             case c.CloseEngine(patience):
                 return self._end(patience)
             case c.OpenModel(choice):
-                self._opened(choice)
+                self._on_open(choice)
                 link.open(choice)
             case c.BeginRun(settings, run, record, branch):
                 link.begin(settings, run, record, branch)
@@ -108,7 +110,7 @@ class Executor:
         return ()
 
     def _record_command(self, command: c.Command, state: SessionState) -> list[e.Event]:
-        """Carry out a command to the recording."""
+        """Execute a command to the recording."""
         match command:
             case c.ExpectRun(choice, model, run):
                 self.tape.expect(choice, model, run, self._versions())
@@ -134,30 +136,31 @@ class Executor:
                 try:
                     self.tape.close()
                 except OSError as error:
-                    self.unwritten = f"the recording is not whole: {describe_error(error)}"
+                    self.unwritten = f"The recording is incomplete: {describe_error(error)}"
         return []
 
     def _launch(self) -> list[e.Event]:
+        """Start the engine process."""
         try:
             self.link.start()
         except OSError as error:
             return [e.LaunchFailed(str(error))]
-        self._brief(self.link)
+        self._on_start(self.link)
         return []
 
     def _end(self, patience: float) -> list[e.Event]:
-        """End the engine; a run that it has begun since is the one that is recorded."""
+        """End the engine; return a run that it has begun meanwhile and that the recording now holds."""
         self.link.close(patience)
         return [] if self._made is None else [e.Adopted(self._made)]
 
     def _relaunch(self, state: SessionState) -> list[e.Event]:
-        """Start another engine in place of the one that has ended."""
-        self.link = self._linked()
+        """Start another engine after the last one has ended."""
+        self.link = self._make_link()
         self.link.trace, self.link.branch = state.record, state.branch
         return self._launch()
 
     def _versions(self) -> dict[str, str]:
-        """Return the versions of what decides what is computed, as far as it is on this machine."""
+        """Return the versions of the libraries that compute the run; empty if the engine is on another machine."""
         if self._options.where or self._options.command:
             return {}
         try:

@@ -1,4 +1,4 @@
-"""What the engine has found and what the person is to see of it: broken laws, and a strategy that fails."""
+"""The findings of the engine as the screen shows them: broken laws and a failed strategy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from remdm_tui.console.sanitize import sanitize
 
 @dataclass(frozen=True)
 class Failure:
-    """A strategy is wrong: where the run stands, why, and the traceback within its file."""
+    """A failed strategy: the step, the reason, and the traceback within its file."""
 
     where: str
     reason: str
@@ -19,28 +19,27 @@ class Failure:
 
     @classmethod
     def of(cls, event: StrategyFailed) -> Failure:
-        where = (
-            "the file could not be loaded" if event.step < 0 else f"failed at step {event.step}: the run stays there"
-        )
+        """Return the failure that the engine reports, sanitized."""
+        where = "cannot load the file" if event.step < 0 else f"failed at step {event.step}; the run stays there"
         detail = "\n".join(sanitize(line, cells=True) for line in event.detail.rstrip().splitlines())
         return cls(where, sanitize(event.reason, cells=True), detail)
 
 
 @dataclass
 class Findings:
-    """Of one run."""
+    """The findings of one run."""
 
     broken: dict[str, Violation] = field(default_factory=dict)
     """the first violation of each law, by its name"""
     failure: Failure | None = None
 
-    def forget(self) -> None:
-        """A new run."""
+    def clear(self) -> None:
+        """Clear the findings for a new run."""
         self.broken.clear()
         self.failure = None
 
     def laws(self, ascii_only: bool) -> str:
-        """A line for each law that was broken: its formula, and what was found."""
+        """Return a line for each broken law: formula and finding."""
         mark = "x" if ascii_only else "✗"
         found = ((law, one, sanitize(one.said, cells=True, ascii_only=ascii_only)) for law, one in self.broken.items())
         return "\n".join(f"{mark} {law} at step {one.step}: {one.formula} - {said}" for law, one, said in found)

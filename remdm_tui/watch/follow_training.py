@@ -1,6 +1,6 @@
-"""Watching a model that is still being trained: between two runs the newest checkpoint takes the place of the last.
+"""Watch a model during its training: between two runs, load the newest checkpoint.
 
-The engine makes a model of it (`engine.models.readers.training_run.export_newest`); here only its files are looked at.
+The engine exports the model (`engine.models.readers.training_run.export_newest`); this module only looks at the files.
 """
 
 from __future__ import annotations
@@ -20,29 +20,33 @@ from remdm_tui.watch.run_recording import RunRecording
 from remdm_tui.watch.session import WatchSession
 
 POLL_INTERVAL = 1.0
-"""Seconds between looks at the checkpoint."""
+"""Seconds between checks for a new checkpoint."""
 READING_TIME = 4.0
-"""Seconds that a finished text stays, so that it can be read."""
+"""Seconds that a finished text stays on screen, to be read."""
 
 
 def training_run(model: str, elsewhere: bool) -> Path:
-    """The directory of the training run that a model's name is.  Raises ValueError where it is none.
+    """Return the directory of the training run that `model` names.  Raises ValueError if it names none.
 
-    elsewhere: whether the engine is on another machine, whose files are not seen here.
+    elsewhere: whether the engine is on another machine, whose files are out of reach.
     """
     if elsewhere:
-        raise ValueError("--follow looks at the files of this machine: log in there and watch without --on")
+        raise ValueError(
+            "--follow needs the files of the training run: log in to its machine and run watch there without --on"
+        )
     run = place(model)
     if run is None or not run.is_dir() or (run / "config.json").exists():
-        raise ValueError(f"--follow takes --model with the directory of a training run, as runs/mine, not {model!r}")
+        raise ValueError(
+            f"--follow needs --model with the directory of a training run, such as runs/mine, not {model!r}"
+        )
     return run
 
 
 class FollowedRun(WatchSession):
-    """`WatchSession` of a training run.  Raises ValueError where the model is none.
+    """A `WatchSession` that follows a training run.  Raises ValueError if the model names none.
 
-    A run on screen is never cut short, and a view that was moved back, or looks at a position, stays: r and n take the
-    newer checkpoint at once.  Another model, once picked, is watched as any other.
+    A run on screen is never cut short, and neither is a view in the past or at a token: r and n load the newer
+    checkpoint at once.  Another model, once picked, is watched without following.
     """
 
     def __init__(
@@ -54,14 +58,14 @@ class FollowedRun(WatchSession):
     ) -> None:
         self._clock = clock
         self._run = training_run(options.model.name, bool(options.where))
-        self._seen: run_layout.Stamp | None = None
-        """the checkpoint that was loaded last"""
-        self._told: run_layout.Stamp | None = None
-        """the newer one that was spoken of last"""
-        self._looked = self._moved = clock()
-        """when the checkpoint was last looked at, and when something last went on on screen"""
-        self._awaited = False
-        """whether the first checkpoint is waited for"""
+        self._loaded: run_layout.Stamp | None = None
+        """the checkpoint that was last loaded"""
+        self._announced: run_layout.Stamp | None = None
+        """the newer checkpoint that was last announced"""
+        self._polled = self._moved = clock()
+        """when the checkpoint was last checked, and when the screen last changed"""
+        self._waits = False
+        """whether the session waits for the first checkpoint"""
         super().__init__(options, make_link, tape)
 
     def start(self) -> None:
@@ -69,19 +73,19 @@ class FollowedRun(WatchSession):
             super().start()
         else:
             self._dispatch(e.Start(f"waiting for the first checkpoint in {self._run}"))
-            self._awaited = self.progress is not None
+            self._waits = self.progress is not None
 
     def tick(self, seconds: float) -> None:
         super().tick(seconds)
         now = self._clock()
         if not (self.idle and self.live and self.player.done and self.debug.inspector.at is None):
             self._moved = now
-        if now - self._looked >= POLL_INTERVAL:
-            self._looked = now
-            self._look(now - self._moved >= READING_TIME)
+        if now - self._polled >= POLL_INTERVAL:
+            self._polled = now
+            self._poll(now - self._moved >= READING_TIME)
 
     def cancel(self) -> None:
-        self._awaited = False
+        self._waits = False
         super().cancel()
 
     def restart(self, by: int) -> None:
@@ -92,36 +96,34 @@ class FollowedRun(WatchSession):
 
     @property
     def _newer(self) -> run_layout.Stamp | None:
-        """The checkpoint that is there now if it is not the one that was loaded last."""
-        now = run_layout.stamp(self._run) if self.choice == self.options.model else None
-        return None if now == self._seen else now
+        """The present checkpoint if it is not the one that was last loaded."""
+        stamp = run_layout.stamp(self._run) if self.choice == self.options.model else None
+        return None if stamp == self._loaded else stamp
 
-    def _look(self, read: bool) -> None:
-        """Load a newer checkpoint, or say that there is one.
+    def _poll(self, read: bool) -> None:
+        """Load a newer checkpoint, or announce it.
 
-        read: whether the text has been on screen for as long as it takes to read it.
+        read: whether the text has been on screen long enough to be read.
         """
         newer = self._newer
         if newer is None or not self.state.alive:
             return
-        if self._awaited:
-            self._awaited = False
+        if self._waits:
+            self._waits = False
             self.load(self.choice)
         elif self.live:
             if read:
                 self.load(self.choice)
-            elif newer != self._told:
-                self._told = newer
-                self.notice = Notice("a newer checkpoint is there: it comes when this run has ended, or now with r")
+            elif newer != self._announced:
+                self._announced = newer
+                self.notice = Notice("New checkpoint: loads after this run (r: now)")
 
     def _opened(self, choice: ModelChoice) -> None:
         if choice == self.options.model:
-            self._seen = run_layout.stamp(self._run)
+            self._loaded = run_layout.stamp(self._run)
 
     def _went_live(self) -> None:
-        made = run_layout.read_made(self._run / run_layout.NEWEST)
-        if made.step is not None and self.choice == self.options.model and not self.notice.text:
-            why = f" ({made.note})" if made.note else ""
-            self.notice = Notice(
-                f"the model of step {made.step:,}{why}; training goes on, and its next checkpoint comes here"
-            )
+        exported = run_layout.read_made(self._run / run_layout.NEWEST)
+        if exported.step is not None and self.choice == self.options.model and not self.notice.text:
+            note = f" ({exported.note})" if exported.note else ""
+            self.notice = Notice(f"Model of step {exported.step:,}{note}. The next checkpoint loads by itself")

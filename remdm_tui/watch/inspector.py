@@ -1,4 +1,4 @@
-"""One position under the magnifier: its story so far, and the network's opinion of it."""
+"""The token inspector: the history of one position, and the model's prediction for it."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from engine.sampling.trace import Record
 from engine.text.characters import Characters
 
 QUICK = 0.02
-"""Seconds that reading a story may take for it to be read again while the run plays."""
+"""If reading a history takes fewer seconds, it is read again while the run plays."""
 HIDDEN = (int(Change.MASKED), int(Change.REMASKED))
 
 
 @dataclass(frozen=True)
 class StoryRequest:
-    """Whose story: a position of a sample of a record that was so long."""
+    """One position of a sample, in a record of `steps` steps."""
 
     record: Record
     sample: int
@@ -35,95 +35,100 @@ class StoryRequest:
 
 
 class Inspector:
-    """Stories are read by a thread of their own: in a file, each is a walk over all frames."""
+    """A thread reads the history, because in a file that is a walk over all frames."""
 
     def __init__(self) -> None:
         self.at: int | None = None
-        """the position; None: nothing is looked at"""
+        """the inspected position; None: none"""
         self.asking = False
-        """whether the network's opinion is shown in place of the story"""
+        """whether the prediction is shown in place of the history"""
         self.opinion: Prediction | None = None
         self.pending = False
-        """whether an opinion is on its way"""
+        """whether a prediction is on its way"""
         self.searched = ""
+        """the text that was last searched for"""
         self._story: Story | None = None
-        self._asked: StoryRequest | None = None
-        """whose story there is or is being read"""
-        self._took = 0.0
+        self._request: StoryRequest | None = None
+        """the request of the present history, or of the one being read"""
+        self._seconds = 0.0
+        """how long reading the last history took"""
         self._thread: threading.Thread | None = None
 
-    def forget(self) -> None:
-        """Another run."""
-        self.opinion = self._story = self._asked = None
+    def clear(self) -> None:
+        """Drop history and prediction for another run."""
+        self.opinion = self._story = self._request = None
 
     def story(
         self, record: Record, sample: int, *, first: int, playing: bool, wait: float | None = 0.0
     ) -> Story | None:
-        """All that happened to the position, in a while; None until then.
+        """Return the history of the position; None while it is being read.
 
-        first: number of the batch's first sample; wait: seconds to wait for it.
+        first: number of the batch's first sample; wait: seconds to wait for the history.
         """
         assert self.at is not None
-        asked, had = StoryRequest(record, sample, self.at, len(record)), self._asked
-        other = had is None or had.record is not record or (had.sample, had.position) != (sample, self.at)
+        request, last = StoryRequest(record, sample, self.at, len(record)), self._request
+        other = last is None or last.record is not record or (last.sample, last.position) != (sample, self.at)
         if other:
             self._story = None
-        if other or (had is not None and had.steps != asked.steps and (not playing or self._took < QUICK)):
+        if other or (last is not None and last.steps != request.steps and (not playing or self._seconds < QUICK)):
             busy = self._thread is not None and self._thread.is_alive()
             if other or not busy:
-                self._asked = asked
-                self._thread = threading.Thread(target=self._read, args=(asked, first), daemon=True, name="story")
+                self._request = request
+                self._thread = threading.Thread(target=self._read, args=(request, first), daemon=True, name="story")
                 self._thread.start()
         if wait and self._thread is not None:
             self._thread.join(wait)
         return self._story
 
-    def _read(self, asked: StoryRequest, first: int) -> None:
-        begun = time.perf_counter()
+    def _read(self, request: StoryRequest, first: int) -> None:
+        """Read a history; called by the thread."""
+        start, seed = time.perf_counter(), request.record.start.seed
         try:
-            told = story(self._frames(asked), asked.sample, asked.position, seed=asked.record.start.seed, first=first)
+            read = story(self._frames(request), request.sample, request.position, seed=seed, first=first)
         except (ValueError, OSError):
-            # a file that is damaged there is told where it is drawn
+            # the screen reports a damaged file where it draws it
             return
-        if self._asked is asked:
-            self._story, self._took = told, time.perf_counter() - begun
+        if self._request is request:
+            self._story, self._seconds = read, time.perf_counter() - start
 
-    def _frames(self, asked: StoryRequest) -> Iterator[Frame]:
-        """Until something else is asked for."""
-        for step in range(1, asked.steps + 1):
-            frame = asked.record.frame(step)
-            if frame is None or self._asked is not asked:
+    def _frames(self, request: StoryRequest) -> Iterator[Frame]:
+        """Yield the recorded frames until another request takes over."""
+        for step in range(1, request.steps + 1):
+            frame = request.record.frame(step)
+            if frame is None or self._request is not request:
                 return
             yield frame
 
     def turn(self, position: int, by: int) -> int | None:
-        """The next (by 1) or previous (-1) step at which the position changed; None where there is none."""
+        """Return the next (by 1) or previous (by -1) step at which the position changed; None if there is none."""
         steps = [moment.step for moment in self._story.moments] if self._story is not None else []
         beyond = [step for step in steps if (step - position) * by > 0]
         return None if not beyond else min(beyond) if by > 0 else max(beyond)
 
     @property
     def waiting(self) -> bool:
-        """Whether something will come by itself."""
+        """Whether a prediction or a history is on its way."""
         return self.pending or (self._thread is not None and self._thread.is_alive())
 
     @property
     def told(self) -> bool:
-        """Whether there is a story."""
+        """Whether a history has been read."""
         return self._story is not None
 
 
-def named_parts(model: ModelInfo, tokens: NDArray[np.integer], place: int, candidates: Iterable[int]) -> dict[int, str]:
-    """Return what to call those of some tokens that hold a part of a character, at one position of a canvas, [L].
+def named_parts(
+    model: ModelInfo, tokens: NDArray[np.integer], position: int, candidates: Iterable[int]
+) -> dict[int, str]:
+    """Return names for those candidates that hold a part of a character, at one position of a canvas, [L].
 
-    A name has the whole character, if there is one beside these neighbours, and the part's bytes.
+    A name has the whole character, if the neighbours complete one, and the part's bytes.
     """
     characters = Characters.of(model.fragments, len(model.pieces))
     if characters is None:
         return {}
-    named = {token: characters.name(token) for token in candidates}
-    whole = {token: characters.character(token, place, tokens) for token, name in named.items() if name}
-    return {token: f'"{text}" {named[token]}' if text else named[token] for token, text in whole.items()}
+    names = {token: characters.name(token) for token in candidates}
+    whole = {token: characters.character(token, position, tokens) for token, name in names.items() if name}
+    return {token: f'"{text}" {names[token]}' if text else names[token] for token, text in whole.items()}
 
 
 def find(
@@ -134,9 +139,9 @@ def find(
     after: int,
     fragments: Mapping[int, bytes] = MappingProxyType({}),
 ) -> int | None:
-    """The next position behind `after`, round the end, at which a text begins or that a /pattern/ matches.
+    """Return the next position after `after` (wrapping around) where a text begins or a /pattern/ matches.
 
-    Capitals do not matter in a text, and it may go on over several tokens.  Raises ValueError for a bad pattern.
+    Texts ignore case and may span several tokens.  Raises ValueError for a bad pattern.
     """
     texts = Characters(fragments, len(pieces)).texts(tokens, pieces)
     shown = ["\0" if hidden else text for text, hidden in zip(texts, np.isin(change, HIDDEN), strict=True)]
@@ -149,7 +154,7 @@ def find(
 
 
 def _starts(text: str, pieces: Sequence[str]) -> list[int]:
-    """The pieces in which occurrences of a text begin."""
+    """Return the pieces in which occurrences of a text begin."""
     whole, edges = "".join(pieces), [0, *accumulate(map(len, pieces))]
     found, at = [], whole.find(text) if text else -1
     while at >= 0:

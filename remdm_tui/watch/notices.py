@@ -1,4 +1,4 @@
-"""What is said to the person in a line."""
+"""The line that a session shows to the person, and progress."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Notice:
-    """A line for the person; empty for none."""
+    """One line on screen; empty for none."""
 
     text: str = ""
     error: bool = False
     passing: bool = False
-    """whether it goes when the run goes on"""
+    """whether it disappears when the run continues"""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Something long on its way, in bytes or in steps; `total` is 0 where unknown."""
+    """The progress of a long operation, in bytes or in steps; `total` is 0 if unknown."""
 
     stage: str
     done: int = 0

@@ -1,6 +1,6 @@
-"""Where a watch session is between starting an engine and losing it: one phase at a time.  Pure.
+"""The phases of a watch session, from starting an engine to losing it.  Pure.
 
-docs/architecture.md shows the ways from one to another.
+docs/architecture.md shows the transitions.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from remdm_tui.watch.notices import Progress
 
 @dataclass(frozen=True)
 class Starting:
-    """An engine process is starting, or one that has its model was told to begin a new run."""
+    """An engine process is starting, or one with a model begins a new run."""
 
     progress: Progress | None = None
     loaded: bool = False
@@ -25,26 +25,26 @@ class Loading:
 
     progress: Progress
     continues: bool = False
-    """whether the record on screen is continued afterwards, rather than a new run begun"""
+    """whether the record on screen is continued afterwards; else a new run begins"""
     answers: int = 1
-    """how many models the engine was told to load and has not answered for: only the last answer counts"""
+    """how many `open` commands are unanswered; only the last answer counts"""
 
 
 @dataclass(frozen=True)
 class Recomputing:
-    """The engine computes the recorded steps again, so that it can continue after them."""
+    """The engine recomputes the recorded steps, so that it can continue after them."""
 
     progress: Progress
 
 
 @dataclass(frozen=True)
 class Live:
-    """The engine stands where the record ends."""
+    """The engine is at the end of the record."""
 
 
 @dataclass(frozen=True)
 class Lost:
-    """The connection to an engine elsewhere is gone; the next try comes in `wait` seconds."""
+    """The connection to a remote engine is lost; the next try comes in `wait` seconds."""
 
     reason: str
     wait: float
@@ -52,16 +52,16 @@ class Lost:
 
 @dataclass(frozen=True)
 class Dead:
-    """There is no engine process; what is recorded stays."""
+    """There is no engine process; the record on screen stays."""
 
     reason: str
     final: bool = False
-    """whether there is nothing on screen either, nor anything to wait for: the application ends"""
+    """whether nothing is on screen either, so that the application ends"""
 
 
 @dataclass(frozen=True)
 class Failed:
-    """The engine process is there, but could not load the model, begin the run, or continue the record."""
+    """The engine process is alive, but could not load the model, begin the run, or continue the record."""
 
     reason: str
     loaded: bool = False
@@ -74,5 +74,5 @@ Phase = Starting | Loading | Recomputing | Live | Lost | Dead | Failed
 
 
 def recomputing(done: int, total: int) -> Recomputing:
-    """Return the phase of having computed `done` of `total` recorded steps again."""
-    return Recomputing(Progress("computing the recorded steps again", done, total, steps=True))
+    """Return the phase in which `done` of `total` recorded steps are recomputed."""
+    return Recomputing(Progress("recomputing the recorded steps", done, total, steps=True))

@@ -1,4 +1,4 @@
-"""Where the view stands in a recording that may still be growing, how fast it moves, and what it asks for.
+"""The player: the position and speed of the view in a record that may still grow, and the steps it demands.
 
 Pure: every function takes a `Player` and returns another.  Positions run from 0, the start, to `recorded`.
 """
@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 SPEEDS: tuple[float, ...] = (1, 2, 5, 10, 20, 50, 100, math.inf)
 """Steps a second; inf is as fast as the engine goes."""
 AHEAD = 8
-"""Steps that the engine may be ahead of the view at full speed: enough to hide the wire; a pause revokes them."""
+"""Steps that the engine may be ahead of the view at full speed: enough to hide latency; a pause revokes them."""
 CATCH_UP = 60
-"""At full speed a recording is replayed in at most about twice this many paints."""
+"""At full speed a recording is replayed within about twice this many paints."""
 
 
 @dataclass(frozen=True)
 class Player:
-    """`due` is how much of a step the clock owes; `stepping` counts steps awaited while paused."""
+    """`due` is the fraction of a step that the clock owes; `stepping` counts steps awaited while paused."""
 
     position: int = 0
     recorded: int = 0
@@ -30,11 +30,12 @@ class Player:
 
     @property
     def live(self) -> bool:
-        """Whether the view stands at the end of what is recorded."""
+        """Whether the view is at the end of the record."""
         return self.position == self.recorded
 
     @property
     def done(self) -> bool:
+        """Whether the view is at the end of a run that has ended."""
         return self.live and self.ended
 
 
@@ -47,7 +48,7 @@ class Demand:
 
 
 def sync_recorded(player: Player, recorded: int, ended: bool) -> Player:
-    """The record has grown, or the run has ended; where it is another the view stays within it."""
+    """Return the player after the record has grown or the run has ended; the view stays within the record."""
     if recorded == player.recorded and ended == player.ended:
         return player
     grown = max(0, recorded - player.recorded)
@@ -61,7 +62,7 @@ def sync_recorded(player: Player, recorded: int, ended: bool) -> Player:
 
 
 def tick(player: Player, seconds: float) -> tuple[Player, Demand]:
-    """Time has passed: move through what is recorded, or ask the engine for more."""
+    """Return the player after `seconds`: moved through the record, or demanding steps at its end."""
     if player.stepping:
         return player, Demand(player.stepping)
     if not player.playing or player.done:
@@ -74,24 +75,24 @@ def tick(player: Player, seconds: float) -> tuple[Player, Demand]:
     steps = min(int(due), player.recorded - player.position)
     if steps:
         return replace(player, position=player.position + steps, due=due - steps), Demand()
-    # at the edge one step is owed at a time: a slow engine is not sent a debt
+    # at the end demand one step at a time, so that no debt builds up for a slow engine
     return replace(player, due=min(due, 1.0)), Demand(1 if due >= 1 and not player.ended else 0)
 
 
 def request_sent(player: Player) -> Player:
-    """A step asked for by the clock has been sent for."""
+    """Return the player after a step that the clock demanded was requested."""
     return replace(player, due=max(0.0, player.due - 1)) if player.speed < math.inf else player
 
 
 def toggle(player: Player) -> Player:
-    """Play or pause; playing at the very end starts over from what is recorded."""
+    """Play or pause; at the end of a run, play the record from its start."""
     if not player.playing and player.done:
         return replace(player, position=0, playing=True, due=0.0)
     return replace(player, playing=not player.playing, stepping=0, due=0.0)
 
 
 def forward(player: Player) -> Player:
-    """Pause and move on by one step, which the engine computes if it is not recorded."""
+    """Pause and move one step forward, which the engine computes if it is not recorded."""
     paused = replace(player, playing=False, due=0.0)
     if not paused.live:
         return replace(paused, position=paused.position + 1)
@@ -99,15 +100,16 @@ def forward(player: Player) -> Player:
 
 
 def seek(player: Player, position: int) -> Player:
-    """Pause at a recorded position; beyond the ends means the ends."""
+    """Pause at a position, clipped to the record."""
     return replace(player, position=max(0, min(position, player.recorded)), playing=False, stepping=0, due=0.0)
 
 
 def back(player: Player) -> Player:
+    """Pause and move one step back."""
     return seek(player, player.position - 1)
 
 
 def faster(player: Player, by: int) -> Player:
-    """`by` notches along SPEEDS."""
+    """Change the speed by `by` places in SPEEDS."""
     index = SPEEDS.index(player.speed) + by
     return replace(player, speed=SPEEDS[max(0, min(index, len(SPEEDS) - 1))], due=0.0)

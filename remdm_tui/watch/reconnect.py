@@ -1,7 +1,4 @@
-"""How often a lost engine is tried again: later each time, until the tries are used up without a step between them.
-
-Pure.
-"""
+"""When to try a lost engine again: with longer waits, until all tries failed without a new step.  Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from dataclasses import dataclass
 from remdm_tui.watch.phase import Lost
 
 WAITS = (1.0, 2.0, 4.0, 8.0, 16.0)
-"""Seconds before each try to reach a lost engine again."""
+"""Seconds before each try."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +20,7 @@ class Retries:
 
 
 def next_try(retries: Retries, reason: str, recorded: int) -> tuple[Retries, Lost | None]:
-    """Return the tries after losing the engine once more, and the next one; None if none is left."""
+    """Return the tries after losing the engine once more, and the next try; None if none is left."""
     tried = 1 if recorded > retries.tried_at else retries.tried + 1
     if tried > len(WAITS):
         return Retries(0, recorded), None
@@ -31,8 +28,8 @@ def next_try(retries: Retries, reason: str, recorded: int) -> tuple[Retries, Los
 
 
 def describe_retry(retries: Retries, lost: Lost) -> str:
-    """Tell which try comes when."""
+    """Return the line that shows which try comes when."""
     return (
-        f"the connection is lost ({lost.reason}): what is recorded stays; "
-        f"try {retries.tried} of {len(WAITS)} in {math.ceil(lost.wait)} s, R tries now"
+        f"Connection lost ({lost.reason}). The record stays. "
+        f"Try {retries.tried} of {len(WAITS)} in {math.ceil(lost.wait)} s (R: now)"
     )

@@ -1,6 +1,6 @@
-"""Everything that changes a watch session goes through `reduce`.  Pure.
+"""`reduce`: the one function that changes the state of a watch session.  Pure.
 
-A phase that an event has no meaning in ignores it: what a link that is gone has still said, for instance.
+A phase ignores events that mean nothing in it, such as the late ones of a link that is gone.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ ENGINE_EVENTS, OUTCOMES = get_args(base.Event), get_args(e.Outcome)
 
 
 def reduce(state: SessionState, event: e.Event) -> tuple[SessionState, tuple[c.Command, ...]]:
-    """Return the state after an event, and what is to be done about it."""
+    """Return the state after an event, and the commands to execute."""
     out: Commands = []
     if isinstance(event, ENGINE_EVENTS):
         state = engine_sent(state, out, event)
@@ -57,10 +57,11 @@ def reduce(state: SessionState, event: e.Event) -> tuple[SessionState, tuple[c.C
     return state, tuple(out)
 
 
-# -- what people do
+# -- actions
 
 
 def _act(state: SessionState, out: Commands, event: e.Event) -> SessionState:
+    """Handle an action that is possible without a record."""
     match event:
         case e.Start(waits_for):
             out.append(c.Launch())
@@ -94,13 +95,14 @@ def _act(state: SessionState, out: Commands, event: e.Event) -> SessionState:
             return replace(state, notice=notice)
         case e.Measure():
             if not state.live:
-                return replace(state, check="the engine is not there to measure it")
+                return replace(state, check="no live engine to measure it")
             out.append(c.MeasureModel())
             return replace(state, check=None)
     return state
 
 
 def _load(state: SessionState, out: Commands, event: e.Load) -> SessionState:
+    """Load a model, in a new engine process if none is alive."""
     if not state.alive:
         state = relaunch(state, out)
     if state.running is None:
@@ -112,23 +114,24 @@ def _load(state: SessionState, out: Commands, event: e.Load) -> SessionState:
 
 
 def _cancel(state: SessionState, out: Commands) -> SessionState:
+    """Stop loading, recomputing or reconnecting."""
     match state.phase:
         case Lost() | Recomputing() | Loading(continues=True):
             out.append(c.CloseEngine(patience=0))
-            reason = "cancelled: what is recorded stays; R goes on with it"
+            reason = "Cancelled. The record stays (R: continue)"
             return pause(replace(state, phase=Dead(reason)), reason)
         case Loading() | Starting(progress=Progress()):
             state = relaunch(state, out, patience=0)
-            return ask_for_model(state, out, f"loading {state.choice.name} was cancelled")
+            return ask_for_model(state, out, f"Cancelled loading {state.choice.name}")
     return state
 
 
 def _restart(state: SessionState, out: Commands) -> SessionState:
-    """Begin a new run; the record on screen goes when that has begun."""
+    """Begin a new run; the record on screen stays until then."""
     running = state.running or state.arriving
     match state.phase:
         case Starting(loaded=False):
-            # the model that is waited for begins with the new seed
+            # the model that is being waited for begins with the new seed
             return state
         case Loading(progress, _, answers):
             return replace(state, phase=Loading(progress, continues=False, answers=answers))
@@ -143,7 +146,7 @@ ON_BRANCHES = (
 
 
 def _on_branches(state: SessionState, out: Commands, event: e.Event) -> SessionState:
-    """Whatever needs a record on screen."""
+    """Handle an action that needs a record on screen."""
     if state.running is None:
         return state
     shown = [pane.branch for pane in state.panes.panes]
@@ -173,46 +176,47 @@ def _on_branches(state: SessionState, out: Commands, event: e.Event) -> SessionS
 
 
 def _tick(state: SessionState, out: Commands, seconds: float) -> SessionState:
-    """Time has passed: move the view, and ask for steps."""
+    """Move the view and request steps after `seconds` have passed."""
     if isinstance(state.phase, Lost):
         state = _count_down(state, out, state.phase, seconds)
     state = catch_up(state)
     moving = state.player.playing or state.player.stepping > 0
-    if state.notice.passing and moving and not state.moving:
+    if state.notice.passing and moving and not state.was_moving:
         state = replace(state, notice=Notice())
-    state = replace(state, moving=moving)
+    state = replace(state, was_moving=moving)
     if state.lead and state.recorded >= state.lead:
         state = replace(seek(state, state.lead), lead=0)
-    before, known = state.player.position, state.player.recorded
-    player, wanted = playing.tick(state.player, seconds)
+    start, known = state.player.position, state.player.recorded
+    player, demand = playing.tick(state.player, seconds)
     state = replace(state, player=player)
-    if player.position > before and state.record is not None:
-        out.append(c.CheckBreakpoints(before))
-    if state.live and not state.branches.moving:
-        state, request = panes.demand(state, wanted, known)
+    if player.position > start and state.record is not None:
+        out.append(c.CheckBreakpoints(start))
+    if state.live and not state.branches.switching:
+        state, request = panes.demand(state, demand, known)
         out.append(request)
     return state
 
 
 def _count_down(state: SessionState, out: Commands, lost: Lost, seconds: float) -> SessionState:
-    """Wait for the next try to reach the engine, then make it."""
+    """Count down to the next try to reach the engine, then make it."""
     lost = replace(lost, wait=lost.wait - seconds)
     if lost.wait <= 0:
         return revive(state, out)
     return show_notice(replace(state, phase=lost), reconnect.describe_retry(state.retries, lost))
 
 
-# -- what commands have led to
+# -- outcomes of commands
 
 
 def _outcome(state: SessionState, out: Commands, event: e.Event) -> SessionState:
+    """Handle the outcome of a command."""
     match event:
         case e.LaunchFailed(reason):
-            return dead(state, f"the engine cannot be started: {reason}")
+            return dead(state, f"Cannot start the engine: {reason}")
         case e.Adopted(record):
             return put_on_screen(state, out, record)
         case e.RecordingResumed():
-            return _taken_up(state, out, event)
+            return _recording_resumed(state, out, event)
         case e.ResumeFailed(reason):
             return failed(state, reason, loaded=True)
         case e.Forked():
@@ -228,7 +232,7 @@ def _outcome(state: SessionState, out: Commands, event: e.Event) -> SessionState
     return state
 
 
-def _taken_up(state: SessionState, out: Commands, event: e.RecordingResumed) -> SessionState:
+def _recording_resumed(state: SessionState, out: Commands, event: e.RecordingResumed) -> SessionState:
     """Continue the recording that was opened."""
     options, record = state.options, event.record
     assert options.run is not None

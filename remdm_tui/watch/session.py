@@ -1,6 +1,6 @@
-"""One person watching one engine: owns the link and the recording, and feeds all that happens to the reducer.
+"""`WatchSession`: one person watching one engine.  It feeds events to the reducer and executes its commands.
 
-No Textual: the application draws what stands here and calls what people do.
+No Textual: the application draws its properties and calls its actions.
 """
 
 from __future__ import annotations
@@ -27,29 +27,30 @@ from remdm_tui.watch.store import Store
 
 
 class WatchSession:
-    """Everything that changes is in `state`; link and recording are the executor's."""
+    """`state` holds everything that changes; the executor owns link and recording."""
 
     def __init__(self, options: WatchOptions, make_link: Callable[[], Link], tape: RunRecording | None = None) -> None:
         self.options = options
         self.asks: str | None = None
-        """why the person is to pick a model; the application takes it back when it has asked"""
+        """why the person must pick a model; the application resets it to None after asking"""
         state = SessionState(
             options, options.settings, options.model, seed=options.seed, hint=options.hint,
-            player=Player(playing=not options.paused), panes=PaneState(wanted=options.compare),
+            player=Player(playing=not options.paused), panes=PaneState(next_settings=options.compare),
         )  # fmt: skip
         self._executor = Executor(options, make_link, tape or RunRecording(options.record), self._started, self._opened)
         self._store = Store(state, self._executor.observe, self._execute)
         self.debug = Debugger(self._store, lambda: self.link)
 
-    # -- what there is to see
+    # -- what the screen shows
 
     @property
     def state(self) -> SessionState:
+        """The state as last reduced."""
         return self._store.state
 
     @property
     def link(self) -> Link:
-        """The engine that is there now, or the recording in its place."""
+        """The present link, to an engine or to a recording."""
         return self._executor.link
 
     @property
@@ -59,6 +60,7 @@ class WatchSession:
 
     @property
     def phase(self) -> Phase:
+        """The phase of the session."""
         return self.state.phase
 
     @property
@@ -73,7 +75,7 @@ class WatchSession:
 
     @property
     def run(self) -> RunChoice | None:
-        """What the record on screen was begun with."""
+        """The run of the record on screen."""
         return None if self.state.running is None else self.state.running.run
 
     @property
@@ -83,77 +85,81 @@ class WatchSession:
 
     @property
     def live(self) -> bool:
-        """Whether the engine stands where the record ends."""
+        """Whether the engine is at the end of the record."""
         return self.state.live
 
     @property
     def over(self) -> bool:
-        """Whether there is nothing to stay for."""
+        """Whether the application ends."""
         return self.state.over
 
     @property
     def failure(self) -> str | None:
-        """Why there is nothing to watch, or why not all of it is recorded."""
+        """Why nothing is on screen, or why the recording is incomplete; None if neither."""
         return self._executor.unwritten or self.state.failure
 
     @property
     def progress(self) -> Progress | None:
+        """The progress of loading or recomputing; None otherwise."""
         return self.state.progress
 
     @property
     def waiting(self) -> bool:
-        """Whether something long is under way that can be cancelled."""
+        """Whether a long operation can be cancelled."""
         return self.state.waiting
 
     @property
     def choice(self) -> ModelChoice:
-        """The model that was loaded last or is being loaded."""
+        """The model that was last loaded or is being loaded."""
         return self.state.choice
 
     @property
     def strategies(self) -> tuple[StrategyInfo, ...]:
+        """The strategies of the engine."""
         return self.state.strategies
 
     @property
     def seed(self) -> int:
+        """The seed of the next run, or of the one on screen."""
         return self.state.seed
 
     @property
     def check(self) -> Check | str | None:
-        """How well the model knows a short text, or why that is unknown."""
+        """The model's loss on a short text, or why it is unknown; None while it is being measured."""
         return self.state.check
 
     @property
     def recorded(self) -> int:
-        """How many positions the view can go to."""
-        return self._store.look().recorded
+        """The last position that the view can show."""
+        return self._store.observe().recorded
 
     @property
     def position(self) -> int:
-        """Where the view stands in the record on screen."""
+        """The position on screen, within the record."""
         return min(self.player.position, 0 if self.trace is None else len(self.trace))
 
     @property
     def past(self) -> bool:
         """Whether steps are recorded after the one on screen."""
-        return self._store.look().past
+        return self._store.observe().past
 
     @property
     def idle(self) -> bool:
-        """Whether nothing will change until somebody presses a key."""
-        state = self._store.look()
+        """Whether nothing changes until a key is pressed."""
+        state = self._store.observe()
         busy = state.player.playing or state.player.stepping or state.observed.outstanding
         busy = busy or (bool(state.panes.panes) and state.uneven)
         return self.begun and not busy and not self.waiting and not self.debug.waiting
 
     def panel(self) -> list[tuple[KnobInfo, Knob]]:
-        """Return the knobs of the strategy with their values."""
+        """Return the knobs of the strategy and their values."""
         return panel(self.settings, self.strategies)
 
-    # -- what is seen and set; assigning to these dispatches an event
+    # -- properties that can be set: each assignment dispatches an event
 
     @property
     def player(self) -> Player:
+        """Position, speed and whether the run plays."""
         return self.state.player
 
     @player.setter
@@ -162,6 +168,7 @@ class WatchSession:
 
     @property
     def notice(self) -> Notice:
+        """The line on screen."""
         return self.state.notice
 
     @notice.setter
@@ -170,7 +177,7 @@ class WatchSession:
 
     @property
     def sample(self) -> int:
-        """Which of the batch is on screen."""
+        """The row of the batch on screen."""
         return self.state.sample
 
     @sample.setter
@@ -179,29 +186,30 @@ class WatchSession:
 
     @property
     def settings(self) -> Settings:
+        """The settings of the next step."""
         return self.state.settings
 
-    # -- what people do
+    # -- actions
 
     def start(self) -> None:
-        """Start the engine and load the model; a recording is there at once."""
+        """Start the engine and load the model; a recording is on screen at once."""
         self._dispatch(e.Start())
         while self.link.at_once and (events := self.link.take()):
             for event in events:
                 self._dispatch(event)
 
     def tick(self, seconds: float) -> None:
-        """Take in what the engine has said, move the view, and ask for steps."""
+        """Reduce the engine's events, then move the view and request steps after `seconds` have passed."""
         for event in self.link.take():
             self._dispatch(event)
         self._dispatch(e.Tick(seconds))
 
     def load(self, choice: ModelChoice) -> None:
-        """Load a model and begin a run of it; the record stays until that has begun."""
+        """Load a model and begin a run of it; the record on screen stays until then."""
         self._dispatch(e.Load(choice))
 
     def cancel(self) -> None:
-        """Stop what is under way, whatever it is doing."""
+        """Stop loading, recomputing or reconnecting."""
         self._dispatch(e.Cancel())
 
     def revive(self) -> None:
@@ -209,15 +217,15 @@ class WatchSession:
         self._dispatch(e.Revive())
 
     def restart(self, by: int) -> None:
-        """Begin a new run whose seed is `by` further; the old record goes when it has begun."""
+        """Begin a new run with `by` added to the seed; the record on screen stays until then."""
         self._dispatch(e.Restart(by))
 
     def turn(self, name: str, value: Knob) -> None:
-        """Turn a knob: it acts on the next step that the engine takes, in the past on a branch that begins there."""
+        """Set a knob for the engine's next step; in the past, on a new branch that begins there."""
         self._dispatch(e.TurnKnob(name, value))
 
     def notch(self, name: str, by: int) -> None:
-        """Turn a knob by so many notches, if the strategy has it."""
+        """Turn a knob by `by` notches; show an error if the strategy does not have it."""
         for info, value in self.panel():
             if info.name == name:
                 self.turn(name, notch(info, value, by))
@@ -229,47 +237,47 @@ class WatchSession:
         self._dispatch(e.Configure(settings))
 
     def inspect(self) -> None:
-        """Have the model's loss on a short text measured; it arrives in `check`."""
+        """Measure the model's loss on a short text; the result arrives in `check`."""
         self._dispatch(e.Measure())
 
     def leaf(self, by: int) -> None:
-        """Show another sample of the batch."""
+        """Show the sample `by` rows further in the batch, round-robin."""
         self.sample = (self.sample + by) % self.options.batch
 
     def keep(self, path: str) -> None:
-        """Keep in a file what is recorded, and what follows.  Raises ValueError with a sentence."""
+        """Save the record, and all that follows, in a file.  Raises ValueError if that is impossible."""
         try:
             self.notice = Notice(self.tape.keep(Path(path).expanduser()))
         except OSError as error:
             raise ValueError(describe_error(error)) from None
 
     def damaged(self) -> bool:
-        """Return whether the recording is damaged; it ends before the step that could not be read from now on."""
+        """Return whether the recording is damaged; if so, end it before the first unreadable step."""
         if self.tape.damage:
             self._dispatch(e.Damaged(sanitize(self.tape.damage, cells=True)))
         return bool(self.tape.damage)
 
     def close(self) -> None:
-        """End the engine and write the recording to the disk."""
+        """End the engine and write the recording to disk."""
         self._dispatch(e.Close())
 
     # -- events in, commands out
 
     def _dispatch(self, event: e.Event) -> None:
-        before = self.live
+        was_live = self.live
         self._store.dispatch(event)
-        if self.live and not before:
+        if self.live and not was_live:
             self._went_live()
 
     def _went_live(self) -> None:
-        """The engine stands where the record ends, as it did not before."""
+        """React to the session having become live."""
 
     def _started(self, link: Link) -> None:
-        """An engine has started: tell it what the last one knew."""
-        self.debug.brief(link)
+        """Give an engine that has started the strategy file and the breakpoints."""
+        self.debug.restore(link)
 
     def _opened(self, choice: ModelChoice) -> None:
-        """The engine is told to load a model."""
+        """React to a model about to be loaded."""
 
     def _execute(self, command: c.Command) -> Iterable[e.Event]:
         match command:

@@ -1,7 +1,7 @@
-"""All that a watch session knows, as one frozen value.
+"""The whole state of a watch session, as one frozen value.
 
-Records are the exception: the link's thread appends to them.  `Observed` holds how long each was when the session
-looked, and nothing here or in the reducer reads a record beyond that, so that equal arguments give equal results.
+Records are the exception: the link's thread appends to them.  `Observed` holds the length of each when the session
+looked.  Neither this module nor the reducer reads a record beyond that, so that equal arguments give equal results.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ from remdm_tui.watch.reconnect import Retries
 LETTERS = "ABCD"
 """Names of the panes."""
 MOST = len(LETTERS)
+"""The largest number of panes."""
 
 
 @dataclass(frozen=True)
 class Running:
-    """What a record was made with."""
+    """The model and the run of a record."""
 
     choice: ModelChoice
     model: ModelInfo
@@ -35,7 +36,7 @@ class Running:
 
 @dataclass(frozen=True, eq=False)
 class Pane:
-    """One branch beside others; it keeps its record while another run begins."""
+    """One branch in split view; it keeps its record while another run begins."""
 
     branch: int
     record: Record
@@ -43,7 +44,7 @@ class Pane:
 
 @dataclass(frozen=True)
 class Observed:
-    """The link and the recording as the session last saw them."""
+    """A snapshot of the link and the recording."""
 
     record: Record | None = None
     """the link's record"""
@@ -51,97 +52,97 @@ class Observed:
     """the link's branch"""
     outstanding: int = 0
     known: frozenset[int] = frozenset()
-    """branches that the engine has"""
+    """branches that the engine knows"""
     tree: tuple[Branch, ...] = (Branch(0),)
     records: Mapping[int, Record] = field(default_factory=lambda: MappingProxyType({}))
-    """of the branches in the tree and in the panes"""
+    """records of the branches in the tree and in the panes"""
     lengths: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({}))
-    """recorded steps of each"""
+    """number of recorded steps of each"""
     writable: bool = False
     """whether branches can be added"""
     resume: bool = False
-    """whether the recording that was opened is still to be continued"""
+    """whether a recording was opened that must still be continued"""
     problem: str = ""
-    """why the run is not written to a file"""
+    """why the run is not written to a file; empty if it is"""
 
 
 @dataclass(frozen=True)
 class BranchState:
-    """What is known of the branches of the run besides their records."""
+    """The branches of the run, apart from their records."""
 
-    moving: bool = False
-    """whether the engine has not confirmed yet that it stands in the branch on screen"""
+    switching: bool = False
+    """whether the engine has yet to confirm that it is in the branch on screen"""
     against: int | None = None
     """the branch that the one on screen is compared with"""
-    before: int | None = None
-    """the branch that was on screen before"""
-    left: Mapping[int, Settings] = field(default_factory=lambda: MappingProxyType({}))
-    """settings of branches as they were left"""
+    previous: int | None = None
+    """the previous branch on screen"""
+    settings: Mapping[int, Settings] = field(default_factory=lambda: MappingProxyType({}))
+    """the last settings of branches that are not on screen"""
     ended: frozenset[int] = frozenset()
-    """branches that have no further step"""
+    """branches without a next step"""
 
 
 @dataclass(frozen=True)
 class PaneState:
-    """Branches side by side on one clock; without panes there is one branch on screen."""
+    """Branches side by side on one clock; without panes one branch is on screen."""
 
     panes: tuple[Pane, ...] = ()
     focus: int = 0
-    """the branch whose knobs are turned"""
-    wanted: tuple[Settings, ...] = ()
-    """panes that the next run has besides its own"""
-    at: int = 0
-    """which of all these has the focus then"""
+    """the branch that the knobs act on"""
+    next_settings: tuple[Settings, ...] = ()
+    """settings of the panes that the next run adds to its own"""
+    next_focus: int = 0
+    """index of the pane that then gets the focus"""
     pending: int = 0
-    """panes that the recording has yet to make a branch for"""
+    """panes whose branch the recording has yet to make"""
     unanswered: tuple[int, ...] = ()
-    """branches whose beginning the engine has not answered"""
-    loose: bool = False
-    """whether something may have come between the steps of two panes: a pause, a breakpoint or an edit"""
+    """branches that the engine has yet to confirm or refuse"""
+    may_be_uneven: bool = False
+    """whether a pause, a breakpoint or an edit may have come between the steps of two panes"""
     levelled: tuple[int, ...] = ()
-    """how far the panes had come when the one behind was last sent on"""
-    again: bool = False
-    """whether the recorded steps of a pane are being computed again"""
+    """lengths of the panes when the shorter one last caught up"""
+    recomputing: bool = False
+    """whether the recorded steps of a pane are being recomputed"""
 
 
 @dataclass(frozen=True)
 class SessionState:
-    """Changed by `reducer.reduce` alone."""
+    """Only `reducer.reduce` makes new states."""
 
     options: WatchOptions
     settings: Settings
     choice: ModelChoice
-    """the model that was loaded last or is being loaded"""
+    """the model that was last loaded or is being loaded"""
     phase: Phase = field(default_factory=Starting)
     seed: int = 0
     player: Player = field(default_factory=Player)
     sample: int = 0
     running: Running | None = None
-    """what the record on screen was made with; None: nothing is on screen"""
+    """model and run of the record on screen; None: nothing is on screen"""
     arriving: Running | None = None
-    """the run that the engine was told to begin"""
+    """model and run that the engine is about to begin"""
     record: Record | None = None
-    """that on screen"""
+    """the record on screen"""
     branch: int = 0
-    """that on screen"""
+    """the branch on screen"""
     branches: BranchState = field(default_factory=BranchState)
     panes: PaneState = field(default_factory=PaneState)
     strategies: tuple[StrategyInfo, ...] = ()
     problems: tuple[str, ...] = ()
-    """strategies of installed packages that cannot be used"""
+    """why strategies of installed packages cannot be used, a sentence each"""
     file: str = ""
-    """the name of the strategy that was loaded from a file"""
+    """name of the strategy that was loaded from a file"""
     notice: Notice = field(default_factory=Notice)
     hint: str = ""
     """shown when the first run begins"""
-    moving: bool = False
-    """whether the view moved by itself at the last tick"""
+    was_moving: bool = False
+    """whether the view was playing or stepping at the last tick"""
     lead: int = 0
-    """the position that the view goes to as soon as it is recorded; 0: none"""
+    """the position to show as soon as it is recorded; 0: none"""
     check: Check | str | None = None
-    """how well the model knows a short text, or why that is unknown"""
+    """the model's loss on a short text, or why it is unknown"""
     causal: bool = False
-    """whether the last model predicted from the left alone"""
+    """whether the last model was causal"""
     retries: Retries = field(default_factory=Retries)
     observed: Observed = field(default_factory=Observed)
 
@@ -149,11 +150,12 @@ class SessionState:
 
     @property
     def live(self) -> bool:
+        """Whether the engine is at the end of the record."""
         return isinstance(self.phase, Live)
 
     @property
     def alive(self) -> bool:
-        """Whether there is an engine process."""
+        """Whether an engine process is alive."""
         return not isinstance(self.phase, Dead | Lost) and not (isinstance(self.phase, Failed) and self.phase.final)
 
     @property
@@ -169,12 +171,13 @@ class SessionState:
 
     @property
     def progress(self) -> Progress | None:
+        """The progress of the phase; None if it has none."""
         phase = self.phase
         return phase.progress if isinstance(phase, Starting | Loading | Recomputing) else None
 
     @property
     def waiting(self) -> bool:
-        """Whether something long is under way that can be cancelled."""
+        """Whether a long operation can be cancelled."""
         return self.progress is not None or isinstance(self.phase, Lost)
 
     @property
@@ -185,23 +188,23 @@ class SessionState:
 
     @property
     def over(self) -> bool:
-        """Whether there is nothing to stay for."""
+        """Whether the application ends."""
         return isinstance(self.phase, Dead | Failed) and self.phase.final
 
     # -- the records
 
     def length(self, branch: int) -> int:
-        """Return how many steps of a branch are recorded."""
+        """Return the number of recorded steps of a branch."""
         return self.observed.lengths.get(branch, 0)
 
     @property
     def order(self) -> list[int]:
-        """The branches as the tree lists them."""
+        """The branches in the order of the tree."""
         return [row.branch.id for row in tree(self.observed.tree)]
 
     @property
     def recorded(self) -> int:
-        """How many positions the view can go to; with panes, how far all have come that can go on."""
+        """The last position that the view can show; with panes, the shortest length of those that can continue."""
         if self.running is None:
             return 0
         if not self.panes.panes:
@@ -211,7 +214,7 @@ class SessionState:
 
     @property
     def position(self) -> int:
-        """Where the view stands in the record on screen."""
+        """The position on screen, within the record."""
         return min(self.player.position, self.length(self.branch))
 
     @property
@@ -220,29 +223,30 @@ class SessionState:
         if not self.panes.panes:
             return not self.player.live
         # while the clock runs, the engine is a little ahead of it
-        come = self.length(self.panes.focus)
-        return come - min(self.player.position, come) > (AHEAD if self.player.playing and self.player.live else 0)
+        length = self.length(self.panes.focus)
+        return length - min(self.player.position, length) > (AHEAD if self.player.playing and self.player.live else 0)
 
     @property
     def ended(self) -> bool:
-        """Whether no pane has a step left."""
+        """Whether no pane has a next step."""
         return not self.observed.writable or all(pane.branch in self.branches.ended for pane in self.panes.panes)
 
     @property
     def going(self) -> tuple[int, ...]:
-        """How far those panes have come that have steps left."""
-        if not (self.live or self.panes.again) or not self.observed.writable:
+        """The lengths of the panes that have a next step."""
+        if not (self.live or self.panes.recomputing) or not self.observed.writable:
             return ()
         return tuple(self.length(pane.branch) for pane in self.panes.panes if pane.branch not in self.branches.ended)
 
     @property
     def uneven(self) -> bool:
-        """Whether a pause has come between the steps of two panes, and the one behind is to be sent on."""
+        """Whether a pause came between the steps of two panes, and the shorter one must catch up."""
         player, going = self.player, self.going
-        paused = self.panes.loose and player.live and not player.playing and not player.stepping
+        paused = self.panes.may_be_uneven and player.live and not player.playing and not player.stepping
         return paused and bool(going) and max(going) - min(going) == 1 and going != self.panes.levelled
 
     def pane(self, branch: int) -> Pane:
+        """Return the pane that shows a branch."""
         return next(pane for pane in self.panes.panes if pane.branch == branch)
 
     def letter(self, branch: int) -> str:

@@ -1,4 +1,4 @@
-"""The one place where a watch session's state is replaced."""
+"""The one place that replaces a watch session's state."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from remdm_tui.watch.state import Observed, SessionState
 
 
 class Store:
-    """The views of a session read `state` and dispatch events; nothing assigns to it from outside."""
+    """Views read `state` and dispatch events; nothing else assigns to it."""
 
     def __init__(
         self,
@@ -21,22 +21,22 @@ class Store:
         observe: Callable[[SessionState], Observed],
         execute: Callable[[Command], Iterable[Event]],
     ) -> None:
-        """observe: look at link and recording; execute: carry out a command and return what it has led to."""
+        """observe: returns a snapshot of link and recording; execute: runs a command and returns its outcomes."""
         self._state, self._observe, self._execute = state, observe, execute
 
     @property
     def state(self) -> SessionState:
         return self._state
 
-    def look(self) -> SessionState:
-        """Return the state with what is recorded by now."""
+    def observe(self) -> SessionState:
+        """Return the state with a new snapshot of link and recording."""
         self._state = replace(self._state, observed=self._observe(self._state))
         return self._state
 
     def dispatch(self, event: Event) -> None:
-        """Reduce an event, carry out the commands, and reduce what they lead to."""
+        """Reduce an event, execute the commands, and reduce their outcomes."""
         events = deque([event])
         while events:
-            self._state, commands = reduce(self.look(), events.popleft())
+            self._state, commands = reduce(self.observe(), events.popleft())
             for command in commands:
                 events.extend(self._execute(command))

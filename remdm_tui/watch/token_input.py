@@ -1,4 +1,4 @@
-"""What a person types to put on the canvas, as tokens.  Pure."""
+"""Parse the tokens and prompts that a person types.  Pure."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ from remdm_tui.console.sanitize import sanitize
 
 NO_FRAGMENTS: Mapping[int, bytes] = MappingProxyType({})
 LONGEST = 64
-"""Characters of a token's text at most for a prompt to be spelled with it."""
+"""The longest text of a token, in characters, that a prompt is encoded with."""
 
 
 def token_of(
     text: str,
     pieces: Sequence[str],
-    opinion: Prediction | None,
+    prediction: Prediction | None,
     mask: int,
     fragments: Mapping[int, bytes] = NO_FRAGMENTS,
 ) -> tuple[int, float]:
-    """The token that is meant, and the probability that it counts as having: #3 is the network's third, at its own.
+    """Return the token that `text` names and the probability to record for it.
 
-    A text is taken as it is where a token is spelled so, else with a space in front; a part of a character is
-    written as its bytes.  Raises ValueError for none.
+    #3 is the model's third most probable token, with its own probability.  Other text is matched as it is, else with a
+    space in front; a part of a character is written as its bytes.  Raises ValueError if no token matches.
     """
-    if text.startswith("#") and text[1:].isdecimal() and opinion is not None:
+    if text.startswith("#") and text[1:].isdecimal() and prediction is not None:
         number = int(text[1:])
-        if not 1 <= number <= len(opinion.top):
-            raise ValueError(f"the network's tokens are #1 to #{len(opinion.top)}, not {text}")
-        ranked = opinion.top[number - 1]
+        if not 1 <= number <= len(prediction.top):
+            raise ValueError(f"choose #1 to #{len(prediction.top)}, not {text}")
+        ranked = prediction.top[number - 1]
         return ranked.token, max(ranked.probability, 1e-9)
     if not text:
-        raise ValueError("type the token that is to stand there")
+        raise ValueError("type a token")
     exact = len(text) > 2 and text[0] == text[-1] == '"'
     for spelling in (text[1:-1],) if exact else (text, f" {text}"):
-        alike = (token for token, piece in enumerate(pieces) if piece == spelling)
-        found = next((token for token in alike if token != mask and token not in fragments), None)
+        matches = (token for token, piece in enumerate(pieces) if piece == spelling)
+        found = next((token for token in matches if token != mask and token not in fragments), None)
         if found is not None:
             return found, 1.0
     characters = Characters(fragments, len(pieces))
@@ -51,12 +51,12 @@ def token_of(
         return part, 1.0
     if parts := characters.spell(text):
         names = ", ".join(map(characters.name, parts))
-        raise ValueError(f"{text!r} is {len(parts)} tokens of the model: put {names} at neighbouring positions")
-    raise ValueError(f"no token of the model is spelled {text!r}")
+        raise ValueError(f"{text!r} is {len(parts)} tokens: set {names} at neighbouring positions")
+    raise ValueError(f"The tokenizer has no token {text!r}")
 
 
 def prompt_length(record: Record, position: int, sample: int) -> int:
-    """How many tokens and masks the prompt has at a position: the last by hand, else the run's."""
+    """Return the number of tokens and masks of the prompt at a position: the last edit's, else the run's."""
     for at in reversed(record.edits()):
         frame = record.frame(at) if at <= position else None
         edit = None if frame is None else frame.edit
@@ -71,7 +71,7 @@ def prompt_text(
     pieces: Sequence[str],
     fragments: Mapping[int, bytes] = NO_FRAGMENTS,
 ) -> str:
-    """A prompt as it is typed: what is locked as text, the rest as masks."""
+    """Return a prompt as it is typed: locked tokens as text, the others as masks."""
     space = " " * infill.tokens_carry_space(pieces)
     characters = Characters(fragments, len(pieces))
     text, at = "", 0
@@ -88,7 +88,7 @@ def prompt_text(
 def prompt_tokens(
     text: str, pieces: Sequence[str], mask: int, fragments: Mapping[int, bytes] = NO_FRAGMENTS
 ) -> tuple[int, ...]:
-    """A prompt that a person typed, as tokens and masks.  Raises ValueError for a text that cannot be spelled."""
+    """Return a typed prompt as tokens and masks.  Raises ValueError if the tokenizer cannot encode it."""
     parts = infill.parts(text, pieces[mask] if mask < len(pieces) else "", infill.tokens_carry_space(pieces))
     tokens = [(mask,) * part if isinstance(part, int) else spell(part, pieces, mask, fragments) for part in parts]
     return tuple(token for part in tokens for token in part)
@@ -97,9 +97,9 @@ def prompt_tokens(
 def spell(
     text: str, pieces: Sequence[str], mask: int, fragments: Mapping[int, bytes] = NO_FRAGMENTS
 ) -> tuple[int, ...]:
-    """A text as tokens, the longest that fits each time; a character that no token begins by those of its parts.
+    """Return a text as tokens, the longest match each time; a character without a token as its parts.
 
-    Raises ValueError where none fit.
+    Raises ValueError if the tokenizer cannot encode it.
     """
     whole = [(piece, i) for i, piece in enumerate(pieces) if piece and i != mask and i not in fragments]
     by_text, characters = dict(reversed(whole)), Characters(fragments, len(pieces))
@@ -113,7 +113,7 @@ def spell(
             at += 1
             continue
         if not size:
-            raise ValueError(f"no token of the model begins {sanitize(text[at : at + 8], cells=True)!r}")
+            raise ValueError(f"The tokenizer cannot encode {sanitize(text[at : at + 8], cells=True)!r}")
         tokens.append(by_text[text[at : at + size]])
         at += size
     return tuple(tokens)

@@ -1,6 +1,6 @@
-"""Changes of a session's state that several parts of the reducer make.  Pure.
+"""State transitions that several parts of the reducer share.  Pure.
 
-Every one takes a state and the list to which it adds commands, if it has any, and returns the next state.
+Each takes a state, and the list to which it appends its commands if it has any, and returns the next state.
 """
 
 from __future__ import annotations
@@ -23,20 +23,22 @@ Commands = list[c.Command]
 
 
 def show_notice(state: SessionState, text: str, *, error: bool = True, passing: bool = False) -> SessionState:
+    """Show a line to the person; `passing`: until the run continues."""
     return replace(state, notice=Notice(text, error=error, passing=passing))
 
 
 def seek(state: SessionState, position: int) -> SessionState:
+    """Pause at a position."""
     return replace(state, player=playing.seek(state.player, position))
 
 
 def pause(state: SessionState, reason: str) -> SessionState:
-    """Pause and say why."""
+    """Pause and show why."""
     return show_notice(seek(state, state.player.position), reason)
 
 
 def catch_up(state: SessionState, ended: bool | None = None) -> SessionState:
-    """Take in what has been recorded, and whether the run has ended."""
+    """Update the player with the length of the record, and with whether the run has ended (None: as before)."""
     now = state.player.ended if ended is None else ended
     if state.panes.panes:
         now = state.ended
@@ -44,41 +46,41 @@ def catch_up(state: SessionState, ended: bool | None = None) -> SessionState:
 
 
 def cancel_requests(state: SessionState, out: Commands) -> SessionState:
-    """The engine has failed or is gone: what it was asked for does not come."""
+    """Expect no reply any more from an engine that has failed or is gone."""
     out.append(c.EndPrediction())
-    return replace(state, branches=replace(state.branches, moving=False), lead=0)
+    return replace(state, branches=replace(state.branches, switching=False), lead=0)
 
 
-def dead(state: SessionState, reason: str, said: str = "") -> SessionState:
-    """The engine is gone.  said: what the person reads, if it is more than the reason."""
-    return pause(replace(state, phase=Dead(reason, final=state.running is None)), said or reason)
+def dead(state: SessionState, reason: str, message: str = "") -> SessionState:
+    """Enter `Dead` and pause; show `message`, or else the reason."""
+    return pause(replace(state, phase=Dead(reason, final=state.running is None)), message or reason)
 
 
 def failed(state: SessionState, reason: str, *, loaded: bool) -> SessionState:
-    """The engine cannot go on with what is on screen, if anything is."""
+    """Enter `Failed` and pause: the engine cannot continue what is on screen, if anything is."""
     return pause(replace(state, phase=Failed(reason, loaded, final=state.running is None)), reason)
 
 
 def ask_for_model(state: SessionState, out: Commands, reason: str, *, loaded: bool = False) -> SessionState:
-    """Have the person pick another model, of an engine process that is there."""
+    """Ask the person for another model while the engine process is alive."""
     return _ask(replace(state, phase=Failed(reason, loaded)), out, reason)
 
 
 def ask_without_engine(state: SessionState, out: Commands, reason: str) -> SessionState:
-    """The same where the process is gone."""
+    """Ask the person for another model after the engine process has ended."""
     return _ask(replace(state, phase=Dead(reason)), out, reason)
 
 
 def _ask(state: SessionState, out: Commands, reason: str) -> SessionState:
-    more = "m picks a model"
+    keys = "m: pick a model"
     if state.running is not None:
-        more += f", R goes on with {state.running.choice.name}"
+        keys += f", R: continue with {state.running.choice.name}"
     out.append(c.AskForModel(reason))
-    return pause(state, f"{reason} - {more}")
+    return pause(state, f"{reason} ({keys})")
 
 
 def relaunch(state: SessionState, out: Commands, patience: float = 0.5) -> SessionState:
-    """Have a new engine process take the place of the old one; the record stays."""
+    """Replace the engine process by a new one; the record stays."""
     out.append(c.Relaunch(patience))
     return cancel_requests(state, out)
 
@@ -89,20 +91,20 @@ def open_model(state: SessionState, out: Commands, *, continues: bool) -> Sessio
     if any(isinstance(command, c.Launch | c.Relaunch) for command in out):
         answers = 1
     where = state.options.where
-    progress = Progress(f"reaching {where}" if where else f"loading {state.choice.name}")
+    progress = Progress(f"connecting to {where}" if where else f"loading {state.choice.name}")
     out.append(c.OpenModel(state.choice))
     return replace(state, phase=Loading(progress, continues, answers), notice=Notice())
 
 
 def revive(state: SessionState, out: Commands, *, continues: bool = True) -> SessionState:
-    """Start another engine process with the model of the record on screen, and continue that."""
+    """Start another engine process with the model of the record on screen, and continue the record."""
     choice = state.choice if state.running is None else state.running.choice
     state = relaunch(replace(state, choice=choice), out)
     return open_model(state, out, continues=continues and state.running is not None)
 
 
 def continue_record(state: SessionState, out: Commands) -> SessionState:
-    """Have the engine compute the record on screen again and continue it."""
+    """Have the engine recompute the record on screen and continue it."""
     if state.running is None or state.record is None:
         return state
     out.append(c.BeginRun(state.settings, state.running.run, state.record, state.branch))
@@ -111,37 +113,37 @@ def continue_record(state: SessionState, out: Commands) -> SessionState:
 
 
 def stop_at_hits(state: SessionState, hits: Sequence[Hit], branch: int) -> SessionState:
-    """Stand at the very frame of a branch that breakpoints were hit by."""
+    """Pause at the frame of a branch that hit breakpoints, and list them."""
     if not hits:
         return state
     state = mark_uneven(seek(replace(state, lead=0), hits[0].step))
     plain, pane = state.options.ascii, state.letter(branch)
-    said = describe_hits(hits, state.options.batch, plain) + (f", in pane {pane}" if pane else "")
-    return show_notice(state, sanitize(said, cells=True, ascii_only=plain), error=False, passing=True)
+    message = describe_hits(hits, state.options.batch, plain) + (f", in pane {pane}" if pane else "")
+    return show_notice(state, sanitize(message, cells=True, ascii_only=plain), error=False, passing=True)
 
 
 def mark_uneven(state: SessionState) -> SessionState:
-    """A pause, a breakpoint or an edit has come between the steps of two panes."""
-    return replace(state, panes=replace(state.panes, loose=True))
+    """Note that a pause, a breakpoint or an edit may have come between the steps of two panes."""
+    return replace(state, panes=replace(state.panes, may_be_uneven=True))
 
 
 def leave(state: SessionState) -> SessionState:
-    """Remember the settings of the branch on screen for when it is shown again."""
-    left = {**state.branches.left, state.branch: state.settings}
-    return replace(state, branches=replace(state.branches, left=left, before=state.branch))
+    """Save the settings of the branch on screen for when it is shown again."""
+    settings = {**state.branches.settings, state.branch: state.settings}
+    return replace(state, branches=replace(state.branches, settings=settings, previous=state.branch))
 
 
 def record_settings(state: SessionState, branch: int, settings: Settings) -> SessionState:
-    """A branch takes its first own step under these settings."""
-    return replace(state, branches=replace(state.branches, left={**state.branches.left, branch: settings}))
+    """Save the settings of the first step of a new branch."""
+    return replace(state, branches=replace(state.branches, settings={**state.branches.settings, branch: settings}))
 
 
 def settings_at(changed: Sequence[tuple[int, Settings]], step: int) -> Settings | None:
-    """Return the settings that decided a step."""
+    """Return the settings of a step; None before the first change."""
     return next((settings for at, settings in reversed(changed) if at <= step), None)
 
 
 def set_player(state: SessionState, position: int, recorded: int, *, playing: bool, ended: bool) -> SessionState:
-    """Put the view elsewhere at the speed that it has."""
+    """Move the view, at its present speed."""
     player = Player(min(position, recorded), recorded, playing, state.player.speed, ended)
     return replace(state, player=player)

@@ -101,7 +101,7 @@ class ScriptedLink:
 
     def switch(self, branch: int) -> None:
         if branch not in self._records:
-            raise ValueError(f"there is no record of a branch {branch}")
+            raise ValueError(f"branch {branch} has no record")
         self._stand(branch)
         assert self.trace is not None
         self.events.append(wire.Stands(1, branch, len(self.trace)))

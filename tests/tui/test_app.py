@@ -288,12 +288,12 @@ async def test_a_lost_connection_is_tried_again_with_patience_and_R_does_not_wai
         link.start = lambda: link.events.append(Died(255, "no route to host"))
         link.open = lambda choice: None
         link.events.append(Died(255, "Connection closed"))
-        await settle(pilot, lambda app: "try 1 of 5 in 1 s" in banner(app))
+        await settle(pilot, lambda app: "Try 1 of 5 in 1 s" in banner(app))
         assert "Connection closed" in banner(pilot.app)
         await clock.move(pilot, 0.75)
-        assert "try 1 of 5 in 1 s" in banner(pilot.app)
+        assert "Try 1 of 5 in 1 s" in banner(pilot.app)
         await clock.move(pilot, 0.25)
-        await settle(pilot, lambda app: "try 2 of 5 in 2 s" in banner(app))
+        await settle(pilot, lambda app: "Try 2 of 5 in 2 s" in banner(app))
         assert "no route to host" in banner(pilot.app)
         del link.start, link.open
         await pilot.press("R")
@@ -313,7 +313,7 @@ async def test_the_tries_come_to_an_end(monkeypatch):
         link.start = lambda: (starts.append(1), link.events.append(Died(255, "no route to host")))
         link.open = lambda choice: None
         link.events.append(Died(255, "Connection closed"))
-        await settle(pilot, lambda app: "R tries again" in banner(app))
+        await settle(pilot, lambda app: "R: try again" in banner(app))
         assert len(starts) == 5
 
 
@@ -325,7 +325,7 @@ async def test_steps_that_come_out_otherwise_are_not_mixed_with_the_record():
         await settle(pilot)
         link.begin = lambda *_: link.events.append(Diverged())
         await pilot.press("R")
-        await settle(pilot, lambda app: "differ from those recorded" in banner(app))
+        await settle(pilot, lambda app: "differ from the record" in banner(app))
         await pilot.press("right")
         await pilot.pause(0.2)
         assert len(link.trace) == 2
@@ -379,7 +379,7 @@ async def test_leaving_without_any_model_keeps_the_reason():
         await seen(pilot, picking)
         await pilot.press("escape")
         await pilot.pause()
-        assert "m picks a model" in banner(pilot.app)
+        assert "m: pick a model" in banner(pilot.app)
         await pilot.press("q")
     assert pilot.app.watching.failure == "bad is no checkpoint"
 
@@ -397,7 +397,7 @@ async def test_a_second_model_that_does_not_load_leaves_the_record_and_R_goes_on
         await pilot.press("escape", "left")
         await settle(pilot)
         assert pilot.app.watching.player.position == 2
-        assert "R goes on with good" in banner(pilot.app)
+        assert "R: continue with good" in banner(pilot.app)
         await pilot.press("R")
         await settle(pilot)
         await pilot.press("end", "right")
@@ -454,8 +454,8 @@ async def test_a_load_shows_how_far_it_is_and_escape_cancels_it():
         await seen(pilot, picking)
         assert links[0].closed
         assert len(links) == 2
-        assert "cancelled" in str(app.screen.query_one(".error").render())
-    assert app.watching.failure == "loading org/name was cancelled"
+        assert "Cancelled" in str(app.screen.query_one(".error").render())
+    assert app.watching.failure == "Cancelled loading org/name"
 
 
 async def test_the_model_is_named_above_the_text_and_described_at_length():

@@ -172,7 +172,7 @@ def test_leaving_a_broken_checkpoint_tells_the_reason_again(terminal, tmp_path):
     person = terminal("watch", "--model", str(tmp_path))
     person.wait(lambda s: "is not a configuration" in s and "enter loads" in s)
     person.press("\x1b")
-    person.wait(lambda s: "m picks a model" in s and "enter loads" not in s)
+    person.wait(lambda s: "m: pick a model" in s and "enter loads" not in s)
     person.press("q")
     assert person.exit_code() == 2
     assert person.restored()

@@ -83,7 +83,7 @@ def test_a_run_on_screen_is_not_cut_short(tmp_path: Path) -> None:
     person.save()
     person.wait(READING_TIME + 2 * POLL_INTERVAL)
     assert person.loads == 1
-    assert "a newer checkpoint is there" in person.watching.notice.text
+    assert "New checkpoint: loads after this run (r: now)" in person.watching.notice.text
     person.watching.restart(1)
     person.wait(1)
     assert (person.loads, person.link.seeds) == (2, [0, 1])
@@ -109,7 +109,7 @@ def test_the_step_of_the_model_is_told(person: Person) -> None:
     path.parent.mkdir()
     path.write_bytes(msgspec.json.encode({"step": 12_500}))
     person.wait(0.5)
-    assert person.watching.notice.text.startswith("the model of step 12,500; training goes on")
+    assert person.watching.notice.text.startswith("Model of step 12,500. The next checkpoint")
 
 
 def test_a_model_that_is_not_of_the_last_checkpoint_says_so(person: Person) -> None:
@@ -117,7 +117,7 @@ def test_a_model_that_is_not_of_the_last_checkpoint_says_so(person: Person) -> N
     path.parent.mkdir()
     path.write_bytes(msgspec.json.encode(run_layout.Made(6, note="last.pt is damaged")))
     person.wait(0.5)
-    assert person.watching.notice.text.startswith("the model of step 6 (last.pt is damaged); training goes on")
+    assert person.watching.notice.text.startswith("Model of step 6 (last.pt is damaged). The next checkpoint")
 
 
 def test_the_newest_step_file_counts_where_the_last_checkpoint_is_gone(person: Person) -> None:
@@ -171,7 +171,7 @@ def test_another_model_that_was_picked_is_left_alone(person: Person) -> None:
 def test_what_is_no_training_run_of_this_machine_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").touch()
     for name in ("demo", "org/name", str(tmp_path)):
-        with pytest.raises(ValueError, match="--follow takes --model with the directory of a training run"):
+        with pytest.raises(ValueError, match="--follow needs --model with the directory of a training run"):
             training_run(name, elsewhere=False)
     with pytest.raises(ValueError, match="watch without --on"):
         training_run(str(tmp_path), elsewhere=True)

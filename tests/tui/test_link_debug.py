@@ -154,7 +154,7 @@ def test_a_file_of_ones_own_runs_and_its_error_leaves_the_run_where_it_was(link,
 
 
 def test_a_branch_without_a_record_is_refused():
-    with pytest.raises(ValueError, match="there is no record of a branch 3"):
+    with pytest.raises(ValueError, match="branch 3 has no record"):
         ProcessLink().switch(3)
 
 

@@ -193,7 +193,7 @@ def test_a_lost_engine_is_found_again_and_the_run_goes_on_as_if_unbroken(unbroke
 def test_R_after_a_crash_here_goes_on_with_the_record_too(unbroken, relay):
     def crash(one):
         kill_engine(one)
-        assert "R starts it again" in one.notice.text
+        assert "R: restart the engine" in one.notice.text
         one.revive()
 
     assert_same(watched(person(relay(), where=""), (TURN + 5, crash)), unbroken)

@@ -157,7 +157,7 @@ async def test_a_strategy_that_fails_shows_its_traceback_and_the_step_until_the_
         assert "\x1b" not in failure(pilot.app)
         fixed = replace(OWN, knobs=(KnobInfo("zeta", 0.5, "", 0, 1),))
         link.events.append(wire.FileLoaded("own.py", "1" * 64, fixed))
-        await seen(pilot, lambda app: failure(app) == "" and "is loaded again" in banner(app))
+        await seen(pilot, lambda app: failure(app) == "" and "Reloaded own.py" in banner(app))
         assert dict(pilot.app.watching.settings.knobs) == {"zeta": 0.5}
 
 

@@ -55,7 +55,7 @@ def test_a_spool_that_is_kept_holds_the_run_and_what_follows(tmp_path):
 def test_a_file_that_is_there_is_never_overwritten(tmp_path):
     (tmp_path / "run.remdm").write_text("mine")
     tape, _, _ = begun_tape()
-    with pytest.raises(ValueError, match="is there already"):
+    with pytest.raises(ValueError, match="exists: choose another name"):
         tape.keep(tmp_path / "run.remdm")
     assert (tmp_path / "run.remdm").read_text() == "mine"
 
@@ -98,7 +98,7 @@ async def test_w_keeps_the_run_on_screen(tmp_path):
         assert "No such file" in str(pilot.app.screen.query_one(".error").render())
         line.value = str(tmp_path / "run")
         await pilot.press("enter")
-        await seen(pilot, lambda app: f"recorded in {tmp_path / 'run.remdm'}" in banner(app))
+        await seen(pilot, lambda app: f"Recording to {tmp_path / 'run.remdm'}" in banner(app))
         await pilot.press("right")
         await settle(pilot)
     recording = Recording.open(tmp_path / "run.remdm")

@@ -58,7 +58,7 @@ class World:
         self.branch, self.known, self.fails = 0, {0}, False
         self.tree, self.records = [Branch(0)], {0: Trace(Start(TOKENS, TOKENS > 0, 9, 0))}
         self.seen: list[c.Command] = []
-        state = SessionState(options, options.settings, options.model, panes=PaneState(wanted=options.compare))
+        state = SessionState(options, options.settings, options.model, panes=PaneState(next_settings=options.compare))
         self.store = Store(state, self.observe, self.execute)
 
     def observe(self, state: SessionState) -> Observed:
@@ -101,13 +101,13 @@ class World:
         state = self.store.state
         for branch in [pane.branch for pane in state.panes.panes] or [state.branch]:
             if state.live and branch in self.known:
-                record = self.store.look().observed.records[branch]
+                record = self.store.observe().observed.records[branch]
                 record.append(frame(len(record), state.settings))
 
 
 def happens(world: World, kind: int, n: int) -> e.Event:
     """Return one of all events there are, in whatever phase the session is."""
-    state = world.store.look()
+    state = world.store.observe()
     tree = len(world.tree)
     hit = Hit(1, "step 1", "step 1", min(n, state.recorded), (0,), ())
     began = wire.Began(1, ARRAY, ARRAY, 9, 0)
@@ -163,7 +163,7 @@ def test_random_events_find_the_reducer_prepared(
         world.fails = n == 7
         if grows:
             world.grow()
-        before = {branch: len(record) for branch, record in world.store.look().observed.records.items()}
+        before = {branch: len(record) for branch, record in world.store.observe().observed.records.items()}
         run, world.seen = world.store.state.arriving, []
         event = happens(world, kind, n)
         world.store.dispatch(event)
@@ -180,14 +180,14 @@ def test_random_events_find_the_reducer_prepared(
         panes = [pane.branch for pane in state.panes.panes]
         assert not panes or (state.panes.focus in panes and state.branch == state.panes.focus)
         assert len(set(panes)) == len(panes) != 1 or state.panes.pending
-        answers_keys(world.store.look())
+        answers_keys(world.store.observe())
 
 
 def test_the_result_depends_on_the_arguments_alone() -> None:
     world = World(WatchOptions(CAP, GOOD, steps=9, length=4))
     world.store.dispatch(e.Start())
     world.store.dispatch(wire.Hello(strategies.catalogue()))
-    state = world.store.look()
+    state = world.store.observe()
     ready = wire.Ready(model(GOOD))
     first, second = reduce(state, ready), reduce(state, ready)
     assert first == second
