@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from engine.records import Check, Edit, Frame, Knob, ModelChoice, ModelInfo, RunChoice, Settings, StrategyInfo
 
 LARGEST = 1 << 28
-"""Bytes or values; nothing sent is near it, so a longer length is a broken stream."""
+"""Bytes or values; no message comes near it, so a larger length means a broken stream."""
 
 
 class Message(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
@@ -20,6 +20,8 @@ class Message(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True)
 
 
 class SettingsData(msgspec.Struct, frozen=True):
+    """`Settings` as they are sent."""
+
     strategy: str
     knobs: dict[str, Knob]
     top_p: float
@@ -29,12 +31,14 @@ class SettingsData(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, settings: Settings) -> SettingsData:
+        """Return settings as they are sent."""
         return cls(
             settings.strategy, dict(settings.knobs), settings.top_p, settings.nucleus,
             settings.temperature, settings.draw,
         )  # fmt: skip
 
     def settings(self) -> Settings:
+        """Return the settings that were sent."""
         return Settings(**msgspec.structs.asdict(self))
 
 
@@ -42,17 +46,17 @@ class SettingsData(msgspec.Struct, frozen=True):
 
 
 class Open(Message, frozen=True):
-    """Load a model; the one before goes first, whether or not this one can be had."""
+    """Load a model; the previous one is dropped first, even if this one cannot be loaded."""
 
     choice: ModelChoice
 
 
 class Begin(Message, frozen=True):
-    """Start run number `run`; frames of earlier runs stop.
+    """Start run number `run`, and send no more frames of earlier runs.
 
-    The steps before `at` are computed again without their frames, each under the settings recorded for it: `past`
-    holds (step, settings from there on), `edits` the frames that are a person's.  `settings` decide step `at` and
-    those after it.  `branch`: the number of the branch whose record is gone on with.
+    Recompute the steps before `at` without sending their frames, each under its recorded settings: `past` holds (step,
+    settings from that step on), `edits` the (index, edit) of frames that are edits.  `settings` apply from step `at`
+    on.  `branch` is the number of the branch to continue.
     """
 
     run: int
@@ -65,15 +69,15 @@ class Begin(Message, frozen=True):
 
 
 class Configure(Message, frozen=True):
-    """Settings from the next step on."""
+    """Use these settings from the next step on."""
 
     settings: SettingsData
 
 
 class Credit(Message, frozen=True):
-    """Permission for `steps` more steps; a negative number takes so much of what is left back.
+    """Allow `steps` more steps; a negative number revokes as many of those left.
 
-    What was sent before the terminal knew of the engine's last stop, of number `stop`, is not heeded.
+    `stop` is the number of the engine's last stop that the terminal knows of; older credit is ignored.
     """
 
     steps: int
@@ -81,7 +85,7 @@ class Credit(Message, frozen=True):
 
 
 class Inspect(Message, frozen=True):
-    """Measure how well the model knows a short text."""
+    """Measure the model's loss on a short text; answered by `Checked`."""
 
 
 class Quit(Message, frozen=True):
@@ -92,14 +96,14 @@ class Quit(Message, frozen=True):
 
 
 class Hello(Message, frozen=True):
-    """`problems`: strategies of installed packages that cannot be had, a sentence each."""
+    """The engine's strategies; `problems`: why others of installed packages cannot be used, a sentence each."""
 
     strategies: tuple[StrategyInfo, ...]
     problems: tuple[str, ...] = ()
 
 
 class Loading(Message, frozen=True):
-    """A model is on its way: bytes so far and in all, 0 where unknown."""
+    """Progress of loading a model: bytes so far and in total, 0 if unknown."""
 
     stage: str
     done: int = 0
@@ -107,6 +111,8 @@ class Loading(Message, frozen=True):
 
 
 class Ready(Message, frozen=True):
+    """The model is loaded."""
+
     model: ModelInfo
 
 
@@ -120,15 +126,16 @@ class Array(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, array: NDArray[Any]) -> Array:
+        """Return an array as it is sent."""
         core = array[
             tuple(slice(0, 1) if s == 0 and n > 1 else slice(None) for s, n in zip(array.strides, array.shape))
         ]
         return cls(array.dtype.str, array.shape, core.shape, np.ascontiguousarray(core).tobytes())  # type: ignore[arg-type]
 
     def array(self) -> NDArray[Any]:
-        """Raises ValueError where sizes contradict each other."""
+        """Return the array that was sent.  Raises ValueError if its sizes contradict each other."""
         if math.prod(self.sent) * np.dtype(self.dtype).itemsize != len(self.data) or math.prod(self.shape) > LARGEST:
-            raise ValueError("an array of the stream has the wrong size")
+            raise ValueError("an array was sent with the wrong size")
         return np.broadcast_to(np.frombuffer(self.data, self.dtype).reshape(self.sent), self.shape)
 
 
@@ -159,6 +166,7 @@ class Stepped(Message, frozen=True):
 
     @classmethod
     def of(cls, run: int, frame: Frame, branch: int = 0) -> Stepped:
+        """Return a frame as it is sent."""
         return cls(
             run,
             frame.index,
@@ -174,6 +182,7 @@ class Stepped(Message, frozen=True):
         )
 
     def frame(self) -> Frame:
+        """Return the frame that was sent.  Raises ValueError if its arrays contradict each other."""
         tokens, change, held, unmask, remask = (a.array() for a in self.arrays)
         if not tokens.ndim == 2 or any(a.shape != tokens.shape for a in (change, held, unmask, remask)):
             raise ValueError("the arrays of a frame differ in shape")
@@ -187,7 +196,7 @@ class Stepped(Message, frozen=True):
 
 
 class Replaying(Message, frozen=True):
-    """Steps before the `at` of `Begin` or `Fork` computed again so far, of how many."""
+    """Progress of recomputing the steps before the `at` of `Begin` or `Fork`."""
 
     run: int
     done: int
@@ -195,7 +204,7 @@ class Replaying(Message, frozen=True):
 
 
 class Resumed(Message, frozen=True):
-    """A run stands at the `at` of `Begin` or `Fork`, with these tokens; frames follow."""
+    """The run has reached the `at` of `Begin` or `Fork`, with these tokens; frames follow."""
 
     run: int
     tokens: Array
@@ -208,22 +217,21 @@ class Checked(Message, frozen=True):
 
 
 class Finished(Message, frozen=True):
-    """The branch has no further step."""
+    """The branch has no next step."""
 
     run: int
     branch: int = 0
 
 
 class Rejected(Message, frozen=True):
-    """A command was refused and changed nothing."""
+    """A command was refused and changed nothing; `command` is its name."""
 
     reason: str
     command: str = ""
-    """its name"""
 
 
 class Failed(Message, frozen=True):
-    """Something went wrong; `detail` is the traceback.  `stage` says what was being done."""
+    """An operation failed, in stage `stage`; `detail` is the traceback."""
 
     stage: Literal["load", "begin", "step", "check", "debug"]
     reason: str

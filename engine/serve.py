@@ -1,6 +1,6 @@
-"""The engine as a process: commands on standard input, events on standard output (see `engine.wire`).
+"""The engine process: commands on standard input, events on standard output (see `engine.wire`).
 
-`python -m engine.serve` is started by the terminal, on another host through ssh or whatever launches it there.
+The terminal starts `python -m engine.serve`, on another host through ssh or any other launcher.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ if TYPE_CHECKING:
     from engine.models.progress import Progress
     from engine.sampling.session import Session
 
-POLLS = 0.5
-"""Seconds between two looks at a strategy's file while nothing else is to be done."""
+POLL_INTERVAL = 0.5
+"""Seconds between two checks of a strategy's file while the engine is idle."""
 
 
 Work = Literal["wait", "recompute", "step"]
 
 
 class Server:
-    """One model and one run at a time; every command is answered by events, in order."""
+    """Serves one model and one run at a time; answers every command by events, in order."""
 
     def __init__(
         self,
@@ -56,25 +56,25 @@ class Server:
         self._load, self._clock = load, clock
         self._send = send
         self._model: TextModel | None = None
-        self._desk = CommandHandler(send)
-        self._again: RecordedSteps | None = None
-        """what is to be computed again before anything else"""
+        self._handler = CommandHandler(send)
+        self._recorded: RecordedSteps | None = None
+        """the recorded steps to recompute before anything else; None: none"""
         self._reports = ReportTimer(clock)
 
     @property
     def _session(self) -> Session | None:
-        return self._desk.session
+        return self._handler.session
 
     def serve(self, inbox: queue.SimpleQueue[wire.Command | None]) -> None:
-        """Until None or Quit: handle what has come, then take one step if there is credit for it."""
+        """Until None or Quit: handle all commands, then take one step if there is credit."""
         self._send(wire.Hello(strategies.catalogue(), strategies.others().problems))
         while True:
             work = self._work
             try:
-                if work != "wait" or not self._desk.polls:
+                if work != "wait" or not self._handler.polls:
                     command = inbox.get(block=work == "wait")
                 else:
-                    command = inbox.get(timeout=POLLS)
+                    command = inbox.get(timeout=POLL_INTERVAL)
             except queue.Empty:
                 self._compute(work)
                 continue
@@ -88,7 +88,7 @@ class Server:
                 case wire.Configure(settings):
                     self._guard("debug", partial(self._configure, settings))
                 case wire.Credit():
-                    self._desk.credit = self._desk.credit.granted(command)
+                    self._handler.credit = self._handler.credit.granted(command)
                 case wire.Inspect():
                     self._guard("check", self._inspect)
                 case _:
@@ -96,43 +96,44 @@ class Server:
 
     @property
     def _work(self) -> Work:
-        """What is done while no command waits."""
+        """What to do while no command waits."""
         if self._session is None:
             return "wait"
-        if self._again is not None:
+        if self._recorded is not None:
             return "recompute"
-        return "step" if self._desk.credit.steps > 0 else "wait"
+        return "step" if self._handler.credit.steps > 0 else "wait"
 
     def _compute(self, work: Work) -> None:
-        """Take one step of what is to be done."""
+        """Recompute or take one step."""
         if work == "recompute":
             self._guard("begin", self._replay)
             return
-        self._guard("debug", self._desk.poll)
+        self._guard("debug", self._handler.poll)
         if self._work == "step":
             self._guard("step", self._step)
 
     def _guard(self, stage: Literal["load", "begin", "step", "check", "debug"], action: Callable[[], None]) -> None:
-        """The process boundary: whatever goes wrong is told, and the process lives on."""
+        """Run an action and report any exception: the process outlives faults in models and strategies."""
         try:
             action()
         except StrategyError as error:
-            self._desk.credit = self._desk.credit.void()
+            self._handler.credit = self._handler.credit.void()
             if stage == "begin":
-                self._desk.session = self._again = None
+                self._handler.session = self._recorded = None
                 self._send(wire.Failed(stage, str(error), error.detail))
             else:
-                self._desk.failed(error)
-        except BaseException as error:  # models and strategies are other people's code, and Ctrl+C is not for us
+                self._handler.failed(error)
+        except BaseException as error:  # third-party code can raise anything; Ctrl+C is the terminal's
             if stage in ("load", "begin"):
-                self._desk.session = self._again = None
-            self._desk.credit = self._desk.credit.void()
+                self._handler.session = self._recorded = None
+            self._handler.credit = self._handler.credit.void()
             reason = str(error) or type(error).__name__
             self._send(wire.Failed(stage, reason, traceback.format_exc()))
 
     def _open(self, choice: ModelChoice) -> None:
-        # two models at once may be more than the device holds
-        self._desk.session = self._again = self._model = None
+        """Load a model and report progress."""
+        # two models at once may not fit the device
+        self._handler.session = self._recorded = self._model = None
         stage = f"loading {choice.name}"
         self._send(wire.Loading(stage))
         reports = ReportTimer(self._clock, stage)
@@ -143,107 +144,112 @@ class Server:
 
         self._model = self._load(choice, progress)
         self._send(wire.Ready(self._model.info))
-        for reason in self._desk.watch.read(self._model.info.pieces, self._model.info.fragments):
+        for reason in self._handler.monitor.use_pieces(self._model.info.pieces, self._model.info.fragments):
             self._send(wire.Rejected(reason, "Break"))
 
     def _begin(self, command: wire.Begin) -> None:
+        """Start a run, or prepare to recompute one."""
         from engine.sampling.session import Session
 
         if self._model is None:
             raise ValueError("no model is loaded")
-        asked = command.choice
-        self._desk.session, self._desk.run, self._desk.credit = None, command.run, self._desk.credit.void()
-        prompt = self._model.prompt(asked.prompt, asked.chat, asked.infill)
-        steps = asked.steps_after(sum(infill.fixed(prompt, self._model.mask_id)))
+        choice = command.choice
+        self._handler.session, self._handler.run, self._handler.credit = None, command.run, self._handler.credit.void()
+        prompt = self._model.prompt(choice.prompt, choice.chat, choice.infill)
+        steps = choice.steps_after(sum(infill.fixed(prompt, self._model.mask_id)))
         first = command.past[0][1] if command.at else command.settings
-        blocks = {name: getattr(asked, name) for name in ("block_length", "stride", "strides", "first")}
+        blocks = {name: getattr(choice, name) for name in ("block_length", "stride", "strides", "first")}
         session = Session(
-            self._model, steps=steps, length=asked.length, batch=asked.batch, seed=asked.seed, prompt=prompt,
-            branch=command.branch, **blocks, **self._desk.bound(first),
+            self._model, steps=steps, length=choice.length, batch=choice.batch, seed=choice.seed, prompt=prompt,
+            branch=command.branch, **blocks, **self._handler.bound(first),
         )  # fmt: skip
         tokens = _tokens(session)
-        self._desk.begin(session, command.branch)
-        self._again = RecordedSteps.of(command)
+        self._handler.begin(session, command.branch)
+        self._recorded = RecordedSteps.of(command)
         self._reports = ReportTimer(self._clock)
         locked = session.locked.to("cpu").numpy()
-        self._send(wire.Began(self._desk.run, wire.Array.of(tokens), wire.Array.of(locked), steps, asked.seed))
+        self._send(wire.Began(self._handler.run, wire.Array.of(tokens), wire.Array.of(locked), steps, choice.seed))
 
     def _replay(self) -> None:
-        """One of the frames that the terminal has already, under the settings it has recorded for it."""
-        session, again = self._session, self._again
+        """Recompute one frame that the terminal has, under its recorded settings."""
+        session, recorded = self._session, self._recorded
         assert session is not None
-        assert again is not None
-        changed = again.past.get(session.index)
+        assert recorded is not None
+        changed = recorded.past.get(session.index)
         if changed is not None and session.index:
-            session.set(**self._desk.bound(changed))
-        edit, control = again.edits.get(session.index), session.control
+            session.set(**self._handler.bound(changed))
+        edit, control = recorded.edits.get(session.index), session.control
         frame = next(session, None) if edit is None else session.edit(edit)
         if frame is None:
-            raise ValueError(f"the run has {session.index} steps, so it cannot go on after {again.at}")
-        self._desk.watch.see(session.branch, frame, None, command_handler.claims_of(control.strategy))
-        if session.index == again.at:
-            session.set(**self._desk.bound(again.settings))
-            self._again = None
-            self._send(wire.Resumed(self._desk.run, wire.Array.of(_tokens(session))))
+            raise ValueError(f"the run has {session.index} steps, so it cannot continue after {recorded.at}")
+        self._handler.monitor.check(session.branch, frame, None, command_handler.claims_of(control.strategy))
+        if session.index == recorded.at:
+            session.set(**self._handler.bound(recorded.settings))
+            self._recorded = None
+            self._send(wire.Resumed(self._handler.run, wire.Array.of(_tokens(session))))
         elif self._reports.due():
-            self._send(wire.Replaying(self._desk.run, session.index, again.at))
+            self._send(wire.Replaying(self._handler.run, session.index, recorded.at))
 
     def _configure(self, settings: wire.SettingsData) -> None:
+        """Use settings from the next new step on; refuse invalid ones."""
         if self._session is None:
             return
         try:
-            bound = self._desk.bound(settings)
-            if self._again is not None:
-                # what is being replayed keeps its settings
+            bound = self._handler.bound(settings)
+            if self._recorded is not None:
+                # recorded steps keep their settings
                 settings.settings().checked()
-                self._again = replace(self._again, settings=settings)
+                self._recorded = replace(self._recorded, settings=settings)
             else:
                 self._session.set(**bound)
         except ValueError as error:
             self._send(wire.Rejected(str(error), "Configure"))
 
     def _debug(self, command: command_handler.Command) -> None:
+        """Handle a command of the debugger; refuse it if it is invalid."""
         try:
-            if self._again is not None and isinstance(command, command_handler.STANDING):
-                raise ValueError("the recorded steps are being computed again: wait until they are")
-            self._desk.handle(command)
+            if self._recorded is not None and isinstance(command, command_handler.STANDING):
+                raise ValueError("The recorded steps are being recomputed. Try again afterwards")
+            self._handler.handle(command)
         except ValueError as error:
             self._send(wire.Rejected(str(error), type(command).__name__))
             return
         if isinstance(command, command_handler.MOVES):
-            self._desk.credit = self._desk.credit.void()
+            self._handler.credit = self._handler.credit.void()
         if isinstance(command, wire.Fork):
-            self._again = RecordedSteps.of(command)
+            self._recorded = RecordedSteps.of(command)
 
     def _step(self) -> None:
+        """Take the next step of the branches that are stepped."""
         session = self._session
         assert session is not None
-        stood = session.branch
-        session.switch(self._desk.turn())
+        current = session.branch
+        session.switch(self._handler.turn())
         try:
             self._take(session)
         except StrategyError as error:
-            self._desk.failed(error, session.index)
+            self._handler.failed(error, session.index)
         finally:
-            session.switch(stood)
-        if self._desk.ended:
-            self._desk.credit = self._desk.credit.void()
+            session.switch(current)
+        if self._handler.ended:
+            self._handler.credit = self._handler.credit.void()
 
     def _take(self, session: Session) -> None:
-        """One step of the branch in which the session stands."""
+        """Take one step of the current branch."""
         control = session.control
         frame = next(session, None)
         if frame is None:
-            # that it has ended is the answer to the step that it was asked for
-            self._desk.credit = self._desk.credit.spent()
-            self._send(wire.Finished(self._desk.run, session.branch))
+            # `Finished` settles the step that was requested
+            self._handler.credit = self._handler.credit.spent()
+            self._send(wire.Finished(self._handler.run, session.branch))
             return
         if frame.edit is None:
-            # an edit done again is no step
-            self._desk.credit = self._desk.credit.spent()
-        self._desk.publish(frame, control)
+            # a repeated edit is not a step
+            self._handler.credit = self._handler.credit.spent()
+        self._handler.publish(frame, control)
 
     def _inspect(self) -> None:
+        """Measure the model's loss on a short text."""
         from engine.sampling.self_check import self_check
 
         if self._model is None:
@@ -252,16 +258,17 @@ class Server:
 
 
 def _tokens(session: Session) -> NDArray[np.int32]:
+    """Return the canvas, [B, L]."""
     return session.tokens.to("cpu").numpy().astype(np.int32)
 
 
 def load(choice: ModelChoice, progress: Progress) -> TextModel:
-    """torch is imported here, after Hello: the terminal has its strategies before the model."""
+    """Load a model; imports torch only now, so that the terminal gets the strategies first."""
     from engine.evaluation.identity import identity
     from engine.models import load_choice
 
     model = load_choice(choice, progress)
-    # the files have just been read, and large ones are read once more only where they are new
+    # digests of large files are cached, so that only new ones are read again
     model.fingerprint = identity(
         choice, model.outside, lambda done, total: progress("reading the model's files", done, total)
     )
@@ -269,7 +276,7 @@ def load(choice: ModelChoice, progress: Progress) -> TextModel:
 
 
 def main() -> None:
-    """Serve the process's own streams."""
+    """Serve on the standard streams of the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     lower_priority()
     inbox: queue.SimpleQueue[wire.Command | None] = queue.SimpleQueue()
@@ -284,26 +291,26 @@ def main() -> None:
                 inbox.put(command)
         except (ValueError, OSError) as error:
             print(error, file=sys.stderr)
-        # whatever is being computed has no reader any more
+        # nobody reads the results any more
         with suppress(OSError):
             restore()
         os._exit(0)
 
     def send(event: wire.Event) -> None:
-        # downloads report from threads of their own
+        # downloads report from their own threads
         with writing:
             wire.write(out, event)
 
-    def loaded(choice: ModelChoice, progress: Progress) -> TextModel:
+    def load_model(choice: ModelChoice, progress: Progress) -> TextModel:
         model = load(choice, progress)
-        # from here on it computes without end; before, somebody waits for it
+        # loading runs at normal priority, because the person waits for it; sampling does not
         lower_session_priority()
         return model
 
     threading.Thread(target=read, daemon=True, name="commands").start()
     with suppress(BrokenPipeError):
         wire.greet(out, __version__)
-        Server(send, loaded).serve(inbox)
+        Server(send, load_model).serve(inbox)
 
 
 if __name__ == "__main__":

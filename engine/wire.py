@@ -1,7 +1,7 @@
-"""The messages between terminal and engine, and their bytes.
+"""The messages between terminal and engine, and how they are encoded.
 
-The engine greets first: `MAGIC`, the protocol and its version, after whatever a login shell or a launcher has
-printed.  Then both sides send msgpack, each message behind its length and its checksum, validated on arrival.
+The engine greets first, after any output of a login shell or a launcher: `MAGIC`, its protocol and its version.  Then
+both sides send msgpack; each message follows its length and checksum, and is validated on arrival.
 """
 
 from __future__ import annotations
@@ -100,18 +100,18 @@ __all__ = [
     "commands",
     "events",
     "greet",
-    "greeted",
+    "read_greeting",
     "write",
 ]
 
 PROTOCOL = 4
 MAGIC = b"remdm\x00"
 NOISE = 1 << 16
-"""Bytes that may come before the greeting at most."""
+"""The largest number of bytes before the greeting."""
 HEADER = struct.Struct("<II")
-"""length and CRC-32 of a message's bytes"""
+"""Length and CRC-32 of a message's bytes."""
 GREETING = struct.Struct("<HB")
-"""protocol, and length of the version's text"""
+"""Protocol, and length of the version's text."""
 
 Command = (
     Open | Begin | Configure | Credit | Inspect | Fork | Switch | Together | Alter | Break | Clear | Look | UseFile
@@ -128,21 +128,21 @@ _events = msgspec.msgpack.Decoder(Event)
 
 
 class Greeting(NamedTuple):
-    """What the other side speaks, and of which version it is."""
+    """Protocol and version of the engine."""
 
     protocol: int
     version: str
 
 
 def greet(stream: IO[bytes], version: str, protocol: int = PROTOCOL) -> None:
-    """The engine's first bytes."""
+    """Write the engine's greeting."""
     text = version.encode("ascii")
     stream.write(MAGIC + GREETING.pack(protocol, len(text)) + text)
     stream.flush()
 
 
-def greeted(stream: IO[bytes]) -> Greeting:
-    """The greeting, after at most `NOISE` bytes of anything else; raises ValueError with the noise if none comes."""
+def read_greeting(stream: IO[bytes]) -> Greeting:
+    """Read the greeting, after at most `NOISE` other bytes.  Raises ValueError with these bytes if none comes."""
     noise = bytearray()
     while not noise.endswith(MAGIC):
         byte = stream.read(1)
@@ -157,35 +157,36 @@ def greeted(stream: IO[bytes]) -> Greeting:
 
 
 def write(stream: IO[bytes], message: Message) -> None:
-    """One message, flushed."""
+    """Write one message and flush."""
     body = _encoder.encode(message)
     stream.write(HEADER.pack(len(body), zlib.crc32(body)) + body)
     stream.flush()
 
 
 def _bodies(stream: IO[bytes]) -> Iterator[bytes]:
+    """Yield the bytes of each message.  Raises ValueError for a broken stream."""
     while header := stream.read(HEADER.size):
         if len(header) < HEADER.size:
             return
         size, checksum = HEADER.unpack(header)
         if size > LARGEST:
-            raise ValueError("the stream from the other side is not one of messages")
+            raise ValueError("the stream is not a sequence of messages")
         body = stream.read(size)
         if len(body) < size:
             return
         if zlib.crc32(body) != checksum:
-            raise ValueError("a message of the other side was damaged on its way")
+            raise ValueError("a message was damaged in transit")
         yield body
 
 
 def commands(stream: IO[bytes]) -> Iterator[Command]:
-    """Messages until the end of the stream; raises ValueError for bytes that are none."""
+    """Yield the terminal's messages until the stream ends.  Raises ValueError for an invalid one."""
     for body in _bodies(stream):
         yield _decode(_commands, body)
 
 
 def events(stream: IO[bytes]) -> Iterator[Event]:
-    """Messages until the end of the stream; raises ValueError for bytes that are none."""
+    """Yield the engine's messages until the stream ends.  Raises ValueError for an invalid one."""
     for body in _bodies(stream):
         yield _decode(_events, body)
 
@@ -194,4 +195,4 @@ def _decode(decoder: msgspec.msgpack.Decoder[Any], body: bytes) -> Any:
     try:
         return decoder.decode(body)
     except msgspec.DecodeError as error:
-        raise ValueError(f"a message of the other side cannot be read: {error}") from error
+        raise ValueError(f"cannot decode a message: {error}") from error

@@ -186,7 +186,7 @@ def served_rate(seconds: float) -> float:
         wire.write(process.stdin, message)
     start, first = 0.0, 0
     try:
-        wire.greeted(process.stdout)
+        wire.read_greeting(process.stdout)
         for event in wire.events(process.stdout):
             if isinstance(event, wire.Stepped):
                 if event.index == LOOPING:

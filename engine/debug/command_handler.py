@@ -31,7 +31,7 @@ class CommandHandler:
     def __init__(self, send: Callable[[wire.Event], None]) -> None:
         self._send = send
         self._file: StrategyFile | None = None
-        self.watch = Monitor()
+        self.monitor = Monitor()
         self.session: Session | None = None
         self.run = 0
         self._together: tuple[int, ...] = ()
@@ -58,7 +58,7 @@ class CommandHandler:
     def begin(self, session: Session, first: int) -> None:
         """A new run, whose first branch has this number."""
         self.session, self._together = session, ()
-        self.watch.begin(session.blocks.edges, first)
+        self.monitor.begin(session.blocks.edges, first)
 
     def turn(self) -> int:
         """The branch whose step is next: of those that have one left the one that has come least far."""
@@ -76,9 +76,9 @@ class CommandHandler:
         """Handle one command and send its reply."""
         match command:
             case wire.Break(number, text, sample):
-                self.watch.set(number, text, sample)
+                self.monitor.set(number, text, sample)
             case wire.Clear(number):
-                self.watch.clear(number)
+                self.monitor.clear(number)
             case wire.UseFile(path):
                 self._use(path)
             case wire.Fork():
@@ -106,7 +106,7 @@ class CommandHandler:
         session = self._there()
         before = session.frames[-2] if len(session.frames) > 1 else None
         self._send(wire.Stepped.of(self.run, frame, session.branch))
-        hits, broken = self.watch.see(session.branch, frame, before, claims_of(control.strategy))
+        hits, broken = self.monitor.check(session.branch, frame, before, claims_of(control.strategy))
         for violation in broken:
             self._send(wire.Broken(self.run, session.branch, violation))
         if hits:
@@ -171,7 +171,7 @@ class CommandHandler:
         except ValueError:
             session.switch(was)
             raise
-        self.watch.fork(branch)
+        self.monitor.fork(branch)
         if bound is not None:
             session.set(**bound)
         self._stands()

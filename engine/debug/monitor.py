@@ -37,7 +37,7 @@ class Monitor:
         else:
             self._conditions.pop(number, None)
 
-    def read(self, pieces: Sequence[str], fragments: Mapping[int, bytes] = MappingProxyType({})) -> list[str]:
+    def use_pieces(self, pieces: Sequence[str], fragments: Mapping[int, bytes] = MappingProxyType({})) -> list[str]:
         """Another model's tokens are there: why breakpoints that mean nothing to it are gone."""
         self._pieces, old = pieces, self._conditions
         self._characters = Characters.of(fragments, len(pieces))
@@ -57,7 +57,7 @@ class Monitor:
         assert branch.parent is not None
         self._standings[branch.id] = self._standings[branch.parent][: branch.at]
 
-    def see(
+    def check(
         self, branch: int, frame: Frame, before: Frame | None, claims: Claims
     ) -> tuple[list[Hit], tuple[Violation, ...]]:
         """The breakpoints that the newest frame of a branch hits, and the laws that it is the first to break."""

@@ -12,7 +12,7 @@ import msgspec
 from engine.files.atomic import naming, replace, tidy
 from engine.files.json_lines import decode_line, encode_line
 from engine.files.jsonl import DAMAGED
-from engine.files.locks import taken
+from engine.files.locks import acquire
 from engine.files.regular import regular_file
 from engine.system.callbacks import ignore
 
@@ -64,7 +64,7 @@ def continued(
     follows it.  Raises ValueError where another run is at work, or where the settings were others, with what differs.
     """
     with (home / SCORES).open("ab+") as file:
-        lock = taken(home)
+        lock = acquire(home)
         try:
             tidy(home, (SETTINGS, RESULT))
             _agree(home, settings)

@@ -23,7 +23,7 @@ from engine.files.atomic import replace, tidy, writable
 from engine.files.checksums import CHECKSUM, checksum, mismatch
 from engine.files.json_lines import encode_line
 from engine.files.jsonl import DAMAGED, count, left_out, lines, repair, sift
-from engine.files.locks import taken
+from engine.files.locks import acquire
 from engine.files.regular import regular_file
 from engine.system.callbacks import ignore
 
@@ -155,7 +155,7 @@ class Store:
         Raises BusyError where there is one, ValueError where the directory cannot be written.
         """
         writable(self.home)
-        self._lock = taken(self.home)
+        self._lock = acquire(self.home)
         tidy(self.home, WRITTEN)
 
     def _check_room(self, plan: Plan) -> None:

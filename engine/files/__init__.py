@@ -1,1 +1,1 @@
-"""Files as the engine reads and writes them: whole or not at all, locked, digested.  No torch."""
+"""Read and write files: atomic writes, locks, digests.  No torch."""

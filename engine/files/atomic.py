@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written beside their place and moved into it, with what a kill leaves removed."""
+"""Write files atomically: to a temporary file that then replaces the old one; remove what killed processes left."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from itertools import count
 from pathlib import Path
 
 UNFINISHED = re.compile(r"(.*)\.(\d+)(?:-\d+)?\.part")
-"""A file that is being written: what it is to become, and the process that writes it."""
+"""The name of an unfinished file: its final name, and the id of the process that writes it."""
 LIBRARY = re.compile(r"\(os error (\d+)\)")
-"""What libraries in Rust, safetensors among them, say of an error of the system."""
+"""The form of system errors in messages of Rust libraries such as safetensors."""
 
 _numbers = count()
 _writing: set[Path] = set()
-"""the unfinished files of this process"""
+"""The unfinished files of this process."""
 
 
 def replace(path: Path, data: bytes, *, new: bool = False) -> None:
-    """Write a whole file at once, see `replacing`."""
+    """Write a file atomically, see `replacing`."""
     with replacing(path, new=new) as part:
         part.write_bytes(data)
 
 
 @contextmanager
 def replacing(path: Path, *, new: bool = False) -> Iterator[Path]:
-    """Yield where to write a file; at the end it takes the place of `path`, or nothing has changed after an error.
+    """Yield a temporary path to write to; it replaces `path` at the end, or is removed after an error.
 
-    A reader sees the old file or the new one, also after a power cut.  new: raise FileExistsError if `path` exists.
-    Raises OSError that names `path`, also where a library has made another error of the system's.
+    A reader sees the old file or the new one, also after a power failure.  new: raise FileExistsError if `path` exists.
+    Raises OSError that names `path`, also for system errors that a library has wrapped.
     """
     part = path.with_name(f"{path.name}.{os.getpid()}-{next(_numbers)}.part")
     _writing.add(part)
@@ -56,14 +56,14 @@ def replacing(path: Path, *, new: bool = False) -> Iterator[Path]:
 
 @contextmanager
 def naming(path: Path, part: Path | None = None) -> Iterator[None]:
-    """Give an OSError that names no file, as those of write, flush, fsync and close, or names `part`, the name `path`.
+    """Raise OSErrors inside with the name `path` if they name no file, as those of write and fsync, or name `part`.
 
-    So it is with what a library makes of an OSError.
+    The same holds for system errors that a library has wrapped.
     """
     try:
         yield
     except Exception as error:
-        found = _of_system(error)
+        found = _system_error(error)
         named = isinstance(error, OSError) and error.filename not in (None, str(part))
         if found is None or named:
             raise
@@ -71,26 +71,26 @@ def naming(path: Path, part: Path | None = None) -> Iterator[None]:
 
 
 def tidy(home: Path, names: Iterable[str] = ()) -> None:
-    """Remove what killed processes left in a directory: unfinished files, and the probes of `probe`.
+    """Remove what killed processes left in a directory: unfinished files, and those of `probe`.
 
-    names: of the files that are written there, as patterns of `Path.glob`.  What a running process writes stays.
+    names: patterns for `Path.glob` of the files written there.  Files of running processes stay.
     """
     with suppress(OSError):
         for name in (*names, ""):
             for path in (*home.glob(f"{name}.part"), *home.glob(f"{name}.*.part")) if name else home.glob(".*.part"):
-                if _is_left(path, name.rpartition("/")[2]):
+                if _is_abandoned(path, name.rpartition("/")[2]):
                     path.unlink(missing_ok=True)
 
 
 def discard(path: Path) -> None:
-    """Remove the unfinished copies of a file that this process writes, as it ends without waiting for them."""
+    """Remove this process's unfinished copies of a file, before it exits without finishing them."""
     for part in [part for part in _writing if part.parent == path.parent and _is_of(part, path.name)]:
         with suppress(OSError):
             part.unlink(missing_ok=True)
 
 
 def probe(home: Path) -> None:
-    """Make the directory and a file in it, which goes again.  Raises OSError where that cannot be."""
+    """Create the directory, and a file in it that is removed again.  Raises OSError if that fails."""
     path = home / f".{os.getpid()}.part"
     home.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"\0")
@@ -106,15 +106,16 @@ def writable(home: Path) -> None:
 
 
 def _is_of(part: Path, name: str) -> bool:
+    """Return whether a file is an unfinished one of this name."""
     match = UNFINISHED.fullmatch(part.name)
     return match is not None and match[1] == name
 
 
-def _is_left(path: Path, name: str) -> bool:
+def _is_abandoned(path: Path, name: str) -> bool:
     """Return whether a file is an unfinished one of this name whose process has ended."""
     match = UNFINISHED.fullmatch(path.name)
     if match is None:
-        # earlier versions named no process
+        # earlier versions did not name the process
         return fnmatch(path.name, f"{name}.part")
     if not fnmatch(match[1], name):
         return False
@@ -123,6 +124,7 @@ def _is_left(path: Path, name: str) -> bool:
 
 
 def _runs(process: int) -> bool:
+    """Return whether a process is running."""
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
@@ -132,22 +134,23 @@ def _runs(process: int) -> bool:
     return True
 
 
-def _of_system(error: Exception) -> OSError | None:
-    """Return the system's error that an error is, or was made of; None for another."""
+def _system_error(error: Exception) -> OSError | None:
+    """Return the system error that an error is or wraps; None if there is none."""
     if isinstance(error, OSError):
         return error if error.errno is not None else None
     if match := LIBRARY.search(str(error)):
         return OSError(int(match[1]), os.strerror(int(match[1])))
-    # where the file cannot grow torch.save complains of positions, while it handles what the system said
-    return _of_system(error.__context__) if isinstance(error.__context__, OSError) else None
+    # if a file cannot grow torch.save raises an error about positions while handling the system's
+    return _system_error(error.__context__) if isinstance(error.__context__, OSError) else None
 
 
 def _exists(path: Path) -> OSError:
+    """Return the error of a path that exists."""
     return FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
 
 
 def _place_new(part: Path, path: Path) -> None:
-    """Give the file its name unless something has it, which a link alone can tell and do at once."""
+    """Rename the file unless the name is taken; only a hard link checks and renames at once."""
     try:
         os.link(part, path)
     except FileExistsError:
@@ -159,10 +162,10 @@ def _place_new(part: Path, path: Path) -> None:
 
 
 def _sync(home: Path) -> None:
-    """See the directory to the disk where the file system can."""
+    """Flush the directory to disk if the file system can."""
     with suppress(OSError):
-        place = os.open(home, os.O_RDONLY)
+        descriptor = os.open(home, os.O_RDONLY)
         try:
-            os.fsync(place)
+            os.fsync(descriptor)
         finally:
-            os.close(place)
+            os.close(descriptor)

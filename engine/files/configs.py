@@ -1,4 +1,4 @@
-"""Find the TOML files of `configs/`: data inside a package in the wheel, one directory beside it in a checkout."""
+"""Find the TOML files of `configs/`: package data in the wheel, one directory next to the packages in a checkout."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SUFFIX = ".toml"
 def configs(package: str, kind: str) -> dict[str, Traversable]:
     """Return the files of one kind (models, presets, train) that `package` ships, by name, in alphabetical order.
 
-    The wheel holds them in `package/configs/KIND`. A checkout has one `configs/` for all packages, beside them.
+    The wheel holds them in `package/configs/KIND`.  A checkout has one `configs/` next to its packages.
     """
     home = resources.files(package)
     shipped = home / "configs" / kind

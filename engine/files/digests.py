@@ -1,4 +1,4 @@
-"""Digests of whole files, remembered from run to run."""
+"""Digests of whole files, cached between runs."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from engine.files.atomic import replace, tidy
 from engine.system.callbacks import ignore
 
 CHUNK = 1 << 22
-"""Bytes that are read at a time."""
-REMEMBERED = 1 << 24
-"""Bytes of a file from which on its digest is worth remembering."""
+"""Bytes to read at a time."""
+CACHED_FROM = 1 << 24
+"""The digests of files of at least this many bytes are cached."""
 THREADS = 8
-"""Files that are read at once."""
+"""The number of files to read at once."""
 
 Progress = Callable[[int, int], None]
-"""(bytes done, bytes in all)"""
+"""A callback with (bytes done, bytes in total)."""
 
 
 def file_digest(path: Path) -> str:
@@ -29,11 +29,11 @@ def file_digest(path: Path) -> str:
     return _digest(path, lambda count: None)
 
 
-def file_digests(paths: Sequence[Path], told: Progress = ignore, cache: Path | None = None) -> list[str]:
+def file_digests(paths: Sequence[Path], progress: Progress = ignore, cache: Path | None = None) -> list[str]:
     """Return the digest of every file's whole content, in order.  Raises OSError.
 
-    Large files are read once: their digests are kept in `cache`, by default the user's cache directory, under device,
-    inode, size and the times of the last change of content and of status, of which no program can set the latter back.
+    Large files are read once: `cache`, by default the user's cache directory, keeps their digests under device, inode,
+    size, and the times of the last change of content and of status; no program can set the latter back.
     """
     home = default_cache() if cache is None else cache
     tidy(home, ["[0-9a-f]" * 64])
@@ -48,14 +48,14 @@ def file_digests(paths: Sequence[Path], told: Progress = ignore, cache: Path | N
     def one(path: Path) -> str:
         before = _stamp(path)
         size = path.stat().st_size
-        known = _recall(home, before) if size >= REMEMBERED else None
+        known = _recall(home, before) if size >= CACHED_FROM else None
         if known is not None:
             count(size)
             return known
         found = _digest(path, count)
-        # a file that is being written has no digest that would still be true
-        if size >= REMEMBERED and _stamp(path) == before:
-            _remember(home, before, found)
+        # the digest of a file that is being written is out of date
+        if size >= CACHED_FROM and _stamp(path) == before:
+            _store(home, before, found)
         return found
 
     pool = ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1))
@@ -63,11 +63,11 @@ def file_digests(paths: Sequence[Path], told: Progress = ignore, cache: Path | N
         found = []
         for task in [pool.submit(one, path) for path in paths]:
             while not wait([task], timeout=0.5).done:
-                told(done, total)
+                progress(done, total)
             found.append(task.result())
         return found
     finally:
-        # whoever interrupts, or has met a file that cannot be read, waits for no more than a chunk
+        # after an interrupt or an unreadable file, wait for no more than a chunk
         stopped.set()
         pool.shutdown(wait=False, cancel_futures=True)
 
@@ -84,18 +84,19 @@ def remembered(path: Path, what: str, compute: Callable[[Path], str], cache: Pat
         return known
     found = compute(path)
     if _stamp(path, what) == before:
-        _remember(home, before, found)
+        _store(home, before, found)
     return found
 
 
 def default_cache() -> Path:
-    """Return the directory of remembered digests."""
+    """Return the directory of cached digests."""
     from platformdirs import user_cache_path
 
     return user_cache_path("remdm-tui") / "digests"
 
 
 def _digest(path: Path, count: Callable[[int], None]) -> str:
+    """Return the SHA-256 of a file; `count` gets the number of bytes of each chunk."""
     found = hashlib.sha256()
     with path.open("rb") as file:
         while data := file.read(CHUNK):
@@ -105,26 +106,28 @@ def _digest(path: Path, count: Callable[[int], None]) -> str:
 
 
 def _stamp(path: Path, what: str = "") -> str:
+    """Return a key for the present content of a file."""
     now = path.stat()
-    told = f"{what}{now.st_dev} {now.st_ino} {now.st_size} {now.st_mtime_ns} {now.st_ctime_ns}"
-    return hashlib.sha256(told.encode()).hexdigest()
+    text = f"{what}{now.st_dev} {now.st_ino} {now.st_size} {now.st_mtime_ns} {now.st_ctime_ns}"
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _recall(home: Path, stamp: str) -> str | None:
-    """Return what was kept; None for nothing or a damaged file."""
+    """Return a cached digest; None if it is missing or damaged."""
     try:
-        kept, _, check = (home / stamp).read_text(encoding="ascii").partition(" ")
+        digest, _, check = (home / stamp).read_text(encoding="ascii").partition(" ")
     except (OSError, ValueError):
         return None
-    return kept if check == _check(stamp, kept) else None
+    return digest if check == _check(stamp, digest) else None
 
 
-def _remember(home: Path, stamp: str, digest: str) -> None:
-    """Keep a digest in a file of its own, whole or not at all; without a writable directory it is not kept."""
+def _store(home: Path, stamp: str, digest: str) -> None:
+    """Cache a digest in a file of its own, atomically; do nothing if the directory is not writable."""
     with suppress(OSError):
         home.mkdir(parents=True, exist_ok=True)
         replace(home / stamp, f"{digest} {_check(stamp, digest)}".encode())
 
 
 def _check(stamp: str, digest: str) -> str:
+    """Return the checksum of a cache entry."""
     return hashlib.sha256(f"{stamp} {digest}".encode()).hexdigest()

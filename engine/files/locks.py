@@ -1,4 +1,4 @@
-"""One writer at a time in a directory: a lock that ends with the process that holds it."""
+"""Locks on directories, released when the process ends."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ LOCK = ".lock"
 
 
 class BusyError(ValueError):
-    """Another process works in the directory."""
+    """Another process holds the lock of the directory."""
 
 
-def taken(home: Path) -> Any:
-    """Return a lock, with `release`, that keeps every other process out of a directory until this one ends.
+def acquire(home: Path) -> Any:
+    """Lock a directory until `release`, or the end of this process; return the lock.
 
-    Raises BusyError if another process holds it.
+    Raises BusyError if another process holds the lock.
     """
     from filelock import FileLock, Timeout
 
@@ -31,9 +31,9 @@ def taken(home: Path) -> Any:
 
 @contextmanager
 def alone(home: Path) -> Iterator[None]:
-    """Make the directory if need be, and inside keep every other process out.  Raises BusyError as `taken` does."""
+    """Create the directory if it is missing, and lock it inside the block.  Raises BusyError as `acquire` does."""
     home.mkdir(parents=True, exist_ok=True)
-    lock = taken(home)
+    lock = acquire(home)
     try:
         yield
     finally:

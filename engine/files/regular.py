@@ -1,4 +1,4 @@
-"""Look at a file before opening it: what is no regular file may block for ever or never end."""
+"""Check that a path is a regular file: opening others may block forever or never end."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ KINDS = {
     stat.S_IFBLK: "a device",
     stat.S_IFDIR: "a directory",
 }
-"""What a path may be instead of a regular file."""
+"""Names of other kinds of files."""
 
 
 def regular_file(path: str | PathLike[str]) -> Path:
-    """Return the path, which is a regular file or does not exist.  Raises ValueError that says what it is instead."""
+    """Return the path of a regular or missing file.  Raises ValueError that names any other kind of file."""
     path = Path(path)
     try:
         mode = path.stat().st_mode
-    except OSError:  # whoever opens it says why it cannot be read
+    except OSError:  # opening it reports the reason
         return path
     if not stat.S_ISREG(mode):
         raise ValueError(f"{path} is {KINDS.get(stat.S_IFMT(mode), 'something else')}, not a regular file")

@@ -1,4 +1,4 @@
-"""What lies in the directory of a training run, for those who look at it from outside.  No torch."""
+"""The layout of a training run's directory, to read it from outside.  No torch."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ import msgspec
 from engine.files.checksums import CHECKSUM, mismatch
 
 CHECKPOINT = "last.pt"
-"""The state that the run goes on from, of which a model can be made while it does."""
+"""The state that the run resumes from; a model can be exported from it during the run."""
 TOKENIZER = "tokenizer.json"
 """The tokenizer of the run, so that its checkpoints say what they speak."""
 BEST = "best.pt"
-"""The averages with the lowest validation loss so far."""
+"""The averaged weights with the lowest validation loss so far."""
 MODEL = "model"
-"""The directory of the model of the best averages."""
+"""The directory of the model with these weights."""
 HUB = "hub"
-"""The directory of the same as the hub's copies of MDLM are laid out."""
+"""The directory of the same model in the layout of MDLM on the hub."""
 NEWEST = "newest"
-"""The directory of that model, which is not what one would publish."""
+"""The directory of the model of the last checkpoint, not meant for publishing."""
 MODEL_FILES = ("config.json", "tokenizer.json", "model.safetensors")
-"""What the directory of a model holds."""
+"""The files of a model's directory."""
 STEP = "step.json"
-"""In its directory: which step it was made of."""
+"""In NEWEST: the step of the exported checkpoint."""
 WITH_CHECKSUMS = tuple(f"{name}{more}" for name in (*MODEL_FILES, STEP) for more in ("", CHECKSUM))
 """The same with the checksum of each."""
 STEP_FILE = re.compile(r"step-(\d+)\.pt")
-"""The states of earlier steps that a run keeps."""
+"""Checkpoints of earlier steps."""
 
 WRITTEN = (
     "log.jsonl", "samples.jsonl",
@@ -38,32 +38,32 @@ WRITTEN = (
     )),
     *(f"{home}/{name}" for home in (MODEL, HUB, NEWEST) for name in WITH_CHECKSUMS),
 )  # fmt: skip
-"""Files of a run that are written as a whole, as patterns."""
+"""Patterns of the files that a run writes atomically."""
 
 
 Stamp = tuple[int, int]
-"""What a file is told from its successor by: when it was written, in nanoseconds, and its bytes."""
+"""Identity of a version of a file: modification time in nanoseconds, and size in bytes."""
 
 
-class Made(msgspec.Struct, frozen=True):
-    """step.json: what the newest model was made of."""
+class Exported(msgspec.Struct, frozen=True):
+    """step.json: the checkpoint that the newest model was exported from."""
 
     step: int | None = None
     at: int = 0
     bytes: int = 0
-    """the stamp of the run at that time, see `stamp`"""
+    """`at` and `bytes`: the stamp of the run at that time, see `stamp`"""
     note: str = ""
     """why that was not the last checkpoint; empty if it was"""
 
 
-def read_made(home: Path) -> Made:
-    """Return what the directory of a newest model says of itself; nothing for another one, or a damaged file."""
+def read_exported(home: Path) -> Exported:
+    """Return the step.json of a newest model's directory; empty if the file is missing or damaged."""
     try:
         if mismatch(home / STEP):
-            return Made()
-        return msgspec.json.decode((home / STEP).read_bytes(), type=Made)
+            return Exported()
+        return msgspec.json.decode((home / STEP).read_bytes(), type=Exported)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return Made()
+        return Exported()
 
 
 def checkpoints(home: Path) -> list[Path]:
@@ -75,18 +75,18 @@ def checkpoints(home: Path) -> list[Path]:
 
 
 def stamp(home: Path) -> Stamp | None:
-    """Return the latest stamp of all checkpoints of a run, any of which may be the one that counts; None without any.
+    """Return the latest stamp of a run's checkpoints; None if it has none.
 
-    A step file is a copy of the last checkpoint with the same stamp, so that one that is kept changes nothing.
+    A step file is a copy of the last checkpoint with the same stamp, so that keeping one changes nothing.
     """
     found = []
     for path in checkpoints(home):
         with suppress(OSError):
-            seen = path.stat()
-            found.append((seen.st_mtime_ns, seen.st_size))
+            status = path.stat()
+            found.append((status.st_mtime_ns, status.st_size))
     return max(found, default=None)
 
 
 def holds_checkpoint(home: Path) -> bool:
-    """Whether a directory has the last checkpoint of a training run, or one of an earlier step."""
+    """Return whether a directory has a checkpoint of a training run."""
     return bool(checkpoints(home))

@@ -1,4 +1,4 @@
-"""What this machine has for sampling: versions, devices with their types and attention, memory, caches."""
+"""The sampling environment: versions of packages, and devices with their dtype, attention and memory."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ PACKAGES = (
 
 @dataclass(frozen=True)
 class DeviceInfo:
-    """A device as a model would use it; `memory` in bytes, 0 where unknown."""
+    """A device as a model would use it; `memory` in bytes, 0 if unknown."""
 
     device: str
     name: str
     memory: int
     bfloat16: bool
     dtype: str
-    """what `--dtype auto` gives"""
+    """what `--dtype auto` selects"""
     attention: str
-    """what `--attention auto` gives for it"""
+    """what `--attention auto` selects"""
 
 
 def versions() -> dict[str, str]:
-    """Of everything that decides what is computed; `not installed` where it is missing."""
+    """Return the versions of all packages that affect results; `not installed` for missing ones."""
     found = {"remdm-tui": __version__, "python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -44,7 +44,7 @@ def versions() -> dict[str, str]:
 
 
 def devices() -> list[DeviceInfo]:
-    """Best first: the first is what `--device auto` takes."""
+    """Return the devices, best first: `--device auto` selects the first."""
     found = []
     if torch.cuda.is_available():
         for i in range(torch.cuda.device_count()):
@@ -58,6 +58,7 @@ def devices() -> list[DeviceInfo]:
 
 
 def _device(device: str, name: str, memory: int, bfloat16: bool) -> DeviceInfo:
+    """Return a device with the dtype and attention that models use on it."""
     place = choose_device(device)
     dtype = torch.bfloat16 if place.type == "cuda" else torch.float32
     kernel, _ = choose_attention("auto", place, dtype)
@@ -65,6 +66,7 @@ def _device(device: str, name: str, memory: int, bfloat16: bool) -> DeviceInfo:
 
 
 def _memory() -> int:
+    """Return the main memory in bytes; 0 if unknown."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError, AttributeError):

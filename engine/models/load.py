@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from engine.files.run_layout import read_made
+from engine.files.run_layout import read_exported
 from engine.models.files import open_weights, read_object
 from engine.models.files.opening import training_files
 from engine.models.files.refusals import check_gguf
@@ -55,7 +55,7 @@ def load_model(
     home = locate(name, progress, trust_remote_code)
     request = Request(name, home, place, chosen, ema, attention, mask_id, tokenizer, trust_remote_code, progress)
     try:
-        return TextModel(name, replace(read(request), recovered=read_made(home).note))
+        return TextModel(name, replace(read(request), recovered=read_exported(home).note))
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise ValueError(
             f"{name} does not fit into the memory of {place}: choose another device, bfloat16 or a smaller model"

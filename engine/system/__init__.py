@@ -1,1 +1,1 @@
-"""The process and the machine: priority, what is installed, calls of untrusted code."""
+"""The process and the machine: priority, installed packages, calls of third-party code."""

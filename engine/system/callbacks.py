@@ -1,7 +1,7 @@
-"""The callback of whoever wants to be told nothing."""
+"""A callback that does nothing."""
 
 from __future__ import annotations
 
 
 def ignore(*values: object) -> None:
-    """Ignore progress, or a sentence for a person."""
+    """Do nothing."""

@@ -1,4 +1,4 @@
-"""Calls of other people's code, whose every exception is caught but an interrupt that a person asked for."""
+"""Call third-party code and catch all its exceptions, but not the person's Ctrl+C."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SILENCING = threading.Lock()
 PANIC = re.compile(
     rb"\n?thread '[^'\n]*' (?:\(\d+\) )?panicked at .*?(?:\nnote: [^\n]*RUST_BACKTRACE[^\n]*(?:\n|$)|$)", re.DOTALL
 )
-"""What Rust writes of a panic, up to its note on backtraces."""
+"""The report of a Rust panic, up to its note on backtraces."""
 
 
 @contextmanager
@@ -27,7 +27,7 @@ def interrupts_told_apart() -> Iterator[None]:
     """
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(before):
-        yield  # no signal's handler runs here
+        yield  # signal handlers only run in the main thread
         return
 
     def interrupt(number: int, frame: FrameType | None) -> None:
@@ -48,15 +48,15 @@ class Interrupted(KeyboardInterrupt):
 
 
 def is_panic(error: BaseException) -> bool:
-    """Whether an exception is a panic of a library in Rust, which is no Exception."""
+    """Return whether an exception is a panic of a Rust library, which is not an `Exception`."""
     return type(error).__name__ == "PanicException"
 
 
 @contextmanager
 def library_errors(what: str) -> Iterator[None]:
-    """Turn whatever a tokenizer's library raises, panics too, into a ValueError; `what` begins its sentence.
+    """Turn any exception of a tokenizer library, panics included, into a ValueError that begins with `what`.
 
-    The library reports panics on standard error as well, where `silent_panics` leaves them out.
+    The library also reports panics on standard error, where `silent_panics` removes them.
     """
     try:
         with silent_panics():
@@ -64,49 +64,50 @@ def library_errors(what: str) -> Iterator[None]:
     except BaseException as error:
         if not isinstance(error, Exception) and not is_panic(error):
             raise
-        said = " ".join(str(error).split())[:300] or type(error).__name__
-        raise ValueError(f"{what}: {said}") from error
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise ValueError(f"{what}: {reason}") from error
 
 
 @contextmanager
 def silent_panics() -> Iterator[None]:
-    """Leave reports of panics out of file descriptor 2; all else that is written there comes when this ends.
+    """Remove reports of panics from standard error; write everything else when the block ends.
 
-    Only the outermost of nested or concurrent calls does anything.
+    Of nested or concurrent calls only the outermost has an effect.
     """
     if not _SILENCING.acquire(blocking=False):
         yield
         return
     try:
         try:
-            kept = os.dup(2)
+            original = os.dup(2)
         except OSError:  # there is no standard error
             yield
             return
         try:
-            with _memory() as meanwhile:
-                os.dup2(meanwhile.fileno(), 2)
+            with _memory() as buffer:
+                os.dup2(buffer.fileno(), 2)
                 try:
                     yield
                 finally:
-                    os.dup2(kept, 2)
-                    if os.fstat(meanwhile.fileno()).st_size:
-                        meanwhile.seek(0)
-                        _write(2, PANIC.sub(b"", meanwhile.read()))
+                    os.dup2(original, 2)
+                    if os.fstat(buffer.fileno()).st_size:
+                        buffer.seek(0)
+                        _write(2, PANIC.sub(b"", buffer.read()))
         finally:
-            os.close(kept)
+            os.close(original)
     finally:
         _SILENCING.release()
 
 
 def _memory() -> IO[bytes]:
-    """Return an empty file that is gone when it is closed."""
+    """Return an empty file that is deleted when it is closed."""
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("stderr"), "w+b")
     return TemporaryFile()
 
 
 def _write(descriptor: int, data: bytes) -> None:
-    with suppress(OSError):  # whoever read it has gone away
+    """Write all data, unless the reader has closed the descriptor."""
+    with suppress(OSError):
         while data:
             data = data[os.write(descriptor, data) :]

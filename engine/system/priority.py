@@ -1,4 +1,4 @@
-"""How the engine lets the terminal go first on a machine that has more to do than cores."""
+"""Lower the engine's priority, so that the terminal stays responsive on a busy machine."""
 
 from __future__ import annotations
 
@@ -7,21 +7,20 @@ from contextlib import suppress
 from pathlib import Path
 
 NICENESS = 5
-"""Added to that of the process, and its session's."""
+"""Added to the niceness of the process and of its session."""
 GROUP = Path("/proc/self/autogroup")
 
 
 def lower_priority() -> None:
-    """Be nicer than the terminal; before there are threads, which inherit it."""
+    """Raise the niceness of this process; call it before starting threads, which inherit it."""
     with suppress(OSError):
         os.nice(NICENESS)
 
 
 def lower_session_priority(group: Path = GROUP) -> None:
-    """The same where Linux shares cores among sessions before it looks at the niceness of processes.
+    """Raise the niceness of this process's session, which Linux respects before that of processes.
 
-    A process that leads a session of its own, in which the terminal then is not, makes that nice as a whole (`man 7
-    sched`, autogroup).
+    See `man 7 sched`, autogroup.  Does nothing unless the process leads its session: else the terminal may be in it.
     """
     with suppress(OSError, AttributeError):
         if os.getsid(0) == os.getpid() and group.exists():

@@ -1,4 +1,4 @@
-"""Standard input and output of a process that speaks in messages."""
+"""Reserve standard input and output for messages."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import IO
 
 
 def streams() -> tuple[IO[bytes], IO[bytes], Callable[[], None]]:
-    """Return standard input and output for messages alone, and what undoes that.
+    """Return standard input and output for messages alone, and a function that undoes the changes.
 
-    A library's own writes to stdout go to stderr.  If a launcher gave a terminal, it is set to pass every byte on as it
-    is, and stderr, which would be mixed into it, is closed.
+    Other writes to stdout go to stderr.  If a launcher allocated a terminal, it is set to raw mode, and stderr, which
+    would mix with the messages, is closed.
     """
     out = os.fdopen(os.dup(1), "wb")
     if not os.isatty(0):

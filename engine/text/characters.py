@@ -1,4 +1,4 @@
-"""Characters whose bytes lie in several tokens: put together from the tokens that stand side by side.  numpy only."""
+"""Characters whose bytes are split over several tokens: assemble them from neighbouring tokens.  numpy only."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 LOST = "\ufffd"
-"""What stands for bytes that are no character yet."""
+"""Replacement for bytes that are no complete character."""
 CONTINUES = range(0x80, 0xC0)
-"""Bytes that go on with a character."""
-KEPT = 1 << 16
-"""Groups of tokens whose texts are remembered."""
+"""Continuation bytes of UTF-8."""
+CACHED = 1 << 16
+"""The number of token groups whose texts are cached."""
 
 
 class Characters:
-    """A vocabulary in which some tokens hold a part of a character."""
+    """A vocabulary in which some tokens hold a fragment: a part of a character."""
 
     def __init__(self, fragments: Mapping[int, bytes], size: int) -> None:
-        """fragments: the bytes of tokens that are no whole text, by number; size: of the vocabulary."""
+        """fragments: the bytes of each token that is a fragment; size: vocabulary size."""
         self._bytes = {token: data for token, data in fragments.items() if 0 <= token < size and data}
         self.partial, self._begins = np.zeros(size, bool), np.zeros(size, bool)
         self.partial[list(self._bytes)] = True
@@ -30,36 +30,36 @@ class Characters:
 
     @classmethod
     def of(cls, fragments: Mapping[int, bytes], size: int) -> Characters | None:
-        """Return the vocabulary's split characters; None where every token is whole text."""
+        """Return the split characters of a vocabulary; None if every token is whole text."""
         return cls(fragments, size) if fragments else None
 
     def groups(self, tokens: NDArray[np.integer]) -> Iterator[tuple[int, tuple[str, ...]]]:
-        """Where tokens of parts stand together, and the text of each; empty where it goes on with a character.
+        """Yield the first position of each group of neighbouring fragments, and the text of each token in it.
 
-        A whole character is the text of the first of its tokens.  tokens: [L].
+        The first token of a character has its whole text, the others have none.  tokens: [L].
         """
         at = np.flatnonzero(self.partial[tokens])
         if not len(at):
             return
         first = self._begins[tokens[at]] | (np.diff(at, prepend=-2) != 1)
         edges = [*np.flatnonzero(first).tolist(), len(at)]
-        ids, places = tokens[at].tolist(), at.tolist()
+        ids, positions = tokens[at].tolist(), at.tolist()
         for begin, end in pairwise(edges):
-            yield places[begin], fragment_texts(tuple(self._bytes[token] for token in ids[begin:end]))
+            yield positions[begin], fragment_texts(tuple(self._bytes[token] for token in ids[begin:end]))
 
     def texts(self, tokens: NDArray[np.integer], pieces: Sequence[str]) -> list[str]:
-        """The text of each token, [L], whole characters at the first of theirs."""
+        """Return the text of each token, [L]; a split character is the text of its first token."""
         found = [pieces[token] for token in tokens.tolist()]
         for first, texts in self.groups(tokens):
             found[first : first + len(texts)] = texts
         return found
 
     def spans(self, tokens: NDArray[np.integer]) -> Iterator[tuple[int, int, str]]:
-        """First token, token behind the last, and text of each character that lies in tokens of parts; tokens: [L]."""
-        for place, texts in self.groups(tokens):
+        """Yield first position, end position and text of each split character; tokens: [L]."""
+        for start, texts in self.groups(tokens):
             edges = [i for i, text in enumerate(texts) if text] + [len(texts)]
             for first, last in pairwise(edges):
-                yield place + first, place + last, texts[first]
+                yield start + first, start + last, texts[first]
 
     def where(self, tokens: NDArray[np.integer], matches: Callable[[str], bool]) -> NDArray[np.bool_]:
         """Return whether a split character that matches begins at each position; tokens: [B, L]."""
@@ -69,14 +69,14 @@ class Characters:
         return found
 
     def widened(self, marked: NDArray[np.bool_], tokens: NDArray[np.integer]) -> NDArray[np.bool_]:
-        """Return the marks, [L], with every character whole that has one on any of its tokens."""
+        """Return the marks, [L], extended to all tokens of each split character that has one."""
         wide = marked.copy()
         for first, last, _ in self.spans(tokens):
             wide[first:last] |= marked[first:last].any()
         return wide
 
     def spell(self, text: str) -> tuple[int, ...]:
-        """Return the fewest longest tokens whose bytes make up one character; empty where none do."""
+        """Return the tokens whose bytes make up one character, longest first; empty if there are none."""
         return self._spell(text.encode("utf-8", "replace")) if len(text) == 1 else ()
 
     def _spell(self, data: bytes) -> tuple[int, ...]:
@@ -87,27 +87,27 @@ class Characters:
         return ()
 
     def token(self, name: str) -> int | None:
-        r"""Return the token that `name` gave this name, such as \xe4\xb8; None for no part of a character."""
+        r"""Return the fragment with this `name`, such as \xe4\xb8; None if there is none."""
         return next((token for token in sorted(self._bytes) if self.name(token) == name), None)
 
     def name(self, token: int) -> str:
-        r"""Return what is typed for a part of a character: its bytes, such as \xe4\xb8; empty for whole text."""
+        r"""Return the name to type for a fragment: its bytes, such as \xe4\xb8; empty for whole text."""
         return self._bytes.get(token, b"").decode("utf-8", "backslashreplace")
 
-    def character(self, token: int, place: int, tokens: NDArray[np.integer]) -> str:
-        """Return the whole character that a token would be a part of at a place; empty where it would not be whole.
+    def character(self, token: int, position: int, tokens: NDArray[np.integer]) -> str:
+        """Return the character that a token would complete at a position; empty if it would complete none.
 
-        tokens: [L], of which the one at `place` is not looked at.
+        tokens: [L]; the one at `position` is ignored.
         """
         tokens = tokens.copy()
-        tokens[place] = token
-        found = next((text for first, last, text in self.spans(tokens) if first <= place < last), "")
+        tokens[position] = token
+        found = next((text for first, last, text in self.spans(tokens) if first <= position < last), "")
         return "" if LOST in found else found.strip()
 
 
-@lru_cache(maxsize=KEPT)
+@lru_cache(maxsize=CACHED)
 def fragment_texts(parts: tuple[bytes, ...]) -> tuple[str, ...]:
-    """The text of each of several tokens that stand side by side, by their bytes."""
+    """Return the text of each of several neighbouring fragments, given their bytes."""
     data, owners = b"".join(parts), [i for i, part in enumerate(parts) for _ in part]
     texts = [""] * len(parts)
     at = 0

@@ -1,6 +1,6 @@
-"""Render a chat template, which is untrusted, in a process of its own with limits on time, memory and size.
+"""Render untrusted chat templates in a child process with limits on time, memory and size.
 
-Run as a script it is that process: JSON on standard input and output, and of what is installed jinja2 alone.
+Run as a script, this module is that process: JSON on standard input and output; it imports only jinja2.
 """
 
 from __future__ import annotations
@@ -13,58 +13,58 @@ from pathlib import Path
 from typing import Any
 
 SECONDS = 2
-"""Processor seconds for rendering."""
+"""Limit on processor time, in seconds."""
 PATIENCE = 20
-"""Seconds by the clock for all of it, on a machine however busy."""
+"""Limit on wall-clock time, in seconds, also on a busy machine."""
 MEMORY = 1 << 29
-"""Bytes of address space."""
+"""Limit on address space, in bytes."""
 LARGEST = 1 << 20
-"""Bytes of a template, and of the text that it makes."""
+"""Limit on a template and on its text, in characters."""
 
 
-def render(template: str, prompt: str, named: Mapping[str, str], whose: str) -> str:
-    """Return the prompt as one user's turn with the answer begun.
+def render(template: str, prompt: str, special: Mapping[str, str], owner: str) -> str:
+    """Return the prompt as a user's turn, followed by the start of the answer.
 
-    named: special tokens by role.  Raises ValueError that begins with the template's owner for one that fails, or
-    needs more time or memory than there is for it.
+    special: special tokens by role.  Raises ValueError, which names the template's owner, if rendering fails or exceeds
+    a limit.
     """
-    fault = f"the chat template of {whose} cannot be rendered"
+    fault = f"the chat template of {owner} cannot be rendered"
     if len(template) > LARGEST:
         raise ValueError(f"{fault}: it is longer than {LARGEST} characters")
-    # the packages are those of this process, wherever they lie
-    order = json.dumps({"template": template, "prompt": prompt, "named": dict(named), "path": sys.path})
+    # the child finds the same packages as this process
+    request = json.dumps({"template": template, "prompt": prompt, "special": dict(special), "path": sys.path})
     try:
         done = subprocess.run(
             [sys.executable, "-I", str(Path(__file__))],
-            input=order.encode("utf-8", "surrogatepass"), capture_output=True, timeout=PATIENCE, check=False,
+            input=request.encode("utf-8", "surrogatepass"), capture_output=True, timeout=PATIENCE, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise ValueError(f"{fault}: it takes longer than {PATIENCE} seconds") from None
     try:
-        said = json.loads(done.stdout)
+        answer = json.loads(done.stdout)
     except ValueError:
         if done.returncode < 0:
             raise ValueError(f"{fault}: it takes more than {SECONDS} seconds, or too much memory") from None
         lines = done.stderr.decode("utf-8", "replace").split("\n")
-        last = next((line for line in reversed(lines) if line.strip()), "its process ended without a word")
+        last = next((line for line in reversed(lines) if line.strip()), "its process ended without output")
         raise ValueError(f"{fault}: {last[:300]}") from None
-    if "error" in said:
-        raise ValueError(f"{fault}: {said['error']}")
-    return str(said["text"])
+    if "error" in answer:
+        raise ValueError(f"{fault}: {answer['error']}")
+    return str(answer["text"])
 
 
 def main() -> None:
-    """Answer one order on standard input."""
-    order = json.loads(sys.stdin.buffer.read())
-    sys.path[:] = order.pop("path")
+    """Answer one request on standard input."""
+    request = json.loads(sys.stdin.buffer.read())
+    sys.path[:] = request.pop("path")
     environment = _environment()
     _limit()
     try:
-        text = _rendered(environment, **order)
+        text = _rendered(environment, **request)
     except MemoryError:
         answer = {"error": f"it takes more than {MEMORY >> 20} MB of memory"}
     except RecursionError:
-        answer = {"error": "it calls itself without end"}
+        answer = {"error": "it recurses without end"}
     except Exception as error:  # noqa: BLE001  (whatever a template can raise)
         answer = {"error": (" ".join(str(error).split()) or type(error).__name__)[:300]}
     else:
@@ -72,22 +72,22 @@ def main() -> None:
     sys.stdout.write(json.dumps(answer))
 
 
-def _rendered(environment: Any, template: str, prompt: str, named: dict[str, str]) -> str:
-    """Return the text, made piece by piece so that an endless one is noticed."""
+def _rendered(environment: Any, template: str, prompt: str, special: dict[str, str]) -> str:
+    """Return the text; raise ValueError as soon as it is too long."""
     turns = [{"role": "user", "content": prompt}]
-    given = {"messages": turns, "tools": None, "documents": None, "add_generation_prompt": True, **named}
+    given = {"messages": turns, "tools": None, "documents": None, "add_generation_prompt": True, **special}
     parts: list[str] = []
     size = 0
     for part in environment.from_string(template).generate(given):
         parts.append(part)
         size += len(part)
         if size > LARGEST:
-            raise ValueError(f"it makes a text of more than {LARGEST} characters")
+            raise ValueError(f"it produces more than {LARGEST} characters")
     return "".join(parts)
 
 
 def _environment() -> Any:
-    """Return what the field's templates expect: blocks trimmed, loop controls, a few functions."""
+    """Return the environment that published templates expect: trimmed blocks, loop controls, some functions."""
     from datetime import datetime
 
     from jinja2 import TemplateError, nodes
@@ -95,7 +95,7 @@ def _environment() -> Any:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     class Generation(Extension):
-        """{% generation %} marks what an assistant wrote, which matters to training alone."""
+        """{% generation %} marks the assistant's text, which only matters for training."""
 
         tags = {"generation"}
 
@@ -110,7 +110,7 @@ def _environment() -> Any:
     def as_json(
         value: Any, ensure_ascii: bool = False, indent: Any = None, separators: Any = None, sort_keys: bool = False
     ) -> str:
-        """jinja2's own filter escapes characters for HTML."""
+        """Return JSON without the HTML escapes of jinja2's own filter."""
         return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
 
     environment = ImmutableSandboxedEnvironment(
@@ -123,7 +123,7 @@ def _environment() -> Any:
 
 
 def _limit() -> None:
-    """Bound this process's processor time and memory from here on, where the system can."""
+    """Limit processor time and memory of this process, if the system can."""
     try:
         import resource
     except ImportError:

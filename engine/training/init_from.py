@@ -8,7 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from engine.files.run_layout import read_made
+from engine.files.run_layout import read_exported
 from engine.models.causal_dit import CausalDIT
 from engine.models.dit import DIT, NoiseEmbedding
 from engine.models.files import fill
@@ -42,7 +42,7 @@ def tokenizer(name: str) -> str:
 
 def recovered(name: str) -> str:
     """Return why the model of a run is not of its last checkpoint; empty if it is, or for another model."""
-    return read_made(locate(name, ignore)).note
+    return read_exported(locate(name, ignore)).note
 
 
 def begin(model: Network, name: str, corpus: Corpus, *, scores: bool = False) -> None:

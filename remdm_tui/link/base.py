@@ -1,4 +1,4 @@
-"""What a watch session talks to: one Protocol for a live engine and for a recording, and the events that come back."""
+"""`Link`: one Protocol for a live engine and for a recording, and the events that it returns."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from engine.sampling.trace import Record, Start
 
 @dataclass(frozen=True)
 class Died:
-    """The engine process is gone; `last` is the last line that it or its launcher wrote."""
+    """The engine process has ended; `last` is the last line that it or its launcher wrote."""
 
     code: int
     last: str
-    hopeless: bool = False
-    """whether another try would end the same way"""
+    permanent: bool = False
+    """whether another try would fail in the same way"""
 
 
 @dataclass(frozen=True)
 class Diverged:
-    """The steps computed again are not those recorded."""
+    """The recomputed steps differ from the record."""
 
 
 @dataclass(frozen=True)
 class Unwritten:
-    """A frame could not be recorded; no later one of the run is taken."""
+    """A frame could not be recorded; later ones of the run are ignored."""
 
     reason: str
 
@@ -37,7 +37,7 @@ Event = wire.Event | Died | Diverged | Unwritten
 
 
 class Link(Protocol):
-    """Commands go out at once and are answered by events; frames go straight into the record of their branch."""
+    """Commands are sent at once and answered by events; frames go straight into the record of their branch."""
 
     at_once: bool
     """whether every command is answered before the next `take`"""
@@ -50,7 +50,7 @@ class Link(Protocol):
 
     @property
     def outstanding(self) -> int:
-        """Steps that were asked for and have not come."""
+        """Number of steps that were demanded and have not arrived."""
         ...
 
     def start(self) -> None:
@@ -66,14 +66,14 @@ class Link(Protocol):
         ...
 
     def open(self, choice: ModelChoice) -> None:
-        """Load a model; answered by `Ready` or `Failed`.  The run there takes no more steps."""
+        """Load a model; answered by `Ready` or `Failed`.  The present run takes no more steps."""
         ...
 
     def begin(self, settings: Settings, choice: RunChoice, record: Record | None = None, branch: int = 0) -> None:
         """Start a new run, or continue one after the record of its `branch`; answered by `Began`.
 
-        The engine computes recorded steps again without sending their frames, answers with `Resumed` when it has
-        reached the end of the record, and knows no other branch.
+        To continue, the engine recomputes the recorded steps without sending their frames, answers with `Resumed` at
+        the end of the record, and knows no other branch.
         """
         ...
 
@@ -86,10 +86,10 @@ class Link(Protocol):
         ...
 
     def recall(self, branch: Branch, record: Record, settings: Settings) -> None:
-        """Compute the record of a branch again that the engine does not know, and stand there.
+        """Recompute the record of a branch that the engine does not know, and switch to it.
 
-        The branch is given as one off the start of one that it knows.  Answered by `Stands`, and by `Resumed` when
-        the engine has reached the end of the record; then it must be told where to continue.
+        `branch` must be a child of a known branch, at step 0.  Answered by `Stands`, and by `Resumed` at the end of the
+        record; then call `switch` or `together` to continue.
         """
         ...
 
@@ -98,7 +98,7 @@ class Link(Protocol):
         ...
 
     def together(self, branches: Sequence[int]) -> None:
-        """Step these branches round-robin; an empty sequence means the branch that is stood in.
+        """Step these branches round-robin; an empty sequence means the current branch.
 
         A step of any counts as one that was demanded.  Each appends to its own `record`; answered as `fork`.
         """
@@ -109,12 +109,11 @@ class Link(Protocol):
         ...
 
     def demand(self, steps: int, renew: bool, recorded: int | None = None) -> bool:
-        """Let `steps` steps be outstanding, renewed as frames come if `renew`; return whether anything was sent.
+        """Let `steps` steps be outstanding, renewed as frames arrive if `renew`; return whether any were requested.
 
-        recorded: length of the record, or of all those stepped together, when these steps were wanted; frames that
-        have come since count as some of them.
-        A renewed demand is revoked by the first that does not ask for renewal, so that a pause takes hold at the step
-        being computed.
+        recorded: length of the record, or of all those stepped together, when the steps were demanded; frames that
+        have arrived since count towards them.
+        The first demand without renewal revokes a renewed one, so that a pause takes hold at the step being computed.
         """
         ...
 
@@ -127,11 +126,11 @@ class Link(Protocol):
         ...
 
     def look(self, sample: int, position: int, step: int | None = None, top: int = 20) -> None:
-        """Ask for the model's prediction at a position after `step` steps (None: now); answered by `Looked`."""
+        """Request the model's prediction at a position after `step` steps (None: now); answered by `Looked`."""
         ...
 
     def inspect(self) -> None:
-        """Measure how well the model knows a short text; answered by `Checked`."""
+        """Measure the model's loss on a short text; answered by `Checked`."""
         ...
 
     def stop_at(self, number: int, text: str, sample: int | None = None) -> None:
@@ -143,5 +142,8 @@ class Link(Protocol):
         ...
 
     def use_file(self, path: str) -> None:
-        """Load a strategy from a file of the engine's machine and follow it; "" stops that.  Call before `begin`."""
+        """Load a strategy from a file of the engine's machine and reload it on changes; "" stops that.
+
+        Call it before `begin`.
+        """
         ...

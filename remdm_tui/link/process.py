@@ -1,7 +1,7 @@
-"""Owns the engine process: commands out, events in, frames into the trace as they arrive.
+"""`ProcessLink`: a link to an engine process, which sends commands and receives events and frames.
 
-A daemon thread reads; the application polls `take` and looks at `trace`.  Nothing here draws.  Nothing is sent before
-the engine has greeted: what launches it may hand the first bytes to a shell.
+A daemon thread reads; the application polls `take` and reads `trace`.  Nothing is sent before the engine has greeted,
+because a launcher may pass the first bytes to a shell.
 """
 
 from __future__ import annotations
@@ -26,16 +26,15 @@ from remdm_tui.link.receiver import RunReceiver
 
 ENGINE = (sys.executable, "-P", "-m", "engine.serve")
 PATIENCE = 3.0
-"""Seconds that a launcher may live on after its stream has ended."""
+"""Seconds that a launcher may keep running after its stream has ended."""
 LOG_TAIL = 2_000
-"""Bytes of the engine's log that a report of its death quotes from."""
+"""Bytes at the end of the engine's log in which to find its last line."""
 
 
 class ProcessLink(RunReceiver):
-    """A link to one engine process.  After `Died` a new one is made; the trace stays readable."""
+    """A link to one engine process; see `Link`.  After `Died` make a new one; the trace stays readable."""
 
     at_once = False
-    """whether every command is answered before the next `take`"""
 
     def __init__(self, command: Sequence[str] = ENGINE) -> None:
         super().__init__(self._send)
@@ -44,32 +43,28 @@ class ProcessLink(RunReceiver):
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the process)
         self._greeted = False
         self._waiting: list[wire.Command] = []
-        """commands until the engine has greeted"""
+        """commands to send once the engine has greeted"""
 
     def start(self) -> None:
-        """Start the process and the thread that reads it.  Raises OSError where it cannot be started."""
+        """Start the process and the thread that reads it.  Raises OSError if it cannot be started."""
         self._process = subprocess.Popen(
             self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, start_new_session=True
         )
         threading.Thread(target=self._read, args=(self._process,), daemon=True, name="engine").start()
 
     def open(self, choice: ModelChoice) -> None:
-        """Load a model; the run there was takes no step more."""
+        """Load a model; the present run takes no more steps."""
         with self._lock:
             self._credit = self._credit.void()
         self._send(wire.Open(choice))
 
     def begin(self, settings: Settings, choice: RunChoice, record: Record | None = None, branch: int = 0) -> None:
-        """Start a new run; what the last one recorded is let go when the engine has begun.
-
-        With a record, that of `branch`, the run goes on after it: the engine computes the recorded steps again,
-        without their frames, and knows no other branch.
-        """
+        """Start a new run, or continue one after the record of its `branch`; drop the last run's records at `Began`."""
         with self._lock:
             self._run += 1
             self._credit = self._credit.void()
             self._continued, self.branch, self._together = record, branch, ()
-            self._over.clear()
+            self._ended.clear()
             at = 0 if record is None else len(record)
             past = [] if record is None else record.settings()
         recorded = tuple((step, wire.SettingsData.of(then)) for step, then in past)
@@ -77,22 +72,14 @@ class ProcessLink(RunReceiver):
         self._send(wire.Begin(self._run, wire.SettingsData.of(settings), choice, at, recorded, edits, branch))
 
     def fork(self, branch: Branch, record: Record, settings: Settings | None = None) -> None:
-        """Branch off and go on there, appending to `record`, which holds the shared frames; answered by `Stands`.
-
-        Without settings the branch replays what its parent has recorded.  Refused by `Rejected` with the command
-        "Fork" where the engine does not know the parent: then `begin` goes on with the record.
-        """
+        """Branch off and continue there, appending to `record`, which holds the shared frames."""
         with self._lock:
             self._records[branch.id] = record
-            self._stand(branch.id)
+            self._select(branch.id)
         self._send(wire.Fork(branch, None if settings is None else wire.SettingsData.of(settings)))
 
     def recall(self, branch: Branch, record: Record, settings: Settings) -> None:
-        """Have the engine compute again what is recorded of a branch that it does not know, and stand there.
-
-        The branch is given as one off the start of one that it knows.  Answered by `Stands`, and by `Resumed` when
-        the engine stands where the record ends; then it is to be told where to go on.
-        """
+        """Recompute the record of a branch that the engine does not know, and switch to it."""
         with self._lock:
             self._records[branch.id] = self._continued = record
             self._credit = self._credit.void()
@@ -100,25 +87,22 @@ class ProcessLink(RunReceiver):
         self._send(wire.Fork(branch, wire.SettingsData.of(settings), len(record), past, _edits(record)))
 
     def switch(self, branch: int) -> None:
-        """Go on in another branch, where it was left; answered as `fork`.  Raises ValueError for one not recorded."""
+        """Continue in another branch, where it was left.  Raises ValueError if it has no record."""
         with self._lock:
             if branch not in self._records:
                 raise ValueError(f"branch {branch} has no record")
-            self._stand(branch)
+            self._select(branch)
         self._send(wire.Switch(branch))
 
     def together(self, branches: Sequence[int]) -> None:
-        """Step these branches in turn, so that they are never more than a step apart; none: the one stood in.
-
-        A step of any counts as one that was demanded.  Each appends to its own `record`; answered as `fork`.
-        """
+        """Step `branches` round-robin; an empty sequence means the current branch."""
         with self._lock:
             self._together = tuple(branches)
             self._credit = self._credit.void()
         self._send(wire.Together(self._together))
 
     def alter(self, edit: Edit) -> None:
-        """Change the canvas by hand at the end of what is recorded; the edit's frame is appended."""
+        """Change the canvas by hand at the end of the record; the edit's frame is appended."""
         self._send(wire.Alter(edit))
 
     def stop_at(self, number: int, text: str, sample: int | None = None) -> None:
@@ -126,32 +110,27 @@ class ProcessLink(RunReceiver):
         self._send(wire.Break(number, text, sample))
 
     def clear(self, number: int | None = None) -> None:
-        """Forget a breakpoint, or all."""
+        """Remove a breakpoint, or all."""
         self._send(wire.Clear(number))
 
     def look(self, sample: int, position: int, step: int | None = None, top: int = 20) -> None:
-        """Ask for the network's opinion of a position after `step` steps (None: now); answered by `Looked`."""
+        """Request the model's prediction at a position after `step` steps (None: now); answered by `Looked`."""
         self._send(wire.Look(sample, position, step, top))
 
     def use_file(self, path: str) -> None:
-        """Load a strategy from a file of the engine's machine and follow it; "": no more.  Before `begin` uses it."""
+        """Load a strategy from a file of the engine's machine and reload it on changes; "" stops that."""
         self._send(wire.UseFile(path))
 
     def inspect(self) -> None:
-        """Have the engine measure how well the model knows a short text."""
+        """Measure the model's loss on a short text; answered by `Checked`."""
         self._send(wire.Inspect())
 
     def configure(self, settings: Settings) -> None:
+        """Use these settings from the next step on."""
         self._send(wire.Configure(wire.SettingsData.of(settings)))
 
     def demand(self, steps: int, renew: bool, recorded: int | None = None) -> bool:
-        """Let `steps` steps be outstanding, renewed as frames come if so asked; whether anything was sent.
-
-        recorded: how long the record was, or all those stepped together, when so many were wanted; what has come
-        since is some of them.
-        What was granted to be renewed is revoked by the first demand that does not ask for that, so that a pause
-        takes hold at the step being computed.
-        """
+        """Let `steps` steps be outstanding, renewed as frames arrive if `renew`; return whether any were requested."""
         with self._lock:
             if recorded is not None and not renew:
                 steps = max(0, steps - max(0, self._length() - recorded))
@@ -161,7 +140,7 @@ class ProcessLink(RunReceiver):
         return any(message.steps > 0 for message in messages)
 
     def close(self, patience: float = 0.5) -> None:
-        """Ask the engine to quit, make sure that it has, and record nothing more."""
+        """Ask the engine to quit, kill it after `patience` seconds, and record nothing more."""
         with self._lock:
             self._closed = True
         process = self._process
@@ -175,6 +154,7 @@ class ProcessLink(RunReceiver):
             process.wait()
 
     def _send(self, message: wire.Command) -> None:
+        """Send a message, or queue it until the engine has greeted."""
         process = self._process
         if process is None or process.stdin is None:
             return
@@ -186,16 +166,17 @@ class ProcessLink(RunReceiver):
                 self._waiting.append(message)
 
     def _read(self, process: subprocess.Popen[bytes]) -> None:
+        """Receive events until the process ends, then report that; called by the thread."""
         assert process.stdout is not None
-        reason, hopeless = "", False
+        reason, permanent = "", False
         try:
-            noise = self._greet(process.stdout)
-            if noise is None:
+            problem = self._greet(process.stdout)
+            if problem is None:
                 for event in wire.events(process.stdout):
                     self._receive(event)
             else:
-                reason, hopeless = noise
-                if hopeless:
+                reason, permanent = problem
+                if permanent:
                     _kill(process)
         except ValueError as error:
             reason = str(error)
@@ -207,19 +188,18 @@ class ProcessLink(RunReceiver):
             code = process.wait()
         if self._closed:
             return
-        said = reason or self._last_line()
+        last = reason or self._last_line()
         advice = "" if self._greeted else remote.advice(tuple(self._command), code)
-        self._events.append(Died(code, " - ".join(part for part in (said, advice) if part), hopeless))
+        self._events.append(Died(code, " - ".join(part for part in (last, advice) if part), permanent))
 
     def _greet(self, stream: IO[bytes]) -> tuple[str, bool] | None:
-        """Hear the greeting and send what waited for it; else why there is none, and whether that will last."""
+        """Read the greeting and send the queued messages; return what is wrong, and whether it is permanent."""
         try:
-            greeting = wire.greeted(stream)
+            greeting = wire.read_greeting(stream)
         except ValueError as noise:
             lines = [line.strip() for line in str(noise).splitlines() if line.strip()]
-            too_much = len(str(noise)) >= wire.NOISE
-            if too_much:
-                return "what was launched is no engine: it writes text and never greets", True
+            if len(str(noise)) >= wire.NOISE:
+                return "the command started no engine: it only writes text", True
             return self._last_line() or (sanitize(lines[-1], cells=True) if lines else ""), False
         if greeting.protocol != wire.PROTOCOL:
             from importlib.metadata import version
@@ -227,7 +207,7 @@ class ProcessLink(RunReceiver):
             ours = f"{version('remdm-tui')} (protocol {wire.PROTOCOL})"
             theirs = f"{sanitize(greeting.version, cells=True)} (protocol {greeting.protocol})"
             return (
-                f"the engine there is remdm-tui {theirs}, this terminal {ours}: install the same version on both",
+                f"the engine is remdm-tui {theirs}, this terminal {ours}: install the same version on both",
                 True,
             )
         assert self._process is not None
@@ -239,6 +219,7 @@ class ProcessLink(RunReceiver):
         return None
 
     def _last_line(self) -> str:
+        """Return the last line of the engine's log; empty if it has none."""
         with contextlib.suppress(OSError, ValueError):
             size = self._log.seek(0, 2)
             self._log.seek(max(0, size - LOG_TAIL))
@@ -248,12 +229,12 @@ class ProcessLink(RunReceiver):
 
 
 def _edits(record: Record) -> tuple[tuple[int, Edit], ...]:
-    """(number of the frame, edit) of all edits that are recorded."""
+    """Return (index of the frame, edit) of all recorded edits."""
     frames = (record.frame(position) for position in record.edits())
     return tuple((frame.index, frame.edit) for frame in frames if frame is not None and frame.edit is not None)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """The process and all it has launched."""
+    """Kill the process and all its children."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)

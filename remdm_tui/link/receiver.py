@@ -1,4 +1,4 @@
-"""What an engine has sent of the newest run: frames go into records, credit is renewed, and the rest are events."""
+"""Receive the messages of the newest run: append frames to records, renew credit, queue the rest as events."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from remdm_tui.link.base import Diverged, Event, Unwritten
 
 
 class RunReceiver:
-    """`_receive` is called by the thread that reads the engine, everything else by the session's."""
+    """The reading thread calls `_receive`; the session's thread calls everything else."""
 
     def __init__(self, send: Callable[[wire.Command], None]) -> None:
         """send: sends a message to the engine."""
@@ -27,24 +27,24 @@ class RunReceiver:
         self._credit, self._run = CreditWindow(), 0
         self._closed = False
         self._vocabulary = 0
-        """tokens of the model that is loaded"""
+        """vocabulary size of the loaded model"""
         self._continued: Record | None = None
-        """the record that the newest run goes on with"""
+        """the record that the newest run continues; None for a new one"""
         self._records: dict[int, Record] = {}
-        """of the newest run, by branch"""
+        """records of the newest run, by branch"""
         self.branch = 0
-        """the one that is stepped"""
+        """the branch that is stepped"""
         self._together: tuple[int, ...] = ()
-        """those that are stepped instead, if any"""
-        self._over: set[int] = set()
-        """branches that have no step left"""
+        """the branches that are stepped round-robin; empty: only `branch`"""
+        self._ended: set[int] = set()
+        """branches without a next step"""
         self.trace: Record | None = None
         """the record of the branch that is stepped; appended to by the reading thread"""
         self.make_record: Callable[[Start], Record] = Trace
-        """makes the record of a new run, in the reading thread"""
+        """makes the record of a new run; the reading thread calls it"""
 
     def take(self) -> list[Event]:
-        """Events since the last call, frames excepted: these are in the trace."""
+        """Return the events since the last call; frames are in the trace instead."""
         taken = []
         while self._events:
             taken.append(self._events.popleft())
@@ -54,24 +54,27 @@ class RunReceiver:
         return taken
 
     def record(self, branch: int) -> Record | None:
-        """What is recorded of a branch of the newest run."""
+        """Return the record of a branch of the newest run; None if it is unknown."""
         return self._records.get(branch)
 
     @property
     def outstanding(self) -> int:
+        """Number of steps that were demanded and have not arrived."""
         return self._credit.steps
 
-    def _stand(self, branch: int) -> None:
+    def _select(self, branch: int) -> None:
+        """Make a branch the one that is stepped."""
         self.branch, self.trace = branch, self._records[branch]
         self._credit = self._credit.void()
 
     def _length(self) -> int:
-        """Of what steps are appended to."""
+        """Return the length of the record, or of all those stepped together."""
         if self._together:
             return sum(len(self._records[branch]) for branch in self._together if branch in self._records)
         return 0 if self.trace is None else len(self.trace)
 
     def _receive(self, event: wire.Event) -> None:
+        """Handle one message of the engine.  Raises ValueError for an invalid one."""
         match event:
             case wire.Stepped():
                 self._stepped(event)
@@ -105,15 +108,16 @@ class RunReceiver:
                 self._events.append(event)
 
     def _stepped(self, event: wire.Stepped) -> None:
+        """Append a frame to the record of its branch, and renew credit."""
         if event.run != self._run:
             return
         frame = event.frame()
         self._check(frame.tokens)
         if frame.change.max(initial=0) >= len(Change):
-            raise ValueError("the engine has sent a change that does not exist")
+            raise ValueError("the engine sent an unknown change")
         with self._lock:
             record = self._records.get(event.branch)
-            # another link may go on with this record
+            # another link may append to this record by now
             if self._closed or record is None:
                 return
             try:
@@ -123,8 +127,8 @@ class RunReceiver:
                 self._credit = self._credit.void()
                 self._events.append(Unwritten(error.strerror or str(error)))
                 return
-            self._over.discard(event.branch)
-            # an edit was not asked for by credit, and what a branch that was left still sends is void
+            self._ended.discard(event.branch)
+            # edits take no credit, nor do late frames of a branch that is not stepped any more
             counts = frame.edit is None and event.branch in (self._together or (self.branch,))
             messages: list[wire.Credit] = []
             if counts:
@@ -133,10 +137,10 @@ class RunReceiver:
             self._send_credit(message)
 
     def _finished(self, event: wire.Finished) -> None:
-        """A branch has ended: the step that it was asked for is not owed, and none is when all have."""
+        """Note that a branch has ended, which settles the step it owed; when all have ended, drop all credit."""
         with self._lock:
-            self._over.add(event.branch)
-            if self._over.issuperset(self._together or (self.branch,)):
+            self._ended.add(event.branch)
+            if self._ended.issuperset(self._together or (self.branch,)):
                 self._credit = self._credit.void()
                 messages: list[wire.Credit] = []
             else:
@@ -146,10 +150,11 @@ class RunReceiver:
         self._events.append(event)
 
     def _began(self, event: wire.Began) -> None:
+        """Start the record of a new run, or check that the engine starts from the record to continue."""
         start = Start(event.tokens.array(), event.locked.array(), event.steps, event.seed)
         self._check(start.tokens)
         if start.tokens.ndim != 2 or start.locked.shape != start.tokens.shape or start.locked.dtype != np.bool_:
-            raise ValueError("the engine has sent a canvas that is none")
+            raise ValueError("the engine sent an invalid canvas")
         record = self._continued
         if self._closed:
             return
@@ -165,12 +170,12 @@ class RunReceiver:
         self._events.append(event)
 
     def _check(self, tokens: NDArray[np.int32]) -> None:
-        """Raises ValueError for a token that the model has not."""
+        """Raise ValueError for a token outside the vocabulary."""
         if tokens.size and not 0 <= tokens.min() <= tokens.max() < self._vocabulary:
-            raise ValueError(f"the engine has sent a token outside its vocabulary of {self._vocabulary}")
+            raise ValueError(f"the engine sent a token outside its vocabulary of {self._vocabulary}")
 
 
 def _latest(record: Record) -> NDArray[np.int32]:
-    """The canvas at the end of what is recorded, [B, L]."""
+    """Return the canvas at the end of a record, [B, L]."""
     frame = record.frame(len(record))
     return record.start.tokens if frame is None else frame.tokens

@@ -1,4 +1,4 @@
-"""A recording in the place of an engine: the same link to the same views, without a process or a network."""
+"""`ReplayLink`: a link to a recording, without a process or a model."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from remdm_tui.link.base import Event
 from remdm_tui.link.law_checker import LawChecker
 from remdm_tui.settings.watch_options import WatchOptions
 
-READ_ONLY = "this is a recording: what was done in its steps stays as it was"
-NO_NETWORK = "a recording has no network to ask"
+READ_ONLY = "Replay only: recorded steps do not change"
+NO_NETWORK = "Replay only: a recording has no model"
 
 
 class ReplayLink:
-    """A link to a recording: every step is there from the start, and none is ever added."""
+    """A link to a recording: all steps are present from the start, and none is added."""
 
     at_once = True
     outstanding = 0
 
     def __init__(self, recording: Recording, branch: int = 0, strategies: tuple[StrategyInfo, ...] = ()) -> None:
-        """strategies: those whose knobs can be shown."""
+        """strategies: those to show knobs for."""
         self.branch, self._first = branch, branch
         self.trace: Record | None = None
         self.make_record: Callable[[Start], Record] = Trace
@@ -95,20 +95,20 @@ class ReplayLink:
     def inspect(self) -> None:
         self._events.append(wire.Failed("check", NO_NETWORK, ""))
 
-    # -- what the session does itself in a recording
+    # -- what the session does itself for a recording
 
     def stop_at(self, number: int, text: str, sample: int | None = None) -> None:
-        """The session checks recorded steps against its breakpoints itself."""
+        """Do nothing: the session checks its breakpoints in recorded steps itself."""
 
     def clear(self, number: int | None = None) -> None:
-        """As `stop_at`."""
+        """Do nothing; see `stop_at`."""
 
     def use_file(self, path: str) -> None:
-        """No strategy runs here."""
+        """Do nothing: no strategy runs."""
 
 
 def options_of(recording: Recording, branch: int = 0, *, ascii_only: bool = False, mouse: bool = True) -> WatchOptions:
-    """What to watch a recording with: its own run, standing at the start."""
+    """Return the options that watch a recording: those of its run, paused at the start."""
     header, settings = recording.header, recording.trace(branch).settings()
     run = header.run
     return WatchOptions(

@@ -1,4 +1,4 @@
-"""What is said of a loaded model, in a line and at length.  Pure."""
+"""The summary of a loaded model: one line, or all its facts.  Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ SCALES = ((1e9, "B"), (1e6, "M"), (1e3, "k"))
 
 
 def format_count(parameters: int) -> str:
-    """11.7 M, 8.0 B ..."""
+    """Return a number of parameters in short form: 11.7 M, 8.0 B ..."""
     for scale, letter in SCALES:
         if parameters >= scale:
             return f"{parameters / scale:.1f} {letter}"
@@ -16,12 +16,12 @@ def format_count(parameters: int) -> str:
 
 
 def placement(info: ModelInfo) -> str:
-    """Kind, type, device and attention: what decides the speed and the kind of run, in few words."""
+    """Return kind, dtype, device and attention backend, which decide the speed and the kind of run."""
     return " │ ".join(part for part in (info.kind, info.dtype, info.device, info.backend) if part)
 
 
 def rows(info: ModelInfo) -> list[tuple[str, str]]:
-    """Every fact of a model with its name; notes last, one a row."""
+    """Return all facts of a model as (name, value); notes last, one per row."""
     facts = [
         ("model", info.name),
         ("kind", info.kind + (", left to right" if info.causal else "")),
@@ -32,14 +32,14 @@ def rows(info: ModelInfo) -> list[tuple[str, str]]:
         ("vocabulary", f"{info.vocab_size:,}"),
         ("mask id", str(info.mask_id)),
         ("length", "any" if info.max_length is None else str(info.max_length)),
-        ("time", "the network is told" if info.time_conditioned else "not told to the network"),
+        ("time", "conditioned" if info.time_conditioned else "unconditioned"),
         *(("note", note) for note in info.notes),
     ]
     return [(name, value) for name, value in facts if value]
 
 
 def line(info: ModelInfo) -> str:
-    """The self-check in one line, without the loss."""
+    """Return the model in one line."""
     length = "any length" if info.max_length is None else f"length {info.max_length}"
     parts = [
         f"{format_count(info.parameters)} parameters", f"{info.dtype} on {info.device}",

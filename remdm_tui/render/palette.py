@@ -1,4 +1,4 @@
-"""What a state or a confidence looks like, in colour and without.  Pure.
+"""Styles and glyphs of token states and confidences, with and without colour.  Pure.
 
 The hues (bluish green, vermillion, two greys) stay apart for protan and deutan vision; every state also
 differs by glyph or attribute, so nothing is lost under NO_COLOR.
@@ -26,15 +26,15 @@ class Look:
 
 @dataclass(frozen=True)
 class Palette:
-    """Everything that a terminal's abilities and the theme decide."""
+    """The styles for one theme and one kind of terminal."""
 
     looks: dict[int, Look]
     heat: tuple[Style, ...]
-    """least to most confident"""
+    """from least to most confident"""
     different: Style
-    """added where two branches have different tokens"""
+    """added to tokens that differ between two branches"""
     cursor: Style
-    """added to that of the position that is looked at"""
+    """added to the inspected token"""
 
 
 HEAT_LEVELS = 6
@@ -45,7 +45,7 @@ _HEAT_TEXT = ("#ffffff", "#ffffff", "#ffffff", "#000000", "#000000", "#000000")
 
 
 def palette(dark: bool = True, ascii_only: bool = False) -> Palette:
-    """The palette for a dark or light theme, with or without characters beyond ASCII."""
+    """Return the palette for a dark or light theme, with or without characters beyond ASCII."""
     grey, blue = ("#6c6c6c", "#6cb6ff") if dark else ("#949494", "#005a9c")
     looks = {
         Change.MASKED: Look(Style(color=grey), "_" if ascii_only else "░", "masked"),
@@ -58,7 +58,7 @@ def palette(dark: bool = True, ascii_only: bool = False) -> Palette:
             Style(color=blue, italic=True, underline2=not ascii_only, underline=ascii_only), "", "prompt"
         ),
     }
-    # without colour the least sure are underlined and the surest bold
+    # without colour the least confident are underlined and the most confident bold
     extra = [Style(underline=True)] * 2 + [Style()] * 2 + [Style(bold=True)] * 2
     heat = tuple(
         Style(color=text, bgcolor=back) + attribute
@@ -68,5 +68,5 @@ def palette(dark: bool = True, ascii_only: bool = False) -> Palette:
 
 
 def heat_levels(held: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Probabilities in [0, 1] -> level 0 to HEAT_LEVELS - 1; nan (masked) gives 0."""
+    """Return the level, 0 to HEAT_LEVELS - 1, of probabilities in [0, 1]; nan (masked) gives 0."""
     return np.clip(np.nan_to_num(held) * HEAT_LEVELS, 0, HEAT_LEVELS - 1).astype(np.uint8)

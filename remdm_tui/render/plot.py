@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 DOTS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]], dtype=np.int32)
-"""Unicode's bit of each dot, [row, column] of a cell."""
+"""The Unicode bit of each dot, [row, column] of a cell."""
 BARS = "▁▂▃▄▅▆▇█"
 ASCII_BARS = ".:-=+*#@"
 
 
 def dots(values: NDArray[np.float64], total: int, top: float, width: int, height: int) -> NDArray[np.int32]:
-    """Braille bits [height, width] of a curve over `total` steps with values in 0 to top; nan is left out."""
+    """Return braille bits [height, width] of a curve over `total` steps with values in 0 to `top`; nan is left out."""
     bits = np.zeros((height, width), dtype=np.int32)
     if len(values) == 0 or top <= 0:
         return bits
@@ -29,12 +29,12 @@ def dots(values: NDArray[np.float64], total: int, top: float, width: int, height
 
 
 def characters(bits: NDArray[np.int32]) -> list[str]:
-    """One string for each row of bits."""
+    """Return one string for each row of bits."""
     return ["".join(chr(0x2800 + b) if b else " " for b in row) for row in bits.tolist()]
 
 
 def ascii_rows(layers: Sequence[NDArray[np.int32]], marks: str) -> list[str]:
-    """The same curves in plain characters, later layers on top."""
+    """Return the curves in ASCII, one string for each row; later layers are on top."""
     height, width = layers[0].shape
     rows = [[" "] * width for _ in range(height)]
     for bits, mark in zip(layers, marks, strict=True):
@@ -44,7 +44,7 @@ def ascii_rows(layers: Sequence[NDArray[np.int32]], marks: str) -> list[str]:
 
 
 def bars(values: NDArray[np.float64], total: int, width: int, ascii_only: bool = False) -> str:
-    """A sparkline of the largest value in each column, scaled to the largest of all; spaces where nothing is."""
+    """Return a sparkline of the largest value in each column, scaled to the largest of all; 0 is a space."""
     glyphs = ASCII_BARS if ascii_only else BARS
     if len(values) == 0 or width <= 0:
         return " " * max(width, 0)

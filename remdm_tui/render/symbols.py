@@ -1,4 +1,4 @@
-"""What the symbols on the screen mean, in a line each."""
+"""The meaning of each symbol on screen, one line each."""
 
 SYMBOLS = (
     ("t", "reverse time: 1 masked, 0 clean"),
@@ -7,7 +7,7 @@ SYMBOLS = (
     ("eta", "strength: cap or share of sigma"),
     ("p", "nucleus: draw from likeliest p"),
 )
-"""Of the method; short enough for the narrowest legend."""
+"""Symbols of the method; short enough for the narrowest legend."""
 FIGURES = (
     ("network", "sequences put through the model; idle steps cost none"),
     ("confid.", "mean probability of the revealed tokens when drawn"),

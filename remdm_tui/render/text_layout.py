@@ -1,4 +1,4 @@
-"""Where each token stands: tokens as the grid shows them, and wrapping by numpy.  Pure."""
+"""Tokens as the grid shows them, wrapped into rows with numpy.  Pure."""
 
 from __future__ import annotations
 
@@ -17,32 +17,33 @@ from remdm_tui.console.sanitize import sanitize
 MASK_WIDTH = 4
 """Cells of a masked position: about the width of an average token."""
 LONGEST = 32
-"""Cells of one token at most; what is longer ends in an ellipsis."""
+"""The largest width of one token in cells; longer ones end in an ellipsis."""
 
 
 def _cells(text: str) -> int:
-    """Return the width of sanitized text; most tokens of most vocabularies are ASCII."""
+    """Return the width of sanitized text in cells; fast for ASCII, which most tokens are."""
     return len(text) if text.isascii() else cell_len(text)
 
 
 @dataclass(frozen=True, eq=False)
 class Pieces:
-    """The vocabulary as the grid shows it, one entry per token id."""
+    """The vocabulary as the grid shows it, with one entry per token id."""
 
     texts: tuple[str, ...]
     widths: NDArray[np.int32]
     starts: NDArray[np.bool_]
-    """a line may break before this token"""
+    """whether a line may break before this token"""
     breaks: NDArray[np.bool_]
-    """a line must break after it"""
+    """whether a line must break after this token"""
     characters: Characters | None = None
-    """where some tokens hold a part of a character"""
+    """the vocabulary's split characters; None if every token is whole text"""
     ascii_only: bool = False
 
     @classmethod
     def of(
         cls, pieces: Sequence[str], ascii_only: bool = False, fragments: Mapping[int, bytes] = MappingProxyType({})
     ) -> Pieces:
+        """Return the layout of a vocabulary; fragments: the bytes of tokens that hold a part of a character."""
         texts = tuple(truncate(sanitize(piece, cells=True, ascii_only=ascii_only), ascii_only) for piece in pieces)
         return cls(
             texts,
@@ -60,17 +61,17 @@ def truncate(text: str, ascii_only: bool) -> str:
         return "?" if ascii_only else "�"
     if _cells(text) <= LONGEST:
         return text
-    kept = text
-    while _cells(kept) >= LONGEST:
-        kept = kept[:-1]
-    return kept + ("~" if ascii_only else "…")
+    short = text
+    while _cells(short) >= LONGEST:
+        short = short[:-1]
+    return short + ("~" if ascii_only else "…")
 
 
 def flow(ends: Sequence[int], starts: NDArray[np.bool_], breaks: NDArray[np.bool_], columns: int) -> list[int]:
-    """First token of each row, then the number of tokens, when L tokens are wrapped at `columns` cells.
+    """Wrap L tokens at `columns` cells; return the first token of each row, then the number of tokens.
 
-    `ends` are the L + 1 cells at which tokens begin and the last one ends.  Rows break after `breaks`, else
-    before the last token in `starts` that fits, else where they must.
+    `ends` are the L + 1 cells at which tokens begin and the last one ends.  Rows break after `breaks`, else before the
+    last token in `starts` that fits, else after the last token that fits.
     """
     total, columns = len(ends) - 1, max(columns, 1)
     forced = (np.flatnonzero(breaks) + 1).tolist()

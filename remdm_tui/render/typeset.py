@@ -1,4 +1,4 @@
-"""From a sample's tokens to lines of text runs, one run for neighbours of one state.  Pure numpy."""
+"""Typeset a sample's tokens as lines of text runs; neighbours of one style share a run.  Pure numpy."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ from remdm_tui.console.sanitize import sanitize
 from remdm_tui.render.text_layout import LONGEST, MASK_WIDTH, Pieces, flow, truncate
 
 CONTINUED = "<"
-"""Shown for a token that goes on with the character on its left."""
+"""Shown for a token that continues the character to its left."""
 HIDDEN = (int(Change.MASKED), int(Change.REMASKED))
 
 
 @dataclass(frozen=True, eq=False)
 class Canvas:
-    """One sample at one position: arrays [L]; `before` holds the tokens one step earlier."""
+    """One sample at one step; arrays are [L], and `before` holds the tokens one step earlier."""
 
     tokens: NDArray[np.int32]
     change: NDArray[np.uint8]
     held: NDArray[np.float32]
     before: NDArray[np.int32]
     different: NDArray[np.bool_] | None = None
-    """where another branch has something else"""
+    """where another branch differs"""
 
 
 @dataclass(frozen=True, eq=False)
 class Type:
-    """All that can be set: the vocabulary, then each hidden state's fill in every width."""
+    """All texts that can be drawn: the vocabulary, then the fill of each hidden state in every width."""
 
     pieces: Pieces
     texts: list[str]
     blanks: NDArray[np.int64]
-    """where in `texts` the fills of a state begin, by state; 0 for those that show their token"""
+    """index in `texts` of the first fill, by state; 0 for states that show their token"""
     whole: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """where in `texts` the text of a character of several tokens is, and its width"""
+    """index in `texts` and width of each character that several tokens make up"""
 
     def character(self, text: str) -> tuple[int, int]:
-        """The place and the width of what a part of a character shows."""
+        """Return index in `texts` and width of what a part of a character shows."""
         if text not in self.whole:
             plain = self.pieces.ascii_only
             shown = truncate(sanitize(text, cells=True, ascii_only=plain), plain) if text else CONTINUED
@@ -52,22 +52,22 @@ class Type:
         return self.whole[text]
 
     def words(self, tokens: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-        """The place in `texts` of what each token shows, and its width; tokens: [L]."""
-        places, widths = tokens.astype(np.int64), self.pieces.widths[tokens]
+        """Return index in `texts` and width of what each token shows; tokens: [L]."""
+        indices, widths = tokens.astype(np.int64), self.pieces.widths[tokens]
         characters = self.pieces.characters
         if characters is not None:
             for first, texts in characters.groups(tokens):
                 for i, text in enumerate(texts, first):
-                    places[i], widths[i] = self.character(text)
-        return places, widths
+                    indices[i], widths[i] = self.character(text)
+        return indices, widths
 
     @classmethod
     def of(cls, pieces: Pieces, fills: Mapping[int, str]) -> Type:
-        """fills: the glyph of each hidden state."""
+        """Return the texts for a vocabulary; fills: the glyph of each hidden state."""
         texts, blanks = list(pieces.texts), np.zeros(len(Change), np.int64)
         for state, glyph in fills.items():
             blanks[state] = len(texts)
-            # the space in front keeps neighbours apart, so that positions can be counted
+            # the leading space separates neighbours, so that positions can be counted
             texts += [" " * (width > 1) + glyph * (width - (width > 1)) for width in range(LONGEST + 1)]
         return cls(pieces, texts, blanks)
 
@@ -81,9 +81,9 @@ class Page:
     firsts: list[int]
     used: list[int]
     keys: list[bytes]
-    """for each line what tells it from any other"""
+    """content of each line, to compare it with others"""
     ends: list[int]
-    """cells at which tokens begin and the last one ends, as if all stood in one line"""
+    """cells at which tokens begin and the last one ends, as if in one line"""
     rows: list[int]
     """the first token of each line, then the number of tokens"""
 
@@ -92,13 +92,13 @@ BLANK = Page([], [], [0], [], [], [0], [0])
 
 
 def typeset(canvas: Canvas, codes: NDArray[np.uint8], type_: Type, columns: int) -> Page:
-    """Wrap a canvas at `columns` cells; `codes` [L] says what shares a run."""
+    """Wrap a canvas at `columns` cells; neighbours with equal `codes` [L] share a run."""
     pieces, tokens, change = type_.pieces, canvas.tokens, canvas.change
     hidden = (change == Change.MASKED) | (change == Change.REMASKED)
     words, widths = type_.words(tokens)
     remasked = change == Change.REMASKED
     if remasked.any():
-        # a token just remasked keeps its place, so that the eye stays where it was
+        # a token just remasked keeps its width, so that the text does not jump
         widths[remasked] = type_.words(canvas.before)[1][remasked]
     widths[change == Change.MASKED] = MASK_WIDTH
     shown = np.where(hidden, type_.blanks[change] + widths, words)
@@ -114,13 +114,13 @@ def typeset(canvas: Canvas, codes: NDArray[np.uint8], type_: Type, columns: int)
     drawn = list(map(type_.texts.__getitem__, shown.tolist()))
     text, at = "".join(drawn), [0, *accumulate(map(len, drawn))]
     places = [at[edge] for edge in edges.tolist()]
-    told = shown * 256 + codes
+    drawn_as = shown * 256 + codes
     return Page(
         texts=[text[a:b] for a, b in pairwise(places)],
         codes=codes[edges[:-1]].tolist(),
         firsts=np.searchsorted(edges, rows).tolist(),
         used=[ends[b] - ends[a] for a, b in pairwise(rows)],
-        keys=[told[a:b].tobytes() for a, b in pairwise(rows)],
+        keys=[drawn_as[a:b].tobytes() for a, b in pairwise(rows)],
         ends=ends,
         rows=rows,
     )

@@ -187,7 +187,7 @@ def _died(state: SessionState, out: Commands, event: base.Died) -> SessionState:
     """Handle the end of the engine process: ask, give up, or try a remote engine again."""
     how = f"was killed by signal {-event.code}" if event.code < 0 else f"exited with {event.code}"
     reason = f"The engine {how}" + (f": {event.last}" if event.last else "")
-    if event.hopeless:
+    if event.permanent:
         return dead(state, event.last)
     if state.running is None:
         asks = state.strategies and state.progress is not None

@@ -123,7 +123,7 @@ class FollowedRun(WatchSession):
             self._loaded = run_layout.stamp(self._run)
 
     def _went_live(self) -> None:
-        exported = run_layout.read_made(self._run / run_layout.NEWEST)
+        exported = run_layout.read_exported(self._run / run_layout.NEWEST)
         if exported.step is not None and self.choice == self.options.model and not self.notice.text:
             note = f" ({exported.note})" if exported.note else ""
             self.notice = Notice(f"Model of step {exported.step:,}{note}. The next checkpoint loads by itself")

@@ -30,7 +30,7 @@ from engine.evaluation.perplexity import PerplexityProgress, Question
 from engine.evaluation.scores import Scores
 from engine.files.atomic import writable
 from engine.files.fingerprint import fingerprint
-from engine.files.locks import taken
+from engine.files.locks import acquire
 from engine.metrics.conventions import conventions
 from engine.metrics.likelihood import likelihood
 from engine.models import TextModel, checkpoint, load_model
@@ -339,7 +339,7 @@ def test_one_digit_of_a_score_is_seen(home: Path, tmp_path: Path, capsys: pytest
 
 
 def test_two_runs_in_one_directory_are_refused(home: Path, tmp_path: Path) -> None:
-    lock = taken(tmp_path)
+    lock = acquire(tmp_path)
     with pytest.raises(ValueError, match="another run is at work in"):
         ask(home, "nonsense.jsonl", out=tmp_path, windows=4, quiet=True)
     lock.release()

@@ -77,7 +77,7 @@ def test_a_line_stands_between_samples_and_nowhere_else(cli: Callable[..., Any])
         (["--preset", "owt-mdlm"], "length 1024 is beyond the model's 256"),
         (["--length", "2", "--prompt", "It was the best of times"], "the prompt has"),
         (["--length", "4", "--prompt", "It {mask*8} times"], "the prompt has 10 tokens and the canvas 4"),
-        (["--prompt", "It {mask*0}"], "'{mask*0}' in the prompt is no mask"),
+        (["--prompt", "It {mask*0}"], "'{mask*0}' in the prompt is not a mask"),
         (["--prompt", "a", "--prompt-literal", "b"], "take either --prompt or --prompt-literal, not both"),
         (["--dtype", "nope"], "unknown dtype 'nope'"),
         (["--device", "nope"], "no device 'nope' here"),

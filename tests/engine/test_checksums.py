@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 
 from engine.files import digests
 from engine.files.checksums import check, checksum, known, replace_checked, replacing_checked
-from engine.files.run_layout import MODEL_FILES, STEP, Made, read_made
+from engine.files.run_layout import MODEL_FILES, STEP, Exported, read_exported
 from engine.metrics.judge import load_judge
 from engine.models import load_model
 from engine.models.checkpoint import NETWORKS, export
@@ -141,7 +141,7 @@ def test_a_damaged_file_is_not_taken_for_the_one_before(tmp_path: Path) -> None:
 
 def test_a_damaged_note_of_what_a_model_is_made_of_says_nothing(tmp_path: Path) -> None:
     replace_checked(tmp_path / STEP, json.dumps({"step": 17, "at": 5, "bytes": 9}).encode())
-    assert read_made(tmp_path).step == 17
+    assert read_exported(tmp_path).step == 17
     path = tmp_path / STEP
     path.write_bytes(path.read_bytes().replace(b"17", b"16"))
-    assert read_made(tmp_path) == Made()
+    assert read_exported(tmp_path) == Exported()

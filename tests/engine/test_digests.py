@@ -20,7 +20,7 @@ from tests.waiting import PATIENCE
 @pytest.fixture
 def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file that is worth remembering."""
-    monkeypatch.setattr(digests, "REMEMBERED", 10)
+    monkeypatch.setattr(digests, "CACHED_FROM", 10)
     path = tmp_path / "large"
     path.write_bytes(bytes(100))
     return path

@@ -59,7 +59,7 @@ def test_masks_are_read_in_every_spelling(text: str, parts: list[infill.Part]) -
     "braces", ["{mask*0}", "{mask*}", "{mask 3}", "{mask*-1}", "{mask*99999999}", "{mask*999999999999}"]
 )
 def test_braces_that_are_miswritten_are_refused(braces: str) -> None:
-    with pytest.raises(ValueError, match=r"is no mask: write \{mask\}, \{mask\*8\} .* --prompt-literal"):
+    with pytest.raises(ValueError, match=r"is not a mask: write \{mask\}, or \{mask\*8\} .* --prompt-literal"):
         infill.parts(f"a {braces}")
     assert infill.has_masks(braces)
 
@@ -100,7 +100,7 @@ def test_masks_inside_a_chat_template_are_filled_and_its_own_text_stays() -> Non
     assert found == [*codec.encode("ask: the"), mask, mask, *codec.encode(" sat\nanswer:")]
     assert model.prompt("the cat", chat=True) == codec.encode("ask: the cat\nanswer:", special=True)
     lossy, _ = model_of(library.byte_level([]), lambda text: "ask")
-    with pytest.raises(ValueError, match="its masks are lost: leave out --chat"):
+    with pytest.raises(ValueError, match="loses its masks: leave out --chat"):
         lossy.prompt("the [MASK]", chat=True)
 
 
@@ -252,7 +252,7 @@ class Causal(Toy):
 
 def test_a_causal_model_fills_no_mask_before_text() -> None:
     strategy = make_strategy("left-to-right")
-    refused = "the model predicts from the left alone, so it cannot fill a mask to fit the text behind it"
+    refused = "the model is causal, so it cannot fill a mask to fit the text after it"
     with pytest.raises(ValueError, match=refused):
         Session(Causal(), strategy, **SHAPE)
     with pytest.raises(ValueError, match=refused):

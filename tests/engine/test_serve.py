@@ -237,7 +237,7 @@ def test_the_process_says_hello_before_it_is_asked_and_ends_on_quit() -> None:
     ) as engine:
         assert engine.stdin is not None
         assert engine.stdout is not None
-        assert wire.greeted(engine.stdout) == (wire.PROTOCOL, __version__)
+        assert wire.read_greeting(engine.stdout) == (wire.PROTOCOL, __version__)
         events = wire.events(engine.stdout)
         hello = next(events)
         wire.write(engine.stdin, wire.Begin(1, settings(), RunChoice(4, 4)))
@@ -256,7 +256,7 @@ def test_the_process_says_on_stderr_why_it_cannot_go_on() -> None:
     assert b"Traceback" not in done.stderr
     out = io.BytesIO(done.stdout)
     if done.stdout:
-        wire.greeted(out)
+        wire.read_greeting(out)
     assert all(isinstance(event, wire.Hello) for event in wire.events(out))
 
 
@@ -298,7 +298,7 @@ def test_a_record_longer_than_the_run_is_refused() -> None:
     command = wire.Begin(0, settings(), begin(steps=4).choice, 60, ((0, settings()),))
     said = scripted(OPEN, command, *["nothing"] * 5)
     assert isinstance(said[-1], wire.Failed)
-    assert said[-1].reason == "the run has 4 steps, so it cannot go on after 60"
+    assert said[-1].reason == "the run has 4 steps, so it cannot continue after 60"
 
 
 def test_without_steps_there_is_one_for_each_position_to_fill() -> None:

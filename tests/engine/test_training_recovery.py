@@ -13,7 +13,7 @@ from engine.files.atomic import tidy
 from engine.files.checkpoint_files import keep, read_state, write_state
 from engine.files.checksums import checksum
 from engine.files.locks import BusyError, alone
-from engine.files.run_layout import STEP, WRITTEN, Made, checkpoints, read_made, stamp
+from engine.files.run_layout import STEP, WRITTEN, Exported, checkpoints, read_exported, stamp
 from engine.models import load_model
 from engine.models.readers.training_run import export_newest
 from engine.training import recovery
@@ -128,9 +128,9 @@ def test_a_configuration_that_is_nested_deep_is_a_damaged_one(corpus: Corpus, tm
 
 def test_a_note_that_is_nested_deep_says_nothing(tmp_path: Path) -> None:
     (tmp_path / STEP).write_text('{"step": 3}')
-    assert read_made(tmp_path).step == 3
+    assert read_exported(tmp_path).step == 3
     (tmp_path / STEP).write_text('{"step": 3, "new": ' + "[" * 99_999)
-    assert read_made(tmp_path) == Made()
+    assert read_exported(tmp_path) == Exported()
 
 
 def test_a_step_file_that_comes_back_is_the_newest_model(corpus: Corpus, tmp_path: Path) -> None:

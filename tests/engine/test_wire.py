@@ -250,7 +250,7 @@ def test_a_stream_that_is_cut_off_ends_with_the_last_whole_message(kept: int) ->
     ],
 )
 def test_bytes_that_are_no_command_are_refused(body: bytes) -> None:
-    with pytest.raises(ValueError, match="a message of the other side cannot be read"):
+    with pytest.raises(ValueError, match="cannot decode a message"):
         list(wire.commands(io.BytesIO(wire.HEADER.pack(len(body), zlib.crc32(body)) + body)))
 
 
@@ -258,7 +258,7 @@ def test_bytes_that_are_no_command_are_refused(body: bytes) -> None:
 def test_a_message_damaged_on_its_way_is_refused(message: wire.Command, data: st.DataObject) -> None:
     whole = bytearray(sent(message))
     whole[data.draw(st.integers(wire.HEADER.size, len(whole) - 1))] ^= 1 << data.draw(st.integers(0, 7))
-    with pytest.raises(ValueError, match="damaged on its way"):
+    with pytest.raises(ValueError, match="damaged in transit"):
         list(wire.commands(io.BytesIO(whole)))
 
 
@@ -270,13 +270,13 @@ def test_the_greeting_is_found_behind_whatever_a_shell_prints(noise: bytes, rest
     wire.greet(stream, "1.2.3", 7)
     stream.write(rest)
     stream.seek(0)
-    assert wire.greeted(stream) == wire.Greeting(7, "1.2.3")
+    assert wire.read_greeting(stream) == wire.Greeting(7, "1.2.3")
     assert stream.read() == rest
 
 
 def test_a_stream_without_a_greeting_is_refused_with_what_it_said() -> None:
     with pytest.raises(ValueError, match="command not found"):
-        wire.greeted(io.BytesIO(b"sh: remdm-tui: command not found\n"))
+        wire.read_greeting(io.BytesIO(b"sh: remdm-tui: command not found\n"))
 
 
 @pytest.mark.parametrize("kept", [0, 1, 2])
@@ -298,7 +298,7 @@ def test_a_message_is_on_its_way_when_it_is_written() -> None:
 def test_the_greeting_is_not_looked_for_without_end() -> None:
     stream = io.BytesIO(bytes(10 * wire.NOISE))
     with pytest.raises(ValueError, match="\0"):
-        wire.greeted(stream)
+        wire.read_greeting(stream)
     assert stream.tell() <= wire.NOISE + 2
 
 

@@ -145,9 +145,9 @@ def left_on_screen(person):
     [
         (["--model", "no-such"], "unknown model 'no-such': choose demo"),
         (["--model", "./no-such"], "there is no file or directory './no-such'"),
-        (["--on", "-oProxyCommand=x"], "--on takes a host as ssh does"),
-        (["--remote-command", "'"], "--remote-command cannot be read"),
-        (["--remote-python", "python3"], "--remote-python needs a host"),
+        (["--on", "-oProxyCommand=x"], "--on needs a host as for ssh"),
+        (["--remote-command", "'"], "cannot parse --remote-command"),
+        (["--remote-python", "python3"], "--remote-python needs --on HOST"),
     ],
 )
 def test_a_slip_on_the_command_line_is_told_before_the_screen_is_taken(terminal, arguments, sentence):

@@ -126,26 +126,26 @@ GREET = "import io, sys, time; from engine import wire; out = sys.stdout.buffer;
 
 
 @pytest.mark.parametrize(
-    ("program", "last", "hopeless"),
+    ("program", "last", "permanent"),
     [
         ("print('hello, I am no engine\\nindeed not')", "indeed not", False),
-        ("import time; print('no engine ' * 9000, flush=True); time.sleep(600)", "is no engine", True),
+        ("import time; print('no engine ' * 9000, flush=True); time.sleep(600)", "started no engine", True),
         (GREET + "wire.greet(out, '9.9.9', 99); time.sleep(600)", "remdm-tui 9.9.9 (protocol 99), this terminal", True),
-        (GREET + "wire.greet(out, '1'); out.write(bytes(99)); out.flush(); time.sleep(600)", "cannot be read", False),
+        (GREET + "wire.greet(out, '1'); out.write(bytes(99)); out.flush(); time.sleep(600)", "cannot decode", False),
         (
             GREET + "wire.greet(out, '1'); out.write(b'x' * 99); out.flush(); time.sleep(600)",
-            "not one of messages",
+            "not a sequence of messages",
             False,
         ),
         (GREET + "out.write(wire.MAGIC); out.flush()", "", False),
         ("print('\\x1b[2J')", "␛[2J", False),
     ],
 )
-def test_a_process_that_speaks_otherwise_is_reported_and_gone(program, last, hopeless):
+def test_a_process_that_speaks_otherwise_is_reported_and_ended(program, last, permanent):
     link = launched(program)
     died = wait_for(link, Died)
     assert last in died.last
-    assert died.hopeless == hopeless
+    assert died.permanent == permanent
     assert link._process.poll() is not None
 
 

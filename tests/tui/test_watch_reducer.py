@@ -115,7 +115,7 @@ def happens(world: World, kind: int, n: int) -> e.Event:
         e.Tick(n / 4), e.Tick(1), e.Tick(9), wire.Hello(strategies.catalogue()), wire.Loading("files", n, 9),
         wire.Ready(model(state.choice)), wire.Ready(model(state.choice)), began, began, wire.Replaying(1, n, 9),
         wire.Resumed(1, ARRAY), wire.Resumed(1, ARRAY), wire.Finished(1, n % tree), wire.Stands(1, n % tree, 0),
-        Died(1, "gone"), Died(1, "not an engine", hopeless=n == 0), Diverged(), Unwritten("full"),
+        Died(1, "gone"), Died(1, "not an engine", permanent=n == 0), Diverged(), Unwritten("full"),
         *(wire.Failed(stage, "a fault", "") for stage in ("load", "begin", "step", "check", "debug")),
         *(wire.Rejected("no", name) for name in ("Fork", "Switch", "Together", "Look", "Alter", "Configure")),
         wire.Stopped(1, n % tree, 1, (hit,)), wire.StrategyFailed(1, 0, 1, n - 1, "bad", "line 3"),

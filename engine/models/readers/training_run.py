@@ -23,9 +23,9 @@ from engine.files.run_layout import (
     STEP,
     TOKENIZER,
     WITH_CHECKSUMS,
-    Made,
+    Exported,
     holds_checkpoint,
-    read_made,
+    read_exported,
     stamp,
 )
 from engine.models import checkpoint
@@ -90,9 +90,9 @@ def averaged(kind: str, config: DITConfig, ema: Mapping[str, Tensor]) -> Network
     return model
 
 
-def _newest(run: Path, home: Path) -> Made:
+def _newest(run: Path, home: Path) -> Exported:
     at, size = stamp(run) or (0, 0)
-    made = read_made(home)
+    made = read_exported(home)
     whole = all(is_whole(home / name) for name in MODEL_FILES)
     if made.step is not None and (made.at, made.bytes) == (at, size) and whole:
         return made
@@ -102,7 +102,7 @@ def _newest(run: Path, home: Path) -> Made:
     kind, shape, discrete = found.config
     model = averaged(kind, shape, found.state["ema"])
     checkpoint.export(model, tokenizer_of(run).to_str(), home, kind=kind, discrete=discrete)
-    made = Made(int(found.state["step"]), at, size, found.note)
+    made = Exported(int(found.state["step"]), at, size, found.note)
     replace_checked(home / STEP, msgspec.json.encode(made))
     return made
 
