@@ -31,9 +31,7 @@ def training_run(model: str, elsewhere: bool) -> Path:
     elsewhere: whether the engine is on another machine, whose files are out of reach.
     """
     if elsewhere:
-        raise ValueError(
-            "--follow needs the files of the training run: log in to its machine and run watch there without --on"
-        )
+        raise ValueError("--follow needs the files of the training run: log in to its machine and watch without --on")
     run = place(model)
     if run is None or not run.is_dir() or (run / "config.json").exists():
         raise ValueError(

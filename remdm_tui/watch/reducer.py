@@ -133,6 +133,8 @@ def _restart(state: SessionState, out: Commands) -> SessionState:
         case Starting(loaded=False):
             # the model that is being waited for begins with the new seed
             return state
+        case Starting():
+            running = state.arriving
         case Loading(progress, _, answers):
             return replace(state, phase=Loading(progress, continues=False, answers=answers))
     if running is None or not state.loaded or state.choice != running.choice:

@@ -192,9 +192,9 @@ run = {{steps = 6, batch = 4, checkpoint_every = 3, validate_every = 6, validati
         steps = trainer.run()
         for _ in range(4):
             next(steps)
-        person.wait(lambda screen: "the model of step 3" in screen and "done" in screen)
+        person.wait(lambda screen: "Model of step 3" in screen and "done" in screen)
         list(steps)
-        person.wait(lambda screen: "the model of step 6" in screen and "done" in screen)
+        person.wait(lambda screen: "Model of step 6" in screen and "done" in screen)
         assert load_model(str(home), "cpu").mask_id == VOCABULARY - 1
     finally:
         person.close()

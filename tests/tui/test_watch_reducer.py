@@ -23,7 +23,8 @@ from remdm_tui.watch import commands as c
 from remdm_tui.watch import events as e
 from remdm_tui.watch import player as playing
 from remdm_tui.watch.notices import Notice
-from remdm_tui.watch.phase import Dead, Failed, Live, Loading, Recomputing, Starting
+from remdm_tui.watch.phase import Dead, Failed, Live, Loading, Lost, Recomputing, Starting
+from remdm_tui.watch.reconnect import Retries, next_try
 from remdm_tui.watch.reducer import reduce
 from remdm_tui.watch.run_recording import RunRecording
 from remdm_tui.watch.session import WatchSession
@@ -265,6 +266,193 @@ def test_a_branch_gone_to_while_the_record_is_computed_again_is_the_one_that_is_
     assert isinstance(world.store.state.phase, Recomputing)
     assert isinstance(begun, c.BeginRun)
     assert (begun.branch, begun.record) == (0, world.records[0])
+
+
+def begun(*events: e.Event, where: str = "") -> World:
+    """Return a world with a paused run of GOOD on screen, after some more events."""
+    world = World(WatchOptions(CAP, GOOD, steps=9, length=4, paused=True, where=where))
+    start = (e.Start(), wire.Hello(strategies.catalogue()), wire.Ready(model(GOOD)), wire.Began(1, ARRAY, ARRAY, 9, 0))
+    for event in start:
+        world.store.dispatch(event)
+    assert world.store.state.live
+    world.seen = []
+    for event in events:
+        world.store.dispatch(event)
+    return world
+
+
+def test_a_restart_after_another_model_refused_the_run_loads_the_model_on_screen() -> None:
+    world = begun(e.Load(BAD), wire.Ready(model(BAD)), wire.Failed("begin", "too short", ""))
+    assert isinstance(world.store.state.phase, Failed)
+    world.seen = []
+    world.store.dispatch(e.Restart(1))
+    assert [one for one in world.seen if isinstance(one, c.OpenModel | c.BeginRun)] == [c.OpenModel(GOOD)]
+
+
+def test_a_restart_while_another_models_run_begins_keeps_that_model() -> None:
+    world = begun(e.Load(BAD), wire.Ready(model(BAD)))
+    world.seen = []
+    world.store.dispatch(e.Restart(1))
+    state, (_, begins) = world.store.state, world.seen
+    assert state.phase == Starting(loaded=True)
+    assert state.arriving is not None
+    assert state.arriving.choice == BAD
+    assert isinstance(begins, c.BeginRun)
+    assert begins.run.seed == 1
+
+
+def test_an_edit_is_shown_as_soon_as_its_frame_has_come() -> None:
+    world = begun()
+    world.grow()
+    world.store.dispatch(e.Tick(0))
+    world.store.dispatch(e.Move(playing.seek(world.store.state.player, 1)))
+    world.store.dispatch(e.EditCanvas(Edit("lock", 0, 0)))
+    assert world.store.state.lead == 2
+    world.store.dispatch(e.Tick(0))
+    assert (world.store.state.position, world.store.state.lead) == (1, 2)
+    world.grow()
+    world.store.dispatch(e.Tick(0))
+    assert (world.store.state.position, world.store.state.lead) == (2, 0)
+
+
+@pytest.mark.parametrize(("permanent", "phase"), [(True, Dead), (False, Lost)])
+def test_a_remote_engine_is_tried_again_unless_that_would_fail_alike(permanent: bool, phase: type) -> None:
+    world = begun(Died(1, "another protocol", permanent=permanent), where="gpu")
+    assert isinstance(world.store.state.phase, phase)
+
+
+def test_a_branch_comes_back_with_the_settings_that_it_was_left_with() -> None:
+    world = begun()
+    world.grow()
+    for event in (e.Tick(0), e.BranchOff(), e.TurnKnob("top_p", 0.5), e.GoTo(0)):
+        world.store.dispatch(event)
+    assert (world.store.state.branch, world.store.state.settings.top_p) == (0, CAP.top_p)
+    world.store.dispatch(e.GoTo(1))
+    assert (world.store.state.branch, world.store.state.settings.top_p) == (1, 0.5)
+
+
+def stepped(steps: int = 1, *events: e.Event) -> World:
+    """Return a world whose paused view is at the end of a record of `steps` steps, after some more events."""
+    world = begun()
+    for _ in range(steps):
+        world.grow()
+    world.store.dispatch(e.Tick(0))
+    for event in (e.Move(playing.seek(world.store.state.player, steps)), *events):
+        world.store.dispatch(event)
+    return world
+
+
+def seek(world: World, position: int) -> None:
+    world.store.dispatch(e.Move(playing.seek(world.store.state.player, position)))
+
+
+def test_a_knob_forks_in_the_past_alone() -> None:
+    world = stepped(2, e.TurnKnob("top_p", 0.5))
+    assert isinstance(world.seen[-1], c.SendSettings)
+    assert len(world.tree) == 1
+    seek(world, 1)
+    world.store.dispatch(e.TurnKnob("top_p", 0.4))
+    assert world.tree[1:] == [Branch(1, 0, 1)]
+
+
+def test_a_branch_begins_under_the_settings_of_its_step() -> None:
+    world = stepped(2, e.TurnKnob("top_p", 0.5))
+    seek(world, 0)
+    world.store.dispatch(e.BranchOff())
+    assert next(one.settings for one in world.seen if isinstance(one, c.ForkRecording)) == CAP
+
+
+def test_the_branch_to_compare_with_is_never_the_one_on_screen() -> None:
+    world = stepped(1, e.BranchOff(), e.Compare(0), e.GoTo(0))
+    assert (world.store.state.branch, world.store.state.branches.against) == (0, 1)
+
+
+def test_no_step_is_requested_before_the_engine_has_confirmed_the_branch() -> None:
+    world = stepped(1, e.BranchOff())
+    world.seen = []
+    world.store.dispatch(e.Tick(1))
+    assert not world.seen
+    world.store.dispatch(wire.Stands(1, 1, 1))
+    world.store.dispatch(e.Tick(1))
+    assert [type(one) for one in world.seen] == [c.Request]
+
+
+def test_breakpoints_are_checked_where_the_view_has_moved_alone() -> None:
+    world = stepped(2, e.Tick(1), e.Tick(1))
+    assert not any(isinstance(one, c.CheckBreakpoints) for one in world.seen)
+    seek(world, 0)
+    world.store.dispatch(e.Move(playing.toggle(world.store.state.player)))
+    world.store.dispatch(e.Tick(1))
+    assert c.CheckBreakpoints(0) in world.seen
+
+
+def test_what_an_engine_owed_is_forgotten_when_it_has_died() -> None:
+    world = stepped(1, e.EditCanvas(Edit("lock", 0, 0)), e.BranchOff(), Died(1, "gone"))
+    assert world.store.state.lead == 0
+    assert not world.store.state.branches.switching
+
+
+def test_a_model_is_loaded_with_the_seed_that_was_asked_for_by_a_living_engine() -> None:
+    world = stepped(1, e.Load(GOOD, 2))
+    assert world.store.state.seed == 2
+    assert not any(isinstance(one, c.Relaunch) for one in world.seen)
+    world.store.dispatch(Died(1, "gone"))
+    world.store.dispatch(e.Load(GOOD))
+    assert any(isinstance(one, c.Relaunch) for one in world.seen)
+
+
+def test_a_strategy_that_fails_at_the_first_step_leads_the_view_there() -> None:
+    world = stepped(2, wire.StrategyFailed(1, 0, 1, 0, "bad", "line 3"))
+    assert world.store.state.position == 0
+
+
+def test_a_model_that_has_changed_does_not_continue_the_record() -> None:
+    world = World(WatchOptions(CAP, GOOD, steps=9, length=4))
+    first, second = (replace(model(GOOD), fingerprint=text) for text in ("first", "second"))
+    for event in (e.Start(), wire.Ready(first), wire.Began(1, ARRAY, ARRAY, 9, 0), e.Revive(), wire.Ready(second)):
+        world.store.dispatch(event)
+    assert isinstance(world.store.state.phase, Failed)
+    assert not world.store.state.loaded
+
+
+def test_a_late_end_of_the_last_run_does_not_end_the_next() -> None:
+    world = stepped(2, e.Restart(1), wire.Finished(1, 0))
+    assert not world.store.state.player.ended
+
+
+def test_a_request_settles_what_the_clock_owes() -> None:
+    world = stepped(1)
+    world.store.dispatch(e.Move(replace(world.store.state.player, playing=True, speed=1.0)))
+    world.store.dispatch(e.Tick(1))
+    assert isinstance(world.seen[-1], c.Request)
+    assert world.store.state.player.due == 0
+
+
+def test_panes_wait_for_the_shortest_and_come_back_in_the_next_run() -> None:
+    world = stepped(2, e.AddPane(MDLM))
+    assert world.store.state.panes.unanswered == (1,)
+    world.store.dispatch(wire.Stands(1, 1, 0))
+    state = world.store.observe()
+    assert (state.panes.unanswered, state.recorded) == ((), 0)
+    world.store.dispatch(e.Restart(0))
+    assert world.store.state.panes.next_settings == (MDLM,)
+
+
+def test_tries_are_counted_until_a_step_is_recorded() -> None:
+    retries, waits = Retries(), []
+    for recorded in (3, 3, 3, 4):
+        retries, lost = next_try(retries, "gone", recorded)
+        assert lost is not None
+        waits.append(lost.wait)
+    assert waits == [1.0, 2.0, 4.0, 1.0]
+
+
+def test_another_engine_owes_no_answers_of_the_last_one() -> None:
+    world = begun(e.Load(GOOD), e.Load(GOOD))
+    assert world.store.state.phase.answers == 2  # type: ignore[union-attr]
+    world.store.dispatch(e.Revive())
+    world.store.dispatch(wire.Ready(model(GOOD)))
+    assert isinstance(world.store.state.phase, Recomputing)
 
 
 # -- the whole session
