@@ -87,7 +87,7 @@ async def debug() -> str:
         app._play(Player(position=stopped, recorded=stopped, playing=False))
         lost = (app.watching.trace.change(stopped, 0) == Change.REMASKED).nonzero()[0]
         app._look_at(int(lost[0]))
-        await until(pilot, lambda app: app.watching.debug.inspector.told)
+        await until(pilot, lambda app: app.watching.debug.inspector.has_story)
         app.watching.notice = said
         app._wake()
 

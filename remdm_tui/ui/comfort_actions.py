@@ -110,7 +110,7 @@ class ComfortApp(DebugApp):
     @property
     def _marks(self) -> tuple[int, ...]:
         """Marked positions of the branch on screen."""
-        tape, debug = self.watching.tape, self.watching.debug
+        tape, debug = self.watching.recording, self.watching.debug
         return bookmarked_positions(tape.marks, tape.branches, debug.branching.here) if self.watching.begun else ()
 
     def action_mark(self) -> None:
@@ -124,7 +124,7 @@ class ComfortApp(DebugApp):
             self._say_so(f"step {position} is marked already", error=False)
             return
         try:
-            kept = watching.tape.mark(watching.debug.branching.here, position)
+            kept = watching.recording.mark(watching.debug.branching.here, position)
         except (OSError, ValueError) as error:
             self._say_so(f"step {position} cannot be marked: {describe_error(error)}")
             return
@@ -217,7 +217,7 @@ class ComfortApp(DebugApp):
     def _export(self, text: str) -> None:
         """Have a recording written.  Raises ValueError for a file that cannot be."""
         out = self._new_file(text)
-        kind, source = kind_of(out), self.watching.tape.recording
+        kind, source = kind_of(out), self.watching.recording.recording
         more: dict[str, Any] = {
             "step": min(self.watching.player.position, self.watching.recorded), "sample": self.watching.sample,
             "branch": self.watching.debug.branching.here, "light": not self.current_theme.dark,

@@ -143,7 +143,7 @@ class CompareApp(DebugApp):
             comparing.add(settings_of(text, watching.settings, watching.strategies))
             self._focused()
 
-        if not watching.live or not watching.tape.writable:
+        if not watching.live or not watching.recording.writable:
             self._say_so("there is no engine here to begin another branch")
         else:
             self.push_screen(CompareScreen(watching.strategies, add, self.options.ascii))

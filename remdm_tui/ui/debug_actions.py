@@ -57,7 +57,7 @@ class DebugApp(App[None]):
 
     def action_keep(self) -> None:
         """Name the file that the recording stays in."""
-        tape = self.watching.tape
+        tape = self.watching.recording
         asks = f"{tape.name} is being written; a copy goes to:" if tape.name else "The file that it goes to:"
         here = f"run-{self.watching.seed}{SUFFIX}"
         self.push_screen(
@@ -127,7 +127,7 @@ class DebugApp(App[None]):
         watching.debug.story(wait=1.0)
         step = inspector.turn(watching.position, by)
         if step is None:
-            more = "the story of this position is still being read" if not inspector.told else ""
+            more = "the story of this position is still being read" if not inspector.has_story else ""
             self._say_so(more or f"position {inspector.at} does not change {'after' if by > 0 else 'before'} this step")
         else:
             self._play(playing.seek(watching.player, step))
@@ -238,7 +238,7 @@ class DebugApp(App[None]):
     def action_branch(self) -> None:
         """Begin a branch here, with the knobs as they were."""
         watching = self.watching
-        if watching.trace is None or not watching.live or not watching.tape.writable:
+        if watching.trace is None or not watching.live or not watching.recording.writable:
             self._say_so("there is no engine here to go on with a branch")
         elif watching.debug.branching.off():
             self._wake()

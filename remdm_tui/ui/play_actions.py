@@ -96,7 +96,7 @@ class PlayApp(CompareApp):
         self._wake()
 
     def action_sample(self, by: int) -> None:
-        self.watching.leaf(by)
+        self.watching.next_sample(by)
         self._wake()
 
     def action_page(self, by: int) -> None:

@@ -262,7 +262,7 @@ class PaintedApp(PlayApp, ComfortApp):
         self._steps_per_second = self._pace(len(trace))
         state = (
             trace, len(trace), sample, self.size, player, watching.settings, round(self._steps_per_second, 1),
-            watching.debug.branching.against, len(watching.tape.marks), self._comparing.panes,
+            watching.debug.branching.against, len(watching.recording.marks), self._comparing.panes,
         )  # fmt: skip
         if not self._is_new("panels", state):
             return
@@ -282,7 +282,7 @@ class PaintedApp(PlayApp, ComfortApp):
         trace, player, position = watching.trace, watching.player, watching.position
         if trace is None:
             return
-        branching, several = watching.debug.branching, len(watching.tape.branches) > 1
+        branching, several = watching.debug.branching, len(watching.recording.branches) > 1
         self._branches_box.display = several
         if several:
             self._branches.show(branching.rows(), branching.here, branching.against)
@@ -356,7 +356,7 @@ class PaintedApp(PlayApp, ComfortApp):
         more = panel_data.title(watching.settings, watching.seed)
         if self.options.batch > 1:
             more += f" │ sample {watching.sample + 1}/{self.options.batch}"
-        if len(watching.tape.branches) > 1:
+        if len(watching.recording.branches) > 1:
             pane = self._comparing.letter(watching.debug.branching.here)
             more += f" │ pane {pane}" * bool(pane) + f" │ branch {watching.debug.branching.here}"
         if self.size.width < SMALLEST[0] or self.size.height < SMALLEST[1]:

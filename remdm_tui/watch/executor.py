@@ -23,11 +23,11 @@ class Executor:
         self,
         options: WatchOptions,
         make_link: Callable[[], Link],
-        tape: RunRecording,
+        recording: RunRecording,
         on_start: Callable[[Link], None],
         on_open: Callable[[ModelChoice], None],
     ) -> None:
-        self.make_link, self.tape = make_link, tape
+        self.make_link, self.recording = make_link, recording
         self.unwritten = ""
         """why the recording is incomplete on disk; empty if it is complete"""
         self._options, self._on_start, self._on_open = options, on_start, on_open
@@ -45,12 +45,12 @@ class Executor:
 
     def _make(self, start: Start) -> Record:
         """Make the record of a new run; called by the link's thread."""
-        self._made = self.tape.make(start)
+        self._made = self.recording.make(start)
         return self._made
 
     def observe(self, state: SessionState) -> Observed:
         """Return a snapshot of link and recording."""
-        link, tape, tree = self.link, self.tape, self.tape.branches
+        link, recording, tree = self.link, self.recording, self.recording.branches
         records = {pane.branch: pane.record for pane in state.panes.panes}
         if state.record is not None:
             records.setdefault(state.branch, state.record)
@@ -62,14 +62,14 @@ class Executor:
             link.trace, link.branch, link.outstanding,
             frozenset(branch for branch in records if link.record(branch) is not None),
             tree, records, {branch: len(record) for branch, record in records.items()},
-            tape.writable, tape.resume, tape.problem,
+            recording.writable, recording.resume, recording.problem,
         )  # fmt: skip
 
     def _record(self, branch: int) -> Record:
         """Return the record of a branch: the link's, or the recording's.  Raises ValueError for an unknown branch."""
         if branch not in self._records:
             linked = self.link.record(branch)
-            self._records[branch] = self.tape.record(branch) if linked is None else linked
+            self._records[branch] = self.recording.record(branch) if linked is None else linked
         return self._records[branch]
 
     def execute(self, command: c.Command, state: SessionState) -> Iterable[e.Event]:
@@ -113,28 +113,28 @@ class Executor:
         """Execute a command to the recording."""
         match command:
             case c.ExpectRun(choice, model, run):
-                self.tape.expect(choice, model, run, self._versions())
+                self.recording.expect(choice, model, run, self._versions())
             case c.TidyRecording():
                 self._records.clear()
                 if self._made is state.record:
                     self._made = None
-                self.tape.tidy()
+                self.recording.tidy()
             case c.ResumeRecording(model):
                 assert self._options.record is not None
                 try:
-                    self.tape.go_on(self._options.record, model)
+                    self.recording.append_to(self._options.record, model)
                 except (OSError, ValueError) as error:
                     return [e.ResumeFailed(describe_error(error))]
                 self._records.clear()
-                return [e.RecordingResumed(model, self.tape.record(self._options.branch))]
+                return [e.RecordingResumed(model, self.recording.record(self._options.branch))]
             case c.ForkRecording(parent, at):
                 try:
-                    return [e.Forked(command, *self.tape.fork(parent, at))]
+                    return [e.Forked(command, *self.recording.fork(parent, at))]
                 except (OSError, ValueError) as error:
                     return [e.ForkFailed(command, describe_error(error))]
             case c.CloseRecording():
                 try:
-                    self.tape.close()
+                    self.recording.close()
                 except OSError as error:
                     self.unwritten = f"The recording is incomplete: {describe_error(error)}"
         return []

@@ -51,7 +51,7 @@ class FollowedRun(WatchSession):
         self,
         options: WatchOptions,
         make_link: Callable[[], Link],
-        tape: RunRecording | None = None,
+        recording: RunRecording | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock
@@ -64,7 +64,7 @@ class FollowedRun(WatchSession):
         """when the checkpoint was last checked, and when the screen last changed"""
         self._waits = False
         """whether the session waits for the first checkpoint"""
-        super().__init__(options, make_link, tape)
+        super().__init__(options, make_link, recording)
 
     def start(self) -> None:
         if run_layout.stamp(self._run) is not None:

@@ -111,7 +111,7 @@ class Inspector:
         return self.pending or (self._thread is not None and self._thread.is_alive())
 
     @property
-    def told(self) -> bool:
+    def has_story(self) -> bool:
         """Whether a history has been read."""
         return self._story is not None
 

@@ -74,7 +74,7 @@ class RunRecording:
         self._recording = self._recorder.recording
         return self._recorder.trace(0)
 
-    def go_on(self, path: Path, model: ModelInfo) -> None:
+    def append_to(self, path: Path, model: ModelInfo) -> None:
         """Append to the replayed file, with the vocabulary of a model.
 
         Raises ValueError for a file that cannot be continued or has another model, OSError for an unreadable one.

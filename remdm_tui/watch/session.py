@@ -29,7 +29,9 @@ from remdm_tui.watch.store import Store
 class WatchSession:
     """`state` holds everything that changes; the executor owns link and recording."""
 
-    def __init__(self, options: WatchOptions, make_link: Callable[[], Link], tape: RunRecording | None = None) -> None:
+    def __init__(
+        self, options: WatchOptions, make_link: Callable[[], Link], recording: RunRecording | None = None
+    ) -> None:
         self.options = options
         self.asks: str | None = None
         """why the person must pick a model; the application resets it to None after asking"""
@@ -37,7 +39,9 @@ class WatchSession:
             options, options.settings, options.model, seed=options.seed, hint=options.hint,
             player=Player(playing=not options.paused), panes=PaneState(next_settings=options.compare),
         )  # fmt: skip
-        self._executor = Executor(options, make_link, tape or RunRecording(options.record), self._started, self._opened)
+        self._executor = Executor(
+            options, make_link, recording or RunRecording(options.record), self._started, self._opened
+        )
         self._store = Store(state, self._executor.observe, self._execute)
         self.debug = Debugger(self._store, lambda: self.link)
 
@@ -54,9 +58,9 @@ class WatchSession:
         return self._executor.link
 
     @property
-    def tape(self) -> RunRecording:
+    def recording(self) -> RunRecording:
         """The recording of the run on screen."""
-        return self._executor.tape
+        return self._executor.recording
 
     @property
     def phase(self) -> Phase:
@@ -240,22 +244,22 @@ class WatchSession:
         """Measure the model's loss on a short text; the result arrives in `check`."""
         self._dispatch(e.Measure())
 
-    def leaf(self, by: int) -> None:
+    def next_sample(self, by: int) -> None:
         """Show the sample `by` rows further in the batch, round-robin."""
         self.sample = (self.sample + by) % self.options.batch
 
     def keep(self, path: str) -> None:
         """Save the record, and all that follows, in a file.  Raises ValueError if that is impossible."""
         try:
-            self.notice = Notice(self.tape.keep(Path(path).expanduser()))
+            self.notice = Notice(self.recording.keep(Path(path).expanduser()))
         except OSError as error:
             raise ValueError(describe_error(error)) from None
 
     def damaged(self) -> bool:
         """Return whether the recording is damaged; if so, end it before the first unreadable step."""
-        if self.tape.damage:
-            self._dispatch(e.Damaged(sanitize(self.tape.damage, cells=True)))
-        return bool(self.tape.damage)
+        if self.recording.damage:
+            self._dispatch(e.Damaged(sanitize(self.recording.damage, cells=True)))
+        return bool(self.recording.damage)
 
     def close(self) -> None:
         """End the engine and write the recording to disk."""

@@ -40,7 +40,7 @@ async def test_a_knob_turned_in_the_past_forks_and_keeps_what_was_recorded():
     async with watching(link).run_test(size=(120, 40)) as pilot:
         await forked(pilot)
         app = pilot.app
-        main, branch = app.watching.tape.record(0), app.watching.tape.record(1)
+        main, branch = app.watching.recording.record(0), app.watching.recording.record(1)
         assert (len(main), len(branch), app.watching.player.position) == (20, 10, 10)
         await pilot.press("right", "right")
         await settle(pilot)
@@ -56,7 +56,7 @@ async def test_a_second_notch_turns_the_new_branch_and_begins_no_other():
         await forked(pilot)
         await pilot.press("E", "P")
         await settle(pilot)
-        assert len(pilot.app.watching.tape.branches) == 2
+        assert len(pilot.app.watching.recording.branches) == 2
         assert link.configured[-1] == pilot.app.watching.settings
 
 
@@ -83,7 +83,7 @@ async def test_branches_are_gone_to_and_come_back_to_with_their_own_settings():
         assert (link.branch, app.watching.player.position, app.watching.settings) == (0, 11, CAP)
         await pilot.press("end", "right")
         await settle(pilot)
-        assert len(app.watching.tape.record(0)) == 21
+        assert len(app.watching.recording.record(0)) == 21
         await pilot.press("Z")
         await settle(pilot)
         assert (link.branch, app.watching.settings) == (1, other)
@@ -107,7 +107,7 @@ async def test_what_differs_is_marked_and_where_they_parted_is_one_key_away():
         await settle(pilot)
         await pilot.press("d")
         await settle(pilot)
-        main, branch = app.watching.tape.record(0), app.watching.tape.record(1)
+        main, branch = app.watching.recording.record(0), app.watching.recording.record(1)
         codes = app._grid._coded(app._grid._canvas)
         assert np.array_equal(codes >= DIFFERENT, main.tokens(20, 0) != branch.tokens(20, 0))
         assert (codes >= DIFFERENT).any()
@@ -139,12 +139,12 @@ async def test_without_an_engine_branches_can_be_looked_at_and_R_goes_on_in_the_
         await pilot.press("z", "left", "E")
         await settle(pilot)
         app = pilot.app
-        assert (link.branch, len(link.trace), len(app.watching.tape.branches)) == (0, 20, 2)
+        assert (link.branch, len(link.trace), len(app.watching.recording.branches)) == (0, 20, 2)
         await pilot.press("R")
         await settle(pilot)
         await pilot.press("end", "right")
         await settle(pilot)
-        assert (len(app.watching.tape.record(0)), len(app.watching.tape.record(1))) == (21, 10)
+        assert (len(app.watching.recording.record(0)), len(app.watching.recording.record(1))) == (21, 10)
 
 
 async def test_an_engine_that_does_not_know_a_branch_begins_with_its_record():

@@ -222,7 +222,7 @@ async def test_c_with_one_branch_asks_for_a_strategy_and_begins_it_at_the_start(
         assert (lengths(app), app.watching.player.position) == ([8, 0], 0)
         await stepped(pilot, 2)
         assert (lengths(app), app.watching.player.position) == ([8, 2], 2)
-        assert app.watching.tape.record(1).frame(2).settings == Settings("mdlm", {}, top_p=0.5)
+        assert app.watching.recording.record(1).frame(2).settings == Settings("mdlm", {}, top_p=0.5)
         await pilot.press("c")
         await settle(pilot)
         assert (app.watching.recorded, app.watching.link.panes, app._grid is app._panes.grids[0]) == (8, (), True)
@@ -246,17 +246,17 @@ async def test_the_same_seed_again_and_the_next_begin_all_panes_with_their_strat
     link = ScriptedLink()
     async with comparing(link).run_test(size=(120, 40)) as pilot:
         await stepped(pilot, 3)
-        before = pilot.app.watching.tape.record(1).tokens(3, 0)
+        before = pilot.app.watching.recording.record(1).tokens(3, 0)
         await pilot.press("tab", "r")
         await settle(pilot, lambda app: lengths(app) == [0, 0])
         app = pilot.app
         await stepped(pilot, 3)
         settings = [pane.record.frame(3).settings for pane in app.watching.debug.comparing.panes]
         assert (settings, link.branch) == ([CAP, MDLM], 1)
-        assert np.array_equal(app.watching.tape.record(1).tokens(3, 0), before)
+        assert np.array_equal(app.watching.recording.record(1).tokens(3, 0), before)
         await pilot.press("n")
         await settle(pilot, lambda app: lengths(app) == [0, 0])
-        assert (link.seeds, len(app.watching.tape.branches)) == ([0, 0, 1], 2)
+        assert (link.seeds, len(app.watching.recording.branches)) == ([0, 0, 1], 2)
 
 
 async def test_a_pane_that_the_engine_refuses_is_left_out_and_said():

@@ -89,7 +89,7 @@ async def test_an_edit_in_the_past_is_made_on_a_branch_of_its_own():
         await steps(pilot)
         await pilot.press("left", "left", "v", "K")
         await settle(pilot)
-        tape = pilot.app.watching.tape
+        tape = pilot.app.watching.recording
         assert (len(tape.record(0)), len(tape.record(1))) == (6, 5)
         assert tape.record(1).change(5, 0)[0] == Change.LOCKED
         assert pilot.app.watching.player.position == 5

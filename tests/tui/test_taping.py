@@ -114,7 +114,7 @@ async def test_a_file_damaged_under_the_view_is_a_banner_and_not_the_end(tmp_pat
         with (tmp_path / "run").open("r+b") as file:
             file.seek(2_000)
             file.write(b"\0" * 4_000)
-        app.watching.tape.record(0).recording._cache.clear()
+        app.watching.recording.record(0).recording._cache.clear()
         await pilot.press("g")
         for _ in range(8):
             await pilot.press("L")
@@ -167,7 +167,7 @@ async def test_a_full_disk_is_a_banner_and_R_goes_on():
 @pytest.mark.parametrize(("was", "now"), [("", ""), ("", "a"), ("a", ""), ("a", "a")])
 def test_a_recording_is_continued_by_the_model_that_made_it(tmp_path, was, now):
     tape, model = opened_tape(tmp_path, was)
-    tape.go_on(tmp_path / "run.remdm", replace(model, fingerprint=now))
+    tape.append_to(tmp_path / "run.remdm", replace(model, fingerprint=now))
     assert tape.writable
     tape.close()
 
@@ -176,7 +176,7 @@ def test_a_recording_of_another_model_of_the_same_name_is_not_continued(tmp_path
     tape, model = opened_tape(tmp_path, "a")
     before = (tmp_path / "run.remdm").read_bytes()
     with pytest.raises(ValueError, match="was recorded with another toy"):
-        tape.go_on(tmp_path / "run.remdm", replace(model, fingerprint="b"))
+        tape.append_to(tmp_path / "run.remdm", replace(model, fingerprint="b"))
     assert not tape.writable
     assert (tmp_path / "run.remdm").read_bytes() == before
 
@@ -216,4 +216,4 @@ async def test_an_engine_that_comes_back_with_another_model_does_not_continue_th
         await pilot.press("r")
         await settle(pilot, lambda app: len(link.seeds) == 2 and app.watching.live)
         assert pilot.app.watching.model.fingerprint == "second"
-        assert pilot.app.watching.tape.recording.header.model.fingerprint == "second"
+        assert pilot.app.watching.recording.recording.header.model.fingerprint == "second"

@@ -486,7 +486,7 @@ def act(session: WatchSession, kind: int, n: int) -> None:
         lambda: setattr(session, "player", playing.faster(player, n - 4)),
         lambda: session.notch("top_p", n - 4), lambda: session.turn("strategy", "mdlm"),
         lambda: session.restart(n % 2), session.revive, lambda: session.load((GOOD, GOOD, BAD)[n % 3]),
-        session.cancel, session.inspect, lambda: session.leaf(1),
+        session.cancel, session.inspect, lambda: session.next_sample(1),
         debug.branching.off, lambda: debug.branching.turn(1 if n % 2 else -1), debug.branching.compare,
         debug.branching.parting, debug.branching.rows, debug.comparing.open,
         lambda: debug.comparing.panes and debug.comparing.close(),
@@ -527,7 +527,7 @@ def test_random_actions_lose_no_frame_and_every_key_leads_back(
     for kind, n in walk:
         act(session, kind, n)
         assert not session.over
-        tape = session.tape
+        tape = session.recording
         now = {branch.id: calls(tape.record(branch.id)) for branch in tape.branches}
         if tape._runs == run:
             assert all(now[branch][: len(before)] == before for branch, before in kept.items())
