@@ -313,7 +313,7 @@ def test_any_bytes_end_cleanly_or_are_refused(garbage: bytes) -> None:
 
 
 def test_a_length_nobody_sends_is_refused_before_it_is_read() -> None:
-    with pytest.raises(ValueError, match="not one of messages"):
+    with pytest.raises(ValueError, match="not a sequence of messages"):
         list(wire.events(io.BytesIO(wire.HEADER.pack(wire.LARGEST + 1, 0))))
 
 
