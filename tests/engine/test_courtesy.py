@@ -50,7 +50,10 @@ def test_a_system_without_such_groups_is_no_error(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not GROUP.exists(), reason="this kernel does not group processes by session")
 def test_linux_takes_it() -> None:
-    code = "from engine.system.priority import lower_session_priority, GROUP; lower_session_priority(); print(GROUP.read_text())"
+    code = (
+        "from engine.system.priority import lower_session_priority, GROUP; "
+        "lower_session_priority(); print(GROUP.read_text())"
+    )
     before = GROUP.read_text()
     told = subprocess.run(
         [sys.executable, "-c", code], start_new_session=True, capture_output=True, text=True, check=True

@@ -447,6 +447,34 @@ def test_tries_are_counted_until_a_step_is_recorded() -> None:
     assert waits == [1.0, 2.0, 4.0, 1.0]
 
 
+def test_the_shorter_pane_catches_up_by_one_step_after_a_breakpoint() -> None:
+    world = stepped(2, e.AddPane(MDLM), wire.Stands(1, 1, 0))
+    world.records[1].append(frame(0, MDLM))
+    for event in (e.Tick(0), e.BreakpointsHit((Hit(1, "step 1", "step 1", 1, (0,), ()),), 1)):
+        world.store.dispatch(event)
+    world.seen = []
+    world.store.dispatch(e.Tick(0))
+    assert world.seen == [c.Request(playing.Demand(1), 3)]
+    assert world.store.state.lead == 2
+
+
+def test_a_refused_pane_gives_its_focus_back() -> None:
+    world = stepped(1, e.AddPane(MDLM), e.FocusPane(1), wire.Rejected("no", "Fork"))
+    assert (world.store.state.panes.panes, world.store.state.branch) == ((), 0)
+
+
+def test_panes_have_ended_when_all_have() -> None:
+    world = stepped(1, e.AddPane(MDLM), wire.Stands(1, 1, 0), wire.Finished(1, 0))
+    assert not world.store.state.player.ended
+    world.store.dispatch(wire.Finished(1, 1))
+    assert world.store.state.player.ended
+
+
+def test_a_record_on_screen_keeps_the_application_open() -> None:
+    assert not stepped(1, Died(1, "gone")).store.state.over
+    assert not stepped(1, Unwritten("full")).store.state.over
+
+
 def test_another_engine_owes_no_answers_of_the_last_one() -> None:
     world = begun(e.Load(GOOD), e.Load(GOOD))
     assert world.store.state.phase.answers == 2  # type: ignore[union-attr]
