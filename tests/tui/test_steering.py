@@ -32,7 +32,7 @@ def test_what_is_no_token_is_refused(typed):
 
 def test_a_prompt_is_spelled_with_the_longest_tokens_that_fit():
     assert spell("the sea see", PIECES, 6) == (0, 2, 5, 3, 4, 4)
-    with pytest.raises(ValueError, match="begins 'x'"):
+    with pytest.raises(ValueError, match="cannot encode 'x'"):
         spell("the x", (*PIECES[:5], "[MASK]", " "), 5)
 
 
@@ -139,7 +139,7 @@ def test_a_prompt_with_split_characters_is_shown_and_spelled_whole():
 
 def test_a_part_of_a_character_is_put_by_its_bytes():
     assert token_of(r"\xe4\xb8", SPLIT, None, 4, FRAGMENTS) == (2, 1.0)
-    with pytest.raises(ValueError, match=r"is 2 tokens of the model: put \\xe4\\xb8, \\xad"):
+    with pytest.raises(ValueError, match=r"is 2 tokens: set \\xe4\\xb8, \\xad"):
         token_of("中", SPLIT, None, 4, FRAGMENTS)
     with pytest.raises(ValueError, match="spelled"):
         token_of("\ufffd", SPLIT, None, 4, FRAGMENTS)

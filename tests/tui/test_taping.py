@@ -70,7 +70,7 @@ def test_a_second_run_is_recorded_in_a_file_of_its_own(tmp_path):
 def test_where_nothing_can_be_written_the_run_stays_in_memory_and_that_is_said(tmp_path):
     tape, record, _ = begun_tape(tmp_path / "none" / "run.remdm")
     assert isinstance(record, Trace)
-    assert "is not recorded" in tape.problem
+    assert "Not recording" in tape.problem
     assert "No such file" in tape.problem
 
 
