@@ -361,7 +361,7 @@ async def test_a_run_that_is_in_memory_alone_cannot_be_exported(tmp_path):
         await pilot.pause()
         await pilot.press("enter")
         await pilot.pause()
-        assert "is not recorded" in str(pilot.app.screen.query_one(".error").render())
+        assert "Not recording" in str(pilot.app.screen.query_one(".error").render())
         await pilot.press("escape", "M")
         await seen(pilot, lambda app: "for this session alone" in banner(app))
         assert pilot.app._marks == (2,)
