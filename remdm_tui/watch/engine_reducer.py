@@ -37,7 +37,7 @@ from remdm_tui.watch.transitions import (
 
 
 def engine_sent(state: SessionState, out: Commands, event: base.Event) -> SessionState:
-    """Handle an event of the engine; ignore those of one that is gone."""
+    """Handle an event of the engine; ignore those of one that has ended."""
     if not state.alive:
         return state
     match event:
@@ -190,8 +190,8 @@ def _died(state: SessionState, out: Commands, event: base.Died) -> SessionState:
     if event.permanent:
         return dead(state, event.last)
     if state.running is None:
-        asks = state.strategies and state.progress is not None
-        return ask_without_engine(state, out, reason) if asks else dead(state, reason)
+        can_ask = state.strategies and state.progress is not None
+        return ask_without_engine(state, out, reason) if can_ask else dead(state, reason)
     if not state.options.where:
         return dead(state, reason, f"{reason}. The record stays (R: restart the engine)")
     reason = event.last or reason

@@ -194,7 +194,7 @@ class ResumeFailed:
 
 @dataclass(frozen=True)
 class Forked:
-    """The recording has made the branch that `command` asked for."""
+    """The recording has made the branch that `command` requested."""
 
     command: ForkRecording
     branch: Branch

@@ -1,6 +1,6 @@
 """`reduce`: the one function that changes the state of a watch session.  Pure.
 
-A phase ignores events that mean nothing in it, such as the late ones of a link that is gone.
+A phase ignores events that mean nothing in it, such as late ones of a closed link.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def catch_up(state: SessionState, ended: bool | None = None) -> SessionState:
 
 
 def cancel_requests(state: SessionState, out: Commands) -> SessionState:
-    """Expect no reply any more from an engine that has failed or is gone."""
+    """Expect no reply any more from an engine that has failed or ended."""
     out.append(c.EndPrediction())
     return replace(state, branches=replace(state.branches, switching=False), lead=0)
 

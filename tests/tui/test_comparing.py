@@ -239,7 +239,7 @@ async def test_another_pane_is_added_up_to_four():
         assert lengths(pilot.app) == [3, 3, 3, 0]
         await pilot.press("A", *"mdlm", "enter")
         await pilot.pause()
-        assert "4 panes are all" in str(pilot.app.screen.query_one(".error").render())
+        assert "All 4 panes are in use" in str(pilot.app.screen.query_one(".error").render())
 
 
 async def test_the_same_seed_again_and_the_next_begin_all_panes_with_their_strategies():
