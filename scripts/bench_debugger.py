@@ -193,7 +193,7 @@ def read_ms(path: Path, count: int = 400) -> Iterator[float]:
     import random
 
     from engine.recording import Recording
-    from remdm_tui.ui.panel_data import canvas
+    from remdm_tui.render.canvas import canvas
 
     file = Recording.open(path)
     trace, rng = file.trace(), random.Random(0)

@@ -12,10 +12,10 @@ from engine.records import Change
 from engine.sampling.trace import Record
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.exports import Request
+from remdm_tui.render.canvas import canvas, title
 from remdm_tui.render.palette import Palette, palette
 from remdm_tui.render.text_layout import Pieces
 from remdm_tui.render.typeset import HIDDEN, Type, typeset
-from remdm_tui.ui.panel_data import canvas, title
 
 PLAIN = Style()
 BOLD = Style(bold=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.exports import Request
-from remdm_tui.ui.panel_data import plain_text
+from remdm_tui.render.canvas import plain_text
 
 
 def write(request: Request) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from textual import on
 
 from engine.sampling.trace import Record
+from remdm_tui.render.canvas import canvas
+from remdm_tui.render.panels import Chart, Overlay
 from remdm_tui.screens.compare import CompareScreen
 from remdm_tui.settings.pane_spec import settings_of, titled
 from remdm_tui.ui import panel_data
 from remdm_tui.ui.debug_actions import DebugApp
 from remdm_tui.watch.panes import LETTERS, Pane, PaneGroup
-from remdm_tui.widgets.curves import Chart, CurvesPanel, Overlay
+from remdm_tui.widgets.curves import CurvesPanel
 from remdm_tui.widgets.panes import Caption, Panes
 from remdm_tui.widgets.token_grid import TokenGrid
 
@@ -64,7 +66,7 @@ class CompareApp(DebugApp):
             if ready and self._is_new("canvas" if number == 0 else f"canvas {number}", now):
                 branching = self.watching.debug.branching
                 different = branching.different(position) if pane is None else comparing.different(pane)
-                grid.show(panel_data.canvas(record, position, sample, different), room // len(shown))
+                grid.show(canvas(record, position, sample, different), room // len(shown))
                 drawn = True
             elif not grid.whole:
                 grid.go_on(room // len(shown))

@@ -1,36 +1,20 @@
-"""What the panels show at a position of a trace.  Pure."""
+"""Compute what the panels show at a position of a trace.  Pure."""
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.cells import cell_len, set_cell_size
 
 from engine.debug import laws
-from engine.records import Settings, StrategyInfo
+from engine.records import StrategyInfo
 from engine.sampling.trace import Record
-from engine.text.characters import Characters
-from remdm_tui.render.typeset import Canvas
-from remdm_tui.settings.knobs import shown
+from remdm_tui.render.panels import Chart, Overlay, Reading
 from remdm_tui.watch.player import Player
-from remdm_tui.widgets.curves import Chart, Overlay
-from remdm_tui.widgets.figures import Reading
-
-
-def canvas(trace: Record, position: int, sample: int, different: NDArray[np.bool_] | None = None) -> Canvas:
-    """The tokens of one sample at a position."""
-    return Canvas(
-        trace.tokens(position, sample),
-        trace.change(position, sample),
-        trace.held(position, sample),
-        trace.tokens(max(0, position - 1), sample),
-        different,
-    )
 
 
 def reading(trace: Record, position: int, sample: int, steps_per_second: float) -> Reading:
@@ -107,13 +91,6 @@ def overlays(panes: Sequence[tuple[str, Record, int]], sample: int) -> list[Over
     ]
 
 
-def title(settings: Settings, seed: int) -> str:
-    """How a run is sampled, in few words."""
-    eta = settings.knobs.get("eta")
-    strength = "" if eta is None else f" eta {shown(eta)}"
-    return f"{settings.strategy}{strength} │ p {shown(settings.top_p)} │ seed {seed}"
-
-
 def status(name: str, more: str, right: str, width: int, ascii_only: bool) -> str:
     """A run in one line: of a long name its end alone, and never less than where the view stands."""
     cut = "..." if ascii_only else "…"
@@ -154,16 +131,3 @@ class Pace:
             self._seen.popleft()
         (first, start), (last, end) = self._seen[0], self._seen[-1]
         return (end - start) / (last - first) if last > first else 0.0
-
-
-def plain_text(
-    trace: Record,
-    position: int,
-    sample: int,
-    pieces: Sequence[str],
-    fragments: Mapping[int, bytes] = MappingProxyType({}),
-) -> str:
-    """The sample's text for the clipboard, an underscore for each mask."""
-    hidden = np.isin(trace.change(position, sample), (0, 3))
-    texts = Characters(fragments, len(pieces)).texts(trace.tokens(position, sample), pieces)
-    return "".join("_" if mask else text for text, mask in zip(texts, hidden.tolist(), strict=True))

@@ -8,12 +8,12 @@ from textual import on
 
 from engine.records import Knob, ModelChoice
 from remdm_tui.preferences.keymap import bound, shown
+from remdm_tui.render.canvas import plain_text
 from remdm_tui.render.palette import palette
 from remdm_tui.screens.about import AboutScreen
 from remdm_tui.screens.help import HelpScreen
 from remdm_tui.screens.models import ModelScreen
 from remdm_tui.screens.value import ValueScreen
-from remdm_tui.ui import panel_data
 from remdm_tui.ui.compare_actions import CompareApp
 from remdm_tui.watch import player as playing
 from remdm_tui.watch.available_models import available_models
@@ -106,7 +106,7 @@ class PlayApp(CompareApp):
         watching = self.watching
         if watching.trace is not None and watching.model is not None:
             words = watching.model.pieces, watching.model.fragments
-            text = panel_data.plain_text(watching.trace, watching.position, watching.sample, *words)
+            text = plain_text(watching.trace, watching.position, watching.sample, *words)
             self.copy_to_clipboard(text)
             watching.notice = Notice(f"copied {len(text)} characters")
             self._draw_words()

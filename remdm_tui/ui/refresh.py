@@ -22,6 +22,7 @@ from textual.widgets import Label, Static
 from engine.records import ModelInfo
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.console.signals import ENDING, FAILED, SIGNALLED
+from remdm_tui.render.canvas import title
 from remdm_tui.render.model_summary import placement
 from remdm_tui.render.progress_line import loading_line, steps_line
 from remdm_tui.render.text_layout import Pieces
@@ -353,7 +354,7 @@ class PaintedApp(PlayApp, ComfortApp):
     def _show_status(self, total: int) -> None:
         watching, plain = self.watching, self.options.ascii
         name = sanitize(watching.choice.name if watching.model is None else watching.model.name, cells=True)
-        more = panel_data.title(watching.settings, watching.seed)
+        more = title(watching.settings, watching.seed)
         if self.options.batch > 1:
             more += f" │ sample {watching.sample + 1}/{self.options.batch}"
         if len(watching.recording.branches) > 1:

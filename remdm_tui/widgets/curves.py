@@ -6,40 +6,14 @@ Those of several branches are laid over one another, each with its letter along 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.text import Text
 from textual.widgets import Static
 
+from remdm_tui.render.panels import Chart, Overlay
 from remdm_tui.render.plot import ascii_rows, characters, dots
-
-Curve = NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class Chart:
-    """One or two curves on a common scale; `top` is the value at the upper edge."""
-
-    label: str
-    values: Curve
-    top: float
-    reference: Curve | None = None
-    value: str = ""
-    band: tuple[Curve, Curve] | None = None
-    """between which the curve would be by chance"""
-
-
-@dataclass(frozen=True, eq=False)
-class Overlay:
-    """One figure of several branches, on a common scale; what each of them is at now."""
-
-    label: str
-    curves: tuple[tuple[str, Curve], ...]
-    """a letter for each, and its values"""
-    top: float
-    values: tuple[str, ...] = ()
 
 
 class CurvesPanel(Static):

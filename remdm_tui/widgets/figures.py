@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from rich.text import Text
 from textual.widgets import Static
 
-from engine.records import Frame
-from engine.sampling.figures import FIGURES, Figures
+from engine.sampling.figures import FIGURES
+from remdm_tui.render.panels import Reading
 
 ORDER = ("t", "alpha", "sigma", "masked", "revealed", "remasked", "network", "entropy", "steps/s", "confidence")
 """Figures in pairs, as they are read; those of FIGURES that are not named here follow."""
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What the panel shows: the frame that led here (None at the start), its figures and the run's pace."""
-
-    frame: Frame | None
-    figures: Figures | None
-    length: int
-    steps_per_second: float
 
 
 class FiguresPanel(Static):

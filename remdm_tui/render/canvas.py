@@ -1,0 +1,45 @@
+"""One sample of a run at one position: as a canvas to typeset, as plain text, and its run in a few words.  Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.records import Settings
+from engine.sampling.trace import Record
+from engine.text.characters import Characters
+from remdm_tui.render.typeset import HIDDEN, Canvas
+
+
+def canvas(trace: Record, position: int, sample: int, different: NDArray[np.bool_] | None = None) -> Canvas:
+    """Return the tokens of one sample at a position, with what changed in them."""
+    return Canvas(
+        trace.tokens(position, sample),
+        trace.change(position, sample),
+        trace.held(position, sample),
+        trace.tokens(max(0, position - 1), sample),
+        different,
+    )
+
+
+def title(settings: Settings, seed: int) -> str:
+    """Return how a run is sampled, in a few words."""
+    eta = settings.knobs.get("eta")
+    strength = "" if eta is None else f" eta {float(eta):.4g}"
+    return f"{settings.strategy}{strength} │ p {settings.top_p:.4g} │ seed {seed}"
+
+
+def plain_text(
+    trace: Record,
+    position: int,
+    sample: int,
+    pieces: Sequence[str],
+    fragments: Mapping[int, bytes] = MappingProxyType({}),
+) -> str:
+    """Return the text of one sample, an underscore for each mask."""
+    hidden = np.isin(trace.change(position, sample), HIDDEN)
+    texts = Characters(fragments, len(pieces)).texts(trace.tokens(position, sample), pieces)
+    return "".join("_" if mask else text for text, mask in zip(texts, hidden.tolist(), strict=True))

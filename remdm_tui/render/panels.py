@@ -1,0 +1,47 @@
+"""The records that the panels beside the text show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.records import Frame
+from engine.sampling.figures import Figures
+
+Curve = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Chart:
+    """One or two curves on a common scale; `top` is the value at the upper edge."""
+
+    label: str
+    values: Curve
+    top: float
+    reference: Curve | None = None
+    value: str = ""
+    band: tuple[Curve, Curve] | None = None
+    """between which the curve would be by chance"""
+
+
+@dataclass(frozen=True, eq=False)
+class Overlay:
+    """One figure of several branches, on a common scale; what each of them is at now."""
+
+    label: str
+    curves: tuple[tuple[str, Curve], ...]
+    """a letter for each, and its values"""
+    top: float
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the panel shows: the frame that led here (None at the start), its figures and the run's pace."""
+
+    frame: Frame | None
+    figures: Figures | None
+    length: int
+    steps_per_second: float
