@@ -22,7 +22,7 @@ from remdm_tui.preferences.preferences import Preferences
 from remdm_tui.render.palette import palette
 from remdm_tui.settings.knobs import STRATEGY
 from remdm_tui.settings.watch_options import WatchOptions
-from remdm_tui.ui.keys import KEYS
+from remdm_tui.ui.key_table import KEYS
 from remdm_tui.ui.metered_driver import metered
 from remdm_tui.ui.output_filter import SafeFilter
 from remdm_tui.ui.refresh import HEARTBEAT, PAINTS, SMALLEST, PaintedApp

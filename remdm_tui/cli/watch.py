@@ -108,8 +108,9 @@ def watch(
     gc.disable()
     from remdm_tui.app import run
     from remdm_tui.preferences.startup import comfort, fitted
+    from remdm_tui.ui.key_table import KEYS
 
-    brought = comfort(fresh=fresh, keeps_knobs=source is None, tours=True)
+    brought = comfort(KEYS, fresh=fresh, keeps_knobs=source is None, tours=True)
     options = fitted(options, brought, asked)
     raise typer.Exit(run(beside(options, compare or (), asked), brought))
 

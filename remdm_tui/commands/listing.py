@@ -29,10 +29,11 @@ def models(as_json: bool) -> str:
 
 def keys(as_json: bool) -> str:
     from remdm_tui.preferences.config_file import place, read
-    from remdm_tui.preferences.keymap import bound, shown
+    from remdm_tui.preferences.keymap import KeyTable, shown
+    from remdm_tui.ui.key_table import KEYS
 
-    known = read()
-    bindings = [binding for binding in bound(known.keys) if binding.id]
+    known = read(KEYS)
+    bindings = list(KeyTable(KEYS, known.keys).bound())
     if as_json:
         return to_json([{"name": b.id, "keys": b.key.split(","), "summary": b.description} for b in bindings])
     rows = [(b.id or "", shown(b), b.description) for b in bindings]

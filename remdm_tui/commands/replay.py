@@ -31,9 +31,11 @@ def run(
     model: what goes on with the run, in the same file; None: nothing does.  Raises ValueError for a file that is no
     recording or has no such branch, OSError where there is none.
     """
+    from remdm_tui.ui.key_table import KEYS
+
     recording = Recording.open(path)
     try:
-        comfort = startup.comfort()
+        comfort = startup.comfort(KEYS)
         options = startup.fitted(options_of(recording, branch, ascii_only=ascii_only, mouse=mouse), comfort)
         options = replace(options, may_consent=may_consent)
         if model is None:

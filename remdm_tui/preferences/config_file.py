@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from platformdirs import user_config_path
+from textual.binding import Binding
 from textual.theme import BUILTIN_THEMES
 
 from engine.files.regular import regular_file
@@ -40,8 +41,11 @@ def place() -> Path:
     return user_config_path(NAME, appauthor=False) / FILE
 
 
-def read(path: Path | None = None) -> Configuration:
-    """What the file says, as far as it can be understood; there need not be one."""
+def read(bindings: Sequence[Binding], path: Path | None = None) -> Configuration:
+    """Return what the file says, as far as it is valid; the defaults where there is no file.
+
+    bindings: those whose keys `[keys]` may set.
+    """
     path = path or place()
     try:
         with regular_file(path).open("rb") as file:
@@ -57,16 +61,16 @@ def read(path: Path | None = None) -> Configuration:
         said = str(error).removeprefix(f"{path} is ")
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else said
         return Configuration(problems=(f"{path} cannot be read: {reason}",))
-    return understood(written)
+    return understood(written, bindings)
 
 
-def understood(written: Mapping[str, Any]) -> Configuration:
-    """A parsed file."""
+def understood(written: Mapping[str, Any], bindings: Sequence[Binding]) -> Configuration:
+    """Return what a parsed file says."""
     taken: dict[str, Any] = {}
     problems: list[str] = []
     for name, value in written.items():
         if name == "keys" and isinstance(value, dict):
-            taken["keys"], sentences = keymap(value)
+            taken["keys"], sentences = keymap(value, bindings)
             problems += sentences
         elif name == "theme" and isinstance(value, str) and value not in BUILTIN_THEMES:
             problems.append(f"there is no theme {value!r:.40}: there are {', '.join(BUILTIN_THEMES)}")

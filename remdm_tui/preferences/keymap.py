@@ -1,55 +1,71 @@
-"""Which keys do what, once a person has said so: the main screen's bindings under a keymap.  Pure."""
+"""The keys that a person has set in `config.toml`, checked against the bindings of the main screen.  Pure."""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from textual.binding import Binding
 from textual.keys import KEY_NAME_REPLACEMENTS, Keys, format_key
 
-from remdm_tui.ui.keys import KEYS
-
 TAKEN = {"ctrl+p": "the command palette", "ctrl+q": "quitting", "ctrl+c": "copying"}
 """Keys that every screen has."""
+ALIASES: Mapping[str, str] = {}
+"""Ids that bindings had in earlier versions, and their ids now."""
 MODIFIERS = ("ctrl+", "shift+", "alt+", "super+", "meta+", "hyper+")
 NAMED = frozenset(key.value for key in Keys) | frozenset(KEY_NAME_REPLACEMENTS.values())
 
 
-def keymap(wanted: Mapping[str, object]) -> tuple[dict[str, str], list[str]]:
-    """Keys by id as Textual takes them, and a sentence about each that cannot be had; those keep their own keys."""
+@dataclass(frozen=True)
+class KeyTable:
+    """The keys of the main screen as a person has set them."""
+
+    bindings: tuple[Binding, ...] = ()
+    """as they are declared; each has an id"""
+    mapped: Mapping[str, str] = field(default_factory=dict)
+    """other keys by id, as Textual takes them"""
+
+    def bound(self) -> Iterator[Binding]:
+        """Yield the bindings with the keys that they have now."""
+        for binding in self.bindings:
+            keys = self.mapped.get(binding.id or "")
+            yield binding if keys is None else binding.with_key(keys, None)
+
+    def shown(self) -> dict[str, str]:
+        """Return the keys of each id, as a person calls them."""
+        return {binding.id: shown(binding) for binding in self.bound() if binding.id}
+
+
+def keymap(wanted: Mapping[str, object], bindings: Sequence[Binding]) -> tuple[dict[str, str], list[str]]:
+    """Return keys by id as Textual takes them, and one sentence for each that is refused.
+
+    A binding whose keys are refused keeps its own.
+    """
     given: dict[str, list[str]] = {}
     problems = []
-    known = {binding.id for binding in KEYS if binding.id}
-    for name, value in wanted.items():
+    known = {binding.id for binding in bindings if binding.id}
+    for written, value in wanted.items():
+        name = ALIASES.get(written, written)
         try:
             if name not in known:
                 raise ValueError(_unknown(name, known))
-            given[name] = _spelled(name, value)
+            if name in given:
+                raise ValueError(f"{written} is another name of {name}, whose key is set already")
+            given[name] = _spelled(written, value)
         except ValueError as error:
             problems.append(str(error))
-    while clash := _clash(given):
+    while clash := _clash(given, bindings):
         key, loser, winner = clash
         del given[loser]
         problems.append(f"{format_key(key)} cannot be the key of {loser}: it is that of {winner}")
     return {name: ",".join(keys) for name, keys in given.items()}, problems
 
 
-def bound(mapped: Mapping[str, str]) -> Iterator[Binding]:
-    """The bindings as they are then."""
-    for binding in KEYS:
-        keys = mapped.get(binding.id or "")
-        yield binding if keys is None else binding.with_key(keys, None)
-
-
 def shown(binding: Binding) -> str:
-    """Its keys, as a person calls them."""
+    """Return the keys of a binding, as a person calls them."""
     return " ".join(map(format_key, _parts(binding.key)))
-
-
-def shown_by_id(mapped: Mapping[str, str]) -> dict[str, str]:
-    return {binding.id: shown(binding) for binding in bound(mapped) if binding.id}
 
 
 def _parts(keys: str) -> list[str]:
@@ -62,7 +78,7 @@ def _unknown(name: str, known: Iterable[str]) -> str:
 
 
 def _spelled(name: str, value: object) -> list[str]:
-    """The keys that a text names; raises ValueError for one that is none."""
+    """Return the keys that a text names.  Raises ValueError for one that is no key."""
     if not isinstance(value, str):
         raise ValueError(f'the key of {name} is a text such as "space,x", not {value!r:.40}')
     # a comma separates keys, and is one where it stands alone
@@ -97,11 +113,11 @@ def _is_character(name: str) -> bool:
     return True
 
 
-def _clash(given: Mapping[str, list[str]]) -> tuple[str, str, str] | None:
-    """A key that two have: the key, who is to give it up, and whose it is."""
+def _clash(given: Mapping[str, list[str]], bindings: Sequence[Binding]) -> tuple[str, str, str] | None:
+    """Return a key that two bindings have, the id that gives it up and the id that has it; None: no key is doubled."""
     owners: dict[str, str] = {}
-    # who has kept their own keys comes first, then in the order given
-    own = {binding.id: _parts(binding.key) for binding in KEYS if binding.id and binding.id not in given}
+    # bindings with their own keys come first, then those given, in their order
+    own = {binding.id: _parts(binding.key) for binding in bindings if binding.id and binding.id not in given}
     for name, keys in [*own.items(), *given.items()]:
         for key in keys:
             if key in owners:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
+
+from textual.binding import Binding
 
 from engine.records import Settings
 from engine.strategies import REGISTRY, make, values
@@ -18,10 +21,13 @@ HOW = ("preset", "strategy", "eta", "knob", "top_p", "temperature", "nucleus", "
 HINT = "the knobs are as the last session left them: --fresh begins with the defaults"
 
 
-def comfort(*, keeps_knobs: bool = False, **more: Any) -> Preferences:
-    """From a person's directories; keeps_knobs: whether the next session is to begin with this one's."""
+def comfort(bindings: Sequence[Binding], *, keeps_knobs: bool = False, **more: Any) -> Preferences:
+    """Read the preferences from a person's directories.
+
+    bindings: those whose keys a person may set; keeps_knobs: whether the next session begins with this one's knobs.
+    """
     kept = frozenset(REGISTRY) if keeps_knobs else frozenset()
-    return Preferences(config_file.read(), Memory.read(), kept=kept, **more)
+    return Preferences(config_file.read(bindings), Memory.read(), kept=kept, **more)
 
 
 def fitted(options: WatchOptions, brought: Preferences, asked: RunArguments | None = None) -> WatchOptions:

@@ -28,12 +28,13 @@ from remdm_tui.exports.screen import kind_of as screen_kind_of
 from remdm_tui.exports.screen import page_of
 from remdm_tui.exports.screen import write as write_screen
 from remdm_tui.exports.writing import kind_of, write
-from remdm_tui.preferences.keymap import bound, shown, shown_by_id
+from remdm_tui.preferences.keymap import KeyTable, shown
 from remdm_tui.preferences.last_session import Sampler
 from remdm_tui.preferences.preferences import Preferences
 from remdm_tui.render.palette import palette
 from remdm_tui.screens.line import LineScreen
 from remdm_tui.ui.debug_actions import DebugApp
+from remdm_tui.ui.key_table import KEYS
 from remdm_tui.ui.tour import Tour
 from remdm_tui.watch import player as playing
 from remdm_tui.watch.bookmarks import bookmarked_positions, neighbour
@@ -63,6 +64,7 @@ class ComfortApp(DebugApp):
         known, start = self.comfort.configuration, self.comfort.start
         self._toured = self.comfort.memory.last.toured
         self.set_keymap(dict(known.keys))
+        self._key_table = KeyTable(KEYS, known.keys)
         if "TEXTUAL_THEME" not in os.environ:
             themes = [name for name in (known.theme, start.theme) if name in self.available_themes]
             self.theme = (themes or [self.theme])[0] or self.theme
@@ -80,7 +82,7 @@ class ComfortApp(DebugApp):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         # Textual's own picture has a font that is elsewhere
         yield from (one for one in super().get_system_commands(screen) if one.title != "Screenshot")
-        for binding in bound(self._keymap):
+        for binding in self._key_table.bound():
             yield SystemCommand(binding.description, f"key {shown(binding)}", partial(self._do, binding.action))
         for kind in KINDS.values():
             yield SystemCommand(f"Export: {kind.name}", kind.summary, partial(self.action_export, kind.name))
@@ -128,7 +130,7 @@ class ComfortApp(DebugApp):
         except (OSError, ValueError) as error:
             self._say_so(f"step {position} cannot be marked: {describe_error(error)}")
             return
-        keys = shown_by_id(self._keymap)
+        keys = self._key_table.shown()
         more = "" if kept else ", for this session alone: nothing is written"
         self._say_so(f"step {position} is marked{more}; {keys['mark-previous']} {keys['mark-next']} go to marks", False)
 
@@ -137,7 +139,7 @@ class ComfortApp(DebugApp):
         found = neighbour(self._marks, self.watching.player.position, by)
         if found is None:
             where = "after" if by > 0 else "before"
-            self._say_so(f"no step {where} this one is marked: {shown_by_id(self._keymap)['mark']} marks one")
+            self._say_so(f"no step {where} this one is marked: {self._key_table.shown()['mark']} marks one")
         else:
             self._seek(found)
 
@@ -158,7 +160,7 @@ class ComfortApp(DebugApp):
 
     def _colour_legend(self) -> None:
         self._legend.show(
-            palette(self.current_theme.dark, self.options.ascii), shown_by_id(self._keymap)["legend"]
+            palette(self.current_theme.dark, self.options.ascii), self._key_table.shown()["legend"]
         )  # fmt: skip
 
     # -- the first steps
@@ -174,7 +176,7 @@ class ComfortApp(DebugApp):
         if tour.now is None:
             self._end_tour("these were the first steps; V or the palette shows them again")
         else:
-            line = tour.line(shown_by_id(self._keymap))
+            line = tour.line(self._key_table.shown())
             self._tour_line.update(sanitize(line, cells=True, ascii_only=True) if self.options.ascii else line)
 
     def _end_tour(self, sentence: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from textual import on
 
 from engine.records import Knob, ModelChoice
-from remdm_tui.preferences.keymap import bound, shown
+from remdm_tui.preferences.keymap import KeyTable, shown
 from remdm_tui.render.canvas import plain_text
 from remdm_tui.render.palette import palette
 from remdm_tui.screens.about import AboutScreen
@@ -26,6 +26,7 @@ class PlayApp(CompareApp):
     """An application that plays what it watches; who inherits it draws that."""
 
     _knobs: KnobPanel
+    _key_table: KeyTable
     _heat = False
     """whether colour tells confidence"""
 
@@ -157,5 +158,5 @@ class PlayApp(CompareApp):
         self._wake()
 
     def action_help(self) -> None:
-        listed = [(shown(binding), binding.description) for binding in bound(self._keymap)]
+        listed = [(shown(binding), binding.description) for binding in self._key_table.bound()]
         self.push_screen(HelpScreen(listed, palette(self.current_theme.dark, self.options.ascii), self.options.ascii))

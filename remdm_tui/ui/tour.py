@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from remdm_tui.ui.keys import KEYS
+from remdm_tui.ui.key_table import KEYS
 
 STEPS = (
     ("play", "plays and pauses; what is recorded stays"),

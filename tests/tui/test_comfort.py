@@ -16,7 +16,7 @@ from remdm_tui.exports import KINDS
 from remdm_tui.exports.raster import BRAILLE, dots
 from remdm_tui.link.replay import ReplayLink, options_of
 from remdm_tui.preferences.config_file import Configuration
-from remdm_tui.preferences.keymap import shown_by_id
+from remdm_tui.preferences.keymap import KeyTable
 from remdm_tui.preferences.last_session import Memory, Remembered
 from remdm_tui.preferences.preferences import Preferences
 from remdm_tui.preferences.startup import fitted, settings_of
@@ -24,6 +24,7 @@ from remdm_tui.render.palette import palette
 from remdm_tui.screens.help import HelpScreen
 from remdm_tui.screens.line import LineScreen
 from remdm_tui.settings.watch_options import WatchOptions
+from remdm_tui.ui.key_table import KEYS
 from remdm_tui.ui.tour import ACTIONS, STEPS, Tour
 from remdm_tui.watch.bookmarks import bookmarked_positions, neighbour
 from remdm_tui.watch.run_recording import RunRecording
@@ -393,11 +394,11 @@ def test_a_copy_of_a_recording_does_not_grow(tmp_path):
 def test_every_first_step_fits_a_small_terminal():
     tour = Tour()
     for name, _ in STEPS:
-        line = tour.line(shown_by_id({}))
-        assert shown_by_id({})[name] in line
+        line = tour.line(KeyTable(KEYS).shown())
+        assert KeyTable(KEYS).shown()[name] in line
         assert len(line) <= 78
         tour = tour.did(next(action for action, one in ACTIONS.items() if one == name))
-    assert tour.line(shown_by_id({})) == ""
+    assert tour.line(KeyTable(KEYS).shown()) == ""
 
 
 @pytest.mark.parametrize("plain", [False, True])

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 from remdm_tui.cli import app
 from remdm_tui.preferences import config_file
 from remdm_tui.preferences.config_file import Configuration, read
-from remdm_tui.preferences.keymap import TAKEN, bound, keymap, shown_by_id
-from remdm_tui.ui.keys import KEYS
+from remdm_tui.preferences.keymap import TAKEN, KeyTable, keymap
+from remdm_tui.ui.key_table import KEYS
 
 IDS = [binding.id for binding in KEYS]
 
@@ -20,7 +20,7 @@ IDS = [binding.id for binding in KEYS]
 def owners(mapped):
     """Whose each key is; AssertionError where two have one."""
     found = {}
-    for binding in bound(mapped):
+    for binding in KeyTable(KEYS, mapped).bound():
         for key in binding.key.split(","):
             assert key not in found, (key, binding.id, found[key])
             found[key] = binding.id
@@ -47,7 +47,7 @@ def test_every_key_has_an_id_of_its_own_and_one_action():
     ids=["one", "two", "a character", "a character's own name", "a comma", "swapped", "as it was"],
 )
 def test_keys_are_taken(wanted, mapped):
-    assert keymap(wanted) == (mapped, [])
+    assert keymap(wanted, KEYS) == (mapped, [])
     owners(mapped)
 
 
@@ -66,14 +66,14 @@ def test_keys_are_taken(wanted, mapped):
     ],
 )
 def test_what_cannot_be_had_is_one_sentence_and_keeps_its_own_keys(wanted, sentence):
-    mapped, problems = keymap(wanted)
+    mapped, problems = keymap(wanted, KEYS)
     assert problems == [sentence]
     owners(mapped)
 
 
 def test_giving_up_a_key_that_is_taken_gives_up_no_other():
     # play gives way to strategy-next, so that space is its own again, which stops then cannot have
-    mapped, problems = keymap({"play": "s", "stops": "space", "help": "f1"})
+    mapped, problems = keymap({"play": "s", "stops": "space", "help": "f1"}, KEYS)
     assert mapped == {"help": "f1"}
     assert len(problems) == 2
 
@@ -88,7 +88,7 @@ def test_whatever_is_written_no_key_is_lost_or_doubled():
 
     for _ in range(1_000):
         wanted = {name: anything() for name in dice.sample([*IDS, "nope", ""], dice.randint(0, 12))}
-        mapped, problems = keymap(wanted)
+        mapped, problems = keymap(wanted, KEYS)
         found = owners(mapped)
         assert set(found.values()) == set(IDS)
         assert not set(found) & set(TAKEN)
@@ -102,7 +102,7 @@ def test_whatever_is_written_no_key_is_lost_or_doubled():
 def written(tmp_path, text):
     path = tmp_path / "config.toml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return read(path)
+    return read(KEYS, path)
 
 
 def test_a_configuration_is_taken(tmp_path):
@@ -111,7 +111,7 @@ def test_a_configuration_is_taken(tmp_path):
 
 
 def test_without_a_file_all_is_as_it_is(tmp_path):
-    assert read(tmp_path / "none" / "config.toml") == Configuration()
+    assert read(KEYS, tmp_path / "none" / "config.toml") == Configuration()
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_what_is_wrong_with_a_file_is_one_sentence(tmp_path, text, sentence):
 
 def test_a_directory_in_its_place_is_one_sentence(tmp_path):
     (tmp_path / "config.toml").mkdir()
-    assert "a directory, not a regular file" in read(tmp_path / "config.toml").problems[0]
+    assert "a directory, not a regular file" in read(KEYS, tmp_path / "config.toml").problems[0]
 
 
 # -- what is listed
@@ -166,7 +166,7 @@ def test_keys_are_listed_for_programs(own):
     listed = json.loads(CliRunner().invoke(app, ["list", "keys", "--json"]).output)
     assert [row["name"] for row in listed] == IDS
     assert listed[0]["keys"] == ["f8"]
-    assert shown_by_id({})["play"] == "space"
+    assert KeyTable(KEYS).shown()["play"] == "space"
 
 
 def test_the_example_of_the_documents_means_something(tmp_path):
