@@ -2,44 +2,24 @@
 
 from __future__ import annotations
 
-from textual.app import ComposeResult
-from textual.binding import Binding
-from textual.containers import Vertical
-from textual.screen import ModalScreen
-from textual.widgets import Input, Label
-
 from engine.records import Knob, KnobInfo
+from remdm_tui.screens.dialog import Dialog
 from remdm_tui.settings.knobs import shown
-from remdm_tui.widgets.line_input import LineInput, PasteWarning
+from remdm_tui.widgets.line_input import LineInput
 
 
-class ValueScreen(PasteWarning, ModalScreen[Knob | None]):
+class ValueScreen(Dialog[Knob | None]):
     """Returns a valid value, or None when it is left by escape."""
 
-    BINDINGS = [Binding("escape", "dismiss", "Cancel")]
-    DEFAULT_CSS = """
-    ValueScreen { align: center middle; }
-    ValueScreen > Vertical {
-        width: 60; max-width: 96%; height: auto; border: round $primary; padding: 0 1; background: $surface;
-    }
-    ValueScreen .error { color: $text-error; height: auto; }
-    """
+    DEFAULT_CSS = "ValueScreen > VerticalScroll { width: 60; }"
 
-    def __init__(self, info: KnobInfo, value: Knob) -> None:
-        super().__init__()
+    def __init__(self, info: KnobInfo, value: Knob, ascii_only: bool = False) -> None:
+        valid = ", ".join(info.choices) if info.choices else f"{info.low:g} to {info.high:g}"
+        super().__init__(info.name, f"{info.doc} ({valid})", ascii_only)
         self._info, self._value = info, value
 
-    def compose(self) -> ComposeResult:
-        info = self._info
-        valid = ", ".join(info.choices) if info.choices else f"{info.low:g} to {info.high:g}"
-        with Vertical() as box:
-            box.border_title = info.name
-            yield Label(f"{info.doc} ({valid})", markup=False)
-            yield LineInput(shown(self._value))
-            yield Label("", classes="error", markup=False)
+    def line(self) -> LineInput:
+        return LineInput(shown(self._value), compact=True)
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        try:
-            self.dismiss(self._info.check(event.value.strip()))
-        except ValueError as error:
-            self.query_one(".error", Label).update(str(error))
+    def accept(self, text: str) -> None:
+        self.dismiss(self._info.check(text.strip()))

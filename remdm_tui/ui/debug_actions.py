@@ -6,8 +6,8 @@ from textual.app import App
 
 from engine.records import Change
 from engine.sampling.trace import Record
+from remdm_tui.screens.breakpoints import BreakpointScreen
 from remdm_tui.screens.line import LineScreen
-from remdm_tui.screens.stops import StopsScreen
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.watch import player as playing
 from remdm_tui.watch.debugger import Kind
@@ -50,7 +50,7 @@ class DebugApp(App[None]):
         """List the breakpoints, and change them."""
         debug = self.watching.debug
         self.push_screen(
-            StopsScreen(
+            BreakpointScreen(
                 lambda: debug.stops.listed, debug.stop_at, debug.toggle_stop, debug.remove_stop, self.options.ascii
             )
         )

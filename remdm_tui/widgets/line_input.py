@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from textual import events
 from textual.message import Message
-from textual.widget import Widget
-from textual.widgets import Input, Label
+from textual.widgets import Input
 
 NEWLINE, ASCII_NEWLINE = "↵", "^J"
 """What a line break looks like on a line."""
@@ -59,12 +58,3 @@ class LineInput(Input):
             if len(filled) > 1:
                 self.post_message(self.LinesLeftOut(len(filled) - 1))
         self.replace(taken, *self.selection)
-
-
-class PasteWarning(Widget):
-    """Mixed into a screen with an `.error` label, says there that lines of a paste were left out."""
-
-    def on_line_input_lines_left_out(self, event: LineInput.LinesLeftOut) -> None:
-        label = self.query_one(".error", Label)
-        label.update(event.sentence)
-        label.display = True

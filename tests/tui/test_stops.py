@@ -12,7 +12,7 @@ from engine.debug.findings import Hit, Violation
 from engine.records import KnobInfo, StrategyInfo
 from engine.strategies import catalogue
 from remdm_tui.cli.debug_arguments import wishes
-from remdm_tui.screens.stops import StopsScreen
+from remdm_tui.screens.breakpoints import BreakpointScreen
 from remdm_tui.settings.run_arguments import RunArguments
 from remdm_tui.watch.breakpoints import Breakpoints, describe_hits
 from remdm_tui.watch.notices import Notice
@@ -86,7 +86,7 @@ async def test_breakpoints_are_typed_switched_and_removed_on_a_screen():
         await pilot.press("x")
         await pilot.pause()
         screen = pilot.app.screen
-        assert isinstance(screen, StopsScreen)
+        assert isinstance(screen, BreakpointScreen)
         await pilot.press(*"masked <", "enter")
         assert "cannot be read" in str(screen.query_one(".error").render())
         await pilot.press("ctrl+u", *"step 5", "enter", *"clamped", "enter")

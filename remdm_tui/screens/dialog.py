@@ -1,0 +1,178 @@
+"""Dialogs above the main screen: a box with a line to type on, below it what was wrong, and maybe a list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen
+from textual.widget import Widget
+from textual.widgets import Input, Label, OptionList
+from textual.widgets.option_list import Option
+
+from remdm_tui.widgets.line_input import LineInput
+
+Result = TypeVar("Result")
+
+
+class Dialog(ModalScreen[Result]):
+    """A line to type on; escape leaves and returns None.
+
+    What `accept` raises as ValueError is shown, and the dialog stays.
+    """
+
+    BINDINGS = [Binding("escape", "dismiss", "Cancel")]
+    DEFAULT_CSS = """
+    Dialog { align: center middle; }
+    Dialog > VerticalScroll {
+        width: 70; max-width: 96%; height: auto; max-height: 92%;
+        border: round $primary; padding: 0 1; background: $surface;
+    }
+    Dialog.ascii > VerticalScroll { border: ascii $primary; }
+    Dialog Label { width: 1fr; height: auto; }
+    Dialog .error { color: $text-error; background: transparent; }
+    Dialog Input { border: none; height: 1; margin: 1 0; padding: 0; }
+    """
+
+    def __init__(self, title: str, asks: str = "", ascii_only: bool = False, complaint: str = "") -> None:
+        """asks: the sentence above the line; complaint: what is wrong from the start."""
+        super().__init__(classes="ascii" if ascii_only else "")
+        self._title, self._asks, self._ascii, self._complaint = title, asks, ascii_only, complaint
+
+    def line(self) -> LineInput:
+        """Return the line to type on."""
+        return LineInput(compact=True)
+
+    def below(self) -> Iterable[Widget]:
+        """Yield what stands below the line."""
+        return ()
+
+    def accept(self, text: str) -> None:
+        """Do what the text on the line asks for.  Raises ValueError with the sentence to show."""
+        self.dismiss()
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(can_focus=False) as box:
+            box.border_title = self._title
+            if self._asks:
+                yield Label(self._asks, markup=False)
+            yield self.line()
+            error = Label(self._complaint, classes="error", markup=False)
+            error.display = bool(self._complaint)
+            yield error
+            yield from self.below()
+
+    def on_mount(self) -> None:
+        self.query_one(Input).focus()
+
+    def complain(self, sentence: str) -> None:
+        """Show what was wrong; an empty sentence takes it away."""
+        label = self.query_one(".error", Label)
+        label.update(sentence)
+        label.display = bool(sentence)
+
+    def submit(self, text: str) -> None:
+        """Accept a text, or say why not."""
+        try:
+            self.accept(text)
+        except ValueError as error:
+            self.complain(str(error))
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.submit(self.query_one(LineInput).text)
+
+    def on_line_input_lines_left_out(self, event: LineInput.LinesLeftOut) -> None:
+        self.complain(event.sentence)
+
+
+class ListDialog(Dialog[Result]):
+    """A dialog with a list below its line; the line keeps the focus, up and down move along the list."""
+
+    BINDINGS = [
+        Binding("down", "move(1)", "Next", priority=True),
+        Binding("up", "move(-1)", "Previous", priority=True),
+    ]
+    DEFAULT_CSS = """
+    ListDialog > VerticalScroll { width: 84; }
+    ListDialog OptionList { border: none; height: auto; max-height: 12; padding: 0; background: $surface; }
+    ListDialog OptionList { text-wrap: nowrap; text-overflow: ellipsis; }
+    ListDialog.ascii OptionList { text-overflow: clip; }
+    """
+
+    @property
+    def options(self) -> OptionList:
+        return self.query_one(OptionList)
+
+    @property
+    def at(self) -> int | None:
+        """The row that is highlighted."""
+        return self.options.highlighted
+
+    def rows(self) -> Sequence[Text]:
+        """Return what the list shows."""
+        return ()
+
+    def moved(self, row: int) -> None:
+        """A row was highlighted by a key."""
+
+    def chosen(self, row: int) -> None:
+        """A row was clicked."""
+
+    def below(self) -> Iterable[Widget]:
+        options = OptionList(compact=True)
+        options.can_focus = False
+        yield options
+
+    def on_mount(self) -> None:
+        self.list_rows()
+
+    def list_rows(self, at: int | None = None) -> None:
+        """Show the rows as they are now, with one of them highlighted."""
+        options, rows = self.options, self.rows()
+        options.clear_options()
+        options.add_options([Option(row) for row in rows])
+        options.highlighted = None if at is None or not rows else min(at, len(rows) - 1)
+        options.display = bool(rows)
+
+    def action_move(self, by: int) -> None:
+        count = self.options.option_count
+        if count:
+            row = min(0, by) % count if self.at is None else (self.at + by) % count
+            self.options.highlighted = row
+            self.moved(row)
+
+    @on(OptionList.OptionSelected)
+    def _clicked(self, event: OptionList.OptionSelected) -> None:
+        self.chosen(event.option_index)
+
+
+class ChoiceDialog(ListDialog[Result]):
+    """Type a text, or take one of a list of named choices; what is highlighted stands on the line."""
+
+    def __init__(
+        self, title: str, asks: str, choices: Sequence[tuple[str, str]], ascii_only: bool, complaint: str = ""
+    ) -> None:
+        """choices: names and what to say of them."""
+        super().__init__(title, asks, ascii_only, complaint)
+        self._choices = choices
+
+    def line(self) -> LineInput:
+        return LineInput(placeholder="type here, or choose below", compact=True)
+
+    def rows(self) -> Sequence[Text]:
+        widest = max((len(name) for name, _ in self._choices), default=0)
+        return [Text.assemble(f"{name:<{widest}}  ", (summary, "dim")) for name, summary in self._choices]
+
+    def moved(self, row: int) -> None:
+        line = self.query_one(LineInput)
+        line.value = self._choices[row][0]
+        line.cursor_position = len(line.value)
+
+    def chosen(self, row: int) -> None:
+        self.submit(self._choices[row][0])
