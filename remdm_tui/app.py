@@ -1,55 +1,60 @@
-"""The application: one screen of widgets, and how it begins and ends."""
+"""The application: it mounts the watch screen, and says with which theme and keys it begins and how it ends."""
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import math
+import os
+import signal
+import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
-from textual.app import ComposeResult, SystemCommand
-from textual.containers import Horizontal, Vertical
+import msgspec
+from rich.console import RenderableType
+from textual.app import App, SystemCommand
+from textual.dom import DOMNode
 from textual.driver import Driver
 from textual.filter import LineFilter
 from textual.screen import Screen
-from textual.widgets import Footer, Label, Static
 
-from engine.records import Change
-from remdm_tui.console.sanitize import sanitize
+from remdm_tui.console.signals import ENDING, FAILED, SIGNALLED
 from remdm_tui.link.base import Link
 from remdm_tui.link.process import ENGINE, ProcessLink
+from remdm_tui.preferences.keymap import KeyTable
+from remdm_tui.preferences.last_session import Sampler
 from remdm_tui.preferences.preferences import Preferences
-from remdm_tui.render.palette import palette
-from remdm_tui.settings.knobs import STRATEGY
+from remdm_tui.screens.panels.controls import Controls
+from remdm_tui.screens.watch import WatchScreen
 from remdm_tui.settings.watch_options import WatchOptions
-from remdm_tui.ui.key_table import KEYS
-from remdm_tui.ui.metered_driver import metered
+from remdm_tui.ui.commands import PROVIDERS
+from remdm_tui.ui.key_table import APP_KEYS, KEYS
+from remdm_tui.ui.metered_driver import has_shell, metered
 from remdm_tui.ui.output_filter import SafeFilter
-from remdm_tui.ui.refresh import HEARTBEAT, PAINTS, SMALLEST, PaintedApp
+from remdm_tui.ui.presenter import SMALLEST
+from remdm_tui.ui.refresh import RefreshClock
 from remdm_tui.ui.run_app import run_app
+from remdm_tui.ui.tour import TourGuide
 from remdm_tui.watch.follow_training import FollowedRun
-from remdm_tui.watch.panes import LETTERS
 from remdm_tui.watch.run_recording import RunRecording
 from remdm_tui.watch.session import WatchSession
-from remdm_tui.widgets.branch_tree import BranchTree
-from remdm_tui.widgets.curves import CurvesPanel
-from remdm_tui.widgets.figures import FiguresPanel
-from remdm_tui.widgets.inspector import InspectorPanel
-from remdm_tui.widgets.knob_panel import KnobPanel
-from remdm_tui.widgets.panes import Panes
-from remdm_tui.widgets.timeline import Timeline
 
 SAFE = SafeFilter()
 
 
-class WatchApp(PaintedApp):
+class WatchApp(App[None]):
     """Watch one run."""
 
     CSS_PATH = "app.tcss"
     TITLE = "remdm-tui"
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (SMALLEST[0], "-narrow"), (100, "-wide"), (160, "-huge")]
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (SMALLEST[1], "-low"), (32, "-tall")]
-    BINDINGS = [*KEYS]
+    BINDINGS = [*APP_KEYS]
+    COMMANDS = App.COMMANDS | set(PROVIDERS)
 
     def __init__(
         self,
@@ -59,9 +64,12 @@ class WatchApp(PaintedApp):
         tape: RunRecording | None = None,
         comfort: Preferences = Preferences(),  # noqa: B008  (frozen)
     ) -> None:
-        super().__init__(clock)
+        super().__init__()
         self.options, self.comfort = options, comfort
         self.watching = (FollowedRun if options.follow else WatchSession)(options, make_link, tape)
+        self.controls = Controls(self.watching, options, KeyTable(KEYS, comfort.configuration.keys))
+        self._clock = clock
+        self._signals: tuple[tuple[signal.Signals, Any], ...] = ()
 
     def get_driver_class(self) -> type[Driver]:
         return metered(super().get_driver_class())
@@ -69,59 +77,23 @@ class WatchApp(PaintedApp):
     def get_line_filters(self) -> Sequence[LineFilter]:
         return [*super().get_line_filters(), SAFE]
 
-    # -- the screen
+    def get_default_screen(self) -> Screen[Any]:
+        self.main = WatchScreen(self.controls)
+        return self.main
 
-    def compose(self) -> ComposeResult:
-        plain = self.options.ascii
-        # kept, not queried for: the paint clock may beat once more while the screen is taken down
-        self._status = Label("", id="status", markup=False)
-        self._panes = Panes(len(LETTERS), ascii_only=plain, id="panes")
-        self._figures = FiguresPanel(id="figures", markup=False)
-        self._knobs = KnobPanel(ascii_only=plain, id="knobs")
-        self._branches = BranchTree(ascii_only=plain, id="branches")
-        self._branches_box = Vertical(id="branches-box", classes="box")
-        self._curves = CurvesPanel(ascii_only=plain, id="curves")
-        self._timeline = Timeline(ascii_only=plain, id="timeline")
-        self._inspector = InspectorPanel(id="inspector", classes="box", markup=False)
-        self._failure = Static("", id="failure", classes="box", markup=False)
-        self._law = Label("", id="law", markup=False)
-        self._banner = Label("", id="banner", markup=False)
-        yield self._status
-        with Horizontal(id="main"):
-            self._text = Vertical(id="text")
-            with self._text:
-                yield self._panes
-                yield self._inspector
-                yield self._failure
-            with Vertical(id="side"):
-                with Vertical(id="figures-box", classes="box"):
-                    yield self._figures
-                with Vertical(id="knobs-box", classes="box"):
-                    yield self._knobs
-                with self._branches_box:
-                    yield self._branches
-                with Vertical(id="curves-box", classes="box"):
-                    yield self._curves
-        yield self._timeline
-        yield self._law
-        yield self._banner
-        yield Footer(show_command_palette=False)
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        # Textual's own picture has a font that is elsewhere
+        yield from (one for one in super().get_system_commands(screen) if one.title != "Screenshot")
+
+    # -- how it begins
 
     def on_mount(self) -> None:
         self.set_class(self.options.ascii, "ascii")
-        for name, title in (
-            ("figures-box", "this step"),
-            ("knobs-box", "knobs"),
-            ("branches-box", "branches"),
-            ("curves-box", "the run"),
-        ):
-            self.query_one(f"#{name}").border_title = title
-        # the first thing that is painted says what is being waited for
-        self._grid.message(f"loading {sanitize(self.options.model.name, cells=True)} ...")
-        self._retheme()
-        self.theme_changed_signal.subscribe(self, lambda _: self._retheme())
-        self._fast = self.set_interval(1 / PAINTS, self._tick)
-        self.set_interval(HEARTBEAT, self._listen)
+        self.refresh_clock = RefreshClock(self.main, self._clock)
+        self.refresh_clock.start()
+        self.guide = TourGuide(self.main, self.comfort.memory.last.toured)
+        self._apply_preferences()
+        self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
         self.call_after_refresh(self._start)
 
     def _start(self) -> None:
@@ -129,30 +101,103 @@ class WatchApp(PaintedApp):
             # what the command has loaded until now lives until the end: the collector need not walk it again
             gc.freeze()
             gc.enable()
+        # the widgets of the screen are there by now
+        if self.comfort.start.legend:
+            self.main.action_legend()
+        if self.comfort.tours and not self.guide.toured:
+            self.guide.begin()
         self.watching.start()
         if self.watching.begun:
-            self.call_later(self._tick)
+            self.call_later(self.refresh_clock.tick)
 
-    def _retheme(self) -> None:
-        colours = palette(self.current_theme.dark, self.options.ascii)
-        self._panes.use_palette(colours)
-        shown = [look for state, look in colours.looks.items() if self.options.prompt or state != Change.LOCKED]
-        legend = " ".join(
-            f"[{look.style}]{look.fill}[/]{look.name}" if look.fill else f"[{look.style}] {look.name} [/]"
-            for look in shown
-        )
-        self._text.border_subtitle = legend
+    def _apply_preferences(self) -> None:
+        known, start, player = self.comfort.configuration, self.comfort.start, self.watching.player
+        self.set_keymap(dict(known.keys))
+        if "TEXTUAL_THEME" not in os.environ:
+            themes = [name for name in (known.theme, start.theme) if name in self.available_themes]
+            self.theme = (themes or [self.theme])[0] or self.theme
+        self._first_theme = self.theme
+        if start.heat:
+            self.main.panes.action_heat()
+        if start.speed is not None:
+            self.watching.player = replace(player, speed=start.speed)
 
-    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        yield from super().get_system_commands(screen)
-        for info in self.watching.strategies:
-            yield SystemCommand(f"Strategy: {info.name}", info.summary, lambda n=info.name: self._turn(STRATEGY, n))
+    # -- the first steps
+
+    def action_tour(self) -> None:
+        """Show six keys, one after another."""
+        self.guide.begin()
+
+    async def run_action(
+        self, action: Any, default_namespace: DOMNode | None = None, namespaces: Mapping[str, DOMNode] | None = None
+    ) -> bool:
+        if action == "cancel" and self.guide.escape():
+            return True
+        done = await super().run_action(action, default_namespace, namespaces)
+        if done and isinstance(action, str):
+            self.guide.did(action)
+        return done
+
+    # -- how it ends
+
+    def on_load(self) -> None:
+        """End as `q` does where a signal would end the process at once; from before the terminal is touched."""
+        self._signals = () if threading.current_thread() is not threading.main_thread() else tuple(
+            (number, was) for number in ENDING if (was := signal.getsignal(number)) != signal.SIG_IGN
+        )  # fmt: skip
+        for number, _ in self._signals:
+            # once the screen is there: Textual cannot end in the middle of making it
+            end = partial(self.call_later, self.exit, return_code=SIGNALLED + number)
+            asyncio.get_running_loop().add_signal_handler(number, end)
 
     def on_unmount(self) -> None:
         self.watching.close()
+        for number, was in self._signals:
+            asyncio.get_running_loop().remove_signal_handler(number)
+            signal.signal(number, was)
+        self._remember()
+
+    def _remember(self) -> None:
+        """Write what the next session begins with."""
+        memory, session = self.comfort.memory, self.watching
+        now = memory.last
+        if self.comfort.configuration.remember:
+            speed = session.player.speed
+            now = msgspec.structs.replace(
+                now,
+                theme=now.theme if self.theme == self._first_theme else self.theme,
+                heat=self.main.panes.heat,
+                legend=self.main.legend is not None,
+                speed=None if speed == math.inf else speed,
+            )
+            # a causal model's strategy is nobody's choice
+            chosen = session.model is not None and not session.model.causal
+            if chosen and session.settings.strategy in self.comfort.kept:
+                now = msgspec.structs.replace(now, sampler=Sampler.of(session.settings))
+        if (now := msgspec.structs.replace(now, toured=self.guide.toured)) != memory.last:
+            memory.write(now)
+
+    def on_hung_up(self) -> None:
+        """End when the terminal has gone, which does not always come with a signal."""
+        self.exit(return_code=SIGNALLED + signal.SIGHUP)
+
+    def exit(self, result: None = None, return_code: int = 0, message: RenderableType | None = None) -> None:
+        # what has failed or was told to end did not end well because something else ends it too
+        super().exit(result, self.return_code or return_code, message)
+
+    def panic(self, *renderables: RenderableType) -> None:
+        super().exit(return_code=FAILED)
+        super().panic(*renderables)
+
+    def action_suspend_process(self) -> None:
+        """Stop, and give the shell its terminal back; `fg` goes on."""
+        if has_shell() and self._driver is not None and self._driver.can_suspend:
+            super().action_suspend_process()
+        else:
+            self.controls.say("there is no shell to go back to: it would stop for good")
 
 
 def run(options: WatchOptions, comfort: Preferences) -> int:
     """Watch until the person quits; return the exit status."""
-    command = options.command or ENGINE
-    return run_app(WatchApp(options, partial(ProcessLink, command), comfort=comfort), options.mouse)
+    app = WatchApp(options, partial(ProcessLink, options.command or ENGINE), comfort=comfort)
+    return run_app(app, app.watching, options.mouse)

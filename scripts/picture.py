@@ -60,7 +60,7 @@ async def watch() -> str:
         await pilot.press("space")
         await until(pilot, lambda app: app.watching.player.position >= STOP)
         await pilot.press("space")
-        app._play(Player(position=STOP, recorded=app.watching.player.recorded, playing=False))
+        app.controls.play(Player(position=STOP, recorded=app.watching.player.recorded, playing=False))
         # to the next step that shows a remask beside a reveal
         while not {Change.REVEALED, Change.REMASKED} <= set(
             app.watching.link.trace.change(app.watching.player.position, 0).tolist()
@@ -79,17 +79,17 @@ async def debug() -> str:
         await until(pilot, lambda app: "stopped at" in app.watching.notice.text)
         stopped = app.watching.player.position
         said = app.watching.notice
-        app._play(Player(position=stopped - 8, recorded=stopped, playing=False))
+        app.controls.play(Player(position=stopped - 8, recorded=stopped, playing=False))
         await pilot.press("E")
         await until(pilot, lambda app: app.watching.debug.branching.here == 1)
         await pilot.press("Z")
         await until(pilot, lambda app: app.watching.debug.branching.here == 0 and not app.watching.debug.waiting)
-        app._play(Player(position=stopped, recorded=stopped, playing=False))
+        app.controls.play(Player(position=stopped, recorded=stopped, playing=False))
         lost = (app.watching.trace.change(stopped, 0) == Change.REMASKED).nonzero()[0]
-        app._look_at(int(lost[0]))
+        app.main.text.look_at(int(lost[0]))
         await until(pilot, lambda app: app.watching.debug.inspector.has_story)
         app.watching.notice = said
-        app._wake()
+        app.controls.wake()
 
     options = WatchOptions(cap(0.1), steps=96, length=96, seed=5, stops=("remasked > 4 and t < .5",))
     return await shot(options, (120, 36), act, 'remdm-tui watch --break "remasked > 4 and t < .5"')
@@ -123,7 +123,7 @@ async def compare() -> str:
         await until(pilot, lambda app: app.watching.player.position >= 44)
         await pilot.press("space")
         await until(pilot, lambda app: app.watching.idle)
-        app._play(Player(position=42, recorded=app.watching.player.recorded, playing=False))
+        app.controls.play(Player(position=42, recorded=app.watching.player.recorded, playing=False))
 
     told = ("mdlm", "remdm-loop:eta=.1", "forward-backward")
     others = tuple(settings_of(text, cap(0.1), catalogue()) for text in told)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from engine.records import Change
 from engine.strategies import catalogue
-from remdm_tui.app import WatchApp
 from remdm_tui.render.palette import palette
+from remdm_tui.ui.key_table import KEYS
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 
@@ -44,5 +44,5 @@ def test_the_keys_are_those_of_the_application():
         "{": "left_curly_bracket",
         "}": "right_curly_bracket",
     }
-    bound = {key for binding in WatchApp.BINDINGS for key in binding.key.split(",")}
+    bound = {key for binding in KEYS for key in binding.key.split(",")}
     assert {named.get(key, key) for key in keys} <= bound

@@ -54,4 +54,5 @@ def show(
     from remdm_tui.app import WatchApp
     from remdm_tui.ui.run_app import run_app
 
-    return run_app(WatchApp(options, make_link, tape=tape, comfort=comfort), options.mouse)
+    app = WatchApp(options, make_link, tape=tape, comfort=comfort)
+    return run_app(app, app.watching, options.mouse)

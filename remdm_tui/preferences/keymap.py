@@ -12,7 +12,15 @@ from textual.keys import KEY_NAME_REPLACEMENTS, Keys, format_key
 
 TAKEN = {"ctrl+p": "the command palette", "ctrl+q": "quitting", "ctrl+c": "copying"}
 """Keys that every screen has."""
-ALIASES: Mapping[str, str] = {}
+ALIASES = {
+    "stops": "breakpoints",
+    "opinion": "prediction",
+    "force": "set-token",
+    "parting": "first-difference",
+    "mark": "bookmark",
+    "mark-next": "bookmark-next",
+    "mark-previous": "bookmark-previous",
+}
 """Ids that bindings had in earlier versions, and their ids now."""
 MODIFIERS = ("ctrl+", "shift+", "alt+", "super+", "meta+", "hyper+")
 NAMED = frozenset(key.value for key in Keys) | frozenset(KEY_NAME_REPLACEMENTS.values())

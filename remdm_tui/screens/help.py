@@ -28,9 +28,18 @@ class HelpScreen(ModalScreen[None]):
     HelpScreen.ascii > VerticalScroll { border: ascii $primary; }
     """
 
-    def __init__(self, keys: Sequence[tuple[str, str]], colours: Palette, ascii_only: bool) -> None:
+    def __init__(
+        self,
+        keys: Sequence[tuple[str, str]],
+        colours: Palette,
+        ascii_only: bool,
+        *,
+        panel: str = "",
+        own: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        """keys: every key with what it does; panel: the name of the panel that has the focus, `own` its keys."""
         super().__init__(classes="ascii" if ascii_only else "")
-        self._keys, self._colours = keys, colours
+        self._keys, self._colours, self._panel, self._own = keys, colours, panel, own
 
     def compose(self) -> ComposeResult:
         with VerticalScroll() as scroll:
@@ -47,10 +56,13 @@ class HelpScreen(ModalScreen[None]):
             text.append("  ")
             text.append(f" {look.fill * 3 or 'word'} ", style=look.style)
             text.append(f" {look.name}\n")
-        text.append("\nKeys\n", style="bold underline")
-        for key, what in self._keys:
-            text.append(f"  {key:<16}", style="bold")
-            text.append(f"{what}\n")
+        others = [line for line in self._keys if line not in self._own]
+        for title, keys in ((f"Keys of the {self._panel}", self._own), ("Keys", others)):
+            if keys:
+                text.append(f"\n{title}\n", style="bold underline")
+            for key, what in keys:
+                text.append(f"  {key:<16}", style="bold")
+                text.append(f"{what}\n")
         text.append("\nSymbols\n", style="bold underline")
         for name, what in (*SYMBOLS, *FIGURES):
             text.append(f"  {name:<10}", style="bold")

@@ -1,75 +1,13 @@
-"""The main screen's keys; each has an id, by which it can be given another key."""
+"""Every key of the application, read from the bindings of its screen: what help, palette and `list keys` show."""
 
 from __future__ import annotations
 
 from textual.binding import Binding
 
-KEYS = (
-    Binding("space", "play_pause", "Play/pause", id="play"),
-    Binding("right,l", "forward", "Step", id="forward", key_display="→"),
-    Binding("left,h", "step_back", "Back", id="back", key_display="←"),
-    Binding("shift+right,L", "jump(10)", "Ten steps on", id="jump-forward", show=False),
-    Binding("shift+left,H", "jump(-10)", "Ten steps back", id="jump-back", show=False),
-    Binding("home,g", "start", "First step", id="start", show=False),
-    Binding("end,G", "end", "Last recorded step", id="end", show=False),
-    Binding("less_than_sign,comma", "speed(-1)", "Slower", id="slower", show=False),
-    Binding("greater_than_sign,full_stop", "speed(1)", "Faster", id="faster", show=False),
-    Binding("s", "notch('strategy',1)", "Strategy", id="strategy-next"),
-    Binding("S", "notch('strategy',-1)", "Previous strategy", id="strategy-previous", show=False),
-    Binding("e", "notch('eta',-1)", "eta down", id="eta-down", show=False),
-    Binding("E", "notch('eta',1)", "eta up", id="eta-up", show=False),
-    Binding("p", "notch('top_p',-1)", "Nucleus p down", id="p-down", show=False),
-    Binding("P", "notch('top_p',1)", "Nucleus p up", id="p-up", show=False),
-    Binding("t", "notch('temperature',-1)", "Temperature down", id="temperature-down", show=False),
-    Binding("T", "notch('temperature',1)", "Temperature up", id="temperature-up", show=False),
-    Binding("down,j", "choose(1)", "Next knob", id="knob-next", show=False),
-    Binding("up,k", "choose(-1)", "Previous knob", id="knob-previous", show=False),
-    Binding("minus", "turn(-1)", "Turn knob down", id="knob-down", key_display="-", show=False),
-    Binding("plus,equals_sign", "turn(1)", "Turn knob up", id="knob-up", key_display="+", show=False),
-    Binding("enter", "type_value", "Type the knob's value", id="knob-type", show=False),
-    Binding("c", "panes", "Compare", id="compare"),
-    Binding("A", "add_pane", "Compare with another strategy", id="add-pane", show=False),
-    Binding("tab", "focus_pane(1)", "Next pane", id="pane-next", show=False, priority=True),
-    Binding("shift+tab", "focus_pane(-1)", "Previous pane", id="pane-previous", show=False, priority=True),
-    Binding("C", "heat", "Heat", id="heat", show=False),
-    Binding("r", "restart(0)", "Restart", id="restart"),
-    Binding("n", "restart(1)", "Next seed", id="next-seed"),
-    Binding("b", "sample(1)", "Next sample of the batch", id="sample-next", show=False),
-    Binding("B", "sample(-1)", "Previous sample", id="sample-previous", show=False),
-    Binding("pagedown", "page(1)", "Scroll the grid down", id="page-down", show=False),
-    Binding("pageup", "page(-1)", "Scroll the grid up", id="page-up", show=False),
-    Binding("y", "copy", "Copy the text", id="copy", show=False),
-    Binding("x", "stops", "Stop when ...", id="stops", show=False),
-    Binding("v", "inspect", "Look at a position", id="inspect", show=False),
-    Binding("right_parenthesis,ctrl+right", "cursor(1)", "Next position", id="cursor-next", show=False),
-    Binding("left_parenthesis,ctrl+left", "cursor(-1)", "Previous position", id="cursor-previous", show=False),
-    Binding("ctrl+down", "cursor_row(1)", "Position below", id="cursor-down", show=False),
-    Binding("ctrl+up", "cursor_row(-1)", "Position above", id="cursor-up", show=False),
-    Binding("slash", "search", "Search for a text", id="search", show=False),
-    Binding("right_square_bracket", "turning(1)", "Next change of the position", id="change-next", show=False),
-    Binding("left_square_bracket", "turning(-1)", "Previous change of it", id="change-previous", show=False),
-    Binding("o", "opinion", "The network's opinion of it", id="opinion", show=False),
-    Binding("u", "mask", "Mask the position", id="mask", show=False),
-    Binding("F", "force", "Put a token there", id="force", show=False),
-    Binding("K", "lock", "Lock or unlock it", id="lock", show=False),
-    Binding("a", "prompt", "Edit the prompt", id="prompt", show=False),
-    Binding("f", "branch", "Branch off here", id="branch", show=False),
-    Binding("z", "turn_branch(1)", "Next branch", id="branch-next", show=False),
-    Binding("Z", "turn_branch(-1)", "Previous branch", id="branch-previous", show=False),
-    Binding("d", "compare", "Differences between branches", id="differences", show=False),
-    Binding("D", "parting", "Where they parted", id="parting", show=False),
-    Binding("M", "mark", "Mark this step", id="mark", show=False),
-    Binding("right_curly_bracket", "to_mark(1)", "Next mark", id="mark-next", show=False),
-    Binding("left_curly_bracket", "to_mark(-1)", "Previous mark", id="mark-previous", show=False),
-    Binding("I", "legend", "Pin the legend", id="legend", show=False),
-    Binding("V", "tour", "First steps", id="tour", show=False),
-    Binding("W", "export", "Export ...", id="export", show=False),
-    Binding("w", "keep", "Keep the recording", id="keep", show=False),
-    Binding("R", "revive", "Restart the engine", id="revive", show=False),
-    Binding("m", "model", "Model ...", id="model", show=False),
-    Binding("i", "about", "About the model", id="about", show=False),
-    Binding("escape", "cancel", "Cancel, close", id="cancel", show=False),
-    Binding("question_mark", "help", "Help", id="help", key_display="?"),
+from remdm_tui.screens.watch import KEYS as SCREEN_KEYS
+
+APP_KEYS = (
     Binding("ctrl+z", "suspend_process", "Back to the shell; fg returns", id="suspend", show=False, priority=True),
-    Binding("q", "quit", "Quit", id="quit"),
-)  # fmt: skip
+)
+"""Keys that work above dialogs too."""
+KEYS: tuple[Binding, ...] = (*SCREEN_KEYS, *APP_KEYS)

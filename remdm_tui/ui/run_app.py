@@ -8,16 +8,17 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.traceback import Traceback
+from textual.app import App
 
 from remdm_tui.console.output import print_error
 from remdm_tui.console.rich_console import SafeConsole
 from remdm_tui.console.signals import FAILED, SIGNALLED
-from remdm_tui.ui.refresh import PaintedApp
+from remdm_tui.watch.session import WatchSession
 
 BAD_INPUT = 2
 
 
-def run_app(app: PaintedApp, mouse: bool) -> int:
+def run_app(app: App[None], session: WatchSession, mouse: bool) -> int:
     """Run until the person quits; return the exit status.
 
     0: quit.  1: a bug, whose traceback is on standard error.  2: nothing could be watched, said in one sentence.
@@ -30,14 +31,14 @@ def run_app(app: PaintedApp, mouse: bool) -> int:
     status = app.return_code or 0
     if status == FAILED or status > SIGNALLED:
         return status
-    if app.watching.failure is not None:
-        print_error(app.watching.failure)
+    if session.failure is not None:
+        print_error(session.failure)
         return BAD_INPUT
     return status
 
 
 @contextmanager
-def crashing_threads(app: PaintedApp) -> Iterator[None]:
+def crashing_threads(app: App[None]) -> Iterator[None]:
     """End the application, with the traceback, when a thread of it fails: it would go on half dead."""
     before = threading.excepthook
 

@@ -1,11 +1,14 @@
-"""The first steps: six keys, one after another, each until it has been pressed.  Pure."""
+"""The first steps: six keys, one after another, each until it has been pressed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from remdm_tui.ui.key_table import KEYS
+from textual.widgets import Static
+
+from remdm_tui.console.sanitize import sanitize
+from remdm_tui.screens.watch import DECLARED, WatchScreen
 
 STEPS = (
     ("play", "plays and pauses; what is recorded stays"),
@@ -16,7 +19,7 @@ STEPS = (
     ("help", "lists every key"),
 )
 """Ids of keys, and what they do."""
-ACTIONS = {binding.action: binding.id for binding in KEYS}
+ACTIONS = {binding.action: binding.id for _, binding in DECLARED}
 
 
 @dataclass(frozen=True)
@@ -31,15 +34,59 @@ class Tour:
         return next((i for i, (name, _) in enumerate(STEPS) if name not in self.done), None)
 
     def did(self, action: str) -> Tour:
-        """Somebody has done something: it counts where it is the step that is shown."""
+        """Return the tour after an action, which counts if it is that of the step that is shown."""
         now = self.now
         name = ACTIONS.get(action)
         return replace(self, done=self.done | {name}) if now is not None and name == STEPS[now][0] else self
 
     def line(self, keys: Mapping[str, str]) -> str:
-        """What to press now; keys: by id, as a person calls them."""
+        """Return what to press now; keys: by id, as a person calls them."""
         now = self.now
         if now is None:
             return ""
         name, does = STEPS[now]
         return f"first steps {now + 1}/{len(STEPS)}:  {keys[name]}  {does}  (esc ends)"
+
+
+class TourGuide:
+    """Shows the first steps above the timeline of a screen."""
+
+    def __init__(self, screen: WatchScreen, toured: bool) -> None:
+        """toured: whether they were shown in an earlier session."""
+        self._screen, self.toured = screen, toured
+        self._tour: Tour | None = None
+        self._line: Static | None = None
+
+    def begin(self) -> None:
+        """Show the first of the steps."""
+        if self._line is None:
+            self._line = Static("", id="tour", markup=False)
+            self._screen.mount(self._line, before="#timeline")
+        self._show(Tour())
+
+    def did(self, action: str) -> None:
+        """Go on if an action was the one that is shown."""
+        if self._tour is not None:
+            self._show(self._tour.did(action))
+
+    def escape(self) -> bool:
+        """End at escape, unless it has something else to do; return whether it ended."""
+        if self._tour is None or self._screen.has_to_cancel:
+            return False
+        self._end("the first steps end here: V or the palette shows them again")
+        return True
+
+    def _show(self, tour: Tour) -> None:
+        self._tour = tour
+        if tour.now is None:
+            self._end("these were the first steps; V or the palette shows them again")
+        elif self._line is not None:
+            line = tour.line(self._screen.controls.keys)
+            self._line.update(sanitize(line, cells=True, ascii_only=True) if self._screen.options.ascii else line)
+
+    def _end(self, sentence: str) -> None:
+        self._tour, self.toured = None, True
+        if self._line is not None:
+            self._line.remove()
+            self._line = None
+        self._screen.controls.say(sentence, error=False)

@@ -31,7 +31,6 @@ class KnobPanel(Widget):
 
     def __init__(self, *, ascii_only: bool = False, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.can_focus = False
         self._ascii = ascii_only
         self._rows: list[tuple[KnobInfo, Knob]] = []
         self._chosen = 0
@@ -55,10 +54,6 @@ class KnobPanel(Widget):
             self._chosen = (self._chosen + by) % len(self._rows)
             self._describe()
             self.refresh()
-
-    def turn(self, by: int) -> None:
-        """Turn the chosen knob by so many notches."""
-        self._turn(self._chosen, by)
 
     def _turn(self, row: int, by: int) -> None:
         if row < len(self._rows):

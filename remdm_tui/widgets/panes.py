@@ -110,6 +110,8 @@ class Panes(Container):
         self._ascii = ascii_only
         self._panes = tuple(Pane(number, ascii_only) for number in range(most))
         self._count, self._focus = 1, 0
+        for pane in self._panes[1:]:
+            pane.grid.can_focus = False
         self.arrangement = Arrangement(range(1), 1)
         self._captions: tuple[Caption, ...] = ()
 
@@ -143,6 +145,11 @@ class Panes(Container):
         """Show so many panes; 1: a grid without a frame."""
         if (count, focus) != (self._count, self._focus):
             self._count, self._focus = count, focus
+            focused = any(grid.has_focus for grid in self.grids)
+            for number, grid in enumerate(self.grids):
+                grid.can_focus = number == focus
+            if focused:
+                self.grids[focus].focus(scroll_visible=False)
             self._place()
 
     def caption(self, captions: Sequence[Caption]) -> None:

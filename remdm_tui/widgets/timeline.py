@@ -28,7 +28,6 @@ class Timeline(Widget):
 
     def __init__(self, *, ascii_only: bool = False, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.can_focus = False
         self._ascii = ascii_only
         self._position, self._recorded, self._total = 0, 0, 1
         self._remasked: NDArray[np.float64] = np.zeros(0)

@@ -34,7 +34,7 @@ CURSOR = 64
 """Added to the code of the position that is looked at."""
 
 
-class TokenGrid(ScrollView):
+class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
     """Draws by line: rows are cached as strips, and only rows that changed are repainted."""
 
     DEFAULT_CSS = """
@@ -50,7 +50,6 @@ class TokenGrid(ScrollView):
 
     def __init__(self, *, ascii_only: bool = False, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.can_focus = False
         self._ascii = ascii_only
         self._pieces: Pieces | None = None
         self._type: Type | None = None

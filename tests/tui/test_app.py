@@ -17,6 +17,10 @@ from remdm_tui.link.base import Died, Diverged
 from remdm_tui.screens.help import HelpScreen
 from remdm_tui.screens.models import ModelScreen
 from remdm_tui.settings.watch_options import WatchOptions
+from remdm_tui.ui.commands import KeyCommands
+from remdm_tui.ui.key_table import KEYS
+from remdm_tui.ui.presenter import Presenter
+from remdm_tui.ui.refresh import RefreshClock
 from remdm_tui.widgets.knob_panel import KnobPanel
 from remdm_tui.widgets.timeline import Timeline
 from remdm_tui.widgets.token_grid import TokenGrid
@@ -40,7 +44,7 @@ class Clock:
         """Let the application count so many seconds, in quarters of one."""
         for _ in range(round(4 * seconds)):
             self.now += 0.25
-            await seen(pilot, lambda app: app._last_tick == self.now)
+            await seen(pilot, lambda app: app.refresh_clock.last_tick == self.now)
 
 
 def watching(link=None, clock=time.monotonic, **options):
@@ -51,7 +55,7 @@ def watching(link=None, clock=time.monotonic, **options):
 
 async def settle(pilot, until=None):
     """Wait until the application has caught up with its engine, or a condition holds."""
-    await seen(pilot, lambda app: app.watching.begun and (app._resting if until is None else until(app)))
+    await seen(pilot, lambda app: app.watching.begun and (app.refresh_clock.resting if until is None else until(app)))
     # what was drawn last may have moved the rest of the screen
     await pilot.pause(0.02)
 
@@ -112,7 +116,9 @@ async def test_every_state_is_drawn_with_its_own_cue():
         await settle(pilot, lambda app: app.watching.player.done)
         changes = [link.trace.change(i, 0) for i in range(1, 65)]
         position = 1 + next(i for i, c in enumerate(changes) if {0, 1, 2, 3} <= set(c.tolist()))
-        pilot.app._play(pilot.app.watching.player.__class__(position=position, recorded=64, playing=False, ended=True))
+        pilot.app.controls.play(
+            pilot.app.watching.player.__class__(position=position, recorded=64, playing=False, ended=True)
+        )
         await settle(pilot)
         shown = text_of(pilot.app)
         assert "░" in shown
@@ -298,7 +304,7 @@ async def test_a_lost_connection_is_tried_again_with_patience_and_R_does_not_wai
         del link.start, link.open
         await pilot.press("R")
         await settle(pilot)
-        assert not pilot.app._banner.display
+        assert not pilot.app.main.banner.display
         await pilot.press("right")
         await settle(pilot)
         assert len(link.trace) == 4
@@ -354,7 +360,7 @@ class Picky(ScriptedLink):
 
 
 def banner(app):
-    return str(app._banner.render())
+    return str(app.main.banner.render())
 
 
 def picking(app):
@@ -370,7 +376,7 @@ async def test_a_model_that_does_not_load_is_said_and_another_can_be_picked():
         await pilot.press(*"good", "enter")
         await settle(pilot)
         assert [choice.name for choice in link.opened] == ["bad", "good"]
-        assert not pilot.app._banner.display
+        assert not pilot.app.main.banner.display
     assert pilot.app.watching.failure is None
 
 
@@ -534,8 +540,8 @@ async def test_every_key_is_in_the_help_and_in_the_palette():
     async with watching().run_test(size=(120, 60)) as pilot:
         await settle(pilot)
         app = pilot.app
-        commands = {command.title for command in app.get_system_commands(app.screen)}
-        described = {b.description for b in app.BINDINGS}
+        commands = {str(hit.display) async for hit in KeyCommands(app.screen).discover()}
+        described = {b.description for b in KEYS}
         assert described <= commands
         await pilot.press("question_mark")
         await pilot.pause()
@@ -584,21 +590,22 @@ async def test_at_full_speed_no_beat_draws_everything_and_what_rests_is_whole(mo
         beats[-1].append((name, app.watching.position))
         draw(*given)
 
-    for name in ("_show_status", "_draw_side"):
-        monkeypatch.setattr(app, name, partial(noted, name, getattr(app, name)))
+    for name in ("_draw_status", "draw_side"):
+        draw = getattr(Presenter, name)
+        monkeypatch.setattr(Presenter, name, lambda self, *given, n=name, d=draw: noted(n, partial(d, self), *given))
 
-    def ticked(tick=app._tick):
+    def ticked(self, tick=RefreshClock.tick):
         beats.append([])
-        tick()
+        tick(self)
 
-    monkeypatch.setattr(app, "_tick", ticked)
+    monkeypatch.setattr(RefreshClock, "tick", ticked)
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot, lambda app: sum(len(beat) for beat in beats) >= 8)
-        assert app._rushing
+        assert app.refresh_clock.rushing
         drawn = [[name for name, _ in beat] for beat in beats if beat]
-        assert drawn[:4] == 2 * [["_show_status"], ["_draw_side"]]
+        assert drawn[:4] == 2 * [["_draw_status"], ["draw_side"]]
         await pilot.press("space")
         await settle(pilot)
         assert [beat for beat in beats if beat][-1] == [
-            ("_show_status", app.watching.position), ("_draw_side", app.watching.position),
+            ("_draw_status", app.watching.position), ("draw_side", app.watching.position),
         ]  # fmt: skip

@@ -11,7 +11,7 @@ from engine.records import Settings
 from remdm_tui.app import WatchApp
 from remdm_tui.link.base import Died
 from remdm_tui.link.replay import ReplayLink, options_of
-from remdm_tui.watch.branches import describe_changes
+from remdm_tui.watch.branches import otherwise
 from remdm_tui.watch.run_recording import RunRecording
 from remdm_tui.widgets.token_grid import DIFFERENT
 from tests.tui.scripted import ScriptedLink
@@ -32,7 +32,7 @@ async def forked(pilot, at=10, steps=20):
 
 
 def tree(app):
-    return str(app._branches.render()) if app._branches_box.display else ""
+    return str(app.main.branches.render()) if app.main.branches_box.display else ""
 
 
 async def test_a_knob_turned_in_the_past_forks_and_keeps_what_was_recorded():
@@ -47,7 +47,7 @@ async def test_a_knob_turned_in_the_past_forks_and_keeps_what_was_recorded():
         assert (len(main), len(branch)) == (20, 12)
         assert branch.frame(11).settings.knobs["eta"] > main.frame(11).settings.knobs["eta"]
         assert np.array_equal(branch.frame(10).tokens, main.frame(10).tokens)
-        assert "branch 1" in str(app._status.render())
+        assert "branch 1" in str(app.main.status.render())
 
 
 async def test_a_second_notch_turns_the_new_branch_and_begins_no_other():
@@ -108,7 +108,7 @@ async def test_what_differs_is_marked_and_where_they_parted_is_one_key_away():
         await pilot.press("d")
         await settle(pilot)
         main, branch = app.watching.recording.record(0), app.watching.recording.record(1)
-        codes = app._grid._coded(app._grid._canvas)
+        codes = app.main.panes.active._coded(app.main.panes.active._canvas)
         assert np.array_equal(codes >= DIFFERENT, main.tokens(20, 0) != branch.tokens(20, 0))
         assert (codes >= DIFFERENT).any()
         await pilot.press("D")
@@ -119,7 +119,7 @@ async def test_what_differs_is_marked_and_where_they_parted_is_one_key_away():
         assert f"part at step {found.step}" in banner(app)
         await pilot.press("d")
         await settle(pilot)
-        assert app._grid._canvas.different is None
+        assert app.main.panes.active._canvas.different is None
 
 
 async def test_with_one_branch_there_is_nothing_to_compare():
@@ -127,7 +127,7 @@ async def test_with_one_branch_there_is_nothing_to_compare():
         await settle(pilot)
         for key in ("z", "d", "D"):
             await pilot.press(key)
-            await seen(pilot, lambda app: "there is one branch" in banner(app))
+            await seen(pilot, lambda app: "Only one branch" in banner(app))
 
 
 async def test_without_an_engine_branches_can_be_looked_at_and_R_goes_on_in_the_one_on_screen():
@@ -175,7 +175,7 @@ async def test_a_recordings_branches_are_switched_and_compared_without_an_engine
         assert "eta=" in tree(app)
         await pilot.press("d")
         await settle(pilot)
-        assert app._grid._canvas.different is not None
+        assert app.main.panes.active._canvas.different is not None
         await pilot.press("f")
         await seen(pilot, lambda app: "no engine here" in banner(app))
     recording.close()
@@ -191,4 +191,4 @@ async def test_a_recordings_branches_are_switched_and_compared_without_an_engine
     ],
 )
 def test_a_difference_in_settings_is_said_in_few_words(before, after, said):
-    assert describe_changes(before, after) == said
+    assert otherwise(before, after) == said

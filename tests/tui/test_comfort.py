@@ -24,6 +24,7 @@ from remdm_tui.render.palette import palette
 from remdm_tui.screens.help import HelpScreen
 from remdm_tui.screens.line import LineScreen
 from remdm_tui.settings.watch_options import WatchOptions
+from remdm_tui.ui.commands import PROVIDERS
 from remdm_tui.ui.key_table import KEYS
 from remdm_tui.ui.tour import ACTIONS, STEPS, Tour
 from remdm_tui.watch.bookmarks import bookmarked_positions, neighbour
@@ -40,6 +41,12 @@ def person(comfort=None, link=None, **options):
     comfort = comfort or Preferences()
     chosen = WatchOptions(CAP, **({"steps": 32, "length": 64, "paused": True} | options))
     return WatchApp(fitted(chosen, comfort), lambda: link or ScriptedLink(), comfort=comfort)
+
+
+async def offered(app):
+    """What the palette offers besides Textual's own commands, by name."""
+    hits = [hit for provider in PROVIDERS async for hit in provider(app.screen).discover()]
+    return {str(hit.display): hit for hit in hits}
 
 
 def text(app, selector):
@@ -66,8 +73,7 @@ async def test_a_key_of_ones_own_takes_the_place_of_the_key_that_was():
         await pilot.press("f8")
         await settle(pilot)
         assert pilot.app.watching.player.position == 1
-        commands = {one.title: one.help for one in pilot.app.get_system_commands(pilot.app.screen)}
-        assert commands["Step"] == "key f8"
+        assert (await offered(pilot.app))["Step"].help == "key f8"
         await pilot.press("question_mark")
         await pilot.pause()
         assert isinstance(pilot.app.screen, HelpScreen)
@@ -113,7 +119,7 @@ async def test_a_session_leaves_what_was_turned_and_the_next_begins_with_it(tmp_
     async with person(comfort).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         await pilot.press("E", "P", "less_than_sign", "I")
-        await pilot.app.run_action("heat")
+        await pilot.press("C")
         pilot.app.theme = "textual-light"
         await settle(pilot)
         left = pilot.app.watching.settings
@@ -124,7 +130,7 @@ async def test_a_session_leaves_what_was_turned_and_the_next_begins_with_it(tmp_
     async with person(comfort).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         app = pilot.app
-        assert (app.theme, app._heat, app.watching.player.speed) == ("textual-light", True, 100)
+        assert (app.theme, app.main.panes.heat, app.watching.player.speed) == ("textual-light", True, 100)
         assert len(app.query(LegendPanel)) == 1
 
 
@@ -140,7 +146,7 @@ async def test_a_recording_leaves_the_knobs_of_the_last_session_alone(tmp_path, 
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         assert app.watching.settings.strategy == "remdm-cap"
-        await pilot.app.run_action("heat")
+        await pilot.press("C")
     last = json.loads(place.read_text())
     assert last["heat"]
     assert (last["sampler"] or {}).get("strategy") == (None if file else "mdlm")
@@ -236,9 +242,9 @@ async def test_marks_are_gone_to_shown_listed_and_recorded(tmp_path):
         assert "no step before this one is marked" in banner(app)
         timeline = app.query_one(Timeline)
         assert timeline.render_line(1).text.count("◆") == 2
-        listed = [one for one in app.get_system_commands(app.screen) if one.title.startswith("Mark: ")]
-        assert [one.title for one in listed] == ["Mark: step 3", "Mark: step 7"]
-        listed[1].callback()
+        listed = [hit for name, hit in (await offered(app)).items() if name.startswith("Bookmark: ")]
+        assert [str(hit.display) for hit in listed] == ["Bookmark: step 3", "Bookmark: step 7"]
+        listed[1].command()
         await settle(pilot)
         assert app.watching.player.position == 7
     recording = Recording.open(tmp_path / "run")
@@ -251,7 +257,7 @@ async def test_marks_are_gone_to_shown_listed_and_recorded(tmp_path):
         assert app.watching.player.position == 7
         await pilot.press("left", "M")
         await seen(pilot, lambda app: "for this session alone" in banner(app))
-        assert app._marks == (3, 6, 7)
+        assert app.main.timeline.bookmarks == (3, 6, 7)
     recording.close()
 
 
@@ -278,10 +284,7 @@ async def test_the_legend_stays_until_it_is_put_away(size):
 async def exported(pilot, name):
     """Ask for an export from the palette, and name the file."""
     kind = name.suffix.removeprefix(".")
-    (command,) = [
-        one for one in pilot.app.get_system_commands(pilot.app.screen) if one.title == f"Export: {kind}"
-    ]  # fmt: skip
-    command.callback()
+    (await offered(pilot.app))[f"Export: {kind}"].command()
     await pilot.pause()
     line = pilot.app.screen.query_one("Input")
     assert line.value.endswith(f".{kind}")
@@ -304,12 +307,7 @@ async def test_the_screen_is_exported_as_it_is(tmp_path):
     async with person().run_test(size=(100, 30)) as pilot:
         await stepped(pilot, 3)
         for kind in ("txt", "svg", "png"):
-            (command,) = [
-                one
-                for one in pilot.app.get_system_commands(pilot.app.screen)
-                if one.title == f"Export the screen: {kind}"
-            ]
-            command.callback()
+            (await offered(pilot.app))[f"Export the screen: {kind}"].command()
             await pilot.pause()
             out = tmp_path / f"out.{kind}"
             pilot.app.screen.query_one("Input").value = str(out)
@@ -365,7 +363,7 @@ async def test_a_run_that_is_in_memory_alone_cannot_be_exported(tmp_path):
         assert "Not recording" in str(pilot.app.screen.query_one(".error").render())
         await pilot.press("escape", "M")
         await seen(pilot, lambda app: "for this session alone" in banner(app))
-        assert pilot.app._marks == (2,)
+        assert pilot.app.main.timeline.bookmarks == (2,)
 
 
 def test_a_copy_of_a_recording_does_not_grow(tmp_path):

@@ -38,11 +38,11 @@ def lengths(app):
 
 
 def titles(app):
-    return [str(pane.border_title) for pane in app._panes._panes if pane.display]
+    return [str(pane.border_title) for pane in app.main.panes._panes if pane.display]
 
 
 def codes(app, number):
-    grid = app._panes.grids[number]
+    grid = app.main.panes.grids[number]
     return grid._coded(grid._canvas)
 
 
@@ -63,7 +63,7 @@ async def test_all_panes_take_a_step_with_a_step_and_are_seeked_together():
         assert (lengths(app), app.watching.player.position, app.watching.recorded) == ([5] * 3, 5, 5)
         await pilot.press("left", "left")
         await settle(pilot)
-        for pane, grid in zip(app.watching.debug.comparing.panes, app._panes.grids, strict=False):
+        for pane, grid in zip(app.watching.debug.comparing.panes, app.main.panes.grids, strict=False):
             assert np.array_equal(grid._canvas.tokens, pane.record.tokens(3, 0))
 
 
@@ -82,7 +82,7 @@ async def test_playing_goes_to_the_end_of_all():
         await settle(pilot, lambda app: app.watching.player.done)
         await settle(pilot)
         assert lengths(pilot.app) == [32] * 4
-        assert not any("░" in grid.render_line(y).text for grid in pilot.app._panes.grids for y in range(15))
+        assert not any("░" in grid.render_line(y).text for grid in pilot.app.main.panes.grids for y in range(15))
 
 
 async def test_the_same_knobs_give_the_same_text_to_the_letter():
@@ -101,8 +101,8 @@ async def test_a_pane_that_has_ended_stands_at_its_end_while_the_other_goes_on()
         link.events.append(wire.Finished(1, 1))
         await stepped(pilot, 2)
         assert (lengths(app), app.watching.player.position) == ([5, 3], 5)
-        await seen(pilot, lambda app: "ended at 3" in str(app._panes._panes[1].border_subtitle))
-        assert np.array_equal(app._panes.grids[1]._canvas.tokens, link._records[1].tokens(3, 0))
+        await seen(pilot, lambda app: "ended at 3" in str(app.main.panes._panes[1].border_subtitle))
+        assert np.array_equal(app.main.panes.grids[1]._canvas.tokens, link._records[1].tokens(3, 0))
         # looked at, it has nothing beyond its end
         await pilot.press("tab", "v", "right_square_bracket", "y", "o")
         await settle(pilot)
@@ -174,11 +174,11 @@ async def test_a_knob_turned_in_the_past_puts_a_branch_in_the_panes_place():
 async def test_a_click_gives_a_pane_the_focus_and_looks_at_the_position():
     async with comparing().run_test(size=(120, 40)) as pilot:
         await stepped(pilot, 6)
-        await pilot.click(pilot.app._panes.grids[1], offset=(6, 0))
+        await pilot.click(pilot.app.main.panes.grids[1], offset=(6, 0))
         await settle(pilot)
         app = pilot.app
         assert (app.watching.link.branch, app.watching.debug.inspector.at) == (1, 1)
-        assert [grid._cursor for grid in app._panes.grids[:2]] == [None, 1]
+        assert [grid._cursor for grid in app.main.panes.grids[:2]] == [None, 1]
 
 
 async def test_an_edit_is_a_step_of_the_clock():
@@ -225,7 +225,11 @@ async def test_c_with_one_branch_asks_for_a_strategy_and_begins_it_at_the_start(
         assert app.watching.recording.record(1).frame(2).settings == Settings("mdlm", {}, top_p=0.5)
         await pilot.press("c")
         await settle(pilot)
-        assert (app.watching.recorded, app.watching.link.panes, app._grid is app._panes.grids[0]) == (8, (), True)
+        assert (app.watching.recorded, app.watching.link.panes, app.main.panes.active is app.main.panes.grids[0]) == (
+            8,
+            (),
+            True,
+        )
         await pilot.press("c")
         await settle(pilot)
         assert lengths(app) == [8, 2]
@@ -310,7 +314,7 @@ async def test_panes_are_recorded_as_branches_and_a_recording_is_compared_withou
         await pilot.press("tab", "R")
         await seen(pilot, lambda app: app.watching.live and app.watching.link.branch == 1)
         await pilot.press("A")
-        await seen(pilot, lambda app: "no engine here" in banner(app))
+        await seen(pilot, lambda app: "Replay only" in banner(app))
     recording.close()
 
 

@@ -23,7 +23,7 @@ PIECES = ("The", " sea", " was", " calm", "_")
 
 
 def panel(app):
-    return str(app._inspector.render()) if app._inspector.display else ""
+    return str(app.main.text.inspector.render()) if app.main.text.inspector.display else ""
 
 
 def marked(app):
@@ -51,7 +51,7 @@ async def test_a_click_looks_at_the_position_under_it_and_escape_no_more():
         assert marked(pilot.app)[0] in texts | {" ░░░", *(" " + "╳" * n for n in range(9))}
         await seen(pilot, lambda app: "░" in marked(app)[0] or "revealed as" in panel(app))
         await pilot.press("escape")
-        await seen(pilot, lambda app: not app._inspector.display and marked(app) == [])
+        await seen(pilot, lambda app: not app.main.text.inspector.display and marked(app) == [])
 
 
 async def test_the_cursor_moves_over_positions_and_lines():
@@ -96,7 +96,7 @@ async def test_changes_of_a_position_are_gone_to_in_turn():
             position: [s for s in range(1, 41) if link.trace.change(s, 0)[position] in (2, 3)] for position in range(64)
         }
         position = max(steps, key=lambda p: len(steps[p]))
-        app._look_at(position)
+        app.main.text.look_at(position)
         for step in reversed(steps[position]):
             at = app.watching.player.position
             await pilot.press("left_square_bracket")

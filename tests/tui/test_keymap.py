@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from remdm_tui.cli import app
 from remdm_tui.preferences import config_file
 from remdm_tui.preferences.config_file import Configuration, read
-from remdm_tui.preferences.keymap import TAKEN, KeyTable, keymap
+from remdm_tui.preferences.keymap import ALIASES, TAKEN, KeyTable, keymap
 from remdm_tui.ui.key_table import KEYS
 
 IDS = [binding.id for binding in KEYS]
@@ -72,8 +72,8 @@ def test_what_cannot_be_had_is_one_sentence_and_keeps_its_own_keys(wanted, sente
 
 
 def test_giving_up_a_key_that_is_taken_gives_up_no_other():
-    # play gives way to strategy-next, so that space is its own again, which stops then cannot have
-    mapped, problems = keymap({"play": "s", "stops": "space", "help": "f1"}, KEYS)
+    # play gives way to strategy-next, so that space is its own again, which breakpoints then cannot have
+    mapped, problems = keymap({"play": "s", "breakpoints": "space", "help": "f1"}, KEYS)
     assert mapped == {"help": "f1"}
     assert len(problems) == 2
 
@@ -94,6 +94,15 @@ def test_whatever_is_written_no_key_is_lost_or_doubled():
         assert not set(found) & set(TAKEN)
         assert len(problems) == len(wanted) - len(mapped)
         assert all(problem.isprintable() and len(problem) < 200 for problem in problems)
+
+
+def test_ids_of_earlier_versions_still_mean_their_keys():
+    assert set(ALIASES.values()) <= set(IDS)
+    assert not set(ALIASES) & set(IDS)
+    assert keymap({"stops": "f7", "mark": "f8"}, KEYS) == ({"breakpoints": "f7", "bookmark": "f8"}, [])
+    mapped, problems = keymap({"breakpoints": "f7", "stops": "f8"}, KEYS)
+    assert mapped == {"breakpoints": "f7"}
+    assert problems == ["stops is another name of breakpoints, whose key is set already"]
 
 
 # -- the file
@@ -174,4 +183,4 @@ def test_the_example_of_the_documents_means_something(tmp_path):
     block = document[document.index("    theme = ") :].partition("\n\nThe help")[0]
     known = written(tmp_path, textwrap.dedent(block))
     assert known.problems == ()
-    assert set(known.keys) == {"play", "help", "strategy-next", "stops"}
+    assert set(known.keys) == {"play", "help", "strategy-next", "breakpoints"}

@@ -75,8 +75,8 @@ async def test_a_replay_shows_the_formula(tmp_path: Path) -> None:
         options_of(recording), lambda: ReplayLink(recording, 0, catalogue()), tape=RunRecording(recording=recording)
     )
     async with app.run_test(size=(100, 30)) as pilot:
-        await seen(pilot, lambda app: len(app.watching.debug.findings.broken) == 2 and app._law.display)
-        assert "calls at step 6: network calls =" in str(app._law.render())
+        await seen(pilot, lambda app: len(app.watching.debug.findings.broken) == 2 and app.main.law.display)
+        assert "calls at step 6: network calls =" in str(app.main.law.render())
     recording.close()
 
 

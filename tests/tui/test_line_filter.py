@@ -54,10 +54,10 @@ async def test_hostile_words_on_the_screen_do_nothing() -> None:
             app.watching.notice = notice
             if loads:
                 app.watching.load(choice)
-            app._say(notice, app.watching.progress)
-            app._status.update(HOSTILE)
-            app._law.update(HOSTILE)
-            app._law.display = True
+            app.refresh_clock.presenter._draw_banner(notice, app.watching.progress)
+            app.main.status.update(HOSTILE)
+            app.main.law.update(HOSTILE)
+            app.main.law.display = True
             app.notify(HOSTILE, markup=False)
             for _ in range(3):
                 await pilot.pause()

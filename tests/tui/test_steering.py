@@ -103,8 +103,8 @@ async def test_a_run_that_plays_and_a_cursor_that_is_nowhere_are_said():
     async with watching(link, steps=10_000).run_test(size=(120, 40)) as pilot:
         await steps(pilot)
         await pilot.press("u")
-        await seen(pilot, lambda app: "no position is looked at" in banner(app))
-        pilot.app._look_at(2)
+        await seen(pilot, lambda app: "No token selected" in banner(app))
+        pilot.app.main.text.look_at(2)
         await pilot.press(*["less_than_sign"] * 7, "space", "u")
         await seen(pilot, lambda app: "Pause (space)" in app.watching.notice.text or link.altered)
         assert link.altered == []

@@ -26,11 +26,11 @@ BROKEN = Violation("marginal", 3, "E[masked] / n = 1 - alpha_s", "0.5 of 64 posi
 
 
 def law(app):
-    return str(app._law.render()) if app._law.display else ""
+    return str(app.main.law.render()) if app.main.law.display else ""
 
 
 def failure(app):
-    return str(app._failure.render()) if app._failure.display else ""
+    return str(app.main.text.failure.render()) if app.main.text.failure.display else ""
 
 
 async def test_the_view_stands_at_the_frame_that_was_hit_and_names_the_condition():
@@ -46,7 +46,7 @@ async def test_the_view_stands_at_the_frame_that_was_hit_and_names_the_condition
         await seen(pilot, lambda app: banner(app) == "■ stopped at step 4: remasked > 0")
         assert not pilot.app.watching.player.playing
         await pilot.press("right")
-        await seen(pilot, lambda app: not app._banner.display)
+        await seen(pilot, lambda app: not app.main.banner.display)
 
 
 async def test_recorded_steps_are_stopped_at_too():
@@ -153,7 +153,7 @@ async def test_a_strategy_that_fails_shows_its_traceback_and_the_step_until_the_
         await pilot.press("right", "right", "space")
         link.events.append(wire.StrategyFailed(1, 0, 1, 2, "ValueError: no", "File own.py, line 3\n\x1b[31m"))
         await seen(pilot, lambda app: "line 3" in failure(app))
-        assert "failed at step 2" in str(pilot.app._failure.border_title)
+        assert "failed at step 2" in str(pilot.app.main.text.failure.border_title)
         assert "\x1b" not in failure(pilot.app)
         fixed = replace(OWN, knobs=(KnobInfo("zeta", 0.5, "", 0, 1),))
         link.events.append(wire.FileLoaded("own.py", "1" * 64, fixed))

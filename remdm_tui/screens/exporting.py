@@ -1,0 +1,119 @@
+"""Exports from the watch screen: ask for the file, write it in a thread, and say what came of it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from textual.message import Message
+from textual.screen import Screen
+
+from engine.files.atomic import discard
+from remdm_tui.console.sanitize import sanitize
+from remdm_tui.exports import KINDS
+from remdm_tui.exports.scene import NARROWEST, WIDEST
+from remdm_tui.exports.screen import KINDS as SCREEN_KINDS
+from remdm_tui.exports.screen import kind_of as screen_kind_of
+from remdm_tui.exports.screen import page_of
+from remdm_tui.exports.screen import write as write_screen
+from remdm_tui.exports.writing import kind_of, write
+from remdm_tui.screens.line import LineScreen
+from remdm_tui.screens.panels.controls import Controls
+from remdm_tui.watch.run_recording import describe_error
+
+
+class Exported(Message):
+    """A file was written, or not."""
+
+    def __init__(self, out: Path, sentence: str, error: bool) -> None:
+        super().__init__()
+        self.out, self.sentence, self.error = out, sentence, error
+
+
+class Exporter:
+    """Writes exports of one screen, several at a time; each posts `Exported` to the screen when it ends."""
+
+    def __init__(self, screen: Screen[None], controls: Controls) -> None:
+        self._screen, self._controls, self._session = screen, controls, controls.session
+        self._under_way: set[Path] = set()
+
+    def ask(self, kind: str, columns: int) -> None:
+        """Ask for the file of an export of the recording, set in `columns` columns."""
+        step = "" if KINDS[kind].moving else f"-step-{self._session.player.position}"
+        asks = f"The file to write; its ending says what it is: {' '.join(KINDS)}."
+        self._ask("export", asks, f"run-{self._session.seed}{step}.{kind}", lambda text: self._recording(text, columns))
+
+    def ask_screen(self, kind: str) -> None:
+        """Ask for the file of a picture of the whole screen as it is now."""
+        # the compositor is what Textual's own screenshots are made of
+        page, columns = page_of(self._screen._compositor.render_strips()), self._screen.size.width
+        light = not self._screen.app.current_theme.dark
+
+        def accept(text: str) -> None:
+            out = self._new_file(text)
+            screen_kind_of(out)
+            self._write(out, lambda: write_screen(page, columns, out, light))
+
+        asks = f"The file to write; its ending says what it is: {' '.join(SCREEN_KINDS)}."
+        name = f"screen-{self._session.seed}-step-{self._session.player.position}.{kind}"
+        self._ask("export the screen", asks, name, accept)
+
+    def done(self, event: Exported) -> None:
+        """Say what came of an export."""
+        self._under_way.discard(event.out)
+        self._controls.say(event.sentence, error=event.error)
+
+    def abandon(self) -> None:
+        """Remove what is half written."""
+        for out in self._under_way:
+            discard(out)
+
+    def _ask(self, title: str, asks: str, name: str, accept: Callable[[str], None]) -> None:
+        self._screen.app.push_screen(LineScreen(title, asks, name, self._controls.options.ascii, accept))
+
+    def _recording(self, text: str, columns: int) -> None:
+        """Have the recording exported.  Raises ValueError for a file that cannot be."""
+        out, session = self._new_file(text), self._session
+        kind, source = kind_of(out), session.recording.recording
+        more: dict[str, Any] = {
+            "step": min(session.player.position, session.recorded), "sample": session.sample,
+            "branch": session.debug.branching.here, "light": not self._screen.app.current_theme.dark,
+            "columns": min(max(NARROWEST, columns), WIDEST), "ascii_only": self._controls.options.ascii,
+        }  # fmt: skip
+
+        def job() -> str:
+            # what is exported does not grow while it is written
+            copy = source.copy()
+            try:
+                return write(copy, out, kind, **more)
+            finally:
+                copy.close()
+
+        self._write(out, job)
+
+    def _new_file(self, text: str) -> Path:
+        """Return the file that a text names.  Raises ValueError for one that exists or is being written."""
+        if not text.strip():
+            raise ValueError("type the name of a file")
+        out = Path(text.strip()).expanduser()
+        if out.exists():
+            raise ValueError(f"{out} is there already: choose another name")
+        if out in self._under_way:
+            raise ValueError(f"{out} is being written")
+        return out
+
+    def _write(self, out: Path, job: Callable[[], str]) -> None:
+        """Have a thread do the job."""
+        self._under_way.add(out)
+        self._controls.say(f"writing {out} ...", error=False)
+
+        def work() -> None:
+            try:
+                sentence, error = f"written: {job()}", False
+            except (OSError, ValueError) as problem:
+                sentence, error = f"{out} is not written: {describe_error(problem)}", True
+            self._screen.post_message(Exported(out, sanitize(sentence, cells=True), error))
+
+        threading.Thread(target=work, daemon=True, name="export").start()

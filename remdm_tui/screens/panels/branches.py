@@ -1,0 +1,66 @@
+"""The tree of branches with its keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from textual.binding import Binding
+
+from remdm_tui.screens.panels.controls import Controls
+from remdm_tui.widgets.branch_tree import BranchTree
+
+BRANCHES = (
+    Binding("f", "branch", "Branch off here", id="branch", tooltip="Begin a branch here, with the knobs as they were"),
+    Binding("z", "turn_branch(1)", "Next branch", id="branch-next", tooltip="Show the next branch of the tree"),
+    Binding("Z", "turn_branch(-1)", "Previous branch", id="branch-previous", tooltip="Show the branch before"),
+    Binding("d", "compare", "Differences", id="differences", tooltip="Mark what differs from another branch"),
+    Binding("D", "parting", "First difference", id="first-difference", tooltip="Go to where the two branches part"),
+)
+ONE_BRANCH = "Only one branch. Step back and change a knob to fork"
+
+
+class BranchesPanel(BranchTree, can_focus=True):
+    """Begins branches, goes through them, and compares two."""
+
+    BINDINGS = [*BRANCHES]
+    NAME = "branches"
+
+    def __init__(self, controls: Controls, look_at: Callable[[int], None]) -> None:
+        """look_at: selects a position of the text."""
+        super().__init__(ascii_only=controls.options.ascii, id="branches")
+        self.controls, self.session, self._look_at = controls, controls.session, look_at
+
+    def action_branch(self) -> None:
+        session = self.session
+        if session.trace is None or not session.live or not session.recording.writable:
+            self.controls.say("Replay only. Start with --model to continue the run")
+        elif session.debug.branching.off():
+            self.controls.wake()
+
+    def action_turn_branch(self, by: int) -> None:
+        if self.session.trace is None or not self.session.debug.branching.turn(by):
+            self.controls.say(ONE_BRANCH)
+        self.controls.wake()
+
+    def action_compare(self) -> None:
+        if self.session.trace is None or not self.session.debug.branching.compare():
+            self.controls.say(ONE_BRANCH)
+        self.controls.wake()
+
+    def action_parting(self) -> None:
+        """Go to the step and the position at which the two branches first differ."""
+        session, branching = self.session, self.session.debug.branching
+        if branching.against is None:
+            self.action_compare()
+        if branching.against is None:
+            return
+        found = branching.parting()
+        if found is None:
+            same = f"branches {branching.here} and {branching.against} are the same so far"
+            self.controls.say(same, error=False)
+            return
+        session.sample = found.sample
+        self.controls.seek(found.step)
+        self._look_at(found.position)
+        where = f"step {found.step}, position {found.position}"
+        self.controls.say(f"branches {branching.here} and {branching.against} part at {where}", error=False)

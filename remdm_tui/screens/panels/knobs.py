@@ -1,0 +1,71 @@
+"""The knobs with their keys."""
+
+from __future__ import annotations
+
+from textual import on
+from textual.binding import Binding
+
+from engine.records import Knob
+from remdm_tui.screens.panels.controls import Controls
+from remdm_tui.screens.value import ValueScreen
+from remdm_tui.widgets.knob_panel import KnobPanel
+
+KNOBS = (
+    Binding("s", "notch('strategy',1)", "Strategy", id="strategy-next", tooltip="Take another strategy from here on"),
+    Binding("S", "notch('strategy',-1)", "Previous strategy", id="strategy-previous", show=False),
+    Binding("e", "notch('eta',-1)", "eta down", id="eta-down", show=False),
+    Binding("E", "notch('eta',1)", "eta up", id="eta-up", show=False),
+    Binding("p", "notch('top_p',-1)", "Nucleus p down", id="p-down", show=False),
+    Binding("P", "notch('top_p',1)", "Nucleus p up", id="p-up", show=False),
+    Binding("t", "notch('temperature',-1)", "Temperature down", id="temperature-down", show=False),
+    Binding("T", "notch('temperature',1)", "Temperature up", id="temperature-up", show=False),
+    Binding("down,j", "choose(1)", "Next knob", id="knob-next", show=False),
+    Binding("up,k", "choose(-1)", "Previous knob", id="knob-previous", show=False),
+    Binding("minus", "turn(-1)", "Turn knob down", id="knob-down", key_display="-"),
+    Binding("plus,equals_sign", "turn(1)", "Turn knob up", id="knob-up", key_display="+"),
+    Binding("enter", "type_value", "Type the knob's value", id="knob-type"),
+)
+
+
+class KnobsPanel(KnobPanel, can_focus=True):
+    """Turns the knobs of the session."""
+
+    BINDINGS = [*KNOBS]
+    NAME = "knobs"
+
+    def __init__(self, controls: Controls) -> None:
+        super().__init__(ascii_only=controls.options.ascii, id="knobs")
+        self.controls, self.session = controls, controls.session
+
+    @on(KnobPanel.Turned)
+    def _turned(self, event: KnobPanel.Turned) -> None:
+        self.set_knob(event.name, event.value)
+
+    def set_knob(self, name: str, value: Knob) -> None:
+        """Set a knob of the session."""
+        self.session.turn(name, value)
+        self.controls.wake(at_once=True)
+
+    def action_notch(self, name: str, by: int) -> None:
+        self.session.notch(name, by)
+        self.controls.wake(at_once=True)
+
+    def action_choose(self, by: int) -> None:
+        self.choose(by)
+
+    def action_turn(self, by: int) -> None:
+        if self.chosen is not None:
+            self.action_notch(self.chosen.name, by)
+
+    def action_type_value(self) -> None:
+        """Type the value of the chosen knob."""
+        chosen = self.chosen
+        if chosen is None:
+            return
+        value = next(value for info, value in self.session.panel() if info.name == chosen.name)
+
+        def take(given: Knob | None) -> None:
+            if given is not None:
+                self.set_knob(chosen.name, given)
+
+        self.app.push_screen(ValueScreen(chosen, value, self.controls.options.ascii), take)

@@ -1,0 +1,118 @@
+"""The panes with their keys: branches side by side, and how they are coloured."""
+
+from __future__ import annotations
+
+from textual import on
+from textual.binding import Binding
+
+from remdm_tui.screens.compare import CompareScreen
+from remdm_tui.screens.panels.controls import Controls
+from remdm_tui.settings.pane_spec import settings_of
+from remdm_tui.watch.panes import LETTERS, PaneGroup
+from remdm_tui.widgets.panes import Panes
+from remdm_tui.widgets.token_grid import TokenGrid
+
+PANES = (
+    Binding("c", "panes", "Compare", id="compare", tooltip="Show branches side by side, or one alone"),
+    Binding("A", "add_pane", "Compare with another strategy", id="add-pane", show=False),
+    Binding("tab", "focus_pane(1)", "Next pane", id="pane-next", show=False),
+    Binding("shift+tab", "focus_pane(-1)", "Previous pane", id="pane-previous", show=False),
+    Binding("C", "heat", "Colour by confidence", id="heat", show=False),
+)
+
+
+class PanesPanel(Panes):
+    """Opens and closes panes; its grids take the focus."""
+
+    BINDINGS = [*PANES]
+    NAME = "panes"
+
+    def __init__(self, controls: Controls) -> None:
+        super().__init__(len(LETTERS), ascii_only=controls.options.ascii, id="panes")
+        self.controls, self.session = controls, controls.session
+        self.heat = False
+        """whether colour shows confidence"""
+        self._arranged: object = None
+
+    @property
+    def group(self) -> PaneGroup:
+        return self.session.debug.comparing
+
+    @property
+    def active(self) -> TokenGrid:
+        """The grid of the pane whose knobs are turned."""
+        return self.grids[self.group.index]
+
+    def update_panes(self) -> None:
+        """Show as many grids as there are panes, with the cursor in the active one."""
+        group = self.group
+        several = len(group.panes) > 1
+        now = (several and group.panes, group.index)
+        if now == self._arranged:
+            return
+        self._arranged = now
+        self.screen.set_class(several, "-comparing")
+        self.show_panes(max(1, len(group.panes)), group.index)
+        for grid in self.grids:
+            grid.use_cursor(self.session.debug.inspector.at if grid is self.active else None)
+
+    def activate(self, number: int) -> None:
+        """Make a pane the active one."""
+        group = self.group
+        if number < len(group.panes):
+            group.look_at(group.panes[number].branch)
+            self._rearranged()
+
+    @on(Panes.Chosen)
+    def _chosen(self, event: Panes.Chosen) -> None:
+        self.activate(event.number)
+        self.active.focus(scroll_visible=False)
+
+    def action_panes(self) -> None:
+        """Show the branches side by side, or one alone; where there is one, ask for another."""
+        group = self.group
+        if group.panes:
+            group.close()
+        elif self.session.trace is None:
+            return
+        elif not group.open():
+            self.action_add_pane()
+            return
+        self._rearranged()
+
+    def action_add_pane(self) -> None:
+        """Begin another branch at the start, in a pane."""
+        session = self.session
+        if session.trace is None:
+            return
+
+        def add(text: str) -> None:
+            self.group.add(settings_of(text, session.settings, session.strategies))
+            self._rearranged()
+
+        if not session.live or not session.recording.writable:
+            self.controls.say("Replay only. Start with --model to continue the run")
+        else:
+            self.app.push_screen(CompareScreen(session.strategies, add, self.controls.options.ascii))
+
+    def action_focus_pane(self, by: int) -> None:
+        """Go to the next pane, or the one before; with one alone, to the next panel."""
+        if self.group.panes:
+            self.group.turn(by)
+            self._rearranged()
+        elif by > 0:
+            self.screen.focus_next()
+        else:
+            self.screen.focus_previous()
+
+    def action_heat(self) -> None:
+        self.heat = not self.heat
+        self.use_heat(self.heat)
+
+    def _rearranged(self) -> None:
+        """Show that the panes are others, or that another is active."""
+        self.update_panes()
+        if self.hidden:
+            count = len(self.group.panes)
+            self.controls.say(f"{count - self.hidden} of {count} panes fit here: tab goes to the others", error=False)
+        self.controls.wake()

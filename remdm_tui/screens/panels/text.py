@@ -1,0 +1,243 @@
+"""The text with its keys: the position that is selected, its story, and edits by hand."""
+
+from __future__ import annotations
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.widgets import Static
+
+from engine.records import Change
+from remdm_tui.render.canvas import plain_text
+from remdm_tui.screens.line import LineScreen
+from remdm_tui.screens.panels.controls import Controls
+from remdm_tui.screens.panels.panes import PanesPanel
+from remdm_tui.watch.debugger import Kind
+from remdm_tui.watch.inspector import find, named_parts
+from remdm_tui.watch.notices import Notice
+from remdm_tui.watch.token_input import prompt_length, prompt_text, prompt_tokens, spell, token_of
+from remdm_tui.widgets.inspector import TOP, InspectorPanel, named
+from remdm_tui.widgets.line_input import ASCII_NEWLINE, NEWLINE
+from remdm_tui.widgets.token_grid import TokenGrid
+
+SCROLLING = (
+    Binding("pagedown", "page(1)", "Scroll the grid down", id="page-down", show=False),
+    Binding("pageup", "page(-1)", "Scroll the grid up", id="page-up", show=False),
+    Binding("y", "copy", "Copy the text", id="copy", tooltip="Copy the text of this step"),
+)
+SELECTING = (
+    Binding("v", "inspect", "Inspect token", id="inspect", tooltip="Show what happened to a position, and why"),
+    Binding("right_parenthesis,ctrl+right", "cursor(1)", "Next position", id="cursor-next", show=False),
+    Binding("left_parenthesis,ctrl+left", "cursor(-1)", "Previous position", id="cursor-previous", show=False),
+    Binding("ctrl+down", "cursor_row(1)", "Position below", id="cursor-down", show=False),
+    Binding("ctrl+up", "cursor_row(-1)", "Position above", id="cursor-up", show=False),
+    Binding("slash", "search", "Search", id="search", key_display="/", tooltip="Find a text or a /pattern/"),
+    Binding("right_square_bracket", "turning(1)", "Next change of the position", id="change-next", show=False),
+    Binding("left_square_bracket", "turning(-1)", "Previous change of it", id="change-previous", show=False),
+    Binding("o", "opinion", "Model prediction", id="prediction", tooltip="Show what the model would put there"),
+)
+EDITING = (
+    Binding("u", "mask", "Mask token", id="mask", tooltip="Mask the selected position again"),
+    Binding("F", "force", "Set token", id="set-token", tooltip="Put a token at the selected position"),
+    Binding("K", "lock", "Lock or unlock token", id="lock", show=False),
+    Binding("a", "prompt", "Edit the prompt", id="prompt", tooltip="Begin the sequence with other tokens"),
+)
+NOWHERE = "No token selected. Press v or click one"
+
+
+class TextPanel(Vertical):
+    """The panes, and below them what is known of the selected position."""
+
+    BINDINGS = [*SCROLLING, *SELECTING, *EDITING]
+    NAME = "text"
+
+    def __init__(self, controls: Controls) -> None:
+        super().__init__(id="text")
+        self.controls, self.session = controls, controls.session
+        self.panes = PanesPanel(controls)
+        self.inspector = InspectorPanel(id="inspector", classes="box", markup=False)
+        self.failure = Static("", id="failure", classes="box", markup=False)
+
+    def compose(self) -> ComposeResult:
+        yield self.panes
+        yield self.inspector
+        yield self.failure
+
+    @on(TokenGrid.Pointed)
+    def _pointed(self, event: TokenGrid.Pointed) -> None:
+        self.panes.activate(next((i for i, grid in enumerate(self.panes.grids) if grid is event.grid), 0))
+        self.panes.active.focus(scroll_visible=False)
+        self.look_at(event.position)
+
+    def action_page(self, by: int) -> None:
+        grid = self.panes.active
+        grid.scroll_relative(y=by * max(1, grid.size.height - 1), animate=False)
+
+    def action_copy(self) -> None:
+        session = self.session
+        if session.trace is not None and session.model is not None:
+            words = session.model.pieces, session.model.fragments
+            text = plain_text(session.trace, session.position, session.sample, *words)
+            self.app.copy_to_clipboard(text)
+            session.notice = Notice(f"copied {len(text)} characters")
+            self.controls.wake(at_once=True)
+
+    # -- the selected position
+
+    def look_at(self, position: int | None) -> None:
+        """Select a position; None: none."""
+        inspector = self.session.debug.inspector
+        # a prediction is asked for each time: it costs a network call
+        inspector.asking = inspector.asking and inspector.at == position
+        inspector.at = position
+        self.panes.active.use_cursor(position)
+        self.controls.wake()
+
+    def action_inspect(self) -> None:
+        """Show what happened to a position, or no more."""
+        if self.session.debug.inspector.at is not None:
+            self.look_at(None)
+        elif self.session.trace is not None:
+            self.look_at(self.panes.active.first_shown)
+
+    def action_cursor(self, by: int) -> None:
+        record, at = self.session.trace, self.session.debug.inspector.at
+        if record is None:
+            return
+        length = record.start.tokens.shape[1]
+        self.look_at(self.panes.active.first_shown if at is None else max(0, min(at + by, length - 1)))
+
+    def action_cursor_row(self, by: int) -> None:
+        grid, at = self.panes.active, self.session.debug.inspector.at
+        if self.session.trace is not None:
+            self.look_at(grid.first_shown if at is None else grid.across(at, by))
+
+    def action_opinion(self) -> None:
+        """Ask the network about the position, or show its story again."""
+        session, inspector = self.session, self.session.debug.inspector
+        if inspector.at is None:
+            self.action_inspect()
+        if inspector.at is None:
+            return
+        current = (session.sample, inspector.at, session.position)
+        had = inspector.opinion
+        if inspector.asking and had is not None and (had.sample, had.position, had.step) == current:
+            inspector.asking = False
+        else:
+            inspector.asking = inspector.pending = True
+            session.link.look(*current)
+        self.controls.wake()
+
+    def action_turning(self, by: int) -> None:
+        """Go to the step at which the position changed next, or before."""
+        session, inspector = self.session, self.session.debug.inspector
+        if inspector.at is None or session.trace is None:
+            self.controls.say(NOWHERE)
+            return
+        session.debug.story(wait=1.0)
+        step = inspector.turn(session.position, by)
+        if step is not None:
+            self.controls.seek(step)
+        elif not inspector.has_story:
+            self.controls.say("the story of this position is still being read")
+        else:
+            where = "after" if by > 0 else "before"
+            self.controls.say(f"position {inspector.at} does not change {where} this step")
+
+    def action_search(self) -> None:
+        """Find a text among the tokens."""
+        asks = "A text, or a /pattern/ that a token matches; enter goes to the next."
+        searched = self.session.debug.inspector.searched
+        self.app.push_screen(LineScreen("search", asks, searched, self.controls.options.ascii, self.search))
+
+    def search(self, text: str) -> None:
+        """Select the next occurrence of a text.  Raises ValueError where there is none."""
+        session, inspector = self.session, self.session.debug.inspector
+        if session.trace is None or session.model is None:
+            return
+        position, sample = session.position, session.sample
+        tokens, change = session.trace.tokens(position, sample), session.trace.change(position, sample)
+        after = -1 if inspector.at is None else inspector.at
+        found = find(text, tokens, change, session.model.pieces, after, session.model.fragments)
+        if found is None:
+            raise ValueError(f"{text!r} is nowhere in this step")
+        inspector.searched = text
+        self.look_at(found)
+
+    # -- edits
+
+    def _edit(self, kind: Kind, position: int, tokens: tuple[int, ...] = (), held: float = 1.0) -> None:
+        """Edit the sequence.  Raises ValueError where that is not possible."""
+        self.session.debug.alter(kind, position, tokens, held)
+        self.controls.wake()
+
+    def _edit_here(self, kind: Kind) -> None:
+        at = self.session.debug.inspector.at
+        try:
+            if at is None:
+                raise ValueError(NOWHERE)
+            self._edit(kind, at)
+        except ValueError as error:
+            self.controls.say(str(error))
+
+    def action_mask(self) -> None:
+        self._edit_here("mask")
+
+    def action_lock(self) -> None:
+        """Keep the position from the sampler, or give it back."""
+        session = self.session
+        at, record = session.debug.inspector.at, session.trace
+        locked = False
+        if at is not None and record is not None:
+            locked = bool(record.change(session.position, session.sample)[at] == Change.LOCKED)
+        self._edit_here("unlock" if locked else "lock")
+
+    def action_force(self) -> None:
+        """Ask for a token: typed, or one of the model's."""
+        session, plain = self.session, self.controls.options.ascii
+        at, model, record = session.debug.inspector.at, session.model, session.trace
+        if at is None or model is None or record is None:
+            self.controls.say(NOWHERE)
+            return
+        prediction = session.debug.inspector.opinion
+        if prediction is not None and (prediction.sample, prediction.position) != (session.sample, at):
+            prediction = None
+        asks = f'The token at position {at}: as text, or in quotes with its spaces: " sea".'
+        if prediction is not None:
+            top = [ranked.token for ranked in prediction.top[:TOP]]
+            parts = named_parts(model, record.tokens(session.position, session.sample), at, top)
+            names = (f"#{i} {named(token, model.pieces, parts, plain)}" for i, token in enumerate(top, 1))
+            asks += f" Or the network's: {'  '.join(names)}"
+
+        def put(text: str) -> None:
+            token, held = token_of(text, model.pieces, prediction, model.mask_id, model.fragments)
+            self._edit("force", at, (token,), held)
+
+        self.app.push_screen(LineScreen("set token", asks, "", plain, put))
+
+    def action_prompt(self) -> None:
+        """Ask for other tokens and masks at the start."""
+        session, plain, infill = self.session, self.controls.options.ascii, self.controls.options.infill
+        record, model = session.trace, session.model
+        if record is None or model is None:
+            return
+        position = session.position
+        size = prompt_length(record, position, session.sample)
+        locked = record.change(position, session.sample)[:size] == Change.LOCKED
+        tokens = record.tokens(position, session.sample)[:size]
+        now = prompt_text(tokens.tolist(), locked.tolist(), model.pieces, model.fragments)
+        present = tuple(int(token) if stays else model.mask_id for token, stays in zip(tokens, locked, strict=True))
+        read = prompt_tokens if infill else spell
+
+        def begin(text: str) -> None:
+            # what was not changed keeps its tokens, even those of a character that is not whole
+            kept = text == now and (infill or bool(locked.all()))
+            self._edit("prompt", 0, present if kept else read(text, model.pieces, model.mask_id, model.fragments))
+
+        sign = ASCII_NEWLINE if plain else NEWLINE
+        asks = (
+            f"Prompt: fixed at the start; {{mask}} or {{mask*8}} is filled; {sign} is a line break. "
+            "Spelled with the longest tokens that fit."
+        )
+        self.app.push_screen(LineScreen("the prompt", asks, now, plain, begin, sign))

@@ -1,0 +1,98 @@
+"""The timeline with its keys: steps, speed and bookmarks."""
+
+from __future__ import annotations
+
+from textual import on
+from textual.binding import Binding
+
+from remdm_tui.screens.panels.controls import Controls
+from remdm_tui.watch import player as playing
+from remdm_tui.watch.bookmarks import bookmarked_positions, neighbour
+from remdm_tui.watch.run_recording import describe_error
+from remdm_tui.widgets.timeline import Timeline
+
+SEEKING = (
+    Binding("right,l", "forward", "Step", id="forward", key_display="→", tooltip="Take one step, and pause"),
+    Binding("left,h", "step_back", "Back", id="back", key_display="←", tooltip="Go one step back, and pause"),
+    Binding("shift+right,L", "jump(10)", "Ten steps on", id="jump-forward", show=False),
+    Binding("shift+left,H", "jump(-10)", "Ten steps back", id="jump-back", show=False),
+    Binding("home,g", "start", "First step", id="start", tooltip="Go to the start of the run"),
+    Binding("end,G", "end", "Last recorded step", id="end", tooltip="Go to the last step that is recorded"),
+    Binding("less_than_sign,comma", "speed(-1)", "Slower", id="slower", tooltip="Play fewer steps a second"),
+    Binding("greater_than_sign,full_stop", "speed(1)", "Faster", id="faster", tooltip="Play more steps a second"),
+)
+BOOKMARKS = (
+    Binding("M", "mark", "Bookmark this step", id="bookmark", tooltip="Keep this step, to find it again"),
+    Binding("right_curly_bracket", "to_mark(1)", "Next bookmark", id="bookmark-next", show=False),
+    Binding("left_curly_bracket", "to_mark(-1)", "Previous bookmark", id="bookmark-previous", show=False),
+)
+
+
+class TimelinePanel(Timeline, can_focus=True):
+    """Seeks, sets the speed, and keeps bookmarks."""
+
+    BINDINGS = [*SEEKING, *BOOKMARKS]
+    NAME = "timeline"
+
+    def __init__(self, controls: Controls) -> None:
+        super().__init__(ascii_only=controls.options.ascii, id="timeline")
+        self.controls, self.session = controls, controls.session
+
+    @on(Timeline.Moved)
+    def _moved(self, event: Timeline.Moved) -> None:
+        self.controls.seek(event.position)
+
+    def action_forward(self) -> None:
+        self.controls.play(playing.forward(self.session.player))
+
+    def action_step_back(self) -> None:
+        self.controls.play(playing.back(self.session.player))
+
+    def action_jump(self, by: int) -> None:
+        self.controls.seek(self.session.player.position + by)
+
+    def action_start(self) -> None:
+        self.controls.seek(0)
+
+    def action_end(self) -> None:
+        self.controls.seek(self.session.recorded)
+
+    def action_speed(self, by: int) -> None:
+        self.controls.play(playing.faster(self.session.player, by))
+
+    @property
+    def bookmarks(self) -> tuple[int, ...]:
+        """Bookmarked positions of the branch on screen."""
+        session = self.session
+        if not session.begun:
+            return ()
+        return bookmarked_positions(session.recording.marks, session.recording.branches, session.debug.branching.here)
+
+    def action_mark(self) -> None:
+        """Bookmark the step on screen."""
+        session, say = self.session, self.controls.say
+        if session.trace is None:
+            say("there is no step to bookmark yet")
+            return
+        position = min(session.player.position, len(session.trace))
+        if position in self.bookmarks:
+            say(f"step {position} is marked already", error=False)
+            return
+        try:
+            kept = session.recording.mark(session.debug.branching.here, position)
+        except (OSError, ValueError) as error:
+            say(f"step {position} cannot be marked: {describe_error(error)}")
+            return
+        keys = self.controls.keys
+        more = "" if kept else ", for this session alone: nothing is written"
+        moves = f"{keys['bookmark-previous']} {keys['bookmark-next']} go to marks"
+        say(f"step {position} is marked{more}; {moves}", error=False)
+
+    def action_to_mark(self, by: int) -> None:
+        """Go to the next bookmark, or the one before."""
+        found = neighbour(self.bookmarks, self.session.player.position, by)
+        if found is None:
+            where = "after" if by > 0 else "before"
+            self.controls.say(f"no step {where} this one is marked: {self.controls.keys['bookmark']} marks one")
+        else:
+            self.controls.seek(found)

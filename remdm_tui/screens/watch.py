@@ -1,0 +1,294 @@
+"""The screen on which a run is watched: its panels, and the keys that belong to none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical
+from textual.dom import DOMNode
+from textual.screen import Screen
+from textual.widgets import Footer, Label
+
+from engine.records import Change, ModelChoice
+from remdm_tui.console.sanitize import sanitize
+from remdm_tui.preferences.keymap import shown
+from remdm_tui.render.palette import palette
+from remdm_tui.screens.about import AboutScreen
+from remdm_tui.screens.breakpoints import BreakpointScreen
+from remdm_tui.screens.exporting import Exported, Exporter
+from remdm_tui.screens.help import HelpScreen
+from remdm_tui.screens.line import LineScreen
+from remdm_tui.screens.models import ModelScreen
+from remdm_tui.screens.panels.branches import BRANCHES, BranchesPanel
+from remdm_tui.screens.panels.controls import Controls
+from remdm_tui.screens.panels.knobs import KNOBS, KnobsPanel
+from remdm_tui.screens.panels.panes import PANES, PanesPanel
+from remdm_tui.screens.panels.text import EDITING, SCROLLING, SELECTING, TextPanel
+from remdm_tui.screens.panels.timeline import BOOKMARKS, SEEKING, TimelinePanel
+from remdm_tui.watch import player as playing
+from remdm_tui.watch.available_models import available_models
+from remdm_tui.watch.run_recording import SUFFIX
+from remdm_tui.widgets.curves import CurvesPanel
+from remdm_tui.widgets.figures import FiguresPanel
+from remdm_tui.widgets.legend import LegendPanel
+
+PLAYING = (Binding("space", "play_pause", "Play/pause", id="play", tooltip="Play, or pause; nothing is lost"),)
+RUNS = (
+    Binding("r", "restart(0)", "Restart", id="restart", tooltip="Start the run again with the same seed"),
+    Binding("n", "restart(1)", "Next seed", id="next-seed", tooltip="Start a run with the next seed"),
+    Binding("b", "sample(1)", "Next sample of the batch", id="sample-next", show=False),
+    Binding("B", "sample(-1)", "Previous sample", id="sample-previous", show=False),
+)
+STOPPING = (Binding("x", "stops", "Breakpoints", id="breakpoints", show=False),)
+SESSION = (
+    Binding("I", "legend", "Pin the legend", id="legend", show=False),
+    Binding("V", "app.tour", "First steps", id="tour", show=False),
+    Binding("W", "export", "Export ...", id="export", show=False),
+    Binding("w", "keep", "Keep the recording", id="keep", show=False),
+    Binding("R", "revive", "Restart the engine", id="revive", show=False),
+    Binding("m", "model", "Model ...", id="model", show=False),
+    Binding("i", "about", "About the model", id="about", show=False),
+    Binding("f6", "focus_panel(1)", "Next panel", id="panel-next", show=False),
+    Binding("shift+f6", "focus_panel(-1)", "Previous panel", id="panel-previous", show=False),
+    Binding("escape", "cancel", "Cancel, close", id="cancel", show=False),
+    Binding("question_mark", "help", "Help", id="help", key_display="?", tooltip="List every key"),
+    Binding("q", "app.quit", "Quit", id="quit", tooltip="End the session"),
+)
+
+DECLARED: tuple[tuple[str, Binding], ...] = tuple(
+    (panel, binding)
+    for panel, bindings in (
+        ("", PLAYING), (TimelinePanel.NAME, SEEKING), (KnobsPanel.NAME, KNOBS), (PanesPanel.NAME, PANES), ("", RUNS),
+        (TextPanel.NAME, SCROLLING), ("", STOPPING), (TextPanel.NAME, SELECTING), (TextPanel.NAME, EDITING),
+        (BranchesPanel.NAME, BRANCHES), (TimelinePanel.NAME, BOOKMARKS), ("", SESSION),
+    )
+    for binding in bindings
+)  # fmt: skip
+"""Every key of the screen in the order in which they are listed, with the panel that it belongs to."""
+FOOTER = {"play", "forward", "back", "strategy-next", "compare", "restart", "next-seed", "help", "quit"}
+"""Ids that the footer shows wherever the focus is; a panel that has the focus adds its own."""
+
+
+def everywhere(panel: str, binding: Binding) -> Binding:
+    """Return a panel's binding as the screen has it, which answers wherever the focus is."""
+    action = f"panel({panel!r}, {binding.action!r})" if panel else binding.action
+    return replace(binding, action=action, show=binding.id in FOOTER)
+
+
+KEYS = tuple(everywhere(panel, binding) for panel, binding in DECLARED)
+
+
+class WatchScreen(Screen[None]):
+    """Watch one run.  What the panels show is brought to them by the refresh clock."""
+
+    BINDINGS = [*KEYS]
+    # nothing has the focus until somebody gives it: the footer shows what matters everywhere
+    AUTO_FOCUS = ""
+
+    def __init__(self, controls: Controls) -> None:
+        super().__init__(id="_default")
+        self.controls, self.session, self.options = controls, controls.session, controls.options
+        plain = self.options.ascii
+        # kept, not queried for: the refresh clock may beat once more while the screen is taken down
+        self.status = Label("", id="status", markup=False)
+        self.text = TextPanel(controls)
+        self.figures = FiguresPanel(id="figures", markup=False)
+        self.knobs = KnobsPanel(controls)
+        self.branches = BranchesPanel(controls, self.text.look_at)
+        self.branches_box = Vertical(id="branches-box", classes="box")
+        self.curves = CurvesPanel(ascii_only=plain, id="curves")
+        self.timeline = TimelinePanel(controls)
+        self.law = Label("", id="law", markup=False)
+        self.banner = Label("", id="banner", markup=False)
+        self.legend: LegendPanel | None = None
+        self.exporter = Exporter(self, controls)
+        self.panels: dict[str, DOMNode] = {
+            panel.NAME: panel
+            for panel in (self.text, self.text.panes, self.knobs, self.branches, self.timeline)
+        }  # fmt: skip
+
+    @property
+    def panes(self) -> PanesPanel:
+        return self.text.panes
+
+    def compose(self) -> ComposeResult:
+        yield self.status
+        with Horizontal(id="main"):
+            yield self.text
+            with Vertical(id="side"):
+                with Vertical(id="figures-box", classes="box") as box:
+                    box.border_title = "this step"
+                    yield self.figures
+                with Vertical(id="knobs-box", classes="box") as box:
+                    box.border_title = "knobs"
+                    yield self.knobs
+                with self.branches_box:
+                    self.branches_box.border_title = "branches"
+                    yield self.branches
+                with Vertical(id="curves-box", classes="box") as box:
+                    box.border_title = "the run"
+                    yield self.curves
+        yield self.timeline
+        yield self.law
+        yield self.banner
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        # the first thing that is painted says what is being waited for
+        self.panes.active.message(f"loading {sanitize(self.options.model.name, cells=True)} ...")
+        self.retheme()
+        self.app.theme_changed_signal.subscribe(self, lambda _: self.retheme())
+
+    def on_unmount(self) -> None:
+        self.exporter.abandon()
+
+    def retheme(self) -> None:
+        """Take the colours of the theme."""
+        colours = palette(self.app.current_theme.dark, self.options.ascii)
+        self.panes.use_palette(colours)
+        looks = [look for state, look in colours.looks.items() if self.options.prompt or state != Change.LOCKED]
+        self.text.border_subtitle = " ".join(
+            f"[{look.style}]{look.fill}[/]{look.name}" if look.fill else f"[{look.style}] {look.name} [/]"
+            for look in looks
+        )
+        if self.legend is not None:
+            self.legend.show(colours, self.controls.keys["legend"])
+
+    # -- keys of the panels, wherever the focus is
+
+    async def action_panel(self, panel: str, action: str) -> None:
+        """Run an action of a panel."""
+        await self.app.run_action(action, self.panels[panel])
+
+    def action_focus_panel(self, by: int) -> None:
+        """Give the focus to the next panel, or the one before."""
+        if by > 0:
+            self.focus_next()
+        else:
+            self.focus_previous()
+
+    def focused_panel(self) -> DOMNode | None:
+        """Return the panel that has the focus."""
+        nodes: Iterable[DOMNode] = () if self.focused is None else self.focused.ancestors_with_self
+        return next((node for node in nodes if node in self.panels.values()), None)
+
+    # -- the run
+
+    def action_play_pause(self) -> None:
+        self.controls.play(playing.toggle(self.session.player))
+
+    def action_restart(self, by: int) -> None:
+        self.session.restart(by)
+        self.controls.wake()
+
+    def action_sample(self, by: int) -> None:
+        self.session.next_sample(by)
+        self.controls.wake()
+
+    def action_stops(self) -> None:
+        """List the breakpoints, and change them."""
+        debug = self.session.debug
+        self.app.push_screen(
+            BreakpointScreen(
+                lambda: debug.stops.listed, debug.stop_at, debug.toggle_stop, debug.remove_stop, self.options.ascii
+            )
+        )
+
+    def action_cancel(self) -> None:
+        """Stop what is under way; else close what is below the text; else leave the panel."""
+        session = self.session
+        if session.waiting:
+            session.cancel()
+        elif session.debug.inspector.at is None and session.debug.findings.failure is None:
+            self.set_focus(None)
+        else:
+            session.debug.findings.failure = None
+            self.text.look_at(None)
+        self.controls.wake()
+
+    @property
+    def has_to_cancel(self) -> bool:
+        """Whether escape has something to stop or to close."""
+        debug = self.session.debug
+        return self.session.waiting or debug.inspector.at is not None or debug.findings.failure is not None
+
+    # -- the model and its engine
+
+    def action_revive(self) -> None:
+        self.session.revive()
+        self.controls.wake()
+
+    def action_model(self, reason: str = "") -> None:
+        """Pick another model; reason: why one is needed."""
+        if isinstance(self.app.screen, ModelScreen):
+            return
+        found, options = available_models(Path.cwd(), bool(self.options.where)), self.options
+        self.app.push_screen(
+            ModelScreen(self.session.choice, found, reason, options.ascii, options.may_consent), self._load
+        )
+
+    def _load(self, choice: ModelChoice | None) -> None:
+        if choice is not None:
+            self.session.load(choice)
+            self.controls.wake()
+
+    def action_about(self) -> None:
+        session = self.session
+
+        def measure() -> None:
+            session.inspect()
+            self.controls.wake()
+
+        if session.model is not None:
+            self.app.push_screen(AboutScreen(session.model, measure, lambda: session.check, self.options.ascii))
+
+    # -- files, the legend, help
+
+    def action_keep(self) -> None:
+        """Name the file that the recording stays in."""
+        tape = self.session.recording
+        asks = f"{tape.name} is being written; a copy goes to:" if tape.name else "The file that it goes to:"
+        here = f"run-{self.session.seed}{SUFFIX}"
+        self.app.push_screen(
+            LineScreen("keep the recording", asks, here, self.options.ascii, self.session.keep),
+            lambda _: self.controls.wake(),
+        )
+
+    def action_export(self, kind: str = "svg") -> None:
+        self.exporter.ask(kind, self.text.size.width)
+
+    def action_export_screen(self, kind: str = "svg") -> None:
+        self.exporter.ask_screen(kind)
+
+    @on(Exported)
+    def _exported(self, event: Exported) -> None:
+        self.exporter.done(event)
+
+    def action_legend(self) -> None:
+        """Keep the legend in sight, or no more."""
+        if self.legend is None:
+            self.legend = LegendPanel(id="legend", classes="box", markup=False)
+            self.retheme()
+            self.text.mount(self.legend)
+        else:
+            self.legend.remove()
+            self.legend = None
+
+    def action_help(self) -> None:
+        """List every key, those of the panel that has the focus first."""
+        panel = self.focused_panel()
+        name = "" if panel is None else next(name for name, node in self.panels.items() if node is panel)
+        own = {binding.id for owner, binding in DECLARED if owner == name and name}
+        bound = [(binding.id, (shown(binding), binding.description)) for binding in self.controls.table.bound()]
+        colours = palette(self.app.current_theme.dark, self.options.ascii)
+        self.app.push_screen(
+            HelpScreen(
+                [line for _, line in bound], colours, self.options.ascii,
+                panel=name, own=[line for id_, line in bound if id_ in own],
+            )
+        )  # fmt: skip

@@ -1,0 +1,235 @@
+"""What the screen shows of its session: every widget is given its data here, and only what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rich.text import Text
+from textual.content import Content
+
+from engine.records import ModelInfo
+from engine.sampling.trace import Record
+from remdm_tui.console.sanitize import sanitize
+from remdm_tui.render.canvas import canvas, title
+from remdm_tui.render.model_summary import placement
+from remdm_tui.render.panels import Chart, Overlay
+from remdm_tui.render.progress_line import loading_line, steps_line
+from remdm_tui.render.text_layout import Pieces
+from remdm_tui.screens.watch import WatchScreen
+from remdm_tui.settings.pane_spec import titled
+from remdm_tui.ui import panel_data
+from remdm_tui.watch.findings import Failure
+from remdm_tui.watch.inspector import named_parts
+from remdm_tui.watch.notices import Notice, Progress
+from remdm_tui.watch.panes import LETTERS, Pane
+from remdm_tui.widgets.inspector import of_opinion, of_story
+from remdm_tui.widgets.panes import Caption
+
+SMALLEST = (60, 16)
+"""Columns and rows below which the text is shown alone."""
+
+
+class Presenter:
+    """Draws a session on its screen."""
+
+    def __init__(self, screen: WatchScreen, clock: Callable[[], float]) -> None:
+        self.screen, self.session, self.options = screen, screen.session, screen.options
+        self._pace, self._steps_per_second = panel_data.Pace(clock), 0.0
+        # what was drawn last, so that only what changed is drawn again
+        self._shown: dict[str, object] = {}
+
+    def _is_new(self, what: str, now: object) -> bool:
+        """Return whether this differs from what was drawn last; from now on it is what was drawn last."""
+        if self._shown.get(what) == now:
+            return False
+        self._shown[what] = now
+        return True
+
+    # -- words: little to write, so they are there at once
+
+    def draw_words(self) -> None:
+        """Notices, failures, knobs and the model's name."""
+        session, screen = self.session, self.screen
+        if self._is_new("notice", (session.notice, session.progress, screen.app.size.width)):
+            self._draw_banner(session.notice, session.progress)
+        if self._is_new("laws", tuple(session.debug.findings.broken)):
+            laws = session.debug.findings.laws(self.options.ascii)
+            screen.law.update(laws)
+            screen.law.display = bool(laws)
+        if self._is_new("failure", session.debug.findings.failure):
+            self._draw_failure(session.debug.findings.failure)
+        if session.strategies and self._is_new("knobs", (session.settings, session.strategies)):
+            screen.knobs.show(session.panel())
+        if session.model is not None and self._is_new("model", session.model):
+            screen.panes.use_pieces(Pieces.of(session.model.pieces, self.options.ascii, session.model.fragments))
+            self._draw_model(session.model)
+
+    def _draw_banner(self, notice: Notice, progress: Progress | None) -> None:
+        banner, text = self.screen.banner, sanitize(notice.text, cells=True)
+        if progress is not None:
+            hint = "  esc cancels"
+            line = steps_line if progress.steps else loading_line
+            room = self.screen.app.size.width - 2 - len(hint)
+            text = (
+                line(sanitize(progress.stage, cells=True), progress.done, progress.total, room, self.options.ascii)
+                + hint
+            )
+        if not self.session.begun:
+            stage = "loading" if progress is None else sanitize(progress.stage, cells=True)
+            waiting = f"{stage} ..." if self.session.failure is None else "no model is loaded"
+            self.screen.panes.active.message(waiting)
+        banner.update(text)
+        banner.set_class(notice.error and progress is None, "error")
+        banner.display = bool(text)
+
+    def _draw_failure(self, failure: Failure | None) -> None:
+        """The traceback of a strategy, below the text."""
+        box = self.screen.text.failure
+        box.display = failure is not None
+        if failure is not None:
+            box.border_title = Content(failure.where)
+            box.update(f"{failure.detail}\n{failure.reason}".strip())
+
+    def _draw_model(self, model: ModelInfo) -> None:
+        """Along the top of the text: what runs where."""
+        where = f" on {self.options.where}" if self.options.where else ""
+        name = sanitize(placement(model), cells=True) + where
+        self.screen.text.border_title = Content(name.replace("│", "|") if self.options.ascii else name)
+
+    # -- the grids
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of what was shown is drawn."""
+        panes = self.screen.panes
+        return all(panes.grids[number].whole for number in panes.arrangement.shown)
+
+    def draw_grids(self, ready: bool, room: int) -> bool:
+        """Draw what a paint of `room` bytes has room for; return whether it has anything new, which `ready` allows."""
+        session, panes, drawn = self.session, self.screen.panes, False
+        trace, group, against = session.trace, panes.group, session.debug.branching.against
+        if trace is None:
+            return False
+        panes.update_panes()
+        shown = panes.arrangement.shown
+        marks = None if against is None else (group.focus, against, session.player.position)
+        for number in shown:
+            pane = group.panes[number] if group.panes else None
+            record, grid = trace if pane is None else pane.record, panes.grids[number]
+            position, sample = group.position(record), session.sample
+            now = (record, position, sample, against if pane is None else marks)
+            if ready and self._is_new("canvas" if number == 0 else f"canvas {number}", now):
+                different = session.debug.branching.different(position) if pane is None else group.different(pane)
+                grid.show(canvas(record, position, sample, different), room // len(shown))
+                drawn = True
+            elif not grid.whole:
+                grid.go_on(room // len(shown))
+        return drawn
+
+    # -- the panels
+
+    def draw_panels(self) -> bool:
+        """Draw inspector, captions, timeline and status; return whether the panels at the side are to follow."""
+        session, screen = self.session, self.screen
+        self._draw_inspector()
+        trace, player, sample = session.trace, session.player, session.sample
+        if trace is None:
+            return False
+        self._steps_per_second = self._pace(len(trace))
+        state = (
+            trace, len(trace), sample, screen.app.size, player, session.settings, round(self._steps_per_second, 1),
+            session.debug.branching.against, len(session.recording.marks), screen.panes.group.panes,
+        )  # fmt: skip
+        if not self._is_new("panels", state):
+            return False
+        total, panes = self._total(trace), screen.panes.group.panes
+        if panes:
+            screen.panes.caption([self._caption(letter, pane) for letter, pane in zip(LETTERS, panes)])
+        screen.timeline.use_marks(screen.timeline.bookmarks)
+        screen.timeline.show(player.position, session.recorded, total, trace.curves.column("remasked", sample))
+        self._draw_status(total)
+        return True
+
+    def draw_side(self) -> None:
+        """Draw the panels beside the text."""
+        session, screen = self.session, self.screen
+        trace, position = session.trace, session.position
+        if trace is None:
+            return
+        branching, several = session.debug.branching, len(session.recording.branches) > 1
+        screen.branches_box.display = several
+        if several:
+            screen.branches.show(branching.rows(), branching.here, branching.against)
+        screen.figures.show(panel_data.reading(trace, position, session.sample, self._steps_per_second))
+        if screen.curves.size.height:
+            screen.curves.show(self._charts(trace, position), self._total(trace), session.player.position)
+
+    def _draw_inspector(self) -> None:
+        """The selected position, below the text."""
+        session, text, plain = self.session, self.screen.text, self.options.ascii
+        inspector, trace, model = session.debug.inspector, session.trace, session.model
+        at = inspector.at
+        text.inspector.display = at is not None
+        if at is None or trace is None or model is None:
+            return
+        position = session.position
+        tokens = trace.tokens(position, session.sample)
+        # as much as the style sheet leaves, without its frame
+        room = (text.size.width - 4, max(4, int(text.size.height * 0.6) - 2))
+        prediction = inspector.opinion
+        if not inspector.asking:
+            told = session.debug.story()
+            parts = named_parts(model, tokens, at, () if told is None else {moment.token for moment in told.moments})
+            now = of_story(told, model.pieces, position, room, plain, parts)
+        elif prediction is None or (prediction.sample, prediction.position) != (session.sample, at):
+            now = Text("asking the network ...")
+        else:
+            parts = named_parts(model, tokens, at, {ranked.token for ranked in prediction.top})
+            now = of_opinion(prediction, model.pieces, room, plain, parts)
+        if self._is_new("inspector", (now, at)):
+            other = "its story" if inspector.asking else "the network"
+            text.inspector.border_title = f"position {at} - [ ] its changes, o {other}"
+            text.inspector.update(now)
+
+    def _caption(self, letter: str, pane: Pane) -> Caption:
+        """What a pane shows, and how far it has come."""
+        session, group = self.session, self.screen.panes.group
+        at, sample = group.position(pane.record), session.sample
+        name = f"{letter} {titled(group.settings(pane), session.strategies)}"
+        frame, figures = pane.record.frame(at), pane.record.figures(at, sample)
+        if frame is None or figures is None:
+            return Caption(name, "at the start")
+        left = f"{figures.masked} masked" if figures.masked else f"entropy {figures.entropy:.2f}"
+        done = session.debug.branching.has_ended(pane.branch) and at == len(pane.record)
+        until = f"ended at {at}, " if done and at < session.player.position else ""
+        return Caption(name, f"{until}{frame.network_calls} calls, {left}")
+
+    def _charts(self, trace: Record, position: int) -> list[Chart | Overlay]:
+        """The curves of the run, those of all panes laid over one another."""
+        group, sample = self.screen.panes.group, self.session.sample
+        if not group.panes:
+            with_band = panel_data.banded(trace, self.session.strategies)
+            return list(panel_data.charts(trace, position, sample, with_band))
+        panes = [(letter, pane.record, group.position(pane.record)) for letter, pane in zip(LETTERS, group.panes)]
+        return list(panel_data.overlays(panes, sample))
+
+    def _total(self, trace: Record) -> int:
+        """Steps of the longest run on screen."""
+        records = [pane.record for pane in self.screen.panes.group.panes] or [trace]
+        return max(map(panel_data.total_steps, records))
+
+    def _draw_status(self, total: int) -> None:
+        session, plain, size = self.session, self.options.ascii, self.screen.app.size
+        name = sanitize(session.choice.name if session.model is None else session.model.name, cells=True)
+        more = title(session.settings, session.seed)
+        if self.options.batch > 1:
+            more += f" │ sample {session.sample + 1}/{self.options.batch}"
+        if len(session.recording.branches) > 1:
+            here = session.debug.branching.here
+            pane = self.screen.panes.group.letter(here)
+            more += f" │ pane {pane}" * bool(pane) + f" │ branch {here}"
+        if size.width < SMALLEST[0] or size.height < SMALLEST[1]:
+            more = f"small terminal: text only │ {more}"
+        right = panel_data.whereabouts(session.player, total, plain)
+        line = panel_data.status(name, more, right, size.width - 2, plain)
+        self.screen.status.update(f" {line} ", layout=False)
