@@ -31,7 +31,7 @@ from remdm_tui.preferences.preferences import Preferences
 from remdm_tui.screens.panels.controls import Controls
 from remdm_tui.screens.watch import WatchScreen
 from remdm_tui.settings.watch_options import WatchOptions
-from remdm_tui.ui.commands import PROVIDERS
+from remdm_tui.ui.commands import WatchCommands
 from remdm_tui.ui.key_table import APP_KEYS, KEYS
 from remdm_tui.ui.metered_driver import has_shell, metered
 from remdm_tui.ui.output_filter import SafeFilter
@@ -54,7 +54,7 @@ class WatchApp(App[None]):
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (SMALLEST[0], "-narrow"), (100, "-wide"), (160, "-huge")]
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (SMALLEST[1], "-low"), (32, "-tall")]
     BINDINGS = [*APP_KEYS]
-    COMMANDS = App.COMMANDS | set(PROVIDERS)
+    COMMANDS = {WatchCommands}
 
     def __init__(
         self,
@@ -194,7 +194,7 @@ class WatchApp(App[None]):
         if has_shell() and self._driver is not None and self._driver.can_suspend:
             super().action_suspend_process()
         else:
-            self.controls.say("there is no shell to go back to: it would stop for good")
+            self.controls.say("No shell to return to. Start remdm-tui from a shell to suspend it")
 
 
 def run(options: WatchOptions, comfort: Preferences) -> int:

@@ -73,12 +73,12 @@ def understood(written: Mapping[str, Any], bindings: Sequence[Binding]) -> Confi
             taken["keys"], sentences = keymap(value, bindings)
             problems += sentences
         elif name == "theme" and isinstance(value, str) and value not in BUILTIN_THEMES:
-            problems.append(f"there is no theme {value!r:.40}: there are {', '.join(BUILTIN_THEMES)}")
+            problems.append(f"no theme {value!r:.40}; themes: {', '.join(BUILTIN_THEMES)}")
         elif name in KINDS and isinstance(value, KINDS[name]):
             taken[name] = value
         elif name in KINDS or name == "keys":
             needs = {str: "a text", bool: "true or false"}.get(KINDS.get(name, dict), "a table, [keys]")
-            problems.append(f"{name} is {needs}, not {value!r:.40}")
+            problems.append(f"{name} must be {needs}, not {value!r:.40}")
         else:
-            problems.append(f"there is no setting {name!r:.40}: there are {', '.join([*KINDS, '[keys]'])}")
+            problems.append(f"no setting {name!r:.40}; settings: {', '.join([*KINDS, '[keys]'])}")
     return Configuration(**taken, problems=tuple(f"{FILE}: {problem}" for problem in problems))

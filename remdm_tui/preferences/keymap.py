@@ -60,14 +60,14 @@ def keymap(wanted: Mapping[str, object], bindings: Sequence[Binding]) -> tuple[d
             if name not in known:
                 raise ValueError(_unknown(name, known))
             if name in given:
-                raise ValueError(f"{written} is another name of {name}, whose key is set already")
+                raise ValueError(f"{written} is an older id of {name}, whose key is set already")
             given[name] = _spelled(written, value)
         except ValueError as error:
             problems.append(str(error))
     while clash := _clash(given, bindings):
         key, loser, winner = clash
         del given[loser]
-        problems.append(f"{format_key(key)} cannot be the key of {loser}: it is that of {winner}")
+        problems.append(f"{format_key(key)} cannot be the key of {loser}: {winner} has it")
     return {name: ",".join(keys) for name, keys in given.items()}, problems
 
 
@@ -88,19 +88,19 @@ def _unknown(name: str, known: Iterable[str]) -> str:
 def _spelled(name: str, value: object) -> list[str]:
     """Return the keys that a text names.  Raises ValueError for one that is no key."""
     if not isinstance(value, str):
-        raise ValueError(f'the key of {name} is a text such as "space,x", not {value!r:.40}')
+        raise ValueError(f'the key of {name} must be a text such as "space,x", not {value!r:.40}')
     # a comma separates keys, and is one where it stands alone
     keys = ["comma" if value.strip() == "," else _named(name, key) for key in _parts(value)]
     for key in keys:
         if key in TAKEN:
-            raise ValueError(f"{key} cannot be the key of {name}: it is that of {TAKEN[key]}")
+            raise ValueError(f"{key} cannot be the key of {name}: it is reserved for {TAKEN[key]}")
     return list(dict.fromkeys(keys))
 
 
 def _named(name: str, key: str) -> str:
     if len(key) == 1:
         if not key.isprintable():
-            raise ValueError(f"the key of {name} is no key that can be pressed")
+            raise ValueError(f"the key of {name} is not a key")
         if key.isalnum():
             return key
         long = unicodedata.name(key, key).lower().replace("-", "_").replace(" ", "_")
@@ -110,7 +110,7 @@ def _named(name: str, key: str) -> str:
         plain = plain.partition("+")[2]
     if len(plain) == 1 or key in NAMED or plain in NAMED or _is_character(plain):
         return key
-    raise ValueError(f"the key of {name}, {key!r:.40}, is no key's name")
+    raise ValueError(f"the key of {name}: no key is called {key!r:.40}")
 
 
 def _is_character(name: str) -> bool:

@@ -86,7 +86,7 @@ class Memory:
             if last.speed is not None and last.speed not in SPEEDS:
                 raise ValueError(f"there is no speed {last.speed}")
         except (ValueError, RecursionError) as error:
-            return cls(Remembered(), path, f"how the last session ended cannot be read ({path}: {error})")
+            return cls(Remembered(), path, f"the last session cannot be read ({path}: {error})")
         return cls(last, path)
 
     def write(self, now: Remembered) -> None:

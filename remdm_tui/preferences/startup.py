@@ -18,7 +18,7 @@ from remdm_tui.settings.watch_options import WatchOptions
 
 HOW = ("preset", "strategy", "eta", "knob", "top_p", "temperature", "nucleus", "draw")
 """Options that say how to sample: with any of them nothing of that is as in the last session."""
-HINT = "the knobs are as the last session left them: --fresh begins with the defaults"
+HINT = "Restored the last session's knobs (--fresh for defaults)"
 
 
 def comfort(bindings: Sequence[Binding], *, keeps_knobs: bool = False, **more: Any) -> Preferences:

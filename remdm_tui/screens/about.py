@@ -66,7 +66,7 @@ class AboutScreen(ModalScreen[None]):
         check = self._check()
         text.append(f"{'self-check':<12}", style="bold")
         text.append(
-            ("measuring ..." if self._measuring else "enter measures its loss on a short text")
+            ("measuring ..." if self._measuring else "press enter to measure the loss on a short text")
             if check is None
             else str(check)
         )

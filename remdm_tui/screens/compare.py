@@ -14,8 +14,8 @@ class CompareScreen(ChoiceDialog[None]):
     def __init__(self, strategies: Sequence[StrategyInfo], add: Callable[[str], None], ascii_only: bool) -> None:
         """add: raises ValueError with the sentence to show."""
         super().__init__(
-            "compare with ... - enter begins it, esc leaves",
-            "A strategy from the start, with the same random numbers; knobs may follow: remdm-cap:eta=.04,top_p=.8",
+            "compare with ... - enter adds a pane, esc cancels",
+            "Runs a strategy from the start with the same random numbers. Knobs may follow: remdm-cap:eta=.04,top_p=.8",
             [(info.name, info.summary) for info in strategies],
             ascii_only,
         )

@@ -42,7 +42,7 @@ class Exporter:
     def ask(self, kind: str, columns: int) -> None:
         """Ask for the file of an export of the recording, set in `columns` columns."""
         step = "" if KINDS[kind].moving else f"-step-{self._session.player.position}"
-        asks = f"The file to write; its ending says what it is: {' '.join(KINDS)}."
+        asks = f"File to write. Its suffix sets the format: {' '.join(KINDS)}"
         self._ask("export", asks, f"run-{self._session.seed}{step}.{kind}", lambda text: self._recording(text, columns))
 
     def ask_screen(self, kind: str) -> None:
@@ -56,7 +56,7 @@ class Exporter:
             screen_kind_of(out)
             self._write(out, lambda: write_screen(page, columns, out, light))
 
-        asks = f"The file to write; its ending says what it is: {' '.join(SCREEN_KINDS)}."
+        asks = f"File to write. Its suffix sets the format: {' '.join(SCREEN_KINDS)}"
         name = f"screen-{self._session.seed}-step-{self._session.player.position}.{kind}"
         self._ask("export the screen", asks, name, accept)
 
@@ -96,24 +96,24 @@ class Exporter:
     def _new_file(self, text: str) -> Path:
         """Return the file that a text names.  Raises ValueError for one that exists or is being written."""
         if not text.strip():
-            raise ValueError("type the name of a file")
+            raise ValueError("Type a file name")
         out = Path(text.strip()).expanduser()
         if out.exists():
-            raise ValueError(f"{out} is there already: choose another name")
+            raise ValueError(f"{out} exists already. Choose another name")
         if out in self._under_way:
-            raise ValueError(f"{out} is being written")
+            raise ValueError(f"Still writing {out}")
         return out
 
     def _write(self, out: Path, job: Callable[[], str]) -> None:
         """Have a thread do the job."""
         self._under_way.add(out)
-        self._controls.say(f"writing {out} ...", error=False)
+        self._controls.say(f"Writing {out} ...", error=False)
 
         def work() -> None:
             try:
-                sentence, error = f"written: {job()}", False
+                sentence, error = f"Exported {job()}", False
             except (OSError, ValueError) as problem:
-                sentence, error = f"{out} is not written: {describe_error(problem)}", True
+                sentence, error = f"Cannot write {out}: {describe_error(problem)}", True
             self._screen.post_message(Exported(out, sanitize(sentence, cells=True), error))
 
         threading.Thread(target=work, daemon=True, name="export").start()

@@ -28,7 +28,7 @@ class ModelScreen(ChoiceDialog[ModelChoice | None]):
     ) -> None:
         """reason: why another model is needed; empty: somebody wants one."""
         super().__init__(
-            "model - enter loads, esc leaves",
+            "model - enter loads, esc cancels",
             "A directory, a file, or a Hugging Face id; options may follow: org/name --mask-id 5",
             [(one.name, one.summary) for one in known],
             ascii_only,

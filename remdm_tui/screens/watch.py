@@ -12,7 +12,7 @@ from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.dom import DOMNode
 from textual.screen import Screen
-from textual.widgets import Footer, Label
+from textual.widgets import Label
 
 from engine.records import Change, ModelChoice
 from remdm_tui.console.sanitize import sanitize
@@ -35,6 +35,7 @@ from remdm_tui.watch.available_models import available_models
 from remdm_tui.watch.run_recording import SUFFIX
 from remdm_tui.widgets.curves import CurvesPanel
 from remdm_tui.widgets.figures import FiguresPanel
+from remdm_tui.widgets.key_footer import KeyFooter
 from remdm_tui.widgets.legend import LegendPanel
 
 PLAYING = (Binding("space", "play_pause", "Play/pause", id="play", tooltip="Play, or pause; nothing is lost"),)
@@ -72,6 +73,8 @@ DECLARED: tuple[tuple[str, Binding], ...] = tuple(
 """Every key of the screen in the order in which they are listed, with the panel that it belongs to."""
 FOOTER = {"play", "forward", "back", "strategy-next", "compare", "restart", "next-seed", "help", "quit"}
 """Ids that the footer shows wherever the focus is; a panel that has the focus adds its own."""
+KEPT = {"help", "app.quit"}
+"""Actions that the footer shows however narrow the terminal is."""
 
 
 def everywhere(panel: str, binding: Binding) -> Binding:
@@ -136,7 +139,7 @@ class WatchScreen(Screen[None]):
         yield self.timeline
         yield self.law
         yield self.banner
-        yield Footer(show_command_palette=False)
+        yield KeyFooter(KEPT)
 
     def on_mount(self) -> None:
         # the first thing that is painted says what is being waited for
@@ -172,10 +175,10 @@ class WatchScreen(Screen[None]):
         else:
             self.focus_previous()
 
-    def focused_panel(self) -> DOMNode | None:
-        """Return the panel that has the focus."""
+    def focused_panels(self) -> list[str]:
+        """Return the names of the panels that the focus is in, the outermost last."""
         nodes: Iterable[DOMNode] = () if self.focused is None else self.focused.ancestors_with_self
-        return next((node for node in nodes if node in self.panels.values()), None)
+        return [name for node in nodes for name, panel in self.panels.items() if panel is node]
 
     # -- the run
 
@@ -252,7 +255,7 @@ class WatchScreen(Screen[None]):
     def action_keep(self) -> None:
         """Name the file that the recording stays in."""
         tape = self.session.recording
-        asks = f"{tape.name} is being written; a copy goes to:" if tape.name else "The file that it goes to:"
+        asks = f"Recording to {tape.name}. Copy it to:" if tape.name else "File to record to:"
         here = f"run-{self.session.seed}{SUFFIX}"
         self.app.push_screen(
             LineScreen("keep the recording", asks, here, self.options.ascii, self.session.keep),
@@ -281,14 +284,13 @@ class WatchScreen(Screen[None]):
 
     def action_help(self) -> None:
         """List every key, those of the panel that has the focus first."""
-        panel = self.focused_panel()
-        name = "" if panel is None else next(name for name, node in self.panels.items() if node is panel)
-        own = {binding.id for owner, binding in DECLARED if owner == name and name}
+        panels = self.focused_panels()
+        own = {binding.id for owner, binding in DECLARED if owner in panels}
         bound = [(binding.id, (shown(binding), binding.description)) for binding in self.controls.table.bound()]
         colours = palette(self.app.current_theme.dark, self.options.ascii)
         self.app.push_screen(
             HelpScreen(
                 [line for _, line in bound], colours, self.options.ascii,
-                panel=name, own=[line for id_, line in bound if id_ in own],
+                panel=panels[-1] if panels else "", own=[line for id_, line in bound if id_ in own],
             )
         )  # fmt: skip

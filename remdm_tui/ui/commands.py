@@ -1,4 +1,4 @@
-"""What the command palette offers besides Textual's own commands."""
+"""What the command palette offers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from functools import partial
 from typing import NamedTuple
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.screen import Screen
 
 from remdm_tui.exports import KINDS
 from remdm_tui.exports.screen import KINDS as SCREEN_KINDS
@@ -23,62 +24,58 @@ class Command(NamedTuple):
     run: Callable[[], object]
 
 
-class Commands(Provider):
-    """Offers what `commands` lists; a subclass says which."""
+def of_application(screen: Screen[object]) -> Iterator[Command]:
+    """Yield what Textual offers for any application."""
+    for name, help_, run, _ in screen.app.get_system_commands(screen):
+        yield Command(name, help_, run)
 
-    def commands(self, screen: WatchScreen) -> Iterator[Command]:
-        """Yield the commands as they are now."""
-        yield from ()
 
-    def _listed(self) -> Iterator[Command]:
+def of_keys(screen: WatchScreen) -> Iterator[Command]:
+    """Yield every key by its description."""
+    for binding in screen.controls.table.bound():
+        run = partial(screen.app.call_later, screen.app.run_action, binding.action, screen)
+        yield Command(binding.description, f"key {shown(binding)}", run)
+
+
+def of_strategies(screen: WatchScreen) -> Iterator[Command]:
+    """Yield the strategies of the engine."""
+    for info in screen.session.strategies:
+        yield Command(f"Strategy: {info.name}", info.summary, partial(screen.knobs.set_knob, STRATEGY, info.name))
+
+
+def of_exports(screen: WatchScreen) -> Iterator[Command]:
+    """Yield the exports of the recording and of the screen."""
+    for kind in KINDS.values():
+        yield Command(f"Export: {kind.name}", kind.summary, partial(screen.action_export, kind.name))
+    for name in SCREEN_KINDS:
+        run = partial(screen.action_export_screen, name)
+        yield Command(f"Export the screen: {name}", "the screen as it is", run)
+
+
+def of_bookmarks(screen: WatchScreen) -> Iterator[Command]:
+    """Yield the bookmarks of the branch on screen."""
+    for position in screen.timeline.bookmarks:
+        yield Command(f"Bookmark: step {position}", "go there", partial(screen.controls.seek, position))
+
+
+SOURCES: tuple[Callable[[WatchScreen], Iterator[Command]], ...] = (of_keys, of_strategies, of_exports, of_bookmarks)
+
+
+class WatchCommands(Provider):
+    """Offers all commands in the order of the alphabet; above a dialog those of the application alone."""
+
+    def _commands(self) -> list[Command]:
+        found = list(of_application(self.screen))
         if isinstance(self.screen, WatchScreen):
-            yield from self.commands(self.screen)
+            found += [command for source in SOURCES for command in source(self.screen)]
+        return sorted(found, key=lambda command: command.name)
 
     async def discover(self) -> Hits:
-        for name, help_, run in self._listed():
+        for name, help_, run in self._commands():
             yield DiscoveryHit(name, run, help=help_)
 
     async def search(self, query: str) -> Hits:
         matcher = self.matcher(query)
-        for name, help_, run in self._listed():
+        for name, help_, run in self._commands():
             if (score := matcher.match(name)) > 0:
                 yield Hit(score, matcher.highlight(name), run, help=help_)
-
-
-class KeyCommands(Commands):
-    """Every key by its description."""
-
-    def commands(self, screen: WatchScreen) -> Iterator[Command]:
-        for binding in screen.controls.table.bound():
-            run = partial(screen.app.call_later, screen.app.run_action, binding.action, screen)
-            yield Command(binding.description, f"key {shown(binding)}", run)
-
-
-class StrategyCommands(Commands):
-    """Every strategy of the engine."""
-
-    def commands(self, screen: WatchScreen) -> Iterator[Command]:
-        for info in screen.session.strategies:
-            yield Command(f"Strategy: {info.name}", info.summary, partial(screen.knobs.set_knob, STRATEGY, info.name))
-
-
-class ExportCommands(Commands):
-    """Exports of the recording and of the screen."""
-
-    def commands(self, screen: WatchScreen) -> Iterator[Command]:
-        for kind in KINDS.values():
-            yield Command(f"Export: {kind.name}", kind.summary, partial(screen.action_export, kind.name))
-        for name in SCREEN_KINDS:
-            run = partial(screen.action_export_screen, name)
-            yield Command(f"Export the screen: {name}", "all that is on it", run)
-
-
-class BookmarkCommands(Commands):
-    """The bookmarks of the branch on screen."""
-
-    def commands(self, screen: WatchScreen) -> Iterator[Command]:
-        for position in screen.timeline.bookmarks:
-            yield Command(f"Bookmark: step {position}", "go there", partial(screen.controls.seek, position))
-
-
-PROVIDERS: tuple[type[Commands], ...] = (KeyCommands, StrategyCommands, ExportCommands, BookmarkCommands)

@@ -76,7 +76,7 @@ class Presenter:
             )
         if not self.session.begun:
             stage = "loading" if progress is None else sanitize(progress.stage, cells=True)
-            waiting = f"{stage} ..." if self.session.failure is None else "no model is loaded"
+            waiting = f"{stage} ..." if self.session.failure is None else "No model is loaded"
             self.screen.panes.active.message(waiting)
         banner.update(text)
         banner.set_class(notice.error and progress is None, "error")
@@ -182,13 +182,13 @@ class Presenter:
             parts = named_parts(model, tokens, at, () if told is None else {moment.token for moment in told.moments})
             now = of_story(told, model.pieces, position, room, plain, parts)
         elif prediction is None or (prediction.sample, prediction.position) != (session.sample, at):
-            now = Text("asking the network ...")
+            now = Text("Asking the model ...")
         else:
             parts = named_parts(model, tokens, at, {ranked.token for ranked in prediction.top})
             now = of_opinion(prediction, model.pieces, room, plain, parts)
         if self._is_new("inspector", (now, at)):
-            other = "its story" if inspector.asking else "the network"
-            text.inspector.border_title = f"position {at} - [ ] its changes, o {other}"
+            other = "history" if inspector.asking else "prediction"
+            text.inspector.border_title = f"position {at} - [ ] changes, o {other}"
             text.inspector.update(now)
 
     def _caption(self, letter: str, pane: Pane) -> Caption:

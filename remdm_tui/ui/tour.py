@@ -1,4 +1,4 @@
-"""The first steps: six keys, one after another, each until it has been pressed."""
+"""The first steps: six keys, shown one after another until each was pressed."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from remdm_tui.console.sanitize import sanitize
 from remdm_tui.screens.watch import DECLARED, WatchScreen
 
 STEPS = (
-    ("play", "plays and pauses; what is recorded stays"),
-    ("forward", "takes one step, and pauses"),
-    ("back", "goes one step back; nothing is lost"),
-    ("strategy-next", "takes another strategy from this step on"),
-    ("inspect", "looks at a position: its story so far"),
-    ("help", "lists every key"),
+    ("play", "play or pause; nothing recorded is lost"),
+    ("forward", "take one step, and pause"),
+    ("back", "go one step back; nothing is lost"),
+    ("strategy-next", "switch the strategy from this step on"),
+    ("inspect", "inspect a token: its history so far"),
+    ("help", "list every key"),
 )
 """Ids of keys, and what they do."""
 ACTIONS = {binding.action: binding.id for _, binding in DECLARED}
@@ -73,13 +73,13 @@ class TourGuide:
         """End at escape, unless it has something else to do; return whether it ended."""
         if self._tour is None or self._screen.has_to_cancel:
             return False
-        self._end("the first steps end here: V or the palette shows them again")
+        self._end("First steps closed (V or the palette: show them again)")
         return True
 
     def _show(self, tour: Tour) -> None:
         self._tour = tour
         if tour.now is None:
-            self._end("these were the first steps; V or the palette shows them again")
+            self._end("End of the first steps (V or the palette: show them again)")
         elif self._line is not None:
             line = tour.line(self._screen.controls.keys)
             self._line.update(sanitize(line, cells=True, ascii_only=True) if self._screen.options.ascii else line)

@@ -51,10 +51,10 @@ def of_story(
     parts: what to call tokens that hold a part of a character.
     """
     if told is None:
-        return Text("reading its story ...", style="dim")
+        return Text("Reading the history ...", style="dim")
     moments = told.moments
     if not moments:
-        return Text("nothing has happened here yet", style="dim")
+        return Text("Not revealed yet", style="dim")
     columns, rows = room
     now = max((i for i, moment in enumerate(moments) if moment.step <= position), default=0)
     first, last = now, now

@@ -16,7 +16,7 @@ class LegendPanel(Static):
 
     def show(self, colours: Palette, key: str) -> None:
         """key: what puts it away."""
-        self.border_title = f"legend - {key} puts it away"
+        self.border_title = f"legend - {key} closes"
         self.update(legend(colours))
 
 

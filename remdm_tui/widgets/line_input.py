@@ -26,7 +26,7 @@ class LineInput(Input):
 
         @property
         def sentence(self) -> str:
-            return f"only one line is taken: {self.count} of the pasted lines left out"
+            return f"Only one line fits: {self.count} pasted lines left out"
 
     def __init__(self, value: str = "", *, newline: str = "", placeholder: str = "", select_on_focus: bool = True,
                  compact: bool = False) -> None:  # fmt: skip

@@ -14,10 +14,11 @@ from engine.records import Change, ModelChoice, Settings, StrategyInfo
 from engine.strategies import make_strategy, values
 from remdm_tui.app import WatchApp
 from remdm_tui.link.base import Died, Diverged
+from remdm_tui.screens.compare import CompareScreen
 from remdm_tui.screens.help import HelpScreen
 from remdm_tui.screens.models import ModelScreen
 from remdm_tui.settings.watch_options import WatchOptions
-from remdm_tui.ui.commands import KeyCommands
+from remdm_tui.ui.commands import WatchCommands
 from remdm_tui.ui.key_table import KEYS
 from remdm_tui.ui.presenter import Presenter
 from remdm_tui.ui.refresh import RefreshClock
@@ -275,6 +276,10 @@ async def test_a_dead_engine_leaves_the_record_and_one_key_starts_another():
         banner = str(pilot.app.query_one("#banner").render())
         assert "killed by signal 9" in banner
         assert "R" in banner
+        for key in ("f", "A"):
+            await pilot.press("space", key)
+            await settle(pilot, lambda app: app.watching.notice.text == "The engine ended. R restarts it")
+            assert not isinstance(pilot.app.screen, CompareScreen)
         await pilot.press("left")
         await settle(pilot)
         assert pilot.app.watching.player.position == 2
@@ -536,13 +541,41 @@ async def test_ascii_mode_draws_in_ascii():
         assert all(line.isascii() for line in lines[:-1]), [line for line in lines[:-1] if not line.isascii()]
 
 
+async def test_the_footer_follows_the_focus_and_keeps_help_and_quit_in_every_width():
+    async with watching().run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        app = pilot.app
+
+        def footer():
+            return [key.description for key in app.screen.query("FooterKey")]
+
+        def line():
+            return app.screen._compositor.render_strips()[-1].text
+
+        for width in (80, 120, 60, 200):
+            await pilot.resize_terminal(width, 24)
+            await settle(pilot, lambda app: "Quit" in line() and "Help" in line() and line().rstrip().endswith("Quit"))
+        for panel, own in (("text", "Inspect token"), ("knobs", "Turn knob up"), ("timeline", "Faster")):
+            await pilot.press("f6")
+            await settle(pilot, lambda app, own=own: own in footer() and footer()[-2:] == ["Help", "Quit"])
+            await pilot.press("question_mark")
+            await pilot.pause()
+            shown = str(app.screen.query_one("Static").render())
+            assert f"Keys of the {panel}" in shown
+            assert shown.index(own) < shown.index("\nKeys\n")
+            await pilot.press("escape")
+        await pilot.press("escape")
+        await settle(pilot, lambda app: "Strategy" in footer() and "Faster" not in footer())
+
+
 async def test_every_key_is_in_the_help_and_in_the_palette():
     async with watching().run_test(size=(120, 60)) as pilot:
         await settle(pilot)
         app = pilot.app
-        commands = {str(hit.display) async for hit in KeyCommands(app.screen).discover()}
+        commands = [str(hit.display) async for hit in WatchCommands(app.screen).discover()]
         described = {b.description for b in KEYS}
-        assert described <= commands
+        assert described <= set(commands)
+        assert commands == sorted(commands)
         await pilot.press("question_mark")
         await pilot.pause()
         assert isinstance(app.screen, HelpScreen)

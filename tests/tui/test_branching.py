@@ -116,7 +116,7 @@ async def test_what_differs_is_marked_and_where_they_parted_is_one_key_away():
         found = parting(main.frame, branch.frame, 20)
         at = app.watching.debug.inspector.at
         assert (app.watching.player.position, at, app.watching.sample) == (found.step, found.position, found.sample)
-        assert f"part at step {found.step}" in banner(app)
+        assert f"first differ at step {found.step}" in banner(app)
         await pilot.press("d")
         await settle(pilot)
         assert app.main.panes.active._canvas.different is None
@@ -177,7 +177,7 @@ async def test_a_recordings_branches_are_switched_and_compared_without_an_engine
         await settle(pilot)
         assert app.main.panes.active._canvas.different is not None
         await pilot.press("f")
-        await seen(pilot, lambda app: "no engine here" in banner(app))
+        await seen(pilot, lambda app: "Replay only" in banner(app))
     recording.close()
 
 

@@ -24,7 +24,7 @@ from remdm_tui.render.palette import palette
 from remdm_tui.screens.help import HelpScreen
 from remdm_tui.screens.line import LineScreen
 from remdm_tui.settings.watch_options import WatchOptions
-from remdm_tui.ui.commands import PROVIDERS
+from remdm_tui.ui.commands import WatchCommands
 from remdm_tui.ui.key_table import KEYS
 from remdm_tui.ui.tour import ACTIONS, STEPS, Tour
 from remdm_tui.watch.bookmarks import bookmarked_positions, neighbour
@@ -44,8 +44,8 @@ def person(comfort=None, link=None, **options):
 
 
 async def offered(app):
-    """What the palette offers besides Textual's own commands, by name."""
-    hits = [hit for provider in PROVIDERS async for hit in provider(app.screen).discover()]
+    """Return what the palette offers, by name."""
+    hits = [hit async for hit in WatchCommands(app.screen).discover()]
     return {str(hit.display): hit for hit in hits}
 
 
@@ -197,7 +197,7 @@ async def test_who_takes_all_steps_has_seen_them(tmp_path):
         await pilot.press("space", "right", "left", "s", "v", "question_mark")
         await pilot.pause()
         await pilot.press("escape")
-        await seen(pilot, lambda app: "these were the first steps" in banner(app))
+        await seen(pilot, lambda app: "End of the first steps" in banner(app))
     assert Memory.read(place).last.toured
 
 
@@ -232,14 +232,14 @@ async def test_marks_are_gone_to_shown_listed_and_recorded(tmp_path):
         await pilot.press("M")
         await stepped(pilot, 4)
         await pilot.press("M", "M")
-        assert "step 7 is marked already" in app.watching.notice.text
+        assert "Step 7 is already bookmarked" in app.watching.notice.text
         await pilot.press("home")
         await settle(pilot)
         for key, position in (("}", 3), ("}", 7), ("}", 7), ("{", 3), ("{", 3)):
             await pilot.press("right_curly_bracket" if key == "}" else "left_curly_bracket")
             await settle(pilot)
             assert app.watching.player.position == position
-        assert "no step before this one is marked" in banner(app)
+        assert "No bookmark before this step" in banner(app)
         timeline = app.query_one(Timeline)
         assert timeline.render_line(1).text.count("◆") == 2
         listed = [hit for name, hit in (await offered(app)).items() if name.startswith("Bookmark: ")]
@@ -298,7 +298,7 @@ async def test_every_export_of_the_palette_writes_what_it_says(tmp_path):
             await stepped(pilot, 1)
             out = tmp_path / f"out.{kind}"
             await exported(pilot, out)
-            await seen(pilot, lambda app, out=out: f"written: {out}" in app.watching.notice.text)
+            await seen(pilot, lambda app, out=out: f"Exported {out}" in app.watching.notice.text)
             assert f"{out.stat().st_size:,} bytes" in pilot.app.watching.notice.text
     assert sorted(file.name for file in tmp_path.iterdir()) == sorted(f"out.{kind}" for kind in KINDS)
 
@@ -312,7 +312,7 @@ async def test_the_screen_is_exported_as_it_is(tmp_path):
             out = tmp_path / f"out.{kind}"
             pilot.app.screen.query_one("Input").value = str(out)
             await pilot.press("enter")
-            await seen(pilot, lambda app, out=out: f"written: {out}" in app.watching.notice.text)
+            await seen(pilot, lambda app, out=out: f"Exported {out}" in app.watching.notice.text)
         titles = [one.title for one in pilot.app.get_system_commands(pilot.app.screen)]
         assert "Screenshot" not in titles
     lines = (tmp_path / "out.txt").read_text().splitlines()
@@ -341,7 +341,7 @@ async def test_what_cannot_be_exported_is_one_sentence(tmp_path):
         assert isinstance(pilot.app.screen, LineScreen)
         for name, sentence in (
             ("", "type the name"), ("x", "unknown kind of export ''"), ("x.mp3", "unknown kind of export 'mp3'"),
-            (str(tmp_path / "there.csv"), "is there already"),
+            (str(tmp_path / "there.csv"), "exists already"),
         ):  # fmt: skip
             pilot.app.screen.query_one("Input").value = name
             await pilot.press("enter")
@@ -349,7 +349,7 @@ async def test_what_cannot_be_exported_is_one_sentence(tmp_path):
             assert sentence in str(pilot.app.screen.query_one(".error").render())
         pilot.app.screen.query_one("Input").value = str(tmp_path / "none" / "out.csv")
         await pilot.press("enter")
-        await seen(pilot, lambda app: "is not written" in banner(app) and "No such file" in banner(app))
+        await seen(pilot, lambda app: "Cannot write" in banner(app) and "No such file" in banner(app))
     assert (tmp_path / "there.csv").read_text() == "mine"
 
 

@@ -301,7 +301,7 @@ def test_ctrl_z_without_a_shell_says_so(terminal):
     person = terminal(*RUN, "--paused")
     person.wait(lambda s: "0 / 4000" in s or "0/4000" in s)
     person.press("\x1a")
-    person.wait(lambda s: "there is no shell to go back to" in s)
+    person.wait(lambda s: "No shell to return to" in s)
     person.press("q")
     assert person.exit_code() == 0
 

@@ -68,7 +68,7 @@ async def test_no_box_cuts_a_paste_without_a_word(key: str) -> None:
         await pilot.pause()
         said = str(app.screen.query_one(".error", Label).content)
         if line.text.strip() == "first":
-            assert said == "only one line is taken: 2 of the pasted lines left out"
+            assert said == "Only one line fits: 2 pasted lines left out"
         else:
             assert line.text == "\nfirst\nsecond\nthird"
             assert said == ""

@@ -10,11 +10,11 @@ from remdm_tui.screens.panels.controls import Controls
 from remdm_tui.widgets.branch_tree import BranchTree
 
 BRANCHES = (
-    Binding("f", "branch", "Branch off here", id="branch", tooltip="Begin a branch here, with the knobs as they were"),
+    Binding("f", "branch", "Branch off here", id="branch", tooltip="Fork a branch here, with the knobs of this step"),
     Binding("z", "turn_branch(1)", "Next branch", id="branch-next", tooltip="Show the next branch of the tree"),
     Binding("Z", "turn_branch(-1)", "Previous branch", id="branch-previous", tooltip="Show the branch before"),
     Binding("d", "compare", "Differences", id="differences", tooltip="Mark what differs from another branch"),
-    Binding("D", "parting", "First difference", id="first-difference", tooltip="Go to where the two branches part"),
+    Binding("D", "parting", "First difference", id="first-difference", tooltip="Go to where two branches first differ"),
 )
 ONE_BRANCH = "Only one branch. Step back and change a knob to fork"
 
@@ -31,10 +31,9 @@ class BranchesPanel(BranchTree, can_focus=True):
         self.controls, self.session, self._look_at = controls, controls.session, look_at
 
     def action_branch(self) -> None:
-        session = self.session
-        if session.trace is None or not session.live or not session.recording.writable:
-            self.controls.say("Replay only. Start with --model to continue the run")
-        elif session.debug.branching.off():
+        if obstacle := self.controls.obstacle:
+            self.controls.say(obstacle)
+        elif self.session.debug.branching.off():
             self.controls.wake()
 
     def action_turn_branch(self, by: int) -> None:
@@ -56,11 +55,11 @@ class BranchesPanel(BranchTree, can_focus=True):
             return
         found = branching.parting()
         if found is None:
-            same = f"branches {branching.here} and {branching.against} are the same so far"
+            same = f"Branches {branching.here} and {branching.against} are equal so far"
             self.controls.say(same, error=False)
             return
         session.sample = found.sample
         self.controls.seek(found.step)
         self._look_at(found.position)
         where = f"step {found.step}, position {found.position}"
-        self.controls.say(f"branches {branching.here} and {branching.against} part at {where}", error=False)
+        self.controls.say(f"Branches {branching.here} and {branching.against} first differ at {where}", error=False)

@@ -8,6 +8,7 @@ from remdm_tui.preferences.keymap import KeyTable
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.watch import player as playing
 from remdm_tui.watch.notices import Notice
+from remdm_tui.watch.phase import Dead, Failed, Live, Loading, Lost, Recomputing, Starting
 from remdm_tui.watch.player import Player
 from remdm_tui.watch.session import WatchSession
 
@@ -24,6 +25,21 @@ class Controls:
     def keys(self) -> dict[str, str]:
         """The keys of each id, as a person calls them."""
         return self.table.shown()
+
+    @property
+    def obstacle(self) -> str:
+        """Why the run on screen cannot be continued now; empty if it can."""
+        match self.session.phase:
+            case Dead():
+                return f"The engine ended. {self.keys['revive']} restarts it"
+            case Failed():
+                return f"The engine cannot continue this run. {self.keys['revive']} tries again"
+            case Lost():
+                return "The connection to the engine is lost. Wait until it is back"
+            case Starting() | Loading() | Recomputing():
+                return "The engine is not ready yet"
+            case Live():
+                return "" if self.session.recording.writable else "Replay only. Start with --model to continue the run"
 
     def wake(self, at_once: bool = False) -> None:
         """Have what changed drawn."""

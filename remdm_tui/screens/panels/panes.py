@@ -87,11 +87,14 @@ class PanesPanel(Panes):
             return
 
         def add(text: str) -> None:
+            # the engine can end while somebody types
+            if obstacle := self.controls.obstacle:
+                raise ValueError(obstacle)
             self.group.add(settings_of(text, session.settings, session.strategies))
             self._rearranged()
 
-        if not session.live or not session.recording.writable:
-            self.controls.say("Replay only. Start with --model to continue the run")
+        if obstacle := self.controls.obstacle:
+            self.controls.say(obstacle)
         else:
             self.app.push_screen(CompareScreen(session.strategies, add, self.controls.options.ascii))
 
@@ -114,5 +117,5 @@ class PanesPanel(Panes):
         self.update_panes()
         if self.hidden:
             count = len(self.group.panes)
-            self.controls.say(f"{count - self.hidden} of {count} panes fit here: tab goes to the others", error=False)
+            self.controls.say(f"{count - self.hidden} of {count} panes fit here (tab: next pane)", error=False)
         self.controls.wake()

@@ -80,7 +80,7 @@ class TextPanel(Vertical):
             words = session.model.pieces, session.model.fragments
             text = plain_text(session.trace, session.position, session.sample, *words)
             self.app.copy_to_clipboard(text)
-            session.notice = Notice(f"copied {len(text)} characters")
+            session.notice = Notice(f"Copied {len(text)} characters")
             self.controls.wake(at_once=True)
 
     # -- the selected position
@@ -140,14 +140,14 @@ class TextPanel(Vertical):
         if step is not None:
             self.controls.seek(step)
         elif not inspector.has_story:
-            self.controls.say("the story of this position is still being read")
+            self.controls.say("Still reading the history of this position")
         else:
             where = "after" if by > 0 else "before"
-            self.controls.say(f"position {inspector.at} does not change {where} this step")
+            self.controls.say(f"Position {inspector.at} does not change {where} this step")
 
     def action_search(self) -> None:
         """Find a text among the tokens."""
-        asks = "A text, or a /pattern/ that a token matches; enter goes to the next."
+        asks = "Text, or a /pattern/ that a token must match. Enter finds the next."
         searched = self.session.debug.inspector.searched
         self.app.push_screen(LineScreen("search", asks, searched, self.controls.options.ascii, self.search))
 
@@ -161,7 +161,7 @@ class TextPanel(Vertical):
         after = -1 if inspector.at is None else inspector.at
         found = find(text, tokens, change, session.model.pieces, after, session.model.fragments)
         if found is None:
-            raise ValueError(f"{text!r} is nowhere in this step")
+            raise ValueError(f"{text!r} does not occur in this step")
         inspector.searched = text
         self.look_at(found)
 
@@ -203,12 +203,12 @@ class TextPanel(Vertical):
         prediction = session.debug.inspector.opinion
         if prediction is not None and (prediction.sample, prediction.position) != (session.sample, at):
             prediction = None
-        asks = f'The token at position {at}: as text, or in quotes with its spaces: " sea".'
+        asks = f'Token at position {at}: text, or in quotes to keep spaces: " sea".'
         if prediction is not None:
             top = [ranked.token for ranked in prediction.top[:TOP]]
             parts = named_parts(model, record.tokens(session.position, session.sample), at, top)
             names = (f"#{i} {named(token, model.pieces, parts, plain)}" for i, token in enumerate(top, 1))
-            asks += f" Or the network's: {'  '.join(names)}"
+            asks += f" Or the model's: {'  '.join(names)}"
 
         def put(text: str) -> None:
             token, held = token_of(text, model.pieces, prediction, model.mask_id, model.fragments)
@@ -237,7 +237,7 @@ class TextPanel(Vertical):
 
         sign = ASCII_NEWLINE if plain else NEWLINE
         asks = (
-            f"Prompt: fixed at the start; {{mask}} or {{mask*8}} is filled; {sign} is a line break. "
-            "Spelled with the longest tokens that fit."
+            f"Prompt: fixed at the start of the sequence; {{mask}} or {{mask*8}} is filled; {sign} is a line break. "
+            "The longest tokens that fit are used."
         )
         self.app.push_screen(LineScreen("the prompt", asks, now, plain, begin, sign))

@@ -72,27 +72,27 @@ class TimelinePanel(Timeline, can_focus=True):
         """Bookmark the step on screen."""
         session, say = self.session, self.controls.say
         if session.trace is None:
-            say("there is no step to bookmark yet")
+            say("No step to bookmark yet")
             return
         position = min(session.player.position, len(session.trace))
         if position in self.bookmarks:
-            say(f"step {position} is marked already", error=False)
+            say(f"Step {position} is already bookmarked", error=False)
             return
         try:
             kept = session.recording.mark(session.debug.branching.here, position)
         except (OSError, ValueError) as error:
-            say(f"step {position} cannot be marked: {describe_error(error)}")
+            say(f"Cannot bookmark step {position}: {describe_error(error)}")
             return
         keys = self.controls.keys
-        more = "" if kept else ", for this session alone: nothing is written"
-        moves = f"{keys['bookmark-previous']} {keys['bookmark-next']} go to marks"
-        say(f"step {position} is marked{more}; {moves}", error=False)
+        more = "" if kept else " for this session only: the run is not recorded"
+        moves = f"{keys['bookmark-previous']} {keys['bookmark-next']}: go to bookmarks"
+        say(f"Bookmarked step {position}{more} ({moves})", error=False)
 
     def action_to_mark(self, by: int) -> None:
         """Go to the next bookmark, or the one before."""
         found = neighbour(self.bookmarks, self.session.player.position, by)
         if found is None:
             where = "after" if by > 0 else "before"
-            self.controls.say(f"no step {where} this one is marked: {self.controls.keys['bookmark']} marks one")
+            self.controls.say(f"No bookmark {where} this step ({self.controls.keys['bookmark']}: set one)")
         else:
             self.controls.seek(found)
