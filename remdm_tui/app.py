@@ -1,4 +1,4 @@
-"""The application: it mounts the watch screen, and says with which theme and keys it begins and how it ends."""
+"""The application: mount the watch screen, apply theme and keys, and end cleanly."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ class WatchApp(App[None]):
     # -- the first steps
 
     def action_tour(self) -> None:
-        """Show six keys, one after another."""
+        """Show the first steps again."""
         self.guide.begin()
 
     async def run_action(
@@ -141,7 +141,7 @@ class WatchApp(App[None]):
     # -- how it ends
 
     def on_load(self) -> None:
-        """End as `q` does where a signal would end the process at once; from before the terminal is touched."""
+        """Make signals that would end the process end it as `q` does, from before the terminal is touched."""
         self._signals = () if threading.current_thread() is not threading.main_thread() else tuple(
             (number, was) for number in ENDING if (was := signal.getsignal(number)) != signal.SIG_IGN
         )  # fmt: skip
@@ -158,7 +158,7 @@ class WatchApp(App[None]):
         self._remember()
 
     def _remember(self) -> None:
-        """Write what the next session begins with."""
+        """Write what the next session restores."""
         memory, session = self.comfort.memory, self.watching
         now = memory.last
         if self.comfort.configuration.remember:
@@ -178,7 +178,7 @@ class WatchApp(App[None]):
             memory.write(now)
 
     def on_hung_up(self) -> None:
-        """End when the terminal has gone, which does not always come with a signal."""
+        """End because the terminal is gone; that does not always come with a signal."""
         self.exit(return_code=SIGNALLED + signal.SIGHUP)
 
     def exit(self, result: None = None, return_code: int = 0, message: RenderableType | None = None) -> None:
@@ -190,7 +190,7 @@ class WatchApp(App[None]):
         super().panic(*renderables)
 
     def action_suspend_process(self) -> None:
-        """Stop, and give the shell its terminal back; `fg` goes on."""
+        """Suspend the process; `fg` resumes it."""
         if has_shell() and self._driver is not None and self._driver.can_suspend:
             super().action_suspend_process()
         else:

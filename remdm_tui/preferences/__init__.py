@@ -1,1 +1,1 @@
-"""What a person has configured, and how the last session ended."""
+"""The user's configuration, and the end of the last session."""

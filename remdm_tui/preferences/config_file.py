@@ -1,4 +1,4 @@
-"""What a person has written into `config.toml`; nothing in it can keep the application from starting."""
+"""Read `config.toml`; nothing in it can keep the application from starting."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ KINDS = {"theme": str, "ascii": bool, "mouse": bool, "remember": bool}
 
 @dataclass(frozen=True)
 class Configuration:
-    """What is not written is None, or what it is without the file."""
+    """The settings of the file, with defaults for what is missing."""
 
     theme: str | None = None
     ascii: bool = False
@@ -42,7 +42,7 @@ def place() -> Path:
 
 
 def read(bindings: Sequence[Binding], path: Path | None = None) -> Configuration:
-    """Return what the file says, as far as it is valid; the defaults where there is no file.
+    """Return the valid part of the file; the defaults if there is none.
 
     bindings: those whose keys `[keys]` may set.
     """
@@ -65,7 +65,7 @@ def read(bindings: Sequence[Binding], path: Path | None = None) -> Configuration
 
 
 def understood(written: Mapping[str, Any], bindings: Sequence[Binding]) -> Configuration:
-    """Return what a parsed file says."""
+    """Return the configuration of a parsed file."""
     taken: dict[str, Any] = {}
     problems: list[str] = []
     for name, value in written.items():

@@ -1,4 +1,4 @@
-"""The keys that a person has set in `config.toml`, checked against the bindings of the main screen.  Pure."""
+"""Check the keys of `config.toml` against the bindings of the main screen.  Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NAMED = frozenset(key.value for key in Keys) | frozenset(KEY_NAME_REPLACEMENTS.v
 
 @dataclass(frozen=True)
 class KeyTable:
-    """The keys of the main screen as a person has set them."""
+    """The keys of the main screen as configured."""
 
     bindings: tuple[Binding, ...] = ()
     """as they are declared; each has an id"""
@@ -42,12 +42,12 @@ class KeyTable:
             yield binding if keys is None else binding.with_key(keys, None)
 
     def shown(self) -> dict[str, str]:
-        """Return the keys of each id, as a person calls them."""
+        """Return readable keys by id."""
         return {binding.id: shown(binding) for binding in self.bound() if binding.id}
 
 
 def keymap(wanted: Mapping[str, object], bindings: Sequence[Binding]) -> tuple[dict[str, str], list[str]]:
-    """Return keys by id as Textual takes them, and one sentence for each that is refused.
+    """Return keys by id in Textual's form, and one sentence for each that is refused.
 
     A binding whose keys are refused keeps its own.
     """
@@ -72,7 +72,7 @@ def keymap(wanted: Mapping[str, object], bindings: Sequence[Binding]) -> tuple[d
 
 
 def shown(binding: Binding) -> str:
-    """Return the keys of a binding, as a person calls them."""
+    """Return the keys of a binding in readable form."""
     return " ".join(map(format_key, _parts(binding.key)))
 
 

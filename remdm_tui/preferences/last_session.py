@@ -1,4 +1,4 @@
-"""How the last session ended: a small versioned file that may be absent, damaged or a later version's."""
+"""The end of the last session: a small versioned file that may be missing, damaged or newer."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Sampler(msgspec.Struct, frozen=True):
 
 
 class Remembered(msgspec.Struct, frozen=True):
-    """What the next session begins with."""
+    """What the next session restores."""
 
     version: int = VERSION
     toured: bool = False
@@ -60,7 +60,7 @@ class _Version(msgspec.Struct):
 
 @dataclass(frozen=True)
 class Memory:
-    """What was read, and where it goes again: `path` None is nowhere."""
+    """What was read, and where to write it; `path` None writes nothing."""
 
     last: Remembered = field(default_factory=lambda: Remembered(toured=True))
     path: Path | None = None
@@ -90,7 +90,7 @@ class Memory:
         return cls(last, path)
 
     def write(self, now: Remembered) -> None:
-        """Leave it for the next session, whole or not at all; where that cannot be, it is not."""
+        """Write the file atomically; ignore an OSError."""
         if self.path is None:
             return
         with suppress(OSError):

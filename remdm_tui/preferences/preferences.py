@@ -1,4 +1,4 @@
-"""What a person brings to a session: what is configured, and how the last session ended."""
+"""Everything that a session takes from the user's directories."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from remdm_tui.preferences.last_session import Memory, Remembered
 
 @dataclass(frozen=True)
 class Preferences:
-    """The default is for sessions that nobody's directories have to do with."""
+    """The default is for sessions that use nobody's directories."""
 
     configuration: Configuration = field(default_factory=Configuration)
     memory: Memory = field(default_factory=Memory)
@@ -23,6 +23,6 @@ class Preferences:
 
     @property
     def start(self) -> Remembered:
-        """What the session begins with."""
+        """What the session restores."""
         last = self.memory.last
         return Remembered(toured=last.toured) if self.fresh or not self.configuration.remember else last

@@ -1,4 +1,4 @@
-"""How a session begins: as the command line says, and where it says nothing as configured and as the last one ended."""
+"""Start-up choices: the command line first, then the configuration, then the last session."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HINT = "Restored the last session's knobs (--fresh for defaults)"
 
 
 def comfort(bindings: Sequence[Binding], *, keeps_knobs: bool = False, **more: Any) -> Preferences:
-    """Read the preferences from a person's directories.
+    """Read the preferences from the user's directories.
 
     bindings: those whose keys a person may set; keeps_knobs: whether the next session begins with this one's knobs.
     """
@@ -31,7 +31,7 @@ def comfort(bindings: Sequence[Binding], *, keeps_knobs: bool = False, **more: A
 
 
 def fitted(options: WatchOptions, brought: Preferences, asked: RunArguments | None = None) -> WatchOptions:
-    """The options as they are for this person; what was asked for stays as it was.
+    """Return the options with preferences applied; what the command line set stays.
 
     asked: what the command line said, where the last session's knobs may be used for what it did not.
     """
@@ -50,7 +50,7 @@ def fitted(options: WatchOptions, brought: Preferences, asked: RunArguments | No
 
 
 def settings_of(sampler: Sampler) -> Settings | None:
-    """None where a strategy or a value is not known here, or no longer; no package is imported for it."""
+    """Return the settings; None if a strategy or value is unknown.  Imports no strategy package."""
     try:
         strategy = make(REGISTRY, sampler.strategy, sampler.knobs)
         shared = (sampler.top_p, sampler.nucleus, sampler.temperature, sampler.draw)

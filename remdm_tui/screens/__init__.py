@@ -1,1 +1,1 @@
-"""Screens above the main one."""
+"""The watch screen, and the dialogs above it."""

@@ -1,4 +1,4 @@
-"""What is known of the model on screen."""
+"""The dialog about the model on screen."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LOOKS = 0.1
 
 
 class AboutScreen(ModalScreen[None]):
-    """Closes on any of its keys; enter has the model's loss on a short text measured."""
+    """Lists the model's properties; enter measures its loss on a short text."""
 
     BINDINGS = [Binding("escape,q,i", "dismiss", "Close"), Binding("enter", "measure", "Measure")]
     DEFAULT_CSS = """

@@ -1,4 +1,4 @@
-"""The breakpoints: type one, list, switch off and on, remove."""
+"""The breakpoint dialog: add, list, toggle, remove."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from remdm_tui.widgets.line_input import LineInput
 
 
 class BreakpointScreen(ListDialog[None]):
-    """Carries out every change at once by the functions that it was given; escape leaves."""
+    """Applies every change at once through the given functions."""
 
     BINDINGS = [Binding("delete,ctrl+d", "remove", "Remove", priority=True)]
     DEFAULT_CSS = """
@@ -55,7 +55,7 @@ class BreakpointScreen(ListDialog[None]):
         yield Static(forms, id="forms")
 
     def accept(self, text: str) -> None:
-        """Add a breakpoint; with nothing typed switch the one that is highlighted."""
+        """Add a breakpoint; with an empty line toggle the highlighted one."""
         if text.strip():
             self._add(text)
             self.query_one(LineInput).value = ""

@@ -1,4 +1,4 @@
-"""Pick the strategy of another pane: type it with its knobs, or take one of the list."""
+"""The dialog that picks the strategy of another pane."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from remdm_tui.screens.dialog import ChoiceDialog
 
 
 class CompareScreen(ChoiceDialog[None]):
-    """Passes what is chosen to `add`; escape leaves."""
+    """Passes the choice to `add`."""
 
     def __init__(self, strategies: Sequence[StrategyInfo], add: Callable[[str], None], ascii_only: bool) -> None:
         """add: raises ValueError with the sentence to show."""

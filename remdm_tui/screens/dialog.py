@@ -1,4 +1,4 @@
-"""Dialogs above the main screen: a box with a line to type on, below it what was wrong, and maybe a list."""
+"""Bases of the dialogs: an input line, an error below it, and an optional list."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Result = TypeVar("Result")
 
 
 class Dialog(ModalScreen[Result]):
-    """A line to type on; escape leaves and returns None.
+    """A dialog with an input line; escape dismisses it with None.
 
     What `accept` raises as ValueError is shown, and the dialog stays.
     """
@@ -40,20 +40,20 @@ class Dialog(ModalScreen[Result]):
     """
 
     def __init__(self, title: str, asks: str = "", ascii_only: bool = False, complaint: str = "") -> None:
-        """asks: the sentence above the line; complaint: what is wrong from the start."""
+        """asks: the sentence above the line; complaint: an error to show from the start."""
         super().__init__(classes="ascii" if ascii_only else "")
         self._title, self._asks, self._ascii, self._complaint = title, asks, ascii_only, complaint
 
     def line(self) -> LineInput:
-        """Return the line to type on."""
+        """Return the input line."""
         return LineInput(compact=True)
 
     def below(self) -> Iterable[Widget]:
-        """Yield what stands below the line."""
+        """Yield the widgets below the line."""
         return ()
 
     def accept(self, text: str) -> None:
-        """Do what the text on the line asks for.  Raises ValueError with the sentence to show."""
+        """Handle the submitted text.  Raises ValueError with the sentence to show."""
         self.dismiss()
 
     def compose(self) -> ComposeResult:
@@ -71,13 +71,13 @@ class Dialog(ModalScreen[Result]):
         self.query_one(Input).focus()
 
     def complain(self, sentence: str) -> None:
-        """Show what was wrong; an empty sentence takes it away."""
+        """Show an error; an empty sentence hides it."""
         label = self.query_one(".error", Label)
         label.update(sentence)
         label.display = bool(sentence)
 
     def submit(self, text: str) -> None:
-        """Accept a text, or say why not."""
+        """Accept a text, or show the error."""
         try:
             self.accept(text)
         except ValueError as error:
@@ -92,7 +92,7 @@ class Dialog(ModalScreen[Result]):
 
 
 class ListDialog(Dialog[Result]):
-    """A dialog with a list below its line; the line keeps the focus, up and down move along the list."""
+    """A dialog with a list; the line keeps the focus, up and down move the highlight."""
 
     BINDINGS = [
         Binding("down", "move(1)", "Next", priority=True),
@@ -111,18 +111,18 @@ class ListDialog(Dialog[Result]):
 
     @property
     def at(self) -> int | None:
-        """The row that is highlighted."""
+        """The highlighted row."""
         return self.options.highlighted
 
     def rows(self) -> Sequence[Text]:
-        """Return what the list shows."""
+        """Return the rows of the list."""
         return ()
 
     def moved(self, row: int) -> None:
-        """A row was highlighted by a key."""
+        """Handle a row that a key has highlighted."""
 
     def chosen(self, row: int) -> None:
-        """A row was clicked."""
+        """Handle a click on a row."""
 
     def below(self) -> Iterable[Widget]:
         options = OptionList(compact=True)
@@ -133,7 +133,7 @@ class ListDialog(Dialog[Result]):
         self.list_rows()
 
     def list_rows(self, at: int | None = None) -> None:
-        """Show the rows as they are now, with one of them highlighted."""
+        """Refill the list and highlight row `at`."""
         options, rows = self.options, self.rows()
         options.clear_options()
         options.add_options([Option(row) for row in rows])
@@ -153,12 +153,12 @@ class ListDialog(Dialog[Result]):
 
 
 class ChoiceDialog(ListDialog[Result]):
-    """Type a text, or take one of a list of named choices; what is highlighted stands on the line."""
+    """A dialog that takes a text or one of a list of names; the highlighted name is copied to the line."""
 
     def __init__(
         self, title: str, asks: str, choices: Sequence[tuple[str, str]], ascii_only: bool, complaint: str = ""
     ) -> None:
-        """choices: names and what to say of them."""
+        """choices: names with their summaries."""
         super().__init__(title, asks, ascii_only, complaint)
         self._choices = choices
 

@@ -1,4 +1,4 @@
-"""Exports from the watch screen: ask for the file, write it in a thread, and say what came of it."""
+"""Exports of the watch screen: ask for the file, write it in a thread, show the result."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from remdm_tui.watch.run_recording import describe_error
 
 
 class Exported(Message):
-    """A file was written, or not."""
+    """An export has ended, well or with an error."""
 
     def __init__(self, out: Path, sentence: str, error: bool) -> None:
         super().__init__()
@@ -40,13 +40,13 @@ class Exporter:
         self._under_way: set[Path] = set()
 
     def ask(self, kind: str, columns: int) -> None:
-        """Ask for the file of an export of the recording, set in `columns` columns."""
+        """Ask for a file and export the recording to it in `columns` columns."""
         step = "" if KINDS[kind].moving else f"-step-{self._session.player.position}"
         asks = f"File to write. Its suffix sets the format: {' '.join(KINDS)}"
         self._ask("export", asks, f"run-{self._session.seed}{step}.{kind}", lambda text: self._recording(text, columns))
 
     def ask_screen(self, kind: str) -> None:
-        """Ask for the file of a picture of the whole screen as it is now."""
+        """Ask for a file and export the screen as it is now."""
         # the compositor is what Textual's own screenshots are made of
         page, columns = page_of(self._screen._compositor.render_strips()), self._screen.size.width
         light = not self._screen.app.current_theme.dark
@@ -61,12 +61,12 @@ class Exporter:
         self._ask("export the screen", asks, name, accept)
 
     def done(self, event: Exported) -> None:
-        """Say what came of an export."""
+        """Show the result of an export."""
         self._under_way.discard(event.out)
         self._controls.say(event.sentence, error=event.error)
 
     def abandon(self) -> None:
-        """Remove what is half written."""
+        """Remove unfinished files."""
         for out in self._under_way:
             discard(out)
 
@@ -74,7 +74,7 @@ class Exporter:
         self._screen.app.push_screen(LineScreen(title, asks, name, self._controls.options.ascii, accept))
 
     def _recording(self, text: str, columns: int) -> None:
-        """Have the recording exported.  Raises ValueError for a file that cannot be."""
+        """Export the recording.  Raises ValueError for an unusable file name."""
         out, session = self._new_file(text), self._session
         kind, source = kind_of(out), session.recording.recording
         more: dict[str, Any] = {
@@ -94,7 +94,7 @@ class Exporter:
         self._write(out, job)
 
     def _new_file(self, text: str) -> Path:
-        """Return the file that a text names.  Raises ValueError for one that exists or is being written."""
+        """Return the path that `text` names.  Raises ValueError if it exists or is being written."""
         if not text.strip():
             raise ValueError("Type a file name")
         out = Path(text.strip()).expanduser()
@@ -105,7 +105,7 @@ class Exporter:
         return out
 
     def _write(self, out: Path, job: Callable[[], str]) -> None:
-        """Have a thread do the job."""
+        """Run the job in a thread."""
         self._under_way.add(out)
         self._controls.say(f"Writing {out} ...", error=False)
 

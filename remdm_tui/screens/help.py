@@ -1,4 +1,4 @@
-"""The help panel: every key, the legend, and what the symbols mean in a line each."""
+"""The help dialog: keys, legend and symbols."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from remdm_tui.render.symbols import FIGURES, SYMBOLS
 
 
 class HelpScreen(ModalScreen[None]):
-    """Closes on any of its keys."""
+    """Lists the keys of the focused panel first."""
 
     BINDINGS = [Binding("escape,q,question_mark,enter", "dismiss", "Close")]
     DEFAULT_CSS = """

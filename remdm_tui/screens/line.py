@@ -1,4 +1,4 @@
-"""A line to type something on."""
+"""A dialog of one input line."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from remdm_tui.widgets.line_input import LineInput
 
 
 class LineScreen(Dialog[str | None]):
-    """Returns what was typed once it is accepted, or None when it is left by escape."""
+    """Returns the accepted text, or None on escape."""
 
     def __init__(
         self, title: str, asks: str, value: str = "", ascii_only: bool = False,
         accept: Callable[[str], None] = lambda _: None, newline: str = "",
     ) -> None:  # fmt: skip
-        """accept: does what is wanted; what it raises as ValueError is shown, and the line stays.
+        """accept: handles the text; its ValueError is shown and the dialog stays.
 
         newline: the sign of a line break, where several lines can be pasted, and are returned.
         """

@@ -1,4 +1,4 @@
-"""Pick a model: type a name, or take one of those known here."""
+"""The dialog that picks a model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from remdm_tui.watch.available_models import AvailableModel
 
 
 class ModelScreen(ChoiceDialog[ModelChoice | None]):
-    """Returns what to load, or None when it is left by escape."""
+    """Returns the model to load, or None on escape."""
 
     DEFAULT_CSS = """
     ModelScreen > VerticalScroll { width: 90; }
@@ -26,7 +26,7 @@ class ModelScreen(ChoiceDialog[ModelChoice | None]):
         ascii_only: bool,
         may_consent: bool = True,
     ) -> None:
-        """reason: why another model is needed; empty: somebody wants one."""
+        """reason: why another model is needed; empty if the user asked."""
         super().__init__(
             "model - enter loads, esc cancels",
             "A directory, a file, or a Hugging Face id; options may follow: org/name --mask-id 5",

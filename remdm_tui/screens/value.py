@@ -1,4 +1,4 @@
-"""A line to type a knob's value on."""
+"""The dialog for a knob's value."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from remdm_tui.widgets.line_input import LineInput
 
 
 class ValueScreen(Dialog[Knob | None]):
-    """Returns a valid value, or None when it is left by escape."""
+    """Returns a valid value, or None on escape."""
 
     DEFAULT_CSS = "ValueScreen > VerticalScroll { width: 60; }"
 

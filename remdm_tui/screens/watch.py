@@ -1,4 +1,4 @@
-"""The screen on which a run is watched: its panels, and the keys that belong to none of them."""
+"""The watch screen: its panels, and the keys that belong to none of them."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ KEPT = {"help", "app.quit"}
 
 
 def everywhere(panel: str, binding: Binding) -> Binding:
-    """Return a panel's binding as the screen has it, which answers wherever the focus is."""
+    """Return a panel's binding for the screen, where it works whatever has the focus."""
     action = f"panel({panel!r}, {binding.action!r})" if panel else binding.action
     return replace(binding, action=action, show=binding.id in FOOTER)
 
@@ -87,7 +87,7 @@ KEYS = tuple(everywhere(panel, binding) for panel, binding in DECLARED)
 
 
 class WatchScreen(Screen[None]):
-    """Watch one run.  What the panels show is brought to them by the refresh clock."""
+    """Watch one run.  The refresh clock passes the panels their data."""
 
     BINDINGS = [*KEYS]
     # nothing has the focus until somebody gives it: the footer shows what matters everywhere
@@ -151,7 +151,7 @@ class WatchScreen(Screen[None]):
         self.exporter.abandon()
 
     def retheme(self) -> None:
-        """Take the colours of the theme."""
+        """Apply the colours of the theme."""
         colours = palette(self.app.current_theme.dark, self.options.ascii)
         self.panes.use_palette(colours)
         looks = [look for state, look in colours.looks.items() if self.options.prompt or state != Change.LOCKED]
@@ -169,14 +169,14 @@ class WatchScreen(Screen[None]):
         await self.app.run_action(action, self.panels[panel])
 
     def action_focus_panel(self, by: int) -> None:
-        """Give the focus to the next panel, or the one before."""
+        """Focus the next or previous panel."""
         if by > 0:
             self.focus_next()
         else:
             self.focus_previous()
 
     def focused_panels(self) -> list[str]:
-        """Return the names of the panels that the focus is in, the outermost last."""
+        """Return the names of the panels around the focus, the outermost last."""
         nodes: Iterable[DOMNode] = () if self.focused is None else self.focused.ancestors_with_self
         return [name for node in nodes for name, panel in self.panels.items() if panel is node]
 
@@ -194,7 +194,7 @@ class WatchScreen(Screen[None]):
         self.controls.wake()
 
     def action_stops(self) -> None:
-        """List the breakpoints, and change them."""
+        """Open the breakpoint dialog."""
         debug = self.session.debug
         self.app.push_screen(
             BreakpointScreen(
@@ -203,7 +203,7 @@ class WatchScreen(Screen[None]):
         )
 
     def action_cancel(self) -> None:
-        """Stop what is under way; else close what is below the text; else leave the panel."""
+        """Cancel what is running; else close the box below the text; else clear the focus."""
         session = self.session
         if session.waiting:
             session.cancel()
@@ -216,7 +216,7 @@ class WatchScreen(Screen[None]):
 
     @property
     def has_to_cancel(self) -> bool:
-        """Whether escape has something to stop or to close."""
+        """Whether escape has something to cancel or to close."""
         debug = self.session.debug
         return self.session.waiting or debug.inspector.at is not None or debug.findings.failure is not None
 
@@ -227,7 +227,7 @@ class WatchScreen(Screen[None]):
         self.controls.wake()
 
     def action_model(self, reason: str = "") -> None:
-        """Pick another model; reason: why one is needed."""
+        """Open the model dialog; `reason` says why a model is needed."""
         if isinstance(self.app.screen, ModelScreen):
             return
         found, options = available_models(Path.cwd(), bool(self.options.where)), self.options
@@ -253,7 +253,7 @@ class WatchScreen(Screen[None]):
     # -- files, the legend, help
 
     def action_keep(self) -> None:
-        """Name the file that the recording stays in."""
+        """Ask for the file to keep the recording in."""
         tape = self.session.recording
         asks = f"Recording to {tape.name}. Copy it to:" if tape.name else "File to record to:"
         here = f"run-{self.session.seed}{SUFFIX}"
@@ -273,7 +273,7 @@ class WatchScreen(Screen[None]):
         self.exporter.done(event)
 
     def action_legend(self) -> None:
-        """Keep the legend in sight, or no more."""
+        """Toggle the legend."""
         if self.legend is None:
             self.legend = LegendPanel(id="legend", classes="box", markup=False)
             self.retheme()
@@ -283,7 +283,7 @@ class WatchScreen(Screen[None]):
             self.legend = None
 
     def action_help(self) -> None:
-        """List every key, those of the panel that has the focus first."""
+        """Open the help, with the keys of the focused panel first."""
         panels = self.focused_panels()
         own = {binding.id for owner, binding in DECLARED if owner in panels}
         bound = [(binding.id, (shown(binding), binding.description)) for binding in self.controls.table.bound()]

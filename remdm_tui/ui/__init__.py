@@ -1,1 +1,1 @@
-"""What ties the session to Textual: the refresh clock, the driver, the keys."""
+"""Glue between session and Textual: refresh clock, presenter, driver, command palette."""

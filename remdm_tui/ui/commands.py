@@ -1,4 +1,4 @@
-"""What the command palette offers."""
+"""The commands of the command palette."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class Command(NamedTuple):
 
 
 def of_application(screen: Screen[object]) -> Iterator[Command]:
-    """Yield what Textual offers for any application."""
+    """Yield Textual's own commands."""
     for name, help_, run, _ in screen.app.get_system_commands(screen):
         yield Command(name, help_, run)
 
 
 def of_keys(screen: WatchScreen) -> Iterator[Command]:
-    """Yield every key by its description."""
+    """Yield one command per key."""
     for binding in screen.controls.table.bound():
         run = partial(screen.app.call_later, screen.app.run_action, binding.action, screen)
         yield Command(binding.description, f"key {shown(binding)}", run)
@@ -62,7 +62,7 @@ SOURCES: tuple[Callable[[WatchScreen], Iterator[Command]], ...] = (of_keys, of_s
 
 
 class WatchCommands(Provider):
-    """Offers all commands in the order of the alphabet; above a dialog those of the application alone."""
+    """Offers all commands sorted by name; above a dialog only Textual's own."""
 
     def _commands(self) -> list[Command]:
         found = list(of_application(self.screen))

@@ -1,4 +1,4 @@
-"""Every key of the application, read from the bindings of its screen: what help, palette and `list keys` show."""
+"""Every key of the application, collected from the bindings of its screen for help, palette and `list keys`."""
 
 from __future__ import annotations
 

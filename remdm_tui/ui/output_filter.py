@@ -1,4 +1,4 @@
-"""The last door before the screen: whatever a widget draws, no character of it acts on the terminal."""
+"""The last filter before the screen: no character that a widget draws can control the terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from remdm_tui.console.sanitize import is_harmless
 
 
 class SafeFilter(LineFilter):
-    """Replace unsafe characters without moving what stands beside them; texts are made readable where they come in."""
+    """Replaces unsafe characters without moving their neighbours."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         if all(segment.control or _is_plain(segment.text) for segment in segments):
@@ -29,5 +29,5 @@ def _is_plain(text: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _replaced(text: str) -> str:
-    """Return the text in as many cells: a character that takes none is left out, unless it belongs to a letter."""
+    """Return the text in the same number of cells; drop a character of width zero unless it combines with a letter."""
     return "".join(c if is_harmless(c) else "�" * cell_len(c) for c in text)

@@ -24,7 +24,7 @@ def reading(trace: Record, position: int, sample: int, steps_per_second: float) 
 
 
 def total_steps(trace: Record) -> int:
-    """Steps of the whole run, as far as it is known."""
+    """Return the number of steps of the whole run, as far as known."""
     return max(trace.start.steps, len(trace))
 
 
@@ -33,14 +33,16 @@ BAND = 96
 
 
 def banded(trace: Record, strategies: Sequence[StrategyInfo]) -> bool:
-    """Whether chance alone may part the masked fraction from 1 - alpha: all its strategies claim so, and nobody's hand
-    has meddled."""
+    """Return whether only chance can separate the masked fraction from 1 - alpha.
+
+    True if every strategy claims to preserve the marginal and there are no edits.
+    """
     claims = {info.name: info.preserves_marginal for info in strategies}
     return not trace.edits() and all(claims.get(settings.strategy, False) for _, settings in trace.settings())
 
 
 def band(expected: NDArray[np.float64], positions: int) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Least and most masked fraction that breaks no law, [steps]; None where time starts anew in blocks."""
+    """Return the least and greatest masked fraction that breaks no law, [steps]; None if time restarts in blocks."""
     if len(expected) == 0 or (np.diff(expected) > 1e-9).any():
         return None
     steps = np.unique(np.linspace(0, len(expected) - 1, BAND).astype(int))
@@ -50,7 +52,7 @@ def band(expected: NDArray[np.float64], positions: int) -> tuple[NDArray[np.floa
 
 
 def charts(trace: Record, position: int, sample: int, with_band: bool = False) -> list[Chart]:
-    """The curves of the run so far, with their values at the position; masked of the positions that are not locked."""
+    """Return the curves of the run so far with their values at `position`; `masked` counts unlocked positions only."""
     length = int((~trace.start.locked[sample]).sum())
     columns = {name: trace.curves.column(name, sample) for name in ("masked", "expected", "remasked", "calls")}
     confidence = trace.curves.column("confidence", sample)
@@ -72,7 +74,7 @@ def charts(trace: Record, position: int, sample: int, with_band: bool = False) -
 
 
 def overlays(panes: Sequence[tuple[str, Record, int]], sample: int) -> list[Overlay]:
-    """The curves of several branches, given by letter, record and the position in it, figure by figure."""
+    """Return one overlay per figure for several branches, each given as (letter, record, position)."""
     length, batch = panes[0][1].start.tokens.shape[::-1]
     calls = float(max(1, max(total_steps(record) for _, record, _ in panes) * batch))
 
@@ -92,7 +94,7 @@ def overlays(panes: Sequence[tuple[str, Record, int]], sample: int) -> list[Over
 
 
 def status(name: str, more: str, right: str, width: int, ascii_only: bool) -> str:
-    """A run in one line: of a long name its end alone, and never less than where the view stands."""
+    """Return the status line in `width` cells; a long name loses its start, the right part is never cut."""
     cut = "..." if ascii_only else "…"
     over = cell_len(f"{name} │ {more} {right}") - width
     if over > 0:
@@ -106,7 +108,7 @@ def status(name: str, more: str, right: str, width: int, ascii_only: bool) -> st
 
 
 def whereabouts(player: Player, total: int, ascii_only: bool) -> str:
-    """Playing or paused, where, how fast."""
+    """Return playing or paused, the position and the speed."""
     play, pause, stop = (">", "||", "[]") if ascii_only else ("►", "‖", "■")
     glyph = stop if player.done else play if player.playing else pause
     word = "done" if player.done else "playing" if player.playing else "paused"
@@ -116,7 +118,7 @@ def whereabouts(player: Player, total: int, ascii_only: bool) -> str:
 
 
 class Pace:
-    """Steps a second over the last seconds, from how much was recorded when."""
+    """Steps per second over the last `window` seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, window: float = 2.0) -> None:
         self._clock, self._window = clock, window

@@ -1,4 +1,4 @@
-"""What the screen shows of its session: every widget is given its data here, and only what changed."""
+"""Pass a session's data to the widgets that show it, but only what changed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Presenter:
         self._shown: dict[str, object] = {}
 
     def _is_new(self, what: str, now: object) -> bool:
-        """Return whether this differs from what was drawn last; from now on it is what was drawn last."""
+        """Return whether `now` differs from the last value under this name, and remember it."""
         if self._shown.get(what) == now:
             return False
         self._shown[what] = now
@@ -48,7 +48,7 @@ class Presenter:
     # -- words: little to write, so they are there at once
 
     def draw_words(self) -> None:
-        """Notices, failures, knobs and the model's name."""
+        """Draw notices, failures, knobs and the model's name."""
         session, screen = self.session, self.screen
         if self._is_new("notice", (session.notice, session.progress, screen.app.size.width)):
             self._draw_banner(session.notice, session.progress)
@@ -83,7 +83,7 @@ class Presenter:
         banner.display = bool(text)
 
     def _draw_failure(self, failure: Failure | None) -> None:
-        """The traceback of a strategy, below the text."""
+        """Draw the traceback of a strategy below the text."""
         box = self.screen.text.failure
         box.display = failure is not None
         if failure is not None:
@@ -91,7 +91,7 @@ class Presenter:
             box.update(f"{failure.detail}\n{failure.reason}".strip())
 
     def _draw_model(self, model: ModelInfo) -> None:
-        """Along the top of the text: what runs where."""
+        """Draw the model and its device above the text."""
         where = f" on {self.options.where}" if self.options.where else ""
         name = sanitize(placement(model), cells=True) + where
         self.screen.text.border_title = Content(name.replace("│", "|") if self.options.ascii else name)
@@ -100,12 +100,12 @@ class Presenter:
 
     @property
     def whole(self) -> bool:
-        """Whether all of what was shown is drawn."""
+        """Whether every grid has drawn all of its canvas."""
         panes = self.screen.panes
         return all(panes.grids[number].whole for number in panes.arrangement.shown)
 
     def draw_grids(self, ready: bool, room: int) -> bool:
-        """Draw what a paint of `room` bytes has room for; return whether it has anything new, which `ready` allows."""
+        """Draw grids in at most `room` bytes; start a new canvas only if `ready`.  Return whether one was started."""
         session, panes, drawn = self.session, self.screen.panes, False
         trace, group, against = session.trace, panes.group, session.debug.branching.against
         if trace is None:
@@ -129,7 +129,7 @@ class Presenter:
     # -- the panels
 
     def draw_panels(self) -> bool:
-        """Draw inspector, captions, timeline and status; return whether the panels at the side are to follow."""
+        """Draw inspector, captions, timeline and status; return whether the side panels must follow."""
         session, screen = self.session, self.screen
         self._draw_inspector()
         trace, player, sample = session.trace, session.player, session.sample
@@ -165,7 +165,7 @@ class Presenter:
             screen.curves.show(self._charts(trace, position), self._total(trace), session.player.position)
 
     def _draw_inspector(self) -> None:
-        """The selected position, below the text."""
+        """Draw the selected position below the text."""
         session, text, plain = self.session, self.screen.text, self.options.ascii
         inspector, trace, model = session.debug.inspector, session.trace, session.model
         at = inspector.at
@@ -192,7 +192,7 @@ class Presenter:
             text.inspector.update(now)
 
     def _caption(self, letter: str, pane: Pane) -> Caption:
-        """What a pane shows, and how far it has come."""
+        """Return what a pane shows and its progress."""
         session, group = self.session, self.screen.panes.group
         at, sample = group.position(pane.record), session.sample
         name = f"{letter} {titled(group.settings(pane), session.strategies)}"
@@ -205,7 +205,7 @@ class Presenter:
         return Caption(name, f"{until}{frame.network_calls} calls, {left}")
 
     def _charts(self, trace: Record, position: int) -> list[Chart | Overlay]:
-        """The curves of the run, those of all panes laid over one another."""
+        """Return the curves of the run; with panes, overlaid."""
         group, sample = self.screen.panes.group, self.session.sample
         if not group.panes:
             with_band = panel_data.banded(trace, self.session.strategies)
@@ -214,7 +214,7 @@ class Presenter:
         return list(panel_data.overlays(panes, sample))
 
     def _total(self, trace: Record) -> int:
-        """Steps of the longest run on screen."""
+        """Return the number of steps of the longest run on screen."""
         records = [pane.record for pane in self.screen.panes.group.panes] or [trace]
         return max(map(panel_data.total_steps, records))
 

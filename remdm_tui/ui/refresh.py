@@ -1,4 +1,4 @@
-"""The refresh clock: it brings the screen up to its session, as often as terminal and sampler can bear."""
+"""The refresh clock: draw the session as often as terminal and sampler can afford."""
 
 from __future__ import annotations
 
@@ -59,14 +59,14 @@ class RefreshClock:
         self._fast: Timer | None = None
 
     def start(self) -> None:
-        """Begin to beat."""
+        """Start the timers."""
         app = self._screen.app
         self._fast = app.set_interval(1 / PAINTS, self.tick)
         app.set_interval(HEARTBEAT, self._listen)
         self._screen.controls.changed = self._changed
 
     def tick(self) -> None:
-        """Hear the engine, move the view, and draw what is due."""
+        """Handle engine events, move the view, and draw what is due."""
         now = self._clock()
         seconds, self.last_tick = min(now - self.last_tick, 0.25), now
         self.session.tick(seconds)
@@ -100,7 +100,7 @@ class RefreshClock:
         return now - self._panelled >= 1 / LEAFED or self._beats >= PAINTS // LEAFED
 
     def _draw(self, due: bool, grid: bool) -> None:
-        """Draw the words, and the grid if it is due or the terminal has time for it."""
+        """Draw the words and, if wanted, the grid."""
         session = self.session
         if session.over:
             self._screen.app.exit()
@@ -114,7 +114,7 @@ class RefreshClock:
             self._behind = True
 
     def _draw_grid(self, due: bool) -> None:
-        """The step on screen, as much of it as the line has room for; what plays takes the next when that is whole."""
+        """Draw as much of the grid as the line has room for; while playing, finish a step before the next."""
         room = MOST if self._outlet is None else self._outlet.room
         self._behind = self._backed_up
         if self.session.trace is None or self._behind:
@@ -127,13 +127,13 @@ class RefreshClock:
         self._behind = not presenter.whole
 
     def _saving(self) -> bool:
-        """Whether a paint now would take more from a sampler at full speed than it may."""
+        """Return whether a paint now would take too much CPU from a sampler at full speed."""
         waited, spent = self._clock() - self._painted[0], time.process_time() - self._painted[1]
         return self.rushing and waited < min(spent / BUDGET, STALEST)
 
     @property
     def rushing(self) -> bool:
-        """Whether the sampler runs as fast as it can, and whatever is drawn slows it down."""
+        """Whether the sampler runs at full speed, so that drawing slows it down."""
         player = self.session.player
         return player.playing and player.speed == math.inf and not player.ended
 
@@ -143,11 +143,11 @@ class RefreshClock:
 
     @property
     def _backed_up(self) -> bool:
-        """Whether earlier paints still wait to be written."""
+        """Whether earlier paints are still being written."""
         return self._outlet is not None and self._outlet.waiting
 
     def _listen(self) -> None:
-        """While nothing moves, look whether the engine has sent something and the terminal is still there."""
+        """Check the terminal and, while the clock rests, the engine."""
         if terminal_gone():
             self._screen.app.exit(return_code=SIGNALLED + signal.SIGHUP)
         if self.resting:
@@ -166,7 +166,7 @@ class RefreshClock:
             self._fast.pause()
 
     def _wake(self) -> None:
-        """The clock runs again; what changed is on screen at its next beat."""
+        """Resume the fast timer."""
         if self.resting and self._fast is not None:
             self.resting = False
             self.last_tick = self._clock()

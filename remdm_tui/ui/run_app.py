@@ -1,4 +1,4 @@
-"""Running the application: how it ends, and with which status."""
+"""Run the application and return its exit status."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def run_app(app: App[None], session: WatchSession, mouse: bool) -> int:
 
 @contextmanager
 def crashing_threads(app: App[None]) -> Iterator[None]:
-    """End the application, with the traceback, when a thread of it fails: it would go on half dead."""
+    """End the application with the traceback if one of its threads fails."""
     before = threading.excepthook
 
     def failed(args: Any) -> None:

@@ -24,23 +24,23 @@ ACTIONS = {binding.action: binding.id for _, binding in DECLARED}
 
 @dataclass(frozen=True)
 class Tour:
-    """Which keys have been pressed."""
+    """The keys that were pressed so far."""
 
     done: frozenset[str] = frozenset()
 
     @property
     def now(self) -> int | None:
-        """The number of the step that is shown; None: all are done."""
+        """The index of the step on screen; None if all are done."""
         return next((i for i, (name, _) in enumerate(STEPS) if name not in self.done), None)
 
     def did(self, action: str) -> Tour:
-        """Return the tour after an action, which counts if it is that of the step that is shown."""
+        """Return the tour after an action; only the action of the step on screen counts."""
         now = self.now
         name = ACTIONS.get(action)
         return replace(self, done=self.done | {name}) if now is not None and name == STEPS[now][0] else self
 
     def line(self, keys: Mapping[str, str]) -> str:
-        """Return what to press now; keys: by id, as a person calls them."""
+        """Return the line to show; `keys` maps ids to readable keys."""
         now = self.now
         if now is None:
             return ""
@@ -49,7 +49,7 @@ class Tour:
 
 
 class TourGuide:
-    """Shows the first steps above the timeline of a screen."""
+    """Shows the first steps above the timeline."""
 
     def __init__(self, screen: WatchScreen, toured: bool) -> None:
         """toured: whether they were shown in an earlier session."""
@@ -58,19 +58,19 @@ class TourGuide:
         self._line: Static | None = None
 
     def begin(self) -> None:
-        """Show the first of the steps."""
+        """Show the first step."""
         if self._line is None:
             self._line = Static("", id="tour", markup=False)
             self._screen.mount(self._line, before="#timeline")
         self._show(Tour())
 
     def did(self, action: str) -> None:
-        """Go on if an action was the one that is shown."""
+        """Go to the next step if `action` was the one on screen."""
         if self._tour is not None:
             self._show(self._tour.did(action))
 
     def escape(self) -> bool:
-        """End at escape, unless it has something else to do; return whether it ended."""
+        """End the tour, unless escape has something else to cancel.  Return whether it ended."""
         if self._tour is None or self._screen.has_to_cancel:
             return False
         self._end("First steps closed (V or the palette: show them again)")

@@ -1,1 +1,1 @@
-"""One thing each: a widget takes records in and posts its own message out."""
+"""Widgets: each takes records in and posts its own messages."""

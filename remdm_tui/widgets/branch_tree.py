@@ -1,4 +1,4 @@
-"""The tree of branches: where each begins, what is different in it, and how far it has come."""
+"""The tree of branches: start, difference and length of each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engine.debug.branches import Row
 
 
 class BranchTree(Static):
-    """One line a branch; the one on screen is marked, and so is the one it is compared with."""
+    """One line per branch, with marks on the one on screen and the one it is compared with."""
 
     DEFAULT_CSS = "BranchTree { height: auto; }"
     ROWS = 8
@@ -24,7 +24,7 @@ class BranchTree(Static):
         self._ascii = ascii_only
 
     def show(self, rows: Sequence[tuple[Row, str, int]], here: int, against: int | None) -> None:
-        """Rows of the tree, what is different in each, and how many steps it has."""
+        """Draw rows of the tree, each with its difference and its number of steps."""
         width = self.size.width or 30
         at = next((i for i, (row, _, _) in enumerate(rows) if row.branch.id == here), 0)
         first = max(0, min(at - self.ROWS // 2, len(rows) - self.ROWS))

@@ -17,7 +17,7 @@ from remdm_tui.render.plot import ascii_rows, characters, dots
 
 
 class CurvesPanel(Static):
-    """Charts below one another, as many as there is room for."""
+    """As many stacked charts as fit."""
 
     DEFAULT_CSS = "CurvesPanel { height: 1fr; }"
     ROWS = 3
@@ -76,7 +76,7 @@ class CurvesPanel(Static):
         return text
 
     def _overlay(self, chart: Overlay, total: int, position: int, width: int, rows: int) -> Text:
-        """All curves in one field; the letters take turns, so that curves that coincide show all of theirs."""
+        """Draw all curves in one field; where curves coincide, their letters take turns."""
         said = "".join(f" {letter} {value}" for (letter, _), value in zip(chart.curves, chart.values, strict=True))
         text = Text(no_wrap=True)
         text.append(f"{chart.label}{said:>{max(0, width - len(chart.label))}}"[:width], style="bold")
@@ -106,7 +106,7 @@ SPACING = 3
 
 
 def apart(layers: Sequence[NDArray[np.bool_]]) -> list[NDArray[np.bool_]]:
-    """For each of several curves, bool [rows, columns], the cells in which its letter stands.
+    """Return for each curve a bool [rows, columns]: the cells of its letter.
 
     Each has columns of its own, so that no curve hides another; its last cell is always marked, as far as that is free.
     """

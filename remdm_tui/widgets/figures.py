@@ -15,7 +15,7 @@ ORDER = ("t", "alpha", "sigma", "masked", "revealed", "remasked", "network", "en
 
 
 class FiguresPanel(Static):
-    """Two columns of label and value; a plan that left its range is said in words."""
+    """Two columns of label and value, with a warning if the plan was clamped."""
 
     DEFAULT_CSS = "FiguresPanel { height: auto; }"
     _lines = 0

@@ -1,4 +1,4 @@
-"""The keys along the bottom of the screen."""
+"""The footer: keys along the bottom of the screen."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PADDING = 3
 
 
 class KeyFooter(Footer):
-    """A footer that shows whole keys only, and some of them however narrow the terminal is."""
+    """A footer that never cuts a key, and that keeps some in every width."""
 
     def __init__(self, kept: Collection[str]) -> None:
         """kept: actions whose keys are always shown."""

@@ -23,7 +23,7 @@ class KnobPanel(Widget):
     DEFAULT_CSS = "KnobPanel { height: auto; min-height: 3; }"
 
     class Turned(Message):
-        """Somebody turned a knob."""
+        """A knob was changed."""
 
         def __init__(self, name: str, value: Knob) -> None:
             super().__init__()
@@ -37,7 +37,7 @@ class KnobPanel(Widget):
 
     @property
     def chosen(self) -> KnobInfo | None:
-        """The knob that the keys turn."""
+        """The selected knob."""
         return self._rows[self._chosen][0] if self._rows else None
 
     def show(self, rows: Sequence[tuple[KnobInfo, Knob]]) -> None:
@@ -49,7 +49,7 @@ class KnobPanel(Widget):
         self.refresh(layout=grown)
 
     def choose(self, by: int) -> None:
-        """Move to another knob."""
+        """Select another knob."""
         if self._rows:
             self._chosen = (self._chosen + by) % len(self._rows)
             self._describe()
@@ -88,7 +88,7 @@ class KnobPanel(Widget):
         return full * at + head + rest * (bar - 1 - at) + f"{shown(value):>{VALUE}}"
 
     def on_click(self, event: events.Click) -> None:
-        """Choose the line; on a slider set its value, on a word step left or right."""
+        """Select the knob; on a slider set its value, on a word step left or right."""
         row, x = event.y, event.x - NAME
         if row >= len(self._rows):
             return

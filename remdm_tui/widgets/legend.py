@@ -1,4 +1,4 @@
-"""The legend that stays: every state in its look, the colours of confidence, and the symbols."""
+"""The pinned legend: states, colours of confidence, symbols."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from remdm_tui.render.symbols import SYMBOLS
 
 
 class LegendPanel(Static):
-    """Below the text, as long as somebody wants it there."""
+    """A box below the text."""
 
     DEFAULT_CSS = "LegendPanel { max-height: 60%; overflow: hidden; }"
 
     def show(self, colours: Palette, key: str) -> None:
-        """key: what puts it away."""
+        """Draw the legend; `key` closes it."""
         self.border_title = f"legend - {key} closes"
         self.update(legend(colours))
 
 
 def legend(colours: Palette) -> Text:
-    """No wider than there is room for on a small terminal."""
+    """Return the legend, narrow enough for a small terminal."""
     text = Text()
     for look in colours.looks.values():
         text.append(look.fill or f" {look.name} ", style=look.style)

@@ -1,4 +1,4 @@
-"""A line to type on, which takes a paste of several lines or says that it cannot."""
+"""An input line that accepts a paste of several lines, or reports that it cannot."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ NEWLINE, ASCII_NEWLINE = "↵", "^J"
 
 
 class LineInput(Input):
-    """An input whose paste is never cut without a word.
+    """An input that never cuts a paste silently.
 
     With `newline`, a sign, a line break is shown as it, and `text` has it back as a line break.  Without, the first
     line that is not empty is taken, and `LinesLeftOut` says how many others there were.
     """
 
     class LinesLeftOut(Message):
-        """A paste had more than the one line that is taken."""
+        """A paste had more lines than the input takes."""
 
         def __init__(self, count: int) -> None:
             super().__init__()
@@ -36,7 +36,7 @@ class LineInput(Input):
 
     @property
     def text(self) -> str:
-        """What was typed or pasted."""
+        """The text, with line breaks."""
         return self.value.replace(self._newline, "\n") if self._newline else self.value
 
     def _on_paste(self, event: events.Paste) -> None:

@@ -1,4 +1,4 @@
-"""Token grids side by side, each with its branch's title; one alone has no frame."""
+"""Token grids side by side with titles; a single one has no frame."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SMALLEST = (38, 11)
 
 @dataclass(frozen=True)
 class Caption:
-    """What stands on a pane's frame: above it what it is, below it how far it is."""
+    """The text on a pane's frame: title above, progress below."""
 
     title: str
     standing: str
@@ -31,7 +31,7 @@ class Caption:
 
 @dataclass(frozen=True)
 class Arrangement:
-    """Which of several panes are shown, in so many columns."""
+    """Which panes are shown, and in how many columns."""
 
     shown: range
     columns: int
@@ -42,7 +42,7 @@ class Arrangement:
 
 
 def arranged(count: int, focus: int, width: int, height: int) -> Arrangement:
-    """As many of `count` panes as there is room for, that with the focus among them."""
+    """Return as many of `count` panes as fit, the focused one among them."""
     across, down = max(1, width // SMALLEST[0]), max(1, height // SMALLEST[1])
     fit = max(1, min(count, across * down))
     first = max(0, min(focus - fit + 1, count - fit)) if focus >= fit else 0
@@ -67,7 +67,7 @@ class Pane(Vertical):
         yield self.grid
 
     def write(self, title: str, subtitle: str) -> None:
-        """Change what stands on the frame; nothing else is drawn again."""
+        """Write on the frame; redraw nothing else."""
         above, below = Content(title), Content(subtitle)
         self._frame_alone = True
         try:
@@ -91,7 +91,7 @@ class Pane(Vertical):
 
 
 class Panes(Container):
-    """Up to four grids; posts `Chosen` when somebody clicks on one."""
+    """Up to four grids; posts `Chosen` on a click."""
 
     DEFAULT_CSS = """
     Panes { height: 1fr; layout: grid; grid-size: 1 1; grid-gutter: 0; }
@@ -99,7 +99,7 @@ class Panes(Container):
     """
 
     class Chosen(Message):
-        """Somebody points at a pane."""
+        """A pane was clicked."""
 
         def __init__(self, number: int) -> None:
             super().__init__()
@@ -126,7 +126,7 @@ class Panes(Container):
 
     @property
     def hidden(self) -> int:
-        """Panes that there is no room for."""
+        """The number of panes that do not fit."""
         return self._count - len(self.arrangement.shown)
 
     def use_palette(self, colours: Palette) -> None:
@@ -142,7 +142,7 @@ class Panes(Container):
             grid.use_heat(heat)
 
     def show_panes(self, count: int, focus: int) -> None:
-        """Show so many panes; 1: a grid without a frame."""
+        """Show `count` panes; 1 is a grid without a frame."""
         if (count, focus) != (self._count, self._focus):
             self._count, self._focus = count, focus
             focused = any(grid.has_focus for grid in self.grids)

@@ -1,4 +1,4 @@
-"""The timeline: how much is recorded, where the view stands, what is marked, and where tokens were remasked."""
+"""The timeline: recorded steps, position, bookmarks and remasks."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from remdm_tui.render.plot import bars
 
 
 class Timeline(Widget):
-    """Two rows over the whole run: remasks as bars, and a track; posts `Moved` on click and drag."""
+    """Two rows: bars of remasks and a track; posts `Moved` on click and drag."""
 
     DEFAULT_CSS = "Timeline { height: 2; }"
 
     class Moved(Message):
-        """Somebody points at a position."""
+        """A position was clicked or dragged to."""
 
         def __init__(self, position: int) -> None:
             super().__init__()
@@ -34,13 +34,13 @@ class Timeline(Widget):
         self._marks: tuple[int, ...] = ()
 
     def use_marks(self, marks: tuple[int, ...]) -> None:
-        """The positions that somebody has marked."""
+        """Draw bookmarks at these positions."""
         if marks != self._marks:
             self._marks = marks
             self.refresh()
 
     def show(self, position: int, recorded: int, total: int, remasked: NDArray[np.float64]) -> None:
-        """Positions in 0 to total; remasks per recorded step."""
+        """Draw `position` and `recorded` in 0 to `total`, and remasks per recorded step."""
         now = (position, recorded, max(total, recorded, 1))
         # another branch may stand at the same position
         if now != (self._position, self._recorded, self._total) or not np.array_equal(remasked, self._remasked):

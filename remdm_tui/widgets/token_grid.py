@@ -1,4 +1,4 @@
-"""The token grid: every token of one sample in its place, in the style of what just happened to it."""
+"""The token grid: every token of one sample, styled by its last change."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
     """
 
     class Pointed(Message):
-        """Somebody has clicked on a position of a grid."""
+        """A position was clicked."""
 
         def __init__(self, grid: TokenGrid, position: int) -> None:
             super().__init__()
@@ -69,12 +69,12 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
         self._palette: Palette = palette(ascii_only=ascii_only)
 
     def use_pieces(self, pieces: Pieces) -> None:
-        """The vocabulary of the model."""
+        """Use another vocabulary."""
         self._pieces = pieces
         self._cast()
 
     def use_palette(self, colours: Palette) -> None:
-        """Another theme."""
+        """Use another palette."""
         self._palette = colours
         self._cast()
         self._restyle()
@@ -90,7 +90,7 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
             self.show(self._canvas)
 
     def use_cursor(self, position: int | None) -> None:
-        """Mark a position, and scroll to it; None: none."""
+        """Mark a position and scroll to it; None removes the mark."""
         self._cursor = position
         if self._canvas is not None:
             self.show(self._canvas)
@@ -101,12 +101,12 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
 
     @property
     def first_shown(self) -> int:
-        """The first position on the screen."""
+        """The first visible position."""
         row = min(-(-self.scroll_offset.y // self._spacing), max(0, len(self._page.rows) - 2))
         return self._page.rows[row]
 
     def across(self, position: int, by: int) -> int:
-        """The position so many lines below another."""
+        """Return the position `by` lines below another."""
         page, row = self._page, self._row_of(position)
         x = page.ends[position] - page.ends[page.rows[row]]
         return self._at(max(0, min(row + by, len(page.keys) - 1)), x)
@@ -115,7 +115,7 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
         return bisect_right(self._page.rows, position) - 1
 
     def _at(self, row: int, x: int) -> int:
-        """The position at a cell of a line."""
+        """Return the position at a cell of a line."""
         page = self._page
         first, following = page.rows[row : row + 2]
         return max(first, min(bisect_right(page.ends, page.ends[first] + x) - 1, following - 1))
@@ -126,7 +126,7 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
             self.post_message(self.Pointed(self, self._at(row, event.x)))
 
     def message(self, text: str) -> None:
-        """Shown instead of tokens until the next `show`."""
+        """Show a message instead of tokens until the next `show`."""
         self._message, self._canvas = text, None
         self._strips.clear()
         self.virtual_size = Size(0, 0)
@@ -153,7 +153,7 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
         return not self._left
 
     def go_on(self, room: int | None = None) -> None:
-        """Draw more of the canvas, from where the last paint has ended, round the end."""
+        """Continue drawing the canvas where the last paint ended, wrapping around."""
         top, spacing, width = self.scroll_offset.y, self._spacing, self.size.width
         shown = range(top // spacing, (top + self.size.height) // spacing + 1)
         dirty = [row for row in shown if self._differs(row)]
@@ -171,17 +171,17 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
             self.refresh(*(Region(0, row * spacing - top, width, 1) for row in dirty))
 
     def _bytes(self, row: int) -> int:
-        """What a row comes to on the line, roughly."""
+        """Estimate the bytes of a row."""
         page = self._page
         runs = page.firsts[row + 1] - page.firsts[row] if row < len(page.keys) else 1
         return self.size.width + RUN * runs
 
     def _differs(self, row: int) -> bool:
-        """Whether a row is to show something else than what it was last to be painted as."""
+        """Return whether a row differs from what was last painted there."""
         return self._asked.get(row) != self._key(row)
 
     def _key(self, row: int) -> bytes:
-        """What tells a row's content from any other; empty below the text."""
+        """Return a key of a row's content; empty below the text."""
         return self._page.keys[row] if row < len(self._page.keys) else b""
 
     def _coded(self, canvas: Canvas) -> NDArray[np.uint8]:
@@ -206,7 +206,7 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
         self._make_room(Size(columns, len(self._page.keys) * self._spacing))
 
     def _make_room(self, needed: Size) -> None:
-        """Where one can scroll to; as another size lays the whole screen out anew, a few rows do not change it."""
+        """Set the scrollable height; a change lays out the whole screen, so a few rows do not change it."""
         now = self.virtual_size
         height = max(needed.height, self.size.height)
         if needed.width != now.width or not height <= now.height <= height + SLACK:
@@ -219,7 +219,7 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
         return max(1, self.scrollable_content_region.width)
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """The lines of a region as they go to the terminal.
+        """Return the lines of a region for the terminal.
 
         The grid has no border, padding or tint of its own, and its styles have passed the line filters already:
         Textual's general way of drawing would only copy every line four times.
@@ -240,7 +240,7 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
         return Strip([Segment(text.center(width)[:width], base)], width)
 
     def _line(self, y: int, width: int, base: Style) -> Strip:
-        """A line of the whole text, scrolled away or not."""
+        """Return a line of the whole text, visible or not."""
         row, between = divmod(y, self._spacing)
         if between:
             return Strip.blank(width, base)
@@ -259,7 +259,7 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
         return strip
 
     def _row(self, row: int, width: int, base: Style) -> Strip:
-        """One line of tokens."""
+        """Return one line of tokens."""
         page, styles = self._page, self._all_styles()
         runs = slice(page.firsts[row], page.firsts[row + 1])
         segments = list(map(Segment, page.texts[runs], map(styles.__getitem__, page.codes[runs])))
@@ -271,13 +271,13 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
         return Strip(segments, width)
 
     def _base(self) -> Style:
-        """The widget's own style, looked up once for each theme."""
+        """Return the widget's own style, cached per theme."""
         if self._base_style is None:
             self._base_style = self._filtered(self.rich_style)
         return self._base_style
 
     def _all_styles(self) -> dict[int, Style]:
-        """The style of every code."""
+        """Return the style of every code."""
         if not self._styles:
             own = {state: look.style for state, look in self._palette.looks.items()}
             own |= {HEAT + level: style for level, style in enumerate(self._palette.heat)}

@@ -20,13 +20,13 @@ ONE_BRANCH = "Only one branch. Step back and change a knob to fork"
 
 
 class BranchesPanel(BranchTree, can_focus=True):
-    """Begins branches, goes through them, and compares two."""
+    """Forks branches, switches between them, and compares two."""
 
     BINDINGS = [*BRANCHES]
     NAME = "branches"
 
     def __init__(self, controls: Controls, look_at: Callable[[int], None]) -> None:
-        """look_at: selects a position of the text."""
+        """look_at: select a position of the text."""
         super().__init__(ascii_only=controls.options.ascii, id="branches")
         self.controls, self.session, self._look_at = controls, controls.session, look_at
 

@@ -1,4 +1,4 @@
-"""What the panels of the watch screen share: the session, and how a change of it gets on the screen."""
+"""What the panels share: the session, and drawing after it changed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from remdm_tui.watch.session import WatchSession
 
 
 class Controls:
-    """Changes the session, and has the change drawn."""
+    """Changes the session and requests a redraw."""
 
     def __init__(self, session: WatchSession, options: WatchOptions, table: KeyTable) -> None:
         self.session, self.options, self.table = session, options, table
@@ -23,7 +23,7 @@ class Controls:
 
     @property
     def keys(self) -> dict[str, str]:
-        """The keys of each id, as a person calls them."""
+        """Readable keys by binding id."""
         return self.table.shown()
 
     @property
@@ -42,7 +42,7 @@ class Controls:
                 return "" if self.session.recording.writable else "Replay only. Start with --model to continue the run"
 
     def wake(self, at_once: bool = False) -> None:
-        """Have what changed drawn."""
+        """Request a redraw."""
         self.changed(at_once)
 
     def say(self, text: str, error: bool = True) -> None:
@@ -51,10 +51,10 @@ class Controls:
         self.wake()
 
     def play(self, player: Player) -> None:
-        """Move the view."""
+        """Replace the player."""
         self.session.player = player
         self.wake()
 
     def seek(self, position: int) -> None:
-        """Pause at a position."""
+        """Pause at `position`."""
         self.play(playing.seek(self.session.player, position))

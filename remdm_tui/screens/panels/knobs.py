@@ -58,7 +58,7 @@ class KnobsPanel(KnobPanel, can_focus=True):
             self.action_notch(self.chosen.name, by)
 
     def action_type_value(self) -> None:
-        """Type the value of the chosen knob."""
+        """Ask for the value of the chosen knob."""
         chosen = self.chosen
         if chosen is None:
             return

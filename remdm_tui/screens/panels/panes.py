@@ -1,4 +1,4 @@
-"""The panes with their keys: branches side by side, and how they are coloured."""
+"""The panes with their keys: branches side by side and their colours."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ class PanesPanel(Panes):
 
     @property
     def active(self) -> TokenGrid:
-        """The grid of the pane whose knobs are turned."""
+        """The grid of the focused pane."""
         return self.grids[self.group.index]
 
     def update_panes(self) -> None:
-        """Show as many grids as there are panes, with the cursor in the active one."""
+        """Show one grid per pane, with the cursor in the active one."""
         group = self.group
         several = len(group.panes) > 1
         now = (several and group.panes, group.index)
@@ -69,7 +69,7 @@ class PanesPanel(Panes):
         self.active.focus(scroll_visible=False)
 
     def action_panes(self) -> None:
-        """Show the branches side by side, or one alone; where there is one, ask for another."""
+        """Toggle between split view and one branch; with only one, ask for another."""
         group = self.group
         if group.panes:
             group.close()
@@ -81,7 +81,7 @@ class PanesPanel(Panes):
         self._rearranged()
 
     def action_add_pane(self) -> None:
-        """Begin another branch at the start, in a pane."""
+        """Ask for a strategy and begin a branch of it in a new pane."""
         session = self.session
         if session.trace is None:
             return
@@ -99,7 +99,7 @@ class PanesPanel(Panes):
             self.app.push_screen(CompareScreen(session.strategies, add, self.controls.options.ascii))
 
     def action_focus_pane(self, by: int) -> None:
-        """Go to the next pane, or the one before; with one alone, to the next panel."""
+        """Focus the next or previous pane; without panes, the next or previous panel."""
         if self.group.panes:
             self.group.turn(by)
             self._rearranged()
@@ -113,7 +113,7 @@ class PanesPanel(Panes):
         self.use_heat(self.heat)
 
     def _rearranged(self) -> None:
-        """Show that the panes are others, or that another is active."""
+        """Draw changed panes or a changed focus."""
         self.update_panes()
         if self.hidden:
             count = len(self.group.panes)

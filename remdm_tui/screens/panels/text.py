@@ -1,4 +1,4 @@
-"""The text with its keys: the position that is selected, its story, and edits by hand."""
+"""The text with its keys: selecting a token, its history, and edits."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ NOWHERE = "No token selected. Press v or click one"
 
 
 class TextPanel(Vertical):
-    """The panes, and below them what is known of the selected position."""
+    """The panes, with the inspector and strategy errors below."""
 
     BINDINGS = [*SCROLLING, *SELECTING, *EDITING]
     NAME = "text"
@@ -86,7 +86,7 @@ class TextPanel(Vertical):
     # -- the selected position
 
     def look_at(self, position: int | None) -> None:
-        """Select a position; None: none."""
+        """Select a position; None clears the selection."""
         inspector = self.session.debug.inspector
         # a prediction is asked for each time: it costs a network call
         inspector.asking = inspector.asking and inspector.at == position
@@ -95,7 +95,7 @@ class TextPanel(Vertical):
         self.controls.wake()
 
     def action_inspect(self) -> None:
-        """Show what happened to a position, or no more."""
+        """Toggle the inspector."""
         if self.session.debug.inspector.at is not None:
             self.look_at(None)
         elif self.session.trace is not None:
@@ -114,7 +114,7 @@ class TextPanel(Vertical):
             self.look_at(grid.first_shown if at is None else grid.across(at, by))
 
     def action_opinion(self) -> None:
-        """Ask the network about the position, or show its story again."""
+        """Toggle between the model's prediction and the history of the position."""
         session, inspector = self.session, self.session.debug.inspector
         if inspector.at is None:
             self.action_inspect()
@@ -130,7 +130,7 @@ class TextPanel(Vertical):
         self.controls.wake()
 
     def action_turning(self, by: int) -> None:
-        """Go to the step at which the position changed next, or before."""
+        """Seek the next or previous step that changed the position."""
         session, inspector = self.session, self.session.debug.inspector
         if inspector.at is None or session.trace is None:
             self.controls.say(NOWHERE)
@@ -146,7 +146,7 @@ class TextPanel(Vertical):
             self.controls.say(f"Position {inspector.at} does not change {where} this step")
 
     def action_search(self) -> None:
-        """Find a text among the tokens."""
+        """Ask for a text to search."""
         asks = "Text, or a /pattern/ that a token must match. Enter finds the next."
         searched = self.session.debug.inspector.searched
         self.app.push_screen(LineScreen("search", asks, searched, self.controls.options.ascii, self.search))
@@ -168,7 +168,7 @@ class TextPanel(Vertical):
     # -- edits
 
     def _edit(self, kind: Kind, position: int, tokens: tuple[int, ...] = (), held: float = 1.0) -> None:
-        """Edit the sequence.  Raises ValueError where that is not possible."""
+        """Edit the sequence.  Raises ValueError if it cannot be edited now."""
         self.session.debug.alter(kind, position, tokens, held)
         self.controls.wake()
 
@@ -185,7 +185,7 @@ class TextPanel(Vertical):
         self._edit_here("mask")
 
     def action_lock(self) -> None:
-        """Keep the position from the sampler, or give it back."""
+        """Lock the position, or unlock it."""
         session = self.session
         at, record = session.debug.inspector.at, session.trace
         locked = False
@@ -194,7 +194,7 @@ class TextPanel(Vertical):
         self._edit_here("unlock" if locked else "lock")
 
     def action_force(self) -> None:
-        """Ask for a token: typed, or one of the model's."""
+        """Ask for a token to set at the position."""
         session, plain = self.session, self.controls.options.ascii
         at, model, record = session.debug.inspector.at, session.model, session.trace
         if at is None or model is None or record is None:
@@ -217,7 +217,7 @@ class TextPanel(Vertical):
         self.app.push_screen(LineScreen("set token", asks, "", plain, put))
 
     def action_prompt(self) -> None:
-        """Ask for other tokens and masks at the start."""
+        """Ask for another prompt."""
         session, plain, infill = self.session, self.controls.options.ascii, self.controls.options.infill
         record, model = session.trace, session.model
         if record is None or model is None:

@@ -29,7 +29,7 @@ BOOKMARKS = (
 
 
 class TimelinePanel(Timeline, can_focus=True):
-    """Seeks, sets the speed, and keeps bookmarks."""
+    """Seeks, sets the speed, and sets bookmarks."""
 
     BINDINGS = [*SEEKING, *BOOKMARKS]
     NAME = "timeline"
@@ -89,7 +89,7 @@ class TimelinePanel(Timeline, can_focus=True):
         say(f"Bookmarked step {position}{more} ({moves})", error=False)
 
     def action_to_mark(self, by: int) -> None:
-        """Go to the next bookmark, or the one before."""
+        """Seek the next or previous bookmark."""
         found = neighbour(self.bookmarks, self.session.player.position, by)
         if found is None:
             where = "after" if by > 0 else "before"
