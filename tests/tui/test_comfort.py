@@ -256,7 +256,7 @@ async def test_marks_are_gone_to_shown_listed_and_recorded(tmp_path):
         await settle(pilot)
         assert app.watching.player.position == 7
         await pilot.press("left", "M")
-        await seen(pilot, lambda app: "for this session alone" in banner(app))
+        await seen(pilot, lambda app: "for this session only" in banner(app))
         assert app.main.timeline.bookmarks == (3, 6, 7)
     recording.close()
 
@@ -340,7 +340,7 @@ async def test_what_cannot_be_exported_is_one_sentence(tmp_path):
         await pilot.pause()
         assert isinstance(pilot.app.screen, LineScreen)
         for name, sentence in (
-            ("", "type the name"), ("x", "unknown kind of export ''"), ("x.mp3", "unknown kind of export 'mp3'"),
+            ("", "Type a file name"), ("x", "unknown kind of export ''"), ("x.mp3", "unknown kind of export 'mp3'"),
             (str(tmp_path / "there.csv"), "exists already"),
         ):  # fmt: skip
             pilot.app.screen.query_one("Input").value = name
@@ -362,7 +362,7 @@ async def test_a_run_that_is_in_memory_alone_cannot_be_exported(tmp_path):
         await pilot.pause()
         assert "Not recording" in str(pilot.app.screen.query_one(".error").render())
         await pilot.press("escape", "M")
-        await seen(pilot, lambda app: "for this session alone" in banner(app))
+        await seen(pilot, lambda app: "for this session only" in banner(app))
         assert pilot.app.main.timeline.bookmarks == (2,)
 
 
