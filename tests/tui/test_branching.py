@@ -12,6 +12,7 @@ from remdm_tui.app import WatchApp
 from remdm_tui.link.base import Died
 from remdm_tui.link.replay import ReplayLink, options_of
 from remdm_tui.watch.branches import otherwise
+from remdm_tui.watch.notices import Notice
 from remdm_tui.watch.run_recording import RunRecording
 from remdm_tui.widgets.token_grid import DIFFERENT
 from tests.tui.scripted import ScriptedLink
@@ -176,8 +177,11 @@ async def test_a_recordings_branches_are_switched_and_compared_without_an_engine
         await pilot.press("d")
         await settle(pilot)
         assert app.main.panes.active._canvas.different is not None
-        await pilot.press("f")
-        await seen(pilot, lambda app: "Replay only" in banner(app))
+        for keys in (["f"], ["A"], ["v", "u"]):
+            app.watching.notice = Notice()
+            await pilot.press(*keys)
+            only = "Replay only. Start with --model to continue the run"
+            await settle(pilot, lambda app, only=only: app.watching.notice.text == only)
     recording.close()
 
 

@@ -169,6 +169,8 @@ class TextPanel(Vertical):
 
     def _edit(self, kind: Kind, position: int, tokens: tuple[int, ...] = (), held: float = 1.0) -> None:
         """Edit the sequence.  Raises ValueError if it cannot be edited now."""
+        if obstacle := self.controls.obstacle:
+            raise ValueError(obstacle)
         self.session.debug.alter(kind, position, tokens, held)
         self.controls.wake()
 
