@@ -129,7 +129,7 @@ async def test_a_thread_that_fails_ends_the_application_with_1():
 
 CRASHING = """
 import sys
-from remdm_tui.ui.refresh import PaintedApp
+from remdm_tui.screens.watch import WatchScreen
 from remdm_tui.ui import keyboard, metered_driver
 
 class Broken(keyboard.Keyboard):
@@ -142,7 +142,7 @@ def action_legend(self):
 if sys.argv.pop() == "input":
     metered_driver.Keyboard = Broken
 else:
-    PaintedApp.action_legend = action_legend
+    WatchScreen.action_legend = action_legend
 from remdm_tui.cli import main
 main()
 """
