@@ -477,7 +477,7 @@ async def test_the_model_is_named_above_the_text_and_described_at_length():
         await pilot.pause()
         about = pilot.app.screen.query_one("Static")
         assert "18" in str(about.render())
-        assert "enter measures" in str(about.render())
+        assert "press enter to measure" in str(about.render())
         await pilot.press("enter")
         await seen(pilot, lambda _: "loss 1.5 nats a token (chance is 3.0)" in str(about.render()))
 
