@@ -48,7 +48,7 @@ def test_break_on_the_first_remask_inspect_step_back_branch_compare_record_quit_
         if re.search(rf"► +{stopped} +remasked", person.screen()):
             break
         person.press(")")
-        person.wait(lambda s, p=position: f"position {p} -" in s and "reading" not in s)
+        person.wait(lambda s, p=position: f"position {p} -" in s and "Reading" not in s)
     # the sentence may be wrapped
     assert re.search(r"remasked, was .* the draw [\d.]+ fell below .*sigma", person.screen(), re.DOTALL)
     person.press("o")
@@ -68,7 +68,7 @@ def test_break_on_the_first_remask_inspect_step_back_branch_compare_record_quit_
     person.press("v")
     person.wait(lambda s: "position 0 -" in s)
     person.press("F")
-    person.wait(lambda s: "put a token" in s)
+    person.wait(lambda s: "set token" in s)
     person.press("the\r")
     person.wait(lambda s: at(s) == stopped + 1 and "put by hand" in s)
     person.press("\x1b")
@@ -92,11 +92,11 @@ def test_break_on_the_first_remask_inspect_step_back_branch_compare_record_quit_
     person.press(f"{file}\r")
     person.wait(lambda s: "Recording to" in s)
     person.press("x")
-    person.wait(lambda s: "stop when" in s)
+    person.wait(lambda s: "breakpoints -" in s)
     person.press("\x1b[B\r")
     person.wait(lambda s: "off" in s)
     person.press("\x1b")
-    person.wait(lambda s: "stop when" not in s)
+    person.wait(lambda s: "breakpoints -" not in s)
     person.press(" ")
     person.wait(lambda s: "done" in s.splitlines()[0])
     last = at(person.screen())
