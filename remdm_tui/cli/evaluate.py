@@ -95,12 +95,12 @@ def evaluate(
 
     Kill it at any time: the same command goes on.  `remdm-tui report OUT` makes tables and plots.
     """
-    from remdm_tui.commands.eval_job import EvalArguments
+    from remdm_tui.commands.eval_arguments import EvalArguments
     from remdm_tui.settings.run_arguments import RunArguments
 
     if axes and not sweep:
         raise ValueError(f"{axes[0]} belongs to nothing: several settings follow --sweep")
-    wanted = EvalArguments(
+    arguments = EvalArguments(
         out, count=count, predictor=predictor, judge=judge, judge_device=judge_device, judge_dtype=judge_dtype,
         features=features, references=references, references_split=references_split,
         references_count=references_count, conventions=tuple(conventions or EvalArguments.conventions),
@@ -114,7 +114,7 @@ def evaluate(
         return
     from remdm_tui.commands.evaluate import run
 
-    raise typer.Exit(run(RunArguments.of(ctx.params), wanted))
+    raise typer.Exit(run(RunArguments.of(ctx.params), arguments))
 
 
 @app.command(cls=Described)

@@ -8,7 +8,7 @@ from engine.data.catalogue import DATASETS
 from engine.records import SAMPLING, ModelChoice, Settings
 from engine.strategies import REGISTRY
 from remdm_tui.commands.bench import PARTS
-from remdm_tui.commands.eval_job import COUNT, JUDGE, OFFLINE_JUDGE
+from remdm_tui.commands.eval_arguments import COUNT, JUDGE, OFFLINE_JUDGE
 from remdm_tui.settings import presets, train_configs
 from remdm_tui.settings.knobs import span
 from remdm_tui.settings.watch_options import DEFAULT_STRATEGY, WatchOptions

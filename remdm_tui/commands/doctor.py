@@ -13,17 +13,15 @@ from typing import Any
 
 from engine.records import ModelChoice
 from remdm_tui.commands.listing import table, to_json
-from remdm_tui.commands.sample import LINE, progress
+from remdm_tui.commands.progress import Status, on_stderr
 from remdm_tui.console.output import print_json, print_result
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.render import model_summary
-from remdm_tui.render.progress_line import format_size, loading_line
-from remdm_tui.watch.available_models import hub_cache
 
 
 def run(choice: ModelChoice, *, load: bool, as_json: bool) -> None:
     """Raises ValueError with the reason when the model cannot be loaded, after the environment was written."""
-    with progress(None, "looking at this machine"):
+    with on_stderr(lines=False) as reporter, reporter.waiting("looking at this machine"):
         # torch takes seconds: the note above is there first
         from engine.models.environment import devices, versions
 
@@ -65,16 +63,13 @@ def terminal(environment: Mapping[str, str]) -> dict[str, Any]:
 
 
 def checked(choice: ModelChoice) -> dict[str, Any]:
-    """The model, loaded, with its loss on a short text."""
-    with progress(None, f"loading {choice.name}") as bar:
+    """Load the model, and return its facts with its loss on a short text. Raises ValueError."""
+    with on_stderr(lines=False) as reporter, reporter.waiting(f"loading {choice.name}"):
         from engine.models import load_choice
         from engine.sampling.self_check import self_check
 
-        def report(stage: str, done: int, total: int) -> None:
-            bar.update(bar.task_ids[0], description=loading_line(stage, done, total, LINE, ascii_only=False))
-
-        model = load_choice(choice, report)
-        bar.update(bar.task_ids[0], description="reading a short text")
+        model = load_choice(choice, reporter.loading)
+        reporter.progress(Status("reading a short text"))
         check = self_check(model, model.codec)
     facts = {name: value for name, value in asdict(model.info).items() if name not in ("pieces", "fragments")}
     return {**facts, **asdict(check), "garbled": check.garbled, "line": f"{model_summary.line(model.info)}; {check}"}

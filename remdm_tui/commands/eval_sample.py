@@ -33,10 +33,10 @@ def sampled(home: Path, number: int, said: RunArguments) -> RunArguments:
         raise ValueError(f"the samples of {home} were drawn by {sampling.predictor}, which cannot be watched")
     # the first format took digests of the ends of files, which tell nothing now
     digests = (model.fingerprint, model.tokenizer_fingerprint) if store.has_whole_digests else (None, None)
-    name = said.model or found(home, model.name, model.path, digests[0], "--model")
+    name = said.model or find_file(home, model.name, model.path, digests[0], "--model")
     spelt = said.tokenizer or model.tokenizer
     if said.tokenizer is None and spelt is not None:
-        spelt = found(home, spelt, model.tokenizer_path, digests[1], "--tokenizer")
+        spelt = find_file(home, spelt, model.tokenizer_path, digests[1], "--tokenizer")
     elif said.tokenizer is None and said.model is None and digests[1] is not None:
         _check_usual(home, digests[1])
     same = store.has_whole_digests and said.strategy in (None, sampling.strategy)
@@ -61,7 +61,7 @@ def sampled(home: Path, number: int, said: RunArguments) -> RunArguments:
     return replace(drawn, **changes)
 
 
-def found(home: Path, name: str, path: str | None, digest: str | None, option: str) -> str:
+def find_file(home: Path, name: str, path: str | None, digest: str | None, option: str) -> str:
     """Return where a model, tokenizer or judge of an evaluation lies now, also where all of it was moved together.
 
     path: where it lay, absolute; None for what is no file.  digest: what it must hold; None: nobody knows.

@@ -1,4 +1,4 @@
-"""`eval`: samples and their figures in a directory, on one process or many, killed and gone on with as need be."""
+"""`eval`: samples and their figures in a directory, on one process or many; an interrupted command continues."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import errno
 import os
 from collections.abc import Sequence
 
-from remdm_tui.commands.eval_job import EvalArguments
-from remdm_tui.commands.eval_progress import Shown, display
+from remdm_tui.commands.eval_arguments import EvalArguments
+from remdm_tui.commands.eval_results import print_results
+from remdm_tui.commands.progress import Reporter, Silent, on_stderr
 from remdm_tui.console.output import print_error
 from remdm_tui.console.signals import ended_by_signals, exit_code
 from remdm_tui.settings.run_arguments import RunArguments, at_least_one
@@ -15,57 +16,59 @@ from remdm_tui.settings.sweeps import Cell, grid
 
 FAILED = 1
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""What a disk that takes no more is called."""
+"""Error numbers of a disk that is full."""
 
 
-def run(asked: RunArguments, wanted: EvalArguments) -> int:
-    """The exit status.  Raises ValueError for bad input and OSError for a directory that cannot be written, early."""
+def run(asked: RunArguments, arguments: EvalArguments) -> int:
+    """Evaluate and return the exit status.
+
+    Raises ValueError for bad input and OSError for a directory that is not writable, before anything is computed.
+    """
     from engine.strategies import catalogue
 
     for name in ("count", "references_count", "reference_batch", "devices", "nodes"):
-        value = getattr(wanted, name)
+        value = getattr(arguments, name)
         if value is not None:
             at_least_one(name, value)
-    found = grid(asked, wanted.sweep, catalogue())
-    for cell in found:
+    cells = grid(asked, arguments.sweep, catalogue())
+    for cell in cells:
         cell.asked.options()
-    shown = display(quiet=wanted.quiet, as_json=wanted.as_json)
-    stopped = f"what is finished is in {wanted.out}, and the same command goes on from there"
-    with ended_by_signals():
+    # with --quiet, what matters of the messages is in the results' notes
+    reporter = Silent() if arguments.quiet else on_stderr()
+    resume = f"what is finished is in {arguments.out}, and the same command goes on from there"
+    with ended_by_signals(), reporter:
         try:
-            return _all(found, wanted, shown, stopped)
+            return _evaluate(cells, arguments, reporter, resume)
         except KeyboardInterrupt as error:
-            shown.close()
-            print_error(f"stopped; {stopped}")
+            reporter.stop()
+            print_error(f"stopped; {resume}")
             return exit_code(error)
         except OSError as error:
             if error.errno not in FULL:
                 raise
-            shown.close()
-            print_error(f"{error.filename or wanted.out}: {error.strerror}; make room: {stopped}")
+            reporter.stop()
+            print_error(f"{error.filename or arguments.out}: {error.strerror}; make room: {resume}")
             return FAILED
-        finally:
-            shown.close()
 
 
-def _all(grid: Sequence[Cell], wanted: EvalArguments, shown: Shown, stopped: str) -> int:
-    """Every combination, one after the other."""
+def _evaluate(cells: Sequence[Cell], arguments: EvalArguments, reporter: Reporter, resume: str) -> int:
     from engine.system.ranks import RankLostError, ranks
     from remdm_tui.commands.eval_job import EvalRunner
 
     status = 0
-    where = ranks(grid[0].asked.device or "auto", os.environ, wanted.devices, wanted.nodes)
-    shown = shown if where.rank == 0 else display(quiet=True, as_json=False)
-    work = EvalRunner(wanted, where, shown)
+    own = ranks(cells[0].asked.device or "auto", os.environ, arguments.devices, arguments.nodes)
+    runner = EvalRunner(arguments, own, reporter if own.rank == 0 else Silent())
     try:
-        for place, cell in enumerate(grid, 1):
-            if cell.name:
-                shown.say(f"{place} of {len(grid)}: {cell.name}")
-            found = work.cell(cell)
-            if found is not None:
-                shown.results(found, work.home(cell))
-                status = FAILED if found.failed else status
+        for number, cell in enumerate(cells, 1):
+            if cell.name and own.rank == 0:
+                reporter.message(f"{number} of {len(cells)}: {cell.name}")
+            results = runner.evaluate(cell)
+            if results is not None:
+                reporter.stop()
+                print_results(results, runner.home(cell), as_json=arguments.as_json)
+                status = FAILED if results.failed else status
     except RankLostError as error:
-        print_error(f"{error}; {stopped}")
+        reporter.stop()
+        print_error(f"{error}; {resume}")
         return FAILED
     return status

@@ -1,27 +1,20 @@
-"""`perplexity`: how likely a model finds a data set, scored where it can be gone on with, shown as it comes."""
+"""`perplexity`: how likely a model finds a data set; with a directory, an interrupted command continues."""
 
 from __future__ import annotations
 
 import math
-import sys
-import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from engine.models.catalogue import place
 from engine.records import ModelChoice
-from remdm_tui.commands.sample import LINE, TASK, progress
-from remdm_tui.console.output import print_error, print_json, print_note, print_result
-from remdm_tui.console.rich_console import SafeConsole
+from remdm_tui.commands.progress import Reporter, Status, on_stderr
+from remdm_tui.console.output import print_error, print_json, print_result
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.console.signals import exit_code
-from remdm_tui.render.progress_line import loading_line
 
 if TYPE_CHECKING:
     from engine.data.texts import Texts
@@ -29,9 +22,7 @@ if TYPE_CHECKING:
     from engine.models import TextModel
 
 CONVENTIONS = {"standard": ("standard",), "reference": ("reference",), "both": ("standard", "reference")}
-"""What --conventions takes, and the names that it stands for, the primary one first."""
-EVERY = 10.0
-"""Seconds between plain lines, at least."""
+"""By value of --conventions: the names it stands for, the primary one first."""
 
 
 def run(
@@ -50,41 +41,44 @@ def run(
     as_json: bool = False,
     quiet: bool = False,
 ) -> int:
-    """The exit code: 0, or 128 + the signal where it was interrupted, after a line that says how to go on.
+    """Score the data and return the exit status: 0, or 128 + the signal of an interrupt, after a line on how to resume.
 
-    data: one name of a data set, or files and directories.  Raises ValueError for bad input, of what costs little
+    data: one name of a data set, or files and directories.  Raises ValueError for bad input, the cheapest checks
     first, so that nothing is computed in vain.
     """
     if wrap and windows is not None:
         raise ValueError("rows are either wrapped or windows: give --wrap or --windows, not both")
     if conventions not in CONVENTIONS:
         raise ValueError(f"unknown conventions {conventions!r}: choose {', '.join(CONVENTIONS)}")
-    place(choice.name)  # an unknown name is told before the data are read
-    shown = shown_on(sys.stderr, quiet)
-    try:
-        texts = read(data, split, out, quiet)
-        model = loaded(choice, quiet)
-        if model.recovered:
-            print_note(sanitize(model.recovered))
-        from engine.evaluation.identity import identity
-        from engine.evaluation.perplexity import SEED, Question, perplexity
-        from engine.metrics.likelihood import BATCH
+    place(choice.name)  # an unknown name is an error before the data are read
+    reporter = on_stderr(quiet=quiet, waits=False)
+    report = ScoringReport(reporter)
+    with reporter:
+        try:
+            texts = read(data, split, out, reporter)
+            model = load(choice, reporter)
+            if model.recovered:
+                reporter.message(model.recovered)
+            from engine.evaluation.identity import identity
+            from engine.evaluation.perplexity import SEED, Question, perplexity
+            from engine.metrics.likelihood import BATCH
 
-        layout = "wrap" if wrap else None if windows is None else "windows"
-        weights = "" if out is None else identity(choice, model.outside)
-        if out is not None and not weights:
-            raise ValueError(f"the files of {choice.name} cannot be read again: leave out --out, or see to them")
-        asked = Question(
-            CONVENTIONS[conventions], layout, windows, length, limit, SEED if seed is None else seed, weights
-        )
-        with shown:
-            found = perplexity(
-                model, texts, asked, batch=BATCH if batch is None else batch, out=out, report=shown.step,
-                notice=lambda sentence: print_note(sanitize(sentence)),
-            )  # fmt: skip
-    except KeyboardInterrupt as error:
-        print_error(stopped(out, shown.last))
-        return exit_code(error)
+            layout = "wrap" if wrap else None if windows is None else "windows"
+            weights = "" if out is None else identity(choice, model.outside)
+            if out is not None and not weights:
+                raise ValueError(f"the files of {choice.name} cannot be read again: leave out --out, or see to them")
+            question = Question(
+                CONVENTIONS[conventions], layout, windows, length, limit, SEED if seed is None else seed, weights
+            )
+            with reporter.waiting("cutting rows"):
+                found = perplexity(
+                    model, texts, question, batch=BATCH if batch is None else batch, out=out, report=report.update,
+                    notice=reporter.message,
+                )  # fmt: skip
+        except KeyboardInterrupt as error:
+            reporter.stop()
+            print_error(stopped(out, report.last))
+            return exit_code(error)
     if as_json:
         print_json(msgspec.json.encode(found).decode())
     else:
@@ -92,45 +86,38 @@ def run(
     return 0
 
 
-def read(data: Sequence[str], split: str | None, out: Path | None, quiet: bool) -> Texts:
-    """The texts of a data set or of files; before that it is known that the result can be written."""
+def read(data: Sequence[str], split: str | None, out: Path | None, reporter: Reporter) -> Texts:
+    """Return the texts of a data set or of files. Raises OSError first if `out` is not writable, and ValueError."""
     from engine.data.texts import SPLIT, load
     from engine.files.atomic import writable
 
     if out is not None:
         writable(out)
-    with waiting(f"reading {', '.join(data)}", quiet):
+    with reporter.waiting(f"reading {', '.join(data)}"):
         try:
             source = data[0] if len(data) == 1 else list(map(Path, data))
-            return load(source, SPLIT if split is None else split, notice=print_note)
+            return load(source, SPLIT if split is None else split, notice=reporter.message)
         except ModuleNotFoundError as error:
             raise ValueError(str(error)) from error
 
 
-def loaded(choice: ModelChoice, quiet: bool) -> TextModel:
-    with waiting(f"loading {choice.name}", quiet) as bar:
+def load(choice: ModelChoice, reporter: Reporter) -> TextModel:
+    """Return the model. Raises ValueError."""
+    with reporter.waiting(f"loading {choice.name}"):
         # torch takes seconds: the note above is there first
         from engine.models import load_choice
 
-        def report(stage: str, done: int, total: int) -> None:
-            if bar is not None:
-                bar.update(TASK, description=loading_line(stage, done, total, LINE, ascii_only=False))
-
-        return load_choice(choice, report)
-
-
-def waiting(note: str, quiet: bool) -> AbstractContextManager[Progress | None]:
-    return nullcontext() if quiet else progress(None, note)
+        return load_choice(choice, reporter.loading)
 
 
 def text(found: Perplexity, out: Path | None) -> str:
-    """The result for a person: a line of figures for each set of conventions, and what they rest on."""
+    """Return the result for a person: the figures under each set of conventions, and what they rest on."""
     settings = found.settings
     lines = [f"{settings['model']} on {settings['data']}, split {settings['split']}"]
-    for how, measured in found.conventions.items():
+    for name, measured in found.conventions.items():
         kind = "exact" if measured.bound is None else f"upper bound ({measured.bound})"
         level = "" if measured.nll.low is None else f", with {measured.nll.level:.0%} intervals"
-        lines += ["", f"{how} conventions, {kind} over {measured.rows:,} rows{level}", str(measured)]
+        lines += ["", f"{name} conventions, {kind} over {measured.rows:,} rows{level}", str(measured)]
         lines += [f"  {sentence}" for sentence in measured.sentences]
     if out is not None:
         from engine.evaluation.scores import RESULT
@@ -139,11 +126,8 @@ def text(found: Perplexity, out: Path | None) -> str:
     return "\n".join(map(sanitize, lines))
 
 
-# -- what a person sees meanwhile
-
-
 def stopped(out: Path | None, last: PerplexityProgress | None) -> str:
-    """Of an interrupted run: how far it came and how to go on."""
+    """Return how far an interrupted run came and how to continue it."""
     if out is None:
         done = "" if last is None else f" after {last.done:,} of {last.total:,} rows"
         return f"stopped{done}; with --out DIR the rows are kept, and the same command continues"
@@ -152,95 +136,25 @@ def stopped(out: Path | None, last: PerplexityProgress | None) -> str:
     return f"stopped after {last.done:,} of {last.total:,} rows, kept in {out}; the same command continues"
 
 
-class Quiet:
-    """Remembers where the scoring stands, and shows nothing."""
+class ScoringReport:
+    """Reports the progress of scoring, and keeps the last one for the message of an interrupt."""
 
-    def __init__(self) -> None:
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
         self.last: PerplexityProgress | None = None
 
-    def __enter__(self) -> object:
-        return self
-
-    def __exit__(self, *error: object) -> None: ...
-
-    def step(self, standing: PerplexityProgress) -> None:
-        self.last = standing
-
-
-class Lines(Quiet):
-    """A plain line at the first piece and every so often after."""
-
-    def __init__(self, write: Callable[[str], object], clock: Callable[[], float]) -> None:
-        super().__init__()
-        self._write, self._clock = write, clock
-        self._said = -math.inf
-        self._first: tuple[float, int] | None = None
-
-    def step(self, standing: PerplexityProgress) -> None:
-        now, before = self._clock(), self.last
-        if self._first is None:
-            self._first = now, standing.done
-            if standing.kept:
-                self.say(f"continuing after {standing.kept:,} of {standing.total:,} rows")
-        if before is not None and standing.batch < before.batch:
-            self.say(f"out of memory: going on with {standing.batch} rows at a time")
-        self.last = standing
-        if now - self._said >= EVERY or standing.done == standing.total:
-            self._said = now
-            self.show(standing, self.left(now, standing))
-
-    def left(self, now: float, standing: PerplexityProgress) -> str:
-        """At the pace since the first piece; empty where that is not known."""
-        begun, first = self._first or (now, standing.done)
-        if standing.done <= first:
-            return ""
-        seconds = int((standing.total - standing.done) * (now - begun) / (standing.done - first))
-        return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02} left"
-
-    def say(self, line: str) -> None:
-        self._write(line)
-
-    def show(self, standing: PerplexityProgress, left: str) -> None:
-        self._write("  ".join(filter(None, (f"row {standing.done:,} of {standing.total:,}", figures(standing), left))))
+    def update(self, progress: PerplexityProgress) -> None:
+        """Report rows that were scored."""
+        before, self.last = self.last, progress
+        if before is None and progress.kept:
+            self._reporter.message(f"continuing after {progress.kept:,} of {progress.total:,} rows")
+        if before is not None and progress.batch < before.batch:
+            self._reporter.message(f"out of memory: going on with {progress.batch} rows at a time")
+        count = f"row {progress.done:,} of {progress.total:,}"
+        self._reporter.progress(Status("scoring", progress.done, progress.total, count, figures(progress)))
 
 
-class Bar(Lines):
-    """A bar with the running figure and the time left, which leaves no trace."""
-
-    def __init__(self, console: Console, clock: Callable[[], float]) -> None:
-        super().__init__(lambda line: console.print(line, markup=False, highlight=False), clock)
-        columns: list[Any] = [TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn()]
-        columns.append(TextColumn("{task.fields[left]}", markup=False))
-        self._bar = Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
-        self._bar.add_task("cutting rows", total=None, left="")
-
-    def __enter__(self) -> object:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._bar.stop()
-
-    def step(self, standing: PerplexityProgress) -> None:
-        self._said = -math.inf
-        super().step(standing)
-
-    def show(self, standing: PerplexityProgress, left: str) -> None:
-        self._bar.update(
-            TASK, description=figures(standing), completed=standing.done, total=standing.total, left=left
-        )  # fmt: skip
-
-
-def shown_on(stream: Any, quiet: bool) -> Quiet:
-    """A bar for a terminal, lines for anything else."""
-    if quiet:
-        return Quiet()
-    if stream.isatty():
-        return Bar(SafeConsole(stderr=True), time.monotonic)
-    return Lines(lambda line: print_note(sanitize(line)), time.monotonic)
-
-
-def figures(standing: PerplexityProgress) -> str:
-    """The running figure in one line."""
-    perplexity = math.exp(min(standing.nats, 700.0))
-    return f"{standing.conventions}: {standing.nats:.4f} nats a token, perplexity {perplexity:.1f}"
+def figures(progress: PerplexityProgress) -> str:
+    """Return the running figures in one line."""
+    perplexity = math.exp(min(progress.nats, 700.0))
+    return f"{progress.conventions}: {progress.nats:.4f} nats a token, perplexity {perplexity:.1f}"

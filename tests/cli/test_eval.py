@@ -422,7 +422,7 @@ def test_a_sweep_makes_a_directory_for_every_combination(cli: Callable[..., Any]
         (["--predictor", "ddpm"], "ddpm remasks nothing: leave --strategy at mdlm, not remdm-cap"),
         (["--conventions", "nope"], "unknown conventions 'nope': choose reference, standard"),
         (["--judge", "/nowhere"], "there is no file or directory '/nowhere'"),
-        (["--judge", "none"], "MAUVE takes features of somebody: name a --judge or --features"),
+        (["--judge", "none"], "MAUVE needs a model's features: name a --judge or --features"),
         (["--references", "/nowhere.txt"], "there is no file or directory '/nowhere.txt', nor a data set"),
         (["--references", "/dev/null"], "/dev/null is no file of text"),
         (["--count", "3"], "MAUVE needs at least 20 samples and 20 references that are not empty, got 3"),

@@ -36,9 +36,9 @@ from engine.metrics.likelihood import likelihood
 from engine.models import TextModel, checkpoint, load_model
 from engine.models.dit import DIT, DITConfig
 from engine.records import ModelChoice
-from engine.training.data import prepare
-from remdm_tui.commands.perplexity import Lines, figures, run, stopped
-from tests import forks
+from engine.training.data import END_OF_TEXT, MASK, prepare
+from remdm_tui.commands.perplexity import ScoringReport, figures, run, stopped
+from remdm_tui.commands.progress import PlainLines
 from tests.cli.conftest import ENVIRONMENT
 from tests.engine.texts import VOCABULARY, write_texts
 from tests.waiting import PATIENCE
@@ -426,9 +426,9 @@ def test_a_terminal_gets_a_bar_with_the_running_figure_and_the_result_alone_goes
 
 def test_plain_lines_come_every_so_often_with_the_time_left() -> None:
     times, said = iter([0.0, 1.0, 12.0, 13.0, 14.0]), []
-    lines = Lines(said.append, lambda: next(times))
+    report = ScoringReport(PlainLines(said.append, lambda: next(times)))
     for one in (standing(8, kept=4), standing(16), standing(24), standing(32, batch=4), standing(40, batch=4)):
-        lines.step(one)
+        report.update(one)
     assert said == [
         "continuing after 4 of 40 rows",
         f"row 8 of 40  {figures(standing(8))}",

@@ -20,9 +20,11 @@ from engine.models import load_model
 from engine.training.config import Progress, TrainConfig
 from engine.training.precision import has_bfloat16
 from engine.training.workers import Alone
-from remdm_tui.commands.train import continued, prepared, stopping
-from remdm_tui.commands.train_progress import Lines, ProgressReading, Silent, figures, smoothed
-from tests import forks
+from remdm_tui.commands.progress import PlainLines, Silent
+from remdm_tui.commands.train import prepared
+from remdm_tui.commands.train_log import continued
+from remdm_tui.commands.train_progress import ProgressReading, TrainingReport, figures, smoothed
+from remdm_tui.commands.train_stop import stopping
 from tests.cli.conftest import ENVIRONMENT
 
 
@@ -212,7 +214,9 @@ class Bereft(Alone):
 
 def test_a_process_that_waits_for_data_ends_with_a_sentence_when_there_are_none(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="another process of this run has ended before the data were prepared"):
-        prepared(TrainConfig(), [], tmp_path, tmp_path, torch.device("cpu"), Bereft(), Silent())
+        prepared(
+            TrainConfig(), [], tmp_path, tmp_path, torch.device("cpu"), Bereft(), TrainingReport(Silent()), Silent()
+        )
 
 
 def test_the_log_of_a_run_that_died_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
@@ -230,19 +234,21 @@ def test_the_smoothed_loss_of_a_constant_is_that_constant() -> None:
 def test_the_time_left_is_the_tokens_left_at_the_present_rate() -> None:
     (reading,) = smoothed(iter([progress(4)]), tokens_per_step=1000)
     assert reading.seconds_left == 60.0
-    assert "0:01:00 left" in figures(reading)
+    lines: list[str] = []
+    TrainingReport(PlainLines(lines.append, lambda: 0.0)).step(reading)
+    assert lines[0].endswith("  0:01:00 left")
 
 
 def test_the_bound_is_shown_in_nats_and_as_a_perplexity() -> None:
     assert "2.0000 nats, perplexity 7.4" in figures(ProgressReading(progress(5, validation=2.0), 1.0, 2.0, 1.0))
 
 
-def test_plain_lines_come_when_something_was_measured_or_time_has_passed(capsys: pytest.CaptureFixture[str]) -> None:
-    times = iter([0.0, 1.0, 2.0, 20.0])
-    lines = Lines(lambda: next(times))
+def test_plain_lines_come_when_something_was_measured_or_time_has_passed() -> None:
+    times, lines = iter([0.0, 1.0, 2.0, 20.0]), list[str]()
+    report = TrainingReport(PlainLines(lines.append, lambda: next(times)))
     for now in (progress(1), progress(2), progress(3, validation=1.0), progress(4)):
-        lines.step(ProgressReading(now, 1.0, now.validation, 1.0))
-    assert [line.split()[1] for line in capsys.readouterr().out.splitlines()] == ["1/10", "3/10", "4/10"]
+        report.step(ProgressReading(now, 1.0, now.validation, 1.0))
+    assert [line.split()[1] for line in lines] == ["1/10", "3/10", "4/10"]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from engine.training.config import Progress
 from remdm_tui.commands.train_loggers import logs, values_of
-from remdm_tui.commands.train_progress import ProgressReading, course, panel, printable, smoothed
+from remdm_tui.commands.train_progress import ProgressReading, curve, panel, printable, smoothed
 
 
 def reading(**fields: Any) -> ProgressReading:
@@ -52,10 +52,10 @@ def test_what_was_not_measured_is_not_made_up() -> None:
     assert "validation" not in values_of(reading())
 
 
-def test_the_course_of_the_loss_falls_as_it_does() -> None:
-    assert course([8.0, 4.0, 1.0], 60) == "█▄▁"
-    assert course([1.0] * 5, 60) == "▁" * 5
-    assert len(course([float(i) for i in range(1000)], 60)) <= 60
+def test_the_curve_of_the_loss_falls_as_it_does() -> None:
+    assert curve([8.0, 4.0, 1.0], 60) == "█▄▁"
+    assert curve([1.0] * 5, 60) == "▁" * 5
+    assert len(curve([float(i) for i in range(1000)], 60)) <= 60
 
 
 def test_a_text_cannot_move_the_cursor() -> None:

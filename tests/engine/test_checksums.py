@@ -12,10 +12,11 @@ from tokenizers import Tokenizer
 from engine.files import digests
 from engine.files.checksums import check, checksum, known, replace_checked, replacing_checked
 from engine.files.run_layout import MODEL_FILES, STEP, Exported, read_exported
-from engine.metrics.judge import load_judge
+from engine.metrics.judges import load_judge
 from engine.models import load_model
-from engine.models.checkpoint import NETWORKS, export
+from engine.models.checkpoint import export
 from engine.models.dit import DITConfig
+from engine.models.readers.dit_family import NETWORKS
 from engine.training.data import existing_tokenizer, train_tokenizer
 from engine.training.export import publish
 from engine.training.init_from import shape
