@@ -17,6 +17,8 @@ from remdm_tui.commands.progress import Status, on_stderr
 from remdm_tui.console.output import print_json, print_result
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.render import model_summary
+from remdm_tui.render.progress_line import format_size
+from remdm_tui.watch.available_models import hub_cache
 
 
 def run(choice: ModelChoice, *, load: bool, as_json: bool) -> None:

@@ -34,7 +34,7 @@ class EvalJudges:
 
         Every rank gets the answer of rank 0.
         """
-        from engine.metrics.judge import SHORT
+        from engine.metrics.judges import SHORT
         from engine.models.sources import locate
 
         name = self._name
@@ -60,7 +60,7 @@ class EvalJudges:
 
     def files(self, name: str) -> Path:
         """Return the files of a judge or featurizer, downloaded if necessary. Raises ValueError."""
-        from engine.metrics.judge import SHORT
+        from engine.metrics.judges import SHORT
         from engine.metrics.own_judge import own_model
         from engine.models.catalogue import place
         from engine.models.sources import locate

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from rich.table import Table
 
+from engine.evaluation.metrics import METRICS, Metric, figure_of
 from engine.evaluation.plan import ENGINE
 from engine.records import Settings
 from remdm_tui.console.output import print_json
@@ -38,15 +39,12 @@ def _print_tables(results: Results, home: Path) -> None:
         markup=False, soft_wrap=True,
     )  # fmt: skip
     table = Table(box=None, pad_edge=False)
-    for name in ("conventions", "gen PPL", "entropy", "MAUVE"):
-        table.add_column(name, justify="left" if name == "conventions" else "right")
-    for conventions, metrics in results.metrics.items():
-        ppl = "-" if metrics.gen_ppl is None else interval(metrics.gen_ppl.perplexity, 1)
-        mauve = "-"
-        if metrics.mauve is not None:
-            spread = "" if metrics.mauve.deviation is None else f" +- {metrics.mauve.deviation:.3f}"
-            mauve = f"{metrics.mauve.value:.3f}{spread}"
-        table.add_row(conventions, ppl, interval(results.entropy_interval, 2), mauve)
+    table.add_column("conventions")
+    for metric in METRICS.values():
+        table.add_column(metric.title, justify="right")
+    for name in results.metrics:
+        figures = (summary_of(metric, figure_of(key, results, name)) for key, metric in METRICS.items())
+        table.add_row(name, *figures)
     console.print(table)
     first = results.metrics[results.primary]
     if first.gen_ppl is not None:
@@ -84,6 +82,16 @@ def strategy_line(sampling: dict[str, Any]) -> str:
     knobs = [f"{info.name}={settings.knobs[info.name]}" for info in infos if matters(info, settings)]
     predictor = "" if sampling["predictor"] == ENGINE else f"by {sampling['predictor']}"
     return " ".join(filter(None, (settings.strategy, *knobs, predictor)))
+
+
+def summary_of(metric: Metric, figure: Figure | None) -> str:
+    """Return a metric's figure with its bounds; a dash if it was not measured."""
+    if figure is None:
+        return "-"
+    if not metric.spread:
+        return interval(figure, metric.digits)
+    deviation = "" if figure.high is None else f" +- {figure.high - figure.value:.{metric.digits}f}"
+    return f"{figure.value:.{metric.digits}f}{deviation}"
 
 
 def interval(figure: Figure, digits: int) -> str:

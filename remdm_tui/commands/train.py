@@ -12,7 +12,7 @@ import msgspec
 
 from engine.files.atomic import tidy
 from engine.files.locks import alone
-from engine.files.run_layout import WRITTEN
+from engine.files.run_layout import MODEL, WRITTEN
 from engine.system.callbacks import ignore
 from remdm_tui.commands.progress import Reporter, Silent, on_stdout
 from remdm_tui.commands.train_loop import train
@@ -97,9 +97,9 @@ def reporter_of(environment: Mapping[str, str]) -> Reporter:
 
 def export(run: Run, hub: bool, reporter: Reporter) -> None:
     """Write the best averages as a model, and report where it is. Raises ValueError."""
-    from engine.training.export import HOME, export_best, export_hub
+    from engine.training.export import export_best, export_hub
 
-    step, home = export_best(run), run.home / HOME
+    step, home = export_best(run), run.home / MODEL
     reporter.message(f"the averaged weights of step {step} are in {home}: remdm-tui watch --model {home}")
     if hub:
         reporter.message(f"and, as the hub's models are laid out, in {export_hub(run)}")

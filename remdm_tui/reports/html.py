@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from remdm_tui.console.sanitize import sanitize
+from remdm_tui.reports import templates
 from remdm_tui.reports.collect import Evaluation, Series
 from remdm_tui.reports.document import Document, Plot, Section
 from remdm_tui.reports.looks import DARK, LIGHT
@@ -76,13 +76,9 @@ def render(document: Document, samples: int = SHOWN) -> str:
             plots, no_plots = (), f"No plots: {error}."
         sections.append(ShownSection(number, section, plots, tuple(_settings(section, count))))
     style = stylesheet()
-    home = files(__package__)
-    # a name that the template has and nobody gave is a mistake, not an empty string
-    environment = Environment(autoescape=True, undefined=StrictUndefined)
-    template = environment.from_string(home.joinpath("report.html.j2").read_text(encoding="utf-8"))
-    return template.render(
-        document=document, sections=sections, shown=count, style=Markup(style), style_hash=Markup(hashed(style)),
-        heading=_heading(document, every), no_plots=no_plots,
+    return templates.render(
+        "html", document=document, sections=sections, shown=count, style=Markup(style),
+        style_hash=Markup(hashed(style)), heading=_heading(document, every), no_plots=no_plots,
     )  # fmt: skip
 
 

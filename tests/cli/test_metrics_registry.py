@@ -12,7 +12,7 @@ from engine.evaluation.metrics import METRICS, Metric, figure_of
 from engine.evaluation.plan import Plan
 from engine.evaluation.results import Figure, read_results, read_samples
 from engine.evaluation.summary import results
-from remdm_tui.commands.eval_progress import as_tables
+from remdm_tui.commands.eval_results import print_results
 from remdm_tui.reports import html, latex, markdown
 from remdm_tui.reports.collect import collect
 from remdm_tui.reports.document import document
@@ -42,7 +42,7 @@ def test_a_new_metric_is_in_the_results_and_their_summary(tmp_path: Path, capsys
     assert figure.low is not None
     assert min(counts) <= figure.low <= figure.value
     assert msgspec.json.decode(msgspec.json.encode(found))["measured"]["words"]["value"] == figure.value
-    as_tables(found, tmp_path)
+    print_results(found, tmp_path, as_json=False)
     printed = capsys.readouterr().out
     assert "MAUVE" in printed
     assert "words" in printed
@@ -70,5 +70,5 @@ def test_results_of_an_earlier_version_lack_it(tmp_path: Path, capsys: pytest.Ca
     shutil.copytree(OLDER, tmp_path / "eval")
     found = read_results(tmp_path / "eval")
     assert figure_of("words", found, "standard") is None
-    as_tables(found, tmp_path)
+    print_results(found, tmp_path, as_json=False)
     assert " -" in capsys.readouterr().out

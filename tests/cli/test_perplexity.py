@@ -36,9 +36,10 @@ from engine.metrics.likelihood import likelihood
 from engine.models import TextModel, checkpoint, load_model
 from engine.models.dit import DIT, DITConfig
 from engine.records import ModelChoice
-from engine.training.data import END_OF_TEXT, MASK, prepare
+from engine.training.data import prepare
 from remdm_tui.commands.perplexity import ScoringReport, figures, run, stopped
 from remdm_tui.commands.progress import PlainLines
+from tests import forks
 from tests.cli.conftest import ENVIRONMENT
 from tests.engine.texts import VOCABULARY, write_texts
 from tests.waiting import PATIENCE

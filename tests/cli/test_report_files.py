@@ -12,15 +12,17 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from jinja2 import UndefinedError
 
 from engine.evaluation.results import SAMPLES, Failed
 from remdm_tui.commands.report import write as write_files
 from remdm_tui.console.sanitize import is_harmless, sanitize
-from remdm_tui.reports import html, latex, markdown
+from remdm_tui.reports import html, latex, markdown, templates
 from remdm_tui.reports.collect import collect
 from remdm_tui.reports.document import Document, document
 from remdm_tui.reports.page_svg import element
 from remdm_tui.reports.samples import first_samples
+from remdm_tui.reports.templates import escape_html, escape_latex, escape_markdown
 from tests.cli.evaluations import UNJUDGED, results, sweep, write
 
 EVIL = "\x1b[31m<script>alert(1)</script> & `x` | $y$ \u202eback </pre>"
@@ -184,16 +186,69 @@ def test_a_markdown_table_has_as_many_cells_in_every_row(tmp_path: Path) -> None
 
 
 def test_markdown_leaves_no_mark_of_a_name_unescaped() -> None:
-    shown = re.sub(r"\\([\\`*_{}\[\]<>()#+!|~$&])", "", markdown.escaped(ODD + EVIL))
+    shown = re.sub(r"\\([\\`*_{}\[\]<>()#+!|~$&])", "", escape_markdown(ODD + EVIL))
     assert not set(shown) & set("\\`*_{}[]<>()#!|~$&")
 
 
 def test_latex_leaves_no_special_character_of_a_name_unescaped() -> None:
-    assert latex.escaped("a_b$c%d&e#f{g}h") == r"a\_b\$c\%d\&e\#f\{g\}h"
-    assert latex.escaped("\\") == r"\textbackslash{}"
+    assert escape_latex("a_b$c%d&e#f{g}h") == r"a\_b\$c\%d\&e\#f\{g\}h"
+    assert escape_latex("\\") == r"\textbackslash{}"
     # behind the end of a row these would be its options
-    assert latex.escaped("*[x]") == "{*}{[}x{]}"
-    assert latex.escaped("é 日 ±") == r"é ? $\pm$"
+    assert escape_latex("*[x]") == "{*}{[}x{]}"
+    assert escape_latex("é 日 ±") == r"é ? $\pm$"
+
+
+def hostile(root: Path) -> Document:
+    """A report whose every name is hostile: strategy, knob, judge, note, conventions, directory."""
+    odd = results(ODD, 1024, judge=ODD, knobs={ODD: ODD}, notes=(ODD,), conventions={"reference": (ODD,)})
+    write(root / "odd `$x$` one", odd, (EVIL,))
+    write(root / "other", results("mdlm", 512))
+    (root / "[left](out)").mkdir()
+    (root / "[left](out)" / "settings.json").write_text("{}")
+    return document(collect([root]))
+
+
+def test_a_hostile_name_is_text_in_markdown_wherever_it_stands(tmp_path: Path) -> None:
+    text = markdown.render(hostile(tmp_path), pictures=True)
+    assert escape_markdown(ODD) in text
+    assert "[left](out)" not in text
+    # what is left without a backslash is the template's own: headings, lists, tables, pictures
+    own = re.sub(r"(?m)^(#+ |- (\*\*Warning\.\*\*)?)|!\[|\]\(report[-\w]*\.png\)|\|", "", text)
+    assert not re.search(r"(?<!\\)(?:\\\\)*[`*_<>\[\]$#~&{}]", own)
+
+
+def test_a_hostile_name_is_text_in_latex_wherever_it_stands(tmp_path: Path) -> None:
+    lines = latex.render(hostile(tmp_path)).splitlines()
+    assert escape_latex(ODD) in "\n".join(lines)
+    # a comment has one line and nothing of it is typeset
+    typeset = "\n".join(line for line in lines if not line.startswith("%"))
+    assert not re.search(r"(?<!\\)[%#_~^<>|]", typeset)
+    commands = set(re.findall(r"\\[A-Za-z]+", typeset))
+    assert commands == {
+        r"\begin", r"\end", r"\centering", r"\caption", r"\label", r"\toprule", r"\midrule", r"\bottomrule",
+        r"\scriptsize", r"\pm", r"\textbackslash", r"\textbar", r"\textless", r"\textgreater",
+        r"\textasciicircum", r"\textasciitilde",
+    }  # fmt: skip
+
+
+def test_a_hostile_name_is_text_in_the_page_wherever_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    text = html.render(hostile(tmp_path))
+    page = Page(text)
+    assert page.open == []
+    assert escape_html(ODD) in text
+    assert {"i", "script"}.isdisjoint(tag for tag, _ in page.tags)
+    assert "[left](out)" in page.text
+
+
+def test_nothing_is_escaped_twice() -> None:
+    assert escape_html(f"<{escape_html('&')}>") == "&lt;&amp;amp;&gt;"
+    assert templates.render("md", document=Document("a_b", (), ()), pictures=False) == "# a\\_b\n\n"
+
+
+def test_a_template_that_misses_a_value_is_an_error() -> None:
+    with pytest.raises(UndefinedError):
+        templates.render("md", pictures=False)
 
 
 NAMES = (
@@ -241,7 +296,7 @@ def test_a_name_is_text_in_every_file(tmp_path: Path) -> None:
     assert not set(bare) & set("%#_^~")
 
 
-SPELT = {*re.findall(r"\\[a-zA-Z]+", "".join(latex.SPECIAL.values()))}
+SPELT = {*re.findall(r"\\[a-zA-Z]+", "".join(templates.LATEX.values()))}
 
 
 def test_a_name_is_text_in_what_a_drawing_is_called() -> None:

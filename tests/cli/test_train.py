@@ -25,6 +25,7 @@ from remdm_tui.commands.train import prepared
 from remdm_tui.commands.train_log import continued
 from remdm_tui.commands.train_progress import ProgressReading, TrainingReport, figures, smoothed
 from remdm_tui.commands.train_stop import stopping
+from tests import forks
 from tests.cli.conftest import ENVIRONMENT
 
 

@@ -16,7 +16,7 @@ from engine.metrics.judges import load_judge
 from engine.models import load_model
 from engine.models.checkpoint import export
 from engine.models.dit import DITConfig
-from engine.models.readers.dit_family import NETWORKS
+from engine.models.kinds import KINDS
 from engine.training.data import existing_tokenizer, train_tokenizer
 from engine.training.export import publish
 from engine.training.init_from import shape
@@ -33,8 +33,8 @@ def tokenizer() -> Tokenizer:
 def home(request: pytest.FixtureRequest, tokenizer: Tokenizer, tmp_path: Path) -> Path:
     """A small model as training exports it: our own layout, and the hub's."""
     size = tokenizer.get_vocab_size()
-    model = NETWORKS["dit"](DITConfig(vocab_size=size, hidden_size=16, n_blocks=1, n_heads=2, cond_dim=8, length=12,
-                                      mask_id=size - 1))  # fmt: skip
+    shape = DITConfig(vocab_size=size, hidden_size=16, n_blocks=1, n_heads=2, cond_dim=8, length=12, mask_id=size - 1)
+    model = KINDS["dit"].network(shape)
     if request.param == "model":
         export(model, tokenizer.to_str(), tmp_path / "model")
     else:
@@ -89,7 +89,7 @@ def test_an_export_over_a_damaged_model_makes_it_whole(home: Path, tokenizer: To
         flip(home / file)
     size = tokenizer.get_vocab_size()
     shape = DITConfig(vocab_size=size, hidden_size=16, n_blocks=1, n_heads=2, cond_dim=8, length=12, mask_id=size - 1)
-    export(NETWORKS["dit"](shape), tokenizer.to_str(), home)
+    export(KINDS["dit"].network(shape), tokenizer.to_str(), home)
     load_model(str(home), "cpu", "float32")
     assert all(len(known(home / file)) == 1 for file in MODEL_FILES)
 

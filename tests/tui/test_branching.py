@@ -11,7 +11,7 @@ from engine.records import Settings
 from remdm_tui.app import WatchApp
 from remdm_tui.link.base import Died
 from remdm_tui.link.replay import ReplayLink, options_of
-from remdm_tui.watch.branches import otherwise
+from remdm_tui.watch.branches import describe_changes
 from remdm_tui.watch.notices import Notice
 from remdm_tui.watch.run_recording import RunRecording
 from remdm_tui.widgets.token_grid import DIFFERENT
@@ -195,4 +195,4 @@ async def test_a_recordings_branches_are_switched_and_compared_without_an_engine
     ],
 )
 def test_a_difference_in_settings_is_said_in_few_words(before, after, said):
-    assert otherwise(before, after) == said
+    assert describe_changes(before, after) == said
