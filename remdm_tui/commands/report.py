@@ -1,4 +1,4 @@
-"""`report`: evaluations as tables and plots, in the terminal and as files beside them."""
+"""`report`: evaluations as tables and plots, in the terminal and as files."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from remdm_tui.reports.document import Document, document
 from remdm_tui.reports.html import SHOWN
 from remdm_tui.reports.panels import AXES
 from remdm_tui.reports.plots import NoPlots, pictures
-from remdm_tui.reports.terminal import say, show
+from remdm_tui.reports.terminal import print_sentence, show
 
 PIPE = 140
-"""Columns where there is no terminal and COLUMNS says nothing."""
+"""Columns without a terminal and COLUMNS."""
 
 
 def run(
@@ -34,12 +34,12 @@ def run(
     samples: int = SHOWN,
     console: Console | None = None,
 ) -> None:
-    """Show what lies at or below `dirs` and write report.html, .md, .tex and the plots' PNG and SVG.
+    """Print the evaluations at or below `dirs`, and write report.html, .md, .tex and the plots as PNG and SVG.
 
-    out: their directory, made where it is missing; by default the directory itself, or of several the one that they
-    have in common.  conventions: whose figures are shown, by default each evaluation's primary ones.  by: what the
-    terminal's plots are drawn against, out of AXES; files have all.  samples: of each setting in the page.  Raises
-    ValueError with one sentence, OSError for a directory that cannot be written to.
+    out: the directory of the files, created if it is missing; None: the only directory, or the common parent.
+    conventions: the ones whose figures are shown; None: the primary ones of each evaluation.  by: names of AXES that
+    the terminal's plots are drawn against; files have all.  samples: of each setting in the page.  Raises ValueError,
+    and OSError for a directory that is not writable.
     """
     unknown = [name for name in by if name not in AXES]
     if unknown:
@@ -54,7 +54,7 @@ def run(
     show(collection, console, tuple(dict.fromkeys(by)) or ("steps" if several else "calls",))
     written, missing = write(document(collection), place, samples)
     if missing:
-        say(console, f"No PNG, SVG or plots in the page: {missing}", warning=True)
+        print_sentence(console, f"No PNG, SVG or plots in the page: {missing}", warning=True)
     console.print()
     for path in written:
         console.print(sanitize(str(path)), highlight=False, markup=False, soft_wrap=True)
@@ -67,19 +67,19 @@ def _console() -> Console:
 
 
 def shared(dirs: Sequence[Path]) -> Path:
-    """The one directory, or the innermost that holds all of them."""
+    """Return the only directory, or the innermost one that contains all."""
     if len(dirs) == 1:
         return dirs[0]
     return Path(os.path.commonpath([path.resolve() for path in dirs]))
 
 
 def check_writable(place: Path) -> None:
-    """Raises OSError where no file can be made, before any work is done."""
+    """Raise OSError if no file can be created in the directory."""
     probe(place)
 
 
 def write(made: Document, place: Path, samples: int = SHOWN) -> tuple[list[Path], str]:
-    """The files, and in words why there are no pictures ("" where there are)."""
+    """Write the files; return their paths, and why there are no pictures, or "". Raises OSError."""
     missing = ""
     drawn: dict[str, bytes] = {}
     try:

@@ -1,4 +1,4 @@
-"""A panel in a terminal: lines of braille dots, and a letter at every setting."""
+"""Draws a panel in characters: lines of braille dots, and a letter at every setting."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from remdm_tui.reports.panels import Line, Panel
 from remdm_tui.reports.scales import Scale, scale, ticks
 
 HEIGHT = 12
-"""Lines of the field that is drawn in."""
+"""Lines of the plotting area."""
 NARROWEST = 38
-"""Cells that a panel needs."""
+"""Cells of a panel, at least."""
 COLLISION = "*"
-"""Where settings of several series share a cell."""
+"""Marks a cell with settings of several series."""
 FRONT = Style(bold=True, reverse=True)
 
 
-def drawn(panel: Panel, looks: Sequence[Look], width: int, ascii_only: bool = False) -> Text:
-    """The panel with its title and axes: HEIGHT + 4 lines, each `width` cells wide."""
+def draw(panel: Panel, looks: Sequence[Look], width: int, ascii_only: bool = False) -> Text:
+    """Return the panel with its title and axes: HEIGHT + 4 lines of `width` cells."""
     dots = [dot for line in panel.lines for dot in line.dots]
     across = scale([dot.x for dot in dots], logarithmic=True)
     upwards = scale([dot.y.value for dot in dots], panel.logarithmic)
@@ -56,11 +56,11 @@ def _field(
     marked: dict[tuple[int, int], tuple[int, bool]] = {}
     for line in panel.lines:
         for dot in line.dots:
-            place = HEIGHT - 1 - _cell(upwards(dot.y.value), HEIGHT), _cell(across(dot.x), width)
-            shared = place in marked and marked[place][0] != line.number
-            front = dot.front or (place in marked and marked[place][1])
-            cells[place[0]][place[1]] = COLLISION if shared else looks[line.number].letter
-            marked[place] = line.number, front
+            position = HEIGHT - 1 - _cell(upwards(dot.y.value), HEIGHT), _cell(across(dot.x), width)
+            shared = position in marked and marked[position][0] != line.number
+            front = dot.front or (position in marked and marked[position][1])
+            cells[position[0]][position[1]] = COLLISION if shared else looks[line.number].letter
+            marked[position] = line.number, front
     return [_styled(y, cells[y], owner[y], marked, looks) for y in range(HEIGHT)]
 
 
@@ -77,7 +77,7 @@ def _styled(
 
 
 def segments(line: Line, width: int, across: Scale, upwards: Scale) -> NDArray[np.int32]:
-    """Braille bits [HEIGHT, width] of the straight lines between a series' settings."""
+    """Return the braille bits [HEIGHT, width] of the straight lines between the settings of a series."""
     bits = np.zeros((HEIGHT, width), dtype=np.int32)
     xs = np.array([across(dot.x) for dot in line.dots]) * (2 * width - 1)
     ys = (1 - np.array([upwards(dot.y.value) for dot in line.dots])) * (4 * HEIGHT - 1)
@@ -89,29 +89,29 @@ def segments(line: Line, width: int, across: Scale, upwards: Scale) -> NDArray[n
     return bits
 
 
-def _cell(share: float, cells: int) -> int:
-    return min(max(int(share * cells), 0), cells - 1)
+def _cell(fraction: float, cells: int) -> int:
+    return min(max(int(fraction * cells), 0), cells - 1)
 
 
 def _below(panel: Panel, across: Scale, room: int, ascii_only: bool) -> tuple[str, str, str]:
-    """The axis, the numbers under it, and what it is."""
+    """Return the axis, the numbers below it, and its title."""
     chosen = sorted({dot.x for line in panel.lines for dot in line.dots})
     values = ticks(across, 6) if panel.axis.cost else chosen
     corner, dash, tick = "+-+" if ascii_only else "└─┬"
     axis, numbers = [dash] * room, [" "] * room
     free = 0
     for value in values:
-        place, label = _cell(across(value), room), f"{value:g}"
-        start = min(max(place - len(label) // 2, 0), room - len(label))
+        column, label = _cell(across(value), room), f"{value:g}"
+        start = min(max(column - len(label) // 2, 0), room - len(label))
         if start >= free:
-            axis[place] = tick
+            axis[column] = tick
             numbers[start : start + len(label)] = label
             free = start + len(label) + 1
     return corner + "".join(axis), " " + "".join(numbers), " " + panel.axis.title.center(room)
 
 
 def legend(names: Sequence[str], looks: Sequence[Look]) -> Text:
-    """A line for each series."""
+    """Return a line with letter and name for each series."""
     lines = [
         Text.assemble("  ", (look.letter, Style(color=look.middle, bold=True)), f"  {name}")
         for name, look in zip(names, looks, strict=True)
@@ -120,5 +120,5 @@ def legend(names: Sequence[str], looks: Sequence[Look]) -> Text:
 
 
 def side_by_side(width: int, count: int) -> int:
-    """How many panels fit."""
+    """Return how many panels fit side by side."""
     return max(1, min(count, width // NARROWEST))

@@ -1,18 +1,19 @@
-"""What every file of a report holds, in its order, as plain data that Markdown, LaTeX and HTML only spell."""
+"""The content of a report in its order, as plain data for the Markdown, LaTeX and HTML templates."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from remdm_tui.reports.collect import Collection, Group, apart
+from remdm_tui.reports.collect import differences
 from remdm_tui.reports.looks import Look, looks
 from remdm_tui.reports.panels import AXES, Axis, Panel, panels
+from remdm_tui.reports.records import Collection, Group
 from remdm_tui.reports.tables import Table, detail, facts, overview, reading, warnings
 
 
 @dataclass(frozen=True)
 class Plot:
-    """The panels against one axis; `name` is that of its files, without a suffix."""
+    """The panels against one axis; `name` is that of the files, without a suffix."""
 
     name: str
     axis: Axis
@@ -42,15 +43,18 @@ class Section:
 
 @dataclass(frozen=True, eq=False)
 class Document:
+    """A whole report."""
+
     title: str
     remarks: tuple[str, ...]
-    """what was left out, and why sections stand apart"""
+    """what was left out, and why there are several sections"""
     sections: tuple[Section, ...]
 
 
 def document(collection: Collection) -> Document:
+    """Return the report of everything that was found."""
     groups = collection.groups
-    remarks = (*filter(None, [apart(groups)]), *collection.remarks)
+    remarks = (*filter(None, [differences(groups)]), *collection.remarks)
     sections = tuple(_section(group, number, len(groups)) for number, group in enumerate(groups, 1))
     return Document("Evaluation report", remarks, sections)
 
@@ -67,9 +71,9 @@ def _section(group: Group, number: int, of: int) -> Section:
 
 
 def caption(axis: Axis, drawn: tuple[Panel, ...]) -> str:
-    """Of a plot: what is drawn against what."""
+    """Return what a plot shows, in a sentence or two."""
     listed = ", ".join(panel.quantity.title for panel in drawn)
-    told = f"{listed[0].upper()}{listed[1:]} against {axis.title}, which is on a logarithmic scale."
+    text = f"{listed[0].upper()}{listed[1:]} against {axis.title}, which is on a logarithmic scale."
     if any(dot.front for panel in drawn for line in panel.lines for dot in line.dots):
-        told += " A ring and the grey line mark the Pareto front."
-    return told
+        text += " A ring and the grey line mark the Pareto front."
+    return text

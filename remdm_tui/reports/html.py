@@ -1,4 +1,4 @@
-"""A report as one HTML file: nothing outside it is needed or let in, and no script runs."""
+"""A report as one HTML file that loads nothing and runs no script."""
 
 from __future__ import annotations
 
@@ -12,24 +12,26 @@ from markupsafe import Markup
 
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.reports import templates
-from remdm_tui.reports.collect import Evaluation, Series
 from remdm_tui.reports.document import Document, Plot, Section
 from remdm_tui.reports.looks import DARK, LIGHT
 from remdm_tui.reports.page_svg import element
-from remdm_tui.reports.plots import NoPlots, inside, key
+from remdm_tui.reports.plots import NoPlots, legend_svg, panel_svg
+from remdm_tui.reports.records import Evaluation, Series
 from remdm_tui.reports.samples import Sample, first_samples
 from remdm_tui.reports.tables import NONE, decimals, perplexity
 
 SHOWN = 20
-"""Samples of a setting in the page, unless something else is asked for."""
-TOGETHER = 2000
-"""Samples in the page at most; of more settings each shows fewer, but one."""
+"""Samples of a setting in the page, by default."""
+MOST_SAMPLES = 2000
+"""Samples in the page at most; with many settings each shows fewer, at least one."""
 LONGEST = 20_000
-"""Characters of a sample in the page; with TOGETHER this bounds its size to tens of megabytes."""
+"""Characters of a sample in the page; with MOST_SAMPLES this bounds its size to tens of megabytes."""
 
 
 @dataclass(frozen=True)
 class ShownPlot:
+    """A plot as elements of the page."""
+
     panels: tuple[Markup, ...]
     key: Markup
     caption: str
@@ -37,6 +39,8 @@ class ShownPlot:
 
 @dataclass(frozen=True)
 class ShownSample:
+    """A sample in words."""
+
     number: int
     gen_ppl: str
     entropy: str
@@ -45,11 +49,13 @@ class ShownSample:
     command: str
     text: str
     cut: str
-    """how many characters are shown, where not all are"""
+    """how many characters are shown; empty if all are"""
 
 
 @dataclass(frozen=True)
 class ShownSetting:
+    """The samples of one evaluation, or why there are none."""
+
     title: str
     home: str
     samples: tuple[ShownSample, ...]
@@ -58,16 +64,18 @@ class ShownSetting:
 
 @dataclass(frozen=True, eq=False)
 class ShownSection:
+    """A section with its plots and samples."""
+
     number: int
-    it: Section
+    section: Section
     plots: tuple[ShownPlot, ...]
     settings: tuple[ShownSetting, ...]
 
 
 def render(document: Document, samples: int = SHOWN) -> str:
-    """samples: of each setting, 0 or more."""
+    """Return the page. samples: of each setting, 0 or more."""
     every = sum(len(section.group.evaluations) for section in document.sections)
-    count = min(samples, max(1, TOGETHER // every))
+    count = min(samples, max(1, MOST_SAMPLES // every))
     no_plots, sections = "One setting alone is not plotted.", []
     for number, section in enumerate(document.sections, 1):
         try:
@@ -78,7 +86,7 @@ def render(document: Document, samples: int = SHOWN) -> str:
     style = stylesheet()
     return templates.render(
         "html", document=document, sections=sections, shown=count, style=Markup(style),
-        style_hash=Markup(hashed(style)), heading=_heading(document, every), no_plots=no_plots,
+        style_hash=Markup(style_hash(style)), heading=_heading(document, every), no_plots=no_plots,
     )  # fmt: skip
 
 
@@ -89,18 +97,18 @@ def _heading(document: Document, every: int) -> str:
 
 
 def stylesheet() -> str:
-    """The page's rules, and in the dark the plots' colours for that."""
+    """Return the rules of the page; a dark scheme replaces the colours of the plots."""
     swaps = "".join(
         f'[{name}="{light}"] {{ {name}: {dark}; }}\n'
         for light, dark in zip(LIGHT, DARK, strict=True)
         for name in ("fill", "stroke")
     )
-    written = files(__package__).joinpath("report.css").read_text(encoding="utf-8")
-    return f"\n{written}@media (prefers-color-scheme: dark) {{\n{swaps}}}\n"
+    rules = files(__package__).joinpath("report.css").read_text(encoding="utf-8")
+    return f"\n{rules}@media (prefers-color-scheme: dark) {{\n{swaps}}}\n"
 
 
-def hashed(style: str) -> str:
-    """The source expression that allows exactly this style element."""
+def style_hash(style: str) -> str:
+    """Return the source expression that allows exactly this style element."""
     return "sha256-" + base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
 
 
@@ -109,10 +117,10 @@ def _plot(plot: Plot, section: Section, number: int) -> ShownPlot:
     panels = []
     for panel in plot.panels:
         label = f"{panel.quantity.title} against {panel.axis.title} for {', '.join(section.names)}"
-        drawn = inside(panel, section.looks, section.names)
+        drawn = panel_svg(panel, section.looks, section.names)
         panels.append(Markup(element(drawn, f"{prefix}-{panel.quantity.key}", label)))
     legend = element(
-        key(plot.panels, section.looks, section.names), f"{prefix}-key", "Which series is drawn how", sized=True
+        legend_svg(plot.panels, section.looks, section.names), f"{prefix}-key", "How each series is drawn", sized=True
     )
     return ShownPlot(tuple(panels), Markup(legend), plot.caption)
 

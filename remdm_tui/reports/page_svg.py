@@ -1,4 +1,4 @@
-"""An SVG document of matplotlib's as an element of a page: no styles, no clashing ids, the page's own colours."""
+"""Turns an SVG document of matplotlib into an element of a page: no styles, unique ids, the page's own colours."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ DROPPED = {f"{{{SVG}}}metadata", f"{{{SVG}}}style"}
 
 
 def element(document: str, prefix: str, label: str, sized: bool = False) -> str:
-    """The <svg> element, to stand in HTML.
+    """Return the <svg> element for HTML.
 
     Style attributes become presentation attributes, which a strict content security policy allows and a page's rules
-    override; ids get the prefix; INK becomes the text's colour; label is what a screen reader says.
-    sized: it keeps its own size and does not fill its place.
+    override; ids get the prefix; INK becomes the text's colour; label is read by screen readers.
+    sized: keep the size instead of filling the parent element.
     """
     root = ElementTree.fromstring(document)
-    _without(root)
+    _remove_dropped(root)
     for node in root.iter():
-        _restyled(node)
-        _renamed(node, prefix)
+        _move_style(node)
+        _prefix_ids(node, prefix)
     root.attrib.pop("version", None)
     if not sized:
         del root.attrib["width"], root.attrib["height"]
@@ -35,15 +35,15 @@ def element(document: str, prefix: str, label: str, sized: bool = False) -> str:
     return ElementTree.tostring(root, encoding="unicode")
 
 
-def _without(node: ElementTree.Element) -> None:
+def _remove_dropped(node: ElementTree.Element) -> None:
     for child in list(node):
         if child.tag in DROPPED:
             node.remove(child)
         else:
-            _without(child)
+            _remove_dropped(child)
 
 
-def _restyled(node: ElementTree.Element) -> None:
+def _move_style(node: ElementTree.Element) -> None:
     for name, value in _declarations(node.attrib.pop("style", "")):
         node.set(name, value)
     for name in ("fill", "stroke"):
@@ -58,7 +58,7 @@ def _declarations(style: str) -> Iterable[tuple[str, str]]:
             yield name.strip(), value.strip()
 
 
-def _renamed(node: ElementTree.Element, prefix: str) -> None:
+def _prefix_ids(node: ElementTree.Element, prefix: str) -> None:
     if "id" in node.attrib:
         node.set("id", f"{prefix}-{node.attrib['id']}")
     if LINK in node.attrib:

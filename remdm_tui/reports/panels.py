@@ -1,4 +1,4 @@
-"""What is drawn, as plain data: each quality against steps, network calls and seconds, with the Pareto fronts."""
+"""Plots as plain data: each quality against steps, network calls and seconds, with the Pareto fronts."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from types import MappingProxyType
 from typing import Literal
 
 from engine.evaluation.metrics import METRICS, figure_of
-from remdm_tui.reports.collect import Evaluation, Group, Point, Series
+from remdm_tui.reports.records import Evaluation, Group, Point, Series
 
 
 @dataclass(frozen=True)
 class Value:
-    """A number and its bounds, where there are any."""
+    """A number and its bounds, if it has any."""
 
     value: float
     low: float | None = None
@@ -23,26 +23,26 @@ class Value:
 
 @dataclass(frozen=True)
 class Quantity:
-    """A quality that is drawn upwards."""
+    """A quality on the vertical axis."""
 
     key: str
     title: str
     better: Literal["lower", "higher"] | None
-    """None where neither is: entropy is to be that of data"""
+    """None for entropy, which should be that of data"""
     of: Callable[[Evaluation], Value | None]
     range: float = float("inf")
-    """the greatest value over the least from which on its scale is logarithmic"""
+    """ratio of the largest value to the smallest above which the scale is logarithmic"""
 
 
 @dataclass(frozen=True)
 class Axis:
-    """What a quality is drawn against; always on a logarithmic scale."""
+    """The horizontal axis, whose scale is always logarithmic."""
 
     key: str
     title: str
     of: Callable[[Evaluation], float]
     cost: bool
-    """whether a Pareto front is drawn: less is better, and it is measured and not chosen"""
+    """whether a Pareto front is drawn: less is better, and the value is measured, not chosen"""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Dot:
 
 @dataclass(frozen=True)
 class Line:
-    """A series; `number` is its place in the group, which decides how it looks in every panel."""
+    """A series; `number` is its index in the group, which decides how it looks in every panel."""
 
     name: str
     number: int
@@ -66,13 +66,15 @@ class Line:
 
 @dataclass(frozen=True)
 class Panel:
+    """One quality against one axis."""
+
     quantity: Quantity
     axis: Axis
     lines: tuple[Line, ...]
 
     @property
     def logarithmic(self) -> bool:
-        """Whether the quality's scale is."""
+        """Return whether the scale of the quality is logarithmic."""
         values = [dot.y.value for line in self.lines for dot in line.dots]
         return min(values) > 0 and max(values) / min(values) > self.quantity.range
 
@@ -101,7 +103,7 @@ AXES: MappingProxyType[str, Axis] = MappingProxyType(
 
 
 def panels(group: Group, axis: Axis) -> tuple[Panel, ...]:
-    """One for each quality that any evaluation has; none where all settings lie at one place of the axis."""
+    """Return a panel for each quality that any evaluation has and that has more than one position on the axis."""
     made = (Panel(quantity, axis, _lines(group.series, quantity, axis)) for quantity in quantities())
     return tuple(panel for panel in made if len({dot.x for line in panel.lines for dot in line.dots}) > 1)
 
@@ -110,7 +112,7 @@ def _lines(series: Iterable[Series], quantity: Quantity, axis: Axis) -> tuple[Li
     lines = []
     for number, one in enumerate(series):
         dots = [_dot(point, quantity, axis) for point in one.points]
-        # a logarithmic axis has no place for nothing
+        # a logarithmic axis has no zero
         shown = [dot for dot in dots if dot is not None and dot.x > 0]
         if shown:
             lines.append(Line(one.name, number, tuple(shown)))
@@ -124,14 +126,14 @@ def _lines(series: Iterable[Series], quantity: Quantity, axis: Axis) -> tuple[Li
 
 
 def _dot(point: Point, quantity: Quantity, axis: Axis) -> Dot | None:
-    taken = [(axis.of(e), value) for e in point.evaluations if (value := quantity.of(e)) is not None]
-    if not taken:
+    measured = [(axis.of(e), value) for e in point.evaluations if (value := quantity.of(e)) is not None]
+    if not measured:
         return None
-    return Dot(point.steps, mean([x for x, _ in taken]), combined([value for _, value in taken]))
+    return Dot(point.steps, mean([x for x, _ in measured]), combined([value for _, value in measured]))
 
 
 def combined(values: Sequence[Value]) -> Value:
-    """One seed's value with its bounds; of several the mean, bounded by the least and the greatest."""
+    """Return the value of one seed with its bounds, or the mean of several between the smallest and the largest."""
     if len(values) == 1:
         return values[0]
     numbers = [v.value for v in values]
@@ -139,11 +141,12 @@ def combined(values: Sequence[Value]) -> Value:
 
 
 def mean(numbers: Sequence[float]) -> float:
+    """Return the arithmetic mean."""
     return sum(numbers) / len(numbers)
 
 
 def front(points: Iterable[tuple[float, float]], better: Literal["lower", "higher"]) -> set[tuple[float, float]]:
-    """The (cost, quality) pairs that no other beats in one and equals or beats in the other."""
+    """Return the (cost, quality) pairs that no other pair dominates."""
     sign = 1 if better == "lower" else -1
     best: set[tuple[float, float]] = set()
     lowest: float | None = None

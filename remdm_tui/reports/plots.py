@@ -1,4 +1,4 @@
-"""Panels as pictures, by matplotlib: PNG and SVG files for papers, and SVG that lives inside a page."""
+"""Draws panels by matplotlib: PNG and SVG files for papers, and SVG for a page."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 4.4, 3.3
 """Inches of one panel."""
 DIRECT = 6
-"""Series whose names stand at their lines; of more there is only a legend."""
+"""Series up to which each name is written at its line; with more there is only a legend."""
 LONG = 26
-"""Characters of a name at its line."""
+"""Characters of a name at its line, at most."""
 NAME_SIZE = 8.0
 """Points."""
 RIBBON = "#b5b5b5"
-"""Of the line that joins the settings on a Pareto front."""
+"""Colour of the line that joins the settings on a Pareto front."""
 MOST_TICKS = 7
 DPI = 160
 INK = "#010101"
-"""Of text and axes; a page puts its own colour in its place."""
+"""Colour of text and axes; a page replaces it by its own."""
 
 
 class NoPlots(ValueError):
-    """What draws is not installed; its sentence says how to get it."""
+    """matplotlib is not installed; the message says how to install it."""
 
 
-def available() -> None:
-    """Raises NoPlots where matplotlib is missing."""
+def check_installed() -> None:
+    """Raise NoPlots if matplotlib is missing."""
     try:
         import matplotlib  # noqa: F401
     except ModuleNotFoundError as error:
@@ -47,8 +47,8 @@ def available() -> None:
 
 
 def pictures(panels: Sequence[Panel], looks: Sequence[Look], names: Sequence[str]) -> dict[str, bytes]:
-    """All panels side by side over one legend, as `png` and `svg`.  Raises NoPlots."""
-    available()
+    """Return all panels side by side over one legend, as `png` and `svg`. Raises NoPlots."""
+    check_installed()
     with _settings():
         from matplotlib.figure import Figure
 
@@ -56,7 +56,7 @@ def pictures(panels: Sequence[Panel], looks: Sequence[Look], names: Sequence[str
         for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
             _draw(axes, panel, looks)
         _legend(figure, panels, looks, names)
-        _laid_out(figure, panels, looks, names)
+        _lay_out(figure, panels, looks, names)
         return {kind: _saved(figure, kind) for kind in ("png", "svg")}
 
 
@@ -68,9 +68,9 @@ def _saved(figure: Figure, kind: str) -> bytes:
     return data.getvalue()
 
 
-def inside(panel: Panel, looks: Sequence[Look], names: Sequence[str]) -> str:
-    """One panel as an SVG document without ground or legend, its text and axes in INK.  Raises NoPlots."""
-    available()
+def panel_svg(panel: Panel, looks: Sequence[Look], names: Sequence[str]) -> str:
+    """Return one panel as an SVG document without background or legend, in INK. Raises NoPlots."""
+    check_installed()
     with _settings():
         from matplotlib.figure import Figure
 
@@ -79,13 +79,13 @@ def inside(panel: Panel, looks: Sequence[Look], names: Sequence[str]) -> str:
         axes = figure.subplots()
         axes.patch.set_visible(False)
         _draw(axes, panel, looks)
-        _laid_out(figure, [panel], looks, names)
+        _lay_out(figure, [panel], looks, names)
         return _saved(figure, "svg").decode()
 
 
-def key(panels: Sequence[Panel], looks: Sequence[Look], names: Sequence[str]) -> str:
-    """The legend alone, as an SVG document.  Raises NoPlots."""
-    available()
+def legend_svg(panels: Sequence[Panel], looks: Sequence[Look], names: Sequence[str]) -> str:
+    """Return the legend alone as an SVG document. Raises NoPlots."""
+    check_installed()
     with _settings():
         from matplotlib.figure import Figure
 
@@ -102,7 +102,7 @@ def key(panels: Sequence[Panel], looks: Sequence[Look], names: Sequence[str]) ->
 
 @contextmanager
 def _settings() -> Iterator[None]:
-    """Matplotlib's own defaults, whatever the user's are, and the same file for the same figures."""
+    """Use matplotlib's own defaults, whatever the user's are; the same figures give the same file."""
     import matplotlib
 
     ours: Any = {
@@ -111,7 +111,7 @@ def _settings() -> Iterator[None]:
         "xtick.color": INK, "ytick.color": INK, "text.parse_math": False, "axes.formatter.use_mathtext": False,
     }  # fmt: skip
     with matplotlib.rc_context(), warnings.catch_warnings():
-        # a name in a script that the font lacks is drawn as boxes; the tables have it in letters
+        # characters that the font lacks are drawn as boxes; the tables have them
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(ours)
@@ -149,7 +149,7 @@ def _scales(axes: Axes, panel: Panel) -> None:
 
 
 def thinned(places: Sequence[float], most: int = MOST_TICKS) -> list[float]:
-    """Every k-th of the places, so that at most so many are left."""
+    """Return every k-th of the places, so that at most `most` are left."""
     return list(places)[:: -(-len(places) // most) or 1]
 
 
@@ -166,7 +166,7 @@ def _line(axes: Axes, line: Line, look: Look) -> None:
 
 
 def _front(axes: Axes, panel: Panel) -> None:
-    """Rings around the settings on the Pareto front, joined by a grey line."""
+    """Draw rings around the settings on the Pareto front, and join them by a grey line."""
     best = sorted((dot.x, dot.y.value) for line in panel.lines for dot in line.dots if dot.front)
     if best:
         xs, ys = zip(*best)
@@ -177,18 +177,18 @@ def _front(axes: Axes, panel: Panel) -> None:
         )  # fmt: skip
 
 
-def _laid_out(figure: Figure, panels: Sequence[Panel], looks: Sequence[Look], names: Sequence[str]) -> None:
-    """Lay the figure out once, for all files, and write each series' name where there are not too many."""
+def _lay_out(figure: Figure, panels: Sequence[Panel], looks: Sequence[Look], names: Sequence[str]) -> None:
+    """Lay the figure out once for all files, and write the name of each series unless there are too many."""
     direct = len(names) <= DIRECT
     written = [_names(axes, panel, looks) if direct else [] for axes, panel in zip(figure.axes, panels, strict=True)]
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for axes, found in zip(figure.axes, written, strict=True):
-        _moved_apart(axes, found, 72 / figure.dpi)
+        _move_apart(axes, found, 72 / figure.dpi)
 
 
 def _names(axes: Axes, panel: Panel, looks: Sequence[Look]) -> list[Annotation]:
-    """Each line's name behind its last setting."""
+    """Write the name of each line behind its last setting, and return the names."""
     return [
         axes.annotate(
             short(line.name), (line.dots[-1].x, line.dots[-1].y.value), xytext=(9, 0), textcoords="offset points",
@@ -198,22 +198,23 @@ def _names(axes: Axes, panel: Panel, looks: Sequence[Look]) -> list[Annotation]:
     ]  # fmt: skip
 
 
-def _moved_apart(axes: Axes, names: list[Annotation], points: float) -> None:
-    """points: in a pixel."""
+def _move_apart(axes: Axes, names: list[Annotation], points: float) -> None:
+    """Move names apart that would overlap. points: in a pixel."""
     places = {name: axes.transData.transform(name.xy)[1] * points for name in names}
     names.sort(key=lambda name: places[name])
     bottom, top = axes.bbox.y0 * points, axes.bbox.y1 * points
-    wanted = spread([places[name] for name in names], NAME_SIZE * 1.25, bottom, top)
-    for name, place in zip(names, wanted, strict=True):
+    targets = spread([places[name] for name in names], NAME_SIZE * 1.25, bottom, top)
+    for name, place in zip(names, targets, strict=True):
         name.set_position((9, place - places[name]))
 
 
 def short(name: str, most: int = LONG) -> str:
+    """Return the name, shortened to `most` characters."""
     return name if len(name) <= most else name[: most - 1] + "…"
 
 
 def spread(places: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """Ascending places moved so that neighbours are a gap apart; within [low, high] as long as there is room."""
+    """Return ascending places moved so that neighbours are a gap apart, within [low, high] if they fit."""
     groups: list[tuple[float, int]] = []
     for place in places:
         centre, count = place, 1
@@ -248,4 +249,5 @@ def _handles(panels: Sequence[Panel], looks: Sequence[Look], names: Sequence[str
 
 
 def ringed(panels: Sequence[Panel]) -> bool:
+    """Return whether any setting is on a Pareto front."""
     return any(dot.front for panel in panels for line in panel.lines for dot in line.dots)

@@ -13,11 +13,11 @@ import msgspec
 
 from engine.evaluation.results import SAMPLES, Judged
 from engine.files.json_lines import decode_line
-from remdm_tui.reports.collect import Evaluation
+from remdm_tui.reports.records import Evaluation
 
 
-class Line(msgspec.Struct, frozen=True):
-    """Of a sample's line what a reader wants; the ids are passed over unread."""
+class SampleFields(msgspec.Struct, frozen=True):
+    """The fields of a line of samples.jsonl that a report shows; the ids are skipped."""
 
     number: int
     seed: int
@@ -30,6 +30,8 @@ class Line(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Sample:
+    """A sample with its own figures."""
+
     number: int
     seed: int
     text: str
@@ -37,47 +39,47 @@ class Sample:
     entropy: float
     repetition: float
     gen_ppl: float | None
-    """its own; None where the judge could score no token of it"""
+    """None where the judge could score no token"""
     counted: bool
     """false where the conventions leave the text out of the setting's gen PPL"""
     command: str
 
 
 def first_samples(one: Evaluation, count: int) -> list[Sample]:
-    """Those with the lowest numbers, so that nobody has chosen them.  Raises ValueError with one sentence."""
+    """Return the samples with the lowest numbers, which makes the choice blind. Raises ValueError for a bad file."""
     return [_sample(one, line) for line in _lowest(one.home / SAMPLES, count)] if count > 0 else []
 
 
-def _lowest(path: Path, count: int) -> list[Line]:
-    """By number; stops reading as soon as no lower number can come."""
-    held: list[tuple[int, Line]] = []
+def _lowest(path: Path, count: int) -> list[SampleFields]:
+    """Return the lines with the lowest numbers, in order; stop reading as soon as no lower number can come."""
+    lowest: list[tuple[int, SampleFields]] = []
     for line in _lines(path):
-        if len(held) < count:
-            heapq.heappush(held, (-line.number, line))
-        elif line.number < -held[0][0]:
-            heapq.heapreplace(held, (-line.number, line))
-        if len(held) == count and -held[0][0] == count - 1:
+        if len(lowest) < count:
+            heapq.heappush(lowest, (-line.number, line))
+        elif line.number < -lowest[0][0]:
+            heapq.heapreplace(lowest, (-line.number, line))
+        if len(lowest) == count and -lowest[0][0] == count - 1:
             break
-    return [line for _, line in sorted(held, key=lambda pair: -pair[0])]
+    return [line for _, line in sorted(lowest, key=lambda pair: -pair[0])]
 
 
-def _lines(path: Path) -> Iterator[Line]:
+def _lines(path: Path) -> Iterator[SampleFields]:
     seen: set[int] = set()
     try:
         with path.open("rb") as file:
-            for place, row in enumerate(file, 1):
-                line = decode_line(row, Line)
+            for number, row in enumerate(file, 1):
+                line = decode_line(row, SampleFields)
                 if line.number in seen:
-                    raise ValueError(f"{path}, line {place}: sample {line.number} is there twice")
+                    raise ValueError(f"{path}, line {number}: sample {line.number} appears twice")
                 seen.add(line.number)
                 yield line
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from error
     except msgspec.DecodeError as error:
-        raise ValueError(f"{path}, line {place}: {error}") from error
+        raise ValueError(f"{path}, line {number}: {error}") from error
 
 
-def _sample(one: Evaluation, line: Line) -> Sample:
+def _sample(one: Evaluation, line: SampleFields) -> Sample:
     judged = (line.judged or {}).get(one.terms.conventions)
     own = judged.nats / judged.tokens if judged and judged.tokens > 0 else None
     return Sample(

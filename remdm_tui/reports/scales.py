@@ -1,4 +1,4 @@
-"""Where numbers stand on an axis, and which round ones are written at it.  Pure."""
+"""Positions of numbers on an axis, and its ticks.  Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Scale:
 
 
 def scale(values: Sequence[float], logarithmic: bool) -> Scale:
-    """With a margin of a twentieth on either side."""
+    """Return the scale of these values with a margin of a twentieth on either side."""
     low, high = min(values), max(values)
     if logarithmic:
         margin = (high / low) ** 0.05 if high > low else 1.5
@@ -32,7 +32,7 @@ def scale(values: Sequence[float], logarithmic: bool) -> Scale:
 
 
 def ticks(span: Scale, most: int) -> list[float]:
-    """Round numbers within the scale, at most so many; most is 2 or more."""
+    """Return round numbers within the scale, at most `most`, which is 2 or more."""
     if span.logarithmic and span.high / span.low >= 4:
         exponents = range(math.floor(math.log10(span.low)), math.ceil(math.log10(span.high)) + 1)
         for factors in ((1, 1.5, 2, 3, 4, 5, 6, 8), (1, 2, 5), (1, 3), (1,)):

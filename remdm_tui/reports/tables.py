@@ -1,4 +1,4 @@
-"""The tables of a report as plain data: rows, columns and the sentences that belong with them."""
+"""The tables of a report as plain data, and the sentences that belong with them."""
 
 from __future__ import annotations
 
@@ -8,60 +8,69 @@ from statistics import stdev
 
 from engine.evaluation.metrics import METRICS, Metric
 from remdm_tui.console.sanitize import sanitize
-from remdm_tui.reports.collect import Evaluation, Group, Point, Series
 from remdm_tui.reports.panels import AXES, Quantity, Value, combined, mean, panels, quantities
+from remdm_tui.reports.records import Evaluation, Group, Point, Series
 
 NONE = "–"
 
 
 @dataclass(frozen=True)
 class Cell:
+    """A figure and its spread."""
+
     text: str
     spread: str = ""
-    """an interval or a deviation, set smaller where that can be done"""
+    """an interval or a deviation, in smaller type if possible"""
 
     @property
     def whole(self) -> str:
+        """Return figure and spread in one text."""
         return f"{self.text} {self.spread}".rstrip()
 
 
 @dataclass(frozen=True)
 class Column:
+    """A column of a table."""
+
     title: str
     core: bool = True
-    """whether it is shown also where there is little room"""
+    """whether it is shown even if the table is narrow"""
 
 
 @dataclass(frozen=True)
 class Table:
+    """A titled table."""
+
     title: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
-    """the first cell is the row's heading"""
+    """the first cell is the heading of the row"""
     note: str = ""
 
     def core(self) -> Table:
-        """Without the columns that need room."""
+        """Return the table with its core columns alone."""
         kept = [i for i, column in enumerate(self.columns) if column.core]
         rows = tuple(tuple(row[i] for i in kept) for row in self.rows)
         return Table(self.title, tuple(self.columns[i] for i in kept), rows, self.note)
 
 
 def perplexity(x: float) -> str:
+    """Return a perplexity with three or more digits."""
     return f"{x:,.0f}" if x >= 1000 else f"{x:.1f}" if x >= 10 else f"{x:.2f}"
 
 
 def decimals(places: int) -> Callable[[float], str]:
+    """Return a function that formats numbers with so many decimal places."""
     return lambda x: f"{x:,.{places}f}"
 
 
 def significant(x: float) -> str:
-    """Three digits, without an exponent where it can be read so."""
+    """Return three significant digits, without an exponent if the number is below a billion."""
     return f"{x:,.0f}" if 1000 <= x < 1e9 else f"{x:.3g}"
 
 
-def spelled(metric: Metric) -> Callable[[float], str]:
-    """Return how a metric's values are written."""
+def format_of(metric: Metric) -> Callable[[float], str]:
+    """Return how the values of a metric are formatted."""
     return perplexity if metric.perplexity else decimals(3)
 
 
@@ -69,7 +78,7 @@ def spelled(metric: Metric) -> Callable[[float], str]:
 
 
 def overview(group: Group) -> tuple[Table, ...]:
-    """For each quality a row for each series and a column for each number of steps; none where one column is all."""
+    """Return a table of series by numbers of steps for each quality; none if there is only one number of steps."""
     steps = sorted({point.steps for series in group.series for point in series.points})
     if len(steps) < 2:
         return ()
@@ -87,7 +96,7 @@ def _across(series: Series, quantity: Quantity, steps: Sequence[int]) -> tuple[C
     for number in steps:
         point = by_steps.get(number)
         values = [v for e in point.evaluations if (v := quantity.of(e)) is not None] if point else []
-        cells.append(Cell(spelled(METRICS[quantity.key])(combined(values).value) if values else NONE))
+        cells.append(Cell(format_of(METRICS[quantity.key])(combined(values).value) if values else NONE))
     return tuple(cells)
 
 
@@ -96,20 +105,20 @@ def _across(series: Series, quantity: Quantity, steps: Sequence[int]) -> tuple[C
 
 @dataclass(frozen=True)
 class Measured:
-    """A column of a series' table."""
+    """A column of the table of a series."""
 
     title: str
-    spelled: Callable[[float], str]
+    form: Callable[[float], str]
     of: Callable[[Evaluation], Value | None]
     core: bool = False
     symmetric: bool = False
-    """whether the bounds are a deviation to either side"""
+    """whether the bounds are the value plus and minus a deviation"""
 
 
 def measured(one: Evaluation) -> tuple[Measured, ...]:
-    """What an evaluation's results hold, in the order of the columns."""
+    """Return what the results of an evaluation hold, in the order of the columns."""
     qualities = (
-        Measured(q.title, spelled(metric), q.of, True, symmetric=metric.spread)
+        Measured(q.title, format_of(metric), q.of, True, symmetric=metric.spread)
         for q in quantities()
         if (metric := METRICS[q.key])
     )
@@ -137,18 +146,18 @@ def _plain(number: float | None) -> Value | None:
 
 
 def _calls(one: Evaluation) -> Value:
-    # the interval is in results.json; a cost is read without one
+    # a cost is shown without its interval, which is in results.json
     return Value(one.results.calls.per_sample.value)
 
 
 def detail(series: Series, group: Group) -> Table:
-    """A row for each evaluation, and one with mean and deviation over seeds for each setting that has several."""
-    wanted = [m for m in measured(series.first) if any(m.of(e) is not None for e in series.evaluations)]
+    """Return the table of a series: a row for each evaluation, and a mean over seeds for settings with several."""
+    shown = [m for m in measured(series.first) if any(m.of(e) is not None for e in series.evaluations)]
     fronts = _fronts(group)
     columns = [Column("T"), Column("seed"), Column("N", core=False)]
-    columns += [Column(m.title, m.core) for m in wanted]
+    columns += [Column(m.title, m.core) for m in shown]
     marked = any((series.name, point.steps) in fronts for point in series.points)
-    rows = [row for point in series.points for row in _rows(point, wanted)]
+    rows = [row for point in series.points for row in _rows(point, shown)]
     if marked:
         columns.append(Column("Pareto front", core=False))
         rows = [(*row, Cell(cell)) for row, cell in zip(rows, _marks(series, fronts), strict=True)]
@@ -156,43 +165,43 @@ def detail(series: Series, group: Group) -> Table:
 
 
 def setting(series: Series) -> str:
-    """Every knob of the strategy, in a line."""
+    """Return every knob of the strategy, in one line."""
     return ", ".join(f"{name} {value}" for name, value in series.first.knobs.items())
 
 
-def _rows(point: Point, wanted: Sequence[Measured]) -> Iterator[tuple[Cell, ...]]:
+def _rows(point: Point, columns: Sequence[Measured]) -> Iterator[tuple[Cell, ...]]:
     for one in point.evaluations:
         yield (
             Cell(str(one.steps)), Cell(str(one.seed)), Cell(f"{one.results.samples:,}"),
-            *(_cell(m.of(one), m.spelled, m.symmetric) for m in wanted),
+            *(_cell(m.of(one), m.form, m.symmetric) for m in columns),
         )  # fmt: skip
     if len(point.evaluations) > 1:
         total = sum(e.results.samples for e in point.evaluations)
         yield (
             Cell(str(point.steps)), Cell("mean"), Cell(f"{total:,}"),
-            *(_mean([v for e in point.evaluations if (v := m.of(e)) is not None], m.spelled) for m in wanted),
+            *(_mean([v for e in point.evaluations if (v := m.of(e)) is not None], m.form) for m in columns),
         )  # fmt: skip
 
 
-def _cell(value: Value | None, spelled: Callable[[float], str], symmetric: bool = False) -> Cell:
+def _cell(value: Value | None, form: Callable[[float], str], symmetric: bool = False) -> Cell:
     if value is None:
         return Cell(NONE)
     if symmetric and value.high is not None:
-        return Cell(spelled(value.value), f"±{spelled(value.high - value.value)}")
+        return Cell(form(value.value), f"±{form(value.high - value.value)}")
     if value.low is None or value.high is None:
-        return Cell(spelled(value.value))
-    return Cell(spelled(value.value), f"[{spelled(value.low)}, {spelled(value.high)}]")
+        return Cell(form(value.value))
+    return Cell(form(value.value), f"[{form(value.low)}, {form(value.high)}]")
 
 
-def _mean(values: Sequence[Value], spelled: Callable[[float], str]) -> Cell:
+def _mean(values: Sequence[Value], form: Callable[[float], str]) -> Cell:
     numbers = [v.value for v in values]
     if len(numbers) < 2:
-        return Cell(spelled(numbers[0]) if numbers else NONE)
-    return Cell(spelled(mean(numbers)), f"±{spelled(stdev(numbers))}")
+        return Cell(form(numbers[0]) if numbers else NONE)
+    return Cell(form(mean(numbers)), f"±{form(stdev(numbers))}")
 
 
 def _fronts(group: Group) -> dict[tuple[str, int], list[str]]:
-    """By series and steps: on which fronts a setting is, in words."""
+    """Return the fronts that each setting is on, in words, by series and steps."""
     found: dict[tuple[str, int], list[str]] = {}
     for axis in (a for a in AXES.values() if a.cost):
         for panel in panels(group, axis):
@@ -204,18 +213,18 @@ def _fronts(group: Group) -> dict[tuple[str, int], list[str]]:
 
 
 def _marks(series: Series, fronts: Mapping[tuple[str, int], Sequence[str]]) -> Iterator[str]:
-    """The last column; a setting's mark stands in its last row, that of the mean."""
+    """Yield the cells of the last column; the mark of a setting is in its last row, that of the mean."""
     for point in series.points:
         rows = len(point.evaluations) + (len(point.evaluations) > 1)
         yield from [""] * (rows - 1)
         yield ", ".join(fronts.get((series.name, point.steps), ()))
 
 
-# -- what was run, and what must be said
+# -- facts and warnings
 
 
 def facts(group: Group) -> tuple[tuple[str, str], ...]:
-    """What all of a group's figures rest on, by name."""
+    """Return what all evaluations of a group have in common, by name."""
     terms, every = group.terms, group.evaluations
     judge = f"{terms.judge}, which reads {terms.judge_limit:,} tokens at most" if terms.judge_limit else terms.judge
     traits = {name: value for name, value in every[0].traits.items() if all(e.traits.get(name) == value for e in every)}
@@ -242,52 +251,52 @@ def _listed(words: Iterable[str]) -> str:
 
 
 def reading(group: Group) -> tuple[str, ...]:
-    """How the figures are to be read, in sentences."""
+    """Return how to read the figures, in sentences."""
     every = group.evaluations
     levels = {f"{e.results.entropy_interval.level:.0%}" for e in every}
-    told = [
+    sentences = [
         f"Brackets and bars are {' or '.join(sorted(levels))} bootstrap intervals over samples. Entropy is in nats."
     ]
     if any(e.mauve for e in every):
-        told.append("Behind MAUVE stands its standard deviation over k-means seeds.")
+        sentences.append("MAUVE is followed by its standard deviation over k-means seeds.")
     if any(len(point.evaluations) > 1 for series in group.series for point in series.points):
-        told.append(
+        sentences.append(
             "A setting with several seeds has a row for each and one with their mean and, behind ±, their standard "
             "deviation; plots show the mean, with a bar from the least to the greatest seed."
         )
     if any(e.gen_ppl for e in every):
-        told.append(
-            "Gen PPL alone can be gamed by repetitive text: read it beside entropy, which should be that of data."
+        sentences.append(
+            "Gen PPL alone can be gamed by repetitive text: read it with entropy, which should be that of data."
         )
-    return tuple(told)
+    return tuple(sentences)
 
 
 def warnings(group: Group) -> tuple[str, ...]:
-    """What makes figures of the group doubtful, each sentence once."""
+    """Return what makes figures of the group doubtful, each sentence once."""
     every = group.evaluations
-    told = dict.fromkeys(ended(e.mauve.warning) for e in every if e.mauve and e.mauve.warning)
-    told |= dict.fromkeys(ended(note) for e in every for note in e.results.notes)
+    found = dict.fromkeys(ended(e.mauve.warning) for e in every if e.mauve and e.mauve.warning)
+    found |= dict.fromkeys(ended(note) for e in every for note in e.results.notes)
     for one in every:
         home = sanitize(str(one.home), cells=True)
         if one.results.failed:
-            told[f"{len(one.results.failed)} samples of {home} could not be finished and count nowhere."] = None
+            found[f"{len(one.results.failed)} samples of {home} could not be finished and are left out."] = None
         if one.gen_ppl and one.gen_ppl.cut:
-            told[f"The judge read less than the whole of {one.gen_ppl.cut:,} texts of {home}."] = None
+            found[f"The judge read less than the whole of {one.gen_ppl.cut:,} texts of {home}."] = None
     clocks = {(e.results.timing.device, e.results.timing.processes) for e in every}
     if len(clocks) > 1:
-        told["Seconds were taken on different devices or by different numbers of processes: do not compare them."] = (
+        found["Seconds were taken on different devices or by different numbers of processes: do not compare them."] = (
             None
         )
     if len({e.results.version for e in every}) > 1:
-        told["The evaluations were made by different versions of remdm-tui."] = None
+        found["The evaluations were made by different versions of remdm-tui."] = None
     others = sorted(
         {sanitize(name, cells=True) for e in every for name in e.results.metrics} - {group.terms.conventions}
     )
     if others:
-        told[f"Also measured under other conventions, which --conventions shows: {', '.join(others)}."] = None
-    return tuple(told)
+        found[f"Also measured under other conventions, which --conventions shows: {', '.join(others)}."] = None
+    return tuple(found)
 
 
 def ended(sentence: str) -> str:
-    """Return the sentence sanitized and with its full stop."""
+    """Return the sentence sanitized and with a full stop."""
     return sanitize(sentence, cells=True).removesuffix(".") + "."

@@ -1,4 +1,4 @@
-"""A report in a terminal or a pipe, by rich: tables, plots and sentences, plain where there is no colour."""
+"""Prints a report by Rich: tables, plots and sentences, with or without colour."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from remdm_tui.console.sanitize import sanitize
-from remdm_tui.reports.canvas import COLLISION, drawn, legend, side_by_side
-from remdm_tui.reports.collect import Collection, Group, apart
+from remdm_tui.reports.canvas import COLLISION, draw, legend, side_by_side
+from remdm_tui.reports.collect import differences
 from remdm_tui.reports.looks import looks
 from remdm_tui.reports.panels import AXES, Axis, panels
+from remdm_tui.reports.records import Collection, Group
 from remdm_tui.reports.tables import Cell, Table, detail, facts, overview, reading, warnings
 
 WIDEST = 1000
-"""Columns that no terminal has."""
+"""Columns, more than any terminal has."""
 
 
 def show(collection: Collection, console: Console, axes: Sequence[str] = ("steps",)) -> None:
-    """Everything but the samples.  axes: what the plots are drawn against, names of AXES."""
-    told = [*filter(None, [apart(collection.groups)]), *collection.remarks]
-    for sentence in told:
-        say(console, sentence, warning=True)
+    """Print everything but the samples. axes: names of AXES that the plots are drawn against."""
+    for sentence in (*filter(None, [differences(collection.groups)]), *collection.remarks):
+        print_sentence(console, sentence, warning=True)
     for group in collection.groups:
         _group(console, group, axes)
 
 
-def say(console: Console, sentence: str, warning: bool = False) -> None:
-    """A sentence in a line or more; the mark says without colour that it warns."""
-    told = spelled(sentence, plain(console))
-    text = Text.assemble(("! ", "bold yellow"), told) if warning else Text(told)
+def print_sentence(console: Console, sentence: str, warning: bool = False) -> None:
+    """Print a sentence; a warning has a mark that is visible without colour."""
+    shown = encodable(sentence, plain(console))
+    text = Text.assemble(("! ", "bold yellow"), shown) if warning else Text(shown)
     console.print(text, highlight=False)
 
 
 def _group(console: Console, group: Group, axes: Sequence[str]) -> None:
     console.print(_facts(group, plain(console)))
     for sentence in warnings(group):
-        say(console, sentence, warning=True)
+        print_sentence(console, sentence, warning=True)
     for table in overview(group):
         _table(table, console)
     for series in group.series:
@@ -49,11 +49,11 @@ def _group(console: Console, group: Group, axes: Sequence[str]) -> None:
     for name in axes:
         _plots(console, group, AXES[name])
     for sentence in reading(group):
-        say(console, sentence)
+        print_sentence(console, sentence)
     ascii_only = plain(console)
-    console.print(Text(f"\nConventions {spelled(group.terms.conventions, ascii_only)}", style="bold"))
+    console.print(Text(f"\nConventions {encodable(group.terms.conventions, ascii_only)}", style="bold"))
     for sentence in group.terms.sentences:
-        console.print(Padding(Text(f"- {spelled(sentence, ascii_only)}"), (0, 0, 0, 1)), highlight=False)
+        console.print(Padding(Text(f"- {encodable(sentence, ascii_only)}"), (0, 0, 0, 1)), highlight=False)
 
 
 def _facts(group: Group, ascii_only: bool) -> Grid:
@@ -61,14 +61,14 @@ def _facts(group: Group, ascii_only: bool) -> Grid:
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
     for name, value in facts(group):
-        grid.add_row(Text(spelled(name, ascii_only)), Text(spelled(value, ascii_only)))
+        grid.add_row(Text(encodable(name, ascii_only)), Text(encodable(value, ascii_only)))
     return grid
 
 
 def _table(table: Table, console: Console) -> None:
-    """With every column where all fit without breaking a line, else with the core ones."""
+    """Print every column if all fit without breaking a line, else the core ones."""
     ascii_only = plain(console)
-    title, note = spelled(table.title, ascii_only), spelled(table.note, ascii_only)
+    title, note = encodable(table.title, ascii_only), encodable(table.note, ascii_only)
     console.print(Text.assemble("\n", (title, "bold"), (f"\n{note}" if note else "", "dim")))
     grid = _grid(table, ascii_only)
     fits = Measurement.get(console, console.options.update(max_width=WIDEST), grid).maximum <= console.width
@@ -76,11 +76,11 @@ def _table(table: Table, console: Console) -> None:
 
 
 def _grid(table: Table, ascii_only: bool) -> Grid:
-    # one cell beside the column's edge, which is a space: 80 columns hold a setting in one line
+    # one cell of padding, so that a setting fits in one line of 80 columns
     lines = box.ASCII_DOUBLE_HEAD if ascii_only else box.SIMPLE_HEAD
     grid = Grid(padding=(0, 1, 0, 0), box=lines, show_edge=False)
-    for place, column in enumerate(table.columns):
-        textual = (place == 0 and column.title == "series") or column.title == "Pareto front"
+    for number, column in enumerate(table.columns):
+        textual = (number == 0 and column.title == "series") or column.title == "Pareto front"
         grid.add_column(Text(column.title), justify="left" if textual else "right", overflow="fold")
     for row in table.rows:
         grid.add_row(*(_cell(cell, ascii_only) for cell in row))
@@ -89,12 +89,12 @@ def _grid(table: Table, ascii_only: bool) -> Grid:
 
 def _cell(cell: Cell, ascii_only: bool) -> Text:
     # without a space inside, an interval that does not fit goes to a line of its own
-    spread = spelled(cell.spread.replace(", ", "–"), ascii_only)
-    return Text.assemble(spelled(cell.text, ascii_only), (f" {spread}" if spread else "", "dim"))
+    spread = encodable(cell.spread.replace(", ", "–"), ascii_only)
+    return Text.assemble(encodable(cell.text, ascii_only), (f" {spread}" if spread else "", "dim"))
 
 
-def spelled(text: str, ascii_only: bool) -> str:
-    """The text as the terminal can show it."""
+def encodable(text: str, ascii_only: bool) -> str:
+    """Return the text as the terminal can show it."""
     return sanitize(text.replace("±", "+-"), cells=True, ascii_only=True) if ascii_only else text
 
 
@@ -105,12 +105,12 @@ def _plots(console: Console, group: Group, axis: Axis) -> None:
     style = looks(len(group.series))
     across = side_by_side(console.width, len(found))
     width = min(console.width // across - 1, 64)
-    pictures = [drawn(panel, style, width, plain(console)) for panel in found]
+    pictures = [draw(panel, style, width, plain(console)) for panel in found]
     grid = Grid.grid(padding=(1, 1, 0, 0))
     for start in range(0, len(found), across):
         grid.add_row(*pictures[start : start + across])
     console.print(grid)
-    names = [spelled(series.name, plain(console)) for series in group.series]
+    names = [encodable(series.name, plain(console)) for series in group.series]
     console.print(legend(names, style), highlight=False)
     if any(COLLISION in picture.plain for picture in pictures):
         console.print(Text(f"  {COLLISION}  several series in one place"), highlight=False)
@@ -118,10 +118,12 @@ def _plots(console: Console, group: Group, axis: Axis) -> None:
         best = [(dot.x, f"{line.name} T={dot.steps}") for line in panel.lines for dot in line.dots if dot.front]
         if best:
             listed = "; ".join(name for _, name in sorted(best))
-            say(console, f"Pareto front of {panel.quantity.title} against {axis.title}, set off above: {listed}.")
+            print_sentence(
+                console, f"Pareto front of {panel.quantity.title} against {axis.title}, set off above: {listed}."
+            )
     console.print()
 
 
 def plain(console: Console) -> bool:
-    """Whether only ASCII can be written."""
+    """Return whether the console can only write ASCII."""
     return not console.encoding.lower().startswith("utf")

@@ -60,7 +60,7 @@ def test_a_new_metric_is_in_every_report(tmp_path: Path) -> None:
     assert "words" in [table.title for table in overview(group)]
     column = next(one for one in measured(group.evaluations[0]) if one.title == "words")
     assert column.core
-    assert column.spelled(12.8) == "12.800"
+    assert column.form(12.8) == "12.800"
     made = document(report)
     for text in (markdown.render(made, pictures=False), latex.render(made), html.render(made, 1)):
         assert "words" in text

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from remdm_tui.reports.collect import apart, collect
+from remdm_tui.reports.collect import collect, differences
 from remdm_tui.reports.tables import facts, warnings
 from tests.cli.evaluations import results, sweep, write
 
@@ -54,7 +54,7 @@ def test_a_directory_without_an_evaluation_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_path_that_is_no_directory_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="is no directory"):
+    with pytest.raises(ValueError, match="is not a directory"):
         collect([tmp_path / "nothing"])
 
 
@@ -128,14 +128,14 @@ def test_what_cannot_be_compared_is_shown_apart_and_the_difference_is_said(
     write(tmp_path / "2", results("remdm-cap", **change))
     groups = collect([tmp_path]).groups
     assert len(groups) == 2
-    assert told in (apart(groups) or "")
+    assert told in (differences(groups) or "")
 
 
 def test_what_can_be_compared_has_nothing_said_about_it(tmp_path: Path) -> None:
     sweep(tmp_path)
     groups = collect([tmp_path]).groups
     assert len(groups) == 1
-    assert apart(groups) is None
+    assert differences(groups) is None
     assert warnings(groups[0]) == ()
 
 

@@ -1,0 +1,62 @@
+"""Groups evaluations into series, and names each series by what sets it apart from the others."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from remdm_tui.reports.records import Evaluation, Point, Series
+
+
+def series_of(evaluations: Sequence[Evaluation]) -> tuple[Series, ...]:
+    """Return a series for each set of evaluations that differ in nothing but steps and seed."""
+    by_key: dict[Any, list[Evaluation]] = {}
+    for one in evaluations:
+        key = (one.strategy, frozenset(one.knobs.items()), frozenset(one.traits.items()))
+        by_key.setdefault(key, []).append(one)
+    firsts = [members[0] for members in by_key.values()]
+    names = numbered([name_among(first, firsts) for first in firsts])
+    return tuple(Series(name, _points(members)) for name, members in zip(names, by_key.values(), strict=True))
+
+
+def name_among(one: Evaluation, others: Sequence[Evaluation]) -> str:
+    """Return the strategy with the knobs and settings in which it differs from the others.
+
+    Knobs are compared with evaluations of the same strategy.  Settings that follow from ones before them, as the
+    fingerprint of a model does from its name, are left out.
+    """
+    alike = [other for other in others if other.strategy == one.strategy]
+    knobs = [f"{k}={one.knobs[k]}" for k in one.knobs if len({other.knobs.get(k) for other in alike}) > 1]
+    traits = [f"{k}={one.traits[k]}" for k in _distinguishing([other.traits for other in others]) if k in one.traits]
+    return " ".join([one.strategy, *knobs, *traits])
+
+
+def _distinguishing(several: Sequence[Mapping[str, str]]) -> list[str]:
+    """Return the settings that distinguish these, each more of them than the ones before it do."""
+    names: list[str] = []
+    for name in dict.fromkeys(name for traits in several for name in traits):
+        known = {tuple(traits.get(each) for each in names) for traits in several}
+        more = {tuple(traits.get(each) for each in (*names, name)) for traits in several}
+        if len(more) > len(known):
+            names.append(name)
+    return names
+
+
+def numbered(names: Sequence[str]) -> list[str]:
+    """Return the names, with a number after those that shortening has made equal."""
+    seen: Counter[str] = Counter()
+    found = []
+    for name in names:
+        seen[name] += 1
+        found.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return found
+
+
+def _points(members: Iterable[Evaluation]) -> tuple[Point, ...]:
+    by_steps: dict[int, list[Evaluation]] = {}
+    for one in members:
+        by_steps.setdefault(one.steps, []).append(one)
+    return tuple(
+        Point(steps, tuple(sorted(by_steps[steps], key=lambda e: e.seed))) for steps in sorted(by_steps)
+    )  # fmt: skip
