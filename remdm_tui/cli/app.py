@@ -1,4 +1,4 @@
-"""What the commands hang on: the program's name, its help, and the one place where bad input becomes a sentence."""
+"""The root of the command line: its help, and the one place where errors become messages."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
 
 
 class Group(TyperGroup):
-    """The commands; the one place where bad input becomes a sentence.
+    """The commands; the one place where errors become messages.
 
-    The engine and the commands raise ValueError for input that is wrong, OSError for files that cannot be had and
-    ModuleNotFoundError for packages that only some commands take; any other exception is a bug and keeps its traceback.
+    The engine and the commands raise ValueError for bad input, OSError for files and ModuleNotFoundError for optional
+    packages.  Any other exception is a bug and keeps its traceback.
     """
 
     def make_context(self, *arguments: Any, **options: Any) -> Any:
@@ -35,18 +35,18 @@ class Group(TyperGroup):
             try:
                 return super().invoke(ctx)
             finally:
-                # what cannot be written is found here and not at the exit
+                # a failed write is an error here, not at the exit
                 if sys.stdout is not None:
                     sys.stdout.flush()
 
 
 @contextmanager
 def errors_as_sentences() -> Iterator[None]:
-    """Exit in here with a sentence and a status where somebody's input, disk or patience has ended the work."""
+    """Exit with a message and a status at an error of input or files, or an interrupt, inside the context."""
     try:
         yield
     except BrokenPipeError:
-        # the reader has had enough
+        # the reader has closed the pipe
         discard_output()
         raise typer.Exit(0) from None
     except KeyboardInterrupt as stopped:
@@ -63,20 +63,20 @@ def errors_as_sentences() -> Iterator[None]:
     except USAGE_ERROR as error:
         if type(error).__name__ == "NoArgsIsHelpError":
             raise  # its message is the whole help
-        # what was typed is in it
-        said = error.format_message()
-        if said == sanitize(said):
+        # it contains what was typed
+        message = error.format_message()
+        if message == sanitize(message):
             raise
-        raise USAGE_ERROR(sanitize(said), error.ctx) from None
+        raise USAGE_ERROR(sanitize(message), error.ctx) from None
 
 
 def _name(file: str | bytes | int) -> str:
-    """Return a file's name in one line, whatever is in it; an OSError may also name a descriptor."""
+    """Return the name of a file in one line; an OSError may also have a descriptor."""
     return sanitize(file.decode(errors="backslashreplace") if isinstance(file, bytes) else str(file))
 
 
 class Described(TyperCommand):
-    """A command whose help has `{option}` where `remdm_tui.cli.option_help` knows ranges, choices and defaults."""
+    """A command whose help has `{option}` for ranges, choices and defaults of `remdm_tui.cli.option_help`."""
 
     def get_help(self, ctx: Any) -> str:
         from remdm_tui.cli.option_help import facts
@@ -93,12 +93,15 @@ app = typer.Typer(
     cls=Group, rich_markup_mode=None, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
     help="A wind tunnel and a debugger for the samplers of masked discrete diffusion language models.",
 )  # fmt: skip
-lists = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="What there is to choose from.")
+lists = typer.Typer(
+    rich_markup_mode=None, no_args_is_help=True, help="Show the available strategies, models, presets and keys."
+)
 app.add_typer(lists, name="list")
 
 
-def show_version(wanted: bool) -> None:
-    if wanted:
+def show_version(is_set: bool) -> None:
+    """Print the version and exit, if the option is given."""
+    if is_set:
         from engine import __version__
 
         print_result(f"remdm-tui {__version__}")

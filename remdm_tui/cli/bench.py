@@ -1,4 +1,4 @@
-"""The command that measures the sampler."""
+"""The command `bench`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def bench(
     parts: Annotated[
         list[str] | None, typer.Argument(help="What to measure: {parts}; default all.", show_default=False)
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Sizes that take seconds, to see that it runs.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Small sizes that take seconds, for a quick check.")] = False,
     dtype: Annotated[
         list[str] | None, option("--dtype", "float32 | bfloat16, any number of times; default both.")
     ] = None,
@@ -27,9 +27,9 @@ def bench(
         list[str] | None,
         option("--allocator", "The C library's: default | keeping, any number of times; default both."),
     ] = None,
-    threads: Annotated[int, typer.Option("--threads", help="Threads of torch; 0 is its own choice.")] = 0,
+    threads: Annotated[int, typer.Option("--threads", help="Threads of torch; 0 is the default of torch.")] = 0,
     repeats: Annotated[int, typer.Option("--repeats", help="Timed steps; 0 is the documented number.")] = 0,
-    seed: Annotated[int, typer.Option("--seed", help="Of weights and samples.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of weights and samples.")] = 0,
     timing_table: Annotated[
         bool, typer.Option("--timing-table", help="The table of MDLM's README instead: seconds by every scheme.")
     ] = False,
@@ -40,14 +40,14 @@ def bench(
     ] = None,
     batch: Annotated[int, typer.Option("--batch", help="Samples of the table in the network at once.")] = 1,
     timed_samples: Annotated[
-        int | None, option("--timed-samples", "Draw so many samples of the table and scale, which its rows say.")
+        int | None, option("--timed-samples", "Draw so many samples and scale the seconds; the rows say so.")
     ] = None,
     timed_steps: Annotated[
-        int | None, option("--timed-steps", "Time so many steps of each scheme and scale, which the rows say.")
+        int | None, option("--timed-steps", "Time so many steps of each scheme and scale the seconds; the rows say so.")
     ] = None,
     processor_time: Annotated[
         bool,
-        typer.Option("--processor-time", help="Table and judge in processor seconds, for a machine that is shared."),
+        typer.Option("--processor-time", help="Measure table and judge in processor seconds, for a shared machine."),
     ] = False,
     device: Device = None,
     as_json: Json = False,

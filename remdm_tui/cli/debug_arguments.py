@@ -1,4 +1,4 @@
-"""What the command line says to the debugger, checked before the screen is taken."""
+"""Options of the debugger and of panes, checked before the application starts."""
 
 from __future__ import annotations
 
@@ -16,45 +16,46 @@ from remdm_tui.watch.breakpoints import Breakpoints
 from remdm_tui.watch.panes import MOST
 
 
-def wishes(
-    asked: RunArguments, stops: Sequence[str], strategy_file: str | None, elsewhere: bool
+def debug_options(
+    arguments: RunArguments, stops: Sequence[str], strategy_file: str | None, is_remote: bool
 ) -> tuple[RunArguments, dict[str, Any]]:
-    """What is left to ask of the run, and fields of `WatchOptions`.
+    """Return the arguments of the run without knobs of a strategy file, and fields of `WatchOptions`.
 
-    elsewhere: whether the engine is on another machine, whose files are not known here.  Raises ValueError.
+    is_remote: whether the engine is on another machine, whose files are unknown here.  Raises ValueError.
     """
     Breakpoints(stops)
     more: dict[str, Any] = {"stops": tuple(stops)}
     if strategy_file is None:
-        return asked, more
+        return arguments, more
     path = strategy_file
-    if not elsewhere:
+    if not is_remote:
         if not Path(path).is_file():
-            raise ValueError(f"there is no file {path}: begin one with `remdm-tui new-strategy {path}`")
+            raise ValueError(f"{path} does not exist: create it with `remdm-tui new-strategy {path}`")
         path = str(Path(path).resolve())
     more["strategy_file"] = path
-    if asked.strategy is None:
-        more["file_knobs"] = tuple(given_knobs(asked.knob, asked.eta).items())
-        asked = replace(asked, knob=(), eta=None)
-    return asked, more
+    if arguments.strategy is None:
+        more["file_knobs"] = tuple(given_knobs(arguments.knob, arguments.eta).items())
+        arguments = replace(arguments, knob=(), eta=None)
+    return arguments, more
 
 
-def beside(options: WatchOptions, texts: Sequence[str], asked: RunArguments) -> WatchOptions:
-    """The run with the panes of `--compare`; its own strategy is one beside a single other, or if it was asked for.
+def with_panes(options: WatchOptions, texts: Sequence[str], arguments: RunArguments) -> WatchOptions:
+    """Return the options with the panes of `--compare`.
 
-    Raises ValueError with what would be valid.
+    The run's own strategy is a pane if there is only one other, or if it was given.  Raises ValueError that names
+    the valid values.
     """
     if not texts:
         return options
-    own, there = options.settings, catalogue()
-    others = tuple(settings_of(text, own, there) for text in texts)
+    own, strategies = options.settings, catalogue()
+    others = tuple(settings_of(text, own, strategies) for text in texts)
     for settings in others:
-        # what one knob allows may hang on another
+        # the range of a knob may depend on another
         make_strategy(settings.strategy, **settings.knobs)
-    if len(others) == 1 or asked.strategy is not None or options.strategy_file:
-        panes, said, hint = (own, *others), options.said, options.hint
+    if len(others) == 1 or arguments.strategy is not None or options.strategy_file:
+        panes, explicit, hint = (own, *others), options.explicit, options.hint
     else:
-        panes, said, hint = others, options.said | {"strategy"}, ""
+        panes, explicit, hint = others, options.explicit | {"strategy"}, ""
     if len(panes) > MOST:
         raise ValueError(f"{MOST} panes are shown at most, not {len(panes)}: leave out a --compare")
-    return replace(options, settings=panes[0], compare=panes[1:], said=said, hint=hint)
+    return replace(options, settings=panes[0], compare=panes[1:], explicit=explicit, hint=hint)

@@ -1,4 +1,4 @@
-"""Commands that draw samples and measure them, or measure given text."""
+"""The commands that draw samples, evaluate them, or evaluate given text."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ def sample(
 ) -> None:
     """Write samples as plain text or JSON.
 
-    Each is written as soon as it is finished, so not always in order; a line of --- stands between two.
+    Each is written when it is finished, so not always in order, with a line of --- between two.
     """
     from remdm_tui.settings.run_arguments import RunArguments, at_least_one
 
-    asked = RunArguments.of(ctx.params)
-    options = asked.options()
+    arguments = RunArguments.of(ctx.params)
+    options = arguments.options()
     at_least_one("count", count)
     from remdm_tui.commands.sample import run
 
-    run(options, count=count, width=asked.batch, as_json=as_json)
+    run(options, count=count, width=arguments.batch, as_json=as_json)
 
 
 @app.command("eval", cls=Described)
 @shared(MODEL, SAMPLING)
 def evaluate(
     ctx: typer.Context,
-    out: Annotated[Path, typer.Option("--out", help="Directory of the results; what it has already is gone on with.")],
+    out: Annotated[Path, typer.Option("--out", help="Directory of the results. Resumes existing results.")],
     axes: Annotated[list[str] | None, typer.Argument(help="More of --sweep.", show_default=False, metavar="")] = None,
     count: Annotated[int | None, option("--count", "Samples, 1 or more; {count}.")] = None,
     batch: Batch = None,
@@ -52,7 +52,7 @@ def evaluate(
     ] = None,
     judge: Annotated[
         str | None,
-        option("--judge", "Causal model that reads the samples: a name, directory or hub id, or none; {judge}."),
+        option("--judge", "Causal model that scores the samples: a name, directory or hub id, or none; {judge}."),
     ] = None,
     judge_device: Annotated[str | None, option("--judge-device", "Where the judge is; default: as --device.")] = None,
     judge_dtype: Annotated[str, typer.Option("--judge-dtype", help="float32 | bfloat16 | auto.")] = "float32",
@@ -64,7 +64,7 @@ def evaluate(
         option("--references", "Text for MAUVE: a file, a directory, {datasets}, or none; default: no MAUVE."),
     ] = None,
     references_split: Annotated[
-        str, typer.Option("--references-split", help="Of a data set, or of files that name splits.")
+        str, typer.Option("--references-split", help="Split of a data set, or of files that name splits.")
     ] = "validation",
     references_count: Annotated[
         int | None, option("--references-count", "References at most; default: as many as samples.")
@@ -88,18 +88,18 @@ def evaluate(
         str | None,
         option("--slurm", "Submit this to Slurm: nodes=1,devices=8,time=60,partition=NAME and other sbatch options."),
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The results as JSON, an object a line.")] = False,
 ) -> None:
     """Draw samples and measure them: generative perplexity, entropy, MAUVE, diversity, network calls, seconds.
 
-    Kill it at any time: the same command goes on.  `remdm-tui report OUT` makes tables and plots.
+    Interrupt it at any time: the same command continues.  `remdm-tui report OUT` makes tables and plots.
     """
     from remdm_tui.commands.eval_arguments import EvalArguments
     from remdm_tui.settings.run_arguments import RunArguments
 
     if axes and not sweep:
-        raise ValueError(f"{axes[0]} belongs to nothing: several settings follow --sweep")
+        raise ValueError(f"unexpected argument {axes[0]}: give settings to sweep over after --sweep")
     arguments = EvalArguments(
         out, count=count, predictor=predictor, judge=judge, judge_device=judge_device, judge_dtype=judge_dtype,
         features=features, references=references, references_split=references_split,
@@ -128,7 +128,7 @@ def perplexity(
         str | None, option("--preset", "Data, length and tokenizer by name or from a .toml file; `list presets`.")
     ] = None,
     split: Annotated[
-        str | None, option("--split", "Of a data set, or of files that name splits; default validation.")
+        str | None, option("--split", "Split of a data set, or of files that name splits; default validation.")
     ] = None,
     conventions: Annotated[
         str, typer.Option("--conventions", help="standard | reference | both, the first is the primary one.")
@@ -137,19 +137,18 @@ def perplexity(
         bool, typer.Option("--wrap", help="Rows of start token, text and end token, as MDLM's code makes them.")
     ] = False,
     windows: Annotated[
-        int | None, option("--windows", "So many rows at even offsets of the text; default: as the model was trained.")
+        int | None,
+        option("--windows", "Number of rows, at even offsets of the text; default: as in training."),
     ] = None,
     length: Annotated[int | None, option("--length", "Tokens of a row; default: the model's.")] = None,
     batch: Annotated[int | None, option("--batch", "Rows in the network at once; changes the speed alone.")] = None,
-    seed: Annotated[int | None, option("--seed", "Of the noise, 0 or more; default 1.")] = None,
-    limit: Annotated[int | None, option("--limit", "The first so many rows alone.")] = None,
-    out: Annotated[
-        Path | None, option("--out", "Directory of rows as they are scored; what it has already is gone on with.")
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    seed: Annotated[int | None, option("--seed", "Seed of the noise, 0 or more; default 1.")] = None,
+    limit: Annotated[int | None, option("--limit", "Score only the first rows, so many.")] = None,
+    out: Annotated[Path | None, option("--out", "Directory of the scored rows. Resumes existing results.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
     as_json: Json = False,
 ) -> None:
-    """How likely a model finds given text: a bound for diffusion models, the exact value for causal ones."""
+    """Measure how likely a model finds given text: a bound for diffusion models, exact for causal ones."""
     from remdm_tui.commands.perplexity import run
     from remdm_tui.settings.presets import read
     from remdm_tui.settings.run_arguments import RunArguments, at_least_one
@@ -157,7 +156,7 @@ def perplexity(
     chosen = read(preset) if preset is not None else None
     named = data or ([chosen.data] if chosen is not None and chosen.data is not None else [])
     if not named:
-        raise ValueError("there is nothing to read: give --data FILE or a data set's name, or a --preset that has one")
+        raise ValueError("no data: give --data FILE or the name of a data set, or a --preset that has one")
     for name, value in (("batch", batch), ("windows", windows), ("length", length), ("limit", limit)):
         if value is not None:
             at_least_one(name, value)
@@ -171,8 +170,10 @@ def perplexity(
 
 @app.command()
 def report(
-    dirs: Annotated[list[Path], typer.Argument(help="Evaluations, or directories that hold some.", show_default=False)],
-    out: Annotated[Path | None, option("--out", "Where the files go; default: into DIRS, or what they share.")] = None,
+    dirs: Annotated[list[Path], typer.Argument(help="Directories of evaluations, or above some.", show_default=False)],
+    out: Annotated[
+        Path | None, option("--out", "Directory of the files; default: DIRS or their common parent.")
+    ] = None,
     conventions: Annotated[
         str | None, option("--conventions", "reference | standard; default: the primary ones of each evaluation.")
     ] = None,
@@ -182,7 +183,7 @@ def report(
     ] = None,
     samples: Annotated[int, typer.Option("--samples", help="Samples of each setting in the page, 0 or more.")] = 20,
 ) -> None:
-    """Tables and plots of evaluations, in the terminal and as report.html, .md, .tex, PNG and SVG."""
+    """Show tables and plots of evaluations, and write them as report.html, .md, .tex, PNG and SVG."""
     from remdm_tui.commands.report import run
 
     run(dirs, out, conventions=conventions, by=by or (), samples=samples)

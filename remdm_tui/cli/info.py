@@ -1,4 +1,4 @@
-"""What is here, what there is to choose from, and the same application by other ways than this terminal."""
+"""The commands that describe the installation and list choices, and those that serve the application elsewhere."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def doctor(
     ctx: typer.Context,
     as_json: Json = False,
 ) -> None:
-    """Say what is here: versions, devices, attention, terminal; with --model, whether it loads and knows its text."""
+    """Check the installation: versions, devices, attention, terminal; with --model, load it and score a short text."""
     from remdm_tui.commands.doctor import run
     from remdm_tui.settings.run_arguments import RunArguments
 
@@ -26,7 +26,7 @@ def doctor(
 
 @app.command("engine", hidden=True)
 def serve_terminal() -> None:
-    """Be the engine of a terminal elsewhere, on standard input and output."""
+    """Run the engine for a terminal on another machine, on standard input and output."""
     from engine.serve import main as engine
 
     engine()
@@ -36,13 +36,13 @@ def serve_terminal() -> None:
 def serve(
     ctx: typer.Context,
     host: Annotated[
-        str, typer.Option("--host", help="The address to serve on; any but this machine's own lets others in.")
+        str, typer.Option("--host", help="The address to serve on; others can connect unless it is a loopback address.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", help="The port; 0 takes a free one.")] = 8000,
+    port: Annotated[int, typer.Option("--port", help="The port; 0 chooses a free one.")] = 8000,
 ) -> None:
-    """Show the same application in a browser; it takes the options of `watch`, or `replay FILE` and its options."""
+    """Serve the application to a browser; takes the options of `watch`, or `replay FILE` and its options."""
     words = ctx.args if ctx.args[:1] in (["watch"], ["replay"]) else ["watch", *ctx.args]
-    # what is wrong with them is said here and not on every page
+    # an error in them is shown here, not on every page
     command = typer.main.get_command(app).commands[words[0]]  # type: ignore[attr-defined]
     given = command.make_context(words[0], list(words[1:]), parent=ctx.parent).params
     if words[0] == "watch":
@@ -51,12 +51,12 @@ def serve(
         RunArguments.of(given).options(where=given["on"] or given["remote_command"] or "")
     from remdm_tui.commands.serve import run
 
-    run(words, host=host, port=port, say=print_note)
+    run(words, host=host, port=port, message=print_note)
 
 
 @lists.command("strategies")
 def list_strategies(as_json: Json = False) -> None:
-    """The samplers, with their knobs."""
+    """List the samplers with their knobs."""
     from remdm_tui.commands.listing import strategies
 
     (print_json if as_json else print_result)(strategies(as_json))
@@ -64,7 +64,7 @@ def list_strategies(as_json: Json = False) -> None:
 
 @lists.command("models")
 def list_models(as_json: Json = False) -> None:
-    """Models by name, in the package and of the Hugging Face hub; any other directory, file or id loads too."""
+    """List models of the package and of the Hugging Face hub; any other directory, file or id loads too."""
     from remdm_tui.commands.listing import models
 
     (print_json if as_json else print_result)(models(as_json))
@@ -72,7 +72,7 @@ def list_models(as_json: Json = False) -> None:
 
 @lists.command("keys")
 def list_keys(as_json: Json = False) -> None:
-    """The keys of the terminal by id, as config.toml has them."""
+    """List the keys of the terminal by their ids in config.toml."""
     from remdm_tui.commands.listing import keys
 
     (print_json if as_json else print_result)(keys(as_json))
@@ -80,7 +80,7 @@ def list_keys(as_json: Json = False) -> None:
 
 @lists.command("presets")
 def list_presets(as_json: Json = False) -> None:
-    """Sampling settings by name."""
+    """List the sampling settings that have a name."""
     from remdm_tui.commands.listing import presets
 
     (print_json if as_json else print_result)(presets(as_json))

@@ -1,4 +1,4 @@
-"""What the help says about options, read from where each is declared; imported when help is shown."""
+"""Ranges, choices and defaults in help texts, read from where each is declared; imported when help is shown."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from remdm_tui.settings.watch_options import DEFAULT_STRATEGY, WatchOptions
 
 
 def facts() -> dict[str, str]:
-    """By option: the text that takes the place of its `{name}` in a help text."""
+    """Return the text for `{name}` in help texts, by name of the option."""
     defaults = {field.name: field.default for choice in (WatchOptions, ModelChoice) for field in fields(choice)}
     defaults["model"] = defaults["name"]
     shared = {field.name: field.default for field in fields(Settings)}
@@ -27,7 +27,7 @@ def facts() -> dict[str, str]:
         "configs": " | ".join(train_configs.names()),
         "parts": " | ".join(PARTS),
         "count": f"default {COUNT}",
-        "judge": f"default {JUDGE}, or {OFFLINE_JUDGE} where that cannot be had",
+        "judge": f"default {JUDGE}, or {OFFLINE_JUDGE} if that is not available",
         "predictor": "lazy (this engine's, for every strategy) | ddpm | ddpm_cache | analytic | ar, default lazy",
         "datasets": " | ".join(DATASETS),
     }

@@ -1,4 +1,4 @@
-"""The options that commands share, each declared once, and how a command takes them."""
+"""The options that commands share, each declared once, and the decorator that adds them to a command."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 
 
 def option(name: str, text: str, **more: Any) -> Any:
+    """Return an option whose help text gives the default itself."""
     return typer.Option(name, help=text, show_default=False, **more)
 
 
@@ -18,14 +19,14 @@ Model = Annotated[
     str | None,
     option("--model", "A built-in model, a directory, a file or a Hugging Face id such as org/name; {model}."),
 ]
-NoEma = Annotated[bool, option("--no-ema", "The weights as trained where a checkpoint also has averaged ones.")]
+NoEma = Annotated[bool, option("--no-ema", "Use the trained weights of a checkpoint that also has averaged ones.")]
 Attention = Annotated[str | None, option("--attention", "auto | flash4 | flash2 | written | sdpa; {attention}.")]
-MaskId = Annotated[int | None, option("--mask-id", "The mask token's number where the checkpoint does not say.")]
+MaskId = Annotated[int | None, option("--mask-id", "Id of the mask token, if the checkpoint does not name it.")]
 TokenizerName = Annotated[
-    str | None, option("--tokenizer", "Directory, file or hub id of the tokenizer where the checkpoint has none.")
+    str | None, option("--tokenizer", "Directory, file or hub id of the tokenizer, if the checkpoint has none.")
 ]
 TrustRemoteCode = Annotated[
-    bool, option("--trust-remote-code", "Run Python code that comes with the checkpoint; never done otherwise.")
+    bool, option("--trust-remote-code", "Run Python code that comes with the checkpoint. Never done otherwise.")
 ]
 Chat = Annotated[bool | None, option("--chat", "Put the prompt into the model's chat template.")]
 BlockLength = Annotated[
@@ -51,32 +52,32 @@ Prompt = Annotated[
     str | None,
     option(
         "--prompt",
-        "Text that the canvas begins with; it stays, and masks in it are filled: {{mask}}, {{mask*8}}, [MASK].",
+        "Prompt: fixed at the start of the sequence. Masks in it are filled: {{mask}}, {{mask*8}}, [MASK].",
     ),
 ]
-PromptLiteral = Annotated[str | None, option("--prompt-literal", "A prompt taken as it is: masks in it are letters.")]
+PromptLiteral = Annotated[str | None, option("--prompt-literal", "A prompt taken literally: masks in it are text.")]
 Device = Annotated[str | None, option("--device", "auto (CUDA, else MPS, else CPU) or a torch device; {device}.")]
 Dtype = Annotated[str | None, option("--dtype", "float32 | bfloat16 | auto (bfloat16 on CUDA, else float32); {dtype}.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable, as JSON.")]
-Ascii = Annotated[bool, typer.Option("--ascii", help="Draw with ASCII alone.")]
-NoMouse = Annotated[bool, typer.Option("--no-mouse", help="Leave the mouse to the terminal.")]
+Ascii = Annotated[bool, typer.Option("--ascii", help="Draw with ASCII characters only.")]
+NoMouse = Annotated[bool, typer.Option("--no-mouse", help="Do not capture the mouse.")]
 Stride = Annotated[
     int | None,
-    option("--stride", "Positions by which a window of --length slides on, to a text longer than the model."),
+    option("--stride", "Positions by which a window of --length moves, for a text longer than the model's length."),
 ]
-Strides = Annotated[int | None, option("--strides", "How often the window slides on, 1 or more; default 1.")]
+Strides = Annotated[int | None, option("--strides", "How often the window moves, 1 or more; default 1.")]
 SemiAr = Annotated[
-    bool, option("--semi-ar", "Go on beyond --length by windows, half a length at a time unless --stride says more.")
+    bool, option("--semi-ar", "Continue beyond --length by windows that move half a length, or --stride.")
 ]
 Batch = Annotated[
     int | None,
     option(
         "--batch",
-        "Samples in the network at once, 1 or more; default 8 on a CPU, 64 on a GPU; changes the speed, not the text.",
+        "Samples in the network at once, 1 or more; default 8 on a CPU, 64 on a GPU. Changes only the speed.",
     ),
 ]
 
-# every option that a preset can set is None where nothing was said, so that what was said wins over the preset
+# an option that a preset can set is None unless it is given, so that a given one wins over the preset
 MODEL: Mapping[str, Any] = {
     "model": Model, "device": Device, "dtype": Dtype, "no_ema": NoEma, "attention": Attention, "mask_id": MaskId,
     "tokenizer": TokenizerName, "trust_remote_code": TrustRemoteCode,
@@ -90,7 +91,7 @@ SAMPLING: Mapping[str, Any] = {
 
 
 def shared(*groups: Mapping[str, Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a command the options of these groups, which it finds in its context, before its own."""
+    """Add the options of these groups before a command's own; the command reads them from its context."""
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         own = inspect.signature(command, eval_str=True).parameters
@@ -101,20 +102,20 @@ def shared(*groups: Mapping[str, Any]) -> Callable[[Callable[..., Any]], Callabl
             for group in groups
             for name, kind in group.items()
         }
-        # Typer tells names, not places
+        # Typer passes arguments by name
         merged = common | {name: each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for name, each in own.items()}
 
         @wraps(command)
-        def taken(**given: Any) -> Any:
+        def call(**given: Any) -> Any:
             return command(**{name: given[name] for name in own})
 
-        taken.__signature__ = inspect.Signature(list(merged.values()))  # type: ignore[attr-defined]
-        taken.__annotations__ = {name: each.annotation for name, each in merged.items()}
-        return taken
+        call.__signature__ = inspect.Signature(list(merged.values()))  # type: ignore[attr-defined]
+        call.__annotations__ = {name: each.annotation for name, each in merged.items()}
+        return call
 
     return decorate
 
 
 def is_flag(kind: Any) -> bool:
-    """Whether an annotated type is that of an option without a value."""
+    """Return whether an annotated type is that of an option without a value."""
     return kind.__origin__ is bool

@@ -1,4 +1,4 @@
-"""The command that trains models."""
+"""The command `train`."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ def train(
             "or hub:org/name; any number of times.",
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", help="The run's directory; a run found there is continued.")],
+    out: Annotated[Path, typer.Option("--out", help="Directory of the run. Resumes an existing run.")],
     device: Device = None,
     steps: Annotated[
         int | None, option("--steps", "Train to this step, 1 or more; default: the configuration's.")
     ] = None,
     cache: Annotated[
-        Path | None, option("--cache", "Where tokenised data is kept; default: `cache` beside the run's directory.")
+        Path | None,
+        option("--cache", "Directory of the tokenised data; default: `cache` next to the run."),
     ] = None,
     export_only: Annotated[
         bool, typer.Option("--export-only", help="Do not train; write the best weights so far to OUT/model.")
@@ -45,11 +46,12 @@ def train(
         bool, typer.Option("--hub", help="Write the best weights to OUT/hub too, laid out as the hub's models are.")
     ] = False,
     log: Annotated[
-        list[str] | None, typer.Option("--log", help="tensorboard | wandb, beside OUT/log.jsonl; any number of times.")
+        list[str] | None,
+        typer.Option("--log", help="tensorboard | wandb, besides OUT/log.jsonl; any number of times."),
     ] = None,
     changed: Annotated[
         bool,
-        typer.Option("--changed", help="Go on also where configuration or data are not what the run was begun with."),
+        typer.Option("--changed", help="Continue although the configuration or the data have changed."),
     ] = False,
     slurm: Annotated[
         str | None,
@@ -59,7 +61,7 @@ def train(
     """Train a model to watch and to evaluate.
 
     Interrupt it at any time: the same command continues.  At the end the best averaged weights are
-    written to OUT/model, which `--model OUT/model` of the other commands takes.
+    written to OUT/model, for `--model OUT/model` of the other commands.
     """
     if slurm is not None:
         from remdm_tui.commands.slurm import submit

@@ -1,7 +1,6 @@
-"""Commands for somebody at a terminal: a sampler live, a recording again, and what is made of one.
+"""The commands `watch` and `replay`, which start the application, and those that export and write files for them.
 
-Where somebody waits for a screen the garbage collector rests meanwhile: what is imported stays, and the application
-has it begin again.
+The garbage collector is off until the first paint: what is imported stays in memory, and the application enables it.
 """
 
 from __future__ import annotations
@@ -26,78 +25,80 @@ def watch(
     ctx: typer.Context,
     batch: Annotated[int | None, option("--batch", "Samples side by side, 1 or more; {batch}.")] = None,
     on: Annotated[
-        str | None, option("--on", "Run the engine on this host, through your ssh; the terminal stays here.")
+        str | None, option("--on", "Run the engine on this host through ssh; the terminal stays here.")
     ] = None,
     remote_python: Annotated[
         str | None,
-        option("--remote-python", "The Python on that host that has remdm-tui; default: `remdm-tui engine` there."),
+        option("--remote-python", "Python with remdm-tui on that host; default: `remdm-tui engine` there."),
     ] = None,
     remote_command: Annotated[
         str | None,
         option(
-            "--remote-command", "What launches `remdm-tui engine` in place of ssh: apptainer, srun, kubectl exec ..."
+            "--remote-command",
+            "Command that runs `remdm-tui engine` instead of ssh: apptainer, srun, kubectl exec ...",
         ),
     ] = None,
     source: Annotated[
-        Path | None, option("--from", "A directory of `eval`: watch how one of its samples came about.")
+        Path | None, option("--from", "A directory of `eval`: watch how one of its samples was drawn.")
     ] = None,
     number: Annotated[int | None, option("--sample", "Which sample of --from, 0 or more; default 0.")] = None,
-    record: Annotated[
-        Path | None, option("--record", "Record the run in this file while it goes on; `replay` opens it.")
-    ] = None,
+    record: Annotated[Path | None, option("--record", "Record the run in this file; `replay` opens it.")] = None,
     stops: Annotated[
         list[str] | None,
-        option("--break", "Stop when: step 40, remasks 8, token sea, remasked > 8 and t < .3; any number of times."),
+        option("--break", "Breakpoint: step 40, remasks 8, token sea, remasked > 8 and t < .3; any number of times."),
     ] = None,
     compare: Annotated[
         list[str] | None,
         option(
             "--compare",
-            "A pane of this strategy, on one clock with the others: NAME or NAME:knob=value,...; up to four panes, "
-            "--strategy among them beside one --compare or where it is given.",
+            "Add a pane with this strategy in step with the others: NAME or NAME:knob=value,...; up to four panes. "
+            "--strategy is one of them with a single --compare, or if it is given.",
         ),
     ] = None,
     strategy_file: Annotated[
         str | None,
-        option("--strategy-file", "A Python file of your own strategy, loaded again when it changes; `new-strategy`."),
+        option(
+            "--strategy-file",
+            "A Python file of your own strategy, reloaded on changes; see `new-strategy`.",
+        ),
     ] = None,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Begin with the defaults, not as the last session ended.")
+        bool, typer.Option("--fresh", help="Use the defaults, not the settings of the last session.")
     ] = False,
-    paused: Annotated[bool, typer.Option("--paused", help="Stand still at step 0.")] = False,
+    paused: Annotated[bool, typer.Option("--paused", help="Start paused at step 0.")] = False,
     follow: Annotated[
-        bool, typer.Option("--follow", help="--model is a training run: show its newest checkpoint as it goes on.")
+        bool, typer.Option("--follow", help="--model is a training run: load each newer checkpoint.")
     ] = False,
     ascii_only: Ascii = False,
     no_mouse: NoMouse = False,
 ) -> None:
-    """Watch a sampler live, and turn its knobs in flight."""
+    """Watch a sampler live, and change its knobs while it runs."""
     if not has_terminal():
         raise ValueError("watch needs a terminal for its input and output; in a pipe use `remdm-tui sample`")
     from remdm_tui.link.remote import remote_engine
     from remdm_tui.settings.run_arguments import RunArguments
 
-    command, where = remote_engine(on, remote_python, remote_command)
-    asked = RunArguments.of(ctx.params)
+    command, host = remote_engine(on, remote_python, remote_command)
+    arguments = RunArguments.of(ctx.params)
     if source is not None:
-        from remdm_tui.commands.eval_sample import sampled
+        from remdm_tui.commands.eval_sample import arguments_of_sample
 
-        asked = sampled(source, number or 0, asked)
+        arguments = arguments_of_sample(source, number or 0, arguments)
     elif number is not None:
-        raise ValueError("--sample is one of --from DIR")
+        raise ValueError("--sample needs --from DIR")
     if record is not None and record.exists():
-        raise ValueError(f"{record} is there already: choose another name, or `remdm-tui replay {record} --model ...`")
-    from remdm_tui.cli.debug_arguments import beside, wishes
+        raise ValueError(f"{record} exists: choose another name, or `remdm-tui replay {record} --model ...`")
+    from remdm_tui.cli.debug_arguments import debug_options, with_panes
 
-    asked, more = wishes(asked, stops or (), strategy_file, elsewhere=bool(command))
-    options = asked.options(
+    arguments, more = debug_options(arguments, stops or (), strategy_file, is_remote=bool(command))
+    options = arguments.options(
         follow=follow,
         paused=paused,
         ascii=ascii_only,
         mouse=not no_mouse,
-        may_consent=asked.trust_remote_code or not is_served(),
+        may_consent=arguments.trust_remote_code or not is_served(),
         command=command,
-        where=where,
+        where=host,
         record=record,
         **more,
     )
@@ -110,9 +111,9 @@ def watch(
     from remdm_tui.preferences.startup import comfort, fitted
     from remdm_tui.ui.key_table import KEYS
 
-    brought = comfort(KEYS, fresh=fresh, keeps_knobs=source is None, tours=True)
-    options = fitted(options, brought, asked)
-    raise typer.Exit(run(beside(options, compare or (), asked), brought))
+    preferences = comfort(KEYS, fresh=fresh, keeps_knobs=source is None, tours=True)
+    options = fitted(options, preferences, arguments)
+    raise typer.Exit(run(with_panes(options, compare or (), arguments), preferences))
 
 
 @app.command(cls=Described)
@@ -120,11 +121,11 @@ def watch(
 def replay(
     ctx: typer.Context,
     file: Annotated[Path, typer.Argument(help="A recording of `watch`.", show_default=False)],
-    branch: Annotated[int, typer.Option("--branch", help="The branch to begin with, 0 or more.")] = 0,
+    branch: Annotated[int, typer.Option("--branch", help="The branch to open, 0 or more.")] = 0,
     ascii_only: Ascii = False,
     no_mouse: NoMouse = False,
 ) -> None:
-    """Open a recording: every step again, without a network; with --model it can be gone on with."""
+    """Open a recording and step through it without a network; with --model it can continue."""
     if not has_terminal():
         raise ValueError("replay needs a terminal for its input and output; in a pipe use `remdm-tui export`")
     gc.disable()
@@ -154,43 +155,43 @@ def export(
     branch: Annotated[int, typer.Option("--branch", help="The branch.")] = 0,
     columns: Annotated[int, typer.Option("--columns", help="Columns of text on a picture.")] = 100,
     every: Annotated[
-        int | None, option("--every", "Steps between two pictures; default: as few as make 600 at most.")
+        int | None, option("--every", "Steps between two pictures; default: as few as give 600 pictures at most.")
     ] = None,
     rate: Annotated[float, typer.Option("--rate", help="Pictures a second.")] = 20.0,
-    light: Annotated[bool, typer.Option("--light", help="Dark on light.")] = False,
+    light: Annotated[bool, typer.Option("--light", help="Dark text on a light background.")] = False,
     ascii_only: Ascii = False,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
     """Write a recording as text, a picture, a moving picture, a page with a player or a table."""
     from remdm_tui.commands.export import run
 
-    said = run(
+    message = run(
         file, out, kind, step=step, sample=number, branch=branch, columns=columns, every=every, rate=rate,
         light=light, ascii_only=ascii_only, force=force,
     )  # fmt: skip
-    print_message(sanitize(said))
+    print_message(sanitize(message))
 
 
 @app.command("new-strategy")
 def new_strategy(
     file: Annotated[Path, typer.Argument(help="The Python file to write.", show_default=False)],
 ) -> None:
-    """Begin a strategy of your own: a file with one class and comments, for `watch --strategy-file`."""
+    """Create a strategy of your own: a file with one class and comments, for `watch --strategy-file`."""
     from remdm_tui.commands.new_strategy import run
 
     print_message(sanitize(run(file)))
 
 
 def has_terminal() -> bool:
-    """Whether somebody can see and press keys: at a terminal, or through the pipes to a browser's page."""
+    """Return whether there is a user: at a terminal, or through pipes at a page of a browser."""
     return is_served() or (is_terminal(sys.stdin) and is_terminal(sys.stdout))
 
 
 def is_served() -> bool:
-    """Whether the screen is a page of `serve`."""
+    """Return whether the screen is a page of `serve`."""
     return os.environ.get("TEXTUAL_DRIVER", "").endswith(":WebDriver")
 
 
 def is_terminal(stream: Any) -> bool:
-    """False also for a stream that was closed."""
+    """Return whether a stream is an open terminal."""
     return stream is not None and not stream.closed and stream.isatty()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PARTS = ("step", "memory", "demo", "calls", "judge")
 BUSY = 0.03
-"""Other work on the processor beyond this share makes timings doubtful."""
+"""Above this fraction of other work on the processor, timings are doubtful."""
 
 
 def run(
@@ -39,10 +39,10 @@ def run(
     command: Sequence[str] | None = None,
     console: Console | None = None,
 ) -> None:
-    """Measure the parts named (all of them by default) and print the ratios; raises ValueError for a bad name.
+    """Measure the named parts, by default all of them, and print the ratios. Raises ValueError for a bad name.
 
-    quick: sizes that take seconds.  processor: the judge in processor seconds.  Empty choices and zeros mean those of
-    the documented benchmark.
+    quick: sizes that take seconds.  processor: the judge in processor seconds.  Empty choices and zeros are those
+    of the documented benchmark.
     """
     from engine import bench
 
@@ -82,11 +82,11 @@ def timing(
     command: Sequence[str] | None = None,
     console: Console | None = None,
 ) -> None:
-    """Print seconds for `count` samples by every scheme; raises ValueError for a value out of range.
+    """Print seconds for `count` samples by every scheme. Raises ValueError for a value out of range.
 
-    samples, timed_steps: how much of that is run, where it is not all; a row then says what it was scaled from.
-    processor: processor seconds of one thread in place of wall clock.  quick: a network and lengths that take
-    seconds.  No steps mean those of MDLM's table.
+    samples, timed_steps: how much of that is run, if not all; the row then says what it was scaled from.
+    processor: processor seconds of one thread instead of wall clock.  quick: a network and lengths that take
+    seconds.  No steps are those of MDLM's table.
     """
     from engine import bench
     from engine.models import DTYPES, choose_device
@@ -100,24 +100,24 @@ def timing(
         samples=samples, timed_steps=timed_steps, processor=processor, dtype=dtype,
         device=str(choose_device(device)), threads=threads, seed=seed,
     ).checked()  # fmt: skip
-    found: list[Timed] = []
+    timings: list[Timed] = []
     for timed in bench.measure_timing(options):
         print_note(f"{timed.scheme}, T = {timed.steps:,}: {timed.seconds:.4g} s")
-        found.append(timed)
+        timings.append(timed)
     typed = " ".join(command if command is not None else ["remdm-tui", *sys.argv[1:]])
     machine = bench.machine(replace(bench.Options(), threads=threads))
-    base = {timed.steps: timed.seconds for timed in found if timed.scheme == bench.BASE}
+    base = {timed.steps: timed.seconds for timed in timings if timed.scheme == bench.BASE}
     console = console or SafeConsole()
     if as_json:
-        rows = [asdict(timed) | {"ratio": base[timed.steps] / timed.seconds} for timed in found]
+        rows = [asdict(timed) | {"ratio": base[timed.steps] / timed.seconds} for timed in timings]
         facts = {"command": typed, "machine": asdict(machine), "options": asdict(options), "results": rows}
         console.file.write(escape_json(json.dumps(facts, indent=2)) + "\n")
         return
     console.print(_heading(machine, typed), highlight=False, markup=False, soft_wrap=True)
-    console.print(_timings(found, base, options, bench.BASE))
+    console.print(_timings(timings, base, options, bench.BASE))
 
 
-def _timings(found: Sequence[Timed], base: dict[int, float], options: TimingOptions, over: str) -> Table:
+def _timings(timings: Sequence[Timed], base: dict[int, float], options: TimingOptions, over: str) -> Table:
     shape = options.shape
     what = "processor seconds of one thread" if options.processor else "seconds"
     title = (
@@ -127,7 +127,7 @@ def _timings(found: Sequence[Timed], base: dict[int, float], options: TimingOpti
     table = Table(title=title, title_justify="left")
     for name in ("scheme", "T", "seconds", f"speed over {over}", "calls/sample", "what was measured"):
         table.add_column(name, justify="left" if name in ("scheme", "what was measured") else "right")
-    for timed in found:
+    for timed in timings:
         busy = 0.0 if options.processor else timed.busy
         remark = "; ".join(filter(None, (timed.measured, _others(busy))))
         table.add_row(
@@ -165,7 +165,7 @@ def _table(part: str, summary: str, lines: list[Comparison]) -> Table:
 
 
 def _remark(line: Comparison) -> str:
-    """The line's note, and a warning where something else ran meanwhile."""
+    """Return the note of the line, and a warning if something else ran meanwhile."""
     return "; ".join(filter(None, (line.note, _others(line.busy))))
 
 

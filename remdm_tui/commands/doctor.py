@@ -1,4 +1,4 @@
-"""`doctor`: what is here, and whether a model loads and knows its language."""
+"""`doctor`: versions, devices and terminal, and whether a model loads and its loss is that of a trained one."""
 
 from __future__ import annotations
 
@@ -22,9 +22,8 @@ from remdm_tui.watch.available_models import hub_cache
 
 
 def run(choice: ModelChoice, *, load: bool, as_json: bool) -> None:
-    """Raises ValueError with the reason when the model cannot be loaded, after the environment was written."""
+    """Print the environment, then the model. Raises ValueError if the model does not load."""
     with on_stderr(lines=False) as reporter, reporter.waiting("looking at this machine"):
-        # torch takes seconds: the note above is there first
         from engine.models.environment import devices, versions
 
         found: dict[str, Any] = {
@@ -50,7 +49,7 @@ def run(choice: ModelChoice, *, load: bool, as_json: bool) -> None:
 
 
 def terminal(environment: Mapping[str, str]) -> dict[str, Any]:
-    """What the terminal can do, as far as it says."""
+    """Return what the terminal and the environment say the terminal can do."""
     size = shutil.get_terminal_size()
     encoding = (sys.stdout.encoding or locale.getpreferredencoding()).lower()
     return {
@@ -78,7 +77,7 @@ def checked(choice: ModelChoice) -> dict[str, Any]:
 
 
 def text(found: Mapping[str, Any]) -> str:
-    """The environment for a person."""
+    """Return the environment as text."""
     devices = [
         (
             one["device"], one["name"], format_size(one["memory"]) if one["memory"] else "",
@@ -87,15 +86,15 @@ def text(found: Mapping[str, Any]) -> str:
         )
         for one in found["devices"]
     ]  # fmt: skip
-    said = {
+    terminal = {
         name: "yes" if value is True else "no" if value is False else value or "-"
         for name, value in found["terminal"].items()
     }
     parts = {
         "versions": list(found["versions"].items()),
         "devices": devices,
-        "terminal": [(name, str(value)) for name, value in said.items()],
+        "terminal": [(name, str(value)) for name, value in terminal.items()],
         "caches": list(found["caches"].items()),
     }
-    advice = [] if found["terminal"]["unicode"] else ["This terminal says it knows no Unicode: use watch --ascii."]
+    advice = [] if found["terminal"]["unicode"] else ["This terminal does not support Unicode: use watch --ascii."]
     return "\n\n".join([f"{name}\n{table(rows, '    ')}" for name, rows in parts.items()] + advice)

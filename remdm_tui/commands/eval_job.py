@@ -19,8 +19,8 @@ from remdm_tui.commands.eval_references import EvalReferences
 from remdm_tui.commands.progress import Reporter, Status
 from remdm_tui.settings import presets
 from remdm_tui.settings.presets import Preset
-from remdm_tui.settings.sweeps import Cell
-from remdm_tui.settings.watch_options import WatchOptions, fitted
+from remdm_tui.settings.sweeps import Combination
+from remdm_tui.settings.watch_options import WatchOptions, fit_to_model
 
 if TYPE_CHECKING:
     from engine.evaluation.plan import Model, Plan, Scoring
@@ -41,29 +41,30 @@ class EvalRunner:
         self._judges = EvalJudges(arguments, ranks, reporter)
         self._references = EvalReferences(arguments, reporter)
 
-    def home(self, cell: Cell) -> Path:
+    def home(self, combination: Combination) -> Path:
         """Return the directory of one combination."""
-        return self._arguments.out / cell.name if cell.name else self._arguments.out
+        return self._arguments.out / combination.name if combination.name else self._arguments.out
 
-    def evaluate(self, cell: Cell) -> Results | None:
+    def evaluate(self, combination: Combination) -> Results | None:
         """Evaluate one combination; return its results on rank 0, None on others. Raises ValueError and OSError."""
         from engine.evaluation.results import read_results
         from engine.evaluation.run import Job
         from engine.evaluation.store import Store
         from engine.sampling.batch import usual_width
 
-        store = Store(self.home(cell))
+        store = Store(self.home(combination))
         with self._locked(store):
-            preset = presets.read(cell.asked.preset) if cell.asked.preset else None
+            preset = presets.read(combination.arguments.preset) if combination.arguments.preset else None
             self._references.read(preset, store)
-            options = cell.asked.options()
+            options = combination.arguments.options()
             model, record = self._model.load(options.model)
             plan = self._plan(preset, options, model, record, store)
             self._on_first(lambda: store.settle(plan, self._arguments.rescore, self._reporter.message))
             if self._ranks.share(self._is_finished(store, plan, model)):
                 return read_results(store.home) if self._ranks.rank == 0 else None
             job = Job(
-                plan, store, self._ranks, model, width=cell.asked.batch or usual_width(model), start=self._start,
+                plan, store, self._ranks, model,
+                width=combination.arguments.batch or usual_width(model), start=self._start,
                 readers=self._judges.load(plan.scoring), notice=self._reporter.message,
                 references=lambda featurizer: self._references.features(featurizer, plan, model),
                 notes=[*filter(None, [self._references.note, model.recovered])],
@@ -110,9 +111,9 @@ class EvalRunner:
         from engine.strategies import catalogue, source_digest
 
         predictor = self._arguments.predictor or getattr(preset, "predictor", None) or ENGINE
-        if predictor not in (ENGINE, BETWEEN_STARTS) and "strategy" not in options.said:
+        if predictor not in (ENGINE, BETWEEN_STARTS) and "strategy" not in options.explicit:
             options = replace(options, settings=replace(options.settings, strategy="mdlm", knobs={}))
-        settings, run = fitted(options, model.info, catalogue())
+        settings, run = fit_to_model(options, model.info, catalogue())
         prompt = model.prompt(run.prompt, run.chat, run.infill)
         fixed = infill.fixed(prompt, model.mask_id)
         # the text of this predictor is enclosed by two start tokens

@@ -1,4 +1,4 @@
-"""An evaluation's sample as a run to watch: the settings that it was drawn with, its seed and its number."""
+"""A sample of an evaluation as a run to watch, and where the files of an evaluation are now."""
 
 from __future__ import annotations
 
@@ -16,43 +16,42 @@ from engine.text import infill
 from remdm_tui.settings.run_arguments import RunArguments
 
 
-def sampled(home: Path, number: int, said: RunArguments) -> RunArguments:
-    """What `watch` is asked for to show sample `number` of the evaluation in `home`; what was said goes before it.
+def arguments_of_sample(home: Path, number: int, given: RunArguments) -> RunArguments:
+    """Return the arguments of `watch` for sample `number` of the evaluation in `home`; given ones win.
 
-    Consent to run the model's own code is what was said, never what the directory says.  Raises ValueError with one
-    sentence.
+    Consent to run the model's own code is taken from `given`, never from the directory.  Raises ValueError.
     """
     store = Store(home)
     plan = store.plan()
     if plan is None:
-        raise ValueError(f"{home} is no evaluation: it has no {SETTINGS}")
+        raise ValueError(f"{home} is not an evaluation: it has no {SETTINGS}")
     model, sampling = plan.model, plan.sampling
     if not 0 <= number < sampling.count:
         raise ValueError(f"{home} has the samples 0 to {sampling.count - 1}, not {number}")
     if sampling.predictor != ENGINE:
         raise ValueError(f"the samples of {home} were drawn by {sampling.predictor}, which cannot be watched")
-    # the first format took digests of the ends of files, which tell nothing now
+    # the first format has digests of the ends of files, which are not compared
     digests = (model.fingerprint, model.tokenizer_fingerprint) if store.has_whole_digests else (None, None)
-    name = said.model or find_file(home, model.name, model.path, digests[0], "--model")
-    spelt = said.tokenizer or model.tokenizer
-    if said.tokenizer is None and spelt is not None:
-        spelt = find_file(home, spelt, model.tokenizer_path, digests[1], "--tokenizer")
-    elif said.tokenizer is None and said.model is None and digests[1] is not None:
-        _check_usual(home, digests[1])
-    same = store.has_whole_digests and said.strategy in (None, sampling.strategy)
+    name = given.model or find_file(home, model.name, model.path, digests[0], "--model")
+    tokenizer = given.tokenizer or model.tokenizer
+    if given.tokenizer is None and tokenizer is not None:
+        tokenizer = find_file(home, tokenizer, model.tokenizer_path, digests[1], "--tokenizer")
+    elif given.tokenizer is None and given.model is None and digests[1] is not None:
+        _check_default_tokenizer(home, digests[1])
+    same = store.has_whole_digests and given.strategy in (None, sampling.strategy)
     if same and sampling.strategy_digest != source_digest(sampling.strategy):
         raise ValueError(f"the strategy {sampling.strategy} has changed since {home} was evaluated: name a --strategy")
     drawn = RunArguments(
         model=name, strategy=sampling.strategy, dtype=model.dtype, no_ema=not model.ema, mask_id=model.mask_id,
-        tokenizer=spelt,
+        tokenizer=tokenizer,
         knob=tuple(f"{name}={str(value).lower()}" for name, value in sampling.knobs.items()),
         steps=sampling.steps, length=sampling.length, batch=1, seed=sampling.seed,
         chat=sampling.chat, block_length=sampling.block_length, stride=sampling.stride,
         strides=sampling.strides or None, first=number,
         **{info.name: getattr(sampling, info.name) for info in SAMPLING},
     )  # fmt: skip
-    given = {field.name: (getattr(said, field.name), field.default) for field in fields(RunArguments)}
-    changes = {name: value for name, (value, default) in given.items() if value != default}
+    pairs = {field.name: (getattr(given, field.name), field.default) for field in fields(RunArguments)}
+    changes = {name: value for name, (value, default) in pairs.items() if value != default}
     if sampling.prompt and not changes.keys() & {"prompt", "prompt_literal"}:
         filled = sampling.infill or not infill.has_masks(sampling.prompt)
         drawn = replace(drawn, prompt=sampling.prompt) if filled else replace(drawn, prompt_literal=sampling.prompt)
@@ -62,11 +61,10 @@ def sampled(home: Path, number: int, said: RunArguments) -> RunArguments:
 
 
 def find_file(home: Path, name: str, path: str | None, digest: str | None, option: str) -> str:
-    """Return where a model, tokenizer or judge of an evaluation lies now, also where all of it was moved together.
+    """Return where a model, tokenizer or judge of an evaluation is now, also if everything was moved together.
 
-    path: where it lay, absolute; None for what is no file.  digest: what it must hold; None: nobody knows.
-    option: that which says where it is.  Raises ValueError with the places that were looked at, or for one whose
-    content has changed.
+    path: where it was, absolute; None if it is not a file.  digest: that of its content; None if unknown.  option: the
+    option that names it.  Raises ValueError with the paths that were tried, or if the content has changed.
     """
     if path is None:
         if (home / name).exists() and not Path(name).is_absolute() and not Path(name).exists():
@@ -78,22 +76,22 @@ def find_file(home: Path, name: str, path: str | None, digest: str | None, optio
     tails = [Path(*parts[i:]) for i in reversed(range(len(parts)))]
     bases = (home.resolve(), *list(home.resolve().parents)[:2])
     places = [Path(path), *dict.fromkeys(base / tail for base in bases for tail in tails[:4])]
-    there = [each for each in places if each.exists()]
-    for each in there:
-        # of a training run, which goes on, the model that was made of it
+    existing = [each for each in places if each.exists()]
+    for each in existing:
+        # the model that was exported from a training run, which may have continued
         for files in (each / NEWEST, each):
             if files.is_dir() and digest is not None and digest == fingerprint(files):
                 return str(files)
         if digest is None or _holds(each, digest):
             return str(each)
-    if there:
-        raise ValueError(_changed(home, str(there[0]), option))
+    if existing:
+        raise ValueError(_changed(home, str(existing[0]), option))
     shown = ", ".join(map(str, places))
     raise ValueError(f"{name} of {home} is nowhere to be found: say where it is by {option}; tried {shown}")
 
 
-def _check_usual(home: Path, digest: str) -> None:
-    """Raise ValueError where the hub's usual tokenizer is another now; one that is not there yet is fetched later."""
+def _check_default_tokenizer(home: Path, digest: str) -> None:
+    """Raise ValueError if the default tokenizer of the hub has changed; a missing one is downloaded later."""
     from engine.evaluation.identity import files_digest  # it imports torch
     from engine.models.tokenizer import USUAL, kept_usual
 
@@ -107,7 +105,7 @@ def _changed(home: Path, name: str, option: str) -> str:
 
 
 def _holds(files: Path | None, digest: str) -> bool:
-    """Return whether files have a digest; also where there are none yet, which are fetched later."""
+    """Return whether files have a digest; True if they are missing, as they are downloaded later."""
     if files is None or not files.exists():
         return True
     newest = files / NEWEST
@@ -115,7 +113,7 @@ def _holds(files: Path | None, digest: str) -> bool:
 
 
 def _files(name: str, option: str) -> Path | None:
-    """Return what lies on this machine under the name of a built-in or of a repository; None for nothing."""
+    """Return the files of a built-in model or a repository on this machine; None if there are none."""
     from engine.models.hub import cached
     from engine.models.tokenizer import tokenizer_place
 

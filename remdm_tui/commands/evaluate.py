@@ -12,14 +12,14 @@ from remdm_tui.commands.progress import Reporter, Silent, on_stderr
 from remdm_tui.console.output import print_error
 from remdm_tui.console.signals import ended_by_signals, exit_code
 from remdm_tui.settings.run_arguments import RunArguments, at_least_one
-from remdm_tui.settings.sweeps import Cell, grid
+from remdm_tui.settings.sweeps import Combination, grid
 
 FAILED = 1
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Error numbers of a disk that is full."""
 
 
-def run(asked: RunArguments, arguments: EvalArguments) -> int:
+def run(run_arguments: RunArguments, arguments: EvalArguments) -> int:
     """Evaluate and return the exit status.
 
     Raises ValueError for bad input and OSError for a directory that is not writable, before anything is computed.
@@ -30,15 +30,15 @@ def run(asked: RunArguments, arguments: EvalArguments) -> int:
         value = getattr(arguments, name)
         if value is not None:
             at_least_one(name, value)
-    cells = grid(asked, arguments.sweep, catalogue())
-    for cell in cells:
-        cell.asked.options()
+    combinations = grid(run_arguments, arguments.sweep, catalogue())
+    for combination in combinations:
+        combination.arguments.options()
     # with --quiet, what matters of the messages is in the results' notes
     reporter = Silent() if arguments.quiet else on_stderr()
-    resume = f"what is finished is in {arguments.out}, and the same command goes on from there"
+    resume = f"what is finished is in {arguments.out}, and the same command continues"
     with ended_by_signals(), reporter:
         try:
-            return _evaluate(cells, arguments, reporter, resume)
+            return _evaluate(combinations, arguments, reporter, resume)
         except KeyboardInterrupt as error:
             reporter.stop()
             print_error(f"stopped; {resume}")
@@ -51,21 +51,21 @@ def run(asked: RunArguments, arguments: EvalArguments) -> int:
             return FAILED
 
 
-def _evaluate(cells: Sequence[Cell], arguments: EvalArguments, reporter: Reporter, resume: str) -> int:
+def _evaluate(combinations: Sequence[Combination], arguments: EvalArguments, reporter: Reporter, resume: str) -> int:
     from engine.system.ranks import RankLostError, ranks
     from remdm_tui.commands.eval_job import EvalRunner
 
     status = 0
-    own = ranks(cells[0].asked.device or "auto", os.environ, arguments.devices, arguments.nodes)
+    own = ranks(combinations[0].arguments.device or "auto", os.environ, arguments.devices, arguments.nodes)
     runner = EvalRunner(arguments, own, reporter if own.rank == 0 else Silent())
     try:
-        for number, cell in enumerate(cells, 1):
-            if cell.name and own.rank == 0:
-                reporter.message(f"{number} of {len(cells)}: {cell.name}")
-            results = runner.evaluate(cell)
+        for number, combination in enumerate(combinations, 1):
+            if combination.name and own.rank == 0:
+                reporter.message(f"{number} of {len(combinations)}: {combination.name}")
+            results = runner.evaluate(combination)
             if results is not None:
                 reporter.stop()
-                print_results(results, runner.home(cell), as_json=arguments.as_json)
+                print_results(results, runner.home(combination), as_json=arguments.as_json)
                 status = FAILED if results.failed else status
     except RankLostError as error:
         reporter.stop()

@@ -10,14 +10,14 @@ from remdm_tui.exports.writing import kind_of, write
 
 
 def run(path: Path, out: Path, kind: str | None = None, *, force: bool = False, **more: Any) -> str:
-    """Write `out` and say what was written, in a sentence; `kind` None: what the ending of `out` names.
+    """Write `out`, and return a sentence on what was written.
 
-    more: as `write` takes it.  Raises ValueError for what there is not, and for a file that is there already unless
-    `force`.  A failure leaves what was there as it was.
+    kind: None for the ending of `out`.  more: arguments of `remdm_tui.exports.writing.write`.  Raises ValueError for a
+    bad argument, or an existing file without `force`, which does not change then.
     """
     chosen = kind_of(out, kind)
     if out.exists() and not force:
-        raise ValueError(f"{out} is there already: choose another name or overwrite it with --force")
+        raise ValueError(f"{out} exists: choose another name or overwrite it with --force")
     recording = Recording.open(path)
     try:
         return write(recording, out, chosen, **more)

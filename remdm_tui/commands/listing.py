@@ -1,4 +1,4 @@
-"""`list`: what there is to choose from, as text or as JSON."""
+"""`list`: the strategies, models, keys and presets, as text or as JSON."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ import msgspec
 
 INDENT = "    "
 WIDEST = 110
-"""Columns at most: longer lines are hard to read."""
+"""Columns, at most: longer lines are hard to read."""
 
 
 def strategies(as_json: bool) -> str:
+    """Return the strategies with their knobs."""
     from engine.strategies import catalogue
 
     return to_json(catalogue()) if as_json else "\n\n".join(map(_strategy, catalogue()))
 
 
 def models(as_json: bool) -> str:
+    """Return the models that have a name."""
     from engine.models.catalogue import BUILT_IN, PUBLISHED
 
     rows = [{"name": name, "summary": summary} for name, summary in (BUILT_IN | PUBLISHED).items()]
@@ -28,27 +30,29 @@ def models(as_json: bool) -> str:
 
 
 def keys(as_json: bool) -> str:
+    """Return the keys with their ids."""
     from remdm_tui.preferences.config_file import place, read
     from remdm_tui.preferences.keymap import KeyTable, shown
     from remdm_tui.ui.key_table import KEYS
 
-    known = read(KEYS)
-    bindings = list(KeyTable(KEYS, known.keys).bound())
+    config = read(KEYS)
+    bindings = list(KeyTable(KEYS, config.keys).bound())
     if as_json:
         return to_json([{"name": b.id, "keys": b.key.split(","), "summary": b.description} for b in bindings])
     rows = [(b.id or "", shown(b), b.description) for b in bindings]
-    said = [*known.problems, f'others: id = "key,key" below [keys] in {place()}']
-    return "\n".join((table(rows), "", *said))
+    notes = [*config.problems, f'others: id = "key,key" below [keys] in {place()}']
+    return "\n".join((table(rows), "", *notes))
 
 
 def presets(as_json: bool) -> str:
+    """Return the presets with their settings."""
     from remdm_tui.settings.presets import names, read
 
     found = {name: read(name) for name in names()}
     if as_json:
         return to_json([{"name": name, "summary": preset.summary, **preset.sets} for name, preset in found.items()])
     return "\n\n".join(
-        "\n".join((name, _wrapped(preset.summary), _wrapped(", ".join(_spelled(preset.sets)))))
+        "\n".join((name, _wrapped(preset.summary), _wrapped(", ".join(_pairs(preset.sets)))))
         for name, preset in found.items()
     )
 
@@ -65,20 +69,21 @@ def _needs(needs: tuple[str, str] | None) -> str:
     return f" (with {needs[0]} {' or '.join(needs[1].split('|'))})" if needs else ""
 
 
-def _spelled(sets: dict[str, Any]) -> Iterable[str]:
+def _pairs(sets: dict[str, Any]) -> Iterable[str]:
     for name, value in sets.items():
         if isinstance(value, dict):
-            yield from _spelled(value)
+            yield from _pairs(value)
         else:
             yield f"{name} {value}"
 
 
 def to_json(rows: object) -> str:
+    """Return indented JSON."""
     return msgspec.json.format(msgspec.json.encode(rows), indent=2).decode()
 
 
 def table(rows: Sequence[Sequence[str]], indent: str = "") -> str:
-    """Left-aligned columns; the last one is wrapped within itself."""
+    """Return left-aligned columns; the last one is wrapped."""
     widths = [max(map(len, column)) for column in list(zip(*rows))[:-1]]
     lines: list[str] = []
     for *cells, last in rows:

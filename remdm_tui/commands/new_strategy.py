@@ -1,4 +1,4 @@
-"""`new-strategy`: a commented strategy file to begin with."""
+"""`new-strategy`: a commented strategy file to start from."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from engine.files.atomic import replace
 from engine.strategies import REGISTRY
 
 TAKEN = ("None", "True", "False", "Plan", "Strategy", "View")
-"""Names that a class of the template cannot have."""
+"""Names that the class in the template cannot have."""
 TEMPLATE = '''"""A sampler of your own.  Watch it with
 
     remdm-tui watch --strategy-file {path}
 
-and edit it while it runs: the next step takes what you have saved.
+and edit it while it runs: the next step uses the saved file.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ from engine.strategies import Plan, Strategy, View, knob, posterior
 @dataclass(frozen=True)
 class {title}(Strategy):
     name = "{name}"
-    summary = "Remask a share of the largest valid probability, less as the text becomes clean."
+    summary = "Remask a fraction of the largest valid probability, less as the text becomes clean."
     source = "your paper, or where the rule is from"
 
-    # What plan() looks at decides what is computed for it:
+    # `reads` decides what is computed for plan():
     #   "time"        t, s and the two alphas alone
     #   "held"        also the probability each token had when it was revealed
     #   "candidates"  also the network's draw at every masked position, at the price of a network call a step
     reads = "time"
 
     # Whether the expected masked fraction is 1 - alpha after every step.  It is whenever plan() is posterior(view,
-    # sigma) for a sigma of times alone; say False if yours is not: what is said here is checked at every step.
+    # sigma) for a sigma of times alone; set False if yours is not: the debugger checks it at every step.
     preserves_marginal = True
 
-    # Knobs stand on the panel and can be turned in flight: default, what it does, lower and upper bound.
-    eta: float = knob(0.1, "share of sigma_max that is remasked", 0, 1)
+    # Knobs are on the panel and can be changed during a run: default, effect, lower and upper bound.
+    eta: float = knob(0.1, "fraction of sigma_max that is remasked", 0, 1)
     fade: float = knob(1.0, "power of t by which remasking fades out", 0, 8)
 
     def plan(self, view: View) -> Plan:
-        """What one step from time t down to s does, as two probabilities that broadcast to [B, L].
+        """Return the two probabilities of a step from time t down to s; both broadcast to [B, L].
 
         view.t, view.s              float64 [B, 1], from 1 (all masked) to 0 (clean), s < t
         view.alpha_t, view.alpha_s  float64 [B, 1], the expected unmasked fraction at both
@@ -54,8 +54,8 @@ class {title}(Strategy):
         view.candidates             ids and confidence [B, L], if `reads` is "candidates"
         view.sigma_max              float64 [B, 1], the most that can be remasked and made up for
 
-        No dice are thrown here and nothing is remembered: the engine does both.  Use the tensors' methods, and raise
-        whatever you like: the run stays where it was, and the traceback is shown.
+        The engine draws the random numbers and keeps the state.  Use the tensors' methods.  After an exception the
+        run stays at its step, and the traceback is shown.
         """
         sigma = self.eta * view.t**self.fade * view.sigma_max
         # unmask = (alpha_s - (1 - sigma) alpha_t) / (1 - alpha_t) and remask = sigma
@@ -72,12 +72,12 @@ class {title}(Strategy):
 
 
 def run(path: Path) -> str:
-    """Write the template and say how it is used.  Raises ValueError rather than overwrite or misname a file."""
+    """Write the template, and return a sentence on its use. Raises ValueError for an existing file or a bad name."""
     if path.suffix != ".py":
         raise ValueError(f"a strategy is a Python file: {path}.py, not {path}")
     words = re.findall(r"[a-z0-9]+", path.stem.lower())
     if not words or not words[0][0].isalpha() or not re.fullmatch(r"[\w .+-]+", path.name):
-        raise ValueError(f"{path.name} gives no name to a strategy: take letters, digits and hyphens, as in mine.py")
+        raise ValueError(f"{path.name} is not a name for a strategy: use letters, digits and hyphens, as in mine.py")
     title = "".join(word.capitalize() for word in words)
     if title in TAKEN:
         title += "Sampler"
@@ -85,5 +85,5 @@ def run(path: Path) -> str:
     try:
         replace(path, TEMPLATE.format(path=path.name, title=title, name=name).encode(), new=True)
     except FileExistsError:
-        raise ValueError(f"{path} is there already: choose another name") from None
+        raise ValueError(f"{path} exists: choose another name") from None
     return f"wrote {path}; watch it with: remdm-tui watch --strategy-file {path}"

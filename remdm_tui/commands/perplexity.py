@@ -104,7 +104,7 @@ def read(data: Sequence[str], split: str | None, out: Path | None, reporter: Rep
 def load(choice: ModelChoice, reporter: Reporter) -> TextModel:
     """Return the model. Raises ValueError."""
     with reporter.waiting(f"loading {choice.name}"):
-        # torch takes seconds: the note above is there first
+        # importing torch takes seconds: the note is shown first
         from engine.models import load_choice
 
         return load_choice(choice, reporter.loading)

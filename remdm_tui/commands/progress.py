@@ -22,7 +22,7 @@ from remdm_tui.render.progress_line import loading_line
 INTERVAL = 10.0
 """Seconds between two plain lines of one stage, at least."""
 LOADING_WIDTH = 60
-"""Cells of a loading line, beside which a spinner and a clock stand."""
+"""Cells of a loading line, next to a spinner and a clock."""
 TASK = TaskID(0)
 
 
@@ -249,7 +249,7 @@ class Pace:
             self._stage, self._start, self._first = status.stage, self.now, status.done
         seconds = status.seconds_left
         if seconds is None and status.total and status.done > self._first:
-            # what an earlier start has done says nothing about how long the rest takes
+            # what an earlier start has done does not count for the pace
             seconds = (status.total - status.done) * (self.now - self._start) / (status.done - self._first)
         return "" if seconds is None else f"{hours(seconds)} left"
 

@@ -1,4 +1,4 @@
-"""`replay`: a recording in the live view, without a model, or gone on with by one."""
+"""`replay`: a recording in the live view, without a model, or continued by one."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def run(
     mouse: bool = True,
     may_consent: bool = True,
 ) -> int:
-    """Show it until the person quits; the exit code, after one sentence on stderr where nothing could be shown.
+    """Show a recording until the user quits, and return the exit status.
 
-    model: what goes on with the run, in the same file; None: nothing does.  Raises ValueError for a file that is no
-    recording or has no such branch, OSError where there is none.
+    model: continues the run in the same file; None: the recording is only replayed.  Raises ValueError for a file that
+    is not a recording or lacks the branch, OSError for a missing file.
     """
     from remdm_tui.ui.key_table import KEYS
 
@@ -51,6 +51,7 @@ def run(
 def show(
     options: WatchOptions, make_link: partial[ReplayLink] | type[ProcessLink], tape: RunRecording, comfort: Preferences
 ) -> int:
+    """Run the application, and return the exit status."""
     from remdm_tui.app import WatchApp
     from remdm_tui.ui.run_app import run_app
 

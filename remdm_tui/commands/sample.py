@@ -13,7 +13,7 @@ from engine.text import infill
 from remdm_tui.commands.progress import Status, on_stderr
 from remdm_tui.console.output import print_data
 from remdm_tui.console.sanitize import escape_json
-from remdm_tui.settings.watch_options import WatchOptions, fitted
+from remdm_tui.settings.watch_options import WatchOptions, fit_to_model
 
 SEPARATOR = "---"
 """The line between two samples."""
@@ -28,14 +28,14 @@ def run(options: WatchOptions, *, count: int, width: int | None, as_json: bool) 
     """
     with on_stderr(lines=False) as reporter:
         with reporter.waiting(f"loading {options.model.name}"):
-            # torch takes seconds: the note above is there first
+            # importing torch takes seconds: the note is shown first
             from engine.models import load_choice
             from engine.sampling.batch import samples
 
             model = load_choice(options.model, reporter.loading)
         if model.recovered:
             reporter.message(model.recovered)
-        settings, planned = fitted(options, model.info, catalogue())
+        settings, planned = fit_to_model(options, model.info, catalogue())
         prompt = model.prompt(planned.prompt, planned.chat, planned.infill)
         steps = planned.steps_after(sum(infill.fixed(prompt, model.mask_id)))
         blocks = {name: getattr(planned, name) for name in BLOCKS}

@@ -53,7 +53,7 @@ def run(
     """
     with reporter_of(os.environ) as reporter:
         with reporter.waiting("loading torch"):
-            # it takes seconds: the line above is there first
+            # importing it takes seconds: the note is shown first
             config = configured(config_path, steps)
             from engine.models import choose_device
             from engine.training.workers import workers
@@ -137,7 +137,9 @@ def prepared(
     except RuntimeError as error:
         if not is_lost(error):
             raise
-        raise ValueError("another process of this run has ended before the data were prepared: it says why") from error
+        raise ValueError(
+            "another process of this run has ended before the data were prepared: its own output says why"
+        ) from error
     return Trainer(config, corpus(ignore, ignore), out, device, team, changed=changed)
 
 

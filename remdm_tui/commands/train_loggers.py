@@ -1,4 +1,4 @@
-"""Where else the figures of a training run go: TensorBoard, Weights & Biases."""
+"""Loggers of a training run besides its log.jsonl: TensorBoard, Weights & Biases."""
 
 from __future__ import annotations
 
@@ -14,15 +14,23 @@ if TYPE_CHECKING:
 
 
 class Log(Protocol):
-    def scalars(self, step: int, values: dict[str, float]) -> None: ...
+    """A logger of figures and texts."""
 
-    def text(self, step: int, text: str) -> None: ...
+    def scalars(self, step: int, values: dict[str, float]) -> None:
+        """Log the figures of a step, by name."""
+        ...
 
-    def close(self) -> None: ...
+    def text(self, step: int, text: str) -> None:
+        """Log a text that the model wrote after a step."""
+        ...
+
+    def close(self) -> None:
+        """Write what is buffered."""
+        ...
 
 
 class TensorBoard:
-    """Event files in the run's directory; on resuming, what an earlier process wrote beyond `first` is hidden."""
+    """Event files in the directory of the run; what an earlier process logged beyond step `first` is hidden."""
 
     def __init__(self, out: Path, first: int, settings: dict[str, Any]) -> None:
         writer = import_module("torch.utils.tensorboard").SummaryWriter
@@ -40,13 +48,13 @@ class TensorBoard:
 
 
 class WeightsAndBiases:
-    """One run for each directory, named as it is, which goes on when that is resumed."""
+    """One run of Weights & Biases per directory, with its name, which continues when the directory is resumed."""
 
     def __init__(self, out: Path, first: int, settings: dict[str, Any]) -> None:
-        place = out.resolve()
-        number = hashlib.sha256(str(place).encode()).hexdigest()[:8]
+        home = out.resolve()
+        number = hashlib.sha256(str(home).encode()).hexdigest()[:8]
         self._run = import_module("wandb").init(
-            project="remdm-tui", name=place.name, id=f"{place.name}-{number}", resume="allow", dir=str(out),
+            project="remdm-tui", name=home.name, id=f"{home.name}-{number}", resume="allow", dir=str(out),
             config=settings,
         )  # fmt: skip
 
@@ -65,10 +73,10 @@ LOGS: dict[str, Callable[[Path, int, dict[str, Any]], Log]] = {"tensorboard": Te
 
 @contextmanager
 def logs(names: Sequence[str], out: Path, first: int, settings: dict[str, Any]) -> Iterator[list[Log]]:
-    """Those of these names, closed at the end.
+    """Open the loggers of these names, and close them at the end.
 
-    first: the step that is continued from.  settings: the run's configuration.  Raises ValueError for an unknown name,
-    ModuleNotFoundError that says what to install.
+    first: the step that the run continues from.  settings: the configuration of the run.  Raises ValueError for an
+    unknown name, ModuleNotFoundError for a missing package.
     """
     with ExitStack() as open_ones:
         found: list[Log] = []
@@ -79,7 +87,7 @@ def logs(names: Sequence[str], out: Path, first: int, settings: dict[str, Any]) 
                 log = LOGS[name](out, first, settings)
             except ModuleNotFoundError as error:
                 raise ModuleNotFoundError(
-                    f"--log {name} takes the package {name}: pip install {name}", name=error.name
+                    f"--log {name} needs the package {name}: pip install {name}", name=error.name
                 ) from error
             open_ones.callback(log.close)
             found.append(log)
@@ -87,7 +95,7 @@ def logs(names: Sequence[str], out: Path, first: int, settings: dict[str, Any]) 
 
 
 def values_of(reading: ProgressReading) -> dict[str, float]:
-    """A step's figures by name; what was not measured is left out."""
+    """Return the measured figures of a step by name."""
     progress = reading.progress
     values = {
         "loss": progress.loss,

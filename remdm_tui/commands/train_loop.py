@@ -36,20 +36,20 @@ def train(trainer: Trainer, report: TrainingReport, reporter: Reporter, log: Seq
 
     config, team = trainer.config, trainer.workers
     if trainer.uncompiled:
-        reporter.message(f"not compiled, which costs speed alone: {trainer.uncompiled}")
+        reporter.message(f"not compiled, which costs only speed: {trainer.uncompiled}")
     if trainer.recovered:
         reporter.message(trainer.recovered)
     if trainer.step:
         reporter.message(f"continuing from step {trainer.step} of {trainer.continued_from}")
     if trainer.begun_with is not None:
-        reporter.message(f"begun with the weights of {trainer.begun_with}")
+        reporter.message(f"started from the weights of {trainer.begun_with}")
         if note := recovered(trainer.begun_with):
             reporter.message(note)
     if trainer.changes:
-        reporter.message(f"otherwise than it was begun: {'; '.join(trainer.changes)}")
+        reporter.message(f"changed since the start of the run: {'; '.join(trainer.changes)}")
     if trainer.precision == "bfloat16" and not has_bfloat16(trainer.device):
         reporter.message(
-            "this device has no instructions for bfloat16: float32, which run.precision = 'auto' takes, is faster"
+            "this device has no instructions for bfloat16: float32, which run.precision = 'auto' chooses, is faster"
         )
     peak = matmul_peak(trainer.device, trainer.precision, time.perf_counter)
     fastest = team.total(peak) / flops_per_token(config, trainer.corpus.mask_id)
@@ -67,7 +67,7 @@ def train(trainer: Trainer, report: TrainingReport, reporter: Reporter, log: Seq
         ) from error
     except FloatingPointError as error:
         raise ValueError(
-            f"{error}; the last good state is {trainer.checkpoint}: go on with a lower rate or another run.seed, "
+            f"{error}; the last good state is {trainer.checkpoint}: continue with a lower rate or another run.seed, "
             "and --changed"
         ) from error
     except RuntimeError as error:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import FrameType
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-"""A person's, a scheduler's, a vanished terminal's, and those by which Slurm is usually asked to warn."""
+"""Signals of Ctrl+C, a scheduler, a closed terminal, and those that Slurm usually sends as a warning."""
 
 
 @dataclass

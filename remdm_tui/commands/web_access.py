@@ -1,4 +1,4 @@
-"""Whom `serve` lets in: a secret in the printed address, and requests from its own pages alone.  Knows no aiohttp."""
+"""Access control of `serve`: a secret in the printed address, and the origin of requests.  Independent of aiohttp."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from contextlib import suppress
 
 VARIABLE = "REMDM_TUI_TOKEN"
-"""The environment variable that fixes the secret; an option would show it to everybody who lists processes."""
+"""The environment variable with the secret; an option would be visible in the list of processes."""
 SHORTEST = 16
-"""Characters of a secret that somebody chose, at least."""
+"""Characters of a chosen secret, at least."""
 TOKEN = re.compile(r"[A-Za-z0-9._~-]+", re.ASCII)
-"""What needs no quoting in an address, a header or a cookie."""
+"""Text that needs no quoting in an address, a header or a cookie."""
 LONGEST = 300
-"""Characters of a Host or an Origin; names of the DNS have 253 at most."""
+"""Characters of a Host or an Origin, at most; names in the DNS have up to 253."""
 AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?", re.ASCII)
 ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(.*)", re.ASCII)
 
@@ -26,13 +26,13 @@ class Malformed(ValueError):
 
 
 class Refused(ValueError):
-    """A request from somebody who is not let in."""
+    """A request without access."""
 
 
 def token_from(environment: MutableMapping[str, str]) -> str:
-    """Take the secret out of the environment, so that no child process has it; a new random one if there is none.
+    """Remove the secret from the environment, so that no child process has it, and return it, or a random one.
 
-    Raises ValueError for one that is too short or needs quoting.
+    Raises ValueError for a secret that is too short or needs quoting.
     """
     given = environment.pop(VARIABLE, None)
     if given is None:
@@ -45,16 +45,16 @@ def token_from(environment: MutableMapping[str, str]) -> str:
 
 
 def same(given: str, token: str) -> bool:
-    """Compare in constant time, whatever was given."""
+    """Compare in constant time; `given` may be any text."""
     return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), token.encode())
 
 
 def has_token(
     token: str, cookie: str, query: Sequence[str], cookies: Mapping[str, str], authorization: str | None
 ) -> bool:
-    """Whether a request carries the secret: in its address, the cookie of this name or its Authorization header.
+    """Return whether a request has the secret: in its address, the cookie of this name or its Authorization header.
 
-    authorization: `token SECRET`, as Jupyter takes it, or `Bearer SECRET`.
+    authorization: `token SECRET`, as in Jupyter, or `Bearer SECRET`.
     """
     scheme, _, credentials = (authorization or "").partition(" ")
     found = [*query, cookies.get(cookie, "")]
@@ -64,10 +64,10 @@ def has_token(
 
 
 def check_origin(hosts: Sequence[str], origins: Sequence[str], *, reachable: bool) -> None:
-    """Refuse pages from elsewhere, which a browser would let talk to this machine.
+    """Refuse pages of other sites, which a browser would allow to connect to this machine.
 
-    hosts, origins: the values of the Host and Origin headers.  reachable: whether others may reach the server by
-    names that are not known here.  Raises Malformed or Refused.
+    hosts, origins: the values of the Host and Origin headers.  reachable: whether other machines may
+    reach the server, by names that are unknown here.  Raises Malformed or Refused.
     """
     if len(hosts) != 1 or len(origins) > 1:
         raise Malformed("a request has one Host and at most one Origin")
@@ -80,13 +80,13 @@ def check_origin(hosts: Sequence[str], origins: Sequence[str], *, reachable: boo
         origin = found[1]
         hostname(origin, "Origin")
     if not (reachable or loopback(name)):
-        raise Refused("this is served on this machine alone, not under that Host")
+        raise Refused("this is served only on this machine, not under that Host")
     if origins and (origin is None or origin.lower() != hosts[0].lower()):
-        raise Refused("pages from elsewhere may not open this")
+        raise Refused("pages of other sites may not open this")
 
 
 def hostname(authority: str, header: str) -> str:
-    """The host of `host` or `host:port`, without brackets.  Raises Malformed for anything else."""
+    """Return the host of `host` or `host:port`, without brackets. Raises Malformed for anything else."""
     found = AUTHORITY.fullmatch(authority) if len(authority) <= LONGEST else None
     if found is None or int(found[2] or 0) > 65_535:
         raise Malformed(f"{header} is not host:port")
@@ -99,7 +99,7 @@ def hostname(authority: str, header: str) -> str:
 
 
 def loopback(host: str) -> bool:
-    """Whether only this machine can reach the host."""
+    """Return whether only this machine can reach the host."""
     with suppress(ValueError):
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     return host.lower() == "localhost"

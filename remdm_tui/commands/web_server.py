@@ -1,7 +1,7 @@
-"""The application in a browser: a page, the terminal in it, and one process of the application for each session.
+"""The server of `serve`: a page with a terminal in it, and one process of the application for each session.
 
-Everything that the page loads comes from here, and only pages from here may open a session.  Every route wants the
-secret of the printed address, which the first load turns into a cookie: other users of the machine see the port too.
+The page loads nothing from other sites, and only this page may open a session.  Every route requires the secret of the
+printed address, which the first load turns into a cookie: other users of the machine can reach the port too.
 """
 
 from __future__ import annotations
@@ -28,30 +28,30 @@ from remdm_tui.commands.web_access import Malformed, Refused, check_origin, has_
 
 PAGE = Path(__file__).parent / "web"
 PATIENCE = 5.0
-"""Seconds that the application gets to end when its page is closed."""
+"""Seconds that the application has to end when its page is closed."""
 POLICY = "; ".join((
     "default-src 'none'", "script-src 'self'", "style-src 'self' 'unsafe-inline'", "font-src 'self'",
     "img-src 'self' data:", "connect-src 'self'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'",
 ))  # fmt: skip
-"""What a page may load: the terminal in it styles its cells by elements of its own."""
+"""What a page may load; the terminal in it needs style elements of its own."""
 HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
-"""Of every answer; neither a Referer nor a cache keeps the secret of the address."""
+"""Headers of every response; neither a Referer nor a cache keeps the secret of the address."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def command(words: Sequence[str]) -> str:
-    """What a shell starts for each session: this very installation with a command of its own."""
+    """Return the shell command of a session: this installation of the application with these arguments."""
     return f"exec {shlex.join([sys.executable, '-P', '-m', 'remdm_tui', *words])}"
 
 
 class Session(AppService):
-    """One process of the application; neither it nor its page outlives the other."""
+    """One process of the application, which ends with its page, and the page with it."""
 
     async def run(self) -> None:
         try:
@@ -76,8 +76,8 @@ class Session(AppService):
         await ending
 
 
-class Sessions(Server):
-    """The pages and the sessions."""
+class SessionServer(Server):
+    """Serves the page and starts a session for each connection."""
 
     def __init__(self, words: Sequence[str], host: str, token: str) -> None:
         home = Path(textual_serve.__file__).parent
@@ -114,7 +114,7 @@ class Sessions(Server):
         try:
             await self._process_messages(socket, session)
         except (ValueError, TypeError, LookupError, AttributeError, AssertionError):
-            # what no terminal of ours has sent
+            # not a message of our page
             await socket.close(code=WSCloseCode.POLICY_VIOLATION)
         finally:
             self._open.discard(socket)
@@ -122,14 +122,14 @@ class Sessions(Server):
         return socket
 
     async def on_startup(self, app: web.Application) -> None:
-        """Say nothing: who runs this does."""
+        """Print nothing: the caller announces the address."""
 
     async def on_shutdown(self, app: web.Application) -> None:
         await asyncio.gather(*(socket.close(code=WSCloseCode.GOING_AWAY) for socket in self._open))
 
     @web.middleware
     async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Answer those who are let in."""
+        """Handle a request that has access; add the headers to every response."""
         try:
             self._admit(request)
             response = await handler(request)
@@ -143,7 +143,7 @@ class Sessions(Server):
         return response
 
     def _admit(self, request: web.Request) -> None:
-        """Raise HTTPBadRequest for headers that no browser sends, HTTPForbidden for whoever is not let in."""
+        """Raise HTTPBadRequest for headers that no browser sends, HTTPForbidden for a request without access."""
         headers = request.headers
         try:
             origins = headers.getall("Origin", [])
@@ -152,19 +152,22 @@ class Sessions(Server):
             if not has_token(self._token, self._cookie, given, request.cookies, headers.get("Authorization")):
                 raise Refused("open the address that `remdm-tui serve` printed, with its token")
             if request.path == "/ws" and not origins:
-                raise Refused("sessions are for pages")
+                raise Refused("only a page may open a session")
         except Malformed as error:
             raise web.HTTPBadRequest(text=str(error)) from None
         except Refused as error:
             raise web.HTTPForbidden(text=str(error)) from None
 
 
-async def serving(words: Sequence[str], host: str, port: int, token: str, said: Callable[[str], None]) -> None:
-    """Serve until cancelled; `said` is told the address with its secret.  Raises ValueError where it cannot be had."""
-    # a browser that leaves in the middle of a session is no news
+async def serve(words: Sequence[str], host: str, port: int, token: str, announce: Callable[[str], None]) -> None:
+    """Serve until cancelled. Raises ValueError if the port is not available.
+
+    announce: called with the address and its secret.
+    """
+    # a browser that disconnects during a session is no error
     logging.getLogger("textual-serve").setLevel(logging.CRITICAL)
-    # no log of requests: it would hold the secret
-    sessions = Sessions(words, host, token)
+    # no log of requests: it would contain the secret
+    sessions = SessionServer(words, host, token)
     runner = web.AppRunner(await sessions.application(), shutdown_timeout=PATIENCE, access_log=None)
     await runner.setup()
     try:
@@ -172,10 +175,10 @@ async def serving(words: Sequence[str], host: str, port: int, token: str, said: 
             await web.TCPSite(runner, host, port).start()
         except OSError as error:
             reason = os.strerror(error.errno) if error.errno else str(error)
-            raise ValueError(f"{host} port {port} cannot be had ({reason}): choose another --port") from None
+            raise ValueError(f"port {port} of {host} is not available ({reason}): choose another --port") from None
         bound = runner.addresses[0]
         shown = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
-        said(f"http://{shown}:{bound[1]}/?token={token}")
+        announce(f"http://{shown}:{bound[1]}/?token={token}")
         await asyncio.Event().wait()
     finally:
         await runner.cleanup()

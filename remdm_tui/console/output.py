@@ -1,7 +1,7 @@
-"""The one door to standard output and standard error: text for people is sanitized, data is asked for by name.
+"""Writes to standard output and standard error: text for people is sanitized, data keeps its characters.
 
 `install` puts a sanitizing stream before both, for whatever else prints: tracebacks, warnings, libraries.  Standard
-library alone, since every command begins here.
+library alone, since every command imports it first.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from typing import Any, TextIO
 from remdm_tui.console.sanitize import escape_json, sanitize
 
 OUTPUT = "standard output"
-"""What an error that has no file's name is about."""
+"""The name in an error of a write to standard output."""
 BREAK = "\n  "
-"""How a sentence goes on in a line of its own; any other line break in it is somebody's data."""
+"""Continues an error message in a line of its own; any other line break in it is data."""
 
 
 class NamedStream(TextIOBase):
-    """A text stream whose failed writes raise OSError with its `name`; one without goes on, as nobody can be told."""
+    """A text stream whose failed writes raise OSError with its `name`; without a name, failures are ignored."""
 
     def __init__(self, stream: TextIO, name: str | None = None) -> None:
         self._stream, self._name = stream, name
@@ -68,7 +68,7 @@ class NamedStream(TextIOBase):
 
 
 class PeopleStream(NamedStream):
-    """The same, which sanitizes all that is written to it; it has no `buffer` that would lead past it."""
+    """A NamedStream that sanitizes everything; it has no `buffer`, which would bypass that."""
 
     def __init__(self, stream: TextIO, name: str | None = None) -> None:
         super().__init__(stream, name)
@@ -76,14 +76,14 @@ class PeopleStream(NamedStream):
         """the stream for data, and for Rich's own escapes"""
 
     def write(self, text: str) -> int:
-        # a library's bar goes back to the start of its line; within a text that would cover what stands there
+        # a progress bar returns to the start of its line; elsewhere in a text that would hide what was printed before
         start = "\r" if text.startswith("\r") and self.isatty() else ""
         super().write(start + sanitize(text[len(start) :], lines=True))
         return len(text)
 
 
 class MissingOutput(TextIOBase):
-    """Standard output that was closed before the program began: what a library prints there is lost, as in Python."""
+    """Standard output that was closed before the start: what a library prints there is lost, as in Python."""
 
     encoding, errors = "utf-8", "replace"
 
@@ -95,7 +95,7 @@ class MissingOutput(TextIOBase):
 
 
 def install() -> None:
-    """Sanitize what is written to standard output and error, and fill in those of the three streams that are closed."""
+    """Sanitize standard output and error, and replace those of the three standard streams that are closed."""
     for number in range(3):
         _fill(number)
     if sys.stdin is None:
@@ -111,11 +111,11 @@ def install() -> None:
 
 
 def _fill(number: int) -> None:
-    """Open the null device where a descriptor is closed: the next file opened would get its number, and its writes."""
+    """Open the null device for a closed descriptor, which the next file to be opened would get otherwise."""
     try:
         os.fstat(number)
     except OSError:
-        os.open(os.devnull, os.O_RDWR)  # takes the lowest that is free
+        os.open(os.devnull, os.O_RDWR)  # the lowest free number is used
 
 
 def raw(stream: Any) -> Any:
@@ -124,40 +124,39 @@ def raw(stream: Any) -> Any:
 
 
 def has_output() -> bool:
-    """Return whether there is a standard output at all."""
+    """Return whether there is a standard output."""
     return sys.stdout is not None and not isinstance(sys.stdout, MissingOutput)
 
 
 def print_message(text: str) -> None:
-    """Write lines for people to standard output, at once; nothing where it is closed."""
+    """Write lines for people to standard output and flush; write nothing if it is closed."""
     if has_output():
         print_result(text)
 
 
 def print_result(text: str) -> None:
-    """Write lines for people that are what a command is for; raises OSError where standard output takes none."""
+    """Write the result of a command, for people, to standard output and flush. Raises OSError if it is closed."""
     stream = _output(sys.stdout)
     stream.write(f"{sanitize(text, lines=True)}\n")
     stream.flush()
 
 
 def print_error(sentence: str) -> None:
-    """Write one sentence to standard error; only an indented line in it stays a line."""
-    said = BREAK.join(map(sanitize, sentence.split(BREAK)))
-    print_note(f"remdm-tui: {said}")
+    """Write an error message to standard error; a line break without an indent is sanitized."""
+    print_note(f"remdm-tui: {BREAK.join(map(sanitize, sentence.split(BREAK)))}")
 
 
 def print_note(text: str) -> None:
-    """Write lines for people to standard error, at once."""
+    """Write lines for people to standard error and flush."""
     if sys.stderr is not None:
         sys.stderr.write(f"{sanitize(text, lines=True)}\n")
         sys.stderr.flush()
 
 
 def print_data(text: str) -> None:
-    """Write a result to standard output, at once: as it is to a pipe or a file, sanitized to a terminal.
+    """Write data to standard output and flush: unchanged to a pipe or a file, sanitized to a terminal.
 
-    Raises OSError where standard output takes none.
+    Raises OSError if standard output is closed.
     """
     stream = _output(raw(sys.stdout))
     stream.write(f"{sanitize(text, lines=True, joiners=True) if stream.isatty() else text}\n")
@@ -171,13 +170,13 @@ def _output(stream: Any) -> Any:
 
 
 def print_json(text: str) -> None:
-    """Write JSON to standard output, at once; it reads back as the same data and does nothing to a terminal."""
+    """Write JSON to standard output and flush, with escapes for characters that act on a terminal. Raises OSError."""
     print_data(escape_json(text))
 
 
 def discard_output() -> None:
-    """Let what is still buffered for standard output go nowhere: nobody reads it, and the exit would fail on it."""
-    with suppress(OSError, ValueError, AttributeError):  # it is no file, or closed
+    """Discard what is buffered for standard output, which has no reader, so that the exit does not fail on it."""
+    with suppress(OSError, ValueError, AttributeError):  # not a file, or closed
         number = sys.stdout.fileno()
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, number)

@@ -1,4 +1,4 @@
-"""Rich's console for text that strangers may have written."""
+"""Rich's console for untrusted text."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from remdm_tui.console.sanitize import sanitize
 
 
 class SafeConsole(Console):
-    """A console whose own escapes reach the terminal and nobody else's."""
+    """A console that writes its own escape sequences and sanitizes those in the text."""
 
     def __init__(self, *, stderr: bool = False, **options: Any) -> None:
-        # the sanitizing streams would take Rich's own escapes for a stranger's
+        # the sanitizing streams would also remove Rich's own escapes
         file = raw(sys.stderr) if stderr else raw(sys.stdout) if has_output() else open(os.devnull, "w")  # noqa: SIM115
         super().__init__(file=file, stderr=stderr, **options)
 

@@ -1,4 +1,4 @@
-"""Text of strangers, made safe to show: no character of it can act on a terminal or hide.  Pure."""
+"""Makes untrusted text safe to show: no character acts on a terminal or is invisible.  Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import lru_cache
 INVISIBLE = frozenset(
     map(chr, (0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFFA0, *range(0x180B, 0x1810), *range(0xFE00, 0xFE10)))
 ) | frozenset(map(chr, range(0xE0100, 0xE01F0)))
-"""Characters that Python calls printable and that take no room on a screen."""
+"""Printable characters, by Python's definition, that are invisible on a screen."""
 SPACES = "\u00a0\u2002\u2003\u2007\u2009\u202f\u3000"
 """Spaces that are shown as a plain one."""
 JOINERS = frozenset("\u200c\u200d\ufe0e\ufe0f")
@@ -25,7 +25,7 @@ def sanitize(
 ) -> str:
     """Return the text with every control, bidi, zero-width and unassigned character made visible.
 
-    ESC and the other C0 controls become their pictures (U+241B), the rest an escape as Python writes it.
+    Line breaks and tabs stay.  C0 controls such as ESC become their pictures (U+241B), others Python escapes.
     lines: line breaks and tabs stay; else they become arrows, so that no text can pretend to be another line.
     joiners: `JOINERS` stay too, for text that is to be read rather than a name to be recognised.
     cells: each character stays one character of one or two cells, as a grid needs it: what has no picture becomes
@@ -45,14 +45,14 @@ def sanitize(
 
 
 def escape_json(text: str) -> str:
-    r"""Return the same JSON with `\uXXXX` for what `sanitize` changes: it reads back as the very same data."""
+    r"""Return the same JSON with `\uXXXX` for what `sanitize` changes: it decodes to the same data."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(c if c in "\n\t" or is_harmless(c) else _units(c) for c in text)
+    return "".join(c if c in "\n\t" or is_visible(c) else _units(c) for c in text)
 
 
-def is_harmless(character: str) -> bool:
-    """Return whether the character shows as itself and does nothing else."""
+def is_visible(character: str) -> bool:
+    """Return whether the character is printable and visible."""
     return character.isprintable() and character not in INVISIBLE
 
 
@@ -77,7 +77,7 @@ def _cell_ascii(c: str) -> str:
 
 
 def _spelled(c: str) -> str:
-    if is_harmless(c):
+    if is_visible(c):
         return c
     return _picture(c) if _has_picture(c) else c.encode("ascii", "backslashreplace").decode()
 

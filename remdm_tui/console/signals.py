@@ -1,4 +1,4 @@
-"""SIGTERM and its like end a command as an interrupt does, and are told apart from it by the exit status."""
+"""SIGTERM and similar signals end a command as an interrupt does, with an exit status of their own."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from engine.system.foreign import Interrupted
 
 NAMES = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 ENDING = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))
-"""What ends a program that does nothing about it: a batch system's, `kill`'s, that of a terminal that has gone."""
+"""Signals that end a program by default: of `kill`, a batch system, a closed terminal."""
 
 FAILED, SIGNALLED = 1, 128
-"""Exit statuses: a bug; from here on, the number of a signal more, as shells report one."""
+"""Exit statuses: of a bug; of a signal, to which its number is added, as shells do."""
 
 
 class TerminatedError(Interrupted):
-    """The process was told to end; whatever an interrupt leaves behind in order, this does too."""
+    """A signal ends the process; it is handled as an interrupt is."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -27,13 +27,13 @@ class TerminatedError(Interrupted):
 
 
 def exit_code(error: KeyboardInterrupt) -> int:
-    """Return 128 + the signal, as shells report one."""
+    """Return 128 + the signal, as shells do."""
     return SIGNALLED + (error.number if isinstance(error, TerminatedError) else signal.SIGINT)
 
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Raise TerminatedError in here where a signal comes that would end the process; one that is ignored stays so."""
+    """Raise TerminatedError inside the context at a signal that would end the process; ignored signals stay ignored."""
 
     def end(number: int, frame: FrameType | None) -> None:
         raise TerminatedError(number)
@@ -41,11 +41,11 @@ def ended_by_signals() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    taken = [number for number in ENDING if signal.getsignal(number) == signal.SIG_DFL]
-    for number in taken:
+    handled = [number for number in ENDING if signal.getsignal(number) == signal.SIG_DFL]
+    for number in handled:
         signal.signal(number, end)
     try:
         yield
     finally:
-        for number in taken:
+        for number in handled:
             signal.signal(number, signal.SIG_DFL)

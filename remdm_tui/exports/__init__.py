@@ -1,4 +1,4 @@
-"""What a recording can be written as, by name; each kind's module is imported when it is asked for."""
+"""The kinds of files that a recording can be exported to; the module of a kind is imported when it is used."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import cast
 from engine.recording import RecordedTrace, Recording
 
 FRAMES = 600
-"""Steps of a moving picture at most, unless asked otherwise."""
+"""Steps of a moving picture at most, by default."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """One sample of one branch of a recording, and how it is to be shown."""
+    """One sample of one branch of a recording, and how to show it."""
 
     recording: Recording
     out: Path
@@ -34,14 +34,16 @@ class Request:
 
     @property
     def trace(self) -> RecordedTrace:
+        """Return the trace of the branch."""
         return self.recording.trace(self.branch)
 
     @property
     def position(self) -> int:
+        """Return the position to show."""
         return len(self.trace) if self.step is None else self.step
 
     def positions(self, most: int = FRAMES) -> list[int]:
-        """The positions that a moving picture shows; the first and the last are among them."""
+        """Return the positions that a moving picture shows, the first and the last among them."""
         last = len(self.trace)
         every = self.every or max(1, -(-last // most))
         return [*range(0, last, every), last]
@@ -49,18 +51,18 @@ class Request:
 
 @dataclass(frozen=True)
 class Kind:
-    """One way to write a recording; `home` names the function."""
+    """One way to write a recording; `function` is `module:name` below this package."""
 
     name: str
     summary: str
-    home: str
+    function: str
     moving: bool = True
-    """whether it shows the whole run and not one step"""
+    """whether it shows the whole run, not one step"""
 
     def write(self, request: Request) -> None:
-        """Raises ValueError for what is missing, OSError where the file cannot be written."""
-        module, function = self.home.split(":")
-        cast(Callable[[Request], None], getattr(import_module(f"remdm_tui.exports.{module}"), function))(request)
+        """Write the file. Raises ValueError for a missing package or a bad request, OSError if it is not writable."""
+        module, name = self.function.split(":")
+        cast(Callable[[Request], None], getattr(import_module(f"remdm_tui.exports.{module}"), name))(request)
 
 
 KINDS = {

@@ -15,6 +15,7 @@ HOLD = 3.0
 
 
 def write(request: Request) -> None:
+    """Write the run. Raises ValueError for a bad number of columns, OSError if the file is not writable."""
     scene = Scene.of(request)
     positions = request.positions()
     # a player's screen does not grow: it is as high as the longest text
@@ -33,7 +34,7 @@ def write(request: Request) -> None:
 
 
 def changes(scene: Scene, positions: list[int]) -> Iterator[str]:
-    """What to write to a terminal to turn each picture into the next; the first begins on a cleared screen."""
+    """Yield what turns each picture into the next on a terminal; the first clears the screen."""
     before: list[Line] = []
     for number, position in enumerate(positions):
         page = scene.page(position)
@@ -48,7 +49,7 @@ def changes(scene: Scene, positions: list[int]) -> Iterator[str]:
 
 
 def ansi(line: Line) -> str:
-    """A line with its colours, 24 bits each, and its attributes."""
+    """Return a line with escape sequences for its colours, 24 bits each, and its attributes."""
     return "".join(style.render(text, color_system=ColorSystem.TRUECOLOR) for text, style in line)
 
 

@@ -1,4 +1,4 @@
-"""The run as one HTML page with a player in it: no other file, no network, and no code but its own."""
+"""The run as one HTML page with a player: no other file, no network, and no code but its own."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ from remdm_tui.render.text_layout import MASK_WIDTH
 from remdm_tui.render.typeset import Type
 
 MOST = 5_000
-"""Steps in a page, unless asked otherwise."""
+"""Steps in a page at most, by default."""
 
 
 def write(request: Request) -> None:
+    """Write the page. Raises ValueError for a bad number of columns, OSError if the file is not writable."""
     home = files("remdm_tui.exports")
     script, style, page = ((home / name).read_text(encoding="utf-8") for name in ("page.js", "page.css", "page.html"))
     scene = Scene.of(request)
@@ -38,20 +39,20 @@ def write(request: Request) -> None:
         )),
         "style": style, "script": script, "run": embedded(run(request, scene)),
     }  # fmt: skip
-    # the template's markers alone are looked for, not what is put in
+    # one pass, so that a marker in the values is not replaced
     pieces = re.split(r"\[\[(\w+)\]\]", page)
     filled = [parts[piece] if i % 2 else piece for i, piece in enumerate(pieces)]
     request.out.write_text("".join(filled), encoding="utf-8")
 
 
 def embedded(data: Any) -> str:
-    """JSON that can stand in a script element: ASCII, and no character that means anything to HTML."""
+    """Return JSON for a script element: ASCII, without a character that has a meaning in HTML."""
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
 def run(request: Request, scene: Scene) -> dict[str, Any]:
-    """What the player needs: texts, the state at the first position, and each later one by what it changed."""
+    """Return the player's data: texts, the state at the first position, and the changes at each later one."""
     trace, sample = scene.trace, request.sample
     positions = request.positions(MOST)
     type_ = scene.type_
@@ -80,14 +81,14 @@ def run(request: Request, scene: Scene) -> dict[str, Any]:
 
 
 def changes(before: tuple[NDArray[Any], ...], now: tuple[NDArray[Any], ...]) -> list[int]:
-    """[gap, state, word] of every position that is not what a step leaves alone, one behind the other."""
-    there = np.flatnonzero((NEXT[before[0]] != now[0]) | (before[1] != now[1]))
-    gaps = np.diff(there, prepend=0)
-    return np.stack([gaps, now[0][there], now[1][there]], 1).ravel().tolist()
+    """Return [gap, state, word] of every position that changed, one after the other."""
+    changed = np.flatnonzero((NEXT[before[0]] != now[0]) | (before[1] != now[1]))
+    gaps = np.diff(changed, prepend=0)
+    return np.stack([gaps, now[0][changed], now[1][changed]], 1).ravel().tolist()
 
 
 def label(trace: Record, position: int, sample: int) -> str:
-    """A position in a line."""
+    """Return the figures of a position in one line."""
     frame, now = trace.frame(position), trace.figures(position, sample)
     total, length = max(trace.start.steps, len(trace)), trace.start.tokens.shape[1]
     if frame is None or now is None:
@@ -101,9 +102,9 @@ def label(trace: Record, position: int, sample: int) -> str:
 def _state(
     trace: Record, position: int, sample: int, type_: Type, words: dict[tuple[int, int], int]
 ) -> tuple[NDArray[Any], ...]:
-    """States and words [L]; a position that was just remasked has the word that it lost, for its width.
+    """Return states and words, [L] each; a position that was just remasked keeps its old word, for the width.
 
-    words: numbers of what is shown, by its place in the type's texts and its width.
+    words: numbers of the words shown so far, by index in the texts of `type_` and width; new ones are added.
     """
     change = trace.change(position, sample)
     old, new = type_.words(trace.tokens(max(0, position - 1), sample)), type_.words(trace.tokens(position, sample))

@@ -16,20 +16,20 @@ if TYPE_CHECKING:
     from remdm_tui.exports.raster import Raster
 
 FRAMES = 200
-"""Steps of a GIF at most, unless asked otherwise: all are in memory when it is written."""
+"""Steps of a GIF at most, by default: all are in memory when it is written."""
 HOLD = 3_000
 """Milliseconds that the last picture stays."""
 
 
 def svg(request: Request) -> None:
-    """Text stays text, in the reader's own monospaced font."""
+    """Write a step as SVG; text stays text, in the reader's monospaced font. Raises ValueError and OSError."""
     scene = Scene.of(request)
-    picture = scalable(scene.page(request.position), scene.columns, request.light)
+    picture = svg_of(scene.page(request.position), scene.columns, request.light)
     request.out.write_text(picture, encoding="utf-8")
 
 
-def scalable(page: list[Line], columns: int, light: bool) -> str:
-    """A page as SVG that fetches nothing."""
+def svg_of(page: list[Line], columns: int, light: bool) -> str:
+    """Return a page as SVG that loads nothing."""
     from rich._export_format import CONSOLE_SVG_FORMAT
     from rich.console import Console
     from rich.terminal_theme import DEFAULT_TERMINAL_THEME, SVG_EXPORT_THEME
@@ -47,13 +47,13 @@ def scalable(page: list[Line], columns: int, light: bool) -> str:
 
 
 def png(request: Request) -> None:
-    """Raises ValueError where Pillow is missing."""
+    """Write a step as PNG. Raises ValueError if Pillow is missing, and OSError."""
     pages = [Scene.of(request).page(request.position)]
     next(images(pages, request)).save(request.out, "PNG")
 
 
 def gif(request: Request) -> None:
-    """Raises ValueError where Pillow is missing."""
+    """Write the run as GIF. Raises ValueError if Pillow is missing, and OSError."""
     scene, positions = Scene.of(request), request.positions(FRAMES)
     pages = [scene.page(position) for position in positions]
     first, *others = images(pages, request)
@@ -65,12 +65,12 @@ def gif(request: Request) -> None:
 
 
 def images(pages: list[list[Line]], request: Request) -> Iterator[Image]:
-    """All of one size, with one palette."""
+    """Yield the pages as pictures of one size with one palette."""
     return map(raster_of(pages, request.columns, request.light).image, pages)
 
 
 def raster_of(pages: list[list[Line]], columns: int, light: bool) -> Raster:
-    """What draws pages of one size.  Raises ValueError where Pillow is missing."""
+    """Return what draws pages of one size. Raises ValueError if Pillow is missing."""
     try:
         from remdm_tui.exports.raster import Raster
     except ImportError:

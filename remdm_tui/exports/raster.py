@@ -1,4 +1,4 @@
-"""Draws lines of styled text into cells, each glyph once: paletted pictures, for PNG and GIF.  Needs Pillow."""
+"""Draws lines of styled text as paletted pictures, each glyph once, for PNG and GIF.  Needs Pillow."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ MARGIN = 10
 SHADES = 8
 """Colours from a style's background to its foreground."""
 DARK, LIGHT = ((0xE6, 0xE6, 0xE6), (0x12, 0x12, 0x14)), ((0x1A, 0x1A, 0x1A), (0xFF, 0xFF, 0xFF))
-"""Foreground and background where a style has none."""
+"""Foreground and background of a style that has none."""
 FONTS = ("DejaVuSansMono", "LiberationMono-Regular", "NotoSansMono-Regular", "Menlo", "consola")
 BRAILLE = 0x2800
-"""The first of the patterns that curves are drawn with, which not every font has."""
+"""The first braille pattern; curves are drawn with them, and not every font has them."""
 LARGEST = 1 << 26
 """Pixels of one picture at most."""
 
@@ -32,10 +32,10 @@ Tile = NDArray[np.uint8]
 
 
 class Raster:
-    """A page of so many cells; a colour is a style's number times SHADES plus how much of the glyph covers it."""
+    """Draws pages of one size; a pixel is the style's number times SHADES plus how much the glyph covers it."""
 
     def __init__(self, styles: list[Style], columns: int, rows: int, light: bool) -> None:
-        """Raises ValueError for a page too large to be a picture."""
+        """Raises ValueError for a page that is too large for a picture."""
         self._font, self._bold = monospaced(False), monospaced(True)
         self._width = max(1, round(self._font.getlength("M")))
         self._height = SIZE + SIZE // 3
@@ -84,7 +84,7 @@ class Raster:
         return known
 
     def _shaded(self, c: str, style: Style) -> Tile:
-        """One character in its cells, [height, width]: how much of it each pixel is, in SHADES."""
+        """Return how much of each pixel a character covers, [height, width], in SHADES."""
         width = self._width * max(1, cell_len(c))
         cell = Image.new("L", (width, self._height))
         draw = ImageDraw.Draw(cell)
@@ -94,20 +94,23 @@ class Raster:
                 draw.rectangle((left, top, left + 1, top + 1), fill=255)
         else:
             draw.text((0, SIZE // 8), c, fill=255, font=self._bold if style.bold else self._font)
-        for there, y in ((style.underline or style.underline2, self._height - 2), (style.underline2, self._height - 4)):
-            if there:
+        for has_line, y in (
+            (style.underline or style.underline2, self._height - 2),
+            (style.underline2, self._height - 4),
+        ):
+            if has_line:
                 draw.line((0, y, width, y), fill=255)
         return ((np.asarray(cell, np.uint16) * (SHADES - 1) + 127) // 255).astype(np.uint8)
 
 
 def dots(pattern: int) -> list[tuple[int, int]]:
-    """Columns and rows of the dots that a Braille pattern has."""
+    """Return columns and rows of the dots of a braille pattern."""
     places = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (0, 3), (1, 3)]
     return [place for bit, place in enumerate(places) if pattern >> bit & 1]
 
 
 def _shades(style: Style, plain: tuple[tuple[int, int, int], tuple[int, int, int]]) -> list[int]:
-    """Red, green and blue of a style's colours, background first."""
+    """Return red, green and blue of the shades of a style, background first."""
     front, back = (
         default if colour is None or colour.triplet is None else tuple(colour.triplet)
         for colour, default in zip((style.color, style.bgcolor), plain, strict=True)
@@ -118,7 +121,7 @@ def _shades(style: Style, plain: tuple[tuple[int, int, int], tuple[int, int, int
 
 
 def monospaced(bold: bool) -> Font:
-    """A font of the system whose letters are equally wide, else Matplotlib's, else Pillow's own."""
+    """Return a monospaced font of the system, else Matplotlib's, else Pillow's own."""
     names = [name + ".ttf" for name in FONTS] + [name + ".ttc" for name in FONTS]
     if bold:
         names = ["DejaVuSansMono-Bold.ttf", "LiberationMono-Bold.ttf", "NotoSansMono-Bold.ttf", *names]

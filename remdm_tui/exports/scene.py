@@ -1,4 +1,4 @@
-"""A step as lines of styled text, by the same typesetting as the live view: what every picture is made of.  Pure."""
+"""A step as lines of styled text, typeset as in the live view; every picture is made of these.  Pure."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ BOLD = Style(bold=True)
 NARROWEST, WIDEST = 40, 400
 
 Line = tuple[tuple[str, Style], ...]
-"""Runs of text, each in its style; nothing in it can act on a terminal."""
+"""Sanitized runs of text, each with its style."""
 
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """One sample of a run, ready to be set at any position."""
+    """One sample of a run, ready to be typeset at any position."""
 
     trace: Record
     sample: int
@@ -35,11 +35,11 @@ class Scene:
     looks: Palette
     columns: int
     name: str
-    """the run in a line"""
+    """model and settings in one line"""
 
     @classmethod
     def of(cls, request: Request) -> Scene:
-        """Raises ValueError for columns out of range."""
+        """Return the scene of a request. Raises ValueError for columns out of range."""
         if not NARROWEST <= request.columns <= WIDEST:
             raise ValueError(f"columns must lie in {NARROWEST} to {WIDEST}, not {request.columns}")
         recording, trace = request.recording, request.trace
@@ -56,17 +56,18 @@ class Scene:
         )
 
     def page(self, position: int) -> list[Line]:
-        """Title, figures, the text and the legend, one line each but for the text."""
+        """Return title, figures, the text and the legend; each but the text is one line."""
         return [
-            _fitted(((self.name, BOLD),), self.columns),
-            _fitted(((self._figures(position), PLAIN),), self.columns),
+            _clipped(((self.name, BOLD),), self.columns),
+            _clipped(((self._figures(position), PLAIN),), self.columns),
             (),
             *self.text(position),
             (),
-            _fitted(self.legend(), self.columns),
+            _clipped(self.legend(), self.columns),
         ]
 
     def text(self, position: int) -> list[Line]:
+        """Return the lines of the text at a position."""
         now = canvas(self.trace, position, self.sample)
         page = typeset(now, now.change, self.type_, self.columns)
         styles = {state: look.style for state, look in self.looks.looks.items()}
@@ -74,7 +75,7 @@ class Scene:
         return [tuple(runs[first:last]) for first, last in pairwise(page.firsts)]
 
     def legend(self) -> Line:
-        """Every state in its look."""
+        """Return every state in its style."""
         runs: list[tuple[str, Style]] = []
         for state in Change:
             look = self.looks.looks[state]
@@ -93,8 +94,8 @@ class Scene:
         )
 
 
-def _fitted(line: Line, columns: int) -> Line:
-    """As much of a line as there is room for."""
+def _clipped(line: Line, columns: int) -> Line:
+    """Return the start of a line that fits in so many columns."""
     kept: list[tuple[str, Style]] = []
     for text, style in line:
         while text and cell_len(text) > columns:

@@ -1,4 +1,4 @@
-"""All that is on the screen, as text or as a picture."""
+"""Writes the whole screen as text or as a picture."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from rich.segment import Segment
 
 from engine.files.atomic import replacing, tidy
 from remdm_tui.console.sanitize import sanitize
-from remdm_tui.exports.pictures import raster_of, scalable
+from remdm_tui.exports.pictures import raster_of, svg_of
 from remdm_tui.exports.scene import PLAIN, Line
 
 KINDS = ("txt", "svg", "png")
 
 
 def page_of(strips: Iterable[Iterable[Segment]]) -> list[Line]:
-    """The lines of a screen, with nothing in them that a terminal would obey."""
+    """Return the lines of a screen, without characters that act on a terminal."""
     return [
         tuple((sanitize(segment.text), segment.style or PLAIN) for segment in strip if not segment.control)
         for strip in strips
@@ -25,7 +25,7 @@ def page_of(strips: Iterable[Iterable[Segment]]) -> list[Line]:
 
 
 def kind_of(out: Path) -> str:
-    """By the ending; raises ValueError that lists what there is."""
+    """Return the kind by the ending of the file. Raises ValueError that lists the kinds."""
     kind = out.suffix.removeprefix(".").lower()
     if kind not in KINDS:
         raise ValueError(f"the screen is written as {', '.join(KINDS)}, not as {kind!r}")
@@ -33,9 +33,9 @@ def kind_of(out: Path) -> str:
 
 
 def write(page: list[Line], columns: int, out: Path, light: bool) -> str:
-    """Write a page of so many columns, and say so.
+    """Write a page of so many columns, and return a sentence for the user.
 
-    Raises ValueError where Pillow is missing, OSError where nothing can be written.
+    Raises ValueError if Pillow is missing, OSError if the file is not writable.
     """
     kind = kind_of(out)
     tidy(out.parent, [glob.escape(out.name)])
@@ -44,6 +44,6 @@ def write(page: list[Line], columns: int, out: Path, light: bool) -> str:
             raster_of([page], columns, light).picture(page).save(part, "PNG")
         else:
             lines = ("".join(text for text, _ in line).rstrip() for line in page)
-            written = scalable(page, columns, light) if kind == "svg" else "\n".join(lines) + "\n"
+            written = svg_of(page, columns, light) if kind == "svg" else "\n".join(lines) + "\n"
             part.write_text(written, encoding="utf-8")
     return f"{out}: the screen, {out.stat().st_size:,} bytes"

@@ -1,4 +1,4 @@
-"""Per-step figures of one sample, one row a step."""
+"""The figures of one sample as a table, one row per step."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ TAIL = ("network_calls", "excess", "strategy", "top_p", "temperature", "nucleus"
 
 
 def csv(request: Request) -> None:
+    """Write the table as CSV. Raises OSError."""
     columns = table(request)
     with request.out.open("w", encoding="utf-8", newline="") as file:
         rows = writer(file, lineterminator="\n")
@@ -33,7 +34,7 @@ def _cell(value: Any) -> Any:
 
 
 def parquet(request: Request) -> None:
-    """Raises ValueError where pyarrow is missing."""
+    """Write the table as Parquet. Raises ValueError if pyarrow is missing, and OSError."""
     try:
         arrow: Any = import_module("pyarrow")
         files: Any = import_module("pyarrow.parquet")
@@ -43,7 +44,7 @@ def parquet(request: Request) -> None:
 
 
 def table(request: Request) -> dict[str, list[Any]]:
-    """Columns by name, [steps] each; `step` is the position that a frame led to, from 1."""
+    """Return the columns by name, [steps] each; `step` is the position after a frame, from 1."""
     trace = request.trace
     columns: dict[str, list[Any]] = {name: [] for name in (*HEAD, *TAIL)}
     for position in range(1, len(trace) + 1):

@@ -1,4 +1,4 @@
-"""The text of one step, with nothing in it that a terminal would obey."""
+"""The text of one step, without characters that act on a terminal."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from remdm_tui.render.canvas import plain_text
 
 
 def write(request: Request) -> None:
+    """Write the text. Raises OSError."""
     model = request.recording.model
     text = plain_text(request.trace, request.position, request.sample, model.pieces, model.fragments)
     request.out.write_text(sanitize(text, lines=True, joiners=True) + "\n", encoding="utf-8")

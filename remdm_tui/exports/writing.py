@@ -1,4 +1,4 @@
-"""Writing an export: a recording, one of the kinds, and a file that is there whole or not at all."""
+"""Writes an export: the file is complete or does not change."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from remdm_tui.exports import KINDS, Kind, Request
 
 
 def kind_of(out: Path, named: str | None = None) -> Kind:
-    """The kind named, else that of the file's ending; raises ValueError that lists what there is."""
+    """Return the kind by name, else by the ending of the file. Raises ValueError that lists the kinds."""
     name = (named or out.suffix.removeprefix(".")).lower()
     if name not in KINDS:
         raise ValueError(f"unknown kind of export {name!r}: choose one of {', '.join(KINDS)}")
@@ -34,9 +34,10 @@ def write(
     light: bool = False,
     ascii_only: bool = False,
 ) -> str:
-    """Write `out` and say what was written, in a sentence.
+    """Write `out`, and return a sentence on what was written.
 
-    Raises ValueError for what there is not, OSError where nothing can be written; what was there stays then.
+    Raises ValueError for a branch, sample or step that does not exist, OSError if the file is not writable; an
+    existing file is unchanged then.
     """
     request = Request(recording, out, branch, sample, step, columns, every, rate, light, ascii_only)
     check(request)
@@ -50,7 +51,7 @@ def write(
 
 
 def check(request: Request) -> None:
-    """Raise ValueError where the recording has no such branch, sample or step, or a number makes no picture."""
+    """Raise ValueError if the recording lacks the branch, sample or step, or a number is out of range."""
     steps, batch = len(request.trace), request.recording.header.batch
     if not 0 <= request.sample < batch:
         raise ValueError(f"the recording has samples 0 to {batch - 1}, not {request.sample}")

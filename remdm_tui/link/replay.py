@@ -115,5 +115,5 @@ def options_of(recording: Recording, branch: int = 0, *, ascii_only: bool = Fals
         settings[0][1] if settings else Settings("nothing recorded"), header.choice, max(header.steps, 1),
         header.length, header.batch, header.seed, run.prompt, run.chat, run.block_length,
         infill=run.infill or not infill.has_masks(run.prompt),
-        said=frozenset(("strategy", "steps", "length")), paused=True, ascii=ascii_only, mouse=mouse,
+        explicit=frozenset(("strategy", "steps", "length")), paused=True, ascii=ascii_only, mouse=mouse,
     )  # fmt: skip

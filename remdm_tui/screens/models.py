@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from engine.records import ModelChoice
 from remdm_tui.screens.dialog import ChoiceDialog
-from remdm_tui.settings.watch_options import typed
+from remdm_tui.settings.watch_options import parse_model
 from remdm_tui.watch.available_models import AvailableModel
 
 
@@ -37,4 +37,4 @@ class ModelScreen(ChoiceDialog[ModelChoice | None]):
         self._base, self._may_consent = base, may_consent
 
     def accept(self, text: str) -> None:
-        self.dismiss(typed(text, self._base, self._may_consent))
+        self.dismiss(parse_model(text, self._base, self._may_consent))

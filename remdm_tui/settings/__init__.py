@@ -1,1 +1,1 @@
-"""What a run is asked to be: options over presets over defaults, knobs, panes, sweeps."""
+"""The settings of a run: options over presets over defaults, knobs, panes, sweeps."""

@@ -1,4 +1,4 @@
-"""The knobs on the panel: which are shown for some settings, and what a notch does to one.  Pure."""
+"""Knobs: which are shown for some settings, how they move, and how they are parsed.  Pure."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from dataclasses import replace
 from engine.records import SAMPLING, Knob, KnobInfo, Settings, StrategyInfo
 
 NOTCHES = 50
-"""Turns from one end of a slider to the other."""
+"""Steps from one end of a slider to the other."""
 LOG_KNEE = 0.004
 """Where a log slider changes from linear to logarithmic."""
 STRATEGY = "strategy"
 
 
 def panel(settings: Settings, strategies: Sequence[StrategyInfo]) -> list[tuple[KnobInfo, Knob]]:
-    """The knobs that have an effect, with their values: the strategy, its own, then those all share."""
+    """Return the knobs that have an effect with their values: the strategy, its knobs, then the shared ones."""
     names = tuple(info.name for info in strategies)
     rows: list[tuple[KnobInfo, Knob]] = []
     if names:
@@ -29,11 +29,12 @@ def panel(settings: Settings, strategies: Sequence[StrategyInfo]) -> list[tuple[
 
 
 def own_knobs(name: str, strategies: Sequence[StrategyInfo]) -> tuple[KnobInfo, ...]:
+    """Return the knobs of a strategy; none if there is no such strategy."""
     return next((info.knobs for info in strategies if info.name == name), ())
 
 
 def matters(info: KnobInfo, settings: Settings) -> bool:
-    """Whether a knob has any effect as the others stand."""
+    """Return whether a knob has an effect with the values of the others."""
     if len(info.choices) == 1:
         return False
     if info.needs is None:
@@ -43,15 +44,15 @@ def matters(info: KnobInfo, settings: Settings) -> bool:
 
 
 def turned(settings: Settings, name: str, value: Knob, strategies: Sequence[StrategyInfo]) -> Settings:
-    """The settings with one knob set; a new strategy takes over every knob it shares with the old one.
+    """Return the settings with one knob changed; a new strategy keeps the knobs that it shares with the old one.
 
-    Raises ValueError with what would be valid.
+    Raises ValueError that names the valid values.
     """
     if name == STRATEGY:
-        fresh = own_knobs(str(value), strategies)
-        kept = {k.name: settings.knobs.get(k.name, k.default) for k in fresh}
+        infos = own_knobs(str(value), strategies)
+        kept = {k.name: settings.knobs.get(k.name, k.default) for k in infos}
         # a knob of the same name may have another range or other choices
-        valid = {k.name: kept[k.name] if _accepts(k, kept[k.name]) else k.default for k in fresh}
+        valid = {k.name: kept[k.name] if _accepts(k, kept[k.name]) else k.default for k in infos}
         return replace(settings, strategy=str(value), knobs=valid)
     shared = {info.name: info for info in SAMPLING}
     if name in shared:
@@ -72,47 +73,47 @@ def _accepts(info: KnobInfo, value: Knob) -> bool:
 
 
 def fraction(info: KnobInfo, value: Knob) -> float:
-    """Where a number stands on its slider, 0 to 1."""
+    """Return the position of a number on its slider, 0 to 1."""
     low, high = info.low or 0.0, info.high or 1.0
     if info.scale == "log":
         return math.log1p(float(value) / LOG_KNEE) / math.log1p(high / LOG_KNEE)
     return (float(value) - low) / (high - low)
 
 
-def at_fraction(info: KnobInfo, where: float) -> float:
-    """The number at a place on the slider, rounded to what a person would type."""
+def at_fraction(info: KnobInfo, position: float) -> float:
+    """Return the number at a position on the slider, rounded to what a person would type."""
     low, high = info.low or 0.0, info.high or 1.0
-    where = max(0.0, min(1.0, where))
+    position = max(0.0, min(1.0, position))
     if info.scale == "log":
-        raw = LOG_KNEE * math.expm1(where * math.log1p(high / LOG_KNEE))
+        raw = LOG_KNEE * math.expm1(position * math.log1p(high / LOG_KNEE))
         digits = 3 if raw < 0.1 else 2
     else:
-        raw = low + where * (high - low)
+        raw = low + position * (high - low)
         digits = max(0, 2 - math.floor(math.log10((high - low) * 1.01)))
         digits = min(digits, 2) if high - low > 0.5 else digits
     return max(low, min(high, round(raw, digits)))
 
 
 def notch(info: KnobInfo, value: Knob, by: int) -> Knob:
-    """The value `by` notches further: along the choices, or along the slider until the number changes."""
+    """Return the value `by` notches further: the next choice, or the next number on the slider that differs."""
     if info.choices:
         return info.choices[(info.choices.index(str(value)) + by) % len(info.choices)]
-    here = fraction(info, value)
+    position = fraction(info, value)
     for extra in range(NOTCHES):
         steps = by + (extra if by > 0 else -extra)
-        new = at_fraction(info, round(here * NOTCHES + steps) / NOTCHES)
+        new = at_fraction(info, round(position * NOTCHES + steps) / NOTCHES)
         if new != value and (new > float(value)) == (by > 0):
             return new
     return value
 
 
 def shown(value: Knob) -> str:
-    """A knob's value in at most eight cells or as its word."""
+    """Return a value as text: four digits of a number, or the word."""
     return value if isinstance(value, str) else f"{value:.4g}"
 
 
 def given_knobs(texts: Iterable[str], eta: float | None) -> dict[str, Knob]:
-    """The knobs of `--knob name=value` and `--eta`; raises ValueError for one without a value or given twice."""
+    """Return the knobs of `--knob name=value` and `--eta`. Raises ValueError for a missing value or a duplicate."""
     pairs: list[tuple[str, Knob]] = []
     for text in texts:
         name, equals, value = text.partition("=")
@@ -129,7 +130,7 @@ def given_knobs(texts: Iterable[str], eta: float | None) -> dict[str, Knob]:
 
 
 def parsed(text: str) -> Knob:
-    """The number, truth value or word that a text spells."""
+    """Return the number, truth value or word that a text stands for."""
     if text in ("true", "false"):
         return text == "true"
     for number in (int, float):
@@ -141,7 +142,7 @@ def parsed(text: str) -> Knob:
 
 
 def span(info: KnobInfo) -> str:
-    """Return the values that a knob takes, in words."""
+    """Return the range or the choices of a knob, in words."""
     if info.choices:
         return " | ".join(info.choices)
     return (

@@ -1,4 +1,4 @@
-"""What a person says of a pane, as settings: NAME:knob=value,..., on the command line and on the screen alike."""
+"""The settings of a pane as text: NAME:knob=value,..., for the command line and the screen."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from remdm_tui.settings.knobs import given_knobs, shown
 
 
 def settings_of(text: str, base: Settings, strategies: Sequence[StrategyInfo]) -> Settings:
-    """A strategy under its defaults but for the knobs given; what all strategies share is as in `base`.
+    """Return the settings that a text describes; shared knobs are those of `base` unless they are given.
 
-    Raises ValueError with what would be valid.
+    Raises ValueError that names the valid values.
     """
     name, colon, rest = (part.strip() for part in text.partition(":"))
     info = next((info for info in strategies if info.name == name), None)
@@ -30,7 +30,7 @@ def settings_of(text: str, base: Settings, strategies: Sequence[StrategyInfo]) -
 
 
 def titled(settings: Settings, strategies: Sequence[StrategyInfo]) -> str:
-    """A strategy and what is not as by default in it, in few words."""
+    """Return the strategy with the knobs that differ from their defaults."""
     info = next((info for info in strategies if info.name == settings.strategy), None)
     plain = {knob.name: knob.default for knob in (() if info is None else info.knobs)}
     parts = [f"{name}={shown(value)}" for name, value in settings.knobs.items() if plain.get(name, value) != value]

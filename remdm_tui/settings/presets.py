@@ -1,4 +1,4 @@
-"""Presets: named sampling settings, one TOML file each in `configs/presets`, or a file of one's own.
+"""Presets: named sampling settings, one TOML file each in `configs/presets`, or a user's own file.
 
 A file may have rows: settings that differ from its own, evaluated one after the other. `NAME/ROW` and
 `FILE.toml/ROW` are one of them.
@@ -17,7 +17,7 @@ from engine.files.regular import regular_file
 
 
 class Preset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The settings that differ from the defaults; None leaves the default, and a command takes the ones it knows."""
+    """The settings that differ from the defaults; None keeps the default. A command uses the ones it has."""
 
     summary: str
     strategy: str
@@ -42,7 +42,7 @@ class Preset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     sweep: tuple[str, ...] = ()
     """axes that `eval` sweeps over, as --sweep takes them"""
     rows: dict[str, dict[str, Any]] = {}
-    """by name, the settings that each changes"""
+    """by name: the settings that each row changes"""
 
     @property
     def sets(self) -> dict[str, object]:

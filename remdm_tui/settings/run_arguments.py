@@ -1,4 +1,4 @@
-"""From what the command line said to settings: options over preset over defaults."""
+"""From the options of a command to settings: options over preset over defaults."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from remdm_tui.settings.watch_options import DEFAULT_STRATEGY, WatchOptions
 
 LARGEST_SEED = (1 << 63) - 1
 RUN = ("steps", "length", "batch", "seed", "prompt", "chat", "block_length", "stride", "strides", "first")
-"""What decides a run besides its model and settings, by the names of options and presets."""
+"""Names of options and presets that decide a run besides its model and settings."""
 
 
 @dataclass(frozen=True)
 class RunArguments:
-    """The options that the commands share; None where nothing was said."""
+    """The options that the commands share; None for one that was not given."""
 
     model: str | None = None
     preset: str | None = None
@@ -54,12 +54,15 @@ class RunArguments:
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> RunArguments:
-        """Out of a command's parameters, by their names."""
+        """Return the arguments among the parameters of a command."""
         known = {field.name: given[field.name] for field in fields(cls) if given.get(field.name) is not None}
         return cls(**(known | {"knob": tuple(known.get("knob", ()))}))
 
     def options(self, **more: Any) -> WatchOptions:
-        """The run, checked; raises ValueError with what would be valid."""
+        """Return the checked settings of the run. Raises ValueError that names the valid values.
+
+        more: fields of WatchOptions that are not options of a run.
+        """
         preset = presets.read(self.preset) if self.preset is not None else None
         run: dict[str, Any] = {}
         for name in RUN:
@@ -78,20 +81,20 @@ class RunArguments:
             at_least_one(name, run.get(name, 1))
         if not 0 <= run.get("seed", 0) <= LARGEST_SEED:
             raise ValueError(f"seed must lie in 0 to {LARGEST_SEED}, not {run['seed']}")
-        # bytes of the command line that are no UTF-8 arrive as lone surrogates
+        # bytes of the command line that are not UTF-8 arrive as lone surrogates
         if any("\ud800" <= c <= "\udfff" for c in run.get("prompt", "")):
             raise ValueError("the prompt is not UTF-8 text")
         model = self.choice(preset)
         if not more.get("where"):
-            # a misspelt name is told before anything is loaded; what another machine has is not known here
+            # a misspelt name is an error before anything is loaded; the files of another machine are unknown here
             place(model.name)
-        said = run.keys() & {"steps", "length"}
+        explicit = run.keys() & {"steps", "length"}
         if _first(self.strategy, getattr(preset, "strategy", None)) is not None:
-            said.add("strategy")
-        return WatchOptions(self._settings(preset), model, **run, said=frozenset(said), **more)
+            explicit.add("strategy")
+        return WatchOptions(self._settings(preset), model, **run, explicit=frozenset(explicit), **more)
 
     def choice(self, preset: Preset | None = None) -> ModelChoice:
-        """The model and how to load it."""
+        """Return the model and how to load it."""
         named = {"name": _first(self.model, getattr(preset, "model", None))}
         for name in ("device", "dtype", "attention", "mask_id", "tokenizer"):
             named[name] = _first(getattr(self, name), getattr(preset, name, None))
@@ -111,10 +114,11 @@ class RunArguments:
 
 
 def at_least_one(name: str, value: int) -> None:
+    """Raise ValueError if the value is not 1 or more."""
     if value < 1:
         raise ValueError(f"{name} must be at least 1, not {value}")
 
 
 def _first(*candidates: Any) -> Any:
-    """The first that is not None."""
+    """Return the first candidate that is not None; None if there is none."""
     return next((value for value in candidates if value is not None), None)

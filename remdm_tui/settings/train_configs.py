@@ -16,7 +16,7 @@ def names() -> tuple[str, ...]:
 def read(config: Path) -> str:
     """Return the text of a configuration. Raises ValueError for an unknown name and OSError for a missing file.
 
-    A file of this name goes before a configuration of the package; a directory does not.
+    A file of this name is read instead of the configuration in the package; a directory is not.
     """
     is_name = len(config.parts) == 1 and not config.suffix and (not config.exists() or config.is_dir())
     if not is_name:

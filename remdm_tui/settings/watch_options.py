@@ -1,4 +1,4 @@
-"""What `watch` was asked to show, checked as far as that is possible without a model, and fitted to the model."""
+"""The options of `watch`, checked as far as is possible without a model, and how they fit to a model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from remdm_tui.settings.knobs import own_knobs
 
 DEFAULT_STRATEGY = "remdm-cap"
 CAUSAL_STRATEGY = "left-to-right"
-"""The one that means anything for a model that predicts from the left alone."""
+"""The only strategy for a model that predicts from the left alone."""
 
 
 @dataclass(frozen=True)
@@ -34,49 +34,54 @@ class WatchOptions:
     first: int = 0
     infill: bool = True
     """whether masks written in the prompt are filled"""
-    said: frozenset[str] = frozenset()
-    """which of strategy, steps and length somebody asked for; the others are fitted to the model"""
+    explicit: frozenset[str] = frozenset()
+    """which of strategy, steps and length were given; the others fit to the model"""
     paused: bool = False
     ascii: bool = False
     mouse: bool = True
     may_consent: bool = True
-    """whether somebody at the screen can consent to run a model's own code; in a served page `serve`'s command does"""
+    """whether the user can consent to run a model's own code; on a served page the command `serve` does"""
     command: tuple[str, ...] = ()
-    """what launches the engine; empty: this Python"""
+    """the command that launches the engine; empty: this Python"""
     where: str = ""
-    """the host it runs on; empty: this one"""
+    """the host that the engine runs on; empty: this one"""
     record: Path | None = None
-    """the file in which the run is recorded; None: a temporary one"""
+    """the file to record in; None: a temporary one"""
     run: RunChoice | None = None
-    """a recorded run to go on with, in `record`"""
+    """a recorded run to continue, in `record`"""
     branch: int = 0
-    """the branch of it to go on in"""
+    """the branch of that run to continue"""
     strategy_file: str = ""
-    """a Python file of the engine's machine that defines a strategy"""
+    """a Python file on the engine's machine that defines a strategy"""
     file_knobs: tuple[tuple[str, Knob], ...] = ()
-    """its knobs, which nobody knows before it is loaded"""
+    """values for the knobs of that strategy, which are unknown before it is loaded"""
     stops: tuple[str, ...] = ()
-    """conditions to stop at"""
+    """breakpoints"""
     problems: tuple[str, ...] = ()
-    """what is wrong with the configuration"""
+    """errors in the configuration file"""
     hint: str = ""
-    """what is to be known of how the session begins"""
+    """a message to show at the start"""
     follow: bool = False
-    """whether the model is a training run, whose newer checkpoints are to be shown"""
+    """whether the model is a training run whose newer checkpoints are shown"""
     compare: tuple[Settings, ...] = ()
-    """those of panes beside the run's own"""
+    """the settings of the panes besides the run's own"""
 
 
-def fitted(options: WatchOptions, model: ModelInfo, strategies: Sequence[StrategyInfo]) -> tuple[Settings, RunChoice]:
-    """The run for a model: no longer than the model unless asked, left to right where it knows nothing else."""
+def fit_to_model(
+    options: WatchOptions, model: ModelInfo, strategies: Sequence[StrategyInfo]
+) -> tuple[Settings, RunChoice]:
+    """Return the run for a model: no longer than the model allows unless the length was given.
+
+    A causal model gets the left-to-right strategy unless another was given.
+    """
     settings, steps, length = options.settings, options.steps, options.length
-    if "length" not in options.said and model.max_length is not None:
+    if "length" not in options.explicit and model.max_length is not None:
         length = min(length, model.max_length)
-    has = any(info.name == CAUSAL_STRATEGY for info in strategies)
-    if model.causal and "strategy" not in options.said and has:
+    has_strategy = any(info.name == CAUSAL_STRATEGY for info in strategies)
+    if model.causal and "strategy" not in options.explicit and has_strategy:
         knobs = {knob.name: knob.default for knob in own_knobs(CAUSAL_STRATEGY, strategies)}
         settings = replace(settings, strategy=CAUSAL_STRATEGY, knobs=knobs)
-    token_by_token = settings.strategy == CAUSAL_STRATEGY and "steps" not in options.said
+    token_by_token = settings.strategy == CAUSAL_STRATEGY and "steps" not in options.explicit
     return settings, RunChoice(
         None if token_by_token else steps, length, options.batch, options.seed, options.prompt, options.chat,
         options.block_length, options.stride, options.strides, options.first,
@@ -84,11 +89,11 @@ def fitted(options: WatchOptions, model: ModelInfo, strategies: Sequence[Strateg
     )  # fmt: skip
 
 
-def typed(text: str, base: ModelChoice, may_consent: bool = True) -> ModelChoice:
-    """The model that a person has typed: a name, and after it options as on the command line.
+def parse_model(text: str, base: ModelChoice, may_consent: bool = True) -> ModelChoice:
+    """Parse a model that a person has typed: a name, and options as on the command line.
 
-    Device, type, attention and averaging stay as they were; what was said of another checkpoint does not.
-    may_consent: whether --trust-remote-code may be among them.  Raises ValueError for an option that is none.
+    Device, type, attention and averaging are those of `base`; its mask, tokenizer and consent are not kept.
+    may_consent: whether --trust-remote-code is allowed.  Raises ValueError for an unknown option.
     """
     kept = replace(base, mask_id=None, tokenizer=None, trust_remote_code=False)
     name, dashes, rest = text.strip().partition(" --")
@@ -100,12 +105,12 @@ def typed(text: str, base: ModelChoice, may_consent: bool = True) -> ModelChoice
         option = words.pop(0)
         if option in FLAGS:
             if option == CONSENT and not may_consent:
-                raise ValueError(f"a page cannot give {CONSENT}: start `remdm-tui serve` with it")
+                raise ValueError(f"{CONSENT} cannot be given on a served page: start `remdm-tui serve` with it")
             more |= FLAGS[option]
         elif option in VALUES and words:
             more[VALUES[option]] = words.pop(0)
         else:
-            needs = "needs a value" if option in VALUES else f"is none of {', '.join([*VALUES, *FLAGS])}"
+            needs = "needs a value" if option in VALUES else f"is unknown: choose {', '.join([*VALUES, *FLAGS])}"
             raise ValueError(f"{option} {needs}")
     if "mask_id" in more:
         if not more["mask_id"].isdecimal():

@@ -9,7 +9,7 @@ from rich.segment import Segment
 from textual.color import Color
 from textual.filter import LineFilter
 
-from remdm_tui.console.sanitize import is_harmless
+from remdm_tui.console.sanitize import is_visible
 
 
 class SafeFilter(LineFilter):
@@ -30,4 +30,4 @@ def _is_plain(text: str) -> bool:
 @lru_cache(maxsize=4096)
 def _replaced(text: str) -> str:
     """Return the text in the same number of cells; drop a character of width zero unless it combines with a letter."""
-    return "".join(c if is_harmless(c) else "�" * cell_len(c) for c in text)
+    return "".join(c if is_visible(c) else "�" * cell_len(c) for c in text)

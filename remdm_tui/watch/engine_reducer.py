@@ -11,7 +11,7 @@ from engine.sampling.trace import Record
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.link import base
 from remdm_tui.settings.knobs import STRATEGY, turned
-from remdm_tui.settings.watch_options import fitted
+from remdm_tui.settings.watch_options import fit_to_model
 from remdm_tui.watch import branch_reducer as branches
 from remdm_tui.watch import commands as c
 from remdm_tui.watch import pane_reducer as panes
@@ -109,7 +109,7 @@ def _ready(state: SessionState, out: Commands, phase: Loading, model: ModelInfo)
     if state.observed.resume:
         out.append(c.ResumeRecording(model))
         return state
-    settings, run = fitted(state.options, model, state.strategies)
+    settings, run = fit_to_model(state.options, model, state.strategies)
     untouched = running is None and state.settings == state.options.settings
     if untouched or state.causal != model.causal:
         state = replace(state, settings=settings)
@@ -254,7 +254,7 @@ def _file_loaded(state: SessionState, out: Commands, path: str, strategy: Strate
     out.append(c.ShowFailure(None))
     settings = state.settings
     try:
-        if first and "strategy" not in options.said:
+        if first and "strategy" not in options.explicit:
             defaults = {knob.name: knob.default for knob in strategy.knobs}
             settings = replace(settings, strategy=strategy.name, knobs=defaults)
             for name, value in options.file_knobs:

@@ -12,7 +12,7 @@ from engine.strategies import REGISTRY, catalogue, make_strategy, values
 from remdm_tui.settings import presets
 from remdm_tui.settings.knobs import given_knobs, parsed
 from remdm_tui.settings.run_arguments import RunArguments
-from remdm_tui.settings.watch_options import DEFAULT_STRATEGY, WatchOptions, fitted, typed
+from remdm_tui.settings.watch_options import DEFAULT_STRATEGY, WatchOptions, fit_to_model, parse_model
 
 
 def test_nothing_asked_is_every_default() -> None:
@@ -113,16 +113,16 @@ def test_a_path_on_another_machine_is_not_looked_for_here() -> None:
 
 
 def test_what_was_said_is_remembered_and_a_preset_says_its_part() -> None:
-    assert RunArguments().options().said == set()
-    assert RunArguments(steps=9, strategy="mdlm").options().said == {"steps", "strategy"}
-    assert RunArguments(preset="owt-mdlm").options().said == {"steps", "length", "strategy"}
+    assert RunArguments().options().explicit == set()
+    assert RunArguments(steps=9, strategy="mdlm").options().explicit == {"steps", "strategy"}
+    assert RunArguments(preset="owt-mdlm").options().explicit == {"steps", "length", "strategy"}
 
 
 MODEL = ModelInfo("m", 1, "float32", "cpu", 9, 8, 100, False, ())
 
 
 def fit(info: ModelInfo, **asked: Any) -> tuple[str, RunChoice]:
-    settings, run = fitted(RunArguments(**asked).options(), info, catalogue())
+    settings, run = fit_to_model(RunArguments(**asked).options(), info, catalogue())
     return settings.strategy, run
 
 
@@ -151,14 +151,14 @@ def test_a_causal_model_runs_from_left_to_right_a_token_a_step() -> None:
     ],
 )
 def test_a_typed_model_keeps_what_holds_for_every_model_and_no_trust(text: str, choice: ModelChoice) -> None:
-    assert typed(text, ModelChoice("a", "cpu", mask_id=3, tokenizer="t", trust_remote_code=True)) == choice
+    assert parse_model(text, ModelChoice("a", "cpu", mask_id=3, tokenizer="t", trust_remote_code=True)) == choice
 
 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
         ("", "type a path"),
-        ("b --mask 5", "--mask is none of --device"),
+        ("b --mask 5", "--mask is unknown: choose --device"),
         ("b --mask-id", "--mask-id needs a value"),
         ("b --mask-id x", "--mask-id is a number"),
         ("b --tokenizer 'x", "No closing quotation"),
@@ -166,4 +166,4 @@ def test_a_typed_model_keeps_what_holds_for_every_model_and_no_trust(text: str, 
 )
 def test_what_is_mistyped_is_named(text: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
-        typed(text, ModelChoice())
+        parse_model(text, ModelChoice())

@@ -22,11 +22,11 @@ from engine.models.loading import Request
 from engine.recording import Header, Recording
 from engine.recording.entries import pack, unpack
 from engine.records import ModelChoice
-from remdm_tui.commands.eval_sample import sampled
+from remdm_tui.commands.eval_sample import arguments_of_sample
 from remdm_tui.commands.slurm import Job
 from remdm_tui.link.replay import options_of
 from remdm_tui.settings.run_arguments import RunArguments
-from remdm_tui.settings.watch_options import WatchOptions, typed
+from remdm_tui.settings.watch_options import WatchOptions, parse_model
 from tests.engine.recordings import recorded
 
 GRANTS = {"trust_remote_code", "strategy_file", "remote_command", "remote_python", "command", "may_consent"}
@@ -51,8 +51,8 @@ def evaluation(tmp_path: Path) -> Path:
 
 
 def test_settings_of_an_evaluation_grant_nothing(evaluation: Path) -> None:
-    assert not sampled(evaluation, 0, RunArguments()).options().model.trust_remote_code
-    assert sampled(evaluation, 0, RunArguments(trust_remote_code=True)).options().model.trust_remote_code
+    assert not arguments_of_sample(evaluation, 0, RunArguments()).options().model.trust_remote_code
+    assert arguments_of_sample(evaluation, 0, RunArguments(trust_remote_code=True)).options().model.trust_remote_code
 
 
 def test_a_recording_grants_nothing(tmp_path: Path) -> None:
@@ -95,9 +95,9 @@ def test_no_record_of_a_file_has_a_field_that_decides_what_runs() -> None:
 
 def test_a_page_consents_only_if_the_command_of_serve_did() -> None:
     text, base = "org/odd --trust-remote-code", ModelChoice("demo")
-    assert typed(text, base).trust_remote_code
+    assert parse_model(text, base).trust_remote_code
     with pytest.raises(ValueError, match="start `remdm-tui serve` with it"):
-        typed(text, base, may_consent=False)
+        parse_model(text, base, may_consent=False)
 
 
 @pytest.mark.parametrize(

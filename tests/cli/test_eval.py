@@ -26,7 +26,7 @@ from engine.strategies import make_strategy
 from engine.training.tokenizers import train_tokenizer
 from remdm_tui.cli import app
 from remdm_tui.commands import slurm
-from remdm_tui.commands.eval_sample import sampled
+from remdm_tui.commands.eval_sample import arguments_of_sample
 from remdm_tui.settings.run_arguments import RunArguments
 from tests import forks
 from tests.cli.conftest import ENVIRONMENT
@@ -127,7 +127,7 @@ def test_one_that_is_finished_is_told_again_without_work(cli: Callable[..., Any]
 def test_a_sample_is_watched_from_its_seed(shop: Path, whole: Path) -> None:
     from engine.models import load_model
 
-    options = sampled(whole, 17, RunArguments()).options()
+    options = arguments_of_sample(whole, 17, RunArguments()).options()
     settings = options.settings
     model = load_model(options.model.name, "cpu", options.model.dtype)
     session = Session(
@@ -153,7 +153,7 @@ def moved(shop: Path, whole: Path, to: Path) -> Path:
 
 def test_what_was_moved_with_its_model_is_watched_there(shop: Path, whole: Path, tmp_path: Path) -> None:
     home = moved(shop, whole, tmp_path)
-    assert sampled(home / "out", 17, RunArguments()).model == str(home / "model")
+    assert arguments_of_sample(home / "out", 17, RunArguments()).model == str(home / "model")
 
 
 def test_a_moved_evaluation_is_told_again_by_new_names(
@@ -188,7 +188,7 @@ def test_a_model_that_is_gone_is_told_with_the_places_that_were_looked_at(
     home = moved(shop, whole, tmp_path)
     shutil.rmtree(home / "model")
     with pytest.raises(ValueError, match=rf"--model; tried /no/such/place/model, {home}/out/model"):
-        sampled(home / "out", 17, RunArguments())
+        arguments_of_sample(home / "out", 17, RunArguments())
 
 
 def test_a_model_that_has_changed_shows_no_other_sample(shop: Path, whole: Path, tmp_path: Path) -> None:
@@ -198,8 +198,8 @@ def test_a_model_that_has_changed_shows_no_other_sample(shop: Path, whole: Path,
     data[-1] ^= 1
     path.write_bytes(data)
     with pytest.raises(ValueError, match=r"model has changed since .* was evaluated: say by --model"):
-        sampled(home / "out", 17, RunArguments())
-    assert sampled(home / "out", 17, RunArguments(model=str(home / "model"))).model == str(home / "model")
+        arguments_of_sample(home / "out", 17, RunArguments())
+    assert arguments_of_sample(home / "out", 17, RunArguments(model=str(home / "model"))).model == str(home / "model")
 
 
 def test_a_tokenizer_that_the_hub_lends_is_part_of_an_evaluation(
@@ -219,12 +219,12 @@ def test_a_tokenizer_that_the_hub_lends_is_part_of_an_evaluation(
         "--device", "cpu", "--out", str(out), "--quiet",
     ]  # fmt: skip
     assert cli(*asked).exit_code == 0
-    assert sampled(out, 0, RunArguments()).model == str(model.resolve())
+    assert arguments_of_sample(out, 0, RunArguments()).model == str(model.resolve())
     usual.write_text(usual.read_text() + " ")
     result = cli(*asked)
     assert (result.exit_code, "model.tokenizer_fingerprint" in result.stderr) == (2, True)
     with pytest.raises(ValueError, match=r"the tokenizer gpt2 has changed since .*: say by --tokenizer"):
-        sampled(out, 0, RunArguments())
+        arguments_of_sample(out, 0, RunArguments())
 
 
 def test_a_sample_of_a_strategy_that_has_changed_is_not_watched_by_the_new_one(
@@ -234,14 +234,14 @@ def test_a_sample_of_a_strategy_that_has_changed_is_not_watched_by_the_new_one(
     shutil.copytree(whole, home)
     monkeypatch.setattr("remdm_tui.cli.eval_sample.source_digest", lambda name: "of another version")
     with pytest.raises(ValueError, match=r"the strategy remdm-cap has changed since .*: name a --strategy"):
-        sampled(home, 0, RunArguments())
+        arguments_of_sample(home, 0, RunArguments())
     with pytest.raises(ValueError, match="name a --strategy"):
-        sampled(home, 0, RunArguments(strategy="remdm-cap"))
-    assert sampled(home, 0, RunArguments(strategy="mdlm")).strategy == "mdlm"
+        arguments_of_sample(home, 0, RunArguments(strategy="remdm-cap"))
+    assert arguments_of_sample(home, 0, RunArguments(strategy="mdlm")).strategy == "mdlm"
     settings = json.loads((home / "settings.json").read_text())
     settings["plan"]["sampling"]["strategy_digest"] = "of another version"
     (home / "settings.json").write_text(json.dumps(settings))
-    assert sampled(home, 0, RunArguments()).strategy == "remdm-cap"
+    assert arguments_of_sample(home, 0, RunArguments()).strategy == "remdm-cap"
 
 
 def test_a_directory_of_the_first_format_is_refused_unless_rescored(
@@ -253,7 +253,7 @@ def test_a_directory_of_the_first_format_is_refused_unless_rescored(
     settings = json.loads(path.read_text())
     settings["format"], settings["plan"]["model"]["fingerprint"] = 1, "of the ends"
     path.write_text(json.dumps(settings))
-    assert sampled(out, 17, RunArguments()).model == str(shop / "model")
+    assert arguments_of_sample(out, 17, RunArguments()).model == str(shop / "model")
     result = cli(*command(shop, out))
     assert result.exit_code == 2
     assert "was begun by an earlier version" in " ".join(result.stderr.split())
@@ -264,12 +264,12 @@ def test_a_directory_of_the_first_format_is_refused_unless_rescored(
 @pytest.mark.parametrize(("number", "reason"), [(40, "has the samples 0 to 39, not 40"), (-1, "not -1")])
 def test_a_sample_that_is_not_there_is_refused(whole: Path, number: int, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
-        sampled(whole, number, RunArguments())
+        arguments_of_sample(whole, number, RunArguments())
 
 
 def test_a_directory_that_is_no_evaluation_cannot_be_watched(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"is no evaluation: it has no settings.json"):
-        sampled(tmp_path, 0, RunArguments())
+    with pytest.raises(ValueError, match=r"is not an evaluation: it has no settings.json"):
+        arguments_of_sample(tmp_path, 0, RunArguments())
 
 
 def dying(call: int) -> str:
@@ -302,7 +302,7 @@ def test_a_signal_ends_it_with_a_sentence_and_the_same_command_goes_on(
     assert process.returncode == status
     assert told == b""
     assert complaint.decode().splitlines()[-1] == (
-        f"remdm-tui: stopped; what is finished is in {out}, and the same command goes on from there"
+        f"remdm-tui: stopped; what is finished is in {out}, and the same command continues"
     )
     assert read_samples(out)
 
@@ -321,7 +321,7 @@ def test_a_full_disk_ends_it_with_a_sentence_and_the_same_command_goes_on(
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
         f"remdm-tui: {out / 'samples.jsonl'}: File too large; make room: what is finished is in {out}, and the same "
-        "command goes on from there"
+        "command continues"
     )
     assert 5 < len(read_samples(out)) < 40
     assert cli(*command(shop, out)).exit_code == 0
@@ -428,10 +428,10 @@ def test_a_sweep_makes_a_directory_for_every_combination(cli: Callable[..., Any]
         (["--count", "3"], "MAUVE needs at least 20 samples and 20 references that are not empty, got 3"),
         (["--length", "25"], "length 25 is beyond the model's 24"),
         (["--sweep", "steps=4,x"], "the sweep over steps takes numbers, not 'x'"),
-        (["--sweep", "nope=4"], "a sweep has no setting 'nope'"),
+        (["--sweep", "nope=4"], "cannot sweep over 'nope'"),
         (["--sweep", "eta=4"], "eta must lie in 0 to 1, not 4"),
-        (["--sweep", "steps=4,4"], "the sweep over steps names a value twice"),
-        (["steps=4,8"], "steps=4,8 belongs to nothing: several settings follow --sweep"),
+        (["--sweep", "steps=4,4"], "the sweep over steps has a value twice"),
+        (["steps=4,8"], "unexpected argument steps=4,8: give settings to sweep over after --sweep"),
         (["--stride", "12"], "a stride must lie in 1 to 11, so that windows of 12 overlap, not 12"),
         (["--out", "/proc/nowhere"], "/proc/nowhere cannot be written in: No such file or directory"),
         (["--slurm", "nodes"], "--slurm takes name=value,name=value, not 'nodes'"),
@@ -470,7 +470,7 @@ def test_a_job_of_submitit_runs_the_same_command(
 
 def test_a_job_is_sent_without_its_own_option_and_asks_for_a_gpu_a_task() -> None:
     words = ["eval", "--slurm", "nodes=2,devices=8", "--out", "x", "--slurm=a=1"]
-    assert slurm.without(words) == ["eval", "--out", "x"]
+    assert slurm.without_slurm(words) == ["eval", "--out", "x"]
     found = slurm.parameters(slurm.settings("nodes=2,devices=8,time=60,partition=gpu"))
     assert found == {
         "name": "remdm-eval", "nodes": 2, "tasks_per_node": 8, "timeout_min": 60,

@@ -23,7 +23,7 @@ from engine.recording.frames import NEXT
 from engine.records import Change
 from engine.sampling.trace import Trace
 from remdm_tui.commands.export import run
-from remdm_tui.console.sanitize import JOINERS, is_harmless
+from remdm_tui.console.sanitize import JOINERS, is_visible
 from remdm_tui.exports import KINDS, Request
 from remdm_tui.exports.scene import Scene
 from tests.engine.recordings import header, recorded, session_of, start_of
@@ -100,7 +100,7 @@ def test_no_character_of_a_token_acts_or_hides(tmp_path: Path, kind: str) -> Non
     hostile(tmp_path / "run", HIDING)
     found = shown(exported(tmp_path, kind))
     kept = JOINERS if kind == "txt" else {"\xa0"}
-    assert {c for c in found if c != "\n" and not is_harmless(c)} == kept & {*found}
+    assert {c for c in found if c != "\n" and not is_visible(c)} == kept & {*found}
     assert "␛" in found
 
 
@@ -306,7 +306,7 @@ def test_the_page_runs_its_own_code_and_nothing_else(tmp_path: Path) -> None:
     [
         ("out.mp3", {}, "unknown kind of export 'mp3': choose one of txt, svg"),
         ("out", {}, "unknown kind of export ''"),
-        ("run", {"kind": "txt"}, "is there already"),
+        ("run", {"kind": "txt"}, "exists: choose another name"),
         ("out.txt", {"step": 31}, "has steps 0 to 30, not 31"),
         ("out.txt", {"sample": 2}, "has samples 0 to 1, not 2"),
         ("out.txt", {"branch": 1}, "has branches 0 to 0, not 1"),

@@ -14,7 +14,7 @@ TABLE = presets.read("mini-table")
 
 
 def made(*sweep: str, **asked: object) -> dict[str, RunArguments]:
-    return {cell.name: cell.asked for cell in grid(RunArguments(preset="mini-table", **asked), sweep, catalogue())}
+    return {cell.name: cell.arguments for cell in grid(RunArguments(preset="mini-table", **asked), sweep, catalogue())}
 
 
 @pytest.mark.parametrize("name", TABLE.rows)
@@ -66,7 +66,7 @@ def test_what_a_row_lacks_is_said_with_the_rows_that_are_there(monkeypatch: pyte
     [
         ("mini-table", ("row=nope",), "there is no row 'nope': choose one of ar, mdlm"),
         ("mini-table/nope", (), "preset mini-table: there is no row 'nope'"),
-        ("owt-mdlm", ("row=ar",), "a sweep has no setting 'row'"),
+        ("owt-mdlm", ("row=ar",), "cannot sweep over 'row'"),
         ("owt-mdlm/ar", (), "there is no row 'ar': choose one of none"),
     ],
 )

@@ -141,7 +141,7 @@ def test_a_recording_is_exported_and_not_overwritten(cli: Callable[..., Any], tm
     assert "8 steps" in cli("export", str(tmp_path / "run"), "--out", str(out)).output
     assert len(out.read_text().splitlines()) == 9
     again = cli("export", str(tmp_path / "run"), "--out", str(out))
-    assert (again.exit_code, "is there already" in again.output) == (2, True)
+    assert (again.exit_code, " exists: choose" in again.output) == (2, True)
 
 
 def test_a_strategy_of_ones_own_is_begun_in_a_new_file(cli: Callable[..., Any], tmp_path: Path) -> None:

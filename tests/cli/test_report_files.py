@@ -16,7 +16,7 @@ from jinja2 import UndefinedError
 
 from engine.evaluation.results import SAMPLES, Failed
 from remdm_tui.commands.report import write as write_files
-from remdm_tui.console.sanitize import is_harmless, sanitize
+from remdm_tui.console.sanitize import is_visible, sanitize
 from remdm_tui.reports import html, latex, markdown, templates
 from remdm_tui.reports.collect import collect
 from remdm_tui.reports.document import Document, document
@@ -279,7 +279,7 @@ def test_a_name_is_text_in_every_file(tmp_path: Path) -> None:
     plain, usual = named(tmp_path / "plain", tuple(f"name{i:02}" for i in range(len(NAMES))), "name")
     assert len(found.remarks) == len(plain.remarks) == 2
     assert len(found.sections) == len(plain.sections) == 1
-    assert all(c == "\n" or is_harmless(c) for text in written.values() for c in text)
+    assert all(c == "\n" or is_visible(c) for text in written.values() for c in text)
     assert all(written[kind].count("\n") == usual[kind].count("\n") for kind in ("md", "tex"))
     pages = Page(written["html"]), Page(usual["html"])
     assert pages[0].tags[1:] == pages[1].tags[1:]

@@ -73,7 +73,7 @@ def test_a_run_can_begin_with_the_model_of_another(
     words[words.index("--config") + 1] = str(config)
     words[words.index("--out") + 1] = str(tmp_path / "runs" / "more")
     output = cli(*words).output
-    assert f"begun with the weights of {init}" in output
+    assert f"started from the weights of {init}" in output
     assert "step 1/1" in output
     assert "begun with" not in cli(*words, "--steps", "2").output
     config.write_text("[run]\ninit = 'dmeo'", encoding="utf-8")
@@ -338,6 +338,6 @@ def test_a_changed_configuration_is_a_sentence_until_it_is_meant(
     assert "run.batch was 2 and is 3; run.precision was 'float32' and is 'bfloat16'" in result.stderr
     assert cli(*training, "--export-only").exit_code == 0
     output = cli(*training, "--steps", "7", "--changed").output
-    assert "otherwise than it was begun: run.batch was 2 and is 3" in output
+    assert "changed since the start of the run: run.batch was 2 and is 3" in output
     assert ("no instructions for bfloat16" in output) != has_bfloat16(torch.device("cpu"))
     assert "step 7/7" in output

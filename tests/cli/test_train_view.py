@@ -139,7 +139,7 @@ def test_weights_and_biases_goes_on_with_the_run_of_that_directory(
 
 def test_a_log_whose_package_is_missing_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "wandb", None)
-    with pytest.raises(ModuleNotFoundError, match="--log wandb takes the package wandb: pip install wandb"):
+    with pytest.raises(ModuleNotFoundError, match="--log wandb needs the package wandb: pip install wandb"):
         logs(["wandb"], tmp_path, 0, {}).__enter__()
     with pytest.raises(ValueError, match="unknown --log 'paper': choose tensorboard, wandb"):
         logs(["paper"], tmp_path, 0, {}).__enter__()

@@ -230,7 +230,7 @@ def test_the_template_loads_keeps_the_laws_and_is_not_overwritten(tmp_path: Path
         assert broken == ()
     assert frame.index == 19
     path.write_text("mine")
-    with pytest.raises(ValueError, match="is there already: choose another name"):
+    with pytest.raises(ValueError, match="exists: choose another name"):
         new_strategy.run(path)
     assert path.read_text() == "mine"
 
@@ -242,7 +242,12 @@ def test_the_template_loads_whatever_the_file_is_called(tmp_path: Path, name: st
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"), [("mine", "is a Python file: .*mine.py"), ("3.py", "gives no name"), ('".py', "gives no name")]
+    ("name", "reason"),
+    [
+        ("mine", "is a Python file: .*mine.py"),
+        ("3.py", "is not a name for a strategy"),
+        ('".py', "is not a name for a strategy"),
+    ],
 )
 def test_a_template_under_an_impossible_name_is_refused(tmp_path: Path, name: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):

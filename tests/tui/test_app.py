@@ -439,7 +439,7 @@ async def test_options_are_typed_behind_the_name_and_wrong_ones_explained():
         await pilot.press("m")
         await pilot.pause()
         await pilot.press(*"org/b --mask 5", "enter")
-        assert "--mask is none of" in str(pilot.app.screen.query_one(".error").render())
+        assert "--mask is unknown: choose" in str(pilot.app.screen.query_one(".error").render())
         await pilot.press(*["backspace"] * 2, *"-id 5", "enter")
         await settle(pilot)
         assert link.opened[-1] == ModelChoice("org/b", mask_id=5)
@@ -495,7 +495,7 @@ async def test_a_causal_model_is_taken_from_left_to_right_unless_asked_otherwise
         (frozenset({"strategy", "steps", "length"}), "remdm-cap", 32, 64),
     ]:
         link = Causal()
-        async with watching(link, said=said).run_test() as pilot:
+        async with watching(link, explicit=said).run_test() as pilot:
             await settle(pilot)
             assert pilot.app.watching.settings.strategy == strategy
             assert (link.trace.start.steps, link.trace.start.tokens.shape[1]) == (steps, length)

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from remdm_tui.cli import app
 from remdm_tui.commands.serve import run
 from remdm_tui.commands.web_access import VARIABLE, check_origin, has_token, loopback, token_from
-from remdm_tui.commands.web_server import PAGE, serving
+from remdm_tui.commands.web_server import PAGE, serve
 from tests.waiting import PATIENCE
 
 TOKEN = "the-secret-of-these-tests"
@@ -34,7 +34,7 @@ class Served:
         self._words, self._headers, self._address = words, headers, asyncio.get_running_loop().create_future()
 
     async def __aenter__(self):
-        self._task = asyncio.create_task(serving(self._words, "127.0.0.1", 0, TOKEN, self._address.set_result))
+        self._task = asyncio.create_task(serve(self._words, "127.0.0.1", 0, TOKEN, self._address.set_result))
         self.printed = await asyncio.wait_for(self._address, PATIENCE)
         self.address = self.printed.partition("/?")[0]
         jar = aiohttp.CookieJar(unsafe=True)  # cookies of an address without a name
@@ -250,15 +250,15 @@ def test_addresses_of_this_machine_alone_are_known(host, alone):
 async def test_a_port_that_is_taken_is_one_sentence():
     async with Served() as served:
         port = int(served.address.rpartition(":")[2])
-        with pytest.raises(ValueError, match=f"port {port} cannot be had .*choose another --port"):
-            await serving(SMALL, "127.0.0.1", port, TOKEN, print)
+        with pytest.raises(ValueError, match=f"port {port} of .* is not available .*choose another --port"):
+            await serve(SMALL, "127.0.0.1", port, TOKEN, print)
 
 
 def test_an_address_that_others_reach_comes_with_a_warning():
     said = []
-    with socket.create_server(("0.0.0.0", 0)) as taken, pytest.raises(ValueError, match="cannot be had"):
-        run(SMALL, host="0.0.0.0", port=taken.getsockname()[1], say=said.append)
-    assert ["reachable from elsewhere" in one for one in said] == [True]
+    with socket.create_server(("0.0.0.0", 0)) as taken, pytest.raises(ValueError, match="is not available"):
+        run(SMALL, host="0.0.0.0", port=taken.getsockname()[1], message=said.append)
+    assert ["reachable from other machines" in one for one in said] == [True]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from engine.recording import Recording
 from engine.records import Settings
 from engine.strategies import catalogue, make_strategy, values
 from remdm_tui.app import WatchApp
-from remdm_tui.cli.debug_arguments import beside
+from remdm_tui.cli.debug_arguments import with_panes
 from remdm_tui.link.base import Died
 from remdm_tui.link.replay import ReplayLink, options_of
 from remdm_tui.screens.compare import CompareScreen
@@ -381,14 +381,14 @@ def test_a_pane_that_cannot_be_is_told_in_a_sentence(text, said):
 )
 def test_the_runs_own_strategy_is_a_pane_beside_one_other_or_where_it_was_asked_for(strategy, texts, panes):
     asked = RunArguments(strategy=strategy)
-    options = beside(asked.options(), texts, asked)
+    options = with_panes(asked.options(), texts, asked)
     assert [one.strategy for one in (options.settings, *options.compare)] == panes
 
 
 def test_five_panes_are_too_many():
     asked = RunArguments(strategy="mdlm")
     with pytest.raises(ValueError, match="4 panes are shown at most, not 5"):
-        beside(asked.options(), ["mdlm"] * 4, asked)
+        with_panes(asked.options(), ["mdlm"] * 4, asked)
 
 
 def test_curves_that_coincide_show_the_letters_of_all():

@@ -11,7 +11,7 @@ from textual.color import Color
 from engine import wire
 from engine.records import ModelChoice, Settings
 from remdm_tui.app import WatchApp
-from remdm_tui.console.sanitize import is_harmless
+from remdm_tui.console.sanitize import is_visible
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.ui.output_filter import SafeFilter
 from remdm_tui.watch.notices import Notice
@@ -24,7 +24,7 @@ HOSTILE = f"x\x1b]0;title\x07\x1b]52;c;Y2xpcA==\x07{CONTROLS}\u202e\u2066\u200b\
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_a_drawn_line_keeps_its_width_and_loses_what_acts(text: str) -> None:
     (drawn,) = SafeFilter().apply([Segment(text)], Color(0, 0, 0))
-    assert all(map(is_harmless, drawn.text))
+    assert all(map(is_visible, drawn.text))
     assert cell_len(drawn.text) == cell_len(text)
 
 
@@ -62,9 +62,9 @@ async def test_hostile_words_on_the_screen_do_nothing() -> None:
             for _ in range(3):
                 await pilot.pause()
             shown = drawn(app)
-            assert not {c for c in shown if c != "\n" and not is_harmless(c)}
+            assert not {c for c in shown if c != "\n" and not is_visible(c)}
         await pilot.press("a")
         while len(app.screen_stack) < 2:
             await pilot.pause()
         await pilot.pause()
-        assert not {c for c in drawn(app) if c != "\n" and not is_harmless(c)}
+        assert not {c for c in drawn(app) if c != "\n" and not is_visible(c)}

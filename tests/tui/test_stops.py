@@ -11,7 +11,7 @@ from engine import wire
 from engine.debug.findings import Hit, Violation
 from engine.records import KnobInfo, StrategyInfo
 from engine.strategies import catalogue
-from remdm_tui.cli.debug_arguments import wishes
+from remdm_tui.cli.debug_arguments import debug_options
 from remdm_tui.screens.breakpoints import BreakpointScreen
 from remdm_tui.settings.run_arguments import RunArguments
 from remdm_tui.watch.breakpoints import Breakpoints, describe_hits
@@ -180,9 +180,9 @@ async def test_strategies_of_packages_that_cannot_be_had_are_said():
 
 def test_what_the_command_line_says_is_checked(tmp_path):
     with pytest.raises(ValueError, match="cannot be read"):
-        wishes(RunArguments(), ["masked <"], None, elsewhere=False)
-    with pytest.raises(ValueError, match="there is no file"):
-        wishes(RunArguments(), [], str(tmp_path / "none.py"), elsewhere=False)
-    asked, more = wishes(RunArguments(eta=0.2, knob=("a=b",)), ["step 3"], "there.py", elsewhere=True)
+        debug_options(RunArguments(), ["masked <"], None, is_remote=False)
+    with pytest.raises(ValueError, match="does not exist"):
+        debug_options(RunArguments(), [], str(tmp_path / "none.py"), is_remote=False)
+    asked, more = debug_options(RunArguments(eta=0.2, knob=("a=b",)), ["step 3"], "there.py", is_remote=True)
     assert asked == RunArguments()
     assert more == {"stops": ("step 3",), "strategy_file": "there.py", "file_knobs": (("a", "b"), ("eta", 0.2))}
