@@ -19,7 +19,7 @@ USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
 """Click's UsageError; newer releases of Typer have a Click of their own."""
 
 
-class Group(TyperGroup):
+class CommandGroup(TyperGroup):
     """The commands; the one place where errors become messages.
 
     The engine and the commands raise ValueError for bad input, OSError for files and ModuleNotFoundError for optional
@@ -90,7 +90,7 @@ class Described(TyperCommand):
 
 
 app = typer.Typer(
-    cls=Group, rich_markup_mode=None, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    cls=CommandGroup, rich_markup_mode=None, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
     help="A wind tunnel and a debugger for the samplers of masked discrete diffusion language models.",
 )  # fmt: skip
 lists = typer.Typer(

@@ -129,7 +129,7 @@ class PlainLines(Silent):
         waits: bool = True,
     ) -> None:
         self._write, self._lines, self._waits = write, lines, lines and waits
-        self._pace = Pace(clock)
+        self._pace = TimeLeft(clock)
         self._stage: str | None = None
         self._written = -math.inf
 
@@ -165,7 +165,7 @@ class LiveDisplay(Silent):
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console
-        self._pace = Pace(clock)
+        self._pace = TimeLeft(clock)
         self._spinner = Progress(
             SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn(), console=console
         )
@@ -232,7 +232,7 @@ class LiveDisplay(Silent):
             self._live.start(refresh=True)
 
 
-class Pace:
+class TimeLeft:
     """Estimates the time left from what was done since the first status of a stage."""
 
     def __init__(self, clock: Callable[[], float]) -> None:

@@ -15,7 +15,7 @@ from remdm_tui.console.rich_console import SafeConsole
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.reports import html, latex, markdown
 from remdm_tui.reports.collect import collect
-from remdm_tui.reports.document import Document, document
+from remdm_tui.reports.document import ReportDocument, document
 from remdm_tui.reports.html import SHOWN
 from remdm_tui.reports.panels import AXES
 from remdm_tui.reports.plots import NoPlots, pictures
@@ -78,7 +78,7 @@ def check_writable(place: Path) -> None:
     probe(place)
 
 
-def write(made: Document, place: Path, samples: int = SHOWN) -> tuple[list[Path], str]:
+def write(made: ReportDocument, place: Path, samples: int = SHOWN) -> tuple[list[Path], str]:
     """Write the files; return their paths, and why there are no pictures, or "". Raises OSError."""
     missing = ""
     drawn: dict[str, bytes] = {}

@@ -13,19 +13,19 @@ STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SI
 
 
 @dataclass
-class Stop:
+class StopSignal:
     """The signal that came first, if any."""
 
     signal: int | None = None
 
 
 @contextmanager
-def stopping() -> Iterator[Stop]:
+def stopping() -> Iterator[StopSignal]:
     """Record the first signal inside the context; a second Ctrl+C interrupts, other signals change nothing.
 
     Schedulers and launchers signal every process of a job and then each other, so that the same signal comes twice.
     """
-    stop = Stop()
+    stop = StopSignal()
     # a command under nohup continues without its terminal
     ignored = [number for number in (signal.SIGHUP,) if signal.getsignal(number) == signal.SIG_IGN]
     before = {number: signal.getsignal(number) for number in STOPS if number not in ignored}

@@ -25,7 +25,7 @@ class Malformed(ValueError):
     """A header that no browser sends."""
 
 
-class Refused(ValueError):
+class AccessDenied(ValueError):
     """A request without access."""
 
 
@@ -67,7 +67,7 @@ def check_origin(hosts: Sequence[str], origins: Sequence[str], *, reachable: boo
     """Refuse pages of other sites, which a browser would allow to connect to this machine.
 
     hosts, origins: the values of the Host and Origin headers.  reachable: whether other machines may
-    reach the server, by names that are unknown here.  Raises Malformed or Refused.
+    reach the server, by names that are unknown here.  Raises Malformed or AccessDenied.
     """
     if len(hosts) != 1 or len(origins) > 1:
         raise Malformed("a request has one Host and at most one Origin")
@@ -80,9 +80,9 @@ def check_origin(hosts: Sequence[str], origins: Sequence[str], *, reachable: boo
         origin = found[1]
         hostname(origin, "Origin")
     if not (reachable or loopback(name)):
-        raise Refused("this is served only on this machine, not under that Host")
+        raise AccessDenied("this is served only on this machine, not under that Host")
     if origins and (origin is None or origin.lower() != hosts[0].lower()):
-        raise Refused("pages of other sites may not open this")
+        raise AccessDenied("pages of other sites may not open this")
 
 
 def hostname(authority: str, header: str) -> str:

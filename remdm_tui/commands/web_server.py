@@ -24,7 +24,7 @@ try:
 except ImportError:
     raise ModuleNotFoundError("`remdm-tui serve` needs the package textual-serve: install remdm-tui[browser]") from None
 
-from remdm_tui.commands.web_access import Malformed, Refused, check_origin, has_token, loopback, same
+from remdm_tui.commands.web_access import AccessDenied, Malformed, check_origin, has_token, loopback, same
 
 PAGE = Path(__file__).parent / "web"
 PATIENCE = 5.0
@@ -50,7 +50,7 @@ def command(words: Sequence[str]) -> str:
     return f"exec {shlex.join([sys.executable, '-P', '-m', 'remdm_tui', *words])}"
 
 
-class Session(AppService):
+class BrowserSession(AppService):
     """One process of the application, which ends with its page, and the page with it."""
 
     async def run(self) -> None:
@@ -104,7 +104,7 @@ class SessionServer(Server):
         async def close() -> None:
             await socket.close()
 
-        session = Session(
+        session = BrowserSession(
             self.command, write_bytes=socket.send_bytes, write_str=socket.send_str, close=close,
             download_manager=self.download_manager,
         )  # fmt: skip
@@ -150,12 +150,12 @@ class SessionServer(Server):
             check_origin(headers.getall("Host", []), origins, reachable=self._reachable)
             given = request.query.getall("token", [])
             if not has_token(self._token, self._cookie, given, request.cookies, headers.get("Authorization")):
-                raise Refused("open the address that `remdm-tui serve` printed, with its token")
+                raise AccessDenied("open the address that `remdm-tui serve` printed, with its token")
             if request.path == "/ws" and not origins:
-                raise Refused("only a page may open a session")
+                raise AccessDenied("only a page may open a session")
         except Malformed as error:
             raise web.HTTPBadRequest(text=str(error)) from None
-        except Refused as error:
+        except AccessDenied as error:
             raise web.HTTPForbidden(text=str(error)) from None
 
 

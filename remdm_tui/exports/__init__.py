@@ -15,7 +15,7 @@ FRAMES = 600
 
 
 @dataclass(frozen=True)
-class Request:
+class ExportRequest:
     """One sample of one branch of a recording, and how to show it."""
 
     recording: Recording
@@ -50,7 +50,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Kind:
+class ExportKind:
     """One way to write a recording; `function` is `module:name` below this package."""
 
     name: str
@@ -59,23 +59,23 @@ class Kind:
     moving: bool = True
     """whether it shows the whole run, not one step"""
 
-    def write(self, request: Request) -> None:
+    def write(self, request: ExportRequest) -> None:
         """Write the file. Raises ValueError for a missing package or a bad request, OSError if it is not writable."""
         module, name = self.function.split(":")
-        cast(Callable[[Request], None], getattr(import_module(f"remdm_tui.exports.{module}"), name))(request)
+        cast(Callable[[ExportRequest], None], getattr(import_module(f"remdm_tui.exports.{module}"), name))(request)
 
 
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind("txt", "the text of one step", "text:write", moving=False),
-        Kind("svg", "one step as a picture that scales", "pictures:svg", moving=False),
-        Kind("png", "one step as a picture", "pictures:png", moving=False),
-        Kind("gif", "the run as a moving picture", "pictures:gif"),
-        Kind("cast", "the run as an asciicast (v2) for terminal players", "asciicast:write"),
-        Kind("html", "the run as one page with a player in it", "page:write"),
-        Kind("csv", "the figures of every step", "tables:csv"),
-        Kind("parquet", "the figures of every step, for data frames", "tables:parquet"),
+        ExportKind("txt", "the text of one step", "text:write", moving=False),
+        ExportKind("svg", "one step as a picture that scales", "pictures:svg", moving=False),
+        ExportKind("png", "one step as a picture", "pictures:png", moving=False),
+        ExportKind("gif", "the run as a moving picture", "pictures:gif"),
+        ExportKind("cast", "the run as an asciicast (v2) for terminal players", "asciicast:write"),
+        ExportKind("html", "the run as one page with a player in it", "page:write"),
+        ExportKind("csv", "the figures of every step", "tables:csv"),
+        ExportKind("parquet", "the figures of every step, for data frames", "tables:parquet"),
     )
 }
 """By the ending of the file."""

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 from rich.color import ColorSystem
 
-from remdm_tui.exports import Request
+from remdm_tui.exports import ExportRequest
 from remdm_tui.exports.scene import Line, Scene
 
 HOLD = 3.0
 """Seconds that the last picture stays."""
 
 
-def write(request: Request) -> None:
+def write(request: ExportRequest) -> None:
     """Write the run. Raises ValueError for a bad number of columns, OSError if the file is not writable."""
     scene = Scene.of(request)
     positions = request.positions()

@@ -17,7 +17,7 @@ from engine.recording.frames import NEXT
 from engine.records import Change
 from engine.sampling.trace import Record
 from remdm_tui.console.sanitize import sanitize
-from remdm_tui.exports import Request
+from remdm_tui.exports import ExportRequest
 from remdm_tui.exports.scene import Scene
 from remdm_tui.render.text_layout import MASK_WIDTH
 from remdm_tui.render.typeset import Type
@@ -26,7 +26,7 @@ MOST = 5_000
 """Steps in a page at most, by default."""
 
 
-def write(request: Request) -> None:
+def write(request: ExportRequest) -> None:
     """Write the page. Raises ValueError for a bad number of columns, OSError if the file is not writable."""
     home = files("remdm_tui.exports")
     script, style, page = ((home / name).read_text(encoding="utf-8") for name in ("page.js", "page.css", "page.html"))
@@ -51,7 +51,7 @@ def embedded(data: Any) -> str:
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
-def run(request: Request, scene: Scene) -> dict[str, Any]:
+def run(request: ExportRequest, scene: Scene) -> dict[str, Any]:
     """Return the player's data: texts, the state at the first position, and the changes at each later one."""
     trace, sample = scene.trace, request.sample
     positions = request.positions(MOST)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from remdm_tui.exports import Request
+from remdm_tui.exports import ExportRequest
 from remdm_tui.exports.scene import Line, Scene
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ HOLD = 3_000
 """Milliseconds that the last picture stays."""
 
 
-def svg(request: Request) -> None:
+def svg(request: ExportRequest) -> None:
     """Write a step as SVG; text stays text, in the reader's monospaced font. Raises ValueError and OSError."""
     scene = Scene.of(request)
     picture = svg_of(scene.page(request.position), scene.columns, request.light)
@@ -46,13 +46,13 @@ def svg_of(page: list[Line], columns: int, light: bool) -> str:
     return console.export_svg(title="remdm-tui", theme=theme, code_format=own, unique_id="remdm")
 
 
-def png(request: Request) -> None:
+def png(request: ExportRequest) -> None:
     """Write a step as PNG. Raises ValueError if Pillow is missing, and OSError."""
     pages = [Scene.of(request).page(request.position)]
     next(images(pages, request)).save(request.out, "PNG")
 
 
-def gif(request: Request) -> None:
+def gif(request: ExportRequest) -> None:
     """Write the run as GIF. Raises ValueError if Pillow is missing, and OSError."""
     scene, positions = Scene.of(request), request.positions(FRAMES)
     pages = [scene.page(position) for position in positions]
@@ -64,7 +64,7 @@ def gif(request: Request) -> None:
     )  # fmt: skip
 
 
-def images(pages: list[list[Line]], request: Request) -> Iterator[Image]:
+def images(pages: list[list[Line]], request: ExportRequest) -> Iterator[Image]:
     """Yield the pages as pictures of one size with one palette."""
     return map(raster_of(pages, request.columns, request.light).image, pages)
 

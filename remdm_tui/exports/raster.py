@@ -35,7 +35,7 @@ class Raster:
     """Draws pages of one size; a pixel is the style's number times SHADES plus how much the glyph covers it."""
 
     def __init__(self, styles: list[Style], columns: int, rows: int, light: bool) -> None:
-        """Raises ValueError for a page that is too large for a picture."""
+        """Prepare the styles. Raises ValueError for a page that is too large for a picture."""
         self._font, self._bold = monospaced(False), monospaced(True)
         self._width = max(1, round(self._font.getlength("M")))
         self._height = SIZE + SIZE // 3
@@ -49,7 +49,7 @@ class Raster:
         self._tiles: dict[tuple[str, Style], Tile] = {}
 
     def image(self, page: list[Line]) -> Image.Image:
-        """A page as a picture with a palette."""
+        """Return a page as a picture with a palette."""
         pixels = np.zeros(self._size, np.uint8)
         for row, line in enumerate(page):
             x, y = MARGIN, MARGIN + row * self._height
@@ -64,7 +64,7 @@ class Raster:
         return made
 
     def picture(self, page: list[Line]) -> Image.Image:
-        """A page as a picture of its own, in as many colours as there are."""
+        """Return a page as a picture with as many colours as it has."""
         tables = {style: np.array(_shades(style, self._plain), np.uint8).reshape(SHADES, 3) for style in self._styles}
         pixels = np.broadcast_to(tables[Style()][0], (*self._size, 3)).copy()
         for row, line in enumerate(page):

@@ -11,7 +11,7 @@ from rich.style import Style
 from engine.records import Change
 from engine.sampling.trace import Record
 from remdm_tui.console.sanitize import sanitize
-from remdm_tui.exports import Request
+from remdm_tui.exports import ExportRequest
 from remdm_tui.render.canvas import canvas, title
 from remdm_tui.render.palette import Palette, palette
 from remdm_tui.render.text_layout import Pieces
@@ -38,7 +38,7 @@ class Scene:
     """model and settings in one line"""
 
     @classmethod
-    def of(cls, request: Request) -> Scene:
+    def of(cls, request: ExportRequest) -> Scene:
         """Return the scene of a request. Raises ValueError for columns out of range."""
         if not NARROWEST <= request.columns <= WIDEST:
             raise ValueError(f"columns must lie in {NARROWEST} to {WIDEST}, not {request.columns}")

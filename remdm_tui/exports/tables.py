@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.sampling.figures import FIGURES
 from remdm_tui.console.sanitize import sanitize
-from remdm_tui.exports import Request
+from remdm_tui.exports import ExportRequest
 
 HEAD = ("step", "t", "s", "alpha_t", "alpha_s", "block")
 FORMULA = ("=", "+", "-", "@")
@@ -16,7 +16,7 @@ FORMULA = ("=", "+", "-", "@")
 TAIL = ("network_calls", "excess", "strategy", "top_p", "temperature", "nucleus", "draw", "knobs", "edit")
 
 
-def csv(request: Request) -> None:
+def csv(request: ExportRequest) -> None:
     """Write the table as CSV. Raises OSError."""
     columns = table(request)
     with request.out.open("w", encoding="utf-8", newline="") as file:
@@ -33,7 +33,7 @@ def _cell(value: Any) -> Any:
     return f"'{text}" if text.startswith(FORMULA) else text
 
 
-def parquet(request: Request) -> None:
+def parquet(request: ExportRequest) -> None:
     """Write the table as Parquet. Raises ValueError if pyarrow is missing, and OSError."""
     try:
         arrow: Any = import_module("pyarrow")
@@ -43,7 +43,7 @@ def parquet(request: Request) -> None:
     files.write_table(arrow.table(table(request)), request.out)
 
 
-def table(request: Request) -> dict[str, list[Any]]:
+def table(request: ExportRequest) -> dict[str, list[Any]]:
     """Return the columns by name, [steps] each; `step` is the position after a frame, from 1."""
     trace = request.trace
     columns: dict[str, list[Any]] = {name: [] for name in (*HEAD, *TAIL)}

@@ -9,10 +9,10 @@ from pathlib import Path
 from engine.files.atomic import replacing, tidy
 from engine.recording import Recording
 from remdm_tui.console.sanitize import sanitize
-from remdm_tui.exports import KINDS, Kind, Request
+from remdm_tui.exports import KINDS, ExportKind, ExportRequest
 
 
-def kind_of(out: Path, named: str | None = None) -> Kind:
+def kind_of(out: Path, named: str | None = None) -> ExportKind:
     """Return the kind by name, else by the ending of the file. Raises ValueError that lists the kinds."""
     name = (named or out.suffix.removeprefix(".")).lower()
     if name not in KINDS:
@@ -23,7 +23,7 @@ def kind_of(out: Path, named: str | None = None) -> Kind:
 def write(
     recording: Recording,
     out: Path,
-    kind: Kind,
+    kind: ExportKind,
     *,
     step: int | None = None,
     sample: int = 0,
@@ -39,7 +39,7 @@ def write(
     Raises ValueError for a branch, sample or step that does not exist, OSError if the file is not writable; an
     existing file is unchanged then.
     """
-    request = Request(recording, out, branch, sample, step, columns, every, rate, light, ascii_only)
+    request = ExportRequest(recording, out, branch, sample, step, columns, every, rate, light, ascii_only)
     check(request)
     tidy(out.parent, [glob.escape(out.name)])
     with replacing(out) as part:
@@ -50,7 +50,7 @@ def write(
     return f"{out}: {what}, {out.stat().st_size:,} bytes{damage}"
 
 
-def check(request: Request) -> None:
+def check(request: ExportRequest) -> None:
     """Raise ValueError if the recording lacks the branch, sample or step, or a number is out of range."""
     steps, batch = len(request.trace), request.recording.header.batch
     if not 0 <= request.sample < batch:

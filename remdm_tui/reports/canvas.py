@@ -10,7 +10,7 @@ from rich.style import Style
 from rich.text import Text
 
 from remdm_tui.render.plot import DOTS, characters
-from remdm_tui.reports.looks import Look
+from remdm_tui.reports.looks import SeriesStyle
 from remdm_tui.reports.panels import Line, Panel
 from remdm_tui.reports.scales import Scale, scale, ticks
 
@@ -23,7 +23,7 @@ COLLISION = "*"
 FRONT = Style(bold=True, reverse=True)
 
 
-def draw(panel: Panel, looks: Sequence[Look], width: int, ascii_only: bool = False) -> Text:
+def draw(panel: Panel, looks: Sequence[SeriesStyle], width: int, ascii_only: bool = False) -> Text:
     """Return the panel with its title and axes: HEIGHT + 4 lines of `width` cells."""
     dots = [dot for line in panel.lines for dot in line.dots]
     across = scale([dot.x for dot in dots], logarithmic=True)
@@ -43,7 +43,7 @@ def draw(panel: Panel, looks: Sequence[Look], width: int, ascii_only: bool = Fal
 
 
 def _field(
-    panel: Panel, looks: Sequence[Look], width: int, across: Scale, upwards: Scale, ascii_only: bool
+    panel: Panel, looks: Sequence[SeriesStyle], width: int, across: Scale, upwards: Scale, ascii_only: bool
 ) -> list[Text]:
     cells = [[" "] * width for _ in range(HEIGHT)]
     owner = np.full((HEIGHT, width), -1)
@@ -66,7 +66,7 @@ def _field(
 
 def _styled(
     y: int, cells: Sequence[str], owner: NDArray[np.int_], marked: dict[tuple[int, int], tuple[int, bool]],
-    looks: Sequence[Look],
+    looks: Sequence[SeriesStyle],
 ) -> Text:  # fmt: skip
     text = Text()
     for x, character in enumerate(cells):
@@ -110,7 +110,7 @@ def _below(panel: Panel, across: Scale, room: int, ascii_only: bool) -> tuple[st
     return corner + "".join(axis), " " + "".join(numbers), " " + panel.axis.title.center(room)
 
 
-def legend(names: Sequence[str], looks: Sequence[Look]) -> Text:
+def legend(names: Sequence[str], looks: Sequence[SeriesStyle]) -> Text:
     """Return a line with letter and name for each series."""
     lines = [
         Text.assemble("  ", (look.letter, Style(color=look.middle, bold=True)), f"  {name}")

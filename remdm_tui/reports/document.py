@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from remdm_tui.reports.collect import differences
-from remdm_tui.reports.looks import Look, looks
+from remdm_tui.reports.looks import SeriesStyle, looks
 from remdm_tui.reports.panels import AXES, Axis, Panel, panels
 from remdm_tui.reports.records import Collection, Group
 from remdm_tui.reports.tables import Table, detail, facts, overview, reading, warnings
@@ -27,7 +27,7 @@ class Section:
 
     title: str
     group: Group
-    looks: tuple[Look, ...]
+    looks: tuple[SeriesStyle, ...]
     facts: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...]
     overview: tuple[Table, ...]
@@ -42,7 +42,7 @@ class Section:
 
 
 @dataclass(frozen=True, eq=False)
-class Document:
+class ReportDocument:
     """A whole report."""
 
     title: str
@@ -51,12 +51,12 @@ class Document:
     sections: tuple[Section, ...]
 
 
-def document(collection: Collection) -> Document:
+def document(collection: Collection) -> ReportDocument:
     """Return the report of everything that was found."""
     groups = collection.groups
     remarks = (*filter(None, [differences(groups)]), *collection.remarks)
     sections = tuple(_section(group, number, len(groups)) for number, group in enumerate(groups, 1))
-    return Document("Evaluation report", remarks, sections)
+    return ReportDocument("Evaluation report", remarks, sections)
 
 
 def _section(group: Group, number: int, of: int) -> Section:

@@ -12,12 +12,12 @@ from markupsafe import Markup
 
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.reports import templates
-from remdm_tui.reports.document import Document, Plot, Section
+from remdm_tui.reports.document import Plot, ReportDocument, Section
 from remdm_tui.reports.looks import DARK, LIGHT
 from remdm_tui.reports.page_svg import element
 from remdm_tui.reports.plots import NoPlots, legend_svg, panel_svg
 from remdm_tui.reports.records import Evaluation, Series
-from remdm_tui.reports.samples import Sample, first_samples
+from remdm_tui.reports.samples import ReportSample, first_samples
 from remdm_tui.reports.tables import NONE, decimals, perplexity
 
 SHOWN = 20
@@ -72,7 +72,7 @@ class ShownSection:
     settings: tuple[ShownSetting, ...]
 
 
-def render(document: Document, samples: int = SHOWN) -> str:
+def render(document: ReportDocument, samples: int = SHOWN) -> str:
     """Return the page. samples: of each setting, 0 or more."""
     every = sum(len(section.group.evaluations) for section in document.sections)
     count = min(samples, max(1, MOST_SAMPLES // every))
@@ -90,7 +90,7 @@ def render(document: Document, samples: int = SHOWN) -> str:
     )  # fmt: skip
 
 
-def _heading(document: Document, every: int) -> str:
+def _heading(document: ReportDocument, every: int) -> str:
     names = list(dict.fromkeys(name for section in document.sections for name in section.names))
     listed = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
     return f"{every} evaluation{'s' if every > 1 else ''} of {listed}"
@@ -141,7 +141,7 @@ def _setting(one: Evaluation, series: Series, count: int) -> ShownSetting:
     return ShownSetting(title, sanitize(str(one.home), cells=True), tuple(map(_sample, found)), problem)
 
 
-def _sample(sample: Sample) -> ShownSample:
+def _sample(sample: ReportSample) -> ShownSample:
     gen_ppl = NONE if sample.gen_ppl is None else perplexity(sample.gen_ppl)
     return ShownSample(
         number=sample.number,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from remdm_tui.reports import templates
-from remdm_tui.reports.document import Document, Section
+from remdm_tui.reports.document import ReportDocument, Section
 from remdm_tui.reports.tables import ended
 
 
-def render(document: Document) -> str:
+def render(document: ReportDocument) -> str:
     """Return every table with a caption that gives the terms of its figures."""
     return templates.render("tex", document=document, terms=terms).rstrip("\n") + "\n"
 

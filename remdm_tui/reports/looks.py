@@ -7,7 +7,7 @@ from itertools import cycle, islice
 
 
 @dataclass(frozen=True)
-class Look:
+class SeriesStyle:
     """How one series is drawn in every plot of a group."""
 
     letter: str
@@ -33,7 +33,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 DASHES: tuple[tuple[float, ...], ...] = ((), (5, 2), (1.5, 1.5), (6, 2, 1.5, 2), (9, 3))
 
 
-def looks(count: int) -> tuple[Look, ...]:
+def looks(count: int) -> tuple[SeriesStyle, ...]:
     """Return the looks of so many series; lists of 7, 9 and 5 repeat together only after 315."""
     sources = (cycle(LETTERS), cycle(LIGHT), cycle(DARK), cycle(MIDDLE), cycle(MARKERS), cycle(DASHES))
-    return tuple(Look(*parts) for parts in islice(zip(*sources), count))
+    return tuple(SeriesStyle(*parts) for parts in islice(zip(*sources), count))

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from io import BytesIO, StringIO
 from typing import TYPE_CHECKING, Any
 
-from remdm_tui.reports.looks import Look
+from remdm_tui.reports.looks import SeriesStyle
 from remdm_tui.reports.panels import Line, Panel
 from remdm_tui.reports.scales import scale, ticks
 
@@ -46,7 +46,7 @@ def check_installed() -> None:
         raise NoPlots("pictures of the plots need matplotlib: pip install 'remdm-tui[eval]'") from error
 
 
-def pictures(panels: Sequence[Panel], looks: Sequence[Look], names: Sequence[str]) -> dict[str, bytes]:
+def pictures(panels: Sequence[Panel], looks: Sequence[SeriesStyle], names: Sequence[str]) -> dict[str, bytes]:
     """Return all panels side by side over one legend, as `png` and `svg`. Raises NoPlots."""
     check_installed()
     with _settings():
@@ -68,7 +68,7 @@ def _saved(figure: Figure, kind: str) -> bytes:
     return data.getvalue()
 
 
-def panel_svg(panel: Panel, looks: Sequence[Look], names: Sequence[str]) -> str:
+def panel_svg(panel: Panel, looks: Sequence[SeriesStyle], names: Sequence[str]) -> str:
     """Return one panel as an SVG document without background or legend, in INK. Raises NoPlots."""
     check_installed()
     with _settings():
@@ -83,7 +83,7 @@ def panel_svg(panel: Panel, looks: Sequence[Look], names: Sequence[str]) -> str:
         return _saved(figure, "svg").decode()
 
 
-def legend_svg(panels: Sequence[Panel], looks: Sequence[Look], names: Sequence[str]) -> str:
+def legend_svg(panels: Sequence[Panel], looks: Sequence[SeriesStyle], names: Sequence[str]) -> str:
     """Return the legend alone as an SVG document. Raises NoPlots."""
     check_installed()
     with _settings():
@@ -118,7 +118,7 @@ def _settings() -> Iterator[None]:
         yield
 
 
-def _draw(axes: Axes, panel: Panel, looks: Sequence[Look]) -> None:
+def _draw(axes: Axes, panel: Panel, looks: Sequence[SeriesStyle]) -> None:
     _scales(axes, panel)
     for line in panel.lines:
         _line(axes, line, looks[line.number])
@@ -153,7 +153,7 @@ def thinned(places: Sequence[float], most: int = MOST_TICKS) -> list[float]:
     return list(places)[:: -(-len(places) // most) or 1]
 
 
-def _line(axes: Axes, line: Line, look: Look) -> None:
+def _line(axes: Axes, line: Line, look: SeriesStyle) -> None:
     xs, ys = [dot.x for dot in line.dots], [dot.y.value for dot in line.dots]
     axes.plot(
         xs, ys, color=look.light, marker=look.marker, markersize=5, linewidth=1.4,
@@ -177,7 +177,7 @@ def _front(axes: Axes, panel: Panel) -> None:
         )  # fmt: skip
 
 
-def _lay_out(figure: Figure, panels: Sequence[Panel], looks: Sequence[Look], names: Sequence[str]) -> None:
+def _lay_out(figure: Figure, panels: Sequence[Panel], looks: Sequence[SeriesStyle], names: Sequence[str]) -> None:
     """Lay the figure out once for all files, and write the name of each series unless there are too many."""
     direct = len(names) <= DIRECT
     written = [_names(axes, panel, looks) if direct else [] for axes, panel in zip(figure.axes, panels, strict=True)]
@@ -187,7 +187,7 @@ def _lay_out(figure: Figure, panels: Sequence[Panel], looks: Sequence[Look], nam
         _move_apart(axes, found, 72 / figure.dpi)
 
 
-def _names(axes: Axes, panel: Panel, looks: Sequence[Look]) -> list[Annotation]:
+def _names(axes: Axes, panel: Panel, looks: Sequence[SeriesStyle]) -> list[Annotation]:
     """Write the name of each line behind its last setting, and return the names."""
     return [
         axes.annotate(
@@ -227,13 +227,15 @@ def spread(places: Sequence[float], gap: float, low: float, high: float) -> list
     return [centre + (i - (count - 1) / 2) * gap for centre, count in groups for i in range(count)]
 
 
-def _legend(figure: Figure, panels: Sequence[Panel], looks: Sequence[Look], names: Sequence[str]) -> None:
+def _legend(figure: Figure, panels: Sequence[Panel], looks: Sequence[SeriesStyle], names: Sequence[str]) -> None:
     handles, labels = _handles(panels, looks, names)
     columns = max(1, min(len(labels), int(WIDTH * len(panels) * 12 // (max(map(len, labels)) + 8))))
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=9)
 
 
-def _handles(panels: Sequence[Panel], looks: Sequence[Look], names: Sequence[str]) -> tuple[list[Line2D], list[str]]:
+def _handles(
+    panels: Sequence[Panel], looks: Sequence[SeriesStyle], names: Sequence[str]
+) -> tuple[list[Line2D], list[str]]:
     from matplotlib.lines import Line2D
 
     handles = [

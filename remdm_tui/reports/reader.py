@@ -18,7 +18,7 @@ NOT_TRAITS = {"strategy", "knobs", "steps", "seed", "count"}
 """Entries of `sampling` that are fields of an Evaluation, or must be equal in a group."""
 
 
-class Sampling(msgspec.Struct, frozen=True):
+class SamplingEntries(msgspec.Struct, frozen=True):
     """The entries of `sampling` that every evaluation has."""
 
     strategy: str
@@ -28,7 +28,7 @@ class Sampling(msgspec.Struct, frozen=True):
     knobs: dict[str, Any] = {}
 
 
-class Scoring(msgspec.Struct, frozen=True):
+class ScoringEntries(msgspec.Struct, frozen=True):
     """The entries of `scoring` that a report needs."""
 
     references: str | None = None
@@ -42,7 +42,7 @@ class EvalSettings(msgspec.Struct, frozen=True):
 
     model: dict[str, Any]
     sampling: dict[str, Any]
-    scoring: Scoring = Scoring()
+    scoring: ScoringEntries = ScoringEntries()
 
 
 def evaluation_of(home: Path, results: Results, conventions: str | None = None) -> Evaluation:
@@ -55,7 +55,7 @@ def evaluation_of(home: Path, results: Results, conventions: str | None = None) 
         raise ValueError(f"{home} has no figures under the conventions {name!r}, only {', '.join(results.metrics)}")
     try:
         settings = msgspec.convert(results.settings, EvalSettings)
-        sampling = msgspec.convert(settings.sampling, Sampling)
+        sampling = msgspec.convert(settings.sampling, SamplingEntries)
     except msgspec.ValidationError as error:
         raise ValueError(f"{home / RESULTS} has settings that no evaluation writes: {error}") from error
     model = {"model" if k == "name" else f"model {k}": v for k, v in settings.model.items() if k != "device"}
@@ -66,7 +66,7 @@ def evaluation_of(home: Path, results: Results, conventions: str | None = None) 
     )  # fmt: skip
 
 
-def _terms(results: Results, conventions: str, scoring: Scoring, count: int) -> Terms:
+def _terms(results: Results, conventions: str, scoring: ScoringEntries, count: int) -> Terms:
     gen_ppl, mauve = results.metrics[conventions].gen_ppl, results.metrics[conventions].mauve
     references = f"{mauve.references:,} texts" if mauve else "none"
     if mauve and scoring.references:

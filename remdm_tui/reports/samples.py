@@ -29,7 +29,7 @@ class SampleFields(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
-class Sample:
+class ReportSample:
     """A sample with its own figures."""
 
     number: int
@@ -45,7 +45,7 @@ class Sample:
     command: str
 
 
-def first_samples(one: Evaluation, count: int) -> list[Sample]:
+def first_samples(one: Evaluation, count: int) -> list[ReportSample]:
     """Return the samples with the lowest numbers, which makes the choice blind. Raises ValueError for a bad file."""
     return [_sample(one, line) for line in _lowest(one.home / SAMPLES, count)] if count > 0 else []
 
@@ -79,10 +79,10 @@ def _lines(path: Path) -> Iterator[SampleFields]:
         raise ValueError(f"{path}, line {number}: {error}") from error
 
 
-def _sample(one: Evaluation, line: SampleFields) -> Sample:
+def _sample(one: Evaluation, line: SampleFields) -> ReportSample:
     judged = (line.judged or {}).get(one.terms.conventions)
     own = judged.nats / judged.tokens if judged and judged.tokens > 0 else None
-    return Sample(
+    return ReportSample(
         line.number, line.seed, line.text, line.network_calls, line.entropy, line.repetition,
         gen_ppl=None if own is None else math.exp(min(own, 700.0)),
         counted=judged is not None and judged.kept,

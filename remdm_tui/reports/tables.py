@@ -104,7 +104,7 @@ def _across(series: Series, quantity: Quantity, steps: Sequence[int]) -> tuple[C
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredColumn:
     """A column of the table of a series."""
 
     title: str
@@ -115,27 +115,27 @@ class Measured:
     """whether the bounds are the value plus and minus a deviation"""
 
 
-def measured(one: Evaluation) -> tuple[Measured, ...]:
+def measured(one: Evaluation) -> tuple[MeasuredColumn, ...]:
     """Return what the results of an evaluation hold, in the order of the columns."""
     qualities = (
-        Measured(q.title, format_of(metric), q.of, True, symmetric=metric.spread)
+        MeasuredColumn(q.title, format_of(metric), q.of, True, symmetric=metric.spread)
         for q in quantities()
         if (metric := METRICS[q.key])
     )
     diversity = (
-        Measured(f"distinct-{n}", decimals(3), lambda e, n=n: _plain(e.results.distinct.get(n)))  # type: ignore[misc]
+        MeasuredColumn(f"distinct-{n}", decimals(3), lambda e, n=n: _plain(e.results.distinct.get(n)))  # type: ignore[misc]
         for n in one.results.distinct
     )
     repetition = (
-        Measured(f"repeated-{n}", decimals(3), lambda e, n=n: _plain(e.results.repetition.get(n)))  # type: ignore[misc]
+        MeasuredColumn(f"repeated-{n}", decimals(3), lambda e, n=n: _plain(e.results.repetition.get(n)))  # type: ignore[misc]
         for n in one.results.repetition
     )
     return (
         *qualities,
-        Measured("calls", lambda x: f"{x:,.1f}" if x < 100 else f"{x:,.0f}", _calls, core=True),
-        Measured("saved", lambda x: f"{x:.0%}", lambda e: Value(e.results.calls.saved)),
-        Measured("s/seq", significant, lambda e: Value(e.results.timing.seconds_per_sequence), core=True),
-        Measured("tokens/s", significant, lambda e: Value(e.results.timing.tokens_per_second)),
+        MeasuredColumn("calls", lambda x: f"{x:,.1f}" if x < 100 else f"{x:,.0f}", _calls, core=True),
+        MeasuredColumn("saved", lambda x: f"{x:.0%}", lambda e: Value(e.results.calls.saved)),
+        MeasuredColumn("s/seq", significant, lambda e: Value(e.results.timing.seconds_per_sequence), core=True),
+        MeasuredColumn("tokens/s", significant, lambda e: Value(e.results.timing.tokens_per_second)),
         *diversity,
         *repetition,
     )
@@ -169,7 +169,7 @@ def setting(series: Series) -> str:
     return ", ".join(f"{name} {value}" for name, value in series.first.knobs.items())
 
 
-def _rows(point: Point, columns: Sequence[Measured]) -> Iterator[tuple[Cell, ...]]:
+def _rows(point: Point, columns: Sequence[MeasuredColumn]) -> Iterator[tuple[Cell, ...]]:
     for one in point.evaluations:
         yield (
             Cell(str(one.steps)), Cell(str(one.seed)), Cell(f"{one.results.samples:,}"),

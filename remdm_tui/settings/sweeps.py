@@ -25,14 +25,14 @@ UNSAFE = re.compile(r"[^\w.=,+-]")
 
 
 @dataclass(frozen=True)
-class Axis:
+class SweepAxis:
     """One setting and its values."""
 
     name: str
     values: tuple[str, ...]
 
     @classmethod
-    def of(cls, text: str) -> Axis:
+    def of(cls, text: str) -> SweepAxis:
         """Parse an axis such as `steps=128,256`. Raises ValueError."""
         name, equals, values = text.partition("=")
         found = tuple(value.strip() for value in values.split(","))
@@ -60,7 +60,7 @@ def grid(arguments: RunArguments, texts: Sequence[str], strategies: Sequence[Str
     preset = presets.read(arguments.preset) if arguments.preset is not None else None
     if preset is None or not preset.rows:
         return combinations(arguments, _axes(texts, () if preset is None else preset.sweep, arguments), strategies)
-    chosen = next((Axis.of(text).values for text in texts if _name(text) == ROW), None)
+    chosen = next((SweepAxis.of(text).values for text in texts if _name(text) == ROW), None)
     swept = {_name(text) for text in preset.sweep}
     found = []
     for name in chosen or preset.rows:
@@ -98,7 +98,7 @@ def combinations(
     A knob that a strategy does not have is left out of its combinations, which are not repeated for its values.
     Raises ValueError for an axis of an unknown setting.
     """
-    axes = [Axis.of(text) for text in texts]
+    axes = [SweepAxis.of(text) for text in texts]
     if len({axis.name for axis in axes}) < len(axes):
         raise ValueError("a setting can be swept over once: give all its values together")
     knobs = {info.name: {knob.name for knob in info.knobs} for info in strategies}

@@ -232,7 +232,7 @@ def test_a_sample_of_a_strategy_that_has_changed_is_not_watched_by_the_new_one(
 ) -> None:
     home = tmp_path / "out"
     shutil.copytree(whole, home)
-    monkeypatch.setattr("remdm_tui.cli.eval_sample.source_digest", lambda name: "of another version")
+    monkeypatch.setattr("remdm_tui.commands.eval_sample.source_digest", lambda name: "of another version")
     with pytest.raises(ValueError, match=r"the strategy remdm-cap has changed since .*: name a --strategy"):
         arguments_of_sample(home, 0, RunArguments())
     with pytest.raises(ValueError, match="name a --strategy"):
@@ -427,14 +427,14 @@ def test_a_sweep_makes_a_directory_for_every_combination(cli: Callable[..., Any]
         (["--references", "/dev/null"], "/dev/null is no file of text"),
         (["--count", "3"], "MAUVE needs at least 20 samples and 20 references that are not empty, got 3"),
         (["--length", "25"], "length 25 is beyond the model's 24"),
-        (["--sweep", "steps=4,x"], "the sweep over steps takes numbers, not 'x'"),
+        (["--sweep", "steps=4,x"], "the sweep over steps needs numbers, not 'x'"),
         (["--sweep", "nope=4"], "cannot sweep over 'nope'"),
         (["--sweep", "eta=4"], "eta must lie in 0 to 1, not 4"),
         (["--sweep", "steps=4,4"], "the sweep over steps has a value twice"),
         (["steps=4,8"], "unexpected argument steps=4,8: give settings to sweep over after --sweep"),
         (["--stride", "12"], "a stride must lie in 1 to 11, so that windows of 12 overlap, not 12"),
         (["--out", "/proc/nowhere"], "/proc/nowhere cannot be written in: No such file or directory"),
-        (["--slurm", "nodes"], "--slurm takes name=value,name=value, not 'nodes'"),
+        (["--slurm", "nodes"], "--slurm needs name=value,name=value, not 'nodes'"),
     ],
 )
 def test_bad_input_is_a_sentence_before_anything_is_sampled(

@@ -24,7 +24,7 @@ from engine.records import Change
 from engine.sampling.trace import Trace
 from remdm_tui.commands.export import run
 from remdm_tui.console.sanitize import JOINERS, is_visible
-from remdm_tui.exports import KINDS, Request
+from remdm_tui.exports import KINDS, ExportRequest
 from remdm_tui.exports.scene import Scene
 from tests.engine.recordings import header, recorded, session_of, start_of
 
@@ -183,7 +183,7 @@ def test_an_asciicast_draws_every_step_as_the_live_view_sets_it(tmp_path: Path) 
     lines = exported(tmp_path, "cast", columns=60).read_text().splitlines()
     head, *events = map(json.loads, lines)
     assert (head["version"], head["width"]) == (2, 60)
-    scene = Scene.of(Request(Recording.open(tmp_path / "run"), tmp_path, columns=60))
+    scene = Scene.of(ExportRequest(Recording.open(tmp_path / "run"), tmp_path, columns=60))
     screen = pyte.Screen(60, head["height"])
     stream = pyte.Stream(screen)
     assert len(events) == 31 + 1
@@ -203,7 +203,7 @@ def test_an_asciicast_draws_every_step_as_the_live_view_sets_it(tmp_path: Path) 
 
 def test_an_asciicast_says_states_by_glyph_too(tmp_path: Path) -> None:
     trace = recorded(tmp_path / "run", steps=20)
-    scene = Scene.of(Request(Recording.open(tmp_path / "run"), tmp_path, ascii=True))
+    scene = Scene.of(ExportRequest(Recording.open(tmp_path / "run"), tmp_path, ascii=True))
     for position in range(21):
         text = "".join(text for line in scene.text(position) for text, _ in line)
         assert ("x" in text) == (Change.REMASKED in trace.change(position, 0))
@@ -238,7 +238,7 @@ def test_a_png_is_the_gifs_last_picture(tmp_path: Path) -> None:
 
 def test_a_long_run_is_thinned_to_so_many_pictures_and_keeps_its_ends(tmp_path: Path) -> None:
     recorded(tmp_path / "run", steps=40)
-    request = Request(Recording.open(tmp_path / "run"), tmp_path)
+    request = ExportRequest(Recording.open(tmp_path / "run"), tmp_path)
     assert request.positions(most=40) == list(range(41))
     assert request.positions(most=13) == [*range(0, 40, 4), 40]
     assert replace(request, every=15).positions() == [0, 15, 30, 40]
@@ -256,7 +256,7 @@ def data_of(page: str) -> dict[str, Any]:
 def test_the_page_tells_every_step(tmp_path: Path) -> None:
     trace = hostile(tmp_path / "run")
     data = data_of(exported(tmp_path, "html", sample=1).read_text())
-    pieces = Scene.of(Request(Recording.open(tmp_path / "run"), tmp_path)).type_.pieces
+    pieces = Scene.of(ExportRequest(Recording.open(tmp_path / "run"), tmp_path)).type_.pieces
     states, words = (np.array(part) for part in data["start"])
     for position in range(31):
         if position:

@@ -19,7 +19,7 @@ from remdm_tui.commands.report import write as write_files
 from remdm_tui.console.sanitize import is_visible, sanitize
 from remdm_tui.reports import html, latex, markdown, templates
 from remdm_tui.reports.collect import collect
-from remdm_tui.reports.document import Document, document
+from remdm_tui.reports.document import ReportDocument, document
 from remdm_tui.reports.page_svg import element
 from remdm_tui.reports.samples import first_samples
 from remdm_tui.reports.templates import escape_html, escape_latex, escape_markdown
@@ -29,7 +29,7 @@ EVIL = "\x1b[31m<script>alert(1)</script> & `x` | $y$ \u202eback </pre>"
 ODD = "a_b$c%d|e<i>f&g\\h#i{j}k^l~m"
 
 
-def made(root: Path) -> Document:
+def made(root: Path) -> ReportDocument:
     return document(collect([root]))
 
 
@@ -198,7 +198,7 @@ def test_latex_leaves_no_special_character_of_a_name_unescaped() -> None:
     assert escape_latex("é 日 ±") == r"é ? $\pm$"
 
 
-def hostile(root: Path) -> Document:
+def hostile(root: Path) -> ReportDocument:
     """A report whose every name is hostile: strategy, knob, judge, note, conventions, directory."""
     odd = results(ODD, 1024, judge=ODD, knobs={ODD: ODD}, notes=(ODD,), conventions={"reference": (ODD,)})
     write(root / "odd `$x$` one", odd, (EVIL,))
@@ -243,7 +243,7 @@ def test_a_hostile_name_is_text_in_the_page_wherever_it_stands(tmp_path: Path, m
 
 def test_nothing_is_escaped_twice() -> None:
     assert escape_html(f"<{escape_html('&')}>") == "&lt;&amp;amp;&gt;"
-    assert templates.render("md", document=Document("a_b", (), ()), pictures=False) == "# a\\_b\n\n"
+    assert templates.render("md", document=ReportDocument("a_b", (), ()), pictures=False) == "# a\\_b\n\n"
 
 
 def test_a_template_that_misses_a_value_is_an_error() -> None:

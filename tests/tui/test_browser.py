@@ -170,7 +170,7 @@ async def test_a_malformed_host_or_origin_is_a_bad_request():
 
 @given(st.text(), st.text(), st.text())
 def test_whatever_comes_in_is_refused_in_one_of_two_ways(first, second, third):
-    # `Malformed` and `Refused` are ValueErrors; nothing else may come out
+    # `Malformed` and `AccessDenied` are ValueErrors; nothing else may come out
     with pytest.raises(ValueError):  # noqa: PT011
         check_origin([first], [second, third], reachable=True)
     with suppress(ValueError):

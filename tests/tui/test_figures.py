@@ -12,7 +12,8 @@ from engine.debug import fields
 from engine.recording import Recording
 from engine.records import Change
 from engine.sampling.figures import FIGURES, Curves, FigureKind, Steps, figures
-from remdm_tui.exports import Request, tables
+from remdm_tui.exports import tables
+from remdm_tui.watch.commands import Request
 from remdm_tui.widgets.figures import Reading, _rows
 
 OLDER = Path(__file__).parents[1] / "fixtures" / "older.remdm"
