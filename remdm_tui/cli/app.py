@@ -81,11 +81,11 @@ class Described(TyperCommand):
     def get_help(self, ctx: Any) -> str:
         from remdm_tui.cli.option_help import facts
 
-        known = facts()
+        texts = facts()
         for parameter in self.params:
             text = getattr(parameter, "help", None)
             if text:
-                parameter.help = text.format_map(known)  # type: ignore[attr-defined]
+                parameter.help = text.format_map(texts)  # type: ignore[attr-defined]
         return super().get_help(ctx)
 
 

@@ -54,12 +54,12 @@ def run(
     changes = {name: value for name, value in chosen.items() if value} | {"seed": seed, "processor": processor}
     options = replace(options, **changes).checked()
     lines = bench.measure(tuple(parts) or PARTS, options)
-    typed = " ".join(command if command is not None else ["remdm-tui", *sys.argv[1:]])
+    command_line = " ".join(command if command is not None else ["remdm-tui", *sys.argv[1:]])
     console = console or SafeConsole()
     if as_json:
-        console.file.write(escape_json(_as_json(bench.machine(options), options, typed, list(lines))) + "\n")
+        console.file.write(escape_json(_as_json(bench.machine(options), options, command_line, list(lines))) + "\n")
         return
-    console.print(_heading(bench.machine(options), typed), highlight=False, markup=False, soft_wrap=True)
+    console.print(_heading(bench.machine(options), command_line), highlight=False, markup=False, soft_wrap=True)
     for part, group in groupby(lines, key=lambda line: line.part):
         console.print(_table(part, bench.PARTS[part].summary, list(group)))
 
@@ -104,16 +104,16 @@ def timing(
     for timed in bench.measure_timing(options):
         print_note(f"{timed.scheme}, T = {timed.steps:,}: {timed.seconds:.4g} s")
         timings.append(timed)
-    typed = " ".join(command if command is not None else ["remdm-tui", *sys.argv[1:]])
+    command_line = " ".join(command if command is not None else ["remdm-tui", *sys.argv[1:]])
     machine = bench.machine(replace(bench.Options(), threads=threads))
     base = {timed.steps: timed.seconds for timed in timings if timed.scheme == bench.BASE}
     console = console or SafeConsole()
     if as_json:
         rows = [asdict(timed) | {"ratio": base[timed.steps] / timed.seconds} for timed in timings]
-        facts = {"command": typed, "machine": asdict(machine), "options": asdict(options), "results": rows}
+        facts = {"command": command_line, "machine": asdict(machine), "options": asdict(options), "results": rows}
         console.file.write(escape_json(json.dumps(facts, indent=2)) + "\n")
         return
-    console.print(_heading(machine, typed), highlight=False, markup=False, soft_wrap=True)
+    console.print(_heading(machine, command_line), highlight=False, markup=False, soft_wrap=True)
     console.print(_timings(timings, base, options, bench.BASE))
 
 

@@ -26,26 +26,26 @@ def run(choice: ModelChoice, *, load: bool, as_json: bool) -> None:
     with on_stderr(lines=False) as reporter, reporter.waiting("looking at this machine"):
         from engine.models.environment import devices, versions
 
-        found: dict[str, Any] = {
+        facts: dict[str, Any] = {
             "versions": versions(),
             "devices": [asdict(device) for device in devices()],
             "terminal": terminal(os.environ),
             "caches": {"hub": str(hub_cache()), "runs": str(Path("runs").absolute())},
         }
     if not as_json:
-        print_result(text(found))
+        print_result(text(facts))
     if load:
         try:
-            found["model"] = checked(choice)
+            facts["model"] = checked(choice)
         except ValueError as error:
-            found["model"] = {"name": choice.name, "error": str(error)}
+            facts["model"] = {"name": choice.name, "error": str(error)}
             if as_json:
-                print_json(to_json(found))
+                print_json(to_json(facts))
             raise
         if not as_json:
-            print_result(f"\n{sanitize(found['model']['line'])}")
+            print_result(f"\n{sanitize(facts['model']['line'])}")
     if as_json:
-        print_json(to_json(found))
+        print_json(to_json(facts))
 
 
 def terminal(environment: Mapping[str, str]) -> dict[str, Any]:

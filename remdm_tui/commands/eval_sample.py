@@ -41,7 +41,7 @@ def arguments_of_sample(home: Path, number: int, given: RunArguments) -> RunArgu
     same = store.has_whole_digests and given.strategy in (None, sampling.strategy)
     if same and sampling.strategy_digest != source_digest(sampling.strategy):
         raise ValueError(f"the strategy {sampling.strategy} has changed since {home} was evaluated: name a --strategy")
-    drawn = RunArguments(
+    arguments = RunArguments(
         model=name, strategy=sampling.strategy, dtype=model.dtype, no_ema=not model.ema, mask_id=model.mask_id,
         tokenizer=tokenizer,
         knob=tuple(f"{name}={str(value).lower()}" for name, value in sampling.knobs.items()),
@@ -53,11 +53,13 @@ def arguments_of_sample(home: Path, number: int, given: RunArguments) -> RunArgu
     pairs = {field.name: (getattr(given, field.name), field.default) for field in fields(RunArguments)}
     changes = {name: value for name, (value, default) in pairs.items() if value != default}
     if sampling.prompt and not changes.keys() & {"prompt", "prompt_literal"}:
-        filled = sampling.infill or not infill.has_masks(sampling.prompt)
-        drawn = replace(drawn, prompt=sampling.prompt) if filled else replace(drawn, prompt_literal=sampling.prompt)
+        if sampling.infill or not infill.has_masks(sampling.prompt):
+            arguments = replace(arguments, prompt=sampling.prompt)
+        else:
+            arguments = replace(arguments, prompt_literal=sampling.prompt)
     if "strategy" in changes and changes["strategy"] != sampling.strategy:
-        drawn = replace(drawn, knob=())
-    return replace(drawn, **changes)
+        arguments = replace(arguments, knob=())
+    return replace(arguments, **changes)
 
 
 def find_file(home: Path, name: str, path: str | None, digest: str | None, option: str) -> str:
@@ -86,8 +88,8 @@ def find_file(home: Path, name: str, path: str | None, digest: str | None, optio
             return str(each)
     if existing:
         raise ValueError(_changed(home, str(existing[0]), option))
-    shown = ", ".join(map(str, places))
-    raise ValueError(f"{name} of {home} is nowhere to be found: say where it is by {option}; tried {shown}")
+    tried = ", ".join(map(str, places))
+    raise ValueError(f"{name} of {home} is nowhere to be found: say where it is by {option}; tried {tried}")
 
 
 def _check_default_tokenizer(home: Path, digest: str) -> None:

@@ -56,11 +56,11 @@ def _evaluate(combinations: Sequence[Combination], arguments: EvalArguments, rep
     from remdm_tui.commands.eval_job import EvalRunner
 
     status = 0
-    own = ranks(combinations[0].arguments.device or "auto", os.environ, arguments.devices, arguments.nodes)
-    runner = EvalRunner(arguments, own, reporter if own.rank == 0 else Silent())
+    process = ranks(combinations[0].arguments.device or "auto", os.environ, arguments.devices, arguments.nodes)
+    runner = EvalRunner(arguments, process, reporter if process.rank == 0 else Silent())
     try:
         for number, combination in enumerate(combinations, 1):
-            if combination.name and own.rank == 0:
+            if combination.name and process.rank == 0:
                 reporter.message(f"{number} of {len(combinations)}: {combination.name}")
             results = runner.evaluate(combination)
             if results is not None:

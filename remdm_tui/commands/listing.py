@@ -48,12 +48,12 @@ def presets(as_json: bool) -> str:
     """Return the presets with their settings."""
     from remdm_tui.settings.presets import names, read
 
-    found = {name: read(name) for name in names()}
+    by_name = {name: read(name) for name in names()}
     if as_json:
-        return to_json([{"name": name, "summary": preset.summary, **preset.sets} for name, preset in found.items()])
+        return to_json([{"name": name, "summary": preset.summary, **preset.sets} for name, preset in by_name.items()])
     return "\n\n".join(
         "\n".join((name, _wrapped(preset.summary), _wrapped(", ".join(_pairs(preset.sets)))))
-        for name, preset in found.items()
+        for name, preset in by_name.items()
     )
 
 

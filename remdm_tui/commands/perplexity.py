@@ -71,7 +71,7 @@ def run(
                 CONVENTIONS[conventions], layout, windows, length, limit, SEED if seed is None else seed, weights
             )
             with reporter.waiting("cutting rows"):
-                found = perplexity(
+                result = perplexity(
                     model, texts, question, batch=BATCH if batch is None else batch, out=out, report=report.update,
                     notice=reporter.message,
                 )  # fmt: skip
@@ -80,9 +80,9 @@ def run(
             print_error(stopped(out, report.last))
             return exit_code(error)
     if as_json:
-        print_json(msgspec.json.encode(found).decode())
+        print_json(msgspec.json.encode(result).decode())
     else:
-        print_result(text(found, out))
+        print_result(text(result, out))
     return 0
 
 

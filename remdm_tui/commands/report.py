@@ -78,22 +78,22 @@ def check_writable(place: Path) -> None:
     probe(place)
 
 
-def write(made: ReportDocument, place: Path, samples: int = SHOWN) -> tuple[list[Path], str]:
+def write(report: ReportDocument, place: Path, samples: int = SHOWN) -> tuple[list[Path], str]:
     """Write the files; return their paths, and why there are no pictures, or "". Raises OSError."""
     missing = ""
-    drawn: dict[str, bytes] = {}
+    plots: dict[str, bytes] = {}
     try:
-        for section in made.sections:
+        for section in report.sections:
             for plot in section.plots:
                 for kind, data in pictures(plot.panels, section.looks, section.names).items():
-                    drawn[f"{plot.name}.{kind}"] = data
+                    plots[f"{plot.name}.{kind}"] = data
     except NoPlots as error:
         missing = str(error)
     contents = {
-        "report.html": html.render(made, samples).encode(),
-        "report.md": markdown.render(made, pictures=bool(drawn)).encode(),
-        "report.tex": latex.render(made).encode(),
-        **drawn,
+        "report.html": html.render(report, samples).encode(),
+        "report.md": markdown.render(report, pictures=bool(plots)).encode(),
+        "report.tex": latex.render(report).encode(),
+        **plots,
     }
     tidy(place, map(glob.escape, contents))
     for name, data in contents.items():

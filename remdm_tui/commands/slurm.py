@@ -87,22 +87,22 @@ def send(command: Sequence[str], options: dict[str, Any], home: Path) -> Any:
 
 def settings(text: str) -> dict[str, Any]:
     """Return the name=value pairs of a text. Raises ValueError for one without a value."""
-    found = {}
+    pairs = {}
     for pair in text.split(","):
         name, equals, value = pair.partition("=")
         if not (name.strip() and equals and value.strip()):
             raise ValueError(f"--slurm needs name=value,name=value, not {pair!r}")
-        found[name.strip()] = parsed(value.strip())
-    return found
+        pairs[name.strip()] = parsed(value.strip())
+    return pairs
 
 
 def parameters(options: dict[str, Any]) -> dict[str, Any]:
     """Return the parameters of submitit: a task for each device, and a GPU for each task."""
-    known = {NAMES[name]: value for name, value in options.items() if name in NAMES}
+    named = {NAMES[name]: value for name, value in options.items() if name in NAMES}
     more = {name: value for name, value in options.items() if name not in NAMES}
     if "devices" in options:
         more.setdefault("gres", f"gpu:{options['devices']}")
-    return {"name": "remdm-eval", **known, **({"slurm_additional_parameters": more} if more else {})}
+    return {"name": "remdm-eval", **named, **({"slurm_additional_parameters": more} if more else {})}
 
 
 def without_slurm(arguments: Sequence[str]) -> list[str]:

@@ -79,7 +79,7 @@ def logs(names: Sequence[str], out: Path, first: int, settings: dict[str, Any]) 
     unknown name, ModuleNotFoundError for a missing package.
     """
     with ExitStack() as open_ones:
-        found: list[Log] = []
+        loggers: list[Log] = []
         for name in names:
             if name not in LOGS:
                 raise ValueError(f"unknown --log {name!r}: choose {', '.join(LOGS)}")
@@ -90,8 +90,8 @@ def logs(names: Sequence[str], out: Path, first: int, settings: dict[str, Any]) 
                     f"--log {name} needs the package {name}: pip install {name}", name=error.name
                 ) from error
             open_ones.callback(log.close)
-            found.append(log)
-        yield found
+            loggers.append(log)
+        yield loggers
 
 
 def values_of(reading: ProgressReading) -> dict[str, float]:

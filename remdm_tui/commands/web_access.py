@@ -57,10 +57,10 @@ def has_token(
     authorization: `token SECRET`, as in Jupyter, or `Bearer SECRET`.
     """
     scheme, _, credentials = (authorization or "").partition(" ")
-    found = [*query, cookies.get(cookie, "")]
+    candidates = [*query, cookies.get(cookie, "")]
     if scheme.lower() in ("token", "bearer"):
-        found.append(credentials.strip())
-    return any(same(each, token) for each in found)
+        candidates.append(credentials.strip())
+    return any(same(each, token) for each in candidates)
 
 
 def check_origin(hosts: Sequence[str], origins: Sequence[str], *, reachable: bool) -> None:
@@ -74,10 +74,10 @@ def check_origin(hosts: Sequence[str], origins: Sequence[str], *, reachable: boo
     name = hostname(hosts[0], "Host")
     origin = None
     if origins and origins[0] != "null":
-        found = ORIGIN.fullmatch(origins[0]) if len(origins[0]) <= LONGEST else None
-        if found is None:
+        match = ORIGIN.fullmatch(origins[0]) if len(origins[0]) <= LONGEST else None
+        if match is None:
             raise Malformed("Origin is not scheme://host:port")
-        origin = found[1]
+        origin = match[1]
         hostname(origin, "Origin")
     if not (reachable or loopback(name)):
         raise AccessDenied("this is served only on this machine, not under that Host")
@@ -87,13 +87,13 @@ def check_origin(hosts: Sequence[str], origins: Sequence[str], *, reachable: boo
 
 def hostname(authority: str, header: str) -> str:
     """Return the host of `host` or `host:port`, without brackets. Raises Malformed for anything else."""
-    found = AUTHORITY.fullmatch(authority) if len(authority) <= LONGEST else None
-    if found is None or int(found[2] or 0) > 65_535:
+    match = AUTHORITY.fullmatch(authority) if len(authority) <= LONGEST else None
+    if match is None or int(match[2] or 0) > 65_535:
         raise Malformed(f"{header} is not host:port")
-    if found[1][0] != "[":
-        return found[1]
+    if match[1][0] != "[":
+        return match[1]
     try:
-        return str(ipaddress.IPv6Address(found[1][1:-1]))
+        return str(ipaddress.IPv6Address(match[1][1:-1]))
     except ValueError:
         raise Malformed(f"{header} is not host:port") from None
 

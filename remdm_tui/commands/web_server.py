@@ -89,10 +89,10 @@ class SessionServer(Server):
         self._cookie = "remdm-tui-" + secrets.token_hex(4)
 
     async def application(self) -> web.Application:
-        made = await self._make_app()
-        made.router.add_static("/page", PAGE)
-        made.middlewares.append(self._guarded)
-        return made
+        application = await self._make_app()
+        application.router.add_static("/page", PAGE)
+        application.middlewares.append(self._guarded)
+        return application
 
     async def handle_index(self, request: web.Request) -> web.Response:
         return web.Response(text=(PAGE / "index.html").read_text(encoding="utf-8"), content_type="text/html")

@@ -41,9 +41,9 @@ def svg_of(page: list[Line], columns: int, light: bool) -> str:
     )  # fmt: skip
     for line in page:
         console.print(Text.assemble(*line), soft_wrap=True)
-    own = re.sub(r"@font-face\s*{{.*?}}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL).replace("Fira Code, ", "")
+    code_format = re.sub(r"@font-face\s*{{.*?}}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL).replace("Fira Code, ", "")
     theme = DEFAULT_TERMINAL_THEME if light else SVG_EXPORT_THEME
-    return console.export_svg(title="remdm-tui", theme=theme, code_format=own, unique_id="remdm")
+    return console.export_svg(title="remdm-tui", theme=theme, code_format=code_format, unique_id="remdm")
 
 
 def png(request: ExportRequest) -> None:

@@ -59,9 +59,9 @@ class Raster:
                     room = pixels[y : y + self._height, x : x + tile.shape[1]]
                     room[:] = tile[:, : room.shape[1]]
                     x += tile.shape[1]
-        made = Image.fromarray(pixels, "P")
-        made.putpalette(self._colours)
-        return made
+        image = Image.fromarray(pixels, "P")
+        image.putpalette(self._colours)
+        return image
 
     def picture(self, page: list[Line]) -> Image.Image:
         """Return a page as a picture with as many colours as it has."""
@@ -78,10 +78,10 @@ class Raster:
         return Image.fromarray(pixels, "RGB")
 
     def _tile(self, c: str, style: Style) -> Tile:
-        known = self._tiles.get((c, style))
-        if known is None:
-            known = self._tiles[c, style] = (self._styles[style] * SHADES + self._shaded(c, style)).astype(np.uint8)
-        return known
+        tile = self._tiles.get((c, style))
+        if tile is None:
+            tile = self._tiles[c, style] = (self._styles[style] * SHADES + self._shaded(c, style)).astype(np.uint8)
+        return tile
 
     def _shaded(self, c: str, style: Style) -> Tile:
         """Return how much of each pixel a character covers, [height, width], in SHADES."""
@@ -125,9 +125,9 @@ def monospaced(bold: bool) -> Font:
     names = [name + ".ttf" for name in FONTS] + [name + ".ttc" for name in FONTS]
     if bold:
         names = ["DejaVuSansMono-Bold.ttf", "LiberationMono-Bold.ttf", "NotoSansMono-Bold.ttf", *names]
-    found = find_spec("matplotlib")
-    if found is not None and found.origin is not None:
-        fonts = Path(found.origin).parent / "mpl-data" / "fonts" / "ttf"
+    matplotlib = find_spec("matplotlib")
+    if matplotlib is not None and matplotlib.origin is not None:
+        fonts = Path(matplotlib.origin).parent / "mpl-data" / "fonts" / "ttf"
         names += [str(fonts / f"DejaVuSansMono{'-Bold' * bold}.ttf")]
     for name in names:
         try:

@@ -24,20 +24,20 @@ def collect(roots: Sequence[Path], conventions: str | None = None) -> Collection
     conventions: the ones whose figures are shown; None: the primary ones of each evaluation.  Raises ValueError
     where a root is not a directory or there is nothing to show.
     """
-    found: list[Evaluation] = []
+    evaluations: list[Evaluation] = []
     remarks: list[str] = []
     for home in _homes(roots):
         try:
             if not (home / RESULTS).exists():
                 raise ValueError(f"{home} has no results yet; the same `eval` command continues it")
-            found.append(evaluation_of(home, read_results(home), conventions))
+            evaluations.append(evaluation_of(home, read_results(home), conventions))
         except ValueError as error:
             remarks.append(sanitize(str(error), cells=True))
-    if not found:
+    if not evaluations:
         named = ", ".join(map(str, roots))
         raise ValueError(". ".join([*remarks, f"no evaluation to report on in {named}; `remdm-tui eval` makes one"]))
-    terms = dict.fromkeys(e.terms for e in found)
-    groups = tuple(Group(t, series_of([e for e in found if e.terms == t])) for t in terms)
+    terms = dict.fromkeys(e.terms for e in evaluations)
+    groups = tuple(Group(t, series_of([e for e in evaluations if e.terms == t])) for t in terms)
     return Collection(groups, (*remarks, *_repeated(groups)))
 
 

@@ -117,8 +117,8 @@ def _plot(plot: Plot, section: Section, number: int) -> ShownPlot:
     panels = []
     for panel in plot.panels:
         label = f"{panel.quantity.title} against {panel.axis.title} for {', '.join(section.names)}"
-        drawn = panel_svg(panel, section.looks, section.names)
-        panels.append(Markup(element(drawn, f"{prefix}-{panel.quantity.key}", label)))
+        svg = panel_svg(panel, section.looks, section.names)
+        panels.append(Markup(element(svg, f"{prefix}-{panel.quantity.key}", label)))
     legend = element(
         legend_svg(plot.panels, section.looks, section.names), f"{prefix}-key", "How each series is drawn", sized=True
     )
@@ -132,13 +132,13 @@ def _settings(section: Section, count: int) -> Iterator[ShownSetting]:
 
 
 def _setting(one: Evaluation, series: Series, count: int) -> ShownSetting:
-    found, problem = [], ""
+    samples, problem = [], ""
     try:
-        found = first_samples(one, count)
+        samples = first_samples(one, count)
     except ValueError as error:
         problem = sanitize(str(error), cells=True)
-    title = f"{series.name}, T={one.steps}, seed {one.seed}: {len(found)} of {one.results.samples:,} samples"
-    return ShownSetting(title, sanitize(str(one.home), cells=True), tuple(map(_sample, found)), problem)
+    title = f"{series.name}, T={one.steps}, seed {one.seed}: {len(samples)} of {one.results.samples:,} samples"
+    return ShownSetting(title, sanitize(str(one.home), cells=True), tuple(map(_sample, samples)), problem)
 
 
 def _sample(sample: ReportSample) -> ShownSample:

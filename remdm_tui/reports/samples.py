@@ -81,10 +81,10 @@ def _lines(path: Path) -> Iterator[SampleFields]:
 
 def _sample(one: Evaluation, line: SampleFields) -> ReportSample:
     judged = (line.judged or {}).get(one.terms.conventions)
-    own = judged.nats / judged.tokens if judged and judged.tokens > 0 else None
+    nats = judged.nats / judged.tokens if judged and judged.tokens > 0 else None
     return ReportSample(
         line.number, line.seed, line.text, line.network_calls, line.entropy, line.repetition,
-        gen_ppl=None if own is None else math.exp(min(own, 700.0)),
+        gen_ppl=None if nats is None else math.exp(min(nats, 700.0)),
         counted=judged is not None and judged.kept,
         command=f"remdm-tui watch --from {shlex.quote(str(one.home))} --sample {line.number}",
     )  # fmt: skip

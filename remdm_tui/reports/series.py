@@ -36,9 +36,9 @@ def _distinguishing(several: Sequence[Mapping[str, str]]) -> list[str]:
     """Return the settings that distinguish these, each more of them than the ones before it do."""
     names: list[str] = []
     for name in dict.fromkeys(name for traits in several for name in traits):
-        known = {tuple(traits.get(each) for each in names) for traits in several}
+        so_far = {tuple(traits.get(each) for each in names) for traits in several}
         more = {tuple(traits.get(each) for each in (*names, name)) for traits in several}
-        if len(more) > len(known):
+        if len(more) > len(so_far):
             names.append(name)
     return names
 
@@ -46,11 +46,11 @@ def _distinguishing(several: Sequence[Mapping[str, str]]) -> list[str]:
 def numbered(names: Sequence[str]) -> list[str]:
     """Return the names, with a number after those that shortening has made equal."""
     seen: Counter[str] = Counter()
-    found = []
+    result = []
     for name in names:
         seen[name] += 1
-        found.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
-    return found
+        result.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return result
 
 
 def _points(members: Iterable[Evaluation]) -> tuple[Point, ...]:

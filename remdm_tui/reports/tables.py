@@ -83,10 +83,10 @@ def overview(group: Group) -> tuple[Table, ...]:
     if len(steps) < 2:
         return ()
     columns = (Column("series"), *(Column(f"T={n}") for n in steps))
-    drawn = [panel.quantity for panel in panels(group, AXES["steps"])]
+    quantities = [panel.quantity for panel in panels(group, AXES["steps"])]
     return tuple(
         Table(quantity.title, columns, tuple(_across(series, quantity, steps) for series in group.series))
-        for quantity in drawn
+        for quantity in quantities
     )
 
 
@@ -202,14 +202,14 @@ def _mean(values: Sequence[Value], form: Callable[[float], str]) -> Cell:
 
 def _fronts(group: Group) -> dict[tuple[str, int], list[str]]:
     """Return the fronts that each setting is on, in words, by series and steps."""
-    found: dict[tuple[str, int], list[str]] = {}
+    fronts: dict[tuple[str, int], list[str]] = {}
     for axis in (a for a in AXES.values() if a.cost):
         for panel in panels(group, axis):
             for line in panel.lines:
                 for dot in line.dots:
                     if dot.front:
-                        found.setdefault((line.name, dot.steps), []).append(f"{panel.quantity.title}/{axis.key}")
-    return found
+                        fronts.setdefault((line.name, dot.steps), []).append(f"{panel.quantity.title}/{axis.key}")
+    return fronts
 
 
 def _marks(series: Series, fronts: Mapping[tuple[str, int], Sequence[str]]) -> Iterator[str]:
@@ -274,27 +274,26 @@ def reading(group: Group) -> tuple[str, ...]:
 def warnings(group: Group) -> tuple[str, ...]:
     """Return what makes figures of the group doubtful, each sentence once."""
     every = group.evaluations
-    found = dict.fromkeys(ended(e.mauve.warning) for e in every if e.mauve and e.mauve.warning)
-    found |= dict.fromkeys(ended(note) for e in every for note in e.results.notes)
+    sentences = dict.fromkeys(ended(e.mauve.warning) for e in every if e.mauve and e.mauve.warning)
+    sentences |= dict.fromkeys(ended(note) for e in every for note in e.results.notes)
     for one in every:
         home = sanitize(str(one.home), cells=True)
         if one.results.failed:
-            found[f"{len(one.results.failed)} samples of {home} could not be finished and are left out."] = None
+            sentences[f"{len(one.results.failed)} samples of {home} could not be finished and are left out."] = None
         if one.gen_ppl and one.gen_ppl.cut:
-            found[f"The judge read less than the whole of {one.gen_ppl.cut:,} texts of {home}."] = None
+            sentences[f"The judge read less than the whole of {one.gen_ppl.cut:,} texts of {home}."] = None
     clocks = {(e.results.timing.device, e.results.timing.processes) for e in every}
     if len(clocks) > 1:
-        found["Seconds were taken on different devices or by different numbers of processes: do not compare them."] = (
-            None
-        )
+        sentence = "Seconds were taken on different devices or by different numbers of processes: do not compare them."
+        sentences[sentence] = None
     if len({e.results.version for e in every}) > 1:
-        found["The evaluations were made by different versions of remdm-tui."] = None
+        sentences["The evaluations were made by different versions of remdm-tui."] = None
     others = sorted(
         {sanitize(name, cells=True) for e in every for name in e.results.metrics} - {group.terms.conventions}
     )
     if others:
-        found[f"Also measured under other conventions, which --conventions shows: {', '.join(others)}."] = None
-    return tuple(found)
+        sentences[f"Also measured under other conventions, which --conventions shows: {', '.join(others)}."] = None
+    return tuple(sentences)
 
 
 def ended(sentence: str) -> str:

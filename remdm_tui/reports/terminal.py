@@ -99,22 +99,22 @@ def encodable(text: str, ascii_only: bool) -> str:
 
 
 def _plots(console: Console, group: Group, axis: Axis) -> None:
-    found = panels(group, axis)
-    if not found:
+    drawn_panels = panels(group, axis)
+    if not drawn_panels:
         return
     style = looks(len(group.series))
-    across = side_by_side(console.width, len(found))
+    across = side_by_side(console.width, len(drawn_panels))
     width = min(console.width // across - 1, 64)
-    pictures = [draw(panel, style, width, plain(console)) for panel in found]
+    pictures = [draw(panel, style, width, plain(console)) for panel in drawn_panels]
     grid = Grid.grid(padding=(1, 1, 0, 0))
-    for start in range(0, len(found), across):
+    for start in range(0, len(drawn_panels), across):
         grid.add_row(*pictures[start : start + across])
     console.print(grid)
     names = [encodable(series.name, plain(console)) for series in group.series]
     console.print(legend(names, style), highlight=False)
     if any(COLLISION in picture.plain for picture in pictures):
         console.print(Text(f"  {COLLISION}  several series in one place"), highlight=False)
-    for panel in found:
+    for panel in drawn_panels:
         best = [(dot.x, f"{line.name} T={dot.steps}") for line in panel.lines for dot in line.dots if dot.front]
         if best:
             listed = "; ".join(name for _, name in sorted(best))

@@ -53,8 +53,8 @@ class Preset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         """Return one row. Raises ValueError that lists them."""
         if name not in self.rows:
             raise ValueError(f"there is no row {name!r}: choose one of {', '.join(self.rows) or 'none'}")
-        own = {k: v for k, v in msgspec.to_builtins(self).items() if k != "rows"}
-        return msgspec.convert(own | self.rows[name], Preset)
+        base = {k: v for k, v in msgspec.to_builtins(self).items() if k != "rows"}
+        return msgspec.convert(base | self.rows[name], Preset)
 
 
 def names() -> tuple[str, ...]:
@@ -78,8 +78,8 @@ def read(name: str) -> Preset:
             raise ValueError(f"unknown preset {name!r}: choose one of {', '.join(shipped)}, or give a {SUFFIX} file")
         data = shipped[file].read_bytes()
     try:
-        found = msgspec.toml.decode(data, type=Preset)
-        return found.row(row) if row else found
+        preset = msgspec.toml.decode(data, type=Preset)
+        return preset.row(row) if row else preset
     except ValueError as error:
         raise ValueError(f"preset {file}: {error}") from error
 

@@ -55,8 +55,8 @@ class RunArguments:
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> RunArguments:
         """Return the arguments among the parameters of a command."""
-        known = {field.name: given[field.name] for field in fields(cls) if given.get(field.name) is not None}
-        return cls(**(known | {"knob": tuple(known.get("knob", ()))}))
+        options = {field.name: given[field.name] for field in fields(cls) if given.get(field.name) is not None}
+        return cls(**(options | {"knob": tuple(options.get("knob", ()))}))
 
     def options(self, **more: Any) -> WatchOptions:
         """Return the checked settings of the run. Raises ValueError that names the valid values.

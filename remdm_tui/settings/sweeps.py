@@ -62,7 +62,7 @@ def grid(arguments: RunArguments, texts: Sequence[str], strategies: Sequence[Str
         return combinations(arguments, _axes(texts, () if preset is None else preset.sweep, arguments), strategies)
     chosen = next((SweepAxis.of(text).values for text in texts if _name(text) == ROW), None)
     swept = {_name(text) for text in preset.sweep}
-    found = []
+    result = []
     for name in chosen or preset.rows:
         row = preset.row(name)
         try:
@@ -75,8 +75,8 @@ def grid(arguments: RunArguments, texts: Sequence[str], strategies: Sequence[Str
         except ValueError as error:
             rest = ",".join(other for other in preset.rows if other != name)
             raise ValueError(f"row {name}: {error} (without this row: --sweep row={rest})") from error
-        found += [Combination(",".join(filter(None, (name, one.name))), one.arguments) for one in row_combinations]
-    return found
+        result += [Combination(",".join(filter(None, (name, one.name))), one.arguments) for one in row_combinations]
+    return result
 
 
 def _axes(texts: Sequence[str], preset: Sequence[str], arguments: RunArguments) -> list[str]:
@@ -108,15 +108,15 @@ def combinations(
             raise ValueError(f"cannot sweep over {axis.name!r}: choose {', '.join(OWN)}, or a strategy's knob")
     # the strategy decides which knobs there are
     axes.sort(key=lambda axis: axis.name != "strategy")
-    found: dict[str, Combination] = {}
+    by_name: dict[str, Combination] = {}
     for values in product(*(axis.values for axis in axes)):
         pairs = dict(zip((axis.name for axis in axes), values, strict=True))
         strategy = pairs.get("strategy", arguments.strategy)
         if strategy in knobs:
             pairs = {k: v for k, v in pairs.items() if k not in every or k in knobs[strategy]}
         name = UNSAFE.sub("_", ",".join(f"{k}={v}" for k, v in pairs.items()))
-        found.setdefault(name, Combination(name, _with(arguments, dict(_parsed(pairs)))))
-    return list(found.values())
+        by_name.setdefault(name, Combination(name, _with(arguments, dict(_parsed(pairs)))))
+    return list(by_name.values())
 
 
 def _parsed(pairs: dict[str, str]) -> Iterator[tuple[str, Any]]:
