@@ -259,7 +259,7 @@ EVERY = "".join(NAMES)
 RENDERED = {"md": lambda d: markdown.render(d, False), "tex": latex.render, "html": html.render}
 
 
-def named(root: Path, names: tuple[str, ...], every: str) -> tuple[Document, dict[str, str]]:
+def named(root: Path, names: tuple[str, ...], every: str) -> tuple[ReportDocument, dict[str, str]]:
     """Return a report with a series of each name, all else being named `every`, and its files."""
     place = root / every.replace("/", "|")
     for number, name in enumerate((*names, names[0])):

@@ -12,8 +12,7 @@ from engine.debug import fields
 from engine.recording import Recording
 from engine.records import Change
 from engine.sampling.figures import FIGURES, Curves, FigureKind, Steps, figures
-from remdm_tui.exports import tables
-from remdm_tui.watch.commands import Request
+from remdm_tui.exports import ExportRequest, tables
 from remdm_tui.widgets.figures import Reading, _rows
 
 OLDER = Path(__file__).parents[1] / "fixtures" / "older.remdm"
@@ -44,7 +43,7 @@ def test_one_line_adds_a_figure_everywhere(monkeypatch: pytest.MonkeyPatch, tmp_
 
     cells = dict(cell for row in _rows(Reading(frames[-1], at, 24, 1.0)) for cell in row)
     assert cells["surpr."] == str(expected[-1])
-    request = Request(recording, tmp_path / "run.csv")
+    request = ExportRequest(recording, tmp_path / "run.csv")
     assert tables.table(request)["surprises"] == expected
     tables.csv(request)
     with request.out.open(newline="") as file:
