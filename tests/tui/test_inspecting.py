@@ -169,7 +169,7 @@ def test_while_it_plays_a_story_that_takes_long_is_not_read_again(tmp_path):
     inspector = Inspector()
     inspector.at = 3
     told = inspector.story(trace, 1, first=0, playing=False, wait=10)
-    inspector._took = 1.0
+    inspector._seconds = 1.0
     last = trace.frame(40)
     trace.append(type(last)(**{**vars(last), "index": 40}))
     assert inspector.story(trace, 1, first=0, playing=True, wait=1) is told
