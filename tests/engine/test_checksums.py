@@ -95,7 +95,7 @@ def test_an_export_over_a_damaged_model_makes_it_whole(home: Path, tokenizer: To
 
 
 def test_a_large_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(digests, "REMEMBERED", 10)
+    monkeypatch.setattr(digests, "CACHED_FROM", 10)
     monkeypatch.setattr(digests, "default_cache", lambda: tmp_path / "digests")
     path = tmp_path / "large"
     replace_checked(path, bytes(100))
