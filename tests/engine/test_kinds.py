@@ -49,6 +49,7 @@ def test_one_record_adds_a_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert load_model(str(tmp_path / "model"), "cpu", "float32").info.kind == "Gated MDLM"
     published = json.loads((tmp_path / "hub" / "config.json").read_text(encoding="utf-8"))
     assert (published["model_type"], published["parameterization"]) == ("gated-mdlm", "subs")
+    (tmp_path / "model" / "config.json.sha256").unlink()
     (tmp_path / "model" / "config.json").write_text('{"format": 1, "kind": "other"}', encoding="utf-8")
     with pytest.raises(ValueError, match="'gated'"):
         load_model(str(tmp_path / "model"), "cpu")
