@@ -15,24 +15,34 @@ from engine.recording.layout import VERSION
 from engine.recording.recording import Recording
 
 OLDER = Path(__file__).parents[1] / "fixtures" / "older.remdm"
-PROTOCOL = (4, "e64a739f63b8ea25")
+PROTOCOL = (4, "d14d6d9515bb4e0d")
 """The protocol's number and the digest of its messages."""
-ENTRIES = (1, "7bbe88c6e93700c7")
+ENTRIES = (1, "ea1af8564b146d2c")
 """The format's number and the digest of the entries that are msgpack."""
 BINARY = (1, "2c29a459b7f71929")
 """The format's number and the digest of what is packed otherwise: kinds of records, heads, columns."""
 
 
 def digest(kinds: list[Any]) -> str:
-    """Return the digest of the names, types and defaults of all fields; docstrings do not count."""
-    _, parts = msgspec.json.schema_components(kinds)
-    return hashlib.sha256(json.dumps(_without_words(parts), sort_keys=True).encode()).hexdigest()[:16]
+    """Return the digest of the tags, names, types and defaults of all fields, not of docstrings and classes' names."""
+    shapes, parts = msgspec.json.schema_components(kinds, ref_template="{name}")
+    return hashlib.sha256(json.dumps(_inlined(shapes, parts), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _without_words(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _without_words(v) for k, v in value.items() if k != "description" or isinstance(v, dict)}
-    return [_without_words(item) for item in value] if isinstance(value, list) else value
+def _inlined(value: Any, parts: dict[str, Any], above: tuple[str, ...] = ()) -> Any:
+    """Return a schema with its references replaced by what they refer to, one to itself by its distance."""
+    if isinstance(value, list):
+        return [_inlined(item, parts, above) for item in value]
+    if not isinstance(value, dict):
+        return value
+    name = value.get("$ref")
+    if isinstance(name, str):
+        return above.index(name) - len(above) if name in above else _inlined(parts[name], parts, (*above, name))
+    words = {key for key in ("description", "title") if isinstance(value.get(key), str)}
+    if "propertyName" in value:
+        # which tag stands for which class is said by the classes, too
+        return {**value, "mapping": sorted(value.get("mapping", ()))}
+    return {key: _inlined(item, parts, above) for key, item in value.items() if key not in words}
 
 
 def test_the_messages_change_only_with_the_protocols_number() -> None:
@@ -60,6 +70,13 @@ def test_the_binary_layout_of_a_recording_changes_only_with_its_format() -> None
 def test_a_changed_field_changes_the_digest() -> None:
     small, wide = (msgspec.defstruct("Entry", [("number", kind)]) for kind in (int, float))
     assert digest([small]) != digest([wide])
+
+
+def test_a_class_may_change_its_name_but_not_its_tag() -> None:
+    one, other = (msgspec.defstruct(name, [("number", int)], tag="entry") for name in ("One", "Other"))
+    tagged = msgspec.defstruct("One", [("number", int)], tag="other")
+    holding = [msgspec.defstruct("Holder", [("entry", kind)]) for kind in (one, other, tagged)]
+    assert digest([holding[0]]) == digest([holding[1]]) != digest([holding[2]])
 
 
 def test_a_recording_of_an_older_version_is_replayed() -> None:
