@@ -1,20 +1,23 @@
-"""What the documents tell people to type is taken by the command line."""
+"""What the documents tell people to type is taken by the command line, and what they name is there."""
 
 from __future__ import annotations
 
 import re
 import shlex
-from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
 import typer
 
 from remdm_tui.cli import app
 
 HOME = Path(__file__).parent.parent
-DOCUMENTS = [HOME / "README.md", *sorted((HOME / "docs").glob("*.md")), *sorted((HOME / "engine").rglob("README.md"))]
+DOCUMENTS = [
+    *(HOME / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")),
+    *sorted((HOME / "docs").glob("*.md")),
+    *sorted((HOME / "engine").rglob("README.md")),
+]
 
 
 def commands(text: str) -> list[str]:
@@ -36,18 +39,71 @@ def test_there_are_commands_in_the_documents() -> None:
     assert len(CASES) > 25
 
 
+def parse(line: str) -> None:
+    """Parse a command line as typed.  Raises typer's error for one that is refused."""
+    words = shlex.split(line)[1:]
+    # Typer brings a click of its own, so groups are known by what they can do
+    command: Any = typer.main.get_command(app)
+    context = command.context_class(command)
+    while hasattr(command, "get_command") and words and not words[0].startswith("-"):
+        found = command.get_command(context, words[0])
+        assert found is not None, f"there is no command {words[0]!r}"
+        command, words = found, words[1:]
+        context = command.context_class(command, parent=context)
+    if hasattr(command, "get_command") or words == ["--help"]:
+        return
+    try:
+        command.make_context(command.name, words, parent=context.parent)
+    except Exception as error:
+        # a sentence may name a command without all that it takes
+        if type(error).__name__ != "MissingParameter":
+            raise
+
+
 @pytest.mark.parametrize("line", CASES)
 def test_a_command_of_the_documents_is_one(line: str) -> None:
-    words = shlex.split(line)[1:]
-    group: click.Command = typer.main.get_command(app)
-    context = click.Context(group)
-    while isinstance(group, click.Group) and words and not words[0].startswith("-"):
-        found = group.get_command(context, words[0])
-        assert found is not None, f"there is no command {words[0]!r}"
-        group, words = found, words[1:]
-        context = click.Context(group, parent=context)
-    if isinstance(group, click.Group) or words == ["--help"]:
-        return
-    # a sentence may name a command without all that it takes
-    with suppress(click.MissingParameter):
-        group.parse_args(context, words)
+    parse(line)
+
+
+@pytest.mark.parametrize("line", ["remdm-tui watsh", "remdm-tui watch --strateg mdlm", "remdm-tui list nothing"])
+def test_a_command_that_is_none_is_found(line: str) -> None:
+    with pytest.raises(Exception, match=r"(?i)no (such )?(command|option)"):
+        parse(line)
+
+
+def anchors(document: Path) -> set[str]:
+    """Return the anchors of a document's headings, as they are made on the web."""
+    titles = re.findall(r"^#+ (.+)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(HOME)))
+def test_links_between_documents_lead_somewhere(path: Path) -> None:
+    targets = re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8"))
+    for target in targets:
+        if "://" in target:
+            continue
+        name, _, anchor = target.partition("#")
+        there = (path.parent / name).resolve() if name else path
+        assert there.exists(), target
+        assert not anchor or anchor in anchors(there), target
+
+
+CONTRIBUTING = (HOME / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+def test_the_tree_of_contributing_is_that_of_the_packages() -> None:
+    tree = CONTRIBUTING[CONTRIBUTING.index("## The tree") : CONTRIBUTING.index("## A strategy")]
+    named = set(re.findall(r"`(?:\w+/)*?(\w+)/`", tree))
+    folders = {
+        entry.name for package in ("remdm_tui", "engine") for entry in (HOME / package).iterdir()
+        if (entry / "__init__.py").exists()
+    }  # fmt: skip
+    assert folders <= named
+    assert named <= folders | {"remdm_tui", "engine", "panels", "configs", "tests"}
+
+
+def test_the_files_that_contributing_names_are_there() -> None:
+    for path in re.findall(r"`((?:remdm_tui|engine|tests|docs|configs)/[\w/.-]+)`", CONTRIBUTING):
+        if not re.search(r"NAME|PANEL", path):
+            assert (HOME / path).exists(), path
