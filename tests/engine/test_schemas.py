@@ -15,9 +15,9 @@ from engine.recording.layout import VERSION
 from engine.recording.recording import Recording
 
 OLDER = Path(__file__).parents[1] / "fixtures" / "older.remdm"
-PROTOCOL = (4, "d14d6d9515bb4e0d")
+PROTOCOL = (4, "c1814028ceb024ec")
 """The protocol's number and the digest of its messages."""
-ENTRIES = (1, "ea1af8564b146d2c")
+ENTRIES = (1, "1684d7c609710761")
 """The format's number and the digest of the entries that are msgpack."""
 BINARY = (1, "2c29a459b7f71929")
 """The format's number and the digest of what is packed otherwise: kinds of records, heads, columns."""
@@ -26,7 +26,7 @@ BINARY = (1, "2c29a459b7f71929")
 def digest(kinds: list[Any]) -> str:
     """Return the digest of the tags, names, types and defaults of all fields, not of docstrings and classes' names."""
     shapes, parts = msgspec.json.schema_components(kinds, ref_template="{name}")
-    return hashlib.sha256(json.dumps(_inlined(shapes, parts), sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(_inlined(list(shapes), parts), sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _inlined(value: Any, parts: dict[str, Any], above: tuple[str, ...] = ()) -> Any:
