@@ -19,6 +19,7 @@ from pathlib import Path
 try:
     import textual_serve
     from aiohttp import WSCloseCode, web
+    from aiohttp.http import HttpProcessingError
     from textual_serve.app_service import AppService
     from textual_serve.server import Server, to_int
 except ImportError:
@@ -48,6 +49,16 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def command(words: Sequence[str]) -> str:
     """Return the shell command of a session: this installation of the application with these arguments."""
     return f"exec {shlex.join([sys.executable, '-P', '-m', 'remdm_tui', *words])}"
+
+
+class Unreadable(logging.Filter):
+    """Drops what aiohttp logs of requests that are no HTTP: anybody can send them, and they may hold the secret."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+UNREADABLE = Unreadable()
 
 
 class BrowserSession(AppService):
@@ -166,6 +177,7 @@ async def serve(words: Sequence[str], host: str, port: int, token: str, announce
     """
     # a browser that disconnects during a session is no error
     logging.getLogger("textual-serve").setLevel(logging.CRITICAL)
+    logging.getLogger("aiohttp.server").addFilter(UNREADABLE)
     # no log of requests: it would contain the secret
     sessions = SessionServer(words, host, token)
     runner = web.AppRunner(await sessions.application(), shutdown_timeout=PATIENCE, access_log=None)

@@ -168,6 +168,15 @@ async def test_a_malformed_host_or_origin_is_a_bad_request():
             assert await raw(served.address, host, b"Origin: " + value) == 403, value
 
 
+async def test_nobody_outside_writes_on_the_terminal_of_serve(caplog):
+    async with Served(["--version"], headers={}) as served:
+        host = b"Host: " + served.address.removeprefix("http://").encode()
+        assert await raw(served.address, host, b"X-Odd: \0") == 400
+        assert await raw(served.address, b"Host: \x1b]0;title\x07") == 400
+        assert await raw(served.address) == 400
+    assert not caplog.records
+
+
 @given(st.text(), st.text(), st.text())
 def test_whatever_comes_in_is_refused_in_one_of_two_ways(first, second, third):
     # `Malformed` and `AccessDenied` are ValueErrors; nothing else may come out
