@@ -15,6 +15,11 @@ from engine.strategies import source_digest
 from engine.text import infill
 from remdm_tui.settings.run_arguments import RunArguments
 
+HIGHEST = 5
+"""How many directories up a moved file is looked for: `results/sweep/strategy=mdlm` lies three below its project."""
+LONGEST_TAIL = 5
+"""How many of the last parts of its old path are kept there."""
+
 
 def arguments_of_sample(home: Path, number: int, given: RunArguments) -> RunArguments:
     """Return the arguments of `watch` for sample `number` of the evaluation in `home`; given ones win.
@@ -75,9 +80,9 @@ def find_file(home: Path, name: str, path: str | None, digest: str | None, optio
             raise ValueError(_changed(home, name, option))
         return name
     parts = Path(path).parts[1:]
-    tails = [Path(*parts[i:]) for i in reversed(range(len(parts)))]
-    bases = (home.resolve(), *list(home.resolve().parents)[:2])
-    places = [Path(path), *dict.fromkeys(base / tail for base in bases for tail in tails[:4])]
+    tails = [Path(*parts[i:]) for i in reversed(range(len(parts)))][:LONGEST_TAIL]
+    bases = (home.resolve(), *list(home.resolve().parents)[:HIGHEST])
+    places = [Path(path), *dict.fromkeys(base / tail for base in bases for tail in tails)]
     existing = [each for each in places if each.exists()]
     for each in existing:
         # the model that was exported from a training run, which may have continued
@@ -88,7 +93,7 @@ def find_file(home: Path, name: str, path: str | None, digest: str | None, optio
             return str(each)
     if existing:
         raise ValueError(_changed(home, str(existing[0]), option))
-    tried = ", ".join(map(str, places))
+    tried = f"{path}, and {', '.join(map(str, tails))} in {', '.join(map(str, bases))}"
     raise ValueError(f"{name} of {home} is nowhere to be found: say where it is by {option}; tried {tried}")
 
 

@@ -156,6 +156,19 @@ def test_what_was_moved_with_its_model_is_watched_there(shop: Path, whole: Path,
     assert arguments_of_sample(home / "out", 17, RunArguments()).model == str(home / "model")
 
 
+def test_a_sweep_that_was_moved_with_its_project_finds_the_model(shop: Path, whole: Path, tmp_path: Path) -> None:
+    home = moved(shop, whole, tmp_path)
+    deep = home / "results" / "first" / "strategy=mdlm"
+    deep.parent.mkdir(parents=True)
+    (home / "out").rename(deep)
+    runs = home / "runs" / "mine" / "long"
+    runs.mkdir(parents=True)
+    (home / "model").rename(runs / "model")
+    settings = deep / "settings.json"
+    settings.write_text(settings.read_text().replace("/no/such/place/model", "/no/such/place/runs/mine/long/model"))
+    assert sampled(deep, 17, RunArguments()).model == str(runs / "model")
+
+
 def test_a_moved_evaluation_is_told_again_by_new_names(
     cli: Callable[..., Any], shop: Path, whole: Path, tmp_path: Path
 ) -> None:
@@ -187,7 +200,7 @@ def test_a_model_that_is_gone_is_told_with_the_places_that_were_looked_at(
 ) -> None:
     home = moved(shop, whole, tmp_path)
     shutil.rmtree(home / "model")
-    with pytest.raises(ValueError, match=rf"--model; tried /no/such/place/model, {home}/out/model"):
+    with pytest.raises(ValueError, match=rf"--model; tried /no/such/place/model, and model, .* in {home}/out, {home}"):
         arguments_of_sample(home / "out", 17, RunArguments())
 
 
