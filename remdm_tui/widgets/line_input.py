@@ -6,8 +6,14 @@ from textual import events
 from textual.message import Message
 from textual.widgets import Input
 
-NEWLINE, ASCII_NEWLINE = "↵", "^J"
-"""What a line break looks like on a line."""
+NEWLINES, ASCII_NEWLINES = ("↵", "⏎", "␤"), ("^J", "<LF>", "\\n")
+"""What a line break looks like on a line, the first choice first."""
+
+
+def newline_sign(text: str, ascii_only: bool) -> str:
+    """Return what a line break of a text looks like on a line: nothing that the text itself has."""
+    signs = ASCII_NEWLINES if ascii_only else NEWLINES
+    return next((sign for sign in signs if sign not in text), signs[-1])
 
 
 class LineInput(Input):

@@ -11,13 +11,13 @@ from engine.records import Settings
 from remdm_tui.app import WatchApp
 from remdm_tui.screens.line import LineScreen
 from remdm_tui.settings.watch_options import WatchOptions
-from remdm_tui.widgets.line_input import ASCII_NEWLINE, NEWLINE, LineInput
+from remdm_tui.widgets.line_input import ASCII_NEWLINES, NEWLINES, LineInput, newline_sign
 from tests.tui.scripted import ScriptedLink
 
 LINES = "first\nsecond\r\nthird"
 
 
-@pytest.mark.parametrize("sign", [NEWLINE, ASCII_NEWLINE])
+@pytest.mark.parametrize("sign", [*NEWLINES, *ASCII_NEWLINES])
 async def test_lines_are_kept_where_they_make_sense(sign: str) -> None:
     taken: list[str] = []
     app = App[None]()
@@ -33,10 +33,18 @@ async def test_lines_are_kept_where_they_make_sense(sign: str) -> None:
     assert taken == ["first\nsecond\nthird"]
 
 
+@pytest.mark.parametrize("ascii_only", [False, True])
+async def test_a_text_that_has_the_sign_of_a_line_break_comes_back_as_it_was(ascii_only: bool) -> None:
+    app = App[None]()
+    async with app.run_test():
+        for text in ("a ↵ b\nc", "press ^J\nnow", "↵⏎ ^J<LF>\n", "no break", ""):
+            assert LineInput(text, newline=newline_sign(text, ascii_only)).text == text
+
+
 async def test_what_was_copied_in_the_application_is_pasted_as_well() -> None:
     class OneLine(App[None]):
         def compose(self) -> ComposeResult:
-            yield LineInput(newline=NEWLINE)
+            yield LineInput(newline=newline_sign("", ascii_only=False))
 
     app = OneLine()
     async with app.run_test() as pilot:

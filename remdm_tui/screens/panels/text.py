@@ -18,7 +18,7 @@ from remdm_tui.watch.inspector import find, named_parts
 from remdm_tui.watch.notices import Notice
 from remdm_tui.watch.token_input import prompt_length, prompt_text, prompt_tokens, spell, token_of
 from remdm_tui.widgets.inspector import TOP, InspectorPanel, named
-from remdm_tui.widgets.line_input import ASCII_NEWLINE, NEWLINE
+from remdm_tui.widgets.line_input import newline_sign
 from remdm_tui.widgets.token_grid import TokenGrid
 
 SCROLLING = (
@@ -237,7 +237,7 @@ class TextPanel(Vertical):
             kept = text == now and (infill or bool(locked.all()))
             self._edit("prompt", 0, present if kept else read(text, model.pieces, model.mask_id, model.fragments))
 
-        sign = ASCII_NEWLINE if plain else NEWLINE
+        sign = newline_sign(now, plain)
         asks = (
             f"Prompt: fixed at the start of the sequence; {{mask}} or {{mask*8}} is filled; {sign} is a line break. "
             "The longest tokens that fit are used."
