@@ -72,10 +72,12 @@ class Recorder:
     def spool(cls, header: Header, start: Start) -> Self:
         """One in a temporary file that goes with the process, until `keep` says where it is to stay."""
         begin = _begin(header, start)
-        with tempfile.TemporaryFile() as temporary:
-            file = os.dup(temporary.fileno())
-        _write_all(file, begin, 0)
-        return cls(file, "the recording", header.model.pieces, header.model.fragments)
+        name = f"the recording in {tempfile.gettempdir()}"
+        with naming(Path(name)):
+            with tempfile.TemporaryFile() as temporary:
+                file = os.dup(temporary.fileno())
+            _write_all(file, begin, 0)
+        return cls(file, name, header.model.pieces, header.model.fragments)
 
     @classmethod
     def resume(

@@ -30,7 +30,7 @@ class Diverged:
 class Unwritten:
     """A frame could not be recorded; later ones of the run are ignored."""
 
-    reason: str
+    error: OSError
 
 
 Event = wire.Event | Died | Diverged | Unwritten

@@ -125,7 +125,7 @@ class RunReceiver:
             except OSError as error:
                 self._records.clear()
                 self._credit = self._credit.void()
-                self._events.append(Unwritten(error.strerror or str(error)))
+                self._events.append(Unwritten(error))
                 return
             self._ended.discard(event.branch)
             # edits take no credit, nor do late frames of a branch that is not stepped any more

@@ -20,6 +20,7 @@ from remdm_tui.watch.findings import Failure
 from remdm_tui.watch.notices import Notice, Progress
 from remdm_tui.watch.phase import Live, Loading, Recomputing, Starting, recomputing
 from remdm_tui.watch.player import Player
+from remdm_tui.watch.run_recording import describe_error
 from remdm_tui.watch.state import BranchState, Running, SessionState
 from remdm_tui.watch.transitions import (
     Commands,
@@ -46,8 +47,9 @@ def engine_sent(state: SessionState, out: Commands, event: base.Event) -> Sessio
         case base.Diverged() if isinstance(state.phase, Starting | Recomputing):
             reason = "The recomputed steps differ from the record (another device or version?). r: new run"
             return failed(state, reason, loaded=True)
-        case base.Unwritten(reason):
-            reason = f"Cannot record the step: {reason}. The record stays (R: continue)"
+        case base.Unwritten(error):
+            problem = sanitize(describe_error(error), cells=True)
+            reason = f"Cannot record the step: {problem}. The record stays (R: continue)"
             return pause(state, reason) if isinstance(state.phase, Loading) else failed(state, reason, loaded=True)
         case wire.Failed(stage, reason, _):
             return _failed(cancel_requests(state, out), out, stage, sanitize(reason, cells=True))

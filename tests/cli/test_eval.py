@@ -166,7 +166,7 @@ def test_a_sweep_that_was_moved_with_its_project_finds_the_model(shop: Path, who
     (home / "model").rename(runs / "model")
     settings = deep / "settings.json"
     settings.write_text(settings.read_text().replace("/no/such/place/model", "/no/such/place/runs/mine/long/model"))
-    assert sampled(deep, 17, RunArguments()).model == str(runs / "model")
+    assert arguments_of_sample(deep, 17, RunArguments()).model == str(runs / "model")
 
 
 def test_a_moved_evaluation_is_told_again_by_new_names(

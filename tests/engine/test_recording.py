@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import tempfile
 import threading
 import tracemalloc
 from contextlib import nullcontext
@@ -361,6 +363,20 @@ def test_a_spooled_recording_is_kept_where_one_says_and_goes_on_there(tmp_path: 
         recorder.keep(tmp_path / "run")
     recorder.close()
     check_equal(trace, Recording.open(tmp_path / "run"))
+
+
+def test_where_temporary_files_have_no_room_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    start, frames = arbitrary_frames(1, 1, 8, 0)
+    made = Recorder.spool(header(start), start)
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", full)
+    for write in (lambda: Recorder.spool(header(start), start), lambda: made.frame(0, frames[0])):
+        with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)) as refused:
+            write()
+        assert refused.value.filename == f"the recording in {tempfile.gettempdir()}"
 
 
 def test_memory_does_not_grow_with_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -124,12 +124,15 @@ async def test_a_file_damaged_under_the_view_is_a_banner_and_not_the_end(tmp_pat
         assert app.watching.player.position == 0
 
 
+FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/there/run\x1b.remdm")
+
+
 class Full(Trace):
     """A record on a disk with room for five frames."""
 
     def append(self, frame):
         if len(self) == 5:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            raise FULL
         super().append(frame)
 
 
@@ -140,7 +143,7 @@ def test_a_full_disk_ends_the_record_and_not_the_thread_that_reads():
     begun(link)
     link.begin(CAP, RUN)
     link.demand(8, renew=True)
-    assert wait_for(link, Unwritten).reason == os.strerror(errno.ENOSPC)
+    assert wait_for(link, Unwritten).error is FULL
     assert (len(link.trace), link.outstanding) == (5, 0)
     link.make_record = Trace
     link.begin(CAP, RUN)
@@ -155,8 +158,8 @@ async def test_a_full_disk_is_a_banner_and_R_goes_on():
         await settle(pilot)
         await pilot.press("right", "right")
         await settle(pilot)
-        link.events.append(Unwritten("No space left on device"))
-        await seen(pilot, lambda app: "No space left on device" in banner(app))
+        link.events.append(Unwritten(FULL))
+        await seen(pilot, lambda app: "/there/run␛.remdm: No space left on device" in banner(app))
         await pilot.press("R")
         await settle(pilot)
         await pilot.press("right")

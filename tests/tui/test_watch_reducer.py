@@ -116,7 +116,7 @@ def happens(world: World, kind: int, n: int) -> e.Event:
         e.Tick(n / 4), e.Tick(1), e.Tick(9), wire.Hello(strategies.catalogue()), wire.Loading("files", n, 9),
         wire.Ready(model(state.choice)), wire.Ready(model(state.choice)), began, began, wire.Replaying(1, n, 9),
         wire.Resumed(1, ARRAY), wire.Resumed(1, ARRAY), wire.Finished(1, n % tree), wire.Stands(1, n % tree, 0),
-        Died(1, "gone"), Died(1, "not an engine", permanent=n == 0), Diverged(), Unwritten("full"),
+        Died(1, "gone"), Died(1, "not an engine", permanent=n == 0), Diverged(), Unwritten(OSError("full")),
         *(wire.Failed(stage, "a fault", "") for stage in ("load", "begin", "step", "check", "debug")),
         *(wire.Rejected("no", name) for name in ("Fork", "Switch", "Together", "Look", "Alter", "Configure")),
         wire.Stopped(1, n % tree, 1, (hit,)), wire.StrategyFailed(1, 0, 1, n - 1, "bad", "line 3"),
@@ -201,12 +201,12 @@ def test_the_result_depends_on_the_arguments_alone() -> None:
         (Recomputing, wire.Resumed(1, ARRAY), Live),
         (Recomputing, Diverged(), Failed),
         (Live, Died(1, "gone"), Dead),
-        (Live, Unwritten("full"), Failed),
+        (Live, Unwritten(OSError("full")), Failed),
         (Live, wire.Failed("step", "a fault", ""), Live),
         (Live, wire.Failed("load", "an answer that is late", ""), Live),
         (Live, wire.Resumed(1, ARRAY), Live),
         (Dead, wire.Resumed(1, ARRAY), Dead),
-        (Dead, Unwritten("full"), Dead),
+        (Dead, Unwritten(OSError("full")), Dead),
         (Dead, e.Revive(), Loading),
         (Loading, wire.Resumed(1, ARRAY), Loading),
         (Loading, e.Cancel(), Failed),
@@ -225,7 +225,7 @@ def test_the_way_from_phase_to_phase(phase: type, event: e.Event, then: type) ->
         Live: [wire.Ready(model(GOOD)), wire.Began(1, ARRAY, ARRAY, 9, 0)],
     }
     way[Dead] = [*way[Live], Died(1, "gone")]
-    way[Failed] = [*way[Live], Unwritten("full")]
+    way[Failed] = [*way[Live], Unwritten(OSError("full"))]
     way[Recomputing] = [*way[Dead], e.Revive(), wire.Ready(model(GOOD))]
     for one in (e.Start(), wire.Hello(strategies.catalogue()), *way[phase]):
         world.store.dispatch(one)
@@ -472,7 +472,7 @@ def test_panes_have_ended_when_all_have() -> None:
 
 def test_a_record_on_screen_keeps_the_application_open() -> None:
     assert not stepped(1, Died(1, "gone")).store.state.over
-    assert not stepped(1, Unwritten("full")).store.state.over
+    assert not stepped(1, Unwritten(OSError("full"))).store.state.over
 
 
 def test_another_engine_owes_no_answers_of_the_last_one() -> None:
@@ -522,7 +522,7 @@ def act(session: WatchSession, kind: int, n: int) -> None:
         lambda: debug.comparing.add(MDLM), lambda: debug.alter("lock", n % 4), lambda: debug.alter("mask", n % 4),
         lambda: debug.stop_at(f"step {n + 1}"),
         lambda: session.link.events.append(died), lambda: session.link.events.append(died),
-        lambda: session.link.events.append(Unwritten("full")),
+        lambda: session.link.events.append(Unwritten(OSError("full"))),
         lambda: session.link.events.append(wire.Failed("step", "a fault", "")),
         lambda: session.link.events.append(wire.Rejected("no", ("Switch", "Alter", "Look")[n % 3])),
     ]  # fmt: skip
