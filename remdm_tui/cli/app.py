@@ -60,6 +60,9 @@ def errors_as_sentences() -> Iterator[None]:
     except (ValueError, ModuleNotFoundError) as error:
         print_error(str(error))
         raise typer.Exit(BAD_INPUT) from None
+    except EOFError as error:
+        # Click takes it for the end of what somebody types, and says "Aborted!" alone
+        raise RuntimeError(f"a file ended too early: {error}") from error
     except USAGE_ERROR as error:
         if type(error).__name__ == "NoArgsIsHelpError":
             raise  # its message is the whole help

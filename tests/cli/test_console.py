@@ -23,7 +23,7 @@ from rich.text import Text
 
 from remdm_tui import cli
 from remdm_tui.cli import watch
-from remdm_tui.cli.app import app
+from remdm_tui.cli.app import app, errors_as_sentences
 from remdm_tui.console import output
 from remdm_tui.console.rich_console import SafeConsole
 from remdm_tui.console.sanitize import INVISIBLE, JOINERS, escape_json, sanitize
@@ -318,6 +318,11 @@ def test_a_full_device_is_a_sentence(command: str) -> None:
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no full device")
+def test_a_file_that_ended_too_early_is_no_bare_aborted() -> None:
+    with pytest.raises(RuntimeError, match="a file ended too early: marshal data too short"), errors_as_sentences():
+        raise EOFError("marshal data too short")
+
+
 def test_errors_that_cannot_be_written_change_nothing() -> None:
     assert shell("exec remdm-tui list models 2>/dev/full").returncode == 0
     assert shell("exec remdm-tui export nothing --out x.txt 2>/dev/full").returncode == 2
