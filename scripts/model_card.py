@@ -15,7 +15,7 @@ from textwrap import fill
 
 import engine
 from engine.data.texts import load
-from engine.evaluation.perplexity import Question, perplexity
+from engine.evaluation.perplexity import PerplexityOptions, perplexity
 from engine.models import TextModel
 from engine.strategies import REGISTRY
 from engine.training.config_file import read_config
@@ -130,7 +130,7 @@ Bias and content: novels of their time and speeches of those in power, with thei
 
 def bound(model: TextModel, data: Sequence[Path], name: str = "demo") -> dict[str, str]:
     """What the card says of the validation split: what its command prints."""
-    found = perplexity(model, load(data), Question())
+    found = perplexity(model, load(data), PerplexityOptions())
     measured = found.conventions[found.primary]
     command = " ".join([COMMAND.format(model=name), *(f"--data {path.name}" for path in data)])
     return {"bound": str(measured), "command": command, "sentences": fill(" ".join(measured.sentences), 118)}

@@ -47,7 +47,7 @@ class Prepared:
     """written so far"""
 
 
-Told = Callable[[Prepared], None]
+OnPrepared = Callable[[Prepared], None]
 
 
 class Stream(msgspec.Struct, forbid_unknown_fields=True):
@@ -68,7 +68,7 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True):
     format: int = FORMAT
 
 
-def counted(documents: Iterable[Document], what: str, told: Told) -> Iterator[Document]:
+def counted(documents: Iterable[Document], what: str, told: OnPrepared) -> Iterator[Document]:
     for number, document in enumerate(documents, 1):
         if number % TOGETHER == 0:
             told(Prepared(what, number, 0))
@@ -123,7 +123,7 @@ def write_streams(
     documents: Iterator[Document],
     encode: Callable[[Sequence[str]], list[list[int]]],
     vocab_size: int,
-    told: Told = ignore,
+    told: OnPrepared = ignore,
     encode_one: Callable[[str], object] = ignore,
 ) -> None:
     """Append the tokens of each document to its split's file; the manifest comes last.
@@ -131,7 +131,9 @@ def write_streams(
     Goes on after the documents that an interrupted call has noted.  encode_one: refuses the texts that `encode`
     refuses.  Raises ValueError where there is no text, or that names the place of one that is refused.
     """
-    done = _noted(home) or Manifest("<u2" if vocab_size <= 1 << 16 else "<u4", {}, tokenizer=_spoken(home))
+    done = _read_unfinished(home) or Manifest(
+        "<u2" if vocab_size <= 1 << 16 else "<u4", {}, tokenizer=_tokenizer_digest(home)
+    )
     for name, stream in done.splits.items():
         os.truncate(_file(home, name), stream.tokens * np.dtype(done.dtype).itemsize)
     noted = sum(stream.tokens for stream in done.splits.values())
@@ -149,10 +151,10 @@ def write_streams(
         told(Prepared("tokenising", done.documents, total))
         if total - noted >= NOTED:
             noted = total
-            _put(home / UNFINISHED, done)
+            _write_manifest(home / UNFINISHED, done)
     if not text:
         raise ValueError("the data files hold no text")
-    _put(home / MANIFEST, done)
+    _write_manifest(home / MANIFEST, done)
     (home / UNFINISHED).unlink(missing_ok=True)
 
 
@@ -172,7 +174,7 @@ def _append(home: Path, done: Manifest, split: str, tokens: np.ndarray) -> None:
     stream.crc32 = zlib.crc32(tokens.tobytes(), stream.crc32)
 
 
-def _put(path: Path, manifest: Manifest) -> None:
+def _write_manifest(path: Path, manifest: Manifest) -> None:
     """Once everything that it speaks of is on the disk."""
     for split in manifest.splits:
         with _file(path.parent, split).open("rb") as file:
@@ -180,17 +182,17 @@ def _put(path: Path, manifest: Manifest) -> None:
     replace(path, msgspec.json.encode(manifest))
 
 
-def _spoken(home: Path) -> str:
+def _tokenizer_digest(home: Path) -> str:
     path = home / TOKENIZER
     return file_digest(path) if path.is_file() else ""
 
 
-def _noted(home: Path) -> Manifest | None:
+def _read_unfinished(home: Path) -> Manifest | None:
     """How far an interrupted call came; None where that cannot be told, so that all is done again."""
     try:
         noted = msgspec.json.decode((home / UNFINISHED).read_bytes(), type=Manifest)
         size = np.dtype(noted.dtype).itemsize
-        whole = noted.tokenizer == _spoken(home) and all(
+        whole = noted.tokenizer == _tokenizer_digest(home) and all(
             crc32(_file(home, name), its.tokens * size) == its.crc32 for name, its in noted.splits.items()
         )
     except (OSError, *DAMAGED, TypeError):
@@ -208,7 +210,7 @@ def open_streams(home: Path) -> dict[str, np.ndarray]:
         dtype = np.dtype(manifest.dtype)
     except (OSError, *DAMAGED, TypeError) as error:
         raise ValueError(f"{home} holds no prepared data, or damaged: delete it to have it made again") from error
-    if manifest.format != FORMAT or manifest.tokenizer != _spoken(home):
+    if manifest.format != FORMAT or manifest.tokenizer != _tokenizer_digest(home):
         raise ValueError(f"{home / TOKENIZER} is damaged: delete {home} to have it made again")
     found = {}
     for name, stream in sorted(manifest.splits.items()):

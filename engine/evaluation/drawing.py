@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from engine.evaluation.model_rows import ends_of
-from engine.evaluation.plan import BETWEEN_STARTS, ENGINE, Plan, Sampling
-from engine.evaluation.results import SampleLine, counts
+from engine.evaluation.plan import BETWEEN_STARTS, ENGINE, EvalPlan, Sampling
+from engine.evaluation.results import SampleLine, is_complete
 from engine.metrics.diversity import repetition
 from engine.models import TextModel
 from engine.models.protocol import Denoiser, never_drawn
@@ -25,7 +25,7 @@ from engine.strategies import make_strategy
 from engine.text.infill import fixed
 
 
-def drawn(
+def draw_samples(
     model: TextModel,
     plan: Sampling,
     prompt: Sequence[int],
@@ -39,7 +39,7 @@ def drawn(
     failed: is told of those that the network gives no numbers for.  notice: is told where the device's memory does
     not suffice, after which half as many share the network; ValueError where one alone is too much.
     """
-    kind = {ENGINE: _lazily, BETWEEN_STARTS: _between_starts}.get(plan.predictor, _predicted)
+    kind = {ENGINE: _engine_samples, BETWEEN_STARTS: _samples_between_starts}.get(plan.predictor, _predictor_samples)
     left = dict.fromkeys(numbers)
     given_up: list[int] = []
 
@@ -96,7 +96,7 @@ def _check_between_starts(model: TextModel, plan: Sampling) -> None:
     ends_of(model)
 
 
-def fault(model: TextModel, plan: Plan, prompt: Sequence[int], line: SampleLine) -> str | None:
+def fault(model: TextModel, plan: EvalPlan, prompt: Sequence[int], line: SampleLine) -> str | None:
     """Return in words why a plan cannot have made a line of samples; None where it can."""
     sampling, ids = plan.sampling, list(line.ids)
     if line.seed != sampling.seed:
@@ -123,7 +123,9 @@ def fault(model: TextModel, plan: Plan, prompt: Sequence[int], line: SampleLine)
     most = steps_of(sampling, fixed(prompt, model.mask_id)) + (sampling.predictor in PREDICTORS)
     if not 0 <= line.network_calls <= most:
         return f"it cannot have taken {line.network_calls} network calls"
-    if line.judged is not None and (plan.scoring.judge is None or not counts(line.judged, plan.scoring.conventions)):
+    if line.judged is not None and (
+        plan.scoring.judge is None or not is_complete(line.judged, plan.scoring.conventions)
+    ):
         return "its figures are not those of a judge under these conventions"
     return None
 
@@ -140,7 +142,7 @@ def steps_of(plan: Sampling, fixed: Sequence[bool]) -> int:
     return sum(len(strategy.grid(steps)) - 1 for steps in blocks.steps)
 
 
-def _lazily(
+def _engine_samples(
     model: Denoiser,
     plan: Sampling,
     prompt: Sequence[int],
@@ -152,7 +154,7 @@ def _lazily(
     return samples(model, strategy, numbers, width=width, failed=failed, **_shape(plan, prompt))
 
 
-def _between_starts(
+def _samples_between_starts(
     model: TextModel,
     plan: Sampling,
     prompt: Sequence[int],
@@ -162,7 +164,7 @@ def _between_starts(
 ) -> Iterator[Sample]:
     """By this engine, L - 2 tokens behind the start token that the network is given anyway, and both written out."""
     start = torch.tensor([ends_of(model)[0]])
-    for sample in _lazily(model, plan, prompt, numbers, width, failed):
+    for sample in _engine_samples(model, plan, prompt, numbers, width, failed):
         yield sample._replace(tokens=torch.cat((start, sample.tokens, start)))
 
 
@@ -172,7 +174,7 @@ def _shape(plan: Sampling, prompt: Sequence[int]) -> dict[str, Any]:
     return {"steps": plan.steps, "length": plan.canvas, "seed": plan.seed, "prompt": prompt} | blocks | shared
 
 
-def _predicted(
+def _predictor_samples(
     model: Denoiser,
     plan: Sampling,
     prompt: Sequence[int],

@@ -6,10 +6,10 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from engine.files.digests import Progress, file_digests
+from engine.files.digests import OnProgress, file_digests
 from engine.files.fingerprint import fingerprint
 from engine.files.run_layout import NEWEST, holds_checkpoint
-from engine.models.catalogue import place
+from engine.models.catalogue import resolve
 from engine.models.hub import cached
 from engine.models.tokenizer import tokenizer_place
 from engine.records import ModelChoice
@@ -18,7 +18,7 @@ from engine.system.callbacks import ignore
 
 def model_files(name: str) -> Path:
     """Return the file or directory that a model of this name is read from; one of the hub must have been fetched."""
-    home = place(name) or cached(name)
+    home = resolve(name) or cached(name)
     if holds_checkpoint(home) and not (home / "config.json").exists():
         home /= NEWEST  # of a training run, which goes on, the model that was made of it
     return home
@@ -30,7 +30,7 @@ def files_digest(files: Sequence[Path]) -> str:
     return hashlib.sha256("\n".join(told).encode(errors="surrogateescape")).hexdigest()
 
 
-def identity(choice: ModelChoice, outside: Sequence[Path] = (), told: Progress = ignore) -> str:
+def identity(choice: ModelChoice, outside: Sequence[Path] = (), told: OnProgress = ignore) -> str:
     """Return a digest of everything that decides what a model that has been loaded says, 64 hexadecimal digits.
 
     Empty where its files cannot be read.  outside: files that it was loaded from besides its own and those that were

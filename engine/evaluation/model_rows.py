@@ -20,7 +20,7 @@ from engine.models.tokenizer import STARTS, special
 LAYOUTS = ("windows", "wrap")
 WINDOWS = 1024
 """Windows at most where no number was asked for."""
-LONGEST = 1024
+MAX_LENGTH = 1024
 """Tokens of a row at most where no length was asked for."""
 ENDS = ("<|endoftext|>", "</s>", "[SEP]", "<eos>", "[EOS]", "<|end_of_text|>", "<|eot|>")
 """What tokens are called that end a text."""
@@ -44,7 +44,7 @@ class Rows:
         return hashlib.sha256(self.tokens.tobytes() + str(self.tokens.shape).encode()).hexdigest()[:16]
 
 
-def rows_of_model(
+def model_rows(
     model: TextModel,
     texts: Texts,
     *,
@@ -67,7 +67,7 @@ def rows_of_model(
     layout = layout or ("windows" if own else "wrap")
     if layout not in LAYOUTS:
         raise ValueError(f"unknown layout of rows {layout!r}: choose {', '.join(LAYOUTS)}")
-    length = min(model.max_length or LONGEST, LONGEST) if length is None else length
+    length = min(model.max_length or MAX_LENGTH, MAX_LENGTH) if length is None else length
     _check(model, length, windows, limit)
     start, end = ends_of(model)
     plain = tuple(text.translate(PLAIN) for text in texts.texts) if own else texts.texts

@@ -15,9 +15,9 @@ import torch
 
 from engine import __version__
 from engine.data.texts import Texts
-from engine.evaluation.model_rows import Rows, rows_of_model
+from engine.evaluation.model_rows import Rows, model_rows
 from engine.evaluation.results import Figure
-from engine.evaluation.scores import Score, Scores, continued, save
+from engine.evaluation.scores import RowScore, Scores, continued, save
 from engine.metrics.bootstrap import Interval
 from engine.metrics.bounds import bound_of
 from engine.metrics.conventions import conventions
@@ -33,7 +33,7 @@ DECISIONS = {"bound": ("times", "masking", "intervals"), "exact": ("exact", "int
 
 
 @dataclass(frozen=True)
-class Question:
+class PerplexityOptions:
     """What is asked of a model and some texts; the defaults are those of the command line and of model cards."""
 
     conventions: tuple[str, ...] = ("standard",)
@@ -85,7 +85,7 @@ class Measured(msgspec.Struct, frozen=True):
     sentences: tuple[str, ...]
 
     def __str__(self) -> str:
-        nll, bpd, ppl = spelt(self.nll, 4), spelt(self.bpd, 4), spelt(self.ppl, 2)
+        nll, bpd, ppl = format_figure(self.nll, 4), format_figure(self.bpd, 4), format_figure(self.ppl, 2)
         return f"{nll} nats a token, {bpd} bits a token, perplexity {ppl}"
 
 
@@ -102,7 +102,7 @@ class Perplexity(msgspec.Struct, frozen=True):
     conventions: dict[str, Measured]
 
 
-def spelt(figure: Figure, digits: int) -> str:
+def format_figure(figure: Figure, digits: int) -> str:
     """`4.4712 (4.4301 to 4.5120)`, or the number alone where there is no interval."""
     bounds = "" if figure.low is None else f" ({figure.low:.{digits}f} to {figure.high:.{digits}f})"
     return f"{figure.value:.{digits}f}{bounds}"
@@ -111,7 +111,7 @@ def spelt(figure: Figure, digits: int) -> str:
 def perplexity(
     model: TextModel,
     texts: Texts,
-    asked: Question,
+    asked: PerplexityOptions,
     *,
     batch: int = BATCH,
     out: Path | None = None,
@@ -128,7 +128,7 @@ def perplexity(
     if batch < 1:
         raise ValueError(f"batch must be at least 1, not {batch}")
     rows = {
-        how: rows_of_model(
+        how: model_rows(
             model, texts, layout=asked.layout, windows=asked.windows, length=asked.length, limit=asked.limit,
             together=conventions(how).wrapped_together,
         )
@@ -156,7 +156,7 @@ def perplexity(
     return result
 
 
-def every_setting(model: TextModel, texts: Texts, asked: Question, rows: dict[str, Rows]) -> dict[str, Any]:
+def every_setting(model: TextModel, texts: Texts, asked: PerplexityOptions, rows: dict[str, Rows]) -> dict[str, Any]:
     """What decides the result, by name; equal settings continue each other's work."""
     return {
         "model": model.name, "weights": asked.weights, "dtype": model.info.dtype, "data": texts.source,
@@ -170,15 +170,15 @@ def every_setting(model: TextModel, texts: Texts, asked: Question, rows: dict[st
     }  # fmt: skip
 
 
-Tell = Callable[[str, int, float, int], None]
+OnRows = Callable[[str, int, float, int], None]
 """(conventions, rows known under all, nats a token so far under these, batch)"""
 
 
-def _counting(report: Report, total: int, kept: int) -> Tell:
+def _counting(report: Report, total: int, kept: int) -> OnRows:
     return lambda how, done, nats, batch: report(PerplexityProgress(how, done, total, nats, kept, batch))
 
 
-def _score(model: TextModel, how: str, rows: Rows, seed: int, batch: int, scores: Scores, tell: Tell) -> int:
+def _score(model: TextModel, how: str, rows: Rows, seed: int, batch: int, scores: Scores, tell: OnRows) -> int:
     """Add to the scores what they lack; returns the batch that fitted."""
     known = [score.nats for score in scores.of(how)]
     while len(known) < len(rows.tokens):
@@ -195,7 +195,7 @@ def _score(model: TextModel, how: str, rows: Rows, seed: int, batch: int, scores
         except FloatingPointError as error:
             raise ValueError(f"{model.name}: {error}, counted from 0: it has no likelihood") from error
         _finite(model, numbers, values)
-        scores.add([Score(how, n, float(x), scored) for n, x in zip(numbers, values, strict=True)])
+        scores.add([RowScore(how, n, float(x), scored) for n, x in zip(numbers, values, strict=True)])
         known += values.tolist()
         tell(how, len(scores.known), float(np.mean(known)), batch)
     return batch
@@ -207,7 +207,7 @@ def _finite(model: TextModel, numbers: Sequence[int], values: np.ndarray[Any, np
             raise ValueError(f"{model.name} holds row {number}, counted from 0, for impossible: its perplexity is inf")
 
 
-def _measured(model: TextModel, how: str, rows: Rows, scores: Sequence[Score]) -> Measured:
+def _measured(model: TextModel, how: str, rows: Rows, scores: Sequence[RowScore]) -> Measured:
     found: Likelihood = summary(model, np.array([s.nats for s in scores]), scores[0].tokens, how)
     names = (*DECISIONS[found.kind], *(("wrapped_together",) if rows.layout == "wrap" else ()))
     kinds = () if is_causal(model) else (bound_of(model, found.conventions).sentence,)

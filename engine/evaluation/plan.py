@@ -105,7 +105,7 @@ class Scoring(msgspec.Struct, frozen=True):
         return None if self.references is None else self.features or self.judge
 
 
-class Plan(msgspec.Struct, frozen=True):
+class EvalPlan(msgspec.Struct, frozen=True):
     """settings.json."""
 
     model: Model
@@ -113,9 +113,9 @@ class Plan(msgspec.Struct, frozen=True):
     scoring: Scoring
 
 
-PLACES = ("model.path", "model.tokenizer_path", "scoring.judge_path", "scoring.features_path")
+PATH_SETTINGS = ("model.path", "model.tokenizer_path", "scoring.judge_path", "scoring.features_path")
 """Settings that say where something lay, which decides nothing."""
-DECIDED = {
+DIGEST_OF = {
     "model.name": "model.fingerprint",
     "model.tokenizer": "model.tokenizer_fingerprint",
     "scoring.judge": "scoring.judge_fingerprint",
@@ -128,20 +128,20 @@ Change = tuple[str, Any, Any]
 """(setting, as it was, as it is asked for)"""
 
 
-def differences(was: Plan, now: Plan) -> list[Change]:
+def differences(was: EvalPlan, now: EvalPlan) -> list[Change]:
     """Return every setting that differs, by its dotted name; places, and names of the same content, may differ."""
     old, new = dict(_leaves(msgspec.to_builtins(was))), dict(_leaves(msgspec.to_builtins(now)))
     names = [*old, *(name for name in new if name not in old)]
-    changed = [name for name in names if name not in PLACES and old.get(name) != new.get(name)]
+    changed = [name for name in names if name not in PATH_SETTINGS and old.get(name) != new.get(name)]
     return [(name, old.get(name), new.get(name)) for name in changed if not _same_content(name, old, new)]
 
 
 def _same_content(name: str, old: dict[str, Any], new: dict[str, Any]) -> bool:
-    digest = DECIDED.get(name)
+    digest = DIGEST_OF.get(name)
     return digest is not None and old.get(digest) is not None and old.get(digest) == new.get(digest)
 
 
-def told(changes: list[Change]) -> str:
+def change_lines(changes: list[Change]) -> str:
     """A line for each."""
     return "\n".join(f"  {name}: {_shown(was)} -> {_shown(now)}" for name, was, now in changes)
 

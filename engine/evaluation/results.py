@@ -46,7 +46,7 @@ class Judged(msgspec.Struct, frozen=True):
     """where padding may count"""
 
 
-def counts(judged: Mapping[str, Judged], wanted: Collection[str]) -> bool:
+def is_complete(judged: Mapping[str, Judged], wanted: Collection[str]) -> bool:
     """Return whether what a judge says is there for the wanted conventions, and for no others, in numbers."""
     return judged.keys() == set(wanted) and all(math.isfinite(one.nats) and one.tokens >= 0 for one in judged.values())
 
@@ -126,7 +126,7 @@ class Timing(msgspec.Struct, frozen=True):
     device: str
 
 
-class Failed(msgspec.Struct, frozen=True):
+class FailedSample(msgspec.Struct, frozen=True):
     """A sample that could not be finished: the network gave NaN."""
 
     number: int
@@ -158,7 +158,7 @@ class Results(msgspec.Struct, frozen=True):
     seconds: float
     """of sampling and scoring"""
     samples: int
-    failed: tuple[Failed, ...]
+    failed: tuple[FailedSample, ...]
     entropy_interval: Figure
     distinct: dict[str, float | None]
     """by n: different n-grams over n-grams, all samples together"""

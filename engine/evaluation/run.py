@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.evaluation import drawing, scoring
-from engine.evaluation.plan import Plan
-from engine.evaluation.results import Failed, Results, SampleLine
-from engine.evaluation.store import FEATURES, Scored, Spent, Store
+from engine.evaluation.plan import EvalPlan
+from engine.evaluation.results import FailedSample, Results, SampleLine
+from engine.evaluation.store import FEATURES, EvalStore, Scored, Spent
 from engine.evaluation.summary import Compared, results
 from engine.files.checksums import replace_checked
 from engine.files.jsonl import Appended
@@ -57,14 +57,14 @@ class EvalProgress:
 
 
 @dataclass
-class Job:
+class EvalJob:
     """One evaluation in one of its processes.
 
     `references` are asked for when there is something to compare with them.
     """
 
-    plan: Plan
-    store: Store
+    plan: EvalPlan
+    store: EvalStore
     ranks: Ranks
     model: TextModel
     width: int
@@ -131,7 +131,7 @@ class Job:
         out, lost = Appended[SampleLine](self.store.shard(ranks.rank, ranks.world)), self._lost()
         calls, began = 0, self.clock()
         try:
-            found = drawing.drawn(self.model, sampling, prompt, todo, self.width, lost, self._notice)
+            found = drawing.draw_samples(self.model, sampling, prompt, todo, self.width, lost, self._notice)
             for count, sample in enumerate(found, 1):
                 line = self._line(sample)
                 out.add([line])
@@ -176,8 +176,8 @@ class Job:
         path = self.store.failure_shard(self.ranks.rank)
 
         def write(lost: Lost) -> None:
-            file = Appended[Failed](path)
-            file.add([Failed(*lost)])
+            file = Appended[FailedSample](path)
+            file.add([FailedSample(*lost)])
             file.close()
             self.notice(
                 f"sample {lost.number} is given up: the network's logits at step {lost.step}, position "
@@ -203,7 +203,7 @@ class Job:
             self._sift_scores(lines)
             fits = self._features_fit(lines)
         # shared by rank 0 once it has sifted
-        features_kept = ranks.share(fits)
+        features_kept = ranks.broadcast(fits)
         known = self.store.scores()
         wants_features = readers.featurizer is not None
         ranks.wait()
@@ -285,7 +285,7 @@ class Job:
     def _finish(self) -> None:
         """Put everything into its final files; begun again at any point it comes to the same end."""
         store, readers, scores = self.store, self.readers, self.store.scores()
-        lines = scoring.marked([_judged(line, scores) for line in self._lines()], self.plan.scoring)
+        lines = scoring.padded_lines([_judged(line, scores) for line in self._lines()], self.plan.scoring)
         compared = None if readers.featurizer is None else self._compared(readers.featurizer, lines, scores)
         store.gather()
         store.write_samples(lines)
@@ -309,7 +309,7 @@ class Job:
 class _Stopwatch:
     """Time spent, written down now and then, so that a killed process has told of nearly all."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: EvalJob) -> None:
         self._job, self._file = job, Appended[Spent](job.store.time_shard(job.ranks.rank))
         self._mark = self._told = job.clock()
         self._samples, self._seconds, self._is_scoring = 0, {"sampling": 0.0, "scoring": 0.0}, False

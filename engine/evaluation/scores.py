@@ -19,7 +19,7 @@ from engine.system.callbacks import ignore
 SCORES, SETTINGS, RESULT = "scores.jsonl", "perplexity.settings.json", "perplexity.json"
 
 
-class Score(msgspec.Struct, frozen=True):
+class RowScore(msgspec.Struct, frozen=True):
     """One row under one set of conventions."""
 
     conventions: str
@@ -33,13 +33,13 @@ class Score(msgspec.Struct, frozen=True):
 class Scores:
     """What is known, in the order in which it was found, and where more of it goes."""
 
-    def __init__(self, known: Sequence[Score] = (), file: IO[bytes] | None = None) -> None:
+    def __init__(self, known: Sequence[RowScore] = (), file: IO[bytes] | None = None) -> None:
         self.known, self._file = list(known), file
 
-    def of(self, conventions: str) -> list[Score]:
+    def of(self, conventions: str) -> list[RowScore]:
         return [score for score in self.known if score.conventions == conventions]
 
-    def add(self, scores: Sequence[Score]) -> None:
+    def add(self, scores: Sequence[RowScore]) -> None:
         """Raises OSError that names the file where the disk is full."""
         self.known += scores
         if self._file is None:
@@ -109,17 +109,17 @@ def _shown(value: object) -> str:
 
 def _read(
     file: IO[bytes], path: Path, totals: Mapping[str, int], batch: int, notice: Callable[[str], None]
-) -> tuple[list[Score], int]:
+) -> tuple[list[RowScore], int]:
     """Return the scores of whole batches before the first damaged line, and the bytes that they take."""
     lines = file.read().splitlines(keepends=True)
-    known: list[Score] = []
+    known: list[RowScore] = []
     done = dict.fromkeys(totals, 0)
     for number, line in enumerate(lines, 1):
         if not line.endswith(b"\n"):
             break
         fault = None
         try:
-            score = decode_line(line, Score)
+            score = decode_line(line, RowScore)
         except DAMAGED as error:
             fault = f"is damaged ({error})"
         else:

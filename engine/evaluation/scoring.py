@@ -15,8 +15,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.evaluation.plan import Plan, Scoring
-from engine.evaluation.results import Judged, SampleLine, Unpadded, counts
+from engine.evaluation.plan import EvalPlan, Scoring
+from engine.evaluation.results import Judged, SampleLine, Unpadded, is_complete
 from engine.evaluation.store import Scored
 from engine.metrics.conventions import conventions
 from engine.metrics.generative_perplexity import TextScores, score_texts, texts_kept
@@ -42,8 +42,8 @@ def pieces(lines: Sequence[SampleLine]) -> Iterator[Sequence[SampleLine]]:
     return (list(piece) for _, piece in groupby(lines, lambda line: line.number // PIECE))
 
 
-def scored(piece: Sequence[SampleLine], readers: Readers, plan: Plan) -> list[Scored]:
-    """Score each sample of a piece, without the padding of shorter texts, which `marked` adds.
+def scored(piece: Sequence[SampleLine], readers: Readers, plan: EvalPlan) -> list[Scored]:
+    """Score each sample of a piece, without the padding of shorter texts, which `padded_lines` adds.
 
     Raises ValueError for a text that the judge's tokenizer rejects.
     """
@@ -78,7 +78,7 @@ def _features(featurizer: Featurizer, texts: Sequence[str], plan: Scoring) -> li
     return found
 
 
-def fault(found: Scored, line: SampleLine | None, readers: Readers, plan: Plan, size: int | None) -> str | None:
+def fault(found: Scored, line: SampleLine | None, readers: Readers, plan: EvalPlan, size: int | None) -> str | None:
     """Return in words why these readers cannot have said this of a sample; None where they can.
 
     line: the sample of that number; None where there is none.  size: numbers of one feature.
@@ -86,7 +86,7 @@ def fault(found: Scored, line: SampleLine | None, readers: Readers, plan: Plan, 
     if line is None:
         return f"there is no sample {found.number}"
     judged, wanted = found.judged, set(plan.scoring.conventions)
-    if (judged is None) != (readers.judge is None) or (judged is not None and not counts(judged, wanted)):
+    if (judged is None) != (readers.judge is None) or (judged is not None and not is_complete(judged, wanted)):
         return f"its figures of sample {found.number} are none"
     if found.features is None:
         is_missing = readers.featurizer is not None and any(readers.featurizer.tokens([line.text]))
@@ -96,7 +96,7 @@ def fault(found: Scored, line: SampleLine | None, readers: Readers, plan: Plan, 
     return None
 
 
-def marked(lines: Sequence[SampleLine], plan: Scoring) -> list[SampleLine]:
+def padded_lines(lines: Sequence[SampleLine], plan: Scoring) -> list[SampleLine]:
     """Return all samples, each padded to the longest and knowing by which conventions it counts."""
     longest = {
         how: max((one.unpadded.length for line in lines if (one := _under(line, how)) and one.unpadded), default=0)

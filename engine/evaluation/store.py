@@ -17,8 +17,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.evaluation.plan import Plan, differences, told
-from engine.evaluation.results import FORMAT, RESULTS, SAMPLES, Failed, Judged, Results, SampleLine, read_results
+from engine.evaluation.plan import EvalPlan, change_lines, differences
+from engine.evaluation.results import FORMAT, RESULTS, SAMPLES, FailedSample, Judged, Results, SampleLine, read_results
 from engine.files.atomic import replace, tidy, writable
 from engine.files.checksums import CHECKSUM, checksum, mismatch
 from engine.files.json_lines import encode_line
@@ -62,7 +62,7 @@ class _Kept(msgspec.Struct, frozen=True):
     """settings.json."""
 
     format: int
-    plan: Plan
+    plan: EvalPlan
 
 
 class _Format(msgspec.Struct, frozen=True):
@@ -71,7 +71,7 @@ class _Format(msgspec.Struct, frozen=True):
     format: int
 
 
-def _taken_for_same(was: Plan, now: Plan) -> Plan:
+def _taken_for_same(was: EvalPlan, now: EvalPlan) -> EvalPlan:
     """Return the plan of an earlier version with the identities of this one."""
     model = {
         name: getattr(now.model, name) for name in ("fingerprint", "tokenizer_fingerprint", "path", "tokenizer_path")
@@ -96,7 +96,7 @@ def _trusting(line: SampleLine) -> None:
     """Find no fault."""
 
 
-class Store:
+class EvalStore:
     """The files of one evaluation."""
 
     def __init__(self, home: Path) -> None:
@@ -107,7 +107,7 @@ class Store:
 
     # -- before anything begins
 
-    def settle(self, plan: Plan, rescore: bool = False, notice: Callable[[str], None] = ignore) -> None:
+    def settle(self, plan: EvalPlan, rescore: bool = False, notice: Callable[[str], None] = ignore) -> None:
         """See that the directory, which this process has, is the plan's and has room for it.
 
         More samples than it was begun with are drawn beside those that are there, which a sample's number decides.
@@ -144,7 +144,7 @@ class Store:
             hint = "; --rescore keeps its samples and computes the figures anew" if same_samples else ""
             raise ValueError(
                 f"{self.home} holds an evaluation of other settings: choose another --out, or the old ones{hint}\n"
-                + told(changed)
+                + change_lines(changed)
             )
         elif was != plan:
             self._keep(plan)
@@ -158,7 +158,7 @@ class Store:
         self._lock = acquire(self.home)
         tidy(self.home, WRITTEN)
 
-    def _check_room(self, plan: Plan) -> None:
+    def _check_room(self, plan: EvalPlan) -> None:
         """A sample takes some ten bytes a token, twice while the lines are put in order."""
         import shutil
 
@@ -177,7 +177,7 @@ class Store:
 
     def is_finished(
         self,
-        plan: Plan,
+        plan: EvalPlan,
         fault: Callable[[SampleLine], str | None] = _trusting,
         notice: Callable[[str], None] = ignore,
     ) -> bool:
@@ -199,7 +199,7 @@ class Store:
             return False
         have = self.samples(fault, notice)
         try:
-            same = not differences(msgspec.convert(found.settings, Plan), plan)
+            same = not differences(msgspec.convert(found.settings, EvalPlan), plan)
         except msgspec.ValidationError:
             same = False
         if found.samples != plan.sampling.count or not same:
@@ -252,7 +252,7 @@ class Store:
         """Whether the plan knows the files by their whole contents, which those of the first format do not."""
         return self._format() >= SETTINGS_FORMAT
 
-    def plan(self) -> Plan | None:
+    def plan(self) -> EvalPlan | None:
         """That the directory was begun with; None for a new one."""
         path = self.home / SETTINGS
         if not path.exists():
@@ -265,7 +265,7 @@ class Store:
             raise ValueError(f"{path} has format {kept.format}, and this version reads {SETTINGS_FORMAT} at most")
         return kept.plan
 
-    def _keep(self, plan: Plan) -> None:
+    def _keep(self, plan: EvalPlan) -> None:
         data = msgspec.json.format(msgspec.json.encode(_Kept(SETTINGS_FORMAT, plan)), indent=2)
         replace(self.home / SETTINGS, data + b"\n")
 
@@ -388,8 +388,8 @@ class Store:
     def failure_shard(self, rank: int) -> Path:
         return self.home / f"failed.rank{rank}.jsonl"
 
-    def failures(self) -> list[Failed]:
-        found = {f.number: f for path in self.home.glob("failed.rank*.jsonl") for _, f in lines(path, Failed)}
+    def failures(self) -> list[FailedSample]:
+        found = {f.number: f for path in self.home.glob("failed.rank*.jsonl") for _, f in lines(path, FailedSample)}
         return [found[number] for number in sorted(found)]
 
     def _forget_features(self) -> None:

@@ -10,11 +10,11 @@ import numpy as np
 
 from engine import __version__
 from engine.evaluation.metrics import METRICS
-from engine.evaluation.plan import Plan
+from engine.evaluation.plan import EvalPlan
 from engine.evaluation.results import (
     FORMAT,
     Calls,
-    Failed,
+    FailedSample,
     Figure,
     GenPPL,
     MauveResult,
@@ -43,12 +43,12 @@ class Compared:
 
 
 def results(
-    plan: Plan,
+    plan: EvalPlan,
     steps: int,
     lines: Sequence[SampleLine],
     judge: Judge | None,
     compared: Compared | None,
-    failed: Sequence[Failed],
+    failed: Sequence[FailedSample],
     spent: Sequence[Spent],
     notes: Sequence[str],
 ) -> Results:
@@ -132,7 +132,7 @@ def _calls(steps: int, lines: Sequence[SampleLine]) -> Calls:
     return Calls(int(sum(counts)), figure(mean), steps, 1 - mean.value / steps)
 
 
-def _timing(plan: Plan, lines: Sequence[SampleLine], spent: Sequence[Spent]) -> Timing:
+def _timing(plan: EvalPlan, lines: Sequence[SampleLine], spent: Sequence[Spent]) -> Timing:
     """Per sequence and second of one process: what a device does, however many there were."""
     sampling, scoring = (sum(getattr(each, name) for each in spent) for name in ("sampling_seconds", "scoring_seconds"))
     drawn = sum(each.samples for each in spent) or len(lines)

@@ -20,7 +20,7 @@ CACHED_FROM = 1 << 24
 THREADS = 8
 """The number of files to read at once."""
 
-Progress = Callable[[int, int], None]
+OnProgress = Callable[[int, int], None]
 """A callback with (bytes done, bytes in total)."""
 
 
@@ -29,7 +29,7 @@ def file_digest(path: Path) -> str:
     return _digest(path, lambda count: None)
 
 
-def file_digests(paths: Sequence[Path], progress: Progress = ignore, cache: Path | None = None) -> list[str]:
+def file_digests(paths: Sequence[Path], progress: OnProgress = ignore, cache: Path | None = None) -> list[str]:
     """Return the digest of every file's whole content, in order.  Raises OSError.
 
     Large files are read once: `cache`, by default the user's cache directory, keeps their digests under device, inode,

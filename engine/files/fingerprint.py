@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from engine.files.digests import Progress, file_digests
+from engine.files.digests import OnProgress, file_digests
 from engine.files.run_layout import STEP
 from engine.system.callbacks import ignore
 
@@ -26,7 +26,7 @@ BESIDE = (
 """What is read from the directory of a checkpoint or tokenizer that is a single file."""
 
 
-def fingerprint(home: Path, told: Progress = ignore) -> str:
+def fingerprint(home: Path, told: OnProgress = ignore) -> str:
     """Return the digest of a checkpoint or tokenizer: the names and whole contents of all files that decide what it
     says, those beside a single file among them; 64 hexadecimal digits.
 

@@ -24,7 +24,7 @@ USUAL_STEPS = 1000
 
 
 @dataclass(frozen=True)
-class Noise:
+class NoisedBatch:
     """One noised copy of each of B sequences."""
 
     tokens: Tensor
@@ -37,7 +37,7 @@ class Noise:
     """the bound weighs masked tokens by one over it, float64 [B]"""
 
 
-Loss = Callable[[Denoiser, Tensor, Tensor, Tensor, Noise], Tensor]
+Loss = Callable[[Denoiser, Tensor, Tensor, Tensor, NoisedBatch], Tensor]
 """(model, hidden [B, L, D], tokens [B, L], some masked positions [B, L], noise) -> nats a token from these, [B]."""
 
 
@@ -67,7 +67,7 @@ def bound_of(model: Denoiser, chosen: Conventions) -> Bound:
     return d3pm_bound(getattr(loaded, "discrete", None)) if kind == "D3PM" else OWN.get(kind, SUBS)
 
 
-def noised_nats(bound: Bound, model: Denoiser, tokens: Tensor, noise: Noise) -> Tensor:
+def noised_nats(bound: Bound, model: Denoiser, tokens: Tensor, noise: NoisedBatch) -> Tensor:
     """Return the bound's term of one noise level, float64 [B], its logits computed a few rows at a time."""
     place = device_of(model)
     hidden = model.encode(noise.tokens.to(place), noise.t.float().to(place))
@@ -95,11 +95,11 @@ def reconstruction_nats(model: Denoiser, tokens: Tensor, subs_masking: bool = Fa
     return -torch.cat(chosen).view(tokens.shape).mean(-1)
 
 
-def _subs(model: Denoiser, hidden: Tensor, tokens: Tensor, where: Tensor, noise: Noise) -> Tensor:
+def _subs(model: Denoiser, hidden: Tensor, tokens: Tensor, where: Tensor, noise: NoisedBatch) -> Tensor:
     return subs_nll(model.project, hidden, tokens, where, noise.share.float().to(where.device), model.mask_id)
 
 
-def _score_entropy(model: Denoiser, hidden: Tensor, tokens: Tensor, where: Tensor, noise: Noise) -> Tensor:
+def _score_entropy(model: Denoiser, hidden: Tensor, tokens: Tensor, where: Tensor, noise: NoisedBatch) -> Tensor:
     return score_entropy(model.project, hidden, tokens, where, noise.share.float().to(where.device), model.mask_id)
 
 
@@ -107,7 +107,7 @@ def d3pm_bound(trained: Discrete | None) -> Bound:
     """Return D3PM's bound in the T steps of its training; None: nobody knows, and T is the usual one."""
     steps, subs_masking = (USUAL_STEPS, False) if trained is None else (trained.steps, trained.subs_masking)
 
-    def loss(model: Denoiser, hidden: Tensor, tokens: Tensor, where: Tensor, noise: Noise) -> Tensor:
+    def loss(model: Denoiser, hidden: Tensor, tokens: Tensor, where: Tensor, noise: NoisedBatch) -> Tensor:
         now, then = (masked(LogLinear(SMALLEST), t).float() for t in (noise.t, noise.t - 1 / steps))
         return d3pm_kl(
             model.project, hidden, tokens, where, now.to(where.device), then.clamp(min=0).to(where.device), steps,

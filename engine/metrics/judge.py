@@ -19,7 +19,7 @@ BATCH_TOKENS = 1 << 13
 LOGITS = 1 << 25
 """Logits held at a time, whatever the batch."""
 Scored = TypeVar("Scored")
-Done = Callable[[int, int], None]
+OnBatch = Callable[[int, int], None]
 """(texts or sequences done, how many in all)"""
 
 
@@ -61,7 +61,7 @@ class JudgeOutput(Protocol):
     """Who reads rows in batches of so many tokens, and tells how far it is."""
 
     batch_tokens: int
-    done: Done
+    done: OnBatch
 
 
 def by_length(
@@ -102,7 +102,7 @@ class LanguageModel:
     """
 
     def __init__(
-        self, name: str, model: Any, tokenizer: Any, *, batch_tokens: int = BATCH_TOKENS, done: Done = ignore
+        self, name: str, model: Any, tokenizer: Any, *, batch_tokens: int = BATCH_TOKENS, done: OnBatch = ignore
     ) -> None:
         from engine.models.heads import head_of
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from engine.metrics.judge import BATCH_TOKENS, Done, LanguageModel
+from engine.metrics.judge import BATCH_TOKENS, LanguageModel, OnBatch
 from engine.metrics.own_judge import DirectoryJudge, load_own, own_model
 from engine.models.load import DTYPES, choose_device
 from engine.models.loading import Request
@@ -20,7 +20,7 @@ SHORT = {name: f"openai-community/{name}" for name in ("gpt2", "gpt2-medium", "g
 
 
 def load_judge(
-    name: str, device: str = "auto", dtype: str = "float32", *, batch_tokens: int = BATCH_TOKENS, done: Done = ignore
+    name: str, device: str = "auto", dtype: str = "float32", *, batch_tokens: int = BATCH_TOKENS, done: OnBatch = ignore
 ) -> LanguageModel | DirectoryJudge:
     """A causal model of transformers: a directory, a GGUF file, a hub id, or gpt2, gpt2-large and the like.
 

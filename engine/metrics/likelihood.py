@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.metrics.bootstrap import Interval, interval
-from engine.metrics.bounds import SMALLEST, SUBS, Noise, bound_of, noised_nats, reconstruction_nats
+from engine.metrics.bounds import SMALLEST, SUBS, NoisedBatch, bound_of, noised_nats, reconstruction_nats
 from engine.metrics.conventions import Conventions, conventions
-from engine.metrics.judge import Done
+from engine.metrics.judge import OnBatch
 from engine.models.protocol import Denoiser, device_of
 from engine.sampling.rng import Purpose, keys, uniforms
 from engine.system.callbacks import ignore
@@ -59,7 +59,7 @@ def likelihood(
     seed: int = 1,
     batch: int = BATCH,
     start: int | None = None,
-    done: Done = ignore,
+    done: OnBatch = ignore,
 ) -> Likelihood:
     """Of N sequences of L tokens, [N, L].
 
@@ -98,7 +98,7 @@ def sequence_nats(
     seed: int = 1,
     batch: int = BATCH,
     start: int | None = None,
-    done: Done = ignore,
+    done: OnBatch = ignore,
 ) -> tuple[NDArray[np.float64], int]:
     """Nats a token of the rows of these numbers, out of all rows [N, L]: ([n], tokens scored in each).
 
@@ -149,7 +149,7 @@ def _cells(total: int, seed: int) -> Tensor:
 
 def add_noise(
     tokens: Tensor, level: Tensor, numbers: Sequence[int], time: int, masking: str, seed: int, mask_id: int
-) -> Noise:
+) -> NoisedBatch:
     """tokens long [B, L] at levels float64 [B] in [0, 1), which `masking` makes into masks as Conventions says."""
     length = tokens.shape[1]
     key = torch.from_numpy(keys(seed, numbers, [time] * len(numbers), Purpose.NOISE))
@@ -162,7 +162,7 @@ def add_noise(
         # given their number n, the noise level at which n tokens are masked is that of the n-th to go
         t = u.sort(-1).values.gather(1, count[:, None] - 1)[:, 0]
         masked, share = u <= t[:, None], count / length
-    return Noise(torch.where(masked, mask_id, tokens), masked, t, share.double())
+    return NoisedBatch(torch.where(masked, mask_id, tokens), masked, t, share.double())
 
 
 @torch.inference_mode()
@@ -193,7 +193,7 @@ def _exact(model: Denoiser, tokens: Tensor, start: int | None) -> tuple[Tensor, 
     scored = int(asked[0].sum())
     if scored == 0:
         raise ValueError("a row of one token has nothing that a causal model could predict")
-    noise = Noise(tokens, asked, t, t.double() + 1)
+    noise = NoisedBatch(tokens, asked, t, t.double() + 1)
     return noised_nats(SUBS, model, tokens, noise) * tokens.shape[1] / scored, scored
 
 

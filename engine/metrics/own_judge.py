@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from engine.data.special_tokens import END_OF_TEXT, PLAIN
 from engine.files.regular import regular_file
-from engine.metrics.judge import BATCH_TOKENS, LOGITS, Done, by_length
+from engine.metrics.judge import BATCH_TOKENS, LOGITS, OnBatch, by_length
 from engine.models import TextModel, load_model
 from engine.models.catalogue import BUILT_IN
 from engine.models.causal_dit import CachedCausal
@@ -35,7 +35,7 @@ class DirectoryJudge:
     `batch_tokens` is halved and the work goes on.  Raises ValueError for a model of another kind.
     """
 
-    def __init__(self, model: TextModel, *, batch_tokens: int = BATCH_TOKENS, done: Done = ignore) -> None:
+    def __init__(self, model: TextModel, *, batch_tokens: int = BATCH_TOKENS, done: OnBatch = ignore) -> None:
         if not isinstance(model.network, CachedCausal) or model.max_length is None:
             raise ValueError(f"{model.name} does not predict from left to right: a judge is a causal model")
         self.name, self.model, self.network = model.name, model, model.network
@@ -130,7 +130,7 @@ def own_model(name: str) -> str | None:
 
 
 def load_own(
-    name: str, device: str = "auto", dtype: str = "float32", *, batch_tokens: int = BATCH_TOKENS, done: Done = ignore
+    name: str, device: str = "auto", dtype: str = "float32", *, batch_tokens: int = BATCH_TOKENS, done: OnBatch = ignore
 ) -> DirectoryJudge:
     """The judge that a name for which `own_model` finds a model stands for; its own name is the one it was asked by."""
     model = load_model(own_model(name) or name, device, dtype)

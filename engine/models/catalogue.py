@@ -29,7 +29,7 @@ PUBLISHED = {
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-def place(name: str) -> Path | None:
+def resolve(name: str) -> Path | None:
     """The directory or file on this machine that a name stands for; None for a repository of the hub.
 
     Raises ValueError that says what would be valid for a name that is neither.

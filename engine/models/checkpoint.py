@@ -76,14 +76,14 @@ def read(home: Path, progress: Progress = ignore) -> Network:
     return model.eval().requires_grad_(False)
 
 
-def told(discrete: Discrete | None) -> dict[str, object]:
+def discrete_fields(discrete: Discrete | None) -> dict[str, object]:
     """Return how D3PM was trained by the field's names of its settings."""
     return {} if discrete is None else {STEPS: discrete.steps, SUBS_MASKING: discrete.subs_masking}
 
 
 def config_of(kind: str, shape: DITConfig, discrete: Discrete | None) -> dict[str, object]:
     """Return the configuration of a model as `parse_config` takes it."""
-    return {"format": FORMAT, "kind": kind, **shape.to_dict(), **told(discrete)}
+    return {"format": FORMAT, "kind": kind, **shape.to_dict(), **discrete_fields(discrete)}
 
 
 def read_config(path: Path) -> Description:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.files.run_layout import holds_checkpoint
-from engine.models.catalogue import place
+from engine.models.catalogue import resolve
 from engine.models.hub import fetch
 from engine.models.progress import Progress
 from engine.models.readers.training_run import export_newest
@@ -18,7 +18,7 @@ def locate(name: str, progress: Progress, trust_remote_code: bool = False) -> Pa
 
     Raises ValueError with one sentence that says what would be valid.
     """
-    here = place(name)
+    here = resolve(name)
     if here is None:
         return fetch(name, progress, trust_remote_code)
     if holds_checkpoint(here) and not (here / "config.json").exists():

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from engine.files.run_layout import holds_checkpoint
-from engine.models.catalogue import BUILT_IN, place
+from engine.models.catalogue import BUILT_IN, resolve
 from engine.models.hub import ALIASES, cached, fetch, tokenizer_in_cache, tokenizer_of
 from engine.models.loading import Request
 from engine.models.text import Codec
@@ -114,7 +114,7 @@ def _here(name: str) -> Path | None:
         if path.suffix == ".json" or name.startswith((".", "/", "~")) or name.count(os.sep) > 1:
             raise ValueError(f"there is no tokenizer file {name!r}")
         return None
-    home = place(name) or path
+    home = resolve(name) or path
     is_run = home.is_dir() and holds_checkpoint(home) and not (home / "config.json").exists()
     return home / FILE if is_run else home
 

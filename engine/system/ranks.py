@@ -30,7 +30,7 @@ class Ranks(Protocol):
         """Until all are here.  Raises RankLostError where one has ended."""
         ...
 
-    def share(self, value: T) -> T:
+    def broadcast(self, value: T) -> T:
         """Rank 0's value, on all."""
         ...
 
@@ -46,7 +46,7 @@ class Alone:
     def wait(self) -> None:
         return None
 
-    def share(self, value: T) -> T:
+    def broadcast(self, value: T) -> T:
         return value
 
 
@@ -74,7 +74,7 @@ class Launched:
         except RuntimeError as error:
             raise RankLostError("another process of this run has ended") from error
 
-    def share(self, value: T) -> T:
+    def broadcast(self, value: T) -> T:
         try:
             return self._fabric.broadcast(value, src=0)
         except RuntimeError as error:

@@ -72,7 +72,7 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True)
-class Progress:
+class TrainProgress:
     """One training step, as reported; `validation` only where it was measured."""
 
     step: int

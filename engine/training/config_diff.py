@@ -14,7 +14,7 @@ from engine.training.config import TrainConfig
 from engine.training.data import Corpus
 from engine.training.precision import chosen
 
-FREE = frozenset(
+CHANGEABLE = frozenset(
     f"run.{name}"
     for name in (
         "steps", "rows_together", "spike", "checkpoint_every", "keep", "validate_every", "validation_windows",
@@ -22,9 +22,9 @@ FREE = frozenset(
     )
 )  # fmt: skip
 """What may change from one start to the next: how far, how it is told of and where it is computed, not what."""
-MARKED = 1 << 20
+MARKED_BYTES = 1 << 20
 """Bytes at either end of a stream that earlier versions knew it by."""
-EARLIER = 8
+EARLIER_DIGITS = 8
 """Digits of their marks."""
 
 
@@ -35,7 +35,7 @@ def differences(before: TrainConfig, now: TrainConfig, device: torch.device) -> 
     return [
         f"{key} was {was.get(key)!r} and is {value!r}"
         for key, value in is_.items()
-        if key not in FREE | same and was.get(key) != value
+        if key not in CHANGEABLE | same and was.get(key) != value
     ]
 
 
@@ -51,7 +51,7 @@ def _flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str,
             yield prefix + name, value
 
 
-def mark(corpus: Corpus) -> str:
+def corpus_mark(corpus: Corpus) -> str:
     """Return what tells one corpus from another: a digest of its tokenizer and of every split's whole content."""
     found = hashlib.sha256(corpus.tokenizer.to_str().encode())
     for name, stream in sorted(corpus.splits.items()):
@@ -62,14 +62,14 @@ def mark(corpus: Corpus) -> str:
 
 def is_marked(corpus: Corpus, kept: object, now: str) -> bool:
     """Return whether a checkpoint's mark is that of a corpus, which is `now`; earlier ones knew the ends alone."""
-    return kept == now or (isinstance(kept, str) and len(kept) == EARLIER and kept == _mark_of_ends(corpus))
+    return kept == now or (isinstance(kept, str) and len(kept) == EARLIER_DIGITS and kept == _mark_of_ends(corpus))
 
 
 def _mark_of_ends(corpus: Corpus) -> str:
     """Return the mark of earlier versions: the tokenizer, and each split's size and ends."""
     found = zlib.crc32(corpus.tokenizer.to_str().encode())
     for name, stream in sorted(corpus.splits.items()):
-        count = MARKED // stream.dtype.itemsize
+        count = MARKED_BYTES // stream.dtype.itemsize
         for part in (np.array([len(stream)]), stream[:count], stream[-count:]):
             found = zlib.crc32(np.ascontiguousarray(part).tobytes(), zlib.crc32(name.encode(), found))
     return f"{found:08x}"

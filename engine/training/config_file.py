@@ -15,7 +15,7 @@ from engine.training.tokenizers import given_size, tokenizer_file
 def read_config(text: str) -> TrainConfig:
     """Parse TOML; raises ValueError that names the key at fault."""
     try:
-        return msgspec.convert(_spoken(_begun(_sized(msgspec.toml.decode(text)))), TrainConfig)
+        return msgspec.convert(_with_vocab_size(_with_init(_with_size(msgspec.toml.decode(text)))), TrainConfig)
     except msgspec.DecodeError as error:
         raise ValueError(str(error)) from error
     except RecursionError as error:
@@ -27,7 +27,7 @@ def sizes() -> dict[str, dict[str, object]]:
     return {name: msgspec.toml.decode(file.read_bytes()) for name, file in configs("engine", "models").items()}
 
 
-def _sized(told: dict[str, Any]) -> dict[str, Any]:
+def _with_size(told: dict[str, Any]) -> dict[str, Any]:
     """With the fields of the named size where [model] names one; its own come first."""
     model = told.get("model")
     if not isinstance(model, dict) or "size" not in model:
@@ -38,7 +38,7 @@ def _sized(told: dict[str, Any]) -> dict[str, Any]:
     return {**told, "model": known[name] | {key: value for key, value in model.items() if key != "size"}}
 
 
-def _begun(told: dict[str, Any]) -> dict[str, Any]:
+def _with_init(told: dict[str, Any]) -> dict[str, Any]:
     """With the shape and the tokenizer of the model that [run] begins with; what the file says itself comes first."""
     run, model, data = told.get("run"), told.get("model", {}), told.get("data", {})
     init = run.get("init") if isinstance(run, dict) else None
@@ -47,7 +47,7 @@ def _begun(told: dict[str, Any]) -> dict[str, Any]:
     return {**told, "model": init_from.shape(init) | model, "data": {"tokenizer": init_from.tokenizer(init)} | data}
 
 
-def _spoken(told: dict[str, Any]) -> dict[str, Any]:
+def _with_vocab_size(told: dict[str, Any]) -> dict[str, Any]:
     """With the size of the vocabulary that a tokenizer on this machine has, where [data] names one."""
     model, data = told.get("model", {}), told.get("data")
     name = data.get("tokenizer") if isinstance(data, dict) else None

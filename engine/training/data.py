@@ -20,7 +20,7 @@ from engine.data.formats import text_format
 from engine.data.rows import spread
 from engine.data.shards import (
     TOKENIZER,
-    Told,
+    OnPrepared,
     being_written,
     counted,
     discard_damaged,
@@ -135,7 +135,7 @@ def prepare(
     *,
     tokenizer: str | None = None,
     wrapped: bool = False,
-    progress: Told = ignore,
+    progress: OnPrepared = ignore,
     from_hub: FromHub = hub_stream,
     notice: Callable[[str], None] = ignore,
 ) -> Corpus:
@@ -190,7 +190,7 @@ def _key(sources: Sequence[Path], vocab_size: int, tokenizer: Tokenizer | None, 
 
 
 def _tokenizer(
-    path: Path, given: Tokenizer | None, vocab_size: int, docs: Callable[[], Iterator[Document]], progress: Told
+    path: Path, given: Tokenizer | None, vocab_size: int, docs: Callable[[], Iterator[Document]], progress: OnPrepared
 ) -> Tokenizer:
     """That which is at `path`, put there first where there is none that can be read."""
     try:

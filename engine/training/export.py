@@ -126,7 +126,7 @@ def publish(model: Network, tokenizer: Tokenizer, home: Path, kind: str, trained
         "n_blocks": shape.n_blocks, "n_heads": shape.n_heads, "model_length": shape.length, "dropout": shape.dropout,
         "time_conditioning": shape.time_conditioning, "mask_token_id": shape.mask_id,
         "bos_token_id": tokenizer.token_to_id(END_OF_TEXT), "eos_token_id": tokenizer.token_to_id(END_OF_TEXT),
-        "torch_dtype": "float32", **checkpoint.told(trained),
+        "torch_dtype": "float32", **checkpoint.discrete_fields(trained),
     }  # fmt: skip
     replace_checked(home / "config.json", json.dumps(config, indent=2).encode() + b"\n")
     replace_checked(home / "tokenizer.json", tokenizer.to_str().encode())

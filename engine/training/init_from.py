@@ -40,12 +40,12 @@ def tokenizer(name: str) -> str:
     return name if (locate(name, ignore) / "tokenizer.json").is_file() else "gpt2"
 
 
-def recovered(name: str) -> str:
+def recovery_note(name: str) -> str:
     """Return why the model of a run is not of its last checkpoint; empty if it is, or for another model."""
     return read_exported(locate(name, ignore)).note
 
 
-def begin(model: Network, name: str, corpus: Corpus, *, scores: bool = False) -> None:
+def load_initial_weights(model: Network, name: str, corpus: Corpus, *, scores: bool = False) -> None:
     """Give a new network the tensors of such a model, each exactly as it is there.
 
     A network that hears the noise level, begun with one that does not, computes at first at every level what that one
@@ -66,13 +66,13 @@ def begin(model: Network, name: str, corpus: Corpus, *, scores: bool = False) ->
     if isinstance(model, CausalDIT):
         return
     if model.time_conditioned and not shape_of(found, kind).time_conditioning:
-        _deafen(model.sigma_map)
+        _ignore_noise_level(model.sigma_map)
     if scores and not (kind == "SEDD" or found.word("kind") == "sedd"):
         _normalise(model, corpus)
 
 
 @torch.no_grad()
-def _deafen(embedding: NoiseEmbedding) -> None:
+def _ignore_noise_level(embedding: NoiseEmbedding) -> None:
     """Make the embedding of every noise level that of none, in such a way that it can learn to tell them apart."""
     last = cast(nn.Linear, embedding.mlp[-1])
     silence = embedding(torch.zeros(1, device=last.weight.device))[0]

@@ -1,4 +1,4 @@
-"""The training loop: a generator of `Progress` that checkpoints, resumes exactly and never prints."""
+"""The training loop: a generator of `TrainProgress` that checkpoints, resumes exactly and never prints."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from engine.models.kinds import KINDS, Network
 from engine.models.loading import Discrete
 from engine.models.readers.training_run import NETWORK
 from engine.training.batches import Batch, draw
-from engine.training.config import SMALLEST, Progress, TrainConfig
-from engine.training.config_diff import differences, is_marked, mark
+from engine.training.config import SMALLEST, TrainConfig, TrainProgress
+from engine.training.config_diff import corpus_mark, differences, is_marked
 from engine.training.data import Corpus
 from engine.training.ema import EMA
-from engine.training.init_from import begin
+from engine.training.init_from import load_initial_weights
 from engine.training.losses import antithetic_times
 from engine.training.memory_needs import check_needs
 from engine.training.objectives import make_objective
@@ -35,8 +35,8 @@ from engine.training.precision import chosen
 from engine.training.recovery import Recovered, recover, refuse_leftovers
 from engine.training.sections import OptimSection
 from engine.training.sharding import like, load_optimizer, whole
-from engine.training.task import Task, compiled, recompute
-from engine.training.workers import Alone, Workers
+from engine.training.task import TrainingTask, compiled, recompute
+from engine.training.workers import SingleWorker, Workers
 
 VALIDATION_SEED = 20_250
 LEVEL = 0.95
@@ -106,7 +106,7 @@ class Trainer:
             have = len(corpus.splits.get(split, ()))
             if have < config.model.length:
                 raise ValueError(f"the data's {split} split holds {have} tokens: a window takes {config.model.length}")
-        self.workers: Workers = workers or Alone()
+        self.workers: Workers = workers or SingleWorker()
         if config.run.batch % self.workers.world:
             raise ValueError(
                 f"run.batch of {config.run.batch} does not divide among {self.workers.world} processes: take a multiple"
@@ -125,13 +125,13 @@ class Trainer:
         self.begun_with = None if found else config.run.init
         """the model whose weights this start has taken"""
         if self.begun_with is not None:
-            begin(self.model, self.begun_with, corpus, scores=config.objective == "sedd")
-        self.uncompiled = self._adapt(task := Task(self.model, self.objective))
+            load_initial_weights(self.model, self.begun_with, corpus, scores=config.objective == "sedd")
+        self.uncompiled = self._adapt(task := TrainingTask(self.model, self.objective))
         """why the network is not compiled although it should be"""
         self.task = self.workers.wrap(task)
         self.optimizers = optimizers(self.model, config.optim, self.precision)
         self.ema = EMA(self.model, config.run.ema)
-        self._mark = mark(corpus)
+        self._mark = corpus_mark(corpus)
         self.step = 0
         self.best: float | None = None
         self.level: float | None = None
@@ -155,7 +155,7 @@ class Trainer:
         if self.workers.rank == 0:
             replace_checked(home / TOKENIZER, corpus.tokenizer.to_str().encode())
 
-    def _adapt(self, task: Task) -> str | None:
+    def _adapt(self, task: TrainingTask) -> str | None:
         run = self.config.run
         if run.recompute:
             recompute(self.model)
@@ -189,8 +189,8 @@ class Trainer:
     def tokenizer(self) -> Tokenizer:
         return self.corpus.tokenizer
 
-    def run(self) -> Iterator[Progress]:
-        """Train to the configured step, one `Progress` a step; closing the generator saves nothing."""
+    def run(self) -> Iterator[TrainProgress]:
+        """Train to the configured step, one `TrainProgress` a step; closing the generator saves nothing."""
         run = self.config.run
         if self._new:
             # whatever ends this run from here on, the same command goes on
@@ -211,7 +211,7 @@ class Trainer:
             if saved:
                 self.save()
             rate = (self.step - first) * run.batch * self.config.model.length
-            yield Progress(
+            yield TrainProgress(
                 self.step, run.steps, loss, norm, lr, rate / (time.perf_counter() - began),
                 validation, self.best, saved,
             )  # fmt: skip

@@ -13,7 +13,7 @@ import msgspec
 import torch
 from torch import Tensor
 
-HEARD = 1e-3
+ENCODER_EPS = 1e-3
 """By how much the schedule that `DIT.encode` takes its times from falls short of masking all."""
 LEAST_ALPHA = 2.0**-22
 """A share of visible tokens below which float32 could not tell 1 - alpha from 1."""
@@ -179,6 +179,6 @@ def weight(noise: Noise, t: Tensor) -> Tensor:
     return noise.rate(t) / torch.expm1(noise.sigma(t))
 
 
-def heard(fraction: Tensor) -> Tensor:
+def encoder_time(fraction: Tensor) -> Tensor:
     """What to tell `DIT.encode`, float32, where a fraction 1 - alpha is masked: then it hears sigma = -log alpha."""
-    return (fraction.clamp(max=1 - LEAST_ALPHA) / (1 - HEARD)).float()
+    return (fraction.clamp(max=1 - LEAST_ALPHA) / (1 - ENCODER_EPS)).float()

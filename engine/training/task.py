@@ -12,7 +12,7 @@ from engine.models.kinds import Network
 from engine.training.objectives import Objective
 
 
-class Task(nn.Module):
+class TrainingTask(nn.Module):
     """One call for all that a network is asked in training, so that gradients can be gathered around it."""
 
     def __init__(self, model: Network, objective: Objective) -> None:
@@ -34,7 +34,7 @@ def recompute(model: Network) -> None:
         block.forward = partial(checkpoint, block.forward, use_reentrant=False)
 
 
-def compiled(task: Task, rows: int, precision: torch.autocast) -> str | None:
+def compiled(task: TrainingTask, rows: int, precision: torch.autocast) -> str | None:
     """Compile the network but for its embedding and what is computed of logits, and try it on a step's rows.
 
     Why they stay as they were is returned, None where they are compiled.

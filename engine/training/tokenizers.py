@@ -8,7 +8,7 @@ from pathlib import Path
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from engine.data.special_tokens import END_OF_TEXT, MASK
-from engine.models.catalogue import BUILT_IN, place
+from engine.models.catalogue import BUILT_IN, resolve
 from engine.models.files.tokenizer_file import read_tokenizer
 from engine.system.foreign import library_errors
 
@@ -31,7 +31,7 @@ def train_tokenizer(texts: Iterator[str], vocab_size: int) -> Tokenizer:
 
 def tokenizer_file(name: str) -> Path | None:
     """On this machine: of a model that is known by name, a directory, or a file itself."""
-    path = (place(name) if name in BUILT_IN else None) or Path(name)
+    path = (resolve(name) if name in BUILT_IN else None) or Path(name)
     file = path / "tokenizer.json" if path.is_dir() else path
     return file if file.exists() else None
 

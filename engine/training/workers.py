@@ -52,7 +52,7 @@ class Workers(Protocol):
         ...
 
 
-class Alone:
+class SingleWorker:
     """A single process."""
 
     rank = 0
@@ -78,7 +78,7 @@ class Alone:
         return None
 
 
-class Together:
+class FabricWorkers:
     """A process among those that torchrun, srun, `fabric run` or this very command has started, by Lightning Fabric."""
 
     def __init__(self, accelerator: str, layout: Layout, strategy: Strategy) -> None:
@@ -159,9 +159,9 @@ def workers(
     if devices is None and nodes > 1 and layout.nodes != nodes:
         raise ValueError(f"--nodes {nodes} takes --devices with it, or torchrun or srun to start the processes")
     if layout == Layout():
-        return Alone()
+        return SingleWorker()
     try:
-        return Together(device.partition(":")[0], layout, strategy)
+        return FabricWorkers(device.partition(":")[0], layout, strategy)
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             "several processes take the package lightning-fabric: pip install 'remdm-tui[train]'", name=error.name

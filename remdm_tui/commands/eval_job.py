@@ -23,10 +23,10 @@ from remdm_tui.settings.sweeps import Combination
 from remdm_tui.settings.watch_options import WatchOptions, fit_to_model
 
 if TYPE_CHECKING:
-    from engine.evaluation.plan import Model, Plan, Scoring
+    from engine.evaluation.plan import EvalPlan, Model, Scoring
     from engine.evaluation.results import Results
     from engine.evaluation.run import EvalProgress
-    from engine.evaluation.store import Store
+    from engine.evaluation.store import EvalStore
     from engine.models import TextModel
     from engine.system.ranks import Ranks
 
@@ -36,7 +36,7 @@ class EvalRunner:
 
     def __init__(self, arguments: EvalArguments, ranks: Ranks, reporter: Reporter) -> None:
         self._arguments, self._ranks, self._reporter = arguments, ranks, reporter
-        self._start = ranks.share(uuid.uuid4().hex[:12])
+        self._start = ranks.broadcast(uuid.uuid4().hex[:12])
         self._model = EvalModel(ranks.device, reporter)
         self._judges = EvalJudges(arguments, ranks, reporter)
         self._references = EvalReferences(arguments, reporter)
@@ -48,11 +48,11 @@ class EvalRunner:
     def evaluate(self, combination: Combination) -> Results | None:
         """Evaluate one combination; return its results on rank 0, None on others. Raises ValueError and OSError."""
         from engine.evaluation.results import read_results
-        from engine.evaluation.run import Job
-        from engine.evaluation.store import Store
+        from engine.evaluation.run import EvalJob
+        from engine.evaluation.store import EvalStore
         from engine.sampling.batch import usual_width
 
-        store = Store(self.home(combination))
+        store = EvalStore(self.home(combination))
         with self._locked(store):
             preset = presets.read(combination.arguments.preset) if combination.arguments.preset else None
             self._references.read(preset, store)
@@ -60,9 +60,9 @@ class EvalRunner:
             model, record = self._model.load(options.model)
             plan = self._plan(preset, options, model, record, store)
             self._on_first(lambda: store.settle(plan, self._arguments.rescore, self._reporter.message))
-            if self._ranks.share(self._is_finished(store, plan, model)):
+            if self._ranks.broadcast(self._is_finished(store, plan, model)):
                 return read_results(store.home) if self._ranks.rank == 0 else None
-            job = Job(
+            job = EvalJob(
                 plan, store, self._ranks, model,
                 width=combination.arguments.batch or usual_width(model), start=self._start,
                 readers=self._judges.load(plan.scoring), notice=self._reporter.message,
@@ -74,7 +74,7 @@ class EvalRunner:
             return job.results
 
     @contextmanager
-    def _locked(self, store: Store) -> Iterator[None]:
+    def _locked(self, store: EvalStore) -> Iterator[None]:
         """Lock the directory for rank 0 and everybody that works with it."""
         self._on_first(store.take)
         try:
@@ -90,11 +90,11 @@ class EvalRunner:
                 act()
             except (ValueError, OSError) as caught:
                 error = caught
-        error = self._ranks.share(error)
+        error = self._ranks.broadcast(error)
         if error is not None:
             raise error
 
-    def _is_finished(self, store: Store, plan: Plan, model: TextModel) -> bool:
+    def _is_finished(self, store: EvalStore, plan: EvalPlan, model: TextModel) -> bool:
         """Return whether rank 0 finds nothing left to do; False on other ranks."""
         from engine.evaluation.drawing import fault
 
@@ -104,10 +104,10 @@ class EvalRunner:
         return store.is_finished(plan, lambda line: fault(model, plan, prompt, line), self._reporter.message)
 
     def _plan(
-        self, preset: Preset | None, options: WatchOptions, model: TextModel, record: Model, store: Store
-    ) -> Plan:
+        self, preset: Preset | None, options: WatchOptions, model: TextModel, record: Model, store: EvalStore
+    ) -> EvalPlan:
         from engine.evaluation import drawing
-        from engine.evaluation.plan import BETWEEN_STARTS, ENGINE, Plan, Sampling
+        from engine.evaluation.plan import BETWEEN_STARTS, ENGINE, EvalPlan, Sampling
         from engine.strategies import catalogue, source_digest
 
         predictor = self._arguments.predictor or getattr(preset, "predictor", None) or ENGINE
@@ -126,11 +126,11 @@ class EvalRunner:
             **{info.name: getattr(settings, info.name) for info in SAMPLING},
         )  # fmt: skip
         drawing.check(model, sampling, prompt)
-        plan = Plan(record, sampling, self._scoring(preset, store))
+        plan = EvalPlan(record, sampling, self._scoring(preset, store))
         self._references.check_size(plan, model)
         return plan
 
-    def _scoring(self, preset: Preset | None, store: Store) -> Scoring:
+    def _scoring(self, preset: Preset | None, store: EvalStore) -> Scoring:
         import msgspec
 
         from engine.evaluation.plan import Scoring

@@ -12,7 +12,7 @@ from remdm_tui.commands.progress import Reporter
 if TYPE_CHECKING:
     from engine.evaluation.plan import Scoring
     from engine.evaluation.scoring import Readers
-    from engine.evaluation.store import Store
+    from engine.evaluation.store import EvalStore
     from engine.metrics.judge import LanguageModel
     from engine.metrics.own_judge import DirectoryJudge
     from engine.system.ranks import Ranks
@@ -29,7 +29,7 @@ class EvalJudges:
         self._name: str | None = None
         self._loaded: dict[tuple[str | None, str | None], Readers] = {}
 
-    def default(self, store: Store) -> str:
+    def default(self, store: EvalStore) -> str:
         """Return the judge that this directory has scores of, else the field's, else ours where that is not available.
 
         Every rank gets the answer of rank 0.
@@ -44,7 +44,7 @@ class EvalJudges:
                 scoring = plan.scoring
                 digest = scoring.judge_fingerprint if store.has_whole_digests else None
                 name = find_file(store.home, plan.scoring.judge, scoring.judge_path, digest, "--judge")
-        name = self._ranks.share(name)
+        name = self._ranks.broadcast(name)
         if name is None and self._ranks.rank == 0:
             name = JUDGE
             try:
@@ -55,18 +55,18 @@ class EvalJudges:
                     f"{JUDGE} is not available: judged by {OFFLINE_JUDGE}; not comparable to published figures "
                     f"({error})"
                 )
-        self._name = self._ranks.share(name)
+        self._name = self._ranks.broadcast(name)
         return self._name or OFFLINE_JUDGE
 
     def files(self, name: str) -> Path:
         """Return the files of a judge or featurizer, downloaded if necessary. Raises ValueError."""
         from engine.metrics.judges import SHORT
         from engine.metrics.own_judge import own_model
-        from engine.models.catalogue import place
+        from engine.models.catalogue import resolve
         from engine.models.sources import locate
 
         own = own_model(name)
-        path = place(own) if own is not None else None
+        path = resolve(own) if own is not None else None
         if path is not None:
             return path
         return locate(name if Path(name).exists() else SHORT.get(name, name), self._reporter.loading)

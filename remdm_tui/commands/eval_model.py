@@ -43,10 +43,10 @@ class EvalModel:
     def _record(self, choice: ModelChoice, model: TextModel) -> Model:
         from engine.evaluation.identity import files_digest, model_files
         from engine.evaluation.plan import Model
-        from engine.models.catalogue import BUILT_IN, place
+        from engine.models.catalogue import BUILT_IN, resolve
         from engine.models.tokenizer import tokenizer_place
 
-        path = None if choice.name in BUILT_IN else place(choice.name)
+        path = None if choice.name in BUILT_IN else resolve(choice.name)
         tokenizer_fingerprint = tokenizer_path = None
         if choice.tokenizer is not None:
             tokenizer = tokenizer_place(choice.tokenizer)

@@ -12,8 +12,8 @@ from remdm_tui.settings.presets import Preset
 
 if TYPE_CHECKING:
     from engine.data.texts import Texts
-    from engine.evaluation.plan import Plan
-    from engine.evaluation.store import Store
+    from engine.evaluation.plan import EvalPlan
+    from engine.evaluation.store import EvalStore
     from engine.metrics.judge import Featurizer
     from engine.metrics.mauve import Features
     from engine.models import TextModel
@@ -41,7 +41,7 @@ class EvalReferences:
         """Return the digest of the texts, or None if none are read."""
         return None if self._texts is None else self._texts.digest
 
-    def read(self, preset: Preset | None, store: Store) -> None:
+    def read(self, preset: Preset | None, store: EvalStore) -> None:
         """Read the texts, if there are any to read. Raises ValueError, and ModuleNotFoundError without MAUVE."""
         source = self.source(preset)
         if source is None or self._texts is not None:
@@ -57,7 +57,7 @@ class EvalReferences:
             source = find_file(store.home, source, str(Path(source).expanduser().absolute()), None, "--references")
         self._texts = load(source, self._arguments.references_split, notice=self._reporter.message)
 
-    def check_size(self, plan: Plan, model: TextModel) -> None:
+    def check_size(self, plan: EvalPlan, model: TextModel) -> None:
         """Warn where there are few samples or references. Raises ValueError where there are too few for MAUVE."""
         from engine.metrics.mauve import check_size, warning
 
@@ -67,7 +67,7 @@ class EvalReferences:
         if note:
             self._reporter.message(note)
 
-    def features(self, featurizer: Featurizer, plan: Plan, model: TextModel) -> Features:
+    def features(self, featurizer: Featurizer, plan: EvalPlan, model: TextModel) -> Features:
         """Return the features of rows as long as the samples."""
         from engine.metrics.mauve import features
 
@@ -78,17 +78,17 @@ class EvalReferences:
             self._features[key] = features(featurizer, texts, plan.scoring.conventions[0])
         return self._features[key]
 
-    def _rows_of(self, plan: Plan, model: TextModel) -> list[str]:
+    def _rows_of(self, plan: EvalPlan, model: TextModel) -> list[str]:
         """Return rows as long as the samples, cut from the texts as the model's own training rows are."""
         from engine.data.texts import unique
-        from engine.evaluation.model_rows import rows_of_model
+        from engine.evaluation.model_rows import model_rows
 
         assert self._texts is not None
         count = plan.scoring.references_count or plan.sampling.count
         length = min(plan.sampling.tokens, model.max_length or plan.sampling.tokens)
         key = plan.model.fingerprint, length, count
         if key not in self._rows:
-            rows = rows_of_model(model, self._texts, length=length, most=count)
+            rows = model_rows(model, self._texts, length=length, most=count)
             texts = unique([model.codec.decode(row.tolist()) for row in rows.tokens], count)
             self._rows = {key: (texts, f"MAUVE's references, {len(texts):,} different ones: {rows.said}")}
         texts, self.note = self._rows[key]

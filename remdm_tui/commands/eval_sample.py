@@ -6,10 +6,10 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from engine.evaluation.plan import ENGINE
-from engine.evaluation.store import SETTINGS, Store
+from engine.evaluation.store import SETTINGS, EvalStore
 from engine.files.fingerprint import fingerprint
 from engine.files.run_layout import NEWEST
-from engine.models.catalogue import place
+from engine.models.catalogue import resolve
 from engine.records import SAMPLING
 from engine.strategies import source_digest
 from engine.text import infill
@@ -26,7 +26,7 @@ def arguments_of_sample(home: Path, number: int, given: RunArguments) -> RunArgu
 
     Consent to run the model's own code is taken from `given`, never from the directory.  Raises ValueError.
     """
-    store = Store(home)
+    store = EvalStore(home)
     plan = store.plan()
     if plan is None:
         raise ValueError(f"{home} is not an evaluation: it has no {SETTINGS}")
@@ -127,6 +127,6 @@ def _files(name: str, option: str) -> Path | None:
     try:
         if option == "--tokenizer":
             return tokenizer_place(name)
-        return place(name) or cached(name)
+        return resolve(name) or cached(name)
     except ValueError:
         return None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from engine.models.catalogue import place
+from engine.models.catalogue import resolve
 from engine.records import ModelChoice
 from remdm_tui.commands.progress import Reporter, Status, on_stderr
 from remdm_tui.console.output import print_error, print_json, print_result
@@ -50,7 +50,7 @@ def run(
         raise ValueError("rows are either wrapped or windows: give --wrap or --windows, not both")
     if conventions not in CONVENTIONS:
         raise ValueError(f"unknown conventions {conventions!r}: choose {', '.join(CONVENTIONS)}")
-    place(choice.name)  # an unknown name is an error before the data are read
+    resolve(choice.name)  # an unknown name is an error before the data are read
     reporter = on_stderr(quiet=quiet, waits=False)
     report = ScoringReport(reporter)
     with reporter:
@@ -60,14 +60,14 @@ def run(
             if model.recovered:
                 reporter.message(model.recovered)
             from engine.evaluation.identity import identity
-            from engine.evaluation.perplexity import SEED, Question, perplexity
+            from engine.evaluation.perplexity import SEED, PerplexityOptions, perplexity
             from engine.metrics.likelihood import BATCH
 
             layout = "wrap" if wrap else None if windows is None else "windows"
             weights = "" if out is None else identity(choice, model.outside)
             if out is not None and not weights:
                 raise ValueError(f"the files of {choice.name} cannot be read again: leave out --out, or see to them")
-            question = Question(
+            question = PerplexityOptions(
                 CONVENTIONS[conventions], layout, windows, length, limit, SEED if seed is None else seed, weights
             )
             with reporter.waiting("cutting rows"):

@@ -22,7 +22,7 @@ from remdm_tui.settings import train_configs
 if TYPE_CHECKING:
     import torch
 
-    from engine.data.shards import Told
+    from engine.data.shards import OnPrepared
     from engine.training.config import TrainConfig
     from engine.training.data import Corpus
     from engine.training.export import Run
@@ -124,7 +124,7 @@ def prepared(
     from engine.training.loop import Trainer
     from engine.training.workers import is_lost
 
-    def corpus(progress: Told, notice: Callable[[str], None]) -> Corpus:
+    def corpus(progress: OnPrepared, notice: Callable[[str], None]) -> Corpus:
         return prepare(
             data, config.model.vocab_size, cache, tokenizer=config.data.tokenizer,
             wrapped=config.data.rows == "wrapped", progress=progress, notice=notice,

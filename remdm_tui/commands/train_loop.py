@@ -29,7 +29,7 @@ def train(trainer: Trainer, report: TrainingReport, reporter: Reporter, log: Seq
     """
     from torch import OutOfMemoryError
 
-    from engine.training.init_from import recovered
+    from engine.training.init_from import recovery_note
     from engine.training.precision import has_bfloat16
     from engine.training.speed import flops_per_token, matmul_peak
     from engine.training.workers import is_lost
@@ -43,7 +43,7 @@ def train(trainer: Trainer, report: TrainingReport, reporter: Reporter, log: Seq
         reporter.message(f"continuing from step {trainer.step} of {trainer.continued_from}")
     if trainer.begun_with is not None:
         reporter.message(f"started from the weights of {trainer.begun_with}")
-        if note := recovered(trainer.begun_with):
+        if note := recovery_note(trainer.begun_with):
             reporter.message(note)
     if trainer.changes:
         reporter.message(f"changed since the start of the run: {'; '.join(trainer.changes)}")

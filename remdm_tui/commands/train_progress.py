@@ -19,7 +19,7 @@ from remdm_tui.render.plot import BARS
 
 if TYPE_CHECKING:
     from engine.data.shards import Prepared
-    from engine.training.config import Progress
+    from engine.training.config import TrainProgress
 
 STAGE = "training"
 SMOOTHING = 0.98
@@ -37,7 +37,7 @@ SAMPLE_LENGTH = 400
 class ProgressReading:
     """A step with its smoothed figures."""
 
-    progress: Progress
+    progress: TrainProgress
     loss: float
     """averaged over the last steps"""
     validation: float | None
@@ -48,7 +48,7 @@ class ProgressReading:
 
 
 def smoothed(
-    steps: Iterator[Progress], tokens_per_step: int, fastest: float | None = None
+    steps: Iterator[TrainProgress], tokens_per_step: int, fastest: float | None = None
 ) -> Iterator[ProgressReading]:
     """Yield each step with the exponential average of the loss, unbiased from the first step on.
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from engine.models.catalogue import place
+from engine.models.catalogue import resolve
 from engine.records import SAMPLING, ModelChoice, Settings
 from engine.strategies import make_strategy, values
 from remdm_tui.settings import presets
@@ -87,7 +87,7 @@ class RunArguments:
         model = self.choice(preset)
         if not more.get("where"):
             # a misspelt name is an error before anything is loaded; the files of another machine are unknown here
-            place(model.name)
+            resolve(model.name)
         explicit = run.keys() & {"steps", "length"}
         if _first(self.strategy, getattr(preset, "strategy", None)) is not None:
             explicit.add("strategy")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engine.files import run_layout
-from engine.models.catalogue import place
+from engine.models.catalogue import resolve
 from engine.records import ModelChoice
 from remdm_tui.link.base import Link
 from remdm_tui.settings.watch_options import WatchOptions
@@ -32,7 +32,7 @@ def training_run(model: str, elsewhere: bool) -> Path:
     """
     if elsewhere:
         raise ValueError("--follow needs the files of the training run: log in to its machine and watch without --on")
-    run = place(model)
+    run = resolve(model)
     if run is None or not run.is_dir() or (run / "config.json").exists():
         raise ValueError(
             f"--follow needs --model with the directory of a training run, such as runs/mine, not {model!r}"

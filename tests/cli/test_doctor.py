@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from engine.models.catalogue import place
+from engine.models.catalogue import resolve
 from remdm_tui.commands.doctor import terminal
 
 
@@ -39,7 +39,7 @@ def test_json_holds_the_same(cli: Callable[..., Any]) -> None:
 def test_another_tokenizer_or_mask_than_a_models_own_is_refused(
     cli: Callable[..., Any], tmp_path: Path, model: str
 ) -> None:
-    own = (place(model) or tmp_path) / "tokenizer.json"
+    own = (resolve(model) or tmp_path) / "tokenizer.json"
     same, other = tmp_path / "same.json", tmp_path / "other.json"
     same.write_bytes(own.read_bytes())
     other.write_text(own.read_text(encoding="utf-8") + " ", encoding="utf-8")

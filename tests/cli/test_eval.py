@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from engine.data.special_tokens import MASK
 from engine.evaluation.results import read_results, read_samples
-from engine.evaluation.store import Store
+from engine.evaluation.store import EvalStore
 from engine.models import checkpoint
 from engine.models.dit import DIT, DITConfig
 from engine.sampling.session import Session
@@ -374,7 +374,7 @@ def test_the_samples_of_a_killed_process_are_done_by_the_next_start(
 
 def test_a_second_start_in_the_same_directory_is_refused(cli: Callable[..., Any], shop: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    first = Store(out)
+    first = EvalStore(out)
     first.take()
     second = cli(*command(shop, out))
     first.close()

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from engine.evaluation.metrics import METRICS, Metric, figure_of
-from engine.evaluation.plan import Plan
+from engine.evaluation.plan import EvalPlan
 from engine.evaluation.results import Figure, read_results, read_samples
 from engine.evaluation.summary import results
 from remdm_tui.commands.eval_results import print_results
@@ -31,7 +31,7 @@ def words(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_new_metric_is_in_the_results_and_their_summary(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = [msgspec.structs.replace(line, judged=None) for line in read_samples(OLDER)]
-    plan = msgspec.convert(read_results(OLDER).settings, Plan)
+    plan = msgspec.convert(read_results(OLDER).settings, EvalPlan)
 
     found = results(plan, 4, lines, None, None, (), (), ())
 

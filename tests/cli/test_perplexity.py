@@ -25,8 +25,8 @@ from engine.data.special_tokens import END_OF_TEXT, MASK
 from engine.data.texts import load
 from engine.evaluation import perplexity as evaluation
 from engine.evaluation.identity import identity
-from engine.evaluation.model_rows import is_own, rows_of_model
-from engine.evaluation.perplexity import PerplexityProgress, Question
+from engine.evaluation.model_rows import is_own, model_rows
+from engine.evaluation.perplexity import PerplexityOptions, PerplexityProgress
 from engine.evaluation.scores import Scores
 from engine.files.atomic import writable
 from engine.files.fingerprint import fingerprint
@@ -124,7 +124,7 @@ def standing(done: int, *, total: int = 40, kept: int = 0, batch: int = 8) -> Pe
 def test_a_model_trained_here_reads_windows_of_its_training_stream(home: Path) -> None:
     model, texts = model_of(home), load(str(home / "nonsense.jsonl"))
     corpus = prepare([home / "nonsense.jsonl"], VOCABULARY, home / "cache")
-    rows = rows_of_model(model, texts, windows=9)
+    rows = model_rows(model, texts, windows=9)
     assert is_own(model.codec)
     assert (rows.layout, rows.start) == ("windows", None)
     assert np.array_equal(rows.tokens, corpus.spread("validation", LENGTH, 9))
@@ -137,7 +137,7 @@ def test_typography_is_unified_for_a_model_trained_here_and_left_alone_for_other
     for name in ("own", "other"):
         for spelling, text in (("straight", straight), ("curly", curly)):
             (tmp_path / "text.txt").write_text(text, encoding="utf-8")
-            found = rows_of_model(model_of(home, name), load(str(tmp_path / "text.txt")), layout="windows", windows=1)
+            found = model_rows(model_of(home, name), load(str(tmp_path / "text.txt")), layout="windows", windows=1)
             rows[name, spelling] = found.tokens.tolist()
     assert rows["own", "curly"] == rows["own", "straight"]
     assert rows["other", "curly"] != rows["other", "straight"]
@@ -146,7 +146,7 @@ def test_typography_is_unified_for_a_model_trained_here_and_left_alone_for_other
 def test_any_other_model_reads_wrapped_rows(home: Path) -> None:
     model, texts = model_of(home, "other"), load(str(home / "nonsense.jsonl"))
     end = model.codec.encode(END_OF_TEXT, special=True)[0]
-    rows = rows_of_model(model, texts)
+    rows = model_rows(model, texts)
     joined = [i for text in texts.texts for i in (*model.codec.encode(text), end)]
     assert (rows.layout, rows.start) == ("wrap", end)
     assert (rows.tokens[:, 0] == end).all()
@@ -157,11 +157,11 @@ def test_any_other_model_reads_wrapped_rows(home: Path) -> None:
 
 def test_windows_lie_side_by_side_unless_more_are_asked_for(home: Path) -> None:
     model, texts = model_of(home), load(str(home / "nonsense.jsonl"))
-    some, many = rows_of_model(model, texts), rows_of_model(model, texts, windows=500)
+    some, many = model_rows(model, texts), model_rows(model, texts, windows=500)
     assert len(some.tokens) < 100 < len(many.tokens) == 500
     assert "which overlap" not in some.said
     assert "which overlap" in many.said
-    few = rows_of_model(model, texts, limit=3)
+    few = model_rows(model, texts, limit=3)
     assert np.array_equal(few.tokens, some.tokens[:3])
     assert f"the first 3 of {len(some.tokens)}" in few.said
 
@@ -173,7 +173,7 @@ def test_the_figures_are_those_of_the_metric(home: Path, capsys: pytest.CaptureF
     assert ask(home, "nonsense.jsonl", windows=12, conventions="both", as_json=True, seed=3) == 0
     found = printed(capsys)
     model = model_of(home)
-    rows = rows_of_model(model, load(str(home / "nonsense.jsonl")), windows=12).tokens
+    rows = model_rows(model, load(str(home / "nonsense.jsonl")), windows=12).tokens
     for how in ("standard", "reference"):
         expected, measured = likelihood(model, rows, how, seed=3), found["conventions"][how]
         for name, figure in (("nll", expected.nats), ("bpd", expected.bits), ("ppl", expected.perplexity)):
@@ -274,7 +274,7 @@ def test_half_a_line_and_the_rest_of_its_batch_are_done_again(home: Path, tmp_pa
     done: list[PerplexityProgress] = []
     evaluation.perplexity(
         model_of(home), load(str(home / "nonsense.jsonl")),
-        Question(windows=12, layout="windows", weights=identity(ModelChoice(str(home / "own")))),
+        PerplexityOptions(windows=12, layout="windows", weights=identity(ModelChoice(str(home / "own")))),
         batch=4, out=tmp_path, report=done.append,
     )  # fmt: skip
     assert [(one.done, one.kept) for one in done] == [(8, 4), (12, 4)]
@@ -378,7 +378,7 @@ def test_a_full_disk_names_the_file(tmp_path: Path) -> None:
     with open("/dev/full", "wb", buffering=0) as full:
         store = Scores((), full)
         with pytest.raises(OSError, match="No space left on device") as error:
-            store.add([evaluation.Score("standard", 0, 1.0, 16)])
+            store.add([evaluation.RowScore("standard", 0, 1.0, 16)])
     assert (error.value.errno, error.value.filename) == (errno.ENOSPC, "/dev/full")
 
 
@@ -444,7 +444,7 @@ def test_a_device_out_of_memory_halves_the_batch_and_changes_no_figure(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, texts = model_of(home), load(str(home / "nonsense.jsonl"))
-    expected = evaluation.perplexity(model, texts, Question(windows=6), batch=2)
+    expected = evaluation.perplexity(model, texts, PerplexityOptions(windows=6), batch=2)
     encode = model.network.encode
 
     def small(tokens: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
@@ -454,7 +454,7 @@ def test_a_device_out_of_memory_halves_the_batch_and_changes_no_figure(
 
     monkeypatch.setattr(model.network, "encode", small)
     done: list[PerplexityProgress] = []
-    assert evaluation.perplexity(model, texts, Question(windows=6), batch=8, report=done.append) == expected
+    assert evaluation.perplexity(model, texts, PerplexityOptions(windows=6), batch=8, report=done.append) == expected
     assert [one.batch for one in done] == [2, 2, 2]
 
 
@@ -501,21 +501,21 @@ def test_a_directory_that_cannot_be_written_is_told_before_the_data_is_read(home
 
 def test_a_network_that_gives_nan_is_told_by_its_row_and_loses_nothing(home: Path, tmp_path: Path) -> None:
     model, texts = model_of(home), load(str(home / "nonsense.jsonl"))
-    rows = rows_of_model(model, texts, windows=6).tokens
+    rows = model_rows(model, texts, windows=6).tokens
     only = next(int(token) for token in rows[4] if not (rows[:4] == token).any())
     model.network.embedding[only] = torch.nan
     with pytest.raises(ValueError, match="the network gives NaN for sequence 4"):
-        evaluation.perplexity(model, texts, Question(windows=6, seed=2), batch=2, out=tmp_path)
+        evaluation.perplexity(model, texts, PerplexityOptions(windows=6, seed=2), batch=2, out=tmp_path)
     assert (tmp_path / "scores.jsonl").read_bytes().count(b"\n") == 4
 
 
 def test_rows_that_are_not_the_models_are_told_before_any_is_scored(home: Path) -> None:
     model, texts = model_of(home), load(str(home / "nonsense.jsonl"))
-    last = int(rows_of_model(model, texts, windows=6).tokens[5, 3])
+    last = int(model_rows(model, texts, windows=6).tokens[5, 3])
     model.mask_id = last
     done: list[PerplexityProgress] = []
     with pytest.raises(ValueError, match=f"rows hold the mask, token {last}, which is no text"):
-        evaluation.perplexity(model, texts, Question(windows=6), batch=1, report=done.append)
+        evaluation.perplexity(model, texts, PerplexityOptions(windows=6), batch=1, report=done.append)
     assert done == []
 
 
@@ -524,4 +524,4 @@ def test_a_row_held_for_impossible_has_no_perplexity(home: Path) -> None:
     project = model.network.project
     model.network.project = lambda hidden: project(hidden).index_fill(1, torch.arange(1, 200), -torch.inf)
     with pytest.raises(ValueError, match="holds row 0, counted from 0, for impossible"):
-        evaluation.perplexity(model, texts, Question(windows=2))
+        evaluation.perplexity(model, texts, PerplexityOptions(windows=2))

@@ -146,9 +146,9 @@ def test_conventions_that_were_not_measured_are_refused_with_those_that_were(tmp
 
 
 def test_small_numbers_of_samples_and_failures_are_warned_of(tmp_path: Path) -> None:
-    from engine.evaluation.results import Failed
+    from engine.evaluation.results import FailedSample
 
-    write(tmp_path / "a", results(count=100, failed=(Failed(3, 10, 7),), notes=("The batch was halved",)))
+    write(tmp_path / "a", results(count=100, failed=(FailedSample(3, 10, 7),), notes=("The batch was halved",)))
     (group,) = collect([tmp_path]).groups
     told = " ".join(warnings(group))
     assert "MAUVE of 100 texts is not comparable" in told

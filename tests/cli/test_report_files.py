@@ -14,7 +14,7 @@ import msgspec
 import pytest
 from jinja2 import UndefinedError
 
-from engine.evaluation.results import SAMPLES, Failed
+from engine.evaluation.results import SAMPLES, FailedSample
 from remdm_tui.commands.report import write as write_files
 from remdm_tui.console.sanitize import is_visible, sanitize
 from remdm_tui.reports import html, latex, markdown, templates
@@ -264,7 +264,8 @@ def named(root: Path, names: tuple[str, ...], every: str) -> tuple[ReportDocumen
     place = root / every.replace("/", "|")
     for number, name in enumerate((*names, names[0])):
         made_by = results(
-            name, judge=every, knobs={name: name}, sampling={"prompt": every}, notes=(every,), failed=(Failed(0, 1, 2),)
+            name, judge=every, knobs={name: name}, sampling={"prompt": every}, notes=(every,),
+            failed=(FailedSample(0, 1, 2),),
         )  # fmt: skip
         made_by.settings["model"]["name"] = every
         write(place / str(number), made_by, (every,))

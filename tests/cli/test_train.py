@@ -17,9 +17,9 @@ import torch
 
 from engine.files.checkpoint_files import write_state
 from engine.models import load_model
-from engine.training.config import Progress, TrainConfig
+from engine.training.config import TrainConfig, TrainProgress
 from engine.training.precision import has_bfloat16
-from engine.training.workers import Alone
+from engine.training.workers import SingleWorker
 from remdm_tui.commands.progress import PlainLines, Silent
 from remdm_tui.commands.train import prepared
 from remdm_tui.commands.train_log import continued
@@ -29,8 +29,8 @@ from tests import forks
 from tests.cli.conftest import ENVIRONMENT
 
 
-def progress(step: int, loss: float = 1.0, validation: float | None = None) -> Progress:
-    return Progress(step, 10, loss, 1.0, 1e-3, 100.0, validation, validation, saved=False)
+def progress(step: int, loss: float = 1.0, validation: float | None = None) -> TrainProgress:
+    return TrainProgress(step, 10, loss, 1.0, 1e-3, 100.0, validation, validation, saved=False)
 
 
 def test_a_run_ends_in_a_model_of_its_best_averages(
@@ -204,7 +204,7 @@ def test_a_terminal_gets_a_bar_with_its_figures(training: list[str]) -> None:
     assert b"tokens/s" in shown
 
 
-class Bereft(Alone):
+class Bereft(SingleWorker):
     """The second of two processes, whose first has ended."""
 
     rank, world = 1, 2

@@ -13,13 +13,13 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from engine.training.config import Progress
+from engine.training.config import TrainProgress
 from remdm_tui.commands.train_loggers import logs, values_of
 from remdm_tui.commands.train_progress import ProgressReading, curve, panel, printable, smoothed
 
 
 def reading(**fields: Any) -> ProgressReading:
-    progress = Progress(7, 10, 2.5, 0.75, 1e-3, 1234.0, None, 2.0, saved=False)
+    progress = TrainProgress(7, 10, 2.5, 0.75, 1e-3, 1234.0, None, 2.0, saved=False)
     return ProgressReading(progress, 2.25, 2.0, 3725.0, **fields)
 
 
@@ -63,7 +63,7 @@ def test_a_text_cannot_move_the_cursor() -> None:
 
 
 def test_the_utilisation_is_a_share_of_the_fastest() -> None:
-    progress = Progress(7, 10, 2.5, 0.75, 1e-3, 500.0, None, 2.0, saved=False)
+    progress = TrainProgress(7, 10, 2.5, 0.75, 1e-3, 500.0, None, 2.0, saved=False)
     (one,) = smoothed(iter([progress]), 10, fastest=2000.0)
     assert one.utilisation == 0.25
 

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from engine.data.shards import being_written
-from engine.evaluation.store import Store
+from engine.evaluation.store import EvalStore
 from engine.files.atomic import discard, probe, replace, replacing, tidy
 from engine.files.checkpoint_files import write_state
 from engine.files.digests import file_digests
@@ -141,7 +141,7 @@ def _exported(home: Path) -> None:
 
 
 def _stored(home: Path) -> None:
-    store = Store(home)
+    store = EvalStore(home)
     store.take()
     store.close()
 

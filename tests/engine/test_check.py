@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from engine.models import TextModel, load_model
-from engine.models.catalogue import BUILT_IN, place
+from engine.models.catalogue import BUILT_IN, resolve
 from engine.records import Check
 from engine.sampling.self_check import PROTEIN, familiar, self_check
 from tests.engine.toys import Letters
@@ -105,10 +105,10 @@ def test_a_tokenizer_that_makes_nothing_of_any_text_is_an_error(demo: TextModel)
 )
 def test_a_name_that_can_be_nothing_is_told_without_loading(name: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
-        place(name)
+        resolve(name)
 
 
 def test_a_name_is_a_built_in_a_path_or_a_repository(tmp_path) -> None:
-    assert all((place(name) / "config.json").is_file() for name in BUILT_IN)
-    assert place(str(tmp_path)) == tmp_path
-    assert place("org/name") is None
+    assert all((resolve(name) / "config.json").is_file() for name in BUILT_IN)
+    assert resolve(str(tmp_path)) == tmp_path
+    assert resolve("org/name") is None

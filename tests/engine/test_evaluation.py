@@ -21,11 +21,11 @@ from torch import Tensor
 
 import engine
 from engine.evaluation import drawing
-from engine.evaluation.plan import Model, Plan, Sampling, Scoring, differences
+from engine.evaluation.plan import EvalPlan, Model, Sampling, Scoring, differences
 from engine.evaluation.results import RESULTS, SAMPLES, Judged, Results, SampleLine, read_results, read_samples
-from engine.evaluation.run import EvalProgress, Job
+from engine.evaluation.run import EvalJob, EvalProgress
 from engine.evaluation.scoring import Readers
-from engine.evaluation.store import Scored, Store
+from engine.evaluation.store import EvalStore, Scored
 from engine.files.atomic import replacing
 from engine.files.fingerprint import fingerprint
 from engine.files.jsonl import Appended
@@ -61,13 +61,13 @@ def judge(tmp_path_factory: pytest.TempPathFactory) -> LanguageModel:
     return load_judge(str(save_gpt2(tmp_path_factory.mktemp("judge"), 64)), "cpu")
 
 
-def plan(judge: LanguageModel | None, references: str | None = "texts", **sampling: Any) -> Plan:
+def plan(judge: LanguageModel | None, references: str | None = "texts", **sampling: Any) -> EvalPlan:
     scoring = Scoring(("reference", "standard"), judge and judge.name, references=references if judge else None)
-    return Plan(MODEL, msgspec.structs.replace(SAMPLING, **sampling), scoring)
+    return EvalPlan(MODEL, msgspec.structs.replace(SAMPLING, **sampling), scoring)
 
 
-def job(home: Path, asked: Plan, judge: LanguageModel | None, ranks: Ranks | None = None, **more: Any) -> Job:
-    store = Store(home)
+def job(home: Path, asked: EvalPlan, judge: LanguageModel | None, ranks: Ranks | None = None, **more: Any) -> EvalJob:
+    store = EvalStore(home)
     if ranks is None or ranks.rank == 0:
         home.mkdir(exist_ok=True)
         store.settle(asked)
@@ -76,10 +76,10 @@ def job(home: Path, asked: Plan, judge: LanguageModel | None, ranks: Ranks | Non
         "plan": asked, "store": store, "ranks": ranks or Alone(), "model": TextToy(), "width": 4, "start": "one",
         "readers": reads, "references": lambda who: features(who, texts(40, seed=8)), "notice": lambda sentence: None,
     }  # fmt: skip
-    return Job(**{**given, **more})
+    return EvalJob(**{**given, **more})
 
 
-def finished(home: Path, asked: Plan, judge: LanguageModel | None, **more: Any) -> Results:
+def finished(home: Path, asked: EvalPlan, judge: LanguageModel | None, **more: Any) -> Results:
     work = job(home, asked, judge, **more)
     for _ in work.run():
         pass
@@ -158,7 +158,7 @@ def test_network_calls_are_counted(tmp_path: Path) -> None:
 
 
 def test_every_setting_is_in_the_results(whole: Path, judge: LanguageModel) -> None:
-    assert msgspec.convert(read_results(whole).settings, Plan) == plan(judge)
+    assert msgspec.convert(read_results(whole).settings, EvalPlan) == plan(judge)
 
 
 @pytest.mark.parametrize("after", [0, 1, 2, 17, 49, 51, 52, 54, 55])
@@ -201,7 +201,7 @@ def test_a_line_that_was_being_written_is_cut_off_and_drawn_again(
     last = data[:-1].rindex(b"\n") + 1
     for cut in (len(data) - 1, last + 1, (last + len(data)) // 2):
         path.write_bytes(data[:cut])
-        assert len(Store(tmp_path).samples()) == 19
+        assert len(EvalStore(tmp_path).samples()) == 19
     finished(tmp_path, plan(judge), judge)
     assert kept(tmp_path) == kept(whole)
 
@@ -220,7 +220,7 @@ def test_a_line_that_is_damaged_is_named_and_drawn_again(tmp_path: Path, line: b
     before, said = kept(tmp_path), list[str]()
     damage(tmp_path / SAMPLES, 4, line)
     damage(tmp_path / "time.rank0.jsonl", 1, line)
-    store, asked = Store(tmp_path), plan(None)
+    store, asked = EvalStore(tmp_path), plan(None)
     assert not store.is_finished(asked, notice=said.append)
     (tmp_path / RESULTS).unlink()
     again = finished(tmp_path, asked, None, notice=said.append)
@@ -242,7 +242,7 @@ def test_one_digit_of_a_token_or_a_figure_is_seen_and_the_line_made_again(tmp_pa
         damage(tmp_path / SAMPLES, place, line)
     with pytest.raises(ValueError, match="line 4: it does not match its checksum"):
         read_samples(tmp_path)
-    assert not Store(tmp_path).is_finished(plan(judge), notice=said.append)
+    assert not EvalStore(tmp_path).is_finished(plan(judge), notice=said.append)
     (tmp_path / RESULTS).unlink()
     finished(tmp_path, plan(judge), judge)
     assert kept(tmp_path) == before
@@ -274,7 +274,7 @@ def test_a_line_too_many_is_taken_out_of_what_is_finished(tmp_path: Path) -> Non
 
 
 def scores(home: Path) -> list[Scored]:
-    return list(Store(home).scores().values())
+    return list(EvalStore(home).scores().values())
 
 
 FOREIGN: dict[str, Callable[[Scored], Any]] = {
@@ -358,7 +358,7 @@ class Threaded:
         except threading.BrokenBarrierError as error:
             raise RankLostError("another process of this run has ended") from error
 
-    def share(self, value: T) -> T:
+    def broadcast(self, value: T) -> T:
         return value
 
 
@@ -382,7 +382,7 @@ def together(home: Path, world: int, work: Callable[[Threaded], None]) -> list[B
 
 
 def test_any_number_of_processes_gives_the_files_of_one(tmp_path: Path, whole: Path, judge: LanguageModel) -> None:
-    Store(tmp_path).settle(plan(judge))
+    EvalStore(tmp_path).settle(plan(judge))
 
     def work(rank: Threaded) -> None:
         for _ in job(tmp_path, plan(judge), judge, rank, width=1 + rank.rank).run():
@@ -396,7 +396,7 @@ def test_any_number_of_processes_gives_the_files_of_one(tmp_path: Path, whole: P
 def test_what_a_lost_process_leaves_is_done_by_the_next_start(
     tmp_path: Path, whole: Path, judge: LanguageModel
 ) -> None:
-    Store(tmp_path).settle(plan(judge))
+    EvalStore(tmp_path).settle(plan(judge))
 
     def work(rank: Threaded) -> None:
         for standing in job(tmp_path, plan(judge), judge, rank).run():
@@ -405,7 +405,7 @@ def test_what_a_lost_process_leaves_is_done_by_the_next_start(
 
     errors = together(tmp_path, 2, work)
     assert {type(error) for error in errors} == {InterruptedError, RankLostError}
-    have = Store(tmp_path).samples()
+    have = EvalStore(tmp_path).samples()
     assert len([number for number in have if number % 2]) == 5
     assert len([number for number in have if not number % 2]) == 25
     finished(tmp_path, plan(judge), judge)
@@ -415,17 +415,17 @@ def test_what_a_lost_process_leaves_is_done_by_the_next_start(
 def test_a_directory_of_other_settings_is_refused_with_what_changed(tmp_path: Path, judge: LanguageModel) -> None:
     finished(tmp_path, plan(None), None)
     with pytest.raises(ValueError, match="other settings: choose another --out") as found:
-        Store(tmp_path).settle(plan(None, top_p=0.8, knobs={"eta": 0.1}))
+        EvalStore(tmp_path).settle(plan(None, top_p=0.8, knobs={"eta": 0.1}))
     assert "sampling.knobs.eta: 0.2 -> 0.1" in str(found.value)
     assert "sampling.top_p: 0.9 -> 0.8" in str(found.value)
     assert "sampling.steps" not in str(found.value)
     with pytest.raises(ValueError, match="--rescore keeps its samples"):
-        Store(tmp_path).settle(plan(judge))
+        EvalStore(tmp_path).settle(plan(judge))
 
 
 def test_another_judge_may_read_the_samples_that_there_are(tmp_path: Path, whole: Path, judge: LanguageModel) -> None:
     finished(tmp_path, plan(None), None)
-    Store(tmp_path).settle(plan(judge), rescore=True)
+    EvalStore(tmp_path).settle(plan(judge), rescore=True)
     model = TextToy(good=0)
     finished(tmp_path, plan(judge), judge, model=model)
     assert kept(tmp_path) == kept(whole)
@@ -438,13 +438,13 @@ def test_more_samples_are_drawn_beside_those_that_there_are(
     for standing in job(tmp_path, plan(judge, count=20), judge).run():
         if standing.done == 11 and not is_whole:
             break
-    before = Store(tmp_path).samples()
+    before = EvalStore(tmp_path).samples()
     finished(tmp_path, plan(judge), judge, start="two")
     assert kept(tmp_path) == kept(whole)
-    drawn_since = next(spent.samples for spent in Store(tmp_path).spent() if spent.start == "two")
+    drawn_since = next(spent.samples for spent in EvalStore(tmp_path).spent() if spent.start == "two")
     assert drawn_since == 50 - len(before)
     with pytest.raises(ValueError, match="other settings: choose another --out") as found:
-        Store(tmp_path).settle(plan(judge, count=49))
+        EvalStore(tmp_path).settle(plan(judge, count=49))
     assert "sampling.count: 50 -> 49" in str(found.value)
 
 
@@ -453,8 +453,8 @@ def test_more_samples_with_another_judge_are_rescored_when_that_is_meant(
 ) -> None:
     finished(tmp_path, plan(None, count=20), None)
     with pytest.raises(ValueError, match="--rescore keeps its samples"):
-        Store(tmp_path).settle(plan(judge))
-    Store(tmp_path).settle(plan(judge), rescore=True)
+        EvalStore(tmp_path).settle(plan(judge))
+    EvalStore(tmp_path).settle(plan(judge), rescore=True)
     finished(tmp_path, plan(judge), judge)
     assert kept(tmp_path) == kept(whole)
 
@@ -462,11 +462,11 @@ def test_more_samples_with_another_judge_are_rescored_when_that_is_meant(
 def test_samples_without_settings_are_not_gone_on_with(tmp_path: Path) -> None:
     (tmp_path / SAMPLES).write_text("")
     with pytest.raises(ValueError, match="samples of unknown settings"):
-        Store(tmp_path).settle(plan(None))
+        EvalStore(tmp_path).settle(plan(None))
 
 
 def test_a_directory_is_one_evaluations_at_a_time(tmp_path: Path) -> None:
-    first, second = Store(tmp_path), Store(tmp_path)
+    first, second = EvalStore(tmp_path), EvalStore(tmp_path)
     first.take()
     with pytest.raises(BusyError, match="another run is at work in"):
         second.take()
@@ -478,12 +478,12 @@ def test_a_directory_is_one_evaluations_at_a_time(tmp_path: Path) -> None:
 def test_a_directory_that_cannot_be_made_is_told_before_anything_runs(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match="file cannot be written in: File exists; choose another --out"):
-        Store(tmp_path / "file").take()
+        EvalStore(tmp_path / "file").take()
 
 
 def test_a_disk_with_too_little_room_is_told_before_anything_runs(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="MB are free and the samples may take"):
-        Store(tmp_path).settle(plan(None, count=10**12))
+        EvalStore(tmp_path).settle(plan(None, count=10**12))
 
 
 @pytest.fixture
@@ -576,7 +576,7 @@ def test_a_sample_that_the_network_fails_is_named_and_the_rest_is_reported(tmp_p
     assert {lost.position for lost in found.failed} == {4}
     assert len(said) == len(found.failed)
     assert "is given up: the network's logits at step" in said[0]
-    assert not Store(tmp_path).is_finished(plan(None, **more))
+    assert not EvalStore(tmp_path).is_finished(plan(None, **more))
     mended = finished(tmp_path, plan(None, **more), None)
     assert mended.samples == 50
     assert mended.failed == ()
@@ -643,7 +643,7 @@ def test_what_cannot_stand_between_two_starts_is_refused(
 
 def failing(numbers: set[int]) -> Callable[..., Iterator[Sample]]:
     """What draws the samples of an evaluation, for which these samples fail."""
-    real = drawing.drawn
+    real = drawing.draw_samples
 
     def drawn(model: Any, asked: Any, prompt: Any, todo: Any, width: int, failed: Any, notice: Any) -> Iterator[Sample]:
         for number in numbers & set(todo):
@@ -686,7 +686,7 @@ def test_the_longest_sample_may_come_last(
 def test_other_decisions_of_the_same_conventions_are_another_scoring(
     tmp_path: Path, judge: LanguageModel, whole: Path
 ) -> None:
-    def decided(digest: str) -> Plan:
+    def decided(digest: str) -> EvalPlan:
         asked = plan(judge)
         return msgspec.structs.replace(
             asked, scoring=msgspec.structs.replace(asked.scoring, decisions={"reference": digest})
@@ -694,8 +694,8 @@ def test_other_decisions_of_the_same_conventions_are_another_scoring(
 
     finished(tmp_path, decided("older"), judge)
     with pytest.raises(ValueError, match=r"--rescore keeps its samples.*\n  scoring.decisions.reference: 'older' ->"):
-        Store(tmp_path).settle(decided("newer"))
-    Store(tmp_path).settle(decided("newer"), rescore=True)
+        EvalStore(tmp_path).settle(decided("newer"))
+    EvalStore(tmp_path).settle(decided("newer"), rescore=True)
     assert all(line.judged is None for line in read_samples(tmp_path))
     finished(tmp_path, decided("newer"), judge)
     assert read_samples(tmp_path) == read_samples(whole)
@@ -712,7 +712,7 @@ def test_scores_of_a_sample_that_is_drawn_again_are_forgotten(tmp_path: Path, ju
     path = home / SAMPLES
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines[1:]))
-    shard = Store(home).score_shard(0)
+    shard = EvalStore(home).score_shard(0)
     first, rest = shard.read_bytes().split(b"\n", 1)
     score = msgspec.json.decode(first)
     score["judged"]["standard"]["nats"] = 1e6
@@ -897,7 +897,7 @@ def test_a_file_takes_the_place_of_another_whole_or_not_at_all(tmp_path: Path) -
 
 def test_a_line_that_is_left_out_is_named_once_however_often_it_is_read(tmp_path: Path) -> None:
     (tmp_path / SAMPLES).write_bytes(b"damaged\n")
-    store, said = Store(tmp_path), list[str]()
+    store, said = EvalStore(tmp_path), list[str]()
     assert store.samples() == {}
     store.samples(notice=said.append)
     store.gather(notice=said.append)
@@ -908,11 +908,11 @@ def test_a_line_that_is_left_out_is_named_once_however_often_it_is_read(tmp_path
 def test_a_file_of_an_evaluation_that_is_nested_deep_is_damaged(tmp_path: Path) -> None:
     deep, told = '{"new": ' + "[" * 99_999, []
     (tmp_path / SAMPLES).write_text(deep + "\n")
-    assert Store(tmp_path).samples(notice=told.append) == {}
+    assert EvalStore(tmp_path).samples(notice=told.append) == {}
     assert len(told) == 1
     (tmp_path / "settings.json").write_text(deep)
     with pytest.raises(ValueError, match="is no file of settings"):
-        Store(tmp_path).plan()
+        EvalStore(tmp_path).plan()
 
 
 @pytest.mark.parametrize(
@@ -921,7 +921,7 @@ def test_a_file_of_an_evaluation_that_is_nested_deep_is_damaged(tmp_path: Path) 
 def test_a_time_that_no_process_can_have_spent_is_left_out(
     tmp_path: Path, samples: int, seconds: float | str, kept: int
 ) -> None:
-    store, told = Store(tmp_path), []
+    store, told = EvalStore(tmp_path), []
     for name in ("sampling_seconds", "scoring_seconds"):
         other = "scoring_seconds" if name == "sampling_seconds" else "sampling_seconds"
         store.time_shard(0).write_text(

@@ -13,7 +13,7 @@ from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
 from engine.data.special_tokens import END_OF_TEXT, MASK
 from engine.data.texts import load
-from engine.evaluation.model_rows import rows_of_model
+from engine.evaluation.model_rows import model_rows
 from engine.files.run_layout import MODEL
 from engine.models import load_model
 from engine.models.checkpoint import export
@@ -100,7 +100,7 @@ def test_an_alphabet_is_trained_on_and_sampled_from(
     strategy = make_strategy("left-to-right" if objective == "ar" else "remdm-cap")
     rows = sample(model, strategy, steps=8, length=8, count=2, seed=0)
     assert not bool((rows == model.mask_id).any())
-    rows_of_model(model, load([data]), length=16, limit=2)
+    model_rows(model, load([data]), length=16, limit=2)
 
 
 def test_another_size_is_refused_with_the_tokenizers(tmp_path: Path) -> None:
@@ -161,11 +161,11 @@ def test_a_likelihood_of_such_a_text_names_it_alike(
     model = load_model(str(tmp_path / "model"), "cpu")
     (tmp_path / name).write_text(content)
     with pytest.raises(ValueError, match=rf"{place}: the tokenizer of .*model rejects the text"):
-        rows_of_model(model, load([tmp_path / name]), layout=layout, length=4)
+        model_rows(model, load([tmp_path / name]), layout=layout, length=4)
     # what is wrong with the length has no place
     (tmp_path / name).write_text(content.replace("N", "G").replace("AC ", "ACG ").replace("GATTACA", "GAT"))
     with pytest.raises(ValueError, match=r"^the text comes to"):
-        rows_of_model(model, load([tmp_path / name]), layout=layout, length=16)
+        model_rows(model, load([tmp_path / name]), layout=layout, length=16)
 
 
 def test_a_text_of_a_data_set_is_named_by_its_number(tmp_path: Path) -> None:

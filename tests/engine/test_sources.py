@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from engine.models.catalogue import place
+from engine.models.catalogue import resolve
 from tests.engine.hub import Hub, serving
 
 WEIGHTS = random.Random(0).randbytes(300_000)
@@ -138,9 +138,9 @@ def test_a_repository_that_cannot_be_had_says_why_in_one_sentence(tmp_path: Path
 def test_names_of_this_machine_need_no_hub(tmp_path: Path) -> None:
     (tmp_path / "org").mkdir()
     (tmp_path / "org" / "model").mkdir()
-    assert place(str(tmp_path / "org" / "model")) == tmp_path / "org" / "model"
-    assert (place("demo") or tmp_path).joinpath("model.safetensors").is_file()
-    assert place("org/model") is None
+    assert resolve(str(tmp_path / "org" / "model")) == tmp_path / "org" / "model"
+    assert (resolve("demo") or tmp_path).joinpath("model.safetensors").is_file()
+    assert resolve("org/model") is None
     for name, said in (("demmo", "unknown model 'demmo'"), ("./nowhere", "there is no file"), ("a.ckpt", "no file")):
         with pytest.raises(ValueError, match=said):
-            place(name)
+            resolve(name)

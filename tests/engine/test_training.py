@@ -21,7 +21,7 @@ from engine.files.checkpoint_files import read_state, write_state
 from engine.models.dit import DITConfig
 from engine.training import config_diff
 from engine.training.batches import draw
-from engine.training.config import Progress, TrainConfig
+from engine.training.config import TrainConfig, TrainProgress
 from engine.training.config_file import read_config, sizes
 from engine.training.data import Corpus, prepare
 from engine.training.ema import EMA
@@ -214,7 +214,7 @@ def trainer(config: TrainConfig, corpus: Corpus, home: Path) -> Trainer:
     return Trainer(config, corpus, home, torch.device("cpu"))
 
 
-def told(progress: Progress) -> Progress:
+def told(progress: TrainProgress) -> TrainProgress:
     """All of it but the speed."""
     return replace(progress, tokens_per_second=0.0)
 
@@ -393,15 +393,15 @@ def test_other_data_are_told_from_those_that_a_run_was_begun_with(corpus: Corpus
 
 
 def test_data_are_known_by_their_whole_content_and_earlier_marks_by_the_ends(corpus: Corpus) -> None:
-    stream = np.resize(corpus.splits["train"], 3 * config_diff.MARKED)
+    stream = np.resize(corpus.splits["train"], 3 * config_diff.MARKED_BYTES)
     whole = replace(corpus, splits={"train": stream})
     other = replace(corpus, splits={"train": stream.copy()})
     other.splits["train"][len(stream) // 2] ^= 1
-    now, earlier = config_diff.mark(whole), config_diff._mark_of_ends(whole)
-    assert config_diff.mark(other) != now
+    now, earlier = config_diff.corpus_mark(whole), config_diff._mark_of_ends(whole)
+    assert config_diff.corpus_mark(other) != now
     assert config_diff.is_marked(whole, now, now)
     assert config_diff.is_marked(whole, earlier, now)
-    assert not config_diff.is_marked(other, now, config_diff.mark(other))
+    assert not config_diff.is_marked(other, now, config_diff.corpus_mark(other))
     assert not config_diff.is_marked(whole, "0" * len(earlier), now)
 
 

@@ -9,7 +9,7 @@ import torch
 
 from engine.models.dit import DIT, DITConfig
 from engine.training.config_file import read_config
-from engine.training.noise import NOISES, NoiseSection, alpha, heard, make_noise, masked, slope, weight
+from engine.training.noise import NOISES, NoiseSection, alpha, encoder_time, make_noise, masked, slope, weight
 
 EPS, LOW, HIGH = 0.02, 0.05, 6.0
 BY_DEFINITION = {
@@ -66,10 +66,10 @@ def test_little_noise_keeps_its_digits(name: str) -> None:
 def test_a_network_hears_sigma_whatever_the_schedule() -> None:
     model = DIT(DITConfig(8, 8, 1, 1, 4, 8, 7, time_conditioning=True))
     sigma = torch.tensor([1e-3, 0.1, 1.0, 6.0, 10.0])
-    found = model.conditioning(heard(-torch.expm1(-sigma.double())))
+    found = model.conditioning(encoder_time(-torch.expm1(-sigma.double())))
     expected = torch.nn.functional.silu(model.sigma_map(sigma))
     torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-3)
-    assert torch.isfinite(model.conditioning(heard(torch.ones(1, dtype=torch.float64)))).all()
+    assert torch.isfinite(model.conditioning(encoder_time(torch.ones(1, dtype=torch.float64)))).all()
 
 
 def test_the_default_is_the_reference_implementations() -> None:

@@ -21,7 +21,7 @@ from engine.training import recovery
 from engine.training.config import TrainConfig
 from engine.training.config_file import read_config
 from engine.training.data import Corpus, prepare
-from engine.training.init_from import recovered
+from engine.training.init_from import recovery_note
 from engine.training.loop import Trainer
 from tests.engine.texts import VOCABULARY, write_texts
 
@@ -103,10 +103,10 @@ def test_a_model_comes_of_the_newest_whole_checkpoint(corpus: Corpus, tmp_path: 
         assert any("step-00000006.pt is the newest whole checkpoint" in what for what in told)
         assert "last.pt is damaged" in model.recovered
         assert model.recovered in model.info.notes
-    assert recovered(str(tmp_path)) == model.recovered
+    assert recovery_note(str(tmp_path)) == model.recovered
     # whole again
     write_state(tmp_path / "last.pt", read_state(tmp_path / "step-00000006.pt", CPU))
-    assert load_model(str(tmp_path), "cpu").recovered == recovered(str(tmp_path)) == ""
+    assert load_model(str(tmp_path), "cpu").recovered == recovery_note(str(tmp_path)) == ""
 
 
 def test_a_configuration_that_is_nested_deep_is_a_damaged_one(corpus: Corpus, tmp_path: Path) -> None:

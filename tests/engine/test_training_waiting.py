@@ -18,7 +18,7 @@ from engine.models.kinds import KINDS
 from engine.training.config import TrainConfig
 from engine.training.losses import antithetic_times
 from engine.training.objectives import OBJECTIVES, make_objective
-from engine.training.task import Task
+from engine.training.task import TrainingTask
 
 CONFIG = DITConfig(
     vocab_size=50, hidden_size=64, n_blocks=2, n_heads=2, cond_dim=16, length=32, mask_id=49, dropout=0.1
@@ -41,9 +41,9 @@ class Apart(TorchDispatchMode):
         return made
 
 
-def task(name: str) -> Task:
+def task(name: str) -> TrainingTask:
     objective = make_objective(TrainConfig(objective=name), 0)
-    return Task(KINDS[objective.kind].network(CONFIG), objective).to("meta").train()
+    return TrainingTask(KINDS[objective.kind].network(CONFIG), objective).to("meta").train()
 
 
 def asked() -> tuple[Tensor, Tensor, Tensor]:

@@ -8,10 +8,10 @@ from typing import NamedTuple, Protocol
 from engine.training.objectives import ar, d3pm, mdlm, sedd
 from engine.training.objectives.protocol import Objective
 
-__all__ = ["OBJECTIVES", "Config", "Objective", "make_objective"]
+__all__ = ["OBJECTIVES", "Objective", "ObjectiveConfig", "make_objective"]
 
 
-class Config(mdlm.Config, d3pm.Config, sedd.Config, Protocol):
+class ObjectiveConfig(mdlm.MDLMConfig, d3pm.D3PMConfig, sedd.SEDDConfig, Protocol):
     """What the objectives take of a run's configuration; each declares its own part."""
 
     @property
@@ -19,7 +19,7 @@ class Config(mdlm.Config, d3pm.Config, sedd.Config, Protocol):
 
 
 class Entry(NamedTuple):
-    make: Callable[[Config, int], Objective]
+    make: Callable[[ObjectiveConfig, int], Objective]
     """from a run's configuration and the token that ends a text"""
     timed: bool
     """whether its network hears the noise level where the configuration does not say"""
@@ -33,6 +33,6 @@ OBJECTIVES: dict[str, Entry] = {
 }
 
 
-def make_objective(config: Config, end: int) -> Objective:
+def make_objective(config: ObjectiveConfig, end: int) -> Objective:
     """The objective that the configuration names; end: the token that ends a text."""
     return OBJECTIVES[config.objective].make(config, end)

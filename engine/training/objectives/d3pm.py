@@ -10,7 +10,7 @@ import msgspec
 from torch import Tensor
 
 from engine.training.losses import EPS, Chance, d3pm_kl, mask_tokens, sent
-from engine.training.noise import LogLinear, Noise, NoiseSection, heard, make_noise, masked
+from engine.training.noise import LogLinear, Noise, NoiseSection, encoder_time, make_noise, masked
 from engine.training.objectives.protocol import Denoising
 from engine.training.sections import RunSection
 from engine.training.token_losses import ByRow, shares
@@ -22,7 +22,7 @@ class D3PMSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether the network is kept from giving the mask a share."""
 
 
-class Config(Protocol):
+class D3PMConfig(Protocol):
     """What this objective takes of a run's configuration."""
 
     @property
@@ -60,12 +60,12 @@ class D3PM:
     def _bound(self, model: Denoising, tokens: Tensor, t: Tensor, chance: Chance, cap: float) -> Tensor:
         now, then = self.ends(t)
         noised, where = mask_tokens(tokens, now.float(), model.mask_id, chance)
-        hidden = model.encode(sent(noised, model.device), sent(heard(now), model.device))
+        hidden = model.encode(sent(noised, model.device), sent(encoder_time(now), model.device))
         return d3pm_kl(
             model.project, hidden, tokens, where, now.float(), then.float(), self.steps, model.mask_id,
             self.subs_masking, cap, self.by_row,
         )  # fmt: skip
 
 
-def make(config: Config, end: int) -> D3PM:
+def make(config: D3PMConfig, end: int) -> D3PM:
     return D3PM(make_noise(config.noise), config.d3pm.steps, config.d3pm.subs_masking, config.run.max_weight)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from engine.training.losses import EPS, Chance, mask_tokens, sent, subs_nll
-from engine.training.noise import LogLinear, Noise, NoiseSection, heard, make_noise, masked, weight
+from engine.training.noise import LogLinear, Noise, NoiseSection, encoder_time, make_noise, masked, weight
 from engine.training.objectives.protocol import Denoising
 from engine.training.sections import RunSection
 from engine.training.token_losses import ByRow, cross_entropy
@@ -24,7 +24,7 @@ class MDLMSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Or importance, or change-of-variables, which do without weights: see `MDLM`."""
 
 
-class Config(Protocol):
+class MDLMConfig(Protocol):
     """What this objective takes of a run's configuration."""
 
     @property
@@ -75,7 +75,7 @@ class MDLM:
         self, model: Denoising, tokens: Tensor, fraction: Tensor, share: Tensor, chance: Chance, cap: float = math.inf
     ) -> Tensor:
         noised, where = mask_tokens(tokens, fraction.float(), model.mask_id, chance)
-        hidden = model.encode(sent(noised, model.device), sent(heard(fraction), model.device))
+        hidden = model.encode(sent(noised, model.device), sent(encoder_time(fraction), model.device))
         return subs_nll(model.project, hidden, tokens, where, share.float(), model.mask_id, cap, self.by_row)
 
 
@@ -83,7 +83,7 @@ def _uniform(noise: Noise, t: Tensor) -> tuple[Tensor, Tensor]:
     return masked(noise, t.double()), 1 / weight(noise, t.double())
 
 
-def make(config: Config, end: int) -> MDLM:
+def make(config: MDLMConfig, end: int) -> MDLM:
     if config.mdlm.times != "uniform" and config.run.curriculum:
         raise ValueError(f"run.curriculum takes uniform times: leave it out, or mdlm.times = {config.mdlm.times!r}")
     return MDLM(make_noise(config.noise), config.run.max_weight, config.mdlm.times)

@@ -9,13 +9,13 @@ from typing import Protocol
 from torch import Tensor
 
 from engine.training.losses import Chance, mask_tokens, score_entropy, sent
-from engine.training.noise import LogLinear, Noise, NoiseSection, heard, make_noise, masked, weight
+from engine.training.noise import LogLinear, Noise, NoiseSection, encoder_time, make_noise, masked, weight
 from engine.training.objectives.protocol import Denoising
 from engine.training.sections import RunSection
 from engine.training.token_losses import ByRow, score_rows
 
 
-class Config(Protocol):
+class SEDDConfig(Protocol):
     """What this objective takes of a run's configuration."""
 
     @property
@@ -43,9 +43,9 @@ class SEDD:
     def _bound(self, model: Denoising, tokens: Tensor, t: Tensor, chance: Chance, cap: float) -> Tensor:
         fraction, share = masked(self.noise, t.double()), 1 / weight(self.noise, t.double())
         noised, where = mask_tokens(tokens, fraction.float(), model.mask_id, chance)
-        hidden = model.encode(sent(noised, model.device), sent(heard(fraction), model.device))
+        hidden = model.encode(sent(noised, model.device), sent(encoder_time(fraction), model.device))
         return score_entropy(model.project, hidden, tokens, where, share.float(), model.mask_id, cap, self.by_row)
 
 
-def make(config: Config, end: int) -> SEDD:
+def make(config: SEDDConfig, end: int) -> SEDD:
     return SEDD(make_noise(config.noise), config.run.max_weight)
