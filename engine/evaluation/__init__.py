@@ -1,1 +1,1 @@
-"""Evaluation without a terminal: samples of numbered addresses, scored, in a directory that can be gone on with."""
+"""Evaluation without a terminal: draw numbered samples, score them, and resume in the same directory."""

@@ -1,4 +1,4 @@
-"""The samples of a plan, each as it is finished, by this engine or by one of the predictors of the field."""
+"""Draw the samples of a plan, each yielded as it finishes, with this engine or with a published predictor."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ def draw_samples(
     failed: Callable[[Failed], None],
     notice: Callable[[str], None],
 ) -> Iterator[Sample]:
-    """The samples with these numbers, in no order, at most `width` in the network at once.
+    """Yield the samples with these numbers, in any order, at most `width` in the network at once.
 
-    failed: is told of those that the network gives no numbers for.  notice: is told where the device's memory does
-    not suffice, after which half as many share the network; ValueError where one alone is too much.
+    failed: called for each sample whose logits are not finite.  notice: called with a sentence when the device runs
+    out of memory, after which half as many samples share the network.  Raises ValueError if one sample does not fit.
     """
     kind = {ENGINE: _engine_samples, BETWEEN_STARTS: _samples_between_starts}.get(plan.predictor, _predictor_samples)
     left = dict.fromkeys(numbers)
     given_up: list[int] = []
 
-    def tell(place: Failed) -> None:
-        given_up.append(place.number)
-        failed(place)
+    def give_up(sample: Failed) -> None:
+        given_up.append(sample.number)
+        failed(sample)
 
     while left:
         try:
-            for sample in kind(model, plan, prompt, list(left), width, tell):
+            for sample in kind(model, plan, prompt, list(left), width, give_up):
                 del left[sample.number]
                 yield sample
         except torch.OutOfMemoryError as error:
@@ -68,7 +68,7 @@ def draw_samples(
 
 
 def check(model: TextModel, plan: Sampling, prompt: Sequence[int]) -> None:
-    """Raise ValueError for what cannot be sampled, before anything is."""
+    """Raise ValueError for a plan that cannot be sampled, before any sample is drawn."""
     if plan.predictor not in (ENGINE, BETWEEN_STARTS, *PREDICTORS):
         known = ", ".join((ENGINE, *PREDICTORS, BETWEEN_STARTS))
         raise ValueError(f"unknown predictor {plan.predictor!r}: choose {known}")
@@ -86,7 +86,7 @@ def check(model: TextModel, plan: Sampling, prompt: Sequence[int]) -> None:
 
 
 def _check_between_starts(model: TextModel, plan: Sampling) -> None:
-    """Raise ValueError for a model or a setting that the autoregressive baseline has not."""
+    """Raise ValueError for a model or a setting that the autoregressive baseline does not support."""
     if not getattr(model, "causal", False):
         raise ValueError(f"{BETWEEN_STARTS} draws from the left: choose a model that predicts from the left alone")
     if plan.block_length or plan.stride:
@@ -97,7 +97,7 @@ def _check_between_starts(model: TextModel, plan: Sampling) -> None:
 
 
 def fault(model: TextModel, plan: EvalPlan, prompt: Sequence[int], line: SampleLine) -> str | None:
-    """Return in words why a plan cannot have made a line of samples; None where it can."""
+    """Return why this plan cannot have made a line of samples, in words; None where it can."""
     sampling, ids = plan.sampling, list(line.ids)
     if line.seed != sampling.seed:
         return f"it is of seed {line.seed}, not {sampling.seed}"
@@ -110,7 +110,7 @@ def fault(model: TextModel, plan: EvalPlan, prompt: Sequence[int], line: SampleL
         return "it holds a token that is no text of the model"
     between = plan.sampling.predictor == BETWEEN_STARTS
     if between and {ids[0], ids[-1]} != {ends_of(model)[0]}:
-        return "it does not stand between two start tokens"
+        return "it does not begin and end with the start token"
     if any(token not in (model.mask_id, there) for token, there in zip(prompt, ids[between:])):
         return "it does not hold the prompt"
     if line.text != model.codec.decode(ids):
@@ -131,9 +131,9 @@ def fault(model: TextModel, plan: EvalPlan, prompt: Sequence[int], line: SampleL
 
 
 def steps_of(plan: Sampling, fixed: Sequence[bool]) -> int:
-    """Steps of one sample, one network call each at most; a grid of times may have more than T.
+    """Return the number of steps of one sample, each at most one network call; a time grid may have more than T.
 
-    fixed: whether each token of the prompt stays.
+    fixed: whether each token of the prompt is kept.
     """
     if plan.predictor in PREDICTORS:
         return plan.steps
@@ -162,7 +162,7 @@ def _samples_between_starts(
     width: int,
     failed: Callable[[Failed], None],
 ) -> Iterator[Sample]:
-    """By this engine, L - 2 tokens behind the start token that the network is given anyway, and both written out."""
+    """Yield samples of this engine: L - 2 drawn tokens between two start tokens, which are part of the sample."""
     start = torch.tensor([ends_of(model)[0]])
     for sample in _engine_samples(model, plan, prompt, numbers, width, failed):
         yield sample._replace(tokens=torch.cat((start, sample.tokens, start)))
@@ -182,7 +182,7 @@ def _predictor_samples(
     width: int,
     failed: Callable[[Failed], None],
 ) -> Iterator[Sample]:
-    """In batches that start and end together, as these predictors do."""
+    """Yield samples of a published predictor, in batches that start and end together."""
     waiting = [list(numbers[i : i + width]) for i in range(0, len(numbers), width)]
     while waiting:
         batch = waiting.pop(0)
@@ -195,7 +195,7 @@ def _predictor_samples(
             if len(batch) == 1:
                 failed(Failed(*error.places[0]))
             else:
-                # which of them it was is known of one alone
+                # the sample at fault is only known when it is drawn alone
                 waiting[:0] = [[number] for number in batch]
             continue
         yield from (Sample(n, ids, found.network_calls) for n, ids in zip(batch, found.tokens, strict=True))

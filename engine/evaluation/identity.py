@@ -1,4 +1,4 @@
-"""Which files a model is made of, and the digest of what it says."""
+"""The files of a model, and a digest of everything that decides its output."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from engine.system.callbacks import ignore
 
 
 def model_files(name: str) -> Path:
-    """Return the file or directory that a model of this name is read from; one of the hub must have been fetched."""
+    """Return the file or directory that a model is read from; one of the hub must have been downloaded."""
     home = resolve(name) or cached(name)
     if holds_checkpoint(home) and not (home / "config.json").exists():
-        home /= NEWEST  # of a training run, which goes on, the model that was made of it
+        home /= NEWEST  # the exported model of a training run that goes on
     return home
 
 
 def files_digest(files: Sequence[Path]) -> str:
     """Return a digest of the names and whole contents of files, wherever they lie.  Raises OSError."""
-    told = [f"{path.name} {digest}" for path, digest in zip(files, file_digests(files), strict=True)]
-    return hashlib.sha256("\n".join(told).encode(errors="surrogateescape")).hexdigest()
+    digests = [f"{path.name} {digest}" for path, digest in zip(files, file_digests(files), strict=True)]
+    return hashlib.sha256("\n".join(digests).encode(errors="surrogateescape")).hexdigest()
 
 
-def identity(choice: ModelChoice, outside: Sequence[Path] = (), told: OnProgress = ignore) -> str:
-    """Return a digest of everything that decides what a model that has been loaded says, 64 hexadecimal digits.
+def identity(choice: ModelChoice, outside: Sequence[Path] = (), progress: OnProgress = ignore) -> str:
+    """Return a digest of everything that decides a loaded model's output, 64 hexadecimal digits.
 
-    Empty where its files cannot be read.  outside: files that it was loaded from besides its own and those that were
-    chosen (`TextModel.outside`).  told: is given the bytes read so far and in all.
+    Empty if its files cannot be read.  outside: files that it was loaded from besides its own and the chosen
+    tokenizer (`TextModel.outside`).  progress: called with (bytes read, bytes in total).
     """
     try:
-        found = [fingerprint(model_files(choice.name), told), str(choice.ema), str(choice.mask_id)]
+        found = [fingerprint(model_files(choice.name), progress), str(choice.ema), str(choice.mask_id)]
         if choice.tokenizer is not None:
-            found.append(fingerprint(tokenizer_place(choice.tokenizer), told))
+            found.append(fingerprint(tokenizer_place(choice.tokenizer), progress))
         if outside:
             found.append(files_digest(outside))
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What samples are measured by.  A new metric is one file in engine/metrics and one line in METRICS."""
+"""The metrics of samples.  A new metric is one file in engine/metrics and one line in METRICS."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 from engine.evaluation.results import Figure, Results, SampleLine
 
 Measure = Callable[[Sequence[SampleLine]], Sequence[float]]
-"""samples -> one number for each; its mean and an interval stand in results.json under `measured`"""
+"""samples -> one number for each; its mean and an interval are written to results.json under `measured`"""
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,9 @@ class Metric:
     title: str
     doc: str
     better: Literal["lower", "higher"] | None
-    """None where neither is: entropy is to be that of data"""
+    """None where neither is better: entropy should match the data's"""
     digits: int = 3
-    """behind the point in the summary of an evaluation; reports have three"""
+    """decimal places in the summary of an evaluation; reports show three"""
     measure: Measure | None = None
     """None where results.json has a field for it, which `read` reads"""
     read: Callable[[Results, str], Figure | None] | None = None
@@ -51,7 +51,7 @@ def _mauve(results: Results, conventions: str) -> Figure | None:
     return Figure(value) if deviation is None else Figure(value, value - deviation, value + deviation)
 
 
-# entropy stands behind gen PPL in every list, as gen PPL alone can be gamed
+# entropy follows gen PPL in every list, as gen PPL alone can be gamed
 METRICS: dict[str, Metric] = {
     "gen_ppl": Metric(
         "gen PPL", "generative perplexity by the judge", "lower", 1, read=_gen_ppl, perplexity=True, range=10.0
@@ -62,6 +62,6 @@ METRICS: dict[str, Metric] = {
 
 
 def figure_of(name: str, results: Results, conventions: str) -> Figure | None:
-    """Return what results say by a metric under conventions; None where it was not measured."""
+    """Return the figure of a metric under conventions; None where it was not measured."""
     read = METRICS[name].read
     return results.measured.get(name) if read is None else read(results, conventions)

@@ -1,4 +1,4 @@
-"""The rows of tokens that a model's likelihood is taken on: as near to those of its training as is known."""
+"""Cut texts into the rows of tokens that a likelihood is computed on, as close to those of training as is known."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from engine.models.tokenizer import STARTS, special
 
 LAYOUTS = ("windows", "wrap")
 WINDOWS = 1024
-"""Windows at most where no number was asked for."""
+"""The largest default number of windows."""
 MAX_LENGTH = 1024
-"""Tokens of a row at most where no length was asked for."""
+"""The largest default length of a row, in tokens."""
 ENDS = ("<|endoftext|>", "</s>", "[SEP]", "<eos>", "[EOS]", "<|end_of_text|>", "<|eot|>")
-"""What tokens are called that end a text."""
+"""Names of tokens that end a text."""
 
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """N rows of L tokens, and how they came about."""
+    """N rows of L tokens, and how they were made."""
 
     tokens: NDArray[np.int64]
     """[N, L]"""
     layout: str
     start: int | None
     """the token that every row begins with by construction"""
-    said: str
-    """a sentence that belongs with every figure"""
+    description: str
+    """how the rows were made, a sentence that is reported with every figure"""
 
     @property
     def digest(self) -> str:
-        """Equal for equal rows."""
+        """Return 16 hexadecimal digits that are equal for equal rows."""
         return hashlib.sha256(self.tokens.tobytes() + str(self.tokens.shape).encode()).hexdigest()[:16]
 
 
@@ -55,13 +55,13 @@ def model_rows(
     together: int | None = None,
     most: int = WINDOWS,
 ) -> Rows:
-    """The rows of a model that some texts make.
+    """Return the rows that texts make for a model.
 
-    layout: of LAYOUTS; by default windows for tokenizers that were trained here, else wrapped as MDLM's and ReMDM's
-    code does.  windows: how many; by default as many as fit side by side, up to `most`.  length: by default the
-    model's, up to LONGEST.  limit: the first rows alone.  together: documents that are wrapped at a time.
-    Raises ValueError with one sentence, also for a text that the tokenizer rejects, whose place it names, or that
-    fills no row.
+    layout: one of LAYOUTS; by default windows for a tokenizer that was trained here, else wrapped as MDLM's and
+    ReMDM's code does.  windows: the number of windows; by default as many as fit without overlap, up to `most`.
+    length: by default the model's, up to MAX_LENGTH.  limit: keep only the first rows.  together: documents that are
+    wrapped at a time.  Raises ValueError for bad settings, for text that fills no row, and for a text that the
+    tokenizer rejects, whose place it names.
     """
     own = is_own(model.codec)
     layout = layout or ("windows" if own else "wrap")
@@ -80,32 +80,32 @@ def model_rows(
         count = min(most, max(1, len(stream) // length)) if windows is None else windows
         tokens = cut.even(stream, length, count)
         overlap = ", which overlap" if count * length > len(stream) else ""
-        said = f"{count:,} windows of {length:,} tokens at even offsets of the text's {len(stream):,}{overlap}"
+        description = f"{count:,} windows of {length:,} tokens at even offsets of the text's {len(stream):,}{overlap}"
     else:
         with naming:
             tokens, begin = cut.wrap(plain, encode, length, start, end, together), start
-        said = f"wrapped: start token, {length - 2:,} tokens and end token, documents joined by end tokens"
+        description = f"wrapped: start token, {length - 2:,} tokens and end token, documents joined by end tokens"
     if limit is not None and limit < len(tokens):
-        tokens, said = tokens[:limit], f"{said}, the first {limit:,} of {len(tokens):,}"
+        tokens, description = tokens[:limit], f"{description}, the first {limit:,} of {len(tokens):,}"
     typography = "; typographic quotes and dashes are unified, as they were in training" if own else ""
-    return Rows(tokens, layout, begin, f"Rows are {said}{typography}.")
+    return Rows(tokens, layout, begin, f"Rows are {description}{typography}.")
 
 
 def is_own(codec: Codec) -> bool:
-    """Whether a tokenizer was trained here: its first token ends documents, its last is the mask."""
+    """Return whether a tokenizer was trained here: its first token ends documents, its last is the mask."""
     return codec.size > 1 and trained_here(codec.piece(0), codec.piece(codec.size - 1))
 
 
 def _check(model: TextModel, length: int, windows: int | None, limit: int | None) -> None:
     if model.max_length is not None and length > model.max_length:
-        raise ValueError(f"rows of {length} tokens are asked for, and {model.name} takes {model.max_length} at most")
+        raise ValueError(f"rows of {length} tokens are too long: {model.name} takes {model.max_length} at most")
     for name, value in (("length", length), ("windows", windows), ("limit", limit)):
         if value is not None and value < 1:
             raise ValueError(f"{name} must be at least 1, not {value}")
 
 
 def ends_of(model: TextModel) -> tuple[int, int]:
-    """The tokens that begin and end a text.  Raises ValueError where the tokenizer has none."""
+    """Return the tokens that begin and end a text.  Raises ValueError if the tokenizer has none."""
     start, end = special(model.codec, STARTS), special(model.codec, ENDS)
     if end is None:
         raise ValueError(
@@ -116,13 +116,13 @@ def ends_of(model: TextModel) -> tuple[int, int]:
 
 
 def _encoder(model: TextModel) -> cut.Encode:
-    """Its tokenizer, whose refusals are one sentence."""
+    """Return the model's encoder, which raises RefusedTextError with one sentence for a text that it rejects."""
 
     def encode(text: str) -> list[int]:
         try:
             return model.codec.encode(text)
         except (TypeError, ValueError, OverflowError) as error:
-            said = " ".join(str(error).split()) or "no reason given"
-            raise RefusedTextError(f"the tokenizer of {model.name} rejects the text {text[:40]!r}: {said}") from error
+            reason = " ".join(str(error).split()) or "no reason given"
+            raise RefusedTextError(f"the tokenizer of {model.name} rejects the text {text[:40]!r}: {reason}") from error
 
     return encode

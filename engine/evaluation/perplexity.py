@@ -1,4 +1,4 @@
-"""The likelihood of a data set under a model, in the three units of the field, with all that the figure depends on."""
+"""Compute the likelihood of texts under a model in the three units of the field, with every setting it depends on."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ DECISIONS = {"bound": ("times", "masking", "intervals"), "exact": ("exact", "int
 
 @dataclass(frozen=True)
 class PerplexityOptions:
-    """What is asked of a model and some texts; the defaults are those of the command line and of model cards."""
+    """The options of `perplexity`; the defaults are those of the command line and of model cards."""
 
     conventions: tuple[str, ...] = ("standard",)
     """the first is the primary one"""
@@ -50,7 +50,7 @@ class PerplexityOptions:
 
 @dataclass(frozen=True)
 class PerplexityProgress:
-    """How far the scoring is."""
+    """The progress of scoring."""
 
     conventions: str
     done: int
@@ -61,14 +61,14 @@ class PerplexityProgress:
     kept: int
     """rows that an earlier start had scored"""
     batch: int
-    """rows in the network at once, fewer than asked for where the device ran out of memory"""
+    """rows in the network at once, fewer than requested where the device ran out of memory"""
 
 
 Report = Callable[[PerplexityProgress], None]
 
 
 class Measured(msgspec.Struct, frozen=True):
-    """Under one set of conventions."""
+    """The figures under one set of conventions."""
 
     kind: Literal["bound", "exact"]
     bound: str | None
@@ -103,7 +103,7 @@ class Perplexity(msgspec.Struct, frozen=True):
 
 
 def format_figure(figure: Figure, digits: int) -> str:
-    """`4.4712 (4.4301 to 4.5120)`, or the number alone where there is no interval."""
+    """Return `4.4712 (4.4301 to 4.5120)`, or the number alone where there is no interval."""
     bounds = "" if figure.low is None else f" ({figure.low:.{digits}f} to {figure.high:.{digits}f})"
     return f"{figure.value:.{digits}f}{bounds}"
 
@@ -111,32 +111,32 @@ def format_figure(figure: Figure, digits: int) -> str:
 def perplexity(
     model: TextModel,
     texts: Texts,
-    asked: PerplexityOptions,
+    options: PerplexityOptions,
     *,
     batch: int = BATCH,
     out: Path | None = None,
     report: Report = ignore,
     notice: Callable[[str], None] = ignore,
 ) -> Perplexity:
-    """Of the texts' rows under a model, to be continued from `out` where it was interrupted there.
+    """Return the perplexity of texts under a model, resuming from the scores in `out` where a run was interrupted.
 
-    Where the device runs out of memory the batch is halved and the work goes on.  notice: is told of a damaged line of
-    scores, which is made again.  Raises ValueError with one sentence:
-    for text that fills no row or that the model cannot read, for other settings than those of `out`, and where the
-    network gives NaN.
+    batch: rows in the network at once; halved when the device runs out of memory.  report: called after every batch.
+    notice: called with a sentence for a damaged line of scores, which is computed again.  Raises ValueError for text
+    that fills no row or that the model cannot read, for other settings than those of `out`, and if the network
+    returns NaN.
     """
     if batch < 1:
         raise ValueError(f"batch must be at least 1, not {batch}")
     rows = {
         how: model_rows(
-            model, texts, layout=asked.layout, windows=asked.windows, length=asked.length, limit=asked.limit,
+            model, texts, layout=options.layout, windows=options.windows, length=options.length, limit=options.limit,
             together=conventions(how).wrapped_together,
         )
-        for how in dict.fromkeys(asked.conventions)
+        for how in dict.fromkeys(options.conventions)
     }  # fmt: skip
     for one in rows.values():
         check_rows(model, torch.from_numpy(one.tokens), range(len(one.tokens)))
-    settings = every_setting(model, texts, asked, rows)
+    settings = every_setting(model, texts, options, rows)
     totals = {how: len(one.tokens) for how, one in rows.items()}
     store: AbstractContextManager[Scores] = (
         nullcontext(Scores()) if out is None else continued(out, settings, totals, batch, notice)
@@ -144,7 +144,8 @@ def perplexity(
     with store as scores:
         kept = len(scores.known)
         for how, one in rows.items():
-            batch = _score(model, how, one, asked.seed, batch, scores, _counting(report, sum(totals.values()), kept))
+            on_rows = _row_reporter(report, sum(totals.values()), kept)
+            batch = _score(model, how, one, options.seed, batch, scores, on_rows)
         found = {how: _measured(model, how, one, scores.of(how)) for how, one in rows.items()}
         first = next(iter(found))
         best = found[first]
@@ -156,11 +157,11 @@ def perplexity(
     return result
 
 
-def every_setting(model: TextModel, texts: Texts, asked: PerplexityOptions, rows: dict[str, Rows]) -> dict[str, Any]:
-    """What decides the result, by name; equal settings continue each other's work."""
+def every_setting(model: TextModel, texts: Texts, options: PerplexityOptions, rows: dict[str, Rows]) -> dict[str, Any]:
+    """Return every setting that decides the result, by name; runs of equal settings resume each other."""
     return {
-        "model": model.name, "weights": asked.weights, "dtype": model.info.dtype, "data": texts.source,
-        "split": texts.split, "texts": len(texts.texts), "conventions": list(rows), "seed": asked.seed,
+        "model": model.name, "weights": options.weights, "dtype": model.info.dtype, "data": texts.source,
+        "split": texts.split, "texts": len(texts.texts), "conventions": list(rows), "seed": options.seed,
         "layout": {how: one.layout for how, one in rows.items()},
         "rows": {how: len(one.tokens) for how, one in rows.items()},
         "length": {how: one.tokens.shape[1] for how, one in rows.items()},
@@ -171,15 +172,15 @@ def every_setting(model: TextModel, texts: Texts, asked: PerplexityOptions, rows
 
 
 OnRows = Callable[[str, int, float, int], None]
-"""(conventions, rows known under all, nats a token so far under these, batch)"""
+"""A callback with (conventions, rows scored under all, nats a token so far under these, batch)."""
 
 
-def _counting(report: Report, total: int, kept: int) -> OnRows:
+def _row_reporter(report: Report, total: int, kept: int) -> OnRows:
     return lambda how, done, nats, batch: report(PerplexityProgress(how, done, total, nats, kept, batch))
 
 
-def _score(model: TextModel, how: str, rows: Rows, seed: int, batch: int, scores: Scores, tell: OnRows) -> int:
-    """Add to the scores what they lack; returns the batch that fitted."""
+def _score(model: TextModel, how: str, rows: Rows, seed: int, batch: int, scores: Scores, report: OnRows) -> int:
+    """Score the missing rows of these conventions; return the batch that fitted into memory."""
     known = [score.nats for score in scores.of(how)]
     while len(known) < len(rows.tokens):
         numbers = range(len(known), min(len(known) + batch, len(rows.tokens)))
@@ -197,7 +198,7 @@ def _score(model: TextModel, how: str, rows: Rows, seed: int, batch: int, scores
         _finite(model, numbers, values)
         scores.add([RowScore(how, n, float(x), scored) for n, x in zip(numbers, values, strict=True)])
         known += values.tolist()
-        tell(how, len(scores.known), float(np.mean(known)), batch)
+        report(how, len(scores.known), float(np.mean(known)), batch)
     return batch
 
 
@@ -214,7 +215,7 @@ def _measured(model: TextModel, how: str, rows: Rows, scores: Sequence[RowScore]
     return Measured(
         found.kind, found.bound, _figure(found.nats), _figure(found.bits), _figure(found.perplexity), found.sequences,
         found.tokens, found.network_calls,
-        (rows.said, *kinds, *(found.conventions.decisions[name] for name in names)),
+        (rows.description, *kinds, *(found.conventions.decisions[name] for name in names)),
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What an evaluation is asked for: everything that decides its samples and its figures, and nothing else."""
+"""The plan of an evaluation: everything that decides its samples and its figures, and nothing else."""
 
 from __future__ import annotations
 
@@ -64,12 +64,12 @@ class Sampling(msgspec.Struct, frozen=True):
 
     @property
     def tokens(self) -> int:
-        """of one sample"""
+        """Return the number of tokens of one sample."""
         return self.length + (self.stride or 0) * self.strides
 
     @property
     def canvas(self) -> int:
-        """Return how many tokens are drawn, the prompt included, of the first window."""
+        """Return the number of tokens of the first window that are drawn, the prompt included."""
         return self.length - 2 * (self.predictor == BETWEEN_STARTS)
 
 
@@ -101,7 +101,7 @@ class Scoring(msgspec.Struct, frozen=True):
 
     @property
     def featurizer(self) -> str | None:
-        """whose features are taken; None where there are no references to compare with"""
+        """Return the name of the featurizer; None where there are no references to compare with."""
         return None if self.references is None else self.features or self.judge
 
 
@@ -114,7 +114,7 @@ class EvalPlan(msgspec.Struct, frozen=True):
 
 
 PATH_SETTINGS = ("model.path", "model.tokenizer_path", "scoring.judge_path", "scoring.features_path")
-"""Settings that say where something lay, which decides nothing."""
+"""Settings that are paths, which do not decide a figure."""
 DIGEST_OF = {
     "model.name": "model.fingerprint",
     "model.tokenizer": "model.tokenizer_fingerprint",
@@ -122,14 +122,14 @@ DIGEST_OF = {
     "scoring.features": "scoring.features_fingerprint",
     "scoring.references": "scoring.references_digest",
 }
-"""Names that may change where the digest of what they stand for stays."""
+"""Names that may change if the digest of the content that they name does not."""
 
 Change = tuple[str, Any, Any]
-"""(setting, as it was, as it is asked for)"""
+"""(setting, old value, new value)"""
 
 
 def differences(was: EvalPlan, now: EvalPlan) -> list[Change]:
-    """Return every setting that differs, by its dotted name; places, and names of the same content, may differ."""
+    """Return every setting that differs, by its dotted name; paths, and names of the same content, may differ."""
     old, new = dict(_leaves(msgspec.to_builtins(was))), dict(_leaves(msgspec.to_builtins(now)))
     names = [*old, *(name for name in new if name not in old)]
     changed = [name for name in names if name not in PATH_SETTINGS and old.get(name) != new.get(name)]
@@ -142,7 +142,7 @@ def _same_content(name: str, old: dict[str, Any], new: dict[str, Any]) -> bool:
 
 
 def change_lines(changes: list[Change]) -> str:
-    """A line for each."""
+    """Return one line for each change."""
     return "\n".join(f"  {name}: {_shown(was)} -> {_shown(now)}" for name, was, now in changes)
 
 

@@ -1,4 +1,4 @@
-"""What an evaluation leaves behind: the lines of samples.jsonl and the one object of results.json."""
+"""The files that an evaluation writes: the lines of samples.jsonl and the object of results.json."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FORMAT = 1
 
 
 class Unpadded(msgspec.Struct, frozen=True):
-    """What the judge says of one text by itself: the padding that is added to it depends on all other texts."""
+    """The judge's figures of one text without padding, which depends on all other texts."""
 
     nats: float
     """sum over the counted tokens of the text"""
@@ -32,7 +32,7 @@ class Unpadded(msgspec.Struct, frozen=True):
 
 
 class Judged(msgspec.Struct, frozen=True):
-    """What the judge says of one text under one set of conventions."""
+    """The judge's figures of one text under one set of conventions."""
 
     nats: float
     """sum over the counted tokens, padding included"""
@@ -46,9 +46,10 @@ class Judged(msgspec.Struct, frozen=True):
     """where padding may count"""
 
 
-def is_complete(judged: Mapping[str, Judged], wanted: Collection[str]) -> bool:
-    """Return whether what a judge says is there for the wanted conventions, and for no others, in numbers."""
-    return judged.keys() == set(wanted) and all(math.isfinite(one.nats) and one.tokens >= 0 for one in judged.values())
+def is_complete(judged: Mapping[str, Judged], conventions: Collection[str]) -> bool:
+    """Return whether a judge's figures are finite and there for exactly these conventions."""
+    are_possible = all(math.isfinite(one.nats) and one.tokens >= 0 for one in judged.values())
+    return are_possible and judged.keys() == set(conventions)
 
 
 class SampleLine(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -135,7 +136,7 @@ class FailedSample(msgspec.Struct, frozen=True):
 
 
 class Metrics(msgspec.Struct, frozen=True):
-    """Under one set of conventions; None where it was not asked for."""
+    """The figures under one set of conventions; None where one was not requested."""
 
     gen_ppl: GenPPL | None
     mauve: MauveResult | None
@@ -176,12 +177,12 @@ class Results(msgspec.Struct, frozen=True):
 
 
 def read_results(home: Path) -> Results:
-    """Of an evaluation's directory.  Raises ValueError with one sentence for none, a damaged or a later one."""
+    """Read results.json of a directory.  Raises ValueError if it is missing, damaged or of a later format."""
     return _decoded((home / RESULTS), Results)
 
 
 def read_samples(home: Path) -> list[SampleLine]:
-    """In the order of the file.  Raises ValueError with one sentence."""
+    """Read samples.jsonl of a directory, in its order.  Raises ValueError if it is missing or damaged."""
     path = home / SAMPLES
     try:
         lines = regular_file(path).read_bytes().splitlines()

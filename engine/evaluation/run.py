@@ -1,7 +1,7 @@
-"""An evaluation from its plan to its results: a generator of where it stands, that can be killed and begun again.
+"""Run an evaluation from its plan to its results: a generator of progress that can be killed and resumed.
 
-Samples are shared out by their numbers, pieces of them are scored by whoever's turn it is, and rank 0 puts everything
-together.  Nothing is kept in memory that is not in a file as well.
+Each rank draws the samples whose numbers are its own and scores pieces of them in turn; rank 0 puts the results
+together.  Everything in memory is in a file as well.
 """
 
 from __future__ import annotations
@@ -27,22 +27,21 @@ from engine.metrics.diversity import repetition
 from engine.metrics.judge import Featurizer
 from engine.metrics.mauve import Features
 from engine.models import TextModel
-from engine.sampling.batch import Failed as Lost
-from engine.sampling.batch import Sample
+from engine.sampling.batch import Failed, Sample
 from engine.sampling.figures import unigram_entropy
 from engine.system.ranks import Ranks
 from engine.text import infill
 
 REPORTS = 5.0
-"""Seconds between two notes of the time spent."""
+"""Seconds between two records of the time spent."""
 
 
 @dataclass(frozen=True)
 class EvalProgress:
-    """How far this process is with its share."""
+    """The progress of this process with its samples."""
 
     stage: str
-    """what it is doing, in a word or a few"""
+    """the current stage, in a few words"""
     done: int
     total: int
     kept: int = 0
@@ -60,7 +59,7 @@ class EvalProgress:
 class EvalJob:
     """One evaluation in one of its processes.
 
-    `references` are asked for when there is something to compare with them.
+    references: called for the references' features once there are samples to compare with them.
     """
 
     plan: EvalPlan
@@ -76,26 +75,26 @@ class EvalJob:
     clock: Callable[[], float] = time.monotonic
     notes: list[str] = field(default_factory=list)
     results: Results | None = None
-    """of rank 0, once it has come to its end"""
-    _compare_with: Features | None = None
+    """on rank 0, once the evaluation has finished"""
+    _references_cache: Features | None = None
 
     def run(self) -> Iterator[EvalProgress]:
-        """Everything that is left to do; `results` has the outcome after it."""
+        """Yield progress until the evaluation is finished; `results` holds the outcome on rank 0."""
         self._begin()
         spent = _Stopwatch(self)
         try:
             yield from self._sample(spent)
-            yield from self._all_here()
+            yield from self._wait_for_all()
             yield from self._score(spent)
         finally:
             spent.close()
-        yield from self._all_here()
+        yield from self._wait_for_all()
         if self.ranks.rank == 0:
             yield EvalProgress("putting together", 0, 0)
             self._finish()
         self.ranks.wait()
 
-    def _all_here(self) -> Iterator[EvalProgress]:
+    def _wait_for_all(self) -> Iterator[EvalProgress]:
         if self.ranks.world > 1:
             yield EvalProgress("waiting for the other processes", 0, 0)
         self.ranks.wait()
@@ -119,7 +118,7 @@ class EvalJob:
         sampling, ranks = self.plan.sampling, self.ranks
         mine = range(ranks.rank, sampling.count, ranks.world)
         have = {number: line for number, line in self.store.samples().items() if number < sampling.count}
-        # nobody may append before everybody has seen what there was
+        # no process may append before all have read what there was
         ranks.wait()
         todo = [number for number in mine if number not in have]
         kept = len(mine) - len(todo)
@@ -128,15 +127,15 @@ class EvalJob:
         if not todo:
             return
         prompt, steps = self._prompt, self._steps()
-        out, lost = Appended[SampleLine](self.store.shard(ranks.rank, ranks.world)), self._lost()
+        out, failed = Appended[SampleLine](self.store.shard(ranks.rank, ranks.world)), self._failure_writer()
         calls, began = 0, self.clock()
         try:
-            found = drawing.draw_samples(self.model, sampling, prompt, todo, self.width, lost, self._notice)
+            found = drawing.draw_samples(self.model, sampling, prompt, todo, self.width, failed, self._notice)
             for count, sample in enumerate(found, 1):
                 line = self._line(sample)
                 out.add([line])
                 if count == 1 and self.readers.judge is not None:
-                    # what a tokenizer rejects is told now, not when all samples are there
+                    # report a text that the tokenizer rejects now, not once all samples are drawn
                     self.readers.judge.tokens([line.text])
                 spent.sampled()
                 entropies.append(line.entropy)
@@ -152,12 +151,12 @@ class EvalJob:
 
     @cached_property
     def _prompt(self) -> list[int]:
-        """Tokens that every sample begins with; a chat template takes a process to render."""
-        asked = self.plan.sampling
-        return self.model.prompt(asked.prompt, asked.chat, asked.infill)
+        """Return the tokens that every sample begins with; cached, as rendering a chat template starts a process."""
+        sampling = self.plan.sampling
+        return self.model.prompt(sampling.prompt, sampling.chat, sampling.infill)
 
     def _steps(self) -> int:
-        """Of one sample."""
+        """Return the number of steps of one sample."""
         return drawing.steps_of(self.plan.sampling, infill.fixed(self._prompt, self.model.mask_id))
 
     def _line(self, sample: Sample) -> SampleLine:
@@ -172,16 +171,16 @@ class EvalJob:
             repetition=repetition(ids),
         )
 
-    def _lost(self) -> Callable[[Lost], None]:
+    def _failure_writer(self) -> Callable[[Failed], None]:
         path = self.store.failure_shard(self.ranks.rank)
 
-        def write(lost: Lost) -> None:
+        def write(failed: Failed) -> None:
             file = Appended[FailedSample](path)
-            file.add([FailedSample(*lost)])
+            file.add([FailedSample(*failed)])
             file.close()
             self.notice(
-                f"sample {lost.number} is given up: the network's logits at step {lost.step}, position "
-                f"{lost.position} are not finite"
+                f"sample {failed.number} is given up: the network's logits at step {failed.step}, position "
+                f"{failed.position} are not finite"
             )
 
         return write
@@ -238,38 +237,39 @@ class EvalJob:
             out.close()
 
     def _sift_scores(self, lines: Sequence[SampleLine]) -> None:
-        """Take out the scores that these samples and readers cannot have."""
+        """Remove the scores that these samples and readers cannot have."""
         if not self.store.has_scores:
             return
         samples = {line.number: line for line in lines}
-        size = None if self.readers.featurizer is None else self._referred(self.readers.featurizer).points.shape[1]
+        featurizer = self.readers.featurizer
+        size = None if featurizer is None else self._reference_features(featurizer).points.shape[1]
         self.store.sift_scores(
             lambda line: scoring.fault(line, samples.get(line.number), self.readers, self.plan, size), self.notice
         )
 
     def _features_fit(self, lines: Sequence[SampleLine]) -> bool:
-        """Return whether the features that an earlier start has kept are of these samples and of this featurizer."""
+        """Return whether the features that an earlier start wrote are of these samples and this featurizer."""
         path, featurizer = self.store.home / FEATURES, self.readers.featurizer
         if featurizer is None or not path.exists():
             return False
         points = self.store.features()
         shape = (
             sum(map(bool, featurizer.tokens([line.text for line in lines]))),
-            self._referred(featurizer).points.shape[1],
+            self._reference_features(featurizer).points.shape[1],
         )
         if points is not None and points.shape == shape:
             return True
         self.notice(f"{path} is not of these samples: it is written anew")
         return False
 
-    def _referred(self, featurizer: Featurizer) -> Features:
-        """Return the features of the references, which are taken once."""
-        if self._compare_with is None:
-            self._compare_with = self.references(featurizer)
-        return self._compare_with
+    def _reference_features(self, featurizer: Featurizer) -> Features:
+        """Return the features of the references, which are computed once."""
+        if self._references_cache is None:
+            self._references_cache = self.references(featurizer)
+        return self._references_cache
 
     def _scored(self, piece: Sequence[SampleLine]) -> list[Scored]:
-        """Those of a piece; where the judge had to make its batches smaller, that is said."""
+        """Return the scores of a piece; send a notice if the judge had to make its batches smaller."""
         before = getattr(self.readers.judge, "batch_tokens", None)
         found = scoring.scored(piece, self.readers, self.plan)
         after = getattr(self.readers.judge, "batch_tokens", None)
@@ -283,7 +283,7 @@ class EvalJob:
     # -- results
 
     def _finish(self) -> None:
-        """Put everything into its final files; begun again at any point it comes to the same end."""
+        """Write the final files; interrupted at any point and run again, it writes the same."""
         store, readers, scores = self.store, self.readers, self.store.scores()
         lines = scoring.padded_lines([_judged(line, scores) for line in self._lines()], self.plan.scoring)
         compared = None if readers.featurizer is None else self._compared(readers.featurizer, lines, scores)
@@ -303,15 +303,16 @@ class EvalJob:
             replace_checked(path, _npy(points))
         else:
             points = np.load(path)
-        return Compared(Features(points, len(lines) - len(points)), self._referred(featurizer), featurizer.name)
+        references = self._reference_features(featurizer)
+        return Compared(Features(points, len(lines) - len(points)), references, featurizer.name)
 
 
 class _Stopwatch:
-    """Time spent, written down now and then, so that a killed process has told of nearly all."""
+    """Record the time spent every few seconds, so that a killed process has recorded nearly all of it."""
 
     def __init__(self, job: EvalJob) -> None:
         self._job, self._file = job, Appended[Spent](job.store.time_shard(job.ranks.rank))
-        self._mark = self._told = job.clock()
+        self._mark = self._recorded = job.clock()
         self._samples, self._seconds, self._is_scoring = 0, {"sampling": 0.0, "scoring": 0.0}, False
 
     def sampled(self) -> None:
@@ -326,11 +327,11 @@ class _Stopwatch:
         now = self._job.clock()
         self._seconds["scoring" if self._is_scoring else "sampling"] += now - self._mark
         self._mark = now
-        if now - self._told > REPORTS:
-            self._tell()
+        if now - self._recorded > REPORTS:
+            self._record()
 
-    def _tell(self) -> None:
-        self._told = self._job.clock()
+    def _record(self) -> None:
+        self._recorded = self._job.clock()
         job = self._job
         self._file.add(
             [
@@ -342,7 +343,7 @@ class _Stopwatch:
         )  # fmt: skip
 
     def close(self) -> None:
-        self._tell()
+        self._record()
         self._file.close()
 
 

@@ -1,4 +1,4 @@
-"""The rows of a data set as they are scored, one line each in a file that a killed run is continued from."""
+"""The scores of a data set's rows, one line each, in a file that a killed run resumes from."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class RowScore(msgspec.Struct, frozen=True):
 
 
 class Scores:
-    """What is known, in the order in which it was found, and where more of it goes."""
+    """The scores so far, in the order of scoring, and the file that further ones are appended to."""
 
     def __init__(self, known: Sequence[RowScore] = (), file: IO[bytes] | None = None) -> None:
         self.known, self._file = list(known), file
@@ -40,7 +40,7 @@ class Scores:
         return [score for score in self.known if score.conventions == conventions]
 
     def add(self, scores: Sequence[RowScore]) -> None:
-        """Raises OSError that names the file where the disk is full."""
+        """Append scores.  Raises OSError that names the file if the disk is full."""
         self.known += scores
         if self._file is None:
             return
@@ -57,11 +57,11 @@ def continued(
     batch: int,
     notice: Callable[[str], None] = ignore,
 ) -> Iterator[Scores]:
-    """The directory's scores, whole batches of them, with the file open for more.
+    """Yield the directory's scores, in whole batches, with the file open to append more.
 
-    totals: rows by conventions.  A last line that a crash cut off goes, and so does the rest of its batch, so that what
-    is added does not depend on where a run was killed.  A damaged line, which is named to `notice`, goes with all that
-    follows it.  Raises ValueError where another run is at work, or where the settings were others, with what differs.
+    totals: rows by conventions.  An unterminated last line is dropped with the rest of its batch, so that further
+    scores do not depend on where a run was killed.  A damaged line is dropped with all that follow it, and `notice` is
+    called with a sentence.  Raises ValueError if another run holds the directory, or if settings differ, naming them.
     """
     with (home / SCORES).open("ab+") as file:
         lock = acquire(home)
@@ -77,16 +77,16 @@ def continued(
 
 
 def save(home: Path, result: msgspec.Struct) -> None:
-    """The result beside its scores, whole or not at all."""
+    """Write perplexity.json atomically."""
     replace(home / RESULT, msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
 
 
 def _agree(home: Path, settings: Mapping[str, Any]) -> None:
-    """Raises ValueError unless the directory's settings are these, or it has no scores yet."""
+    """Raise ValueError unless the directory has these settings, or no scores yet."""
     path, empty = home / SETTINGS, (home / SCORES).stat().st_size == 0
     if not path.exists() or empty:
         if not empty:
-            raise ValueError(f"{home / SCORES} has no {SETTINGS} beside it: choose another --out")
+            raise ValueError(f"{home / SCORES} has no {SETTINGS}: choose another --out")
         replace(path, msgspec.json.format(msgspec.json.encode(settings), indent=2) + b"\n")
         return
     try:

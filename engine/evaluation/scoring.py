@@ -1,7 +1,7 @@
-"""What the judge and the featurizer say of samples, in pieces that are the same however the work is cut.
+"""Score samples with the judge and the featurizer, in pieces that do not depend on how the work is divided.
 
-A piece is so many samples by number, scored in one go: a figure does not depend on which process took the piece or
-what had been done before it was started again.
+A piece is PIECE consecutive numbers of samples, scored together: a figure depends neither on the process that scores
+it nor on where an earlier start was interrupted.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from engine.metrics.generative_perplexity import TextScores, score_texts, texts_
 from engine.metrics.judge import Featurizer, Judge
 
 PIECE = 16
-"""Samples of one piece."""
+"""The number of samples in one piece."""
 
 
 @dataclass(frozen=True)
 class Readers:
-    """Who reads the samples; None where nobody is to."""
+    """The judge and the featurizer of an evaluation; None where there is none."""
 
     judge: Judge | None
     featurizer: Featurizer | None
 
 
 def pieces(lines: Sequence[SampleLine]) -> Iterator[Sequence[SampleLine]]:
-    """Return the samples, in their order, in pieces.
+    """Return the samples in order, grouped into pieces.
 
-    A sample's number decides its piece, so that one that is missing changes no other piece.
+    A sample's number decides its piece, so that a missing sample changes no other piece.
     """
     return (list(piece) for _, piece in groupby(lines, lambda line: line.number // PIECE))
 
@@ -68,7 +68,10 @@ def _judged(scores: TextScores, i: int, how: str) -> Judged:
 
 
 def _features(featurizer: Featurizer, texts: Sequence[str], plan: Scoring) -> list[bytes | None]:
-    """All conventions read as many tokens for features, so that one point a text serves them all."""
+    """Return the features of each text as float32 bytes, None for an empty text.
+
+    All conventions read the same number of tokens for features, so that one point a text serves them all.
+    """
     limit = min(*(conventions(how).featured_tokens for how in plan.conventions), featurizer.context)
     rows = [row[:limit] for row in featurizer.tokens(texts)]
     where = [i for i, row in enumerate(rows) if row]
@@ -79,14 +82,14 @@ def _features(featurizer: Featurizer, texts: Sequence[str], plan: Scoring) -> li
 
 
 def fault(found: Scored, line: SampleLine | None, readers: Readers, plan: EvalPlan, size: int | None) -> str | None:
-    """Return in words why these readers cannot have said this of a sample; None where they can.
+    """Return why these readers cannot have scored a sample like this, in words; None where they can.
 
     line: the sample of that number; None where there is none.  size: numbers of one feature.
     """
     if line is None:
         return f"there is no sample {found.number}"
-    judged, wanted = found.judged, set(plan.scoring.conventions)
-    if (judged is None) != (readers.judge is None) or (judged is not None and not is_complete(judged, wanted)):
+    judged, expected = found.judged, plan.scoring.conventions
+    if (judged is None) != (readers.judge is None) or (judged is not None and not is_complete(judged, expected)):
         return f"its figures of sample {found.number} are none"
     if found.features is None:
         is_missing = readers.featurizer is not None and any(readers.featurizer.tokens([line.text]))
@@ -97,7 +100,7 @@ def fault(found: Scored, line: SampleLine | None, readers: Readers, plan: EvalPl
 
 
 def padded_lines(lines: Sequence[SampleLine], plan: Scoring) -> list[SampleLine]:
-    """Return all samples, each padded to the longest and knowing by which conventions it counts."""
+    """Return all samples, each padded to the longest and marked with the conventions under which it counts."""
     longest = {
         how: max((one.unpadded.length for line in lines if (one := _under(line, how)) and one.unpadded), default=0)
         for how in plan.conventions
@@ -121,7 +124,7 @@ def _under(line: SampleLine, how: str) -> Judged | None:
 
 
 def _padded(one: Judged, longest: int) -> Judged:
-    """Return what counts of a text beside others, the longest of which has so many tokens."""
+    """Return the figures of a text that is padded to `longest` tokens."""
     own = one.unpadded
     if own is None:
         return one
@@ -131,13 +134,13 @@ def _padded(one: Judged, longest: int) -> Judged:
 
 
 def points(found: Sequence[bytes | None]) -> NDArray[np.float32]:
-    """Of the texts that have any, [N, D]."""
+    """Return the features of the texts that have any, float32 [N, D]."""
     rows = [np.frombuffer(each, "<f4") for each in found if each is not None]
     return np.stack(rows).astype(np.float32) if rows else np.zeros((0, 0), np.float32)
 
 
 def text_scores(lines: Sequence[SampleLine], how: str, limit: int) -> TextScores:
-    """What was written of all samples, padded, as the metrics take it.  limit: tokens of a text that the judge read."""
+    """Return the padded figures of all samples for the metrics.  limit: tokens of a text that the judge read."""
     found = [line.judged[how] for line in lines if line.judged is not None]
     return TextScores(
         nats=np.array([each.nats for each in found], np.float64),

@@ -1,7 +1,7 @@
-"""The directory of an evaluation: what each of its processes writes, and what becomes of it.
+"""The directory of an evaluation: the files of each process, and the final files that are made of them.
 
-Every process appends to files of its own, so that none waits for another; what a killed one left unfinished is a
-last line without an end, which is cut off.  When all is there the lines are put in order.
+Every process appends to files of its own, so that none waits for another; a killed process leaves at most an
+unterminated last line, which is removed.  Once all samples are there, their lines are written in order.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ WRITTEN = (SETTINGS, SAMPLES, RESULTS, FEATURES, FEATURES + CHECKSUM, "scores.ra
 SETTINGS_FORMAT = 2
 """Of settings.json; the first took fingerprints of the ends of files alone."""
 ROOM = 1 << 20
-"""Bytes that must be free before anything begins, beside what the samples will take."""
+"""Bytes that must be free before the evaluation begins, in addition to the size of the samples."""
 
 
 class Scored(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What the judge and the featurizer say of one sample."""
+    """The scores of one sample by the judge and the featurizer."""
 
     number: int
     judged: dict[str, Judged] | None = None
@@ -103,17 +103,16 @@ class EvalStore:
         self.home = home
         self._lock: Any = None
         self._named: set[str] = set()
-        """sentences about lines that are left out, each of which is said once however often the files are read"""
+        """sentences about ignored lines that were sent as notices, so that each is sent once"""
 
     # -- before anything begins
 
     def settle(self, plan: EvalPlan, rescore: bool = False, notice: Callable[[str], None] = ignore) -> None:
-        """See that the directory, which this process has, is the plan's and has room for it.
+        """Check that the directory, which this process has locked, is of this plan and has room for it.
 
-        More samples than it was begun with are drawn beside those that are there, which a sample's number decides.
-        rescore: what decides the figures may have changed; they are computed anew.  notice: is told of damaged lines,
-        which are lost then.  Raises ValueError where the
-        directory holds another evaluation, OSError where its disk is full.
+        A larger count keeps the samples that are there, as a sample's number decides it.  rescore: allow other scoring
+        settings, and compute the figures again.  notice: called with a sentence for each damaged line, which is lost.
+        Raises ValueError if the directory holds another evaluation, OSError if its disk is full.
         """
         self._check_room(plan)
         was = self.plan()
@@ -121,7 +120,7 @@ class EvalStore:
             if not rescore:
                 raise ValueError(
                     f"{self.home} was begun by an earlier version, which did not read the whole model and tokenizer, "
-                    "so nobody can tell whether they are still the same: choose another --out, or --rescore to keep "
+                    "so it cannot be checked that they are the same: choose another --out, or --rescore to keep "
                     "its samples as they are"
                 )
             was = _taken_for_same(was, plan)
@@ -150,16 +149,16 @@ class EvalStore:
             self._keep(plan)
 
     def take(self) -> None:
-        """Make the directory and keep every other process out of it.
+        """Create the directory and lock it.
 
-        Raises BusyError where there is one, ValueError where the directory cannot be written.
+        Raises BusyError if another process has locked it, ValueError if it cannot be written.
         """
         writable(self.home)
         self._lock = acquire(self.home)
         tidy(self.home, WRITTEN)
 
     def _check_room(self, plan: EvalPlan) -> None:
-        """A sample takes some ten bytes a token, twice while the lines are put in order."""
+        """Raise OSError if the samples do not fit: ten bytes a token, twice while the lines are put in order."""
         import shutil
 
         free = shutil.disk_usage(self.home).free
@@ -181,9 +180,9 @@ class EvalStore:
         fault: Callable[[SampleLine], str | None] = _trusting,
         notice: Callable[[str], None] = ignore,
     ) -> bool:
-        """Return whether there is nothing left to do, and remove what a process that was killed then has left.
+        """Return whether the evaluation is finished; if so, remove the files that a killed process has left.
 
-        Results or samples that this plan cannot have made are named to `notice` and do not count.
+        Results and samples that this plan cannot have made do not count; `notice` is called with a sentence for each.
         """
         path = self.home / RESULTS
         if not path.exists():
@@ -212,7 +211,7 @@ class EvalStore:
             return False
         self.gather(fault)
         self.forget_score_shards()
-        # of a finished evaluation without failures there is none
+        # a finished evaluation has none
         self.forget_failures()
         return True
 
@@ -225,7 +224,7 @@ class EvalStore:
         return points is not None and len(points) == found.samples - mauve.empty
 
     def features(self) -> NDArray[np.float32] | None:
-        """Return the points [N, D] that were kept of the samples; None for a missing, damaged or foreign file."""
+        """Return the features of the samples, float32 [N, D]; None for a missing, damaged or foreign file."""
         try:
             if mismatch(self.home / FEATURES):
                 return None
@@ -249,11 +248,11 @@ class EvalStore:
 
     @property
     def has_whole_digests(self) -> bool:
-        """Whether the plan knows the files by their whole contents, which those of the first format do not."""
+        """Return whether fingerprints are of whole files, unlike those of the first format."""
         return self._format() >= SETTINGS_FORMAT
 
     def plan(self) -> EvalPlan | None:
-        """That the directory was begun with; None for a new one."""
+        """Return the plan in settings.json; None for a new directory.  Raises ValueError if it is damaged or later."""
         path = self.home / SETTINGS
         if not path.exists():
             return None
@@ -279,18 +278,18 @@ class EvalStore:
     # -- samples
 
     def shard(self, rank: int, world: int) -> Path:
-        """Where a process appends its samples."""
+        """Return the file to which a process appends its samples."""
         return self.home / (SAMPLES if world == 1 else f"samples.rank{rank}.jsonl")
 
     def samples(
         self, fault: Callable[[SampleLine], str | None] = _trusting, notice: Callable[[str], None] = ignore
     ) -> dict[int, SampleLine]:
-        """Return all that any process has finished, by number.
+        """Return the finished samples of all processes, by number.
 
-        fault: says what is wrong with a line, None for nothing.  Such a line is named to `notice` and left out, and so
-        are all lines of a number that has different texts.
+        fault: returns what is wrong with a line, None for nothing.  Lines at fault and all lines of a number that has
+        different texts are ignored, and `notice` is called with a sentence for each.
         """
-        notice = self._once(notice)
+        notice = self._notice_once(notice)
         found: dict[int, SampleLine] = {}
         torn: set[int] = set()
         for path in (*self._shards(), self.home / SAMPLES):
@@ -306,7 +305,7 @@ class EvalStore:
                     found[line.number] = line
         return {number: line for number, line in sorted(found.items()) if number not in torn}
 
-    def _once(self, notice: Callable[[str], None]) -> Callable[[str], None]:
+    def _notice_once(self, notice: Callable[[str], None]) -> Callable[[str], None]:
         if notice is ignore:
             return notice
 
@@ -323,9 +322,9 @@ class EvalStore:
     def gather(
         self, fault: Callable[[SampleLine], str | None] = _trusting, notice: Callable[[str], None] = ignore
     ) -> None:
-        """Put what several processes have written into one file, and repair what a killed one left.
+        """Write the samples of all processes into one file, and remove unterminated lines.
 
-        Lines in which `fault` finds one are left out, as `samples` does.
+        Lines at fault are dropped, see `samples`.
         """
         repair(self.home / SAMPLES)
         shards = self._shards()
@@ -338,7 +337,7 @@ class EvalStore:
                 path.unlink()
 
     def write_samples(self, found: Iterable[SampleLine]) -> None:
-        """All of them, in this order, in place of those that are there."""
+        """Replace samples.jsonl by these samples, in this order."""
         replace(self.home / SAMPLES, b"".join(map(encode_line, found)))
 
     # -- scores, failures, time
@@ -350,7 +349,7 @@ class EvalStore:
         return {line.number: line for path in self._score_shards() for _, line in lines(path, Scored)}
 
     def sift_scores(self, fault: Callable[[Scored], str | None], notice: Callable[[str], None] = ignore) -> None:
-        """Take damaged lines of scores away, those in which `fault` finds one, and all of a number that differ."""
+        """Remove lines of scores that are damaged or at fault, and all lines of a number that differ."""
         found: dict[int, Scored] = {}
         torn: set[int] = set()
         for path in self._score_shards():
@@ -368,7 +367,7 @@ class EvalStore:
 
     @property
     def has_scores(self) -> bool:
-        """Whether any process has left scores that are not among the samples yet."""
+        """Return whether any process has left scores that are not in samples.jsonl yet."""
         return any(map(count, self._score_shards()))
 
     def _score_shards(self) -> list[Path]:
@@ -379,7 +378,7 @@ class EvalStore:
             path.unlink()
 
     def forget_scores_without(self, missing: Set[int]) -> None:
-        """Remove what samples that are about to be drawn would leave wrong: their scores, and features without them."""
+        """Remove the scores and features that would be wrong once the missing samples are drawn."""
         if missing:
             self._forget_features()
         if missing & self.scores().keys():
@@ -404,12 +403,12 @@ class EvalStore:
         return self.home / f"time.rank{rank}.jsonl"
 
     def sift_times(self, notice: Callable[[str], None] = ignore) -> None:
-        """Take damaged lines, and times that cannot be, out of what every process has spent."""
+        """Remove damaged lines and impossible times from the time files of all processes."""
         for path in sorted(self.home.glob("time.rank*.jsonl")):
             sift(path, Spent, _impossible, notice)
 
     def spent(self) -> list[Spent]:
-        """Of every process of every start, what it said last."""
+        """Return the latest `Spent` of each (start, rank)."""
         found: dict[tuple[str, int], Spent] = {}
         for path in sorted(self.home.glob("time.rank*.jsonl")):
             for _, line in lines(path, Spent):

@@ -1,4 +1,4 @@
-"""From scored samples to results.json."""
+"""Make results.json from scored samples."""
 
 from __future__ import annotations
 
@@ -52,20 +52,20 @@ def results(
     spent: Sequence[Spent],
     notes: Sequence[str],
 ) -> Results:
-    """Of all samples, each drawn in so many steps, and judged if there is a judge.
+    """Return the results of all samples, which are judged if there is a judge.
 
-    Raises ValueError where there are none.
+    steps: of one sample.  Raises ValueError if there are no samples.
     """
     if not lines:
         raise ValueError("no sample was finished, so there is nothing to report")
     per_sample = np.array([line.entropy for line in lines])
-    beside = entropy.summary(per_sample)
+    of_tokens = entropy.summary(per_sample)
     metrics = {}
     for how in plan.scoring.conventions:
         ppl = None
         if judge is not None:
             limit = read_limit(judge, how, plan.sampling.length)
-            found = pooled(judge.name, text_scores(lines, how, limit), beside, how, plan.scoring.together)
+            found = pooled(judge.name, text_scores(lines, how, limit), of_tokens, how, plan.scoring.together)
             ppl = GenPPL(
                 figure(found.perplexity), judge.name, found.tokens, found.texts, found.left_out, found.cut, limit
             )
@@ -80,13 +80,13 @@ def results(
         settings=msgspec.to_builtins(plan),
         primary=primary,
         gen_ppl=first.gen_ppl.perplexity.value if first.gen_ppl else None,
-        entropy=beside.mean.value,
+        entropy=of_tokens.mean.value,
         mauve=first.mauve.value if first.mauve else None,
         network_calls=float(np.mean([line.network_calls for line in lines])),
         seconds=timing.sampling_seconds + timing.scoring_seconds,
         samples=len(lines),
         failed=tuple(failed),
-        entropy_interval=figure(beside.mean),
+        entropy_interval=figure(of_tokens.mean),
         distinct={str(n): value for n, value in varied.distinct.items()},
         repetition={str(n): value for n, value in varied.repetition.items()},
         calls=_calls(steps, lines),
@@ -103,8 +103,8 @@ def results(
 
 
 def decisions(how: str) -> tuple[str, ...]:
-    """The sentences of a set of conventions that an evaluation of samples depends on."""
-    return tuple(said for name, said in conventions(how).decisions.items() if name not in OF_LIKELIHOOD)
+    """Return the sentences of a set of conventions that figures of samples depend on."""
+    return tuple(sentence for name, sentence in conventions(how).decisions.items() if name not in OF_LIKELIHOOD)
 
 
 def figure(found: Interval) -> Figure:
@@ -133,7 +133,7 @@ def _calls(steps: int, lines: Sequence[SampleLine]) -> Calls:
 
 
 def _timing(plan: EvalPlan, lines: Sequence[SampleLine], spent: Sequence[Spent]) -> Timing:
-    """Per sequence and second of one process: what a device does, however many there were."""
+    """Return the time spent, with rates of one process: what a device does, however many there were."""
     sampling, scoring = (sum(getattr(each, name) for each in spent) for name in ("sampling_seconds", "scoring_seconds"))
     drawn = sum(each.samples for each in spent) or len(lines)
     return Timing(

@@ -1,2 +1,2 @@
-"""What samples and models are worth: entropy, diversity, generative perplexity, MAUVE, likelihood, each with its
+"""Metrics of samples and models: entropy, diversity, generative perplexity, MAUVE, likelihood, each with its
 conventions and its uncertainty."""

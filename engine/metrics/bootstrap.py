@@ -1,4 +1,4 @@
-"""How sure one can be of a mean or of a ratio of sums: percentile intervals over resampled samples."""
+"""Percentile bootstrap intervals of a mean or of a ratio of sums."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LEVEL = 0.95
 RESAMPLES = 2000
 SEED = 0
 TOGETHER = 1 << 22
-"""Draws at a time, to bound the memory."""
+"""The number of draws at a time, which bounds the memory."""
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,13 @@ class Interval:
     level: float = LEVEL
 
     def map(self, f: Callable[[float], float]) -> Interval:
-        """The interval of an increasing function of the figure."""
+        """Return the interval of an increasing function of the figure."""
         low, high = (None if x is None else f(x) for x in (self.low, self.high))
         return Interval(f(self.value), low, high, self.level)
 
 
 def resamples(count: int, times: int, seed: int) -> Iterator[NDArray[np.int64]]:
-    """Which of `count` samples each of `times` resamples takes, int64 [some, count] at a time."""
+    """Yield the indices of `times` resamples of `count` samples, int64 [n, count] at a time."""
     numbers = np.random.default_rng(seed)
     together = max(1, TOGETHER // count)
     for first in range(0, times, together):
@@ -46,7 +46,7 @@ def interval(
     times: int = RESAMPLES,
     seed: int = SEED,
 ) -> Interval:
-    """sum(sums) / sum(weights) over N samples, [N] each; without weights the mean.
+    """Return sum(sums) / sum(weights) over N samples, [N] each, with its interval; without weights the mean.
 
     Samples of no weight are allowed, as long as not all are.  Equal seeds and N take the same resamples, so that
     intervals of two figures of the same samples can be compared.  Raises ValueError for no samples or no weight.
@@ -69,5 +69,5 @@ def interval(
 
 
 def deviation(values: Sequence[float] | NDArray[np.floating]) -> float | None:
-    """Standard deviation with n - 1; None for fewer than two."""
+    """Return the standard deviation with n - 1; None for fewer than two values."""
     return float(np.std(np.asarray(values, np.float64), ddof=1)) if len(values) > 1 else None

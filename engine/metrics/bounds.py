@@ -1,4 +1,4 @@
-"""Which upper bound stands for -log p under a diffusion model: that of its own training, or one for all kinds alike."""
+"""Upper bounds of -log p under a diffusion model: that of its own training, or the same for all kinds."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class NoisedBatch:
     masked: Tensor
     """bool [B, L]"""
     t: Tensor
-    """what the network is told, float64 [B]"""
+    """the noise level that the network takes, float64 [B]"""
     share: Tensor
-    """the bound weighs masked tokens by one over it, float64 [B]"""
+    """the share of masked tokens, one over their weight in the bound, float64 [B]"""
 
 
 Loss = Callable[[Denoiser, Tensor, Tensor, Tensor, NoisedBatch], Tensor]
@@ -57,7 +57,7 @@ class Bound:
     reconstructs: bool = False
     """whether -log p of the text under the network that sees all of it is added"""
     subs_masking: bool = False
-    """whether the mask has no share there"""
+    """whether the mask has probability 0 in the reconstruction"""
 
 
 def bound_of(model: Denoiser, chosen: Conventions) -> Bound:
@@ -81,9 +81,9 @@ def noised_nats(bound: Bound, model: Denoiser, tokens: Tensor, noise: NoisedBatc
 
 
 def reconstruction_nats(model: Denoiser, tokens: Tensor, subs_masking: bool = False) -> Tensor:
-    """Return -log p(x | x) a token, float64 [B], of a network told that nothing is masked.
+    """Return -log p(x | x) a token, float64 [B], of a network at noise level 0.
 
-    subs_masking: the mask has no share.
+    subs_masking: give the mask probability 0.
     """
     place = device_of(model)
     hidden = model.encode(tokens.to(place), torch.zeros(len(tokens), device=place)).flatten(0, 1)
@@ -104,7 +104,7 @@ def _score_entropy(model: Denoiser, hidden: Tensor, tokens: Tensor, where: Tenso
 
 
 def d3pm_bound(trained: Discrete | None) -> Bound:
-    """Return D3PM's bound in the T steps of its training; None: nobody knows, and T is the usual one."""
+    """Return D3PM's bound in the T steps of its training; None: T is unknown, and USUAL_STEPS are assumed."""
     steps, subs_masking = (USUAL_STEPS, False) if trained is None else (trained.steps, trained.subs_masking)
 
     def loss(model: Denoiser, hidden: Tensor, tokens: Tensor, where: Tensor, noise: NoisedBatch) -> Tensor:
@@ -115,14 +115,14 @@ def d3pm_bound(trained: Discrete | None) -> Bound:
         )  # fmt: skip
 
     def level(drawn: Tensor) -> Tensor:
-        """The later end of the step out of T that a number in [0, 1) falls into, as a number of which t is made."""
+        """Return the later end of the step out of T that a number in [0, 1) falls into, as a level of LogLinear."""
         step = (drawn * steps).floor().clamp(max=steps - 1)
         return ((step + 1) / steps - SMALLEST) / (1 - SMALLEST)
 
-    said = "as many as it was trained with" if trained else "which is assumed: the checkpoint does not say its T"
+    origin = "as many as it was trained with" if trained else "which is assumed: the checkpoint does not say its T"
     return Bound(
         f"D3PM in {steps:,} steps",
-        f"The bound is D3PM's in {steps:,} steps, {said} (arXiv 2107.03006): the KL divergence of a step drawn from "
+        f"The bound is D3PM's in {steps:,} steps, {origin} (arXiv 2107.03006): the KL divergence of a step drawn from "
         "them, and the reconstruction of the text by the network that sees all of it.",
         loss,
         level,

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 REVISION = 1
-"""Of how decisions are carried out: to be raised when the same decision gives another figure."""
+"""The version of how decisions are carried out; raise it when the same decision gives another figure."""
 OF_LIKELIHOOD = frozenset({"times", "masking", "own_bound", "exact", "wrapped_together"})
 """Decisions that figures of given text depend on, and figures of samples do not."""
 
@@ -24,7 +24,7 @@ class Conventions:
     cut_at_length: bool
     """whether a text is cut at as many of the judge's tokens as the evaluated model's length"""
     judge_start: bool
-    """whether the judge's own start token stands before a text"""
+    """whether the judge's own start token is put before a text"""
     after_end: bool
     """whether tokens behind the first end token count"""
     padding_end: bool
@@ -45,7 +45,7 @@ class Conventions:
 
     @property
     def decisions(self) -> dict[str, str]:
-        """A sentence for each decision, by the decision's name."""
+        """Return a sentence for each decision, by the decision's name."""
         return SHARED | {f.name: SENTENCES[f.name](getattr(self, f.name)) for f in fields(self) if f.name != "name"}
 
     def digest(self, likelihood: bool) -> str:
@@ -66,7 +66,7 @@ SHARED = {
     "mauve_buckets": "MAUVE has a tenth as many k-means buckets as the smaller of the two sets of texts has members.",
     "mauve_features": "MAUVE's features are the featurizer's last hidden state at a text's last token, of unit length, "
     "reduced to nine tenths of their variance; empty texts are left out.",
-    "exact": "A causal model is not asked for the start token that every row begins with.",
+    "exact": "A causal model does not predict the start token that every row begins with.",
     "intervals": "Intervals are percentiles of bootstrap resamples of whole texts or sequences.",
 }
 """What both conventions have in common."""
@@ -173,7 +173,7 @@ CONVENTIONS: MappingProxyType[str, Conventions] = MappingProxyType(
 
 
 def conventions(name: str) -> Conventions:
-    """Raises ValueError that lists the names there are."""
+    """Return conventions by name.  Raises ValueError that lists the names for an unknown one."""
     if name not in CONVENTIONS:
         raise ValueError(f"unknown conventions {name!r}: choose {', '.join(CONVENTIONS)}")
     return CONVENTIONS[name]

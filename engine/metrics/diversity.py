@@ -1,4 +1,4 @@
-"""How varied samples are: distinct n-grams over all of them, repeated n-grams within each."""
+"""Diversity of samples: distinct n-grams over all of them, repeated n-grams within each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Diversity:
 
 
 def diversity(sequences: Sequence[ArrayLike]) -> Diversity:
-    """Of token ids.  Raises ValueError for no sequences."""
+    """Return the diversity of sequences of token ids.  Raises ValueError if there are none."""
     if not len(sequences):
         raise ValueError("there are no sequences to compare")
     distinct: dict[int, float | None] = {}
@@ -36,13 +36,13 @@ def diversity(sequences: Sequence[ArrayLike]) -> Diversity:
 
 
 def repetition(sequence: ArrayLike, n: int = LONGEST) -> float:
-    """1 - different n-grams over n-grams of one sequence; 0 for one of fewer than n tokens."""
+    """Return 1 - different n-grams over n-grams of one sequence; 0 for one of fewer than n tokens."""
     within = _repeated(*_grams([sequence], n))
     return float(within[0]) if len(within) else 0.0
 
 
 def _grams(sequences: Sequence[ArrayLike], n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """A number for each n-gram, equal for equal ones, and the sequence that it stands in: int64 [G] both."""
+    """Return a number for each n-gram, equal for equal ones, and the index of its sequence: int64 [G] both."""
     rows = [np.asarray(ids, np.int64) for ids in sequences]
     lengths = np.array([len(row) for row in rows])
     tokens = np.unique(np.concatenate(rows), return_inverse=True)[1].astype(np.int64)
@@ -58,7 +58,7 @@ def _grams(sequences: Sequence[ArrayLike], n: int) -> tuple[NDArray[np.int64], N
 
 
 def _repeated(grams: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    """1 - different over all, for each sequence that has any."""
+    """Return 1 - different n-grams over n-grams for each sequence that has any, float64."""
     if not len(grams):
         return np.zeros(0)
     pairs = np.unique(np.stack((rows, grams)), axis=1)[0]

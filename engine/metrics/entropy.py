@@ -1,4 +1,4 @@
-"""Entropy of each sequence's own token frequencies: what collapses when samples begin to repeat themselves."""
+"""Entropy of each sequence's own token frequencies, which falls when samples repeat themselves."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ class Entropy:
 
 
 def entropies(sequences: Sequence[ArrayLike]) -> NDArray[np.float64]:
-    """One for each sequence of token ids, float64 [N]."""
+    """Return the entropy of each sequence of token ids, nats, float64 [N]."""
     return np.array([unigram_entropy(np.asarray(ids, np.int64)) for ids in sequences], np.float64)
 
 
 def entropy(sequences: Sequence[ArrayLike]) -> Entropy:
-    """Of the sequences' token ids.  Raises ValueError where there are none."""
+    """Return the entropy of sequences of token ids.  Raises ValueError if there are none."""
     return summary(entropies(sequences))
 
 
 def summary(values: NDArray[np.float64]) -> Entropy:
-    """Of entropies that are known already, [N]."""
+    """Return the summary of entropies, [N]."""
     return Entropy(interval(values), deviation(values), len(values))

@@ -1,4 +1,4 @@
-"""Generative perplexity under a judge, never without entropy beside it: alone, it rewards repetition."""
+"""Generative perplexity under a judge, always with entropy: alone, it rewards repetition."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from engine.metrics.judge import Judge
 
 @dataclass(frozen=True, eq=False)
 class TextScores:
-    """What a judge says of each of N texts."""
+    """A judge's scores of N texts."""
 
     nats: NDArray[np.float64]
     """sum over counted tokens, [N]"""
@@ -34,14 +34,14 @@ class TextScores:
 
     @property
     def perplexities(self) -> NDArray[np.float64]:
-        """One for each text, [N]; nan where no token counts."""
+        """Return the perplexity of each text, [N]; nan where no token counts."""
         counted = self.tokens > 0
         return np.where(counted, np.exp(self.nats / np.maximum(self.tokens, 1)), np.nan)
 
 
 @dataclass(frozen=True, eq=False)
 class GenerativePerplexity:
-    """The figure, the entropy that it must be read with, and how both came about."""
+    """The figure, the entropy that it must be read with, and how both were computed."""
 
     judge: str
     conventions: Conventions
@@ -89,8 +89,8 @@ def texts_kept(count: int, how: str, batch: int = 1) -> int:
     return count if conventions(how).partial_batch else count // batch * batch
 
 
-def pooled(judge: str, scores: TextScores, beside: Entropy, how: str, batch: int = 1) -> GenerativePerplexity:
-    """Return the figure of texts that were scored before.  Raises ValueError where no token counts."""
+def pooled(judge: str, scores: TextScores, of_tokens: Entropy, how: str, batch: int = 1) -> GenerativePerplexity:
+    """Return the figure of scored texts and the entropy of their tokens.  Raises ValueError if no token counts."""
     total = len(scores.tokens)
     kept = texts_kept(total, how, batch)
     nats, tokens = scores.nats[:kept], scores.tokens[:kept]
@@ -100,7 +100,7 @@ def pooled(judge: str, scores: TextScores, beside: Entropy, how: str, batch: int
         judge=judge,
         conventions=conventions(how),
         perplexity=interval(nats, tokens).map(_exp),
-        entropy=beside,
+        entropy=of_tokens,
         tokens=int(tokens.sum()),
         texts=kept,
         left_out=total - kept,
@@ -152,27 +152,27 @@ def padded(scores: TextScores) -> TextScores:
 
 
 def read_limit(judge: Judge, how: str, length: int) -> int:
-    """How many of the judge's tokens are read of a text at most; length: of the evaluated model's samples."""
+    """Return how many of the judge's tokens of a text are read at most; length: of the evaluated model's samples."""
     if length < 1:
         raise ValueError(f"the length of the model's samples must be at least 1, got {length}")
     return length if conventions(how).cut_at_length else judge.context
 
 
 def _whole(judge: Judge, texts: Sequence[str], chosen: Conventions) -> list[list[int]]:
-    """The judge's tokens of each text that the conventions have it read, before it is cut."""
-    return [_ended(judge, _begun(judge, row, chosen), chosen) for row in judge.tokens(texts)]
+    """Return the judge's tokens of each text that these conventions include, before it is cut."""
+    return [_up_to_end(judge, _with_start(judge, row, chosen), chosen) for row in judge.tokens(texts)]
 
 
-def _begun(judge: Judge, row: list[int], chosen: Conventions) -> list[int]:
-    """Behind the judge's start token, if it wants one and the conventions do."""
+def _with_start(judge: Judge, row: list[int], chosen: Conventions) -> list[int]:
+    """Return the row after the judge's start token, if it has one and these conventions use it."""
     if not chosen.judge_start:
         return row
     first = next((i for i, token in enumerate(row) if token not in (judge.start, judge.end)), len(row))
     return ([] if judge.start is None else [judge.start]) + row[first:]
 
 
-def _ended(judge: Judge, row: list[int], chosen: Conventions) -> list[int]:
-    """Up to and with the first end token behind the start, where nothing after it counts."""
+def _up_to_end(judge: Judge, row: list[int], chosen: Conventions) -> list[int]:
+    """Return the row up to and with the first end token after the start, where nothing after it counts."""
     begin = int(chosen.judge_start and judge.start is not None)
     if chosen.after_end or judge.end is None or judge.end not in row[begin:]:
         return row
@@ -180,7 +180,7 @@ def _ended(judge: Judge, row: list[int], chosen: Conventions) -> list[int]:
 
 
 def _counted(judge: Judge, row: Sequence[int], scored: int, chosen: Conventions) -> NDArray[np.bool_]:
-    """Which of the scored tokens, those behind the row's first, count: [scored]."""
+    """Return which of the scored tokens, those after the row's first, count: bool [scored]."""
     if not chosen.after_end or judge.end is None:
         return np.ones(scored, bool)
     end = np.asarray(row, np.int64) == judge.end

@@ -1,4 +1,4 @@
-"""Language models that score other models' texts: what a judge is, and one of the transformers library."""
+"""Language models that score other models' texts: the judge's protocol, and a judge of the transformers library."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LOGITS = 1 << 25
 """Logits held at a time, whatever the batch."""
 Scored = TypeVar("Scored")
 OnBatch = Callable[[int, int], None]
-"""(texts or sequences done, how many in all)"""
+"""A callback with (texts or sequences done, number in total)."""
 
 
 class Judge(Protocol):
@@ -30,21 +30,21 @@ class Judge(Protocol):
     context: int
     """tokens that it reads at most"""
     start: int | None
-    """the token that it wants before a text"""
+    """the token that it expects before a text"""
     end: int | None
     """the token that ends a text"""
 
     def tokens(self, texts: Sequence[str]) -> list[list[int]]:
-        """As its tokenizer reads them, whole.  Raises ValueError for a text that it rejects."""
+        """Tokenise whole texts.  Raises ValueError for a text that the tokenizer rejects."""
         ...
 
     def nll(self, rows: Sequence[Sequence[int]]) -> list[NDArray[np.float64]]:
-        """For each row of n tokens -log p, nats, of each but the first given those before: n - 1 numbers, or none."""
+        """Return for each row of n tokens -log p of all but the first given those before, nats: [n - 1], or empty."""
         ...
 
 
 class Featurizer(Protocol):
-    """Anything that makes a text a point."""
+    """A model that maps a text to a point."""
 
     name: str
     context: int
@@ -53,12 +53,12 @@ class Featurizer(Protocol):
     def tokens(self, texts: Sequence[str]) -> list[list[int]]: ...
 
     def features(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
-        """The last hidden state at each row's last token, float32 [N, D]; no row may be empty."""
+        """Return the last hidden state at each row's last token, float32 [N, D]; no row may be empty."""
         ...
 
 
 class JudgeOutput(Protocol):
-    """Who reads rows in batches of so many tokens, and tells how far it is."""
+    """A batched scorer with a progress callback."""
 
     batch_tokens: int
     done: OnBatch
@@ -70,9 +70,9 @@ def by_length(
     compute: Callable[[list[Tensor]], Iterator[Scored]],
     empty: Scored,
 ) -> list[Scored]:
-    """`compute` on batches of rows of about the same length, longest first; its values in the rows' order.
+    """Apply `compute` to batches of rows of similar length, longest first; return its values in the rows' order.
 
-    Rows without a token are `empty`.  Where the device runs out of memory the reader's batches are made half as large.
+    The value of an empty row is `empty`.  When the device runs out of memory, the reader's batches are halved.
     """
     values = [empty] * len(rows)
     order = sorted((i for i in range(len(rows)) if len(rows[i])), key=lambda i: -len(rows[i]))
@@ -95,10 +95,10 @@ def by_length(
 
 
 class LanguageModel:
-    """A judge and featurizer out of a causal model of transformers, its head applied to real tokens alone.
+    """A judge and featurizer around a causal model of transformers, its head applied to real tokens only.
 
-    Rows are batched by length, so that little is padding.  Where the device runs out of memory `batch_tokens` is
-    halved and the work goes on; who cares compares it before and after.
+    Rows are batched by length, so that little is padding.  When the device runs out of memory, `batch_tokens` is
+    halved and scoring goes on; callers compare it before and after.
     """
 
     def __init__(
@@ -129,9 +129,9 @@ class LanguageModel:
         try:
             self._tokenise([text])
         except (TypeError, ValueError, OverflowError) as error:
-            said = " ".join(str(error).split())
+            reason = " ".join(str(error).split())
             raise ValueError(
-                f"the tokenizer of {self.name} rejects text {number}: {said or 'no reason given'}"
+                f"the tokenizer of {self.name} rejects text {number}: {reason or 'no reason given'}"
             ) from error
 
     def _tokenise(self, texts: list[str]) -> list[list[int]]:
@@ -189,7 +189,7 @@ class LanguageModel:
         yield from hidden[torch.arange(len(rows), device=last.device), last].float().cpu().numpy()
 
     def _inputs(self, rows: list[Tensor]) -> dict[str, Any]:
-        """Right-padded; a mask of the padding only where there is some, as it costs time."""
+        """Return right-padded inputs, with an attention mask only where there is padding, as it costs time."""
         given: dict[str, Any] = {"input_ids": pad_sequence(rows, batch_first=True).to(self.model.device)}
         if len(rows[-1]) < len(rows[0]):
             ones = [torch.ones(len(row), dtype=torch.long) for row in rows]

@@ -16,18 +16,18 @@ from engine.models.sources import locate
 from engine.system.callbacks import ignore
 
 SHORT = {name: f"openai-community/{name}" for name in ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl")}
-"""Judges that the field calls by less than their hub id."""
+"""Short names of judges in the literature."""
 
 
 def load_judge(
     name: str, device: str = "auto", dtype: str = "float32", *, batch_tokens: int = BATCH_TOKENS, done: OnBatch = ignore
 ) -> LanguageModel | DirectoryJudge:
-    """A causal model of transformers: a directory, a GGUF file, a hub id, or gpt2, gpt2-large and the like.
+    """Load a causal model of transformers: a directory, a GGUF file, a hub id, or a key of SHORT such as gpt2-large.
 
-    Or one of ours: demo-judge, inside the package, or a directory that `remdm-tui train` has exported.
+    Or one of ours: demo-judge, which is in the package, or a directory that `remdm-tui train` has exported.
 
     device: auto or what torch.device takes.  dtype: float32, bfloat16, or auto (bfloat16 on CUDA, else float32).
-    Raises ValueError with one sentence.  No code of the checkpoint is run.
+    The checkpoint's own code is never run.  Raises ValueError for a name, device or dtype that cannot be loaded.
     """
     if own_model(name) is not None:
         return load_own(name, device, dtype, batch_tokens=batch_tokens, done=done)

@@ -1,4 +1,4 @@
-"""How likely a model finds given text: an upper bound for a diffusion model, the exact value for a causal one."""
+"""The likelihood of text under a model: an upper bound for a diffusion model, exact for a causal one."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Likelihood:
 
     @property
     def bits(self) -> Interval:
-        """Bits a token, which the field calls bits per dimension."""
+        """Return bits a token, called bits per dimension in the literature."""
         return self.nats.map(lambda x: x / math.log(2))
 
     @property
@@ -61,11 +61,11 @@ def likelihood(
     start: int | None = None,
     done: OnBatch = ignore,
 ) -> Likelihood:
-    """Of N sequences of L tokens, [N, L].
+    """Return the likelihood of N sequences of L tokens, [N, L].
 
-    how: a name of CONVENTIONS.  start: the token that rows begin with by construction, which a causal model is not
-    asked for.  The figure depends on the seed, and on neither batch nor device.  Raises ValueError for rows that are
-    not the model's, FloatingPointError where the network gives NaN.
+    how: a name of CONVENTIONS.  start: the token that rows begin with by construction, which a causal model does not
+    predict.  The figure depends on the seed, but neither on batch nor device.  Raises ValueError for rows that are
+    not the model's, FloatingPointError if the network returns NaN.
     """
     numbers = range(len(rows))
     values, scored = sequence_nats(model, rows, numbers, how, seed=seed, batch=batch, start=start, done=done)
@@ -73,7 +73,7 @@ def likelihood(
 
 
 def summary(model: Denoiser, values: NDArray[np.float64], scored: int, how: str) -> Likelihood:
-    """Of nats a token of N sequences, [N], in each of which so many tokens were scored."""
+    """Return the likelihood of N sequences from their nats a token, [N]; scored: tokens scored in each."""
     chosen, causal = conventions(how), is_causal(model)
     bound = None if causal else bound_of(model, chosen)
     calls = 1 if bound is None else chosen.times + bound.reconstructs
@@ -100,9 +100,9 @@ def sequence_nats(
     start: int | None = None,
     done: OnBatch = ignore,
 ) -> tuple[NDArray[np.float64], int]:
-    """Nats a token of the rows of these numbers, out of all rows [N, L]: ([n], tokens scored in each).
+    """Return (nats a token [n], tokens scored in each) of the rows of these numbers, out of all rows [N, L].
 
-    A process that has only some numbers finds what one that has all finds for them.
+    A row's value does not depend on which other numbers are given.
     """
     chosen, tokens = conventions(how), torch.as_tensor(rows)
     check_rows(model, tokens, numbers)
@@ -126,12 +126,12 @@ def sequence_nats(
 
 
 def is_causal(model: Denoiser) -> bool:
-    """Whether the model's likelihood is exact."""
+    """Return whether the model's likelihood is exact."""
     return bool(getattr(model, "causal", False))
 
 
 def noise_levels(numbers: Sequence[int], total: int, times: int, seed: int) -> Tensor:
-    """Numbers in [0, 1), float64 [B, times]: over all sequences and times one in each of total * times equal cells."""
+    """Return numbers in [0, 1), float64 [B, times]: one in each of total * times equal cells over all sequences."""
     cell = _cells(total, seed)[list(numbers)].double()
     drawn = []
     for time in range(times):
@@ -142,7 +142,7 @@ def noise_levels(numbers: Sequence[int], total: int, times: int, seed: int) -> T
 
 @lru_cache(maxsize=2)
 def _cells(total: int, seed: int) -> Tensor:
-    """A permutation of the sequences, long [total]; kept, as rows are asked for a few at a time."""
+    """Return a permutation of the sequences, long [total]; cached, as levels are drawn for a few rows at a time."""
     order = uniforms(torch.from_numpy(keys(seed, range(total), [0] * total, Purpose.TIME)), torch.ones(1).long())
     return order.argsort(stable=True).argsort()
 
@@ -150,7 +150,7 @@ def _cells(total: int, seed: int) -> Tensor:
 def add_noise(
     tokens: Tensor, level: Tensor, numbers: Sequence[int], time: int, masking: str, seed: int, mask_id: int
 ) -> NoisedBatch:
-    """tokens long [B, L] at levels float64 [B] in [0, 1), which `masking` makes into masks as Conventions says."""
+    """Return tokens, long [B, L], noised at levels, float64 [B] in [0, 1); masking: see `Conventions`."""
     length = tokens.shape[1]
     key = torch.from_numpy(keys(seed, numbers, [time] * len(numbers), Purpose.NOISE))
     u = uniforms(key[:, None], torch.arange(length))
@@ -169,7 +169,7 @@ def add_noise(
 def _bound(
     model: Denoiser, tokens: Tensor, numbers: Sequence[int], levels: Tensor, chosen: Conventions, seed: int
 ) -> Tensor:
-    """Nats a token, [B]: the mean over the noise levels [B, times]."""
+    """Return nats a token, [B]: the mean over the noise levels [B, times]."""
     values, bound = torch.zeros(len(tokens), dtype=torch.float64), bound_of(model, chosen)
     for time, level in enumerate(levels.T):
         noise = add_noise(tokens, bound.level(level), numbers, time, chosen.masking, seed, model.mask_id)
@@ -180,7 +180,7 @@ def _bound(
 
 @torch.inference_mode()
 def _exact(model: Denoiser, tokens: Tensor, start: int | None) -> tuple[Tensor, int]:
-    """Nats a token [B], and how many tokens that is over."""
+    """Return nats a token, [B], and the number of tokens scored in each row."""
     place = device_of(model)
     tokens = tokens.to(place)
     t = torch.zeros(len(tokens), device=place)
@@ -188,17 +188,17 @@ def _exact(model: Denoiser, tokens: Tensor, start: int | None) -> tuple[Tensor, 
     unstarted = bool(torch.isnan(model.encode(tokens[:1, :1], t[:1])).any())
     if not unstarted and start is not None and bool((tokens[:, 0] == start).all()):
         tokens = tokens[:, 1:]
-    asked = torch.ones_like(tokens, dtype=torch.bool)
-    asked[:, 0] = not unstarted
-    scored = int(asked[0].sum())
+    predicted = torch.ones_like(tokens, dtype=torch.bool)
+    predicted[:, 0] = not unstarted
+    scored = int(predicted[0].sum())
     if scored == 0:
         raise ValueError("a row of one token has nothing that a causal model could predict")
-    noise = NoisedBatch(tokens, asked, t, t.double() + 1)
+    noise = NoisedBatch(tokens, predicted, t, t.double() + 1)
     return noised_nats(SUBS, model, tokens, noise) * tokens.shape[1] / scored, scored
 
 
 def check_rows(model: Denoiser, rows: Tensor, numbers: Sequence[int]) -> None:
-    """The shape of all rows, and what those of these numbers hold; ValueError where they are not the model's."""
+    """Raise ValueError unless the rows' shape, and the tokens of the rows of these numbers, are the model's."""
     if rows.ndim != 2 or rows.shape[0] == 0 or rows.shape[1] == 0:
         raise ValueError(f"likelihood takes rows of tokens, [N, L], and got {list(rows.shape)}")
     if model.max_length is not None and rows.shape[1] > model.max_length:

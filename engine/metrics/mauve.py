@@ -20,7 +20,7 @@ from engine.metrics.judge import Featurizer
 FEWEST = 20
 """Texts needed on either side: two buckets of ten each."""
 COMPARABLE = 1000
-"""Below as many texts MAUVE is another quantity."""
+"""The number of texts below which MAUVE is not comparable with published figures."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Features:
 
 
 def features(featurizer: Featurizer, texts: Sequence[str], how: str = "standard") -> Features:
-    """Of all texts that are not empty.  Raises ValueError for one that the featurizer's tokenizer rejects."""
+    """Return the features of all texts that are not empty.  Raises ValueError for one that the tokenizer rejects."""
     limit = min(conventions(how).featured_tokens, featurizer.context)
     rows = [row[:limit] for row in featurizer.tokens(texts) if row]
     return Features(featurizer.features(rows), len(texts) - len(rows))
@@ -61,7 +61,7 @@ def features(featurizer: Featurizer, texts: Sequence[str], how: str = "standard"
 def mauve(
     samples: Features, references: Features, how: str = "standard", *, featurizer: str, seeds: Sequence[int] = ()
 ) -> Mauve:
-    """How close the samples' features are to the references'.
+    """Return how close the samples' features are to the references'.
 
     how: a name of CONVENTIONS.  seeds: of k-means, in place of the conventions'.  Raises ValueError for too few
     texts or features that cannot be compared, ModuleNotFoundError that says what to install.
@@ -71,7 +71,7 @@ def mauve(
     _check(samples.points, references.points)
     package = _package()
     buckets = max(2, round(count / 10))
-    with _unremarked(package):
+    with _without_warnings(package):
         by_seed = {
             seed: float(
                 package.compute_mauve(
@@ -101,7 +101,7 @@ def mauve(
 
 
 def check_size(samples: int, references: int) -> int:
-    """The smaller of the two; raises ValueError where MAUVE has too few texts to work on."""
+    """Return the smaller of the two.  Raises ValueError if there are too few texts for MAUVE."""
     count = min(samples, references)
     if count < FEWEST:
         raise ValueError(
@@ -112,7 +112,7 @@ def check_size(samples: int, references: int) -> int:
 
 
 def warning(count: int) -> str | None:
-    """A sentence about figures of so few texts; None from COMPARABLE on."""
+    """Return a sentence about figures of so few texts; None from COMPARABLE on."""
     if count >= COMPARABLE:
         return None
     return (
@@ -131,7 +131,7 @@ def _check(samples: NDArray[np.float32], references: NDArray[np.float32]) -> Non
         if len(bad):
             raise ValueError(f"the features of {len(bad)} {name} are not finite, the first of them number {bad[0]}")
     if not np.ptp(np.concatenate((samples, references)), axis=0).any():
-        raise ValueError("all texts have the same features: MAUVE cannot tell them apart")
+        raise ValueError("all texts have the same features: MAUVE is not defined")
 
 
 def check_installed() -> None:
@@ -140,7 +140,7 @@ def check_installed() -> None:
 
 
 def _package() -> Any:
-    """mauve-text's module, by its full name: the package calls a function the same."""
+    """Import mauve-text's module by its full name, as the package has a function of the same name."""
     try:
         return import_module("mauve.compute_mauve")
     except ModuleNotFoundError as error:
@@ -150,8 +150,8 @@ def _package() -> Any:
 
 
 @contextmanager
-def _unremarked(package: Any) -> Iterator[None]:
-    """Without what faiss prints at every size: that a tenth as many buckets as texts were too many."""
+def _without_warnings(package: Any) -> Iterator[None]:
+    """Silence faiss, which warns of too many buckets at every size."""
     faiss = package.faiss
     package.faiss = SimpleNamespace(Kmeans=partial(faiss.Kmeans, min_points_per_centroid=1))
     try:

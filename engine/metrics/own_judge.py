@@ -1,4 +1,4 @@
-"""Judges and featurizers out of our own models that predict from left to right, the package's demo judge among them."""
+"""Judges and featurizers around our own left-to-right models, such as the package's demo judge."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from engine.models.causal_dit import CachedCausal
 from engine.system.callbacks import ignore
 
 JUDGES = {"demo-judge": "demo-ar"}
-"""Judges that have a name besides that of their model."""
+"""The models of judges that have a name of their own."""
 
 Scored = TypeVar("Scored")
 
 
 class DirectoryJudge:
-    """A judge and featurizer around a model of ours that predicts from left to right.
+    """A judge and featurizer around one of our left-to-right models.
 
     Texts are read as its training texts were: typography unified (`engine.data.special_tokens.PLAIN`), a paragraph at a
-    time, the end of a text where it is spelt out.  Rows are batched by length; where the device runs out of memory
-    `batch_tokens` is halved and the work goes on.  Raises ValueError for a model of another kind.
+    time, the end of a text where it is spelt out.  Rows are batched by length; when the device runs out of memory,
+    `batch_tokens` is halved and scoring goes on.  Raises ValueError for a model of another kind.
     """
 
     def __init__(self, model: TextModel, *, batch_tokens: int = BATCH_TOKENS, done: OnBatch = ignore) -> None:
@@ -64,15 +64,15 @@ class DirectoryJudge:
 
     @torch.inference_mode()
     def nll(self, rows: Sequence[Sequence[int]]) -> list[NDArray[np.float64]]:
-        """For each row of n tokens -log p, nats, of each but the first given those before: the mask is no token."""
+        """Return -log p of each row's tokens, see `Judge`; the mask has probability 0."""
         self._check(rows)
         return by_length(self, rows, self._nll, np.zeros(0))
 
     @torch.inference_mode()
     def features(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
-        """The last hidden state at each row's last token, float32 [N, D], its norm's weights left to the head.
+        """Return the last hidden state at each row's last token, float32 [N, D], without its norm's weights.
 
-        Of a row of `context` tokens the first is not read.  Raises ValueError for an empty row.
+        The first token of a row of `context` tokens is not read.  Raises ValueError for an empty row.
         """
         self._check(rows)
         if any(len(row) == 0 for row in rows):
@@ -93,7 +93,7 @@ class DirectoryJudge:
         if lengths[0] == 0:
             yield from (np.zeros(0) for _ in rows)
             return
-        # what stands to the right of a row does not count, so padding needs no mask
+        # tokens to the right do not count, so padding needs no mask
         inputs = pad_sequence([row[:-1] for row in rows], batch_first=True).to(self.network.device)
         real = torch.arange(lengths[0])[None, :] < torch.tensor(lengths)[:, None]
         states = self.network.follow(inputs)[real.to(inputs.device)]
@@ -105,7 +105,7 @@ class DirectoryJudge:
         yield from np.split(torch.cat(parts).numpy(), np.cumsum(lengths)[:-1])
 
     def _losses(self, states: Tensor, targets: Tensor) -> Tensor:
-        """Hidden [N, D] and the tokens that follow [N] -> float64 [N] on the CPU."""
+        """Return -log p, float64 [N] on the CPU, of the next tokens [N] given hidden states [N, D]."""
         logits = self.model.project(states).double()  # on a device that has float64
         logits[:, self.model.mask_id] = -torch.inf
         return -logits.log_softmax(-1).gather(1, targets.to(logits.device)[:, None])[:, 0].cpu()
@@ -117,7 +117,7 @@ class DirectoryJudge:
 
 
 def own_model(name: str) -> str | None:
-    """The model of ours that a judge's name stands for: built in, or a directory; None for another's."""
+    """Return the name or directory of our model that a judge's name means; None if it is not one of ours."""
     if name in JUDGES:
         return JUDGES[name]
     if name in BUILT_IN:
@@ -132,7 +132,7 @@ def own_model(name: str) -> str | None:
 def load_own(
     name: str, device: str = "auto", dtype: str = "float32", *, batch_tokens: int = BATCH_TOKENS, done: OnBatch = ignore
 ) -> DirectoryJudge:
-    """The judge that a name for which `own_model` finds a model stands for; its own name is the one it was asked by."""
+    """Load the judge of a name for which `own_model` finds a model; the judge keeps that name."""
     model = load_model(own_model(name) or name, device, dtype)
     model.name = name
     return DirectoryJudge(model, batch_tokens=batch_tokens, done=done)

@@ -471,7 +471,7 @@ def test_a_device_out_of_memory_halves_the_batch_and_changes_no_figure(
         ("short.txt", {"wrap": True}, "the text comes to 2 tokens: a row of 16 takes 14"),
         ("nonsense.jsonl", {"wrap": True, "windows": 3}, "give --wrap or --windows, not both"),
         ("nonsense.jsonl", {"conventions": "paper"}, "choose standard, reference, both"),
-        ("nonsense.jsonl", {"length": 17}, "rows of 17 tokens are asked for, and .* takes 16 at most"),
+        ("nonsense.jsonl", {"length": 17}, "rows of 17 tokens are too long: .* takes 16 at most"),
         ("nonsense.jsonl", {"length": 2, "wrap": True}, "a row takes at least 3 tokens"),
         ("nonsense.jsonl", {"limit": 0}, "limit must be at least 1, not 0"),
         ("nonsense.jsonl", {"windows": 0}, "windows must be at least 1, not 0"),

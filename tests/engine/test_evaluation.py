@@ -619,7 +619,7 @@ def test_an_autoregressive_sample_stands_between_two_starts(tmp_path: Path) -> N
     work = job(tmp_path, asked, None, model=FromTheLeft())
     assert [work.fault(line) for line in lines] == [None] * 9
     cut_off = msgspec.structs.replace(lines[0], ids=(1, *lines[0].ids[1:]))
-    assert work.fault(cut_off) == "it does not stand between two start tokens"
+    assert work.fault(cut_off) == "it does not begin and end with the start token"
 
 
 @pytest.mark.parametrize(
@@ -665,7 +665,7 @@ def test_the_longest_sample_may_come_last(
     lengths = {line.number: line.judged["reference"].unpadded.length for line in lines}  # type: ignore[index, union-attr]
     longest = {number for number, length in lengths.items() if length == max(lengths.values())}
     with monkeypatch.context() as patched:
-        patched.setattr(drawing, "drawn", failing(longest))
+        patched.setattr(drawing, "draw_samples", failing(longest))
         first = finished(home, asked, judge)
     rest = [line for line in lines if line.number not in longest]
     alone = generative_perplexity(
