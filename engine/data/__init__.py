@@ -1,1 +1,1 @@
-"""Text to evaluate on: local files, the field's data sets by name, and rows of tokens made of them."""
+"""Texts for training and evaluation: local files, published data sets by name, and rows of tokens made of them."""

@@ -1,4 +1,4 @@
-"""The data sets that the field reports on, by the names of MDLM's and ReMDM's code, and where the hub has them."""
+"""Published data sets by the names of MDLM's and ReMDM's code, and their sources on the hub."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from types import MappingProxyType
 from engine.data.detokenize import as_is, lambada, lm1b, ptb, scientific_papers, wikitext
 
 TAIL = 100_000
-"""Documents of OpenWebText, its last, that are held out."""
+"""The number of OpenWebText's last documents that are held out."""
 CONVERTED = "refs/convert/parquet"
-"""The hub's own branch of tables for a data set that is published as a program, which is not run."""
+"""The hub's branch of tables for a data set that is published as a program, which is never run."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Source:
     config: str | None = None
     column: str = "text"
     splits: Mapping[str, str] = field(default_factory=dict)
-    """split asked for -> expression of the hub's, where they differ"""
+    """split -> the hub's expression for it, where they differ"""
     detokenize: Callable[[str], str] = as_is
     program: bool = False
     """whether it is published as a program, so that its tables are on another branch"""
@@ -69,7 +69,7 @@ HUB = "hub:"
 
 
 def source_of(name: str) -> Source | None:
-    """What a name stands for; None where it is no data set's.  Raises ValueError for one that is misspelt."""
+    """Return the data set of a name; None if there is none.  Raises ValueError for a malformed hub: name."""
     if not name.startswith(HUB):
         return DATASETS.get(name)
     parts = name.removeprefix(HUB).split(":")
@@ -80,15 +80,15 @@ def source_of(name: str) -> Source | None:
 
 
 def hub_texts(name: str, split: str) -> Iterator[str]:
-    """The texts of one split of a data set in DATASETS, as published, all of them fetched first and kept.
+    """Return the texts of one split of a data set, as published, downloaded as a whole and cached.
 
-    Raises ModuleNotFoundError that says what to install, ValueError where the hub gives none.
+    Raises ModuleNotFoundError that says what to install, ValueError if the data set cannot be loaded.
     """
     return _texts(name, split)
 
 
 def hub_stream(name: str, split: str) -> Iterator[str]:
-    """The same one after the other as they are fetched, and none kept; the training split with its `tail`."""
+    """Return the same texts as a stream that is not cached; the training split includes its `tail`."""
     return _texts(name, split, streaming=True)
 
 
@@ -96,8 +96,8 @@ def _texts(name: str, split: str, **more: bool) -> Iterator[str]:
     source = source_of(name)
     if source is None:
         raise ValueError(f"unknown data set {name!r}: choose {', '.join(DATASETS)}, or {HUB}org/name")
-    asked = "train" if more and split == "train" else source.splits.get(split, split)
-    # its older versions run a data set's own script, or ask on standard input whether to
+    expression = "train" if more and split == "train" else source.splits.get(split, split)
+    # older versions of the package run a data set's own script, or ask on standard input whether to
     os.environ["HF_DATASETS_TRUST_REMOTE_CODE"] = "0"
     try:
         datasets = import_module("datasets")
@@ -108,12 +108,14 @@ def _texts(name: str, split: str, **more: bool) -> Iterator[str]:
         ) from error
     try:
         if source.program:
-            rows = datasets.load_dataset(source.path, data_dir=source.config, revision=CONVERTED, split=asked, **more)
+            rows = datasets.load_dataset(
+                source.path, data_dir=source.config, revision=CONVERTED, split=expression, **more
+            )
         else:
-            rows = datasets.load_dataset(source.path, source.config, split=asked, **more)
+            rows = datasets.load_dataset(source.path, source.config, split=expression, **more)
     except (OSError, ValueError, RuntimeError) as error:
-        said = " ".join(str(error).split())[:200]
-        raise ValueError(f"the data set {name} ({source.path}, {asked}) cannot be had: {said}") from error
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"the data set {name} ({source.path}, {expression}) cannot be loaded: {reason}") from error
     return _column(name, source.column, rows)
 
 

@@ -18,15 +18,15 @@ def _apply(rules: Sequence[Rule], text: str) -> str:
     return text
 
 
-def _closed_up(opening: str, closing: str) -> Rule:
-    """No white space just inside a pair of brackets or quotes."""
+def _without_inner_space(opening: str, closing: str) -> Rule:
+    """Return the rule that removes white space just inside a pair of brackets or quotes."""
     return re.compile(rf"{re.escape(opening)}\s*([^{re.escape(closing)}]*?)\s*{re.escape(closing)}"), (
         rf"{opening}\1{closing}"
     )
 
 
 def _before(what: str, by: str) -> tuple[Rule, Rule]:
-    """Where a space follows, then where the text ends."""
+    """Return the rules for a pattern before a space and at the end of the text."""
     return (re.compile(f"{what} "), f"{by} "), (re.compile(f"{what}$"), by)
 
 
@@ -34,7 +34,7 @@ WIKITEXT: tuple[Rule, ...] = (
     ("s '", "s'"),
     *((f" @{mark}@ ", mark) for mark in "-,."),
     *((f" {mark} ", f"{mark} ") for mark in ":;.!?,"),
-    *(_closed_up(*pair) for pair in ("()", "[]", "{}", '""', "''")),
+    *(_without_inner_space(*pair) for pair in ("()", "[]", "{}", '""', "''")),
     *(("= " * count + "=", "=" * (count + 1)) for count in (3, 2, 1)),
     (" ° ", "°"),
     (" \n", "\n"),
@@ -88,10 +88,10 @@ def lm1b(text: str) -> str:
 
 
 def lambada(text: str) -> str:
-    """Straight quotes, and the line break that GPT-2's evaluation puts before each passage."""
+    """Straighten quotes and put a line break before the passage, as GPT-2's evaluation does."""
     return "\n" + text.translate(dict.fromkeys(map(ord, "“”"), '"')).strip()
 
 
 def scientific_papers(text: str) -> str:
-    """Tokenised like both."""
+    """Apply the rules of both WikiText and LM1B."""
     return lm1b(wikitext(text))

@@ -1,4 +1,4 @@
-"""Which files of a directory are its texts: those of a known format, but not what only describes them."""
+"""Find the text files of a directory: those of a known format, without files that describe the others."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from engine.system.callbacks import ignore
 ABOUT = frozenset(
     {"readme", "license", "licence", "copying", "notice", "changelog", "citation", "authors", "contributing"}
 )
-"""Names, without suffix and in any case, of files that are about the others."""
+"""Names, without suffix and in any case, of files that describe the others."""
 NAMED = 8
-"""Files that a message names."""
+"""The number of files that a message names."""
 
 
 def below(directory: Path, notice: Callable[[str], None] = ignore) -> list[Path]:
     """Return every file with text in a directory, sorted; hidden ones, and those in hidden directories, are ignored.
 
-    Files of an unknown format, tables and objects that have no text, and files about the others, such as a README, are
-    left out, and one sentence to `notice` names them.  A damaged file stays, so that whoever reads it is told.  Raises
-    ValueError if no file is left.
+    Files of an unknown format, tables and objects without text, and files about the others, such as a README, are
+    skipped, and `notice` is called with one sentence that names them.  A damaged file stays, so that reading it raises
+    an error.  Raises ValueError if no file is left.
     """
     visible = [path for path in directory.rglob("*") if not _is_hidden(path.relative_to(directory))]
     faults = {path: _fault(path) for path in sorted(visible) if path.is_file()}
@@ -31,9 +31,9 @@ def below(directory: Path, notice: Callable[[str], None] = ignore) -> list[Path]
     if texts:
         faults.update({path: "about the others" for path in found if path not in texts})
         found = texts
-    left_out = [f"{path.relative_to(directory)} ({fault})" for path, fault in faults.items() if fault]
-    more = f" and {len(left_out) - NAMED} more" if len(left_out) > NAMED else ""
-    names = ", ".join(left_out[:NAMED]) + more
+    skipped = [f"{path.relative_to(directory)} ({fault})" for path, fault in faults.items() if fault]
+    more = f" and {len(skipped) - NAMED} more" if len(skipped) > NAMED else ""
+    names = ", ".join(skipped[:NAMED]) + more
     if not found:
         raise ValueError(f"{directory} holds no file of text: it takes {KNOWN}" + (f"; it holds {names}" * bool(names)))
     if names:
@@ -46,7 +46,7 @@ def _is_hidden(path: Path) -> bool:
 
 
 def _fault(path: Path) -> str:
-    """Say why a file is none of the texts; empty for one that is, and for a damaged one."""
+    """Return why a file is not a text file; empty if it is one, and for a damaged one."""
     form = find_format(path)
     if form is None:
         return "no format of text"

@@ -1,4 +1,4 @@
-"""The documents of training data: of files, or of a data set of the hub."""
+"""Read the documents of training data from files, or from a data set of the hub."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from engine.data.readers import encodable, read_documents
 from engine.data.special_tokens import PLAIN
 
 FromHub = Callable[[str, str], Iterator[str]]
-"""(name of a data set, split) -> its texts, as published; the training split with what is held out of it"""
+"""(name of a data set, split) -> its texts, as published; the training split includes its held-out tail"""
 
 
 def documents(paths: Sequence[Path], typography: Mapping[int, str | None] = PLAIN) -> Iterator[Document]:
-    """The documents of files of text, see `read_documents`, typography unified.
+    """Yield the documents of text files, see `read_documents`, with unified typography.
 
     Raises ValueError naming the file and line at fault.
     """
@@ -27,7 +27,7 @@ def documents(paths: Sequence[Path], typography: Mapping[int, str | None] = PLAI
 
 
 def documents_of(source: Path, typography: Mapping[int, str | None], from_hub: FromHub) -> Iterator[Document]:
-    """Of a file, or of the data set of that name: its training texts, then those it is validated by, if it has any."""
+    """Yield the documents of a file, or of the data set of that name: training texts, then validation texts if any."""
     name = str(source)
     its = None if source.exists() else source_of(name)
     if its is None:
@@ -55,5 +55,5 @@ def documents_of(source: Path, typography: Mapping[int, str | None], from_hub: F
 
 
 def paragraphs(text: str) -> list[str]:
-    """The pieces that a document is tokenised in."""
+    """Return the pieces in which a document is tokenised."""
     return [p + "\n\n" for p in text.split("\n\n")]

@@ -1,4 +1,4 @@
-"""Which format a file of text has: its name decides, alike for training, perplexity and references."""
+"""Formats of text files, decided by their names, the same for training, perplexity and references."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ KINDS = {
 
 
 def _zstd(path: Path, mode: str = "rb") -> Any:
-    """Zstandard by pyarrow, as Python has none before 3.14.  Raises ModuleNotFoundError that says what to install."""
+    """Open a Zstandard file with pyarrow, as Python has no zstd before 3.14.  Raises ModuleNotFoundError without it."""
     try:
         import pyarrow
     except ModuleNotFoundError as error:
@@ -35,7 +35,7 @@ def _zstd(path: Path, mode: str = "rb") -> Any:
 OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open, ".zst": _zstd}
 """How a packed file is opened, by its last suffix in any case."""
 DAMAGED = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
-"""What a packed file that is cut or changed raises."""
+"""The errors of reading a truncated or changed packed file."""
 KNOWN = f"{', '.join(KINDS)}, those but .parquet also with {', '.join(OPENERS)} behind"
 """The suffixes, for messages."""
 
@@ -48,12 +48,12 @@ class TextFormat:
     packing: str | None = None
 
     def open(self, path: Path) -> Any:
-        """Open the file for reading its bytes, unpacked."""
+        """Open a file for reading its unpacked bytes."""
         return path.open("rb") if self.packing is None else OPENERS[self.packing](path, "rb")
 
 
 def find_format(path: Path) -> TextFormat | None:
-    """Return the format that a file's name stands for; None if it stands for none."""
+    """Return the format of a file's name; None if it is unknown."""
     suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
     packing = suffixes.pop() if suffixes and suffixes[-1] in OPENERS else None
     kind = KINDS.get(suffixes[-1]) if suffixes else None
@@ -61,7 +61,7 @@ def find_format(path: Path) -> TextFormat | None:
 
 
 def text_format(path: Path) -> TextFormat:
-    """Return the format of a file.  Raises ValueError with all suffixes for a name that stands for none."""
+    """Return the format of a file's name.  Raises ValueError that lists the suffixes if it is unknown."""
     found = find_format(path)
     if found is None:
         raise ValueError(f"{path} is no file of text: it takes {KNOWN}")

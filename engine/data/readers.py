@@ -1,4 +1,4 @@
-"""Files of text to documents: one reader for each kind of file, whose errors name the file and the line."""
+"""Read text files into documents: one reader for each kind of file, whose errors name the file and the line."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MARKS = (
 )
 """Byte order marks, and the encodings that leave them out."""
 SHOWN = 8
-"""Columns or fields that a message names."""
+"""The number of columns or fields that a message names."""
 Read = Callable[[Path, TextIO], Iterator[Document]]
 
 
@@ -44,7 +44,7 @@ class NoTextError(ValueError):
 
 
 def read_documents(path: Path) -> Iterator[Document]:
-    """Yield the documents of a file, in the format that its name stands for.
+    """Yield the documents of a file, in the format of its name.
 
     A text file is one document.  Of the others each object or row is one: its `text`, and its `split`, by default
     "train".  A byte order mark is no text, and half a surrogate pair becomes U+FFFD.  Raises ValueError that names the
@@ -73,7 +73,7 @@ def encodable(text: str) -> str:
 
 
 def _decoded(path: Path, form: TextFormat) -> Iterator[Document]:
-    # csv wants line ends as they are: it tells those in quotes from those of rows
+    # csv needs unchanged line ends, to distinguish those in quotes from those of rows
     newline = "" if form.kind in ("csv", "tsv") else None
     with form.open(path) as raw:
         buffered: io.BufferedReader[Any] = io.BufferedReader(raw)
@@ -82,7 +82,7 @@ def _decoded(path: Path, form: TextFormat) -> Iterator[Document]:
 
 
 def _encoding(file: io.BufferedReader[Any]) -> str:
-    """What the byte order mark says, which stays to be read; UTF-8 without one."""
+    """Return the encoding of the byte order mark, which is not consumed; UTF-8 without one."""
     start = file.peek(4)[:4]
     return next((name for mark, name in MARKS if start.startswith(mark)), "utf-8")
 
@@ -102,7 +102,7 @@ def _json_lines(path: Path, file: TextIO) -> Iterator[Document]:
 
 
 def _json(path: Path, file: TextIO) -> Iterator[Document]:
-    """An array of objects or texts, a single object, or one object a line."""
+    """Yield the documents of an array of objects or texts, of a single object, or of one object a line."""
     text = file.read()
     _refuse_nul(path, text, 1)
     if not text.strip():
@@ -138,7 +138,7 @@ def _object(where: str, line: str) -> Document:
 
 
 def _row(where: str, row: object) -> Document:
-    """The document of an object.  Raises ValueError that says what it has in the place of a text."""
+    """Return the document of an object.  Raises ValueError that says what it has in place of a text."""
     expected = f'{where}: expected a JSON object with a string "text", got'
     if not isinstance(row, Mapping):
         found = f"{type(row).__name__} {str(row)[:40]!r}"
@@ -189,7 +189,7 @@ def _table(dialect: type[csv.Dialect]) -> Read:
 
 
 def _span(first: int, last: int) -> str:
-    """Name the lines of a row, which are several where a quoted field has line ends or is never closed."""
+    """Return the lines of a row in words; several if a quoted field has line ends or is never closed."""
     return f"line {first}" if last <= first else f"lines {first} to {last}"
 
 
@@ -205,9 +205,9 @@ def _parquet(path: Path) -> Iterator[Document]:
             if "text" not in columns:
                 found = f"no column 'text', but {_listed(columns)}"
                 raise NoTextError(f"{path} has {found}", found)
-            wanted = [name for name in ("text", "split") if name in columns]
+            selected = [name for name in ("text", "split") if name in columns]
             number = 0
-            for batch in file.iter_batches(columns=wanted):
+            for batch in file.iter_batches(columns=selected):
                 for row in batch.to_pylist():
                     number += 1
                     if not isinstance(row["text"], str):
@@ -248,7 +248,7 @@ def _refuse_nul(path: Path, text: str, line: int) -> None:
 
 
 def _place(path: Path, form: TextFormat, error: UnicodeDecodeError) -> str:
-    """Where the file cannot be decoded: the line and its byte, found by reading it once more."""
+    """Return the line and byte at which the file cannot be decoded, found by reading it again."""
     if error.encoding not in ("utf-8", "utf-8-sig"):
         return f"it begins as {error.encoding.upper()} does, and then {error.reason}"
     with form.open(path) as raw:

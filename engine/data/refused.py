@@ -1,4 +1,4 @@
-"""Which text of which file a tokenizer cannot encode, as one of a closed vocabulary need not know every letter."""
+"""Find the text that a tokenizer cannot encode, as one with a closed vocabulary may lack letters."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Placed(Protocol):
 def naming_place(
     documents: Iterable[Placed], encode: Callable[[str], object], errors: type[ValueError] = ValueError
 ) -> Iterator[None]:
-    """Put before such an error the place of the first document that `encode` refuses, where it is known."""
+    """Prefix such an error with the place of the first document that `encode` rejects, if it is known."""
     try:
         yield
     except errors as error:
@@ -34,7 +34,7 @@ def naming_place(
 
 
 def refused_at(encode: Callable[[str], object], document: Placed) -> str:
-    """Return the place of a document, with the line of a text file, that `encode` refuses; else nothing."""
+    """Return the place of a document that `encode` rejects, with the line in a text file; else an empty string."""
     if _encodes(encode, document.text):
         return ""
     if not document.place or ", " in document.place.rpartition("/")[2]:

@@ -1,4 +1,4 @@
-"""Rows of tokens out of texts: wrapped as masked diffusion models were trained, or windows of one stream."""
+"""Cut texts into rows of tokens: wrapped as masked diffusion models were trained, or windows of one stream."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Encode = Callable[[str], Sequence[int]]
 def wrap(
     texts: Sequence[str], encode: Encode, length: int, start: int, end: int, together: int | None = None
 ) -> NDArray[np.int64]:
-    """Rows of start, length - 2 tokens and end: documents, each with an end token behind it, joined and cut.
+    """Return rows of start, length - 2 tokens and end: documents, each followed by an end token, joined and cut.
 
-    together: documents that are joined at a time, with the rest dropped each time; None: all.  int64 [N, length].
-    Raises ValueError where there is too little text for one row.
+    together: documents that are joined at a time, the rest dropped each time; None: all.  Returns int64 [N, length].
+    Raises ValueError if there is too little text for one row.
     """
     inside = length - 2
     if inside < 1:
@@ -39,20 +39,20 @@ def wrap(
 
 
 def windows(texts: Sequence[str], encode: Encode, length: int, count: int, end: int) -> NDArray[np.int64]:
-    """`even` windows of the `stream`."""
+    """Return `even` windows of the `stream` of texts, int64 [count, length]."""
     return even(stream(texts, encode, end), length, count)
 
 
 def stream(texts: Sequence[str], encode: Encode, end: int) -> NDArray[np.int64]:
-    """All documents paragraph by paragraph, an end token behind each, as models trained here see them, int64 [N]."""
+    """Return all texts, tokenised by paragraph, each followed by an end token, as in training here, int64 [N]."""
     pieces = [np.array([*(i for p in paragraphs(text) for i in encode(p)), end], np.int64) for text in texts]
     return np.concatenate(pieces) if pieces else np.zeros(0, np.int64)
 
 
 def even(tokens: NDArray[np.int64], length: int, count: int) -> NDArray[np.int64]:
-    """count windows of a stream at even offsets, int64 [count, length].
+    """Return count windows of a stream at even offsets, int64 [count, length].
 
-    Raises ValueError where the stream is shorter than a window.
+    Raises ValueError if the stream is shorter than a window.
     """
     if length < 1 or count < 1:
         raise ValueError(f"windows take a length and a count of at least 1, got {length} and {count}")
@@ -62,6 +62,6 @@ def even(tokens: NDArray[np.int64], length: int, count: int) -> NDArray[np.int64
 
 
 def spread(stream: np.ndarray, length: int, count: int) -> np.ndarray:
-    """count windows of the stream at even offsets, int64 [count, length]."""
+    """Return count windows of the stream at even offsets, int64 [count, length], unchecked."""
     starts = np.linspace(0, len(stream) - length, count).astype(np.int64)
     return np.stack([stream[i : i + length] for i in starts]).astype(np.int64)

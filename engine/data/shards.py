@@ -1,4 +1,4 @@
-"""Tokens on disk: written once as documents come, in a way that can be interrupted, then mapped into memory."""
+"""Token files: written once as a stream that can be interrupted and resumed, then memory-mapped."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ UNFINISHED = "unfinished.json"
 TOKENIZER = "tokenizer.json"
 FORMAT = 2
 TOGETHER = 256
-"""Documents that are tokenised at a time, at most."""
+"""The largest number of documents that are tokenised at a time."""
 CHARACTERS = 1 << 20
-"""Characters beyond which no further document joins them: a tokenizer needs a hundred bytes for each."""
-NOTED = 16 << 20
-"""Tokens after which it is noted how far the writing is."""
+"""Characters after which a batch of documents ends, as a tokenizer needs a hundred bytes for each."""
+RECORDED = 16 << 20
+"""The number of tokens after which progress is recorded in UNFINISHED."""
 CHECKED = 1 << 30
-"""Bytes up to which all are read to check them whenever they are opened; above, once as long as nobody writes."""
+"""Files up to this many bytes are checked whenever they are opened; larger ones once until they change."""
 CHUNK = 1 << 22
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """How far a preparation is."""
+    """The progress of a preparation."""
 
     what: str
     """reading or tokenising"""
@@ -48,17 +48,18 @@ class Prepared:
 
 
 OnPrepared = Callable[[Prepared], None]
+"""A callback with the progress of a preparation."""
 
 
 class Stream(msgspec.Struct, forbid_unknown_fields=True):
-    """What is in one file."""
+    """The content of one file."""
 
     tokens: int = 0
     crc32: int = 0
 
 
 class Manifest(msgspec.Struct, forbid_unknown_fields=True):
-    """What is in a directory: one file of little-endian numbers a split."""
+    """The content of a directory: one file of little-endian numbers for each split."""
 
     dtype: str
     splits: dict[str, Stream]
@@ -68,16 +69,17 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True):
     format: int = FORMAT
 
 
-def counted(documents: Iterable[Document], what: str, told: OnPrepared) -> Iterator[Document]:
+def counted(documents: Iterable[Document], what: str, progress: OnPrepared) -> Iterator[Document]:
+    """Yield the documents, calling `progress` after every TOGETHER of them."""
     for number, document in enumerate(documents, 1):
         if number % TOGETHER == 0:
-            told(Prepared(what, number, 0))
+            progress(Prepared(what, number, 0))
         yield document
 
 
 @contextmanager
 def being_written(home: Path) -> Iterator[None]:
-    """Inside, nobody else writes in the directory; whoever does already is waited for, and a killed one is not."""
+    """Lock the directory for writing, waiting for another writer; a killed writer holds no lock."""
     import fcntl
 
     home.mkdir(parents=True, exist_ok=True)
@@ -88,7 +90,7 @@ def being_written(home: Path) -> Iterator[None]:
 
 
 def opened(home: Path) -> dict[str, np.ndarray] | None:
-    """As `open_streams`; None for what is unfinished or damaged."""
+    """Return `open_streams`, or None if the data are unfinished or damaged."""
     try:
         return open_streams(home)
     except ValueError:
@@ -96,7 +98,7 @@ def opened(home: Path) -> dict[str, np.ndarray] | None:
 
 
 def discard_damaged(home: Path) -> None:
-    """Delete what is finished, and so damaged if it has to be made again; whoever has it mapped keeps it."""
+    """Delete finished data, which are damaged if they are made again; existing memory maps stay valid."""
     if not (home / MANIFEST).exists():
         return
     tokenizer = home / TOKENIZER
@@ -105,7 +107,7 @@ def discard_damaged(home: Path) -> None:
 
 
 def batches(documents: Iterator[Document]) -> Iterator[list[Document]]:
-    """As many at a time as are tokenised together."""
+    """Yield batches of documents that are tokenised together."""
     batch: list[Document] = []
     size = 0
     for document in documents:
@@ -123,21 +125,21 @@ def write_streams(
     documents: Iterator[Document],
     encode: Callable[[Sequence[str]], list[list[int]]],
     vocab_size: int,
-    told: OnPrepared = ignore,
+    progress: OnPrepared = ignore,
     encode_one: Callable[[str], object] = ignore,
 ) -> None:
-    """Append the tokens of each document to its split's file; the manifest comes last.
+    """Append the tokens of each document to its split's file, then write the manifest.
 
-    Goes on after the documents that an interrupted call has noted.  encode_one: refuses the texts that `encode`
-    refuses.  Raises ValueError where there is no text, or that names the place of one that is refused.
+    Resumes after the documents that an interrupted call has recorded.  encode_one: rejects the texts that `encode`
+    rejects.  Raises ValueError if there is no text, or if one is rejected, naming its place.
     """
     done = _read_unfinished(home) or Manifest(
         "<u2" if vocab_size <= 1 << 16 else "<u4", {}, tokenizer=_tokenizer_digest(home)
     )
     for name, stream in done.splits.items():
         os.truncate(_file(home, name), stream.tokens * np.dtype(done.dtype).itemsize)
-    noted = sum(stream.tokens for stream in done.splits.values())
-    text = noted > 0
+    recorded = sum(stream.tokens for stream in done.splits.values())
+    text = recorded > 0
     documents = islice(documents, done.documents, None)
     for batch in batches(documents):
         text = text or any(document.text.strip() for document in batch)
@@ -148,9 +150,9 @@ def write_streams(
             _append(home, done, split, np.array(tokens, dtype=done.dtype))
         done.documents += len(batch)
         total = sum(stream.tokens for stream in done.splits.values())
-        told(Prepared("tokenising", done.documents, total))
-        if total - noted >= NOTED:
-            noted = total
+        progress(Prepared("tokenising", done.documents, total))
+        if total - recorded >= RECORDED:
+            recorded = total
             _write_manifest(home / UNFINISHED, done)
     if not text:
         raise ValueError("the data files hold no text")
@@ -168,14 +170,14 @@ def _append(home: Path, done: Manifest, split: str, tokens: np.ndarray) -> None:
         path.unlink(missing_ok=True)
         done.splits[split] = Stream()
     with naming(path), path.open("ab") as file:
-        file.write(tokens.tobytes())  # tofile does not say what the system said
+        file.write(tokens.tobytes())  # tofile hides the system's error
     stream = done.splits[split]
     stream.tokens += len(tokens)
     stream.crc32 = zlib.crc32(tokens.tobytes(), stream.crc32)
 
 
 def _write_manifest(path: Path, manifest: Manifest) -> None:
-    """Once everything that it speaks of is on the disk."""
+    """Write a manifest once the files that it describes are on the disk."""
     for split in manifest.splits:
         with _file(path.parent, split).open("rb") as file:
             os.fsync(file.fileno())
@@ -188,22 +190,22 @@ def _tokenizer_digest(home: Path) -> str:
 
 
 def _read_unfinished(home: Path) -> Manifest | None:
-    """How far an interrupted call came; None where that cannot be told, so that all is done again."""
+    """Return the manifest of an interrupted call; None if it does not match the files, so that all is done again."""
     try:
-        noted = msgspec.json.decode((home / UNFINISHED).read_bytes(), type=Manifest)
-        size = np.dtype(noted.dtype).itemsize
-        whole = noted.tokenizer == _tokenizer_digest(home) and all(
-            crc32(_file(home, name), its.tokens * size) == its.crc32 for name, its in noted.splits.items()
+        manifest = msgspec.json.decode((home / UNFINISHED).read_bytes(), type=Manifest)
+        size = np.dtype(manifest.dtype).itemsize
+        whole = manifest.tokenizer == _tokenizer_digest(home) and all(
+            crc32(_file(home, name), its.tokens * size) == its.crc32 for name, its in manifest.splits.items()
         )
     except (OSError, *DAMAGED, TypeError):
         return None
-    return noted if whole and noted.format == FORMAT else None
+    return manifest if whole and manifest.format == FORMAT else None
 
 
 def open_streams(home: Path) -> dict[str, np.ndarray]:
-    """Every split's tokens, mapped, by name.
+    """Return every split's tokens, memory-mapped, by name.
 
-    Raises ValueError for files that are not as they were written.
+    Raises ValueError for missing or damaged files.
     """
     try:
         manifest = msgspec.json.decode((home / MANIFEST).read_bytes(), type=Manifest)
@@ -228,7 +230,7 @@ def _crc32_of_whole(path: Path, size: int) -> int:
 
 
 def crc32(path: Path, size: int | None = None) -> int:
-    """CRC-32 of a file's bytes, or of the first `size` of them."""
+    """Return the CRC-32 of a file's bytes, or of the first `size` of them."""
     found, left = 0, path.stat().st_size if size is None else size
     with path.open("rb") as file:
         while chunk := file.read(min(CHUNK, left)):

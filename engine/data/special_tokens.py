@@ -1,4 +1,4 @@
-"""What tokenizers that are trained here add to a text: its end, the mask, and one typography."""
+"""The special tokens and the typography of tokenizers that are trained here."""
 
 from __future__ import annotations
 
@@ -18,5 +18,5 @@ PLAIN = str.maketrans(
 
 
 def trained_here(first: str | None, last: str | None) -> bool:
-    """Whether these are the first and the last token of a tokenizer of `train_tokenizer`."""
+    """Return whether these are the first and the last token of a tokenizer of `train_tokenizer`."""
     return (first, last) == (END_OF_TEXT, MASK)

@@ -1,4 +1,4 @@
-"""Text from local files or a data set's name, without blanks and, where it matters, without duplicates."""
+"""Load texts from local files or a data set's name, without blank ones and, if requested, without duplicates."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FromHub = Callable[[str, str], Iterator[str]]
 
 @dataclass(frozen=True)
 class Texts:
-    """What was read, in its order."""
+    """Texts in the order in which they were read."""
 
     source: str
     split: str
@@ -36,7 +36,7 @@ class Texts:
 
     @property
     def digest(self) -> str:
-        """Equal for equal texts; 16 hexadecimal digits."""
+        """Return 16 hexadecimal digits that are equal for equal texts."""
         found = hashlib.sha256()
         for text in self.texts:
             found.update(f"{len(text)}\n{text}".encode(errors="surrogatepass"))
@@ -51,11 +51,11 @@ def load(
     from_hub: FromHub = hub_texts,
     notice: Callable[[str], None] = ignore,
 ) -> Texts:
-    """The texts of files, directories or a data set, detokenised as its name demands.
+    """Load the texts of files, directories or a data set, which is detokenised by its own rules.
 
-    source: a name of DATASETS, a path, or paths; a path that exists goes before a name.  split: in files those
-    documents that name it, or all where none names any.  limit: texts at most.  notice: is told which files of a
-    directory are left out.  Raises ValueError with one sentence.
+    source: a name of DATASETS, a path, or paths; an existing path has precedence over a name.  split: of files, the
+    documents that name it, or all if none names any.  limit: the largest number of texts.  notice: called with a
+    sentence that names the skipped files of a directory.  Raises ValueError if there is no such text.
     """
     if limit is not None and limit < 1:
         raise ValueError(f"a limit must be at least 1, got {limit}")
@@ -90,7 +90,7 @@ def _detokenized(source: str, split: str, texts: Iterator[str]) -> Iterator[tupl
 def _from_files(
     paths: Sequence[Path], split: str, name: str, notice: Callable[[str], None]
 ) -> tuple[str, Iterator[tuple[str, str]]]:
-    """The split that was found, and its texts with their places."""
+    """Return the split that was found, and its texts with their places."""
     try:
         read = list(documents(files(paths, notice), {}))
     except OSError as error:
@@ -119,5 +119,5 @@ def files(paths: Sequence[Path], notice: Callable[[str], None] = ignore) -> list
 
 
 def unique(texts: Sequence[str], count: int | None = None) -> list[str]:
-    """The first `count` different texts, or all that there are, in their order."""
+    """Return the first `count` different texts, or all of them, in their order."""
     return list(islice(dict.fromkeys(texts), count))

@@ -35,7 +35,7 @@ def expected(split: str) -> list[int]:
 @pytest.fixture
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shards, "TOGETHER", 3)
-    monkeypatch.setattr(shards, "NOTED", 10)
+    monkeypatch.setattr(shards, "RECORDED", 10)
 
 
 @pytest.mark.parametrize(("vocabulary", "dtype"), [(65_536, "uint16"), (65_537, "uint32")])
