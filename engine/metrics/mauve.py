@@ -20,7 +20,7 @@ from engine.metrics.judge import Featurizer
 FEWEST = 20
 """Texts needed on either side: two buckets of ten each."""
 COMPARABLE = 1000
-"""The number of texts below which MAUVE is not comparable with published figures."""
+"""The least number of texts whose MAUVE is comparable with that of larger sets."""
 
 
 @dataclass(frozen=True)

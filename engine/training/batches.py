@@ -1,4 +1,4 @@
-"""The data and noise of one training step, which (seed, step) alone decide, so that resuming is exact."""
+"""Draw the data and noise of one training step from (seed, step) alone, so that resuming is exact."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from engine.training.losses import antithetic_times
 
 
 class Batch(NamedTuple):
-    """What chance decides of a step; of the batch's B rows the B' that one process takes, on the CPU."""
+    """The random part of a step: the B' of the batch's B rows that one process takes, on the CPU."""
 
     step: int
     starts: np.ndarray
@@ -29,9 +29,9 @@ class Batch(NamedTuple):
 
 
 def draw(config: TrainConfig, corpus: Corpus, step: int, rank: int = 0, world: int = 1) -> Batch:
-    """The step's batch for process `rank` of `world`.
+    """Draw the step's batch for process `rank` of `world`.
 
-    It is drawn as a whole, of which each process takes its rows: the curve is that of any other number of processes.
+    Every process draws the whole batch and takes its rows, so that the loss does not depend on their number.
     """
     run, length = config.run, config.model.length
     numbers = np.random.default_rng((run.seed, step))
@@ -41,7 +41,7 @@ def draw(config: TrainConfig, corpus: Corpus, step: int, rank: int = 0, world: i
     share = min(1.0, step / max(run.curriculum, 1))
     t = antithetic_times(run.batch, noise, largest=0.3 + 0.7 * share if run.curriculum else 1.0)
     chance = torch.rand(run.batch, length, generator=noise)
-    # every so many rows and not the next ones: times rise, and with them the work
+    # strided rows rather than consecutive ones: times rise, and with them the work
     mine = slice(rank, None, world)
     return Batch(
         step, starts, dropout_seed, torch.from_numpy(corpus.at("train", starts[mine], length)), t[mine], chance[mine]

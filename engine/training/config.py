@@ -1,4 +1,4 @@
-"""What a training run is made of, checked as a whole; its sections and objectives declare the defaults."""
+"""The configuration of a training run, validated as a whole; its sections and objectives declare the defaults."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from engine.training.objectives.mdlm import MDLMSection
 from engine.training.sections import DataSection, ModelSection, OptimSection, RunSection
 
 SMALLEST, LARGEST = 513, 1 << 16
-"""Tokens of a vocabulary that is trained here, which has every byte, an end of text and a mask."""
+"""The sizes of a vocabulary that is trained here, which has every byte, an end of text and a mask."""
 
 
 class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,10 +61,11 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def discrete(self) -> Discrete | None:
-        """How D3PM is trained; None for another objective."""
+        """Return the settings of D3PM; None for another objective."""
         return Discrete(self.d3pm.steps, self.d3pm.subs_masking) if self.objective == "d3pm" else None
 
     def network(self, mask_id: int) -> DITConfig:
+        """Return the network's configuration."""
         shape = msgspec.structs.asdict(self.model)
         if shape["time_conditioning"] is None:
             shape["time_conditioning"] = OBJECTIVES[self.objective].timed

@@ -1,4 +1,4 @@
-"""Whether a run that is gone on with is still the one that was begun: what differs, in words."""
+"""Compare a resumed run's configuration and data with those that it began with."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ CHANGEABLE = frozenset(
         "sample_every", "compile", "recompute", "strategy",
     )
 )  # fmt: skip
-"""What may change from one start to the next: how far, how it is told of and where it is computed, not what."""
+"""Settings that may change between starts: they decide length, reports and devices, not the result."""
 MARKED_BYTES = 1 << 20
-"""Bytes at either end of a stream that earlier versions knew it by."""
+"""Bytes at either end of a stream that the marks of earlier versions cover."""
 EARLIER_DIGITS = 8
-"""Digits of their marks."""
+"""The number of digits of the marks of earlier versions."""
 
 
 def differences(before: TrainConfig, now: TrainConfig, device: torch.device) -> list[str]:
-    """What of a configuration changes the course of a run: a clause for each key that is not as it was."""
+    """Return a clause for each changed key of a configuration that decides the result of a run."""
     was, is_ = dict(_flat(msgspec.to_builtins(before))), dict(_flat(msgspec.to_builtins(now)))
     same = {"run.precision"} if _precision(before, device) == _precision(now, device) else set()
     return [
@@ -52,7 +52,7 @@ def _flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str,
 
 
 def corpus_mark(corpus: Corpus) -> str:
-    """Return what tells one corpus from another: a digest of its tokenizer and of every split's whole content."""
+    """Return a digest that identifies a corpus: of its tokenizer and of every split's whole content."""
     found = hashlib.sha256(corpus.tokenizer.to_str().encode())
     for name, stream in sorted(corpus.splits.items()):
         found.update(f" {name} {stream.dtype} {len(stream)} ".encode())
@@ -61,7 +61,7 @@ def corpus_mark(corpus: Corpus) -> str:
 
 
 def is_marked(corpus: Corpus, kept: object, now: str) -> bool:
-    """Return whether a checkpoint's mark is that of a corpus, which is `now`; earlier ones knew the ends alone."""
+    """Return whether a checkpoint's mark is that of a corpus, `now`; marks of earlier versions cover only the ends."""
     return kept == now or (isinstance(kept, str) and len(kept) == EARLIER_DIGITS and kept == _mark_of_ends(corpus))
 
 

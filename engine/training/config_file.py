@@ -1,4 +1,4 @@
-"""Read the TOML file of a run: names of sizes, models and tokenizers in it become what they stand for."""
+"""Read the TOML file of a run and resolve the names of sizes, models and tokenizers in it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engine.training.tokenizers import given_size, tokenizer_file
 
 
 def read_config(text: str) -> TrainConfig:
-    """Parse TOML; raises ValueError that names the key at fault."""
+    """Parse the TOML text of a configuration.  Raises ValueError that names the key at fault."""
     try:
         return msgspec.convert(_with_vocab_size(_with_init(_with_size(msgspec.toml.decode(text)))), TrainConfig)
     except msgspec.DecodeError as error:
@@ -23,37 +23,37 @@ def read_config(text: str) -> TrainConfig:
 
 
 def sizes() -> dict[str, dict[str, object]]:
-    """Return the shapes in configs/models by name: what `size` in a configuration's [model] stands for."""
+    """Return the shapes in configs/models by name: the values of `size` in a configuration's [model]."""
     return {name: msgspec.toml.decode(file.read_bytes()) for name, file in configs("engine", "models").items()}
 
 
-def _with_size(told: dict[str, Any]) -> dict[str, Any]:
-    """With the fields of the named size where [model] names one; its own come first."""
-    model = told.get("model")
+def _with_size(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return the configuration with the fields of the size that [model] names; its own fields have precedence."""
+    model = raw.get("model")
     if not isinstance(model, dict) or "size" not in model:
-        return told
+        return raw
     known, name = sizes(), model["size"]
     if not isinstance(name, str) or name not in known:
         raise ValueError(f"unknown model.size {name!r}: choose {', '.join(known)}")
-    return {**told, "model": known[name] | {key: value for key, value in model.items() if key != "size"}}
+    return {**raw, "model": known[name] | {key: value for key, value in model.items() if key != "size"}}
 
 
-def _with_init(told: dict[str, Any]) -> dict[str, Any]:
-    """With the shape and the tokenizer of the model that [run] begins with; what the file says itself comes first."""
-    run, model, data = told.get("run"), told.get("model", {}), told.get("data", {})
+def _with_init(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return the configuration with the shape and tokenizer of run.init; the file's own fields have precedence."""
+    run, model, data = raw.get("run"), raw.get("model", {}), raw.get("data", {})
     init = run.get("init") if isinstance(run, dict) else None
     if not (isinstance(init, str) and isinstance(model, dict) and isinstance(data, dict)):
-        return told
-    return {**told, "model": init_from.shape(init) | model, "data": {"tokenizer": init_from.tokenizer(init)} | data}
+        return raw
+    return {**raw, "model": init_from.shape(init) | model, "data": {"tokenizer": init_from.tokenizer(init)} | data}
 
 
-def _with_vocab_size(told: dict[str, Any]) -> dict[str, Any]:
-    """With the size of the vocabulary that a tokenizer on this machine has, where [data] names one."""
-    model, data = told.get("model", {}), told.get("data")
+def _with_vocab_size(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return the configuration with the vocabulary size of the local tokenizer that [data] names, if any."""
+    model, data = raw.get("model", {}), raw.get("data")
     name = data.get("tokenizer") if isinstance(data, dict) else None
     if not (isinstance(name, str) and isinstance(model, dict)):
-        return told
-    asked = model.get("vocab_size")
-    if tokenizer_file(name) is None or not (asked is None or isinstance(asked, int)):
-        return told
-    return {**told, "model": {**model, "vocab_size": given_size(name, asked)}}
+        return raw
+    size = model.get("vocab_size")
+    if tokenizer_file(name) is None or not (size is None or isinstance(size, int)):
+        return raw
+    return {**raw, "model": {**model, "vocab_size": given_size(name, size)}}

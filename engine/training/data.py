@@ -1,4 +1,4 @@
-"""Tokenised training data: prepared once, mapped into memory, cut into rows."""
+"""Tokenised training data: prepared once, memory-mapped, cut into rows."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ from engine.system.foreign import library_errors
 from engine.training.tokenizers import existing_tokenizer, train_tokenizer
 
 HELD_OUT = 20
-"""One token in so many is for validation where the data names no validation split."""
+"""One token in HELD_OUT is for validation if the data name no validation split."""
 
 READING = 2
-"""Raised when files come to be read otherwise, so that what was prepared before is prepared anew."""
+"""The version of how files are read; raise it to have data prepared again."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Corpus:
 
     @property
     def end_id(self) -> int:
-        """The token that ends a document."""
+        """Return the token that ends a document."""
         return self._id(END_OF_TEXT)
 
     def _id(self, token: str) -> int:
@@ -72,17 +72,17 @@ class Corpus:
         return found
 
     def windows(self, split: str, length: int, count: int, generator: np.random.Generator) -> np.ndarray:
-        """count rows of the split at uniformly random offsets, int64 [count, length]."""
+        """Return count rows of the split at uniformly random offsets, int64 [count, length]."""
         return self.at(split, self.starts(split, length, count, generator), length)
 
     def starts(self, split: str, length: int, count: int, generator: np.random.Generator) -> np.ndarray:
-        """count uniformly random offsets of windows in the split, int64 [count]."""
+        """Return count uniformly random offsets of windows in the split, int64 [count]."""
         return generator.integers(0, len(self.splits[split]) - length + 1, count)
 
     def batch(self, length: int, count: int, seed: int, step: int, generator: np.random.Generator) -> np.ndarray:
-        """Where the rows of one training step begin, int64 [count].
+        """Return the offsets of the rows of one training step, int64 [count].
 
-        Windows at random; of pieces each once an epoch, in an order that (seed, step) alone decide.
+        Windows are random; each piece comes once an epoch, in an order that (seed, step) alone decide.
         """
         if not self.wrapped:
             return self.starts("train", length, count, generator)
@@ -93,7 +93,7 @@ class Corpus:
         return np.array(order, np.int64) * inside
 
     def at(self, split: str, starts: np.ndarray, length: int) -> np.ndarray:
-        """The rows of the split that begin there, int64 [count, length]."""
+        """Return the rows of the split at these offsets, int64 [count, length]."""
         stream, inside = self.splits[split], length - 2 if self.wrapped else length
         rows = np.empty((len(starts), length), np.int64)
         within = rows[:, 1:-1] if self.wrapped else rows
@@ -104,7 +104,7 @@ class Corpus:
         return rows
 
     def spread(self, split: str, length: int, count: int) -> np.ndarray:
-        """count rows at even offsets: the same ones every time, int64 [count, length]."""
+        """Return count rows at even offsets, the same ones every time, int64 [count, length]."""
         stream = self.splits[split]
         if not self.wrapped:
             return spread(stream, length, count)
@@ -113,9 +113,9 @@ class Corpus:
 
 
 def reading_speed(corpus: Corpus, length: int, count: int, seconds: float, clock: Callable[[], float]) -> float:
-    """Tokens a second that batches of `count` rows from random places of the training split come at.
+    """Measure the tokens a second at which batches of `count` random rows of the training split are read.
 
-    clock: seconds, of which so many are spent at least.
+    seconds: the least time to measure for.  clock: returns seconds.
     """
     generator, tokens, began = np.random.default_rng(0), 0, clock()
     while (spent := clock() - began) < seconds or not tokens:
@@ -139,13 +139,12 @@ def prepare(
     from_hub: FromHub = hub_stream,
     notice: Callable[[str], None] = ignore,
 ) -> Corpus:
-    """Tokenise files, directories of them and data sets once into `cache`, keyed by what they are and how they are
-    read; then map them.
+    """Tokenise files, directories and data sets once into `cache`, keyed by content and settings; then map them.
 
-    tokenizer: one that exists, a name or a path, in place of one trained on the text; typography is unified for those
-    that were trained here.  wrapped: see `Corpus`.  Where no document names a split, the end of the text is held out
-    for validation.  Interrupted, the same call goes on where it was.  notice: is told which files of a directory are
-    left out.
+    tokenizer: the name or path of an existing one, in place of one trained on the text; typography is unified for
+    those that were trained here.  wrapped: see `Corpus`.  If no document names a split, the end of the text is held
+    out for validation.  An interrupted call is resumed by the same call.  notice: called with a sentence that names
+    the skipped files of a directory.
 
     Raises FileNotFoundError for a missing file, ValueError for one that is malformed, damaged or has no text.
     """
@@ -176,9 +175,9 @@ def prepare(
 
 
 def _key(sources: Sequence[Path], vocab_size: int, tokenizer: Tokenizer | None, wrapped: bool) -> str:
-    """What decides the tokens: how files are read, the tokenizer, and each source's format and whole content."""
-    spoken = None if tokenizer is None else hashlib.sha256(tokenizer.to_str().encode()).hexdigest()
-    parts: list[object] = [READING, vocab_size if tokenizer is None else 0, spoken, wrapped]
+    """Return a key of all that decides the tokens: READING, the tokenizer, and each source's format and content."""
+    digest = None if tokenizer is None else hashlib.sha256(tokenizer.to_str().encode()).hexdigest()
+    parts: list[object] = [READING, vocab_size if tokenizer is None else 0, digest, wrapped]
     for source in sources:
         its = None if source.exists() else source_of(str(source))
         if its is not None:
@@ -192,7 +191,7 @@ def _key(sources: Sequence[Path], vocab_size: int, tokenizer: Tokenizer | None, 
 def _tokenizer(
     path: Path, given: Tokenizer | None, vocab_size: int, docs: Callable[[], Iterator[Document]], progress: OnPrepared
 ) -> Tokenizer:
-    """That which is at `path`, put there first where there is none that can be read."""
+    """Return the tokenizer at `path`, which is written first if none can be read there."""
     try:
         return read_tokenizer(path)
     except ValueError:
@@ -207,9 +206,10 @@ def _tokenizer(
 
 
 def _encoding(tokenizer: Tokenizer, whole: bool) -> Callable[[Sequence[str]], list[list[int]]]:
-    """Texts to tokens with the end of a document behind each: paragraph by paragraph, or whole.
+    """Return a function from texts to tokens, each followed by the end of a document.
 
-    Raises ValueError for a text that the tokenizer refuses.
+    whole: tokenise whole texts, not paragraph by paragraph.  The function raises ValueError for a text that the
+    tokenizer rejects.
     """
     end = int(tokenizer.token_to_id(END_OF_TEXT) or 0)
     tokenizer.encode_special_tokens = True  # a mask spelt out in the text is text

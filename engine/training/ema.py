@@ -1,4 +1,4 @@
-"""The exponential moving average of a model's parameters, which is what one samples from."""
+"""The exponential moving average of a model's parameters, which samples are drawn from."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class EMA:
 
     @contextmanager
     def applied(self, model: nn.Module) -> Iterator[None]:
-        """The model holds the averages inside, its own weights again after."""
+        """Give the model the averages inside the context, and its own weights back afterwards."""
         params = dict(model.named_parameters())
         own = {name: params[name].detach().clone() for name in self.shadow}
         try:
@@ -50,6 +50,6 @@ class EMA:
 
 @torch.no_grad()
 def _fill(params: dict[str, nn.Parameter], values: dict[str, Tensor]) -> None:
-    """In place: compiled and divided networks keep hold of the tensors that they have."""
+    """Copy values into parameters in place, as compiled and divided networks keep references to their tensors."""
     for name, value in values.items():
         params[name].copy_(value)

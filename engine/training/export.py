@@ -1,4 +1,4 @@
-"""From a training run to models that can be loaded: the averaged weights of its best validation."""
+"""Export the averaged weights of a training run's best validation as models that can be loaded."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from engine.training.recovery import recover
 
 
 class Run(Protocol):
-    """A training run, as far as its models are made of it."""
+    """The part of a training run that an export needs."""
 
     @property
     def home(self) -> Path: ...
 
     @property
     def kind(self) -> str:
-        """of KINDS"""
+        """Return the kind of network, a key of KINDS."""
         ...
 
     @property
@@ -45,13 +45,13 @@ class Run(Protocol):
 
     @property
     def discrete(self) -> Discrete | None:
-        """how D3PM is trained; None for another objective"""
+        """Return the settings of D3PM; None for another objective."""
         ...
 
 
 @dataclass(frozen=True)
 class SavedRun:
-    """A run that is read and not trained, so that neither its data nor the memory of a training are needed."""
+    """A run that is only read, which needs neither its data nor the memory of training."""
 
     home: Path
     kind: str
@@ -63,7 +63,7 @@ class SavedRun:
 def saved_run(home: Path, config: TrainConfig) -> SavedRun:
     """Return the run in a directory.  Raises ValueError if it has no best.pt or if it is of another network.
 
-    config: what it was begun with; where a checkpoint is whole, that has the last word.
+    config: the configuration it was begun with; an undamaged checkpoint's configuration has precedence.
     """
     _best(home)
     tokenizer = tokenizer_of(home)
@@ -79,9 +79,9 @@ def saved_run(home: Path, config: TrainConfig) -> SavedRun:
 
 
 def export_best(run: Run) -> int:
-    """Write the model of the run's best.pt; returns the step it is from.
+    """Write the model of the run's best.pt and return the step it is from.
 
-    Raises ValueError where there is none yet, or where it is another model's.
+    Raises ValueError if there is none yet, or if it is another model's.
     """
     model, step = best_model(run)
     checkpoint.export(model, run.tokenizer.to_str(), run.home / MODEL, kind=run.kind, discrete=run.discrete)
@@ -89,7 +89,7 @@ def export_best(run: Run) -> int:
 
 
 def export_hub(run: Run) -> Path:
-    """Write the same, float32, as kuleshov-group/mdlm-owt is on the hub; raises ValueError as `export_best` does."""
+    """Write the same model in the layout of kuleshov-group/mdlm-owt, float32.  Raises ValueError as `export_best`."""
     model, _ = best_model(run)
     home = run.home / HUB
     publish(model, run.tokenizer, home, run.kind, run.discrete)
@@ -97,7 +97,7 @@ def export_hub(run: Run) -> Path:
 
 
 def best_model(run: Run) -> tuple[Network, int]:
-    """(the network with the averages of best.pt, the step they are from)."""
+    """Return (the network with the averages of best.pt, the step they are from).  Raises ValueError if damaged."""
     best = _best(run.home)
     state = read_state(best, torch.device("cpu"))
     if not (isinstance(state.get("ema"), dict) and isinstance(state.get("step"), int)):
@@ -113,9 +113,9 @@ def _best(home: Path) -> Path:
 
 
 def publish(model: Network, tokenizer: Tokenizer, home: Path, kind: str, trained: Discrete | None) -> None:
-    """A directory as the hub's copies of MDLM are: raw float32 tensors named backbone.*, a flat config.json.
+    """Write a directory in the layout of MDLM on the hub: float32 tensors named backbone.*, a flat config.json.
 
-    Each file appears whole or not at all, with its checksum, the weights last.
+    Files are written atomically, each with its checksum, the weights last.
     """
     home.mkdir(parents=True, exist_ok=True)
     tidy(home, WITH_CHECKSUMS)

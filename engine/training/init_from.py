@@ -1,4 +1,4 @@
-"""A run that begins with the weights of a model that there is: its shape, its tokenizer, its tensors."""
+"""Begin a run with the shape, the tokenizer and the weights of an existing model."""
 
 from __future__ import annotations
 
@@ -22,36 +22,36 @@ from engine.system.callbacks import ignore
 from engine.training.data import Corpus
 
 SHAPE = ("vocab_size", "hidden_size", "n_blocks", "n_heads", "cond_dim", "length")
-"""What such a run need not say of its network."""
+"""The fields of the network's shape that such a run takes from the model."""
 FITTED = 32
-"""Windows of the corpus that a score network's logits are normalised on."""
+"""The number of windows of the corpus on which a score network's logits are normalised."""
 RIDGE = 1e-3
-"""Of the mean variance of a state's components."""
+"""The ridge of the regression, relative to the mean variance of a state's components."""
 
 
 def shape(name: str) -> dict[str, int]:
-    """SHAPE of a model of this family, by what `--model` takes.  Raises ValueError where it is of another."""
+    """Return SHAPE of the model that `--model` calls `name`.  Raises ValueError if it is of another family."""
     config = shape_of(found := _found(name), kind_of(found, name)[0])
     return {field: getattr(config, field) for field in SHAPE}
 
 
 def tokenizer(name: str) -> str:
-    """What to call such a model's tokenizer: its own, else GPT-2's, which the field's models speak."""
+    """Return the name of such a model's tokenizer: its own, else GPT-2's, which published models use."""
     return name if (locate(name, ignore) / "tokenizer.json").is_file() else "gpt2"
 
 
 def recovery_note(name: str) -> str:
-    """Return why the model of a run is not of its last checkpoint; empty if it is, or for another model."""
+    """Return why the model of a run is not from its last checkpoint; empty if it is, or for another model."""
     return read_exported(locate(name, ignore)).note
 
 
 def load_initial_weights(model: Network, name: str, corpus: Corpus, *, scores: bool = False) -> None:
-    """Give a new network the tensors of such a model, each exactly as it is there.
+    """Copy the tensors of such a model into a new network, unchanged.
 
-    A network that hears the noise level, begun with one that does not, computes at first at every level what that one
-    does.  scores: whether the network is SEDD's, whose logits mean something by themselves; those of a model that is
-    trained through a softmax are moved to where their probabilities add up to about 1, each position's by one number,
-    so that as a denoiser it is the same.  Raises ValueError where shapes differ or the corpus is of another vocabulary.
+    A network with time conditioning whose model has none computes the same at every noise level at first.  scores:
+    whether the network is SEDD's, whose logits are used without a softmax; the logits of a model that was trained with
+    one are shifted by one number for each position, so that their exponentials sum to about V - 1 and the denoiser is
+    the same.  Raises ValueError if shapes differ or if the corpus has another vocabulary.
     """
     _check(name, corpus)
     found = _found(name)
@@ -73,18 +73,18 @@ def load_initial_weights(model: Network, name: str, corpus: Corpus, *, scores: b
 
 @torch.no_grad()
 def _ignore_noise_level(embedding: NoiseEmbedding) -> None:
-    """Make the embedding of every noise level that of none, in such a way that it can learn to tell them apart."""
+    """Make the embedding of every noise level that of level 0, in a way that it can learn to distinguish levels."""
     last = cast(nn.Linear, embedding.mlp[-1])
-    silence = embedding(torch.zeros(1, device=last.weight.device))[0]
+    at_zero = embedding(torch.zeros(1, device=last.weight.device))[0]
     last.weight.zero_()
-    last.bias.copy_(silence)
+    last.bias.copy_(at_zero)
 
 
 @torch.no_grad()
 def _normalise(model: DIT, corpus: Corpus) -> None:
-    """Take from all logits of a position the linear function of its state that is nearest to log sum exp - log(V - 1).
+    """Subtract from the logits of a position the linear function of its state closest to log sum exp - log(V - 1).
 
-    SEDD's score of a token is exp(logit) / (V - 1) beside what the noise level says, see `score_entropy`.
+    SEDD's score of a token is exp(logit) / (V - 1) times a factor of the noise level, see `score_entropy`.
     """
     head, length = model.output_layer.linear, model.config.length
     rows = torch.from_numpy(corpus.spread("train", length, FITTED))
@@ -101,7 +101,7 @@ def _normalise(model: DIT, corpus: Corpus) -> None:
 
 
 def _fit(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Ridge regression of y [N] on x [N, D]: (weight [D], bias [])."""
+    """Return the ridge regression of y [N] on x [N, D]: (weight [D], bias [])."""
     centre, level = x.mean(0), y.mean()
     moments = (x - centre).T @ (x - centre) / len(x)
     # what is normed lies in a plane: without this, weights would grow without bound along its normal
@@ -112,10 +112,10 @@ def _fit(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 def _check(name: str, corpus: Corpus) -> None:
     file = locate(name, ignore) / "tokenizer.json"
-    spoken = read_tokenizer(file).get_vocab() if file.is_file() else {}
-    if not spoken.items() <= corpus.tokenizer.get_vocab().items():
+    vocabulary = read_tokenizer(file).get_vocab() if file.is_file() else {}
+    if not vocabulary.items() <= corpus.tokenizer.get_vocab().items():
         raise ValueError(
-            f"{name} speaks another vocabulary than the data: leave data.tokenizer out, or set it to {name!r}"
+            f"{name} has another vocabulary than the data: leave data.tokenizer out, or set it to {name!r}"
         )
 
 

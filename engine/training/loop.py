@@ -40,22 +40,25 @@ from engine.training.workers import SingleWorker, Workers
 
 VALIDATION_SEED = 20_250
 LEVEL = 0.95
-"""Decay of the average that a spike is measured by."""
+"""The decay of the average loss that a spike is compared with."""
 SETTLED = 100
-"""Steps before which no spike is looked for."""
+"""The number of steps before spikes are checked."""
 NAMED = 16
-"""Places of a bad batch that are named; seed and step decide all of them."""
+"""The number of offsets of a bad batch that a message names; seed and step decide all of them."""
 
 
 def lr_factor(step: int, steps: int, optim: OptimSection) -> float:
-    """Linear warm-up to 1, constant, linear cool-down to zero at `steps`."""
+    """Return the factor of the learning rate: linear warm-up to 1, constant, linear cool-down to 0 at `steps`."""
     warm = min(1.0, (step + 1) / max(optim.warmup, 1))
     cool = min(1.0, (steps - step) / max(optim.cooldown, 1))
     return min(warm, cool)
 
 
 def optimizers(model: Network, optim: OptimSection, precision: str = "bfloat16") -> list[torch.optim.Optimizer]:
-    """One AdamW, or Muon, in the run's precision, for the blocks' weight matrices and AdamW for all else."""
+    """Return AdamW for all parameters, or Muon for the blocks' weight matrices and AdamW for the rest.
+
+    precision: of the run, in which Muon orthogonalises.  Raises ValueError if torch has no Muon.
+    """
     matrices: list[nn.Parameter] = []
     if optim.name == "muon":
         if not hasattr(torch.optim, "Muon"):
@@ -75,11 +78,11 @@ def optimizers(model: Network, optim: OptimSection, precision: str = "bfloat16")
 
 
 class Trainer:
-    """A run in a directory: its model, optimizers, average and position; `run` advances it.
+    """A run in a directory: its model, optimizers, average and step; `run` advances it.
 
-    workers: the processes that share it, each of which has a trainer of its own and calls it as the others do.
-    changed: whether a run that was begun otherwise may be gone on with.  Raises ValueError where the directory holds a
-    run of another network, or one that was begun otherwise and is not to be.
+    workers: the processes that share it, each with a trainer of its own and the same calls.  changed: resume a run
+    even if its settings or data differ.  Raises ValueError if the directory holds a run of another network, or one
+    with other settings or data unless `changed`.
     """
 
     def __init__(
@@ -115,7 +118,7 @@ class Trainer:
         if found is None:
             refuse_leftovers(home, TOKENIZER, corpus.tokenizer.to_str())
         check_needs(config, corpus.mask_id, device, self.workers.world)
-        # all have looked before the first one writes
+        # all processes have read the directory before the first one writes
         self.workers.wait()
         torch.manual_seed(config.run.seed)
         self.config, self.corpus, self.home, self.device = config, corpus, home, device
@@ -135,17 +138,17 @@ class Trainer:
         self.step = 0
         self.best: float | None = None
         self.level: float | None = None
-        """average loss of late"""
+        """the moving average of the loss"""
         self._ahead: Batch | None = None
-        """of the next step"""
+        """the batch of the next step"""
         self.changes: list[str] = []
-        """what is not as it was when the run was begun"""
+        """what differs from when the run was begun, in words"""
         self.continued_from = self.checkpoint
-        """the checkpoint that this start goes on from"""
+        """the checkpoint that this start resumes from"""
         self.recovered = ""
-        """why that is not the last one; empty if it is"""
+        """why it is not the last checkpoint; empty if it is"""
         self._damaged = False
-        """whether the last checkpoint is a damaged one, which is to be set aside"""
+        """whether the last checkpoint is damaged and will be set aside"""
         self._kept: list[int] = []
         """steps whose step files this run wrote and has not deleted"""
         self._new = found is None
@@ -159,11 +162,11 @@ class Trainer:
         run = self.config.run
         if run.recompute:
             recompute(self.model)
-        wanted = self.device.type == "cuda" if run.compile is None else run.compile
-        return compiled(task, self._together(), self._precision()) if wanted else None
+        is_compiled = self.device.type == "cuda" if run.compile is None else run.compile
+        return compiled(task, self._together(), self._precision()) if is_compiled else None
 
     def _together(self) -> int:
-        """Rows that go through this process's network at a time."""
+        """Return the number of rows in this process's network at a time."""
         mine = self.config.run.batch // self.workers.world
         return min(self.config.run.rows_together or mine, mine)
 
@@ -173,12 +176,12 @@ class Trainer:
 
     @property
     def discrete(self) -> Discrete | None:
-        """How D3PM is trained; None for another objective."""
+        """Return the settings of D3PM; None for another objective."""
         return self.config.discrete
 
     @property
     def kind(self) -> str:
-        """The kind of network, of KINDS."""
+        """Return the kind of network, a key of KINDS."""
         return self.objective.kind
 
     @property
@@ -193,7 +196,7 @@ class Trainer:
         """Train to the configured step, one `TrainProgress` a step; closing the generator saves nothing."""
         run = self.config.run
         if self._new:
-            # whatever ends this run from here on, the same command goes on
+            # from here on the same command resumes this run, however it ends
             self._write(self.checkpoint, self._state())
             self._new = False
         began, first = time.perf_counter(), self.step
@@ -217,13 +220,13 @@ class Trainer:
             )  # fmt: skip
 
     def _advance(self) -> tuple[float, float, float]:
-        """One optimizer step: its loss, the norm of its gradient and its learning rate."""
+        """Take one optimizer step; return its loss, the norm of its gradient and its learning rate."""
         run, optim = self.config.run, self.config.optim
         batch = self._ahead if self._ahead and self._ahead.step == self.step else self._draw(self.step)
         torch.manual_seed(batch.dropout_seed)
         self.model.train()
         losses = self._backward(batch)
-        # while a GPU is at work on this step: reading its losses is to wait for that
+        # drawn while a GPU computes this step, since reading its losses waits for it
         self._ahead = self._draw(self.step + 1) if self.step + 1 < run.steps else None
         loss = self.workers.total(sum(loss.item() for loss in losses)) / self.workers.world
         norm = float(whole(nn.utils.clip_grad_norm_(self.model.parameters(), optim.clip)))
@@ -242,7 +245,7 @@ class Trainer:
         return draw(self.config, self.corpus, step, self.workers.rank, self.workers.world)
 
     def _backward(self, batch: Batch) -> list[Tensor]:
-        """The parts of these rows' mean loss, whose gradients are summed up over as many rows as memory is for."""
+        """Add the gradients of these rows, `rows_together` at a time; return the parts of their mean loss."""
         losses = []
         parts = list(zip(*(torch.split(x, self._together()) for x in (batch.rows, batch.t, batch.chance)), strict=True))
         for number, part in enumerate(parts, 1):
@@ -254,7 +257,7 @@ class Trainer:
         return losses
 
     def _check(self, loss: float, norm: float, starts: np.ndarray) -> None:
-        """Raise FloatingPointError before a step that would do harm, with all that is needed to look at its batch."""
+        """Raise FloatingPointError for a loss or gradient that is not finite or a spike, naming the batch's offsets."""
         limit, level = self.config.run.spike, self.level
         if math.isfinite(loss) and math.isfinite(norm):
             if not limit or level is None or self.step < SETTLED or loss <= limit * level:
@@ -271,14 +274,14 @@ class Trainer:
 
     @torch.no_grad()
     def validate(self, batch: int = 32) -> float:
-        """The objective's bound with the averaged weights, fixed validation windows and noise, nats per token."""
+        """Return the objective's bound with the averaged weights on fixed windows and noise, nats per token."""
         count = self.config.run.validation_windows
         length = self.config.model.length
         rows = torch.from_numpy(self.corpus.spread("validation", length, count))
         noise = torch.Generator().manual_seed(VALIDATION_SEED)
         times = antithetic_times(count, noise)[torch.randperm(count, generator=noise)]
         chance = torch.rand(count, length, generator=noise)
-        # processes take equally many windows, the last of them for nothing where the number does not divide
+        # all processes take as many windows; surplus ones are computed and ignored
         turns = torch.arange(
             self.workers.rank, -(-count // self.workers.world) * self.workers.world, self.workers.world
         )
@@ -292,13 +295,13 @@ class Trainer:
         return self.workers.total(total) / count
 
     def _write(self, path: Path, state: Mapping[str, object]) -> None:
-        """By the first process alone, of what all put together."""
+        """Write a state from the first process; all processes must call this to put it together."""
         state = whole(state)
         if self.workers.rank == 0:
             write_state(path, state)
 
     def save(self) -> None:
-        """All processes must call it."""
+        """Write the checkpoint, and delete step files that are not kept; all processes must call this."""
         stay = self.config.run.keep
         before = self._kept
         if stay:
@@ -331,20 +334,20 @@ class Trainer:
         self.changes = differences(before, now, self.device)
         if "data" in state and not is_marked(self.corpus, state["data"], self._mark):
             self.changes.append("the data or their tokenizer are others")
-        told = "; ".join(self.changes)
+        what = "; ".join(self.changes)
         if (before.objective, before.network(mask), before.optim.name) != (
             now.objective, now.network(mask), now.optim.name
         ):  # fmt: skip
-            raise ValueError(f"{self.home} holds a run of another model ({told}): choose another --out or restore it")
+            raise ValueError(f"{self.home} holds a run of another model ({what}): choose another --out or restore it")
         if self.changes and not changed:
             raise ValueError(
-                f"{self.home} was begun otherwise: {told}; restore that, choose another --out, or go on with --changed"
+                f"{self.home} was begun otherwise: {what}; restore that, choose another --out, or go on with --changed"
             )
         try:
             self._load(state)
         except (LookupError, RuntimeError, TypeError, ValueError, AttributeError) as error:
-            said = " ".join(str(error).split())[:200]
-            raise ValueError(f"{found.path} is no checkpoint of this run: {said}") from error
+            reason = " ".join(str(error).split())[:200]
+            raise ValueError(f"{found.path} is no checkpoint of this run: {reason}") from error
 
     def _load(self, state: Mapping[str, Any]) -> None:
         own = self.model.state_dict()

@@ -12,18 +12,18 @@ from engine.training.token_losses import Project, RowLoss, cross_entropy, score_
 EPS = 1e-3
 """The smallest time trained on."""
 Chance = torch.Generator | Tensor
-"""Where chance comes from: a generator, or what it would draw for each token, uniform in 0 to 1, [B, L]."""
+"""The source of chance: a generator, or its draw for each token, uniform in 0 to 1, [B, L]."""
 
 
 def antithetic_times(count: int, generator: torch.Generator, eps: float = EPS, largest: float = 1.0) -> Tensor:
-    """count times in [eps, largest], one uniform in each of count equal cells (MDLM, arXiv 2406.07524)."""
+    """Return count times in [eps, largest], one uniform in each of count equal cells (MDLM, arXiv 2406.07524)."""
     cells = torch.arange(count, dtype=torch.float32)
     uniform = torch.rand(count, generator=generator)
     return eps + (largest - eps) * ((cells + uniform) / count)
 
 
 def mask_tokens(tokens: Tensor, t: Tensor, mask_id: int, chance: Chance) -> tuple[Tensor, Tensor]:
-    """Mask each position with probability t [B] = 1 - alpha: (noised tokens [B, L], masked bool [B, L]).
+    """Mask each position with probability t [B] = 1 - alpha; return (noised tokens [B, L], masked bool [B, L]).
 
     tokens, t and chance lie on one device.
     """
@@ -42,11 +42,11 @@ def subs_nll(
     max_weight: float = math.inf,
     by_row: RowLoss = cross_entropy,
 ) -> Tensor:
-    """The SUBS bound (MDLM, arXiv 2406.07524), nats per token, one value for each sequence [B].
+    """Return the SUBS bound (MDLM, arXiv 2406.07524), nats per token, one value for each sequence [B].
 
     -E[alpha'_t / (1 - alpha_t) * sum of log p(x | z_t) over masked positions]; the weight is one over t [B], which
     for the loglinear schedule is the time.  Only masked positions are projected on the vocabulary: the others carry
-    over and cost nothing.  by_row: what computes `cross_entropy`.
+    over and cost nothing.  by_row: computes `cross_entropy`.
     """
     places = Places(masked, hidden.device)
     losses = by_row(project, places.of(hidden), places.of(tokens), mask_id)
@@ -63,12 +63,12 @@ def score_entropy(
     max_weight: float = math.inf,
     by_row: RowLoss = score_rows,
 ) -> Tensor:
-    """SEDD's denoising score entropy for absorbing noise (arXiv 2310.16834), nats per token [B].
+    """Return SEDD's denoising score entropy for absorbing noise (arXiv 2310.16834), nats per token [B].
 
     With the score s(y) = q(y) / expm1(sigma), q(y) = exp(logit y) / (V - 1) as `engine.models.time_conditioned`
     scales it, and r = 1 / expm1(sigma) the ratio of the true one, sigma' [sum of s - r log s(x) + r (log r - 1)] is the
     weight 1/t times sum of q - log q(x) - 1: cross-entropy, and a price for a q that is no distribution.
-    by_row: what computes `score_rows`.
+    by_row: computes `score_rows`.
     """
     places = Places(masked, hidden.device)
     losses = by_row(project, places.of(hidden), places.of(tokens), mask_id)
@@ -88,11 +88,11 @@ def d3pm_kl(
     max_weight: float = math.inf,
     by_row: RowLoss = shares,
 ) -> Tensor:
-    """D3PM's bound in T `steps` (arXiv 2107.03006; absorbing: arXiv 2406.07524, appendix), nats per token [B].
+    """Return D3PM's bound in T `steps` (arXiv 2107.03006; absorbing: arXiv 2406.07524), nats per token [B].
 
     now, then: 1 - alpha [B] at a step's t and s, a step drawn from all T.  At a masked position T times the KL
     divergence of q(z_s | z_t, x) from the same with the network's distribution for x, in which, unless subs_masking,
-    the mask has its share.  A token that is visible stays, and costs nothing.  by_row: what computes `shares`.
+    the mask has its probability.  A visible token stays, at no cost.  by_row: computes `shares`.
     """
     places = Places(masked, hidden.device)
     chosen, mask = by_row(project, places.of(hidden), places.of(tokens), mask_id, subs_masking).unbind(-1)
@@ -108,7 +108,7 @@ def d3pm_kl(
 class Places:
     """The N positions of [B, L] that are masked, row by row, on the network's device.
 
-    They are counted where the mask lies: counted on a GPU, that would be waited for.
+    They are counted on the mask's device, as counting on a GPU would wait for it.
     """
 
     def __init__(self, masked: Tensor, device: torch.device) -> None:
@@ -118,20 +118,20 @@ class Places:
         self._at, self._sequence = sent(at, device), sent(at // self._length, device)
 
     def of(self, values: Tensor) -> Tensor:
-        """values [B, L, ...] there, [N, ...]; not by a mask, whose gradient a GPU sorts in case one came twice."""
+        """Return values [B, L, ...] there, [N, ...]; by index, as the gradient of a mask is slower on a GPU."""
         return sent(values, self._at.device).flatten(0, 1).index_select(0, self._at)
 
     def by_sequence(self, values: Tensor) -> Tensor:
-        """values [B] of the sequence that each lies in, [N]."""
+        """Return values [B] of the sequence that each position is in, [N]."""
         return sent(values, self._at.device)[self._sequence]
 
     def weighted(self, losses: Tensor, weights: Tensor) -> Tensor:
-        """losses [N] by weights [B]: each sequence's sum over its length, [B]."""
+        """Return losses [N] times weights [B], summed over each sequence and divided by its length, [B]."""
         total = torch.zeros(self._batch, device=losses.device)
         return total.index_add(0, self._sequence, losses * self.by_sequence(weights)) / self._length
 
 
 def sent(values: Tensor, device: torch.device) -> Tensor:
-    """values on that device, which is not waited for: a GPU ends all it has to do before it copies pageable memory."""
+    """Return values on a device without waiting for it, as a GPU would finish its work to copy pageable memory."""
     waits = values.device.type == "cpu" and device.type == "cuda"
     return values.pin_memory().to(device, non_blocking=True) if waits else values.to(device)

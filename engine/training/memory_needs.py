@@ -1,4 +1,4 @@
-"""Whether a run can fit into memory, asked before any of it is taken."""
+"""Check that a run fits into memory before it allocates any."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from engine.models.memory_check import GIB, free_bytes
 from engine.training.config import TrainConfig
 
 COPIES = 5
-"""float32 numbers that a parameter takes: itself, its gradient, AdamW's two, its average."""
+"""float32 numbers for each parameter: itself, its gradient, AdamW's two, its average."""
 DRAWN = 4
-"""Bytes that a token of a batch takes at least where it is drawn, which every process does for the whole batch."""
+"""The least bytes for a token of a batch where it is drawn; every process draws the whole batch."""
 ROW = 8
-"""Bytes that a token of a batch's or of the validation's own rows takes."""
+"""Bytes for a token of a process's rows of a batch or of the validation."""
 
 
 def check_needs(config: TrainConfig, mask_id: int, device: torch.device, world: int = 1) -> None:
-    """Raise ValueError naming the setting whose least need of memory is more than what is free.
+    """Raise ValueError that names a setting which needs more memory than is free.
 
-    The needs are lower bounds: what passes may still be too much.
+    The needs are lower bounds: a run that passes may still not fit.
     """
     shape, run = config.network(mask_id), config.run
     here = torch.device("cpu")

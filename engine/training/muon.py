@@ -1,4 +1,4 @@
-"""Muon whose orthogonalisation is in the parameters' own type, which torch's is not."""
+"""Muon that orthogonalises in the parameters' own type, unlike torch's."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class WholeMuon(torch.optim.Muon):
 
 
 def orthogonal(matrix: Tensor, coefficients: tuple[float, float, float], steps: int, eps: float) -> Tensor:
-    """[N, M] -> nearly the orthogonal factor of its polar decomposition, by a quintic Newton-Schulz iteration."""
+    """Return nearly the orthogonal polar factor of a matrix [N, M], by a quintic Newton-Schulz iteration."""
     a, b, c = coefficients
     tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.T if tall else matrix

@@ -1,6 +1,6 @@
 """Noise schedules of training: how much of a text is masked at time t, by sigma = -log alpha and its derivative.
 
-A network is told the noise level and not the time, so that a model trained on any of these is sampled on any other.
+A network takes the noise level and not the time, so that a model trained on any schedule is sampled on any other.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ import torch
 from torch import Tensor
 
 ENCODER_EPS = 1e-3
-"""By how much the schedule that `DIT.encode` takes its times from falls short of masking all."""
+"""The share of visible tokens at t = 1 in the log-linear schedule of `DIT.encode`."""
 LEAST_ALPHA = 2.0**-22
-"""A share of visible tokens below which float32 could not tell 1 - alpha from 1."""
+"""The smallest share of visible tokens, so that 1 - alpha stays below 1 in float32."""
 
 
 class Noise(Protocol):
-    """t float64 in [0, 1], any shape, is what everything but `time` takes."""
+    """A noise schedule; times t are float64 in [0, 1], of any shape."""
 
     def sigma(self, t: Tensor) -> Tensor:
-        """-log alpha_t, float64."""
+        """Return -log alpha_t, float64."""
         ...
 
     def rate(self, t: Tensor) -> Tensor:
-        """Its derivative, float64."""
+        """Return the derivative of sigma, float64."""
         ...
 
     def time(self, sigma: Tensor) -> Tensor:
-        """The t at which sigma is as given."""
+        """Return the t of a sigma, float64."""
         ...
 
 
@@ -134,7 +134,7 @@ NOISES: dict[str, type[LogLinear] | type[Cosine] | type[CosineSquared] | type[Li
 
 
 class NoiseSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How much is masked at time t, a schedule of NOISES."""
+    """A noise schedule of NOISES: the share of masked tokens at time t."""
 
     name: str = "loglinear"
     eps: float = 1e-3
@@ -154,31 +154,31 @@ class NoiseSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def make_noise(section: NoiseSection) -> Noise:
-    """The schedule that a configuration names, given those of its numbers that it has."""
+    """Return the schedule that a configuration names, with those of its numbers that the schedule takes."""
     made = NOISES[section.name]
     return made(**{name: getattr(section, name) for name in made.__dataclass_fields__})
 
 
 def alpha(noise: Noise, t: Tensor) -> Tensor:
-    """The share of a text that is visible at t."""
+    """Return the share of a text that is visible at t."""
     return torch.exp(-noise.sigma(t))
 
 
 def slope(noise: Noise, t: Tensor) -> Tensor:
-    """The derivative of alpha, which is below 0."""
+    """Return the derivative of alpha, which is below 0."""
     return -noise.rate(t) * alpha(noise, t)
 
 
 def masked(noise: Noise, t: Tensor) -> Tensor:
-    """1 - alpha, with all its digits."""
+    """Return 1 - alpha in full precision."""
     return -torch.expm1(-noise.sigma(t))
 
 
 def weight(noise: Noise, t: Tensor) -> Tensor:
-    """-alpha' / (1 - alpha): what the continuous bound weighs a masked token by."""
+    """Return -alpha' / (1 - alpha), the weight of a masked token in the continuous bound."""
     return noise.rate(t) / torch.expm1(noise.sigma(t))
 
 
 def encoder_time(fraction: Tensor) -> Tensor:
-    """What to tell `DIT.encode`, float32, where a fraction 1 - alpha is masked: then it hears sigma = -log alpha."""
+    """Return the time, float32, at which `DIT.encode` embeds sigma = -log alpha; fraction: 1 - alpha."""
     return (fraction.clamp(max=1 - LEAST_ALPHA) / (1 - ENCODER_EPS)).float()

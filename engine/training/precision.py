@@ -1,4 +1,4 @@
-"""In which type a network is trained where nobody says: the one that the device multiplies faster in."""
+"""The default precision of training: the type in which the device multiplies faster."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import torch
 Precision = Literal["auto", "float32", "bfloat16"]
 
 
-def chosen(asked: Precision, device: torch.device) -> Literal["float32", "bfloat16"]:
-    """auto: bfloat16 where the device has instructions for it, else float32."""
-    if asked != "auto":
-        return asked
+def chosen(precision: Precision, device: torch.device) -> Literal["float32", "bfloat16"]:
+    """Return the precision; for auto, bfloat16 if the device has instructions for it, else float32."""
+    if precision != "auto":
+        return precision
     return "bfloat16" if has_bfloat16(device) else "float32"
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether products in bfloat16 are the device's own; else they are put together from others, which is slower."""
+    """Return whether the device multiplies bfloat16 natively; emulation is slower than float32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type != "cpu":

@@ -1,4 +1,4 @@
-"""What a training run that starts finds in its directory: a checkpoint to resume, or files of another run."""
+"""Find a checkpoint to resume from in a run's directory, or files of another run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engine.files.run_layout import BEST, CHECKPOINT, HUB, MODEL, NEWEST
 from engine.training.config import TrainConfig
 
 LEFT_BY_RUNS = (BEST, "log.jsonl", "samples.jsonl", MODEL, HUB, NEWEST)
-"""What a run leaves behind besides its checkpoints."""
+"""Files that a run writes besides its checkpoints."""
 
 Recovered = recovery.Recovered[TrainConfig]
 
@@ -24,7 +24,7 @@ def recover(home: Path, lazily: bool = False) -> Recovered | None:
 
 
 def refuse_leftovers(home: Path, tokenizer_file: str, tokenizer: str) -> None:
-    """Raise ValueError where a run that begins would write over files of another one."""
+    """Raise ValueError if a new run would overwrite files of another one."""
     left = [name for name in LEFT_BY_RUNS if _holds_something(home / name)]
     if left:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""What a run would write now: a few texts by the model of its last checkpoint."""
+"""Draw texts from the model of a run's last checkpoint."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from engine.models.readers.training_run import export_newest
 
 
 def sample_texts(run: Path, count: int, device: str, seed: int = 0) -> list[str]:
-    """As many texts as long as the model's, one step a token at most, from left to right where it knows no other way.
+    """Return `count` texts of the model's length in as many steps, drawn left to right by a causal model.
 
-    Raises ValueError where the run has saved nothing yet.
+    Raises ValueError if the run has no checkpoint yet.
     """
     from engine.models import load_model
     from engine.sampling.batch import sample
@@ -24,4 +24,4 @@ def sample_texts(run: Path, count: int, device: str, seed: int = 0) -> list[str]
 
 
 LENGTH = 256
-"""Where the model knows no end."""
+"""The length of a text if the model has no maximum."""

@@ -20,7 +20,7 @@ class ModelSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     length: int = 256
     dropout: float = 0.1
     time_conditioning: bool | None = None
-    """Whether the network hears the noise level; None: as is usual for the objective."""
+    """Whether the network takes the noise level; None: as is usual for the objective."""
 
 
 class DataSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,7 +48,7 @@ class OptimSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class RunSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     init: str | None = None
-    """A model to begin with the weights of, as --model takes it; its shape and tokenizer need not be said."""
+    """A model to begin with the weights of, as --model takes it; it also gives the default shape and tokenizer."""
     steps: int = 100_000
     batch: int = 512
     rows_together: int = 0
@@ -60,14 +60,14 @@ class RunSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ema: float = 0.9999
     seed: int = 1
     spike: float = 0.0
-    """A run stops where the loss exceeds its average so many times; 0: it never does."""
+    """Stop when the loss exceeds its average by this factor; 0: never."""
     checkpoint_every: int = 500
     keep: int = 0
-    """How many of the last checkpoints stay under names of their own, beside the last and the best; 0: none."""
+    """How many of the latest checkpoints to keep as step files, besides the last and the best; 0: none."""
     validate_every: int = 500
     validation_windows: int = 256
     sample_every: int = 0
-    """A text is written by the averaged weights every so many steps, which are saved for it; 0: none."""
+    """Steps between texts that are sampled from the averaged weights, which are saved for it; 0: none."""
     precision: Precision = "auto"
     """Of the matrix products; auto: bfloat16 where the device has instructions for it, else float32."""
     compile: bool | None = None

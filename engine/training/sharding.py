@@ -1,4 +1,4 @@
-"""Tensors that are divided among processes, and files that know nothing of it."""
+"""Convert between tensors divided among processes and the whole tensors of files."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from torch.utils._pytree import tree_map
 
 
 def whole(state: Any) -> Any:
-    """A state whose divided tensors are put together, on all processes, which must all call it."""
+    """Return a state with its divided tensors put together, on all processes; all must call it."""
     return tree_map(lambda value: value.full_tensor() if isinstance(value, DTensor) else value, state)
 
 
 def like(value: Tensor, model: Tensor) -> Tensor:
-    """A whole tensor divided as another of its shape is; as it is where that one is whole."""
+    """Return a whole tensor divided like another of its shape; unchanged if that one is whole."""
     if isinstance(model, DTensor) and value.shape == model.shape:
         return distribute_tensor(value.to(model.device), model.device_mesh, model.placements)
     return value

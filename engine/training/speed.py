@@ -1,4 +1,4 @@
-"""How fast training could be: the arithmetic of a token, and what the device does of it in a second."""
+"""The speed limit of training: the operations of a token, and the device's operations a second."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ SECONDS = 0.3
 
 
 def flops_per_token(config: TrainConfig, mask_id: int) -> float:
-    """Floating point operations of matrices and attention for one token of training, forward and backward.
+    """Return the floating point operations of matrices and attention for one token, forward and backward.
 
-    Six for every weight it meets, twelve for every pair of positions and channel; backward counts twice.  Diffusion
+    Six for every weight, twelve for every pair of positions and channel; backward counts twice.  Diffusion
     projects masked positions alone, half of them on average; what is recomputed does not count.
     """
     shape, causal = config.network(mask_id), config.objective == "ar"
@@ -27,10 +27,10 @@ def flops_per_token(config: TrainConfig, mask_id: int) -> float:
 
 
 def matmul_peak(device: torch.device, precision: str, clock: Callable[[], float], seconds: float = SECONDS) -> float:
-    """Floating point operations a second that the device reaches in products of large square matrices."""
+    """Measure the floating point operations a second of the device in products of large square matrices."""
     size = SIZES.get(device.type, 512)
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
-    # of numbers as they occur: devices that lower their clock by the power they draw are faster on equal ones
+    # random numbers, as devices that lower their clock by the power they draw are faster on equal ones
     a, b = (torch.randn((size, size), dtype=dtype, device=device) for _ in range(2))
     best, until = 0.0, clock() + seconds
     torch.mm(a, b)

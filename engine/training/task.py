@@ -1,4 +1,4 @@
-"""What a training step calls: a network with its objective, its blocks compiled or recomputed where asked."""
+"""A network with its objective, as a training step calls them, with compiled or recomputed blocks."""
 
 from __future__ import annotations
 
@@ -13,33 +13,32 @@ from engine.training.objectives import Objective
 
 
 class TrainingTask(nn.Module):
-    """One call for all that a network is asked in training, so that gradients can be gathered around it."""
+    """A network and its objective as one module, so that DDP and FSDP can gather its gradients."""
 
     def __init__(self, model: Network, objective: Objective) -> None:
         super().__init__()
         self.model, self.objective = model, objective
 
     def forward(self, tokens: Tensor, t: Tensor, chance: Tensor, bound: bool = False) -> Tensor:
-        """tokens long [B, L], t [B], chance [B, L] uniform, on one device -> the objective's loss, or its bound, [B].
+        """Return the objective's loss or its bound, [B], of tokens, long [B, L], t [B] and uniform chance [B, L].
 
-        On the CPU they make that decide what is asked of a GPU, which is not waited for; DDP and FSDP move them first.
+        The three are on one device.  On the CPU they are sent to a GPU without waiting for it; DDP and FSDP move them
+        first.
         """
-        asked = self.objective.bound if bound else self.objective.loss
-        return asked(self.model, tokens, t, chance)
+        compute = self.objective.bound if bound else self.objective.loss
+        return compute(self.model, tokens, t, chance)
 
 
 def recompute(model: Network) -> None:
-    """Keep of every block what went in, and compute it again for the gradients: less memory, a third more work."""
+    """Keep only every block's inputs and recompute it for the gradients: less memory, a third more work."""
     for block in model.blocks:
         block.forward = partial(checkpoint, block.forward, use_reentrant=False)
 
 
 def compiled(task: TrainingTask, rows: int, precision: torch.autocast) -> str | None:
-    """Compile the network but for its embedding and what is computed of logits, and try it on a step's rows.
+    """Compile the blocks, the output layer and the row loss, and try them on a step's rows.
 
-    Why they stay as they were is returned, None where they are compiled.
-
-    The compiler fails in many ways, of which none is a reason not to train.
+    Return None if they are compiled, else why not: no failure of the compiler is a reason not to train.
     """
     parts = [*task.model.blocks, task.model.output_layer, task.objective.by_row]
     length = task.model.config.length

@@ -1,7 +1,7 @@
-"""What losses compute of the logits at one position, for N positions at once: most of a step's memory, if not compiled.
+"""The part of losses that is computed from the logits of N positions: most of a step's memory, if not compiled.
 
-Compiled, the same is written so that it is one pass over the logits and one back, which keeps none of what lies
-between; not compiled it is by the operators that take least memory then.
+Compiled, each is one pass forward and one backward over the logits without intermediate tensors; not compiled, each
+uses the operators that take the least memory.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 Project = Callable[[Tensor], Tensor]
 """Hidden [N, D] -> logits [N, V]."""
 RowLoss = Callable[..., Tensor]
-"""(project, hidden rows [N, D], their tokens [N], mask id, ...) -> what a loss needs to know of each row, [N, ...]."""
+"""(project, hidden rows [N, D], their tokens [N], mask id, ...) -> the values of each row, [N, ...]."""
 
 
 class ByRow(nn.Module):
@@ -32,7 +32,7 @@ class ByRow(nn.Module):
 
 
 def cross_entropy(project: Project, rows: Tensor, tokens: Tensor, mask_id: int) -> Tensor:
-    """-log p(token) at each row, the mask having no share: [N]."""
+    """Return -log p(token) of each row, [N]; the mask has probability 0."""
     logits = _without(project(rows).float(), mask_id)
     if torch.compiler.is_compiling():
         return logits.logsumexp(-1) - _at(logits, tokens)
@@ -40,14 +40,14 @@ def cross_entropy(project: Project, rows: Tensor, tokens: Tensor, mask_id: int) 
 
 
 def score_rows(project: Project, rows: Tensor, tokens: Tensor, mask_id: int) -> Tensor:
-    """sum of q - log q(token) - 1 at each row, q(y) = exp(logit y) / (V - 1): [N]; see `losses.score_entropy`."""
+    """Return sum of q - log q(token) - 1 of each row, [N], q(y) = exp(logit y) / (V - 1), see `score_entropy`."""
     logits = project(rows).float()
     log_q = _without(logits - math.log(logits.shape[-1] - 1), mask_id)
     return log_q.exp().sum(-1) - _at(log_q, tokens) - 1
 
 
 def shares(project: Project, rows: Tensor, tokens: Tensor, mask_id: int, subs_masking: bool) -> Tensor:
-    """(log p(token), p(mask)) at each row: [N, 2].  subs_masking: the mask has no share."""
+    """Return (log p(token), p(mask)) of each row, [N, 2].  subs_masking: give the mask probability 0."""
     logits = project(rows).float()
     if subs_masking:
         logits = _without(logits, mask_id)
@@ -56,7 +56,7 @@ def shares(project: Project, rows: Tensor, tokens: Tensor, mask_id: int, subs_ma
 
 
 def _without(logits: Tensor, mask_id: int) -> Tensor:
-    """logits [N, V] of which the mask's is -inf; in place where that saves a copy."""
+    """Return logits [N, V] with the mask's at -inf, in place if that saves a copy."""
     if torch.compiler.is_compiling():
         return torch.where(torch.arange(logits.shape[-1], device=logits.device) == mask_id, -torch.inf, logits)
     logits[:, mask_id] = -torch.inf
@@ -64,7 +64,7 @@ def _without(logits: Tensor, mask_id: int) -> Tensor:
 
 
 def _at(logits: Tensor, tokens: Tensor) -> Tensor:
-    """logits [N, V] at one token of each row, [N]."""
+    """Return logits [N, V] at one token of each row, [N]."""
     if torch.compiler.is_compiling():
         # gathered, their gradient would be scattered into a tensor of zeros
         here = torch.arange(logits.shape[-1], device=logits.device) == tokens[:, None]

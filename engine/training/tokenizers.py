@@ -1,4 +1,4 @@
-"""The tokenizer of a training run: trained on its text, or one that exists."""
+"""The tokenizer of a training run: trained on its text, or an existing one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from engine.system.foreign import library_errors
 
 
 def train_tokenizer(texts: Iterator[str], vocab_size: int) -> Tokenizer:
-    """A byte-level BPE whose first token ends a document and whose last is the mask."""
+    """Train a byte-level BPE whose first token ends a document and whose last is the mask."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -30,16 +30,16 @@ def train_tokenizer(texts: Iterator[str], vocab_size: int) -> Tokenizer:
 
 
 def tokenizer_file(name: str) -> Path | None:
-    """On this machine: of a model that is known by name, a directory, or a file itself."""
+    """Return the local file of a tokenizer: of a built-in model, a directory or a file; None if there is none."""
     path = (resolve(name) if name in BUILT_IN else None) or Path(name)
     file = path / "tokenizer.json" if path.is_dir() else path
     return file if file.exists() else None
 
 
 def existing_tokenizer(name: str) -> Tokenizer:
-    """That of a built-in model, a file, a directory or the hub, with an end of text and a mask.
+    """Load the tokenizer of a built-in model, a file, a directory or the hub, with an end of text and a mask.
 
-    What it has not of the two is put behind its last token.  Raises ValueError where there is none.
+    Those that it lacks are added after its last token.  Raises ValueError if there is no tokenizer.
     """
     file = tokenizer_file(name)
     with library_errors(f"{name} is no tokenizer"):
@@ -57,20 +57,20 @@ def existing_tokenizer(name: str) -> Tokenizer:
     return tokenizer
 
 
-def given_size(name: str, asked: int | None) -> int:
-    """The vocabulary's size of a run whose tokenizer is given, special tokens included.
+def given_size(name: str, configured: int | None) -> int:
+    """Return the vocabulary size of a run with an existing tokenizer, special tokens included.
 
-    asked: what the configuration says: nothing, or the tokenizer's size with or without the tokens that it lacks.
+    configured: model.vocab_size, None or the tokenizer's size with or without the tokens that it lacks.
     Raises ValueError for another number.
     """
     file = tokenizer_file(name)
     tokenizer = existing_tokenizer(name)
     size = tokenizer.get_vocab_size()
     own = size if file is None else read_tokenizer(file).get_vocab_size()
-    if asked is not None and not own <= asked <= size:
+    if configured is not None and not own <= configured <= size:
         raise ValueError(
-            f"model.vocab_size is {asked}, and the tokenizer {name} has {size} tokens, end of text and mask included: "
-            f"leave model.vocab_size out, or set it to {size}"
+            f"model.vocab_size is {configured}, and the tokenizer {name} has {size} tokens, end of text and mask "
+            f"included: leave model.vocab_size out, or set it to {size}"
         )
     return size
 

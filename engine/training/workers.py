@@ -1,4 +1,4 @@
-"""The processes that share a training run: alone, or several with gradients averaged or parameters divided."""
+"""The processes of a training run: one, or several with averaged gradients or divided parameters."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from engine.system.ranks import PATIENCE, Layout, launched
 
 Strategy = Literal["ddp", "fsdp"]
-"""Every process holds the whole network, or a share of each tensor."""
+"""Whether every process holds the whole network (ddp) or a part of each tensor (fsdp)."""
 
 
 class Workers(Protocol):
@@ -26,29 +26,29 @@ class Workers(Protocol):
 
     @property
     def device(self) -> torch.device | None:
-        """that was given to this process; None: the one that was asked for"""
+        """Return the device that was assigned to this process; None: use the configured one."""
         ...
 
     def wrap(self, module: nn.Module) -> nn.Module:
-        """What to call in place of the module so that gradients are those of all processes."""
+        """Return the module to call instead, so that gradients are those of all processes."""
         ...
 
     def apart(self, wrapped: nn.Module, enabled: bool) -> AbstractContextManager[object]:
-        """Inside, where enabled, gradients are summed up in this process alone."""
+        """Inside the context, if enabled, sum gradients in this process without exchanging them."""
         ...
 
     def backward(self, loss: Tensor) -> None: ...
 
     def total(self, value: float) -> float:
-        """The sum over all processes, on all."""
+        """Return the sum over all processes, on all of them."""
         ...
 
     def largest(self, value: int) -> int:
-        """The maximum over all processes, on all."""
+        """Return the maximum over all processes, on all of them."""
         ...
 
     def wait(self) -> None:
-        """Until all are here."""
+        """Wait until all processes have called this."""
         ...
 
 
@@ -79,7 +79,7 @@ class SingleWorker:
 
 
 class FabricWorkers:
-    """A process among those that torchrun, srun, `fabric run` or this very command has started, by Lightning Fabric."""
+    """One of several processes that torchrun, srun, `fabric run` or this command started, with Lightning Fabric."""
 
     def __init__(self, accelerator: str, layout: Layout, strategy: Strategy) -> None:
         from lightning_fabric import Fabric
@@ -126,7 +126,7 @@ def _plan(strategy: Strategy, layout: Layout) -> Any:
 
 
 def _divided(module: nn.Module, mesh: Any) -> nn.Module:
-    """Every block of the network and what is left of it, each gathered when it is its turn."""
+    """Shard every block of the network and the rest of it, each gathered when it is used."""
     from torch.distributed.fsdp import fully_shard
 
     over = mesh["data_parallel"]
@@ -139,16 +139,16 @@ def _divided(module: nn.Module, mesh: Any) -> nn.Module:
 
 
 def is_lost(error: RuntimeError) -> bool:
-    """Whether it says that another process of the run has ended; gloo's errors have no type of their own."""
+    """Return whether an error means that another process has ended; gloo's errors have no type of their own."""
     return isinstance(error, torch.distributed.DistError) or "gloo" in str(error)
 
 
 def workers(
     device: str, environment: Mapping[str, str], devices: int | None = None, nodes: int = 1, strategy: Strategy = "ddp"
 ) -> Workers:
-    """This process's place among those that share the run.
+    """Return this process's workers, those that share the run.
 
-    device: auto, cpu or cuda.  devices: processes to start on this machine; None: as many as somebody else has
+    device: auto, cpu or cuda.  devices: processes to start on this machine; None: as many as a launcher has
     started.  Raises ValueError for numbers below 1, ModuleNotFoundError that says what to install.
     """
     if devices is not None and devices < 1:

@@ -128,7 +128,7 @@ def test_a_model_trained_here_reads_windows_of_its_training_stream(home: Path) -
     assert is_own(model.codec)
     assert (rows.layout, rows.start) == ("windows", None)
     assert np.array_equal(rows.tokens, corpus.spread("validation", LENGTH, 9))
-    assert rows.said.startswith("Rows are 9 windows of 16 tokens at even offsets of the text's ")
+    assert rows.description.startswith("Rows are 9 windows of 16 tokens at even offsets of the text's ")
 
 
 def test_typography_is_unified_for_a_model_trained_here_and_left_alone_for_others(home: Path, tmp_path: Path) -> None:
@@ -152,18 +152,18 @@ def test_any_other_model_reads_wrapped_rows(home: Path) -> None:
     assert (rows.tokens[:, 0] == end).all()
     assert (rows.tokens[:, -1] == end).all()
     assert rows.tokens[:, 1:-1].flatten().tolist() == joined[: len(rows.tokens) * (LENGTH - 2)]
-    assert "wrapped: start token, 14 tokens and end token" in rows.said
+    assert "wrapped: start token, 14 tokens and end token" in rows.description
 
 
 def test_windows_lie_side_by_side_unless_more_are_asked_for(home: Path) -> None:
     model, texts = model_of(home), load(str(home / "nonsense.jsonl"))
     some, many = model_rows(model, texts), model_rows(model, texts, windows=500)
     assert len(some.tokens) < 100 < len(many.tokens) == 500
-    assert "which overlap" not in some.said
-    assert "which overlap" in many.said
+    assert "which overlap" not in some.description
+    assert "which overlap" in many.description
     few = model_rows(model, texts, limit=3)
     assert np.array_equal(few.tokens, some.tokens[:3])
-    assert f"the first 3 of {len(some.tokens)}" in few.said
+    assert f"the first 3 of {len(some.tokens)}" in few.description
 
 
 # -- the figure
@@ -370,7 +370,7 @@ def test_a_damaged_line_of_scores_is_named_and_made_again(
 def test_scores_without_their_settings_are_refused(home: Path, tmp_path: Path) -> None:
     ask(home, "nonsense.jsonl", out=tmp_path, windows=4, quiet=True)
     (tmp_path / "perplexity.settings.json").unlink()
-    with pytest.raises(ValueError, match=r"has no perplexity\.settings\.json beside it"):
+    with pytest.raises(ValueError, match=r"has no perplexity\.settings\.json: choose"):
         ask(home, "nonsense.jsonl", out=tmp_path, windows=4, quiet=True)
 
 

@@ -138,7 +138,7 @@ def test_the_hub_is_asked_for_tables_and_never_for_a_program(monkeypatch: pytest
         ("Skylion007/openwebtext", None,
          {"data_dir": "plain_text", "revision": "refs/convert/parquet", "split": "train[-100000:]"}),
     ]  # fmt: skip
-    with pytest.raises(ValueError, match=r"wikitext103 \(Salesforce/wikitext, nonsense\) cannot be loaded: Unknown split"):
+    with pytest.raises(ValueError, match=r"wikitext103 \(Salesforce/wikitext, nonsense\) cannot be loaded: Unknown"):
         hub_texts("wikitext103", "nonsense")
 
 

@@ -197,7 +197,7 @@ def test_what_cannot_be_begun_with_is_told(trained: dict[str, Trainer], corpus: 
     vocab["a"], vocab["b"] = vocab["b"], vocab["a"]
     (other / "tokenizer.json").write_text(json.dumps(spoken))
     checksum(other / "tokenizer.json").unlink()
-    with pytest.raises(ValueError, match=r"other speaks another vocabulary than the data: leave data.tokenizer out"):
+    with pytest.raises(ValueError, match=r"other has another vocabulary than the data: leave data.tokenizer out"):
         Trainer(config("mdlm", other), corpus, tmp_path / "c", CPU)
 
 

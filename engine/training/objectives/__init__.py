@@ -1,4 +1,4 @@
-"""What can be trained on, by name: each objective says which kind of network it trains and its loss per sequence."""
+"""Training objectives by name, each with the kind of network it trains and its loss per sequence."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["OBJECTIVES", "Objective", "ObjectiveConfig", "make_objective"]
 
 
 class ObjectiveConfig(mdlm.MDLMConfig, d3pm.D3PMConfig, sedd.SEDDConfig, Protocol):
-    """What the objectives take of a run's configuration; each declares its own part."""
+    """The part of a run's configuration that objectives take; each declares its own."""
 
     @property
     def objective(self) -> str: ...
@@ -20,9 +20,9 @@ class ObjectiveConfig(mdlm.MDLMConfig, d3pm.D3PMConfig, sedd.SEDDConfig, Protoco
 
 class Entry(NamedTuple):
     make: Callable[[ObjectiveConfig, int], Objective]
-    """from a run's configuration and the token that ends a text"""
+    """makes it from a run's configuration and the token that ends a text"""
     timed: bool
-    """whether its network hears the noise level where the configuration does not say"""
+    """whether its network takes the noise level by default"""
 
 
 OBJECTIVES: dict[str, Entry] = {
@@ -34,5 +34,5 @@ OBJECTIVES: dict[str, Entry] = {
 
 
 def make_objective(config: ObjectiveConfig, end: int) -> Objective:
-    """The objective that the configuration names; end: the token that ends a text."""
+    """Return the objective that the configuration names; end: the token that ends a text."""
     return OBJECTIVES[config.objective].make(config, end)

@@ -19,11 +19,11 @@ from engine.training.token_losses import ByRow, shares
 class D3PMSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     steps: int = 1000
     subs_masking: bool = False
-    """Whether the network is kept from giving the mask a share."""
+    """Whether the mask has probability 0 in the network's prediction."""
 
 
 class D3PMConfig(Protocol):
-    """What this objective takes of a run's configuration."""
+    """The part of a run's configuration that this objective takes."""
 
     @property
     def noise(self) -> NoiseSection: ...
@@ -37,7 +37,7 @@ class D3PMConfig(Protocol):
 
 @dataclass(frozen=True)
 class D3PM:
-    """steps: T.  subs_masking: the network gives the mask no share.  max_weight caps the bound's weight in training."""
+    """steps: T.  subs_masking: the mask has probability 0.  max_weight caps the bound's weight in training."""
 
     noise: Noise = field(default_factory=LogLinear)
     steps: int = 1000
@@ -53,7 +53,7 @@ class D3PM:
         return self._bound(model, tokens, t, chance, math.inf)
 
     def ends(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        """Uniform times [B] -> 1 - alpha at both ends of the step that each falls in, the later one first."""
+        """Return 1 - alpha at both ends, the later one first, of the step that each uniform time [B] falls in."""
         step = (((t.double() - EPS) / (1 - EPS)).clamp(0, 1) * self.steps).floor().clamp(max=self.steps - 1)
         return masked(self.noise, (step + 1) / self.steps), masked(self.noise, step / self.steps)
 

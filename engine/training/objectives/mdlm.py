@@ -21,11 +21,11 @@ Times = Literal["uniform", "importance", "change-of-variables"]
 
 class MDLMSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     times: Times = "uniform"
-    """Or importance, or change-of-variables, which do without weights: see `MDLM`."""
+    """uniform, importance or change-of-variables; the latter two need no weights, see `MDLM`."""
 
 
 class MDLMConfig(Protocol):
-    """What this objective takes of a run's configuration."""
+    """The part of a run's configuration that this objective takes."""
 
     @property
     def noise(self) -> NoiseSection: ...
@@ -61,7 +61,7 @@ class MDLM:
         return self._bound(model, tokens, *_uniform(self.noise, t), chance)
 
     def drawn(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        """Uniform times [B] -> the fraction to mask, and what is one over the weight of a masked token, [B] each."""
+        """Return (fraction to mask, one over the weight of a masked token), [B] each, of uniform times [B]."""
         if self.times == "uniform":
             return _uniform(self.noise, t)
         low, high = masked(self.noise, torch.tensor([EPS, 1.0], dtype=torch.float64)).log()

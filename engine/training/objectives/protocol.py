@@ -1,4 +1,4 @@
-"""What an objective is."""
+"""The protocol of an objective."""
 
 from __future__ import annotations
 
@@ -11,34 +11,33 @@ from engine.training.losses import Chance
 
 
 class Objective(Protocol):
-    """A training loss and a figure to validate by, each one value for each of B sequences.
+    """A training loss and a validation bound, each with one value for each of B sequences.
 
-    model: a network of `kind`, on any device.  tokens: long [B, L].  t: uniform times in EPS to 1, float32 [B], for
-    those that need one.  chance: where all further chance comes from.  These three lie on one device; on the CPU they
-    keep no GPU waiting.
+    model: a network of `kind`, on any device.  tokens: long [B, L].  t: uniform times in EPS to 1, float32 [B].
+    chance: the source of all further chance.  These three are on one device; on the CPU, no GPU is waited for.
     """
 
     @property
     def kind(self) -> str:
-        """of network, a key of engine.models.kinds.KINDS"""
+        """Return the kind of network, a key of engine.models.kinds.KINDS."""
         ...
 
     @property
     def by_row(self) -> nn.Module:
-        """what it computes of the logits at each position, which can be compiled"""
+        """Return the module that computes the loss of each position's logits, which can be compiled."""
         ...
 
     def loss(self, model: Any, tokens: Tensor, t: Tensor, chance: Chance) -> Tensor:
-        """What is minimised, [B]."""
+        """Return the loss to minimise, [B]."""
         ...
 
     def bound(self, model: Any, tokens: Tensor, t: Tensor, chance: Chance) -> Tensor:
-        """-log p(tokens), or a draw whose expectation bounds it from above, nats a token [B]."""
+        """Return -log p(tokens), or a draw whose expectation bounds it from above, nats a token [B]."""
         ...
 
 
 class Denoising(Protocol):
-    """What diffusion objectives ask of a network; see `engine.models.protocol`."""
+    """The network of a diffusion objective; see `engine.models.protocol`."""
 
     mask_id: int
 

@@ -16,7 +16,7 @@ from engine.training.token_losses import ByRow, score_rows
 
 
 class SEDDConfig(Protocol):
-    """What this objective takes of a run's configuration."""
+    """The part of a run's configuration that this objective takes."""
 
     @property
     def noise(self) -> NoiseSection: ...
