@@ -259,7 +259,7 @@ class EvalJob:
         )
         if points is not None and points.shape == shape:
             return True
-        self.notice(f"{path} is not of these samples: it is written anew")
+        self.notice(f"{path} is not of these samples: it is written again")
         return False
 
     def _reference_features(self, featurizer: Featurizer) -> Features:

@@ -140,7 +140,7 @@ class EvalStore:
             self._keep(plan)
         elif changed:
             same_samples = len(changed) == len(more) + len(scoring)
-            hint = "; --rescore keeps its samples and computes the figures anew" if same_samples else ""
+            hint = "; --rescore keeps its samples and computes the figures again" if same_samples else ""
             raise ValueError(
                 f"{self.home} holds an evaluation of other settings: choose another --out, or the old ones{hint}\n"
                 + change_lines(changed)
@@ -192,7 +192,7 @@ class EvalStore:
         except ValueError as error:
             if self._is_later(path):
                 raise
-            notice(f"{error}: it is written anew")
+            notice(f"{error}: it is written again")
             return False
         if found.failed:
             return False
@@ -202,12 +202,12 @@ class EvalStore:
         except msgspec.ValidationError:
             same = False
         if found.samples != plan.sampling.count or not same:
-            notice(f"{path} is of other settings than {SETTINGS}: it is written anew")
+            notice(f"{path} is of other settings than {SETTINGS}: it is written again")
             return False
         if list(have) != list(range(plan.sampling.count)):
             return False
         if not self._features_can_be(found):
-            notice(f"{self.home / FEATURES} is not of these samples: it is written anew")
+            notice(f"{self.home / FEATURES} is not of these samples: it is written again")
             return False
         self.gather(fault)
         self.forget_score_shards()

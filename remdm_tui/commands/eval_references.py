@@ -90,6 +90,6 @@ class EvalReferences:
         if key not in self._rows:
             rows = model_rows(model, self._texts, length=length, most=count)
             texts = unique([model.codec.decode(row.tolist()) for row in rows.tokens], count)
-            self._rows = {key: (texts, f"MAUVE's references, {len(texts):,} different ones: {rows.said}")}
+            self._rows = {key: (texts, f"MAUVE's references, {len(texts):,} different ones: {rows.description}")}
         texts, self.note = self._rows[key]
         return texts
