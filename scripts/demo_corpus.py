@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from engine.data.directories import below
+from engine.data.directories import text_files
 from engine.data.document import Document
 from engine.data.documents import documents
 
@@ -25,7 +25,7 @@ HELD_OUT = 20
 def corpus(novels: Path, speeches: Path) -> Iterator[Document]:
     """The novels with the split that each has, then the speeches in the order of their years."""
     yield from documents([novels], {})
-    for number, speech in enumerate(documents(below(speeches), {})):
+    for number, speech in enumerate(documents(text_files(speeches), {})):
         yield Document(speech.text, "validation" if number % HELD_OUT == HELD_OUT - 1 else "train")
 
 

@@ -17,7 +17,7 @@ NAMED = 8
 """The number of files that a message names."""
 
 
-def below(directory: Path, notice: Callable[[str], None] = ignore) -> list[Path]:
+def text_files(directory: Path, notice: Callable[[str], None] = ignore) -> list[Path]:
     """Return every file with text in a directory, sorted; hidden ones, and those in hidden directories, are ignored.
 
     Files of an unknown format, tables and objects without text, and files about the others, such as a README, are

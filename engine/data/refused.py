@@ -29,11 +29,11 @@ def naming_place(
     try:
         yield
     except errors as error:
-        where = next(filter(None, (refused_at(encode, document) for document in documents)), "")
+        where = next(filter(None, (rejected_place(encode, document) for document in documents)), "")
         raise type(error)(f"{where}: {error}" if where else str(error)) from error
 
 
-def refused_at(encode: Callable[[str], object], document: Placed) -> str:
+def rejected_place(encode: Callable[[str], object], document: Placed) -> str:
     """Return the place of a document that `encode` rejects, with the line in a text file; else an empty string."""
     if _encodes(encode, document.text):
         return ""

@@ -69,7 +69,7 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True):
     format: int = FORMAT
 
 
-def counted(documents: Iterable[Document], what: str, progress: OnPrepared) -> Iterator[Document]:
+def with_progress(documents: Iterable[Document], what: str, progress: OnPrepared) -> Iterator[Document]:
     """Yield the documents, calling `progress` after every TOGETHER of them."""
     for number, document in enumerate(documents, 1):
         if number % TOGETHER == 0:
@@ -78,7 +78,7 @@ def counted(documents: Iterable[Document], what: str, progress: OnPrepared) -> I
 
 
 @contextmanager
-def being_written(home: Path) -> Iterator[None]:
+def lock_for_writing(home: Path) -> Iterator[None]:
     """Lock the directory for writing, waiting for another writer; a killed writer holds no lock."""
     import fcntl
 
@@ -89,7 +89,7 @@ def being_written(home: Path) -> Iterator[None]:
         yield
 
 
-def opened(home: Path) -> dict[str, np.ndarray] | None:
+def try_open_streams(home: Path) -> dict[str, np.ndarray] | None:
     """Return `open_streams`, or None if the data are unfinished or damaged."""
     try:
         return open_streams(home)

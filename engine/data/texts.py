@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from engine.data.catalogue import DATASETS, hub_texts
-from engine.data.directories import below
+from engine.data.directories import text_files
 from engine.data.documents import documents
 from engine.data.formats import text_format
 from engine.data.readers import encodable
@@ -105,11 +105,11 @@ def _from_files(
 
 
 def files(paths: Sequence[Path], notice: Callable[[str], None] = ignore) -> list[Path]:
-    """Return every file with text among the paths and below the directories, as `below` does.  Raises ValueError."""
+    """Return the text files among the paths and in the directories, see `text_files`.  Raises ValueError."""
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found += below(path, notice)
+            found += text_files(path, notice)
         elif not path.exists():
             raise ValueError(f"there is no file or directory {str(path)!r}, nor a data set: {', '.join(DATASETS)}")
         else:

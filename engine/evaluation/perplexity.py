@@ -17,7 +17,7 @@ from engine import __version__
 from engine.data.texts import Texts
 from engine.evaluation.model_rows import Rows, model_rows
 from engine.evaluation.results import Figure
-from engine.evaluation.scores import RowScore, Scores, continued, save
+from engine.evaluation.scores import RowScore, Scores, open_scores, save
 from engine.metrics.bootstrap import Interval
 from engine.metrics.bounds import bound_of
 from engine.metrics.conventions import conventions
@@ -139,7 +139,7 @@ def perplexity(
     settings = every_setting(model, texts, options, rows)
     totals = {how: len(one.tokens) for how, one in rows.items()}
     store: AbstractContextManager[Scores] = (
-        nullcontext(Scores()) if out is None else continued(out, settings, totals, batch, notice)
+        nullcontext(Scores()) if out is None else open_scores(out, settings, totals, batch, notice)
     )
     with store as scores:
         kept = len(scores.known)

@@ -20,7 +20,7 @@ from engine.evaluation import drawing, scoring
 from engine.evaluation.plan import EvalPlan
 from engine.evaluation.results import FailedSample, Results, SampleLine
 from engine.evaluation.store import FEATURES, EvalStore, Scored, Spent
-from engine.evaluation.summary import Compared, results
+from engine.evaluation.summary import FeaturePair, results
 from engine.files.checksums import replace_checked
 from engine.files.jsonl import Appended
 from engine.metrics.diversity import repetition
@@ -296,7 +296,7 @@ class EvalJob:
         store.forget_score_shards()
         self.results = found
 
-    def _compared(self, featurizer: Featurizer, lines: Sequence[SampleLine], scores: dict[int, Scored]) -> Compared:
+    def _compared(self, featurizer: Featurizer, lines: Sequence[SampleLine], scores: dict[int, Scored]) -> FeaturePair:
         path = self.store.home / FEATURES
         if all(line.number in scores for line in lines):
             points = scoring.points([scores[line.number].features for line in lines])
@@ -304,7 +304,7 @@ class EvalJob:
         else:
             points = np.load(path)
         references = self._reference_features(featurizer)
-        return Compared(Features(points, len(lines) - len(points)), references, featurizer.name)
+        return FeaturePair(Features(points, len(lines) - len(points)), references, featurizer.name)
 
 
 class _Stopwatch:

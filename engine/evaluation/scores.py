@@ -50,7 +50,7 @@ class Scores:
 
 
 @contextmanager
-def continued(
+def open_scores(
     home: Path,
     settings: Mapping[str, Any],
     totals: Mapping[str, int],
@@ -67,7 +67,7 @@ def continued(
         lock = acquire(home)
         try:
             tidy(home, (SETTINGS, RESULT))
-            _agree(home, settings)
+            _check_settings(home, settings)
             file.seek(0)
             known, size = _read(file, home / SCORES, totals, batch, notice)
             file.truncate(size)
@@ -81,7 +81,7 @@ def save(home: Path, result: msgspec.Struct) -> None:
     replace(home / RESULT, msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
 
 
-def _agree(home: Path, settings: Mapping[str, Any]) -> None:
+def _check_settings(home: Path, settings: Mapping[str, Any]) -> None:
     """Raise ValueError unless the directory has these settings, or no scores yet."""
     path, empty = home / SETTINGS, (home / SCORES).stat().st_size == 0
     if not path.exists() or empty:

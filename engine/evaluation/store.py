@@ -71,7 +71,7 @@ class _Format(msgspec.Struct, frozen=True):
     format: int
 
 
-def _taken_for_same(was: EvalPlan, now: EvalPlan) -> EvalPlan:
+def _with_new_identities(was: EvalPlan, now: EvalPlan) -> EvalPlan:
     """Return the plan of an earlier version with the identities of this one."""
     model = {
         name: getattr(now.model, name) for name in ("fingerprint", "tokenizer_fingerprint", "path", "tokenizer_path")
@@ -92,7 +92,7 @@ def _impossible(spent: Spent) -> str | None:
     return None if possible else "no process can have spent such a time"
 
 
-def _trusting(line: SampleLine) -> None:
+def _no_fault(line: SampleLine) -> None:
     """Find no fault."""
 
 
@@ -123,7 +123,7 @@ class EvalStore:
                     "so it cannot be checked that they are the same: choose another --out, or --rescore to keep "
                     "its samples as they are"
                 )
-            was = _taken_for_same(was, plan)
+            was = _with_new_identities(was, plan)
             if not differences(was, plan):
                 self._forget_scores(notice)
                 self._keep(plan)
@@ -177,7 +177,7 @@ class EvalStore:
     def is_finished(
         self,
         plan: EvalPlan,
-        fault: Callable[[SampleLine], str | None] = _trusting,
+        fault: Callable[[SampleLine], str | None] = _no_fault,
         notice: Callable[[str], None] = ignore,
     ) -> bool:
         """Return whether the evaluation is finished; if so, remove the files that a killed process has left.
@@ -282,7 +282,7 @@ class EvalStore:
         return self.home / (SAMPLES if world == 1 else f"samples.rank{rank}.jsonl")
 
     def samples(
-        self, fault: Callable[[SampleLine], str | None] = _trusting, notice: Callable[[str], None] = ignore
+        self, fault: Callable[[SampleLine], str | None] = _no_fault, notice: Callable[[str], None] = ignore
     ) -> dict[int, SampleLine]:
         """Return the finished samples of all processes, by number.
 
@@ -320,7 +320,7 @@ class EvalStore:
         return sorted(self.home.glob("samples.rank*.jsonl"))
 
     def gather(
-        self, fault: Callable[[SampleLine], str | None] = _trusting, notice: Callable[[str], None] = ignore
+        self, fault: Callable[[SampleLine], str | None] = _no_fault, notice: Callable[[str], None] = ignore
     ) -> None:
         """Write the samples of all processes into one file, and remove unterminated lines.
 

@@ -34,7 +34,7 @@ from engine.metrics.mauve import Features, Mauve, mauve
 
 
 @dataclass(frozen=True)
-class Compared:
+class FeaturePair:
     """The features of the samples and of the references, and whose they are."""
 
     samples: Features
@@ -47,7 +47,7 @@ def results(
     steps: int,
     lines: Sequence[SampleLine],
     judge: Judge | None,
-    compared: Compared | None,
+    compared: FeaturePair | None,
     failed: Sequence[FailedSample],
     spent: Sequence[Spent],
     notes: Sequence[str],
@@ -111,7 +111,7 @@ def figure(found: Interval) -> Figure:
     return Figure(found.value, found.low, found.high, found.level)
 
 
-def _mauve(compared: Compared, how: str) -> MauveResult:
+def _mauve(compared: FeaturePair, how: str) -> MauveResult:
     found: Mauve = mauve(compared.samples, compared.references, how, featurizer=compared.featurizer)
     return MauveResult(
         value=found.value,

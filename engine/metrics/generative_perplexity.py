@@ -119,7 +119,7 @@ def score_texts(judge: Judge, texts: Sequence[str], how: str = "standard", *, le
     if not texts:
         raise ValueError("there are no texts to score")
     chosen, limit = conventions(how), read_limit(judge, how, length)
-    whole = _whole(judge, texts, chosen)
+    whole = _judge_rows(judge, texts, chosen)
     rows = [row[:limit] for row in whole]
     lengths = np.array([len(row) for row in rows], np.int64)
     # of the padding no more than the first end token can count; what is cut at the limit is never padded
@@ -158,7 +158,7 @@ def read_limit(judge: Judge, how: str, length: int) -> int:
     return length if conventions(how).cut_at_length else judge.context
 
 
-def _whole(judge: Judge, texts: Sequence[str], chosen: Conventions) -> list[list[int]]:
+def _judge_rows(judge: Judge, texts: Sequence[str], chosen: Conventions) -> list[list[int]]:
     """Return the judge's tokens of each text that these conventions include, before it is cut."""
     return [_up_to_end(judge, _with_start(judge, row, chosen), chosen) for row in judge.tokens(texts)]
 

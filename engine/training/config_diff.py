@@ -12,7 +12,7 @@ import torch
 
 from engine.training.config import TrainConfig
 from engine.training.data import Corpus
-from engine.training.precision import chosen
+from engine.training.precision import resolve_precision
 
 CHANGEABLE = frozenset(
     f"run.{name}"
@@ -40,7 +40,7 @@ def differences(before: TrainConfig, now: TrainConfig, device: torch.device) -> 
 
 
 def _precision(config: TrainConfig, device: torch.device) -> str:
-    return chosen(config.run.precision, device)
+    return resolve_precision(config.run.precision, device)
 
 
 def _flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
@@ -60,7 +60,7 @@ def corpus_mark(corpus: Corpus) -> str:
     return found.hexdigest()
 
 
-def is_marked(corpus: Corpus, kept: object, now: str) -> bool:
+def matches_mark(corpus: Corpus, kept: object, now: str) -> bool:
     """Return whether a checkpoint's mark is that of a corpus, `now`; marks of earlier versions cover only the ends."""
     return kept == now or (isinstance(kept, str) and len(kept) == EARLIER_DIGITS and kept == _mark_of_ends(corpus))
 

@@ -13,7 +13,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from engine.data.catalogue import hub_stream, source_of
-from engine.data.directories import below
+from engine.data.directories import text_files
 from engine.data.document import Document
 from engine.data.documents import FromHub, documents_of, paragraphs
 from engine.data.formats import text_format
@@ -21,11 +21,11 @@ from engine.data.rows import spread
 from engine.data.shards import (
     TOKENIZER,
     OnPrepared,
-    being_written,
-    counted,
     discard_damaged,
+    lock_for_writing,
     open_streams,
-    opened,
+    try_open_streams,
+    with_progress,
     write_streams,
 )
 from engine.data.special_tokens import END_OF_TEXT, MASK, PLAIN, trained_here
@@ -148,7 +148,7 @@ def prepare(
 
     Raises FileNotFoundError for a missing file, ValueError for one that is malformed, damaged or has no text.
     """
-    sources = [file for source in sources for file in (below(source, notice) if source.is_dir() else [source])]
+    sources = [file for source in sources for file in (text_files(source, notice) if source.is_dir() else [source])]
     given = None if tokenizer is None else existing_tokenizer(tokenizer)
     home = cache / _key(sources, vocab_size, given, wrapped)
 
@@ -156,10 +156,10 @@ def prepare(
         for source in sources:
             yield from documents_of(source, typography, from_hub)
 
-    splits = opened(home)
+    splits = try_open_streams(home)
     if splits is None:
-        with being_written(home):
-            splits = opened(home)
+        with lock_for_writing(home):
+            splits = try_open_streams(home)
             if splits is None:
                 discard_damaged(home)
                 made = _tokenizer(home / TOKENIZER, given, vocab_size, docs, progress)
@@ -199,7 +199,7 @@ def _tokenizer(
     if given is not None:
         made = given
     else:
-        texts = (doc.text for doc in counted(docs(), "reading", progress) if doc.split == "train")
+        texts = (doc.text for doc in with_progress(docs(), "reading", progress) if doc.split == "train")
         made = train_tokenizer(texts, vocab_size)
     replace_checked(path, made.to_str(pretty=True).encode())
     return read_tokenizer(path)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from engine.training.sharding import like
+from engine.training.sharding import shard_like
 
 
 class EMA:
@@ -45,7 +45,7 @@ class EMA:
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         self.updates = int(state["updates"])
         for name in self.shadow:
-            self.shadow[name].copy_(like(state[name], self.shadow[name]))
+            self.shadow[name].copy_(shard_like(state[name], self.shadow[name]))
 
 
 @torch.no_grad()

@@ -22,19 +22,19 @@ from engine.models.dit import DITConfig
 from engine.models.kinds import KINDS, Network
 from engine.models.loading import Discrete
 from engine.models.readers.training_run import NETWORK
-from engine.training.batches import Batch, draw
+from engine.training.batches import Batch, draw_batch
 from engine.training.config import SMALLEST, TrainConfig, TrainProgress
-from engine.training.config_diff import corpus_mark, differences, is_marked
+from engine.training.config_diff import corpus_mark, differences, matches_mark
 from engine.training.data import Corpus
 from engine.training.ema import EMA
 from engine.training.init_from import load_initial_weights
 from engine.training.losses import antithetic_times
 from engine.training.memory_needs import check_needs
 from engine.training.objectives import make_objective
-from engine.training.precision import chosen
+from engine.training.precision import resolve_precision
 from engine.training.recovery import Recovered, recover, refuse_leftovers
 from engine.training.sections import OptimSection
-from engine.training.sharding import like, load_optimizer, whole
+from engine.training.sharding import gather_tensors, load_optimizer, shard_like
 from engine.training.task import TrainingTask, compiled, recompute
 from engine.training.workers import SingleWorker, Workers
 
@@ -64,8 +64,8 @@ def optimizers(model: Network, optim: OptimSection, precision: str = "bfloat16")
         if not hasattr(torch.optim, "Muon"):
             raise ValueError(f"optim.name = 'muon' takes torch 2.9 or later, not {torch.__version__}: use adamw")
         matrices = [p for n, p in model.blocks.named_parameters() if p.ndim == 2 and "adaLN" not in n]
-    chosen = {id(p) for p in matrices}
-    rest = [p for p in model.parameters() if id(p) not in chosen]
+    by_muon = {id(p) for p in matrices}
+    rest = [p for p in model.parameters() if id(p) not in by_muon]
     made: list[torch.optim.Optimizer] = [
         torch.optim.AdamW(rest, lr=optim.lr, betas=optim.betas, weight_decay=optim.weight_decay, fused=True)
     ]
@@ -122,13 +122,13 @@ class Trainer:
         self.workers.wait()
         torch.manual_seed(config.run.seed)
         self.config, self.corpus, self.home, self.device = config, corpus, home, device
-        self.precision = chosen(config.run.precision, device)
+        self.precision = resolve_precision(config.run.precision, device)
         self.objective = make_objective(config, corpus.end_id)
         self.model = KINDS[self.objective.kind].network(config.network(corpus.mask_id)).to(device)
-        self.begun_with = None if found else config.run.init
+        self.init_model = None if found else config.run.init
         """the model whose weights this start has taken"""
-        if self.begun_with is not None:
-            load_initial_weights(self.model, self.begun_with, corpus, scores=config.objective == "sedd")
+        if self.init_model is not None:
+            load_initial_weights(self.model, self.init_model, corpus, scores=config.objective == "sedd")
         self.uncompiled = self._adapt(task := TrainingTask(self.model, self.objective))
         """why the network is not compiled although it should be"""
         self.task = self.workers.wrap(task)
@@ -139,11 +139,11 @@ class Trainer:
         self.best: float | None = None
         self.level: float | None = None
         """the moving average of the loss"""
-        self._ahead: Batch | None = None
+        self._next_batch: Batch | None = None
         """the batch of the next step"""
         self.changes: list[str] = []
         """what differs from when the run was begun, in words"""
-        self.continued_from = self.checkpoint
+        self.resumed_from = self.checkpoint
         """the checkpoint that this start resumes from"""
         self.recovered = ""
         """why it is not the last checkpoint; empty if it is"""
@@ -163,9 +163,9 @@ class Trainer:
         if run.recompute:
             recompute(self.model)
         is_compiled = self.device.type == "cuda" if run.compile is None else run.compile
-        return compiled(task, self._together(), self._precision()) if is_compiled else None
+        return compiled(task, self._rows_together(), self._precision()) if is_compiled else None
 
-    def _together(self) -> int:
+    def _rows_together(self) -> int:
         """Return the number of rows in this process's network at a time."""
         mine = self.config.run.batch // self.workers.world
         return min(self.config.run.rows_together or mine, mine)
@@ -222,14 +222,14 @@ class Trainer:
     def _advance(self) -> tuple[float, float, float]:
         """Take one optimizer step; return its loss, the norm of its gradient and its learning rate."""
         run, optim = self.config.run, self.config.optim
-        batch = self._ahead if self._ahead and self._ahead.step == self.step else self._draw(self.step)
+        batch = self._next_batch if self._next_batch and self._next_batch.step == self.step else self._draw(self.step)
         torch.manual_seed(batch.dropout_seed)
         self.model.train()
         losses = self._backward(batch)
         # drawn while a GPU computes this step, since reading its losses waits for it
-        self._ahead = self._draw(self.step + 1) if self.step + 1 < run.steps else None
-        loss = self.workers.total(sum(loss.item() for loss in losses)) / self.workers.world
-        norm = float(whole(nn.utils.clip_grad_norm_(self.model.parameters(), optim.clip)))
+        self._next_batch = self._draw(self.step + 1) if self.step + 1 < run.steps else None
+        loss = self.workers.sum(sum(loss.item() for loss in losses)) / self.workers.world
+        norm = float(gather_tensors(nn.utils.clip_grad_norm_(self.model.parameters(), optim.clip)))
         self._check(loss, norm, batch.starts)
         factor = lr_factor(self.step, run.steps, optim)
         for optimizer, base in zip(self.optimizers, (optim.lr, optim.matrix_lr), strict=False):
@@ -242,14 +242,16 @@ class Trainer:
         return loss, norm, optim.lr * factor
 
     def _draw(self, step: int) -> Batch:
-        return draw(self.config, self.corpus, step, self.workers.rank, self.workers.world)
+        return draw_batch(self.config, self.corpus, step, self.workers.rank, self.workers.world)
 
     def _backward(self, batch: Batch) -> list[Tensor]:
         """Add the gradients of these rows, `rows_together` at a time; return the parts of their mean loss."""
         losses = []
-        parts = list(zip(*(torch.split(x, self._together()) for x in (batch.rows, batch.t, batch.chance)), strict=True))
+        parts = list(
+            zip(*(torch.split(x, self._rows_together()) for x in (batch.rows, batch.t, batch.chance)), strict=True)
+        )
         for number, part in enumerate(parts, 1):
-            with self.workers.apart(self.task, enabled=number < len(parts)):
+            with self.workers.without_sync(self.task, enabled=number < len(parts)):
                 with self._precision():
                     loss = self.task(*part).sum() / len(batch.rows)
                 self.workers.backward(loss)
@@ -292,11 +294,11 @@ class Trainer:
                 at = turn.clamp(max=count - 1)
                 bound = self.task(rows[at], times[at], chance[at], bound=True)
                 total += bound[(turn < count).to(bound.device)].sum().item()
-        return self.workers.total(total) / count
+        return self.workers.sum(total) / count
 
     def _write(self, path: Path, state: Mapping[str, object]) -> None:
         """Write a state from the first process; all processes must call this to put it together."""
-        state = whole(state)
+        state = gather_tensors(state)
         if self.workers.rank == 0:
             write_state(path, state)
 
@@ -330,9 +332,9 @@ class Trainer:
 
     def _resume(self, found: Recovered, changed: bool) -> None:
         state, before, now, mask = found.state, found.config, self.config, self.corpus.mask_id
-        self.continued_from, self.recovered, self._damaged = found.path, found.note, found.damaged
+        self.resumed_from, self.recovered, self._damaged = found.path, found.note, found.damaged
         self.changes = differences(before, now, self.device)
-        if "data" in state and not is_marked(self.corpus, state["data"], self._mark):
+        if "data" in state and not matches_mark(self.corpus, state["data"], self._mark):
             self.changes.append("the data or their tokenizer are others")
         what = "; ".join(self.changes)
         if (before.objective, before.network(mask), before.optim.name) != (
@@ -351,7 +353,9 @@ class Trainer:
 
     def _load(self, state: Mapping[str, Any]) -> None:
         own = self.model.state_dict()
-        self.model.load_state_dict({name: like(value, own.get(name, value)) for name, value in state["model"].items()})
+        self.model.load_state_dict(
+            {name: shard_like(value, own.get(name, value)) for name, value in state["model"].items()}
+        )
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             load_optimizer(optimizer, saved)
         self.ema.load_state_dict(state["ema"])

@@ -115,15 +115,15 @@ class Places:
         """masked: bool [B, L].  device: the network's."""
         self._batch, self._length = masked.shape
         at = masked.flatten().nonzero()[:, 0]
-        self._at, self._sequence = sent(at, device), sent(at // self._length, device)
+        self._at, self._sequence = to_device(at, device), to_device(at // self._length, device)
 
     def of(self, values: Tensor) -> Tensor:
         """Return values [B, L, ...] there, [N, ...]; by index, as the gradient of a mask is slower on a GPU."""
-        return sent(values, self._at.device).flatten(0, 1).index_select(0, self._at)
+        return to_device(values, self._at.device).flatten(0, 1).index_select(0, self._at)
 
     def by_sequence(self, values: Tensor) -> Tensor:
         """Return values [B] of the sequence that each position is in, [N]."""
-        return sent(values, self._at.device)[self._sequence]
+        return to_device(values, self._at.device)[self._sequence]
 
     def weighted(self, losses: Tensor, weights: Tensor) -> Tensor:
         """Return losses [N] times weights [B], summed over each sequence and divided by its length, [B]."""
@@ -131,7 +131,7 @@ class Places:
         return total.index_add(0, self._sequence, losses * self.by_sequence(weights)) / self._length
 
 
-def sent(values: Tensor, device: torch.device) -> Tensor:
+def to_device(values: Tensor, device: torch.device) -> Tensor:
     """Return values on a device without waiting for it, as a GPU would finish its work to copy pageable memory."""
     waits = values.device.type == "cpu" and device.type == "cuda"
     return values.pin_memory().to(device, non_blocking=True) if waits else values.to(device)

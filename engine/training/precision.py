@@ -10,7 +10,7 @@ import torch
 Precision = Literal["auto", "float32", "bfloat16"]
 
 
-def chosen(precision: Precision, device: torch.device) -> Literal["float32", "bfloat16"]:
+def resolve_precision(precision: Precision, device: torch.device) -> Literal["float32", "bfloat16"]:
     """Return the precision; for auto, bfloat16 if the device has instructions for it, else float32."""
     if precision != "auto":
         return precision

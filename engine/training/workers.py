@@ -33,17 +33,17 @@ class Workers(Protocol):
         """Return the module to call instead, so that gradients are those of all processes."""
         ...
 
-    def apart(self, wrapped: nn.Module, enabled: bool) -> AbstractContextManager[object]:
+    def without_sync(self, wrapped: nn.Module, enabled: bool) -> AbstractContextManager[object]:
         """Inside the context, if enabled, sum gradients in this process without exchanging them."""
         ...
 
     def backward(self, loss: Tensor) -> None: ...
 
-    def total(self, value: float) -> float:
+    def sum(self, value: float) -> float:
         """Return the sum over all processes, on all of them."""
         ...
 
-    def largest(self, value: int) -> int:
+    def max(self, value: int) -> int:
         """Return the maximum over all processes, on all of them."""
         ...
 
@@ -62,16 +62,16 @@ class SingleWorker:
     def wrap(self, module: nn.Module) -> nn.Module:
         return module
 
-    def apart(self, wrapped: nn.Module, enabled: bool) -> AbstractContextManager[object]:
+    def without_sync(self, wrapped: nn.Module, enabled: bool) -> AbstractContextManager[object]:
         return nullcontext()
 
     def backward(self, loss: Tensor) -> None:
         torch.autograd.backward(loss)
 
-    def total(self, value: float) -> float:
+    def sum(self, value: float) -> float:
         return value
 
-    def largest(self, value: int) -> int:
+    def max(self, value: int) -> int:
         return value
 
     def wait(self) -> None:
@@ -94,16 +94,16 @@ class FabricWorkers:
     def wrap(self, module: nn.Module) -> nn.Module:
         return self._fabric.setup_module(module)
 
-    def apart(self, wrapped: nn.Module, enabled: bool) -> AbstractContextManager[object]:
+    def without_sync(self, wrapped: nn.Module, enabled: bool) -> AbstractContextManager[object]:
         return self._fabric.no_backward_sync(wrapped, enabled=enabled)  # type: ignore[arg-type]
 
     def backward(self, loss: Tensor) -> None:
         self._fabric.backward(loss)
 
-    def total(self, value: float) -> float:
+    def sum(self, value: float) -> float:
         return self._reduced(torch.tensor(value, dtype=torch.float64), "sum").item()
 
-    def largest(self, value: int) -> int:
+    def max(self, value: int) -> int:
         return int(self._reduced(torch.tensor(value), "max").item())
 
     def wait(self) -> None:
@@ -122,10 +122,10 @@ def _plan(strategy: Strategy, layout: Layout) -> Any:
     if strategy == "ddp":
         return DDPStrategy(timeout=PATIENCE)
     world = layout.local * layout.nodes
-    return ModelParallelStrategy(_divided, data_parallel_size=world, tensor_parallel_size=1, timeout=PATIENCE)
+    return ModelParallelStrategy(_shard_network, data_parallel_size=world, tensor_parallel_size=1, timeout=PATIENCE)
 
 
-def _divided(module: nn.Module, mesh: Any) -> nn.Module:
+def _shard_network(module: nn.Module, mesh: Any) -> nn.Module:
     """Shard every block of the network and the rest of it, each gathered when it is used."""
     from torch.distributed.fsdp import fully_shard
 

@@ -40,10 +40,10 @@ def train(trainer: Trainer, report: TrainingReport, reporter: Reporter, log: Seq
     if trainer.recovered:
         reporter.message(trainer.recovered)
     if trainer.step:
-        reporter.message(f"continuing from step {trainer.step} of {trainer.continued_from}")
-    if trainer.begun_with is not None:
-        reporter.message(f"started from the weights of {trainer.begun_with}")
-        if note := recovery_note(trainer.begun_with):
+        reporter.message(f"continuing from step {trainer.step} of {trainer.resumed_from}")
+    if trainer.init_model is not None:
+        reporter.message(f"started from the weights of {trainer.init_model}")
+        if note := recovery_note(trainer.init_model):
             reporter.message(note)
     if trainer.changes:
         reporter.message(f"changed since the start of the run: {'; '.join(trainer.changes)}")
@@ -52,7 +52,7 @@ def train(trainer: Trainer, report: TrainingReport, reporter: Reporter, log: Seq
             "this device has no instructions for bfloat16: float32, which run.precision = 'auto' chooses, is faster"
         )
     peak = matmul_peak(trainer.device, trainer.precision, time.perf_counter)
-    fastest = team.total(peak) / flops_per_token(config, trainer.corpus.mask_id)
+    fastest = team.sum(peak) / flops_per_token(config, trainer.corpus.mask_id)
     readings = smoothed(trainer.run(), config.run.batch * config.model.length, fastest)
     first = team.rank == 0
     lines = continued(trainer.home / "log.jsonl" if first else Path(os.devnull), trainer.step)
@@ -112,7 +112,7 @@ def _advance(readings: Iterator[ProgressReading], trainer: Trainer, outputs: Out
         for reading in readings:
             progress = reading.progress
             outputs.step(reading)
-            stopped = trainer.workers.largest(stop.signal or 0)
+            stopped = trainer.workers.max(stop.signal or 0)
             ends = bool(stopped) and progress.step < progress.steps
             every = trainer.config.run.sample_every
             sampled = every > 0 and progress.step % every == 0

@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from engine.data.shards import being_written
+from engine.data.shards import lock_for_writing
 from engine.evaluation.store import EvalStore
 from engine.files.atomic import discard, probe, replace, replacing, tidy
 from engine.files.checkpoint_files import write_state
@@ -147,7 +147,7 @@ def _stored(home: Path) -> None:
 
 
 def _prepared(home: Path) -> None:
-    with being_written(home):
+    with lock_for_writing(home):
         pass
 
 

@@ -13,7 +13,7 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from engine.data.directories import below
+from engine.data.directories import text_files
 from engine.data.document import Document
 from engine.data.documents import documents
 from engine.data.texts import load
@@ -180,7 +180,7 @@ def test_a_directory_is_its_texts_without_what_describes_them(tmp_path: Path) ->
     (home / ".cache").mkdir()
     (home / ".cache" / "a.txt").write_text("no", encoding="utf-8")
     said: list[str] = []
-    assert [path.name for path in below(home, said.append)] == ["more.txt", "nonsense.jsonl"]
+    assert [path.name for path in text_files(home, said.append)] == ["more.txt", "nonsense.jsonl"]
     assert said == [
         f"{home}: left out LICENSE (no format of text), README.md (no format of text), README.txt (about the others), "
         "dataset_info.json (no field 'text', but 'splits'), ids.json (no objects, but int '1'), "
@@ -214,5 +214,5 @@ def test_files_that_are_left_out_are_counted_beyond_the_first(tmp_path: Path) ->
         (tmp_path / f"{number:02}.png").write_bytes(b"\xff")
     (tmp_path / "a.txt").write_text("text", encoding="utf-8")
     said: list[str] = []
-    below(tmp_path, said.append)
+    text_files(tmp_path, said.append)
     assert said[0].endswith("07.png (no format of text) and 12 more")

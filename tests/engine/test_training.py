@@ -20,7 +20,7 @@ from engine.files.atomic import replace as write_whole
 from engine.files.checkpoint_files import read_state, write_state
 from engine.models.dit import DITConfig
 from engine.training import config_diff
-from engine.training.batches import draw
+from engine.training.batches import draw_batch
 from engine.training.config import TrainConfig, TrainProgress
 from engine.training.config_file import read_config, sizes
 from engine.training.data import Corpus, prepare
@@ -29,7 +29,7 @@ from engine.training.loop import Trainer, lr_factor, optimizers
 from engine.training.losses import antithetic_times, mask_tokens, subs_nll
 from engine.training.muon import WholeMuon
 from engine.training.objectives import OBJECTIVES
-from engine.training.precision import chosen
+from engine.training.precision import resolve_precision
 from engine.training.sections import OptimSection
 from tests.engine.stats import z_score
 from tests.engine.texts import VOCABULARY, write_texts
@@ -399,10 +399,10 @@ def test_data_are_known_by_their_whole_content_and_earlier_marks_by_the_ends(cor
     other.splits["train"][len(stream) // 2] ^= 1
     now, earlier = config_diff.corpus_mark(whole), config_diff._mark_of_ends(whole)
     assert config_diff.corpus_mark(other) != now
-    assert config_diff.is_marked(whole, now, now)
-    assert config_diff.is_marked(whole, earlier, now)
-    assert not config_diff.is_marked(other, now, config_diff.corpus_mark(other))
-    assert not config_diff.is_marked(whole, "0" * len(earlier), now)
+    assert config_diff.matches_mark(whole, now, now)
+    assert config_diff.matches_mark(whole, earlier, now)
+    assert not config_diff.matches_mark(other, now, config_diff.corpus_mark(other))
+    assert not config_diff.matches_mark(whole, "0" * len(earlier), now)
 
 
 def test_how_far_and_how_a_run_is_told_of_may_change(
@@ -417,10 +417,10 @@ def test_how_far_and_how_a_run_is_told_of_may_change(
 
 def test_the_precision_is_what_the_device_has_instructions_for(monkeypatch: pytest.MonkeyPatch) -> None:
     cpu = torch.device("cpu")
-    assert [chosen(asked, cpu) for asked in ("float32", "bfloat16")] == ["float32", "bfloat16"]
+    assert [resolve_precision(asked, cpu) for asked in ("float32", "bfloat16")] == ["float32", "bfloat16"]
     for there in (False, True):
         monkeypatch.setattr("engine.training.precision.has_bfloat16", lambda device, there=there: there)
-        assert chosen("auto", cpu) == ("bfloat16" if there else "float32")
+        assert resolve_precision("auto", cpu) == ("bfloat16" if there else "float32")
 
 
 def test_a_checkpoint_from_before_data_were_marked_goes_on(corpus: Corpus, tmp_path: Path) -> None:
@@ -477,19 +477,19 @@ def test_muon_follows_the_precision_that_was_chosen_and_an_old_torch_is_told(
 
 def test_the_curriculum_begins_with_few_masks(corpus: Corpus) -> None:
     config = with_run(curriculum=10, batch=500)
-    largest = [float(draw(config, corpus, step).t.max()) for step in (0, 5, 10, 20)]
+    largest = [float(draw_batch(config, corpus, step).t.max()) for step in (0, 5, 10, 20)]
     assert largest == pytest.approx([0.3, 0.65, 1.0, 1.0], abs=0.002)
 
 
 def test_processes_share_the_rows_of_one_batch_with_their_noise(corpus: Corpus) -> None:
     config = with_run(batch=6)
-    whole, *shares = draw(config, corpus, 3), *(draw(config, corpus, 3, rank, 3) for rank in range(3))
+    whole, *shares = draw_batch(config, corpus, 3), *(draw_batch(config, corpus, 3, rank, 3) for rank in range(3))
     for rank, share in enumerate(shares):
         assert np.array_equal(share.starts, whole.starts)
         for mine, all_rows in zip(share[3:], whole[3:], strict=True):
             assert torch.equal(mine, all_rows[rank::3])
     assert len({share.dropout_seed for share in shares}) == 3
-    assert not torch.equal(draw(config, corpus, 4).chance, whole.chance)
+    assert not torch.equal(draw_batch(config, corpus, 4).chance, whole.chance)
 
 
 def test_a_step_is_the_same_drawn_ahead_or_not(corpus: Corpus, tmp_path: Path) -> None:
@@ -498,7 +498,7 @@ def test_a_step_is_the_same_drawn_ahead_or_not(corpus: Corpus, tmp_path: Path) -
     found = []
     for step in afresh.run():
         found.append(step.loss)
-        afresh._ahead = None
+        afresh._next_batch = None
     assert found == losses
 
 

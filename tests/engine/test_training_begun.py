@@ -93,7 +93,7 @@ def test_it_begins_with_exactly_these_tensors(
     home = exact(before, tmp_path / "model") if layout == "own" else export_hub(before)
     expected = before.model if layout == "own" else best_model(before)[0]
     begun = Trainer(config(objective, home), corpus, tmp_path / "run", CPU)
-    assert begun.begun_with == str(home)
+    assert begun.init_model == str(home)
     its = begun.model.state_dict()
     averages = before.ema.state_dict()
     for name, tensor in expected.state_dict().items():
@@ -217,7 +217,7 @@ def test_going_on_needs_it_no_more_and_notices_another(
             break
     shutil.rmtree(home)
     again = Trainer(asked, corpus, tmp_path / "run", CPU)
-    assert again.begun_with is None
+    assert again.init_model is None
     assert losses + [step.loss for step in again.run()] == unbroken
     run = msgspec.structs.replace(asked.run, init="demo")
     with pytest.raises(ValueError, match=r"run.init was .*model' and is 'demo'"):

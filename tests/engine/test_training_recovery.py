@@ -74,7 +74,7 @@ def test_a_missing_last_checkpoint_is_the_newest_step_file(corpus: Corpus, tmp_p
     train(corpus, tmp_path)
     (tmp_path / "last.pt").unlink()
     made = Trainer(with_run(steps=9), corpus, tmp_path, CPU)
-    assert (made.step, made.continued_from.name) == (7, "step-00000007.pt")
+    assert (made.step, made.resumed_from.name) == (7, "step-00000007.pt")
     assert "last.pt is missing: step-00000007.pt is the newest whole checkpoint" in made.recovered
     assert [progress.step for progress in made.run()] == [8, 9]
     assert {path.name for path in tmp_path.glob("step-*.pt")} == {"step-00000008.pt", "step-00000009.pt"}
@@ -86,7 +86,7 @@ def test_a_damaged_checkpoint_is_told_and_kept_and_the_newest_whole_one_goes_on(
     flip(tmp_path / "last.pt")
     damaged = (tmp_path / "last.pt").read_bytes()
     made = Trainer(CONFIG, corpus, tmp_path, CPU)
-    assert (made.step, made.continued_from.name) == (6, "step-00000006.pt")
+    assert (made.step, made.resumed_from.name) == (6, "step-00000006.pt")
     assert "last.pt is damaged" in made.recovered
     list(made.run())
     assert (tmp_path / "last.pt.damaged-1").read_bytes() == damaged

@@ -141,7 +141,7 @@ def test_impossible_numbers_of_processes_are_refused(devices: int | None, nodes:
 
 def test_one_process_is_alone() -> None:
     team = workers("cpu", {})
-    assert (team.rank, team.world, team.total(2.5), team.largest(3)) == (0, 1, 2.5, 3)
+    assert (team.rank, team.world, team.sum(2.5), team.max(3)) == (0, 1, 2.5, 3)
 
 
 @pytest.mark.parametrize("objective", ["mdlm", "ar"])

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.models.causal_dit import CausalDIT
-from engine.training.losses import Chance, sent
+from engine.training.losses import Chance, to_device
 from engine.training.token_losses import ByRow, cross_entropy
 
 
@@ -21,7 +21,7 @@ class AR:
     by_row: ByRow = field(default_factory=lambda: ByRow(cross_entropy), compare=False)
 
     def loss(self, model: CausalDIT, tokens: Tensor, t: Tensor, chance: Chance) -> Tensor:
-        tokens = sent(tokens, model.device)
+        tokens = to_device(tokens, model.device)
         hidden = model.encode(F.pad(tokens[:, :-1], (1, 0), value=self.bos))
         losses = self.by_row(model.project, hidden.flatten(0, 1), tokens.flatten(), model.config.mask_id)
         return losses.view(tokens.shape).mean(1)

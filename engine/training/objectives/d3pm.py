@@ -9,7 +9,7 @@ from typing import Protocol
 import msgspec
 from torch import Tensor
 
-from engine.training.losses import EPS, Chance, d3pm_kl, mask_tokens, sent
+from engine.training.losses import EPS, Chance, d3pm_kl, mask_tokens, to_device
 from engine.training.noise import LogLinear, Noise, NoiseSection, encoder_time, make_noise, masked
 from engine.training.objectives.protocol import Denoising
 from engine.training.sections import RunSection
@@ -60,7 +60,7 @@ class D3PM:
     def _bound(self, model: Denoising, tokens: Tensor, t: Tensor, chance: Chance, cap: float) -> Tensor:
         now, then = self.ends(t)
         noised, where = mask_tokens(tokens, now.float(), model.mask_id, chance)
-        hidden = model.encode(sent(noised, model.device), sent(encoder_time(now), model.device))
+        hidden = model.encode(to_device(noised, model.device), to_device(encoder_time(now), model.device))
         return d3pm_kl(
             model.project, hidden, tokens, where, now.float(), then.float(), self.steps, model.mask_id,
             self.subs_masking, cap, self.by_row,

@@ -10,7 +10,7 @@ import msgspec
 import torch
 from torch import Tensor
 
-from engine.training.losses import EPS, Chance, mask_tokens, sent, subs_nll
+from engine.training.losses import EPS, Chance, mask_tokens, subs_nll, to_device
 from engine.training.noise import LogLinear, Noise, NoiseSection, encoder_time, make_noise, masked, weight
 from engine.training.objectives.protocol import Denoising
 from engine.training.sections import RunSection
@@ -75,7 +75,7 @@ class MDLM:
         self, model: Denoising, tokens: Tensor, fraction: Tensor, share: Tensor, chance: Chance, cap: float = math.inf
     ) -> Tensor:
         noised, where = mask_tokens(tokens, fraction.float(), model.mask_id, chance)
-        hidden = model.encode(sent(noised, model.device), sent(encoder_time(fraction), model.device))
+        hidden = model.encode(to_device(noised, model.device), to_device(encoder_time(fraction), model.device))
         return subs_nll(model.project, hidden, tokens, where, share.float(), model.mask_id, cap, self.by_row)
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from engine.training.losses import Chance, mask_tokens, score_entropy, sent
+from engine.training.losses import Chance, mask_tokens, score_entropy, to_device
 from engine.training.noise import LogLinear, Noise, NoiseSection, encoder_time, make_noise, masked, weight
 from engine.training.objectives.protocol import Denoising
 from engine.training.sections import RunSection
@@ -43,7 +43,7 @@ class SEDD:
     def _bound(self, model: Denoising, tokens: Tensor, t: Tensor, chance: Chance, cap: float) -> Tensor:
         fraction, share = masked(self.noise, t.double()), 1 / weight(self.noise, t.double())
         noised, where = mask_tokens(tokens, fraction.float(), model.mask_id, chance)
-        hidden = model.encode(sent(noised, model.device), sent(encoder_time(fraction), model.device))
+        hidden = model.encode(to_device(noised, model.device), to_device(encoder_time(fraction), model.device))
         return score_entropy(model.project, hidden, tokens, where, share.float(), model.mask_id, cap, self.by_row)
 
 
