@@ -24,7 +24,7 @@ TRAIN = "train"
 SURROGATES = re.compile("[\ud800-\udfff]")
 MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),  # it begins as that of UTF-16 does
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark is a prefix of it
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
@@ -36,7 +36,7 @@ Read = Callable[[Path, TextIO], Iterator[Document]]
 
 
 class NoTextError(ValueError):
-    """A table without a column, or a value without a field, for text.  found: what it has instead, in words."""
+    """A table without a text column, or a value without a text field.  found: what it has instead, in words."""
 
     def __init__(self, sentence: str, found: str) -> None:
         super().__init__(sentence)

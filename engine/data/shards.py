@@ -220,7 +220,7 @@ def open_streams(home: Path) -> dict[str, np.ndarray]:
         have = path.stat().st_size if path.exists() else 0
         if have != stream.tokens * dtype.itemsize or (have and _crc32_of_whole(path, have) != stream.crc32):
             raise ValueError(f"{path} is damaged: delete {home} to have it made again")
-        # a plain array over the map: slices of the map's own type cost more than what they copy
+        # a plain array over the map, as slicing a memmap costs more than the copy
         found[name] = np.asarray(np.memmap(path, dtype, "r")) if have else np.zeros(0, dtype)
     return found
 

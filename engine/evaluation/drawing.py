@@ -119,7 +119,7 @@ def fault(model: TextModel, plan: EvalPlan, prompt: Sequence[int], line: SampleL
         return "its entropy is not that of its tokens"
     if not math.isclose(line.repetition, repetition(ids), rel_tol=1e-9, abs_tol=1e-9):
         return "its repetition is not that of its tokens"
-    # what is masked after the last step takes the predictors of the field one call more
+    # published predictors take one more call if masks are left after the last step
     most = steps_of(sampling, fixed(prompt, model.mask_id)) + (sampling.predictor in PREDICTORS)
     if not 0 <= line.network_calls <= most:
         return f"it cannot have taken {line.network_calls} network calls"

@@ -10,13 +10,13 @@ import msgspec
 from engine.records import Knob
 
 ENGINE = "lazy"
-"""The predictor that is this engine's own: dice first, the network for what they reveal."""
+"""This engine's own predictor: flips first, then the network for the positions that they reveal."""
 BETWEEN_STARTS = "ar"
 """The predictor of ReMDM's autoregressive baseline: L - 2 tokens from the left, between two start tokens."""
 
 
 class Model(msgspec.Struct, frozen=True):
-    """Which weights, and how they were loaded."""
+    """The model: its weights, and how they were loaded."""
 
     name: str
     fingerprint: str
@@ -38,7 +38,7 @@ class Model(msgspec.Struct, frozen=True):
 
 
 class Sampling(msgspec.Struct, frozen=True):
-    """What decides the samples besides the model."""
+    """The settings that decide the samples, besides the model."""
 
     strategy: str
     knobs: dict[str, Knob]
@@ -74,7 +74,7 @@ class Sampling(msgspec.Struct, frozen=True):
 
 
 class Scoring(msgspec.Struct, frozen=True):
-    """What decides the figures besides the samples."""
+    """The settings that decide the figures, besides the samples."""
 
     conventions: tuple[str, ...]
     judge: str | None
@@ -106,7 +106,7 @@ class Scoring(msgspec.Struct, frozen=True):
 
 
 class EvalPlan(msgspec.Struct, frozen=True):
-    """settings.json."""
+    """The content of settings.json."""
 
     model: Model
     sampling: Sampling

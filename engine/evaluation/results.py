@@ -53,7 +53,7 @@ def is_complete(judged: Mapping[str, Judged], conventions: Collection[str]) -> b
 
 
 class SampleLine(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One sample; `judged` is there once the judge has read it."""
+    """One sample; `judged` is set once the judge has scored it."""
 
     number: int
     seed: int
@@ -69,7 +69,7 @@ class SampleLine(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Figure(msgspec.Struct, frozen=True):
-    """A figure with the bounds of its interval; without them where one sample is all there is."""
+    """A figure with the bounds of its interval, which are None for a single sample."""
 
     value: float
     low: float | None = None
@@ -105,18 +105,18 @@ class MauveResult(msgspec.Struct, frozen=True):
 
 
 class Calls(msgspec.Struct, frozen=True):
-    """Sequences put through the network, each counted once."""
+    """Network calls, one for each sequence in a batch."""
 
     total: int
     per_sample: Figure
     every_step: int
-    """what one call a step would take for one sample"""
+    """the number of calls of one sample with one call a step"""
     saved: float
-    """share of those that was not needed"""
+    """the share of those calls that was not needed"""
 
 
 class Timing(msgspec.Struct, frozen=True):
-    """Wall clock, summed over the starts that it took; the only part that differs from run to run."""
+    """Wall-clock time, summed over all starts; the only part that differs from run to run."""
 
     sampling_seconds: float
     seconds_per_sequence: float

@@ -201,7 +201,7 @@ class EvalJob:
         if ranks.rank == 0:
             self._sift_scores(lines)
             fits = self._features_fit(lines)
-        # shared by rank 0 once it has sifted
+        # rank 0 has removed bad scores before it broadcasts
         features_kept = ranks.broadcast(fits)
         known = self.store.scores()
         wants_features = readers.featurizer is not None
@@ -320,7 +320,7 @@ class _Stopwatch:
         self.worked()
 
     def scoring(self) -> None:
-        # what passed since the last sample was waiting
+        # the time since the last sample was spent waiting
         self._mark, self._is_scoring = self._job.clock(), True
 
     def worked(self) -> None:

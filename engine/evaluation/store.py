@@ -47,7 +47,7 @@ class Scored(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Spent(msgspec.Struct, frozen=True):
-    """Work that one process has done since it was started; its last line counts."""
+    """The work of one process since it was started; its last line counts."""
 
     start: str
     rank: int
@@ -66,7 +66,7 @@ class _Kept(msgspec.Struct, frozen=True):
 
 
 class _Format(msgspec.Struct, frozen=True):
-    """Any of the files."""
+    """The format number of any of the JSON files."""
 
     format: int
 

@@ -35,7 +35,7 @@ from engine.metrics.mauve import Features, Mauve, mauve
 
 @dataclass(frozen=True)
 class FeaturePair:
-    """The features of the samples and of the references, and whose they are."""
+    """The features of the samples and of the references, and the featurizer's name."""
 
     samples: Features
     references: Features

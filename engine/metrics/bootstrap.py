@@ -17,7 +17,7 @@ TOGETHER = 1 << 22
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure and the percentiles of its resamples; without bounds where one sample is all there is."""
+    """A figure and the percentiles of its resamples, which are None for a single sample."""
 
     value: float
     low: float | None

@@ -1,4 +1,4 @@
-"""Every decision that a figure depends on: `reference` as ReMDM's published code takes them, and `standard`."""
+"""The conventions that figures depend on: `reference`, those of ReMDM's published code, and `standard`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OF_LIKELIHOOD = frozenset({"times", "masking", "own_bound", "exact", "wrapped_to
 
 @dataclass(frozen=True)
 class Conventions:
-    """One way of measuring; `decisions` says each of them in a sentence, which belongs with every figure."""
+    """One set of conventions; `decisions` describes each in a sentence, which is reported with every figure."""
 
     name: str
     judged_piece: int | None

@@ -13,7 +13,7 @@ LONGEST = 4
 
 @dataclass(frozen=True)
 class Diversity:
-    """By n, from 1 to LONGEST; None where no sequence has n tokens."""
+    """Figures by n, from 1 to LONGEST; None where no sequence has n tokens."""
 
     distinct: dict[int, float | None]
     """different n-grams over n-grams, all sequences together (Li et al. 2016, arXiv 1510.03055); falls with N"""

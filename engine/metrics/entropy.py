@@ -14,7 +14,7 @@ from engine.sampling.figures import unigram_entropy
 
 @dataclass(frozen=True)
 class Entropy:
-    """Nats; between 0 and the logarithm of the length."""
+    """The mean entropy in nats, between 0 and the logarithm of the length, and its spread."""
 
     mean: Interval
     deviation: float | None

@@ -122,7 +122,7 @@ def score_texts(judge: Judge, texts: Sequence[str], how: str = "standard", *, le
     whole = _judge_rows(judge, texts, chosen)
     rows = [row[:limit] for row in whole]
     lengths = np.array([len(row) for row in rows], np.int64)
-    # of the padding no more than the first end token can count; what is cut at the limit is never padded
+    # only the first end token of the padding can count; a text cut at the limit is never padded
     padding = [judge.end] if chosen.padding_end and judge.end is not None else []
     rows = [row + padding if len(row) < limit else row for row in rows]
     size = judge.context if chosen.judged_piece is None else min(chosen.judged_piece, judge.context)

@@ -26,7 +26,7 @@ BATCH = 8
 
 @dataclass(frozen=True, eq=False)
 class Likelihood:
-    """Negative log likelihood a token, and the same figure in other units."""
+    """The negative log likelihood a token, in nats, bits and as perplexity."""
 
     kind: Literal["bound", "exact"]
     """an upper bound by diffusion, or what the chain rule gives"""
@@ -159,7 +159,7 @@ def add_noise(
         masked = u < (1 - SMALLEST) * t[:, None]
     else:
         count = (1 + (level * length).long()).clamp(max=length)
-        # given their number n, the noise level at which n tokens are masked is that of the n-th to go
+        # the noise level at which n tokens are masked is the n-th smallest of their u
         t = u.sort(-1).values.gather(1, count[:, None] - 1)[:, 0]
         masked, share = u <= t[:, None], count / length
     return NoisedBatch(torch.where(masked, mask_id, tokens), masked, t, share.double())
@@ -184,7 +184,7 @@ def _exact(model: Denoiser, tokens: Tensor, start: int | None) -> tuple[Tensor, 
     place = device_of(model)
     tokens = tokens.to(place)
     t = torch.zeros(len(tokens), device=place)
-    # a model without a start token of its own cannot say what a text begins with
+    # a model without a start token has no distribution of the first token
     unstarted = bool(torch.isnan(model.encode(tokens[:1, :1], t[:1])).any())
     if not unstarted and start is not None and bool((tokens[:, 0] == start).all()):
         tokens = tokens[:, 1:]

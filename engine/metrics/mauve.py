@@ -25,7 +25,7 @@ COMPARABLE = 1000
 
 @dataclass(frozen=True)
 class Mauve:
-    """Between 0 and 1; 1 for the same distribution of features."""
+    """MAUVE, between 0 and 1; 1 for equal distributions of features."""
 
     value: float
     """mean over seeds"""

@@ -212,7 +212,7 @@ def _encoding(tokenizer: Tokenizer, whole: bool) -> Callable[[Sequence[str]], li
     tokenizer rejects.
     """
     end = int(tokenizer.token_to_id(END_OF_TEXT) or 0)
-    tokenizer.encode_special_tokens = True  # a mask spelt out in the text is text
+    tokenizer.encode_special_tokens = True  # a mask written in the text is ordinary text
     codec = Codec(tokenizer)
 
     def encode(texts: Sequence[str]) -> list[list[int]]:

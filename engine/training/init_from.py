@@ -61,7 +61,7 @@ def load_initial_weights(model: Network, name: str, corpus: Corpus, *, scores: b
     fill(source, found.weights, device=torch.device("cpu"), dtype=lambda _: torch.float32, rename=found.own_name)
     rotary = model.rotary_emb.inv_freq.clone()
     model.load_state_dict(source.state_dict())
-    # a file in bfloat16 has them rounded
+    # a bfloat16 file has rounded frequencies
     model.rotary_emb.inv_freq.copy_(rotary)
     if isinstance(model, CausalDIT):
         return
@@ -104,7 +104,7 @@ def _fit(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Return the ridge regression of y [N] on x [N, D]: (weight [D], bias [])."""
     centre, level = x.mean(0), y.mean()
     moments = (x - centre).T @ (x - centre) / len(x)
-    # what is normed lies in a plane: without this, weights would grow without bound along its normal
+    # normalised states lie in a plane: without the ridge, weights would grow without bound along its normal
     moments += RIDGE * moments.trace() / len(moments) * torch.eye(len(moments), dtype=x.dtype)
     weight = torch.linalg.solve(moments, (x - centre).T @ (y - level) / len(x))
     return weight, level - weight @ centre

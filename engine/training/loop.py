@@ -99,7 +99,7 @@ class Trainer:
         if size != config.model.vocab_size:
             more = f"set it to {size}"
             if config.data.tokenizer is None:
-                # of our own tokenizer, which no configuration may ask to be smaller than SMALLEST
+                # a configuration cannot set a vocabulary below SMALLEST for a tokenizer that is trained here
                 smaller = "a smaller vocabulary" if size >= SMALLEST else "name a tokenizer by data.tokenizer"
                 more = f"use more text or {smaller}"
             raise ValueError(

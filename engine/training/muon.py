@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 class WholeMuon(torch.optim.Muon):
-    """`torch.optim.Muon` with "match_rms_adamw" (arXiv 2502.16982), but for the type that Newton-Schulz runs in.
+    """`torch.optim.Muon` with "match_rms_adamw" (arXiv 2502.16982), except for the type of Newton-Schulz.
 
     torch's runs in bfloat16 whatever the parameters are; a processor without such instructions takes eight times as
     long for it as for float32, and most of a small model's step.  States of either can be loaded by the other.

@@ -44,7 +44,7 @@ def compiled(task: TrainingTask, rows: int, precision: torch.autocast) -> str | 
     length = task.model.config.length
     for part in parts[:-1]:
         part.compile()
-    task.objective.by_row.compile(dynamic=True)  # masks are never as many twice
+    task.objective.by_row.compile(dynamic=True)  # the number of masks varies from step to step
     try:
         task.train()
         tokens = torch.zeros(rows, length, dtype=torch.long)

@@ -44,14 +44,14 @@ def existing_tokenizer(name: str) -> Tokenizer:
     file = tokenizer_file(name)
     with library_errors(f"{name} is no tokenizer"):
         tokenizer = _from_hub(name) if file is None else read_tokenizer(file)
-    # a file may ask that every text be cut or filled up to some length
+    # a file may configure truncation and padding
     tokenizer.no_truncation()
     tokenizer.no_padding()
     tokenizer.add_special_tokens([token for token in (END_OF_TEXT, MASK) if tokenizer.token_to_id(token) is None])
-    # also where they are ordinary words of the vocabulary, so that they are never read out of a text
+    # mark them as special even if they are ordinary words, so that they are never encoded from a text
     tokenizer.add_special_tokens([END_OF_TEXT, MASK])
     numbers = tokenizer.get_vocab().values()
-    # the library gives the number behind the last to be counted, which may be taken where others are left out
+    # the library numbers added tokens by the vocabulary's size, which may be taken where numbers are skipped
     if sorted(numbers) != list(range(len(numbers))):
         raise ValueError(f"the tokenizer {name} skips or repeats numbers of tokens: renumber its vocabulary from 0")
     return tokenizer

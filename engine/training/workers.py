@@ -133,7 +133,7 @@ def _shard_network(module: nn.Module, mesh: Any) -> nn.Module:
     for name, part in module.named_modules():
         if name.rpartition(".")[0].endswith("blocks"):
             fully_shard(part, mesh=over)
-    # also after a forward pass without a backward one, or weights changed between them would be missed
+    # reshard after a forward pass without a backward one too, or weights changed in between would be missed
     fully_shard(module, mesh=over, reshard_after_forward=True)
     return module
 
