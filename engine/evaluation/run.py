@@ -179,7 +179,7 @@ class EvalJob:
             file.add([FailedSample(*failed)])
             file.close()
             self.notice(
-                f"sample {failed.number} is given up: the network's logits at step {failed.step}, position "
+                f"sample {failed.number} failed: the network's logits at step {failed.step}, position "
                 f"{failed.position} are not finite"
             )
 

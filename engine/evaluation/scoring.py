@@ -90,12 +90,12 @@ def fault(found: Scored, line: SampleLine | None, readers: Readers, plan: EvalPl
         return f"there is no sample {found.number}"
     judged, expected = found.judged, plan.scoring.conventions
     if (judged is None) != (readers.judge is None) or (judged is not None and not is_complete(judged, expected)):
-        return f"its figures of sample {found.number} are none"
+        return f"its figures of sample {found.number} are missing or not finite"
     if found.features is None:
         is_missing = readers.featurizer is not None and any(readers.featurizer.tokens([line.text]))
         return f"it has no features of sample {found.number}" if is_missing else None
     if size is None or len(found.features) != 4 * size or not np.isfinite(np.frombuffer(found.features, "<f4")).all():
-        return f"its features of sample {found.number} are none"
+        return f"its features of sample {found.number} have the wrong size or are not finite"
     return None
 
 

@@ -142,7 +142,7 @@ class Trainer:
         self._next_batch: Batch | None = None
         """the batch of the next step"""
         self.changes: list[str] = []
-        """what differs from when the run was begun, in words"""
+        """the settings and data that have changed since the run began, in words"""
         self.resumed_from = self.checkpoint
         """the checkpoint that this start resumes from"""
         self.recovered = ""
@@ -335,7 +335,7 @@ class Trainer:
         self.resumed_from, self.recovered, self._damaged = found.path, found.note, found.damaged
         self.changes = differences(before, now, self.device)
         if "data" in state and not matches_mark(self.corpus, state["data"], self._mark):
-            self.changes.append("the data or their tokenizer are others")
+            self.changes.append("the data or their tokenizer have changed")
         what = "; ".join(self.changes)
         if (before.objective, before.network(mask), before.optim.name) != (
             now.objective, now.network(mask), now.optim.name
@@ -343,7 +343,8 @@ class Trainer:
             raise ValueError(f"{self.home} holds a run of another model ({what}): choose another --out or restore it")
         if self.changes and not changed:
             raise ValueError(
-                f"{self.home} was begun otherwise: {what}; restore that, choose another --out, or go on with --changed"
+                f"{self.home} holds a different run: {what}; restore that, choose another --out, or resume with "
+                "--changed"
             )
         try:
             self._load(state)

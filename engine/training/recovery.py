@@ -28,7 +28,7 @@ def refuse_leftovers(home: Path, tokenizer_file: str, tokenizer: str) -> None:
     left = [name for name in LEFT_BY_RUNS if _holds_something(home / name)]
     if left:
         raise ValueError(
-            f"{home} holds {', '.join(left)} of a run and no checkpoint to go on from: restore its {CHECKPOINT}, or "
+            f"{home} holds {', '.join(left)} of a run and no checkpoint to resume from: restore its {CHECKPOINT}, or "
             "choose another --out"
         )
     there = home / tokenizer_file

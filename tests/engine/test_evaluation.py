@@ -575,7 +575,7 @@ def test_a_sample_that_the_network_fails_is_named_and_the_rest_is_reported(tmp_p
     assert {lost.number for lost in found.failed} | {line.number for line in read_samples(tmp_path)} == set(range(50))
     assert {lost.position for lost in found.failed} == {4}
     assert len(said) == len(found.failed)
-    assert "is given up: the network's logits at step" in said[0]
+    assert "failed: the network's logits at step" in said[0]
     assert not EvalStore(tmp_path).is_finished(plan(None, **more))
     mended = finished(tmp_path, plan(None, **more), None)
     assert mended.samples == 50

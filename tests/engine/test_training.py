@@ -378,7 +378,7 @@ def test_a_run_that_was_begun_otherwise_is_gone_on_with_only_when_that_is_meant(
     said = (
         r"noise.name was 'loglinear' and is 'cosine'; optim.lr was 0.01 and is 0.02; run.batch was 4 and is 2; restore"
     )
-    with pytest.raises(ValueError, match=f"was begun otherwise: {said}"):
+    with pytest.raises(ValueError, match=f"holds a different run: {said}"):
         trainer(other, corpus, tmp_path)
     made = Trainer(other, corpus, tmp_path, torch.device("cpu"), changed=True)
     assert (made.step, len(made.changes), next(made.run()).lr) == (2, 3, 2e-2)
@@ -388,7 +388,7 @@ def test_other_data_are_told_from_those_that_a_run_was_begun_with(corpus: Corpus
     list(islice(trainer(CONFIG, corpus, tmp_path).run(), 2))
     stream = corpus.splits["train"].copy()
     stream[-1] ^= 1
-    with pytest.raises(ValueError, match="was begun otherwise: the data or their tokenizer are others"):
+    with pytest.raises(ValueError, match="holds a different run: the data or their tokenizer have changed"):
         trainer(CONFIG, replace(corpus, splits={**corpus.splits, "train": stream}), tmp_path)
 
 
