@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,29 +15,35 @@ from engine.records import Change, Frame
 
 @dataclass(frozen=True)
 class Steps:
-    """Some steps of a run as their figures are made of them: arrays [steps, samples, positions]."""
+    """The arrays of some steps that figures are computed from, each [steps, samples, positions]."""
 
     tokens: NDArray[np.int32]
     change: NDArray[np.uint8]
     held: NDArray[np.float32]
     remask: NDArray[np.float32]
+    _found: dict[tuple[Change, ...], NDArray[np.bool_]] = field(default_factory=dict, init=False, repr=False)
+    """what `after` has returned, as several figures read the same positions"""
 
     @classmethod
     def of(cls, frames: Sequence[Frame], samples: slice = slice(None)) -> Steps:
-        arrays = ("tokens", "change", "held", "remask")
-        return cls(*(np.stack([getattr(frame, name)[samples] for frame in frames]) for name in arrays))
+        """Return the steps of `frames`, restricted to a range of samples; one frame is not copied."""
+        arrays = [[getattr(frame, name)[samples] for frame in frames] for name in ("tokens", "change", "held", "remask")]
+        return cls(*(np.stack(each) if len(each) > 1 else each[0][None] for each in arrays))
 
     def after(self, *changes: Change) -> NDArray[np.bool_]:
-        """Return where one of these happened."""
-        found = self.change == changes[0]
-        for change in changes[1:]:
-            found |= self.change == change
-        return found
+        """Return where one of `changes` happened, bool [steps, samples, positions], read-only."""
+        if changes not in self._found:
+            found = self.change == int(changes[0])  # an enum member is compared more slowly
+            for change in changes[1:]:
+                found = found | self.after(change)
+            found.flags.writeable = False
+            self._found[changes] = found
+        return self._found[changes]
 
 
 @dataclass(frozen=True)
 class FigureKind:
-    """What one figure of a step is, and how it is told."""
+    """One figure of a step: how it is computed, shown and stored."""
 
     label: str
     """on the side panel"""
@@ -57,7 +63,13 @@ def _masked(steps: Steps) -> NDArray[np.bool_]:
 
 
 def _count(*changes: Change) -> Callable[[Steps], NDArray[Any]]:
-    return lambda steps: steps.after(*changes).sum(-1)
+    return lambda steps: _totals(steps.after(*changes))
+
+
+def _totals(where: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Return how many are true along the last axis; one row is counted by the faster routine for it."""
+    shape = where.shape[:-1]
+    return np.full(shape, np.count_nonzero(where)) if where.size == where.shape[-1] else where.sum(-1)
 
 
 def _sigma(steps: Steps) -> NDArray[Any]:
@@ -68,7 +80,7 @@ def _sigma(steps: Steps) -> NDArray[Any]:
 def _confidence(steps: Steps) -> NDArray[Any]:
     drawn = steps.after(Change.HELD, Change.REVEALED)
     with np.errstate(invalid="ignore"):
-        return np.where(drawn, steps.held, 0).sum(-1, dtype=np.float64) / drawn.sum(-1)
+        return np.where(drawn, steps.held, 0).sum(-1, dtype=np.float64) / _totals(drawn)
 
 
 FIGURES: dict[str, FigureKind] = {
@@ -205,6 +217,8 @@ class Curves:
 def _entropies(tokens: NDArray[np.int32], counted: NDArray[np.bool_]) -> NDArray[np.float64]:
     """`unigram_entropy` of the counted tokens of every row [..., L]: by run lengths, H = log n - sum c log c / n."""
     length = tokens.shape[-1]
+    if tokens.size == length:
+        return np.full(tokens.shape[:-1], _row_entropy(tokens[counted]))
     # what does not count goes to the end of its row, as one run
     rows = np.sort(np.where(counted, tokens, np.iinfo(np.int32).max).reshape(-1, length), axis=-1)
     fresh = np.ones(rows.shape, bool)
@@ -217,3 +231,17 @@ def _entropies(tokens: NDArray[np.int32], counted: NDArray[np.bool_]) -> NDArray
     sums = np.bincount(starts // length, terms, minlength=len(rows))
     # rounding can take it below 0 where all tokens are the same
     return np.maximum(np.log(totals) - sums / totals, 0).reshape(tokens.shape[:-1])
+
+
+def _row_entropy(tokens: NDArray[np.int32]) -> np.float64:
+    """Return the entropy of one row of tokens; the terms and their order, so the bits, are those of `_entropies`."""
+    total = len(tokens)
+    if total == 0:
+        return np.float64(0)
+    rows = np.sort(tokens)
+    ends = np.append(np.flatnonzero(rows[1:] != rows[:-1]), total - 1)
+    lengths = ends.copy()
+    lengths[0] += 1
+    lengths[1:] -= ends[:-1]
+    terms = lengths * np.log(lengths)
+    return np.maximum(np.log(total) - terms.cumsum()[-1] / total, 0)

@@ -123,6 +123,26 @@ def test_many_figures_at_once_are_those_of_each_frame(monkeypatch: pytest.Monkey
             np.testing.assert_allclose(curves.column(name, sample), one_by_one, rtol=1e-6, atol=1e-12)
 
 
+def test_one_frame_gives_the_bits_of_the_curves() -> None:
+    rng = np.random.default_rng(5)
+    for length in (1, 2, 40, 300):
+        curves, frames = Curves(3), []
+        for share in (0.0, 0.1, 0.5, 0.9, 1.0):
+            masked = rng.random((3, length)) < share
+            arrays = {
+                "tokens": rng.zipf(1.3, (3, length)) % 5000,
+                "change": np.where(masked, rng.choice([0, 3], (3, length)), rng.choice([1, 2, 4], (3, length))),
+                "held": np.where(masked, np.nan, rng.random((3, length))),
+                "remask": rng.random((3, length)),
+            }
+            frames.append(replace(FRAME, **{n: a.astype(getattr(FRAME, n).dtype) for n, a in arrays.items()}))
+            curves.append(frames[-1])
+        for name in FIGURES:
+            for sample in range(3):
+                one_by_one = np.array([figures(frame, sample).values[name] for frame in frames])
+                np.testing.assert_array_equal(curves.column(name, sample), one_by_one)
+
+
 def test_position_zero_is_the_canvas() -> None:
     trace, _ = recorded([1, 2])
     assert trace.frame(0) is None
