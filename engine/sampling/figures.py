@@ -27,7 +27,9 @@ class Steps:
     @classmethod
     def of(cls, frames: Sequence[Frame], samples: slice = slice(None)) -> Steps:
         """Return the steps of `frames`, restricted to a range of samples; one frame is not copied."""
-        arrays = [[getattr(frame, name)[samples] for frame in frames] for name in ("tokens", "change", "held", "remask")]
+        arrays = [
+            [getattr(frame, name)[samples] for frame in frames] for name in ("tokens", "change", "held", "remask")
+        ]
         return cls(*(np.stack(each) if len(each) > 1 else each[0][None] for each in arrays))
 
     def after(self, *changes: Change) -> NDArray[np.bool_]:
