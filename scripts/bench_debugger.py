@@ -149,13 +149,13 @@ def recorded(path: Path) -> tuple[int, float]:
     from engine.recording import Header, Recorder
     from engine.records import ModelChoice, RunChoice
     from engine.sampling.session import Session
-    from engine.sampling.trace import Start
+    from engine.sampling.trace import RunStart
     from engine.strategies import make_strategy
 
     settings = {"steps": STEPS, "length": LENGTH, "seed": 1, "top_p": 0.9}
     session = Session(Senseless(), make_strategy("remdm-loop"), batch=1, **settings)  # type: ignore[arg-type]
     tokens = session.tokens.numpy().astype(np.int32)
-    start = Start(tokens, np.zeros(tokens.shape, bool), session.steps, 1)
+    start = RunStart(tokens, np.zeros(tokens.shape, bool), session.steps, 1)
     pieces = (*(f" w{i}" for i in range(VOCABULARY - 1)), "[MASK]")
     named = replace(model(), vocab_size=VOCABULARY, mask_id=VOCABULARY - 1, pieces=pieces)
     header = Header(named, ModelChoice("senseless"), RunChoice(STEPS, LENGTH), STEPS, 1, 1, LENGTH, "0", 0.0)

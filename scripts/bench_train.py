@@ -14,7 +14,7 @@ import torch
 
 from engine.bench import Options, machine
 from engine.bench.child import OtherLoad
-from engine.bench.training import measure_reading, measure_resuming, measure_step, random_corpus
+from engine.bench.training import measure_reading, measure_resuming, measure_training_step, random_corpus
 from engine.models import choose_device
 from engine.training.config import TrainConfig
 from engine.training.config_file import read_config
@@ -66,7 +66,7 @@ def main() -> None:
         if "step" in parts:
             trainer = Trainer(config, random_corpus(args.vocabulary), home / "step", device)
             load = OtherLoad()
-            step = measure_step(trainer, args.repeats)
+            step = measure_training_step(trainer, args.repeats)
             shares = ", ".join(f"{name} {share:.1%}" for name, share in step.others)
             shape = f"{args.objective}, DiT-{args.size}, V = {args.vocabulary:,}, L = {args.length}, batch {args.batch}"
             print(

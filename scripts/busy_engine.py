@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from engine import __version__, strategies, wire
 from engine.records import Change, Frame, ModelInfo, RunChoice, Settings
-from engine.sampling.trace import Start
+from engine.sampling.trace import RunStart
 
 ENGINE = (sys.executable, str(Path(__file__).resolve()))
 CHANGED = 0.1
@@ -39,11 +39,11 @@ def model() -> ModelInfo:
     return ModelInfo("busy", 1_000, "float32", "cpu", len(WORDS), MASK, None, False, WORDS, "none", "toy")
 
 
-def start_of(length: int, steps: int, seed: int = 0, batch: int = 1) -> Start:
-    return Start(np.full((batch, length), MASK, np.int32), np.zeros((batch, length), bool), steps, seed)
+def start_of(length: int, steps: int, seed: int = 0, batch: int = 1) -> RunStart:
+    return RunStart(np.full((batch, length), MASK, np.int32), np.zeros((batch, length), bool), steps, seed)
 
 
-def frames(start: Start, count: int, settings: Settings, changed: float = CHANGED) -> Iterator[Frame]:
+def frames(start: RunStart, count: int, settings: Settings, changed: float = CHANGED) -> Iterator[Frame]:
     """From half masked on, a share of the positions is revealed or remasked at every step."""
     rng, shape = np.random.default_rng(start.seed), start.tokens.shape
     tokens = np.where(rng.random(shape) < 0.5, rng.integers(0, MASK, shape), MASK).astype(np.int32)
@@ -88,7 +88,7 @@ def main() -> None:
                 pass
 
 
-def _begun(choice: RunChoice) -> Start:
+def _begun(choice: RunChoice) -> RunStart:
     return start_of(choice.length, choice.steps or choice.length, choice.seed, choice.batch)
 
 

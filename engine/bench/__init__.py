@@ -7,12 +7,12 @@ the latter is cheaper, so it is the one that targets are held against.
 
 from __future__ import annotations
 
-from engine.bench.options import ALLOCATORS, DTYPES, LAWS, QUICK, Comparison, Machine, Options, Shape, machine
+from engine.bench.options import ALLOCATORS, DTYPES, LAWS, QUICK, Comparison, Machine, NetworkShape, Options, machine
 from engine.bench.parts import PARTS, measure
 from engine.bench.subjects import Unfolded, half_masked, random_model
-from engine.bench.timing import BASE, Timed, TimingOptions, measure_timing
+from engine.bench.timing import BASE, TimingOptions, TimingRow, measure_timing
 
 __all__ = [
-    "ALLOCATORS", "BASE", "DTYPES", "LAWS", "PARTS", "QUICK", "Comparison", "Machine", "Options", "Shape", "Timed",
-    "TimingOptions", "Unfolded", "half_masked", "machine", "measure", "measure_timing", "random_model",
+    "ALLOCATORS", "BASE", "DTYPES", "LAWS", "PARTS", "QUICK", "Comparison", "Machine", "NetworkShape", "Options",
+    "TimingOptions", "TimingRow", "Unfolded", "half_masked", "machine", "measure", "measure_timing", "random_model",
 ]  # fmt: skip

@@ -25,7 +25,7 @@ from engine.bench.subjects import random_model, side
 
 
 @dataclass(frozen=True)
-class Task:
+class BenchTask:
     """One thing to measure: `kind` names an entry of TASKS."""
 
     kind: str
@@ -68,7 +68,7 @@ class OtherLoad:
 
 
 @torch.inference_mode()
-def time_steps(task: Task) -> dict[str, float]:
+def time_steps(task: BenchTask) -> dict[str, float]:
     """Seconds of a step on every side, and the tokens that ours revealed, in one process."""
     options = task.options
     model = random_model(options.shape, options.seed)
@@ -81,7 +81,7 @@ def time_steps(task: Task) -> dict[str, float]:
 
 
 @torch.inference_mode()
-def peak_memory(task: Task) -> dict[str, float]:
+def peak_memory(task: BenchTask) -> dict[str, float]:
     """MiB that a step of one side needs beyond the model in memory."""
     shape = task.options.shape
     model = random_model(shape, task.options.seed)
@@ -110,10 +110,10 @@ def _status(name: str) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith(name + ":")) / 1024
 
 
-TASKS: dict[str, Callable[[Task], dict[str, float]]] = {"time": time_steps, "memory": peak_memory}
+TASKS: dict[str, Callable[[BenchTask], dict[str, float]]] = {"time": time_steps, "memory": peak_memory}
 
 
-def in_child(task: Task, environment: Mapping[str, str]) -> dict[str, float]:
+def in_child(task: BenchTask, environment: Mapping[str, str]) -> dict[str, float]:
     """Run a task in a process of its own; raises RuntimeError with its last words if it fails."""
     done = subprocess.run(
         [sys.executable, "-P", "-m", "engine.bench.child"],
@@ -129,7 +129,7 @@ def in_child(task: Task, environment: Mapping[str, str]) -> dict[str, float]:
 
 def main() -> None:
     """A child process: one task on stdin, its figures on stdout."""
-    task = msgspec.json.decode(sys.stdin.buffer.read(), type=Task)
+    task = msgspec.json.decode(sys.stdin.buffer.read(), type=BenchTask)
     if task.options.threads:
         torch.set_num_threads(task.options.threads)
     sys.stdout.buffer.write(msgspec.json.encode(TASKS[task.kind](task)))

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from engine.bench.child import OtherLoad
-from engine.bench.options import Comparison, Options, Shape
+from engine.bench.options import Comparison, NetworkShape, Options
 from engine.data.special_tokens import END_OF_TEXT
 from engine.metrics.judge import LanguageModel
 from engine.metrics.judges import SHORT, load_judge
@@ -42,7 +42,7 @@ def judge_for(options: Options) -> LanguageModel:
     return found
 
 
-def stand_in(shape: Shape, reason: str = "") -> LanguageModel:
+def stand_in(shape: NetworkShape, reason: str = "") -> LanguageModel:
     """A GPT-2 of random weights whose tokens are the numbers from 1 to below its vocabulary's size."""
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast

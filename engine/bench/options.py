@@ -28,7 +28,7 @@ MEMORY_TARGET = 50.0
 
 
 @dataclass(frozen=True)
-class Shape:
+class NetworkShape:
     """A random network of this shape, and the canvas it works on."""
 
     width: int = 768
@@ -42,8 +42,8 @@ class Shape:
 class Options:
     """What is measured; the defaults are the documented benchmark."""
 
-    shape: Shape = Shape()
-    demo: Shape = Shape(width=320, blocks=6, heads=5, vocab=6144, length=128)
+    shape: NetworkShape = NetworkShape()
+    demo: NetworkShape = NetworkShape(width=320, blocks=6, heads=5, vocab=6144, length=128)
     demo_lengths: tuple[int, ...] = (128, 256)
     demo_steps: int = 64
     steps: int = 1024
@@ -64,7 +64,7 @@ class Options:
     """samples of which the whole-batch cache is one"""
     judge: str = "gpt2"
     """whose scoring is timed; where it is not on this machine, a random GPT-2 of judge_shape is"""
-    judge_shape: Shape = Shape(width=256, blocks=6, heads=4, vocab=50257)
+    judge_shape: NetworkShape = NetworkShape(width=256, blocks=6, heads=4, vocab=50257)
     judge_texts: int = 64
     judge_repeats: int = 3
     processor: bool = False
@@ -84,8 +84,8 @@ class Options:
 
 
 QUICK = Options(
-    shape=Shape(width=64, blocks=2, heads=2, vocab=512, length=64),
-    demo=Shape(width=32, blocks=2, heads=2, vocab=128, length=32),
+    shape=NetworkShape(width=64, blocks=2, heads=2, vocab=512, length=64),
+    demo=NetworkShape(width=32, blocks=2, heads=2, vocab=128, length=32),
     demo_lengths=(32,),
     demo_steps=8,
     steps=64,
@@ -101,7 +101,7 @@ QUICK = Options(
     cache_steps=(32,),
     cache_batch=2,
     judge="",
-    judge_shape=Shape(width=16, blocks=1, heads=2, vocab=64, length=32),
+    judge_shape=NetworkShape(width=16, blocks=1, heads=2, vocab=64, length=32),
     judge_texts=6,
     judge_repeats=1,
     threads=1,

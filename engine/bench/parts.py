@@ -9,30 +9,30 @@ from itertools import pairwise
 
 import torch
 
-from engine.bench.child import OtherLoad, Task, in_child
-from engine.bench.options import ALLOCATORS, MEMORY_TARGET, RETURNING, STEP_TARGETS, Comparison, Options, Shape
+from engine.bench.child import BenchTask, OtherLoad, in_child
+from engine.bench.options import ALLOCATORS, MEMORY_TARGET, RETURNING, STEP_TARGETS, Comparison, NetworkShape, Options
 from engine.bench.subjects import Oblivious, Unfolded, random_model
 from engine.models.folded import FoldedDIT
 from engine.models.protocol import Denoiser
 from engine.records import Settings
 from engine.sampling import batch, oracle
-from engine.sampling.predictors import predict
+from engine.sampling.predictors import sample_by_predictor
 from engine.sampling.session import Session
 from engine.strategies import REGISTRY, make_strategy
 
 
 @dataclass(frozen=True)
-class Part:
+class BenchPart:
     summary: str
     run: Callable[[Options], Iterator[Comparison]]
 
 
 def measure_step(options: Options) -> Iterator[Comparison]:
     """The step at half masked, per network type, law and allocator."""
-    documented = options.shape == Shape()
+    documented = options.shape == NetworkShape()
     for allocator in options.allocators:
         for dtype in options.dtypes:
-            found = in_child(Task("time", dtype, options), ALLOCATORS[allocator])
+            found = in_child(BenchTask("time", dtype, options), ALLOCATORS[allocator])
             for law in options.laws:
                 target = STEP_TARGETS.get((dtype, allocator)) if documented and law == "network" else None
                 case = f"{dtype}, {law} law, {allocator} allocator"
@@ -42,11 +42,11 @@ def measure_step(options: Options) -> Iterator[Comparison]:
 
 def measure_memory(options: Options) -> Iterator[Comparison]:
     """Peak memory of a step beyond the model."""
-    target = MEMORY_TARGET if options.shape == Shape() else None
+    target = MEMORY_TARGET if options.shape == NetworkShape() else None
     for dtype in options.dtypes:
-        ours = in_child(Task("memory", dtype, options, "ours"), RETURNING)["mib"]
+        ours = in_child(BenchTask("memory", dtype, options, "ours"), RETURNING)["mib"]
         for law in options.laws:
-            dense = in_child(Task("memory", dtype, options, law), RETURNING)["mib"]
+            dense = in_child(BenchTask("memory", dtype, options, law), RETURNING)["mib"]
             yield Comparison("memory", f"{dtype}, {law} law", "MiB", dense, ours, target)
 
 
@@ -119,7 +119,7 @@ def _cached_calls(options: Options) -> Iterator[Comparison]:
     """Beside the cache that is asked anew when a token of any sample of its batch has changed."""
     strategy, count, length = make_strategy("mdlm"), options.cache_batch, options.cache_length
     for steps in options.cache_steps:
-        cached = predict(
+        cached = sample_by_predictor(
             Oblivious(), "ddpm_cache", steps=steps, length=length, count=count, seed=options.seed
         ).network_calls  # fmt: skip
         made = batch.samples(
@@ -140,12 +140,12 @@ def measure_judge(options: Options) -> Iterator[Comparison]:
     yield from measure_scoring(judge, texts_for(judge, options), options.judge_repeats, clock)
 
 
-PARTS: dict[str, Part] = {
-    "step": Part("one remdm-cap step at half masked", measure_step),
-    "memory": Part("peak memory of that step beyond the model", measure_memory),
-    "demo": Part("a whole run of a model of the demo's size", measure_demo),
-    "calls": Part("network calls for one sample", measure_calls),
-    "judge": Part("a judge's scoring of texts, plain transformers loop as dense", measure_judge),
+PARTS: dict[str, BenchPart] = {
+    "step": BenchPart("one remdm-cap step at half masked", measure_step),
+    "memory": BenchPart("peak memory of that step beyond the model", measure_memory),
+    "demo": BenchPart("a whole run of a model of the demo's size", measure_demo),
+    "calls": BenchPart("network calls for one sample", measure_calls),
+    "judge": BenchPart("a judge's scoring of texts, plain transformers loop as dense", measure_judge),
 }
 
 

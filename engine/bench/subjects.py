@@ -8,14 +8,14 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor
 
-from engine.bench.options import Options, Shape
+from engine.bench.options import NetworkShape, Options
 from engine.models.dit import DIT, DITConfig
 from engine.models.folded import FoldedDIT
 from engine.models.protocol import Denoiser, device_of, encode_rows
 from engine.records import Settings
 from engine.sampling import oracle
 from engine.sampling.session import control_of
-from engine.sampling.step import State, Stepper
+from engine.sampling.step import SamplerState, Stepper
 from engine.strategies import make_strategy
 
 
@@ -40,7 +40,7 @@ class Unfolded:
 
 
 @torch.no_grad()
-def random_model(shape: Shape, seed: int, *, timed: bool = False) -> DIT:
+def random_model(shape: NetworkShape, seed: int, *, timed: bool = False) -> DIT:
     """A DIT whose every parameter matters: modulation and head, which start at zero, are random too.
 
     timed: whether it listens to the noise level.  The head's spread gives logits of a standard deviation of about 4,
@@ -60,7 +60,7 @@ def random_model(shape: Shape, seed: int, *, timed: bool = False) -> DIT:
     return model.eval().requires_grad_(False)
 
 
-def half_masked(shape: Shape, seed: int) -> Tensor:
+def half_masked(shape: NetworkShape, seed: int) -> Tensor:
     """Random tokens long [1, L], every other one masked in expectation."""
     generator = torch.Generator().manual_seed(seed)
     tokens = torch.randint(0, shape.vocab - 1, (1, shape.length), generator=generator)
@@ -127,7 +127,7 @@ def ours(model: Denoiser, options: Options) -> Callable[[int], int]:
     t, s = _half(options)
 
     def step(number: int) -> int:
-        state = State(tokens.clone(), held.clone(), locked, [0])
+        state = SamplerState(tokens.clone(), held.clone(), locked, [0])
         decision, _ = stepper.decide(control, state, [number], t, s)
         stepper.apply(control, state, decision.dice, [number], control.strategy.alpha(t))
         return int(decision.dice.reveal.sum())

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 import torch
 
 from engine.bench.child import OtherLoad
-from engine.bench.options import Shape
+from engine.bench.options import NetworkShape
 from engine.bench.subjects import Asked, Oblivious, random_model
 from engine.models.folded import FoldedDIT
 from engine.models.protocol import Denoiser, device_of
 from engine.models.time_conditioned import ScoreDIT
 from engine.sampling import batch
-from engine.sampling.predictors import predict
+from engine.sampling.predictors import sample_by_predictor
 from engine.strategies import make_strategy
 
 BASE = "ddpm_cache"
@@ -28,7 +28,7 @@ SPARSE = 4
 class TimingOptions:
     """What is timed; the defaults are the table's, which takes hours on a processor."""
 
-    shape: Shape = field(default_factory=Shape)
+    shape: NetworkShape = field(default_factory=NetworkShape)
     steps: tuple[int, ...] = (5_000, 10_000)
     count: int = 64
     """samples that the seconds are for"""
@@ -69,7 +69,7 @@ class TimingOptions:
 
 
 @dataclass(frozen=True)
-class Timed:
+class TimingRow:
     """One cell of the table."""
 
     scheme: str
@@ -104,7 +104,7 @@ class Scheme:
 def _predictor(name: str) -> Run:
     def run(model: Denoiser, options: TimingOptions, steps: int, numbers: range, prompt: tuple[int, ...]) -> float:
         calls = [
-            predict(
+            sample_by_predictor(
                 model, name, steps=steps, length=options.shape.length, count=options.batch, seed=options.seed,
                 prompt=prompt, first=first,
             ).network_calls
@@ -136,7 +136,7 @@ SCHEMES = (
 
 
 @torch.inference_mode()
-def measure_timing(options: TimingOptions) -> Iterator[Timed]:
+def measure_timing(options: TimingOptions) -> Iterator[TimingRow]:
     """Every scheme at every T, all on random networks of one shape, in the order of the table.
 
     MDLM's schemes and ours run the same folded network, so that ratios are of the schemes alone; none has a nucleus.
@@ -154,13 +154,13 @@ def measure_timing(options: TimingOptions) -> Iterator[Timed]:
 
 def measure_scheme(
     scheme: Scheme, model: Denoiser, options: TimingOptions, clock: Clock = time.perf_counter
-) -> Iterator[Timed]:
+) -> Iterator[TimingRow]:
     """One scheme at every T."""
     measure = _whole if options.timed_steps is None else _scaled
     yield from measure(scheme, model, options, clock)
 
 
-def _whole(scheme: Scheme, model: Denoiser, options: TimingOptions, clock: Clock) -> Iterator[Timed]:
+def _whole(scheme: Scheme, model: Denoiser, options: TimingOptions, clock: Clock) -> Iterator[TimingRow]:
     """Whole runs of all samples, or of the first few."""
     timed = options.count if options.samples is None else options.samples
     for steps in options.steps:
@@ -169,13 +169,13 @@ def _whole(scheme: Scheme, model: Denoiser, options: TimingOptions, clock: Clock
         said = f"{timed} of {options.count} samples timed"
         if timed < options.count:
             said += f" ({seconds:.4g} s), scaled by {options.count / timed:g}"
-        yield Timed(
+        yield TimingRow(
             scheme.name, steps, options.count, seconds * options.count / timed, calls, timed < options.count, said,
             load.share(),
         )  # fmt: skip
 
 
-def _scaled(scheme: Scheme, model: Denoiser, options: TimingOptions, clock: Clock) -> Iterator[Timed]:
+def _scaled(scheme: Scheme, model: Denoiser, options: TimingOptions, clock: Clock) -> Iterator[TimingRow]:
     """The cost of a network call and of a step beside it, times how many of each a batch has."""
     load = OtherLoad()
     call, step, said = _costs(scheme, model, options, clock)
@@ -190,7 +190,7 @@ def _scaled(scheme: Scheme, model: Denoiser, options: TimingOptions, clock: Cloc
             counted = f"{asked:,} calls and {steps:,} steps, {source}"
         measured = f"scaled: {said}; times {counted}, times {batches:g} batches of {options.batch}"
         seconds = (asked * call + steps * step) * batches
-        yield Timed(scheme.name, steps, options.count, seconds, calls, True, measured, load.share())
+        yield TimingRow(scheme.name, steps, options.count, seconds, calls, True, measured, load.share())
 
 
 def _costs(scheme: Scheme, model: Denoiser, options: TimingOptions, clock: Clock) -> tuple[float, float, str]:

@@ -30,7 +30,7 @@ STREAM = 1 << 22
 
 
 @dataclass(frozen=True)
-class Step:
+class TrainingStepCost:
     """A training step as it is spent."""
 
     seconds: float
@@ -44,7 +44,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Resumed:
+class CheckpointCost:
     """Seconds that a checkpoint takes."""
 
     saving: float
@@ -60,7 +60,7 @@ def random_corpus(vocab_size: int, tokens: int = STREAM) -> Corpus:
     return Corpus(Tokenizer(models.WordLevel(words)), {"train": stream, "validation": stream[: 1 << 16]})
 
 
-def measure_step(trainer: Trainer, repeats: int) -> Step:
+def measure_training_step(trainer: Trainer, repeats: int) -> TrainingStepCost:
     """So many steps under torch's profiler, after one that is not counted."""
     device, config = trainer.device, trainer.config
     steps = trainer.run()
@@ -83,7 +83,7 @@ def measure_step(trainer: Trainer, repeats: int) -> Step:
     rate = config.run.batch * config.model.length / seconds
     peak = matmul_peak(device, trainer.precision, time.perf_counter)
     used = rate * flops_per_token(config, trainer.corpus.mask_id) / peak
-    return Step(seconds, products(spent.items()), used, rate, _others(spent))
+    return TrainingStepCost(seconds, products(spent.items()), used, rate, _others(spent))
 
 
 def products(spent: Iterable[tuple[str, float]]) -> float:
@@ -99,7 +99,7 @@ def _others(spent: dict[str, float], count: int = 4) -> tuple[tuple[str, float],
     return tuple((name, seconds / total) for seconds, name in rest[:count])
 
 
-def measure_resuming(config: TrainConfig, corpus: Corpus, home: Path, device: torch.device) -> Resumed:
+def measure_resuming(config: TrainConfig, corpus: Corpus, home: Path, device: torch.device) -> CheckpointCost:
     """Save a trainer after a step, and make another that goes on."""
     trainer = Trainer(config, corpus, home, device)
     next(trainer.run())
@@ -109,7 +109,7 @@ def measure_resuming(config: TrainConfig, corpus: Corpus, home: Path, device: to
     del trainer
     then = time.perf_counter()
     Trainer(config, corpus, home, device)
-    return Resumed(saved - began, time.perf_counter() - then, (home / "last.pt").stat().st_size / (1 << 20))
+    return CheckpointCost(saved - began, time.perf_counter() - then, (home / "last.pt").stat().st_size / (1 << 20))
 
 
 def measure_reading(home: Path, tokens: int, length: int, rows: int, seconds: float) -> float:

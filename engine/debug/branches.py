@@ -12,7 +12,7 @@ from engine.records import Branch, Frame
 from engine.sampling.trace import Record, Trace
 
 
-def forked(record: Record, at: int) -> Trace:
+def fork_record(record: Record, at: int) -> Trace:
     """The record in memory of a branch that shares the first `at` frames of another; the frames are the same objects.
 
     Raises ValueError beyond the other's end.
@@ -38,7 +38,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Parting:
+class FirstDifference:
     """Where two branches first differ: after how many steps, and the first (sample, position) of those that do."""
 
     step: int
@@ -64,7 +64,7 @@ def tree(branches: Sequence[Branch]) -> list[Row]:
     return rows
 
 
-def shared(branches: Mapping[int, Branch], a: int, b: int) -> int:
+def shared_steps(branches: Mapping[int, Branch], a: int, b: int) -> int:
     """How many first steps two branches have in common because one record holds them.
 
     Raises ValueError where there is no such branch, or but one.
@@ -92,28 +92,28 @@ def _way(branches: Mapping[int, Branch], branch: int) -> dict[int, float]:
     return way
 
 
-def differ(a: Frame, b: Frame) -> NDArray[np.bool_]:
+def differing_positions(a: Frame, b: Frame) -> NDArray[np.bool_]:
     """bool [B, L]: where the tokens of two states differ, a mask counted as one.  Raises ValueError for two shapes."""
     if a.tokens.shape != b.tokens.shape:
         raise ValueError(f"states of shape {a.tokens.shape} and {b.tokens.shape} cannot be compared")
     return a.tokens != b.tokens
 
 
-def parting(
+def first_difference(
     a: Callable[[int], Frame | None], b: Callable[[int], Frame | None], steps: int, *, shared: int = 0,
     sample: int | None = None,
-) -> Parting | None:  # fmt: skip
+) -> FirstDifference | None:  # fmt: skip
     """Where two branches part, in one sample or in any; None if they do not within `steps` steps.
 
-    a and b give the frame that led to a position, as `Trace.frame` does; `shared`: steps known to be common.
+    a and b give the frame that led to a position, as `Trace.frame` does; `shared_steps`: steps known to be common.
     """
     for position in range(max(shared, 0) + 1, steps + 1):
         one, other = a(position), b(position)
         if one is None or other is None:
             continue
-        where = differ(one, other)
+        where = differing_positions(one, other)
         rows = where if sample is None else where[sample : sample + 1]
         if rows.any():
             row, column = (int(i[0]) for i in np.nonzero(rows))
-            return Parting(position, row if sample is None else sample, column, int(rows.sum()))
+            return FirstDifference(position, row if sample is None else sample, column, int(rows.sum()))
     return None

@@ -23,7 +23,7 @@ from engine.debug.conditions import (
     TokenMatches,
     Unsure,
 )
-from engine.debug.expressions import parse as expression
+from engine.debug.expressions import parse_expression as expression
 from engine.debug.fields import FIELDS
 from engine.debug.findings import Hit
 from engine.records import Frame
@@ -83,7 +83,7 @@ OPERATORS = tuple("<>=!*+-/%")
 """What may follow a field's name in an expression."""
 
 
-def parse(text: str, pieces: Sequence[str] = (), characters: Characters | None = None) -> Condition:
+def parse_condition(text: str, pieces: Sequence[str] = (), characters: Characters | None = None) -> Condition:
     """The condition that a person typed; pieces[i] is the text of token i.
 
     characters: where some tokens hold a part of one.
@@ -105,7 +105,7 @@ def parse(text: str, pieces: Sequence[str] = (), characters: Characters | None =
     return Expressed(text, read)
 
 
-def check(
+def check_breakpoint(
     number: int, condition: Condition, frame: Frame, before: Frame | None, sample: int | None = None
 ) -> Hit | None:
     """Whether breakpoint `number` stops at a frame, in one sample or in any.

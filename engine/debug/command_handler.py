@@ -47,7 +47,7 @@ class CommandHandler:
     def kinds(self) -> Mapping[str, type[Strategy]]:
         """All strategies that can be chosen, the file's last."""
         file = {} if self._file is None else {self._file.kind.name: self._file.kind}
-        return {**strategies.known(), **file}
+        return {**strategies.available(), **file}
 
     def bound(self, data: wire.SettingsData) -> dict[str, Any]:
         """The keywords of Session for these settings, its strategy made; raises ValueError for a bad one."""
@@ -142,7 +142,7 @@ class CommandHandler:
     def _use(self, path: str) -> None:
         self._file = None
         if path:
-            self._file = StrategyFile(path, strategies.known())
+            self._file = StrategyFile(path, strategies.available())
             self._loaded()
 
     def _loaded(self) -> None:
@@ -177,9 +177,11 @@ class CommandHandler:
         self._stands()
 
     def _look(self, session: Session, asked: wire.Look) -> None:
-        from engine.debug.prediction import predict
+        from engine.debug.prediction import predict_position
 
-        told = predict(session, asked.sample, asked.position, kinds=self.kinds(), step=asked.step, top=asked.top)
+        told = predict_position(
+            session, asked.sample, asked.position, kinds=self.kinds(), step=asked.step, top=asked.top
+        )
         self._send(wire.Looked(self.run, session.branch, told))
 
 

@@ -35,7 +35,7 @@ Read = Callable[[Frame], Values]
 
 
 @dataclass(frozen=True)
-class Part:
+class Operand:
     """A part of an expression: how it is computed, and of which kind it is."""
 
     read: Read
@@ -69,7 +69,7 @@ class Expression:
         return np.broadcast_to(value, (len(frame.tokens), 1))[:, 0]
 
 
-def parse(text: str, pieces: Sequence[str] = (), characters: Characters | None = None) -> Expression:
+def parse_expression(text: str, pieces: Sequence[str] = (), characters: Characters | None = None) -> Expression:
     """An expression from its text; pieces[i] is the text of token i.  Raises ValueError with the offending part.
 
     characters: where some tokens hold a part of one.
@@ -101,7 +101,7 @@ class _Parser:
         self.text, self.pieces, self.characters = text, pieces, characters
         self.names: set[str] = set()
 
-    def part(self, node: ast.AST, depth: int) -> Part:
+    def part(self, node: ast.AST, depth: int) -> Operand:
         if depth > DEEPEST:
             raise ValueError(f"the expression is nested more than {DEEPEST} deep: write it in parts")
         if type(node) not in NODES:
@@ -113,7 +113,7 @@ class _Parser:
         piece = ast.get_source_segment(self.text, node) if isinstance(node, ast.expr) else None
         return repr(piece if piece is None or len(piece) <= 40 else piece[:39] + "…") if piece else "this"
 
-    def number(self, node: ast.expr, depth: int) -> Part:
+    def number(self, node: ast.expr, depth: int) -> Operand:
         """A part that must be a number."""
         part = self.part(node, depth)
         if part.truth or part.text is not None:
@@ -121,7 +121,7 @@ class _Parser:
             raise ValueError(f"{self.said(node)} is {kind} where a number is needed")
         return part
 
-    def condition(self, node: ast.expr, depth: int) -> Part:
+    def condition(self, node: ast.expr, depth: int) -> Operand:
         """A part that must be true or false."""
         part = self.part(node, depth)
         if not part.truth:
@@ -129,24 +129,24 @@ class _Parser:
         return part
 
 
-def _constant(parser: _Parser, node: ast.Constant, depth: int) -> Part:
+def _constant(parser: _Parser, node: ast.Constant, depth: int) -> Operand:
     value = node.value
     if isinstance(value, str):
-        return Part(lambda frame: np.zeros((1, 1)), text=value)
+        return Operand(lambda frame: np.zeros((1, 1)), text=value)
     if isinstance(value, bool):
-        return Part(lambda frame: np.full((1, 1), value), truth=True)
+        return Operand(lambda frame: np.full((1, 1), value), truth=True)
     if not isinstance(value, int | float):
         raise ValueError(f"{parser.said(node)} is neither a number nor text in quotes")
     if not abs(value) <= LARGEST:
         raise ValueError(f"{parser.said(node)} is too large: numbers go up to {LARGEST:g}")
     number = np.full((1, 1), float(value))
-    return Part(lambda frame: number)
+    return Operand(lambda frame: number)
 
 
-def _name(parser: _Parser, node: ast.Name, depth: int) -> Part:
+def _name(parser: _Parser, node: ast.Name, depth: int) -> Operand:
     if node.id in CONSTANTS:
         code = np.full((1, 1), CONSTANTS[node.id])
-        return Part(lambda frame: code)
+        return Operand(lambda frame: code)
     if node.id in FUNCTIONS:
         raise ValueError(f"{node.id} is a function: write {node.id}(...)")
     if node.id not in FIELDS:
@@ -154,21 +154,21 @@ def _name(parser: _Parser, node: ast.Name, depth: int) -> Part:
     parser.names.add(node.id)
     field = FIELDS[node.id]
     if field.truth:
-        return Part(field.read, field.wide, truth=True)
-    return Part(lambda frame: field.read(frame).astype(np.float64, copy=False), field.wide, field=node.id)
+        return Operand(field.read, field.wide, truth=True)
+    return Operand(lambda frame: field.read(frame).astype(np.float64, copy=False), field.wide, field=node.id)
 
 
-def _unary(parser: _Parser, node: ast.UnaryOp, depth: int) -> Part:
+def _unary(parser: _Parser, node: ast.UnaryOp, depth: int) -> Operand:
     if isinstance(node.op, ast.Not):
         inner = parser.condition(node.operand, depth)
-        return Part(lambda frame: np.logical_not(inner.read(frame)), inner.wide, truth=True)
+        return Operand(lambda frame: np.logical_not(inner.read(frame)), inner.wide, truth=True)
     if type(node.op) not in SIGNS:
         raise ValueError(f"the operator of {parser.said(node)} is not understood: {ALLOWED}")
     sign, inner = SIGNS[type(node.op)], parser.number(node.operand, depth)
-    return Part(lambda frame: sign * inner.read(frame), inner.wide)
+    return Operand(lambda frame: sign * inner.read(frame), inner.wide)
 
 
-def _binary(parser: _Parser, node: ast.BinOp, depth: int) -> Part:
+def _binary(parser: _Parser, node: ast.BinOp, depth: int) -> Operand:
     if type(node.op) not in ARITHMETIC:
         raise ValueError(f"the operator of {parser.said(node)} is not understood: {ALLOWED}")
     if isinstance(node.op, ast.Pow):
@@ -178,24 +178,24 @@ def _binary(parser: _Parser, node: ast.BinOp, depth: int) -> Part:
             raise ValueError(f"the power in {parser.said(node)} must be a number from 0 to {HIGHEST_POWER}")
     act = ARITHMETIC[type(node.op)]
     left, right = parser.number(node.left, depth), parser.number(node.right, depth)
-    return Part(lambda frame: act(left.read(frame), right.read(frame)), left.wide or right.wide)
+    return Operand(lambda frame: act(left.read(frame), right.read(frame)), left.wide or right.wide)
 
 
-def _joined(parser: _Parser, node: ast.BoolOp, depth: int) -> Part:
+def _joined(parser: _Parser, node: ast.BoolOp, depth: int) -> Operand:
     join = np.logical_and if isinstance(node.op, ast.And) else np.logical_or
     parts = [parser.condition(value, depth) for value in node.values]
     wide = any(part.wide for part in parts)
-    return Part(lambda frame: reduce(join, (part.read(frame) for part in parts)), wide, truth=True)
+    return Operand(lambda frame: reduce(join, (part.read(frame) for part in parts)), wide, truth=True)
 
 
-def _compared(parser: _Parser, node: ast.Compare, depth: int) -> Part:
+def _compared(parser: _Parser, node: ast.Compare, depth: int) -> Operand:
     operands = [node.left, *node.comparators]
     links = [_link(parser, node, operands[i : i + 2], relation, depth) for i, relation in enumerate(node.ops)]
     wide = any(link.wide for link in links)
-    return Part(lambda frame: reduce(np.logical_and, (link.read(frame) for link in links)), wide, truth=True)
+    return Operand(lambda frame: reduce(np.logical_and, (link.read(frame) for link in links)), wide, truth=True)
 
 
-def _link(parser: _Parser, node: ast.Compare, pair: list[ast.expr], relation: ast.cmpop, depth: int) -> Part:
+def _link(parser: _Parser, node: ast.Compare, pair: list[ast.expr], relation: ast.cmpop, depth: int) -> Operand:
     """One `a < b` of a chain."""
     if type(relation) not in RELATIONS:
         raise ValueError(f"the comparison in {parser.said(node)} is not understood: {ALLOWED}")
@@ -206,7 +206,7 @@ def _link(parser: _Parser, node: ast.Compare, pair: list[ast.expr], relation: as
     for side, part in zip(pair, (left, right)):
         if part.truth:
             raise ValueError(f"{parser.said(side)} is true or false: join conditions with and, or, not")
-    return Part(lambda frame: _true(act, left.read(frame), right.read(frame)), left.wide or right.wide, truth=True)
+    return Operand(lambda frame: _true(act, left.read(frame), right.read(frame)), left.wide or right.wide, truth=True)
 
 
 def _true(act: Callable[[Values, Values], Values], a: Values, b: Values) -> Values:
@@ -214,7 +214,7 @@ def _true(act: Callable[[Values, Values], Values], a: Values, b: Values) -> Valu
     return np.asarray(act(a, b)) & (a == a) & (b == b)
 
 
-def _spelled(parser: _Parser, node: ast.Compare, left: Part, right: Part, relation: ast.cmpop) -> Part:
+def _spelled(parser: _Parser, node: ast.Compare, left: Operand, right: Operand, relation: ast.cmpop) -> Operand:
     """token == " the": by the set of tokens that are spelled so."""
     text, other = (left.text, right) if left.text is not None else (right.text, left)
     if other.field != "token" or not isinstance(relation, ast.Eq | ast.NotEq):
@@ -223,10 +223,10 @@ def _spelled(parser: _Parser, node: ast.Compare, left: Part, right: Part, relati
     same = isinstance(relation, ast.Eq)
     characters, wanted = parser.characters, text or ""
     if characters is not None and characters.spell(wanted.strip()):
-        return Part(lambda frame: _whole(characters, frame, wanted, ids) == same, wide=True, truth=True)
+        return Operand(lambda frame: _whole(characters, frame, wanted, ids) == same, wide=True, truth=True)
     if len(ids) == 0:
         raise ValueError(f"no token is spelled {text!r}: spaces count, and token /{text}/ looks for a part of one")
-    return Part(lambda frame: np.isin(frame.tokens, ids, invert=not same), wide=True, truth=True)
+    return Operand(lambda frame: np.isin(frame.tokens, ids, invert=not same), wide=True, truth=True)
 
 
 def _whole(characters: Characters, frame: Frame, text: str, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -234,7 +234,7 @@ def _whole(characters: Characters, frame: Frame, text: str, ids: NDArray[np.int6
     return np.isin(frame.tokens, ids) | characters.where(frame.tokens, lambda shown: shown == text)
 
 
-def _called(parser: _Parser, node: ast.Call, depth: int) -> Part:
+def _called(parser: _Parser, node: ast.Call, depth: int) -> Operand:
     name = node.func.id if isinstance(node.func, ast.Name) else ""
     if name not in FUNCTIONS:
         raise ValueError(f"{parser.said(node.func)} cannot be called: the functions are {', '.join(FUNCTIONS)}")
@@ -244,7 +244,7 @@ def _called(parser: _Parser, node: ast.Call, depth: int) -> Part:
     inner = (parser.condition if function.of_truth else parser.number)(node.args[0], depth)
     if not inner.wide:
         raise ValueError(f"{parser.said(node.args[0])} is the same at every position: {name}({SAMPLES[name]})")
-    return Part(lambda frame: function.act(inner.read(frame)), truth=function.to_truth)
+    return Operand(lambda frame: function.act(inner.read(frame)), truth=function.to_truth)
 
 
 @dataclass(frozen=True)
@@ -294,7 +294,7 @@ RELATIONS: dict[type[ast.AST], Callable[[Values, Values], Values]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
 }
-NODES: dict[type[ast.AST], Callable[[_Parser, Any, int], Part]] = {
+NODES: dict[type[ast.AST], Callable[[_Parser, Any, int], Operand]] = {
     ast.Constant: _constant,
     ast.Name: _name,
     ast.UnaryOp: _unary,

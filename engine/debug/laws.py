@@ -47,7 +47,7 @@ class LawState:
 
 
 @dataclass(frozen=True)
-class Step:
+class LawInput:
     """A frame as the laws look at it; arrays bool [B, n] or float64 [B, n] over the n positions of its block."""
 
     frame: Frame
@@ -83,7 +83,7 @@ def divergence(seen: NDArray[np.float64] | float, expected: NDArray[np.float64] 
     return np.maximum(heads + tails, 0.0)
 
 
-def band(
+def marginal_band(
     expected: NDArray[np.float64], positions: int, steps: NDArray[np.integer]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(least, most) masked fraction of `positions`, batch times open ones, that breaks no law, for a chart.
@@ -102,7 +102,9 @@ def band(
     return inside[0], inside[1]
 
 
-def check(frame: Frame, claims: Claims, last: LawState, edges: Sequence[int]) -> tuple[LawState, tuple[Violation, ...]]:
+def check_laws(
+    frame: Frame, claims: Claims, last: LawState, edges: Sequence[int]
+) -> tuple[LawState, tuple[Violation, ...]]:
     """The standing after a step, and the laws that it has broken and the step before had not.
 
     edges: first position of every block, then the canvas's length (`engine.sampling.blocks.Blocks.edges`).
@@ -127,12 +129,12 @@ def check(frame: Frame, claims: Claims, last: LawState, edges: Sequence[int]) ->
     return standing, tuple(found[name] for name in found if name not in last.broken)
 
 
-def _step(frame: Frame, claims: Claims, last: LawState, edges: Sequence[int]) -> Step:
+def _step(frame: Frame, claims: Claims, last: LawState, edges: Sequence[int]) -> LawInput:
     # one block is all that is open, also where a person has changed the prompt
     here = slice(None) if len(edges) == 2 else slice(edges[frame.block], edges[frame.block + 1])
     change = frame.change[:, here]
     states = {state: change == state for state in Change}
-    return Step(
+    return LawInput(
         frame,
         claims,
         last,
@@ -144,21 +146,21 @@ def _step(frame: Frame, claims: Claims, last: LawState, edges: Sequence[int]) ->
     )
 
 
-Law = Callable[[Step], Iterator[Violation]]
+Law = Callable[[LawInput], Iterator[Violation]]
 
 
-def _broken(law: str, step: Step, formula: str, said: str, **numbers: float) -> Violation:
+def _broken(law: str, step: LawInput, formula: str, said: str, **numbers: float) -> Violation:
     return Violation(law, step.frame.index + 1, formula, said, tuple(numbers.items()))
 
 
-def marginal(step: Step) -> Iterator[Violation]:
+def marginal(step: LawInput) -> Iterator[Violation]:
     """The masked fraction of the whole batch is 1 - alpha_s, where the strategy claims to keep it."""
     frame, count = step.frame, step.positions
     if not step.last.intact or frame.excess > 0 or not count:
         return
     seen, expected = float(step.now_masked.sum()) / count, min(max(1 - frame.alpha_s, 0.0), 1.0)
     if count * float(divergence(seen, expected)) > step.surprise:
-        least, most = (float(end[0]) for end in band(np.array([expected]), count, np.array([frame.index])))
+        least, most = (float(end[0]) for end in marginal_band(np.array([expected]), count, np.array([frame.index])))
         yield _broken(
             "marginal", step, "E[masked] / n = 1 - alpha_s",
             f"{seen:.4f} of {count} positions are masked, where {least:.4f} to {most:.4f} would be by chance",
@@ -166,7 +168,7 @@ def marginal(step: Step) -> Iterator[Violation]:
         )  # fmt: skip
 
 
-def in_range(step: Step) -> Iterator[Violation]:
+def in_range(step: LawInput) -> Iterator[Violation]:
     """What the plan gives is a probability."""
     frame = step.frame
     if frame.excess > 0:
@@ -177,7 +179,7 @@ def in_range(step: Step) -> Iterator[Violation]:
         )  # fmt: skip
 
 
-def bounded(step: Step) -> Iterator[Violation]:
+def bounded(step: LawInput) -> Iterator[Violation]:
     """sigma is small enough for the revealed to make up for it (ReMDM, arXiv 2503.00307, sigma_max)."""
     frame = step.frame
     if not step.claims.preserves_marginal or frame.final or not step.was_revealed.any():
@@ -192,7 +194,7 @@ def bounded(step: Step) -> Iterator[Violation]:
         )  # fmt: skip
 
 
-def as_many(step: Step) -> Iterator[Violation]:
+def changes_as_planned(step: LawInput) -> Iterator[Violation]:
     """As many positions change as the plan's probabilities say, by Bernstein's inequality."""
     if step.frame.final:
         return
@@ -210,7 +212,7 @@ def as_many(step: Step) -> Iterator[Violation]:
             )  # fmt: skip
 
 
-def sparing(step: Step) -> Iterator[Violation]:
+def calls_as_planned(step: LawInput) -> Iterator[Violation]:
     """The network is asked for the sequences that reveal something, or for all with masks where a plan must look."""
     frame = step.frame
     looks = step.claims.reads == "candidates" and not frame.final
@@ -224,4 +226,4 @@ def sparing(step: Step) -> Iterator[Violation]:
         )  # fmt: skip
 
 
-LAWS: tuple[Law, ...] = (marginal, in_range, bounded, as_many, sparing)
+LAWS: tuple[Law, ...] = (marginal, in_range, bounded, changes_as_planned, calls_as_planned)

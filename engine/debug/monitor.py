@@ -28,7 +28,7 @@ class Monitor:
 
         Raises ValueError for a text that is no condition.
         """
-        self._conditions[number] = breakpoints.parse(text, self._pieces, self._characters), sample
+        self._conditions[number] = breakpoints.parse_condition(text, self._pieces, self._characters), sample
 
     def clear(self, number: int | None) -> None:
         """Forget a breakpoint, or all."""
@@ -62,12 +62,12 @@ class Monitor:
     ) -> tuple[list[Hit], tuple[Violation, ...]]:
         """The breakpoints that the newest frame of a branch hits, and the laws that it is the first to break."""
         standings = self._standings[branch]
-        standing, broken = laws.check(frame, claims, standings[-1] if standings else LawState(), self._edges)
+        standing, broken = laws.check_laws(frame, claims, standings[-1] if standings else LawState(), self._edges)
         standings.append(standing)
         if frame.edit is not None:
             return [], broken
         found = (
-            breakpoints.check(number, condition, frame, before, sample)
+            breakpoints.check_breakpoint(number, condition, frame, before, sample)
             for number, (condition, sample) in self._conditions.items()
         )
         return [hit for hit in found if hit is not None], broken

@@ -13,7 +13,7 @@ from engine.debug.findings import Prediction, Ranked, Verdict
 from engine.models.protocol import encode_rows, never_drawn
 from engine.sampling import kernel
 from engine.sampling.session import NextStep, Session, grid_of
-from engine.sampling.step import State, Stepper
+from engine.sampling.step import SamplerState, Stepper
 from engine.strategies import Candidates, Strategy, View
 from engine.strategies.schedules import next_time
 from engine.strategies.validation import StrategyError
@@ -23,7 +23,7 @@ MOST = 200
 
 
 @torch.no_grad()
-def predict(
+def predict_position(
     session: Session, sample: int, position: int, *, kinds: Mapping[str, type[Strategy]], step: int | None = None,
     top: int = 20,
 ) -> Prediction:  # fmt: skip
@@ -43,7 +43,7 @@ def predict(
         raise ValueError(f"the window that the network sees does not reach position {position} now")
     mask_id, token = session.model.mask_id, int(row.tokens[0, position])
     masked, settings = token == mask_id, ahead.control.settings
-    p = _asked(session, row, ahead, position)
+    p = _probabilities(session, row, ahead, position)
     at_zero = settings.temperature == 0
     nucleus = p if settings.top_p >= 1 else kernel.nucleus_top(p, settings.top_p, settings.nucleus)
     kept = torch.nn.functional.one_hot(p.argmax(-1), p.shape[-1]).bool() if at_zero else nucleus > 0
@@ -66,14 +66,14 @@ def predict(
     )
 
 
-def _row(state: State, sample: int) -> State:
+def _row(state: SamplerState, sample: int) -> SamplerState:
     """One trajectory of a state."""
     here = slice(sample, sample + 1)
     active, seen = (None if part is None else part[here] for part in (state.active, state.seen))
-    return State(state.tokens[here], state.held[here], state.locked[here], [state.numbers[sample]], active, seen)
+    return SamplerState(state.tokens[here], state.held[here], state.locked[here], [state.numbers[sample]], active, seen)
 
 
-def _asked(session: Session, row: State, ahead: NextStep, position: int) -> Tensor:
+def _probabilities(session: Session, row: SamplerState, ahead: NextStep, position: int) -> Tensor:
     """p(x0) at the position before the nucleus, float64 [1, V]; at temperature 0 that of temperature 1."""
     model, settings = session.model, ahead.control.settings
     tokens = row.tokens.clone()
@@ -87,12 +87,12 @@ def _asked(session: Session, row: State, ahead: NextStep, position: int) -> Tens
     return kernel.probabilities(model.project(hidden), model.mask_id, settings.temperature or 1.0, never=never)
 
 
-def _time(t: float, row: State) -> Tensor:
+def _time(t: float, row: SamplerState) -> Tensor:
     return torch.full((1, 1), t, dtype=torch.float64, device=row.tokens.device)
 
 
 def _verdicts(
-    session: Session, row: State, ahead: NextStep, position: int, kinds: Mapping[str, type[Strategy]]
+    session: Session, row: SamplerState, ahead: NextStep, position: int, kinds: Mapping[str, type[Strategy]]
 ) -> tuple[Verdict, ...]:
     drawn: Candidates | None = None
     verdicts = []
@@ -110,7 +110,7 @@ def _verdicts(
     return tuple(verdicts)
 
 
-def _obstacle(session: Session, row: State, ahead: NextStep, position: int, kind: type[Strategy]) -> str:
+def _obstacle(session: Session, row: SamplerState, ahead: NextStep, position: int, kind: type[Strategy]) -> str:
     """Why a strategy has nothing to say; empty if it has."""
     if bool(row.locked[0, position]):
         return "the position is locked"
@@ -123,14 +123,14 @@ def _obstacle(session: Session, row: State, ahead: NextStep, position: int, kind
     return ""
 
 
-def _candidates(session: Session, row: State, ahead: NextStep) -> Candidates:
+def _candidates(session: Session, row: SamplerState, ahead: NextStep) -> Candidates:
     alpha_t = ahead.control.strategy.alpha(_time(ahead.t, row))
     stepper = Stepper(session.model, session.seed)
     return stepper.candidates(ahead.control, row, [ahead.step], alpha_t, row.masked(session.model.mask_id))[0]
 
 
 def _verdict(
-    session: Session, row: State, ahead: NextStep, position: int, strategy: Strategy, drawn: Candidates | None
+    session: Session, row: SamplerState, ahead: NextStep, position: int, strategy: Strategy, drawn: Candidates | None
 ) -> Verdict:
     """What one strategy would do at the position in its own step from t."""
     then = next_time(grid_of(strategy, session.blocks.steps[ahead.block]), ahead.t)

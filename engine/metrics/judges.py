@@ -9,7 +9,7 @@ import torch
 from engine.metrics.judge import BATCH_TOKENS, LanguageModel, OnBatch
 from engine.metrics.own_judge import DirectoryJudge, load_own, own_model
 from engine.models.load import DTYPES, choose_device
-from engine.models.loading import Request
+from engine.models.loading import LoadRequest
 from engine.models.pretrained import config_of, load
 from engine.models.pretrained_text import open_tokenizer
 from engine.models.sources import locate
@@ -37,7 +37,7 @@ def load_judge(
         raise ValueError(f"unknown dtype {dtype!r}: choose auto, {', '.join(DTYPES)}")
     chosen = DTYPES.get(dtype, torch.bfloat16 if place.type == "cuda" else torch.float32)
     home = locate(name if Path(name).exists() else SHORT.get(name, name), ignore)
-    request = Request(name, home, place, chosen)
+    request = LoadRequest(name, home, place, chosen)
     config = config_of(request)
     tokenizer = open_tokenizer(request, config)
     network = load(request, config, "CausalLM")

@@ -93,7 +93,7 @@ class CausalDIT(nn.Module):
         return self.project(self.encode(inputs))
 
 
-class Layer(NamedTuple):
+class CausalLayer(NamedTuple):
     """One block with its norms' weights inside the matrices that follow them."""
 
     qkv: Linear
@@ -180,9 +180,9 @@ class CachedCausal:
         done(last)
         self._cache: Prefixes | None = None
 
-    def _layer(self, block: CausalBlock) -> Layer:
+    def _layer(self, block: CausalBlock) -> CausalLayer:
         first, second, to = cast(nn.Linear, block.mlp[0]), cast(nn.Linear, block.mlp[2]), self.dtype
-        return Layer(
+        return CausalLayer(
             qkv=linear((block.attn_qkv.weight * block.norm1.weight).to(to), None),
             out=linear(block.attn_out.weight.detach().to(to), None),
             up=linear((first.weight * block.norm2.weight).to(to), first.bias.detach().to(to), gelu=True),

@@ -24,7 +24,7 @@ MLP_ROWS = 256
 """Rows put through an MLP at once on a processor, which bounds its working memory."""
 
 
-class Layer(NamedTuple):
+class FoldedLayer(NamedTuple):
     """One block, folded; queries come scaled by 1 / sqrt(head width)."""
 
     qkv: Linear
@@ -99,12 +99,12 @@ class FoldedDIT:
             part[:dim] /= (dim / self.n_heads) ** 0.5
         return weight.to(self.dtype), bias.to(self.dtype)
 
-    def _fold(self, block: Block, c: Tensor) -> Layer:
+    def _fold(self, block: Block, c: Tensor) -> FoldedLayer:
         first, second = cast(nn.Linear, block.mlp[0]), cast(nn.Linear, block.mlp[2])
         gate1, shift2, scale2, gate2 = block.adaLN_modulation(c).chunk(6)[2:]
         weight, bias = _after_norm(first.weight, first.bias, block.norm2.weight, shift2, scale2)
         to = self.dtype
-        return Layer(
+        return FoldedLayer(
             qkv=linear(*self._projections(block, c)),
             out=linear((gate1[:, None] * block.attn_out.weight).to(to), None),
             up=linear(weight.to(to), bias.to(to), gelu=True),
@@ -136,14 +136,14 @@ class FoldedDIT:
     def project(self, hidden: Tensor) -> Tensor:
         return F.linear(hidden, *self.head)
 
-    def _blocks(self, tokens: Tensor, layers: list[Layer]) -> Tensor:
+    def _blocks(self, tokens: Tensor, layers: list[FoldedLayer]) -> Tensor:
         """tokens [B, L] through the embedding and these layers: the residual stream, float32 [B, L, D]."""
         x = F.embedding(tokens, self.embedding).float()
         for layer in layers:
             self._finish(layer, x.flatten(0, 1), self._mix(layer, x).flatten(0, 1))
         return x
 
-    def _mix(self, layer: Layer, x: Tensor) -> Tensor:
+    def _mix(self, layer: FoldedLayer, x: Tensor) -> Tensor:
         """The attention of a block, x [B, L, D] -> [B, L, D]; its queries, keys and values end here."""
         batch, length, _ = x.shape
         q, k, v = layer.qkv(self._norm(x)).view(batch, length, 3, self.n_heads, -1).unbind(2)
@@ -162,7 +162,7 @@ class FoldedDIT:
         a.mul_(cos).addcmul_(b, sin, value=-1)
         b.mul_(cos).add_(turned)
 
-    def _finish(self, layer: Layer, x: Tensor, mixed: Tensor) -> None:
+    def _finish(self, layer: FoldedLayer, x: Tensor, mixed: Tensor) -> None:
         """Add attention and MLP to the residual stream x [N, D] in place."""
         x += layer.out(mixed)
         for part in torch.split(x, portion(MLP_ROWS, self.device)):

@@ -9,13 +9,13 @@ from typing import Any
 from engine.models.causal_dit import CachedCausal, CausalDIT
 from engine.models.dit import DIT
 from engine.models.folded import FoldedDIT
-from engine.models.loading import Loaded, Request
+from engine.models.loading import Loaded, LoadRequest
 from engine.models.text import Codec
 from engine.models.time_conditioned import ScoreDIT, TimedDIT
 from engine.models.tokenizer import STARTS, special
 
 Network = DIT | CausalDIT
-Sampler = Callable[[Any, Request, Codec], Loaded]
+Sampler = Callable[[Any, LoadRequest, Codec], Loaded]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class NetworkKind:
 def _denoiser(name: str) -> Sampler:
     """Return the sampler of MDLM's and D3PM's networks: with the noise level folded in where they do not hear it."""
 
-    def make(model: DIT, request: Request, codec: Codec) -> Loaded:
+    def make(model: DIT, request: LoadRequest, codec: Codec) -> Loaded:
         sampler = TimedDIT if model.time_conditioned else FoldedDIT
         network = sampler(model, request.dtype, request.attention)
         return Loaded(network, codec, name, attention=network.attention)
@@ -40,12 +40,12 @@ def _denoiser(name: str) -> Sampler:
     return make
 
 
-def _score(model: DIT, request: Request, codec: Codec) -> Loaded:
+def _score(model: DIT, request: LoadRequest, codec: Codec) -> Loaded:
     network = ScoreDIT(model, request.dtype, request.attention)
     return Loaded(network, codec, "SEDD", attention=network.attention)
 
 
-def _causal(model: CausalDIT, request: Request, codec: Codec) -> Loaded:
+def _causal(model: CausalDIT, request: LoadRequest, codec: Codec) -> Loaded:
     bos = special(codec, STARTS)
     if bos is None:
         raise ValueError(f"the tokenizer of {request.home} has no token that begins a text, such as {STARTS[0]}")

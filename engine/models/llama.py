@@ -22,7 +22,7 @@ LAYERS = 1024
 
 
 @dataclass(frozen=True)
-class Shape:
+class LlamaShape:
     """What a configuration says of the network.  Raises ValueError for what no network can have."""
 
     vocab_size: int
@@ -64,10 +64,10 @@ class Shape:
             )
 
 
-class Layer(nn.Module):
+class LlamaLayer(nn.Module):
     """One block's parameters."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: LlamaShape) -> None:
         super().__init__()
         dim, queries, keys = shape.hidden_size, shape.n_heads * shape.head_dim, shape.n_kv_heads * shape.head_dim
         self.norm1 = nn.RMSNorm(dim, shape.eps)
@@ -86,11 +86,11 @@ class Layer(nn.Module):
 class Body(nn.Module):
     """All parameters; build it on the meta device and let `engine.models.files.fill` give it a file's."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: LlamaShape) -> None:
         super().__init__()
         self.shape = shape
         self.embed = nn.Embedding(shape.vocab_size, shape.hidden_size)
-        self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.n_layers))
+        self.layers = nn.ModuleList(LlamaLayer(shape) for _ in range(shape.n_layers))
         self.norm = nn.RMSNorm(shape.hidden_size, shape.eps)
         if not shape.tied:
             self.head = nn.Linear(shape.hidden_size, shape.vocab_size, bias=False)
@@ -109,7 +109,7 @@ class Bidirectional:
         self.parameters = sum(p.numel() for p in body.parameters())
         body = body.eval().requires_grad_(False)
         self.embedding, self.norm = body.embed.weight, body.norm
-        self.layers = [cast(Layer, layer) for layer in body.layers]
+        self.layers = [cast(LlamaLayer, layer) for layer in body.layers]
         self.head = self.embedding if shape.tied else body.head.weight
         self.device, self.dtype = self.embedding.device, self.embedding.dtype
         self.attention, self._attend = choose_attention(attention, self.device, self.dtype)
@@ -151,7 +151,7 @@ class Bidirectional:
         angles = torch.cat((angles, angles), -1)[:, None]
         return angles.cos(), angles.sin()
 
-    def _through(self, layers: list[Layer], tokens: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    def _through(self, layers: list[LlamaLayer], tokens: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         """tokens [B, L] through the embedding and these layers: the residual stream, float32 [B, L, D]."""
         x = F.embedding(tokens, self.embedding).float()
         scale = self.shape.head_dim**-0.5
@@ -162,12 +162,12 @@ class Bidirectional:
             x = self._finish(layer, x, mixed.flatten(2))
         return x
 
-    def _queries(self, layer: Layer, normed: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    def _queries(self, layer: LlamaLayer, normed: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         """normed [..., D] -> queries [..., H, h], turned."""
         q = layer.q(normed).unflatten(-1, (self.shape.n_heads, -1))
         return self._turn(layer.q_norm(q.float()) if self.shape.qk_norm else q, cos, sin)
 
-    def _keys_values(self, layer: Layer, normed: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
+    def _keys_values(self, layer: LlamaLayer, normed: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
         """normed [B, L, D] -> turned keys, and values, each [B, L, heads, h] with as many heads as the kernel wants."""
         k, v = (part(normed).unflatten(-1, (self.shape.n_kv_heads, -1)) for part in (layer.k, layer.v))
         k = self._turn(layer.k_norm(k.float()) if self.shape.qk_norm else k, cos, sin)
@@ -179,7 +179,7 @@ class Bidirectional:
     def _turn(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         return rotate(x.float(), cos, sin).to(self.dtype)
 
-    def _finish(self, layer: Layer, x: Tensor, mixed: Tensor) -> Tensor:
+    def _finish(self, layer: LlamaLayer, x: Tensor, mixed: Tensor) -> Tensor:
         """The residual stream x [..., D] after a block's attention and SwiGLU MLP."""
         x = x + layer.out(mixed)
         normed = layer.norm2(x).to(self.dtype)

@@ -13,7 +13,7 @@ from engine.files.run_layout import read_exported
 from engine.models.files import open_weights, read_object
 from engine.models.files.opening import training_files
 from engine.models.files.refusals import check_gguf
-from engine.models.loading import Loaded, Request
+from engine.models.loading import Loaded, LoadRequest
 from engine.models.memory_check import check_room
 from engine.models.progress import Progress
 from engine.models.readers import READERS, lightning
@@ -53,7 +53,7 @@ def load_model(
         raise ValueError(f"unknown dtype {dtype!r}: choose auto, {', '.join(DTYPES)}")
     chosen = DTYPES.get(dtype, torch.bfloat16 if place.type == "cuda" else torch.float32)
     home = locate(name, progress, trust_remote_code)
-    request = Request(name, home, place, chosen, ema, attention, mask_id, tokenizer, trust_remote_code, progress)
+    request = LoadRequest(name, home, place, chosen, ema, attention, mask_id, tokenizer, trust_remote_code, progress)
     try:
         return TextModel(name, replace(read(request), recovered=read_exported(home).note))
     except (torch.OutOfMemoryError, MemoryError) as error:
@@ -75,7 +75,7 @@ def load_choice(choice: ModelChoice, progress: Progress = ignore) -> TextModel:
     )  # fmt: skip
 
 
-def read(request: Request) -> Loaded:
+def read(request: LoadRequest) -> Loaded:
     """What lies at `home`, by the first reader that recognises it."""
     home = request.home
     config, (shapes, broken) = _config(home), _shapes(home)

@@ -31,7 +31,7 @@ class Network(Denoiser, Protocol):
         ...
 
 
-class Score(Protocol):
+class ScoreNetwork(Protocol):
     """A network that gives SEDD's concrete score, which the analytic predictor needs."""
 
     def scores(self, tokens: Tensor, sigma: Tensor) -> Tensor:
@@ -40,7 +40,7 @@ class Score(Protocol):
 
 
 @dataclass(frozen=True)
-class Request:
+class LoadRequest:
     """One checkpoint to be read: `home` is a directory or a file that exists."""
 
     name: str
@@ -114,6 +114,6 @@ class Reader(Protocol):
         """
         ...
 
-    def read(self, request: Request) -> Loaded:
+    def read(self, request: LoadRequest) -> Loaded:
         """Raises ValueError with one sentence: what is wrong, what would be valid."""
         ...

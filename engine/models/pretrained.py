@@ -18,7 +18,7 @@ from torch import Tensor
 
 from engine.models.attention import choose_attention
 from engine.models.files import Weights, check_claim, check_shapes, open_weights
-from engine.models.loading import Request
+from engine.models.loading import LoadRequest
 from engine.models.memory_check import check_room
 from engine.system.foreign import is_panic, silent_panics
 
@@ -44,7 +44,7 @@ BESIDE = 1 << 24
 """Numbers that a network may have without a file of them: buffers that it computes."""
 
 
-class Network(NamedTuple):
+class LoadedNetwork(NamedTuple):
     """A network with its weights."""
 
     model: PreTrainedModel
@@ -53,7 +53,7 @@ class Network(NamedTuple):
 
 
 @contextmanager
-def told(name: str) -> Iterator[None]:
+def plain_errors(name: str) -> Iterator[None]:
     """Turn what the library raises into one sentence, and silence its own log.
 
     What it logs of missing and unexpected weights is read off its account of the load instead.  Warnings of others and
@@ -89,16 +89,16 @@ def gguf_file(home: Path) -> Path | None:
     return found[0] if found else None
 
 
-def config_of(request: Request) -> PreTrainedConfig:
+def config_of(request: LoadRequest) -> PreTrainedConfig:
     """The configuration, from config.json or a GGUF file's head."""
     from transformers import AutoConfig
 
     where = _places(request.home, _gguf_of(request))
-    with told(request.name):
+    with plain_errors(request.name):
         return AutoConfig.from_pretrained(**where, local_files_only=True, trust_remote_code=request.trust_remote_code)
 
 
-def load(request: Request, config: PreTrainedConfig, head: str) -> Network:
+def load(request: LoadRequest, config: PreTrainedConfig, head: str) -> LoadedNetwork:
     """The network of a configuration with its weights, on its device and without gradients.
 
     head: MaskedLM or CausalLM.  Raises ValueError that names the tensors that do not fit.
@@ -125,17 +125,17 @@ def load(request: Request, config: PreTrainedConfig, head: str) -> Network:
     notes: tuple[str, ...]
     if weights is not None:
         tensors = _tensors(request, weights)
-        with told(request.name):
+        with plain_errors(request.name):
             model, info = kind.from_pretrained(None, state_dict=tensors, **arguments)
         notes = (*_check(info), *_tied(model, weights))
     else:
         assert gguf is not None
         model, info = _from_gguf(request, kind, gguf, arguments)
         notes = (*_check(info), f"dequantised from {gguf.name}")
-    return Network(model.to(request.device).eval().requires_grad_(False), attention, notes)
+    return LoadedNetwork(model.to(request.device).eval().requires_grad_(False), attention, notes)
 
 
-def _class_of(request: Request, config: PreTrainedConfig, head: str) -> Any:
+def _class_of(request: LoadRequest, config: PreTrainedConfig, head: str) -> Any:
     """The library's class for a configuration, or the checkpoint's own where its code may run."""
     from transformers.models.auto import modeling_auto
 
@@ -145,7 +145,7 @@ def _class_of(request: Request, config: PreTrainedConfig, head: str) -> Any:
     if own and request.trust_remote_code:
         from transformers.dynamic_module_utils import get_class_from_dynamic_module
 
-        with told(request.name):
+        with plain_errors(request.name):
             return get_class_from_dynamic_module(own, str(request.home), local_files_only=True)
     if type(config) not in mapping:
         raise ValueError(f"{request.name}: transformers has no {head} for a model of type {config.model_type!r}")
@@ -153,13 +153,13 @@ def _class_of(request: Request, config: PreTrainedConfig, head: str) -> Any:
     return found[0] if isinstance(found, tuple) else found
 
 
-def _fitting(request: Request, kind: Any, config: PreTrainedConfig) -> tuple[PreTrainedModel, str]:
+def _fitting(request: LoadRequest, kind: Any, config: PreTrainedConfig) -> tuple[PreTrainedModel, str]:
     """The network without numbers, and the attention asked for, or for `auto` the best that it knows."""
     name, _ = choose_attention(request.attention, request.device, request.dtype)
     names = list(dict.fromkeys((name, "sdpa", "written") if request.attention == "auto" else (name,)))
     for candidate in names:
         try:
-            with told(request.name), torch.device("meta"):
+            with plain_errors(request.name), torch.device("meta"):
                 return kind._from_config(config, attn_implementation=ATTENTION[candidate]), candidate
         except ValueError:
             if candidate == names[-1]:
@@ -167,7 +167,7 @@ def _fitting(request: Request, kind: Any, config: PreTrainedConfig) -> tuple[Pre
     raise AssertionError("no attention was tried")
 
 
-def _tensors(request: Request, weights: Weights) -> dict[str, Tensor]:
+def _tensors(request: LoadRequest, weights: Weights) -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = {}
     done = 0
     for name in weights.shapes:
@@ -178,17 +178,17 @@ def _tensors(request: Request, weights: Weights) -> dict[str, Tensor]:
 
 
 def _from_gguf(
-    request: Request, kind: Any, gguf: Path, arguments: Mapping[str, Any]
+    request: LoadRequest, kind: Any, gguf: Path, arguments: Mapping[str, Any]
 ) -> tuple[PreTrainedModel, dict[str, Any]]:
     size = gguf.stat().st_size
     request.progress("reading weights", 0, size)
-    with told(request.name), redirect_stderr(StringIO()):  # it draws a bar
+    with plain_errors(request.name), redirect_stderr(StringIO()):  # it draws a bar
         loaded = kind.from_pretrained(**_places(request.home, gguf), **arguments)
     request.progress("reading weights", size, size)
     return loaded
 
 
-def _gguf_of(request: Request) -> Path | None:
+def _gguf_of(request: LoadRequest) -> Path | None:
     """The GGUF file that is to be read, where there is no config.json; ValueError where packages for it are lacking."""
     gguf = None if (request.home / "config.json").is_file() else gguf_file(request.home)
     lacking = [package for package in ("gguf", "accelerate") if gguf is not None and find_spec(package) is None]

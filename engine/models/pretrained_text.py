@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.models.files import read_object
 from engine.models.hub import TOKENIZERS
-from engine.models.loading import Request
-from engine.models.pretrained import gguf_file, told
+from engine.models.loading import LoadRequest
+from engine.models.pretrained import gguf_file, plain_errors
 from engine.models.text import Codec
 from engine.models.tokenizer import fetched_tokenizer
 from engine.text.chat_template import render
@@ -33,7 +33,7 @@ class Framing(NamedTuple):
         return len(self.before) + len(self.after)
 
 
-def open_tokenizer(request: Request, config: PreTrainedConfig) -> Any:
+def open_tokenizer(request: LoadRequest, config: PreTrainedConfig) -> Any:
     """The tokenizer asked for, else the checkpoint's own.  Raises ValueError where there is none."""
     from transformers import AutoTokenizer
 
@@ -51,7 +51,7 @@ def open_tokenizer(request: Request, config: PreTrainedConfig) -> Any:
     return _made(request, lambda: AutoTokenizer.from_pretrained(str(home), config=config, **guess, **LOCAL))
 
 
-def check_size(request: Request, codec: Codec, size: int) -> None:
+def check_size(request: LoadRequest, codec: Codec, size: int) -> None:
     """Raise ValueError for a tokenizer with more tokens than the network knows."""
     if codec.size > size:
         raise ValueError(f"{request.name}: the tokenizer has {codec.size} tokens, the model {size}")
@@ -68,7 +68,7 @@ def framing(tokenizer: Any) -> Framing:
     return Framing((), ())
 
 
-def chat_of(request: Request, tokenizer: Any, start: str = "") -> Callable[[str], str] | None:
+def pretrained_chat(request: LoadRequest, tokenizer: Any, start: str = "") -> Callable[[str], str] | None:
     """What wraps a prompt in the chat template; `start` is left out, where the network is given it anyway."""
     template = getattr(tokenizer, "chat_template", None)
     if isinstance(template, dict):  # several by name
@@ -79,7 +79,7 @@ def chat_of(request: Request, tokenizer: Any, start: str = "") -> Callable[[str]
     return lambda prompt: render(template, prompt, named, request.name).removeprefix(start)
 
 
-def _of_file(request: Request, path: Path, config: PreTrainedConfig) -> Any:
+def _of_file(request: LoadRequest, path: Path, config: PreTrainedConfig) -> Any:
     """A tokenizer.json, or a vocabulary in the form that the model's own kind of tokenizer reads."""
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
@@ -111,8 +111,8 @@ def _casing(vocabulary: Path) -> dict[str, Any]:
     return {"do_lower_case": not any(word != word.lower() for word in words if not NAMED.fullmatch(word))}
 
 
-def _made(request: Request, make: Callable[[], Any]) -> Any:
-    with told(f"the tokenizer of {request.name}"):
+def _made(request: LoadRequest, make: Callable[[], Any]) -> Any:
+    with plain_errors(f"the tokenizer of {request.name}"):
         tokenizer = make()
     if tokenizer is False or tokenizer is None or len(tokenizer) == 0:
         raise ValueError(f"the tokenizer of {request.name} has no vocabulary: say where one is with --tokenizer")

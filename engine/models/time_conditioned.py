@@ -19,7 +19,7 @@ SMALL_SIGMA = 0.5
 """Below it SEDD's code takes expm1(sigma), above it exp(sigma) - 1."""
 
 
-class Layer(NamedTuple):
+class TimeConditionedLayer(NamedTuple):
     """One block's matrices in the compute type, its norms' weights in float32."""
 
     norm1: Tensor
@@ -86,9 +86,9 @@ class TimedDIT:
         self.head = (last.linear.weight.detach().to(dtype), last.linear.bias.detach().to(dtype))
         done(last)
 
-    def _layer(self, block: Block) -> Layer:
+    def _layer(self, block: Block) -> TimeConditionedLayer:
         first, second, to = cast(nn.Linear, block.mlp[0]), cast(nn.Linear, block.mlp[2]), self.dtype
-        return Layer(
+        return TimeConditionedLayer(
             norm1=block.norm1.weight.detach(),
             qkv=linear(block.attn_qkv.weight.detach().to(to), None),
             out=linear(block.attn_out.weight.detach().to(to), None),
@@ -152,7 +152,7 @@ class TimedDIT:
             self._finish(layer, part, x, mixed.flatten(2))
         return x
 
-    def _finish(self, layer: Layer, part: Modulation, x: Tensor, mixed: Tensor) -> None:
+    def _finish(self, layer: TimeConditionedLayer, part: Modulation, x: Tensor, mixed: Tensor) -> None:
         """Add attention and MLP, gated, to the residual stream in place."""
         x += part.gate1 * layer.out(mixed)
         x += part.gate2 * layer.down(layer.up(self._normed(x, layer.norm2, part.shift2, part.scale2)))

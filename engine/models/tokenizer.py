@@ -9,7 +9,7 @@ from pathlib import Path
 from engine.files.run_layout import holds_checkpoint
 from engine.models.catalogue import BUILT_IN, resolve
 from engine.models.hub import ALIASES, cached, fetch, tokenizer_in_cache, tokenizer_of
-from engine.models.loading import Request
+from engine.models.loading import LoadRequest
 from engine.models.text import Codec
 
 FILE = "tokenizer.json"
@@ -19,7 +19,7 @@ USUAL = "gpt2"
 """Whose tokenizer on the hub a checkpoint of the DIT's family was trained with, where it has none."""
 
 
-def codec_for(request: Request) -> Codec:
+def codec_for(request: LoadRequest) -> Codec:
     """Return the tokenizer asked for, else the one beside the weights.
 
     Raises ValueError where there is none, or it cannot be read.
@@ -27,13 +27,13 @@ def codec_for(request: Request) -> Codec:
     return Codec.from_file(tokenizer_file(request, None))
 
 
-def tokenizer_file(request: Request, usual: str | None) -> Path:
+def tokenizer_file(request: LoadRequest, usual: str | None) -> Path:
     """Return the file of the tokenizer asked for, else that beside the weights, else the hub's of the usual name.
 
     Of a hub repository nothing but the tokenizer is fetched.  Raises ValueError where there is none.
     """
     if request.tokenizer is not None:
-        return _asked(request.tokenizer)
+        return _named_tokenizer(request.tokenizer)
     beside = _beside(request) / FILE
     if beside.is_file():
         return beside
@@ -48,7 +48,7 @@ def tokenizer_file(request: Request, usual: str | None) -> Path:
         ) from error
 
 
-def borrowed(request: Request, file: Path) -> Path | None:
+def borrowed(request: LoadRequest, file: Path) -> Path | None:
     """Return the file of a tokenizer that nobody named and that is not the checkpoint's own; None for others."""
     return None if request.tokenizer is not None or file.parent == _beside(request) else file
 
@@ -79,7 +79,7 @@ def tokenizer_place(name: str) -> Path:
     return file.parent if file is not None else _first(names, lambda repo: cached(repo, weights=False))
 
 
-def fetched_tokenizer(request: Request) -> Path:
+def fetched_tokenizer(request: LoadRequest) -> Path:
     """Return `tokenizer_place` of the tokenizer asked for, fetched from the hub if need be, else the checkpoint.
 
     Raises ValueError where there is none.
@@ -119,7 +119,7 @@ def _here(name: str) -> Path | None:
     return home / FILE if is_run else home
 
 
-def _asked(name: str) -> Path:
+def _named_tokenizer(name: str) -> Path:
     """The tokenizer file that a person named: a file, one in a directory, or one on the hub."""
     path = _here(name)
     if path is None:
@@ -135,5 +135,5 @@ def _asked(name: str) -> Path:
     return file
 
 
-def _beside(request: Request) -> Path:
+def _beside(request: LoadRequest) -> Path:
     return request.home if request.home.is_dir() else request.home.parent

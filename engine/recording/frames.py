@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from engine.recording import plans
 from engine.recording.entries import Header, check_edit, pack, unpack
 from engine.recording.layout import F8, U4, Cursor, pack_ints, pack_places
-from engine.recording.state import State
+from engine.recording.state import StoredState
 from engine.records import Change, Edit, Frame, Settings
 
 HEAD = struct.Struct("<HIHBid")
@@ -51,7 +51,7 @@ def head(body: bytes) -> tuple[Head, float]:
     return found, cursor.unpack(F8)[0] if found.flags & ALPHA_S else 1 - found.s
 
 
-def encode(before: State, frame: Frame, branch: int, settings: int, mask: int) -> tuple[bytes, State]:
+def encode_frame(before: StoredState, frame: Frame, branch: int, settings: int, mask: int) -> tuple[bytes, StoredState]:
     """A frame's payload, and the state after it as a reader knows it.
 
     Raises ValueError for a frame that is none: arrays of another shape or a change that does not exist.
@@ -76,16 +76,16 @@ def encode(before: State, frame: Frame, branch: int, settings: int, mask: int) -
     said = b"" if frame.edit is None else pack(frame.edit)
     # a plan is made for the state before it, which differs from that of the last plan where the last step changed it
     steady = (before.change != Change.REVEALED) & (before.change != Change.REMASKED)
-    unmask, told_unmask = plans.encode(frame.unmask, before.unmask, steady)
-    remask, told_remask = plans.encode(frame.remask, before.remask, steady)
+    unmask, told_unmask = plans.encode_plan(frame.unmask, before.unmask, steady)
+    remask, told_remask = plans.encode_plan(frame.remask, before.remask, steady)
     payload = b"".join((
         HEAD.pack(branch, frame.index, settings, flags, calls, frame.s), extra, unmask, remask,
         pack_places(flips), pack_ints(tokens[revealed]), held[revealed].astype("<f4").tobytes(), odd, said,
     ))  # fmt: skip
-    return payload, replace(State.after(frame), unmask=told_unmask, remask=told_remask)
+    return payload, replace(StoredState.after(frame), unmask=told_unmask, remask=told_remask)
 
 
-def decode(before: State, body: bytes, settings: Settings, header: Header) -> Frame:
+def decode_frame(before: StoredState, body: bytes, settings: Settings, header: Header) -> Frame:
     """The frame that a body tells of; raises ValueError for one that does not follow the state before it."""
     cursor, mask, vocabulary = Cursor(body, 1), header.model.mask_id, header.model.vocab_size
     found = Head(*cursor.unpack(HEAD))
@@ -95,7 +95,7 @@ def decode(before: State, body: bytes, settings: Settings, header: Header) -> Fr
     alpha_t = cursor.unpack(F8)[0] if flags & ALPHA_T else before.alpha_s
     excess = cursor.unpack(F8)[0] if flags & EXCESS else 0.0
     block = cursor.unpack(U4)[0] if flags & BLOCK else before.block
-    unmask, remask = plans.decode(cursor, before.unmask), plans.decode(cursor, before.remask)
+    unmask, remask = plans.decode_plan(cursor, before.unmask), plans.decode_plan(cursor, before.remask)
     revealed, (change, tokens, held) = _flipped(before, cursor.places(before.tokens.size), mask)
     tokens[revealed] = _tokens(cursor, len(revealed), vocabulary)
     held[revealed] = cursor.floats(len(revealed))
@@ -113,7 +113,7 @@ def decode(before: State, body: bytes, settings: Settings, header: Header) -> Fr
     )  # fmt: skip
 
 
-def _flipped(before: State, flips: NDArray[np.int64], mask: int) -> tuple[NDArray[np.int64], Arrays]:
+def _flipped(before: StoredState, flips: NDArray[np.int64], mask: int) -> tuple[NDArray[np.int64], Arrays]:
     """Where something is revealed, and the arrays after the flips but for the tokens that are revealed."""
     was = before.change.reshape(-1)
     change, tokens, held = NEXT[was], before.tokens.flatten(), before.held.flatten()
@@ -127,7 +127,7 @@ def _flipped(before: State, flips: NDArray[np.int64], mask: int) -> tuple[NDArra
     return flips[up], (change, tokens, held)
 
 
-def _expected(before: State, frame: Frame) -> tuple[int, bytes]:
+def _expected(before: StoredState, frame: Frame) -> tuple[int, bytes]:
     """Flags, and what they announce."""
     said = (
         (ALPHA_S, frame.alpha_s != 1 - frame.s, F8, frame.alpha_s),
@@ -177,7 +177,7 @@ def _tokens(cursor: Cursor, count: int, vocabulary: int) -> NDArray[np.int64]:
     return tokens
 
 
-def _sealed(array: NDArray[Any], before: State) -> NDArray[Any]:
+def _sealed(array: NDArray[Any], before: StoredState) -> NDArray[Any]:
     """[B, L], not to be written to: it may be shown and be what the next frame starts from."""
     array = array.reshape(before.tokens.shape)
     array.setflags(write=False)

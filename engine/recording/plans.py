@@ -32,7 +32,7 @@ class Way(IntEnum):
     DENSE = 4
 
 
-def encode(plan: Probabilities, before: Probabilities, steady: NDArray[np.bool_]) -> tuple[bytes, Probabilities]:
+def encode_plan(plan: Probabilities, before: Probabilities, steady: NDArray[np.bool_]) -> tuple[bytes, Probabilities]:
     """The bytes of a plan [B, L], and what a reader will make of them.
 
     before: what a reader made of the last one.  steady: [B, L], positions that the step before left alone, whose
@@ -57,7 +57,7 @@ def encode(plan: Probabilities, before: Probabilities, steady: NDArray[np.bool_]
     return shortest, plan
 
 
-def decode(cursor: Cursor, before: Probabilities) -> Probabilities:
+def decode_plan(cursor: Cursor, before: Probabilities) -> Probabilities:
     """Raises ValueError for bytes that are no plan [B, L]."""
     way, size = cursor.data[cursor.take(1)], before.size
     match way:

@@ -33,9 +33,9 @@ from engine.recording.entries import (
 from engine.recording.index import FORK, MOST_ENTRIES, PLACE
 from engine.recording.layout import NOWHERE, Kind, preamble, record
 from engine.recording.recording import RecordedTrace, Recording
-from engine.recording.state import State, encode_state
+from engine.recording.state import StoredState, encode_state
 from engine.records import Frame, Settings
-from engine.sampling.trace import Start
+from engine.sampling.trace import RunStart
 
 KEY_EVERY = 64
 """Steps between states that are written whole: a step is rebuilt from at most so many frames."""
@@ -60,7 +60,7 @@ class Recorder:
         self._known[known] = True
 
     @classmethod
-    def create(cls, path: str | PathLike[str], header: Header, start: Start) -> Self:
+    def create(cls, path: str | PathLike[str], header: Header, start: RunStart) -> Self:
         """A new file; raises FileExistsError where there is one, ValueError for a run that no reader would take.
 
         header: `model.pieces` is the vocabulary, of which the file gets what occurs.
@@ -69,7 +69,7 @@ class Recorder:
         return cls(_filled(path, [begin]), os.fspath(path), header.model.pieces, header.model.fragments)
 
     @classmethod
-    def spool(cls, header: Header, start: Start) -> Self:
+    def spool(cls, header: Header, start: RunStart) -> Self:
         """One in a temporary file that goes with the process, until `keep` says where it is to stay."""
         begin = _begin(header, start)
         name = f"the recording in {tempfile.gettempdir()}"
@@ -150,7 +150,7 @@ class Recorder:
                 raise ValueError(f"frame {frame.index} cannot follow {len(line)} recorded ones")
             before, mask = self._tip(line), self.recording.header.model.mask_id
             number, settings = self._numbered(frame.settings)
-            payload, after = frames.encode(before, frame, branch, number, mask)
+            payload, after = frames.encode_frame(before, frame, branch, number, mask)
             new = self._new(frame.tokens)
             if frame.edit is not None:
                 check_edit(frame.edit, self.recording.header)
@@ -186,7 +186,7 @@ class Recorder:
     def _line(self, branch: int) -> BranchEntry:
         return self._index.line(branch)
 
-    def _tip(self, line: BranchEntry) -> State:
+    def _tip(self, line: BranchEntry) -> StoredState:
         """The state that the next frame of a branch starts from."""
         return self.recording.at(line.number, len(line))[1]
 
@@ -241,7 +241,7 @@ class Recorder:
         return record(Kind.FIGURES, pack_rows(line, line.stored, count)) if count > 0 else b""
 
 
-def _begin(header: Header, start: Start) -> bytes:
+def _begin(header: Header, start: RunStart) -> bytes:
     """What stands before the first frame."""
     shape = start.tokens.shape
     if shape != (header.batch, header.length) or start.locked.shape != shape:
@@ -250,7 +250,7 @@ def _begin(header: Header, start: Start) -> bytes:
     return b"".join((
         preamble(),
         record(Kind.HEADER, pack(written(header))),
-        record(Kind.BRANCH, FORK.pack(0, 0, 0) + encode_state(State.start(start.tokens, start.locked))),
+        record(Kind.BRANCH, FORK.pack(0, 0, 0) + encode_state(StoredState.start(start.tokens, start.locked))),
         record(Kind.PIECES, pack(Pieces.of(first, header.model.pieces, header.model.fragments))),
     ))  # fmt: skip
 

@@ -20,10 +20,10 @@ from engine.recording.entries import Header, Mark
 from engine.recording.index import FORK, PLACE, Index
 from engine.recording.layout import Cursor, Kind
 from engine.recording.scanning import bodies, body_at, check_preamble, torn_at
-from engine.recording.state import State, decode_state
+from engine.recording.state import StoredState, decode_state
 from engine.records import Branch, Change, Frame, ModelInfo, Settings
 from engine.sampling.figures import Curves, Figures, figures
-from engine.sampling.trace import Start
+from engine.sampling.trace import RunStart
 
 CACHE = 1 << 24
 """Bytes of frames kept in memory."""
@@ -31,7 +31,7 @@ TOGETHER = 128
 """Frames whose figures are computed at once where the file lacks them."""
 OVERHEAD = 4_096
 """Bytes of a frame besides its arrays."""
-Step = tuple[Frame | None, State]
+Step = tuple[Frame | None, StoredState]
 """A position: the frame that led to it (None at a fork), and the state there."""
 
 
@@ -98,7 +98,7 @@ class Recording:
             self.index.take(offset, body)
             self.end = following
 
-    def remember(self, line: BranchEntry, frame: Frame, state: State) -> None:
+    def remember(self, line: BranchEntry, frame: Frame, state: StoredState) -> None:
         """The last step of a branch as it was recorded: it need not be read back."""
         self._remember(line, len(line), (frame, state))
 
@@ -150,10 +150,10 @@ class Recording:
         return tuple(self.index.marks)
 
     @property
-    def start(self) -> Start:
+    def start(self) -> RunStart:
         """The canvas before step 0."""
         _, origin = self._origin(self.index.lines[0])
-        return Start(origin.tokens, origin.change == Change.LOCKED, self.header.steps, self.header.seed)
+        return RunStart(origin.tokens, origin.change == Change.LOCKED, self.header.steps, self.header.seed)
 
     def trace(self, branch: int = 0) -> RecordedTrace:
         """A branch as the views read it; raises ValueError where there is none of that number."""
@@ -249,7 +249,7 @@ class Recording:
             reached, at = self._nearest(line, position, reached, key[1] if key else None)
             while reached < position:
                 frame = self._decode(line, reached, at[1])
-                at = self._remember(line, reached + 1, (frame, State.after(frame)))
+                at = self._remember(line, reached + 1, (frame, StoredState.after(frame)))
                 reached += 1
         except ValueError as error:
             line.cut(reached)
@@ -266,14 +266,14 @@ class Recording:
             return floor, (None, self._state(keyframe, PLACE.size))
         return floor, self._remember(line, floor, self._origin(line))
 
-    def _decode(self, line: BranchEntry, index: int, before: State) -> Frame:
+    def _decode(self, line: BranchEntry, index: int, before: StoredState) -> Frame:
         body = body_at(self._file, line.offsets[index - line.fork])
         if body is None or body[0] != Kind.FRAME:
             raise ValueError("the file has changed since it was opened")
         settings = self.index.settings[line.settings[index - line.fork]]
-        return frames.decode(before, body, settings, self.header)
+        return frames.decode_frame(before, body, settings, self.header)
 
-    def _state(self, offset: int, skipped: int) -> State:
+    def _state(self, offset: int, skipped: int) -> StoredState:
         """The state in a record, behind so many bytes."""
         body = body_at(self._file, offset)
         if body is None:

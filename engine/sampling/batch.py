@@ -19,7 +19,7 @@ from engine.models.protocol import Denoiser, device_of
 from engine.records import Settings
 from engine.sampling.blocks import Blocks, plan
 from engine.sampling.session import control_of, grid_of
-from engine.sampling.step import BadLogitsError, Flips, State, StepConfig, Stepper
+from engine.sampling.step import BadLogitsError, Flips, SamplerState, StepConfig, Stepper
 from engine.sampling.validation import check_canvas, check_order
 from engine.strategies import Strategy
 from engine.text import infill
@@ -36,7 +36,7 @@ class Sample(NamedTuple):
     network_calls: int
 
 
-class Failed(NamedTuple):
+class FailedSample(NamedTuple):
     """A sample that was given up: the network's logits at this step and position are not finite."""
 
     number: int
@@ -84,7 +84,7 @@ def samples(
     block_length: int | None = None,
     stride: int | None = None,
     strides: int = 0,
-    failed: Callable[[Failed], None] | None = None,
+    failed: Callable[[FailedSample], None] | None = None,
     **settings: Any,
 ) -> Iterator[Sample]:
     """The samples with these numbers, each as it is finished, at most `width` in the network at once.
@@ -131,7 +131,7 @@ class _Slots:
         """the time at which each block ends"""
         self.ends = np.cumsum([len(grid) - 1 for grid in grids]).tolist()
         """the steps taken when each block has ended"""
-        self.state = State.blank(model, blocks.edges[-1], [])
+        self.state = SamplerState.blank(model, blocks.edges[-1], [])
         self.at: list[int] = []
         self.block: list[int] = []
         self.calls: list[int] = []
@@ -141,7 +141,7 @@ class _Slots:
         return len(self.at)
 
     def add(self, number: int) -> None:
-        new = State.blank(self.model, self.blocks.edges[-1], [number], self.prompt)
+        new = SamplerState.blank(self.model, self.blocks.edges[-1], [number], self.prompt)
         self.state = _join(self.state, new)
         self.at.append(0)
         self.block.append(0)
@@ -215,9 +215,9 @@ class _Slots:
         self._keep([i for i in range(self.busy) if i not in done])
         return out
 
-    def give_up(self, error: BadLogitsError) -> list[Failed]:
+    def give_up(self, error: BadLogitsError) -> list[FailedSample]:
         """Remove the slots that the network failed, and tell where; the others stand before the step that failed."""
-        first = {number: Failed(number, step, position) for number, step, position in reversed(error.places)}
+        first = {number: FailedSample(number, step, position) for number, step, position in reversed(error.places)}
         self._keep([i for i in range(self.busy) if self.state.numbers[i] not in first])
         return list(first.values())
 
@@ -232,14 +232,14 @@ class _Slots:
         self.state.active, self.state.seen = self.blocks.active(*where), self.blocks.seen(*where)
 
 
-def _rows(state: State, rows: list[int]) -> State:
+def _rows(state: SamplerState, rows: list[int]) -> SamplerState:
     numbers = [state.numbers[i] for i in rows]
     active, seen = (None if part is None else part[rows] for part in (state.active, state.seen))
-    return State(state.tokens[rows], state.held[rows], state.locked[rows], numbers, active, seen)
+    return SamplerState(state.tokens[rows], state.held[rows], state.locked[rows], numbers, active, seen)
 
 
-def _join(a: State, b: State) -> State:
-    return State(
+def _join(a: SamplerState, b: SamplerState) -> SamplerState:
+    return SamplerState(
         torch.cat((a.tokens, b.tokens)), torch.cat((a.held, b.held)), torch.cat((a.locked, b.locked)),
         a.numbers + b.numbers,
     )  # fmt: skip

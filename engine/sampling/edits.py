@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from engine.records import Change, Edit
-from engine.sampling.step import State
+from engine.sampling.step import SamplerState
 from engine.text import infill
 
 
 @dataclass(frozen=True)
-class Canvas:
+class EditContext:
     """What an edit must know besides the state."""
 
     mask_id: int
@@ -28,7 +28,7 @@ class Canvas:
     """the prompt that each row has, masks included"""
 
 
-def edited(state: State, edit: Edit, canvas: Canvas) -> tuple[State, Tensor]:
+def edited(state: SamplerState, edit: Edit, canvas: EditContext) -> tuple[SamplerState, Tensor]:
     """The state after an edit, and the codes of `Change`, uint8 [B, L].
 
     Raises ValueError for an edit that cannot be done, with what can.
@@ -44,40 +44,40 @@ def edited(state: State, edit: Edit, canvas: Canvas) -> tuple[State, Tensor]:
         raise ValueError(f"unknown edit {edit.kind!r}: choose one of {', '.join(EDITS)}")
     rows = list(range(batch)) if edit.sample is None else [edit.sample]
     new = replace(state, tokens=state.tokens.clone(), held=state.held.clone(), locked=state.locked.clone())
-    change = _standing(new, canvas)
+    change = _unchanged_codes(new, canvas)
     changed = EDITS[edit.kind](new, edit, canvas, rows)
     if canvas.causal and int((new.tokens == canvas.mask_id).sum()) > int((state.tokens == canvas.mask_id).sum()):
         raise ValueError("the model predicts from the left alone: put or lock tokens, but mask none again")
-    after = _standing(new, canvas)
+    after = _unchanged_codes(new, canvas)
     change = torch.where(changed >= 0, changed.to(torch.uint8), after)
     return new, change
 
 
-def _standing(state: State, canvas: Canvas) -> Tensor:
+def _unchanged_codes(state: SamplerState, canvas: EditContext) -> Tensor:
     """The codes of a canvas to which nothing is done."""
     masked = state.tokens == canvas.mask_id
     codes = torch.where(masked, int(Change.MASKED), int(Change.HELD)).to(torch.uint8)
     return codes.masked_fill(state.locked, int(Change.LOCKED))
 
 
-def _nothing(state: State) -> Tensor:
+def _nothing(state: SamplerState) -> Tensor:
     """Room for the codes of what an edit changes, int64 [B, L]; -1 is what stays."""
     return torch.full_like(state.tokens, -1)
 
 
-def _token(tokens: tuple[int, ...], canvas: Canvas) -> Tensor:
+def _token(tokens: tuple[int, ...], canvas: EditContext) -> Tensor:
     bad = [token for token in tokens if not 0 <= token < canvas.vocab_size or token == canvas.mask_id]
     if bad:
         raise ValueError(f"token {bad[0]} is the mask or outside the vocabulary of {canvas.vocab_size}")
     return torch.tensor(tokens, dtype=torch.long)
 
 
-def _unlocked(state: State, rows: list[int], position: int) -> None:
+def _unlocked(state: SamplerState, rows: list[int], position: int) -> None:
     if bool(state.locked[rows, position].any()):
         raise ValueError(f"position {position} is locked: unlock it first")
 
 
-def _mask(state: State, edit: Edit, canvas: Canvas, rows: list[int]) -> Tensor:
+def _mask(state: SamplerState, edit: Edit, canvas: EditContext, rows: list[int]) -> Tensor:
     at = edit.position
     _unlocked(state, rows, at)
     if at < canvas.first:
@@ -90,7 +90,7 @@ def _mask(state: State, edit: Edit, canvas: Canvas, rows: list[int]) -> Tensor:
     return changed
 
 
-def _force(state: State, edit: Edit, canvas: Canvas, rows: list[int]) -> Tensor:
+def _force(state: SamplerState, edit: Edit, canvas: EditContext, rows: list[int]) -> Tensor:
     at = edit.position
     _unlocked(state, rows, at)
     if len(edit.tokens) != 1:
@@ -101,7 +101,7 @@ def _force(state: State, edit: Edit, canvas: Canvas, rows: list[int]) -> Tensor:
     return changed
 
 
-def _lock(state: State, edit: Edit, canvas: Canvas, rows: list[int]) -> Tensor:
+def _lock(state: SamplerState, edit: Edit, canvas: EditContext, rows: list[int]) -> Tensor:
     at = edit.position
     if bool((state.tokens[rows, at] == canvas.mask_id).any()):
         raise ValueError(f"position {at} is masked: put a token there before it is locked")
@@ -111,7 +111,7 @@ def _lock(state: State, edit: Edit, canvas: Canvas, rows: list[int]) -> Tensor:
     return _nothing(state)
 
 
-def _unlock(state: State, edit: Edit, canvas: Canvas, rows: list[int]) -> Tensor:
+def _unlock(state: SamplerState, edit: Edit, canvas: EditContext, rows: list[int]) -> Tensor:
     at = edit.position
     if not bool(state.locked[rows, at].any()):
         raise ValueError(f"position {at} is not locked")
@@ -119,7 +119,7 @@ def _unlock(state: State, edit: Edit, canvas: Canvas, rows: list[int]) -> Tensor
     return _nothing(state)
 
 
-def _prompt(state: State, edit: Edit, canvas: Canvas, rows: list[int]) -> Tensor:
+def _prompt(state: SamplerState, edit: Edit, canvas: EditContext, rows: list[int]) -> Tensor:
     """The canvas begins with other tokens, which are locked, and masks; what is left of longer ones is masked."""
     size, length = len(edit.tokens), state.tokens.shape[1]
     if size > length:
@@ -158,7 +158,7 @@ def _same_shape(stays: list[bool], was: list[bool]) -> None:
         raise ValueError(f"in blocks the prompt keeps its {len(was)} tokens{masks}: begin anew for one {other}")
 
 
-EDITS: dict[str, Callable[[State, Edit, Canvas, list[int]], Tensor]] = {
+EDITS: dict[str, Callable[[SamplerState, Edit, EditContext, list[int]], Tensor]] = {
     "mask": _mask, "force": _force, "lock": _lock, "unlock": _unlock, "prompt": _prompt,
 }  # fmt: skip
 """By the kinds of `Edit`: changes the state in place and says which codes that gives."""

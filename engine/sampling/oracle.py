@@ -15,13 +15,13 @@ from engine.sampling import kernel
 from engine.strategies import Candidates, Plan, Strategy, View
 
 
-def law(model: Denoiser, tokens: Tensor, plan: Plan, settings: Settings, alpha_t: Tensor) -> Tensor:
+def dense_probabilities(model: Denoiser, tokens: Tensor, plan: Plan, settings: Settings, alpha_t: Tensor) -> Tensor:
     """q(z_s | z_t) as probabilities over the vocabulary, float64 [B, L, V]."""
     p = denoised(model, tokens, settings, alpha_t)
-    return posterior(p.view(*tokens.shape, -1), tokens, plan, model.mask_id)
+    return dense_posterior(p.view(*tokens.shape, -1), tokens, plan, model.mask_id)
 
 
-def posterior(p: Tensor, tokens: Tensor, plan: Plan, mask_id: int) -> Tensor:
+def dense_posterior(p: Tensor, tokens: Tensor, plan: Plan, mask_id: int) -> Tensor:
     """q(z_s | z_t) [B, L, V] from p(x0) [B, L, V] of tokens [B, L]: p unless masked, its token unless remasked."""
     masked = tokens == mask_id
     unmask = plan.unmask.clamp(0, 1).expand(tokens.shape).to(p.dtype)
@@ -80,7 +80,7 @@ def step(
         new = torch.where(masked & (plan.unmask.expand_as(held) > 0.5), ids, tokens)
     else:
         p = denoised(model, tokens, settings, alpha_t, dtype).view(*tokens.shape, -1)
-        new = gumbel_max(posterior(p, tokens, strategy.plan(view), model.mask_id), generator)
+        new = gumbel_max(dense_posterior(p, tokens, strategy.plan(view), model.mask_id), generator)
     gained = p.gather(-1, new[:, :, None])[:, :, 0].double()
     still = (new == tokens) & ~masked
     return new, torch.where(still, held, gained.masked_fill(new == model.mask_id, torch.nan))

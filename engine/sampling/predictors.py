@@ -15,7 +15,7 @@ from torch import Tensor
 from engine.models.protocol import Denoiser, never_drawn
 from engine.sampling import kernel, rng
 from engine.sampling.rng import Purpose
-from engine.sampling.step import BadLogitsError, State
+from engine.sampling.step import BadLogitsError, SamplerState
 from engine.sampling.validation import check_canvas
 
 CELLS = 1 << 27
@@ -25,7 +25,7 @@ NOISE_EPS = 1e-3
 
 
 @dataclass(frozen=True)
-class Prediction:
+class PredictorSamples:
     """Samples and what they cost."""
 
     tokens: Tensor
@@ -34,7 +34,7 @@ class Prediction:
     """times that each sequence went through the network"""
 
 
-def predict(
+def sample_by_predictor(
     model: Denoiser,
     name: str,
     *,
@@ -47,7 +47,7 @@ def predict(
     eps: float = 1e-5,
     first: int = 0,
     numbers: Sequence[int] = (),
-) -> Prediction:
+) -> PredictorSamples:
     """`count` samples as one batch by a predictor of PREDICTORS, over `steps` equal steps from t = 1 to `eps`.
 
     top_p: of `ddpm_cache` alone, exclusive as in ReMDM's code.  first: number of the first sample, or numbers: those of
@@ -71,22 +71,22 @@ def predict(
     numbers = list(numbers or range(first, first + count))
     if len(numbers) != count:
         raise ValueError(f"numbers must be one for each of {count} samples, got {len(numbers)}")
-    tokens = State.blank(model, length, numbers, prompt).tokens
-    predictor = kind(_Law(model, top_p))
+    tokens = SamplerState.blank(model, length, numbers, prompt).tokens
+    predictor = kind(_Network(model, top_p))
     times = torch.linspace(1, eps, steps + 1, dtype=torch.float64).tolist()
     i = 0
     try:
         for i, t in enumerate(times[:-1]):
-            tokens = predictor.step(tokens, t, times[i + 1], _Dice(seed, numbers, i))
+            tokens = predictor.step(tokens, t, times[i + 1], _TokenDraws(seed, numbers, i))
         i = steps
-        tokens = predictor.finish(tokens, times[-1], _Dice(seed, numbers, steps))
+        tokens = predictor.finish(tokens, times[-1], _TokenDraws(seed, numbers, steps))
     except kernel.NotFiniteError as error:
         raise BadLogitsError([(numbers[row // length], i, row % length) for row in error.rows]) from error
-    return Prediction(tokens.cpu(), predictor.law.calls)
+    return PredictorSamples(tokens.cpu(), predictor.law.calls)
 
 
 @dataclass(frozen=True)
-class _Dice:
+class _TokenDraws:
     """The randomness of one step of a batch."""
 
     seed: int
@@ -104,7 +104,7 @@ class _Dice:
 
 
 @dataclass
-class _Law:
+class _Network:
     """What the network says at every position, and how often it was asked."""
 
     model: Denoiser
@@ -189,10 +189,10 @@ def tweedie(scores: Tensor, tokens: Tensor, mask_id: int, dsigma: float) -> Tens
 class Ddpm:
     """Ancestral sampling: the network at every step."""
 
-    law: _Law
+    law: _Network
     has_nucleus = False
 
-    def step(self, tokens: Tensor, t: float, s: float, dice: _Dice) -> Tensor:
+    def step(self, tokens: Tensor, t: float, s: float, dice: _TokenDraws) -> Tensor:
         mask_id, out = self.law.model.mask_id, tokens.clone()
         for rows in self.law.rows(tokens):
             p = self.law.denoised(tokens[rows], t)
@@ -201,7 +201,7 @@ class Ddpm:
         self.law.calls += 1
         return out
 
-    def finish(self, tokens: Tensor, t: float, dice: _Dice) -> Tensor:
+    def finish(self, tokens: Tensor, t: float, dice: _TokenDraws) -> Tensor:
         """Every mask left becomes the argmax, for which the network is asked once more."""
         mask_id, out = self.law.model.mask_id, tokens.clone()
         for rows in self.law.rows(tokens):
@@ -222,7 +222,7 @@ class DdpmCache(Ddpm):
     kept: list[Tensor] = field(default_factory=list)
     has_nucleus = True
 
-    def step(self, tokens: Tensor, t: float, s: float, dice: _Dice) -> Tensor:
+    def step(self, tokens: Tensor, t: float, s: float, dice: _TokenDraws) -> Tensor:
         mask_id, out = self.law.model.mask_id, tokens.clone()
         parts = list(self.law.rows(tokens))
         if not self.kept:
@@ -240,17 +240,17 @@ class DdpmCache(Ddpm):
 class Analytic:
     """SEDD's update on scores, the network at every step, and at the end a draw in which no mask is left."""
 
-    law: _Law
+    law: _Network
     has_nucleus = False
 
-    def step(self, tokens: Tensor, t: float, s: float, dice: _Dice) -> Tensor:
+    def step(self, tokens: Tensor, t: float, s: float, dice: _TokenDraws) -> Tensor:
         sigma_t, sigma_s = loglinear(torch.tensor([t, s], dtype=torch.float64)).tolist()
         return self._update(tokens, t, sigma_t - sigma_s, dice, last=False)
 
-    def finish(self, tokens: Tensor, t: float, dice: _Dice) -> Tensor:
+    def finish(self, tokens: Tensor, t: float, dice: _TokenDraws) -> Tensor:
         return self._update(tokens, t, float(loglinear(torch.tensor(t, dtype=torch.float64))), dice, last=True)
 
-    def _update(self, tokens: Tensor, t: float, dsigma: float, dice: _Dice, last: bool) -> Tensor:
+    def _update(self, tokens: Tensor, t: float, dsigma: float, dice: _TokenDraws, last: bool) -> Tensor:
         mask_id, out = self.law.model.mask_id, tokens.clone()
         for rows in self.law.rows(tokens):
             q = tweedie(self.law.scores(tokens[rows], t), tokens[rows], mask_id, dsigma)

@@ -15,8 +15,8 @@ from torch import Tensor
 from engine.models.protocol import Denoiser
 from engine.records import Branch, Change, Edit, Frame, Settings
 from engine.sampling.blocks import plan
-from engine.sampling.edits import Canvas, edited
-from engine.sampling.step import Decision, Flips, State, StepConfig, Stepper
+from engine.sampling.edits import EditContext, edited
+from engine.sampling.step import Decision, Flips, SamplerState, StepConfig, Stepper
 from engine.sampling.trajectory import Clock, StepInput, Trajectory
 from engine.sampling.validation import check_canvas, check_order
 from engine.strategies import Strategy, values
@@ -38,7 +38,7 @@ def grid_of(strategy: Strategy, steps: int) -> NDArray[np.float64]:
 class NextStep(NamedTuple):
     """What a step starts from, and where it leads to; s is t for a clean-up and at the end."""
 
-    state: State
+    state: SamplerState
     control: StepConfig
     t: float
     s: float
@@ -87,7 +87,7 @@ class Session:
         self.blocks = plan(steps, length, infill.fixed(prompt, model.mask_id), block_length, stride, strides)
         check_order(model, strategy, self.blocks)
         self._stepper = Stepper(model, seed)
-        state = State.blank(model, self.blocks.edges[-1], range(first, first + batch), prompt)
+        state = SamplerState.blank(model, self.blocks.edges[-1], range(first, first + batch), prompt)
         self._line = Trajectory(state, control_of(strategy, Settings(strategy.name, **settings)))
         self._lines, self._branches = {branch: self._line}, {branch: Branch(branch)}
         self.branch = branch
@@ -137,7 +137,9 @@ class Session:
         state, clock, s = ahead
         return self._clean_up(act, state, clock) if s is None else self._advance(act, state, clock, s)
 
-    def _ahead(self, state: State, clock: Clock, control: StepConfig) -> tuple[State, Clock, float | None] | None:
+    def _ahead(
+        self, state: SamplerState, clock: Clock, control: StepConfig
+    ) -> tuple[SamplerState, Clock, float | None] | None:
         """What the step after a state starts from, and the time it leads to; None of a clean-up, and at the end."""
         while True:
             state = self._standing(state, clock.block)
@@ -149,7 +151,7 @@ class Session:
             # the record keeps the clock as it was: another strategy set here may have times left in the block
             clock = Clock(clock.block + 1, step=clock.step)
 
-    def _standing(self, state: State, block: int) -> State:
+    def _standing(self, state: SamplerState, block: int) -> SamplerState:
         """A state that knows in which block it is."""
         where = [block] * len(state.numbers), self._stepper.device
         return replace(state, active=self.blocks.active(*where), seen=self.blocks.seen(*where))
@@ -223,18 +225,18 @@ class Session:
         batch, device = len(self._line.state.numbers), self._stepper.device
         return [torch.full((batch, 1), t, dtype=torch.float64, device=device) for t in times]
 
-    def _canvas(self) -> Canvas:
+    def _canvas(self) -> EditContext:
         blocks, causal = len(self.blocks), bool(getattr(self.model, "causal", False))
         first = self.blocks.edges[self._line.clock.block] if blocks > 1 else 0
         prompts = tuple(map(self._prompt_of, range(len(self._line.state.numbers))))
-        return Canvas(self.model.mask_id, self.model.vocab_size, first, blocks, causal, prompts)
+        return EditContext(self.model.mask_id, self.model.vocab_size, first, blocks, causal, prompts)
 
     def _prompt_of(self, row: int) -> tuple[int, ...]:
         """The prompt that a row has now: its last one by hand, else the run's."""
         edits = (frame.edit for frame in reversed(self._line.frames) if frame.edit is not None)
         return next((e.tokens for e in edits if e.kind == "prompt" and e.sample in (None, row)), self._prompt)
 
-    def _written(self, act: StepInput, state: State, change: Tensor) -> Frame:
+    def _written(self, act: StepInput, state: SamplerState, change: Tensor) -> Frame:
         """Go on by the frame of an edit."""
         clock = self._line.clock
         alpha = act.control.strategy.alpha(self._times(clock.t)[0])
@@ -242,7 +244,7 @@ class Session:
         decision = Decision(none, none, none[:, 0], Flips(change == Change.REVEALED, change == Change.REMASKED))
         return self._commit(act, clock, clock, state, 0, alpha, alpha, decision, change)
 
-    def _advance(self, act: StepInput, state: State, clock: Clock, s: float) -> Frame:
+    def _advance(self, act: StepInput, state: SamplerState, clock: Clock, s: float) -> Frame:
         # the noise's address leaves clean-ups out: whether there is one depends on the rest of the batch
         steps, strategy = [clock.step] * len(state.numbers), act.control.strategy
         t_now, s_now = self._times(clock.t, s)
@@ -254,7 +256,7 @@ class Session:
         change, then = self._changes(kept, decision), Clock(clock.block, s, clock.step + 1)
         return self._commit(act, clock, then, kept, calls, alpha_t, alpha_s, decision, change)
 
-    def _clean_up(self, act: StepInput, state: State, clock: Clock) -> Frame:
+    def _clean_up(self, act: StepInput, state: SamplerState, clock: Clock) -> Frame:
         (t_now,) = self._times(clock.t)
         alpha_t = act.control.strategy.alpha(t_now)
         clean = state.copy()
@@ -264,7 +266,7 @@ class Session:
         change, then = self._changes(clean, decision), Clock(clock.block, 0.0, clock.step)
         return self._commit(act, clock, then, clean, calls, alpha_t, one, decision, change, final=True)
 
-    def _changes(self, state: State, decision: Decision) -> Tensor:
+    def _changes(self, state: SamplerState, decision: Decision) -> Tensor:
         """The codes of `Change`, uint8 [B, L], of a step that leads to a state."""
         change = torch.full_like(state.tokens, Change.HELD, dtype=torch.uint8)
         change[self._line.state.tokens == self.model.mask_id] = Change.MASKED
@@ -274,7 +276,7 @@ class Session:
         return change
 
     def _commit(
-        self, act: StepInput, clock: Clock, then: Clock, state: State, calls: int,
+        self, act: StepInput, clock: Clock, then: Clock, state: SamplerState, calls: int,
         alpha_t: Tensor, alpha_s: Tensor, decision: Decision, change: Tensor, final: bool = False,
     ) -> Frame:  # fmt: skip
         """Go on from `clock` to the state there is `then`, and tell of it."""
@@ -300,7 +302,7 @@ class Session:
         return self._line.commit(act, frame, replace(state, active=None, seen=None), then, calls)
 
 
-def _probabilities(p: Tensor, state: State) -> NDArray[np.float32]:
+def _probabilities(p: Tensor, state: SamplerState) -> NDArray[np.float32]:
     """As [B, L], 0 outside the active block, without copying what is constant along L."""
     if state.active is not None:
         p = p * state.active

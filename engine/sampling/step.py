@@ -36,7 +36,7 @@ class StepConfig:
 
 
 @dataclass
-class State:
+class SamplerState:
     """B trajectories of L positions, on the model's device.
 
     tokens long [B, L]; held float64 [B, L], the probability each token had when it was revealed; locked
@@ -54,7 +54,7 @@ class State:
     seen: Tensor | None = None
 
     @classmethod
-    def blank(cls, model: Denoiser, length: int, numbers: Sequence[int], prompt: Sequence[int] = ()) -> State:
+    def blank(cls, model: Denoiser, length: int, numbers: Sequence[int], prompt: Sequence[int] = ()) -> SamplerState:
         """All masked but for the prompt at the start; masks in it are masked like the rest."""
         shape, device = (len(numbers), length), device_of(model)
         tokens = torch.full(shape, model.mask_id, dtype=torch.long, device=device)
@@ -66,7 +66,7 @@ class State:
             held[locked] = 1.0
         return cls(tokens, held, locked, list(numbers))
 
-    def copy(self) -> State:
+    def copy(self) -> SamplerState:
         """One whose tokens may change without this one's."""
         return replace(self, tokens=self.tokens.clone(), held=self.held.clone())
 
@@ -138,7 +138,7 @@ class Stepper:
         self.device = device_of(model)
 
     def decide(
-        self, control: StepConfig, state: State, steps: Sequence[int], t: Tensor, s: Tensor
+        self, control: StepConfig, state: SamplerState, steps: Sequence[int], t: Tensor, s: Tensor
     ) -> tuple[Decision, int]:
         """Throw the dice of step number steps[b] from t to s, float64 [B, 1]; and the network calls it took."""
         strategy = control.strategy
@@ -160,7 +160,9 @@ class Stepper:
         dice = Flips(masked & (u < unmask), revealed & (u < remask), drawn)
         return Decision(unmask, remask, excess * (excess > ROUNDING), dice), calls
 
-    def apply(self, control: StepConfig, state: State, dice: Flips, steps: Sequence[int], alpha_t: Tensor) -> int:
+    def apply(
+        self, control: StepConfig, state: SamplerState, dice: Flips, steps: Sequence[int], alpha_t: Tensor
+    ) -> int:
         """Carry the dice out in place; returns the network calls it took."""
         need = dice.waiting()
         # tokens are drawn before anything is forgotten: x0 is predicted from the state at t
@@ -177,7 +179,9 @@ class Stepper:
         state.held[dice.forget] = torch.nan
         return int(need.sum())
 
-    def finish(self, control: StepConfig, state: State, alpha_t: Tensor, steps: Sequence[int]) -> tuple[Tensor, int]:
+    def finish(
+        self, control: StepConfig, state: SamplerState, alpha_t: Tensor, steps: Sequence[int]
+    ) -> tuple[Tensor, int]:
         """Every mask left that is open after so many steps becomes the argmax: (where, bool [B, L]; network calls)."""
         where = state.masked(self.model.mask_id)
         rows = where.any(-1).nonzero()[:, 0]
@@ -188,12 +192,18 @@ class Stepper:
         state.tokens[where], state.held[where] = drawn.ids, drawn.held
         return where, len(rows)
 
-    def _keys(self, state: State, steps: Sequence[int], purpose: Purpose) -> Tensor:
+    def _keys(self, state: SamplerState, steps: Sequence[int], purpose: Purpose) -> Tensor:
         return torch.from_numpy(rng.keys(self.seed, state.numbers, steps, purpose)).to(self.device)
 
     @torch.no_grad()
     def _draw(
-        self, control: StepConfig, state: State, rows: Tensor, where: Tensor, steps: Sequence[int], alpha_t: Tensor
+        self,
+        control: StepConfig,
+        state: SamplerState,
+        rows: Tensor,
+        where: Tensor,
+        steps: Sequence[int],
+        alpha_t: Tensor,
     ) -> kernel.Drawn:
         """Draw tokens at the chosen positions, where bool [R, L], of the chosen rows [R]; N results in order."""
         settings = control.settings
@@ -228,7 +238,7 @@ class Stepper:
         return kernel.Drawn(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
 
     def candidates(
-        self, control: StepConfig, state: State, steps: Sequence[int], alpha_t: Tensor, masked: Tensor
+        self, control: StepConfig, state: SamplerState, steps: Sequence[int], alpha_t: Tensor, masked: Tensor
     ) -> tuple[Candidates, Tensor, int]:
         """The draw at every masked position, bool [B, L]: candidates, their `held` [B, L] and the network calls."""
         ids, held = state.tokens.clone(), torch.full_like(state.held, torch.nan)

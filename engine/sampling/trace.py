@@ -13,7 +13,7 @@ from engine.sampling.figures import Curves, Figures, figures
 
 
 @dataclass(frozen=True, eq=False)
-class Start:
+class RunStart:
     """The canvas before step 0: tokens int32 [B, L] and which positions are the prompt's."""
 
     tokens: NDArray[np.int32]
@@ -34,7 +34,7 @@ class Record(Protocol):
     """What views read and a link appends to: a `Trace`, or a branch of a recording (`engine.recording`)."""
 
     @property
-    def start(self) -> Start: ...
+    def start(self) -> RunStart: ...
     @property
     def curves(self) -> Columns: ...
     def __len__(self) -> int: ...
@@ -54,7 +54,7 @@ class Trace:
     A position p in 0 to len(trace) is the state after p steps; 0 is the start.
     """
 
-    def __init__(self, start: Start) -> None:
+    def __init__(self, start: RunStart) -> None:
         self.start = start
         self._frames: list[Frame] = []
         self.curves = Curves(start.tokens.shape[0])

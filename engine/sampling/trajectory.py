@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from engine.records import Edit, Frame
-from engine.sampling.step import State, StepConfig
+from engine.sampling.step import SamplerState, StepConfig
 
 
 class Clock(NamedTuple):
@@ -40,7 +40,7 @@ class _Before:
 class Trajectory:
     """A state is never changed once it stands here, so that courses of one run can share what they have in common."""
 
-    def __init__(self, state: State, control: StepConfig) -> None:
+    def __init__(self, state: SamplerState, control: StepConfig) -> None:
         self.state, self.control = state, control
         self.clock, self.calls, self.ended = Clock(), 0, False
         self.frames: list[Frame] = []
@@ -67,7 +67,7 @@ class Trajectory:
         self.control = self.act(self.index).control
         del self._acts[self.index :]
 
-    def commit(self, act: StepInput, frame: Frame, state: State, clock: Clock, calls: int) -> Frame:
+    def commit(self, act: StepInput, frame: Frame, state: SamplerState, clock: Clock, calls: int) -> Frame:
         """Go on by a frame to the state after it."""
         if self.index == len(self._acts):
             self._acts.append(act)
@@ -76,7 +76,7 @@ class Trajectory:
         self.state, self.clock, self.calls, self.ended = state, clock, calls, False
         return frame
 
-    def at(self, index: int) -> tuple[State, Clock]:
+    def at(self, index: int) -> tuple[SamplerState, Clock]:
         """The state before frame `index`, 0 to the next one's."""
         if index == self.index:
             return self.state, self.clock

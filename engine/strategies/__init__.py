@@ -51,7 +51,7 @@ def others() -> Installed:
     return installed(REGISTRY)
 
 
-def known() -> dict[str, type[Strategy]]:
+def available() -> dict[str, type[Strategy]]:
     """All strategies by name, those of installed packages last."""
     return {**REGISTRY, **others().kinds}
 
@@ -72,7 +72,7 @@ def source_digest(name: str) -> str | None:
 
 def make_strategy(name: str, /, **knobs: Any) -> Strategy:
     """A strategy by name, with its knobs.  Raises ValueError that lists the valid names, knobs or range."""
-    return make(REGISTRY if name in REGISTRY else known(), name, knobs)
+    return make(REGISTRY if name in REGISTRY else available(), name, knobs)
 
 
 def make(kinds: Mapping[str, type[Strategy]], name: str, knobs: Mapping[str, Any]) -> Strategy:
@@ -89,4 +89,4 @@ def make(kinds: Mapping[str, type[Strategy]], name: str, knobs: Mapping[str, Any
 
 def catalogue() -> tuple[StrategyInfo, ...]:
     """All strategies, as plain data."""
-    return tuple(describe(strategy) for strategy in known().values())
+    return tuple(describe(strategy) for strategy in available().values())

@@ -13,7 +13,7 @@ from types import ModuleType
 
 from engine.files.regular import regular_file
 from engine.strategies.base import Strategy
-from engine.strategies.validation import StrategyError, accepted, failure
+from engine.strategies.validation import StrategyError, strategy_error, validate_class
 from engine.system.foreign import Interrupted, interrupts_told_apart
 
 GROUP = "remdm_tui.strategies"
@@ -43,12 +43,12 @@ def from_source(source: bytes, path: str, taken: Collection[str] = ()) -> type[S
         with interrupts_told_apart():
             exec(compile(source, path, "exec", dont_inherit=True), vars(module))
             # a class's own attributes may run code too where they are looked at
-            return accepted(_only(module, path), Path(path).stem.lower().replace("_", "-"), path, taken)
+            return validate_class(_only(module, path), Path(path).stem.lower().replace("_", "-"), path, taken)
     except (Interrupted, StrategyError):
         raise
     except BaseException as error:
         del sys.modules[module.__name__]
-        raise failure(error, path) from error
+        raise strategy_error(error, path) from error
 
 
 def _only(module: ModuleType, path: str) -> type[Strategy]:
@@ -142,7 +142,7 @@ def installed(taken: Collection[str] = ()) -> Installed:
                 if not (isinstance(kind, type) and issubclass(kind, Strategy)):
                     raise StrategyError("it is no class that inherits engine.strategies.Strategy")
                 path = getattr(sys.modules.get(kind.__module__), "__file__", None) or point.value
-                made = accepted(kind, point.name, path, {*taken, *kinds})
+                made = validate_class(kind, point.name, path, {*taken, *kinds})
                 kinds[made.name] = made
         except Interrupted:
             raise

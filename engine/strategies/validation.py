@@ -29,7 +29,7 @@ class StrategyError(Exception):
         self.detail = detail or reason
 
 
-def failure(error: BaseException, path: str) -> StrategyError:
+def strategy_error(error: BaseException, path: str) -> StrategyError:
     """An error of somebody's code, its traceback cut down to what lies in the file."""
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
     last = traceback.format_exception_only(error)
@@ -39,7 +39,7 @@ def failure(error: BaseException, path: str) -> StrategyError:
     return StrategyError(f"{where}{type(error).__name__}{': ' if said else ''}{said}", "".join(lines))
 
 
-def accepted(kind: type[Strategy], name: str, path: str, taken: Collection[str]) -> type[Strategy]:
+def validate_class(kind: type[Strategy], name: str, path: str, taken: Collection[str]) -> type[Strategy]:
     """The class, fit to be chosen by name, whose every answer is looked at from now on.
 
     name: its name where it gives itself none; path: the file whose part of a traceback is shown; taken: names of
@@ -72,7 +72,7 @@ def accepted(kind: type[Strategy], name: str, path: str, taken: Collection[str])
     except Interrupted:
         raise
     except BaseException as error:
-        raise failure(error, path) from error
+        raise strategy_error(error, path) from error
     return kind
 
 
@@ -93,7 +93,7 @@ def _guarded(method: Callable[..., Any], check: Callable[[Any, Any], Any], path:
         except (StrategyError, Interrupted):
             raise
         except BaseException as error:
-            raise failure(error, path) from error
+            raise strategy_error(error, path) from error
 
     return asked
 

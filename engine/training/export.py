@@ -20,7 +20,7 @@ from engine.models import checkpoint
 from engine.models.dit import DITConfig
 from engine.models.kinds import KINDS, Network
 from engine.models.loading import Discrete
-from engine.models.readers.training_run import averaged, tokenizer_of
+from engine.models.readers.training_run import averaged, training_tokenizer
 from engine.training.config import TrainConfig
 from engine.training.objectives import make_objective
 from engine.training.recovery import recover
@@ -66,7 +66,7 @@ def saved_run(home: Path, config: TrainConfig) -> SavedRun:
     config: the configuration it was begun with; an undamaged checkpoint's configuration has precedence.
     """
     _best(home)
-    tokenizer = tokenizer_of(home)
+    tokenizer = training_tokenizer(home)
     mask = int(tokenizer.token_to_id(MASK) or 0)
     try:
         found = recover(home, lazily=True)

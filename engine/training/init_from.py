@@ -14,8 +14,8 @@ from engine.models.dit import DIT, NoiseEmbedding
 from engine.models.files import fill
 from engine.models.files.tokenizer_file import read_tokenizer
 from engine.models.kinds import Network
-from engine.models.loading import Request
-from engine.models.readers.dit_family import find, kind_of, shape_of
+from engine.models.loading import LoadRequest
+from engine.models.readers.dit_family import find_network, network_kind, shape_of
 from engine.models.readers.names import Found
 from engine.models.sources import locate
 from engine.system.callbacks import ignore
@@ -31,7 +31,7 @@ RIDGE = 1e-3
 
 def shape(name: str) -> dict[str, int]:
     """Return SHAPE of the model that `--model` calls `name`.  Raises ValueError if it is of another family."""
-    config = shape_of(found := _found(name), kind_of(found, name)[0])
+    config = shape_of(found := _found(name), network_kind(found, name)[0])
     return {field: getattr(config, field) for field in SHAPE}
 
 
@@ -55,7 +55,7 @@ def load_initial_weights(model: Network, name: str, corpus: Corpus, *, scores: b
     """
     _check(name, corpus)
     found = _found(name)
-    kind = kind_of(found, name)[0]
+    kind = network_kind(found, name)[0]
     with torch.device("meta"):
         source = type(model)(model.config)
     fill(source, found.weights, device=torch.device("cpu"), dtype=lambda _: torch.float32, rename=found.own_name)
@@ -120,4 +120,4 @@ def _check(name: str, corpus: Corpus) -> None:
 
 
 def _found(name: str) -> Found:
-    return find(Request(name, locate(name, ignore), torch.device("cpu"), torch.float32))
+    return find_network(LoadRequest(name, locate(name, ignore), torch.device("cpu"), torch.float32))

@@ -17,7 +17,7 @@ from remdm_tui.console.rich_console import SafeConsole
 from remdm_tui.console.sanitize import escape_json
 
 if TYPE_CHECKING:
-    from engine.bench import Comparison, Machine, Options, Timed, TimingOptions
+    from engine.bench import Comparison, Machine, Options, TimingOptions, TimingRow
 
 PARTS = ("step", "memory", "demo", "calls", "judge")
 BUSY = 0.03
@@ -93,14 +93,14 @@ def timing(
 
     if dtype not in DTYPES:
         raise ValueError(f"unknown dtype {dtype!r}: choose {', '.join(DTYPES)}")
-    shape = bench.QUICK.shape if quick else bench.Shape()
+    shape = bench.QUICK.shape if quick else bench.NetworkShape()
     options = bench.TimingOptions(
         shape=replace(shape, length=min(length, shape.length) if quick else length),
         steps=tuple(steps) or ((32, 64) if quick else bench.TimingOptions.steps), count=count, batch=batch,
         samples=samples, timed_steps=timed_steps, processor=processor, dtype=dtype,
         device=str(choose_device(device)), threads=threads, seed=seed,
     ).checked()  # fmt: skip
-    timings: list[Timed] = []
+    timings: list[TimingRow] = []
     for timed in bench.measure_timing(options):
         print_note(f"{timed.scheme}, T = {timed.steps:,}: {timed.seconds:.4g} s")
         timings.append(timed)
@@ -117,7 +117,7 @@ def timing(
     console.print(_timings(timings, base, options, bench.BASE))
 
 
-def _timings(timings: Sequence[Timed], base: dict[int, float], options: TimingOptions, over: str) -> Table:
+def _timings(timings: Sequence[TimingRow], base: dict[int, float], options: TimingOptions, over: str) -> Table:
     shape = options.shape
     what = "processor seconds of one thread" if options.processor else "seconds"
     title = (

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from engine import wire
 from engine.records import Branch, Edit, ModelChoice, RunChoice, Settings
-from engine.sampling.trace import Record, Start
+from engine.sampling.trace import Record, RunStart
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Link(Protocol):
     """the branch that is stepped"""
     trace: Record | None
     """the record of that branch; appended to by another thread"""
-    make_record: Callable[[Start], Record]
+    make_record: Callable[[RunStart], Record]
     """makes the record of a new run; may be called by another thread"""
 
     @property

@@ -41,7 +41,7 @@ def broken_laws(
         assert frame is not None
         info = strategies.get(frame.settings.strategy)
         claims = Claims(False, "time") if info is None else Claims(info.preserves_marginal, info.reads)
-        state, found = laws.check(frame, claims, state, edges)
+        state, found = laws.check_laws(frame, claims, state, edges)
         for violation in found:
             if info is not None or violation.law in WITHOUT_CLAIMS:
                 yield wire.Broken(1, branch, violation)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from engine import wire
 from engine.debug.credit import CreditWindow
 from engine.records import Change
-from engine.sampling.trace import Record, Start, Trace
+from engine.sampling.trace import Record, RunStart, Trace
 from remdm_tui.link.base import Diverged, Event, Unwritten
 
 
@@ -40,7 +40,7 @@ class RunReceiver:
         """branches without a next step"""
         self.trace: Record | None = None
         """the record of the branch that is stepped; appended to by the reading thread"""
-        self.make_record: Callable[[Start], Record] = Trace
+        self.make_record: Callable[[RunStart], Record] = Trace
         """makes the record of a new run; the reading thread calls it"""
 
     def take(self) -> list[Event]:
@@ -151,7 +151,7 @@ class RunReceiver:
 
     def _began(self, event: wire.Began) -> None:
         """Start the record of a new run, or check that the engine starts from the record to continue."""
-        start = Start(event.tokens.array(), event.locked.array(), event.steps, event.seed)
+        start = RunStart(event.tokens.array(), event.locked.array(), event.steps, event.seed)
         self._check(start.tokens)
         if start.tokens.ndim != 2 or start.locked.shape != start.tokens.shape or start.locked.dtype != np.bool_:
             raise ValueError("the engine sent an invalid canvas")

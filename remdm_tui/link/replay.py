@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from engine import wire
 from engine.recording import Recording
 from engine.records import Branch, Edit, ModelChoice, RunChoice, Settings, StrategyInfo
-from engine.sampling.trace import Record, Start, Trace
+from engine.sampling.trace import Record, RunStart, Trace
 from engine.text import infill
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.link.base import Event
@@ -29,7 +29,7 @@ class ReplayLink:
         """strategies: those to show knobs for."""
         self.branch, self._first = branch, branch
         self.trace: Record | None = None
-        self.make_record: Callable[[Start], Record] = Trace
+        self.make_record: Callable[[RunStart], Record] = Trace
         self._recording, self._strategies = recording, strategies
         self._events: deque[Event] = deque()
         self._laws = LawChecker(self._events.append)

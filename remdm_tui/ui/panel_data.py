@@ -46,7 +46,7 @@ def band(expected: NDArray[np.float64], positions: int) -> tuple[NDArray[np.floa
     if len(expected) == 0 or (np.diff(expected) > 1e-9).any():
         return None
     steps = np.unique(np.linspace(0, len(expected) - 1, BAND).astype(int))
-    least, most = laws.band(np.clip(expected[steps], 0, 1), positions, steps)
+    least, most = laws.marginal_band(np.clip(expected[steps], 0, 1), positions, steps)
     every = np.arange(len(expected))
     return np.interp(every, steps, least), np.interp(every, steps, most)
 

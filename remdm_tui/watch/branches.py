@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.debug.branches import Parting, Row, parting, shared, tree
+from engine.debug.branches import FirstDifference, Row, first_difference, shared_steps, tree
 from engine.records import Branch, Settings
 from engine.sampling.trace import Record
 from remdm_tui.settings.knobs import shown
@@ -100,14 +100,14 @@ class BranchSet:
         tokens: NDArray[np.bool_] = one.tokens(position, sample) != other.tokens(position, sample)
         return tokens
 
-    def parting(self) -> Parting | None:
+    def parting(self) -> FirstDifference | None:
         """Return where the two branches first differ; None if no two are compared."""
         compared = self._compared()
         if compared is None or self.against is None:
             return None
         one, other = compared
-        joint = shared({branch.id: branch for branch in self._store.state.observed.tree}, self.here, self.against)
-        return parting(one.frame, other.frame, min(len(one), len(other)), shared=joint)
+        joint = shared_steps({branch.id: branch for branch in self._store.state.observed.tree}, self.here, self.against)
+        return first_difference(one.frame, other.frame, min(len(one), len(other)), shared=joint)
 
 
 def _label(state: SessionState, branch: Branch) -> str:

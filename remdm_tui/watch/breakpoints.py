@@ -46,7 +46,7 @@ class Breakpoints:
 
     def add(self, text: str) -> Stop:
         """Add a breakpoint.  Raises ValueError if the text is not a condition."""
-        condition = breakpoints.parse(text, self._pieces, self._characters)
+        condition = breakpoints.parse_condition(text, self._pieces, self._characters)
         self._last += 1
         stop = Stop(self._last, str(condition))
         self.listed += (stop,)
@@ -68,7 +68,9 @@ class Breakpoints:
             frame, before = record.frame(position), record.frame(position - 1)
             if frame is None or frame.edit is not None:
                 continue
-            checked = (breakpoints.check(number, condition, frame, before) for number, condition in conditions)
+            checked = (
+                breakpoints.check_breakpoint(number, condition, frame, before) for number, condition in conditions
+            )
             if hits := tuple(hit for hit in checked if hit is not None):
                 return hits
         return ()
@@ -82,7 +84,7 @@ class Breakpoints:
         """Return the parsed condition; None if it is invalid for the model."""
         if text not in self._parsed:
             try:
-                self._parsed[text] = breakpoints.parse(text, self._pieces, self._characters)
+                self._parsed[text] = breakpoints.parse_condition(text, self._pieces, self._characters)
             except ValueError:
                 self._parsed[text] = None
         return self._parsed[text]

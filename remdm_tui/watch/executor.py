@@ -7,7 +7,7 @@ from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 
 from engine.records import ModelChoice
-from engine.sampling.trace import Record, Start
+from engine.sampling.trace import Record, RunStart
 from remdm_tui.link.base import Link
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.watch import commands as c
@@ -43,7 +43,7 @@ class Executor:
         link.make_record = self._make
         return link
 
-    def _make(self, start: Start) -> Record:
+    def _make(self, start: RunStart) -> Record:
         """Make the record of a new run; called by the link's thread."""
         self._made = self.recording.make(start)
         return self._made

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
-from engine.debug.branches import forked
+from engine.debug.branches import fork_record
 from engine.recording import Header, Mark, Recorder, Recording
 from engine.records import Branch, ModelChoice, ModelInfo, RunChoice
-from engine.sampling.trace import Record, Start, Trace
+from engine.sampling.trace import Record, RunStart, Trace
 
 SUFFIX = ".remdm"
 
@@ -50,7 +50,7 @@ class RunRecording:
         """Use these for the header of the next run."""
         self._expected = choice, model, run, versions
 
-    def make(self, start: Start) -> Record:
+    def make(self, start: RunStart) -> Record:
         """Return the record of a new run's first branch."""
         assert self._expected is not None
         choice, model, run, versions = self._expected
@@ -161,7 +161,7 @@ class RunRecording:
             number = self._recorder.branch(parent, at)
             return Branch(number, parent, at), self._recorder.trace(number)
         branch = Branch(len(self._branches), parent, at)
-        record = forked(self.record(parent), at)
+        record = fork_record(self.record(parent), at)
         self._branches.append(branch)
         self._memory[branch.id] = record
         return branch, record

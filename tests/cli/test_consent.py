@@ -18,7 +18,7 @@ import pytest
 import engine
 import remdm_tui
 from engine.messages import Message
-from engine.models.loading import Request
+from engine.models.loading import LoadRequest
 from engine.recording import Header, Recording
 from engine.recording.entries import pack, unpack
 from engine.records import ModelChoice
@@ -138,7 +138,7 @@ def test_the_code_of_a_tokenizer_is_neither_run_nor_asked_about(
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(named))
     asked: list[str] = []
     monkeypatch.setattr("builtins.input", lambda text="": asked.append(text) or "y")
-    request = Request("odd", tmp_path, torch.device("cpu"), torch.float32)
+    request = LoadRequest("odd", tmp_path, torch.device("cpu"), torch.float32)
     with pytest.raises(ValueError, match="the tokenizer of odd cannot be loaded"):
         open_tokenizer(request, PreTrainedConfig())
     assert not asked

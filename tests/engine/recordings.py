@@ -11,7 +11,7 @@ import numpy as np
 from engine.recording import Header, Recorder
 from engine.records import Change, Edit, Frame, ModelChoice, ModelInfo, RunChoice, Settings
 from engine.sampling.session import Session
-from engine.sampling.trace import Start, Trace
+from engine.sampling.trace import RunStart, Trace
 from engine.strategies import make_strategy
 from tests.engine.toys import Toy
 
@@ -19,16 +19,16 @@ WORDS = tuple(f" w{i}" for i in range(50_000))
 EXACT = tuple(one.name for one in fields(Frame) if one.name not in ("unmask", "remask"))
 
 
-def header(start: Start, vocab_size: int = 6, mask: int = 5, pieces: tuple[str, ...] = (*"abcde", "_")) -> Header:
+def header(start: RunStart, vocab_size: int = 6, mask: int = 5, pieces: tuple[str, ...] = (*"abcde", "_")) -> Header:
     model = ModelInfo("toy", 0, "float32", "cpu", vocab_size, mask, None, False, pieces)
     batch, length = start.tokens.shape
     run = RunChoice(start.steps, length, batch, start.seed)
     return Header(model, ModelChoice("toy"), run, start.steps, start.seed, batch, length, "0.1.0", 1.8e9)
 
 
-def start_of(session: Session, prompt: int = 0) -> Start:
+def start_of(session: Session, prompt: int = 0) -> RunStart:
     tokens = session.tokens.numpy().astype(np.int32)
-    return Start(tokens, np.broadcast_to(np.arange(tokens.shape[1]) < prompt, tokens.shape), session.steps, 0)
+    return RunStart(tokens, np.broadcast_to(np.arange(tokens.shape[1]) < prompt, tokens.shape), session.steps, 0)
 
 
 def session_of(strategy: str, steps: int = 24, length: int = 12, batch: int = 2, **more: object) -> Session:
@@ -59,10 +59,10 @@ def difference(a: Frame, b: Frame) -> str:
 
 def busy_frames(
     count: int, length: int, changes: int, seed: int = 0, words: int = len(WORDS) - 1
-) -> tuple[Start, Iterator[Frame]]:
+) -> tuple[RunStart, Iterator[Frame]]:
     """A long corrector's run at its busiest: all is revealed, and every step remasks and reveals so many tokens."""
     rng, mask = np.random.default_rng(seed), len(WORDS) - 1
-    start = Start(np.full((1, length), mask, np.int32), np.zeros((1, length), bool), count, seed)
+    start = RunStart(np.full((1, length), mask, np.int32), np.zeros((1, length), bool), count, seed)
 
     def frames() -> Iterator[Frame]:
         tokens, held = start.tokens, np.full((1, length), np.nan, np.float32)
@@ -82,11 +82,11 @@ def busy_frames(
     return start, frames()
 
 
-def arbitrary_frames(count: int, batch: int, length: int, seed: int) -> tuple[Start, list[Frame]]:
+def arbitrary_frames(count: int, batch: int, length: int, seed: int) -> tuple[RunStart, list[Frame]]:
     """Frames of which none follows from the one before: edits, prompts that move, plans of every kind."""
     rng = np.random.default_rng(seed)
     shape = batch, length
-    start = Start(rng.integers(0, 6, shape).astype(np.int32), rng.random(shape) < 0.3, count, seed)
+    start = RunStart(rng.integers(0, 6, shape).astype(np.int32), rng.random(shape) < 0.3, count, seed)
 
     def plan() -> np.ndarray:
         kind = rng.integers(0, 4)

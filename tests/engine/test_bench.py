@@ -78,7 +78,7 @@ def test_dense_posterior_is_the_formula() -> None:
     p /= p.sum(-1, keepdim=True)
     tokens = torch.tensor([[4, 0, 4, 3, 4, 1]])
     unmask, remask = torch.tensor([[0.3]]).double(), torch.tensor([[0.1]]).double()
-    q = oracle.posterior(p, tokens, Plan(unmask, remask), mask_id=4)
+    q = oracle.dense_posterior(p, tokens, Plan(unmask, remask), mask_id=4)
     mask, own = torch.eye(5).double()[4], torch.eye(5).double()[tokens[0, 1]]
     torch.testing.assert_close(q[0, 0], 0.3 * p[0, 0] + 0.7 * mask)
     torch.testing.assert_close(q[0, 1], 0.9 * own + 0.1 * mask)
@@ -99,7 +99,9 @@ def test_ratio_and_target() -> None:
 
 # -- the timing table
 
-TABLE = TimingOptions(bench.Shape(width=32, blocks=1, heads=2, vocab=40, length=24), steps=(16, 48), count=4, batch=2)
+TABLE = TimingOptions(
+    bench.NetworkShape(width=32, blocks=1, heads=2, vocab=40, length=24), steps=(16, 48), count=4, batch=2
+)
 BY_NAME = pytest.mark.parametrize("scheme", SCHEMES, ids=lambda scheme: scheme.name)
 
 

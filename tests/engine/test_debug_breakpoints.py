@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.debug import patterns
-from engine.debug.breakpoints import CONDITIONS, FORMS, check, parse
+from engine.debug.breakpoints import CONDITIONS, FORMS, check_breakpoint, parse_condition
 from engine.debug.conditions import Condition
 from engine.records import Change, Frame
 from engine.sampling.figures import unigram_entropy
@@ -30,9 +30,9 @@ FRAMES = list(RUN)
 
 def stops(text: str, frames: list[Frame] = FRAMES, sample: int | None = None) -> list[int]:
     """The steps at which a run that is always let go on would stop."""
-    condition = parse(text, PIECES)
+    condition = parse_condition(text, PIECES)
     pairs = zip(frames, [None, *frames], strict=False)
-    return [hit.step for frame, before in pairs if (hit := check(1, condition, frame, before, sample))]
+    return [hit.step for frame, before in pairs if (hit := check_breakpoint(1, condition, frame, before, sample))]
 
 
 def steps_where(test: Callable[[Frame], bool]) -> list[int]:
@@ -108,7 +108,7 @@ def test_a_breakpoint_can_look_at_one_sample_alone() -> None:
 
 def test_a_hit_names_the_condition_the_step_the_samples_and_the_positions() -> None:
     frame = next(frame for frame in FRAMES if frame.count(Change.REMASKED, 1) > 3)
-    hit = check(5, parse("remasks 3"), frame, None, sample=1)
+    hit = check_breakpoint(5, parse_condition("remasks 3"), frame, None, sample=1)
     assert hit is not None
     assert (hit.breakpoint, hit.text, hit.step, hit.samples) == (5, "remasks 3", frame.index + 1, (1,))
     assert hit.said == "a step remasks more than 3 positions"
@@ -127,25 +127,27 @@ EXAMPLES = [
 
 @pytest.mark.parametrize("text", EXAMPLES)
 def test_a_condition_is_spelled_as_it_is_typed_and_says_what_it_is(text: str) -> None:
-    condition = parse(text, PIECES)
+    condition = parse_condition(text, PIECES)
     assert str(condition) == text
-    assert parse(str(condition), PIECES) == condition
+    assert parse_condition(str(condition), PIECES) == condition
     assert re.fullmatch(r"\S.{5,}[^.\s]", condition.said)
 
 
 def test_every_kind_of_condition_is_covered_here_and_explained() -> None:
-    assert {type(parse(text, PIECES)) for text in EXAMPLES} - {*CONDITIONS} == {type(parse("token /a/", PIECES))}
-    assert {*CONDITIONS} <= {type(parse(text, PIECES)) for text in EXAMPLES}
+    assert {type(parse_condition(text, PIECES)) for text in EXAMPLES} - {*CONDITIONS} == {
+        type(parse_condition("token /a/", PIECES))
+    }
+    assert {*CONDITIONS} <= {type(parse_condition(text, PIECES)) for text in EXAMPLES}
     for kind in CONDITIONS:
         assert kind.doc
         first = kind.form.split(",")[0]
-        assert isinstance(parse(first, PIECES), kind)
+        assert isinstance(parse_condition(first, PIECES), kind)
 
 
 def test_a_word_of_a_form_that_is_a_field_can_be_compared_as_well() -> None:
-    assert str(parse("masked < 12")) == "masked < 12"
-    assert str(parse("step % 10 == 0")) == "step % 10 == 0"
-    assert str(parse("confidence < .1")) == "confidence < .1"
+    assert str(parse_condition("masked < 12")) == "masked < 12"
+    assert str(parse_condition("step % 10 == 0")) == "step % 10 == 0"
+    assert str(parse_condition("confidence < .1")) == "confidence < .1"
 
 
 @pytest.mark.parametrize(
@@ -166,7 +168,7 @@ def test_a_word_of_a_form_that_is_a_field_can_be_compared_as_well() -> None:
 )
 def test_what_is_no_condition_is_refused_with_what_would_be_one(text: str, reason: str) -> None:
     with pytest.raises(ValueError, match=re.escape(reason)):
-        parse(text, PIECES)
+        parse_condition(text, PIECES)
 
 
 @given(st.text(max_size=40), st.sampled_from(["", *FORMS]))
@@ -174,12 +176,12 @@ def test_any_text_is_a_condition_or_is_refused_in_a_sentence(text: str, word: st
     condition: Condition | None = None
     refused = ""
     try:
-        condition = parse(f"{word} {text}", PIECES)
+        condition = parse_condition(f"{word} {text}", PIECES)
     except ValueError as error:
         refused = str(error)
     assert "\n" not in refused
     if condition is not None:
-        check(0, condition, FRAMES[3], FRAMES[2])
+        check_breakpoint(0, condition, FRAMES[3], FRAMES[2])
         assert condition.said
 
 
@@ -222,13 +224,13 @@ def test_no_pattern_that_is_taken_takes_long(parts: list[str]) -> None:
 
 def test_a_condition_on_tokens_asks_about_each_spelling_once() -> None:
     frame = replace(FRAMES[0], tokens=np.full((3, 16), 99, np.int32), change=np.full((3, 16), 2, np.uint8))
-    assert check(0, parse("token /a/", PIECES), frame, None) is None
+    assert check_breakpoint(0, parse_condition("token /a/", PIECES), frame, None) is None
 
 
 @pytest.mark.parametrize("text", ["token 中", 'token "中"', "token /[一-龥]/", "any(token == '中')"])
 def test_a_character_of_several_tokens_stops_a_run_once_all_are_there(text: str) -> None:
     data = "中".encode()
-    condition = parse(text, ("a", "\ufffd", "\ufffd"), Characters({1: data[:1], 2: data[1:]}, 3))
+    condition = parse_condition(text, ("a", "\ufffd", "\ufffd"), Characters({1: data[:1], 2: data[1:]}, 3))
     part, whole = (
         replace(FRAMES[0], tokens=np.array([tokens], np.int32), change=np.array([change], np.uint8))
         for tokens, change in (
@@ -238,6 +240,6 @@ def test_a_character_of_several_tokens_stops_a_run_once_all_are_there(text: str)
     )
     assert not condition.holds(part, None).any()
     assert condition.holds(whole, part).any()
-    hit = check(1, condition, whole, part)
+    hit = check_breakpoint(1, condition, whole, part)
     assert hit is not None
     assert hit.positions in ((1,), ())

@@ -14,10 +14,10 @@ import pytest
 import torch
 
 from engine.debug import branches
-from engine.debug.branches import differ, parting, shared, tree
+from engine.debug.branches import differing_positions, first_difference, shared_steps, tree
 from engine.debug.findings import Moment
 from engine.debug.inspect import story
-from engine.debug.prediction import predict
+from engine.debug.prediction import predict_position
 from engine.models.protocol import Denoiser
 from engine.records import Branch, Change, Edit, Frame
 from engine.sampling import kernel
@@ -156,7 +156,7 @@ def test_a_position_that_is_not_there_has_neither_story_nor_opinion(place: tuple
     with pytest.raises(ValueError, match="there is no position"):
         moments(list(session.frames), *place)
     with pytest.raises(ValueError, match="there is no position"):
-        predict(session, *place, kinds=REGISTRY)
+        predict_position(session, *place, kinds=REGISTRY)
 
 
 @pytest.mark.parametrize("model", [Toy, RowToy, TimedToy])
@@ -166,7 +166,7 @@ def test_an_opinion_is_the_networks_law_at_that_position(model: type[Toy]) -> No
     for _ in range(8):
         next(session)
     for position in range(1, 10):
-        told = predict(session, 1, position, kinds={})
+        told = predict_position(session, 1, position, kinds={})
         tokens = session.tokens[1:2].clone()
         assert told.token == int(tokens[0, position])
         tokens[0, position] = MASK
@@ -187,7 +187,7 @@ def test_at_temperature_zero_the_argmax_alone_is_kept() -> None:
     session = made("mdlm")
     session.set(temperature=0)
     next(session)
-    told = predict(session, 0, 5, kinds={}, top=3)
+    told = predict_position(session, 0, 5, kinds={}, top=3)
     assert [one.kept for one in told.top] == [True, False, False]
     assert told.nucleus == 1
 
@@ -198,7 +198,7 @@ def test_a_verdict_is_what_the_strategy_does_when_it_is_chosen(name: str) -> Non
     for _ in range(12):
         next(session)
     told = {
-        (b, i): {v.strategy: v for v in predict(session, b, i, kinds=REGISTRY).verdicts}
+        (b, i): {v.strategy: v for v in predict_position(session, b, i, kinds=REGISTRY).verdicts}
         for b in range(3)
         for i in (3, 7)
     }
@@ -220,13 +220,13 @@ def test_an_opinion_changes_nothing_and_can_be_had_of_any_step() -> None:
     session, other = made("remdm-cap"), made("remdm-cap")
     for _ in range(9):
         next(session)
-    early = predict(session, 0, 4, kinds=REGISTRY, step=2)
+    early = predict_position(session, 0, 4, kinds=REGISTRY, step=2)
     assert early.step == 2
     whole = [*session.frames, *session]
     for a, b in zip(whole, other, strict=True):
         assert np.array_equal(a.tokens, b.tokens)
     session.fork(2)
-    again = predict(session, 0, 4, kinds=REGISTRY)
+    again = predict_position(session, 0, 4, kinds=REGISTRY)
     assert replace(again, own=0.0) == replace(early, own=0.0)
 
 
@@ -234,7 +234,7 @@ def test_verdicts_say_why_there_is_none() -> None:
     session = Session(Toy(), make_strategy("mdlm"), steps=8, length=10, prompt=[1], block_length=3)
 
     def said(position: int, kinds: dict[str, type[Strategy]]) -> str:
-        return predict(session, 0, position, kinds=kinds).verdicts[0].problem
+        return predict_position(session, 0, position, kinds=kinds).verdicts[0].problem
 
     class Broken(Strategy):
         name = "broken"
@@ -253,9 +253,9 @@ def test_verdicts_say_why_there_is_none() -> None:
 def test_the_window_must_reach_the_position() -> None:
     session = Session(Toy(), make_strategy("mdlm"), steps=4, length=8, stride=4, strides=2)
     next(session)
-    assert predict(session, 0, 7, kinds={}).masked
+    assert predict_position(session, 0, 7, kinds={}).masked
     with pytest.raises(ValueError, match="the window that the network sees does not reach position 12"):
-        predict(session, 0, 12, kinds={})
+        predict_position(session, 0, 12, kinds={})
 
 
 def test_where_two_branches_part_is_found_and_before_it_they_are_the_same() -> None:
@@ -268,26 +268,26 @@ def test_where_two_branches_part_is_found_and_before_it_they_are_the_same() -> N
     ours = [None, *session.frames]
     session.switch(1)
     theirs = [None, *session.frames]
-    found = parting(ours.__getitem__, theirs.__getitem__, 24, shared=10)
+    found = first_difference(ours.__getitem__, theirs.__getitem__, 24, shared=10)
     assert found is not None
-    assert found == parting(ours.__getitem__, theirs.__getitem__, 24)
+    assert found == first_difference(ours.__getitem__, theirs.__getitem__, 24)
     assert found.step > 10
     for step in range(1, 25):
         a, b = ours[step], theirs[step]
         assert a is not None
         assert b is not None
-        assert step >= found.step or not differ(a, b).any()
+        assert step >= found.step or not differing_positions(a, b).any()
         if step == found.step:
-            where = differ(a, b)
+            where = differing_positions(a, b)
             assert where[found.sample, found.position]
             assert not where[: found.sample].any()
             assert not where[found.sample, : found.position].any()
             assert found.positions == where.sum()
-    alone = [parting(ours.__getitem__, theirs.__getitem__, 24, sample=sample) for sample in range(3)]
+    alone = [first_difference(ours.__getitem__, theirs.__getitem__, 24, sample=sample) for sample in range(3)]
     assert min(one.step for one in alone if one) == found.step
-    assert parting(ours.__getitem__, ours.__getitem__, 24) is None
+    assert first_difference(ours.__getitem__, ours.__getitem__, 24) is None
     with pytest.raises(ValueError, match="cannot be compared"):
-        differ(session.frames[0], replace(session.frames[0], tokens=np.zeros((1, 2), np.int32)))
+        differing_positions(session.frames[0], replace(session.frames[0], tokens=np.zeros((1, 2), np.int32)))
 
 
 FAMILY = {b.id: b for b in (Branch(0), Branch(1, 0, 10), Branch(2, 1, 30), Branch(3, 0, 20), Branch(4, 1, 15))}
@@ -306,12 +306,12 @@ def test_a_tree_shows_children_under_their_parents_in_the_order_of_their_forks()
 
 @pytest.mark.parametrize(("a", "b", "steps"), [(0, 1, 10), (1, 2, 30), (2, 4, 15), (2, 3, 10), (0, 2, 10), (4, 1, 15)])
 def test_how_much_two_branches_share(a: int, b: int, steps: int) -> None:
-    assert shared(FAMILY, a, b) == shared(FAMILY, b, a) == steps
+    assert shared_steps(FAMILY, a, b) == shared_steps(FAMILY, b, a) == steps
 
 
 def test_branches_that_cannot_be_compared_are_refused() -> None:
     for a, b in ((0, 9), (9, 0), (1, 1)):
         with pytest.raises(ValueError, match="branch"):
-            shared(FAMILY, a, b)
+            shared_steps(FAMILY, a, b)
     with pytest.raises(ValueError, match="its own parent"):
-        branches.shared({1: Branch(1, 2, 0), 2: Branch(2, 1, 0), 3: Branch(3)}, 1, 3)
+        branches.shared_steps({1: Branch(1, 2, 0), 2: Branch(2, 1, 0), 3: Branch(3)}, 1, 3)

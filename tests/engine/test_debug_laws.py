@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 
 from engine.debug.findings import Violation
-from engine.debug.laws import LAWS, Claims, LawState, band, check, divergence, nats
+from engine.debug.laws import LAWS, Claims, LawState, check_laws, divergence, marginal_band, nats
 from engine.records import Change, Edit, Frame
 from engine.sampling.session import Session
 from engine.strategies import REGISTRY, Plan, Strategy, View, make_strategy
@@ -30,7 +30,7 @@ def claims_of(strategy: Strategy | type[Strategy]) -> Claims:
 def broken(frames: Sequence[Frame], claims: Claims, edges: Sequence[int]) -> list[Violation]:
     standing, told = LawState(), []
     for frame in frames:
-        standing, new = check(frame, claims, standing, edges)
+        standing, new = check_laws(frame, claims, standing, edges)
         told += new
     return told
 
@@ -214,7 +214,7 @@ def test_the_band_is_left_as_seldom_as_it_says(positions: int) -> None:
     """Against the binomial's own tails."""
     steps = np.arange(50)
     expected = 1 - (steps + 1) / 60
-    least, most = band(expected, positions, steps)
+    least, most = marginal_band(expected, positions, steps)
     counts = np.arange(positions + 1)
     for step in steps:
         law = stats.binom(positions, expected[step])

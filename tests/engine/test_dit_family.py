@@ -20,7 +20,7 @@ from engine.models.dit import DIT, DITConfig
 from engine.models.folded import FoldedDIT
 from engine.models.loading import Discrete
 from engine.models.time_conditioned import ScoreDIT, TimedDIT
-from engine.sampling.predictors import predict
+from engine.sampling.predictors import sample_by_predictor
 from tests.engine import plain_dit
 from tests.engine.dit_files import (
     BD3LM,
@@ -280,7 +280,7 @@ def test_both_publishers_scores_are_one_function(sigma: float, tmp_path: Path, t
 
 def test_a_score_network_samples_by_its_own_predictor(tmp_path: Path, tokenizer: str) -> None:
     model = load("sedd-small", tmp_path, tokenizer)
-    made = predict(model, "analytic", steps=5, length=LENGTH, count=3, seed=0, prompt=[1])
+    made = sample_by_predictor(model, "analytic", steps=5, length=LENGTH, count=3, seed=0, prompt=[1])
     assert made.network_calls == 6
     assert not (made.tokens == MASK).any()
     assert (made.tokens[:, 0] == 1).all()

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.debug.expressions import LONGEST, parse
+from engine.debug.expressions import LONGEST, parse_expression
 from engine.debug.fields import CONSTANTS, FIELDS
 from engine.records import Change, Frame
 from engine.sampling.figures import figures
@@ -26,7 +26,7 @@ FRAMES = list(Session(Toy(), make_strategy("remdm-cap", eta=0.3), steps=12, leng
 
 
 def reads(text: str, frame: Frame) -> list[Any]:
-    return parse(text, PIECES).values(frame).tolist()
+    return parse_expression(text, PIECES).values(frame).tolist()
 
 
 def by_hand(frame: Frame, sample: int) -> dict[str, Any]:
@@ -98,11 +98,11 @@ def test_division_by_nothing_is_no_error() -> None:
 
 
 def test_an_expression_knows_whether_it_tells_of_single_steps() -> None:
-    assert parse("remasked > 8 and t < .3").event
-    assert not parse("masked < 8 and t < .3").event
-    assert parse("masked < 8 and t < .3").names == {"masked", "t"}
-    assert parse("masked < 8").truth
-    assert not parse("masked - 8").truth
+    assert parse_expression("remasked > 8 and t < .3").event
+    assert not parse_expression("masked < 8 and t < .3").event
+    assert parse_expression("masked < 8 and t < .3").names == {"masked", "t"}
+    assert parse_expression("masked < 8").truth
+    assert not parse_expression("masked - 8").truth
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_an_expression_knows_whether_it_tells_of_single_steps() -> None:
 )  # fmt: skip
 def test_what_is_no_expression_is_refused_with_the_part_and_what_is_valid(text: str, reason: str) -> None:
     with pytest.raises(ValueError, match=re.escape(reason)) as refused:
-        parse(text, PIECES)
+        parse_expression(text, PIECES)
     assert "\n" not in str(refused.value)
 
 
@@ -206,7 +206,7 @@ def test_whatever_is_accepted_has_a_value_for_each_sample(text: str) -> None:
 def only_answers_or_refuses(text: str) -> None:
     refused = ""
     try:
-        read = parse(text, PIECES)
+        read = parse_expression(text, PIECES)
     except ValueError as error:
         refused = str(error)
     if refused:

@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 
 from engine import make_strategy, sample
-from engine.bench import Shape, half_masked, random_model
+from engine.bench import NetworkShape, half_masked, random_model
 from engine.models import folded, linear
 from engine.models.chunking import portion
 from engine.models.folded import FoldedDIT
 from engine.sampling import kernel, step
 
-SHAPE = Shape(width=64, blocks=3, heads=4, vocab=97, length=48)
+SHAPE = NetworkShape(width=64, blocks=3, heads=4, vocab=97, length=48)
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 0.15}
 
 

@@ -12,7 +12,7 @@ import pytest
 from tokenizers import Tokenizer, models
 
 from engine.files.regular import regular_file
-from engine.models.pretrained import told
+from engine.models.pretrained import plain_errors
 from engine.models.text import Codec
 from engine.strategies import files
 from engine.strategies.validation import StrategyError
@@ -78,7 +78,7 @@ def test_reports_of_panics_are_left_out_and_warnings_stay(capfd: pytest.CaptureF
 
 
 def test_a_warning_while_a_library_loads_is_seen(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(ValueError, match="model cannot be loaded: it does not fit"), told("model"):
+    with pytest.raises(ValueError, match="model cannot be loaded: it does not fit"), plain_errors("model"):
         failing()
     assert capfd.readouterr().err == "a warning\n"
 

@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 
 import engine
 from engine.debug.command_handler import claims_of
-from engine.debug.laws import LawState, check
+from engine.debug.laws import LawState, check_laws
 from engine.evaluation import drawing
 from engine.evaluation.plan import Sampling
 from engine.models import TextModel
@@ -23,7 +23,7 @@ from engine.models.text import Codec
 from engine.records import Change, Edit, RunChoice, Settings
 from engine.sampling import oracle
 from engine.sampling.blocks import plan
-from engine.sampling.predictors import PREDICTORS, predict
+from engine.sampling.predictors import PREDICTORS, sample_by_predictor
 from engine.sampling.session import Session, control_of
 from engine.strategies import REGISTRY, Plan, Strategy, View, make_strategy
 from engine.text import infill
@@ -187,7 +187,7 @@ def test_laws_hold_between_tokens_that_stay(name: str) -> None:
     session = Session(Toy(), strategy, batch=64, **{**SHAPE, "steps": 20, "length": 16})
     standing = LawState()
     for frame in session:
-        standing, found = check(frame, claims_of(strategy), standing, session.blocks.edges)
+        standing, found = check_laws(frame, claims_of(strategy), standing, session.blocks.edges)
         assert not found
 
 
@@ -210,7 +210,7 @@ def dense(strategy: Strategy) -> NDArray[np.int64]:
             alpha_t, alpha_s = strategy.alpha(t), strategy.alpha(s)
             found = strategy.plan(View(t, s, alpha_t, alpha_s, masked, ~masked & ~stays, held))
             p = oracle.denoised(model, tokens, settings, alpha_t).view(*tokens.shape, -1)
-            q = oracle.posterior(p, tokens, Plan(found.unmask, found.remask.expand_as(held) * ~stays), MASK)
+            q = oracle.dense_posterior(p, tokens, Plan(found.unmask, found.remask.expand_as(held) * ~stays), MASK)
             new = oracle.gumbel_max(q, noise)
             gained = torch.where(new == tokens, held, p.gather(-1, new[:, :, None])[:, :, 0])
         held = torch.where(stays, held, gained.masked_fill(new == MASK, torch.nan))
@@ -229,7 +229,7 @@ def test_trajectories_between_fixed_tokens_have_the_law_of_the_dense_update(name
 
 @pytest.mark.parametrize("name", PREDICTORS)
 def test_the_fields_predictors_fill_the_masks_of_a_prompt(name: str) -> None:
-    tokens = predict(Toy(), name, steps=6, length=10, count=4, seed=1, prompt=PROMPT).tokens
+    tokens = sample_by_predictor(Toy(), name, steps=6, length=10, count=4, seed=1, prompt=PROMPT).tokens
     assert (tokens[:, : len(PROMPT)][:, torch.from_numpy(FIXED)] == torch.tensor(PROMPT)[torch.from_numpy(FIXED)]).all()
     assert not (tokens == MASK).any()
 

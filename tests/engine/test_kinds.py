@@ -13,7 +13,7 @@ from engine.models import checkpoint, load_model
 from engine.models.dit import DIT, DITConfig
 from engine.models.folded import FoldedDIT
 from engine.models.kinds import KINDS, NetworkKind
-from engine.models.loading import Loaded, Request
+from engine.models.loading import Loaded, LoadRequest
 from engine.models.readers.training_run import averaged
 from engine.models.text import Codec
 from engine.training.config import TrainConfig
@@ -28,7 +28,7 @@ class Gated(DIT):
     """A network of another class."""
 
 
-def gated(model: Gated, request: Request, codec: Codec) -> Loaded:
+def gated(model: Gated, request: LoadRequest, codec: Codec) -> Loaded:
     return Loaded(FoldedDIT(model, request.dtype, request.attention), codec, "Gated MDLM")
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from engine.records import Settings
 from engine.sampling import oracle
 from engine.sampling.session import Session, control_of
-from engine.sampling.step import State, Stepper
+from engine.sampling.step import SamplerState, Stepper
 from engine.strategies import REGISTRY, Strategy, View, make_strategy
 from tests.engine.stats import ENOUGH, FAR_OFF, follows, outcome, same_law
 from tests.engine.toys import MASK, RowToy, TimedToy, Toy
@@ -143,10 +143,12 @@ def test_one_step_has_the_law_written_down(name: str, nucleus: str) -> None:
     one = slice(0, 1)
     masked = tokens == MASK
     seen = View(t[one], s[one], alpha_t[one], alpha_s[one], masked[one], ~masked[one], held[one])
-    law = oracle.law(model, tokens[one], strategy.plan(seen), settings.settings, alpha_t[one])[0].numpy()
+    law = oracle.dense_probabilities(model, tokens[one], strategy.plan(seen), settings.settings, alpha_t[one])[
+        0
+    ].numpy()
     np.testing.assert_allclose(law.sum(-1), 1)
 
-    state = State(tokens, held, torch.zeros_like(masked), list(range(COUNT)))
+    state = SamplerState(tokens, held, torch.zeros_like(masked), list(range(COUNT)))
     stepper = Stepper(model, 5)
     decision, _ = stepper.decide(settings, state, [0] * COUNT, t, s)
     stepper.apply(settings, state, decision.dice, [0] * COUNT, alpha_t)

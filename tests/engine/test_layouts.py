@@ -15,7 +15,7 @@ from torch import Tensor
 
 import engine
 from engine.models import TextModel
-from engine.sampling.predictors import predict
+from engine.sampling.predictors import sample_by_predictor
 from tests.engine.dit_files import (
     HUB,
     VOCAB,
@@ -193,5 +193,5 @@ def test_ids_beyond_the_tokenizer_are_never_drawn(kind: str, tmp_path: Path, tok
             assert bool((ids < VOCAB - 1).all())
     if kind != "ar":
         for predictor in ("ddpm", "ddpm_cache", "analytic"):
-            tokens = predict(model, predictor, steps=3, length=12, count=2, seed=0).tokens
+            tokens = sample_by_predictor(model, predictor, steps=3, length=12, count=2, seed=0).tokens
             assert bool((tokens < VOCAB - 1).all())

@@ -15,7 +15,7 @@ from torch import Tensor
 
 import engine
 from engine.sampling import predictors
-from engine.sampling.predictors import PREDICTORS, predict
+from engine.sampling.predictors import PREDICTORS, sample_by_predictor
 from engine.sampling.step import BadLogitsError
 from tests.engine.stats import ENOUGH, FAR_OFF, follows, outcome, same_law
 from tests.engine.toys import MASK, TimedToy, Toy
@@ -127,7 +127,7 @@ def enumerated(model: Toy, step: Rows, last: Rows) -> Law:
 
 
 def counted(model: Toy, name: str, **options: Any) -> NDArray[np.int64]:
-    made = predict(model, name, steps=STEPS, length=LENGTH, count=COUNT, seed=4, **options)
+    made = sample_by_predictor(model, name, steps=STEPS, length=LENGTH, count=COUNT, seed=4, **options)
     return np.bincount(outcome(made.tokens.numpy(), base=MASK + 1), minlength=len(STATES))
 
 
@@ -173,14 +173,14 @@ def test_another_law_is_told_apart(sampled: str, law: str) -> None:
 )
 def test_samples_are_those_of_our_mdlm(name: str, top_p: float) -> None:
     """On the same even steps: what of the mask is left at the end, one in 10^5, shows in no statistic."""
-    theirs = predict(Toy(), name, steps=5, length=3, count=COUNT, seed=1, top_p=top_p).tokens.numpy()
+    theirs = sample_by_predictor(Toy(), name, steps=5, length=3, count=COUNT, seed=1, top_p=top_p).tokens.numpy()
     strategy = engine.make_strategy("mdlm")
     ours = engine.sample(Toy(), strategy, steps=5, length=3, count=FEWER, seed=2, top_p=top_p, width=FEWER).numpy()
     assert same_law(outcome(theirs, base=MASK + 1), outcome(ours, base=MASK + 1)) > ENOUGH
 
 
 def test_samples_of_another_strategy_are_not_theirs() -> None:
-    theirs = predict(Toy(), "ddpm_cache", steps=5, length=3, count=COUNT, seed=1).tokens.numpy()
+    theirs = sample_by_predictor(Toy(), "ddpm_cache", steps=5, length=3, count=COUNT, seed=1).tokens.numpy()
     strategy = engine.make_strategy("remdm-cap", eta=0.3)
     ours = engine.sample(Toy(), strategy, steps=5, length=3, count=FEWER, seed=2, top_p=1.0, width=FEWER).numpy()
     assert same_law(outcome(theirs, base=MASK + 1), outcome(ours, base=MASK + 1)) < FAR_OFF
@@ -195,7 +195,7 @@ def test_scores_that_are_not_finite_are_told_with_their_place(wrong: float) -> N
             return given
 
     with pytest.raises(BadLogitsError, match="not finite: sample 8, step 0, position 2") as error:
-        predict(Broken(), "analytic", steps=3, length=4, count=2, seed=0, first=7)
+        sample_by_predictor(Broken(), "analytic", steps=3, length=4, count=2, seed=0, first=7)
     assert error.value.places == ((8, 0, 2),)
 
 
@@ -206,7 +206,7 @@ def test_logits_that_are_not_finite_at_the_end_are_of_the_step_behind_the_last(n
             return super().encode(tokens, t) / (t > 1e-3)[:, None, None]
 
     with pytest.raises(BadLogitsError, match="step 3") as error:
-        predict(Ends(), name, steps=3, length=2, count=1, seed=0)
+        sample_by_predictor(Ends(), name, steps=3, length=2, count=1, seed=0)
     assert {step for _, step, _ in error.value.places} == {3}
 
 
@@ -214,9 +214,9 @@ def test_logits_that_are_not_finite_at_the_end_are_of_the_step_behind_the_last(n
 @pytest.mark.parametrize("kind", [Toy, ScoreToy])
 def test_an_id_that_is_no_token_is_never_drawn(kind: type[Toy], name: str) -> None:
     model = kind()
-    assert (predict(model, name, steps=3, length=8, count=50, seed=3).tokens == 2).any()
+    assert (sample_by_predictor(model, name, steps=3, length=8, count=50, seed=3).tokens == 2).any()
     model.never = (2,)  # type: ignore[attr-defined]
-    assert not (predict(model, name, steps=3, length=8, count=50, seed=3).tokens == 2).any()
+    assert not (sample_by_predictor(model, name, steps=3, length=8, count=50, seed=3).tokens == 2).any()
 
 
 def test_the_ancestral_law_is_written_out() -> None:
@@ -227,7 +227,7 @@ def test_the_ancestral_law_is_written_out() -> None:
 @pytest.mark.parametrize("name", ["ddpm", "analytic"])
 def test_the_network_is_asked_at_every_step_and_at_the_end(name: str) -> None:
     model = Toy()
-    made = predict(model, name, steps=40, length=6, count=3, seed=0)
+    made = sample_by_predictor(model, name, steps=40, length=6, count=3, seed=0)
     assert made.network_calls == 41
     assert model.encoded == 3 * 41
 
@@ -236,28 +236,28 @@ def test_the_network_is_asked_at_every_step_and_at_the_end(name: str) -> None:
 def test_the_caching_predictor_asks_again_only_after_a_token_of_the_batch_changed(count: int) -> None:
     """No more than once at first, once after each of the tokens that come one by one, and once at the end."""
     model = Toy()
-    made = predict(model, "ddpm_cache", steps=1500, length=6, count=count, seed=0)
+    made = sample_by_predictor(model, "ddpm_cache", steps=1500, length=6, count=count, seed=0)
     assert model.encoded == count * made.network_calls
     assert count * 6 <= made.network_calls <= count * 6 + 2
 
 
 def test_the_caching_predictor_asks_a_network_that_listens_to_the_noise_level_at_every_step() -> None:
-    assert predict(TimedToy(), "ddpm_cache", steps=40, length=6, count=1, seed=0).network_calls == 41
+    assert sample_by_predictor(TimedToy(), "ddpm_cache", steps=40, length=6, count=1, seed=0).network_calls == 41
 
 
 @pytest.mark.parametrize("name", PREDICTORS)
 def test_a_sample_is_the_same_whatever_the_batch(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    together = predict(Toy(), name, steps=7, length=5, count=6, seed=3).tokens
-    alone = predict(Toy(), name, steps=7, length=5, count=1, seed=3, first=4).tokens
+    together = sample_by_predictor(Toy(), name, steps=7, length=5, count=6, seed=3).tokens
+    alone = sample_by_predictor(Toy(), name, steps=7, length=5, count=1, seed=3, first=4).tokens
     assert torch.equal(alone[0], together[4])
     assert len({tuple(row) for row in together.tolist()}) > 1
     monkeypatch.setattr(predictors, "CELLS", 70)  # two sequences at a time
-    assert torch.equal(predict(Toy(), name, steps=7, length=5, count=6, seed=3).tokens, together)
+    assert torch.equal(sample_by_predictor(Toy(), name, steps=7, length=5, count=6, seed=3).tokens, together)
 
 
 @pytest.mark.parametrize("name", PREDICTORS)
 def test_a_prompt_stays_and_no_mask_is_left(name: str) -> None:
-    tokens = predict(Toy(), name, steps=3, length=8, count=50, seed=3, prompt=[4, 2]).tokens
+    tokens = sample_by_predictor(Toy(), name, steps=3, length=8, count=50, seed=3, prompt=[4, 2]).tokens
     assert tokens.dtype == torch.long
     assert (tokens[:, :2] == torch.tensor([4, 2])).all()
     assert not (tokens == MASK).any()
@@ -280,11 +280,11 @@ def test_a_prompt_stays_and_no_mask_is_left(name: str) -> None:
 def test_a_setting_that_cannot_be_says_so(options: dict[str, Any], message: str) -> None:
     given = {"steps": 3, "length": 4, "count": 1, "seed": 0, **options}
     with pytest.raises(ValueError, match=message):
-        predict(Toy(), given.pop("name"), **given)
+        sample_by_predictor(Toy(), given.pop("name"), **given)
 
 
 def test_a_model_that_looks_to_the_left_alone_has_no_predictor() -> None:
     model = Toy()
     model.causal = True  # type: ignore[attr-defined]
     with pytest.raises(ValueError, match="left-to-right"):
-        predict(model, "ddpm", steps=3, length=4, count=1, seed=0)
+        sample_by_predictor(model, "ddpm", steps=3, length=4, count=1, seed=0)

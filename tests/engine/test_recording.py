@@ -18,10 +18,10 @@ import pytest
 from engine.recording import Recorder, Recording, frames, plans
 from engine.recording import recording as reading
 from engine.recording.recorder import KEY_EVERY
-from engine.recording.state import State
+from engine.recording.state import StoredState
 from engine.records import Branch, Change, Edit, Frame, Settings
 from engine.sampling.figures import FIGURES
-from engine.sampling.trace import Start, Trace
+from engine.sampling.trace import RunStart, Trace
 from engine.strategies import REGISTRY
 from tests.engine.recordings import (
     WORDS,
@@ -56,34 +56,36 @@ def check_equal(trace: Trace, recording: Recording, branch: int = 0) -> None:
 def test_every_bit_of_what_is_held_is_recorded_and_a_masks_own_nan_costs_nothing() -> None:
     """-0 is not 0 and one NaN is not another, although they compare as equal, or as unlike themselves."""
     shape = (1, 4)
-    start = State.start(np.array([[5, 5, 0, 1]], np.int32), np.array([[False, False, True, True]]))
+    start = StoredState.start(np.array([[5, 5, 0, 1]], np.int32), np.array([[False, False, True, True]]))
     change = np.array([[Change.MASKED, Change.MASKED, Change.LOCKED, Change.LOCKED]], np.uint8)
     none = np.broadcast_to(np.float32(0), shape)
     quiet = Frame(0, 1.0, 0.5, 0.0, 0.5, start.tokens, change, start.held, none, none, 1, Settings("any"))
-    told, before = frames.encode(start, quiet, 0, 0, 5)
+    told, before = frames.encode_frame(start, quiet, 0, 0, 5)
     odd = start.held.copy()
     odd.view(np.uint32)[0, 1] += 1  # a NaN with another payload
     odd[0, 2:] = 0.0, -0.0
     for held in (odd, -odd):
         strange = replace(quiet, index=1, t=0.5, s=0.25, alpha_t=0.5, alpha_s=0.75, network_calls=2, held=held)
-        body, after = frames.encode(before, strange, 0, 0, 5)
+        body, after = frames.encode_frame(before, strange, 0, 0, 5)
         assert len(body) > len(told)
-        again = frames.decode(before, bytes(1) + body, Settings("any"), header(Start(start.tokens, odd < 1, 2, 0)))
+        again = frames.decode_frame(
+            before, bytes(1) + body, Settings("any"), header(RunStart(start.tokens, odd < 1, 2, 0))
+        )
         assert again.held.tobytes() == held.tobytes()
         before = after
     zeros = replace(quiet, held=np.array([[np.nan, np.nan, 0.0, 0.0]], np.float32))
-    _, before = frames.encode(start, zeros, 0, 0, 5)
+    _, before = frames.encode_frame(start, zeros, 0, 0, 5)
     minus = replace(zeros, held=np.array([[np.nan, np.nan, 0.0, -0.0]], np.float32))
-    body, _ = frames.encode(before, minus, 0, 0, 5)
-    again = frames.decode(before, bytes(1) + body, Settings("any"), header(Start(start.tokens, odd < 1, 2, 0)))
+    body, _ = frames.encode_frame(before, minus, 0, 0, 5)
+    again = frames.decode_frame(before, bytes(1) + body, Settings("any"), header(RunStart(start.tokens, odd < 1, 2, 0)))
     assert np.signbit(again.held).tolist() == [[False, False, False, True]]
-    same, _ = frames.encode(before, zeros, 0, 0, 5)
+    same, _ = frames.encode_frame(before, zeros, 0, 0, 5)
     assert frames.head(bytes(1) + same)[0].flags & frames.ODD == 0
 
 
-def quiet() -> tuple[State, Frame]:
+def quiet() -> tuple[StoredState, Frame]:
     """A state of four masks, and a frame that leaves it as it is."""
-    start = State.start(np.full((1, 4), 5, np.int32), np.zeros((1, 4), bool))
+    start = StoredState.start(np.full((1, 4), 5, np.int32), np.zeros((1, 4), bool))
     none = np.broadcast_to(np.float32(0), (1, 4))
     change = np.full((1, 4), Change.MASKED, np.uint8)
     return start, Frame(0, 1.0, 0.5, 0.0, 0.5, start.tokens, change, start.held, none, none, 0, Settings("any"))
@@ -93,42 +95,44 @@ def quiet() -> tuple[State, Frame]:
 def test_network_calls_beyond_what_a_recording_holds_are_refused(sign: int) -> None:
     start, frame = quiet()
     most = sign * frames.MOST_CALLS
-    body, _ = frames.encode(start, replace(frame, network_calls=most), 0, 0, 5)
+    body, _ = frames.encode_frame(start, replace(frame, network_calls=most), 0, 0, 5)
     assert frames.head(bytes(1) + body)[0].calls == most
     with pytest.raises(ValueError, match="network calls, more than a recording can hold"):
-        frames.encode(start, replace(frame, network_calls=most + sign), 0, 0, 5)
+        frames.encode_frame(start, replace(frame, network_calls=most + sign), 0, 0, 5)
 
 
 @pytest.mark.parametrize("change", [Change.REVEALED, Change.HELD])
 def test_a_token_one_beyond_the_vocabulary_is_refused(change: Change) -> None:
     """Both where a step reveals it and where it stands without that."""
     start, frame = quiet()
-    made = header(Start(start.tokens, np.zeros((1, 4), bool), 2, 0))
+    made = header(RunStart(start.tokens, np.zeros((1, 4), bool), 2, 0))
     for token in (4, 5, 6):
         tokens, changes, held = frame.tokens.copy(), frame.change.copy(), frame.held.copy()
         tokens[0, 1], changes[0, 1], held[0, 1] = token, change, 0.5
-        body, _ = frames.encode(start, replace(frame, tokens=tokens, change=changes, held=held), 0, 0, 5)
+        body, _ = frames.encode_frame(start, replace(frame, tokens=tokens, change=changes, held=held), 0, 0, 5)
         outside = pytest.raises(ValueError, match="holds a token outside its vocabulary")
         with outside if token == 6 else nullcontext():
-            assert frames.decode(start, bytes(1) + body, Settings("any"), made).tokens[0, 1] == token
+            assert frames.decode_frame(start, bytes(1) + body, Settings("any"), made).tokens[0, 1] == token
 
 
 def test_a_step_that_changes_a_locked_position_is_refused() -> None:
     start, frame = quiet()
     change, tokens = frame.change.copy(), frame.tokens.copy()
     change[0, 1], tokens[0, 1] = Change.REVEALED, 2
-    body, _ = frames.encode(start, replace(frame, change=change, tokens=tokens), 0, 0, 5)
-    locked = State.start(np.array([[5, 2, 5, 5]], np.int32), np.array([[False, True, False, False]]))
+    body, _ = frames.encode_frame(start, replace(frame, change=change, tokens=tokens), 0, 0, 5)
+    locked = StoredState.start(np.array([[5, 2, 5, 5]], np.int32), np.array([[False, True, False, False]]))
     with pytest.raises(ValueError, match="changes a locked position"):
-        frames.decode(locked, bytes(1) + body, Settings("any"), header(Start(start.tokens, start.held < 1, 2, 0)))
+        frames.decode_frame(
+            locked, bytes(1) + body, Settings("any"), header(RunStart(start.tokens, start.held < 1, 2, 0))
+        )
 
 
 @pytest.mark.parametrize("excess", [0.0, 1e-300, 1e-9, 3.5])
 def test_an_excess_of_any_size_is_recorded(excess: float) -> None:
     start, frame = quiet()
-    body, _ = frames.encode(start, replace(frame, excess=excess), 0, 0, 5)
-    made = header(Start(start.tokens, start.held < 1, 2, 0))
-    assert frames.decode(start, bytes(1) + body, Settings("any"), made).excess == excess
+    body, _ = frames.encode_frame(start, replace(frame, excess=excess), 0, 0, 5)
+    made = header(RunStart(start.tokens, start.held < 1, 2, 0))
+    assert frames.decode_frame(start, bytes(1) + body, Settings("any"), made).excess == excess
 
 
 @pytest.mark.parametrize("code", [len(frames.NEXT), 200])
@@ -136,14 +140,16 @@ def test_a_change_that_does_not_exist_is_refused(code: int) -> None:
     start, frame = quiet()
     wrong = replace(frame, change=np.full((1, 4), code, np.uint8))
     with pytest.raises(ValueError, match="has a change that does not exist"):
-        frames.encode(start, wrong, 0, 0, 5)
+        frames.encode_frame(start, wrong, 0, 0, 5)
     # as a recorder that does not look would have written it
     locked = bytes([Change.LOCKED] * 4)
-    body, _ = frames.encode(start, replace(frame, change=np.frombuffer(locked, np.uint8)[None]), 0, 0, 5)
+    body, _ = frames.encode_frame(start, replace(frame, change=np.frombuffer(locked, np.uint8)[None]), 0, 0, 5)
     assert body.count(locked) == 1
     body = body.replace(locked, bytes([code] * 4))
     with pytest.raises(ValueError, match="has a change that does not exist"):
-        frames.decode(start, bytes(1) + body, Settings("any"), header(Start(start.tokens, start.held < 1, 2, 0)))
+        frames.decode_frame(
+            start, bytes(1) + body, Settings("any"), header(RunStart(start.tokens, start.held < 1, 2, 0))
+        )
 
 
 def check_curves(trace: Trace, recording: Recording, branch: int = 0) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from engine.records import Change, KnobInfo, Settings
 from engine.sampling.session import Session, control_of
-from engine.sampling.step import State, Stepper
+from engine.sampling.step import SamplerState, Stepper
 from engine.strategies import REGISTRY, Candidates, Strategy, View, catalogue, describe, make_strategy, values
 from engine.strategies.base import knobs
 from engine.strategies.schedules import dfm_grid, next_time, uniform_grid
@@ -58,10 +58,10 @@ def view(draw: st.DrawFn, made: Strategy, rows: int = 3, length: int = 7) -> Vie
     return View(t, s, made.alpha(t), made.alpha(s), masked, ~masked & ~locked, held, candidates)
 
 
-def state_of(seen: View) -> State:
+def state_of(seen: View) -> SamplerState:
     tokens = torch.where(seen.masked, MASK, 0)
     locked = ~seen.masked & ~seen.revealed
-    return State(tokens, seen.held, locked, list(range(len(tokens))))
+    return SamplerState(tokens, seen.held, locked, list(range(len(tokens))))
 
 
 @pytest.mark.parametrize("name", REGISTRY)

@@ -15,7 +15,7 @@ import pytest
 
 import engine
 from engine import strategies
-from engine.debug.laws import Claims, LawState, check
+from engine.debug.laws import Claims, LawState, check_laws
 from engine.sampling.session import Session
 from engine.strategies import REGISTRY, describe
 from engine.strategies.files import StrategyFile, belongs_with, installed, load
@@ -226,7 +226,9 @@ def test_the_template_loads_keeps_the_laws_and_is_not_overwritten(tmp_path: Path
     session = Session(Toy(), kind(), steps=20, length=24, batch=24)
     standing = LawState()
     for frame in session:
-        standing, broken = check(frame, Claims(kind.preserves_marginal, kind.reads), standing, session.blocks.edges)
+        standing, broken = check_laws(
+            frame, Claims(kind.preserves_marginal, kind.reads), standing, session.blocks.edges
+        )
         assert broken == ()
     assert frame.index == 19
     path.write_text("mine")
@@ -373,4 +375,4 @@ def test_packages_add_strategies_and_broken_ones_are_told(tmp_path: Path) -> Non
 
 def test_without_packages_there_are_ours_alone() -> None:
     assert installed().kinds == {}
-    assert strategies.known() == REGISTRY
+    assert strategies.available() == REGISTRY

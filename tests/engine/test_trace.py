@@ -11,7 +11,7 @@ import pytest
 from engine.records import Change, Frame, Settings
 from engine.sampling.figures import FIGURES, Curves, figures, unigram_entropy
 from engine.sampling.session import Session
-from engine.sampling.trace import Start, Trace
+from engine.sampling.trace import RunStart, Trace
 from engine.strategies import make_strategy
 from tests.engine.toys import MASK, Toy
 
@@ -74,7 +74,7 @@ def recorded(prompt: list[int], steps: int = 8) -> tuple[Trace, list[Frame]]:
     session = Session(Toy(), make_strategy("remdm-cap", eta=0.3), steps=steps, length=6, batch=2, prompt=prompt)
     tokens = session.tokens.numpy().astype(np.int32)
     locked = np.broadcast_to(np.arange(6) < len(prompt), tokens.shape)
-    trace, frames = Trace(Start(tokens, locked, steps, 0)), list(session)
+    trace, frames = Trace(RunStart(tokens, locked, steps, 0)), list(session)
     for frame in frames:
         trace.append(frame)
     return trace, frames

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.bench.training import measure_reading, measure_resuming, measure_step, products, random_corpus
+from engine.bench.training import measure_reading, measure_resuming, measure_training_step, products, random_corpus
 from engine.training.config_file import read_config
 from engine.training.loop import Trainer
 
@@ -25,7 +25,7 @@ def test_products_are_told_from_all_else_by_their_names() -> None:
 
 def test_a_step_is_taken_apart(tmp_path: Path) -> None:
     trainer = Trainer(CONFIG, random_corpus(600, 1 << 10), tmp_path, torch.device("cpu"))
-    step = measure_step(trainer, 1)
+    step = measure_training_step(trainer, 1)
     assert trainer.step == 3
     assert 0 < step.products < 1
     assert step.tokens_per_second == pytest.approx(2 * 12 / step.seconds)

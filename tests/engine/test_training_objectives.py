@@ -15,7 +15,7 @@ from engine.models.causal_dit import CausalDIT
 from engine.models.dit import DITConfig
 from engine.models.loading import Discrete
 from engine.models.time_conditioned import ScoreDIT
-from engine.sampling.predictors import predict
+from engine.sampling.predictors import sample_by_predictor
 from engine.training.config_file import read_config
 from engine.training.data import Corpus, prepare
 from engine.training.export import export_best, export_hub
@@ -134,7 +134,9 @@ def test_what_sedd_trains_is_what_its_reader_scores(corpus: Corpus, tmp_path: Pa
     plain = checkpoint.read(tmp_path / MODEL)
     found = SEDD().bound(plain, tokens, t, seeded(3))
     torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-4)
-    ids = predict(load_model(str(tmp_path / MODEL), "cpu"), "analytic", steps=6, length=12, count=2, seed=0).tokens
+    ids = sample_by_predictor(
+        load_model(str(tmp_path / MODEL), "cpu"), "analytic", steps=6, length=12, count=2, seed=0
+    ).tokens
     assert not (ids == corpus.mask_id).any()
 
 

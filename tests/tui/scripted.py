@@ -11,7 +11,7 @@ import numpy as np
 from engine import strategies, wire
 from engine.debug.findings import Prediction, Ranked, Verdict
 from engine.records import Branch, Change, Check, Edit, Frame, ModelChoice, ModelInfo, RunChoice, Settings
-from engine.sampling.trace import Record, Start, Trace
+from engine.sampling.trace import Record, RunStart, Trace
 from remdm_tui.link.base import Event
 
 WORDS = [
@@ -29,7 +29,7 @@ class ScriptedLink:
     def __init__(self, hostile: str = "") -> None:
         self.words = [hostile or word for word in WORDS[:1]] + WORDS[1:]
         self.trace: Record | None = None
-        self.make_record: Callable[[Start], Record] = Trace
+        self.make_record: Callable[[RunStart], Record] = Trace
         self.outstanding = 0
         self.configured: list[Settings] = []
         self.seeds: list[int] = []
@@ -74,7 +74,7 @@ class ScriptedLink:
             self._stand(branch)
         else:
             self._tokens, self._calls = tokens, 0
-            self.trace = self._records[branch] = self.make_record(Start(tokens, locked, steps, seed))
+            self.trace = self._records[branch] = self.make_record(RunStart(tokens, locked, steps, seed))
         self.events.append(wire.Began(1, wire.Array.of(tokens), wire.Array.of(locked), steps, seed))
         if record is not None and len(record):
             self.events.append(wire.Resumed(1, wire.Array.of(self._tokens)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.debug.branches import parting
+from engine.debug.branches import first_difference
 from engine.recording import Recording
 from engine.records import Settings
 from remdm_tui.app import WatchApp
@@ -114,7 +114,7 @@ async def test_what_differs_is_marked_and_where_they_parted_is_one_key_away():
         assert (codes >= DIFFERENT).any()
         await pilot.press("D")
         await settle(pilot)
-        found = parting(main.frame, branch.frame, 20)
+        found = first_difference(main.frame, branch.frame, 20)
         at = app.watching.debug.inspector.at
         assert (app.watching.player.position, at, app.watching.sample) == (found.step, found.position, found.sample)
         assert f"first differ at step {found.step}" in banner(app)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from engine.debug.laws import Claims, LawState, check
+from engine.debug.laws import Claims, LawState, check_laws
 from engine.recording import Recorder, Recording
 from engine.records import Frame, Settings
-from engine.sampling.trace import Start
+from engine.sampling.trace import RunStart
 from engine.strategies import catalogue
 from remdm_tui.app import WatchApp
 from remdm_tui.link.law_checker import broken_laws
@@ -24,7 +24,7 @@ from tests.waiting import seen
 KNOWN = {info.name: info for info in catalogue()}
 
 
-def written(path: Path, frames: list[Frame], start: Start) -> Recording:
+def written(path: Path, frames: list[Frame], start: RunStart) -> Recording:
     recorder = Recorder.create(path, header(start), start)
     for frame in frames:
         recorder.frame(0, frame)
@@ -60,7 +60,7 @@ def test_what_a_run_has_broken_is_found_again(tmp_path: Path) -> None:
     for position in range(1, len(recording.trace()) + 1):
         frame = recording.trace().frame(position)
         assert frame is not None
-        standing, found = check(frame, Claims(True, "time"), standing, (0, 12))
+        standing, found = check_laws(frame, Claims(True, "time"), standing, (0, 12))
         live += [(one.law, one.step) for one in found]
     assert laws_of(recording) == live
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from engine import wire
-from engine.debug.branches import forked, parting
+from engine.debug.branches import first_difference, fork_record
 from engine.records import Branch, Change, Edit, RunChoice, Settings
 from engine.strategies import make_strategy, values
 from remdm_tui.link.process import ProcessLink
@@ -63,14 +63,14 @@ def test_at_full_speed_the_run_stands_at_the_step_of_a_breakpoint_and_no_further
 def test_branches_have_records_of_their_own_and_are_left_and_come_back_to(link):
     stepped(link, 20)
     main = link.trace
-    link.fork(Branch(1, 0, 10), forked(main, 10), EAGER)
+    link.fork(Branch(1, 0, 10), fork_record(main, 10), EAGER)
     stands = wait_for(link, wire.Stands)
     assert (stands.branch, stands.step, link.branch, len(link.trace)) == (1, 10, 1, 10)
     stepped(link, 20)
     other = link.trace
     assert other.frame(12).settings.knobs["eta"] == 0.5
     assert other.frame(10) is main.frame(10)
-    found = parting(main.frame, other.frame, 20, shared=10)
+    found = first_difference(main.frame, other.frame, 20, shared=10)
     assert found is not None
     assert found.step > 10
     link.switch(0)
@@ -85,7 +85,7 @@ def test_a_branch_forked_at_full_speed_loses_no_frame_of_either(link):
     link.demand(8, renew=True)
     eventually(lambda: len(link.trace) >= 6)
     main = link.trace
-    link.fork(Branch(1, 0, 3), forked(main, 3))
+    link.fork(Branch(1, 0, 3), fork_record(main, 3))
     wait_for(link, wire.Stands)
     link.demand(8, renew=True)
     wait_for(link, wire.Finished)
@@ -160,7 +160,7 @@ def test_a_branch_without_a_record_is_refused():
 
 def test_panes_on_one_clock_have_their_own_records(link):
     stepped(link, 1)
-    link.fork(Branch(1, 0, 0), forked(link.trace, 0), EAGER)
+    link.fork(Branch(1, 0, 0), fork_record(link.trace, 0), EAGER)
     wait_for(link, wire.Stands)
     link.switch(0)
     wait_for(link, wire.Stands)
@@ -200,7 +200,7 @@ def same(one, other):
 def test_panes_are_what_each_strategy_gives_alone_and_equal_where_their_knobs_are(link):
     panes = {1: CAP, 2: EAGER, 3: Settings("dfm", values(make_strategy("dfm")))}
     for branch, settings in panes.items():
-        link.fork(Branch(branch, 0, 0), forked(link.record(0), 0), settings)
+        link.fork(Branch(branch, 0, 0), fork_record(link.record(0), 0), settings)
     link.together((0, *panes))
     link.switch(0)
     link.demand(8, renew=True)
@@ -218,7 +218,7 @@ def test_panes_are_what_each_strategy_gives_alone_and_equal_where_their_knobs_ar
 
 def test_a_new_engine_goes_on_with_every_pane(link):
     stepped(link, 10)
-    main, other = link.trace, forked(link.trace, 0)
+    main, other = link.trace, fork_record(link.trace, 0)
     link.fork(Branch(1, 0, 0), other, EAGER)
     wait_for(link, wire.Stands)
     stepped(link, 6)
@@ -239,7 +239,7 @@ def test_a_new_engine_goes_on_with_every_pane(link):
 
 def test_a_step_of_two_panes_of_which_one_has_ended_is_one_step(link):
     stepped(link, 24)
-    other = forked(link.trace, 0)
+    other = fork_record(link.trace, 0)
     link.fork(Branch(1, 0, 0), other, EAGER)
     link.together((0, 1))
     link.demand(24 + 24, renew=False, recorded=24)

@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine import strategies, wire
-from engine.debug.branches import forked
+from engine.debug.branches import fork_record
 from engine.debug.findings import Hit
 from engine.records import Branch, Edit, Frame, ModelChoice, ModelInfo, Settings
-from engine.sampling.trace import Start, Trace
+from engine.sampling.trace import RunStart, Trace
 from engine.strategies import make_strategy, values
 from remdm_tui.link.base import Died, Diverged, Unwritten
 from remdm_tui.settings.watch_options import WatchOptions
@@ -57,7 +57,7 @@ class World:
     def __init__(self, options: WatchOptions) -> None:
         self.link: Trace | None = None
         self.branch, self.known, self.fails = 0, {0}, False
-        self.tree, self.records = [Branch(0)], {0: Trace(Start(TOKENS, TOKENS > 0, 9, 0))}
+        self.tree, self.records = [Branch(0)], {0: Trace(RunStart(TOKENS, TOKENS > 0, 9, 0))}
         self.seen: list[c.Command] = []
         state = SessionState(options, options.settings, options.model, panes=PaneState(next_settings=options.compare))
         self.store = Store(state, self.observe, self.execute)
@@ -76,7 +76,7 @@ class World:
             case c.Launch() | c.Relaunch() if self.fails:
                 return [e.LaunchFailed("no python")]
             case c.BeginRun(_, _, None):
-                self.link, self.branch, self.known = Trace(Start(TOKENS, TOKENS > 0, 9, 0)), 0, {0}
+                self.link, self.branch, self.known = Trace(RunStart(TOKENS, TOKENS > 0, 9, 0)), 0, {0}
                 self.tree, self.records = [Branch(0)], {0: self.link}
             case c.BeginRun(_, _, record, branch):
                 self.link, self.branch, self.known = record, branch, {branch}
@@ -85,7 +85,7 @@ class World:
             case c.ForkRecording(parent, at):
                 branch = Branch(len(self.tree), parent, at)
                 self.tree.append(branch)
-                self.records[branch.id] = forked(self.records[parent], at)
+                self.records[branch.id] = fork_record(self.records[parent], at)
                 return [e.Forked(command, branch, self.records[branch.id])]
             case c.ForkEngine(branch) | c.RecallBranch(branch):
                 self.branch = branch.id

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.models.causal import CausalLM
-from engine.models.loading import Loaded, Request
+from engine.models.loading import Loaded, LoadRequest
 from engine.models.readers.masked_lm import head_named, vocabulary_of
 from engine.models.text import Codec
 
@@ -17,10 +17,10 @@ class CausalLanguageModel:
 
         return head_named(config) == "CausalLM" if config else gguf_file(home) is not None
 
-    def read(self, request: Request) -> Loaded:
+    def read(self, request: LoadRequest) -> Loaded:
         from engine.models.borrowed_code import code_of
         from engine.models.pretrained import config_of, load
-        from engine.models.pretrained_text import chat_of, check_size, framing, open_tokenizer
+        from engine.models.pretrained_text import check_size, framing, open_tokenizer, pretrained_chat
 
         if request.mask_id is not None:
             raise ValueError(f"{request.name} predicts from the left and has no mask: leave out --mask-id")
@@ -38,7 +38,7 @@ class CausalLanguageModel:
             (*notes, *_notes(network, codec, start)),
             causal=True,
             attention=attention,
-            chat=chat_of(request, tokenizer, "" if start is None else codec.piece(start)),
+            chat=pretrained_chat(request, tokenizer, "" if start is None else codec.piece(start)),
             code=code_of(tokenizer),
         )
 

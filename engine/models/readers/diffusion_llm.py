@@ -14,10 +14,10 @@ import torch
 
 from engine.models.chat import chat_of
 from engine.models.files import check_claim, check_shapes, fill, open_weights, read_object
-from engine.models.llama import Bidirectional, Body, Shape
-from engine.models.loading import Loaded, Request
+from engine.models.llama import Bidirectional, Body, LlamaShape
+from engine.models.loading import Loaded, LoadRequest
 from engine.models.memory_check import check_room
-from engine.models.readers.remote_code import RemoteCode, mask_of
+from engine.models.readers.remote_code import RemoteCode, remote_mask
 from engine.models.text import Codec
 from engine.models.tokenizer import codec_for
 
@@ -25,11 +25,11 @@ Config = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Layout:
+class TensorNames:
     """One family: how its configuration and its tensors are called."""
 
     kind: str
-    shape: Callable[[Config], Shape]
+    shape: Callable[[Config], LlamaShape]
     outer: Mapping[str, str]
     """our name of a module outside the blocks -> the family's"""
     blocks: str
@@ -63,7 +63,7 @@ def _width(hidden: object, heads: object) -> int:
     return hidden // heads
 
 
-def _llada_shape(config: Config) -> Shape:
+def _llada_shape(config: Config) -> LlamaShape:
     off = (False, None)
     _only(
         config, activation_type=("silu",), block_type=("llama",), layer_norm_type=("rms",), rope=(True,), alibi=off,
@@ -71,7 +71,7 @@ def _llada_shape(config: Config) -> Shape:
     )  # fmt: skip
     dim, heads = config.get("d_model"), config.get("n_heads")
     mlp = config.get("mlp_hidden_size")
-    return Shape(
+    return LlamaShape(
         vocab_size=config.get("embedding_size") or config.get("vocab_size") or 0,
         hidden_size=dim or 0,
         n_layers=config.get("n_layers") or 0,
@@ -87,13 +87,13 @@ def _llada_shape(config: Config) -> Shape:
     )
 
 
-def _qwen_shape(config: Config, **traits: bool) -> Shape:
+def _qwen_shape(config: Config, **traits: bool) -> LlamaShape:
     """The fields that Llama, Qwen2 and Qwen3 share in transformers."""
     _only(config, hidden_act=("silu",), use_sliding_window=(False,), mlp_bias=(False,), attention_bias=(False,))
     rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
     _only(rope, rope_type=("default",), type=("default",))
     dim, heads = config.get("hidden_size"), config.get("num_attention_heads")
-    return Shape(
+    return LlamaShape(
         vocab_size=config.get("vocab_size") or 0,
         hidden_size=dim or 0,
         n_layers=config.get("num_hidden_layers") or 0,
@@ -124,12 +124,12 @@ QWEN_INNER = {
 }  # fmt: skip
 
 
-def _qwen(kind: str, **traits: bool) -> Layout:
-    return Layout(kind, lambda config: _qwen_shape(config, **traits), QWEN_OUTER, "model.layers.", QWEN_INNER)
+def _qwen(kind: str, **traits: bool) -> TensorNames:
+    return TensorNames(kind, lambda config: _qwen_shape(config, **traits), QWEN_OUTER, "model.layers.", QWEN_INNER)
 
 
-LAYOUTS: dict[str, Layout] = {
-    "llada": Layout("LLaDA", _llada_shape, LLADA_OUTER, "model.transformer.blocks.", LLADA_INNER),
+LAYOUTS: dict[str, TensorNames] = {
+    "llada": TensorNames("LLaDA", _llada_shape, LLADA_OUTER, "model.transformer.blocks.", LLADA_INNER),
     "dream": _qwen("Dream", qkv_bias=True, shifted=True),
     "a2d-llama": _qwen("diffusion Llama"),
     "a2d-qwen2": _qwen("diffusion Qwen2", qkv_bias=True),
@@ -152,7 +152,7 @@ class DiffusionLLM:
     def recognises(self, home: Path, config: dict[str, object], tensors: frozenset[str]) -> bool:
         return _model_type(config) in {*LAYOUTS, *STRANGERS}
 
-    def read(self, request: Request) -> Loaded:
+    def read(self, request: LoadRequest) -> Loaded:
         config = read_object(request.home / "config.json", "a configuration")
         model_type = _model_type(config)
         if model_type in STRANGERS or any("expert" in name and value for name, value in config.items()):
@@ -171,7 +171,7 @@ class DiffusionLLM:
         codec, chat = _codec(request), chat_of(request.home)
         if codec.size > shape.vocab_size:
             raise ValueError(f"{request.home}: the tokenizer has {codec.size} tokens, the model {shape.vocab_size}")
-        mask_id = mask_of(request, config, codec, shape.vocab_size)
+        mask_id = remote_mask(request, config, codec, shape.vocab_size)
         body, ignored = _fitted(request, layout, shape)
         known = max(codec.size, mask_id + 1)
         network = Bidirectional(body, mask_id, known, request.attention)
@@ -184,7 +184,7 @@ def _model_type(config: Config) -> str:
     return str(config.get("model_type", "")).lower()
 
 
-def _fitted(request: Request, layout: Layout, shape: Shape) -> tuple[Body, tuple[str, ...]]:
+def _fitted(request: LoadRequest, layout: TensorNames, shape: LlamaShape) -> tuple[Body, tuple[str, ...]]:
     """The network with the file's tensors, and the names of those that are left out."""
     weights = open_weights(request.home)
     check_claim(shape.n_layers, weights)
@@ -211,7 +211,7 @@ def _fitted(request: Request, layout: Layout, shape: Shape) -> tuple[Body, tuple
     return body, ignored
 
 
-def _codec(request: Request) -> Codec:
+def _codec(request: LoadRequest) -> Codec:
     """The tokenizer asked for, else tokenizer.json, else Qwen's older files, as Dream ships them."""
     home = request.home
     if request.tokenizer or (home / "tokenizer.json").is_file() or not (home / "merges.txt").is_file():

@@ -17,7 +17,7 @@ from engine.models.causal_dit import CachedCausal, CausalDIT
 from engine.models.dit import DIT, DITConfig, Rotary
 from engine.models.files import fill, open_weights, read_object
 from engine.models.folded import FoldedDIT
-from engine.models.loading import Discrete, Loaded, Request
+from engine.models.loading import Discrete, Loaded, LoadRequest
 from engine.models.readers import lightning
 from engine.models.readers.names import BLOCK, Found, is_family, listed, prefix_of
 from engine.models.text import Codec
@@ -47,9 +47,9 @@ class DitFamily:
         # configuration is half a download
         return is_family(tensors) and (single or bool(config)) if tensors else lightning.file_in(home) is not None
 
-    def read(self, request: Request) -> Loaded:
-        found = find(request)
-        kind, notes = kind_of(found, request.name)
+    def read(self, request: LoadRequest) -> Loaded:
+        found = find_network(request)
+        kind, notes = network_kind(found, request.name)
         file = tokenizer_file(request, USUAL)
         codec = Codec.from_file(file)
         config = shape_of(found, kind)
@@ -58,7 +58,7 @@ class DitFamily:
                 f"the tokenizer has {codec.size} tokens, {request.name} {config.vocab_size}: "
                 "pass the one it was trained with as --tokenizer PATH"
             )
-        config = replace(config, mask_id=mask_of(request, found, codec, config.vocab_size))
+        config = replace(config, mask_id=dit_mask(request, found, codec, config.vocab_size))
         network, ignored = NETWORKS[kind](request, found, config, codec)
         notes = (*found.notes, *notes, *listed(found.ignored + ignored))
         return Loaded(
@@ -68,7 +68,7 @@ class DitFamily:
         )  # fmt: skip
 
 
-def find(request: Request) -> Found:
+def find_network(request: LoadRequest) -> Found:
     """What lies at the request's home: a Lightning file, or tensors with a config.json."""
     home = request.home
     config = _config((home if home.is_dir() else home.parent) / "config.json")
@@ -85,9 +85,9 @@ def _config(path: Path) -> Mapping[str, object]:
     return read_object(path, "a configuration") if path.is_file() else {}
 
 
-def kind_of(found: Found, name: str) -> tuple[str, tuple[str, ...]]:
+def network_kind(found: Found, name: str) -> tuple[str, tuple[str, ...]]:
     """(what the model is, notes on how that was told).  Raises ValueError for one of the family that is not read."""
-    said, notes = _said_kind(found, name)
+    said, notes = _stated_kind(found, name)
     bare = not any("adaLN_modulation" in tensor for tensor in found.shapes)
     if bare and said in ("", "AR"):
         return "AR", ()
@@ -100,7 +100,7 @@ def kind_of(found: Found, name: str) -> tuple[str, tuple[str, ...]]:
     return "MDLM", ("taken for MDLM without time conditioning: the file does not say what it is",)
 
 
-def _said_kind(found: Found, name: str) -> tuple[str, tuple[str, ...]]:
+def _stated_kind(found: Found, name: str) -> tuple[str, tuple[str, ...]]:
     """The kind by its settings, else by its name, else by its type; empty where nothing says it."""
     algorithm, parameterization = found.word("name", sections=ALGORITHM), found.word("parameterization")
     graph, model = found.word("type", sections=GRAPH), found.word("model_type")
@@ -176,7 +176,7 @@ def _shape(shapes: Mapping[str, tuple[int, ...]], name: str, dimensions: int) ->
     return shapes[name]
 
 
-def mask_of(request: Request, found: Found, codec: Codec, vocab_size: int) -> int:
+def dit_mask(request: LoadRequest, found: Found, codec: Codec, vocab_size: int) -> int:
     """The mask's id: as asked, as configured, the one token more than the tokenizer has, or the tokenizer's own."""
     beyond = codec.size if codec.size == vocab_size - 1 else None
     told = found.number("mask_index", "mask_token_id", "mask_id", "tokens")
@@ -188,7 +188,7 @@ def mask_of(request: Request, found: Found, codec: Codec, vocab_size: int) -> in
     return mask
 
 
-def _filled(network: Net, request: Request, found: Found, rename: Callable[[str], str | None]) -> tuple[str, ...]:
+def _filled(network: Net, request: LoadRequest, found: Found, rename: Callable[[str], str | None]) -> tuple[str, ...]:
     """Give a network on the meta device its tensors, float32; returns the names of those ignored."""
     ignored = fill(
         network,
@@ -221,24 +221,24 @@ def _letting_go(model: nn.Module, found: Found) -> Callable[[nn.Module], None]:
     return done
 
 
-def _dit(request: Request, found: Found, config: DITConfig) -> tuple[DIT, tuple[str, ...]]:
+def _dit(request: LoadRequest, found: Found, config: DITConfig) -> tuple[DIT, tuple[str, ...]]:
     with torch.device("meta"):
         model = DIT(config)
     return model, _filled(model, request, found, found.own_name)
 
 
-def _denoiser(request: Request, found: Found, config: DITConfig, codec: Codec) -> tuple[Made, tuple[str, ...]]:
+def _denoiser(request: LoadRequest, found: Found, config: DITConfig, codec: Codec) -> tuple[Made, tuple[str, ...]]:
     model, ignored = _dit(request, found, config)
     sampler = TimedDIT if config.time_conditioning else FoldedDIT
     return sampler(model, request.dtype, request.attention, _letting_go(model, found)), ignored
 
 
-def _score(request: Request, found: Found, config: DITConfig, codec: Codec) -> tuple[Made, tuple[str, ...]]:
+def _score(request: LoadRequest, found: Found, config: DITConfig, codec: Codec) -> tuple[Made, tuple[str, ...]]:
     model, ignored = _dit(request, found, config)
     return ScoreDIT(model, request.dtype, request.attention, _letting_go(model, found)), ignored
 
 
-def _causal(request: Request, found: Found, config: DITConfig, codec: Codec) -> tuple[Made, tuple[str, ...]]:
+def _causal(request: LoadRequest, found: Found, config: DITConfig, codec: Codec) -> tuple[Made, tuple[str, ...]]:
     begin = found.number("bos_token_id", "bos_id")
     bos = special(codec, STARTS) if begin is None else begin
     if bos is None or not 0 <= bos < config.vocab_size:
@@ -255,7 +255,7 @@ def _causal(request: Request, found: Found, config: DITConfig, codec: Codec) -> 
     return CachedCausal(model, bos, request.dtype, request.attention, done=_letting_go(model, found)), ignored
 
 
-NETWORKS: dict[str, Callable[[Request, Found, DITConfig, Codec], tuple[Made, tuple[str, ...]]]] = {
+NETWORKS: dict[str, Callable[[LoadRequest, Found, DITConfig, Codec], tuple[Made, tuple[str, ...]]]] = {
     "MDLM": _denoiser,
     "D3PM": _denoiser,
     "SEDD": _score,

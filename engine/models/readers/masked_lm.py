@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from engine.models.loading import Loaded, Request
+from engine.models.loading import Loaded, LoadRequest
 from engine.models.masked import MaskedLM
 from engine.models.text import Codec
 
@@ -14,10 +14,10 @@ class MaskedLanguageModel:
     def recognises(self, home: Path, config: dict[str, object], tensors: frozenset[str]) -> bool:
         return head_named(config) == "MaskedLM"
 
-    def read(self, request: Request) -> Loaded:
+    def read(self, request: LoadRequest) -> Loaded:
         from engine.models.borrowed_code import code_of
         from engine.models.pretrained import config_of, load
-        from engine.models.pretrained_text import chat_of, check_size, framing, open_tokenizer
+        from engine.models.pretrained_text import check_size, framing, open_tokenizer, pretrained_chat
 
         config = config_of(request)
         tokenizer = open_tokenizer(request, config)
@@ -34,7 +34,7 @@ class MaskedLanguageModel:
             type(model).__name__,
             (*notes, *_notes(network, codec, never)),
             attention=attention,
-            chat=chat_of(request, tokenizer),
+            chat=pretrained_chat(request, tokenizer),
             code=code_of(tokenizer),
         )
 
@@ -64,7 +64,7 @@ def vocabulary_of(model: Any) -> int:
     return int(model.get_input_embeddings().num_embeddings)
 
 
-def _mask(request: Request, tokenizer: Any) -> int:
+def _mask(request: LoadRequest, tokenizer: Any) -> int:
     if request.mask_id is not None:
         return request.mask_id
     if tokenizer.mask_token_id is None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine.models import checkpoint
 from engine.models.kinds import KINDS
-from engine.models.loading import Loaded, Request
+from engine.models.loading import Loaded, LoadRequest
 from engine.models.text import Codec
 from engine.models.tokenizer import tokenizer_file
 
@@ -16,18 +16,18 @@ class Own:
     def recognises(self, home: Path, config: dict[str, object], tensors: frozenset[str]) -> bool:
         return "format" in config and "kind" in config
 
-    def read(self, request: Request) -> Loaded:
+    def read(self, request: LoadRequest) -> Loaded:
         home = request.home
         model = checkpoint.read(home, request.progress).to(request.device)
         kind, config, discrete = checkpoint.read_config(home / "config.json")
         codec = Codec.from_file(home / "tokenizer.json")
         if codec.size > config.vocab_size:
             raise ValueError(f"{home}: the tokenizer has {codec.size} tokens, the model {config.vocab_size}")
-        _check_asked(request, config.mask_id)
+        _check_request(request, config.mask_id)
         return replace(KINDS[kind].sampler(model, request, codec), discrete=discrete)
 
 
-def _check_asked(request: Request, mask_id: int) -> None:
+def _check_request(request: LoadRequest, mask_id: int) -> None:
     """Raise ValueError where another tokenizer or mask is asked for than the model was trained with, which it has."""
     own = request.home / "tokenizer.json"
     if request.tokenizer is not None and tokenizer_file(request, None).read_bytes() != own.read_bytes():

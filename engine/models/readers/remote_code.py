@@ -12,7 +12,7 @@ from torch import Tensor
 from engine.models.borrowed_code import code_of
 from engine.models.chat import chat_of, token_text, tokenizer_config
 from engine.models.files import read_object
-from engine.models.loading import Loaded, Request
+from engine.models.loading import Loaded, LoadRequest
 from engine.models.readers.names import listed
 from engine.models.text import Codec
 from engine.models.tokenizer import codec_for, special
@@ -56,7 +56,7 @@ class RemoteCode:
     def recognises(self, home: Path, config: dict[str, object], tensors: frozenset[str]) -> bool:
         return bool(config.get("auto_map"))
 
-    def read(self, request: Request) -> Loaded:
+    def read(self, request: LoadRequest) -> Loaded:
         config = read_object(request.home / "config.json", "a configuration")
         said = config.get("model_type") or config.get("architectures") or "unnamed"
         if not request.trust_remote_code:
@@ -69,7 +69,7 @@ class RemoteCode:
         vocab_size = getattr(model.config, "vocab_size", None)
         if type(vocab_size) is not int:
             raise ValueError(f"{request.name} does not say how large its vocabulary is")
-        mask_id = mask_of(request, config, codec, vocab_size)
+        mask_id = remote_mask(request, config, codec, vocab_size)
         lengths = (getattr(model.config, name, None) for name in LENGTHS)
         length = next((n for n in lengths if type(n) is int and n > 0), None)
         network = RemoteDenoiser(model, mask_id, vocab_size, max(codec.size, mask_id + 1), length)
@@ -80,7 +80,7 @@ class RemoteCode:
         )  # fmt: skip
 
 
-def _model(request: Request, config: Mapping[str, Any]) -> tuple[Any, tuple[str, ...]]:
+def _model(request: LoadRequest, config: Mapping[str, Any]) -> tuple[Any, tuple[str, ...]]:
     """Return the checkpoint's network by its own code, on its device, and notes on tensors that it left out.
 
     Raises ValueError for code that fails and for weights that are missing.
@@ -106,7 +106,7 @@ def _model(request: Request, config: Mapping[str, Any]) -> tuple[Any, tuple[str,
     return model.to(request.device).eval().requires_grad_(False), listed(tuple(sorted(info["unexpected_keys"])))
 
 
-def mask_of(request: Request, config: Mapping[str, Any], codec: Codec, vocab_size: int) -> int:
+def remote_mask(request: LoadRequest, config: Mapping[str, Any], codec: Codec, vocab_size: int) -> int:
     """The mask's id: as asked for, else the configuration's, else the tokenizer's.  Raises ValueError for none."""
     found = request.mask_id if request.mask_id is not None else config.get("mask_token_id")
     if found is None:

@@ -71,7 +71,7 @@ def export_newest(run: Path, progress: Progress = ignore) -> Newest:
     return Newest(home, made.step or 0)
 
 
-def tokenizer_of(run: Path) -> Tokenizer:
+def training_tokenizer(run: Path) -> Tokenizer:
     """Return the tokenizer of a run.  Raises ValueError if its file is missing or damaged."""
     try:
         return read_tokenizer(run / TOKENIZER)
@@ -96,18 +96,18 @@ def _newest(run: Path, home: Path) -> Exported:
     whole = all(is_whole(home / name) for name in MODEL_FILES)
     if made.step is not None and (made.at, made.bytes) == (at, size) and whole:
         return made
-    found = recover(run, lambda state: describe(state, run), lazily=True)
+    found = recover(run, lambda state: describe_checkpoint(state, run), lazily=True)
     if found is None:
         raise ValueError(f"{run} holds no checkpoint of a training run any more")
     kind, shape, discrete = found.config
     model = averaged(kind, shape, found.state["ema"])
-    checkpoint.export(model, tokenizer_of(run).to_str(), home, kind=kind, discrete=discrete)
+    checkpoint.export(model, training_tokenizer(run).to_str(), home, kind=kind, discrete=discrete)
     made = Exported(int(found.state["step"]), at, size, found.note)
     replace_checked(home / STEP, msgspec.json.encode(made))
     return made
 
 
-def describe(state: Mapping[str, Any], run: Path) -> Description:
+def describe_checkpoint(state: Mapping[str, Any], run: Path) -> Description:
     """Return what the network of a checkpoint is.  Raises ValueError where that cannot be told."""
     fields = state.get(NETWORK)
     if isinstance(fields, dict):
@@ -124,7 +124,7 @@ def _described_by_config(state: Mapping[str, Any], run: Path) -> Description:
     shape = dict(config.model)
     if shape.get("time_conditioning") is None:
         shape["time_conditioning"] = timed
-    mask = int(tokenizer_of(run).token_to_id(MASK) or 0)
+    mask = int(training_tokenizer(run).token_to_id(MASK) or 0)
     try:
         return kind, DITConfig(mask_id=mask, **shape), config.d3pm if kind == "d3pm" else None
     except TypeError as error:
