@@ -15,7 +15,7 @@ __version__ = "0.1.0"
 __distribution__ = "remdm-tui"  # how the command line tells this package from another one called engine
 __all__ = ["Denoiser", "Session", "__version__", "load_model", "make_strategy", "sample"]
 
-_HOMES = {
+_MODULES = {
     "Denoiser": "engine.models",
     "Session": "engine.sampling.session",
     "load_model": "engine.models",
@@ -25,6 +25,6 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+    if name in _MODULES:
+        return getattr(import_module(_MODULES[name]), name)
     raise AttributeError(f"module 'engine' has no attribute {name!r}")

@@ -79,7 +79,7 @@ class Oblivious:
         return torch.arange(17.0).expand(len(hidden), -1)
 
 
-class Asked:
+class CountingModel:
     """A denoiser that counts how often it is asked, a batch being asked once."""
 
     def __init__(self, model: Denoiser) -> None:
@@ -129,8 +129,8 @@ def ours(model: Denoiser, options: Options) -> Callable[[int], int]:
     def step(number: int) -> int:
         state = SamplerState(tokens.clone(), held.clone(), locked, [0])
         decision, _ = stepper.decide(control, state, [number], t, s)
-        stepper.apply(control, state, decision.dice, [number], control.strategy.alpha(t))
-        return int(decision.dice.reveal.sum())
+        stepper.apply(control, state, decision.flips, [number], control.strategy.alpha(t))
+        return int(decision.flips.reveal.sum())
 
     return step
 

@@ -10,7 +10,7 @@ import torch
 
 from engine.bench.child import OtherLoad
 from engine.bench.options import NetworkShape
-from engine.bench.subjects import Asked, Oblivious, random_model
+from engine.bench.subjects import CountingModel, Oblivious, random_model
 from engine.models.folded import FoldedDIT
 from engine.models.protocol import Denoiser, device_of
 from engine.models.time_conditioned import ScoreDIT
@@ -166,52 +166,52 @@ def _whole(scheme: Scheme, model: Denoiser, options: TimingOptions, clock: Clock
     for steps in options.steps:
         load = OtherLoad()
         calls, seconds = _seconds(scheme, model, options, steps, range(timed), 0, clock)
-        said = f"{timed} of {options.count} samples timed"
+        measured = f"{timed} of {options.count} samples timed"
         if timed < options.count:
-            said += f" ({seconds:.4g} s), scaled by {options.count / timed:g}"
+            measured += f" ({seconds:.4g} s), scaled by {options.count / timed:g}"
         yield TimingRow(
-            scheme.name, steps, options.count, seconds * options.count / timed, calls, timed < options.count, said,
+            scheme.name, steps, options.count, seconds * options.count / timed, calls, timed < options.count, measured,
             load.share(),
         )  # fmt: skip
 
 
 def _scaled(scheme: Scheme, model: Denoiser, options: TimingOptions, clock: Clock) -> Iterator[TimingRow]:
-    """The cost of a network call and of a step beside it, times how many of each a batch has."""
+    """The cost of a network call and of a step without it, times how many of each a batch has."""
     load = OtherLoad()
-    call, step, said = _costs(scheme, model, options, clock)
+    call, step, measured = _costs(scheme, model, options, clock)
     batches = options.count / options.batch
     for steps in options.steps:
         if scheme.every_step:
-            calls, asked, counted = float(steps + 1), steps + 1, f"{steps + 1:,} calls"
+            calls, network_calls, counted = float(steps + 1), steps + 1, f"{steps + 1:,} calls"
         else:
-            toy = Asked(Oblivious())
+            toy = CountingModel(Oblivious())
             calls = scheme.run(toy, options, steps, range(options.batch), ())
-            asked, source = toy.times, "counted in a run of these dice with a toy network"
-            counted = f"{asked:,} calls and {steps:,} steps, {source}"
-        measured = f"scaled: {said}; times {counted}, times {batches:g} batches of {options.batch}"
-        seconds = (asked * call + steps * step) * batches
-        yield TimingRow(scheme.name, steps, options.count, seconds, calls, True, measured, load.share())
+            network_calls, source = toy.times, "counted in a run of the same flips with a toy network"
+            counted = f"{network_calls:,} calls and {steps:,} steps, {source}"
+        described = f"scaled: {measured}; times {counted}, times {batches:g} batches of {options.batch}"
+        seconds = (network_calls * call + steps * step) * batches
+        yield TimingRow(scheme.name, steps, options.count, seconds, calls, True, described, load.share())
 
 
 def _costs(scheme: Scheme, model: Denoiser, options: TimingOptions, clock: Clock) -> tuple[float, float, str]:
-    """(seconds of a network call, seconds of a step beside it, what was timed), of one batch.
+    """(seconds of a network call, seconds of a step without it, what was timed), of one batch.
 
-    A run with many calls and a longer one with few tell the two costs apart: a prompt leaves as many places to fill as
-    there should be reveals.  One call after the other is all that there is to time where the network is asked at every
-    step.
+    Two runs separate the costs, one with many calls and a longer one with few; a prompt leaves as many positions to
+    fill as there should be reveals.  Where every step calls the network, a step is timed with its call.
     """
     steps, length, numbers = options.timed_steps or 1, options.shape.length, range(options.batch)
     _seconds(scheme, model, options, 1, numbers, length - 1, clock)  # libraries load their code at first use
     if scheme.every_step:
         calls, seconds = _seconds(scheme, model, options, steps, numbers, 0, clock)
         return seconds / calls, 0.0, f"{seconds / calls:.4g} s a step with its call, of {calls:g} timed"
-    few, many = Asked(model), Asked(model)
+    few, many = CountingModel(model), CountingModel(model)
     _, long = _seconds(scheme, many, options, steps, numbers, length - 2 * steps, clock)
     _, short = _seconds(scheme, few, options, SPARSE * steps, numbers, length - 1, clock)
     call = max(0.0, (SPARSE * long - short) / (SPARSE * many.times - few.times))
     step = max(0.0, (short - few.times * call) / (SPARSE * steps))
-    beside = f"{step:.4g} s a step beside it" if step else "a step beside it too short to tell from noise, taken as 0"
-    timed = f"{call:.4g} s a call and {beside}"
+    too_short = "a step without it within the noise, taken as 0"
+    step_part = f"{step:.4g} s a step without it" if step else too_short
+    timed = f"{call:.4g} s a call and {step_part}"
     return call, step, f"{timed}, of {many.times} calls in {steps} steps and {few.times} in {SPARSE * steps}"
 
 

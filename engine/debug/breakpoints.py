@@ -124,4 +124,4 @@ def check_breakpoint(
         return None
     positions = np.flatnonzero(where[rows[0]]).tolist() if condition.wide else []
     step = frame.index + 1
-    return Hit(number, str(condition), condition.said, step, tuple(rows[:SHOWN]), tuple(positions[:SHOWN]))
+    return Hit(number, str(condition), condition.sentence, step, tuple(rows[:SHOWN]), tuple(positions[:SHOWN]))

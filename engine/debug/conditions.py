@@ -31,7 +31,7 @@ class Condition:
     """whether it tells of positions"""
 
     @property
-    def said(self) -> str:
+    def sentence(self) -> str:
         raise TypeError(f"{type(self).__name__} says nothing")
 
     @property
@@ -53,7 +53,7 @@ class AtStep(Condition):
         return f"step {self.step}"
 
     @property
-    def said(self) -> str:
+    def sentence(self) -> str:
         return f"{self.step} steps are taken"
 
     def holds(self, frame: Frame, before: Frame | None) -> Truth:
@@ -70,7 +70,7 @@ class TimeBelow(Condition):
         return f"time {self.t:g}"
 
     @property
-    def said(self) -> str:
+    def sentence(self) -> str:
         return f"t has fallen below {self.t:g}"
 
     def holds(self, frame: Frame, before: Frame | None) -> Truth:
@@ -88,7 +88,7 @@ class FewMasked(Condition):
         return f"masked {self.count}"
 
     @property
-    def said(self) -> str:
+    def sentence(self) -> str:
         return f"at most {self.count} positions are masked"
 
     def holds(self, frame: Frame, before: Frame | None) -> Truth:
@@ -106,7 +106,7 @@ class ManyRemasked(Condition):
         return f"remasks {self.count}"
 
     @property
-    def said(self) -> str:
+    def sentence(self) -> str:
         return f"a step remasks more than {self.count} positions"
 
     def holds(self, frame: Frame, before: Frame | None) -> Truth:
@@ -125,7 +125,7 @@ class AtPosition(Condition):
         return f"at {self.position}"
 
     @property
-    def said(self) -> str:
+    def sentence(self) -> str:
         return f"position {self.position} changes"
 
     def holds(self, frame: Frame, before: Frame | None) -> Truth:
@@ -149,7 +149,7 @@ class TokenIs(Condition):
         return f'token "{self.text}"' if self.exact else f"token {self.text}"
 
     @property
-    def said(self) -> str:
+    def sentence(self) -> str:
         return f"a token {self.text!r} is revealed"
 
     def matches(self, piece: str) -> bool:
@@ -180,7 +180,7 @@ class TokenMatches(TokenIs):
         return f"token /{self.text}/"
 
     @property
-    def said(self) -> str:
+    def sentence(self) -> str:
         return f"a token that matches /{self.text}/ is revealed"
 
     def matches(self, piece: str) -> bool:
@@ -198,7 +198,7 @@ class Unsure(Condition):
         return f"confidence {self.probability:g}"
 
     @property
-    def said(self) -> str:
+    def sentence(self) -> str:
         return f"a token is revealed with a probability below {self.probability:g}"
 
     def holds(self, frame: Frame, before: Frame | None) -> Truth:
@@ -215,7 +215,7 @@ class Clamped(Condition):
         return "clamped"
 
     @property
-    def said(self) -> str:
+    def sentence(self) -> str:
         return "the plan has left 0 to 1 and was clamped"
 
     def holds(self, frame: Frame, before: Frame | None) -> Truth:
@@ -233,7 +233,7 @@ class EntropyDrops(Condition):
         return f"drop {self.by:g}"
 
     @property
-    def said(self) -> str:
+    def sentence(self) -> str:
         return f"the entropy falls by more than {self.by:g} nats in a step"
 
     def holds(self, frame: Frame, before: Frame | None) -> Truth:
@@ -257,7 +257,7 @@ class Expressed(Condition):
         return self.text
 
     @property
-    def said(self) -> str:
+    def sentence(self) -> str:
         return f"{self.text} is true"
 
     @property

@@ -105,10 +105,10 @@ class _Parser:
         if depth > DEEPEST:
             raise ValueError(f"the expression is nested more than {DEEPEST} deep: write it in parts")
         if type(node) not in NODES:
-            raise ValueError(f"{self.said(node)} is not understood: {ALLOWED}")
+            raise ValueError(f"{self.source_of(node)} is not understood: {ALLOWED}")
         return NODES[type(node)](self, node, depth + 1)
 
-    def said(self, node: ast.AST) -> str:
+    def source_of(self, node: ast.AST) -> str:
         """The piece of the text that a node was read from."""
         piece = ast.get_source_segment(self.text, node) if isinstance(node, ast.expr) else None
         return repr(piece if piece is None or len(piece) <= 40 else piece[:39] + "…") if piece else "this"
@@ -118,14 +118,14 @@ class _Parser:
         part = self.part(node, depth)
         if part.truth or part.text is not None:
             kind = "text" if part.text is not None else "true or false"
-            raise ValueError(f"{self.said(node)} is {kind} where a number is needed")
+            raise ValueError(f"{self.source_of(node)} is {kind} where a number is needed")
         return part
 
     def condition(self, node: ast.expr, depth: int) -> Operand:
         """A part that must be true or false."""
         part = self.part(node, depth)
         if not part.truth:
-            raise ValueError(f"{self.said(node)} is no condition: compare it with something, as in remasked > 8")
+            raise ValueError(f"{self.source_of(node)} is no condition: compare it with something, as in remasked > 8")
         return part
 
 
@@ -136,9 +136,9 @@ def _constant(parser: _Parser, node: ast.Constant, depth: int) -> Operand:
     if isinstance(value, bool):
         return Operand(lambda frame: np.full((1, 1), value), truth=True)
     if not isinstance(value, int | float):
-        raise ValueError(f"{parser.said(node)} is neither a number nor text in quotes")
+        raise ValueError(f"{parser.source_of(node)} is neither a number nor text in quotes")
     if not abs(value) <= LARGEST:
-        raise ValueError(f"{parser.said(node)} is too large: numbers go up to {LARGEST:g}")
+        raise ValueError(f"{parser.source_of(node)} is too large: numbers go up to {LARGEST:g}")
     number = np.full((1, 1), float(value))
     return Operand(lambda frame: number)
 
@@ -163,19 +163,19 @@ def _unary(parser: _Parser, node: ast.UnaryOp, depth: int) -> Operand:
         inner = parser.condition(node.operand, depth)
         return Operand(lambda frame: np.logical_not(inner.read(frame)), inner.wide, truth=True)
     if type(node.op) not in SIGNS:
-        raise ValueError(f"the operator of {parser.said(node)} is not understood: {ALLOWED}")
+        raise ValueError(f"the operator of {parser.source_of(node)} is not understood: {ALLOWED}")
     sign, inner = SIGNS[type(node.op)], parser.number(node.operand, depth)
     return Operand(lambda frame: sign * inner.read(frame), inner.wide)
 
 
 def _binary(parser: _Parser, node: ast.BinOp, depth: int) -> Operand:
     if type(node.op) not in ARITHMETIC:
-        raise ValueError(f"the operator of {parser.said(node)} is not understood: {ALLOWED}")
+        raise ValueError(f"the operator of {parser.source_of(node)} is not understood: {ALLOWED}")
     if isinstance(node.op, ast.Pow):
         power = node.right
         small = isinstance(power, ast.Constant) and isinstance(power.value, int | float)
         if not small or not 0 <= power.value <= HIGHEST_POWER:  # type: ignore[attr-defined]
-            raise ValueError(f"the power in {parser.said(node)} must be a number from 0 to {HIGHEST_POWER}")
+            raise ValueError(f"the power in {parser.source_of(node)} must be a number from 0 to {HIGHEST_POWER}")
     act = ARITHMETIC[type(node.op)]
     left, right = parser.number(node.left, depth), parser.number(node.right, depth)
     return Operand(lambda frame: act(left.read(frame), right.read(frame)), left.wide or right.wide)
@@ -198,14 +198,14 @@ def _compared(parser: _Parser, node: ast.Compare, depth: int) -> Operand:
 def _link(parser: _Parser, node: ast.Compare, pair: list[ast.expr], relation: ast.cmpop, depth: int) -> Operand:
     """One `a < b` of a chain."""
     if type(relation) not in RELATIONS:
-        raise ValueError(f"the comparison in {parser.said(node)} is not understood: {ALLOWED}")
+        raise ValueError(f"the comparison in {parser.source_of(node)} is not understood: {ALLOWED}")
     act = RELATIONS[type(relation)]
     left, right = (parser.part(side, depth) for side in pair)
     if left.text is not None or right.text is not None:
         return _spelled(parser, node, left, right, relation)
     for side, part in zip(pair, (left, right)):
         if part.truth:
-            raise ValueError(f"{parser.said(side)} is true or false: join conditions with and, or, not")
+            raise ValueError(f"{parser.source_of(side)} is true or false: join conditions with and, or, not")
     return Operand(lambda frame: _true(act, left.read(frame), right.read(frame)), left.wide or right.wide, truth=True)
 
 
@@ -218,12 +218,12 @@ def _spelled(parser: _Parser, node: ast.Compare, left: Operand, right: Operand, 
     """token == " the": by the set of tokens that are spelled so."""
     text, other = (left.text, right) if left.text is not None else (right.text, left)
     if other.field != "token" or not isinstance(relation, ast.Eq | ast.NotEq):
-        raise ValueError(f"text in {parser.said(node)} can only be compared with token, by == or !=")
+        raise ValueError(f"text in {parser.source_of(node)} can only be compared with token, by == or !=")
     ids = np.array([i for i, piece in enumerate(parser.pieces) if piece == text], np.int64)
     same = isinstance(relation, ast.Eq)
-    characters, wanted = parser.characters, text or ""
-    if characters is not None and characters.spell(wanted.strip()):
-        return Operand(lambda frame: _whole(characters, frame, wanted, ids) == same, wide=True, truth=True)
+    characters, spelling = parser.characters, text or ""
+    if characters is not None and characters.spell(spelling.strip()):
+        return Operand(lambda frame: _whole(characters, frame, spelling, ids) == same, wide=True, truth=True)
     if len(ids) == 0:
         raise ValueError(f"no token is spelled {text!r}: spaces count, and token /{text}/ looks for a part of one")
     return Operand(lambda frame: np.isin(frame.tokens, ids, invert=not same), wide=True, truth=True)
@@ -237,13 +237,13 @@ def _whole(characters: Characters, frame: Frame, text: str, ids: NDArray[np.int6
 def _called(parser: _Parser, node: ast.Call, depth: int) -> Operand:
     name = node.func.id if isinstance(node.func, ast.Name) else ""
     if name not in FUNCTIONS:
-        raise ValueError(f"{parser.said(node.func)} cannot be called: the functions are {', '.join(FUNCTIONS)}")
+        raise ValueError(f"{parser.source_of(node.func)} cannot be called: the functions are {', '.join(FUNCTIONS)}")
     if len(node.args) != 1 or node.keywords or isinstance(node.args[0], ast.Starred):
         raise ValueError(f"{name} takes one thing, what it looks at in every position: {name}({SAMPLES[name]})")
     function = FUNCTIONS[name]
     inner = (parser.condition if function.of_truth else parser.number)(node.args[0], depth)
     if not inner.wide:
-        raise ValueError(f"{parser.said(node.args[0])} is the same at every position: {name}({SAMPLES[name]})")
+        raise ValueError(f"{parser.source_of(node.args[0])} is the same at every position: {name}({SAMPLES[name]})")
     return Operand(lambda frame: function.act(inner.read(frame)), truth=function.to_truth)
 
 

@@ -29,9 +29,9 @@ def story(frames: Iterable[Frame], sample: int, position: int, *, seed: int, fir
     addresses.  Raises ValueError for a sample or position that there is none of.
     """
     moments = []
-    # the tokens before the frame, and the noise's step: clean-ups and edits throw no dice
+    # the tokens before the frame, and the noise's step: clean-ups and edits throw no flips
     before: Frame | None = None
-    dice = 0
+    flips = 0
     for frame in frames:
         batch, length = frame.tokens.shape
         if not (0 <= sample < batch and 0 <= position < length):
@@ -42,8 +42,8 @@ def story(frames: Iterable[Frame], sample: int, position: int, *, seed: int, fir
             if _touches(frame, before, sample, position):
                 moments.append(_edited(frame, frame.edit, before, sample, position))
         elif frame.change[sample, position] in (Change.REVEALED, Change.REMASKED):
-            moments.append(_changed(frame, before, sample, position, (seed, first + sample, dice)))
-        dice += frame.edit is None and not frame.final
+            moments.append(_changed(frame, before, sample, position, (seed, first + sample, flips)))
+        flips += frame.edit is None and not frame.final
         before = frame
     return Story(sample, position, tuple(moments))
 

@@ -16,7 +16,7 @@ __all__ = [
     "load_choice", "load_model",
 ]  # fmt: skip
 
-_HOMES = {
+_MODULES = {
     "BUILT_IN": "catalogue",
     "DTYPES": "load",
     "Denoiser": "protocol",
@@ -31,6 +31,6 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"engine.models.{_HOMES[name]}"), name)
+    if name in _MODULES:
+        return getattr(import_module(f"engine.models.{_MODULES[name]}"), name)
     raise AttributeError(f"module 'engine.models' has no attribute {name!r}")

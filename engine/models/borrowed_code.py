@@ -14,8 +14,8 @@ def code_of(*made: object) -> tuple[Path, ...]:
 
     A configuration may name code of another repository, which lies outside the checkpoint's directory.
     """
-    homes = {type(each).__module__.rpartition(".")[0] for each in made}
-    packages = tuple(f"{home}." for home in homes if home.split(".")[0] == PACKAGE)
+    owners = {type(each).__module__.rpartition(".")[0] for each in made}
+    packages = tuple(f"{owner}." for owner in owners if owner.split(".")[0] == PACKAGE)
     modules = [module for name, module in sys.modules.items() if packages and name.startswith(packages)]
     files = {getattr(module, "__file__", None) for module in modules}
     return tuple(sorted(Path(file) for file in files if file is not None))

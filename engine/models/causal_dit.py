@@ -114,15 +114,15 @@ class Prefixes:
         shape = (2, *inputs.shape, heads, width)
         self.kv = [torch.empty(shape, dtype=dtype, device=inputs.device) for _ in range(layers)]
 
-    def common(self, inputs: Tensor, wanted: int) -> tuple[int, Tensor | None]:
+    def common(self, inputs: Tensor, needed: int) -> tuple[int, Tensor | None]:
         """How many first inputs [B, L] every row shares with a row in here: (n, rows [B]; None: each with its own).
 
-        Rows are looked for elsewhere only where their own do not give the `wanted` number.
+        Rows are looked for elsewhere only where their own do not give the `needed` number.
         """
         span = min(self.known, inputs.shape[1])
         known = self.inputs[:, :span]
         own = _shared(inputs[:, :span], known) if len(inputs) == len(known) else 0
-        if own >= min(wanted, span) or len(inputs) * self.inputs.numel() > PAIRED:
+        if own >= min(needed, span) or len(inputs) * self.inputs.numel() > PAIRED:
             return own, None
         longest = _lengths(inputs[:, None, :span] == known).max(-1)
         best = int(longest.values.min())
@@ -191,7 +191,7 @@ class CachedCausal:
 
     @torch.inference_mode()
     def encode(self, tokens: Tensor, t: Tensor) -> Tensor:
-        """tokens long [B, L] -> normed hidden [B, L, D], computed afresh."""
+        """tokens long [B, L] -> normed hidden [B, L, D], computed anew."""
         return self._run(self._inputs(tokens), 0, None)
 
     @torch.inference_mode()
@@ -202,15 +202,15 @@ class CachedCausal:
     @torch.inference_mode()
     def encode_rows(self, tokens: Tensor, t: Tensor, where: Tensor) -> Tensor:
         """As `encode` at the positions `where`, bool [B, L], from what is known of the prefixes: [N, D]."""
-        asked = where.any(0).nonzero()[:, 0]
-        if len(asked) == 0:
+        columns = where.any(0).nonzero()[:, 0]
+        if len(columns) == 0:
             return self.embedding.new_empty((0, self.embedding.shape[1]))
-        first, end = int(asked[0]), int(asked[-1]) + 1
+        first, end = int(columns[0]), int(columns[-1]) + 1
         inputs = self._inputs(tokens)
         cache = self._prefixes(inputs, first)
         if cache is None:
             return self._run(inputs[:, :end], 0, None)[where[:, :end]]
-        # a hidden state is not kept, so what is asked for is computed even where its keys are known
+        # a hidden state is not kept, so what is needed is computed even where its keys are known
         known = cache.known
         start = min(known, first)
         hidden = self._run(inputs[:, start:end], start, cache)
@@ -226,13 +226,13 @@ class CachedCausal:
         """tokens [B, L] -> (bos, all but the last) [B, L]."""
         return F.pad(tokens[:, :-1], (1, 0), value=self.bos)
 
-    def _prefixes(self, inputs: Tensor, wanted: int) -> Prefixes | None:
+    def _prefixes(self, inputs: Tensor, needed: int) -> Prefixes | None:
         """The cache made to fit these rows, `known` as far as it holds for all; None where it would be too large."""
         need = inputs.numel() * 2 * len(self.layers) * self.embedding.shape[1] * self.embedding.element_size()
         old, self._cache = self._cache, None
         if need > self.cache_bytes:
             return None
-        known, rows = old.common(inputs, wanted) if old is not None else (0, None)
+        known, rows = old.common(inputs, needed) if old is not None else (0, None)
         if old is not None and rows is None and old.inputs.shape == inputs.shape:
             cache = old
         else:

@@ -37,9 +37,9 @@ def fetch(repo: str, progress: Progress, trust_remote_code: bool = False, *, wei
         info = HfApi().model_info(repo, files_metadata=True, timeout=20)
         sizes = {file.rfilename: file.size or 0 for file in info.siblings or ()}
         needed = [] if not weights and _has_tokenizer(sizes) else _weights(list(sizes))
-        wanted = [*DATA, *needed, *(["*.py"] if trust_remote_code else [])]
+        patterns = [*DATA, *needed, *(["*.py"] if trust_remote_code else [])]
         return Path(
-            snapshot_download(repo, allow_patterns=wanted, ignore_patterns=[*BESIDE], tqdm_class=_bar(progress, repo))
+            snapshot_download(repo, allow_patterns=patterns, ignore_patterns=[*BESIDE], tqdm_class=_bar(progress, repo))
         )
     except hub.GatedRepoError as error:
         raise ValueError(
@@ -78,8 +78,8 @@ def cached(repo: str, *, weights: bool = True) -> Path:
     partly = False
     for patterns in ([], *WEIGHTS) if not weights else WEIGHTS:
         try:
-            wanted, others = [*DATA, *patterns], [*BESIDE]
-            home = Path(snapshot_download(repo, local_files_only=True, allow_patterns=wanted, ignore_patterns=others))
+            allowed, others = [*DATA, *patterns], [*BESIDE]
+            home = Path(snapshot_download(repo, local_files_only=True, allow_patterns=allowed, ignore_patterns=others))
         except (errors.LocalEntryNotFoundError, OSError) as error:
             partly |= "incomplete" in str(error)
             continue

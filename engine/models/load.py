@@ -61,9 +61,9 @@ def load_model(
             f"{name} does not fit into the memory of {place}: choose another device, bfloat16 or a smaller model"
         ) from error
     except MISUSED as error:
-        said = " ".join(str(error).split())[:200]
+        description = " ".join(str(error).split())[:200]
         raise ValueError(
-            f"{name} cannot be loaded: its files do not fit together ({type(error).__name__}: {said})"
+            f"{name} cannot be loaded: its files do not fit together ({type(error).__name__}: {description})"
         ) from error
 
 
@@ -90,8 +90,8 @@ def read(request: LoadRequest) -> Loaded:
         raise ValueError(f"{home} is no model directory: it has no config.json")
     if broken is not None:
         raise broken
-    said = str(config.get("model_type") or config.get("architectures") or "no known layout")[:80]
-    raise ValueError(f"{request.name} is a checkpoint of no kind known here ({said}): see `remdm-tui list models`")
+    description = str(config.get("model_type") or config.get("architectures") or "no known layout")[:80]
+    raise ValueError(f"{request.name} is no supported checkpoint ({description}): see `remdm-tui list models`")
 
 
 def _config(home: Path) -> dict[str, object]:

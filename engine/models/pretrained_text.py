@@ -97,10 +97,10 @@ def _of_file(request: LoadRequest, path: Path, config: PreTrainedConfig) -> Any:
 
 def _named_by(home: Path, config: PreTrainedConfig) -> dict[str, str]:
     """The special tokens of a tokenizer.json by their roles, as the file beside it says."""
-    beside = home / "special_tokens_map.json"
-    if not beside.is_file():
+    neighbour = home / "special_tokens_map.json"
+    if not neighbour.is_file():
         return {}
-    named = read_object(beside, "a map of special tokens")
+    named = read_object(neighbour, "a map of special tokens")
     words = {role: token.get("content") if isinstance(token, dict) else token for role, token in named.items()}
     return {role: word for role, word in words.items() if isinstance(word, str)}
 

@@ -174,8 +174,8 @@ class ScoreDIT(TimedDIT):
 
         A token's own score is 1.
         """
-        heard = sigma.float() if self.time_conditioned else torch.zeros_like(sigma.float())
-        logits = self.project(self._encode(tokens, heard).flatten(0, 1)).view(*tokens.shape, -1)
+        noise = sigma.float() if self.time_conditioned else torch.zeros_like(sigma.float())
+        logits = self.project(self._encode(tokens, noise).flatten(0, 1)).view(*tokens.shape, -1)
         log_score = logits.float() - log_scale(sigma, self.vocab_size).float()[:, None, None]
         return log_score.scatter_(-1, tokens[:, :, None], 0.0).exp_()
 

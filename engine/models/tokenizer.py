@@ -34,9 +34,9 @@ def tokenizer_file(request: LoadRequest, usual: str | None) -> Path:
     """
     if request.tokenizer is not None:
         return _named_tokenizer(request.tokenizer)
-    beside = _beside(request) / FILE
-    if beside.is_file():
-        return beside
+    neighbour = _directory(request) / FILE
+    if neighbour.is_file():
+        return neighbour
     how = "pass one with --tokenizer PATH, a directory, a tokenizer.json or a hub id"
     if usual is None:
         raise ValueError(f"{request.name} has no {FILE}: {how}")
@@ -50,7 +50,7 @@ def tokenizer_file(request: LoadRequest, usual: str | None) -> Path:
 
 def borrowed(request: LoadRequest, file: Path) -> Path | None:
     """Return the file of a tokenizer that nobody named and that is not the checkpoint's own; None for others."""
-    return None if request.tokenizer is not None or file.parent == _beside(request) else file
+    return None if request.tokenizer is not None or file.parent == _directory(request) else file
 
 
 def kept_usual() -> Path | None:
@@ -135,5 +135,5 @@ def _named_tokenizer(name: str) -> Path:
     return file
 
 
-def _beside(request: LoadRequest) -> Path:
+def _directory(request: LoadRequest) -> Path:
     return request.home if request.home.is_dir() else request.home.parent

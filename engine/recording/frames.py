@@ -73,16 +73,16 @@ def encode_frame(before: StoredState, frame: Frame, branch: int, settings: int, 
         raise ValueError(f"frame {frame.index} has {calls} network calls, more than a recording can hold")
     flags, extra = _expected(before, frame)
     flags |= ODD * bool(odd) | EDIT * (frame.edit is not None)
-    said = b"" if frame.edit is None else pack(frame.edit)
+    edit = b"" if frame.edit is None else pack(frame.edit)
     # a plan is made for the state before it, which differs from that of the last plan where the last step changed it
     steady = (before.change != Change.REVEALED) & (before.change != Change.REMASKED)
-    unmask, told_unmask = plans.encode_plan(frame.unmask, before.unmask, steady)
-    remask, told_remask = plans.encode_plan(frame.remask, before.remask, steady)
+    unmask, decoded_unmask = plans.encode_plan(frame.unmask, before.unmask, steady)
+    remask, decoded_remask = plans.encode_plan(frame.remask, before.remask, steady)
     payload = b"".join((
         HEAD.pack(branch, frame.index, settings, flags, calls, frame.s), extra, unmask, remask,
-        pack_places(flips), pack_ints(tokens[revealed]), held[revealed].astype("<f4").tobytes(), odd, said,
+        pack_places(flips), pack_ints(tokens[revealed]), held[revealed].astype("<f4").tobytes(), odd, edit,
     ))  # fmt: skip
-    return payload, replace(StoredState.after(frame), unmask=told_unmask, remask=told_remask)
+    return payload, replace(StoredState.after(frame), unmask=decoded_unmask, remask=decoded_remask)
 
 
 def decode_frame(before: StoredState, body: bytes, settings: Settings, header: Header) -> Frame:
@@ -129,7 +129,7 @@ def _flipped(before: StoredState, flips: NDArray[np.int64], mask: int) -> tuple[
 
 def _expected(before: StoredState, frame: Frame) -> tuple[int, bytes]:
     """Flags, and what they announce."""
-    said = (
+    values = (
         (ALPHA_S, frame.alpha_s != 1 - frame.s, F8, frame.alpha_s),
         (T, frame.t != before.s, F8, frame.t),
         (ALPHA_T, frame.alpha_t != before.alpha_s, F8, frame.alpha_t),
@@ -137,8 +137,8 @@ def _expected(before: StoredState, frame: Frame) -> tuple[int, bytes]:
         (BLOCK, frame.block != before.block, U4, frame.block),
         (FINAL, frame.final, None, None),
     )
-    extra = b"".join(layout.pack(value) for _, there, layout, value in said if there and layout is not None)
-    return sum(flag for flag, there, _, _ in said if there), extra
+    extra = b"".join(layout.pack(value) for _, there, layout, value in values if there and layout is not None)
+    return sum(flag for flag, there, _, _ in values if there), extra
 
 
 def _odd(made: Arrays, real: Arrays) -> bytes:

@@ -38,13 +38,13 @@ def encode_plan(plan: Probabilities, before: Probabilities, steady: NDArray[np.b
     before: what a reader made of the last one.  steady: [B, L], positions that the step before left alone, whose
     probabilities are the ones that follow from the last.
     """
-    bits, told = _bits(plan), _bits(before)
+    bits, expected = _bits(plan), _bits(before)
     first = bits[0, 0]
     if (bits == first).all():
-        if (told == first).all():
+        if (expected == first).all():
             return bytes((Way.SAME,)), before
         return bytes((Way.CONSTANT,)) + first.tobytes(), _constant(float(plan[0, 0]), plan.shape)
-    if np.array_equal(bits, told):
+    if np.array_equal(bits, expected):
         return bytes((Way.SAME,)), before
     shortest = _stretches(bits)
     if len(shortest) > SHORT:

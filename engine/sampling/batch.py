@@ -1,6 +1,6 @@
 """Many samples without anyone watching: only sequences that reveal something go to the network.
 
-Each of `width` slots walks on by dice alone until it reveals something; then all slots, whatever step each
+Each of `width` slots walks on by flips alone until it reveals something; then all slots, whatever step each
 has reached, share one network call.  A finished slot takes the next sample.  By the addresses of the
 randomness the samples are those a Session gives.
 """
@@ -146,7 +146,7 @@ class _Slots:
         self.at.append(0)
         self.block.append(0)
         self.calls.append(0)
-        self._stand()
+        self._place()
 
     def walk(self) -> None:
         """Advance every slot to its next reveal and through it, or to the end of its block."""
@@ -157,14 +157,14 @@ class _Slots:
         while walking:
             part, steps = _rows(self.state, walking), [self.at[i] for i in walking]
             t, s = self._times(steps)
-            asked = part.masked(self.model.mask_id).any(-1).tolist()
+            called = part.masked(self.model.mask_id).any(-1).tolist()
             decision, _ = self.stepper.decide(self.control, part, steps, t, s)
-            if decision.dice.drawn is not None:
-                # the plan itself asked the network, so all slots have moved by a step
-                self._carry_out(walking, decision.dice, asked)
+            if decision.flips.drawn is not None:
+                # the plan itself called the network, so all slots have moved by a step
+                self._carry_out(walking, decision.flips, called)
                 return
-            waits = decision.dice.waiting()
-            reveal[walking], forget[walking] = decision.dice.reveal, decision.dice.forget
+            waits = decision.flips.waiting()
+            reveal[walking], forget[walking] = decision.flips.reveal, decision.flips.forget
             free = [slot for slot, waiting in zip(walking, waits.tolist(), strict=True) if not waiting]
             self._carry_out(free, Flips(reveal[free], forget[free]), [False] * len(free))
             walking = self._unfinished(free)
@@ -172,8 +172,8 @@ class _Slots:
         if waiting:
             self._carry_out(waiting, Flips(reveal[waiting], forget[waiting]), [True] * len(waiting))
 
-    def _carry_out(self, slots: list[int], dice: Flips, called: list[bool]) -> None:
-        """Apply the dice of these slots' steps, in one network call if tokens are to be drawn.
+    def _carry_out(self, slots: list[int], flips: Flips, called: list[bool]) -> None:
+        """Apply the flips of these slots' steps, in one network call if tokens are to be drawn.
 
         called: which of the slots the step puts through the network.
         """
@@ -181,7 +181,7 @@ class _Slots:
             return
         part, steps = _rows(self.state, slots), [self.at[i] for i in slots]
         alpha_t = self.control.strategy.alpha(self._times(steps)[0])
-        self.stepper.apply(self.control, part, dice, steps, alpha_t)
+        self.stepper.apply(self.control, part, flips, steps, alpha_t)
         self.state.tokens[slots], self.state.held[slots] = part.tokens, part.held
         for i, call in zip(slots, called, strict=True):
             self.at[i] += 1
@@ -224,9 +224,9 @@ class _Slots:
     def _keep(self, slots: list[int]) -> None:
         self.at, self.block, self.calls = ([column[i] for i in slots] for column in (self.at, self.block, self.calls))
         self.state = _rows(self.state, slots)
-        self._stand()
+        self._place()
 
-    def _stand(self) -> None:
+    def _place(self) -> None:
         """Tell the state in which block each slot stands."""
         where = self.block, self.stepper.device
         self.state.active, self.state.seen = self.blocks.active(*where), self.blocks.seen(*where)

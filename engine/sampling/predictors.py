@@ -82,7 +82,7 @@ def sample_by_predictor(
         tokens = predictor.finish(tokens, times[-1], _TokenDraws(seed, numbers, steps))
     except kernel.NotFiniteError as error:
         raise BadLogitsError([(numbers[row // length], i, row % length) for row in error.rows]) from error
-    return PredictorSamples(tokens.cpu(), predictor.law.calls)
+    return PredictorSamples(tokens.cpu(), predictor.network.calls)
 
 
 @dataclass(frozen=True)
@@ -189,25 +189,25 @@ def tweedie(scores: Tensor, tokens: Tensor, mask_id: int, dsigma: float) -> Tens
 class Ddpm:
     """Ancestral sampling: the network at every step."""
 
-    law: _Network
+    network: _Network
     has_nucleus = False
 
-    def step(self, tokens: Tensor, t: float, s: float, dice: _TokenDraws) -> Tensor:
-        mask_id, out = self.law.model.mask_id, tokens.clone()
-        for rows in self.law.rows(tokens):
-            p = self.law.denoised(tokens[rows], t)
-            drawn = dice.draw(ancestral(p, mask_id, (1 - NOISE_EPS) * t, (1 - NOISE_EPS) * s), rows)
+    def step(self, tokens: Tensor, t: float, s: float, draws: _TokenDraws) -> Tensor:
+        mask_id, out = self.network.model.mask_id, tokens.clone()
+        for rows in self.network.rows(tokens):
+            p = self.network.denoised(tokens[rows], t)
+            drawn = draws.draw(ancestral(p, mask_id, (1 - NOISE_EPS) * t, (1 - NOISE_EPS) * s), rows)
             out[rows] = torch.where(tokens[rows] == mask_id, drawn, tokens[rows])
-        self.law.calls += 1
+        self.network.calls += 1
         return out
 
-    def finish(self, tokens: Tensor, t: float, dice: _TokenDraws) -> Tensor:
+    def finish(self, tokens: Tensor, t: float, draws: _TokenDraws) -> Tensor:
         """Every mask left becomes the argmax, for which the network is asked once more."""
-        mask_id, out = self.law.model.mask_id, tokens.clone()
-        for rows in self.law.rows(tokens):
-            best = self.law.denoised(tokens[rows], t).argmax(-1)
+        mask_id, out = self.network.model.mask_id, tokens.clone()
+        for rows in self.network.rows(tokens):
+            best = self.network.denoised(tokens[rows], t).argmax(-1)
             out[rows] = torch.where(tokens[rows] == mask_id, best, tokens[rows])
-        self.law.calls += 1
+        self.network.calls += 1
         return out
 
 
@@ -222,16 +222,16 @@ class DdpmCache(Ddpm):
     kept: list[Tensor] = field(default_factory=list)
     has_nucleus = True
 
-    def step(self, tokens: Tensor, t: float, s: float, dice: _TokenDraws) -> Tensor:
-        mask_id, out = self.law.model.mask_id, tokens.clone()
-        parts = list(self.law.rows(tokens))
+    def step(self, tokens: Tensor, t: float, s: float, draws: _TokenDraws) -> Tensor:
+        mask_id, out = self.network.model.mask_id, tokens.clone()
+        parts = list(self.network.rows(tokens))
         if not self.kept:
-            self.kept = [self.law.denoised(tokens[rows], t, self.law.top_p) for rows in parts]
-            self.law.calls += 1
+            self.kept = [self.network.denoised(tokens[rows], t, self.network.top_p) for rows in parts]
+            self.network.calls += 1
         for rows, p in zip(parts, self.kept, strict=True):
-            drawn = dice.draw(ancestral(p.clone(), mask_id, t, s), rows)
+            drawn = draws.draw(ancestral(p.clone(), mask_id, t, s), rows)
             out[rows] = torch.where(tokens[rows] == mask_id, drawn, tokens[rows])
-        if self.law.model.time_conditioned or not torch.equal(out, tokens):
+        if self.network.model.time_conditioned or not torch.equal(out, tokens):
             self.kept = []
         return out
 
@@ -240,24 +240,24 @@ class DdpmCache(Ddpm):
 class Analytic:
     """SEDD's update on scores, the network at every step, and at the end a draw in which no mask is left."""
 
-    law: _Network
+    network: _Network
     has_nucleus = False
 
-    def step(self, tokens: Tensor, t: float, s: float, dice: _TokenDraws) -> Tensor:
+    def step(self, tokens: Tensor, t: float, s: float, draws: _TokenDraws) -> Tensor:
         sigma_t, sigma_s = loglinear(torch.tensor([t, s], dtype=torch.float64)).tolist()
-        return self._update(tokens, t, sigma_t - sigma_s, dice, last=False)
+        return self._update(tokens, t, sigma_t - sigma_s, draws, last=False)
 
-    def finish(self, tokens: Tensor, t: float, dice: _TokenDraws) -> Tensor:
-        return self._update(tokens, t, float(loglinear(torch.tensor(t, dtype=torch.float64))), dice, last=True)
+    def finish(self, tokens: Tensor, t: float, draws: _TokenDraws) -> Tensor:
+        return self._update(tokens, t, float(loglinear(torch.tensor(t, dtype=torch.float64))), draws, last=True)
 
-    def _update(self, tokens: Tensor, t: float, dsigma: float, dice: _TokenDraws, last: bool) -> Tensor:
-        mask_id, out = self.law.model.mask_id, tokens.clone()
-        for rows in self.law.rows(tokens):
-            q = tweedie(self.law.scores(tokens[rows], t), tokens[rows], mask_id, dsigma)
+    def _update(self, tokens: Tensor, t: float, dsigma: float, draws: _TokenDraws, last: bool) -> Tensor:
+        mask_id, out = self.network.model.mask_id, tokens.clone()
+        for rows in self.network.rows(tokens):
+            q = tweedie(self.network.scores(tokens[rows], t), tokens[rows], mask_id, dsigma)
             if last:
                 q[:, :, mask_id] = 0
-            out[rows] = dice.draw(q, rows)
-        self.law.calls += 1
+            out[rows] = draws.draw(q, rows)
+        self.network.calls += 1
         return out
 
 

@@ -142,7 +142,7 @@ class Session:
     ) -> tuple[SamplerState, Clock, float | None] | None:
         """What the step after a state starts from, and the time it leads to; None of a clean-up, and at the end."""
         while True:
-            state = self._standing(state, clock.block)
+            state = self._in_block(state, clock.block)
             s = next_time(grid_of(control.strategy, self.blocks.steps[clock.block]), clock.t)
             if s is not None or bool(state.masked(self.model.mask_id).any()):
                 return state, clock, s
@@ -151,7 +151,7 @@ class Session:
             # the record keeps the clock as it was: another strategy set here may have times left in the block
             clock = Clock(clock.block + 1, step=clock.step)
 
-    def _standing(self, state: SamplerState, block: int) -> SamplerState:
+    def _in_block(self, state: SamplerState, block: int) -> SamplerState:
         """A state that knows in which block it is."""
         where = [block] * len(state.numbers), self._stepper.device
         return replace(state, active=self.blocks.active(*where), seen=self.blocks.seen(*where))
@@ -218,7 +218,7 @@ class Session:
             raise ValueError(f"steps of this branch are 0 to {self.index}, not {index}")
         (state, clock), control = self._line.at(index), self._line.act(index).control
         ahead = self._ahead(state, clock, control)
-        state, clock, s = ahead or (self._standing(state, clock.block), clock, None)
+        state, clock, s = ahead or (self._in_block(state, clock.block), clock, None)
         return NextStep(state, control, clock.t, clock.t if s is None else s, clock.step, clock.block)
 
     def _times(self, *times: float) -> list[Tensor]:
@@ -252,7 +252,7 @@ class Session:
         decision, calls = self._stepper.decide(act.control, state, steps, t_now, s_now)
         alpha_t, alpha_s = strategy.alpha(t_now), strategy.alpha(s_now)
         kept = state.copy()
-        calls += self._stepper.apply(act.control, kept, decision.dice, steps, alpha_t)
+        calls += self._stepper.apply(act.control, kept, decision.flips, steps, alpha_t)
         change, then = self._changes(kept, decision), Clock(clock.block, s, clock.step + 1)
         return self._commit(act, clock, then, kept, calls, alpha_t, alpha_s, decision, change)
 
@@ -270,8 +270,8 @@ class Session:
         """The codes of `Change`, uint8 [B, L], of a step that leads to a state."""
         change = torch.full_like(state.tokens, Change.HELD, dtype=torch.uint8)
         change[self._line.state.tokens == self.model.mask_id] = Change.MASKED
-        change[decision.dice.reveal] = Change.REVEALED
-        change[decision.dice.forget] = Change.REMASKED
+        change[decision.flips.reveal] = Change.REVEALED
+        change[decision.flips.forget] = Change.REMASKED
         change[state.locked] = Change.LOCKED
         return change
 

@@ -1,6 +1,6 @@
-"""One step of many trajectories: ask the strategy, throw the dice, and ask the network for what was revealed.
+"""One step of many trajectories: ask the strategy, throw the flips, and ask the network for what was revealed.
 
-The dice come first: whether a position changes never depends on what it is revealed to, so the head, the
+The flips come first: whether a position changes never depends on what it is revealed to, so the head, the
 nucleus and the draw run on the revealed rows alone.  `engine.sampling.oracle` is the dense update this must equal.
 """
 
@@ -109,13 +109,13 @@ class Flips:
 
 @dataclass(frozen=True)
 class Decision:
-    """A plan after clamping, broadcastable to [B, L], and the dice thrown for it."""
+    """A plan after clamping, broadcastable to [B, L], and the flips thrown for it."""
 
     unmask: Tensor
     remask: Tensor
     excess: Tensor
     """[B]: how far the plan left [0, 1] where it applied"""
-    dice: Flips
+    flips: Flips
 
 
 class BadLogitsError(FloatingPointError):
@@ -140,7 +140,7 @@ class Stepper:
     def decide(
         self, control: StepConfig, state: SamplerState, steps: Sequence[int], t: Tensor, s: Tensor
     ) -> tuple[Decision, int]:
-        """Throw the dice of step number steps[b] from t to s, float64 [B, 1]; and the network calls it took."""
+        """Throw the flips of step number steps[b] from t to s, float64 [B, 1]; and the network calls it took."""
         strategy = control.strategy
         masked = state.masked(self.model.mask_id)
         revealed = state.open & ~masked
@@ -157,26 +157,26 @@ class Stepper:
         excess = torch.maximum((over * masked).amax(-1), (above * revealed).amax(-1))
         keys = self._keys(state, steps, Purpose.CHANGE)
         u = rng.uniforms(keys[:, None], torch.arange(state.tokens.shape[1], device=self.device))
-        dice = Flips(masked & (u < unmask), revealed & (u < remask), drawn)
-        return Decision(unmask, remask, excess * (excess > ROUNDING), dice), calls
+        flips = Flips(masked & (u < unmask), revealed & (u < remask), drawn)
+        return Decision(unmask, remask, excess * (excess > ROUNDING), flips), calls
 
     def apply(
-        self, control: StepConfig, state: SamplerState, dice: Flips, steps: Sequence[int], alpha_t: Tensor
+        self, control: StepConfig, state: SamplerState, flips: Flips, steps: Sequence[int], alpha_t: Tensor
     ) -> int:
-        """Carry the dice out in place; returns the network calls it took."""
-        need = dice.waiting()
+        """Carry the flips out in place; returns the network calls it took."""
+        need = flips.waiting()
         # tokens are drawn before anything is forgotten: x0 is predicted from the state at t
-        if dice.drawn is not None:
-            ids, held = dice.drawn
-            state.tokens[dice.reveal] = ids[dice.reveal]
-            state.held[dice.reveal] = held[dice.reveal]
+        if flips.drawn is not None:
+            ids, held = flips.drawn
+            state.tokens[flips.reveal] = ids[flips.reveal]
+            state.held[flips.reveal] = held[flips.reveal]
         elif bool(need.any()):
             rows = need.nonzero()[:, 0]
-            drawn = self._draw(control, state, rows, dice.reveal[rows], steps, alpha_t)
-            state.tokens[dice.reveal] = drawn.ids
-            state.held[dice.reveal] = drawn.held
-        state.tokens[dice.forget] = self.model.mask_id
-        state.held[dice.forget] = torch.nan
+            drawn = self._draw(control, state, rows, flips.reveal[rows], steps, alpha_t)
+            state.tokens[flips.reveal] = drawn.ids
+            state.held[flips.reveal] = drawn.held
+        state.tokens[flips.forget] = self.model.mask_id
+        state.held[flips.forget] = torch.nan
         return int(need.sum())
 
     def finish(

@@ -66,8 +66,8 @@ def source_digest(name: str) -> str | None:
     if kind is None or path is None:
         return None
     files = sources(Path(path), kind.__module__, belongs_with(kind.__module__))
-    told = [f"{module} {file_digest(file)}" for module, file in files.items()]
-    return hashlib.sha256("\n".join(told).encode(errors="surrogateescape")).hexdigest()
+    lines = [f"{module} {file_digest(file)}" for module, file in files.items()]
+    return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
 
 
 def make_strategy(name: str, /, **knobs: Any) -> Strategy:

@@ -35,8 +35,8 @@ def strategy_error(error: BaseException, path: str) -> StrategyError:
     last = traceback.format_exception_only(error)
     lines = ["Traceback (most recent call last):\n", *traceback.format_list(own), *last] if own else last
     where = f"line {own[-1].lineno}: " if own else ""
-    said = str(error).partition("\n")[0]
-    return StrategyError(f"{where}{type(error).__name__}{': ' if said else ''}{said}", "".join(lines))
+    message = str(error).partition("\n")[0]
+    return StrategyError(f"{where}{type(error).__name__}{': ' if message else ''}{message}", "".join(lines))
 
 
 def validate_class(kind: type[Strategy], name: str, path: str, taken: Collection[str]) -> type[Strategy]:
@@ -86,7 +86,7 @@ def _guarded(method: Callable[..., Any], check: Callable[[Any, Any], Any], path:
     """The method, whose errors are told as StrategyError and whose answers are checked."""
 
     @wraps(method)
-    def asked(self: Strategy, given: Any) -> Any:
+    def checked(self: Strategy, given: Any) -> Any:
         try:
             with interrupts_told_apart():
                 return check(method(self, _own(given)), given)
@@ -95,7 +95,7 @@ def _guarded(method: Callable[..., Any], check: Callable[[Any, Any], Any], path:
         except BaseException as error:
             raise strategy_error(error, path) from error
 
-    return asked
+    return checked
 
 
 def _own(given: Any) -> Any:

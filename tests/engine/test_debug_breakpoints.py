@@ -130,7 +130,7 @@ def test_a_condition_is_spelled_as_it_is_typed_and_says_what_it_is(text: str) ->
     condition = parse_condition(text, PIECES)
     assert str(condition) == text
     assert parse_condition(str(condition), PIECES) == condition
-    assert re.fullmatch(r"\S.{5,}[^.\s]", condition.said)
+    assert re.fullmatch(r"\S.{5,}[^.\s]", condition.sentence)
 
 
 def test_every_kind_of_condition_is_covered_here_and_explained() -> None:
@@ -182,7 +182,7 @@ def test_any_text_is_a_condition_or_is_refused_in_a_sentence(text: str, word: st
     assert "\n" not in refused
     if condition is not None:
         check_breakpoint(0, condition, FRAMES[3], FRAMES[2])
-        assert condition.said
+        assert condition.sentence
 
 
 @pytest.mark.parametrize(

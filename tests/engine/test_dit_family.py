@@ -362,8 +362,8 @@ def test_weights_that_do_not_fit_are_named(tensors: State, message: str, tmp_pat
         ({**HUB, "model_length": 1 << 30}, WEIGHTS, "claims a length of 1073741824"),
         ({**HUB, "parameterization": "mean"}, WEIGHTS, "of the parameterization 'mean': those read are subs"),
         ({**HUB, "algo": {"name": "duo_base"}}, WEIGHTS, "of the kind 'duo_base': those read are subs"),
-        ({**HUB, "parameterization": "subs"}, CAUSAL, "said to be MDLM, but has no modulation"),
-        ({**HUB, "parameterization": "ar"}, WEIGHTS, "said to be AR, but its blocks are modulated"),
+        ({**HUB, "parameterization": "subs"}, CAUSAL, "configured as MDLM, but has no modulation"),
+        ({**HUB, "parameterization": "ar"}, WEIGHTS, "configured as AR, but its blocks are modulated"),
         ({**SEDD, "graph": {"type": "uniform"}}, WEIGHTS, "diffuses to uniform noise"),
     ],
 )

@@ -151,7 +151,7 @@ def test_one_step_has_the_law_written_down(name: str, nucleus: str) -> None:
     state = SamplerState(tokens, held, torch.zeros_like(masked), list(range(COUNT)))
     stepper = Stepper(model, 5)
     decision, _ = stepper.decide(settings, state, [0] * COUNT, t, s)
-    stepper.apply(settings, state, decision.dice, [0] * COUNT, alpha_t)
+    stepper.apply(settings, state, decision.flips, [0] * COUNT, alpha_t)
     for position in range(length):
         counts = np.bincount(state.tokens[:, position].numpy(), minlength=MASK + 1)
         assert follows(counts, law[position]) > ENOUGH

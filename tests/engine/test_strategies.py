@@ -88,8 +88,8 @@ def test_a_plan_is_a_probability_or_the_step_says_by_how_much_it_is_not(name: st
         torch.testing.assert_close(decision.excess, beyond, atol=2e-9, rtol=0)
     for p in (decision.unmask, decision.remask):
         assert ((p >= 0) & (p <= 1)).all()
-    assert not (decision.dice.reveal & ~seen.masked).any()
-    assert not (decision.dice.forget & ~seen.revealed).any()
+    assert not (decision.flips.reveal & ~seen.masked).any()
+    assert not (decision.flips.forget & ~seen.revealed).any()
 
 
 @pytest.mark.parametrize("when", WHEN)

@@ -31,8 +31,8 @@ def open_weights(path: Path) -> Weights:
     if path.is_dir():
         found = [path / name for name in NAMES if (path / name).is_file()]
         if not found:
-            wanted = f"looked for {', '.join(NAMES)}, or one file {', '.join(TRAINED)}"
-            why = _unfinished(path) or _no_index(path) or _several(path) or wanted
+            expected = f"looked for {', '.join(NAMES)}, or one file {', '.join(TRAINED)}"
+            why = _unfinished(path) or _no_index(path) or _several(path) or expected
             raise ValueError(f"{path} has no weights: {why}")
         path = found[0]
     return ShardedWeights(path, _single) if path.name.endswith(".index.json") else _single(path)

@@ -89,17 +89,17 @@ def _tensors(path: Path) -> dict[str, LazyTensor]:
         if not isinstance(header, dict):
             raise ValueError("its header is no object")
         header.pop("__metadata__", None)
-        tensors = {name: _tensor(name, said, mapped, 8 + length) for name, said in header.items()}
+        tensors = {name: _tensor(name, entry, mapped, 8 + length) for name, entry in header.items()}
         _check_cover(tensors, 8 + length, mapped.size)
     except ValueError as error:
         raise ValueError(f"{path} is not a safetensors file: {error}") from error
     return tensors
 
 
-def _tensor(name: str, said: Any, mapped: Mapped, start: int) -> LazyTensor:
+def _tensor(name: str, entry: Any, mapped: Mapped, start: int) -> LazyTensor:
     """A tensor as its header's entry {dtype, shape, data_offsets} has it; start: the byte that offsets count from."""
     try:
-        kind, shape, (begin, end) = said["dtype"], said["shape"], said["data_offsets"]
+        kind, shape, (begin, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
         dtype = TYPES.get(kind) if isinstance(kind, str) else None
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{shown(name)} is not described by a dtype, a shape and two offsets") from error

@@ -61,7 +61,7 @@ class SafeUnpickler:
         self.spend(OBJECT + ITEM * size)
         return value
 
-    def marked(self) -> list[Any]:
+    def pop_mark(self) -> list[Any]:
         """What was pushed since the last mark."""
         items = self.stack
         self.stack = self.below.pop()
@@ -121,12 +121,12 @@ def _called_with_names(m: SafeUnpickler, _: Any) -> None:
 
 
 def _object(m: SafeUnpickler, _: Any) -> None:
-    function, *args = m.marked()
+    function, *args = m.pop_mark()
     m.stack.append(m.call(function, tuple(args)))
 
 
 def _instance(m: SafeUnpickler, names: str) -> None:
-    args = tuple(m.marked())
+    args = tuple(m.pop_mark())
     m.stack.append(m.call(_global(names), args))
 
 
@@ -144,7 +144,7 @@ def _named_by_stack(m: SafeUnpickler) -> Stub:
 
 def _dict(m: SafeUnpickler) -> dict[Any, Any]:
     made: dict[Any, Any] = {}
-    put(made, m.marked())
+    put(made, m.pop_mark())
     return made
 
 
@@ -157,7 +157,7 @@ def _pop(m: SafeUnpickler, _: Any) -> None:
     if m.stack:
         m.stack.pop()
     else:
-        m.marked()
+        m.pop_mark()
 
 
 def _remember(m: SafeUnpickler, place: int | None) -> None:
@@ -175,7 +175,7 @@ def _one(act: Callable[[Any, Any], None]) -> Callable[[SafeUnpickler, Any], None
 
 def _many(act: Callable[[Any, list[Any]], None]) -> Callable[[SafeUnpickler, Any], None]:
     def opcode(m: SafeUnpickler, _: Any) -> None:
-        values = m.marked()
+        values = m.pop_mark()
         act(m.stack[-1], values)
 
     return opcode
@@ -205,16 +205,16 @@ OPCODES: dict[str, Callable[[SafeUnpickler, Any], None]] = {
     "EMPTY_DICT": _top(lambda m: {}),
     "EMPTY_SET": _top(lambda m: set()),
     "EMPTY_TUPLE": _top(lambda m: ()),
-    "LIST": _top(lambda m: m.marked()),
+    "LIST": _top(lambda m: m.pop_mark()),
     "DICT": _top(_dict),
-    "FROZENSET": _top(lambda m: frozenset(map(key_of, m.marked()))),
-    "TUPLE": _top(lambda m: tuple(m.marked())),
+    "FROZENSET": _top(lambda m: frozenset(map(key_of, m.pop_mark()))),
+    "TUPLE": _top(lambda m: tuple(m.pop_mark())),
     "TUPLE1": _tuple(1),
     "TUPLE2": _tuple(2),
     "TUPLE3": _tuple(3),
     "MARK": _mark,
     "POP": _pop,
-    "POP_MARK": lambda m, _: m.marked().clear(),
+    "POP_MARK": lambda m, _: m.pop_mark().clear(),
     "DUP": lambda m, _: m.stack.append(m.stack[-1]),
     **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), lambda m, place: m.stack.append(m.memo[place])),
     **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"), _remember),

@@ -64,7 +64,7 @@ class DitFamily:
         return Loaded(
             network, codec, kind, notes, causal=kind == "AR", attention=network.attention,
             borrowed_tokenizer=borrowed(request, file),
-            discrete=Discrete.of(found.number("T"), found.said("subs_masking")) if kind == "D3PM" else None,
+            discrete=Discrete.of(found.number("T"), found.setting("subs_masking")) if kind == "D3PM" else None,
         )  # fmt: skip
 
 
@@ -75,8 +75,8 @@ def find_network(request: LoadRequest) -> Found:
     file = lightning.file_in(home)
     if file is not None:
         found = lightning.read(file, request.ema)
-        trained = found.trained and bool(found.told)
-        return found if trained else replace(found, told={**config, **found.told}, trained=False)
+        trained = found.trained and bool(found.config)
+        return found if trained else replace(found, config={**config, **found.config}, trained=False)
     weights = open_weights(home)
     return Found(weights, config, prefix=prefix_of(weights.shapes))
 
@@ -86,17 +86,17 @@ def _config(path: Path) -> Mapping[str, object]:
 
 
 def network_kind(found: Found, name: str) -> tuple[str, tuple[str, ...]]:
-    """(what the model is, notes on how that was told).  Raises ValueError for one of the family that is not read."""
-    said, notes = _stated_kind(found, name)
+    """(what the model is, notes on how that was found).  Raises ValueError for one of the family that is not read."""
+    stated, notes = _stated_kind(found, name)
     bare = not any("adaLN_modulation" in tensor for tensor in found.shapes)
-    if bare and said in ("", "AR"):
+    if bare and stated in ("", "AR"):
         return "AR", ()
     if bare:
-        raise ValueError(f"{name} is said to be {said}, but has no modulation, as only AR models have none")
-    if said == "AR":
-        raise ValueError(f"{name} is said to be AR, but its blocks are modulated: that kind is not read")
-    if said:
-        return said, notes
+        raise ValueError(f"{name} is configured as {stated}, but has no modulation, as only AR models have none")
+    if stated == "AR":
+        raise ValueError(f"{name} is configured as AR, but its blocks are modulated: that kind is not read")
+    if stated:
+        return stated, notes
     return "MDLM", ("taken for MDLM without time conditioning: the file does not say what it is",)
 
 
@@ -121,14 +121,14 @@ def _stated_kind(found: Found, name: str) -> tuple[str, tuple[str, ...]]:
     # the hub's copies of SEDD call their type after the network, which is MDLM's
     if "sedd" in Path(name).name.lower():
         return "SEDD", ("taken for SEDD by its name",)
-    architectures = found.said("architectures")
+    architectures = found.setting("architectures")
     classes = architectures if isinstance(architectures, list) else []
     return next((KINDS[word] for word in (model, *map(str.lower, map(str, classes))) if word in KINDS), ""), ()
 
 
 def _blockwise(found: Found) -> bool:
     """Whether a BD3-LM (arXiv 2503.09573) attends by blocks: one block as long as the canvas is plain MDLM."""
-    whole = found.said("causal") is True or found.said("cross_attn") is False
+    whole = found.setting("causal") is True or found.setting("cross_attn") is False
     return not whole and (found.number("block_size") or 1) < length_of(found)
 
 
@@ -158,7 +158,7 @@ def shape_of(found: Found, kind: str) -> DITConfig:
     ):
         if claimed not in (None, have):
             raise ValueError(f"the weights do not fit the configuration: it says {claimed} {what}, they have {have}")
-    timed = found.said("time_conditioning")
+    timed = found.setting("time_conditioning")
     if kind == "SEDD" and not found.trained:
         timed = True  # the hub's copies do not say, or say what MDLM's configuration says by default
     cond = 1 if kind == "AR" else _shape(shapes, "sigma_map.mlp.0.weight", 2)[0]
@@ -179,11 +179,11 @@ def _shape(shapes: Mapping[str, tuple[int, ...]], name: str, dimensions: int) ->
 def dit_mask(request: LoadRequest, found: Found, codec: Codec, vocab_size: int) -> int:
     """The mask's id: as asked, as configured, the one token more than the tokenizer has, or the tokenizer's own."""
     beyond = codec.size if codec.size == vocab_size - 1 else None
-    told = found.number("mask_index", "mask_token_id", "mask_id", "tokens")
-    choices = (request.mask_id, told, beyond, special(codec, MASKS))
+    configured = found.number("mask_index", "mask_token_id", "mask_id", "tokens")
+    choices = (request.mask_id, configured, beyond, special(codec, MASKS))
     mask = next((i for i in choices if i is not None), None)
     if mask is None or not 0 <= mask < vocab_size:
-        what = "it cannot be told which token is the mask" if mask is None else f"{mask} is no token"
+        what = "the mask token cannot be determined" if mask is None else f"{mask} is no token"
         raise ValueError(f"{what} of {request.name}: pass --mask-id with a number of 0 to {vocab_size - 1}")
     return mask
 

@@ -82,6 +82,6 @@ def settings(file: Mapping[str, Any]) -> Mapping[str, object]:
 
 def _described(average: Mapping[str, object]) -> str:
     decay, updates = average.get("decay"), average.get("num_updates")
-    said = [f"decay {decay:g}"] if isinstance(decay, float) else []
-    said += [f"{updates:,} updates"] if type(updates) is int else []
-    return "averaged weights" + (f" ({', '.join(said)})" if said else "")
+    parts = [f"decay {decay:g}"] if isinstance(decay, float) else []
+    parts += [f"{updates:,} updates"] if type(updates) is int else []
+    return "averaged weights" + (f" ({', '.join(parts)})" if parts else "")

@@ -33,7 +33,7 @@ class Found:
     """A checkpoint before it is a network: tensors by the network's own names, and what is said of them."""
 
     weights: Weights
-    told: Mapping[str, object]
+    config: Mapping[str, object]
     """its configuration or the settings of its run, plain values"""
     notes: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
@@ -41,7 +41,7 @@ class Found:
     prefix: str = ""
     """what stands before the network's names in `weights`"""
     trained: bool = False
-    """whether `told` is what the run was trained with, not what somebody wrote for the hub"""
+    """whether `config` is what the run was trained with, not what somebody wrote for the hub"""
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -53,10 +53,10 @@ class Found:
         """The network's name of one of `weights`; None for what belongs to something else."""
         return name.removeprefix(self.prefix) if name.startswith(self.prefix) else None
 
-    def said(self, *names: str, sections: Iterable[tuple[str, ...]] = SECTIONS) -> object:
+    def setting(self, *names: str, sections: Iterable[tuple[str, ...]] = SECTIONS) -> object:
         """The first of these settings that is given, in whatever section; None where none is."""
         for section in sections:
-            place: object = self.told
+            place: object = self.config
             for step in section:
                 place = place.get(step) if isinstance(place, dict) else None
             for name in names:
@@ -66,13 +66,13 @@ class Found:
         return None
 
     def number(self, *names: str) -> int | None:
-        """As `said`, where it is a whole number."""
-        value = self.said(*names)
+        """As `setting`, where it is a whole number."""
+        value = self.setting(*names)
         return value if type(value) is int else None
 
     def word(self, *names: str, sections: Iterable[tuple[str, ...]] = SECTIONS) -> str:
-        """As `said`, where it is a word; lower case, else empty."""
-        value = self.said(*names, sections=sections)
+        """As `setting`, where it is a word; lower case, else empty."""
+        value = self.setting(*names, sections=sections)
         return value.lower() if isinstance(value, str) and "${" not in value else ""
 
 

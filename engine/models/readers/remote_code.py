@@ -58,10 +58,10 @@ class RemoteCode:
 
     def read(self, request: LoadRequest) -> Loaded:
         config = read_object(request.home / "config.json", "a configuration")
-        said = config.get("model_type") or config.get("architectures") or "unnamed"
+        kind = config.get("model_type") or config.get("architectures") or "unnamed"
         if not request.trust_remote_code:
             raise ValueError(
-                f"{request.name} ({said}) needs its own Python code: add --trust-remote-code to this command if you "
+                f"{request.name} ({kind}) needs its own Python code: add --trust-remote-code to this command if you "
                 "trust whoever published it"
             )
         codec = codec_for(request)
@@ -75,7 +75,7 @@ class RemoteCode:
         network = RemoteDenoiser(model, mask_id, vocab_size, max(codec.size, mask_id + 1), length)
         note = "runs the checkpoint's own code; its logits are taken to predict the token at the same position"
         return Loaded(
-            network, codec, str(said), (note, *ignored), attention="its own", chat=chat_of(request.home),
+            network, codec, str(kind), (note, *ignored), attention="its own", chat=chat_of(request.home),
             code=code_of(model),
         )  # fmt: skip
 
