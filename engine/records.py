@@ -51,7 +51,7 @@ class Settings:
         )  # fmt: skip
 
     def checked(self) -> Settings:
-        """These settings with every shared one in range; raises ValueError with what would be valid."""
+        """Return these settings with every shared one in range; raises ValueError with what would be valid."""
         shared: dict[str, Any] = {info.name: info.check(getattr(self, info.name)) for info in SAMPLING}
         return replace(self, **shared)
 
@@ -116,11 +116,11 @@ class Frame:
 
     @property
     def masked(self) -> NDArray[np.bool_]:
-        """[B, L]: where a mask stands after the step."""
+        """Return [B, L]: where a mask stands after the step."""
         return (self.change == Change.MASKED) | (self.change == Change.REMASKED)
 
     def count(self, change: Change, sample: int | None = None) -> int:
-        """How many positions underwent `change`, in one sample or in all."""
+        """Return how many positions underwent `change`, in one sample or in all."""
         rows = self.change if sample is None else self.change[sample]
         return int(np.count_nonzero(rows == change))
 
@@ -141,7 +141,7 @@ class KnobInfo:
     """how a slider spreads the range"""
 
     def check(self, value: Knob) -> Knob:
-        """The value in the knob's own type; raises ValueError with what would be valid."""
+        """Return the value in the knob's own type; raises ValueError with what would be valid."""
         if self.choices:
             if value not in self.choices:
                 raise ValueError(f"{self.name} must be one of {', '.join(self.choices)}, not {value!r}")
@@ -237,7 +237,7 @@ class ModelChoice:
     """consent to run the checkpoint's own code: given on the command line or at the terminal, never by a file"""
 
     def without_consent(self) -> ModelChoice:
-        """The choice as it may be taken from a file: what a sender trusted is not for the sender to decide."""
+        """Return the choice as it may be taken from a file: what a sender trusted is not for the sender to decide."""
         return replace(self, trust_remote_code=False)
 
 
@@ -266,11 +266,11 @@ class RunChoice:
 
     @property
     def canvas(self) -> int:
-        """Positions in all."""
+        """Return positions in all."""
         return self.length + (self.stride or 0) * self.strides
 
     def steps_after(self, fixed: int) -> int:
-        """Steps of the run when the prompt fixes so many positions."""
+        """Return steps of the run when the prompt fixes so many positions."""
         return max(1, self.length - fixed) if self.steps is None else self.steps
 
 
@@ -285,7 +285,7 @@ class Check:
 
     @property
     def garbled(self) -> bool:
-        """Whether the model knows little more than which tokens are common, as one with shuffled weights does."""
+        """Return whether the model knows little more than which tokens are common, as one with shuffled weights does."""
         return not self.loss < 0.85 * self.chance
 
     def __str__(self) -> str:

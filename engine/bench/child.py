@@ -36,7 +36,7 @@ class BenchTask:
 
 
 def _seconds(step: Callable[[int], int], repeats: int) -> tuple[float, float]:
-    """(median seconds of a step, mean tokens it revealed), after one that is not counted."""
+    """Return (median seconds of a step, mean tokens it revealed), after one that is not counted."""
     step(0)
     seconds, revealed = [], 0
     for number in range(1, repeats + 1):
@@ -58,7 +58,7 @@ class OtherLoad:
 
     @staticmethod
     def _ticks() -> tuple[float, float]:
-        """(all ticks of all cores so far, those neither idle nor ours)"""
+        """Return (all ticks of all cores so far, those neither idle nor ours)"""
         try:
             ticks = [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
         except OSError:
@@ -69,7 +69,7 @@ class OtherLoad:
 
 @torch.inference_mode()
 def time_steps(task: BenchTask) -> dict[str, float]:
-    """Seconds of a step on every side, and the tokens that ours revealed, in one process."""
+    """Return seconds of a step on every side, and the tokens that ours revealed, in one process."""
     options = task.options
     model = random_model(options.shape, options.seed)
     load = OtherLoad()

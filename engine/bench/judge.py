@@ -25,7 +25,8 @@ TOLERANCE = 1e-3
 
 
 def judge_for(options: Options) -> LanguageModel:
-    """The judge that is asked for, or a random GPT-2 named so where there is none asked for, or none on this machine.
+    """Return the judge that is asked for, or a random GPT-2 named so where there is none asked for, or none on this
+    machine.
 
     A benchmark fetches nothing.
     """
@@ -43,7 +44,7 @@ def judge_for(options: Options) -> LanguageModel:
 
 
 def stand_in(shape: NetworkShape, reason: str = "") -> LanguageModel:
-    """A GPT-2 of random weights whose tokens are the numbers from 1 to below its vocabulary's size."""
+    """Return a GPT-2 of random weights whose tokens are the numbers from 1 to below its vocabulary's size."""
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
@@ -62,7 +63,7 @@ def stand_in(shape: NetworkShape, reason: str = "") -> LanguageModel:
 
 
 def texts_for(judge: LanguageModel, options: Options) -> list[str]:
-    """Numbers, as many to a text as the judge reads tokens at most, down to a sixteenth of that, in no order."""
+    """Return numbers, as many to a text as the judge reads tokens at most, down to a sixteenth of that, in no order."""
     numbers = np.random.default_rng(options.seed)
     longest = min(judge.context, options.judge_shape.length)
     lengths = numbers.permutation(np.linspace(max(2, longest // 16), longest, options.judge_texts).astype(int))
@@ -72,7 +73,7 @@ def texts_for(judge: LanguageModel, options: Options) -> list[str]:
 def measure_scoring(
     judge: LanguageModel, texts: Sequence[str], repeats: int = 3, clock: Callable[[], float] = time.perf_counter
 ) -> Iterator[Comparison]:
-    """Seconds for the texts, ours against the plain loop at each of its batch sizes; the fastest of some repeats.
+    """Yield seconds for the texts, ours against the plain loop at each of its batch sizes; the fastest of some repeats.
 
     Both are given tokens, and both sides' work is checked to be the same.
     """
@@ -96,7 +97,7 @@ def measure_scoring(
 
 @torch.inference_mode()
 def plain_nats(judge: LanguageModel, rows: Sequence[Sequence[int]], batch: int) -> float:
-    """All tokens' nats by padded batches in the given order and logits at every place."""
+    """Return all tokens' nats by padded batches in the given order and logits at every place."""
     total, device = 0.0, judge.model.device
     for first in range(0, len(rows), batch):
         some = rows[first : first + batch]
@@ -110,7 +111,7 @@ def plain_nats(judge: LanguageModel, rows: Sequence[Sequence[int]], batch: int) 
 
 
 def _timed(work: Callable[[], float], clock: Callable[[], float]) -> tuple[float, float]:
-    """(seconds, what came of it)."""
+    """Return (seconds, what came of it)."""
     begun = clock()
     found = work()
     return clock() - begun, found

@@ -74,7 +74,7 @@ class Options:
     seed: int = 0
 
     def checked(self) -> Options:
-        """These options if every name in them is known; raises ValueError that lists the valid ones."""
+        """Return these options if every name in them is known; raises ValueError that lists the valid ones."""
         known = {"dtypes": DTYPES, "laws": LAWS, "allocators": tuple(ALLOCATORS)}
         for field, valid in known.items():
             for name in getattr(self, field):

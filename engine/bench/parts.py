@@ -28,7 +28,7 @@ class BenchPart:
 
 
 def measure_step(options: Options) -> Iterator[Comparison]:
-    """The step at half masked, per network type, law and allocator."""
+    """Yield the step at half masked, per network type, law and allocator."""
     documented = options.shape == NetworkShape()
     for allocator in options.allocators:
         for dtype in options.dtypes:
@@ -52,7 +52,7 @@ def measure_memory(options: Options) -> Iterator[Comparison]:
 
 @torch.inference_mode()
 def measure_demo(options: Options) -> Iterator[Comparison]:
-    """A whole run of a small model, all masked to clean, as `watch` does it: frames included."""
+    """Yield a whole run of a small model, all masked to clean, as `watch` does it: frames included."""
     for length in options.demo_lengths:
         shape = replace(options.demo, length=length)
         model = random_model(shape, options.seed)
@@ -132,7 +132,7 @@ def _cached_calls(options: Options) -> Iterator[Comparison]:
 
 
 def measure_judge(options: Options) -> Iterator[Comparison]:
-    """The judge's scoring of texts beside the loop that one would write with transformers."""
+    """Yield the judge's scoring of texts beside the loop that one would write with transformers."""
     from engine.bench.judge import judge_for, measure_scoring, texts_for
 
     judge = judge_for(options)

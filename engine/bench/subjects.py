@@ -41,7 +41,7 @@ class Unfolded:
 
 @torch.no_grad()
 def random_model(shape: NetworkShape, seed: int, *, timed: bool = False) -> DIT:
-    """A DIT whose every parameter matters: modulation and head, which start at zero, are random too.
+    """Return a DIT whose every parameter matters: modulation and head, which start at zero, are random too.
 
     timed: whether it listens to the noise level.  The head's spread gives logits of a standard deviation of about 4,
     hence nuclei as small as a trained model's.
@@ -101,7 +101,7 @@ class CountingModel:
 
 
 def dense(model: Denoiser, options: Options, law: str) -> Callable[[int], int]:
-    """step number -> tokens revealed, by the dense update from the same half-masked state each time."""
+    """Map step number to tokens revealed, by the dense update from the same half-masked state each time."""
     strategy = make_strategy("remdm-cap", eta=options.eta)
     control = control_of(strategy, Settings(strategy.name, top_p=options.top_p))
     tokens = half_masked(options.shape, options.seed)
@@ -118,7 +118,7 @@ def dense(model: Denoiser, options: Options, law: str) -> Callable[[int], int]:
 
 
 def ours(model: Denoiser, options: Options) -> Callable[[int], int]:
-    """step number -> tokens revealed, by the factorised step from the same half-masked state each time."""
+    """Map step number to tokens revealed, by the factorised step from the same half-masked state each time."""
     control = control_of(make_strategy("remdm-cap", eta=options.eta), Settings("remdm-cap", top_p=options.top_p))
     tokens = half_masked(options.shape, options.seed)
     held = torch.where(tokens == model.mask_id, torch.nan, 0.5).double()

@@ -46,7 +46,7 @@ class TimingOptions:
     seed: int = 0
 
     def checked(self) -> TimingOptions:
-        """These options if they are in range; raises ValueError that says what would be."""
+        """Return these options if they are in range; raises ValueError that says what would be."""
         values = {
             "count": self.count, "batch": self.batch, "length": self.shape.length, "steps": min(self.steps),
             "samples": self.samples, "timed steps": self.timed_steps,
@@ -176,7 +176,7 @@ def _whole(scheme: Scheme, model: Denoiser, options: TimingOptions, clock: Clock
 
 
 def _scaled(scheme: Scheme, model: Denoiser, options: TimingOptions, clock: Clock) -> Iterator[TimingRow]:
-    """The cost of a network call and of a step without it, times how many of each a batch has."""
+    """Yield the cost of a network call and of a step without it, times how many of each a batch has."""
     load = OtherLoad()
     call, step, measured = _costs(scheme, model, options, clock)
     batches = options.count / options.batch
@@ -194,7 +194,7 @@ def _scaled(scheme: Scheme, model: Denoiser, options: TimingOptions, clock: Cloc
 
 
 def _costs(scheme: Scheme, model: Denoiser, options: TimingOptions, clock: Clock) -> tuple[float, float, str]:
-    """(seconds of a network call, seconds of a step without it, what was timed), of one batch.
+    """Return (seconds of a network call, seconds of a step without it, what was timed), of one batch.
 
     Two runs separate the costs, one with many calls and a longer one with few; a prompt leaves as many positions to
     fill as there should be reveals.  Where every step calls the network, a step is timed with its call.
@@ -218,7 +218,7 @@ def _costs(scheme: Scheme, model: Denoiser, options: TimingOptions, clock: Clock
 def _seconds(
     scheme: Scheme, model: Denoiser, options: TimingOptions, steps: int, numbers: range, prompt: int, clock: Clock
 ) -> tuple[float, float]:
-    """(network calls a sample, seconds) of samples whose first `prompt` places are filled."""
+    """Return (network calls a sample, seconds) of samples whose first `prompt` places are filled."""
     _wait(model)
     begun = clock()
     calls = scheme.run(model, options, steps, numbers, (1,) * prompt)

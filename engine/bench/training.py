@@ -87,7 +87,7 @@ def measure_training_step(trainer: Trainer, repeats: int) -> TrainingStepCost:
 
 
 def products(spent: Iterable[tuple[str, float]]) -> float:
-    """The share of (operation, time in it alone) that is matrix products and attention."""
+    """Return the share of (operation, time in it alone) that is matrix products and attention."""
     pairs = list(spent)
     total = sum(seconds for _, seconds in pairs)
     return sum(seconds for name, seconds in pairs if name.startswith(PRODUCTS)) / total if total else 0.0
@@ -113,7 +113,7 @@ def measure_resuming(config: TrainConfig, corpus: Corpus, home: Path, device: to
 
 
 def measure_reading(home: Path, tokens: int, length: int, rows: int, seconds: float) -> float:
-    """Tokens a second that batches of windows come at from shards of so many tokens."""
+    """Return tokens a second that batches of windows come at from shards of so many tokens."""
     home.mkdir(parents=True, exist_ok=True)
     piece = list(range(1 << 16))
     long = Document("x" * (1 << 18), "train")  # so that few are tokenised at a time

@@ -13,7 +13,8 @@ from engine.sampling.trace import Record, Trace
 
 
 def fork_record(record: Record, at: int) -> Trace:
-    """The record in memory of a branch that shares the first `at` frames of another; the frames are the same objects.
+    """Return the record in memory of a branch that shares the first `at` frames of another; the frames are the same
+    objects.
 
     Raises ValueError beyond the other's end.
     """
@@ -49,7 +50,7 @@ class FirstDifference:
 
 
 def tree(branches: Sequence[Branch]) -> list[Row]:
-    """The branches from the root down, each followed by its children in the order in which they fork."""
+    """Return the branches from the root down, each followed by its children in the order in which they fork."""
     children: dict[int | None, list[Branch]] = {}
     for branch in branches:
         children.setdefault(branch.parent, []).append(branch)
@@ -65,7 +66,7 @@ def tree(branches: Sequence[Branch]) -> list[Row]:
 
 
 def shared_steps(branches: Mapping[int, Branch], a: int, b: int) -> int:
-    """How many first steps two branches have in common because one record holds them.
+    """Return how many first steps two branches have in common because one record holds them.
 
     Raises ValueError where there is no such branch, or but one.
     """
@@ -79,7 +80,7 @@ def shared_steps(branches: Mapping[int, Branch], a: int, b: int) -> int:
 
 
 def _way(branches: Mapping[int, Branch], branch: int) -> dict[int, float]:
-    """The branch and its ancestors, and how many steps of each belong to it."""
+    """Return the branch and its ancestors, and how many steps of each belong to it."""
     way: dict[int, float] = {}
     steps = float("inf")
     here: int | None = branch
@@ -93,7 +94,10 @@ def _way(branches: Mapping[int, Branch], branch: int) -> dict[int, float]:
 
 
 def differing_positions(a: Frame, b: Frame) -> NDArray[np.bool_]:
-    """bool [B, L]: where the tokens of two states differ, a mask counted as one.  Raises ValueError for two shapes."""
+    """Return bool [B, L]: where the tokens of two states differ, a mask counted as one.
+
+    Raises ValueError for two shapes.
+    """
     if a.tokens.shape != b.tokens.shape:
         raise ValueError(f"states of shape {a.tokens.shape} and {b.tokens.shape} cannot be compared")
     return a.tokens != b.tokens
@@ -103,7 +107,7 @@ def first_difference(
     a: Callable[[int], Frame | None], b: Callable[[int], Frame | None], steps: int, *, shared: int = 0,
     sample: int | None = None,
 ) -> FirstDifference | None:  # fmt: skip
-    """Where two branches part, in one sample or in any; None if they do not within `steps` steps.
+    """Return where two branches part, in one sample or in any; None if they do not within `steps` steps.
 
     a and b give the frame that led to a position, as `Trace.frame` does; `shared_steps`: steps known to be common.
     """

@@ -84,7 +84,7 @@ OPERATORS = tuple("<>=!*+-/%")
 
 
 def parse_condition(text: str, pieces: Sequence[str] = (), characters: Characters | None = None) -> Condition:
-    """The condition that a person typed; pieces[i] is the text of token i.
+    """Return the condition that a person typed; pieces[i] is the text of token i.
 
     characters: where some tokens hold a part of one.
 
@@ -108,7 +108,7 @@ def parse_condition(text: str, pieces: Sequence[str] = (), characters: Character
 def check_breakpoint(
     number: int, condition: Condition, frame: Frame, before: Frame | None, sample: int | None = None
 ) -> Hit | None:
-    """Whether breakpoint `number` stops at a frame, in one sample or in any.
+    """Return whether breakpoint `number` stops at a frame, in one sample or in any.
 
     A condition that does not repeat stops where it becomes true: where it did not hold in the frame before.
     """

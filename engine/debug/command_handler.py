@@ -41,16 +41,16 @@ class CommandHandler:
 
     @property
     def polls(self) -> bool:
-        """Whether there is a file that may change."""
+        """Return whether there is a file that may change."""
         return self._file is not None
 
     def kinds(self) -> Mapping[str, type[Strategy]]:
-        """All strategies that can be chosen, the file's last."""
+        """Return all strategies that can be chosen, the file's last."""
         file = {} if self._file is None else {self._file.kind.name: self._file.kind}
         return {**strategies.available(), **file}
 
     def bound(self, data: wire.SettingsData) -> dict[str, Any]:
-        """The keywords of Session for these settings, its strategy made; raises ValueError for a bad one."""
+        """Return the keywords of Session for these settings, its strategy made; raises ValueError for a bad one."""
         settings = data.settings()
         shared = {name: getattr(settings, name) for name in ("top_p", "nucleus", "temperature", "draw")}
         return {"strategy": strategies.make(self.kinds(), settings.strategy, settings.knobs), **shared}
@@ -61,14 +61,14 @@ class CommandHandler:
         self.monitor.begin(session.blocks.edges, first)
 
     def turn(self) -> int:
-        """The branch whose step is next: of those that have one left the one that has come least far."""
+        """Return the branch whose step is next: of those that have one left the one that has come least far."""
         session = self._there()
         standing = {branch: session.standing(branch) for branch in self._together or (session.branch,)}
         return min(standing, key=lambda branch: (standing[branch][1], standing[branch][0]))
 
     @property
     def ended(self) -> bool:
-        """Whether no branch that is stepped has a step left."""
+        """Return whether no branch that is stepped has a step left."""
         session = self._there()
         return all(session.standing(branch)[1] for branch in self._together or (session.branch,))
 
@@ -190,7 +190,7 @@ def claims_of(strategy: Strategy) -> Claims:
 
 
 def _again(kind: type[Strategy], before: Strategy) -> Strategy:
-    """The new class under the knobs of the old one, as far as it has them and takes their values."""
+    """Return the new class under the knobs of the old one, as far as it has them and takes their values."""
     kept: dict[str, Any] = {}
     for info in describe(kind).knobs:
         try:

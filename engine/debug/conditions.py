@@ -39,7 +39,7 @@ class Condition:
         return self.event
 
     def holds(self, frame: Frame, before: Frame | None) -> Truth:
-        """bool [B, 1], or [B, L] of a condition on positions; `before` is the frame before it."""
+        """Return bool [B, 1], or [B, L] of a condition on positions; `before` is the frame before it."""
         raise TypeError(f"{type(self).__name__} never holds")
 
 

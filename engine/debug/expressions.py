@@ -59,7 +59,7 @@ class Expression:
 
     @property
     def event(self) -> bool:
-        """Whether it tells of single steps, where others hold from some step on."""
+        """Return whether it tells of single steps, where others hold from some step on."""
         return any(FIELDS[name].event for name in self.names)
 
     def values(self, frame: Frame) -> Values:
@@ -70,7 +70,7 @@ class Expression:
 
 
 def parse_expression(text: str, pieces: Sequence[str] = (), characters: Characters | None = None) -> Expression:
-    """An expression from its text; pieces[i] is the text of token i.  Raises ValueError with the offending part.
+    """Return an expression from its text; pieces[i] is the text of token i.  Raises ValueError with the offending part.
 
     characters: where some tokens hold a part of one.
     """
@@ -109,12 +109,12 @@ class _Parser:
         return NODES[type(node)](self, node, depth + 1)
 
     def source_of(self, node: ast.AST) -> str:
-        """The piece of the text that a node was read from."""
+        """Return the piece of the text that a node was read from."""
         piece = ast.get_source_segment(self.text, node) if isinstance(node, ast.expr) else None
         return repr(piece if piece is None or len(piece) <= 40 else piece[:39] + "…") if piece else "this"
 
     def number(self, node: ast.expr, depth: int) -> Operand:
-        """A part that must be a number."""
+        """Return a part that must be a number."""
         part = self.part(node, depth)
         if part.truth or part.text is not None:
             kind = "text" if part.text is not None else "true or false"
@@ -122,7 +122,7 @@ class _Parser:
         return part
 
     def condition(self, node: ast.expr, depth: int) -> Operand:
-        """A part that must be true or false."""
+        """Return a part that must be true or false."""
         part = self.part(node, depth)
         if not part.truth:
             raise ValueError(f"{self.source_of(node)} is no condition: compare it with something, as in remasked > 8")
@@ -210,7 +210,7 @@ def _link(parser: _Parser, node: ast.Compare, pair: list[ast.expr], relation: as
 
 
 def _true(act: Callable[[Values, Values], Values], a: Values, b: Values) -> Values:
-    """A comparison that no missing number fulfils, not even with !=."""
+    """Return a comparison that no missing number fulfils, not even with !=."""
     return np.asarray(act(a, b)) & (a == a) & (b == b)
 
 
@@ -230,7 +230,7 @@ def _spelled(parser: _Parser, node: ast.Compare, left: Operand, right: Operand, 
 
 
 def _whole(characters: Characters, frame: Frame, text: str, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Where a character stands that is one of these tokens, or several, [B, L]."""
+    """Return where a character stands that is one of these tokens, or several, [B, L]."""
     return np.isin(frame.tokens, ids) | characters.where(frame.tokens, lambda shown: shown == text)
 
 
@@ -257,7 +257,7 @@ class _Function:
 
 
 def _over(act: Callable[..., Any]) -> Callable[[Values], NDArray[np.float64]]:
-    """The same of the numbers that are there; where there are none, no number."""
+    """Return the same of the numbers that are there; where there are none, no number."""
 
     def reduced(values: Values) -> NDArray[np.float64]:
         there = ~np.isnan(values)

@@ -23,7 +23,7 @@ NAN = math.nan
 
 
 def story(frames: Iterable[Frame], sample: int, position: int, *, seed: int, first: int = 0) -> Story:
-    """All moments of a position in the frames of a branch, which begin with its first.
+    """Return all moments of a position in the frames of a branch, which begin with its first.
 
     seed and first (the number of the batch's first sample) are the run's: the uniforms are computed again from their
     addresses.  Raises ValueError for a sample or position that there is none of.
@@ -49,7 +49,7 @@ def story(frames: Iterable[Frame], sample: int, position: int, *, seed: int, fir
 
 
 def _touches(frame: Frame, before: Frame | None, sample: int, position: int) -> bool:
-    """Whether the edit that a frame tells of has done something to the position."""
+    """Return whether the edit that a frame tells of has done something to the position."""
     edit = frame.edit
     assert edit is not None
     if edit.sample not in (None, sample):
@@ -74,7 +74,7 @@ def _edited(frame: Frame, edit: Edit, before: Frame | None, sample: int, positio
 
 
 def _changed(frame: Frame, before: Frame | None, sample: int, position: int, address: tuple[int, int, int]) -> Moment:
-    """A step's reveal or remask; address: seed, sample number and step of its noise."""
+    """Return a step's reveal or remask; address: seed, sample number and step of its noise."""
     change = Change(int(frame.change[sample, position]))
     remasked = change is Change.REMASKED
     source = before if remasked and before is not None else frame

@@ -70,12 +70,12 @@ class LawInput:
 
 
 def nats(step: int | NDArray[np.integer]) -> NDArray[np.float64]:
-    """How improbable a step's deviation must be, -log of its probability."""
+    """Return how improbable a step's deviation must be, -log of its probability."""
     return np.asarray(math.log(RUNS * SIDES * math.pi**2 / 6) + 2 * np.log(np.asarray(step) + 1.0))
 
 
 def divergence(seen: NDArray[np.float64] | float, expected: NDArray[np.float64] | float) -> NDArray[np.float64]:
-    """KL(seen || expected) of two coins, nats: n times it is Chernoff's exponent for n tosses."""
+    """Return KL(seen || expected) of two coins, nats: n times it is Chernoff's exponent for n tosses."""
     a, p = np.asarray(seen, np.float64), np.asarray(expected, np.float64)
     with np.errstate(all="ignore"):
         heads = np.where(a > 0, a * np.log(a / p), 0.0)
@@ -86,7 +86,7 @@ def divergence(seen: NDArray[np.float64] | float, expected: NDArray[np.float64] 
 def marginal_band(
     expected: NDArray[np.float64], positions: int, steps: NDArray[np.integer]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(least, most) masked fraction of `positions`, batch times open ones, that breaks no law, for a chart.
+    """Return (least, most) masked fraction of `positions`, batch times open ones, that breaks no law, for a chart.
 
     expected: 1 - alpha_s, [N]; steps: numbers of the steps from 0, [N].
     """
@@ -105,7 +105,7 @@ def marginal_band(
 def check_laws(
     frame: Frame, claims: Claims, last: LawState, edges: Sequence[int]
 ) -> tuple[LawState, tuple[Violation, ...]]:
-    """The standing after a step, and the laws that it has broken and the step before had not.
+    """Return the standing after a step, and the laws that it has broken and the step before had not.
 
     edges: first position of every block, then the canvas's length (`engine.sampling.blocks.Blocks.edges`).
     An edit breaks no law, but after it the masked fraction is nobody's.
@@ -154,7 +154,7 @@ def _broken(law: str, step: LawInput, formula: str, said: str, **numbers: float)
 
 
 def marginal(step: LawInput) -> Iterator[Violation]:
-    """The masked fraction of the whole batch is 1 - alpha_s, where the strategy claims to keep it."""
+    """Yield the masked fraction of the whole batch is 1 - alpha_s, where the strategy claims to keep it."""
     frame, count = step.frame, step.positions
     if not step.last.intact or frame.excess > 0 or not count:
         return
@@ -169,7 +169,7 @@ def marginal(step: LawInput) -> Iterator[Violation]:
 
 
 def in_range(step: LawInput) -> Iterator[Violation]:
-    """What the plan gives is a probability."""
+    """Yield what the plan gives is a probability."""
     frame = step.frame
     if frame.excess > 0:
         yield _broken(
@@ -180,7 +180,7 @@ def in_range(step: LawInput) -> Iterator[Violation]:
 
 
 def bounded(step: LawInput) -> Iterator[Violation]:
-    """sigma is small enough for the revealed to make up for it (ReMDM, arXiv 2503.00307, sigma_max)."""
+    """Yield sigma is small enough for the revealed to make up for it (ReMDM, arXiv 2503.00307, sigma_max)."""
     frame = step.frame
     if not step.claims.preserves_marginal or frame.final or not step.was_revealed.any():
         return
@@ -213,7 +213,7 @@ def changes_as_planned(step: LawInput) -> Iterator[Violation]:
 
 
 def calls_as_planned(step: LawInput) -> Iterator[Violation]:
-    """The network is asked for the sequences that reveal something, or for all with masks where a plan must look."""
+    """Yield the network is asked for the sequences that reveal something, or for all with masks where a plan must look."""
     frame = step.frame
     looks = step.claims.reads == "candidates" and not frame.final
     asks = step.was_masked if looks else frame.change == Change.REVEALED

@@ -38,7 +38,7 @@ class Monitor:
             self._conditions.pop(number, None)
 
     def use_pieces(self, pieces: Sequence[str], fragments: Mapping[int, bytes] = MappingProxyType({})) -> list[str]:
-        """Another model's tokens are there: why breakpoints that mean nothing to it are gone."""
+        """Return another model's tokens are there: why breakpoints that mean nothing to it are gone."""
         self._pieces, old = pieces, self._conditions
         self._characters = Characters.of(fragments, len(pieces))
         self._conditions, lost = {}, []
@@ -60,7 +60,7 @@ class Monitor:
     def check(
         self, branch: int, frame: Frame, before: Frame | None, claims: Claims
     ) -> tuple[list[Hit], tuple[Violation, ...]]:
-        """The breakpoints that the newest frame of a branch hits, and the laws that it is the first to break."""
+        """Return the breakpoints that the newest frame of a branch hits, and the laws that it is the first to break."""
         standings = self._standings[branch]
         standing, broken = laws.check_laws(frame, claims, standings[-1] if standings else LawState(), self._edges)
         standings.append(standing)

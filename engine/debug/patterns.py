@@ -17,7 +17,7 @@ _TOKEN = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?:|\(\?i\)|\(\?|\{\d*,?\
 
 
 def compiled(pattern: str) -> re.Pattern[str]:
-    """The pattern, whose search in READ characters ends soon.  Raises ValueError that says what is not allowed.
+    """Return the pattern, whose search in READ characters ends soon.  Raises ValueError that says what is not allowed.
 
     A repeat of a single character tries at most READ lengths, and each choice doubles the ways; repeats of groups and
     references to them are refused, because their ways cannot be counted so.
@@ -45,5 +45,5 @@ def compiled(pattern: str) -> re.Pattern[str]:
 
 @lru_cache(maxsize=1 << 14)
 def found(pattern: re.Pattern[str], text: str) -> bool:
-    """Whether the pattern occurs in the text's first READ characters."""
+    """Return whether the pattern occurs in the text's first READ characters."""
     return pattern.search(text[:READ]) is not None

@@ -27,7 +27,8 @@ def predict_position(
     session: Session, sample: int, position: int, *, kinds: Mapping[str, type[Strategy]], step: int | None = None,
     top: int = 20,
 ) -> Prediction:  # fmt: skip
-    """The network's `top` tokens at a position before step `step` (None: the next), as the settings of it decide.
+    """Return the network's `top` tokens at a position before step `step` (None: the next), as the settings of it
+    decide.
 
     Where a token stands the network is shown a mask instead: what would it be now?  kinds: strategies whose verdicts
     are wanted, with their knobs by default, the one that runs left out.  The head is computed on one row, and on all
@@ -74,7 +75,7 @@ def _row(state: SamplerState, sample: int) -> SamplerState:
 
 
 def _probabilities(session: Session, row: SamplerState, ahead: NextStep, position: int) -> Tensor:
-    """p(x0) at the position before the nucleus, float64 [1, V]; at temperature 0 that of temperature 1."""
+    """Return p(x0) at the position before the nucleus, float64 [1, V]; at temperature 0 that of temperature 1."""
     model, settings = session.model, ahead.control.settings
     tokens = row.tokens.clone()
     tokens[0, position] = model.mask_id
@@ -111,7 +112,7 @@ def _verdicts(
 
 
 def _obstacle(session: Session, row: SamplerState, ahead: NextStep, position: int, kind: type[Strategy]) -> str:
-    """Why a strategy has nothing to say; empty if it has."""
+    """Return why a strategy has nothing to say; empty if it has."""
     if bool(row.locked[0, position]):
         return "the position is locked"
     if not bool(row.open[0, position]):
@@ -132,7 +133,7 @@ def _candidates(session: Session, row: SamplerState, ahead: NextStep) -> Candida
 def _verdict(
     session: Session, row: SamplerState, ahead: NextStep, position: int, strategy: Strategy, drawn: Candidates | None
 ) -> Verdict:
-    """What one strategy would do at the position in its own step from t."""
+    """Return what one strategy would do at the position in its own step from t."""
     then = next_time(grid_of(strategy, session.blocks.steps[ahead.block]), ahead.t)
     if then is None:
         return Verdict(strategy.name, 0.0, 0.0, "it has no step left")

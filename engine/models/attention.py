@@ -21,7 +21,7 @@ def sdpa(q: Tensor, k: Tensor, v: Tensor, scale: float, causal: bool) -> Tensor:
 
 
 def written_out(q: Tensor, k: Tensor, v: Tensor, scale: float, causal: bool) -> Tensor:
-    """Two matrix products and a softmax, for as many heads at once as stay in the cache.
+    """Return two matrix products and a softmax, for as many heads at once as stay in the cache.
 
     torch's fused kernel for bfloat16 on a CPU takes as long as the float32 one; this takes half of that.
     """
@@ -69,7 +69,7 @@ BACKENDS: dict[str, Callable[[], Attention]] = {
 
 
 def choose_attention(name: str, device: torch.device, dtype: torch.dtype) -> tuple[str, Attention]:
-    """The kernel of a name, or for `auto` the best that is installed and takes this device and type.
+    """Return the kernel of a name, or for `auto` the best that is installed and takes this device and type.
 
     Raises ValueError for an unknown one, or one asked for that cannot be used here, with the reason.
     """
@@ -90,7 +90,7 @@ def choose_attention(name: str, device: torch.device, dtype: torch.dtype) -> tup
 
 
 def _cannot(name: str, device: torch.device, dtype: torch.dtype) -> str:
-    """Why a kernel does not take this device and type; empty where it does."""
+    """Return why a kernel does not take this device and type; empty where it does."""
     if name == "sdpa":
         return ""
     if name == "written":

@@ -30,7 +30,7 @@ HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def resolve(name: str) -> Path | None:
-    """The directory or file on this machine that a name stands for; None for a repository of the hub.
+    """Return the directory or file on this machine that a name stands for; None for a repository of the hub.
 
     Raises ValueError that says what would be valid for a name that is neither.
     """

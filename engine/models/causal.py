@@ -49,12 +49,12 @@ class CausalLM:
 
     @property
     def separable(self) -> bool:
-        """Whether the head runs on the rows asked for alone; else it runs on all."""
+        """Return whether the head runs on the rows asked for alone; else it runs on all."""
         return self._head is not None
 
     @torch.inference_mode()
     def encode(self, tokens: Tensor, t: Tensor) -> Tensor:
-        """tokens long [B, L] -> hidden [B, L, D], computed afresh; nan where a mask or nothing stands to the left."""
+        """Map tokens long [B, L] to hidden [B, L, D], computed afresh; nan where a mask or nothing stands to the left."""
         hidden = self._run(self._inputs(tokens), None)
         if self._start is None:
             hidden = F.pad(hidden, (0, 0, 1, 0), value=torch.nan)[:, : tokens.shape[1]]
@@ -83,19 +83,19 @@ class CausalLM:
 
     @torch.inference_mode()
     def project(self, hidden: Tensor) -> Tensor:
-        """[N, D] -> logits [N, V], -inf at the mask."""
+        """Map [N, D] to logits [N, V], -inf at the mask."""
         logits = hidden if self._head is None else self._head(hidden)
         return F.pad(logits, (0, 1), value=-torch.inf)
 
     def _inputs(self, tokens: Tensor) -> Tensor:
-        """What the network is given: tokens but the last, behind the start; a mask, which nothing reads, as 0."""
+        """Return what the network is given: tokens but the last, behind the start; a mask, which nothing reads, as 0."""
         known = tokens.masked_fill(tokens == self.mask_id, 0)
         if self._start is None:
             return known if tokens.shape[1] == 1 else known[:, :-1]
         return F.pad(known[:, :-1], (1, 0), value=self._start)
 
     def _answerable(self, tokens: Tensor) -> Tensor:
-        """bool [B, L]: where all that stands to the left is known, and something does."""
+        """Return bool [B, L]: where all that stands to the left is known, and something does."""
         known = (tokens != self.mask_id).cummin(-1).values
         return F.pad(known[:, :-1], (1, 0), value=self._start is not None)
 
@@ -110,7 +110,7 @@ class CausalLM:
             )
 
     def _common(self, inputs: Tensor) -> int:
-        """How many first tokens all rows have in common with what the cache holds."""
+        """Return how many first tokens all rows have in common with what the cache holds."""
         if self._cache is None or len(self._seen) != len(inputs):
             return 0
         length = min(inputs.shape[1], self._seen.shape[1])
@@ -118,7 +118,7 @@ class CausalLM:
         return int(same.cummin(0).values.sum())
 
     def _cropped(self, kept: int) -> Any:
-        """The cache cut down to the first tokens, or an empty one."""
+        """Return the cache cut down to the first tokens, or an empty one."""
         from transformers import DynamicCache
 
         if kept == 0:
@@ -129,12 +129,12 @@ class CausalLM:
         return self._cache
 
     def _run(self, inputs: Tensor, cache: Any) -> Tensor:
-        """inputs [B, n] behind what the cache holds -> hidden [B, n, D], or logits where the head is not separable."""
+        """Map inputs [B, n] behind what the cache holds to hidden [B, n, D], or logits where the head is not separable."""
         given = {"input_ids": inputs, "past_key_values": cache, "use_cache": cache is not None}
         return self._model(**given).logits if self._head is None else self._model.base_model(**given)[0]
 
     def _can_cache(self, probe: Tensor) -> bool:
-        """Whether keys and values taken back and used again give what a fresh pass gives."""
+        """Return whether keys and values taken back and used again give what a fresh pass gives."""
         from transformers import DynamicCache
 
         try:

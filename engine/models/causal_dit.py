@@ -35,7 +35,7 @@ class CausalBlock(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(approximate="tanh"), nn.Linear(4 * dim, dim))
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        """x [B, L, D] float32 -> [B, L, D] float32."""
+        """Map x [B, L, D] float32 to [B, L, D] float32."""
         batch, length, dim = x.shape
         qkv = self.attn_qkv(self.norm1(x)).view(batch, length, 3, self.n_heads, -1)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
@@ -57,7 +57,7 @@ class CausalOutput(nn.Module):
         nn.init.zeros_(self.linear.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x [B, L, D] -> hidden [B, L, D], normed for the vocabulary."""
+        """Map x [B, L, D] to hidden [B, L, D], normed for the vocabulary."""
         return self.norm_final(x)
 
 
@@ -77,7 +77,7 @@ class CausalDIT(nn.Module):
         return self.vocab_embed.embedding.device
 
     def encode(self, inputs: Tensor) -> Tensor:
-        """inputs long [B, L] -> normed hidden [B, L, D] after each."""
+        """Map inputs long [B, L] to normed hidden [B, L, D] after each."""
         cos, sin = self.rotary_emb(inputs.shape[1])
         x = self.vocab_embed(inputs).float()
         for block in self.blocks:
@@ -85,11 +85,11 @@ class CausalDIT(nn.Module):
         return self.output_layer(x)
 
     def project(self, hidden: Tensor) -> Tensor:
-        """hidden [N, D] -> logits [N, V] of the token that follows each; the mask's own means nothing."""
+        """Map hidden [N, D] to logits [N, V] of the token that follows each; the mask's own means nothing."""
         return vocabulary_logits(self.output_layer.linear, hidden)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """inputs long [B, L] -> logits [B, L, V]."""
+        """Map inputs long [B, L] to logits [B, L, V]."""
         return self.project(self.encode(inputs))
 
 
@@ -115,7 +115,8 @@ class Prefixes:
         self.kv = [torch.empty(shape, dtype=dtype, device=inputs.device) for _ in range(layers)]
 
     def common(self, inputs: Tensor, needed: int) -> tuple[int, Tensor | None]:
-        """How many first inputs [B, L] every row shares with a row in here: (n, rows [B]; None: each with its own).
+        """Return how many first inputs [B, L] every row shares with a row in here: (n, rows [B]; None: each with its
+        own).
 
         Rows are looked for elsewhere only where their own do not give the `needed` number.
         """
@@ -130,12 +131,12 @@ class Prefixes:
 
 
 def _lengths(same: Tensor) -> Tensor:
-    """bool [..., L] -> how many hold before the first that does not [...]."""
+    """Return bool [..., L] -> how many hold before the first that does not [...]."""
     return same.long().cumprod(-1).sum(-1)
 
 
 def _shared(a: Tensor, b: Tensor) -> int:
-    """How many first tokens all rows of a and b, [B, L] each, have in common."""
+    """Return how many first tokens all rows of a and b, [B, L] each, have in common."""
     return int(_lengths((a == b).all(0)))
 
 
@@ -191,12 +192,12 @@ class CachedCausal:
 
     @torch.inference_mode()
     def encode(self, tokens: Tensor, t: Tensor) -> Tensor:
-        """tokens long [B, L] -> normed hidden [B, L, D], computed anew."""
+        """Map tokens long [B, L] to normed hidden [B, L, D], computed anew."""
         return self._run(self._inputs(tokens), 0, None)
 
     @torch.inference_mode()
     def follow(self, inputs: Tensor) -> Tensor:
-        """inputs long [B, L], with no start token put before them -> normed hidden [B, L, D] after each."""
+        """Map inputs long [B, L], with no start token put before them to normed hidden [B, L, D] after each."""
         return self._run(inputs, 0, None)
 
     @torch.inference_mode()
@@ -223,11 +224,13 @@ class CachedCausal:
         return F.linear(hidden, *self.head)
 
     def _inputs(self, tokens: Tensor) -> Tensor:
-        """tokens [B, L] -> (bos, all but the last) [B, L]."""
+        """Map tokens [B, L] to (bos, all but the last) [B, L]."""
         return F.pad(tokens[:, :-1], (1, 0), value=self.bos)
 
     def _prefixes(self, inputs: Tensor, needed: int) -> Prefixes | None:
-        """The cache made to fit these rows, `known` as far as it holds for all; None where it would be too large."""
+        """Return the cache made to fit these rows, `known` as far as it holds for all; None where it would be too
+        large.
+        """
         need = inputs.numel() * 2 * len(self.layers) * self.embedding.shape[1] * self.embedding.element_size()
         old, self._cache = self._cache, None
         if need > self.cache_bytes:
@@ -244,7 +247,7 @@ class CachedCausal:
         return cache
 
     def _run(self, inputs: Tensor, start: int, cache: Prefixes | None) -> Tensor:
-        """inputs [B, n], which stand at `start` and after -> normed hidden [B, n, D]; earlier keys are the cache's."""
+        """Map inputs [B, n], which stand at `start` and after to normed hidden [B, n, D]; earlier keys are the cache's."""
         batch, count = inputs.shape
         end = start + count
         x = F.embedding(inputs, self.embedding).float()

@@ -13,7 +13,7 @@ SPECIAL = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls
 
 
 def chat_of(home: Path) -> Callable[[str], str] | None:
-    """prompt -> the prompt as one user's turn with the answer begun; None where the directory has no template.
+    """Map prompt to the prompt as one user's turn with the answer begun; None where the directory has no template.
 
     The template is untrusted: it is rendered in a process with limits, and no code of the directory runs.
     """
@@ -47,6 +47,6 @@ def _template(home: Path, config: dict[str, Any]) -> str | None:
 
 
 def token_text(token: Any) -> str:
-    """A special token's text, empty where there is none; some files give its properties with it."""
+    """Return a special token's text, empty where there is none; some files give its properties with it."""
     text = token.get("content") if isinstance(token, dict) else token
     return text if isinstance(text, str) else ""

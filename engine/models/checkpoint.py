@@ -57,7 +57,7 @@ def export(
 
 
 def read(home: Path, progress: Progress = ignore) -> Network:
-    """The network in a directory, float32 on the CPU, in evaluation mode.
+    """Return the network in a directory, float32 on the CPU, in evaluation mode.
 
     Raises ValueError naming a missing file, a bad configuration, or a tensor that is missing, unexpected
     or of the wrong shape.

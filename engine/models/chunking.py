@@ -9,5 +9,7 @@ WIDER = 64
 
 
 def portion(cached: int, device: torch.device | str) -> int:
-    """`cached`, rows or cells that a processor's cache has room for, or what another device is given in their place."""
+    """Return `cached`, rows or cells that a processor's cache has room for, or what another device is given in their
+    place.
+    """
     return cached if str(device).startswith("cpu") else cached * WIDER

@@ -126,7 +126,7 @@ class Block(nn.Module):
         nn.init.zeros_(self.adaLN_modulation.bias)
 
     def forward(self, x: Tensor, c: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        """x [B, L, D] float32, c [B, cond_dim] -> [B, L, D] float32."""
+        """Map x [B, L, D] float32, c [B, cond_dim] to [B, L, D] float32."""
         shift1, scale1, gate1, shift2, scale2, gate2 = self.adaLN_modulation(c)[:, None].chunk(6, -1)
         batch, length, dim = x.shape
         qkv = self.attn_qkv(modulate(self.norm1(x), shift1, scale1))
@@ -151,7 +151,7 @@ class Output(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
-        """x [B, L, D], c [B, cond_dim] -> hidden [B, L, D], normed and modulated for the vocabulary."""
+        """Map x [B, L, D], c [B, cond_dim] to hidden [B, L, D], normed and modulated for the vocabulary."""
         shift, scale = self.adaLN_modulation(c)[:, None].chunk(2, -1)
         return modulate(self.norm_final(x), shift, scale)
 
@@ -194,7 +194,7 @@ class DIT(nn.Module):
         return self.vocab_embed.embedding.device
 
     def conditioning(self, t: Tensor) -> Tensor:
-        """t [B], the masked fraction 1 - alpha in [0, 1] -> [B, cond_dim].
+        """Map t [B], the masked fraction 1 - alpha in [0, 1] to [B, cond_dim].
 
         The network was trained on sigma = -log alpha of the loglinear schedule, alpha = 1 - (1 - 1e-3) t,
         or, without time conditioning, on sigma = 0.
@@ -203,7 +203,7 @@ class DIT(nn.Module):
         return F.silu(self.sigma_map(sigma))
 
     def encode(self, tokens: Tensor, t: Tensor) -> Tensor:
-        """tokens long [B, L], t float [B] -> hidden [B, L, D], normed and modulated for `project`."""
+        """Map tokens long [B, L], t float [B] to hidden [B, L, D], normed and modulated for `project`."""
         c = self.conditioning(t)
         cos, sin = self.rotary_emb(tokens.shape[1])
         x = self.vocab_embed(tokens).float()
@@ -212,9 +212,9 @@ class DIT(nn.Module):
         return self.output_layer(x, c)
 
     def project(self, hidden: Tensor) -> Tensor:
-        """hidden [N, D] -> logits [N, V]; the mask's own logit means nothing."""
+        """Map hidden [N, D] to logits [N, V]; the mask's own logit means nothing."""
         return vocabulary_logits(self.output_layer.linear, hidden)
 
     def forward(self, tokens: Tensor, t: Tensor) -> Tensor:
-        """tokens [B, L], t [B] -> logits [B, L, V]."""
+        """Map tokens [B, L], t [B] to logits [B, L, V]."""
         return self.project(self.encode(tokens, t))

@@ -37,7 +37,7 @@ class FoldedLayer(NamedTuple):
 def _after_norm(
     weight: Tensor, bias: Tensor | None, norm: Tensor, shift: Tensor, scale: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """(W, b) such that W n + b = weight (n * norm * (1 + scale) + shift) + bias."""
+    """Return (W, b) such that W n + b = weight (n * norm * (1 + scale) + shift) + bias."""
     folded = weight @ shift
     return weight * (norm * (1 + scale)), folded if bias is None else folded + bias
 
@@ -91,7 +91,7 @@ class FoldedDIT:
         done(last)
 
     def _projections(self, block: Block, c: Tensor) -> tuple[Tensor, Tensor]:
-        """(W [3 D, D], b) of a block's queries, keys and values, in the compute type."""
+        """Return (W [3 D, D], b) of a block's queries, keys and values, in the compute type."""
         shift, scale = block.adaLN_modulation(c).chunk(6)[:2]
         weight, bias = _after_norm(block.attn_qkv.weight, None, block.norm1.weight, shift, scale)
         dim = weight.shape[1]
@@ -113,7 +113,7 @@ class FoldedDIT:
 
     @torch.inference_mode()
     def encode(self, tokens: Tensor, t: Tensor) -> Tensor:
-        """tokens [B, L] -> normed hidden [B, L, D] in the compute type."""
+        """Map tokens [B, L] to normed hidden [B, L, D] in the compute type."""
         x = self._blocks(tokens, self.layers)
         return self._norm(x)
 
@@ -144,7 +144,7 @@ class FoldedDIT:
         return x
 
     def _mix(self, layer: FoldedLayer, x: Tensor) -> Tensor:
-        """The attention of a block, x [B, L, D] -> [B, L, D]; its queries, keys and values end here."""
+        """Map The attention of a block, x [B, L, D] to [B, L, D]; its queries, keys and values end here."""
         batch, length, _ = x.shape
         q, k, v = layer.qkv(self._norm(x)).view(batch, length, 3, self.n_heads, -1).unbind(2)
         for turned in (q, k):

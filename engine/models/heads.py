@@ -17,7 +17,7 @@ FAULTS = (AttributeError, IndexError, RuntimeError, TypeError, ValueError)
 
 
 def head_of(model: Any, probe: Tensor) -> Head | None:
-    """The head, [N, D] -> logits [N, V], of a network with a base model; None where there is no such thing.
+    """Map The head, [N, D] to logits [N, V], of a network with a base model; None where there is no such thing.
 
     It is found by structure and believed only if, on the probe (long [1, L]), it gives some positions alone the
     logits that the whole network gives them.
@@ -32,14 +32,14 @@ def head_of(model: Any, probe: Tensor) -> Head | None:
 
 
 def close(a: Tensor, b: Tensor) -> bool:
-    """Whether logits are the same but for rounding in their type."""
+    """Return whether logits are the same but for rounding in their type."""
     scale = float(b.float().abs().max()) + 1e-3
     rounding = 2e-2 if b.dtype in (torch.bfloat16, torch.float16) else 1e-4
     return a.shape == b.shape and bool((a.float() - b.float()).abs().max() <= rounding * scale)
 
 
 def _candidates(model: Any, base: nn.Module) -> Iterator[Head]:
-    """The output embedding, each part beside the base model, and these parts one after the other."""
+    """Yield the output embedding, each part beside the base model, and these parts one after the other."""
     parts = [part for part in model.children() if part is not base and not isinstance(part, nn.modules.loss._Loss)]
     output = model.get_output_embeddings()
     if output is not None:

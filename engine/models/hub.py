@@ -24,7 +24,7 @@ WEIGHTS = (["*.safetensors"], ["*.bin"], ["*.ckpt"], ["*.gguf"], ["*.pt", "*.pth
 
 
 def fetch(repo: str, progress: Progress, trust_remote_code: bool = False, *, weights: bool = True) -> Path:
-    """A hub repository's directory in the local cache; what is there already is not fetched again.
+    """Return a hub repository's directory in the local cache; what is there already is not fetched again.
 
     weights: whether they are wanted; without, they are fetched where the tokenizer lies in them.
     """
@@ -56,7 +56,7 @@ def fetch(repo: str, progress: Progress, trust_remote_code: bool = False, *, wei
 
 
 def unreachable() -> tuple[type[Exception], ...]:
-    """What the hub's library raises where the hub does not answer; its older versions raise OSErrors alone."""
+    """Return what the hub's library raises where the hub does not answer; its older versions raise OSErrors alone."""
     from huggingface_hub import errors, utils
 
     http = getattr(utils, "httpx", None)
@@ -69,7 +69,7 @@ def unreachable() -> tuple[type[Exception], ...]:
 
 
 def cached(repo: str, *, weights: bool = True) -> Path:
-    """What an earlier download left in the local cache.  Raises ValueError where that is nothing, or not all.
+    """Return what an earlier download left in the local cache.  Raises ValueError where that is nothing, or not all.
 
     weights: whether they are wanted; without, a tokenizer is enough.
     """
@@ -109,7 +109,7 @@ def _weights(files: list[str]) -> list[str]:
 
 
 def _bar(progress: Progress, repo: str) -> Any:
-    """A tqdm class that reports to `progress` instead of drawing; tqdm comes with huggingface_hub."""
+    """Return a tqdm class that reports to `progress` instead of drawing; tqdm comes with huggingface_hub."""
     from tqdm import tqdm
 
     class Reported(tqdm):  # type: ignore[misc]

@@ -23,20 +23,20 @@ PACKED_FOR = 256
 
 
 def linear(weight: Tensor, bias: Tensor | None, gelu: bool = False) -> Linear:
-    """x -> x weight^T + bias, weight [o, i], followed by GELU (tanh) if so asked."""
+    """Map x to x weight^T + bias, weight [o, i], followed by GELU (tanh) if so asked."""
     make = packed if weight.device.type == "cpu" and can_pack(weight.dtype) else plain
     return make(weight, bias, gelu)
 
 
 def plain(weight: Tensor, bias: Tensor | None, gelu: bool = False) -> Linear:
-    """The obvious one."""
+    """Return the obvious one."""
     if gelu:
         return lambda x: F.gelu(F.linear(x, weight, bias), approximate="tanh")
     return lambda x: F.linear(x, weight, bias)
 
 
 def packed(weight: Tensor, bias: Tensor | None, gelu: bool = False) -> Linear:
-    """The same by oneDNN; keeps no other copy of the weight."""
+    """Return the same by oneDNN; keeps no other copy of the weight."""
     run = torch.ops.mkldnn._linear_pointwise
     kept = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), PACKED_FOR)
     after, how = ("gelu", "tanh") if gelu else ("none", "")
@@ -45,7 +45,7 @@ def packed(weight: Tensor, bias: Tensor | None, gelu: bool = False) -> Linear:
 
 @lru_cache(maxsize=8)
 def can_pack(dtype: torch.dtype) -> bool:
-    """Whether packing exists here for this type and agrees with the plain product on a small example."""
+    """Return whether packing exists here for this type and agrees with the plain product on a small example."""
     if platform.machine().lower() not in ("x86_64", "amd64"):
         return False
     generator = torch.Generator().manual_seed(0)

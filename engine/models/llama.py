@@ -118,7 +118,7 @@ class Bidirectional:
 
     @torch.inference_mode()
     def encode(self, tokens: Tensor, t: Tensor) -> Tensor:
-        """tokens [B, L] -> hidden [B, L, D], from which `project` predicts the token at the same position."""
+        """Map tokens [B, L] to hidden [B, L, D], from which `project` predicts the token at the same position."""
         cos, sin = self._rotation(tokens.shape[1])
         x = self._through(self.layers, tokens, cos, sin)
         normed = self.norm(x).to(self.dtype)
@@ -168,7 +168,9 @@ class Bidirectional:
         return self._turn(layer.q_norm(q.float()) if self.shape.qk_norm else q, cos, sin)
 
     def _keys_values(self, layer: LlamaLayer, normed: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
-        """normed [B, L, D] -> turned keys, and values, each [B, L, heads, h] with as many heads as the kernel wants."""
+        """Map normed [B, L, D] to turned keys, and values, each [B, L, heads, h] with as many heads as the kernel
+        wants.
+        """
         k, v = (part(normed).unflatten(-1, (self.shape.n_kv_heads, -1)) for part in (layer.k, layer.v))
         k = self._turn(layer.k_norm(k.float()) if self.shape.qk_norm else k, cos, sin)
         if not self.attention.startswith("flash"):  # which shares them by itself
@@ -180,7 +182,7 @@ class Bidirectional:
         return rotate(x.float(), cos, sin).to(self.dtype)
 
     def _finish(self, layer: LlamaLayer, x: Tensor, mixed: Tensor) -> Tensor:
-        """The residual stream x [..., D] after a block's attention and SwiGLU MLP."""
+        """Return the residual stream x [..., D] after a block's attention and SwiGLU MLP."""
         x = x + layer.out(mixed)
         normed = layer.norm2(x).to(self.dtype)
         return x + layer.down(F.silu(layer.gate(normed)) * layer.up(normed))

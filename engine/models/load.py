@@ -41,7 +41,7 @@ def load_model(
     trust_remote_code: bool = False,
     progress: Progress = ignore,
 ) -> TextModel:
-    """A built-in model by name, the one in a directory or file, or one of the Hugging Face hub.
+    """Return a built-in model by name, the one in a directory or file, or one of the Hugging Face hub.
 
     device: auto (CUDA, else MPS, else CPU) or what torch.device takes.  dtype: float32, bfloat16 or auto
     (bfloat16 on CUDA, else float32).  ema: averaged weights where a checkpoint has both.  attention: auto or a
@@ -68,7 +68,7 @@ def load_model(
 
 
 def load_choice(choice: ModelChoice, progress: Progress = ignore) -> TextModel:
-    """The same from a record of what was chosen."""
+    """Return the same from a record of what was chosen."""
     return load_model(
         choice.name, choice.device, choice.dtype, ema=choice.ema, attention=choice.attention, mask_id=choice.mask_id,
         tokenizer=choice.tokenizer, trust_remote_code=choice.trust_remote_code, progress=progress,
@@ -76,7 +76,7 @@ def load_choice(choice: ModelChoice, progress: Progress = ignore) -> TextModel:
 
 
 def read(request: LoadRequest) -> Loaded:
-    """What lies at `home`, by the first reader that recognises it."""
+    """Return what lies at `home`, by the first reader that recognises it."""
     home = request.home
     config, (shapes, broken) = _config(home), _shapes(home)
     for reader in READERS:
@@ -102,7 +102,7 @@ def _config(home: Path) -> dict[str, object]:
 
 
 def _shapes(home: Path) -> tuple[Mapping[str, tuple[int, ...]], ValueError | None]:
-    """The shapes of the tensors, from headers alone, or the error that says which file is missing or broken.
+    """Return the shapes of the tensors, from headers alone, or the error that says which file is missing or broken.
 
     Neither where the format does not tell: GGUF files, and a training program's checkpoint in a directory.  Raises
     ValueError for something else under the name of a GGUF file.

@@ -35,7 +35,7 @@ class ScoreNetwork(Protocol):
     """A network that gives SEDD's concrete score, which the analytic predictor needs."""
 
     def scores(self, tokens: Tensor, sigma: Tensor) -> Tensor:
-        """tokens [B, L], sigma [B] -> p_t(y) / p_t(x) for every y, [B, L, V]."""
+        """Map tokens [B, L], sigma [B] to p_t(y) / p_t(x) for every y, [B, L, V]."""
         ...
 
 
@@ -107,7 +107,7 @@ class Reader(Protocol):
     """One kind of checkpoint."""
 
     def recognises(self, home: Path, config: dict[str, object], tensors: frozenset[str]) -> bool:
-        """Whether this reader can read what lies at `home`.
+        """Return whether this reader can read what lies at `home`.
 
         config: its config.json, empty where there is none.  tensors: names of its tensors where they could be
         listed without loading anything, else empty.

@@ -37,12 +37,12 @@ class MaskedLM:
 
     @property
     def separable(self) -> bool:
-        """Whether the head runs on the rows asked for alone; else it runs on all."""
+        """Return whether the head runs on the rows asked for alone; else it runs on all."""
         return self._head is not None
 
     @torch.inference_mode()
     def encode(self, tokens: Tensor, t: Tensor) -> Tensor:
-        """tokens long [B, L] -> what the head reads [B, L, D], or logits [B, L, V] where it is not separable."""
+        """Map tokens long [B, L] to what the head reads [B, L, D], or logits [B, L, V] where it is not separable."""
         framed = self._framed(tokens)
         if self._head is None:
             out = self._model(input_ids=framed).logits
@@ -53,7 +53,7 @@ class MaskedLM:
 
     @torch.inference_mode()
     def project(self, hidden: Tensor) -> Tensor:
-        """[N, D] -> logits [N, V], -inf at the tokens that are never proposed."""
+        """Map [N, D] to logits [N, V], -inf at the tokens that are never proposed."""
         logits = hidden if self._head is None else self._head(hidden)
         return logits.index_fill(-1, self._never, -torch.inf)
 
@@ -63,12 +63,12 @@ class MaskedLM:
 
 
 def _others(mask_id: int) -> list[int]:
-    """A few tokens that are not the mask."""
+    """Return a few tokens that are not the mask."""
     return [i for i in range(5) if i != mask_id][:3]
 
 
 def _positions(model: Any) -> int | None:
-    """How many tokens the network has positions for.
+    """Return how many tokens the network has positions for.
 
     A table with a padding row, as RoBERTa's, counts positions from behind that row.
     """

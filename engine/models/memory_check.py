@@ -21,7 +21,7 @@ def check_room(needed_bytes: int, device: torch.device) -> None:
 
 
 def free_bytes(device: torch.device) -> int | None:
-    """Memory that can still be taken on a device; None where it does not say."""
+    """Return memory that can still be taken on a device; None where it does not say."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         # what torch's allocator keeps of freed tensors can be taken as well
@@ -44,7 +44,7 @@ def _available(meminfo: Path = Path("/proc/meminfo")) -> int | None:
 
 
 def _left_in_cgroup(home: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """What a container may still take (cgroup v2), pages of files that can be dropped counted as free."""
+    """Return what a container may still take (cgroup v2), pages of files that can be dropped counted as free."""
     try:
         limit, used = int((home / "memory.max").read_text()), int((home / "memory.current").read_text())
         stat = dict(line.split() for line in (home / "memory.stat").read_text().splitlines())

@@ -80,7 +80,7 @@ def plain_errors(name: str) -> Iterator[None]:
 
 
 def gguf_file(home: Path) -> Path | None:
-    """The GGUF file that `home` is, or the only one in it.  Raises ValueError where there are several."""
+    """Return the GGUF file that `home` is, or the only one in it.  Raises ValueError where there are several."""
     if home.is_file():
         return home if home.suffix == ".gguf" else None
     found = sorted(home.glob("*.gguf"))
@@ -90,7 +90,7 @@ def gguf_file(home: Path) -> Path | None:
 
 
 def config_of(request: LoadRequest) -> PreTrainedConfig:
-    """The configuration, from config.json or a GGUF file's head."""
+    """Return the configuration, from config.json or a GGUF file's head."""
     from transformers import AutoConfig
 
     where = _places(request.home, _gguf_of(request))
@@ -99,7 +99,7 @@ def config_of(request: LoadRequest) -> PreTrainedConfig:
 
 
 def load(request: LoadRequest, config: PreTrainedConfig, head: str) -> LoadedNetwork:
-    """The network of a configuration with its weights, on its device and without gradients.
+    """Return the network of a configuration with its weights, on its device and without gradients.
 
     head: MaskedLM or CausalLM.  Raises ValueError that names the tensors that do not fit.
     """
@@ -136,7 +136,7 @@ def load(request: LoadRequest, config: PreTrainedConfig, head: str) -> LoadedNet
 
 
 def _class_of(request: LoadRequest, config: PreTrainedConfig, head: str) -> Any:
-    """The library's class for a configuration, or the checkpoint's own where its code may run."""
+    """Return the library's class for a configuration, or the checkpoint's own where its code may run."""
     from transformers.models.auto import modeling_auto
 
     mapping = {"MaskedLM": modeling_auto.MODEL_FOR_MASKED_LM_MAPPING,
@@ -154,7 +154,7 @@ def _class_of(request: LoadRequest, config: PreTrainedConfig, head: str) -> Any:
 
 
 def _fitting(request: LoadRequest, kind: Any, config: PreTrainedConfig) -> tuple[PreTrainedModel, str]:
-    """The network without numbers, and the attention asked for, or for `auto` the best that it knows."""
+    """Return the network without numbers, and the attention asked for, or for `auto` the best that it knows."""
     name, _ = choose_attention(request.attention, request.device, request.dtype)
     names = list(dict.fromkeys((name, "sdpa", "written") if request.attention == "auto" else (name,)))
     for candidate in names:
@@ -189,7 +189,9 @@ def _from_gguf(
 
 
 def _gguf_of(request: LoadRequest) -> Path | None:
-    """The GGUF file that is to be read, where there is no config.json; ValueError where packages for it are lacking."""
+    """Return the GGUF file that is to be read, where there is no config.json; ValueError where packages for it are
+    lacking.
+    """
     gguf = None if (request.home / "config.json").is_file() else gguf_file(request.home)
     lacking = [package for package in ("gguf", "accelerate") if gguf is not None and find_spec(package) is None]
     if lacking:
@@ -198,7 +200,7 @@ def _gguf_of(request: LoadRequest) -> Path | None:
 
 
 def _places(home: Path, gguf: Path | None) -> dict[str, str]:
-    """Where the library is to look."""
+    """Return where the library is to look."""
     directory = {"pretrained_model_name_or_path": str(gguf.parent if gguf is not None else home)}
     return directory | ({"gguf_file": gguf.name} if gguf is not None else {})
 
@@ -219,7 +221,7 @@ def _check_claim(blank: PreTrainedModel, weights: Weights) -> None:
 
 
 def _check(info: Mapping[str, Any]) -> tuple[str, ...]:
-    """What was left out knowingly, from the library's account of a load; ValueError names what does not fit."""
+    """Return what was left out knowingly, from the library's account of a load; ValueError names what does not fit."""
     missing = [name for name in sorted(info["missing_keys"]) if not _needless(name)]
     unexpected = [name for name in sorted(info["unexpected_keys"]) if not _needless(name)]
     shapes = {name: (tuple(expected), tuple(found)) for name, found, expected in info["mismatched_keys"]}

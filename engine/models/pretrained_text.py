@@ -34,7 +34,7 @@ class Framing(NamedTuple):
 
 
 def open_tokenizer(request: LoadRequest, config: PreTrainedConfig) -> Any:
-    """The tokenizer asked for, else the checkpoint's own.  Raises ValueError where there is none."""
+    """Return the tokenizer asked for, else the checkpoint's own.  Raises ValueError where there is none."""
     from transformers import AutoTokenizer
 
     home = fetched_tokenizer(request)
@@ -58,7 +58,7 @@ def check_size(request: LoadRequest, codec: Codec, size: int) -> None:
 
 
 def framing(tokenizer: Any) -> Framing:
-    """What the tokenizer puts around a text, by what it puts around a token or a letter."""
+    """Return what the tokenizer puts around a text, by what it puts around a token or a letter."""
     for text in (tokenizer.mask_token, "a", "A", "."):
         bare = tokenizer.encode(text, add_special_tokens=False) if text else []
         whole = tokenizer.encode(text) if bare else []
@@ -69,7 +69,7 @@ def framing(tokenizer: Any) -> Framing:
 
 
 def pretrained_chat(request: LoadRequest, tokenizer: Any, start: str = "") -> Callable[[str], str] | None:
-    """What wraps a prompt in the chat template; `start` is left out, where the network is given it anyway."""
+    """Return what wraps a prompt in the chat template; `start` is left out, where the network is given it anyway."""
     template = getattr(tokenizer, "chat_template", None)
     if isinstance(template, dict):  # several by name
         template = template.get("default") or next(iter(template.values()), None)
@@ -80,7 +80,7 @@ def pretrained_chat(request: LoadRequest, tokenizer: Any, start: str = "") -> Ca
 
 
 def _of_file(request: LoadRequest, path: Path, config: PreTrainedConfig) -> Any:
-    """A tokenizer.json, or a vocabulary in the form that the model's own kind of tokenizer reads."""
+    """Return a tokenizer.json, or a vocabulary in the form that the model's own kind of tokenizer reads."""
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
     if path.suffix == ".json":
@@ -96,7 +96,7 @@ def _of_file(request: LoadRequest, path: Path, config: PreTrainedConfig) -> Any:
 
 
 def _named_by(home: Path, config: PreTrainedConfig) -> dict[str, str]:
-    """The special tokens of a tokenizer.json by their roles, as the file beside it says."""
+    """Return the special tokens of a tokenizer.json by their roles, as the file beside it says."""
     neighbour = home / "special_tokens_map.json"
     if not neighbour.is_file():
         return {}
@@ -106,7 +106,7 @@ def _named_by(home: Path, config: PreTrainedConfig) -> dict[str, str]:
 
 
 def _casing(vocabulary: Path) -> dict[str, Any]:
-    """A vocabulary with capitals is not for lower-cased text; a list of words alone does not say so."""
+    """Return a vocabulary with capitals is not for lower-cased text; a list of words alone does not say so."""
     words = vocabulary.read_text(encoding="utf-8", errors="replace").split()
     return {"do_lower_case": not any(word != word.lower() for word in words if not NAMED.fullmatch(word))}
 

@@ -32,7 +32,7 @@ class Denoiser(Protocol):
         ...
 
     def project(self, hidden: Tensor) -> Tensor:
-        """hidden [N, D] -> logits [N, V]; the mask's logit is ignored."""
+        """Map hidden [N, D] to logits [N, V]; the mask's logit is ignored."""
         ...
 
 
@@ -41,7 +41,7 @@ class RowDenoiser(Denoiser, Protocol):
     """A denoiser that computes its last layer at chosen positions only, with the same result."""
 
     def encode_rows(self, tokens: Tensor, t: Tensor, where: Tensor) -> Tensor:
-        """tokens [B, L], t [B], where bool [B, L] -> hidden [N, D] at the N chosen positions, row by row."""
+        """Map tokens [B, L], t [B], where bool [B, L] to hidden [N, D] at the N chosen positions, row by row."""
         ...
 
 
@@ -53,10 +53,10 @@ def encode_rows(model: Denoiser, tokens: Tensor, t: Tensor, where: Tensor) -> Te
 
 
 def never_drawn(model: Denoiser) -> tuple[int, ...]:
-    """The ids that a model's vocabulary has beyond its tokenizer's tokens; a toy has none."""
+    """Return the ids that a model's vocabulary has beyond its tokenizer's tokens; a toy has none."""
     return tuple(getattr(model, "never", ()))
 
 
 def device_of(model: Denoiser) -> str:
-    """The device the model's inputs must be on; a toy without one is on the CPU."""
+    """Return the device the model's inputs must be on; a toy without one is on the CPU."""
     return str(getattr(model, "device", "cpu"))

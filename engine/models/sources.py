@@ -12,7 +12,7 @@ from engine.models.readers.training_run import export_newest
 
 
 def locate(name: str, progress: Progress, trust_remote_code: bool = False) -> Path:
-    """The directory or file that a name stands for, fetched from the hub if need be.
+    """Return the directory or file that a name stands for, fetched from the hub if need be.
 
     Of a training run that is the model of its last checkpoint, averaged weights, made when it is asked for.
 

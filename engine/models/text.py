@@ -154,11 +154,11 @@ class Codec:
         return cls(backend if isinstance(backend, Tokenizer) else PythonWords(tokenizer))
 
     def encode(self, text: str, special: bool = False) -> list[int]:
-        """Token ids of the text; no special token is added, and none is read out of it unless `special`."""
+        """Return token ids of the text; no special token is added, and none is read out of it unless `special`."""
         return self._words.ids(self.prepared(text, special), special)
 
     def prepared(self, text: str, special: bool = False) -> str:
-        """The text as the tokenizer takes it: of an alphabet, without white space that it has no token for."""
+        """Return the text as the tokenizer takes it: of an alphabet, without white space that it has no token for."""
         if not self._letters:
             return text
         if not (self._spaces or self._together):
@@ -167,7 +167,7 @@ class Codec:
         return BLANKS.sub(lambda run: run[0] if self._spaces.issuperset(run[0]) else between, text)
 
     def _reads_together(self) -> bool:
-        """Whether two letters beside each other are two tokens."""
+        """Return whether two letters beside each other are two tokens."""
         names = [self._words.name(i) for i in range(self.size)]
         two = [n for n in names if n and not n.isspace() and n not in self._words.named and len(n) == 1][:2]
         try:
@@ -176,7 +176,9 @@ class Codec:
             return False
 
     def continued(self, text: str, special: bool = False) -> list[int]:
-        """Token ids of a text in the middle of another, without the space that a tokenizer may put before all texts."""
+        """Return token ids of a text in the middle of another, without the space that a tokenizer may put before all
+        texts.
+        """
         if not self._adds_space:
             return self.encode(text, special)
         before, both = self.encode("\n"), self.encode(f"\n{text}", special)
@@ -184,12 +186,12 @@ class Codec:
 
     @cached_property
     def words_bring_space(self) -> bool:
-        """Whether the space before a word is part of its token."""
+        """Return whether the space before a word is part of its token."""
         return not self._letters and tokens_carry_space(map(self.piece, range(self.size)))
 
     @cached_property
     def _adds_space(self) -> bool:
-        """Whether a space is put before every text."""
+        """Return whether a space is put before every text."""
         return "".join(map(self.piece, self.encode("a"))).startswith(" ")
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -198,7 +200,7 @@ class Codec:
         return "".join(map(self.piece, known)) if self._letters else self._words.text(known)
 
     def piece(self, token: int) -> str:
-        """The text of one token; bytes that are no text on their own become U+FFFD."""
+        """Return the text of one token; bytes that are no text on their own become U+FFFD."""
         name = self._words.name(token) if 0 <= token < self.size else None
         if name is None:
             return f"<{token}>"
@@ -213,7 +215,7 @@ class Codec:
         return tuple(self.piece(i) for i in range(vocab_size))
 
     def fragments(self, pieces: Sequence[str]) -> dict[int, bytes]:
-        """The bytes of tokens that hold a part of a character, by number; pieces: the texts of all."""
+        """Return the bytes of tokens that hold a part of a character, by number; pieces: the texts of all."""
         names = {i: self._words.name(i) for i, piece in enumerate(pieces[: self.size]) if "\ufffd" in piece}
         found = {i: self._raw(name) for i, name in names.items() if name is not None and name not in self._words.named}
         return {i: data for i, data in found.items() if data}

@@ -39,7 +39,7 @@ class TextModel:
         return self.network.project(hidden).to(self.device)
 
     def prompt(self, text: str, chat: bool = False, infill: bool = True) -> list[int]:
-        """Token ids of a prompt, in the model's chat template if so asked.
+        """Return token ids of a prompt, in the model's chat template if so asked.
 
         No special token is read out of the text, only out of the template.  infill: masks written in the text become
         the mask token, which samplers fill (`engine.text.infill.parts`); else they stay letters.
@@ -67,11 +67,13 @@ class TextModel:
         return ids
 
     def _names_special(self, text: str) -> bool:
-        """Whether a text has letters that are read as a special token where those are."""
+        """Return whether a text has letters that are read as a special token where those are."""
         return self.codec.encode(text, special=True) != self.codec.encode(text)
 
     def _ids(self, parts: Iterable[tuple[masks.Part, bool]]) -> list[int]:
-        """Token ids of pieces of text and masks, one behind the other; and whether special tokens are read there."""
+        """Return token ids of pieces of text and masks, one behind the other; and whether special tokens are read
+        there.
+        """
         ids: list[int] = []
         for part, special in parts:
             if isinstance(part, int):
@@ -82,7 +84,7 @@ class TextModel:
 
     @property
     def outside(self) -> tuple[Path, ...]:
-        """Files besides the checkpoint's own, and those that were named, that decide what the model says."""
+        """Return files besides the checkpoint's own, and those that were named, that decide what the model says."""
         borrowed = self.loaded.borrowed_tokenizer
         return (*(() if borrowed is None else (borrowed,)), *self.loaded.code)
 

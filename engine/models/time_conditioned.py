@@ -99,7 +99,7 @@ class TimedDIT:
 
     @torch.inference_mode()
     def encode(self, tokens: Tensor, t: Tensor) -> Tensor:
-        """tokens long [B, L], t float [B], the masked fraction -> hidden [B, L, D] in the compute type."""
+        """Map tokens long [B, L], t float [B], the masked fraction to hidden [B, L, D] in the compute type."""
         return self._encode(tokens, self._noise(t))
 
     @torch.inference_mode()
@@ -122,11 +122,11 @@ class TimedDIT:
 
     @torch.inference_mode()
     def project(self, hidden: Tensor) -> Tensor:
-        """hidden [N, D] -> logits [N, V]."""
+        """Map hidden [N, D] to logits [N, V]."""
         return F.linear(hidden, *self.head)
 
     def _noise(self, t: Tensor) -> Tensor:
-        """sigma of the loglinear schedule at t [B], 0 where the network was trained without it."""
+        """Return sigma of the loglinear schedule at t [B], 0 where the network was trained without it."""
         return -torch.log1p(-(1 - 1e-3) * t.float()) if self.time_conditioned else torch.zeros_like(t.float())
 
     def _encode(self, tokens: Tensor, sigma: Tensor) -> Tensor:
@@ -134,7 +134,7 @@ class TimedDIT:
         return self._normed(self._blocks(tokens, parts), self._norm_final, *final)
 
     def _modulations(self, sigma: Tensor) -> tuple[list[Modulation], tuple[Tensor, Tensor]]:
-        """sigma [B] -> each block's, and the (shift, scale) before the head, each [B, 1, D]."""
+        """Map sigma [B] to each block's, and the (shift, scale) before the head, each [B, 1, D]."""
         flat = F.linear(F.silu(self._sigma_map(sigma)), *self._modulation)[:, None]
         parts = torch.split(flat, self.embedding.shape[1], dim=-1)
         blocks = [Modulation(*parts[6 * i : 6 * i + 6]) for i in range(len(self.layers))]
@@ -170,7 +170,7 @@ class ScoreDIT(TimedDIT):
 
     @torch.inference_mode()
     def scores(self, tokens: Tensor, sigma: Tensor) -> Tensor:
-        """tokens [B, L], sigma [B] -> p_t(y) / p_t(x) for every y at every position, float32 [B, L, V].
+        """Map tokens [B, L], sigma [B] to p_t(y) / p_t(x) for every y at every position, float32 [B, L, V].
 
         A token's own score is 1.
         """
@@ -181,6 +181,6 @@ class ScoreDIT(TimedDIT):
 
 
 def log_scale(sigma: Tensor, vocab_size: int) -> Tensor:
-    """log(exp(sigma) - 1) + log(V - 1), float64 [B]: what SEDD subtracts from its output (`scale_by_sigma`)."""
+    """Return log(exp(sigma) - 1) + log(V - 1), float64 [B]: what SEDD subtracts from its output (`scale_by_sigma`)."""
     exact = sigma.double()
     return torch.where(exact < SMALL_SIGMA, exact.expm1(), exact.exp() - 1).log() + math.log(vocab_size - 1)

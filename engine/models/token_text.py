@@ -14,7 +14,7 @@ BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 
 
 def _byte_alphabet() -> dict[str, int]:
-    """GPT-2's printable stand-ins for the 256 bytes, as character -> byte."""
+    """Map GPT-2's printable stand-ins for the 256 bytes, as character to byte."""
     plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
     rest = [b for b in range(256) if b not in plain]
     return {chr(b): b for b in plain} | {chr(256 + i): b for i, b in enumerate(rest)}
@@ -33,7 +33,7 @@ class Spelling(NamedTuple):
 
 
 def spelling(described: dict[str, Any]) -> Spelling:
-    """The spelling of a tokenizer.json, by its decoder, else by what its pre-tokenizer or model would undo."""
+    """Return the spelling of a tokenizer.json, by its decoder, else by what its pre-tokenizer or model would undo."""
     parts = _parts(described.get("decoder")) or _parts(described.get("pre_tokenizer"))
     known = [RULES[part["type"]](part) for part in parts if part.get("type") in RULES]
     spaced = any(part.get("type") == "WordPiece" for part in parts)
@@ -52,12 +52,12 @@ def spelling(described: dict[str, Any]) -> Spelling:
 
 
 def are_letters(names: Iterable[str]) -> bool:
-    """Whether a vocabulary is an alphabet, as of residues: single letters and named tokens alone."""
+    """Return whether a vocabulary is an alphabet, as of residues: single letters and named tokens alone."""
     return all(len(name) == 1 or NAMED.fullmatch(name) for name in names)
 
 
 def _parts(described: dict[str, Any] | None) -> list[dict[str, Any]]:
-    """The steps of a decoder or pre-tokenizer, sequences opened."""
+    """Return the steps of a decoder or pre-tokenizer, sequences opened."""
     if not described:
         return []
     inside = described.get("decoders") or described.get("pretokenizers")
@@ -74,7 +74,7 @@ def _bytes(part: dict[str, Any]) -> Spell:
 
 
 def _pieces(prefix: str | None, suffix: str | None) -> Spell:
-    """A word's later pieces by a prefix, as WordPiece has it, or its last piece by a suffix; else whole words."""
+    """Return a word's later pieces by a prefix, as WordPiece has it, or its last piece by a suffix; else whole words."""
 
     def spell(name: str) -> str:
         if suffix:

@@ -59,7 +59,7 @@ def kept_usual() -> Path | None:
 
 
 def special(codec: Codec, names: Sequence[str]) -> int | None:
-    """The id of the first of these names that is a token; None where none is."""
+    """Return the id of the first of these names that is a token; None where none is."""
     for name in names:
         ids = codec.encode(name, special=True)
         if len(ids) == 1 and codec.piece(ids[0]) == name:
@@ -120,7 +120,7 @@ def _here(name: str) -> Path | None:
 
 
 def _named_tokenizer(name: str) -> Path:
-    """The tokenizer file that a person named: a file, one in a directory, or one on the hub."""
+    """Return the tokenizer file that a person named: a file, one in a directory, or one on the hub."""
     path = _here(name)
     if path is None:
         try:

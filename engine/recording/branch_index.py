@@ -49,7 +49,7 @@ class BranchEntry:
         self._calls = calls
 
     def __len__(self) -> int:
-        """The last position."""
+        """Return the last position."""
         return self.fork + len(self.offsets)
 
     def add(self, offset: int, head: Head, alpha_s: float) -> None:
@@ -67,7 +67,7 @@ class BranchEntry:
         self.key_offsets.append(offset)
 
     def key(self, position: int) -> tuple[int, int] | None:
-        """The last keyframe at or before a position: where in the run, and its offset; None: there is none."""
+        """Return the last keyframe at or before a position: where in the run, and its offset; None: there is none."""
         i = bisect_right(self.keys, position)
         return (self.keys[i - 1], self.key_offsets[i - 1]) if i else None
 
@@ -97,7 +97,7 @@ class BranchEntry:
 
 
 def pack_rows(line: BranchEntry, first: int, count: int) -> bytes:
-    """The figures of a branch's own frames `first` to `first + count - 1`."""
+    """Return the figures of a branch's own frames `first` to `first + count - 1`."""
     batch = range(line.curves.batch)
     parts = []
     for name, dtype in STORED.items():
@@ -108,7 +108,7 @@ def pack_rows(line: BranchEntry, first: int, count: int) -> bytes:
 
 
 def unpack_rows(cursor: Cursor, count: int, batch: int) -> dict[str, NDArray[np.float64]]:
-    """The columns, float64 [count, B]; raises ValueError for bytes that are none."""
+    """Return the columns, float64 [count, B]; raises ValueError for bytes that are none."""
     if not 0 < count * batch <= max(MOST_ROWS, batch):
         raise ValueError(f"a record of the recording has figures of {count} frames")
     sizes = {name: np.dtype(dtype).itemsize for name, dtype in STORED.items()}
@@ -121,6 +121,6 @@ def unpack_rows(cursor: Cursor, count: int, batch: int) -> dict[str, NDArray[np.
 
 
 def _planes(values: NDArray[np.generic]) -> bytes:
-    """The bytes of numbers by rank, all first bytes first: what is alike in neighbours then lies together."""
+    """Return the bytes of numbers by rank, all first bytes first: what is alike in neighbours then lies together."""
     flat = np.ascontiguousarray(values).view(np.uint8).reshape(-1, values.dtype.itemsize)
     return flat.T.tobytes()

@@ -80,7 +80,7 @@ class Pieces:
     def of(
         cls, tokens: Sequence[int], vocabulary: Sequence[str], fragments: Mapping[int, bytes] = MappingProxyType({})
     ) -> Pieces:
-        """Those of some tokens; a token without text has an empty one."""
+        """Return those of some tokens; a token without text has an empty one."""
         found = {token: vocabulary[token] if token < len(vocabulary) else "" for token in tokens}
         # a lone surrogate has no bytes
         texts = {token: text[:LONGEST_PIECE].encode("utf-8", "replace").decode() for token, text in found.items()}
@@ -140,7 +140,7 @@ def unpack(kind: type[T], data: bytes) -> T:
 
 
 def written(header: Header) -> Header:
-    """A header as it stands in a file; raises ValueError where no reader would take it."""
+    """Return a header as it stands in a file; raises ValueError where no reader would take it."""
     # a version may be a string of a kind of its own
     plain = {name: str(version) for name, version in header.versions.items()}
     return replace(header, model=replace(header.model, pieces=(), fragments={}), versions=plain).checked()

@@ -45,14 +45,14 @@ class Head(NamedTuple):
 
 
 def head(body: bytes) -> tuple[Head, float]:
-    """A frame's head and its alpha_s; raises ValueError for a body too short."""
+    """Return a frame's head and its alpha_s; raises ValueError for a body too short."""
     cursor = Cursor(body, 1)
     found = Head(*cursor.unpack(HEAD))
     return found, cursor.unpack(F8)[0] if found.flags & ALPHA_S else 1 - found.s
 
 
 def encode_frame(before: StoredState, frame: Frame, branch: int, settings: int, mask: int) -> tuple[bytes, StoredState]:
-    """A frame's payload, and the state after it as a reader knows it.
+    """Return a frame's payload, and the state after it as a reader knows it.
 
     Raises ValueError for a frame that is none: arrays of another shape or a change that does not exist.
     """
@@ -86,7 +86,7 @@ def encode_frame(before: StoredState, frame: Frame, branch: int, settings: int, 
 
 
 def decode_frame(before: StoredState, body: bytes, settings: Settings, header: Header) -> Frame:
-    """The frame that a body tells of; raises ValueError for one that does not follow the state before it."""
+    """Return the frame that a body tells of; raises ValueError for one that does not follow the state before it."""
     cursor, mask, vocabulary = Cursor(body, 1), header.model.mask_id, header.model.vocab_size
     found = Head(*cursor.unpack(HEAD))
     flags, s = found.flags, found.s
@@ -114,7 +114,7 @@ def decode_frame(before: StoredState, body: bytes, settings: Settings, header: H
 
 
 def _flipped(before: StoredState, flips: NDArray[np.int64], mask: int) -> tuple[NDArray[np.int64], Arrays]:
-    """Where something is revealed, and the arrays after the flips but for the tokens that are revealed."""
+    """Return where something is revealed, and the arrays after the flips but for the tokens that are revealed."""
     was = before.change.reshape(-1)
     change, tokens, held = NEXT[was], before.tokens.flatten(), before.held.flatten()
     turned = FLIP[was[flips]]
@@ -178,7 +178,7 @@ def _tokens(cursor: Cursor, count: int, vocabulary: int) -> NDArray[np.int64]:
 
 
 def _sealed(array: NDArray[Any], before: StoredState) -> NDArray[Any]:
-    """[B, L], not to be written to: it may be shown and be what the next frame starts from."""
+    """Return [B, L], not to be written to: it may be shown and be what the next frame starts from."""
     array = array.reshape(before.tokens.shape)
     array.setflags(write=False)
     return array

@@ -47,7 +47,7 @@ class Kind(IntEnum):
 
 
 def record(kind: Kind, payload: bytes) -> bytes:
-    """A record as it stands in the file; raises ValueError for one that no reader would take."""
+    """Return a record as it stands in the file; raises ValueError for one that no reader would take."""
     body = bytes((kind,)) + payload
     if len(body) > LARGEST:
         raise ValueError(f"a record of {len(body)} bytes is too long for a recording: at most {LARGEST}")
@@ -59,7 +59,7 @@ def preamble() -> bytes:
 
 
 def pack_count(number: int) -> bytes:
-    """A number from 0 up, 7 bits a byte, lowest first."""
+    """Return a number from 0 up, 7 bits a byte, lowest first."""
     out = bytearray()
     while number > 127:
         out.append(number & 127 | 128)
@@ -69,7 +69,7 @@ def pack_count(number: int) -> bytes:
 
 
 def pack_ints(values: NDArray[Any]) -> bytes:
-    """Numbers from 0 to 2^32 - 1, in as few bytes each as the largest needs; how many there are is not said."""
+    """Return numbers from 0 to 2^32 - 1, in as few bytes each as the largest needs; how many there are is not said."""
     largest = int(values.max(initial=0))
     width = 1 if largest < 1 << 8 else 2 if largest < 1 << 16 else 4
     return bytes((width,)) + values.astype(WIDTHS[width]).tobytes()
@@ -93,7 +93,7 @@ class Cursor:
         self.data, self.at = data, at
 
     def take(self, size: int) -> int:
-        """Where `size` bytes begin, which now count as read."""
+        """Return where `size` bytes begin, which now count as read."""
         at = self.at
         if size < 0 or at + size > len(self.data):
             raise ValueError("a record of the recording is too short for what it should hold")
@@ -124,7 +124,7 @@ class Cursor:
         return np.frombuffer(self.data, "<f4", count, self.take(count * 4))
 
     def places(self, size: int) -> NDArray[np.int64]:
-        """Positions in 0 to size - 1, ascending."""
+        """Return positions in 0 to size - 1, ascending."""
         count = self.count()
         if count == 0:
             return NOWHERE
@@ -136,7 +136,7 @@ class Cursor:
         return places
 
     def unzip(self, size: int) -> bytes:
-        """The rest of the body, which must come to exactly `size` bytes."""
+        """Return the rest of the body, which must come to exactly `size` bytes."""
         stream = zlib.decompressobj()
         try:
             data = stream.decompress(self.data[self.at :], size + 1)

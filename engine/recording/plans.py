@@ -33,7 +33,7 @@ class Way(IntEnum):
 
 
 def encode_plan(plan: Probabilities, before: Probabilities, steady: NDArray[np.bool_]) -> tuple[bytes, Probabilities]:
-    """The bytes of a plan [B, L], and what a reader will make of them.
+    """Return the bytes of a plan [B, L], and what a reader will make of them.
 
     before: what a reader made of the last one.  steady: [B, L], positions that the step before left alone, whose
     probabilities are the ones that follow from the last.

@@ -61,7 +61,7 @@ class Recorder:
 
     @classmethod
     def create(cls, path: str | PathLike[str], header: Header, start: RunStart) -> Self:
-        """A new file; raises FileExistsError where there is one, ValueError for a run that no reader would take.
+        """Return a new file; raises FileExistsError where there is one, ValueError for a run that no reader would take.
 
         header: `model.pieces` is the vocabulary, of which the file gets what occurs.
         """
@@ -136,7 +136,7 @@ class Recorder:
             self.recording.move(file, os.fspath(path))
 
     def trace(self, branch: int = 0) -> RecordedTrace:
-        """A branch, to be read and appended to."""
+        """Return a branch, to be read and appended to."""
         self._line(branch)
         return RecordedTrace(self.recording, branch, self.frame)
 
@@ -162,7 +162,7 @@ class Recorder:
             self.recording.remember(line, frame, after)
 
     def branch(self, parent: int, position: int) -> int:
-        """A new branch that begins with the state at a position of another; its number.
+        """Return a new branch that begins with the state at a position of another; its number.
 
         Raises ValueError where there is no such position.
         """
@@ -187,7 +187,7 @@ class Recorder:
         return self._index.line(branch)
 
     def _tip(self, line: BranchEntry) -> StoredState:
-        """The state that the next frame of a branch starts from."""
+        """Return the state that the next frame of a branch starts from."""
         return self.recording.at(line.number, len(line))[1]
 
     def _write(self, records: bytes) -> None:
@@ -207,7 +207,7 @@ class Recorder:
             raise ValueError(f"{self.recording.name} is closed")
 
     def _numbered(self, settings: Settings) -> tuple[int, bytes]:
-        """The number of some settings, and the record that gives them one where they are new."""
+        """Return the number of some settings, and the record that gives them one where they are new."""
         there = self._index.settings
         for number in range(len(there) - 1, -1, -1):
             if there[number] == settings:
@@ -218,7 +218,7 @@ class Recorder:
         return len(there), record(Kind.SETTINGS, pack(data))
 
     def _new(self, tokens: NDArray[np.int32]) -> NDArray[np.int64]:
-        """The tokens whose texts the file lacks; raises ValueError for a token outside the vocabulary."""
+        """Return the tokens whose texts the file lacks; raises ValueError for a token outside the vocabulary."""
         if tokens.size and not (tokens.min() >= 0 and tokens.max() < len(self._known)):
             raise ValueError(f"a frame holds a token outside the vocabulary of {len(self._known)}")
         flat = tokens.reshape(-1)
@@ -236,13 +236,13 @@ class Recorder:
         return len(line.offsets) - line.stored
 
     def _rows(self, line: BranchEntry) -> bytes:
-        """The figures that the file lacks."""
+        """Return the figures that the file lacks."""
         count = self._waiting(line)
         return record(Kind.FIGURES, pack_rows(line, line.stored, count)) if count > 0 else b""
 
 
 def _begin(header: Header, start: RunStart) -> bytes:
-    """What stands before the first frame."""
+    """Return what stands before the first frame."""
     shape = start.tokens.shape
     if shape != (header.batch, header.length) or start.locked.shape != shape:
         raise ValueError(f"the canvas {shape} is not the header's, {(header.batch, header.length)}")
@@ -256,7 +256,7 @@ def _begin(header: Header, start: RunStart) -> bytes:
 
 
 def _filled(path: str | PathLike[str], parts: Iterable[bytes]) -> int:
-    """A new file, open and claimed, which is there once it has all parts.  Raises FileExistsError."""
+    """Return a new file, open and claimed, which is there once it has all parts.  Raises FileExistsError."""
     path, file = Path(path), -1
     tidy(path.parent, [glob.escape(path.name)])
     try:

@@ -60,7 +60,7 @@ class Recording:
 
     @classmethod
     def adopt(cls, file: int, name: str) -> Self:
-        """The same from an open file, which is closed if it is no recording."""
+        """Return the same from an open file, which is closed if it is no recording."""
         try:
             made = cls(file, name)
             made._scan()
@@ -70,7 +70,7 @@ class Recording:
         return made
 
     def copy(self) -> Recording:
-        """What is in the file by now, read on its own: it does not grow, and shares neither lock nor memory."""
+        """Return what is in the file by now, read on its own: it does not grow, and shares neither lock nor memory."""
         with self.lock:
             if self.closed:
                 raise ValueError(f"{self.name} is closed")
@@ -135,7 +135,7 @@ class Recording:
 
     @property
     def model(self) -> ModelInfo:
-        """The model, with the texts of the tokens that occur; all others are empty."""
+        """Return the model, with the texts of the tokens that occur; all others are empty."""
         texts = [""] * self.header.model.vocab_size
         for token, text in self.index.pieces.items():
             texts[token] = text
@@ -151,12 +151,12 @@ class Recording:
 
     @property
     def start(self) -> RunStart:
-        """The canvas before step 0."""
+        """Return the canvas before step 0."""
         _, origin = self._origin(self.index.lines[0])
         return RunStart(origin.tokens, origin.change == Change.LOCKED, self.header.steps, self.header.seed)
 
     def trace(self, branch: int = 0) -> RecordedTrace:
-        """A branch as the views read it; raises ValueError where there is none of that number."""
+        """Return a branch as the views read it; raises ValueError where there is none of that number."""
         if not 0 <= branch < len(self.index.lines):
             raise ValueError(f"{self.name} has branches 0 to {len(self.index.lines) - 1}, not {branch}")
         return RecordedTrace(self, branch)
@@ -164,11 +164,11 @@ class Recording:
     # -- what a branch holds
 
     def length(self, branch: int) -> int:
-        """The last position of a branch."""
+        """Return the last position of a branch."""
         return len(self.index.lines[branch])
 
     def at(self, branch: int, position: int) -> Step:
-        """A position of a branch, in 0 to `length`.
+        """Return a position of a branch, in 0 to `length`.
 
         Raises ValueError where the file is damaged there; the branch ends before that from then on.
         """
@@ -179,7 +179,7 @@ class Recording:
             return self._cached((line.number, position)) or self._rebuilt(line, position)
 
     def frame(self, branch: int, position: int) -> Frame | None:
-        """The frame that led to a position; None at the start.  Raises ValueError as `at` does."""
+        """Return the frame that led to a position; None at the start.  Raises ValueError as `at` does."""
         with self.lock:
             line = self.index.lines[branch]
             while position <= line.fork and line.branch.parent is not None:
@@ -187,11 +187,11 @@ class Recording:
             return self.at(line.number, position)[0] if position else None
 
     def edits(self, branch: int) -> list[int]:
-        """The positions that a person's edits led to."""
+        """Return the positions that a person's edits led to."""
         return [p for line, first, last in self.lineage(branch) for p in line.edits if first < p <= last]
 
     def settings(self, branch: int) -> list[tuple[int, Settings]]:
-        """(step, settings from there on) wherever they differ from those of the step before."""
+        """Return (step, settings from there on) wherever they differ from those of the step before."""
         with self.lock:
             numbers: list[int] = []
             for line, first, last in self.lineage(branch):
@@ -200,7 +200,7 @@ class Recording:
             return [(i, self.index.settings[numbers[i]]) for i in changed]
 
     def lineage(self, branch: int) -> list[tuple[BranchEntry, int, int]]:
-        """The lines that a branch consists of, oldest first, with the first and the last position of each."""
+        """Return the lines that a branch consists of, oldest first, with the first and the last position of each."""
         line = self.index.lines[branch]
         parts, last = [], len(line)
         while True:
@@ -258,7 +258,7 @@ class Recording:
         return at
 
     def _nearest(self, line: BranchEntry, position: int, floor: int, keyframe: int | None) -> tuple[int, Step]:
-        """The last position from `floor` on whose state is in memory, else `floor`, from the file."""
+        """Return the last position from `floor` on whose state is in memory, else `floor`, from the file."""
         for i in range(position, floor - 1, -1):
             if found := self._cached((line.number, i)):
                 return i, found
@@ -274,14 +274,14 @@ class Recording:
         return frames.decode_frame(before, body, settings, self.header)
 
     def _state(self, offset: int, skipped: int) -> StoredState:
-        """The state in a record, behind so many bytes."""
+        """Return the state in a record, behind so many bytes."""
         body = body_at(self._file, offset)
         if body is None:
             raise ValueError("the file has changed since it was opened")
         return decode_state(Cursor(body, 1 + skipped), self.shape, self.header.model.vocab_size)
 
     def _origin(self, line: BranchEntry) -> Step:
-        """Where a branch begins."""
+        """Return where a branch begins."""
         return None, self._state(line.origin, FORK.size)
 
     def _remember(self, line: BranchEntry, position: int, step: Step) -> Step:
@@ -317,7 +317,7 @@ class RecordedTrace:
         return self.recording.length(self.branch)
 
     def settings(self) -> list[tuple[int, Settings]]:
-        """(step, settings from there on) wherever they differ from those of the step before."""
+        """Return (step, settings from there on) wherever they differ from those of the step before."""
         return self.recording.settings(self.branch)
 
     def append(self, frame: Frame) -> None:
@@ -327,7 +327,7 @@ class RecordedTrace:
         self._record(self.branch, frame)
 
     def frame(self, position: int) -> Frame | None:
-        """The frame that led to a position; None at the start."""
+        """Return the frame that led to a position; None at the start."""
         return self.recording.frame(self.branch, position)
 
     def tokens(self, position: int, sample: int) -> NDArray[np.int32]:
@@ -344,7 +344,7 @@ class RecordedTrace:
         return None if frame is None else figures(frame, sample)
 
     def edits(self) -> list[int]:
-        """The positions that a person's edits led to."""
+        """Return the positions that a person's edits led to."""
         return self.recording.edits(self.branch)
 
 

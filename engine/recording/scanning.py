@@ -13,7 +13,7 @@ GLANCE = 2_048
 
 
 def check_preamble(file: int, name: str) -> int:
-    """Where records begin; raises ValueError for a file that is no recording or of a format not known here."""
+    """Return where records begin; raises ValueError for a file that is no recording or of a format not known here."""
     begin = os.pread(file, PREAMBLE.size, 0)
     if not begin.startswith(MAGIC) or len(begin) < PREAMBLE.size:
         raise ValueError(f"{name} is no recording of remdm-tui")
@@ -26,7 +26,7 @@ def check_preamble(file: int, name: str) -> int:
 
 
 def body_at(file: int, offset: int) -> bytes | None:
-    """The body of the record at an offset; None where no whole and sound record is."""
+    """Return the body of the record at an offset; None where no whole and sound record is."""
     data = os.pread(file, GLANCE, offset)
     if len(data) < RECORD.size:
         return None
@@ -43,7 +43,7 @@ def body_at(file: int, offset: int) -> bytes | None:
 
 
 def bodies(file: int, offset: int) -> Iterator[tuple[int, bytes, int]]:
-    """(offset, body, offset of what follows) of every record up to the first that is not whole."""
+    """Yield (offset, body, offset of what follows) of every record up to the first that is not whole."""
     while (body := body_at(file, offset)) is not None:
         following = offset + RECORD.size + len(body)
         yield offset, body, following
@@ -51,7 +51,7 @@ def bodies(file: int, offset: int) -> Iterator[tuple[int, bytes, int]]:
 
 
 def torn_at(file: int, offset: int) -> bool:
-    """Whether what lies there is a record's beginning that the file's end cuts off."""
+    """Return whether what lies there is a record's beginning that the file's end cuts off."""
     begin = os.pread(file, RECORD.size, offset)
     if len(begin) < RECORD.size:
         return True

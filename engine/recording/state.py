@@ -48,12 +48,12 @@ class StoredState:
 
     @property
     def nbytes(self) -> int:
-        """Memory of its arrays at most."""
+        """Return memory of its arrays at most."""
         return 17 * self.tokens.size
 
 
 def encode_state(state: StoredState) -> bytes:
-    """A state as it stands in a branch's or a keyframe's record."""
+    """Return a state as it stands in a branch's or a keyframe's record."""
     none = np.broadcast_to(np.float32(0), state.tokens.shape)
     steady = np.zeros(state.tokens.shape, bool)
     arrays = b"".join((

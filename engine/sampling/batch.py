@@ -59,7 +59,7 @@ def sample(
     strides: int = 0,
     **settings: Any,
 ) -> Tensor:
-    """`count` samples, long [count, length + stride * strides], no mask left, on the CPU.
+    """Return `count` samples, long [count, length + stride * strides], no mask left, on the CPU.
 
     prompt: token ids that stand at the start and stay, but for masks among them, which are filled like the rest.
     """
@@ -87,7 +87,7 @@ def samples(
     failed: Callable[[FailedSample], None] | None = None,
     **settings: Any,
 ) -> Iterator[Sample]:
-    """The samples with these numbers, each as it is finished, at most `width` in the network at once.
+    """Yield the samples with these numbers, each as it is finished, at most `width` in the network at once.
 
     width: None is WIDTH on a processor and GPU_WIDTH elsewhere.  block_length, stride and strides are those of
     Session.  failed: is told of a sample for which the network gives no numbers, and the others go on; without it that

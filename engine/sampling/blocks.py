@@ -31,7 +31,7 @@ class Blocks:
         return len(self.steps)
 
     def active(self, numbers: Sequence[int], device: str) -> Tensor | None:
-        """bool [B, L]: where the block of each row lies; None where one block is all there is."""
+        """Return bool [B, L]: where the block of each row lies; None where one block is all there is."""
         if len(self) == 1:
             return None
         import torch
@@ -41,7 +41,7 @@ class Blocks:
         return (position >= first) & (position < end)
 
     def seen(self, numbers: Sequence[int], device: str) -> Tensor | None:
-        """long [B, window]: the positions that the network sees with the block of each row; None for all."""
+        """Return long [B, window]: the positions that the network sees with the block of each row; None for all."""
         if self.window is None:
             return None
         import torch
@@ -78,12 +78,12 @@ def split(steps: int, length: int, prompt: Prompt, block_length: int | None) -> 
 
 
 def _fills(stays: Sequence[bool], first: int, end: int) -> bool:
-    """Whether there is anything to fill from `first` up to `end`."""
+    """Return whether there is anything to fill from `first` up to `end`."""
     return end > len(stays) or not all(stays[first:end])
 
 
 def slide(steps: int, window: int, prompt: Prompt, stride: int, strides: int) -> Blocks:
-    """A window of `window` positions that slides on `strides` times by `stride`, each time in `steps` steps.
+    """Return a window of `window` positions that slides on `strides` times by `stride`, each time in `steps` steps.
 
     The canvas has window + stride * strides positions, and what lies in two windows is generated in the first.
     Raises ValueError for a stride that leaves no overlap.
@@ -108,7 +108,7 @@ def plan(
     stride: int | None = None,
     strides: int = 0,
 ) -> Blocks:
-    """The blocks of a run of `steps` on `length` positions: windows if it has strides, else parts of the canvas."""
+    """Return the blocks of a run of `steps` on `length` positions: windows if it has strides, else parts of the canvas."""
     if stride is None and not strides:
         return split(steps, length, prompt, block_length)
     if stride is None:

@@ -29,7 +29,7 @@ class EditContext:
 
 
 def edited(state: SamplerState, edit: Edit, canvas: EditContext) -> tuple[SamplerState, Tensor]:
-    """The state after an edit, and the codes of `Change`, uint8 [B, L].
+    """Return the state after an edit, and the codes of `Change`, uint8 [B, L].
 
     Raises ValueError for an edit that cannot be done, with what can.
     """
@@ -54,7 +54,7 @@ def edited(state: SamplerState, edit: Edit, canvas: EditContext) -> tuple[Sample
 
 
 def _unchanged_codes(state: SamplerState, canvas: EditContext) -> Tensor:
-    """The codes of a canvas to which nothing is done."""
+    """Return the codes of a canvas to which nothing is done."""
     masked = state.tokens == canvas.mask_id
     codes = torch.where(masked, int(Change.MASKED), int(Change.HELD)).to(torch.uint8)
     return codes.masked_fill(state.locked, int(Change.LOCKED))
@@ -120,7 +120,7 @@ def _unlock(state: SamplerState, edit: Edit, canvas: EditContext, rows: list[int
 
 
 def _prompt(state: SamplerState, edit: Edit, canvas: EditContext, rows: list[int]) -> Tensor:
-    """The canvas begins with other tokens, which are locked, and masks; what is left of longer ones is masked."""
+    """Return the canvas begins with other tokens, which are locked, and masks; what is left of longer ones is masked."""
     size, length = len(edit.tokens), state.tokens.shape[1]
     if size > length:
         raise ValueError(f"the prompt has {size} tokens and the canvas {length}")

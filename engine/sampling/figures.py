@@ -175,7 +175,7 @@ class Curves:
 
     @property
     def rows(self) -> int:
-        """Steps there are, computed or waiting."""
+        """Return steps there are, computed or waiting."""
         return self._rows + len(self._waiting)
 
     def append(self, frame: Frame) -> None:
@@ -217,7 +217,9 @@ class Curves:
 
 
 def _entropies(tokens: NDArray[np.int32], counted: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """`unigram_entropy` of the counted tokens of every row [..., L]: by run lengths, H = log n - sum c log c / n."""
+    """Return `unigram_entropy` of the counted tokens of every row [..., L]: by run lengths, H = log n - sum c log c /
+    n.
+    """
     length = tokens.shape[-1]
     if tokens.size == length:
         return np.full(tokens.shape[:-1], _row_entropy(tokens[counted]))

@@ -33,7 +33,7 @@ def probabilities(
     dtype: torch.dtype = torch.float64,
     never: Sequence[int] = (),
 ) -> Tensor:
-    """logits [N, V] -> p(x0) [N, V], zero at the mask (SUBS); temperature 0 is one-hot at the argmax.
+    """Map logits [N, V] to p(x0) [N, V], zero at the mask (SUBS); temperature 0 is one-hot at the argmax.
 
     never: ids that are no token, zero too.  Raises NotFiniteError when the network gave a NaN or +inf.
     """
@@ -50,7 +50,7 @@ def probabilities(
 
 
 def _keep_count(descending: Tensor, top_p: float, nucleus: str) -> Tensor:
-    """How many of the descending probabilities [N, K] the nucleus holds, [N], at least 1."""
+    """Return how many of the descending probabilities [N, K] the nucleus holds, [N], at least 1."""
     cumulative = descending.cumsum(-1)
     kept = NUCLEI[nucleus](cumulative, descending, top_p)
     return kept.sum(-1).clamp(min=1)
@@ -65,7 +65,7 @@ NUCLEI: dict[str, Callable[[Tensor, Tensor, float], Tensor]] = {
 
 
 def nucleus_sorted(p: Tensor, top_p: float, nucleus: str) -> Tensor:
-    """The nucleus by a full stable sort, renormalised [N, V]: the slow, obvious one."""
+    """Return the nucleus by a full stable sort, renormalised [N, V]: the slow, obvious one."""
     ordered, order = p.sort(dim=-1, descending=True, stable=True)
     count = _keep_count(ordered, top_p, nucleus)
     ranks = torch.arange(p.shape[-1], device=p.device)
@@ -75,7 +75,7 @@ def nucleus_sorted(p: Tensor, top_p: float, nucleus: str) -> Tensor:
 
 
 def nucleus_top(p: Tensor, top_p: float, nucleus: str) -> Tensor:
-    """The same as `nucleus_sorted`, ties included, from the largest few probabilities where these suffice.
+    """Return the same as `nucleus_sorted`, ties included, from the largest few probabilities where these suffice.
 
     The sorted values alone decide how many tokens stay; a tie at the last one goes to lower ids.
     """
@@ -170,7 +170,7 @@ def draw(
 
 
 def clamp(probability: Tensor) -> tuple[Tensor, Tensor]:
-    """(probability in [0, 1], how far the input left that range, per element); NaN raises FloatingPointError."""
+    """Return (probability in [0, 1], how far the input left that range, per element); NaN raises FloatingPointError."""
     if torch.isnan(probability).any():
         raise FloatingPointError("the strategy's plan holds a NaN")
     clamped = probability.clamp(0, 1)

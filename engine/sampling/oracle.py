@@ -16,13 +16,13 @@ from engine.strategies import Candidates, Plan, Strategy, View
 
 
 def dense_probabilities(model: Denoiser, tokens: Tensor, plan: Plan, settings: Settings, alpha_t: Tensor) -> Tensor:
-    """q(z_s | z_t) as probabilities over the vocabulary, float64 [B, L, V]."""
+    """Return q(z_s | z_t) as probabilities over the vocabulary, float64 [B, L, V]."""
     p = denoised(model, tokens, settings, alpha_t)
     return dense_posterior(p.view(*tokens.shape, -1), tokens, plan, model.mask_id)
 
 
 def dense_posterior(p: Tensor, tokens: Tensor, plan: Plan, mask_id: int) -> Tensor:
-    """q(z_s | z_t) [B, L, V] from p(x0) [B, L, V] of tokens [B, L]: p unless masked, its token unless remasked."""
+    """Return q(z_s | z_t) [B, L, V] from p(x0) [B, L, V] of tokens [B, L]: p unless masked, its token unless remasked."""
     masked = tokens == mask_id
     unmask = plan.unmask.clamp(0, 1).expand(tokens.shape).to(p.dtype)
     remask = plan.remask.clamp(0, 1).expand(tokens.shape).to(p.dtype)
@@ -36,7 +36,7 @@ def dense_posterior(p: Tensor, tokens: Tensor, plan: Plan, mask_id: int) -> Tens
 def denoised(
     model: Denoiser, tokens: Tensor, settings: Settings, alpha_t: Tensor, dtype: torch.dtype = torch.float64
 ) -> Tensor:
-    """p(x0) after the nucleus at every position, [B * L, V]."""
+    """Return p(x0) after the nucleus at every position, [B * L, V]."""
     hidden = model.encode(tokens, (1 - alpha_t).flatten())
     logits = model.project(hidden.flatten(0, 1))
     p = kernel.probabilities(logits, model.mask_id, settings.temperature, dtype, never_drawn(model))

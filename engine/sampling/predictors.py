@@ -48,7 +48,7 @@ def sample_by_predictor(
     first: int = 0,
     numbers: Sequence[int] = (),
 ) -> PredictorSamples:
-    """`count` samples as one batch by a predictor of PREDICTORS, over `steps` equal steps from t = 1 to `eps`.
+    """Return `count` samples as one batch by a predictor of PREDICTORS, over `steps` equal steps from t = 1 to `eps`.
 
     top_p: of `ddpm_cache` alone, exclusive as in ReMDM's code.  first: number of the first sample, or numbers: those of
     all `count`; sample n of a seed is the same whatever the batch.  Raises ValueError for an unknown name or a setting
@@ -112,13 +112,13 @@ class _Network:
     calls: int = 0
 
     def rows(self, tokens: Tensor) -> Iterator[slice]:
-        """The batch in parts whose laws fit in memory."""
+        """Yield the batch in parts whose laws fit in memory."""
         at_once = max(1, CELLS // (tokens.shape[1] * self.model.vocab_size))
         return (slice(i, i + at_once) for i in range(0, len(tokens), at_once))
 
     @torch.no_grad()
     def denoised(self, tokens: Tensor, t: float, top_p: float = 1.0) -> Tensor:
-        """p(x0) after the nucleus, float64 [b, L, V]."""
+        """Return p(x0) after the nucleus, float64 [b, L, V]."""
         hidden = self.model.encode(tokens, self._times(tokens, t))
         logits = self.model.project(hidden.flatten(0, 1))
         p = kernel.probabilities(logits, self.model.mask_id, never=never_drawn(self.model))
@@ -128,7 +128,8 @@ class _Network:
 
     @torch.no_grad()
     def scores(self, tokens: Tensor, t: float) -> Tensor:
-        """p_t(y) / p_t(x), float64 [b, L, V]: the network's own, else at masked positions those that SUBS implies.
+        """Return p_t(y) / p_t(x), float64 [b, L, V]: the network's own, else at masked positions those that SUBS
+        implies.
 
         With loglinear noise a masked position's score is p(x0 = y) alpha / (1 - alpha), and alpha / (1 - alpha) is
         1 / expm1(sigma); the score of the token that stands there is 1 (MDLM's code, for the analytic predictor).
@@ -154,12 +155,13 @@ class _Network:
 
 
 def loglinear(t: Tensor) -> Tensor:
-    """sigma = -log alpha of the loglinear schedule, alpha = 1 - (1 - 1e-3) t."""
+    """Return sigma = -log alpha of the loglinear schedule, alpha = 1 - (1 - 1e-3) t."""
     return -torch.log1p(-(1 - NOISE_EPS) * t)
 
 
 def ancestral(p: Tensor, mask_id: int, move_t: float, move_s: float) -> Tensor:
-    """q(z_s | z_t = mask) but for its sum, in place: p(x0) [b, L, V] times what is revealed, the rest at the mask.
+    """Return q(z_s | z_t = mask) but for its sum, in place: p(x0) [b, L, V] times what is revealed, the rest at the
+    mask.
 
     move_t and move_s are 1 - alpha (D3PM, arXiv 2107.03006; MDLM, arXiv 2406.07524, eq. 6).
     """

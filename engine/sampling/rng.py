@@ -64,7 +64,7 @@ def uniform(key: int, counter: int) -> float:
 
 
 def keys(seed: int, samples: Sequence[int], steps: Sequence[int], purpose: Purpose) -> NDArray[np.int64]:
-    """The key of each (sample, step) pair, int64 [B]."""
+    """Return the key of each (sample, step) pair, int64 [B]."""
     if len(samples) < MANY:
         pairs = zip(samples, steps, strict=True)
         return np.array([_signed(key(seed, n, i, purpose)) for n, i in pairs], dtype=np.int64)
@@ -76,7 +76,7 @@ def keys(seed: int, samples: Sequence[int], steps: Sequence[int], purpose: Purpo
 
 
 def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """`mix` of each: these words wrap around by themselves."""
+    """Return `mix` of each: these words wrap around by themselves."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(MIX1)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(MIX2)
     return values ^ (values >> np.uint64(31))
@@ -88,7 +88,7 @@ def _shift(x: Tensor, bits: int) -> Tensor:
 
 
 def uniforms(keys: Tensor, counters: Tensor) -> Tensor:
-    """keys and counters, int64 and broadcastable -> float64 in [0, 1), with 53 random bits each.
+    """Map keys and counters, int64 and broadcastable to float64 in [0, 1), with 53 random bits each.
 
     >>> uniforms(torch.tensor([[7], [8]]), torch.arange(1024)).shape
     torch.Size([2, 1024])

@@ -33,7 +33,7 @@ STRANGE = 0.3
 
 @torch.no_grad()
 def self_check(model: Denoiser, codec: Codec) -> Check:
-    """The loss of a model on a short text of its alphabet, the same each time.
+    """Return the loss of a model on a short text of its alphabet, the same each time.
 
     For a denoiser it is the mean cross-entropy of masked positions at each of RATES, for a causal one that of each
     token given those before it; in nats, the mask's logit left out.  Raises ValueError for a tokenizer that makes
@@ -52,7 +52,7 @@ def self_check(model: Denoiser, codec: Codec) -> Check:
 
 
 def familiar(codec: Codec) -> list[int]:
-    """The first text that the tokenizer knows, as ids; the one it knows best where it knows none."""
+    """Return the first text that the tokenizer knows, as ids; the one it knows best where it knows none."""
     spelled = [ids for ids in map(codec.encode, TEXTS) if len(ids) > 1]
     if not spelled:
         raise ValueError("the tokenizer makes nothing of any text")
@@ -65,7 +65,7 @@ def _sameness(ids: list[int]) -> float:
 
 
 def _hidden(number: int, rate: float, length: int) -> Tensor:
-    """bool [L]: the share `rate` of positions with the least uniforms, at least one."""
+    """Return bool [L]: the share `rate` of positions with the least uniforms, at least one."""
     key = torch.from_numpy(rng.keys(0, [number], [0], Purpose.CHANGE))
     order = rng.uniforms(key[:, None], torch.arange(length))[0].argsort()
     hidden = torch.zeros(length, dtype=torch.bool)

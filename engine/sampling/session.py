@@ -100,27 +100,27 @@ class Session:
 
     @property
     def control(self) -> StepConfig:
-        """What decides the next step: as recorded while replaying, else as last set."""
+        """Return what decides the next step: as recorded while replaying, else as last set."""
         return self._line.act(self.index).control
 
     @property
     def tokens(self) -> Tensor:
-        """The present state, long [B, L]."""
+        """Return the present state, long [B, L]."""
         return self._line.state.tokens
 
     @property
     def locked(self) -> Tensor:
-        """Where no sampler touches the present state, bool [B, L]."""
+        """Return where no sampler touches the present state, bool [B, L]."""
         return self._line.state.locked
 
     @property
     def frames(self) -> Sequence[Frame]:
-        """Those of this branch so far."""
+        """Return those of this branch so far."""
         return self._line.frames
 
     @property
     def branches(self) -> tuple[Branch, ...]:
-        """All branches, in the order in which they were made."""
+        """Return all branches, in the order in which they were made."""
         return tuple(self._branches.values())
 
     def __iter__(self) -> Iterator[Frame]:
@@ -140,7 +140,7 @@ class Session:
     def _ahead(
         self, state: SamplerState, clock: Clock, control: StepConfig
     ) -> tuple[SamplerState, Clock, float | None] | None:
-        """What the step after a state starts from, and the time it leads to; None of a clean-up, and at the end."""
+        """Return what the step after a state starts from, and the time it leads to; None of a clean-up, and at the end."""
         while True:
             state = self._in_block(state, clock.block)
             s = next_time(grid_of(control.strategy, self.blocks.steps[clock.block]), clock.t)
@@ -152,7 +152,7 @@ class Session:
             clock = Clock(clock.block + 1, step=clock.step)
 
     def _in_block(self, state: SamplerState, block: int) -> SamplerState:
-        """A state that knows in which block it is."""
+        """Return a state that knows in which block it is."""
         where = [block] * len(state.numbers), self._stepper.device
         return replace(state, active=self.blocks.active(*where), seen=self.blocks.seen(*where))
 
@@ -207,13 +207,13 @@ class Session:
         self.branch, self._line = branch, self._lines[branch]
 
     def standing(self, branch: int) -> tuple[int, bool]:
-        """How many steps a branch has taken, and whether it has been found to have no more."""
+        """Return how many steps a branch has taken, and whether it has been found to have no more."""
         if branch not in self._lines:
             raise ValueError(f"there is no branch {branch}: choose one of {', '.join(map(str, self._branches))}")
         return self._lines[branch].index, self._lines[branch].ended
 
     def before(self, index: int) -> NextStep:
-        """What the sampler's step `index` starts from, 0 to the next."""
+        """Return what the sampler's step `index` starts from, 0 to the next."""
         if not 0 <= index <= self.index:
             raise ValueError(f"steps of this branch are 0 to {self.index}, not {index}")
         (state, clock), control = self._line.at(index), self._line.act(index).control
@@ -232,7 +232,7 @@ class Session:
         return EditContext(self.model.mask_id, self.model.vocab_size, first, blocks, causal, prompts)
 
     def _prompt_of(self, row: int) -> tuple[int, ...]:
-        """The prompt that a row has now: its last one by hand, else the run's."""
+        """Return the prompt that a row has now: its last one by hand, else the run's."""
         edits = (frame.edit for frame in reversed(self._line.frames) if frame.edit is not None)
         return next((e.tokens for e in edits if e.kind == "prompt" and e.sample in (None, row)), self._prompt)
 
@@ -267,7 +267,7 @@ class Session:
         return self._commit(act, clock, then, clean, calls, alpha_t, one, decision, change, final=True)
 
     def _changes(self, state: SamplerState, decision: Decision) -> Tensor:
-        """The codes of `Change`, uint8 [B, L], of a step that leads to a state."""
+        """Return the codes of `Change`, uint8 [B, L], of a step that leads to a state."""
         change = torch.full_like(state.tokens, Change.HELD, dtype=torch.uint8)
         change[self._line.state.tokens == self.model.mask_id] = Change.MASKED
         change[decision.flips.reveal] = Change.REVEALED

@@ -55,7 +55,7 @@ class SamplerState:
 
     @classmethod
     def blank(cls, model: Denoiser, length: int, numbers: Sequence[int], prompt: Sequence[int] = ()) -> SamplerState:
-        """All masked but for the prompt at the start; masks in it are masked like the rest."""
+        """Return all masked but for the prompt at the start; masks in it are masked like the rest."""
         shape, device = (len(numbers), length), device_of(model)
         tokens = torch.full(shape, model.mask_id, dtype=torch.long, device=device)
         held = torch.full(shape, torch.nan, dtype=torch.float64, device=device)
@@ -72,15 +72,15 @@ class SamplerState:
 
     @property
     def open(self) -> Tensor:
-        """bool [B, L]: the positions that a sampler may touch now."""
+        """Return bool [B, L]: the positions that a sampler may touch now."""
         return ~self.locked if self.active is None else self.active & ~self.locked
 
     def masked(self, mask_id: int) -> Tensor:
-        """bool [B, L]: the masks that a sampler may reveal now."""
+        """Return bool [B, L]: the masks that a sampler may reveal now."""
         return (self.tokens == mask_id) & self.open
 
     def noise(self, alpha_t: Tensor, mask_id: int) -> Tensor:
-        """The noise level that the network is told, float64 [B]: 1 - alpha_t, alpha_t [B, 1].
+        """Return the noise level that the network is told, float64 [B]: 1 - alpha_t, alpha_t [B, 1].
 
         In blocks, where alpha_t is one block's, it is the masked fraction of all that is seen, prompt included.
         """
@@ -103,7 +103,7 @@ class Flips:
     """(ids, held) [B, L] already drawn at masked positions, where the plan had to look at them"""
 
     def waiting(self) -> Tensor:
-        """bool [B]: sequences that reveal something whose token is not drawn yet."""
+        """Return bool [B]: sequences that reveal something whose token is not drawn yet."""
         return self.reveal.any(-1) if self.drawn is None else torch.zeros_like(self.reveal[:, 0])
 
 
@@ -240,7 +240,7 @@ class Stepper:
     def candidates(
         self, control: StepConfig, state: SamplerState, steps: Sequence[int], alpha_t: Tensor, masked: Tensor
     ) -> tuple[Candidates, Tensor, int]:
-        """The draw at every masked position, bool [B, L]: candidates, their `held` [B, L] and the network calls."""
+        """Return the draw at every masked position, bool [B, L]: candidates, their `held` [B, L] and the network calls."""
         ids, held = state.tokens.clone(), torch.full_like(state.held, torch.nan)
         confidence = torch.zeros_like(held)
         rows = masked.any(-1).nonzero()[:, 0]

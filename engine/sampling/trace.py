@@ -63,14 +63,14 @@ class Trace:
         return len(self._frames)
 
     def settings(self) -> list[tuple[int, Settings]]:
-        """(step, settings from there on) wherever they differ from those of the step before."""
+        """Return (step, settings from there on) wherever they differ from those of the step before."""
         frames = self._frames
         return [
             (i, frame.settings) for i, frame in enumerate(frames) if not i or frame.settings != frames[i - 1].settings
         ]
 
     def edits(self) -> list[int]:
-        """The positions that a person's edits led to."""
+        """Return the positions that a person's edits led to."""
         return [i + 1 for i, frame in enumerate(self._frames) if frame.edit is not None]
 
     def append(self, frame: Frame) -> None:
@@ -83,7 +83,7 @@ class Trace:
         self._frames.append(frame)
 
     def frame(self, position: int) -> Frame | None:
-        """The frame that led to a position; None at the start."""
+        """Return the frame that led to a position; None at the start."""
         return self._frames[position - 1] if position else None
 
     def tokens(self, position: int, sample: int) -> NDArray[np.int32]:

@@ -54,7 +54,7 @@ class Trajectory:
         return len(self.frames)
 
     def act(self, index: int) -> StepInput:
-        """What decides frame `index`: as it was recorded, else the settings as they were set last."""
+        """Return what decides frame `index`: as it was recorded, else the settings as they were set last."""
         return self._acts[index] if index < len(self._acts) else StepInput(self.control)
 
     def set(self, control: StepConfig) -> None:
@@ -77,7 +77,7 @@ class Trajectory:
         return frame
 
     def at(self, index: int) -> tuple[SamplerState, Clock]:
-        """The state before frame `index`, 0 to the next one's."""
+        """Return the state before frame `index`, 0 to the next one's."""
         if index == self.index:
             return self.state, self.clock
         before = self._before[index]
@@ -96,7 +96,7 @@ class Trajectory:
         del self.frames[index:]
 
     def fork(self, index: int) -> Trajectory:
-        """Another course that shares the first `index` frames, and replays what followed them here."""
+        """Return another course that shares the first `index` frames, and replays what followed them here."""
         other = Trajectory(self._start, self.control)
         other.state, other.clock, other.calls, other.ended = self.state, self.clock, self.calls, self.ended
         other.frames, other._acts, other._before = list(self.frames), list(self._acts), list(self._before)

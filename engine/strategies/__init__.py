@@ -47,12 +47,12 @@ __all__ = [
 
 @lru_cache(maxsize=1)
 def others() -> Installed:
-    """The strategies of installed packages; these are imported at the first call."""
+    """Return the strategies of installed packages; these are imported at the first call."""
     return installed(REGISTRY)
 
 
 def available() -> dict[str, type[Strategy]]:
-    """All strategies by name, those of installed packages last."""
+    """Return all strategies by name, those of installed packages last."""
     return {**REGISTRY, **others().kinds}
 
 
@@ -71,7 +71,7 @@ def source_digest(name: str) -> str | None:
 
 
 def make_strategy(name: str, /, **knobs: Any) -> Strategy:
-    """A strategy by name, with its knobs.  Raises ValueError that lists the valid names, knobs or range."""
+    """Return a strategy by name, with its knobs.  Raises ValueError that lists the valid names, knobs or range."""
     return make(REGISTRY if name in REGISTRY else available(), name, knobs)
 
 
@@ -88,5 +88,5 @@ def make(kinds: Mapping[str, type[Strategy]], name: str, knobs: Mapping[str, Any
 
 
 def catalogue() -> tuple[StrategyInfo, ...]:
-    """All strategies, as plain data."""
+    """Return all strategies, as plain data."""
     return tuple(describe(strategy) for strategy in available().values())

@@ -93,16 +93,16 @@ class Strategy:
         raise TypeError(f"{type(self).__name__} has no plan")
 
     def alpha(self, t: Tensor) -> Tensor:
-        """The clock: expected unmasked fraction at time t."""
+        """Return the clock: expected unmasked fraction at time t."""
         return linear(t)
 
     def grid(self, steps: int) -> NDArray[np.float64]:
-        """The times visited for a given number of steps, descending from 1."""
+        """Return the times visited for a given number of steps, descending from 1."""
         return uniform_grid(steps)
 
 
 def share(view: View) -> Tensor:
-    """How many masks an equal share for each step left is, rounded up as LLaDA does, long [B, 1]."""
+    """Return how many masks an equal share for each step left is, rounded up as LLaDA does, long [B, 1]."""
     masked = view.masked.sum(-1, keepdim=True)
     return (masked * (1 - view.s / view.t) - SLACK).ceil().long()
 
@@ -116,7 +116,7 @@ def knob(
     needs: tuple[str, str] | None = None,
     scale: Literal["linear", "log"] = "linear",
 ) -> Any:
-    """A field that people may turn; see `engine.records.KnobInfo` for what the rest says."""
+    """Return a field that people may turn; see `engine.records.KnobInfo` for what the rest says."""
     return dataclasses.field(
         default=default,
         kw_only=True,
@@ -125,7 +125,7 @@ def knob(
 
 
 def knobs(strategy: type[Strategy]) -> tuple[KnobInfo, ...]:
-    """The knobs of a strategy, its own before inherited ones; without those that can have no effect in it."""
+    """Return the knobs of a strategy, its own before inherited ones; without those that can have no effect in it."""
     own = list(inspect.get_annotations(strategy))
     fields = sorted(dataclasses.fields(strategy), key=lambda f: own.index(f.name) if f.name in own else len(own))
     infos = [KnobInfo(f.name, cast(Knob, f.default), **{"doc": "", **f.metadata}) for f in fields]
@@ -140,5 +140,5 @@ def describe(strategy: type[Strategy]) -> StrategyInfo:
 
 
 def values(strategy: Strategy) -> dict[str, Knob]:
-    """The knobs as they are set."""
+    """Return the knobs as they are set."""
     return {info.name: getattr(strategy, info.name) for info in knobs(type(strategy))}

@@ -23,7 +23,7 @@ LARGEST = 1 << 20
 
 
 def load(path: str | PathLike[str], taken: Collection[str] = ()) -> type[Strategy]:
-    """The strategy that a Python file defines, as a class; the file is run.
+    """Return the strategy that a Python file defines, as a class; the file is run.
 
     taken: names it may not have.  Raises StrategyError that says what is wrong and what would be valid, with the
     file's own part of a traceback.
@@ -32,7 +32,7 @@ def load(path: str | PathLike[str], taken: Collection[str] = ()) -> type[Strateg
 
 
 def from_source(source: bytes, path: str, taken: Collection[str] = ()) -> type[Strategy]:
-    """The strategy in a file's contents; `path` is where they are from."""
+    """Return the strategy in a file's contents; `path` is where they are from."""
     module = ModuleType(f"remdm_tui_strategy_{hashlib.sha256(source).hexdigest()[:16]}")
     module.__file__ = path
     # a traceback quotes the lines that were run, whatever the file holds by then
@@ -52,7 +52,7 @@ def from_source(source: bytes, path: str, taken: Collection[str] = ()) -> type[S
 
 
 def _only(module: ModuleType, path: str) -> type[Strategy]:
-    """The one class of a module that is a strategy; names that begin with _ are helpers."""
+    """Return the one class of a module that is a strategy; names that begin with _ are helpers."""
     found = [
         kind
         for name, kind in vars(module).items()
@@ -95,7 +95,7 @@ class StrategyFile:
         self.kind = from_source(source, str(path), taken)
 
     def poll(self) -> bool:
-        """Whether the file has changed and defines another strategy now, which is `kind`.
+        """Return whether the file has changed and defines another strategy now, which is `kind`.
 
         Raises StrategyError, once for each content, where it defines none; then `kind` stays what it was.
         """
@@ -128,7 +128,7 @@ class Installed:
 
 
 def installed(taken: Collection[str] = ()) -> Installed:
-    """What the packages here offer under the entry-point group `remdm_tui.strategies`."""
+    """Return what the packages here offer under the entry-point group `remdm_tui.strategies`."""
     # its imports take longer than all of ours
     from importlib.metadata import entry_points
 

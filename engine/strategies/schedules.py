@@ -34,7 +34,7 @@ def uniform_grid(steps: int) -> NDArray[np.float64]:
 
 
 def dfm_grid(steps: int) -> NDArray[np.float64]:
-    """The adaptive times of the discrete-flow-matching corrector (Gat et al., arXiv 2407.15595).
+    """Return the adaptive times of the discrete-flow-matching corrector (Gat et al., arXiv 2407.15595).
 
     dt = min(1 / steps, 1 / (a / t + b / (1 - t))): small enough that neither probability exceeds 1.
     As in ReMDM's implementation the walk ends at the first t below 1 / steps, after 133, 259, 514, 1025,
@@ -50,12 +50,12 @@ def dfm_grid(steps: int) -> NDArray[np.float64]:
 
 
 def dfm_rates(t: Tensor) -> tuple[Tensor, Tensor]:
-    """(a, b): the corrector's rates of revealing and of remasking at time t."""
+    """Return (a, b): the corrector's rates of revealing and of remasking at time t."""
     a = 10 * t.clamp(0, 1) ** 0.25 * (1 - t).clamp(0, 1) ** 0.25 + 1
     return a, a - 1
 
 
 def next_time(grid: NDArray[np.float64], now: float) -> float | None:
-    """The largest time of a descending grid below `now`; None where the walk has ended."""
+    """Return the largest time of a descending grid below `now`; None where the walk has ended."""
     below = grid[grid < now]
     return float(below[0]) if len(below) else None

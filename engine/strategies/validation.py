@@ -30,7 +30,7 @@ class StrategyError(Exception):
 
 
 def strategy_error(error: BaseException, path: str) -> StrategyError:
-    """An error of somebody's code, its traceback cut down to what lies in the file."""
+    """Return an error of somebody's code, its traceback cut down to what lies in the file."""
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
     last = traceback.format_exception_only(error)
     lines = ["Traceback (most recent call last):\n", *traceback.format_list(own), *last] if own else last
@@ -40,7 +40,7 @@ def strategy_error(error: BaseException, path: str) -> StrategyError:
 
 
 def validate_class(kind: type[Strategy], name: str, path: str, taken: Collection[str]) -> type[Strategy]:
-    """The class, fit to be chosen by name, whose every answer is looked at from now on.
+    """Return the class, fit to be chosen by name, whose every answer is looked at from now on.
 
     name: its name where it gives itself none; path: the file whose part of a traceback is shown; taken: names of
     others.  Raises StrategyError with what would be valid.
@@ -83,7 +83,7 @@ def _first_line(kind: type[Strategy]) -> str:
 
 
 def _guarded(method: Callable[..., Any], check: Callable[[Any, Any], Any], path: str) -> Callable[..., Any]:
-    """The method, whose errors are told as StrategyError and whose answers are checked."""
+    """Return the method, whose errors are told as StrategyError and whose answers are checked."""
 
     @wraps(method)
     def checked(self: Strategy, given: Any) -> Any:
@@ -99,7 +99,7 @@ def _guarded(method: Callable[..., Any], check: Callable[[Any, Any], Any], path:
 
 
 def _own(given: Any) -> Any:
-    """A view whose tensors may be written to: the session's are its memory."""
+    """Return a view whose tensors may be written to: the session's are its memory."""
     if not isinstance(given, View):
         return given
     seen = given.candidates

@@ -46,7 +46,7 @@ class Timed(Strategy):
             raise ValueError(f"t_off must lie below t_on = {self.t_on:g}, not at {self.t_off:g}")
 
     def sigma(self, view: View) -> Tensor:
-        """The rule: the probability of remasking, [B, 1] or [B, L]."""
+        """Return the rule: the probability of remasking, [B, 1] or [B, L]."""
         raise TypeError(f"{type(self).__name__} has no sigma")
 
     def plan(self, view: View) -> Plan:

@@ -45,7 +45,7 @@ class Archive:
             raise ValueError(f"{path} lists a member twice")
 
     def read(self, name: str, limit: int) -> bytes:
-        """A member's bytes.  Raises ValueError if there is none of that name or it is longer than `limit`."""
+        """Return a member's bytes.  Raises ValueError if there is none of that name or it is longer than `limit`."""
         member = self.members.get(name)
         if member is None:
             raise ValueError(f"{self.path} has no member {shown(name)}: torch.save did not write it")
@@ -54,7 +54,7 @@ class Archive:
         return self._at(self.start(member), member.size)
 
     def start(self, member: Member) -> int:
-        """Where the member's bytes begin."""
+        """Return where the member's bytes begin."""
         mark, *_, name, extra = LOCAL.unpack(self._at(member.header, LOCAL.size))
         start = member.header + LOCAL.size + int(name) + int(extra)
         if mark != b"PK\3\4" or start + member.size > self._size:
@@ -106,7 +106,7 @@ class Archive:
         return size, stored, header
 
     def _directory(self) -> tuple[int, int, int]:
-        """How many members the archive lists, in how many bytes, from where."""
+        """Return how many members the archive lists, in how many bytes, from where."""
         tail_start = max(0, self._size - END.size - 0xFFFF)
         tail = self._at(tail_start, self._size - tail_start)
         at = tail.rfind(b"PK\5\6")

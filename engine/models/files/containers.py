@@ -39,7 +39,7 @@ KEYS = (str, bytes, bool, float, type(None), Stub, LazyTensor)
 
 
 def key_of(value: Any) -> Any:
-    """The value as a dictionary's key: one whose hash is cheap and cannot be chosen to collide."""
+    """Return the value as a dictionary's key: one whose hash is cheap and cannot be chosen to collide."""
     if type(value) is tuple and len(value) <= 8:
         for part in value:  # flat: a tuple's hash is that of all that it holds
             key_of([] if type(part) is tuple else part)
@@ -88,7 +88,7 @@ def _pairs(args: tuple[Any, ...]) -> dict[Any, Any]:
 
 
 def _latin1(args: tuple[Any, ...]) -> bytes:
-    """Bytes as protocol 2 writes them: a text and the name of its encoding."""
+    """Return bytes as protocol 2 writes them: a text and the name of its encoding."""
     text, encoding = args
     if encoding not in ("latin1", "latin-1"):
         raise Refused(f"the pickle encodes bytes as {shown(encoding)}")
@@ -96,7 +96,7 @@ def _latin1(args: tuple[Any, ...]) -> bytes:
 
 
 def _no_bytes(args: tuple[Any, ...]) -> bytes:
-    """Bytes of length 0 as protocol 2 writes them; it has no other use of this name."""
+    """Return bytes of length 0 as protocol 2 writes them; it has no other use of this name."""
     if args:
         raise Refused("the pickle makes bytes out of what it does not hold")
     return b""

@@ -15,7 +15,7 @@ SHOWN = 120
 
 
 def shown(name: object) -> str:
-    """A name out of a file, fit for one line of a message; of other values the type, since they may be endless."""
+    """Return a name out of a file, fit for one line of a message; of other values the type, since they may be endless."""
     text = name if isinstance(name, str) else f"<{type(name).__name__}>"
     cut = text[:SHOWN] + ("..." if len(text) > SHOWN else "")
     return cut if cut.isprintable() else ascii(cut)
@@ -35,7 +35,7 @@ class Mapped:
         self._map: mmap.mmap | None = None
 
     def tensor(self, start: int, count: int, dtype: torch.dtype) -> Tensor:
-        """`count` numbers from byte `start` on, [count]; writing to them changes this process's copy alone."""
+        """Return `count` numbers from byte `start` on, [count]; writing to them changes this process's copy alone."""
         if count == 0:
             return torch.empty(0, dtype=dtype)
         pages = self._pages()
@@ -123,7 +123,7 @@ class LazyTensor:
         return self.storage.start + self.offset * self.dtype.itemsize
 
     def get(self) -> Tensor:
-        """The tensor on the CPU in the file's own type, mapped rather than copied."""
+        """Return the tensor on the CPU in the file's own type, mapped rather than copied."""
         flat = self.storage.file.tensor(self.start, self.extent, self.dtype)
         return flat.as_strided(self.shape, self.stride)
 

@@ -27,7 +27,7 @@ def training_files(home: Path) -> list[Path]:
 
 
 def open_weights(path: Path) -> Weights:
-    """The weights in a file or a directory.  Raises ValueError that names what is wrong with them."""
+    """Return the weights in a file or a directory.  Raises ValueError that names what is wrong with them."""
     if path.is_dir():
         found = [path / name for name in NAMES if (path / name).is_file()]
         if not found:
@@ -39,7 +39,7 @@ def open_weights(path: Path) -> Weights:
 
 
 def _single(path: Path) -> Weights:
-    """The weights in one file, which is no index."""
+    """Return the weights in one file, which is no index."""
     if path.suffix == ".incomplete":
         raise ValueError(f"{path} is a download that was not finished: fetch it again")
     try:
@@ -67,7 +67,7 @@ def _several(home: Path) -> str:
 
 
 def _unfinished(home: Path) -> str:
-    """What the hub's client leaves behind when a download ends early, in the places where it does."""
+    """Return what the hub's client leaves behind when a download ends early, in the places where it does."""
     places = (home, home / ".cache" / "huggingface" / "download", home.parent.parent / "blobs")
     part = next((part for place in places if place.is_dir() for part in place.glob("*.incomplete")), None)
     return f"{part} is a download that was not finished: fetch it again" if part else ""

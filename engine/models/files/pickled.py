@@ -58,7 +58,7 @@ class PickledFile:
 
 
 def read_pickle(path: Path) -> PickledFile:
-    """The structure in a .ckpt, .pt, .pth or .bin file; its tensors stay in the file until they are asked for.
+    """Return the structure in a .ckpt, .pt, .pth or .bin file; its tensors stay in the file until they are asked for.
 
     Raises ValueError with one sentence for a file that is damaged, cut off, compressed, or lies about its sizes.
     """
@@ -76,7 +76,7 @@ def read_pickle(path: Path) -> PickledFile:
 
 
 def is_pickled(path: Path) -> bool | None:
-    """Whether a file begins as those of torch.save do, or as a safetensors file; None if as neither."""
+    """Return whether a file begins as those of torch.save do, or as a safetensors file; None if as neither."""
     try:
         with regular_file(path).open("rb") as file:
             start = file.read(32)
@@ -88,7 +88,7 @@ def is_pickled(path: Path) -> bool | None:
 
 
 def tensors_by_name(path: Path, value: object) -> dict[str, LazyTensor]:
-    """The tensors of a structure: those under the first of WRAPPERS that it has, else its own.
+    """Return the tensors of a structure: those under the first of WRAPPERS that it has, else its own.
 
     Raises ValueError where there are none, or one is of a kind that is not read.
     """
@@ -192,7 +192,7 @@ class _Storages:
         self.known: dict[str, Storage] = {}
 
     def __call__(self, identity: Any) -> Storage:
-        """A persistent id is ('storage', type, key, device, count of numbers), and in legacy files a None."""
+        """Return a persistent id is ('storage', type, key, device, count of numbers), and in legacy files a None."""
         if (
             type(identity) is not tuple
             or len(identity) not in (5, 6)
@@ -217,13 +217,13 @@ def _machine(storages: _Storages) -> SafeUnpickler:
 
 
 def _tensor(args: tuple[Any, ...]) -> LazyTensor:
-    """(storage, offset, shape, stride, whether it needs a gradient, hooks)"""
+    """Return (storage, offset, shape, stride, whether it needs a gradient, hooks)"""
     storage, offset, shape, stride = args[:4]
     return _view(storage, storage.dtype if isinstance(storage, Storage) else None, offset, shape, stride)
 
 
 def _typed_tensor(args: tuple[Any, ...]) -> LazyTensor:
-    """(storage, offset, shape, stride, whether it needs a gradient, hooks, type)"""
+    """Return (storage, offset, shape, stride, whether it needs a gradient, hooks, type)"""
     storage, offset, shape, stride, _, _, dtype = args[:7]
     return _view(storage, DTYPES.get(dtype.path) if isinstance(dtype, Stub) else None, offset, shape, stride)
 
@@ -242,7 +242,7 @@ def _parameter(args: tuple[Any, ...]) -> object:
 
 
 def _subclassed(args: tuple[Any, ...]) -> object:
-    """(function, type, its arguments, state) of a tensor with attributes: the tensor without them."""
+    """Return (function, type, its arguments, state) of a tensor with attributes: the tensor without them."""
     function, _, arguments, _ = args
     rebuild = REBUILD.get(function.path) if isinstance(function, Stub) else None
     if rebuild is None or rebuild is _subclassed or type(arguments) is not tuple:

@@ -97,7 +97,9 @@ def _tensors(path: Path) -> dict[str, LazyTensor]:
 
 
 def _tensor(name: str, entry: Any, mapped: Mapped, start: int) -> LazyTensor:
-    """A tensor as its header's entry {dtype, shape, data_offsets} has it; start: the byte that offsets count from."""
+    """Return a tensor as its header's entry {dtype, shape, data_offsets} has it; start: the byte that offsets count
+    from.
+    """
     try:
         kind, shape, (begin, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
         dtype = TYPES.get(kind) if isinstance(kind, str) else None

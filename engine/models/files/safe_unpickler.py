@@ -33,7 +33,7 @@ class SafeUnpickler:
         self.left = MEMORY
 
     def load(self, stream: BinaryIO) -> Any:
-        """The value of the pickle at the stream's place.  Raises Refused for one that is damaged or too large."""
+        """Return the value of the pickle at the stream's place.  Raises Refused for one that is damaged or too large."""
         self.stack: list[Any] = []
         self.below: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
@@ -57,12 +57,12 @@ class SafeUnpickler:
             raise Refused(f"the pickle makes more than {MEMORY >> 20} MiB of objects")
 
     def made(self, value: T, size: int = 0) -> T:
-        """A new object of so many items, counted."""
+        """Return a new object of so many items, counted."""
         self.spend(OBJECT + ITEM * size)
         return value
 
     def pop_mark(self) -> list[Any]:
-        """What was pushed since the last mark."""
+        """Return what was pushed since the last mark."""
         items = self.stack
         self.stack = self.below.pop()
         return items
@@ -77,7 +77,7 @@ class SafeUnpickler:
         return known(args)
 
     def _near(self) -> str:
-        """The last name before the place where the machine stopped: most often the tensor's."""
+        """Return the last name before the place where the machine stopped: most often the tensor's."""
         for stack in (self.stack, *reversed(self.below)):
             for value in reversed(stack):
                 if type(value) is str:

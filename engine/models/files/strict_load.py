@@ -92,7 +92,7 @@ def fill(
 
 
 def _origins(weights: Weights, rename: Callable[[str], str | None]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """The file's name of each of the network's tensors, and the names that are ignored."""
+    """Return the file's name of each of the network's tensors, and the names that are ignored."""
     origin: dict[str, str] = {}
     ignored = []
     for name in weights.shapes:

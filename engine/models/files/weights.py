@@ -44,7 +44,7 @@ class Weights(Protocol):
         ...
 
     def get(self, name: str) -> Tensor:
-        """The tensor on the CPU in the file's own type, mapped rather than copied where the format allows it."""
+        """Return the tensor on the CPU in the file's own type, mapped rather than copied where the format allows it."""
         ...
 
     def release(self, name: str) -> None:

@@ -44,7 +44,9 @@ class CausalLanguageModel:
 
 
 def _start(before: tuple[int, ...], tokenizer: Any, config: Any) -> int | None:
-    """What stands before a text: what the tokenizer puts there, else the token for it, else the one that ends texts."""
+    """Return what stands before a text: what the tokenizer puts there, else the token for it, else the one that ends
+    texts.
+    """
     ends = (tokenizer.bos_token_id, config.bos_token_id, tokenizer.eos_token_id, config.eos_token_id)
     candidates = (*before[-1:], *(end[0] if isinstance(end, list) and end else end for end in ends))
     return next((int(i) for i in candidates if isinstance(i, int) and 0 <= i < config.vocab_size), None)

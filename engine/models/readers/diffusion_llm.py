@@ -37,7 +37,7 @@ class TensorNames:
     inner: Mapping[str, str]
 
     def theirs(self, name: str) -> str:
-        """The family's name of one of our tensors."""
+        """Return the family's name of one of our tensors."""
         module, kind = name.rsplit(".", 1)
         if not module.startswith("layers."):
             return f"{self.outer[module]}.{kind}"
@@ -88,7 +88,7 @@ def _llada_shape(config: Config) -> LlamaShape:
 
 
 def _qwen_shape(config: Config, **traits: bool) -> LlamaShape:
-    """The fields that Llama, Qwen2 and Qwen3 share in transformers."""
+    """Return the fields that Llama, Qwen2 and Qwen3 share in transformers."""
     _only(config, hidden_act=("silu",), use_sliding_window=(False,), mlp_bias=(False,), attention_bias=(False,))
     rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
     _only(rope, rope_type=("default",), type=("default",))
@@ -185,7 +185,7 @@ def _model_type(config: Config) -> str:
 
 
 def _fitted(request: LoadRequest, layout: TensorNames, shape: LlamaShape) -> tuple[Body, tuple[str, ...]]:
-    """The network with the file's tensors, and the names of those that are left out."""
+    """Return the network with the file's tensors, and the names of those that are left out."""
     weights = open_weights(request.home)
     check_claim(shape.n_layers, weights)
     with torch.device("meta"):
@@ -212,7 +212,7 @@ def _fitted(request: LoadRequest, layout: TensorNames, shape: LlamaShape) -> tup
 
 
 def _codec(request: LoadRequest) -> Codec:
-    """The tokenizer asked for, else tokenizer.json, else Qwen's older files, as Dream ships them."""
+    """Return the tokenizer asked for, else tokenizer.json, else Qwen's older files, as Dream ships them."""
     home = request.home
     if request.tokenizer or (home / "tokenizer.json").is_file() or not (home / "merges.txt").is_file():
         return codec_for(request)

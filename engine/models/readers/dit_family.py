@@ -69,7 +69,7 @@ class DitFamily:
 
 
 def find_network(request: LoadRequest) -> Found:
-    """What lies at the request's home: a Lightning file, or tensors with a config.json."""
+    """Return what lies at the request's home: a Lightning file, or tensors with a config.json."""
     home = request.home
     config = _config((home if home.is_dir() else home.parent) / "config.json")
     file = lightning.file_in(home)
@@ -86,7 +86,10 @@ def _config(path: Path) -> Mapping[str, object]:
 
 
 def network_kind(found: Found, name: str) -> tuple[str, tuple[str, ...]]:
-    """(what the model is, notes on how that was found).  Raises ValueError for one of the family that is not read."""
+    """Return (what the model is, notes on how that was found).
+
+    Raises ValueError for one of the family that is not read.
+    """
     stated, notes = _stated_kind(found, name)
     bare = not any("adaLN_modulation" in tensor for tensor in found.shapes)
     if bare and stated in ("", "AR"):
@@ -101,7 +104,7 @@ def network_kind(found: Found, name: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _stated_kind(found: Found, name: str) -> tuple[str, tuple[str, ...]]:
-    """The kind by its settings, else by its name, else by its type; empty where nothing says it."""
+    """Return the kind by its settings, else by its name, else by its type; empty where nothing says it."""
     algorithm, parameterization = found.word("name", sections=ALGORITHM), found.word("parameterization")
     graph, model = found.word("type", sections=GRAPH), found.word("model_type")
     if "uniform" in (graph, found.word("diffusion")):
@@ -127,7 +130,7 @@ def _stated_kind(found: Found, name: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _blockwise(found: Found) -> bool:
-    """Whether a BD3-LM (arXiv 2503.09573) attends by blocks: one block as long as the canvas is plain MDLM."""
+    """Return whether a BD3-LM (arXiv 2503.09573) attends by blocks: one block as long as the canvas is plain MDLM."""
     whole = found.setting("causal") is True or found.setting("cross_attn") is False
     return not whole and (found.number("block_size") or 1) < length_of(found)
 
@@ -140,7 +143,7 @@ def length_of(found: Found) -> int:
 
 
 def shape_of(found: Found, kind: str) -> DITConfig:
-    """The network's shape by its tensors.  Raises ValueError where they or the configuration contradict it."""
+    """Return the network's shape by its tensors.  Raises ValueError where they or the configuration contradict it."""
     shapes = found.shapes
     vocab, hidden = _shape(shapes, "vocab_embed.embedding", 2)
     (half,) = _shape(shapes, "rotary_emb.inv_freq", 1)
@@ -177,7 +180,7 @@ def _shape(shapes: Mapping[str, tuple[int, ...]], name: str, dimensions: int) ->
 
 
 def dit_mask(request: LoadRequest, found: Found, codec: Codec, vocab_size: int) -> int:
-    """The mask's id: as asked, as configured, the one token more than the tokenizer has, or the tokenizer's own."""
+    """Return the mask's id: as asked, as configured, the one token more than the tokenizer has, or the tokenizer's own."""
     beyond = codec.size if codec.size == vocab_size - 1 else None
     configured = found.number("mask_index", "mask_token_id", "mask_id", "tokens")
     choices = (request.mask_id, configured, beyond, special(codec, MASKS))
@@ -209,7 +212,7 @@ def _filled(network: Net, request: LoadRequest, found: Found, rename: Callable[[
 
 
 def _letting_go(model: nn.Module, found: Found) -> Callable[[nn.Module], None]:
-    """What gives up a part of the model and the file's pages behind it, so that it need not lie in memory twice."""
+    """Return what gives up a part of the model and the file's pages behind it, so that it need not lie in memory twice."""
     prefixes = {id(module): f"{name}." for name, module in model.named_modules()}
 
     def done(module: nn.Module) -> None:

@@ -17,7 +17,7 @@ SEDD = frozenset({"optimizer", "model", "ema", "step"})
 
 
 def file_in(home: Path) -> Path | None:
-    """The file of torch.save that is meant: `home` itself, or a directory's only one if it has no other weights."""
+    """Return the file of torch.save that is meant: `home` itself, or a directory's only one if it has no other weights."""
     if home.is_dir():
         found = training_files(home)
         return found[0] if len(found) == 1 and not any((home / name).is_file() for name in NAMES) else None
@@ -26,7 +26,7 @@ def file_in(home: Path) -> Path | None:
 
 
 def read(path: Path, ema: bool) -> Found:
-    """The network's tensors in the file, the averaged ones if it has them and `ema` asks for them.
+    """Return the network's tensors in the file, the averaged ones if it has them and `ema` asks for them.
 
     Raises ValueError where the file is damaged, holds no weights, or an average that cannot be theirs.
     """
@@ -45,7 +45,8 @@ def read(path: Path, ema: bool) -> Found:
 
 
 def averaged(path: Path, own: Mapping[str, LazyTensor], average: object) -> dict[str, LazyTensor]:
-    """The average's tensors by name: it lists one for each parameter, in the order in which the network has them.
+    """Return the average's tensors by name: it lists one for each parameter, in the order in which the network has
+    them.
 
     The state's names come in that order too, since one module wrote both; where they do not, or where a shape is
     another, no place can be trusted and ValueError says so.  Buffers have no average.
@@ -70,7 +71,7 @@ def averaged(path: Path, own: Mapping[str, LazyTensor], average: object) -> dict
 
 
 def settings(file: Mapping[str, Any]) -> Mapping[str, object]:
-    """The settings of the run as plain dictionaries; empty where there are none that can be read."""
+    """Return the settings of the run as plain dictionaries; empty where there are none that can be read."""
     try:
         found = plain(file.get("hyper_parameters"))
     except ValueError:

@@ -60,7 +60,7 @@ def head_named(config: dict[str, object]) -> str | None:
 
 
 def vocabulary_of(model: Any) -> int:
-    """How many tokens a network knows."""
+    """Return how many tokens a network knows."""
     return int(model.get_input_embeddings().num_embeddings)
 
 
@@ -73,7 +73,9 @@ def _mask(request: LoadRequest, tokenizer: Any) -> int:
 
 
 def _never(tokenizer: Any, codec: Codec, mask_id: int, size: int) -> list[int]:
-    """Tokens that stand for no text: special ones, and numbers behind the tokenizer's last; none if that were all."""
+    """Return tokens that stand for no text: special ones, and numbers behind the tokenizer's last; none if that were
+    all.
+    """
     never = {int(i) for i in tokenizer.all_special_ids if 0 <= i < size} | set(range(codec.size, size))
     return sorted(never) if len(never | {mask_id}) < size else []
 

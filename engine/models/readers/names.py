@@ -50,11 +50,11 @@ class Found:
         return {name: shape for name, shape in named.items() if name is not None}
 
     def own_name(self, name: str) -> str | None:
-        """The network's name of one of `weights`; None for what belongs to something else."""
+        """Return the network's name of one of `weights`; None for what belongs to something else."""
         return name.removeprefix(self.prefix) if name.startswith(self.prefix) else None
 
     def setting(self, *names: str, sections: Iterable[tuple[str, ...]] = SECTIONS) -> object:
-        """The first of these settings that is given, in whatever section; None where none is."""
+        """Return the first of these settings that is given, in whatever section; None where none is."""
         for section in sections:
             place: object = self.config
             for step in section:
@@ -77,12 +77,12 @@ class Found:
 
 
 def is_family(names: Iterable[str]) -> bool:
-    """Whether tensors of these names are, or contain, a DIT or its causal twin."""
+    """Return whether tensors of these names are, or contain, a DIT or its causal twin."""
     return any(name.endswith("attn_qkv.weight") and TENSOR.fullmatch(name) for name in names)
 
 
 def prefix_of(names: Iterable[str]) -> str:
-    """What stands before the names of the network that most of these belong to.  Raises ValueError for none."""
+    """Return what stands before the names of the network that most of these belong to.  Raises ValueError for none."""
     matches = (TENSOR.fullmatch(name) for name in names)
     counts = Counter(match["prefix"] for match in matches if match)
     if not counts:
@@ -91,12 +91,12 @@ def prefix_of(names: Iterable[str]) -> str:
 
 
 def rank(name: str) -> list[int]:
-    """Where a tensor stands in the order of `parameters()`: names sorted by it are in that order."""
+    """Return where a tensor stands in the order of `parameters()`: names sorted by it are in that order."""
     return [ORDER.index(part) if part in ORDER else int(part) if part.isdecimal() else -1 for part in name.split(".")]
 
 
 def listed(names: tuple[str, ...]) -> tuple[str, ...]:
-    """A note that names the tensors that were ignored; none where there were none."""
+    """Return a note that names the tensors that were ignored; none where there were none."""
     if not names:
         return ()
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
