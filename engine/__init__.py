@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from engine.strategies import make_strategy
 
 __version__ = "0.1.0"
-__distribution__ = "remdm-tui"  # how the command line tells this package from another one called engine
+__distribution__ = "remdm-tui"  # by which the command line distinguishes this package from another one called engine
 __all__ = ["Denoiser", "Session", "__version__", "load_model", "make_strategy", "sample"]
 
 _MODULES = {

@@ -1,4 +1,4 @@
-"""What the engine tells and is told: plain data, numpy only, the same on both sides of the wire."""
+"""What the engine sends and receives: plain data, numpy only, the same on both sides of the wire."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Change(IntEnum):
     REMASKED = 3
     """held a token, is masked again"""
     LOCKED = 4
-    """stands in the prompt or was locked by hand: no sampler touches it"""
+    """is in the prompt or was locked by hand: no sampler touches it"""
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class Frame:
 
     @property
     def masked(self) -> NDArray[np.bool_]:
-        """Return [B, L]: where a mask stands after the step."""
+        """Return [B, L]: the masked positions after the step."""
         return (self.change == Change.MASKED) | (self.change == Change.REMASKED)
 
     def count(self, change: Change, sample: int | None = None) -> int:
@@ -285,7 +285,9 @@ class Check:
 
     @property
     def garbled(self) -> bool:
-        """Return whether the model knows little more than which tokens are common, as one with shuffled weights does."""
+        """Return whether the model knows little more than which tokens are common, as one with shuffled weights
+        does.
+        """
         return not self.loss < 0.85 * self.chance
 
     def __str__(self) -> str:

@@ -208,7 +208,7 @@ class Server:
     def _debug(self, command: command_handler.Command) -> None:
         """Handle a command of the debugger; refuse it if it is invalid."""
         try:
-            if self._recorded is not None and isinstance(command, command_handler.STANDING):
+            if self._recorded is not None and isinstance(command, command_handler.AT_STEP):
                 raise ValueError("The recorded steps are being recomputed. Try again afterwards")
             self._handler.handle(command)
         except ValueError as error:

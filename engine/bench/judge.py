@@ -1,4 +1,4 @@
-"""How fast a judge scores texts beside the loop that one would write with transformers."""
+"""How fast a judge scores texts against the loop that one would write with transformers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TOLERANCE = 1e-3
 
 
 def judge_for(options: Options) -> LanguageModel:
-    """Return the judge that is asked for, or a random GPT-2 named so where there is none asked for, or none on this
+    """Return the judge that is requested, or a random GPT-2 named so where there is none requested, or none on this
     machine.
 
     A benchmark fetches nothing.

@@ -116,7 +116,7 @@ def measure_calls(options: Options) -> Iterator[Comparison]:
 
 
 def _cached_calls(options: Options) -> Iterator[Comparison]:
-    """Beside the cache that is asked anew when a token of any sample of its batch has changed."""
+    """Yield network calls against the cache, which is refreshed when a token of any sample of its batch has changed."""
     strategy, count, length = make_strategy("mdlm"), options.cache_batch, options.cache_length
     for steps in options.cache_steps:
         cached = sample_by_predictor(
@@ -132,7 +132,7 @@ def _cached_calls(options: Options) -> Iterator[Comparison]:
 
 
 def measure_judge(options: Options) -> Iterator[Comparison]:
-    """Yield the judge's scoring of texts beside the loop that one would write with transformers."""
+    """Yield the judge's scoring of texts against the loop that one would write with transformers."""
     from engine.bench.judge import judge_for, measure_scoring, texts_for
 
     judge = judge_for(options)

@@ -43,8 +43,8 @@ class Unfolded:
 def random_model(shape: NetworkShape, seed: int, *, timed: bool = False) -> DIT:
     """Return a DIT whose every parameter matters: modulation and head, which start at zero, are random too.
 
-    timed: whether it listens to the noise level.  The head's spread gives logits of a standard deviation of about 4,
-    hence nuclei as small as a trained model's.
+    timed: whether it is conditioned on the noise level.  The head's spread gives logits of a standard deviation
+    of about 4, hence nuclei as small as a trained model's.
     """
     config = DITConfig(
         vocab_size=shape.vocab, hidden_size=shape.width, n_blocks=shape.blocks, n_heads=shape.heads,
@@ -68,7 +68,7 @@ def half_masked(shape: NetworkShape, seed: int) -> Tensor:
 
 
 class Oblivious:
-    """The cheapest denoiser: one law everywhere.  How often a sampler calls does not depend on what it hears."""
+    """The cheapest denoiser: one distribution everywhere.  How often a sampler calls does not depend on its inputs."""
 
     vocab_size, mask_id, max_length, time_conditioned = 17, 16, None, False
 
@@ -80,7 +80,7 @@ class Oblivious:
 
 
 class CountingModel:
-    """A denoiser that counts how often it is asked, a batch being asked once."""
+    """A denoiser that counts calls, one for a batch."""
 
     def __init__(self, model: Denoiser) -> None:
         self.model, self.times = model, 0

@@ -96,7 +96,7 @@ class Scheme:
     name: str
     run: Run
     scored: bool = False
-    """whether its network is SEDD's, which listens to the noise level"""
+    """whether its network is SEDD's, which is conditioned on the noise level"""
     every_step: bool = False
     """whether it asks the network at every step"""
 

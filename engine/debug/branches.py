@@ -80,7 +80,7 @@ def shared_steps(branches: Mapping[int, Branch], a: int, b: int) -> int:
 
 
 def _way(branches: Mapping[int, Branch], branch: int) -> dict[int, float]:
-    """Return the branch and its ancestors, and how many steps of each belong to it."""
+    """Return the branch and its ancestors, and how many steps of each it includes."""
     way: dict[int, float] = {}
     steps = float("inf")
     here: int | None = branch

@@ -1,4 +1,4 @@
-"""What can be asked of a run and done to it besides taking its steps: the debugger's commands, and their answers."""
+"""The debugger's commands on a run, and their replies."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 Command = wire.Fork | wire.Switch | wire.Together | wire.Alter | wire.Break | wire.Clear | wire.Look | wire.UseFile
 MOVES = (wire.Fork, wire.Switch, wire.Together)
-"""Commands after which what credit there was is void."""
-STANDING = (*MOVES, wire.Alter, wire.Look)
-"""Commands for which the run must stand where the terminal thinks it does."""
+"""Commands that void the credit."""
+AT_STEP = (*MOVES, wire.Alter, wire.Look)
+"""Commands that need the run at the step that the terminal assumes."""
 
 
 class CommandHandler:
-    """One run's; the server says which that is.  ValueError out of here is a refusal that has changed nothing."""
+    """Handles the debugger's commands of one run.  A command that is refused raises ValueError and changes nothing."""
 
     def __init__(self, send: Callable[[wire.Event], None]) -> None:
         self._send = send
@@ -35,7 +35,7 @@ class CommandHandler:
         self.session: Session | None = None
         self.run = 0
         self._together: tuple[int, ...] = ()
-        """branches that are stepped in turn; none: that in which the session stands"""
+        """branches that are stepped in turn; none: the session's own branch"""
         self.credit = CreditWindow()
         """steps that may still be taken, and how often a run was stopped"""
 
@@ -56,21 +56,21 @@ class CommandHandler:
         return {"strategy": strategies.make(self.kinds(), settings.strategy, settings.knobs), **shared}
 
     def begin(self, session: Session, first: int) -> None:
-        """A new run, whose first branch has this number."""
+        """Begin a run whose first branch has this number."""
         self.session, self._together = session, ()
         self.monitor.begin(session.blocks.edges, first)
 
     def turn(self) -> int:
         """Return the branch whose step is next: of those that have one left the one that has come least far."""
-        session = self._there()
-        standing = {branch: session.standing(branch) for branch in self._together or (session.branch,)}
-        return min(standing, key=lambda branch: (standing[branch][1], standing[branch][0]))
+        session = self._current()
+        progress = {branch: session.progress(branch) for branch in self._together or (session.branch,)}
+        return min(progress, key=lambda branch: (progress[branch][1], progress[branch][0]))
 
     @property
     def ended(self) -> bool:
         """Return whether no branch that is stepped has a step left."""
-        session = self._there()
-        return all(session.standing(branch)[1] for branch in self._together or (session.branch,))
+        session = self._current()
+        return all(session.progress(branch)[1] for branch in self._together or (session.branch,))
 
     def handle(self, command: Command) -> None:
         """Handle one command and send its reply."""
@@ -82,28 +82,28 @@ class CommandHandler:
             case wire.UseFile(path):
                 self._use(path)
             case wire.Fork():
-                self._fork(self._there(), command)
+                self._fork(self._current(), command)
             case wire.Switch(branch):
-                self._there().switch(branch)
-                self._stands()
+                self._current().switch(branch)
+                self._send_position()
             case wire.Together(branches):
-                session = self._there()
+                session = self._current()
                 for branch in branches:
-                    session.standing(branch)
+                    session.progress(branch)
                 if len({*branches}) < len(branches):
                     raise ValueError(f"branches {', '.join(map(str, branches))} are not all different")
                 self._together = branches
-                self._stands()
+                self._send_position()
             case wire.Alter(edit):
-                session = self._there()
+                session = self._current()
                 control = session.control
                 self.publish(session.edit(edit), control)
             case wire.Look():
-                self._look(self._there(), command)
+                self._look(self._current(), command)
 
     def publish(self, frame: Frame, control: StepConfig) -> None:
         """Send a frame and what was found in it; a breakpoint that it hits stops the run."""
-        session = self._there()
+        session = self._current()
         before = session.frames[-2] if len(session.frames) > 1 else None
         self._send(wire.Stepped.of(self.run, frame, session.branch))
         hits, broken = self.monitor.check(session.branch, frame, before, claims_of(control.strategy))
@@ -114,7 +114,7 @@ class CommandHandler:
             self._send(wire.Stopped(self.run, session.branch, self.credit.stop, tuple(hits)))
 
     def failed(self, error: StrategyError, step: int | None = None) -> None:
-        """A strategy is wrong: the run stands still, before `step` if it was being stepped."""
+        """Stop the run for a strategy that is wrong, before `step` if it was being stepped."""
         self.credit = self.credit.stopped()
         branch = 0 if self.session is None else self.session.branch
         at = -1 if step is None else step
@@ -135,8 +135,8 @@ class CommandHandler:
             raise ValueError("there is no run")
         return self.session
 
-    def _stands(self) -> None:
-        session = self._there()
+    def _send_position(self) -> None:
+        session = self._current()
         self._send(wire.Stands(self.run, session.branch, session.index))
 
     def _use(self, path: str) -> None:
@@ -149,15 +149,15 @@ class CommandHandler:
         assert self._file is not None
         self._send(wire.FileLoaded(str(self._file.path), self._file.digest, describe(self._file.kind)))
 
-    def _fork(self, session: Session, asked: wire.Fork) -> None:
-        branch, settings = asked.branch, asked.settings
+    def _fork(self, session: Session, command: wire.Fork) -> None:
+        branch, settings = command.branch, command.settings
         if branch.parent is None:
             raise ValueError(f"branch {branch.id} needs a parent")
-        if asked.at > 0:
-            if branch.at or settings is None or not asked.past:
+        if command.at > 0:
+            if branch.at or settings is None or not command.past:
                 raise ValueError(f"branch {branch.id} is computed again from the start, under settings")
             self.bound(settings)
-            settings = asked.past[0][1]
+            settings = command.past[0][1]
         from engine.sampling.validation import check_order
 
         bound = None if settings is None else self.bound(settings)
@@ -174,15 +174,15 @@ class CommandHandler:
         self.monitor.fork(branch)
         if bound is not None:
             session.set(**bound)
-        self._stands()
+        self._send_position()
 
-    def _look(self, session: Session, asked: wire.Look) -> None:
+    def _look(self, session: Session, command: wire.Look) -> None:
         from engine.debug.prediction import predict_position
 
-        told = predict_position(
-            session, asked.sample, asked.position, kinds=self.kinds(), step=asked.step, top=asked.top
+        prediction = predict_position(
+            session, command.sample, command.position, kinds=self.kinds(), step=command.step, top=command.top
         )
-        self._send(wire.Looked(self.run, session.branch, told))
+        self._send(wire.Looked(self.run, session.branch, prediction))
 
 
 def claims_of(strategy: Strategy) -> Claims:

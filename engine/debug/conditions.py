@@ -20,7 +20,7 @@ Truth = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Condition:
-    """`str` gives the text that is typed, `said` the sentence."""
+    """One kind of condition; `str` returns the text that is typed, `sentence` what it means."""
 
     form: ClassVar[str]
     """how it is typed"""
@@ -28,11 +28,11 @@ class Condition:
     event: ClassVar[bool] = False
     """whether it stops at every step that fulfils it; else at the first of several in a row"""
     wide: ClassVar[bool] = False
-    """whether it tells of positions"""
+    """whether it names positions"""
 
     @property
     def sentence(self) -> str:
-        raise TypeError(f"{type(self).__name__} says nothing")
+        raise TypeError(f"{type(self).__name__} has no sentence")
 
     @property
     def repeats(self) -> bool:
@@ -135,7 +135,7 @@ class AtPosition(Condition):
 
 @dataclass(frozen=True)
 class TokenIs(Condition):
-    """`text` matches a token's whole piece: as it is in quotes, else but for spaces around it."""
+    """`text` matches a token's whole piece: exactly in quotes, else without surrounding spaces."""
 
     text: str
     exact: bool = False
@@ -208,7 +208,7 @@ class Unsure(Condition):
 @dataclass(frozen=True)
 class Clamped(Condition):
     form = "clamped"
-    doc = "the plan has left 0 to 1, so that sigma was clamped"
+    doc = "the plan was out of [0, 1] and was clamped"
     event = True
 
     def __str__(self) -> str:
@@ -216,7 +216,7 @@ class Clamped(Condition):
 
     @property
     def sentence(self) -> str:
-        return "the plan has left 0 to 1 and was clamped"
+        return "the plan was out of [0, 1] and was clamped"
 
     def holds(self, frame: Frame, before: Frame | None) -> Truth:
         return np.full((1, 1), frame.excess > 0)

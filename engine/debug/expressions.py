@@ -36,7 +36,7 @@ Read = Callable[[Frame], Values]
 
 @dataclass(frozen=True)
 class Operand:
-    """A part of an expression: how it is computed, and of which kind it is."""
+    """A part of an expression: how it is computed, and its kind."""
 
     read: Read
     wide: bool = False
@@ -59,11 +59,11 @@ class Expression:
 
     @property
     def event(self) -> bool:
-        """Return whether it tells of single steps, where others hold from some step on."""
+        """Return whether it describes single steps, not a state that lasts."""
         return any(FIELDS[name].event for name in self.names)
 
     def values(self, frame: Frame) -> Values:
-        """Its value for each sample, [B]: bool of a condition, else float64."""
+        """Return the value for each sample, [B]: bool of a condition, else float64."""
         with np.errstate(all="ignore"):
             value = np.asarray(self.read(frame))
         return np.broadcast_to(value, (len(frame.tokens), 1))[:, 0]
@@ -88,7 +88,7 @@ def parse_expression(text: str, pieces: Sequence[str] = (), characters: Characte
     parser = _Parser(text.strip(), pieces, characters)
     part = parser.part(tree, 0)
     if part.text is not None:
-        raise ValueError(f"{part.text!r} alone says nothing: compare token with it")
+        raise ValueError(f"{part.text!r} is no condition: write token == {part.text!r}")
     if part.wide:
         raise ValueError(f"{text.strip()!r} has a value for each position: put it into any(), all(), count() or min()")
     return Expression(text.strip(), part.truth, frozenset(parser.names), part.read)
@@ -196,7 +196,7 @@ def _compared(parser: _Parser, node: ast.Compare, depth: int) -> Operand:
 
 
 def _link(parser: _Parser, node: ast.Compare, pair: list[ast.expr], relation: ast.cmpop, depth: int) -> Operand:
-    """One `a < b` of a chain."""
+    """Return one `a < b` of a chain."""
     if type(relation) not in RELATIONS:
         raise ValueError(f"the comparison in {parser.source_of(node)} is not understood: {ALLOWED}")
     act = RELATIONS[type(relation)]
@@ -215,7 +215,7 @@ def _true(act: Callable[[Values, Values], Values], a: Values, b: Values) -> Valu
 
 
 def _spelled(parser: _Parser, node: ast.Compare, left: Operand, right: Operand, relation: ast.cmpop) -> Operand:
-    """token == " the": by the set of tokens that are spelled so."""
+    """Return `token == " the"`, by the set of tokens with that text."""
     text, other = (left.text, right) if left.text is not None else (right.text, left)
     if other.field != "token" or not isinstance(relation, ast.Eq | ast.NotEq):
         raise ValueError(f"text in {parser.source_of(node)} can only be compared with token, by == or !=")
@@ -230,7 +230,7 @@ def _spelled(parser: _Parser, node: ast.Compare, left: Operand, right: Operand, 
 
 
 def _whole(characters: Characters, frame: Frame, text: str, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return where a character stands that is one of these tokens, or several, [B, L]."""
+    """Return where a character is one of these tokens, or several, [B, L]."""
     return np.isin(frame.tokens, ids) | characters.where(frame.tokens, lambda shown: shown == text)
 
 
@@ -249,7 +249,7 @@ def _called(parser: _Parser, node: ast.Call, depth: int) -> Operand:
 
 @dataclass(frozen=True)
 class _Function:
-    """What brings [B, L] down to [B, 1]."""
+    """A reduction from [B, L] to [B, 1]."""
 
     act: Callable[[Values], Values]
     of_truth: bool
@@ -257,7 +257,7 @@ class _Function:
 
 
 def _over(act: Callable[..., Any]) -> Callable[[Values], NDArray[np.float64]]:
-    """Return the same of the numbers that are there; where there are none, no number."""
+    """Return `act` over the numbers that are not nan; nan where there are none."""
 
     def reduced(values: Values) -> NDArray[np.float64]:
         there = ~np.isnan(values)

@@ -17,7 +17,7 @@ Values = NDArray[Any]
 
 @dataclass(frozen=True)
 class Field:
-    """One name: what it stands for and how it is read, as something that broadcasts to [B, L]."""
+    """One name: what it means and how it is read, as something that broadcasts to [B, L]."""
 
     doc: str
     read: Callable[[Frame], Values]
@@ -26,7 +26,7 @@ class Field:
     truth: bool = False
     """true or false, not a number"""
     event: bool = False
-    """tells of this step alone, where others describe the state it led to"""
+    """describes this step alone, where others describe the state it led to"""
 
 
 def _all(value: float) -> Values:

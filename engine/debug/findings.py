@@ -1,4 +1,4 @@
-"""What the debugger tells: plain data, the same on both sides of the wire."""
+"""The debugger's findings: plain data, the same on both sides of the wire."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from engine.records import Change
 
 @dataclass(frozen=True)
 class Hit:
-    """A breakpoint's condition has come true."""
+    """A breakpoint whose condition became true."""
 
     breakpoint: int
     text: str
@@ -19,9 +19,9 @@ class Hit:
     step: int
     """steps taken, so the position in the record"""
     samples: tuple[int, ...]
-    """in which it did"""
+    """samples in which it did"""
     positions: tuple[int, ...] = ()
-    """of the first of these samples, where it tells of positions"""
+    """of the first of these samples, where it names positions"""
 
 
 @dataclass(frozen=True)
@@ -52,18 +52,18 @@ class Moment:
     held: float
     """the probability that the token had when it was revealed; nan where it is not known"""
     chance: float
-    """probability of the change; nan where no dice were thrown: a clean-up or an edit"""
+    """probability of the change; nan where nothing was drawn: a clean-up or an edit"""
     share: float
-    """chance over the sum of such chances in the sample, under remdm-conf its softmax; nan without dice"""
+    """chance over the sum of such chances in the sample, under remdm-conf its softmax; nan without a draw"""
     drawn: float
-    """the uniform that fell below `chance`; nan without dice"""
+    """the uniform that fell below `chance`; nan without a draw"""
     why: str
-    """the same as a sentence"""
+    """the reason as a sentence"""
 
 
 @dataclass(frozen=True)
 class Story:
-    """All that happened to one position."""
+    """All changes of one position."""
 
     sample: int
     position: int
@@ -72,7 +72,7 @@ class Story:
 
 @dataclass(frozen=True)
 class Ranked:
-    """One token that the network holds possible."""
+    """One token of the network's prediction."""
 
     token: int
     probability: float
@@ -83,19 +83,19 @@ class Ranked:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a strategy, its knobs as they are by default, would do at the present step."""
+    """What a strategy with its default knobs would do at the present step."""
 
     strategy: str
     unmask: float
     remask: float
     """0 where the position is masked, as unmask is where it is revealed"""
     problem: str = ""
-    """why there is none"""
+    """why there is no verdict; else empty"""
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the network makes of one position of a state."""
+    """The network's prediction of one position of a state."""
 
     step: int
     """steps taken before"""
@@ -103,7 +103,7 @@ class Prediction:
     position: int
     token: int
     masked: bool
-    """whether a mask stands there; if not, the network was shown one"""
+    """whether the position is masked; if not, the network was shown one"""
     top: tuple[Ranked, ...]
     """most probable first"""
     nucleus: int
@@ -111,5 +111,5 @@ class Prediction:
     entropy: float
     """nats, before the nucleus"""
     own: float
-    """probability of the token that stands there; nan where masked"""
+    """probability of the position's token; nan where masked"""
     verdicts: tuple[Verdict, ...]

@@ -1,4 +1,4 @@
-"""The story of one position, from the recorded frames alone: what happened to it, with which chance, by which draw."""
+"""The story of one position, from the recorded frames alone: what happened to it, with which probability, by which draw."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def story(frames: Iterable[Frame], sample: int, position: int, *, seed: int, fir
     moments = []
     # the tokens before the frame, and the noise's step: clean-ups and edits throw no flips
     before: Frame | None = None
-    flips = 0
+    steps = 0
     for frame in frames:
         batch, length = frame.tokens.shape
         if not (0 <= sample < batch and 0 <= position < length):
@@ -42,14 +42,19 @@ def story(frames: Iterable[Frame], sample: int, position: int, *, seed: int, fir
             if _touches(frame, before, sample, position):
                 moments.append(_edited(frame, frame.edit, before, sample, position))
         elif frame.change[sample, position] in (Change.REVEALED, Change.REMASKED):
-            moments.append(_changed(frame, before, sample, position, (seed, first + sample, flips)))
-        flips += frame.edit is None and not frame.final
+            moments.append(_changed(frame, before, sample, position, (seed, first + sample, steps)))
+        steps += frame.edit is None and not frame.final
         before = frame
     return Story(sample, position, tuple(moments))
 
 
+def _short(probability: float) -> str:
+    """Return a probability in [0, 1] with up to 4 digits, without the zero before the point."""
+    return f"{probability:.4g}".removeprefix("0") or "0"
+
+
 def _touches(frame: Frame, before: Frame | None, sample: int, position: int) -> bool:
-    """Return whether the edit that a frame tells of has done something to the position."""
+    """Return whether a frame's edit has done something to the position."""
     edit = frame.edit
     assert edit is not None
     if edit.sample not in (None, sample):
@@ -65,7 +70,7 @@ def _touches(frame: Frame, before: Frame | None, sample: int, position: int) -> 
 
 def _edited(frame: Frame, edit: Edit, before: Frame | None, sample: int, position: int) -> Moment:
     change = Change(int(frame.change[sample, position]))
-    # what was lost is what stood there
+    # a remasked token is read from the state before
     source = before if change is Change.REMASKED and before is not None else frame
     return Moment(
         frame.index + 1, frame.t, frame.s, change, int(source.tokens[sample, position]),
@@ -80,13 +85,14 @@ def _changed(frame: Frame, before: Frame | None, sample: int, position: int, add
     source = before if remasked and before is not None else frame
     token, held = int(source.tokens[sample, position]), float(source.held[sample, position])
     if frame.final:
-        why = "left masked by the last step, so the clean-up took the most probable token"
+        why = "Masked after the last step: the clean-up took the most probable token"
         return Moment(frame.index + 1, frame.t, frame.s, change, token, held, NAN, NAN, NAN, why)
     plan, other = (frame.remask, Change.HELD) if remasked else (frame.unmask, Change.MASKED)
     could = (frame.change[sample] == change) | (frame.change[sample] == other)
     chance, total = float(plan[sample, position]), float(np.where(could, plan[sample], 0).sum(dtype=np.float64))
     share = chance / total if total > 0 else NAN
     drawn = rng.uniform(rng.key(*address, Purpose.CHANGE), position)
-    name = "sigma" if remasked else "the probability of revealing,"
-    why = f"the draw {drawn:.4g} fell below {name} {chance:.4g}, {share:.3g} of {total:.3g} in all"
+    name = "sigma" if remasked else "p(reveal)"
+    what = "remasks" if remasked else "reveals"
+    why = f"u = {_short(drawn)} < {name} = {_short(chance)} ({total:.3g} {what} expected in this step)"
     return Moment(frame.index + 1, frame.t, frame.s, change, token, held, chance, share, drawn, why)

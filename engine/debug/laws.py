@@ -1,7 +1,7 @@
 """What must hold in every step of a correct sampler, checked against what a frame says: numpy only.
 
-A law about chance is broken when what was seen lies outside a band that a correct sampler leaves in fewer than one of
-a million runs, however long: step k has the share 6 / (pi (k + 1))^2 of that millionth, by a union bound.
+A statistical law is broken when a count lies outside a band that a correct sampler leaves in fewer than one of a
+million runs, however long: step k has the share 6 / (pi (k + 1))^2 of that millionth, by a union bound.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ROUNDING = 1e-5
 
 @dataclass(frozen=True)
 class Claims:
-    """What a strategy says of itself."""
+    """The properties that a strategy claims."""
 
     preserves_marginal: bool
     reads: str
@@ -34,12 +34,12 @@ class Claims:
 
 @dataclass(frozen=True)
 class LawState:
-    """What has to be remembered from one step to the next."""
+    """What the laws carry from one step to the next."""
 
     intact: bool = False
     """whether the masked positions are still those of 1 - alpha, but for chance"""
     broken: frozenset[str] = frozenset()
-    """laws that the last step broke, so that each is told once"""
+    """laws that the last step broke, so that each is reported once"""
     alpha: float = 0.0
     """expected unmasked fraction after the last step"""
     calls: int = 0
@@ -48,7 +48,7 @@ class LawState:
 
 @dataclass(frozen=True)
 class LawInput:
-    """A frame as the laws look at it; arrays bool [B, n] or float64 [B, n] over the n positions of its block."""
+    """A frame as the laws read it; arrays bool [B, n] or float64 [B, n] over the n positions of its block."""
 
     frame: Frame
     claims: Claims
@@ -61,7 +61,7 @@ class LawInput:
 
     @property
     def surprise(self) -> float:
-        """nats: a deviation at least as improbable as exp(-this) breaks a law."""
+        """Return the nats x such that a deviation of probability exp(-x) or less breaks a law."""
         return float(nats(self.frame.index))
 
     @property
@@ -70,12 +70,12 @@ class LawInput:
 
 
 def nats(step: int | NDArray[np.integer]) -> NDArray[np.float64]:
-    """Return how improbable a step's deviation must be, -log of its probability."""
+    """Return how improbable a step's deviation must be to break a law, as -log of its probability."""
     return np.asarray(math.log(RUNS * SIDES * math.pi**2 / 6) + 2 * np.log(np.asarray(step) + 1.0))
 
 
 def divergence(seen: NDArray[np.float64] | float, expected: NDArray[np.float64] | float) -> NDArray[np.float64]:
-    """Return KL(seen || expected) of two coins, nats: n times it is Chernoff's exponent for n tosses."""
+    """Return KL(seen || expected) of two Bernoulli distributions in nats; times n, Chernoff's exponent for n draws."""
     a, p = np.asarray(seen, np.float64), np.asarray(expected, np.float64)
     with np.errstate(all="ignore"):
         heads = np.where(a > 0, a * np.log(a / p), 0.0)
@@ -105,10 +105,10 @@ def marginal_band(
 def check_laws(
     frame: Frame, claims: Claims, last: LawState, edges: Sequence[int]
 ) -> tuple[LawState, tuple[Violation, ...]]:
-    """Return the standing after a step, and the laws that it has broken and the step before had not.
+    """Return the state after a step, and the laws that it broke and the step before did not.
 
     edges: first position of every block, then the canvas's length (`engine.sampling.blocks.Blocks.edges`).
-    An edit breaks no law, but after it the masked fraction is nobody's.
+    An edit breaks no law, but ends the check of the masked fraction.
     """
     if frame.edit is not None:
         return replace(last, intact=False), ()
@@ -124,9 +124,9 @@ def check_laws(
     )
     step = replace(step, last=replace(last, intact=intact))
     found = {violation.law: violation for law in LAWS for violation in law(step)}
-    # a plan that was cut off is told by its own law, and what follows from it is no second fault
-    standing = LawState(intact and frame.excess == 0, frozenset(found), frame.alpha_s, frame.network_calls, frame.block)
-    return standing, tuple(found[name] for name in found if name not in last.broken)
+    # a clamped plan is reported by its own law, and what follows from it is no second fault
+    state = LawState(intact and frame.excess == 0, frozenset(found), frame.alpha_s, frame.network_calls, frame.block)
+    return state, tuple(found[name] for name in found if name not in last.broken)
 
 
 def _step(frame: Frame, claims: Claims, last: LawState, edges: Sequence[int]) -> LawInput:
@@ -149,12 +149,12 @@ def _step(frame: Frame, claims: Claims, last: LawState, edges: Sequence[int]) ->
 Law = Callable[[LawInput], Iterator[Violation]]
 
 
-def _broken(law: str, step: LawInput, formula: str, said: str, **numbers: float) -> Violation:
-    return Violation(law, step.frame.index + 1, formula, said, tuple(numbers.items()))
+def _broken(law: str, step: LawInput, formula: str, finding: str, **numbers: float) -> Violation:
+    return Violation(law, step.frame.index + 1, formula, finding, tuple(numbers.items()))
 
 
 def marginal(step: LawInput) -> Iterator[Violation]:
-    """Yield the masked fraction of the whole batch is 1 - alpha_s, where the strategy claims to keep it."""
+    """Check that the batch's masked fraction is 1 - alpha_s, where the strategy claims to keep it."""
     frame, count = step.frame, step.positions
     if not step.last.intact or frame.excess > 0 or not count:
         return
@@ -163,24 +163,24 @@ def marginal(step: LawInput) -> Iterator[Violation]:
         least, most = (float(end[0]) for end in marginal_band(np.array([expected]), count, np.array([frame.index])))
         yield _broken(
             "marginal", step, "E[masked] / n = 1 - alpha_s",
-            f"{seen:.4f} of {count} positions are masked, where {least:.4f} to {most:.4f} would be by chance",
+            f"{seen:.4f} of {count} positions are masked; chance allows {least:.4f} to {most:.4f}",
             masked=seen, expected=expected, least=least, most=most, n=count,
         )  # fmt: skip
 
 
 def in_range(step: LawInput) -> Iterator[Violation]:
-    """Yield what the plan gives is a probability."""
+    """Check that the plan's values are probabilities."""
     frame = step.frame
     if frame.excess > 0:
         yield _broken(
             "range", step, "0 <= unmask <= 1 and 0 <= remask <= 1",
-            f"the plan lies {frame.excess:.4g} outside 0 to 1 and was clamped",
+            f"Plan out of [0, 1] by {frame.excess:.4g}; clamped",
             excess=frame.excess, t=frame.t, s=frame.s,
         )  # fmt: skip
 
 
 def bounded(step: LawInput) -> Iterator[Violation]:
-    """Yield sigma is small enough for the revealed to make up for it (ReMDM, arXiv 2503.00307, sigma_max)."""
+    """Check that sigma is at most sigma_max (ReMDM, arXiv 2503.00307)."""
     frame = step.frame
     if not step.claims.preserves_marginal or frame.final or not step.was_revealed.any():
         return
@@ -189,13 +189,13 @@ def bounded(step: LawInput) -> Iterator[Violation]:
     if sigma > max(bound, 0.0) * (1 + ROUNDING) + 1e-9:
         yield _broken(
             "sigma", step, "remask <= sigma_max = min(1, (1 - alpha_s) / alpha_t)",
-            f"a token is remasked with probability {sigma:.4g}, at most {bound:.4g} keeps the marginals",
+            f"sigma = {sigma:.4g} > sigma_max = {bound:.4g}: the marginals are not kept",
             remask=sigma, sigma_max=bound, alpha_s=frame.alpha_s, alpha_t=frame.alpha_t,
         )  # fmt: skip
 
 
 def changes_as_planned(step: LawInput) -> Iterator[Violation]:
-    """As many positions change as the plan's probabilities say, by Bernstein's inequality."""
+    """Check that as many positions change as the plan's probabilities say, by Bernstein's inequality."""
     if step.frame.final:
         return
     for name, plan, could, did, formula in (
@@ -207,13 +207,13 @@ def changes_as_planned(step: LawInput) -> Iterator[Violation]:
         room = step.surprise / 3 + math.sqrt(step.surprise**2 / 9 + 2 * step.surprise * spread)
         if abs(seen - expected) > room + ROUNDING * expected:
             yield _broken(
-                name, step, formula, f"{seen} positions have, where {expected:.1f} were expected",
+                name, step, formula, f"{seen} {name}; {expected:.1f} expected",
                 seen=seen, expected=expected, most=expected + room, least=max(0.0, expected - room),
             )  # fmt: skip
 
 
 def calls_as_planned(step: LawInput) -> Iterator[Violation]:
-    """Yield the network is asked for the sequences that reveal something, or for all with masks where a plan must look."""
+    """Check that the network computes the sequences that reveal something, or all with masks under `candidates`."""
     frame = step.frame
     looks = step.claims.reads == "candidates" and not frame.final
     asks = step.was_masked if looks else frame.change == Change.REVEALED
@@ -222,7 +222,7 @@ def calls_as_planned(step: LawInput) -> Iterator[Violation]:
         who = "sequences with masks" if looks else "sequences that reveal something"
         yield _broken(
             "calls", step, f"network calls = {who}",
-            f"{calls} sequences went through the network where {planned} were to", calls=calls, planned=planned,
+            f"{calls} sequences through the network; {planned} expected", calls=calls, planned=planned,
         )  # fmt: skip
 
 

@@ -30,17 +30,17 @@ class Switch(Message, frozen=True):
 
 
 class Together(Message, frozen=True):
-    """Step these branches in turn, the one that has come least far first; none: the one that the run stands in.
+    """Step these branches in turn, the one that has come least far first; none: the run's current branch.
 
     They share the run's seed, so their difference is their settings'.  Credit is void, and counts the steps of all; a
-    branch that is found to have ended uses up the step that it was asked for.
+    branch that is found to have ended uses up the step that it was granted.
     """
 
     branches: tuple[int, ...]
 
 
 class Alter(Message, frozen=True):
-    """Change the canvas by hand where the branch stands; answered by the edit's frame."""
+    """Change the canvas by hand at the branch's current step; answered by the edit's frame."""
 
     edit: Edit
 
@@ -78,7 +78,7 @@ class UseFile(Message, frozen=True):
 
 
 class Stands(Message, frozen=True):
-    """The answer to `Fork` and `Switch`: the engine stands in this branch, after so many steps."""
+    """The answer to `Fork` and `Switch`: the engine is in this branch, after so many steps."""
 
     run: int
     branch: int

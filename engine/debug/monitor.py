@@ -1,4 +1,4 @@
-"""What looks at every frame of a run, in each of its branches: breakpoints and laws."""
+"""Check every frame of a run, in each of its branches, for breakpoints and laws."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from engine.text.characters import Characters
 
 
 class Monitor:
-    """Breakpoints outlive a run, and are read anew for another model's tokens; the laws' standing does not."""
+    """Breakpoints, which outlive a run and are parsed again for another model, and the laws' state of each branch."""
 
     def __init__(self) -> None:
         self._conditions: dict[int, tuple[Condition, int | None]] = {}
         self._pieces: Sequence[str] = ()
         self._characters: Characters | None = None
         self._edges: Sequence[int] = (0, 0)
-        self._standings: dict[int, list[LawState]] = {0: []}
+        self._law_states: dict[int, list[LawState]] = {0: []}
 
     def set(self, number: int, text: str, sample: int | None) -> None:
         """Stop at a condition, in one sample or in any, in place of what had the number.
@@ -38,7 +38,7 @@ class Monitor:
             self._conditions.pop(number, None)
 
     def use_pieces(self, pieces: Sequence[str], fragments: Mapping[int, bytes] = MappingProxyType({})) -> list[str]:
-        """Return another model's tokens are there: why breakpoints that mean nothing to it are gone."""
+        """Parse the breakpoints again for another model's tokens; return why those without meaning were dropped."""
         self._pieces, old = pieces, self._conditions
         self._characters = Characters.of(fragments, len(pieces))
         self._conditions, lost = {}, []
@@ -50,20 +50,20 @@ class Monitor:
         return lost
 
     def begin(self, edges: Sequence[int], branch: int = 0) -> None:
-        """A new run with these blocks (`engine.sampling.blocks.Blocks.edges`), whose first branch has this number."""
-        self._edges, self._standings = edges, {branch: []}
+        """Begin a run with these blocks (`engine.sampling.blocks.Blocks.edges`), whose first branch has this number."""
+        self._edges, self._law_states = edges, {branch: []}
 
     def fork(self, branch: Branch) -> None:
         assert branch.parent is not None
-        self._standings[branch.id] = self._standings[branch.parent][: branch.at]
+        self._law_states[branch.id] = self._law_states[branch.parent][: branch.at]
 
     def check(
         self, branch: int, frame: Frame, before: Frame | None, claims: Claims
     ) -> tuple[list[Hit], tuple[Violation, ...]]:
         """Return the breakpoints that the newest frame of a branch hits, and the laws that it is the first to break."""
-        standings = self._standings[branch]
-        standing, broken = laws.check_laws(frame, claims, standings[-1] if standings else LawState(), self._edges)
-        standings.append(standing)
+        states = self._law_states[branch]
+        state, broken = laws.check_laws(frame, claims, states[-1] if states else LawState(), self._edges)
+        states.append(state)
         if frame.edit is not None:
             return [], broken
         found = (

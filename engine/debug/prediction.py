@@ -1,4 +1,4 @@
-"""What the network makes of one position of a state, and what every strategy would do with it, when asked for."""
+"""The network's prediction of one position of a state, and what every strategy would do there."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def predict_position(
     """Return the network's `top` tokens at a position before step `step` (None: the next), as the settings of it
     decide.
 
-    Where a token stands the network is shown a mask instead: what would it be now?  kinds: strategies whose verdicts
-    are wanted, with their knobs by default, the one that runs left out.  The head is computed on one row, and on all
-    masked ones if a strategy reads candidates.  Changes nothing.  Raises ValueError for what is not there.
+    A revealed position is shown to the network as a mask.  kinds: strategies to judge with their default knobs; the
+    running one is left out.  The head is computed on one row, and on all masked rows if a strategy reads candidates.
+    The session does not change.  Raises ValueError for a step, sample or position that does not exist.
     """
     step = session.index if step is None else step
     ahead = session.before(step)
@@ -68,7 +68,7 @@ def predict_position(
 
 
 def _row(state: SamplerState, sample: int) -> SamplerState:
-    """One trajectory of a state."""
+    """Return one trajectory of a state."""
     here = slice(sample, sample + 1)
     active, seen = (None if part is None else part[here] for part in (state.active, state.seen))
     return SamplerState(state.tokens[here], state.held[here], state.locked[here], [state.numbers[sample]], active, seen)
@@ -112,7 +112,7 @@ def _verdicts(
 
 
 def _obstacle(session: Session, row: SamplerState, ahead: NextStep, position: int, kind: type[Strategy]) -> str:
-    """Return why a strategy has nothing to say; empty if it has."""
+    """Return why a strategy has no verdict; empty if it has one."""
     if bool(row.locked[0, position]):
         return "the position is locked"
     if not bool(row.open[0, position]):
@@ -142,5 +142,5 @@ def _verdict(
     shown = drawn if strategy.reads == "candidates" else None
     view = View(t, s, strategy.alpha(t), strategy.alpha(s), masked, row.open & ~masked, row.held, shown)
     unmask, remask = (float(kernel.clamp(p)[0].expand(row.tokens.shape)[0, position]) for p in strategy.plan(view))
-    stands = not bool(masked[0, position])
-    return Verdict(strategy.name, 0.0 if stands else unmask, remask if stands else 0.0)
+    revealed = not bool(masked[0, position])
+    return Verdict(strategy.name, 0.0 if revealed else unmask, remask if revealed else 0.0)

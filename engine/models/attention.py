@@ -71,7 +71,7 @@ BACKENDS: dict[str, Callable[[], Attention]] = {
 def choose_attention(name: str, device: torch.device, dtype: torch.dtype) -> tuple[str, Attention]:
     """Return the kernel of a name, or for `auto` the best that is installed and takes this device and type.
 
-    Raises ValueError for an unknown one, or one asked for that cannot be used here, with the reason.
+    Raises ValueError for an unknown one, or a requested one that cannot be used here, with the reason.
     """
     if name != "auto" and name not in BACKENDS:
         raise ValueError(f"unknown attention {name!r}: choose auto, {', '.join(BACKENDS)}")

@@ -1,4 +1,4 @@
-"""Which models are known by name and what a name stands for, without loading any."""
+"""Which models are known by name and what a name means, without loading any."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def resolve(name: str) -> Path | None:
-    """Return the directory or file on this machine that a name stands for; None for a repository of the hub.
+    """Return the directory or file on this machine that a name means; None for a repository of the hub.
 
     Raises ValueError that says what would be valid for a name that is neither.
     """

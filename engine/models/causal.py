@@ -18,7 +18,7 @@ class CausalLM:
     """The hidden state of canvas position i is the network's at input i of (start, token 0, ..., token L - 2).
 
     The mask is a token of our own behind the vocabulary; the network never sees it, nor anything right of the first
-    position that is asked for.  Keys and values of the last call's prefixes are kept and used again as far as all rows
+    position that is requested.  Keys and values of the last call's prefixes are kept and used again as far as all rows
     begin with the same tokens as before.
     """
 
@@ -26,7 +26,7 @@ class CausalLM:
 
     @torch.inference_mode()
     def __init__(self, model: Any, start: int | None) -> None:
-        """start: the token that stands before every text; None: there is none, and a prompt is needed.
+        """start: the token before every text; None: there is none, and a prompt is needed.
 
         Raises ValueError for a network that looks to the right.
         """
@@ -49,12 +49,12 @@ class CausalLM:
 
     @property
     def separable(self) -> bool:
-        """Return whether the head runs on the rows asked for alone; else it runs on all."""
+        """Return whether the head runs on the requested rows alone; else it runs on all."""
         return self._head is not None
 
     @torch.inference_mode()
     def encode(self, tokens: Tensor, t: Tensor) -> Tensor:
-        """Map tokens long [B, L] to hidden [B, L, D], computed afresh; nan where a mask or nothing stands to the left."""
+        """Map tokens long [B, L] to hidden [B, L, D], computed anew; nan where a mask or nothing is to the left."""
         hidden = self._run(self._inputs(tokens), None)
         if self._start is None:
             hidden = F.pad(hidden, (0, 0, 1, 0), value=torch.nan)[:, : tokens.shape[1]]
@@ -64,7 +64,7 @@ class CausalLM:
     def encode_rows(self, tokens: Tensor, t: Tensor, where: Tensor) -> Tensor:
         """As `encode` at the positions `where`, bool [B, L], from what is known of the prefixes: [N, D].
 
-        Raises ValueError where a mask or nothing stands to the left of one of them.
+        Raises ValueError where a mask or nothing is to the left of one of them.
         """
         sequence, position = where.nonzero(as_tuple=True)
         if len(position) == 0:
@@ -88,14 +88,16 @@ class CausalLM:
         return F.pad(logits, (0, 1), value=-torch.inf)
 
     def _inputs(self, tokens: Tensor) -> Tensor:
-        """Return what the network is given: tokens but the last, behind the start; a mask, which nothing reads, as 0."""
+        """Return what the network is given: tokens but the last, behind the start; a mask, which nothing reads, as
+        0.
+        """
         known = tokens.masked_fill(tokens == self.mask_id, 0)
         if self._start is None:
             return known if tokens.shape[1] == 1 else known[:, :-1]
         return F.pad(known[:, :-1], (1, 0), value=self._start)
 
     def _answerable(self, tokens: Tensor) -> Tensor:
-        """Return bool [B, L]: where all that stands to the left is known, and something does."""
+        """Return bool [B, L]: where everything to the left is known, and something does."""
         known = (tokens != self.mask_id).cummin(-1).values
         return F.pad(known[:, :-1], (1, 0), value=self._start is not None)
 
@@ -105,7 +107,7 @@ class CausalLM:
         beyond = where & ~self._answerable(tokens)
         if bool(beyond.any()):
             raise ValueError(
-                f"position {int(beyond.nonzero()[0, 1])} cannot be predicted from the left while a mask stands there: "
+                f"position {int(beyond.nonzero()[0, 1])} is masked and cannot be predicted from the left: "
                 "choose --strategy left-to-right with a step for each position"
             )
 
@@ -129,7 +131,9 @@ class CausalLM:
         return self._cache
 
     def _run(self, inputs: Tensor, cache: Any) -> Tensor:
-        """Map inputs [B, n] behind what the cache holds to hidden [B, n, D], or logits where the head is not separable."""
+        """Map inputs [B, n] behind what the cache holds to hidden [B, n, D], or logits where the head is not
+        separable.
+        """
         given = {"input_ids": inputs, "past_key_values": cache, "use_cache": cache is not None}
         return self._model(**given).logits if self._head is None else self._model.base_model(**given)[0]
 

@@ -159,7 +159,7 @@ class CachedCausal:
         cache_bytes: int = CACHE_BYTES,
         done: Callable[[nn.Module], object] = lambda module: None,
     ) -> None:
-        """done: told of each part of the model as soon as it is not needed any more."""
+        """done: called with each part of the model once it is no longer needed."""
         config = model.config
         self.vocab_size, self.mask_id, self.bos = config.vocab_size, config.mask_id, bos
         self.max_length: int | None = config.length
@@ -247,7 +247,9 @@ class CachedCausal:
         return cache
 
     def _run(self, inputs: Tensor, start: int, cache: Prefixes | None) -> Tensor:
-        """Map inputs [B, n], which stand at `start` and after to normed hidden [B, n, D]; earlier keys are the cache's."""
+        """Map inputs [B, n], which stand at `start` and after to normed hidden [B, n, D]; earlier keys are the
+        cache's.
+        """
         batch, count = inputs.shape
         end = start + count
         x = F.embedding(inputs, self.embedding).float()

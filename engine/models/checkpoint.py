@@ -24,7 +24,7 @@ from engine.system.callbacks import ignore
 FORMAT = 1
 STEPS, SUBS_MASKING = "T", "subs_masking"
 Description = tuple[str, DITConfig, Discrete | None]
-"""(kind, a key of KINDS; shape; how D3PM was trained, None where that is not said)"""
+"""(kind, a key of KINDS; shape; how D3PM was trained, None where not recorded)"""
 
 
 def export(

@@ -55,7 +55,7 @@ class FoldedDIT:
         attention: str = "auto",
         done: Callable[[nn.Module], object] = lambda module: None,
     ) -> None:
-        """done: told of each part of the model as soon as it is not needed any more."""
+        """done: called with each part of the model once it is no longer needed."""
         if model.time_conditioned:
             raise ValueError("a time-conditioned model has no constant modulation to fold")
         self.vocab_size, self.mask_id, self.max_length = model.vocab_size, model.mask_id, model.max_length
@@ -84,7 +84,7 @@ class FoldedDIT:
         last = model.output_layer
         shift, scale = last.adaLN_modulation(c).chunk(2)
         head = torch.empty_like(last.linear.weight, dtype=dtype)
-        # the largest matrix of all: no second one beside it in float32
+        # the largest matrix of all: no second copy in float32
         for rows, into in zip(torch.split(last.linear.weight, HEAD_ROWS), torch.split(head, HEAD_ROWS)):
             into.copy_(rows * (last.norm_final.weight * (1 + scale)))
         self.head = (head, (last.linear.weight @ shift + last.linear.bias).to(dtype))

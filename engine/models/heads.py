@@ -39,7 +39,7 @@ def close(a: Tensor, b: Tensor) -> bool:
 
 
 def _candidates(model: Any, base: nn.Module) -> Iterator[Head]:
-    """Yield the output embedding, each part beside the base model, and these parts one after the other."""
+    """Yield the output embedding, each part outside the base model, and these parts one after the other."""
     parts = [part for part in model.children() if part is not base and not isinstance(part, nn.modules.loss._Loss)]
     output = model.get_output_embeddings()
     if output is not None:

@@ -1,6 +1,6 @@
 """Weights and tokenizers of the Hugging Face hub, in its local cache.
 
-Only data is ever fetched: weights, configurations and tokenizers, never code unless it was asked for.
+Only data is ever fetched: weights, configurations and tokenizers, never code unless it was requested.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ WEIGHTS = (["*.safetensors"], ["*.bin"], ["*.ckpt"], ["*.gguf"], ["*.pt", "*.pth
 def fetch(repo: str, progress: Progress, trust_remote_code: bool = False, *, weights: bool = True) -> Path:
     """Return a hub repository's directory in the local cache; what is there already is not fetched again.
 
-    weights: whether they are wanted; without, they are fetched where the tokenizer lies in them.
+    weights: whether to fetch them; without, they are fetched where the tokenizer lies in them.
     """
     from huggingface_hub import HfApi, constants, snapshot_download
     from huggingface_hub import errors as hub
@@ -71,7 +71,7 @@ def unreachable() -> tuple[type[Exception], ...]:
 def cached(repo: str, *, weights: bool = True) -> Path:
     """Return what an earlier download left in the local cache.  Raises ValueError where that is nothing, or not all.
 
-    weights: whether they are wanted; without, a tokenizer is enough.
+    weights: whether to fetch them; without, a tokenizer is enough.
     """
     from huggingface_hub import errors, snapshot_download
 

@@ -30,7 +30,9 @@ class NetworkKind:
 
 
 def _denoiser(name: str) -> Sampler:
-    """Return the sampler of MDLM's and D3PM's networks: with the noise level folded in where they do not hear it."""
+    """Return the sampler of MDLM's and D3PM's networks: with the noise level folded in where they are not
+    conditioned on it.
+    """
 
     def make(model: DIT, request: LoadRequest, codec: Codec) -> Loaded:
         sampler = TimedDIT if model.time_conditioned else FoldedDIT

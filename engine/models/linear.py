@@ -23,7 +23,7 @@ PACKED_FOR = 256
 
 
 def linear(weight: Tensor, bias: Tensor | None, gelu: bool = False) -> Linear:
-    """Map x to x weight^T + bias, weight [o, i], followed by GELU (tanh) if so asked."""
+    """Map x to x weight^T + bias, weight [o, i], followed by GELU (tanh) if requested."""
     make = packed if weight.device.type == "cpu" and can_pack(weight.dtype) else plain
     return make(weight, bias, gelu)
 

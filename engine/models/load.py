@@ -104,7 +104,7 @@ def _config(home: Path) -> dict[str, object]:
 def _shapes(home: Path) -> tuple[Mapping[str, tuple[int, ...]], ValueError | None]:
     """Return the shapes of the tensors, from headers alone, or the error that says which file is missing or broken.
 
-    Neither where the format does not tell: GGUF files, and a training program's checkpoint in a directory.  Raises
+    Neither where the format has none: GGUF files, and a training program's checkpoint in a directory.  Raises
     ValueError for something else under the name of a GGUF file.
     """
     try:

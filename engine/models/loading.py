@@ -1,4 +1,4 @@
-"""What is asked of the readers of checkpoints, and what they give back."""
+"""What readers of checkpoints are given and what they return."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ class MaskedLM:
 
     @torch.inference_mode()
     def __init__(self, model: Any, mask_id: int, around: Framing, never: Sequence[int] = ()) -> None:
-        """never: tokens that stand for no text, so are not proposed.  Raises ValueError for an impossible mask."""
+        """never: tokens without text, so are not proposed.  Raises ValueError for an impossible mask."""
         self._model, self._around = model, around
         self.device, self.dtype = model.device, model.dtype
         self.parameters = int(model.num_parameters())
@@ -37,7 +37,7 @@ class MaskedLM:
 
     @property
     def separable(self) -> bool:
-        """Return whether the head runs on the rows asked for alone; else it runs on all."""
+        """Return whether the head runs on the requested rows alone; else it runs on all."""
         return self._head is not None
 
     @torch.inference_mode()

@@ -1,4 +1,4 @@
-"""Whether weights fit where they are to go, asked before any memory is taken."""
+"""Whether weights fit where they are to go, checked before any memory is taken."""
 
 from __future__ import annotations
 

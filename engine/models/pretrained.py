@@ -119,7 +119,7 @@ def load(request: LoadRequest, config: PreTrainedConfig, head: str) -> LoadedNet
         "torch_dtype": request.dtype,
         "attn_implementation": ATTENTION[attention],
         "output_loading_info": True,
-        "ignore_mismatched_sizes": True,  # they are told with what else does not fit
+        "ignore_mismatched_sizes": True,  # they are reported with what else does not fit
         "local_files_only": True,
     }
     notes: tuple[str, ...]
@@ -154,7 +154,7 @@ def _class_of(request: LoadRequest, config: PreTrainedConfig, head: str) -> Any:
 
 
 def _fitting(request: LoadRequest, kind: Any, config: PreTrainedConfig) -> tuple[PreTrainedModel, str]:
-    """Return the network without numbers, and the attention asked for, or for `auto` the best that it knows."""
+    """Return the network without numbers, and the attention requested, or for `auto` the best that it knows."""
     name, _ = choose_attention(request.attention, request.device, request.dtype)
     names = list(dict.fromkeys((name, "sdpa", "written") if request.attention == "auto" else (name,)))
     for candidate in names:

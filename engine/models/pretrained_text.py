@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 LOCAL = {"local_files_only": True}
 NO_CODE = LOCAL | {"trust_remote_code": False}
-"""Where the library is not told, it asks on standard input whether to run a tokenizer's own code."""
+"""Without an answer, the library asks on standard input whether to run a tokenizer's own code."""
 
 
 class Framing(NamedTuple):
@@ -34,7 +34,7 @@ class Framing(NamedTuple):
 
 
 def open_tokenizer(request: LoadRequest, config: PreTrainedConfig) -> Any:
-    """Return the tokenizer asked for, else the checkpoint's own.  Raises ValueError where there is none."""
+    """Return the tokenizer requested, else the checkpoint's own.  Raises ValueError where there is none."""
     from transformers import AutoTokenizer
 
     home = fetched_tokenizer(request)
@@ -96,7 +96,7 @@ def _of_file(request: LoadRequest, path: Path, config: PreTrainedConfig) -> Any:
 
 
 def _named_by(home: Path, config: PreTrainedConfig) -> dict[str, str]:
-    """Return the special tokens of a tokenizer.json by their roles, as the file beside it says."""
+    """Return the special tokens of a tokenizer.json by their roles, as the directory's map says."""
     neighbour = home / "special_tokens_map.json"
     if not neighbour.is_file():
         return {}

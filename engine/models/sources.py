@@ -12,9 +12,9 @@ from engine.models.readers.training_run import export_newest
 
 
 def locate(name: str, progress: Progress, trust_remote_code: bool = False) -> Path:
-    """Return the directory or file that a name stands for, fetched from the hub if need be.
+    """Return the directory or file that a name means, fetched from the hub if need be.
 
-    Of a training run that is the model of its last checkpoint, averaged weights, made when it is asked for.
+    Of a training run that is the model of its last checkpoint, averaged weights, made on request.
 
     Raises ValueError with one sentence that says what would be valid.
     """

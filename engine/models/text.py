@@ -18,9 +18,9 @@ from engine.text.infill import NAMED, tokens_carry_space
 
 SAMPLE = "A text, Ünï 漢字 🙂\n 1234"
 TRIED = 1000
-"""Tokens that a new tokenizer is asked to decode."""
+"""Tokens that a new tokenizer has to decode."""
 TOKENS = 16
-"""Of those the ones that a tokenizer of a closed vocabulary is asked to encode."""
+"""Of those the ones that a tokenizer of a closed vocabulary has to encode."""
 
 BLANKS = re.compile(r"\s+")
 
@@ -139,7 +139,7 @@ class Codec:
         self.decode([i for i in range(min(self.size, TRIED)) if self._words.name(i) is not None])
 
     def _encodes_own(self) -> bool:
-        """Return whether the tokens of the vocabulary, as far as a few tell, are read as themselves."""
+        """Return whether the tokens of the vocabulary, judged by a few, are read as themselves."""
         names = {i: self._words.name(i) for i in range(min(self.size, TRIED))}
         own = [i for i, name in names.items() if name and name.strip() and name not in self._words.named][:TOKENS]
         try:
@@ -167,7 +167,7 @@ class Codec:
         return BLANKS.sub(lambda run: run[0] if self._spaces.issuperset(run[0]) else between, text)
 
     def _reads_together(self) -> bool:
-        """Return whether two letters beside each other are two tokens."""
+        """Return whether two adjacent letters are two tokens."""
         names = [self._words.name(i) for i in range(self.size)]
         two = [n for n in names if n and not n.isspace() and n not in self._words.named and len(n) == 1][:2]
         try:

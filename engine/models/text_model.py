@@ -39,7 +39,7 @@ class TextModel:
         return self.network.project(hidden).to(self.device)
 
     def prompt(self, text: str, chat: bool = False, infill: bool = True) -> list[int]:
-        """Return token ids of a prompt, in the model's chat template if so asked.
+        """Return token ids of a prompt, in the model's chat template if requested.
 
         No special token is read out of the text, only out of the template.  infill: masks written in the text become
         the mask token, which samplers fill (`engine.text.infill.parts`); else they stay letters.

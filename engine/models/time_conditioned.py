@@ -1,4 +1,4 @@
-"""Sampling a DIT that listens to the noise level: SEDD's score network, and D3PM trained with time."""
+"""Sampling a DIT conditioned on the noise level: SEDD's score network, and D3PM trained with time."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class TimedDIT:
         attention: str = "auto",
         done: Callable[[nn.Module], object] = lambda module: None,
     ) -> None:
-        """done: told of each part of the model as soon as it is not needed any more."""
+        """done: called with each part of the model once it is no longer needed."""
         config = model.config
         self.vocab_size, self.mask_id, self.max_length = model.vocab_size, model.mask_id, model.max_length
         self.time_conditioned = model.time_conditioned

@@ -1,4 +1,4 @@
-"""How a tokenizer spells its tokens: what text stands for a name in its vocabulary."""
+"""How a tokenizer spells its tokens: which text a name means in its vocabulary."""
 
 from __future__ import annotations
 
@@ -74,7 +74,9 @@ def _bytes(part: dict[str, Any]) -> Spell:
 
 
 def _pieces(prefix: str | None, suffix: str | None) -> Spell:
-    """Return a word's later pieces by a prefix, as WordPiece has it, or its last piece by a suffix; else whole words."""
+    """Return a word's later pieces by a prefix, as WordPiece has it, or its last piece by a suffix; else whole
+    words.
+    """
 
     def spell(name: str) -> str:
         if suffix:

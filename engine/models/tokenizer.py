@@ -1,4 +1,4 @@
-"""The tokenizer that goes with a checkpoint, and which of its tokens stand for something special."""
+"""The tokenizer that goes with a checkpoint, and which of its tokens are special."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ USUAL = "gpt2"
 
 
 def codec_for(request: LoadRequest) -> Codec:
-    """Return the tokenizer asked for, else the one beside the weights.
+    """Return the tokenizer requested, else the one in the weights' directory.
 
     Raises ValueError where there is none, or it cannot be read.
     """
@@ -28,7 +28,8 @@ def codec_for(request: LoadRequest) -> Codec:
 
 
 def tokenizer_file(request: LoadRequest, usual: str | None) -> Path:
-    """Return the file of the tokenizer asked for, else that beside the weights, else the hub's of the usual name.
+    """Return the file of the tokenizer requested, else that in the weights' directory, else the hub's of the usual
+    name.
 
     Of a hub repository nothing but the tokenizer is fetched.  Raises ValueError where there is none.
     """
@@ -80,7 +81,7 @@ def tokenizer_place(name: str) -> Path:
 
 
 def fetched_tokenizer(request: LoadRequest) -> Path:
-    """Return `tokenizer_place` of the tokenizer asked for, fetched from the hub if need be, else the checkpoint.
+    """Return `tokenizer_place` of the tokenizer requested, fetched from the hub if need be, else the checkpoint.
 
     Raises ValueError where there is none.
     """

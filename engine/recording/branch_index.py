@@ -45,7 +45,7 @@ class BranchEntry:
         self.computed = Curves(batch)
         """the same, of those frames that a figure has been computed for which the file does not hold"""
         self.stored = 0
-        """frames whose figures stand in the file"""
+        """frames whose figures are in the file"""
         self._calls = calls
 
     def __len__(self) -> int:

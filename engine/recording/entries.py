@@ -140,7 +140,7 @@ def unpack(kind: type[T], data: bytes) -> T:
 
 
 def written(header: Header) -> Header:
-    """Return a header as it stands in a file; raises ValueError where no reader would take it."""
+    """Return a header as stored in a file; raises ValueError where no reader would take it."""
     # a version may be a string of a kind of its own
     plain = {name: str(version) for name, version in header.versions.items()}
     return replace(header, model=replace(header.model, pieces=(), fragments={}), versions=plain).checked()

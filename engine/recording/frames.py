@@ -1,4 +1,4 @@
-"""Frames as bytes: a frame is told by what it changed in the state before it."""
+"""Frames as bytes: a frame is coded by what it changed in the state before it."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def encode_frame(before: StoredState, frame: Frame, branch: int, settings: int, 
 
 
 def decode_frame(before: StoredState, body: bytes, settings: Settings, header: Header) -> Frame:
-    """Return the frame that a body tells of; raises ValueError for one that does not follow the state before it."""
+    """Return the frame in a body; raises ValueError for one that does not follow the state before it."""
     cursor, mask, vocabulary = Cursor(body, 1), header.model.mask_id, header.model.vocab_size
     found = Head(*cursor.unpack(HEAD))
     flags, s = found.flags, found.s
@@ -143,7 +143,7 @@ def _expected(before: StoredState, frame: Frame) -> tuple[int, bytes]:
 
 def _odd(made: Arrays, real: Arrays) -> bytes:
     """Places and values of change, tokens and held where they are not what a step can make them; empty for nowhere."""
-    # as bits, to tell one nan from another and 0 from -0
+    # as bits, to distinguish one nan from another and 0 from -0
     bits = (made[2].view(np.uint32), real[2].view(np.uint32))
     pairs = ((made[0], real[0]), (made[1], real[1]), bits)
     if all((a == b).all() for a, b in pairs):
@@ -157,7 +157,7 @@ def _odd(made: Arrays, real: Arrays) -> bytes:
 
 
 def _read_odd(cursor: Cursor, arrays: Arrays, vocabulary: int) -> None:
-    """Put in place what `_odd` told of."""
+    """Restore what `_odd` wrote."""
     change, tokens, held = arrays
     places = cursor.places(len(change))
     codes = np.frombuffer(cursor.data, np.uint8, len(places), cursor.take(len(places)))

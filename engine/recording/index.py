@@ -44,7 +44,7 @@ class Index:
             self.header = unpack(Header, body[1:]).checked()
             return
         if kind not in self._taking or not (self.lines or kind == Kind.BRANCH):
-            raise ValueError(f"a record of kind {kind} cannot stand here")
+            raise ValueError(f"a record of kind {kind} is not allowed here")
         self._taking[Kind(kind)](offset, body)
 
     @property
@@ -77,7 +77,7 @@ class Index:
         number, position = Cursor(body, 1).unpack(PLACE)
         line = self.line(number)
         if position != len(line) or line.keys[-1:] == [position]:
-            raise ValueError("a keyframe of the recording stands in the wrong place")
+            raise ValueError("a keyframe of the recording is in the wrong place")
         line.add_key(position, offset)
 
     def _figures(self, offset: int, body: bytes) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAGIC = b"\x89remdm\r\n"
-"""The odd ends tell a file that was mangled as text."""
+"""The odd ends reveal a file that was mangled as text."""
 VERSION = 1
 PREAMBLE = struct.Struct("<8sH")
 RECORD = struct.Struct("<II")
@@ -47,7 +47,7 @@ class Kind(IntEnum):
 
 
 def record(kind: Kind, payload: bytes) -> bytes:
-    """Return a record as it stands in the file; raises ValueError for one that no reader would take."""
+    """Return a record as stored in the file; raises ValueError for one that no reader would take."""
     body = bytes((kind,)) + payload
     if len(body) > LARGEST:
         raise ValueError(f"a record of {len(body)} bytes is too long for a recording: at most {LARGEST}")
@@ -69,7 +69,7 @@ def pack_count(number: int) -> bytes:
 
 
 def pack_ints(values: NDArray[Any]) -> bytes:
-    """Return numbers from 0 to 2^32 - 1, in as few bytes each as the largest needs; how many there are is not said."""
+    """Return numbers from 0 to 2^32 - 1, in as few bytes each as the largest needs; the count is not written."""
     largest = int(values.max(initial=0))
     width = 1 if largest < 1 << 8 else 2 if largest < 1 << 16 else 4
     return bytes((width,)) + values.astype(WIDTHS[width]).tobytes()

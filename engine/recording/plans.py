@@ -1,6 +1,6 @@
-"""A plan's probabilities as bytes, told by what the step before planned.
+"""A plan's probabilities as bytes, coded against what the step before planned.
 
-What is constant, or constant over stretches, comes back bit by bit.  What differs from position to position is told as
+What is constant, or constant over stretches, comes back bit by bit.  What differs from position to position is coded as
 an affine function of the step before, a row's factor and offset, and by itself where that is off by more than
 `TOLERANCE` of the value: every plan whose weights differ by a common factor from step to step (ReMDM-conf) is short.
 """

@@ -126,7 +126,7 @@ class Recorder:
     def keep(self, path: str | PathLike[str]) -> None:
         """Copy what is written to a new file and go on there; raises FileExistsError where there is one.
 
-        The file before it stays as it is; a spooled one is gone.
+        The file before it stays as it is; a spooled one is deleted.
         """
         with self._lock:
             self._open()
@@ -242,7 +242,7 @@ class Recorder:
 
 
 def _begin(header: Header, start: RunStart) -> bytes:
-    """Return what stands before the first frame."""
+    """Return what comes before the first frame."""
     shape = start.tokens.shape
     if shape != (header.batch, header.length) or start.locked.shape != shape:
         raise ValueError(f"the canvas {shape} is not the header's, {(header.batch, header.length)}")

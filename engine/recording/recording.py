@@ -285,7 +285,7 @@ class Recording:
         return None, self._state(line.origin, FORK.size)
 
     def _remember(self, line: BranchEntry, position: int, step: Step) -> Step:
-        """Keep a step in memory; those not asked for in the longest time go."""
+        """Keep a step in memory; those least recently read are dropped."""
         self._cache[line.number, position] = step
         most = max(2, CACHE // (OVERHEAD + step[1].nbytes))
         while len(self._cache) > most:
@@ -300,7 +300,7 @@ class Recording:
 
 
 class RecordedTrace:
-    """Frames come from the file as they are asked for; where a `Recorder` made it, they can be appended.
+    """Frames come from the file on demand; where a `Recorder` made it, they can be appended.
 
     A position p in 0 to len(trace) is the state after p frames.  What is asked for where the
     file is damaged raises ValueError; the trace is shorter from then on.
@@ -349,7 +349,7 @@ class RecordedTrace:
 
 
 class RecordedCurves:
-    """Columns over a branch, its parents' steps first; most stand in the file."""
+    """Columns over a branch, its parents' steps first; most are in the file."""
 
     def __init__(self, recording: Recording, branch: int) -> None:
         self._recording, self._branch = recording, branch

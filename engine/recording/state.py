@@ -53,7 +53,7 @@ class StoredState:
 
 
 def encode_state(state: StoredState) -> bytes:
-    """Return a state as it stands in a branch's or a keyframe's record."""
+    """Return a state as stored in a branch's or a keyframe's record."""
     none = np.broadcast_to(np.float32(0), state.tokens.shape)
     steady = np.zeros(state.tokens.shape, bool)
     arrays = b"".join((

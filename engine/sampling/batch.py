@@ -1,8 +1,7 @@
 """Many samples without anyone watching: only sequences that reveal something go to the network.
 
-Each of `width` slots walks on by flips alone until it reveals something; then all slots, whatever step each
-has reached, share one network call.  A finished slot takes the next sample.  By the addresses of the
-randomness the samples are those a Session gives.
+Each of `width` slots advances by flips alone until it reveals something; then all slots, at whatever step, share one
+network call.  A finished slot takes the next sample.  Randomness is addressed, so the samples equal a Session's.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from engine.strategies import Strategy
 from engine.text import infill
 
 WIDTH, GPU_WIDTH = 8, 64
-"""Samples that share the network where nobody says how many: on a processor more are hardly faster."""
+"""Default numbers of samples that share the network; on a processor more are hardly faster."""
 
 
 class Sample(NamedTuple):
@@ -37,7 +36,7 @@ class Sample(NamedTuple):
 
 
 class FailedSample(NamedTuple):
-    """A sample that was given up: the network's logits at this step and position are not finite."""
+    """A sample that was given up: its logits at this step and position are not finite."""
 
     number: int
     step: int
@@ -61,7 +60,7 @@ def sample(
 ) -> Tensor:
     """Return `count` samples, long [count, length + stride * strides], no mask left, on the CPU.
 
-    prompt: token ids that stand at the start and stay, but for masks among them, which are filled like the rest.
+    prompt: token ids at the start, which stay, but for masks among them, which are filled like the rest.
     """
     out = torch.empty((count, length + (stride or 0) * strides), dtype=torch.long)
     shape: dict[str, Any] = {"steps": steps, "length": length, "width": width}
@@ -90,7 +89,7 @@ def samples(
     """Yield the samples with these numbers, each as it is finished, at most `width` in the network at once.
 
     width: None is WIDTH on a processor and GPU_WIDTH elsewhere.  block_length, stride and strides are those of
-    Session.  failed: is told of a sample for which the network gives no numbers, and the others go on; without it that
+    Session.  failed: called with a sample for which the network gives no numbers, and the others go on; without it that
     is a BadLogitsError.
     """
     check_canvas(model, steps, length, prompt)
@@ -120,7 +119,7 @@ def usual_width(model: Denoiser) -> int:
 
 
 class _Slots:
-    """Trajectories that stand at different steps."""
+    """Trajectories at different steps."""
 
     def __init__(self, model: Denoiser, control: StepConfig, blocks: Blocks, seed: int, prompt: Sequence[int]) -> None:
         self.model, self.control, self.blocks, self.prompt = model, control, blocks, prompt
@@ -194,7 +193,7 @@ class _Slots:
         return [i for i in slots if self.at[i] < self.ends[self.block[i]]]
 
     def _times(self, steps: list[int]) -> tuple[Tensor, Tensor]:
-        """t and s, [B, 1], of steps that differ from slot to slot."""
+        """Return t and s, [B, 1], of steps that differ from slot to slot."""
         index = torch.tensor(steps, device=self.t.device)
         return self.t[index][:, None], self.s[index][:, None]
 
@@ -216,7 +215,7 @@ class _Slots:
         return out
 
     def give_up(self, error: BadLogitsError) -> list[FailedSample]:
-        """Remove the slots that the network failed, and tell where; the others stand before the step that failed."""
+        """Remove the slots that the network failed, and return where; the others stay before the step that failed."""
         first = {number: FailedSample(number, step, position) for number, step, position in reversed(error.places)}
         self._keep([i for i in range(self.busy) if self.state.numbers[i] not in first])
         return list(first.values())
@@ -227,7 +226,7 @@ class _Slots:
         self._place()
 
     def _place(self) -> None:
-        """Tell the state in which block each slot stands."""
+        """Set the block of each slot in the state."""
         where = self.block, self.stepper.device
         self.state.active, self.state.seen = self.blocks.active(*where), self.blocks.seen(*where)
 

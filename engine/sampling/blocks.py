@@ -1,6 +1,6 @@
 """Semi-autoregressive generation: the canvas from the first mask on in blocks, filled one after the other.
 
-While a block is generated the earlier ones stand fixed.  Either the network sees the whole canvas, later blocks as
+While a block is generated the earlier ones are fixed.  Either the network sees the whole canvas, later blocks as
 masks (LLaDA, arXiv 2502.09992, semi-autoregressive remasking), or a window of it that slides on by a stride, so that
 a text becomes longer than the model (MDLM, arXiv 2406.07524, section 3.4).
 """
@@ -57,7 +57,7 @@ Prompt = int | Sequence[bool]
 def split(steps: int, length: int, prompt: Prompt, block_length: int | None) -> Blocks:
     """Cut what is behind the prompt's first tokens into blocks of `block_length`, the last perhaps shorter.
 
-    None or 0: one block.  What stands behind a mask of the prompt counts as part of its block; a block with nothing to
+    None or 0: one block.  What follows a mask of the prompt counts as part of its block; a block with nothing to
     fill belongs to the one before.  The steps are shared out evenly, what is over going to the first blocks, one each.
     Raises ValueError where a block would have none.
     """
@@ -108,7 +108,9 @@ def plan(
     stride: int | None = None,
     strides: int = 0,
 ) -> Blocks:
-    """Return the blocks of a run of `steps` on `length` positions: windows if it has strides, else parts of the canvas."""
+    """Return the blocks of a run of `steps` on `length` positions: windows if it has strides, else parts of the
+    canvas.
+    """
     if stride is None and not strides:
         return split(steps, length, prompt, block_length)
     if stride is None:

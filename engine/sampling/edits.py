@@ -1,4 +1,4 @@
-"""A person's hand on the canvas between two steps: what an `Edit` makes of a state, and what it may not."""
+"""Edits of the canvas by hand between two steps: how an `Edit` changes a state, and which are refused."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from engine.text import infill
 
 @dataclass(frozen=True)
 class EditContext:
-    """What an edit must know besides the state."""
+    """What an edit depends on besides the state."""
 
     mask_id: int
     vocab_size: int
@@ -54,14 +54,14 @@ def edited(state: SamplerState, edit: Edit, canvas: EditContext) -> tuple[Sample
 
 
 def _unchanged_codes(state: SamplerState, canvas: EditContext) -> Tensor:
-    """Return the codes of a canvas to which nothing is done."""
+    """Return the codes of a canvas that does not change."""
     masked = state.tokens == canvas.mask_id
     codes = torch.where(masked, int(Change.MASKED), int(Change.HELD)).to(torch.uint8)
     return codes.masked_fill(state.locked, int(Change.LOCKED))
 
 
 def _nothing(state: SamplerState) -> Tensor:
-    """Room for the codes of what an edit changes, int64 [B, L]; -1 is what stays."""
+    """Return codes of no change, int64 [B, L], all -1, for an edit to write to."""
     return torch.full_like(state.tokens, -1)
 
 
@@ -120,7 +120,9 @@ def _unlock(state: SamplerState, edit: Edit, canvas: EditContext, rows: list[int
 
 
 def _prompt(state: SamplerState, edit: Edit, canvas: EditContext, rows: list[int]) -> Tensor:
-    """Return the canvas begins with other tokens, which are locked, and masks; what is left of longer ones is masked."""
+    """Return the canvas begins with other tokens, which are locked, and masks; what is left of longer ones is
+    masked.
+    """
     size, length = len(edit.tokens), state.tokens.shape[1]
     if size > length:
         raise ValueError(f"the prompt has {size} tokens and the canvas {length}")
@@ -135,7 +137,7 @@ def _prompt(state: SamplerState, edit: Edit, canvas: EditContext, rows: list[int
         was = canvas.prompts[row] if canvas.prompts else ()
         if canvas.blocks > 1:
             _same_shape(stays, infill.fixed(was, canvas.mask_id))
-        # a lock beside the prompt counts as part of it
+        # a lock next to the prompt counts as part of it
         old = (position < len(was)) | (state.locked[row].long().cumprod(0) > 0)
         left = old & state.locked[row] & (position >= size)
         holes = (position < size) & torch.nn.functional.pad(tokens == canvas.mask_id, (0, length - size))
@@ -161,4 +163,4 @@ def _same_shape(stays: list[bool], was: list[bool]) -> None:
 EDITS: dict[str, Callable[[SamplerState, Edit, EditContext, list[int]], Tensor]] = {
     "mask": _mask, "force": _force, "lock": _lock, "unlock": _unlock, "prompt": _prompt,
 }  # fmt: skip
-"""By the kinds of `Edit`: changes the state in place and says which codes that gives."""
+"""By the kinds of `Edit`: functions that change the state in place and return the codes."""

@@ -113,7 +113,7 @@ FIGURES: dict[str, FigureKind] = {
 
 @dataclass(frozen=True)
 class Figures:
-    """What one step came to for one sample."""
+    """The figures of one step of one sample."""
 
     values: Mapping[str, float]
     """by name, all of FIGURES"""
@@ -149,7 +149,7 @@ def figures(frame: Frame, sample: int) -> Figures:
 
 
 def unigram_entropy(tokens: NDArray[np.integer]) -> float:
-    """Entropy in nats of the empirical distribution of the tokens, as in ReMDM's evaluation; 0 for none."""
+    """Return the entropy in nats of the empirical distribution of the tokens, as in ReMDM's evaluation; 0 for none."""
     if len(tokens) == 0:
         return 0.0
     counts = np.unique(tokens, return_counts=True)[1]
@@ -161,7 +161,7 @@ class Curves:
     """Columns that grow by one row a step, each [steps, B].
 
     A frame costs nothing when it is appended: its figures are computed together with those of its neighbours, when
-    a column is asked for.  One thread may append while one other reads.
+    a column is asked for.  One thread may append while another reads.
     """
 
     TOGETHER = 2**20
@@ -175,24 +175,24 @@ class Curves:
 
     @property
     def rows(self) -> int:
-        """Return steps there are, computed or waiting."""
+        """Return the number of steps, computed or waiting."""
         return self._rows + len(self._waiting)
 
     def append(self, frame: Frame) -> None:
         self._waiting.append(frame)
 
     def extend(self, columns: Mapping[str, NDArray[np.float64]]) -> None:
-        """The next rows, computed elsewhere: every column, [rows, B] each."""
+        """Append rows that were computed elsewhere: every column, [rows, B] each."""
         self._work()
         self._insert(columns)
 
     def column(self, name: str, sample: int) -> NDArray[np.float64]:
-        """One figure over the run so far, [steps]; `expected` is 1 - alpha_s, `calls` counts the whole batch."""
+        """Return one figure over the run so far, [steps]; `expected` is 1 - alpha_s, `calls` counts the whole batch."""
         self._work()
         return self._data[name][: self._rows, sample]
 
     def _work(self) -> None:
-        """Compute what waits."""
+        """Compute the figures of waiting frames."""
         while self._waiting:
             together = max(1, self.TOGETHER // self._waiting[0].tokens.size)
             self._compute([self._waiting.popleft() for _ in range(min(together, len(self._waiting)))])

@@ -105,7 +105,7 @@ class Address(NamedTuple):
 
 
 def inverse_cdf(p: Tensor, address: Address) -> Tensor:
-    """One uniform for each row: the first token whose cumulative probability exceeds it, [N]."""
+    """Draw from each row the first token whose cumulative probability exceeds one uniform, [N]."""
     cumulative = p.cumsum(-1)
     u = rng.uniforms(address.keys, address.positions)[:, None] * cumulative[:, -1:]
     picked = torch.searchsorted(cumulative, u, right=True)[:, 0]
@@ -115,13 +115,13 @@ def inverse_cdf(p: Tensor, address: Address) -> Tensor:
 
 
 def gumbel_float64(p: Tensor, address: Address) -> Tensor:
-    """Gumbel-max with float64 noise over the whole vocabulary: ReMDM's corrected sampler."""
+    """Draw by Gumbel-max with float64 noise over the whole vocabulary: ReMDM's corrected sampler."""
     u = rng.over_vocabulary(*address, p.shape[-1]).clamp(min=2.0**-54)
     return (p.log() - (-u.log()).log()).argmax(-1)
 
 
 def gumbel_float32(p: Tensor, address: Address) -> Tensor:
-    """Gumbel-max in float32 as MDLM and SEDD do it: the noise is cut off, so rare tokens are never drawn.
+    """Draw by Gumbel-max in float32 as MDLM and SEDD do: the noise is cut off, so rare tokens are never drawn.
 
     The fault is that of Zheng et al., arXiv 2409.02908: it lowers the effective temperature.
     """

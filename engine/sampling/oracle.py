@@ -1,4 +1,4 @@
-"""The dense update of the literature: every position's full law over the vocabulary, drawn by Gumbel-max.
+"""The dense update of the literature: every position's full distribution over the vocabulary, drawn by Gumbel-max.
 
 It is slow and obvious, and it is what the fast path is tested against and benchmarked with.  Nothing is
 computed twice: the network, the sort and the noise are each needed at every position, once.
@@ -22,7 +22,9 @@ def dense_probabilities(model: Denoiser, tokens: Tensor, plan: Plan, settings: S
 
 
 def dense_posterior(p: Tensor, tokens: Tensor, plan: Plan, mask_id: int) -> Tensor:
-    """Return q(z_s | z_t) [B, L, V] from p(x0) [B, L, V] of tokens [B, L]: p unless masked, its token unless remasked."""
+    """Return q(z_s | z_t) [B, L, V] from p(x0) [B, L, V] of tokens [B, L]: p unless masked, its token unless
+    remasked.
+    """
     masked = tokens == mask_id
     unmask = plan.unmask.clamp(0, 1).expand(tokens.shape).to(p.dtype)
     remask = plan.remask.clamp(0, 1).expand(tokens.shape).to(p.dtype)
@@ -58,7 +60,7 @@ def step(
     generator: torch.Generator,
     dtype: torch.dtype = torch.float64,
 ) -> tuple[Tensor, Tensor]:
-    """One step from t to s, float64 [B, 1]: (tokens [B, L], held [B, L]).  No prompt.
+    """Step from t to s, float64 [B, 1], without a prompt; return (tokens [B, L], held [B, L]).
 
     dtype: that of the probabilities.  ReMDM's code has them in the network's own; the noise is float64.
     """
@@ -87,6 +89,6 @@ def step(
 
 
 def gumbel_max(p: Tensor, generator: torch.Generator) -> Tensor:
-    """One draw for each row of p [..., V]: argmax of p / E with float64 exponentials E, which is Gumbel-max."""
+    """Draw one token for each row of p [..., V]: argmax of p / E with float64 exponentials E, which is Gumbel-max."""
     u = torch.rand(p.shape, generator=generator, dtype=torch.float64)
     return (p / u.log_().neg_()).argmax(-1)

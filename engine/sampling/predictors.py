@@ -1,7 +1,7 @@
 """The predictors of MDLM's and SEDD's code by name, each at its authors' cost: for comparison and timing tables.
 
-They are dense: every position's law over the vocabulary is computed and drawn from, [B, L, V], where the engine
-draws the revealed positions alone.  Their tokens have the laws their authors gave them.
+They are dense: every position's distribution over the vocabulary is computed and drawn from, [B, L, V], where the
+engine draws the revealed positions alone.  Their tokens have the distributions that their authors define.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class _TokenDraws:
     step: int
 
     def draw(self, q: Tensor, rows: slice) -> Tensor:
-        """One token at every position, long [b, L], from weights q float64 [b, L, V] of these rows of the batch."""
+        """Draw one token at every position, long [b, L], from weights q float64 [b, L, V] of these rows of the batch."""
         batch, length, _ = q.shape
         numbers = self.numbers[rows]
         keys = torch.from_numpy(rng.keys(self.seed, numbers, [self.step] * batch, Purpose.TOKEN)).to(q.device)
@@ -105,14 +105,14 @@ class _TokenDraws:
 
 @dataclass
 class _Network:
-    """What the network says at every position, and how often it was asked."""
+    """The network's output at every position, and the count of its calls."""
 
     model: Denoiser
     top_p: float
     calls: int = 0
 
     def rows(self, tokens: Tensor) -> Iterator[slice]:
-        """Yield the batch in parts whose laws fit in memory."""
+        """Yield the batch in parts whose distributions fit in memory."""
         at_once = max(1, CELLS // (tokens.shape[1] * self.model.vocab_size))
         return (slice(i, i + at_once) for i in range(0, len(tokens), at_once))
 
@@ -132,7 +132,7 @@ class _Network:
         implies.
 
         With loglinear noise a masked position's score is p(x0 = y) alpha / (1 - alpha), and alpha / (1 - alpha) is
-        1 / expm1(sigma); the score of the token that stands there is 1 (MDLM's code, for the analytic predictor).
+        1 / expm1(sigma); the score of the position's token is 1 (MDLM's code, for the analytic predictor).
         """
         sigma = loglinear(self._times(tokens, t, torch.float64))
         network = getattr(self.model, "network", self.model)
@@ -171,10 +171,10 @@ def ancestral(p: Tensor, mask_id: int, move_t: float, move_s: float) -> Tensor:
 
 
 def tweedie(scores: Tensor, tokens: Tensor, mask_id: int, dsigma: float) -> Tensor:
-    """SEDD's analytic update (arXiv 2310.16834, Theorem 4.2, absorbing graph) from scores float64 [b, L, V], in place.
+    """Return SEDD's analytic update (arXiv 2310.16834, Theorem 4.2, absorbing graph) from scores float64 [b, L, V], in place.
 
     The staggered score exp(-dsigma Q) s times the transposed transition; negative weights, which a network's
-    inconsistent scores can give the mask, are no weights.
+    inconsistent scores can give the mask, become 0.
     """
     grow, keep = torch.tensor([dsigma, -dsigma], dtype=torch.float64).exp().tolist()
     total = scores.sum(-1)
@@ -204,7 +204,7 @@ class Ddpm:
         return out
 
     def finish(self, tokens: Tensor, t: float, draws: _TokenDraws) -> Tensor:
-        """Every mask left becomes the argmax, for which the network is asked once more."""
+        """Set every mask left to the argmax, by one more network call."""
         mask_id, out = self.network.model.mask_id, tokens.clone()
         for rows in self.network.rows(tokens):
             best = self.network.denoised(tokens[rows], t).argmax(-1)
@@ -217,7 +217,7 @@ class Ddpm:
 class DdpmCache(Ddpm):
     """Ancestral sampling with alpha = 1 - t: the network again only after a token of the batch has changed.
 
-    A network that listens to the noise level is asked at every step all the same.  What is kept is p(x0) after the
+    A network conditioned on the noise level is called at every step all the same.  What is kept is p(x0) after the
     nucleus, in float64, of the whole batch.
     """
 

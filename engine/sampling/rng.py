@@ -43,7 +43,7 @@ def _signed(value: int) -> int:
 
 
 def mix(value: int) -> int:
-    """SplitMix64's finalizer on one 64-bit word."""
+    """Return SplitMix64's finalizer of one 64-bit word."""
     value &= WORD
     value = ((value ^ (value >> 30)) * MIX1) & WORD
     value = ((value ^ (value >> 27)) * MIX2) & WORD
@@ -51,7 +51,7 @@ def mix(value: int) -> int:
 
 
 def key(*words: int) -> int:
-    """One 64-bit key for an address."""
+    """Return the 64-bit key of an address."""
     state = 0
     for word in words:
         state = mix(state + GOLDEN ^ mix(word + GOLDEN))
@@ -59,7 +59,7 @@ def key(*words: int) -> int:
 
 
 def uniform(key: int, counter: int) -> float:
-    """One of the `uniforms`, in [0, 1), without a tensor."""
+    """Return one of the `uniforms`, in [0, 1), without a tensor."""
     return (mix(key + (counter + 1) * GOLDEN) >> 11) * 2.0**-53
 
 
@@ -83,7 +83,7 @@ def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def _shift(x: Tensor, bits: int) -> Tensor:
-    """Logical right shift of int64."""
+    """Return the logical right shift of int64."""
     return (x >> bits) & ((1 << (64 - bits)) - 1)
 
 
@@ -101,7 +101,7 @@ def uniforms(keys: Tensor, counters: Tensor) -> Tensor:
 
 
 def over_vocabulary(keys: Tensor, positions: Tensor, vocab_size: int) -> Tensor:
-    """vocab_size uniforms for each (key, position), [N, V]: the noise of Gumbel-max."""
+    """Return vocab_size uniforms for each (key, position), [N, V]: the noise of Gumbel-max."""
     import torch
 
     rows = uniforms(keys, positions).mul(2.0**53).long()

@@ -60,7 +60,7 @@ def familiar(codec: Codec) -> list[int]:
 
 
 def _sameness(ids: list[int]) -> float:
-    """Share of the commonest token: near 1 where a tokenizer knows no letter of a text."""
+    """Return the share of the commonest token: near 1 where a tokenizer knows no letter of a text."""
     return Counter(ids).most_common(1)[0][1] / len(ids)
 
 
@@ -74,7 +74,7 @@ def _hidden(number: int, rate: float, length: int) -> Tensor:
 
 
 def _loss(model: Denoiser, tokens: Tensor, text: Tensor, t: float, where: Tensor) -> float:
-    """Mean cross-entropy in nats of text [L] at the chosen positions, tokens [L] being what the model is shown."""
+    """Return the mean cross-entropy in nats of text [L] at the chosen positions, tokens [L] being what the model is shown."""
     times = torch.full((1,), t, dtype=torch.float64, device=tokens.device)
     logits = model.project(model.encode(tokens[None], times)[0, where]).double()
     logits[:, model.mask_id] = -torch.inf

@@ -53,7 +53,7 @@ class Session:
     >>> session = Session(model, strategy, steps=128, length=128, seed=0, top_p=0.9)
     >>> for frame in session: ...
 
-    model: a Denoiser.  prompt: token ids that stand at the start and stay, but for masks among them, which are filled
+    model: a Denoiser.  prompt: token ids at the start, which stay, but for masks among them, which are filled
     like the rest.  first: number of the first sample; sample n of a seed is the same whatever the batch.
     block_length: positions generated at a time, left to right, each block in its share of the steps from t = 1 to 0
     (None or 0: all at once; see `engine.sampling.blocks`).
@@ -95,7 +95,7 @@ class Session:
 
     @property
     def index(self) -> int:
-        """Number of the next step."""
+        """Return the number of the next step."""
         return self._line.index
 
     @property
@@ -115,7 +115,7 @@ class Session:
 
     @property
     def frames(self) -> Sequence[Frame]:
-        """Return those of this branch so far."""
+        """Return the frames of this branch so far."""
         return self._line.frames
 
     @property
@@ -140,7 +140,9 @@ class Session:
     def _ahead(
         self, state: SamplerState, clock: Clock, control: StepConfig
     ) -> tuple[SamplerState, Clock, float | None] | None:
-        """Return what the step after a state starts from, and the time it leads to; None of a clean-up, and at the end."""
+        """Return what the step after a state starts from, and the time it leads to; None of a clean-up, and at the
+        end.
+        """
         while True:
             state = self._in_block(state, clock.block)
             s = next_time(grid_of(control.strategy, self.blocks.steps[clock.block]), clock.t)
@@ -152,7 +154,7 @@ class Session:
             clock = Clock(clock.block + 1, step=clock.step)
 
     def _in_block(self, state: SamplerState, block: int) -> SamplerState:
-        """Return a state that knows in which block it is."""
+        """Return a state with the positions of its block."""
         where = [block] * len(state.numbers), self._stepper.device
         return replace(state, active=self.blocks.active(*where), seen=self.blocks.seen(*where))
 
@@ -203,10 +205,10 @@ class Session:
 
     def switch(self, branch: int) -> None:
         """Go on in another branch, where it was left."""
-        self.standing(branch)
+        self.progress(branch)
         self.branch, self._line = branch, self._lines[branch]
 
-    def standing(self, branch: int) -> tuple[int, bool]:
+    def progress(self, branch: int) -> tuple[int, bool]:
         """Return how many steps a branch has taken, and whether it has been found to have no more."""
         if branch not in self._lines:
             raise ValueError(f"there is no branch {branch}: choose one of {', '.join(map(str, self._branches))}")
@@ -237,7 +239,7 @@ class Session:
         return next((e.tokens for e in edits if e.kind == "prompt" and e.sample in (None, row)), self._prompt)
 
     def _written(self, act: StepInput, state: SamplerState, change: Tensor) -> Frame:
-        """Go on by the frame of an edit."""
+        """Commit the frame of an edit."""
         clock = self._line.clock
         alpha = act.control.strategy.alpha(self._times(clock.t)[0])
         none = torch.zeros_like(alpha)
@@ -279,7 +281,7 @@ class Session:
         self, act: StepInput, clock: Clock, then: Clock, state: SamplerState, calls: int,
         alpha_t: Tensor, alpha_s: Tensor, decision: Decision, change: Tensor, final: bool = False,
     ) -> Frame:  # fmt: skip
-        """Go on from `clock` to the state there is `then`, and tell of it."""
+        """Go on from `clock` to the state there is `then`, and return its frame."""
         calls += self._line.calls
         frame = Frame(
             index=self.index,
@@ -303,7 +305,7 @@ class Session:
 
 
 def _probabilities(p: Tensor, state: SamplerState) -> NDArray[np.float32]:
-    """As [B, L], 0 outside the active block, without copying what is constant along L."""
+    """Return p as [B, L], 0 outside the active block, without copying what is constant along L."""
     if state.active is not None:
         p = p * state.active
     return np.broadcast_to(p.float().cpu().numpy(), tuple(state.tokens.shape))

@@ -1,4 +1,4 @@
-"""One step of many trajectories: ask the strategy, throw the flips, and ask the network for what was revealed.
+"""One step of many trajectories: plan by the strategy, draw the flips, call the network for what is revealed.
 
 The flips come first: whether a position changes never depends on what it is revealed to, so the head, the
 nucleus and the draw run on the revealed rows alone.  `engine.sampling.oracle` is the dense update this must equal.
@@ -40,7 +40,7 @@ class SamplerState:
     """B trajectories of L positions, on the model's device.
 
     tokens long [B, L]; held float64 [B, L], the probability each token had when it was revealed; locked
-    bool [B, L], the tokens of the prompt, wherever they stand; numbers, the sample number of each row; active bool
+    bool [B, L], the tokens of the prompt, wherever they are; numbers, the sample number of each row; active bool
     [B, L], the block that is being generated, outside which nothing is revealed or remasked (None: all but the prompt
     is one block); seen long [B, W], the positions in order that the network is shown, the active ones among them
     (None: all).
@@ -67,7 +67,7 @@ class SamplerState:
         return cls(tokens, held, locked, list(numbers))
 
     def copy(self) -> SamplerState:
-        """One whose tokens may change without this one's."""
+        """Return a copy whose tokens can change independently."""
         return replace(self, tokens=self.tokens.clone(), held=self.held.clone())
 
     @property
@@ -80,7 +80,7 @@ class SamplerState:
         return (self.tokens == mask_id) & self.open
 
     def noise(self, alpha_t: Tensor, mask_id: int) -> Tensor:
-        """Return the noise level that the network is told, float64 [B]: 1 - alpha_t, alpha_t [B, 1].
+        """Return the noise level that the network is given, float64 [B]: 1 - alpha_t, alpha_t [B, 1].
 
         In blocks, where alpha_t is one block's, it is the masked fraction of all that is seen, prompt included.
         """
@@ -89,7 +89,7 @@ class SamplerState:
         return (self.shown(self.tokens) == mask_id).double().mean(-1)
 
     def shown(self, values: Tensor) -> Tensor:
-        """Of values [B, L] those at the positions that the network sees, [B, W]."""
+        """Return values [B, L] at the positions that the network sees, [B, W]."""
         return values if self.seen is None else values.gather(1, self.seen)
 
 
@@ -109,7 +109,7 @@ class Flips:
 
 @dataclass(frozen=True)
 class Decision:
-    """A plan after clamping, broadcastable to [B, L], and the flips thrown for it."""
+    """A plan after clamping, broadcastable to [B, L], and the flips drawn for it."""
 
     unmask: Tensor
     remask: Tensor
@@ -140,7 +140,7 @@ class Stepper:
     def decide(
         self, control: StepConfig, state: SamplerState, steps: Sequence[int], t: Tensor, s: Tensor
     ) -> tuple[Decision, int]:
-        """Throw the flips of step number steps[b] from t to s, float64 [B, 1]; and the network calls it took."""
+        """Draw the flips of step number steps[b] from t to s, float64 [B, 1]; return them and the network calls."""
         strategy = control.strategy
         masked = state.masked(self.model.mask_id)
         revealed = state.open & ~masked
@@ -163,7 +163,7 @@ class Stepper:
     def apply(
         self, control: StepConfig, state: SamplerState, flips: Flips, steps: Sequence[int], alpha_t: Tensor
     ) -> int:
-        """Carry the flips out in place; returns the network calls it took."""
+        """Apply the flips in place; return the number of network calls."""
         need = flips.waiting()
         # tokens are drawn before anything is forgotten: x0 is predicted from the state at t
         if flips.drawn is not None:
@@ -182,7 +182,7 @@ class Stepper:
     def finish(
         self, control: StepConfig, state: SamplerState, alpha_t: Tensor, steps: Sequence[int]
     ) -> tuple[Tensor, int]:
-        """Every mask left that is open after so many steps becomes the argmax: (where, bool [B, L]; network calls)."""
+        """Set every open mask left to the argmax; return (where, bool [B, L]; network calls)."""
         where = state.masked(self.model.mask_id)
         rows = where.any(-1).nonzero()[:, 0]
         if len(rows) == 0:
@@ -240,7 +240,9 @@ class Stepper:
     def candidates(
         self, control: StepConfig, state: SamplerState, steps: Sequence[int], alpha_t: Tensor, masked: Tensor
     ) -> tuple[Candidates, Tensor, int]:
-        """Return the draw at every masked position, bool [B, L]: candidates, their `held` [B, L] and the network calls."""
+        """Return the draw at every masked position, bool [B, L]: candidates, their `held` [B, L] and the network
+        calls.
+        """
         ids, held = state.tokens.clone(), torch.full_like(state.held, torch.nan)
         confidence = torch.zeros_like(held)
         rows = masked.any(-1).nonzero()[:, 0]

@@ -26,7 +26,7 @@ class Columns(Protocol):
     """Figures over a run."""
 
     def column(self, name: str, sample: int) -> NDArray[np.float64]:
-        """One figure over the run so far, [steps]."""
+        """Return one figure over the run so far, float64 [steps]."""
         ...
 
 
@@ -74,7 +74,7 @@ class Trace:
         return [i + 1 for i, frame in enumerate(self._frames) if frame.edit is not None]
 
     def append(self, frame: Frame) -> None:
-        """Raises ValueError for a frame out of turn: a record has no holes."""
+        """Append the next frame.  Raises ValueError if its index or shape is wrong."""
         if frame.index != len(self._frames):
             raise ValueError(f"frame {frame.index} cannot follow {len(self._frames)} recorded ones")
         if frame.tokens.shape != self.start.tokens.shape:

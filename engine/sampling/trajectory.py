@@ -1,4 +1,4 @@
-"""One course of a run: where it stands, the frames that led there, and what decides those it has taken before."""
+"""One trajectory of a run: its state, the frames that led there, and what decides those it has taken before."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class _Before:
 
 
 class Trajectory:
-    """A state is never changed once it stands here, so that courses of one run can share what they have in common."""
+    """A state is never changed once it is here, so that courses of one run can share what they have in common."""
 
     def __init__(self, state: SamplerState, control: StepConfig) -> None:
         self.state, self.control = state, control
@@ -50,7 +50,7 @@ class Trajectory:
 
     @property
     def index(self) -> int:
-        """Number of the next frame."""
+        """Return the number of the next frame."""
         return len(self.frames)
 
     def act(self, index: int) -> StepInput:

@@ -38,7 +38,7 @@ class Candidates(NamedTuple):
 class View:
     """What a plan may read.  Prompt positions are neither masked nor revealed.
 
-    t, s, alpha_t and alpha_s are float64 [B, 1] (each sequence may stand at its own step); masked and
+    t, s, alpha_t and alpha_s are float64 [B, 1] (each sequence may be at its own step); masked and
     revealed are bool [B, L]; held is float64 [B, L], the probability a token had when it was revealed.
     """
 

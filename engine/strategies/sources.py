@@ -10,7 +10,7 @@ from pathlib import Path
 def sources(path: Path, name: str, own: Callable[[str], bool]) -> dict[str, Path]:
     """Return the files of a module and of the modules that it imports, directly or not, by name.
 
-    path, name: of the module.  own: whether a top-level module beside it belongs to it; others are not followed.
+    path, name: of the module.  own: whether a other top-level module belongs to it; others are not followed.
     Imports are read off the text, those in functions too, so that nothing is run.  A module that is named only while
     it runs, as by importlib.import_module, is not found.  Raises OSError.
     """

@@ -1,4 +1,4 @@
-"""What is asked of a strategy that is not ours, when it is found and at every step; whatever it does wrong is told."""
+"""Check strategies of other packages and files, when they are found and at every step."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _first_line(kind: type[Strategy]) -> str:
 
 
 def _guarded(method: Callable[..., Any], check: Callable[[Any, Any], Any], path: str) -> Callable[..., Any]:
-    """Return the method, whose errors are told as StrategyError and whose answers are checked."""
+    """Return the method, whose errors become StrategyError and whose answers are checked."""
 
     @wraps(method)
     def checked(self: Strategy, given: Any) -> Any:

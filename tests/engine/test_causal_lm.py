@@ -118,8 +118,8 @@ def test_a_loaded_model_says_what_it_is(each: Made) -> None:
     assert info.parameters == each.plain.num_parameters()
     assert (model.network.separable, model.network.cached) == (each.kind.separable, each.kind.cached)
     notes = " ".join(info.notes)
-    assert "<|endoftext|> stands before the text" in notes
-    assert ("cannot be told apart" in notes) is not each.kind.separable
+    assert "<|endoftext|> comes before the text" in notes
+    assert ("cannot be separated" in notes) is not each.kind.separable
     assert ("cannot be taken back" in notes) is not each.kind.cached
 
 
@@ -219,7 +219,7 @@ def test_what_stands_right_of_a_mask_is_not_answered(model: TextModel) -> None:
     hidden = model.encode(tokens, torch.zeros(1))[0]
     assert torch.isfinite(hidden[:3]).all()
     assert torch.isnan(hidden[3:]).all()
-    with pytest.raises(ValueError, match="position 3 cannot be predicted from the left while a mask stands there"):
+    with pytest.raises(ValueError, match="position 3 is masked and cannot be predicted from the left"):
         model.encode_rows(tokens, torch.zeros(1), row(tokens, 3))
 
 
@@ -310,7 +310,7 @@ def test_the_token_that_a_tokenizer_puts_first_is_put_first(tmp_path: Path) -> N
     plain = library.made("LlamaForCausalLM", **{**LLAMA, "bos_token_id": 2, "eos_token_id": 2})
     library.write_file(library.byte_fallback(), library.saved(plain, tmp_path), bos_token="<s>", eos_token="</s>")
     model = load_model(str(tmp_path), "cpu")
-    assert "<s> stands before the text" in " ".join(model.info.notes)
+    assert "<s> comes before the text" in " ".join(model.info.notes)
     text = random_text(1, 5)
     got = model.project(model.encode_rows(text, torch.zeros(1), row(text, 3)))
     torch.testing.assert_close(got[:, :-1], by_hand(plain, text, 3, start=(1,)), atol=1e-4, rtol=1e-4)

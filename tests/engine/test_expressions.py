@@ -128,7 +128,7 @@ def test_an_expression_knows_whether_it_tells_of_single_steps() -> None:
         ("t > 1j", "is neither a number nor text"),
         ("t > None", "is neither a number nor text"),
         ("'a' * 9 == token", "is text where a number is needed"),
-        ("'abc'", "'abc' alone says nothing"),
+        ("'abc'", "'abc' is no condition: write token == 'abc'"),
         ("any(token == 'qwx')", "no token is spelled 'qwx'"),
         ("any(held == 'the')", "can only be compared with token"),
         ("held < .1", "put it into any"),

@@ -50,7 +50,7 @@ def test_break_on_the_first_remask_inspect_step_back_branch_compare_record_quit_
         person.press(")")
         person.wait(lambda s, p=position: f"position {p} -" in s and "Reading" not in s)
     # the sentence may be wrapped
-    assert re.search(r"remasked, was .* the draw [\d.]+ fell below .*sigma", person.screen(), re.DOTALL)
+    assert re.search(r"remasked, was .* u = [\d.]+ < sigma", person.screen(), re.DOTALL)
     person.press("o")
     person.wait(lambda s: "nucleus:" in s and "mdlm" in s)
     person.press("\x1b")

@@ -1,4 +1,4 @@
-"""Tensors that lie in a file until they are asked for, and then are the file's own pages."""
+"""Tensors that lie in a file until they are read, and then are the file's own pages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ SHOWN = 120
 
 
 def shown(name: object) -> str:
-    """Return a name out of a file, fit for one line of a message; of other values the type, since they may be endless."""
+    """Return a name out of a file, fit for one line of a message; of other values the type, since they may be
+    endless.
+    """
     text = name if isinstance(name, str) else f"<{type(name).__name__}>"
     cut = text[:SHOWN] + ("..." if len(text) > SHOWN else "")
     return cut if cut.isprintable() else ascii(cut)

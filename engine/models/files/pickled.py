@@ -21,7 +21,7 @@ from engine.models.files.safe_unpickler import SafeUnpickler
 from engine.models.files.weights import plain_names
 
 PICKLE = 1 << 25
-"""Bytes of the longest pickle that is read; numbers are beside it, not in it."""
+"""Bytes of the longest pickle that is read; numbers are stored outside it."""
 LEGACY = bytes.fromhex("6cfc9c46f9206aa85019")
 """A number whose pickle begins the files of torch before 1.6."""
 SHARED = 8
@@ -58,7 +58,7 @@ class PickledFile:
 
 
 def read_pickle(path: Path) -> PickledFile:
-    """Return the structure in a .ckpt, .pt, .pth or .bin file; its tensors stay in the file until they are asked for.
+    """Return the structure in a .ckpt, .pt, .pth or .bin file; its tensors stay in the file until they are read.
 
     Raises ValueError with one sentence for a file that is damaged, cut off, compressed, or lies about its sizes.
     """

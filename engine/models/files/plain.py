@@ -37,7 +37,7 @@ def plain(value: object) -> Any:
 
 
 def _inside(stub: Stub) -> object:
-    """Return what a stub stands for, itself where that is not known."""
+    """Return what a stub means, itself where that is not known."""
     state = stub.state
     if isinstance(state, tuple) and len(state) == 2:  # attributes of an object with slots: (none, attributes)
         state = state[1] if isinstance(state[1], dict) else state[0]

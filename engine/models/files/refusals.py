@@ -8,7 +8,7 @@ from pathlib import Path
 from engine.files.regular import regular_file
 
 START = 256
-"""Bytes of a file's beginning that tell what it is."""
+"""Bytes of a file's beginning that identify it."""
 LFS = "is a pointer of git-lfs, not the file itself: run `git lfs pull` where it came from"
 PAGE = "is a web page, most often that of a download that failed: fetch it again"
 ERROR = "is a server's error message, most often of a download that failed: fetch it again"

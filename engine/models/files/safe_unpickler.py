@@ -1,7 +1,7 @@
 """A reader of pickles that makes plain values and nothing else.
 
 A pickle is a program for a small stack machine.  This one runs it without ever importing a name or calling
-what a name stands for: every global is a `Stub` that remembers how the file wanted to use it, except for the
+what a name means: every global is a `Stub` that remembers how the file wanted to use it, except for the
 few that the caller gives a meaning.
 """
 
@@ -33,7 +33,10 @@ class SafeUnpickler:
         self.left = MEMORY
 
     def load(self, stream: BinaryIO) -> Any:
-        """Return the value of the pickle at the stream's place.  Raises Refused for one that is damaged or too large."""
+        """Return the value of the pickle at the stream's place.
+
+        Raises Refused for one that is damaged or too large.
+        """
         self.stack: list[Any] = []
         self.below: list[list[Any]] = []
         self.memo: dict[int, Any] = {}

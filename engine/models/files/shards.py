@@ -45,7 +45,7 @@ class ShardedWeights:
 
 
 def _listed(index: Path) -> dict[str, str]:
-    """Return which file each tensor is in; the files lie beside the index."""
+    """Return which file each tensor is in; relative to the index's directory."""
     try:
         listed = read_object(index, "an index of weights")["weight_map"]
         if not listed or not all(isinstance(file, str) for file in listed.values()):

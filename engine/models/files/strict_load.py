@@ -68,7 +68,7 @@ def fill(
     dtype: what to compute a tensor of real numbers in; whole numbers keep the network's type.  rename: the network's
     name of a file's tensor, None for one that is known to be ignorable.  Returns the names that were ignored.  Raises
     ValueError where the two do not fit exactly.  Beside the network's own memory, one tensor of the file is in memory
-    at a time; a tensor that is already of the type and on the device asked for stays the file's pages.
+    at a time; a tensor that is already of the type and on the device requested stays the file's pages.
     """
     origin, ignored = _origins(weights, rename)
     expected = module.state_dict()

@@ -28,7 +28,7 @@ def plain_names(path: Path, tensors: Mapping[str, Tensors]) -> dict[str, Tensors
 
 
 class Weights(Protocol):
-    """Tensors that lie in files until they are asked for."""
+    """Tensors that lie in files until they are read."""
 
     @property
     def path(self) -> Path:

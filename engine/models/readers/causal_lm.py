@@ -44,7 +44,7 @@ class CausalLanguageModel:
 
 
 def _start(before: tuple[int, ...], tokenizer: Any, config: Any) -> int | None:
-    """Return what stands before a text: what the tokenizer puts there, else the token for it, else the one that ends
+    """Return what comes before a text: what the tokenizer puts there, else the token for it, else the one that ends
     texts.
     """
     ends = (tokenizer.bos_token_id, config.bos_token_id, tokenizer.eos_token_id, config.eos_token_id)
@@ -56,7 +56,7 @@ def _notes(network: CausalLM, codec: Codec, start: int | None) -> tuple[str, ...
     notes = ["no token to begin a text with, so a prompt is needed" if start is None else
              f"{codec.piece(start)} stands before the text"]  # fmt: skip
     if not network.separable:
-        notes.append("its head cannot be told apart, so it runs on every position")
+        notes.append("its head cannot be separated, so it runs on every position")
     if not network.cached:
         notes.append("its keys and values cannot be taken back, so every step computes the whole text")
     return tuple(notes)

@@ -212,7 +212,7 @@ def _fitted(request: LoadRequest, layout: TensorNames, shape: LlamaShape) -> tup
 
 
 def _codec(request: LoadRequest) -> Codec:
-    """Return the tokenizer asked for, else tokenizer.json, else Qwen's older files, as Dream ships them."""
+    """Return the tokenizer requested, else tokenizer.json, else Qwen's older files, as Dream ships them."""
     home = request.home
     if request.tokenizer or (home / "tokenizer.json").is_file() or not (home / "merges.txt").is_file():
         return codec_for(request)

@@ -180,7 +180,9 @@ def _shape(shapes: Mapping[str, tuple[int, ...]], name: str, dimensions: int) ->
 
 
 def dit_mask(request: LoadRequest, found: Found, codec: Codec, vocab_size: int) -> int:
-    """Return the mask's id: as asked, as configured, the one token more than the tokenizer has, or the tokenizer's own."""
+    """Return the mask's id: the requested one, the configured one, the one token more than the tokenizer has, or the
+    tokenizer's own.
+    """
     beyond = codec.size if codec.size == vocab_size - 1 else None
     configured = found.number("mask_index", "mask_token_id", "mask_id", "tokens")
     choices = (request.mask_id, configured, beyond, special(codec, MASKS))
@@ -212,7 +214,9 @@ def _filled(network: Net, request: LoadRequest, found: Found, rename: Callable[[
 
 
 def _letting_go(model: nn.Module, found: Found) -> Callable[[nn.Module], None]:
-    """Return what gives up a part of the model and the file's pages behind it, so that it need not lie in memory twice."""
+    """Return what gives up a part of the model and the file's pages behind it, so that it need not lie in memory
+    twice.
+    """
     prefixes = {id(module): f"{name}." for name, module in model.named_modules()}
 
     def done(module: nn.Module) -> None:
@@ -249,7 +253,7 @@ def _causal(request: LoadRequest, found: Found, config: DITConfig, codec: Codec)
 
     def rename(name: str) -> str | None:
         own = found.own_name(name)
-        # some runs carry the noise level's network along although nothing listens to it
+        # some runs carry the noise level's network along although nothing reads it
         return None if own is None or own.startswith("sigma_map.") else own
 
     with torch.device("meta"):

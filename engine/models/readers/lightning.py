@@ -17,7 +17,9 @@ SEDD = frozenset({"optimizer", "model", "ema", "step"})
 
 
 def file_in(home: Path) -> Path | None:
-    """Return the file of torch.save that is meant: `home` itself, or a directory's only one if it has no other weights."""
+    """Return the file of torch.save that is meant: `home` itself, or a directory's only one if it has no other
+    weights.
+    """
     if home.is_dir():
         found = training_files(home)
         return found[0] if len(found) == 1 and not any((home / name).is_file() for name in NAMES) else None

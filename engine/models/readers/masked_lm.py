@@ -73,7 +73,7 @@ def _mask(request: LoadRequest, tokenizer: Any) -> int:
 
 
 def _never(tokenizer: Any, codec: Codec, mask_id: int, size: int) -> list[int]:
-    """Return tokens that stand for no text: special ones, and numbers behind the tokenizer's last; none if that were
+    """Return tokens without text: special ones, and numbers behind the tokenizer's last; none if that were
     all.
     """
     never = {int(i) for i in tokenizer.all_special_ids if 0 <= i < size} | set(range(codec.size, size))
@@ -84,5 +84,5 @@ def _notes(network: MaskedLM, codec: Codec, never: list[int]) -> tuple[str, ...]
     specials = [codec.piece(i) for i in never if i < codec.size and i != network.mask_id]
     notes = [f"never proposed: {', '.join(specials)}"] if specials else []
     if not network.separable:
-        notes.append("its head cannot be told apart, so it runs on every position")
+        notes.append("its head cannot be separated, so it runs on every position")
     return tuple(notes)

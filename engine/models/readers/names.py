@@ -1,4 +1,4 @@
-"""What the tensors of a DIT are called, and what can be told from their names, their shapes and a configuration."""
+"""What the tensors of a DIT are called, and what follows from their names, their shapes and a configuration."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ ORDER = (
 )  # fmt: skip
 """Parts of names, in the order in which the network registers them."""
 SECTIONS = ((), ("model",), ("algo",), ("config",), ("config", "model"), ("config", "algo"))
-"""Where a setting may stand in the field's configurations, in the order of looking."""
+"""Where a setting may be in the field's configurations, in the order of looking."""
 NAMED = 4
 """Ignored tensors that a note names; the rest are counted."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """A checkpoint before it is a network: tensors by the network's own names, and what is said of them."""
+    """A checkpoint before it is a network: tensors by the network's own names, and their configuration."""
 
     weights: Weights
     config: Mapping[str, object]
@@ -39,7 +39,7 @@ class Found:
     ignored: tuple[str, ...] = ()
     """tensors of the file that `weights` leaves out"""
     prefix: str = ""
-    """what stands before the network's names in `weights`"""
+    """what comes before the network's names in `weights`"""
     trained: bool = False
     """whether `config` is what the run was trained with, not what somebody wrote for the hub"""
 
@@ -82,7 +82,7 @@ def is_family(names: Iterable[str]) -> bool:
 
 
 def prefix_of(names: Iterable[str]) -> str:
-    """Return what stands before the names of the network that most of these belong to.  Raises ValueError for none."""
+    """Return what comes before the names of the network that most of these belong to.  Raises ValueError for none."""
     matches = (TENSOR.fullmatch(name) for name in names)
     counts = Counter(match["prefix"] for match in matches if match)
     if not counts:
@@ -91,7 +91,7 @@ def prefix_of(names: Iterable[str]) -> str:
 
 
 def rank(name: str) -> list[int]:
-    """Return where a tensor stands in the order of `parameters()`: names sorted by it are in that order."""
+    """Return where a tensor comes in the order of `parameters()`: names sorted by it are in that order."""
     return [ORDER.index(part) if part in ORDER else int(part) if part.isdecimal() else -1 for part in name.split(".")]
 
 

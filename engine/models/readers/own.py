@@ -28,7 +28,7 @@ class Own:
 
 
 def _check_request(request: LoadRequest, mask_id: int) -> None:
-    """Raise ValueError where another tokenizer or mask is asked for than the model was trained with, which it has."""
+    """Raise ValueError where another tokenizer or mask is requested than the model was trained with, which it has."""
     own = request.home / "tokenizer.json"
     if request.tokenizer is not None and tokenizer_file(request, None).read_bytes() != own.read_bytes():
         raise ValueError(

@@ -107,7 +107,10 @@ def _model(request: LoadRequest, config: Mapping[str, Any]) -> tuple[Any, tuple[
 
 
 def remote_mask(request: LoadRequest, config: Mapping[str, Any], codec: Codec, vocab_size: int) -> int:
-    """Return the mask's id: as asked for, else the configuration's, else the tokenizer's.  Raises ValueError for none."""
+    """Return the mask's id: the requested one, else the configuration's, else the tokenizer's.
+
+    Raises ValueError for none.
+    """
     found = request.mask_id if request.mask_id is not None else config.get("mask_token_id")
     if found is None:
         named = token_text(tokenizer_config(request.home).get("mask_token"))

@@ -41,7 +41,7 @@ from engine.system.callbacks import ignore
 NETWORK = "network"
 """Where a checkpoint says the kind and shape of its network."""
 EARLIER = {"mdlm": ("dit", False), "sedd": ("sedd", True), "d3pm": ("d3pm", True), "ar": ("causal", False)}
-"""For checkpoints that do not say it, by objective: (kind, time conditioning where the configuration is silent)."""
+"""For checkpoints that do not say it, by objective: (kind, time conditioning where the configuration has none)."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Newest:
 def export_newest(run: Path, progress: Progress = ignore) -> Newest:
     """Write the model of a run's newest whole checkpoint, unless it is there already.  The run may be going on.
 
-    progress: is told where that is not the last one.  Raises ValueError where the directory holds no run, or one that
+    progress: called where that is not the last one.  Raises ValueError where the directory holds no run, or one that
     has not saved anything yet.
     """
     home = run / NEWEST
@@ -108,7 +108,7 @@ def _newest(run: Path, home: Path) -> Exported:
 
 
 def describe_checkpoint(state: Mapping[str, Any], run: Path) -> Description:
-    """Return what the network of a checkpoint is.  Raises ValueError where that cannot be told."""
+    """Return what the network of a checkpoint is.  Raises ValueError where that is unknown."""
     fields = state.get(NETWORK)
     if isinstance(fields, dict):
         return checkpoint.parse_config(fields, f"its {NETWORK!r}")
