@@ -17,7 +17,7 @@ Knob = float | int | str | bool
 
 
 class Change(IntEnum):
-    """What one step did to one position."""
+    """The effect of one step on one position."""
 
     MASKED = 0
     """was masked and still is"""
@@ -58,7 +58,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Edit:
-    """What a person did to the canvas between two steps; in the record it is a frame of its own."""
+    """A change of the canvas by hand between two steps; in the record it is a frame of its own."""
 
     kind: Literal["mask", "force", "lock", "unlock", "prompt"]
     """mask again, put a token, keep from the sampler, give back to it, or begin with another prompt"""
@@ -209,11 +209,11 @@ class ModelInfo:
     causal: bool = False
     """whether it predicts from the left alone, so that only left-to-right means anything"""
     notes: tuple[str, ...] = ()
-    """what a careful person would want to know of how it was loaded"""
+    """remarks on how it was loaded"""
     fragments: Mapping[int, bytes] = field(default_factory=dict, hash=False)
     """bytes of the tokens that hold a part of a character"""
     fingerprint: str = ""
-    """of the whole content of its files and its tokenizer's; empty where nobody knows"""
+    """of the whole content of its files and its tokenizer's; empty if unknown"""
 
     def differs(self, other: ModelInfo) -> bool:
         """Return whether it is known that the two are not the same network and tokenizer."""
@@ -243,7 +243,7 @@ class ModelChoice:
 
 @dataclass(frozen=True)
 class RunChoice:
-    """What a run is begun with besides its model and settings."""
+    """The arguments of a run besides its model and settings."""
 
     steps: int | None
     """None: one for each position to fill"""
@@ -276,7 +276,7 @@ class RunChoice:
 
 @dataclass(frozen=True)
 class Check:
-    """How well a model knows a short text, in nats a token; `chance` is what knowing nothing gives."""
+    """A model's loss on a short text, in nats a token; `chance` is the loss of a uniform guess."""
 
     loss: float
     chance: float

@@ -82,7 +82,7 @@ def time_steps(task: BenchTask) -> dict[str, float]:
 
 @torch.inference_mode()
 def peak_memory(task: BenchTask) -> dict[str, float]:
-    """MiB that a step of one side needs beyond the model in memory."""
+    """Return the MiB that a step of one side needs beyond the model in memory."""
     shape = task.options.shape
     model = random_model(shape, task.options.seed)
     small = replace(task.options, shape=replace(shape, length=min(shape.length, 16)))
@@ -128,7 +128,7 @@ def in_child(task: BenchTask, environment: Mapping[str, str]) -> dict[str, float
 
 
 def main() -> None:
-    """A child process: one task on stdin, its figures on stdout."""
+    """Run one task from stdin in a child process, and print its figures on stdout."""
     task = msgspec.json.decode(sys.stdin.buffer.read(), type=BenchTask)
     if task.options.threads:
         torch.set_num_threads(task.options.threads)

@@ -41,7 +41,7 @@ def measure_step(options: Options) -> Iterator[Comparison]:
 
 
 def measure_memory(options: Options) -> Iterator[Comparison]:
-    """Peak memory of a step beyond the model."""
+    """Yield the peak memory of a step beyond the model."""
     target = MEMORY_TARGET if options.shape == NetworkShape() else None
     for dtype in options.dtypes:
         ours = in_child(BenchTask("memory", dtype, options, "ours"), RETURNING)["mib"]
@@ -101,7 +101,9 @@ def _oracle_seconds(model: Unfolded, options: Options, length: int) -> float:
 
 @torch.inference_mode()
 def measure_calls(options: Options) -> Iterator[Comparison]:
-    """Sequences put through the network for one sample; the dense update takes one a step and one to finish."""
+    """Yield the sequences put through the network for one sample; the dense update takes one a step and one to
+    finish.
+    """
     for steps in options.calls_steps:
         for name in REGISTRY:
             strategy = make_strategy(name)
@@ -150,7 +152,7 @@ PARTS: dict[str, BenchPart] = {
 
 
 def measure(parts: tuple[str, ...], options: Options) -> Iterator[Comparison]:
-    """Every line of the parts named, as it is measured; raises ValueError that lists the valid names."""
+    """Yield every line of the parts named, as it is measured; raises ValueError that lists the valid names."""
     for name in parts:
         if name not in PARTS:
             raise ValueError(f"unknown part {name!r}: choose one of {', '.join(PARTS)}")

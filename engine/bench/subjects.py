@@ -61,7 +61,7 @@ def random_model(shape: NetworkShape, seed: int, *, timed: bool = False) -> DIT:
 
 
 def half_masked(shape: NetworkShape, seed: int) -> Tensor:
-    """Random tokens long [1, L], every other one masked in expectation."""
+    """Return random tokens long [1, L], every other one masked in expectation."""
     generator = torch.Generator().manual_seed(seed)
     tokens = torch.randint(0, shape.vocab - 1, (1, shape.length), generator=generator)
     return tokens.masked_fill(torch.rand(tokens.shape, generator=generator) < 0.5, shape.vocab - 1)
@@ -145,7 +145,7 @@ def _dtype_name(model: Denoiser) -> str:
 
 
 def side(model: DIT, name: str, dtype_name: str, options: Options) -> Callable[[int], int]:
-    """One step of a side as a function of its number: `ours`, or dense with the law of that name."""
+    """Return one step of a side as a function of its number: `ours`, or dense with the probabilities of that name."""
     dtype = getattr(torch, dtype_name)
     if name == "ours":
         return ours(FoldedDIT(model, dtype), options)

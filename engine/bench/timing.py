@@ -137,7 +137,7 @@ SCHEMES = (
 
 @torch.inference_mode()
 def measure_timing(options: TimingOptions) -> Iterator[TimingRow]:
-    """Every scheme at every T, all on random networks of one shape, in the order of the table.
+    """Yield every scheme at every T, all on random networks of one shape, in the order of the table.
 
     MDLM's schemes and ours run the same folded network, so that ratios are of the schemes alone; none has a nucleus.
     """
@@ -155,13 +155,13 @@ def measure_timing(options: TimingOptions) -> Iterator[TimingRow]:
 def measure_scheme(
     scheme: Scheme, model: Denoiser, options: TimingOptions, clock: Clock = time.perf_counter
 ) -> Iterator[TimingRow]:
-    """One scheme at every T."""
+    """Yield one scheme at every T."""
     measure = _whole if options.timed_steps is None else _scaled
     yield from measure(scheme, model, options, clock)
 
 
 def _whole(scheme: Scheme, model: Denoiser, options: TimingOptions, clock: Clock) -> Iterator[TimingRow]:
-    """Whole runs of all samples, or of the first few."""
+    """Time whole runs of all samples, or of the first few."""
     timed = options.count if options.samples is None else options.samples
     for steps in options.steps:
         load = OtherLoad()

@@ -24,14 +24,14 @@ PRODUCTS = (
     "aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm", "aten::_scaled_dot_product", "aten::_flash_attention",
     "aten::_efficient_attention", "aten::_cudnn_attention", "aten::mkldnn_", "mkldnn::", "flash_attn",
 )  # fmt: skip
-"""What the names of operations begin with that multiply matrices or attend."""
+"""Prefixes of the names of operations that multiply matrices or attend."""
 STREAM = 1 << 22
 """Tokens of the random text that steps are timed on."""
 
 
 @dataclass(frozen=True)
 class TrainingStepCost:
-    """A training step as it is spent."""
+    """The cost of a training step."""
 
     seconds: float
     products: float
@@ -54,14 +54,14 @@ class CheckpointCost:
 
 
 def random_corpus(vocab_size: int, tokens: int = STREAM) -> Corpus:
-    """Uniformly random tokens of a vocabulary that spells nothing."""
+    """Return uniformly random tokens of a vocabulary that spells nothing."""
     words = {str(i): i for i in range(1, vocab_size - 1)} | {END_OF_TEXT: 0, MASK: vocab_size - 1}
     stream = np.random.default_rng(0).integers(0, vocab_size - 1, tokens).astype(np.uint16)
     return Corpus(Tokenizer(models.WordLevel(words)), {"train": stream, "validation": stream[: 1 << 16]})
 
 
 def measure_training_step(trainer: Trainer, repeats: int) -> TrainingStepCost:
-    """So many steps under torch's profiler, after one that is not counted."""
+    """Time steps under torch's profiler, after one that is not counted."""
     device, config = trainer.device, trainer.config
     steps = trainer.run()
     next(steps)

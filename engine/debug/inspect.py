@@ -1,4 +1,4 @@
-"""The story of one position, from the recorded frames alone: what happened to it, with which probability, by which draw."""
+"""The story of one position, from the recorded frames alone: its changes, their probabilities and draws."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ def _verdicts(
     drawn: Candidates | None = None
     verdicts = []
     for name, kind in kinds.items():
-        problem = _obstacle(session, row, ahead, position, kind)
+        problem = _why_no_verdict(session, row, ahead, position, kind)
         if problem:
             verdicts.append(Verdict(name, 0.0, 0.0, problem))
             continue
@@ -111,7 +111,7 @@ def _verdicts(
     return tuple(verdicts)
 
 
-def _obstacle(session: Session, row: SamplerState, ahead: NextStep, position: int, kind: type[Strategy]) -> str:
+def _why_no_verdict(session: Session, row: SamplerState, ahead: NextStep, position: int, kind: type[Strategy]) -> str:
     """Return why a strategy has no verdict; empty if it has one."""
     if bool(row.locked[0, position]):
         return "the position is locked"

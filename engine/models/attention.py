@@ -15,7 +15,7 @@ SCORES = 1 << 21
 
 
 def sdpa(q: Tensor, k: Tensor, v: Tensor, scale: float, causal: bool) -> Tensor:
-    """torch's own, on every device and in every type."""
+    """Attend by torch's own kernel, on every device and in every type."""
     q, k, v = (x.transpose(1, 2) for x in (q, k, v))
     return F.scaled_dot_product_attention(q, k, v, scale=scale, is_causal=causal).transpose(1, 2)
 

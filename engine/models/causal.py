@@ -26,7 +26,7 @@ class CausalLM:
 
     @torch.inference_mode()
     def __init__(self, model: Any, start: int | None) -> None:
-        """start: the token before every text; None: there is none, and a prompt is needed.
+        """Wrap a network.  start: the token before every text; None: there is none, and a prompt is needed.
 
         Raises ValueError for a network that looks to the right.
         """
@@ -62,7 +62,7 @@ class CausalLM:
 
     @torch.inference_mode()
     def encode_rows(self, tokens: Tensor, t: Tensor, where: Tensor) -> Tensor:
-        """As `encode` at the positions `where`, bool [B, L], from what is known of the prefixes: [N, D].
+        """Return `encode` at the positions `where`, bool [B, L], from what is known of the prefixes: [N, D].
 
         Raises ValueError where a mask or nothing is to the left of one of them.
         """

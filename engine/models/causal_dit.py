@@ -131,7 +131,7 @@ class Prefixes:
 
 
 def _lengths(same: Tensor) -> Tensor:
-    """Return bool [..., L] -> how many hold before the first that does not [...]."""
+    """Return how many of bool [..., L] hold before the first that does not, [...]."""
     return same.long().cumprod(-1).sum(-1)
 
 
@@ -159,7 +159,7 @@ class CachedCausal:
         cache_bytes: int = CACHE_BYTES,
         done: Callable[[nn.Module], object] = lambda module: None,
     ) -> None:
-        """done: called with each part of the model once it is no longer needed."""
+        """Build the sampler.  done: called with each part of the model once it is no longer needed."""
         config = model.config
         self.vocab_size, self.mask_id, self.bos = config.vocab_size, config.mask_id, bos
         self.max_length: int | None = config.length
@@ -197,12 +197,12 @@ class CachedCausal:
 
     @torch.inference_mode()
     def follow(self, inputs: Tensor) -> Tensor:
-        """Map inputs long [B, L], with no start token put before them to normed hidden [B, L, D] after each."""
+        """Map inputs long [B, L], without a start token, to normed hidden [B, L, D] after each."""
         return self._run(inputs, 0, None)
 
     @torch.inference_mode()
     def encode_rows(self, tokens: Tensor, t: Tensor, where: Tensor) -> Tensor:
-        """As `encode` at the positions `where`, bool [B, L], from what is known of the prefixes: [N, D]."""
+        """Return `encode` at the positions `where`, bool [B, L], from what is known of the prefixes: [N, D]."""
         columns = where.any(0).nonzero()[:, 0]
         if len(columns) == 0:
             return self.embedding.new_empty((0, self.embedding.shape[1]))
@@ -266,7 +266,9 @@ class CachedCausal:
         return self._norm(x)
 
     def _mix(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Causal attention of the last n of m inputs: q [B, n, H, h], k and v [B, m, H, h] -> [B, n, H, h]."""
+        """Return the causal attention of the last n of m inputs: q [B, n, H, h], k and v [B, m, H, h] -> [B, n, H,
+        h].
+        """
         count, end = q.shape[1], k.shape[1]
         scale = self._width**-0.5
         if count == end:

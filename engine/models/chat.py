@@ -27,7 +27,7 @@ def chat_of(home: Path) -> Callable[[str], str] | None:
 
 
 def tokenizer_config(home: Path) -> dict[str, Any]:
-    """tokenizer_config.json of a directory, empty where there is none.  Raises ValueError for a broken one."""
+    """Return tokenizer_config.json of a directory, empty where there is none.  Raises ValueError for a broken one."""
     return _config(home / "tokenizer_config.json")
 
 
@@ -36,7 +36,7 @@ def _config(path: Path) -> dict[str, Any]:
 
 
 def _template(home: Path, config: dict[str, Any]) -> str | None:
-    """chat_template.jinja, else chat_template.json, else the one in the tokenizer's configuration."""
+    """Return chat_template.jinja, else chat_template.json, else the one in the tokenizer's configuration."""
     if (home / "chat_template.jinja").is_file():
         return (home / "chat_template.jinja").read_text(encoding="utf-8", errors="replace")
     found = _config(home / "chat_template.json").get("chat_template") or config.get("chat_template")

@@ -94,7 +94,7 @@ class Rotary(nn.Module):
         self.register_buffer("inv_freq", 1 / 10000 ** (torch.arange(0, head_dim, 2, device="cpu").float() / head_dim))
 
     def forward(self, length: int) -> tuple[Tensor, Tensor]:
-        """cos and sin, each [L, head_dim]."""
+        """Return cos and sin, each [L, head_dim]."""
         angles = torch.outer(torch.arange(length, device=self.inv_freq.device).float(), self.inv_freq)
         angles = torch.cat((angles, angles), -1)
         return angles.cos(), angles.sin()
@@ -157,7 +157,7 @@ class Output(nn.Module):
 
 
 def vocabulary_logits(head: nn.Linear, hidden: Tensor, multiple: int = MULTIPLE) -> Tensor:
-    """hidden [..., D] -> logits [..., V] of a network in training.
+    """Map hidden [..., D] to logits [..., V] of a network in training.
 
     A GPU takes three times as long for products as wide as 50,258 as for those of a width that is a `multiple`.
     """
@@ -168,7 +168,7 @@ def vocabulary_logits(head: nn.Linear, hidden: Tensor, multiple: int = MULTIPLE)
 
 
 def widened(head: nn.Linear, hidden: Tensor, more: int) -> Tensor:
-    """head(hidden) by a product that is wider by so many columns."""
+    """Return head(hidden) by a product that is wider by so many columns."""
     weight, bias = F.pad(head.weight, (0, 0, 0, more)), F.pad(head.bias, (0, more))
     return F.linear(hidden, weight, bias)[..., : head.out_features]
 

@@ -55,7 +55,7 @@ class FoldedDIT:
         attention: str = "auto",
         done: Callable[[nn.Module], object] = lambda module: None,
     ) -> None:
-        """done: called with each part of the model once it is no longer needed."""
+        """Build the sampler.  done: called with each part of the model once it is no longer needed."""
         if model.time_conditioned:
             raise ValueError("a time-conditioned model has no constant modulation to fold")
         self.vocab_size, self.mask_id, self.max_length = model.vocab_size, model.mask_id, model.max_length
@@ -119,7 +119,7 @@ class FoldedDIT:
 
     @torch.inference_mode()
     def encode_rows(self, tokens: Tensor, t: Tensor, where: Tensor) -> Tensor:
-        """As `encode`, with the last block's queries, output and MLP at the chosen positions only: [N, D]."""
+        """Return `encode`, with the last block's queries, output and MLP at the chosen positions only: [N, D]."""
         x = self._blocks(tokens, self.layers[:-1])
         normed = self._norm(x)
         batch, length = tokens.shape
@@ -137,14 +137,14 @@ class FoldedDIT:
         return F.linear(hidden, *self.head)
 
     def _blocks(self, tokens: Tensor, layers: list[FoldedLayer]) -> Tensor:
-        """tokens [B, L] through the embedding and these layers: the residual stream, float32 [B, L, D]."""
+        """Map tokens [B, L] through the embedding and these layers to the residual stream, float32 [B, L, D]."""
         x = F.embedding(tokens, self.embedding).float()
         for layer in layers:
             self._finish(layer, x.flatten(0, 1), self._mix(layer, x).flatten(0, 1))
         return x
 
     def _mix(self, layer: FoldedLayer, x: Tensor) -> Tensor:
-        """Map The attention of a block, x [B, L, D] to [B, L, D]; its queries, keys and values end here."""
+        """Apply the attention of a block, x [B, L, D] to [B, L, D]; its queries, keys and values end here."""
         batch, length, _ = x.shape
         q, k, v = layer.qkv(self._norm(x)).view(batch, length, 3, self.n_heads, -1).unbind(2)
         for turned in (q, k):
@@ -156,7 +156,7 @@ class FoldedDIT:
 
     @staticmethod
     def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> None:
-        """`engine.models.dit.rotate` in place: x [..., H, h], cos and sin [..., 1, h / 2]."""
+        """Apply `engine.models.dit.rotate` in place: x [..., H, h], cos and sin [..., 1, h / 2]."""
         a, b = x.chunk(2, -1)
         turned = a * sin
         a.mul_(cos).addcmul_(b, sin, value=-1)
@@ -170,7 +170,7 @@ class FoldedDIT:
 
 
 def attend_rows(attend: Attention, q: Tensor, k: Tensor, v: Tensor, where: Tensor, scale: float) -> Tensor:
-    """Full attention for the queries q [N, H, h] of the positions `where`, bool [B, L]: [N, H h]."""
+    """Return full attention for the queries q [N, H, h] of the positions `where`, bool [B, L]: [N, H h]."""
     if len(where) == 1:
         return attend(q[None], k, v, scale, False)[0].flatten(1)
     # ragged rows: every sequence asks as many queries as the longest

@@ -17,7 +17,7 @@ FAULTS = (AttributeError, IndexError, RuntimeError, TypeError, ValueError)
 
 
 def head_of(model: Any, probe: Tensor) -> Head | None:
-    """Map The head, [N, D] to logits [N, V], of a network with a base model; None where there is no such thing.
+    """Return the head, [N, D] -> logits [N, V], of a network with a base model; None if it has none.
 
     It is found by structure and believed only if, on the probe (long [1, L]), it gives some positions alone the
     logits that the whole network gives them.

@@ -100,7 +100,7 @@ def _has_tokenizer(files: Iterable[str]) -> bool:
 
 
 def _weights(files: list[str]) -> list[str]:
-    """Patterns for one kind of weights, so that nothing is fetched twice in two formats."""
+    """Return patterns for one kind of weights, so that nothing is fetched twice in two formats."""
     weights = [path for path in map(Path, files) if not any(path.match(pattern) for pattern in BESIDE)]
     for patterns in WEIGHTS:
         if any(path.match(pattern) for path in weights for pattern in patterns):

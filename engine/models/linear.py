@@ -29,14 +29,14 @@ def linear(weight: Tensor, bias: Tensor | None, gelu: bool = False) -> Linear:
 
 
 def plain(weight: Tensor, bias: Tensor | None, gelu: bool = False) -> Linear:
-    """Return the obvious one."""
+    """Apply torch's own linear layer."""
     if gelu:
         return lambda x: F.gelu(F.linear(x, weight, bias), approximate="tanh")
     return lambda x: F.linear(x, weight, bias)
 
 
 def packed(weight: Tensor, bias: Tensor | None, gelu: bool = False) -> Linear:
-    """Return the same by oneDNN; keeps no other copy of the weight."""
+    """Return the layer by oneDNN; keeps no other copy of the weight."""
     run = torch.ops.mkldnn._linear_pointwise
     kept = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), PACKED_FOR)
     after, how = ("gelu", "tanh") if gelu else ("none", "")

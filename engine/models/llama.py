@@ -102,7 +102,7 @@ class Bidirectional:
     time_conditioned = False
 
     def __init__(self, body: Body, mask_id: int, known: int | None = None, attention: str = "auto") -> None:
-        """known: how many of the vocabulary's first ids are tokens; the rest are never proposed."""
+        """Build the sampler.  known: how many of the vocabulary's first ids are tokens; the rest are never proposed."""
         shape = body.shape
         self.shape, self.mask_id, self.known = shape, mask_id, shape.vocab_size if known is None else known
         self.vocab_size, self.max_length = shape.vocab_size, shape.max_length
@@ -126,7 +126,7 @@ class Bidirectional:
 
     @torch.inference_mode()
     def encode_rows(self, tokens: Tensor, t: Tensor, where: Tensor) -> Tensor:
-        """As `encode`, with the last block's queries, output and MLP at the chosen positions only: [N, D]."""
+        """Return `encode`, with the last block's queries, output and MLP at the chosen positions only: [N, D]."""
         cos, sin = self._rotation(tokens.shape[1])
         x = self._through(self.layers[:-1], tokens, cos, sin)
         layer, scale = self.layers[-1], self.shape.head_dim**-0.5
@@ -146,13 +146,13 @@ class Bidirectional:
         return logits
 
     def _rotation(self, length: int) -> tuple[Tensor, Tensor]:
-        """cos and sin of every position, float32 [L, 1, h]."""
+        """Return cos and sin of every position, float32 [L, 1, h]."""
         angles = torch.outer(torch.arange(length, device=self.device).float(), self._rates)
         angles = torch.cat((angles, angles), -1)[:, None]
         return angles.cos(), angles.sin()
 
     def _through(self, layers: list[LlamaLayer], tokens: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        """tokens [B, L] through the embedding and these layers: the residual stream, float32 [B, L, D]."""
+        """Map tokens [B, L] through the embedding and these layers to the residual stream, float32 [B, L, D]."""
         x = F.embedding(tokens, self.embedding).float()
         scale = self.shape.head_dim**-0.5
         for layer in layers:
@@ -163,7 +163,7 @@ class Bidirectional:
         return x
 
     def _queries(self, layer: LlamaLayer, normed: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        """normed [..., D] -> queries [..., H, h], turned."""
+        """Map normed [..., D] to rotated queries [..., H, h]."""
         q = layer.q(normed).unflatten(-1, (self.shape.n_heads, -1))
         return self._turn(layer.q_norm(q.float()) if self.shape.qk_norm else q, cos, sin)
 

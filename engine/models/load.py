@@ -122,7 +122,10 @@ def _gguf(home: Path) -> Iterator[Path]:
 
 
 def choose_device(name: str) -> torch.device:
-    """auto: CUDA, else MPS, else CPU; raises ValueError for a device this machine lacks."""
+    """Return the device of a name; auto is CUDA, else MPS, else CPU.
+
+    Raises ValueError for a device this machine lacks.
+    """
     have = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),

@@ -27,7 +27,7 @@ class Network(Denoiser, Protocol):
 
     @property
     def parameters(self) -> int:
-        """how many numbers the network has"""
+        """Return how many numbers the network has"""
         ...
 
 
@@ -115,5 +115,5 @@ class Reader(Protocol):
         ...
 
     def read(self, request: LoadRequest) -> Loaded:
-        """Raises ValueError with one sentence: what is wrong, what would be valid."""
+        """Read the checkpoint.  Raises ValueError that says what is wrong and what would be valid."""
         ...

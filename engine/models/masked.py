@@ -19,7 +19,10 @@ class MaskedLM:
 
     @torch.inference_mode()
     def __init__(self, model: Any, mask_id: int, around: Framing, never: Sequence[int] = ()) -> None:
-        """never: tokens without text, so are not proposed.  Raises ValueError for an impossible mask."""
+        """Wrap a network.  never: tokens without text, which are not proposed.
+
+        Raises ValueError for an impossible mask.
+        """
         self._model, self._around = model, around
         self.device, self.dtype = model.device, model.dtype
         self.parameters = int(model.num_parameters())

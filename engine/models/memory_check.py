@@ -21,7 +21,7 @@ def check_room(needed_bytes: int, device: torch.device) -> None:
 
 
 def free_bytes(device: torch.device) -> int | None:
-    """Return memory that can still be taken on a device; None where it does not say."""
+    """Return the bytes free on a device; None where unknown."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         # what torch's allocator keeps of freed tensors can be taken as well
@@ -35,7 +35,7 @@ def free_bytes(device: torch.device) -> int | None:
 
 
 def _available(meminfo: Path = Path("/proc/meminfo")) -> int | None:
-    """MemAvailable of Linux."""
+    """Return MemAvailable of Linux in bytes; None elsewhere."""
     try:
         lines = meminfo.read_text().splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))

@@ -246,7 +246,7 @@ def _more(names: list[str]) -> str:
 
 
 def _tied(model: PreTrainedModel, weights: Weights) -> tuple[str, ...]:
-    """Tensors that the file leaves out because they are another's."""
+    """Return tensors that the file leaves out because they are another's."""
     where: dict[int, str] = {}
     state = model.state_dict()
     for name in sorted(state, key=lambda name: name not in weights.shapes):

@@ -13,7 +13,7 @@ class Denoiser(Protocol):
 
     @property
     def vocab_size(self) -> int:
-        """mask included"""
+        """Return the number of tokens, mask included."""
         ...
 
     @property
@@ -21,14 +21,14 @@ class Denoiser(Protocol):
 
     @property
     def max_length(self) -> int | None:
-        """None: any length"""
+        """Return the longest canvas; None for any length."""
         ...
 
     @property
     def time_conditioned(self) -> bool: ...
 
     def encode(self, tokens: Tensor, t: Tensor) -> Tensor:
-        """tokens long [B, L], t float [B], the masked fraction 1 - alpha -> hidden [B, L, D]."""
+        """Map tokens long [B, L] and t float [B], the masked fraction 1 - alpha, to hidden [B, L, D]."""
         ...
 
     def project(self, hidden: Tensor) -> Tensor:
@@ -46,7 +46,7 @@ class RowDenoiser(Denoiser, Protocol):
 
 
 def encode_rows(model: Denoiser, tokens: Tensor, t: Tensor, where: Tensor) -> Tensor:
-    """hidden [N, D] at the positions where `where` holds, by the model's shortcut if it has one."""
+    """Return hidden [N, D] at the positions where `where` holds, by the model's shortcut if it has one."""
     if hasattr(model, "encode_rows"):  # checking the whole protocol takes .1 ms a step
         return cast(RowDenoiser, model).encode_rows(tokens, t, where)
     return model.encode(tokens, t)[where]

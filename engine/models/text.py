@@ -118,7 +118,7 @@ class Codec:
 
     @classmethod
     def from_file(cls, path: Path) -> Codec:
-        """Raises ValueError for a file that is not a tokenizer."""
+        """Read a tokenizer.json.  Raises ValueError for a file that is not a tokenizer."""
         tokenizer = read_tokenizer(path)
         with library_errors(f"{path} is not a tokenizer file"):
             codec = cls(FileWords(tokenizer, str(path)))
@@ -149,7 +149,7 @@ class Codec:
 
     @classmethod
     def of(cls, tokenizer: Any) -> Codec:
-        """That of a tokenizer of transformers, fast or slow; it is shared, not copied."""
+        """Return the codec of a tokenizer of transformers, fast or slow; it is shared, not copied."""
         backend = getattr(tokenizer, "backend_tokenizer", None)
         return cls(backend if isinstance(backend, Tokenizer) else PythonWords(tokenizer))
 
@@ -195,7 +195,7 @@ class Codec:
         return "".join(map(self.piece, self.encode("a"))).startswith(" ")
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Text of the ids, special tokens shown by name."""
+        """Return the text of the ids, special tokens shown by name."""
         known = [i for i in ids if 0 <= i < self.size]
         return "".join(map(self.piece, known)) if self._letters else self._words.text(known)
 
@@ -222,7 +222,7 @@ class Codec:
 
     @staticmethod
     def _apart(text: str, special: bool) -> str:
-        """Letters with a space between them; named tokens stay whole where they may be read."""
+        """Return letters with a space between them; named tokens stay whole where they may be read."""
         kept: list[str] = []
         at = 0
         for found in NAMED.finditer(text) if special else ():

@@ -89,7 +89,7 @@ class TextModel:
         return (*(() if borrowed is None else (borrowed,)), *self.loaded.code)
 
     def _there(self, *tensors: Tensor) -> list[Tensor]:
-        """Tensors on the network's device, times in a type that it has."""
+        """Return tensors on the network's device, times in a type that it has."""
         return [(x.float() if x.is_floating_point() else x).to(self.network.device) for x in tensors]
 
     def _padding(self) -> tuple[str, ...]:

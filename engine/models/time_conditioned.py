@@ -42,7 +42,7 @@ class Modulation(NamedTuple):
     gate2: Tensor
 
     def at(self, sequence: Tensor) -> Modulation:
-        """That of N rows, each of one of the sequences [N]: [N, D]."""
+        """Return the modulation of N rows, each of one of the sequences [N]: [N, D]."""
         return Modulation(*(part[sequence, 0] for part in self))
 
 
@@ -57,7 +57,7 @@ class TimedDIT:
         attention: str = "auto",
         done: Callable[[nn.Module], object] = lambda module: None,
     ) -> None:
-        """done: called with each part of the model once it is no longer needed."""
+        """Build the sampler.  done: called with each part of the model once it is no longer needed."""
         config = model.config
         self.vocab_size, self.mask_id, self.max_length = model.vocab_size, model.mask_id, model.max_length
         self.time_conditioned = model.time_conditioned
@@ -104,7 +104,7 @@ class TimedDIT:
 
     @torch.inference_mode()
     def encode_rows(self, tokens: Tensor, t: Tensor, where: Tensor) -> Tensor:
-        """As `encode`, with the last block's queries, output and MLP at the positions `where` only: [N, D]."""
+        """Return `encode`, with the last block's queries, output and MLP at the positions `where` only: [N, D]."""
         parts, final = self._modulations(self._noise(t))
         x = self._blocks(tokens, parts[:-1])
         layer, (batch, length) = self.layers[-1], tokens.shape
@@ -141,7 +141,7 @@ class TimedDIT:
         return blocks, (parts[-2], parts[-1])
 
     def _blocks(self, tokens: Tensor, parts: list[Modulation]) -> Tensor:
-        """tokens [B, L] through the embedding and the first blocks: the residual stream, float32 [B, L, D]."""
+        """Map tokens [B, L] through the embedding and the first blocks to the residual stream, float32 [B, L, D]."""
         batch, length = tokens.shape
         x = F.embedding(tokens, self.embedding).float()
         cos, sin = self._cos[:length], self._sin[:length]

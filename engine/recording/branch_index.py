@@ -31,7 +31,7 @@ class BranchEntry:
     """One branch.  Positions below its fork are its parent's; frame i led to position i + 1."""
 
     def __init__(self, branch: Branch, origin: int, calls: int, batch: int) -> None:
-        """origin: offset of the branch's record.  calls: network calls at the fork."""
+        """Index a branch.  origin: offset of the branch's record.  calls: network calls at the fork."""
         self.branch, self.number, self.fork, self.origin = branch, branch.id, branch.at, origin
         self.offsets, self.settings = array("Q"), array("H")
         self.expected, self.calls = array("d"), array("q")
@@ -53,7 +53,7 @@ class BranchEntry:
         return self.fork + len(self.offsets)
 
     def add(self, offset: int, head: Head, alpha_s: float) -> None:
-        """One frame more.  Its offset comes last: it is what makes it count."""
+        """Add one frame.  Its offset comes last, as it makes the frame count."""
         self._calls = max(-MOST_CALLS, min(self._calls + head.calls, MOST_CALLS))
         self.settings.append(head.settings)
         self.expected.append(1 - alpha_s)
@@ -78,7 +78,7 @@ class BranchEntry:
             del column[kept:]
 
     def add_rows(self, columns: Mapping[str, NDArray[np.float64]], count: int) -> None:
-        """Figures of its next frames from the file; [count, B] each."""
+        """Add figures of the next frames from the file, [count, B] each."""
         rows, batch = slice(self.stored, self.stored + count), self.curves.batch
         known = {name: np.array(values[rows])[:, None] for name, values in self._heads().items()}
         self.curves.extend({**columns, **{k: np.broadcast_to(v, (count, batch)) for k, v in known.items()}})
@@ -89,7 +89,7 @@ class BranchEntry:
         return self.curves if name in STORED or name in HEADS else self.computed
 
     def column(self, name: str, sample: int) -> NDArray[np.float64]:
-        """One figure of its own frames, as far as it is there."""
+        """Return one figure of the branch's own frames, as far as it is there."""
         return self.curves_of(name).column(name, sample)
 
     def _heads(self) -> dict[str, array[float] | array[int]]:

@@ -42,7 +42,7 @@ class Header:
     """of what decided what was computed: torch, the engine's device driver ..."""
 
     def checked(self) -> Header:
-        """Itself without consent to run a model's code; raises ValueError where a number cannot be."""
+        """Return the header without consent to run a model's code; raise ValueError for an impossible number."""
         vocabulary = self.model.vocab_size
         if not 1 <= vocabulary <= LARGEST_VOCABULARY:
             raise ValueError(f"a recording's vocabulary has 1 to {LARGEST_VOCABULARY} tokens, not {vocabulary}")
@@ -61,7 +61,7 @@ class Header:
 
 @dataclass(frozen=True)
 class Mark:
-    """A position that somebody wants to find again."""
+    """A bookmarked position."""
 
     branch: int
     position: int
@@ -80,7 +80,7 @@ class Pieces:
     def of(
         cls, tokens: Sequence[int], vocabulary: Sequence[str], fragments: Mapping[int, bytes] = MappingProxyType({})
     ) -> Pieces:
-        """Return those of some tokens; a token without text has an empty one."""
+        """Return the pieces of some tokens; a token without text has an empty one."""
         found = {token: vocabulary[token] if token < len(vocabulary) else "" for token in tokens}
         # a lone surrogate has no bytes
         texts = {token: text[:LONGEST_PIECE].encode("utf-8", "replace").decode() for token, text in found.items()}
@@ -132,7 +132,7 @@ def pack(entry: Any) -> bytes:
 
 
 def unpack(kind: type[T], data: bytes) -> T:
-    """Raises ValueError for bytes that are none."""
+    """Decode a value of a type.  Raises ValueError for other bytes."""
     try:
         return msgspec.msgpack.decode(data, type=kind)
     except (msgspec.DecodeError, RecursionError) as error:
@@ -147,7 +147,7 @@ def written(header: Header) -> Header:
 
 
 def check_edit(edit: Edit, header: Header) -> Edit:
-    """Itself; raises ValueError where it is of a position or token that is not there."""
+    """Return the edit; raise ValueError if its position or token does not exist."""
     if not (0 <= (edit.sample or 0) < header.batch and 0 <= edit.position < header.length):
         raise ValueError(f"there is no position {edit.position} of sample {edit.sample} to edit")
     if len(edit.tokens) > header.length or any(not 0 <= token < header.model.vocab_size for token in edit.tokens):

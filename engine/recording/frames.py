@@ -128,7 +128,7 @@ def _flipped(before: StoredState, flips: NDArray[np.int64], mask: int) -> tuple[
 
 
 def _expected(before: StoredState, frame: Frame) -> tuple[int, bytes]:
-    """Flags, and what they announce."""
+    """Return the flags, and the values that they announce."""
     values = (
         (ALPHA_S, frame.alpha_s != 1 - frame.s, F8, frame.alpha_s),
         (T, frame.t != before.s, F8, frame.t),
@@ -142,7 +142,9 @@ def _expected(before: StoredState, frame: Frame) -> tuple[int, bytes]:
 
 
 def _odd(made: Arrays, real: Arrays) -> bytes:
-    """Places and values of change, tokens and held where they are not what a step can make them; empty for nowhere."""
+    """Return places and values of change, tokens and held where they are not what a step can make them; empty for
+    nowhere.
+    """
     # as bits, to distinguish one nan from another and 0 from -0
     bits = (made[2].view(np.uint32), real[2].view(np.uint32))
     pairs = ((made[0], real[0]), (made[1], real[1]), bits)

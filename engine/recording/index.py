@@ -36,7 +36,7 @@ class Index:
         }  # fmt: skip
 
     def take(self, offset: int, body: bytes) -> None:
-        """A record and where it begins."""
+        """Index a record and where it begins."""
         kind = body[0]
         if self.header is None:
             if kind != Kind.HEADER:

@@ -76,7 +76,7 @@ def pack_ints(values: NDArray[Any]) -> bytes:
 
 
 def pack_places(places: NDArray[np.int64]) -> bytes:
-    """Ascending positions: how many, then the first and the gaps between them."""
+    """Return ascending positions: how many, then the first and the gaps between them."""
     if not len(places):
         return b"\0"
     gaps = places.copy()
@@ -114,7 +114,7 @@ class Cursor:
         raise ValueError("a count of the recording is too long")
 
     def ints(self, count: int) -> NDArray[np.int64]:
-        """As `pack_ints` wrote them."""
+        """Read integers as `pack_ints` wrote them."""
         width = self.data[self.take(1)]
         if width not in WIDTHS:
             raise ValueError(f"the recording has numbers of {width} bytes")

@@ -33,7 +33,7 @@ class Way(IntEnum):
 
 
 def encode_plan(plan: Probabilities, before: Probabilities, steady: NDArray[np.bool_]) -> tuple[bytes, Probabilities]:
-    """Return the bytes of a plan [B, L], and what a reader will make of them.
+    """Return the bytes of a plan [B, L], and the plan as a reader decodes it.
 
     before: what a reader made of the last one.  steady: [B, L], positions that the step before left alone, whose
     probabilities are the ones that follow from the last.
@@ -58,7 +58,7 @@ def encode_plan(plan: Probabilities, before: Probabilities, steady: NDArray[np.b
 
 
 def decode_plan(cursor: Cursor, before: Probabilities) -> Probabilities:
-    """Raises ValueError for bytes that are no plan [B, L]."""
+    """Decode a plan [B, L].  Raises ValueError for other bytes."""
     way, size = cursor.data[cursor.take(1)], before.size
     match way:
         case Way.SAME:
@@ -100,7 +100,7 @@ def _stretches(bits: NDArray[np.uint32]) -> bytes:
 
 
 def _affine(plan: Probabilities, before: Probabilities, steady: NDArray[np.bool_]) -> tuple[bytes, Probabilities]:
-    maps = np.array([_fitted(*rows) for rows in zip(plan, before, steady, strict=True)], "<f8")
+    maps = np.array([_least_squares(*rows) for rows in zip(plan, before, steady, strict=True)], "<f8")
     made = _mapped(before, maps)
     with np.errstate(invalid="ignore"):
         off = np.flatnonzero(~(np.abs(made - plan) <= TOLERANCE * np.abs(plan)))
@@ -109,8 +109,8 @@ def _affine(plan: Probabilities, before: Probabilities, steady: NDArray[np.bool_
     return bytes((Way.AFFINE,)) + maps.tobytes() + pack_places(off) + values.astype("<f4").tobytes(), made
 
 
-def _fitted(row: Probabilities, before: Probabilities, steady: NDArray[np.bool_]) -> tuple[float, float]:
-    """Factor and offset from a row of the last plan to that of this one, by least squares."""
+def _least_squares(row: Probabilities, before: Probabilities, steady: NDArray[np.bool_]) -> tuple[float, float]:
+    """Return factor and offset from a row of the last plan to that of this one, by least squares."""
     x, y = before[steady].astype(np.float64), row[steady].astype(np.float64)
     if not len(x) or not (np.isfinite(x).all() and np.isfinite(y).all()):
         return 0.0, 0.0

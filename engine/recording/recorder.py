@@ -50,7 +50,10 @@ class Recorder:
     """
 
     def __init__(self, file: int, name: str, vocabulary: Sequence[str], fragments: Mapping[int, bytes]) -> None:
-        """file: open for reading and writing, holds a recording, and is its own to close.  See the class methods."""
+        """Write to a file.  file: open for reading and writing, holds a recording, and is its own to close.
+
+        See the class methods.
+        """
         self.recording = Recording.adopt(file, name)
         self._file, self._lock, self._index = file, self.recording.lock, self.recording.index
         self._vocabulary, self._fragments = vocabulary, fragments
@@ -70,7 +73,7 @@ class Recorder:
 
     @classmethod
     def spool(cls, header: Header, start: RunStart) -> Self:
-        """One in a temporary file that goes with the process, until `keep` says where it is to stay."""
+        """Return a recorder in a temporary file, deleted with the process unless `keep` moves it."""
         begin = _begin(header, start)
         name = f"the recording in {tempfile.gettempdir()}"
         with naming(Path(name)):
@@ -143,7 +146,7 @@ class Recorder:
     # -- what is recorded
 
     def frame(self, branch: int, frame: Frame) -> None:
-        """The next frame of a branch; raises ValueError for one out of turn or that is none."""
+        """Write the next frame of a branch; raise ValueError if its index or shape is wrong."""
         with self._lock:
             line = self._line(branch)
             if frame.index != len(line):
@@ -175,7 +178,7 @@ class Recorder:
             return number
 
     def mark(self, branch: int, position: int, label: str = "") -> None:
-        """Somebody wants to find a position again; raises ValueError where there is none."""
+        """Write a bookmark of a position; raise ValueError where there is no such position."""
         with self._lock:
             if not 0 <= position <= len(self._line(branch)):
                 raise ValueError(f"branch {branch} has no step {position} to mark")
@@ -232,7 +235,7 @@ class Recorder:
         return record(Kind.PIECES, pack(Pieces.of(new.tolist(), self._vocabulary, self._fragments)))
 
     def _waiting(self, line: BranchEntry) -> int:
-        """Frames of a branch whose figures are not in the file."""
+        """Return the number of frames of a branch whose figures are not in the file."""
         return len(line.offsets) - line.stored
 
     def _rows(self, line: BranchEntry) -> bytes:
@@ -275,7 +278,7 @@ def _filled(path: str | PathLike[str], parts: Iterable[bytes]) -> int:
 
 
 def _claim(file: int, name: str) -> None:
-    """Be the one that writes it, until it is closed."""
+    """Claim the file for writing until it is closed."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -43,7 +43,7 @@ class Recording:
     """
 
     def __init__(self, file: int, name: str) -> None:
-        """file: a descriptor, which it closes; name: for complaints."""
+        """Read a recording.  file: a descriptor, which it closes; name: for complaints."""
         self._file, self.name = file, name
         self.lock = threading.RLock()
         self._cache: OrderedDict[tuple[int, int], Step] = OrderedDict()
@@ -55,7 +55,7 @@ class Recording:
 
     @classmethod
     def open(cls, path: str | PathLike[str]) -> Self:
-        """Raises OSError where there is no such file, ValueError where it is no recording."""
+        """Open a recording.  Raises OSError where there is no such file, ValueError where it is no recording."""
         return cls.adopt(os.open(regular_file(path), os.O_RDONLY), os.fspath(path))
 
     @classmethod
@@ -99,11 +99,11 @@ class Recording:
             self.end = following
 
     def remember(self, line: BranchEntry, frame: Frame, state: StoredState) -> None:
-        """The last step of a branch as it was recorded: it need not be read back."""
+        """Keep the last recorded step of a branch, so that it need not be read back."""
         self._remember(line, len(line), (frame, state))
 
     def move(self, file: int, name: str) -> None:
-        """The same bytes lie in another file now."""
+        """Read from another file with the same bytes from now on."""
         os.close(self._file)
         self._file, self.name = file, name
 
@@ -212,7 +212,7 @@ class Recording:
             line = self.index.lines[line.branch.parent]
 
     def column(self, branch: int, name: str, sample: int) -> NDArray[np.float64]:
-        """One figure over a branch, [steps]."""
+        """Return one figure over a branch, float64 [steps]."""
         with self.lock:
             parts = []
             for line, first, last in self.lineage(branch):
@@ -235,7 +235,7 @@ class Recording:
     # -- rebuilding
 
     def _line(self, branch: int, position: int) -> BranchEntry:
-        """Whose position it is: a branch's own from its fork on."""
+        """Return the branch that a position belongs to: its own from its fork on."""
         line = self.index.lines[branch]
         while position < line.fork and line.branch.parent is not None:
             line = self.index.lines[line.branch.parent]
@@ -307,7 +307,7 @@ class RecordedTrace:
     """
 
     def __init__(self, recording: Recording, branch: int, record: Callable[[int, Frame], None] | None = None) -> None:
-        """record: writes the next frame of a branch; None: it is only read."""
+        """View one branch.  record: writes the next frame of a branch; None: it is only read."""
         self.recording, self.branch = recording, branch
         self._record = record
         self.start = recording.start
@@ -321,7 +321,10 @@ class RecordedTrace:
         return self.recording.settings(self.branch)
 
     def append(self, frame: Frame) -> None:
-        """Raises ValueError for a frame out of turn or a recording that is only read, OSError for a full disk."""
+        """Append the next frame.
+
+        Raises ValueError for a frame out of turn or a recording that is only read, OSError for a full disk.
+        """
         if self._record is None:
             raise ValueError(f"{self.recording.name} is only being read")
         self._record(self.branch, frame)
@@ -355,5 +358,5 @@ class RecordedCurves:
         self._recording, self._branch = recording, branch
 
     def column(self, name: str, sample: int) -> NDArray[np.float64]:
-        """One figure over the run so far, [steps], as `engine.sampling.figures.Curves.column`."""
+        """Return one figure over the run so far, [steps], as `engine.sampling.figures.Curves.column`."""
         return self._recording.column(self._branch, name, sample)

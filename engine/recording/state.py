@@ -34,7 +34,7 @@ class StoredState:
 
     @classmethod
     def start(cls, tokens: NDArray[np.int32], locked: NDArray[np.bool_]) -> StoredState:
-        """Before step 0."""
+        """Return the state before step 0."""
         none = np.broadcast_to(np.float32(0), tokens.shape)
         change = np.where(locked, Change.LOCKED, Change.MASKED).astype(np.uint8)
         return cls(tokens, change, np.where(locked, np.float32(1), NAN), none, none)
@@ -48,7 +48,7 @@ class StoredState:
 
     @property
     def nbytes(self) -> int:
-        """Return memory of its arrays at most."""
+        """Return the bytes of its arrays at most."""
         return 17 * self.tokens.size
 
 
@@ -65,7 +65,7 @@ def encode_state(state: StoredState) -> bytes:
 
 
 def decode_state(cursor: Cursor, shape: tuple[int, int], vocabulary: int) -> StoredState:
-    """Raises ValueError for bytes that are no state [B, L]."""
+    """Decode a state [B, L].  Raises ValueError for other bytes."""
     size = shape[0] * shape[1]
     s, alpha_s, calls, block = cursor.unpack(CLOCK)
     none = np.broadcast_to(np.float32(0), shape)

@@ -94,7 +94,7 @@ class _TokenDraws:
     step: int
 
     def draw(self, q: Tensor, rows: slice) -> Tensor:
-        """Draw one token at every position, long [b, L], from weights q float64 [b, L, V] of these rows of the batch."""
+        """Draw one token at every position, long [b, L], from weights q float64 [b, L, V] of some rows of the batch."""
         batch, length, _ = q.shape
         numbers = self.numbers[rows]
         keys = torch.from_numpy(rng.keys(self.seed, numbers, [self.step] * batch, Purpose.TOKEN)).to(q.device)
@@ -171,7 +171,8 @@ def ancestral(p: Tensor, mask_id: int, move_t: float, move_s: float) -> Tensor:
 
 
 def tweedie(scores: Tensor, tokens: Tensor, mask_id: int, dsigma: float) -> Tensor:
-    """Return SEDD's analytic update (arXiv 2310.16834, Theorem 4.2, absorbing graph) from scores float64 [b, L, V], in place.
+    """Return SEDD's analytic update (arXiv 2310.16834, Theorem 4.2, absorbing graph) from scores float64 [b, L, V],
+    in place.
 
     The staggered score exp(-dsigma Q) s times the transposed transition; negative weights, which a network's
     inconsistent scores can give the mask, become 0.

@@ -74,7 +74,9 @@ def _hidden(number: int, rate: float, length: int) -> Tensor:
 
 
 def _loss(model: Denoiser, tokens: Tensor, text: Tensor, t: float, where: Tensor) -> float:
-    """Return the mean cross-entropy in nats of text [L] at the chosen positions, tokens [L] being what the model is shown."""
+    """Return the mean cross-entropy in nats of text [L] at the chosen positions, tokens [L] being what the model is
+    shown.
+    """
     times = torch.full((1,), t, dtype=torch.float64, device=tokens.device)
     logits = model.project(model.encode(tokens[None], times)[0, where]).double()
     logits[:, model.mask_id] = -torch.inf

@@ -40,7 +40,7 @@ REGISTRY: dict[str, type[Strategy]] = {
 }
 
 __all__ = [
-    "REGISTRY", "Candidates", "Plan", "Strategy", "View", "catalogue", "describe", "knob", "known", "make",
+    "REGISTRY", "Candidates", "Plan", "Strategy", "View", "available", "catalogue", "describe", "knob", "make",
     "make_strategy", "others", "posterior", "source_digest", "values",
 ]  # fmt: skip
 
@@ -76,7 +76,7 @@ def make_strategy(name: str, /, **knobs: Any) -> Strategy:
 
 
 def make(kinds: Mapping[str, type[Strategy]], name: str, knobs: Mapping[str, Any]) -> Strategy:
-    """One of these strategies, as `make_strategy`."""
+    """Return a strategy of `kinds`, as `make_strategy` does."""
     if name not in kinds:
         raise ValueError(f"unknown strategy {name!r}: choose one of {', '.join(kinds)}")
     valid = [info.name for info in describe(kinds[name]).knobs]

@@ -1,4 +1,4 @@
-"""What a strategy is: a frozen dataclass of knobs that answers, for each position, unmask and remask.
+"""The base of strategies: frozen dataclasses of knobs whose plan gives each position's unmask and remask.
 
 Strategies use tensors by their methods alone, so listing them does not import torch.
 """
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 SLACK = 1e-9
-"""Of a share that is whole but for rounding."""
+"""Tolerance for a quota that is whole but for rounding."""
 
 
 class Candidates(NamedTuple):
@@ -36,7 +36,7 @@ class Candidates(NamedTuple):
 
 @dataclass(frozen=True)
 class View:
-    """What a plan may read.  Prompt positions are neither masked nor revealed.
+    """The arguments of a plan.  Prompt positions are neither masked nor revealed.
 
     t, s, alpha_t and alpha_s are float64 [B, 1] (each sequence may be at its own step); masked and
     revealed are bool [B, L]; held is float64 [B, L], the probability a token had when it was revealed.
@@ -53,7 +53,7 @@ class View:
 
     @property
     def sigma_max(self) -> Tensor:
-        """min(1, (1 - alpha_s) / alpha_t), 1 at alpha_t = 0 (ReMDM, arXiv 2503.00307, sigma_max) [B, 1]."""
+        """Return min(1, (1 - alpha_s) / alpha_t), 1 at alpha_t = 0 (ReMDM, arXiv 2503.00307, sigma_max) [B, 1]."""
         return ((1 - self.alpha_s) / self.alpha_t.clamp(min=1e-300)).clamp(max=1)
 
 
@@ -65,7 +65,7 @@ class Plan(NamedTuple):
 
 
 def posterior(view: View, sigma: Tensor) -> Plan:
-    """ReMDM's posterior for a given sigma, [B, 1] or [B, L] (arXiv 2503.00307, q_sigma)."""
+    """Return ReMDM's posterior for a given sigma, [B, 1] or [B, L] (arXiv 2503.00307, q_sigma)."""
     unmask = (view.alpha_s - (1 - sigma) * view.alpha_t) / (1 - view.alpha_t).clamp(min=1e-300)
     return Plan(unmask, sigma)
 
@@ -78,7 +78,7 @@ class Strategy:
     summary: ClassVar[str]
     source: ClassVar[str]
     reads: ClassVar[str] = "time"
-    """time, held or candidates: the most expensive thing that `plan` looks at"""
+    """time, held or candidates: the most expensive input of `plan`"""
     preserves_marginal: ClassVar[bool] = True
     """whether the expected masked fraction is 1 - alpha after every step"""
     from_the_left: ClassVar[bool] = False
@@ -101,8 +101,8 @@ class Strategy:
         return uniform_grid(steps)
 
 
-def share(view: View) -> Tensor:
-    """Return how many masks an equal share for each step left is, rounded up as LLaDA does, long [B, 1]."""
+def quota(view: View) -> Tensor:
+    """Return the quota of masks of this step, equal for all steps left and rounded up as LLaDA does, long [B, 1]."""
     masked = view.masked.sum(-1, keepdim=True)
     return (masked * (1 - view.s / view.t) - SLACK).ceil().long()
 

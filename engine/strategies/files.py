@@ -88,7 +88,7 @@ class StrategyFile:
     """A file and the strategy that it defined last."""
 
     def __init__(self, path: str | PathLike[str], taken: Collection[str] = ()) -> None:
-        """Raises StrategyError as `load` does."""
+        """Load the file.  Raises StrategyError as `load` does."""
         self.path, self._taken = Path(path), taken
         self._stamp, source = self._stat(), _read(self.path)
         self.digest = hashlib.sha256(source).hexdigest()
@@ -121,7 +121,7 @@ class StrategyFile:
 
 @dataclass(frozen=True)
 class Installed:
-    """Strategies of other packages by name, and a sentence for each that cannot be had."""
+    """Strategies of other packages by name, and an error message for each that cannot be used."""
 
     kinds: Mapping[str, type[Strategy]]
     problems: tuple[str, ...] = ()

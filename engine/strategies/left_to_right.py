@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.strategies.base import Plan, Strategy, View, share
+from engine.strategies.base import Plan, Strategy, View, quota
 
 
 @dataclass(frozen=True)
@@ -17,5 +17,5 @@ class LeftToRight(Strategy):
     from_the_left = True
 
     def plan(self, view: View) -> Plan:
-        chosen = view.masked & (view.masked.cumsum(-1) <= share(view))
+        chosen = view.masked & (view.masked.cumsum(-1) <= quota(view))
         return Plan(chosen.double(), view.alpha_t * 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.strategies.base import Plan, Strategy, View, share
+from engine.strategies.base import Plan, Strategy, View, quota
 
 
 @dataclass(frozen=True)
@@ -21,5 +21,5 @@ class LowConfidence(Strategy):
         surest = view.candidates.confidence.where(view.masked, -1.0)
         order = surest.sort(dim=-1, descending=True, stable=True).indices
         rank = order.argsort(-1)
-        chosen = (rank < share(view)) & view.masked
+        chosen = (rank < quota(view)) & view.masked
         return Plan(chosen.double(), view.alpha_t * 0)

@@ -20,7 +20,7 @@ BASES: dict[str, Callable[[View, float], Tensor]] = {
 
 
 def doubt(view: View) -> Tensor:
-    """Softmax of -psi over the revealed positions, psi the probability held; 0 elsewhere, [B, L]."""
+    """Return the softmax of -psi over the revealed positions, psi the probability held; 0 elsewhere, [B, L]."""
     weights = (-view.held).exp().where(view.revealed, 0.0)
     return weights / weights.sum(-1, keepdim=True).clamp(min=1e-300)
 

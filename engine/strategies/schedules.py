@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 
 def linear(t: Tensor) -> Tensor:
-    """alpha_t = 1 - t."""
+    """Return alpha_t = 1 - t."""
     return 1 - t
 
 
 def loop(t: Tensor, t_on: float, t_off: float, alpha_on: float) -> Tensor:
-    """ReMDM-loop's clock (arXiv 2503.00307, ReMDM-loop): mdlm to alpha_on at t_on, held until t_off, mdlm to 1."""
+    """Return ReMDM-loop's alpha (arXiv 2503.00307): mdlm to alpha_on at t_on, constant until t_off, mdlm to 1."""
     before = (1 - t) * (alpha_on / (1 - t_on))
     after = 1 - t * ((1 - alpha_on) / t_off)  # falls below alpha_on exactly where t > t_off
     return before.where(t > t_on, after.clamp(min=alpha_on))
 
 
 def uniform_grid(steps: int) -> NDArray[np.float64]:
-    """steps + 1 times from 1 to 0."""
+    """Return steps + 1 times from 1 to 0."""
     return np.arange(steps, -1, -1, dtype=np.float64) / steps
 
 

@@ -30,7 +30,7 @@ class StrategyError(Exception):
 
 
 def strategy_error(error: BaseException, path: str) -> StrategyError:
-    """Return an error of somebody's code, its traceback cut down to what lies in the file."""
+    """Return an error of other people's code with only the file's part of its traceback."""
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
     last = traceback.format_exception_only(error)
     lines = ["Traceback (most recent call last):\n", *traceback.format_list(own), *last] if own else last
@@ -40,7 +40,7 @@ def strategy_error(error: BaseException, path: str) -> StrategyError:
 
 
 def validate_class(kind: type[Strategy], name: str, path: str, taken: Collection[str]) -> type[Strategy]:
-    """Return the class, fit to be chosen by name, whose every answer is looked at from now on.
+    """Validate a strategy class and return it; its methods check their results from now on.
 
     name: its name where it gives itself none; path: the file whose part of a traceback is shown; taken: names of
     others.  Raises StrategyError with what would be valid.

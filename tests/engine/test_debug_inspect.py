@@ -97,7 +97,7 @@ def test_the_share_of_a_remask_is_confs_softmax() -> None:
     assert seen > 3
 
 
-def test_a_clean_up_and_an_edit_throw_no_dice_and_move_none_on() -> None:
+def test_a_clean_up_and_an_edit_draw_nothing_and_move_no_draw_on() -> None:
     session = made("remdm-cap", eta=0.3)
     for frame in session:
         if frame.tokens[1, 4] != MASK and frame.index > 6:
@@ -116,7 +116,7 @@ def test_a_clean_up_and_an_edit_throw_no_dice_and_move_none_on() -> None:
     last = dfm[-1]
     assert last.final
     position = int(np.flatnonzero(last.change[0] == Change.REVEALED)[0])
-    assert story(dfm, 0, position, seed=0).moments[-1].why.startswith("left masked by the last step")
+    assert story(dfm, 0, position, seed=0).moments[-1].why.startswith("Masked after the last step")
 
 
 @pytest.mark.parametrize(

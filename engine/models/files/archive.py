@@ -36,7 +36,7 @@ class Archive:
     """A zip file whose members are stored as they are, as torch.save writes them."""
 
     def __init__(self, path: Path, file: BinaryIO) -> None:
-        """Raises ValueError for a file that is cut off, compressed, encrypted or has members that lie outside it."""
+        """Raise ValueError for a file that is cut off, compressed, encrypted or has members that lie outside it."""
         self.path, self._file = path, file
         self._size = file.seek(0, 2)
         members = list(self._members())
@@ -92,7 +92,7 @@ class Archive:
         return Member(name, header, size)
 
     def _wide(self, size: int, stored: int, header: int, extra: bytes) -> tuple[int, int, int]:
-        """Sizes and place of a member: those that 32 bits cannot hold are in its zip64 field."""
+        """Return sizes and place of a member: those that 32 bits cannot hold are in its zip64 field."""
         if MANY not in (size, stored, header):
             return size, stored, header
         at = 0

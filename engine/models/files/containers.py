@@ -75,7 +75,7 @@ def extend(container: Any, items: list[Any]) -> None:
 
 
 def build(container: Any, state: object) -> None:
-    """Attributes are kept of stubs alone: a plain value has none that matter."""
+    """Set attributes on stubs alone: a plain value has none that matter."""
     if type(container) is Stub:
         container.state = state
 

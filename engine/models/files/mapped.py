@@ -92,7 +92,7 @@ class LazyTensor:
     """in numbers, from the storage's start"""
 
     def __post_init__(self) -> None:
-        """Raises ValueError where the view does not lie inside its storage, or repeats the storage's numbers."""
+        """Raise ValueError where the view does not lie inside its storage, or repeats the storage's numbers."""
         sizes = (*self.shape, *self.stride, self.offset)
         whole = all(type(n) is int and 0 <= n < LARGEST for n in sizes)
         if not whole or len(self.shape) != len(self.stride) or len(self.shape) > DIMENSIONS:
@@ -116,12 +116,12 @@ class LazyTensor:
 
     @property
     def extent(self) -> int:
-        """numbers of the storage from the first to the last that is used"""
+        """Return the count of the storage's numbers from the first to the last that is used"""
         return 1 + sum((n - 1) * step for n, step in zip(self.shape, self.stride)) if self.numel else 0
 
     @property
     def start(self) -> int:
-        """the byte of the file where the first number lies"""
+        """Return the byte of the file where the first number lies"""
         return self.storage.start + self.offset * self.dtype.itemsize
 
     def get(self) -> Tensor:
@@ -130,5 +130,5 @@ class LazyTensor:
         return flat.as_strided(self.shape, self.stride)
 
     def release(self) -> None:
-        """Say that what `get` gave is no longer used, so that its pages need not stay in memory."""
+        """Release the pages of `get`'s result, which is no longer used."""
         self.storage.file.release(self.start, self.extent * self.dtype.itemsize)

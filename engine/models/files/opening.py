@@ -54,14 +54,14 @@ def _single(path: Path) -> Weights:
 
 
 def _no_index(home: Path) -> str:
-    """Say which index is missing where a directory has shards without one."""
+    """Return which index is missing where a directory has shards without one."""
     part = min((path.name for kind in ("safetensors", "bin") for path in home.glob(f"*-of-*.{kind}")), default="")
     index = NAMES[1] if part.endswith(".safetensors") else NAMES[3]
     return f"it has {part}, but not {index}, which lists the shards: half a download?" if part else ""
 
 
 def _several(home: Path) -> str:
-    """Say that a directory has several checkpoints, one of which is to be named."""
+    """Return that a directory has several checkpoints, of which one must be named; else empty."""
     found = training_files(home)
     return f"it has {len(found)} checkpoints: give one of them, such as {found[-1]}" if len(found) > 1 else ""
 

@@ -110,7 +110,7 @@ class PickledWeights:
     """Weights in a file of torch.save."""
 
     def __init__(self, path: Path, tensors: Mapping[str, LazyTensor] | None = None) -> None:
-        """tensors: those of the file that are meant, by the names to give them; else all that have names in it."""
+        """Map tensors of a file.  tensors: which of them, by the names to give them; else all that have names in it."""
         self.path = path
         self._tensors = dict(tensors_by_name(path, read_pickle(path).value) if tensors is None else tensors)
         self._shapes = {name: tensor.shape for name, tensor in self._tensors.items()}
@@ -152,7 +152,7 @@ def _zipped(path: Path, file: BinaryIO) -> Any:
 
 
 def _legacy(path: Path, file: BinaryIO) -> Any:
-    """Pickles of a number, a version, a description, the structure and the storages' keys, then the storages."""
+    """Read pickles of a number, a version, a description, the structure and the storages' keys, then the storages."""
     mapped = Mapped(path)
     storages = _Storages(lambda key, dtype, numel: Storage(mapped, 0, numel, dtype))
     file.seek(0)
@@ -192,7 +192,9 @@ class _Storages:
         self.known: dict[str, Storage] = {}
 
     def __call__(self, identity: Any) -> Storage:
-        """Return a persistent id is ('storage', type, key, device, count of numbers), and in legacy files a None."""
+        """Return the storage of a persistent id, ('storage', type, key, device, count of numbers), and in legacy
+        files a None.
+        """
         if (
             type(identity) is not tuple
             or len(identity) not in (5, 6)

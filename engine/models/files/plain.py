@@ -11,7 +11,7 @@ DEPTH, NODES = 64, 200_000
 
 
 def plain(value: object) -> Any:
-    """Ordinary dictionaries, lists and numbers of a structure as `read_pickle` gives it.
+    """Return ordinary dictionaries, lists and numbers of a structure as `read_pickle` gives it.
 
     OmegaConf's nodes become their contents (`_content` of containers, `_val` of leaves), namespaces their
     attributes, subclasses of dict and list their items, paths their text; a Stub that is none of these stays one.

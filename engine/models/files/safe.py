@@ -42,7 +42,7 @@ class SafeWeights:
     """Weights in one safetensors file."""
 
     def __init__(self, path: Path) -> None:
-        """Raises ValueError for a header that claims what is not in the file, or a byte twice."""
+        """Raise ValueError for a header that claims what is not in the file, or a byte twice."""
         self.path = path
         self._tensors = plain_names(path, _tensors(path))
         self._shapes = {name: tensor.shape for name, tensor in self._tensors.items()}
@@ -60,7 +60,7 @@ class SafeWeights:
 
 
 def read_json(text: bytes) -> Any:
-    """JSON in which no name is given twice.  Raises ValueError, also for nesting too deep to read."""
+    """Parse JSON in which no name is given twice.  Raises ValueError, also for nesting too deep to read."""
     try:
         return json.loads(text, object_pairs_hook=_once)
     except RecursionError as error:

@@ -27,7 +27,9 @@ class SafeUnpickler:
     """Runs pickles; `load` may be called for several that follow one another."""
 
     def __init__(self, rebuild: Mapping[str, Rebuild], persistent: Callable[[object], object]) -> None:
-        """rebuild: what calling a global of that dotted name gives.  persistent: the object of a persistent id."""
+        """Read a pickle.  rebuild: what calling a global of that dotted name gives.  persistent: the object of a
+        persistent id.
+        """
         self.rebuild = {**PLAIN, **rebuild}
         self.persistent = persistent
         self.left = MEMORY

@@ -16,7 +16,7 @@ class ShardedWeights:
     """The files that an index lists, as one."""
 
     def __init__(self, index: Path, open_shard: Callable[[Path], Weights]) -> None:
-        """Raises ValueError for a shard that is missing or outside, and for a tensor that is missing or there twice."""
+        """Raise ValueError for a shard that is missing or outside, and for a tensor that is missing or there twice."""
         self.path = index
         listed = _listed(index)
         self._shards: dict[str, Weights] = {}

@@ -32,7 +32,7 @@ class Weights(Protocol):
 
     @property
     def path(self) -> Path:
-        """what to name in an error"""
+        """Return the path to name in an error"""
         ...
 
     @property
@@ -40,7 +40,7 @@ class Weights(Protocol):
 
     @property
     def total_bytes(self) -> int:
-        """of all tensors together"""
+        """Return the bytes of all tensors together"""
         ...
 
     def get(self, name: str) -> Tensor:
@@ -48,5 +48,5 @@ class Weights(Protocol):
         ...
 
     def release(self, name: str) -> None:
-        """Say that what `get` gave is no longer used, so that the file's pages need not stay in memory."""
+        """Release the pages of `get`'s result, which is no longer used."""
         ...

@@ -193,7 +193,7 @@ def _fitted(request: LoadRequest, layout: TensorNames, shape: LlamaShape) -> tup
     ours = {layout.theirs(name): name for name in body.state_dict()}
 
     def ignorable(name: str) -> bool:
-        """Frequencies that follow from the configuration, and a copy of a tied head."""
+        """Return whether it is frequencies that follow from the configuration, and a copy of a tied head."""
         return name.endswith("rotary_emb.inv_freq") or (shape.tied and name == f"{layout.outer['head']}.weight")
 
     def dtype(name: str) -> torch.dtype:

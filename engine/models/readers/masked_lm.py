@@ -40,7 +40,9 @@ class MaskedLanguageModel:
 
 
 def head_named(config: dict[str, object]) -> str | None:
-    """MaskedLM or CausalLM by a configuration's architectures, else by the type of its model; None for neither."""
+    """Return MaskedLM or CausalLM by a configuration's architectures, else by the type of its model; None for
+    neither.
+    """
     named, kind_of_model = config.get("architectures"), config.get("model_type")
     if not isinstance(kind_of_model, str):
         return None

@@ -45,7 +45,7 @@ class Found:
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Of the network's tensors, by its own names."""
+        """Return the shapes of the network's tensors, by its own names."""
         named = {self.own_name(name): shape for name, shape in self.weights.shapes.items()}
         return {name: shape for name, shape in named.items() if name is not None}
 
@@ -66,12 +66,12 @@ class Found:
         return None
 
     def number(self, *names: str) -> int | None:
-        """As `setting`, where it is a whole number."""
+        """Return `setting`, where it is a whole number."""
         value = self.setting(*names)
         return value if type(value) is int else None
 
     def word(self, *names: str, sections: Iterable[tuple[str, ...]] = SECTIONS) -> str:
-        """As `setting`, where it is a word; lower case, else empty."""
+        """Return `setting` in lower case, where it is a word; else empty."""
         value = self.setting(*names, sections=sections)
         return value.lower() if isinstance(value, str) and "${" not in value else ""
 
