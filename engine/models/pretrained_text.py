@@ -106,9 +106,7 @@ def _named_by(home: Path, config: PreTrainedConfig) -> dict[str, str]:
 
 
 def _casing(vocabulary: Path) -> dict[str, Any]:
-    """Return whether text is lower-cased: a vocabulary with capitals is not for lower-cased text; a list of words
-    alone does not say so.
-    """
+    """Return the tokenizer's lower-casing: off for a vocabulary with capitals, which a word list does not state."""
     words = vocabulary.read_text(encoding="utf-8", errors="replace").split()
     return {"do_lower_case": not any(word != word.lower() for word in words if not NAMED.fullmatch(word))}
 

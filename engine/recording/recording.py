@@ -302,7 +302,7 @@ class Recording:
 class RecordedTrace:
     """Frames come from the file on demand; where a `Recorder` made it, they can be appended.
 
-    A position p in 0 to len(trace) is the state after p frames.  What is asked for where the
+    A position p in 0 to len(trace) is the state after p frames.  What is read where the
     file is damaged raises ValueError; the trace is shorter from then on.
     """
 

@@ -161,7 +161,7 @@ class Curves:
     """Columns that grow by one row a step, each [steps, B].
 
     A frame costs nothing when it is appended: its figures are computed together with those of its neighbours, when
-    a column is asked for.  One thread may append while another reads.
+    a column is read.  One thread may append while another reads.
     """
 
     TOGETHER = 2**20

@@ -1,7 +1,7 @@
 """A reader of pickles that makes plain values and nothing else.
 
 A pickle is a program for a small stack machine.  This one runs it without ever importing a name or calling
-what a name means: every global is a `Stub` that remembers how the file wanted to use it, except for the
+what a name means: every global is a `Stub` that remembers how the file uses it, except for the
 few that the caller gives a meaning.
 """
 

@@ -54,7 +54,7 @@ def _start(before: tuple[int, ...], tokenizer: Any, config: Any) -> int | None:
 
 def _notes(network: CausalLM, codec: Codec, start: int | None) -> tuple[str, ...]:
     notes = ["no token to begin a text with, so a prompt is needed" if start is None else
-             f"{codec.piece(start)} stands before the text"]  # fmt: skip
+             f"{codec.piece(start)} comes before the text"]  # fmt: skip
     if not network.separable:
         notes.append("its head cannot be separated, so it runs on every position")
     if not network.cached:
