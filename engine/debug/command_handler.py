@@ -130,7 +130,7 @@ class CommandHandler:
             if self.session is not None and type(self.session.control.strategy) is old:
                 self.session.set(strategy=_again(self._file.kind, self.session.control.strategy))
 
-    def _there(self) -> Session:
+    def _current(self) -> Session:
         if self.session is None:
             raise ValueError("there is no run")
         return self.session

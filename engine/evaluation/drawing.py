@@ -16,7 +16,7 @@ from engine.metrics.diversity import repetition
 from engine.models import TextModel
 from engine.models.protocol import Denoiser, never_drawn
 from engine.records import SAMPLING
-from engine.sampling.batch import FailedSample, Sample, samples
+from engine.sampling.batch import AbandonedSample, Sample, samples
 from engine.sampling.blocks import plan as cut
 from engine.sampling.figures import unigram_entropy
 from engine.sampling.predictors import PREDICTORS, sample_by_predictor
@@ -31,7 +31,7 @@ def draw_samples(
     prompt: Sequence[int],
     numbers: Sequence[int],
     width: int,
-    failed: Callable[[FailedSample], None],
+    failed: Callable[[AbandonedSample], None],
     notice: Callable[[str], None],
 ) -> Iterator[Sample]:
     """Yield the samples with these numbers, in any order, at most `width` in the network at once.
@@ -43,7 +43,7 @@ def draw_samples(
     left = dict.fromkeys(numbers)
     given_up: list[int] = []
 
-    def give_up(sample: FailedSample) -> None:
+    def give_up(sample: AbandonedSample) -> None:
         given_up.append(sample.number)
         failed(sample)
 
@@ -148,7 +148,7 @@ def _engine_samples(
     prompt: Sequence[int],
     numbers: Sequence[int],
     width: int,
-    failed: Callable[[FailedSample], None],
+    failed: Callable[[AbandonedSample], None],
 ) -> Iterator[Sample]:
     strategy = make_strategy(plan.strategy, **plan.knobs)
     return samples(model, strategy, numbers, width=width, failed=failed, **_shape(plan, prompt))
@@ -160,7 +160,7 @@ def _samples_between_starts(
     prompt: Sequence[int],
     numbers: Sequence[int],
     width: int,
-    failed: Callable[[FailedSample], None],
+    failed: Callable[[AbandonedSample], None],
 ) -> Iterator[Sample]:
     """Yield samples of this engine: L - 2 drawn tokens between two start tokens, which are part of the sample."""
     start = torch.tensor([ends_of(model)[0]])
@@ -180,7 +180,7 @@ def _predictor_samples(
     prompt: Sequence[int],
     numbers: Sequence[int],
     width: int,
-    failed: Callable[[FailedSample], None],
+    failed: Callable[[AbandonedSample], None],
 ) -> Iterator[Sample]:
     """Yield samples of a published predictor, in batches that start and end together."""
     waiting = [list(numbers[i : i + width]) for i in range(0, len(numbers), width)]
@@ -193,7 +193,7 @@ def _predictor_samples(
             )  # fmt: skip
         except BadLogitsError as error:
             if len(batch) == 1:
-                failed(FailedSample(*error.places[0]))
+                failed(AbandonedSample(*error.places[0]))
             else:
                 # the sample at fault is only known when it is drawn alone
                 waiting[:0] = [[number] for number in batch]

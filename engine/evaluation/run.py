@@ -27,7 +27,7 @@ from engine.metrics.diversity import repetition
 from engine.metrics.judge import Featurizer
 from engine.metrics.mauve import Features
 from engine.models import TextModel
-from engine.sampling.batch import Failed, Sample
+from engine.sampling.batch import AbandonedSample, Sample
 from engine.sampling.figures import unigram_entropy
 from engine.system.ranks import Ranks
 from engine.text import infill
@@ -171,10 +171,10 @@ class EvalJob:
             repetition=repetition(ids),
         )
 
-    def _failure_writer(self) -> Callable[[Failed], None]:
+    def _failure_writer(self) -> Callable[[AbandonedSample], None]:
         path = self.store.failure_shard(self.ranks.rank)
 
-        def write(failed: Failed) -> None:
+        def write(failed: AbandonedSample) -> None:
             file = Appended[FailedSample](path)
             file.add([FailedSample(*failed)])
             file.close()

@@ -35,7 +35,7 @@ class Sample(NamedTuple):
     network_calls: int
 
 
-class FailedSample(NamedTuple):
+class AbandonedSample(NamedTuple):
     """A sample that was given up: its logits at this step and position are not finite."""
 
     number: int
@@ -83,7 +83,7 @@ def samples(
     block_length: int | None = None,
     stride: int | None = None,
     strides: int = 0,
-    failed: Callable[[FailedSample], None] | None = None,
+    failed: Callable[[AbandonedSample], None] | None = None,
     **settings: Any,
 ) -> Iterator[Sample]:
     """Yield the samples with these numbers, each as it is finished, at most `width` in the network at once.
@@ -214,9 +214,9 @@ class _Slots:
         self._keep([i for i in range(self.busy) if i not in done])
         return out
 
-    def give_up(self, error: BadLogitsError) -> list[FailedSample]:
+    def give_up(self, error: BadLogitsError) -> list[AbandonedSample]:
         """Remove the slots that the network failed, and return where; the others stay before the step that failed."""
-        first = {number: FailedSample(number, step, position) for number, step, position in reversed(error.places)}
+        first = {number: AbandonedSample(number, step, position) for number, step, position in reversed(error.places)}
         self._keep([i for i in range(self.busy) if self.state.numbers[i] not in first])
         return list(first.values())
 

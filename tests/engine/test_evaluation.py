@@ -38,7 +38,7 @@ from engine.metrics.judges import load_judge
 from engine.metrics.mauve import Features, features, mauve
 from engine.models.text import Codec
 from engine.records import ModelInfo
-from engine.sampling.batch import FailedSample as Lost
+from engine.sampling.batch import AbandonedSample as Lost
 from engine.sampling.batch import Sample
 from engine.strategies import make_strategy
 from engine.system.ranks import Alone, Layout, RankLostError, Ranks, launched

@@ -16,7 +16,7 @@ from engine.files.checksums import checksum
 from engine.files.locks import BusyError, alone
 from engine.files.run_layout import STEP, WRITTEN, Exported, checkpoints, read_exported, stamp
 from engine.models import load_model
-from engine.models.readers.training_run import NETWORK, describe, export_newest
+from engine.models.readers.training_run import NETWORK, describe_checkpoint, export_newest
 from engine.training import recovery
 from engine.training.config import TrainConfig
 from engine.training.config_file import read_config
@@ -126,7 +126,7 @@ def test_a_configuration_that_is_nested_deep_is_a_damaged_one(corpus: Corpus, tm
     # an earlier version's says its network by its configuration, of which only that is read
     earlier = {name: value for name, value in state.items() if name != NETWORK} | {"config": f'{{"model": {deep}'}
     with pytest.raises(ValueError, match="its configuration is wrong"):
-        checkpoints_of_runs._read(tmp_path, earlier, lambda state: describe(state, tmp_path))
+        checkpoints_of_runs._read(tmp_path, earlier, lambda state: describe_checkpoint(state, tmp_path))
     write_state(tmp_path / "last.pt", state | {"config": '{"unknown": ' + deep})
     assert "its configuration is wrong" in Trainer(CONFIG, corpus, tmp_path, CPU).recovered
 

@@ -14,7 +14,7 @@ from torch import Tensor
 import engine
 from engine.records import Change, Settings
 from engine.sampling import oracle
-from engine.sampling.batch import FailedSample, samples
+from engine.sampling.batch import AbandonedSample, samples
 from engine.sampling.blocks import slide
 from engine.sampling.session import Session
 from engine.sampling.step import BadLogitsError
@@ -159,7 +159,7 @@ class Poisoned(Toy):
 @pytest.mark.parametrize("width", [1, 5])
 def test_a_sample_that_the_network_fails_is_given_up_and_the_others_are_what_they_were(name: str, width: int) -> None:
     shape: dict[str, Any] = {"steps": 9, "length": 7, "seed": 5, "top_p": 1.0}
-    given_up: list[FailedSample] = []
+    given_up: list[AbandonedSample] = []
     got = list(samples(Poisoned(), lively(name), range(30), width=width, failed=given_up.append, **shape))
     whole = {done.number: done for done in samples(Toy(), lively(name), range(30), width=8, **shape)}
     lost = {failed.number for failed in given_up}

@@ -282,7 +282,7 @@ def test_a_stream_without_a_greeting_is_refused_with_what_it_said() -> None:
 @pytest.mark.parametrize("kept", [0, 1, 2])
 def test_a_greeting_that_is_cut_off_is_refused(kept: int) -> None:
     with pytest.raises(ValueError, match=r"^$"):
-        wire.greeted(io.BytesIO(wire.MAGIC + bytes(kept)))
+        wire.read_greeting(io.BytesIO(wire.MAGIC + bytes(kept)))
 
 
 def test_a_message_is_on_its_way_when_it_is_written() -> None:
