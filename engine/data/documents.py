@@ -29,22 +29,22 @@ def documents(paths: Sequence[Path], typography: Mapping[int, str | None] = PLAI
 def documents_of(source: Path, typography: Mapping[int, str | None], from_hub: FromHub) -> Iterator[Document]:
     """Yield the documents of a file, or of the data set of that name: training texts, then validation texts if any."""
     name = str(source)
-    its = None if source.exists() else source_of(name)
-    if its is None:
+    dataset = None if source.exists() else source_of(name)
+    if dataset is None:
         yield from documents([source], typography)
         return
     held: deque[tuple[int, str]] = deque()
 
     def made(numbered: tuple[int, str], split: str, part: str) -> Document:
         number, text = numbered
-        return Document(encodable(its.detokenize(text)), split, f"{name}, {part} text {number}")
+        return Document(encodable(dataset.detokenize(text)), split, f"{name}, {part} text {number}")
 
     for numbered in enumerate(from_hub(name, "train"), 1):
         held.append(numbered)
-        if len(held) > its.tail:
+        if len(held) > dataset.tail:
             yield made(held.popleft(), "train", "train")
     try:
-        if its.tail:
+        if dataset.tail:
             yield from (made(numbered, "validation", "train") for numbered in held)
         else:
             for numbered in enumerate(from_hub(name, "validation"), 1):

@@ -146,7 +146,7 @@ def write_streams(
         with naming_place(batch, encode_one):
             ids = encode([document.text for document in batch])
         for split in sorted({document.split for document in batch}):
-            tokens = [i for document, its in zip(batch, ids, strict=True) if document.split == split for i in its]
+            tokens = [i for document, row in zip(batch, ids, strict=True) if document.split == split for i in row]
             _append(home, done, split, np.array(tokens, dtype=done.dtype))
         done.documents += len(batch)
         total = sum(stream.tokens for stream in done.splits.values())
@@ -195,7 +195,7 @@ def _read_unfinished(home: Path) -> Manifest | None:
         manifest = msgspec.json.decode((home / UNFINISHED).read_bytes(), type=Manifest)
         size = np.dtype(manifest.dtype).itemsize
         whole = manifest.tokenizer == _tokenizer_digest(home) and all(
-            crc32(_file(home, name), its.tokens * size) == its.crc32 for name, its in manifest.splits.items()
+            crc32(_file(home, name), stream.tokens * size) == stream.crc32 for name, stream in manifest.splits.items()
         )
     except (OSError, *DAMAGED, TypeError):
         return None
@@ -217,11 +217,11 @@ def open_streams(home: Path) -> dict[str, np.ndarray]:
     found = {}
     for name, stream in sorted(manifest.splits.items()):
         path = _file(home, name)
-        have = path.stat().st_size if path.exists() else 0
-        if have != stream.tokens * dtype.itemsize or (have and _crc32_of_whole(path, have) != stream.crc32):
+        size = path.stat().st_size if path.exists() else 0
+        if size != stream.tokens * dtype.itemsize or (size and _crc32_of_whole(path, size) != stream.crc32):
             raise ValueError(f"{path} is damaged: delete {home} to have it made again")
         # a plain array over the map, as slicing a memmap costs more than the copy
-        found[name] = np.asarray(np.memmap(path, dtype, "r")) if have else np.zeros(0, dtype)
+        found[name] = np.asarray(np.memmap(path, dtype, "r")) if size else np.zeros(0, dtype)
     return found
 
 

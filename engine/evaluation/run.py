@@ -117,12 +117,12 @@ class EvalJob:
     def _sample(self, spent: _Stopwatch) -> Iterator[EvalProgress]:
         sampling, ranks = self.plan.sampling, self.ranks
         mine = range(ranks.rank, sampling.count, ranks.world)
-        have = {number: line for number, line in self.store.samples().items() if number < sampling.count}
-        # no process may append before all have read what there was
+        finished = {number: line for number, line in self.store.samples().items() if number < sampling.count}
+        # no process may append before all have read the samples
         ranks.wait()
-        todo = [number for number in mine if number not in have]
+        todo = [number for number in mine if number not in finished]
         kept = len(mine) - len(todo)
-        entropies = [have[number].entropy for number in mine if number in have]
+        entropies = [finished[number].entropy for number in mine if number in finished]
         yield EvalProgress("sampling", kept, len(mine), kept, entropy=_mean(entropies))
         if not todo:
             return

@@ -196,7 +196,7 @@ class EvalStore:
             return False
         if found.failed:
             return False
-        have = self.samples(fault, notice)
+        samples = self.samples(fault, notice)
         try:
             same = not differences(msgspec.convert(found.settings, EvalPlan), plan)
         except msgspec.ValidationError:
@@ -204,7 +204,7 @@ class EvalStore:
         if found.samples != plan.sampling.count or not same:
             notice(f"{path} is of other settings than {SETTINGS}: it is written again")
             return False
-        if list(have) != list(range(plan.sampling.count)):
+        if list(samples) != list(range(plan.sampling.count)):
             return False
         if not self._features_can_be(found):
             notice(f"{self.home / FEATURES} is not of these samples: it is written again")
@@ -330,9 +330,9 @@ class EvalStore:
         shards = self._shards()
         for path in shards:
             repair(path)
-        have = self.samples(fault, notice)
-        if shards or len(have) != count(self.home / SAMPLES):
-            self.write_samples(have.values())
+        samples = self.samples(fault, notice)
+        if shards or len(samples) != count(self.home / SAMPLES):
+            self.write_samples(samples.values())
             for path in shards:
                 path.unlink()
 

@@ -179,9 +179,9 @@ def _key(sources: Sequence[Path], vocab_size: int, tokenizer: Tokenizer | None, 
     digest = None if tokenizer is None else hashlib.sha256(tokenizer.to_str().encode()).hexdigest()
     parts: list[object] = [READING, vocab_size if tokenizer is None else 0, digest, wrapped]
     for source in sources:
-        its = None if source.exists() else source_of(str(source))
-        if its is not None:
-            parts.append([str(source), its.path, its.config, its.column, sorted(its.splits.items())])
+        dataset = None if source.exists() else source_of(str(source))
+        if dataset is not None:
+            parts.append([str(source), dataset.path, dataset.config, dataset.column, sorted(dataset.splits.items())])
         else:
             form = text_format(source)
             parts.append([form.kind, form.packing, file_digest(source)])

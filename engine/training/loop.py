@@ -106,9 +106,9 @@ class Trainer:
                 f"the data gave a vocabulary of {size} tokens, not the configured {config.model.vocab_size}: {more}"
             )
         for split in ("train", "validation"):
-            have = len(corpus.splits.get(split, ()))
-            if have < config.model.length:
-                raise ValueError(f"the data's {split} split holds {have} tokens: a window takes {config.model.length}")
+            held = len(corpus.splits.get(split, ()))
+            if held < config.model.length:
+                raise ValueError(f"the data's {split} split holds {held} tokens: a window takes {config.model.length}")
         self.workers: Workers = workers or SingleWorker()
         if config.run.batch % self.workers.world:
             raise ValueError(

@@ -155,8 +155,8 @@ class NoiseSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def make_noise(section: NoiseSection) -> Noise:
     """Return the schedule that a configuration names, with those of its numbers that the schedule takes."""
-    made = NOISES[section.name]
-    return made(**{name: getattr(section, name) for name in made.__dataclass_fields__})
+    schedule = NOISES[section.name]
+    return schedule(**{name: getattr(section, name) for name in schedule.__dataclass_fields__})
 
 
 def alpha(noise: Noise, t: Tensor) -> Tensor:
