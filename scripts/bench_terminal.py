@@ -218,7 +218,7 @@ async def grid_cpu(frames: int) -> float:
     from textual.app import App, ComposeResult
 
     from engine.records import Change
-    from remdm_tui.render.text_layout import Pieces
+    from remdm_tui.render.text_layout import TokenTexts
     from remdm_tui.render.typeset import Canvas
     from remdm_tui.widgets.token_grid import TokenGrid
 
@@ -247,7 +247,7 @@ async def grid_cpu(frames: int) -> float:
             yield TokenGrid()
 
         def on_mount(self) -> None:
-            self.query_one(TokenGrid).use_pieces(Pieces.of(words))
+            self.query_one(TokenGrid).use_pieces(TokenTexts.of(words))
             self._shown, self._clock = 0, list[float]()
             self.set_interval(1 / 60, self.next_frame)
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from engine.data.document import Document
 from engine.data.refused import naming_place
-from engine.files.atomic import naming, replace, tidy
+from engine.files.atomic import named_errors, replace, tidy
 from engine.files.checksums import CHECKSUM, checksum
 from engine.files.digests import file_digest, remembered
 from engine.files.jsonl import DAMAGED
@@ -169,7 +169,7 @@ def _append(home: Path, done: Manifest, split: str, tokens: np.ndarray) -> None:
     if split not in done.splits:
         path.unlink(missing_ok=True)
         done.splits[split] = Stream()
-    with naming(path), path.open("ab") as file:
+    with named_errors(path), path.open("ab") as file:
         file.write(tokens.tobytes())  # tofile hides the system's error
     stream = done.splits[split]
     stream.tokens += len(tokens)

@@ -9,7 +9,7 @@ from typing import IO, Any
 
 import msgspec
 
-from engine.files.atomic import naming, replace, tidy
+from engine.files.atomic import named_errors, replace, tidy
 from engine.files.json_lines import decode_line, encode_line
 from engine.files.jsonl import DAMAGED
 from engine.files.locks import acquire
@@ -44,7 +44,7 @@ class Scores:
         self.known += scores
         if self._file is None:
             return
-        with naming(Path(self._file.name)):
+        with named_errors(Path(self._file.name)):
             self._file.write(b"".join(map(encode_line, scores)))
             self._file.flush()
 

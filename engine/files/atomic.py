@@ -37,7 +37,7 @@ def replacing(path: Path, *, new: bool = False) -> Iterator[Path]:
     part = path.with_name(f"{path.name}.{os.getpid()}-{next(_numbers)}.part")
     _writing.add(part)
     try:
-        with naming(path, part):
+        with named_errors(path, part):
             if new and os.path.lexists(path):
                 raise _exists(path)
             yield part
@@ -55,7 +55,7 @@ def replacing(path: Path, *, new: bool = False) -> Iterator[Path]:
 
 
 @contextmanager
-def naming(path: Path, part: Path | None = None) -> Iterator[None]:
+def named_errors(path: Path, part: Path | None = None) -> Iterator[None]:
     """Raise OSErrors inside with the name `path` if they name no file, as those of write and fsync, or name `part`.
 
     The same holds for system errors that a library has wrapped.

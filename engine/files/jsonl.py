@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from engine.files.atomic import naming, replace
+from engine.files.atomic import named_errors, replace
 from engine.files.json_lines import decode_line, encode_line
 from engine.files.regular import regular_file
 from engine.system.callbacks import ignore
@@ -32,7 +32,7 @@ class Appended(Generic[Line]):
         """All of them or, where the disk is full, none: OSError."""
         data = b"".join(map(encode_line, lines))
         end = os.lseek(self._file, 0, os.SEEK_END)
-        with naming(self.path):
+        with named_errors(self.path):
             try:
                 written = 0
                 while written < len(data):

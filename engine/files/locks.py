@@ -30,7 +30,7 @@ def acquire(home: Path) -> Any:
 
 
 @contextmanager
-def alone(home: Path) -> Iterator[None]:
+def exclusive(home: Path) -> Iterator[None]:
     """Create the directory if it is missing, and lock it inside the block.  Raises BusyError as `acquire` does."""
     home.mkdir(parents=True, exist_ok=True)
     lock = acquire(home)

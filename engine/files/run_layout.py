@@ -45,7 +45,7 @@ Stamp = tuple[int, int]
 """Identity of a version of a file: modification time in nanoseconds, and size in bytes."""
 
 
-class Exported(msgspec.Struct, frozen=True):
+class ExportNote(msgspec.Struct, frozen=True):
     """step.json: the checkpoint that the newest model was exported from."""
 
     step: int | None = None
@@ -56,14 +56,14 @@ class Exported(msgspec.Struct, frozen=True):
     """why that was not the last checkpoint; empty if it was"""
 
 
-def read_exported(home: Path) -> Exported:
+def read_exported(home: Path) -> ExportNote:
     """Return the step.json of a newest model's directory; empty if the file is missing or damaged."""
     try:
         if mismatch(home / STEP):
-            return Exported()
-        return msgspec.json.decode((home / STEP).read_bytes(), type=Exported)
+            return ExportNote()
+        return msgspec.json.decode((home / STEP).read_bytes(), type=ExportNote)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return Exported()
+        return ExportNote()
 
 
 def checkpoints(home: Path) -> list[Path]:

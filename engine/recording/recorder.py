@@ -16,7 +16,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.files.atomic import naming, replacing, tidy
+from engine.files.atomic import named_errors, replacing, tidy
 from engine.files.regular import regular_file
 from engine.recording import frames
 from engine.recording.branch_index import MOST_ROWS, BranchEntry, pack_rows
@@ -76,7 +76,7 @@ class Recorder:
         """Return a recorder in a temporary file, deleted with the process unless `keep` moves it."""
         begin = _begin(header, start)
         name = f"the recording in {tempfile.gettempdir()}"
-        with naming(Path(name)):
+        with named_errors(Path(name)):
             with tempfile.TemporaryFile() as temporary:
                 file = os.dup(temporary.fileno())
             _write_all(file, begin, 0)
@@ -121,7 +121,7 @@ class Recorder:
             try:
                 for line in self._index.lines:
                     self._write(self._rows(line))
-                with naming(Path(self.recording.name)):
+                with named_errors(Path(self.recording.name)):
                     os.fsync(self._file)
             finally:
                 self.recording.close()
@@ -196,7 +196,7 @@ class Recorder:
     def _write(self, records: bytes) -> None:
         """Append whole records and take them in."""
         self._open()
-        with naming(Path(self.recording.name)):
+        with named_errors(Path(self.recording.name)):
             try:
                 _write_all(self._file, records, self.recording.end)
             except OSError:

@@ -14,7 +14,7 @@ from types import ModuleType
 from engine.files.regular import regular_file
 from engine.strategies.base import Strategy
 from engine.strategies.validation import StrategyError, strategy_error, validate_class
-from engine.system.foreign import Interrupted, interrupts_told_apart
+from engine.system.foreign import Interrupted, distinguish_interrupts
 
 GROUP = "remdm_tui.strategies"
 """Entry points of this group name a strategy's class."""
@@ -40,7 +40,7 @@ def from_source(source: bytes, path: str, taken: Collection[str] = ()) -> type[S
     # dataclasses look their module up
     sys.modules[module.__name__] = module
     try:
-        with interrupts_told_apart():
+        with distinguish_interrupts():
             exec(compile(source, path, "exec", dont_inherit=True), vars(module))
             # a class's own attributes may run code too where they are looked at
             return validate_class(_only(module, path), Path(path).stem.lower().replace("_", "-"), path, taken)
@@ -137,7 +137,7 @@ def installed(taken: Collection[str] = ()) -> Installed:
     for point in entry_points(group=GROUP):
         try:
             # a class's own attributes may run code too where they are looked at
-            with interrupts_told_apart():
+            with distinguish_interrupts():
                 kind = point.load()
                 if not (isinstance(kind, type) and issubclass(kind, Strategy)):
                     raise StrategyError("it is no class that inherits engine.strategies.Strategy")

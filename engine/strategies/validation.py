@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.strategies.base import Candidates, Plan, Strategy, View, knobs
-from engine.system.foreign import Interrupted, interrupts_told_apart
+from engine.system.foreign import Interrupted, distinguish_interrupts
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -66,7 +66,7 @@ def validate_class(kind: type[Strategy], name: str, path: str, taken: Collection
     for method in ("plan", "alpha", "grid"):
         setattr(kind, method, _guarded(getattr(kind, method), CHECKS[method], path))
     try:
-        with interrupts_told_apart():
+        with distinguish_interrupts():
             knobs(kind)
             kind()
     except Interrupted:
@@ -88,7 +88,7 @@ def _guarded(method: Callable[..., Any], check: Callable[[Any, Any], Any], path:
     @wraps(method)
     def checked(self: Strategy, given: Any) -> Any:
         try:
-            with interrupts_told_apart():
+            with distinguish_interrupts():
                 return check(method(self, _own(given)), given)
         except (StrategyError, Interrupted):
             raise

@@ -20,7 +20,7 @@ PANIC = re.compile(
 
 
 @contextmanager
-def interrupts_told_apart() -> Iterator[None]:
+def distinguish_interrupts() -> Iterator[None]:
     """Let foreign code raise KeyboardInterrupt without ending the program; Ctrl+C still does.
 
     Inside, a real SIGINT raises `Interrupted`, which is a KeyboardInterrupt; foreign code raises the plain one.

@@ -108,11 +108,11 @@ def watch(
         training_run(options.model.name, bool(options.where))
     gc.disable()
     from remdm_tui.app import run
-    from remdm_tui.preferences.startup import comfort, fitted
+    from remdm_tui.preferences.startup import apply_preferences, read_preferences
     from remdm_tui.ui.key_table import KEYS
 
-    preferences = comfort(KEYS, fresh=fresh, keeps_knobs=source is None, tours=True)
-    options = fitted(options, preferences, arguments)
+    preferences = read_preferences(KEYS, fresh=fresh, keeps_knobs=source is None, tours=True)
+    options = apply_preferences(options, preferences, arguments)
     raise typer.Exit(run(with_panes(options, compare or (), arguments), preferences))
 
 

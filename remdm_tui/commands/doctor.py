@@ -73,7 +73,12 @@ def checked(choice: ModelChoice) -> dict[str, Any]:
         reporter.progress(Status("reading a short text"))
         check = self_check(model, model.codec)
     facts = {name: value for name, value in asdict(model.info).items() if name not in ("pieces", "fragments")}
-    return {**facts, **asdict(check), "garbled": check.garbled, "line": f"{model_summary.line(model.info)}; {check}"}
+    return {
+        **facts,
+        **asdict(check),
+        "garbled": check.garbled,
+        "line": f"{model_summary.summary_line(model.info)}; {check}",
+    }
 
 
 def text(found: Mapping[str, Any]) -> str:

@@ -32,14 +32,14 @@ def models(as_json: bool) -> str:
 def keys(as_json: bool) -> str:
     """Return the keys with their ids."""
     from remdm_tui.preferences.config_file import place, read
-    from remdm_tui.preferences.keymap import KeyTable, shown
+    from remdm_tui.preferences.keymap import KeyTable, readable_keys
     from remdm_tui.ui.key_table import KEYS
 
     config = read(KEYS)
     bindings = list(KeyTable(KEYS, config.keys).bound())
     if as_json:
         return to_json([{"name": b.id, "keys": b.key.split(","), "summary": b.description} for b in bindings])
-    rows = [(b.id or "", shown(b), b.description) for b in bindings]
+    rows = [(b.id or "", readable_keys(b), b.description) for b in bindings]
     notes = [*config.problems, f'others: id = "key,key" below [keys] in {place()}']
     return "\n".join((table(rows), "", *notes))
 

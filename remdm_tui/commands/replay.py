@@ -10,7 +10,7 @@ from engine.recording import Recording
 from engine.records import ModelChoice
 from engine.strategies import catalogue
 from remdm_tui.link.process import ProcessLink
-from remdm_tui.link.replay import ReplayLink, options_of
+from remdm_tui.link.replay import ReplayLink, replay_options
 from remdm_tui.preferences import startup
 from remdm_tui.preferences.preferences import Preferences
 from remdm_tui.settings.watch_options import WatchOptions
@@ -35,8 +35,10 @@ def run(
 
     recording = Recording.open(path)
     try:
-        comfort = startup.comfort(KEYS)
-        options = startup.fitted(options_of(recording, branch, ascii_only=ascii_only, mouse=mouse), comfort)
+        comfort = startup.read_preferences(KEYS)
+        options = startup.apply_preferences(
+            replay_options(recording, branch, ascii_only=ascii_only, mouse=mouse), comfort
+        )
         options = replace(options, may_consent=may_consent)
         if model is None:
             return show(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine.files.atomic import tidy
-from engine.files.locks import alone
+from engine.files.locks import exclusive
 from engine.files.run_layout import MODEL, WRITTEN
 from engine.system.callbacks import ignore
 from remdm_tui.commands.progress import Reporter, Silent, on_stdout
@@ -68,7 +68,7 @@ def run(
                 export(saved_run(out, config), hub, reporter)
             return 0
         # the first process holds the lock for all
-        with alone(out) if team.rank == 0 else nullcontext():
+        with exclusive(out) if team.rank == 0 else nullcontext():
             report = TrainingReport(reporter)
             with reporter.waiting("preparing the data"):
                 if team.rank == 0:

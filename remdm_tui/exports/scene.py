@@ -14,7 +14,7 @@ from remdm_tui.console.sanitize import sanitize
 from remdm_tui.exports import ExportRequest
 from remdm_tui.render.canvas import canvas, title
 from remdm_tui.render.palette import Palette, palette
-from remdm_tui.render.text_layout import Pieces
+from remdm_tui.render.text_layout import TokenTexts
 from remdm_tui.render.typeset import HIDDEN, Type, typeset
 
 PLAIN = Style()
@@ -45,7 +45,7 @@ class Scene:
         recording, trace = request.recording, request.trace
         looks = palette(not request.light, request.ascii)
         model = recording.model
-        pieces = Pieces.of(model.pieces, request.ascii, model.fragments)
+        pieces = TokenTexts.of(model.pieces, request.ascii, model.fragments)
         type_ = Type.of(pieces, {state: looks.looks[state].fill for state in HIDDEN})
         settings = trace.settings()
         name = recording.header.model.name

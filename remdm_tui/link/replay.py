@@ -107,7 +107,9 @@ class ReplayLink:
         """Do nothing: no strategy runs."""
 
 
-def options_of(recording: Recording, branch: int = 0, *, ascii_only: bool = False, mouse: bool = True) -> WatchOptions:
+def replay_options(
+    recording: Recording, branch: int = 0, *, ascii_only: bool = False, mouse: bool = True
+) -> WatchOptions:
     """Return the options that watch a recording: those of its run, paused at the start."""
     header, settings = recording.header, recording.trace(branch).settings()
     run = header.run

@@ -61,10 +61,10 @@ def read(bindings: Sequence[Binding], path: Path | None = None) -> Configuration
         said = str(error).removeprefix(f"{path} is ")
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else said
         return Configuration(problems=(f"{path} cannot be read: {reason}",))
-    return understood(written, bindings)
+    return parse(written, bindings)
 
 
-def understood(written: Mapping[str, Any], bindings: Sequence[Binding]) -> Configuration:
+def parse(written: Mapping[str, Any], bindings: Sequence[Binding]) -> Configuration:
     """Return the configuration of a parsed file."""
     taken: dict[str, Any] = {}
     problems: list[str] = []

@@ -43,7 +43,7 @@ class KeyTable:
 
     def shown(self) -> dict[str, str]:
         """Return readable keys by id."""
-        return {binding.id: shown(binding) for binding in self.bound() if binding.id}
+        return {binding.id: readable_keys(binding) for binding in self.bound() if binding.id}
 
 
 def keymap(wanted: Mapping[str, object], bindings: Sequence[Binding]) -> tuple[dict[str, str], list[str]]:
@@ -71,7 +71,7 @@ def keymap(wanted: Mapping[str, object], bindings: Sequence[Binding]) -> tuple[d
     return {name: ",".join(keys) for name, keys in given.items()}, problems
 
 
-def shown(binding: Binding) -> str:
+def readable_keys(binding: Binding) -> str:
     """Return the keys of a binding in readable form."""
     return " ".join(map(format_key, _parts(binding.key)))
 

@@ -21,7 +21,7 @@ HOW = ("preset", "strategy", "eta", "knob", "top_p", "temperature", "nucleus", "
 HINT = "Restored the last session's knobs (--fresh for defaults)"
 
 
-def comfort(bindings: Sequence[Binding], *, keeps_knobs: bool = False, **more: Any) -> Preferences:
+def read_preferences(bindings: Sequence[Binding], *, keeps_knobs: bool = False, **more: Any) -> Preferences:
     """Read the preferences from the user's directories.
 
     bindings: those whose keys a person may set; keeps_knobs: whether the next session begins with this one's knobs.
@@ -30,7 +30,7 @@ def comfort(bindings: Sequence[Binding], *, keeps_knobs: bool = False, **more: A
     return Preferences(config_file.read(bindings), Memory.read(), kept=kept, **more)
 
 
-def fitted(options: WatchOptions, brought: Preferences, asked: RunArguments | None = None) -> WatchOptions:
+def apply_preferences(options: WatchOptions, brought: Preferences, asked: RunArguments | None = None) -> WatchOptions:
     """Return the options with preferences applied; what the command line set stays.
 
     asked: what the command line said, where the last session's knobs may be used for what it did not.

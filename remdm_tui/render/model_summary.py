@@ -38,7 +38,7 @@ def rows(info: ModelInfo) -> list[tuple[str, str]]:
     return [(name, value) for name, value in facts if value]
 
 
-def line(info: ModelInfo) -> str:
+def summary_line(info: ModelInfo) -> str:
     """Return the model in one line."""
     length = "any length" if info.max_length is None else f"length {info.max_length}"
     parts = [

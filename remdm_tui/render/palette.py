@@ -16,7 +16,7 @@ from engine.records import Change
 
 
 @dataclass(frozen=True)
-class Look:
+class TokenStyle:
     """A state's style, the glyph that fills it (empty: the token's own text), and its name."""
 
     style: Style
@@ -28,7 +28,7 @@ class Look:
 class Palette:
     """The styles for one theme and one kind of terminal."""
 
-    looks: dict[int, Look]
+    looks: dict[int, TokenStyle]
     heat: tuple[Style, ...]
     """from least to most confident"""
     different: Style
@@ -48,13 +48,13 @@ def palette(dark: bool = True, ascii_only: bool = False) -> Palette:
     """Return the palette for a dark or light theme, with or without characters beyond ASCII."""
     grey, blue = ("#6c6c6c", "#6cb6ff") if dark else ("#949494", "#005a9c")
     looks = {
-        Change.MASKED: Look(Style(color=grey), "_" if ascii_only else "░", "masked"),
-        Change.HELD: Look(Style(), "", "held"),
-        Change.REVEALED: Look(Style(color="#000000", bgcolor="#00a67d", bold=True, underline=True), "", "new"),
-        Change.REMASKED: Look(
+        Change.MASKED: TokenStyle(Style(color=grey), "_" if ascii_only else "░", "masked"),
+        Change.HELD: TokenStyle(Style(), "", "held"),
+        Change.REVEALED: TokenStyle(Style(color="#000000", bgcolor="#00a67d", bold=True, underline=True), "", "new"),
+        Change.REMASKED: TokenStyle(
             Style(color="#000000", bgcolor="#e0662b", bold=True), "x" if ascii_only else "╳", "remasked"
         ),
-        Change.LOCKED: Look(
+        Change.LOCKED: TokenStyle(
             Style(color=blue, italic=True, underline2=not ascii_only, underline=ascii_only), "", "prompt"
         ),
     }

@@ -26,7 +26,7 @@ def _cells(text: str) -> int:
 
 
 @dataclass(frozen=True, eq=False)
-class Pieces:
+class TokenTexts:
     """The vocabulary as the grid shows it, with one entry per token id."""
 
     texts: tuple[str, ...]
@@ -42,7 +42,7 @@ class Pieces:
     @classmethod
     def of(
         cls, pieces: Sequence[str], ascii_only: bool = False, fragments: Mapping[int, bytes] = MappingProxyType({})
-    ) -> Pieces:
+    ) -> TokenTexts:
         """Return the layout of a vocabulary; fragments: the bytes of tokens that hold a part of a character."""
         texts = tuple(truncate(sanitize(piece, cells=True, ascii_only=ascii_only), ascii_only) for piece in pieces)
         return cls(

@@ -12,7 +12,7 @@ from rich.cells import cell_len
 
 from engine.records import Change
 from remdm_tui.console.sanitize import sanitize
-from remdm_tui.render.text_layout import LONGEST, MASK_WIDTH, Pieces, flow, truncate
+from remdm_tui.render.text_layout import LONGEST, MASK_WIDTH, TokenTexts, flow, truncate
 
 CONTINUED = "<"
 """Shown for a token that continues the character to its left."""
@@ -35,7 +35,7 @@ class Canvas:
 class Type:
     """All texts that can be drawn: the vocabulary, then the fill of each hidden state in every width."""
 
-    pieces: Pieces
+    pieces: TokenTexts
     texts: list[str]
     blanks: NDArray[np.int64]
     """index in `texts` of the first fill, by state; 0 for states that show their token"""
@@ -62,7 +62,7 @@ class Type:
         return indices, widths
 
     @classmethod
-    def of(cls, pieces: Pieces, fills: Mapping[int, str]) -> Type:
+    def of(cls, pieces: TokenTexts, fills: Mapping[int, str]) -> Type:
         """Return the texts for a vocabulary; fills: the glyph of each hidden state."""
         texts, blanks = list(pieces.texts), np.zeros(len(Change), np.int64)
         for state, glyph in fills.items():

@@ -24,7 +24,7 @@ from remdm_tui.screens.panels.controls import Controls
 from remdm_tui.watch.run_recording import describe_error
 
 
-class Exported(Message):
+class ExportEnded(Message):
     """An export has ended, well or with an error."""
 
     def __init__(self, out: Path, sentence: str, error: bool) -> None:
@@ -33,7 +33,7 @@ class Exported(Message):
 
 
 class Exporter:
-    """Writes exports of one screen, several at a time; each posts `Exported` to the screen when it ends."""
+    """Writes exports of one screen, several at a time; each posts `ExportEnded` to the screen when it ends."""
 
     def __init__(self, screen: Screen[None], controls: Controls) -> None:
         self._screen, self._controls, self._session = screen, controls, controls.session
@@ -60,7 +60,7 @@ class Exporter:
         name = f"screen-{self._session.seed}-step-{self._session.player.position}.{kind}"
         self._ask("export the screen", asks, name, accept)
 
-    def done(self, event: Exported) -> None:
+    def done(self, event: ExportEnded) -> None:
         """Show the result of an export."""
         self._under_way.discard(event.out)
         self._controls.say(event.sentence, error=event.error)
@@ -114,6 +114,6 @@ class Exporter:
                 sentence, error = f"Exported {job()}", False
             except (OSError, ValueError) as problem:
                 sentence, error = f"Cannot write {out}: {describe_error(problem)}", True
-            self._screen.post_message(Exported(out, sanitize(sentence, cells=True), error))
+            self._screen.post_message(ExportEnded(out, sanitize(sentence, cells=True), error))
 
         threading.Thread(target=work, daemon=True, name="export").start()

@@ -16,11 +16,11 @@ from textual.widgets import Label
 
 from engine.records import Change, ModelChoice
 from remdm_tui.console.sanitize import sanitize
-from remdm_tui.preferences.keymap import shown
+from remdm_tui.preferences.keymap import readable_keys
 from remdm_tui.render.palette import palette
 from remdm_tui.screens.about import AboutScreen
 from remdm_tui.screens.breakpoints import BreakpointScreen
-from remdm_tui.screens.exporting import Exported, Exporter
+from remdm_tui.screens.exporting import ExportEnded, Exporter
 from remdm_tui.screens.help import HelpScreen
 from remdm_tui.screens.line import LineScreen
 from remdm_tui.screens.models import ModelScreen
@@ -268,8 +268,8 @@ class WatchScreen(Screen[None]):
     def action_export_screen(self, kind: str = "svg") -> None:
         self.exporter.ask_screen(kind)
 
-    @on(Exported)
-    def _exported(self, event: Exported) -> None:
+    @on(ExportEnded)
+    def _exported(self, event: ExportEnded) -> None:
         self.exporter.done(event)
 
     def action_legend(self) -> None:
@@ -286,7 +286,7 @@ class WatchScreen(Screen[None]):
         """Open the help, with the keys of the focused panel first."""
         panels = self.focused_panels()
         own = {binding.id for owner, binding in DECLARED if owner in panels}
-        bound = [(binding.id, (shown(binding), binding.description)) for binding in self.controls.table.bound()]
+        bound = [(binding.id, (readable_keys(binding), binding.description)) for binding in self.controls.table.bound()]
         colours = palette(self.app.current_theme.dark, self.options.ascii)
         self.app.push_screen(
             HelpScreen(

@@ -32,7 +32,7 @@ BAND = 96
 """Steps at which the band is computed: as many as a chart has dots."""
 
 
-def banded(trace: Record, strategies: Sequence[StrategyInfo]) -> bool:
+def has_band(trace: Record, strategies: Sequence[StrategyInfo]) -> bool:
     """Return whether only chance can separate the masked fraction from 1 - alpha.
 
     True if every strategy claims to preserve the marginal and there are no edits.
@@ -107,7 +107,7 @@ def status(name: str, more: str, right: str, width: int, ascii_only: bool) -> st
     return f"{set_cell_size(left, room)} {right}"
 
 
-def whereabouts(player: Player, total: int, ascii_only: bool) -> str:
+def play_status(player: Player, total: int, ascii_only: bool) -> str:
     """Return playing or paused, the position and the speed."""
     play, pause, stop = (">", "||", "[]") if ascii_only else ("►", "‖", "■")
     glyph = stop if player.done else play if player.playing else pause

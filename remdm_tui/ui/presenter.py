@@ -14,7 +14,7 @@ from remdm_tui.render.canvas import canvas, title
 from remdm_tui.render.model_summary import placement
 from remdm_tui.render.panels import Chart, Overlay
 from remdm_tui.render.progress_line import loading_line, steps_line
-from remdm_tui.render.text_layout import Pieces
+from remdm_tui.render.text_layout import TokenTexts
 from remdm_tui.screens.watch import WatchScreen
 from remdm_tui.settings.pane_spec import titled
 from remdm_tui.ui import panel_data
@@ -22,7 +22,7 @@ from remdm_tui.watch.findings import Failure
 from remdm_tui.watch.inspector import named_parts
 from remdm_tui.watch.notices import Notice, Progress
 from remdm_tui.watch.panes import LETTERS, Pane
-from remdm_tui.widgets.inspector import of_opinion, of_story
+from remdm_tui.widgets.inspector import prediction_text, story_text
 from remdm_tui.widgets.panes import Caption
 
 SMALLEST = (60, 16)
@@ -61,7 +61,7 @@ class Presenter:
         if session.strategies and self._is_new("knobs", (session.settings, session.strategies)):
             screen.knobs.show(session.panel())
         if session.model is not None and self._is_new("model", session.model):
-            screen.panes.use_pieces(Pieces.of(session.model.pieces, self.options.ascii, session.model.fragments))
+            screen.panes.use_pieces(TokenTexts.of(session.model.pieces, self.options.ascii, session.model.fragments))
             self._draw_model(session.model)
 
     def _draw_banner(self, notice: Notice, progress: Progress | None) -> None:
@@ -180,12 +180,12 @@ class Presenter:
         if not inspector.asking:
             told = session.debug.story()
             parts = named_parts(model, tokens, at, () if told is None else {moment.token for moment in told.moments})
-            now = of_story(told, model.pieces, position, room, plain, parts)
+            now = story_text(told, model.pieces, position, room, plain, parts)
         elif prediction is None or (prediction.sample, prediction.position) != (session.sample, at):
             now = Text("Asking the model ...")
         else:
             parts = named_parts(model, tokens, at, {ranked.token for ranked in prediction.top})
-            now = of_opinion(prediction, model.pieces, room, plain, parts)
+            now = prediction_text(prediction, model.pieces, room, plain, parts)
         if self._is_new("inspector", (now, at)):
             other = "history" if inspector.asking else "prediction"
             text.inspector.border_title = f"position {at} - [ ] changes, o {other}"
@@ -208,7 +208,7 @@ class Presenter:
         """Return the curves of the run; with panes, overlaid."""
         group, sample = self.screen.panes.group, self.session.sample
         if not group.panes:
-            with_band = panel_data.banded(trace, self.session.strategies)
+            with_band = panel_data.has_band(trace, self.session.strategies)
             return list(panel_data.charts(trace, position, sample, with_band))
         panes = [(letter, pane.record, group.position(pane.record)) for letter, pane in zip(LETTERS, group.panes)]
         return list(panel_data.overlays(panes, sample))
@@ -230,6 +230,6 @@ class Presenter:
             more += f" │ pane {pane}" * bool(pane) + f" │ branch {here}"
         if size.width < SMALLEST[0] or size.height < SMALLEST[1]:
             more = f"small terminal: text only │ {more}"
-        right = panel_data.whereabouts(session.player, total, plain)
+        right = panel_data.play_status(session.player, total, plain)
         line = panel_data.status(name, more, right, size.width - 2, plain)
         self.screen.status.update(f" {line} ", layout=False)

@@ -61,7 +61,7 @@ class TurnKnob:
 
 
 @dataclass(frozen=True)
-class Configure:
+class ChangeOptions:
     """Use these settings from now on."""
 
     settings: Settings
@@ -230,8 +230,8 @@ class Damaged:
 
 
 Action = (
-    Start | Load | Cancel | Revive | Restart | Close | TurnKnob | Configure | Move | ShowSample | ShowNotice | Measure
-    | EditCanvas | BranchOff | GoTo | Compare | OpenPanes | AddPane | ClosePanes | FocusPane | PutInPane
+    Start | Load | Cancel | Revive | Restart | Close | TurnKnob | ChangeOptions | Move | ShowSample | ShowNotice
+    | Measure | EditCanvas | BranchOff | GoTo | Compare | OpenPanes | AddPane | ClosePanes | FocusPane | PutInPane
 )  # fmt: skip
 Outcome = (
     LaunchFailed | Adopted | RecordingResumed | ResumeFailed | Forked | ForkFailed | RequestSent | BreakpointsHit

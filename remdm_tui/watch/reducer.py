@@ -84,7 +84,7 @@ def _act(state: SessionState, out: Commands, event: e.Event) -> SessionState:
                 return branches.turn_knob(state, out, turned(state.settings, name, value, state.strategies))
             except ValueError as error:
                 return show_notice(state, str(error))
-        case e.Configure(settings):
+        case e.ChangeOptions(settings):
             out.append(c.SendSettings(settings))
             return replace(state, settings=settings)
         case e.Move(player):

@@ -238,7 +238,7 @@ class WatchSession:
 
     def configure(self, settings: Settings) -> None:
         """Use these settings from the next step on."""
-        self._dispatch(e.Configure(settings))
+        self._dispatch(e.ChangeOptions(settings))
 
     def inspect(self) -> None:
         """Measure the model's loss on a short text; the result arrives in `check`."""

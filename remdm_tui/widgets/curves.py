@@ -83,7 +83,7 @@ class CurvesPanel(Static):
         layers = [dots(values, total, chart.top, width, rows) for _, values in chart.curves]
         field = np.bitwise_or.reduce(layers)
         lines = ascii_rows([field], ".") if self._ascii else characters(field)
-        letters = apart([layer != 0 for layer in layers])
+        letters = letter_cells([layer != 0 for layer in layers])
         mark = min(width - 1, position * width // max(total, 1))
         for y, line in enumerate(lines):
             shown = list(line)
@@ -105,7 +105,7 @@ SPACING = 3
 """Columns from one letter on the curves to the next, which is another curve's."""
 
 
-def apart(layers: Sequence[NDArray[np.bool_]]) -> list[NDArray[np.bool_]]:
+def letter_cells(layers: Sequence[NDArray[np.bool_]]) -> list[NDArray[np.bool_]]:
     """Return for each curve a bool [rows, columns]: the cells of its letter.
 
     Each has columns of its own, so that no curve hides another; its last cell is always marked, as far as that is free.

@@ -38,7 +38,7 @@ def named(token: int, pieces: Sequence[str], parts: Mapping[int, str], ascii_onl
     return quoted(pieces[token], ascii_only) if token < len(pieces) else str(token)
 
 
-def of_story(
+def story_text(
     told: Story | None,
     pieces: Sequence[str],
     position: int,
@@ -91,7 +91,7 @@ def _moment(moment: Moment, token: str, ascii_only: bool) -> str:
     return f"{done}: {sanitize(moment.why, cells=True, ascii_only=ascii_only)}"
 
 
-def of_opinion(
+def prediction_text(
     opinion: Prediction,
     pieces: Sequence[str],
     room: tuple[int, int],

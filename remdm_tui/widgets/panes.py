@@ -14,7 +14,7 @@ from textual.geometry import Region
 from textual.message import Message
 
 from remdm_tui.render.palette import Palette
-from remdm_tui.render.text_layout import Pieces
+from remdm_tui.render.text_layout import TokenTexts
 from remdm_tui.widgets.token_grid import TokenGrid
 
 SMALLEST = (38, 11)
@@ -41,7 +41,7 @@ class Arrangement:
         return -(-len(self.shown) // self.columns)
 
 
-def arranged(count: int, focus: int, width: int, height: int) -> Arrangement:
+def arrange(count: int, focus: int, width: int, height: int) -> Arrangement:
     """Return as many of `count` panes as fit, the focused one among them."""
     across, down = max(1, width // SMALLEST[0]), max(1, height // SMALLEST[1])
     fit = max(1, min(count, across * down))
@@ -51,7 +51,7 @@ def arranged(count: int, focus: int, width: int, height: int) -> Arrangement:
     return Arrangement(range(first, first + fit), columns)
 
 
-class Pane(Vertical):
+class PaneView(Vertical):
     """A grid in its frame."""
 
     _frame_alone = False
@@ -108,7 +108,7 @@ class Panes(Container):
     def __init__(self, most: int, *, ascii_only: bool = False, id: str | None = None) -> None:
         super().__init__(id=id)
         self._ascii = ascii_only
-        self._panes = tuple(Pane(number, ascii_only) for number in range(most))
+        self._panes = tuple(PaneView(number, ascii_only) for number in range(most))
         self._count, self._focus = 1, 0
         for pane in self._panes[1:]:
             pane.grid.can_focus = False
@@ -133,7 +133,7 @@ class Panes(Container):
         for grid in self.grids:
             grid.use_palette(colours)
 
-    def use_pieces(self, pieces: Pieces) -> None:
+    def use_pieces(self, pieces: TokenTexts) -> None:
         for grid in self.grids:
             grid.use_pieces(pieces)
 
@@ -164,7 +164,7 @@ class Panes(Container):
 
     def _place(self) -> None:
         several = self._count > 1
-        now = arranged(self._count, self._focus, self.size.width, self.size.height)
+        now = arrange(self._count, self._focus, self.size.width, self.size.height)
         self.arrangement, self._captions = now, ()
         self.set_class(several, "several")
         self.styles.grid_size_columns, self.styles.grid_size_rows = now.columns, now.rows

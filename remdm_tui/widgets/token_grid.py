@@ -17,7 +17,7 @@ from textual.strip import Strip
 
 from engine.records import Change
 from remdm_tui.render.palette import Palette, heat_levels, palette
-from remdm_tui.render.text_layout import Pieces
+from remdm_tui.render.text_layout import TokenTexts
 from remdm_tui.render.typeset import BLANK, HIDDEN, Canvas, Type, typeset
 
 ROOMY = 6
@@ -51,7 +51,7 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
     def __init__(self, *, ascii_only: bool = False, id: str | None = None) -> None:
         super().__init__(id=id)
         self._ascii = ascii_only
-        self._pieces: Pieces | None = None
+        self._pieces: TokenTexts | None = None
         self._type: Type | None = None
         self._canvas: Canvas | None = None
         self._page = BLANK
@@ -68,7 +68,7 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
         self._base_style: Style | None = None
         self._palette: Palette = palette(ascii_only=ascii_only)
 
-    def use_pieces(self, pieces: Pieces) -> None:
+    def use_pieces(self, pieces: TokenTexts) -> None:
         """Use another vocabulary."""
         self._pieces = pieces
         self._cast()

@@ -24,7 +24,7 @@ from engine.recording.entries import pack, unpack
 from engine.records import ModelChoice
 from remdm_tui.commands.eval_sample import arguments_of_sample
 from remdm_tui.commands.slurm import Job
-from remdm_tui.link.replay import options_of
+from remdm_tui.link.replay import replay_options
 from remdm_tui.settings.run_arguments import RunArguments
 from remdm_tui.settings.watch_options import WatchOptions, parse_model
 from tests.engine.recordings import recorded
@@ -63,7 +63,7 @@ def test_a_recording_grants_nothing(tmp_path: Path) -> None:
     recording.close()
     assert not unpack(Header, pack(trusting)).checked().choice.trust_remote_code
     fake: Any = SimpleNamespace(header=trusting.checked(), trace=lambda branch: SimpleNamespace(settings=list))
-    assert not options_of(fake).model.trust_remote_code
+    assert not replay_options(fake).model.trust_remote_code
 
 
 def structs(kind: type) -> Iterator[type]:

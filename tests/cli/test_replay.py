@@ -20,7 +20,7 @@ from engine.sampling.trace import Trace
 from engine.strategies import catalogue
 from remdm_tui.app import WatchApp
 from remdm_tui.commands.replay import run
-from remdm_tui.link.replay import READ_ONLY, ReplayLink, options_of
+from remdm_tui.link.replay import READ_ONLY, ReplayLink, replay_options
 from remdm_tui.watch.run_recording import RunRecording
 from tests.engine.recordings import header, recorded, session_of, start_of
 from tests.waiting import seen
@@ -29,7 +29,7 @@ from tests.waiting import seen
 def replaying(path: Path) -> tuple[Recording, WatchApp]:
     recording = Recording.open(path)
     return recording, WatchApp(
-        options_of(recording), lambda: ReplayLink(recording, 0, catalogue()), tape=RunRecording(recording=recording)
+        replay_options(recording), lambda: ReplayLink(recording, 0, catalogue()), tape=RunRecording(recording=recording)
     )
 
 

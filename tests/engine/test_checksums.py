@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 
 from engine.files import digests
 from engine.files.checksums import check, checksum, known, replace_checked, replacing_checked
-from engine.files.run_layout import MODEL_FILES, STEP, Exported, read_exported
+from engine.files.run_layout import MODEL_FILES, STEP, ExportNote, read_exported
 from engine.metrics.judges import load_judge
 from engine.models import load_model
 from engine.models.checkpoint import export
@@ -145,4 +145,4 @@ def test_a_damaged_note_of_what_a_model_is_made_of_says_nothing(tmp_path: Path) 
     assert read_exported(tmp_path).step == 17
     path = tmp_path / STEP
     path.write_bytes(path.read_bytes().replace(b"17", b"16"))
-    assert read_exported(tmp_path) == Exported()
+    assert read_exported(tmp_path) == ExportNote()

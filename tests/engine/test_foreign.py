@@ -16,7 +16,7 @@ from engine.models.pretrained import plain_errors
 from engine.models.text import Codec
 from engine.strategies import files
 from engine.strategies.validation import StrategyError
-from engine.system.foreign import interrupts_told_apart, silent_panics
+from engine.system.foreign import distinguish_interrupts, silent_panics
 
 STRATEGY = """
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ def test_ctrl_c_inside_a_plan_is_no_error_of_the_plan(monkeypatch: pytest.Monkey
         with pytest.raises(KeyboardInterrupt):
             kind().plan(None)  # type: ignore[arg-type]
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        with interrupts_told_apart():
+        with distinguish_interrupts():
             assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler
     finally:
         signal.signal(signal.SIGINT, before)

@@ -13,8 +13,8 @@ from engine.files import recovery as checkpoints_of_runs
 from engine.files.atomic import tidy
 from engine.files.checkpoint_files import keep, read_state, write_state
 from engine.files.checksums import checksum
-from engine.files.locks import BusyError, alone
-from engine.files.run_layout import STEP, WRITTEN, Exported, checkpoints, read_exported, stamp
+from engine.files.locks import BusyError, exclusive
+from engine.files.run_layout import STEP, WRITTEN, ExportNote, checkpoints, read_exported, stamp
 from engine.models import load_model
 from engine.models.readers.training_run import NETWORK, describe_checkpoint, export_newest
 from engine.training import recovery
@@ -135,7 +135,7 @@ def test_a_note_that_is_nested_deep_says_nothing(tmp_path: Path) -> None:
     (tmp_path / STEP).write_text('{"step": 3}')
     assert read_exported(tmp_path).step == 3
     (tmp_path / STEP).write_text('{"step": 3, "new": ' + "[" * 99_999)
-    assert read_exported(tmp_path) == Exported()
+    assert read_exported(tmp_path) == ExportNote()
 
 
 def test_a_step_file_that_comes_back_is_the_newest_model(corpus: Corpus, tmp_path: Path) -> None:
@@ -239,9 +239,13 @@ def test_a_network_that_no_memory_holds_is_refused(corpus: Corpus, tmp_path: Pat
 
 
 def test_a_directory_has_one_writer_at_a_time(tmp_path: Path) -> None:
-    with alone(tmp_path / "run"), pytest.raises(BusyError, match="another run is at work in"), alone(tmp_path / "run"):
+    with (
+        exclusive(tmp_path / "run"),
+        pytest.raises(BusyError, match="another run is at work in"),
+        exclusive(tmp_path / "run"),
+    ):
         pass
-    with alone(tmp_path / "run"):
+    with exclusive(tmp_path / "run"):
         pass
 
 

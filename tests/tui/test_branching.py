@@ -10,7 +10,7 @@ from engine.recording import Recording
 from engine.records import Settings
 from remdm_tui.app import WatchApp
 from remdm_tui.link.base import Died
-from remdm_tui.link.replay import ReplayLink, options_of
+from remdm_tui.link.replay import ReplayLink, replay_options
 from remdm_tui.watch.branches import describe_changes
 from remdm_tui.watch.notices import Notice
 from remdm_tui.watch.run_recording import RunRecording
@@ -167,7 +167,7 @@ async def test_a_recordings_branches_are_switched_and_compared_without_an_engine
         await settle(pilot)
     recording = Recording.open(tmp_path / "run")
     tape = RunRecording(recording=recording)
-    app = WatchApp(options_of(recording), lambda: ReplayLink(recording), tape=tape)
+    app = WatchApp(replay_options(recording), lambda: ReplayLink(recording), tape=tape)
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         await pilot.press("z", "end")

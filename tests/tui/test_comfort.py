@@ -14,12 +14,12 @@ from engine.records import Branch
 from remdm_tui.app import WatchApp
 from remdm_tui.exports import KINDS
 from remdm_tui.exports.raster import BRAILLE, dots
-from remdm_tui.link.replay import ReplayLink, options_of
+from remdm_tui.link.replay import ReplayLink, replay_options
 from remdm_tui.preferences.config_file import Configuration
 from remdm_tui.preferences.keymap import KeyTable
 from remdm_tui.preferences.last_session import Memory, Remembered
 from remdm_tui.preferences.preferences import Preferences
-from remdm_tui.preferences.startup import fitted, settings_of
+from remdm_tui.preferences.startup import apply_preferences, settings_of
 from remdm_tui.render.palette import palette
 from remdm_tui.screens.help import HelpScreen
 from remdm_tui.screens.line import LineScreen
@@ -40,7 +40,7 @@ from tests.waiting import seen
 def person(comfort=None, link=None, **options):
     comfort = comfort or Preferences()
     chosen = WatchOptions(CAP, **({"steps": 32, "length": 64, "paused": True} | options))
-    return WatchApp(fitted(chosen, comfort), lambda: link or ScriptedLink(), comfort=comfort)
+    return WatchApp(apply_preferences(chosen, comfort), lambda: link or ScriptedLink(), comfort=comfort)
 
 
 async def offered(app):
@@ -141,7 +141,7 @@ async def test_a_recording_leaves_the_knobs_of_the_last_session_alone(tmp_path, 
     recorded(tmp_path / "run", steps=8)
     recording = Recording.open(tmp_path / "run")
     comfort = Preferences(memory=Memory.read(place))
-    options = fitted(options_of(recording), comfort)
+    options = apply_preferences(replay_options(recording), comfort)
     app = WatchApp(options, lambda: ReplayLink(recording), tape=RunRecording(recording=recording), comfort=comfort)
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
@@ -249,7 +249,7 @@ async def test_marks_are_gone_to_shown_listed_and_recorded(tmp_path):
         assert app.watching.player.position == 7
     recording = Recording.open(tmp_path / "run")
     assert [(mark.branch, mark.position) for mark in recording.marks] == [(0, 3), (0, 7)]
-    app = WatchApp(options_of(recording), lambda: ReplayLink(recording), tape=RunRecording(recording=recording))
+    app = WatchApp(replay_options(recording), lambda: ReplayLink(recording), tape=RunRecording(recording=recording))
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         await pilot.press("right_curly_bracket", "right_curly_bracket")

@@ -13,13 +13,13 @@ from engine.strategies import catalogue, make_strategy, values
 from remdm_tui.app import WatchApp
 from remdm_tui.cli.debug_arguments import with_panes
 from remdm_tui.link.base import Died
-from remdm_tui.link.replay import ReplayLink, options_of
+from remdm_tui.link.replay import ReplayLink, replay_options
 from remdm_tui.screens.compare import CompareScreen
 from remdm_tui.settings.pane_spec import settings_of, titled
 from remdm_tui.settings.run_arguments import RunArguments
 from remdm_tui.watch.run_recording import RunRecording
-from remdm_tui.widgets.curves import apart
-from remdm_tui.widgets.panes import arranged
+from remdm_tui.widgets.curves import letter_cells
+from remdm_tui.widgets.panes import arrange
 from remdm_tui.widgets.token_grid import DIFFERENT
 from tests.tui.scripted import ScriptedLink
 from tests.tui.test_app import CAP, Clock, banner, settle, watching
@@ -303,7 +303,7 @@ async def test_panes_are_recorded_as_branches_and_a_recording_is_compared_withou
     recording = Recording.open(tmp_path / "run")
     assert [branch.at for branch in recording.branches] == [0, 0, 0]
     app = WatchApp(
-        options_of(recording), lambda: ReplayLink(recording, 0, catalogue()), tape=RunRecording(recording=recording)
+        replay_options(recording), lambda: ReplayLink(recording, 0, catalogue()), tape=RunRecording(recording=recording)
     )
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
@@ -340,7 +340,7 @@ async def test_on_a_small_terminal_fewer_panes_are_shown_and_tab_goes_to_the_oth
     ],
 )
 def test_as_many_panes_are_shown_as_there_is_room_for(count, focus, size, shown, columns):
-    found = arranged(count, focus, *size)
+    found = arrange(count, focus, *size)
     assert (found.shown, found.columns) == (shown, columns)
 
 
@@ -394,6 +394,6 @@ def test_five_panes_are_too_many():
 def test_curves_that_coincide_show_the_letters_of_all():
     line = np.zeros((3, 40), bool)
     line[1] = True
-    marked = apart([line, line, line])
+    marked = letter_cells([line, line, line])
     assert all(where.any() for where in marked)
     assert not np.logical_and(marked[0], marked[1]).any()

@@ -115,7 +115,7 @@ def test_the_step_of_the_model_is_told(person: Person) -> None:
 def test_a_model_that_is_not_of_the_last_checkpoint_says_so(person: Person) -> None:
     path = person.run / run_layout.NEWEST / run_layout.STEP
     path.parent.mkdir()
-    path.write_bytes(msgspec.json.encode(run_layout.Exported(6, note="last.pt is damaged")))
+    path.write_bytes(msgspec.json.encode(run_layout.ExportNote(6, note="last.pt is damaged")))
     person.wait(0.5)
     assert person.watching.notice.text.startswith("Model of step 6 (last.pt is damaged). The next checkpoint")
 

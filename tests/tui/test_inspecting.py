@@ -9,10 +9,10 @@ from textual.widgets import Input
 
 from engine.debug.inspect import story
 from engine.records import Change, ModelInfo
-from remdm_tui.render.text_layout import Pieces
+from remdm_tui.render.text_layout import TokenTexts
 from remdm_tui.render.typeset import Canvas
 from remdm_tui.watch.inspector import Inspector, find, named_parts
-from remdm_tui.widgets.inspector import of_story
+from remdm_tui.widgets.inspector import story_text
 from remdm_tui.widgets.token_grid import TokenGrid
 from tests.engine.recordings import recorded
 from tests.tui.scripted import ScriptedLink
@@ -75,7 +75,7 @@ async def test_every_cell_belongs_to_the_token_that_is_drawn_there(x):
     grid = TokenGrid()
     tokens = np.array([0, 1, 2, 4, 3, 1], np.int32)
     change = np.array([1, 1, 1, 0, 2, 1], np.uint8)
-    grid.use_pieces(Pieces.of(PIECES))
+    grid.use_pieces(TokenTexts.of(PIECES))
     grid._canvas = canvas = Canvas(tokens, change, np.ones(6, np.float32), tokens)
     from remdm_tui.render.typeset import typeset
 
@@ -158,7 +158,7 @@ def test_the_story_that_is_shown_is_that_of_the_frames(tmp_path):
         inspector.at = position
         told = inspector.story(trace, 1, first=0, playing=False, wait=10)
         assert repr(told) == repr(story(frames, 1, position, seed=0))
-        text = of_story(told, (*"abcde", "_"), 40, (60, 6), ascii_only=True).plain
+        text = story_text(told, (*"abcde", "_"), 40, (60, 6), ascii_only=True).plain
         assert f"{told.moments[-1].step}  " in text
         assert text.isascii()
         assert len(text.splitlines()) <= 6

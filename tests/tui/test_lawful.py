@@ -16,7 +16,7 @@ from engine.sampling.trace import RunStart
 from engine.strategies import catalogue
 from remdm_tui.app import WatchApp
 from remdm_tui.link.law_checker import broken_laws
-from remdm_tui.link.replay import ReplayLink, options_of
+from remdm_tui.link.replay import ReplayLink, replay_options
 from remdm_tui.watch.run_recording import RunRecording
 from tests.engine.recordings import header, recorded, session_of, start_of
 from tests.waiting import seen
@@ -72,7 +72,7 @@ def test_a_strategy_that_is_not_known_is_held_to_what_needs_no_claim(tmp_path: P
 async def test_a_replay_shows_the_formula(tmp_path: Path) -> None:
     recording = cheating(tmp_path / "run")
     app = WatchApp(
-        options_of(recording), lambda: ReplayLink(recording, 0, catalogue()), tape=RunRecording(recording=recording)
+        replay_options(recording), lambda: ReplayLink(recording, 0, catalogue()), tape=RunRecording(recording=recording)
     )
     async with app.run_test(size=(100, 30)) as pilot:
         await seen(pilot, lambda app: len(app.watching.debug.findings.broken) == 2 and app.main.law.display)

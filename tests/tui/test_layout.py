@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from remdm_tui.console.sanitize import sanitize
-from remdm_tui.render.text_layout import LONGEST, Pieces, flow
+from remdm_tui.render.text_layout import LONGEST, TokenTexts, flow
 
 
 @given(st.text())
@@ -33,17 +33,17 @@ def test_what_acts_on_terminals_is_pictured(hostile, shown):
 
 
 def test_wide_characters_count_double():
-    assert Pieces.of(["語"]).widths.tolist() == [2]
+    assert TokenTexts.of(["語"]).widths.tolist() == [2]
 
 
 def test_a_long_token_is_cut():
-    pieces = Pieces.of(["x" * 500])
+    pieces = TokenTexts.of(["x" * 500])
     assert pieces.widths[0] == LONGEST
     assert pieces.texts[0].endswith("…")
 
 
 def test_an_empty_token_is_visible():
-    assert Pieces.of([""]).widths[0] == 1
+    assert TokenTexts.of([""]).widths[0] == 1
 
 
 @given(
@@ -64,6 +64,6 @@ def test_rows_fit_and_hold_every_token_once(tokens, columns):
 
 
 def test_lines_break_between_words():
-    pieces = Pieces.of([" beau", "ti", "ful", " day"])
+    pieces = TokenTexts.of([" beau", "ti", "ful", " day"])
     rows = flow([0, *np.cumsum(pieces.widths).tolist()], pieces.starts, pieces.breaks, 11)
     assert rows == [0, 3, 4]

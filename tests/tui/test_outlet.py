@@ -15,7 +15,7 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.geometry import Region
 
 from engine.records import Change
-from remdm_tui.render.text_layout import Pieces
+from remdm_tui.render.text_layout import TokenTexts
 from remdm_tui.render.typeset import Canvas
 from remdm_tui.ui.metered_driver import LEAST, LONGEST, MeteredWriter, metered
 from remdm_tui.widgets.token_grid import TokenGrid
@@ -141,7 +141,7 @@ async def test_a_grid_without_room_for_all_of_a_step_draws_it_in_parts_until_it_
     app = GridApp()
     async with app.run_test(size=(60, 20)) as pilot:
         grid = app.query_one(Asking)
-        grid.use_pieces(Pieces.of(WORDS))
+        grid.use_pieces(TokenTexts.of(WORDS))
         grid.show(canvas(200, 0))
         while not grid._strips:
             await pilot.pause()

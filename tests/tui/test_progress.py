@@ -4,7 +4,7 @@ import pytest
 
 from engine.models.catalogue import BUILT_IN
 from engine.records import ModelInfo
-from remdm_tui.render.model_summary import format_count, line, placement, rows
+from remdm_tui.render.model_summary import format_count, placement, rows, summary_line
 from remdm_tui.render.progress_line import bar, format_size, loading_line, steps_line
 from remdm_tui.watch.available_models import available_models, hub_cache
 
@@ -59,7 +59,7 @@ def test_a_bar_grows_from_nothing_to_full(ascii_only):
 
 def test_a_model_is_described_in_a_line_and_at_length():
     assert placement(INFO) == "LLaDA │ bfloat16 │ cuda:0 │ flash2"
-    assert line(INFO) == (
+    assert summary_line(INFO) == (
         "org/b: 8.0 B parameters, bfloat16 on cuda:0, vocabulary 126464, mask 126336, any length, LLaDA, "
         "flash2 attention"
     )

@@ -13,7 +13,7 @@ from engine.strategies import make_strategy, values
 from remdm_tui.preferences.config_file import Configuration
 from remdm_tui.preferences.last_session import VERSION, Memory, Remembered, Sampler
 from remdm_tui.preferences.preferences import Preferences
-from remdm_tui.preferences.startup import fitted, settings_of
+from remdm_tui.preferences.startup import apply_preferences, settings_of
 from remdm_tui.settings.run_arguments import RunArguments
 from remdm_tui.settings.watch_options import WatchOptions
 
@@ -76,7 +76,7 @@ def test_whatever_is_in_the_file_a_session_starts(place):
             at = dice.randrange(len(data))
             data[at : at + dice.randint(0, 3)] = dice.choice([b"", b"0", b'"', b"}", b"1e999", b"null", b"\xff", b"-1"])
         memory = left(place, bytes(data))
-        options = fitted(WatchOptions(Settings("mdlm")), Preferences(memory=memory), RunArguments())
+        options = apply_preferences(WatchOptions(Settings("mdlm")), Preferences(memory=memory), RunArguments())
         assert options.settings == options.settings.checked()
 
 
@@ -116,7 +116,7 @@ DEFAULT = RunArguments().options().settings
 def begun(asked=None, **more):
     asked = asked or RunArguments()
     comfort = Preferences(**({"memory": Memory(LAST)} | more))
-    return fitted(asked.options(), comfort, asked)
+    return apply_preferences(asked.options(), comfort, asked)
 
 
 def test_a_session_begins_with_the_knobs_of_the_last_and_says_so():
@@ -159,14 +159,14 @@ def test_a_session_can_begin_as_the_first_did(more):
 
 def test_a_recording_has_its_own_knobs():
     options = WatchOptions(DEFAULT)
-    assert fitted(options, Preferences(memory=Memory(LAST))).settings == DEFAULT
+    assert apply_preferences(options, Preferences(memory=Memory(LAST))).settings == DEFAULT
 
 
 def test_what_is_configured_is_under_what_the_command_line_says():
     comfort = Preferences(Configuration(ascii=True, mouse=False, problems=("theme is a text, not 3",)))
-    options = fitted(WatchOptions(DEFAULT), comfort)
+    options = apply_preferences(WatchOptions(DEFAULT), comfort)
     assert (options.ascii, options.mouse, options.problems) == (True, False, ("theme is a text, not 3",))
-    assert not fitted(WatchOptions(DEFAULT, mouse=False), Preferences()).mouse
+    assert not apply_preferences(WatchOptions(DEFAULT, mouse=False), Preferences()).mouse
 
 
 def test_the_file_is_small_and_can_be_read_by_people(place):

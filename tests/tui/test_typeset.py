@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from engine.records import Change
-from remdm_tui.render.text_layout import LONGEST, MASK_WIDTH, Pieces
+from remdm_tui.render.text_layout import LONGEST, MASK_WIDTH, TokenTexts
 from remdm_tui.render.typeset import HIDDEN, Canvas, Type, typeset
 
-PIECES = Pieces.of([" a", " word", "ing", ",", "\n", " 語", " extraordinary"])
+PIECES = TokenTexts.of([" a", " word", "ing", ",", "\n", " 語", " extraordinary"])
 TYPE = Type.of(PIECES, {int(Change.MASKED): "░", int(Change.REMASKED): "╳"})
 
 
@@ -56,7 +56,7 @@ def test_a_line_is_told_from_another_by_what_is_drawn_in_it():
 
 def test_a_character_of_several_tokens_stands_whole_at_the_first_until_one_is_masked():
     data = "中".encode()
-    pieces = Pieces.of((" a", "\ufffd", "\ufffd", "[MASK]"), False, {1: data[:1], 2: data[1:]})
+    pieces = TokenTexts.of((" a", "\ufffd", "\ufffd", "[MASK]"), False, {1: data[:1], 2: data[1:]})
     type_ = Type.of(pieces, {int(Change.MASKED): "░", int(Change.REMASKED): "╳"})
 
     def shown(*tokens):
@@ -71,7 +71,7 @@ def test_a_character_of_several_tokens_stands_whole_at_the_first_until_one_is_ma
 
 def test_a_remasked_part_keeps_the_width_of_its_whole_character():
     data = "中".encode()
-    pieces = Pieces.of(("a", "\ufffd", "\ufffd", "[MASK]"), False, {1: data[:1], 2: data[1:]})
+    pieces = TokenTexts.of(("a", "\ufffd", "\ufffd", "[MASK]"), False, {1: data[:1], 2: data[1:]})
     type_ = Type.of(pieces, {int(Change.MASKED): "░", int(Change.REMASKED): "╳"})
     before, now = np.array([1, 2, 0], np.int32), np.array([3, 3, 0], np.int32)
     change = np.array([Change.REMASKED, Change.REMASKED, Change.HELD], np.uint8)
@@ -80,7 +80,7 @@ def test_a_remasked_part_keeps_the_width_of_its_whole_character():
 
 
 def test_a_long_text_of_parts_is_cut_as_a_token_is():
-    pieces = Pieces.of(("\ufffd", "\ufffd"), False, {0: b"x" * 60 + b"\xe4", 1: b"\xb8\xad"})
+    pieces = TokenTexts.of(("\ufffd", "\ufffd"), False, {0: b"x" * 60 + b"\xe4", 1: b"\xb8\xad"})
     type_ = Type.of(pieces, {})
     place, width = type_.character("x" * 60 + "中")
     assert width <= LONGEST

@@ -124,7 +124,7 @@ def happens(world: World, kind: int, n: int) -> e.Event:
         e.Load((GOOD, BAD)[n % 2], n % 2), e.Cancel(), e.Revive(), e.Restart(n % 3), e.TurnKnob("top_p", 0.5 + n / 20),
         e.TurnKnob("nothing", 1), e.Move(playing.toggle(state.player)), e.Move(playing.forward(state.player)),
         e.Move(playing.seek(state.player, n)), e.ShowNotice(Notice("hm", passing=True)), e.Measure(), e.ShowSample(0),
-        e.Configure(MDLM), e.EditCanvas(Edit("lock", 0, 0)), e.BranchOff(), e.GoTo(n % tree), e.Compare(n % tree),
+        e.ChangeOptions(MDLM), e.EditCanvas(Edit("lock", 0, 0)), e.BranchOff(), e.GoTo(n % tree), e.Compare(n % tree),
         e.OpenPanes(), e.AddPane(MDLM), e.ClosePanes(), e.FocusPane(n % tree), e.PutInPane(n % tree),
         e.Damaged("torn"), e.BreakpointsHit((hit,), n % tree),
     ]  # fmt: skip

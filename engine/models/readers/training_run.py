@@ -23,7 +23,7 @@ from engine.files.run_layout import (
     STEP,
     TOKENIZER,
     WITH_CHECKSUMS,
-    Exported,
+    ExportNote,
     holds_checkpoint,
     read_exported,
     stamp,
@@ -90,7 +90,7 @@ def averaged(kind: str, config: DITConfig, ema: Mapping[str, Tensor]) -> Network
     return model
 
 
-def _newest(run: Path, home: Path) -> Exported:
+def _newest(run: Path, home: Path) -> ExportNote:
     at, size = stamp(run) or (0, 0)
     made = read_exported(home)
     whole = all(is_whole(home / name) for name in MODEL_FILES)
@@ -102,7 +102,7 @@ def _newest(run: Path, home: Path) -> Exported:
     kind, shape, discrete = found.config
     model = averaged(kind, shape, found.state["ema"])
     checkpoint.export(model, training_tokenizer(run).to_str(), home, kind=kind, discrete=discrete)
-    made = Exported(int(found.state["step"]), at, size, found.note)
+    made = ExportNote(int(found.state["step"]), at, size, found.note)
     replace_checked(home / STEP, msgspec.json.encode(made))
     return made
 
