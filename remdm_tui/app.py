@@ -182,7 +182,7 @@ class WatchApp(App[None]):
         self.exit(return_code=SIGNALLED + signal.SIGHUP)
 
     def exit(self, result: None = None, return_code: int = 0, message: RenderableType | None = None) -> None:
-        # what has failed or was told to end did not end well because something else ends it too
+        # what has failed or was ended by a signal did not end well because something else ends it too
         super().exit(result, self.return_code or return_code, message)
 
     def panic(self, *renderables: RenderableType) -> None:

@@ -64,8 +64,8 @@ def mismatch(path: Path, digest: Digest = file_digest) -> str:
     for _ in range(ATTEMPTS):
         before = _identity(path)
         found = digest(path) if known(path) else ""
-        beside = known(path)
-        if not beside or not found or found in beside:
+        recorded = known(path)
+        if not recorded or not found or found in recorded:
             return ""
         if _identity(path) == before:
             break
@@ -103,8 +103,8 @@ def _whole(path: Path) -> list[str]:
     """The digest of a file that matches its checksum or has none; empty for a damaged or missing one."""
     if not path.is_file():
         return []
-    digest, beside = file_digest(path), known(path)
-    return [digest] if digest in beside or not beside else []
+    digest, known_digests = file_digest(path), known(path)
+    return [digest] if digest in known_digests or not known_digests else []
 
 
 def _remembered(path: Path) -> str:

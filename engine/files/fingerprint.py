@@ -26,11 +26,11 @@ BESIDE = (
 """What is read from the directory of a checkpoint or tokenizer that is a single file."""
 
 
-def fingerprint(home: Path, told: OnProgress = ignore) -> str:
+def fingerprint(home: Path, on_progress: OnProgress = ignore) -> str:
     """Return the digest of a checkpoint or tokenizer: the names and whole contents of all files that decide what it
     says, those beside a single file among them; 64 hexadecimal digits.
 
-    told: is given the bytes read so far and in all.  Raises OSError.
+    on_progress: called with the bytes read so far and in all.  Raises OSError.
     """
     if home.is_dir():
         base, inside = home, [path for path in home.rglob("*") if path.suffix in CHECKPOINT and path.name != STEP]
@@ -40,7 +40,7 @@ def fingerprint(home: Path, told: OnProgress = ignore) -> str:
         inside = list({home, *(path for pattern in BESIDE for path in base.glob(pattern) if path.suffix in CHECKPOINT)})
     files = sorted(path for path in inside if path.is_file())
     found = hashlib.sha256()
-    for path, digest in zip(files, file_digests(files, told), strict=True):
+    for path, digest in zip(files, file_digests(files, on_progress), strict=True):
         name = path.relative_to(base).as_posix() if path != home else "the file"
         found.update(f"{name} {digest}\n".encode(errors="surrogateescape"))
     return found.hexdigest()

@@ -58,8 +58,8 @@ def read(bindings: Sequence[Binding], path: Path | None = None) -> Configuration
     except OSError as error:
         return Configuration(problems=(f"{path} cannot be read: {error.strerror}",))
     except (ValueError, RecursionError) as error:
-        said = str(error).removeprefix(f"{path} is ")
-        reason = "it is nested too deeply" if isinstance(error, RecursionError) else said
+        message = str(error).removeprefix(f"{path} is ")
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else message
         return Configuration(problems=(f"{path} cannot be read: {reason}",))
     return parse(written, bindings)
 

@@ -46,7 +46,7 @@ class KeyTable:
         return {binding.id: readable_keys(binding) for binding in self.bound() if binding.id}
 
 
-def keymap(wanted: Mapping[str, object], bindings: Sequence[Binding]) -> tuple[dict[str, str], list[str]]:
+def keymap(chosen: Mapping[str, object], bindings: Sequence[Binding]) -> tuple[dict[str, str], list[str]]:
     """Return keys by id in Textual's form, and one sentence for each that is refused.
 
     A binding whose keys are refused keeps its own.
@@ -54,7 +54,7 @@ def keymap(wanted: Mapping[str, object], bindings: Sequence[Binding]) -> tuple[d
     given: dict[str, list[str]] = {}
     problems = []
     known = {binding.id for binding in bindings if binding.id}
-    for written, value in wanted.items():
+    for written, value in chosen.items():
         name = ALIASES.get(written, written)
         try:
             if name not in known:

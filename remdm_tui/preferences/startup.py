@@ -30,10 +30,12 @@ def read_preferences(bindings: Sequence[Binding], *, keeps_knobs: bool = False, 
     return Preferences(config_file.read(bindings), Memory.read(), kept=kept, **more)
 
 
-def apply_preferences(options: WatchOptions, brought: Preferences, asked: RunArguments | None = None) -> WatchOptions:
+def apply_preferences(
+    options: WatchOptions, brought: Preferences, arguments: RunArguments | None = None
+) -> WatchOptions:
     """Return the options with preferences applied; what the command line set stays.
 
-    asked: what the command line said, where the last session's knobs may be used for what it did not.
+    arguments: the command line's, where the last session's knobs may be used for what it did not.
     """
     known = brought.configuration
     problems = (*known.problems, *filter(None, [brought.memory.problem]))
@@ -41,7 +43,7 @@ def apply_preferences(options: WatchOptions, brought: Preferences, asked: RunArg
         options, ascii=options.ascii or known.ascii, mouse=options.mouse and known.mouse, problems=problems
     )
     sampler = brought.start.sampler
-    if asked is None or sampler is None or options.strategy_file or _says_how(asked):
+    if arguments is None or sampler is None or options.strategy_file or _says_how(arguments):
         return options
     settings = settings_of(sampler)
     if settings is None or settings == options.settings:
@@ -59,5 +61,5 @@ def settings_of(sampler: Sampler) -> Settings | None:
         return None
 
 
-def _says_how(asked: RunArguments) -> bool:
-    return any(getattr(asked, name) not in (None, ()) for name in HOW)
+def _says_how(arguments: RunArguments) -> bool:
+    return any(getattr(arguments, name) not in (None, ()) for name in HOW)

@@ -82,8 +82,8 @@ def overlays(panes: Sequence[tuple[str, Record, int]], sample: int) -> list[Over
         curves = [(letter, record.curves.column(name, sample)) for letter, record, _ in panes]
         at = [column[place - 1] if place else float("nan") for (_, column), (_, _, place) in zip(curves, panes)]
         highest = top or max((float(np.nanmax(column, initial=0.0)) for _, column in curves), default=0.0) or 1.0
-        said = ["-" if np.isnan(value) else f"{value:.{digits}f}" for value in at]
-        return Overlay(label, tuple(curves), highest, tuple(said))
+        values = ["-" if np.isnan(value) else f"{value:.{digits}f}" for value in at]
+        return Overlay(label, tuple(curves), highest, tuple(values))
 
     return [
         overlay("masked", "masked", float(length), 0),

@@ -178,9 +178,9 @@ class Presenter:
         room = (text.size.width - 4, max(4, int(text.size.height * 0.6) - 2))
         prediction = inspector.opinion
         if not inspector.asking:
-            told = session.debug.story()
-            parts = named_parts(model, tokens, at, () if told is None else {moment.token for moment in told.moments})
-            now = story_text(told, model.pieces, position, room, plain, parts)
+            story = session.debug.story()
+            parts = named_parts(model, tokens, at, () if story is None else {moment.token for moment in story.moments})
+            now = story_text(story, model.pieces, position, room, plain, parts)
         elif prediction is None or (prediction.sample, prediction.position) != (session.sample, at):
             now = Text("Asking the model ...")
         else:

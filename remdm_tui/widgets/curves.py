@@ -77,9 +77,9 @@ class CurvesPanel(Static):
 
     def _overlay(self, chart: Overlay, total: int, position: int, width: int, rows: int) -> Text:
         """Draw all curves in one field; where curves coincide, their letters take turns."""
-        said = "".join(f" {letter} {value}" for (letter, _), value in zip(chart.curves, chart.values, strict=True))
+        values = "".join(f" {letter} {value}" for (letter, _), value in zip(chart.curves, chart.values, strict=True))
         text = Text(no_wrap=True)
-        text.append(f"{chart.label}{said:>{max(0, width - len(chart.label))}}"[:width], style="bold")
+        text.append(f"{chart.label}{values:>{max(0, width - len(chart.label))}}"[:width], style="bold")
         layers = [dots(values, total, chart.top, width, rows) for _, values in chart.curves]
         field = np.bitwise_or.reduce(layers)
         lines = ascii_rows([field], ".") if self._ascii else characters(field)

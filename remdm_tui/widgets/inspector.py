@@ -39,7 +39,7 @@ def named(token: int, pieces: Sequence[str], parts: Mapping[int, str], ascii_onl
 
 
 def story_text(
-    told: Story | None,
+    story: Story | None,
     pieces: Sequence[str],
     position: int,
     room: tuple[int, int],
@@ -50,9 +50,9 @@ def story_text(
 
     parts: what to call tokens that hold a part of a character.
     """
-    if told is None:
+    if story is None:
         return Text("Reading the history ...", style="dim")
-    moments = told.moments
+    moments = story.moments
     if not moments:
         return Text("Not revealed yet", style="dim")
     columns, rows = room
@@ -110,12 +110,12 @@ def prediction_text(
     names = [named(ranked.token, pieces, parts, ascii_only) for ranked in opinion.top]
     if columns >= column + 34:
         left = _ranked(opinion, names, min(TOP, max(3, rows - 2)), ascii_only)
-        right = [f"{name:<16} {said}"[: columns - column] for name, said in verdicts]
+        right = [f"{name:<16} {verdict}"[: columns - column] for name, verdict in verdicts]
         for i in range(max(len(left), len(right))):
             a, b = (side[i] if i < len(side) else "" for side in (left, right))
             text.append(f"{a}{' ' * max(1, column - cell_len(a))}{b}\n")
     else:
-        short = wrap("; ".join(f"{name} {said}" for name, said in verdicts), max(20, columns))
+        short = wrap("; ".join(f"{name} {verdict}" for name, verdict in verdicts), max(20, columns))
         left = _ranked(opinion, names, min(TOP, max(3, rows - 2 - len(short))), ascii_only)
         text.append("\n".join([*left, *short]))
     text.rstrip()

@@ -158,9 +158,9 @@ class Panes(Container):
         if now == self._captions:
             return
         self._captions = now
-        for pane, said in zip(self._panes, now):
+        for pane, reading in zip(self._panes, now):
             mark = (">" if self._ascii else "►") if pane.number == self._focus else " "
-            pane.write(f"{mark}{said.title} ", f" {said.standing} ")
+            pane.write(f"{mark}{reading.title} ", f" {reading.standing} ")
 
     def _place(self) -> None:
         several = self._count > 1

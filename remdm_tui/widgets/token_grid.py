@@ -60,7 +60,7 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
         self._message = ""
         self._spacing = 1
         self._strips: dict[int, tuple[bytes, Strip]] = {}
-        self._asked: dict[int, bytes] = {}
+        self._drawn_keys: dict[int, bytes] = {}
         """what each row was last to be painted as; Textual may make more lines than it paints"""
         self._next, self._left = 0, False
         """the row at which a paint goes on, and whether it has to"""
@@ -166,7 +166,7 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
             dirty, self._left = dirty[:now], now < len(dirty)
         else:
             self._left = False
-        self._asked |= {row: self._key(row) for row in dirty}
+        self._drawn_keys |= {row: self._key(row) for row in dirty}
         if dirty:
             self.refresh(*(Region(0, row * spacing - top, width, 1) for row in dirty))
 
@@ -178,7 +178,7 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
 
     def _differs(self, row: int) -> bool:
         """Return whether a row differs from what was last painted there."""
-        return self._asked.get(row) != self._key(row)
+        return self._drawn_keys.get(row) != self._key(row)
 
     def _key(self, row: int) -> bytes:
         """Return a key of a row's content; empty below the text."""
@@ -247,7 +247,7 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
         key = self._key(row)
         if self._differs(row):
             # made for a paint of something else: whether it was painted too is not known
-            self._asked.pop(row, None)
+            self._drawn_keys.pop(row, None)
         if row >= len(self._page.keys):
             self._strips.pop(row, None)
             return Strip.blank(width, base)
