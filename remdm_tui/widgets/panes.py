@@ -95,7 +95,7 @@ class Panes(Container):
 
     DEFAULT_CSS = """
     Panes { height: 1fr; layout: grid; grid-size: 1 1; grid-gutter: 0; }
-    Panes > Pane { width: 1fr; height: 1fr; }
+    Panes > PaneView { width: 1fr; height: 1fr; }
     """
 
     class Chosen(Message):
