@@ -116,7 +116,7 @@ def test_break_on_the_first_remask_inspect_step_back_branch_compare_record_quit_
     replay.press("c")
     replay.wait(lambda s: "►A" not in s)
     replay.press("E")
-    replay.wait(lambda s: "this is a recording" in s)
+    replay.wait(lambda s: "Replay only" in s)
     assert not replay.children()
     replay.press("q")
     assert replay.exit_code() == 0
