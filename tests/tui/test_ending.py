@@ -253,13 +253,6 @@ def test_what_was_begun_in_the_background_waits_for_the_terminal(terminal):
     assert_shell_answers(person)
 
 
-def test_what_was_begun_in_the_background_is_ended_by_a_signal(terminal):
-    person = in_a_shell(terminal, end=" & wait %1; echo stopped$((41+1))", shows="stopped42")
-    assert b"Traceback" not in killed(person, "TERM")
-    assert b"?1049h" not in person.raw
-    assert_shell_answers(person)
-
-
 @pytest.mark.parametrize("begun", [b"\x1b[?1049h", b"\x1b[?2004h"])
 def test_a_signal_ends_what_is_still_starting(terminal, begun):
     person = terminal(*RUN)
