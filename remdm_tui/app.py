@@ -97,6 +97,8 @@ class WatchApp(App[None]):
         self.call_after_refresh(self._start)
 
     def _start(self) -> None:
+        if self.ending:
+            return
         if not gc.isenabled():
             # what the command has loaded until now lives until the end: the collector need not walk it again
             gc.freeze()
@@ -131,6 +133,8 @@ class WatchApp(App[None]):
     async def run_action(
         self, action: Any, default_namespace: DOMNode | None = None, namespaces: Mapping[str, DOMNode] | None = None
     ) -> bool:
+        if self.ending:
+            return False
         if action == "cancel" and self.guide.escape():
             return True
         done = await super().run_action(action, default_namespace, namespaces)
@@ -139,6 +143,11 @@ class WatchApp(App[None]):
         return done
 
     # -- how it ends
+
+    @property
+    def ending(self) -> bool:
+        """Whether the application was told to end; Textual mounts nothing any more."""
+        return self.return_code is not None
 
     def on_load(self) -> None:
         """Make signals that would end the process end it as `q` does, from before the terminal is touched."""

@@ -6,8 +6,10 @@ of this process, dies with it, and this process ends as the fork does.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import select
 import signal
 import socket
 import sys
@@ -28,9 +30,18 @@ def main() -> None:
         os.close(fd)
     with os.fdopen(status, "rb", buffering=0) as answers:
         child = int(answers.readline())
+        # a signal that comes just before a read would wait for its end: it is read itself, as a byte
+        signals, written = os.pipe()
+        os.set_blocking(written, False)
+        signal.set_wakeup_fd(written)
         for number in PASSED:
-            signal.signal(number, lambda number, frame: os.kill(child, number))
+            signal.signal(number, lambda number, frame: None)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED)
+        while answers not in (ready := select.select([signals, answers], [], [])[0]):
+            assert ready == [signals]
+            for number in os.read(signals, 64):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(child, number)
         ended = int(answers.readline())
     if ended < 0:
         if -ended in PASSED:

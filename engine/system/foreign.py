@@ -14,9 +14,9 @@ from typing import IO
 
 _SILENCING = threading.Lock()
 PANIC = re.compile(
-    rb"\n?thread '[^'\n]*' (?:\(\d+\) )?panicked at .*?(?:\nnote: [^\n]*RUST_BACKTRACE[^\n]*(?:\n|$)|$)", re.DOTALL
+    rb"\n?thread '[^'\n]*' (?:\(\d+\) )?panicked at .*?(?:\nnote: [^\n]*RUST_BACKTRACE[^\n]*(?:\n|\Z)|\Z)", re.DOTALL
 )
-"""The report of a Rust panic, up to its note on backtraces."""
+"""The report of a Rust panic, up to its note on backtraces; only the first report of a process has the note."""
 
 
 @contextmanager

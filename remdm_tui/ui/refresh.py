@@ -67,6 +67,8 @@ class RefreshClock:
 
     def tick(self) -> None:
         """Handle engine events, move the view, and draw what is due."""
+        if self._screen.app.return_code is not None:
+            return  # it is ending
         now = self._clock()
         seconds, self.last_tick = min(now - self.last_tick, 0.25), now
         self.session.tick(seconds)
@@ -104,6 +106,7 @@ class RefreshClock:
         session = self.session
         if session.over:
             self._screen.app.exit()
+            return
         if session.asks is not None:
             reason, session.asks = session.asks, None
             self._screen.action_model(reason)

@@ -77,6 +77,12 @@ def test_reports_of_panics_are_left_out_and_warnings_stay(capfd: pytest.CaptureF
     assert capfd.readouterr().err == "a warning\n"
 
 
+def test_a_report_without_a_note_leaves_no_line_behind(capfd: pytest.CaptureFixture[str]) -> None:
+    with silent_panics():
+        os.write(2, b"weights are missing\n" + panic("four").partition(b"note: ")[0])
+    assert capfd.readouterr().err == "weights are missing\n"
+
+
 def test_a_warning_while_a_library_loads_is_seen(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ValueError, match="model cannot be loaded: it does not fit"), plain_errors("model"):
         failing()

@@ -97,6 +97,18 @@ async def test_what_is_told_to_end_keeps_its_status_and_gives_the_signals_back()
     assert signal.getsignal(signal.SIGTERM) == before
 
 
+async def test_nothing_begins_once_the_end_has_begun():
+    app = watching()
+    async with app.run_test():
+        app.exit(return_code=143)
+        app._start()
+        for action in ("app.tour", "legend", "model", "help"):
+            assert not await app.run_action(action)
+        app.watching.asks = "another model"
+        app.refresh_clock.tick()
+    assert app.return_code == 143
+
+
 async def test_a_signal_that_is_ignored_stays_ignored():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
@@ -250,6 +262,13 @@ def test_what_was_begun_in_the_background_waits_for_the_terminal(terminal):
     foreground(person)
     person.press("q")
     person.wait(lambda s: "PROMPT>" in s)
+    assert_shell_answers(person)
+
+
+def test_what_was_begun_in_the_background_is_ended_by_a_signal(terminal):
+    person = in_a_shell(terminal, end=" & wait %1; echo stopped$((41+1))", shows="stopped42")
+    assert b"Traceback" not in killed(person, "TERM")
+    assert b"?1049h" not in person.raw
     assert_shell_answers(person)
 
 
