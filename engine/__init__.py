@@ -7,19 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from engine.models import Denoiser, load_model
+    from engine.recorded_run import record
     from engine.sampling.batch import sample
     from engine.sampling.session import Session
     from engine.strategies import make_strategy
 
 __version__ = "0.1.0"
 __distribution__ = "remdm-tui"  # by which the command line distinguishes this package from another one called engine
-__all__ = ["Denoiser", "Session", "__version__", "load_model", "make_strategy", "sample"]
+__all__ = ["Denoiser", "Session", "__version__", "load_model", "make_strategy", "record", "sample"]
 
 _MODULES = {
     "Denoiser": "engine.models",
     "Session": "engine.sampling.session",
     "load_model": "engine.models",
     "make_strategy": "engine.strategies",
+    "record": "engine.recorded_run",
     "sample": "engine.sampling.batch",
 }
 

@@ -7,6 +7,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.metadata import entry_points
 from os import PathLike
 from typing import Self
 
@@ -31,6 +32,8 @@ TOGETHER = 128
 """Frames whose figures are computed at once where the file lacks them."""
 OVERHEAD = 4_096
 """Bytes of a frame besides its arrays."""
+PAGES = "remdm.recording_page"
+"""Entry points to functions from a recording to HTML: the engine itself draws nothing."""
 Step = tuple[Frame | None, StoredState]
 """A position: the frame that led to it (None at a fork), and the state there."""
 
@@ -122,6 +125,11 @@ class Recording:
         if rest and not self.damage:
             self.damage = f"the last {rest} bytes of {self.name} are not whole and are left out"
             self.damaged = not torn_at(self._file, self.end)
+
+    def _repr_html_(self) -> str | None:
+        """Return the run as a page with a player, which notebooks show; None where no package draws it."""
+        pages = entry_points(group=PAGES)
+        return next((str(page.load()(self)) for page in pages), None)
 
     # -- what it holds
 

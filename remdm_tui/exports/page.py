@@ -8,11 +8,13 @@ import html
 import json
 import re
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.recording import Recording
 from engine.recording.frames import NEXT
 from engine.records import Change
 from engine.sampling.trace import Record
@@ -28,8 +30,19 @@ MOST = 5_000
 
 def write(request: ExportRequest) -> None:
     """Write the page. Raises ValueError for a bad number of columns, OSError if the file is not writable."""
+    request.out.write_text(page(request), encoding="utf-8")
+
+
+def inline(recording: Recording) -> str:
+    """Return an element for a notebook that holds the page of a recording's first sample."""
+    whole = html.escape(page(ExportRequest(recording, Path())))
+    return f'<iframe srcdoc="{whole}" sandbox="allow-scripts" style="width: 100%; height: 30em; border: 0"></iframe>'
+
+
+def page(request: ExportRequest) -> str:
+    """Return the page.  Raises ValueError for a bad number of columns."""
     home = files("remdm_tui.exports")
-    script, style, page = ((home / name).read_text(encoding="utf-8") for name in ("page.js", "page.css", "page.html"))
+    script, style, frame = ((home / name).read_text(encoding="utf-8") for name in ("page.js", "page.css", "page.html"))
     scene = Scene.of(request)
     parts = {
         "title": html.escape(scene.name),
@@ -40,9 +53,8 @@ def write(request: ExportRequest) -> None:
         "style": style, "script": script, "run": embedded(run(request, scene)),
     }  # fmt: skip
     # one pass, so that a marker in the values is not replaced
-    pieces = re.split(r"\[\[(\w+)\]\]", page)
-    filled = [parts[piece] if i % 2 else piece for i, piece in enumerate(pieces)]
-    request.out.write_text("".join(filled), encoding="utf-8")
+    pieces = re.split(r"\[\[(\w+)\]\]", frame)
+    return "".join(parts[piece] if i % 2 else piece for i, piece in enumerate(pieces))
 
 
 def embedded(data: Any) -> str:
