@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from engine.models import Denoiser, load_model
-    from engine.recorded_run import record
     from engine.sampling.batch import sample
     from engine.sampling.session import Session
     from engine.strategies import make_strategy

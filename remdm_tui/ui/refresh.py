@@ -67,8 +67,8 @@ class RefreshClock:
 
     def tick(self) -> None:
         """Handle engine events, move the view, and draw what is due."""
-        if self._screen.app.return_code is not None:
-            return  # it is ending
+        if not self._screen.panes.is_attached:
+            return  # the application is ending: its widgets lose their screen one after the other
         now = self._clock()
         seconds, self.last_tick = min(now - self.last_tick, 0.25), now
         self.session.tick(seconds)

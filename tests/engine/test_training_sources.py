@@ -70,14 +70,14 @@ lr = 1e-2
 matrix_lr = 1e-2
 betas = [0.9, 0.98]
 warmup = 10
-cooldown = 400
+cooldown = 240
 [run]
-steps = 550
+steps = 330
 batch = 64
 max_weight = 10.0
 ema = 0.97
-checkpoint_every = 550
-validate_every = 550
+checkpoint_every = 330
+validate_every = 330
 validation_windows = 64
 precision = "float32"
 """)

@@ -109,6 +109,14 @@ async def test_nothing_begins_once_the_end_has_begun():
     assert app.return_code == 143
 
 
+async def test_nothing_is_drawn_where_the_widgets_have_gone():
+    app = watching()
+    async with app.run_test() as pilot:
+        await app.main.panes.remove()
+        app.refresh_clock.tick()
+        await pilot.pause()
+
+
 async def test_a_signal_that_is_ignored_stays_ignored():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
