@@ -70,14 +70,14 @@ lr = 1e-2
 matrix_lr = 1e-2
 betas = [0.9, 0.98]
 warmup = 10
-cooldown = 240
+cooldown = 310
 [run]
-steps = 330
+steps = 430
 batch = 64
 max_weight = 10.0
 ema = 0.97
-checkpoint_every = 330
-validate_every = 330
+checkpoint_every = 430
+validate_every = 430
 validation_windows = 64
 precision = "float32"
 """)
