@@ -200,6 +200,13 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
 
     def _lay_out(self, canvas: Canvas, type_: Type) -> None:
         columns = self._columns
+        self._wrap(canvas, type_, columns)
+        if self._columns < columns:
+            # the text has just got its scrollbar, which would hide the last letters of full lines
+            self._wrap(canvas, type_, self._columns)
+
+    def _wrap(self, canvas: Canvas, type_: Type, columns: int) -> None:
+        """Typeset the canvas at `columns` cells, and make room for its lines."""
         # lines are set apart where the whole text has room for that
         self._spacing = 2 if len(canvas.tokens) * ROOMY <= columns * (self.size.height // 2) else 1
         self._page = typeset(canvas, self._coded(canvas), type_, columns)

@@ -157,3 +157,26 @@ async def test_a_grid_without_room_for_all_of_a_step_draws_it_in_parts_until_it_
         shown = [grid.render_line(y).text for y in range(grid.size.height)]
         grid._strips.clear()
         assert shown == [grid.render_line(y).text for y in range(grid.size.height)]
+
+
+async def test_no_line_is_longer_than_the_room_beside_a_scrollbar_that_has_just_come() -> None:
+    class GridApp(App[None]):
+        def compose(self) -> ComposeResult:
+            yield TokenGrid()
+
+    app = GridApp()
+    async with app.run_test(size=(60, 20)) as pilot:
+        grid = app.query_one(TokenGrid)
+        grid.use_pieces(TokenTexts.of(WORDS))
+        await pilot.pause()
+        for length in (2000, 100, 1999):
+            grid.show(canvas(length, 0))
+            await pilot.pause()
+            assert max(grid._page.used) <= grid.scrollable_content_region.width
+        assert grid.show_vertical_scrollbar
+        grid.message("loading")
+        await pilot.pause()
+        assert not grid.show_vertical_scrollbar
+        grid.show(canvas(2000, 0))
+        await pilot.pause()
+        assert max(grid._page.used) == grid.scrollable_content_region.width == 59
