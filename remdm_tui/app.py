@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 from rich.console import RenderableType
 from textual.app import App, SystemCommand
+from textual.binding import Binding
 from textual.dom import DOMNode
 from textual.driver import Driver
 from textual.filter import LineFilter
@@ -34,7 +35,7 @@ from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.ui.commands import WatchCommands
 from remdm_tui.ui.key_table import APP_KEYS, KEYS
 from remdm_tui.ui.metered_driver import has_shell, metered
-from remdm_tui.ui.output_filter import SafeFilter
+from remdm_tui.ui.output_filter import AsciiFilter, SafeFilter
 from remdm_tui.ui.presenter import SMALLEST
 from remdm_tui.ui.refresh import RefreshClock
 from remdm_tui.ui.run_app import run_app
@@ -43,7 +44,7 @@ from remdm_tui.watch.follow_training import FollowedRun
 from remdm_tui.watch.run_recording import RunRecording
 from remdm_tui.watch.session import WatchSession
 
-SAFE = SafeFilter()
+SAFE, ASCII = SafeFilter(), AsciiFilter()
 
 
 class WatchApp(App[None]):
@@ -67,7 +68,7 @@ class WatchApp(App[None]):
         super().__init__()
         self.options, self.comfort = options, comfort
         self.watching = (FollowedRun if options.follow else WatchSession)(options, make_link, tape)
-        self.controls = Controls(self.watching, options, KeyTable(KEYS, comfort.configuration.keys))
+        self.controls = Controls(self.watching, options, KeyTable(KEYS, comfort.configuration.keys, options.ascii))
         self._clock = clock
         self._signals: tuple[tuple[signal.Signals, Any], ...] = ()
 
@@ -75,7 +76,12 @@ class WatchApp(App[None]):
         return metered(super().get_driver_class())
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        return [*super().get_line_filters(), SAFE]
+        return [*super().get_line_filters(), ASCII if self.options.ascii else SAFE]
+
+    def get_key_display(self, binding: Binding) -> str:
+        if self.options.ascii and not super().get_key_display(binding).isascii():
+            return self.controls.table.readable(binding)
+        return super().get_key_display(binding)
 
     def get_default_screen(self) -> Screen[Any]:
         self.main = WatchScreen(self.controls)

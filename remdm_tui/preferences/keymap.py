@@ -34,6 +34,8 @@ class KeyTable:
     """as they are declared; each has an id"""
     mapped: Mapping[str, str] = field(default_factory=dict)
     """other keys by id, as Textual takes them"""
+    ascii_only: bool = False
+    """whether keys are shown as words instead of arrows"""
 
     def bound(self) -> Iterator[Binding]:
         """Yield the bindings with the keys that they have now."""
@@ -43,7 +45,11 @@ class KeyTable:
 
     def shown(self) -> dict[str, str]:
         """Return readable keys by id."""
-        return {binding.id: readable_keys(binding) for binding in self.bound() if binding.id}
+        return {binding.id: self.readable(binding) for binding in self.bound() if binding.id}
+
+    def readable(self, binding: Binding) -> str:
+        """Return the keys of a binding in readable form."""
+        return readable_keys(binding, self.ascii_only)
 
 
 def keymap(chosen: Mapping[str, object], bindings: Sequence[Binding]) -> tuple[dict[str, str], list[str]]:
@@ -71,9 +77,17 @@ def keymap(chosen: Mapping[str, object], bindings: Sequence[Binding]) -> tuple[d
     return {name: ",".join(keys) for name, keys in given.items()}, problems
 
 
-def readable_keys(binding: Binding) -> str:
+def readable_keys(binding: Binding, ascii_only: bool = False) -> str:
     """Return the keys of a binding in readable form."""
-    return " ".join(map(format_key, _parts(binding.key)))
+    return " ".join(readable_key(key, ascii_only) for key in _parts(binding.key))
+
+
+def readable_key(key: str, ascii_only: bool = False) -> str:
+    """Return a key as the screen shows it; ascii_only: `right` for an arrow, `U+00E9` for a letter."""
+    shown = format_key(key)
+    if not ascii_only or shown.isascii():
+        return shown
+    return key if key.isascii() else "".join(c if c.isascii() else f"U+{ord(c):04X}" for c in key)
 
 
 def _parts(keys: str) -> list[str]:

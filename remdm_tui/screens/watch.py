@@ -16,7 +16,6 @@ from textual.widgets import Label
 
 from engine.records import Change, ModelChoice
 from remdm_tui.console.sanitize import sanitize
-from remdm_tui.preferences.keymap import readable_keys
 from remdm_tui.render.palette import palette
 from remdm_tui.screens.about import AboutScreen
 from remdm_tui.screens.breakpoints import BreakpointScreen
@@ -286,7 +285,8 @@ class WatchScreen(Screen[None]):
         """Open the help, with the keys of the focused panel first."""
         panels = self.focused_panels()
         own = {binding.id for owner, binding in DECLARED if owner in panels}
-        bound = [(binding.id, (readable_keys(binding), binding.description)) for binding in self.controls.table.bound()]
+        table = self.controls.table
+        bound = [(binding.id, (table.readable(binding), binding.description)) for binding in table.bound()]
         colours = palette(self.app.current_theme.dark, self.options.ascii)
         self.app.push_screen(
             HelpScreen(

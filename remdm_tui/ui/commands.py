@@ -11,7 +11,6 @@ from textual.screen import Screen
 
 from remdm_tui.exports import KINDS
 from remdm_tui.exports.screen import KINDS as SCREEN_KINDS
-from remdm_tui.preferences.keymap import readable_keys
 from remdm_tui.screens.watch import WatchScreen
 from remdm_tui.settings.knobs import STRATEGY
 
@@ -34,7 +33,7 @@ def of_keys(screen: WatchScreen) -> Iterator[Command]:
     """Yield one command per key."""
     for binding in screen.controls.table.bound():
         run = partial(screen.app.call_later, screen.app.run_action, binding.action, screen)
-        yield Command(binding.description, f"key {readable_keys(binding)}", run)
+        yield Command(binding.description, f"key {screen.controls.table.readable(binding)}", run)
 
 
 def of_strategies(screen: WatchScreen) -> Iterator[Command]:

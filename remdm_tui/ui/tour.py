@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 from textual.widgets import Static
 
-from remdm_tui.console.sanitize import sanitize
 from remdm_tui.screens.watch import DECLARED, WatchScreen
 
 STEPS = (
@@ -81,8 +80,7 @@ class TourGuide:
         if tour.now is None:
             self._end("End of the first steps (V or the palette: show them again)")
         elif self._line is not None:
-            line = tour.line(self._screen.controls.keys)
-            self._line.update(sanitize(line, cells=True, ascii_only=True) if self._screen.options.ascii else line)
+            self._line.update(tour.line(self._screen.controls.keys))
 
     def _end(self, sentence: str) -> None:
         self._tour, self.toured = None, True
