@@ -107,7 +107,7 @@ def label(trace: Record, position: int, sample: int) -> str:
         return f"step {position} of {total}"
     return (
         f"step {position} of {total} · t {frame.s:.4f} · masked {now.masked} of {length} · "
-        f"new {now.revealed} · remasked {now.remasked} · network calls {frame.network_calls}"
+        f"revealed {now.revealed} · remasked {now.remasked} · network calls {frame.network_calls}"
     )
 
 

@@ -90,7 +90,7 @@ class Scene:
             return f"step {position}/{total}"
         return (
             f"step {position}/{total}  t {frame.s:.4f}  alpha {frame.alpha_s:.4f}  sigma {now.sigma:.4f}  "
-            f"masked {now.masked}/{length}  new {now.revealed}  remasked {now.remasked}"
+            f"masked {now.masked}/{length}  revealed {now.revealed}  remasked {now.remasked}"
         )
 
 

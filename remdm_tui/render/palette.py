@@ -49,8 +49,10 @@ def palette(dark: bool = True, ascii_only: bool = False) -> Palette:
     grey, blue = ("#6c6c6c", "#6cb6ff") if dark else ("#949494", "#005a9c")
     looks = {
         Change.MASKED: TokenStyle(Style(color=grey), "_" if ascii_only else "░", "masked"),
-        Change.HELD: TokenStyle(Style(), "", "held"),
-        Change.REVEALED: TokenStyle(Style(color="#000000", bgcolor="#00a67d", bold=True, underline=True), "", "new"),
+        Change.HELD: TokenStyle(Style(), "", "kept"),
+        Change.REVEALED: TokenStyle(
+            Style(color="#000000", bgcolor="#00a67d", bold=True, underline=True), "", "revealed"
+        ),
         Change.REMASKED: TokenStyle(
             Style(color="#000000", bgcolor="#e0662b", bold=True), "x" if ascii_only else "╳", "remasked"
         ),

@@ -271,7 +271,7 @@ async def test_the_legend_stays_until_it_is_put_away(size):
         await pilot.press("I")
         await pilot.pause()
         shown = text(pilot.app, "#legend")
-        for word in ("masked", "held", "new", "remasked", "prompt", "alpha", "sigma", "eta", "p  "):
+        for word in ("masked", "kept", "revealed", "remasked", "prompt", "alpha", "sigma", "eta", "p  "):
             assert word in shown
         await pilot.press("I")
         await pilot.pause()
