@@ -142,14 +142,14 @@ def texts(model: TextModel, kind: Kind) -> str:
         shape = {"steps": kind.steps, "length": LENGTH, "count": kind.samples, "seed": 0}
         ids = engine.sample(model, engine.make_strategy(name), **shape)
         samples = [model.codec.decode(row.tolist()) for row in ids]
-        quoted = ("\n".join(f"    {line}".rstrip() for line in text.splitlines()) for text in samples)
+        quoted = ("\n".join(f"    {line}".rstrip() for line in text.split("\n")) for text in samples)
         blocks.append(f"### {name}\n\n" + "\n\n    ---\n\n".join(quoted))
     return "\n\n".join(blocks) + "\n"
 
 
 def best_step(run: Path) -> int:
     """The step of the best validation."""
-    log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    log = [json.loads(line) for line in (run / "log.jsonl").read_bytes().split(b"\n") if line]
     return min((line for line in log if line["validation"] is not None), key=lambda line: line["validation"])["step"]
 
 

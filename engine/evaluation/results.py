@@ -185,7 +185,8 @@ def read_samples(home: Path) -> list[SampleLine]:
     """Read samples.jsonl of a directory, in its order.  Raises ValueError if it is missing or damaged."""
     path = home / SAMPLES
     try:
-        lines = regular_file(path).read_bytes().splitlines()
+        with regular_file(path).open("rb") as file:
+            lines = file.readlines()
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from error
     found = []

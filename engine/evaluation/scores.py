@@ -111,7 +111,7 @@ def _read(
     file: IO[bytes], path: Path, totals: Mapping[str, int], batch: int, notice: Callable[[str], None]
 ) -> tuple[list[RowScore], int]:
     """Return the scores of whole batches before the first damaged line, and the bytes that they take."""
-    lines = file.read().splitlines(keepends=True)
+    lines = file.readlines()
     known: list[RowScore] = []
     done = dict.fromkeys(totals, 0)
     for number, line in enumerate(lines, 1):

@@ -15,6 +15,7 @@ from engine.files.regular import regular_file
 from engine.strategies.base import Strategy
 from engine.strategies.validation import StrategyError, strategy_error, validate_class
 from engine.system.foreign import Interrupted, distinguish_interrupts
+from engine.text.lines import lines_of
 
 GROUP = "remdm_tui.strategies"
 """Entry points of this group name a strategy's class."""
@@ -36,7 +37,8 @@ def from_source(source: bytes, path: str, taken: Collection[str] = ()) -> type[S
     module = ModuleType(f"remdm_tui_strategy_{hashlib.sha256(source).hexdigest()[:16]}")
     module.__file__ = path
     # a traceback quotes the lines that were run, whatever the file holds by then
-    linecache.cache[path] = (len(source), None, source.decode("utf-8", "replace").splitlines(keepends=True), path)
+    quoted = [f"{line}\n" for line in lines_of(source.decode("utf-8", "replace"))]
+    linecache.cache[path] = (len(source), None, quoted, path)
     # dataclasses look their module up
     sys.modules[module.__name__] = module
     try:

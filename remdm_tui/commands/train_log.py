@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import IO
 
@@ -23,7 +24,7 @@ def continued(log: Path, step: int) -> Iterator[IO[str]]:
         with log.open("w", encoding="utf-8") as file:
             yield file
         return
-    lines = log.read_bytes().splitlines(keepends=True) if log.exists() else []
+    lines = BytesIO(log.read_bytes()).readlines() if log.exists() else []
     kept = [line for line in lines if line.endswith(b"\n") and _step_of(line) <= step]
     if kept != lines or not log.exists():
         replace(log, b"".join(kept))

@@ -19,6 +19,7 @@ from typing import IO
 from engine import wire
 from engine.records import Branch, Edit, ModelChoice, RunChoice, Settings
 from engine.sampling.trace import Record
+from engine.text.lines import lines_of
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.link import remote
 from remdm_tui.link.base import Died
@@ -197,7 +198,7 @@ class ProcessLink(RunReceiver):
         try:
             greeting = wire.read_greeting(stream)
         except ValueError as noise:
-            lines = [line.strip() for line in str(noise).splitlines() if line.strip()]
+            lines = [line.strip() for line in lines_of(str(noise)) if line.strip()]
             if len(str(noise)) >= wire.NOISE:
                 return "the command started no engine: it only writes text", True
             return self._last_line() or (sanitize(lines[-1], cells=True) if lines else ""), False
@@ -223,7 +224,7 @@ class ProcessLink(RunReceiver):
         with contextlib.suppress(OSError, ValueError):
             size = self._log.seek(0, 2)
             self._log.seek(max(0, size - LOG_TAIL))
-            lines = self._log.read().decode("utf-8", "replace").strip().splitlines()
+            lines = lines_of(self._log.read().decode("utf-8", "replace").strip())
             return sanitize(lines[-1], cells=True) if lines else ""
         return ""
 

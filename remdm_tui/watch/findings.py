@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from engine.debug.findings import Violation
 from engine.debug.messages import StrategyFailed
+from engine.text.lines import lines_of
 from remdm_tui.console.sanitize import sanitize
 
 
@@ -21,7 +22,7 @@ class Failure:
     def of(cls, event: StrategyFailed) -> Failure:
         """Return the failure that the engine reports, sanitized."""
         where = "cannot load the file" if event.step < 0 else f"failed at step {event.step}; the run stays there"
-        detail = "\n".join(sanitize(line, cells=True) for line in event.detail.rstrip().splitlines())
+        detail = "\n".join(sanitize(line, cells=True) for line in lines_of(event.detail.rstrip()))
         return cls(where, sanitize(event.reason, cells=True), detail)
 
 

@@ -6,6 +6,8 @@ from textual import events
 from textual.message import Message
 from textual.widgets import Input
 
+from engine.text.lines import lines_of
+
 NEWLINES, ASCII_NEWLINES = ("↵", "⏎", "␤"), ("^J", "<LF>", "\\n")
 """What a line break looks like on a line, the first choice first."""
 
@@ -55,7 +57,7 @@ class LineInput(Input):
         self._insert(self.app.clipboard)
 
     def _insert(self, text: str) -> None:
-        lines = text.splitlines() or [""]
+        lines = lines_of(text) or [""]
         if self._newline:
             taken = self._newline.join(lines)
         else:

@@ -41,6 +41,17 @@ async def test_a_text_that_has_the_sign_of_a_line_break_comes_back_as_it_was(asc
             assert LineInput(text, newline=newline_sign(text, ascii_only)).text == text
 
 
+@pytest.mark.parametrize("sign", ["", "↵"])
+async def test_only_a_line_break_ends_a_pasted_line(sign: str) -> None:
+    app = App[None]()
+    async with app.run_test() as pilot:
+        line = LineInput(newline=sign)
+        await app.mount(line)
+        line.post_message(events.Paste("a\x0bb\x0cc\x85d\u2028e"))
+        await pilot.pause()
+        assert line.text == "a\x0bb\x0cc\x85d\u2028e"
+
+
 async def test_what_was_copied_in_the_application_is_pasted_as_well() -> None:
     class OneLine(App[None]):
         def compose(self) -> ComposeResult:
