@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from remdm_tui.console.output import OUTPUT, discard_output, print_error, print_result
+from remdm_tui.console.output import OUTPUT, discard_output, print_error, print_result, require_output
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.console.signals import ended_by_signals, exit_code
 
@@ -19,7 +19,27 @@ USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
 """Click's UsageError; newer releases of Typer have a Click of their own."""
 
 
-class CommandGroup(TyperGroup):
+class HelpIsOutput:
+    """A command whose `--help` fails where standard output is closed, since nobody sees it then."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)  # type: ignore[misc]
+        except typer.Exit:
+            # an option has shown something instead of the command
+            require_output()
+            raise
+
+
+class Command(HelpIsOutput, TyperCommand):
+    """A command."""
+
+
+class Group(HelpIsOutput, TyperGroup):
+    """Commands below a word."""
+
+
+class CommandGroup(Group):
     """The commands; the one place where errors become messages.
 
     The engine and the commands raise ValueError for bad input, OSError for files and ModuleNotFoundError for optional
@@ -78,7 +98,7 @@ def _name(file: str | bytes | int) -> str:
     return sanitize(file.decode(errors="backslashreplace") if isinstance(file, bytes) else str(file))
 
 
-class Described(TyperCommand):
+class Described(Command):
     """A command whose help has `{option}` for ranges, choices and defaults of `remdm_tui.cli.option_help`."""
 
     def get_help(self, ctx: Any) -> str:
@@ -97,7 +117,10 @@ app = typer.Typer(
     help="A wind tunnel and a debugger for the samplers of masked discrete diffusion language models.",
 )  # fmt: skip
 lists = typer.Typer(
-    rich_markup_mode=None, no_args_is_help=True, help="Show the available strategies, models, presets and keys."
+    cls=Group,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Show the available strategies, models, presets and keys.",
 )
 app.add_typer(lists, name="list")
 

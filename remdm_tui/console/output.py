@@ -128,6 +128,12 @@ def has_output() -> bool:
     return sys.stdout is not None and not isinstance(sys.stdout, MissingOutput)
 
 
+def require_output() -> None:
+    """Raise OSError if standard output is closed."""
+    if not has_output():
+        raise OSError(errno.EBADF, "it is closed, and the result goes there", OUTPUT)
+
+
 def print_message(text: str) -> None:
     """Write lines for people to standard output and flush; write nothing if it is closed."""
     if has_output():
@@ -136,7 +142,8 @@ def print_message(text: str) -> None:
 
 def print_result(text: str) -> None:
     """Write the result of a command, for people, to standard output and flush. Raises OSError if it is closed."""
-    stream = _output(sys.stdout)
+    require_output()
+    stream = sys.stdout
     stream.write(f"{sanitize(text, lines=True)}\n")
     stream.flush()
 
@@ -158,15 +165,10 @@ def print_data(text: str) -> None:
 
     Raises OSError if standard output is closed.
     """
-    stream = _output(raw(sys.stdout))
+    require_output()
+    stream = raw(sys.stdout)
     stream.write(f"{sanitize(text, lines=True, joiners=True) if stream.isatty() else text}\n")
     stream.flush()
-
-
-def _output(stream: Any) -> Any:
-    if not has_output():
-        raise OSError(errno.EBADF, "it is closed, and the result goes there", OUTPUT)
-    return stream
 
 
 def print_json(text: str) -> None:

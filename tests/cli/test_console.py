@@ -287,11 +287,29 @@ def test_without_standard_error_the_result_is_on_standard_output() -> None:
     assert b"demo" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["list models", "sample --steps 1 --length 2 --count 1"])
+@pytest.mark.parametrize("command", ["list models", "sample --steps 1 --length 2 --count 1", "--help", "list --help"])
 def test_without_standard_output_a_sentence_says_so(command: str) -> None:
     done = shell(f"exec remdm-tui {command} >&-")
     assert done.returncode == 2
     assert done.stderr == b"remdm-tui: standard output: it is closed, and the result goes there\n"
+
+
+def words_of(command: Any, *words: str) -> Iterator[tuple[str, ...]]:
+    """Yield the words of a command and of all below it."""
+    yield words
+    for name, one in getattr(command, "commands", {}).items():
+        yield from words_of(one, *words, name)
+
+
+@pytest.mark.parametrize("words", list(words_of(typer.main.get_command(app))), ids=" ".join)
+def test_no_help_is_lost_without_a_word(
+    words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdout", output.MissingOutput())
+    with pytest.raises(SystemExit) as ended:
+        app([*words, "--help"])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "remdm-tui: standard output: it is closed, and the result goes there\n"
 
 
 def test_without_any_stream_a_file_is_written_whole(tmp_path: Path) -> None:
