@@ -220,6 +220,10 @@ class ModelInfo:
         return bool(self.fingerprint and other.fingerprint) and self.fingerprint != other.fingerprint
 
 
+HOW_TO_CONSENT = "add --trust-remote-code to this command if you trust whoever published it"
+"""What a refusal to run a checkpoint's own code ends with; on a page, no command is in sight."""
+
+
 @dataclass(frozen=True)
 class ModelChoice:
     """Which model to load and how; what a checkpoint says of itself is left None."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from engine.records import Knob, ModelChoice, ModelInfo, RunChoice, Settings, StrategyInfo
+from engine.records import HOW_TO_CONSENT, Knob, ModelChoice, ModelInfo, RunChoice, Settings, StrategyInfo
 from remdm_tui.settings.knobs import own_knobs
 
 DEFAULT_STRATEGY = "remdm-cap"
@@ -119,7 +119,13 @@ def parse_model(text: str, base: ModelChoice, may_consent: bool = True) -> Model
     return replace(kept, **more)
 
 
+def refusal_of(reason: str, may_consent: bool) -> str:
+    """Return why a model was not loaded; `reason` is the engine's, who knows no page that cannot give consent."""
+    return reason if may_consent else reason.replace(HOW_TO_CONSENT, OWNER_CONSENTS)
+
+
 CONSENT = "--trust-remote-code"
+OWNER_CONSENTS = f"the owner of the server can allow that by starting `remdm-tui serve` with {CONSENT}"
 FLAGS = {"--no-ema": {"ema": False}, CONSENT: {"trust_remote_code": True}}
 VALUES = {
     f"--{one.name.replace('_', '-')}": one.name

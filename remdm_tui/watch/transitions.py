@@ -11,6 +11,7 @@ from dataclasses import replace
 from engine.debug.findings import Hit
 from engine.records import Settings
 from remdm_tui.console.sanitize import sanitize
+from remdm_tui.settings.watch_options import refusal_of
 from remdm_tui.watch import commands as c
 from remdm_tui.watch import player as playing
 from remdm_tui.watch.breakpoints import describe_hits
@@ -72,7 +73,7 @@ def ask_without_engine(state: SessionState, out: Commands, reason: str) -> Sessi
 
 
 def _ask(state: SessionState, out: Commands, reason: str) -> SessionState:
-    keys = "m: pick a model"
+    reason, keys = refusal_of(reason, state.options.may_consent), "m: pick a model"
     if state.running is not None:
         keys += f", R: continue with {state.running.choice.name}"
     out.append(c.AskForModel(reason))

@@ -21,12 +21,15 @@ from engine.messages import Message
 from engine.models.loading import LoadRequest
 from engine.recording import Header, Recording
 from engine.recording.entries import pack, unpack
-from engine.records import ModelChoice
+from engine.records import HOW_TO_CONSENT, ModelChoice, Settings
 from remdm_tui.commands.eval_sample import arguments_of_sample
 from remdm_tui.commands.slurm import Job
 from remdm_tui.link.replay import replay_options
 from remdm_tui.settings.run_arguments import RunArguments
 from remdm_tui.settings.watch_options import WatchOptions, parse_model
+from remdm_tui.watch.commands import AskForModel
+from remdm_tui.watch.state import SessionState
+from remdm_tui.watch.transitions import Commands, ask_for_model
 from tests.engine.recordings import recorded
 
 GRANTS = {"trust_remote_code", "strategy_file", "remote_command", "remote_python", "command", "may_consent"}
@@ -98,6 +101,22 @@ def test_a_page_consents_only_if_the_command_of_serve_did() -> None:
     assert parse_model(text, base).trust_remote_code
     with pytest.raises(ValueError, match="start `remdm-tui serve` with it"):
         parse_model(text, base, may_consent=False)
+
+
+@pytest.mark.parametrize("may_consent", [True, False])
+def test_a_refusal_on_a_page_names_who_may_consent(may_consent: bool) -> None:
+    options = WatchOptions(Settings("mdlm"), may_consent=may_consent)
+    commands: Commands = []
+    reason = f"org/odd (odd) needs its own Python code: {HOW_TO_CONSENT}"
+    ask_for_model(SessionState(options, options.settings, options.model), commands, reason)
+    (asked,) = commands
+    assert isinstance(asked, AskForModel)
+    assert asked.reason == (
+        reason
+        if may_consent
+        else "org/odd (odd) needs its own Python code: the owner of the server can allow that by starting "
+        "`remdm-tui serve` with --trust-remote-code"
+    )
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from engine.models.loading import Loaded, LoadRequest
 from engine.models.readers.names import listed
 from engine.models.text import Codec
 from engine.models.tokenizer import codec_for, special
+from engine.records import HOW_TO_CONSENT
 from engine.text.infill import MASKS
 
 CLASSES = ("AutoModel", "AutoModelForMaskedLM", "AutoModelForCausalLM")
@@ -60,10 +61,7 @@ class RemoteCode:
         config = read_object(request.home / "config.json", "a configuration")
         kind = config.get("model_type") or config.get("architectures") or "unnamed"
         if not request.trust_remote_code:
-            raise ValueError(
-                f"{request.name} ({kind}) needs its own Python code: add --trust-remote-code to this command if you "
-                "trust whoever published it"
-            )
+            raise ValueError(f"{request.name} ({kind}) needs its own Python code: {HOW_TO_CONSENT}")
         codec = codec_for(request)
         model, ignored = _model(request, config)
         vocab_size = getattr(model.config, "vocab_size", None)
