@@ -59,10 +59,14 @@ class ExportKind:
     moving: bool = True
     """whether it shows the whole run, not one step"""
 
-    def write(self, request: ExportRequest) -> None:
-        """Write the file. Raises ValueError for a missing package or a bad request, OSError if it is not writable."""
+    def write(self, request: ExportRequest) -> str:
+        """Write the file; return what it lacks, empty if nothing.
+
+        Raises ValueError for a missing package or a bad request, OSError if it is not writable.
+        """
         module, name = self.function.split(":")
-        cast(Callable[[ExportRequest], None], getattr(import_module(f"remdm_tui.exports.{module}"), name))(request)
+        write = getattr(import_module(f"remdm_tui.exports.{module}"), name)
+        return cast(Callable[[ExportRequest], str | None], write)(request) or ""
 
 
 KINDS = {

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from remdm_tui.exports import ExportRequest
 from remdm_tui.exports.scene import Line, Scene
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from remdm_tui.exports.raster import Raster
 
 FRAMES = 200
@@ -46,27 +43,26 @@ def svg_of(page: list[Line], columns: int, light: bool) -> str:
     return console.export_svg(title="remdm-tui", theme=theme, code_format=code_format, unique_id="remdm")
 
 
-def png(request: ExportRequest) -> None:
-    """Write a step as PNG. Raises ValueError if Pillow is missing, and OSError."""
-    pages = [Scene.of(request).page(request.position)]
-    next(images(pages, request)).save(request.out, "PNG")
+def png(request: ExportRequest) -> str:
+    """Write a step as PNG; return what the picture lacks. Raises ValueError if Pillow is missing, and OSError."""
+    page = Scene.of(request).page(request.position)
+    raster = raster_of([page], request.columns, request.light)
+    raster.image(page).save(request.out, "PNG")
+    return raster.remark
 
 
-def gif(request: ExportRequest) -> None:
-    """Write the run as GIF. Raises ValueError if Pillow is missing, and OSError."""
+def gif(request: ExportRequest) -> str:
+    """Write the run as GIF; return what the pictures lack. Raises ValueError if Pillow is missing, and OSError."""
     scene, positions = Scene.of(request), request.positions(FRAMES)
     pages = [scene.page(position) for position in positions]
-    first, *others = images(pages, request)
+    raster = raster_of(pages, request.columns, request.light)
+    first, *others = map(raster.image, pages)
     each = max(20, round(1_000 / request.rate / 10) * 10)
     first.save(
         request.out, "GIF", save_all=True, append_images=others, duration=[each] * (len(pages) - 1) + [HOLD],
         loop=0, disposal=1, optimize=False,
     )  # fmt: skip
-
-
-def images(pages: list[list[Line]], request: ExportRequest) -> Iterator[Image]:
-    """Yield the pages as pictures of one size with one palette."""
-    return map(raster_of(pages, request.columns, request.light).image, pages)
+    return raster.remark
 
 
 def raster_of(pages: list[list[Line]], columns: int, light: bool) -> Raster:

@@ -24,6 +24,10 @@ DARK, LIGHT = ((0xE6, 0xE6, 0xE6), (0x12, 0x12, 0x14)), ((0x1A, 0x1A, 0x1A), (0x
 FONTS = ("DejaVuSansMono", "LiberationMono-Regular", "NotoSansMono-Regular", "Menlo", "consola")
 BRAILLE = 0x2800
 """The first braille pattern; curves are drawn with them, and not every font has them."""
+NO_CHARACTER = "\U0010fffe"
+"""Drawn as the box that stands for a glyph that a font lacks."""
+NAMED = 8
+"""Characters without a glyph that are named."""
 LARGEST = 1 << 26
 """Pixels of one picture at most."""
 
@@ -47,6 +51,18 @@ class Raster:
         self._plain = LIGHT if light else DARK
         self._colours = b"".join(bytes(_shades(style, self._plain)) for style in self._styles)
         self._tiles: dict[tuple[str, Style], Tile] = {}
+        self._missing: dict[str, None] = {}
+        """characters that the font has no glyph for, in the order in which they were drawn"""
+
+    @property
+    def remark(self) -> str:
+        """Say which characters the font lacks; empty if it has all."""
+        if not self._missing:
+            return ""
+        named = " ".join(list(self._missing)[:NAMED])
+        more = f" and {len(self._missing) - NAMED} more" if len(self._missing) > NAMED else ""
+        what = "1 character" if len(self._missing) == 1 else f"{len(self._missing)} characters"
+        return f"the font lacks {what} ({named}{more}), drawn as boxes: svg and html have every character"
 
     def image(self, page: list[Line]) -> Image.Image:
         """Return a page as a picture with a palette."""
@@ -93,7 +109,10 @@ class Raster:
                 left, top = round((x + 0.5) * width / 2 - 1), round((y + 0.5) * self._height / 4 - 1)
                 draw.rectangle((left, top, left + 1, top + 1), fill=255)
         else:
-            draw.text((0, SIZE // 8), c, fill=255, font=self._bold if style.bold else self._font)
+            font = self._bold if style.bold else self._font
+            if not has_glyph(font, c):
+                self._missing[c] = None
+            draw.text((0, SIZE // 8), c, fill=255, font=font)
         for has_line, y in (
             (style.underline or style.underline2, self._height - 2),
             (style.underline2, self._height - 4),
@@ -101,6 +120,11 @@ class Raster:
             if has_line:
                 draw.line((0, y, width, y), fill=255)
         return ((np.asarray(cell, np.uint16) * (SHADES - 1) + 127) // 255).astype(np.uint8)
+
+
+def has_glyph(font: Font, c: str) -> bool:
+    """Return whether a font draws a character otherwise than one that no font has."""
+    return c.isascii() or c.isspace() or bytes(font.getmask(c)) != bytes(font.getmask(NO_CHARACTER))
 
 
 def dots(pattern: int) -> list[tuple[int, int]]:

@@ -37,13 +37,15 @@ def write(page: list[Line], columns: int, out: Path, light: bool) -> str:
 
     Raises ValueError if Pillow is missing, OSError if the file is not writable.
     """
-    kind = kind_of(out)
+    kind, lack = kind_of(out), ""
     tidy(out.parent, [glob.escape(out.name)])
     with replacing(out) as part:
         if kind == "png":
-            raster_of([page], columns, light).picture(page).save(part, "PNG")
+            raster = raster_of([page], columns, light)
+            raster.picture(page).save(part, "PNG")
+            lack = raster.remark
         else:
             lines = ("".join(text for text, _ in line).rstrip() for line in page)
             written = svg_of(page, columns, light) if kind == "svg" else "\n".join(lines) + "\n"
             part.write_text(written, encoding="utf-8")
-    return f"{out}: the screen, {out.stat().st_size:,} bytes"
+    return f"{out}: the screen, {out.stat().st_size:,} bytes" + f"; {lack}" * bool(lack)

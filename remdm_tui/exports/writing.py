@@ -43,11 +43,11 @@ def write(
     check(request)
     tidy(out.parent, [glob.escape(out.name)])
     with replacing(out) as part:
-        kind.write(replace(request, out=part))
+        lack = kind.write(replace(request, out=part))
     steps = len(request.trace)
     what = f"{steps} steps" if kind.moving else f"step {request.position} of {steps}"
     damage = f"; {sanitize(recording.damage, cells=True)}" if recording.damage else ""
-    return f"{out}: {what}, {out.stat().st_size:,} bytes{damage}"
+    return f"{out}: {what}, {out.stat().st_size:,} bytes{damage}" + f"; {lack}" * bool(lack)
 
 
 def check(request: ExportRequest) -> None:
