@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from engine.files.checksums import checksum, mismatch
 from engine.files.json_lines import decode_line
 from engine.files.jsonl import DAMAGED
 from engine.files.regular import regular_file
@@ -177,7 +178,10 @@ class Results(msgspec.Struct, frozen=True):
 
 
 def read_results(home: Path) -> Results:
-    """Read results.json of a directory.  Raises ValueError if it is missing, damaged or of a later format."""
+    """Read results.json of a directory.  Raises ValueError if it is missing, damaged or of a later format.
+
+    It is compared with its checksum, if there is one: earlier versions wrote none.
+    """
     return _decoded((home / RESULTS), Results)
 
 
@@ -209,4 +213,7 @@ def _decoded(path: Path, kind: type[Results]) -> Results:
         raise ValueError(f"{path} is no result of an evaluation: {error}") from error
     if found.format > FORMAT:
         raise ValueError(f"{path} has format {found.format}, and this version reads {FORMAT} at most")
+    fault = mismatch(path)
+    if fault:
+        raise ValueError(f"{path} is damaged: it {fault}; delete {checksum(path).name} if you changed it yourself")
     return found

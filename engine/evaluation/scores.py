@@ -10,6 +10,7 @@ from typing import IO, Any
 import msgspec
 
 from engine.files.atomic import named_errors, replace, tidy
+from engine.files.checksums import CHECKSUM, replace_checked
 from engine.files.json_lines import decode_line, encode_line
 from engine.files.jsonl import DAMAGED
 from engine.files.locks import acquire
@@ -66,7 +67,7 @@ def open_scores(
     with (home / SCORES).open("ab+") as file:
         lock = acquire(home)
         try:
-            tidy(home, (SETTINGS, RESULT))
+            tidy(home, (SETTINGS, RESULT, RESULT + CHECKSUM))
             _check_settings(home, settings)
             file.seek(0)
             known, size = _read(file, home / SCORES, totals, batch, notice)
@@ -77,8 +78,8 @@ def open_scores(
 
 
 def save(home: Path, result: msgspec.Struct) -> None:
-    """Write perplexity.json atomically."""
-    replace(home / RESULT, msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
+    """Write perplexity.json atomically, with its checksum."""
+    replace_checked(home / RESULT, msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
 
 
 def _check_settings(home: Path, settings: Mapping[str, Any]) -> None:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from engine.evaluation.plan import EvalPlan, change_lines, differences
 from engine.evaluation.results import FORMAT, RESULTS, SAMPLES, FailedSample, Judged, Results, SampleLine, read_results
 from engine.files.atomic import replace, tidy, writable
-from engine.files.checksums import CHECKSUM, checksum, mismatch
+from engine.files.checksums import CHECKSUM, checksum, mismatch, replace_checked
 from engine.files.json_lines import encode_line
 from engine.files.jsonl import DAMAGED, count, left_out, lines, repair, sift
 from engine.files.locks import acquire
@@ -28,7 +28,16 @@ from engine.files.regular import regular_file
 from engine.system.callbacks import ignore
 
 SETTINGS, FEATURES = "settings.json", "features.npy"
-WRITTEN = (SETTINGS, SAMPLES, RESULTS, FEATURES, FEATURES + CHECKSUM, "scores.rank*.jsonl", "time.rank*.jsonl")
+WRITTEN = (
+    SETTINGS,
+    SAMPLES,
+    RESULTS,
+    RESULTS + CHECKSUM,
+    FEATURES,
+    FEATURES + CHECKSUM,
+    "scores.rank*.jsonl",
+    "time.rank*.jsonl",
+)
 """Files that are written as a whole, as patterns."""
 SETTINGS_FORMAT = 2
 """Of settings.json; the first took fingerprints of the ends of files alone."""
@@ -270,6 +279,7 @@ class EvalStore:
 
     def _forget_scores(self, notice: Callable[[str], None]) -> None:
         (self.home / RESULTS).unlink(missing_ok=True)
+        checksum(self.home / RESULTS).unlink(missing_ok=True)
         self._forget_features()
         for path in self.home.glob("scores.rank*.jsonl"):
             path.unlink()
@@ -416,4 +426,4 @@ class EvalStore:
         return list(found.values())
 
     def write_results(self, results: Any) -> None:
-        replace(self.home / RESULTS, msgspec.json.format(msgspec.json.encode(results), indent=2) + b"\n")
+        replace_checked(self.home / RESULTS, msgspec.json.format(msgspec.json.encode(results), indent=2) + b"\n")

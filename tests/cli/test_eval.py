@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from engine.data.special_tokens import MASK
 from engine.evaluation.results import read_results, read_samples
 from engine.evaluation.store import EvalStore
+from engine.files.checksums import checksum
 from engine.models import checkpoint
 from engine.models.dit import DIT, DITConfig
 from engine.sampling.session import Session
@@ -72,7 +73,11 @@ def command(shop: Path, out: Path, *more: str, count: int = 40) -> list[str]:
 
 def kept(home: Path) -> dict[str, bytes]:
     """The files but for clocks."""
-    found = {p.name: p.read_bytes() for p in home.iterdir() if p.is_file() and not p.name.startswith((".", "time."))}
+    found = {
+        p.name: p.read_bytes()
+        for p in home.iterdir()
+        if p.is_file() and not p.name.startswith((".", "time.", "results.json."))
+    }
     results = json.loads(found["results.json"])
     for name in ("timing", "seconds"):
         del results[name]
@@ -148,6 +153,7 @@ def moved(shop: Path, whole: Path, to: Path) -> Path:
     settings.write_text(settings.read_text().replace(str(shop), "/no/such/place"))
     results = home / "out" / "results.json"
     results.write_text(results.read_text().replace(str(shop), "/no/such/place"))
+    checksum(results).unlink()
     return home
 
 

@@ -29,6 +29,7 @@ from engine.evaluation.model_rows import is_own, model_rows
 from engine.evaluation.perplexity import PerplexityOptions, PerplexityProgress
 from engine.evaluation.scores import Scores
 from engine.files.atomic import writable
+from engine.files.checksums import known, mismatch
 from engine.files.fingerprint import fingerprint
 from engine.files.locks import acquire
 from engine.metrics.conventions import conventions
@@ -365,6 +366,8 @@ def test_a_damaged_line_of_scores_is_named_and_made_again(
     assert f"scores.jsonl, {reason}" in capsys.readouterr().err
     assert (tmp_path / "scores.jsonl").read_bytes() == scores
     assert (tmp_path / "perplexity.json").read_bytes() == result
+    assert not mismatch(tmp_path / "perplexity.json")
+    assert known(tmp_path / "perplexity.json")
 
 
 def test_scores_without_their_settings_are_refused(home: Path, tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import re
 import resource
+import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +29,7 @@ from engine.evaluation.run import EvalJob, EvalProgress
 from engine.evaluation.scoring import Readers
 from engine.evaluation.store import EvalStore, Scored
 from engine.files.atomic import replacing
+from engine.files.checksums import checksum, known
 from engine.files.fingerprint import fingerprint
 from engine.files.jsonl import Appended
 from engine.files.locks import BusyError
@@ -89,7 +92,11 @@ def finished(home: Path, asked: EvalPlan, judge: LanguageModel | None, **more: A
 
 def kept(home: Path) -> dict[str, bytes]:
     """The files of a finished evaluation; of results.json all but its clock."""
-    found = {path.name: path.read_bytes() for path in home.iterdir() if not path.name.startswith((".", "time."))}
+    found = {
+        path.name: path.read_bytes()
+        for path in home.iterdir()
+        if not path.name.startswith((".", "time.", "results.json."))
+    }
     results = msgspec.json.decode(found[RESULTS])
     for name in ("timing", "seconds"):
         del results[name]
@@ -159,6 +166,24 @@ def test_network_calls_are_counted(tmp_path: Path) -> None:
 
 def test_every_setting_is_in_the_results(whole: Path, judge: LanguageModel) -> None:
     assert msgspec.convert(read_results(whole).settings, EvalPlan) == plan(judge)
+
+
+def test_results_that_do_not_match_their_checksum_are_refused(whole: Path, tmp_path: Path) -> None:
+    shutil.copytree(whole, tmp_path / "out")
+    path = tmp_path / "out" / RESULTS
+    assert known(path) == [hashlib.sha256(path.read_bytes()).hexdigest()]
+    read_results(tmp_path / "out")
+    results = path.read_bytes()
+    changed = results.replace(b'"samples": ', b'"samples": 1', 1)
+    assert changed != results
+    path.write_bytes(changed)
+    with pytest.raises(
+        ValueError, match=r"results\.json is damaged: it does not match its checksum in results\.json\.sha"
+    ):
+        read_results(tmp_path / "out")
+    # as earlier versions left it
+    checksum(path).unlink()
+    read_results(tmp_path / "out")
 
 
 @pytest.mark.parametrize("after", [0, 1, 2, 17, 49, 51, 52, 54, 55])
