@@ -15,9 +15,6 @@ from remdm_tui.console.output import print_message
 
 @app.command(cls=Described)
 def train(
-    config: Annotated[
-        Path, typer.Option("--config", help="A training configuration: a TOML file, or one of {configs}.")
-    ],
     data: Annotated[
         list[Path],
         typer.Option(
@@ -27,6 +24,9 @@ def train(
         ),
     ],
     out: Annotated[Path, typer.Option("--out", help="Directory of the run. Resumes an existing run.")],
+    config: Annotated[
+        Path, typer.Option("--config", help="A training configuration: a TOML file, or one of {configs}.")
+    ] = Path("demo"),
     device: Device = None,
     steps: Annotated[
         int | None, option("--steps", "Train to this step, 1 or more; default: the configuration's.")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,3 +65,14 @@ def test_a_preset_by_path_names_its_fault(elsewhere: Path) -> None:
         presets.read("mine.toml/a")
     with pytest.raises(FileNotFoundError):
         presets.read("other.toml")
+
+
+def test_training_takes_the_demos_configuration_where_none_is_named(
+    elsewhere: Path, cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = []
+    monkeypatch.setattr("remdm_tui.commands.train.run", lambda config, *_, **__: taken.append(config) or 0)
+    cli("train", "--data", "texts", "--out", "run")
+    cli("train", "--data", "texts", "--out", "run", "--config", "demo-ar")
+    assert [config.name for config in taken] == ["demo", "demo-ar"]
+    assert taken[0].name in train_configs.names()
