@@ -879,6 +879,18 @@ def test_features_that_were_kept_serve_again(tmp_path: Path, judge: LanguageMode
     assert isinstance(points, Features)
 
 
+def test_results_of_other_settings_for_as_many_samples_are_written_again(tmp_path: Path) -> None:
+    first = finished(tmp_path, plan(None), None)
+    other = msgspec.structs.replace(
+        first, settings={**first.settings, "sampling": {**first.settings["sampling"], "seed": 6}}
+    )
+    (tmp_path / RESULTS).write_bytes(msgspec.json.encode(other))
+    checksum(tmp_path / RESULTS).unlink()
+    notices: list[str] = []
+    assert not EvalStore(tmp_path).is_finished(plan(None), notice=notices.append)
+    assert "results.json is of other settings than settings.json: it is written again" in notices[0]
+
+
 def test_a_sample_of_another_seed_is_named_and_drawn_again(tmp_path: Path) -> None:
     finished(tmp_path, plan(None), None)
     before = read_samples(tmp_path)

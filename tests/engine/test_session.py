@@ -70,6 +70,16 @@ def test_a_plan_that_rounding_alone_took_out_of_range_has_no_excess(over: float,
     assert (frame.unmask == 1).all()
 
 
+def test_an_excess_of_remasking_counts_where_tokens_stand() -> None:
+    class Over(type(MDLM)):  # type: ignore[misc]
+        def plan(self, view: View) -> Plan:
+            return Plan(view.alpha_t * 0 + 1, view.alpha_t * 0 + 1.25)
+
+    first, second = islice(Session(Toy(), Over(), steps=4, length=6), 2)
+    assert first.excess == 0
+    assert second.excess == pytest.approx(0.25)
+
+
 def test_another_seed_is_another_sample() -> None:
     a, b = (engine.sample(Toy(), MDLM, steps=8, length=16, count=4, seed=seed) for seed in (1, 2))
     assert not torch.equal(a, b)

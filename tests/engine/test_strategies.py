@@ -125,6 +125,16 @@ def test_a_loop_of_eta_zero_is_mdlm_on_the_loops_clock(rule: str, data: st.DataO
     assert not got.remask.any()
 
 
+def test_the_rules_of_a_loop_are_a_cap_and_a_share_of_the_most_that_is_valid() -> None:
+    alpha = torch.full((1, 1), 0.9, dtype=torch.float64)
+    revealed = torch.ones(1, 4, dtype=torch.bool)
+    t, s = torch.full((1, 1), 0.4), torch.full((1, 1), 0.3)
+    seen = View(t, s, alpha, alpha, ~revealed, revealed, revealed.double())
+    remask = {rule: make_strategy("remdm-loop", eta=0.05, rule=rule).plan(seen).remask for rule in ("cap", "rescale")}
+    assert remask["cap"].item() == pytest.approx(0.05)
+    assert remask["rescale"].item() == pytest.approx(0.05 * 0.1 / 0.9)
+
+
 @given(data=st.data())
 def test_before_its_switch_a_rule_is_mdlm_and_below_it_is_itself(data: st.DataObject) -> None:
     switched, always = (make_strategy("remdm-cap", eta=0.3, when=when, t_switch=0.4) for when in ("switch", "always"))

@@ -302,6 +302,14 @@ def test_the_greeting_is_not_looked_for_without_end() -> None:
     assert stream.tell() <= wire.NOISE + 2
 
 
+def test_a_greeting_is_found_behind_as_much_as_may_be_there() -> None:
+    stream = io.BytesIO()
+    stream.write(bytes(wire.NOISE - len(wire.MAGIC) + 1))
+    wire.greet(stream, "1.2.3", 7)
+    stream.seek(0)
+    assert wire.read_greeting(stream) == wire.Greeting(7, "1.2.3")
+
+
 @given(st.binary(max_size=60))
 def test_any_bytes_end_cleanly_or_are_refused(garbage: bytes) -> None:
     for read in (wire.commands, wire.events):
