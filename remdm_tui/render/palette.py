@@ -40,7 +40,8 @@ class Palette:
 HEAT_LEVELS = 6
 DIFFERENT = Style(color="#ffffff", bgcolor="#7d3c98", bold=True, italic=True, underline=True)
 CURSOR = Style(reverse=True, bold=True)
-_HEAT_DARK = ("#3b1c5a", "#54308a", "#31688e", "#21918c", "#5ec962", "#fde725")
+HEAT_COLOURS = ("#3b1c5a", "#54308a", "#31688e", "#21918c", "#5ec962", "#fde725")
+"""Behind a token, from least to most confident."""
 _HEAT_TEXT = ("#ffffff", "#ffffff", "#ffffff", "#000000", "#000000", "#000000")
 
 
@@ -64,7 +65,7 @@ def palette(dark: bool = True, ascii_only: bool = False) -> Palette:
     extra = [Style(underline=True)] * 2 + [Style()] * 2 + [Style(bold=True)] * 2
     heat = tuple(
         Style(color=text, bgcolor=back) + attribute
-        for text, back, attribute in zip(_HEAT_TEXT, _HEAT_DARK, extra, strict=True)
+        for text, back, attribute in zip(_HEAT_TEXT, HEAT_COLOURS, extra, strict=True)
     )
     return Palette({int(state): look for state, look in looks.items()}, heat, DIFFERENT, CURSOR)
 

@@ -1,0 +1,122 @@
+"""The states of one sample over a whole run, positions by steps, read from its record.  Pure numpy."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.records import Change
+from engine.sampling.trace import Record
+
+Bytes = NDArray[np.uint8]
+
+
+class State(IntEnum):
+    """The state of a position after a step.  Where a cell of the map holds several, the greatest wins."""
+
+    UNREAD = 0
+    """the step is not recorded yet"""
+    MASKED = 1
+    LOCKED = 2
+    KEPT = 3
+    REVEALED = 4
+    EDITED = 5
+    REMASKED = 6
+
+
+OF_CHANGE = np.array([State.MASKED, State.KEPT, State.REVEALED, State.REMASKED, State.LOCKED], np.uint8)
+"""The state of each `Change`."""
+CERTAIN = 252
+"""The byte of a confidence of 1; 0 stands for 0 and for a masked position."""
+CHUNK = 256
+"""Columns that are kept or dropped together."""
+MOST = 1 << 26
+"""Bytes of columns in memory; older ones are read from the record again when they are needed."""
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """Neighbouring columns, [steps, positions]: the state and the confidence after each step."""
+
+    first: int
+    states: Bytes
+    held: Bytes
+
+
+class Plate:
+    """One sample of a record.  Column s is the state after s steps; two bytes a position and step.
+
+    `read` must be called for new columns; nothing else waits for a file, unless the run is larger than `most`.
+    """
+
+    def __init__(self, record: Record, sample: int, most: int = MOST) -> None:
+        self.record, self.sample = record, sample
+        self.positions: int = record.start.tokens.shape[1]
+        self.length = 0
+        """columns that have been read"""
+        self._room = max(2, most // (2 * CHUNK * self.positions))
+        self._chunks: OrderedDict[int, Columns] = OrderedDict()
+
+    def is_of(self, record: Record, sample: int) -> bool:
+        """Return whether the plate is of this sample, and the record has not become shorter."""
+        return self.record is record and self.sample == sample and self.length <= len(record) + 1
+
+    def read(self, seconds: float | None = None, clock: Callable[[], float] = time.perf_counter) -> bool:
+        """Read new columns, for about `seconds`; return whether all are read.  Raises ValueError as the record does."""
+        end, begun = len(self.record) + 1, clock()
+        edits = set(self.record.edits()) if self.length < end else set()
+        while self.length < end:
+            chunk = self._chunk(self.length // CHUNK, self.length)
+            self._fill(chunk, self.length, edits)
+            self.length += 1
+            if seconds is not None and self.length < end and clock() - begun >= seconds:
+                return False
+        return True
+
+    def columns(self, first: int, last: int) -> Iterator[Columns]:
+        """Yield the columns from `first` until before `last` in order, as far as they have been read."""
+        last = min(last, self.length)
+        for number in range(first // CHUNK, -(-last // CHUNK)):
+            chunk = self._chunk(number, self.length)
+            begin = max(first, chunk.first)
+            part = slice(begin - chunk.first, min(last - chunk.first, CHUNK))
+            yield Columns(begin, chunk.states[part], chunk.held[part])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the columns in memory."""
+        return sum(chunk.states.nbytes + chunk.held.nbytes for chunk in self._chunks.values())
+
+    def _chunk(self, number: int, length: int) -> Columns:
+        """Return a chunk with its columns below `length`, read again if it was dropped."""
+        found = self._chunks.get(number)
+        if found is None:
+            shape = CHUNK, self.positions
+            found = Columns(number * CHUNK, np.zeros(shape, np.uint8), np.zeros(shape, np.uint8))
+            self._chunks[number] = found
+            edits = set(self.record.edits()) if found.first < length else set()
+            for step in range(found.first, min(length, found.first + CHUNK)):
+                self._fill(found, step, edits)
+            while len(self._chunks) > self._room:
+                self._chunks.popitem(last=False)
+        self._chunks.move_to_end(number)
+        return found
+
+    def _fill(self, chunk: Columns, step: int, edits: set[int]) -> None:
+        """Read one column into its chunk."""
+        change, held = self.record.change(step, self.sample), self.record.held(step, self.sample)
+        row = step - chunk.first
+        states = OF_CHANGE[change]
+        if step in edits:
+            locked = self.record.change(step - 1, self.sample) == Change.LOCKED
+            states[(states >= State.REVEALED) | (locked != (change == Change.LOCKED))] = State.EDITED
+        chunk.states[row] = states
+        # a file may hold any float
+        with np.errstate(invalid="ignore"):
+            chunk.held[row] = np.clip(np.nan_to_num(held, nan=0.0) * CERTAIN, 0, CERTAIN)

@@ -1,0 +1,170 @@
+"""A pooled plate as characters and colours: half blocks, quadrants, braille, or one sign a cell.  Pure numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from remdm_tui.render.palette import HEAT_COLOURS
+from remdm_tui.render.plate import Bytes, State
+from remdm_tui.render.plate_modes import LEVEL, LOST, Mode
+from remdm_tui.render.plot import DOTS
+
+RGB = tuple[int, int, int]
+GROUNDS = 8
+"""Shades from masked to kept."""
+NONE, GROUND = 0, 1
+"""Colours: none (the step is not recorded yet), and from `GROUND` on the shades of the ground."""
+PROMPT = GROUND + GROUNDS
+EVENT = PROMPT + 1
+"""Colours from here on stand out on the ground."""
+REVEALED, EDITED, REMASKED = EVENT, EVENT + 1, EVENT + 2
+SCALE = EVENT + 3
+"""The first of the levels of a mode with a scale."""
+COLOURS = SCALE + len(HEAT_COLOURS)
+MARKED = 32
+"""Added to a colour in the column of the step on screen and in the row of the selected position."""
+_OF_STATE = {State.LOCKED: PROMPT, State.REVEALED: REVEALED, State.EDITED: EDITED, State.REMASKED: REMASKED}
+
+UPPER, LOWER, FULL = "▀", "▄", " "
+QUADRANTS = " ▘▝▀▖▌▞▛▗▚▐▜▄▙▟█"
+"""By bits: upper left 1, upper right 2, lower left 4, lower right 8."""
+
+
+@dataclass(frozen=True, eq=False)
+class Painting:
+    """Characters [rows, columns] with the colour before and behind each."""
+
+    signs: NDArray[np.uint32]
+    front: Bytes
+    back: Bytes
+
+
+@dataclass(frozen=True)
+class Marks:
+    """How many positions and steps stand in a character, and how they are drawn."""
+
+    name: str
+    rows: int
+    columns: int
+    paint: Callable[[Bytes], Painting]
+    """of colours [rows, columns] of all characters together"""
+
+
+def colours_of(worst: Bytes, share: NDArray[np.float32], mode: Mode) -> Bytes:
+    """Return the colour of each cell: the ground blends from masked to kept by the share that holds a token."""
+    if mode.levels:
+        return np.array([
+            NONE, GROUND, *(SCALE + level for level in mode.levels), REMASKED,
+        ], np.uint8)[np.minimum(worst, LOST)]  # fmt: skip
+    shares = np.nan_to_num(share)
+    colours = (GROUND + np.round(shares * (GROUNDS - 1))).astype(np.uint8)
+    # something masked is never quite kept, and something kept never quite masked
+    colours[(shares < 1) & (colours == PROMPT - 1)] -= 1
+    colours[(shares > 0) & (colours == GROUND)] += 1
+    colours[worst == State.UNREAD] = NONE
+    colours[(worst == State.LOCKED) & (shares == 1)] = PROMPT
+    for state in (State.REVEALED, State.EDITED, State.REMASKED):
+        colours[worst == state] = _OF_STATE[state]
+    return colours
+
+
+def half_blocks(colours: Bytes) -> Painting:
+    """Draw two positions a character."""
+    top, bottom = colours[::2], colours[1::2]
+    signs = np.where(top == bottom, ord(FULL), np.where(top == NONE, ord(LOWER), ord(UPPER))).astype(np.uint32)
+    lower = signs == ord(LOWER)
+    return Painting(signs, np.where(lower, bottom, top), np.where(lower, top, bottom))
+
+
+def quadrants(colours: Bytes) -> Painting:
+    """Draw two positions and two steps a character; of more than two colours the two that differ most in rank."""
+    parts = np.stack([colours[y::2, x::2] for y in (0, 1) for x in (0, 1)])
+    rank = parts % MARKED
+    front, back = parts[rank.argmax(axis=0), *np.indices(parts.shape[1:])], _ground(parts)
+    event = front % MARKED >= EVENT
+    lit = np.where(event, rank >= EVENT, parts == front) & (front != back)
+    bits = (lit * np.array([1, 2, 4, 8])[:, None, None]).sum(axis=0)
+    # an event all around leaves nothing of the ground
+    whole = bits == 15
+    signs = np.array([ord(c) for c in QUADRANTS], np.uint32)[np.where(whole, 0, bits)]
+    return Painting(signs, front, np.where(whole, front, back))
+
+
+def braille(colours: Bytes) -> Painting:
+    """Draw four positions and two steps a character: events as dots on the ground of the whole character."""
+    parts = np.stack([colours[y::4, x::2] for y in range(4) for x in (0, 1)])
+    rank = parts % MARKED
+    front = parts[rank.argmax(axis=0), *np.indices(parts.shape[1:])]
+    bits = ((rank >= EVENT) * DOTS.reshape(-1)[:, None, None]).sum(axis=0)
+    signs = np.where(bits > 0, 0x2800 + bits, ord(FULL)).astype(np.uint32)
+    return Painting(signs, front, _ground(parts))
+
+
+def _ground(parts: Bytes) -> Bytes:
+    """Return the middle shade of the parts [parts, rows, columns] that are no events; masked where all are."""
+    marked = parts.max(axis=0) >= MARKED
+    rank = np.sort(np.where(parts % MARKED >= EVENT, 255, parts % MARKED), axis=0)
+    count = (rank < 255).sum(axis=0)
+    middle = np.take_along_axis(rank, (np.maximum(count - 1, 0) // 2)[None], axis=0)[0]
+    return (np.where(count > 0, middle, GROUND) + MARKED * marked).astype(np.uint8)
+
+
+def glyphs(signs: str) -> Callable[[Bytes], Painting]:
+    """Return what draws one sign a character: every colour has its own, so that none is needed."""
+    table = np.array([ord(c) for c in signs], np.uint32)
+
+    def paint(colours: Bytes) -> Painting:
+        return Painting(table[colours % MARKED], colours, np.where(colours >= MARKED, MARKED, NONE).astype(np.uint8))
+
+    return paint
+
+
+def _signs(masked: str, mixed: str, kept: str, events: str) -> str:
+    ground = [masked, *[mixed] * (GROUNDS - 2), kept]
+    return "".join([" ", *ground, events, *(str(level) for level in range(1, COLOURS - SCALE + 1))])
+
+
+HALF = Marks("half blocks", 2, 1, half_blocks)
+QUADRANT = Marks("quadrants", 2, 2, quadrants)
+BRAILLE = Marks("braille", 4, 2, braille)
+ASCII = Marks("signs", 1, 1, glyphs(_signs("_", "-", "=", "|oex")))
+SIGNS = Marks("signs", 1, 1, glyphs(_signs("░", "▒", "▓", "│+◆╳")))
+"""For terminals without colour: the sign tells the state."""
+BLOCKS = (HALF, QUADRANT, BRAILLE)
+"""From the fewest positions and steps a character to the most."""
+LEGENDS = {
+    "ascii": "_ masked = kept o new x remasked e edited",
+    "signs": "░ masked ▓ kept + new ╳ remasked ◆ edited",
+}
+
+
+def colour_table(dark: bool, page: RGB) -> list[RGB]:
+    """Return red, green and blue of every colour, those that are `MARKED` from index MARKED on; NONE is the page's."""
+    masked, kept, prompt, edited = (
+        ((0x26, 0x26, 0x2C), (0x80, 0x80, 0x86), (0x5A, 0x86, 0xB8), (0xD9, 0x6A, 0xD9)) if dark
+        else ((0xD4, 0xD4, 0xDA), (0x8C, 0x8C, 0x92), (0x4A, 0x86, 0xC0), (0x9B, 0x30, 0xB0))
+    )  # fmt: skip
+    # the brighter and the darker of the text's colours, so that both stand out on grey
+    revealed = (0x00, 0xC8, 0x96) if dark else (0x00, 0x8F, 0x6C)
+    remasked = (0xF0, 0x64, 0x28) if dark else (0xD8, 0x50, 0x14)
+    ground = [blended(masked, kept, i / (GROUNDS - 1)) for i in range(GROUNDS)]
+    scale = [rgb_of(colour) for colour in HEAT_COLOURS]
+    plain = [page, *ground, prompt, revealed, edited, remasked, *scale]
+    mark: RGB = (0xFF, 0xE0, 0x66) if dark else (0x30, 0x30, 0x00)
+    filler = [page] * (MARKED - len(plain))
+    return [*plain, *filler, *(blended(colour, mark, 0.45) for colour in plain)]
+
+
+def blended(one: RGB, other: RGB, part: float) -> RGB:
+    """Return a colour between two; part 0 is `one`."""
+    red, green, blue = (round(a + (b - a) * part) for a, b in zip(one, other, strict=True))
+    return red, green, blue
+
+
+def rgb_of(colour: str) -> RGB:
+    """Return red, green and blue of #rrggbb."""
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
