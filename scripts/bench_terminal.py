@@ -1,6 +1,6 @@
 """Measure the terminal: start-up, keys, painting, and what watching costs the sampler.
 
-    python scripts/bench_terminal.py [--seconds 10] [--json]
+    python scripts/bench_terminal.py [--seconds 10] [--part map] [--json]
 
 Runs the real application in pseudo-terminals.  Prints each figure beside its target; run it on an idle machine.
 """
@@ -32,6 +32,9 @@ ROUNDS = 9
 """Runs a side for the cost of watching: one run differs from the next by more than that."""
 WARM_UP = 20
 """Frames of the grid before its clock starts."""
+PARTS = ("all", "map")
+LONG = (1024, 4096)
+"""Positions and steps of the longest run that the map is measured on."""
 RUN = ["watch", "--steps", str(STEPS), "--strategy", "remdm-loop", "--length", "128"]
 
 
@@ -40,11 +43,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--grid", type=int, metavar="FRAMES", help=argparse.SUPPRESS)
+    parser.add_argument("--map", type=int, metavar="COLUMNS", help=argparse.SUPPRESS)
+    parser.add_argument("--part", choices=PARTS, default="all", help="what to measure")
     options = parser.parse_args()
-    if options.grid:
-        print(json.dumps(asyncio.run(grid_cpu(options.grid))))
+    if options.grid or options.map:
+        print(json.dumps(asyncio.run(grid_cpu(options.grid) if options.grid else map_cpu(options.map))))
         return
-    rows = list(measure(options.seconds))
+    rows = [*(measure(options.seconds) if options.part == "all" else ()), *measure_map()]
     if options.json:
         print(json.dumps([dict(zip(("what", "measured", "target"), row, strict=True)) for row in rows]))
         return
@@ -56,7 +61,7 @@ def measure(seconds: float) -> Iterator[tuple[str, str, str]]:
     yield "--help, wall, median of 9", f"{help_ms():.0f} ms", "< 150 ms"
     first = statistics.median(first_paint_ms() for _ in range(5))
     yield "first paint while the model loads, median of 5", f"{first:.0f} ms", "< 500 ms"
-    frames = child_grid(300)
+    frames = child("--grid", 300)
     yield "grid, CPU a frame, 120x40, 1,024 tokens, 10 % change", f"{frames:.2f} ms", "<= 2.5 ms"
     yield "idle and paused, CPU of the terminal", f"{idle_percent(seconds):.2f} %", "<= 1 %"
     keys = sorted(key_ms(seconds))
@@ -199,10 +204,19 @@ def served_rate(seconds: float) -> float:
     raise RuntimeError("the engine stopped early")
 
 
-def child_grid(frames: int) -> float:
-    """The grid alone in a terminal of its own."""
+def measure_map() -> Iterator[tuple[str, str, str]]:
+    yield "map, CPU of one new column, 120x40", f"{child('--map', 300):.2f} ms", "<= 2 ms"
+    positions, steps = LONG
+    for mode, milliseconds, size in map_repaints():
+        what = f"map, whole repaint of {positions:,} x {steps:,}, {mode}"
+        yield what, f"{milliseconds:.0f} ms", "<= 60 ms"
+    yield "map, bytes a position and step", f"{size:.2f}", "<= 2"
+
+
+def child(part: str, frames: int) -> float:
+    """One part alone in a terminal of its own."""
     out = Path(f"/tmp/remdm-grid-{os.getpid()}.json")
-    shell = f"{sys.executable} {__file__} --grid {frames} > {out}"
+    shell = f"{sys.executable} {__file__} {part} {frames} > {out}"
     person = Terminal([], command=["sh", "-c", shell])
     try:
         person.exit_code(120)
@@ -266,6 +280,79 @@ async def grid_cpu(frames: int) -> float:
     result = await GridApp().run_async()
     assert result is not None
     return result
+
+
+async def map_cpu(columns: int) -> float:
+    """Main-thread CPU of one new step on the map, ms, the median, from the record to what the driver encodes.
+
+    Every other beat of the clock shows nothing new; what such a beat takes is subtracted.
+    """
+    from textual.app import App, ComposeResult
+
+    from engine.sampling.trace import Trace
+    from remdm_tui.widgets.trajectory_map import TrajectoryMap
+    from tests.engine.recordings import busy_frames
+
+    total = columns + WARM_UP
+    start, frames = busy_frames(total, 128, 3)
+    made, trace = list(frames), Trace(start)
+
+    class MapApp(App[float]):
+        # as large as the map of a terminal of 120 x 40
+        CSS = "TrajectoryMap { width: 78; height: 14; border-top: solid white; }"
+
+        def compose(self) -> ComposeResult:
+            yield TrajectoryMap()
+
+        def on_mount(self) -> None:
+            self._clock = list[float]()
+            self.set_interval(1 / 60, self.next_step)
+
+        def next_step(self) -> None:
+            if len(self._clock) == 2 * WARM_UP:
+                gc.collect()
+                gc.freeze()
+            self._clock.append(time.thread_time())
+            if len(trace) == total:
+                taken = [b - a for a, b in pairwise(self._clock[2 * WARM_UP :])]
+                self.exit(1000 * (statistics.median(taken[::2]) - statistics.median(taken[1::2])))
+                return
+            if len(self._clock) % 2 == 0:
+                return
+            trace.append(made[len(trace)])
+            self.query_one(TrajectoryMap).show(trace, 0, total, len(trace), None)
+
+    result = await MapApp().run_async()
+    assert result is not None
+    return result
+
+
+def map_repaints() -> Iterator[tuple[str, float, float]]:
+    """CPU of pooling and painting a whole long run on 78 x 14 characters, by mode, the median; and bytes a cell."""
+    from engine.sampling.trace import Trace
+    from remdm_tui.render.plate import Plate
+    from remdm_tui.render.plate_modes import MODES
+    from remdm_tui.render.plate_paint import HALF, colours_of
+    from remdm_tui.render.plate_pool import Pool
+    from remdm_tui.render.viewport import Viewport
+    from tests.engine.recordings import busy_frames
+
+    positions, steps = LONG
+    start, frames = busy_frames(steps, positions, 40)
+    trace = Trace(start)
+    for frame in frames:
+        trace.append(frame)
+    plate = Plate(trace, 0)
+    plate.read()
+    view, grid = Viewport.whole(positions, steps + 1), (14 * HALF.rows, 78 * HALF.columns)
+    for mode in MODES.values():
+        taken = []
+        for _ in range(9):
+            begun = time.process_time()
+            pool = Pool(plate, view, grid, mode)
+            HALF.paint(colours_of(pool.worst, pool.share, mode))
+            taken.append(1000 * (time.process_time() - begun))
+        yield mode.name, statistics.median(taken), plate.nbytes / (positions * (steps + 1))
 
 
 if __name__ == "__main__":

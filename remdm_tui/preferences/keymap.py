@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 
 from textual.binding import Binding
@@ -24,6 +24,19 @@ ALIASES = {
 """Ids that bindings had in earlier versions, and their ids now."""
 MODIFIERS = ("ctrl+", "shift+", "alt+", "super+", "meta+", "hyper+")
 NAMED = frozenset(key.value for key in Keys) | frozenset(KEY_NAME_REPLACEMENTS.values())
+
+
+@dataclass(frozen=True)
+class PanelBinding(Binding):
+    """A key that works while one panel has the focus; there it comes before a key of the whole screen."""
+
+    panel: str = ""
+
+    @classmethod
+    def of(cls, binding: Binding, panel: str, action: str) -> PanelBinding:
+        """Return a panel's binding for lists of keys; `action` is the screen's way to do the same."""
+        values = {one.name: getattr(binding, one.name) for one in fields(Binding)}
+        return cls(**{**values, "action": action}, panel=panel)
 
 
 @dataclass(frozen=True)
@@ -136,13 +149,18 @@ def _is_character(name: str) -> bool:
 
 
 def _clash(given: Mapping[str, list[str]], bindings: Sequence[Binding]) -> tuple[str, str, str] | None:
-    """Return a key that two bindings have, the id that gives it up and the id that has it; None: no key is doubled."""
-    owners: dict[str, str] = {}
+    """Return a key that two bindings have, the id that gives it up and the id that has it; None: no key is doubled.
+
+    A panel's key may be one of the screen's too.
+    """
+    owners: dict[tuple[str, str], str] = {}
+    panels = {binding.id: binding.panel for binding in bindings if isinstance(binding, PanelBinding)}
     # bindings with their own keys come first, then those given, in their order
     own = {binding.id: _parts(binding.key) for binding in bindings if binding.id and binding.id not in given}
     for name, keys in [*own.items(), *given.items()]:
         for key in keys:
-            if key in owners:
-                return key, name, owners[key]
-            owners[key] = name
+            place = panels.get(name, ""), key
+            if place in owners:
+                return key, name, owners[place]
+            owners[place] = name
     return None

@@ -70,10 +70,9 @@ class Plate:
     def read(self, seconds: float | None = None, clock: Callable[[], float] = time.perf_counter) -> bool:
         """Read new columns, for about `seconds`; return whether all are read.  Raises ValueError as the record does."""
         end, begun = len(self.record) + 1, clock()
-        edits = set(self.record.edits()) if self.length < end else set()
         while self.length < end:
-            chunk = self._chunk(self.length // CHUNK, self.length)
-            self._fill(chunk, self.length, edits)
+            chunk = self._chunk(self.length // CHUNK, self.length + 1)
+            self._fill(chunk, self.length)
             self.length += 1
             if seconds is not None and self.length < end and clock() - begun >= seconds:
                 return False
@@ -93,30 +92,37 @@ class Plate:
         """Bytes of the columns in memory."""
         return sum(chunk.states.nbytes + chunk.held.nbytes for chunk in self._chunks.values())
 
-    def _chunk(self, number: int, length: int) -> Columns:
-        """Return a chunk with its columns below `length`, read again if it was dropped."""
+    def _chunk(self, number: int, end: int) -> Columns:
+        """Return a chunk with room for the columns below `end`; one that was dropped is read again."""
+        first = number * CHUNK
+        rows = min(end - first, CHUNK)
         found = self._chunks.get(number)
-        if found is None:
-            shape = CHUNK, self.positions
-            found = Columns(number * CHUNK, np.zeros(shape, np.uint8), np.zeros(shape, np.uint8))
+        if found is None or len(found.states) < rows:
+            # the last of a run's planned columns need no more room than they take
+            planned = self.record.start.steps + 1 - first
+            shape = planned if rows <= planned < CHUNK else CHUNK, self.positions
+            found = Columns(first, np.zeros(shape, np.uint8), np.zeros(shape, np.uint8))
             self._chunks[number] = found
-            edits = set(self.record.edits()) if found.first < length else set()
-            for step in range(found.first, min(length, found.first + CHUNK)):
-                self._fill(found, step, edits)
+            for step in range(first, min(self.length, first + CHUNK)):
+                self._fill(found, step)
             while len(self._chunks) > self._room:
                 self._chunks.popitem(last=False)
         self._chunks.move_to_end(number)
         return found
 
-    def _fill(self, chunk: Columns, step: int, edits: set[int]) -> None:
+    def _fill(self, chunk: Columns, step: int) -> None:
         """Read one column into its chunk."""
-        change, held = self.record.change(step, self.sample), self.record.held(step, self.sample)
-        row = step - chunk.first
+        record, sample, row = self.record, self.sample, step - chunk.first
+        frame = record.frame(step)
+        if frame is None:
+            change, held = record.change(step, sample), record.held(step, sample)
+        else:
+            change, held = frame.change[sample], frame.held[sample]
         states = OF_CHANGE[change]
-        if step in edits:
-            locked = self.record.change(step - 1, self.sample) == Change.LOCKED
+        if frame is not None and frame.edit is not None:
+            locked = record.change(step - 1, sample) == Change.LOCKED
             states[(states >= State.REVEALED) | (locked != (change == Change.LOCKED))] = State.EDITED
         chunk.states[row] = states
-        # a file may hold any float
+        # a file may hold any float; fmax takes 0 for nan
         with np.errstate(invalid="ignore"):
-            chunk.held[row] = np.clip(np.nan_to_num(held, nan=0.0) * CERTAIN, 0, CERTAIN)
+            chunk.held[row] = np.minimum(np.fmax(held * CERTAIN, 0), CERTAIN)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from remdm_tui.render.palette import HEAT_COLOURS
 from remdm_tui.render.plate import Bytes, State
-from remdm_tui.render.plate_modes import LEVEL, LOST, Mode
+from remdm_tui.render.plate_modes import LOST, Mode
 from remdm_tui.render.plot import DOTS
 
 RGB = tuple[int, int, int]
@@ -60,7 +60,7 @@ def colours_of(worst: Bytes, share: NDArray[np.float32], mode: Mode) -> Bytes:
         return np.array([
             NONE, GROUND, *(SCALE + level for level in mode.levels), REMASKED,
         ], np.uint8)[np.minimum(worst, LOST)]  # fmt: skip
-    shares = np.nan_to_num(share)
+    shares = np.fmax(share, 0)
     colours = (GROUND + np.round(shares * (GROUNDS - 1))).astype(np.uint8)
     # something masked is never quite kept, and something kept never quite masked
     colours[(shares < 1) & (colours == PROMPT - 1)] -= 1

@@ -52,6 +52,23 @@ class Pool:
         self._pool(cells)
         return cells
 
+    def find(self, rows: range, columns: range) -> tuple[int, int] | None:
+        """Return the first position and step with the worst code in some cells; None where nothing is recorded."""
+        tops, bottoms = self._rows, self._rows + self._heights
+        top, bottom = int(tops[rows.start]), int(bottoms[rows.stop - 1])
+        starts = edges(self.view.left, self.view.columns, self.grid[1])
+        left, right = int(starts[columns.start]), self.view.left + self.view.columns
+        if columns.stop < self.grid[1]:
+            right = max(left + 1, int(starts[columns.stop]))
+        best: tuple[int, int, int] | None = None
+        for part in self.plate.columns(left, right):
+            states = part.states[:, top:bottom]
+            worst = int(states.max())
+            if best is None or worst > best[0]:
+                step, position = divmod(int(states.argmax()), bottom - top)
+                best = worst, top + position, part.first + step
+        return None if best is None else best[1:]
+
     def _cells(self, step: int) -> range:
         return cells_of(self.view.left, self.view.columns, self.grid[1], step)
 

@@ -16,6 +16,7 @@ from textual.widgets import Label
 
 from engine.records import Change, ModelChoice
 from remdm_tui.console.sanitize import sanitize
+from remdm_tui.preferences.keymap import PanelBinding
 from remdm_tui.render.palette import palette
 from remdm_tui.screens.about import AboutScreen
 from remdm_tui.screens.breakpoints import BreakpointScreen
@@ -26,7 +27,7 @@ from remdm_tui.screens.models import ModelScreen
 from remdm_tui.screens.panels.branches import BRANCHES, BranchesPanel
 from remdm_tui.screens.panels.controls import Controls
 from remdm_tui.screens.panels.knobs import KNOBS, KnobsPanel
-from remdm_tui.screens.panels.panes import PANES, PanesPanel
+from remdm_tui.screens.panels.panes import PANES, SHOWING_MAP, PanesPanel
 from remdm_tui.screens.panels.text import EDITING, SCROLLING, SELECTING, TextPanel
 from remdm_tui.screens.panels.timeline import BOOKMARKS, SEEKING, TimelinePanel
 from remdm_tui.watch import player as playing
@@ -36,7 +37,10 @@ from remdm_tui.widgets.curves import CurvesPanel
 from remdm_tui.widgets.figures import FiguresPanel
 from remdm_tui.widgets.key_footer import KeyFooter
 from remdm_tui.widgets.legend import LegendPanel
+from remdm_tui.widgets.trajectory_map import MAP_KEYS, MapCells
 
+MAP = "map"
+"""Name of the panel whose keys work only while it has the focus."""
 PLAYING = (Binding("space", "play_pause", "Play/pause", id="play", tooltip="Play, or pause; nothing is lost"),)
 RUNS = (
     Binding("r", "restart(0)", "Restart", id="restart", tooltip="Start the run again with the same seed"),
@@ -63,7 +67,8 @@ SESSION = (
 DECLARED: tuple[tuple[str, Binding], ...] = tuple(
     (panel, binding)
     for panel, bindings in (
-        ("", PLAYING), (TimelinePanel.NAME, SEEKING), (KnobsPanel.NAME, KNOBS), (PanesPanel.NAME, PANES), ("", RUNS),
+        ("", PLAYING), (TimelinePanel.NAME, SEEKING), (KnobsPanel.NAME, KNOBS), (PanesPanel.NAME, PANES),
+        (PanesPanel.NAME, SHOWING_MAP), ("", RUNS),
         (TextPanel.NAME, SCROLLING), ("", STOPPING), (TextPanel.NAME, SELECTING), (TextPanel.NAME, EDITING),
         (BranchesPanel.NAME, BRANCHES), (TimelinePanel.NAME, BOOKMARKS), ("", SESSION),
     )
@@ -83,6 +88,8 @@ def everywhere(panel: str, binding: Binding) -> Binding:
 
 
 KEYS = tuple(everywhere(panel, binding) for panel, binding in DECLARED)
+LOCAL = tuple(PanelBinding.of(binding, MAP, f"panel({MAP!r}, {binding.action!r})") for binding in MAP_KEYS)
+"""Keys that mean something else while a panel has the focus; with the panel's name."""
 
 
 class WatchScreen(Screen[None]):
@@ -153,6 +160,7 @@ class WatchScreen(Screen[None]):
         """Apply the colours of the theme."""
         colours = palette(self.app.current_theme.dark, self.options.ascii)
         self.panes.use_palette(colours)
+        self.panes.recolour_maps()
         looks = [look for state, look in colours.looks.items() if self.options.prompt or state != Change.LOCKED]
         self.text.border_subtitle = " ".join(
             f"[{look.style}]{look.fill}[/]{look.name}" if look.fill else f"[{look.style}] {look.name} [/]"
@@ -165,7 +173,8 @@ class WatchScreen(Screen[None]):
 
     async def action_panel(self, panel: str, action: str) -> None:
         """Run an action of a panel."""
-        await self.app.run_action(action, self.panels[panel])
+        node = self.panes.active_map.cells if panel == MAP else self.panels[panel]
+        await self.app.run_action(action, node)
 
     def action_focus_panel(self, by: int) -> None:
         """Focus the next or previous panel."""
@@ -177,7 +186,8 @@ class WatchScreen(Screen[None]):
     def focused_panels(self) -> list[str]:
         """Return the names of the panels around the focus, the outermost last."""
         nodes: Iterable[DOMNode] = () if self.focused is None else self.focused.ancestors_with_self
-        return [name for node in nodes for name, panel in self.panels.items() if panel is node]
+        inner = [MAP] * isinstance(self.focused, MapCells)
+        return inner + [name for node in nodes for name, panel in self.panels.items() if panel is node]
 
     # -- the run
 
@@ -284,13 +294,15 @@ class WatchScreen(Screen[None]):
     def action_help(self) -> None:
         """Open the help, with the keys of the focused panel first."""
         panels = self.focused_panels()
+        panel = MAP if MAP in panels else panels[-1] if panels else ""
         own = {binding.id for owner, binding in DECLARED if owner in panels}
+        own |= {binding.id for binding in LOCAL if binding.panel in panels}
         table = self.controls.table
         bound = [(binding.id, (table.readable(binding), binding.description)) for binding in table.bound()]
         colours = palette(self.app.current_theme.dark, self.options.ascii)
         self.app.push_screen(
             HelpScreen(
                 [line for _, line in bound], colours, self.options.ascii,
-                panel=panels[-1] if panels else "", own=[line for id_, line in bound if id_ in own],
+                panel=panel, own=[line for id_, line in bound if id_ in own],
             )
         )  # fmt: skip

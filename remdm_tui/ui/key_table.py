@@ -5,9 +5,10 @@ from __future__ import annotations
 from textual.binding import Binding
 
 from remdm_tui.screens.watch import KEYS as SCREEN_KEYS
+from remdm_tui.screens.watch import LOCAL
 
 APP_KEYS = (
     Binding("ctrl+z", "suspend_process", "Back to the shell; fg returns", id="suspend", show=False, priority=True),
 )
 """Keys that work above dialogs too."""
-KEYS: tuple[Binding, ...] = (*SCREEN_KEYS, *APP_KEYS)
+KEYS: tuple[Binding, ...] = (*SCREEN_KEYS, *LOCAL, *APP_KEYS)

@@ -23,7 +23,7 @@ from remdm_tui.watch.inspector import named_parts
 from remdm_tui.watch.notices import Notice, Progress
 from remdm_tui.watch.panes import LETTERS, Pane
 from remdm_tui.widgets.inspector import prediction_text, story_text
-from remdm_tui.widgets.panes import Caption
+from remdm_tui.widgets.panes import Caption, has_room_beside
 
 SMALLEST = (60, 16)
 """Columns and rows below which the text is shown alone."""
@@ -35,6 +35,8 @@ class Presenter:
     def __init__(self, screen: WatchScreen, clock: Callable[[], float]) -> None:
         self.screen, self.session, self.options = screen, screen.session, screen.options
         self._pace, self._steps_per_second = panel_data.Pace(clock), 0.0
+        self.maps_whole = True
+        """whether the maps have all that is recorded"""
         # what was drawn last, so that only what changed is drawn again
         self._shown: dict[str, object] = {}
 
@@ -126,12 +128,35 @@ class Presenter:
                 grid.go_on(room // len(shown))
         return drawn
 
+    # -- the maps
+
+    def draw_maps(self) -> None:
+        """Draw the maps, or as much of them as can be read in a moment."""
+        session, panes = self.session, self.screen.panes
+        self.maps_whole = True
+        if session.trace is None:
+            return
+        size, positions = panes.size, session.trace.start.tokens.shape[1]
+        if self._is_new("beside", (size, positions, len(panes.group.panes))):
+            alone = not panes.group.panes
+            self.screen.set_class(alone and has_room_beside(positions, size.width, size.height), "-map-beside")
+        if not panes.active_map.size.height:
+            return
+        group, total = panes.group, self._total(session.trace)
+        for number in panes.arrangement.shown:
+            pane = group.panes[number] if group.panes else None
+            record = session.trace if pane is None else pane.record
+            at = session.debug.inspector.at if number == group.index else None
+            whole = panes.maps[number].show(record, session.sample, total, group.position(record), at)
+            self.maps_whole = self.maps_whole and whole
+
     # -- the panels
 
     def draw_panels(self) -> bool:
         """Draw inspector, captions, timeline and status; return whether the side panels must follow."""
         session, screen = self.session, self.screen
         self._draw_inspector()
+        self.draw_maps()
         trace, player, sample = session.trace, session.player, session.sample
         if trace is None:
             return False

@@ -82,6 +82,8 @@ class RefreshClock:
             self._draw(panels, grid=not (alone or side))
             if side:
                 self.presenter.draw_side()
+            if not (panels or self.presenter.maps_whole or self.rushing):
+                self.presenter.draw_maps()
             if panels:
                 self._panelled, self._beats = now, 0
                 # keys need not wait for all of it at once, and eyes do not mind where everything moves
@@ -162,7 +164,7 @@ class RefreshClock:
         self._wake()
 
     def _rest_or_wake(self) -> None:
-        if self._behind or not self.session.idle:
+        if self._behind or not self.presenter.maps_whole or not self.session.idle:
             self._wake()
         elif not self.resting and self._fast is not None:
             self.resting = True

@@ -15,10 +15,14 @@ from textual.message import Message
 
 from remdm_tui.render.palette import Palette
 from remdm_tui.render.text_layout import TokenTexts
-from remdm_tui.widgets.token_grid import TokenGrid
+from remdm_tui.widgets.token_grid import ROOMY, TokenGrid
+from remdm_tui.widgets.trajectory_map import TrajectoryMap
 
 SMALLEST = (38, 11)
 """Columns and rows of a pane at least, its frame included."""
+
+BESIDE = 60
+"""Columns that text and map need to stand beside each other."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +55,17 @@ def arrange(count: int, focus: int, width: int, height: int) -> Arrangement:
     return Arrangement(range(first, first + fit), columns)
 
 
+def has_room_beside(positions: int, width: int, height: int) -> bool:
+    """Return whether a text fits in half the width, so that the map can have the other half and the whole height.
+
+    Depends on the sizes alone, so that no step moves the text.
+    """
+    columns = width // 2
+    return columns >= BESIDE and positions * ROOMY <= columns * height
+
+
 class PaneView(Vertical):
-    """A grid in its frame."""
+    """A grid in its frame, with the map of its run below or beside it."""
 
     _frame_alone = False
     """whether a refresh is for the frame's first and last line"""
@@ -62,9 +75,11 @@ class PaneView(Vertical):
         self.can_focus = False
         self.number = number
         self.grid = TokenGrid(ascii_only=ascii_only, id="grid" if number == 0 else None)
+        self.map = TrajectoryMap(ascii_only=ascii_only, id="map" if number == 0 else None)
 
     def compose(self) -> ComposeResult:
         yield self.grid
+        yield self.map
 
     def write(self, title: str, subtitle: str) -> None:
         """Write on the frame; redraw nothing else."""
@@ -111,7 +126,7 @@ class Panes(Container):
         self._panes = tuple(PaneView(number, ascii_only) for number in range(most))
         self._count, self._focus = 1, 0
         for pane in self._panes[1:]:
-            pane.grid.can_focus = False
+            pane.grid.can_focus = pane.map.cells.can_focus = False
         self.arrangement = Arrangement(range(1), 1)
         self._captions: tuple[Caption, ...] = ()
 
@@ -123,6 +138,10 @@ class Panes(Container):
     @property
     def grids(self) -> tuple[TokenGrid, ...]:
         return tuple(pane.grid for pane in self._panes)
+
+    @property
+    def maps(self) -> tuple[TrajectoryMap, ...]:
+        return tuple(pane.map for pane in self._panes)
 
     @property
     def hidden(self) -> int:
@@ -146,10 +165,13 @@ class Panes(Container):
         if (count, focus) != (self._count, self._focus):
             self._count, self._focus = count, focus
             focused = any(grid.has_focus for grid in self.grids)
-            for number, grid in enumerate(self.grids):
-                grid.can_focus = number == focus
+            on_map = any(one.cells.has_focus for one in self.maps)
+            for pane in self._panes:
+                pane.grid.can_focus = pane.map.cells.can_focus = pane.number == focus
             if focused:
                 self.grids[focus].focus(scroll_visible=False)
+            elif on_map:
+                self.maps[focus].cells.focus(scroll_visible=False)
             self._place()
 
     def caption(self, captions: Sequence[Caption]) -> None:

@@ -28,7 +28,8 @@ def test_the_ground_blends_from_masked_to_kept_and_events_stand_on_it() -> None:
     assert shades == sorted(shades)
     assert (shades[0], shades[-1]) == (G, KEPT)
     # neither end is taken by what is not quite there
-    assert G < colour(State.KEPT, 0.001) and colour(State.KEPT, 0.999) < KEPT
+    assert colour(State.KEPT, 0.001) > G
+    assert colour(State.KEPT, 0.999) < KEPT
     assert colour(State.UNREAD, np.nan) == paint.NONE
     assert colour(State.LOCKED, 1) == paint.PROMPT
     assert colour(State.LOCKED, 0.5) < KEPT

@@ -19,8 +19,8 @@ def views(draw: st.DrawFn) -> Viewport:
 
 
 def inside(view: Viewport) -> bool:
-    rows = 0 <= view.top and 1 <= view.rows and view.top + view.rows <= view.positions
-    return rows and 0 <= view.left and 1 <= view.columns and view.left + view.columns <= view.steps
+    rows = view.top >= 0 and view.rows >= 1 and view.top + view.rows <= view.positions
+    return rows and view.left >= 0 and view.columns >= 1 and view.left + view.columns <= view.steps
 
 
 @given(st.integers(0, 50), st.integers(1, 90), st.integers(1, 90))

@@ -5,12 +5,14 @@ from __future__ import annotations
 from textual import on
 from textual.binding import Binding
 
+from remdm_tui.render.plate_modes import MODES
 from remdm_tui.screens.compare import CompareScreen
 from remdm_tui.screens.panels.controls import Controls
 from remdm_tui.settings.pane_spec import settings_of
 from remdm_tui.watch.panes import LETTERS, PaneGroup
 from remdm_tui.widgets.panes import Panes
 from remdm_tui.widgets.token_grid import TokenGrid
+from remdm_tui.widgets.trajectory_map import MapCells, TrajectoryMap
 
 PANES = (
     Binding("c", "panes", "Compare", id="compare", tooltip="Show branches side by side, or one alone"),
@@ -19,12 +21,17 @@ PANES = (
     Binding("shift+tab", "focus_pane(-1)", "Previous pane", id="pane-previous", show=False),
     Binding("C", "heat", "Colour by confidence", id="heat", show=False),
 )
+SHOWING_MAP = (
+    Binding("2", "map", "Map", id="map", tooltip="Go to the map of positions by steps; again: show it alone"),
+)
+ALONE = "-map-alone"
+"""Class of the screen: the map in place of the text."""
 
 
 class PanesPanel(Panes):
-    """Opens and closes panes; its grids take the focus."""
+    """Opens and closes panes; its grids and maps take the focus."""
 
-    BINDINGS = [*PANES]
+    BINDINGS = [*PANES, *SHOWING_MAP]
     NAME = "panes"
 
     def __init__(self, controls: Controls) -> None:
@@ -42,6 +49,11 @@ class PanesPanel(Panes):
     def active(self) -> TokenGrid:
         """The grid of the focused pane."""
         return self.grids[self.group.index]
+
+    @property
+    def active_map(self) -> TrajectoryMap:
+        """The map of the focused pane."""
+        return self.maps[self.group.index]
 
     def update_panes(self) -> None:
         """Show one grid per pane, with the cursor in the active one."""
@@ -111,6 +123,37 @@ class PanesPanel(Panes):
     def action_heat(self) -> None:
         self.heat = not self.heat
         self.use_heat(self.heat)
+        for one in self.maps:
+            one.cells.use(one.cells.view, MODES["confidence" if self.heat else "state"], one.cells.marks)
+        self.controls.wake()
+
+    # -- the maps
+
+    def recolour_maps(self) -> None:
+        for one in self.maps:
+            one.cells.recolour()
+
+    def action_map(self) -> None:
+        """Focus the map; if it has the focus already, show it in place of the text; then the text again."""
+        cells, screen = self.active_map.cells, self.screen
+        if screen.has_class(ALONE):
+            screen.remove_class(ALONE)
+            screen.set_focus(None)
+        elif cells.has_focus or not self.active_map.display or not cells.size.height:
+            screen.add_class(ALONE)
+            # it is shown, and can have the focus, when the style sheet has been applied
+            self.call_after_refresh(cells.focus)
+        else:
+            cells.focus()
+        self.controls.wake()
+
+    @on(MapCells.Viewed)
+    def _viewed(self, event: MapCells.Viewed) -> None:
+        """Show the same part of every run."""
+        for one in self.maps:
+            if one.cells is not event.cells:
+                one.cells.use(event.cells.view, event.cells.mode, event.cells.marks)
+            one.caption()
 
     def _rearranged(self) -> None:
         """Draw changed panes or a changed focus."""

@@ -20,6 +20,7 @@ from remdm_tui.watch.token_input import prompt_length, prompt_text, prompt_token
 from remdm_tui.widgets.inspector import TOP, InspectorPanel, named
 from remdm_tui.widgets.line_input import newline_sign
 from remdm_tui.widgets.token_grid import TokenGrid
+from remdm_tui.widgets.trajectory_map import MapCells
 
 SCROLLING = (
     Binding("pagedown", "page(1)", "Scroll the grid down", id="page-down", show=False),
@@ -68,6 +69,16 @@ class TextPanel(Vertical):
     def _pointed(self, event: TokenGrid.Pointed) -> None:
         self.panes.activate(next((i for i, grid in enumerate(self.panes.grids) if grid is event.grid), 0))
         self.panes.active.focus(scroll_visible=False)
+        self.look_at(event.position)
+
+    @on(MapCells.Pointed)
+    def _pointed_on_map(self, event: MapCells.Pointed) -> None:
+        """Go to the step and select the token."""
+        number = next((i for i, one in enumerate(self.panes.maps) if one.cells is event.cells), 0)
+        self.panes.activate(number)
+        event.cells.focus(scroll_visible=False)
+        if event.step != self.session.player.position:
+            self.controls.seek(event.step)
         self.look_at(event.position)
 
     def action_page(self, by: int) -> None:
