@@ -78,6 +78,8 @@ KINDS = {
         ExportKind("gif", "the run as a moving picture", "pictures:gif"),
         ExportKind("cast", "the run as an asciicast (v2) for terminal players", "asciicast:write"),
         ExportKind("html", "the run as one page with a player in it", "page:write"),
+        ExportKind("map.svg", "the map of positions by steps, with axes", "maps:svg"),
+        ExportKind("map.png", "the map of positions by steps, alone", "maps:png"),
         ExportKind("csv", "the figures of every step", "tables:csv"),
         ExportKind("parquet", "the figures of every step, for data frames", "tables:parquet"),
     )

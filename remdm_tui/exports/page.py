@@ -8,6 +8,7 @@ import html
 import json
 import re
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,20 @@ from numpy.typing import NDArray
 from engine.recording import Recording
 from engine.recording.frames import NEXT
 from engine.records import Change
+from engine.sampling import rng
+from engine.sampling.rng import Purpose
 from engine.sampling.trace import Record
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.exports import ExportRequest
 from remdm_tui.exports.scene import Scene
+from remdm_tui.render import plate_paint as paint
 from remdm_tui.render.text_layout import MASK_WIDTH
 from remdm_tui.render.typeset import Type
 
 MOST = 5_000
 """Steps in a page at most, by default."""
+CLEAN_UP, BY_HAND = -1, -2
+"""In place of the chance of an event that was not drawn."""
 
 
 def write(request: ExportRequest) -> None:
@@ -88,6 +94,10 @@ def run(request: ExportRequest, scene: Scene) -> dict[str, Any]:
         "mask": MASK_WIDTH,
         "start": [part.tolist() for part in first],
         "steps": steps,
+        "whys": [_whys(request, before, position) for before, position in pairwise(positions)],
+        "edits": sorted(set(trace.edits()) & set(positions)),
+        "positions": positions,
+        "colours": [_colours(dark) for dark in (True, False)],
         "labels": [sanitize(label(trace, position, sample), cells=True) for position in positions],
     }  # fmt: skip
 
@@ -124,6 +134,49 @@ def _state(
     places, widths = np.where(lost, old[0], new[0]), np.where(lost, old[1], new[1])
     shown = zip(places.tolist(), widths.tolist(), strict=True)
     return change.astype(np.int64), np.array([words.setdefault(word, len(words)) for word in shown])
+
+
+def _whys(request: ExportRequest, before: int, position: int) -> list[float]:
+    """Return [chance, draw] of each reveal and remask of a step, by position; empty where steps are left out.
+
+    A chance of CLEAN_UP or BY_HAND stands for an event without a draw.
+    """
+    trace, sample = request.trace, request.sample
+    frame = trace.frame(position)
+    if frame is None or position - before != 1:
+        return []
+    change = frame.change[sample]
+    events = np.flatnonzero((change == Change.REVEALED) | (change == Change.REMASKED)).tolist()
+    if frame.edit is not None or frame.final:
+        return [value for _ in events for value in (BY_HAND if frame.edit is not None else CLEAN_UP, 0)]
+    chance = np.where(change == Change.REMASKED, frame.remask[sample], frame.unmask[sample])
+    header = request.recording.header
+    # clean-ups and edits throw no flips
+    step = frame.index - _without_flips(request, position)
+    key = rng.key(header.seed, header.run.first + sample, step, Purpose.CHANGE)
+    return [_short(value) for at in events for value in (float(chance[at]), float(rng.uniform(key, at)))]
+
+
+def _without_flips(request: ExportRequest, position: int) -> int:
+    """Return the number of frames before a position that threw no flips."""
+    trace = request.trace
+    if not trace.edits() and request.recording.header.run.block_length is None:
+        return 0
+    frames = (trace.frame(before) for before in range(1, position))
+    return sum(frame is not None and (frame.edit is not None or frame.final) for frame in frames)
+
+
+def _short(value: float) -> float:
+    """Return a number with as many digits as are shown."""
+    return float(f"{value:.3g}") if np.isfinite(value) else 0.0
+
+
+def _colours(dark: bool) -> dict[str, Any]:
+    """Return the map's colours: the ground from masked to kept, the prompt, and new, edited and remasked."""
+    table = paint.colour_table(dark, (0, 0, 0))
+    names = {"ground": slice(paint.GROUND, paint.PROMPT), "prompt": paint.PROMPT}
+    names["events"] = slice(paint.REVEALED, paint.REMASKED + 1)
+    return {name: table[place] for name, place in names.items()}
 
 
 def _digest(text: str) -> str:

@@ -14,7 +14,10 @@ from remdm_tui.exports import KINDS, ExportKind, ExportRequest
 
 def kind_of(out: Path, named: str | None = None) -> ExportKind:
     """Return the kind by name, else by the ending of the file. Raises ValueError that lists the kinds."""
-    name = (named or out.suffix.removeprefix(".")).lower()
+    # run.map.png is a map.png, and run.b.png a png
+    endings = ["".join(out.suffixes[-2:]), out.suffix]
+    found = [ending[1:].lower() for ending in endings if ending[1:].lower() in KINDS]
+    name = (named or (found or [out.suffix[1:]])[0]).lower()
     if name not in KINDS:
         raise ValueError(f"unknown kind of export {name!r}: choose one of {', '.join(KINDS)}")
     return KINDS[name]
