@@ -94,7 +94,7 @@ class MapPicture:
             f'height="{whole[1]}" font-family="ui-monospace, DejaVu Sans Mono, monospace" font-size="12" fill="{ink}">'
             f'<rect width="100%" height="100%" fill="{page}"/><text x="{LEFT}" y="18">{html.escape(title)}</text>'
             f'<image x="{LEFT}" y="{TOP}" width="{width}" height="{height}" preserveAspectRatio="none" '
-            f'style="image-rendering:pixelated" href="data:image/png;base64,{data}"/>'
+            f'image-rendering="pixelated" href="data:image/png;base64,{data}"/>'
             f'<text x="{LEFT - 6}" y="{TOP + 10}" text-anchor="end">0</text>'
             f'<text x="{LEFT - 6}" y="{TOP + height}" text-anchor="end">{self.positions - 1}</text>'
             f'<text x="{LEFT}" y="{bottom}">step 0</text>'

@@ -14,6 +14,7 @@ from remdm_tui.console.sanitize import sanitize
 from remdm_tui.reports import templates
 from remdm_tui.reports.document import Plot, ReportDocument, Section
 from remdm_tui.reports.looks import DARK, LIGHT
+from remdm_tui.reports.maps import maps
 from remdm_tui.reports.page_svg import element
 from remdm_tui.reports.plots import NoPlots, legend_svg, panel_svg
 from remdm_tui.reports.records import Evaluation, Series
@@ -62,6 +63,15 @@ class ShownSetting:
     problem: str
 
 
+@dataclass(frozen=True)
+class ShownMap:
+    """The map of a recorded sample, or why there is none."""
+
+    title: str
+    picture: Markup
+    problem: str
+
+
 @dataclass(frozen=True, eq=False)
 class ShownSection:
     """A section with its plots and samples."""
@@ -69,6 +79,7 @@ class ShownSection:
     number: int
     section: Section
     plots: tuple[ShownPlot, ...]
+    maps: tuple[ShownMap, ...]
     settings: tuple[ShownSetting, ...]
 
 
@@ -82,11 +93,13 @@ def render(document: ReportDocument, samples: int = SHOWN) -> str:
             plots = tuple(_plot(plot, section, number) for plot in section.plots)
         except NoPlots as error:
             plots, no_plots = (), f"No plots: {error}."
-        sections.append(ShownSection(number, section, plots, tuple(_settings(section, count))))
+        shown = ShownSection(number, section, plots, tuple(_maps(section, number)), tuple(_settings(section, count)))
+        sections.append(shown)
     style = stylesheet()
     return templates.render(
         "html", document=document, sections=sections, shown=count, style=Markup(style),
-        style_hash=Markup(style_hash(style)), heading=_heading(document, every), no_plots=no_plots,
+        style_hash=Markup(style_hash(style)), pictures=any(section.maps for section in sections),
+        heading=_heading(document, every), no_plots=no_plots,
     )  # fmt: skip
 
 
@@ -123,6 +136,12 @@ def _plot(plot: Plot, section: Section, number: int) -> ShownPlot:
         legend_svg(plot.panels, section.looks, section.names), f"{prefix}-key", "How each series is drawn", sized=True
     )
     return ShownPlot(tuple(panels), Markup(legend), plot.caption)
+
+
+def _maps(section: Section, number: int) -> Iterator[ShownMap]:
+    for i, one in enumerate(maps(section.group.series), 1):
+        picture = element(one.svg, f"s{number}-map{i}", f"map of {one.title}") if one.svg else ""
+        yield ShownMap(one.title, Markup(picture), one.problem)
 
 
 def _settings(section: Section, count: int) -> Iterator[ShownSetting]:

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+from itertools import takewhile
 
 import pytest
 
@@ -35,8 +36,9 @@ def at(screen):
 
 
 def text(screen):
-    """The inside of the text box."""
-    return "\n".join(line[1:79] for line in screen.splitlines()[2:35])
+    """The inside of the text box, above the map."""
+    lines = takewhile(lambda line: "map: " not in line, screen.splitlines()[2:35])
+    return "\n".join(line[1:79] for line in lines)
 
 
 def words(screen):
