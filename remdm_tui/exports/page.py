@@ -174,9 +174,8 @@ def _short(value: float) -> float:
 def _colours(dark: bool) -> dict[str, Any]:
     """Return the map's colours: the ground from masked to kept, the prompt, and new, edited and remasked."""
     table = paint.colour_table(dark, (0, 0, 0))
-    names = {"ground": slice(paint.GROUND, paint.PROMPT), "prompt": paint.PROMPT}
-    names["events"] = slice(paint.REVEALED, paint.REMASKED + 1)
-    return {name: table[place] for name, place in names.items()}
+    events = table[paint.REVEALED : paint.REMASKED + 1]
+    return {"ground": table[paint.GROUND : paint.PROMPT], "prompt": table[paint.PROMPT], "events": events}
 
 
 def _digest(text: str) -> str:
