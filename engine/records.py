@@ -187,6 +187,8 @@ class StrategyInfo:
     knobs: tuple[KnobInfo, ...]
     preserves_marginal: bool = True
     """whether it claims that 1 - alpha of the positions are masked, but for chance"""
+    leaves_range: str = ""
+    """the formula by which its plan leaves [0, 1] at the last step; empty: it does not"""
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,7 @@ __all__ = [
     "write",
 ]
 
-PROTOCOL = 4
+PROTOCOL = 5
 MAGIC = b"remdm\x00"
 NOISE = 1 << 16
 """The largest number of bytes before the greeting."""

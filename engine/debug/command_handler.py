@@ -186,7 +186,7 @@ class CommandHandler:
 
 
 def claims_of(strategy: Strategy) -> Claims:
-    return Claims(strategy.preserves_marginal, strategy.reads)
+    return Claims(strategy.preserves_marginal, strategy.reads, strategy.leaves_range)
 
 
 def _again(kind: type[Strategy], before: Strategy) -> Strategy:

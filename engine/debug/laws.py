@@ -20,6 +20,8 @@ RUNS = 1e6
 """A correct sampler breaks a law in fewer than one of so many runs."""
 SIDES = 6
 """tails: masked, revealed and remasked, each too few or too many"""
+EXPECTED = "clamp"
+"""The name under which a clamp is reported that follows from the strategy's own formula, and breaks no law."""
 ROUNDING = 1e-5
 """Relative: probabilities of a frame are float32."""
 
@@ -30,6 +32,8 @@ class Claims:
 
     preserves_marginal: bool
     reads: str
+    leaves_range: str = ""
+    """the formula by which the last step's plan leaves [0, 1]; empty: it does not"""
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,13 @@ class LawInput:
     @property
     def positions(self) -> int:
         return int((self.was_masked | self.was_revealed).sum())
+
+    @property
+    def clamps(self) -> bool:
+        """Return whether the plan left [0, 1] where the strategy says that its formula does."""
+        frame = self.frame
+        last = math.isclose(frame.alpha_s, 1, abs_tol=1e-9)
+        return bool(self.claims.leaves_range) and frame.excess > 0 and last
 
 
 def nats(step: int | NDArray[np.integer]) -> NDArray[np.float64]:
@@ -169,9 +180,15 @@ def marginal(step: LawInput) -> Iterator[Violation]:
 
 
 def in_range(step: LawInput) -> Iterator[Violation]:
-    """Check that the plan's values are probabilities."""
+    """Check that the plan's values are probabilities; note a clamp that the strategy's formula implies."""
     frame = step.frame
-    if frame.excess > 0:
+    if step.clamps:
+        yield _broken(
+            EXPECTED, step, step.claims.leaves_range,
+            f"Plan out of [0, 1] by {frame.excess:.4g}; clamped, as the formula implies",
+            excess=frame.excess, t=frame.t, s=frame.s,
+        )  # fmt: skip
+    elif frame.excess > 0:
         yield _broken(
             "range", step, "0 <= unmask <= 1 and 0 <= remask <= 1",
             f"Plan out of [0, 1] by {frame.excess:.4g}; clamped",
@@ -182,7 +199,7 @@ def in_range(step: LawInput) -> Iterator[Violation]:
 def bounded(step: LawInput) -> Iterator[Violation]:
     """Check that sigma is at most sigma_max (ReMDM, arXiv 2503.00307)."""
     frame = step.frame
-    if not step.claims.preserves_marginal or frame.final or not step.was_revealed.any():
+    if not step.claims.preserves_marginal or frame.final or step.clamps or not step.was_revealed.any():
         return
     bound = min(1.0, (1 - frame.alpha_s) / frame.alpha_t) if frame.alpha_t > 0 else 1.0
     sigma = float(step.remask[step.was_revealed].max())

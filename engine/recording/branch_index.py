@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.recording.frames import EDIT, Head
+from engine.recording.frames import EDIT, FINAL, Head
 from engine.recording.layout import Cursor
 from engine.records import Branch
 from engine.sampling.figures import FIGURES, Curves
@@ -40,6 +40,8 @@ class BranchEntry:
         self.key_offsets = array("Q")
         self.edits: list[int] = []
         """positions that a person's edit led to"""
+        self.clean_ups: list[int] = []
+        """positions that a clean-up led to"""
         self.curves = Curves(batch)
         """of its own frames, those of its parent left out"""
         self.computed = Curves(batch)
@@ -60,6 +62,8 @@ class BranchEntry:
         self.calls.append(self._calls)
         if head.flags & EDIT:
             self.edits.append(len(self) + 1)
+        if head.flags & FINAL:
+            self.clean_ups.append(len(self) + 1)
         self.offsets.append(offset)
 
     def add_key(self, position: int, offset: int) -> None:

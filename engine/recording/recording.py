@@ -198,6 +198,10 @@ class Recording:
         """Return the positions that a person's edits led to."""
         return [p for line, first, last in self.lineage(branch) for p in line.edits if first < p <= last]
 
+    def clean_ups(self, branch: int) -> list[int]:
+        """Return the positions that clean-ups led to, which are no steps of the schedule."""
+        return [p for line, first, last in self.lineage(branch) for p in line.clean_ups if first < p <= last]
+
     def settings(self, branch: int) -> list[tuple[int, Settings]]:
         """Return (step, settings from there on) wherever they differ from those of the step before."""
         with self.lock:
@@ -357,6 +361,10 @@ class RecordedTrace:
     def edits(self) -> list[int]:
         """Return the positions that a person's edits led to."""
         return self.recording.edits(self.branch)
+
+    def clean_ups(self) -> list[int]:
+        """Return the positions that clean-ups led to, which are no steps of the schedule."""
+        return self.recording.clean_ups(self.branch)
 
 
 class RecordedCurves:

@@ -40,6 +40,7 @@ class Record(Protocol):
     def __len__(self) -> int: ...
     def settings(self) -> list[tuple[int, Settings]]: ...
     def edits(self) -> list[int]: ...
+    def clean_ups(self) -> list[int]: ...
     def append(self, frame: Frame) -> None: ...
     def frame(self, position: int) -> Frame | None: ...
     def tokens(self, position: int, sample: int) -> NDArray[np.int32]: ...
@@ -57,6 +58,7 @@ class Trace:
     def __init__(self, start: RunStart) -> None:
         self.start = start
         self._frames: list[Frame] = []
+        self._clean_ups: list[int] = []
         self.curves = Curves(start.tokens.shape[0])
 
     def __len__(self) -> int:
@@ -73,6 +75,10 @@ class Trace:
         """Return the positions that a person's edits led to."""
         return [i + 1 for i, frame in enumerate(self._frames) if frame.edit is not None]
 
+    def clean_ups(self) -> list[int]:
+        """Return the positions that clean-ups led to, which are no steps of the schedule."""
+        return list(self._clean_ups)
+
     def append(self, frame: Frame) -> None:
         """Append the next frame.  Raises ValueError if its index or shape is wrong."""
         if frame.index != len(self._frames):
@@ -80,6 +86,8 @@ class Trace:
         if frame.tokens.shape != self.start.tokens.shape:
             raise ValueError(f"frame {frame.index} has another shape than the run's {self.start.tokens.shape}")
         self.curves.append(frame)
+        if frame.final:
+            self._clean_ups.append(frame.index + 1)
         self._frames.append(frame)
 
     def frame(self, position: int) -> Frame | None:

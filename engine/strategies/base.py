@@ -81,6 +81,8 @@ class Strategy:
     """time, held or candidates: the most expensive input of `plan`"""
     preserves_marginal: ClassVar[bool] = True
     """whether the expected masked fraction is 1 - alpha after every step"""
+    leaves_range: ClassVar[str] = ""
+    """the formula by which the plan of the last step, where sigma_max is 0, leaves [0, 1]; empty: it does not"""
     from_the_left: ClassVar[bool] = False
     """whether what it reveals is always leftmost, as a model needs that predicts from the left alone"""
 
@@ -135,8 +137,9 @@ def knobs(strategy: type[Strategy]) -> tuple[KnobInfo, ...]:
 
 def describe(strategy: type[Strategy]) -> StrategyInfo:
     return StrategyInfo(
-        strategy.name, strategy.summary, strategy.source, strategy.reads, knobs(strategy), strategy.preserves_marginal
-    )
+        strategy.name, strategy.summary, strategy.source, strategy.reads, knobs(strategy), strategy.preserves_marginal,
+        strategy.leaves_range,
+    )  # fmt: skip
 
 
 def values(strategy: Strategy) -> dict[str, Knob]:

@@ -11,6 +11,7 @@ from engine.strategies.base import Plan, Strategy, View, posterior
 class ForwardBackward(Strategy):
     name = "forward-backward"
     summary = "Corrector that re-noises by as much as a step reveals: sigma = (alpha_s - alpha_t) / alpha_t."
+    leaves_range = "sigma = (alpha_s - alpha_t) / alpha_t > sigma_max = 0 at the last step"
     source = "Campbell et al. 2022, arXiv 2205.14987; ReMDM, arXiv 2503.00307, its FB baseline"
 
     def plan(self, view: View) -> Plan:

@@ -28,6 +28,7 @@ class RemdmLoop(Timed):
     source = "Wang et al. 2025, arXiv 2503.00307, ReMDM-loop"
     reads = "held"
     preserves_marginal = True
+    leaves_range = "sigma = eta > sigma_max = 0 at the last step, if the loop reaches it"
 
     eta: float = knob(0.02, "probability of remasking a token in one step of the loop", 0, 1, scale="log")
     t_on: float = knob(0.55, "the loop begins at this time", 0.01, 0.99)

@@ -40,7 +40,11 @@ def broken_laws(
         frame = record.frame(position)
         assert frame is not None
         info = strategies.get(frame.settings.strategy)
-        claims = Claims(False, "time") if info is None else Claims(info.preserves_marginal, info.reads)
+        claims = (
+            Claims(False, "time")
+            if info is None
+            else Claims(info.preserves_marginal, info.reads, info.leaves_range)
+        )
         state, found = laws.check_laws(frame, claims, state, edges)
         for violation in found:
             if info is not None or violation.law in WITHOUT_CLAIMS:

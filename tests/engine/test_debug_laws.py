@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 
 from engine.debug.findings import Violation
-from engine.debug.laws import LAWS, Claims, LawState, check_laws, divergence, marginal_band, nats
+from engine.debug.laws import EXPECTED, LAWS, Claims, LawState, check_laws, divergence, marginal_band, nats
 from engine.records import Change, Edit, Frame
 from engine.sampling.session import Session
 from engine.strategies import REGISTRY, Plan, Strategy, View, make_strategy
@@ -24,7 +24,7 @@ RUN: dict[str, Any] = {"steps": 20, "length": 24, "batch": 24}
 
 
 def claims_of(strategy: Strategy | type[Strategy]) -> Claims:
-    return Claims(strategy.preserves_marginal, strategy.reads)
+    return Claims(strategy.preserves_marginal, strategy.reads, strategy.leaves_range)
 
 
 def broken(frames: Sequence[Frame], claims: Claims, edges: Sequence[int]) -> list[Violation]:
@@ -67,17 +67,26 @@ def test_every_registered_strategy_keeps_the_laws(name: str, knobs: dict[str, An
     assert run(make_strategy(name, **knobs), **canvas) == []
 
 
-def test_the_loop_keeps_the_laws_unless_its_steps_are_too_coarse_for_its_constant_sigma() -> None:
+def test_a_clamp_that_the_formula_implies_at_the_last_step_breaks_no_law() -> None:
     loop = make_strategy("remdm-loop")
     assert run(loop) == []
-    assert {violation.law for violation in run(loop, steps=8)} == {"range", "sigma"}
+    for strategy, steps in ((make_strategy("forward-backward"), 20), (loop, 8)):
+        told = run(strategy, steps=steps)
+        assert [(found.law, found.step) for found in told] == [(EXPECTED, steps)]
+        assert told[0].formula == strategy.leaves_range
+        assert "sigma_max = 0" in told[0].formula
 
 
-def test_the_last_step_of_forward_backward_is_told_to_leave_its_bound() -> None:
-    """By its formula: sigma is (alpha_s - alpha_t) / alpha_t where sigma_max is 0."""
-    told = run(make_strategy("forward-backward"))
-    assert {violation.step for violation in told} == {20}
-    assert {violation.law for violation in told} == {"range", "sigma"}
+def test_a_clamp_at_any_other_step_breaks_a_law_whatever_the_strategy_declares() -> None:
+    told = run(make_strategy("remdm-loop", eta=0.5))
+    assert {"range", "sigma"} <= {found.law for found in told if found.step < 20}
+
+
+def test_a_strategy_that_declares_nothing_breaks_a_law_at_the_last_step_too() -> None:
+    undeclared = replace(claims_of(make_strategy("forward-backward")), leaves_range="")
+    session = Session(Toy(), make_strategy("forward-backward"), **RUN)
+    told = broken(list(session), undeclared, session.blocks.edges)
+    assert {found.law for found in told} == {"range", "sigma"}
 
 
 @dataclass(frozen=True)

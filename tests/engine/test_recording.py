@@ -464,3 +464,11 @@ def test_the_file_holds_the_texts_of_the_tokens_that_occur_and_no_others(tmp_pat
     model = Recording.open(tmp_path / "run").model
     assert {token for token, text in enumerate(model.pieces) if text} == occurred
     assert all(model.pieces[token] == WORDS[token] for token in occurred)
+
+
+@pytest.mark.parametrize("more", [{}, {"steps": 24, "length": 12, "block_length": 6}])
+def test_a_recording_knows_its_clean_ups_as_memory_does(tmp_path: Path, more: dict[str, int]) -> None:
+    trace = recorded(tmp_path / "run", "forward-backward", **more)
+    expected = [frame.index + 1 for frame in map(trace.frame, range(1, len(trace) + 1)) if frame and frame.final]
+    assert expected[-1] == len(trace)
+    assert Recording.open(tmp_path / "run").trace().clean_ups() == trace.clean_ups() == expected

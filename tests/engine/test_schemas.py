@@ -15,7 +15,7 @@ from engine.recording.layout import VERSION
 from engine.recording.recording import Recording
 
 OLDER = Path(__file__).parents[1] / "fixtures" / "older.remdm"
-PROTOCOL = (4, "c1814028ceb024ec")
+PROTOCOL = (5, "f1c086e37db82067")
 """The protocol's number and the digest of its messages."""
 ENTRIES = (1, "1684d7c609710761")
 """The format's number and the digest of the entries that are msgpack."""
