@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -27,9 +27,19 @@ def canvas(trace: Record, position: int, sample: int, different: NDArray[np.bool
 
 def title(settings: Settings, seed: int) -> str:
     """Return how a run is sampled, in a few words."""
+    return " │ ".join([*sampling(settings), f"seed {seed}"])
+
+
+def sampling(settings: Settings, hidden: Collection[str] = (), upcoming: str = "") -> list[str]:
+    """Return the settings of a step in a few words, in parts.
+
+    hidden: knobs without an effect; upcoming: what the next step changes.
+    """
     eta = settings.knobs.get("eta")
-    strength = "" if eta is None else f" eta {float(eta):.4g}"
-    return f"{settings.strategy}{strength} │ p {settings.top_p:.4g} │ seed {seed}"
+    strength = "" if eta is None or "eta" in hidden else f" eta {float(eta):.4g}"
+    following = f" (next: {upcoming})" if upcoming else ""
+    parts = [f"{settings.strategy}{strength}{following}", f"p {settings.top_p:.4g}"]
+    return parts if settings.temperature == 1 else [*parts, f"T {settings.temperature:.4g}"]
 
 
 def plain_text(

@@ -63,7 +63,7 @@ class Exporter:
     def done(self, event: ExportEnded) -> None:
         """Show the result of an export."""
         self._under_way.discard(event.out)
-        self._controls.say(event.sentence, error=event.error)
+        self._controls.say(event.sentence, "failure" if event.error else "note")
 
     def abandon(self) -> None:
         """Remove unfinished files."""
@@ -107,7 +107,7 @@ class Exporter:
     def _write(self, out: Path, job: Callable[[], str]) -> None:
         """Run the job in a thread."""
         self._under_way.add(out)
-        self._controls.say(f"Writing {out} ...", error=False)
+        self._controls.say(f"Writing {out} ...", "note")
 
         def work() -> None:
             try:

@@ -108,11 +108,11 @@ class WatchScreen(Screen[None]):
         self.text = TextPanel(controls)
         self.figures = FiguresPanel(id="figures", markup=False)
         self.knobs = KnobsPanel(controls)
+        self.knobs_box = Vertical(id="knobs-box", classes="box")
         self.branches = BranchesPanel(controls, self.text.look_at)
         self.branches_box = Vertical(id="branches-box", classes="box")
         self.curves = CurvesPanel(ascii_only=plain, id="curves")
         self.timeline = TimelinePanel(controls)
-        self.law = Label("", id="law", markup=False)
         self.banner = Label("", id="banner", markup=False)
         self.legend: LegendPanel | None = None
         self.exporter = Exporter(self, controls)
@@ -133,8 +133,8 @@ class WatchScreen(Screen[None]):
                 with Vertical(id="figures-box", classes="box") as box:
                     box.border_title = "this step"
                     yield self.figures
-                with Vertical(id="knobs-box", classes="box") as box:
-                    box.border_title = "knobs"
+                with self.knobs_box:
+                    self.knobs_box.border_title = "knobs"
                     yield self.knobs
                 with self.branches_box:
                     self.branches_box.border_title = "branches"
@@ -143,7 +143,6 @@ class WatchScreen(Screen[None]):
                     box.border_title = "the run"
                     yield self.curves
         yield self.timeline
-        yield self.law
         yield self.banner
         yield KeyFooter(KEPT)
 
@@ -212,10 +211,12 @@ class WatchScreen(Screen[None]):
         )
 
     def action_cancel(self) -> None:
-        """Cancel what is running; else close the box below the text; else clear the focus."""
+        """Cancel what is running; else close the message, the box below the text, or clear the focus."""
         session = self.session
         if session.waiting:
             session.cancel()
+        elif self.has_message:
+            session.dismiss()
         elif session.debug.inspector.at is None and session.debug.findings.failure is None:
             self.set_focus(None)
         else:
@@ -224,10 +225,22 @@ class WatchScreen(Screen[None]):
         self.controls.wake()
 
     @property
+    def has_message(self) -> bool:
+        """Whether the message row has something that escape closes."""
+        session = self.session
+        found = session.debug.findings.at(session.debug.branching.here, session.position)
+        return session.begun and bool(session.notice.text or found)
+
+    @property
     def has_to_cancel(self) -> bool:
         """Whether escape has something to cancel or to close."""
         debug = self.session.debug
-        return self.session.waiting or debug.inspector.at is not None or debug.findings.failure is not None
+        return (
+            self.session.waiting
+            or self.has_message
+            or debug.inspector.at is not None
+            or debug.findings.failure is not None
+        )
 
     # -- the model and its engine
 

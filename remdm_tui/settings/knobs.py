@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from engine.records import SAMPLING, Knob, KnobInfo, Settings, StrategyInfo
 
@@ -26,6 +26,38 @@ def panel(settings: Settings, strategies: Sequence[StrategyInfo]) -> list[tuple[
         if matters(info, settings):
             rows.append((info, settings.knobs.get(info.name, info.default)))
     return rows + [(info, getattr(settings, info.name)) for info in SAMPLING]
+
+
+@dataclass(frozen=True)
+class KnobRow:
+    """One knob as it is shown and turned."""
+
+    info: KnobInfo
+    value: Knob | None
+    """at the step on screen; None: the strategy that made it lacks the knob"""
+    upcoming: Knob | None = None
+    """at the next step, if that differs"""
+
+    @property
+    def now(self) -> Knob:
+        """The value that the next change starts from."""
+        value = self.value if self.upcoming is None else self.upcoming
+        return self.info.default if value is None else value
+
+
+def knob_rows(made: Settings, upcoming: Settings, strategies: Sequence[StrategyInfo]) -> list[KnobRow]:
+    """Return the knobs that had an effect on a step, then those that the next step adds; the shared ones last."""
+    first = panel(made, strategies)
+    if made == upcoming:
+        return [KnobRow(info, value) for info, value in first]
+    then = {info.name: (info, value) for info, value in panel(upcoming, strategies)}
+    rows = []
+    for info, value in first:
+        info, after = then.pop(info.name, (info, value))
+        rows.append(KnobRow(info, value, after if after != value else None))
+    added = [KnobRow(info, None, value) for info, value in then.values()]
+    shared = len(rows) - len(SAMPLING)
+    return [*rows[:shared], *added, *rows[shared:]]
 
 
 def own_knobs(name: str, strategies: Sequence[StrategyInfo]) -> tuple[KnobInfo, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -14,6 +15,7 @@ from engine.debug import laws
 from engine.records import StrategyInfo
 from engine.sampling.trace import Record
 from remdm_tui.render.panels import Chart, Overlay, Reading
+from remdm_tui.render.shorten import join_fitting
 from remdm_tui.watch.player import Player
 
 
@@ -60,7 +62,8 @@ def charts(trace: Record, position: int, sample: int, with_band: bool = False) -
     sure = float(confidence[position - 1]) if position else float("nan")
     masked = columns["masked"] / max(length, 1)
     chance = band(columns["expected"], length) if with_band else None
-    calls = float(max(1, total_steps(trace) * trace.start.tokens.shape[0]))
+    batch = trace.start.tokens.shape[0]
+    calls = columns["calls"] / batch
     most = float(columns["remasked"].max(initial=1.0))
     return [
         Chart(
@@ -68,7 +71,10 @@ def charts(trace: Record, position: int, sample: int, with_band: bool = False) -
             f"{at['masked'] / max(length, 1):.3f} {at['expected']:.3f}", chance,
         ),
         Chart("remasked a step", columns["remasked"], most, None, f"{at['remasked']:.0f} of max {most:.0f}"),
-        Chart("network calls", columns["calls"], calls, None, f"{at['calls']:.0f}"),
+        Chart(
+            "network calls" if batch == 1 else "network calls (mean)", calls, float(max(1, total_steps(trace))), None,
+            f"{at['calls'] / batch:.4g}",
+        ),
         Chart("confidence", confidence, 1.0, None, "-" if np.isnan(sure) else f"{sure:.3f}"),
     ]  # fmt: skip
 
@@ -76,10 +82,12 @@ def charts(trace: Record, position: int, sample: int, with_band: bool = False) -
 def overlays(panes: Sequence[tuple[str, Record, int]], sample: int) -> list[Overlay]:
     """Return one overlay per figure for several branches, each given as (letter, record, position)."""
     length, batch = panes[0][1].start.tokens.shape[::-1]
-    calls = float(max(1, max(total_steps(record) for _, record, _ in panes) * batch))
+    calls = float(max(1, max(total_steps(record) for _, record, _ in panes)))
 
     def overlay(label: str, name: str, top: float, digits: int) -> Overlay:
-        curves = [(letter, record.curves.column(name, sample)) for letter, record, _ in panes]
+        # calls are counted over the whole batch
+        over = batch if name == "calls" else 1
+        curves = [(letter, record.curves.column(name, sample) / over) for letter, record, _ in panes]
         at = [column[place - 1] if place else float("nan") for (_, column), (_, _, place) in zip(curves, panes)]
         highest = top or max((float(np.nanmax(column, initial=0.0)) for _, column in curves), default=0.0) or 1.0
         values = ["-" if np.isnan(value) else f"{value:.{digits}f}" for value in at]
@@ -87,34 +95,49 @@ def overlays(panes: Sequence[tuple[str, Record, int]], sample: int) -> list[Over
 
     return [
         overlay("masked", "masked", float(length), 0),
-        overlay("calls", "calls", calls, 0),
+        overlay("calls", "calls", calls, 1 if batch > 1 else 0),
         overlay("entropy", "entropy", 0.0, 2),
         overlay("confid.", "confidence", 1.0, 2),
     ]
 
 
-def status(name: str, more: str, right: str, width: int, ascii_only: bool) -> str:
-    """Return the status line in `width` cells; a long name loses its start, the right part is never cut."""
-    cut = "..." if ascii_only else "…"
-    over = cell_len(f"{name} │ {more} {right}") - width
+def status(name: str, more: Sequence[str], right: str, width: int, ascii_only: bool) -> str:
+    """Return the status line in `width` cells; the right part is never cut, nor is a number.
+
+    A long name loses its start; then the last parts of `more` are left out.
+    """
+    cut, bar = ("...", " | ") if ascii_only else ("…", " │ ")
+    over = cell_len(bar.join([name, *more]) + " " + right) - width
     if over > 0:
-        name = cut + name[over + len(cut) :] if over + len(cut) < len(name) else cut
-    left = f"{name} │ {more}"
+        name = cut + name[over + len(cut) :] if over + len(cut) < len(name) else ""
     room = max(0, width - cell_len(right) - 1)
-    if cell_len(left) > room:
-        left = set_cell_size(left, max(0, room - len(cut))) + cut
-    left = left.replace("│", "|") if ascii_only else left
+    left = join_fitting([part for part in (name, *more) if part], bar, room, ascii_only)
     return f"{set_cell_size(left, room)} {right}"
 
 
-def play_status(player: Player, total: int, ascii_only: bool) -> str:
-    """Return playing or paused, the position and the speed."""
+def progress(trace: Record, position: int) -> tuple[int, int, str]:
+    """Return the number of the step on screen, of how many, and what came besides: clean-ups are no steps."""
+    clean_ups = trace.clean_ups()
+    past = bisect_right(clean_ups, position)
+    total = max(trace.start.steps + len(trace.edits()), len(trace) - len(clean_ups))
+    besides = f" + {counted(past, 'clean-up')}" if past > 1 else " + clean-up" if past else ""
+    return position - past, total, besides
+
+
+def counted(number: int, word: str) -> str:
+    """Return a number with its word in the singular or the plural."""
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+def play_status(player: Player, at: tuple[int, int, str], ascii_only: bool, short: bool = False) -> str:
+    """Return playing or paused, the step and the speed; `at` is what `progress` returns."""
+    step, total, besides = at
     play, pause, stop = (">", "||", "[]") if ascii_only else ("►", "‖", "■")
     glyph = stop if player.done else play if player.playing else pause
     word = "done" if player.done else "playing" if player.playing else "paused"
     speed = "max" if player.speed == float("inf") else f"{player.speed:g}/s"
-    behind = "" if player.live else f" (recorded {player.recorded})"
-    return f"{glyph} {word} {player.position}/{total}{behind} speed {speed}"
+    behind = "" if player.live or short else f" (recorded {player.recorded})"
+    return f"{glyph} {word} {step}/{total}{besides}{behind} {'' if short else 'speed '}{speed}"
 
 
 class Pace:

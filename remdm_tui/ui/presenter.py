@@ -4,27 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual.content import Content
 
+from engine.debug.laws import EXPECTED
 from engine.records import ModelInfo
 from engine.sampling.trace import Record
 from remdm_tui.console.sanitize import sanitize
-from remdm_tui.render.canvas import canvas, title
+from remdm_tui.render.canvas import canvas, sampling
 from remdm_tui.render.model_summary import placement
 from remdm_tui.render.panels import Chart, Overlay
 from remdm_tui.render.progress_line import loading_line, steps_line
+from remdm_tui.render.shorten import shorten_message
 from remdm_tui.render.text_layout import TokenTexts
 from remdm_tui.screens.watch import WatchScreen
 from remdm_tui.settings.pane_spec import titled
 from remdm_tui.ui import panel_data
-from remdm_tui.watch.findings import Failure
+from remdm_tui.watch.branches import describe_changes
+from remdm_tui.watch.findings import Failure, describe_law
 from remdm_tui.watch.inspector import named_parts
-from remdm_tui.watch.notices import Notice, Progress
+from remdm_tui.watch.notices import Notice, Progress, Severity
 from remdm_tui.watch.panes import LETTERS, Pane
 from remdm_tui.widgets.inspector import prediction_text, story_text
 from remdm_tui.widgets.panes import Caption, has_room_beside
 
+MARKS: dict[Severity, tuple[str, str]] = {"failure": ("✗ ", "x "), "hint": ("› ", "> "), "note": ("", "")}
+"""What a message begins with, so that its kind does not rest on colour; in ASCII the second."""
+NARROW = 100
+"""Columns below which the header says less of the playing."""
 SMALLEST = (60, 16)
 """Columns and rows below which the text is shown alone."""
 
@@ -52,37 +60,52 @@ class Presenter:
     def draw_words(self) -> None:
         """Draw notices, failures, knobs and the model's name."""
         session, screen = self.session, self.screen
-        if self._is_new("notice", (session.notice, session.progress, screen.app.size.width)):
-            self._draw_banner(session.notice, session.progress)
-        if self._is_new("laws", tuple(session.debug.findings.broken)):
-            laws = session.debug.findings.laws(self.options.ascii)
-            screen.law.update(laws)
-            screen.law.display = bool(laws)
+        message = self._message()
+        if self._is_new("notice", (message, session.progress, screen.app.size.width)):
+            self._draw_banner(message, session.progress)
         if self._is_new("failure", session.debug.findings.failure):
             self._draw_failure(session.debug.findings.failure)
-        if session.strategies and self._is_new("knobs", (session.settings, session.strategies)):
+        made, upcoming = session.made, session.upcoming
+        if session.strategies and self._is_new("knobs", (made, upcoming, session.strategies)):
             screen.knobs.show(session.panel())
+            changes = describe_changes(made, upcoming) if made != upcoming else ""
+            screen.knobs_box.border_subtitle = Content(f"next: {changes}") if changes else ""
         if session.model is not None and self._is_new("model", session.model):
             screen.panes.use_pieces(TokenTexts.of(session.model.pieces, self.options.ascii, session.model.fragments))
             self._draw_model(session.model)
 
+    def _message(self) -> Notice:
+        """Return the notice, or else what was found at the step on screen."""
+        session = self.session
+        if session.notice.text or session.trace is None:
+            return session.notice
+        found = session.debug.findings.at(session.debug.branching.here, session.position)
+        if not found:
+            return session.notice
+        text = describe_law(found[0], self.options.ascii)
+        return Notice(text, "note" if found[0].law == EXPECTED else "failure", more=len(found) - 1)
+
     def _draw_banner(self, notice: Notice, progress: Progress | None) -> None:
-        banner, text = self.screen.banner, sanitize(notice.text, cells=True)
+        """Draw the message row, which is there with and without a message."""
+        banner, text, plain = self.screen.banner, sanitize(notice.text, cells=True), self.options.ascii
+        room = self.screen.app.size.width - 2
+        if text:
+            mark = MARKS[notice.severity][plain]
+            more = f" (+{notice.more} more)" if notice.more else ""
+            text = f"{mark}{shorten_message(text, room - cell_len(mark + more), plain)}{more}"
         if progress is not None:
             hint = "  esc cancels"
             line = steps_line if progress.steps else loading_line
-            room = self.screen.app.size.width - 2 - len(hint)
-            text = (
-                line(sanitize(progress.stage, cells=True), progress.done, progress.total, room, self.options.ascii)
-                + hint
-            )
+            text = line(sanitize(progress.stage, cells=True), progress.done, progress.total, room - len(hint), plain)
+            text += hint
         if not self.session.begun:
             stage = "loading" if progress is None else sanitize(progress.stage, cells=True)
             waiting = f"{stage} ..." if self.session.failure is None else "No model is loaded"
             self.screen.panes.active.message(waiting)
-        banner.update(text)
-        banner.set_class(notice.error and progress is None, "error")
-        banner.display = bool(text)
+        banner.update(text, layout=False)
+        banner.tooltip = notice.text if notice.text and progress is None else None
+        for severity in MARKS:
+            banner.set_class(bool(notice.text) and severity == notice.severity and progress is None, severity)
 
     def _draw_failure(self, failure: Failure | None) -> None:
         """Draw the traceback of a strategy below the text."""
@@ -162,7 +185,8 @@ class Presenter:
             return False
         self._steps_per_second = self._pace(len(trace))
         state = (
-            trace, len(trace), sample, screen.app.size, player, session.settings, round(self._steps_per_second, 1),
+            trace, len(trace), sample, screen.app.size, player, session.made, session.upcoming,
+            round(self._steps_per_second, 1),
             session.debug.branching.against, len(session.recording.marks), screen.panes.group.panes,
         )  # fmt: skip
         if not self._is_new("panels", state):
@@ -172,7 +196,7 @@ class Presenter:
             screen.panes.caption([self._caption(letter, pane) for letter, pane in zip(LETTERS, panes)])
         screen.timeline.use_marks(screen.timeline.bookmarks)
         screen.timeline.show(player.position, session.recorded, total, trace.curves.column("remasked", sample))
-        self._draw_status(total)
+        self._draw_status(trace)
         return True
 
     def draw_side(self) -> None:
@@ -227,7 +251,8 @@ class Presenter:
         left = f"{figures.masked} masked" if figures.masked else f"entropy {figures.entropy:.2f}"
         done = session.debug.branching.has_ended(pane.branch) and at == len(pane.record)
         until = f"ended at {at}, " if done and at < session.player.position else ""
-        return Caption(name, f"{until}{frame.network_calls} calls, {left}")
+        calls = frame.network_calls / len(frame.tokens)
+        return Caption(name, f"{until}{calls:.4g} {'call' if calls == 1 else 'calls'}, {left}")
 
     def _charts(self, trace: Record, position: int) -> list[Chart | Overlay]:
         """Return the curves of the run; with panes, overlaid."""
@@ -243,18 +268,33 @@ class Presenter:
         records = [pane.record for pane in self.screen.panes.group.panes] or [trace]
         return max(map(panel_data.total_steps, records))
 
-    def _draw_status(self, total: int) -> None:
+    def _draw_status(self, trace: Record) -> None:
+        """Draw the header: what made the step on screen, and what is set for the next one."""
         session, plain, size = self.session, self.options.ascii, self.screen.app.size
         name = sanitize(session.choice.name if session.model is None else session.model.name, cells=True)
-        more = title(session.settings, session.seed)
-        if self.options.batch > 1:
-            more += f" │ sample {session.sample + 1}/{self.options.batch}"
+        parts = self._header()
+        if size.width < SMALLEST[0] or size.height < SMALLEST[1]:
+            parts.insert(0, "small terminal: text only")
+        at = panel_data.progress(trace, session.position)
+        right = panel_data.play_status(session.player, at, plain, short=size.width < NARROW)
+        line = panel_data.status(name, parts, right, size.width - 2, plain)
+        self.screen.status.update(f" {line} ", layout=False)
+
+    def _header(self) -> list[str]:
+        """Return the parts of the header behind the model's name, the most important first."""
+        session, made, upcoming = self.session, self.session.made, self.session.upcoming
+        effective = {row.info.name for row in session.panel()}
+        # without a list of strategies nothing is known of their knobs
+        hidden = set(made.knobs) - effective if session.strategies else ()
+        parts = sampling(made, hidden, describe_changes(made, upcoming) if made != upcoming else "")
+        run = session.run
+        parts.append(f"seed {session.seed if run is None else run.seed}")
+        if run is not None and run.batch > 1:
+            parts.append(f"sample {session.sample + 1}/{run.batch}")
+        elif run is not None and run.first:
+            parts.append(f"sample {run.first}")
         if len(session.recording.branches) > 1:
             here = session.debug.branching.here
             pane = self.screen.panes.group.letter(here)
-            more += f" │ pane {pane}" * bool(pane) + f" │ branch {here}"
-        if size.width < SMALLEST[0] or size.height < SMALLEST[1]:
-            more = f"small terminal: text only │ {more}"
-        right = panel_data.play_status(session.player, total, plain)
-        line = panel_data.status(name, more, right, size.width - 2, plain)
-        self.screen.status.update(f" {line} ", layout=False)
+            parts += [f"pane {pane}"] * bool(pane) + [f"branch {here}"]
+        return parts

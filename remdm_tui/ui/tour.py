@@ -87,4 +87,4 @@ class TourGuide:
         if self._line is not None:
             self._line.remove()
             self._line = None
-        self._screen.controls.say(sentence, error=False)
+        self._screen.controls.say(sentence, "note")

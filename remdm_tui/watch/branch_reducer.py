@@ -12,9 +12,11 @@ from remdm_tui.watch.notices import Notice
 from remdm_tui.watch.phase import Dead, Failed, Lost
 from remdm_tui.watch.state import SessionState
 from remdm_tui.watch.transitions import (
+    NOT_LIVE,
     Commands,
     catch_up,
     continue_record,
+    hint,
     leave,
     mark_uneven,
     record_settings,
@@ -121,8 +123,10 @@ def _set_view(state: SessionState, position: int, *, ended: bool, playing: bool)
 
 def turn_knob(state: SessionState, out: Commands, settings: Settings) -> SessionState:
     """Use settings from the engine's next step on; in the past, on a new branch that begins there."""
-    state = replace(state, notice=Notice())
-    if state.live and state.observed.writable and state.past:
-        return branch_off(state, out, settings)
+    if not state.notice.error:
+        state = replace(state, notice=Notice())
+    if state.past and state.running is not None:
+        # without an engine the recorded steps, and so what is on screen, stay
+        return branch_off(state, out, settings) if state.live else hint(state, NOT_LIVE)
     out.append(c.SendSettings(settings))
     return replace(state, settings=settings)

@@ -184,9 +184,10 @@ class CheckBreakpoints:
 
 @dataclass(frozen=True)
 class ShowViolation:
-    """Show a broken law."""
+    """Keep a broken law, or an expected clamp, of a branch."""
 
     violation: Violation
+    branch: int = 0
 
 
 @dataclass(frozen=True)

@@ -93,8 +93,8 @@ class Debugger:
             case c.CheckBreakpoints(start):
                 hits, branch = first_hits(self._store.state, self.stops, start)
                 return [e.BreakpointsHit(hits, branch)] if hits else []
-            case c.ShowViolation(violation):
-                self.findings.broken.setdefault(violation.law, violation)
+            case c.ShowViolation(violation, branch):
+                self.findings.add(violation, branch)
             case c.ShowFailure(failure):
                 self.findings.failure = failure
             case c.ShowPrediction(prediction):

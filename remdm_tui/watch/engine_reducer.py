@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine import wire
+from engine.debug.findings import Violation
+from engine.debug.laws import EXPECTED
 from engine.records import ModelInfo, StrategyInfo
 from engine.sampling.trace import Record
 from remdm_tui.console.sanitize import sanitize
@@ -16,8 +18,8 @@ from remdm_tui.watch import branch_reducer as branches
 from remdm_tui.watch import commands as c
 from remdm_tui.watch import pane_reducer as panes
 from remdm_tui.watch import reconnect
-from remdm_tui.watch.findings import Failure
-from remdm_tui.watch.notices import Notice, Progress
+from remdm_tui.watch.findings import Failure, describe_law
+from remdm_tui.watch.notices import A_LAW, THIS_RUN, Notice, Progress
 from remdm_tui.watch.phase import Live, Loading, Recomputing, Starting, recomputing
 from remdm_tui.watch.player import Player
 from remdm_tui.watch.run_recording import describe_error
@@ -30,6 +32,7 @@ from remdm_tui.watch.transitions import (
     catch_up,
     dead,
     failed,
+    hint,
     pause,
     seek,
     show_notice,
@@ -137,7 +140,8 @@ def _began(state: SessionState, out: Commands) -> SessionState:
 def put_on_screen(state: SessionState, out: Commands, record: Record, branch: int = 0) -> SessionState:
     """Replace the record on screen by that of a new run."""
     player = Player(playing=state.player.playing, speed=state.player.speed)
-    state = _show_run(replace(state, record=record, branch=branch, branches=BranchState(), player=player), out)
+    state = replace(state, record=record, branch=branch, branches=BranchState(), player=player, runs=state.runs + 1)
+    state = _show_run(state, out)
     return panes.reset_panes(replace(state, check=None))
 
 
@@ -157,9 +161,12 @@ def _resumed(state: SessionState, out: Commands) -> SessionState:
     if not state.live:
         return state
     problems = "; ".join(filter(None, (state.observed.problem, *state.problems, *state.options.problems)))
-    notice = Notice(sanitize(problems or state.hint, cells=True), error=bool(problems), passing=not problems)
-    # a hint stays while its run plays
-    return replace(state, notice=notice, hint="", was_moving=bool(state.hint) or state.was_moving)
+    notice = Notice(
+        sanitize(problems or state.hint, cells=True),
+        "failure" if problems else "note",
+        THIS_RUN if problems else ("run", "plays"),
+    )
+    return replace(state, notice=notice, hint="")
 
 
 # -- failures
@@ -216,7 +223,10 @@ def _rejected(state: SessionState, out: Commands, event: wire.Rejected) -> Sessi
         case wire.Rejected(reason, "Look" | "Alter" as command):
             if command == "Look":
                 out.append(c.EndPrediction(hide=True))
-            return show_notice(replace(state, lead=0), sanitize(reason, cells=True), passing=True)
+            return hint(replace(state, lead=0), sanitize(reason, cells=True))
+        case wire.Rejected(reason, ""):
+            # what is wrong with the recording itself
+            return show_notice(state, sanitize(reason, cells=True), ends=THIS_RUN)
         case wire.Rejected(reason):
             return show_notice(state, sanitize(reason, cells=True))
 
@@ -233,8 +243,10 @@ def _debugged(state: SessionState, out: Commands, event: base.Event) -> SessionS
             return _strategy_failed(state, out, event)
         case wire.Stopped(branch=branch, hits=hits):
             return stop_at_hits(catch_up(state), hits, branch)
-        case wire.Broken(violation=violation):
-            out.append(c.ShowViolation(violation))
+        case wire.Broken(branch=branch, violation=violation):
+            out.append(c.ShowViolation(violation, branch))
+            if violation.law != EXPECTED:
+                return _show_law(state, violation)
         case wire.Looked(opinion=prediction):
             out.append(c.ShowPrediction(prediction))
         case wire.Stands(branch=branch):
@@ -246,6 +258,14 @@ def _debugged(state: SessionState, out: Commands, event: base.Event) -> SessionS
                 panes=replace(state.panes, unanswered=unanswered),
             )
     return state
+
+
+def _show_law(state: SessionState, violation: Violation) -> SessionState:
+    """Show a broken law until the person leaves its step; several of one step share the line."""
+    notice = state.notice
+    if notice.ends == A_LAW:
+        return replace(state, notice=replace(notice, more=notice.more + 1))
+    return show_notice(state, describe_law(violation, state.options.ascii), ends=A_LAW)
 
 
 def _file_loaded(state: SessionState, out: Commands, path: str, strategy: StrategyInfo) -> SessionState:
@@ -269,7 +289,7 @@ def _file_loaded(state: SessionState, out: Commands, path: str, strategy: Strate
     if state.running is None:
         return state
     text = f"Reloaded {Path(path).name}. Takes effect at the next step"
-    return show_notice(state, sanitize(text, cells=True), error=False, passing=True)
+    return show_notice(state, sanitize(text, cells=True), "note")
 
 
 def _strategy_failed(state: SessionState, out: Commands, event: wire.StrategyFailed) -> SessionState:
@@ -278,5 +298,6 @@ def _strategy_failed(state: SessionState, out: Commands, event: wire.StrategyFai
     if state.running is None:
         return failed(state, f"{failure.reason}\n{failure.detail}".rstrip(), loaded=state.loaded)
     out.append(c.ShowFailure(failure))
-    state = replace(state, lead=0)
+    # what was said of the version before is no longer true
+    state = replace(state, lead=0, notice=Notice())
     return seek(catch_up(state), event.step) if event.step >= 0 else state

@@ -89,6 +89,18 @@ class ShowNotice:
 
 
 @dataclass(frozen=True)
+class Dismiss:
+    """Close the notice on screen."""
+
+
+@dataclass(frozen=True)
+class Select:
+    """Select a position of the text; None: none."""
+
+    position: int | None
+
+
+@dataclass(frozen=True)
 class Measure:
     """Measure the model's loss on a short text."""
 
@@ -231,7 +243,8 @@ class Damaged:
 
 Action = (
     Start | Load | Cancel | Revive | Restart | Close | TurnKnob | ChangeOptions | Move | ShowSample | ShowNotice
-    | Measure | EditCanvas | BranchOff | GoTo | Compare | OpenPanes | AddPane | ClosePanes | FocusPane | PutInPane
+    | Dismiss | Select | Measure | EditCanvas | BranchOff | GoTo | Compare | OpenPanes | AddPane | ClosePanes
+    | FocusPane | PutInPane
 )  # fmt: skip
 Outcome = (
     LaunchFailed | Adopted | RecordingResumed | ResumeFailed | Forked | ForkFailed | RequestSent | BreakpointsHit

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from engine.debug.findings import Violation
+from engine.debug.laws import EXPECTED
 from engine.debug.messages import StrategyFailed
 from engine.text.lines import lines_of
 from remdm_tui.console.sanitize import sanitize
@@ -33,14 +34,42 @@ class Findings:
     broken: dict[str, Violation] = field(default_factory=dict)
     """the first violation of each law, by its name"""
     failure: Failure | None = None
+    _found: dict[tuple[int, int], list[Violation]] = field(default_factory=dict)
+    """all violations by (branch, step)"""
+    _dismissed: set[tuple[int, int]] = field(default_factory=set)
+    """those that a person has closed"""
 
     def clear(self) -> None:
         """Clear the findings for a new run."""
         self.broken.clear()
+        self._found.clear()
+        self._dismissed.clear()
         self.failure = None
 
-    def laws(self, ascii_only: bool) -> str:
-        """Return a line for each broken law: formula and finding."""
-        mark = "x" if ascii_only else "✗"
-        found = ((law, one, sanitize(one.said, cells=True, ascii_only=ascii_only)) for law, one in self.broken.items())
-        return "\n".join(f"{mark} {law} at step {one.step}: {one.formula} - {said}" for law, one, said in found)
+    def add(self, violation: Violation, branch: int) -> None:
+        """Keep a violation of a branch."""
+        if violation.law != EXPECTED:
+            self.broken.setdefault(violation.law, violation)
+        found = self._found.setdefault((branch, violation.step), [])
+        if violation.law not in [one.law for one in found]:
+            found.append(violation)
+
+    def at(self, branch: int, step: int) -> tuple[Violation, ...]:
+        """Return what was found at a step of a branch and not dismissed, expected clamps last."""
+        key = (branch, step)
+        found = () if key in self._dismissed else self._found.get(key, ())
+        return tuple(sorted(found, key=lambda one: one.law == EXPECTED))
+
+    def dismiss_all(self) -> None:
+        """Show nothing of what was found until now any more."""
+        self._dismissed |= self._found.keys()
+
+    def dismiss(self, branch: int, step: int) -> None:
+        """Show nothing of a step any more."""
+        self._dismissed.add((branch, step))
+
+
+def describe_law(violation: Violation, ascii_only: bool) -> str:
+    """Return the line for a broken law, or for an expected clamp: formula and finding."""
+    said = sanitize(violation.said, cells=True, ascii_only=ascii_only)
+    return f"{violation.law} at step {violation.step}: {violation.formula} - {said}"

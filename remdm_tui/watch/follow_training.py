@@ -15,7 +15,7 @@ from engine.records import ModelChoice
 from remdm_tui.link.base import Link
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.watch import events as e
-from remdm_tui.watch.notices import Notice
+from remdm_tui.watch.notices import THIS_RUN, Notice
 from remdm_tui.watch.run_recording import RunRecording
 from remdm_tui.watch.session import WatchSession
 
@@ -114,7 +114,7 @@ class FollowedRun(WatchSession):
                 self.load(self.choice)
             elif newer != self._announced:
                 self._announced = newer
-                self.notice = Notice("New checkpoint: loads after this run (r: now)")
+                self.notice = Notice("New checkpoint: loads after this run (r: now)", ends=THIS_RUN)
 
     def _opened(self, choice: ModelChoice) -> None:
         if choice == self.options.model:
@@ -124,4 +124,5 @@ class FollowedRun(WatchSession):
         exported = run_layout.read_exported(self._run / run_layout.NEWEST)
         if exported.step is not None and self.choice == self.options.model and not self.notice.text:
             note = f" ({exported.note})" if exported.note else ""
-            self.notice = Notice(f"Model of step {exported.step:,}{note}. The next checkpoint loads by itself")
+            text = f"Model of step {exported.step:,}{note}. The next checkpoint loads by itself"
+            self.notice = Notice(text, ends=THIS_RUN)

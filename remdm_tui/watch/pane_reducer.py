@@ -47,7 +47,7 @@ def open_panes(state: SessionState, out: Commands) -> SessionState:
     state = replace(state, panes=replace(state.panes, panes=shown, focus=state.branch))
     if len(order) > MOST:
         text = f"Showing {MOST} of {len(order)} branches (z: next branch)"
-        state = show_notice(state, text, error=False, passing=True)
+        state = show_notice(state, text, "note")
     return set_clock(assemble(state, out))
 
 

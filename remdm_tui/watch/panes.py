@@ -13,6 +13,7 @@ from remdm_tui.watch.breakpoints import Breakpoints
 from remdm_tui.watch.pane_reducer import settings_of, why_unfit
 from remdm_tui.watch.state import LETTERS, MOST, Pane, SessionState
 from remdm_tui.watch.store import Store
+from remdm_tui.watch.transitions import READ_ONLY
 
 __all__ = ["LETTERS", "MOST", "Pane", "PaneGroup"]
 
@@ -77,7 +78,7 @@ class PaneGroup:
         if len(self.panes) == MOST:
             raise ValueError(f"All {MOST} panes are in use (c: close them)")
         if not state.live or not state.observed.writable:
-            raise ValueError("Replay only. Start with --model to continue the run")
+            raise ValueError(READ_ONLY)
         if problem := why_unfit(state, settings):
             raise ValueError(problem)
         count = len(state.observed.tree)

@@ -17,17 +17,20 @@ from remdm_tui.watch import pane_reducer as panes
 from remdm_tui.watch import player as playing
 from remdm_tui.watch import reconnect
 from remdm_tui.watch.engine_reducer import begin_run, engine_sent, put_on_screen
-from remdm_tui.watch.notices import Notice, Progress
+from remdm_tui.watch.lifetime import renew
+from remdm_tui.watch.notices import THIS_ENGINE, THIS_RUN, Notice, Progress
 from remdm_tui.watch.phase import Dead, Loading, Lost, Recomputing, Starting
 from remdm_tui.watch.player import Player
 from remdm_tui.watch.state import Running, SessionState
 from remdm_tui.watch.transitions import (
+    READ_ONLY,
     Commands,
     ask_for_model,
     catch_up,
     continue_record,
     dead,
     failed,
+    hint,
     leave,
     open_model,
     pause,
@@ -44,6 +47,7 @@ ENGINE_EVENTS, OUTCOMES = get_args(base.Event), get_args(e.Outcome)
 def reduce(state: SessionState, event: e.Event) -> tuple[SessionState, tuple[c.Command, ...]]:
     """Return the state after an event, and the commands to execute."""
     out: Commands = []
+    before = state
     if isinstance(event, ENGINE_EVENTS):
         state = engine_sent(state, out, event)
     elif isinstance(event, e.Tick):
@@ -54,7 +58,7 @@ def reduce(state: SessionState, event: e.Event) -> tuple[SessionState, tuple[c.C
         state = _on_branches(state, out, event)
     else:
         state = _act(state, out, event)
-    return state, tuple(out)
+    return renew(before, state), tuple(out)
 
 
 # -- actions
@@ -74,25 +78,35 @@ def _act(state: SessionState, out: Commands, event: e.Event) -> SessionState:
             return _cancel(state, out)
         case e.Revive():
             return revive(replace(state, retries=reconnect.Retries()), out)
+        case e.Restart() if state.read_only:
+            return hint(state, READ_ONLY)
         case e.Restart(by):
             return _restart(replace(state, seed=state.seed + by), out)
         case e.Close():
             out += [c.CloseEngine(), c.CloseRecording()]
             return state
         case e.TurnKnob(name, value):
+            if state.read_only:
+                return hint(state, READ_ONLY)
             try:
-                return branches.turn_knob(state, out, turned(state.settings, name, value, state.strategies))
+                return branches.turn_knob(state, out, turned(state.upcoming, name, value, state.strategies))
             except ValueError as error:
-                return show_notice(state, str(error))
+                return hint(state, str(error))
         case e.ChangeOptions(settings):
             out.append(c.SendSettings(settings))
             return replace(state, settings=settings)
         case e.Move(player):
-            return replace(state, player=player)
+            now = state.player
+            moved = player.position != now.position or player.stepping or player.playing > now.playing
+            return replace(state, player=player, moves=state.moves + bool(moved))
         case e.ShowSample(sample):
             return replace(state, sample=sample)
         case e.ShowNotice(notice):
             return replace(state, notice=notice)
+        case e.Dismiss():
+            return replace(state, notice=Notice(), standing=None)
+        case e.Select(position):
+            return replace(state, selected=position)
         case e.Measure():
             if not state.live:
                 return replace(state, check="no live engine to measure it")
@@ -153,6 +167,8 @@ def _on_branches(state: SessionState, out: Commands, event: e.Event) -> SessionS
         return state
     shown = [pane.branch for pane in state.panes.panes]
     match event:
+        case e.EditCanvas() | e.BranchOff() | e.AddPane() if state.read_only:
+            return hint(state, READ_ONLY)
         case e.EditCanvas(edit) if state.live:
             return branches.edit_canvas(state, out, edit)
         case e.BranchOff() if state.live:
@@ -182,10 +198,6 @@ def _tick(state: SessionState, out: Commands, seconds: float) -> SessionState:
     if isinstance(state.phase, Lost):
         state = _count_down(state, out, state.phase, seconds)
     state = catch_up(state)
-    moving = state.player.playing or state.player.stepping > 0
-    if state.notice.passing and moving and not state.was_moving:
-        state = replace(state, notice=Notice())
-    state = replace(state, was_moving=moving)
     if state.lead and state.recorded >= state.lead:
         state = replace(seek(state, state.lead), lead=0)
     start, known = state.player.position, state.player.recorded
@@ -204,7 +216,7 @@ def _count_down(state: SessionState, out: Commands, lost: Lost, seconds: float) 
     lost = replace(lost, wait=lost.wait - seconds)
     if lost.wait <= 0:
         return revive(state, out)
-    return show_notice(replace(state, phase=lost), reconnect.describe_retry(state.retries, lost))
+    return show_notice(replace(state, phase=lost), reconnect.describe_retry(state.retries, lost), ends=THIS_ENGINE)
 
 
 # -- outcomes of commands
@@ -230,7 +242,8 @@ def _outcome(state: SessionState, out: Commands, event: e.Event) -> SessionState
         case e.BreakpointsHit(hits, branch):
             return stop_at_hits(state, hits, branch)
         case e.Damaged(reason):
-            return pause(replace(state, player=replace(state.player, recorded=state.recorded, stepping=0)), reason)
+            state = replace(state, player=replace(state.player, recorded=state.recorded, stepping=0))
+            return pause(state, reason, THIS_RUN)
     return state
 
 

@@ -8,22 +8,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from engine.records import Check, Knob, KnobInfo, ModelChoice, ModelInfo, RunChoice, Settings, StrategyInfo
+from engine.records import Check, Knob, ModelChoice, ModelInfo, RunChoice, Settings, StrategyInfo
 from engine.sampling.trace import Record
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.link.base import Link
-from remdm_tui.settings.knobs import notch, panel
+from remdm_tui.settings.knobs import KnobRow, knob_rows, notch, panel
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.watch import commands as c
 from remdm_tui.watch import events as e
 from remdm_tui.watch.debugger import Debugger
 from remdm_tui.watch.executor import Executor
-from remdm_tui.watch.notices import Notice, Progress
+from remdm_tui.watch.notices import A_LAW, Notice, Progress
 from remdm_tui.watch.phase import Phase
 from remdm_tui.watch.player import Player
 from remdm_tui.watch.run_recording import RunRecording, describe_error
 from remdm_tui.watch.state import PaneState, SessionState
 from remdm_tui.watch.store import Store
+from remdm_tui.watch.transitions import READ_ONLY
 
 
 class WatchSession:
@@ -155,9 +156,9 @@ class WatchSession:
         busy = busy or (bool(state.panes.panes) and state.uneven)
         return self.begun and not busy and not self.waiting and not self.debug.waiting
 
-    def panel(self) -> list[tuple[KnobInfo, Knob]]:
-        """Return the knobs of the strategy and their values."""
-        return panel(self.settings, self.strategies)
+    def panel(self) -> list[KnobRow]:
+        """Return the knobs with their values at the step on screen, and with those that the next step changes."""
+        return knob_rows(self.made, self.upcoming, self.strategies)
 
     # -- properties that can be set: each assignment dispatches an event
 
@@ -192,6 +193,16 @@ class WatchSession:
     def settings(self) -> Settings:
         """The settings of the next step."""
         return self.state.settings
+
+    @property
+    def made(self) -> Settings:
+        """The settings that made the step on screen."""
+        return self._store.observe().made
+
+    @property
+    def upcoming(self) -> Settings:
+        """The settings of the step after the one on screen, recorded or set."""
+        return self._store.observe().upcoming
 
     # -- actions
 
@@ -230,11 +241,27 @@ class WatchSession:
 
     def notch(self, name: str, by: int) -> None:
         """Turn a knob by `by` notches; show an error if the strategy does not have it."""
-        for info, value in self.panel():
-            if info.name == name:
-                self.turn(name, notch(info, value, by))
-                return
-        self.notice = Notice(f"{self.settings.strategy} has no {name}", error=True)
+        if self.state.read_only:
+            self.notice = Notice(READ_ONLY, "hint")
+            return
+        upcoming = self.upcoming
+        found = next(((info, value) for info, value in panel(upcoming, self.strategies) if info.name == name), None)
+        if found is None:
+            self.notice = Notice(f"{upcoming.strategy} has no {name}", "hint")
+        else:
+            self.turn(name, notch(*found, by))
+
+    def select(self, position: int | None) -> None:
+        """Note the position of the text that is selected."""
+        self._store.dispatch(e.Select(position))
+
+    def dismiss(self) -> None:
+        """Close the notice on screen, or what was found at its step."""
+        if not self.notice.text:
+            self.debug.findings.dismiss(self.state.branch, self.position)
+        elif self.notice.ends == A_LAW:
+            self.debug.findings.dismiss_all()
+        self._store.dispatch(e.Dismiss())
 
     def configure(self, settings: Settings) -> None:
         """Use these settings from the next step on."""

@@ -106,6 +106,14 @@ class PaneState:
 
 
 @dataclass(frozen=True)
+class Shown:
+    """A notice, and the facts in its `ends` as they were when it came."""
+
+    notice: Notice
+    facts: tuple[object, ...]
+
+
+@dataclass(frozen=True)
 class SessionState:
     """Only `reducer.reduce` makes new states."""
 
@@ -133,10 +141,18 @@ class SessionState:
     file: str = ""
     """name of the strategy that was loaded from a file"""
     notice: Notice = field(default_factory=Notice)
+    shown: Shown | None = None
+    """the notice with what it depends on"""
+    standing: Shown | None = None
+    """a failure that another notice covers"""
+    runs: int = 0
+    """number of runs that were on screen"""
+    moves: int = 0
+    """how often a person went to another step or resumed playing"""
+    selected: int | None = None
+    """the selected position of the text"""
     hint: str = ""
     """shown when the first run begins"""
-    was_moving: bool = False
-    """whether the view was playing or stepping at the last tick"""
     lead: int = 0
     """the position to show as soon as it is recorded; 0: none"""
     check: Check | str | None = None
@@ -216,6 +232,27 @@ class SessionState:
     def position(self) -> int:
         """The position on screen, within the record."""
         return min(self.player.position, self.length(self.branch))
+
+    @property
+    def made(self) -> Settings:
+        """The settings that made the step on screen; at the start, those of the first step."""
+        record, length = self.record, self.length(self.branch)
+        frame = record.frame(max(1, self.position)) if record is not None and length else None
+        return self.settings if frame is None else frame.settings
+
+    @property
+    def upcoming(self) -> Settings:
+        """The settings of the step after the one on screen: as recorded, or as they are set."""
+        record, position = self.record, self.position
+        if record is None or self.running is None or not self.past or position >= self.length(self.branch):
+            return self.settings
+        frame = record.frame(position + 1)
+        return self.settings if frame is None else frame.settings
+
+    @property
+    def read_only(self) -> bool:
+        """Whether a recording is on screen that nothing can change."""
+        return self.live and not self.observed.writable
 
     @property
     def past(self) -> bool:

@@ -15,7 +15,7 @@ from remdm_tui.settings.watch_options import refusal_of
 from remdm_tui.watch import commands as c
 from remdm_tui.watch import player as playing
 from remdm_tui.watch.breakpoints import describe_hits
-from remdm_tui.watch.notices import Notice, Progress
+from remdm_tui.watch.notices import HERE, THIS_ENGINE, Fact, Notice, Progress, Severity
 from remdm_tui.watch.phase import Dead, Failed, Loading, recomputing
 from remdm_tui.watch.player import Player
 from remdm_tui.watch.state import SessionState
@@ -23,9 +23,21 @@ from remdm_tui.watch.state import SessionState
 Commands = list[c.Command]
 
 
-def show_notice(state: SessionState, text: str, *, error: bool = True, passing: bool = False) -> SessionState:
-    """Show a line to the person; `passing`: until the run continues."""
-    return replace(state, notice=Notice(text, error=error, passing=passing))
+READ_ONLY = "Replay only. Start with --model to continue the run"
+NOT_LIVE = "No engine here. Go to the last step, or restart it"
+"""Why the past cannot be changed without an engine."""
+
+
+def show_notice(
+    state: SessionState, text: str, severity: Severity = "failure", ends: tuple[Fact, ...] = HERE
+) -> SessionState:
+    """Show a line to the person until one of the facts in `ends` changes."""
+    return replace(state, notice=Notice(text, severity, ends))
+
+
+def hint(state: SessionState, text: str) -> SessionState:
+    """Show why a key does nothing now."""
+    return show_notice(state, text, "hint")
 
 
 def seek(state: SessionState, position: int) -> SessionState:
@@ -33,9 +45,9 @@ def seek(state: SessionState, position: int) -> SessionState:
     return replace(state, player=playing.seek(state.player, position))
 
 
-def pause(state: SessionState, reason: str) -> SessionState:
+def pause(state: SessionState, reason: str, ends: tuple[Fact, ...] = ("run", "phase", "plays")) -> SessionState:
     """Pause and show why."""
-    return show_notice(seek(state, state.player.position), reason)
+    return show_notice(seek(state, state.player.position), reason, ends=ends)
 
 
 def catch_up(state: SessionState, ended: bool | None = None) -> SessionState:
@@ -54,12 +66,12 @@ def cancel_requests(state: SessionState, out: Commands) -> SessionState:
 
 def dead(state: SessionState, reason: str, message: str = "") -> SessionState:
     """Enter `Dead` and pause; show `message`, or else the reason."""
-    return pause(replace(state, phase=Dead(reason, final=state.running is None)), message or reason)
+    return pause(replace(state, phase=Dead(reason, final=state.running is None)), message or reason, THIS_ENGINE)
 
 
 def failed(state: SessionState, reason: str, *, loaded: bool) -> SessionState:
     """Enter `Failed` and pause: the engine cannot continue what is on screen, if anything is."""
-    return pause(replace(state, phase=Failed(reason, loaded, final=state.running is None)), reason)
+    return pause(replace(state, phase=Failed(reason, loaded, final=state.running is None)), reason, THIS_ENGINE)
 
 
 def ask_for_model(state: SessionState, out: Commands, reason: str, *, loaded: bool = False) -> SessionState:
@@ -77,7 +89,7 @@ def _ask(state: SessionState, out: Commands, reason: str) -> SessionState:
     if state.running is not None:
         keys += f", R: continue with {state.running.choice.name}"
     out.append(c.AskForModel(reason))
-    return pause(state, f"{reason} ({keys})")
+    return pause(state, f"{reason} ({keys})", THIS_ENGINE)
 
 
 def relaunch(state: SessionState, out: Commands, patience: float = 0.5) -> SessionState:
@@ -120,7 +132,7 @@ def stop_at_hits(state: SessionState, hits: Sequence[Hit], branch: int) -> Sessi
     state = mark_uneven(seek(replace(state, lead=0), hits[0].step))
     plain, pane = state.options.ascii, state.letter(branch)
     message = describe_hits(hits, state.options.batch, plain) + (f", in pane {pane}" if pane else "")
-    return show_notice(state, sanitize(message, cells=True, ascii_only=plain), error=False, passing=True)
+    return show_notice(state, sanitize(message, cells=True, ascii_only=plain), "note")
 
 
 def mark_uneven(state: SessionState) -> SessionState:

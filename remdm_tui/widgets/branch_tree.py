@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 from rich.text import Text
 from textual.widgets import Static
 
 from engine.debug.branches import Row
+from remdm_tui.render.shorten import fit
 
 
 class BranchTree(Static):
@@ -34,7 +35,7 @@ class BranchTree(Static):
             mark = (">" if self._ascii else "►") if number == here else "=" if number == against else " "
             where = f" at {row.branch.at}" if row.branch.parent is not None else ""
             left, right = f"{mark} {self._rails(row)}{number}{where} {what}", f" {steps}"
-            left = set_cell_size(left, max(4, width - cell_len(right)))
+            left = fit(left, max(4, width - cell_len(right)), self._ascii)
             text.append(f"{left}{right}\n", "bold" if number == here else "")
         text.rstrip()
         lines = 1 + text.plain.count("\n")

@@ -14,6 +14,7 @@ from textual.widgets import Static
 
 from remdm_tui.render.panels import Chart, Overlay
 from remdm_tui.render.plot import ascii_rows, characters, dots
+from remdm_tui.render.shorten import fit, shorten
 
 
 class CurvesPanel(Static):
@@ -37,9 +38,8 @@ class CurvesPanel(Static):
         least = self.OVERLAID if isinstance(charts[0], Overlay) else self.ROWS
         room = max(1, self.size.height // (least + 1))
         charts = charts[:room]
-        rows = max(1, self.size.height // len(charts) - 1)
         text = Text(no_wrap=True)
-        for number, chart in enumerate(charts):
+        for number, (chart, rows) in enumerate(zip(charts, shares(self.size.height, len(charts)), strict=True)):
             if number:
                 text.append("\n")
             if isinstance(chart, Overlay):
@@ -50,7 +50,7 @@ class CurvesPanel(Static):
 
     def _chart(self, chart: Chart, total: int, position: int, width: int, rows: int) -> Text:
         text = Text(no_wrap=True)
-        text.append(f"{chart.label}{chart.value:>{max(1, width - len(chart.label))}}"[:width], style="bold")
+        text.append(heading(chart.label, chart.value, width, self._ascii), style="bold")
         curve = dots(chart.values, total, chart.top, width, rows)
         reference = (
             np.zeros_like(curve) if chart.reference is None else dots(chart.reference, total, chart.top, width, rows)
@@ -79,7 +79,7 @@ class CurvesPanel(Static):
         """Draw all curves in one field; where curves coincide, their letters take turns."""
         values = "".join(f" {letter} {value}" for (letter, _), value in zip(chart.curves, chart.values, strict=True))
         text = Text(no_wrap=True)
-        text.append(f"{chart.label}{values:>{max(0, width - len(chart.label))}}"[:width], style="bold")
+        text.append(heading(chart.label, values, width, self._ascii), style="bold")
         layers = [dots(values, total, chart.top, width, rows) for _, values in chart.curves]
         field = np.bitwise_or.reduce(layers)
         lines = ascii_rows([field], ".") if self._ascii else characters(field)
@@ -99,6 +99,21 @@ class CurvesPanel(Static):
                 row.stylize("bold", x + 1, x + 2)
             text.append_text(row)
         return text
+
+
+def shares(height: int, count: int) -> list[int]:
+    """Return the rows of each of `count` charts below its label: as equal as whole rows can be, and none left over."""
+    each, over = divmod(height - count, count)
+    return [max(1, each + (number < over)) for number in range(count)]
+
+
+def heading(label: str, value: str, width: int, ascii_only: bool) -> str:
+    """Return label and value in `width` cells; the label gives way to the numbers."""
+    room = width - len(value.strip()) - 1
+    if room < 1:
+        return fit(value.strip(), width, ascii_only)
+    label = shorten(label, room, ascii_only)
+    return f"{label}{value.strip():>{width - len(label)}}"
 
 
 SPACING = 3

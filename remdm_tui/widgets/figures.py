@@ -9,13 +9,14 @@ from textual.widgets import Static
 
 from engine.sampling.figures import FIGURES
 from remdm_tui.render.panels import Reading
+from remdm_tui.render.shorten import shorten
 
 ORDER = ("t", "alpha", "sigma", "masked", "revealed", "remasked", "network", "entropy", "steps/s", "confidence")
 """Figures in pairs, as they are read; those of FIGURES that are not named here follow."""
 
 
 class FiguresPanel(Static):
-    """Two columns of label and value, with a warning if the plan was clamped."""
+    """Two columns of label and value."""
 
     DEFAULT_CSS = "FiguresPanel { height: auto; }"
     _lines = 0
@@ -24,9 +25,6 @@ class FiguresPanel(Static):
         width = max(24, self.size.width)
         rows = _rows(reading)
         text = Text("\n".join(_line(left, right, width) for left, right in rows), no_wrap=True)
-        frame = reading.frame
-        if frame is not None and frame.excess > 0:
-            text.append(f"\n! plan {frame.excess:.2g} out of range, clamped", style="bold reverse")
         lines = 1 + text.plain.count("\n")
         # laying the screen out anew costs more than all that is drawn here
         self.update(text, layout=lines != self._lines)
@@ -46,11 +44,11 @@ def _cells(reading: Reading) -> dict[str, tuple[str, str]]:
     frame, now = reading.frame, reading.figures
     pace = ("steps/s", f"{reading.steps_per_second:.1f}")
     if frame is None or now is None:
-        known = {"t": ("t", "1"), "alpha": ("alpha", "0"), "network": ("network", "0"), "steps/s": pace}
+        known = {"t": ("t", "1"), "alpha": ("alpha", "0"), "network": ("calls", "0"), "steps/s": pace}
         return {**known, **{name: (kind.label, "-") for name, kind in FIGURES.items()}, "masked": ("masked", "all")}
     known = {
         "t": ("t", f"{frame.s:.4f}"), "alpha": ("alpha", f"{frame.alpha_s:.4f}"),
-        "network": ("network", str(frame.network_calls)), "steps/s": pace,
+        "network": ("calls", f"{frame.network_calls / len(frame.tokens):.4g}"), "steps/s": pace,
     }  # fmt: skip
     found = {name: (kind.label, _shown(now.values[name], kind.digits)) for name, kind in FIGURES.items()}
     return {**known, **found, "masked": ("masked", f"{now.masked}/{reading.length}")}
@@ -62,5 +60,8 @@ def _shown(value: float, digits: int) -> str:
 
 def _line(left: tuple[str, str], right: tuple[str, str], width: int) -> str:
     half = (width - 2) // 2
-    cells = [f"{name}{value:>{half - len(name)}}" for name, value in (left, right)]
+    cells = []
+    for name, value in (left, right):
+        label = shorten(name, half - len(value) - 1)
+        cells.append(f"{label}{value:>{half - len(label)}}")
     return "  ".join(cells)

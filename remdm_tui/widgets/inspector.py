@@ -14,6 +14,7 @@ from textual.widgets import Static
 from engine.debug.findings import Moment, Prediction, Story, Verdict
 from engine.records import Change
 from remdm_tui.console.sanitize import sanitize
+from remdm_tui.render.shorten import shorten
 
 NO_PARTS: Mapping[int, str] = MappingProxyType({})
 TOP = 8
@@ -110,7 +111,7 @@ def prediction_text(
     names = [named(ranked.token, pieces, parts, ascii_only) for ranked in opinion.top]
     if columns >= column + 34:
         left = _ranked(opinion, names, min(TOP, max(3, rows - 2)), ascii_only)
-        right = [f"{name:<16} {verdict}"[: columns - column] for name, verdict in verdicts]
+        right = [shorten(f"{name:<16} {verdict}", columns - column, ascii_only) for name, verdict in verdicts]
         for i in range(max(len(left), len(right))):
             a, b = (side[i] if i < len(side) else "" for side in (left, right))
             text.append(f"{a}{' ' * max(1, column - cell_len(a))}{b}\n")
@@ -130,8 +131,7 @@ def _ranked(opinion: Prediction, names: Sequence[str], most: int, ascii_only: bo
         name = names[number]
         if not ranked.kept and (not number or shown[number - 1].kept):
             lines.append(f"{cut} nucleus: {opinion.nucleus} above {cut}")
-        while cell_len(name) > NAME:
-            name = name[:-1]
+        name = shorten(name, NAME, ascii_only)
         bar = full * round(ranked.probability * BAR)
         lines.append(f"{name}{' ' * (NAME - cell_len(name))} {ranked.probability:.4f} {bar}")
     if shown and shown[-1].kept:

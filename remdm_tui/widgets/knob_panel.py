@@ -12,13 +12,15 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from engine.records import Knob, KnobInfo
-from remdm_tui.settings.knobs import at_fraction, fraction, notch, shown
+from remdm_tui.render.shorten import fit, shorten
+from remdm_tui.settings.knobs import KnobRow, at_fraction, fraction, notch, shown
 
-NAME, VALUE = 14, 7
+NAME, VALUE, BAR = 14, 7, 4
+"""Columns of a name and of a value, and those of a slider at least."""
 
 
 class KnobPanel(Widget):
-    """Shows (knob, value) pairs and posts `Turned`; it keeps no settings of its own."""
+    """Shows knobs as they were at the step on screen, and posts `Turned`; it keeps no settings of its own."""
 
     DEFAULT_CSS = "KnobPanel { height: auto; min-height: 3; }"
 
@@ -32,19 +34,19 @@ class KnobPanel(Widget):
     def __init__(self, *, ascii_only: bool = False, id: str | None = None) -> None:
         super().__init__(id=id)
         self._ascii = ascii_only
-        self._rows: list[tuple[KnobInfo, Knob]] = []
+        self._rows: list[KnobRow] = []
         self._chosen = 0
 
     @property
     def chosen(self) -> KnobInfo | None:
         """The selected knob."""
-        return self._rows[self._chosen][0] if self._rows else None
+        return self._rows[self._chosen].info if self._rows else None
 
-    def show(self, rows: Sequence[tuple[KnobInfo, Knob]]) -> None:
+    def show(self, rows: Sequence[KnobRow]) -> None:
         name = self.chosen.name if self.chosen else ""
         grown = len(rows) != len(self._rows)
         self._rows = list(rows)
-        self._chosen = next((i for i, (info, _) in enumerate(rows) if info.name == name), 0)
+        self._chosen = next((i for i, row in enumerate(rows) if row.info.name == name), 0)
         self._describe()
         self.refresh(layout=grown)
 
@@ -57,8 +59,8 @@ class KnobPanel(Widget):
 
     def _turn(self, row: int, by: int) -> None:
         if row < len(self._rows):
-            info, value = self._rows[row]
-            self.post_message(self.Turned(info.name, notch(info, value, by)))
+            info = self._rows[row].info
+            self.post_message(self.Turned(info.name, notch(info, self._rows[row].now, by)))
 
     def _describe(self) -> None:
         if self.chosen:
@@ -71,21 +73,34 @@ class KnobPanel(Widget):
         width, base = self.size.width, self.rich_style
         if y >= len(self._rows):
             return Strip.blank(width, base)
-        info, value = self._rows[y]
+        row = self._rows[y]
         chosen = y == self._chosen
         style = base + Style(bold=True, reverse=True) if chosen else base
         mark = (">" if self._ascii else "›") if chosen else " "
-        line = f"{mark} {info.name:<{NAME - 2}}" + self._control(info, value, width - NAME)
-        return Strip([Segment(line[:width].ljust(width), style)], width)
+        name = fit(row.info.name, NAME - 3, self._ascii)
+        return Strip(
+            [Segment(fit(f"{mark} {name} {self._control(row, width - NAME)}", width, self._ascii), style)], width
+        )
 
-    def _control(self, info: KnobInfo, value: Knob, width: int) -> str:
-        left, right = ("<", ">") if self._ascii else ("‹", "›")
+    def _control(self, row: KnobRow, width: int) -> str:
+        """Return the control in `width` cells; what the next step changes stands behind the value, as far as it fits.
+
+        A number is never cut: a slider gives way to it.
+        """
+        info, value = row.info, row.now if row.value is None else row.value
+        after = "" if row.upcoming is None else f" next {shown(row.upcoming)}"
         if info.choices:
-            return f"{left} {str(value)[: width - 4]:^{width - 4}} {right}"
-        bar = width - VALUE
+            left, right = ("<", ">") if self._ascii else ("‹", "›")
+            if row.upcoming is None:
+                return f"{left} {shorten(str(value), width - 4, self._ascii):^{width - 4}} {right}"
+            return shorten(f"{left} {value} {right}{after}", width, self._ascii)
+        number = shown(value) if row.value is not None else ""
+        bar = width - max(VALUE, len(number) + 1) if not after else width - len(number) - len(after) - 1
+        if bar < BAR:
+            return f"{number + after:>{width}}"
         full, rest, head = ("=", "-", "o") if self._ascii else ("━", "─", "●")
-        at = round(fraction(info, value) * (bar - 1))
-        return full * at + head + rest * (bar - 1 - at) + f"{shown(value):>{VALUE}}"
+        at = round(max(0.0, min(1.0, fraction(info, value))) * (bar - 1))
+        return full * at + head + rest * (bar - 1 - at) + f"{number + after:>{width - bar}}"
 
     def on_click(self, event: events.Click) -> None:
         """Select the knob; on a slider set its value, on a word step left or right."""
@@ -95,7 +110,7 @@ class KnobPanel(Widget):
         self._chosen = row
         self._describe()
         self.refresh()
-        info, _ = self._rows[row]
+        info = self._rows[row].info
         width = self.size.width - NAME
         if info.choices:
             if x >= 0:

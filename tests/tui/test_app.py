@@ -273,9 +273,8 @@ async def test_a_dead_engine_leaves_the_record_and_one_key_starts_another():
         link.events.append(Died(-signal.SIGKILL, ""))
         await settle(pilot, lambda app: app.watching.notice.error)
         await pilot.pause()
-        banner = str(pilot.app.query_one("#banner").render())
-        assert "killed by signal 9" in banner
-        assert "R" in banner
+        assert "killed by signal 9" in banner(pilot.app)
+        assert "R" in banner(pilot.app)
         for key in ("f", "A"):
             await pilot.press("space", key)
             await settle(pilot, lambda app: app.watching.notice.text == "The engine ended. R restarts it")
@@ -284,7 +283,7 @@ async def test_a_dead_engine_leaves_the_record_and_one_key_starts_another():
         await settle(pilot)
         assert pilot.app.watching.player.position == 2
         await pilot.press("R")
-        await settle(pilot, lambda app: len(link.seeds) == 2 and not app.query_one("#banner").display)
+        await settle(pilot, lambda app: len(link.seeds) == 2 and banner(app).strip() == "")
         await settle(pilot)
         assert len(link.trace) == 3
         assert pilot.app.watching.player.position == 2
@@ -309,7 +308,7 @@ async def test_a_lost_connection_is_tried_again_with_patience_and_R_does_not_wai
         del link.start, link.open
         await pilot.press("R")
         await settle(pilot)
-        assert not pilot.app.main.banner.display
+        assert banner(pilot.app).strip() == ""
         await pilot.press("right")
         await settle(pilot)
         assert len(link.trace) == 4
@@ -381,7 +380,7 @@ async def test_a_model_that_does_not_load_is_said_and_another_can_be_picked():
         await pilot.press(*"good", "enter")
         await settle(pilot)
         assert [choice.name for choice in link.opened] == ["bad", "good"]
-        assert not pilot.app.main.banner.display
+        assert banner(pilot.app).strip() == ""
     assert pilot.app.watching.failure is None
 
 

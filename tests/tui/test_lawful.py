@@ -75,8 +75,16 @@ async def test_a_replay_shows_the_formula(tmp_path: Path) -> None:
         replay_options(recording), lambda: ReplayLink(recording, 0, catalogue()), tape=RunRecording(recording=recording)
     )
     async with app.run_test(size=(100, 30)) as pilot:
-        await seen(pilot, lambda app: len(app.watching.debug.findings.broken) == 2 and app.main.law.display)
-        assert "calls at step 6: network calls =" in str(app.main.law.render())
+        await seen(pilot, lambda app: len(app.watching.debug.findings.broken) == 2)
+        await seen(pilot, lambda app: "calls at step 6: network calls =" in str(app.main.banner.render()))
+        assert "(+1 more)" in str(app.main.banner.render())
+        # it ends when the person goes on, and comes back at its step
+        await pilot.press("right")
+        await seen(pilot, lambda app: str(app.main.banner.render()) == "")
+        await pilot.press(*["right"] * 5)
+        await seen(pilot, lambda app: "calls at step 6: network calls =" in str(app.main.banner.render()))
+        await pilot.press("escape")
+        await seen(pilot, lambda app: str(app.main.banner.render()) == "")
     recording.close()
 
 

@@ -50,14 +50,13 @@ async def test_hostile_words_on_the_screen_do_nothing() -> None:
         while not app.watching.begun:
             await pilot.pause()
         link.open = lambda _: link.events.append(wire.Loading(HOSTILE, 1, 2))  # type: ignore[method-assign]
-        for notice, loads in ((Notice(HOSTILE, error=True), False), (Notice(), True)):
+        for notice, loads in ((Notice(HOSTILE, "failure"), False), (Notice(), True)):
             app.watching.notice = notice
             if loads:
                 app.watching.load(choice)
             app.refresh_clock.presenter._draw_banner(notice, app.watching.progress)
             app.main.status.update(HOSTILE)
-            app.main.law.update(HOSTILE)
-            app.main.law.display = True
+            app.main.banner.update(HOSTILE)
             app.notify(HOSTILE, markup=False)
             for _ in range(3):
                 await pilot.pause()

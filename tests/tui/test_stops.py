@@ -15,7 +15,7 @@ from remdm_tui.cli.debug_arguments import debug_options
 from remdm_tui.screens.breakpoints import BreakpointScreen
 from remdm_tui.settings.run_arguments import RunArguments
 from remdm_tui.watch.breakpoints import Breakpoints, describe_hits
-from remdm_tui.watch.notices import Notice
+from remdm_tui.watch.notices import THIS_RUN, Notice
 from tests.engine.recordings import recorded
 from tests.tui.scripted import ScriptedLink
 from tests.tui.test_app import banner, settle, watching
@@ -26,7 +26,7 @@ BROKEN = Violation("marginal", 3, "E[masked] / n = 1 - alpha_s", "0.5 of 64 posi
 
 
 def law(app):
-    return str(app.main.law.render()) if app.main.law.display else ""
+    return banner(app)
 
 
 def failure(app):
@@ -46,7 +46,7 @@ async def test_the_view_stands_at_the_frame_that_was_hit_and_names_the_condition
         await seen(pilot, lambda app: banner(app) == "■ stopped at step 4: remasked > 0")
         assert not pilot.app.watching.player.playing
         await pilot.press("right")
-        await seen(pilot, lambda app: not app.main.banner.display)
+        await seen(pilot, lambda app: banner(app).strip() == "")
 
 
 async def test_recorded_steps_are_stopped_at_too():
@@ -175,7 +175,7 @@ async def test_strategies_of_packages_that_cannot_be_had_are_said():
     link.start = lambda: link.events.append(wire.Hello(catalogue(), ("the strategy a.b cannot be used",)))
     async with watching(link).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        assert pilot.app.watching.notice == Notice("the strategy a.b cannot be used", error=True)
+        assert pilot.app.watching.notice == Notice("the strategy a.b cannot be used", "failure", THIS_RUN)
 
 
 def test_what_the_command_line_says_is_checked(tmp_path):

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from engine import strategies, wire
 from engine.debug.branches import fork_record
-from engine.debug.findings import Hit
+from engine.debug.findings import Hit, Violation
+from engine.debug.laws import EXPECTED
 from engine.records import Branch, Edit, Frame, ModelChoice, ModelInfo, Settings
 from engine.sampling.trace import RunStart, Trace
 from engine.strategies import make_strategy, values
@@ -22,14 +23,16 @@ from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.watch import commands as c
 from remdm_tui.watch import events as e
 from remdm_tui.watch import player as playing
-from remdm_tui.watch.notices import Notice
+from remdm_tui.watch.notices import A_LAW, THIS_ENGINE, Notice
 from remdm_tui.watch.phase import Dead, Failed, Live, Loading, Lost, Recomputing, Starting
+from remdm_tui.watch.player import Player
 from remdm_tui.watch.reconnect import Retries, next_try
 from remdm_tui.watch.reducer import reduce
 from remdm_tui.watch.run_recording import RunRecording
 from remdm_tui.watch.session import WatchSession
 from remdm_tui.watch.state import Observed, PaneState, SessionState
 from remdm_tui.watch.store import Store
+from remdm_tui.watch.transitions import settings_at
 from tests.tui.scripted import ScriptedLink
 
 CAP = Settings("remdm-cap", values(make_strategy("remdm-cap")))
@@ -56,7 +59,7 @@ class World:
 
     def __init__(self, options: WatchOptions) -> None:
         self.link: Trace | None = None
-        self.branch, self.known, self.fails = 0, {0}, False
+        self.branch, self.known, self.fails, self.writable = 0, {0}, False, True
         self.tree, self.records = [Branch(0)], {0: Trace(RunStart(TOKENS, TOKENS > 0, 9, 0))}
         self.seen: list[c.Command] = []
         state = SessionState(options, options.settings, options.model, panes=PaneState(next_settings=options.compare))
@@ -67,7 +70,7 @@ class World:
         records = self.records | shown | ({} if state.record is None else {state.branch: state.record})
         lengths = {branch: len(record) for branch, record in records.items()}
         return Observed(
-            self.link, self.branch, 0, frozenset(self.known), tuple(self.tree), records, lengths, writable=True
+            self.link, self.branch, 0, frozenset(self.known), tuple(self.tree), records, lengths, self.writable
         )
 
     def execute(self, command: c.Command) -> list[e.Event]:
@@ -97,6 +100,13 @@ class World:
                 return [e.RequestSent()] if demand.steps else []
         return []
 
+    def begins(self, steps: list[Settings]) -> wire.Began:
+        """Return the beginning of a run that is recorded already."""
+        assert self.link is not None
+        for under in steps:
+            self.link.append(frame(len(self.link), under))
+        return wire.Began(1, ARRAY, ARRAY, 9, 0)
+
     def grow(self) -> None:
         """A step of every branch that is stepped comes."""
         state = self.store.state
@@ -123,7 +133,7 @@ def happens(world: World, kind: int, n: int) -> e.Event:
         wire.FileLoaded("mine.py", "0", strategies.catalogue()[n % 3]),
         e.Load((GOOD, BAD)[n % 2], n % 2), e.Cancel(), e.Revive(), e.Restart(n % 3), e.TurnKnob("top_p", 0.5 + n / 20),
         e.TurnKnob("nothing", 1), e.Move(playing.toggle(state.player)), e.Move(playing.forward(state.player)),
-        e.Move(playing.seek(state.player, n)), e.ShowNotice(Notice("hm", passing=True)), e.Measure(), e.ShowSample(0),
+        e.Move(playing.seek(state.player, n)), e.ShowNotice(Notice("hm", "hint")), e.Measure(), e.ShowSample(0),
         e.ChangeOptions(MDLM), e.EditCanvas(Edit("lock", 0, 0)), e.BranchOff(), e.GoTo(n % tree), e.Compare(n % tree),
         e.OpenPanes(), e.AddPane(MDLM), e.ClosePanes(), e.FocusPane(n % tree), e.PutInPane(n % tree),
         e.Damaged("torn"), e.BreakpointsHit((hit,), n % tree),
@@ -182,6 +192,133 @@ def test_random_events_find_the_reducer_prepared(
         assert not panes or (state.panes.focus in panes and state.branch == state.panes.focus)
         assert len(set(panes)) == len(panes) != 1 or state.panes.pending
         answers_keys(world.store.observe())
+        header_is_the_records(world.store.observe())
+
+
+def header_is_the_records(state: SessionState) -> None:
+    """The header describes what made the step on screen, and what is recorded or set for the next one."""
+    length = state.length(state.branch)
+    if state.record is None or not length:
+        assert state.made == state.settings
+        return
+    changes = state.record.settings()
+    assert state.made == settings_at(changes, max(0, state.position - 1))
+    recorded = settings_at(changes, state.position) if state.past and state.position < length else None
+    assert state.upcoming == (state.settings if recorded is None else recorded)
+
+
+@settings(QUICK, max_examples=10)
+@given(
+    st.lists(st.tuples(st.integers(0, 99), st.integers(0, 8)), min_size=100, max_size=100),
+    st.lists(st.sampled_from([CAP, MDLM]), min_size=1, max_size=9),
+)
+def test_nothing_changes_the_header_of_a_recording_but_its_step_and_its_branch(
+    walk: list[tuple[int, int]], steps: list[Settings]
+) -> None:
+    world = World(WatchOptions(steps[0], GOOD, steps=9, length=4, paused=True))
+    world.writable = False
+    for event in (e.Start(), wire.Hello(strategies.catalogue()), wire.Ready(model(GOOD))):
+        world.store.dispatch(event)
+    world.store.dispatch(world.begins(steps))
+    for kind, n in walk:
+        event = happens(world, kind, n)
+        # a recording neither ends its engine nor begins another run
+        if isinstance(event, e.Action | e.Tick) and not isinstance(event, e.Load | e.Revive | e.ChangeOptions | e.GoTo):
+            world.store.dispatch(event)
+        state = world.store.observe()
+        assert state.made == steps[max(0, state.position - 1)]
+        assert state.upcoming == (steps[state.position] if state.position < len(steps) else steps[0])
+        assert state.running is not None
+        assert (state.running.run.seed, state.seed, len(world.records[0])) == (0, 0, len(steps))
+
+
+def seeks(position: int) -> e.Move:
+    return e.Move(playing.seek(Player(recorded=3), position))
+
+
+def test_a_knob_turned_in_the_past_changes_that_knob_alone() -> None:
+    world = begun()
+    for under in (CAP, CAP, MDLM):
+        world.records[0].append(frame(len(world.records[0]), under))
+    for event in (e.Tick(0), seeks(3), e.TurnKnob("top_p", 0.5)):
+        world.store.dispatch(event)
+    # at the end it is set for the next step, and what made the step on screen stays
+    assert (world.store.observe().made, world.store.state.upcoming.top_p) == (MDLM, 0.5)
+    for event in (seeks(1), e.TurnKnob("temperature", 0.25)):
+        world.store.dispatch(event)
+    forked = [one for one in world.seen if isinstance(one, c.ForkRecording)]
+    assert [(one.at, one.settings) for one in forked] == [(1, replace(CAP, temperature=0.25))]
+
+
+def test_without_an_engine_a_knob_changes_nothing_of_the_past() -> None:
+    world = begun()
+    for _ in range(3):
+        world.grow()
+    for event in (e.Tick(0), Died(1, "gone"), seeks(1)):
+        world.store.dispatch(event)
+    before = world.store.observe().upcoming
+    world.store.dispatch(e.TurnKnob("top_p", 0.5))
+    state = world.store.observe()
+    assert (state.upcoming, state.notice.severity) == (before, "hint")
+
+
+@pytest.mark.parametrize(
+    ("notice", "ends"),
+    [
+        (Notice("position 1 is masked", "hint"), seeks(1)),
+        (Notice("position 1 is masked", "hint"), e.Select(4)),
+        (Notice("stopped at step 3"), e.Move(Player(3, 3, playing=True))),
+        (Notice("the engine died", "failure", THIS_ENGINE), e.Revive()),
+        (Notice("sigma at step 3", "failure", A_LAW), e.Move(playing.forward(Player(3, 3, playing=False)))),
+        (Notice("sigma at step 3", "failure", A_LAW), e.Dismiss()),
+        (Notice("1 of 2 panes fit"), wire.Began(1, ARRAY, ARRAY, 9, 0)),
+    ],
+)
+def test_a_notice_ends_when_what_it_says_no_longer_holds(notice: Notice, ends: e.Event) -> None:
+    world = begun()
+    for _ in range(3):
+        world.grow()
+    for event in (e.Tick(0), seeks(3), e.ShowNotice(notice), e.Tick(1)):
+        world.store.dispatch(event)
+    assert world.store.state.notice == notice
+    if isinstance(ends, wire.Began):
+        world.link = Trace(RunStart(TOKENS, TOKENS > 0, 9, 0))
+    world.store.dispatch(ends)
+    assert world.store.state.notice != notice
+
+
+def test_panes_that_are_closed_end_what_was_said_of_them() -> None:
+    world = begun(e.AddPane(MDLM), e.ShowNotice(Notice("1 of 2 panes fit")))
+    assert world.store.state.notice.text == "1 of 2 panes fit"
+    world.store.dispatch(e.ClosePanes())
+    assert world.store.state.notice == Notice()
+
+
+def test_a_failure_that_still_holds_returns_from_under_a_hint() -> None:
+    world = begun(Died(1, "gone"))
+    died = world.store.state.notice
+    for event in (e.ShowNotice(Notice("Replay only", "hint")), e.Select(2)):
+        world.store.dispatch(event)
+    assert world.store.state.notice == died
+    assert died.error
+    world.store.dispatch(e.Dismiss())
+    assert world.store.state.notice == Notice()
+
+
+def test_an_expected_clamp_is_no_failure_and_several_laws_of_a_step_share_the_line() -> None:
+    world = begun(wire.Broken(1, 0, Violation(EXPECTED, 1, "sigma > sigma_max", "clamped", ())))
+    assert world.store.state.notice.text == ""
+    for law in ("range", "sigma"):
+        world.store.dispatch(wire.Broken(1, 0, Violation(law, 1, "a <= b", "too much", ())))
+    notice = world.store.state.notice
+    assert (notice.severity, notice.text, notice.more) == ("failure", "range at step 1: a <= b - too much", 1)
+
+
+def test_a_file_that_cannot_be_loaded_ends_what_was_said_of_its_last_version() -> None:
+    world = begun(wire.FileLoaded("mine.py", "0", strategies.catalogue()[0]))
+    assert "Reloaded mine.py" in world.store.state.notice.text
+    world.store.dispatch(wire.StrategyFailed(1, 0, 1, -1, "SyntaxError", ""))
+    assert world.store.state.notice == Notice()
 
 
 def test_the_result_depends_on_the_arguments_alone() -> None:

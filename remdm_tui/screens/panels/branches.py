@@ -56,10 +56,10 @@ class BranchesPanel(BranchTree, can_focus=True):
         found = branching.parting()
         if found is None:
             same = f"Branches {branching.here} and {branching.against} are equal so far"
-            self.controls.say(same, error=False)
+            self.controls.say(same, "note")
             return
         session.sample = found.sample
         self.controls.seek(found.step)
         self._look_at(found.position)
         where = f"step {found.step}, position {found.position}"
-        self.controls.say(f"Branches {branching.here} and {branching.against} first differ at {where}", error=False)
+        self.controls.say(f"Branches {branching.here} and {branching.against} first differ at {where}", "note")

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from remdm_tui.preferences.keymap import KeyTable
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.watch import player as playing
-from remdm_tui.watch.notices import Notice
+from remdm_tui.watch.notices import Notice, Severity
 from remdm_tui.watch.phase import Dead, Failed, Live, Loading, Lost, Recomputing, Starting
 from remdm_tui.watch.player import Player
 from remdm_tui.watch.session import WatchSession
+from remdm_tui.watch.transitions import READ_ONLY
 
 
 class Controls:
@@ -39,15 +40,15 @@ class Controls:
             case Starting() | Loading() | Recomputing():
                 return "The engine is not ready yet"
             case Live():
-                return "" if self.session.recording.writable else "Replay only. Start with --model to continue the run"
+                return READ_ONLY if self.session.state.read_only else ""
 
     def wake(self, at_once: bool = False) -> None:
         """Request a redraw."""
         self.changed(at_once)
 
-    def say(self, text: str, error: bool = True) -> None:
-        """Show a sentence below the timeline."""
-        self.session.notice = Notice(text, error=error, passing=True)
+    def say(self, text: str, severity: Severity = "hint") -> None:
+        """Show a sentence below the timeline, as long as what is on screen stays."""
+        self.session.notice = Notice(text, severity)
         self.wake()
 
     def play(self, player: Player) -> None:

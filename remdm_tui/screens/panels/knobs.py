@@ -8,6 +8,7 @@ from textual.binding import Binding
 from engine.records import Knob
 from remdm_tui.screens.panels.controls import Controls
 from remdm_tui.screens.value import ValueScreen
+from remdm_tui.watch.transitions import READ_ONLY
 from remdm_tui.widgets.knob_panel import KnobPanel
 
 KNOBS = (
@@ -62,7 +63,10 @@ class KnobsPanel(KnobPanel, can_focus=True):
         chosen = self.chosen
         if chosen is None:
             return
-        value = next(value for info, value in self.session.panel() if info.name == chosen.name)
+        if self.session.state.read_only:
+            self.controls.say(READ_ONLY)
+            return
+        value = next(row.now for row in self.session.panel() if row.info.name == chosen.name)
 
         def take(given: Knob | None) -> None:
             if given is not None:

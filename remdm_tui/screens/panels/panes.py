@@ -102,7 +102,7 @@ class PanesPanel(Panes):
             # the engine can end while somebody types
             if obstacle := self.controls.obstacle:
                 raise ValueError(obstacle)
-            self.group.add(settings_of(text, session.settings, session.strategies))
+            self.group.add(settings_of(text, session.upcoming, session.strategies))
             self._rearranged()
 
         if obstacle := self.controls.obstacle:
@@ -160,5 +160,5 @@ class PanesPanel(Panes):
         self.update_panes()
         if self.hidden:
             count = len(self.group.panes)
-            self.controls.say(f"{count - self.hidden} of {count} panes fit here (tab: next pane)", error=False)
+            self.controls.say(f"{count - self.hidden} of {count} panes fit here (tab: next pane)", "note")
         self.controls.wake()

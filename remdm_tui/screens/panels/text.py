@@ -102,6 +102,7 @@ class TextPanel(Vertical):
         # a prediction is asked for each time: it costs a network call
         inspector.asking = inspector.asking and inspector.at == position
         inspector.at = position
+        self.session.select(position)
         self.panes.active.use_cursor(position)
         self.controls.wake()
 

@@ -76,17 +76,17 @@ class TimelinePanel(Timeline, can_focus=True):
             return
         position = min(session.player.position, len(session.trace))
         if position in self.bookmarks:
-            say(f"Step {position} is already bookmarked", error=False)
+            say(f"Step {position} is already bookmarked", "note")
             return
         try:
             kept = session.recording.mark(session.debug.branching.here, position)
         except (OSError, ValueError) as error:
-            say(f"Cannot bookmark step {position}: {describe_error(error)}")
+            say(f"Cannot bookmark step {position}: {describe_error(error)}", "failure")
             return
         keys = self.controls.keys
         more = "" if kept else " for this session only: the run is not recorded"
         moves = f"{keys['bookmark-previous']} {keys['bookmark-next']}: go to bookmarks"
-        say(f"Bookmarked step {position}{more} ({moves})", error=False)
+        say(f"Bookmarked step {position}{more} ({moves})", "note")
 
     def action_to_mark(self, by: int) -> None:
         """Seek the next or previous bookmark."""
