@@ -83,7 +83,7 @@ class Ranked:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a strategy with its default knobs would do at the present step."""
+    """What a strategy would do at the present step: the running one with its own knobs, others with their defaults."""
 
     strategy: str
     unmask: float

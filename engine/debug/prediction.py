@@ -31,7 +31,7 @@ def predict_position(
     decide.
 
     A revealed position is shown to the network as a mask.  kinds: strategies to judge with their default knobs; the
-    running one is left out.  The head is computed on one row, and on all masked rows if a strategy reads candidates.
+    running one comes first, with its own.  The head is computed on one row, and on all masked rows if a strategy reads candidates.
     The session does not change.  Raises ValueError for a step, sample or position that does not exist.
     """
     step = session.index if step is None else step
@@ -52,7 +52,8 @@ def predict_position(
     ranked = [
         Ranked(int(i), float(x), bool(kept[0, i])) for x, i in zip(best.values[:MOST], best.indices[:MOST], strict=True)
     ]
-    others = {name: kind for name, kind in kinds.items() if name != settings.strategy}
+    running = {settings.strategy: ahead.control.strategy}
+    others = running | {name: kind for name, kind in kinds.items() if name != settings.strategy}
     return Prediction(
         step=step,
         sample=sample,
@@ -93,8 +94,9 @@ def _time(t: float, row: SamplerState) -> Tensor:
 
 
 def _verdicts(
-    session: Session, row: SamplerState, ahead: NextStep, position: int, kinds: Mapping[str, type[Strategy]]
+    session: Session, row: SamplerState, ahead: NextStep, position: int, kinds: Mapping[str, type[Strategy] | Strategy]
 ) -> tuple[Verdict, ...]:
+    """Return what each strategy would do; one that is a class has its default knobs."""
     drawn: Candidates | None = None
     verdicts = []
     for name, kind in kinds.items():
@@ -105,13 +107,16 @@ def _verdicts(
         try:
             if kind.reads == "candidates" and drawn is None:
                 drawn = _candidates(session, row, ahead)
-            verdicts.append(_verdict(session, row, ahead, position, kind(), drawn))
+            strategy = kind() if isinstance(kind, type) else kind
+            verdicts.append(_verdict(session, row, ahead, position, strategy, drawn))
         except (ValueError, ArithmeticError, StrategyError) as error:
             verdicts.append(Verdict(name, 0.0, 0.0, str(error)))
     return tuple(verdicts)
 
 
-def _why_no_verdict(session: Session, row: SamplerState, ahead: NextStep, position: int, kind: type[Strategy]) -> str:
+def _why_no_verdict(
+    session: Session, row: SamplerState, ahead: NextStep, position: int, kind: type[Strategy] | Strategy
+) -> str:
     """Return why a strategy has no verdict; empty if it has one."""
     if bool(row.locked[0, position]):
         return "the position is locked"

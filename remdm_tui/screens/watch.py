@@ -33,6 +33,7 @@ from remdm_tui.screens.panels.timeline import BOOKMARKS, SEEKING, TimelinePanel
 from remdm_tui.watch import player as playing
 from remdm_tui.watch.available_models import available_models
 from remdm_tui.watch.run_recording import SUFFIX
+from remdm_tui.watch.transitions import READ_ONLY
 from remdm_tui.widgets.curves import CurvesPanel
 from remdm_tui.widgets.figures import FiguresPanel
 from remdm_tui.widgets.key_footer import KeyFooter
@@ -198,6 +199,9 @@ class WatchScreen(Screen[None]):
         self.controls.wake()
 
     def action_sample(self, by: int) -> None:
+        if self.options.batch == 1:
+            self.controls.say("Only one sample")
+            return
         self.session.next_sample(by)
         self.controls.wake()
 
@@ -245,12 +249,18 @@ class WatchScreen(Screen[None]):
     # -- the model and its engine
 
     def action_revive(self) -> None:
+        if self.session.state.read_only:
+            self.controls.say(READ_ONLY)
+            return
         self.session.revive()
         self.controls.wake()
 
     def action_model(self, reason: str = "") -> None:
         """Open the model dialog; `reason` says why a model is needed."""
         if isinstance(self.app.screen, ModelScreen):
+            return
+        if self.session.state.read_only:
+            self.controls.say(READ_ONLY)
             return
         found, options = available_models(Path.cwd(), bool(self.options.where)), self.options
         self.app.push_screen(
@@ -269,7 +279,9 @@ class WatchScreen(Screen[None]):
             session.inspect()
             self.controls.wake()
 
-        if session.model is not None:
+        if session.model is None:
+            self.controls.say("No model yet")
+        else:
             self.app.push_screen(AboutScreen(session.model, measure, lambda: session.check, self.options.ascii))
 
     # -- files, the legend, help

@@ -16,7 +16,7 @@ from remdm_tui.render.canvas import canvas, sampling
 from remdm_tui.render.model_summary import placement
 from remdm_tui.render.panels import Chart, Overlay
 from remdm_tui.render.progress_line import loading_line, steps_line
-from remdm_tui.render.shorten import shorten_message
+from remdm_tui.render.shorten import shorten, shorten_message
 from remdm_tui.render.text_layout import TokenTexts
 from remdm_tui.screens.watch import WatchScreen
 from remdm_tui.settings.pane_spec import titled
@@ -66,10 +66,12 @@ class Presenter:
         if self._is_new("failure", session.debug.findings.failure):
             self._draw_failure(session.debug.findings.failure)
         made, upcoming = session.made, session.upcoming
-        if session.strategies and self._is_new("knobs", (made, upcoming, session.strategies)):
+        if session.strategies and self._is_new("knobs", (made, upcoming, session.strategies, screen.app.size)):
             screen.knobs.show(session.panel())
             changes = describe_changes(made, upcoming) if made != upcoming else ""
-            screen.knobs_box.border_subtitle = Content(f"next: {changes}") if changes else ""
+            room = screen.knobs_box.outer_size.width - 6
+            changes = shorten(f"next: {changes}", max(8, room), self.options.ascii) if changes else ""
+            screen.knobs_box.border_subtitle = Content(changes)
         if session.model is not None and self._is_new("model", session.model):
             screen.panes.use_pieces(TokenTexts.of(session.model.pieces, self.options.ascii, session.model.fragments))
             self._draw_model(session.model)

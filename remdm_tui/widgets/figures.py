@@ -44,11 +44,11 @@ def _cells(reading: Reading) -> dict[str, tuple[str, str]]:
     frame, now = reading.frame, reading.figures
     pace = ("steps/s", f"{reading.steps_per_second:.1f}")
     if frame is None or now is None:
-        known = {"t": ("t", "1"), "alpha": ("alpha", "0"), "network": ("calls", "0"), "steps/s": pace}
+        known = {"t": ("t", "1"), "alpha": ("alpha", "0"), "network": ("network", "0"), "steps/s": pace}
         return {**known, **{name: (kind.label, "-") for name, kind in FIGURES.items()}, "masked": ("masked", "all")}
     known = {
         "t": ("t", f"{frame.s:.4f}"), "alpha": ("alpha", f"{frame.alpha_s:.4f}"),
-        "network": ("calls", f"{frame.network_calls / len(frame.tokens):.4g}"), "steps/s": pace,
+        "network": ("network", f"{frame.network_calls / len(frame.tokens):.4g}"), "steps/s": pace,
     }  # fmt: skip
     found = {name: (kind.label, _shown(now.values[name], kind.digits)) for name, kind in FIGURES.items()}
     return {**known, **found, "masked": ("masked", f"{now.masked}/{reading.length}")}

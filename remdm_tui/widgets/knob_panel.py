@@ -91,6 +91,8 @@ class KnobPanel(Widget):
         after = "" if row.upcoming is None else f" next {shown(row.upcoming)}"
         if info.choices:
             left, right = ("<", ">") if self._ascii else ("‹", "›")
+            if row.value is None:
+                return shorten(after.strip(), width, self._ascii)
             if row.upcoming is None:
                 return f"{left} {shorten(str(value), width - 4, self._ascii):^{width - 4}} {right}"
             return shorten(f"{left} {value} {right}{after}", width, self._ascii)

@@ -7,7 +7,7 @@ from textual.binding import Binding
 
 from engine.records import Knob
 from remdm_tui.screens.panels.controls import Controls
-from remdm_tui.screens.value import ValueScreen
+from remdm_tui.screens.value import KnobChoiceScreen, ValueScreen
 from remdm_tui.watch.transitions import READ_ONLY
 from remdm_tui.widgets.knob_panel import KnobPanel
 
@@ -72,4 +72,9 @@ class KnobsPanel(KnobPanel, can_focus=True):
             if given is not None:
                 self.set_knob(chosen.name, given)
 
-        self.app.push_screen(ValueScreen(chosen, value, self.controls.options.ascii), take)
+        plain = self.controls.options.ascii
+        if chosen.choices:
+            summaries = {info.name: info.summary for info in self.session.strategies}
+            self.app.push_screen(KnobChoiceScreen(chosen, value, plain, summaries), take)
+        else:
+            self.app.push_screen(ValueScreen(chosen, value, plain), take)

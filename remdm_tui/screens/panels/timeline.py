@@ -27,6 +27,8 @@ BOOKMARKS = (
     Binding("left_curly_bracket", "to_mark(-1)", "Previous bookmark", id="bookmark-previous", show=False),
 )
 
+AT_START = "Already at the start"
+
 
 class TimelinePanel(Timeline, can_focus=True):
     """Seeks, sets the speed, and sets bookmarks."""
@@ -43,22 +45,43 @@ class TimelinePanel(Timeline, can_focus=True):
         self.controls.seek(event.position)
 
     def action_forward(self) -> None:
+        if self.session.player.done:
+            self.controls.say("The run ended")
+            return
         self.controls.play(playing.forward(self.session.player))
 
     def action_step_back(self) -> None:
+        if self._at(0):
+            self.controls.say(AT_START)
+            return
         self.controls.play(playing.back(self.session.player))
 
     def action_jump(self, by: int) -> None:
         self.controls.seek(self.session.player.position + by)
 
     def action_start(self) -> None:
-        self.controls.seek(0)
+        if self._at(0):
+            self.controls.say(AT_START)
+        else:
+            self.controls.seek(0)
 
     def action_end(self) -> None:
-        self.controls.seek(self.session.recorded)
+        if self._at(self.session.recorded):
+            self.controls.say("Already the last")
+        else:
+            self.controls.seek(self.session.recorded)
+
+    def _at(self, position: int) -> bool:
+        """Return whether the view is paused at a position."""
+        player = self.session.player
+        return player.position == position and not player.playing and not player.stepping
 
     def action_speed(self, by: int) -> None:
-        self.controls.play(playing.faster(self.session.player, by))
+        player = playing.faster(self.session.player, by)
+        if player.speed == self.session.player.speed:
+            self.controls.say("Already the fastest" if by > 0 else "Already the slowest")
+        else:
+            self.controls.play(player)
 
     @property
     def bookmarks(self) -> tuple[int, ...]:
