@@ -31,8 +31,8 @@ def predict_position(
     decide.
 
     A revealed position is shown to the network as a mask.  kinds: strategies to judge with their default knobs; the
-    running one comes first, with its own.  The head is computed on one row, and on all masked rows if a strategy reads candidates.
-    The session does not change.  Raises ValueError for a step, sample or position that does not exist.
+    running one comes first, with its own.  The head is computed on one row, and on all masked rows if a strategy reads
+    candidates.  The session does not change.  Raises ValueError for a step, sample or position that does not exist.
     """
     step = session.index if step is None else step
     ahead = session.before(step)

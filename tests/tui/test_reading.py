@@ -50,7 +50,7 @@ def test_no_width_cuts_a_number(text, ascii_only):
 
 def test_a_message_keeps_the_keys_at_its_end():
     short = shorten_message("The engine was killed by signal 9. The record stays (R: restart the engine)", 60)
-    assert short == "The engine was killed by signal … (R: restart the engine)"
+    assert short == "The engine was killed by signal 9.… (R: restart the engine)"
 
 
 def test_the_header_leaves_out_whole_parts():
