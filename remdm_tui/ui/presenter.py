@@ -27,7 +27,7 @@ from remdm_tui.watch.inspector import named_parts
 from remdm_tui.watch.notices import Notice, Progress, Severity
 from remdm_tui.watch.panes import LETTERS, Pane
 from remdm_tui.widgets.inspector import prediction_text, story_text
-from remdm_tui.widgets.panes import Caption, has_room_beside
+from remdm_tui.widgets.panes import Caption, has_room_beside, leaves_room_below
 
 MARKS: dict[Severity, tuple[str, str]] = {"failure": ("✗ ", "x "), "hint": ("› ", "> "), "note": ("", "")}
 """What a message begins with, so that its kind does not rest on colour; in ASCII the second."""
@@ -163,8 +163,10 @@ class Presenter:
             return
         size, positions = panes.size, session.trace.start.tokens.shape[1]
         if self._is_new("beside", (size, positions, len(panes.group.panes))):
-            alone = not panes.group.panes
-            self.screen.set_class(alone and has_room_beside(positions, size.width, size.height), "-map-beside")
+            alone, now = not panes.group.panes, panes.arrangement
+            pane = size.width // now.columns, size.height // now.rows
+            self.screen.set_class(alone and has_room_beside(positions, *pane), "-map-beside")
+            self.screen.set_class(leaves_room_below(positions, *pane), "-map-large")
         if not panes.active_map.size.height:
             return
         group, total = panes.group, self._total(session.trace)

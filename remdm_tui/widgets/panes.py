@@ -21,6 +21,8 @@ from remdm_tui.widgets.trajectory_map import TrajectoryMap
 SMALLEST = (38, 11)
 """Columns and rows of a pane at least, its frame included."""
 
+UPPER = 0.4
+"""Share of a pane's height that a short text has above a large map."""
 BESIDE = 60
 """Columns that text and map need to stand beside each other."""
 
@@ -62,6 +64,11 @@ def has_room_beside(positions: int, width: int, height: int) -> bool:
     """
     columns = width // 2
     return columns >= BESIDE and positions * ROOMY <= columns * height
+
+
+def leaves_room_below(positions: int, width: int, height: int) -> bool:
+    """Return whether a text fits in the upper part of a pane, so that the map can have the larger one."""
+    return positions * ROOMY <= width * int(height * UPPER)
 
 
 class PaneView(Vertical):

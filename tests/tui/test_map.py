@@ -10,7 +10,7 @@ from engine.sampling.trace import Trace
 from remdm_tui.render import plate_paint as paint
 from remdm_tui.render.plate_modes import MODES
 from remdm_tui.render.viewport import Viewport, zoom
-from remdm_tui.widgets.panes import has_room_beside
+from remdm_tui.widgets.panes import has_room_beside, leaves_room_below
 from remdm_tui.widgets.token_grid import TokenGrid
 from remdm_tui.widgets.trajectory_map import MapCells, map_title
 from tests.engine.recordings import busy_frames
@@ -222,6 +222,11 @@ def test_the_map_stands_beside_a_text_that_fits_in_half_the_width():
     assert has_room_beside(128, 158, 52)
     assert not has_room_beside(1024, 158, 52)
     assert not has_room_beside(16, 100, 52)
+
+
+def test_a_short_text_leaves_the_larger_part_to_the_map():
+    assert leaves_room_below(128, 78, 33)
+    assert not leaves_room_below(256, 78, 33)
 
 
 @pytest.mark.parametrize("room", range(30, 200, 7))
