@@ -159,20 +159,20 @@ class Presenter:
         """Draw the maps, or as much of them as can be read in a moment."""
         session, panes = self.session, self.screen.panes
         self.maps_whole = True
-        if session.trace is None:
-            return
-        size, positions = panes.size, session.trace.start.tokens.shape[1]
+        trace = session.trace
+        # the options tell before a run begins, so that its beginning moves nothing
+        size, positions = panes.size, self.options.length if trace is None else trace.start.tokens.shape[1]
         if self._is_new("beside", (size, positions, len(panes.group.panes))):
             alone, now = not panes.group.panes, panes.arrangement
-            pane = size.width // now.columns, size.height // now.rows
-            self.screen.set_class(alone and has_room_beside(positions, *pane), "-map-beside")
-            self.screen.set_class(leaves_room_below(positions, *pane), "-map-large")
-        if not panes.active_map.size.height:
+            room = size.width // now.columns, size.height // now.rows
+            self.screen.set_class(alone and has_room_beside(positions, *room), "-map-beside")
+            self.screen.set_class(leaves_room_below(positions, *room), "-map-large")
+        if trace is None or not panes.active_map.size.height:
             return
-        group, total = panes.group, self._total(session.trace)
+        group, total = panes.group, self._total(trace)
         for number in panes.arrangement.shown:
             pane = group.panes[number] if group.panes else None
-            record = session.trace if pane is None else pane.record
+            record = trace if pane is None else pane.record
             at = session.debug.inspector.at if number == group.index else None
             whole = panes.maps[number].show(record, session.sample, total, group.position(record), at)
             self.maps_whole = self.maps_whole and whole

@@ -209,7 +209,8 @@ def test_a_closed_window_ends_the_program_and_its_engine(terminal):
 
 def test_reports_that_no_terminal_should_send_turn_no_knob_and_the_next_key_is_heard(terminal):
     person = terminal(*SMALL, "--paused", "--fresh")
-    before = person.wait(lambda s: at(s) == (0, 64) and masks(s) > 40)
+    shown = ("strategy", "eta", "when", "top_p", "temperature", "nucleus", "draw")
+    before = person.wait(lambda s: at(s) == (0, 64) and masks(s) > 40 and all(knob in s for knob in shown))
     for report in REPORTS:
         person.press(report)
     person.press("l")
