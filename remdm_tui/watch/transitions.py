@@ -15,7 +15,7 @@ from remdm_tui.settings.watch_options import refusal_of
 from remdm_tui.watch import commands as c
 from remdm_tui.watch import player as playing
 from remdm_tui.watch.breakpoints import describe_hits
-from remdm_tui.watch.notices import HERE, THIS_ENGINE, Fact, Notice, Progress, Severity
+from remdm_tui.watch.notices import A_STOP, HERE, THIS_ENGINE, Fact, Notice, Progress, Severity
 from remdm_tui.watch.phase import Dead, Failed, Loading, recomputing
 from remdm_tui.watch.player import Player
 from remdm_tui.watch.state import SessionState
@@ -132,7 +132,7 @@ def stop_at_hits(state: SessionState, hits: Sequence[Hit], branch: int) -> Sessi
     state = mark_uneven(seek(replace(state, lead=0), hits[0].step))
     plain, pane = state.options.ascii, state.letter(branch)
     message = describe_hits(hits, state.options.batch, plain) + (f", in pane {pane}" if pane else "")
-    return show_notice(state, sanitize(message, cells=True, ascii_only=plain), "note")
+    return show_notice(state, sanitize(message, cells=True, ascii_only=plain), "note", A_STOP)
 
 
 def mark_uneven(state: SessionState) -> SessionState:
