@@ -50,9 +50,12 @@ def join_fitting(parts: Sequence[str], bar: str, width: int, ascii_only: bool = 
 
 
 def shorten_message(text: str, width: int, ascii_only: bool = False) -> str:
-    """Return a message in at most `width` cells on one line; the keys in the brackets at its end stay."""
+    """Return a message in at most `width` cells on one line; its end stays: keys in brackets, a reason, a finding."""
     text = " ".join(text.split())
-    head, opening, keys = text.rpartition(" (")
-    if cell_len(text) <= width or not keys.endswith(")") or cell_len(opening + keys) > width // 2:
+    if cell_len(text) <= width:
+        return text
+    ends = (text.rfind(" (") if text.endswith(")") else -1, text.rfind(" - "), text.rfind(": "))
+    at = next((end for end in ends if end > 0 and cell_len(text[end:]) <= width * 2 // 3), None)
+    if at is None:
         return shorten(text, width, ascii_only)
-    return shorten(head, width - cell_len(opening + keys), ascii_only) + opening + keys
+    return shorten(text[:at], width - cell_len(text[at:]), ascii_only) + text[at:]

@@ -53,6 +53,11 @@ def test_a_message_keeps_the_keys_at_its_end():
     assert short == "The engine was killed by signal 9.… (R: restart the engine)"
 
 
+def test_a_long_path_gives_way_to_the_reason():
+    short = shorten_message("Cannot write /a/very/long/path/to/some/directory/run.svg: No such file", 50)
+    assert short == "Cannot write /a/very/long/path/to/s…: No such file"
+
+
 def test_the_header_leaves_out_whole_parts():
     line = status("demo", ["remdm-cap eta 0.017", "p 0.9", "seed 12345"], "> 1/2", 40, False)
     assert line == "remdm-cap eta 0.017 │ p 0.9 │ …    > 1/2"
