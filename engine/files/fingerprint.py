@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 from engine.files.digests import OnProgress, file_digests
@@ -24,11 +25,13 @@ BESIDE = (
     "chat_template*",
 )
 """What is read from the directory of a checkpoint or tokenizer that is a single file."""
+INDEX = ".index.json"
+"""The end of the name of a file that lists the shards beside it."""
 
 
 def fingerprint(home: Path, on_progress: OnProgress = ignore) -> str:
     """Return the digest of a checkpoint or tokenizer: the names and whole contents of all files that decide what it
-    says, those beside a single file among them; 64 hexadecimal digits.
+    says, those beside a single file and the shards of an index among them; 64 hexadecimal digits.
 
     on_progress: called with the bytes read so far and in all.  Raises OSError.
     """
@@ -37,10 +40,22 @@ def fingerprint(home: Path, on_progress: OnProgress = ignore) -> str:
         inside = [path for path in inside if not any(part[0] == "." for part in path.relative_to(home).parts)]
     else:
         base = home.parent
-        inside = list({home, *(path for pattern in BESIDE for path in base.glob(pattern) if path.suffix in CHECKPOINT)})
+        beside = {path for pattern in BESIDE for path in base.glob(pattern) if path.suffix in CHECKPOINT}
+        inside = list({home, *beside, *_shards(home)})
     files = sorted(path for path in inside if path.is_file())
     found = hashlib.sha256()
     for path, digest in zip(files, file_digests(files, on_progress), strict=True):
         name = path.relative_to(base).as_posix() if path != home else "the file"
         found.update(f"{name} {digest}\n".encode(errors="surrogateescape"))
     return found.hexdigest()
+
+
+def _shards(home: Path) -> list[Path]:
+    """Return the files that an index of weights lists; none for another file, or if it cannot be read."""
+    if not home.name.endswith(INDEX):
+        return []
+    try:
+        listed = json.loads(home.read_bytes())["weight_map"].values()
+        return [home.parent / name for name in listed]
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return []

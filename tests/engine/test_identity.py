@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,30 @@ def test_other_weights_of_the_file_and_another_tokenizer_are_another_model(tmp_p
     home, other = str(made(tmp_path / "one")), str(made(tmp_path / "two") / "tokenizer.json")
     found = {identity(ModelChoice(home, ema=ema, tokenizer=its)) for ema in (True, False) for its in (None, other)}
     assert len(found) == 4
+
+
+def test_shards_are_part_of_a_model_that_is_named_by_their_index(tmp_path: Path) -> None:
+    home = made(tmp_path / "one")
+    (home / "model.safetensors").unlink()
+    index, shards = home / "model.safetensors.index.json", [home / f"model-{n}.safetensors" for n in "12"]
+    index.write_text(json.dumps({"weight_map": {"a": shards[0].name, "b": shards[1].name, "c": shards[1].name}}))
+    for shard in shards:
+        shard.write_bytes(b"w")
+    choice = ModelChoice(str(index))
+    found = [identity(choice)]
+    for shard in shards:
+        shard.write_bytes(b"x")
+        found.append(identity(choice))
+    assert len(set(found)) == 3
+
+
+def test_an_index_that_cannot_be_read_is_known_by_its_own_content(tmp_path: Path) -> None:
+    index = tmp_path / "model.safetensors.index.json"
+    found = set()
+    for text in ("", "[]", '{"weight_map": 1}', '{"weight_map": {"a": 1}}', '{"weight_map": {"a": "none"}}'):
+        index.write_text(text)
+        found.add(identity(ModelChoice(str(index))))
+    assert len(found) == 5
 
 
 def test_a_run_in_training_is_known_by_its_newest_model(tmp_path: Path) -> None:
