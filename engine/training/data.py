@@ -31,6 +31,7 @@ from engine.data.shards import (
 from engine.data.special_tokens import END_OF_TEXT, MASK, PLAIN, trained_here
 from engine.files.checksums import replace_checked
 from engine.files.digests import file_digest
+from engine.files.regular import regular_file
 from engine.models.files.tokenizer_file import read_tokenizer
 from engine.models.text import Codec
 from engine.system.callbacks import ignore
@@ -184,7 +185,7 @@ def _key(sources: Sequence[Path], vocab_size: int, tokenizer: Tokenizer | None, 
             parts.append([str(source), dataset.path, dataset.config, dataset.column, sorted(dataset.splits.items())])
         else:
             form = text_format(source)
-            parts.append([form.kind, form.packing, file_digest(source)])
+            parts.append([form.kind, form.packing, file_digest(regular_file(source))])
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 

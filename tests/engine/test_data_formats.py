@@ -164,6 +164,8 @@ def test_a_named_pipe_is_refused_without_waiting_for_a_writer(tmp_path: Path) ->
         os.mkfifo(tmp_path / name)
         with pytest.raises(ValueError, match=r"pipe\.\S+ is a named pipe, not a regular file"):
             load(str(tmp_path / name))
+        with pytest.raises(ValueError, match=r"pipe\.\S+ is a named pipe, not a regular file"):
+            prepare([tmp_path / name], VOCABULARY, tmp_path / "cache")
 
 
 def test_a_directory_is_its_texts_without_what_describes_them(tmp_path: Path) -> None:
