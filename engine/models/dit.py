@@ -43,6 +43,8 @@ class DITConfig:
             raise ValueError(f"hidden_size {self.hidden_size} must split into {self.n_heads} heads of even width")
         if type(self.mask_id) is not int or not 0 <= self.mask_id < self.vocab_size:
             raise ValueError(f"mask_id must lie in 0 to {self.vocab_size - 1}, not {self.mask_id!r}")
+        if type(self.time_conditioning) is not bool:
+            raise ValueError(f"time_conditioning must be true or false, not {self.time_conditioning!r}")
 
     def to_dict(self) -> dict[str, object]:
         return asdict(self)

@@ -242,6 +242,15 @@ def test_a_directory_with_one_lightning_file_is_that_file_unless_it_has_other_we
     )
 
 
+@pytest.mark.parametrize("timed", ["false", "True", 1, [True]])
+def test_a_time_conditioning_that_is_neither_true_nor_false_is_refused(
+    timed: object, tmp_path: Path, tokenizer: str
+) -> None:
+    home = write_hub(tmp_path / "hub", HUB | {"time_conditioning": timed}, prefixed(WEIGHTS))
+    with pytest.raises(ValueError, match="time_conditioning must be true or false, not"):
+        engine.load_model(str(home), "cpu", tokenizer=tokenizer)
+
+
 @pytest.mark.parametrize("timed", [True, False])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_the_timed_network_is_the_trained_one_and_its_rows_those_of_the_whole(timed: bool, dtype: torch.dtype) -> None:

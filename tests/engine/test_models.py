@@ -162,6 +162,7 @@ def test_the_small_model_has_the_fields_parameters() -> None:
     [
         ("vocab_size", 0), ("hidden_size", -8), ("n_blocks", 0), ("length", 1 << 21), ("n_heads", 5),
         ("hidden_size", 24.0), ("n_heads", 8), ("mask_id", 300), ("mask_id", -1), ("mask_id", None), ("length", "long"),
+        ("time_conditioning", "false"), ("time_conditioning", 1), ("time_conditioning", None),
     ],
 )  # fmt: skip
 def test_a_shape_that_cannot_be_names_its_field(field: str, value: object) -> None:

@@ -162,12 +162,14 @@ def shape_of(found: Found, kind: str) -> DITConfig:
         if claimed not in (None, have):
             raise ValueError(f"the weights do not fit the configuration: it says {claimed} {what}, they have {have}")
     timed = found.setting("time_conditioning")
+    if timed is not None and type(timed) is not bool:
+        raise ValueError(f"{found.weights.path}: time_conditioning must be true or false, not {str(timed)[:40]!r}")
     if kind == "SEDD" and not found.trained:
         timed = True  # the hub's copies do not say, or say what MDLM's configuration says by default
     cond = 1 if kind == "AR" else _shape(shapes, "sigma_map.mlp.0.weight", 2)[0]
     return DITConfig(
         vocab_size=vocab, hidden_size=hidden, n_blocks=blocks, n_heads=heads, cond_dim=cond, length=length_of(found),
-        mask_id=vocab - 1, time_conditioning=kind == "SEDD" if timed is None else timed is True,
+        mask_id=vocab - 1, time_conditioning=kind == "SEDD" if timed is None else timed,
     )  # fmt: skip
 
 
