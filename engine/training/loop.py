@@ -19,7 +19,7 @@ from engine.files.checksums import replace_checked
 from engine.files.run_layout import BEST, CHECKPOINT, TOKENIZER
 from engine.models.checkpoint import config_of
 from engine.models.dit import DITConfig
-from engine.models.kinds import KINDS, Network
+from engine.models.kinds import KINDS
 from engine.models.loading import Discrete
 from engine.models.readers.training_run import NETWORK
 from engine.training.batches import Batch, draw_batch
@@ -31,9 +31,9 @@ from engine.training.init_from import load_initial_weights
 from engine.training.losses import antithetic_times
 from engine.training.memory_needs import check_needs
 from engine.training.objectives import make_objective
+from engine.training.optimizers import lr_factor, optimizers
 from engine.training.precision import resolve_precision
 from engine.training.recovery import Recovered, recover, refuse_leftovers
-from engine.training.sections import OptimSection
 from engine.training.sharding import gather_tensors, load_optimizer, shard_like
 from engine.training.task import TrainingTask, compiled, recompute
 from engine.training.workers import SingleWorker, Workers
@@ -45,36 +45,6 @@ SETTLED = 100
 """The number of steps before spikes are checked."""
 NAMED = 16
 """The number of offsets of a bad batch that a message names; seed and step decide all of them."""
-
-
-def lr_factor(step: int, steps: int, optim: OptimSection) -> float:
-    """Return the factor of the learning rate: linear warm-up to 1, constant, linear cool-down to 0 at `steps`."""
-    warm = min(1.0, (step + 1) / max(optim.warmup, 1))
-    cool = min(1.0, (steps - step) / max(optim.cooldown, 1))
-    return min(warm, cool)
-
-
-def optimizers(model: Network, optim: OptimSection, precision: str = "bfloat16") -> list[torch.optim.Optimizer]:
-    """Return AdamW for all parameters, or Muon for the blocks' weight matrices and AdamW for the rest.
-
-    precision: of the run, in which Muon orthogonalises.  Raises ValueError if torch has no Muon.
-    """
-    matrices: list[nn.Parameter] = []
-    if optim.name == "muon":
-        if not hasattr(torch.optim, "Muon"):
-            raise ValueError(f"optim.name = 'muon' takes torch 2.9 or later, not {torch.__version__}: use adamw")
-        matrices = [p for n, p in model.blocks.named_parameters() if p.ndim == 2 and "adaLN" not in n]
-    by_muon = {id(p) for p in matrices}
-    rest = [p for p in model.parameters() if id(p) not in by_muon]
-    made: list[torch.optim.Optimizer] = [
-        torch.optim.AdamW(rest, lr=optim.lr, betas=optim.betas, weight_decay=optim.weight_decay, fused=True)
-    ]
-    if matrices:
-        from engine.training.muon import WholeMuon
-
-        kind = WholeMuon if precision == "float32" else torch.optim.Muon
-        made.append(kind(matrices, lr=optim.matrix_lr, weight_decay=optim.weight_decay, adjust_lr_fn="match_rms_adamw"))
-    return made
 
 
 class Trainer:

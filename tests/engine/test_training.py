@@ -25,10 +25,11 @@ from engine.training.config import TrainConfig, TrainProgress
 from engine.training.config_file import read_config, sizes
 from engine.training.data import Corpus, prepare
 from engine.training.ema import EMA
-from engine.training.loop import Trainer, lr_factor, optimizers
+from engine.training.loop import Trainer
 from engine.training.losses import antithetic_times, mask_tokens, subs_nll
 from engine.training.muon import WholeMuon
 from engine.training.objectives import OBJECTIVES
+from engine.training.optimizers import lr_factor, optimizers
 from engine.training.precision import resolve_precision
 from engine.training.sections import OptimSection
 from tests.engine.stats import z_score

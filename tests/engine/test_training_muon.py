@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from engine.models.dit import DIT, DITConfig
-from engine.training.loop import optimizers
 from engine.training.muon import WholeMuon, orthogonal
+from engine.training.optimizers import optimizers
 from engine.training.sections import OptimSection
 
 HOW = {"lr": 0.02, "weight_decay": 0.1, "adjust_lr_fn": "match_rms_adamw"}
