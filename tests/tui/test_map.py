@@ -99,7 +99,7 @@ async def test_the_key_focuses_the_map_then_shows_it_alone_then_the_text_again()
         cells, grid = cells_of(pilot.app), pilot.app.query_one(TokenGrid)
         height = grid.size.height
         await pilot.press("2")
-        assert cells.has_focus
+        await seen(pilot, lambda app: cells.has_focus)
         await pilot.press("2")
         await seen(pilot, lambda app: not grid.size.height and cells.has_focus)
         await pilot.press("2")
@@ -126,7 +126,9 @@ async def test_keys_of_the_map_work_on_it_alone_and_the_others_as_ever():
         await settle(pilot)
         await ahead(pilot, 2)
         app, cells = pilot.app, cells_of(pilot.app)
-        await pilot.press("2", "plus")
+        await pilot.press("2")
+        await seen(pilot, lambda app: cells.has_focus)
+        await pilot.press("plus")
         assert (cells.view.rows, cells.view.columns) == (32, 32)
         await pilot.press("shift+right", "shift+down")
         assert (cells.view.left, cells.view.top) == (6, 20)
@@ -136,7 +138,9 @@ async def test_keys_of_the_map_work_on_it_alone_and_the_others_as_ever():
         await pilot.press("d")
         assert cells.marks is paint.QUADRANT
         before = app.watching.settings
-        await pilot.press("escape", "plus")
+        await pilot.press("escape")
+        await seen(pilot, lambda app: not cells.has_focus)
+        await pilot.press("plus")
         assert cells.view.is_whole
         assert app.watching.settings.strategy != before.strategy
         await pilot.press("C", "C")
@@ -159,12 +163,12 @@ async def test_each_pane_has_a_map_and_all_show_the_same_part():
         await settle(pilot)
         await ahead(pilot, 4)
         one, other = cells_of(pilot.app, 0), cells_of(pilot.app, 1)
-        assert one.size.height > 5
-        assert other.size.height > 5
-        await pilot.press("2", "plus", "C")
-        assert one.view == other.view
+        await seen(pilot, lambda app: one.size.height > 5 and other.size.height > 5)
+        await pilot.press("2")
+        await seen(pilot, lambda app: one.has_focus)
+        await pilot.press("plus", "C")
+        await seen(pilot, lambda app: other.mode is MODES["confidence"] and one.view == other.view)
         assert not other.view.is_whole
-        assert other.mode is MODES["confidence"]
 
 
 async def test_ascii_maps_are_ascii_and_tell_the_states_apart():
