@@ -64,7 +64,7 @@ def open_scores(
     scores do not depend on where a run was killed.  A damaged line is dropped with all that follow it, and `notice` is
     called with a sentence.  Raises ValueError if another run holds the directory, or if settings differ, naming them.
     """
-    with (home / SCORES).open("ab+") as file:
+    with regular_file(home / SCORES).open("ab+") as file:
         lock = acquire(home)
         try:
             tidy(home, (SETTINGS, RESULT, RESULT + CHECKSUM))

@@ -250,6 +250,12 @@ def test_the_demo_models_card_names_the_command_and_its_line() -> None:
 # -- kept scores
 
 
+def test_a_named_pipe_in_the_place_of_the_scores_is_named(home: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "scores.jsonl")
+    with pytest.raises(ValueError, match=r"scores\.jsonl is a named pipe, not a regular file"):
+        ask(home, "nonsense.jsonl", out=tmp_path, limit=1)
+
+
 def test_a_killed_run_goes_on_and_ends_with_the_same_files(home: Path, tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     data, model = str(home / "nonsense.jsonl"), str(home / "own")
