@@ -15,6 +15,7 @@ from typing import Any, TextIO
 
 from engine.data.document import Document
 from engine.data.formats import DAMAGED, TextFormat, text_format
+from engine.files.pointers import check_pointer
 from engine.files.regular import regular_file
 
 SPLIT = re.compile(r"[A-Za-z0-9_-]{1,40}")
@@ -51,7 +52,7 @@ def read_documents(path: Path) -> Iterator[Document]:
     file, and the line where there are lines.
     """
     form = text_format(path)
-    regular_file(path)
+    check_pointer(regular_file(path))
     try:
         for document in _parquet(path) if form.kind == "parquet" else _decoded(path, form):
             yield replace(document, text=encodable(document.text))

@@ -168,6 +168,18 @@ def test_a_named_pipe_is_refused_without_waiting_for_a_writer(tmp_path: Path) ->
             prepare([tmp_path / name], VOCABULARY, tmp_path / "cache")
 
 
+@pytest.mark.parametrize("name", ["a.txt", "a.jsonl", "a.json", "a.csv", "a.parquet", "a.txt.gz"])
+def test_a_pointer_of_git_lfs_is_no_text(tmp_path: Path, name: str) -> None:
+    (tmp_path / "data").mkdir()
+    path = tmp_path / "data" / name
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 5\n")
+    for source in (path, path.parent):
+        with pytest.raises(ValueError, match="is a pointer of git-lfs, not the file itself"):
+            load(str(source))
+        with pytest.raises(ValueError, match="is a pointer of git-lfs, not the file itself"):
+            prepare([source], VOCABULARY, tmp_path / "cache")
+
+
 def test_a_directory_is_its_texts_without_what_describes_them(tmp_path: Path) -> None:
     home = tmp_path / "corpus"
     home.mkdir()

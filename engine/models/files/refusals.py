@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from engine.files.pointers import MARK, POINTER
 from engine.files.regular import regular_file
 
 START = 256
 """Bytes of a file's beginning that identify it."""
-LFS = "is a pointer of git-lfs, not the file itself: run `git lfs pull` where it came from"
 PAGE = "is a web page, most often that of a download that failed: fetch it again"
 ERROR = "is a server's error message, most often of a download that failed: fetch it again"
 ERROR_BODY = re.compile(rb'\{\s*"(error|errors|detail)"\s*:')
@@ -22,7 +22,7 @@ def check_start(path: Path, start: bytes) -> None:
     if start[8:9] == b"{":
         return  # of safetensors, whose first eight bytes are a length and may be any
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
-    for mark, words in {b"version https://git-lfs": LFS, b"<": PAGE, b"GGUF": GGUF}.items():
+    for mark, words in {MARK: POINTER, b"<": PAGE, b"GGUF": GGUF}.items():
         if text.startswith(mark):
             raise ValueError(f"{path} {words}")
     if ERROR_BODY.match(text):
