@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import chain
 from typing import ClassVar
 
@@ -156,7 +157,9 @@ class MapCells(Widget, can_focus=True):
 
     def _again(self) -> None:
         if self._plates:
-            self._draw(self._plates[0])
+            # where the record is damaged the next call of `show` finds it too, and its caller says so
+            with suppress(ValueError):
+                self._draw(self._plates[0])
 
     def _draw(self, plate: Plate) -> None:
         """Paint what differs from what is on screen."""
@@ -327,9 +330,9 @@ class MapCells(Widget, can_focus=True):
         return pool.find(rows, columns)
 
     def on_click(self, event: events.Click) -> None:
-        place = self.place_under(event.x, event.y)
-        if place is not None:
-            self.post_message(self.Pointed(self, *place))
+        with suppress(ValueError):
+            if (place := self.place_under(event.x, event.y)) is not None:
+                self.post_message(self.Pointed(self, *place))
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         self._scroll(event, -1, NOTCH)

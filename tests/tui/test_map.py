@@ -242,3 +242,22 @@ def test_a_title_leaves_out_what_has_no_room_and_cuts_no_number(room):
     assert shown[0] == parts[0]
     assert all(part in [*parts, MODES["age"].legend] for part in shown)
     assert len(title) <= max(room, len(parts[0]))
+
+
+async def test_a_zoom_into_columns_that_cannot_be_read_is_no_crash(monkeypatch):
+    async with watching(length=64, steps=64).run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await ahead(pilot, 3)
+        cells = cells_of(pilot.app)
+
+        def damaged(*_):
+            raise ValueError("damaged from byte 7")
+            yield
+
+        monkeypatch.setattr("remdm_tui.render.plate.Plate.columns", damaged)
+        cells.action_zoom(2)
+        cells.on_click(events.Click(cells, 1, 1, 0, 0, 1, False, False, False))
+        monkeypatch.undo()
+        await settle(pilot)
+        assert cells.view == zoom(Viewport.whole(64, 65), 2, 32, 3)
+        assert picture(cells)

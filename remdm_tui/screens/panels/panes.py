@@ -154,6 +154,7 @@ class PanesPanel(Panes):
             if one.cells is not event.cells:
                 one.cells.use(event.cells.view, event.cells.mode, event.cells.marks)
             one.caption()
+        self.controls.wake()
 
     def _rearranged(self) -> None:
         """Draw changed panes or a changed focus."""
