@@ -236,18 +236,19 @@ class SessionState:
     @property
     def made(self) -> Settings:
         """The settings that made the step on screen; at the start, those of the first step."""
-        record, length = self.record, self.length(self.branch)
-        frame = record.frame(max(1, self.position)) if record is not None and length else None
-        return self.settings if frame is None else frame.settings
+        return self._recorded_settings(max(0, self.position - 1)) or self.settings
 
     @property
     def upcoming(self) -> Settings:
         """The settings of the step after the one on screen: as recorded, or as they are set."""
-        record, position = self.record, self.position
-        if record is None or self.running is None or not self.past or position >= self.length(self.branch):
-            return self.settings
-        frame = record.frame(position + 1)
-        return self.settings if frame is None else frame.settings
+        recorded = self._recorded_settings(self.position) if self.running is not None and self.past else None
+        return recorded or self.settings
+
+    def _recorded_settings(self, step: int) -> Settings | None:
+        """Return the settings of a recorded step; None if it is not recorded.  No frame is read from a file."""
+        if self.record is None or step >= self.length(self.branch):
+            return None
+        return next((settings for at, settings in reversed(self.record.settings()) if at <= step), None)
 
     @property
     def read_only(self) -> bool:
