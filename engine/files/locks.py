@@ -29,6 +29,12 @@ def acquire(home: Path) -> Any:
     return lock
 
 
+def check_free(home: Path) -> None:
+    """Raise BusyError if another process holds the lock of the directory; create nothing."""
+    if (home / LOCK).exists():
+        acquire(home).release()
+
+
 @contextmanager
 def exclusive(home: Path) -> Iterator[None]:
     """Create the directory if it is missing, and lock it inside the block.  Raises BusyError as `acquire` does."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine.files.atomic import tidy
-from engine.files.locks import exclusive
+from engine.files.locks import check_free, exclusive
 from engine.files.run_layout import MODEL, WRITTEN
 from engine.system.callbacks import ignore
 from remdm_tui.commands.progress import Reporter, Silent, on_stdout
@@ -52,6 +52,9 @@ def run(
     for bad input, or when the run cannot continue.
     """
     with reporter_of(os.environ) as reporter:
+        if not export_only and is_first(os.environ):
+            # refused at once: what follows takes seconds
+            check_free(out)
         with reporter.waiting("loading torch"):
             # importing it takes seconds: the note is shown first
             config = configured(config_path, steps)
@@ -90,9 +93,12 @@ def run(
 
 def reporter_of(environment: Mapping[str, str]) -> Reporter:
     """Return the reporter of this process: only the first of several shows anything."""
-    if any(environment.get(name, "0") != "0" for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")):
-        return Silent()
-    return on_stdout()
+    return on_stdout() if is_first(environment) else Silent()
+
+
+def is_first(environment: Mapping[str, str]) -> bool:
+    """Return whether this is the first process of its run, or the only one."""
+    return all(environment.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID"))
 
 
 def export(run: Run, hub: bool, reporter: Reporter) -> None:

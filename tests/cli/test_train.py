@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from engine.files.checkpoint_files import write_state
+from engine.files.locks import exclusive
 from engine.models import load_model
 from engine.training.config import TrainConfig, TrainProgress
 from engine.training.precision import has_bfloat16
@@ -60,6 +61,21 @@ def test_a_finished_run_goes_on_when_asked_for_more_steps(cli: Callable[..., Any
     output = cli(*training, "--steps", "8").output
     assert "continuing from step 6" in output
     assert "step 8/8" in output
+
+
+def test_a_second_run_is_refused_before_anything_is_loaded(
+    cli: Callable[..., Any], training: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def loading(*given: object) -> None:
+        raise AssertionError("it loads what takes seconds")
+
+    monkeypatch.setattr("remdm_tui.commands.train.configured", loading)
+    out = tmp_path / "runs" / "tiny"
+    with exclusive(out):
+        result = cli(*training)
+    assert result.exit_code == 2
+    assert f"another run is at work in {out}" in result.output
+    assert [path.name for path in out.iterdir()] == [".lock"]
 
 
 def test_a_run_can_begin_with_the_model_of_another(
