@@ -39,6 +39,7 @@ from remdm_tui.ui.output_filter import AsciiFilter, SafeFilter
 from remdm_tui.ui.presenter import SMALLEST
 from remdm_tui.ui.refresh import RefreshClock
 from remdm_tui.ui.run_app import run_app
+from remdm_tui.ui.session_runs import SessionRuns
 from remdm_tui.ui.tour import TourGuide
 from remdm_tui.watch.follow_training import FollowedRun
 from remdm_tui.watch.run_recording import RunRecording
@@ -97,6 +98,7 @@ class WatchApp(App[None]):
         self.set_class(self.options.ascii, "ascii")
         self.refresh_clock = RefreshClock(self.main, self._clock)
         self.refresh_clock.start()
+        self.runs = SessionRuns(self.main, self._clock)
         self.guide = TourGuide(self.main, self.comfort.memory.last.toured)
         self._apply_preferences()
         self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
@@ -135,6 +137,12 @@ class WatchApp(App[None]):
     def action_tour(self) -> None:
         """Show the first steps again."""
         self.guide.begin()
+
+    # -- the runs of the session
+
+    def action_runs(self) -> None:
+        """Open the list of the session's runs."""
+        self.runs.show()
 
     async def run_action(
         self, action: Any, default_namespace: DOMNode | None = None, namespaces: Mapping[str, DOMNode] | None = None

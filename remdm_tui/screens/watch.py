@@ -48,6 +48,7 @@ RUNS = (
     Binding("n", "restart(1)", "Next seed", id="next-seed", tooltip="Start a run with the next seed"),
     Binding("b", "sample(1)", "Next sample of the batch", id="sample-next", show=False),
     Binding("B", "sample(-1)", "Previous sample", id="sample-previous", show=False),
+    Binding("U", "app.runs", "Runs of the session ...", id="runs", show=False, tooltip="Open, compare, record, delete"),
 )
 STOPPING = (Binding("x", "stops", "Breakpoints", id="breakpoints", show=False),)
 SESSION = (
@@ -78,8 +79,6 @@ DECLARED: tuple[tuple[str, Binding], ...] = tuple(
 """Every key of the screen in the order in which they are listed, with the panel that it belongs to."""
 FOOTER = {"play", "forward", "back", "strategy-next", "compare", "restart", "next-seed", "help", "quit"}
 """Ids that the footer shows wherever the focus is; a panel that has the focus adds its own."""
-KEPT = {"help", "app.quit"}
-"""Actions that the footer shows however narrow the terminal is."""
 
 
 def everywhere(panel: str, binding: Binding) -> Binding:
@@ -97,11 +96,13 @@ class WatchScreen(Screen[None]):
     """Watch one run.  The refresh clock passes the panels their data."""
 
     BINDINGS = [*KEYS]
+    KEPT = {"help", "app.quit"}
+    """Actions that the footer shows however narrow the terminal is."""
     # nothing has the focus until somebody gives it: the footer shows what matters everywhere
     AUTO_FOCUS = ""
 
-    def __init__(self, controls: Controls) -> None:
-        super().__init__(id="_default")
+    def __init__(self, controls: Controls, id: str = "_default") -> None:
+        super().__init__(id=id)
         self.controls, self.session, self.options = controls, controls.session, controls.options
         plain = self.options.ascii
         # kept, not queried for: the refresh clock may beat once more while the screen is taken down
@@ -145,7 +146,7 @@ class WatchScreen(Screen[None]):
                     yield self.curves
         yield self.timeline
         yield self.banner
-        yield KeyFooter(KEPT)
+        yield KeyFooter(self.KEPT)
 
     def on_mount(self) -> None:
         # the first thing that is painted says what is being waited for

@@ -57,13 +57,20 @@ class RefreshClock:
         self._side_due = False
         """whether the last beat has left the panels at the side to the next"""
         self._fast: Timer | None = None
+        self._slow: Timer | None = None
 
     def start(self) -> None:
         """Start the timers."""
         app = self._screen.app
         self._fast = app.set_interval(1 / PAINTS, self.tick)
-        app.set_interval(HEARTBEAT, self._listen)
+        self._slow = app.set_interval(HEARTBEAT, self._listen)
         self._screen.controls.changed = self._changed
+
+    def stop(self) -> None:
+        """Stop the timers."""
+        for timer in (self._fast, self._slow):
+            if timer is not None:
+                timer.stop()
 
     def tick(self) -> None:
         """Handle engine events, move the view, and draw what is due."""

@@ -10,8 +10,9 @@ from typing import Any
 from rich.traceback import Traceback
 from textual.app import App
 
-from remdm_tui.console.output import print_error
+from remdm_tui.console.output import print_error, print_note
 from remdm_tui.console.rich_console import SafeConsole
+from remdm_tui.console.sanitize import sanitize
 from remdm_tui.console.signals import FAILED, SIGNALLED
 from remdm_tui.watch.session import WatchSession
 
@@ -28,6 +29,8 @@ def run_app(app: App[None], session: WatchSession, mouse: bool) -> int:
     app.error_console = SafeConsole(stderr=True, markup=False, highlight=False)
     with crashing_threads(app):
         app.run(mouse=mouse)
+    if session.recording.files:
+        print_note(f"remdm-tui: recorded {', '.join(map(sanitize, session.recording.files))}")
     status = app.return_code or 0
     if status == FAILED or status > SIGNALLED:
         return status

@@ -149,7 +149,7 @@ class ForkRecording:
 
 @dataclass(frozen=True)
 class TidyRecording:
-    """Close the recordings of earlier runs."""
+    """Move the recordings of earlier runs to the list of runs that were left."""
 
 
 @dataclass(frozen=True)

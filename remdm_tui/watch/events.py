@@ -235,6 +235,13 @@ class BreakpointsHit:
 
 
 @dataclass(frozen=True)
+class RunLeft:
+    """The run before the one on screen was added to those left; `text` says where it is."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Damaged:
     """The recording is damaged and ends before the step that could not be read."""
 
@@ -248,6 +255,6 @@ Action = (
 )  # fmt: skip
 Outcome = (
     LaunchFailed | Adopted | RecordingResumed | ResumeFailed | Forked | ForkFailed | RequestSent | BreakpointsHit
-    | Damaged
+    | RunLeft | Damaged
 )  # fmt: skip
 Event = base.Event | Action | Tick | Outcome

@@ -118,7 +118,8 @@ class Executor:
                 self._records.clear()
                 if self._made is state.record:
                     self._made = None
-                self.recording.tidy()
+                told = self.recording.tidy()
+                return [e.RunLeft(told)] if told else []
             case c.ResumeRecording(model):
                 assert self._options.record is not None
                 try:

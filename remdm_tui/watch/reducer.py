@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import get_args
 
+from remdm_tui.console.sanitize import sanitize
 from remdm_tui.link import base
 from remdm_tui.settings.knobs import turned
 from remdm_tui.watch import branch_reducer as branches
@@ -241,6 +242,9 @@ def _outcome(state: SessionState, out: Commands, event: e.Event) -> SessionState
             return replace(state, player=playing.request_sent(state.player))
         case e.BreakpointsHit(hits, branch):
             return stop_at_hits(state, hits, branch)
+        case e.RunLeft(text) if not state.notice.text:
+            # stays while the new run plays
+            return replace(show_notice(state, sanitize(text, cells=True), error=False, passing=True), was_moving=True)
         case e.Damaged(reason):
             state = replace(state, player=replace(state.player, recorded=state.recorded, stepping=0))
             return pause(state, reason, THIS_RUN)

@@ -1,4 +1,4 @@
-"""The recording of the run on screen: a spool file, or a file that the person keeps."""
+"""The recordings of a session: the run on screen in a spool or a file that the person keeps, and the runs before it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from engine.debug.branches import fork_record
 from engine.recording import Header, Mark, Recorder, Recording
 from engine.records import Branch, ModelChoice, ModelInfo, RunChoice
 from engine.sampling.trace import Record, RunStart, Trace
+from remdm_tui.watch.left_runs import LeftRun, LeftRuns, RunSummary, summarize
 
 SUFFIX = ".remdm"
 
@@ -38,7 +39,11 @@ class RunRecording:
         self._expected: tuple[ModelChoice, ModelInfo, RunChoice, dict[str, str]] | None = None
         self._recorder: Recorder | None = None
         self._recording = recording
-        self._old: list[Recorder] = []
+        self._old: list[tuple[int, str, Recorder]] = []
+        """number, file and recorder of runs that are left but may still be on screen"""
+        self.left = LeftRuns()
+        self.files: list[str] = []
+        """every file that the session has written, in order"""
         self._memory: dict[int, Record] = {}
         self._branches = [Branch(0)]
         self._marks: list[Mark] = []
@@ -59,7 +64,7 @@ class RunRecording:
             model, choice, run, start.steps, start.seed, batch, length, version("remdm-tui"), self._clock(), versions
         )
         if self._recorder is not None:
-            self._old.append(self._recorder)
+            self._old.append((self._runs, self.name, self._recorder))
         self._runs += 1
         self._marks = []
         self._recorder, self._recording, self.problem = None, None, ""
@@ -72,6 +77,8 @@ class RunRecording:
             self._memory, self._branches = {0: Trace(start)}, [Branch(0)]
             return self._memory[0]
         self._recording = self._recorder.recording
+        if path is not None:
+            self.files.append(str(path))
         return self._recorder.trace(0)
 
     def append_to(self, path: Path, model: ModelInfo) -> None:
@@ -93,15 +100,39 @@ class RunRecording:
             )
         self._recorder, self.resume = Recorder.resume(path, model.pieces, model.fragments), False
         self._recording = self._recorder.recording
+        self.files.append(str(path))
 
-    def tidy(self) -> None:
-        """Close the recordings of earlier runs."""
+    def tidy(self) -> str:
+        """Move runs that are no longer on screen to those left; return what to tell the person, or "".
+
+        A run without a step is dropped.
+        """
+        told = ""
         while self._old:
-            self._old.pop().close()
+            number, path, recorder = self._old.pop(0)
+            try:
+                summary = summarize(number, recorder.recording)
+            except ValueError:
+                # the file was damaged while the run was on screen; it opens up to there
+                summary = None
+            if summary is None or not summary.steps:
+                recorder.close()
+                continue
+            dropped = self.left.add(LeftRun(summary, recorder, path))
+            where = f"is in {path}" if path else "is kept"
+            told = f"Run {number} {where} (U: runs)"
+            if dropped:
+                told += f"; run {', '.join(map(str, dropped))} was dropped: the oldest of {len(self.left.listed) + 1}"
+        return told + (f". Recording to {self.name}" if told and self.name else "")
+
+    def summary(self, branch: int) -> RunSummary | None:
+        """Return the summary of the run on screen; None if no file has it."""
+        return None if self._recording is None else summarize(max(1, self._runs), self._recording, branch)
 
     def close(self) -> None:
         """Write everything to disk.  Raises OSError if it is full."""
         self.tidy()
+        self.left.close()
         if self._recorder is not None:
             self._recorder.close()
 
@@ -109,23 +140,35 @@ class RunRecording:
 
     def keep(self, path: Path) -> str:
         """Save the run, and all that follows, in a file; return the line to show.  Raises ValueError or OSError."""
-        if path.suffix == "":
-            path = path.with_suffix(SUFFIX)
         if self._recorder is None:
             raise ValueError(self.problem or "This is a recording already: copy its file")
-        try:
-            self._recorder.keep(path)
-        except FileExistsError:
-            raise ValueError(f"{path} exists: choose another name") from None
+        path = self._keep(path, self._recorder.keep)
         self.name = str(path)
         return f"Recording to {path}"
 
+    def keep_left(self, run: LeftRun, path: Path) -> str:
+        """Save a run that was left in a file; return the line to show.  Raises ValueError or OSError."""
+        return f"Run {run.summary.number} is in {self._keep(path, run.keep)}"
+
+    def _keep(self, path: Path, keep: Callable[[Path], None]) -> Path:
+        """Save a run in a file whose name gets the suffix of recordings if it has none; return its path."""
+        if path.suffix == "":
+            path = path.with_suffix(SUFFIX)
+        try:
+            keep(path)
+        except FileExistsError:
+            raise ValueError(f"{path} exists: choose another name") from None
+        self.files.append(str(path))
+        return path
+
     def _next_path(self) -> Path | None:
-        """Return the given path; later runs get a number."""
-        path = self._path
-        if path is None or self._runs == 1:
+        """Return the given path; later runs get the next number whose file does not exist."""
+        path, number = self._path, self._runs
+        if path is None or number == 1:
             return path
-        return path.with_name(f"{path.stem}-{self._runs}{path.suffix}")
+        while (later := path.with_name(f"{path.stem}-{number}{path.suffix}")).exists():
+            number += 1
+        return later
 
     @property
     def damage(self) -> str:

@@ -1,0 +1,227 @@
+"""The runs that a session has left: no key loses one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engine.records import Edit, ModelChoice, RunChoice, Settings
+from remdm_tui.screens.compare_runs import CompareRunsScreen
+from remdm_tui.screens.earlier_run import EarlierRunScreen
+from remdm_tui.screens.runs import RunsScreen
+from remdm_tui.settings.watch_options import WatchOptions
+from remdm_tui.ui import run_app
+from remdm_tui.watch import events as e
+from remdm_tui.watch import player as playing
+from remdm_tui.watch.left_runs import LeftRuns
+from remdm_tui.watch.run_recording import RunRecording
+from remdm_tui.watch.session import WatchSession
+from tests.engine.recordings import header, session_of, start_of
+from tests.tui.scripted import ScriptedLink
+from tests.tui.test_app import CAP, banner, settle, watching
+from tests.waiting import seen
+
+
+def record_run(tape: RunRecording, steps: int = 3) -> None:
+    """Record a run of some steps."""
+    session = session_of("remdm-cap")
+    start = start_of(session)
+    tape.expect(ModelChoice("toy"), header(start).model, RunChoice(start.steps, 12, 2), {})
+    record = tape.make(start)
+    for frame in islice(session, steps):
+        record.append(frame)
+
+
+def numbers(tape: RunRecording) -> list[int]:
+    return [run.summary.number for run in tape.left.listed]
+
+
+@pytest.fixture
+def tape() -> Iterator[RunRecording]:
+    made = RunRecording(clock=lambda: 1.8e9)
+    yield made
+    made.close()
+
+
+def test_a_run_that_was_left_is_listed_and_can_be_read(tape):
+    record_run(tape, 4)
+    record_run(tape)
+    assert "Run 1 is kept" in tape.tidy()
+    (run,) = tape.left.listed
+    assert (run.summary.strategy, run.summary.steps, run.summary.number) == ("remdm-cap", 4, 1)
+    recording = run.open()
+    assert len(recording.trace()) == 4
+    recording.close()
+
+
+def test_a_run_without_a_step_is_not_listed(tape):
+    record_run(tape, 0)
+    record_run(tape)
+    assert tape.tidy() == ""
+    assert numbers(tape) == []
+
+
+@pytest.mark.parametrize("bound", [{"most": 2}, {"most_bytes": 2 * 1024}])
+def test_the_oldest_temporary_file_makes_way_and_that_is_said(tape, tmp_path, bound):
+    record_run(tape)
+    size = tape.recording.end
+    tape.left = LeftRuns(**({"most_bytes": size * 5 // 2} if "most_bytes" in bound else bound))
+    tape.keep(tmp_path / "first.remdm")
+    for _ in range(3):
+        record_run(tape)
+        tape.tidy()
+    record_run(tape)
+    assert "run 2 was dropped" in tape.tidy()
+    # a run in a file of its own does not count
+    assert numbers(tape) == [1, 3, 4]
+
+
+def test_later_runs_of_a_recorded_session_get_names_that_are_free_and_all_are_told(tmp_path):
+    (tmp_path / "run-2.remdm").write_text("mine")
+    tape = RunRecording(tmp_path / "run.remdm", clock=lambda: 1.8e9)
+    record_run(tape)
+    record_run(tape)
+    told = tape.tidy()
+    tape.close()
+    assert f"Run 1 is in {tmp_path / 'run.remdm'}" in told
+    assert f"Recording to {tmp_path / 'run-3.remdm'}" in told
+    assert tape.files == [str(tmp_path / "run.remdm"), str(tmp_path / "run-3.remdm")]
+    assert (tmp_path / "run-2.remdm").read_text() == "mine"
+
+
+def test_the_application_ends_with_a_line_that_names_every_file(capsys):
+    app = SimpleNamespace(run=lambda mouse: None, return_code=0)
+    session = SimpleNamespace(recording=SimpleNamespace(files=["a.remdm", "b.remdm"]), failure=None)
+    assert run_app.run_app(app, session, mouse=False) == 0
+    assert capsys.readouterr().err == "remdm-tui: recorded a.remdm, b.remdm\n"
+
+
+# -- on the screen
+
+
+async def left_one(pilot) -> list[int]:
+    """Leave a run of three steps by `n`; return its tokens."""
+    await settle(pilot)
+    await pilot.press("right", "right", "right")
+    await seen(pilot, lambda app: app.watching.position == 3)
+    before = pilot.app.watching.trace.tokens(3, 0).tolist()
+    await pilot.press("n")
+    await seen(pilot, lambda app: app.watching.recording.left.listed and app.watching.live)
+    return before
+
+
+def earlier(app) -> bool:
+    return isinstance(app.screen, EarlierRunScreen) and app.screen.session.begun
+
+
+async def test_two_keys_get_back_a_run_and_one_goes_to_the_live_run():
+    async with watching().run_test(size=(120, 40)) as pilot:
+        before = await left_one(pilot)
+        assert "Run 1 is kept" in banner(pilot.app)
+        await pilot.press("U", "enter")
+        await seen(pilot, lambda app: earlier(app) and app.screen.session.position == 3)
+        opened = pilot.app.screen.session
+        assert opened.trace.tokens(3, 0).tolist() == before
+        live = pilot.app.watching
+        for key in ("n", "r", "m", "R", "w"):
+            await pilot.press(key)
+            assert earlier(pilot.app)
+            assert "does not change" in opened.notice.text
+        assert live.seed == 1
+        await pilot.press("left")
+        await seen(pilot, lambda app: app.screen.session.position == 2)
+        await pilot.press("U")
+        await seen(pilot, lambda app: app.screen is app.main)
+        assert pilot.app.watching is live
+        await pilot.press("right")
+        await seen(pilot, lambda app: app.watching.position == 1)
+
+
+async def test_q_and_escape_leave_an_earlier_run_and_not_the_application():
+    async with watching().run_test(size=(80, 24)) as pilot:
+        await left_one(pilot)
+        for key in ("q", "escape"):
+            await pilot.press("U", "enter")
+            await seen(pilot, earlier)
+            await pilot.press(key)
+            await seen(pilot, lambda app: app.screen is app.main)
+        assert pilot.app.return_code is None
+
+
+async def test_a_run_is_deleted_by_the_second_key_alone():
+    async with watching().run_test(size=(120, 40)) as pilot:
+        await left_one(pilot)
+        left = pilot.app.watching.recording.left
+        await pilot.press("U", "d", "up", "down", "d")
+        assert len(left.listed) == 1
+        await pilot.press("d")
+        assert not left.listed
+
+
+async def test_a_run_is_recorded_from_the_list(tmp_path):
+    async with watching().run_test(size=(120, 40)) as pilot:
+        await left_one(pilot)
+        await pilot.press("U", "w")
+        await seen(pilot, lambda app: not isinstance(app.screen, RunsScreen))
+        pilot.app.screen.query_one("Input").value = str(tmp_path / "first")
+        await pilot.press("enter")
+        await seen(pilot, lambda app: isinstance(app.screen, RunsScreen))
+        assert pilot.app.watching.recording.left.listed[0].path == str(tmp_path / "first.remdm")
+        # it opens from its file
+        await pilot.press("enter")
+        await seen(pilot, earlier)
+
+
+async def test_a_run_is_compared_with_the_live_one():
+    async with watching().run_test(size=(120, 40)) as pilot:
+        await left_one(pilot)
+        await pilot.press("U", "c")
+        await seen(pilot, lambda app: isinstance(app.screen, CompareRunsScreen))
+        names = [name for name, _, _ in pilot.app.screen._runs]
+        assert names == ["run 1", "run 2, live"]
+
+
+# -- no sequence of actions reduces the set of reachable runs
+
+
+def action(session: WatchSession, kind: int, n: int) -> e.Event:
+    """Return one of the actions of a person."""
+    state = session.state
+    actions: list[e.Event] = [
+        e.Restart(0), e.Restart(1), e.Load(ModelChoice("other")), e.Revive(), e.Cancel(), e.BranchOff(), e.OpenPanes(),
+        e.Move(playing.forward(state.player)), e.Move(playing.forward(state.player)), e.Tick(0.1), e.Tick(0.1),
+        e.Move(playing.toggle(state.player)), e.Move(playing.seek(state.player, n)), e.TurnKnob("top_p", 0.5 + n / 20),
+        e.GoTo(n % 3), e.ClosePanes(), e.AddPane(Settings("mdlm", {})), e.EditCanvas(Edit("lock", 0, 0)), e.Measure(),
+    ]  # fmt: skip
+    return actions[kind % len(actions)]
+
+
+@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.tuples(st.integers(0, 99), st.integers(0, 8)), min_size=60, max_size=60))
+def test_no_sequence_of_actions_reduces_the_set_of_reachable_runs(walk):
+    options = WatchOptions(CAP, ModelChoice("good"), steps=9, length=8, paused=True)
+    recording = RunRecording()
+    recording.left = LeftRuns(most=1000)
+    session = WatchSession(options, ScriptedLink, recording)
+    session.start()
+    session.tick(0)
+    begun: dict[int, int] = {}
+    """the steps that were seen of each run"""
+    for kind, n in walk:
+        session._dispatch(action(session, kind, n))
+        session.tick(0.1)
+        if session.trace is not None and recording._recorder is not None:
+            longest = max(recording.recording.length(branch.id) for branch in recording.branches)
+            begun[recording._runs] = max(begun.get(recording._runs, 0), longest)
+        there = {run.summary.number for run in recording.left.listed} | {recording._runs}
+        assert {number for number, steps in begun.items() if steps} <= there
+    for run in recording.left.listed:
+        opened = run.open()
+        assert max(opened.length(branch.id) for branch in opened.branches) >= begun.get(run.summary.number, 0)
+        opened.close()
+    session.close()
