@@ -54,6 +54,12 @@ def shorten_message(text: str, width: int, ascii_only: bool = False) -> str:
     text = " ".join(text.split())
     if cell_len(text) <= width:
         return text
+    # the start of a path says least
+    path = max((word for word in text.split() if "/" in word), key=len, default="")
+    dots = "..." if ascii_only else "…"
+    room = len(path) - (cell_len(text) - width) - len(dots)
+    if room >= 8:
+        return text.replace(path, dots + path[-room:], 1)
     ends = (text.rfind(" (") if text.endswith(")") else -1, text.rfind(" - "), text.rfind(": "))
     at = next((end for end in ends if end > 0 and cell_len(text[end:]) <= width * 2 // 3), None)
     if at is None:
