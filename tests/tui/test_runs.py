@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.records import Edit, ModelChoice, RunChoice, Settings
+from engine.records import ModelChoice, RunChoice, Settings
 from remdm_tui.screens.compare_runs import CompareRunsScreen
 from remdm_tui.screens.earlier_run import EarlierRunScreen
 from remdm_tui.screens.runs import RunsScreen
@@ -196,7 +196,7 @@ def action(session: WatchSession, kind: int, n: int) -> e.Event:
         e.Restart(0), e.Restart(1), e.Load(ModelChoice("other")), e.Revive(), e.Cancel(), e.BranchOff(), e.OpenPanes(),
         e.Move(playing.forward(state.player)), e.Move(playing.forward(state.player)), e.Tick(0.1), e.Tick(0.1),
         e.Move(playing.toggle(state.player)), e.Move(playing.seek(state.player, n)), e.TurnKnob("top_p", 0.5 + n / 20),
-        e.GoTo(n % 3), e.ClosePanes(), e.AddPane(Settings("mdlm", {})), e.EditCanvas(Edit("lock", 0, 0)), e.Measure(),
+        e.GoTo(n % 3), e.ClosePanes(), e.AddPane(Settings("mdlm", {})), e.Measure(),
     ]  # fmt: skip
     return actions[kind % len(actions)]
 
