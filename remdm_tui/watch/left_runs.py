@@ -100,7 +100,7 @@ class LeftRuns:
     def add(self, run: LeftRun) -> list[int]:
         """Add the run that was left last; return the numbers of those that made way."""
         self._runs.append(run)
-        dropped = []
+        dropped: list[int] = []
         while True:
             spools = [one for one in self._runs if not one.path]
             fits = len(spools) <= self._most and sum(one.bytes for one in spools) <= self._most_bytes
