@@ -33,8 +33,8 @@ class RunSummary:
 
 
 def last_branch(recording: Recording) -> int:
-    """Return the branch of a recording that was begun last."""
-    return recording.branches[-1].id
+    """Return the branch with a step that was begun last; 0 if no branch has one."""
+    return max((branch.id for branch in recording.branches if recording.length(branch.id)), default=0)
 
 
 def summarize(number: int, recording: Recording, branch: int | None = None) -> RunSummary:
