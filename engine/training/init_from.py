@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import cast
 
 import torch
@@ -36,8 +37,12 @@ def shape(name: str) -> dict[str, int]:
 
 
 def tokenizer(name: str) -> str:
-    """Return the name of such a model's tokenizer: its own, else GPT-2's, which published models use."""
-    return name if (locate(name, ignore) / "tokenizer.json").is_file() else "gpt2"
+    """Return the name of such a model's tokenizer: its own, in its directory or beside its file, else GPT-2's, which
+    published models use.
+    """
+    home = locate(name, ignore)
+    file = _tokenizer_file(home)
+    return "gpt2" if not file.is_file() else name if home.is_dir() else str(file)
 
 
 def recovery_note(name: str) -> str:
@@ -111,12 +116,17 @@ def _fit(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _check(name: str, corpus: Corpus) -> None:
-    file = locate(name, ignore) / "tokenizer.json"
+    file = _tokenizer_file(locate(name, ignore))
     vocabulary = read_tokenizer(file).get_vocab() if file.is_file() else {}
     if not vocabulary.items() <= corpus.tokenizer.get_vocab().items():
         raise ValueError(
             f"{name} has another vocabulary than the data: leave data.tokenizer out, or set it to {name!r}"
         )
+
+
+def _tokenizer_file(home: Path) -> Path:
+    """Return where the tokenizer of a model's directory or file would be."""
+    return (home if home.is_dir() else home.parent) / "tokenizer.json"
 
 
 def _found(name: str) -> Found:

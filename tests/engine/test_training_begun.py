@@ -11,6 +11,7 @@ import msgspec
 import pytest
 import torch
 
+from engine.data.special_tokens import MASK
 from engine.files.checksums import checksum
 from engine.models.checkpoint import export
 from engine.models.dit import DIT
@@ -179,6 +180,20 @@ def test_shape_and_tokenizer_are_the_models(trained: dict[str, Trainer], text: P
     assert corpus.splits["train"].tolist() == own.tolist()
     assert read_config("[run]\ninit = 'demo'").data.tokenizer == "demo"
     assert read_config("[run]\ninit = 'demo'\n[model]\nlength = 128").model.length == 128
+
+
+def test_a_model_that_is_named_by_its_file_has_the_tokenizer_beside_it(
+    trained: dict[str, Trainer], corpus: Corpus, tmp_path: Path
+) -> None:
+    home = exact(trained["mdlm"], tmp_path / "model")
+    found = config("mdlm", home / "model.safetensors", steps=1)
+    assert found.data.tokenizer == str(home / "tokenizer.json")
+    assert found.model.vocab_size == corpus.tokenizer.get_vocab_size()
+    Trainer(found, corpus, tmp_path / "begun", CPU)
+    (home / "tokenizer.json").write_text((home / "tokenizer.json").read_text().replace(MASK, "<other>"))
+    checksum(home / "tokenizer.json").unlink()
+    with pytest.raises(ValueError, match="has another vocabulary than the data"):
+        Trainer(found, corpus, tmp_path / "other", CPU)
 
 
 def test_what_cannot_be_begun_with_is_told(trained: dict[str, Trainer], corpus: Corpus, tmp_path: Path) -> None:
