@@ -46,6 +46,7 @@ SYMBOLS = {
     "]": "right_square_bracket",
     "/": "slash",
     "?": "question_mark",
+    ":": "colon",
 }
 
 

@@ -43,7 +43,7 @@ class Exporter:
         """Ask for a file and export the recording to it in `columns` columns."""
         step = "" if KINDS[kind].moving else f"-step-{self._session.player.position}"
         asks = f"File to write. Its suffix sets the format: {' '.join(KINDS)}"
-        self._ask("export", asks, f"run-{self._session.seed}{step}.{kind}", lambda text: self._recording(text, columns))
+        self._ask("export", asks, f"run-{self._session.seed}{step}.{kind}", lambda text: self.export(text, columns))
 
     def ask_screen(self, kind: str) -> None:
         """Ask for a file and export the screen as it is now."""
@@ -60,21 +60,8 @@ class Exporter:
         name = f"screen-{self._session.seed}-step-{self._session.player.position}.{kind}"
         self._ask("export the screen", asks, name, accept)
 
-    def done(self, event: ExportEnded) -> None:
-        """Show the result of an export."""
-        self._under_way.discard(event.out)
-        self._controls.say(event.sentence, "failure" if event.error else "note")
-
-    def abandon(self) -> None:
-        """Remove unfinished files."""
-        for out in self._under_way:
-            discard(out)
-
-    def _ask(self, title: str, asks: str, name: str, accept: Callable[[str], None]) -> None:
-        self._screen.app.push_screen(LineScreen(title, asks, name, self._controls.options.ascii, accept))
-
-    def _recording(self, text: str, columns: int) -> None:
-        """Export the recording.  Raises ValueError for an unusable file name."""
+    def export(self, text: str, columns: int) -> None:
+        """Export the recording to the file that `text` names.  Raises ValueError for an unusable file name."""
         out, session = self._new_file(text), self._session
         kind, source = kind_of(out), session.recording.recording
         more: dict[str, Any] = {
@@ -92,6 +79,19 @@ class Exporter:
                 copy.close()
 
         self._write(out, job)
+
+    def done(self, event: ExportEnded) -> None:
+        """Show the result of an export."""
+        self._under_way.discard(event.out)
+        self._controls.say(event.sentence, "failure" if event.error else "note")
+
+    def abandon(self) -> None:
+        """Remove unfinished files."""
+        for out in self._under_way:
+            discard(out)
+
+    def _ask(self, title: str, asks: str, name: str, accept: Callable[[str], None]) -> None:
+        self._screen.app.push_screen(LineScreen(title, asks, name, self._controls.options.ascii, accept))
 
     def _new_file(self, text: str) -> Path:
         """Return the path that `text` names.  Raises ValueError if it exists or is being written."""

@@ -20,6 +20,7 @@ from remdm_tui.preferences.keymap import PanelBinding
 from remdm_tui.render.palette import palette
 from remdm_tui.screens.about import AboutScreen
 from remdm_tui.screens.breakpoints import BreakpointScreen
+from remdm_tui.screens.commanding import Commander
 from remdm_tui.screens.exporting import ExportEnded, Exporter
 from remdm_tui.screens.help import HelpScreen
 from remdm_tui.screens.line import LineScreen
@@ -52,6 +53,7 @@ RUNS = (
 )
 STOPPING = (Binding("x", "stops", "Breakpoints", id="breakpoints", show=False),)
 SESSION = (
+    Binding("colon", "command", "Command", id="command", key_display=":", tooltip="Type a step, a knob or a command"),
     Binding("I", "legend", "Pin the legend", id="legend", show=False),
     Binding("V", "app.tour", "First steps", id="tour", show=False),
     Binding("W", "export", "Export ...", id="export", show=False),
@@ -77,7 +79,7 @@ DECLARED: tuple[tuple[str, Binding], ...] = tuple(
     for binding in bindings
 )  # fmt: skip
 """Every key of the screen in the order in which they are listed, with the panel that it belongs to."""
-FOOTER = {"play", "forward", "back", "strategy-next", "compare", "restart", "next-seed", "help", "quit"}
+FOOTER = {"play", "forward", "back", "strategy-next", "compare", "restart", "next-seed", "command", "help", "quit"}
 """Ids that the footer shows wherever the focus is; a panel that has the focus adds its own."""
 
 
@@ -118,6 +120,7 @@ class WatchScreen(Screen[None]):
         self.banner = Label("", id="banner", markup=False)
         self.legend: LegendPanel | None = None
         self.exporter = Exporter(self, controls)
+        self.commander = Commander(self)
         self.panels: dict[str, DOMNode] = {
             panel.NAME: panel
             for panel in (self.text, self.text.panes, self.knobs, self.branches, self.timeline)
@@ -285,7 +288,11 @@ class WatchScreen(Screen[None]):
         else:
             self.app.push_screen(AboutScreen(session.model, measure, lambda: session.check, self.options.ascii))
 
-    # -- files, the legend, help
+    # -- the command line, files, the legend, help
+
+    def action_command(self) -> None:
+        """Open the command line."""
+        self.commander.ask()
 
     def action_keep(self) -> None:
         """Ask for the file to keep the recording in."""

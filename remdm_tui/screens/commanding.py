@@ -1,0 +1,69 @@
+"""The command line of the watch screen: ask for a command, and carry it out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.records import Knob
+from remdm_tui.exports import KINDS
+from remdm_tui.screens.bottom_line import BottomLine, LineHistory
+from remdm_tui.settings.knobs import shown
+from remdm_tui.watch import command_line as c
+from remdm_tui.watch.run_recording import SUFFIX
+
+if TYPE_CHECKING:
+    from remdm_tui.screens.watch import WatchScreen
+
+
+class Commander:
+    """Asks for commands and carries them out on one screen."""
+
+    def __init__(self, screen: WatchScreen) -> None:
+        self._screen, self._session, self._controls = screen, screen.session, screen.controls
+        self._history = LineHistory()
+
+    def known(self) -> c.Vocabulary:
+        """Return what can be named now."""
+        session = self._session
+        return c.Vocabulary(
+            session.settings, session.strategies, session.recorded, tuple(KINDS), SUFFIX.removeprefix("."),
+            f"run-{session.seed}",
+        )  # fmt: skip
+
+    def ask(self) -> None:
+        """Open the line."""
+        self._screen.app.push_screen(
+            BottomLine(
+                c.SIGN, self.run, self._history, ascii_only=self._controls.options.ascii,
+                describe=lambda text: c.describe(text, self.known()),
+                complete=lambda text: c.complete(text, self.known()),
+            )
+        )  # fmt: skip
+
+    def run(self, text: str) -> None:
+        """Carry out a command.  Raises ValueError for what is none, and for one that is impossible now."""
+        session, controls = self._session, self._controls
+        match c.parse_command(text, self.known()):
+            case c.GoTo(step):
+                controls.seek(step)
+            case c.SetKnob(name, value):
+                self._set_knob(name, value)
+            case c.AddBreakpoint(condition):
+                session.debug.stop_at(condition)
+                controls.say(f"Stops at: {session.debug.stops.listed[-1].text}", error=False)
+            case c.Keep(file):
+                session.keep(file)
+                controls.wake()
+            case c.Export(file):
+                self._screen.exporter.export(file, self._screen.text.size.width)
+            case c.Quit():
+                self._screen.app.exit()
+
+    def _set_knob(self, name: str, value: Knob) -> None:
+        """Set a knob, and say so if nothing else is said."""
+        session = self._session
+        if session.begun and not session.recording.writable:
+            raise ValueError(self._controls.obstacle)
+        self._screen.knobs.set_knob(name, value)
+        if not session.notice.text:
+            self._controls.say(f"{name} {shown(value)} from the next step on", error=False)
