@@ -47,6 +47,8 @@ SYMBOLS = {
     "/": "slash",
     "?": "question_mark",
     ":": "colon",
+    "#": "number_sign",
+    "*": "asterisk",
 }
 
 

@@ -45,7 +45,7 @@ class EarlierRunScreen(WatchScreen):
     # -- what only the live run can do
 
     def _refuse(self) -> None:
-        self.controls.say(f"An earlier run does not change. {self.controls.keys['runs']}: live run", error=False)
+        self.controls.say(f"An earlier run does not change. {self.controls.keys['runs']}: live run", "note")
 
     def action_restart(self, by: int) -> None:
         self._refuse()

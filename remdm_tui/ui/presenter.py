@@ -63,6 +63,8 @@ class Presenter:
         message = self._message()
         if self._is_new("notice", (message, session.progress, screen.app.size.width)):
             self._draw_banner(message, session.progress)
+        if self._is_new("cursor", session.debug.inspector.at):
+            screen.panes.active.use_cursor(session.debug.inspector.at)
         if self._is_new("failure", session.debug.findings.failure):
             self._draw_failure(session.debug.findings.failure)
         made, upcoming = session.made, session.upcoming

@@ -37,7 +37,7 @@ class SessionRuns:
     def show(self) -> None:
         """Open the list."""
         if not self._session.begun:
-            self._main.controls.say("No run has begun yet", error=False)
+            self._main.controls.say("No run has begun yet", "note")
             return
         recording = self._session.recording
         self._main.app.push_screen(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+import numpy as np
+
 from engine.debug import breakpoints
 from engine.debug.conditions import Condition
 from engine.debug.findings import Hit
+from engine.records import Change, Frame
 from engine.sampling.trace import Record
 from engine.text.characters import Characters
 
@@ -88,6 +92,20 @@ class Breakpoints:
             except ValueError:
                 self._parsed[text] = None
         return self._parsed[text]
+
+
+def position_of(hit: Hit, frame: Frame, sample: int) -> int | None:
+    """Return the first position that a hit is about; None if it is about the whole step.
+
+    A condition that names no positions but counts remasked or revealed ones is about the first of those.
+    """
+    if hit.positions:
+        return hit.positions[0]
+    for word, change in (("remasked", Change.REMASKED), ("revealed", Change.REVEALED)):
+        found = np.flatnonzero(frame.change[sample] == change)
+        if re.search(rf"\b{word}\b", hit.text, re.IGNORECASE) and len(found):
+            return int(found[0])
+    return None
 
 
 def describe_hits(hits: Sequence[Hit], batch: int, ascii_only: bool) -> str:

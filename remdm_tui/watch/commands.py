@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from engine.debug.findings import Prediction, Violation
+from engine.debug.findings import Hit, Prediction, Violation
 from engine.records import Branch, Edit, ModelChoice, ModelInfo, RunChoice, Settings
 from engine.sampling.trace import Record
 from remdm_tui.watch.findings import Failure
@@ -183,6 +183,13 @@ class CheckBreakpoints:
 
 
 @dataclass(frozen=True)
+class SelectToken:
+    """Select the position for which breakpoints have stopped the run; the first is the one that is shown."""
+
+    hits: tuple[Hit, ...]
+
+
+@dataclass(frozen=True)
 class ShowViolation:
     """Keep a broken law, or an expected clamp, of a branch."""
 
@@ -212,7 +219,9 @@ class EndPrediction:
     forget: bool = False
 
 
-ToDebugger = NewRun | CheckBreakpoints | ShowViolation | ShowFailure | ShowPrediction | EndPrediction
+ToDebugger = (
+    NewRun | CheckBreakpoints | SelectToken | ShowViolation | ShowFailure | ShowPrediction | EndPrediction
+)  # fmt: skip
 Command = (
     Launch | Relaunch | CloseEngine | OpenModel | BeginRun | SendSettings | ForkEngine | RecallBranch | SwitchEngine
     | StepTogether | SendEdit | Request | MeasureModel | PointLink | ExpectRun | ResumeRecording | ForkRecording

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
-from engine.debug.findings import Story
+from engine.debug.findings import Hit, Story
 from engine.records import Edit
 from remdm_tui.link.base import Link
 from remdm_tui.watch import commands as c
 from remdm_tui.watch import events as e
 from remdm_tui.watch.branches import BranchSet
-from remdm_tui.watch.breakpoints import Breakpoints, Stop
+from remdm_tui.watch.breakpoints import Breakpoints, Stop, position_of
 from remdm_tui.watch.findings import Findings
 from remdm_tui.watch.inspector import Inspector
 from remdm_tui.watch.panes import PaneGroup, first_hits
@@ -93,6 +93,8 @@ class Debugger:
             case c.CheckBreakpoints(start):
                 hits, branch = first_hits(self._store.state, self.stops, start)
                 return [e.BreakpointsHit(hits, branch)] if hits else []
+            case c.SelectToken(hits):
+                self._select(hits)
             case c.ShowViolation(violation, branch):
                 self.findings.add(violation, branch)
             case c.ShowFailure(failure):
@@ -104,6 +106,17 @@ class Debugger:
                 self.inspector.asking = self.inspector.asking and not hide
                 self.inspector.opinion = None if forget else self.inspector.opinion
         return []
+
+    def _select(self, hits: Sequence[Hit]) -> None:
+        """Select the position for which breakpoints stopped; keep the selection if they name none."""
+        state = self._store.state
+        frame = None if state.record is None else state.record.frame(hits[0].step)
+        if frame is None:
+            return
+        position = next((found for hit in hits if (found := position_of(hit, frame, state.sample)) is not None), None)
+        if position is not None:
+            self.inspector.asking = self.inspector.asking and self.inspector.at == position
+            self.inspector.at = position
 
 
 def _send(link: Link, stop: Stop) -> None:

@@ -242,7 +242,7 @@ def _debugged(state: SessionState, out: Commands, event: base.Event) -> SessionS
         case wire.StrategyFailed():
             return _strategy_failed(state, out, event)
         case wire.Stopped(branch=branch, hits=hits):
-            return stop_at_hits(catch_up(state), hits, branch)
+            return stop_at_hits(catch_up(state), out, hits, branch)
         case wire.Broken(branch=branch, violation=violation):
             out.append(c.ShowViolation(violation, branch))
             if violation.law != EXPECTED:

@@ -116,6 +116,15 @@ class Inspector:
         return self._story is not None
 
 
+def neighbour(positions: Sequence[int], at: int | None, by: int) -> int | None:
+    """Return the next (by 1) or previous (by -1) of ascending positions, wrapping around; None if there is none."""
+    if not positions:
+        return None
+    if by > 0:
+        return next((one for one in positions if at is None or one > at), positions[0])
+    return next((one for one in reversed(positions) if at is None or one < at), positions[-1])
+
+
 def named_parts(
     model: ModelInfo, tokens: NDArray[np.integer], position: int, candidates: Iterable[int]
 ) -> dict[int, str]:

@@ -241,7 +241,7 @@ def _outcome(state: SessionState, out: Commands, event: e.Event) -> SessionState
         case e.RequestSent():
             return replace(state, player=playing.request_sent(state.player))
         case e.BreakpointsHit(hits, branch):
-            return stop_at_hits(state, hits, branch)
+            return stop_at_hits(state, out, hits, branch)
         case e.RunLeft(text) if not state.notice.text:
             # stays while the new run plays
             return replace(show_notice(state, sanitize(text, cells=True), error=False, passing=True), was_moving=True)

@@ -125,11 +125,17 @@ def continue_record(state: SessionState, out: Commands) -> SessionState:
     return replace(state, arriving=state.running, phase=phase)
 
 
-def stop_at_hits(state: SessionState, hits: Sequence[Hit], branch: int) -> SessionState:
-    """Pause at the frame of a branch that hit breakpoints, and list them."""
+def stop_at_hits(state: SessionState, out: Commands, hits: Sequence[Hit], branch: int) -> SessionState:
+    """Pause at the frame of a branch that hit breakpoints, select the first token that did, and list them."""
     if not hits:
         return state
     state = mark_uneven(seek(replace(state, lead=0), hits[0].step))
+    if branch == (state.panes.focus if state.panes.panes else state.branch):
+        # positions are those of the first sample that is named
+        first = next((hit for hit in hits if hit.positions), hits[0])
+        if first.samples and (first.positions or state.sample not in first.samples):
+            state = replace(state, sample=first.samples[0])
+        out.append(c.SelectToken(tuple(hits)))
     plain, pane = state.options.ascii, state.letter(branch)
     message = describe_hits(hits, state.options.batch, plain) + (f", in pane {pane}" if pane else "")
     return show_notice(state, sanitize(message, cells=True, ascii_only=plain), "note", A_STOP)

@@ -11,7 +11,7 @@ from engine.debug.inspect import story
 from engine.records import Change, ModelInfo
 from remdm_tui.render.text_layout import TokenTexts
 from remdm_tui.render.typeset import Canvas
-from remdm_tui.watch.inspector import Inspector, find, named_parts
+from remdm_tui.watch.inspector import Inspector, find, named_parts, neighbour
 from remdm_tui.widgets.inspector import story_text
 from remdm_tui.widgets.token_grid import TokenGrid
 from tests.engine.recordings import recorded
@@ -185,3 +185,46 @@ def test_a_character_of_several_tokens_is_found_and_named_whole():
     assert find("/中/", tokens, held, pieces, -1, fragments) == 1
     assert find("\ufffd", tokens, held, pieces, -1, fragments) is None
     assert named_parts(model, tokens, 2, {0, 1, 2}) == {1: r"\xe4", 2: r'"中" \xb8\xad'}
+
+
+def test_neighbours_wrap_around():
+    assert [neighbour([2, 5, 9], at, 1) for at in (None, 1, 2, 5, 9)] == [2, 2, 5, 9, 2]
+    assert [neighbour([2, 5, 9], at, -1) for at in (None, 10, 9, 3, 2)] == [9, 9, 5, 2, 9]
+    assert neighbour([], 3, 1) is None
+
+
+async def test_remasked_positions_of_the_step_are_gone_to_in_turn():
+    link = ScriptedLink()
+    async with watching(link, steps=40).run_test(size=(120, 40)) as pilot:
+        await played(pilot, 40)
+        app, inspector = pilot.app, pilot.app.watching.debug.inspector
+        gone = {s: np.flatnonzero(link.trace.change(s, 0) == Change.REMASKED).tolist() for s in range(1, 41)}
+        step = max(gone, key=lambda s: len(gone[s]))
+        app.controls.seek(step)
+        await settle(pilot)
+        walked = []
+        for _ in range(len(gone[step]) + 1):
+            await pilot.press("N")
+            walked.append(inspector.at)
+        assert walked == [*gone[step], gone[step][0]]
+        await pilot.press("number_sign")
+        assert inspector.at == gone[step][-1]
+        await seen(pilot, lambda app: "remasked" in panel(app))
+        quiet = next(s for s in range(40, 0, -1) if not gone[s] and any(gone[later] for later in range(1, s)))
+        app.controls.seek(quiet)
+        await pilot.press("number_sign")
+        before = max(s for s in range(1, quiet) if gone[s])
+        await seen(pilot, lambda app: banner(app) == f"No token is remasked in this step. Step {before} remasks")
+        assert not app.main.banner.has_class("error")
+
+
+async def test_next_remask_pauses_a_run_that_plays():
+    async with watching(steps=400).run_test(size=(120, 40)) as pilot:
+        await played(pilot, 10)
+        record = pilot.app.watching.trace
+        step = next(s for s in range(1, 11) if (record.change(s, 0) == Change.REMASKED).any())
+        player = pilot.app.watching.player
+        pilot.app.watching.player = type(player)(step, player.recorded, True, 0.001)
+        pilot.app.main.text.action_remasked(1)
+        assert not pilot.app.watching.player.playing
+        assert pilot.app.watching.position == step

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from textual.widgets import OptionList
 
 from engine import wire
 from engine.debug.findings import Hit, Violation
-from engine.records import KnobInfo, StrategyInfo
+from engine.records import Change, KnobInfo, StrategyInfo
 from engine.strategies import catalogue
 from remdm_tui.cli.debug_arguments import debug_options
 from remdm_tui.screens.breakpoints import BreakpointScreen
 from remdm_tui.settings.run_arguments import RunArguments
-from remdm_tui.watch.breakpoints import Breakpoints, describe_hits
+from remdm_tui.watch.breakpoints import Breakpoints, describe_hits, position_of
 from remdm_tui.watch.notices import THIS_RUN, Notice
 from tests.engine.recordings import recorded
 from tests.tui.scripted import ScriptedLink
@@ -186,3 +187,52 @@ def test_what_the_command_line_says_is_checked(tmp_path):
     asked, more = debug_options(RunArguments(eta=0.2, knob=("a=b",)), ["step 3"], "there.py", is_remote=True)
     assert asked == RunArguments()
     assert more == {"stops": ("step 3",), "strategy_file": "there.py", "file_knobs": (("a", "b"), ("eta", 0.2))}
+
+
+async def test_the_token_that_a_breakpoint_stopped_for_is_selected_with_its_story():
+    link = ScriptedLink()
+    async with watching(link, batch=2).run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.press(*["right"] * 8)
+        await settle(pilot)
+        step = next(s for s in range(1, 9) if (link.trace.change(s, 1) == Change.REMASKED).any())
+        position = int(np.flatnonzero(link.trace.change(step, 1) == Change.REMASKED)[0])
+        hit = Hit(1, "remasks 0", "a step remasks more than 0 positions", step, (1,), (position,))
+        link.events.append(wire.Stopped(1, 0, 1, (hit,)))
+        await pilot.press("space")
+        await seen(pilot, lambda app: app.watching.debug.inspector.at == position)
+        session = pilot.app.watching
+        assert (session.position, session.sample) == (step, 1)
+        await seen(pilot, lambda app: "remasked" in str(app.main.text.inspector.render()))
+        await settle(pilot)
+        grid = pilot.app.main.panes.active
+        assert any(s.style.reverse for y in range(grid.size.height) for s in grid.render_line(y))
+
+
+async def test_a_breakpoint_on_a_recorded_step_selects_too():
+    link = ScriptedLink()
+    async with watching(link).run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.press("space")
+        await settle(pilot, lambda app: app.watching.player.done)
+        pilot.app.watching.debug.stop_at("remasked > 0")
+        await pilot.press("home", "space")
+        await seen(pilot, lambda app: "stopped at step" in banner(app))
+        session = pilot.app.watching
+        assert link.trace.change(session.position, 0)[session.debug.inspector.at] == Change.REMASKED
+
+
+def test_a_hit_is_about_the_positions_it_names_or_counts(tmp_path):
+    trace = recorded(tmp_path / "run", steps=40)
+    step = next(s for s in range(1, 41) if (trace.change(s, 0) == Change.REVEALED).any())
+    frame = trace.frame(step)
+    revealed = int(np.flatnonzero(frame.change[0] == Change.REVEALED)[0])
+
+    def at(text, positions=()):
+        return position_of(Hit(1, text, "", step, (0,), positions), frame, 0)
+
+    assert at("at 7", (7,)) == 7
+    assert at("revealed > 0 and t < .9") == revealed
+    assert at("count(change == REVEALED) > 0") == revealed
+    assert at("step 9") is None
+    assert at("masked 12") is None

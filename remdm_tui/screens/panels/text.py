@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -14,7 +15,7 @@ from remdm_tui.screens.line import LineScreen
 from remdm_tui.screens.panels.controls import Controls
 from remdm_tui.screens.panels.panes import PanesPanel
 from remdm_tui.watch.debugger import Kind
-from remdm_tui.watch.inspector import find, named_parts
+from remdm_tui.watch.inspector import find, named_parts, neighbour
 from remdm_tui.watch.notices import Notice
 from remdm_tui.watch.token_input import prompt_length, prompt_text, prompt_tokens, spell, token_of
 from remdm_tui.widgets.inspector import TOP, InspectorPanel, named
@@ -33,6 +34,8 @@ SELECTING = (
     Binding("left_parenthesis,ctrl+left", "cursor(-1)", "Previous position", id="cursor-previous", show=False),
     Binding("ctrl+down", "cursor_row(1)", "Position below", id="cursor-down", show=False),
     Binding("ctrl+up", "cursor_row(-1)", "Position above", id="cursor-up", show=False),
+    Binding("N,asterisk", "remasked(1)", "Next remask", id="remask-next", tooltip="Select the next remasked position"),
+    Binding("number_sign", "remasked(-1)", "Previous remask", id="remask-previous", show=False),
     Binding("slash", "search", "Search", id="search", key_display="/", tooltip="Find a text or a /pattern/"),
     Binding("right_square_bracket", "turning(1)", "Next change of the position", id="change-next", show=False),
     Binding("left_square_bracket", "turning(-1)", "Previous change of it", id="change-previous", show=False),
@@ -124,6 +127,24 @@ class TextPanel(Vertical):
         grid, at = self.panes.active, self.session.debug.inspector.at
         if self.session.trace is not None:
             self.look_at(grid.first_shown if at is None else grid.across(at, by))
+
+    def action_remasked(self, by: int) -> None:
+        """Pause, and select the next or previous position that the step on screen remasks."""
+        session = self.session
+        record, position, sample = session.trace, session.position, session.sample
+        if record is None:
+            self.controls.say("No step to look at yet", error=False)
+            return
+        found = np.flatnonzero(record.change(position, sample) == Change.REMASKED).tolist()
+        at = neighbour(found, session.debug.inspector.at, by)
+        if at is not None:
+            self.controls.seek(position)
+            self.look_at(at)
+            return
+        counts = record.curves.column("remasked", sample)
+        steps = [step for step in (np.flatnonzero(counts) + 1).tolist() if (step - position) * by > 0]
+        where = f". Step {steps[0 if by > 0 else -1]} remasks" if steps else ""
+        self.controls.say(f"No token is remasked in this step{where}", error=False)
 
     def action_opinion(self) -> None:
         """Toggle between the model's prediction and the history of the position."""
