@@ -35,6 +35,8 @@ class Palette:
     """added to tokens that differ between two branches"""
     cursor: Style
     """added to the inspected token"""
+    match: Style
+    """added to tokens that a search finds"""
 
 
 HEAT_LEVELS = 6
@@ -42,6 +44,7 @@ DIFFERENT = Style(color="#ffffff", bgcolor="#7d3c98", bold=True, italic=True, un
 CURSOR = Style(reverse=True, bold=True)
 HEAT_COLOURS = ("#3b1c5a", "#54308a", "#31688e", "#21918c", "#5ec962", "#fde725")
 """Behind a token, from least to most confident."""
+MATCH = Style(color="#000000", bgcolor="#f0d050", bold=True, italic=True)
 _HEAT_TEXT = ("#ffffff", "#ffffff", "#ffffff", "#000000", "#000000", "#000000")
 
 
@@ -67,7 +70,7 @@ def palette(dark: bool = True, ascii_only: bool = False) -> Palette:
         Style(color=text, bgcolor=back) + attribute
         for text, back, attribute in zip(_HEAT_TEXT, HEAT_COLOURS, extra, strict=True)
     )
-    return Palette({int(state): look for state, look in looks.items()}, heat, DIFFERENT, CURSOR)
+    return Palette({int(state): look for state, look in looks.items()}, heat, DIFFERENT, CURSOR, MATCH)
 
 
 def heat_levels(held: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -29,6 +29,8 @@ class Canvas:
     before: NDArray[np.int32]
     different: NDArray[np.bool_] | None = None
     """where another branch differs"""
+    match: NDArray[np.bool_] | None = None
+    """where a search finds something"""
 
 
 @dataclass(frozen=True, eq=False)

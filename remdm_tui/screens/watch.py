@@ -29,7 +29,7 @@ from remdm_tui.screens.panels.branches import BRANCHES, BranchesPanel
 from remdm_tui.screens.panels.controls import Controls
 from remdm_tui.screens.panels.knobs import KNOBS, KnobsPanel
 from remdm_tui.screens.panels.panes import PANES, SHOWING_MAP, PanesPanel
-from remdm_tui.screens.panels.text import EDITING, SCROLLING, SELECTING, TextPanel
+from remdm_tui.screens.panels.text import EDITING, MATCHING, SCROLLING, SELECTING, TextPanel
 from remdm_tui.screens.panels.timeline import BOOKMARKS, SEEKING, TimelinePanel
 from remdm_tui.watch import player as playing
 from remdm_tui.watch.available_models import available_models
@@ -92,12 +92,17 @@ def everywhere(panel: str, binding: Binding) -> Binding:
 KEYS = tuple(everywhere(panel, binding) for panel, binding in DECLARED)
 LOCAL = tuple(PanelBinding.of(binding, MAP, f"panel({MAP!r}, {binding.action!r})") for binding in MAP_KEYS)
 """Keys that mean something else while a panel has the focus; with the panel's name."""
+SEARCHING = (
+    *(replace(everywhere(TextPanel.NAME, binding), show=True) for binding in MATCHING),
+    Binding("escape", "end_search", "End search"),
+)
+"""Keys that come before the others while a search is on."""
 
 
 class WatchScreen(Screen[None]):
     """Watch one run.  The refresh clock passes the panels their data."""
 
-    BINDINGS = [*KEYS]
+    BINDINGS = [*SEARCHING, *KEYS]
     KEPT = {"help", "app.quit"}
     """Actions that the footer shows however narrow the terminal is."""
     # nothing has the focus until somebody gives it: the footer shows what matters everywhere
@@ -180,6 +185,13 @@ class WatchScreen(Screen[None]):
         node = self.panes.active_map.cells if panel == MAP else self.panels[panel]
         await self.app.run_action(action, node)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        ends_search = action == "end_search" or (action == "panel" and str(parameters[1]).startswith("match("))
+        return not ends_search or bool(self.session.debug.inspector.searching)
+
+    def action_end_search(self) -> None:
+        self.text.end_search()
+
     def action_focus_panel(self, by: int) -> None:
         """Focus the next or previous panel."""
         if by > 0:
@@ -243,12 +255,8 @@ class WatchScreen(Screen[None]):
     def has_to_cancel(self) -> bool:
         """Whether escape has something to cancel or to close."""
         debug = self.session.debug
-        return (
-            self.session.waiting
-            or self.has_message
-            or debug.inspector.at is not None
-            or debug.findings.failure is not None
-        )
+        open_ = debug.inspector.at is not None or debug.findings.failure is not None
+        return self.session.waiting or self.has_message or open_ or bool(debug.inspector.searching)
 
     # -- the model and its engine
 
@@ -332,6 +340,7 @@ class WatchScreen(Screen[None]):
         own |= {binding.id for binding in LOCAL if binding.panel in panels}
         table = self.controls.table
         bound = [(binding.id, (table.readable(binding), binding.description)) for binding in table.bound()]
+        bound += [(None, (table.readable(binding), f"{binding.description}, in a search")) for binding in SEARCHING]
         colours = palette(self.app.current_theme.dark, self.options.ascii)
         self.app.push_screen(
             HelpScreen(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -23,7 +24,7 @@ from remdm_tui.settings.pane_spec import titled
 from remdm_tui.ui import panel_data
 from remdm_tui.watch.branches import describe_changes
 from remdm_tui.watch.findings import Failure, describe_law
-from remdm_tui.watch.inspector import named_parts
+from remdm_tui.watch.inspector import matches, named_parts
 from remdm_tui.watch.notices import Notice, Progress, Severity
 from remdm_tui.watch.panes import LETTERS, Pane
 from remdm_tui.widgets.inspector import prediction_text, story_text
@@ -146,10 +147,16 @@ class Presenter:
             pane = group.panes[number] if group.panes else None
             record, grid = trace if pane is None else pane.record, panes.grids[number]
             position, sample = group.position(record), session.sample
-            now = (record, position, sample, against if pane is None else marks)
+            searching = session.debug.inspector.searching
+            now = (record, position, sample, against if pane is None else marks, searching)
             if ready and self._is_new("canvas" if number == 0 else f"canvas {number}", now):
                 different = session.debug.branching.different(position) if pane is None else group.different(pane)
-                grid.show(canvas(record, position, sample, different), room // len(shown))
+                drawing = canvas(record, position, sample, different)
+                if searching and session.model is not None:
+                    words = session.model.pieces, session.model.fragments
+                    found = matches(searching, drawing.tokens, drawing.change, *words)
+                    drawing = replace(drawing, match=found.covered)
+                grid.show(drawing, room // len(shown))
                 drawn = True
             elif not grid.whole:
                 grid.go_on(room // len(shown))

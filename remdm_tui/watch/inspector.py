@@ -45,8 +45,8 @@ class Inspector:
         self.opinion: Prediction | None = None
         self.pending = False
         """whether a prediction is on its way"""
-        self.searched = ""
-        """the text that was last searched for"""
+        self.searching = ""
+        """the text that is searched for, whose occurrences are marked; empty: none"""
         self._story: Story | None = None
         self._request: StoryRequest | None = None
         """the request of the present history, or of the one being read"""
@@ -140,6 +140,40 @@ def named_parts(
     return {token: f'"{text}" {names[token]}' if text else names[token] for token, text in whole.items()}
 
 
+@dataclass(frozen=True, eq=False)
+class Matches:
+    """Where a text or a /pattern/ occurs in a canvas."""
+
+    starts: tuple[int, ...]
+    """the positions in which occurrences begin, ascending"""
+    covered: NDArray[np.bool_]
+    """[L], true at every position that is part of one"""
+
+
+def matches(
+    text: str,
+    tokens: NDArray[np.int32],
+    change: NDArray[np.uint8],
+    pieces: Sequence[str],
+    fragments: Mapping[int, bytes] = MappingProxyType({}),
+) -> Matches:
+    """Return where a text occurs or a /pattern/ matches; masks match nothing.
+
+    Texts ignore case and may span several tokens.  Raises ValueError for a bad pattern.
+    """
+    texts = Characters(fragments, len(pieces)).texts(tokens, pieces)
+    shown = ["\0" if hidden else text for text, hidden in zip(texts, np.isin(change, HIDDEN), strict=True)]
+    covered = np.zeros(len(shown), bool)
+    if len(text) > 2 and text[0] == text[-1] == "/":
+        pattern = patterns.compiled(text[1:-1])
+        spans = [(i, i) for i, piece in enumerate(shown) if piece != "\0" and patterns.found(pattern, piece)]
+    else:
+        spans = _spans(text.casefold(), [piece.casefold() for piece in shown])
+    for first, last in spans:
+        covered[first : last + 1] = True
+    return Matches(tuple(dict.fromkeys(first for first, _ in spans)), covered)
+
+
 def find(
     text: str,
     tokens: NDArray[np.int32],
@@ -148,25 +182,16 @@ def find(
     after: int,
     fragments: Mapping[int, bytes] = MappingProxyType({}),
 ) -> int | None:
-    """Return the next position after `after` (wrapping around) where a text begins or a /pattern/ matches.
-
-    Texts ignore case and may span several tokens.  Raises ValueError for a bad pattern.
-    """
-    texts = Characters(fragments, len(pieces)).texts(tokens, pieces)
-    shown = ["\0" if hidden else text for text, hidden in zip(texts, np.isin(change, HIDDEN), strict=True)]
-    if len(text) > 2 and text[0] == text[-1] == "/":
-        pattern = patterns.compiled(text[1:-1])
-        found = [i for i, piece in enumerate(shown) if piece != "\0" and patterns.found(pattern, piece)]
-    else:
-        found = _starts(text.casefold(), [piece.casefold() for piece in shown])
-    return next((i for i in found if i > after), found[0] if found else None)
+    """Return the next position after `after` (wrapping around) in which a match begins; None if there is none."""
+    return neighbour(matches(text, tokens, change, pieces, fragments).starts, after, 1)
 
 
-def _starts(text: str, pieces: Sequence[str]) -> list[int]:
-    """Return the pieces in which occurrences of a text begin."""
+def _spans(text: str, pieces: Sequence[str]) -> list[tuple[int, int]]:
+    """Return the first and the last piece of each occurrence of a text."""
     whole, edges = "".join(pieces), [0, *accumulate(map(len, pieces))]
     found, at = [], whole.find(text) if text else -1
     while at >= 0:
-        found.append(int(np.searchsorted(edges, at, "right")) - 1)
+        first, last = np.searchsorted(edges, (at, at + len(text) - 1), "right") - 1
+        found.append((int(first), int(last)))
         at = whole.find(text, at + 1)
-    return list(dict.fromkeys(found))
+    return found

@@ -32,6 +32,8 @@ DIFFERENT = 32
 """Added to the codes of positions at which another branch has something else."""
 CURSOR = 64
 """Added to the code of the position that is looked at."""
+MATCH = 128
+"""Added to the codes of positions that a search finds."""
 
 
 class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
@@ -193,6 +195,8 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
             characters = None if self._pieces is None else self._pieces.characters
             different = canvas.different if characters is None else characters.widened(canvas.different, canvas.tokens)
             codes = codes + (DIFFERENT * different).astype(np.uint8)
+        if canvas.match is not None:
+            codes = codes + (MATCH * canvas.match).astype(np.uint8)
         if self._cursor is not None and self._cursor < len(codes):
             codes = codes.copy()
             codes[self._cursor] += CURSOR
@@ -289,6 +293,7 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
             own = {state: look.style for state, look in self._palette.looks.items()}
             own |= {HEAT + level: style for level, style in enumerate(self._palette.heat)}
             own |= {DIFFERENT + code: style + self._palette.different for code, style in own.items()}
+            own |= {MATCH + code: style + self._palette.match for code, style in own.items()}
             own |= {CURSOR + code: style + self._palette.cursor for code, style in own.items()}
             self._styles = {code: self._filtered(self.rich_style + style) for code, style in own.items()}
         return self._styles

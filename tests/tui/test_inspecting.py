@@ -11,7 +11,7 @@ from engine.debug.inspect import story
 from engine.records import Change, ModelInfo
 from remdm_tui.render.text_layout import TokenTexts
 from remdm_tui.render.typeset import Canvas
-from remdm_tui.watch.inspector import Inspector, find, named_parts, neighbour
+from remdm_tui.watch.inspector import Inspector, find, matches, named_parts, neighbour
 from remdm_tui.widgets.inspector import story_text
 from remdm_tui.widgets.token_grid import TokenGrid
 from tests.engine.recordings import recorded
@@ -134,6 +134,68 @@ def test_a_text_is_found_over_several_tokens_round_the_end_and_not_under_masks()
     assert find("sea", tokens, change, PIECES, -1) is None
     with pytest.raises(ValueError, match="pattern"):
         find("/(/", tokens, change, PIECES, -1)
+
+
+def footer(app):
+    return {key.description for key in app.main.query("FooterKey")}
+
+
+def yellow(app):
+    """The cells that are drawn as matches of a search."""
+    grid = app.query_one(TokenGrid)
+    lines = [s for y in range(grid.size.height) for s in grid.render_line(y)]
+    return sum(len(s.text) for s in lines if s.style.bold and s.style.italic)
+
+
+async def test_matches_stay_marked_and_are_gone_through_until_escape():
+    link = ScriptedLink()
+    async with watching(link).run_test(size=(160, 40)) as pilot:
+        await played(pilot, 32)
+        app, inspector = pilot.app, pilot.app.watching.debug.inspector
+        tokens = link.trace.tokens(32, 0)
+        sea = [i for i, token in enumerate(tokens) if link.words[token] == " sea"]
+        assert len(sea) > 1
+        await pilot.press("slash")
+        await seen(pilot, lambda app: app.screen is not app.main and app.screen.query(Input))
+        await pilot.press("space", *"sea", "enter")
+        await seen(pilot, lambda app: app.screen is app.main and inspector.at == sea[0])
+        await seen(pilot, lambda app: banner(app) == f"match 1 of {len(sea)}: n next, N previous, esc ends the search")
+        await seen(pilot, lambda app: yellow(app) == 4 * len(sea))
+        await seen(pilot, lambda app: {"Next match", "Previous match", "End search"} <= footer(app))
+        assert "Next seed" not in footer(app)
+        await pilot.press("n")
+        assert inspector.at == sea[1]
+        await pilot.press("N", "N")
+        assert inspector.at == sea[-1]
+        app.main.text.panes.active.focus()
+        await pilot.press("n")
+        assert inspector.at == sea[0]
+        assert len(link.seeds) == 1
+        app.main.set_focus(None)
+        await pilot.press("escape")
+        await seen(pilot, lambda app: yellow(app) == 0 and "Next seed" in footer(app))
+        assert inspector.at == sea[0]
+        await pilot.press("n")
+        await seen(pilot, lambda app: len(link.seeds) == 2)
+
+
+async def test_a_search_that_finds_nothing_in_a_step_says_so():
+    link = ScriptedLink()
+    async with watching(link).run_test(size=(120, 40)) as pilot:
+        await played(pilot, 32)
+        pilot.app.main.text.search("sea")
+        await pilot.press("home", "n")
+        await seen(pilot, lambda app: banner(app) == "'sea' does not occur in this step")
+        assert len(link.seeds) == 1
+
+
+def test_a_match_over_several_tokens_covers_all_of_them():
+    tokens, change = np.array([0, 1, 2, 3, 1], np.int32), np.full(5, Change.HELD, np.uint8)
+    found = matches("sea was", tokens, change, PIECES)
+    assert found.starts == (1,)
+    assert found.covered.tolist() == [False, True, True, False, False]
+    assert matches("/sea/", tokens, change, PIECES).starts == (1, 4)
+    assert not matches("", tokens, change, PIECES).covered.any()
 
 
 async def test_the_networks_opinion_is_asked_for_once_and_shows_where_the_nucleus_ends():

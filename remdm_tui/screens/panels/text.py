@@ -11,11 +11,12 @@ from textual.widgets import Static
 
 from engine.records import Change
 from remdm_tui.render.canvas import plain_text
+from remdm_tui.screens.bottom_line import BottomLine, LineHistory
 from remdm_tui.screens.line import LineScreen
 from remdm_tui.screens.panels.controls import Controls
 from remdm_tui.screens.panels.panes import PanesPanel
 from remdm_tui.watch.debugger import Kind
-from remdm_tui.watch.inspector import find, named_parts, neighbour
+from remdm_tui.watch.inspector import matches, named_parts, neighbour
 from remdm_tui.watch.notices import Notice
 from remdm_tui.watch.token_input import prompt_length, prompt_text, prompt_tokens, spell, token_of
 from remdm_tui.widgets.inspector import TOP, InspectorPanel, named
@@ -47,19 +48,25 @@ EDITING = (
     Binding("K", "lock", "Lock or unlock token", id="lock", show=False),
     Binding("a", "prompt", "Edit the prompt", id="prompt", tooltip="Begin the sequence with other tokens"),
 )
+MATCHING = (
+    Binding("n", "match(1)", "Next match", tooltip="Select the next match of the search"),
+    Binding("N", "match(-1)", "Previous match", tooltip="Select the previous match of the search"),
+)
+"""Keys that mean this while a search is on, and something else otherwise."""
 NOWHERE = "No token selected. Press v or click one"
 
 
 class TextPanel(Vertical):
     """The panes, with the inspector and strategy errors below."""
 
-    BINDINGS = [*SCROLLING, *SELECTING, *EDITING]
+    BINDINGS = [*MATCHING, *SCROLLING, *SELECTING, *EDITING]
     NAME = "text"
 
     def __init__(self, controls: Controls) -> None:
         super().__init__(id="text")
         self.controls, self.session = controls, controls.session
         self.panes = PanesPanel(controls)
+        self._history = LineHistory()
         self.inspector = InspectorPanel(id="inspector", classes="box", markup=False)
         self.failure = Static("", id="failure", classes="box", markup=False)
 
@@ -180,23 +187,52 @@ class TextPanel(Vertical):
 
     def action_search(self) -> None:
         """Ask for a text to search."""
-        asks = "Text, or a /pattern/ that a token must match. Enter finds the next."
-        searched = self.session.debug.inspector.searched
-        self.app.push_screen(LineScreen("search", asks, searched, self.controls.options.ascii, self.search))
+        asks = "a text, or a /pattern/ that a token must match; matches stay marked until escape"
+        plain = self.controls.options.ascii
+        self.app.push_screen(
+            BottomLine("search ", self.search, self._history, describe=lambda _: asks, ascii_only=plain)
+        )
 
     def search(self, text: str) -> None:
-        """Select the next occurrence of a text.  Raises ValueError where there is none."""
-        session, inspector = self.session, self.session.debug.inspector
-        if session.trace is None or session.model is None:
+        """Mark the occurrences of a text and select the next.  Raises ValueError where there is none."""
+        if self.session.trace is None:
             return
-        position, sample = session.position, session.sample
-        tokens, change = session.trace.tokens(position, sample), session.trace.change(position, sample)
-        after = -1 if inspector.at is None else inspector.at
-        found = find(text, tokens, change, session.model.pieces, after, session.model.fragments)
-        if found is None:
+        if not self._matches(text):
             raise ValueError(f"{text!r} does not occur in this step")
-        inspector.searched = text
-        self.look_at(found)
+        self.session.debug.inspector.searching = text
+        self.action_match(1)
+        self.refresh_bindings()
+
+    def action_match(self, by: int) -> None:
+        """Select the next or previous match of the search."""
+        inspector = self.session.debug.inspector
+        starts = self._matches(inspector.searching)
+        at = neighbour(starts, inspector.at, by)
+        if at is None:
+            self.controls.say(f"{inspector.searching!r} does not occur in this step", error=False)
+            return
+        self.look_at(at)
+        number = f"match {starts.index(at) + 1} of {len(starts)}"
+        self.controls.say(f"{number}: n next, N previous, esc ends the search", error=False)
+
+    def end_search(self) -> None:
+        """Remove the marks; the selection stays."""
+        self.session.debug.inspector.searching = ""
+        self.session.notice = Notice()
+        self.refresh_bindings()
+        self.controls.wake()
+
+    def _matches(self, text: str) -> tuple[int, ...]:
+        """Return where a text occurs in the step on screen.  Raises ValueError for a bad pattern."""
+        session = self.session
+        if session.trace is None or session.model is None:
+            return ()
+        position, sample = session.position, session.sample
+        canvas = session.trace.tokens(position, sample), session.trace.change(position, sample)
+        return matches(text, *canvas, session.model.pieces, session.model.fragments).starts
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return action != "match" or bool(self.session.debug.inspector.searching)
 
     # -- edits
 
