@@ -50,7 +50,7 @@ class Commander:
                 self._set_knob(name, value)
             case c.AddBreakpoint(condition):
                 session.debug.stop_at(condition)
-                controls.say(f"Stops at: {session.debug.stops.listed[-1].text}", error=False)
+                controls.say(f"Stops at: {session.debug.stops.listed[-1].text}", "note")
             case c.Keep(file):
                 session.keep(file)
                 controls.wake()
@@ -66,4 +66,4 @@ class Commander:
             raise ValueError(self._controls.obstacle)
         self._screen.knobs.set_knob(name, value)
         if not session.notice.text:
-            self._controls.say(f"{name} {shown(value)} from the next step on", error=False)
+            self._controls.say(f"{name} {shown(value)} from the next step on", "note")

@@ -243,8 +243,7 @@ def _outcome(state: SessionState, out: Commands, event: e.Event) -> SessionState
         case e.BreakpointsHit(hits, branch):
             return stop_at_hits(state, out, hits, branch)
         case e.RunLeft(text) if not state.notice.text:
-            # stays while the new run plays
-            return replace(show_notice(state, sanitize(text, cells=True), error=False, passing=True), was_moving=True)
+            return show_notice(state, sanitize(text, cells=True), "note", THIS_RUN)
         case e.Damaged(reason):
             state = replace(state, player=replace(state.player, recorded=state.recorded, stepping=0))
             return pause(state, reason, THIS_RUN)

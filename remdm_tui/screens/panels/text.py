@@ -140,7 +140,7 @@ class TextPanel(Vertical):
         session = self.session
         record, position, sample = session.trace, session.position, session.sample
         if record is None:
-            self.controls.say("No step to look at yet", error=False)
+            self.controls.say("No step to look at yet", "note")
             return
         found = np.flatnonzero(record.change(position, sample) == Change.REMASKED).tolist()
         at = neighbour(found, session.debug.inspector.at, by)
@@ -151,7 +151,7 @@ class TextPanel(Vertical):
         counts = record.curves.column("remasked", sample)
         steps = [step for step in (np.flatnonzero(counts) + 1).tolist() if (step - position) * by > 0]
         where = f". Step {steps[0 if by > 0 else -1]} remasks" if steps else ""
-        self.controls.say(f"No token is remasked in this step{where}", error=False)
+        self.controls.say(f"No token is remasked in this step{where}", "note")
 
     def action_opinion(self) -> None:
         """Toggle between the model's prediction and the history of the position."""
@@ -209,11 +209,11 @@ class TextPanel(Vertical):
         starts = self._matches(inspector.searching)
         at = neighbour(starts, inspector.at, by)
         if at is None:
-            self.controls.say(f"{inspector.searching!r} does not occur in this step", error=False)
+            self.controls.say(f"{inspector.searching!r} does not occur in this step", "note")
             return
         self.look_at(at)
         number = f"match {starts.index(at) + 1} of {len(starts)}"
-        self.controls.say(f"{number}: n next, N previous, esc ends the search", error=False)
+        self.controls.say(f"{number}: n next, N previous, esc ends the search", "note")
 
     def end_search(self) -> None:
         """Remove the marks; the selection stays."""
