@@ -85,6 +85,8 @@ class BottomLine(Dialog[str | None]):
         self._describe, self._complete = describe, complete
         self._offered: Sequence[str] = ()
         """the completions that tab goes through"""
+        self._pasted = False
+        """whether the next change of the line is a paste whose complaint stays"""
         history.begin()
 
     def line(self) -> LineInput:
@@ -147,7 +149,14 @@ class BottomLine(Dialog[str | None]):
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
         self._offered = ()
-        self._hint(self._describe(event.value))
+        if not self._pasted:
+            self._hint(self._describe(event.value))
+        self._pasted = False
+
+    def on_line_input_lines_left_out(self, event: LineInput.LinesLeftOut) -> None:
+        # the message comes before that of the change which the paste makes
+        super().on_line_input_lines_left_out(event)
+        self._pasted = True
 
 
 def _common_start(texts: Sequence[str]) -> str:
