@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Any
+
+from textual.screen import Screen
 
 from engine.records import Knob
 from remdm_tui.exports import KINDS
 from remdm_tui.screens.bottom_line import BottomLine, LineHistory
+from remdm_tui.screens.exporting import Exporter
+from remdm_tui.screens.panels.controls import Controls
+from remdm_tui.screens.panels.knobs import KnobsPanel
 from remdm_tui.settings.knobs import shown
 from remdm_tui.watch import command_line as c
 from remdm_tui.watch.run_recording import SUFFIX
-
-if TYPE_CHECKING:
-    from remdm_tui.screens.watch import WatchScreen
 
 
 class Commander:
     """Asks for commands and carries them out on one screen."""
 
-    def __init__(self, screen: WatchScreen) -> None:
-        self._screen, self._session, self._controls = screen, screen.session, screen.controls
+    def __init__(
+        self, screen: Screen[Any], controls: Controls, knobs: KnobsPanel, exporter: Exporter,
+        columns: Callable[[], int],
+    ) -> None:  # fmt: skip
+        """columns: returns the width of the text, which an export takes over."""
+        self._screen, self._session, self._controls = screen, controls.session, controls
+        self._knobs, self._exporter, self._columns = knobs, exporter, columns
         self._history = LineHistory()
 
     def known(self) -> c.Vocabulary:
@@ -55,7 +63,7 @@ class Commander:
                 session.keep(file)
                 controls.wake()
             case c.Export(file):
-                self._screen.exporter.export(file, self._screen.text.size.width)
+                self._exporter.export(file, self._columns())
             case c.Quit():
                 self._screen.app.exit()
 
@@ -64,6 +72,6 @@ class Commander:
         session = self._session
         if session.begun and not session.recording.writable:
             raise ValueError(self._controls.obstacle)
-        self._screen.knobs.set_knob(name, value)
+        self._knobs.set_knob(name, value)
         if not session.notice.text:
             self._controls.say(f"{name} {shown(value)} from the next step on", "note")

@@ -125,7 +125,7 @@ class WatchScreen(Screen[None]):
         self.banner = Label("", id="banner", markup=False)
         self.legend: LegendPanel | None = None
         self.exporter = Exporter(self, controls)
-        self.commander = Commander(self)
+        self.commander = Commander(self, controls, self.knobs, self.exporter, lambda: self.text.size.width)
         self.panels: dict[str, DOMNode] = {
             panel.NAME: panel
             for panel in (self.text, self.text.panes, self.knobs, self.branches, self.timeline)
