@@ -22,10 +22,10 @@ from engine.debug.messages import (
     Fork,
     Look,
     Looked,
-    Stands,
     Stopped,
     StrategyFailed,
     Switch,
+    Switched,
     Together,
     UseFile,
 )
@@ -90,11 +90,11 @@ __all__ = [
     "Replaying",
     "Resumed",
     "SettingsData",
-    "Stands",
     "Stepped",
     "Stopped",
     "StrategyFailed",
     "Switch",
+    "Switched",
     "Together",
     "UseFile",
     "commands",
@@ -118,7 +118,7 @@ Command = (
     | Quit
 )  # fmt: skip
 Event = (
-    Hello | Loading | Ready | Began | Replaying | Resumed | Stepped | Checked | Finished | Stands | Stopped | Broken
+    Hello | Loading | Ready | Began | Replaying | Resumed | Stepped | Checked | Finished | Switched | Stopped | Broken
     | Looked | FileLoaded | StrategyFailed | Rejected | Failed
 )  # fmt: skip
 

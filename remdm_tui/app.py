@@ -63,13 +63,13 @@ class WatchApp(App[None]):
         options: WatchOptions,
         make_link: Callable[[], Link] = ProcessLink,
         clock: Callable[[], float] = time.monotonic,
-        tape: RunRecording | None = None,
-        comfort: Preferences = Preferences(),  # noqa: B008  (frozen)
+        recording: RunRecording | None = None,
+        preferences: Preferences = Preferences(),  # noqa: B008  (frozen)
     ) -> None:
         super().__init__()
-        self.options, self.comfort = options, comfort
-        self.watching = (FollowedRun if options.follow else WatchSession)(options, make_link, tape)
-        self.controls = Controls(self.watching, options, KeyTable(KEYS, comfort.configuration.keys, options.ascii))
+        self.options, self.preferences = options, preferences
+        self.watching = (FollowedRun if options.follow else WatchSession)(options, make_link, recording)
+        self.controls = Controls(self.watching, options, KeyTable(KEYS, preferences.configuration.keys, options.ascii))
         self._clock = clock
         self._signals: tuple[tuple[signal.Signals, Any], ...] = ()
 
@@ -99,7 +99,7 @@ class WatchApp(App[None]):
         self.refresh_clock = RefreshClock(self.main, self._clock)
         self.refresh_clock.start()
         self.runs = SessionRuns(self.main, self._clock)
-        self.guide = TourGuide(self.main, self.comfort.memory.last.toured)
+        self.guide = TourGuide(self.main, self.preferences.memory.last.toured)
         self._apply_preferences()
         self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
         self.call_after_refresh(self._start)
@@ -112,16 +112,16 @@ class WatchApp(App[None]):
             gc.freeze()
             gc.enable()
         # the widgets of the screen are there by now
-        if self.comfort.start.legend:
+        if self.preferences.start.legend:
             self.main.action_legend()
-        if self.comfort.tours and not self.guide.toured:
+        if self.preferences.tours and not self.guide.toured:
             self.guide.begin()
         self.watching.start()
-        if self.watching.begun:
+        if self.watching.has_record:
             self.call_later(self.refresh_clock.tick)
 
     def _apply_preferences(self) -> None:
-        known, start, player = self.comfort.configuration, self.comfort.start, self.watching.player
+        known, start, player = self.preferences.configuration, self.preferences.start, self.watching.player
         self.set_keymap(dict(known.keys))
         if "TEXTUAL_THEME" not in os.environ:
             themes = [name for name in (known.theme, start.theme) if name in self.available_themes]
@@ -182,9 +182,9 @@ class WatchApp(App[None]):
 
     def _remember(self) -> None:
         """Write what the next session restores."""
-        memory, session = self.comfort.memory, self.watching
+        memory, session = self.preferences.memory, self.watching
         now = memory.last
-        if self.comfort.configuration.remember:
+        if self.preferences.configuration.remember:
             speed = session.player.speed
             now = msgspec.structs.replace(
                 now,
@@ -195,7 +195,7 @@ class WatchApp(App[None]):
             )
             # a causal model's strategy is nobody's choice
             chosen = session.model is not None and not session.model.causal
-            if chosen and session.settings.strategy in self.comfort.kept:
+            if chosen and session.settings.strategy in self.preferences.kept:
                 now = msgspec.structs.replace(now, sampler=Sampler.of(session.settings))
         if (now := msgspec.structs.replace(now, toured=self.guide.toured)) != memory.last:
             memory.write(now)
@@ -220,7 +220,7 @@ class WatchApp(App[None]):
             self.controls.say("No shell to return to. Start remdm-tui from a shell to suspend it")
 
 
-def run(options: WatchOptions, comfort: Preferences) -> int:
+def run(options: WatchOptions, preferences: Preferences) -> int:
     """Watch until the person quits; return the exit status."""
-    app = WatchApp(options, partial(ProcessLink, options.command or ENGINE), comfort=comfort)
+    app = WatchApp(options, partial(ProcessLink, options.command or ENGINE), preferences=preferences)
     return run_app(app, app.watching, options.mouse)

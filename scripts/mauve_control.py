@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import engine
-from engine.data.texts import load
+from engine.data.texts import load_texts
 from engine.evaluation.model_rows import model_rows
 from engine.metrics.generative_perplexity import generative_perplexity
 from engine.metrics.judges import load_judge
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--shares", type=float, nargs="+", default=[0.0, 0.05, 0.1, 0.2, 0.4, 0.8])
     options = parser.parse_args()
     model, judge = engine.load_model(options.model, "cpu", "float32"), load_judge(options.judge, "cpu")
-    rows = model_rows(model, load([options.references]), length=options.length, most=2 * options.count).tokens
+    rows = model_rows(model, load_texts([options.references]), length=options.length, most=2 * options.count).tokens
     texts = [model.codec.decode(row.tolist()) for row in rows[::2]]
     references = features(judge, texts)
     print("share of random tokens, MAUVE and its deviation over k-means seeds, generative perplexity")

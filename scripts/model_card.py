@@ -14,7 +14,7 @@ from pathlib import Path
 from textwrap import fill
 
 import engine
-from engine.data.texts import load
+from engine.data.texts import load_texts
 from engine.evaluation.perplexity import PerplexityOptions, perplexity
 from engine.models import TextModel
 from engine.strategies import REGISTRY
@@ -130,7 +130,7 @@ Bias and content: novels of their time and speeches of those in power, with thei
 
 def bound(model: TextModel, data: Sequence[Path], name: str = "demo") -> dict[str, str]:
     """What the card says of the validation split: what its command prints."""
-    found = perplexity(model, load(data), PerplexityOptions())
+    found = perplexity(model, load_texts(data), PerplexityOptions())
     measured = found.conventions[found.primary]
     command = " ".join([COMMAND.format(model=name), *(f"--data {path.name}" for path in data)])
     return {"bound": str(measured), "command": command, "sentences": fill(" ".join(measured.sentences), 118)}

@@ -21,7 +21,7 @@ from engine.records import Change, Settings
 from engine.strategies import catalogue, make_strategy, values
 from remdm_tui.app import WatchApp
 from remdm_tui.commands.new_strategy import run as new_strategy
-from remdm_tui.settings.pane_spec import settings_of
+from remdm_tui.settings.pane_spec import pane_settings
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.watch.player import Player
 
@@ -81,9 +81,9 @@ async def debug() -> str:
         said = app.watching.notice
         app.controls.play(Player(position=stopped - 8, recorded=stopped, playing=False))
         await pilot.press("E")
-        await until(pilot, lambda app: app.watching.debug.branching.here == 1)
+        await until(pilot, lambda app: app.watching.debug.branching.current == 1)
         await pilot.press("Z")
-        await until(pilot, lambda app: app.watching.debug.branching.here == 0 and not app.watching.debug.waiting)
+        await until(pilot, lambda app: app.watching.debug.branching.current == 0 and not app.watching.debug.waiting)
         app.controls.play(Player(position=stopped, recorded=stopped, playing=False))
         lost = (app.watching.trace.change(stopped, 0) == Change.REMASKED).nonzero()[0]
         app.main.text.look_at(int(lost[0]))
@@ -126,7 +126,7 @@ async def compare() -> str:
         app.controls.play(Player(position=42, recorded=app.watching.player.recorded, playing=False))
 
     told = ("mdlm", "remdm-loop:eta=.1", "forward-backward")
-    others = tuple(settings_of(text, cap(0.1), catalogue()) for text in told)
+    others = tuple(pane_settings(text, cap(0.1), catalogue()) for text in told)
     options = WatchOptions(cap(0.1), steps=64, length=64, seed=7, compare=others, paused=True)
     title = "remdm-tui watch " + " ".join(f"--compare {text}" for text in ("remdm-cap:eta=.1", *told))
     return await shot(options, (120, 36), act, title)

@@ -17,6 +17,6 @@ PLAIN = str.maketrans(
 )
 
 
-def trained_here(first: str | None, last: str | None) -> bool:
+def is_own_tokenizer(first: str | None, last: str | None) -> bool:
     """Return whether these are the first and the last token of a tokenizer of `train_tokenizer`."""
     return (first, last) == (END_OF_TEXT, MASK)

@@ -43,7 +43,7 @@ class Texts:
         return found.hexdigest()[:16]
 
 
-def load(
+def load_texts(
     source: str | Sequence[Path],
     split: str = SPLIT,
     *,

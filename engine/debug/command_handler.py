@@ -137,7 +137,7 @@ class CommandHandler:
 
     def _send_position(self) -> None:
         session = self._current()
-        self._send(wire.Stands(self.run, session.branch, session.index))
+        self._send(wire.Switched(self.run, session.branch, session.index))
 
     def _use(self, path: str) -> None:
         self._file = None

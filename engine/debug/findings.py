@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
+
 from engine.records import Change
 
 
-@dataclass(frozen=True)
-class Hit:
+class Hit(msgspec.Struct, frozen=True, rename={"message": "said"}):
     """A breakpoint whose condition became true."""
 
     breakpoint: int
     text: str
     """the condition as it is typed"""
-    said: str
+    message: str
     """the condition as a sentence"""
     step: int
     """steps taken, so the position in the record"""
@@ -24,15 +25,14 @@ class Hit:
     """of the first of these samples, where it names positions"""
 
 
-@dataclass(frozen=True)
-class Violation:
+class Violation(msgspec.Struct, frozen=True, rename={"message": "said"}):
     """A law that a step has broken."""
 
     law: str
     step: int
     """steps taken, so the position in the record"""
     formula: str
-    said: str
+    message: str
     """what was found, as a sentence"""
     numbers: tuple[tuple[str, float], ...]
     """the formula's quantities"""

@@ -13,7 +13,7 @@ class Fork(Message, frozen=True):
     """Begin a branch and go on in it; without settings it replays what its parent has recorded.  Credit is void.
 
     A branch of which the terminal has a record and the engine none begins at the start, with settings: its frames
-    before `at` are computed again as those of `Begin`, under `past` and `edits`, and `Resumed` follows `Stands`.
+    before `at` are computed again as those of `Begin`, under `past` and `edits`, and `Resumed` follows `Switched`.
     """
 
     branch: Branch
@@ -77,7 +77,7 @@ class UseFile(Message, frozen=True):
 # engine -> terminal
 
 
-class Stands(Message, frozen=True):
+class Switched(Message, frozen=True, tag="Stands"):
     """The answer to `Fork` and `Switch`: the engine is in this branch, after so many steps."""
 
     run: int
@@ -102,12 +102,12 @@ class Broken(Message, frozen=True):
     violation: findings.Violation
 
 
-class Looked(Message, frozen=True):
+class Looked(Message, frozen=True, rename={"prediction": "opinion"}):
     """The answer to `Look`."""
 
     run: int
     branch: int
-    opinion: findings.Prediction
+    prediction: findings.Prediction
 
 
 class FileLoaded(Message, frozen=True):

@@ -17,7 +17,7 @@ from engine.models import TextModel
 from engine.models.protocol import Denoiser, never_drawn
 from engine.records import SAMPLING
 from engine.sampling.batch import AbandonedSample, Sample, samples
-from engine.sampling.blocks import plan as cut
+from engine.sampling.blocks import plan_blocks
 from engine.sampling.figures import unigram_entropy
 from engine.sampling.predictors import PREDICTORS, sample_by_predictor
 from engine.sampling.step import BadLogitsError
@@ -67,7 +67,7 @@ def draw_samples(
             left.pop(number, None)
 
 
-def check(model: TextModel, plan: Sampling, prompt: Sequence[int]) -> None:
+def check_plan(model: TextModel, plan: Sampling, prompt: Sequence[int]) -> None:
     """Raise ValueError for a plan that cannot be sampled, before any sample is drawn."""
     if plan.predictor not in (ENGINE, BETWEEN_STARTS, *PREDICTORS):
         known = ", ".join((ENGINE, *PREDICTORS, BETWEEN_STARTS))
@@ -96,7 +96,7 @@ def _check_between_starts(model: TextModel, plan: Sampling) -> None:
     ends_of(model)
 
 
-def fault(model: TextModel, plan: EvalPlan, prompt: Sequence[int], line: SampleLine) -> str | None:
+def sample_fault(model: TextModel, plan: EvalPlan, prompt: Sequence[int], line: SampleLine) -> str | None:
     """Return why this plan cannot have made a line of samples, in words; None where it can."""
     sampling, ids = plan.sampling, list(line.ids)
     if line.seed != sampling.seed:
@@ -138,7 +138,7 @@ def steps_of(plan: Sampling, fixed: Sequence[bool]) -> int:
     if plan.predictor in PREDICTORS:
         return plan.steps
     strategy = make_strategy(plan.strategy, **plan.knobs)
-    blocks = cut(plan.steps, plan.canvas, fixed, plan.block_length, plan.stride, plan.strides)
+    blocks = plan_blocks(plan.steps, plan.canvas, fixed, plan.block_length, plan.stride, plan.strides)
     return sum(len(strategy.grid(steps)) - 1 for steps in blocks.steps)
 
 

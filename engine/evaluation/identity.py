@@ -11,7 +11,7 @@ from engine.files.fingerprint import fingerprint
 from engine.files.run_layout import NEWEST, holds_checkpoint
 from engine.models.catalogue import resolve
 from engine.models.hub import cached
-from engine.models.tokenizer import tokenizer_place
+from engine.models.tokenizer import tokenizer_source
 from engine.records import ModelChoice
 from engine.system.callbacks import ignore
 
@@ -39,7 +39,7 @@ def identity(choice: ModelChoice, outside: Sequence[Path] = (), progress: OnProg
     try:
         found = [fingerprint(model_files(choice.name), progress), str(choice.ema), str(choice.mask_id)]
         if choice.tokenizer is not None:
-            found.append(fingerprint(tokenizer_place(choice.tokenizer), progress))
+            found.append(fingerprint(tokenizer_source(choice.tokenizer), progress))
         if outside:
             found.append(files_digest(outside))
     except (OSError, ValueError):

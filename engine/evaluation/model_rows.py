@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from engine.data import rows as cut
 from engine.data.document import Document
 from engine.data.refused import RefusedTextError, naming_place
-from engine.data.special_tokens import PLAIN, trained_here
+from engine.data.special_tokens import PLAIN, is_own_tokenizer
 from engine.data.texts import Texts
 from engine.models import TextModel
 from engine.models.text import Codec
@@ -93,7 +93,7 @@ def model_rows(
 
 def is_own(codec: Codec) -> bool:
     """Return whether a tokenizer was trained here: its first token ends documents, its last is the mask."""
-    return codec.size > 1 and trained_here(codec.piece(0), codec.piece(codec.size - 1))
+    return codec.size > 1 and is_own_tokenizer(codec.piece(0), codec.piece(codec.size - 1))
 
 
 def _check(model: TextModel, length: int, windows: int | None, limit: int | None) -> None:

@@ -21,7 +21,7 @@ from engine.evaluation.scores import RowScore, Scores, open_scores, save
 from engine.metrics.bootstrap import Interval
 from engine.metrics.bounds import bound_of
 from engine.metrics.conventions import conventions
-from engine.metrics.likelihood import BATCH, Likelihood, check_rows, is_causal, sequence_nats, summary
+from engine.metrics.likelihood import BATCH, Likelihood, check_rows, is_causal, likelihood_summary, sequence_nats
 from engine.models import TextModel
 from engine.system.callbacks import ignore
 
@@ -136,7 +136,7 @@ def perplexity(
     }  # fmt: skip
     for one in rows.values():
         check_rows(model, torch.from_numpy(one.tokens), range(len(one.tokens)))
-    settings = every_setting(model, texts, options, rows)
+    settings = perplexity_settings(model, texts, options, rows)
     totals = {how: len(one.tokens) for how, one in rows.items()}
     store: AbstractContextManager[Scores] = (
         nullcontext(Scores()) if out is None else open_scores(out, settings, totals, batch, notice)
@@ -157,7 +157,9 @@ def perplexity(
     return result
 
 
-def every_setting(model: TextModel, texts: Texts, options: PerplexityOptions, rows: dict[str, Rows]) -> dict[str, Any]:
+def perplexity_settings(
+    model: TextModel, texts: Texts, options: PerplexityOptions, rows: dict[str, Rows]
+) -> dict[str, Any]:
     """Return every setting that decides the result, by name; runs of equal settings resume each other."""
     return {
         "model": model.name, "weights": options.weights, "dtype": model.info.dtype, "data": texts.source,
@@ -209,7 +211,7 @@ def _finite(model: TextModel, numbers: Sequence[int], values: np.ndarray[Any, np
 
 
 def _measured(model: TextModel, how: str, rows: Rows, scores: Sequence[RowScore]) -> Measured:
-    found: Likelihood = summary(model, np.array([s.nats for s in scores]), scores[0].tokens, how)
+    found: Likelihood = likelihood_summary(model, np.array([s.nats for s in scores]), scores[0].tokens, how)
     names = (*DECISIONS[found.kind], *(("wrapped_together",) if rows.layout == "wrap" else ()))
     kinds = () if is_causal(model) else (bound_of(model, found.conventions).sentence,)
     return Measured(

@@ -128,7 +128,7 @@ Change = tuple[str, Any, Any]
 """(setting, old value, new value)"""
 
 
-def differences(was: EvalPlan, now: EvalPlan) -> list[Change]:
+def plan_differences(was: EvalPlan, now: EvalPlan) -> list[Change]:
     """Return every setting that differs, by its dotted name; paths, and names of the same content, may differ."""
     old, new = dict(_leaves(msgspec.to_builtins(was))), dict(_leaves(msgspec.to_builtins(now)))
     names = [*old, *(name for name in new if name not in old)]

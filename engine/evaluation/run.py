@@ -110,7 +110,7 @@ class EvalJob:
 
     def fault(self, line: SampleLine) -> str | None:
         """Return why this plan cannot have made a line; None where it can."""
-        return drawing.fault(self.model, self.plan, self._prompt, line)
+        return drawing.sample_fault(self.model, self.plan, self._prompt, line)
 
     # -- samples
 
@@ -244,7 +244,7 @@ class EvalJob:
         featurizer = self.readers.featurizer
         size = None if featurizer is None else self._reference_features(featurizer).points.shape[1]
         self.store.sift_scores(
-            lambda line: scoring.fault(line, samples.get(line.number), self.readers, self.plan, size), self.notice
+            lambda line: scoring.score_fault(line, samples.get(line.number), self.readers, self.plan, size), self.notice
         )
 
     def _features_fit(self, lines: Sequence[SampleLine]) -> bool:

@@ -81,7 +81,9 @@ def _features(featurizer: Featurizer, texts: Sequence[str], plan: Scoring) -> li
     return found
 
 
-def fault(found: Scored, line: SampleLine | None, readers: Readers, plan: EvalPlan, size: int | None) -> str | None:
+def score_fault(
+    found: Scored, line: SampleLine | None, readers: Readers, plan: EvalPlan, size: int | None
+) -> str | None:
     """Return why these readers cannot have scored a sample like this, in words; None where they can.
 
     line: the sample of that number; None where there is none.  size: numbers of one feature.

@@ -17,12 +17,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.evaluation.plan import EvalPlan, change_lines, differences
+from engine.evaluation.plan import EvalPlan, change_lines, plan_differences
 from engine.evaluation.results import FORMAT, RESULTS, SAMPLES, FailedSample, Judged, Results, SampleLine, read_results
 from engine.files.atomic import replace, tidy, writable
 from engine.files.checksums import CHECKSUM, checksum, mismatch, replace_checked
 from engine.files.json_lines import encode_line
-from engine.files.jsonl import DAMAGED, count, left_out, lines, repair, sift
+from engine.files.jsonl import DAMAGED, count, describe_unused_line, lines, repair, sift
 from engine.files.locks import acquire
 from engine.files.regular import regular_file
 from engine.system.callbacks import ignore
@@ -67,7 +67,7 @@ class Spent(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
-class _Kept(msgspec.Struct, frozen=True):
+class _SettingsFile(msgspec.Struct, frozen=True):
     """settings.json."""
 
     format: int
@@ -133,7 +133,7 @@ class EvalStore:
                     "its samples as they are"
                 )
             was = _with_new_identities(was, plan)
-            if not differences(was, plan):
+            if not plan_differences(was, plan):
                 self._forget_scores(notice)
                 self._keep(plan)
         if was is None:
@@ -141,7 +141,7 @@ class EvalStore:
                 raise ValueError(f"{self.home} holds samples of unknown settings: choose another --out")
             self._keep(plan)
             return
-        changed = differences(was, plan)
+        changed = plan_differences(was, plan)
         scoring = [change for change in changed if change[0].startswith("scoring.")]
         more = [change for change in changed if change[0] == "sampling.count" and change[2] > change[1]]
         if changed and len(changed) == len(more) + (len(scoring) if rescore else 0):
@@ -207,7 +207,7 @@ class EvalStore:
             return False
         samples = self.samples(fault, notice)
         try:
-            same = not differences(msgspec.convert(found.settings, EvalPlan), plan)
+            same = not plan_differences(msgspec.convert(found.settings, EvalPlan), plan)
         except msgspec.ValidationError:
             same = False
         if found.samples != plan.sampling.count or not same:
@@ -266,7 +266,7 @@ class EvalStore:
         if not path.exists():
             return None
         try:
-            kept = msgspec.json.decode(regular_file(path).read_bytes(), type=_Kept)
+            kept = msgspec.json.decode(regular_file(path).read_bytes(), type=_SettingsFile)
         except DAMAGED as error:
             raise ValueError(f"{path} is no file of settings: {error}") from error
         if kept.format > SETTINGS_FORMAT:
@@ -274,7 +274,7 @@ class EvalStore:
         return kept.plan
 
     def _keep(self, plan: EvalPlan) -> None:
-        data = msgspec.json.format(msgspec.json.encode(_Kept(SETTINGS_FORMAT, plan)), indent=2)
+        data = msgspec.json.format(msgspec.json.encode(_SettingsFile(SETTINGS_FORMAT, plan)), indent=2)
         replace(self.home / SETTINGS, data + b"\n")
 
     def _forget_scores(self, notice: Callable[[str], None]) -> None:
@@ -310,7 +310,7 @@ class EvalStore:
                     wrong = f"sample {line.number} is there twice and differs"
                     torn.add(line.number)
                 if wrong is not None:
-                    notice(left_out(path, place, wrong))
+                    notice(describe_unused_line(path, place, wrong))
                 else:
                     found[line.number] = line
         return {number: line for number, line in sorted(found.items()) if number not in torn}

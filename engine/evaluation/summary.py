@@ -59,7 +59,7 @@ def results(
     if not lines:
         raise ValueError("no sample was finished, so there is nothing to report")
     per_sample = np.array([line.entropy for line in lines])
-    of_tokens = entropy.summary(per_sample)
+    of_tokens = entropy.entropy_summary(per_sample)
     metrics = {}
     for how in plan.scoring.conventions:
         ppl = None

@@ -83,7 +83,7 @@ def is_whole(path: Path) -> bool:
         return False
 
 
-def check(path: Path) -> None:
+def check_checksum(path: Path) -> None:
     """Raise ValueError for a file of a model that does not match the checksum beside it, if there is one.
 
     As `is_whole`; of a file that cannot be read whoever opens it says why.

@@ -15,7 +15,7 @@ CHECKPOINT = (
     ".yaml",
 )  # fmt: skip
 """Files that decide what a model says."""
-BESIDE = (
+COMPANIONS = (
     "config.json",
     "tokenizer*",
     "special_tokens_map.json",
@@ -40,7 +40,7 @@ def fingerprint(home: Path, on_progress: OnProgress = ignore) -> str:
         inside = [path for path in inside if not any(part[0] == "." for part in path.relative_to(home).parts)]
     else:
         base = home.parent
-        beside = {path for pattern in BESIDE for path in base.glob(pattern) if path.suffix in CHECKPOINT}
+        beside = {path for pattern in COMPANIONS for path in base.glob(pattern) if path.suffix in CHECKPOINT}
         inside = list({home, *beside, *_shards(home)})
     files = sorted(path for path in inside if path.is_file())
     found = hashlib.sha256()

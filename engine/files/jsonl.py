@@ -79,10 +79,10 @@ def lines(path: Path, kind: type[Line], notice: Callable[[str], None] = ignore) 
             try:
                 yield place, decode_line(line, kind)
             except DAMAGED as error:
-                notice(left_out(path, place, f"it is damaged ({error})"))
+                notice(describe_unused_line(path, place, f"it is damaged ({error})"))
 
 
-def left_out(path: Path, place: int, fault: str) -> str:
+def describe_unused_line(path: Path, place: int, fault: str) -> str:
     """Return the sentence about a line that is not used."""
     return f"{path}, line {place} is left out and made again where need be: {fault}"
 
@@ -98,7 +98,7 @@ def sift(
         if wrong is None:
             kept.append(line)
         else:
-            notice(left_out(path, place, wrong))
+            notice(describe_unused_line(path, place, wrong))
     if len(kept) < count(path):
         replace(path, b"".join(map(encode_line, kept)))
 

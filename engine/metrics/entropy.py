@@ -29,9 +29,9 @@ def entropies(sequences: Sequence[ArrayLike]) -> NDArray[np.float64]:
 
 def entropy(sequences: Sequence[ArrayLike]) -> Entropy:
     """Return the entropy of sequences of token ids.  Raises ValueError if there are none."""
-    return summary(entropies(sequences))
+    return entropy_summary(entropies(sequences))
 
 
-def summary(values: NDArray[np.float64]) -> Entropy:
+def entropy_summary(values: NDArray[np.float64]) -> Entropy:
     """Return the summary of entropies, [N]."""
     return Entropy(interval(values), deviation(values), len(values))

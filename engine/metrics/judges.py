@@ -10,7 +10,7 @@ from engine.metrics.judge import BATCH_TOKENS, LanguageModel, OnBatch
 from engine.metrics.own_judge import DirectoryJudge, load_own, own_model
 from engine.models.load import DTYPES, choose_device
 from engine.models.loading import LoadRequest
-from engine.models.pretrained import config_of, load
+from engine.models.pretrained import library_config, load_network
 from engine.models.pretrained_text import open_tokenizer
 from engine.models.sources import locate
 from engine.system.callbacks import ignore
@@ -38,7 +38,7 @@ def load_judge(
     chosen = DTYPES.get(dtype, torch.bfloat16 if place.type == "cuda" else torch.float32)
     home = locate(name if Path(name).exists() else SHORT.get(name, name), ignore)
     request = LoadRequest(name, home, place, chosen)
-    config = config_of(request)
+    config = library_config(request)
     tokenizer = open_tokenizer(request, config)
-    network = load(request, config, "CausalLM")
+    network = load_network(request, config, "CausalLM")
     return LanguageModel(name, network.model, tokenizer, batch_tokens=batch_tokens, done=done)

@@ -69,10 +69,10 @@ def likelihood(
     """
     numbers = range(len(rows))
     values, scored = sequence_nats(model, rows, numbers, how, seed=seed, batch=batch, start=start, done=done)
-    return summary(model, values, scored, how)
+    return likelihood_summary(model, values, scored, how)
 
 
-def summary(model: Denoiser, values: NDArray[np.float64], scored: int, how: str) -> Likelihood:
+def likelihood_summary(model: Denoiser, values: NDArray[np.float64], scored: int, how: str) -> Likelihood:
     """Return the likelihood of N sequences from their nats a token, [N]; scored: tokens scored in each."""
     chosen, causal = conventions(how), is_causal(model)
     bound = None if causal else bound_of(model, chosen)

@@ -67,7 +67,7 @@ def mauve(
     texts or features that cannot be compared, ModuleNotFoundError that says what to install.
     """
     chosen = conventions(how)
-    count = check_size(len(samples.points), len(references.points))
+    count = check_counts(len(samples.points), len(references.points))
     _check(samples.points, references.points)
     package = _package()
     buckets = max(2, round(count / 10))
@@ -100,7 +100,7 @@ def mauve(
     )
 
 
-def check_size(samples: int, references: int) -> int:
+def check_counts(samples: int, references: int) -> int:
     """Return the smaller of the two.  Raises ValueError if there are too few texts for MAUVE."""
     count = min(samples, references)
     if count < FEWEST:

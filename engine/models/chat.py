@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.models.files import read_object
-from engine.text.chat_template import render
+from engine.text.chat_template import render_chat
 
 SPECIAL = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 
@@ -23,7 +23,7 @@ def chat_of(home: Path) -> Callable[[str], str] | None:
         return None
     named = {name: text for name in SPECIAL if (text := token_text(config.get(name)))}
 
-    return lambda prompt: render(template, prompt, named, str(home))
+    return lambda prompt: render_chat(template, prompt, named, str(home))
 
 
 def tokenizer_config(home: Path) -> dict[str, Any]:

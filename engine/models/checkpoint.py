@@ -27,7 +27,7 @@ Description = tuple[str, DITConfig, Discrete | None]
 """(kind, a key of KINDS; shape; how D3PM was trained, None where not recorded)"""
 
 
-def export(
+def export_model(
     model: Network,
     tokenizer_json: str,
     home: Path,
@@ -42,7 +42,7 @@ def export(
     """
     home.mkdir(parents=True, exist_ok=True)
     tidy(home, WITH_CHECKSUMS)
-    config = config_of(kind, model.config, discrete)
+    config = model_config(kind, model.config, discrete)
     replace_checked(home / "config.json", json.dumps(config, indent=2).encode() + b"\n")
     replace_checked(home / "tokenizer.json", tokenizer_json.encode())
     # rotary frequencies are multiplied by the position: rounding them would turn distant tokens the wrong way
@@ -56,7 +56,7 @@ def export(
         part.chmod(0o644)
 
 
-def read(home: Path, progress: Progress = ignore) -> Network:
+def read_network(home: Path, progress: Progress = ignore) -> Network:
     """Return the network in a directory, float32 on the CPU, in evaluation mode.
 
     Raises ValueError naming a missing file, a bad configuration, or a tensor that is missing, unexpected
@@ -65,7 +65,7 @@ def read(home: Path, progress: Progress = ignore) -> Network:
     for name in MODEL_FILES:
         if not (home / name).is_file():
             raise ValueError(f"{home} is no model directory: it has no {name}")
-    kind, config, _ = read_config(home / "config.json")
+    kind, config, _ = read_model_config(home / "config.json")
     weights = open_weights(home / "model.safetensors")
     check_claim(config.n_blocks, weights)
     # built without memory or initialisation, then given the file's tensors
@@ -81,12 +81,12 @@ def discrete_fields(discrete: Discrete | None) -> dict[str, object]:
     return {} if discrete is None else {STEPS: discrete.steps, SUBS_MASKING: discrete.subs_masking}
 
 
-def config_of(kind: str, shape: DITConfig, discrete: Discrete | None) -> dict[str, object]:
+def model_config(kind: str, shape: DITConfig, discrete: Discrete | None) -> dict[str, object]:
     """Return the configuration of a model as `parse_config` takes it."""
     return {"format": FORMAT, "kind": kind, **shape.to_dict(), **discrete_fields(discrete)}
 
 
-def read_config(path: Path) -> Description:
+def read_model_config(path: Path) -> Description:
     """Read a model's config.json.  Raises ValueError as `parse_config` does."""
     return parse_config(read_object(path, "a model configuration"), str(path))
 

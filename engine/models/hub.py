@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.models.files.opening import BESIDE
+from engine.models.files.opening import WITHOUT_WEIGHTS
 from engine.models.progress import Progress
 
 TOKENIZER = "tokenizer.json"
@@ -39,7 +39,9 @@ def fetch(repo: str, progress: Progress, trust_remote_code: bool = False, *, wei
         needed = [] if not weights and _has_tokenizer(sizes) else _weights(list(sizes))
         patterns = [*DATA, *needed, *(["*.py"] if trust_remote_code else [])]
         return Path(
-            snapshot_download(repo, allow_patterns=patterns, ignore_patterns=[*BESIDE], tqdm_class=_bar(progress, repo))
+            snapshot_download(
+                repo, allow_patterns=patterns, ignore_patterns=[*WITHOUT_WEIGHTS], tqdm_class=_bar(progress, repo)
+            )
         )
     except hub.GatedRepoError as error:
         raise ValueError(
@@ -78,7 +80,7 @@ def cached(repo: str, *, weights: bool = True) -> Path:
     partly = False
     for patterns in ([], *WEIGHTS) if not weights else WEIGHTS:
         try:
-            allowed, others = [*DATA, *patterns], [*BESIDE]
+            allowed, others = [*DATA, *patterns], [*WITHOUT_WEIGHTS]
             home = Path(snapshot_download(repo, local_files_only=True, allow_patterns=allowed, ignore_patterns=others))
         except (errors.LocalEntryNotFoundError, OSError) as error:
             partly |= "incomplete" in str(error)
@@ -101,7 +103,7 @@ def _has_tokenizer(files: Iterable[str]) -> bool:
 
 def _weights(files: list[str]) -> list[str]:
     """Return patterns for one kind of weights, so that nothing is fetched twice in two formats."""
-    weights = [path for path in map(Path, files) if not any(path.match(pattern) for pattern in BESIDE)]
+    weights = [path for path in map(Path, files) if not any(path.match(pattern) for pattern in WITHOUT_WEIGHTS)]
     for patterns in WEIGHTS:
         if any(path.match(pattern) for path in weights for pattern in patterns):
             return patterns

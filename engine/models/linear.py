@@ -24,11 +24,11 @@ PACKED_FOR = 256
 
 def linear(weight: Tensor, bias: Tensor | None, gelu: bool = False) -> Linear:
     """Map x to x weight^T + bias, weight [o, i], followed by GELU (tanh) if requested."""
-    make = packed if weight.device.type == "cpu" and can_pack(weight.dtype) else plain
+    make = packed if weight.device.type == "cpu" and can_pack(weight.dtype) else plain_linear
     return make(weight, bias, gelu)
 
 
-def plain(weight: Tensor, bias: Tensor | None, gelu: bool = False) -> Linear:
+def plain_linear(weight: Tensor, bias: Tensor | None, gelu: bool = False) -> Linear:
     """Apply torch's own linear layer."""
     if gelu:
         return lambda x: F.gelu(F.linear(x, weight, bias), approximate="tanh")
@@ -56,5 +56,5 @@ def can_pack(dtype: torch.dtype) -> bool:
         got = packed(weight, bias, gelu=True)(x)
     except (AttributeError, RuntimeError):
         return False
-    expected = plain(weight, bias, gelu=True)(x)
+    expected = plain_linear(weight, bias, gelu=True)(x)
     return torch.allclose(got, expected, rtol=0.02, atol=32 * torch.finfo(dtype).eps)

@@ -55,7 +55,7 @@ def load_model(
     home = locate(name, progress, trust_remote_code)
     request = LoadRequest(name, home, place, chosen, ema, attention, mask_id, tokenizer, trust_remote_code, progress)
     try:
-        return TextModel(name, replace(read(request), recovered=read_exported(home).note))
+        return TextModel(name, replace(read_model(request), recovered=read_exported(home).note))
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise ValueError(
             f"{name} does not fit into the memory of {place}: choose another device, bfloat16 or a smaller model"
@@ -75,7 +75,7 @@ def load_choice(choice: ModelChoice, progress: Progress = ignore) -> TextModel:
     )  # fmt: skip
 
 
-def read(request: LoadRequest) -> Loaded:
+def read_model(request: LoadRequest) -> Loaded:
     """Return what lies at `home`, by the first reader that recognises it."""
     home = request.home
     config, (shapes, broken) = _config(home), _shapes(home)

@@ -40,7 +40,7 @@ ATTENTION = {"flash4": "flash_attention_4", "flash2": "flash_attention_2", "writ
 """The library's names of ours."""
 SILENT = 100
 """A level of logging above all others."""
-BESIDE = 1 << 24
+BUFFER_NUMBERS = 1 << 24
 """Numbers that a network may have without a file of them: buffers that it computes."""
 
 
@@ -89,7 +89,7 @@ def gguf_file(home: Path) -> Path | None:
     return found[0] if found else None
 
 
-def config_of(request: LoadRequest) -> PreTrainedConfig:
+def library_config(request: LoadRequest) -> PreTrainedConfig:
     """Return the configuration, from config.json or a GGUF file's head."""
     from transformers import AutoConfig
 
@@ -98,7 +98,7 @@ def config_of(request: LoadRequest) -> PreTrainedConfig:
         return AutoConfig.from_pretrained(**where, local_files_only=True, trust_remote_code=request.trust_remote_code)
 
 
-def load(request: LoadRequest, config: PreTrainedConfig, head: str) -> LoadedNetwork:
+def load_network(request: LoadRequest, config: PreTrainedConfig, head: str) -> LoadedNetwork:
     """Return the network of a configuration with its weights, on its device and without gradients.
 
     head: MaskedLM or CausalLM.  Raises ValueError that names the tensors that do not fit.
@@ -214,7 +214,7 @@ def _check_claim(blank: PreTrainedModel, weights: Weights) -> None:
     """Raise ValueError for a network far larger than its file, before any memory is taken for it."""
     held = sum(torch.Size(shape).numel() for shape in weights.shapes.values())
     claimed = sum(tensor.numel() for tensor in (*blank.parameters(), *blank.buffers()))
-    if claimed > 2 * held + BESIDE:
+    if claimed > 2 * held + BUFFER_NUMBERS:
         raise ValueError(
             f"the weights do not fit the configuration: it claims {claimed:,} numbers, {weights.path} has {held:,}"
         )

@@ -12,7 +12,7 @@ from engine.models.loading import LoadRequest
 from engine.models.pretrained import gguf_file, plain_errors
 from engine.models.text import Codec
 from engine.models.tokenizer import fetched_tokenizer
-from engine.text.chat_template import render
+from engine.text.chat_template import render_chat
 from engine.text.infill import NAMED
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def open_tokenizer(request: LoadRequest, config: PreTrainedConfig) -> Any:
     return _made(request, lambda: AutoTokenizer.from_pretrained(str(home), config=config, **guess, **LOCAL))
 
 
-def check_size(request: LoadRequest, codec: Codec, size: int) -> None:
+def check_tokenizer_size(request: LoadRequest, codec: Codec, size: int) -> None:
     """Raise ValueError for a tokenizer with more tokens than the network knows."""
     if codec.size > size:
         raise ValueError(f"{request.name}: the tokenizer has {codec.size} tokens, the model {size}")
@@ -76,7 +76,7 @@ def pretrained_chat(request: LoadRequest, tokenizer: Any, start: str = "") -> Ca
     if not isinstance(template, str) or not template:
         return None
     named = {role: str(text) for role, text in tokenizer.special_tokens_map.items() if isinstance(text, str)}
-    return lambda prompt: render(template, prompt, named, request.name).removeprefix(start)
+    return lambda prompt: render_chat(template, prompt, named, request.name).removeprefix(start)
 
 
 def _of_file(request: LoadRequest, path: Path, config: PreTrainedConfig) -> Any:

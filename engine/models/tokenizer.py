@@ -68,12 +68,12 @@ def special(codec: Codec, names: Sequence[str]) -> int | None:
     return None
 
 
-def tokenizer_place(name: str) -> Path:
+def tokenizer_source(name: str) -> Path:
     """Return the file or directory that a person named as a tokenizer; of the hub that in the local cache.
 
     Raises ValueError where there is none.
     """
-    here = _here(name)
+    here = _local_path(name)
     if here is not None:
         return here
     file = tokenizer_in_cache(names := ALIASES.get(name, (name,)))
@@ -81,7 +81,7 @@ def tokenizer_place(name: str) -> Path:
 
 
 def fetched_tokenizer(request: LoadRequest) -> Path:
-    """Return `tokenizer_place` of the tokenizer requested, fetched from the hub if need be, else the checkpoint.
+    """Return `tokenizer_source` of the tokenizer requested, fetched from the hub if need be, else the checkpoint.
 
     Raises ValueError where there is none.
     """
@@ -89,7 +89,7 @@ def fetched_tokenizer(request: LoadRequest) -> Path:
     if name is None:
         return request.home
     trusted, progress = request.trust_remote_code, request.progress
-    return _here(name) or _first(
+    return _local_path(name) or _first(
         ALIASES.get(name, (name,)), lambda repo: fetch(repo, progress, trusted, weights=False)
     )  # fmt: skip
 
@@ -105,7 +105,7 @@ def _first(repos: Sequence[str], find: Callable[[str], Path]) -> Path:
     raise faults[0]
 
 
-def _here(name: str) -> Path | None:
+def _local_path(name: str) -> Path | None:
     """Return the built-in model, file or directory of this name; None for a repository.
 
     Of a training run, which goes on, its tokenizer's file.  Raises ValueError for a path at which nothing is.
@@ -122,7 +122,7 @@ def _here(name: str) -> Path | None:
 
 def _named_tokenizer(name: str) -> Path:
     """Return the tokenizer file that a person named: a file, one in a directory, or one on the hub."""
-    path = _here(name)
+    path = _local_path(name)
     if path is None:
         try:
             return tokenizer_of(name)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from engine.models.protocol import Denoiser, device_of
 from engine.records import Settings
-from engine.sampling.blocks import Blocks, plan
+from engine.sampling.blocks import Blocks, plan_blocks
 from engine.sampling.session import control_of, grid_of
 from engine.sampling.step import BadLogitsError, Flips, SamplerState, StepConfig, Stepper
 from engine.sampling.validation import check_canvas, check_order
@@ -98,7 +98,7 @@ def samples(
         raise ValueError(f"width must be at least 1, not {width}")
     control = control_of(strategy, Settings(strategy.name, **settings))
     queue = list(numbers)[::-1]
-    blocks = plan(steps, length, infill.fixed(prompt, model.mask_id), block_length, stride, strides)
+    blocks = plan_blocks(steps, length, infill.fixed(prompt, model.mask_id), block_length, stride, strides)
     check_order(model, strategy, blocks)
     slots = _Slots(model, control, blocks, seed, prompt)
     while queue or slots.busy:

@@ -100,7 +100,7 @@ def _stays(prompt: Prompt) -> Sequence[bool]:
     return [True] * prompt if isinstance(prompt, int) else prompt
 
 
-def plan(
+def plan_blocks(
     steps: int,
     length: int,
     prompt: Prompt,

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from engine.models.protocol import Denoiser
 from engine.records import Branch, Change, Edit, Frame, Settings
-from engine.sampling.blocks import plan
+from engine.sampling.blocks import plan_blocks
 from engine.sampling.edits import EditContext, edited
 from engine.sampling.step import Decision, Flips, SamplerState, StepConfig, Stepper
 from engine.sampling.trajectory import Clock, StepInput, Trajectory
@@ -84,7 +84,7 @@ class Session:
             raise ValueError(f"batch must be at least 1, not {batch}")
         self.model, self.steps, self.seed = model, steps, seed
         self._prompt = tuple(prompt)
-        self.blocks = plan(steps, length, infill.fixed(prompt, model.mask_id), block_length, stride, strides)
+        self.blocks = plan_blocks(steps, length, infill.fixed(prompt, model.mask_id), block_length, stride, strides)
         check_order(model, strategy, self.blocks)
         self._stepper = Stepper(model, seed)
         state = SamplerState.blank(model, self.blocks.edges[-1], range(first, first + batch), prompt)

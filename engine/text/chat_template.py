@@ -22,7 +22,7 @@ LARGEST = 1 << 20
 """Limit on a template and on its text, in characters."""
 
 
-def render(template: str, prompt: str, special: Mapping[str, str], owner: str) -> str:
+def render_chat(template: str, prompt: str, special: Mapping[str, str], owner: str) -> str:
     """Return the prompt as a user's turn, followed by the start of the answer.
 
     special: special tokens by role.  Raises ValueError, which names the template's owner, if rendering fails or exceeds

@@ -28,7 +28,7 @@ EARLIER_DIGITS = 8
 """The number of digits of the marks of earlier versions."""
 
 
-def differences(before: TrainConfig, now: TrainConfig, device: torch.device) -> list[str]:
+def config_differences(before: TrainConfig, now: TrainConfig, device: torch.device) -> list[str]:
     """Return a clause for each changed key of a configuration that decides the result of a run."""
     was, is_ = dict(_flat(msgspec.to_builtins(before))), dict(_flat(msgspec.to_builtins(now)))
     same = {"run.precision"} if _precision(before, device) == _precision(now, device) else set()

@@ -9,7 +9,7 @@ import msgspec
 from engine.files.configs import configs
 from engine.training import init_from
 from engine.training.config import TrainConfig
-from engine.training.tokenizers import given_size, tokenizer_file
+from engine.training.tokenizers import local_tokenizer_file, vocabulary_size
 
 
 def read_config(text: str) -> TrainConfig:
@@ -54,6 +54,6 @@ def _with_vocab_size(raw: dict[str, Any]) -> dict[str, Any]:
     if not (isinstance(name, str) and isinstance(model, dict)):
         return raw
     size = model.get("vocab_size")
-    if tokenizer_file(name) is None or not (size is None or isinstance(size, int)):
+    if local_tokenizer_file(name) is None or not (size is None or isinstance(size, int)):
         return raw
-    return {**raw, "model": {**model, "vocab_size": given_size(name, size)}}
+    return {**raw, "model": {**model, "vocab_size": vocabulary_size(name, size)}}

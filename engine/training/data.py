@@ -28,7 +28,7 @@ from engine.data.shards import (
     with_progress,
     write_streams,
 )
-from engine.data.special_tokens import END_OF_TEXT, MASK, PLAIN, trained_here
+from engine.data.special_tokens import END_OF_TEXT, MASK, PLAIN, is_own_tokenizer
 from engine.files.checksums import replace_checked
 from engine.files.digests import file_digest
 from engine.files.regular import regular_file
@@ -165,7 +165,7 @@ def prepare(
                 discard_damaged(home)
                 made = _tokenizer(home / TOKENIZER, given, vocab_size, docs, progress)
                 size = made.get_vocab_size()
-                read = docs(PLAIN if trained_here(made.id_to_token(0), made.id_to_token(size - 1)) else {})
+                read = docs(PLAIN if is_own_tokenizer(made.id_to_token(0), made.id_to_token(size - 1)) else {})
                 write_streams(home, read, _encoding(made, wrapped), size, progress, Codec(made).encode)
                 splits = open_streams(home)
     if list(splits) == ["train"]:

@@ -23,7 +23,7 @@ from engine.models.loading import Discrete
 from engine.models.readers.training_run import averaged, training_tokenizer
 from engine.training.config import TrainConfig
 from engine.training.objectives import make_objective
-from engine.training.recovery import recover
+from engine.training.recovery import recover_run
 
 
 class Run(Protocol):
@@ -69,7 +69,7 @@ def saved_run(home: Path, config: TrainConfig) -> SavedRun:
     tokenizer = training_tokenizer(home)
     mask = int(tokenizer.token_to_id(MASK) or 0)
     try:
-        found = recover(home, lazily=True)
+        found = recover_run(home, lazily=True)
     except ValueError:  # best.pt has a checksum of its own
         found = None
     before = found.config if found is not None else config
@@ -84,7 +84,7 @@ def export_best(run: Run) -> int:
     Raises ValueError if there is none yet, or if it is another model's.
     """
     model, step = best_model(run)
-    checkpoint.export(model, run.tokenizer.to_str(), run.home / MODEL, kind=run.kind, discrete=run.discrete)
+    checkpoint.export_model(model, run.tokenizer.to_str(), run.home / MODEL, kind=run.kind, discrete=run.discrete)
     return step
 
 

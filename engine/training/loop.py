@@ -17,14 +17,14 @@ from torch import Tensor, nn
 from engine.files.checkpoint_files import drop, keep, set_aside, write_state
 from engine.files.checksums import replace_checked
 from engine.files.run_layout import BEST, CHECKPOINT, TOKENIZER
-from engine.models.checkpoint import config_of
+from engine.models.checkpoint import model_config
 from engine.models.dit import DITConfig
 from engine.models.kinds import KINDS
 from engine.models.loading import Discrete
 from engine.models.readers.training_run import NETWORK
 from engine.training.batches import Batch, draw_batch
 from engine.training.config import SMALLEST, TrainConfig, TrainProgress
-from engine.training.config_diff import corpus_mark, differences, matches_mark
+from engine.training.config_diff import config_differences, corpus_mark, matches_mark
 from engine.training.data import Corpus
 from engine.training.ema import EMA
 from engine.training.init_from import load_initial_weights
@@ -33,7 +33,7 @@ from engine.training.memory_needs import check_needs
 from engine.training.objectives import make_objective
 from engine.training.optimizers import lr_factor, optimizers
 from engine.training.precision import resolve_precision
-from engine.training.recovery import Recovered, recover, refuse_leftovers
+from engine.training.recovery import Recovered, recover_run, refuse_leftovers
 from engine.training.sharding import gather_tensors, load_optimizer, shard_like
 from engine.training.task import TrainingTask, compiled, recompute
 from engine.training.workers import SingleWorker, Workers
@@ -84,7 +84,7 @@ class Trainer:
             raise ValueError(
                 f"run.batch of {config.run.batch} does not divide among {self.workers.world} processes: take a multiple"
             )
-        found = recover(home)
+        found = recover_run(home)
         if found is None:
             refuse_leftovers(home, TOKENIZER, corpus.tokenizer.to_str())
         check_needs(config, corpus.mask_id, device, self.workers.world)
@@ -295,7 +295,7 @@ class Trainer:
             "best": math.inf if self.best is None else self.best,
             "level": math.inf if self.level is None else self.level,
             "config": msgspec.json.encode(self.config).decode(),
-            NETWORK: config_of(self.kind, self.shape, self.discrete),
+            NETWORK: model_config(self.kind, self.shape, self.discrete),
             "data": self._mark,
             "kept": self._kept,
         }
@@ -303,7 +303,7 @@ class Trainer:
     def _resume(self, found: Recovered, changed: bool) -> None:
         state, before, now, mask = found.state, found.config, self.config, self.corpus.mask_id
         self.resumed_from, self.recovered, self._damaged = found.path, found.note, found.damaged
-        self.changes = differences(before, now, self.device)
+        self.changes = config_differences(before, now, self.device)
         if "data" in state and not matches_mark(self.corpus, state["data"], self._mark):
             self.changes.append("the data or their tokenizer have changed")
         what = "; ".join(self.changes)

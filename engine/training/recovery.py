@@ -18,7 +18,7 @@ LEFT_BY_RUNS = (BEST, "log.jsonl", "samples.jsonl", MODEL, HUB, NEWEST)
 Recovered = recovery.Recovered[TrainConfig]
 
 
-def recover(home: Path, lazily: bool = False) -> Recovered | None:
+def recover_run(home: Path, lazily: bool = False) -> Recovered | None:
     """Read the newest whole checkpoint of a run's directory with its configuration, see `engine.files.recovery`."""
     return recovery.recover(home, _config, lazily)
 

@@ -29,7 +29,7 @@ def train_tokenizer(texts: Iterator[str], vocab_size: int) -> Tokenizer:
     return tokenizer
 
 
-def tokenizer_file(name: str) -> Path | None:
+def local_tokenizer_file(name: str) -> Path | None:
     """Return the local file of a tokenizer: of a built-in model, a directory or a file; None if there is none."""
     path = (resolve(name) if name in BUILT_IN else None) or Path(name)
     file = path / "tokenizer.json" if path.is_dir() else path
@@ -41,7 +41,7 @@ def existing_tokenizer(name: str) -> Tokenizer:
 
     Those that it lacks are added after its last token.  Raises ValueError if there is no tokenizer.
     """
-    file = tokenizer_file(name)
+    file = local_tokenizer_file(name)
     with library_errors(f"{name} is no tokenizer"):
         tokenizer = _from_hub(name) if file is None else read_tokenizer(file)
     # a file may configure truncation and padding
@@ -57,13 +57,13 @@ def existing_tokenizer(name: str) -> Tokenizer:
     return tokenizer
 
 
-def given_size(name: str, configured: int | None) -> int:
+def vocabulary_size(name: str, configured: int | None) -> int:
     """Return the vocabulary size of a run with an existing tokenizer, special tokens included.
 
     configured: model.vocab_size, None or the tokenizer's size with or without the tokens that it lacks.
     Raises ValueError for another number.
     """
-    file = tokenizer_file(name)
+    file = local_tokenizer_file(name)
     tokenizer = existing_tokenizer(name)
     size = tokenizer.get_vocab_size()
     own = size if file is None else read_tokenizer(file).get_vocab_size()

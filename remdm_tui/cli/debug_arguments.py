@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.strategies import catalogue, make_strategy
-from remdm_tui.settings.knobs import given_knobs
-from remdm_tui.settings.pane_spec import settings_of
+from remdm_tui.settings.knobs import parse_knobs
+from remdm_tui.settings.pane_spec import pane_settings
 from remdm_tui.settings.run_arguments import RunArguments
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.watch.breakpoints import Breakpoints
@@ -34,7 +34,7 @@ def debug_options(
         path = str(Path(path).resolve())
     more["strategy_file"] = path
     if arguments.strategy is None:
-        more["file_knobs"] = tuple(given_knobs(arguments.knob, arguments.eta).items())
+        more["file_knobs"] = tuple(parse_knobs(arguments.knob, arguments.eta).items())
         arguments = replace(arguments, knob=(), eta=None)
     return arguments, more
 
@@ -48,7 +48,7 @@ def with_panes(options: WatchOptions, texts: Sequence[str], arguments: RunArgume
     if not texts:
         return options
     own, strategies = options.settings, catalogue()
-    others = tuple(settings_of(text, own, strategies) for text in texts)
+    others = tuple(pane_settings(text, own, strategies) for text in texts)
     for settings in others:
         # the range of a knob may depend on another
         make_strategy(settings.strategy, **settings.knobs)

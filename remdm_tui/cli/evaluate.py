@@ -150,10 +150,10 @@ def perplexity(
 ) -> None:
     """Measure how likely a model finds given text: a bound for diffusion models, exact for causal ones."""
     from remdm_tui.commands.perplexity import run
-    from remdm_tui.settings.presets import read
+    from remdm_tui.settings.presets import read_preset
     from remdm_tui.settings.run_arguments import RunArguments, at_least_one
 
-    chosen = read(preset) if preset is not None else None
+    chosen = read_preset(preset) if preset is not None else None
     named = data or ([chosen.data] if chosen is not None and chosen.data is not None else [])
     if not named:
         raise ValueError("no data: give --data FILE or the name of a data set, or a --preset that has one")

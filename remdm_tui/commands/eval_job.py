@@ -54,7 +54,7 @@ class EvalRunner:
 
         store = EvalStore(self.home(combination))
         with self._locked(store):
-            preset = presets.read(combination.arguments.preset) if combination.arguments.preset else None
+            preset = presets.read_preset(combination.arguments.preset) if combination.arguments.preset else None
             self._references.read(preset, store)
             options = combination.arguments.options()
             model, record = self._model.load(options.model)
@@ -96,12 +96,12 @@ class EvalRunner:
 
     def _is_finished(self, store: EvalStore, plan: EvalPlan, model: TextModel) -> bool:
         """Return whether rank 0 finds nothing left to do; False on other ranks."""
-        from engine.evaluation.drawing import fault
+        from engine.evaluation.drawing import sample_fault
 
         if self._ranks.rank != 0:
             return False
         prompt = model.prompt(plan.sampling.prompt, plan.sampling.chat, plan.sampling.infill)
-        return store.is_finished(plan, lambda line: fault(model, plan, prompt, line), self._reporter.message)
+        return store.is_finished(plan, lambda line: sample_fault(model, plan, prompt, line), self._reporter.message)
 
     def _plan(
         self, preset: Preset | None, options: WatchOptions, model: TextModel, record: Model, store: EvalStore
@@ -125,7 +125,7 @@ class EvalRunner:
             predictor=predictor, infill=not all(fixed), strategy_digest=source_digest(settings.strategy),
             **{info.name: getattr(settings, info.name) for info in SAMPLING},
         )  # fmt: skip
-        drawing.check(model, sampling, prompt)
+        drawing.check_plan(model, sampling, prompt)
         plan = EvalPlan(record, sampling, self._scoring(preset, store))
         self._references.check_size(plan, model)
         return plan

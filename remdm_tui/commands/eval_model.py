@@ -44,12 +44,12 @@ class EvalModel:
         from engine.evaluation.identity import files_digest, model_files
         from engine.evaluation.plan import Model
         from engine.models.catalogue import BUILT_IN, resolve
-        from engine.models.tokenizer import tokenizer_place
+        from engine.models.tokenizer import tokenizer_source
 
         path = None if choice.name in BUILT_IN else resolve(choice.name)
         tokenizer_fingerprint = tokenizer_path = None
         if choice.tokenizer is not None:
-            tokenizer = tokenizer_place(choice.tokenizer)
+            tokenizer = tokenizer_source(choice.tokenizer)
             tokenizer_fingerprint = self.fingerprint(tokenizer)
             tokenizer_path = str(tokenizer.resolve()) if Path(choice.tokenizer).expanduser().exists() else None
         elif model.loaded.borrowed_tokenizer is not None:

@@ -47,7 +47,7 @@ class EvalReferences:
         if source is None or self._texts is not None:
             return
         from engine.data.catalogue import DATASETS
-        from engine.data.texts import load
+        from engine.data.texts import load_texts
         from engine.metrics.mauve import check_installed
 
         check_installed()
@@ -55,15 +55,15 @@ class EvalReferences:
         if plan is not None and plan.scoring.references == source:
             # the evaluation was moved; the content is compared with the plan's digest later
             source = find_file(store.home, source, str(Path(source).expanduser().absolute()), None, "--references")
-        self._texts = load(source, self._arguments.references_split, notice=self._reporter.message)
+        self._texts = load_texts(source, self._arguments.references_split, notice=self._reporter.message)
 
     def check_size(self, plan: EvalPlan, model: TextModel) -> None:
         """Warn where there are few samples or references. Raises ValueError where there are too few for MAUVE."""
-        from engine.metrics.mauve import check_size, warning
+        from engine.metrics.mauve import check_counts, warning
 
         if plan.scoring.references is None:
             return
-        note = warning(check_size(plan.sampling.count, len(self._rows_of(plan, model))))
+        note = warning(check_counts(plan.sampling.count, len(self._rows_of(plan, model))))
         if note:
             self._reporter.message(note)
 

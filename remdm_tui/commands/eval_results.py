@@ -89,12 +89,12 @@ def summary_of(metric: Metric, figure: Figure | None) -> str:
     if figure is None:
         return "-"
     if not metric.spread:
-        return interval(figure, metric.digits)
+        return interval_text(figure, metric.digits)
     deviation = "" if figure.high is None else f" +- {figure.high - figure.value:.{metric.digits}f}"
     return f"{figure.value:.{metric.digits}f}{deviation}"
 
 
-def interval(figure: Figure, digits: int) -> str:
+def interval_text(figure: Figure, digits: int) -> str:
     """Return a figure with its bounds, such as 42.5 [41.0, 44.1]."""
     value = f"{figure.value:.{digits}f}"
     if figure.low is None or figure.high is None:

@@ -122,11 +122,11 @@ def _holds(files: Path | None, digest: str) -> bool:
 def _files(name: str, option: str) -> Path | None:
     """Return the files of a built-in model or a repository on this machine; None if there are none."""
     from engine.models.hub import cached
-    from engine.models.tokenizer import tokenizer_place
+    from engine.models.tokenizer import tokenizer_source
 
     try:
         if option == "--tokenizer":
-            return tokenizer_place(name)
+            return tokenizer_source(name)
         return resolve(name) or cached(name)
     except ValueError:
         return None

@@ -31,11 +31,11 @@ def models(as_json: bool) -> str:
 
 def keys(as_json: bool) -> str:
     """Return the keys with their ids."""
-    from remdm_tui.preferences.config_file import place, read
+    from remdm_tui.preferences.config_file import place, read_configuration
     from remdm_tui.preferences.keymap import KeyTable, readable_keys
     from remdm_tui.ui.key_table import KEYS
 
-    config = read(KEYS)
+    config = read_configuration(KEYS)
     bindings = list(KeyTable(KEYS, config.keys).bound())
     if as_json:
         return to_json([{"name": b.id, "keys": b.key.split(","), "summary": b.description} for b in bindings])
@@ -46,9 +46,9 @@ def keys(as_json: bool) -> str:
 
 def presets(as_json: bool) -> str:
     """Return the presets with their settings."""
-    from remdm_tui.settings.presets import names, read
+    from remdm_tui.settings.presets import preset_names, read_preset
 
-    by_name = {name: read(name) for name in names()}
+    by_name = {name: read_preset(name) for name in preset_names()}
     if as_json:
         return to_json([{"name": name, "summary": preset.summary, **preset.sets} for name, preset in by_name.items()])
     return "\n\n".join(

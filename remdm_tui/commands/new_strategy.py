@@ -8,7 +8,7 @@ from pathlib import Path
 from engine.files.atomic import replace
 from engine.strategies import REGISTRY
 
-TAKEN = ("None", "True", "False", "Plan", "Strategy", "View")
+RESERVED_NAMES = ("None", "True", "False", "Plan", "Strategy", "View")
 """Names that the class in the template cannot have."""
 TEMPLATE = '''"""A sampler of your own.  Watch it with
 
@@ -79,7 +79,7 @@ def run(path: Path) -> str:
     if not words or not words[0][0].isalpha() or not re.fullmatch(r"[\w .+-]+", path.name):
         raise ValueError(f"{path.name} is not a name for a strategy: use letters, digits and hyphens, as in mine.py")
     title = "".join(word.capitalize() for word in words)
-    if title in TAKEN:
+    if title in RESERVED_NAMES:
         title += "Sampler"
     name = "-".join(words if "-".join(words) not in REGISTRY else ["my", *words])
     try:

@@ -55,8 +55,8 @@ def run(
     report = ScoringReport(reporter)
     with reporter:
         try:
-            texts = read(data, split, out, reporter)
-            model = load(choice, reporter)
+            texts = read_texts(data, split, out, reporter)
+            model = load_text_model(choice, reporter)
             if model.recovered:
                 reporter.message(model.recovered)
             from engine.evaluation.identity import identity
@@ -82,13 +82,13 @@ def run(
     if as_json:
         print_json(msgspec.json.encode(result).decode())
     else:
-        print_result(text(result, out))
+        print_result(result_text(result, out))
     return 0
 
 
-def read(data: Sequence[str], split: str | None, out: Path | None, reporter: Reporter) -> Texts:
+def read_texts(data: Sequence[str], split: str | None, out: Path | None, reporter: Reporter) -> Texts:
     """Return the texts of a data set or of files. Raises OSError first if `out` is not writable, and ValueError."""
-    from engine.data.texts import SPLIT, load
+    from engine.data.texts import SPLIT, load_texts
     from engine.files.atomic import writable
 
     if out is not None:
@@ -96,12 +96,12 @@ def read(data: Sequence[str], split: str | None, out: Path | None, reporter: Rep
     with reporter.waiting(f"reading {', '.join(data)}"):
         try:
             source = data[0] if len(data) == 1 else list(map(Path, data))
-            return load(source, SPLIT if split is None else split, notice=reporter.message)
+            return load_texts(source, SPLIT if split is None else split, notice=reporter.message)
         except ModuleNotFoundError as error:
             raise ValueError(str(error)) from error
 
 
-def load(choice: ModelChoice, reporter: Reporter) -> TextModel:
+def load_text_model(choice: ModelChoice, reporter: Reporter) -> TextModel:
     """Return the model. Raises ValueError."""
     with reporter.waiting(f"loading {choice.name}"):
         # importing torch takes seconds: the note is shown first
@@ -110,7 +110,7 @@ def load(choice: ModelChoice, reporter: Reporter) -> TextModel:
         return load_choice(choice, reporter.loading)
 
 
-def text(found: Perplexity, out: Path | None) -> str:
+def result_text(found: Perplexity, out: Path | None) -> str:
     """Return the result for a person: the figures under each set of conventions, and what they rest on."""
     settings = found.settings
     lines = [f"{settings['model']} on {settings['data']}, split {settings['split']}"]
@@ -151,10 +151,10 @@ class ScoringReport:
         if before is not None and progress.batch < before.batch:
             self._reporter.message(f"out of memory: going on with {progress.batch} rows at a time")
         count = f"row {progress.done:,} of {progress.total:,}"
-        self._reporter.progress(Status("scoring", progress.done, progress.total, count, figures(progress)))
+        self._reporter.progress(Status("scoring", progress.done, progress.total, count, running_figures(progress)))
 
 
-def figures(progress: PerplexityProgress) -> str:
+def running_figures(progress: PerplexityProgress) -> str:
     """Return the running figures in one line."""
     perplexity = math.exp(min(progress.nats, 700.0))
     return f"{progress.conventions}: {progress.nats:.4f} nats a token, perplexity {perplexity:.1f}"

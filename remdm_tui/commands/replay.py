@@ -35,27 +35,33 @@ def run(
 
     recording = Recording.open(path)
     try:
-        comfort = startup.read_preferences(KEYS)
+        preferences = startup.read_preferences(KEYS)
         options = startup.apply_preferences(
-            replay_options(recording, branch, ascii_only=ascii_only, mouse=mouse), comfort
+            replay_options(recording, branch, ascii_only=ascii_only, mouse=mouse), preferences
         )
         options = replace(options, may_consent=may_consent)
         if model is None:
             return show(
-                options, partial(ReplayLink, recording, branch, catalogue()), RunRecording(recording=recording), comfort
+                options,
+                partial(ReplayLink, recording, branch, catalogue()),
+                RunRecording(recording=recording),
+                preferences,
             )
         options = replace(options, model=model, record=path, run=recording.header.run, branch=branch)
-        return show(options, ProcessLink, RunRecording(recording=recording, resume=True), comfort)
+        return show(options, ProcessLink, RunRecording(recording=recording, resume=True), preferences)
     finally:
         recording.close()
 
 
 def show(
-    options: WatchOptions, make_link: partial[ReplayLink] | type[ProcessLink], tape: RunRecording, comfort: Preferences
+    options: WatchOptions,
+    make_link: partial[ReplayLink] | type[ProcessLink],
+    recording: RunRecording,
+    preferences: Preferences,
 ) -> int:
     """Run the application, and return the exit status."""
     from remdm_tui.app import WatchApp
     from remdm_tui.ui.run_app import run_app
 
-    app = WatchApp(options, make_link, tape=tape, comfort=comfort)
+    app = WatchApp(options, make_link, recording=recording, preferences=preferences)
     return run_app(app, app.watching, options.mouse)

@@ -19,7 +19,7 @@ from remdm_tui.reports.document import ReportDocument, document
 from remdm_tui.reports.html import SHOWN
 from remdm_tui.reports.panels import AXES
 from remdm_tui.reports.plots import NoPlots, pictures
-from remdm_tui.reports.terminal import print_sentence, show
+from remdm_tui.reports.terminal import print_sentence, show_report
 
 PIPE = 140
 """Columns without a terminal and COLUMNS."""
@@ -47,12 +47,12 @@ def run(
     if samples < 0:
         raise ValueError(f"samples must be 0 or more, not {samples}")
     collection = collect(dirs, conventions)
-    place = out or shared(dirs)
+    place = out or shared_directory(dirs)
     check_writable(place)
     console = console or _console()
     several = any(len(series.points) > 1 for group in collection.groups for series in group.series)
-    show(collection, console, tuple(dict.fromkeys(by)) or ("steps" if several else "calls",))
-    written, missing = write(document(collection), place, samples)
+    show_report(collection, console, tuple(dict.fromkeys(by)) or ("steps" if several else "calls",))
+    written, missing = write_report(document(collection), place, samples)
     if missing:
         print_sentence(console, f"No PNG, SVG or plots in the page: {missing}", warning=True)
     console.print()
@@ -66,7 +66,7 @@ def _console() -> Console:
     return SafeConsole(width=PIPE)
 
 
-def shared(dirs: Sequence[Path]) -> Path:
+def shared_directory(dirs: Sequence[Path]) -> Path:
     """Return the only directory, or the innermost one that contains all."""
     if len(dirs) == 1:
         return dirs[0]
@@ -78,7 +78,7 @@ def check_writable(place: Path) -> None:
     probe(place)
 
 
-def write(report: ReportDocument, place: Path, samples: int = SHOWN) -> tuple[list[Path], str]:
+def write_report(report: ReportDocument, place: Path, samples: int = SHOWN) -> tuple[list[Path], str]:
     """Write the files; return their paths, and why there are no pictures, or "". Raises OSError."""
     missing = ""
     plots: dict[str, bytes] = {}

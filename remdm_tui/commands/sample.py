@@ -41,9 +41,9 @@ def run(options: WatchOptions, *, count: int, width: int | None, as_json: bool) 
         blocks = {name: getattr(planned, name) for name in BLOCKS}
         finished = samples(
             model, make_strategy(settings.strategy, **settings.knobs), range(count), steps=steps,
-            length=planned.length, seed=options.seed, prompt=prompt, width=width, **blocks, **shared(settings),
+            length=planned.length, seed=options.seed, prompt=prompt, width=width, **blocks, **shared_settings(settings),
         )  # fmt: skip
-        described = every_setting(settings, replace(planned, steps=steps), model.info)
+        described = sample_settings(settings, replace(planned, steps=steps), model.info)
         reporter.progress(Status("sampling", 0, count))
         for done, sample in enumerate(finished):
             ids = sample.tokens.tolist()
@@ -61,16 +61,16 @@ def run(options: WatchOptions, *, count: int, width: int | None, as_json: bool) 
             reporter.progress(Status("sampling", done + 1, count))
 
 
-def shared(settings: Settings) -> dict[str, Any]:
+def shared_settings(settings: Settings) -> dict[str, Any]:
     """Return the settings that all strategies share, by name."""
     return {info.name: getattr(settings, info.name) for info in SAMPLING}
 
 
-def every_setting(settings: Settings, run: RunChoice, model: ModelInfo) -> dict[str, Any]:
+def sample_settings(settings: Settings, run: RunChoice, model: ModelInfo) -> dict[str, Any]:
     """Return what decides a sample besides its seed and number, by name."""
     return {
         "model": model.name, "device": model.device, "dtype": model.dtype,
         "steps": run.steps, "length": run.length, "prompt": run.prompt, "chat": run.chat,
         "infill": run.infill, **{name: getattr(run, name) for name in BLOCKS},
-        "strategy": settings.strategy, "knobs": dict(settings.knobs), **shared(settings),
+        "strategy": settings.strategy, "knobs": dict(settings.knobs), **shared_settings(settings),
     }  # fmt: skip

@@ -63,7 +63,7 @@ def submit(arguments: Sequence[str], text: str, home: Path) -> str:
     text: `nodes=2,devices=8,time=60,partition=gpu`; `cluster=local` runs it on this machine in the background.
     Raises ValueError for bad options, ModuleNotFoundError if submitit is missing.
     """
-    job = send(without_slurm(arguments), settings(text), home)
+    job = send(without_slurm(arguments), parse_settings(text), home)
     return f"job {job.job_id}: its log is {job.paths.stdout}, its results will be in {home}"
 
 
@@ -79,13 +79,13 @@ def send(command: Sequence[str], options: dict[str, Any], home: Path) -> Any:
         ) from error
     try:
         executor = submitit.AutoExecutor(folder=home / LOGS / "%j", cluster=cluster)
-        executor.update_parameters(**parameters(options))
+        executor.update_parameters(**submitit_parameters(options))
         return executor.submit(Job(command))
     except (RuntimeError, TypeError, NameError, AssertionError) as error:
         raise ValueError(f"Slurm refused the job: {' '.join(str(error).split())}") from error
 
 
-def settings(text: str) -> dict[str, Any]:
+def parse_settings(text: str) -> dict[str, Any]:
     """Return the name=value pairs of a text. Raises ValueError for one without a value."""
     pairs = {}
     for pair in text.split(","):
@@ -96,7 +96,7 @@ def settings(text: str) -> dict[str, Any]:
     return pairs
 
 
-def parameters(options: dict[str, Any]) -> dict[str, Any]:
+def submitit_parameters(options: dict[str, Any]) -> dict[str, Any]:
     """Return the parameters of submitit: a task for each device, and a GPU for each task."""
     named = {NAMES[name]: value for name, value in options.items() if name in NAMES}
     more = {name: value for name, value in options.items() if name not in NAMES}

@@ -68,7 +68,7 @@ def run(
             if team.rank == 0:
                 from engine.training.export import saved_run
 
-                export(saved_run(out, config), hub, reporter)
+                export_average(saved_run(out, config), hub, reporter)
             return 0
         # the first process holds the lock for all
         with exclusive(out) if team.rank == 0 else nullcontext():
@@ -87,7 +87,7 @@ def run(
                 )
                 return 128 + stopped
             if team.rank == 0:
-                export(trainer, hub, reporter)
+                export_average(trainer, hub, reporter)
             return 0
 
 
@@ -101,7 +101,7 @@ def is_first(environment: Mapping[str, str]) -> bool:
     return all(environment.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID"))
 
 
-def export(run: Run, hub: bool, reporter: Reporter) -> None:
+def export_average(run: Run, hub: bool, reporter: Reporter) -> None:
     """Write the best averages as a model, and report where it is. Raises ValueError."""
     from engine.training.export import export_best, export_hub
 
@@ -154,7 +154,7 @@ def configured(path: Path, steps: int | None) -> TrainConfig:
     from engine.training.config_file import read_config
 
     try:
-        config = read_config(train_configs.read(path))
+        config = read_config(train_configs.read_train_config(path))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     if steps is None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 STAGE = "training"
 SMOOTHING = 0.98
-KEPT = 4096
+CURVE_LOSSES = 4096
 """Losses in the panel's curve."""
 WIDTH = 60
 """Characters of that curve."""
@@ -71,7 +71,7 @@ class TrainingReport:
     def __init__(self, reporter: Reporter) -> None:
         self._reporter = reporter
         self._reading: ProgressReading | None = None
-        self._losses: deque[float] = deque(maxlen=KEPT)
+        self._losses: deque[float] = deque(maxlen=CURVE_LOSSES)
         self._text: Text | None = None
 
     def preparing(self, prepared: Prepared) -> None:
@@ -84,7 +84,7 @@ class TrainingReport:
         self._reading = reading
         progress = reading.progress
         status = Status(
-            STAGE, progress.step, progress.steps, f"step {progress.step}/{progress.steps}", figures(reading),
+            STAGE, progress.step, progress.steps, f"step {progress.step}/{progress.steps}", step_figures(reading),
             reading.seconds_left, is_due=progress.validation is not None, picture=self._panel,
         )  # fmt: skip
         self._reporter.progress(status)
@@ -97,14 +97,14 @@ class TrainingReport:
         self._reporter.progress(Status(STAGE, text=line, is_due=True, picture=self._panel))
 
     def _panel(self) -> RenderableType:
-        return "" if self._reading is None else panel(self._reading, list(self._losses), self._text)
+        return "" if self._reading is None else progress_panel(self._reading, list(self._losses), self._text)
 
 
-def panel(reading: ProgressReading, losses: list[float], text: Text | None) -> Panel:
+def progress_panel(reading: ProgressReading, losses: list[float], text: Text | None) -> Panel:
     """Return the figures by name, the curve of the loss and the last text, if there is one, in a frame."""
     progress = reading.progress
     table = Table.grid(padding=(0, 2), expand=True)
-    cells = [Text.assemble((f"{name}  ", "dim"), value) for name, value in named(reading)]
+    cells = [Text.assemble((f"{name}  ", "dim"), value) for name, value in named_figures(reading)]
     for start in range(0, len(cells), COLUMNS):
         table.add_row(*cells[start : start + COLUMNS])
     validation = Text.assemble(("validation  ", "dim"), validation_line(reading))
@@ -118,7 +118,7 @@ def panel(reading: ProgressReading, losses: list[float], text: Text | None) -> P
     return Panel(Group(*parts), title=f"step {progress.step:,} of {progress.steps:,}", title_align="left")
 
 
-def named(reading: ProgressReading) -> list[tuple[str, str]]:
+def named_figures(reading: ProgressReading) -> list[tuple[str, str]]:
     """Return every figure of a step with its name."""
     progress = reading.progress
     used = "not measured" if reading.utilisation is None else f"{reading.utilisation:.0%}"
@@ -156,7 +156,7 @@ def validation_line(reading: ProgressReading) -> str:
     return f"{reading.validation:.4f} nats, perplexity {perplexity:.1f} (best {best:.4f})"
 
 
-def figures(reading: ProgressReading) -> str:
+def step_figures(reading: ProgressReading) -> str:
     """Return the figures of a step in one line."""
     progress = reading.progress
     used = "" if reading.utilisation is None else f"  MFU {reading.utilisation:.0%}"

@@ -13,7 +13,7 @@ from remdm_tui.console.sanitize import sanitize
 from remdm_tui.exports.pictures import raster_of, svg_of
 from remdm_tui.exports.scene import PLAIN, Line
 
-KINDS = ("txt", "svg", "png")
+SCREEN_KINDS = ("txt", "svg", "png")
 
 
 def page_of(strips: Iterable[Iterable[Segment]]) -> list[Line]:
@@ -24,20 +24,20 @@ def page_of(strips: Iterable[Iterable[Segment]]) -> list[Line]:
     ]
 
 
-def kind_of(out: Path) -> str:
+def screen_kind_of(out: Path) -> str:
     """Return the kind by the ending of the file. Raises ValueError that lists the kinds."""
     kind = out.suffix.removeprefix(".").lower()
-    if kind not in KINDS:
-        raise ValueError(f"the screen is written as {', '.join(KINDS)}, not as {kind!r}")
+    if kind not in SCREEN_KINDS:
+        raise ValueError(f"the screen is written as {', '.join(SCREEN_KINDS)}, not as {kind!r}")
     return kind
 
 
-def write(page: list[Line], columns: int, out: Path, light: bool) -> str:
+def write_screen(page: list[Line], columns: int, out: Path, light: bool) -> str:
     """Write a page of so many columns, and return a sentence for the user.
 
     Raises ValueError if Pillow is missing, OSError if the file is not writable.
     """
-    kind, lack = kind_of(out), ""
+    kind, lack = screen_kind_of(out), ""
     tidy(out.parent, [glob.escape(out.name)])
     with replacing(out) as part:
         if kind == "png":

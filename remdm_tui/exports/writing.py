@@ -23,7 +23,7 @@ def kind_of(out: Path, named: str | None = None) -> ExportKind:
     return KINDS[name]
 
 
-def write(
+def write_export(
     recording: Recording,
     out: Path,
     kind: ExportKind,
@@ -43,7 +43,7 @@ def write(
     existing file is unchanged then.
     """
     request = ExportRequest(recording, out, branch, sample, step, columns, every, rate, light, ascii_only)
-    check(request)
+    check_request(request)
     tidy(out.parent, [glob.escape(out.name)])
     with replacing(out) as part:
         lack = kind.write(replace(request, out=part))
@@ -53,7 +53,7 @@ def write(
     return f"{out}: {what}, {out.stat().st_size:,} bytes{damage}" + f"; {lack}" * bool(lack)
 
 
-def check(request: ExportRequest) -> None:
+def check_request(request: ExportRequest) -> None:
     """Raise ValueError if the recording lacks the branch, sample or step, or a number is out of range."""
     steps, batch = len(request.trace), request.recording.header.batch
     if not 0 <= request.sample < batch:

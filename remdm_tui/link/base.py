@@ -78,7 +78,7 @@ class Link(Protocol):
         ...
 
     def fork(self, branch: Branch, record: Record, settings: Settings | None = None) -> None:
-        """Branch off and continue there, appending to `record`, which holds the shared frames; answered by `Stands`.
+        """Branch off and continue there, appending to `record`, which holds the shared frames; answered by `Switched`.
 
         Without settings the branch replays what its parent has recorded.  Refused by `Rejected` with the command
         "Fork" if the engine does not know the parent: then `begin` continues the record.
@@ -88,8 +88,8 @@ class Link(Protocol):
     def recall(self, branch: Branch, record: Record, settings: Settings) -> None:
         """Recompute the record of a branch that the engine does not know, and switch to it.
 
-        `branch` must be a child of a known branch, at step 0.  Answered by `Stands`, and by `Resumed` at the end of the
-        record; then call `switch` or `together` to continue.
+        `branch` must be a child of a known branch, at step 0.  Answered by `Switched`, and by `Resumed` at the end of
+        the record; then call `switch` or `together` to continue.
         """
         ...
 

@@ -34,7 +34,7 @@ def broken_laws(
     run, locked = header.run, record.start.locked[0]
     # masks after the last token of the prompt do not move blocks
     fixed = locked[: int(np.flatnonzero(locked).max(initial=-1)) + 1].tolist()
-    edges = blocks.plan(record.start.steps, run.length, fixed, run.block_length, run.stride, run.strides).edges
+    edges = blocks.plan_blocks(record.start.steps, run.length, fixed, run.block_length, run.stride, run.strides).edges
     state = LawState()
     for position in range(1, len(record) + 1):
         frame = record.frame(position)

@@ -45,13 +45,13 @@ class RunReceiver:
 
     def take(self) -> list[Event]:
         """Return the events since the last call; frames are in the trace instead."""
-        taken = []
+        events = []
         while self._events:
-            taken.append(self._events.popleft())
-        if any(isinstance(event, wire.Stopped | wire.StrategyFailed) for event in taken):
+            events.append(self._events.popleft())
+        if any(isinstance(event, wire.Stopped | wire.StrategyFailed) for event in events):
             with self._lock:
                 self._credit = self._credit.acknowledge()
-        return taken
+        return events
 
     def record(self, branch: int) -> Record | None:
         """Return the record of a branch of the newest run; None if it is unknown."""
@@ -83,7 +83,7 @@ class RunReceiver:
                     self._credit = self._credit.stopped(event.stop, unacknowledged=run == self._run)
                 if run == self._run:
                     self._events.append(event)
-            case wire.Broken(run=run) | wire.Looked(run=run) | wire.Stands(run=run):
+            case wire.Broken(run=run) | wire.Looked(run=run) | wire.Switched(run=run):
                 if run == self._run:
                     self._events.append(event)
             case wire.Ready(model):

@@ -62,7 +62,7 @@ class ReplayLink:
 
     def switch(self, branch: int) -> None:
         self.trace, self.branch = self._recording.trace(branch), branch
-        self._events += [wire.Stands(1, branch, len(self.trace)), wire.Finished(1, branch)]
+        self._events += [wire.Switched(1, branch, len(self.trace)), wire.Finished(1, branch)]
         self._laws.check(self.trace, self._recording.header, branch, self._strategies)
 
     def record(self, branch: int) -> Record | None:

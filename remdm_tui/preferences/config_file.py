@@ -41,7 +41,7 @@ def place() -> Path:
     return user_config_path(NAME, appauthor=False) / FILE
 
 
-def read(bindings: Sequence[Binding], path: Path | None = None) -> Configuration:
+def read_configuration(bindings: Sequence[Binding], path: Path | None = None) -> Configuration:
     """Return the valid part of the file; the defaults if there is none.
 
     bindings: those whose keys `[keys]` may set.
@@ -66,19 +66,19 @@ def read(bindings: Sequence[Binding], path: Path | None = None) -> Configuration
 
 def parse(written: Mapping[str, Any], bindings: Sequence[Binding]) -> Configuration:
     """Return the configuration of a parsed file."""
-    taken: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     problems: list[str] = []
     for name, value in written.items():
         if name == "keys" and isinstance(value, dict):
-            taken["keys"], sentences = keymap(value, bindings)
+            values["keys"], sentences = keymap(value, bindings)
             problems += sentences
         elif name == "theme" and isinstance(value, str) and value not in BUILTIN_THEMES:
             problems.append(f"no theme {value!r:.40}; themes: {', '.join(BUILTIN_THEMES)}")
         elif name in KINDS and isinstance(value, KINDS[name]):
-            taken[name] = value
+            values[name] = value
         elif name in KINDS or name == "keys":
             needs = {str: "a text", bool: "true or false"}.get(KINDS.get(name, dict), "a table, [keys]")
             problems.append(f"{name} must be {needs}, not {value!r:.40}")
         else:
             problems.append(f"no setting {name!r:.40}; settings: {', '.join([*KINDS, '[keys]'])}")
-    return Configuration(**taken, problems=tuple(f"{FILE}: {problem}" for problem in problems))
+    return Configuration(**values, problems=tuple(f"{FILE}: {problem}" for problem in problems))

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from textual.binding import Binding
 from textual.keys import KEY_NAME_REPLACEMENTS, Keys, format_key
 
-TAKEN = {"ctrl+p": "the command palette", "ctrl+q": "quitting", "ctrl+c": "copying"}
+RESERVED_KEYS = {"ctrl+p": "the command palette", "ctrl+q": "quitting", "ctrl+c": "copying"}
 """Keys that every screen has."""
 ALIASES = {
     "stops": "breakpoints",
@@ -119,8 +119,8 @@ def _spelled(name: str, value: object) -> list[str]:
     # a comma separates keys, and is one where it stands alone
     keys = ["comma" if value.strip() == "," else _named(name, key) for key in _parts(value)]
     for key in keys:
-        if key in TAKEN:
-            raise ValueError(f"{key} cannot be the key of {name}: it is reserved for {TAKEN[key]}")
+        if key in RESERVED_KEYS:
+            raise ValueError(f"{key} cannot be the key of {name}: it is reserved for {RESERVED_KEYS[key]}")
     return list(dict.fromkeys(keys))
 
 

@@ -27,7 +27,7 @@ def read_preferences(bindings: Sequence[Binding], *, keeps_knobs: bool = False, 
     bindings: those whose keys a person may set; keeps_knobs: whether the next session begins with this one's knobs.
     """
     kept = frozenset(REGISTRY) if keeps_knobs else frozenset()
-    return Preferences(config_file.read(bindings), Memory.read(), kept=kept, **more)
+    return Preferences(config_file.read_configuration(bindings), Memory.read(), kept=kept, **more)
 
 
 def apply_preferences(
@@ -45,13 +45,13 @@ def apply_preferences(
     sampler = brought.start.sampler
     if arguments is None or sampler is None or options.strategy_file or _says_how(arguments):
         return options
-    settings = settings_of(sampler)
+    settings = sampler_settings(sampler)
     if settings is None or settings == options.settings:
         return options
     return replace(options, settings=settings, hint=HINT)
 
 
-def settings_of(sampler: Sampler) -> Settings | None:
+def sampler_settings(sampler: Sampler) -> Settings | None:
     """Return the settings; None if a strategy or value is unknown.  Imports no strategy package."""
     try:
         strategy = make(REGISTRY, sampler.strategy, sampler.knobs)

@@ -23,7 +23,7 @@ COLLISION = "*"
 FRONT = Style(bold=True, reverse=True)
 
 
-def draw(panel: Panel, looks: Sequence[SeriesStyle], width: int, ascii_only: bool = False) -> Text:
+def draw_panel(panel: Panel, looks: Sequence[SeriesStyle], width: int, ascii_only: bool = False) -> Text:
     """Return the panel with its title and axes: HEIGHT + 4 lines of `width` cells."""
     dots = [dot for line in panel.lines for dot in line.dots]
     across = scale([dot.x for dot in dots], logarithmic=True)
@@ -110,7 +110,7 @@ def _below(panel: Panel, across: Scale, room: int, ascii_only: bool) -> tuple[st
     return corner + "".join(axis), " " + "".join(numbers), " " + panel.axis.title.center(room)
 
 
-def legend(names: Sequence[str], looks: Sequence[SeriesStyle]) -> Text:
+def legend_line(names: Sequence[str], looks: Sequence[SeriesStyle]) -> Text:
     """Return a line with letter and name for each series."""
     lines = [
         Text.assemble("  ", (look.letter, Style(color=look.middle, bold=True)), f"  {name}")

@@ -71,7 +71,7 @@ def _repeated(groups: Iterable[Group]) -> Iterator[str]:
                 yield sanitize(f"{one.home} and {other.home} are the same setting and seed; both are shown", cells=True)
 
 
-def differences(groups: Sequence[Group]) -> str | None:
+def why_not_one_plot(groups: Sequence[Group]) -> str | None:
     """Return why the groups are not in one plot, in a sentence; None for one group."""
     if len(groups) < 2:
         return None

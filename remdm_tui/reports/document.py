@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from remdm_tui.reports.collect import differences
+from remdm_tui.reports.collect import why_not_one_plot
 from remdm_tui.reports.looks import SeriesStyle, looks
 from remdm_tui.reports.panels import AXES, Axis, Panel, panels
 from remdm_tui.reports.records import Collection, Group
@@ -54,7 +54,7 @@ class ReportDocument:
 def document(collection: Collection) -> ReportDocument:
     """Return the report of everything that was found."""
     groups = collection.groups
-    remarks = (*filter(None, [differences(groups)]), *collection.remarks)
+    remarks = (*filter(None, [why_not_one_plot(groups)]), *collection.remarks)
     sections = tuple(_section(group, number, len(groups)) for number, group in enumerate(groups, 1))
     return ReportDocument("Evaluation report", remarks, sections)
 

@@ -19,7 +19,7 @@ from remdm_tui.reports.page_svg import element
 from remdm_tui.reports.plots import NoPlots, legend_svg, panel_svg
 from remdm_tui.reports.records import Evaluation, Series
 from remdm_tui.reports.samples import ReportSample, first_samples
-from remdm_tui.reports.tables import NONE, decimals, perplexity
+from remdm_tui.reports.tables import NONE, decimals, format_perplexity
 
 SHOWN = 20
 """Samples of a setting in the page, by default."""
@@ -161,7 +161,7 @@ def _setting(one: Evaluation, series: Series, count: int) -> ShownSetting:
 
 
 def _sample(sample: ReportSample) -> ShownSample:
-    gen_ppl = NONE if sample.gen_ppl is None else perplexity(sample.gen_ppl)
+    gen_ppl = NONE if sample.gen_ppl is None else format_perplexity(sample.gen_ppl)
     return ShownSample(
         number=sample.number,
         gen_ppl=gen_ppl if sample.counted else f"{gen_ppl} (left out by the conventions)",

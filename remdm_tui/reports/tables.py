@@ -54,7 +54,7 @@ class Table:
         return Table(self.title, tuple(self.columns[i] for i in kept), rows, self.note)
 
 
-def perplexity(x: float) -> str:
+def format_perplexity(x: float) -> str:
     """Return a perplexity with three or more digits."""
     return f"{x:,.0f}" if x >= 1000 else f"{x:.1f}" if x >= 10 else f"{x:.2f}"
 
@@ -71,7 +71,7 @@ def significant(x: float) -> str:
 
 def format_of(metric: Metric) -> Callable[[float], str]:
     """Return how the values of a metric are formatted."""
-    return perplexity if metric.perplexity else decimals(3)
+    return format_perplexity if metric.perplexity else decimals(3)
 
 
 # -- one row for a series, one column for a number of steps

@@ -12,8 +12,8 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from remdm_tui.console.sanitize import sanitize
-from remdm_tui.reports.canvas import COLLISION, draw, legend, side_by_side
-from remdm_tui.reports.collect import differences
+from remdm_tui.reports.canvas import COLLISION, draw_panel, legend_line, side_by_side
+from remdm_tui.reports.collect import why_not_one_plot
 from remdm_tui.reports.looks import looks
 from remdm_tui.reports.panels import AXES, Axis, panels
 from remdm_tui.reports.records import Collection, Group
@@ -23,9 +23,9 @@ WIDEST = 1000
 """Columns, more than any terminal has."""
 
 
-def show(collection: Collection, console: Console, axes: Sequence[str] = ("steps",)) -> None:
+def show_report(collection: Collection, console: Console, axes: Sequence[str] = ("steps",)) -> None:
     """Print everything but the samples. axes: names of AXES that the plots are drawn against."""
-    for sentence in (*filter(None, [differences(collection.groups)]), *collection.remarks):
+    for sentence in (*filter(None, [why_not_one_plot(collection.groups)]), *collection.remarks):
         print_sentence(console, sentence, warning=True)
     for group in collection.groups:
         _group(console, group, axes)
@@ -33,13 +33,13 @@ def show(collection: Collection, console: Console, axes: Sequence[str] = ("steps
 
 def print_sentence(console: Console, sentence: str, warning: bool = False) -> None:
     """Print a sentence; a warning has a mark that is visible without colour."""
-    shown = encodable(sentence, plain(console))
+    shown = encodable(sentence, is_ascii(console))
     text = Text.assemble(("! ", "bold yellow"), shown) if warning else Text(shown)
     console.print(text, highlight=False)
 
 
 def _group(console: Console, group: Group, axes: Sequence[str]) -> None:
-    console.print(_facts(group, plain(console)))
+    console.print(_facts(group, is_ascii(console)))
     for sentence in warnings(group):
         print_sentence(console, sentence, warning=True)
     for table in overview(group):
@@ -50,7 +50,7 @@ def _group(console: Console, group: Group, axes: Sequence[str]) -> None:
         _plots(console, group, AXES[name])
     for sentence in reading(group):
         print_sentence(console, sentence)
-    ascii_only = plain(console)
+    ascii_only = is_ascii(console)
     console.print(Text(f"\nConventions {encodable(group.terms.conventions, ascii_only)}", style="bold"))
     for sentence in group.terms.sentences:
         console.print(Padding(Text(f"- {encodable(sentence, ascii_only)}"), (0, 0, 0, 1)), highlight=False)
@@ -67,7 +67,7 @@ def _facts(group: Group, ascii_only: bool) -> Grid:
 
 def _table(table: Table, console: Console) -> None:
     """Print every column if all fit without breaking a line, else the core ones."""
-    ascii_only = plain(console)
+    ascii_only = is_ascii(console)
     title, note = encodable(table.title, ascii_only), encodable(table.note, ascii_only)
     console.print(Text.assemble("\n", (title, "bold"), (f"\n{note}" if note else "", "dim")))
     grid = _grid(table, ascii_only)
@@ -105,13 +105,13 @@ def _plots(console: Console, group: Group, axis: Axis) -> None:
     style = looks(len(group.series))
     across = side_by_side(console.width, len(drawn_panels))
     width = min(console.width // across - 1, 64)
-    pictures = [draw(panel, style, width, plain(console)) for panel in drawn_panels]
+    pictures = [draw_panel(panel, style, width, is_ascii(console)) for panel in drawn_panels]
     grid = Grid.grid(padding=(1, 1, 0, 0))
     for start in range(0, len(drawn_panels), across):
         grid.add_row(*pictures[start : start + across])
     console.print(grid)
-    names = [encodable(series.name, plain(console)) for series in group.series]
-    console.print(legend(names, style), highlight=False)
+    names = [encodable(series.name, is_ascii(console)) for series in group.series]
+    console.print(legend_line(names, style), highlight=False)
     if any(COLLISION in picture.plain for picture in pictures):
         console.print(Text(f"  {COLLISION}  several series in one place"), highlight=False)
     for panel in drawn_panels:
@@ -124,6 +124,6 @@ def _plots(console: Console, group: Group, axis: Axis) -> None:
     console.print()
 
 
-def plain(console: Console) -> bool:
+def is_ascii(console: Console) -> bool:
     """Return whether the console can only write ASCII."""
     return not console.encoding.lower().startswith("utf")

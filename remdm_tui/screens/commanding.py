@@ -13,7 +13,7 @@ from remdm_tui.screens.bottom_line import BottomLine, LineHistory
 from remdm_tui.screens.exporting import Exporter
 from remdm_tui.screens.panels.controls import Controls
 from remdm_tui.screens.panels.knobs import KnobsPanel
-from remdm_tui.settings.knobs import shown
+from remdm_tui.settings.knobs import knob_text
 from remdm_tui.watch import command_line as c
 from remdm_tui.watch.run_recording import SUFFIX
 
@@ -70,8 +70,8 @@ class Commander:
     def _set_knob(self, name: str, value: Knob) -> None:
         """Set a knob, and say so if nothing else is said."""
         session = self._session
-        if session.begun and not session.recording.writable:
+        if session.has_record and not session.recording.writable:
             raise ValueError(self._controls.obstacle)
         self._knobs.set_knob(name, value)
         if not session.notice.text:
-            self._controls.say(f"{name} {shown(value)} from the next step on", "note")
+            self._controls.say(f"{name} {knob_text(value)} from the next step on", "note")

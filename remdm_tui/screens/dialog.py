@@ -39,10 +39,10 @@ class Dialog(ModalScreen[Result]):
     Dialog Input { border: none; height: 1; margin: 1 0; padding: 0; }
     """
 
-    def __init__(self, title: str, asks: str = "", ascii_only: bool = False, complaint: str = "") -> None:
-        """asks: the sentence above the line; complaint: an error to show from the start."""
+    def __init__(self, title: str, question: str = "", ascii_only: bool = False, complaint: str = "") -> None:
+        """question: the sentence above the line; complaint: an error to show from the start."""
         super().__init__(classes="ascii" if ascii_only else "")
-        self._title, self._asks, self._ascii, self._complaint = title, asks, ascii_only, complaint
+        self._title, self._question, self._ascii, self._complaint = title, question, ascii_only, complaint
 
     def line(self) -> LineInput:
         """Return the input line."""
@@ -59,8 +59,8 @@ class Dialog(ModalScreen[Result]):
     def compose(self) -> ComposeResult:
         with VerticalScroll(can_focus=False) as box:
             box.border_title = self._title
-            if self._asks:
-                yield Label(self._asks, markup=False)
+            if self._question:
+                yield Label(self._question, markup=False)
             yield self.line()
             error = Label(self._complaint, classes="error", markup=False)
             error.display = bool(self._complaint)
@@ -156,10 +156,10 @@ class ChoiceDialog(ListDialog[Result]):
     """A dialog that takes a text or one of a list of names; the highlighted name is copied to the line."""
 
     def __init__(
-        self, title: str, asks: str, choices: Sequence[tuple[str, str]], ascii_only: bool, complaint: str = ""
+        self, title: str, question: str, choices: Sequence[tuple[str, str]], ascii_only: bool, complaint: str = ""
     ) -> None:
         """choices: names with their summaries."""
-        super().__init__(title, asks, ascii_only, complaint)
+        super().__init__(title, question, ascii_only, complaint)
         self._choices = choices
 
     def line(self) -> LineInput:

@@ -20,7 +20,7 @@ class EarlierRunScreen(WatchScreen):
         Binding("q", "leave", "Back to the live run", id="quit", show=False),
     ]
     DEFAULT_CSS = "EarlierRunScreen > #earlier { width: 100%; height: 1; padding: 0 1; background: $primary-muted; }"
-    KEPT = {"help", "leave"}
+    ALWAYS_SHOWN = {"help", "leave"}
 
     def __init__(self, controls: Controls, title: str, leave: Callable[[], None]) -> None:
         """title: what is on screen; leave: goes back to the live run."""

@@ -14,11 +14,8 @@ from engine.files.atomic import discard
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.exports import KINDS
 from remdm_tui.exports.scene import NARROWEST, WIDEST
-from remdm_tui.exports.screen import KINDS as SCREEN_KINDS
-from remdm_tui.exports.screen import kind_of as screen_kind_of
-from remdm_tui.exports.screen import page_of
-from remdm_tui.exports.screen import write as write_screen
-from remdm_tui.exports.writing import kind_of, write
+from remdm_tui.exports.screen import SCREEN_KINDS, page_of, screen_kind_of, write_screen
+from remdm_tui.exports.writing import kind_of, write_export
 from remdm_tui.screens.line import LineScreen
 from remdm_tui.screens.panels.controls import Controls
 from remdm_tui.watch.run_recording import describe_error
@@ -42,8 +39,8 @@ class Exporter:
     def ask(self, kind: str, columns: int) -> None:
         """Ask for a file and export the recording to it in `columns` columns."""
         step = "" if KINDS[kind].moving else f"-step-{self._session.player.position}"
-        asks = f"File to write. Its suffix sets the format: {' '.join(KINDS)}"
-        self._ask("export", asks, f"run-{self._session.seed}{step}.{kind}", lambda text: self.export(text, columns))
+        question = f"File to write. Its suffix sets the format: {' '.join(KINDS)}"
+        self._ask("export", question, f"run-{self._session.seed}{step}.{kind}", lambda text: self.export(text, columns))
 
     def ask_screen(self, kind: str) -> None:
         """Ask for a file and export the screen as it is now."""
@@ -56,9 +53,9 @@ class Exporter:
             screen_kind_of(out)
             self._write(out, lambda: write_screen(page, columns, out, light))
 
-        asks = f"File to write. Its suffix sets the format: {' '.join(SCREEN_KINDS)}"
+        question = f"File to write. Its suffix sets the format: {' '.join(SCREEN_KINDS)}"
         name = f"screen-{self._session.seed}-step-{self._session.player.position}.{kind}"
-        self._ask("export the screen", asks, name, accept)
+        self._ask("export the screen", question, name, accept)
 
     def export(self, text: str, columns: int) -> None:
         """Export the recording to the file that `text` names.  Raises ValueError for an unusable file name."""
@@ -66,7 +63,7 @@ class Exporter:
         kind, source = kind_of(out), session.recording.recording
         more: dict[str, Any] = {
             "step": min(session.player.position, session.recorded), "sample": session.sample,
-            "branch": session.debug.branching.here, "light": not self._screen.app.current_theme.dark,
+            "branch": session.debug.branching.current, "light": not self._screen.app.current_theme.dark,
             "columns": min(max(NARROWEST, columns), WIDEST), "ascii_only": self._controls.options.ascii,
         }  # fmt: skip
 
@@ -74,7 +71,7 @@ class Exporter:
             # what is exported does not grow while it is written
             copy = source.copy()
             try:
-                return write(copy, out, kind, **more)
+                return write_export(copy, out, kind, **more)
             finally:
                 copy.close()
 
@@ -90,8 +87,8 @@ class Exporter:
         for out in self._under_way:
             discard(out)
 
-    def _ask(self, title: str, asks: str, name: str, accept: Callable[[str], None]) -> None:
-        self._screen.app.push_screen(LineScreen(title, asks, name, self._controls.options.ascii, accept))
+    def _ask(self, title: str, question: str, name: str, accept: Callable[[str], None]) -> None:
+        self._screen.app.push_screen(LineScreen(title, question, name, self._controls.options.ascii, accept))
 
     def _new_file(self, text: str) -> Path:
         """Return the path that `text` names.  Raises ValueError if it exists or is being written."""

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from engine.records import Knob, KnobInfo
 from remdm_tui.screens.dialog import ChoiceDialog, Dialog
-from remdm_tui.settings.knobs import shown
+from remdm_tui.settings.knobs import knob_text
 from remdm_tui.widgets.line_input import LineInput
 
 
@@ -21,7 +21,7 @@ class ValueScreen(Dialog[Knob | None]):
         self._info, self._value = info, value
 
     def line(self) -> LineInput:
-        return LineInput(shown(self._value), compact=True)
+        return LineInput(knob_text(self._value), compact=True)
 
     def accept(self, text: str) -> None:
         self.dismiss(self._info.check(text.strip()))

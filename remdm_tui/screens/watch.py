@@ -89,7 +89,7 @@ def everywhere(panel: str, binding: Binding) -> Binding:
     return replace(binding, action=action, show=binding.id in FOOTER)
 
 
-KEYS = tuple(everywhere(panel, binding) for panel, binding in DECLARED)
+SCREEN_KEYS = tuple(everywhere(panel, binding) for panel, binding in DECLARED)
 LOCAL = tuple(PanelBinding.of(binding, MAP, f"panel({MAP!r}, {binding.action!r})") for binding in MAP_KEYS)
 """Keys that mean something else while a panel has the focus; with the panel's name."""
 SEARCHING = (
@@ -102,8 +102,8 @@ SEARCHING = (
 class WatchScreen(Screen[None]):
     """Watch one run.  The refresh clock passes the panels their data."""
 
-    BINDINGS = [*SEARCHING, *KEYS]
-    KEPT = {"help", "app.quit"}
+    BINDINGS = [*SEARCHING, *SCREEN_KEYS]
+    ALWAYS_SHOWN = {"help", "app.quit"}
     """Actions that the footer shows however narrow the terminal is."""
     # nothing has the focus until somebody gives it: the footer shows what matters everywhere
     AUTO_FOCUS = ""
@@ -154,7 +154,7 @@ class WatchScreen(Screen[None]):
                     yield self.curves
         yield self.timeline
         yield self.banner
-        yield KeyFooter(self.KEPT)
+        yield KeyFooter(self.ALWAYS_SHOWN)
 
     def on_mount(self) -> None:
         # the first thing that is painted says what is being waited for
@@ -248,8 +248,8 @@ class WatchScreen(Screen[None]):
     def has_message(self) -> bool:
         """Whether the message row has something that escape closes."""
         session = self.session
-        found = session.debug.findings.at(session.debug.branching.here, session.position)
-        return session.begun and bool(session.notice.text or found)
+        found = session.debug.findings.at(session.debug.branching.current, session.position)
+        return session.has_record and bool(session.notice.text or found)
 
     @property
     def has_to_cancel(self) -> bool:
@@ -304,11 +304,11 @@ class WatchScreen(Screen[None]):
 
     def action_keep(self) -> None:
         """Ask for the file to keep the recording in."""
-        tape = self.session.recording
-        asks = f"Recording to {tape.name}. Copy it to:" if tape.name else "File to record to:"
+        recording = self.session.recording
+        question = f"Recording to {recording.name}. Copy it to:" if recording.name else "File to record to:"
         here = f"run-{self.session.seed}{SUFFIX}"
         self.app.push_screen(
-            LineScreen("keep the recording", asks, here, self.options.ascii, self.session.keep),
+            LineScreen("keep the recording", question, here, self.options.ascii, self.session.keep),
             lambda _: self.controls.wake(),
         )
 

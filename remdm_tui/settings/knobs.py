@@ -139,12 +139,12 @@ def notch(info: KnobInfo, value: Knob, by: int) -> Knob:
     return value
 
 
-def shown(value: Knob) -> str:
+def knob_text(value: Knob) -> str:
     """Return a value as text: four digits of a number, or the word."""
     return value if isinstance(value, str) else f"{value:.4g}"
 
 
-def given_knobs(texts: Iterable[str], eta: float | None) -> dict[str, Knob]:
+def parse_knobs(texts: Iterable[str], eta: float | None) -> dict[str, Knob]:
     """Return the knobs of `--knob name=value` and `--eta`. Raises ValueError for a missing value or a duplicate."""
     pairs: list[tuple[str, Knob]] = []
     for text in texts:

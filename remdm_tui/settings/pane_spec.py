@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from engine.records import SAMPLING, Settings, StrategyInfo
-from remdm_tui.settings.knobs import given_knobs, shown
+from remdm_tui.settings.knobs import knob_text, parse_knobs
 
 
-def settings_of(text: str, base: Settings, strategies: Sequence[StrategyInfo]) -> Settings:
+def pane_settings(text: str, base: Settings, strategies: Sequence[StrategyInfo]) -> Settings:
     """Return the settings that a text describes; shared knobs are those of `base` unless they are given.
 
     Raises ValueError that names the valid values.
@@ -19,7 +19,7 @@ def settings_of(text: str, base: Settings, strategies: Sequence[StrategyInfo]) -
     info = next((info for info in strategies if info.name == name), None)
     if info is None:
         raise ValueError(f"unknown strategy {name!r}: choose one of {', '.join(info.name for info in strategies)}")
-    given = given_knobs((part.strip() for part in rest.split(",")), None) if colon else {}
+    given = parse_knobs((part.strip() for part in rest.split(",")), None) if colon else {}
     own, shared = ({knob.name: knob for knob in knobs} for knobs in (info.knobs, SAMPLING))
     for knob in given:
         if knob not in own and knob not in shared:
@@ -33,9 +33,9 @@ def titled(settings: Settings, strategies: Sequence[StrategyInfo]) -> str:
     """Return the strategy with the knobs that differ from their defaults."""
     info = next((info for info in strategies if info.name == settings.strategy), None)
     plain = {knob.name: knob.default for knob in (() if info is None else info.knobs)}
-    parts = [f"{name}={shown(value)}" for name, value in settings.knobs.items() if plain.get(name, value) != value]
+    parts = [f"{name}={knob_text(value)}" for name, value in settings.knobs.items() if plain.get(name, value) != value]
     for knob in SAMPLING:
         value = getattr(settings, knob.name)
         if value != knob.default:
-            parts.append(f"{knob.name}={shown(value)}")
+            parts.append(f"{knob.name}={knob_text(value)}")
     return " ".join([settings.strategy, *parts])

@@ -57,12 +57,12 @@ class Preset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         return msgspec.convert(base | self.rows[name], Preset)
 
 
-def names() -> tuple[str, ...]:
+def preset_names() -> tuple[str, ...]:
     """Return the names of the presets in the package."""
     return tuple(_shipped())
 
 
-def read(name: str) -> Preset:
+def read_preset(name: str) -> Preset:
     """Return a preset by name or by path. Raises ValueError that lists the names, or says what is wrong with the file.
 
     Raises OSError for a file that cannot be read.

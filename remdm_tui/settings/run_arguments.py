@@ -10,7 +10,7 @@ from engine.models.catalogue import resolve
 from engine.records import SAMPLING, ModelChoice, Settings
 from engine.strategies import make_strategy, values
 from remdm_tui.settings import presets
-from remdm_tui.settings.knobs import given_knobs
+from remdm_tui.settings.knobs import parse_knobs
 from remdm_tui.settings.presets import Preset
 from remdm_tui.settings.watch_options import DEFAULT_STRATEGY, WatchOptions
 
@@ -63,7 +63,7 @@ class RunArguments:
 
         more: fields of WatchOptions that are not options of a run.
         """
-        preset = presets.read(self.preset) if self.preset is not None else None
+        preset = presets.read_preset(self.preset) if self.preset is not None else None
         run: dict[str, Any] = {}
         for name in RUN:
             value = _first(getattr(self, name), getattr(preset, name, None))
@@ -105,7 +105,7 @@ class RunArguments:
         name = _first(self.strategy, getattr(preset, "strategy", None), DEFAULT_STRATEGY)
         # a preset's knobs are its strategy's
         knobs: dict[str, Any] = dict(preset.knobs) if preset is not None and preset.strategy == name else {}
-        strategy = make_strategy(name, **(knobs | given_knobs(self.knob, self.eta)))
+        strategy = make_strategy(name, **(knobs | parse_knobs(self.knob, self.eta)))
         shared = {
             info.name: _first(getattr(self, info.name), getattr(preset, info.name, None), info.default)
             for info in SAMPLING

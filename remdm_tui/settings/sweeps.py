@@ -57,7 +57,7 @@ def grid(arguments: RunArguments, texts: Sequence[str], strategies: Sequence[Str
 
     texts: axes as --sweep takes them; they replace the preset's.  An axis `row` selects rows.  Raises ValueError.
     """
-    preset = presets.read(arguments.preset) if arguments.preset is not None else None
+    preset = presets.read_preset(arguments.preset) if arguments.preset is not None else None
     if preset is None or not preset.rows:
         return combinations(arguments, _axes(texts, () if preset is None else preset.sweep, arguments), strategies)
     chosen = next((SweepAxis.of(text).values for text in texts if _name(text) == ROW), None)

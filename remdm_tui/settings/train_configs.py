@@ -8,12 +8,12 @@ from engine.files.configs import configs
 from engine.files.regular import regular_file
 
 
-def names() -> tuple[str, ...]:
+def train_config_names() -> tuple[str, ...]:
     """Return the names of the configurations in the package."""
     return tuple(configs("remdm_tui", "train"))
 
 
-def read(config: Path) -> str:
+def read_train_config(config: Path) -> str:
     """Return the text of a configuration. Raises ValueError for an unknown name and OSError for a missing file.
 
     A file of this name is read instead of the configuration in the package; a directory is not.

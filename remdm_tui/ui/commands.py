@@ -10,7 +10,7 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.screen import Screen
 
 from remdm_tui.exports import KINDS
-from remdm_tui.exports.screen import KINDS as SCREEN_KINDS
+from remdm_tui.exports.screen import SCREEN_KINDS
 from remdm_tui.screens.watch import WatchScreen
 from remdm_tui.settings.knobs import STRATEGY
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from textual.binding import Binding
 
-from remdm_tui.screens.watch import KEYS as SCREEN_KEYS
-from remdm_tui.screens.watch import LOCAL
+from remdm_tui.screens.watch import LOCAL, SCREEN_KEYS
 
 APP_KEYS = (
     Binding("ctrl+z", "suspend_process", "Back to the shell; fg returns", id="suspend", show=False, priority=True),

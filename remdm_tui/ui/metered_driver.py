@@ -35,7 +35,7 @@ class MeteredWriter:
 
     def __init__(self, file: IO[str], clock: Callable[[], float] = time.monotonic) -> None:
         self._file, self._clock = file, clock
-        self._given = self._taken = self._mark = 0
+        self._submitted = self._written = self._mark = 0
         self._spent = 0.0
         self.room = MOST
         """bytes that one paint should come to at most"""
@@ -43,31 +43,31 @@ class MeteredWriter:
     @property
     def waiting(self) -> bool:
         """Whether earlier writes are still on their way."""
-        return self._given > self._taken
+        return self._submitted > self._written
 
     @property
     def narrow(self) -> bool:
         """Whether the line is too slow for everything at once."""
         return self.room < NARROW
 
-    def given(self, text: str) -> None:
+    def submit(self, text: str) -> None:
         """A text will be written."""
-        self._given += len(_encoded(text))
+        self._submitted += len(_encoded(text))
 
     def write(self, text: str) -> None:
         """Returns when the terminal has taken it."""
-        data, begun = _encoded(text), self._clock()
+        data, start = _encoded(text), self._clock()
         try:
             for at in range(0, len(data), CHUNK):
                 _write_all(self._file.fileno(), data[at : at + CHUNK])
         except OSError:
             # nobody is there any more, which the application notices by itself
             pass
-        self._taken += len(data)
-        self._spent += self._clock() - begun
+        self._written += len(data)
+        self._spent += self._clock() - start
         if not self.waiting:
-            self._learn(self._taken - self._mark, self._spent)
-            self._mark, self._spent = self._taken, 0.0
+            self._learn(self._written - self._mark, self._spent)
+            self._mark, self._spent = self._written, 0.0
 
     def _learn(self, size: int, seconds: float) -> None:
         """So many bytes, one paint, have taken so long."""
@@ -142,7 +142,7 @@ def _write_all(file: int, data: bytes) -> None:
 
 
 def metered(kind: type[Driver]) -> type[Driver]:
-    """The same driver with an `outlet`; one that does not write to a terminal as it is."""
+    """The same driver with a `writer`; one that does not write to a terminal as it is."""
     if not issubclass(kind, LinuxDriver):
         return kind
     base: type[LinuxDriver] = kind
@@ -151,18 +151,18 @@ def metered(kind: type[Driver]) -> type[Driver]:
         def __init__(self, *arguments: Any, **options: Any) -> None:
             super().__init__(*arguments, **options)
             # what the driver itself writes to
-            self.outlet = MeteredWriter(screen_file())
-            self._file = self.outlet
+            self.writer = MeteredWriter(screen_file())
+            self._file = self.writer
             self._suspended = False
             """the terminal is the shell's, and as it was before"""
-            self._taken = False
+            self._terminal_lost = False
             """the shell has taken the terminal as it was left by a stop that cannot be caught"""
             self._own_attributes: list[Any] | None = None
 
         def write(self, data: str) -> None:
-            if self._suspended or self._taken:
+            if self._suspended or self._terminal_lost:
                 return
-            self.outlet.given(data)
+            self.writer.submit(data)
             super().write(data)
 
         def run_input_thread(self) -> None:
@@ -196,7 +196,7 @@ def metered(kind: type[Driver]) -> type[Driver]:
             self.exit_event.clear()
 
         def stop_application_mode(self) -> None:
-            self._taken = False
+            self._terminal_lost = False
             if not owns_terminal(self.fileno):
                 signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # what is written at the end is no reason to stop
                 if _attributes(self.fileno) != self._own_attributes:
@@ -232,7 +232,7 @@ def metered(kind: type[Driver]) -> type[Driver]:
             if owns_terminal(self.fileno):
                 super()._sigcont_application()
                 return
-            self._taken = not self._suspended
+            self._terminal_lost = not self._suspended
             self._stop_soon()
 
         def _stop_soon(self) -> None:

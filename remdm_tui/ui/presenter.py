@@ -84,7 +84,7 @@ class Presenter:
         session = self.session
         if session.notice.text or session.trace is None:
             return session.notice
-        found = session.debug.findings.at(session.debug.branching.here, session.position)
+        found = session.debug.findings.at(session.debug.branching.current, session.position)
         if not found:
             return session.notice
         text = describe_law(found[0], self.options.ascii)
@@ -103,7 +103,7 @@ class Presenter:
             line = steps_line if progress.steps else loading_line
             text = line(sanitize(progress.stage, cells=True), progress.done, progress.total, room - len(hint), plain)
             text += hint
-        if not self.session.begun:
+        if not self.session.has_record:
             stage = "loading" if progress is None else sanitize(progress.stage, cells=True)
             waiting = f"{stage} ..." if self.session.failure is None else "No model is loaded"
             self.screen.panes.active.message(waiting)
@@ -221,7 +221,7 @@ class Presenter:
         branching, several = session.debug.branching, len(session.recording.branches) > 1
         screen.branches_box.display = several
         if several:
-            screen.branches.show(branching.rows(), branching.here, branching.against)
+            screen.branches.show(branching.rows(), branching.current, branching.against)
         screen.figures.show(panel_data.reading(trace, position, session.sample, self._steps_per_second))
         if screen.curves.size.height:
             screen.curves.show(self._charts(trace, position), self._total(trace), session.player.position)
@@ -238,8 +238,8 @@ class Presenter:
         tokens = trace.tokens(position, session.sample)
         # as much as the style sheet leaves, without its frame
         room = (text.size.width - 4, max(4, int(text.size.height * 0.6) - 2))
-        prediction = inspector.opinion
-        if not inspector.asking:
+        prediction = inspector.prediction
+        if not inspector.shows_prediction:
             story = session.debug.story()
             parts = named_parts(model, tokens, at, () if story is None else {moment.token for moment in story.moments})
             now = story_text(story, model.pieces, position, room, plain, parts)
@@ -249,7 +249,7 @@ class Presenter:
             parts = named_parts(model, tokens, at, {ranked.token for ranked in prediction.top})
             now = prediction_text(prediction, model.pieces, room, plain, parts)
         if self._is_new("inspector", (now, at)):
-            other = "history" if inspector.asking else "prediction"
+            other = "history" if inspector.shows_prediction else "prediction"
             text.inspector.border_title = f"position {at} - [ ] changes, o {other}"
             text.inspector.update(now)
 
@@ -307,7 +307,7 @@ class Presenter:
         elif run is not None and run.first:
             parts.append(f"sample {run.first}")
         if len(session.recording.branches) > 1:
-            here = session.debug.branching.here
-            pane = self.screen.panes.group.letter(here)
-            parts += [f"pane {pane}"] * bool(pane) + [f"branch {here}"]
+            current = session.debug.branching.current
+            pane = self.screen.panes.group.letter(current)
+            parts += [f"pane {pane}"] * bool(pane) + [f"branch {current}"]
         return parts

@@ -84,7 +84,7 @@ class RefreshClock:
         panels = not side and self._panels_due(now)
         # a slow line skips frames, not keys, and has no room for both at once
         panels = panels and not self._backed_up
-        alone = panels and now - self._panelled >= 1 / PANELS and self._outlet is not None and self._outlet.narrow
+        alone = panels and now - self._panelled >= 1 / PANELS and self._writer is not None and self._writer.narrow
         try:
             self._draw(panels, grid=not (alone or side))
             if side:
@@ -116,8 +116,8 @@ class RefreshClock:
         if session.over:
             self._screen.app.exit()
             return
-        if session.asks is not None:
-            reason, session.asks = session.asks, None
+        if session.needs_model is not None:
+            reason, session.needs_model = session.needs_model, None
             self._screen.action_model(reason)
         self.presenter.draw_words()
         if grid:
@@ -127,15 +127,15 @@ class RefreshClock:
 
     def _draw_grid(self, due: bool) -> None:
         """Draw as much of the grid as the line has room for; while playing, finish a step before the next."""
-        room = MOST if self._outlet is None else self._outlet.room
+        room = MOST if self._writer is None else self._writer.room
         self._behind = self._backed_up
         if self.session.trace is None or self._behind:
             return
         presenter = self.presenter
         ready = (due or not self._saving()) and (presenter.whole or not self.session.player.playing)
-        begun = self._clock(), time.process_time()
+        start = self._clock(), time.process_time()
         if presenter.draw_grids(ready, room):
-            self._painted = begun
+            self._painted = start
         self._behind = not presenter.whole
 
     def _saving(self) -> bool:
@@ -150,13 +150,13 @@ class RefreshClock:
         return player.playing and player.speed == math.inf and not player.ended
 
     @property
-    def _outlet(self) -> MeteredWriter | None:
+    def _writer(self) -> MeteredWriter | None:
         return getattr(self._screen.app._driver, "outlet", None)
 
     @property
     def _backed_up(self) -> bool:
         """Whether earlier paints are still being written."""
-        return self._outlet is not None and self._outlet.waiting
+        return self._writer is not None and self._writer.waiting
 
     def _listen(self) -> None:
         """Check the terminal and, while the clock rests, the engine."""

@@ -36,7 +36,7 @@ class SessionRuns:
 
     def show(self) -> None:
         """Open the list."""
-        if not self._session.begun:
+        if not self._session.has_record:
             self._main.controls.say("No run has begun yet", "note")
             return
         recording = self._session.recording

@@ -9,7 +9,7 @@ from remdm_tui.watch import commands as c
 from remdm_tui.watch import events as e
 from remdm_tui.watch import pane_reducer as panes
 from remdm_tui.watch.notices import Notice
-from remdm_tui.watch.phase import Dead, Failed, Lost
+from remdm_tui.watch.phase import Dead, EngineFailed, Lost
 from remdm_tui.watch.state import SessionState
 from remdm_tui.watch.transitions import (
     NOT_LIVE,
@@ -95,7 +95,7 @@ def _switch(state: SessionState, out: Commands) -> SessionState:
         state = continue_record(state, out)
     elif state.live:
         out.append(c.SwitchEngine(state.branch))
-    elif isinstance(state.phase, Dead | Lost | Failed) and state.record is not None:
+    elif isinstance(state.phase, Dead | Lost | EngineFailed) and state.record is not None:
         out.append(c.PointLink(state.branch, state.record))
     return state
 

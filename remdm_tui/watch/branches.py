@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from engine.debug.branches import FirstDifference, Row, first_difference, shared_steps, tree
 from engine.records import Branch, Settings
 from engine.sampling.trace import Record
-from remdm_tui.settings.knobs import shown
+from remdm_tui.settings.knobs import knob_text
 from remdm_tui.watch import events as e
 from remdm_tui.watch.panes import PaneGroup
 from remdm_tui.watch.state import SessionState
@@ -23,7 +23,7 @@ class BranchSet:
         self._store, self._panes = store, panes
 
     @property
-    def here(self) -> int:
+    def current(self) -> int:
         """The branch on screen."""
         return self._store.state.branch
 
@@ -52,7 +52,7 @@ class BranchSet:
 
     # -- going to another branch
 
-    def off(self) -> bool:
+    def branch_off(self) -> bool:
         """Begin a branch at the position on screen, with the settings in force there; return whether that worked."""
         count = len(self._store.observe().observed.tree)
         self._store.dispatch(e.BranchOff())
@@ -66,8 +66,8 @@ class BranchSet:
                 self._panes.turn(by)
             return True
         order = state.order
-        if len(order) > 1 and self.here in order:
-            self._store.dispatch(e.GoTo(order[(order.index(self.here) + by) % len(order)]))
+        if len(order) > 1 and self.current in order:
+            self._store.dispatch(e.GoTo(order[(order.index(self.current) + by) % len(order)]))
         return len(order) > 1
 
     # -- comparing two branches
@@ -80,8 +80,8 @@ class BranchSet:
             return True
         parents = {branch.id: branch.parent for branch in state.observed.tree}
         others: list[int | None] = [pane.branch for pane in state.panes.panes]
-        others = others or [state.branches.previous, parents.get(self.here), *parents]
-        against = next((one for one in others if one is not None and one != self.here), None)
+        others = others or [state.branches.previous, parents.get(self.current), *parents]
+        against = next((one for one in others if one is not None and one != self.current), None)
         self._store.dispatch(e.Compare(against))
         return against is not None
 
@@ -100,13 +100,15 @@ class BranchSet:
         tokens: NDArray[np.bool_] = one.tokens(position, sample) != other.tokens(position, sample)
         return tokens
 
-    def parting(self) -> FirstDifference | None:
+    def first_difference(self) -> FirstDifference | None:
         """Return where the two branches first differ; None if no two are compared."""
         compared = self._compared()
         if compared is None or self.against is None:
             return None
         one, other = compared
-        joint = shared_steps({branch.id: branch for branch in self._store.state.observed.tree}, self.here, self.against)
+        joint = shared_steps(
+            {branch.id: branch for branch in self._store.state.observed.tree}, self.current, self.against
+        )
         return first_difference(one.frame, other.frame, min(len(one), len(other)), shared=joint)
 
 
@@ -130,8 +132,8 @@ def describe_changes(before: Settings | None, after: Settings | None) -> str:
     if before is None or after is None or before == after:
         return "" if after is None or before is not None else after.strategy
     parts = [after.strategy] if before.strategy != after.strategy else []
-    parts += [f"{name}={shown(value)}" for name, value in after.knobs.items() if before.knobs.get(name) != value]
+    parts += [f"{name}={knob_text(value)}" for name, value in after.knobs.items() if before.knobs.get(name) != value]
     for name in ("top_p", "temperature", "nucleus", "draw"):
         if getattr(before, name) != getattr(after, name):
-            parts.append(f"{name}={shown(getattr(after, name))}")
+            parts.append(f"{name}={knob_text(getattr(after, name))}")
     return " ".join(parts)

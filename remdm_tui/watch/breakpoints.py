@@ -119,5 +119,5 @@ def describe_hits(hits: Sequence[Hit], batch: int, ascii_only: bool) -> str:
     if batch > 1:
         place += f", sample {first.samples[0] + 1}"
     others = "".join(f"; {hit.text}" for hit in hits[1:])
-    meaning = "" if first.said.startswith(first.text) else f" ({first.said})"
+    meaning = "" if first.message.startswith(first.text) else f" ({first.message})"
     return f"{'[]' if ascii_only else '■'} stopped at step {first.step}: {first.text}{meaning}{place}{others}"

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from engine.debug.breakpoints import CONDITIONS, FORMS
 from engine.debug.fields import FIELDS
 from engine.records import Knob, KnobInfo, Settings, StrategyInfo
-from remdm_tui.settings.knobs import own_knobs, panel, shown, span
+from remdm_tui.settings.knobs import knob_text, own_knobs, panel, span
 
 SIGN = ":"
 """The sign that opens the line; it may be typed again."""
@@ -121,7 +121,7 @@ def complete(text: str, known: Vocabulary) -> tuple[str, ...]:
         found = VERBS[word].complete(argument, known)
     elif word in known.knobs:
         info, value = known.knobs[word]
-        found = info.choices or (shown(value),)
+        found = info.choices or (knob_text(value),)
     else:
         found = ()
     return tuple(f"{word} {one}" for one in found if one.startswith(argument))
@@ -135,7 +135,7 @@ def describe(text: str, known: Vocabulary) -> str:
         return f"{VERBS[word].form}: {VERBS[word].doc}"
     if word in known.knobs:
         info, value = known.knobs[word]
-        return f"{word}, now {shown(value)}: {span(info)}"
+        return f"{word}, now {knob_text(value)}: {span(info)}"
     if word.isdecimal():
         return f"go to a step, 0 to {known.recorded}"
     return f"a step, a knob and its value, {', '.join(VERBS)}"
@@ -163,7 +163,7 @@ def _knob(name: str, argument: str, known: Vocabulary) -> Command:
         raise ValueError(_unknown(name, known))
     info, value = known.knobs[name]
     if not argument:
-        raise ValueError(f"{name} is {shown(value)}. Type a value behind it: {span(info)}")
+        raise ValueError(f"{name} is {knob_text(value)}. Type a value behind it: {span(info)}")
     try:
         return SetKnob(name, info.check(argument))
     except ValueError as error:

@@ -100,11 +100,11 @@ class Debugger:
             case c.ShowFailure(failure):
                 self.findings.failure = failure
             case c.ShowPrediction(prediction):
-                self.inspector.opinion, self.inspector.pending = prediction, False
+                self.inspector.prediction, self.inspector.pending = prediction, False
             case c.EndPrediction(hide, forget):
                 self.inspector.pending = False
-                self.inspector.asking = self.inspector.asking and not hide
-                self.inspector.opinion = None if forget else self.inspector.opinion
+                self.inspector.shows_prediction = self.inspector.shows_prediction and not hide
+                self.inspector.prediction = None if forget else self.inspector.prediction
         return []
 
     def _select(self, hits: Sequence[Hit]) -> None:
@@ -115,7 +115,7 @@ class Debugger:
             return
         position = next((found for hit in hits if (found := position_of(hit, frame, state.sample)) is not None), None)
         if position is not None:
-            self.inspector.asking = self.inspector.asking and self.inspector.at == position
+            self.inspector.shows_prediction = self.inspector.shows_prediction and self.inspector.at == position
             self.inspector.at = position
 
 

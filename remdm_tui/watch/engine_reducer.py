@@ -20,7 +20,7 @@ from remdm_tui.watch import pane_reducer as panes
 from remdm_tui.watch import reconnect
 from remdm_tui.watch.findings import Failure, describe_law
 from remdm_tui.watch.notices import A_LAW, THIS_RUN, Notice, Progress
-from remdm_tui.watch.phase import Live, Loading, Recomputing, Starting, recomputing
+from remdm_tui.watch.phase import Live, LoadingModel, Recomputing, Starting, recomputing
 from remdm_tui.watch.player import Player
 from remdm_tui.watch.run_recording import describe_error
 from remdm_tui.watch.state import BranchState, Running, SessionState
@@ -53,7 +53,7 @@ def engine_sent(state: SessionState, out: Commands, event: base.Event) -> Sessio
         case base.Unwritten(error):
             problem = sanitize(describe_error(error), cells=True)
             reason = f"Cannot record the step: {problem}. The record stays (R: continue)"
-            return pause(state, reason) if isinstance(state.phase, Loading) else failed(state, reason, loaded=True)
+            return pause(state, reason) if isinstance(state.phase, LoadingModel) else failed(state, reason, loaded=True)
         case wire.Failed(stage, reason, _):
             return _failed(cancel_requests(state, out), out, stage, sanitize(reason, cells=True))
         case wire.Rejected():
@@ -62,9 +62,9 @@ def engine_sent(state: SessionState, out: Commands, event: base.Event) -> Sessio
             return replace(state, strategies=strategies, problems=problems)
         case wire.Checked(check):
             return replace(state, check=check)
-        case wire.Loading(stage, done, total) if isinstance(state.phase, Loading):
+        case wire.Loading(stage, done, total) if isinstance(state.phase, LoadingModel):
             return replace(state, phase=replace(state.phase, progress=Progress(stage, done, total)))
-        case wire.Ready(model) if isinstance(state.phase, Loading):
+        case wire.Ready(model) if isinstance(state.phase, LoadingModel):
             return _ready(state, out, state.phase, model)
         case wire.Began():
             return _began(state, out)
@@ -96,7 +96,7 @@ def begin_run(state: SessionState, out: Commands, running: Running, *, playing: 
     return replace(state, player=player, arriving=arriving, phase=Starting(loaded=True))
 
 
-def _ready(state: SessionState, out: Commands, phase: Loading, model: ModelInfo) -> SessionState:
+def _ready(state: SessionState, out: Commands, phase: LoadingModel, model: ModelInfo) -> SessionState:
     if phase.answers > 1:
         # another model was requested since
         return replace(state, phase=replace(phase, answers=phase.answers - 1))
@@ -129,7 +129,7 @@ def _began(state: SessionState, out: Commands) -> SessionState:
         state = _show_run(state, out)
         return state if state.length(state.branch) else _resumed(state, out)
     record = state.observed.record
-    if record is None or not isinstance(state.phase, Starting | Loading | Live):
+    if record is None or not isinstance(state.phase, Starting | LoadingModel | Live):
         return state
     state = put_on_screen(state, out, record, state.observed.branch)
     if not isinstance(state.phase, Starting):
@@ -178,7 +178,7 @@ def _failed(state: SessionState, out: Commands, stage: str, reason: str) -> Sess
     match stage:
         case "check":
             return replace(state, check=reason)
-        case "load" if isinstance(phase, Loading):
+        case "load" if isinstance(phase, LoadingModel):
             if phase.answers > 1:
                 return replace(state, phase=replace(phase, answers=phase.answers - 1))
             return ask_for_model(state, out, reason)
@@ -247,9 +247,9 @@ def _debugged(state: SessionState, out: Commands, event: base.Event) -> SessionS
             out.append(c.ShowViolation(violation, branch))
             if violation.law != EXPECTED:
                 return _show_law(state, violation)
-        case wire.Looked(opinion=prediction):
+        case wire.Looked(prediction=prediction):
             out.append(c.ShowPrediction(prediction))
-        case wire.Stands(branch=branch):
+        case wire.Switched(branch=branch):
             unanswered = state.panes.unanswered
             unanswered = unanswered[1:] if unanswered[:1] == (branch,) else unanswered
             return replace(

@@ -71,5 +71,5 @@ class Findings:
 
 def describe_law(violation: Violation, ascii_only: bool) -> str:
     """Return the line for a broken law, or for an expected clamp: formula and finding."""
-    said = sanitize(violation.said, cells=True, ascii_only=ascii_only)
-    return f"{violation.law} at step {violation.step}: {violation.formula} - {said}"
+    message = sanitize(violation.message, cells=True, ascii_only=ascii_only)
+    return f"{violation.law} at step {violation.step}: {violation.formula} - {message}"

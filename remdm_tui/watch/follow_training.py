@@ -87,7 +87,7 @@ class FollowedRun(WatchSession):
         super().cancel()
 
     def restart(self, by: int) -> None:
-        if self._newer is None or not self.begun or self.progress is not None:
+        if self._newer is None or not self.has_record or self.progress is not None:
             super().restart(by)
         else:
             self._dispatch(e.Load(self.choice, by))

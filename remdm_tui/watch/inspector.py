@@ -40,9 +40,9 @@ class Inspector:
     def __init__(self) -> None:
         self.at: int | None = None
         """the inspected position; None: none"""
-        self.asking = False
+        self.shows_prediction = False
         """whether the prediction is shown in place of the history"""
-        self.opinion: Prediction | None = None
+        self.prediction: Prediction | None = None
         self.pending = False
         """whether a prediction is on its way"""
         self.searching = ""
@@ -56,7 +56,7 @@ class Inspector:
 
     def clear(self) -> None:
         """Drop history and prediction for another run."""
-        self.opinion = self._story = self._request = None
+        self.prediction = self._story = self._request = None
 
     def story(
         self, record: Record, sample: int, *, first: int, playing: bool, wait: float | None = 0.0

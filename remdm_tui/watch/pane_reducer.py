@@ -14,13 +14,13 @@ from remdm_tui.console.sanitize import sanitize
 from remdm_tui.settings.watch_options import CAUSAL_STRATEGY
 from remdm_tui.watch import commands as c
 from remdm_tui.watch import events as e
-from remdm_tui.watch.phase import Dead, Failed, Lost, recomputing
+from remdm_tui.watch.phase import Dead, EngineFailed, Lost, recomputing
 from remdm_tui.watch.player import Demand
 from remdm_tui.watch.state import MOST, Pane, PaneState, SessionState
 from remdm_tui.watch.transitions import Commands, continue_record, leave, set_player, show_notice
 
 
-def settings_of(state: SessionState, pane: Pane) -> Settings:
+def last_settings(state: SessionState, pane: Pane) -> Settings:
     """Return the settings of a pane that were last set."""
     if pane.branch == state.panes.focus:
         return state.settings
@@ -86,7 +86,7 @@ def put_in_pane(state: SessionState, out: Commands, branch: int) -> SessionState
 def _move(state: SessionState, out: Commands, branch: int) -> SessionState:
     """Move the focus to a pane, so that the panel shows its knobs."""
     previous, branches = state.panes.focus, state.branches
-    settings = settings_of(state, state.pane(branch))
+    settings = last_settings(state, state.pane(branch))
     out.append(c.EndPrediction(hide=True, forget=True))
     if branches.against == branch:
         branches = replace(branches, against=previous if state.letter(previous) else None)
@@ -138,7 +138,7 @@ def assemble(state: SessionState, out: Commands) -> SessionState:
             if not known:
                 return continue_record(_show_focus(state), out)
             parent = next((one.branch for one in state.panes.panes if one.branch in known), min(known))
-            out.append(c.RecallBranch(Branch(pane.branch, parent, 0), pane.record, settings_of(state, pane)))
+            out.append(c.RecallBranch(Branch(pane.branch, parent, 0), pane.record, last_settings(state, pane)))
             state = replace(state, observed=replace(state.observed, known=known | {pane.branch}))
             if length := state.length(pane.branch):
                 return replace(state, phase=recomputing(0, length), panes=replace(state.panes, recomputing=True))
@@ -158,7 +158,7 @@ def _switch(state: SessionState, out: Commands) -> SessionState:
     if state.live:
         out.append(c.SwitchEngine(state.branch))
         return replace(state, branches=replace(state.branches, switching=True))
-    if isinstance(state.phase, Dead | Lost | Failed) and state.record is not None:
+    if isinstance(state.phase, Dead | Lost | EngineFailed) and state.record is not None:
         out.append(c.PointLink(state.branch, state.record))
     return state
 
@@ -168,7 +168,7 @@ def keep_panes(state: SessionState) -> SessionState:
     panes = state.panes.panes
     if not panes:
         return state
-    settings = tuple(settings_of(state, pane) for pane in panes)
+    settings = tuple(last_settings(state, pane) for pane in panes)
     focus = next((i for i, pane in enumerate(panes) if pane.branch == state.panes.focus), 0)
     saved = replace(state.panes, next_settings=settings[1:], next_focus=focus)
     return replace(state, panes=saved, settings=settings[0])

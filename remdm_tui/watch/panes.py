@@ -10,7 +10,7 @@ from engine.records import Settings
 from engine.sampling.trace import Record
 from remdm_tui.watch import events as e
 from remdm_tui.watch.breakpoints import Breakpoints
-from remdm_tui.watch.pane_reducer import settings_of, why_unfit
+from remdm_tui.watch.pane_reducer import last_settings, why_unfit
 from remdm_tui.watch.state import LETTERS, MOST, Pane, SessionState
 from remdm_tui.watch.store import Store
 from remdm_tui.watch.transitions import READ_ONLY
@@ -50,7 +50,7 @@ class PaneGroup:
         """Return the settings of the step after the one on screen."""
         at = self.position(pane.record)
         frame = pane.record.frame(at + 1) if at < len(pane.record) else None
-        return settings_of(self._store.observe(), pane) if frame is None else frame.settings
+        return last_settings(self._store.observe(), pane) if frame is None else frame.settings
 
     def different(self, pane: Pane) -> NDArray[np.bool_] | None:
         """Return where a pane differs from the one with the focus, or that one from `against`; bool [L]."""

@@ -20,7 +20,7 @@ class Starting:
 
 
 @dataclass(frozen=True)
-class Loading:
+class LoadingModel:
     """The engine loads a model; the record on screen stays."""
 
     progress: Progress
@@ -60,7 +60,7 @@ class Dead:
 
 
 @dataclass(frozen=True)
-class Failed:
+class EngineFailed:
     """The engine process is alive, but could not load the model, begin the run, or continue the record."""
 
     reason: str
@@ -70,7 +70,7 @@ class Failed:
     """as in `Dead`"""
 
 
-Phase = Starting | Loading | Recomputing | Live | Lost | Dead | Failed
+Phase = Starting | LoadingModel | Recomputing | Live | Lost | Dead | EngineFailed
 
 
 def recomputing(done: int, total: int) -> Recomputing:

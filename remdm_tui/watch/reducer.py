@@ -20,7 +20,7 @@ from remdm_tui.watch import reconnect
 from remdm_tui.watch.engine_reducer import begin_run, engine_sent, put_on_screen
 from remdm_tui.watch.lifetime import renew
 from remdm_tui.watch.notices import THIS_ENGINE, THIS_RUN, Notice, Progress
-from remdm_tui.watch.phase import Dead, Loading, Lost, Recomputing, Starting
+from remdm_tui.watch.phase import Dead, LoadingModel, Lost, Recomputing, Starting
 from remdm_tui.watch.player import Player
 from remdm_tui.watch.state import Running, SessionState
 from remdm_tui.watch.transitions import (
@@ -131,11 +131,11 @@ def _load(state: SessionState, out: Commands, event: e.Load) -> SessionState:
 def _cancel(state: SessionState, out: Commands) -> SessionState:
     """Stop loading, recomputing or reconnecting."""
     match state.phase:
-        case Lost() | Recomputing() | Loading(continues=True):
+        case Lost() | Recomputing() | LoadingModel(continues=True):
             out.append(c.CloseEngine(patience=0))
             reason = "Cancelled. The record stays (R: continue)"
             return pause(replace(state, phase=Dead(reason)), reason)
-        case Loading() | Starting(progress=Progress()):
+        case LoadingModel() | Starting(progress=Progress()):
             state = relaunch(state, out, patience=0)
             return ask_for_model(state, out, f"Cancelled loading {state.choice.name}")
     return state
@@ -150,8 +150,8 @@ def _restart(state: SessionState, out: Commands) -> SessionState:
             return state
         case Starting():
             running = state.arriving
-        case Loading(progress, _, answers):
-            return replace(state, phase=Loading(progress, continues=False, answers=answers))
+        case LoadingModel(progress, _, answers):
+            return replace(state, phase=LoadingModel(progress, continues=False, answers=answers))
     if running is None or not state.loaded or state.choice != running.choice:
         return revive(replace(state, retries=reconnect.Retries()), out, continues=False)
     return begin_run(state, out, running, playing=not state.options.paused)

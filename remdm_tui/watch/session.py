@@ -34,7 +34,7 @@ class WatchSession:
         self, options: WatchOptions, make_link: Callable[[], Link], recording: RunRecording | None = None
     ) -> None:
         self.options = options
-        self.asks: str | None = None
+        self.needs_model: str | None = None
         """why the person must pick a model; the application resets it to None after asking"""
         state = SessionState(
             options, options.settings, options.model, seed=options.seed, hint=options.hint,
@@ -69,7 +69,7 @@ class WatchSession:
         return self.state.phase
 
     @property
-    def begun(self) -> bool:
+    def has_record(self) -> bool:
         """Whether a record is on screen."""
         return self.state.running is not None
 
@@ -154,7 +154,7 @@ class WatchSession:
         state = self._store.observe()
         busy = state.player.playing or state.player.stepping or state.observed.outstanding
         busy = busy or (bool(state.panes.panes) and state.uneven)
-        return self.begun and not busy and not self.waiting and not self.debug.waiting
+        return self.has_record and not busy and not self.waiting and not self.debug.waiting
 
     def panel(self) -> list[KnobRow]:
         """Return the knobs with their values at the step on screen, and with those that the next step changes."""
@@ -313,7 +313,7 @@ class WatchSession:
     def _execute(self, command: c.Command) -> Iterable[e.Event]:
         match command:
             case c.AskForModel(reason):
-                self.asks = reason
+                self.needs_model = reason
                 return ()
             case command if isinstance(command, c.ToDebugger):
                 return self.debug.execute(command)

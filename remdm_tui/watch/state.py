@@ -15,7 +15,7 @@ from engine.records import Branch, Check, ModelChoice, ModelInfo, RunChoice, Set
 from engine.sampling.trace import Record
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.watch.notices import Notice, Progress
-from remdm_tui.watch.phase import Dead, Failed, Live, Loading, Lost, Phase, Recomputing, Starting
+from remdm_tui.watch.phase import Dead, EngineFailed, Live, LoadingModel, Lost, Phase, Recomputing, Starting
 from remdm_tui.watch.player import AHEAD, Player
 from remdm_tui.watch.reconnect import Retries
 
@@ -172,7 +172,9 @@ class SessionState:
     @property
     def alive(self) -> bool:
         """Whether an engine process is alive."""
-        return not isinstance(self.phase, Dead | Lost) and not (isinstance(self.phase, Failed) and self.phase.final)
+        return not isinstance(self.phase, Dead | Lost) and not (
+            isinstance(self.phase, EngineFailed) and self.phase.final
+        )
 
     @property
     def loaded(self) -> bool:
@@ -180,7 +182,7 @@ class SessionState:
         match self.phase:
             case Live() | Recomputing():
                 return True
-            case Starting(loaded=loaded) | Failed(loaded=loaded):
+            case Starting(loaded=loaded) | EngineFailed(loaded=loaded):
                 return loaded
             case _:
                 return False
@@ -189,7 +191,7 @@ class SessionState:
     def progress(self) -> Progress | None:
         """The progress of the phase; None if it has none."""
         phase = self.phase
-        return phase.progress if isinstance(phase, Starting | Loading | Recomputing) else None
+        return phase.progress if isinstance(phase, Starting | LoadingModel | Recomputing) else None
 
     @property
     def waiting(self) -> bool:
@@ -200,12 +202,12 @@ class SessionState:
     def failure(self) -> str | None:
         """Why nothing is on screen."""
         phase = self.phase
-        return phase.reason if self.running is None and isinstance(phase, Dead | Failed) else None
+        return phase.reason if self.running is None and isinstance(phase, Dead | EngineFailed) else None
 
     @property
     def over(self) -> bool:
         """Whether the application ends."""
-        return isinstance(self.phase, Dead | Failed) and self.phase.final
+        return isinstance(self.phase, Dead | EngineFailed) and self.phase.final
 
     # -- the records
 

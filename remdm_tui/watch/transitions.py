@@ -16,7 +16,7 @@ from remdm_tui.watch import commands as c
 from remdm_tui.watch import player as playing
 from remdm_tui.watch.breakpoints import describe_hits
 from remdm_tui.watch.notices import A_STOP, HERE, THIS_ENGINE, Fact, Notice, Progress, Severity
-from remdm_tui.watch.phase import Dead, Failed, Loading, recomputing
+from remdm_tui.watch.phase import Dead, EngineFailed, LoadingModel, recomputing
 from remdm_tui.watch.player import Player
 from remdm_tui.watch.state import SessionState
 
@@ -70,13 +70,13 @@ def dead(state: SessionState, reason: str, message: str = "") -> SessionState:
 
 
 def failed(state: SessionState, reason: str, *, loaded: bool) -> SessionState:
-    """Enter `Failed` and pause: the engine cannot continue what is on screen, if anything is."""
-    return pause(replace(state, phase=Failed(reason, loaded, final=state.running is None)), reason, THIS_ENGINE)
+    """Enter `EngineFailed` and pause: the engine cannot continue what is on screen, if anything is."""
+    return pause(replace(state, phase=EngineFailed(reason, loaded, final=state.running is None)), reason, THIS_ENGINE)
 
 
 def ask_for_model(state: SessionState, out: Commands, reason: str, *, loaded: bool = False) -> SessionState:
     """Ask the person for another model while the engine process is alive."""
-    return _ask(replace(state, phase=Failed(reason, loaded)), out, reason)
+    return _ask(replace(state, phase=EngineFailed(reason, loaded)), out, reason)
 
 
 def ask_without_engine(state: SessionState, out: Commands, reason: str) -> SessionState:
@@ -100,13 +100,13 @@ def relaunch(state: SessionState, out: Commands, patience: float = 0.5) -> Sessi
 
 def open_model(state: SessionState, out: Commands, *, continues: bool) -> SessionState:
     """Have the engine load the model of `choice`."""
-    answers = state.phase.answers + 1 if isinstance(state.phase, Loading) else 1
+    answers = state.phase.answers + 1 if isinstance(state.phase, LoadingModel) else 1
     if any(isinstance(command, c.Launch | c.Relaunch) for command in out):
         answers = 1
     where = state.options.where
     progress = Progress(f"connecting to {where}" if where else f"loading {state.choice.name}")
     out.append(c.OpenModel(state.choice))
-    return replace(state, phase=Loading(progress, continues, answers), notice=Notice())
+    return replace(state, phase=LoadingModel(progress, continues, answers), notice=Notice())
 
 
 def revive(state: SessionState, out: Commands, *, continues: bool = True) -> SessionState:

@@ -128,18 +128,18 @@ def letter_cells(layers: Sequence[NDArray[np.bool_]]) -> list[NDArray[np.bool_]]
     columns = np.arange(layers[0].shape[1])
     turn = columns // SPACING % len(layers)
     first = columns % SPACING == 0
-    taken = np.zeros_like(layers[0])
+    occupied = np.zeros_like(layers[0])
     found = []
     for number, layer in enumerate(layers):
         where = np.zeros_like(layer)
         for x in np.flatnonzero((turn == number) & first & layer.any(axis=0)):
             where[np.flatnonzero(layer[:, x])[0], x] = True
-        taken |= where
+        occupied |= where
         found.append(where)
     for number, layer in enumerate(layers):
         xs = np.flatnonzero(layer.any(axis=0))
         if len(xs):
             y, x = np.flatnonzero(layer[:, xs[-1]])[-1], xs[-1]
-            if not taken[y, x]:
-                found[number][y, x] = taken[y, x] = True
+            if not occupied[y, x]:
+                found[number][y, x] = occupied[y, x] = True
     return found

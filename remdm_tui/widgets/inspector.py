@@ -93,7 +93,7 @@ def _moment(moment: Moment, token: str, ascii_only: bool) -> str:
 
 
 def prediction_text(
-    opinion: Prediction,
+    prediction: Prediction,
     pieces: Sequence[str],
     room: tuple[int, int],
     ascii_only: bool,
@@ -104,38 +104,38 @@ def prediction_text(
     parts: what to call tokens that hold a part of a character.
     """
     columns, rows = room
-    own = "" if math.isnan(opinion.own) else f", this token p {opinion.own:.3g}"
-    text = Text(f"after step {opinion.step}: entropy {opinion.entropy:.2f} nats{own}\n")
-    verdicts = [(verdict.strategy, _verdict(verdict, opinion.masked)) for verdict in opinion.verdicts]
+    own = "" if math.isnan(prediction.own) else f", this token p {prediction.own:.3g}"
+    text = Text(f"after step {prediction.step}: entropy {prediction.entropy:.2f} nats{own}\n")
+    verdicts = [(verdict.strategy, _verdict(verdict, prediction.masked)) for verdict in prediction.verdicts]
     column = NAME + BAR + 11
-    names = [named(ranked.token, pieces, parts, ascii_only) for ranked in opinion.top]
+    names = [named(ranked.token, pieces, parts, ascii_only) for ranked in prediction.top]
     if columns >= column + 34:
-        left = _ranked(opinion, names, min(TOP, max(3, rows - 2)), ascii_only)
+        left = _ranked(prediction, names, min(TOP, max(3, rows - 2)), ascii_only)
         right = [shorten(f"{name:<16} {verdict}", columns - column, ascii_only) for name, verdict in verdicts]
         for i in range(max(len(left), len(right))):
             a, b = (side[i] if i < len(side) else "" for side in (left, right))
             text.append(f"{a}{' ' * max(1, column - cell_len(a))}{b}\n")
     else:
         short = wrap("; ".join(f"{name} {verdict}" for name, verdict in verdicts), max(20, columns))
-        left = _ranked(opinion, names, min(TOP, max(3, rows - 2 - len(short))), ascii_only)
+        left = _ranked(prediction, names, min(TOP, max(3, rows - 2 - len(short))), ascii_only)
         text.append("\n".join([*left, *short]))
     text.rstrip()
     return text
 
 
-def _ranked(opinion: Prediction, names: Sequence[str], most: int, ascii_only: bool) -> list[str]:
+def _ranked(prediction: Prediction, names: Sequence[str], most: int, ascii_only: bool) -> list[str]:
     full, cut = ("=", "--") if ascii_only else ("█", "──")
     lines: list[str] = []
-    shown = opinion.top[:most]
+    shown = prediction.top[:most]
     for number, ranked in enumerate(shown):
         name = names[number]
         if not ranked.kept and (not number or shown[number - 1].kept):
-            lines.append(f"{cut} nucleus: {opinion.nucleus} above {cut}")
+            lines.append(f"{cut} nucleus: {prediction.nucleus} above {cut}")
         name = shorten(name, NAME, ascii_only)
         bar = full * round(ranked.probability * BAR)
         lines.append(f"{name}{' ' * (NAME - cell_len(name))} {ranked.probability:.4f} {bar}")
     if shown and shown[-1].kept:
-        lines.append(f"{cut} nucleus: {opinion.nucleus} in all {cut}")
+        lines.append(f"{cut} nucleus: {prediction.nucleus} in all {cut}")
     return lines
 
 

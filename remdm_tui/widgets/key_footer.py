@@ -17,17 +17,17 @@ PADDING = 3
 class KeyFooter(Footer):
     """A footer that never cuts a key, and that keeps some in every width."""
 
-    def __init__(self, kept: Collection[str]) -> None:
+    def __init__(self, always: Collection[str]) -> None:
         """kept: actions whose keys are always shown."""
         super().__init__(show_command_palette=False)
-        self._kept, self._composed_for = kept, 0
+        self._always, self._composed_for = always, 0
 
     def compose(self) -> ComposeResult:
         self._composed_for = self.size.width
         keys = [key for key in super().compose() if isinstance(key, FooterKey)]
-        room = self._composed_for - sum(_width(key) for key in keys if key.action in self._kept)
+        room = self._composed_for - sum(_width(key) for key in keys if key.action in self._always)
         for key in keys:
-            if key.action not in self._kept and self._composed_for:
+            if key.action not in self._always and self._composed_for:
                 room -= _width(key)
                 if room < 0:
                     continue

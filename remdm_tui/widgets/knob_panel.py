@@ -13,7 +13,7 @@ from textual.widget import Widget
 
 from engine.records import Knob, KnobInfo
 from remdm_tui.render.shorten import fit, shorten
-from remdm_tui.settings.knobs import KnobRow, at_fraction, fraction, notch, shown
+from remdm_tui.settings.knobs import KnobRow, at_fraction, fraction, knob_text, notch
 
 NAME, VALUE, BAR = 14, 7, 4
 """Columns of a name and of a value, and those of a slider at least."""
@@ -88,7 +88,7 @@ class KnobPanel(Widget):
         A number is never cut: a slider gives way to it.
         """
         info, value = row.info, row.now if row.value is None else row.value
-        after = "" if row.upcoming is None else f" next {shown(row.upcoming)}"
+        after = "" if row.upcoming is None else f" next {knob_text(row.upcoming)}"
         if info.choices:
             left, right = ("<", ">") if self._ascii else ("‹", "›")
             if row.value is None:
@@ -96,7 +96,7 @@ class KnobPanel(Widget):
             if row.upcoming is None:
                 return f"{left} {shorten(str(value), width - 4, self._ascii):^{width - 4}} {right}"
             return shorten(f"{left} {value} {right}{after}", width, self._ascii)
-        number = shown(value) if row.value is not None else ""
+        number = knob_text(value) if row.value is not None else ""
         bar = width - max(VALUE, len(number) + 1) if not after else width - len(number) - len(after) - 1
         if bar < BAR:
             return f"{number + after:>{width}}"

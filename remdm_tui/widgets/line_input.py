@@ -59,10 +59,10 @@ class LineInput(Input):
     def _insert(self, text: str) -> None:
         lines = lines_of(text) or [""]
         if self._newline:
-            taken = self._newline.join(lines)
+            pasted = self._newline.join(lines)
         else:
             filled = [line for line in lines if line.strip()] or [""]
-            taken = filled[0]
+            pasted = filled[0]
             if len(filled) > 1:
                 self.post_message(self.LinesLeftOut(len(filled) - 1))
-        self.replace(taken, *self.selection)
+        self.replace(pasted, *self.selection)

@@ -10,7 +10,7 @@ import pytest
 from engine.records import SAMPLING, ModelChoice, ModelInfo, RunChoice
 from engine.strategies import REGISTRY, catalogue, make_strategy, values
 from remdm_tui.settings import presets
-from remdm_tui.settings.knobs import given_knobs, parsed
+from remdm_tui.settings.knobs import parse_knobs, parsed
 from remdm_tui.settings.run_arguments import RunArguments
 from remdm_tui.settings.watch_options import DEFAULT_STRATEGY, WatchOptions, fit_to_model, parse_model
 
@@ -28,16 +28,16 @@ def test_settings_carry_every_knob_of_the_strategy(name: str) -> None:
     assert dict(settings.knobs) == values(make_strategy(name))
 
 
-@pytest.mark.parametrize("name", presets.names())
+@pytest.mark.parametrize("name", presets.preset_names())
 def test_a_preset_makes_valid_options_and_says_what_it_is(name: str) -> None:
     options = RunArguments(preset=name).options()
-    assert options.settings.strategy == presets.read(name).strategy
-    assert presets.read(name).summary.endswith(".")
+    assert options.settings.strategy == presets.read_preset(name).strategy
+    assert presets.read_preset(name).summary.endswith(".")
 
 
-@pytest.mark.parametrize("name", presets.names())
+@pytest.mark.parametrize("name", presets.preset_names())
 def test_a_preset_holds_only_what_differs(name: str) -> None:
-    preset = presets.read(name)
+    preset = presets.read_preset(name)
     strategy = values(make_strategy(preset.strategy))
     assert [knob for knob, value in preset.knobs.items() if strategy[knob] == value] == []
     assert [info.name for info in SAMPLING if getattr(preset, info.name) == info.default] == []
@@ -65,7 +65,7 @@ def test_a_knobs_value_has_the_type_it_is_spelled_as(text: str, value: object) -
 
 
 def test_eta_is_short_for_the_knob() -> None:
-    assert given_knobs([], 0.1) == given_knobs(["eta=0.1"], None)
+    assert parse_knobs([], 0.1) == parse_knobs(["eta=0.1"], None)
 
 
 @pytest.mark.parametrize(

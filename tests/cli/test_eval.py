@@ -57,7 +57,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = DIT(DITConfig(vocab_size=size, mask_id=codec.token_to_id(MASK), time_conditioning=False, **shape))
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
-    checkpoint.export(model, codec.to_str(), home / "model", torch.float32)
+    checkpoint.export_model(model, codec.to_str(), home / "model", torch.float32)
     save_gpt2(home / "judge", 64)
     (home / "text.txt").write_text("\n\n".join(texts(400, seed=9)), encoding="utf-8")
     return home
@@ -490,7 +490,7 @@ def test_a_job_of_submitit_runs_the_same_command(
 def test_a_job_is_sent_without_its_own_option_and_asks_for_a_gpu_a_task() -> None:
     words = ["eval", "--slurm", "nodes=2,devices=8", "--out", "x", "--slurm=a=1"]
     assert slurm.without_slurm(words) == ["eval", "--out", "x"]
-    found = slurm.parameters(slurm.settings("nodes=2,devices=8,time=60,partition=gpu"))
+    found = slurm.submitit_parameters(slurm.parse_settings("nodes=2,devices=8,time=60,partition=gpu"))
     assert found == {
         "name": "remdm-eval", "nodes": 2, "tasks_per_node": 8, "timeout_min": 60,
         "slurm_additional_parameters": {"partition": "gpu", "gres": "gpu:8"},

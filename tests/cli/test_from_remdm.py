@@ -44,7 +44,7 @@ def test_an_evaluation_runs(words: list[str], tmp_path: Path) -> None:
     # an autoregressive model takes a step for each token but the two start tokens
     length = "4" if preset == "owt-ar" else "8"
     more = ["--model", DEMO.get(preset, "demo"), "--count", "1", "--steps", "2", "--length", length, "--device", "cpu"]
-    if presets.read(preset).stride:
+    if presets.read_preset(preset).stride:
         more += ["--stride", "4"]
     more += ["--judge", "none", "--references", "none", "--quiet", "--json", "--out", str(tmp_path / "out")]
     if preset in ("owt-ar", "owt-sedd", "mdlm-local-samples"):
@@ -68,10 +68,10 @@ def test_what_needs_a_gpu_or_a_data_set_has_valid_options(words: list[str]) -> N
     command = get_command(app).commands[words[0]]  # type: ignore[attr-defined]
     given = command.make_context(words[0], words[1:]).params
     if words[0] == "train":
-        assert str(given["config"]) in train_configs.names()
+        assert str(given["config"]) in train_configs.train_config_names()
 
 
 def test_every_preset_of_the_reference_is_mapped() -> None:
     named = {words[words.index("--preset") + 1] for words in COMMANDS if "--preset" in words}
     ours = {"mini-table", "paper-t-below-l", "paper-t-from-l"}  # tables of papers, not commands of the repository
-    assert named == set(presets.names()) - ours
+    assert named == set(presets.preset_names()) - ours

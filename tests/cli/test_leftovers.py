@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from remdm_tui.commands.report import run
-from remdm_tui.exports.screen import write as write_screen
+from remdm_tui.exports.screen import write_screen as write_screen
 from remdm_tui.preferences.last_session import Memory, Remembered
 from tests.cli.evaluations import results, write
 from tests.killed import leave, unfinished

@@ -12,7 +12,7 @@ from engine.models.catalogue import BUILT_IN, PUBLISHED
 from engine.strategies import REGISTRY, catalogue
 from remdm_tui.settings import presets
 
-NAMES = {"strategies": list(REGISTRY), "models": [*BUILT_IN, *PUBLISHED], "presets": list(presets.names())}
+NAMES = {"strategies": list(REGISTRY), "models": [*BUILT_IN, *PUBLISHED], "presets": list(presets.preset_names())}
 
 
 @pytest.mark.parametrize("what", NAMES)

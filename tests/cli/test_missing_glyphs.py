@@ -10,7 +10,7 @@ from rich.style import Style
 
 from remdm_tui.exports import raster
 from remdm_tui.exports.raster import Raster, has_glyph
-from remdm_tui.exports.screen import write
+from remdm_tui.exports.screen import write_screen
 
 PLAIN = Style()
 
@@ -45,5 +45,5 @@ def test_letters_that_are_there_are_not_taken_for_boxes() -> None:
 @pytest.mark.parametrize(("text", "remarks"), [("sea", 0), ("\U0010fffd \U0010fffd", 1)])
 def test_the_sentence_follows_the_export_of_a_picture_alone(tmp_path: Path, text: str, remarks: int) -> None:
     page = [((text, PLAIN),)]
-    assert write(page, 20, tmp_path / "out.png", light=False).count("the font lacks") == remarks
-    assert "lacks" not in write(page, 20, tmp_path / "out.svg", light=False)
+    assert write_screen(page, 20, tmp_path / "out.png", light=False).count("the font lacks") == remarks
+    assert "lacks" not in write_screen(page, 20, tmp_path / "out.svg", light=False)

@@ -22,7 +22,7 @@ import torch
 from tokenizers import Tokenizer
 
 from engine.data.special_tokens import END_OF_TEXT, MASK
-from engine.data.texts import load
+from engine.data.texts import load_texts
 from engine.evaluation import perplexity as evaluation
 from engine.evaluation.identity import identity
 from engine.evaluation.model_rows import is_own, model_rows
@@ -38,7 +38,7 @@ from engine.models import TextModel, checkpoint, load_model
 from engine.models.dit import DIT, DITConfig
 from engine.records import ModelChoice
 from engine.training.data import prepare
-from remdm_tui.commands.perplexity import ScoringReport, figures, run, stopped
+from remdm_tui.commands.perplexity import ScoringReport, run, running_figures, stopped
 from remdm_tui.commands.progress import PlainLines
 from tests import forks
 from tests.cli.conftest import ENVIRONMENT
@@ -98,7 +98,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         model = DIT(config)
         for p in model.parameters():
             torch.nn.init.normal_(p, std=0.2)
-        checkpoint.export(model, tokenizer, home / name)
+        checkpoint.export_model(model, tokenizer, home / name)
     assert Tokenizer.from_file(str(home / "other" / "tokenizer.json")).get_vocab_size() == size - 1
     return home
 
@@ -123,7 +123,7 @@ def standing(done: int, *, total: int = 40, kept: int = 0, batch: int = 8) -> Pe
 
 
 def test_a_model_trained_here_reads_windows_of_its_training_stream(home: Path) -> None:
-    model, texts = model_of(home), load(str(home / "nonsense.jsonl"))
+    model, texts = model_of(home), load_texts(str(home / "nonsense.jsonl"))
     corpus = prepare([home / "nonsense.jsonl"], VOCABULARY, home / "cache")
     rows = model_rows(model, texts, windows=9)
     assert is_own(model.codec)
@@ -138,14 +138,16 @@ def test_typography_is_unified_for_a_model_trained_here_and_left_alone_for_other
     for name in ("own", "other"):
         for spelling, text in (("straight", straight), ("curly", curly)):
             (tmp_path / "text.txt").write_text(text, encoding="utf-8")
-            found = model_rows(model_of(home, name), load(str(tmp_path / "text.txt")), layout="windows", windows=1)
+            found = model_rows(
+                model_of(home, name), load_texts(str(tmp_path / "text.txt")), layout="windows", windows=1
+            )
             rows[name, spelling] = found.tokens.tolist()
     assert rows["own", "curly"] == rows["own", "straight"]
     assert rows["other", "curly"] != rows["other", "straight"]
 
 
 def test_any_other_model_reads_wrapped_rows(home: Path) -> None:
-    model, texts = model_of(home, "other"), load(str(home / "nonsense.jsonl"))
+    model, texts = model_of(home, "other"), load_texts(str(home / "nonsense.jsonl"))
     end = model.codec.encode(END_OF_TEXT, special=True)[0]
     rows = model_rows(model, texts)
     joined = [i for text in texts.texts for i in (*model.codec.encode(text), end)]
@@ -157,7 +159,7 @@ def test_any_other_model_reads_wrapped_rows(home: Path) -> None:
 
 
 def test_windows_lie_side_by_side_unless_more_are_asked_for(home: Path) -> None:
-    model, texts = model_of(home), load(str(home / "nonsense.jsonl"))
+    model, texts = model_of(home), load_texts(str(home / "nonsense.jsonl"))
     some, many = model_rows(model, texts), model_rows(model, texts, windows=500)
     assert len(some.tokens) < 100 < len(many.tokens) == 500
     assert "which overlap" not in some.description
@@ -174,7 +176,7 @@ def test_the_figures_are_those_of_the_metric(home: Path, capsys: pytest.CaptureF
     assert ask(home, "nonsense.jsonl", windows=12, conventions="both", as_json=True, seed=3) == 0
     found = printed(capsys)
     model = model_of(home)
-    rows = model_rows(model, load(str(home / "nonsense.jsonl")), windows=12).tokens
+    rows = model_rows(model, load_texts(str(home / "nonsense.jsonl")), windows=12).tokens
     for how in ("standard", "reference"):
         expected, measured = likelihood(model, rows, how, seed=3), found["conventions"][how]
         for name, figure in (("nll", expected.nats), ("bpd", expected.bits), ("ppl", expected.perplexity)):
@@ -280,7 +282,7 @@ def test_half_a_line_and_the_rest_of_its_batch_are_done_again(home: Path, tmp_pa
     (tmp_path / "scores.jsonl").write_bytes(b"".join(lines[:6]) + lines[6][:9])
     done: list[PerplexityProgress] = []
     evaluation.perplexity(
-        model_of(home), load(str(home / "nonsense.jsonl")),
+        model_of(home), load_texts(str(home / "nonsense.jsonl")),
         PerplexityOptions(windows=12, layout="windows", weights=identity(ModelChoice(str(home / "own")))),
         batch=4, out=tmp_path, report=done.append,
     )  # fmt: skip
@@ -441,18 +443,18 @@ def test_plain_lines_come_every_so_often_with_the_time_left() -> None:
         report.update(one)
     assert said == [
         "continuing after 4 of 40 rows",
-        f"row 8 of 40  {figures(standing(8))}",
-        f"row 24 of 40  {figures(standing(8))}  0:00:12 left",
+        f"row 8 of 40  {running_figures(standing(8))}",
+        f"row 24 of 40  {running_figures(standing(8))}  0:00:12 left",
         "out of memory: going on with 4 rows at a time",
-        f"row 40 of 40  {figures(standing(8))}  0:00:00 left",
+        f"row 40 of 40  {running_figures(standing(8))}  0:00:00 left",
     ]
-    assert figures(standing(8)) == "standard: 2.0000 nats a token, perplexity 7.4"
+    assert running_figures(standing(8)) == "standard: 2.0000 nats a token, perplexity 7.4"
 
 
 def test_a_device_out_of_memory_halves_the_batch_and_changes_no_figure(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, texts = model_of(home), load(str(home / "nonsense.jsonl"))
+    model, texts = model_of(home), load_texts(str(home / "nonsense.jsonl"))
     expected = evaluation.perplexity(model, texts, PerplexityOptions(windows=6), batch=2)
     encode = model.network.encode
 
@@ -509,7 +511,7 @@ def test_a_directory_that_cannot_be_written_is_told_before_the_data_is_read(home
 
 
 def test_a_network_that_gives_nan_is_told_by_its_row_and_loses_nothing(home: Path, tmp_path: Path) -> None:
-    model, texts = model_of(home), load(str(home / "nonsense.jsonl"))
+    model, texts = model_of(home), load_texts(str(home / "nonsense.jsonl"))
     rows = model_rows(model, texts, windows=6).tokens
     only = next(int(token) for token in rows[4] if not (rows[:4] == token).any())
     model.network.embedding[only] = torch.nan
@@ -519,7 +521,7 @@ def test_a_network_that_gives_nan_is_told_by_its_row_and_loses_nothing(home: Pat
 
 
 def test_rows_that_are_not_the_models_are_told_before_any_is_scored(home: Path) -> None:
-    model, texts = model_of(home), load(str(home / "nonsense.jsonl"))
+    model, texts = model_of(home), load_texts(str(home / "nonsense.jsonl"))
     last = int(model_rows(model, texts, windows=6).tokens[5, 3])
     model.mask_id = last
     done: list[PerplexityProgress] = []
@@ -529,7 +531,7 @@ def test_rows_that_are_not_the_models_are_told_before_any_is_scored(home: Path) 
 
 
 def test_a_row_held_for_impossible_has_no_perplexity(home: Path) -> None:
-    model, texts = model_of(home), load(str(home / "nonsense.jsonl"))
+    model, texts = model_of(home), load_texts(str(home / "nonsense.jsonl"))
     project = model.network.project
     model.network.project = lambda hidden: project(hidden).index_fill(1, torch.arange(1, 200), -torch.inf)
     with pytest.raises(ValueError, match="holds row 0, counted from 0, for impossible"):

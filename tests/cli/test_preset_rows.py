@@ -10,7 +10,7 @@ from remdm_tui.settings import presets
 from remdm_tui.settings.run_arguments import RunArguments
 from remdm_tui.settings.sweeps import grid
 
-TABLE = presets.read("mini-table")
+TABLE = presets.read_preset("mini-table")
 
 
 def made(*sweep: str, **asked: object) -> dict[str, RunArguments]:
@@ -19,7 +19,7 @@ def made(*sweep: str, **asked: object) -> dict[str, RunArguments]:
 
 @pytest.mark.parametrize("name", TABLE.rows)
 def test_a_row_is_a_preset_that_holds_only_what_differs(name: str) -> None:
-    row = presets.read(f"mini-table/{name}")
+    row = presets.read_preset(f"mini-table/{name}")
     assert row.rows == {}
     assert (row.count, row.judge) == (TABLE.count, TABLE.judge)
     standard = values(make_strategy(row.strategy))

@@ -29,7 +29,9 @@ from tests.waiting import seen
 def replaying(path: Path) -> tuple[Recording, WatchApp]:
     recording = Recording.open(path)
     return recording, WatchApp(
-        replay_options(recording), lambda: ReplayLink(recording, 0, catalogue()), tape=RunRecording(recording=recording)
+        replay_options(recording),
+        lambda: ReplayLink(recording, 0, catalogue()),
+        recording=RunRecording(recording=recording),
     )
 
 
@@ -91,7 +93,7 @@ def test_a_replay_switches_branches_and_starts_none(tmp_path: Path) -> None:
     recorder.close()
     link = ReplayLink(Recording.open(tmp_path / "run"))
     link.switch(1)
-    assert link.take() == [wire.Stands(1, 1, 13), wire.Finished(1, 1)]
+    assert link.take() == [wire.Switched(1, 1, 13), wire.Finished(1, 1)]
     assert link.trace is not None
     assert np.array_equal(link.trace.tokens(13, 0), session.tokens[0])
     link.fork(Branch(2, 1, 4), link.trace)

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from remdm_tui.commands.report import run, shared
+from remdm_tui.commands.report import run, shared_directory
 from remdm_tui.reports.collect import collect
-from remdm_tui.reports.terminal import show
+from remdm_tui.reports.terminal import show_report
 from tests.cli.evaluations import SENTENCES, UNJUDGED, results, sweep, write
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*\b(?:3[0-7]|9[0-7]|38;[25])[0-9;]*m")
@@ -23,7 +23,7 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*\b(?:3[0-7]|9[0-7]|38;[25])[0-9;]*m")
 
 def shown(root: Path, width: int = 80, axes: tuple[str, ...] = ("steps",), **more: Any) -> str:
     file = StringIO()
-    show(collect([root]), Console(file=file, width=width, **more), axes)
+    show_report(collect([root]), Console(file=file, width=width, **more), axes)
     return file.getvalue()
 
 
@@ -69,7 +69,7 @@ def test_a_terminal_without_utf8_gets_ascii_alone(tmp_path: Path) -> None:
     sweep(tmp_path)
     raw = BytesIO()
     file = TextIOWrapper(raw, encoding="ascii", errors="strict")
-    show(collect([tmp_path]), Console(file=file, width=100), ("calls",))
+    show_report(collect([tmp_path]), Console(file=file, width=100), ("calls",))
     file.flush()
     assert b"+-0.012" in raw.getvalue()
 
@@ -107,7 +107,7 @@ def test_files_lie_in_the_directory_or_where_out_says(tmp_path: Path) -> None:
 
 
 def test_of_several_directories_the_files_lie_in_the_one_that_holds_them(tmp_path: Path) -> None:
-    assert shared([tmp_path / "a" / "x", tmp_path / "a" / "y"]) == (tmp_path / "a").resolve()
+    assert shared_directory([tmp_path / "a" / "x", tmp_path / "a" / "y"]) == (tmp_path / "a").resolve()
 
 
 def test_a_report_beside_an_evaluation_is_not_taken_for_one(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from remdm_tui.reports.collect import collect, differences
+from remdm_tui.reports.collect import collect, why_not_one_plot
 from remdm_tui.reports.tables import facts, warnings
 from tests.cli.evaluations import results, sweep, write
 
@@ -128,14 +128,14 @@ def test_what_cannot_be_compared_is_shown_apart_and_the_difference_is_said(
     write(tmp_path / "2", results("remdm-cap", **change))
     groups = collect([tmp_path]).groups
     assert len(groups) == 2
-    assert told in (differences(groups) or "")
+    assert told in (why_not_one_plot(groups) or "")
 
 
 def test_what_can_be_compared_has_nothing_said_about_it(tmp_path: Path) -> None:
     sweep(tmp_path)
     groups = collect([tmp_path]).groups
     assert len(groups) == 1
-    assert differences(groups) is None
+    assert why_not_one_plot(groups) is None
     assert warnings(groups[0]) == ()
 
 

@@ -15,7 +15,7 @@ import pytest
 from jinja2 import UndefinedError
 
 from engine.evaluation.results import SAMPLES, FailedSample
-from remdm_tui.commands.report import write as write_files
+from remdm_tui.commands.report import write_report as write_files
 from remdm_tui.console.sanitize import is_visible, sanitize
 from remdm_tui.reports import html, latex, markdown, templates
 from remdm_tui.reports.collect import collect

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remdm_tui.reports.canvas import HEIGHT, draw
+from remdm_tui.reports.canvas import HEIGHT, draw_panel
 from remdm_tui.reports.collect import collect
 from remdm_tui.reports.looks import looks
 from remdm_tui.reports.panels import AXES, Value, combined, front, panels
@@ -143,7 +143,7 @@ def test_colours_have_a_contrast_of_three_to_one_with_their_ground(ground: str) 
 def test_a_letter_stands_where_its_setting_is(tmp_path: Path) -> None:
     for n in (128, 256, 512):
         write(tmp_path / str(n), results(steps=n, perplexity=100 / n))
-    lines = draw(panels(group_of(tmp_path), AXES["steps"])[0], looks(1), 60).plain.split("\n")
+    lines = draw_panel(panels(group_of(tmp_path), AXES["steps"])[0], looks(1), 60).plain.split("\n")
     assert len(lines) == HEIGHT + 4
     assert {len(line) for line in lines} == {60}
     places = [(row, column) for row, line in enumerate(lines[1:-3]) for column, c in enumerate(line) if c == "A"]

@@ -43,7 +43,7 @@ def test_version_is_the_engines(cli: Callable[..., Any]) -> None:
 @pytest.mark.parametrize("command", ["watch", "sample"])
 def test_help_names_every_strategy_preset_and_shared_setting(cli: Callable[..., Any], command: str) -> None:
     text = " ".join(cli(command, "--help").output.split()).replace("- ", "-")
-    words = [*REGISTRY, *presets.names(), *(choice for info in SAMPLING for choice in info.choices)]
+    words = [*REGISTRY, *presets.preset_names(), *(choice for info in SAMPLING for choice in info.choices)]
     assert [word for word in words if word not in text] == []
     # nothing is left to be filled in; {mask} is what a prompt may hold
     assert re.findall(r"\{(?!mask\b|mask\*8)", text) == []

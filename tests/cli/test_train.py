@@ -24,7 +24,7 @@ from engine.training.workers import SingleWorker
 from remdm_tui.commands.progress import PlainLines, Silent
 from remdm_tui.commands.train import prepared
 from remdm_tui.commands.train_log import continued
-from remdm_tui.commands.train_progress import ProgressReading, TrainingReport, figures, smoothed
+from remdm_tui.commands.train_progress import ProgressReading, TrainingReport, smoothed, step_figures
 from remdm_tui.commands.train_stop import stopping
 from tests import forks
 from tests.cli.conftest import ENVIRONMENT
@@ -257,7 +257,7 @@ def test_the_time_left_is_the_tokens_left_at_the_present_rate() -> None:
 
 
 def test_the_bound_is_shown_in_nats_and_as_a_perplexity() -> None:
-    assert "2.0000 nats, perplexity 7.4" in figures(ProgressReading(progress(5, validation=2.0), 1.0, 2.0, 1.0))
+    assert "2.0000 nats, perplexity 7.4" in step_figures(ProgressReading(progress(5, validation=2.0), 1.0, 2.0, 1.0))
 
 
 def test_plain_lines_come_when_something_was_measured_or_time_has_passed() -> None:

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from engine.training.config import TrainProgress
 from remdm_tui.commands.train_loggers import logs, values_of
-from remdm_tui.commands.train_progress import ProgressReading, curve, panel, printable, smoothed
+from remdm_tui.commands.train_progress import ProgressReading, curve, printable, progress_panel, smoothed
 
 
 def reading(**fields: Any) -> ProgressReading:
@@ -26,7 +26,7 @@ def reading(**fields: Any) -> ProgressReading:
 def shown(*parts: Any) -> str:
     console = Console(width=150, force_terminal=False)
     with console.capture() as capture:
-        console.print(panel(*parts))
+        console.print(progress_panel(*parts))
     return capture.get()
 
 

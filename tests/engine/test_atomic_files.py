@@ -19,7 +19,7 @@ from engine.files.atomic import discard, probe, replace, replacing, tidy
 from engine.files.checkpoint_files import write_state
 from engine.files.digests import file_digests
 from engine.files.run_layout import WRITTEN as OF_RUNS
-from engine.models.checkpoint import export
+from engine.models.checkpoint import export_model
 from engine.models.dit import DIT, DITConfig
 from tests.killed import ended, leave, unfinished
 
@@ -135,7 +135,7 @@ def _digested(home: Path) -> None:
 
 
 def _exported(home: Path) -> None:
-    export(
+    export_model(
         DIT(DITConfig(vocab_size=8, hidden_size=8, n_blocks=1, n_heads=1, cond_dim=4, length=4, mask_id=7)), "{}", home
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.text.chat_template import LARGEST, render
+from engine.text.chat_template import LARGEST, render_chat
 
 NAMED = {"bos_token": "<s>", "eos_token": "</s>"}
 HONEST = """{{ bos_token }}{% for message in messages %}
@@ -14,7 +14,7 @@ HONEST = """{{ bos_token }}{% for message in messages %}
 
 
 def test_a_template_is_rendered_as_the_field_expects() -> None:
-    assert render(HONEST, "say <é> 漢", NAMED, "toy") == '<s>[user]"say <é> 漢"</s>\n[assistant]'
+    assert render_chat(HONEST, "say <é> 漢", NAMED, "toy") == '<s>[user]"say <é> 漢"</s>\n[assistant]'
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,6 @@ def test_a_template_is_rendered_as_the_field_expects() -> None:
 )
 def test_a_bad_template_is_refused_in_a_sentence(template: str, words: str) -> None:
     with pytest.raises(ValueError, match=words) as error:
-        render(template, "hi", NAMED, "toy")
+        render_chat(template, "hi", NAMED, "toy")
     assert str(error.value).startswith("the chat template of toy cannot be rendered: ")
     assert "\n" not in str(error.value)

@@ -10,11 +10,11 @@ import pytest
 from tokenizers import Tokenizer
 
 from engine.files import digests
-from engine.files.checksums import check, checksum, known, replace_checked, replacing_checked
+from engine.files.checksums import check_checksum, checksum, known, replace_checked, replacing_checked
 from engine.files.run_layout import MODEL_FILES, STEP, ExportNote, read_exported
 from engine.metrics.judges import load_judge
 from engine.models import load_model
-from engine.models.checkpoint import export
+from engine.models.checkpoint import export_model
 from engine.models.dit import DITConfig
 from engine.models.kinds import KINDS
 from engine.training.data import existing_tokenizer, train_tokenizer
@@ -36,7 +36,7 @@ def home(request: pytest.FixtureRequest, tokenizer: Tokenizer, tmp_path: Path) -
     shape = DITConfig(vocab_size=size, hidden_size=16, n_blocks=1, n_heads=2, cond_dim=8, length=12, mask_id=size - 1)
     model = KINDS["dit"].network(shape)
     if request.param == "model":
-        export(model, tokenizer.to_str(), tmp_path / "model")
+        export_model(model, tokenizer.to_str(), tmp_path / "model")
     else:
         publish(model, tokenizer, tmp_path / "model", "dit", None)
     return tmp_path / "model"
@@ -89,7 +89,7 @@ def test_an_export_over_a_damaged_model_makes_it_whole(home: Path, tokenizer: To
         flip(home / file)
     size = tokenizer.get_vocab_size()
     shape = DITConfig(vocab_size=size, hidden_size=16, n_blocks=1, n_heads=2, cond_dim=8, length=12, mask_id=size - 1)
-    export(KINDS["dit"].network(shape), tokenizer.to_str(), home)
+    export_model(KINDS["dit"].network(shape), tokenizer.to_str(), home)
     load_model(str(home), "cpu", "float32")
     assert all(len(known(home / file)) == 1 for file in MODEL_FILES)
 
@@ -99,13 +99,13 @@ def test_a_large_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(digests, "default_cache", lambda: tmp_path / "digests")
     path = tmp_path / "large"
     replace_checked(path, bytes(100))
-    check(path)
+    check_checksum(path)
     with monkeypatch.context() as again:
         again.setattr(digests, "_digest", lambda path, count: pytest.fail("it is read again"))
-        check(path)
+        check_checksum(path)
     flip(path)
     with pytest.raises(ValueError, match="large is damaged"):
-        check(path)
+        check_checksum(path)
 
 
 def _killed(old: Path, new: Path) -> None:
@@ -127,7 +127,7 @@ def test_a_kill_between_checksum_and_file_leaves_a_whole_one(
         for data in (b"new", b"newer"):
             with pytest.raises(KeyboardInterrupt), replacing_checked(path) as part:
                 part.write_bytes(data)
-    check(path)
+    check_checksum(path)
     assert path.read_bytes() == b"old"
 
 
@@ -137,7 +137,7 @@ def test_a_damaged_file_is_not_taken_for_the_one_before(tmp_path: Path) -> None:
     flip(path)
     replace_checked(path, b"new")
     assert len(known(path)) == 1
-    check(path)
+    check_checksum(path)
 
 
 def test_a_damaged_note_of_what_a_model_is_made_of_says_nothing(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from pyarrow import parquet
 from engine.data.directories import text_files
 from engine.data.document import Document
 from engine.data.documents import documents
-from engine.data.texts import load
+from engine.data.texts import load_texts
 from engine.training.data import prepare
 from tests.engine.texts import VOCABULARY, write_texts
 
@@ -95,7 +95,7 @@ def test_texts_of_an_array_and_long_fields_are_read(tmp_path: Path) -> None:
 def test_half_a_surrogate_pair_becomes_a_replacement(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text('{"text": "lone \\ud83d, pair \\ud83d\\ude00"}\n')
     assert texts(tmp_path / name) == ["lone \ufffd, pair 😀"]
-    assert load([tmp_path / name]).texts == ("lone \ufffd, pair 😀",)
+    assert load_texts([tmp_path / name]).texts == ("lone \ufffd, pair 😀",)
     prepared = prepare([write_texts(tmp_path), tmp_path / name], VOCABULARY, tmp_path / "cache")
     assert "\ufffd" in prepared.tokenizer.decode(prepared.splits["train"][-40:].tolist())
 
@@ -163,7 +163,7 @@ def test_a_named_pipe_is_refused_without_waiting_for_a_writer(tmp_path: Path) ->
     for name in ("pipe.txt", "pipe.jsonl.gz", "pipe.csv"):
         os.mkfifo(tmp_path / name)
         with pytest.raises(ValueError, match=r"pipe\.\S+ is a named pipe, not a regular file"):
-            load(str(tmp_path / name))
+            load_texts(str(tmp_path / name))
         with pytest.raises(ValueError, match=r"pipe\.\S+ is a named pipe, not a regular file"):
             prepare([tmp_path / name], VOCABULARY, tmp_path / "cache")
 
@@ -175,7 +175,7 @@ def test_a_pointer_of_git_lfs_is_no_text(tmp_path: Path, name: str) -> None:
     path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 5\n")
     for source in (path, path.parent):
         with pytest.raises(ValueError, match="is a pointer of git-lfs, not the file itself"):
-            load(str(source))
+            load_texts(str(source))
         with pytest.raises(ValueError, match="is a pointer of git-lfs, not the file itself"):
             prepare([source], VOCABULARY, tmp_path / "cache")
 
@@ -201,7 +201,7 @@ def test_a_directory_is_its_texts_without_what_describes_them(tmp_path: Path) ->
         "index.parquet (no column 'text', but 'id'), metadata.csv (no column 'text', but 'id', 'title')"
     ]
     told: list[str] = []
-    assert "And then some." in load([home], "train", notice=told.append).texts
+    assert "And then some." in load_texts([home], "train", notice=told.append).texts
     prepare([home], VOCABULARY, tmp_path / "cache", notice=told.append)
     assert told == said * 2
 
@@ -210,7 +210,7 @@ def test_a_damaged_file_of_a_directory_is_refused_and_not_left_out(tmp_path: Pat
     (tmp_path / "a.txt").write_text("fine", encoding="utf-8")
     (tmp_path / "b.jsonl").write_text('{"text": "cut', encoding="utf-8")
     with pytest.raises(ValueError, match=r"b\.jsonl, line 1: expected a JSON object"):
-        load([tmp_path])
+        load_texts([tmp_path])
 
 
 def test_a_directory_without_texts_says_what_it_holds(tmp_path: Path) -> None:
@@ -218,9 +218,9 @@ def test_a_directory_without_texts_says_what_it_holds(tmp_path: Path) -> None:
     with pytest.raises(
         ValueError, match=r"holds no file of text: .*; it holds table\.csv \(no column 'text', but 'id',"
     ):
-        load([tmp_path])
+        load_texts([tmp_path])
     (tmp_path / "README.txt").write_text("All that there is.", encoding="utf-8")
-    assert load([tmp_path]).texts == ("All that there is.",)
+    assert load_texts([tmp_path]).texts == ("All that there is.",)
 
 
 def test_files_that_are_left_out_are_counted_beyond_the_first(tmp_path: Path) -> None:

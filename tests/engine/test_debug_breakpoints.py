@@ -111,7 +111,7 @@ def test_a_hit_names_the_condition_the_step_the_samples_and_the_positions() -> N
     hit = check_breakpoint(5, parse_condition("remasks 3"), frame, None, sample=1)
     assert hit is not None
     assert (hit.breakpoint, hit.text, hit.step, hit.samples) == (5, "remasks 3", frame.index + 1, (1,))
-    assert hit.said == "a step remasks more than 3 positions"
+    assert hit.message == "a step remasks more than 3 positions"
     assert hit.positions == tuple(np.flatnonzero(frame.change[1] == Change.REMASKED))
 
 

@@ -146,7 +146,7 @@ def test_a_wrong_strategy_is_found_out_with_the_formula_and_the_numbers(
     first = next(violation for violation in told if violation.law == law)
     assert first.formula == formula
     assert all(math.isfinite(number) for _, number in first.numbers)
-    assert "\n" not in first.said
+    assert "\n" not in first.message
 
 
 def test_a_marginal_that_nobody_claims_is_not_missed() -> None:

@@ -40,7 +40,7 @@ def test_a_breakpoint_stops_the_run_at_its_frame_and_voids_credit_that_did_not_k
     assert kinds(said)[4:] == ["Stepped"] * 3 + ["Stopped"] + ["Stepped"] * 2
     (stopped,) = of(wire.Stopped, said)
     (hit,) = stopped.hits
-    assert (stopped.stop, hit.breakpoint, hit.text, hit.said, hit.step) == (1, 4, "step 3", "3 steps are taken", 3)
+    assert (stopped.stop, hit.breakpoint, hit.text, hit.message, hit.step) == (1, 4, "step 3", "3 steps are taken", 3)
     assert stepped(said)[2].index == 2
 
 
@@ -125,7 +125,7 @@ def test_a_branch_is_forked_stepped_and_left_again() -> None:
     other = [e for e in stepped(said) if e.branch == 3]
     assert [e.index for e in other] == [2, 3]
     assert {e.settings.knobs["eta"] for e in other} == {1.0}
-    assert of(wire.Stands, said) == [wire.Stands(0, 3, 2), wire.Stands(0, 0, 4)]
+    assert of(wire.Switched, said) == [wire.Switched(0, 3, 2), wire.Switched(0, 0, 4)]
 
 
 def test_a_branch_without_settings_repeats_its_parent() -> None:
@@ -188,7 +188,7 @@ def test_while_steps_are_computed_again_the_debugger_waits() -> None:
 
 def test_the_networks_opinion_arrives_and_takes_no_step() -> None:
     said = scripted(OPEN, begin(steps=6), wire.Credit(2), *steps(2), wire.Look(1, 3, top=2), wire.Look(1, 3, step=0))
-    one, early = (event.opinion for event in of(wire.Looked, said))
+    one, early = (event.prediction for event in of(wire.Looked, said))
     assert (one.step, one.sample, one.position, len(one.top)) == (2, 1, 3, 2)
     assert {verdict.strategy for verdict in one.verdicts} == {*REGISTRY} - {"remdm-cap"}
     assert (early.step, early.masked) == (0, True)
@@ -421,7 +421,7 @@ def test_whatever_is_asked_in_whatever_order_is_answered_and_breaks_nothing(comm
         match event:
             case wire.Began():
                 begun, lengths = begun + 1, {(begun + 1, 0): 0}
-            case wire.Stands(_, branch, step):
+            case wire.Switched(_, branch, step):
                 assert lengths.setdefault((begun, branch), step) == step
             case wire.Stepped(branch=branch, index=index):
                 assert index == lengths[begun, branch]

@@ -23,7 +23,7 @@ from torch import Tensor
 
 import engine
 from engine.evaluation import drawing
-from engine.evaluation.plan import EvalPlan, Model, Sampling, Scoring, differences
+from engine.evaluation.plan import EvalPlan, Model, Sampling, Scoring, plan_differences
 from engine.evaluation.results import RESULTS, SAMPLES, Judged, Results, SampleLine, read_results, read_samples
 from engine.evaluation.run import EvalJob, EvalProgress
 from engine.evaluation.scoring import Readers
@@ -663,7 +663,7 @@ def test_what_cannot_stand_between_two_starts_is_refused(
 ) -> None:
     asked = plan(None, **{**AR, "length": 12, **more}).sampling
     with pytest.raises(ValueError, match=reason):
-        drawing.check(model(), asked, [])  # type: ignore[arg-type]
+        drawing.check_plan(model(), asked, [])  # type: ignore[arg-type]
 
 
 def failing(numbers: set[int]) -> Callable[..., Iterator[Sample]]:
@@ -818,8 +818,8 @@ def test_a_judge_that_rejects_a_text_is_told_after_the_first_sample(tmp_path: Pa
 def test_differences_name_every_setting_that_changed() -> None:
     was = plan(None)
     now = msgspec.structs.replace(plan(None, block_length=3), model=msgspec.structs.replace(MODEL, fingerprint="1"))
-    assert differences(was, now) == [("model.fingerprint", "0", "1"), ("sampling.block_length", None, 3)]
-    assert differences(was, was) == []
+    assert plan_differences(was, now) == [("model.fingerprint", "0", "1"), ("sampling.block_length", None, 3)]
+    assert plan_differences(was, was) == []
 
 
 @pytest.mark.parametrize(

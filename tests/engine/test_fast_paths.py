@@ -34,8 +34,8 @@ def test_packed_product_equals_plain(dtype: torch.dtype, gelu: bool, rows: int) 
         pytest.skip("no packed product on this processor")
     x, weight, bias = (torch.randn(s).to(dtype) for s in ((rows, 64), (96, 64), (96,)))
     weight = weight / 8
-    _close(linear.packed(weight, bias, gelu)(x), linear.plain(weight, bias, gelu)(x), dtype)
-    _close(linear.packed(weight, None, gelu)(x), linear.plain(weight, None, gelu)(x), dtype)
+    _close(linear.packed(weight, bias, gelu)(x), linear.plain_linear(weight, bias, gelu)(x), dtype)
+    _close(linear.packed(weight, None, gelu)(x), linear.plain_linear(weight, None, gelu)(x), dtype)
 
 
 @torch.no_grad()

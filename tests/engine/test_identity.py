@@ -9,7 +9,7 @@ import pytest
 
 from engine.evaluation.identity import files_digest, identity, model_files
 from engine.files.run_layout import CHECKPOINT, NEWEST
-from engine.models.tokenizer import tokenizer_place
+from engine.models.tokenizer import tokenizer_source
 from engine.records import ModelChoice
 from engine.serve import load
 from tests.engine import library
@@ -152,7 +152,7 @@ def test_a_tokenizer_that_the_hub_does_not_have_is_named(hub: Path) -> None:
     kept(hub, "org/silent", "config.json")
     for name in ("org/silent", "org/none", "no name"):
         with pytest.raises(ValueError, match=name):
-            tokenizer_place(name)
+            tokenizer_source(name)
 
 
 def test_a_model_reads_the_tokenizer_that_it_is_known_by(hub: Path, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from engine.models.loading import Loaded
 from engine.models.text import Codec
 from engine.records import Change, Edit, RunChoice, Settings
 from engine.sampling import oracle
-from engine.sampling.blocks import plan
+from engine.sampling.blocks import plan_blocks
 from engine.sampling.predictors import PREDICTORS, sample_by_predictor
 from engine.sampling.session import Session, control_of
 from engine.strategies import REGISTRY, Plan, Strategy, View, make_strategy
@@ -175,10 +175,10 @@ def test_a_step_a_token_counts_the_masks_alone() -> None:
 
 def test_blocks_begin_at_the_first_mask_and_leave_out_what_is_fixed_already() -> None:
     stays = [True] * 2 + [False] * 2 + [True] * 6 + [False]
-    blocks = plan(6, 14, stays, 4)
+    blocks = plan_blocks(6, 14, stays, 4)
     assert (blocks.edges, blocks.steps) == ((2, 10, 14), (3, 3))
-    assert plan(5, 14, [True] * 14, 4).edges == (14, 14)
-    assert plan(6, 8, [True, False, True], stride=4, strides=1).edges == (1, 8, 12)
+    assert plan_blocks(5, 14, [True] * 14, 4).edges == (14, 14)
+    assert plan_blocks(6, 8, [True, False, True], stride=4, strides=1).edges == (1, 8, 12)
 
 
 @pytest.mark.parametrize("name", ["mdlm", "remdm-cap", "remdm-conf", "low-confidence", "left-to-right"])
@@ -297,4 +297,4 @@ def test_in_blocks_a_prompt_keeps_its_masks() -> None:
 def test_an_evaluation_counts_the_steps_of_what_is_filled() -> None:
     asked = Sampling("mdlm", {}, 1.0, 1.0, "exclusive", "inverse-cdf", 8, 12, 0, 1, block_length=4)
     assert drawing.steps_of(asked, infill.fixed(PROMPT, MASK)) == 8
-    drawing.check(Toy(), asked, PROMPT)
+    drawing.check_plan(Toy(), asked, PROMPT)

@@ -42,10 +42,10 @@ def test_one_record_adds_a_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
     model = averaged("gated", shape, EMA(trained, 0.5).state_dict())
     assert isinstance(model, Gated)
-    checkpoint.export(model, codec.to_str(), tmp_path / "model", kind="gated")
+    checkpoint.export_model(model, codec.to_str(), tmp_path / "model", kind="gated")
     publish(model, codec, tmp_path / "hub", "gated", None)
 
-    assert isinstance(checkpoint.read(tmp_path / "model"), Gated)
+    assert isinstance(checkpoint.read_network(tmp_path / "model"), Gated)
     assert load_model(str(tmp_path / "model"), "cpu", "float32").info.kind == "Gated MDLM"
     published = json.loads((tmp_path / "hub" / "config.json").read_text(encoding="utf-8"))
     assert (published["model_type"], published["parameterization"]) == ("gated-mdlm", "subs")

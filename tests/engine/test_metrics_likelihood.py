@@ -15,7 +15,7 @@ from torch import Tensor
 
 from engine.data.rows import windows
 from engine.data.special_tokens import END_OF_TEXT
-from engine.data.texts import load
+from engine.data.texts import load_texts
 from engine.metrics.bounds import d3pm_bound
 from engine.metrics.likelihood import Likelihood, add_noise, likelihood, noise_levels, sequence_nats
 from engine.models import checkpoint, load_model
@@ -328,10 +328,10 @@ def test_a_loaded_model_is_scored_on_the_windows_of_its_training_data(tmp_path: 
     corpus = prepare([path], VOCABULARY, tmp_path / "cache")
     size = corpus.tokenizer.get_vocab_size()
     config = DITConfig(vocab_size=size, hidden_size=24, n_blocks=2, n_heads=3, cond_dim=8, length=20, mask_id=size - 1)
-    checkpoint.export(DIT(config), corpus.tokenizer.to_str(), tmp_path / "model")
+    checkpoint.export_model(DIT(config), corpus.tokenizer.to_str(), tmp_path / "model")
     model = load_model(str(tmp_path / "model"), "cpu", "float32")
     end = corpus.tokenizer.token_to_id(END_OF_TEXT)
-    rows = windows(load([path]).texts, Codec(corpus.tokenizer).encode, 20, 9, end)
+    rows = windows(load_texts([path]).texts, Codec(corpus.tokenizer).encode, 20, 9, end)
     assert np.array_equal(rows, corpus.spread("validation", 20, 9))
     # a fresh network knows nothing
     assert likelihood(model, rows).nats.value == pytest.approx(math.log(size - 1), rel=1e-5)

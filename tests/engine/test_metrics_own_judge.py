@@ -34,7 +34,7 @@ def saved(home: Path, network: type[CausalDIT] | type[DIT]) -> Path:
     for p in model.parameters():
         torch.nn.init.normal_(p, std=0.25)
     kind = next(kind for kind, made in KINDS.items() if made.network is network)
-    checkpoint.export(model, tokenizer.to_str(), home, torch.float32, kind=kind)
+    checkpoint.export_model(model, tokenizer.to_str(), home, torch.float32, kind=kind)
     return home
 
 
@@ -52,7 +52,7 @@ def judge(home: Path) -> DirectoryJudge:
 
 def plain_nll(home: Path, row: list[int]) -> NDArray[np.float64]:
     """One row through the network as it is trained."""
-    model = checkpoint.read(home)
+    model = checkpoint.read_network(home)
     logits = model(torch.tensor([row[:-1]]))[0].double()
     logits[:, model.config.mask_id] = -torch.inf
     log_p = logits.log_softmax(-1)
@@ -99,7 +99,7 @@ def test_the_batch_changes_nothing(judge: DirectoryJudge, home: Path, batch_toke
 
 def test_features_are_the_normed_state_behind_the_last_token(judge: DirectoryJudge, home: Path) -> None:
     rows = [row[:LENGTH] for row in judge.tokens(texts(6))]
-    model = checkpoint.read(home)
+    model = checkpoint.read_network(home)
     for row, found in zip(rows, judge.features(rows), strict=True):
         with torch.no_grad():
             head, weight = model.output_layer.linear, model.output_layer.norm_final.weight

@@ -14,7 +14,7 @@ import pytest
 from engine.data.catalogue import DATASETS, hub_texts
 from engine.data.detokenize import lambada, lm1b, ptb, scientific_papers, wikitext
 from engine.data.rows import windows, wrap
-from engine.data.texts import Texts, load, unique
+from engine.data.texts import Texts, load_texts, unique
 
 START, END = 100, 101
 
@@ -40,18 +40,18 @@ def home(tmp_path: Path) -> Path:
 
 
 def test_a_directory_is_read_to_its_last_file_and_its_text_left_alone(home: Path) -> None:
-    assert load(str(home)) == Texts(str(home), "all", ("one", "“two”", "four", "three"), 1)
-    assert load([home / "d.txt.gz", home / "b.txt"]).texts == ("four", "“two”")
-    assert load(str(home), limit=2).texts == ("one", "“two”")
+    assert load_texts(str(home)) == Texts(str(home), "all", ("one", "“two”", "four", "three"), 1)
+    assert load_texts([home / "d.txt.gz", home / "b.txt"]).texts == ("four", "“two”")
+    assert load_texts(str(home), limit=2).texts == ("one", "“two”")
 
 
 def test_documents_of_the_split_asked_for_are_read(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text(lines({"text": "a"}, {"text": "b", "split": "validation"}, {"text": "c", "split": "train"}))
-    assert load(str(path)).texts == ("b",)
-    assert load(str(path), "train").texts == ("a", "c")
+    assert load_texts(str(path)).texts == ("b",)
+    assert load_texts(str(path), "train").texts == ("a", "c")
     with pytest.raises(ValueError, match=r"rows\.jsonl has no split 'test': choose train, validation"):
-        load(str(path), "test")
+        load_texts(str(path), "test")
 
 
 def test_missing_or_empty_data_is_one_sentence(home: Path, tmp_path: Path) -> None:
@@ -70,10 +70,10 @@ def test_missing_or_empty_data_is_one_sentence(home: Path, tmp_path: Path) -> No
         ("cut.txt.gz", r"cut\.txt\.gz is damaged"),
     ):
         with pytest.raises(ValueError, match=message) as error:
-            load(str(tmp_path / name))
+            load_texts(str(tmp_path / name))
         assert "\n" not in str(error.value)
     with pytest.raises(ValueError, match="a limit must be at least 1, got 0"):
-        load(str(home), limit=0)
+        load_texts(str(home), limit=0)
 
 
 def test_a_data_set_is_detokenised_as_its_name_demands() -> None:
@@ -83,9 +83,9 @@ def test_a_data_set_is_detokenised_as_its_name_demands() -> None:
         asked.append((name, split))
         yield from (" the dog 's <unk> costs $ N N million ", "", "it is n't")
 
-    found = load("ptb", "test", from_hub=shelf)
+    found = load_texts("ptb", "test", from_hub=shelf)
     assert found == Texts("ptb", "test", (" the dog's ? costs $1 1 million ", "it isn't"), 1)
-    assert load("ag_news", from_hub=shelf).texts[0] == " the dog 's <unk> costs $ N N million "
+    assert load_texts("ag_news", from_hub=shelf).texts[0] == " the dog 's <unk> costs $ N N million "
     assert asked == [("ptb", "test"), ("ag_news", "validation")]
 
 
@@ -94,7 +94,7 @@ def test_only_as_many_texts_are_taken_from_a_data_set_as_are_wanted() -> None:
         while True:
             yield name
 
-    assert load("text8", limit=3, from_hub=endless).texts == ("text8",) * 3
+    assert load_texts("text8", limit=3, from_hub=endless).texts == ("text8",) * 3
 
 
 def test_the_fields_data_sets_have_their_names() -> None:

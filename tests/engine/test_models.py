@@ -49,7 +49,9 @@ def home(tmp_path: Path) -> Path:
     """A model's directory."""
     codec = tokenizer()
     size = codec.get_vocab_size()
-    checkpoint.export(network(replace(CONFIG, vocab_size=size, mask_id=size - 1)), codec.to_str(), tmp_path / "cats")
+    checkpoint.export_model(
+        network(replace(CONFIG, vocab_size=size, mask_id=size - 1)), codec.to_str(), tmp_path / "cats"
+    )
     return tmp_path / "cats"
 
 
@@ -172,8 +174,8 @@ def test_a_shape_that_cannot_be_names_its_field(field: str, value: object) -> No
 
 def test_an_exported_model_is_read_back(tmp_path: Path) -> None:
     model = network()
-    checkpoint.export(model, "{}", tmp_path, torch.float32)
-    again = checkpoint.read(tmp_path)
+    checkpoint.export_model(model, "{}", tmp_path, torch.float32)
+    again = checkpoint.read_network(tmp_path)
     assert again.config == model.config
     assert not again.training
     assert not any(p.requires_grad for p in again.parameters())
@@ -185,8 +187,8 @@ def test_an_exported_model_is_read_back(tmp_path: Path) -> None:
 
 def test_a_model_exported_in_bfloat16_turns_its_positions_exactly(tmp_path: Path) -> None:
     model = network()
-    checkpoint.export(model, "{}", tmp_path)
-    again = checkpoint.read(tmp_path)
+    checkpoint.export_model(model, "{}", tmp_path)
+    again = checkpoint.read_network(tmp_path)
     assert torch.equal(again.rotary_emb.inv_freq, model.rotary_emb.inv_freq)
     rounded = model.output_layer.linear.weight.bfloat16().float()
     assert torch.equal(again.output_layer.linear.weight, rounded)
@@ -286,7 +288,7 @@ def test_a_model_from_a_directory_samples(home: Path, dtype: str) -> None:
     info = model.info
     assert (info.dtype, info.device, info.mask_id, info.max_length) == (dtype, "cpu", model.mask_id, 20)
     assert len(info.pieces) == info.vocab_size == model.vocab_size
-    assert info.parameters == sum(p.numel() for p in checkpoint.read(home).parameters())
+    assert info.parameters == sum(p.numel() for p in checkpoint.read_network(home).parameters())
     assert "".join(info.pieces[i] for i in ids[0]) == model.codec.decode(ids[0].tolist()) or "\ufffd" in "".join(
         info.pieces[i] for i in ids[0]
     )
@@ -295,13 +297,13 @@ def test_a_model_from_a_directory_samples(home: Path, dtype: str) -> None:
 def test_the_fast_network_and_the_plain_one_draw_the_same_sample(home: Path) -> None:
     strategy = engine.make_strategy("remdm-conf")
     fast = engine.sample(load_model(str(home), "cpu", "float32"), strategy, steps=12, length=20, count=3)
-    plain = engine.sample(checkpoint.read(home), strategy, steps=12, length=20, count=3)
+    plain = engine.sample(checkpoint.read_network(home), strategy, steps=12, length=20, count=3)
     assert torch.equal(fast, plain)
 
 
 def test_models_and_toys_are_denoisers(home: Path) -> None:
     model = load_model(str(home), "cpu")
-    for made in (model, model.network, checkpoint.read(home), Toy(), RowToy()):
+    for made in (model, model.network, checkpoint.read_network(home), Toy(), RowToy()):
         assert isinstance(made, Denoiser)
     assert [isinstance(made, RowDenoiser) for made in (model, Toy(), RowToy())] == [True, False, True]
     assert not isinstance(object(), Denoiser)

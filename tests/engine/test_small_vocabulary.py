@@ -12,11 +12,11 @@ import torch
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
 from engine.data.special_tokens import END_OF_TEXT, MASK
-from engine.data.texts import load
+from engine.data.texts import load_texts
 from engine.evaluation.model_rows import model_rows
 from engine.files.run_layout import MODEL
 from engine.models import load_model
-from engine.models.checkpoint import export
+from engine.models.checkpoint import export_model
 from engine.models.dit import DIT, DITConfig
 from engine.sampling.batch import sample
 from engine.strategies import make_strategy
@@ -100,7 +100,7 @@ def test_an_alphabet_is_trained_on_and_sampled_from(
     strategy = make_strategy("left-to-right" if objective == "ar" else "remdm-cap")
     rows = sample(model, strategy, steps=8, length=8, count=2, seed=0)
     assert not bool((rows == model.mask_id).any())
-    model_rows(model, load([data]), length=16, limit=2)
+    model_rows(model, load_texts([data]), length=16, limit=2)
 
 
 def test_another_size_is_refused_with_the_tokenizers(tmp_path: Path) -> None:
@@ -157,15 +157,15 @@ def test_a_likelihood_of_such_a_text_names_it_alike(
     tokenizer = existing_tokenizer(str(alphabet(tmp_path / "kmers.json", KMERS, split=False)))
     size = tokenizer.get_vocab_size()
     shape = DITConfig(vocab_size=size, hidden_size=16, n_blocks=1, n_heads=2, cond_dim=8, length=16, mask_id=size - 1)
-    export(DIT(shape), tokenizer.to_str(), tmp_path / "model")
+    export_model(DIT(shape), tokenizer.to_str(), tmp_path / "model")
     model = load_model(str(tmp_path / "model"), "cpu")
     (tmp_path / name).write_text(content)
     with pytest.raises(ValueError, match=rf"{place}: the tokenizer of .*model rejects the text"):
-        model_rows(model, load([tmp_path / name]), layout=layout, length=4)
+        model_rows(model, load_texts([tmp_path / name]), layout=layout, length=4)
     # what is wrong with the length has no place
     (tmp_path / name).write_text(content.replace("N", "G").replace("AC ", "ACG ").replace("GATTACA", "GAT"))
     with pytest.raises(ValueError, match=r"^the text comes to"):
-        model_rows(model, load([tmp_path / name]), layout=layout, length=16)
+        model_rows(model, load_texts([tmp_path / name]), layout=layout, length=16)
 
 
 def test_a_text_of_a_data_set_is_named_by_its_number(tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_a_text_of_a_data_set_is_named_by_its_number(tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match="ptb, train text 2: the tokenizer cannot read the text"):
         prepare([Path("ptb")], 66, tmp_path / "cache", tokenizer=str(tokenizer), from_hub=from_hub)
-    assert load("ptb", from_hub=lambda name, split: iter(["", "a b"])).places == ("ptb, validation text 2",)
+    assert load_texts("ptb", from_hub=lambda name, split: iter(["", "a b"])).places == ("ptb, validation text 2",)
 
 
 def test_a_tokenizer_that_fills_and_cuts_texts_does_neither_in_training(tmp_path: Path) -> None:

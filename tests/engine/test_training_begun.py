@@ -13,7 +13,7 @@ import torch
 
 from engine.data.special_tokens import MASK
 from engine.files.checksums import checksum
-from engine.models.checkpoint import export
+from engine.models.checkpoint import export_model
 from engine.models.dit import DIT
 from engine.models.readers.training_run import averaged
 from engine.training.config import TrainConfig
@@ -81,7 +81,7 @@ def trained(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 def exact(trainer: Trainer, home: Path) -> Path:
     """The model that a run ended with, in its own layout and unrounded."""
     model = averaged(trainer.objective.kind, trainer.model.config, trainer.ema.state_dict())
-    export(model, trainer.corpus.tokenizer.to_str(), home, torch.float32, kind=trainer.objective.kind)
+    export_model(model, trainer.corpus.tokenizer.to_str(), home, torch.float32, kind=trainer.objective.kind)
     return home
 
 
@@ -119,7 +119,7 @@ def test_a_score_network_begins_as_the_same_denoiser_with_scores_that_add_up(
         # as a softmax leaves it: far from a distribution, and by how much depends on the position
         source.output_layer.linear.weight += torch.linspace(-1, 1, 16)
         source.output_layer.linear.bias += 5
-    export(source, corpus.tokenizer.to_str(), tmp_path / "model", torch.float32)
+    export_model(source, corpus.tokenizer.to_str(), tmp_path / "model", torch.float32)
     model = Trainer(config("sedd", tmp_path / "model"), corpus, tmp_path / "run", CPU).model
     assert isinstance(model, DIT)
     assert model.time_conditioned

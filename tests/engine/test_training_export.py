@@ -10,8 +10,8 @@ import torch
 from safetensors import safe_open
 
 from engine.models import load_model
-from engine.models.checkpoint import export, read
-from engine.models.checkpoint import read_config as read_shape
+from engine.models.checkpoint import export_model, read_network
+from engine.models.checkpoint import read_model_config as read_shape
 from engine.models.readers.training_run import export_newest
 from engine.training.config import TrainConfig
 from engine.training.config_file import read_config
@@ -65,7 +65,7 @@ def test_what_is_published_is_read_back_as_it_was(objective: str, corpus: Corpus
     loaded = load_model(str(home), "cpu", "float32")
     assert (loaded.info.kind, loaded.mask_id, loaded.info.notes) == (KINDS[objective], VOCABULARY - 1, ())
     kept = trainer.home / "model"
-    export(trained, corpus.tokenizer.to_str(), kept, torch.float32, kind=trainer.objective.kind)
+    export_model(trained, corpus.tokenizer.to_str(), kept, torch.float32, kind=trainer.objective.kind)
     ours = load_model(str(kept), "cpu", "float32")
     tokens = torch.randint(VOCABULARY - 1, (2, 12), generator=torch.Generator().manual_seed(0))
     tokens[:, ::3] = VOCABULARY - 1
@@ -103,7 +103,7 @@ def test_the_newest_model_follows_the_run_and_is_written_once_a_checkpoint(corpu
     list(steps)
     assert export_newest(tmp_path).step == 4
     average = trainer.ema.shadow["vocab_embed.embedding"]
-    assert torch.equal(read(first.home).vocab_embed.embedding, average.bfloat16().float())
+    assert torch.equal(read_network(first.home).vocab_embed.embedding, average.bfloat16().float())
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)

@@ -82,7 +82,7 @@ def test_what_was_trained_is_exported_loaded_and_sampled(objective: str, corpus:
     trainer = tiny_run(objective, corpus, tmp_path)
     assert len(list(trainer.run())) == 4
     export_best(trainer)
-    kind, _, _ = checkpoint.read_config(tmp_path / MODEL / "config.json")
+    kind, _, _ = checkpoint.read_model_config(tmp_path / MODEL / "config.json")
     assert kind == trainer.objective.kind
     model = load_model(str(tmp_path / MODEL), "cpu")
     assert model.causal == (objective == "ar")
@@ -110,7 +110,7 @@ def test_the_exported_causal_network_computes_what_was_validated(corpus: Corpus,
     logits = model.project(model.encode(tokens, torch.ones(4)).flatten(0, 1)).double()
     logits[:, model.mask_id] = -torch.inf
     found = -logits.log_softmax(-1).gather(1, tokens.view(-1, 1)).view(4, 16).mean(1)
-    plain = checkpoint.read(tmp_path / MODEL)
+    plain = checkpoint.read_network(tmp_path / MODEL)
     expected = AR(corpus.end_id).bound(plain, tokens, torch.ones(4), NOISE)
     torch.testing.assert_close(found.float(), expected, atol=1e-5, rtol=1e-5)
 
@@ -131,7 +131,7 @@ def test_what_sedd_trains_is_what_its_reader_scores(corpus: Corpus, tmp_path: Pa
     own = scores.gather(2, tokens[..., None])[..., 0]
     entropy = scores.sum(-1) - ratio * own.log() + ratio * (ratio.log() - 1)
     expected = rate * (entropy * hidden).sum(1) / 16
-    plain = checkpoint.read(tmp_path / MODEL)
+    plain = checkpoint.read_network(tmp_path / MODEL)
     found = SEDD().bound(plain, tokens, t, seeded(3))
     torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-4)
     ids = sample_by_predictor(

@@ -69,13 +69,13 @@ EDIT = st.builds(
 )
 BRANCH = st.builds(Branch, id=NUMBER, parent=st.none() | NUMBER, at=NUMBER)
 HIT = st.builds(
-    Hit, breakpoint=NUMBER, text=TEXT, said=TEXT, step=NUMBER, samples=NUMBERS, positions=NUMBERS,
+    Hit, breakpoint=NUMBER, text=TEXT, message=TEXT, step=NUMBER, samples=NUMBERS, positions=NUMBERS,
 )  # fmt: skip
 VIOLATION = st.builds(
-    Violation, law=TEXT, step=NUMBER, formula=TEXT, said=TEXT,
+    Violation, law=TEXT, step=NUMBER, formula=TEXT, message=TEXT,
     numbers=st.lists(st.tuples(TEXT, FLOAT), max_size=3).map(tuple),
 )  # fmt: skip
-OPINION = st.builds(
+PREDICTION = st.builds(
     Prediction, step=NUMBER, sample=NUMBER, position=NUMBER, token=NUMBER, masked=st.booleans(),
     top=st.lists(st.builds(Ranked, token=NUMBER, probability=FLOAT, kept=st.booleans()), max_size=3).map(tuple),
     nucleus=NUMBER, entropy=FLOAT, own=FLOAT,
@@ -136,10 +136,10 @@ EVENTS = {
     wire.Resumed: (NUMBER, array("<i4")),
     wire.Checked: (st.builds(Check, loss=FLOAT, chance=FLOAT, tokens=NUMBER),),
     wire.Finished: (NUMBER, NUMBER),
-    wire.Stands: (NUMBER, NUMBER, NUMBER),
+    wire.Switched: (NUMBER, NUMBER, NUMBER),
     wire.Stopped: (NUMBER, NUMBER, NUMBER, st.lists(HIT, max_size=2).map(tuple)),
     wire.Broken: (NUMBER, NUMBER, VIOLATION),
-    wire.Looked: (NUMBER, NUMBER, OPINION),
+    wire.Looked: (NUMBER, NUMBER, PREDICTION),
     wire.FileLoaded: (TEXT, TEXT, st.sampled_from(strategies.catalogue())),
     wire.StrategyFailed: (NUMBER, NUMBER, NUMBER, st.integers(-1, 1 << 40), TEXT, TEXT),
     wire.Rejected: (TEXT, TEXT),

@@ -88,7 +88,7 @@ class ScriptedLink:
     def recall(self, branch: Branch, record: Record, settings: Settings) -> None:
         self._records[branch.id], self._left[branch.id] = record, settings
         self.recalled.append((branch.id, len(record)))
-        self.events.append(wire.Stands(1, branch.id, 0))
+        self.events.append(wire.Switched(1, branch.id, 0))
         if len(record):
             self.events.append(wire.Resumed(1, wire.Array.of(record.start.tokens)))
 
@@ -97,14 +97,14 @@ class ScriptedLink:
 
     def together(self, branches: Sequence[int]) -> None:
         self.panes = tuple(branches)
-        self.events.append(wire.Stands(1, self.branch, 0))
+        self.events.append(wire.Switched(1, self.branch, 0))
 
     def switch(self, branch: int) -> None:
         if branch not in self._records:
             raise ValueError(f"branch {branch} has no record")
         self._stand(branch)
         assert self.trace is not None
-        self.events.append(wire.Stands(1, branch, len(self.trace)))
+        self.events.append(wire.Switched(1, branch, len(self.trace)))
 
     def _stand(self, branch: int) -> None:
         self._left[self.branch] = self._settings

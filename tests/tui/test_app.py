@@ -56,7 +56,9 @@ def watching(link=None, clock=time.monotonic, **options):
 
 async def settle(pilot, until=None):
     """Wait until the application has caught up with its engine, or a condition holds."""
-    await seen(pilot, lambda app: app.watching.begun and (app.refresh_clock.resting if until is None else until(app)))
+    await seen(
+        pilot, lambda app: app.watching.has_record and (app.refresh_clock.resting if until is None else until(app))
+    )
     # what was drawn last may have moved the rest of the screen
     await pilot.pause(0.02)
 
@@ -344,7 +346,7 @@ async def test_steps_that_come_out_otherwise_are_not_mixed_with_the_record():
 async def test_an_error_of_a_step_is_a_banner():
     link = ScriptedLink()
     async with watching(link, paused=False).run_test() as pilot:
-        await settle(pilot, lambda app: app.watching.begun)
+        await settle(pilot, lambda app: app.watching.has_record)
         link.events.append(wire.Failed("step", "the plan holds a NaN", "Traceback"))
         await settle(pilot, lambda app: app.watching.notice.error)
         await pilot.pause()

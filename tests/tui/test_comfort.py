@@ -19,7 +19,7 @@ from remdm_tui.preferences.config_file import Configuration
 from remdm_tui.preferences.keymap import KeyTable
 from remdm_tui.preferences.last_session import Memory, Remembered
 from remdm_tui.preferences.preferences import Preferences
-from remdm_tui.preferences.startup import apply_preferences, settings_of
+from remdm_tui.preferences.startup import apply_preferences, sampler_settings
 from remdm_tui.render.palette import palette
 from remdm_tui.screens.help import HelpScreen
 from remdm_tui.screens.line import LineScreen
@@ -37,10 +37,10 @@ from tests.tui.test_app import CAP, banner, settle
 from tests.waiting import seen
 
 
-def person(comfort=None, link=None, **options):
-    comfort = comfort or Preferences()
+def person(preferences=None, link=None, **options):
+    preferences = preferences or Preferences()
     chosen = WatchOptions(CAP, **({"steps": 32, "length": 64, "paused": True} | options))
-    return WatchApp(apply_preferences(chosen, comfort), lambda: link or ScriptedLink(), comfort=comfort)
+    return WatchApp(apply_preferences(chosen, preferences), lambda: link or ScriptedLink(), preferences=preferences)
 
 
 async def offered(app):
@@ -64,8 +64,8 @@ async def stepped(pilot, count):
 
 
 async def test_a_key_of_ones_own_takes_the_place_of_the_key_that_was():
-    comfort = Preferences(Configuration(keys={"forward": "f8"}))
-    async with person(comfort).run_test(size=(120, 40)) as pilot:
+    preferences = Preferences(Configuration(keys={"forward": "f8"}))
+    async with person(preferences).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         await pilot.press("right", "l")
         await settle(pilot)
@@ -81,8 +81,8 @@ async def test_a_key_of_ones_own_takes_the_place_of_the_key_that_was():
 
 
 async def test_what_is_wrong_with_the_configuration_is_said_and_the_run_begins():
-    comfort = Preferences(Configuration(problems=("config.toml: no key has the id 'plai': perhaps play",)))
-    async with person(comfort).run_test(size=(120, 40)) as pilot:
+    preferences = Preferences(Configuration(problems=("config.toml: no key has the id 'plai': perhaps play",)))
+    async with person(preferences).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         assert "perhaps play" in banner(pilot.app)
         await stepped(pilot, 1)
@@ -103,8 +103,8 @@ async def test_the_theme_is_the_environments_else_the_configured_else_the_last(
 ):
     if environment:
         monkeypatch.setenv("TEXTUAL_THEME", environment)
-    comfort = Preferences(Configuration(theme=configured), Memory(Remembered(toured=True, theme=last)))
-    async with person(comfort).run_test() as pilot:
+    preferences = Preferences(Configuration(theme=configured), Memory(Remembered(toured=True, theme=last)))
+    async with person(preferences).run_test() as pilot:
         await settle(pilot)
         # Textual itself has read the environment when it was imported
         assert pilot.app.theme == theme
@@ -115,8 +115,8 @@ async def test_the_theme_is_the_environments_else_the_configured_else_the_last(
 
 async def test_a_session_leaves_what_was_turned_and_the_next_begins_with_it(tmp_path):
     place = tmp_path / "session.json"
-    comfort = Preferences(memory=Memory.read(place), kept=frozenset({"remdm-cap"}))
-    async with person(comfort).run_test(size=(120, 40)) as pilot:
+    preferences = Preferences(memory=Memory.read(place), kept=frozenset({"remdm-cap"}))
+    async with person(preferences).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         await pilot.press("E", "P", "less_than_sign", "I")
         await pilot.press("C")
@@ -125,9 +125,9 @@ async def test_a_session_leaves_what_was_turned_and_the_next_begins_with_it(tmp_
         left = pilot.app.watching.settings
     last = Memory.read(place).last
     assert (last.theme, last.heat, last.legend, last.speed) == ("textual-light", True, True, 100)
-    assert settings_of(last.sampler) == left != CAP
-    comfort = Preferences(memory=Memory.read(place), kept=frozenset({"remdm-cap"}))
-    async with person(comfort).run_test(size=(120, 40)) as pilot:
+    assert sampler_settings(last.sampler) == left != CAP
+    preferences = Preferences(memory=Memory.read(place), kept=frozenset({"remdm-cap"}))
+    async with person(preferences).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         app = pilot.app
         assert (app.theme, app.main.panes.heat, app.watching.player.speed) == ("textual-light", True, 100)
@@ -140,9 +140,11 @@ async def test_a_recording_leaves_the_knobs_of_the_last_session_alone(tmp_path, 
     place.write_text(file or '{"version":1,"toured":true,"sampler":{"strategy":"mdlm"}}')
     recorded(tmp_path / "run", steps=8)
     recording = Recording.open(tmp_path / "run")
-    comfort = Preferences(memory=Memory.read(place))
-    options = apply_preferences(replay_options(recording), comfort)
-    app = WatchApp(options, lambda: ReplayLink(recording), tape=RunRecording(recording=recording), comfort=comfort)
+    preferences = Preferences(memory=Memory.read(place))
+    options = apply_preferences(replay_options(recording), preferences)
+    app = WatchApp(
+        options, lambda: ReplayLink(recording), recording=RunRecording(recording=recording), preferences=preferences
+    )
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         assert app.watching.settings.strategy == "remdm-cap"
@@ -249,7 +251,9 @@ async def test_marks_are_gone_to_shown_listed_and_recorded(tmp_path):
         assert app.watching.player.position == 7
     recording = Recording.open(tmp_path / "run")
     assert [(mark.branch, mark.position) for mark in recording.marks] == [(0, 3), (0, 7)]
-    app = WatchApp(replay_options(recording), lambda: ReplayLink(recording), tape=RunRecording(recording=recording))
+    app = WatchApp(
+        replay_options(recording), lambda: ReplayLink(recording), recording=RunRecording(recording=recording)
+    )
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         await pilot.press("right_curly_bracket", "right_curly_bracket")

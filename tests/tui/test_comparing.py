@@ -15,7 +15,7 @@ from remdm_tui.cli.debug_arguments import with_panes
 from remdm_tui.link.base import Died
 from remdm_tui.link.replay import ReplayLink, replay_options
 from remdm_tui.screens.compare import CompareScreen
-from remdm_tui.settings.pane_spec import settings_of, titled
+from remdm_tui.settings.pane_spec import pane_settings, titled
 from remdm_tui.settings.run_arguments import RunArguments
 from remdm_tui.watch.run_recording import RunRecording
 from remdm_tui.widgets.curves import letter_cells
@@ -303,7 +303,9 @@ async def test_panes_are_recorded_as_branches_and_a_recording_is_compared_withou
     recording = Recording.open(tmp_path / "run")
     assert [branch.at for branch in recording.branches] == [0, 0, 0]
     app = WatchApp(
-        replay_options(recording), lambda: ReplayLink(recording, 0, catalogue()), tape=RunRecording(recording=recording)
+        replay_options(recording),
+        lambda: ReplayLink(recording, 0, catalogue()),
+        recording=RunRecording(recording=recording),
     )
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
@@ -349,7 +351,7 @@ def test_as_many_panes_are_shown_as_there_is_room_for(count, focus, size, shown,
 
 def test_a_pane_is_a_strategy_with_its_knobs_and_what_all_share():
     base = Settings("mdlm", {}, top_p=0.8)
-    made = settings_of("remdm-cap:eta=.04,temperature=.5", base, catalogue())
+    made = pane_settings("remdm-cap:eta=.04,temperature=.5", base, catalogue())
     assert (made.knobs["eta"], made.top_p, made.temperature) == (0.04, 0.8, 0.5)
     assert titled(made, catalogue()) == "remdm-cap eta=0.04 top_p=0.8 temperature=0.5"
 
@@ -368,7 +370,7 @@ def test_a_pane_is_a_strategy_with_its_knobs_and_what_all_share():
 )
 def test_a_pane_that_cannot_be_is_told_in_a_sentence(text, said):
     with pytest.raises(ValueError, match=said.replace("(", r"\(")):
-        settings_of(text, CAP, catalogue())
+        pane_settings(text, CAP, catalogue())
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ async def test_nothing_begins_once_the_end_has_begun():
         app._start()
         for action in ("app.tour", "legend", "model", "help"):
             assert not await app.run_action(action)
-        app.watching.asks = "another model"
+        app.watching.needs_model = "another model"
         app.refresh_clock.tick()
     assert app.return_code == 143
 

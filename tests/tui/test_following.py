@@ -145,7 +145,7 @@ def test_the_first_checkpoint_is_waited_for(tmp_path: Path) -> None:
     person.wait(POLL_INTERVAL)
     assert person.loads == 1
     person.wait(1)
-    assert person.watching.begun
+    assert person.watching.has_record
 
 
 def test_waiting_can_be_cancelled(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_waiting_can_be_cancelled(tmp_path: Path) -> None:
     person.save()
     person.wait(2)
     assert (person.loads, person.watching.progress) == (0, None)
-    assert person.watching.asks is not None
+    assert person.watching.needs_model is not None
 
 
 def test_another_model_that_was_picked_is_left_alone(person: Person) -> None:

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from remdm_tui.cli import app
 from remdm_tui.preferences import config_file
-from remdm_tui.preferences.config_file import Configuration, read
-from remdm_tui.preferences.keymap import ALIASES, TAKEN, KeyTable, keymap
+from remdm_tui.preferences.config_file import Configuration, read_configuration
+from remdm_tui.preferences.keymap import ALIASES, RESERVED_KEYS, KeyTable, keymap
 from remdm_tui.ui.key_table import KEYS
 
 IDS = [binding.id for binding in KEYS]
@@ -81,7 +81,18 @@ def test_giving_up_a_key_that_is_taken_gives_up_no_other():
 
 def test_whatever_is_written_no_key_is_lost_or_doubled():
     dice = random.Random(0)
-    spelled = [*sorted({key for _, key in owners({})}), *TAKEN, "f8", "ctrl+x", "?", ",", "", "nope", "\x00", "\u202e"]
+    spelled = [
+        *sorted({key for _, key in owners({})}),
+        *RESERVED_KEYS,
+        "f8",
+        "ctrl+x",
+        "?",
+        ",",
+        "",
+        "nope",
+        "\x00",
+        "\u202e",
+    ]
 
     def anything():
         keys = ",".join(dice.choices(spelled, k=dice.randint(1, 3)))
@@ -92,7 +103,7 @@ def test_whatever_is_written_no_key_is_lost_or_doubled():
         mapped, problems = keymap(wanted, KEYS)
         found = owners(mapped)
         assert set(found.values()) == set(IDS)
-        assert not {key for _, key in found} & set(TAKEN)
+        assert not {key for _, key in found} & set(RESERVED_KEYS)
         assert len(problems) == len(wanted) - len(mapped)
         assert all(problem.isprintable() and len(problem) < 200 for problem in problems)
 
@@ -125,7 +136,7 @@ def test_ids_of_earlier_versions_still_mean_their_keys():
 def written(tmp_path, text):
     path = tmp_path / "config.toml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return read(KEYS, path)
+    return read_configuration(KEYS, path)
 
 
 def test_a_configuration_is_taken(tmp_path):
@@ -134,7 +145,7 @@ def test_a_configuration_is_taken(tmp_path):
 
 
 def test_without_a_file_all_is_as_it_is(tmp_path):
-    assert read(KEYS, tmp_path / "none" / "config.toml") == Configuration()
+    assert read_configuration(KEYS, tmp_path / "none" / "config.toml") == Configuration()
 
 
 @pytest.mark.parametrize(
@@ -161,7 +172,7 @@ def test_what_is_wrong_with_a_file_is_one_sentence(tmp_path, text, sentence):
 
 def test_a_directory_in_its_place_is_one_sentence(tmp_path):
     (tmp_path / "config.toml").mkdir()
-    assert "a directory, not a regular file" in read(KEYS, tmp_path / "config.toml").problems[0]
+    assert "a directory, not a regular file" in read_configuration(KEYS, tmp_path / "config.toml").problems[0]
 
 
 # -- what is listed

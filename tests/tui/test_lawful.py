@@ -72,7 +72,9 @@ def test_a_strategy_that_is_not_known_is_held_to_what_needs_no_claim(tmp_path: P
 async def test_a_replay_shows_the_formula(tmp_path: Path) -> None:
     recording = cheating(tmp_path / "run")
     app = WatchApp(
-        replay_options(recording), lambda: ReplayLink(recording, 0, catalogue()), tape=RunRecording(recording=recording)
+        replay_options(recording),
+        lambda: ReplayLink(recording, 0, catalogue()),
+        recording=RunRecording(recording=recording),
     )
     async with app.run_test(size=(100, 30)) as pilot:
         await seen(pilot, lambda app: len(app.watching.debug.findings.broken) == 2)

@@ -47,7 +47,7 @@ async def test_hostile_words_on_the_screen_do_nothing() -> None:
         lambda: link,
     )
     async with app.run_test(size=(120, 40)) as pilot:
-        while not app.watching.begun:
+        while not app.watching.has_record:
             await pilot.pause()
         link.open = lambda _: link.events.append(wire.Loading(HOSTILE, 1, 2))  # type: ignore[method-assign]
         for notice, loads in ((Notice(HOSTILE, "failure"), False), (Notice(), True)):

@@ -64,8 +64,8 @@ def test_branches_have_records_of_their_own_and_are_left_and_come_back_to(link):
     stepped(link, 20)
     main = link.trace
     link.fork(Branch(1, 0, 10), fork_record(main, 10), EAGER)
-    stands = wait_for(link, wire.Stands)
-    assert (stands.branch, stands.step, link.branch, len(link.trace)) == (1, 10, 1, 10)
+    switched = wait_for(link, wire.Switched)
+    assert (switched.branch, switched.step, link.branch, len(link.trace)) == (1, 10, 1, 10)
     stepped(link, 20)
     other = link.trace
     assert other.frame(12).settings.knobs["eta"] == 0.5
@@ -74,7 +74,7 @@ def test_branches_have_records_of_their_own_and_are_left_and_come_back_to(link):
     assert found is not None
     assert found.step > 10
     link.switch(0)
-    assert wait_for(link, wire.Stands).step == 20
+    assert wait_for(link, wire.Switched).step == 20
     assert link.trace is main
     link.demand(3, renew=True)
     wait_for(link, wire.Finished)
@@ -86,7 +86,7 @@ def test_a_branch_forked_at_full_speed_loses_no_frame_of_either(link):
     eventually(lambda: len(link.trace) >= 6)
     main = link.trace
     link.fork(Branch(1, 0, 3), fork_record(main, 3))
-    wait_for(link, wire.Stands)
+    wait_for(link, wire.Switched)
     link.demand(8, renew=True)
     wait_for(link, wire.Finished)
     assert len(link.trace) == 24
@@ -117,10 +117,10 @@ def test_an_edit_is_recorded_and_a_new_engine_goes_on_after_it(link):
 def test_the_networks_opinion_of_a_position_is_asked_for_and_refusals_are_named(link):
     stepped(link, 10)
     link.look(1, 5, top=4)
-    opinion = wait_for(link, wire.Looked).opinion
-    assert (opinion.step, opinion.sample, opinion.position, len(opinion.top)) == (10, 1, 5, 4)
-    assert sum(one.kept for one in opinion.top) == min(4, opinion.nucleus)
-    assert len(opinion.verdicts) > 5
+    prediction = wait_for(link, wire.Looked).prediction
+    assert (prediction.step, prediction.sample, prediction.position, len(prediction.top)) == (10, 1, 5, 4)
+    assert sum(one.kept for one in prediction.top) == min(4, prediction.nucleus)
+    assert len(prediction.verdicts) > 5
     link.look(5, 5)
     assert wait_for(link, wire.Rejected).command == "Look"
     link.stop_at(1, "step forty")
@@ -161,11 +161,11 @@ def test_a_branch_without_a_record_is_refused():
 def test_panes_on_one_clock_have_their_own_records(link):
     stepped(link, 1)
     link.fork(Branch(1, 0, 0), fork_record(link.trace, 0), EAGER)
-    wait_for(link, wire.Stands)
+    wait_for(link, wire.Switched)
     link.switch(0)
-    wait_for(link, wire.Stands)
+    wait_for(link, wire.Switched)
     link.together((0, 1))
-    wait_for(link, wire.Stands)
+    wait_for(link, wire.Switched)
     one, other = link.record(0), link.record(1)
     link.demand(7, renew=False)
     eventually(lambda: len(one) + len(other) >= 8)
@@ -175,7 +175,7 @@ def test_panes_on_one_clock_have_their_own_records(link):
     finished(link, 0, 1)
     assert (len(one), len(other)) == (24, 24)
     link.together(())
-    wait_for(link, wire.Stands)
+    wait_for(link, wire.Switched)
 
 
 def finished(link, *branches):
@@ -220,7 +220,7 @@ def test_a_new_engine_goes_on_with_every_pane(link):
     stepped(link, 10)
     main, other = link.trace, fork_record(link.trace, 0)
     link.fork(Branch(1, 0, 0), other, EAGER)
-    wait_for(link, wire.Stands)
+    wait_for(link, wire.Switched)
     stepped(link, 6)
     link.configure(CAP)
     stepped(link, 9)

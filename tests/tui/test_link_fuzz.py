@@ -27,7 +27,7 @@ def talk() -> list[wire.Event]:
     frames = [wire.Stepped.of(1, frame) for frame in session]
     return [
         wire.Hello(catalogue()), wire.Ready(TextToy().info), wire.Began(1, tokens, locked, 6, 0), *frames,
-        wire.Finished(1), wire.Rejected("no", "Fork"), wire.Stands(1, 0, 3),
+        wire.Finished(1), wire.Rejected("no", "Fork"), wire.Switched(1, 0, 3),
     ]  # fmt: skip
 
 

@@ -58,13 +58,13 @@ def slow() -> Iterator[tuple[MeteredWriter, Line]]:
 
 
 def paint(outlet: MeteredWriter, size: int) -> None:
-    outlet.given("x" * size)
+    outlet.submit("x" * size)
     outlet.write("x" * size)
 
 
 def test_what_is_given_waits_until_it_is_written(slow: tuple[MeteredWriter, Line]) -> None:
     outlet, line = slow
-    outlet.given("é\x1b[0m")
+    outlet.submit("é\x1b[0m")
     assert outlet.waiting
     outlet.write("é\x1b[0m")
     assert not outlet.waiting

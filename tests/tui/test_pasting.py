@@ -22,7 +22,7 @@ async def test_lines_are_kept_where_they_make_sense(sign: str) -> None:
     taken: list[str] = []
     app = App[None]()
     async with app.run_test() as pilot:
-        app.push_screen(LineScreen("title", "asks", "old\nvalue", accept=taken.append, newline=sign))
+        app.push_screen(LineScreen("title", "question", "old\nvalue", accept=taken.append, newline=sign))
         await pilot.pause()
         line = app.screen.query_one(LineInput)
         assert line.value == f"old{sign}value"
@@ -72,7 +72,7 @@ KEYS = ("a", "F", "slash", "W", "w", "enter", "x", "m", "A")
 async def test_no_box_cuts_a_paste_without_a_word(key: str) -> None:
     app = WatchApp(WatchOptions(Settings("remdm-cap"), steps=8, length=16, paused=True), ScriptedLink)
     async with app.run_test(size=(120, 40)) as pilot:
-        while not app.watching.begun:
+        while not app.watching.has_record:
             await pilot.pause()
         # a box for a token asks at a position
         await pilot.press("v", key)

@@ -13,7 +13,7 @@ from engine.strategies import make_strategy, values
 from remdm_tui.preferences.config_file import Configuration
 from remdm_tui.preferences.last_session import VERSION, Memory, Remembered, Sampler
 from remdm_tui.preferences.preferences import Preferences
-from remdm_tui.preferences.startup import apply_preferences, settings_of
+from remdm_tui.preferences.startup import apply_preferences, sampler_settings
 from remdm_tui.settings.run_arguments import RunArguments
 from remdm_tui.settings.watch_options import WatchOptions
 
@@ -37,7 +37,7 @@ def test_what_was_left_is_found_again(place):
     Memory.read(place).write(LAST)
     memory = Memory.read(place)
     assert (memory.last, memory.problem) == (LAST, "")
-    assert settings_of(memory.last.sampler) == LOOP
+    assert sampler_settings(memory.last.sampler) == LOOP
     assert os.listdir(place.parent) == ["session.json"]
 
 
@@ -94,7 +94,7 @@ def test_whatever_is_in_the_file_a_session_starts(place):
     ids=repr,
 )
 def test_knobs_that_mean_nothing_here_are_left_out(sampler):
-    assert settings_of(sampler) is None
+    assert sampler_settings(sampler) is None
 
 
 def test_where_nothing_can_be_written_nothing_is(tmp_path):
@@ -115,8 +115,8 @@ DEFAULT = RunArguments().options().settings
 
 def begun(asked=None, **more):
     asked = asked or RunArguments()
-    comfort = Preferences(**({"memory": Memory(LAST)} | more))
-    return apply_preferences(asked.options(), comfort, asked)
+    preferences = Preferences(**({"memory": Memory(LAST)} | more))
+    return apply_preferences(asked.options(), preferences, asked)
 
 
 def test_a_session_begins_with_the_knobs_of_the_last_and_says_so():
@@ -152,9 +152,9 @@ def test_a_command_that_says_what_to_sample_keeps_the_knobs(said):
     "more", [{"fresh": True}, {"configuration": Configuration(remember=False)}, {"memory": Memory()}]
 )
 def test_a_session_can_begin_as_the_first_did(more):
-    comfort = Preferences(**({"memory": Memory(LAST)} | more))
+    preferences = Preferences(**({"memory": Memory(LAST)} | more))
     assert begun(**more).settings == DEFAULT
-    assert comfort.start == Remembered(toured=True)
+    assert preferences.start == Remembered(toured=True)
 
 
 def test_a_recording_has_its_own_knobs():
@@ -163,8 +163,8 @@ def test_a_recording_has_its_own_knobs():
 
 
 def test_what_is_configured_is_under_what_the_command_line_says():
-    comfort = Preferences(Configuration(ascii=True, mouse=False, problems=("theme is a text, not 3",)))
-    options = apply_preferences(WatchOptions(DEFAULT), comfort)
+    preferences = Preferences(Configuration(ascii=True, mouse=False, problems=("theme is a text, not 3",)))
+    options = apply_preferences(WatchOptions(DEFAULT), preferences)
     assert (options.ascii, options.mouse, options.problems) == (True, False, ("theme is a text, not 3",))
     assert not apply_preferences(WatchOptions(DEFAULT, mouse=False), Preferences()).mouse
 

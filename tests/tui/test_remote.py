@@ -62,7 +62,7 @@ def until(one, condition):
 
 
 def standing(one):
-    return one.begun and not one.waiting and one.trace is not None
+    return one.has_record and not one.waiting and one.trace is not None
 
 
 def step_to(one, step):
@@ -215,8 +215,8 @@ def test_a_troubled_stream_gives_the_same_run(unbroken, relay, trouble, tmp_path
 def test_an_engine_lost_while_it_loads_the_first_model_lets_another_be_picked(relay, tmp_path):
     one = person(relay("cut", tmp_path / "lives", 20_000))
     one.start()
-    until(one, lambda w: w.asks is not None)
-    assert "the line is cut" in one.asks
+    until(one, lambda w: w.needs_model is not None)
+    assert "the line is cut" in one.needs_model
     one.load(MODEL)
     until(one, standing)
     one.link.close()

@@ -115,7 +115,7 @@ async def left_one(pilot) -> list[int]:
 
 
 def earlier(app) -> bool:
-    return isinstance(app.screen, EarlierRunScreen) and app.screen.session.begun
+    return isinstance(app.screen, EarlierRunScreen) and app.screen.session.has_record
 
 
 async def test_two_keys_get_back_a_run_and_one_goes_to_the_live_run():

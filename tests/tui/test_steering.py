@@ -13,7 +13,7 @@ from tests.tui.test_app import banner, settle, watching
 from tests.waiting import seen
 
 PIECES = ("the", " the", " sea", "s", "e", " ", "[MASK]")
-OPINION = Prediction(3, 0, 1, 0, True, (Ranked(2, 0.5, True), Ranked(0, 0.25, False)), 1, 1.0, 0.5, ())
+PREDICTION = Prediction(3, 0, 1, 0, True, (Ranked(2, 0.5, True), Ranked(0, 0.25, False)), 1, 1.0, 0.5, ())
 
 
 @pytest.mark.parametrize(
@@ -21,13 +21,13 @@ OPINION = Prediction(3, 0, 1, 0, True, (Ranked(2, 0.5, True), Ranked(0, 0.25, Fa
     [("the", (0, 1.0)), ("sea", (2, 1.0)), ('" the"', (1, 1.0)), ("#1", (2, 0.5)), ("#2", (0, 0.25))],
 )
 def test_a_token_is_typed_or_taken_from_the_network(typed, meant):
-    assert token_of(typed, PIECES, OPINION, 6) == meant
+    assert token_of(typed, PIECES, PREDICTION, 6) == meant
 
 
 @pytest.mark.parametrize("typed", ["whale", "[MASK]", "#3", '"sea"', ""])
 def test_what_is_no_token_is_refused(typed):
     with pytest.raises(ValueError, match=r"has no token|#1 to #2|type a token"):
-        token_of(typed, PIECES, OPINION, 6)
+        token_of(typed, PIECES, PREDICTION, 6)
 
 
 def test_a_prompt_is_spelled_with_the_longest_tokens_that_fit():

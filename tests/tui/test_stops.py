@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 from textual.widgets import OptionList
@@ -73,7 +74,7 @@ def test_the_first_of_the_passed_steps_counts_and_what_is_off_does_not(tmp_path)
 
 def test_a_sentence_names_positions_and_sample_but_not_hundreds():
     hit = Hit(1, "remasks 8", "a step remasks more than 8 positions", 5, (1,), tuple(range(20)))
-    said = describe_hits([hit, replace(hit, text="clamped")], batch=2, ascii_only=True)
+    said = describe_hits([hit, msgspec.structs.replace(hit, text="clamped")], batch=2, ascii_only=True)
     assert said == (
         "[] stopped at step 5: remasks 8 (a step remasks more than 8 positions), "
         "positions 0, 1, 2, 3 and 16 more, sample 2; clamped"
@@ -165,7 +166,7 @@ async def test_a_strategy_that_fails_shows_its_traceback_and_the_step_until_the_
 async def test_what_a_saved_file_got_wrong_leaves_the_run_playing():
     link = with_file()
     async with watching(link, strategy_file="own.py", paused=False, steps=10_000).run_test(size=(120, 40)) as pilot:
-        await settle(pilot, lambda app: app.watching.begun)
+        await settle(pilot, lambda app: app.watching.has_record)
         link.events.append(wire.StrategyFailed(1, 0, 1, -1, "SyntaxError: line 2", ""))
         await seen(pilot, lambda app: "SyntaxError" in failure(app))
         assert pilot.app.watching.player.playing

@@ -24,7 +24,7 @@ from remdm_tui.watch import commands as c
 from remdm_tui.watch import events as e
 from remdm_tui.watch import player as playing
 from remdm_tui.watch.notices import A_LAW, THIS_ENGINE, Notice
-from remdm_tui.watch.phase import Dead, Failed, Live, Loading, Lost, Recomputing, Starting
+from remdm_tui.watch.phase import Dead, EngineFailed, Live, LoadingModel, Lost, Recomputing, Starting
 from remdm_tui.watch.player import Player
 from remdm_tui.watch.reconnect import Retries, next_try
 from remdm_tui.watch.reducer import reduce
@@ -125,7 +125,7 @@ def happens(world: World, kind: int, n: int) -> e.Event:
     all_of_them: list[Any] = [
         e.Tick(n / 4), e.Tick(1), e.Tick(9), wire.Hello(strategies.catalogue()), wire.Loading("files", n, 9),
         wire.Ready(model(state.choice)), wire.Ready(model(state.choice)), began, began, wire.Replaying(1, n, 9),
-        wire.Resumed(1, ARRAY), wire.Resumed(1, ARRAY), wire.Finished(1, n % tree), wire.Stands(1, n % tree, 0),
+        wire.Resumed(1, ARRAY), wire.Resumed(1, ARRAY), wire.Finished(1, n % tree), wire.Switched(1, n % tree, 0),
         Died(1, "gone"), Died(1, "not an engine", permanent=n == 0), Diverged(), Unwritten(OSError("full")),
         *(wire.Failed(stage, "a fault", "") for stage in ("load", "begin", "step", "check", "debug")),
         *(wire.Rejected("no", name) for name in ("Fork", "Switch", "Together", "Look", "Alter", "Configure")),
@@ -150,8 +150,8 @@ def answers_keys(state: SessionState) -> None:
     again, commands = reduce(state, e.Restart(1))
     begins = any(isinstance(one, c.BeginRun | c.OpenModel) for one in commands)
     assert again.seed == state.seed + 1
-    assert begins or isinstance(state.phase, Starting | Loading)
-    assert not isinstance(again.phase, Loading) or not again.phase.continues
+    assert begins or isinstance(state.phase, Starting | LoadingModel)
+    assert not isinstance(again.phase, LoadingModel) or not again.phase.continues
 
 
 @QUICK
@@ -336,33 +336,33 @@ def test_the_result_depends_on_the_arguments_alone() -> None:
     ("phase", "event", "then"),
     [
         (Recomputing, wire.Resumed(1, ARRAY), Live),
-        (Recomputing, Diverged(), Failed),
+        (Recomputing, Diverged(), EngineFailed),
         (Live, Died(1, "gone"), Dead),
-        (Live, Unwritten(OSError("full")), Failed),
+        (Live, Unwritten(OSError("full")), EngineFailed),
         (Live, wire.Failed("step", "a fault", ""), Live),
         (Live, wire.Failed("load", "an answer that is late", ""), Live),
         (Live, wire.Resumed(1, ARRAY), Live),
         (Dead, wire.Resumed(1, ARRAY), Dead),
         (Dead, Unwritten(OSError("full")), Dead),
-        (Dead, e.Revive(), Loading),
-        (Loading, wire.Resumed(1, ARRAY), Loading),
-        (Loading, e.Cancel(), Failed),
+        (Dead, e.Revive(), LoadingModel),
+        (LoadingModel, wire.Resumed(1, ARRAY), LoadingModel),
+        (LoadingModel, e.Cancel(), EngineFailed),
         (Starting, e.Restart(1), Starting),
         (Recomputing, e.Restart(1), Starting),
         (Recomputing, e.Cancel(), Dead),
-        (Failed, e.Load(GOOD), Loading),
+        (EngineFailed, e.Load(GOOD), LoadingModel),
         (Live, e.Cancel(), Live),
     ],
 )
 def test_the_way_from_phase_to_phase(phase: type, event: e.Event, then: type) -> None:
     world = World(WatchOptions(CAP, GOOD, steps=9, length=4))
     way: dict[type, list[e.Event]] = {
-        Loading: [],
+        LoadingModel: [],
         Starting: [wire.Ready(model(GOOD))],
         Live: [wire.Ready(model(GOOD)), wire.Began(1, ARRAY, ARRAY, 9, 0)],
     }
     way[Dead] = [*way[Live], Died(1, "gone")]
-    way[Failed] = [*way[Live], Unwritten(OSError("full"))]
+    way[EngineFailed] = [*way[Live], Unwritten(OSError("full"))]
     way[Recomputing] = [*way[Dead], e.Revive(), wire.Ready(model(GOOD))]
     for one in (e.Start(), wire.Hello(strategies.catalogue()), *way[phase]):
         world.store.dispatch(one)
@@ -379,7 +379,7 @@ def test_only_the_answer_for_the_model_that_was_picked_last_counts() -> None:
     world.store.dispatch(e.Load(GOOD))
     for answer in (wire.Failed("load", "bad is no checkpoint", ""), wire.Ready(model(GOOD))):
         world.store.dispatch(answer)
-        assert isinstance(world.store.state.phase, Loading)
+        assert isinstance(world.store.state.phase, LoadingModel)
     world.store.dispatch(wire.Ready(model(GOOD)))
     assert world.store.state.phase == Starting(loaded=True)
     assert world.store.state.arriving is not None
@@ -420,7 +420,7 @@ def begun(*events: e.Event, where: str = "") -> World:
 
 def test_a_restart_after_another_model_refused_the_run_loads_the_model_on_screen() -> None:
     world = begun(e.Load(BAD), wire.Ready(model(BAD)), wire.Failed("begin", "too short", ""))
-    assert isinstance(world.store.state.phase, Failed)
+    assert isinstance(world.store.state.phase, EngineFailed)
     world.seen = []
     world.store.dispatch(e.Restart(1))
     assert [one for one in world.seen if isinstance(one, c.OpenModel | c.BeginRun)] == [c.OpenModel(GOOD)]
@@ -509,7 +509,7 @@ def test_no_step_is_requested_before_the_engine_has_confirmed_the_branch() -> No
     world.seen = []
     world.store.dispatch(e.Tick(1))
     assert not world.seen
-    world.store.dispatch(wire.Stands(1, 1, 1))
+    world.store.dispatch(wire.Switched(1, 1, 1))
     world.store.dispatch(e.Tick(1))
     assert [type(one) for one in world.seen] == [c.Request]
 
@@ -548,7 +548,7 @@ def test_a_model_that_has_changed_does_not_continue_the_record() -> None:
     first, second = (replace(model(GOOD), fingerprint=text) for text in ("first", "second"))
     for event in (e.Start(), wire.Ready(first), wire.Began(1, ARRAY, ARRAY, 9, 0), e.Revive(), wire.Ready(second)):
         world.store.dispatch(event)
-    assert isinstance(world.store.state.phase, Failed)
+    assert isinstance(world.store.state.phase, EngineFailed)
     assert not world.store.state.loaded
 
 
@@ -568,7 +568,7 @@ def test_a_request_settles_what_the_clock_owes() -> None:
 def test_panes_wait_for_the_shortest_and_come_back_in_the_next_run() -> None:
     world = stepped(2, e.AddPane(MDLM))
     assert world.store.state.panes.unanswered == (1,)
-    world.store.dispatch(wire.Stands(1, 1, 0))
+    world.store.dispatch(wire.Switched(1, 1, 0))
     state = world.store.observe()
     assert (state.panes.unanswered, state.recorded) == ((), 0)
     world.store.dispatch(e.Restart(0))
@@ -585,7 +585,7 @@ def test_tries_are_counted_until_a_step_is_recorded() -> None:
 
 
 def test_the_shorter_pane_catches_up_by_one_step_after_a_breakpoint() -> None:
-    world = stepped(2, e.AddPane(MDLM), wire.Stands(1, 1, 0))
+    world = stepped(2, e.AddPane(MDLM), wire.Switched(1, 1, 0))
     world.records[1].append(frame(0, MDLM))
     for event in (e.Tick(0), e.BreakpointsHit((Hit(1, "step 1", "step 1", 1, (0,), ()),), 1)):
         world.store.dispatch(event)
@@ -601,7 +601,7 @@ def test_a_refused_pane_gives_its_focus_back() -> None:
 
 
 def test_panes_have_ended_when_all_have() -> None:
-    world = stepped(1, e.AddPane(MDLM), wire.Stands(1, 1, 0), wire.Finished(1, 0))
+    world = stepped(1, e.AddPane(MDLM), wire.Switched(1, 1, 0), wire.Finished(1, 0))
     assert not world.store.state.player.ended
     world.store.dispatch(wire.Finished(1, 1))
     assert world.store.state.player.ended

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from engine.models.files.mapped import shown
+from engine.models.files.mapped import printable
 
 MEMBERS = 1 << 17
 """More members than any checkpoint has."""
@@ -48,9 +48,11 @@ class Archive:
         """Return a member's bytes.  Raises ValueError if there is none of that name or it is longer than `limit`."""
         member = self.members.get(name)
         if member is None:
-            raise ValueError(f"{self.path} has no member {shown(name)}: torch.save did not write it")
+            raise ValueError(f"{self.path} has no member {printable(name)}: torch.save did not write it")
         if member.size > limit:
-            raise ValueError(f"{self.path}: {shown(name)} has {member.size} bytes, more than the {limit} that are read")
+            raise ValueError(
+                f"{self.path}: {printable(name)} has {member.size} bytes, more than the {limit} that are read"
+            )
         return self._at(self.start(member), member.size)
 
     def start(self, member: Member) -> int:
@@ -58,7 +60,7 @@ class Archive:
         mark, *_, name, extra = LOCAL.unpack(self._at(member.header, LOCAL.size))
         start = member.header + LOCAL.size + int(name) + int(extra)
         if mark != b"PK\3\4" or start + member.size > self._size:
-            raise ValueError(f"{self.path}: {shown(member.name)} is not where the archive says, or is cut off")
+            raise ValueError(f"{self.path}: {printable(member.name)} is not where the archive says, or is cut off")
         return start
 
     def _members(self) -> Iterator[Member]:
@@ -78,9 +80,11 @@ class Archive:
             if mark != b"PK\1\2":
                 raise ValueError(f"{self.path} has a damaged directory")
             if method or flags & 1:
-                raise ValueError(f"{self.path}: {shown(name)} is compressed or encrypted, which torch.save never does")
+                raise ValueError(
+                    f"{self.path}: {printable(name)} is compressed or encrypted, which torch.save never does"
+                )
             if name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/"):
-                raise ValueError(f"{self.path}: the member {shown(name)} points outside the archive")
+                raise ValueError(f"{self.path}: the member {printable(name)} points outside the archive")
             extra = directory[at + names : at + names + extras]
             sizes = self._wide(fields[9], fields[8], fields[16], extra)
             yield self._checked(name, *sizes)
@@ -88,7 +92,7 @@ class Archive:
 
     def _checked(self, name: str, size: int, stored: int, header: int) -> Member:
         if size != stored or header + LOCAL.size + size > self._size:
-            raise ValueError(f"{self.path}: {shown(name)} claims {size} bytes, which are not in the file")
+            raise ValueError(f"{self.path}: {printable(name)} claims {size} bytes, which are not in the file")
         return Member(name, header, size)
 
     def _wide(self, size: int, stored: int, header: int, extra: bytes) -> tuple[int, int, int]:

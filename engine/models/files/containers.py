@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from engine.models.files.mapped import LazyTensor, shown
+from engine.models.files.mapped import LazyTensor, printable
 
 Rebuild = Callable[["tuple[Any, ...]"], object]
 
@@ -32,7 +32,7 @@ class Stub:
         return f"{self.module}.{self.name}"
 
     def __repr__(self) -> str:
-        return f"<inert {shown(self.path)}>"
+        return f"<inert {printable(self.path)}>"
 
 
 KEYS = (str, bytes, bool, float, type(None), Stub, LazyTensor)
@@ -91,7 +91,7 @@ def _latin1(args: tuple[Any, ...]) -> bytes:
     """Return bytes as protocol 2 writes them: a text and the name of its encoding."""
     text, encoding = args
     if encoding not in ("latin1", "latin-1"):
-        raise Refused(f"the pickle encodes bytes as {shown(encoding)}")
+        raise Refused(f"the pickle encodes bytes as {printable(encoding)}")
     return str(text).encode("latin-1")
 
 

@@ -14,7 +14,7 @@ SHOWN = 120
 """Letters of a name in an error; names come from the file."""
 
 
-def shown(name: object) -> str:
+def printable(name: object) -> str:
     """Return a name out of a file, fit for one line of a message; of other values the type, since they may be
     endless.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from engine.files.checksums import check
+from engine.files.checksums import check_checksum
 from engine.files.regular import regular_file
 from engine.models.files.refusals import START, check_start
 from engine.models.files.safe import read_json
@@ -22,7 +22,7 @@ def read_object(path: Path, what: str) -> dict[str, Any]:
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror or error}") from error
     check_start(path, text[:START])
-    check(path)
+    check_checksum(path)
     try:
         if len(text) > LARGEST:
             raise ValueError(f"it is longer than {LARGEST} bytes")

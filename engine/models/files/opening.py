@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.files.checksums import check
+from engine.files.checksums import check_checksum
 from engine.files.regular import regular_file
 from engine.models.files.pickled import LEGACY, PickledWeights
 from engine.models.files.refusals import START, check_start
@@ -16,14 +16,22 @@ NAMES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin
 """What weights are called in a directory, best first."""
 TRAINED = ("*.ckpt", "*.pt", "*.pth")
 """What a training program's files of torch.save are called, Lightning's and SEDD's among them."""
-BESIDE = ("training_args.bin", "optimizer.*", "optim.*", "scheduler.*", "scaler.*", "rng_state*", "random_states*")
+WITHOUT_WEIGHTS = (
+    "training_args.bin",
+    "optimizer.*",
+    "optim.*",
+    "scheduler.*",
+    "scaler.*",
+    "rng_state*",
+    "random_states*",
+)
 """Files of the same suffixes that hold no weights."""
 
 
 def training_files(home: Path) -> list[Path]:
     """Return the files of a directory that may be a training program's checkpoint, sorted."""
     found = {path for pattern in TRAINED for path in home.glob(pattern) if path.is_file()}
-    return sorted(path for path in found if not any(path.match(pattern) for pattern in BESIDE))
+    return sorted(path for path in found if not any(path.match(pattern) for pattern in WITHOUT_WEIGHTS))
 
 
 def open_weights(path: Path) -> Weights:
@@ -47,7 +55,7 @@ def _single(path: Path) -> Weights:
             start = file.read(START)
         check_start(path, start)
         weights = PickledWeights(path) if start.startswith(b"PK") or LEGACY in start[:32] else SafeWeights(path)
-        check(path)  # what the format itself says is wrong says more
+        check_checksum(path)  # what the format itself says is wrong says more
         return weights
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror or error}") from error

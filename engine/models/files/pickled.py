@@ -15,7 +15,7 @@ from torch import Tensor
 from engine.files.regular import regular_file
 from engine.models.files.archive import Archive
 from engine.models.files.containers import Rebuild, Refused, Stub
-from engine.models.files.mapped import LazyTensor, Mapped, Storage, shown
+from engine.models.files.mapped import LazyTensor, Mapped, Storage, printable
 from engine.models.files.refusals import START, check_start
 from engine.models.files.safe_unpickler import SafeUnpickler
 from engine.models.files.weights import plain_names
@@ -98,7 +98,7 @@ def tensors_by_name(path: Path, value: object) -> dict[str, LazyTensor]:
     named = found if isinstance(found, dict) else {}
     for name, tensor in named.items():
         if isinstance(tensor, Stub):
-            raise ValueError(f"{path}: {shown(name)} is {tensor!r}, not a plain tensor")
+            raise ValueError(f"{path}: {printable(name)} is {tensor!r}, not a plain tensor")
     tensors = {name: tensor for name, tensor in named.items() if isinstance(tensor, LazyTensor) and type(name) is str}
     if not tensors:
         what = repr(found) if isinstance(found, Stub) else f"a {type(found).__name__} without any"
@@ -143,9 +143,9 @@ def _zipped(path: Path, file: BinaryIO) -> Any:
     def storage(key: str, dtype: torch.dtype, numel: int) -> Storage:
         member = archive.members.get(f"{home}data/{key}")
         if member is None:
-            raise Refused(f"storage {shown(key)} is not in the file")
+            raise Refused(f"storage {printable(key)} is not in the file")
         if not 0 <= member.size - numel * dtype.itemsize < dtype.itemsize:
-            raise Refused(f"storage {shown(key)} claims {numel} numbers of {dtype}, but has {member.size} bytes")
+            raise Refused(f"storage {printable(key)} claims {numel} numbers of {dtype}, but has {member.size} bytes")
         return Storage(mapped, archive.start(member), numel, dtype)
 
     return _loaded(path, _machine(_Storages(storage)), io.BytesIO(archive.read(pickles[0], PICKLE)))
@@ -169,11 +169,11 @@ def _legacy(path: Path, file: BinaryIO) -> Any:
         file.seek(at)
         head = file.read(8)
         if len(head) < 8 or struct.unpack("<q", head)[0] != storage.numel:
-            raise ValueError(f"{path}: storage {shown(key)} is not of the length it claims: half a download?")
+            raise ValueError(f"{path}: storage {printable(key)} is not of the length it claims: half a download?")
         storage.start = at + 8
         at = storage.start + storage.numel * storage.dtype.itemsize
         if at > mapped.size:
-            raise ValueError(f"{path} ends inside storage {shown(key)}: half a download?")
+            raise ValueError(f"{path} ends inside storage {printable(key)}: half a download?")
     return value
 
 
@@ -205,12 +205,12 @@ class _Storages:
         _, kind, key, _, numel = identity[:5]
         dtype = TYPES.get(kind.name) if isinstance(kind, Stub) and kind.module in ("torch", "torch.storage") else None
         if dtype is None or type(key) is not str or type(numel) is not int or not 0 <= numel < 1 << 60:
-            raise Refused(f"storage {shown(key)} has no known type, or no length")
+            raise Refused(f"storage {printable(key)} has no known type, or no length")
         known = self.known.get(key)
         if known is None:
             known = self.known[key] = self.find(key, dtype, numel)
         if (known.dtype, known.numel) != (dtype, numel):
-            raise Refused(f"storage {shown(key)} is claimed in two ways")
+            raise Refused(f"storage {printable(key)} is claimed in two ways")
         return known
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from engine.files.regular import regular_file
-from engine.models.files.mapped import DIMENSIONS, LazyTensor, Mapped, Storage, shown
+from engine.models.files.mapped import DIMENSIONS, LazyTensor, Mapped, Storage, printable
 from engine.models.files.weights import plain_names
 
 HEADER = 1 << 23
@@ -72,7 +72,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(made) != len(pairs):
         seen: set[str] = set()
         twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise ValueError(f"{shown(twice)} is there twice")
+        raise ValueError(f"{printable(twice)} is there twice")
     return made
 
 
@@ -104,14 +104,14 @@ def _tensor(name: str, entry: Any, mapped: Mapped, start: int) -> LazyTensor:
         kind, shape, (begin, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
         dtype = TYPES.get(kind) if isinstance(kind, str) else None
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{shown(name)} is not described by a dtype, a shape and two offsets") from error
+        raise ValueError(f"{printable(name)} is not described by a dtype, a shape and two offsets") from error
     if dtype is None:
-        raise ValueError(f"{shown(name)} is of type {shown(kind)}; known are {', '.join(TYPES)}")
+        raise ValueError(f"{printable(name)} is of type {printable(kind)}; known are {', '.join(TYPES)}")
     if not isinstance(shape, list) or len(shape) > DIMENSIONS or not all(_whole(n) for n in (*shape, begin, end)):
-        raise ValueError(f"{shown(name)} has a shape or offsets that are not whole numbers from 0 to 2^48")
+        raise ValueError(f"{printable(name)} has a shape or offsets that are not whole numbers from 0 to 2^48")
     numel = math.prod(shape)
     if end - begin != numel * dtype.itemsize:
-        raise ValueError(f"{shown(name)} has {numel} numbers of {kind}, but {end - begin} bytes")
+        raise ValueError(f"{printable(name)} has {numel} numbers of {kind}, but {end - begin} bytes")
     stride = [math.prod(shape[i + 1 :]) for i in range(len(shape))] if numel else [1] * len(shape)
     storage = Storage(mapped, start + begin, numel, dtype)
     return LazyTensor(storage, dtype, tuple(shape), tuple(stride))
@@ -126,7 +126,7 @@ def _check_cover(tensors: Mapping[str, LazyTensor], start: int, size: int) -> No
     at = start
     for name, tensor in sorted(tensors.items(), key=lambda item: (item[1].start, item[1].nbytes)):
         if tensor.start != at:
-            raise ValueError(f"{shown(name)} {'overlaps another tensor' if tensor.start < at else 'follows a gap'}")
+            raise ValueError(f"{printable(name)} {'overlaps another tensor' if tensor.start < at else 'follows a gap'}")
         at += tensor.nbytes
     if at != size:
         raise ValueError(

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, TypeVar
 from warnings import catch_warnings, simplefilter
 
 from engine.models.files.containers import PLAIN, Rebuild, Refused, Stub, build, extend, key_of, put
-from engine.models.files.mapped import shown
+from engine.models.files.mapped import printable
 
 MEMORY = 1 << 27
 """Bytes that the values of one pickle may take, roughly counted: far more than a checkpoint's structure needs."""
@@ -86,7 +86,7 @@ class SafeUnpickler:
         for stack in (self.stack, *reversed(self.below)):
             for value in reversed(stack):
                 if type(value) is str:
-                    return f" (at {shown(value)})"
+                    return f" (at {printable(value)})"
         return ""
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from engine.models.files.mapped import shown
+from engine.models.files.mapped import printable
 from engine.models.files.objects import read_object
 from engine.models.files.weights import Weights, plain_names
 
@@ -27,11 +27,13 @@ class ShardedWeights:
             self.total_bytes += shard.total_bytes
             for name, shape in shard.shapes.items():
                 if name in self._shards:
-                    raise ValueError(f"{shown(name)} is in both {self._shards[name].path} and {shard.path}")
+                    raise ValueError(f"{printable(name)} is in both {self._shards[name].path} and {shard.path}")
                 self._shards[name], self._shapes[name] = shard, shape
         for name, file in listed.items():
             if name not in self._shards or self._shards[name].path.name != file:
-                raise ValueError(f"{index.parent / file} does not hold {shown(name)}, which {index.name} says it does")
+                raise ValueError(
+                    f"{index.parent / file} does not hold {printable(name)}, which {index.name} says it does"
+                )
 
     @property
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
@@ -54,7 +56,7 @@ def _listed(index: Path) -> dict[str, str]:
         raise ValueError(f"{index} is not an index of weights: {error}") from error
     for file in dict.fromkeys(listed.values()):
         if Path(file).name != file or file in ("", "..") or "\\" in file or "\0" in file:
-            raise ValueError(f"{index} points outside its directory: {shown(repr(file))}")
+            raise ValueError(f"{index} points outside its directory: {printable(repr(file))}")
         if not (index.parent / file).is_file():
             raise ValueError(f"{index.parent} lacks {file}, which {index.name} lists: half a download?")
     return plain_names(index, listed)

@@ -9,7 +9,7 @@ from itertools import islice
 import torch
 from torch import Tensor, nn
 
-from engine.models.files.mapped import shown
+from engine.models.files.mapped import printable
 from engine.models.files.weights import Weights
 from engine.models.progress import Progress
 from engine.system.callbacks import ignore
@@ -37,10 +37,11 @@ def check_shapes(expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tu
     missing = [name for name in expected if name not in found]
     unexpected = [name for name in found if name not in expected]
     misshapen = [name for name, shape in expected.items() if name in found and tuple(found[name]) != tuple(shape)]
-    problems = [f"{shown(name)} is missing" + _nearest(name, unexpected) for name in missing[:NAMED]]
-    problems += [f"{shown(name)} is unexpected" + _nearest(name, missing) for name in unexpected[:NAMED]]
+    problems = [f"{printable(name)} is missing" + _nearest(name, unexpected) for name in missing[:NAMED]]
+    problems += [f"{printable(name)} is unexpected" + _nearest(name, missing) for name in unexpected[:NAMED]]
     problems += [
-        f"{shown(name)} has shape {list(found[name])}, expected {list(expected[name])}" for name in misshapen[:NAMED]
+        f"{printable(name)} has shape {list(found[name])}, expected {list(expected[name])}"
+        for name in misshapen[:NAMED]
     ]
     count = len(missing) + len(unexpected) + len(misshapen)
     if count:
@@ -51,7 +52,7 @@ def check_shapes(expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tu
 def _nearest(name: str, others: list[str]) -> str:
     short = islice((other for other in others if len(other) <= 200), COMPARED)
     near = get_close_matches(name, short, n=1, cutoff=0.6) if len(name) <= 200 else []
-    return f" (nearest: {shown(near[0])})" if near else ""
+    return f" (nearest: {printable(near[0])})" if near else ""
 
 
 def fill(
@@ -100,7 +101,9 @@ def _origins(weights: Weights, rename: Callable[[str], str | None]) -> tuple[dic
         if to is None:
             ignored.append(name)
         elif to in origin:
-            raise ValueError(f"the weights have {shown(to)} twice: as {shown(origin[to])} and as {shown(name)}")
+            raise ValueError(
+                f"the weights have {printable(to)} twice: as {printable(origin[to])} and as {printable(name)}"
+            )
         else:
             origin[to] = name
     return origin, tuple(ignored)

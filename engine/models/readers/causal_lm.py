@@ -19,16 +19,16 @@ class CausalLanguageModel:
 
     def read(self, request: LoadRequest) -> Loaded:
         from engine.models.borrowed_code import code_of
-        from engine.models.pretrained import config_of, load
-        from engine.models.pretrained_text import check_size, framing, open_tokenizer, pretrained_chat
+        from engine.models.pretrained import library_config, load_network
+        from engine.models.pretrained_text import check_tokenizer_size, framing, open_tokenizer, pretrained_chat
 
         if request.mask_id is not None:
             raise ValueError(f"{request.name} predicts from the left and has no mask: leave out --mask-id")
-        config = config_of(request)
+        config = library_config(request)
         tokenizer = open_tokenizer(request, config)
         codec = Codec.of(tokenizer)
-        model, attention, notes = load(request, config, "CausalLM")
-        check_size(request, codec, vocabulary_of(model))
+        model, attention, notes = load_network(request, config, "CausalLM")
+        check_tokenizer_size(request, codec, vocabulary_of(model))
         start = _start(framing(tokenizer).before, tokenizer, config)
         network = CausalLM(model, start)
         return Loaded(

@@ -74,7 +74,7 @@ def find_network(request: LoadRequest) -> Found:
     config = _config((home if home.is_dir() else home.parent) / "config.json")
     file = lightning.file_in(home)
     if file is not None:
-        found = lightning.read(file, request.ema)
+        found = lightning.read_tensors(file, request.ema)
         trained = found.trained and bool(found.config)
         return found if trained else replace(found, config={**config, **found.config}, trained=False)
     weights = open_weights(home)

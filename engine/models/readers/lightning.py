@@ -27,7 +27,7 @@ def file_in(home: Path) -> Path | None:
     return home if pickled or (pickled is None and home.suffix in SUFFIXES) else None
 
 
-def read(path: Path, ema: bool) -> Found:
+def read_tensors(path: Path, ema: bool) -> Found:
     """Return the network's tensors in the file, the averaged ones if it has them and `ema` asks for them.
 
     Raises ValueError where the file is damaged, holds no weights, or an average that cannot be theirs.
@@ -41,12 +41,12 @@ def read(path: Path, ema: bool) -> Found:
     average, trained = file.get("ema"), "hyper_parameters" in file
     if average is None or not ema:
         notes: tuple[str, ...] = () if average is None else ("the weights as they are, not their average",)
-        return Found(PickledWeights(path, own), settings(file), notes, ignored, trained=trained)
-    own |= averaged(path, own, average)
-    return Found(PickledWeights(path, own), settings(file), (_described(average),), ignored, trained=trained)
+        return Found(PickledWeights(path, own), run_settings(file), notes, ignored, trained=trained)
+    own |= averaged_tensors(path, own, average)
+    return Found(PickledWeights(path, own), run_settings(file), (_described(average),), ignored, trained=trained)
 
 
-def averaged(path: Path, own: Mapping[str, LazyTensor], average: object) -> dict[str, LazyTensor]:
+def averaged_tensors(path: Path, own: Mapping[str, LazyTensor], average: object) -> dict[str, LazyTensor]:
     """Return the average's tensors by name: it lists one for each parameter, in the order in which the network has
     them.
 
@@ -72,7 +72,7 @@ def averaged(path: Path, own: Mapping[str, LazyTensor], average: object) -> dict
     return dict(zip(names, shadows, strict=True))
 
 
-def settings(file: Mapping[str, Any]) -> Mapping[str, object]:
+def run_settings(file: Mapping[str, Any]) -> Mapping[str, object]:
     """Return the settings of the run as plain dictionaries; empty where there are none that can be read."""
     try:
         found = plain(file.get("hyper_parameters"))

@@ -16,16 +16,16 @@ class MaskedLanguageModel:
 
     def read(self, request: LoadRequest) -> Loaded:
         from engine.models.borrowed_code import code_of
-        from engine.models.pretrained import config_of, load
-        from engine.models.pretrained_text import check_size, framing, open_tokenizer, pretrained_chat
+        from engine.models.pretrained import library_config, load_network
+        from engine.models.pretrained_text import check_tokenizer_size, framing, open_tokenizer, pretrained_chat
 
-        config = config_of(request)
+        config = library_config(request)
         tokenizer = open_tokenizer(request, config)
         codec = Codec.of(tokenizer)
         mask_id = _mask(request, tokenizer)
-        model, attention, notes = load(request, config, "MaskedLM")
+        model, attention, notes = load_network(request, config, "MaskedLM")
         size = vocabulary_of(model)
-        check_size(request, codec, size)
+        check_tokenizer_size(request, codec, size)
         never = _never(tokenizer, codec, mask_id, size)
         network = MaskedLM(model, mask_id, framing(tokenizer), never)
         return Loaded(

@@ -18,8 +18,8 @@ class Own:
 
     def read(self, request: LoadRequest) -> Loaded:
         home = request.home
-        model = checkpoint.read(home, request.progress).to(request.device)
-        kind, config, discrete = checkpoint.read_config(home / "config.json")
+        model = checkpoint.read_network(home, request.progress).to(request.device)
+        kind, config, discrete = checkpoint.read_model_config(home / "config.json")
         codec = Codec.from_file(home / "tokenizer.json")
         if codec.size > config.vocab_size:
             raise ValueError(f"{home}: the tokenizer has {codec.size} tokens, the model {config.vocab_size}")

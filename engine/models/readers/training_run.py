@@ -101,7 +101,7 @@ def _newest(run: Path, home: Path) -> ExportNote:
         raise ValueError(f"{run} holds no checkpoint of a training run any more")
     kind, shape, discrete = found.config
     model = averaged(kind, shape, found.state["ema"])
-    checkpoint.export(model, training_tokenizer(run).to_str(), home, kind=kind, discrete=discrete)
+    checkpoint.export_model(model, training_tokenizer(run).to_str(), home, kind=kind, discrete=discrete)
     made = ExportNote(int(found.state["step"]), at, size, found.note)
     replace_checked(home / STEP, msgspec.json.encode(made))
     return made

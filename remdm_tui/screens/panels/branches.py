@@ -14,7 +14,13 @@ BRANCHES = (
     Binding("z", "turn_branch(1)", "Next branch", id="branch-next", tooltip="Show the next branch of the tree"),
     Binding("Z", "turn_branch(-1)", "Previous branch", id="branch-previous", tooltip="Show the branch before"),
     Binding("d", "compare", "Differences", id="differences", tooltip="Mark what differs from another branch"),
-    Binding("D", "parting", "First difference", id="first-difference", tooltip="Go to where two branches first differ"),
+    Binding(
+        "D",
+        "first_difference",
+        "First difference",
+        id="first-difference",
+        tooltip="Go to where two branches first differ",
+    ),
 )
 ONE_BRANCH = "Only one branch. Step back and change a knob to fork"
 
@@ -33,7 +39,7 @@ class BranchesPanel(BranchTree, can_focus=True):
     def action_branch(self) -> None:
         if obstacle := self.controls.obstacle:
             self.controls.say(obstacle)
-        elif self.session.debug.branching.off():
+        elif self.session.debug.branching.branch_off():
             self.controls.wake()
 
     def action_turn_branch(self, by: int) -> None:
@@ -46,20 +52,20 @@ class BranchesPanel(BranchTree, can_focus=True):
             self.controls.say(ONE_BRANCH)
         self.controls.wake()
 
-    def action_parting(self) -> None:
+    def action_first_difference(self) -> None:
         """Go to the step and the position at which the two branches first differ."""
         session, branching = self.session, self.session.debug.branching
         if branching.against is None:
             self.action_compare()
         if branching.against is None:
             return
-        found = branching.parting()
+        found = branching.first_difference()
         if found is None:
-            same = f"Branches {branching.here} and {branching.against} are equal so far"
+            same = f"Branches {branching.current} and {branching.against} are equal so far"
             self.controls.say(same, "note")
             return
         session.sample = found.sample
         self.controls.seek(found.step)
         self._look_at(found.position)
         where = f"step {found.step}, position {found.position}"
-        self.controls.say(f"Branches {branching.here} and {branching.against} first differ at {where}", "note")
+        self.controls.say(f"Branches {branching.current} and {branching.against} first differ at {where}", "note")

@@ -8,7 +8,7 @@ from remdm_tui.preferences.keymap import KeyTable
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.watch import player as playing
 from remdm_tui.watch.notices import Notice, Severity
-from remdm_tui.watch.phase import Dead, Failed, Live, Loading, Lost, Recomputing, Starting
+from remdm_tui.watch.phase import Dead, EngineFailed, Live, LoadingModel, Lost, Recomputing, Starting
 from remdm_tui.watch.player import Player
 from remdm_tui.watch.session import WatchSession
 from remdm_tui.watch.transitions import READ_ONLY
@@ -33,11 +33,11 @@ class Controls:
         match self.session.phase:
             case Dead():
                 return f"The engine ended. {self.keys['revive']} restarts it"
-            case Failed():
+            case EngineFailed():
                 return f"The engine cannot continue this run. {self.keys['revive']} tries again"
             case Lost():
                 return "The connection to the engine is lost. Wait until it is back"
-            case Starting() | Loading() | Recomputing():
+            case Starting() | LoadingModel() | Recomputing():
                 return "The engine is not ready yet"
             case Live():
                 return READ_ONLY if self.session.state.read_only else ""

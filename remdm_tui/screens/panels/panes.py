@@ -8,7 +8,7 @@ from textual.binding import Binding
 from remdm_tui.render.plate_modes import MODES
 from remdm_tui.screens.compare import CompareScreen
 from remdm_tui.screens.panels.controls import Controls
-from remdm_tui.settings.pane_spec import settings_of
+from remdm_tui.settings.pane_spec import pane_settings
 from remdm_tui.watch.panes import LETTERS, PaneGroup
 from remdm_tui.widgets.panes import Panes
 from remdm_tui.widgets.token_grid import TokenGrid
@@ -102,7 +102,7 @@ class PanesPanel(Panes):
             # the engine can end while somebody types
             if obstacle := self.controls.obstacle:
                 raise ValueError(obstacle)
-            self.group.add(settings_of(text, session.upcoming, session.strategies))
+            self.group.add(pane_settings(text, session.upcoming, session.strategies))
             self._rearranged()
 
         if obstacle := self.controls.obstacle:

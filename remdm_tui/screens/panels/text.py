@@ -40,7 +40,7 @@ SELECTING = (
     Binding("slash", "search", "Search", id="search", key_display="/", tooltip="Find a text or a /pattern/"),
     Binding("right_square_bracket", "turning(1)", "Next change of the position", id="change-next", show=False),
     Binding("left_square_bracket", "turning(-1)", "Previous change of it", id="change-previous", show=False),
-    Binding("o", "opinion", "Model prediction", id="prediction", tooltip="Show what the model would put there"),
+    Binding("o", "prediction", "Model prediction", id="prediction", tooltip="Show what the model would put there"),
 )
 EDITING = (
     Binding("u", "mask", "Mask token", id="mask", tooltip="Mask the selected position again"),
@@ -110,7 +110,7 @@ class TextPanel(Vertical):
         """Select a position; None clears the selection."""
         inspector = self.session.debug.inspector
         # a prediction is asked for each time: it costs a network call
-        inspector.asking = inspector.asking and inspector.at == position
+        inspector.shows_prediction = inspector.shows_prediction and inspector.at == position
         inspector.at = position
         self.session.select(position)
         self.panes.active.use_cursor(position)
@@ -153,7 +153,7 @@ class TextPanel(Vertical):
         where = f". Step {steps[0 if by > 0 else -1]} remasks" if steps else ""
         self.controls.say(f"No token is remasked in this step{where}", "note")
 
-    def action_opinion(self) -> None:
+    def action_prediction(self) -> None:
         """Toggle between the model's prediction and the history of the position."""
         session, inspector = self.session, self.session.debug.inspector
         if inspector.at is None:
@@ -161,11 +161,11 @@ class TextPanel(Vertical):
         if inspector.at is None:
             return
         current = (session.sample, inspector.at, session.position)
-        had = inspector.opinion
-        if inspector.asking and had is not None and (had.sample, had.position, had.step) == current:
-            inspector.asking = False
+        had = inspector.prediction
+        if inspector.shows_prediction and had is not None and (had.sample, had.position, had.step) == current:
+            inspector.shows_prediction = False
         else:
-            inspector.asking = inspector.pending = True
+            inspector.shows_prediction = inspector.pending = True
             session.link.look(*current)
         self.controls.wake()
 
@@ -187,10 +187,10 @@ class TextPanel(Vertical):
 
     def action_search(self) -> None:
         """Ask for a text to search."""
-        asks = "a text, or a /pattern/ that a token must match; matches stay marked until escape"
+        question = "a text, or a /pattern/ that a token must match; matches stay marked until escape"
         plain = self.controls.options.ascii
         self.app.push_screen(
-            BottomLine("search ", self.search, self._history, describe=lambda _: asks, ascii_only=plain)
+            BottomLine("search ", self.search, self._history, describe=lambda _: question, ascii_only=plain)
         )
 
     def search(self, text: str) -> None:
@@ -271,21 +271,21 @@ class TextPanel(Vertical):
         if at is None or model is None or record is None:
             self.controls.say(NOWHERE)
             return
-        prediction = session.debug.inspector.opinion
+        prediction = session.debug.inspector.prediction
         if prediction is not None and (prediction.sample, prediction.position) != (session.sample, at):
             prediction = None
-        asks = f'Token at position {at}: text, or in quotes to keep spaces: " sea".'
+        question = f'Token at position {at}: text, or in quotes to keep spaces: " sea".'
         if prediction is not None:
             top = [ranked.token for ranked in prediction.top[:TOP]]
             parts = named_parts(model, record.tokens(session.position, session.sample), at, top)
             names = (f"#{i} {named(token, model.pieces, parts, plain)}" for i, token in enumerate(top, 1))
-            asks += f" Or the model's: {'  '.join(names)}"
+            question += f" Or the model's: {'  '.join(names)}"
 
         def put(text: str) -> None:
             token, held = token_of(text, model.pieces, prediction, model.mask_id, model.fragments)
             self._edit("force", at, (token,), held)
 
-        self.app.push_screen(LineScreen("set token", asks, "", plain, put))
+        self.app.push_screen(LineScreen("set token", question, "", plain, put))
 
     def action_prompt(self) -> None:
         """Ask for another prompt."""
@@ -307,8 +307,8 @@ class TextPanel(Vertical):
             self._edit("prompt", 0, present if kept else read(text, model.pieces, model.mask_id, model.fragments))
 
         sign = newline_sign(now, plain)
-        asks = (
+        question = (
             f"Prompt: fixed at the start of the sequence; {{mask}} or {{mask*8}} is filled; {sign} is a line break. "
             "The longest tokens that fit are used."
         )
-        self.app.push_screen(LineScreen("the prompt", asks, now, plain, begin, sign))
+        self.app.push_screen(LineScreen("the prompt", question, now, plain, begin, sign))

@@ -87,9 +87,11 @@ class TimelinePanel(Timeline, can_focus=True):
     def bookmarks(self) -> tuple[int, ...]:
         """Bookmarked positions of the branch on screen."""
         session = self.session
-        if not session.begun:
+        if not session.has_record:
             return ()
-        return bookmarked_positions(session.recording.marks, session.recording.branches, session.debug.branching.here)
+        return bookmarked_positions(
+            session.recording.marks, session.recording.branches, session.debug.branching.current
+        )
 
     def action_mark(self) -> None:
         """Bookmark the step on screen."""
@@ -102,7 +104,7 @@ class TimelinePanel(Timeline, can_focus=True):
             say(f"Step {position} is already bookmarked", "note")
             return
         try:
-            kept = session.recording.mark(session.debug.branching.here, position)
+            kept = session.recording.mark(session.debug.branching.current, position)
         except (OSError, ValueError) as error:
             say(f"Cannot bookmark step {position}: {describe_error(error)}", "failure")
             return
