@@ -88,7 +88,7 @@ def shown(path: Path) -> str:
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".html":
         run = json.loads(re.findall(r'id="run">(.*?)</script>', text, re.DOTALL)[0])
-        return text + "".join([*run["texts"], *run["labels"]])
+        return text + "".join([*run["texts"], *(branch["name"] for branch in run["branches"])])
     if path.suffix == ".cast":
         head, *events = map(json.loads, text.splitlines())
         return head["title"] + re.sub(r"\x1b\[[?0-9;]*[mHKJhl]", "", "".join(data for _, _, data in events))
@@ -257,14 +257,17 @@ def test_the_page_tells_every_step(tmp_path: Path) -> None:
     trace = hostile(tmp_path / "run")
     data = data_of(exported(tmp_path, "html", sample=1).read_text())
     pieces = Scene.of(ExportRequest(Recording.open(tmp_path / "run"), tmp_path)).type_.pieces
-    states, words = (np.array(part) for part in data["start"])
+    (branch,) = data["branches"]
+    states, words = (np.array(part) for part in branch["start"])
     for position in range(31):
         if position:
             states, at = NEXT[states], 0
-            step = data["steps"][position - 1]
-            for gap, state, word in zip(step[::3], step[1::3], step[2::3], strict=True):
-                at += gap
-                states[at], words[at] = state, word
+            numbers = iter(branch["steps"][position - 1])
+            for code in numbers:
+                at += code // 10
+                states[at] = code % 10 // 2
+                if code % 2:
+                    words[at] = next(numbers)
         assert np.array_equal(states, trace.change(position, 1))
         shown = [data["texts"][word].rstrip("\n") for word in words]
         seen = ~np.isin(states, (Change.MASKED, Change.REMASKED))
@@ -275,7 +278,9 @@ def test_the_page_tells_every_step(tmp_path: Path) -> None:
         widths = [data["widths"][word] for word in words[states == Change.REMASKED]]
         assert widths == pieces.widths[trace.tokens(position - 1, 1)[states == Change.REMASKED]].tolist()
     assert data["next"] == NEXT.tolist()
-    assert data["labels"][0].startswith("step 0 of 30")
+    assert (data["position"], branch["last"], data["total"]) == (30, 30, 30)
+    masked = [trace.figures(position, 1).masked for position in range(1, 31)]  # type: ignore[union-attr]
+    assert branch["figures"]["masked"] == masked
 
 
 def test_the_page_runs_its_own_code_and_nothing_else(tmp_path: Path) -> None:
