@@ -183,7 +183,7 @@
     const of = course(index), article = by("pane").content.firstElementChild.cloneNode(true);
     const part = (selector) => article.querySelector(selector);
     const text = part(".text"), canvas = part("canvas"), { columns, rows, worst, locked, holds, counts } = of.map;
-    const here = () => Math.min(position, of.last), name = several ? of.name + "\n" : "";
+    const here = () => Math.min(position, of.last), name = several ? of.name.split(/[,:]/)[0] + ", " : "";
     const cells = Array.from({ length }, () => element("span", text));
     const numbers = new Map(cells.map((cell, i) => [cell, i]));
     const drawn = { states: new Uint8Array(length).fill(255), words: new Int32Array(length) };

@@ -33,7 +33,7 @@ def write(request: ExportRequest) -> str:
 def inline(recording: Recording) -> str:
     """Return an element for a notebook that holds the page of a recording's first sample."""
     whole = html.escape(page(ExportRequest(recording, Path())))
-    return f'<iframe srcdoc="{whole}" sandbox="allow-scripts" style="width: 100%; height: 30em; border: 0"></iframe>'
+    return f'<iframe srcdoc="{whole}" sandbox="allow-scripts" style="width: 100%; height: 44em; border: 0"></iframe>'
 
 
 def page(request: ExportRequest) -> str:
