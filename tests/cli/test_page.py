@@ -163,10 +163,23 @@ const page = () => getComputedStyle(document.body).backgroundColor;
 found.light = page();
 part("#theme").click();
 found.dark = page();
+const corner = () => [...part("canvas").getContext("2d").getImageData(0, 11, 1, 1).data].slice(0, 3);
+found.map_dark = corner();
+dispatchEvent(new Event("beforeprint"));
+found.map_printed = corner();
+dispatchEvent(new Event("afterprint"));
+found.map_after = corner();
 part("#beside").value = "1";
 part("#beside").dispatchEvent(new Event("change"));
 press("End");
 found.panes = all(".label").map((one) => one.textContent);
+found.last = Number(part("#slider").max);
+found.texts = all(".text").map((one) => one.textContent);
+part("#slider").value = "12";
+part("#slider").dispatchEvent(new Event("input"));
+found.drawn = all(".text").map((one) => [...one.children].map((token) => token.className.split(" ")[0]));
+part("#slider").value = "20";
+part("#slider").dispatchEvent(new Event("input"));
 found.made = all(".settings").map((one) => one.textContent);
 found.wide = document.documentElement.scrollWidth <= innerWidth;
 document.body.replaceChildren(JSON.stringify(found));
@@ -231,10 +244,17 @@ def test_pointer_and_keys_tell_where_and_why(tmp_path: Path, width: int) -> None
     assert found["pointed"]["why"] == "position 5, step 0: masked since the start"
     assert found["map"]["selected"] == 7
     assert (found["light"], found["dark"]) == ("rgb(255, 255, 255)", "rgb(18, 18, 20)")
+    # masked at the start: in print always as on a light page
+    dark, light = (colours["ground"][0] for colours in data_of(page)["colours"])
+    assert (found["map_dark"], found["map_printed"], found["map_after"]) == (dark, light, dark)
     # two branches side by side, each at its own end
     assert [re.findall(r"branch (\d).*step (\d+) of", label)[0] for label in found["panes"]] == [
         ("0", str(STEPS)), ("1", str(STEPS - 4)),
     ]  # fmt: skip
+    assert found["last"] == STEPS
+    assert found["texts"][0] == "".join("abcde_"[token] for token in trace.tokens(STEPS, 0))
+    names = [state["name"] for state in data_of(page)["states"]]
+    assert found["drawn"] == [[names[one] for one in recording.trace(number).change(12, 0)] for number in (0, 1)]
     assert "eta 0.0175" in found["made"][1]
     assert "eta 0.0175" not in found["made"][0]
     assert found["wide"]
