@@ -364,8 +364,8 @@
   by("beside").prepend(none);
   by("beside").value = "";
   for (const id of ["branch", "beside"]) by(id).addEventListener("change", () => { pause(); open(); });
-  by("choose").hidden = run.branches.length < 2;
-  if (run.left_out.length) element("span", by("choose"), `${run.left_out.length} left out: too large for a page`);
+  by("choose").hidden = run.branches.length + run.left_out.length < 2;
+  if (run.left_out.length) element("span", by("choose"), `left out, too large for one page: ${run.left_out.join(", ")}`);
   position = Math.ceil(run.position / run.every);
   open();
   recolour();

@@ -27,7 +27,8 @@ def write(request: ExportRequest) -> str:
     request.out.write_text(text, encoding="utf-8")
     if not left_out:
         return ""
-    return f"{len(left_out)} branches left out, as they would make it too large: export them by --branch"
+    branches = f"branch{'es' * (len(left_out) > 1)} {', '.join(map(str, left_out))}"
+    return f"{branches} left out, too large for one page: choose one by --branch"
 
 
 def inline(recording: Recording) -> str:

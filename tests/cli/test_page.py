@@ -90,7 +90,7 @@ def test_branches_that_make_it_too_large_are_left_out_and_named(
     with_branch(tmp_path / "run")
     monkeypatch.setattr(page_data, "LARGEST", 0)
     said = run(tmp_path / "run", tmp_path / "out.html")
-    assert "1 branches left out" in said
+    assert "branch 1 left out, too large" in said
     data = data_of((tmp_path / "out.html").read_text())
     assert (len(data["branches"]), data["left_out"]) == (1, [1])
 
