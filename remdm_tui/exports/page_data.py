@@ -49,7 +49,11 @@ def run(request: ExportRequest, scene: Scene) -> dict[str, Any]:
         if number == request.branch:
             continue
         more = dict(words)
-        branch = _branch(replace(request, branch=number), every, type_, more, chosen)
+        try:
+            branch = _branch(replace(request, branch=number), every, type_, more, chosen)
+        except ValueError:
+            # damaged, as the recording says itself by now; the others can be shown all the same
+            continue
         if size + _size(branch) > LARGEST:
             left_out.append(number)
             continue

@@ -12,9 +12,11 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from engine.recording import Recorder, Recording
+from engine.recording import RecordedTrace, Recorder, Recording
 from engine.records import Change, Edit, Frame
 from remdm_tui.commands.export import run
 from remdm_tui.exports import page_data
@@ -93,6 +95,21 @@ def test_branches_that_make_it_too_large_are_left_out_and_named(
     assert "branch 1 left out, too large" in said
     data = data_of((tmp_path / "out.html").read_text())
     assert (len(data["branches"]), data["left_out"]) == (1, [1])
+
+
+def test_a_damaged_branch_leaves_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_branch(tmp_path / "run")
+    change = RecordedTrace.change
+
+    def damaged(self: RecordedTrace, position: int, sample: int) -> NDArray[np.uint8]:
+        if self.branch == 1 and position == STEPS - 6:
+            raise ValueError("damaged")
+        return change(self, position, sample)
+
+    monkeypatch.setattr(RecordedTrace, "change", damaged)
+    assert [branch["name"] for branch in data_of(exported(tmp_path))["branches"]] == ["branch 0: remdm-cap"]
+    with pytest.raises(ValueError, match="damaged"):
+        exported(tmp_path, branch=1)
 
 
 def test_a_long_busy_run_takes_less_than_a_megabyte(tmp_path: Path) -> None:
