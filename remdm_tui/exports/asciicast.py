@@ -21,7 +21,7 @@ def write(request: ExportRequest) -> None:
     # a player's screen does not grow: it is as high as the longest text
     height = max(len(scene.page(position)) for position in positions)
     head = {
-        "version": 2, "width": scene.columns, "height": height, "title": scene.name,
+        "version": 2, "width": scene.columns, "height": height, "title": scene.heading(0),
         "timestamp": int(request.recording.header.created), "env": {"TERM": "xterm-256color"},
     }  # fmt: skip
     with request.out.open("w", encoding="utf-8") as file:

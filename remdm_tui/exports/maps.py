@@ -28,5 +28,8 @@ def _title(request: ExportRequest) -> str:
     name = header.model.name
     if settings:
         name += f" | {title(settings[0][1], header.seed).replace('│', '|')}"
+    if len(settings) > 1:
+        changes = len(settings) - 1
+        name += f" | settings change {'once' if changes == 1 else f'{changes} times'}"
     size = f"{trace.start.tokens.shape[1]} positions x {max(trace.start.steps, len(trace))} steps"
     return sanitize(f"{name} | {size}", cells=True)

@@ -23,7 +23,7 @@ from remdm_tui.exports.scene import Scene
 from remdm_tui.render import plate_paint as paint
 from remdm_tui.render.text_layout import MASK_WIDTH
 from remdm_tui.render.typeset import Type
-from remdm_tui.settings.knobs import shown
+from remdm_tui.settings.knobs import knob_text
 
 MOST = 5_000
 """Steps of a branch in a page at most, by default."""
@@ -146,8 +146,8 @@ def changes(before: tuple[NDArray[Any], ...], now: tuple[NDArray[Any], ...]) -> 
 
 def settings_text(settings: Settings) -> str:
     """Return everything that decided a step, in one line."""
-    parts = [settings.strategy, *(f"{name} {shown(value)}" for name, value in settings.knobs.items())]
-    parts += [f"top_p {shown(settings.top_p)}", f"temperature {shown(settings.temperature)}"]
+    parts = [settings.strategy, *(f"{name} {knob_text(value)}" for name, value in settings.knobs.items())]
+    parts += [f"top_p {knob_text(settings.top_p)}", f"temperature {knob_text(settings.temperature)}"]
     return sanitize(" · ".join([*parts, f"nucleus {settings.nucleus}", f"draw {settings.draw}"]), cells=True)
 
 

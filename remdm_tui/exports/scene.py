@@ -34,8 +34,9 @@ class Scene:
     type_: Type
     looks: Palette
     columns: int
-    name: str
-    """model and settings in one line"""
+    model: str
+    seed: int
+    ascii_only: bool
 
     @classmethod
     def of(cls, request: ExportRequest) -> Scene:
@@ -47,18 +48,23 @@ class Scene:
         model = recording.model
         pieces = TokenTexts.of(model.pieces, request.ascii, model.fragments)
         type_ = Type.of(pieces, {state: looks.looks[state].fill for state in HIDDEN})
-        settings = trace.settings()
-        name = recording.header.model.name
-        if settings:
-            name = f"{name} │ {title(settings[0][1], recording.header.seed)}"
         return cls(
-            trace, request.sample, type_, looks, request.columns, sanitize(name, cells=True, ascii_only=request.ascii)
-        )
+            trace, request.sample, type_, looks, request.columns, recording.header.model.name, recording.header.seed,
+            request.ascii,
+        )  # fmt: skip
+
+    def heading(self, position: int) -> str:
+        """Return the model and the settings that made a step, in one line; at the start those of the first step."""
+        frame, settings = self.trace.frame(position), self.trace.settings()
+        name = self.model
+        if settings:
+            name = f"{name} │ {title(settings[0][1] if frame is None else frame.settings, self.seed)}"
+        return sanitize(name, cells=True, ascii_only=self.ascii_only)
 
     def page(self, position: int) -> list[Line]:
         """Return title, figures, the text and the legend; each but the text is one line."""
         return [
-            _clipped(((self.name, BOLD),), self.columns),
+            _clipped(((self.heading(position), BOLD),), self.columns),
             _clipped(((self._figures(position), PLAIN),), self.columns),
             (),
             *self.text(position),

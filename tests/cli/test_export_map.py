@@ -14,13 +14,15 @@ import pytest
 from PIL import Image
 
 from engine.debug.inspect import story
-from engine.recording import Recording
+from engine.recording import Recorder, Recording
 from engine.records import Change
 from remdm_tui.commands.export import run
+from remdm_tui.exports import ExportRequest
+from remdm_tui.exports.scene import Scene
 from remdm_tui.exports.writing import kind_of
 from remdm_tui.render import plate_paint as paint
 from tests.cli.test_export import HOSTILE, hostile
-from tests.engine.recordings import recorded
+from tests.engine.recordings import header, recorded, session_of, start_of
 
 LENGTH, STEPS = 12, 30
 
@@ -93,20 +95,40 @@ def test_the_page_gives_the_reason_that_the_inspector_gives(home: Path) -> None:
     page = (home / "run.html").read_text()
     found = re.search(r'<script type="application/json" id="run">(.*?)</script>', page, re.DOTALL)
     assert found is not None
-    data = json.loads(found[1])
+    (branch,) = json.loads(found[1])["branches"]
     trace = Recording.open(home / "run").trace()
-    assert data["positions"] == list(range(STEPS + 1))
+    assert len(branch["whys"]) == STEPS
     seen = 0
     for position in range(LENGTH):
         frames = (trace.frame(step) for step in range(1, STEPS + 1))
         for moment in story(frames, 1, position, seed=trace.start.seed).moments:  # type: ignore[arg-type]
-            change = trace.change(moment.step, 1)
-            events = [i for i, c in enumerate(change) if c in (Change.REVEALED, Change.REMASKED)]
-            chance, draw = data["whys"][moment.step - 1][2 * events.index(position) :][:2]
+            change = trace.change(moment.step, 1).tolist()
+            draws, *chances = branch["whys"][moment.step - 1]
+            kind = change[position]
+            chance = chances[kind == Change.REMASKED]
+            if isinstance(chance, list):
+                chance = chance[change[:position].count(kind)]
             if np.isnan(moment.chance):
-                assert (chance, draw) == (-1, 0)
+                assert (chance, draws) == (-1, [])
             else:
                 assert chance == pytest.approx(moment.chance, rel=0.01)
-                assert draw == pytest.approx(moment.drawn, rel=0.01)
+                events = [i for i, c in enumerate(change) if c in (Change.REVEALED, Change.REMASKED)]
+                assert draws[events.index(position)] == pytest.approx(moment.drawn, rel=0.01)
             seen += 1
     assert seen > LENGTH // 2
+
+
+def test_the_heading_of_a_step_has_its_own_settings_and_the_maps_says_that_they_change(tmp_path: Path) -> None:
+    session = session_of("remdm-cap", steps=STEPS, length=LENGTH)
+    start = start_of(session)
+    recorder = Recorder.create(tmp_path / "run", header(start), start)
+    for frame in session:
+        recorder.frame(0, frame)
+        if frame.index == 9:
+            session.set(top_p=0.25)
+    recorder.close()
+    recording = Recording.open(tmp_path / "run")
+    scene = Scene.of(ExportRequest(recording, tmp_path / "out"))
+    assert ["p 0.25" in scene.heading(position) for position in (0, 10, 11, STEPS)] == [False, False, True, True]
+    run(tmp_path / "run", tmp_path / "run.map.svg")
+    assert "settings change once" in (tmp_path / "run.map.svg").read_text()
