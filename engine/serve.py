@@ -291,7 +291,7 @@ def main() -> None:
                 inbox.put(command)
         except (ValueError, OSError) as error:
             print(error, file=sys.stderr)
-        # nobody reads the results any more
+        # the terminal has closed its end
         with suppress(OSError):
             restore()
         os._exit(0)

@@ -160,7 +160,7 @@ class WatchApp(App[None]):
 
     @property
     def ending(self) -> bool:
-        """Whether the application was told to end; Textual mounts nothing any more."""
+        """Whether the application is ending; Textual mounts nothing any more."""
         return self.return_code is not None
 
     def on_load(self) -> None:
@@ -193,7 +193,7 @@ class WatchApp(App[None]):
                 legend=self.main.legend is not None,
                 speed=None if speed == math.inf else speed,
             )
-            # a causal model's strategy is nobody's choice
+            # the user does not choose a causal model's strategy
             chosen = session.model is not None and not session.model.causal
             if chosen and session.settings.strategy in self.preferences.kept:
                 now = msgspec.structs.replace(now, sampler=Sampler.of(session.settings))

@@ -25,10 +25,9 @@ TOLERANCE = 1e-3
 
 
 def judge_for(options: Options) -> LanguageModel:
-    """Return the judge that is requested, or a random GPT-2 named so where there is none requested, or none on this
-    machine.
+    """Return the requested judge, or a random GPT-2 if none is requested or it is not on this machine.
 
-    A benchmark fetches nothing.
+    A benchmark downloads nothing.
     """
     if not options.judge:
         return stand_in(options.judge_shape)

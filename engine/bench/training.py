@@ -100,7 +100,7 @@ def _others(spent: dict[str, float], count: int = 4) -> tuple[tuple[str, float],
 
 
 def measure_resuming(config: TrainConfig, corpus: Corpus, home: Path, device: torch.device) -> CheckpointCost:
-    """Save a trainer after a step, and make another that goes on."""
+    """Save a trainer after a step, and make another that continues."""
     trainer = Trainer(config, corpus, home, device)
     next(trainer.run())
     began = time.perf_counter()

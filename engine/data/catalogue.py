@@ -88,7 +88,7 @@ def hub_texts(name: str, split: str) -> Iterator[str]:
 
 
 def hub_stream(name: str, split: str) -> Iterator[str]:
-    """Return the same texts as a stream that is not cached; the training split includes its `tail`."""
+    """Return the texts of a split as a stream that is not cached; the training split includes its `tail`."""
     return _texts(name, split, streaming=True)
 
 

@@ -26,7 +26,7 @@ def story(frames: Iterable[Frame], sample: int, position: int, *, seed: int, fir
     """Return all moments of a position in the frames of a branch, which begin with its first.
 
     seed and first (the number of the batch's first sample) are the run's: the uniforms are computed again from their
-    addresses.  Raises ValueError for a sample or position that there is none of.
+    addresses.  Raises ValueError for a sample or position that does not exist.
     """
     moments = []
     # the tokens before the frame, and the noise's step: clean-ups and edits throw no flips

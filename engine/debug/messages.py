@@ -10,7 +10,7 @@ from engine.records import Branch, Edit, StrategyInfo
 
 
 class Fork(Message, frozen=True):
-    """Begin a branch and go on in it; without settings it replays what its parent has recorded.  Credit is void.
+    """Begin a branch and continue in it; without settings it replays what its parent has recorded.  Credit is void.
 
     A branch of which the terminal has a record and the engine none begins at the start, with settings: its frames
     before `at` are computed again as those of `Begin`, under `past` and `edits`, and `Resumed` follows `Switched`.
@@ -24,13 +24,13 @@ class Fork(Message, frozen=True):
 
 
 class Switch(Message, frozen=True):
-    """Go on in another branch of the run, where it was left.  Credit is void."""
+    """Continue in another branch of the run, where it was left.  Credit is void."""
 
     branch: int
 
 
 class Together(Message, frozen=True):
-    """Step these branches in turn, the one that has come least far first; none: the run's current branch.
+    """Step these branches round-robin, the shortest first; an empty tuple means the run's current branch.
 
     They share the run's seed, so their difference is their settings'.  Credit is void, and counts the steps of all; a
     branch that is found to have ended uses up the step that it was granted.
@@ -77,8 +77,8 @@ class UseFile(Message, frozen=True):
 # engine -> terminal
 
 
-class Switched(Message, frozen=True, tag="Stands"):
-    """The answer to `Fork` and `Switch`: the engine is in this branch, after so many steps."""
+class Switched(Message, frozen=True, tag="Stands"):  # its name in protocol 5
+    """The answer to `Fork` and `Switch`: the engine is in this branch, after `step` steps."""
 
     run: int
     branch: int
@@ -95,14 +95,14 @@ class Stopped(Message, frozen=True):
 
 
 class Broken(Message, frozen=True):
-    """The frame before has broken a law; the run goes on."""
+    """The frame before broke a law; the run continues."""
 
     run: int
     branch: int
     violation: findings.Violation
 
 
-class Looked(Message, frozen=True, rename={"prediction": "opinion"}):
+class Looked(Message, frozen=True, rename={"prediction": "opinion"}):  # its name in protocol 5
     """The answer to `Look`."""
 
     run: int

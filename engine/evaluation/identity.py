@@ -20,7 +20,7 @@ def model_files(name: str) -> Path:
     """Return the file or directory that a model is read from; one of the hub must have been downloaded."""
     home = resolve(name) or cached(name)
     if holds_checkpoint(home) and not (home / "config.json").exists():
-        home /= NEWEST  # the exported model of a training run that goes on
+        home /= NEWEST  # the newest exported model of a training run
     return home
 
 

@@ -1,4 +1,4 @@
-"""A checksum beside a file that is written as a whole, by which damage is seen when it is read."""
+"""Checksums next to files that are written as a whole, to detect damage when they are read."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from engine.files.atomic import replace, replacing
 from engine.files.digests import file_digest, file_digests
 
 CHECKSUM = ".sha256"
-"""What is put behind a file's name: the digests of its content and of the content before that, a line each."""
+"""Suffix of the checksum file, which holds the digests of the content and of the previous content, a line each."""
 ATTEMPTS = 20
-"""How often a file is read that is replaced meanwhile."""
+"""How often to read a file that is replaced meanwhile."""
 DIGEST = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 Digest = Callable[[Path], str]
 
@@ -25,7 +25,7 @@ def checksum(path: Path) -> Path:
 
 @contextmanager
 def replacing_checked(path: Path) -> Iterator[Path]:
-    """Yield where to write a file and write its checksum beside it, see `replacing`.  Raises OSError."""
+    """Yield where to write a file, and write its checksum; see `replacing`.  Raises OSError."""
     with replacing(path) as part:
         yield part
         # first the checksums of both, then the file: killed between the two, the old file is still a whole one
@@ -49,7 +49,7 @@ def note(path: Path, digests: Iterable[str]) -> None:
 
 
 def known(path: Path) -> list[str]:
-    """Return the checksums that lie beside a file; none if there are none that can be read."""
+    """Return the recorded checksums of a file; empty if none can be read."""
     try:
         return DIGEST.findall(checksum(path).read_text(encoding="ascii", errors="replace").lower())
     except OSError:
@@ -57,7 +57,7 @@ def known(path: Path) -> list[str]:
 
 
 def mismatch(path: Path, digest: Digest = file_digest) -> str:
-    """Say that a file does not match its checksum; empty if it does or has none, as files of others.
+    """Return the sentence that a file does not match its checksum; empty if it matches or has none.
 
     Raises OSError, also for a file that is missing.
     """
@@ -73,7 +73,7 @@ def mismatch(path: Path, digest: Digest = file_digest) -> str:
 
 
 def is_whole(path: Path) -> bool:
-    """Return whether a file is there and matches the checksum beside it, if there is one.
+    """Return whether a file exists and matches its checksum, if it has one.
 
     A large file is read once, see `file_digests`.
     """
@@ -84,9 +84,9 @@ def is_whole(path: Path) -> bool:
 
 
 def check_checksum(path: Path) -> None:
-    """Raise ValueError for a file of a model that does not match the checksum beside it, if there is one.
+    """Raise ValueError if a model's file does not match its checksum.
 
-    As `is_whole`; of a file that cannot be read whoever opens it says why.
+    Ignores a file that cannot be read: opening it raises the reason.
     """
     try:
         fault = mismatch(path, _remembered)
@@ -100,7 +100,7 @@ def check_checksum(path: Path) -> None:
 
 
 def _whole(path: Path) -> list[str]:
-    """The digest of a file that matches its checksum or has none; empty for a damaged or missing one."""
+    """Return the digest of a file that matches its checksum or has none; empty for a damaged or missing file."""
     if not path.is_file():
         return []
     digest, known_digests = file_digest(path), known(path)

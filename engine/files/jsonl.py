@@ -29,7 +29,7 @@ class Appended(Generic[Line]):
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
 
     def add(self, lines: Iterable[Line]) -> None:
-        """All of them or, where the disk is full, none: OSError."""
+        """Append all lines; if the disk is full, append none and raise OSError."""
         data = b"".join(map(encode_line, lines))
         end = os.lseek(self._file, 0, os.SEEK_END)
         with named_errors(self.path):

@@ -98,7 +98,7 @@ class LanguageModel:
     """A judge and featurizer around a causal model of transformers, its head applied to real tokens only.
 
     Rows are batched by length, so that little is padding.  When the device runs out of memory, `batch_tokens` is
-    halved and scoring goes on; callers compare it before and after.
+    halved and scoring continues; callers compare it before and after.
     """
 
     def __init__(

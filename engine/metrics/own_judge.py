@@ -32,7 +32,7 @@ class DirectoryJudge:
 
     Texts are read as its training texts were: typography unified (`engine.data.special_tokens.PLAIN`), a paragraph at a
     time, the end of a text where it is spelt out.  Rows are batched by length; when the device runs out of memory,
-    `batch_tokens` is halved and scoring goes on.  Raises ValueError for a model of another kind.
+    `batch_tokens` is halved and scoring continues.  Raises ValueError for a model of another kind.
     """
 
     def __init__(self, model: TextModel, *, batch_tokens: int = BATCH_TOKENS, done: OnBatch = ignore) -> None:

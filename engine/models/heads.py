@@ -1,4 +1,4 @@
-"""The vocabulary head of somebody else's network, taken apart from the rest where that gives the same logits."""
+"""Split the vocabulary head from a foreign network if that gives the same logits."""
 
 from __future__ import annotations
 

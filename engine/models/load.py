@@ -68,7 +68,7 @@ def load_model(
 
 
 def load_choice(choice: ModelChoice, progress: Progress = ignore) -> TextModel:
-    """Return the same from a record of what was chosen."""
+    """Load the model of a choice, as `load_model` does."""
     return load_model(
         choice.name, choice.device, choice.dtype, ema=choice.ema, attention=choice.attention, mask_id=choice.mask_id,
         tokenizer=choice.tokenizer, trust_remote_code=choice.trust_remote_code, progress=progress,

@@ -100,7 +100,7 @@ class Loaded:
     discrete: Discrete | None = None
     """how D3PM was trained, where that is known"""
     code: tuple[Path, ...] = ()
-    """Python files that were run by whoever trusted them; those of another repository lie outside the checkpoint"""
+    """Python files that were run with the user's consent; those of another repository lie outside the checkpoint"""
 
 
 class Reader(Protocol):

@@ -24,7 +24,7 @@ class TextModel:
         self.max_length, self.time_conditioned = self.network.max_length, self.network.time_conditioned
         self.causal, self.recovered = loaded.causal, loaded.recovered
         self.fingerprint = ""
-        """of its files, where whoever has loaded it knows them"""
+        """of its files; empty if the loader did not compute it"""
         self.never = self.codec.strangers(self.vocab_size, self.mask_id)
         # the samplers' arithmetic is float64, which MPS does not have: there it stays on the CPU
         self.device = torch.device("cpu") if self.network.device.type == "mps" else self.network.device
@@ -67,13 +67,11 @@ class TextModel:
         return ids
 
     def _names_special(self, text: str) -> bool:
-        """Return whether a text has letters that are read as a special token where those are."""
+        """Return whether a text contains the text of a special token."""
         return self.codec.encode(text, special=True) != self.codec.encode(text)
 
     def _ids(self, parts: Iterable[tuple[masks.Part, bool]]) -> list[int]:
-        """Return token ids of pieces of text and masks, one behind the other; and whether special tokens are read
-        there.
-        """
+        """Return the token ids of pieces of text and counts of masks, each with whether it may hold special tokens."""
         ids: list[int] = []
         for part, special in parts:
             if isinstance(part, int):
@@ -84,7 +82,7 @@ class TextModel:
 
     @property
     def outside(self) -> tuple[Path, ...]:
-        """Return files besides the checkpoint's own, and those that were named, that decide what the model says."""
+        """Return the files that decide what the model says, besides the checkpoint's own and those the user named."""
         borrowed = self.loaded.borrowed_tokenizer
         return (*(() if borrowed is None else (borrowed,)), *self.loaded.code)
 

@@ -21,13 +21,13 @@ MOST_CALLS = (1 << 31) - 1
 """Network calls of one step."""
 
 ALPHA_S, T, ALPHA_T, EXCESS, BLOCK, FINAL, ODD, EDIT = (1 << i for i in range(8))
-"""Flags: what follows the head, in this order, where the frame before does not let expect it; ODD: see `_odd`."""
+"""Flags of the values after the head, in this order; what follows from the frame before is left out.  ODD: `_odd`."""
 
 NEXT = np.array([Change.MASKED, Change.HELD, Change.HELD, Change.MASKED, Change.LOCKED], np.uint8)
-"""What a position undergoes that a step leaves alone, by what it underwent in the step before."""
+"""The change at a position that a step leaves alone, by the change there in the step before."""
 NEVER = 255
 FLIP = np.array([Change.REVEALED, Change.REMASKED, Change.REMASKED, Change.REVEALED, NEVER], np.uint8)
-"""The same where the step changes it."""
+"""The change at a position that a step reveals or masks, by the change there in the step before."""
 
 Arrays = tuple[NDArray[np.uint8], NDArray[np.int32], NDArray[np.float32]]
 """change, tokens and held, [B * L] each"""
@@ -54,7 +54,7 @@ def head(body: bytes) -> tuple[Head, float]:
 def encode_frame(before: StoredState, frame: Frame, branch: int, settings: int, mask: int) -> tuple[bytes, StoredState]:
     """Return a frame's payload, and the state after it as a reader knows it.
 
-    Raises ValueError for a frame that is none: arrays of another shape or a change that does not exist.
+    Raises ValueError for an invalid frame: arrays of another shape, or an unknown change.
     """
     tokens, change, held = frame.tokens.reshape(-1), frame.change.reshape(-1), frame.held.reshape(-1)
     if any(
@@ -114,7 +114,7 @@ def decode_frame(before: StoredState, body: bytes, settings: Settings, header: H
 
 
 def _flipped(before: StoredState, flips: NDArray[np.int64], mask: int) -> tuple[NDArray[np.int64], Arrays]:
-    """Return where something is revealed, and the arrays after the flips but for the tokens that are revealed."""
+    """Return where tokens are revealed, and the arrays after the flips without these tokens."""
     was = before.change.reshape(-1)
     change, tokens, held = NEXT[was], before.tokens.flatten(), before.held.flatten()
     turned = FLIP[was[flips]]
@@ -142,8 +142,8 @@ def _expected(before: StoredState, frame: Frame) -> tuple[int, bytes]:
 
 
 def _odd(made: Arrays, real: Arrays) -> bytes:
-    """Return places and values of change, tokens and held where they are not what a step can make them; empty for
-    nowhere.
+    """Return places and values of change, tokens and held that no step produces, such as those of an edit; empty if
+    there are none.
     """
     # as bits, to distinguish one nan from another and 0 from -0
     bits = (made[2].view(np.uint32), real[2].view(np.uint32))
@@ -180,7 +180,7 @@ def _tokens(cursor: Cursor, count: int, vocabulary: int) -> NDArray[np.int64]:
 
 
 def _sealed(array: NDArray[Any], before: StoredState) -> NDArray[Any]:
-    """Return [B, L], not to be written to: it may be shown and be what the next frame starts from."""
+    """Return the array as [B, L] and read-only: the screen and the next frame share it."""
     array = array.reshape(before.tokens.shape)
     array.setflags(write=False)
     return array

@@ -1,4 +1,4 @@
-"""Writes a recording while the run goes on: every frame is in the file when `frame` returns."""
+"""Write a recording during the run: every frame is in the file when `frame` returns."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class Recorder:
         vocabulary: Sequence[str] = (),
         fragments: Mapping[int, bytes] = MappingProxyType({}),
     ) -> Self:
-        """Go on with a file; a record that is torn at its end is cut off.
+        """Continue a file; a record that is torn at its end is cut off.
 
         vocabulary: texts by token number; empty: tokens that have not occurred yet get none.  fragments: as in
         `ModelInfo`.  Raises ValueError for a file that is no recording, is damaged before its end, or is being written.
@@ -127,7 +127,7 @@ class Recorder:
                 self.recording.close()
 
     def keep(self, path: str | PathLike[str]) -> None:
-        """Copy what is written to a new file and go on there; raises FileExistsError where there is one.
+        """Copy what is written to a new file and continue there; raises FileExistsError if it exists.
 
         The file before it stays as it is; a spooled one is deleted.
         """

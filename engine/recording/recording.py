@@ -63,7 +63,7 @@ class Recording:
 
     @classmethod
     def adopt(cls, file: int, name: str) -> Self:
-        """Return the same from an open file, which is closed if it is no recording."""
+        """Return the recording in an open file; close the file if it is no recording."""
         try:
             made = cls(file, name)
             made._scan()
@@ -73,7 +73,7 @@ class Recording:
         return made
 
     def copy(self) -> Recording:
-        """Return what is in the file by now, read on its own: it does not grow, and shares neither lock nor memory."""
+        """Return the recording as it is in the file now: it does not grow, and shares neither lock nor memory."""
         with self.lock:
             if self.closed:
                 raise ValueError(f"{self.name} is closed")

@@ -120,8 +120,9 @@ def _unlock(state: SamplerState, edit: Edit, canvas: EditContext, rows: list[int
 
 
 def _prompt(state: SamplerState, edit: Edit, canvas: EditContext, rows: list[int]) -> Tensor:
-    """Return the canvas begins with other tokens, which are locked, and masks; what is left of longer ones is
-    masked.
+    """Begin the canvas with other tokens, locked, and masks; mask the rest of a longer earlier prompt.
+
+    Returns where the canvas changed.
     """
     size, length = len(edit.tokens), state.tokens.shape[1]
     if size > length:

@@ -88,7 +88,7 @@ def _shift(x: Tensor, bits: int) -> Tensor:
 
 
 def uniforms(keys: Tensor, counters: Tensor) -> Tensor:
-    """Map keys and counters, int64 and broadcastable to float64 in [0, 1), with 53 random bits each.
+    """Map keys and counters, int64 and broadcastable, to float64 in [0, 1), with 53 random bits each.
 
     >>> uniforms(torch.tensor([[7], [8]]), torch.arange(1024)).shape
     torch.Size([2, 1024])

@@ -181,13 +181,13 @@ class Session:
         return self._written(act, state, change)
 
     def rewind(self, index: int) -> None:
-        """Go back to the state before step `index`; going on replays exactly unless something is set."""
+        """Go back to the state before step `index`; the next steps replay exactly until something is set."""
         if not 0 <= index <= self.index:
             raise ValueError(f"can only rewind to a step in 0 to {self.index}, not {index}")
         self._line.rewind(index)
 
     def fork(self, index: int | None = None, *, branch: int | None = None) -> int:
-        """Begin another branch with this one's first `index` steps (None: all), and go on in it; returns its number.
+        """Begin another branch with this one's first `index` steps (None: all), and continue in it; returns its number.
 
         Until something is set or edited it replays what this one has recorded, bit for bit.  branch: its number;
         None: the next free one.
@@ -204,7 +204,7 @@ class Session:
         return number
 
     def switch(self, branch: int) -> None:
-        """Go on in another branch, where it was left."""
+        """Continue in another branch, where it was left."""
         self.progress(branch)
         self.branch, self._line = branch, self._lines[branch]
 
@@ -281,7 +281,7 @@ class Session:
         self, act: StepInput, clock: Clock, then: Clock, state: SamplerState, calls: int,
         alpha_t: Tensor, alpha_s: Tensor, decision: Decision, change: Tensor, final: bool = False,
     ) -> Frame:  # fmt: skip
-        """Go on from `clock` to the state there is `then`, and return its frame."""
+        """Move from `clock` to the state `then`, and return its frame."""
         calls += self._line.calls
         frame = Frame(
             index=self.index,

@@ -63,12 +63,12 @@ class Trajectory:
         self.control = control
 
     def forget(self) -> None:
-        """Replay nothing beyond the next frame; the settings that decide it now go on."""
+        """Replay nothing beyond the next frame; later frames use the settings that decide it."""
         self.control = self.act(self.index).control
         del self._acts[self.index :]
 
     def commit(self, act: StepInput, frame: Frame, state: SamplerState, clock: Clock, calls: int) -> Frame:
-        """Go on by a frame to the state after it."""
+        """Move to the state after a frame."""
         if self.index == len(self._acts):
             self._acts.append(act)
         self._before.append(_Before(self.state.held, self.state.locked, self.clock, self.calls))

@@ -23,7 +23,7 @@ class Ranks(Protocol):
 
     @property
     def device(self) -> str | None:
-        """that was given to this process; None: the one that was asked for"""
+        """that was given to this process; None: the requested one"""
         ...
 
     def wait(self) -> None:
@@ -90,9 +90,9 @@ class Layout:
 
 
 def launched(environment: Mapping[str, str]) -> Layout:
-    """What torchrun, `fabric run` and Slurm's srun tell the processes that they start; one where nobody says.
+    """Return the layout that torchrun, `fabric run` or Slurm's srun has set; one process if none has.
 
-    Raises ValueError for a number that is none.
+    Raises ValueError for an invalid number.
     """
 
     def number(name: str, default: int = 1) -> int:
@@ -112,9 +112,9 @@ def launched(environment: Mapping[str, str]) -> Layout:
 
 
 def ranks(device: str, environment: Mapping[str, str], devices: int | None = None, nodes: int = 1) -> Ranks:
-    """This process's place among those that share its work.
+    """Return the rank of this process among those that share its work.
 
-    device: auto, cpu or cuda.  devices: processes to start on this machine; None: as many as somebody else has
+    device: auto, cpu or cuda.  devices: processes to start on this machine; None: as many as a launcher has
     started.  Raises ModuleNotFoundError that says what to install.
     """
     layout = launched(environment) if devices is None else Layout(devices, nodes)

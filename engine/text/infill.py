@@ -79,7 +79,7 @@ def split_template(wrap: Callable[[str], str], parts: Sequence[Part]) -> tuple[s
 
 
 def _count(mask: re.Match[str]) -> int:
-    """Return how many masks a match stands for.  Raises ValueError for malformed braces."""
+    """Return the number of masks that a match means.  Raises ValueError for malformed braces."""
     if mask[1] is None:
         return 1
     read = COUNT.fullmatch(mask[1])

@@ -1,0 +1,1 @@
+"""Training: objectives, data, optimizers, checkpoints and export."""

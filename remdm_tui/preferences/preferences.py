@@ -10,7 +10,7 @@ from remdm_tui.preferences.last_session import Memory, Remembered
 
 @dataclass(frozen=True)
 class Preferences:
-    """The default is for sessions that use nobody's directories."""
+    """The default is for sessions without a user's directories."""
 
     configuration: Configuration = field(default_factory=Configuration)
     memory: Memory = field(default_factory=Memory)

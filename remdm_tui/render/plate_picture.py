@@ -60,7 +60,7 @@ class MapPicture:
         return rows * self.scale[0], columns * self.scale[1]
 
     def png(self, title: str = "") -> bytes:
-        """Return the map as a PNG with a palette; the title stands in its text, not in the picture."""
+        """Return the map as a PNG with a palette; the title is in its metadata, not in the picture."""
         down, across = self.scale
         pixels = self.colours.repeat(down, axis=0).repeat(across, axis=1)
         height, width = pixels.shape

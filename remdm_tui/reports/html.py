@@ -40,7 +40,7 @@ class ShownPlot:
 
 @dataclass(frozen=True)
 class ShownSample:
-    """A sample in words."""
+    """A sample as texts."""
 
     number: int
     gen_ppl: str

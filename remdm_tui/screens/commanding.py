@@ -68,7 +68,7 @@ class Commander:
                 self._screen.app.exit()
 
     def _set_knob(self, name: str, value: Knob) -> None:
-        """Set a knob, and say so if nothing else is said."""
+        """Set a knob, and show that if no other message is shown."""
         session = self._session
         if session.has_record and not session.recording.writable:
             raise ValueError(self._controls.obstacle)

@@ -46,7 +46,7 @@ class RunsScreen(ModalScreen[None]):
     RunsScreen OptionList { border: none; height: auto; max-height: 14; padding: 0; background: $surface; }
     RunsScreen OptionList { text-wrap: nowrap; text-overflow: ellipsis; }
     RunsScreen.ascii OptionList { text-overflow: clip; }
-    RunsScreen #said { min-height: 2; margin-top: 1; }
+    RunsScreen #message { min-height: 2; margin-top: 1; }
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class RunsScreen(ModalScreen[None]):
             box.border_title = "runs - enter opens, c compares, w records, d deletes, esc closes"
             yield Label(id="heads", markup=False)
             yield OptionList(compact=True)
-            yield Label(id="said", markup=False)
+            yield Label(id="message", markup=False)
 
     def on_mount(self) -> None:
         self._list_rows()
@@ -99,7 +99,7 @@ class RunsScreen(ModalScreen[None]):
 
     def say(self, sentence: str) -> None:
         """Show a sentence below the list."""
-        self.query_one("#said", Label).update(sanitize(sentence, cells=True, ascii_only=self._ascii))
+        self.query_one("#message", Label).update(sanitize(sentence, cells=True, ascii_only=self._ascii))
 
     @property
     def _at(self) -> int:
@@ -148,9 +148,9 @@ class RunsScreen(ModalScreen[None]):
             return
 
         def keep(path: str) -> None:
-            said = self._keep(run, path)
+            sentence = self._keep(run, path)
             self._list_rows(at)
-            self.say(said)
+            self.say(sentence)
 
         name = f"run-{run.summary.number}-seed-{run.summary.seed}{SUFFIX}"
         self.app.push_screen(LineScreen("record a run", "File to record to:", name, self._ascii, keep))

@@ -105,14 +105,14 @@ class WatchScreen(Screen[None]):
     BINDINGS = [*SEARCHING, *SCREEN_KEYS]
     ALWAYS_SHOWN = {"help", "app.quit"}
     """Actions that the footer shows however narrow the terminal is."""
-    # nothing has the focus until somebody gives it: the footer shows what matters everywhere
+    # nothing has the focus at first, so that the footer shows the keys that work everywhere
     AUTO_FOCUS = ""
 
     def __init__(self, controls: Controls, id: str = "_default") -> None:
         super().__init__(id=id)
         self.controls, self.session, self.options = controls, controls.session, controls.options
         plain = self.options.ascii
-        # kept, not queried for: the refresh clock may beat once more while the screen is taken down
+        # kept, not queried for: the refresh clock may tick once more while the screen is removed
         self.status = Label("", id="status", markup=False)
         self.text = TextPanel(controls)
         self.figures = FiguresPanel(id="figures", markup=False)

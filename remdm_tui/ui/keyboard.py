@@ -1,8 +1,8 @@
-"""What comes from a terminal's keyboard and mouse, whatever bytes it sends.
+"""Parse keys, mouse events and reports from any bytes that a terminal sends.
 
-Textual's parser knows keys, the mouse and a few reports; of any other report it makes keys, and of the key behind it a
-part of the report.  Here reports are told by their form (ECMA-48, sections 5.4 and 5.6), and those it does not know
-are left out.
+Textual's parser knows keys, the mouse and a few reports.  It takes any other report for keys, and the next key for a
+part of the report.  Here reports are recognised by their form (ECMA-48, sections 5.4 and 5.6), and unknown ones are
+dropped.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ PASTE_BEGIN, PASTE_END = b"\x1b[200~", b"\x1b[201~"
 
 
 def _as_latin_1(error: UnicodeError) -> tuple[str, int]:
-    """Take bytes that are no UTF-8 as Latin-1: a letter where somebody types one, else a control that no key has."""
+    """Decode bytes that are not UTF-8 as Latin-1: a typed letter, or a control that no key has."""
     assert isinstance(error, UnicodeDecodeError)
     letters = error.object[error.start : error.end].decode("latin-1")
     # behind the first byte of a character it is the rest of that one
@@ -109,16 +109,16 @@ class Keyboard:
         return found
 
     def rest(self) -> list[Message]:
-        """Return what is meant by bytes of a character that has not gone on, of which each is a letter then."""
+        """Return the messages for the bytes of an unfinished character: each byte is a letter."""
         return self._typed(self._decode(b"", True))
 
     def tick(self) -> list[Message]:
-        """Return what was meant by a sequence that has not gone on."""
+        """Return the messages for a sequence that was not finished in time."""
         waited = self._clock() - self._last
         if self._state is State.PASTE and waited >= PASTING:
             return self._paste(bytes(self._sequence))
         if self._state is State.STRING and waited >= WAIT:
-            # its last byte may be the key that somebody pressed in vain
+            # its last byte may be a key that the user pressed
             key = bytes(self._sequence)
             self._leave()
             return self._typed(self._decode(key)) if b" " <= key <= b"~" else []

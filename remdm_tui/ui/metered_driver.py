@@ -27,11 +27,11 @@ NARROW = 1 << 15
 CHUNK = 1 << 14
 """Bytes handed over at once."""
 SETTLED = 0.05
-"""Seconds in which a signal that came with SIGCONT is heard of."""
+"""Seconds to wait for a signal that came with SIGCONT."""
 
 
 class MeteredWriter:
-    """The file that a driver writes to from a thread of its own; who draws asks what still waits, and what has room."""
+    """The file that a driver's thread writes to; tells the drawing thread what still waits and how much has room."""
 
     def __init__(self, file: IO[str], clock: Callable[[], float] = time.monotonic) -> None:
         self._file, self._clock = file, clock
@@ -51,17 +51,17 @@ class MeteredWriter:
         return self.room < NARROW
 
     def submit(self, text: str) -> None:
-        """A text will be written."""
+        """Count a text that will be written."""
         self._submitted += len(_encoded(text))
 
     def write(self, text: str) -> None:
-        """Returns when the terminal has taken it."""
+        """Write a text, and return when the terminal has taken it."""
         data, start = _encoded(text), self._clock()
         try:
             for at in range(0, len(data), CHUNK):
                 _write_all(self._file.fileno(), data[at : at + CHUNK])
         except OSError:
-            # nobody is there any more, which the application notices by itself
+            # the terminal is gone, which the application notices by itself
             pass
         self._written += len(data)
         self._spent += self._clock() - start
@@ -99,7 +99,7 @@ def screen_file() -> IO[str]:
 
 
 def has_shell() -> bool:
-    """Return whether somebody can continue this program when it stops: a shell gives each of its jobs a group."""
+    """Return whether a shell can continue this program when it stops: it gives each of its jobs a group."""
     return os.getpgrp() != os.getsid(0)
 
 
@@ -142,7 +142,7 @@ def _write_all(file: int, data: bytes) -> None:
 
 
 def metered(kind: type[Driver]) -> type[Driver]:
-    """The same driver with a `writer`; one that does not write to a terminal as it is."""
+    """Return the driver with a `writer`; unchanged if it does not write to a terminal."""
     if not issubclass(kind, LinuxDriver):
         return kind
     base: type[LinuxDriver] = kind
@@ -212,7 +212,7 @@ def metered(kind: type[Driver]) -> type[Driver]:
 
         def resume_application_mode(self) -> None:
             if not self._suspended:
-                # stopped by a signal that cannot be caught: whoever had the terminal meanwhile has set it otherwise
+                # stopped by a signal that cannot be caught: another program may have changed the terminal meanwhile
                 self.suspend_application_mode()
                 self._must_signal_resume = True
             self._suspended = False

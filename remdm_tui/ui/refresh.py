@@ -22,7 +22,7 @@ PANELS = 5
 RUSHED = 2
 """The same while the sampler runs as fast as it can: a refresh of everything costs as much as five of the grid."""
 LEAFED = 20
-"""The same while somebody moves through the record: the grid alone keeps up with every key."""
+"""The same while the user moves through the record: only the grid keeps up with every key."""
 BUDGET = 0.05
 """Share of a core that the terminal may take from a sampler that runs as fast as it can."""
 STALEST = 0.2
@@ -49,13 +49,13 @@ class RefreshClock:
         self.presenter = Presenter(screen, clock)
         self.last_tick = clock()
         self.resting = False
-        """whether the clock stands still until something changes"""
+        """whether the clock is stopped until something changes"""
         self._behind = False
         self._painted, self._panelled = (clock(), time.process_time()), -math.inf
         self._beats = 0
-        """beats since the panels were drawn"""
+        """ticks since the panels were drawn"""
         self._side_due = False
-        """whether the last beat has left the panels at the side to the next"""
+        """whether the last tick has left the side panels to the next"""
         self._fast: Timer | None = None
         self._slow: Timer | None = None
 

@@ -22,7 +22,7 @@ BAD_INPUT = 2
 def run_app(app: App[None], session: WatchSession, mouse: bool) -> int:
     """Run until the person quits; return the exit status.
 
-    0: quit.  1: a bug, whose traceback is on standard error.  2: nothing could be watched, said in one sentence.
+    0: quit.  1: a bug, whose traceback is on standard error.  2: nothing could be watched; one sentence says why.
     128 + N: signal N has ended it, or (129) its terminal has gone.
     """
     # a traceback quotes values of strangers

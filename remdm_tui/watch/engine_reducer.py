@@ -298,6 +298,6 @@ def _strategy_failed(state: SessionState, out: Commands, event: wire.StrategyFai
     if state.running is None:
         return failed(state, f"{failure.reason}\n{failure.detail}".rstrip(), loaded=state.loaded)
     out.append(c.ShowFailure(failure))
-    # what was said of the version before is no longer true
+    # notices about the previous version no longer hold
     state = replace(state, lead=0, notice=Notice())
     return seek(catch_up(state), event.step) if event.step >= 0 else state

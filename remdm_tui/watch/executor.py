@@ -118,8 +118,8 @@ class Executor:
                 self._records.clear()
                 if self._made is state.record:
                     self._made = None
-                told = self.recording.tidy()
-                return [e.RunLeft(told)] if told else []
+                sentence = self.recording.tidy()
+                return [e.RunLeft(sentence)] if sentence else []
             case c.ResumeRecording(model):
                 assert self._options.record is not None
                 try:

@@ -15,7 +15,7 @@ HERE: tuple[Fact, ...] = ("run", "branch", "panes", "phase", "place", "selection
 THIS_ENGINE: tuple[Fact, ...] = ("run", "phase")
 """Until the engine's state is another."""
 A_STOP: tuple[Fact, ...] = ("run", "branch", "panes", "moves")
-"""Until the person goes on from where the run stopped, not while other panes still catch up."""
+"""Until the person continues from where the run stopped, not while other panes still catch up."""
 A_LAW: tuple[Fact, ...] = ("run", "branch", "moves")
 """Until the person leaves the step that broke the law; one that came while the run played stays when it pauses."""
 THIS_RUN: tuple[Fact, ...] = ("run",)

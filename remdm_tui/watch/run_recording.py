@@ -103,11 +103,11 @@ class RunRecording:
         self.files.append(str(path))
 
     def tidy(self) -> str:
-        """Move runs that are no longer on screen to those left; return what to tell the person, or "".
+        """Move runs that are no longer on screen to those left; return the sentence to show, or "".
 
         A run without a step is dropped.
         """
-        told = ""
+        sentence = ""
         while self._old:
             number, path, recorder = self._old.pop(0)
             try:
@@ -120,10 +120,12 @@ class RunRecording:
                 continue
             dropped = self.left.add(LeftRun(summary, recorder, path))
             where = f"is in {path}" if path else "is kept"
-            told = f"Run {number} {where} (U: runs)"
+            sentence = f"Run {number} {where} (U: runs)"
             if dropped:
-                told += f"; run {', '.join(map(str, dropped))} was dropped: the oldest of {len(self.left.listed) + 1}"
-        return told + (f". Recording to {self.name}" if told and self.name else "")
+                sentence += (
+                    f"; run {', '.join(map(str, dropped))} was dropped: the oldest of {len(self.left.listed) + 1}"
+                )
+        return sentence + (f". Recording to {self.name}" if sentence and self.name else "")
 
     def summary(self, branch: int) -> RunSummary | None:
         """Return the summary of the run on screen; None if no file has it."""

@@ -33,7 +33,7 @@ def quoted(piece: str, ascii_only: bool) -> str:
 
 
 def named(token: int, pieces: Sequence[str], parts: Mapping[int, str], ascii_only: bool) -> str:
-    """A token in quotes, or what `parts` calls a part of a character."""
+    """Return a token in quotes, or the name in `parts` of a part of a character."""
     if token in parts:
         return sanitize(parts[token], cells=True, ascii_only=ascii_only)
     return quoted(pieces[token], ascii_only) if token < len(pieces) else str(token)
@@ -47,7 +47,7 @@ def story_text(
     ascii_only: bool,
     parts: Mapping[int, str] = NO_PARTS,
 ) -> Text:
-    """The story, the last moment up to `position` marked; of a long one what fits into (columns, rows) around it.
+    """Return the story in `room` (columns, rows), cut around the last moment up to `position`, which is marked.
 
     parts: what to call tokens that hold a part of a character.
     """
@@ -99,7 +99,7 @@ def prediction_text(
     ascii_only: bool,
     parts: Mapping[int, str] = NO_PARTS,
 ) -> Text:
-    """The network's tokens with the nucleus's cut, and what every strategy would do, in (columns, rows).
+    """Return the network's tokens with the nucleus's cut, and what each strategy would do, in `room` (columns, rows).
 
     parts: what to call tokens that hold a part of a character.
     """

@@ -65,7 +65,7 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
         self._drawn_keys: dict[int, bytes] = {}
         """what each row was last to be painted as; Textual may make more lines than it paints"""
         self._next, self._left = 0, False
-        """the row at which a paint goes on, and whether it has to"""
+        """the row at which the paint continues, and whether it has to"""
         self._styles: dict[int, Style] = {}
         self._base_style: Style | None = None
         self._palette: Palette = palette(ascii_only=ascii_only)
@@ -299,7 +299,7 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
         return self._styles
 
     def _filtered(self, style: Style) -> Style:
-        """The style as the terminal can show it: without colour, or with a theme's colours in place of numbers."""
+        """Return the style as the terminal can show it: without colour, or with the theme's for numbered ones."""
         segments = [Segment(" ", style)]
         for line_filter in self.get_line_filters():
             segments = line_filter.apply(segments, self.background_colors[1])

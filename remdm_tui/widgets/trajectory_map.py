@@ -29,7 +29,7 @@ from remdm_tui.render.plate_pool import Pool
 from remdm_tui.render.viewport import Viewport, cells_at, pan, resized, reveal, zoom
 
 READING = 0.008
-"""Seconds that one beat may spend on reading columns."""
+"""Seconds that one tick may spend on reading columns."""
 PLATES = 4
 """Plates that are kept, so that going back to a branch or a sample reads nothing again."""
 NOTCH = 1.5

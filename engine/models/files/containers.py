@@ -11,7 +11,7 @@ Rebuild = Callable[["tuple[Any, ...]"], object]
 
 
 class Refused(ValueError):
-    """A pickle that asks for what no checkpoint needs, in words for whoever has the file."""
+    """A pickle with content that no checkpoint needs; the message is for the file's owner."""
 
 
 class Stub:

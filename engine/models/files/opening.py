@@ -62,20 +62,20 @@ def _single(path: Path) -> Weights:
 
 
 def _no_index(home: Path) -> str:
-    """Return which index is missing where a directory has shards without one."""
+    """Return the sentence that a directory has shards without an index; empty if it has an index or no shards."""
     part = min((path.name for kind in ("safetensors", "bin") for path in home.glob(f"*-of-*.{kind}")), default="")
     index = NAMES[1] if part.endswith(".safetensors") else NAMES[3]
     return f"it has {part}, but not {index}, which lists the shards: half a download?" if part else ""
 
 
 def _several(home: Path) -> str:
-    """Return that a directory has several checkpoints, of which one must be named; else empty."""
+    """Return the sentence that a directory has several checkpoints; empty if it has one or none."""
     found = training_files(home)
     return f"it has {len(found)} checkpoints: give one of them, such as {found[-1]}" if len(found) > 1 else ""
 
 
 def _unfinished(home: Path) -> str:
-    """Return what the hub's client leaves behind when a download ends early, in the places where it does."""
+    """Return the sentence that a download of the hub's client is unfinished; empty if none is."""
     places = (home, home / ".cache" / "huggingface" / "download", home.parent.parent / "blobs")
     part = next((part for place in places if place.is_dir() for part in place.glob("*.incomplete")), None)
     return f"{part} is a download that was not finished: fetch it again" if part else ""

@@ -1,4 +1,4 @@
-"""A tokenizer.json from somebody else: looked at before it is read, and its library's panics caught."""
+"""Read an untrusted tokenizer.json: check it first, and catch its library's panics."""
 
 from __future__ import annotations
 

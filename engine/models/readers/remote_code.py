@@ -1,4 +1,4 @@
-"""Checkpoints that bring their own code, for whoever trusts it: the explicit alternative to every other reader."""
+"""Checkpoints that run their own Python code, which the user must allow."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from engine.records import HOW_TO_CONSENT
 from engine.text.infill import MASKS
 
 CLASSES = ("AutoModel", "AutoModelForMaskedLM", "AutoModelForCausalLM")
-"""Under which of transformers' names a checkpoint may offer its network, the first to ask for first."""
+"""The classes of transformers under which a checkpoint may offer its network, in order of preference."""
 LENGTHS = ("max_position_embeddings", "max_sequence_length", "n_positions", "model_length", "length")
 
 
 class RemoteDenoiser:
-    """A network of unknown inside: `encode` gives its logits, [B, L, V], and `project` leaves them as they are."""
+    """A network with unknown internals: `encode` gives its logits, [B, L, V], and `project` leaves them as they are."""
 
     time_conditioned = False
 
@@ -52,7 +52,7 @@ class RemoteDenoiser:
 
 
 class RemoteCode:
-    """Comes after all readers that know what they read."""
+    """The last reader: every other one is tried first."""
 
     def recognises(self, home: Path, config: dict[str, object], tensors: frozenset[str]) -> bool:
         return bool(config.get("auto_map"))

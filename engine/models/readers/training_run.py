@@ -53,7 +53,7 @@ class Newest:
 
 
 def export_newest(run: Path, progress: Progress = ignore) -> Newest:
-    """Write the model of a run's newest whole checkpoint, unless it is there already.  The run may be going on.
+    """Write the model of a run's newest whole checkpoint, unless it is there already.  The run may still be training.
 
     progress: called where that is not the last one.  Raises ValueError where the directory holds no run, or one that
     has not saved anything yet.
@@ -116,7 +116,7 @@ def describe_checkpoint(state: Mapping[str, Any], run: Path) -> Description:
 
 
 def _described_by_config(state: Mapping[str, Any], run: Path) -> Description:
-    """Return the same of a checkpoint that an earlier version wrote, by the run's configuration in it."""
+    """Return the description of an earlier version's checkpoint, from the run's configuration in it."""
     config = msgspec.json.decode(state["config"], type=_Config)
     if config.objective not in EARLIER:
         raise ValueError(f"unknown objective {config.objective!r}")

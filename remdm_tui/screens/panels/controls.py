@@ -20,7 +20,7 @@ class Controls:
     def __init__(self, session: WatchSession, options: WatchOptions, table: KeyTable) -> None:
         self.session, self.options, self.table = session, options, table
         self.changed: Callable[[bool], None] = lambda at_once: None
-        """has what changed drawn at the next beat of the refresh clock; with True, words and knobs at once"""
+        """requests a redraw at the next tick of the refresh clock; with True, header and knobs are drawn at once"""
 
     @property
     def keys(self) -> dict[str, str]:

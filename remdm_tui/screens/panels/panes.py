@@ -99,7 +99,7 @@ class PanesPanel(Panes):
             return
 
         def add(text: str) -> None:
-            # the engine can end while somebody types
+            # the engine can end while the user types
             if obstacle := self.controls.obstacle:
                 raise ValueError(obstacle)
             self.group.add(pane_settings(text, session.upcoming, session.strategies))

@@ -109,7 +109,7 @@ class TextPanel(Vertical):
     def look_at(self, position: int | None) -> None:
         """Select a position; None clears the selection."""
         inspector = self.session.debug.inspector
-        # a prediction is asked for each time: it costs a network call
+        # a prediction is requested each time: it costs a network call
         inspector.shows_prediction = inspector.shows_prediction and inspector.at == position
         inspector.at = position
         self.session.select(position)
