@@ -86,6 +86,12 @@ class MeteredWriter:
         return self._file.isatty()
 
 
+class MeteredDriver:
+    """A driver that writes through a `MeteredWriter`."""
+
+    writer: MeteredWriter
+
+
 class HungUp(Message):
     """The terminal has gone."""
 
@@ -147,7 +153,7 @@ def metered(kind: type[Driver]) -> type[Driver]:
         return kind
     base: type[LinuxDriver] = kind
 
-    class Metered(base):  # type: ignore[valid-type, misc]
+    class Metered(MeteredDriver, base):  # type: ignore[valid-type, misc]
         def __init__(self, *arguments: Any, **options: Any) -> None:
             super().__init__(*arguments, **options)
             # what the driver itself writes to

@@ -12,7 +12,7 @@ from textual.timer import Timer
 
 from remdm_tui.console.signals import SIGNALLED
 from remdm_tui.screens.watch import WatchScreen
-from remdm_tui.ui.metered_driver import MOST, MeteredWriter
+from remdm_tui.ui.metered_driver import MOST, MeteredDriver, MeteredWriter
 from remdm_tui.ui.presenter import Presenter
 
 PAINTS = 60
@@ -151,7 +151,8 @@ class RefreshClock:
 
     @property
     def _writer(self) -> MeteredWriter | None:
-        return getattr(self._screen.app._driver, "outlet", None)
+        driver = self._screen.app._driver
+        return driver.writer if isinstance(driver, MeteredDriver) else None
 
     @property
     def _backed_up(self) -> bool:

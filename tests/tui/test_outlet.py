@@ -17,9 +17,10 @@ from textual.geometry import Region
 from engine.records import Change
 from remdm_tui.render.text_layout import TokenTexts
 from remdm_tui.render.typeset import Canvas
-from remdm_tui.ui.metered_driver import LEAST, LONGEST, MeteredWriter, metered
+from remdm_tui.ui.metered_driver import LEAST, LONGEST, MeteredDriver, MeteredWriter, metered
 from remdm_tui.widgets.token_grid import TokenGrid
 from tests.tui.scripted import WORDS
+from tests.tui.test_app import settle, watching
 
 
 class Line(io.StringIO):
@@ -118,6 +119,31 @@ def test_writes_to_nobody_are_not_waited_for(slow: tuple[MeteredWriter, Line]) -
 def test_only_a_terminal_is_metered() -> None:
     assert metered(HeadlessDriver) is HeadlessDriver
     assert issubclass(metered(LinuxDriver), LinuxDriver)
+
+
+class Driven(MeteredDriver, HeadlessDriver):
+    """A driver without a terminal that says how fast its line is."""
+
+
+async def test_what_is_drawn_is_fitted_to_what_the_line_of_the_driver_carries(
+    slow: tuple[MeteredWriter, Line], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer, _ = slow
+    paint(writer, 30_000)
+    assert writer.narrow
+    app = watching(steps=8)
+    rooms: list[int] = []
+    monkeypatch.setattr(Driven, "writer", writer, raising=False)
+    async with app.run_test() as pilot:
+        monkeypatch.setattr(app, "_driver", Driven(app, size=app.size))
+        await settle(pilot)
+        draw = app.refresh_clock.presenter.draw_grids
+        monkeypatch.setattr(
+            app.refresh_clock.presenter, "draw_grids", lambda ready, room: rooms.append(room) or draw(ready, room)
+        )
+        await pilot.press("right")
+        await settle(pilot)
+        assert set(rooms) == {writer.room}
 
 
 def canvas(length: int, seed: int) -> Canvas:
