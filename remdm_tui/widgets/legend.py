@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.text import Text
 from textual.widgets import Static
 
+from engine.records import Change
 from remdm_tui.render.palette import HEAT_LEVELS, Palette
 from remdm_tui.render.symbols import SYMBOLS
 
@@ -23,7 +24,9 @@ class LegendPanel(Static):
 def legend(colours: Palette) -> Text:
     """Return the legend, narrow enough for a small terminal."""
     text = Text()
-    for look in colours.looks.values():
+    for state, look in colours.looks.items():
+        # in one row they are wider than a small terminal
+        text.append("\n" if state == Change.REMASKED else "")
         text.append(look.fill or f" {look.name} ", style=look.style)
         text.append(f"{look.name} " if look.fill else " ")
     text.append("\nconfidence 0")

@@ -74,7 +74,8 @@ async def test_a_knob_turned_and_a_damaged_end_are_said(tmp_path: Path) -> None:
         file.truncate((tmp_path / "run").stat().st_size - 3)
     _, app = replaying(tmp_path / "run")
     async with app.run_test(size=(100, 30)) as pilot:
-        await until(pilot, lambda: "are not whole" in app.watching.notice.text)
+        # what is said of a step ends with it, so the run stands still first
+        await until(pilot, lambda: "are not whole" in app.watching.notice.text and not app.watching.player.playing)
         await pilot.press("E")
         await until(pilot, lambda: app.watching.notice.text == READ_ONLY)
 
