@@ -20,8 +20,9 @@ from engine.sampling.trace import Trace
 from engine.strategies import catalogue
 from remdm_tui.app import WatchApp
 from remdm_tui.commands.replay import run
-from remdm_tui.link.replay import READ_ONLY, ReplayLink, replay_options
+from remdm_tui.link.replay import ReplayLink, replay_options
 from remdm_tui.watch.run_recording import RunRecording
+from remdm_tui.watch.transitions import READ_ONLY
 from tests.engine.recordings import header, recorded, session_of, start_of
 from tests.waiting import seen
 
@@ -74,8 +75,7 @@ async def test_a_knob_turned_and_a_damaged_end_are_said(tmp_path: Path) -> None:
         file.truncate((tmp_path / "run").stat().st_size - 3)
     _, app = replaying(tmp_path / "run")
     async with app.run_test(size=(100, 30)) as pilot:
-        # what is said of a step ends with it, so the run stands still first
-        await until(pilot, lambda: "are not whole" in app.watching.notice.text and not app.watching.player.playing)
+        await until(pilot, lambda: "are not whole" in app.watching.notice.text)
         await pilot.press("E")
         await until(pilot, lambda: app.watching.notice.text == READ_ONLY)
 
