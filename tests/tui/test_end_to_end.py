@@ -70,9 +70,9 @@ def test_a_person_watches_turns_knobs_steps_back_and_quits(terminal):
     person.press("s")
     person.wait(lambda s: "remdm-rescale" in s.splitlines()[0])
     person.press("E")
-    person.wait(lambda s: "eta 0.022" in s.splitlines()[0] or "eta 0.017" in s.splitlines()[0])
+    person.wait(lambda s: "eta=0.022" in s.splitlines()[0] or "eta=0.017" in s.splitlines()[0])
     person.press("P")
-    person.wait(lambda s: "p 0.92" in s.splitlines()[0])
+    person.wait(lambda s: "top_p=0.92" in s.splitlines()[0])
     person.press(" ")
     screen = person.wait(written)
     assert at(screen)[0] >= 64

@@ -21,6 +21,8 @@ def test_the_next_session_begins_as_this_one_ends(tmp_path):
             person.wait(lambda s, ended=ended: ended in s.splitlines()[0])
             if first:
                 person.press("\x1b")
+                person.wait(lambda s: "plai" not in s)
+                person.press("\x1b")
                 person.wait(lambda s: "first steps 1/6" not in s)
             person.press("q")
             assert person.exit_code() == 0
