@@ -122,7 +122,7 @@ class FollowedRun(WatchSession):
 
     def _went_live(self) -> None:
         exported = run_layout.read_exported(self._run / run_layout.NEWEST)
-        if exported.step is not None and self.choice == self.options.model and not self.notice.text:
+        if exported.step is not None and self.choice == self.options.model and not self.notice.error:
             note = f" ({exported.note})" if exported.note else ""
             text = f"Model of step {exported.step:,}{note}. The next checkpoint loads by itself"
             self.notice = Notice(text, ends=THIS_RUN)
