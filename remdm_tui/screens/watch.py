@@ -231,17 +231,17 @@ class WatchScreen(Screen[None]):
         )
 
     def action_cancel(self) -> None:
-        """Cancel what is running; else close the message, the box below the text, or clear the focus."""
+        """Cancel what is running; else close the box below the text or the message, or clear the focus."""
         session = self.session
         if session.waiting:
             session.cancel()
-        elif self.has_message:
-            session.dismiss()
-        elif session.debug.inspector.at is None and session.debug.findings.failure is None:
-            self.set_focus(None)
-        else:
+        elif session.debug.inspector.at is not None or session.debug.findings.failure is not None:
             session.debug.findings.failure = None
             self.text.look_at(None)
+        elif self.has_message:
+            session.dismiss()
+        else:
+            self.set_focus(None)
         self.controls.wake()
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cache
-from itertools import islice
+from itertools import islice, takewhile
 
 import pytest
 
@@ -26,8 +26,9 @@ def person() -> Iterator[SlowTerminal]:
 
 
 def shown(screen: str) -> list[str]:
-    """The words in the box on the left."""
-    return re.findall("[a-z]+", " ".join(line.split("│")[1] for line in screen.splitlines() if line.startswith("│")))
+    """The words in the box on the left, above the map."""
+    lines = takewhile(lambda line: "map: " not in line, screen.splitlines())
+    return re.findall("[a-z]+", " ".join(line.split("│")[1] for line in lines if line.startswith("│")))
 
 
 @cache
