@@ -242,9 +242,12 @@ class SessionState:
 
     @property
     def upcoming(self) -> Settings:
-        """The settings of the step after the one on screen: as recorded, or as they are set."""
+        """The settings of the step after the one on screen: as recorded, or as they are set.
+
+        A recording that nothing can change has no step after its last.
+        """
         recorded = self._recorded_settings(self.position) if self.running is not None and self.past else None
-        return recorded or self.settings
+        return recorded or (self.made if self.read_only else self.settings)
 
     def _recorded_settings(self, step: int) -> Settings | None:
         """Return the settings of a recorded step; None if it is not recorded.  No frame is read from a file."""

@@ -80,6 +80,25 @@ async def test_a_knob_turned_and_a_damaged_end_are_said(tmp_path: Path) -> None:
         await until(pilot, lambda: app.watching.notice.text == READ_ONLY)
 
 
+async def test_a_recording_has_nothing_set_for_a_step_after_its_last(tmp_path: Path) -> None:
+    session = session_of("remdm-cap", steps=20)
+    start = start_of(session)
+    recorder = Recorder.create(tmp_path / "run", header(start), start)
+    for frame in session:
+        recorder.frame(0, frame)
+        if frame.index == 9:
+            session.set(top_p=0.3)
+    recorder.close()
+    _, app = replaying(tmp_path / "run")
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(pilot, lambda: app.watching.has_record)
+        for key, made, following in (("g", 0.9, 0.9), ("G", 0.3, 0.3)):
+            await pilot.press(key)
+            assert (app.watching.made.top_p, app.watching.upcoming.top_p) == (made, following)
+        app.main.controls.seek(10)
+        assert (app.watching.made.top_p, app.watching.upcoming.top_p) == (0.9, 0.3)
+
+
 def test_a_replay_switches_branches_and_starts_none(tmp_path: Path) -> None:
     session = session_of("remdm-cap", steps=20)
     start = start_of(session)
