@@ -15,7 +15,7 @@ from remdm_tui.link.base import Event
 from remdm_tui.link.law_checker import LawChecker
 from remdm_tui.settings.watch_options import WatchOptions
 
-READ_ONLY = "Replay only: recorded steps do not change"
+READ_ONLY = "Replay only. Start with --model to continue the run"
 NO_NETWORK = "Replay only: a recording has no model"
 
 

@@ -15,6 +15,7 @@ from textual.widgets import Label, OptionList
 from textual.widgets.option_list import Option
 
 from remdm_tui.console.sanitize import sanitize
+from remdm_tui.render.shorten import shorten
 from remdm_tui.screens.line import LineScreen
 from remdm_tui.watch.left_runs import LeftRun, RunSummary
 from remdm_tui.watch.run_recording import SUFFIX
@@ -175,8 +176,7 @@ class RunsScreen(ModalScreen[None]):
 
 def _cells(summary: RunSummary, where: str, ascii_only: bool) -> tuple[str, ...]:
     """Return the texts of a row."""
-    name, cut = sanitize(summary.strategy or "-", cells=True, ascii_only=ascii_only), "..." if ascii_only else "…"
-    name = name if len(name) <= WIDEST else name[: WIDEST - len(cut)] + cut
+    name = shorten(sanitize(summary.strategy or "-", cells=True, ascii_only=ascii_only), WIDEST, ascii_only)
     entropy = "-" if math.isnan(summary.entropy) else f"{summary.entropy:.2f}"
     branches = f"{summary.branches} branches, " if summary.branches > 1 else ""
     place = sanitize(f"{branches}{where}", cells=True, ascii_only=ascii_only)

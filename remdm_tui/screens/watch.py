@@ -16,6 +16,7 @@ from textual.widgets import Label
 
 from engine.records import Change, ModelChoice
 from remdm_tui.console.sanitize import sanitize
+from remdm_tui.link.replay import READ_ONLY
 from remdm_tui.preferences.keymap import PanelBinding
 from remdm_tui.render.palette import palette
 from remdm_tui.screens.about import AboutScreen
@@ -34,12 +35,11 @@ from remdm_tui.screens.panels.timeline import BOOKMARKS, SEEKING, TimelinePanel
 from remdm_tui.watch import player as playing
 from remdm_tui.watch.available_models import available_models
 from remdm_tui.watch.run_recording import SUFFIX
-from remdm_tui.watch.transitions import READ_ONLY
 from remdm_tui.widgets.curves import CurvesPanel
 from remdm_tui.widgets.figures import FiguresPanel
 from remdm_tui.widgets.key_footer import KeyFooter
 from remdm_tui.widgets.legend import LegendPanel
-from remdm_tui.widgets.trajectory_map import MAP_KEYS, MapCells
+from remdm_tui.widgets.map_cells import MAP_KEYS, MapCells
 
 MAP = "map"
 """Name of the panel whose keys work only while it has the focus."""

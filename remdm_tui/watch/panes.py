@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 from engine.debug.findings import Hit
 from engine.records import Settings
 from engine.sampling.trace import Record
+from remdm_tui.link.replay import READ_ONLY
 from remdm_tui.watch import events as e
 from remdm_tui.watch.breakpoints import Breakpoints
 from remdm_tui.watch.pane_reducer import last_settings, why_unfit
 from remdm_tui.watch.state import LETTERS, MOST, Pane, SessionState
 from remdm_tui.watch.store import Store
-from remdm_tui.watch.transitions import READ_ONLY
 
 __all__ = ["LETTERS", "MOST", "Pane", "PaneGroup"]
 

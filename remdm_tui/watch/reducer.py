@@ -10,6 +10,7 @@ from typing import get_args
 
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.link import base
+from remdm_tui.link.replay import READ_ONLY
 from remdm_tui.settings.knobs import turned
 from remdm_tui.watch import branch_reducer as branches
 from remdm_tui.watch import commands as c
@@ -24,7 +25,6 @@ from remdm_tui.watch.phase import Dead, LoadingModel, Lost, Recomputing, Startin
 from remdm_tui.watch.player import Player
 from remdm_tui.watch.state import Running, SessionState
 from remdm_tui.watch.transitions import (
-    READ_ONLY,
     Commands,
     ask_for_model,
     catch_up,

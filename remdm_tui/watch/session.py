@@ -12,6 +12,7 @@ from engine.records import Check, Knob, ModelChoice, ModelInfo, RunChoice, Setti
 from engine.sampling.trace import Record
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.link.base import Link
+from remdm_tui.link.replay import READ_ONLY
 from remdm_tui.settings.knobs import KnobRow, knob_rows, notch, panel
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.watch import commands as c
@@ -24,7 +25,6 @@ from remdm_tui.watch.player import Player
 from remdm_tui.watch.run_recording import RunRecording, describe_error
 from remdm_tui.watch.state import PaneState, SessionState
 from remdm_tui.watch.store import Store
-from remdm_tui.watch.transitions import READ_ONLY
 
 
 class WatchSession:

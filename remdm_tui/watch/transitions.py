@@ -23,7 +23,6 @@ from remdm_tui.watch.state import SessionState
 Commands = list[c.Command]
 
 
-READ_ONLY = "Replay only. Start with --model to continue the run"
 NOT_LIVE = "No engine here. Go to the last step, or restart it"
 """Why the past cannot be changed without an engine."""
 

@@ -20,9 +20,8 @@ from engine.sampling.trace import Trace
 from engine.strategies import catalogue
 from remdm_tui.app import WatchApp
 from remdm_tui.commands.replay import run
-from remdm_tui.link.replay import ReplayLink, replay_options
+from remdm_tui.link.replay import READ_ONLY, ReplayLink, replay_options
 from remdm_tui.watch.run_recording import RunRecording
-from remdm_tui.watch.transitions import READ_ONLY
 from tests.engine.recordings import header, recorded, session_of, start_of
 from tests.waiting import seen
 

@@ -10,9 +10,10 @@ from engine.sampling.trace import Trace
 from remdm_tui.render import plate_paint as paint
 from remdm_tui.render.plate_modes import MODES
 from remdm_tui.render.viewport import Viewport, zoom
+from remdm_tui.widgets.map_cells import MapCells
 from remdm_tui.widgets.panes import has_room_beside, leaves_room_below
 from remdm_tui.widgets.token_grid import TokenGrid
-from remdm_tui.widgets.trajectory_map import MapCells, map_title
+from remdm_tui.widgets.trajectory_map import map_title
 from tests.engine.recordings import busy_frames
 from tests.tui.scripted import ScriptedLink
 from tests.tui.test_app import settle, watching

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from remdm_tui.link.replay import READ_ONLY
 from remdm_tui.preferences.keymap import KeyTable
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.watch import player as playing
@@ -11,7 +12,6 @@ from remdm_tui.watch.notices import Notice, Severity
 from remdm_tui.watch.phase import Dead, EngineFailed, Live, LoadingModel, Lost, Recomputing, Starting
 from remdm_tui.watch.player import Player
 from remdm_tui.watch.session import WatchSession
-from remdm_tui.watch.transitions import READ_ONLY
 
 
 class Controls:

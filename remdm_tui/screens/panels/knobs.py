@@ -6,9 +6,9 @@ from textual import on
 from textual.binding import Binding
 
 from engine.records import Knob
+from remdm_tui.link.replay import READ_ONLY
 from remdm_tui.screens.panels.controls import Controls
 from remdm_tui.screens.value import KnobChoiceScreen, ValueScreen
-from remdm_tui.watch.transitions import READ_ONLY
 from remdm_tui.widgets.knob_panel import KnobPanel
 
 KNOBS = (

@@ -10,9 +10,10 @@ from remdm_tui.screens.compare import CompareScreen
 from remdm_tui.screens.panels.controls import Controls
 from remdm_tui.settings.pane_spec import pane_settings
 from remdm_tui.watch.panes import LETTERS, PaneGroup
+from remdm_tui.widgets.map_cells import MapCells
 from remdm_tui.widgets.panes import Panes
 from remdm_tui.widgets.token_grid import TokenGrid
-from remdm_tui.widgets.trajectory_map import MapCells, TrajectoryMap
+from remdm_tui.widgets.trajectory_map import TrajectoryMap
 
 PANES = (
     Binding("c", "panes", "Compare", id="compare", tooltip="Show branches side by side, or one alone"),

@@ -21,8 +21,8 @@ from remdm_tui.watch.notices import Notice
 from remdm_tui.watch.token_input import prompt_length, prompt_text, prompt_tokens, spell, token_of
 from remdm_tui.widgets.inspector import TOP, InspectorPanel, named
 from remdm_tui.widgets.line_input import newline_sign
+from remdm_tui.widgets.map_cells import MapCells
 from remdm_tui.widgets.token_grid import TokenGrid
-from remdm_tui.widgets.trajectory_map import MapCells
 
 SCROLLING = (
     Binding("pagedown", "page(1)", "Scroll the grid down", id="page-down", show=False),
