@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-PATIENCE = 300.0
-"""Seconds after which a condition is given up."""
+PATIENCE = 200.0
+"""Seconds after which a condition is given up, before pytest ends the test without a word on what was on screen."""
 
 
 def eventually(condition: Callable[[], object], told: Callable[[], str] = str) -> None:
