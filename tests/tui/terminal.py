@@ -25,6 +25,10 @@ from tests.waiting import PATIENCE
 COMMAND = (sys.executable, "-c", "from remdm_tui.cli import main; main()")
 
 
+FORGOTTEN = {"PYTHONDONTWRITEBYTECODE", "COLUMNS", "LINES"}
+"""Variables that a program does not get: an installed one has its bytecode, and the terminal knows its own size."""
+
+
 class Terminal:
     """`screen()` is what is on screen now; wait for what stays there, not for a moment of a run that goes on."""
 
@@ -42,8 +46,7 @@ class Terminal:
         # nobody has been here before, unless a test says otherwise
         self._state = tempfile.mkdtemp(dir=os.environ.get("REMDM_TESTS"))
         state = {"XDG_STATE_HOME": self._state}
-        # an installed program has its bytecode
-        inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        inherited = {name: value for name, value in os.environ.items() if name not in FORGOTTEN}
         self.process = subprocess.Popen(
             [*command, *arguments], stdin=child, stdout=child, stderr=child, start_new_session=True,
             env={**inherited, "TERM": "xterm-256color", **state, **environment},

@@ -15,7 +15,7 @@ def terminal():
     opened = []
 
     def start(*arguments, **more):
-        opened.append(Terminal(arguments, **{"COLUMNS": "120", "LINES": "40"} | more))
+        opened.append(Terminal(arguments, **more))
         return opened[-1]
 
     yield start
