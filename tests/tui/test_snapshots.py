@@ -18,17 +18,27 @@ def still(**options):
     return WatchApp(WatchOptions(CAP, **chosen), ScriptedLink, clock=lambda: 0.0)
 
 
+async def drawn(pilot):
+    """Let the application draw until nothing on the screen changes any more."""
+    await settle(pilot)
+    before = ""
+    while (now := pilot.app.export_screenshot()) != before:
+        before = now
+        await pilot.pause(0.1)
+
+
 async def halfway(pilot):
     await settle(pilot)
     for _ in range(16):
         await pilot.press("right")
         await settle(pilot)
+    await drawn(pilot)
 
 
 async def heated(pilot):
     await halfway(pilot)
     await pilot.press("C")
-    await settle(pilot)
+    await drawn(pilot)
 
 
 async def helped(pilot):
@@ -59,7 +69,7 @@ def test_heat(snap_compare):
 async def pinned(pilot):
     await halfway(pilot)
     await pilot.press("M", "left", "left", "I", "V")
-    await settle(pilot)
+    await drawn(pilot)
 
 
 def test_legend_marks_and_first_steps(snap_compare):
@@ -73,7 +83,7 @@ def test_help(snap_compare):
 async def compared(pilot):
     await halfway(pilot)
     await pilot.press("tab", "d")
-    await settle(pilot)
+    await drawn(pilot)
 
 
 def test_compare(snap_compare):
