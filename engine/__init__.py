@@ -5,13 +5,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from engine.version import __version__
+
 if TYPE_CHECKING:
     from engine.models import Denoiser, load_model
     from engine.sampling.batch import sample
     from engine.sampling.session import Session
     from engine.strategies import make_strategy
 
-__version__ = "0.1.0"
 __distribution__ = "remdm-tui"  # by which the command line distinguishes this package from another one called engine
 __all__ = ["Denoiser", "Session", "__version__", "load_model", "make_strategy", "record", "sample"]
 

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from engine import __version__, strategies, wire
 from engine.debug import command_handler
 from engine.debug.command_handler import CommandHandler
+from engine.debug.messages import DebugCommand
 from engine.debug.recorded_steps import RecordedSteps
 from engine.records import ModelChoice
 from engine.strategies.validation import StrategyError
@@ -205,7 +206,7 @@ class Server:
         except ValueError as error:
             self._send(wire.Rejected(str(error), "Configure"))
 
-    def _debug(self, command: command_handler.Command) -> None:
+    def _debug(self, command: DebugCommand) -> None:
         """Handle a command of the debugger; refuse it if it is invalid."""
         try:
             if self._recorded is not None and isinstance(command, command_handler.AT_STEP):

@@ -18,6 +18,8 @@ from engine.debug.messages import (
     Break,
     Broken,
     Clear,
+    DebugCommand,
+    DebugEvent,
     FileLoaded,
     Fork,
     Look,
@@ -113,13 +115,10 @@ HEADER = struct.Struct("<II")
 GREETING = struct.Struct("<HB")
 """Protocol, and length of the version's text."""
 
-Command = (
-    Open | Begin | Configure | Credit | Inspect | Fork | Switch | Together | Alter | Break | Clear | Look | UseFile
-    | Quit
-)  # fmt: skip
+Command = Open | Begin | Configure | Credit | Inspect | DebugCommand | Quit
 Event = (
-    Hello | Loading | Ready | Began | Replaying | Resumed | Stepped | Checked | Finished | Switched | Stopped | Broken
-    | Looked | FileLoaded | StrategyFailed | Rejected | Failed
+    Hello | Loading | Ready | Began | Replaying | Resumed | Stepped | Checked | Finished
+    | DebugEvent | Rejected | Failed
 )  # fmt: skip
 
 _encoder = msgspec.msgpack.Encoder()

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from engine import strategies, wire
+from engine import strategies
+from engine.debug import messages
 from engine.debug.credit import CreditWindow
 from engine.debug.laws import Claims
 from engine.debug.monitor import Monitor
+from engine.messages import SettingsData, Stepped
 from engine.strategies import Strategy, describe, values
 from engine.strategies.files import StrategyFile
 from engine.strategies.validation import StrategyError
@@ -18,17 +20,16 @@ if TYPE_CHECKING:
     from engine.sampling.session import Session
     from engine.sampling.step import StepConfig
 
-Command = wire.Fork | wire.Switch | wire.Together | wire.Alter | wire.Break | wire.Clear | wire.Look | wire.UseFile
-MOVES = (wire.Fork, wire.Switch, wire.Together)
+MOVES = (messages.Fork, messages.Switch, messages.Together)
 """Commands that void the credit."""
-AT_STEP = (*MOVES, wire.Alter, wire.Look)
+AT_STEP = (*MOVES, messages.Alter, messages.Look)
 """Commands that need the run at the step that the terminal assumes."""
 
 
 class CommandHandler:
     """Handles the debugger's commands of one run.  A command that is refused raises ValueError and changes nothing."""
 
-    def __init__(self, send: Callable[[wire.Event], None]) -> None:
+    def __init__(self, send: Callable[[messages.DebugEvent | Stepped], None]) -> None:
         self._send = send
         self._file: StrategyFile | None = None
         self.monitor = Monitor()
@@ -49,7 +50,7 @@ class CommandHandler:
         file = {} if self._file is None else {self._file.kind.name: self._file.kind}
         return {**strategies.available(), **file}
 
-    def bound(self, data: wire.SettingsData) -> dict[str, Any]:
+    def bound(self, data: SettingsData) -> dict[str, Any]:
         """Return the keywords of Session for these settings, its strategy made; raises ValueError for a bad one."""
         settings = data.settings()
         shared = {name: getattr(settings, name) for name in ("top_p", "nucleus", "temperature", "draw")}
@@ -72,21 +73,21 @@ class CommandHandler:
         session = self._current()
         return all(session.progress(branch)[1] for branch in self._together or (session.branch,))
 
-    def handle(self, command: Command) -> None:
+    def handle(self, command: messages.DebugCommand) -> None:
         """Handle one command and send its reply."""
         match command:
-            case wire.Break(number, text, sample):
+            case messages.Break(number, text, sample):
                 self.monitor.set(number, text, sample)
-            case wire.Clear(number):
+            case messages.Clear(number):
                 self.monitor.clear(number)
-            case wire.UseFile(path):
+            case messages.UseFile(path):
                 self._use(path)
-            case wire.Fork():
+            case messages.Fork():
                 self._fork(self._current(), command)
-            case wire.Switch(branch):
+            case messages.Switch(branch):
                 self._current().switch(branch)
                 self._send_position()
-            case wire.Together(branches):
+            case messages.Together(branches):
                 session = self._current()
                 for branch in branches:
                     session.progress(branch)
@@ -94,31 +95,31 @@ class CommandHandler:
                     raise ValueError(f"branches {', '.join(map(str, branches))} are not all different")
                 self._together = branches
                 self._send_position()
-            case wire.Alter(edit):
+            case messages.Alter(edit):
                 session = self._current()
                 control = session.control
                 self.publish(session.edit(edit), control)
-            case wire.Look():
+            case messages.Look():
                 self._look(self._current(), command)
 
     def publish(self, frame: Frame, control: StepConfig) -> None:
         """Send a frame and what was found in it; a breakpoint that it hits stops the run."""
         session = self._current()
         before = session.frames[-2] if len(session.frames) > 1 else None
-        self._send(wire.Stepped.of(self.run, frame, session.branch))
+        self._send(Stepped.of(self.run, frame, session.branch))
         hits, broken = self.monitor.check(session.branch, frame, before, claims_of(control.strategy))
         for violation in broken:
-            self._send(wire.Broken(self.run, session.branch, violation))
+            self._send(messages.Broken(self.run, session.branch, violation))
         if hits:
             self.credit = self.credit.stopped()
-            self._send(wire.Stopped(self.run, session.branch, self.credit.stop, tuple(hits)))
+            self._send(messages.Stopped(self.run, session.branch, self.credit.stop, tuple(hits)))
 
     def failed(self, error: StrategyError, step: int | None = None) -> None:
         """Stop the run for a strategy that is wrong, before `step` if it was being stepped."""
         self.credit = self.credit.stopped()
         branch = 0 if self.session is None else self.session.branch
         at = -1 if step is None else step
-        self._send(wire.StrategyFailed(self.run, branch, self.credit.stop, at, str(error), error.detail))
+        self._send(messages.StrategyFailed(self.run, branch, self.credit.stop, at, str(error), error.detail))
 
     def poll(self) -> None:
         """Load the strategy's file again if it has changed.  Raises StrategyError where it defines none now."""
@@ -137,7 +138,7 @@ class CommandHandler:
 
     def _send_position(self) -> None:
         session = self._current()
-        self._send(wire.Switched(self.run, session.branch, session.index))
+        self._send(messages.Switched(self.run, session.branch, session.index))
 
     def _use(self, path: str) -> None:
         self._file = None
@@ -147,9 +148,9 @@ class CommandHandler:
 
     def _loaded(self) -> None:
         assert self._file is not None
-        self._send(wire.FileLoaded(str(self._file.path), self._file.digest, describe(self._file.kind)))
+        self._send(messages.FileLoaded(str(self._file.path), self._file.digest, describe(self._file.kind)))
 
-    def _fork(self, session: Session, command: wire.Fork) -> None:
+    def _fork(self, session: Session, command: messages.Fork) -> None:
         branch, settings = command.branch, command.settings
         if branch.parent is None:
             raise ValueError(f"branch {branch.id} needs a parent")
@@ -176,13 +177,13 @@ class CommandHandler:
             session.set(**bound)
         self._send_position()
 
-    def _look(self, session: Session, command: wire.Look) -> None:
+    def _look(self, session: Session, command: messages.Look) -> None:
         from engine.debug.prediction import predict_position
 
         prediction = predict_position(
             session, command.sample, command.position, kinds=self.kinds(), step=command.step, top=command.top
         )
-        self._send(wire.Looked(self.run, session.branch, prediction))
+        self._send(messages.Looked(self.run, session.branch, prediction))
 
 
 def claims_of(strategy: Strategy) -> Claims:

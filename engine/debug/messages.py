@@ -132,3 +132,7 @@ class StrategyFailed(Message, frozen=True):
     step: int
     reason: str
     detail: str
+
+
+DebugCommand = Fork | Switch | Together | Alter | Break | Clear | Look | UseFile
+DebugEvent = Switched | Stopped | Broken | Looked | FileLoaded | StrategyFailed

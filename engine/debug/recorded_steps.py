@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine import wire
+from engine.debug.messages import Fork
+from engine.messages import Begin, SettingsData
 from engine.records import Edit
 
 
@@ -12,13 +13,13 @@ from engine.records import Edit
 class RecordedSteps:
     """The steps before `at`: what decided them, and the edits among them; `settings` decide the steps after."""
 
-    settings: wire.SettingsData
+    settings: SettingsData
     at: int
-    past: dict[int, wire.SettingsData]
+    past: dict[int, SettingsData]
     edits: dict[int, Edit]
 
     @classmethod
-    def of(cls, command: wire.Begin | wire.Fork) -> RecordedSteps | None:
+    def of(cls, command: Begin | Fork) -> RecordedSteps | None:
         """Return the recorded steps that a command comes with, if any."""
         if command.settings is None or command.at < 1:
             return None

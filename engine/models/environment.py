@@ -9,9 +9,9 @@ from importlib import metadata
 
 import torch
 
-from engine import __version__
 from engine.models.attention import choose_attention
 from engine.models.load import choose_device
+from engine.version import __version__
 
 PACKAGES = (
     "torch", "transformers", "tokenizers", "safetensors", "huggingface_hub", "textual", "flash-attn", "flash-attn-4",
