@@ -29,7 +29,8 @@ from remdm_tui.screens.models import ModelScreen
 from remdm_tui.screens.panels.branches import BRANCHES, BranchesPanel
 from remdm_tui.screens.panels.controls import Controls
 from remdm_tui.screens.panels.knobs import KNOBS, KnobsPanel
-from remdm_tui.screens.panels.panes import PANES, SHOWING_MAP, PanesPanel
+from remdm_tui.screens.panels.panel_zoom import DIGITS, MAP, PANEL_KEYS, PanelZoom
+from remdm_tui.screens.panels.panes import PANES, PanesPanel
 from remdm_tui.screens.panels.text import EDITING, MATCHING, SCROLLING, SELECTING, TextPanel
 from remdm_tui.screens.panels.timeline import BOOKMARKS, SEEKING, TimelinePanel
 from remdm_tui.watch import player as playing
@@ -41,8 +42,6 @@ from remdm_tui.widgets.key_footer import KeyFooter
 from remdm_tui.widgets.legend import LegendPanel
 from remdm_tui.widgets.map_cells import MAP_KEYS, MapCells
 
-MAP = "map"
-"""Name of the panel whose keys work only while it has the focus."""
 PLAYING = (Binding("space", "play_pause", "Play/pause", id="play", tooltip="Play, or pause; nothing is lost"),)
 RUNS = (
     Binding("r", "restart(0)", "Restart", id="restart", tooltip="Start the run again with the same seed"),
@@ -72,7 +71,7 @@ DECLARED: tuple[tuple[str, Binding], ...] = tuple(
     (panel, binding)
     for panel, bindings in (
         ("", PLAYING), (TimelinePanel.NAME, SEEKING), (KnobsPanel.NAME, KNOBS), (PanesPanel.NAME, PANES),
-        (PanesPanel.NAME, SHOWING_MAP), ("", RUNS),
+        ("", DIGITS), ("", RUNS),
         (TextPanel.NAME, SCROLLING), ("", STOPPING), (TextPanel.NAME, SELECTING), (TextPanel.NAME, EDITING),
         (BranchesPanel.NAME, BRANCHES), (TimelinePanel.NAME, BOOKMARKS), ("", SESSION),
     )
@@ -116,11 +115,13 @@ class WatchScreen(Screen[None]):
         self.status = Label("", id="status", markup=False)
         self.text = TextPanel(controls)
         self.figures = FiguresPanel(id="figures", markup=False)
+        self.figures.can_focus = True
         self.knobs = KnobsPanel(controls)
         self.knobs_box = Vertical(id="knobs-box", classes="box")
         self.branches = BranchesPanel(controls, self.text.look_at)
         self.branches_box = Vertical(id="branches-box", classes="box")
         self.curves = CurvesPanel(ascii_only=plain, id="curves")
+        self.curves.can_focus = True
         self.timeline = TimelinePanel(controls)
         self.banner = Label("", id="banner", markup=False)
         self.legend: LegendPanel | None = None
@@ -130,6 +131,16 @@ class WatchScreen(Screen[None]):
             panel.NAME: panel
             for panel in (self.text, self.text.panes, self.knobs, self.branches, self.timeline)
         }  # fmt: skip
+        self.zoom = PanelZoom(self, {
+            "text": lambda: self.panes.active, "map": lambda: self.panes.active_map.cells,
+            "step": lambda: self.figures, "knobs": lambda: self.knobs, "curves": lambda: self.curves,
+        }, controls.wake)  # fmt: skip
+        for one in self.panes.maps:
+            one.key = self.title_key("map")
+
+    def title_key(self, panel: str) -> str:
+        """Return the key that goes to a panel, as it stands before its title."""
+        return self.controls.keys[PANEL_KEYS[panel]]
 
     @property
     def panes(self) -> PanesPanel:
@@ -141,16 +152,16 @@ class WatchScreen(Screen[None]):
             yield self.text
             with Vertical(id="side"):
                 with Vertical(id="figures-box", classes="box") as box:
-                    box.border_title = "this step"
+                    box.border_title = f"{self.title_key('step')} this step"
                     yield self.figures
                 with self.knobs_box:
-                    self.knobs_box.border_title = "knobs"
+                    self.knobs_box.border_title = f"{self.title_key('knobs')} knobs"
                     yield self.knobs
                 with self.branches_box:
                     self.branches_box.border_title = "branches"
                     yield self.branches
                 with Vertical(id="curves-box", classes="box") as box:
-                    box.border_title = "the run"
+                    box.border_title = f"{self.title_key('curves')} curves"
                     yield self.curves
         yield self.timeline
         yield self.banner
@@ -199,6 +210,11 @@ class WatchScreen(Screen[None]):
         else:
             self.focus_previous()
 
+    def action_number(self, name: str) -> None:
+        """Focus the panel of a digit; again: zoom it; again: give the room back."""
+        self.zoom.press(name)
+        self.controls.wake()
+
     def focused_panels(self) -> list[str]:
         """Return the names of the panels around the focus, the outermost last."""
         nodes: Iterable[DOMNode] = () if self.focused is None else self.focused.ancestors_with_self
@@ -235,6 +251,8 @@ class WatchScreen(Screen[None]):
         session = self.session
         if session.waiting:
             session.cancel()
+        elif self.zoom.restore():
+            pass
         elif session.debug.inspector.at is not None or session.debug.findings.failure is not None:
             session.debug.findings.failure = None
             self.text.look_at(None)
@@ -256,6 +274,7 @@ class WatchScreen(Screen[None]):
         """Whether escape has something to cancel or to close."""
         debug = self.session.debug
         open_ = debug.inspector.at is not None or debug.findings.failure is not None
+        open_ = open_ or bool(self.zoom.zoomed or self.zoom.drawer)
         return self.session.waiting or self.has_message or open_ or bool(debug.inspector.searching)
 
     # -- the model and its engine

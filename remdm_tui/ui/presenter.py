@@ -124,6 +124,7 @@ class Presenter:
         """Draw the model and its device above the text."""
         where = f" on {self.options.where}" if self.options.where else ""
         name = sanitize(placement(model), cells=True) + where
+        name = f"{self.screen.title_key('text')} {name}"
         self.screen.text.border_title = Content(name.replace("│", "|") if self.options.ascii else name)
 
     # -- the grids
@@ -198,7 +199,7 @@ class Presenter:
             return False
         self._steps_per_second = self._pace(len(trace))
         state = (
-            trace, len(trace), sample, screen.app.size, player, session.made, session.upcoming,
+            trace, len(trace), sample, screen.app.size, screen.curves.size, player, session.made, session.upcoming,
             round(self._steps_per_second, 1),
             session.debug.branching.against, len(session.recording.marks), screen.panes.group.panes,
         )  # fmt: skip
@@ -219,7 +220,7 @@ class Presenter:
         if trace is None:
             return
         branching, several = session.debug.branching, len(session.recording.branches) > 1
-        screen.branches_box.display = several
+        screen.branches_box.set_class(several, "-several")
         if several:
             screen.branches.show(branching.rows(), branching.current, branching.against)
         screen.figures.show(panel_data.reading(trace, position, session.sample, self._steps_per_second))

@@ -23,6 +23,8 @@ class TrajectoryMap(Vertical):
         super().__init__(id=id, classes="map")
         self.can_focus = False
         self._ascii = ascii_only
+        self.key = ""
+        """the key that goes to the map, before its title"""
         self.cells = MapCells(ascii_only=ascii_only)
 
     def compose(self) -> ComposeResult:
@@ -39,7 +41,9 @@ class TrajectoryMap(Vertical):
         cells = self.cells
         if cells.view is None:
             return
-        title = Content(map_title(cells.view, cells.mode, cells.effective_marks, self.size.width - 4))
+        before = f"{self.key} " if self.key else ""
+        room = self.size.width - 4 - len(before)
+        title = Content(before + map_title(cells.view, cells.mode, cells.effective_marks, room))
         if self.border_title != title.markup:
             self.border_title = title
 

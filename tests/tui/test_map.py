@@ -43,7 +43,7 @@ async def test_the_map_stands_below_the_text_and_one_step_paints_its_own_column_
         cells = cells_of(pilot.app)
         assert cells.size.height > 8
         assert pilot.app.query_one("#grid").region.bottom <= cells.region.y
-        assert pilot.app.main.panes.maps[0].border_title.startswith("map: 64 positions x 64 steps")
+        assert pilot.app.main.panes.maps[0].border_title.startswith("2 map: 64 positions x 64 steps")
         before = picture(cells)
         refresh = cells.refresh
         monkeypatch.setattr(cells, "refresh", lambda *regions, **more: painted.extend(regions) or refresh(*regions))

@@ -22,17 +22,12 @@ PANES = (
     Binding("shift+tab", "focus_pane(-1)", "Previous pane", id="pane-previous", show=False),
     Binding("C", "heat", "Colour by confidence", id="heat", show=False),
 )
-SHOWING_MAP = (
-    Binding("2", "map", "Map", id="map", tooltip="Go to the map of positions by steps; again: show it alone"),
-)
-ALONE = "-map-alone"
-"""Class of the screen: the map in place of the text."""
 
 
 class PanesPanel(Panes):
     """Opens and closes panes; its grids and maps take the focus."""
 
-    BINDINGS = [*PANES, *SHOWING_MAP]
+    BINDINGS = [*PANES]
     NAME = "panes"
 
     def __init__(self, controls: Controls) -> None:
@@ -133,20 +128,6 @@ class PanesPanel(Panes):
     def recolour_maps(self) -> None:
         for one in self.maps:
             one.cells.recolour()
-
-    def action_map(self) -> None:
-        """Focus the map; if it has the focus already, show it in place of the text; then the text again."""
-        cells, screen = self.active_map.cells, self.screen
-        if screen.has_class(ALONE):
-            screen.remove_class(ALONE)
-            screen.set_focus(None)
-        elif cells.has_focus or not self.active_map.display or not cells.size.height:
-            screen.add_class(ALONE)
-            # it is shown, and can have the focus, when the style sheet has been applied
-            self.call_after_refresh(cells.focus)
-        else:
-            cells.focus()
-        self.controls.wake()
 
     @on(MapCells.Viewed)
     def _viewed(self, event: MapCells.Viewed) -> None:
