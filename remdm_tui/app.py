@@ -200,6 +200,17 @@ class WatchApp(App[None]):
         if (now := msgspec.structs.replace(now, toured=self.guide.toured)) != memory.last:
             memory.write(now)
 
+    async def action_quit(self) -> None:
+        """End the session; if that loses what a person made, ask once before."""
+        unsaved = self.watching.recording.unsaved() if self.preferences.configuration.confirm_quit else []
+        shown = self.screen if isinstance(self.screen, WatchScreen) else self.main
+        controls, keys = shown.controls, self.controls.keys
+        question = f"Lost with the session: {', '.join(unsaved)}. {keys['quit']} again: quit, {keys['runs']}: runs"
+        if unsaved and controls.session.notice.text != question:
+            controls.say(question)
+        else:
+            self.exit()
+
     def on_hung_up(self) -> None:
         """End because the terminal is gone; that does not always come with a signal."""
         self.exit(return_code=SIGNALLED + signal.SIGHUP)

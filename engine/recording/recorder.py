@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import glob
 import os
@@ -81,6 +82,19 @@ class Recorder:
                 file = os.dup(temporary.fileno())
             _write_all(file, begin, 0)
         return cls(file, name, header.model.pieces, header.model.fragments)
+
+    @classmethod
+    def in_memory(cls, header: Header, start: RunStart) -> Self:
+        """Return a recorder in memory, for where no directory can be written; `keep` moves it to a file.
+
+        Raises OSError on a system without files in memory.
+        """
+        begin = _begin(header, start)
+        if not hasattr(os, "memfd_create"):
+            raise OSError(errno.ENOSYS, "this system has no files in memory")
+        file = os.memfd_create("remdm")
+        _write_all(file, begin, 0)
+        return cls(file, "the recording in memory", header.model.pieces, header.model.fragments)
 
     @classmethod
     def resume(

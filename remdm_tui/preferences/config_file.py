@@ -19,7 +19,7 @@ NAME = "remdm-tui"
 FILE = "config.toml"
 LARGEST = 1 << 20
 """Bytes of a configuration at most."""
-KINDS = {"theme": str, "ascii": bool, "mouse": bool, "remember": bool}
+KINDS = {"theme": str, "ascii": bool, "mouse": bool, "remember": bool, "confirm_quit": bool}
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class Configuration:
     """keys by id, as Textual takes them"""
     problems: tuple[str, ...] = ()
     """a sentence about each line that means nothing"""
+    confirm_quit: bool = True
+    """whether quitting asks once if that loses what a person made"""
 
 
 def place() -> Path:

@@ -65,7 +65,7 @@ class Commander:
             case c.Export(file):
                 self._exporter.export(file, self._columns())
             case c.Quit():
-                self._screen.app.exit()
+                self._screen.app.call_later(self._screen.app.action_quit)
 
     def _set_knob(self, name: str, value: Knob) -> None:
         """Set a knob, and show that if no other message is shown."""

@@ -31,6 +31,8 @@ def run_app(app: App[None], session: WatchSession, mouse: bool) -> int:
         app.run(mouse=mouse)
     if session.recording.files:
         print_note(f"remdm-tui: recorded {', '.join(map(sanitize, session.recording.files))}")
+    for number, reason in session.recording.unrecorded.items():
+        print_note(f"remdm-tui: run {number} is in no file: {sanitize(reason)}")
     status = app.return_code or 0
     if status == FAILED or status > SIGNALLED:
         return status

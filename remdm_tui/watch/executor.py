@@ -62,7 +62,7 @@ class Executor:
             link.trace, link.branch, link.outstanding,
             frozenset(branch for branch in records if link.record(branch) is not None),
             tree, records, {branch: len(record) for branch, record in records.items()},
-            recording.writable, recording.resume, recording.problem,
+            recording.writable, recording.resume, recording.problem, recording.replaceable,
         )  # fmt: skip
 
     def _record(self, branch: int) -> Record:

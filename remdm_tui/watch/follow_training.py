@@ -110,7 +110,7 @@ class FollowedRun(WatchSession):
             self._waits = False
             self.load(self.choice)
         elif self.live:
-            if read:
+            if read and self.state.observed.replaceable:
                 self.load(self.choice)
             elif newer != self._announced:
                 self._announced = newer

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
-from engine.recording import Recorder, Recording
+from engine.recording import Mark, Recorder, Recording
+from engine.records import Branch
 
 MOST_SPOOLS = 20
 """Runs in temporary files at most; runs in files of their own are not counted."""
@@ -30,11 +32,34 @@ class RunSummary:
     remasks: float = 0.0
     calls: int = 0
     entropy: float = float("nan")
+    by_hand: str = ""
+    """what a person made in it, as `work_in` returns it"""
 
 
 def last_branch(recording: Recording) -> int:
     """Return the branch with a step that was begun last; 0 if no branch has one."""
     return max((branch.id for branch in recording.branches if recording.length(branch.id)), default=0)
+
+
+class Branches(Protocol):
+    """The branches of a run, with what a person did in them."""
+
+    @property
+    def branches(self) -> tuple[Branch, ...]: ...
+    @property
+    def marks(self) -> tuple[Mark, ...]: ...
+    def edits(self, branch: int) -> list[int]: ...
+
+
+def work_in(run: Branches) -> str:
+    """Return what a person made in a run and cannot have again by its options: "2 edits, 1 bookmark"; or "".
+
+    A branch from step 0, as comparing makes it, is what its strategy and seed say: it does not count.
+    """
+    edits = sum(step > branch.at for branch in run.branches for step in run.edits(branch.id))
+    branches, marks = sum(branch.at > 0 for branch in run.branches), len(run.marks)
+    kinds = ((edits, "edit", "edits"), (branches, "branch", "branches"), (marks, "bookmark", "bookmarks"))
+    return ", ".join(f"{count} {one if count == 1 else many}" for count, one, many in kinds if count)
 
 
 def summarize(number: int, recording: Recording, branch: int | None = None) -> RunSummary:
@@ -50,17 +75,16 @@ def summarize(number: int, recording: Recording, branch: int | None = None) -> R
         remasks=float(np.mean([trace.curves.column("remasked", sample).sum() for sample in samples])),
         calls=int(trace.curves.column("calls", 0)[-1]),
         entropy=float(np.mean([trace.curves.column("entropy", sample)[-1] for sample in samples])),
+        by_hand=work_in(recording),
     )  # fmt: skip
 
 
 class LeftRun:
-    """A run that ended on screen; its recorder stays open while the run is in a temporary file."""
+    """A run that ended on screen; its recorder stays open while the run is in a temporary file, or in memory."""
 
     def __init__(self, summary: RunSummary, recorder: Recorder, path: str = "") -> None:
-        """path: the run's own file, which is closed; empty for a temporary one."""
+        """path: the run's own file, whose recorder is closed; empty for a temporary one."""
         self.summary, self.path, self._recorder = summary, path, recorder
-        if path:
-            recorder.close()
 
     @property
     def bytes(self) -> int:

@@ -42,6 +42,8 @@ from remdm_tui.watch.transitions import (
     stop_at_hits,
 )  # fmt: skip
 
+LEAVES_FOR_GOOD = "Neither disk nor memory file holds this run, so a new one ends it for good. Again: go on"
+"""The question before a run is left that cannot be kept."""
 ENGINE_EVENTS, OUTCOMES = get_args(base.Event), get_args(e.Outcome)
 
 
@@ -68,6 +70,8 @@ def reduce(state: SessionState, event: e.Event) -> tuple[SessionState, tuple[c.C
 def _act(state: SessionState, out: Commands, event: e.Event) -> SessionState:
     """Handle an action that is possible without a record."""
     match event:
+        case e.Load() | e.Restart() if not (state.observed.replaceable or state.notice.text == LEAVES_FOR_GOOD):
+            return hint(state, LEAVES_FOR_GOOD)
         case e.Start(waits_for):
             out.append(c.Launch())
             if waits_for:

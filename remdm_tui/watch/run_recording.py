@@ -11,7 +11,7 @@ from engine.debug.branches import fork_record
 from engine.recording import Header, Mark, Recorder, Recording
 from engine.records import Branch, ModelChoice, ModelInfo, RunChoice
 from engine.sampling.trace import Record, RunStart, Trace
-from remdm_tui.watch.left_runs import LeftRun, LeftRuns, RunSummary, summarize
+from remdm_tui.watch.left_runs import LeftRun, LeftRuns, RunSummary, summarize, work_in
 
 SUFFIX = ".remdm"
 
@@ -19,7 +19,8 @@ SUFFIX = ".remdm"
 class RunRecording:
     """The branches of one run after another; another thread calls `make`.
 
-    If nothing can be written the run is kept in memory, and `problem` holds the reason.
+    A run without a file of its own is in a temporary file; where none can be written, in a file in memory; where
+    the system has none, in plain memory, which the next run replaces.  `problem` says why a run is not in its file.
     """
 
     def __init__(
@@ -44,6 +45,8 @@ class RunRecording:
         self.left = LeftRuns()
         self.files: list[str] = []
         """every file that the session has written, in order"""
+        self.unrecorded: dict[int, str] = {}
+        """why a run has no file although one was wanted, by its number"""
         self._memory: dict[int, Record] = {}
         self._branches = [Branch(0)]
         self._marks: list[Mark] = []
@@ -68,18 +71,38 @@ class RunRecording:
         self._runs += 1
         self._marks = []
         self._recorder, self._recording, self.problem = None, None, ""
-        path = self._next_path()
-        self.name = "" if path is None else str(path)
-        try:
-            self._recorder = Recorder.spool(header, start) if path is None else Recorder.create(path, header, start)
-        except (OSError, ValueError) as error:
-            self.problem = f"Not recording this run: {describe_error(error)}"
-            self._memory, self._branches = {0: Trace(start)}, [Branch(0)]
+        self._memory, self._branches = {}, [Branch(0)]
+        recorder = self._make_recorder(header, start)
+        if recorder is None:
+            self._memory = {0: Trace(start)}
             return self._memory[0]
-        self._recording = self._recorder.recording
+        self._recorder, self._recording = recorder, recorder.recording
+        return recorder.trace(0)
+
+    def _make_recorder(self, header: Header, start: RunStart) -> Recorder | None:
+        """Return a recorder of a new run in the first place that can be written; None if there is none."""
+        path = self._next_path()
+        self.name = ""
         if path is not None:
-            self.files.append(str(path))
-        return self._recorder.trace(0)
+            try:
+                recorder = Recorder.create(path, header, start)
+            except (OSError, ValueError) as error:
+                self._not_recorded(error)
+                self.unrecorded[self._runs] = describe_error(error)
+            else:
+                self.name = str(path)
+                self.files.append(self.name)
+                return recorder
+        for make in (Recorder.spool, Recorder.in_memory):
+            try:
+                return make(header, start)
+            except (OSError, ValueError) as error:
+                self._not_recorded(error)
+        return None
+
+    def _not_recorded(self, error: OSError | ValueError) -> None:
+        """Keep the first reason why the run is in no file."""
+        self.problem = self.problem or f"Not recording this run: {describe_error(error)}"
 
     def append_to(self, path: Path, model: ModelInfo) -> None:
         """Append to the replayed file, with the vocabulary of a model.
@@ -118,8 +141,14 @@ class RunRecording:
             if summary is None or not summary.steps:
                 recorder.close()
                 continue
-            dropped = self.left.add(LeftRun(summary, recorder, path))
             where = f"is in {path}" if path else "is kept"
+            if path:
+                try:
+                    recorder.close()
+                except OSError as error:
+                    # its steps were written as they came
+                    where += f" ({describe_error(error)})"
+            dropped = self.left.add(LeftRun(summary, recorder, path))
             sentence = f"Run {number} {where} (U: runs)"
             if dropped:
                 sentence += (
@@ -130,6 +159,26 @@ class RunRecording:
     def summary(self, branch: int) -> RunSummary | None:
         """Return the summary of the run on screen; None if no file has it."""
         return None if self._recording is None else summarize(max(1, self._runs), self._recording, branch)
+
+    @property
+    def replaceable(self) -> bool:
+        """Whether the run on screen can be had again after another has begun."""
+        return not any(map(len, self._memory.values()))
+
+    def unsaved(self) -> list[str]:
+        """Return the runs that are lost with the session although a person made something in them, in words.
+
+        Under `--record` a run whose file could not be written is one of them.
+        """
+        found = {run.summary.number: run.summary.by_hand for run in self.left.listed if not run.path}
+        if not self.name and (self._recorder is not None or self._memory):
+            found[self._runs] = work_in(self)
+        wanted = {number: "not recorded" for number, work in found.items() if number in self.unrecorded and not work}
+        return [f"run {number} ({work})" for number, work in (found | wanted).items() if work]
+
+    def edits(self, branch: int) -> list[int]:
+        """Return the positions of a branch that a person's edits led to."""
+        return self.record(branch).edits()
 
     def close(self) -> None:
         """Write everything to disk.  Raises OSError if it is full."""
@@ -146,11 +195,14 @@ class RunRecording:
             raise ValueError(self.problem or "This is a recording already: copy its file")
         path = self._keep(path, self._recorder.keep)
         self.name = str(path)
+        self.unrecorded.pop(self._runs, None)
         return f"Recording to {path}"
 
     def keep_left(self, run: LeftRun, path: Path) -> str:
         """Save a run that was left in a file; return the line to show.  Raises ValueError or OSError."""
-        return f"Run {run.summary.number} is in {self._keep(path, run.keep)}"
+        kept = self._keep(path, run.keep)
+        self.unrecorded.pop(run.summary.number, None)
+        return f"Run {run.summary.number} is in {kept}"
 
     def _keep(self, path: Path, keep: Callable[[Path], None]) -> Path:
         """Save a run in a file whose name gets the suffix of recordings if it has none; return its path."""

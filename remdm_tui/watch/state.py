@@ -64,6 +64,8 @@ class Observed:
     """whether a recording was opened that must still be continued"""
     problem: str = ""
     """why the run is not written to a file; empty if it is"""
+    replaceable: bool = True
+    """whether the run on screen can be had again after another has begun"""
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ from remdm_tui.widgets.timeline import Timeline
 from tests.engine.recordings import recorded
 from tests.tui.scripted import ScriptedLink
 from tests.tui.test_app import CAP, banner, settle
+from tests.tui.test_taping import unwritable
 from tests.waiting import seen
 
 
@@ -357,8 +358,9 @@ async def test_what_cannot_be_exported_is_one_sentence(tmp_path):
     assert (tmp_path / "there.csv").read_text() == "mine"
 
 
-async def test_a_run_that_is_in_memory_alone_cannot_be_exported(tmp_path):
-    async with person(record=tmp_path / "none" / "run").run_test(size=(100, 30)) as pilot:
+async def test_a_run_that_is_in_memory_alone_cannot_be_exported(monkeypatch):
+    unwritable(monkeypatch, "spool", "in_memory")
+    async with person().run_test(size=(100, 30)) as pilot:
         await stepped(pilot, 2)
         await pilot.press("W")
         await pilot.pause()

@@ -158,7 +158,7 @@ def test_without_a_file_all_is_as_it_is(tmp_path):
         ('theme = "nope"', "no theme 'nope'; themes: textual-dark"),
         ("ascii = 1", "ascii must be true or false, not 1"),
         ("keys = 3", "keys must be a table, [keys], not 3"),
-        ("colour = 3", "no setting 'colour'; settings: theme, ascii, mouse, remember, [keys]"),
+        ("colour = 3", "no setting 'colour'; settings: theme, ascii, mouse, remember, confirm_quit, [keys]"),
     ],
     ids=["no TOML", "no text", "deep", "large", "theme", "kind", "no table", "name"],
 )

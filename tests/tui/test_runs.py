@@ -10,6 +10,9 @@ from types import SimpleNamespace
 import pytest
 
 from engine.records import ModelChoice, RunChoice, Settings
+from remdm_tui.app import WatchApp
+from remdm_tui.preferences.config_file import Configuration
+from remdm_tui.preferences.preferences import Preferences
 from remdm_tui.screens.compare_runs import CompareRunsScreen
 from remdm_tui.screens.earlier_run import EarlierRunScreen
 from remdm_tui.screens.runs import RunsScreen
@@ -23,6 +26,7 @@ from remdm_tui.watch.session import WatchSession
 from tests.engine.recordings import header, session_of, start_of
 from tests.tui.scripted import ScriptedLink
 from tests.tui.test_app import CAP, banner, settle, watching
+from tests.tui.test_taping import unwritable
 from tests.waiting import seen
 
 
@@ -95,9 +99,40 @@ def test_later_runs_of_a_recorded_session_get_names_that_are_free_and_all_are_to
 
 def test_the_application_ends_with_a_line_that_names_every_file(capsys):
     app = SimpleNamespace(run=lambda mouse: None, return_code=0)
-    session = SimpleNamespace(recording=SimpleNamespace(files=["a.remdm", "b.remdm"]), failure=None)
+    recording = SimpleNamespace(files=["a.remdm", "b.remdm"], unrecorded={3: "b.remdm: No space left on device"})
+    session = SimpleNamespace(recording=recording, failure=None)
     assert run_app.run_app(app, session, mouse=False) == 0
-    assert capsys.readouterr().err == "remdm-tui: recorded a.remdm, b.remdm\n"
+    told = capsys.readouterr().err.splitlines()
+    assert told == [
+        "remdm-tui: recorded a.remdm, b.remdm", "remdm-tui: run 3 is in no file: b.remdm: No space left on device"
+    ]  # fmt: skip
+
+
+def test_only_what_a_person_made_and_no_file_has_is_unsaved(tape, tmp_path):
+    record_run(tape)
+    tape.fork(0, 0)
+    assert tape.unsaved() == []
+    tape.fork(0, 2)
+    tape.mark(0, 1)
+    record_run(tape)
+    tape.tidy()
+    tape.mark(0, 2)
+    assert tape.unsaved() == ["run 1 (1 branch, 1 bookmark)", "run 2 (1 bookmark)"]
+    tape.keep(tmp_path / "second")
+    assert tape.unsaved() == ["run 1 (1 branch, 1 bookmark)"]
+    tape.keep_left(tape.left.listed[0], tmp_path / "first")
+    assert tape.unsaved() == []
+
+
+def test_a_run_that_was_to_be_recorded_and_is_in_no_file_is_unsaved_until_it_is(tmp_path):
+    tape = RunRecording(tmp_path / "none" / "run.remdm", clock=lambda: 1.8e9)
+    record_run(tape)
+    assert tape.unsaved() == ["run 1 (not recorded)"]
+    assert "No such file" in tape.unrecorded[1]
+    tape.keep(tmp_path / "run")
+    assert tape.unsaved() == []
+    assert tape.unrecorded == {}
+    tape.close()
 
 
 # -- on the screen
@@ -183,6 +218,67 @@ async def test_a_run_is_compared_with_the_live_one():
         await seen(pilot, lambda app: isinstance(app.screen, CompareRunsScreen))
         names = [name for name, _, _ in pilot.app.screen._runs]
         assert names == ["run 1", "run 2, live"]
+
+
+async def test_a_run_that_nothing_can_keep_is_left_by_the_second_key_alone(monkeypatch):
+    unwritable(monkeypatch, "spool", "in_memory")
+    async with watching().run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.press("right")
+        await seen(pilot, lambda app: app.watching.position == 1)
+        for key in ("n", "left", "r"):
+            await pilot.press(key)
+        assert "ends it for good" in banner(pilot.app)
+        assert (pilot.app.watching.seed, pilot.app.watching.recorded) == (0, 1)
+        await pilot.press("n")
+        await seen(pilot, lambda app: app.watching.live and app.watching.recorded == 0)
+        assert pilot.app.watching.seed == 1
+
+
+# -- what ends with the session
+
+
+async def edited(pilot) -> None:
+    """Put a bookmark in the run on screen."""
+    await settle(pilot)
+    await pilot.press("right")
+    await seen(pilot, lambda app: app.watching.position == 1)
+    await pilot.press("M")
+    await seen(pilot, lambda app: app.watching.recording.marks)
+
+
+@pytest.mark.parametrize("leave", [("q",), ("ctrl+q",), (":", "q", "enter")], ids=["q", "ctrl+q", ":q"])
+async def test_quitting_asks_once_where_it_loses_what_a_person_made(leave):
+    async with watching().run_test(size=(120, 40)) as pilot:
+        await edited(pilot)
+        await pilot.press(*leave)
+        await seen(pilot, lambda app: "run 1 (1 bookmark)" in banner(app))
+        # another place, another question
+        await pilot.press("left")
+        await seen(pilot, lambda app: app.watching.position == 0)
+        await pilot.press("q")
+        await seen(pilot, lambda app: "run 1 (1 bookmark)" in banner(app))
+        assert pilot.app.return_code is None
+        await pilot.press(*leave)
+        await seen(pilot, lambda app: app.ending)
+
+
+async def test_quitting_asks_nothing_where_a_setting_says_so():
+    app = WatchApp(
+        WatchOptions(CAP, steps=9, length=8, paused=True), ScriptedLink,
+        preferences=Preferences(Configuration(confirm_quit=False)),
+    )  # fmt: skip
+    async with app.run_test(size=(120, 40)) as pilot:
+        await edited(pilot)
+        await pilot.press("q")
+        await seen(pilot, lambda app: app.ending)
+
+
+async def test_quitting_asks_nothing_after_a_look():
+    async with watching().run_test(size=(120, 40)) as pilot:
+        await left_one(pilot)
+        await pilot.press("q")
+        await seen(pilot, lambda app: app.ending)
 
 
 # -- no sequence of actions reduces the set of reachable runs

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+from contextlib import closing
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.recording import Recording
+from engine.recording import Recorder, Recording
 from engine.records import ModelChoice, RunChoice
 from engine.sampling.trace import Trace
 from remdm_tui.app import WatchApp
@@ -67,16 +68,71 @@ def test_a_second_run_is_recorded_in_a_file_of_its_own(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run-2.remdm", "run.remdm"]
 
 
-def test_where_nothing_can_be_written_the_run_stays_in_memory_and_that_is_said(tmp_path):
-    tape, record, _ = begun_tape(tmp_path / "none" / "run.remdm")
-    assert isinstance(record, Trace)
+def test_a_file_that_cannot_be_made_is_said_and_the_run_is_kept_until_the_end(tmp_path):
+    tape, record, session = begun_tape(tmp_path / "none" / "run.remdm")
     assert "Not recording" in tape.problem
     assert "No such file" in tape.problem
+    for frame in islice(session, 3):
+        record.append(frame)
+    tape.keep(tmp_path / "run")
+    tape.close()
+    assert tape.files == [str(tmp_path / "run.remdm")]
+
+
+def unwritable(monkeypatch, *kinds: str) -> None:
+    """Let no recorder of these kinds be made."""
+
+    def refuse(header, start):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for kind in kinds:
+        monkeypatch.setattr(Recorder, kind, refuse)
+
+
+def test_without_a_writable_directory_the_run_is_in_a_file_in_memory(monkeypatch, tmp_path):
+    unwritable(monkeypatch, "spool")
+    tape, record, session = begun_tape()
+    assert "No space left" in tape.problem
+    for frame in islice(session, 3):
+        record.append(frame)
+    tape.make(start_of(session))
+    assert "Run 1 is kept" in tape.tidy()
+    tape.keep_left(tape.left.listed[0], tmp_path / "saved")
+    with closing(Recording.open(tmp_path / "saved.remdm")) as saved:
+        assert len(saved.trace()) == 3
+    tape.close()
+
+
+def test_a_file_that_cannot_be_finished_is_still_listed_and_that_is_said(monkeypatch, tmp_path):
+    tape, record, session = begun_tape(tmp_path / "run.remdm")
+    for frame in islice(session, 3):
+        record.append(frame)
+    tape.make(start_of(session))
+
+    def full(file):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        assert f"Run 1 is in {tmp_path / 'run.remdm'} (" in tape.tidy()
+    with closing(tape.left.listed[0].open()) as left:
+        assert len(left.trace()) == 3
+
+
+def test_a_run_in_plain_memory_is_said_not_to_be_replaceable(monkeypatch):
+    unwritable(monkeypatch, "spool", "in_memory")
+    tape, record, session = begun_tape()
+    assert isinstance(record, Trace)
+    assert tape.replaceable
+    record.append(next(iter(session)))
+    assert not tape.replaceable
 
 
 @pytest.mark.parametrize("kept", [True, False], ids=["recorded", "in memory"])
-def test_branches_share_the_steps_before_their_fork(tmp_path, kept):
-    tape, record, session = begun_tape(None if kept else tmp_path / "none" / "run")
+def test_branches_share_the_steps_before_their_fork(monkeypatch, kept):
+    if not kept:
+        unwritable(monkeypatch, "spool", "in_memory")
+    tape, record, session = begun_tape()
     for frame in islice(session, 24):
         record.append(frame)
     branch, other = tape.fork(0, 9)
