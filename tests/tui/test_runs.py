@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import islice
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 
-from engine.records import ModelChoice, RunChoice, Settings
+from engine.records import Edit, ModelChoice, RunChoice, Settings
 from remdm_tui.app import WatchApp
 from remdm_tui.preferences.config_file import Configuration
 from remdm_tui.preferences.preferences import Preferences
@@ -18,8 +20,10 @@ from remdm_tui.screens.earlier_run import EarlierRunScreen
 from remdm_tui.screens.runs import RunsScreen
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.ui import run_app
+from remdm_tui.watch import commands as c
 from remdm_tui.watch import events as e
 from remdm_tui.watch import player as playing
+from remdm_tui.watch import reducer, store
 from remdm_tui.watch.left_runs import LeftRuns
 from remdm_tui.watch.run_recording import RunRecording
 from remdm_tui.watch.session import WatchSession
@@ -281,44 +285,89 @@ async def test_quitting_asks_nothing_after_a_look():
         await seen(pilot, lambda app: app.ending)
 
 
-# -- no sequence of actions reduces the set of reachable runs
+# -- whatever a person does, no run is lost and the header tells the truth
 
 
 def action(session: WatchSession, kind: int, n: int) -> e.Event:
     """Return one of the actions of a person."""
     state = session.state
+    edit = e.EditCanvas(Edit("lock", 0, n % 8)) if state.position else e.Tick(0)
     actions: list[e.Event] = [
         e.Restart(0), e.Restart(1), e.Load(ModelChoice("other")), e.Revive(), e.Cancel(), e.BranchOff(), e.OpenPanes(),
         e.Move(playing.forward(state.player)), e.Move(playing.forward(state.player)), e.Tick(0.1), e.Tick(0.1),
         e.Move(playing.toggle(state.player)), e.Move(playing.seek(state.player, n)), e.TurnKnob("top_p", 0.5 + n / 20),
-        e.GoTo(n % 3), e.ClosePanes(), e.AddPane(Settings("mdlm", {})), e.Measure(),
+        e.TurnKnob("strategy", "mdlm"), edit, e.GoTo(n % 3), e.ClosePanes(),
+        e.AddPane(Settings("mdlm", {})), e.Measure(), e.ShowSample(n % 2), e.Compare(n % 3), e.Dismiss(), e.Select(n),
     ]  # fmt: skip
     return actions[kind % len(actions)]
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_no_sequence_of_actions_reduces_the_set_of_reachable_runs(seed):
-    dice = random.Random(seed)
-    options = WatchOptions(CAP, ModelChoice("good"), steps=9, length=8, paused=True)
+def header_is_the_frames(session: WatchSession) -> None:
+    """The header's settings are those of the frame on screen, read from the record itself."""
+    record = session.trace
+    if record is None or not len(record):
+        return
+    frame = record.frame(max(1, session.position))
+    assert frame is not None
+    assert session.made == frame.settings
+
+
+def walk_through(walk: list[tuple[int, int]], keeps: bool = True) -> None:
+    """Take the actions of a walk; after each, the header is the record's, and with `keeps` no run is lost."""
     recording = RunRecording()
     recording.left = LeftRuns(most=1000)
-    session = WatchSession(options, ScriptedLink, recording)
+    session = WatchSession(OPTIONS, ScriptedLink, recording)
     session.start()
     session.tick(0)
     begun: dict[int, int] = {}
     """the steps that were seen of each run"""
-    for _ in range(60):
-        session._dispatch(action(session, dice.randrange(99), dice.randrange(9)))
+    for kind, n in walk:
+        session._dispatch(action(session, kind, n))
         for _ in range(3):
             # a model is loaded, a run begins, and the one before it is left
             session.tick(0.1)
-        if session.trace is not None and recording._recorder is not None:
-            longest = max(recording.recording.length(branch.id) for branch in recording.branches)
-            begun[recording._runs] = max(begun.get(recording._runs, 0), longest)
+        header_is_the_frames(session)
+        longest = max(len(recording.record(branch.id)) for branch in recording.branches)
+        begun[recording._runs] = max(begun.get(recording._runs, 0), longest)
         there = {run.summary.number for run in recording.left.listed} | {recording._runs}
-        assert {number for number, steps in begun.items() if steps} <= there
+        # plain memory holds one run alone
+        assert not keeps or {number for number, steps in begun.items() if steps} <= there
     for run in recording.left.listed:
-        opened = run.open()
-        assert max(opened.length(branch.id) for branch in opened.branches) >= begun.get(run.summary.number, 0)
-        opened.close()
+        with closing(run.open()) as opened:
+            assert max(opened.length(branch.id) for branch in opened.branches) >= begun.get(run.summary.number, 0)
     session.close()
+
+
+OPTIONS = WatchOptions(CAP, ModelChoice("good"), steps=9, length=8, batch=2, paused=True)
+WALKS = st.lists(st.tuples(st.integers(0, 99), st.integers(0, 8)), min_size=40, max_size=40)
+FEW = settings(max_examples=6, deadline=None, derandomize=True, phases=(Phase.generate,))
+
+
+@FEW
+@given(WALKS, st.booleans())
+def test_no_action_loses_a_run_or_puts_other_settings_above_a_step(walk, writable):
+    with pytest.MonkeyPatch.context() as patch:
+        if not writable:
+            unwritable(patch, "spool")
+        walk_through(walk)
+
+
+@settings(FEW, max_examples=4)
+@given(WALKS)
+def test_a_run_that_nothing_can_keep_is_left_only_after_a_question(walk):
+    seen: list[bool] = []
+    reduce = reducer.reduce
+
+    def watched(state, event):
+        after, commands = reduce(state, event)
+        begins = any(isinstance(one, c.OpenModel | c.BeginRun | c.Relaunch) for one in commands)
+        if isinstance(event, e.Restart | e.Load) and begins:
+            seen.append(state.observed.replaceable or state.notice.text == reducer.LEAVES_FOR_GOOD)
+        return after, commands
+
+    with pytest.MonkeyPatch.context() as patch:
+        unwritable(patch, "spool", "in_memory")
+        patch.setattr(store, "reduce", watched)
+        # a second key of the same kind is the answer to the question
+        walk_through([one for place in walk for one in (place, place)], keeps=False)
+    assert all(seen)
