@@ -34,6 +34,8 @@ class BranchEntry:
         """Index a branch.  origin: offset of the branch's record.  calls: network calls at the fork."""
         self.branch, self.number, self.fork, self.origin = branch, branch.id, branch.at, origin
         self.offsets, self.settings = array("Q"), array("H")
+        self.changes: list[tuple[int, int]] = []
+        """(step, number of the settings from there on), a step for the first frame and for each that changes them"""
         self.expected, self.calls = array("d"), array("q")
         self.keys: list[int] = []
         """positions of its keyframes, ascending"""
@@ -57,6 +59,8 @@ class BranchEntry:
     def add(self, offset: int, head: Head, alpha_s: float) -> None:
         """Add one frame.  Its offset comes last, as it makes the frame count."""
         self._calls = max(-MOST_CALLS, min(self._calls + head.calls, MOST_CALLS))
+        if not self.changes or self.changes[-1][1] != head.settings:
+            self.changes.append((len(self), head.settings))
         self.settings.append(head.settings)
         self.expected.append(1 - alpha_s)
         self.calls.append(self._calls)
@@ -80,6 +84,7 @@ class BranchEntry:
         kept = max(0, position - self.fork)
         for column in (self.offsets, self.settings, self.expected, self.calls):
             del column[kept:]
+        self.changes = [change for change in self.changes if change[0] < self.fork + kept]
 
     def add_rows(self, columns: Mapping[str, NDArray[np.float64]], count: int) -> None:
         """Add figures of the next frames from the file, [count, B] each."""

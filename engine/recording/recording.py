@@ -205,11 +205,12 @@ class Recording:
     def settings(self, branch: int) -> list[tuple[int, Settings]]:
         """Return (step, settings from there on) wherever they differ from those of the step before."""
         with self.lock:
-            numbers: list[int] = []
-            for line, first, last in self.lineage(branch):
-                numbers += line.settings[first - line.fork : last - line.fork]
-            changed = [i for i, n in enumerate(numbers) if not i or n != numbers[i - 1]]
-            return [(i, self.index.settings[numbers[i]]) for i in changed]
+            changed: list[tuple[int, int]] = []
+            for line, _, last in self.lineage(branch):
+                for step, number in line.changes:
+                    if step < last and (not changed or changed[-1][1] != number):
+                        changed.append((step, number))
+            return [(step, self.index.settings[number]) for step, number in changed]
 
     def lineage(self, branch: int) -> list[tuple[BranchEntry, int, int]]:
         """Return the lines that a branch consists of, oldest first, with the first and the last position of each."""

@@ -85,6 +85,12 @@ def _confidence(steps: Steps) -> NDArray[Any]:
         return np.where(drawn, steps.held, 0).sum(-1, dtype=np.float64) / _totals(drawn)
 
 
+def _revealed_confidence(steps: Steps) -> NDArray[Any]:
+    fresh = steps.after(Change.REVEALED)
+    with np.errstate(invalid="ignore"):
+        return np.where(fresh, steps.held, 0).sum(-1, dtype=np.float64) / _totals(fresh)
+
+
 FIGURES: dict[str, FigureKind] = {
     "masked": FigureKind(
         "masked", "positions masked after the step", _count(Change.MASKED, Change.REMASKED), counts=True, stored="<u4"
@@ -102,6 +108,10 @@ FIGURES: dict[str, FigureKind] = {
     "confidence": FigureKind(
         "confid.", "mean probability that the revealed tokens had when drawn; nan where none is revealed",
         _confidence, 3, stored="<f8",
+    ),
+    "confidence_new": FigureKind(
+        "p of new", "mean probability of the tokens revealed in the step; nan where none is",
+        _revealed_confidence, 3,
     ),
     "entropy": FigureKind(
         "entropy", "of the unigram distribution of what is revealed, nats",

@@ -59,6 +59,7 @@ class Trace:
         self.start = start
         self._frames: list[Frame] = []
         self._clean_ups: list[int] = []
+        self._settings: list[tuple[int, Settings]] = []
         self.curves = Curves(start.tokens.shape[0])
 
     def __len__(self) -> int:
@@ -66,10 +67,7 @@ class Trace:
 
     def settings(self) -> list[tuple[int, Settings]]:
         """Return (step, settings from there on) wherever they differ from those of the step before."""
-        frames = self._frames
-        return [
-            (i, frame.settings) for i, frame in enumerate(frames) if not i or frame.settings != frames[i - 1].settings
-        ]
+        return list(self._settings)
 
     def edits(self) -> list[int]:
         """Return the positions that a person's edits led to."""
@@ -86,6 +84,8 @@ class Trace:
         if frame.tokens.shape != self.start.tokens.shape:
             raise ValueError(f"frame {frame.index} has another shape than the run's {self.start.tokens.shape}")
         self.curves.append(frame)
+        if not self._settings or self._settings[-1][1] != frame.settings:
+            self._settings.append((frame.index, frame.settings))
         if frame.final:
             self._clean_ups.append(frame.index + 1)
         self._frames.append(frame)

@@ -45,3 +45,10 @@ class Reading:
     figures: Figures | None
     length: int
     steps_per_second: float
+    locked: int = 0
+    """positions that the sampler never fills"""
+
+    @property
+    def open(self) -> int:
+        """How many positions the sampler fills."""
+        return self.length - self.locked

@@ -9,6 +9,8 @@ SYMBOLS = (
 )
 """Symbols of the method; short enough for the narrowest legend."""
 FIGURES = (
-    ("network", "sequences put through the model; idle steps cost none"),
+    ("NFE", "network calls of a sample, in a batch the mean; idle steps cost none"),
+    ("tok/NFE", "tokens that stand, for each network call"),
     ("confid.", "mean probability of the revealed tokens when drawn"),
+    ("p of new", "the same of the step's tokens: what early stopping waits for"),
 )

@@ -5,23 +5,30 @@ from __future__ import annotations
 import time
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.cells import cell_len, set_cell_size
 
 from engine.debug import laws
-from engine.records import StrategyInfo
+from engine.records import Change, StrategyInfo
 from engine.sampling.trace import Record
-from remdm_tui.render.panels import Chart, Overlay, Reading
-from remdm_tui.render.shorten import join_fitting
+from remdm_tui.console.sanitize import sanitize
+from remdm_tui.render.panels import Chart, Curve, Overlay, Reading
+from remdm_tui.render.shorten import join_fitting, shorten
+from remdm_tui.watch.breakpoints import Stop
 from remdm_tui.watch.player import Player
 
 
 def reading(trace: Record, position: int, sample: int, steps_per_second: float) -> Reading:
     return Reading(
-        trace.frame(position), trace.figures(position, sample), trace.start.tokens.shape[1], steps_per_second
+        trace.frame(position),
+        trace.figures(position, sample),
+        trace.start.tokens.shape[1],
+        steps_per_second,
+        int(np.count_nonzero(trace.start.locked[sample])),
     )
 
 
@@ -30,6 +37,8 @@ def total_steps(trace: Record) -> int:
     return max(trace.start.steps, len(trace))
 
 
+LONGEST_STOP = 24
+"""Columns of a breakpoint in the header at most."""
 BAND = 96
 """Steps at which the band is computed: as many as a chart has dots."""
 
@@ -53,52 +62,140 @@ def band(expected: NDArray[np.float64], positions: int) -> tuple[NDArray[np.floa
     return np.interp(every, steps, least), np.interp(every, steps, most)
 
 
-def charts(trace: Record, position: int, sample: int, with_band: bool = False) -> list[Chart]:
-    """Return the curves of the run so far with their values at `position`; `masked` counts unlocked positions only."""
+class RevealConfidence:
+    """The mean probability of the tokens that each step revealed, of a few records.
+
+    Files do not hold it, so it is computed from their frames, a few milliseconds of them at a time.
+    """
+
+    BUDGET = 0.004
+    """Seconds of reading in one call"""
+    MOST = 8
+    """Records that are remembered"""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._read: dict[tuple[int, int], tuple[Record, list[float]]] = {}
+        self.whole = True
+        """whether all that was asked for since this was set is read"""
+
+    def of(self, record: Record, sample: int) -> Curve:
+        """Return the curve as far as it is read, [steps]; nan where a step revealed nothing."""
+        key = (id(record), sample)
+        # the record is kept beside its values, so that no other can have its number
+        read = self._read.pop(key, (record, []))[1]
+        self._read[key] = record, read
+        if len(self._read) > self.MOST:
+            del self._read[next(iter(self._read))]
+        del read[len(record) :]
+        until = self._clock() + self.BUDGET
+        while len(read) < len(record) and self._clock() < until:
+            frame = record.frame(len(read) + 1)
+            assert frame is not None
+            fresh = frame.held[sample][frame.change[sample] == Change.REVEALED]
+            read.append(float(fresh.mean(dtype=np.float64)) if len(fresh) else float("nan"))
+        self.whole = self.whole and len(read) == len(record)
+        return np.array(read)
+
+
+def per_call(masked: Curve, calls: Curve, open_: int) -> Curve:
+    """Return how many of the open positions hold a token for each network call, [steps]; nan before the first call."""
+    return np.divide(open_ - masked, calls, out=np.full(len(calls), np.nan), where=calls > 0)
+
+
+def charts(
+    trace: Record, position: int, sample: int, with_band: bool = False, revealed: Curve | None = None
+) -> list[Chart]:
+    """Return the curves of the run so far with their values at `position`; `masked` counts unlocked positions only.
+
+    revealed: what `RevealConfidence` has of the record.
+    """
     length = int((~trace.start.locked[sample]).sum())
     columns = {name: trace.curves.column(name, sample) for name in ("masked", "expected", "remasked", "calls")}
     confidence = trace.curves.column("confidence", sample)
     at = {name: float(column[position - 1]) if position else 0.0 for name, column in columns.items()}
-    sure = float(confidence[position - 1]) if position else float("nan")
     masked = columns["masked"] / max(length, 1)
     chance = band(columns["expected"], length) if with_band else None
     batch = trace.start.tokens.shape[0]
-    calls = columns["calls"] / batch
+    calls, of_batch = columns["calls"] / batch, "" if batch == 1 else ", mean of the batch"
     most = float(columns["remasked"].max(initial=1.0))
+    rate = per_call(columns["masked"], calls, length)
+    gate = [] if revealed is None else [Chart("p of new tokens", revealed, 1.0, None, _value(revealed, position))]
     return [
         Chart(
             "masked, 1-alpha", masked, 1.0, columns["expected"],
             f"{at['masked'] / max(length, 1):.3f} {at['expected']:.3f}", chance,
         ),
         Chart("remasked a step", columns["remasked"], most, None, f"{at['remasked']:.0f} of max {most:.0f}"),
-        Chart(
-            "network calls" if batch == 1 else "network calls (mean)", calls, float(max(1, total_steps(trace))), None,
-            f"{at['calls'] / batch:.4g}",
-        ),
-        Chart("confidence", confidence, 1.0, None, "-" if np.isnan(sure) else f"{sure:.3f}"),
+        *gate,
+        Chart(f"NFE{of_batch}", calls, float(max(1, total_steps(trace))), None, f"{at['calls'] / batch:.4g}"),
+        Chart(f"tokens per NFE{of_batch}", rate, _top(rate), None, _value(rate, position)),
+        Chart("confidence", confidence, 1.0, None, _value(confidence, position)),
     ]  # fmt: skip
 
 
-def overlays(panes: Sequence[tuple[str, Record, int]], sample: int) -> list[Overlay]:
-    """Return one overlay per figure for several branches, each given as (letter, record, position)."""
-    length, batch = panes[0][1].start.tokens.shape[::-1]
-    calls = float(max(1, max(total_steps(record) for _, record, _ in panes)))
+def _value(curve: Curve, position: int) -> str:
+    """Return the value of a curve at a position; "-" where it has none or is not read yet."""
+    value = float(curve[position - 1]) if 0 < position <= len(curve) else float("nan")
+    return "-" if np.isnan(value) else f"{value:.3g}"
 
-    def overlay(label: str, name: str, top: float, digits: int) -> Overlay:
-        # calls are counted over the whole batch
-        over = batch if name == "calls" else 1
-        curves = [(letter, record.curves.column(name, sample) / over) for letter, record, _ in panes]
-        at = [column[place - 1] if place else float("nan") for (_, column), (_, _, place) in zip(curves, panes)]
-        highest = top or max((float(np.nanmax(column, initial=0.0)) for _, column in curves), default=0.0) or 1.0
+
+def _top(curve: Curve) -> float:
+    """Return the largest value of a curve; 1 if it has none."""
+    return float(np.nanmax(curve, initial=0.0)) or 1.0
+
+
+def overlays(
+    panes: Sequence[tuple[str, Record, int]], sample: int, revealed: Mapping[str, Curve] = MappingProxyType({})
+) -> list[Overlay]:
+    """Return one overlay per figure for several branches, each given as (letter, record, position).
+
+    revealed: what `RevealConfidence` has of each record, by letter.
+    """
+    start = panes[0][1].start
+    batch, length = start.tokens.shape
+    total = float(max(1, max(total_steps(record) for _, record, _ in panes)))
+    columns = {
+        name: {letter: record.curves.column(name, sample) for letter, record, _ in panes}
+        for name in ("masked", "calls", "entropy", "confidence")
+    }
+    open_ = int((~start.locked[sample]).sum())
+    # calls are counted over the whole batch
+    calls = {letter: column / batch for letter, column in columns["calls"].items()}
+    rates = {letter: per_call(columns["masked"][letter], calls[letter], open_) for letter in calls}
+
+    def overlay(label: str, curves: Mapping[str, Curve], top: float, digits: int) -> Overlay:
+        at = [
+            curves[letter][place - 1] if 0 < place <= len(curves[letter]) else float("nan")
+            for letter, _, place in panes
+        ]
         values = ["-" if np.isnan(value) else f"{value:.{digits}f}" for value in at]
-        return Overlay(label, tuple(curves), highest, tuple(values))
+        highest = top or max(_top(curve) for curve in curves.values())
+        return Overlay(label, tuple((letter, curves[letter]) for letter, _, _ in panes), highest, tuple(values))
 
     return [
-        overlay("masked", "masked", float(length), 0),
-        overlay("calls", "calls", calls, 1 if batch > 1 else 0),
-        overlay("entropy", "entropy", 0.0, 2),
-        overlay("confid.", "confidence", 1.0, 2),
+        overlay("masked", columns["masked"], float(length), 0),
+        overlay("NFE" if batch == 1 else "NFE, mean", calls, total, 1 if batch > 1 else 0),
+        overlay("entropy", columns["entropy"], 0.0, 2),
+        *([overlay("p of new", revealed, 1.0, 2)] if revealed else []),
+        overlay("tok/NFE", rates, 0.0, 2),
+        overlay("confid.", columns["confidence"], 1.0, 2),
     ]
+
+
+def changes(trace: Record) -> tuple[int, ...]:
+    """Return the positions after which the settings are others than before."""
+    return tuple(step for step, _ in trace.settings()[1:])
+
+
+def active_stops(listed: Sequence[Stop], ascii_only: bool) -> list[str]:
+    """Return the part of the header that names the one active breakpoint, or counts several; none without any."""
+    active = [stop.text for stop in listed if stop.on]
+    if not active:
+        return []
+    # what does not fit is said by the breakpoint dialog
+    what = shorten(sanitize(active[0], cells=True, ascii_only=ascii_only), LONGEST_STOP, ascii_only)
+    return [f"{'[]' if ascii_only else '■'} {what if len(active) == 1 else f'{len(active)} breakpoints'}"]
 
 
 def status(name: str, more: Sequence[str], right: str, width: int, ascii_only: bool) -> str:
@@ -116,12 +213,13 @@ def status(name: str, more: Sequence[str], right: str, width: int, ascii_only: b
 
 
 def progress(trace: Record, position: int) -> tuple[int, int, str]:
-    """Return the number of the step on screen, of how many, and what came besides: clean-ups are no steps."""
-    clean_ups = trace.clean_ups()
-    past = bisect_right(clean_ups, position)
-    total = max(trace.start.steps + len(trace.edits()), len(trace) - len(clean_ups))
-    besides = f" + {counted(past, 'clean-up')}" if past > 1 else " + clean-up" if past else ""
-    return position - past, total, besides
+    """Return the number of the step on screen, of how many, and what came besides: clean-ups and edits are no steps."""
+    besides, step, more = "", position, len(trace)
+    for word, positions in (("clean-up", trace.clean_ups()), ("edit", trace.edits())):
+        past = bisect_right(positions, position)
+        step, more = step - past, more - len(positions)
+        besides += f" + {counted(past, word) if past > 1 or word == 'edit' else word}" if past else ""
+    return step, max(trace.start.steps, more), besides
 
 
 def counted(number: int, word: str) -> str:

@@ -46,6 +46,7 @@ class Presenter:
         self._pace, self._steps_per_second = panel_data.Pace(clock), 0.0
         self.maps_whole = True
         """whether the maps have all that is recorded"""
+        self.revealed = panel_data.RevealConfidence(clock)
         # what was drawn last, so that only what changed is drawn again
         self._shown: dict[str, object] = {}
 
@@ -202,6 +203,7 @@ class Presenter:
             trace, len(trace), sample, screen.app.size, screen.curves.size, player, session.made, session.upcoming,
             round(self._steps_per_second, 1),
             session.debug.branching.against, len(session.recording.marks), screen.panes.group.panes,
+            session.debug.stops.listed,
         )  # fmt: skip
         if not self._is_new("panels", state):
             return False
@@ -209,6 +211,7 @@ class Presenter:
         if panes:
             screen.panes.caption([self._caption(letter, pane) for letter, pane in zip(LETTERS, panes)])
         screen.timeline.use_marks(screen.timeline.bookmarks)
+        screen.timeline.use_changes(panel_data.changes(trace))
         screen.timeline.show(player.position, session.recorded, total, trace.curves.column("remasked", sample))
         self._draw_status(trace)
         return True
@@ -225,7 +228,9 @@ class Presenter:
             screen.branches.show(branching.rows(), branching.current, branching.against)
         screen.figures.show(panel_data.reading(trace, position, session.sample, self._steps_per_second))
         if screen.curves.size.height:
-            screen.curves.show(self._charts(trace, position), self._total(trace), session.player.position)
+            self.revealed.whole = True
+            charts = self._charts(trace, position)
+            screen.curves.show(charts, self._total(trace), session.player.position, panel_data.changes(trace))
 
     def _draw_inspector(self) -> None:
         """Draw the selected position below the text."""
@@ -273,9 +278,10 @@ class Presenter:
         group, sample = self.screen.panes.group, self.session.sample
         if not group.panes:
             with_band = panel_data.has_band(trace, self.session.strategies)
-            return list(panel_data.charts(trace, position, sample, with_band))
+            return list(panel_data.charts(trace, position, sample, with_band, self.revealed.of(trace, sample)))
         panes = [(letter, pane.record, group.position(pane.record)) for letter, pane in zip(LETTERS, group.panes)]
-        return list(panel_data.overlays(panes, sample))
+        revealed = {letter: self.revealed.of(record, sample) for letter, record, _ in panes}
+        return list(panel_data.overlays(panes, sample, revealed))
 
     def _total(self, trace: Record) -> int:
         """Return the number of steps of the longest run on screen."""
@@ -311,4 +317,4 @@ class Presenter:
             current = session.debug.branching.current
             pane = self.screen.panes.group.letter(current)
             parts += [f"pane {pane}"] * bool(pane) + [f"branch {current}"]
-        return parts
+        return parts + panel_data.active_stops(session.debug.stops.listed, self.options.ascii)

@@ -91,6 +91,8 @@ class RefreshClock:
                 self.presenter.draw_side()
             if not (panels or self.presenter.maps_whole or self.rushing):
                 self.presenter.draw_maps()
+            if not (panels or side or self.presenter.revealed.whole or self.rushing):
+                self.presenter.draw_side()
             if panels:
                 self._panelled, self._beats = now, 0
                 # keys need not wait for all of it at once, and eyes do not mind where everything moves
@@ -172,7 +174,8 @@ class RefreshClock:
         self._wake()
 
     def _rest_or_wake(self) -> None:
-        if self._behind or not self.presenter.maps_whole or not self.session.idle:
+        whole = self.presenter.maps_whole and self.presenter.revealed.whole
+        if self._behind or not whole or not self.session.idle:
             self._wake()
         elif not self.resting and self._fast is not None:
             self.resting = True

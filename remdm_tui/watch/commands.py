@@ -195,6 +195,8 @@ class ShowViolation:
 
     violation: Violation
     branch: int = 0
+    selects: bool = False
+    """whether to select the token that broke it"""
 
 
 @dataclass(frozen=True)

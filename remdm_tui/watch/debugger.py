@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from engine.debug.findings import Hit, Story
+from engine.debug.findings import Hit, Story, Violation
 from engine.records import Edit
 from remdm_tui.link.base import Link
 from remdm_tui.watch import commands as c
 from remdm_tui.watch import events as e
 from remdm_tui.watch.branches import BranchSet
 from remdm_tui.watch.breakpoints import Breakpoints, Stop, position_of
-from remdm_tui.watch.findings import Findings
+from remdm_tui.watch.findings import Findings, suspect
 from remdm_tui.watch.inspector import Inspector
 from remdm_tui.watch.panes import PaneGroup, first_hits
 from remdm_tui.watch.store import Store
@@ -95,8 +95,9 @@ class Debugger:
                 return [e.BreakpointsHit(hits, branch)] if hits else []
             case c.SelectToken(hits):
                 self._select(hits)
-            case c.ShowViolation(violation, branch):
+            case c.ShowViolation(violation, branch, selects):
                 self.findings.add(violation, branch)
+                return self._select_suspect(violation) if selects else []
             case c.ShowFailure(failure):
                 self.findings.failure = failure
             case c.ShowPrediction(prediction):
@@ -115,8 +116,22 @@ class Debugger:
             return
         position = next((found for hit in hits if (found := position_of(hit, frame, state.sample)) is not None), None)
         if position is not None:
-            self.inspector.shows_prediction = self.inspector.shows_prediction and self.inspector.at == position
-            self.inspector.at = position
+            self._inspect(position)
+
+    def _select_suspect(self, violation: Violation) -> list[e.Event]:
+        """Select the token that broke a law, and its sample; keep the selection if the law is about whole steps."""
+        state = self._store.state
+        frame = None if state.record is None else state.record.frame(violation.step)
+        found = None if frame is None else suspect(violation, frame, state.sample)
+        if found is None:
+            return []
+        self._inspect(found[1])
+        return [e.ShowSample(found[0])] if found[0] != state.sample else []
+
+    def _inspect(self, position: int) -> None:
+        """Show the history of a position, or its prediction if that is on screen."""
+        self.inspector.shows_prediction = self.inspector.shows_prediction and self.inspector.at == position
+        self.inspector.at = position
 
 
 def _send(link: Link, stop: Stop) -> None:

@@ -33,6 +33,7 @@ from remdm_tui.watch.transitions import (
     dead,
     failed,
     hint,
+    mark_uneven,
     pause,
     seek,
     show_notice,
@@ -140,7 +141,15 @@ def _began(state: SessionState, out: Commands) -> SessionState:
 def put_on_screen(state: SessionState, out: Commands, record: Record, branch: int = 0) -> SessionState:
     """Replace the record on screen by that of a new run."""
     player = Player(playing=state.player.playing, speed=state.player.speed)
-    state = replace(state, record=record, branch=branch, branches=BranchState(), player=player, runs=state.runs + 1)
+    state = replace(
+        state,
+        record=record,
+        branch=branch,
+        branches=BranchState(),
+        player=player,
+        runs=state.runs + 1,
+        stopped_laws=frozenset(),
+    )
     state = _show_run(state, out)
     return panes.reset_panes(replace(state, check=None))
 
@@ -244,9 +253,10 @@ def _debugged(state: SessionState, out: Commands, event: base.Event) -> SessionS
         case wire.Stopped(branch=branch, hits=hits):
             return stop_at_hits(catch_up(state), out, hits, branch)
         case wire.Broken(branch=branch, violation=violation):
-            out.append(c.ShowViolation(violation, branch))
-            if violation.law != EXPECTED:
-                return _show_law(state, violation)
+            if violation.law == EXPECTED:
+                out.append(c.ShowViolation(violation, branch))
+                return state
+            return _law_broken(state, out, violation, branch)
         case wire.Looked(prediction=prediction):
             out.append(c.ShowPrediction(prediction))
         case wire.Switched(branch=branch):
@@ -258,6 +268,17 @@ def _debugged(state: SessionState, out: Commands, event: base.Event) -> SessionS
                 panes=replace(state.panes, unanswered=unanswered),
             )
     return state
+
+
+def _law_broken(state: SessionState, out: Commands, violation: Violation, branch: int) -> SessionState:
+    """Show a broken law; the first time in a run that plays, stop there and select the token that broke it."""
+    player = state.player
+    stops = state.live and not state.read_only and player.playing and violation.law not in state.stopped_laws
+    out.append(c.ShowViolation(violation, branch, selects=stops and branch == state.branch))
+    if stops:
+        state = catch_up(replace(state, stopped_laws=state.stopped_laws | {violation.law}))
+        state = mark_uneven(seek(replace(state, lead=0), violation.step))
+    return _show_law(state, violation)
 
 
 def _show_law(state: SessionState, violation: Violation) -> SessionState:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
 
 from engine.debug.findings import Violation
 from engine.debug.laws import EXPECTED
 from engine.debug.messages import StrategyFailed
+from engine.records import Change, Frame
 from engine.text.lines import lines_of
 from remdm_tui.console.sanitize import sanitize
 
@@ -67,6 +72,45 @@ class Findings:
     def dismiss(self, branch: int, step: int) -> None:
         """Show nothing of a step any more."""
         self._dismissed.add((branch, step))
+
+
+Suspects = Callable[[Frame, Mapping[str, float]], NDArray[np.bool_]]
+
+
+def _over_bound(frame: Frame, numbers: Mapping[str, float]) -> NDArray[np.bool_]:
+    return _was_revealed(frame) & (frame.remask > numbers["sigma_max"])
+
+
+def _clamped(frame: Frame, _: Mapping[str, float]) -> NDArray[np.bool_]:
+    return np.where(_was_revealed(frame), frame.remask >= 1, ~_was_locked(frame) & (frame.unmask >= 1))
+
+
+def _was_revealed(frame: Frame) -> NDArray[np.bool_]:
+    return np.isin(frame.change, (Change.HELD, Change.REMASKED))
+
+
+def _was_locked(frame: Frame) -> NDArray[np.bool_]:
+    return frame.change == Change.LOCKED
+
+
+SUSPECTS: dict[str, Suspects] = {
+    "sigma": _over_bound,
+    "range": _clamped,
+    "remasks": lambda frame, _: frame.change == Change.REMASKED,
+    "reveals": lambda frame, _: frame.change == Change.REVEALED,
+}
+"""Where a step broke a law, bool [B, L]; laws about the whole step are missing."""
+
+
+def suspect(violation: Violation, frame: Frame, sample: int) -> tuple[int, int] | None:
+    """Return sample and position of the first token that broke a law, in `sample` if one did there; None if none."""
+    find = SUSPECTS.get(violation.law)
+    where = np.argwhere(find(frame, dict(violation.numbers))) if find is not None else np.zeros((0, 2), int)
+    if not len(where):
+        return None
+    here = where[where[:, 0] == sample]
+    first = here[0] if len(here) else where[0]
+    return int(first[0]), int(first[1])
 
 
 def describe_law(violation: Violation, ascii_only: bool) -> str:

@@ -151,6 +151,8 @@ class SessionState:
     """number of runs that were on screen"""
     moves: int = 0
     """how often a person went to another step or resumed playing"""
+    stopped_laws: frozenset[str] = frozenset()
+    """laws that have stopped the run on screen: each does so once"""
     selected: int | None = None
     """the selected position of the text"""
     hint: str = ""

@@ -30,8 +30,10 @@ class CurvesPanel(Static):
         super().__init__(id=id)
         self._ascii = ascii_only
 
-    def show(self, charts: Sequence[Chart | Overlay], total: int, position: int) -> None:
-        """Draw the charts over `total` steps, with a line at `position`."""
+    def show(
+        self, charts: Sequence[Chart | Overlay], total: int, position: int, changes: Sequence[int] = ()
+    ) -> None:  # fmt: skip
+        """Draw the charts over `total` steps, with a line at `position` and ticks where settings change."""
         width = self.size.width
         if width < 8 or self.size.height < 2:
             return
@@ -45,10 +47,12 @@ class CurvesPanel(Static):
             if isinstance(chart, Overlay):
                 text.append_text(self._overlay(chart, total, position, width, rows))
             else:
-                text.append_text(self._chart(chart, total, position, width, rows))
+                text.append_text(self._chart(chart, total, position, width, rows, changes))
         self.update(text, layout=False)
 
-    def _chart(self, chart: Chart, total: int, position: int, width: int, rows: int) -> Text:
+    def _chart(
+        self, chart: Chart, total: int, position: int, width: int, rows: int, changes: Sequence[int]
+    ) -> Text:  # fmt: skip
         text = Text(no_wrap=True)
         text.append(heading(chart.label, chart.value, width, self._ascii), style="bold")
         curve = dots(chart.values, total, chart.top, width, rows)
@@ -64,7 +68,11 @@ class CurvesPanel(Static):
             lines = characters(curve | reference | edges)
         reference |= edges
         mark = min(width - 1, position * width // max(total, 1))
+        ticks = {min(width - 1, step * width // max(total, 1)) for step in changes}
         for y, line in enumerate(lines):
+            for x in ticks if y == 0 else ():
+                if not (curve[y, x] or reference[y, x]):
+                    line = line[:x] + ("v" if self._ascii else "▾") + line[x + 1 :]
             if not (curve[y, mark] or reference[y, mark]):
                 line = line[:mark] + ("|" if self._ascii else "│") + line[mark + 1 :]
             row = Text("\n" + line)

@@ -11,8 +11,14 @@ from engine.sampling.figures import FIGURES
 from remdm_tui.render.panels import Reading
 from remdm_tui.render.shorten import shorten
 
-ORDER = ("t", "alpha", "sigma", "masked", "revealed", "remasked", "network", "entropy", "steps/s", "confidence")
+ORDER = (
+    "t", "alpha", "sigma", "masked", "revealed", "remasked", "calls", "per_call", "confidence", "confidence_new",
+    "entropy", "steps/s",
+)  # fmt: skip
 """Figures in pairs, as they are read; those of FIGURES that are not named here follow."""
+
+PER_CALL = ("tok/NFE", "-")
+"""Label of the tokens that stand for each network call, and its value before the first."""
 
 
 class FiguresPanel(Static):
@@ -44,14 +50,21 @@ def _cells(reading: Reading) -> dict[str, tuple[str, str]]:
     frame, now = reading.frame, reading.figures
     pace = ("steps/s", f"{reading.steps_per_second:.1f}")
     if frame is None or now is None:
-        known = {"t": ("t", "1"), "alpha": ("alpha", "0"), "network": ("network", "0"), "steps/s": pace}
+        known = {"t": ("t", "1"), "alpha": ("alpha", "0"), "calls": ("NFE", "0"), "steps/s": pace, "per_call": PER_CALL}
         return {**known, **{name: (kind.label, "-") for name, kind in FIGURES.items()}, "masked": ("masked", "all")}
+    calls = frame.network_calls / len(frame.tokens)
     known = {
         "t": ("t", f"{frame.s:.4f}"), "alpha": ("alpha", f"{frame.alpha_s:.4f}"),
-        "network": ("network", f"{frame.network_calls / len(frame.tokens):.4g}"), "steps/s": pace,
+        "calls": (nfe(len(frame.tokens)), f"{calls:.4g}"), "steps/s": pace,
+        "per_call": (PER_CALL[0], f"{(reading.open - now.masked) / calls:.3g}" if calls else "-"),
     }  # fmt: skip
     found = {name: (kind.label, _shown(now.values[name], kind.digits)) for name, kind in FIGURES.items()}
     return {**known, **found, "masked": ("masked", f"{now.masked}/{reading.length}")}
+
+
+def nfe(batch: int) -> str:
+    """Return what network calls are called: those of the one sample, or the mean of a batch."""
+    return "NFE" if batch == 1 else "NFE, mean"
 
 
 def _shown(value: float, digits: int) -> str:

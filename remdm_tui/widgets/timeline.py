@@ -1,4 +1,4 @@
-"""The timeline: recorded steps, position, bookmarks and remasks."""
+"""The timeline: recorded steps, position, bookmarks, changes of settings and remasks."""
 
 from __future__ import annotations
 
@@ -32,11 +32,18 @@ class Timeline(Widget):
         self._position, self._recorded, self._total = 0, 0, 1
         self._remasked: NDArray[np.float64] = np.zeros(0)
         self._marks: tuple[int, ...] = ()
+        self._changes: tuple[int, ...] = ()
 
     def use_marks(self, marks: tuple[int, ...]) -> None:
         """Draw bookmarks at these positions."""
         if marks != self._marks:
             self._marks = marks
+            self.refresh()
+
+    def use_changes(self, changes: tuple[int, ...]) -> None:
+        """Draw a tick at these positions, after which the settings are others."""
+        if changes != self._changes:
+            self._changes = changes
             self.refresh()
 
     def show(self, position: int, recorded: int, total: int, remasked: NDArray[np.float64]) -> None:
@@ -53,11 +60,12 @@ class Timeline(Widget):
         if y == 0:
             line = bars(self._remasked, self._total, width, self._ascii)
             return Strip([Segment(line, base + Style(color="#e0662b"))], width)
-        full, rest, head, mark = ("=", "-", "O", "#") if self._ascii else ("━", "─", "●", "◆")
+        full, rest, head, mark, tick = ("=", "-", "O", "#", "v") if self._ascii else ("━", "─", "●", "◆", "▾")
         end = self._cell(self._recorded)
         track = full * (end + 1) + rest * (width - end - 1)
-        for there in {self._cell(one) for one in self._marks}:
-            track = track[:there] + mark + track[there + 1 :]
+        for positions, glyph in ((self._changes, tick), (self._marks, mark)):
+            for there in {self._cell(one) for one in positions}:
+                track = track[:there] + glyph + track[there + 1 :]
         at = self._cell(self._position)
         # where it stands on a mark it is one
         head = mark if self._position in self._marks else head

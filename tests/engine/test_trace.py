@@ -93,7 +93,7 @@ def test_a_position_is_the_state_after_that_many_steps() -> None:
             assert str(trace.figures(position, sample)) == str(figures(frame, sample))
             for name in FIGURES:
                 at = trace.curves.column(name, sample)[position - 1]
-                np.testing.assert_allclose(at, getattr(figures(frame, sample), name), rtol=1e-6, atol=1e-12)
+                np.testing.assert_allclose(at, figures(frame, sample).values[name], rtol=1e-6, atol=1e-12)
 
 
 @pytest.mark.parametrize("together", [1, 100, 2**20])
@@ -119,7 +119,7 @@ def test_many_figures_at_once_are_those_of_each_frame(monkeypatch: pytest.Monkey
         curves.append(frames[-1])
     for name in FIGURES:
         for sample in range(3):
-            one_by_one = [getattr(figures(frame, sample), name) for frame in frames]
+            one_by_one = [figures(frame, sample).values[name] for frame in frames]
             np.testing.assert_allclose(curves.column(name, sample), one_by_one, rtol=1e-6, atol=1e-12)
 
 

@@ -1,15 +1,30 @@
 """The line above everything."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from rich.cells import cell_len
 
-from engine.records import Frame, Settings
+from engine.records import Edit, Frame, Settings
+from engine.sampling.figures import figures
 from engine.sampling.trace import RunStart, Trace
+from remdm_tui.render.panels import Chart
 from remdm_tui.render.shorten import shorten, shorten_message
-from remdm_tui.ui.panel_data import counted, progress, status
+from remdm_tui.ui.panel_data import (
+    RevealConfidence,
+    active_stops,
+    changes,
+    charts,
+    counted,
+    per_call,
+    progress,
+    status,
+)
+from remdm_tui.watch.breakpoints import Stop
+from remdm_tui.widgets.curves import CurvesPanel
+from tests.engine.recordings import session_of, start_of
 
 RIGHT = "► playing 12/256 speed max"
 
@@ -73,11 +88,90 @@ def test_a_word_follows_its_number(number, words):
     assert counted(number, "call") == words
 
 
-def trace_with_a_clean_up(steps):
+@pytest.mark.parametrize(
+    ("position", "expected"), [(4, (4, 12, "")), (6, (4, 12, " + 2 edits")), (15, (12, 12, " + clean-up + 2 edits"))]
+)
+def test_an_edit_is_no_step(position, expected):
+    assert progress(trace_with_a_clean_up(12, edits=(4, 5)), position) == expected
+
+
+def trace_with_a_clean_up(steps, edits=()):
     tokens = np.zeros((1, 4), np.int32)
     trace = Trace(RunStart(tokens, tokens > 0, steps, 0))
     none = np.zeros(tokens.shape, np.float32)
-    for index in range(steps + 1):
+    edit = Edit("lock")
+    for index in range(steps + len(edits) + 1):
         change = np.zeros(tokens.shape, np.uint8)
-        trace.append(Frame(index, 1, 0, 0, 1, tokens, change, none, none, none, 0, Settings("a"), final=index == steps))
+        frame = Frame(index, 1, 0, 0, 1, tokens, change, none, none, none, 0, Settings("a"))
+        trace.append(replace(frame, final=index == steps + len(edits), edit=edit if index in edits else None))
     return trace
+
+
+# -- the header's breakpoints, ticks, and curves
+
+
+def test_the_header_names_one_active_breakpoint_and_counts_several():
+    one, two = Stop(1, "remasked > 4"), Stop(2, "entropy < 2.5 and masked < 12 and t < .3")
+    assert active_stops([], False) == []
+    assert active_stops([one, replace(two, on=False)], False) == ["■ remasked > 4"]
+    assert active_stops([one, two], True) == ["[] 2 breakpoints"]
+    (long,) = active_stops([two], False)
+    assert cell_len(long) <= 26
+    assert long.startswith("■ entropy < 2.5 and")
+
+
+def test_changes_of_settings_are_those_between_steps():
+    trace = trace_with_a_clean_up(4)
+    assert changes(trace) == ()
+    trace.append(replace(trace.frame(5), index=5, settings=Settings("b")))
+    assert changes(trace) == (5,)
+
+
+def frames_of(strategy):
+    frames = list(session_of(strategy, steps=24))
+    trace = Trace(start_of(session_of(strategy, steps=24)))
+    for frame in frames:
+        trace.append(frame)
+    return trace, frames
+
+
+@pytest.mark.parametrize("strategy", ["remdm-cap", "low-confidence"])
+def test_the_curve_of_new_tokens_is_the_figure_of_each_step(strategy):
+    trace, frames = frames_of(strategy)
+    read = RevealConfidence()
+    read.BUDGET = 60
+    curve = read.of(trace, 1)
+    expected = [figures(frame, 1).values["confidence_new"] for frame in frames]
+    np.testing.assert_allclose(curve, expected, rtol=1e-6)
+    assert read.whole
+
+
+def test_a_curve_is_read_a_few_milliseconds_at_a_time():
+    trace, _ = frames_of("remdm-cap")
+    clock = iter(np.arange(1000) * 0.003)
+    read = RevealConfidence(lambda: float(next(clock)))
+    lengths = [len(read.of(trace, 0))]
+    assert not read.whole
+    while len(read.of(trace, 0)) < len(trace):
+        pass
+    read.whole = True
+    assert len(read.of(trace, 0)) == len(trace)
+    assert read.whole
+    assert 0 < lengths[0] < 4
+
+
+def test_tokens_per_call_count_what_stands_over_the_calls_of_one_sample():
+    trace, frames = frames_of("remdm-cap")
+    found = next(chart for chart in charts(trace, 24, 1) if chart.label.startswith("tokens per NFE"))
+    last = frames[-1]
+    open_ = int((~trace.start.locked[1]).sum())
+    assert found.values[-1] == (open_ - last.masked[1].sum()) / (last.network_calls / 2)
+    assert found.label == "tokens per NFE, mean of the batch"
+    assert np.isnan(per_call(np.array([9.0]), np.array([0.0]), 9))[0]
+
+
+def test_a_tick_marks_a_change_on_curves_and_timeline():
+    panel = CurvesPanel(ascii_only=True)
+    chart = Chart("a", np.zeros(10), 1.0)
+    top = panel._chart(chart, 10, 0, 20, 3, (5,)).plain.splitlines()[1]
+    assert top[10] == "v"

@@ -17,6 +17,7 @@ from remdm_tui.cli.debug_arguments import debug_options
 from remdm_tui.screens.breakpoints import BreakpointScreen
 from remdm_tui.settings.run_arguments import RunArguments
 from remdm_tui.watch.breakpoints import Breakpoints, describe_hits, position_of
+from remdm_tui.watch.findings import suspect
 from remdm_tui.watch.notices import THIS_RUN, Notice
 from tests.engine.recordings import recorded
 from tests.tui.scripted import ScriptedLink
@@ -122,6 +123,75 @@ async def test_a_broken_law_is_a_red_line_with_its_formula_until_the_next_run():
         await seen(pilot, lambda app: "✗ marginal at step 3: E[masked] / n = 1 - alpha_s - 0.5 of 64" in law(app))
         await pilot.press("r")
         await seen(pilot, lambda app: law(app) == "")
+
+
+def violation(law, step, **numbers):
+    return Violation(law, step, "a formula", "too much", tuple(numbers.items()))
+
+
+async def test_a_broken_law_stops_a_run_that_plays_once_and_selects_the_token():
+    link = ScriptedLink()
+    async with watching(link, batch=2).run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        session, steps = pilot.app.watching, iter((4, 6))
+        demand = link.demand
+
+        def breaking(wanted, renew, recorded=None):
+            done = demand(wanted, renew, recorded)
+            if len(link.trace) in (4, 6):
+                link.events.append(wire.Broken(1, 0, violation("remasks", len(link.trace))))
+            return done
+
+        link.demand = breaking
+        session.player = replace(session.player, speed=50)
+        await pilot.press("space")
+        await seen(pilot, lambda app: "remasks at step" in law(app))
+        assert not session.player.playing
+        assert session.position == next(steps)
+        at = session.debug.inspector.at
+        assert link.trace.change(4, session.sample)[at] == Change.REMASKED
+        await seen(pilot, lambda app: app.main.text.inspector.display)
+        # once in a run: later steps that break it are said, and the run plays on
+        await pilot.press("space")
+        await seen(pilot, lambda app: session.player.done)
+        assert {one.step for found in session.debug.findings._found.values() for one in found} == {4, 6}
+
+
+async def test_a_law_that_breaks_while_the_view_is_elsewhere_moves_nothing():
+    link = ScriptedLink()
+    async with watching(link).run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.press(*["right"] * 4, "left", "left")
+        await settle(pilot)
+        link.events.append(wire.Broken(1, 0, violation("remasks", 4)))
+        await seen(pilot, lambda app: "remasks at step 4" in law(app))
+        session = pilot.app.watching
+        assert (session.position, session.debug.inspector.at) == (2, None)
+
+
+def test_a_law_is_about_the_tokens_that_its_formula_names(tmp_path):
+    trace = recorded(tmp_path / "run", steps=40)
+    frame = trace.frame(30)
+    remask = frame.remask.copy()
+    revealed = np.flatnonzero(np.isin(frame.change[1], (Change.HELD, Change.REMASKED)))
+    remask[1, revealed[2]] = 0.9
+    frame = replace(frame, remask=remask)
+    assert suspect(violation("sigma", 30, sigma_max=0.8), frame, 0) == (1, int(revealed[2]))
+    assert suspect(violation("range", 30), replace(frame, remask=np.ones_like(remask)), 1) == (1, int(revealed[0]))
+    assert suspect(violation("marginal", 30), frame, 0) is None
+    assert suspect(violation("calls", 30), frame, 0) is None
+    step = next(s for s in range(1, 41) if (trace.change(s, 0) == Change.REVEALED).any())
+    at = int(np.flatnonzero(trace.change(step, 0) == Change.REVEALED)[0])
+    assert suspect(violation("reveals", step), trace.frame(step), 0) == (0, at)
+
+
+async def test_active_breakpoints_stand_in_the_header():
+    async with watching(stops=("remasked > 4",)).run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await seen(pilot, lambda app: "■ remasked > 4" in str(app.main.status.render()))
+        pilot.app.watching.debug.toggle_stop(1)
+        pilot.app.controls.wake()
+        await seen(pilot, lambda app: "■ remasked" not in str(app.main.status.render()))
 
 
 def with_file(strategy=OWN):
