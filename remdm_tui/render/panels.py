@@ -24,6 +24,8 @@ class Chart:
     value: str = ""
     band: tuple[Curve, Curve] | None = None
     """between which the curve would be by chance"""
+    own: bool = False
+    """whether its steps are others than the run's, so that the place on screen is no place in it"""
 
 
 @dataclass(frozen=True, eq=False)

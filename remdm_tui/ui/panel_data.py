@@ -20,6 +20,7 @@ from remdm_tui.render.panels import Chart, Curve, Overlay, Reading
 from remdm_tui.render.shorten import join_fitting, shorten
 from remdm_tui.watch.breakpoints import Stop
 from remdm_tui.watch.player import Player
+from remdm_tui.watch.training_log import Losses
 
 
 def reading(trace: Record, position: int, sample: int, steps_per_second: float) -> Reading:
@@ -132,6 +133,26 @@ def charts(
         Chart(f"tokens per NFE{of_batch}", rate, _top(rate), None, _value(rate, position)),
         Chart("confidence", confidence, 1.0, None, _value(confidence, position)),
     ]  # fmt: skip
+
+
+POINTS = 128
+"""Points of the loss curve, at equal distances in the steps of the training run."""
+
+
+def loss_chart(losses: Losses) -> Chart:
+    """Return the curve of a training run's loss over its steps so far; the value is that of its last step."""
+    grid = np.linspace(losses.at[0], losses.at[-1], POINTS)
+    values = np.interp(grid, losses.at, losses.values)
+    top = _top(np.where(np.isfinite(values), values, np.nan))
+    where = f"{losses.loss:.3f} at step {losses.step:,}"
+    return Chart("training loss", values, top, None, where, own=True)
+
+
+def training_step(losses: Losses | None) -> list[str]:
+    """Return the part of the header that says how far the training run is that is followed."""
+    if losses is None:
+        return []
+    return [f"training {losses.step:,}" + (f"/{losses.steps:,}" if losses.steps else "")]
 
 
 def _value(curve: Curve, position: int) -> str:

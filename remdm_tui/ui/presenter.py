@@ -203,7 +203,7 @@ class Presenter:
             trace, len(trace), sample, screen.app.size, screen.curves.size, player, session.made, session.upcoming,
             round(self._steps_per_second, 1),
             session.debug.branching.against, len(session.recording.marks), screen.panes.group.panes,
-            session.debug.stops.listed,
+            session.debug.stops.listed, session.training,
         )  # fmt: skip
         if not self._is_new("panels", state):
             return False
@@ -230,6 +230,8 @@ class Presenter:
         if screen.curves.size.height:
             self.revealed.whole = True
             charts = self._charts(trace, position)
+            if session.training is not None and not screen.panes.group.panes:
+                charts.insert(1, panel_data.loss_chart(session.training))
             screen.curves.show(charts, self._total(trace), session.player.position, panel_data.changes(trace))
 
     def _draw_inspector(self) -> None:
@@ -317,4 +319,5 @@ class Presenter:
             current = session.debug.branching.current
             pane = self.screen.panes.group.letter(current)
             parts += [f"pane {pane}"] * bool(pane) + [f"branch {current}"]
+        parts += panel_data.training_step(session.training)
         return parts + panel_data.active_stops(session.debug.stops.listed, self.options.ascii)

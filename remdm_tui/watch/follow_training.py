@@ -18,6 +18,7 @@ from remdm_tui.watch import events as e
 from remdm_tui.watch.notices import THIS_RUN, Notice
 from remdm_tui.watch.run_recording import RunRecording
 from remdm_tui.watch.session import WatchSession
+from remdm_tui.watch.training_log import Losses, TrainingLog
 
 POLL_INTERVAL = 1.0
 """Seconds between checks for a new checkpoint."""
@@ -56,6 +57,7 @@ class FollowedRun(WatchSession):
     ) -> None:
         self._clock = clock
         self._run = training_run(options.model.name, bool(options.where))
+        self._log = TrainingLog(self._run)
         self._loaded: run_layout.Stamp | None = None
         """the checkpoint that was last loaded"""
         self._announced: run_layout.Stamp | None = None
@@ -80,7 +82,13 @@ class FollowedRun(WatchSession):
             self._moved = now
         if now - self._polled >= POLL_INTERVAL:
             self._polled = now
+            self._log.poll()
             self._poll(now - self._moved >= READING_TIME)
+
+    @property
+    def training(self) -> Losses | None:
+        """The step and the losses of the run; None before its first step, and for another model."""
+        return self._log.losses if self.choice == self.options.model else None
 
     def cancel(self) -> None:
         self._waits = False

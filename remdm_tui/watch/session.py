@@ -25,6 +25,7 @@ from remdm_tui.watch.player import Player
 from remdm_tui.watch.run_recording import RunRecording, describe_error
 from remdm_tui.watch.state import PaneState, SessionState
 from remdm_tui.watch.store import Store
+from remdm_tui.watch.training_log import Losses
 
 
 class WatchSession:
@@ -159,6 +160,11 @@ class WatchSession:
     def panel(self) -> list[KnobRow]:
         """Return the knobs with their values at the step on screen, and with those that the next step changes."""
         return knob_rows(self.made, self.upcoming, self.strategies)
+
+    @property
+    def training(self) -> Losses | None:
+        """The training run that is followed; None if none is."""
+        return None
 
     # -- properties that can be set: each assignment dispatches an event
 

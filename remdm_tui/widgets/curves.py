@@ -53,6 +53,8 @@ class CurvesPanel(Static):
     def _chart(
         self, chart: Chart, total: int, position: int, width: int, rows: int, changes: Sequence[int]
     ) -> Text:  # fmt: skip
+        if chart.own:
+            total, changes = len(chart.values), ()
         text = Text(no_wrap=True)
         text.append(heading(chart.label, chart.value, width, self._ascii), style="bold")
         curve = dots(chart.values, total, chart.top, width, rows)
@@ -73,13 +75,14 @@ class CurvesPanel(Static):
             for x in ticks if y == 0 else ():
                 if not (curve[y, x] or reference[y, x]):
                     line = line[:x] + ("v" if self._ascii else "▾") + line[x + 1 :]
-            if not (curve[y, mark] or reference[y, mark]):
+            if not (chart.own or curve[y, mark] or reference[y, mark]):
                 line = line[:mark] + ("|" if self._ascii else "│") + line[mark + 1 :]
             row = Text("\n" + line)
             # the reference alone is dim; where both meet the curve wins
-            for x in np.flatnonzero((reference[y] != 0) & (curve[y] == 0)):
-                row.stylize("dim", int(x) + 1, int(x) + 2)
-            row.stylize("bold" if curve[y, mark] else "dim", mark + 1, mark + 2)
+            for at in np.flatnonzero((reference[y] != 0) & (curve[y] == 0)):
+                row.stylize("dim", int(at) + 1, int(at) + 2)
+            if not chart.own:
+                row.stylize("bold" if curve[y, mark] else "dim", mark + 1, mark + 2)
             text.append_text(row)
         return text
 

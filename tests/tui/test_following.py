@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 import torch
 
@@ -15,13 +17,16 @@ from engine.records import ModelChoice
 from engine.training.config_file import read_config
 from engine.training.data import prepare
 from engine.training.loop import Trainer
+from remdm_tui.app import WatchApp
 from remdm_tui.settings.watch_options import WatchOptions
+from remdm_tui.ui.panel_data import loss_chart, training_step
 from remdm_tui.watch import player as playing
 from remdm_tui.watch.follow_training import POLL_INTERVAL, READING_TIME, FollowedRun, training_run
 from tests.engine.texts import VOCABULARY, write_texts
 from tests.tui.scripted import ScriptedLink
 from tests.tui.terminal import Terminal
 from tests.tui.test_app import CAP
+from tests.waiting import seen
 
 
 class Person:
@@ -110,6 +115,70 @@ def test_the_step_of_the_model_is_told(person: Person) -> None:
     path.write_bytes(msgspec.json.encode({"step": 12_500}))
     person.wait(0.5)
     assert person.watching.notice.text.startswith("Model of step 12,500. The next checkpoint")
+
+
+def logged(person: Person, steps: range, mode: str = "a") -> None:
+    """As training does."""
+    lines = (json.dumps({"step": step, "loss": 8 / step, "steps": 100, "rate": 1e-3}) for step in steps)
+    with (person.run / "log.jsonl").open(mode) as file:
+        file.writelines(f"{line}\n" for line in lines)
+
+
+def test_step_and_losses_of_the_training_run_are_read_as_they_come(person: Person) -> None:
+    assert person.watching.training is None
+    logged(person, range(1, 5))
+    with (person.run / "log.jsonl").open("a") as file:
+        file.write('{"step": 5, "lo')
+    person.wait(2 * POLL_INTERVAL)
+    losses = person.watching.training
+    assert losses is not None
+    assert (losses.step, losses.steps, losses.loss) == (4, 100, 2.0)
+    assert losses.values.tolist() == [8, 4, 8 / 3, 2]
+    with (person.run / "log.jsonl").open("a") as file:
+        file.write('ss": 1.5}\nno line of a log\n')
+    person.wait(2 * POLL_INTERVAL)
+    assert person.watching.training.step == 5
+    chart = loss_chart(person.watching.training)
+    assert (chart.value, chart.top, chart.own) == ("1.500 at step 5", 8.0, True)
+    assert training_step(person.watching.training) == ["training 5"]
+
+
+def test_a_log_that_a_resumed_run_cut_is_read_anew(person: Person) -> None:
+    logged(person, range(1, 9))
+    person.wait(2 * POLL_INTERVAL)
+    shorter = person.run / "other"
+    shorter.write_text('{"step": 1, "loss": 8.0}\n')
+    shorter.replace(person.run / "log.jsonl")
+    person.wait(2 * POLL_INTERVAL)
+    assert person.watching.training is not None
+    assert person.watching.training.values.tolist() == [8]
+
+
+def test_a_long_log_becomes_a_curve_of_bounded_length(person: Person) -> None:
+    logged(person, range(1, 5001))
+    person.wait(2 * POLL_INTERVAL)
+    losses = person.watching.training
+    assert losses is not None
+    assert 512 <= len(losses.at) < 1025
+    assert (losses.step, losses.at[-1]) == (5000, 5000)
+    assert (np.diff(losses.values) < 0).all()
+
+
+def test_another_model_has_no_training_run(person: Person) -> None:
+    logged(person, range(1, 5))
+    person.wait(2 * POLL_INTERVAL)
+    person.watching.load(ModelChoice("demo"))
+    person.wait(1)
+    assert person.watching.training is None
+
+
+async def test_the_training_step_stands_in_the_header_and_the_loss_among_the_curves(tmp_path: Path) -> None:
+    (tmp_path / run_layout.CHECKPOINT).write_text("state")
+    (tmp_path / "log.jsonl").write_text('{"step": 1200, "loss": 5.25, "steps": 9000}\n')
+    options = WatchOptions(CAP, ModelChoice(str(tmp_path)), steps=8, length=16, follow=True, paused=True)
+    async with WatchApp(options, ScriptedLink).run_test(size=(160, 48)) as pilot:
+        await seen(pilot, lambda app: "training 1,200/9,000" in str(app.main.status.render()))
+        await seen(pilot, lambda app: "5.250 at step 1,200" in str(app.main.curves.render()))
 
 
 def test_a_model_that_is_not_of_the_last_checkpoint_says_so(person: Person) -> None:
