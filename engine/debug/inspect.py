@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from engine.debug.findings import Moment, Story
-from engine.records import Change, Edit, Frame
+from engine.records import Change, Edit, Frame, Knob
 from engine.sampling import rng
 from engine.sampling.rng import Purpose
+from engine.text.numbers import short
+
+if TYPE_CHECKING:
+    from engine.strategies import Strategy
 
 BY_HAND = {
     "mask": "masked by hand",
@@ -46,11 +52,6 @@ def story(frames: Iterable[Frame], sample: int, position: int, *, seed: int, fir
         steps += frame.edit is None and not frame.final
         before = frame
     return Story(sample, position, tuple(moments))
-
-
-def _short(probability: float) -> str:
-    """Return a probability in [0, 1] with up to 4 digits, without the zero before the point."""
-    return f"{probability:.4g}".removeprefix("0") or "0"
 
 
 def _touches(frame: Frame, before: Frame | None, sample: int, position: int) -> bool:
@@ -92,7 +93,32 @@ def _changed(frame: Frame, before: Frame | None, sample: int, position: int, add
     chance, total = float(plan[sample, position]), float(np.where(could, plan[sample], 0).sum(dtype=np.float64))
     share = chance / total if total > 0 else NAN
     drawn = rng.uniform(rng.key(*address, Purpose.CHANGE), position)
-    name = "sigma" if remasked else "p(reveal)"
-    what = "remasks" if remasked else "reveals"
-    why = f"u = {_short(drawn)} < {name} = {_short(chance)} ({total:.3g} {what} expected in this step)"
+    open_ = int(np.count_nonzero(could))
+    did = int(np.count_nonzero(frame.change[sample] == change))
+    strategy = _strategy(frame.settings.strategy, tuple(frame.settings.knobs.items()))
+    rule = "" if strategy is None else (
+        strategy.remask_rule(frame.t, _sigma_max(frame)) if remasked else strategy.reveal_rule(did, open_)
+    )  # fmt: skip
+    if rule and not remasked:
+        # a set was chosen: nothing was left to chance
+        return Moment(frame.index + 1, frame.t, frame.s, change, token, held, chance, share, drawn, rule)
+    name, what = ("sigma", "remasks") if remasked else ("p(reveal)", "reveals")
+    expected = f"{rule}; {total:.3g} expected" if rule else f"{total:.3g} {what} expected in this step"
+    why = f"u = {short(drawn)} < {name} = {short(chance)} ({expected})"
     return Moment(frame.index + 1, frame.t, frame.s, change, token, held, chance, share, drawn, why)
+
+
+def _sigma_max(frame: Frame) -> float:
+    return min(1.0, (1 - frame.alpha_s) / frame.alpha_t) if frame.alpha_t > 0 else 1.0
+
+
+@lru_cache(maxsize=64)
+def _strategy(name: str, knobs: tuple[tuple[str, Knob], ...]) -> Strategy | None:
+    """Return a strategy of the registry; None for another, and for knobs that it does not have."""
+    # the terminal starts without them
+    from engine.strategies import REGISTRY
+
+    try:
+        return REGISTRY[name](**dict(knobs)) if name in REGISTRY else None
+    except (TypeError, ValueError):
+        return None

@@ -94,6 +94,14 @@ class Strategy:
     def plan(self, view: View) -> Plan:
         raise TypeError(f"{type(self).__name__} has no plan")
 
+    def remask_rule(self, t: float, sigma_max: float) -> str:
+        """Return in a few words with numbers what the probability of a remask is at time t; "" if nothing is to say."""
+        return ""
+
+    def reveal_rule(self, revealed: int, masked: int) -> str:
+        """Return in a few words why a position is one of the `revealed` out of `masked`; "" if by chance alone."""
+        return ""
+
     def alpha(self, t: Tensor) -> Tensor:
         """Return the clock: expected unmasked fraction at time t."""
         return linear(t)

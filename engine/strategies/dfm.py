@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from engine.strategies.base import Plan, Strategy, View
 from engine.strategies.schedules import dfm_grid, dfm_rates
+from engine.text.numbers import short
 
 
 @dataclass(frozen=True)
@@ -25,3 +26,6 @@ class Dfm(Strategy):
 
     def grid(self, steps: int) -> NDArray[np.float64]:
         return dfm_grid(steps)
+
+    def remask_rule(self, t: float, sigma_max: float) -> str:
+        return f"b (alpha_s - alpha_t) / alpha_t, b {short(10 * (t * (1 - t)) ** 0.25)}"

@@ -17,3 +17,6 @@ class ForwardBackward(Strategy):
     def plan(self, view: View) -> Plan:
         ratio = (view.alpha_s - view.alpha_t) / view.alpha_t.clamp(min=1e-300)
         return posterior(view, ratio.where(view.alpha_t > 0, 1.0))
+
+    def remask_rule(self, t: float, sigma_max: float) -> str:
+        return "(alpha_s - alpha_t) / alpha_t"

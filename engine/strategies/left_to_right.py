@@ -19,3 +19,6 @@ class LeftToRight(Strategy):
     def plan(self, view: View) -> Plan:
         chosen = view.masked & (view.masked.cumsum(-1) <= quota(view))
         return Plan(chosen.double(), view.alpha_t * 0)
+
+    def reveal_rule(self, revealed: int, masked: int) -> str:
+        return f"one of the leftmost {revealed} out of {masked} masked"

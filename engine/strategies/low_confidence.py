@@ -23,3 +23,6 @@ class LowConfidence(Strategy):
         rank = order.argsort(-1)
         chosen = (rank < quota(view)) & view.masked
         return Plan(chosen.double(), view.alpha_t * 0)
+
+    def reveal_rule(self, revealed: int, masked: int) -> str:
+        return f"one of the {revealed} that the network is surest of, out of {masked} masked"

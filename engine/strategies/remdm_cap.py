@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from engine.strategies.base import View, knob
 from engine.strategies.when import Timed
+from engine.text.numbers import short
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,3 +23,6 @@ class RemdmCap(Timed):
 
     def sigma(self, view: View) -> Tensor:
         return view.sigma_max.clamp(max=self.eta)
+
+    def rule_text(self, sigma_max: float) -> str:
+        return f"cap: min(eta {short(self.eta)}, sigma_max {short(sigma_max)})"

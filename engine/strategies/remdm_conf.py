@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from engine.strategies.base import View, knob
 from engine.strategies.when import Timed
+from engine.text.numbers import short
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,6 +18,13 @@ BASES: dict[str, Callable[[View, float], Tensor]] = {
     "cap": lambda view, eta: view.sigma_max.clamp(max=eta),
     "rescale": lambda view, eta: view.sigma_max * eta,
 }
+
+BASE_TEXTS: dict[str, Callable[[float, float], str]] = {
+    "max": lambda eta, sigma_max: f"sigma_max {short(sigma_max)}",
+    "cap": lambda eta, sigma_max: f"min(eta {short(eta)}, sigma_max {short(sigma_max)})",
+    "rescale": lambda eta, sigma_max: f"eta {short(eta)} * sigma_max {short(sigma_max)}",
+}
+"""The bases in words."""
 
 
 def doubt(view: View) -> Tensor:
@@ -38,3 +46,6 @@ class RemdmConf(Timed):
 
     def sigma(self, view: View) -> Tensor:
         return doubt(view) * BASES[self.base](view, self.eta)
+
+    def rule_text(self, sigma_max: float) -> str:
+        return f"conf: softmax(-p when revealed) * {BASE_TEXTS[self.base](self.eta, sigma_max)}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from engine.strategies.base import View, knob
 from engine.strategies.remdm_conf import doubt
 from engine.strategies.when import Timed
+from engine.text.numbers import short
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,6 +20,14 @@ RULES: dict[str, Callable[[View, float], Tensor]] = {
     "rescale": lambda view, eta: view.sigma_max * eta,
     "conf": lambda view, eta: doubt(view) * view.sigma_max,
 }
+
+RULE_TEXTS: dict[str, Callable[[float, float], str]] = {
+    "constant": lambda eta, sigma_max: f"eta {short(eta)}",
+    "cap": lambda eta, sigma_max: f"min(eta {short(eta)}, sigma_max {short(sigma_max)})",
+    "rescale": lambda eta, sigma_max: f"eta {short(eta)} * sigma_max {short(sigma_max)}",
+    "conf": lambda eta, sigma_max: f"softmax(-p when revealed) * sigma_max {short(sigma_max)}",
+}
+"""The rules in words."""
 
 
 @dataclass(frozen=True)
@@ -39,3 +48,6 @@ class RemdmLoop(Timed):
 
     def sigma(self, view: View) -> Tensor:
         return RULES[self.rule](view, self.eta)
+
+    def rule_text(self, sigma_max: float) -> str:
+        return RULE_TEXTS[self.rule](self.eta, sigma_max)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from engine.strategies import schedules
 from engine.strategies.base import Plan, Strategy, View, knob, posterior
+from engine.text.numbers import short
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,6 +52,17 @@ class Timed(Strategy):
 
     def plan(self, view: View) -> Plan:
         return posterior(view, self.sigma(view) * WHEN[self.when].active(self, view.t))
+
+    def rule_text(self, sigma_max: float) -> str:
+        """Return the rule in words with its numbers."""
+        return ""
+
+    def remask_rule(self, t: float, sigma_max: float) -> str:
+        where = {
+            "switch": f" below t_switch {short(self.t_switch)}",
+            "loop": f" in the loop, t {short(self.t_on)} to {short(self.t_off)}",
+        }
+        return self.rule_text(sigma_max) + where.get(self.when, "")
 
     def alpha(self, t: Tensor) -> Tensor:
         return WHEN[self.when].alpha(self, t)

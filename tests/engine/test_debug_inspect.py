@@ -24,6 +24,7 @@ from engine.sampling import kernel
 from engine.sampling.session import Session
 from engine.strategies import REGISTRY, make_strategy
 from engine.strategies.base import Plan, Strategy
+from engine.text.numbers import short
 from tests.engine.toys import MASK, RowToy, TimedToy, Toy
 from tests.waiting import PATIENCE
 
@@ -81,6 +82,51 @@ def test_the_draw_is_the_one_that_was_thrown_also_where_nothing_happened() -> No
             p = np.where(masked, frame.unmask[sample], frame.remask[sample])
             did = (change == Change.REVEALED) | (change == Change.REMASKED)
             assert np.array_equal((u < p)[1:], did[1:])
+
+
+RULES = {
+    "mdlm": ({}, "", "u = .12 < p(reveal) = "),
+    "remdm-cap": ({"eta": 0.3}, "(cap: min(eta .3, sigma_max ", "< p(reveal) = "),
+    "remdm-rescale": ({"eta": 0.9}, "(rescale: eta .9 * sigma_max ", "< p(reveal) = "),
+    "remdm-conf": ({}, "(conf: softmax(-p when revealed) * sigma_max ", "< p(reveal) = "),
+    "remdm-loop": ({"eta": 0.2}, "(eta .2 in the loop, t .55 to .05; ", "< p(reveal) = "),
+    "forward-backward": ({}, "((alpha_s - alpha_t) / alpha_t; ", "< p(reveal) = "),
+    "dfm": ({}, "(b (alpha_s - alpha_t) / alpha_t, b ", "< p(reveal) = "),
+    "low-confidence": ({}, "", "one of the 1 that the network is surest of, out of "),
+    "left-to-right": ({}, "", "one of the leftmost 1 out of "),
+}
+
+
+@pytest.mark.parametrize("name", [*REGISTRY])
+def test_every_strategy_says_by_which_rule_it_changed_a_token(name: str) -> None:
+    knobs, remask, reveal = RULES[name]
+    frames = list(made(name, **knobs))
+    told = [one for sample in range(3) for position in range(10) for one in moments(frames, sample, position)]
+    drawn = [one for one in told if not math.isnan(one.drawn)]
+    remasks = [one for one in drawn if one.change is Change.REMASKED]
+    assert bool(remask) == bool(remasks)
+    assert all(f"< sigma = {short(one.chance)} {remask}" in one.why for one in remasks)
+    reveals = [one for one in drawn if one.change is Change.REVEALED]
+    assert reveals
+    assert any(reveal.removeprefix("u = .12 ") in one.why for one in reveals)
+
+
+@pytest.mark.parametrize(
+    ("knobs", "text"),
+    [
+        ({"when": "switch", "t_switch": 0.5}, "cap: min(eta .04, sigma_max .031) below t_switch .5"),
+        ({"when": "loop"}, "cap: min(eta .04, sigma_max .031) in the loop, t .55 to .05"),
+    ],
+)
+def test_a_rule_says_when_it_holds(knobs: dict[str, Any], text: str) -> None:
+    assert make_strategy("remdm-cap", eta=0.04, **knobs).remask_rule(0.4, 0.031) == text
+
+
+def test_a_strategy_of_ones_own_has_the_expected_number_alone() -> None:
+    frames = [replace(one, settings=replace(one.settings, strategy="mine")) for one in made("remdm-cap", eta=0.3)]
+    told = [one for position in range(10) for one in moments(frames, 0, position) if one.change is Change.REMASKED]
+    assert told
+    assert all(one.why.endswith("remasks expected in this step)") for one in told)
 
 
 def test_the_share_of_a_remask_is_confs_softmax() -> None:
