@@ -250,7 +250,11 @@ class Presenter:
         if not inspector.shows_prediction:
             story = session.debug.story()
             parts = named_parts(model, tokens, at, () if story is None else {moment.token for moment in story.moments})
-            now = story_text(story, model.pieces, position, room, plain, parts)
+            branch, sample = session.debug.branching.current, session.sample
+            ranks = {
+                step: text for (*where, step), text in inspector.ranks.items() if where == [branch, sample, at]
+            }  # fmt: skip
+            now = story_text(story, model.pieces, position, room, plain, parts, ranks)
         elif prediction is None or (prediction.sample, prediction.position) != (session.sample, at):
             now = Text("Asking the model ...")
         else:

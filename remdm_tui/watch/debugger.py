@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from engine.debug.findings import Hit, Story, Violation
+from engine.debug.findings import Hit, Prediction, Story, Violation
 from engine.records import Edit
 from remdm_tui.link.base import Link
 from remdm_tui.watch import commands as c
@@ -17,6 +17,8 @@ from remdm_tui.watch.inspector import Inspector
 from remdm_tui.watch.panes import PaneGroup, first_hits
 from remdm_tui.watch.store import Store
 
+MOST_RANKS = 200
+"""Tokens of a prediction in which a revealed one is looked for."""
 Kind = Literal["mask", "force", "lock", "unlock", "prompt"]
 
 
@@ -81,6 +83,15 @@ class Debugger:
             state.record, state.sample, first=state.running.run.first, playing=state.player.playing, wait=wait
         )
 
+    def explain(self, seconds: float) -> None:
+        """Ask the model for the rank of the selected token, if the step on screen revealed it and the run is paused."""
+        state = self._store.state
+        if not state.live or state.read_only or state.player.playing or state.player.stepping:
+            return
+        if self.inspector.wanted_rank(state.branch, state.sample, state.position, seconds):
+            assert self.inspector.at is not None
+            self._link().look(state.sample, self.inspector.at, state.position - 1, MOST_RANKS)
+
     # -- commands
 
     def execute(self, command: c.ToDebugger) -> list[e.Event]:
@@ -101,7 +112,7 @@ class Debugger:
             case c.ShowFailure(failure):
                 self.findings.failure = failure
             case c.ShowPrediction(prediction):
-                self.inspector.prediction, self.inspector.pending = prediction, False
+                self._take_prediction(prediction)
             case c.EndPrediction(hide, forget):
                 self.inspector.pending = False
                 self.inspector.shows_prediction = self.inspector.shows_prediction and not hide
@@ -127,6 +138,14 @@ class Debugger:
             return []
         self._inspect(found[1])
         return [e.ShowSample(found[0])] if found[0] != state.sample else []
+
+    def _take_prediction(self, prediction: Prediction) -> None:
+        """Keep a prediction, and the rank in it of the token that its step then revealed."""
+        state, inspector = self._store.state, self.inspector
+        inspector.prediction, inspector.pending = prediction, False
+        if state.record is not None and prediction.step < state.length(state.branch):
+            tokens = state.record.tokens(prediction.step + 1, prediction.sample)
+            inspector.take_rank(state.branch, prediction, int(tokens[prediction.position]))
 
     def _inspect(self, position: int) -> None:
         """Show the history of a position, or its prediction if that is on screen."""

@@ -21,6 +21,10 @@ from engine.text.characters import Characters
 
 QUICK = 0.02
 """If reading a history takes fewer seconds, it is read again while the run plays."""
+SETTLED = 0.25
+"""Seconds for which a revealed token is on screen before the model is asked for its rank."""
+RankKey = tuple[int, int, int, int]
+"""Branch, sample, position and the step that revealed a token there."""
 HIDDEN = (int(Change.MASKED), int(Change.REMASKED))
 
 
@@ -47,6 +51,12 @@ class Inspector:
         """whether a prediction is on its way"""
         self.searching = ""
         """the text that is searched for, whose occurrences are marked; empty: none"""
+        self.ranks: dict[RankKey, str] = {}
+        """where in the model's prediction a token stood that was revealed, in words"""
+        self._wanted: RankKey | None = None
+        """the reveal on screen whose rank is not known"""
+        self._waited = 0.0
+        """seconds for which it was on screen"""
         self._story: Story | None = None
         self._request: StoryRequest | None = None
         """the request of the present history, or of the one being read"""
@@ -57,6 +67,8 @@ class Inspector:
     def clear(self) -> None:
         """Drop history and prediction for another run."""
         self.prediction = self._story = self._request = None
+        self.ranks.clear()
+        self._wanted = None
 
     def story(
         self, record: Record, sample: int, *, first: int, playing: bool, wait: float | None = 0.0
@@ -104,6 +116,31 @@ class Inspector:
         steps = [moment.step for moment in self._story.moments] if self._story is not None else []
         beyond = [step for step in steps if (step - position) * by > 0]
         return None if not beyond else min(beyond) if by > 0 else max(beyond)
+
+    def wanted_rank(self, branch: int, sample: int, step: int, seconds: float) -> bool:
+        """Return whether to ask the model now for the rank of the token that `step` revealed at this position.
+
+        It costs a network call, so it is asked for once, after the token has been on screen for a moment.
+        """
+        moments = () if self._story is None else self._story.moments
+        drawn = any(one.step == step and one.change is Change.REVEALED and one.drawn == one.drawn for one in moments)
+        key = None if self.at is None or self.shows_prediction or not drawn else (branch, sample, self.at, step)
+        if key is None or key in self.ranks:
+            self._wanted = None
+            return False
+        self._wanted, self._waited = key, self._waited + seconds if key == self._wanted else 0.0
+        if self._waited < SETTLED:
+            return False
+        # no second question, whatever the answer
+        self.ranks[key] = ""
+        return True
+
+    def take_rank(self, branch: int, prediction: Prediction, token: int) -> None:
+        """Keep the rank of the token that the step after a prediction revealed there."""
+        key = (branch, prediction.sample, prediction.position, prediction.step + 1)
+        ranks = [ranked.token for ranked in prediction.top]
+        if prediction.masked and token in ranks:
+            self.ranks[key] = f"rank {ranks.index(token) + 1} of {prediction.nucleus} in the nucleus"
 
     @property
     def waiting(self) -> bool:

@@ -224,6 +224,7 @@ class WatchSession:
         for event in self.link.take():
             self._dispatch(event)
         self._dispatch(e.Tick(seconds))
+        self.debug.explain(seconds)
 
     def load(self, choice: ModelChoice) -> None:
         """Load a model and begin a run of it; the record on screen stays until then."""

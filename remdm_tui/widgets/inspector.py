@@ -13,6 +13,7 @@ from textual.widgets import Static
 
 from engine.debug.findings import Moment, Prediction, Story, Verdict
 from engine.records import Change
+from engine.text.numbers import short
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.render.shorten import shorten
 
@@ -46,10 +47,12 @@ def story_text(
     room: tuple[int, int],
     ascii_only: bool,
     parts: Mapping[int, str] = NO_PARTS,
+    ranks: Mapping[int, str] = NO_PARTS,
 ) -> Text:
     """Return the story in `room` (columns, rows), cut around the last moment up to `position`, which is marked.
 
-    parts: what to call tokens that hold a part of a character.
+    parts: what to call tokens that hold a part of a character; ranks: where in the model's prediction a token stood,
+    by the step that revealed it.
     """
     if story is None:
         return Text("Reading the history ...", style="dim")
@@ -60,10 +63,10 @@ def story_text(
     now = max((i for i, moment in enumerate(moments) if moment.step <= position), default=0)
     first, last = now, now
     names = [named(moment.token, pieces, parts, ascii_only) for moment in moments]
-    wrapped = {now: _wrapped(moments[now], names[now], columns, ascii_only)}
+    wrapped = {now: _wrapped(moments[now], names[now], ranks, columns, ascii_only)}
     # what came before explains more than what comes after
     for i in (*range(now - 1, -1, -1), *range(now + 1, len(moments))):
-        more = _wrapped(moments[i], names[i], columns, ascii_only)
+        more = _wrapped(moments[i], names[i], ranks, columns, ascii_only)
         if sum(map(len, wrapped.values())) + len(more) > rows:
             break
         wrapped[i], first, last = more, min(first, i), max(last, i)
@@ -80,14 +83,17 @@ def story_text(
     return text
 
 
-def _wrapped(moment: Moment, token: str, columns: int, ascii_only: bool) -> list[str]:
-    line = f"{moment.step:>5}  {_moment(moment, token, ascii_only)}"
+def _wrapped(
+    moment: Moment, token: str, ranks: Mapping[int, str], columns: int, ascii_only: bool
+) -> list[str]:  # fmt: skip
+    line = f"{moment.step:>5}  {_moment(moment, token, ranks.get(moment.step, ''), ascii_only)}"
     return wrap(line, max(20, columns - 2), subsequent_indent=" " * 7, drop_whitespace=True) or [line]
 
 
-def _moment(moment: Moment, token: str, ascii_only: bool) -> str:
-    held = "" if math.isnan(moment.held) else f" p {moment.held:.3g}"
-    what = {Change.REVEALED: f"revealed as {token}{held}", Change.REMASKED: f"remasked, was {token}{held}"}
+def _moment(moment: Moment, token: str, rank: str, ascii_only: bool) -> str:
+    held = "" if math.isnan(moment.held) else f" p {short(moment.held)}"
+    ranked = f", {rank}" if rank else ""
+    what = {Change.REVEALED: f"revealed as {token}{held}{ranked}", Change.REMASKED: f"remasked, was {token}{held}"}
     done = what.get(moment.change, token)
     return f"{done}: {sanitize(moment.why, cells=True, ascii_only=ascii_only)}"
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from textual.geometry import Offset
 from textual.widgets import Input
 
+from engine import wire
+from engine.debug.findings import Prediction, Ranked
 from engine.debug.inspect import story
 from engine.records import Change, ModelInfo
 from remdm_tui.render.text_layout import TokenTexts
@@ -290,3 +295,40 @@ async def test_next_remask_pauses_a_run_that_plays():
         pilot.app.main.text.action_remasked(1)
         assert not pilot.app.watching.player.playing
         assert pilot.app.watching.position == step
+
+
+async def test_a_paused_reveal_says_the_rank_of_its_token_and_asks_once():
+    link = ScriptedLink()
+    asked = []
+    look = link.look
+
+    def counted(sample, position, step=None, top=20):
+        asked.append((sample, position, step))
+        look(sample, position, step, top)
+        # the prediction ranks the token that was revealed as its second
+        event = link.events.pop()
+        token = int(link.trace.tokens(step + 1, sample)[position])
+        ranked = (Ranked(0, 0.5, True), Ranked(token, 0.25, True), Ranked(3, 0.1, False))
+        prediction = replace(event.prediction, masked=True, top=ranked, nucleus=2)
+        link.events.append(wire.Looked(1, 0, prediction))
+
+    link.look = counted
+    async with watching(link).run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.press(*["right"] * 6)
+        await seen(pilot, lambda app: app.watching.position == 6)
+        step = next(s for s in range(6, 0, -1) if (link.trace.change(s, 0) == Change.REVEALED).any())
+        at = int(np.flatnonzero(link.trace.change(step, 0) == Change.REVEALED)[0])
+        pilot.app.controls.seek(step)
+        pilot.app.main.text.look_at(at)
+        await seen(pilot, lambda app: "rank 2 of 2 in the nucleus" in str(app.main.text.inspector.render()))
+        await pilot.press("left", "right")
+        await settle(pilot)
+        assert asked == [(0, at, step - 1)]
+
+
+def test_a_prediction_without_the_token_says_nothing():
+    inspector = Inspector()
+    ranked = (Ranked(1, 0.5, True),)
+    inspector.take_rank(0, Prediction(3, 0, 2, 9, True, ranked, 1, 1.0, math.nan, ()), 7)
+    assert inspector.ranks == {}
