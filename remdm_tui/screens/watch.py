@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.dom import DOMNode
+from textual.events import Resize
 from textual.screen import Screen
 from textual.widgets import Label
 
@@ -172,6 +173,15 @@ class WatchScreen(Screen[None]):
         self.panes.active.message(f"loading {sanitize(self.options.model.name, cells=True)} ...")
         self.retheme()
         self.app.theme_changed_signal.subscribe(self, lambda _: self.retheme())
+
+    def on_resize(self, event: Resize) -> None:
+        """Set the classes of a new size before Textual does, which lays the screen out first; then draw all anew."""
+        across, down = self.app.HORIZONTAL_BREAKPOINTS or [], self.app.VERTICAL_BREAKPOINTS or []
+        now = self._get_breakpoint_classes(event.size.width, across)
+        now |= self._get_breakpoint_classes(event.size.height, down)
+        self.update_classes({name: name in now for _, name in (*across, *down)}, animate=False)
+        # the panels know their sizes once they have been laid out
+        self.call_after_refresh(self.controls.resized)
 
     def on_unmount(self) -> None:
         self.exporter.abandon()
@@ -346,7 +356,7 @@ class WatchScreen(Screen[None]):
         if self.legend is None:
             self.legend = LegendPanel(id="legend", classes="box", markup=False)
             self.retheme()
-            self.text.mount(self.legend)
+            self.text.open_box(self.legend)
         else:
             self.legend.remove()
             self.legend = None

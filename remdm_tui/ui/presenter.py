@@ -28,7 +28,7 @@ from remdm_tui.watch.inspector import matches, named_parts
 from remdm_tui.watch.notices import Notice, Progress, Severity
 from remdm_tui.watch.panes import LETTERS, Pane
 from remdm_tui.widgets.inspector import prediction_text, story_text
-from remdm_tui.widgets.panes import Caption, has_room_beside, leaves_room_below
+from remdm_tui.widgets.panes import Caption
 
 MARKS: dict[Severity, tuple[str, str]] = {"failure": ("✗ ", "x "), "hint": ("› ", "> "), "note": ("", "")}
 """What a message begins with, so that its kind does not rest on colour; in ASCII the second."""
@@ -56,6 +56,11 @@ class Presenter:
             return False
         self._shown[what] = now
         return True
+
+    def forget_sizes(self) -> None:
+        """Draw again what depends on the size of the screen."""
+        for what in ("notice", "knobs", "panels", "inspector"):
+            self._shown.pop(what, None)
 
     # -- words: little to write, so they are there at once
 
@@ -172,12 +177,7 @@ class Presenter:
         self.maps_whole = True
         trace = session.trace
         # the options tell before a run begins, so that its beginning moves nothing
-        size, positions = panes.size, self.options.length if trace is None else trace.start.tokens.shape[1]
-        if self._is_new("beside", (size, positions, len(panes.group.panes))):
-            alone, now = not panes.group.panes, panes.arrangement
-            room = size.width // now.columns, size.height // now.rows
-            self.screen.set_class(alone and has_room_beside(positions, *room), "-map-beside")
-            self.screen.set_class(leaves_room_below(positions, *room), "-map-large")
+        panes.use_length(self.options.length if trace is None else trace.start.tokens.shape[1])
         if trace is None or not panes.active_map.size.height:
             return
         group, total = panes.group, self._total(trace)
@@ -244,8 +244,8 @@ class Presenter:
             return
         position = session.position
         tokens = trace.tokens(position, session.sample)
-        # as much as the style sheet leaves, without its frame
-        room = (text.size.width - 4, max(4, int(text.size.height * 0.6) - 2))
+        # without the frame
+        room = text.size.width - 4, text.box_room - 2
         prediction = inspector.prediction
         if not inspector.shows_prediction:
             story = session.debug.story()
@@ -264,6 +264,7 @@ class Presenter:
             other = "history" if inspector.shows_prediction else "prediction"
             text.inspector.border_title = f"position {at} - [ ] changes, o {other}"
             text.inspector.update(now)
+        text.keep_in_sight(now.plain.count("\n") + 1)
 
     def _caption(self, letter: str, pane: Pane) -> Caption:
         """Return what a pane shows and its progress."""

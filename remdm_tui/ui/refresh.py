@@ -65,6 +65,7 @@ class RefreshClock:
         self._fast = app.set_interval(1 / PAINTS, self.tick)
         self._slow = app.set_interval(HEARTBEAT, self._listen)
         self._screen.controls.changed = self._changed
+        self._screen.controls.resized = self._resized
 
     def stop(self) -> None:
         """Stop the timers."""
@@ -172,6 +173,13 @@ class RefreshClock:
         if at_once:
             self.presenter.draw_words()
         self._wake()
+
+    def _resized(self) -> None:
+        """Draw everything at the new size now, however seldom the panels are drawn otherwise."""
+        self.presenter.forget_sizes()
+        self._panelled = -math.inf
+        self._wake()
+        self.tick()
 
     def _rest_or_wake(self) -> None:
         whole = self.presenter.maps_whole and self.presenter.revealed.whole

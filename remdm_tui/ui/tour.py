@@ -48,7 +48,7 @@ class Tour:
 
 
 class TourGuide:
-    """Shows the first steps above the timeline."""
+    """Shows the first steps below the text."""
 
     def __init__(self, screen: WatchScreen, toured: bool) -> None:
         """toured: whether they were shown in an earlier session."""
@@ -60,7 +60,7 @@ class TourGuide:
         """Show the first step."""
         if self._line is None:
             self._line = Static("", id="tour", markup=False)
-            self._screen.mount(self._line, before="#timeline")
+            self._screen.text.open_box(self._line)
         self._show(Tour())
 
     def did(self, action: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from rich.text import Text
+from textual.geometry import Size
 from textual.widgets import Static
 
 from engine.sampling.figures import FIGURES
@@ -26,6 +27,10 @@ class FiguresPanel(Static):
 
     DEFAULT_CSS = "FiguresPanel { height: auto; }"
     _lines = 0
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """Return the number of lines: at a new width they are written anew, not wrapped."""
+        return max(1, self._lines)
 
     def show(self, reading: Reading) -> None:
         width = max(24, self.size.width)

@@ -13,7 +13,7 @@ from remdm_tui.render.symbols import SYMBOLS
 class LegendPanel(Static):
     """A box below the text."""
 
-    DEFAULT_CSS = "LegendPanel { max-height: 60%; overflow: hidden; }"
+    DEFAULT_CSS = "LegendPanel { overflow: hidden; }"
 
     def show(self, colours: Palette, key: str) -> None:
         """Draw the legend; `key` closes it."""

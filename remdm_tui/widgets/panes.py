@@ -10,21 +10,19 @@ from textual import events
 from textual.app import ComposeResult
 from textual.containers import Container, Vertical
 from textual.content import Content
-from textual.geometry import Region
+from textual.geometry import NULL_OFFSET, NULL_SPACING, Region, Size
+from textual.layout import Layout, WidgetPlacement
 from textual.message import Message
+from textual.widget import Widget
 
 from remdm_tui.render.palette import Palette
 from remdm_tui.render.text_layout import TokenTexts
-from remdm_tui.widgets.token_grid import ROOMY, TokenGrid
+from remdm_tui.render.text_lines import Split
+from remdm_tui.widgets.token_grid import TokenGrid
 from remdm_tui.widgets.trajectory_map import TrajectoryMap
 
 SMALLEST = (38, 11)
 """Columns and rows of a pane at least, its frame included."""
-
-UPPER = 0.4
-"""Share of a pane's height that a short text has above a large map."""
-BESIDE = 60
-"""Columns that text and map need to stand beside each other."""
 
 
 @dataclass(frozen=True)
@@ -57,18 +55,26 @@ def arrange(count: int, focus: int, width: int, height: int) -> Arrangement:
     return Arrangement(range(first, first + fit), columns)
 
 
-def has_room_beside(positions: int, width: int, height: int) -> bool:
-    """Return whether a text fits in half the width, so that the map can have the other half and the whole height.
+class TextAndMap(Layout):
+    """Shares a pane between text and map by its size and the number of positions."""
 
-    Depends on the sizes alone, so that no step moves the text.
-    """
-    columns = width // 2
-    return columns >= BESIDE and positions * ROOMY <= columns * height
+    name = "text-and-map"
 
-
-def leaves_room_below(positions: int, width: int, height: int) -> bool:
-    """Return whether a text fits in the upper part of a pane, so that the map can have the larger one."""
-    return positions * ROOMY <= width * int(height * UPPER)
+    def arrange(
+        self, parent: Widget, children: list[Widget], size: Size, greedy: bool = True
+    ) -> list[WidgetPlacement]:  # fmt: skip
+        assert isinstance(parent, PaneView)
+        parent.pre_layout(self)
+        regions = [size.region] * len(children)
+        if len(children) == 2:
+            split = Split.of(parent.positions, size.width, size.height)
+            text = Region(0, 0, split.width, split.height)
+            left, top = (split.width + 1, 0) if split.beside else (0, split.height)
+            regions = [text, Region(left, top, max(0, size.width - left), max(0, size.height - top))]
+        return [
+            WidgetPlacement(region, NULL_OFFSET, NULL_SPACING, child)
+            for region, child in zip(regions, children, strict=True)
+        ]
 
 
 class PaneView(Vertical):
@@ -80,13 +86,23 @@ class PaneView(Vertical):
     def __init__(self, number: int, ascii_only: bool) -> None:
         super().__init__(classes="pane")
         self.can_focus = False
-        self.number = number
+        self.number, self.positions = number, 1
         self.grid = TokenGrid(ascii_only=ascii_only, id="grid" if number == 0 else None)
         self.map = TrajectoryMap(ascii_only=ascii_only, id="map" if number == 0 else None)
+
+    @property
+    def layout(self) -> Layout:
+        return TEXT_AND_MAP
 
     def compose(self) -> ComposeResult:
         yield self.grid
         yield self.map
+
+    def use_length(self, positions: int) -> None:
+        """Share the pane for a text of so many positions."""
+        if positions != self.positions:
+            self.positions = positions
+            super().refresh(layout=True)
 
     def write(self, title: str, subtitle: str) -> None:
         """Write on the frame; redraw nothing else."""
@@ -110,6 +126,9 @@ class PaneView(Vertical):
 
     def on_click(self, event: events.Click) -> None:
         self.post_message(Panes.Chosen(self.number))
+
+
+TEXT_AND_MAP = TextAndMap()
 
 
 class Panes(Container):
@@ -162,6 +181,11 @@ class Panes(Container):
     def use_pieces(self, pieces: TokenTexts) -> None:
         for grid in self.grids:
             grid.use_pieces(pieces)
+
+    def use_length(self, positions: int) -> None:
+        """Arrange the panes for texts of so many positions."""
+        for pane in self._panes:
+            pane.use_length(positions)
 
     def use_heat(self, heat: bool) -> None:
         for grid in self.grids:

@@ -18,10 +18,9 @@ from textual.strip import Strip
 from engine.records import Change
 from remdm_tui.render.palette import Palette, heat_levels, palette
 from remdm_tui.render.text_layout import TokenTexts
+from remdm_tui.render.text_lines import GAP, Lines
 from remdm_tui.render.typeset import BLANK, HIDDEN, Canvas, Type, typeset
 
-ROOMY = 6
-"""Cells that a token takes on average, generously: what decides whether lines are set apart."""
 SLACK = 8
 """Blank rows that may follow a text which does not fit on the screen."""
 HEAT = 16
@@ -40,7 +39,7 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
     """Draws by line: rows are cached as strips, and only rows that changed are repainted."""
 
     DEFAULT_CSS = """
-    TokenGrid { height: 1fr; scrollbar-size-vertical: 1; overflow-x: hidden; }
+    TokenGrid { height: 1fr; scrollbar-size-vertical: 1; scrollbar-gutter: stable; overflow-x: hidden; }
     """
 
     class Pointed(Message):
@@ -60,8 +59,9 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
         self._heat = False
         self._cursor: int | None = None
         self._message = ""
-        self._spacing = 1
+        self._lines = Lines(1)
         self._strips: dict[int, tuple[bytes, Strip]] = {}
+        """by row of the whole text, with what it shows"""
         self._drawn_keys: dict[int, bytes] = {}
         """what each row was last to be painted as; Textual may make more lines than it paints"""
         self._next, self._left = 0, False
@@ -96,36 +96,57 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
         self._cursor = position
         if self._canvas is not None:
             self.show(self._canvas)
-            if position is not None:
-                y = self._row_of(position) * self._spacing
+            if position is not None and self.size.height:
+                y = self._lines.place(self._line_of(position))[1]
                 if not 0 <= y - self.scroll_offset.y < self.size.height:
-                    self.scroll_to(y=max(0, y - self.size.height // 2), animate=False)
+                    self._show_row(y)
+
+    def _show_row(self, y: int) -> None:
+        """Scroll to a row; columns are turned by the page."""
+        lines = self._lines
+        top = y - self.size.height // 2 if lines.across == 1 else y - y % lines.down
+        self.scroll_to(y=max(0, top), animate=False)
+
+    def turn_page(self, by: int) -> None:
+        """Scroll by pages."""
+        lines, y = self._lines, self.scroll_offset.y
+        page = max(1, self.size.height - 1) if lines.across == 1 else lines.down
+        self.scroll_to(y=y + by * page if lines.across == 1 else (y // page + by) * page, animate=False)
 
     @property
     def first_shown(self) -> int:
         """The first visible position."""
-        row = min(-(-self.scroll_offset.y // self._spacing), max(0, len(self._page.rows) - 2))
-        return self._page.rows[row]
+        top = self.scroll_offset.y
+        first = next(lines[0] for y in range(top, top + 2) if (lines := self._lines.lines_of(y)))
+        return self._page.rows[min(first, max(0, len(self._page.rows) - 2))]
 
     def across(self, position: int, by: int) -> int:
         """Return the position `by` lines below another."""
-        page, row = self._page, self._row_of(position)
-        x = page.ends[position] - page.ends[page.rows[row]]
-        return self._at(max(0, min(row + by, len(page.keys) - 1)), x)
+        page, line = self._page, self._line_of(position)
+        x = page.ends[position] - page.ends[page.rows[line]]
+        return self._at(max(0, min(line + by, len(page.keys) - 1)), x)
 
-    def _row_of(self, position: int) -> int:
+    def cell_of(self, position: int) -> tuple[int, int]:
+        """Return the cell at which a token begins: columns and rows from the start of the text."""
+        return self._lines.cell_of(position, self._page.ends, self._page.rows)
+
+    def row_on_screen(self, position: int) -> int:
+        """Return the row of the screen on which a token stands."""
+        return self.content_region.y + self.cell_of(position)[1] - self.scroll_offset.y
+
+    def _line_of(self, position: int) -> int:
         return bisect_right(self._page.rows, position) - 1
 
-    def _at(self, row: int, x: int) -> int:
+    def _at(self, line: int, x: int) -> int:
         """Return the position at a cell of a line."""
         page = self._page
-        first, following = page.rows[row : row + 2]
+        first, following = page.rows[line : line + 2]
         return max(first, min(bisect_right(page.ends, page.ends[first] + x) - 1, following - 1))
 
     def on_click(self, event: events.Click) -> None:
-        row = (event.y + self.scroll_offset.y) // self._spacing
-        if self._canvas is not None and 0 <= row < len(self._page.keys):
-            self.post_message(self.Pointed(self, self._at(row, event.x)))
+        line, x = self._lines.under(event.x, event.y + self.scroll_offset.y)
+        if self._canvas is not None and 0 <= line < len(self._page.keys):
+            self.post_message(self.Pointed(self, self._at(line, x)))
 
     def message(self, text: str) -> None:
         """Show a message instead of tokens until the next `show`."""
@@ -156,8 +177,8 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
 
     def go_on(self, room: int | None = None) -> None:
         """Continue drawing the canvas where the last paint ended, wrapping around."""
-        top, spacing, width = self.scroll_offset.y, self._spacing, self.size.width
-        shown = range(top // spacing, (top + self.size.height) // spacing + 1)
+        top, width = self.scroll_offset.y, self.size.width
+        shown = range(top, top + self.size.height)
         dirty = [row for row in shown if self._differs(row)]
         if room is not None and dirty:
             first = bisect_left(dirty, self._next) % len(dirty)
@@ -170,13 +191,13 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
             self._left = False
         self._drawn_keys |= {row: self._key(row) for row in dirty}
         if dirty:
-            self.refresh(*(Region(0, row * spacing - top, width, 1) for row in dirty))
+            self.refresh(*(Region(0, row - top, width, 1) for row in dirty))
 
     def _bytes(self, row: int) -> int:
         """Estimate the bytes of a row."""
-        page = self._page
-        runs = page.firsts[row + 1] - page.firsts[row] if row < len(page.keys) else 1
-        return self.size.width + RUN * runs
+        firsts, count = self._page.firsts, len(self._page.keys)
+        lines = [line for line in self._lines.lines_of(row) if line < count]
+        return self.size.width + RUN * max(1, sum(firsts[line + 1] - firsts[line] for line in lines))
 
     def _differs(self, row: int) -> bool:
         """Return whether a row differs from what was last painted there."""
@@ -184,7 +205,10 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
 
     def _key(self, row: int) -> bytes:
         """Return a key of a row's content; empty below the text."""
-        return self._page.keys[row] if row < len(self._page.keys) else b""
+        keys, lines = self._page.keys, self._lines.lines_of(row)
+        if len(lines) == 1:
+            return keys[lines[0]] if lines[0] < len(keys) else b""
+        return b"|".join(keys[line] for line in lines if line < len(keys))
 
     def _coded(self, canvas: Canvas) -> NDArray[np.uint8]:
         codes = canvas.change
@@ -203,18 +227,13 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
         return codes
 
     def _lay_out(self, canvas: Canvas, type_: Type) -> None:
-        columns = self._columns
-        self._wrap(canvas, type_, columns)
-        if self._columns < columns:
-            # the text has just got its scrollbar, which would hide the last letters of full lines
-            self._wrap(canvas, type_, self._columns)
-
-    def _wrap(self, canvas: Canvas, type_: Type, columns: int) -> None:
-        """Typeset the canvas at `columns` cells, and make room for its lines."""
-        # lines are set apart where the whole text has room for that
-        self._spacing = 2 if len(canvas.tokens) * ROOMY <= columns * (self.size.height // 2) else 1
-        self._page = typeset(canvas, self._coded(canvas), type_, columns)
-        self._make_room(Size(columns, len(self._page.keys) * self._spacing))
+        """Typeset the canvas, and make room for its lines."""
+        lines = Lines.of(len(canvas.tokens), self.size.width, self.size.height)
+        if lines != self._lines:
+            self._lines = lines
+            self._strips.clear()
+        self._page = typeset(canvas, self._coded(canvas), type_, lines.width)
+        self._make_room(Size(self.size.width, lines.height(len(self._page.keys))))
 
     def _make_room(self, needed: Size) -> None:
         """Set the scrollable height; a change lays out the whole screen, so a few rows do not change it."""
@@ -224,10 +243,6 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
             self.virtual_size = Size(needed.width, height if height == self.size.height else height + SLACK // 2)
             # Textual looks at it when a widget's own size changes alone
             self._refresh_scrollbars()
-
-    @property
-    def _columns(self) -> int:
-        return max(1, self.scrollable_content_region.width)
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Return the lines of a region for the terminal.
@@ -251,30 +266,36 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
         return Strip([Segment(text.center(width)[:width], base)], width)
 
     def _line(self, y: int, width: int, base: Style) -> Strip:
-        """Return a line of the whole text, visible or not."""
-        row, between = divmod(y, self._spacing)
-        if between:
-            return Strip.blank(width, base)
-        key = self._key(row)
-        if self._differs(row):
+        """Return a row of the whole text, visible or not."""
+        key = self._key(y)
+        if self._differs(y):
             # made for a paint of something else: whether it was painted too is not known
-            self._drawn_keys.pop(row, None)
-        if row >= len(self._page.keys):
-            self._strips.pop(row, None)
+            self._drawn_keys.pop(y, None)
+        if not key:
+            self._strips.pop(y, None)
             return Strip.blank(width, base)
-        drawn = self._strips.get(row)
+        drawn = self._strips.get(y)
         if drawn is not None and drawn[0] == key and drawn[1].cell_length == width:
             return drawn[1]
-        strip = self._row(row, width, base)
-        self._strips[row] = (key, strip)
+        strip = self._row(y, width, base)
+        self._strips[y] = (key, strip)
         return strip
 
-    def _row(self, row: int, width: int, base: Style) -> Strip:
-        """Return one line of tokens."""
+    def _row(self, y: int, width: int, base: Style) -> Strip:
+        """Return one row of tokens."""
         page, styles = self._page, self._all_styles()
-        runs = slice(page.firsts[row], page.firsts[row + 1])
-        segments = list(map(Segment, page.texts[runs], map(styles.__getitem__, page.codes[runs])))
-        used = page.used[row]
+        segments: list[Segment] = []
+        used = 0
+        for line in self._lines.lines_of(y):
+            if line >= len(page.keys):
+                break
+            if used:
+                gap = self._lines.width + GAP - used
+                segments.append(Segment(" " * gap, base))
+                used += gap
+            runs = slice(page.firsts[line], page.firsts[line + 1])
+            segments += map(Segment, page.texts[runs], map(styles.__getitem__, page.codes[runs]))
+            used += page.used[line]
         if used > width:  # one token wider than the terminal
             return Strip(segments, used).crop(0, width)
         if used < width:
@@ -317,7 +338,6 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
 
     def on_resize(self) -> None:
         self._strips.clear()
-        if self._canvas is not None and self._type is not None:
-            self.virtual_size = Size(0, 0)
+        if self._canvas is not None and self._type is not None and self.size.height:
             self._lay_out(self._canvas, self._type)
         self.refresh()

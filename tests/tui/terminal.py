@@ -55,6 +55,13 @@ class Terminal:
     def press(self, keys: str | bytes) -> None:
         os.write(self._fd, keys.encode() if isinstance(keys, str) else keys)
 
+    def resize(self, columns: int, rows: int) -> None:
+        """Make the window larger or smaller, as the person drags its edge."""
+        fcntl.ioctl(self._child, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self._screen.resize(rows, columns)
+        # the pseudo-terminal does not control the program, so the kernel does not tell it
+        self.process.send_signal(signal.SIGWINCH)
+
     def read(self, seconds: float = 0.05, parse: bool = True) -> None:
         """Take in what the program has written; without parsing it costs next to nothing, and `raw` alone grows."""
         with contextlib.suppress(OSError):

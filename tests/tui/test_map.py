@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from textual import events
 
 from engine.sampling.trace import Trace
 from remdm_tui.render import plate_paint as paint
 from remdm_tui.render.plate_modes import MODES
+from remdm_tui.render.text_lines import MOST, ROOMY, Split
 from remdm_tui.render.viewport import Viewport, zoom
 from remdm_tui.widgets.map_cells import MapCells
-from remdm_tui.widgets.panes import has_room_beside, leaves_room_below
 from remdm_tui.widgets.token_grid import TokenGrid
 from remdm_tui.widgets.trajectory_map import map_title
 from tests.engine.recordings import busy_frames
@@ -223,15 +225,22 @@ async def test_a_long_run_is_read_a_bit_at_a_time_until_all_is_there():
         assert cells.show(trace, 0, 600, 600, None)
 
 
-def test_the_map_stands_beside_a_text_that_fits_in_half_the_width():
-    assert has_room_beside(128, 158, 52)
-    assert not has_room_beside(1024, 158, 52)
-    assert not has_room_beside(16, 100, 52)
+def test_the_map_stands_where_it_is_larger():
+    # a short text has its lines set apart, and a few rows more than it needs
+    assert Split.of(128, 142, 58) == Split(142, 18)
+    assert Split.of(128, 78, 33) == Split(78, 13)
+    assert Split.of(1024, 142, 58) == Split(142, 34)
+    assert Split.of(512, 142, 36) == Split(87, 36, beside=True)
 
 
-def test_a_short_text_leaves_the_larger_part_to_the_map():
-    assert leaves_room_below(128, 78, 33)
-    assert not leaves_room_below(256, 78, 33)
+@given(st.integers(1, 4096), st.integers(20, 300), st.integers(8, 90))
+def test_text_and_map_share_all_of_a_pane(positions, width, height):
+    split = Split.of(positions, width, height)
+    assert 0 < split.width <= width
+    assert 0 < split.height <= height
+    assert split.height == height if split.beside else split.width == width
+    # the text has room for all its tokens, or the larger part
+    assert split.beside or positions * ROOMY <= width * split.height or split.height >= int(MOST * height)
 
 
 @pytest.mark.parametrize("room", range(30, 200, 7))

@@ -21,6 +21,8 @@ class Controls:
         self.session, self.options, self.table = session, options, table
         self.changed: Callable[[bool], None] = lambda at_once: None
         """requests a redraw at the next tick of the refresh clock; with True, header and knobs are drawn at once"""
+        self.resized: Callable[[], None] = lambda: None
+        """draws all panels for their new sizes"""
 
     @property
     def keys(self) -> dict[str, str]:

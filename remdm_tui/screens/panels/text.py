@@ -70,10 +70,37 @@ class TextPanel(Vertical):
         self.inspector = InspectorPanel(id="inspector", classes="box", markup=False)
         self.failure = Static("", id="failure", classes="box", markup=False)
 
+        self.drawers = Vertical(self.inspector, self.failure, id="drawers")
+        """lies over the text or the map, so that what opens in it moves nothing"""
+
     def compose(self) -> ComposeResult:
         yield self.panes
-        yield self.inspector
-        yield self.failure
+        yield self.drawers
+
+    @property
+    def box_room(self) -> int:
+        """Rows that a box over the text has, its frame included."""
+        return max(4, self.size.height * 6 // 10)
+
+    def open_box(self, box: Static) -> None:
+        """Open another box over the text."""
+        box.styles.max_height = self.box_room
+        self.drawers.mount(box)
+
+    def on_resize(self) -> None:
+        # in cells, since a part of a height that follows from its content means nothing to the layout
+        for box in self.drawers.children:
+            box.styles.max_height = self.box_room
+
+    def keep_in_sight(self, lines: int) -> None:
+        """Put the boxes above the text if the inspector, with so many lines, would cover its token; else below."""
+        grid, at = self.panes.active, self.session.debug.inspector.at
+        if at is None or not grid.size.height:
+            return
+        others = (box for box in self.drawers.children if box.display and box is not self.inspector)
+        rows = min(lines + 2, self.box_room) + sum(box.outer_size.height for box in others)
+        below = self.content_region.bottom - grid.row_on_screen(at)
+        self.drawers.set_class(below <= rows, "-above")
 
     @on(TokenGrid.Pointed)
     def _pointed(self, event: TokenGrid.Pointed) -> None:
@@ -92,8 +119,7 @@ class TextPanel(Vertical):
         self.look_at(event.position)
 
     def action_page(self, by: int) -> None:
-        grid = self.panes.active
-        grid.scroll_relative(y=by * max(1, grid.size.height - 1), animate=False)
+        self.panes.active.turn_page(by)
 
     def action_copy(self) -> None:
         session = self.session
