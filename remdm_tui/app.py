@@ -29,6 +29,7 @@ from remdm_tui.link.process import ENGINE, ProcessLink
 from remdm_tui.preferences.keymap import KeyTable
 from remdm_tui.preferences.last_session import Sampler
 from remdm_tui.preferences.preferences import Preferences
+from remdm_tui.render.plate_modes import MODES
 from remdm_tui.screens.panels.controls import Controls
 from remdm_tui.screens.watch import WatchScreen
 from remdm_tui.settings.watch_options import WatchOptions
@@ -127,8 +128,8 @@ class WatchApp(App[None]):
             themes = [name for name in (known.theme, start.theme) if name in self.available_themes]
             self.theme = (themes or [self.theme])[0] or self.theme
         self._first_theme = self.theme
-        if start.heat:
-            self.main.panes.action_heat()
+        if start.colour in MODES or start.heat:
+            self.main.panes.colour_by(start.colour if start.colour in MODES else "confidence")
         if start.speed is not None:
             self.watching.player = replace(player, speed=start.speed)
 
@@ -189,7 +190,9 @@ class WatchApp(App[None]):
             now = msgspec.structs.replace(
                 now,
                 theme=now.theme if self.theme == self._first_theme else self.theme,
-                heat=self.main.panes.heat,
+                # the first is what earlier versions know
+                heat=self.main.panes.mode.name == "confidence",
+                colour=self.main.panes.mode.name,
                 legend=self.main.legend is not None,
                 speed=None if speed == math.inf else speed,
             )

@@ -17,6 +17,7 @@ ALIASES = {
     "opinion": "prediction",
     "force": "set-token",
     "parting": "first-difference",
+    "heat": "colour",
     "mark": "bookmark",
     "mark-next": "bookmark-next",
     "mark-previous": "bookmark-previous",

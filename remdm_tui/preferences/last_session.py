@@ -48,6 +48,9 @@ class Remembered(msgspec.Struct, frozen=True):
     """whether the first steps have been shown"""
     theme: str | None = None
     heat: bool = False
+    """whether colour shows confidence; for versions that know no `colour`"""
+    colour: str = ""
+    """name of the colour mode; empty: as `heat` says"""
     legend: bool = False
     speed: float | None = None
     """steps a second; None: as fast as it goes"""

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
 from rich.style import Style
 
 from engine.records import Change
@@ -71,8 +69,3 @@ def palette(dark: bool = True, ascii_only: bool = False) -> Palette:
         for text, back, attribute in zip(_HEAT_TEXT, HEAT_COLOURS, extra, strict=True)
     )
     return Palette({int(state): look for state, look in looks.items()}, heat, DIFFERENT, CURSOR, MATCH)
-
-
-def heat_levels(held: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return the level, 0 to HEAT_LEVELS - 1, of probabilities in [0, 1]; nan (masked) gives 0."""
-    return np.clip(np.nan_to_num(held) * HEAT_LEVELS, 0, HEAT_LEVELS - 1).astype(np.uint8)

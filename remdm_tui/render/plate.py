@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from engine.records import Change
 from engine.sampling.trace import Record
 
 Bytes = NDArray[np.uint8]
+Reads = Literal["confidence", "sigma"]
+"""What a plate keeps beside the states."""
 
 
 class State(IntEnum):
@@ -32,6 +35,8 @@ class State(IntEnum):
 
 OF_CHANGE = np.array([State.MASKED, State.KEPT, State.REVEALED, State.REMASKED, State.LOCKED], np.uint8)
 """The state of each `Change`."""
+SIGMAS = np.array([np.finfo(np.float32).smallest_subnormal, 0.004, 0.016, 0.064, 0.25], np.float32)
+"""Where the levels of sigma from the second on begin; the first is 0."""
 CERTAIN = 252
 """The byte of a confidence of 1; 0 stands for 0 and for a masked position."""
 CHUNK = 256
@@ -42,30 +47,33 @@ MOST = 1 << 26
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """Neighbouring columns, [steps, positions]: the state and the confidence after each step."""
+    """Neighbouring columns, [steps, positions]: the state after each step, and a byte of what the plate reads."""
 
     first: int
     states: Bytes
     held: Bytes
+    """confidence in parts of `CERTAIN`, or the level of sigma"""
 
 
 class Plate:
     """One sample of a record.  Column s is the state after s steps; two bytes a position and step.
 
     `read` must be called for new columns; nothing else waits for a file, unless the run is larger than `most`.
+    reads: what stands beside the state.
     """
 
-    def __init__(self, record: Record, sample: int, most: int = MOST) -> None:
-        self.record, self.sample = record, sample
+    def __init__(self, record: Record, sample: int, most: int = MOST, reads: Reads = "confidence") -> None:
+        self.record, self.sample, self.reads = record, sample, reads
         self.positions: int = record.start.tokens.shape[1]
         self.length = 0
         """columns that have been read"""
         self._room = max(2, most // (2 * CHUNK * self.positions))
         self._chunks: OrderedDict[int, Columns] = OrderedDict()
 
-    def is_of(self, record: Record, sample: int) -> bool:
+    def is_of(self, record: Record, sample: int, reads: Reads = "confidence") -> bool:
         """Return whether the plate is of this sample, and the record has not become shorter."""
-        return self.record is record and self.sample == sample and self.length <= len(record) + 1
+        same = self.record is record and self.sample == sample and self.reads == reads
+        return same and self.length <= len(record) + 1
 
     def read(self, seconds: float | None = None, clock: Callable[[], float] = time.perf_counter) -> bool:
         """Read new columns, for about `seconds`; return whether all are read.  Raises ValueError as the record does."""
@@ -112,17 +120,32 @@ class Plate:
 
     def _fill(self, chunk: Columns, step: int) -> None:
         """Read one column into its chunk."""
-        record, sample, row = self.record, self.sample, step - chunk.first
-        frame = record.frame(step)
-        if frame is None:
-            change, held = record.change(step, sample), record.held(step, sample)
-        else:
-            change, held = frame.change[sample], frame.held[sample]
-        states = OF_CHANGE[change]
-        if frame is not None and frame.edit is not None:
-            locked = record.change(step - 1, sample) == Change.LOCKED
-            states[(states >= State.REVEALED) | (locked != (change == Change.LOCKED))] = State.EDITED
-        chunk.states[row] = states
-        # a file may hold any float; fmax takes 0 for nan
-        with np.errstate(invalid="ignore"):
-            chunk.held[row] = np.minimum(np.fmax(held * CERTAIN, 0), CERTAIN)
+        row = step - chunk.first
+        chunk.states[row], chunk.held[row] = _read(self.record, self.sample, step, self.reads)
+
+
+def column(record: Record, sample: int, step: int, reads: Reads) -> Columns:
+    """Read one column alone."""
+    states, held = _read(record, sample, step, reads)
+    return Columns(step, states[None], held[None])
+
+
+def _read(record: Record, sample: int, step: int, reads: Reads) -> tuple[Bytes, Bytes]:
+    frame = record.frame(step)
+    if frame is None:
+        change, held = record.change(step, sample), record.held(step, sample)
+    else:
+        change, held = frame.change[sample], frame.held[sample]
+    states = OF_CHANGE[change]
+    if frame is not None and frame.edit is not None:
+        locked = record.change(step - 1, sample) == Change.LOCKED
+        states[(states >= State.REVEALED) | (locked != (change == Change.LOCKED))] = State.EDITED
+    if reads == "sigma":
+        if frame is None or frame.edit is not None:
+            return states, np.zeros_like(states)
+        levels = np.searchsorted(SIGMAS, frame.remask[sample], "right").astype(np.uint8)
+        # it applied to what was revealed before the step
+        return states, np.where((states == State.KEPT) | (states == State.REMASKED), levels, 0).astype(np.uint8)
+    # a file may hold any float; fmax takes 0 for nan
+    with np.errstate(invalid="ignore"):
+        return states, np.minimum(np.fmax(held * CERTAIN, 0), CERTAIN).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""What the map's colour stands for: one entry of `MODES` for each mode.  Pure numpy."""
+"""What the colour of text and map stands for: one entry of `MODES` for each mode.  Pure numpy."""
 
 from __future__ import annotations
 
@@ -8,16 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from remdm_tui.render.palette import HEAT_LEVELS
-from remdm_tui.render.plate import CERTAIN, Bytes, Columns, State
+from remdm_tui.render.plate import CERTAIN, Bytes, Columns, Plate, Reads, State
 
 UNREAD, MASKED, LEVEL = 0, 1, 2
 """Codes of a mode with a scale: `LEVEL` and the `HEAT_LEVELS - 1` codes above it are the levels."""
+PLAIN = 255
+"""In place of a level: the state is shown."""
 LOST = LEVEL + HEAT_LEVELS
 """The code of a position that was just remasked, where the mode shows that."""
 
 
+HALVES = tuple(CERTAIN >> n for n in range(HEAT_LEVELS - 1, 0, -1))
+"""Where the levels of confidence from the second on begin, in parts of `CERTAIN`: each is twice the one before."""
 CONFIDENCE_CODES = np.array(
-    [LEVEL + HEAT_LEVELS - 1 - min(HEAT_LEVELS - 1, held * HEAT_LEVELS // CERTAIN) for held in range(256)], np.uint8
+    [LEVEL + HEAT_LEVELS - 1 - sum(held >= least for least in HALVES) for held in range(256)], np.uint8
 )
 """The code of each confidence; the least is the highest."""
 OLDEST = 256
@@ -39,6 +43,12 @@ class Scan:
         self.remasks = np.zeros(positions, np.uint16)
         """how often each was remasked; between two calls at most MOST_REMASKS"""
 
+    def copy(self) -> Scan:
+        """Return one that goes on from the same step."""
+        made = Scan(0)
+        made.ages, made.remasks = self.ages.copy(), self.remasks.copy()
+        return made
+
 
 @dataclass(frozen=True)
 class Mode:
@@ -53,6 +63,19 @@ class Mode:
     """the meaning of each level"""
     scans: bool = False
     """whether every earlier column has to be encoded first"""
+    reads: Reads = "confidence"
+    """what `encode` needs besides the states"""
+
+    @property
+    def scale(self) -> tuple[tuple[int, str], ...]:
+        """Level of the heat palette and meaning, the lowest level first."""
+        return tuple(sorted(zip(self.levels, self.words, strict=True)))
+
+    def text_levels(self, codes: Bytes) -> Bytes:
+        """Return the level of the heat palette of each code; `PLAIN` where the state is shown."""
+        table = np.full(LOST + 1, PLAIN, np.uint8)
+        table[LEVEL:LOST] = self.levels
+        return table[np.minimum(codes, LOST)]
 
 
 def _states(columns: Columns, scan: Scan) -> Bytes:
@@ -88,6 +111,11 @@ def _times(columns: Columns, scan: Scan) -> Bytes:
     return _but_masked(codes, columns)
 
 
+def _sigma(columns: Columns, scan: Scan) -> Bytes:
+    """Encode the probability that the step remasked a token, on a logarithmic scale; the greatest wins."""
+    return _but_masked(columns.held + LEVEL, columns)
+
+
 def _but_masked(codes: Bytes, columns: Columns) -> Bytes:
     """Return codes in which a masked position of the lowest level is MASKED."""
     codes[(codes == LEVEL) & (columns.states == State.MASKED)] = MASKED
@@ -101,17 +129,53 @@ MODES: dict[str, Mode] = {
     for mode in (
         Mode("state", "masked dark, kept grey, new green, remasked orange", _states),
         Mode(
-            "confidence", "probability when revealed: dark low, bright high", _confidence, DOWN,
-            tuple(f"p {low / HEAT_LEVELS:.2f} to {(low + 1) / HEAT_LEVELS:.2f}" for low in DOWN),
+            "confidence", "probability when revealed: dark below .03, bright .5 or more", _confidence, DOWN,
+            (".5+", "<.5", "<.25", "<.13", "<.06", "<.03"),
         ),
         Mode(
             "age", "steps since the last change: bright 0, dark 256 or more", _age, UP,
-            ("256 or more", "64 to 255", "16 to 63", "4 to 15", "1 to 3", "0"), scans=True,
+            ("256+", "64-255", "16-63", "4-15", "1-3", "0"), scans=True,
         ),
         Mode(
             "times remasked", "remasks so far: dark 0, bright 9 or more", _times, UP,
-            ("0", "1", "2", "3 to 4", "5 to 8", "9 or more"), scans=True,
+            ("0", "1", "2", "3-4", "5-8", "9+"), scans=True,
+        ),
+        Mode(
+            "sigma", "probability of a remask in the step: dark 0, bright .25 or more", _sigma, UP,
+            ("0", "<.004", "<.016", "<.064", "<.25", ".25+"), reads="sigma",
         ),
     )
 }  # fmt: skip
-"""By name; a mode that needs the record alone is added by one line."""
+"""By name, in the order in which a key takes them; a mode that needs the record alone is added by one line."""
+
+
+class Levels:
+    """The levels of the text in a mode: those of one column, for any step."""
+
+    EVERY = 256
+    """Steps between two scans that are kept, so that a step back need not begin at the start."""
+
+    def __init__(self, plate: Plate, mode: Mode) -> None:
+        self.plate, self.mode = plate, mode
+        self._kept: dict[int, Scan] = {0: Scan(plate.positions)}
+        """by step: what is known before its column"""
+        self._last: tuple[int, Scan] = 0, Scan(plate.positions)
+
+    def at(self, step: int) -> Bytes | None:
+        """Return the level after a step of each position; None while the plate has not been read so far."""
+        if step >= self.plate.length:
+            return None
+        first, scan = self._last
+        if first > step:
+            first = max(kept for kept in self._kept if kept <= step)
+            scan = self._kept[first].copy()
+        codes = np.empty(0, np.uint8)
+        while first <= step:
+            end = min(step + 1, (first // self.EVERY + 1) * self.EVERY)
+            for columns in self.plate.columns(first, end):
+                codes = self.mode.encode(columns, scan)[-1]
+            first = end
+            if first % self.EVERY == 0:
+                self._kept.setdefault(first, scan.copy())
+        self._last = first, scan
+        return self.mode.text_levels(codes)

@@ -31,6 +31,8 @@ class Canvas:
     """where another branch differs"""
     match: NDArray[np.bool_] | None = None
     """where a search finds something"""
+    levels: NDArray[np.uint8] | None = None
+    """level of the colour mode, `PLAIN` where the state is shown; None: everywhere"""
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,7 @@ from engine.records import Change, ModelChoice
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.link.replay import READ_ONLY
 from remdm_tui.preferences.keymap import PanelBinding
-from remdm_tui.render.palette import palette
+from remdm_tui.render.palette import Palette, palette
 from remdm_tui.screens.about import AboutScreen
 from remdm_tui.screens.breakpoints import BreakpointScreen
 from remdm_tui.screens.commanding import Commander
@@ -191,13 +191,26 @@ class WatchScreen(Screen[None]):
         colours = palette(self.app.current_theme.dark, self.options.ascii)
         self.panes.use_palette(colours)
         self.panes.recolour_maps()
+        self.draw_legend(colours)
+
+    @on(PanesPanel.Coloured)
+    def _coloured(self) -> None:
+        self.draw_legend(palette(self.app.current_theme.dark, self.options.ascii))
+
+    def draw_legend(self, colours: Palette) -> None:
+        """Write what the colours mean below the text, and in the pinned legend."""
+        mode = self.panes.mode
+        if self.legend is not None:
+            self.legend.show(colours, self.controls.keys["legend"], mode)
+        if mode.levels:
+            levels = " ".join(f"[{colours.heat[level]}] {words} [/]" for level, words in mode.scale)
+            self.text.border_subtitle = f"{mode.name}: {levels}"
+            return
         looks = [look for state, look in colours.looks.items() if self.options.prompt or state != Change.LOCKED]
         self.text.border_subtitle = " ".join(
             f"[{look.style}]{look.fill}[/]{look.name}" if look.fill else f"[{look.style}] {look.name} [/]"
             for look in looks
         )
-        if self.legend is not None:
-            self.legend.show(colours, self.controls.keys["legend"])
 
     # -- keys of the panels, wherever the focus is
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.cells import cell_len
 from rich.text import Text
 from textual.content import Content
@@ -44,6 +46,8 @@ class Presenter:
     def __init__(self, screen: WatchScreen, clock: Callable[[], float]) -> None:
         self.screen, self.session, self.options = screen, screen.session, screen.options
         self._pace, self._steps_per_second = panel_data.Pace(clock), 0.0
+        self.colours_whole = True
+        """whether the colours of the texts have all steps that they depend on"""
         self.maps_whole = True
         """whether the maps have all that is recorded"""
         self.revealed = panel_data.RevealConfidence(clock)
@@ -148,6 +152,7 @@ class Presenter:
         if trace is None:
             return False
         panes.update_panes()
+        self.colours_whole = True
         shown = panes.arrangement.shown
         marks = None if against is None else (group.focus, against, session.player.position)
         for number in shown:
@@ -155,10 +160,12 @@ class Presenter:
             record, grid = trace if pane is None else pane.record, panes.grids[number]
             position, sample = group.position(record), session.sample
             searching = session.debug.inspector.searching
-            now = (record, position, sample, against if pane is None else marks, searching)
+            levels = self._levels(number, record, position, sample)
+            mode = panes.mode.name, levels is None
+            now = (record, position, sample, against if pane is None else marks, searching, mode)
             if ready and self._is_new("canvas" if number == 0 else f"canvas {number}", now):
                 different = session.debug.branching.different(position) if pane is None else group.different(pane)
-                drawing = canvas(record, position, sample, different)
+                drawing = replace(canvas(record, position, sample, different), levels=levels)
                 if searching and session.model is not None:
                     words = session.model.pieces, session.model.fragments
                     found = matches(searching, drawing.tokens, drawing.change, *words)
@@ -168,6 +175,15 @@ class Presenter:
             elif not grid.whole:
                 grid.go_on(room // len(shown))
         return drawn
+
+    def _levels(self, number: int, record: Record, position: int, sample: int) -> NDArray[np.uint8] | None:
+        """Return the levels of a text in the colour mode; None for its states, which stand while steps are read."""
+        panes = self.screen.panes
+        if not panes.mode.levels:
+            return None
+        levels = panes.maps[number].cells.levels(record, sample, position)
+        self.colours_whole = self.colours_whole and levels is not None
+        return levels
 
     # -- the maps
 

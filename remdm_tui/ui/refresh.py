@@ -139,7 +139,7 @@ class RefreshClock:
         start = self._clock(), time.process_time()
         if presenter.draw_grids(ready, room):
             self._painted = start
-        self._behind = not presenter.whole
+        self._behind = not (presenter.whole and presenter.colours_whole)
 
     def _saving(self) -> bool:
         """Return whether a paint now would take too much CPU from a sampler at full speed."""

@@ -19,8 +19,8 @@ from textual.widget import Widget
 
 from engine.sampling.trace import Record
 from remdm_tui.render import plate_paint as paint
-from remdm_tui.render.plate import Plate
-from remdm_tui.render.plate_modes import MODES, Mode
+from remdm_tui.render.plate import Bytes, Plate, column
+from remdm_tui.render.plate_modes import MODES, Levels, Mode, Scan
 from remdm_tui.render.plate_paint import MARKED, NONE, Marks, Painting
 from remdm_tui.render.plate_pool import Pool
 from remdm_tui.render.viewport import Viewport, cells_at, pan, resized, reveal, zoom
@@ -49,7 +49,6 @@ MAP_KEYS = (
     Binding("shift+right,L", "pan(0,1)", "Move right", id="map-pan-right", show=False),
     Binding("shift+up", "pan(-1,0)", "Move up", id="map-pan-up", show=False),
     Binding("shift+down", "pan(1,0)", "Move down", id="map-pan-down", show=False),
-    Binding("C", "mode", "Colour by ...", id="map-mode", tooltip="State, confidence, age or times remasked"),
     Binding("d", "marks", "Finer cells", id="map-marks", tooltip="Half blocks, quadrants or braille"),
 )
 """Keys that work while the map has the focus."""
@@ -83,6 +82,7 @@ class MapCells(Widget, can_focus=True):
         self.marks: Marks = paint.HALF
         self._plates: list[Plate] = []
         self._pool: Pool | None = None
+        self._levels: Levels | None = None
         self._step = 0
         self._at: int | None = None
         self._marked: tuple[range, range] = range(0), range(0)
@@ -126,6 +126,21 @@ class MapCells(Widget, can_focus=True):
         self._styles.clear()
         self._again()
 
+    def levels(self, record: Record, sample: int, step: int) -> Bytes | None:
+        """Return the level of each position of the text in the colour mode; None while earlier steps are being read.
+
+        Call it for modes with levels alone.
+        """
+        mode = self.mode
+        if not mode.scans:
+            codes = mode.encode(column(record, sample, step, mode.reads), Scan(0))
+            return mode.text_levels(codes[0])
+        plate = self._plate(record, sample)
+        plate.read(READING)
+        if self._levels is None or self._levels.plate is not plate or self._levels.mode is not mode:
+            self._levels = Levels(plate, mode)
+        return self._levels.at(step)
+
     @property
     def effective_marks(self) -> Marks:
         """The marks that this terminal can show: signs tell the state where colours cannot."""
@@ -143,20 +158,24 @@ class MapCells(Widget, can_focus=True):
 
     def _plate(self, record: Record, sample: int) -> Plate:
         for plate in self._plates:
-            if plate.is_of(record, sample):
+            if plate.is_of(record, sample, self.mode.reads):
                 if plate is not self._plates[0]:
                     self._plates.remove(plate)
                     self._plates.insert(0, plate)
                 return plate
-        kept = [plate for plate in self._plates if not (plate.record is record and plate.sample == sample)]
-        self._plates = [Plate(record, sample), *kept[: PLATES - 1]]
+        asked = record, sample, self.mode.reads
+        kept = [plate for plate in self._plates if (plate.record, plate.sample, plate.reads) != asked]
+        self._plates = [Plate(record, sample, reads=self.mode.reads), *kept[: PLATES - 1]]
         return self._plates[0]
 
     def _again(self) -> None:
         if self._plates:
             # where the record is damaged the next call of `show` finds it too, and its caller says so
             with suppress(ValueError):
-                self._draw(self._plates[0])
+                first = self._plates[0]
+                plate = self._plate(first.record, first.sample)
+                plate.read(READING)
+                self._draw(plate)
 
     def _draw(self, plate: Plate) -> None:
         """Paint what differs from what is on screen."""
@@ -290,12 +309,6 @@ class MapCells(Widget, can_focus=True):
     def action_whole(self) -> None:
         if self.view is not None:
             self._look(Viewport.whole(self.view.positions, self.view.steps))
-
-    def action_mode(self) -> None:
-        """Take the next colour mode."""
-        names = list(MODES)
-        self.mode = MODES[names[(names.index(self.mode.name) + 1) % len(names)]]
-        self._look(self.view)
 
     def action_marks(self) -> None:
         """Take finer marks, or the coarsest after the finest."""

@@ -16,6 +16,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from remdm_tui.render.palette import Palette
+from remdm_tui.render.plate_modes import Mode
 from remdm_tui.render.text_layout import TokenTexts
 from remdm_tui.render.text_lines import Split
 from remdm_tui.widgets.token_grid import TokenGrid
@@ -187,9 +188,11 @@ class Panes(Container):
         for pane in self._panes:
             pane.use_length(positions)
 
-    def use_heat(self, heat: bool) -> None:
-        for grid in self.grids:
-            grid.use_heat(heat)
+    def use_mode(self, mode: Mode) -> None:
+        """Colour the maps by a mode; the texts take its levels from `levels`."""
+        for one in self.maps:
+            one.cells.use(one.cells.view, mode, one.cells.marks)
+            one.caption()
 
     def show_panes(self, count: int, focus: int) -> None:
         """Show `count` panes; 1 is a grid without a frame."""

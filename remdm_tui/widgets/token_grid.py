@@ -16,7 +16,8 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from engine.records import Change
-from remdm_tui.render.palette import Palette, heat_levels, palette
+from remdm_tui.render.palette import Palette, palette
+from remdm_tui.render.plate_modes import PLAIN
 from remdm_tui.render.text_layout import TokenTexts
 from remdm_tui.render.text_lines import GAP, Lines
 from remdm_tui.render.typeset import BLANK, HIDDEN, Canvas, Type, typeset
@@ -56,7 +57,6 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
         self._type: Type | None = None
         self._canvas: Canvas | None = None
         self._page = BLANK
-        self._heat = False
         self._cursor: int | None = None
         self._message = ""
         self._lines = Lines(1)
@@ -84,12 +84,6 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
     def _cast(self) -> None:
         if self._pieces is not None:
             self._type = Type.of(self._pieces, {state: self._palette.looks[state].fill for state in HIDDEN})
-
-    def use_heat(self, heat: bool) -> None:
-        """Colour by confidence instead of by state."""
-        self._heat = heat
-        if self._canvas is not None:
-            self.show(self._canvas)
 
     def use_cursor(self, position: int | None) -> None:
         """Mark a position and scroll to it; None removes the mark."""
@@ -212,9 +206,9 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
 
     def _coded(self, canvas: Canvas) -> NDArray[np.uint8]:
         codes = canvas.change
-        if self._heat:
-            coloured = (canvas.change == Change.HELD) | (canvas.change == Change.REVEALED)
-            codes = np.where(coloured, HEAT + heat_levels(canvas.held), canvas.change).astype(np.uint8)
+        if canvas.levels is not None:
+            coloured = (canvas.levels != PLAIN) & (canvas.change != Change.LOCKED)
+            codes = np.where(coloured, HEAT + canvas.levels, canvas.change).astype(np.uint8)
         if canvas.different is not None:
             characters = None if self._pieces is None else self._pieces.characters
             different = canvas.different if characters is None else characters.widened(canvas.different, canvas.tokens)

@@ -21,6 +21,7 @@ from remdm_tui.preferences.last_session import Memory, Remembered
 from remdm_tui.preferences.preferences import Preferences
 from remdm_tui.preferences.startup import apply_preferences, sampler_settings
 from remdm_tui.render.palette import palette
+from remdm_tui.render.plate_modes import MODES
 from remdm_tui.screens.help import HelpScreen
 from remdm_tui.screens.line import LineScreen
 from remdm_tui.settings.watch_options import WatchOptions
@@ -131,7 +132,7 @@ async def test_a_session_leaves_what_was_turned_and_the_next_begins_with_it(tmp_
     async with person(preferences).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         app = pilot.app
-        assert (app.theme, app.main.panes.heat, app.watching.player.speed) == ("textual-light", True, 100)
+        assert (app.theme, app.main.panes.mode.name, app.watching.player.speed) == ("textual-light", "confidence", 100)
         assert len(app.query(LegendPanel)) == 1
 
 
@@ -407,4 +408,5 @@ def test_every_first_step_fits_a_small_terminal():
 
 @pytest.mark.parametrize("plain", [False, True])
 def test_the_legend_fits_a_small_terminal(plain):
-    assert all(cell_len(line.rstrip()) <= 38 for line in str(legend(palette(True, plain))).splitlines())
+    texts = [str(legend(palette(True, plain), mode)) for mode in MODES.values() if mode.levels]
+    assert all(cell_len(line.rstrip()) <= 38 for text in texts for line in text.splitlines())

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from engine.records import Change
-from remdm_tui.render.palette import HEAT_LEVELS, heat_levels, palette
+from remdm_tui.render.palette import palette
 from remdm_tui.render.plot import ascii_rows, bars, characters, dots
 
 
@@ -54,8 +54,3 @@ def test_changed_tokens_stay_apart_for_colour_blind_vision(dark):
     # Viénot 1999: red and green collapse to their luminance mix; what is left must still differ
     weights = np.array([0.2126, 0.7152, 0.0722])
     assert abs(new[2] - gone[2]) + abs(weights @ (new - gone)) > 60
-
-
-def test_heat_levels_span_the_range():
-    levels = heat_levels(np.array([0, 0.5, 1, np.nan], np.float32))
-    assert levels.tolist() == [0, HEAT_LEVELS // 2, HEAT_LEVELS - 1, 0]

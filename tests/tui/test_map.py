@@ -146,8 +146,10 @@ async def test_keys_of_the_map_work_on_it_alone_and_the_others_as_ever():
         await pilot.press("plus")
         assert cells.view.is_whole
         assert app.watching.settings.strategy != before.strategy
-        await pilot.press("C", "C")
-        assert cells.mode is MODES["state"]
+        # the same key colours text and map wherever the focus is
+        for mode in ("age", "times remasked", "sigma", "state"):
+            await pilot.press("C")
+            assert cells.mode is MODES[mode]
 
 
 async def test_the_wheel_zooms_where_the_pointer_is_and_with_shift_moves():

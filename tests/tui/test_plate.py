@@ -13,9 +13,9 @@ from engine.recording import Recording
 from engine.records import Change, Frame
 from engine.sampling.trace import Trace
 from remdm_tui.render import plate as plates
-from remdm_tui.render.palette import HEAT_LEVELS, heat_levels
+from remdm_tui.render.palette import HEAT_LEVELS
 from remdm_tui.render.plate import Plate, State
-from remdm_tui.render.plate_modes import LEVEL, LOST, MASKED, MODES
+from remdm_tui.render.plate_modes import LEVEL, LOST, MASKED, MODES, PLAIN, Levels, Scan
 from remdm_tui.render.plate_pool import Pool
 from remdm_tui.render.viewport import Viewport, edges
 from tests.engine.recordings import arbitrary_frames, busy_frames, recorded
@@ -64,9 +64,15 @@ def slow_codes(trace: Trace, sample: int, mode: str) -> list[list[int]]:
             if mode == "state":
                 code = int(state)
             elif mode == "confidence":
-                level = 0 if np.isnan(held[i]) else int(heat_levels(held[i : i + 1])[0])
+                parts = 0 if np.isnan(held[i]) else int(held[i] * 252)
+                level = sum(parts >= least for least in (7, 15, 31, 63, 126))
                 code = LEVEL + HEAT_LEVELS - 1 - level
                 code = {State.MASKED: MASKED, State.REMASKED: LOST}.get(state, code)
+            elif mode == "sigma":
+                frame = trace.frame(step)
+                applied = frame is not None and frame.edit is None and state in (State.KEPT, State.REMASKED)
+                sigma = frame.remask[sample][i] if applied else 0
+                code = LEVEL + (sigma > 0) + sum(sigma >= np.float32(limit) for limit in (0.004, 0.016, 0.064, 0.25))
             elif mode == "age":
                 code = LEVEL + sum(ages[i] < limit for limit in (1, 4, 16, 64, 256))
             else:
@@ -115,7 +121,7 @@ def cases(draw: st.DrawFn) -> tuple[int, int, int, Viewport, tuple[int, int], st
 def test_a_whole_run_is_pooled_as_a_double_loop_does(case: tuple) -> None:
     seed, count, length, view, grid, mode = case
     trace = trace_of(seed, count, length)
-    plate = Plate(trace, 1)
+    plate = Plate(trace, 1, reads=MODES[mode].reads)
     assert plate.read()
     pool = Pool(plate, view, grid, MODES[mode])
     worst, share = slow_pool(trace, 1, view, grid, mode, count + 1)
@@ -129,7 +135,7 @@ def test_steps_one_by_one_change_their_own_cells_alone_and_end_as_the_whole_does
     seed, count, length, view, grid, mode = case
     start, frames = arbitrary_frames(count, 2, length, seed)
     trace = Trace(start)
-    plate = Plate(trace, 0)
+    plate = Plate(trace, 0, reads=MODES[mode].reads)
     plate.read()
     pool = Pool(plate, view, grid, MODES[mode])
     for step, frame in enumerate(frames, 1):
@@ -152,7 +158,7 @@ def test_a_run_of_several_chunks_is_pooled_alike_whether_or_not_its_columns_stay
     for frame in frames:
         trace.append(frame)
     view, grid = Viewport.whole(6, len(trace) + 1), (4, 25)
-    roomy, narrow = Plate(trace, 0), Plate(trace, 0, most=1)
+    roomy, narrow = (Plate(trace, 0, most=most, reads=MODES[mode].reads) for most in (plates.MOST, 1))
     roomy.read()
     narrow.read()
     one, other = Pool(roomy, view, grid, MODES[mode]), Pool(narrow, view, grid, MODES[mode])
@@ -209,3 +215,22 @@ def test_a_plate_is_of_one_sample_of_one_record_that_has_not_become_shorter() ->
     shorter: list[Frame] = trace._frames
     shorter.pop()
     assert not plate.is_of(trace, 0)
+
+
+@pytest.mark.parametrize("mode", [mode for mode in MODES.values() if mode.levels], ids=lambda mode: mode.name)
+def test_the_text_has_the_levels_of_the_map_whichever_step_is_asked_for(mode):
+    start, frames = busy_frames(2 * Levels.EVERY + 40, 8, 3)
+    trace = Trace(start)
+    for frame in frames:
+        trace.append(frame)
+    plate = Plate(trace, 0, reads=mode.reads)
+    plate.read()
+    codes, scan = [], Scan(8)
+    for columns in plate.columns(0, plate.length):
+        codes += list(mode.encode(columns, scan))
+    levels = Levels(plate, mode)
+    for step in (0, 3, 2, Levels.EVERY, Levels.EVERY - 1, len(trace), 7, 2 * Levels.EVERY + 1):
+        expected = [PLAIN if not LEVEL <= code < LOST else mode.levels[code - LEVEL] for code in codes[step].tolist()]
+        assert levels.at(step).tolist() == expected, step
+    assert levels.at(len(trace) + 1) is None
+    assert [level for level, _ in mode.scale] == list(range(HEAT_LEVELS))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from textual import on
 from textual.binding import Binding
+from textual.message import Message
 
 from remdm_tui.render.plate_modes import MODES
 from remdm_tui.screens.compare import CompareScreen
@@ -20,7 +21,7 @@ PANES = (
     Binding("A", "add_pane", "Compare with another strategy", id="add-pane", show=False),
     Binding("tab", "focus_pane(1)", "Next pane", id="pane-next", show=False),
     Binding("shift+tab", "focus_pane(-1)", "Previous pane", id="pane-previous", show=False),
-    Binding("C", "heat", "Colour by confidence", id="heat", show=False),
+    Binding("C", "colour(1)", "Colour by ...", id="colour", show=False, tooltip=f"Take the next of {', '.join(MODES)}"),
 )
 
 
@@ -33,9 +34,12 @@ class PanesPanel(Panes):
     def __init__(self, controls: Controls) -> None:
         super().__init__(len(LETTERS), ascii_only=controls.options.ascii, id="panes")
         self.controls, self.session = controls, controls.session
-        self.heat = False
-        """whether colour shows confidence"""
+        self.mode = MODES["state"]
+        """what the colour of text and map stands for"""
         self._arranged: object = None
+
+    class Coloured(Message):
+        """Another colour mode was chosen."""
 
     @property
     def group(self) -> PaneGroup:
@@ -116,11 +120,17 @@ class PanesPanel(Panes):
         else:
             self.screen.focus_previous()
 
-    def action_heat(self) -> None:
-        self.heat = not self.heat
-        self.use_heat(self.heat)
-        for one in self.maps:
-            one.cells.use(one.cells.view, MODES["confidence" if self.heat else "state"], one.cells.marks)
+    def action_colour(self, by: int) -> None:
+        """Colour text and map by the next mode."""
+        names = list(MODES)
+        self.colour_by(names[(names.index(self.mode.name) + by) % len(names)])
+        self.controls.say(f"Colour: {self.mode.name} ({self.mode.legend})", "note")
+
+    def colour_by(self, name: str) -> None:
+        """Colour text and map by a mode."""
+        self.mode = MODES[name]
+        self.use_mode(self.mode)
+        self.post_message(self.Coloured())
         self.controls.wake()
 
     # -- the maps
