@@ -44,16 +44,16 @@ class Child:
         self._status = os.fdopen(status, "rb", buffering=0)
         self.stdout, self.stderr = stdout, stderr
         self.returncode: int | None = None
-        self.pid = self._told()
+        self.pid = self._read_number()
 
-    def _told(self) -> int:
+    def _read_number(self) -> int:
         line = self._status.readline()
         assert line, "the server of forks has ended"
         return int(line)
 
     def poll(self) -> int | None:
         if self.returncode is None and select.select([self._status], [], [], 0)[0]:
-            self.returncode = self._told()
+            self.returncode = self._read_number()
             self._status.close()
         return self.returncode
 
@@ -79,11 +79,11 @@ class Child:
                 with stream:
                     found[name] = stream.read()
 
-        beside = threading.Thread(target=read, args=("stderr", self.stderr))
-        beside.start()
+        reader = threading.Thread(target=read, args=("stderr", self.stderr))
+        reader.start()
         try:
             read("stdout", self.stdout)
-            beside.join()
+            reader.join()
         finally:
             late.cancel()
         self.wait(timeout)
@@ -115,12 +115,12 @@ def start(
         else:
             streams.append(None)
             theirs.append(os.open(os.devnull, os.O_WRONLY) if given == subprocess.DEVNULL else os.dup(given or number))
-    status, told = os.pipe()
+    status, reports = os.pipe()
     nothing = os.open(os.devnull, os.O_RDONLY)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as line:
         line.connect(_server())
-        socket.send_fds(line, [json.dumps(request).encode()], [nothing, *theirs, told])
-    for fd in (nothing, *theirs, told):
+        socket.send_fds(line, [json.dumps(request).encode()], [nothing, *theirs, reports])
+    for fd in (nothing, *theirs, reports):
         os.close(fd)
     return Child(status, *streams)
 
@@ -166,11 +166,11 @@ def _server() -> str:
 
 def _serve(line: socket.socket) -> str:
     """Fork for every request and return its program, in the child alone; exit when the input ends."""
-    asked = select.poll()
+    poller = select.poll()
     for source in (line.fileno(), 0):
-        asked.register(source, select.POLLIN)
+        poller.register(source, select.POLLIN)
     while True:
-        if 0 in dict(asked.poll()):
+        if 0 in dict(poller.poll()):
             os._exit(0)
         with line.accept()[0] as caller:
             message, fds, _, _ = socket.recv_fds(caller, LONGEST, 4)

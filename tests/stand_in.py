@@ -22,11 +22,11 @@ def main() -> None:
     # a signal waits until there is a fork to pass it on to
     signal.pthread_sigmask(signal.SIG_BLOCK, PASSED)
     whole = {**json.loads(request), "words": words, "cwd": os.getcwd(), "env": dict(os.environ)}
-    status, told = os.pipe()
+    status, reports = os.pipe()
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as line:
         line.connect(address)
-        socket.send_fds(line, [json.dumps(whole).encode()], [0, 1, 2, told])
-    for fd in (0, 1, 2, told):
+        socket.send_fds(line, [json.dumps(whole).encode()], [0, 1, 2, reports])
+    for fd in (0, 1, 2, reports):
         os.close(fd)
     with os.fdopen(status, "rb", buffering=0) as answers:
         child = int(answers.readline())

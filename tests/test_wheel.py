@@ -31,7 +31,7 @@ def no_checkout(monkeypatch):
     monkeypatch.delenv("PYTHONPATH", raising=False)
 
 
-def asked_by(wheel):
+def required_by(wheel):
     """The packages that are installed with the wheel: those it requires and those that they do."""
     with zipfile.ZipFile(wheel) as archive:
         (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
@@ -55,7 +55,7 @@ def installed(wheel, tmp_path_factory):
     home = tmp_path_factory.mktemp("empty")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(home)], check=True)
     (packages,) = home.glob("lib/python*/site-packages")
-    for package in asked_by(wheel):
+    for package in required_by(wheel):
         for file in package.files:
             if ".." not in file.parts:
                 place = packages / file

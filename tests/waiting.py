@@ -15,11 +15,11 @@ PATIENCE = 200.0
 """Seconds after which a condition is given up, before pytest ends the test without a word on what was on screen."""
 
 
-def eventually(condition: Callable[[], object], told: Callable[[], str] = str) -> None:
+def eventually(condition: Callable[[], object], describe: Callable[[], str] = str) -> None:
     """Return once the condition holds; raise AssertionError with what `told` says when it never does."""
     end = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < end, f"waited in vain {told()}"
+        assert time.monotonic() < end, f"waited in vain {describe()}"
         time.sleep(0.005)
 
 

@@ -41,7 +41,7 @@ def test_the_timing_table_has_a_row_for_every_scheme_and_number_of_steps() -> No
     assert "scaled" not in out
 
 
-def test_a_part_that_was_measured_is_said_to_be_scaled_in_every_row() -> None:
+def test_a_part_that_was_measured_is_reported_as_scaled_in_every_row() -> None:
     found = json.loads(printed(timing, count=4, length=32, steps=(16,), timed_steps=4, as_json=True))
     rows = found["results"]
     assert [row["scheme"] for row in rows] == [scheme.name for scheme in SCHEMES]

@@ -109,9 +109,9 @@ def test_a_refusal_on_a_page_names_who_may_consent(may_consent: bool) -> None:
     commands: Commands = []
     reason = f"org/odd (odd) needs its own Python code: {HOW_TO_CONSENT}"
     ask_for_model(SessionState(options, options.settings, options.model), commands, reason)
-    (asked,) = commands
-    assert isinstance(asked, AskForModel)
-    assert asked.reason == (
+    (requested,) = commands
+    assert isinstance(requested, AskForModel)
+    assert requested.reason == (
         reason
         if may_consent
         else "org/odd (odd) needs its own Python code: the owner of the server can allow that by starting "
@@ -143,9 +143,7 @@ def test_who_may_consent_is_known_to_watch_and_replay(
     assert seen == [may, may]
 
 
-def test_the_code_of_a_tokenizer_is_neither_run_nor_asked_about(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_code_of_a_tokenizer_is_neither_run_nor_requested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
     from transformers import PreTrainedConfig
 
@@ -155,12 +153,12 @@ def test_the_code_of_a_tokenizer_is_neither_run_nor_asked_about(
     (tmp_path / "own.py").write_text(f"open({str(marker)!r}, 'w')\nclass T: pass\n")
     named = {"tokenizer_class": "T", "auto_map": {"AutoTokenizer": ["own.T", None]}}
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(named))
-    asked: list[str] = []
-    monkeypatch.setattr("builtins.input", lambda text="": asked.append(text) or "y")
+    requested: list[str] = []
+    monkeypatch.setattr("builtins.input", lambda text="": requested.append(text) or "y")
     request = LoadRequest("odd", tmp_path, torch.device("cpu"), torch.float32)
     with pytest.raises(ValueError, match="the tokenizer of odd cannot be loaded"):
         open_tokenizer(request, PreTrainedConfig())
-    assert not asked
+    assert not requested
     assert not marker.exists()
 
 

@@ -73,8 +73,8 @@ def test_each_hostile_character_is_seen(form: dict[str, bool]) -> None:
 
 
 def test_lines_and_letters_of_all_languages_stay() -> None:
-    said = "é naïve\n\tжизнь नमस्ते 日本語 🙂 ± – …"
-    assert sanitize(said, lines=True) == said
+    plain = "é naïve\n\tжизнь नमस्ते 日本語 🙂 ± – …"
+    assert sanitize(plain, lines=True) == plain
     assert sanitize("a\nb\tc\r") == "a↵b→c␍"
 
 
@@ -355,14 +355,14 @@ def test_a_reader_that_has_had_enough_is_no_error() -> None:
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)])
-def test_any_command_that_is_told_to_end_says_so(
+def test_any_command_that_is_ended_reports_it(
     streams: Any, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, status: int
 ) -> None:
-    def told(as_json: bool) -> str:
+    def printed_models(as_json: bool) -> str:
         os.kill(os.getpid(), number)
         raise AssertionError("the signal did nothing")
 
-    monkeypatch.setattr("remdm_tui.commands.listing.models", told)
+    monkeypatch.setattr("remdm_tui.commands.listing.models", printed_models)
     monkeypatch.setattr(sys, "argv", ["remdm-tui", "list", "models"])
     _, err = streams(False)
     before = signal.getsignal(number)

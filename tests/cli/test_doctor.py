@@ -45,14 +45,14 @@ def test_another_tokenizer_or_mask_than_a_models_own_is_refused(
     other.write_text(own.read_text(encoding="utf-8") + " ", encoding="utf-8")
     given = ("doctor", "--model", model, "--device", "cpu")
     assert cli(*given, "--tokenizer", str(same)).exit_code == 0
-    for more, said in (
+    for more, sentence in (
         (("--tokenizer", str(other)), "was trained with a tokenizer of its own"),
         (("--tokenizer", str(tmp_path / "none.json")), "there is no tokenizer file"),
         (("--mask-id", "3"), "not 3: leave out --mask-id"),
     ):
         result = cli(*given, *more)
         assert result.exit_code == 2
-        assert said in " ".join(result.stderr.split())
+        assert sentence in " ".join(result.stderr.split())
 
 
 @pytest.mark.parametrize("as_json", [False, True])

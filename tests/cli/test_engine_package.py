@@ -49,7 +49,7 @@ def test_the_other_package_behind_ours_is_no_matter(other: Path) -> None:
     assert start("--version", path=[ROOT, other]).stdout.startswith("remdm-tui ")
 
 
-def test_files_installed_over_ours_are_told_too(tmp_path: Path) -> None:
+def test_files_installed_over_ours_are_reported_too(tmp_path: Path) -> None:
     (tmp_path / "remdm_tui").symlink_to(ROOT / "remdm_tui")
     (tmp_path / "engine").mkdir()
     for file in (ROOT / "engine").iterdir():

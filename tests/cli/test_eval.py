@@ -92,7 +92,7 @@ def whole(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_the_figures_stand_together_on_stdout_and_progress_on_stderr(
+def test_the_figures_are_together_on_stdout_and_progress_on_stderr(
     cli: Callable[..., Any], shop: Path, tmp_path: Path
 ) -> None:
     result = cli(*command(shop, tmp_path / "out"))
@@ -121,7 +121,7 @@ def test_json_is_the_results_file(cli: Callable[..., Any], shop: Path, whole: Pa
     assert kept(tmp_path / "out") == kept(whole)
 
 
-def test_one_that_is_finished_is_told_again_without_work(cli: Callable[..., Any], shop: Path, whole: Path) -> None:
+def test_one_that_is_finished_is_reported_again_without_work(cli: Callable[..., Any], shop: Path, whole: Path) -> None:
     before = {path.name: path.stat().st_mtime_ns for path in whole.iterdir() if not path.name.startswith(".")}
     result = cli(*command(shop, whole))
     assert result.exit_code == 0
@@ -175,14 +175,14 @@ def test_a_sweep_that_was_moved_with_its_project_finds_the_model(shop: Path, who
     assert arguments_of_sample(deep, 17, RunArguments()).model == str(runs / "model")
 
 
-def test_a_moved_evaluation_is_told_again_by_new_names(
+def test_a_moved_evaluation_is_reported_again_by_new_names(
     cli: Callable[..., Any], shop: Path, whole: Path, tmp_path: Path
 ) -> None:
     home = moved(shop, whole, tmp_path)
     before = {path.name: path.read_bytes() for path in (home / "out").iterdir() if path.name != "settings.json"}
-    asked = command(home, home / "out")
-    at = asked.index("--judge")
-    result = cli(*asked[:at], *asked[at + 2 :])
+    command_line = command(home, home / "out")
+    at = command_line.index("--judge")
+    result = cli(*command_line[:at], *command_line[at + 2 :])
     assert result.exit_code == 0, result.stderr
     assert before == {path.name: path.read_bytes() for path in (home / "out").iterdir() if path.name in before}
 
@@ -191,17 +191,17 @@ def test_references_that_were_moved_with_an_evaluation_are_found(
     cli: Callable[..., Any], shop: Path, whole: Path, tmp_path: Path
 ) -> None:
     home = moved(shop, whole, tmp_path)
-    asked = command(home, home / "out")
-    asked[asked.index("--references") + 1] = "/no/such/place/text.txt"
-    result = cli(*asked)
+    command_line = command(home, home / "out")
+    command_line[command_line.index("--references") + 1] = "/no/such/place/text.txt"
+    result = cli(*command_line)
     assert result.exit_code == 0, result.stderr
     (home / "text.txt").unlink()
-    result = cli(*asked)
+    result = cli(*command_line)
     assert result.exit_code == 2
     assert "is nowhere to be found: say where it is by --references; tried /no/such/place/text.txt" in result.stderr
 
 
-def test_a_model_that_is_gone_is_told_with_the_places_that_were_looked_at(
+def test_a_model_that_is_gone_is_reported_with_the_places_that_were_looked_at(
     shop: Path, whole: Path, tmp_path: Path
 ) -> None:
     home = moved(shop, whole, tmp_path)
@@ -233,14 +233,14 @@ def test_a_tokenizer_that_the_hub_lends_is_part_of_an_evaluation(
     (place / "refs").mkdir()
     (place / "refs" / "main").write_text("abc")
     model, out = write_hub(tmp_path / "model", HUB, prefixed(state(seed=1))), tmp_path / "out"
-    asked = [
+    command_line = [
         "eval", "--model", str(model), "--steps", "2", "--length", "4", "--count", "2", "--judge", "none",
         "--device", "cpu", "--out", str(out), "--quiet",
     ]  # fmt: skip
-    assert cli(*asked).exit_code == 0
+    assert cli(*command_line).exit_code == 0
     assert arguments_of_sample(out, 0, RunArguments()).model == str(model.resolve())
     usual.write_text(usual.read_text() + " ")
-    result = cli(*asked)
+    result = cli(*command_line)
     assert (result.exit_code, "model.tokenizer_fingerprint" in result.stderr) == (2, True)
     with pytest.raises(ValueError, match=r"the tokenizer gpt2 has changed since .*: say by --tokenizer"):
         arguments_of_sample(out, 0, RunArguments())
@@ -296,10 +296,10 @@ def dying(call: int) -> str:
 
 
 def test_killed_again_and_again_it_ends_with_the_same_files(shop: Path, whole: Path, tmp_path: Path) -> None:
-    dice, out, statuses = random.Random(5), tmp_path / "out", []
+    rng, out, statuses = random.Random(5), tmp_path / "out", []
     # before anything is kept, in every stage, and at last not at all
     for dies in (1, 4, 8, 14, 20, 26, 0):
-        words = command(shop, out, "--quiet", "--batch", str(dice.randint(1, 5)))
+        words = command(shop, out, "--quiet", "--batch", str(rng.randint(1, 5)))
         program = (dying(dies) if dies else "") + forks.MAIN
         statuses.append(forks.run(program, words, imports=forks.EVALUATION, env=ENVIRONMENT).returncode)
     assert statuses == [-signal.SIGKILL] * 6 + [0]
@@ -317,9 +317,9 @@ def test_a_signal_ends_it_with_a_sentence_and_the_same_command_goes_on(
     )  # fmt: skip
     until_sampled(process, out)
     process.send_signal(number)
-    told, complaint = process.communicate(timeout=PATIENCE)
+    output, complaint = process.communicate(timeout=PATIENCE)
     assert process.returncode == status
-    assert told == b""
+    assert output == b""
     assert complaint.decode().splitlines()[-1] == (
         f"remdm-tui: stopped; what is finished is in {out}, and the same command continues"
     )
@@ -391,9 +391,9 @@ def test_a_second_start_in_the_same_directory_is_refused(cli: Callable[..., Any]
 def test_other_settings_are_refused_with_a_list_of_changes(cli: Callable[..., Any], shop: Path, whole: Path) -> None:
     result = cli(*command(shop, whole), "--top-p", ".8", "--count", "41")
     assert result.exit_code == 2
-    said = result.stderr.splitlines()[-3:]
-    assert said[0].endswith("holds an evaluation of other settings: choose another --out, or the old ones")
-    assert said[1:] == ["  sampling.top_p: 0.9 -> 0.8", "  sampling.count: 40 -> 41"]
+    sentences = result.stderr.splitlines()[-3:]
+    assert sentences[0].endswith("holds an evaluation of other settings: choose another --out, or the old ones")
+    assert sentences[1:] == ["  sampling.top_p: 0.9 -> 0.8", "  sampling.count: 40 -> 41"]
 
 
 def test_figures_by_rules_that_have_changed_are_computed_anew_when_that_is_meant(
@@ -466,7 +466,7 @@ def test_bad_input_is_a_sentence_before_anything_is_sampled(
     assert not list(tmp_path.glob("out/samples*"))
 
 
-def test_empty_references_are_told(cli: Callable[..., Any], shop: Path, tmp_path: Path) -> None:
+def test_empty_references_are_reported(cli: Callable[..., Any], shop: Path, tmp_path: Path) -> None:
     (tmp_path / "empty.txt").write_text(" \n")
     result = cli(*command(shop, tmp_path / "out", "--references", str(tmp_path / "empty.txt")))
     assert result.exit_code == 2

@@ -104,7 +104,7 @@ def test_no_character_of_a_token_acts_or_hides(tmp_path: Path, kind: str) -> Non
     assert "␛" in found
 
 
-def test_text_holds_nothing_that_a_terminal_obeys(tmp_path: Path) -> None:
+def test_text_holds_nothing_that_a_terminal_acts_on(tmp_path: Path) -> None:
     hostile(tmp_path / "run")
     text = exported(tmp_path, "txt").read_text()
     assert control(text) == set()
@@ -292,11 +292,11 @@ def test_the_page_runs_its_own_code_and_nothing_else(tmp_path: Path) -> None:
     styles = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
     policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
     assert policy is not None
-    said = dict(rule.split(" ", 1) for rule in policy[1].split("; "))
+    message = dict(rule.split(" ", 1) for rule in policy[1].split("; "))
     for kind, text in (("script-src", scripts[1][1]), ("style-src", styles[0])):
         digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-        assert said[kind] == f"'sha256-{digest}'"
-    assert {said[kind] for kind in ("default-src", "base-uri", "form-action")} == {"'none'"}
+        assert message[kind] == f"'sha256-{digest}'"
+    assert {message[kind] for kind in ("default-src", "base-uri", "form-action")} == {"'none'"}
     assert "alert" not in scripts[1][1]
     assert not re.search(r"\s(src|href|style|on\w+)\s*=", re.sub(r"<(script|style).*?</\1>", "", page, flags=re.DOTALL))
     assert "://" not in page
@@ -320,7 +320,7 @@ def test_the_page_runs_its_own_code_and_nothing_else(tmp_path: Path) -> None:
         ("out.gif", {"rate": 0.0}, "rate must lie above 0"),
     ],
 )
-def test_what_cannot_be_exported_is_said_and_leaves_nothing(
+def test_what_cannot_be_exported_is_reported_and_leaves_nothing(
     tmp_path: Path, out: str, more: dict[str, Any], sentence: str
 ) -> None:
     recorded(tmp_path / "run", steps=30)
@@ -334,7 +334,7 @@ def test_an_empty_recording_and_a_torn_one_can_be_exported(tmp_path: Path, kind:
     session = session_of("mdlm")
     start = start_of(session)
     recorder = Recorder.create(tmp_path / "run", header(start), start)
-    assert ": 0 steps" in (said := run(tmp_path / "run", tmp_path / f"a.{kind}")) or "step 0 of 0" in said
+    assert ": 0 steps" in (message := run(tmp_path / "run", tmp_path / f"a.{kind}")) or "step 0 of 0" in message
     for frame in session:
         recorder.frame(0, frame)
     recorder.close()

@@ -77,7 +77,7 @@ def test_thinned_branches_share_whole_strides(tmp_path: Path) -> None:
     assert (len(first["steps"]), second["from"], len(second["steps"])) == (6, FORK // 4, 5 - FORK // 4)
 
 
-def test_settings_stand_where_they_change(tmp_path: Path) -> None:
+def test_settings_are_where_they_change(tmp_path: Path) -> None:
     with_branch(tmp_path / "run")
     _, branch = data_of(exported(tmp_path))["branches"]
     (first, before), (second, after) = branch["settings"]
@@ -91,8 +91,8 @@ def test_branches_that_make_it_too_large_are_left_out_and_named(
 ) -> None:
     with_branch(tmp_path / "run")
     monkeypatch.setattr(page_data, "LARGEST", 0)
-    said = run(tmp_path / "run", tmp_path / "out.html")
-    assert "branch 1 left out, too large" in said
+    message = run(tmp_path / "run", tmp_path / "out.html")
+    assert "branch 1 left out, too large" in message
     data = data_of((tmp_path / "out.html").read_text())
     assert (len(data["branches"]), data["left_out"]) == (1, [1])
 
@@ -123,7 +123,7 @@ def test_a_long_busy_run_takes_less_than_a_megabyte(tmp_path: Path) -> None:
     assert len(exported(tmp_path)) < MOST_BYTES / 4 + 40_000
 
 
-def test_chances_that_differ_are_told_one_by_one(tmp_path: Path) -> None:
+def test_chances_that_differ_are_listed_one_by_one(tmp_path: Path) -> None:
     session = session_of("mdlm", STEPS, LENGTH, 1)
     start = start_of(session)
     recorder = Recorder.create(tmp_path / "run", header(start), start)
@@ -134,13 +134,13 @@ def test_chances_that_differ_are_told_one_by_one(tmp_path: Path) -> None:
         recorder.frame(0, frames[-1])
     recorder.close()
     (branch,) = data_of(exported(tmp_path))["branches"]
-    told = []
+    listed = []
     for frame, why in zip(frames, branch["whys"], strict=True):
         found = frame.unmask[0][frame.change[0] == Change.REVEALED]
         if len(found):
-            told.append(isinstance(why[1], list))
-            assert why[1] == pytest.approx(found.tolist() if told[-1] else found[0], rel=1e-2)
-    assert {*told} == {True, False}
+            listed.append(isinstance(why[1], list))
+            assert why[1] == pytest.approx(found.tolist() if listed[-1] else found[0], rel=1e-2)
+    assert {*listed} == {True, False}
 
 
 # -- in a browser

@@ -107,7 +107,7 @@ def model_of(home: Path, name: str = "own") -> TextModel:
     return load_model(str(home / name), "cpu", "float32")
 
 
-def ask(home: Path, *data: str, name: str = "own", **more: Any) -> int:
+def score(home: Path, *data: str, name: str = "own", **more: Any) -> int:
     return run(ModelChoice(str(home / name), "cpu", "float32"), [str(home / one) for one in data], **more)
 
 
@@ -115,7 +115,7 @@ def printed(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     return json.loads(capsys.readouterr().out)
 
 
-def standing(done: int, *, total: int = 40, kept: int = 0, batch: int = 8) -> PerplexityProgress:
+def progress_at(done: int, *, total: int = 40, kept: int = 0, batch: int = 8) -> PerplexityProgress:
     return PerplexityProgress("standard", done, total, 2.0, kept, batch)
 
 
@@ -158,7 +158,7 @@ def test_any_other_model_reads_wrapped_rows(home: Path) -> None:
     assert "wrapped: start token, 14 tokens and end token" in rows.description
 
 
-def test_windows_lie_side_by_side_unless_more_are_asked_for(home: Path) -> None:
+def test_windows_lie_side_by_side_unless_more_are_requested(home: Path) -> None:
     model, texts = model_of(home), load_texts(str(home / "nonsense.jsonl"))
     some, many = model_rows(model, texts), model_rows(model, texts, windows=500)
     assert len(some.tokens) < 100 < len(many.tokens) == 500
@@ -173,7 +173,7 @@ def test_windows_lie_side_by_side_unless_more_are_asked_for(home: Path) -> None:
 
 
 def test_the_figures_are_those_of_the_metric(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert ask(home, "nonsense.jsonl", windows=12, conventions="both", as_json=True, seed=3) == 0
+    assert score(home, "nonsense.jsonl", windows=12, conventions="both", as_json=True, seed=3) == 0
     found = printed(capsys)
     model = model_of(home)
     rows = model_rows(model, load_texts(str(home / "nonsense.jsonl")), windows=12).tokens
@@ -192,9 +192,9 @@ def test_the_figures_are_those_of_the_metric(home: Path, capsys: pytest.CaptureF
 
 
 def test_text_and_json_say_the_same(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    ask(home, "nonsense.jsonl", windows=5, as_json=True, quiet=True)
+    score(home, "nonsense.jsonl", windows=5, as_json=True, quiet=True)
     measured = printed(capsys)["conventions"]["standard"]
-    ask(home, "nonsense.jsonl", windows=5, quiet=True)
+    score(home, "nonsense.jsonl", windows=5, quiet=True)
     out, err = capsys.readouterr()
     assert f"{measured['nll']['value']:.4f} ({measured['nll']['low']:.4f} to {measured['nll']['high']:.4f}) nats" in out
     assert f"perplexity {measured['ppl']['value']:.2f} (" in out
@@ -204,7 +204,7 @@ def test_text_and_json_say_the_same(home: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_wrapped_rows_say_how_documents_were_joined(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    ask(home, "nonsense.jsonl", wrap=True, limit=4, conventions="both", as_json=True)
+    score(home, "nonsense.jsonl", wrap=True, limit=4, conventions="both", as_json=True)
     found = printed(capsys)["conventions"]
     assert any("1,000 at a time" in sentence for sentence in found["reference"]["sentences"])
     assert any("all at once" in sentence for sentence in found["standard"]["sentences"])
@@ -225,7 +225,7 @@ def model_card() -> ModuleType:
 
 def test_a_model_card_says_what_the_command_prints(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     card = model_card().bound(model_of(home), [home / "nonsense.jsonl"])
-    ask(home, "nonsense.jsonl")
+    score(home, "nonsense.jsonl")
     out = capsys.readouterr().out
     assert card["bound"] in out.splitlines()
     assert card["sentences"].replace("\n", " ") == " ".join(line.strip() for line in out.splitlines()[4:])
@@ -244,9 +244,9 @@ def test_the_demo_models_card_names_the_command_and_its_line() -> None:
     assert low < nats < high
     assert bits == pytest.approx(nats / math.log(2), abs=1e-4)
     assert perplexity == pytest.approx(math.exp(nats), rel=1e-3)
-    said = " ".join(text.split())
+    plain_text = " ".join(text.split())
     decisions = conventions("standard").decisions
-    assert all(decisions[name] in said for name in ("times", "masking", "intervals"))
+    assert all(decisions[name] in plain_text for name in ("times", "masking", "intervals"))
 
 
 # -- kept scores
@@ -255,17 +255,17 @@ def test_the_demo_models_card_names_the_command_and_its_line() -> None:
 def test_a_named_pipe_in_the_place_of_the_scores_is_named(home: Path, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "scores.jsonl")
     with pytest.raises(ValueError, match=r"scores\.jsonl is a named pipe, not a regular file"):
-        ask(home, "nonsense.jsonl", out=tmp_path, limit=1)
+        score(home, "nonsense.jsonl", out=tmp_path, limit=1)
 
 
 def test_a_killed_run_goes_on_and_ends_with_the_same_files(home: Path, tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     data, model = str(home / "nonsense.jsonl"), str(home / "own")
-    assert ask(home, "nonsense.jsonl", out=whole, batch=2, windows=400, quiet=True) == 0
+    assert score(home, "nonsense.jsonl", out=whole, batch=2, windows=400, quiet=True) == 0
     done = forks.run(DYING + SCRIPT, [model, data, str(killed), "quiet"], env=ENVIRONMENT)
     assert done.returncode == -signal.SIGKILL
     assert 0 < size(killed) < size(whole)
-    assert ask(home, "nonsense.jsonl", out=killed, batch=2, windows=400, quiet=True) == 0
+    assert score(home, "nonsense.jsonl", out=killed, batch=2, windows=400, quiet=True) == 0
     for name in ("scores.jsonl", "perplexity.json", "perplexity.settings.json"):
         assert (killed / name).read_bytes() == (whole / name).read_bytes()
 
@@ -276,7 +276,7 @@ def size(home: Path) -> int:
 
 
 def test_half_a_line_and_the_rest_of_its_batch_are_done_again(home: Path, tmp_path: Path) -> None:
-    assert ask(home, "nonsense.jsonl", out=tmp_path, batch=4, windows=12, quiet=True) == 0
+    assert score(home, "nonsense.jsonl", out=tmp_path, batch=4, windows=12, quiet=True) == 0
     scores, result = ((tmp_path / name).read_bytes() for name in ("scores.jsonl", "perplexity.json"))
     lines = scores.splitlines(keepends=True)
     (tmp_path / "scores.jsonl").write_bytes(b"".join(lines[:6]) + lines[6][:9])
@@ -296,7 +296,7 @@ def test_a_finished_run_is_read_and_not_computed_again(
 ) -> None:
     outputs = []
     for _ in range(2):
-        ask(home, "nonsense.jsonl", out=tmp_path, windows=4)
+        score(home, "nonsense.jsonl", out=tmp_path, windows=4)
         outputs.append(capsys.readouterr())
     assert outputs[0].out == outputs[1].out
     assert "row 4 of 4" in outputs[0].err
@@ -304,23 +304,23 @@ def test_a_finished_run_is_read_and_not_computed_again(
 
 
 def test_other_settings_in_an_old_directory_are_refused_with_what_differs(home: Path, tmp_path: Path) -> None:
-    ask(home, "nonsense.jsonl", out=tmp_path, windows=4, quiet=True)
+    score(home, "nonsense.jsonl", out=tmp_path, windows=4, quiet=True)
     with pytest.raises(ValueError, match=r"holds scores of other settings: .*rows was .*4.* and is .*5") as error:
-        ask(home, "nonsense.jsonl", out=tmp_path, windows=5, quiet=True)
+        score(home, "nonsense.jsonl", out=tmp_path, windows=5, quiet=True)
     assert "seed" not in str(error.value)
     with pytest.raises(ValueError, match="seed was 1 and is 2; choose another --out"):
-        ask(home, "nonsense.jsonl", out=tmp_path, windows=4, seed=2, quiet=True)
+        score(home, "nonsense.jsonl", out=tmp_path, windows=4, seed=2, quiet=True)
 
 
 @pytest.mark.parametrize("name", ["bound", "decisions"])
 def test_scores_by_another_bound_or_other_decisions_are_refused(name: str, home: Path, tmp_path: Path) -> None:
-    ask(home, "nonsense.jsonl", out=tmp_path, windows=4, quiet=True)
+    score(home, "nonsense.jsonl", out=tmp_path, windows=4, quiet=True)
     path = tmp_path / "perplexity.settings.json"
     settings = json.loads(path.read_text())
     del settings[name]
     path.write_text(json.dumps(settings))
     with pytest.raises(ValueError, match=f"{name} was not there and is .*choose another --out"):
-        ask(home, "nonsense.jsonl", out=tmp_path, windows=4, quiet=True)
+        score(home, "nonsense.jsonl", out=tmp_path, windows=4, quiet=True)
 
 
 def test_a_model_trained_on_is_another_model(home: Path, tmp_path: Path) -> None:
@@ -337,13 +337,13 @@ def test_a_model_trained_on_is_another_model(home: Path, tmp_path: Path) -> None
 
 
 def test_one_digit_of_a_score_is_seen(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    ask(home, "nonsense.jsonl", out=tmp_path, windows=4, batch=1, quiet=True)
+    score(home, "nonsense.jsonl", out=tmp_path, windows=4, batch=1, quiet=True)
     scores = (tmp_path / "scores.jsonl").read_bytes()
     lines = scores.splitlines(keepends=True)
     at = lines[2].index(b'"nats":') + len(b'"nats":')
     changed = lines[2][:at] + bytes([lines[2][at] ^ 1]) + lines[2][at + 1 :]
     (tmp_path / "scores.jsonl").write_bytes(b"".join((*lines[:2], changed, lines[3])))
-    assert ask(home, "nonsense.jsonl", out=tmp_path, windows=4, batch=1, quiet=True) == 0
+    assert score(home, "nonsense.jsonl", out=tmp_path, windows=4, batch=1, quiet=True) == 0
     assert "scores.jsonl, line 3 is damaged (it does not match its checksum)" in capsys.readouterr().err
     assert (tmp_path / "scores.jsonl").read_bytes() == scores
 
@@ -351,7 +351,7 @@ def test_one_digit_of_a_score_is_seen(home: Path, tmp_path: Path, capsys: pytest
 def test_two_runs_in_one_directory_are_refused(home: Path, tmp_path: Path) -> None:
     lock = acquire(tmp_path)
     with pytest.raises(ValueError, match="another run is at work in"):
-        ask(home, "nonsense.jsonl", out=tmp_path, windows=4, quiet=True)
+        score(home, "nonsense.jsonl", out=tmp_path, windows=4, quiet=True)
     lock.release()
 
 
@@ -366,11 +366,11 @@ def test_two_runs_in_one_directory_are_refused(home: Path, tmp_path: Path) -> No
 def test_a_damaged_line_of_scores_is_named_and_made_again(
     home: Path, tmp_path: Path, content: str, reason: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ask(home, "nonsense.jsonl", out=tmp_path, windows=4, batch=1, quiet=True)
+    score(home, "nonsense.jsonl", out=tmp_path, windows=4, batch=1, quiet=True)
     scores, result = ((tmp_path / name).read_bytes() for name in ("scores.jsonl", "perplexity.json"))
     lines = scores.splitlines(keepends=True)
     (tmp_path / "scores.jsonl").write_bytes(b"".join((*lines[:2], content.encode(), lines[3])))
-    assert ask(home, "nonsense.jsonl", out=tmp_path, windows=4, batch=1, quiet=True) == 0
+    assert score(home, "nonsense.jsonl", out=tmp_path, windows=4, batch=1, quiet=True) == 0
     assert f"scores.jsonl, {reason}" in capsys.readouterr().err
     assert (tmp_path / "scores.jsonl").read_bytes() == scores
     assert (tmp_path / "perplexity.json").read_bytes() == result
@@ -379,10 +379,10 @@ def test_a_damaged_line_of_scores_is_named_and_made_again(
 
 
 def test_scores_without_their_settings_are_refused(home: Path, tmp_path: Path) -> None:
-    ask(home, "nonsense.jsonl", out=tmp_path, windows=4, quiet=True)
+    score(home, "nonsense.jsonl", out=tmp_path, windows=4, quiet=True)
     (tmp_path / "perplexity.settings.json").unlink()
     with pytest.raises(ValueError, match=r"has no perplexity\.settings\.json: choose"):
-        ask(home, "nonsense.jsonl", out=tmp_path, windows=4, quiet=True)
+        score(home, "nonsense.jsonl", out=tmp_path, windows=4, quiet=True)
 
 
 def test_a_full_disk_names_the_file(tmp_path: Path) -> None:
@@ -409,9 +409,9 @@ def test_an_interrupt_says_how_to_go_on_and_keeps_what_is_done(home: Path, tmp_p
 
 def test_what_an_interrupt_says_depends_on_where_scores_are_kept() -> None:
     assert stopped(None, None) == "stopped; with --out DIR the rows are kept, and the same command continues"
-    assert stopped(None, standing(8)).startswith("stopped after 8 of 40 rows; with --out")
+    assert stopped(None, progress_at(8)).startswith("stopped after 8 of 40 rows; with --out")
     assert stopped(Path("x"), None) == "stopped; the same command continues with what x holds"
-    assert stopped(Path("x"), standing(8)) == "stopped after 8 of 40 rows, kept in x; the same command continues"
+    assert stopped(Path("x"), progress_at(8)) == "stopped after 8 of 40 rows, kept in x; the same command continues"
 
 
 def test_a_terminal_gets_a_bar_with_the_running_figure_and_the_result_alone_goes_to_the_pipe(
@@ -437,18 +437,24 @@ def test_a_terminal_gets_a_bar_with_the_running_figure_and_the_result_alone_goes
 
 
 def test_plain_lines_come_every_so_often_with_the_time_left() -> None:
-    times, said = iter([0.0, 1.0, 12.0, 13.0, 14.0]), []
-    report = ScoringReport(PlainLines(said.append, lambda: next(times)))
-    for one in (standing(8, kept=4), standing(16), standing(24), standing(32, batch=4), standing(40, batch=4)):
+    times, plain_text = iter([0.0, 1.0, 12.0, 13.0, 14.0]), []
+    report = ScoringReport(PlainLines(plain_text.append, lambda: next(times)))
+    for one in (
+        progress_at(8, kept=4),
+        progress_at(16),
+        progress_at(24),
+        progress_at(32, batch=4),
+        progress_at(40, batch=4),
+    ):
         report.update(one)
-    assert said == [
+    assert plain_text == [
         "continuing after 4 of 40 rows",
-        f"row 8 of 40  {running_figures(standing(8))}",
-        f"row 24 of 40  {running_figures(standing(8))}  0:00:12 left",
+        f"row 8 of 40  {running_figures(progress_at(8))}",
+        f"row 24 of 40  {running_figures(progress_at(8))}  0:00:12 left",
         "out of memory: going on with 4 rows at a time",
-        f"row 40 of 40  {running_figures(standing(8))}  0:00:00 left",
+        f"row 40 of 40  {running_figures(progress_at(8))}  0:00:00 left",
     ]
-    assert running_figures(standing(8)) == "standard: 2.0000 nats a token, perplexity 7.4"
+    assert running_figures(progress_at(8)) == "standard: 2.0000 nats a token, perplexity 7.4"
 
 
 def test_a_device_out_of_memory_halves_the_batch_and_changes_no_figure(
@@ -493,24 +499,24 @@ def test_bad_input_is_one_sentence(home: Path, data: str, more: dict[str, Any], 
     (home / "blank.txt").write_text(" \n")
     (home / "short.txt").write_text("a")
     with pytest.raises(ValueError, match=reason) as error:
-        ask(home, data, quiet=True, **more)
+        score(home, data, quiet=True, **more)
     assert "\n" not in str(error.value)
 
 
-def test_an_unknown_model_is_told_before_anything_is_read(home: Path) -> None:
+def test_an_unknown_model_is_reported_before_anything_is_read(home: Path) -> None:
     with pytest.raises(ValueError, match="unknown model 'nope'"):
         run(ModelChoice("nope"), [str(home / "nowhere.txt")])
 
 
-def test_a_directory_that_cannot_be_written_is_told_before_the_data_is_read(home: Path, tmp_path: Path) -> None:
+def test_a_directory_that_cannot_be_written_is_reported_before_the_data_is_read(home: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match=r"file/out cannot be written in: Not a directory; choose another --out"):
-        ask(home, "nowhere.txt", out=tmp_path / "file" / "out")
+        score(home, "nowhere.txt", out=tmp_path / "file" / "out")
     writable(tmp_path / "new")
     assert list((tmp_path / "new").iterdir()) == []
 
 
-def test_a_network_that_gives_nan_is_told_by_its_row_and_loses_nothing(home: Path, tmp_path: Path) -> None:
+def test_a_network_that_gives_nan_is_reported_by_its_row_and_loses_nothing(home: Path, tmp_path: Path) -> None:
     model, texts = model_of(home), load_texts(str(home / "nonsense.jsonl"))
     rows = model_rows(model, texts, windows=6).tokens
     only = next(int(token) for token in rows[4] if not (rows[:4] == token).any())
@@ -520,7 +526,7 @@ def test_a_network_that_gives_nan_is_told_by_its_row_and_loses_nothing(home: Pat
     assert (tmp_path / "scores.jsonl").read_bytes().count(b"\n") == 4
 
 
-def test_rows_that_are_not_the_models_are_told_before_any_is_scored(home: Path) -> None:
+def test_rows_that_are_not_the_models_are_reported_before_any_is_scored(home: Path) -> None:
     model, texts = model_of(home), load_texts(str(home / "nonsense.jsonl"))
     last = int(model_rows(model, texts, windows=6).tokens[5, 3])
     model.mask_id = last

@@ -13,8 +13,8 @@ from remdm_tui.settings.sweeps import grid
 TABLE = presets.read_preset("mini-table")
 
 
-def made(*sweep: str, **asked: object) -> dict[str, RunArguments]:
-    return {cell.name: cell.arguments for cell in grid(RunArguments(preset="mini-table", **asked), sweep, catalogue())}
+def made(*sweep: str, **chosen: object) -> dict[str, RunArguments]:
+    return {cell.name: cell.arguments for cell in grid(RunArguments(preset="mini-table", **chosen), sweep, catalogue())}
 
 
 @pytest.mark.parametrize("name", TABLE.rows)
@@ -52,7 +52,7 @@ def test_one_row_can_be_named_and_is_swept_too() -> None:
     assert [cell.name for cell in found] == [f"steps={n}" for n in (32, 64, 128, 256, 512, 1024)]
 
 
-def test_what_a_row_lacks_is_said_with_the_rows_that_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_row_lacks_is_reported_with_the_rows_that_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
     others = {name: summary for name, summary in BUILT_IN.items() if name != "demo-sedd"}
     monkeypatch.setattr(
         "engine.models.catalogue.BUILT_IN", others
@@ -62,7 +62,7 @@ def test_what_a_row_lacks_is_said_with_the_rows_that_are_there(monkeypatch: pyte
 
 
 @pytest.mark.parametrize(
-    ("asked", "sweep", "said"),
+    ("chosen", "sweep", "sentence"),
     [
         ("mini-table", ("row=nope",), "there is no row 'nope': choose one of ar, mdlm"),
         ("mini-table/nope", (), "preset mini-table: there is no row 'nope'"),
@@ -70,6 +70,6 @@ def test_what_a_row_lacks_is_said_with_the_rows_that_are_there(monkeypatch: pyte
         ("owt-mdlm/ar", (), "there is no row 'ar': choose one of none"),
     ],
 )
-def test_a_row_that_is_none_is_refused(asked: str, sweep: tuple[str, ...], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
-        grid(RunArguments(preset=asked), sweep, catalogue())
+def test_a_row_that_is_none_is_refused(chosen: str, sweep: tuple[str, ...], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        grid(RunArguments(preset=chosen), sweep, catalogue())

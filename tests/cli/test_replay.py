@@ -68,7 +68,7 @@ async def test_it_plays_to_the_end_and_adds_nothing(tmp_path: Path) -> None:
         assert app.watching.recorded == 40
 
 
-async def test_a_knob_turned_and_a_damaged_end_are_said(tmp_path: Path) -> None:
+async def test_a_knob_turned_and_a_damaged_end_are_reported(tmp_path: Path) -> None:
     recorded(tmp_path / "run", steps=40)
     with (tmp_path / "run").open("r+b") as file:
         file.truncate((tmp_path / "run").stat().st_size - 3)
@@ -124,7 +124,7 @@ def test_a_replay_switches_branches_and_starts_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("content", "sentence"), [(b"text", "is no recording"), (b"\x89remdm\r\n\x63\0", "format 99")])
-def test_what_cannot_be_replayed_is_said_in_a_sentence(tmp_path: Path, content: bytes, sentence: str) -> None:
+def test_what_cannot_be_replayed_is_reported_in_a_sentence(tmp_path: Path, content: bytes, sentence: str) -> None:
     (tmp_path / "run").write_bytes(content)
     with pytest.raises(ValueError, match=sentence):
         run(tmp_path / "run")
@@ -132,7 +132,7 @@ def test_what_cannot_be_replayed_is_said_in_a_sentence(tmp_path: Path, content: 
         run(tmp_path / "none")
 
 
-def test_a_branch_that_is_not_there_is_said_before_the_screen_is_taken(tmp_path: Path) -> None:
+def test_a_branch_that_is_not_there_is_reported_before_the_screen_is_taken(tmp_path: Path) -> None:
     recorded(tmp_path / "run")
     with pytest.raises(ValueError, match="branches 0 to 0, not 1"):
         run(tmp_path / "run", branch=1)

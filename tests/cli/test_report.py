@@ -74,7 +74,7 @@ def test_a_terminal_without_utf8_gets_ascii_alone(tmp_path: Path) -> None:
     assert b"+-0.012" in raw.getvalue()
 
 
-def test_conventions_and_warnings_are_said(tmp_path: Path) -> None:
+def test_conventions_and_warnings_are_reported(tmp_path: Path) -> None:
     write(tmp_path / "a", results(count=100))
     text = shown(tmp_path)
     assert all(f"- {sentence}" in text for sentence in SENTENCES)

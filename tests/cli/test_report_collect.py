@@ -74,7 +74,7 @@ def test_a_setting_in_which_all_differ_names_every_series(tmp_path: Path) -> Non
     assert "top_p" not in dict(facts(group))
 
 
-def test_a_setting_that_follows_from_another_is_not_told_with_it(tmp_path: Path) -> None:
+def test_a_setting_that_follows_from_another_is_not_listed_with_it(tmp_path: Path) -> None:
     for name, fingerprint in (("demo", "a"), ("demo-ar", "b"), ("mine", "c")):
         write(tmp_path / name, results(sampling={"model_name": name, "its_fingerprint": fingerprint}))
     (group,) = collect([tmp_path]).groups
@@ -114,24 +114,24 @@ def test_the_same_seed_twice_is_remarked_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "described"),
     [
         ({"count": 100}, "samples (5,000 and 100)"),
         ({"judge": "demo-judge"}, "judge (gpt2-large and demo-judge)"),
         ({"conventions": {"reference": ("Another sentence.",)}}, "what the conventions say"),
     ],
 )
-def test_what_cannot_be_compared_is_shown_apart_and_the_difference_is_said(
-    tmp_path: Path, change: dict[str, object], told: str
+def test_what_cannot_be_compared_is_shown_apart_and_the_difference_is_reported(
+    tmp_path: Path, change: dict[str, object], described: str
 ) -> None:
     write(tmp_path / "1", results())
     write(tmp_path / "2", results("remdm-cap", **change))
     groups = collect([tmp_path]).groups
     assert len(groups) == 2
-    assert told in (why_not_one_plot(groups) or "")
+    assert described in (why_not_one_plot(groups) or "")
 
 
-def test_what_can_be_compared_has_nothing_said_about_it(tmp_path: Path) -> None:
+def test_what_can_be_compared_has_no_warning(tmp_path: Path) -> None:
     sweep(tmp_path)
     groups = collect([tmp_path]).groups
     assert len(groups) == 1
@@ -150,19 +150,19 @@ def test_small_numbers_of_samples_and_failures_are_warned_of(tmp_path: Path) -> 
 
     write(tmp_path / "a", results(count=100, failed=(FailedSample(3, 10, 7),), notes=("The batch was halved",)))
     (group,) = collect([tmp_path]).groups
-    told = " ".join(warnings(group))
-    assert "MAUVE of 100 texts is not comparable" in told
-    assert "1 samples of" in told
-    assert "The batch was halved." in told
+    described = " ".join(warnings(group))
+    assert "MAUVE of 100 texts is not comparable" in described
+    assert "1 samples of" in described
+    assert "The batch was halved." in described
 
 
-def test_what_was_run_is_said_in_full(tmp_path: Path) -> None:
+def test_what_was_run_is_reported_in_full(tmp_path: Path) -> None:
     write(tmp_path / "a", results(seed=4))
-    told = dict(facts(collect([tmp_path]).groups[0]))
-    assert told["model"] == "kuleshov-group/mdlm-owt"
-    assert told["samples (N)"] == "5,000 for each setting"
-    assert told["seeds"] == "4"
-    assert "gpt2-large" in told["judge"]
-    assert told["featurizer"] == "gpt2-large"
-    assert told["references"] == "5,000 texts of openwebtext-split"
-    assert told["remdm-tui"] == "0.1.0"
+    described = dict(facts(collect([tmp_path]).groups[0]))
+    assert described["model"] == "kuleshov-group/mdlm-owt"
+    assert described["samples (N)"] == "5,000 for each setting"
+    assert described["seeds"] == "4"
+    assert "gpt2-large" in described["judge"]
+    assert described["featurizer"] == "gpt2-large"
+    assert described["references"] == "5,000 texts of openwebtext-split"
+    assert described["remdm-tui"] == "0.1.0"

@@ -104,7 +104,7 @@ def test_the_page_follows_dark_and_light(page: str) -> None:
     assert "currentColor" in page
 
 
-def test_a_samples_text_stands_in_the_page_sanitized(page: str) -> None:
+def test_a_samples_text_is_in_the_page_sanitized(page: str) -> None:
     text = Page(page).text
     assert "\u241b[31m<script>alert(1)</script> & `x` | $y$ \ufffdback </pre>" in text
     assert "\x1b" not in page
@@ -208,7 +208,7 @@ def hostile(root: Path) -> ReportDocument:
     return document(collect([root]))
 
 
-def test_a_hostile_name_is_text_in_markdown_wherever_it_stands(tmp_path: Path) -> None:
+def test_a_hostile_name_is_text_in_markdown_wherever_it_is(tmp_path: Path) -> None:
     text = markdown.render(hostile(tmp_path), pictures=True)
     assert escape_markdown(ODD) in text
     assert "[left](out)" not in text
@@ -217,7 +217,7 @@ def test_a_hostile_name_is_text_in_markdown_wherever_it_stands(tmp_path: Path) -
     assert not re.search(r"(?<!\\)(?:\\\\)*[`*_<>\[\]$#~&{}]", own)
 
 
-def test_a_hostile_name_is_text_in_latex_wherever_it_stands(tmp_path: Path) -> None:
+def test_a_hostile_name_is_text_in_latex_wherever_it_is(tmp_path: Path) -> None:
     lines = latex.render(hostile(tmp_path)).splitlines()
     assert escape_latex(ODD) in "\n".join(lines)
     # a comment has one line and nothing of it is typeset
@@ -231,7 +231,7 @@ def test_a_hostile_name_is_text_in_latex_wherever_it_stands(tmp_path: Path) -> N
     }  # fmt: skip
 
 
-def test_a_hostile_name_is_text_in_the_page_wherever_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hostile_name_is_text_in_the_page_wherever_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     text = html.render(hostile(tmp_path))
     page = Page(text)

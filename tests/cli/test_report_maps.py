@@ -28,7 +28,7 @@ def test_a_page_has_a_map_of_each_series_with_a_recording(tmp_path: Path) -> Non
     assert not re.search(r'<[^>]* style="', page)
 
 
-def test_a_damaged_recording_is_said_and_the_report_stands(tmp_path: Path) -> None:
+def test_a_damaged_recording_is_reported_and_the_report_is_whole(tmp_path: Path) -> None:
     sweep(tmp_path)
     home = next(tmp_path.rglob("results.json")).parent
     (home / "x.remdm").write_bytes(b"no recording")

@@ -140,7 +140,7 @@ def test_colours_have_a_contrast_of_three_to_one_with_their_ground(ground: str) 
         assert (max(own, other) + 0.05) / (min(own, other) + 0.05) >= 3
 
 
-def test_a_letter_stands_where_its_setting_is(tmp_path: Path) -> None:
+def test_a_letter_is_where_its_setting_is(tmp_path: Path) -> None:
     for n in (128, 256, 512):
         write(tmp_path / str(n), results(steps=n, perplexity=100 / n))
     lines = draw_panel(panels(group_of(tmp_path), AXES["steps"])[0], looks(1), 60).plain.split("\n")

@@ -15,7 +15,7 @@ from remdm_tui.settings.run_arguments import RunArguments
 from remdm_tui.settings.watch_options import DEFAULT_STRATEGY, WatchOptions, fit_to_model, parse_model
 
 
-def test_nothing_asked_is_every_default() -> None:
+def test_no_argument_is_every_default() -> None:
     options = RunArguments().options()
     assert options == WatchOptions(options.settings)
     assert options.settings.strategy == DEFAULT_STRATEGY
@@ -69,7 +69,7 @@ def test_eta_is_short_for_the_knob() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "reason"),
+    ("arguments", "reason"),
     [
         (RunArguments(strategy="nope"), "unknown strategy 'nope': choose one of mdlm"),
         (RunArguments(knob=("nope=1",)), "has no knob 'nope': its knobs are eta"),
@@ -94,17 +94,17 @@ def test_eta_is_short_for_the_knob() -> None:
         (RunArguments(model="./nope.ckpt"), "there is no file or directory './nope.ckpt'"),
     ],
 )
-def test_what_is_wrong_is_named_with_what_would_be_valid(asked: RunArguments, reason: str) -> None:
+def test_what_is_wrong_is_named_with_what_would_be_valid(arguments: RunArguments, reason: str) -> None:
     with pytest.raises(ValueError, match=reason.replace("(", r"\(")):
-        asked.options()
+        arguments.options()
 
 
 def test_every_option_of_the_model_reaches_the_choice() -> None:
-    asked = RunArguments(
+    arguments = RunArguments(
         model="org/name", device="cpu", dtype="float32", no_ema=True, attention="sdpa", mask_id=5, tokenizer="gpt2",
         trust_remote_code=True,
     )  # fmt: skip
-    assert asked.options().model == ModelChoice("org/name", "cpu", "float32", False, "sdpa", 5, "gpt2", True)
+    assert arguments.options().model == ModelChoice("org/name", "cpu", "float32", False, "sdpa", 5, "gpt2", True)
     assert RunArguments().options().model == ModelChoice()
 
 
@@ -112,7 +112,7 @@ def test_a_path_on_another_machine_is_not_looked_for_here() -> None:
     assert RunArguments(model="./there").options(where="gpu").model.name == "./there"
 
 
-def test_what_was_said_is_remembered_and_a_preset_says_its_part() -> None:
+def test_what_was_given_is_remembered_and_a_preset_gives_its_part() -> None:
     assert RunArguments().options().explicit == set()
     assert RunArguments(steps=9, strategy="mdlm").options().explicit == {"steps", "strategy"}
     assert RunArguments(preset="owt-mdlm").options().explicit == {"steps", "length", "strategy"}
@@ -121,12 +121,12 @@ def test_what_was_said_is_remembered_and_a_preset_says_its_part() -> None:
 MODEL = ModelInfo("m", 1, "float32", "cpu", 9, 8, 100, False, ())
 
 
-def fit(info: ModelInfo, **asked: Any) -> tuple[str, RunChoice]:
-    settings, run = fit_to_model(RunArguments(**asked).options(), info, catalogue())
+def fit(info: ModelInfo, **arguments: Any) -> tuple[str, RunChoice]:
+    settings, run = fit_to_model(RunArguments(**arguments).options(), info, catalogue())
     return settings.strategy, run
 
 
-def test_a_run_is_no_longer_than_its_model_unless_asked() -> None:
+def test_a_run_is_no_longer_than_its_model_unless_requested() -> None:
     assert fit(MODEL)[1].length == 100
     assert fit(MODEL, length=120)[1].length == 120
     assert fit(replace(MODEL, max_length=None))[1].length == WatchOptions.length

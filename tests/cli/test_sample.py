@@ -63,7 +63,7 @@ def test_masks_of_a_prompt_are_filled_and_literal_ones_are_letters(cli: Callable
     assert cli(*given, "--prompt-literal", "The [MASK]").stdout.startswith("The [MASK]")
 
 
-def test_a_line_stands_between_samples_and_nowhere_else(cli: Callable[..., Any]) -> None:
+def test_a_line_is_between_samples_and_nowhere_else(cli: Callable[..., Any]) -> None:
     texts = [row["text"] for row in rows(cli("sample", *SMALL, "--batch", "1", "--count", "2", "--json").stdout)]
     plain = cli("sample", *SMALL, "--batch", "1", "--count", "2").stdout
     assert plain == f"{texts[0]}\n{SEPARATOR}\n{texts[1]}\n"

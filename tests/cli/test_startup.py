@@ -76,12 +76,12 @@ def test_help_of_bench_names_its_choices(cli: Callable[..., Any]) -> None:
 
 @pytest.mark.parametrize("group", [[], ["list"]])
 def test_without_arguments_the_help_is_shown(group: list[str]) -> None:
-    for ask in ([], ["--help"]):
+    for extra in ([], ["--help"]):
         done = subprocess.run(
-            [*COMMAND, *group, *ask], capture_output=True, text=True, timeout=120, check=False, env=ENVIRONMENT
+            [*COMMAND, *group, *extra], capture_output=True, text=True, timeout=120, check=False, env=ENVIRONMENT
         )
         shown = done.stdout + done.stderr
-        assert done.returncode == (0 if ask else 2)
+        assert done.returncode == (0 if extra else 2)
         assert "Traceback" not in shown
         assert shown.split()[0] == "Usage:"
         assert ("watch" if not group else "strategies") in shown

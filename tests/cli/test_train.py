@@ -56,7 +56,7 @@ def test_the_log_has_a_line_a_step_and_the_cache_lies_beside_the_run(
     assert list((tmp_path / "runs" / "cache").glob("*/tokenizer.json"))
 
 
-def test_a_finished_run_goes_on_when_asked_for_more_steps(cli: Callable[..., Any], training: list[str]) -> None:
+def test_a_finished_run_goes_on_with_more_steps(cli: Callable[..., Any], training: list[str]) -> None:
     cli(*training)
     output = cli(*training, "--steps", "8").output
     assert "continuing from step 6" in output

@@ -88,14 +88,14 @@ class Recorded:
     """Stands where a package would, and keeps what it is told."""
 
     def __init__(self) -> None:
-        self.told: list[Any] = []
+        self.calls: list[Any] = []
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        def tell(*parts: Any, **named: Any) -> Recorded:
-            self.told.append((name, parts, named))
+        def record(*parts: Any, **named: Any) -> Recorded:
+            self.calls.append((name, parts, named))
             return self
 
-        return tell
+        return record
 
 
 def module(name: str, **members: Any) -> types.ModuleType:
@@ -114,7 +114,7 @@ def test_tensorboard_gets_each_figure_and_hides_what_is_done_again(
     with logs(["tensorboard"], tmp_path, 6, {}) as (log,):
         log.scalars(7, {"loss": 2.5})
         log.text(7, "words")
-    assert package.told == [
+    assert package.calls == [
         ("SummaryWriter", (str(tmp_path / "tensorboard"),), {"purge_step": 7}),
         ("add_scalar", ("loss", 2.5, 7), {}),
         ("add_text", ("sample", "words", 7), {}),
@@ -130,11 +130,11 @@ def test_weights_and_biases_goes_on_with_the_run_of_that_directory(
     for out in (tmp_path / "a-run", tmp_path / "a-run", tmp_path / "elsewhere" / "a-run"):
         with logs(["wandb"], out, 0, {"objective": "mdlm"}) as (log,):
             log.scalars(7, {"loss": 2.5})
-    started = [named for name, _, named in package.told if name == "init"]
+    started = [named for name, _, named in package.calls if name == "init"]
     assert [named["name"] for named in started] == ["a-run"] * 3
     assert started[0]["id"] == started[1]["id"] != started[2]["id"]
     assert (started[0]["resume"], started[0]["config"]) == ("allow", {"objective": "mdlm"})
-    assert package.told[1:3] == [("log", ({"loss": 2.5},), {"step": 7}), ("finish", (), {})]
+    assert package.calls[1:3] == [("log", ({"loss": 2.5},), {"step": 7}), ("finish", (), {})]
 
 
 def test_a_log_whose_package_is_missing_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

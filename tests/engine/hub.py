@@ -20,7 +20,7 @@ class Hub:
     files: dict[str, dict[str, bytes]]
     gated: set[str] = field(default_factory=set)
     cut: int = 0
-    asked: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
     url: str = ""
 
 
@@ -36,7 +36,7 @@ def serving(hub: Hub) -> Iterator[Hub]:
 
         def do_GET(self) -> None:
             path = self.path.split("?")[0]
-            hub.asked.append(f"{self.command} {path}")
+            hub.requests.append(f"{self.command} {path}")
             words = path.strip("/").split("/")
             repo = "/".join(words[2:4] if words[0] == "api" else words[:2])
             if repo in hub.gated:

@@ -140,8 +140,8 @@ def write_esm(home: Path) -> None:
 def write_file(tokenizer: Tokenizer, home: Path, **named: Any) -> None:
     """A tokenizer.json, and which of its tokens play which part."""
     tokenizer.save(str(home / "tokenizer.json"))
-    said = {"tokenizer_class": "PreTrainedTokenizerFast", **named}
-    (home / "tokenizer_config.json").write_text(json.dumps(said), encoding="utf-8")
+    settings = {"tokenizer_class": "PreTrainedTokenizerFast", **named}
+    (home / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
 
 
 def write_roberta(home: Path) -> None:

@@ -119,8 +119,8 @@ def checkpoint(path: Path, tensor: Any, content: bytes = bytes(24)) -> Path:
     return zipped(path, dumped(OrderedDict({"layer.weight": tensor})), {"0": content})
 
 
-def header(path: Path, said: Any, data: bytes = b"", length: int | None = None) -> Path:
+def header(path: Path, fields: Any, data: bytes = b"", length: int | None = None) -> Path:
     """A safetensors file; said: its header as JSON or as bytes; length: what it says of the header's length."""
-    text = said if isinstance(said, bytes) else json.dumps(said).encode()
+    text = fields if isinstance(fields, bytes) else json.dumps(fields).encode()
     path.write_bytes(struct.pack("<Q", len(text) if length is None else length) + text + data)
     return path

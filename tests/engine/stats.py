@@ -17,7 +17,7 @@ FEWEST = 12
 BINS = 24
 
 
-def same_law(a: NDArray[np.int64], b: NDArray[np.int64]) -> float:
+def same_distribution(a: NDArray[np.int64], b: NDArray[np.int64]) -> float:
     """p-value of a two-sample chi-square on outcome numbers; rare outcomes share a few bins."""
     outcomes, where = np.unique(np.concatenate((a, b)), return_inverse=True)
     total = np.bincount(where)

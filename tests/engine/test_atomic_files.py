@@ -78,7 +78,7 @@ def _by_flush(part: Path) -> None:
         file.write(bytes(2 * LIMIT))
 
 
-def test_a_directory_that_is_missing_is_told_by_the_files_own_name(tmp_path: Path) -> None:
+def test_a_directory_that_is_missing_is_reported_by_the_files_own_name(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as caught:
         replace(tmp_path / "none" / "a.file", b"")
     assert caught.value.filename == str(tmp_path / "none" / "a.file")
@@ -151,7 +151,7 @@ def _prepared(home: Path) -> None:
         pass
 
 
-def _begun(home: Path) -> None:
+def _started(home: Path) -> None:
     tidy(home, OF_RUNS)
 
 
@@ -163,7 +163,7 @@ def _begun(home: Path) -> None:
         (_stored, ["settings.json", "results.json", "features.npy", "scores.rank3.jsonl", "time.rank0.jsonl"]),
         (_prepared, ["manifest.json", "unfinished.json", "tokenizer.json"]),
         (
-            _begun,
+            _started,
             [
                 "last.pt", "best.pt.sha256", "step-00000002.pt", "log.jsonl", "model/model.safetensors",
                 "hub/config.json", "newest/step.json", "newest/model.safetensors",

@@ -63,7 +63,7 @@ def test_a_kernel_that_cannot_be_used_says_why(name: str, reason: str) -> None:
         choose_attention(name, CPU, torch.float32)
 
 
-def test_the_kernel_asked_for_is_the_one_used() -> None:
+def test_the_kernel_requested_is_the_one_used() -> None:
     tokens, t = torch.randint(0, 4000, (1, 40), generator=torch.Generator().manual_seed(1)), torch.ones(1)
     auto = load_model("demo", "cpu", "bfloat16")
     forced = load_model("demo", "cpu", "bfloat16", attention="sdpa")

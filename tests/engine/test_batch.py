@@ -67,7 +67,7 @@ def test_the_cost_counted_is_the_cost_incurred() -> None:
     assert counted == model.encoded
 
 
-def test_any_numbers_may_be_asked_for() -> None:
+def test_any_numbers_may_be_requested() -> None:
     strategy = make_strategy("mdlm")
     got = {done.number: done.tokens for done in samples(Toy(), strategy, [7, 2], width=1, **SHAPE)}
     assert list(got) == [7, 2]

@@ -24,7 +24,7 @@ def test_calls_never_exceed_those_of_the_dense_update() -> None:
     assert all(0 < line.ours <= line.dense for line in lines)
 
 
-def test_the_whole_batch_cache_is_asked_whenever_any_sample_reveals_something() -> None:
+def test_the_whole_batch_cache_is_run_whenever_any_sample_reveals_something() -> None:
     length, steps, count = 64, 256, 4
     options = replace(bench.QUICK, cache_length=length, cache_steps=(steps,), cache_batch=count)
     line = list(bench.measure(("calls",), options))[-1]
@@ -41,7 +41,7 @@ def test_a_judge_is_held_against_the_plain_loop() -> None:
     assert lines[0].case.startswith("random GPT-2, 1 blocks of 16, V = 64")
 
 
-def test_a_judge_that_is_not_here_is_not_fetched_but_stood_in_for_and_named() -> None:
+def test_a_judge_that_is_not_here_is_not_fetched_but_replaced_and_named() -> None:
     judge = judge_for(replace(bench.QUICK, judge="nobody/nothing"))
     assert judge.name == "random GPT-2, 1 blocks of 16, V = 64, as nobody/nothing is not on this machine"
     rows = judge.tokens(texts_for(judge, bench.QUICK))
@@ -138,7 +138,7 @@ def test_seconds_are_those_of_the_network_calls(scheme: Scheme) -> None:
 
 
 @BY_NAME
-def test_the_first_samples_are_scaled_and_it_is_said(scheme: Scheme) -> None:
+def test_the_first_samples_are_scaled_and_it_is_reported(scheme: Scheme) -> None:
     model = Ticking()
     (one,) = measure_scheme(scheme, model, replace(TABLE, steps=(48,), samples=2), model.clock)
     assert one.scaled

@@ -20,8 +20,8 @@ from engine.sampling.blocks import split
 from engine.sampling.session import Session
 from engine.strategies import REGISTRY, Strategy, make_strategy
 from engine.wire import Stepped
-from tests.engine.stats import ENOUGH, FAR_OFF, same_law
-from tests.engine.test_law import lively
+from tests.engine.stats import ENOUGH, FAR_OFF, same_distribution
+from tests.engine.test_oracle import lively
 from tests.engine.test_session import frames_of, same
 from tests.engine.toys import MASK, BrokenToy, RowToy, TimedToy, Toy
 
@@ -93,17 +93,17 @@ def dense(
 
 
 @pytest.mark.parametrize("name", ["mdlm", "remdm-cap", "remdm-conf", "remdm-loop", "dfm", "low-confidence"])
-def test_blocks_have_the_law_of_the_dense_update_in_each_block(name: str) -> None:
+def test_blocks_are_distributed_as_the_dense_update_in_each_block(name: str) -> None:
     strategy = lively(name)
     got = fast(Toy(), strategy, length=4, block_length=2, steps=5)
-    assert same_law(got, dense(Toy(), strategy, [(2, 3), (1, 2)])) > ENOUGH
+    assert same_distribution(got, dense(Toy(), strategy, [(2, 3), (1, 2)])) > ENOUGH
 
 
-def test_in_blocks_the_network_is_told_how_much_of_the_canvas_is_masked() -> None:
+def test_in_blocks_the_network_gets_how_much_of_the_canvas_is_masked() -> None:
     strategy, blocks = make_strategy("mdlm"), [(2, 2), (2, 2)]
     got = fast(TimedToy(), strategy, length=5, block_length=2, steps=4)
-    assert same_law(got, dense(TimedToy(), strategy, blocks)) > ENOUGH
-    assert same_law(got, dense(TimedToy(), strategy, blocks, block_clock=True)) < FAR_OFF
+    assert same_distribution(got, dense(TimedToy(), strategy, blocks)) > ENOUGH
+    assert same_distribution(got, dense(TimedToy(), strategy, blocks, block_clock=True)) < FAR_OFF
 
 
 @pytest.mark.parametrize(
@@ -111,10 +111,12 @@ def test_in_blocks_the_network_is_told_how_much_of_the_canvas_is_masked() -> Non
     [([(2, 2), (1, 3)], {}), ([(3, 5)], {}), ([(1, 3), (2, 2)], {}), ([(2, 3), (1, 2)], {"sees_later": False})],
     ids=["other steps", "no blocks", "other blocks", "later masks unseen"],
 )
-def test_another_law_in_blocks_is_told_apart(blocks: list[tuple[int, int]], options: dict[str, bool]) -> None:
+def test_another_distribution_in_blocks_is_distinguished(
+    blocks: list[tuple[int, int]], options: dict[str, bool]
+) -> None:
     strategy = lively("remdm-cap")
     got = fast(Toy(), strategy, length=4, block_length=2, steps=5)
-    assert same_law(got, dense(Toy(), strategy, blocks, **options)) < FAR_OFF
+    assert same_distribution(got, dense(Toy(), strategy, blocks, **options)) < FAR_OFF
 
 
 @pytest.mark.parametrize("name", REGISTRY)

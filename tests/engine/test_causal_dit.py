@@ -45,7 +45,7 @@ def test_the_logits_are_those_of_the_plain_implementation() -> None:
         torch.testing.assert_close(row.double(), expected, atol=1e-4, rtol=0)
 
 
-def test_the_row_of_a_position_predicts_it_from_what_stands_to_its_left() -> None:
+def test_the_row_of_a_position_predicts_it_from_what_is_to_its_left() -> None:
     tokens = canvas()
     fast = CachedCausal(MODEL, BOS)
     shifted = torch.cat((torch.full((3, 1), BOS), tokens[:, :-1]), 1)
@@ -170,7 +170,7 @@ def test_a_pass_that_was_interrupted_leaves_nothing_half_written() -> None:
         torch.testing.assert_close(got, CachedCausal(MODEL, BOS).encode(tokens, T)[:, 5], atol=1e-5, rtol=1e-5)
 
 
-def test_a_batch_too_large_to_remember_is_computed_afresh() -> None:
+def test_a_batch_too_large_to_remember_is_computed_again() -> None:
     need = 2 * 2 * 3 * LENGTH * 12 * 4
     for room, remembered in ((need, True), (need - 1, False)):
         model = CachedCausal(MODEL, BOS, cache_bytes=room)

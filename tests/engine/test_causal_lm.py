@@ -55,9 +55,9 @@ class Made(NamedTuple):
     kind: Kind
 
 
-def make(kind: Kind, home: Path, names: tuple[str, ...] = ("<|endoftext|>",), **said: Any) -> Made:
+def make(kind: Kind, home: Path, names: tuple[str, ...] = ("<|endoftext|>",), **entries: Any) -> Made:
     plain = library.made(kind.name, **kind.config)
-    library.write_file(library.byte_level(list(names)), library.saved(plain, home), **said)
+    library.write_file(library.byte_level(list(names)), library.saved(plain, home), **entries)
     return Made(home, plain, kind)
 
 
@@ -163,7 +163,7 @@ def test_only_what_is_new_reaches_the_network(model: TextModel) -> None:
     assert all(torch.equal(given[:, 0], text[:, 4 + i]) for i, given in enumerate(watched.given[1:]))
 
 
-def test_nothing_right_of_what_is_asked_reaches_the_network(model: TextModel) -> None:
+def test_nothing_right_of_what_is_requested_reaches_the_network(model: TextModel) -> None:
     watched = Watched(model.network)
     text = random_text(1, 12)
     text[0, 5:] = 299
@@ -179,10 +179,10 @@ CALL = st.fixed_dictionaries(
 
 @settings(max_examples=40)
 @given(calls=st.lists(CALL, min_size=2, max_size=8))
-def test_keeping_changes_nothing_whatever_is_asked_in_whatever_order(calls: list[dict[str, Any]]) -> None:
+def test_keeping_changes_nothing_whatever_is_sent_in_whatever_order(calls: list[dict[str, Any]]) -> None:
     """Rewinds, other prompts, a token changed in one row, more rows or fewer, rows that stand at different places."""
     plain = plain_gpt2()
-    kept, afresh = CausalLM(plain, 0), CausalLM(plain, 0)
+    kept, recomputed = CausalLM(plain, 0), CausalLM(plain, 0)
     for call in calls:
         tokens = random_text(3, 12, call["texts"])[: call["rows"]]
         tokens[-1, call["changed"]] = 7
@@ -191,7 +191,7 @@ def test_keeping_changes_nothing_whatever_is_asked_in_whatever_order(calls: list
             where[-1] = False
             where[-1, call["changed"]] = True
         got = kept.encode_rows(tokens, torch.zeros(len(tokens)), where)
-        expected = afresh.encode(tokens, torch.zeros(len(tokens)))[where]
+        expected = recomputed.encode(tokens, torch.zeros(len(tokens)))[where]
         torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-4)
 
 
@@ -213,7 +213,7 @@ def test_a_failed_pass_leaves_nothing_half_kept(model: TextModel, gpt2: Made) ->
     torch.testing.assert_close(got[:, :-1], by_hand(gpt2.plain, text, 8), atol=1e-4, rtol=1e-4)
 
 
-def test_what_stands_right_of_a_mask_is_not_answered(model: TextModel) -> None:
+def test_what_is_right_of_a_mask_is_not_answered(model: TextModel) -> None:
     tokens = random_text(1, 6)
     tokens[0, 2] = model.mask_id
     hidden = model.encode(tokens, torch.zeros(1))[0]
@@ -320,7 +320,7 @@ TEMPLATE = "{% for turn in messages %}<s>{{ turn.role }}: {{ turn.content }}\n{%
 TEMPLATE += "{% if add_generation_prompt %}<s>you:{% endif %}"
 
 
-def test_a_chat_template_wraps_the_prompt_and_its_start_stands_once(tmp_path: Path) -> None:
+def test_a_chat_template_wraps_the_prompt_and_its_start_is_there_once(tmp_path: Path) -> None:
     make(KINDS["gpt2"], tmp_path, ("<s>",), bos_token="<s>", chat_template=TEMPLATE)
     model = load_model(str(tmp_path), "cpu")
     assert model.codec.decode(model.prompt("hello", chat=True)) == "user: hello\n<s>you:"
@@ -380,7 +380,7 @@ def test_a_gguf_file_says_which_packages_it_takes(tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize(
-    ("said", "head"),
+    ("entries", "head"),
     [
         ({"architectures": ["BertForMaskedLM"], "model_type": "bert"}, "MaskedLM"),
         ({"architectures": ["BertLMHeadModel"], "model_type": "bert"}, "CausalLM"),
@@ -394,10 +394,10 @@ def test_a_gguf_file_says_which_packages_it_takes(tmp_path: Path, monkeypatch: p
     ],
     ids=json.dumps,
 )
-def test_a_configuration_says_which_kind_of_model_it_is(said: dict[str, object], head: str | None) -> None:
+def test_a_configuration_says_which_kind_of_model_it_is(entries: dict[str, object], head: str | None) -> None:
     from engine.models.readers.masked_lm import head_named
 
-    assert head_named(said) == head
+    assert head_named(entries) == head
 
 
 def view(masked: list[int], t: float, s: float) -> View:

@@ -193,17 +193,17 @@ def test_a_directory_is_its_texts_without_what_describes_them(tmp_path: Path) ->
         (home / name).write_text(content, encoding="utf-8")
     (home / ".cache").mkdir()
     (home / ".cache" / "a.txt").write_text("no", encoding="utf-8")
-    said: list[str] = []
-    assert [path.name for path in text_files(home, said.append)] == ["more.txt", "nonsense.jsonl"]
-    assert said == [
+    messages: list[str] = []
+    assert [path.name for path in text_files(home, messages.append)] == ["more.txt", "nonsense.jsonl"]
+    assert messages == [
         f"{home}: left out LICENSE (no format of text), README.md (no format of text), README.txt (about the others), "
         "dataset_info.json (no field 'text', but 'splits'), ids.json (no objects, but int '1'), "
         "index.parquet (no column 'text', but 'id'), metadata.csv (no column 'text', but 'id', 'title')"
     ]
-    told: list[str] = []
-    assert "And then some." in load_texts([home], "train", notice=told.append).texts
-    prepare([home], VOCABULARY, tmp_path / "cache", notice=told.append)
-    assert told == said * 2
+    notices: list[str] = []
+    assert "And then some." in load_texts([home], "train", notice=notices.append).texts
+    prepare([home], VOCABULARY, tmp_path / "cache", notice=notices.append)
+    assert notices == messages * 2
 
 
 def test_a_damaged_file_of_a_directory_is_refused_and_not_left_out(tmp_path: Path) -> None:
@@ -227,6 +227,6 @@ def test_files_that_are_left_out_are_counted_beyond_the_first(tmp_path: Path) ->
     for number in range(20):
         (tmp_path / f"{number:02}.png").write_bytes(b"\xff")
     (tmp_path / "a.txt").write_text("text", encoding="utf-8")
-    said: list[str] = []
-    text_files(tmp_path, said.append)
-    assert said[0].endswith("07.png (no format of text) and 12 more")
+    messages: list[str] = []
+    text_files(tmp_path, messages.append)
+    assert messages[0].endswith("07.png (no format of text) and 12 more")

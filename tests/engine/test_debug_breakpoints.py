@@ -216,10 +216,10 @@ def test_no_pattern_that_is_taken_takes_long(parts: list[str]) -> None:
         made = patterns.compiled(pattern)
     except ValueError:
         return
-    begun = time.process_time()
+    started = time.process_time()
     patterns.found(made, "a" * 1000)
     # of this process alone; one that goes back over what it has read takes hours
-    assert time.process_time() - begun < 60
+    assert time.process_time() - started < 60
 
 
 def test_a_condition_on_tokens_asks_about_each_spelling_once() -> None:

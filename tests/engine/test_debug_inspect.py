@@ -43,13 +43,13 @@ def moments(frames: list[Frame], sample: int, position: int) -> tuple[Moment, ..
 def test_a_story_has_every_change_with_the_draw_that_fell_below_its_chance(name: str) -> None:
     session = made(name)
     frames = list(session)
-    told = 0
+    answered = 0
     for sample in range(3):
         for position in range(10):
             mine = moments(frames, sample, position)
             changes = [f.index + 1 for f in frames if f.change[sample, position] in (Change.REVEALED, Change.REMASKED)]
             assert [moment.step for moment in mine] == changes
-            told += len(mine)
+            answered += len(mine)
             held = token = math.nan
             for moment in mine:
                 frame = frames[moment.step - 1]
@@ -64,7 +64,7 @@ def test_a_story_has_every_change_with_the_draw_that_fell_below_its_chance(name:
                     token, held = int(frame.tokens[sample, position]), float(frame.held[sample, position])
                     assert (moment.token, moment.held) == (token, held)
                 assert "\n" not in moment.why
-    assert told >= 27
+    assert answered >= 27
 
 
 def test_the_draw_is_the_one_that_was_thrown_also_where_nothing_happened() -> None:
@@ -148,12 +148,12 @@ def test_a_clean_up_and_an_edit_draw_nothing_and_move_no_draw_on() -> None:
     for frame in session:
         if frame.tokens[1, 4] != MASK and frame.index > 6:
             break
-    stood, held = int(frame.tokens[1, 4]), float(frame.held[1, 4])
+    token_before, held = int(frame.tokens[1, 4]), float(frame.held[1, 4])
     edit = session.edit(Edit("mask", 1, 4))
     list(session)
     mine = moments(list(session.frames), 1, 4)
     (by_hand,) = [moment for moment in mine if moment.step == edit.index + 1]
-    assert (by_hand.token, by_hand.held, by_hand.why) == (stood, held, "masked by hand")
+    assert (by_hand.token, by_hand.held, by_hand.why) == (token_before, held, "masked by hand")
     assert math.isnan(by_hand.drawn)
     later = [moment for moment in mine if moment.step > edit.index + 1]
     assert later
@@ -179,10 +179,10 @@ def test_an_edit_is_in_the_stories_of_what_it_touched(edit: Edit, touched: set[t
     next(session)
     session.edit(edit)
     frames = list(session.frames)
-    told = {
+    answered = {
         (b, i) for b in range(3) for i in range(10) if any(m.why.endswith("by hand") for m in moments(frames, b, i))
     }
-    assert told == touched
+    assert answered == touched
 
 
 def test_a_story_needs_no_torch() -> None:
@@ -196,7 +196,7 @@ def test_a_story_needs_no_torch() -> None:
 
 
 @pytest.mark.parametrize("place", [(3, 0), (0, 10), (-1, 0)])
-def test_a_position_that_is_not_there_has_neither_story_nor_opinion(place: tuple[int, int]) -> None:
+def test_a_position_that_is_not_there_has_neither_story_nor_prediction(place: tuple[int, int]) -> None:
     session = made("mdlm")
     next(session)
     with pytest.raises(ValueError, match="there is no position"):
@@ -206,36 +206,38 @@ def test_a_position_that_is_not_there_has_neither_story_nor_opinion(place: tuple
 
 
 @pytest.mark.parametrize("model", [Toy, RowToy, TimedToy])
-def test_an_opinion_is_the_networks_law_at_that_position(model: type[Toy]) -> None:
+def test_a_prediction_is_the_networks_distribution_at_that_position(model: type[Toy]) -> None:
     session = made("remdm-cap", model())
     session.set(top_p=0.7, temperature=0.8)
     for _ in range(8):
         next(session)
     for position in range(1, 10):
-        told = predict_position(session, 1, position, kinds={})
+        answered = predict_position(session, 1, position, kinds={})
         tokens = session.tokens[1:2].clone()
-        assert told.token == int(tokens[0, position])
+        assert answered.token == int(tokens[0, position])
         tokens[0, position] = MASK
         t = torch.tensor([1 - 8 / 24], dtype=torch.float64)
         p = kernel.probabilities(session.model.project(session.model.encode(tokens, t)[0, position][None]), MASK, 0.8)
         kept = kernel.nucleus_sorted(p, 0.7, "exclusive")[0] > 0
-        assert [one.token for one in told.top] == p[0].argsort(descending=True)[:5].tolist()
-        for one in told.top:
+        assert [one.token for one in answered.top] == p[0].argsort(descending=True)[:5].tolist()
+        for one in answered.top:
             assert one.probability == pytest.approx(float(p[0, one.token]))
             assert one.kept == bool(kept[one.token])
-        assert told.nucleus == int(kept.sum())
-        assert told.entropy == pytest.approx(float(-(p[0, :5] * p[0, :5].log()).sum()))
-        assert told.masked == (told.token == MASK)
-        assert math.isnan(told.own) if told.masked else told.own == pytest.approx(float(p[0, told.token]))
+        assert answered.nucleus == int(kept.sum())
+        assert answered.entropy == pytest.approx(float(-(p[0, :5] * p[0, :5].log()).sum()))
+        assert answered.masked == (answered.token == MASK)
+        assert (
+            math.isnan(answered.own) if answered.masked else answered.own == pytest.approx(float(p[0, answered.token]))
+        )
 
 
 def test_at_temperature_zero_the_argmax_alone_is_kept() -> None:
     session = made("mdlm")
     session.set(temperature=0)
     next(session)
-    told = predict_position(session, 0, 5, kinds={}, top=3)
-    assert [one.kept for one in told.top] == [True, False, False]
-    assert told.nucleus == 1
+    answered = predict_position(session, 0, 5, kinds={}, top=3)
+    assert [one.kept for one in answered.top] == [True, False, False]
+    assert answered.nucleus == 1
 
 
 @pytest.mark.parametrize("name", REGISTRY)
@@ -243,18 +245,18 @@ def test_a_verdict_is_what_the_strategy_does_when_it_is_chosen(name: str) -> Non
     session = made("remdm-cap", eta=0.2)
     for _ in range(12):
         next(session)
-    told = {
+    answered = {
         (b, i): {v.strategy: v for v in predict_position(session, b, i, kinds=REGISTRY).verdicts}
         for b in range(3)
         for i in (3, 7)
     }
     # the running one comes first, with its own knobs
-    assert all(next(iter(verdicts)) == "remdm-cap" and len(verdicts) == len(REGISTRY) for verdicts in told.values())
+    assert all(next(iter(verdicts)) == "remdm-cap" and len(verdicts) == len(REGISTRY) for verdicts in answered.values())
     session.fork()
     if name != "remdm-cap":
         session.set(strategy=make_strategy(name))
     frame = next(session)
-    for (sample, position), verdicts in told.items():
+    for (sample, position), verdicts in answered.items():
         verdict = verdicts[name]
         assert verdict.problem == ""
         was_masked = frame.change[sample, position] in (Change.MASKED, Change.REVEALED)
@@ -262,7 +264,7 @@ def test_a_verdict_is_what_the_strategy_does_when_it_is_chosen(name: str) -> Non
         assert verdict.remask == pytest.approx(float(frame.remask[sample, position]) * (not was_masked), rel=1e-5)
 
 
-def test_an_opinion_changes_nothing_and_can_be_had_of_any_step() -> None:
+def test_a_prediction_changes_nothing_and_can_be_had_of_any_step() -> None:
     session, other = made("remdm-cap"), made("remdm-cap")
     for _ in range(9):
         next(session)
@@ -279,7 +281,7 @@ def test_an_opinion_changes_nothing_and_can_be_had_of_any_step() -> None:
 def test_verdicts_say_why_there_is_none() -> None:
     session = Session(Toy(), make_strategy("mdlm"), steps=8, length=10, prompt=[1], block_length=3)
 
-    def said(position: int, kinds: dict[str, type[Strategy]]) -> str:
+    def reason(position: int, kinds: dict[str, type[Strategy]]) -> str:
         return predict_position(session, 0, position, kinds=kinds).verdicts[-1].problem
 
     class Broken(Strategy):
@@ -289,11 +291,11 @@ def test_verdicts_say_why_there_is_none() -> None:
             return Plan(view.alpha_t * math.nan, view.alpha_t)
 
     cap = {"remdm-cap": REGISTRY["remdm-cap"]}
-    assert said(0, cap) == "the position is locked"
-    assert said(8, cap) == "the position is not in the block at work"
-    assert said(2, {"broken": Broken}) == "the strategy's plan holds a NaN"
+    assert reason(0, cap) == "the position is locked"
+    assert reason(8, cap) == "the position is not in the block at work"
+    assert reason(2, {"broken": Broken}) == "the strategy's plan holds a NaN"
     list(session)
-    assert said(9, cap) == "no step is left"
+    assert reason(9, cap) == "no step is left"
 
 
 def test_the_window_must_reach_the_position() -> None:

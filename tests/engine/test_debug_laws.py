@@ -28,11 +28,11 @@ def claims_of(strategy: Strategy | type[Strategy]) -> Claims:
 
 
 def broken(frames: Sequence[Frame], claims: Claims, edges: Sequence[int]) -> list[Violation]:
-    standing, told = LawState(), []
+    state, violations = LawState(), []
     for frame in frames:
-        standing, new = check_laws(frame, claims, standing, edges)
-        told += new
-    return told
+        state, new = check_laws(frame, claims, state, edges)
+        violations += new
+    return violations
 
 
 def run(strategy: Strategy, **more: Any) -> list[Violation]:
@@ -71,22 +71,22 @@ def test_a_clamp_that_the_formula_implies_at_the_last_step_breaks_no_law() -> No
     loop = make_strategy("remdm-loop")
     assert run(loop) == []
     for strategy, steps in ((make_strategy("forward-backward"), 20), (loop, 8)):
-        told = run(strategy, steps=steps)
-        assert [(found.law, found.step) for found in told] == [(EXPECTED, steps)]
-        assert told[0].formula == strategy.leaves_range
-        assert "sigma_max = 0" in told[0].formula
+        violations = run(strategy, steps=steps)
+        assert [(found.law, found.step) for found in violations] == [(EXPECTED, steps)]
+        assert violations[0].formula == strategy.leaves_range
+        assert "sigma_max = 0" in violations[0].formula
 
 
 def test_a_clamp_at_any_other_step_breaks_a_law_whatever_the_strategy_declares() -> None:
-    told = run(make_strategy("remdm-loop", eta=0.5))
-    assert {"range", "sigma"} <= {found.law for found in told if found.step < 20}
+    violations = run(make_strategy("remdm-loop", eta=0.5))
+    assert {"range", "sigma"} <= {found.law for found in violations if found.step < 20}
 
 
 def test_a_strategy_that_declares_nothing_breaks_a_law_at_the_last_step_too() -> None:
     undeclared = replace(claims_of(make_strategy("forward-backward")), leaves_range="")
     session = Session(Toy(), make_strategy("forward-backward"), **RUN)
-    told = broken(list(session), undeclared, session.blocks.edges)
-    assert {found.law for found in told} == {"range", "sigma"}
+    violations = broken(list(session), undeclared, session.blocks.edges)
+    assert {found.law for found in violations} == {"range", "sigma"}
 
 
 @dataclass(frozen=True)
@@ -142,8 +142,8 @@ class Backward(RemdmCap):
 def test_a_wrong_strategy_is_found_out_with_the_formula_and_the_numbers(
     strategy: Strategy, law: str, formula: str
 ) -> None:
-    told = run(strategy)
-    first = next(violation for violation in told if violation.law == law)
+    violations = run(strategy)
+    first = next(violation for violation in violations if violation.law == law)
     assert first.formula == formula
     assert all(math.isfinite(number) for _, number in first.numbers)
     assert "\n" not in first.message
@@ -165,7 +165,7 @@ def tampered(**changes: Any) -> list[Violation]:
     return broken(frames, claims_of(strategy), (0, 24))
 
 
-def test_dice_that_do_not_follow_the_plan_are_found_out() -> None:
+def test_flips_that_do_not_follow_the_plan_are_found_out() -> None:
     strategy = make_strategy("remdm-cap", eta=0.1)
     frame = list(Session(Toy(), strategy, **RUN))[9]
     change = frame.change.copy()
@@ -179,9 +179,9 @@ def test_dice_that_do_not_follow_the_plan_are_found_out() -> None:
 def test_a_network_call_too_many_is_found_out() -> None:
     strategy = make_strategy("remdm-cap")
     frames = list(Session(Toy(), strategy, **RUN))
-    told = tampered(network_calls=frames[9].network_calls + 1)
+    violations = tampered(network_calls=frames[9].network_calls + 1)
     # the step after it has one too few
-    assert [(violation.law, violation.step) for violation in told] == [("calls", 10)]
+    assert [(violation.law, violation.step) for violation in violations] == [("calls", 10)]
 
 
 def test_every_law_has_its_negative_control() -> None:
@@ -192,9 +192,9 @@ def test_every_law_has_its_negative_control() -> None:
     assert found >= {"marginal", "sigma", "range"}
 
 
-def test_a_law_that_stays_broken_is_told_once() -> None:
-    told = [violation for violation in run(Forgetful(eta=0.05)) if violation.law == "marginal"]
-    assert len(told) == 1
+def test_a_law_that_stays_broken_is_reported_once() -> None:
+    violations = [violation for violation in run(Forgetful(eta=0.05)) if violation.law == "marginal"]
+    assert len(violations) == 1
 
 
 def test_the_smallest_batch_sees_what_is_very_wrong() -> None:
@@ -226,11 +226,11 @@ def test_the_band_is_left_as_seldom_as_it_says(positions: int) -> None:
     least, most = marginal_band(expected, positions, steps)
     counts = np.arange(positions + 1)
     for step in steps:
-        law = stats.binom(positions, expected[step])
+        binomial = stats.binom(positions, expected[step])
         below, above = counts[counts < least[step] * positions - 1e-9], counts[counts > most[step] * positions + 1e-9]
         allowed = math.exp(-float(nats(step)))
-        assert law.cdf(below.max(initial=-1)) <= allowed
-        assert law.sf(above.min(initial=positions + 1) - 1) <= allowed
+        assert binomial.cdf(below.max(initial=-1)) <= allowed
+        assert binomial.sf(above.min(initial=positions + 1) - 1) <= allowed
         for side in (least[step], most[step]):
             assert positions * float(divergence(side, expected[step])) <= float(nats(step)) + 1e-6
     assert (most - least < 1).all() or positions == 20

@@ -29,56 +29,56 @@ def steps(count: int) -> list[str]:
     return [STEP] * count
 
 
-def of(kind: type, said: list[wire.Event]) -> list[Any]:
-    return [event for event in said if isinstance(event, kind)]
+def of(kind: type, replies: list[wire.Event]) -> list[Any]:
+    return [event for event in replies if isinstance(event, kind)]
 
 
 def test_a_breakpoint_stops_the_run_at_its_frame_and_voids_credit_that_did_not_know_of_it() -> None:
     late = [wire.Credit(5), wire.Credit(5, stop=0)]
-    said = scripted(
+    replies = scripted(
         OPEN, begin(steps=9), wire.Break(4, "step 3"), wire.Credit(9), *steps(3), *late, wire.Credit(2, 1), *steps(2)
     )
-    assert kinds(said)[4:] == ["Stepped"] * 3 + ["Stopped"] + ["Stepped"] * 2
-    (stopped,) = of(wire.Stopped, said)
+    assert kinds(replies)[4:] == ["Stepped"] * 3 + ["Stopped"] + ["Stepped"] * 2
+    (stopped,) = of(wire.Stopped, replies)
     (hit,) = stopped.hits
     assert (stopped.stop, hit.breakpoint, hit.text, hit.message, hit.step) == (1, 4, "step 3", "3 steps are taken", 3)
-    assert stepped(said)[2].index == 2
+    assert stepped(replies)[2].index == 2
 
 
 def test_after_a_stop_the_server_waits_for_credit_that_knows_of_it() -> None:
     late = [wire.Credit(5), wire.Credit(5, stop=0)]
     script = [OPEN, begin(steps=9), wire.Break(4, "step 3"), wire.Credit(9), *steps(3), *late, wire.Credit(1, 1), STEP]
-    inbox, said = Scripted([*script, None]), []
-    Server(said.append, lambda choice, progress: TextToy(), clock=lambda: 0.0).serve(inbox)  # type: ignore[arg-type]
-    assert len(stepped(said)) == 4
+    inbox, replies = Scripted([*script, None]), []
+    Server(replies.append, lambda choice, progress: TextToy(), clock=lambda: 0.0).serve(inbox)  # type: ignore[arg-type]
+    assert len(stepped(replies)) == 4
     # for the first four commands, the three after the stop, and the end: it never looks while it could step
     assert inbox.waited == 8
 
 
 def test_no_step_is_missed_at_full_speed() -> None:
     """With credit for all, the run stands at every step in which something is remasked, and at no other."""
-    asked = begin(steps=30, knobs={"eta": 0.1})
-    plain = stepped(scripted(OPEN, asked, wire.Credit(99), *steps(30)))
+    message = begin(steps=30, knobs={"eta": 0.1})
+    plain = stepped(scripted(OPEN, message, wire.Credit(99), *steps(30)))
     wanted = [e.index for e in plain if (e.frame().change == Change.REMASKED).any()]
     assert 0 < len(wanted) < 30
-    script: list[Any] = [OPEN, asked, wire.Break(1, "remasked > 0")]
+    script: list[Any] = [OPEN, message, wire.Break(1, "remasked > 0")]
     stop = done = 0
     for index in wanted:
         script += [wire.Credit(99, stop), *steps(index + 1 - done)]
         done, stop = index + 1, stop + 1
-    said = scripted(*script)
-    assert [stopped.hits[0].step - 1 for stopped in of(wire.Stopped, said)] == wanted
-    assert stepped(said) == plain[:done]
+    replies = scripted(*script)
+    assert [stopped.hits[0].step - 1 for stopped in of(wire.Stopped, replies)] == wanted
+    assert stepped(replies) == plain[:done]
 
 
 def test_breakpoints_that_are_cleared_or_of_another_sample_do_not_stop() -> None:
     first = [wire.Break(1, "step 2"), wire.Break(2, "step 3", sample=1), wire.Break(1, "step 4")]
-    said = scripted(
+    replies = scripted(
         OPEN, begin(steps=9), *first, wire.Credit(9), *steps(3), wire.Clear(1), wire.Credit(9, 1), *steps(6)
     )
-    assert [hit.step for stopped in of(wire.Stopped, said) for hit in stopped.hits] == [3]
-    said = scripted(OPEN, begin(steps=4), *first, wire.Clear(), wire.Credit(9), *steps(4))
-    assert of(wire.Stopped, said) == []
+    assert [hit.step for stopped in of(wire.Stopped, replies) for hit in stopped.hits] == [3]
+    replies = scripted(OPEN, begin(steps=4), *first, wire.Clear(), wire.Credit(9), *steps(4))
+    assert of(wire.Stopped, replies) == []
 
 
 @pytest.mark.parametrize(
@@ -99,41 +99,41 @@ def test_breakpoints_that_are_cleared_or_of_another_sample_do_not_stop() -> None
     ],
 )  # fmt: skip
 def test_what_cannot_be_done_is_rejected_by_name_and_changes_nothing(command: wire.Command, reason: str) -> None:
-    said = scripted(OPEN, begin(steps=4), wire.Credit(2), *steps(2), command, wire.Credit(2), *steps(2))
-    assert kinds(said)[4:] == ["Stepped", "Stepped", "Rejected", "Stepped", "Stepped"]
-    (rejected,) = of(wire.Rejected, said)
+    replies = scripted(OPEN, begin(steps=4), wire.Credit(2), *steps(2), command, wire.Credit(2), *steps(2))
+    assert kinds(replies)[4:] == ["Stepped", "Stepped", "Rejected", "Stepped", "Stepped"]
+    (rejected,) = of(wire.Rejected, replies)
     assert reason in rejected.reason
     assert rejected.command == type(command).__name__
-    assert stepped(said) == stepped(scripted(OPEN, begin(steps=4), wire.Credit(4), *steps(4)))
+    assert stepped(replies) == stepped(scripted(OPEN, begin(steps=4), wire.Credit(4), *steps(4)))
 
 
 @pytest.mark.parametrize(
     "command", [wire.Fork(Branch(1, 0, 0)), wire.Switch(0), wire.Alter(Edit("mask")), wire.Look(0, 0)]
 )
 def test_without_a_run_there_is_nothing_to_debug(command: wire.Command) -> None:
-    said = scripted(OPEN, command)
-    assert of(wire.Rejected, said) == [wire.Rejected("there is no run", type(command).__name__)]
+    replies = scripted(OPEN, command)
+    assert of(wire.Rejected, replies) == [wire.Rejected("there is no run", type(command).__name__)]
 
 
 def test_a_branch_is_forked_stepped_and_left_again() -> None:
     plain = stepped(scripted(OPEN, begin(steps=9), wire.Credit(9), *steps(9)))
     fork = wire.Fork(Branch(3, 0, 2), data("remdm-cap", {"eta": 1.0}))
-    said = scripted(
+    replies = scripted(
         OPEN, begin(steps=9), wire.Credit(9), *steps(4), fork, wire.Credit(2), *steps(2),
         wire.Switch(0), wire.Credit(9), *steps(5),
     )  # fmt: skip
-    assert [e for e in stepped(said) if e.branch == 0] == plain
-    other = [e for e in stepped(said) if e.branch == 3]
+    assert [e for e in stepped(replies) if e.branch == 0] == plain
+    other = [e for e in stepped(replies) if e.branch == 3]
     assert [e.index for e in other] == [2, 3]
     assert {e.settings.knobs["eta"] for e in other} == {1.0}
-    assert of(wire.Switched, said) == [wire.Switched(0, 3, 2), wire.Switched(0, 0, 4)]
+    assert of(wire.Switched, replies) == [wire.Switched(0, 3, 2), wire.Switched(0, 0, 4)]
 
 
 def test_a_branch_without_settings_repeats_its_parent() -> None:
-    said = scripted(
+    replies = scripted(
         OPEN, begin(steps=6), wire.Credit(9), *steps(6), wire.Fork(Branch(1, 0, 0)), wire.Credit(9), *steps(6)
     )
-    whole = stepped(said)
+    whole = stepped(replies)
     for ours, theirs in zip(whole[:6], whole[6:], strict=True):
         a, b = ours.frame(), theirs.frame()
         assert (ours.branch, theirs.branch) == (0, 1)
@@ -143,20 +143,20 @@ def test_a_branch_without_settings_repeats_its_parent() -> None:
 
 def test_breakpoints_and_laws_know_what_a_branch_shares() -> None:
     """`t < .5` was true before the fork, so going on from there is no news."""
-    said = scripted(
+    replies = scripted(
         OPEN, begin(steps=10), wire.Credit(9), *steps(9), wire.Break(1, "t < .5"), wire.Fork(Branch(1, 0, 8)),
         wire.Credit(2), *steps(2), wire.Fork(Branch(2, 0, 3)), wire.Credit(9), *steps(4),
     )  # fmt: skip
-    assert [(stopped.branch, stopped.hits[0].step) for stopped in of(wire.Stopped, said)] == [(2, 7)]
-    assert of(wire.Broken, said) == []
+    assert [(stopped.branch, stopped.hits[0].step) for stopped in of(wire.Stopped, replies)] == [(2, 7)]
+    assert of(wire.Broken, replies) == []
 
 
 def test_an_edit_is_a_frame_of_the_record_without_credit() -> None:
     force, lock = Edit("force", 1, 4, (2,)), Edit("lock", 1, 4)
-    said = scripted(
+    replies = scripted(
         OPEN, begin(steps=6), wire.Credit(2), *steps(2), wire.Alter(force), wire.Alter(lock), wire.Credit(9), *steps(4)
     )
-    frames = [event.frame() for event in stepped(said)]
+    frames = [event.frame() for event in stepped(replies)]
     assert [frame.edit for frame in frames] == [None, None, force, lock, None, None, None, None]
     assert [frame.index for frame in frames] == list(range(8))
     assert all(frame.tokens[1, 4] == 2 for frame in frames[2:])
@@ -171,9 +171,9 @@ def test_a_run_with_edits_goes_on_after_any_frame_as_if_it_had_never_stopped(at:
     resumed = wire.Begin(0, data(), begin(steps=6).choice, at, ((0, data()),), past, branch=5)
     later: list[Any] = [wire.Alter(edits[i]) if i in edits else STEP for i in range(at, 8)]
     credit = [wire.Credit(1) for _ in later]
-    said = scripted(OPEN, resumed, *steps(at), *(x for pair in zip(credit, later, strict=True) for x in pair))
-    assert len(stepped(said)) == 8 - at
-    for ours, theirs in zip(stepped(said), whole[at:], strict=True):
+    replies = scripted(OPEN, resumed, *steps(at), *(x for pair in zip(credit, later, strict=True) for x in pair))
+    assert len(stepped(replies)) == 8 - at
+    for ours, theirs in zip(stepped(replies), whole[at:], strict=True):
         assert ours.branch == 5
         assert np.array_equal(ours.frame().tokens, theirs.frame().tokens)
         assert ours.frame().edit == theirs.frame().edit
@@ -181,25 +181,25 @@ def test_a_run_with_edits_goes_on_after_any_frame_as_if_it_had_never_stopped(at:
 
 def test_while_steps_are_computed_again_the_debugger_waits() -> None:
     resumed = wire.Begin(0, data(), begin(steps=6).choice, 3, ((0, data()),))
-    said = scripted(
+    replies = scripted(
         OPEN, resumed, STEP, wire.Alter(Edit("mask")), wire.Break(1, "step 4"), *steps(2), wire.Credit(1), STEP
     )
-    assert kinds(said)[4:] == ["Rejected", "Resumed", "Stepped", "Stopped"]
+    assert kinds(replies)[4:] == ["Rejected", "Resumed", "Stepped", "Stopped"]
 
 
-def test_the_networks_opinion_arrives_and_takes_no_step() -> None:
-    said = scripted(OPEN, begin(steps=6), wire.Credit(2), *steps(2), wire.Look(1, 3, top=2), wire.Look(1, 3, step=0))
-    one, early = (event.prediction for event in of(wire.Looked, said))
+def test_the_networks_prediction_arrives_and_takes_no_step() -> None:
+    replies = scripted(OPEN, begin(steps=6), wire.Credit(2), *steps(2), wire.Look(1, 3, top=2), wire.Look(1, 3, step=0))
+    one, early = (event.prediction for event in of(wire.Looked, replies))
     assert (one.step, one.sample, one.position, len(one.top)) == (2, 1, 3, 2)
     assert {verdict.strategy for verdict in one.verdicts} == {*REGISTRY}
     assert (early.step, early.masked) == (0, True)
 
 
-def test_a_law_that_is_broken_is_told_and_the_run_goes_on() -> None:
+def test_a_law_that_is_broken_is_reported_and_the_run_goes_on() -> None:
     wide = wire.Begin(0, data("forward-backward"), RunChoice(4, length=60, batch=2))
-    said = scripted(OPEN, wide, wire.Credit(9), *steps(6))
-    assert kinds(said)[4:] == [*["Stepped"] * 4, "Broken", "Stepped", "Finished"]
-    assert {event.violation.law for event in of(wire.Broken, said)} == {EXPECTED}
+    replies = scripted(OPEN, wide, wire.Credit(9), *steps(6))
+    assert kinds(replies)[4:] == [*["Stepped"] * 4, "Broken", "Stepped", "Finished"]
+    assert {event.violation.law for event in of(wire.Broken, replies)} == {EXPECTED}
 
 
 class Emptied(Scripted):
@@ -216,48 +216,48 @@ PANES = {"remdm-cap": {"eta": 0.3}, "mdlm": {}, "dfm": {}}
 
 def compared(*script: Any, inbox: type[Scripted] = Scripted) -> list[wire.Event]:
     """Three branches of one run from its start, a strategy each, stepped in turn."""
-    said: list[wire.Event] = []
+    replies: list[wire.Event] = []
     first = wire.Begin(0, data("remdm-cap", PANES["remdm-cap"]), RunChoice(8, length=12, batch=2, seed=3))
     forks = [wire.Fork(Branch(i, 0, 0), data(name, knobs)) for i, (name, knobs) in enumerate(PANES.items()) if i]
-    asked = inbox([OPEN, first, *forks, wire.Switch(0), wire.Together((0, 1, 2)), *script, None])
-    Server(said.append, lambda choice, progress: TextToy(), clock=lambda: 0.0).serve(asked)  # type: ignore[arg-type]
-    return said
+    message = inbox([OPEN, first, *forks, wire.Switch(0), wire.Together((0, 1, 2)), *script, None])
+    Server(replies.append, lambda choice, progress: TextToy(), clock=lambda: 0.0).serve(message)  # type: ignore[arg-type]
+    return replies
 
 
 def test_branches_that_are_stepped_together_are_never_more_than_a_step_apart_and_are_those_alone() -> None:
-    said = compared(wire.Credit(99), inbox=Emptied)
+    replies = compared(wire.Credit(99), inbox=Emptied)
     taken = {0: 0, 1: 0, 2: 0}
-    for event in said:
+    for event in replies:
         if isinstance(event, wire.Stepped):
             taken[event.branch] += 1
             assert max(taken.values()) - min(taken.values()) <= 1 or taken[2] > 8
-    assert {event.branch for event in of(wire.Finished, said)} == {0, 1, 2}
+    assert {event.branch for event in of(wire.Finished, replies)} == {0, 1, 2}
     for branch, (name, knobs) in enumerate(PANES.items()):
         choice = RunChoice(8, length=12, batch=2, seed=3)
-        count = sum(event.branch == branch for event in stepped(said))
+        count = sum(event.branch == branch for event in stepped(replies))
         alone = stepped(scripted(OPEN, wire.Begin(0, data(name, knobs), choice), wire.Credit(99), *steps(count)))
-        ours = [event for event in stepped(said) if event.branch == branch]
+        ours = [event for event in stepped(replies) if event.branch == branch]
         assert [event.arrays for event in ours] == [event.arrays for event in alone]
 
 
-def test_credit_counts_the_steps_of_all_panes_and_a_knob_turns_in_the_one_stood_in() -> None:
-    said = compared(wire.Credit(4), *steps(4), wire.Configure(data("mdlm", top_p=0.5)), wire.Credit(6), *steps(6))
-    assert [event.branch for event in stepped(said)] == [0, 1, 2, 0, 1, 2, 0, 1, 2, 0]
-    changed = [event.branch for event in stepped(said) if event.settings.top_p == 0.5]
+def test_credit_counts_the_steps_of_all_panes_and_a_knob_turns_in_the_current_one() -> None:
+    replies = compared(wire.Credit(4), *steps(4), wire.Configure(data("mdlm", top_p=0.5)), wire.Credit(6), *steps(6))
+    assert [event.branch for event in stepped(replies)] == [0, 1, 2, 0, 1, 2, 0, 1, 2, 0]
+    changed = [event.branch for event in stepped(replies) if event.settings.top_p == 0.5]
     assert changed == [0, 0]
 
 
 def test_a_breakpoint_in_any_pane_stops_all() -> None:
-    said = compared(wire.Break(1, "step 2"), wire.Credit(99), *steps(4), wire.Credit(1, 1), STEP)
-    assert [(event.branch, event.hits[0].step) for event in of(wire.Stopped, said)] == [(0, 2), (1, 2)]
+    replies = compared(wire.Break(1, "step 2"), wire.Credit(99), *steps(4), wire.Credit(1, 1), STEP)
+    assert [(event.branch, event.hits[0].step) for event in of(wire.Stopped, replies)] == [(0, 2), (1, 2)]
 
 
 def test_panes_that_are_none_are_refused() -> None:
-    said = compared(wire.Together((0, 9)), wire.Together((1, 1)), wire.Together(()), wire.Credit(2), *steps(2))
-    assert ["there is no branch 9" in r.reason or "not all different" in r.reason for r in of(wire.Rejected, said)] == [
-        True
-    ] * 2
-    assert [event.branch for event in stepped(said)] == [0, 0]
+    replies = compared(wire.Together((0, 9)), wire.Together((1, 1)), wire.Together(()), wire.Credit(2), *steps(2))
+    assert [
+        "there is no branch 9" in r.reason or "not all different" in r.reason for r in of(wire.Rejected, replies)
+    ] == [True] * 2
+    assert [event.branch for event in stepped(replies)] == [0, 0]
 
 
 class Edited(Scripted):
@@ -273,9 +273,9 @@ class Edited(Scripted):
 
 
 def edited(*script: Any) -> list[wire.Event]:
-    said: list[wire.Event] = []
-    Server(said.append, lambda choice, progress: TextToy(), clock=lambda: 0.0).serve(Edited([*script, None]))  # type: ignore[arg-type]
-    return said
+    replies: list[wire.Event] = []
+    Server(replies.append, lambda choice, progress: TextToy(), clock=lambda: 0.0).serve(Edited([*script, None]))  # type: ignore[arg-type]
+    return replies
 
 
 def mine(**knobs: Any) -> wire.SettingsData:
@@ -284,77 +284,78 @@ def mine(**knobs: Any) -> wire.SettingsData:
 
 def test_a_strategy_of_a_file_runs_and_is_exchanged_in_flight(tmp_path: Path) -> None:
     path = written(tmp_path, HEAD + PLAN)
-    asked = wire.Begin(0, mine(eta=0.9), begin(steps=9).choice)
+    message = wire.Begin(0, mine(eta=0.9), begin(steps=9).choice)
     more = HEAD.replace(
         'knob(0.3, "share", 0, 1)', 'knob(0.3, "share", 0, 1)\n    other: float = knob(0.5, "more", 0, 1)'
     )
-    said = edited(
-        OPEN, wire.UseFile(str(path)), asked, wire.Credit(9), *steps(3), lambda: touched(path, more + PLAN), *steps(3)
+    replies = edited(
+        OPEN, wire.UseFile(str(path)), message, wire.Credit(9), *steps(3), lambda: touched(path, more + PLAN), *steps(3)
     )
-    first, second = of(wire.FileLoaded, said)
+    first, second = of(wire.FileLoaded, replies)
     assert first.strategy.name == second.strategy.name == "mine"
     assert [knob.name for knob in second.strategy.knobs] == ["eta", "other"]
     assert first.digest != second.digest
-    assert [event.settings.knobs for event in stepped(said)] == [{"eta": 0.9}] * 3 + [{"eta": 0.9, "other": 0.5}] * 3
-    assert kinds(said).index("FileLoaded", 5) == kinds(said).index("Stepped") + 3
+    assert [event.settings.knobs for event in stepped(replies)] == [{"eta": 0.9}] * 3 + [{"eta": 0.9, "other": 0.5}] * 3
+    assert kinds(replies).index("FileLoaded", 5) == kinds(replies).index("Stepped") + 3
 
 
 def test_a_knob_that_the_new_file_does_not_take_falls_back_to_its_default(tmp_path: Path) -> None:
     path = written(tmp_path, HEAD + PLAN)
-    asked = wire.Begin(0, mine(eta=0.9), begin(steps=9).choice)
+    message = wire.Begin(0, mine(eta=0.9), begin(steps=9).choice)
     narrow = HEAD.replace('0.3, "share", 0, 1', '0.3, "share", 0, 0.5')
-    said = edited(
-        OPEN, wire.UseFile(str(path)), asked, wire.Credit(9), STEP, lambda: touched(path, narrow + PLAN), STEP
+    replies = edited(
+        OPEN, wire.UseFile(str(path)), message, wire.Credit(9), STEP, lambda: touched(path, narrow + PLAN), STEP
     )
-    assert [event.settings.knobs["eta"] for event in stepped(said)] == [0.9, 0.3]
+    assert [event.settings.knobs["eta"] for event in stepped(replies)] == [0.9, 0.3]
 
 
 def test_an_exception_in_a_plan_stops_the_run_where_it_was_and_the_saved_repair_goes_on(tmp_path: Path) -> None:
     path = written(tmp_path, HEAD + PLAN)
-    asked = wire.Begin(0, mine(), begin(steps=5).choice)
+    message = wire.Begin(0, mine(), begin(steps=5).choice)
     wrong = HEAD + "    def plan(self, view):\n        return view.nothing\n"
-    said = edited(
-        OPEN, wire.UseFile(str(path)), asked, wire.Credit(9), STEP, lambda: touched(path, wrong), STEP, wire.Credit(9),
+    replies = edited(
+        OPEN, wire.UseFile(str(path)), message, wire.Credit(9), STEP,
+        lambda: touched(path, wrong), STEP, wire.Credit(9),
         lambda: touched(path, HEAD + PLAN + "\n"), wire.Credit(9, 1), *steps(4),
     )  # fmt: skip
-    (failed,) = of(wire.StrategyFailed, said)
+    (failed,) = of(wire.StrategyFailed, replies)
     assert (failed.stop, failed.step) == (1, 1)
     assert failed.reason == "line 9: AttributeError: 'View' object has no attribute 'nothing'"
     assert f'File "{path}", line 9, in plan' in failed.detail
-    assert [event.index for event in stepped(said)] == [0, 1, 2, 3, 4]
+    assert [event.index for event in stepped(replies)] == [0, 1, 2, 3, 4]
     rescale = make_strategy("remdm-rescale", eta=0.3)
     plain = stepped(
         edited(OPEN, begin(steps=5, strategy="remdm-rescale", knobs=values(rescale)), wire.Credit(9), *steps(5))
     )
-    assert [event.arrays for event in stepped(said)] == [event.arrays for event in plain]
+    assert [event.arrays for event in stepped(replies)] == [event.arrays for event in plain]
 
 
-def test_a_file_that_is_broken_while_it_is_saved_is_told_even_in_a_pause(tmp_path: Path) -> None:
+def test_a_file_that_is_broken_while_it_is_saved_is_reported_even_in_a_pause(tmp_path: Path) -> None:
     path = written(tmp_path, HEAD + PLAN)
-    said = edited(
+    replies = edited(
         wire.UseFile(str(path)), OPEN, wire.Begin(0, mine(), begin(steps=5).choice),
         lambda: touched(path, "def"), STEP, STEP, wire.Credit(1, 1), STEP,
     )  # fmt: skip
-    (failed,) = of(wire.StrategyFailed, said)
+    (failed,) = of(wire.StrategyFailed, replies)
     assert (failed.step, failed.stop) == (-1, 1)
     assert "SyntaxError" in failed.reason
-    assert len(stepped(said)) == 1
+    assert len(stepped(replies)) == 1
 
 
-def test_a_file_that_cannot_be_used_is_told_and_nothing_is_followed(tmp_path: Path) -> None:
-    said = edited(OPEN, begin(steps=2), wire.UseFile(str(tmp_path / "none.py")), wire.Credit(1, 1), STEP)
-    assert kinds(said)[4:] == ["StrategyFailed", "Stepped"]
-    assert "No such file" in of(wire.StrategyFailed, said)[0].reason
+def test_a_file_that_cannot_be_used_is_reported_and_nothing_is_followed(tmp_path: Path) -> None:
+    replies = edited(OPEN, begin(steps=2), wire.UseFile(str(tmp_path / "none.py")), wire.Credit(1, 1), STEP)
+    assert kinds(replies)[4:] == ["StrategyFailed", "Stepped"]
+    assert "No such file" in of(wire.StrategyFailed, replies)[0].reason
 
 
 def test_a_strategy_that_fails_when_a_run_begins_is_a_run_that_cannot_begin(tmp_path: Path) -> None:
     grid = "    def __post_init__(self):\n        raise RuntimeError('no') if self.eta > 0.5 else None\n"
     path = written(tmp_path, HEAD + PLAN + grid)
-    said = edited(OPEN, wire.UseFile(str(path)), wire.Begin(0, mine(eta=0.9), begin(steps=5).choice), begin())
-    assert kinds(said)[-2:] == ["Failed", "Began"]
+    replies = edited(OPEN, wire.UseFile(str(path)), wire.Begin(0, mine(eta=0.9), begin(steps=5).choice), begin())
+    assert kinds(replies)[-2:] == ["Failed", "Began"]
 
 
-def test_breakpoints_on_tokens_that_another_model_has_not_are_told() -> None:
+def test_breakpoints_on_tokens_that_another_model_has_not_are_reported() -> None:
     class Others(TextToy):
         @property
         def info(self) -> Any:
@@ -363,7 +364,7 @@ def test_breakpoints_on_tokens_that_another_model_has_not_are_told() -> None:
             return replace(super().info, pieces=("x", "y", "z", "u", "v", "_"))
 
     models = iter([TextToy(), Others()])
-    said: list[wire.Event] = []
+    replies: list[wire.Event] = []
     script = [
         OPEN,
         wire.Break(1, "token a"),
@@ -374,10 +375,10 @@ def test_breakpoints_on_tokens_that_another_model_has_not_are_told() -> None:
         *steps(3),
         None,
     ]
-    Server(said.append, lambda choice, progress: next(models), clock=lambda: 0.0).serve(Scripted(script))  # type: ignore[arg-type]
-    (rejected,) = of(wire.Rejected, said)
+    Server(replies.append, lambda choice, progress: next(models), clock=lambda: 0.0).serve(Scripted(script))  # type: ignore[arg-type]
+    (rejected,) = of(wire.Rejected, replies)
     assert (rejected.command, "no token of the model is spelled a" in rejected.reason) == ("Break", True)
-    assert [hit.breakpoint for stopped in of(wire.Stopped, said) for hit in stopped.hits] == [2]
+    assert [hit.breakpoint for stopped in of(wire.Stopped, replies) for hit in stopped.hits] == [2]
 
 
 SMALL = st.integers(-2, 9)
@@ -405,28 +406,28 @@ COMMANDS = st.one_of(
 
 @settings(max_examples=150)
 @given(st.lists(COMMANDS, max_size=25))
-def test_whatever_is_asked_in_whatever_order_is_answered_and_breaks_nothing(commands: list[wire.Command]) -> None:
-    said: list[wire.Event] = []
+def test_whatever_is_sent_in_whatever_order_is_answered_and_breaks_nothing(commands: list[wire.Command]) -> None:
+    replies: list[wire.Event] = []
     inbox = Emptied([OPEN, begin(1, steps=5), *commands, None])
-    Server(said.append, lambda choice, progress: TextToy(), clock=lambda: 0.0).serve(inbox)  # type: ignore[arg-type]
+    Server(replies.append, lambda choice, progress: TextToy(), clock=lambda: 0.0).serve(inbox)  # type: ignore[arg-type]
     assert inbox.script == []
-    assert not of(wire.Failed, [event for event in said if "nemo" not in str(event)])
+    assert not of(wire.Failed, [event for event in replies if "nemo" not in str(event)])
     # every branch's frames are numbered without holes, and a terminal can read them all
     stream = io.BytesIO()
-    for event in said:
+    for event in replies:
         wire.write(stream, event)
     stream.seek(0)
     lengths: dict[tuple[int, int], int] = {}
-    begun = 0
+    started = 0
     for event in wire.events(stream):
         match event:
             case wire.Began():
-                begun, lengths = begun + 1, {(begun + 1, 0): 0}
+                started, lengths = started + 1, {(started + 1, 0): 0}
             case wire.Switched(_, branch, step):
-                assert lengths.setdefault((begun, branch), step) == step
+                assert lengths.setdefault((started, branch), step) == step
             case wire.Stepped(branch=branch, index=index):
-                assert index == lengths[begun, branch]
-                lengths[begun, branch] += 1
+                assert index == lengths[started, branch]
+                lengths[started, branch] += 1
                 frame = event.frame()
                 assert ((frame.tokens == MASK) == np.isnan(frame.held)).all()
                 assert not ((frame.change == Change.LOCKED) & (frame.tokens == MASK)).any()
@@ -436,8 +437,8 @@ def test_whatever_is_asked_in_whatever_order_is_answered_and_breaks_nothing(comm
 
 def test_the_settings_of_a_run_by_a_file_are_the_files_knobs(tmp_path: Path) -> None:
     path = written(tmp_path, HEAD + PLAN)
-    said = edited(wire.UseFile(str(path)), OPEN, wire.Begin(0, mine(), begin().choice), wire.Credit(1), STEP)
-    (loaded,) = of(wire.FileLoaded, said)
-    assert {knob.name: knob.default for knob in loaded.strategy.knobs} == stepped(said)[0].settings.knobs
+    replies = edited(wire.UseFile(str(path)), OPEN, wire.Begin(0, mine(), begin().choice), wire.Credit(1), STEP)
+    (loaded,) = of(wire.FileLoaded, replies)
+    assert {knob.name: knob.default for knob in loaded.strategy.knobs} == stepped(replies)[0].settings.knobs
     assert describe(REGISTRY["mdlm"]) not in (loaded.strategy,)
-    assert Settings("mine", stepped(said)[0].settings.knobs).strategy == "mine"
+    assert Settings("mine", stepped(replies)[0].settings.knobs).strategy == "mine"

@@ -76,7 +76,7 @@ def test_a_changed_knob_changes_the_branch_alone_and_both_can_be_gone_on_with() 
     assert session.branches == (Branch(0), Branch(1, 0, 6))
 
 
-def test_branches_share_their_dice() -> None:
+def test_branches_share_their_flips() -> None:
     """The difference between two branches is the knob's doing: where a plan gives the same answer, so do the dice."""
     session = made({**SHAPE, "batch": 40})
     frames_of(session, 6)
@@ -161,7 +161,7 @@ def test_a_token_that_is_masked_by_hand_is_revealed_again() -> None:
     assert frames_of(session)[-1].tokens[1, 5] != MASK
 
 
-def test_a_token_put_by_hand_counts_as_sure_as_it_is_said_to_be() -> None:
+def test_a_token_put_by_hand_has_the_confidence_it_is_given() -> None:
     frame = all_revealed().edit(Edit("force", 2, 4, (3,), 0.25))
     assert (frame.tokens[2, 4], frame.change[2, 4], frame.held[2, 4]) == (3, Change.REVEALED, 0.25)
 
@@ -196,7 +196,7 @@ def test_a_prompt_can_become_longer_shorter_or_another() -> None:
     assert shorter.change[1, :4].tolist() == [Change.LOCKED, *[Change.REMASKED] * 3]
 
 
-def test_the_dice_after_an_edit_are_those_there_would_have_been() -> None:
+def test_the_flips_after_an_edit_are_those_there_would_have_been() -> None:
     """An edit takes no step, so no randomness moves on."""
     plain, session = made(), made()
     frames_of(session, 5)

@@ -297,12 +297,12 @@ def test_llada_answers_a_prompt_in_blocks(make: Callable[..., Path]) -> None:
     assert not (ids == MASK).any()
 
 
-def test_the_loading_is_told_in_bytes(make: Callable[..., Path]) -> None:
-    heard: list[tuple[str, int, int]] = []
-    load_model(str(make("LLaDA")), progress=lambda *what: heard.append(what))
+def test_the_loading_is_reported_in_bytes(make: Callable[..., Path]) -> None:
+    reports: list[tuple[str, int, int]] = []
+    load_model(str(make("LLaDA")), progress=lambda *what: reports.append(what))
     total = sum(t.numel() * 4 for t in tensors_of("LLaDA").values())
-    assert heard[-1] == ("reading weights", total, total)
-    assert len(heard) == len(tensors_of("LLaDA"))
+    assert reports[-1] == ("reading weights", total, total)
+    assert len(reports) == len(tensors_of("LLaDA"))
 
 
 def test_a_copy_of_a_tied_head_and_old_frequencies_are_ignored_and_named(make: Callable[..., Path]) -> None:
@@ -384,7 +384,7 @@ def test_the_mask_is_looked_for_where_it_may_be(make: Callable[..., Path]) -> No
         load_model(str(home))
 
 
-def test_a_missing_tokenizer_is_told(make: Callable[..., Path]) -> None:
+def test_a_missing_tokenizer_is_reported(make: Callable[..., Path]) -> None:
     home = make("LLaDA")
     kept = (home / "tokenizer.json").rename(home / "elsewhere.json")
     with pytest.raises(ValueError, match="--tokenizer"):
@@ -468,11 +468,11 @@ def test_a_malicious_or_broken_template_is_one_clear_error(tmp_path: Path, templ
 def test_a_model_too_large_is_refused_before_anything_is_read(
     make: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home, heard = make("LLaDA"), []
+    home, reports = make("LLaDA"), []
     monkeypatch.setattr(memory_check, "free_bytes", lambda device: 20_000)
     with pytest.raises(ValueError, match=r"the weights need 0\.00 GiB on cpu and 0\.00 GiB are free there"):
-        load_model(str(home), progress=lambda *what: heard.append(what))
-    assert heard == []
+        load_model(str(home), progress=lambda *what: reports.append(what))
+    assert reports == []
 
 
 def test_room_is_what_the_machine_says() -> None:
@@ -538,7 +538,7 @@ def odd(make: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPat
     return home
 
 
-def test_code_of_a_checkpoint_runs_only_when_that_is_asked_for(odd: Path) -> None:
+def test_code_of_a_checkpoint_runs_only_when_that_is_requested(odd: Path) -> None:
     with pytest.raises(ValueError, match="add --trust-remote-code to this command if you trust"):
         load_model(str(odd))
     assert not (odd / "ran").exists()

@@ -58,8 +58,8 @@ def lightning(path: Path, parameterization: str = "subs", **settings: Any) -> Pa
     """A Lightning file of a kind, raw weights and their average."""
     causal = parameterization == "ar"
     raw, average = (CAUSAL, CAUSAL_AVERAGE) if causal else (WEIGHTS, AVERAGE)
-    told = run_settings(parameterization=parameterization, **settings)
-    return write_lightning(path, raw, told, average_of(average))
+    chosen_settings = run_settings(parameterization=parameterization, **settings)
+    return write_lightning(path, raw, chosen_settings, average_of(average))
 
 
 LAYOUTS = {
@@ -407,7 +407,7 @@ def test_half_a_lightning_file_is_one_line_of_error(cut: int, tmp_path: Path, to
     assert "\n" not in str(error.value)
 
 
-def test_the_mask_is_the_one_asked_for_or_configured_or_known_to_the_tokenizer(tmp_path: Path, tokenizer: str) -> None:
+def test_the_mask_is_the_one_requested_or_configured_or_known_to_the_tokenizer(tmp_path: Path, tokenizer: str) -> None:
     home = write_hub(tmp_path / "hub", HUB, prefixed(WEIGHTS))
     assert engine.load_model(str(home), "cpu", tokenizer=tokenizer, mask_id=7).mask_id == 7
     configured = write_hub(tmp_path / "configured", {**HUB, "mask_index": 9}, prefixed(WEIGHTS))
@@ -464,32 +464,32 @@ def test_the_tokenizer_of_gpt2_is_taken_from_the_hubs_cache(repo: str, tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("told", "known"),
+    ("chosen_settings", "known"),
     [
         ({"T": 500}, Discrete(500)), ({"T": 20, "subs_masking": True}, Discrete(20, subs_masking=True)),
         ({"T": 0}, None), ({"T": "many"}, None), ({"T": 10**9}, None), ({"T": True}, None),
     ],
 )  # fmt: skip
 def test_the_steps_of_d3pm_are_those_of_its_settings(
-    told: dict[str, Any], known: Discrete | None, tmp_path: Path
+    chosen_settings: dict[str, Any], known: Discrete | None, tmp_path: Path
 ) -> None:
-    path = lightning(tmp_path / "d.ckpt", "d3pm", **told)
+    path = lightning(tmp_path / "d.ckpt", "d3pm", **chosen_settings)
     tokenizer = write_tokenizer(tmp_path / "tokenizer.json")
     assert engine.load_model(str(path), "cpu", tokenizer=str(tokenizer)).loaded.discrete == known
 
 
-def test_a_tokenizer_beside_the_weights_is_used_unless_another_is_asked_for(tmp_path: Path, offline: Path) -> None:
+def test_a_tokenizer_beside_the_weights_is_used_unless_another_is_requested(tmp_path: Path, offline: Path) -> None:
     path = lightning(tmp_path / "run" / "x.ckpt")
     write_tokenizer(path.parent / "tokenizer.json")
     assert engine.load_model(str(path), "cpu").codec.size == END + 1
     with_mask = write_tokenizer(tmp_path / "other" / "tokenizer.json", "[MASK]")
     cache(offline, "some/one", "[MASK]")
-    for asked in (with_mask, with_mask.parent, "some/one"):
-        assert engine.load_model(str(path), "cpu", tokenizer=str(asked)).codec.size == VOCAB
+    for requested in (with_mask, with_mask.parent, "some/one"):
+        assert engine.load_model(str(path), "cpu", tokenizer=str(requested)).codec.size == VOCAB
 
 
 @pytest.mark.parametrize(
-    ("asked", "message"),
+    ("requested", "message"),
     [
         ("/no/where/tokenizer.json", "there is no tokenizer file '/no/where/tokenizer.json'"),
         ("some/one", "'some/one' is no file or directory, nor to be had from the hub: HF_HUB_OFFLINE is set"),
@@ -498,18 +498,18 @@ def test_a_tokenizer_beside_the_weights_is_used_unless_another_is_asked_for(tmp_
     ],
 )
 def test_a_tokenizer_that_is_not_there_says_so(
-    asked: str, message: str, tmp_path: Path, offline: Path, monkeypatch: pytest.MonkeyPatch
+    requested: str, message: str, tmp_path: Path, offline: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     home = write_hub(tmp_path / "hub", HUB, prefixed(WEIGHTS))
     with pytest.raises(ValueError, match=message):
-        engine.load_model(str(home), "cpu", tokenizer=asked)
+        engine.load_model(str(home), "cpu", tokenizer=requested)
 
 
 def test_loading_reports_its_bytes_and_can_be_stopped(tmp_path: Path, tokenizer: str) -> None:
     path = lightning(tmp_path / "x.ckpt")
     seen: list[tuple[str, int, int]] = []
-    engine.load_model(str(path), "cpu", tokenizer=tokenizer, progress=lambda *said: seen.append(said))
+    engine.load_model(str(path), "cpu", tokenizer=tokenizer, progress=lambda *report: seen.append(report))
     assert len(seen) > 40
     assert seen[-1][1] == seen[-1][2] == 4 * sum(tensor.numel() for tensor in AVERAGE.values())
 

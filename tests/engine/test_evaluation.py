@@ -69,21 +69,21 @@ def plan(judge: LanguageModel | None, references: str | None = "texts", **sampli
     return EvalPlan(MODEL, msgspec.structs.replace(SAMPLING, **sampling), scoring)
 
 
-def job(home: Path, asked: EvalPlan, judge: LanguageModel | None, ranks: Ranks | None = None, **more: Any) -> EvalJob:
+def job(home: Path, chosen: EvalPlan, judge: LanguageModel | None, ranks: Ranks | None = None, **more: Any) -> EvalJob:
     store = EvalStore(home)
     if ranks is None or ranks.rank == 0:
         home.mkdir(exist_ok=True)
-        store.settle(asked)
-    reads = Readers(judge, judge if asked.scoring.references else None)
+        store.settle(chosen)
+    reads = Readers(judge, judge if chosen.scoring.references else None)
     given: dict[str, Any] = {
-        "plan": asked, "store": store, "ranks": ranks or Alone(), "model": TextToy(), "width": 4, "start": "one",
+        "plan": chosen, "store": store, "ranks": ranks or Alone(), "model": TextToy(), "width": 4, "start": "one",
         "readers": reads, "references": lambda who: features(who, texts(40, seed=8)), "notice": lambda sentence: None,
     }  # fmt: skip
     return EvalJob(**{**given, **more})
 
 
-def finished(home: Path, asked: EvalPlan, judge: LanguageModel | None, **more: Any) -> Results:
-    work = job(home, asked, judge, **more)
+def finished(home: Path, chosen: EvalPlan, judge: LanguageModel | None, **more: Any) -> Results:
+    work = job(home, chosen, judge, **more)
     for _ in work.run():
         pass
     assert work.results is not None
@@ -242,23 +242,23 @@ def damage(path: Path, place: int, line: bytes) -> None:
 )
 def test_a_line_that_is_damaged_is_named_and_drawn_again(tmp_path: Path, line: bytes) -> None:
     finished(tmp_path, plan(None), None)
-    before, said = kept(tmp_path), list[str]()
+    before, remarks = kept(tmp_path), list[str]()
     damage(tmp_path / SAMPLES, 4, line)
     damage(tmp_path / "time.rank0.jsonl", 1, line)
-    store, asked = EvalStore(tmp_path), plan(None)
-    assert not store.is_finished(asked, notice=said.append)
+    store, chosen = EvalStore(tmp_path), plan(None)
+    assert not store.is_finished(chosen, notice=remarks.append)
     (tmp_path / RESULTS).unlink()
-    again = finished(tmp_path, asked, None, notice=said.append)
+    again = finished(tmp_path, chosen, None, notice=remarks.append)
     assert kept(tmp_path) == before
     assert again.timing.starts == 1
-    assert [sentence.partition(" is left out")[0] for sentence in said] == [
+    assert [sentence.partition(" is left out")[0] for sentence in remarks] == [
         f"{tmp_path / SAMPLES}, line 4", f"{tmp_path / SAMPLES}, line 4", f"{tmp_path / 'time.rank0.jsonl'}, line 1",
     ]  # fmt: skip
 
 
 def test_one_digit_of_a_token_or_a_figure_is_seen_and_the_line_made_again(tmp_path: Path, judge: LanguageModel) -> None:
     finished(tmp_path, plan(judge), judge)
-    before, said = kept(tmp_path), list[str]()
+    before, remarks = kept(tmp_path), list[str]()
     lines = (tmp_path / SAMPLES).read_bytes().splitlines(keepends=True)
     (number,) = re.findall(rb'"ids":\[(\d+)', lines[3])
     one = lines[3].replace(b'"ids":[' + number, b'"ids":[%d' % (int(number) ^ 1))
@@ -267,11 +267,11 @@ def test_one_digit_of_a_token_or_a_figure_is_seen_and_the_line_made_again(tmp_pa
         damage(tmp_path / SAMPLES, place, line)
     with pytest.raises(ValueError, match="line 4: it does not match its checksum"):
         read_samples(tmp_path)
-    assert not EvalStore(tmp_path).is_finished(plan(judge), notice=said.append)
+    assert not EvalStore(tmp_path).is_finished(plan(judge), notice=remarks.append)
     (tmp_path / RESULTS).unlink()
     finished(tmp_path, plan(judge), judge)
     assert kept(tmp_path) == before
-    assert [sentence.partition(" is left out")[0] for sentence in said] == [
+    assert [sentence.partition(" is left out")[0] for sentence in remarks] == [
         f"{tmp_path / SAMPLES}, line {place}" for place in (4, 6)
     ]
 
@@ -285,17 +285,17 @@ def test_a_line_without_a_checksum_is_read_as_it_is(tmp_path: Path) -> None:
 
 def test_a_line_too_many_is_taken_out_of_what_is_finished(tmp_path: Path) -> None:
     finished(tmp_path, plan(None), None)
-    before, said = kept(tmp_path), list[str]()
+    before, remarks = kept(tmp_path), list[str]()
     more = msgspec.structs.replace(read_samples(tmp_path)[3], number=50)
     with (tmp_path / SAMPLES).open("ab") as file:
         file.write(msgspec.json.encode(more) + b"\nnonsense\n")
     (tmp_path / "failed.rank3.jsonl").write_bytes(b'{"number":3,"step":1,"position":2}\n')
     work = job(tmp_path, plan(None), None)
-    assert work.store.is_finished(work.plan, work.fault, said.append)
+    assert work.store.is_finished(work.plan, work.fault, remarks.append)
     assert kept(tmp_path) == before
-    assert len(said) == 2
-    assert said[0].endswith("line 51 is left out and made again where need be: there is no sample 50 of 50")
-    assert "line 52 is left out and made again where need be: it is damaged" in said[1]
+    assert len(remarks) == 2
+    assert remarks[0].endswith("line 51 is left out and made again where need be: there is no sample 50 of 50")
+    assert "line 52 is left out and made again where need be: it is damaged" in remarks[1]
 
 
 def scores(home: Path) -> list[Scored]:
@@ -321,21 +321,21 @@ def test_scores_that_nobody_can_have_given_are_named_and_given_again(
     tmp_path: Path, whole: Path, judge: LanguageModel, change: Callable[[Scored], Any]
 ) -> None:
     stream = job(tmp_path, plan(judge), judge).run()
-    while (standing := next(stream)).stage != "scoring" or standing.done < 20:
+    while (report := next(stream)).stage != "scoring" or report.done < 20:
         pass
     stream.close()  # type: ignore[attr-defined]
     damage(tmp_path / "scores.rank0.jsonl", 3, msgspec.json.encode(change(scores(tmp_path)[2])) + b"\n")
-    said: list[str] = []
-    finished(tmp_path, plan(judge), judge, notice=said.append)
+    remarks: list[str] = []
+    finished(tmp_path, plan(judge), judge, notice=remarks.append)
     assert kept(tmp_path) == kept(whole)
-    assert [sentence.partition(" is left out")[0] for sentence in said if "left out" in sentence] == [
+    assert [sentence.partition(" is left out")[0] for sentence in remarks if "left out" in sentence] == [
         f"{tmp_path / 'scores.rank0.jsonl'}, line 3"
     ]
 
 
 def test_scores_that_contradict_each_other_are_given_again(tmp_path: Path, whole: Path, judge: LanguageModel) -> None:
     stream = job(tmp_path, plan(judge), judge).run()
-    while (standing := next(stream)).stage != "scoring" or standing.done < 20:
+    while (report := next(stream)).stage != "scoring" or report.done < 20:
         pass
     stream.close()  # type: ignore[attr-defined]
     line = scores(tmp_path)[2]
@@ -350,7 +350,7 @@ def test_features_of_other_samples_are_taken_again(
     tmp_path: Path, whole: Path, judge: LanguageModel, fault: str
 ) -> None:
     finished(tmp_path, plan(judge), judge)
-    path, said = tmp_path / "features.npy", list[str]()
+    path, remarks = tmp_path / "features.npy", list[str]()
     points = np.load(path)
     changed: dict[str, Any] = {
         "rows": points[1:], "columns": points[:, 1:], "type": points.astype(np.float64), "nan": points * np.nan,
@@ -359,12 +359,12 @@ def test_features_of_other_samples_are_taken_again(
     path.write_bytes(b"none") if fault == "none" else np.save(path, changed[fault], allow_pickle=True)
     if fault != "columns":
         work = job(tmp_path, plan(judge), judge)
-        assert not work.store.is_finished(work.plan, work.fault, said.append)
+        assert not work.store.is_finished(work.plan, work.fault, remarks.append)
     (tmp_path / RESULTS).unlink()
-    finished(tmp_path, plan(judge), judge, notice=said.append)
+    finished(tmp_path, plan(judge), judge, notice=remarks.append)
     assert kept(tmp_path) == kept(whole)
-    assert all("features.npy is not of these samples" in sentence for sentence in said if "MAUVE" not in sentence)
-    assert said
+    assert all("features.npy is not of these samples" in sentence for sentence in remarks if "MAUVE" not in sentence)
+    assert remarks
 
 
 @dataclass
@@ -424,8 +424,8 @@ def test_what_a_lost_process_leaves_is_done_by_the_next_start(
     EvalStore(tmp_path).settle(plan(judge))
 
     def work(rank: Threaded) -> None:
-        for standing in job(tmp_path, plan(judge), judge, rank).run():
-            if rank.rank == 1 and standing.done == 5:
+        for report in job(tmp_path, plan(judge), judge, rank).run():
+            if rank.rank == 1 and report.done == 5:
                 raise InterruptedError
 
     errors = together(tmp_path, 2, work)
@@ -460,8 +460,8 @@ def test_another_judge_may_read_the_samples_that_there_are(tmp_path: Path, whole
 def test_more_samples_are_drawn_beside_those_that_there_are(
     tmp_path: Path, whole: Path, judge: LanguageModel, is_whole: bool
 ) -> None:
-    for standing in job(tmp_path, plan(judge, count=20), judge).run():
-        if standing.done == 11 and not is_whole:
+    for report in job(tmp_path, plan(judge, count=20), judge).run():
+        if report.done == 11 and not is_whole:
             break
     before = EvalStore(tmp_path).samples()
     finished(tmp_path, plan(judge), judge, start="two")
@@ -500,13 +500,13 @@ def test_a_directory_is_one_evaluations_at_a_time(tmp_path: Path) -> None:
     second.close()
 
 
-def test_a_directory_that_cannot_be_made_is_told_before_anything_runs(tmp_path: Path) -> None:
+def test_a_directory_that_cannot_be_made_is_reported_before_anything_runs(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match="file cannot be written in: File exists; choose another --out"):
         EvalStore(tmp_path / "file").take()
 
 
-def test_a_disk_with_too_little_room_is_told_before_anything_runs(tmp_path: Path) -> None:
+def test_a_disk_with_too_little_room_is_reported_before_anything_runs(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="MB are free and the samples may take"):
         EvalStore(tmp_path).settle(plan(None, count=10**12))
 
@@ -547,16 +547,16 @@ class Crowded(TextToy):
 def test_where_memory_is_short_half_as_many_share_the_network_and_the_samples_are_the_same(
     tmp_path: Path, whole: Path, judge: LanguageModel
 ) -> None:
-    said: list[str] = []
-    found = finished(tmp_path, plan(judge), judge, model=Crowded(), width=8, notice=said.append)
-    assert [sentence.partition(": ")[2] for sentence in said] == [
+    remarks: list[str] = []
+    found = finished(tmp_path, plan(judge), judge, model=Crowded(), width=8, notice=remarks.append)
+    assert [sentence.partition(": ")[2] for sentence in remarks] == [
         f"{width} samples share the network from here on" for width in (4, 2)
     ]
-    assert found.notes == tuple(said)
+    assert found.notes == tuple(remarks)
     assert read_samples(tmp_path) == read_samples(whole)
 
 
-def test_where_one_sample_is_too_much_that_is_said(tmp_path: Path) -> None:
+def test_where_one_sample_is_too_much_that_is_reported(tmp_path: Path) -> None:
     class Full(TextToy):
         def encode(self, tokens: Tensor, t: Tensor) -> Tensor:
             raise torch.OutOfMemoryError("out of memory")
@@ -572,9 +572,9 @@ def test_a_judge_that_has_to_read_less_at_a_time_says_so(tmp_path: Path, whole: 
                 raise torch.OutOfMemoryError("out of memory")
             return super()._nll(rows)
 
-    reader, said = Small(judge.name, judge.model, judge.tokenizer), list[str]()
-    finished(tmp_path, plan(judge), judge, readers=Readers(reader, judge), notice=said.append)
-    assert [sentence.partition(": ")[0] for sentence in said] == ["the device's memory is full"]
+    reader, remarks = Small(judge.name, judge.model, judge.tokenizer), list[str]()
+    finished(tmp_path, plan(judge), judge, readers=Readers(reader, judge), notice=remarks.append)
+    assert [sentence.partition(": ")[0] for sentence in remarks] == ["the device's memory is full"]
     found = read_samples(tmp_path)
     assert [line.ids for line in found] == [line.ids for line in read_samples(whole)]
 
@@ -593,14 +593,14 @@ def test_a_sample_that_the_network_fails_is_named_and_the_rest_is_reported(tmp_p
     more: dict[str, Any] = {"top_p": 1.0, "predictor": predictor}
     if predictor != "lazy":
         more |= {"strategy": "mdlm", "knobs": {}}
-    said: list[str] = []
-    found = finished(tmp_path, plan(None, **more), None, model=Poisoned(), notice=said.append)
+    remarks: list[str] = []
+    found = finished(tmp_path, plan(None, **more), None, model=Poisoned(), notice=remarks.append)
     assert 0 < len(found.failed) < 50
     assert found.samples + len(found.failed) == 50
     assert {lost.number for lost in found.failed} | {line.number for line in read_samples(tmp_path)} == set(range(50))
     assert {lost.position for lost in found.failed} == {4}
-    assert len(said) == len(found.failed)
-    assert "failed: the network's logits at step" in said[0]
+    assert len(remarks) == len(found.failed)
+    assert "failed: the network's logits at step" in remarks[0]
     assert not EvalStore(tmp_path).is_finished(plan(None, **more))
     mended = finished(tmp_path, plan(None, **more), None)
     assert mended.samples == 50
@@ -630,10 +630,10 @@ class FromTheLeft(TextToy):
 AR: dict[str, Any] = {"strategy": "left-to-right", "knobs": {}, "top_p": 0.9, "predictor": "ar", "steps": 10}
 
 
-def test_an_autoregressive_sample_stands_between_two_starts(tmp_path: Path) -> None:
+def test_an_autoregressive_sample_is_between_two_starts(tmp_path: Path) -> None:
     """All but the ends is what the model draws by itself on a canvas that is shorter by two."""
-    asked = plan(None, **AR, length=12, count=9)
-    found = finished(tmp_path, asked, None, model=FromTheLeft())
+    chosen = plan(None, **AR, length=12, count=9)
+    found = finished(tmp_path, chosen, None, model=FromTheLeft())
     drawn = engine.sample(
         FromTheLeft(), make_strategy("left-to-right"), steps=10, length=10, count=9, seed=5, top_p=0.9
     )
@@ -641,7 +641,7 @@ def test_an_autoregressive_sample_stands_between_two_starts(tmp_path: Path) -> N
     assert [list(line.ids) for line in lines] == [[0, *row, 0] for row in drawn.tolist()]
     assert all(line.text.count("<|endoftext|>") == line.ids.count(0) for line in lines)
     assert (found.network_calls, found.calls.every_step) == (10, 10)
-    work = job(tmp_path, asked, None, model=FromTheLeft())
+    work = job(tmp_path, chosen, None, model=FromTheLeft())
     assert [work.fault(line) for line in lines] == [None] * 9
     cut_off = msgspec.structs.replace(lines[0], ids=(1, *lines[0].ids[1:]))
     assert work.fault(cut_off) == "it does not begin and end with the start token"
@@ -658,22 +658,22 @@ def test_an_autoregressive_sample_stands_between_two_starts(tmp_path: Path) -> N
         (FromTheLeft, {"predictor": "arr"}, "unknown predictor 'arr': choose lazy, ddpm, ddpm_cache, analytic, ar"),
     ],
 )
-def test_what_cannot_stand_between_two_starts_is_refused(
-    model: type[TextToy], more: dict[str, Any], reason: str
-) -> None:
-    asked = plan(None, **{**AR, "length": 12, **more}).sampling
+def test_what_cannot_be_between_two_starts_is_refused(model: type[TextToy], more: dict[str, Any], reason: str) -> None:
+    chosen = plan(None, **{**AR, "length": 12, **more}).sampling
     with pytest.raises(ValueError, match=reason):
-        drawing.check_plan(model(), asked, [])  # type: ignore[arg-type]
+        drawing.check_plan(model(), chosen, [])  # type: ignore[arg-type]
 
 
 def failing(numbers: set[int]) -> Callable[..., Iterator[Sample]]:
     """What draws the samples of an evaluation, for which these samples fail."""
     real = drawing.draw_samples
 
-    def drawn(model: Any, asked: Any, prompt: Any, todo: Any, width: int, failed: Any, notice: Any) -> Iterator[Sample]:
+    def drawn(
+        model: Any, chosen: Any, prompt: Any, todo: Any, width: int, failed: Any, notice: Any
+    ) -> Iterator[Sample]:
         for number in numbers & set(todo):
             failed(Lost(number, 0, 0))
-        yield from real(model, asked, prompt, [n for n in todo if n not in numbers], width, failed, notice)
+        yield from real(model, chosen, prompt, [n for n in todo if n not in numbers], width, failed, notice)
 
     return drawn
 
@@ -684,26 +684,26 @@ def test_the_longest_sample_may_come_last(
     after: int, references: str | None, tmp_path: Path, judge: LanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Padding and features are those of all samples, though the longest failed at first and a start was killed."""
-    asked, undisturbed, home = plan(judge, references), tmp_path / "undisturbed", tmp_path / "home"
-    expected = finished(undisturbed, asked, judge)
+    chosen, undisturbed, home = plan(judge, references), tmp_path / "undisturbed", tmp_path / "home"
+    expected = finished(undisturbed, chosen, judge)
     lines = read_samples(undisturbed)
     lengths = {line.number: line.judged["reference"].unpadded.length for line in lines}  # type: ignore[index, union-attr]
     longest = {number for number, length in lengths.items() if length == max(lengths.values())}
     with monkeypatch.context() as patched:
         patched.setattr(drawing, "draw_samples", failing(longest))
-        first = finished(home, asked, judge)
+        first = finished(home, chosen, judge)
     rest = [line for line in lines if line.number not in longest]
     alone = generative_perplexity(
         judge, [line.text for line in rest], [line.ids for line in rest], "reference", length=12
     )
     assert first.gen_ppl == pytest.approx(alone.perplexity.value, rel=1e-6)
     assert first.metrics["reference"].gen_ppl.tokens == alone.tokens  # type: ignore[union-attr]
-    stream = job(home, asked, judge).run()
+    stream = job(home, chosen, judge).run()
     for _ in range(after):
         if next(stream, None) is None:
             break
     stream.close()  # type: ignore[attr-defined]
-    again = finished(home, asked, judge)
+    again = finished(home, chosen, judge)
     assert again.gen_ppl == expected.gen_ppl
     assert kept(home) == kept(undisturbed)
 
@@ -712,9 +712,9 @@ def test_other_decisions_of_the_same_conventions_are_another_scoring(
     tmp_path: Path, judge: LanguageModel, whole: Path
 ) -> None:
     def decided(digest: str) -> EvalPlan:
-        asked = plan(judge)
+        chosen = plan(judge)
         return msgspec.structs.replace(
-            asked, scoring=msgspec.structs.replace(asked.scoring, decisions={"reference": digest})
+            chosen, scoring=msgspec.structs.replace(chosen.scoring, decisions={"reference": digest})
         )
 
     finished(tmp_path, decided("older"), judge)
@@ -748,14 +748,14 @@ def test_scores_of_a_sample_that_is_drawn_again_are_forgotten(tmp_path: Path, ju
 
 @pytest.mark.parametrize("predictor", ["ddpm", "ddpm_cache", "analytic"])
 def test_the_predictors_of_the_field_draw_the_same_samples_in_any_batch(tmp_path: Path, predictor: str) -> None:
-    asked = plan(None, predictor=predictor, strategy="mdlm", knobs={}, top_p=1.0, count=9)
+    chosen = plan(None, predictor=predictor, strategy="mdlm", knobs={}, top_p=1.0, count=9)
     one, many = tmp_path / "one", tmp_path / "many"
-    first = finished(one, asked, None, width=1)
-    finished(many, asked, None, width=4)
+    first = finished(one, chosen, None, width=1)
+    finished(many, chosen, None, width=4)
     assert [line.ids for line in read_samples(one)] == [line.ids for line in read_samples(many)]
     assert first.network_calls == 8 if predictor != "ddpm_cache" else first.network_calls <= 8
     named: list[str] = []
-    assert finished(one, asked, None, notice=named.append).samples == 9
+    assert finished(one, chosen, None, notice=named.append).samples == 9
     assert named == []
 
 
@@ -772,10 +772,10 @@ def test_calls_are_held_against_the_steps_of_the_strategys_own_grid(tmp_path: Pa
 
 
 def test_batches_of_the_reference_are_scored_as_the_metric_does(tmp_path: Path, judge: LanguageModel) -> None:
-    asked = msgspec.structs.replace(
+    chosen = msgspec.structs.replace(
         plan(judge), scoring=Scoring(("reference",), judge.name, references=None, together=12)
     )
-    found = finished(tmp_path, asked, judge)
+    found = finished(tmp_path, chosen, judge)
     lines = read_samples(tmp_path)
     expected = generative_perplexity(
         judge, [line.text for line in lines], [line.ids for line in lines], "reference", batch=12
@@ -801,16 +801,16 @@ def test_time_is_added_up_over_starts_and_processes(tmp_path: Path) -> None:
     assert found.timing.tokens_per_second == pytest.approx(600 / found.timing.sampling_seconds)
 
 
-def test_a_judge_that_rejects_a_text_is_told_after_the_first_sample(tmp_path: Path, judge: LanguageModel) -> None:
+def test_a_judge_that_rejects_a_text_is_reported_after_the_first_sample(tmp_path: Path, judge: LanguageModel) -> None:
     class Picky:
         name, context, start, end = "picky", 64, None, None
 
         def tokens(self, every: Sequence[str]) -> list[list[int]]:
             raise ValueError("the tokenizer of picky rejects text 0: no reason given")
 
-    asked = msgspec.structs.replace(plan(judge), scoring=Scoring(("standard",), "picky"))
+    chosen = msgspec.structs.replace(plan(judge), scoring=Scoring(("standard",), "picky"))
     with pytest.raises(ValueError, match="the tokenizer of picky rejects text 0"):
-        for _ in job(tmp_path, asked, None, readers=Readers(Picky(), None)).run():  # type: ignore[arg-type]
+        for _ in job(tmp_path, chosen, None, readers=Readers(Picky(), None)).run():  # type: ignore[arg-type]
             pass
     assert len(read_samples(tmp_path)) == 1
 
@@ -852,11 +852,11 @@ def test_lines_are_all_there_or_none_of_them(tmp_path: Path, small_disk: Callabl
     file.close()
 
 
-def test_a_standing_says_how_far_it_is(tmp_path: Path) -> None:
+def test_a_report_says_how_far_it_is(tmp_path: Path) -> None:
     stages = list(job(tmp_path, plan(None), None).run())
-    sampling = [standing for standing in stages if standing.stage == "sampling"]
-    assert [standing.done for standing in sampling] == list(range(51))
-    assert {standing.total for standing in sampling} == {50}
+    sampling = [report for report in stages if report.stage == "sampling"]
+    assert [report.done for report in sampling] == list(range(51))
+    assert {report.total for report in sampling} == {50}
     assert 0 < sampling[-1].saved < 1
     assert isinstance(stages[-1], EvalProgress)
 
@@ -897,10 +897,10 @@ def test_a_sample_of_another_seed_is_named_and_drawn_again(tmp_path: Path) -> No
     wrong = msgspec.structs.replace(before[2], number=49, seed=77)
     (tmp_path / RESULTS).unlink()
     (tmp_path / SAMPLES).write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in [*before[:49], wrong]))
-    said: list[str] = []
-    finished(tmp_path, plan(None), None, notice=said.append)
+    remarks: list[str] = []
+    finished(tmp_path, plan(None), None, notice=remarks.append)
     assert read_samples(tmp_path) == before
-    assert "line 50 is left out and made again where need be: it is of seed 77, not 5" in said[0]
+    assert "line 50 is left out and made again where need be: it is of seed 77, not 5" in remarks[0]
 
 
 def test_the_middle_of_a_file_is_part_of_its_fingerprint(tmp_path: Path) -> None:
@@ -934,19 +934,19 @@ def test_a_file_takes_the_place_of_another_whole_or_not_at_all(tmp_path: Path) -
 
 def test_a_line_that_is_left_out_is_named_once_however_often_it_is_read(tmp_path: Path) -> None:
     (tmp_path / SAMPLES).write_bytes(b"damaged\n")
-    store, said = EvalStore(tmp_path), list[str]()
+    store, remarks = EvalStore(tmp_path), list[str]()
     assert store.samples() == {}
-    store.samples(notice=said.append)
-    store.gather(notice=said.append)
-    assert len(said) == 1
-    assert "line 1 is left out" in said[0]
+    store.samples(notice=remarks.append)
+    store.gather(notice=remarks.append)
+    assert len(remarks) == 1
+    assert "line 1 is left out" in remarks[0]
 
 
 def test_a_file_of_an_evaluation_that_is_nested_deep_is_damaged(tmp_path: Path) -> None:
-    deep, told = '{"new": ' + "[" * 99_999, []
+    deep, remarks = '{"new": ' + "[" * 99_999, []
     (tmp_path / SAMPLES).write_text(deep + "\n")
-    assert EvalStore(tmp_path).samples(notice=told.append) == {}
-    assert len(told) == 1
+    assert EvalStore(tmp_path).samples(notice=remarks.append) == {}
+    assert len(remarks) == 1
     (tmp_path / "settings.json").write_text(deep)
     with pytest.raises(ValueError, match="is no file of settings"):
         EvalStore(tmp_path).plan()
@@ -958,12 +958,12 @@ def test_a_file_of_an_evaluation_that_is_nested_deep_is_damaged(tmp_path: Path) 
 def test_a_time_that_no_process_can_have_spent_is_left_out(
     tmp_path: Path, samples: int, seconds: float | str, kept: int
 ) -> None:
-    store, told = EvalStore(tmp_path), []
+    store, remarks = EvalStore(tmp_path), []
     for name in ("sampling_seconds", "scoring_seconds"):
         other = "scoring_seconds" if name == "sampling_seconds" else "sampling_seconds"
         store.time_shard(0).write_text(
             f'{{"start":"a","rank":0,"samples":{samples},"{name}":{seconds},"{other}":1,"device":"cpu"}}\n'
         )
-        told.clear()
-        store.sift_times(told.append)
-        assert (len(store.spent()), len(told)) == (kept, 1 - kept)
+        remarks.clear()
+        store.sift_times(remarks.append)
+        assert (len(store.spent()), len(remarks)) == (kept, 1 - kept)

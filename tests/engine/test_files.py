@@ -260,13 +260,13 @@ def test_shards_are_read_as_one(tmp_path: Path, kind: str) -> None:
         ("a.bin", b"BZh91AY&SY", r"a\.bin is not a safetensors file"),
     ],
 )
-def test_what_is_often_taken_for_weights_is_told(tmp_path: Path, name: str, content: bytes, words: str) -> None:
+def test_what_is_often_taken_for_weights_is_reported(tmp_path: Path, name: str, content: bytes, words: str) -> None:
     (tmp_path / name).write_bytes(content)
     with refused(words):
         open_weights(tmp_path / name)
 
 
-def test_a_place_without_weights_is_told(tmp_path: Path) -> None:
+def test_a_place_without_weights_is_reported(tmp_path: Path) -> None:
     with refused(r"has no weights: looked for model\.safetensors"):
         open_weights(tmp_path)
     with refused("No such file"):
@@ -280,7 +280,7 @@ def test_a_place_without_weights_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "part", ["x.incomplete", ".cache/huggingface/download/x.incomplete", "../../blobs/x.incomplete"]
 )
-def test_a_download_that_ended_early_is_told(tmp_path: Path, part: str) -> None:
+def test_a_download_that_ended_early_is_reported(tmp_path: Path, part: str) -> None:
     home = tmp_path / "snapshots" / "abc"
     home.mkdir(parents=True)
     (home / part).parent.mkdir(parents=True, exist_ok=True)
@@ -358,7 +358,7 @@ def test_what_does_not_fit_is_named_with_its_nearest(tmp_path: Path) -> None:
             filled(tmp_path, changed)
 
 
-def test_renamed_and_ignored_tensors_are_told(tmp_path: Path) -> None:
+def test_renamed_and_ignored_tensors_are_reported(tmp_path: Path) -> None:
     def rename(name: str) -> str | None:
         return None if name.startswith("metric") else name.removeprefix("backbone.")
 

@@ -30,7 +30,7 @@ class Mine(Strategy):
 
 
 @pytest.mark.parametrize("raised", ["KeyboardInterrupt", "SystemExit(0)", "GeneratorExit", "BaseException('no')"])
-def test_what_a_plan_raises_is_told_as_its_error(raised: str) -> None:
+def test_what_a_plan_raises_is_reported_as_its_error(raised: str) -> None:
     kind = files.from_source(STRATEGY.format(body=f"raise {raised}").encode(), "mine.py")
     with pytest.raises(StrategyError, match=f"line 8: {raised.split('(')[0]}"):
         kind().plan(None)  # type: ignore[arg-type]
@@ -115,14 +115,14 @@ def test_a_broken_tokenizer_is_refused_by_name(
 
 
 @pytest.mark.parametrize(("text", "words"), [("<!DOCTYPE html>", "a web page"), ("version https://git-lfs", "git-lfs")])
-def test_a_page_saved_as_a_tokenizer_is_told(text: str, words: str, tmp_path: Path) -> None:
+def test_a_page_saved_as_a_tokenizer_is_reported(text: str, words: str, tmp_path: Path) -> None:
     path = tmp_path / "tokenizer.json"
     path.write_text(text)
     with pytest.raises(ValueError, match=words):
         Codec.from_file(path)
 
 
-def test_what_is_no_regular_file_is_told_before_it_is_opened(tmp_path: Path) -> None:
+def test_what_is_no_regular_file_is_reported_before_it_is_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path, words in (
         (tmp_path / "pipe", "a named pipe"),

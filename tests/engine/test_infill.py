@@ -28,8 +28,8 @@ from engine.sampling.session import Session, control_of
 from engine.strategies import REGISTRY, Plan, Strategy, View, make_strategy
 from engine.text import infill
 from tests.engine import library
-from tests.engine.stats import ENOUGH, outcome, same_law
-from tests.engine.test_law import lively
+from tests.engine.stats import ENOUGH, outcome, same_distribution
+from tests.engine.test_oracle import lively
 from tests.engine.toys import MASK, Toy
 
 PROMPT = [1, MASK, MASK, 3, 0, MASK, 2]
@@ -77,7 +77,7 @@ def model_of(tokenizer: Tokenizer, chat: Callable[[str], str] | None = None) -> 
 
 
 @pytest.mark.parametrize("make", [library.byte_level, library.meta_space, library.byte_fallback, library.word_piece])
-def test_text_around_a_mask_is_spelled_as_if_a_word_stood_there(make: Callable[..., Tokenizer]) -> None:
+def test_text_around_a_mask_is_spelled_as_if_a_word_were_there(make: Callable[..., Tokenizer]) -> None:
     model, codec = model_of(make([]) if make is library.byte_level else make())
     mask = model.mask_id
     before, after = codec.encode("the cat"), codec.encode("the cat sat the")[len(codec.encode("the cat sat")) :]
@@ -185,9 +185,9 @@ def test_blocks_begin_at_the_first_mask_and_leave_out_what_is_fixed_already() ->
 def test_laws_hold_between_tokens_that_stay(name: str) -> None:
     strategy = make_strategy(name)
     session = Session(Toy(), strategy, batch=64, **{**SHAPE, "steps": 20, "length": 16})
-    standing = LawState()
+    state = LawState()
     for frame in session:
-        standing, found = check_laws(frame, claims_of(strategy), standing, session.blocks.edges)
+        state, found = check_laws(frame, claims_of(strategy), state, session.blocks.edges)
         assert not found
 
 
@@ -220,11 +220,11 @@ def dense(strategy: Strategy) -> NDArray[np.int64]:
 
 
 @pytest.mark.parametrize("name", ["remdm-cap", "remdm-conf", "low-confidence"])
-def test_trajectories_between_fixed_tokens_have_the_law_of_the_dense_update(name: str) -> None:
+def test_trajectories_between_fixed_tokens_are_distributed_as_the_dense_update(name: str) -> None:
     strategy = lively(name)
     session = Session(Toy(), strategy, steps=STEPS, length=len(SHORT), batch=COUNT, seed=11, prompt=SHORT)
     fast = outcome(*(frame.tokens for frame in session if not frame.final), base=MASK + 1)
-    assert same_law(fast, dense(strategy)) > ENOUGH
+    assert same_distribution(fast, dense(strategy)) > ENOUGH
 
 
 @pytest.mark.parametrize("name", PREDICTORS)
@@ -295,6 +295,6 @@ def test_in_blocks_a_prompt_keeps_its_masks() -> None:
 
 
 def test_an_evaluation_counts_the_steps_of_what_is_filled() -> None:
-    asked = Sampling("mdlm", {}, 1.0, 1.0, "exclusive", "inverse-cdf", 8, 12, 0, 1, block_length=4)
-    assert drawing.steps_of(asked, infill.fixed(PROMPT, MASK)) == 8
-    drawing.check_plan(Toy(), asked, PROMPT)
+    drawn_by = Sampling("mdlm", {}, 1.0, 1.0, "exclusive", "inverse-cdf", 8, 12, 0, 1, block_length=4)
+    assert drawing.steps_of(drawn_by, infill.fixed(PROMPT, MASK)) == 8
+    drawing.check_plan(Toy(), drawn_by, PROMPT)

@@ -24,7 +24,7 @@ def addresses(count: int) -> Address:
 
 
 @st.composite
-def law(draw: st.DrawFn) -> Tensor:
+def distributions(draw: st.DrawFn) -> Tensor:
     """Probabilities [N, V] as a network gives them: peaked or flat, with ties, with rounding to bfloat16."""
     rows, vocab = draw(st.integers(1, 4)), draw(st.integers(2, 700))
     noise = torch.Generator().manual_seed(draw(st.integers(0, 1 << 20)))
@@ -40,7 +40,7 @@ TOP_P = st.floats(0.01, 1.0)
 
 
 @pytest.mark.parametrize("nucleus", NUCLEI)
-@given(p=law(), top_p=TOP_P)
+@given(p=distributions(), top_p=TOP_P)
 def test_the_nucleus_of_the_largest_few_is_that_of_a_full_sort(nucleus: str, p: Tensor, top_p: float) -> None:
     quick, slow = kernel.nucleus_top(p, top_p, nucleus), kernel.nucleus_sorted(p, top_p, nucleus)
     assert torch.equal(quick > 0, slow > 0)
@@ -59,8 +59,8 @@ def test_a_nucleus_larger_than_the_first_look_is_found(nucleus: str, vocab: int)
 
 
 @pytest.mark.parametrize("nucleus", NUCLEI)
-@given(p=law(), top_p=TOP_P)
-def test_a_nucleus_is_a_law_that_keeps_the_likeliest_token(nucleus: str, p: Tensor, top_p: float) -> None:
+@given(p=distributions(), top_p=TOP_P)
+def test_a_nucleus_is_a_distribution_that_keeps_the_likeliest_token(nucleus: str, p: Tensor, top_p: float) -> None:
     kept = kernel.nucleus_top(p, top_p, nucleus)
     torch.testing.assert_close(kept.sum(-1), torch.ones(len(p), dtype=torch.float64))
     assert (kept.gather(-1, p.argmax(-1, keepdim=True)) > 0).all()
@@ -70,7 +70,7 @@ def test_a_nucleus_is_a_law_that_keeps_the_likeliest_token(nucleus: str, p: Tens
     torch.testing.assert_close(torch.where(kept > 0, kept * scale, 0), torch.where(kept > 0, p, 0))
 
 
-@given(p=law(), top_p=TOP_P)
+@given(p=distributions(), top_p=TOP_P)
 def test_the_exclusive_nucleus_lies_in_the_inclusive_one(p: Tensor, top_p: float) -> None:
     exclusive, inclusive = (kernel.nucleus_top(p, top_p, name) > 0 for name in ("exclusive", "inclusive"))
     assert not (exclusive & ~inclusive).any()
@@ -131,7 +131,7 @@ def test_the_masks_own_logit_may_be_anything() -> None:
 
 
 @pytest.mark.parametrize("how", ["inverse-cdf", "gumbel-float64"])
-def test_a_draw_follows_its_law(how: str) -> None:
+def test_a_draw_follows_its_distribution(how: str) -> None:
     count = 40_000
     ids = kernel.DRAWS[how](P.expand(count, -1), addresses(count))
     assert follows(np.bincount(ids.numpy(), minlength=len(P)), P.numpy()) > ENOUGH
@@ -220,7 +220,7 @@ class TestInverseCdf:
         p = torch.tensor([0.25, 0.0, 0.25, 0.5], dtype=torch.float64)
         assert [self.at(p, u) for u in (0.25 - 2.0**-53, 0.25, 0.5 - 2.0**-53, 0.5)] == [0, 2, 2, 3]
 
-    @given(p=law(), u=st.sampled_from([0.0, 2.0**-53, 0.5, 1 - 2.0**-52, 1 - 2.0**-53]))
+    @given(p=distributions(), u=st.sampled_from([0.0, 2.0**-53, 0.5, 1 - 2.0**-52, 1 - 2.0**-53]))
     def test_no_impossible_token_is_drawn(self, p: Tensor, u: float) -> None:
         assert p[0, self.at(p[0], u)] > 0
 

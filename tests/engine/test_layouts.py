@@ -62,8 +62,8 @@ def test_a_training_file_is_read_from_its_directory_as_by_itself(
         training_file(path, WEIGHTS)
     else:
         torch.save({"module": dict(WEIGHTS)} if wrapper == "module" else dict(WEIGHTS), path)
-    for beside in ("optimizer.pt", "scheduler.pt", "rng_state_0.pth", "training_args.bin"):
-        torch.save({"state": {}}, tmp_path / beside)
+    for extra in ("optimizer.pt", "scheduler.pt", "rng_state_0.pth", "training_args.bin"):
+        torch.save({"state": {}}, tmp_path / extra)
     alone, inside = load(path, tokenizer), load(tmp_path, tokenizer)
     assert inside.info.kind == alone.info.kind
     assert torch.equal(logits(inside), logits(alone))
@@ -123,7 +123,7 @@ BREAKS: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("how", BREAKS)
-def test_a_broken_shard_is_named_and_no_code_is_asked_for(how: str, tmp_path: Path, tokenizer: str) -> None:
+def test_a_broken_shard_is_named_and_no_code_is_requested(how: str, tmp_path: Path, tokenizer: str) -> None:
     home = sharded(tmp_path / "model")
     spoil, named = BREAKS[how]
     spoil(home)
@@ -136,7 +136,7 @@ def test_a_broken_shard_is_named_and_no_code_is_asked_for(how: str, tmp_path: Pa
 @pytest.mark.parametrize(
     ("text", "words"), [("version https://git-lfs.github.com/spec/v1", "git-lfs"), ("<!DOCTYPE html>", "web page")]
 )
-def test_a_page_or_pointer_saved_as_weights_is_told(
+def test_a_page_or_pointer_saved_as_weights_is_reported(
     name: str, text: str, words: str, tmp_path: Path, tokenizer: str
 ) -> None:
     (tmp_path / name).write_text(text)
@@ -181,8 +181,8 @@ PADDED = VOCAB + 40
 def test_ids_beyond_the_tokenizer_are_never_drawn(kind: str, tmp_path: Path, tokenizer: str) -> None:
     weights = state(causal=kind == "ar", seed=1, vocab=PADDED)
     weights["output_layer.linear.bias"][VOCAB:] = 50.0
-    told = run_settings(parameterization=kind, backbone="ar" if kind == "ar" else "dit")
-    path = write_lightning(tmp_path / "model.ckpt", weights, told, None)
+    configured = run_settings(parameterization=kind, backbone="ar" if kind == "ar" else "dit")
+    path = write_lightning(tmp_path / "model.ckpt", weights, configured, None)
     model = engine.load_model(str(path), "cpu", tokenizer=tokenizer, mask_id=VOCAB - 1)
     assert model.never == tuple(range(VOCAB, PADDED))
     assert "40 ids of the vocabulary are no token and are never drawn" in model.info.notes

@@ -385,8 +385,8 @@ LIES: dict[str, tuple[Any, str]] = {
 
 @pytest.mark.parametrize("lie", LIES)
 def test_a_safetensors_header_that_lies_is_refused(tmp_path: Path, lie: str) -> None:
-    said, words = LIES[lie]
-    path = header(tmp_path / "evil.safetensors", said, bytes(24))
+    claimed, words = LIES[lie]
+    path = header(tmp_path / "evil.safetensors", claimed, bytes(24))
     with refused(words):
         open_weights(path)
 
@@ -494,10 +494,10 @@ INDEXES: dict[str, tuple[Any, str]] = {
 
 @pytest.mark.parametrize("lie", INDEXES)
 def test_an_index_that_lies_is_refused(tmp_path: Path, lie: str) -> None:
-    said, words = INDEXES[lie]
+    claimed, words = INDEXES[lie]
     save_file({"a": torch.ones(1)}, tmp_path / "one.safetensors")
     index = tmp_path / "model.safetensors.index.json"
-    index.write_bytes(said if isinstance(said, bytes) else json.dumps(said).encode())
+    index.write_bytes(claimed if isinstance(claimed, bytes) else json.dumps(claimed).encode())
     with refused(words):
         open_weights(tmp_path)
 

@@ -135,7 +135,7 @@ def test_logits_are_those_of_the_library(each: Made) -> None:
     assert proposed.flatten(0, 1).all(0).sum() > 20
 
 
-def test_the_head_runs_on_the_rows_asked_for_alone(each: Made) -> None:
+def test_the_head_runs_on_the_rows_requested_alone(each: Made) -> None:
     model = load_model(str(each.home), "cpu")
     assert model.network.separable
     tokens = canvas(model, 9)
@@ -169,7 +169,7 @@ def test_the_longest_canvas_is_the_longest_that_the_positions_allow(each: Made) 
         engine.sample(model, engine.make_strategy("mdlm"), length=each.kind.longest + 1)
 
 
-def test_a_table_of_positions_ends_where_it_is_said_to(each: Made) -> None:
+def test_a_table_of_positions_ends_where_it_is_declared_to(each: Made) -> None:
     if any("position_embeddings" in name for name, _ in each.plain.named_parameters()):
         with pytest.raises((IndexError, RuntimeError)):
             by_hand(each, torch.full((1, each.kind.longest + 1), 6))
@@ -214,7 +214,7 @@ def respelt(home: Path, **changes: Any) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
-def test_what_is_known_to_be_needless_is_left_out_and_said(bert: Made) -> None:
+def test_what_is_known_to_be_needless_is_left_out_and_reported(bert: Made) -> None:
     path = bert.home / "model.safetensors"
     needless = {
         "bert.embeddings.position_ids": torch.arange(24)[None],
@@ -224,8 +224,8 @@ def test_what_is_known_to_be_needless_is_left_out_and_said(bert: Made) -> None:
     }
     save_file(load_file(path) | needless, path)
     model = load_model(str(bert.home), "cpu")
-    told = " ".join(model.info.notes)
-    assert all(part in told for part in ("bert.pooler.dense.bias and 1 more", "cls.seq_relationship.weight"))
+    reported = " ".join(model.info.notes)
+    assert all(part in reported for part in ("bert.pooler.dense.bias and 1 more", "cls.seq_relationship.weight"))
     tokens = canvas(model, 6)
     got = model.encode(tokens, torch.zeros(3))
     torch.testing.assert_close(got, load_model(str(make_again(bert)), "cpu").encode(tokens, torch.zeros(3)))
@@ -362,7 +362,7 @@ def test_numbers_behind_the_tokenizers_last_are_never_proposed(tmp_path: Path) -
     assert "3 ids of the vocabulary are no token" in " ".join(model.info.notes)
 
 
-def test_a_head_that_cannot_be_told_apart_runs_on_everything(tmp_path: Path) -> None:
+def test_a_head_that_cannot_be_distinguished_runs_on_everything(tmp_path: Path) -> None:
     made = make(WHOLE, tmp_path / "deberta")
     model = load_model(str(made.home), "cpu")
     assert not model.network.separable
@@ -375,13 +375,13 @@ def test_a_head_that_cannot_be_told_apart_runs_on_everything(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(("attention", "theirs"), [("sdpa", "sdpa"), ("written", "eager")])
-def test_the_attention_asked_for_is_the_one_used(bert: Made, attention: str, theirs: str) -> None:
+def test_the_attention_requested_is_the_one_used(bert: Made, attention: str, theirs: str) -> None:
     model = load_model(str(bert.home), "cpu", "bfloat16", attention=attention)
     assert model.info.backend == attention
     assert model.network._model.config._attn_implementation == theirs
 
 
-def test_it_computes_in_the_type_asked_for(bert: Made) -> None:
+def test_it_computes_in_the_type_requested(bert: Made) -> None:
     model = load_model(str(bert.home), "cpu", "bfloat16")
     assert model.network.dtype == torch.bfloat16
     assert model.network.separable
@@ -391,11 +391,11 @@ def test_it_computes_in_the_type_asked_for(bert: Made) -> None:
     assert (got[proposed].float() - expected[proposed]).abs().mean() < 0.1 * expected.std()
 
 
-def test_progress_is_told_in_bytes_and_can_cancel(bert: Made) -> None:
-    told: list[tuple[str, int, int]] = []
-    load_model(str(bert.home), "cpu", progress=lambda *step: told.append(step))
+def test_progress_is_reported_in_bytes_and_can_cancel(bert: Made) -> None:
+    reported: list[tuple[str, int, int]] = []
+    load_model(str(bert.home), "cpu", progress=lambda *step: reported.append(step))
     size = sum(tensor.nbytes for tensor in load_file(bert.home / "model.safetensors").values())
-    assert told[-1] == ("reading weights", size, size)
+    assert reported[-1] == ("reading weights", size, size)
 
     def cancel(*step: object) -> None:
         raise KeyboardInterrupt

@@ -14,9 +14,9 @@ def test_every_decision_has_a_sentence() -> None:
     decided = {field.name for field in fields(Conventions)} - {"name"}
     assert set(SENTENCES) == decided
     for name in CONVENTIONS:
-        said = conventions(name).decisions
-        assert decided < set(said)
-        for sentence in said.values():
+        described = conventions(name).decisions
+        assert decided < set(described)
+        for sentence in described.values():
             assert sentence[0].isupper()
             assert sentence.endswith(".")
 

@@ -199,11 +199,11 @@ def test_the_reference_measures_d3pm_by_one_of_its_steps_and_the_reconstruction(
     model.loaded.discrete = trained
     steps = 1000 if trained is None else trained.steps
 
-    def law(logits: torch.Tensor) -> torch.Tensor:
-        told = logits.double().clone()
+    def log_probabilities(logits: torch.Tensor) -> torch.Tensor:
+        allowed = logits.double().clone()
         if trained is not None and trained.subs_masking:
-            told[..., model.mask_id] = -torch.inf
-        return torch.log_softmax(told, -1)
+            allowed[..., model.mask_id] = -torch.inf
+        return torch.log_softmax(allowed, -1)
 
     whole = lambda level: ((level * steps).floor() + 1) / steps  # noqa: E731
     as_level = lambda level: (whole(level) - 1e-3) / (1 - 1e-3)  # noqa: E731
@@ -211,7 +211,7 @@ def test_the_reference_measures_d3pm_by_one_of_its_steps_and_the_reconstruction(
         now, then = (1 - 1e-3) * t, (1 - 1e-3) * max(t - 1 / steps, 0.0)
         total = 0.0
         for place in masked.nonzero()[:, 0].tolist():
-            p = law(logits[place]).exp()
+            p = log_probabilities(logits[place]).exp()
             at, mask = float(p[rows[n, place]]), float(p[model.mask_id])
             # the chance of being at the mask now, under the network's law for x, which gives the mask a share
             norm = now + (1 - now) * mask
@@ -219,7 +219,7 @@ def test_the_reference_measures_d3pm_by_one_of_its_steps_and_the_reconstruction(
             total += reveal * math.log(reveal / ((now - then) * at / norm))
             if then > 1e-9:
                 total += stay * math.log(stay / ((then + (1 - then) * mask) / norm))
-        clean = law(model.project(model.encode(rows[n : n + 1], torch.zeros(1))[0]))
+        clean = log_probabilities(model.project(model.encode(rows[n : n + 1], torch.zeros(1))[0]))
         given = float(clean.gather(1, rows[n][:, None]).sum())
         expected.append((steps * total - given) / rows.shape[1])
     found = likelihood(model, rows, "reference")
@@ -297,7 +297,7 @@ def test_a_causal_model_is_exact() -> None:
 
 
 @pytest.mark.parametrize("start", [1, None])
-def test_a_causal_model_is_not_asked_for_what_rows_begin_with(start: int | None) -> None:
+def test_a_causal_model_does_not_predict_what_rows_begin_with(start: int | None) -> None:
     rows = torch.randint(LETTERS, (6, 8), generator=torch.Generator().manual_seed(2))
     rows[:, 0] = 1
     model = Bigram(start)

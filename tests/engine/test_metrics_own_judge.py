@@ -87,14 +87,14 @@ def test_probabilities_of_what_may_come_next_sum_to_one_without_the_mask(judge: 
 @pytest.mark.parametrize("batch_tokens", [1, 60, 1 << 20])
 def test_the_batch_changes_nothing(judge: DirectoryJudge, home: Path, batch_tokens: int) -> None:
     rows = [row[:LENGTH] for row in judge.tokens(texts(11))]
-    heard: list[tuple[int, int]] = []
+    reports: list[tuple[int, int]] = []
     other = load_judge(
-        str(home), "cpu", batch_tokens=batch_tokens, done=lambda done, total: heard.append((done, total))
+        str(home), "cpu", batch_tokens=batch_tokens, done=lambda done, total: reports.append((done, total))
     )
     for mine, theirs in zip(other.nll(rows), judge.nll(rows), strict=True):
         np.testing.assert_allclose(mine, theirs, atol=1e-6)
     np.testing.assert_allclose(other.features(rows), judge.features(rows), atol=1e-5)
-    assert heard[-1] == (11, 11)
+    assert reports[-1] == (11, 11)
 
 
 def test_features_are_the_normed_state_behind_the_last_token(judge: DirectoryJudge, home: Path) -> None:
@@ -145,7 +145,7 @@ def test_a_model_that_sees_to_the_right_is_no_judge(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["demo-judge", "demo-ar"])
-def test_the_packages_judge_goes_by_the_name_it_was_asked_by(name: str) -> None:
+def test_the_packages_judge_goes_by_the_name_it_was_given_by(name: str) -> None:
     made = load_judge(name, "cpu")
     assert isinstance(made, DirectoryJudge)
     assert (made.name, made.context, made.start) == (name, 257, 0)

@@ -78,7 +78,7 @@ class Spelt:
         ("reference", "5 1 1", 4.7, 3),
     ],
 )
-def test_starts_and_ends_that_are_two_tokens_are_told_apart(how: str, text: str, nats: float, tokens: int) -> None:
+def test_starts_and_ends_that_are_two_tokens_are_distinguished(how: str, text: str, nats: float, tokens: int) -> None:
     scores = padded(score_texts(Spelt(), [text, "5 6 7 8 9"], how, length=64))
     assert (scores.nats[0], scores.tokens[0]) == (pytest.approx(nats), tokens)
 
@@ -209,7 +209,7 @@ def test_the_reference_reads_the_models_length_and_the_standard_all_that_the_jud
 
 
 @pytest.mark.parametrize("how", HOW)
-def test_entropy_stands_beside_it(judge: LanguageModel, how: str) -> None:
+def test_entropy_is_beside_it(judge: LanguageModel, how: str) -> None:
     every = texts(16, seed=5)
     found = generative_perplexity(judge, every, ids(16), how)
     assert found.entropy == entropy(ids(16))
@@ -271,16 +271,16 @@ def test_a_batch_that_finds_no_memory_is_halved(home: Path, judge: LanguageModel
         crowded.nll(rows)
 
 
-def test_progress_is_told(home: Path) -> None:
-    heard: list[tuple[int, int]] = []
-    model = load_judge(str(home), "cpu", batch_tokens=100, done=lambda done, total: heard.append((done, total)))
+def test_progress_is_reported(home: Path) -> None:
+    reports: list[tuple[int, int]] = []
+    model = load_judge(str(home), "cpu", batch_tokens=100, done=lambda done, total: reports.append((done, total)))
     score_texts(model, texts(20, seed=4), length=64)
-    assert len(heard) > 3
-    assert [done for done, _ in heard] == sorted(done for done, _ in heard)
-    assert heard[-1] == (20, 20)
+    assert len(reports) > 3
+    assert [done for done, _ in reports] == sorted(done for done, _ in reports)
+    assert reports[-1] == (20, 20)
 
 
-def test_what_cannot_be_scored_is_said(judge: LanguageModel, home: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_scored_is_reported(judge: LanguageModel, home: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="there are no texts to score"):
         score_texts(judge, [], length=64)
     with pytest.raises(ValueError, match="none of the 2 texts has a token"):

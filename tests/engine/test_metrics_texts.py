@@ -45,7 +45,7 @@ def test_a_directory_is_read_to_its_last_file_and_its_text_left_alone(home: Path
     assert load_texts(str(home), limit=2).texts == ("one", "“two”")
 
 
-def test_documents_of_the_split_asked_for_are_read(tmp_path: Path) -> None:
+def test_documents_of_the_split_requested_are_read(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text(lines({"text": "a"}, {"text": "b", "split": "validation"}, {"text": "c", "split": "train"}))
     assert load_texts(str(path)).texts == ("b",)
@@ -77,16 +77,16 @@ def test_missing_or_empty_data_is_one_sentence(home: Path, tmp_path: Path) -> No
 
 
 def test_a_data_set_is_detokenised_as_its_name_demands() -> None:
-    asked: list[tuple[str, str]] = []
+    requested: list[tuple[str, str]] = []
 
     def shelf(name: str, split: str) -> Iterator[str]:
-        asked.append((name, split))
+        requested.append((name, split))
         yield from (" the dog 's <unk> costs $ N N million ", "", "it is n't")
 
     found = load_texts("ptb", "test", from_hub=shelf)
     assert found == Texts("ptb", "test", (" the dog's ? costs $1 1 million ", "it isn't"), 1)
     assert load_texts("ag_news", from_hub=shelf).texts[0] == " the dog 's <unk> costs $ N N million "
-    assert asked == [("ptb", "test"), ("ag_news", "validation")]
+    assert requested == [("ptb", "test"), ("ag_news", "validation")]
 
 
 def test_only_as_many_texts_are_taken_from_a_data_set_as_are_wanted() -> None:
@@ -116,22 +116,22 @@ class Library:
     """What of the datasets library is used."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[object, ...]] = []
+        self.requested: list[tuple[object, ...]] = []
 
     def load_dataset(self, path: str, name: str | None = None, **given: str) -> list[dict[str, str]]:
-        self.asked.append((path, name, given))
+        self.requested.append((path, name, given))
         if given["split"] == "nonsense":
             raise ValueError('Unknown split "nonsense".\nShould be one of: train')
         return [{"text": "a", "article": "b"}]
 
 
-def test_the_hub_is_asked_for_tables_and_never_for_a_program(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tables_of_the_hub_are_read_and_never_a_program(monkeypatch: pytest.MonkeyPatch) -> None:
     library = Library()
     monkeypatch.setitem(sys.modules, "datasets", library)  # type: ignore[arg-type]
     assert list(hub_texts("wikitext103", "validation")) == ["a"]
     assert list(hub_texts("scientific_papers_arxiv", "validation")) == ["b"]
     assert list(hub_texts("openwebtext-split", "validation")) == ["a"]
-    assert library.asked == [
+    assert library.requested == [
         ("Salesforce/wikitext", "wikitext-103-raw-v1", {"split": "validation"}),
         ("armanc/scientific_papers", None,
          {"data_dir": "arxiv", "revision": "refs/convert/parquet", "split": "validation"}),

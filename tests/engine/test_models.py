@@ -102,12 +102,12 @@ def test_all_rows_chosen_is_the_whole() -> None:
     )
 
 
-def test_a_network_that_listens_to_the_noise_level_is_not_folded() -> None:
+def test_a_network_conditioned_on_the_noise_level_is_not_folded() -> None:
     with pytest.raises(ValueError, match="time-conditioned"):
         FoldedDIT(network(replace(CONFIG, time_conditioning=True)))
 
 
-def test_only_a_time_conditioned_network_listens_to_the_noise_level() -> None:
+def test_only_a_time_conditioned_network_takes_the_noise_level() -> None:
     tokens = canvas(1)
     for listens in (False, True):
         model = network(replace(CONFIG, time_conditioning=listens))

@@ -15,7 +15,7 @@ from engine.sampling import oracle
 from engine.sampling.session import Session, control_of
 from engine.sampling.step import SamplerState, Stepper
 from engine.strategies import REGISTRY, Strategy, View, make_strategy
-from tests.engine.stats import ENOUGH, FAR_OFF, follows, outcome, same_law
+from tests.engine.stats import ENOUGH, FAR_OFF, follows, outcome, same_distribution
 from tests.engine.toys import MASK, RowToy, TimedToy, Toy
 
 COUNT, LENGTH, STEPS = 16_000, 3, 4
@@ -52,9 +52,9 @@ def dense(model: Toy, strategy: Strategy, **settings: Any) -> NDArray[np.int64]:
 
 
 @pytest.mark.parametrize("name", REGISTRY)
-def test_trajectories_have_the_law_of_the_dense_update(name: str) -> None:
+def test_trajectories_are_distributed_as_the_dense_update(name: str) -> None:
     strategy = lively(name)
-    assert same_law(fast(Toy(), strategy), dense(Toy(), strategy)) > ENOUGH
+    assert same_distribution(fast(Toy(), strategy), dense(Toy(), strategy)) > ENOUGH
 
 
 @pytest.mark.parametrize(
@@ -67,14 +67,14 @@ def test_trajectories_have_the_law_of_the_dense_update(name: str) -> None:
     ],
     ids=str,
 )
-def test_trajectories_have_that_law_under_every_setting(settings: dict[str, Any]) -> None:
+def test_trajectories_have_that_distribution_under_every_setting(settings: dict[str, Any]) -> None:
     strategy = lively("remdm-cap")
-    assert same_law(fast(RowToy(), strategy, **settings), dense(Toy(), strategy, **settings)) > ENOUGH
+    assert same_distribution(fast(RowToy(), strategy, **settings), dense(Toy(), strategy, **settings)) > ENOUGH
 
 
-def test_trajectories_have_that_law_when_the_model_listens_to_the_noise_level() -> None:
+def test_trajectories_have_that_distribution_when_the_model_takes_the_noise_level() -> None:
     strategy = lively("remdm-loop")
-    assert same_law(fast(TimedToy(), strategy), dense(TimedToy(), strategy)) > ENOUGH
+    assert same_distribution(fast(TimedToy(), strategy), dense(TimedToy(), strategy)) > ENOUGH
 
 
 @pytest.mark.parametrize(
@@ -87,8 +87,8 @@ def test_trajectories_have_that_law_when_the_model_listens_to_the_noise_level() 
     ],
     ids=["strategy", "top_p", "nucleus", "temperature"],
 )
-def test_another_law_is_told_apart(ours: tuple[Strategy, Any], theirs: tuple[Strategy, Any]) -> None:
-    assert same_law(fast(Toy(), ours[0], **ours[1]), dense(Toy(), theirs[0], **theirs[1])) < FAR_OFF
+def test_another_distribution_is_distinguished(ours: tuple[Strategy, Any], theirs: tuple[Strategy, Any]) -> None:
+    assert same_distribution(fast(Toy(), ours[0], **ours[1]), dense(Toy(), theirs[0], **theirs[1])) < FAR_OFF
 
 
 class Split(Toy):
@@ -109,30 +109,32 @@ TEMPERED = [{"temperature": temperature, "top_p": top_p} for temperature in (0.5
 
 
 @pytest.mark.parametrize("settings", TEMPERED, ids=str)
-def test_low_confidence_has_the_law_of_the_dense_update_at_any_temperature(settings: dict[str, Any]) -> None:
+def test_low_confidence_is_distributed_as_the_dense_update_at_any_temperature(settings: dict[str, Any]) -> None:
     strategy = make_strategy("low-confidence")
-    assert same_law(fast(Split(), strategy, **settings), dense(Split(), strategy, **settings)) > ENOUGH
+    assert same_distribution(fast(Split(), strategy, **settings), dense(Split(), strategy, **settings)) > ENOUGH
 
 
 @pytest.mark.parametrize("settings", TEMPERED, ids=str)
-def test_a_rank_by_the_tempered_probability_is_told_apart(
+def test_a_rank_by_the_tempered_probability_is_distinguished(
     settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     strategy, real = make_strategy("low-confidence"), oracle.denoised
     tempered = Settings("low-confidence", temperature=settings["temperature"], top_p=1.0)
     # the oracle asks at temperature 1 for what it ranks by
-    monkeypatch.setattr(oracle, "denoised", lambda model, tokens, asked, alpha: real(model, tokens, tempered, alpha))
-    assert same_law(fast(Split(), strategy, **settings), dense(Split(), strategy, **settings)) < FAR_OFF
+    monkeypatch.setattr(
+        oracle, "denoised", lambda model, tokens, requested, alpha: real(model, tokens, tempered, alpha)
+    )
+    assert same_distribution(fast(Split(), strategy, **settings), dense(Split(), strategy, **settings)) < FAR_OFF
 
 
-def test_another_model_is_told_apart() -> None:
+def test_another_model_is_distinguished() -> None:
     strategy = make_strategy("mdlm")
-    assert same_law(fast(Toy(), strategy), dense(TimedToy(), strategy)) < FAR_OFF
+    assert same_distribution(fast(Toy(), strategy), dense(TimedToy(), strategy)) < FAR_OFF
 
 
 @pytest.mark.parametrize("name", [name for name, kind in REGISTRY.items() if kind.reads != "candidates"])
 @pytest.mark.parametrize("nucleus", ["exclusive", "inclusive"])
-def test_one_step_has_the_law_written_down(name: str, nucleus: str) -> None:
+def test_one_step_has_the_distribution_written_down(name: str, nucleus: str) -> None:
     """Every position of one mixed state, against q(z_s | z_t) as the dense table has it."""
     model, strategy, length = Toy(), lively(name), 4
     settings = control_of(strategy, Settings(name, top_p=0.7, nucleus=nucleus))
@@ -143,10 +145,10 @@ def test_one_step_has_the_law_written_down(name: str, nucleus: str) -> None:
     one = slice(0, 1)
     masked = tokens == MASK
     seen = View(t[one], s[one], alpha_t[one], alpha_s[one], masked[one], ~masked[one], held[one])
-    law = oracle.dense_probabilities(model, tokens[one], strategy.plan(seen), settings.settings, alpha_t[one])[
-        0
-    ].numpy()
-    np.testing.assert_allclose(law.sum(-1), 1)
+    probabilities = oracle.dense_probabilities(
+        model, tokens[one], strategy.plan(seen), settings.settings, alpha_t[one]
+    )[0].numpy()
+    np.testing.assert_allclose(probabilities.sum(-1), 1)
 
     state = SamplerState(tokens, held, torch.zeros_like(masked), list(range(COUNT)))
     stepper = Stepper(model, 5)
@@ -154,7 +156,7 @@ def test_one_step_has_the_law_written_down(name: str, nucleus: str) -> None:
     stepper.apply(settings, state, decision.flips, [0] * COUNT, alpha_t)
     for position in range(length):
         counts = np.bincount(state.tokens[:, position].numpy(), minlength=MASK + 1)
-        assert follows(counts, law[position]) > ENOUGH
+        assert follows(counts, probabilities[position]) > ENOUGH
 
 
 def test_the_oracle_never_touches_what_a_plan_leaves_alone() -> None:

@@ -17,15 +17,15 @@ import engine
 from engine.sampling import predictors
 from engine.sampling.predictors import PREDICTORS, sample_by_predictor
 from engine.sampling.step import BadLogitsError
-from tests.engine.stats import ENOUGH, FAR_OFF, follows, outcome, same_law
+from tests.engine.stats import ENOUGH, FAR_OFF, follows, outcome, same_distribution
 from tests.engine.toys import MASK, TimedToy, Toy
 
 LENGTH, STEPS, COUNT, EPS = 2, 3, 12_000, 1e-5
 FEWER = 4000
 """Samples of our own, which come from a program for other uses than this many of three tokens."""
 STATES = list(product(range(MASK + 1), repeat=LENGTH))
-Law = NDArray[np.float64]
-Rows = Callable[[NDArray[np.float64], int, float, float], Law]
+Distribution = NDArray[np.float64]
+Rows = Callable[[NDArray[np.float64], int, float, float], Distribution]
 """(network's output at a masked position, its position, t, s) -> the law of what it becomes, the mask last"""
 
 
@@ -56,12 +56,12 @@ def sigma_of(t: float) -> float:
     return -math.log(1 - (1 - 1e-3) * t)
 
 
-def softmax(logits: NDArray[np.float64]) -> Law:
+def softmax(logits: NDArray[np.float64]) -> Distribution:
     p = np.exp(logits[:MASK] - logits[:MASK].max())
     return np.append(p / p.sum(), 0.0)
 
 
-def nucleus(p: Law, top_p: float) -> Law:
+def nucleus(p: Distribution, top_p: float) -> Distribution:
     kept, total = np.zeros_like(p), 0.0
     for rank, token in enumerate(np.argsort(-p, kind="stable")):
         total += p[token]
@@ -71,7 +71,7 @@ def nucleus(p: Law, top_p: float) -> Law:
 
 
 def ancestral(alpha: Callable[[float], float], top_p: float = 1.0) -> Rows:
-    def rows(logits: NDArray[np.float64], position: int, t: float, s: float) -> Law:
+    def rows(logits: NDArray[np.float64], position: int, t: float, s: float) -> Distribution:
         move_t, move_s = 1 - alpha(t), 1 - alpha(s)
         p = softmax(logits)
         out = (nucleus(p, top_p) if top_p < 1 else p) * (move_t - move_s) / move_t
@@ -84,7 +84,7 @@ def ancestral(alpha: Callable[[float], float], top_p: float = 1.0) -> Rows:
 def tweedie(factor: float = 1.0) -> Rows:
     """exp(dsigma) - 1 times the score for each token, what is left for the mask."""
 
-    def rows(logits: NDArray[np.float64], position: int, t: float, s: float) -> Law:
+    def rows(logits: NDArray[np.float64], position: int, t: float, s: float) -> Distribution:
         score = factor * softmax(logits) / math.expm1(sigma_of(t))
         grown = math.expm1(sigma_of(t) - sigma_of(s))
         out = grown * score
@@ -94,11 +94,11 @@ def tweedie(factor: float = 1.0) -> Rows:
     return rows
 
 
-def argmax(logits: NDArray[np.float64], position: int, t: float, s: float) -> Law:
+def argmax(logits: NDArray[np.float64], position: int, t: float, s: float) -> Distribution:
     return np.eye(MASK + 1)[softmax(logits).argmax()]
 
 
-def drawn(logits: NDArray[np.float64], position: int, t: float, s: float) -> Law:
+def drawn(logits: NDArray[np.float64], position: int, t: float, s: float) -> Distribution:
     return softmax(logits)
 
 
@@ -106,22 +106,22 @@ LOGLINEAR = ancestral(lambda t: 1 - (1 - 1e-3) * t)
 LINEAR = ancestral(lambda t: 1 - t)
 
 
-def enumerated(model: Toy, step: Rows, last: Rows) -> Law:
+def enumerated(model: Toy, step: Rows, last: Rows) -> Distribution:
     """The law of the finished samples, by pushing probability through every state."""
     times = [1 - i * (1 - EPS) / STEPS for i in range(STEPS + 1)]
     p = np.zeros(len(STATES))
     p[STATES.index((MASK,) * LENGTH)] = 1
     for t, s in [*pairwise(times), (times[-1], 0.0)]:
-        told = torch.full((len(STATES),), t)
-        logits = model.encode(torch.tensor(STATES), told).double().numpy()
+        noise_levels = torch.full((len(STATES),), t)
+        logits = model.encode(torch.tensor(STATES), noise_levels).double().numpy()
         moved = np.zeros_like(p)
         for state, weight, seen in zip(STATES, p, logits, strict=True):
-            laws = [
+            distributions = [
                 np.eye(MASK + 1)[token] if token != MASK else (step if s else last)(seen[i], i, t, s)
                 for i, token in enumerate(state)
             ]
             for to, after in enumerate(STATES):
-                moved[to] += weight * math.prod(laws[i][token] for i, token in enumerate(after))
+                moved[to] += weight * math.prod(distributions[i][token] for i, token in enumerate(after))
         p = moved
     return p
 
@@ -146,13 +146,13 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_samples_have_the_law_written_down(case: str) -> None:
+def test_samples_have_the_distribution_written_down(case: str) -> None:
     model, name, options, step, last = CASES[case]
     assert follows(counted(model(), name, **options), enumerated(model(), step, last)) > ENOUGH
 
 
 @pytest.mark.parametrize(
-    ("sampled", "law"),
+    ("sampled", "other_case"),
     [
         ("ddpm", "ddpm, timed"),
         ("ddpm_cache", "ddpm_cache, timed"),
@@ -161,9 +161,9 @@ def test_samples_have_the_law_written_down(case: str) -> None:
         ("analytic of scores", "analytic of impossible scores"),
     ],
 )
-def test_another_law_is_told_apart(sampled: str, law: str) -> None:
+def test_another_distribution_is_distinguished(sampled: str, other_case: str) -> None:
     model, name, options, *_ = CASES[sampled]
-    other, _, _, step, last = CASES[law]
+    other, _, _, step, last = CASES[other_case]
     expected = enumerated(other(), step, last) + 1e-12  # what cannot happen there may happen here
     assert follows(counted(model(), name, **options), expected / expected.sum()) < FAR_OFF
 
@@ -176,18 +176,18 @@ def test_samples_are_those_of_our_mdlm(name: str, top_p: float) -> None:
     theirs = sample_by_predictor(Toy(), name, steps=5, length=3, count=COUNT, seed=1, top_p=top_p).tokens.numpy()
     strategy = engine.make_strategy("mdlm")
     ours = engine.sample(Toy(), strategy, steps=5, length=3, count=FEWER, seed=2, top_p=top_p, width=FEWER).numpy()
-    assert same_law(outcome(theirs, base=MASK + 1), outcome(ours, base=MASK + 1)) > ENOUGH
+    assert same_distribution(outcome(theirs, base=MASK + 1), outcome(ours, base=MASK + 1)) > ENOUGH
 
 
 def test_samples_of_another_strategy_are_not_theirs() -> None:
     theirs = sample_by_predictor(Toy(), "ddpm_cache", steps=5, length=3, count=COUNT, seed=1).tokens.numpy()
     strategy = engine.make_strategy("remdm-cap", eta=0.3)
     ours = engine.sample(Toy(), strategy, steps=5, length=3, count=FEWER, seed=2, top_p=1.0, width=FEWER).numpy()
-    assert same_law(outcome(theirs, base=MASK + 1), outcome(ours, base=MASK + 1)) < FAR_OFF
+    assert same_distribution(outcome(theirs, base=MASK + 1), outcome(ours, base=MASK + 1)) < FAR_OFF
 
 
 @pytest.mark.parametrize("wrong", [math.nan, math.inf])
-def test_scores_that_are_not_finite_are_told_with_their_place(wrong: float) -> None:
+def test_scores_that_are_not_finite_are_reported_with_their_place(wrong: float) -> None:
     class Broken(ScoreToy):
         def scores(self, tokens: Tensor, sigma: Tensor) -> Tensor:
             given = super().scores(tokens, sigma)
@@ -219,13 +219,13 @@ def test_an_id_that_is_no_token_is_never_drawn(kind: type[Toy], name: str) -> No
     assert not (sample_by_predictor(model, name, steps=3, length=8, count=50, seed=3).tokens == 2).any()
 
 
-def test_the_ancestral_law_is_written_out() -> None:
+def test_the_ancestral_distribution_is_written_out() -> None:
     p = torch.tensor([[[0.25, 0.75, 0.0]]], dtype=torch.float64)
     assert predictors.ancestral(p, 2, 0.8, 0.4)[0, 0].tolist() == pytest.approx([0.1, 0.3, 0.4])
 
 
 @pytest.mark.parametrize("name", ["ddpm", "analytic"])
-def test_the_network_is_asked_at_every_step_and_at_the_end(name: str) -> None:
+def test_the_network_is_called_at_every_step_and_at_the_end(name: str) -> None:
     model = Toy()
     made = sample_by_predictor(model, name, steps=40, length=6, count=3, seed=0)
     assert made.network_calls == 41
@@ -233,7 +233,7 @@ def test_the_network_is_asked_at_every_step_and_at_the_end(name: str) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 4])
-def test_the_caching_predictor_asks_again_only_after_a_token_of_the_batch_changed(count: int) -> None:
+def test_the_caching_predictor_calls_again_only_after_a_token_of_the_batch_changed(count: int) -> None:
     """No more than once at first, once after each of the tokens that come one by one, and once at the end."""
     model = Toy()
     made = sample_by_predictor(model, "ddpm_cache", steps=1500, length=6, count=count, seed=0)
@@ -241,7 +241,7 @@ def test_the_caching_predictor_asks_again_only_after_a_token_of_the_batch_change
     assert count * 6 <= made.network_calls <= count * 6 + 2
 
 
-def test_the_caching_predictor_asks_a_network_that_listens_to_the_noise_level_at_every_step() -> None:
+def test_the_caching_predictor_calls_a_network_conditioned_on_the_noise_level_at_every_step() -> None:
     assert sample_by_predictor(TimedToy(), "ddpm_cache", steps=40, length=6, count=1, seed=0).network_calls == 41
 
 

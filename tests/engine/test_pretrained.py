@@ -100,9 +100,9 @@ def test_left_to_right_continues_english_as_the_library_does(english: TextModel)
 
 
 def test_a_question_is_put_into_the_chat_template(english: TextModel) -> None:
-    asked = english.codec.decode(english.prompt("Who are you?", chat=True))
-    assert asked.endswith("<|im_start|>user\nWho are you?<|im_end|>\n<|im_start|>assistant\n")
-    assert asked.startswith("system\n")
+    prompted = english.codec.decode(english.prompt("Who are you?", chat=True))
+    assert prompted.endswith("<|im_start|>user\nWho are you?<|im_end|>\n<|im_start|>assistant\n")
+    assert prompted.startswith("system\n")
 
 
 def command(*arguments: str) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ import pytest
 
 from engine.system.priority import GROUP, NICENESS
 
-SAID = """
+PROGRAM = """
 from engine.system.priority import lower_priority, lower_session_priority
 import os, pathlib
 lower_priority()
@@ -23,7 +23,7 @@ print(os.nice(0))
 def given_way(path: Path, own_session: bool) -> int:
     """The niceness of a process that has given way."""
     done = subprocess.run(
-        [sys.executable, "-c", SAID.format(path=str(path))],
+        [sys.executable, "-c", PROGRAM.format(path=str(path))],
         start_new_session=own_session, capture_output=True, text=True, check=True,
     )  # fmt: skip
     return int(done.stdout)
@@ -55,8 +55,8 @@ def test_linux_takes_it() -> None:
         "lower_session_priority(); print(GROUP.read_text())"
     )
     before = GROUP.read_text()
-    told = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-c", code], start_new_session=True, capture_output=True, text=True, check=True
     ).stdout
-    assert told.split()[-2:] == ["nice", str(NICENESS)]
+    assert output.split()[-2:] == ["nice", str(NICENESS)]
     assert GROUP.read_text() == before

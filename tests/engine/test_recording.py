@@ -60,14 +60,14 @@ def test_every_bit_of_what_is_held_is_recorded_and_a_masks_own_nan_costs_nothing
     change = np.array([[Change.MASKED, Change.MASKED, Change.LOCKED, Change.LOCKED]], np.uint8)
     none = np.broadcast_to(np.float32(0), shape)
     quiet = Frame(0, 1.0, 0.5, 0.0, 0.5, start.tokens, change, start.held, none, none, 1, Settings("any"))
-    told, before = frames.encode_frame(start, quiet, 0, 0, 5)
+    encoded, before = frames.encode_frame(start, quiet, 0, 0, 5)
     odd = start.held.copy()
     odd.view(np.uint32)[0, 1] += 1  # a NaN with another payload
     odd[0, 2:] = 0.0, -0.0
     for held in (odd, -odd):
         strange = replace(quiet, index=1, t=0.5, s=0.25, alpha_t=0.5, alpha_s=0.75, network_calls=2, held=held)
         body, after = frames.encode_frame(before, strange, 0, 0, 5)
-        assert len(body) > len(told)
+        assert len(body) > len(encoded)
         again = frames.decode_frame(
             before, bytes(1) + body, Settings("any"), header(RunStart(start.tokens, odd < 1, 2, 0))
         )
@@ -252,7 +252,7 @@ def test_plans_that_are_constant_over_stretches_come_back_bit_by_bit(tmp_path: P
             assert mine.remask.tobytes() == its.remask.tobytes()
 
 
-def test_plans_by_position_are_off_by_no_more_than_is_said(tmp_path: Path) -> None:
+def test_plans_by_position_are_off_by_no_more_than_is_promised(tmp_path: Path) -> None:
     trace = recorded(tmp_path / "run", "remdm-conf", steps=100, length=90, batch=2)
     again = Recording.open(tmp_path / "run").trace()
     differ = 0
@@ -371,7 +371,7 @@ def test_a_spooled_recording_is_kept_where_one_says_and_goes_on_there(tmp_path: 
     check_equal(trace, Recording.open(tmp_path / "run"))
 
 
-def test_where_temporary_files_have_no_room_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_temporary_files_have_no_room_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     start, frames = arbitrary_frames(1, 1, 8, 0)
     made = Recorder.spool(header(start), start)
 

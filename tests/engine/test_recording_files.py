@@ -131,9 +131,9 @@ def test_a_writer_that_is_killed_loses_no_frame_that_it_had_written(tmp_path: Pa
             break
     writer.send_signal(signal.SIGKILL)
     # what it said before it died
-    said = [int(line) for line in writer.stdout.read().split("\n")[:-1] if line]
+    saved_steps = [int(line) for line in writer.stdout.read().split("\n")[:-1] if line]
     writer.wait()
-    last = max(said, default=300)
+    last = max(saved_steps, default=300)
     recording = Recording.open(tmp_path / "run")
     trace = recording.trace()
     assert last + 1 <= len(trace) <= last + 2
@@ -381,8 +381,8 @@ def test_bytes_of_parts_of_characters_are_in_a_recording_and_come_into_an_older_
     known = header(start)
     frames = list(session)
     for name, fragments in (("new", parts), ("old", {})):
-        told = replace(known, model=replace(known.model, fragments=fragments))
-        recorder = Recorder.create(tmp_path / name, told, start)
+        changed = replace(known, model=replace(known.model, fragments=fragments))
+        recorder = Recorder.create(tmp_path / name, changed, start)
         for frame in frames[:4]:
             recorder.frame(0, frame)
         recorder.close()

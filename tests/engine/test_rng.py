@@ -95,7 +95,7 @@ def test_words_in_another_order_are_another_address() -> None:
     assert rng.key(1, 2) != rng.key(2, 1)
 
 
-def test_keys_belong_to_their_pair_whatever_stands_beside_it() -> None:
+def test_keys_belong_to_their_pair_whatever_is_beside_it() -> None:
     together = rng.keys(9, [4, 5, 6], [1, 1, 7], Purpose.TOKEN)
     alone = [rng.keys(9, [n], [i], Purpose.TOKEN)[0] for n, i in ((4, 1), (5, 1), (6, 7))]
     assert together.tolist() == alone

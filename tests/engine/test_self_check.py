@@ -66,7 +66,7 @@ class Counting(Letters):
         return [0, 1, 2, 3, 4] * 6
 
 
-def test_a_causal_model_is_asked_for_each_token_given_those_before_it() -> None:
+def test_a_causal_model_predicts_each_token_from_those_before_it() -> None:
     right = LeftToRight({i: (i + 1) % 5 for i in range(5)})
     assert self_check(right, Counting()).loss < 1e-9
     assert self_check(LeftToRight({i: i for i in range(5)}), Counting()).garbled
@@ -103,7 +103,7 @@ def test_a_tokenizer_that_makes_nothing_of_any_text_is_an_error(demo: TextModel)
         ("model.ckpt", "there is no file or directory 'model.ckpt'"),
     ],
 )
-def test_a_name_that_can_be_nothing_is_told_without_loading(name: str, reason: str) -> None:
+def test_a_name_that_can_be_nothing_is_reported_without_loading(name: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         resolve(name)
 

@@ -34,13 +34,13 @@ def answers(*commands: wire.Command, model: TextToy | None = None) -> list[wire.
 
     All commands lie in the inbox from the beginning, so steps are taken only where it runs empty: at the end.
     """
-    said: list[wire.Event] = []
+    replies: list[wire.Event] = []
     inbox: queue.SimpleQueue[wire.Command | None] = queue.SimpleQueue()
     for command in commands:
         inbox.put(command)
 
     def send(event: wire.Event) -> None:
-        said.append(event)
+        replies.append(event)
         if isinstance(event, wire.Finished | wire.Failed):
             inbox.put(None)
 
@@ -53,7 +53,7 @@ def answers(*commands: wire.Command, model: TextToy | None = None) -> list[wire.
         return model or TextToy()
 
     Server(send, load).serve(inbox)
-    return said
+    return replies
 
 
 def kinds(events: list[wire.Event]) -> list[str]:
@@ -61,9 +61,9 @@ def kinds(events: list[wire.Event]) -> list[str]:
 
 
 def test_a_run_from_hello_to_finished() -> None:
-    said = answers(OPEN, begin(7), wire.Credit(100))
-    assert kinds(said) == ["Hello", "Loading", "Ready", "Began", *["Stepped"] * 4, "Finished"]
-    hello, _, ready, began, *steps, finished = said
+    replies = answers(OPEN, begin(7), wire.Credit(100))
+    assert kinds(replies) == ["Hello", "Loading", "Ready", "Began", *["Stepped"] * 4, "Finished"]
+    hello, _, ready, began, *steps, finished = replies
     assert hello == wire.Hello(strategies.catalogue())
     assert ready == wire.Ready(TextToy().info)
     assert (began.run, began.steps, began.seed) == (7, 4, 3)
@@ -72,13 +72,13 @@ def test_a_run_from_hello_to_finished() -> None:
 
 
 def test_the_frames_are_those_of_a_session() -> None:
-    said = answers(OPEN, begin(prompt="ba", knobs={"eta": 0.3}), wire.Credit(100))
+    replies = answers(OPEN, begin(prompt="ba", knobs={"eta": 0.3}), wire.Credit(100))
     strategy = strategies.make_strategy("remdm-cap", eta=0.3)
     session = Session(Toy(), strategy, steps=4, length=6, batch=2, seed=3, prompt=[1, 0])
-    began = next(event for event in said if isinstance(event, wire.Began))
+    began = next(event for event in replies if isinstance(event, wire.Began))
     assert np.array_equal(began.tokens.array(), session.tokens)
     assert began.locked.array().tolist() == [[True, True, False, False, False, False]] * 2
-    got = [event.frame() for event in said if isinstance(event, wire.Stepped)]
+    got = [event.frame() for event in replies if isinstance(event, wire.Stepped)]
     for ours, theirs in zip(session, got, strict=True):
         assert np.array_equal(ours.tokens, theirs.tokens)
         assert ours.settings == theirs.settings
@@ -102,16 +102,16 @@ class Scripted:
 
 
 def scripted(*script: wire.Command | str | None) -> list[wire.Event]:
-    said: list[wire.Event] = []
-    Server(said.append, lambda choice, progress: TextToy(), clock=lambda: 0.0).serve(Scripted([*script, None]))  # type: ignore[arg-type]
-    return said
+    replies: list[wire.Event] = []
+    Server(replies.append, lambda choice, progress: TextToy(), clock=lambda: 0.0).serve(Scripted([*script, None]))  # type: ignore[arg-type]
+    return replies
 
 
 def test_the_server_takes_as_many_steps_as_it_has_credit_for_and_then_waits() -> None:
     inbox = Scripted([OPEN, begin(steps=9), wire.Credit(2), "nothing", "nothing", wire.Credit(1), "nothing", None])
-    said: list[wire.Event] = []
-    Server(said.append, lambda choice, progress: TextToy()).serve(inbox)  # type: ignore[arg-type]
-    assert kinds(said)[4:] == ["Stepped"] * 3
+    replies: list[wire.Event] = []
+    Server(replies.append, lambda choice, progress: TextToy()).serve(inbox)  # type: ignore[arg-type]
+    assert kinds(replies)[4:] == ["Stepped"] * 3
     assert inbox.script == []
     # it waits for: Open, Begin, the first credit, the second one and the end
     assert inbox.waited == 5
@@ -119,9 +119,9 @@ def test_the_server_takes_as_many_steps_as_it_has_credit_for_and_then_waits() ->
 
 def test_a_new_run_starts_without_the_credit_of_the_last() -> None:
     inbox = Scripted([OPEN, begin(1), wire.Credit(3), "nothing", begin(2), None])
-    said: list[wire.Event] = []
-    Server(said.append, lambda choice, progress: TextToy()).serve(inbox)  # type: ignore[arg-type]
-    assert kinds(said)[3:] == ["Began", "Stepped", "Began"]
+    replies: list[wire.Event] = []
+    Server(replies.append, lambda choice, progress: TextToy()).serve(inbox)  # type: ignore[arg-type]
+    assert kinds(replies)[3:] == ["Began", "Stepped", "Began"]
     assert inbox.script == []
     # without credit it waits: for Open, Begin, the credit and, after the second Begin, for the end
     assert inbox.waited == 4
@@ -129,8 +129,8 @@ def test_a_new_run_starts_without_the_credit_of_the_last() -> None:
 
 def test_what_is_configured_holds_from_the_next_step_on() -> None:
     configure = wire.Configure(settings("mdlm", top_p=0.5))
-    said = scripted(OPEN, begin(steps=9), wire.Credit(9), "nothing", "nothing", configure, "nothing", "nothing")
-    steps = [event.settings for event in said if isinstance(event, wire.Stepped)]
+    replies = scripted(OPEN, begin(steps=9), wire.Credit(9), "nothing", "nothing", configure, "nothing", "nothing")
+    steps = [event.settings for event in replies if isinstance(event, wire.Stepped)]
     assert [step.strategy for step in steps] == ["remdm-cap", "remdm-cap", "mdlm", "mdlm"]
     assert [step.top_p for step in steps] == [0.9, 0.9, 0.5, 0.5]
 
@@ -146,43 +146,43 @@ def test_what_is_configured_holds_from_the_next_step_on() -> None:
     ],
 )
 def test_a_bad_knob_is_rejected_and_changes_nothing(bad: wire.SettingsData, reason: str) -> None:
-    said = scripted(OPEN, begin(), wire.Credit(2), "nothing", wire.Configure(bad), "nothing")
-    assert kinds(said)[4:] == ["Stepped", "Rejected", "Stepped"]
-    rejected = said[5]
+    replies = scripted(OPEN, begin(), wire.Credit(2), "nothing", wire.Configure(bad), "nothing")
+    assert kinds(replies)[4:] == ["Stepped", "Rejected", "Stepped"]
+    rejected = replies[5]
     assert isinstance(rejected, wire.Rejected)
     assert reason in rejected.reason
-    first, second = (event.settings for event in said if isinstance(event, wire.Stepped))
+    first, second = (event.settings for event in replies if isinstance(event, wire.Stepped))
     assert first == second
 
 
-def test_an_error_of_the_model_is_told_and_the_run_goes_on_from_there() -> None:
+def test_an_error_of_the_model_is_reported_and_the_run_goes_on_from_there() -> None:
     model = TextToy(good=2)
-    said: list[wire.Event] = []
+    replies: list[wire.Event] = []
 
     class Repaired(Scripted):
         def get(self, block: bool) -> wire.Command | None:
-            if said and isinstance(said[-1], wire.Failed):
+            if replies and isinstance(replies[-1], wire.Failed):
                 model.broken = False
             return super().get(block)
 
     script = [OPEN, begin(steps=4), wire.Credit(9), *["nothing"] * 3, wire.Credit(9), *["nothing"] * 3, None]
     inbox = Repaired(script)
-    Server(said.append, lambda choice, progress: model).serve(inbox)  # type: ignore[arg-type]
+    Server(replies.append, lambda choice, progress: model).serve(inbox)  # type: ignore[arg-type]
     # it waits for: Open, Begin, the first credit, after the failure the second one, and the end
     assert inbox.waited == 5
-    assert kinds(said)[4:] == ["Stepped", "Stepped", "Failed", "Stepped", "Stepped", "Finished"]
-    failed = said[6]
+    assert kinds(replies)[4:] == ["Stepped", "Stepped", "Failed", "Stepped", "Stepped", "Finished"]
+    failed = replies[6]
     assert isinstance(failed, wire.Failed)
     assert (failed.stage, failed.reason) == ("step", "out of memory")
     assert "Traceback" in failed.detail
     whole = [event for event in answers(OPEN, begin(steps=4), wire.Credit(9)) if isinstance(event, wire.Stepped)]
-    assert [event for event in said if isinstance(event, wire.Stepped)] == whole
+    assert [event for event in replies if isinstance(event, wire.Stepped)] == whole
 
 
-def test_a_model_that_fails_to_load_is_told_and_another_can_be_loaded() -> None:
-    said = answers(wire.Open(ModelChoice("nemo")), OPEN, begin())
-    assert kinds(said) == ["Hello", "Loading", "Failed", "Loading", "Ready", "Began"]
-    failed = said[2]
+def test_a_model_that_fails_to_load_is_reported_and_another_can_be_loaded() -> None:
+    replies = answers(wire.Open(ModelChoice("nemo")), OPEN, begin())
+    assert kinds(replies) == ["Hello", "Loading", "Failed", "Loading", "Ready", "Began"]
+    failed = replies[2]
     assert isinstance(failed, wire.Failed)
     assert (failed.stage, failed.reason) == ("load", "unknown model 'nemo'")
 
@@ -196,20 +196,20 @@ def test_a_model_that_fails_to_load_is_told_and_another_can_be_loaded() -> None:
         (begin(temperature=-1.0), "temperature must lie in"),
     ],
 )
-def test_a_run_that_cannot_begin_is_told_and_another_can(command: wire.Begin, reason: str) -> None:
-    said = answers(OPEN, command, begin())
-    assert kinds(said)[3:] == ["Failed", "Began"]
-    failed = said[3]
+def test_a_run_that_cannot_begin_is_reported_and_another_can(command: wire.Begin, reason: str) -> None:
+    replies = answers(OPEN, command, begin())
+    assert kinds(replies)[3:] == ["Failed", "Began"]
+    failed = replies[3]
     assert isinstance(failed, wire.Failed)
     assert failed.stage == "begin"
     assert reason in failed.reason
 
 
 def test_nothing_can_begin_without_a_model() -> None:
-    said = answers(begin())
-    assert kinds(said) == ["Hello", "Failed"]
-    assert isinstance(said[1], wire.Failed)
-    assert said[1].reason == "no model is loaded"
+    replies = answers(begin())
+    assert kinds(replies) == ["Hello", "Failed"]
+    assert isinstance(replies[1], wire.Failed)
+    assert replies[1].reason == "no model is loaded"
 
 
 def test_settings_and_credit_without_a_run_are_let_go() -> None:
@@ -231,7 +231,7 @@ def test_the_process_ends_when_its_input_does() -> None:
     assert done.stderr == b""
 
 
-def test_the_process_says_hello_before_it_is_asked_and_ends_on_quit() -> None:
+def test_the_process_says_hello_before_any_request_and_ends_on_quit() -> None:
     with subprocess.Popen(
         [sys.executable, "-P", "-m", "engine.serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as engine:
@@ -280,9 +280,9 @@ def test_a_run_goes_on_after_any_step_as_if_it_had_never_stopped(at: int) -> Non
     later: list[wire.Command | str | None] = []
     for i in range(at, 9):
         later += [wire.Configure(whole[i].settings), "nothing"] if i in (3, 6) else ["nothing"]
-    said = scripted(OPEN, resumed, *["nothing"] * at, wire.Credit(9), *later)
-    assert stepped(said) == whole[at:]
-    again = next(event for event in said if isinstance(event, wire.Resumed))
+    replies = scripted(OPEN, resumed, *["nothing"] * at, wire.Credit(9), *later)
+    assert stepped(replies) == whole[at:]
+    again = next(event for event in replies if isinstance(event, wire.Resumed))
     assert np.array_equal(again.tokens.array(), whole[at - 1].frame().tokens)
 
 
@@ -290,25 +290,25 @@ def test_a_knob_turned_while_steps_are_computed_again_acts_after_them() -> None:
     whole = unbroken()
     command = wire.Begin(0, whole[0].settings, begin(steps=9).choice, 3, ((0, whole[0].settings),))
     configure = wire.Configure(whole[3].settings)
-    said = scripted(OPEN, command, wire.Credit(3), "nothing", configure, *["nothing"] * 5)
-    assert stepped(said) == whole[3:6]
+    replies = scripted(OPEN, command, wire.Credit(3), "nothing", configure, *["nothing"] * 5)
+    assert stepped(replies) == whole[3:6]
 
 
 def test_a_record_longer_than_the_run_is_refused() -> None:
     command = wire.Begin(0, settings(), begin(steps=4).choice, 60, ((0, settings()),))
-    said = scripted(OPEN, command, *["nothing"] * 5)
-    assert isinstance(said[-1], wire.Failed)
-    assert said[-1].reason == "the run has 4 steps, so it cannot continue after 60"
+    replies = scripted(OPEN, command, *["nothing"] * 5)
+    assert isinstance(replies[-1], wire.Failed)
+    assert replies[-1].reason == "the run has 4 steps, so it cannot continue after 60"
 
 
 def test_without_steps_there_is_one_for_each_position_to_fill() -> None:
-    asked = wire.Begin(0, settings("mdlm"), RunChoice(None, length=6, prompt="ba"))
-    assert next(event for event in scripted(OPEN, asked) if isinstance(event, wire.Began)).steps == 4
+    message = wire.Begin(0, settings("mdlm"), RunChoice(None, length=6, prompt="ba"))
+    assert next(event for event in scripted(OPEN, message) if isinstance(event, wire.Began)).steps == 4
 
 
-def test_progress_is_told_ten_times_a_second_and_at_once_in_a_new_stage() -> None:
+def test_progress_is_reported_ten_times_a_second_and_at_once_in_a_new_stage() -> None:
     times = iter(i / 100 for i in range(1000))
-    said: list[wire.Event] = []
+    replies: list[wire.Event] = []
 
     def load(choice: ModelChoice, progress: Progress) -> Any:
         for stage in ("downloading", "reading"):
@@ -316,27 +316,27 @@ def test_progress_is_told_ten_times_a_second_and_at_once_in_a_new_stage() -> Non
                 progress(stage, done, 100)
         return TextToy()
 
-    Server(said.append, load, lambda: next(times)).serve(Scripted([OPEN, None]))  # type: ignore[arg-type]
-    told = [event for event in said if isinstance(event, wire.Loading)]
-    assert told[0] == wire.Loading("loading toy")
-    assert 18 <= len(told) <= 24
-    assert [stage for stage in ("downloading", "reading") if wire.Loading(stage, 0, 100) in told] == [
+    Server(replies.append, load, lambda: next(times)).serve(Scripted([OPEN, None]))  # type: ignore[arg-type]
+    reports = [event for event in replies if isinstance(event, wire.Loading)]
+    assert reports[0] == wire.Loading("loading toy")
+    assert 18 <= len(reports) <= 24
+    assert [stage for stage in ("downloading", "reading") if wire.Loading(stage, 0, 100) in reports] == [
         "downloading",
         "reading",
     ]
 
 
-def test_what_a_model_knows_is_measured_when_asked() -> None:
+def test_what_a_model_knows_is_measured_on_request() -> None:
     from engine.models import load_model
 
-    said: list[wire.Event] = []
+    replies: list[wire.Event] = []
     demo = load_model("demo", "cpu", "float32")
-    Server(said.append, lambda *_: demo).serve(Scripted([OPEN, wire.Inspect(), None]))  # type: ignore[arg-type]
-    assert isinstance(said[-1], wire.Checked)
-    assert said[-1].check.loss < 4.5 < said[-1].check.chance
+    Server(replies.append, lambda *_: demo).serve(Scripted([OPEN, wire.Inspect(), None]))  # type: ignore[arg-type]
+    assert isinstance(replies[-1], wire.Checked)
+    assert replies[-1].check.loss < 4.5 < replies[-1].check.chance
 
 
-def test_a_model_that_cannot_be_measured_is_told_and_the_run_stays() -> None:
-    said = scripted(OPEN, begin(), wire.Inspect(), wire.Credit(1), "nothing")
-    assert kinds(said)[4:] == ["Failed", "Stepped"]
-    assert said[4].stage == "check"
+def test_a_model_that_cannot_be_measured_is_reported_and_the_run_stays() -> None:
+    replies = scripted(OPEN, begin(), wire.Inspect(), wire.Credit(1), "nothing")
+    assert kinds(replies)[4:] == ["Failed", "Stepped"]
+    assert replies[4].stage == "check"

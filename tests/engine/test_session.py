@@ -70,7 +70,7 @@ def test_a_plan_that_rounding_alone_took_out_of_range_has_no_excess(over: float,
     assert (frame.unmask == 1).all()
 
 
-def test_an_excess_of_remasking_counts_where_tokens_stand() -> None:
+def test_an_excess_of_remasking_counts_where_tokens_are() -> None:
     class Over(type(MDLM)):  # type: ignore[misc]
         def plan(self, view: View) -> Plan:
             return Plan(view.alpha_t * 0 + 1, view.alpha_t * 0 + 1.25)
@@ -143,8 +143,8 @@ def test_a_step_in_which_nothing_is_revealed_costs_nothing() -> None:
     model = Toy()
     seen = 0
     for frame in Session(model, CAP, steps=60, length=4, batch=3):
-        asked = int((frame.change == Change.REVEALED).any(-1).sum())
-        assert model.encoded - seen == asked
+        requested = int((frame.change == Change.REVEALED).any(-1).sum())
+        assert model.encoded - seen == requested
         assert frame.network_calls == model.encoded
         seen = model.encoded
     assert 0 < seen < 60 * 3
@@ -379,7 +379,7 @@ def test_a_model_that_is_being_trained_can_be_watched() -> None:
     assert not (frames[-1].tokens == 8).any()
 
 
-def test_a_network_that_gives_nan_is_told() -> None:
+def test_a_network_that_gives_nan_is_reported() -> None:
     model = Toy()
     model.place = model.place * torch.nan
     with pytest.raises(FloatingPointError, match="not finite"):

@@ -63,7 +63,7 @@ def text(path: Path, letters: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("tokens", "letters", "split", "size", "asked"),
+    ("tokens", "letters", "split", "size", "requested"),
     [
         ([END_OF_TEXT, *LETTERS, "[UNK]", MASK], LETTERS, True, 30, (None, 30)),
         ([*LETTERS, "[UNK]"], LETTERS, True, 30, (None, 28, 30)),
@@ -80,13 +80,13 @@ def test_an_alphabet_is_trained_on_and_sampled_from(
     letters: str,
     split: bool,
     size: int,
-    asked: tuple[int | None, ...],
+    requested: tuple[int | None, ...],
     objective: str,
 ) -> None:
     tokenizer, data = alphabet(tmp_path / "letters.json", tokens, split), text(tmp_path / "a.txt", letters)
-    for number in asked:
-        said = "" if number is None else f"vocab_size = {number}"
-        config = read_config(CONFIG.format(objective=objective, size=said, tokenizer=str(tokenizer)))
+    for number in requested:
+        size_line = "" if number is None else f"vocab_size = {number}"
+        config = read_config(CONFIG.format(objective=objective, size=size_line, tokenizer=str(tokenizer)))
         assert config.model.vocab_size == size
     corpus = prepare([data], config.model.vocab_size, tmp_path / "cache", tokenizer=str(tokenizer))
     trainer = Trainer(config, corpus, tmp_path / "run", torch.device("cpu"))
@@ -182,10 +182,10 @@ def test_a_text_of_a_data_set_is_named_by_its_number(tmp_path: Path) -> None:
 
 def test_a_tokenizer_that_fills_and_cuts_texts_does_neither_in_training(tmp_path: Path) -> None:
     path = alphabet(tmp_path / "letters.json", [*BASES])
-    told = Tokenizer.from_file(str(path))
-    told.enable_truncation(5)
-    told.enable_padding(length=9, pad_token="A")
-    told.save(str(path))
+    changed = Tokenizer.from_file(str(path))
+    changed.enable_truncation(5)
+    changed.enable_padding(length=9, pad_token="A")
+    changed.save(str(path))
     assert json.loads(path.read_text())["truncation"]
     corpus = prepare([text(tmp_path / "a.txt", BASES)], 6, tmp_path / "cache", tokenizer=str(path))
     assert sum(map(len, corpus.splits.values())) > 2000

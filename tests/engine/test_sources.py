@@ -141,6 +141,6 @@ def test_names_of_this_machine_need_no_hub(tmp_path: Path) -> None:
     assert resolve(str(tmp_path / "org" / "model")) == tmp_path / "org" / "model"
     assert (resolve("demo") or tmp_path).joinpath("model.safetensors").is_file()
     assert resolve("org/model") is None
-    for name, said in (("demmo", "unknown model 'demmo'"), ("./nowhere", "there is no file"), ("a.ckpt", "no file")):
-        with pytest.raises(ValueError, match=said):
+    for name, message in (("demmo", "unknown model 'demmo'"), ("./nowhere", "there is no file"), ("a.ckpt", "no file")):
+        with pytest.raises(ValueError, match=message):
             resolve(name)

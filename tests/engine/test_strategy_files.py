@@ -136,16 +136,18 @@ def test_a_file_that_is_not_there_or_too_large_is_refused(tmp_path: Path) -> Non
         ("return Plan(view.alpha_t / 0, view.alpha_t)", "the plan's unmask is inf at position 0 of sample 0: give 0"),
     ],
 )  # fmt: skip
-def test_a_plan_that_is_none_is_told_and_the_session_stays_where_it_was(tmp_path: Path, body: str, reason: str) -> None:
+def test_a_plan_that_is_none_is_reported_and_the_session_stays_where_it_was(
+    tmp_path: Path, body: str, reason: str
+) -> None:
     good = Session(Toy(), strategies.make_strategy("remdm-cap"), steps=12, length=10, batch=2)
     session = Session(Toy(), strategies.make_strategy("remdm-cap"), steps=12, length=10, batch=2)
     frames_of(session, 4)
     kind = load(written(tmp_path, HEAD + f"    def plan(self, view):\n        {body}\n"))
     session.set(strategy=kind())
     for _ in range(2):
-        with pytest.raises(StrategyError, match=re.escape(reason)) as told:
+        with pytest.raises(StrategyError, match=re.escape(reason)) as raised:
             next(session)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(raised.value)
     assert session.index == 4
     session.set(strategy=strategies.make_strategy("remdm-cap"))
     assert all(same(a, b) for a, b in zip([*session.frames, *session], good, strict=True))
@@ -153,17 +155,17 @@ def test_a_plan_that_is_none_is_told_and_the_session_stays_where_it_was(tmp_path
 
 def test_a_traceback_shows_the_files_own_lines_alone(tmp_path: Path) -> None:
     path = written(tmp_path, HEAD + "    def plan(self, view):\n        return view.masked.frobnicate()\n")
-    with pytest.raises(StrategyError) as told:
+    with pytest.raises(StrategyError) as raised:
         next(Session(Toy(), load(path)()))
-    assert told.value.detail.splitlines()[:3] == [
+    assert raised.value.detail.splitlines()[:3] == [
         "Traceback (most recent call last):",
         f'  File "{path}", line 9, in plan',
         "    return view.masked.frobnicate()",
     ]
-    assert told.value.detail.count("File ") == 1
+    assert raised.value.detail.count("File ") == 1
 
 
-def test_a_wrong_clock_and_wrong_times_are_told(tmp_path: Path) -> None:
+def test_a_wrong_clock_and_wrong_times_are_reported(tmp_path: Path) -> None:
     clock = "    def alpha(self, t):\n        return 3 - t\n"
     with pytest.raises(StrategyError, match="alpha must lie in 0 to 1, not at 2"):
         next(Session(Toy(), load(written(tmp_path, HEAD + PLAN + clock))()))
@@ -202,7 +204,7 @@ def test_a_file_is_loaded_anew_when_its_content_changes(tmp_path: Path) -> None:
     assert first().eta == 0.3
 
 
-def test_a_file_that_was_broken_is_told_once_and_the_strategy_stays(tmp_path: Path) -> None:
+def test_a_file_that_was_broken_is_reported_once_and_the_strategy_stays(tmp_path: Path) -> None:
     path = written(tmp_path, HEAD + PLAN)
     file = StrategyFile(path)
     kind = file.kind
@@ -224,11 +226,9 @@ def test_the_template_loads_keeps_the_laws_and_is_not_overwritten(tmp_path: Path
     assert kind.name == "my-first-sampler"
     assert [knob.name for knob in describe(kind).knobs] == ["eta", "fade"]
     session = Session(Toy(), kind(), steps=20, length=24, batch=24)
-    standing = LawState()
+    state = LawState()
     for frame in session:
-        standing, broken = check_laws(
-            frame, Claims(kind.preserves_marginal, kind.reads), standing, session.blocks.edges
-        )
+        state, broken = check_laws(frame, Claims(kind.preserves_marginal, kind.reads), state, session.blocks.edges)
         assert broken == ()
     assert frame.index == 19
     path.write_text("mine")
@@ -347,7 +347,7 @@ def test_modules_of_other_distributions_do_not_belong_to_a_strategy() -> None:
     assert (belongs("numpy"), belongs("torch"), belongs("nobody_has_this")) == (True, False, True)
 
 
-def test_packages_add_strategies_and_broken_ones_are_told(tmp_path: Path) -> None:
+def test_packages_add_strategies_and_broken_ones_are_reported(tmp_path: Path) -> None:
     for name, source in PACKAGE.items():
         written(tmp_path, source, f"pack_{name}.py")
     meta = tmp_path / "pack-1.0.dist-info"

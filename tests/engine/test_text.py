@@ -89,7 +89,7 @@ def test_a_number_that_is_no_token_is_shown_as_a_number() -> None:
 @pytest.mark.parametrize(
     ("kind", "name"), [("word pieces", "[SEP]"), ("byte fallback", "</s>"), ("byte level", "<|endoftext|>")]
 )
-def test_a_special_token_in_a_prompt_is_text_unless_it_is_asked_for(kind: str, name: str) -> None:
+def test_a_special_token_in_a_prompt_is_text_unless_it_is_requested(kind: str, name: str) -> None:
     codec = Codec(KINDS[kind]())
     special = [i for i in range(codec.size) if codec.piece(i) == name]
     assert len(special) == 1
@@ -114,7 +114,7 @@ def test_residues_are_read_with_spaces_or_without(esm: Codec) -> None:
     assert esm.encode("M K\nT W") == esm.encode("MKTW") == [library.ESM_WORDS.index(c) for c in "MKTW"]
 
 
-def test_special_tokens_among_residues_are_read_only_if_asked_for(esm: Codec) -> None:
+def test_special_tokens_among_residues_are_read_only_if_requested(esm: Codec) -> None:
     cls, mask = (library.ESM_WORDS.index(name) for name in ("<cls>", "<mask>"))
     assert esm.encode("<cls>MK<mask>", special=True) == [cls, *esm.encode("MK"), mask]
     assert not {cls, mask} & set(esm.encode("<cls>MK<mask>"))

@@ -215,7 +215,7 @@ def trainer(config: TrainConfig, corpus: Corpus, home: Path) -> Trainer:
     return Trainer(config, corpus, home, torch.device("cpu"))
 
 
-def told(progress: TrainProgress) -> TrainProgress:
+def without_speed(progress: TrainProgress) -> TrainProgress:
     """All of it but the speed."""
     return replace(progress, tokens_per_second=0.0)
 
@@ -230,7 +230,7 @@ def test_a_killed_and_resumed_run_is_as_if_unbroken(
     optim = msgspec.structs.replace(CONFIG.optim, name=optimizer)
     config = msgspec.structs.replace(CONFIG, objective=objective, optim=optim)
     whole_run = trainer(config, corpus, tmp_path / "whole")
-    whole = [told(progress) for progress in whole_run.run()]
+    whole = [without_speed(progress) for progress in whole_run.run()]
     assert [progress.step for progress in whole] == list(range(1, 8))
     assert [progress.validation is not None for progress in whole] == [step in (3, 6, 7) for step in range(1, 8)]
     assert [progress.saved for progress in whole] == [step in (2, 4, 6, 7) for step in range(1, 8)]
@@ -239,7 +239,7 @@ def test_a_killed_and_resumed_run_is_as_if_unbroken(
     torch.manual_seed(99)
     resumed_run = trainer(config, corpus, tmp_path / "broken")
     assert resumed_run.step == killed // 2 * 2
-    resumed = [told(progress) for progress in resumed_run.run()]
+    resumed = [without_speed(progress) for progress in resumed_run.run()]
     assert resumed == whole[resumed_run.config.run.steps - len(resumed) :]
     for name, p in whole_run.model.state_dict().items():
         assert torch.equal(resumed_run.model.state_dict()[name], p)
@@ -319,15 +319,15 @@ def test_a_jump_of_the_loss_stops_the_run_before_it_does_harm(
 
 def test_a_batch_in_parts_is_the_same_batch(corpus: Corpus, tmp_path: Path) -> None:
     model = msgspec.structs.replace(CONFIG.model, dropout=0.0)
-    told = []
+    curves = []
     for rows_together in (0, 1, 3):
         config = msgspec.structs.replace(with_run(rows_together=rows_together), model=model, objective="ar")
-        told.append([(p.loss, p.grad_norm) for p in trainer(config, corpus, tmp_path / str(rows_together)).run()])
-    for parts in told[1:]:
-        assert parts == [pytest.approx(step, rel=1e-4) for step in told[0]]
+        curves.append([(p.loss, p.grad_norm) for p in trainer(config, corpus, tmp_path / str(rows_together)).run()])
+    for parts in curves[1:]:
+        assert parts == [pytest.approx(step, rel=1e-4) for step in curves[0]]
 
 
-def test_the_last_checkpoints_stay_when_asked(corpus: Corpus, tmp_path: Path) -> None:
+def test_the_last_checkpoints_stay_on_request(corpus: Corpus, tmp_path: Path) -> None:
     list(trainer(with_run(keep=2), corpus, tmp_path).run())
     kept = ["step-00000006.pt", "step-00000007.pt"]
     names = {*FILES, *kept, *(f"{name}.sha256" for name in kept)}
@@ -376,16 +376,16 @@ def test_a_run_that_was_begun_otherwise_is_gone_on_with_only_when_that_is_meant(
     optim = msgspec.structs.replace(CONFIG.optim, lr=2e-2)
     noise = msgspec.structs.replace(CONFIG.noise, name="cosine")
     other = msgspec.structs.replace(with_run(batch=2), optim=optim, noise=noise)
-    said = (
+    differences = (
         r"noise.name was 'loglinear' and is 'cosine'; optim.lr was 0.01 and is 0.02; run.batch was 4 and is 2; restore"
     )
-    with pytest.raises(ValueError, match=f"holds a different run: {said}"):
+    with pytest.raises(ValueError, match=f"holds a different run: {differences}"):
         trainer(other, corpus, tmp_path)
     made = Trainer(other, corpus, tmp_path, torch.device("cpu"), changed=True)
     assert (made.step, len(made.changes), next(made.run()).lr) == (2, 3, 2e-2)
 
 
-def test_other_data_are_told_from_those_that_a_run_was_begun_with(corpus: Corpus, tmp_path: Path) -> None:
+def test_other_data_are_distinguished_from_those_that_a_run_was_begun_with(corpus: Corpus, tmp_path: Path) -> None:
     list(islice(trainer(CONFIG, corpus, tmp_path).run(), 2))
     stream = corpus.splits["train"].copy()
     stream[-1] ^= 1
@@ -406,7 +406,7 @@ def test_data_are_known_by_their_whole_content_and_earlier_marks_by_the_ends(cor
     assert not config_diff.matches_mark(whole, "0" * len(earlier), now)
 
 
-def test_how_far_and_how_a_run_is_told_of_may_change(
+def test_how_far_and_how_a_run_is_reported_may_change(
     corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("engine.training.precision.has_bfloat16", lambda device: False)
@@ -418,7 +418,7 @@ def test_how_far_and_how_a_run_is_told_of_may_change(
 
 def test_the_precision_is_what_the_device_has_instructions_for(monkeypatch: pytest.MonkeyPatch) -> None:
     cpu = torch.device("cpu")
-    assert [resolve_precision(asked, cpu) for asked in ("float32", "bfloat16")] == ["float32", "bfloat16"]
+    assert [resolve_precision(requested, cpu) for requested in ("float32", "bfloat16")] == ["float32", "bfloat16"]
     for there in (False, True):
         monkeypatch.setattr("engine.training.precision.has_bfloat16", lambda device, there=there: there)
         assert resolve_precision("auto", cpu) == ("bfloat16" if there else "float32")
@@ -438,7 +438,7 @@ def test_a_vocabulary_the_data_does_not_fill_is_refused(corpus: Corpus, tmp_path
         trainer(other, corpus, tmp_path)
 
 
-def test_a_vocabulary_below_the_least_is_not_told_to_be_smaller(corpus: Corpus, tmp_path: Path) -> None:
+def test_a_vocabulary_below_the_least_is_not_advised_to_be_smaller(corpus: Corpus, tmp_path: Path) -> None:
     few = Tokenizer(WordLevel({"a": 0, "b": 1}, unk_token="a"))
     with pytest.raises(ValueError, match=r"use more text or name a tokenizer by data\.tokenizer"):
         trainer(CONFIG, Corpus(few, corpus.splits), tmp_path)
@@ -462,7 +462,7 @@ def test_muon_takes_the_blocks_matrices_and_adamw_the_rest(corpus: Corpus, tmp_p
     assert groups[0] == set(names.values()) - groups[1]
 
 
-def test_muon_follows_the_precision_that_was_chosen_and_an_old_torch_is_told(
+def test_muon_follows_the_precision_that_was_chosen_and_an_old_torch_is_reported(
     corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = msgspec.structs.replace(
@@ -494,12 +494,12 @@ def test_processes_share_the_rows_of_one_batch_with_their_noise(corpus: Corpus) 
 
 
 def test_a_step_is_the_same_drawn_ahead_or_not(corpus: Corpus, tmp_path: Path) -> None:
-    ahead, afresh = (trainer(with_run(steps=4), corpus, tmp_path / name) for name in ("ahead", "afresh"))
+    ahead, redrawn = (trainer(with_run(steps=4), corpus, tmp_path / name) for name in ("ahead", "afresh"))
     losses = [step.loss for step in ahead.run()]
     found = []
-    for step in afresh.run():
+    for step in redrawn.run():
         found.append(step.loss)
-        afresh._next_batch = None
+        redrawn._next_batch = None
     assert found == losses
 
 
@@ -549,7 +549,7 @@ def test_the_configurations_of_the_package_can_be_read() -> None:
         assert config.network(config.model.vocab_size - 1).length == config.model.length
 
 
-def test_a_size_stands_for_its_fields_and_gives_way_to_those_that_are_said() -> None:
+def test_a_size_stands_for_its_fields_and_gives_way_to_those_that_are_given() -> None:
     small = read_config("model = {size = 'small', length = 128, vocab_size = 50258}").network(50257)
     assert (small.hidden_size, small.n_blocks, small.n_heads, small.cond_dim, small.length) == (768, 12, 12, 128, 128)
     assert small == replace(DITConfig(), length=128, dropout=0.1)

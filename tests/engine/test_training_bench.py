@@ -17,7 +17,7 @@ run = {steps = 100, batch = 2, precision = "float32", validate_every = 100}
 """)
 
 
-def test_products_are_told_from_all_else_by_their_names() -> None:
+def test_products_are_distinguished_from_all_else_by_their_names() -> None:
     spent = [("aten::mm", 3.0), ("aten::_scaled_dot_product_flash_attention_for_cpu_backward", 2.0), ("aten::mul", 5.0)]
     assert products(spent) == 0.5
     assert products([]) == 0

@@ -38,7 +38,7 @@ length = 12
 
 
 def config(objective: str, init: Path | str | None, model: str = "", steps: int = 20) -> TrainConfig:
-    begun = f"init = {str(init)!r}" if init else ""
+    started = f"init = {str(init)!r}" if init else ""
     return read_config(f"""
 objective = "{objective}"
 {model or ("" if init else WHOLE)}
@@ -46,7 +46,7 @@ objective = "{objective}"
 lr = 2e-2
 warmup = 2
 [run]
-{begun}
+{started}
 steps = {steps}
 batch = 8
 ema = 0.5
@@ -93,9 +93,9 @@ def test_it_begins_with_exactly_these_tensors(
     before = trained[objective]
     home = exact(before, tmp_path / "model") if layout == "own" else export_hub(before)
     expected = before.model if layout == "own" else best_model(before)[0]
-    begun = Trainer(config(objective, home), corpus, tmp_path / "run", CPU)
-    assert begun.init_model == str(home)
-    its = begun.model.state_dict()
+    started = Trainer(config(objective, home), corpus, tmp_path / "run", CPU)
+    assert started.init_model == str(home)
+    its = started.model.state_dict()
     averages = before.ema.state_dict()
     for name, tensor in expected.state_dict().items():
         torch.testing.assert_close(its[name], averages.get(name, tensor) if layout == "own" else tensor, rtol=0, atol=0)
@@ -103,10 +103,10 @@ def test_it_begins_with_exactly_these_tensors(
 
 def test_it_goes_on_from_there(trained: dict[str, Trainer], corpus: Corpus, tmp_path: Path) -> None:
     home = exact(trained["mdlm"], tmp_path / "model")
-    begun = Trainer(config("mdlm", home, steps=1), corpus, tmp_path / "begun", CPU)
+    started = Trainer(config("mdlm", home, steps=1), corpus, tmp_path / "begun", CPU)
     fresh = Trainer(config("mdlm", None, steps=1), corpus, tmp_path / "fresh", CPU)
-    assert begun.validate() == trained["mdlm"].validate()
-    (step,) = begun.run()
+    assert started.validate() == trained["mdlm"].validate()
+    (step,) = started.run()
     assert step.loss < next(iter(fresh.run())).loss - 0.1
 
 
@@ -150,7 +150,7 @@ def test_scores_are_not_touched(trained: dict[str, Trainer], corpus: Corpus, tmp
     torch.testing.assert_close(head.weight, kept, rtol=0, atol=0)
 
 
-def test_noise_levels_can_be_told_apart_after_some_steps(
+def test_noise_levels_can_be_distinguished_after_some_steps(
     trained: dict[str, Trainer], corpus: Corpus, tmp_path: Path
 ) -> None:
     trainer = Trainer(config("sedd", exact(trained["mdlm"], tmp_path / "model")), corpus, tmp_path / "run", CPU)
@@ -196,7 +196,7 @@ def test_a_model_that_is_named_by_its_file_has_the_tokenizer_beside_it(
         Trainer(found, corpus, tmp_path / "other", CPU)
 
 
-def test_what_cannot_be_begun_with_is_told(trained: dict[str, Trainer], corpus: Corpus, tmp_path: Path) -> None:
+def test_what_cannot_be_begun_with_is_reported(trained: dict[str, Trainer], corpus: Corpus, tmp_path: Path) -> None:
     mdlm, ar = trained["mdlm"].home / "model", trained["ar"].home / "model"
     with pytest.raises(ValueError, match=r"the weights do not fit the configuration: .*has shape .*16.*expected .*24"):
         Trainer(config("mdlm", mdlm, "[model]\nhidden_size = 24"), corpus, tmp_path / "a", CPU)
@@ -207,10 +207,10 @@ def test_what_cannot_be_begun_with_is_told(trained: dict[str, Trainer], corpus: 
     with pytest.raises(ValueError, match="holds no tensors of a diffusion transformer"):
         config("mdlm", save_gpt2(tmp_path / "gpt2"))
     other = exact(trained["mdlm"], tmp_path / "other")
-    spoken = json.loads((other / "tokenizer.json").read_text())
-    vocab = spoken["model"]["vocab"]
+    respelled = json.loads((other / "tokenizer.json").read_text())
+    vocab = respelled["model"]["vocab"]
     vocab["a"], vocab["b"] = vocab["b"], vocab["a"]
-    (other / "tokenizer.json").write_text(json.dumps(spoken))
+    (other / "tokenizer.json").write_text(json.dumps(respelled))
     checksum(other / "tokenizer.json").unlink()
     with pytest.raises(ValueError, match=r"other has another vocabulary than the data: leave data.tokenizer out"):
         Trainer(config("mdlm", other), corpus, tmp_path / "c", CPU)
@@ -220,20 +220,20 @@ def test_going_on_needs_it_no_more_and_notices_another(
     trained: dict[str, Trainer], corpus: Corpus, tmp_path: Path
 ) -> None:
     home = exact(trained["mdlm"], tmp_path / "model")
-    asked = config("mdlm", home)
-    first = Trainer(asked, corpus, tmp_path / "run", CPU)
+    chosen = config("mdlm", home)
+    first = Trainer(chosen, corpus, tmp_path / "run", CPU)
     unbroken = [step.loss for step in first.run()]
     shutil.rmtree(tmp_path / "run")
-    broken = Trainer(asked, corpus, tmp_path / "run", CPU)
+    broken = Trainer(chosen, corpus, tmp_path / "run", CPU)
     losses = []
     for step in broken.run():
         losses.append(step.loss)
         if step.step == 10:
             break
     shutil.rmtree(home)
-    again = Trainer(asked, corpus, tmp_path / "run", CPU)
+    again = Trainer(chosen, corpus, tmp_path / "run", CPU)
     assert again.init_model is None
     assert losses + [step.loss for step in again.run()] == unbroken
-    run = msgspec.structs.replace(asked.run, init="demo")
+    run = msgspec.structs.replace(chosen.run, init="demo")
     with pytest.raises(ValueError, match=r"run.init was .*model' and is 'demo'"):
-        Trainer(msgspec.structs.replace(asked, run=run), corpus, tmp_path / "run", CPU)
+        Trainer(msgspec.structs.replace(chosen, run=run), corpus, tmp_path / "run", CPU)

@@ -63,7 +63,7 @@ def test_little_noise_keeps_its_digits(name: str) -> None:
     assert 0 < float(masked(noise, t)) < 1e-7
 
 
-def test_a_network_hears_sigma_whatever_the_schedule() -> None:
+def test_a_network_gets_sigma_whatever_the_schedule() -> None:
     model = DIT(DITConfig(8, 8, 1, 1, 4, 8, 7, time_conditioning=True))
     sigma = torch.tensor([1e-3, 0.1, 1.0, 6.0, 10.0])
     found = model.conditioning(encoder_time(-torch.expm1(-sigma.double())))

@@ -162,7 +162,7 @@ def test_importance_sampling_has_no_curriculum() -> None:
         make_objective(config, 0)
 
 
-def test_only_networks_that_are_to_hear_the_noise_level_do() -> None:
-    told = {name: read_config(f"objective = '{name}'").network(8191).time_conditioning for name in OBJECTIVES}
-    assert told == {"mdlm": False, "sedd": True, "d3pm": True, "ar": False}
+def test_only_networks_that_are_to_get_the_noise_level_do() -> None:
+    conditioned = {name: read_config(f"objective = '{name}'").network(8191).time_conditioning for name in OBJECTIVES}
+    assert conditioned == {"mdlm": False, "sedd": True, "d3pm": True, "ar": False}
     assert read_config("model = {time_conditioning = true}").network(8191).time_conditioning

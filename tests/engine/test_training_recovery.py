@@ -80,7 +80,9 @@ def test_a_missing_last_checkpoint_is_the_newest_step_file(corpus: Corpus, tmp_p
     assert {path.name for path in tmp_path.glob("step-*.pt")} == {"step-00000008.pt", "step-00000009.pt"}
 
 
-def test_a_damaged_checkpoint_is_told_and_kept_and_the_newest_whole_one_goes_on(corpus: Corpus, tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_reported_and_kept_and_the_newest_whole_one_goes_on(
+    corpus: Corpus, tmp_path: Path
+) -> None:
     train(corpus, tmp_path)
     # step-00000007.pt is the same file
     flip(tmp_path / "last.pt")
@@ -96,11 +98,11 @@ def test_a_damaged_checkpoint_is_told_and_kept_and_the_newest_whole_one_goes_on(
 def test_a_model_comes_of_the_newest_whole_checkpoint(corpus: Corpus, tmp_path: Path) -> None:
     train(corpus, tmp_path)
     flip(tmp_path / "last.pt")
-    told: list[str] = []
+    reported: list[str] = []
     for _ in range(2):
-        told.clear()
-        model = load_model(str(tmp_path), "cpu", progress=lambda what, *_: told.append(what))
-        assert any("step-00000006.pt is the newest whole checkpoint" in what for what in told)
+        reported.clear()
+        model = load_model(str(tmp_path), "cpu", progress=lambda what, *_: reported.append(what))
+        assert any("step-00000006.pt is the newest whole checkpoint" in what for what in reported)
         assert "last.pt is damaged" in model.recovered
         assert model.recovered in model.info.notes
     assert recovery_note(str(tmp_path)) == model.recovered
@@ -115,9 +117,9 @@ def test_a_configuration_that_is_nested_deep_is_a_damaged_one(corpus: Corpus, tm
     state, deep = read_state(tmp_path / "last.pt", CPU), "[" * 99_999
     with pytest.raises(RecursionError):
         msgspec.json.decode(deep)
-    told = msgspec.json.decode(state["config"])
-    keys = [(name, key) for name, section in told.items() if isinstance(section, dict) for key in section]
-    places = [(name,) for name in (*told, "unknown")] + keys + [(name, "unknown") for name, _ in keys]
+    reported = msgspec.json.decode(state["config"])
+    keys = [(name, key) for name, section in reported.items() if isinstance(section, dict) for key in section]
+    places = [(name,) for name in (*reported, "unknown")] + keys + [(name, "unknown") for name, _ in keys]
     assert len(keys) > 30
     for place in dict.fromkeys(places):
         written = "".join(f'{{"{key}": ' for key in place) + deep

@@ -40,14 +40,14 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("vocabulary", "dtype"), [(65_536, "uint16"), (65_537, "uint32")])
 def test_what_is_written_is_what_is_read(tmp_path: Path, vocabulary: int, dtype: str, often: None) -> None:
-    told: list[Prepared] = []
-    write_streams(tmp_path, iter(DOCUMENTS), encode, vocabulary, told.append)
+    reported: list[Prepared] = []
+    write_streams(tmp_path, iter(DOCUMENTS), encode, vocabulary, reported.append)
     found = open_streams(tmp_path)
     assert {name: stream.tolist() for name, stream in found.items()} == {
         split: expected(split) for split in ("train", "validation")
     }
     assert {stream.dtype for stream in found.values()} == {np.dtype(dtype)}
-    assert told[-1] == Prepared("tokenising", len(DOCUMENTS), sum(map(len, found.values())))
+    assert reported[-1] == Prepared("tokenising", len(DOCUMENTS), sum(map(len, found.values())))
 
 
 class Interrupted(Exception):
@@ -86,7 +86,7 @@ def test_long_documents_are_tokenised_a_few_at_a_time(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("damage", ["flipped", "cut", "gone", "manifest"])
-def test_damage_is_told(tmp_path: Path, damage: str) -> None:
+def test_damage_is_reported(tmp_path: Path, damage: str) -> None:
     write_streams(tmp_path, iter(DOCUMENTS), encode, 100)
     path = tmp_path / ("manifest.json" if damage == "manifest" else "train.tokens")
     whole = bytearray(path.read_bytes())
@@ -104,10 +104,10 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One of the library, which has an end of text and no mask."""
     home = tmp_path_factory.mktemp("existing")
     corpus = prepare([write_texts(home)], VOCABULARY, home / "cache")
-    told = json.loads(corpus.tokenizer.to_str())
-    told["added_tokens"] = [token for token in told["added_tokens"] if token["content"] != MASK]
+    reported = json.loads(corpus.tokenizer.to_str())
+    reported["added_tokens"] = [token for token in reported["added_tokens"] if token["content"] != MASK]
     path = home / "tokenizer.json"
-    path.write_text(json.dumps(told))
+    path.write_text(json.dumps(reported))
     return path
 
 
@@ -146,29 +146,29 @@ def test_what_a_row_is_does_not_depend_on_the_size_of_the_batch(wrapped: Corpus)
     assert [int(i) for step in range(3) for i in wrapped.batch(16, 4, 5, step, numbers)] == one
 
 
-def test_a_data_set_of_the_hub_is_asked_for_by_its_name(tmp_path: Path) -> None:
-    asked: list[tuple[str, str]] = []
+def test_a_data_set_of_the_hub_is_requested_by_its_name(tmp_path: Path) -> None:
+    requested: list[tuple[str, str]] = []
     numbers = np.random.default_rng(3)
     words = ["".join(numbers.choice(list("aeioulmnrst"), 5)) for _ in range(300)]
 
     def from_hub(name: str, split: str) -> Iterator[str]:
-        asked.append((name, split))
+        requested.append((name, split))
         return iter([" ".join(numbers.choice(words, 400))] * (3 if split == "train" else 1))
 
     corpus = prepare([Path("wikitext2")], VOCABULARY, tmp_path, from_hub=from_hub)
-    assert set(asked) == {("wikitext2", "train"), ("wikitext2", "validation")}
+    assert set(requested) == {("wikitext2", "train"), ("wikitext2", "validation")}
     assert [int((corpus.splits[split] == corpus.end_id).sum()) for split in ("train", "validation")] == [3, 1]
 
 
 def test_documents_held_out_of_a_training_split_are_its_last_and_come_by_the_same_pass() -> None:
-    asked: list[str] = []
+    requested: list[str] = []
 
     def from_hub(name: str, split: str) -> Iterator[str]:
-        asked.append(split)
+        requested.append(split)
         return (str(i) for i in range(TAIL + 3))
 
     found = list(documents_of(Path("openwebtext-split"), {}, from_hub))
-    assert asked == ["train"]
+    assert requested == ["train"]
     assert found[:4] == [*(Document(str(i), "train") for i in range(3)), Document("3", "validation")]
     assert [document.split for document in found].count("validation") == TAIL
 
@@ -177,10 +177,10 @@ class Streaming:
     """As much of the package `datasets` as streams."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[Any, ...]] = []
+        self.requested: list[tuple[Any, ...]] = []
 
     def load_dataset(self, path: str, *parts: Any, **more: Any) -> Iterator[dict[str, str]]:
-        self.asked.append((path, *parts, more))
+        self.requested.append((path, *parts, more))
         return iter([{"text": "a"}, {"text": "b"}])
 
 
@@ -189,7 +189,7 @@ def test_a_data_set_of_the_hub_is_streamed(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("engine.data.catalogue.import_module", lambda name: package)
     assert list(hub_stream("text8", "train")) == list(hub_stream("openwebtext-split", "train")) == ["a", "b"]
     assert list(hub_stream("lm1b", "validation")) == ["a", "b"]
-    assert package.asked == [
+    assert package.requested == [
         ("afmck/text8", None, {"split": "train", "streaming": True}),
         ("Skylion007/openwebtext",
          {"data_dir": "plain_text", "revision": CONVERTED, "split": "train", "streaming": True}),
@@ -198,7 +198,7 @@ def test_a_data_set_of_the_hub_is_streamed(monkeypatch: pytest.MonkeyPatch) -> N
     ]  # fmt: skip
 
 
-def test_any_data_set_of_the_hub_can_be_asked_for_also_one_that_holds_nothing_out(tmp_path: Path) -> None:
+def test_any_data_set_of_the_hub_can_be_requested_also_one_that_holds_nothing_out(tmp_path: Path) -> None:
     assert source_of("hub:org/name") == Source("org/name")
     assert source_of("hub:org/name:part:body") == Source("org/name", "part", "body")
     for name in ("hub:", "hub:a:b:c:d"):
@@ -214,7 +214,7 @@ def test_any_data_set_of_the_hub_can_be_asked_for_also_one_that_holds_nothing_ou
     assert found == [Document("one", "train"), Document("two", "train")]
 
 
-def test_a_column_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_column_that_is_not_there_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.data.catalogue.import_module", lambda name: Streaming())
     with pytest.raises(ValueError, match="has no column 'body': choose text"):
         list(hub_stream("hub:org/name::body", "train"))

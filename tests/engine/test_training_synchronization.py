@@ -46,7 +46,7 @@ def task(name: str) -> TrainingTask:
     return TrainingTask(KINDS[objective.kind].network(CONFIG), objective).to("meta").train()
 
 
-def asked() -> tuple[Tensor, Tensor, Tensor]:
+def inputs() -> tuple[Tensor, Tensor, Tensor]:
     noise = torch.Generator().manual_seed(0)
     return torch.randint(49, (4, 32), generator=noise), antithetic_times(4, noise), torch.rand(4, 32, generator=noise)
 
@@ -56,7 +56,7 @@ def asked() -> tuple[Tensor, Tensor, Tensor]:
 def test_what_chance_decides_is_sent_to_the_network_and_nothing_comes_back(name: str, bound: bool) -> None:
     made = task(name)
     with Apart() as mode:
-        loss = made(*asked(), bound=bound)
+        loss = made(*inputs(), bound=bound)
         torch.autograd.backward(loss.sum())
     assert (loss.device.type, loss.shape) == ("meta", (4,))
     assert {p.grad is None for p in made.model.blocks.parameters()} == {False}
@@ -66,4 +66,4 @@ def test_what_chance_decides_is_sent_to_the_network_and_nothing_comes_back(name:
 @pytest.mark.parametrize("name", [name for name in OBJECTIVES if name != "ar"])
 def test_counted_on_the_device_itself_it_would_be_waited_for(name: str) -> None:
     with pytest.raises(NotImplementedError, match="nonzero"):
-        task(name)(*(x.to("meta") for x in asked()))
+        task(name)(*(x.to("meta") for x in inputs()))

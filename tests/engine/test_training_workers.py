@@ -86,8 +86,8 @@ def processes(home: Path, strategy: str, steps: int, count: int = 2) -> list[lis
     return [msgspec.json.decode((home / f"{strategy}-{rank}.json").read_bytes()) for rank in range(count)]
 
 
-def numbers(told: list[Any]) -> list[float]:
-    return [value for step in told for value in step if value is not None]
+def numbers(reported: list[Any]) -> list[float]:
+    return [value for step in reported for value in step if value is not None]
 
 
 def test_two_processes_give_the_curve_of_one_also_when_others_take_over_halfway(tmp_path: Path) -> None:
@@ -147,15 +147,15 @@ def test_one_process_is_alone() -> None:
 @pytest.mark.parametrize("objective", ["mdlm", "ar"])
 def test_activations_computed_again_give_the_same_curve(tmp_path: Path, objective: str) -> None:
     corpus = prepare([write_texts(tmp_path)], VOCABULARY, tmp_path / "cache")
-    told = []
+    reported = []
     for recompute in (False, True):
         config = msgspec.structs.replace(read_config(CONFIG), objective=objective)
         model = msgspec.structs.replace(config.model, dropout=0.1)
         config = msgspec.structs.replace(
             config, model=model, run=msgspec.structs.replace(config.run, recompute=recompute, steps=3)
         )
-        told.append([(p.loss, p.grad_norm) for p in trainer(config, corpus, tmp_path / str(recompute)).run()])
-    assert numbers(told[1]) == pytest.approx(numbers(told[0]), rel=1e-6)
+        reported.append([(p.loss, p.grad_norm) for p in trainer(config, corpus, tmp_path / str(recompute)).run()])
+    assert numbers(reported[1]) == pytest.approx(numbers(reported[0]), rel=1e-6)
 
 
 def test_a_compiler_that_fails_costs_speed_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,9 +19,9 @@ from engine.sampling.blocks import slide
 from engine.sampling.session import Session
 from engine.sampling.step import BadLogitsError
 from engine.strategies import REGISTRY, Strategy, make_strategy
-from tests.engine.stats import ENOUGH, FAR_OFF, same_law
+from tests.engine.stats import ENOUGH, FAR_OFF, same_distribution
 from tests.engine.test_blocks import Window, number
-from tests.engine.test_law import lively
+from tests.engine.test_oracle import lively
 from tests.engine.test_session import frames_of, same
 from tests.engine.toys import MASK, RowToy, TimedToy, Toy
 
@@ -67,22 +67,22 @@ def dense(model: Toy, strategy: Strategy, overlap: int = 2) -> NDArray[np.int64]
 
 
 @pytest.mark.parametrize("name", ["mdlm", "remdm-cap", "remdm-conf", "dfm", "low-confidence"])
-def test_windows_have_the_law_of_the_dense_update_in_each_window(name: str) -> None:
-    assert same_law(fast(Toy(), lively(name)), dense(Toy(), lively(name))) > ENOUGH
+def test_windows_are_distributed_as_the_dense_update_in_each_window(name: str) -> None:
+    assert same_distribution(fast(Toy(), lively(name)), dense(Toy(), lively(name))) > ENOUGH
 
 
-def test_the_network_is_told_how_much_of_its_window_is_masked() -> None:
+def test_the_network_gets_how_much_of_its_window_is_masked() -> None:
     strategy = make_strategy("mdlm")
-    assert same_law(fast(TimedToy(), strategy), dense(TimedToy(), strategy)) > ENOUGH
+    assert same_distribution(fast(TimedToy(), strategy), dense(TimedToy(), strategy)) > ENOUGH
 
 
-def test_another_overlap_is_told_apart() -> None:
+def test_another_overlap_is_distinguished() -> None:
     strategy = lively("remdm-cap")
-    assert same_law(fast(Toy(), strategy), dense(Toy(), strategy, overlap=1)) < FAR_OFF
+    assert same_distribution(fast(Toy(), strategy), dense(Toy(), strategy, overlap=1)) < FAR_OFF
 
 
 @pytest.mark.parametrize("name", REGISTRY)
-def test_a_text_grows_beyond_the_model_and_what_stands_stays(name: str) -> None:
+def test_a_text_grows_beyond_the_model_and_what_is_there_stays(name: str) -> None:
     model = Short()
     session = Session(model, lively(name), batch=3, **SHAPE)
     assert session.tokens.shape == (3, 14)

@@ -274,7 +274,7 @@ def test_the_greeting_is_found_behind_whatever_a_shell_prints(noise: bytes, rest
     assert stream.read() == rest
 
 
-def test_a_stream_without_a_greeting_is_refused_with_what_it_said() -> None:
+def test_a_stream_without_a_greeting_is_refused_with_what_it_sent() -> None:
     with pytest.raises(ValueError, match="command not found"):
         wire.read_greeting(io.BytesIO(b"sh: remdm-tui: command not found\n"))
 

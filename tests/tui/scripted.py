@@ -71,7 +71,7 @@ class ScriptedLink:
             tokens[:, :3], locked[:, :3] = 1, True
         self._locked = locked
         if record is not None:
-            self._stand(branch)
+            self._go_to(branch)
         else:
             self._tokens, self._calls = tokens, 0
             self.trace = self._records[branch] = self.make_record(RunStart(tokens, locked, steps, seed))
@@ -102,11 +102,11 @@ class ScriptedLink:
     def switch(self, branch: int) -> None:
         if branch not in self._records:
             raise ValueError(f"branch {branch} has no record")
-        self._stand(branch)
+        self._go_to(branch)
         assert self.trace is not None
         self.events.append(wire.Switched(1, branch, len(self.trace)))
 
-    def _stand(self, branch: int) -> None:
+    def _go_to(self, branch: int) -> None:
         self._left[self.branch] = self._settings
         self._settings = self._left.get(branch, self._settings)
         self.trace, self.branch = self._records[branch], branch
@@ -146,8 +146,8 @@ class ScriptedLink:
         token = int(self.trace.tokens(step or 0, sample)[position])
         ranked = tuple(Ranked(i, 0.5 ** (i + 1), i < 3) for i in range(6))
         verdicts = (Verdict("mdlm", 0.25, 0.0), Verdict("left-to-right", 0.0, 0.0, "the position is locked"))
-        opinion = Prediction(step or 0, sample, position, token, token == MASK, ranked, 3, 1.25, 0.125, verdicts)
-        self.events.append(wire.Looked(1, 0, opinion))
+        prediction = Prediction(step or 0, sample, position, token, token == MASK, ranked, 3, 1.25, 0.125, verdicts)
+        self.events.append(wire.Looked(1, 0, prediction))
 
     def use_file(self, path: str) -> None:
         self.file = path
@@ -167,12 +167,12 @@ class ScriptedLink:
     def _step_any(self) -> None:
         """Of those stepped together the one that has come least far."""
         going = [branch for branch in self.panes if branch not in self._over]
-        stood = self.branch
+        current = self.branch
         if going:
-            self._stand(min(going, key=lambda branch: len(self._records[branch])))  # type: ignore[arg-type]
+            self._go_to(min(going, key=lambda branch: len(self._records[branch])))  # type: ignore[arg-type]
         self._step()
-        if self.branch != stood:
-            self._stand(stood)
+        if self.branch != current:
+            self._go_to(current)
 
     def take(self) -> list[Event]:
         taken = list(self.events)

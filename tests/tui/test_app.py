@@ -203,7 +203,7 @@ async def test_restart_repeats_the_seed_and_next_takes_the_next():
         assert link.seeds == [7, 7, 8]
 
 
-async def test_what_is_still_said_of_the_last_run_does_not_stop_the_next():
+async def test_what_still_arrives_of_the_last_run_does_not_stop_the_next():
     link = ScriptedLink()
     async with watching(link, paused=False).run_test() as pilot:
         await settle(pilot, lambda app: app.watching.player.done)
@@ -374,7 +374,7 @@ def picking(app):
     return isinstance(app.screen, ModelScreen) and bool(app.screen.query(Input))
 
 
-async def test_a_model_that_does_not_load_is_said_and_another_can_be_picked():
+async def test_a_model_that_does_not_load_is_reported_and_another_can_be_picked():
     link = Picky()
     async with watching(link, model=ModelChoice("bad")).run_test(size=(120, 40)) as pilot:
         await seen(pilot, picking)
@@ -483,7 +483,7 @@ async def test_the_model_is_named_above_the_text_and_described_at_length():
         await seen(pilot, lambda _: "loss 1.5 nats a token (chance is 3.0)" in str(about.render()))
 
 
-async def test_a_causal_model_is_taken_from_left_to_right_unless_asked_otherwise():
+async def test_a_causal_model_is_taken_from_left_to_right_unless_requested_otherwise():
     class Causal(ScriptedLink):
         def start(self):
             self.events.append(wire.Hello((*strategies.catalogue(), LEFT_TO_RIGHT)))
@@ -491,12 +491,12 @@ async def test_a_causal_model_is_taken_from_left_to_right_unless_asked_otherwise
         def info(self, choice):
             return replace(super().info(choice), causal=True, max_length=48)
 
-    for said, strategy, steps, length in [
+    for explicit, strategy, steps, length in [
         (frozenset(), "left-to-right", 48, 48),
         (frozenset({"strategy", "steps", "length"}), "remdm-cap", 32, 64),
     ]:
         link = Causal()
-        async with watching(link, explicit=said).run_test() as pilot:
+        async with watching(link, explicit=explicit).run_test() as pilot:
             await settle(pilot)
             assert pilot.app.watching.settings.strategy == strategy
             assert (link.trace.start.steps, link.trace.start.tokens.shape[1]) == (steps, length)

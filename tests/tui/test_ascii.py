@@ -104,8 +104,8 @@ def test_a_key_beyond_ascii_is_its_number() -> None:
 
 
 async def test_a_key_that_somebody_chose_is_in_ascii_in_the_footer() -> None:
-    comfort = Preferences(Configuration(keys={"forward": "é"}))
-    app = WatchApp(WatchOptions(CAP, steps=32, length=64, paused=True, ascii=True), ScriptedLink, preferences=comfort)
+    chosen = Preferences(Configuration(keys={"forward": "é"}))
+    app = WatchApp(WatchOptions(CAP, steps=32, length=64, paused=True, ascii=True), ScriptedLink, preferences=chosen)
     async with app.run_test(size=(200, 40)) as pilot:
         await settle(pilot)
         assert "U+00E9 Step" in lines(app)[-1]

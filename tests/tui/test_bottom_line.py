@@ -71,7 +71,7 @@ async def test_what_is_no_command_keeps_the_line_and_says_why_until_it_is_change
         await closed(pilot)
 
 
-async def test_a_knob_and_a_strategy_reach_the_engine_and_are_said():
+async def test_a_knob_and_a_strategy_reach_the_engine_and_are_reported():
     link = ScriptedLink()
     async with watching(link).run_test(size=(100, 30)) as pilot:
         await stepped(pilot)
@@ -85,7 +85,7 @@ async def test_a_knob_and_a_strategy_reach_the_engine_and_are_said():
         assert link.configured[-1].strategy == "mdlm"
 
 
-async def test_a_breakpoint_is_set_and_said():
+async def test_a_breakpoint_is_set_and_reported():
     link = ScriptedLink()
     async with watching(link).run_test(size=(100, 30)) as pilot:
         await stepped(pilot)

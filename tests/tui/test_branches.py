@@ -166,8 +166,8 @@ async def test_a_recordings_branches_are_switched_and_compared_without_an_engine
         await pilot.press("right", "right")
         await settle(pilot)
     recording = Recording.open(tmp_path / "run")
-    tape = RunRecording(recording=recording)
-    app = WatchApp(replay_options(recording), lambda: ReplayLink(recording), recording=tape)
+    run_recording = RunRecording(recording=recording)
+    app = WatchApp(replay_options(recording), lambda: ReplayLink(recording), recording=run_recording)
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         await pilot.press("z", "end")
@@ -186,7 +186,7 @@ async def test_a_recordings_branches_are_switched_and_compared_without_an_engine
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "said"),
+    ("before", "after", "sentence"),
     [
         (None, CAP, "remdm-cap"),
         (CAP, CAP, ""),
@@ -194,5 +194,5 @@ async def test_a_recordings_branches_are_switched_and_compared_without_an_engine
         (Settings("a", {"eta": 0.5}), Settings("a", {"eta": 0.25}), "eta=0.25"),
     ],
 )
-def test_a_difference_in_settings_is_said_in_few_words(before, after, said):
-    assert describe_changes(before, after) == said
+def test_a_difference_in_settings_is_reported_in_few_words(before, after, sentence):
+    assert describe_changes(before, after) == sentence

@@ -36,7 +36,7 @@ def failure(app):
     return str(app.main.text.failure.render()) if app.main.text.failure.display else ""
 
 
-async def test_the_view_stands_at_the_frame_that_was_hit_and_names_the_condition():
+async def test_the_view_is_at_the_frame_that_was_hit_and_names_the_condition():
     link = ScriptedLink()
     async with watching(link, stops=("remasked > 0",)).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
@@ -75,8 +75,8 @@ def test_the_first_of_the_passed_steps_counts_and_what_is_off_does_not(tmp_path)
 
 def test_a_sentence_names_positions_and_sample_but_not_hundreds():
     hit = Hit(1, "remasks 8", "a step remasks more than 8 positions", 5, (1,), tuple(range(20)))
-    said = describe_hits([hit, msgspec.structs.replace(hit, text="clamped")], batch=2, ascii_only=True)
-    assert said == (
+    sentence = describe_hits([hit, msgspec.structs.replace(hit, text="clamped")], batch=2, ascii_only=True)
+    assert sentence == (
         "[] stopped at step 5: remasks 8 (a step remasks more than 8 positions), "
         "positions 0, 1, 2, 3 and 16 more, sample 2; clamped"
     )
@@ -104,7 +104,7 @@ async def test_breakpoints_are_typed_switched_and_removed_on_a_screen():
         assert [stop.text for stop in pilot.app.watching.debug.stops.listed] == ["step 5"]
 
 
-async def test_a_new_engine_is_told_the_breakpoints_and_the_file_again():
+async def test_a_new_engine_gets_the_breakpoints_and_the_file_again():
     link = ScriptedLink()
     async with watching(link, stops=("step 5", "clamped"), strategy_file="own.py").run_test() as pilot:
         await settle(pilot)
@@ -242,7 +242,7 @@ async def test_what_a_saved_file_got_wrong_leaves_the_run_playing():
         assert pilot.app.watching.player.playing
 
 
-async def test_strategies_of_packages_that_cannot_be_had_are_said():
+async def test_strategies_of_packages_that_cannot_be_had_are_reported():
     link = ScriptedLink()
     link.start = lambda: link.events.append(wire.Hello(catalogue(), ("the strategy a.b cannot be used",)))
     async with watching(link).run_test(size=(120, 40)) as pilot:
@@ -255,8 +255,8 @@ def test_what_the_command_line_says_is_checked(tmp_path):
         debug_options(RunArguments(), ["masked <"], None, is_remote=False)
     with pytest.raises(ValueError, match="does not exist"):
         debug_options(RunArguments(), [], str(tmp_path / "none.py"), is_remote=False)
-    asked, more = debug_options(RunArguments(eta=0.2, knob=("a=b",)), ["step 3"], "there.py", is_remote=True)
-    assert asked == RunArguments()
+    arguments, more = debug_options(RunArguments(eta=0.2, knob=("a=b",)), ["step 3"], "there.py", is_remote=True)
+    assert arguments == RunArguments()
     assert more == {"stops": ("step 3",), "strategy_file": "there.py", "file_knobs": (("a", "b"), ("eta", 0.2))}
 
 

@@ -264,10 +264,10 @@ async def test_a_port_that_is_taken_is_one_sentence():
 
 
 def test_an_address_that_others_reach_comes_with_a_warning():
-    said = []
+    messages = []
     with socket.create_server(("0.0.0.0", 0)) as taken, pytest.raises(ValueError, match="is not available"):
-        run(SMALL, host="0.0.0.0", port=taken.getsockname()[1], message=said.append)
-    assert ["reachable from other machines" in one for one in said] == [True]
+        run(SMALL, host="0.0.0.0", port=taken.getsockname()[1], message=messages.append)
+    assert ["reachable from other machines" in one for one in messages] == [True]
 
 
 @pytest.mark.parametrize(
@@ -279,7 +279,7 @@ def test_an_address_that_others_reach_comes_with_a_warning():
         (["--port", "70000"], "port must lie in 0 to 65535"),
     ],
 )
-def test_what_is_wrong_is_said_before_anything_is_served(words, sentence):
+def test_what_is_wrong_is_reported_before_anything_is_served(words, sentence):
     assert sentence in CliRunner().invoke(app, ["serve", *words]).output
 
 

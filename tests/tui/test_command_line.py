@@ -89,12 +89,12 @@ def test_what_is_no_command_is_answered_with_what_would_be_one(text, sentence):
         parse_command(text, KNOWN)
 
 
-def test_a_strategy_that_is_misspelled_is_told_its_neighbours():
+def test_a_strategy_that_is_misspelled_is_refused_with_its_neighbours():
     with pytest.raises(ValueError, match=r"strategy must be one of .*, not 'remdm-lop'. Perhaps remdm-loop"):
         parse_command("strategy remdm-lop", KNOWN)
 
 
-def test_a_word_that_is_near_nothing_is_told_all_there_is():
+def test_a_word_that_is_near_nothing_is_refused_with_the_whole_list():
     with pytest.raises(ValueError, match=r"called 'zzzz'\. There are a step, strategy, eta, .*break, w, export, q$"):
         parse_command("zzzz", KNOWN)
 

@@ -109,10 +109,10 @@ def test_a_killed_engine_is_a_banner_and_R_starts_another(terminal):
     os.kill(engine, signal.SIGKILL)
     recorded = at(person.wait(lambda s: "killed by signal 9" in s and "paused" in s))[0]
     person.press("h")
-    stood = at(person.wait(lambda s: at(s)[0] == recorded - 1))[0]
+    paused_at = at(person.wait(lambda s: at(s)[0] == recorded - 1))[0]
     person.press("R")
     person.wait(lambda s: "killed" not in s and "again" not in s)
-    assert at(person.screen())[0] == stood
+    assert at(person.screen())[0] == paused_at
     person.press(" ")
     person.wait(lambda s: at(s)[0] > recorded)
     person.press("q")
@@ -130,9 +130,9 @@ def test_a_killed_engine_is_a_banner_and_R_starts_another(terminal):
 def test_what_cannot_be_watched_is_one_sentence_and_exit_code_2(terminal, arguments, sentence):
     person = terminal("watch", *arguments)
     assert person.exit_code() == 2
-    said = [line for line in left_on_screen(person) if line.startswith("remdm-tui: ")]
-    assert len(said) == 1
-    assert sentence in said[0]
+    reported = [line for line in left_on_screen(person) if line.startswith("remdm-tui: ")]
+    assert len(reported) == 1
+    assert sentence in reported[0]
     assert person.restored()
 
 
@@ -152,14 +152,14 @@ def left_on_screen(person):
         (["--remote-python", "python3"], "--remote-python needs --on HOST"),
     ],
 )
-def test_a_slip_on_the_command_line_is_told_before_the_screen_is_taken(terminal, arguments, sentence):
+def test_a_slip_on_the_command_line_is_reported_before_the_screen_is_taken(terminal, arguments, sentence):
     person = terminal("watch", *arguments)
     assert person.exit_code() == 2
     assert b"\x1b[?1049h" not in person.raw
     assert sentence in person.raw.decode()
 
 
-def test_a_broken_checkpoint_is_told_and_another_model_watched_at_once(terminal, tmp_path):
+def test_a_broken_checkpoint_is_reported_and_another_model_watched_at_once(terminal, tmp_path):
     (tmp_path / "config.json").write_text("{")
     person = terminal("watch", "--model", str(tmp_path), "--steps", "64", "--length", "48")
     person.wait(lambda s: "is not a configuration" in s and "enter loads" in s)
@@ -178,11 +178,11 @@ def test_leaving_a_broken_checkpoint_tells_the_reason_again(terminal, tmp_path):
     person.press("q")
     assert person.exit_code() == 2
     assert person.restored()
-    (said,) = [line for line in left_on_screen(person) if line.startswith("remdm-tui: ")]
-    assert "is not a configuration" in said
+    (reported,) = [line for line in left_on_screen(person) if line.startswith("remdm-tui: ")]
+    assert "is not a configuration" in reported
 
 
-def test_no_colour_still_tells_the_states_apart(terminal):
+def test_no_colour_still_distinguishes_the_states(terminal):
     person = terminal(*SMALL, NO_COLOR="1")
     person.wait(written)
     colours = set(re.findall(rb"\x1b\[[0-9;]*38;2;(\d+);(\d+);(\d+)", person.raw))
@@ -207,7 +207,7 @@ def test_a_closed_window_ends_the_program_and_its_engine(terminal):
     eventually(lambda: gone(engine), lambda: "for the engine to end with its terminal")
 
 
-def test_reports_that_no_terminal_should_send_turn_no_knob_and_the_next_key_is_heard(terminal):
+def test_reports_that_no_terminal_should_send_turn_no_knob_and_the_next_key_works(terminal):
     person = terminal(*SMALL, "--paused", "--fresh")
     shown = ("strategy", "eta", "when", "top_p", "temperature", "nucleus", "draw")
     before = person.wait(lambda s: at(s) == (0, 64) and masks(s) > 40 and all(knob in s for knob in shown))

@@ -109,7 +109,7 @@ def test_restarting_without_a_newer_checkpoint_loads_nothing(person: Person) -> 
     assert (person.loads, person.link.seeds) == (1, [0, 1])
 
 
-def test_the_step_of_the_model_is_told(person: Person) -> None:
+def test_the_step_of_the_model_is_reported(person: Person) -> None:
     path = person.run / run_layout.NEWEST / run_layout.STEP
     path.parent.mkdir()
     path.write_bytes(msgspec.json.encode({"step": 12_500}))

@@ -203,7 +203,7 @@ def test_a_match_over_several_tokens_covers_all_of_them():
     assert not matches("", tokens, change, PIECES).covered.any()
 
 
-async def test_the_networks_opinion_is_asked_for_once_and_shows_where_the_nucleus_ends():
+async def test_the_networks_prediction_is_requested_once_and_shows_where_the_nucleus_ends():
     async with watching().run_test(size=(120, 40)) as pilot:
         await played(pilot, 4)
         await pilot.press("v", "o")
@@ -223,10 +223,10 @@ def test_the_story_that_is_shown_is_that_of_the_frames(tmp_path):
     inspector = Inspector()
     for position in range(12):
         inspector.at = position
-        told = inspector.story(trace, 1, first=0, playing=False, wait=10)
-        assert repr(told) == repr(story(frames, 1, position, seed=0))
-        text = story_text(told, (*"abcde", "_"), 40, (60, 6), ascii_only=True).plain
-        assert f"{told.moments[-1].step}  " in text
+        found_story = inspector.story(trace, 1, first=0, playing=False, wait=10)
+        assert repr(found_story) == repr(story(frames, 1, position, seed=0))
+        text = story_text(found_story, (*"abcde", "_"), 40, (60, 6), ascii_only=True).plain
+        assert f"{found_story.moments[-1].step}  " in text
         assert text.isascii()
         assert len(text.splitlines()) <= 6
 
@@ -235,12 +235,12 @@ def test_while_it_plays_a_story_that_takes_long_is_not_read_again(tmp_path):
     trace = recorded(tmp_path / "run", steps=40)
     inspector = Inspector()
     inspector.at = 3
-    told = inspector.story(trace, 1, first=0, playing=False, wait=10)
+    found_story = inspector.story(trace, 1, first=0, playing=False, wait=10)
     inspector._seconds = 1.0
     last = trace.frame(40)
     trace.append(type(last)(**{**vars(last), "index": 40}))
-    assert inspector.story(trace, 1, first=0, playing=True, wait=1) is told
-    assert inspector.story(trace, 1, first=0, playing=False, wait=10) is not told
+    assert inspector.story(trace, 1, first=0, playing=True, wait=1) is found_story
+    assert inspector.story(trace, 1, first=0, playing=False, wait=10) is not found_story
 
 
 def test_a_character_of_several_tokens_is_found_and_named_whole():

@@ -61,11 +61,13 @@ def test_a_report_types_nothing_and_the_key_behind_it_arrives_at_once(report: by
         assert keys(taken(parts)) == ["q"], parts
 
 
-@pytest.mark.parametrize("begun", [b"\x1b]11;never ends", b"\x1bP" + b"x" * 9000, b"\x1b_apc", b"\x1bXsos", b"\x90dcs"])
-def test_the_key_behind_a_string_that_never_ends_arrives_when_nothing_more_comes(begun: bytes) -> None:
+@pytest.mark.parametrize(
+    "opening", [b"\x1b]11;never ends", b"\x1bP" + b"x" * 9000, b"\x1b_apc", b"\x1bXsos", b"\x90dcs"]
+)
+def test_the_key_behind_a_string_that_never_ends_arrives_when_nothing_more_comes(opening: bytes) -> None:
     now = 0.0
     keyboard = Keyboard(clock=lambda: now)
-    assert keys(keyboard.feed(begun + b"q") + keyboard.tick()) == []
+    assert keys(keyboard.feed(opening + b"q") + keyboard.tick()) == []
     now += WAIT
     assert keys(keyboard.tick()) == ["q"]
     assert keys(keyboard.feed(b"q")) == ["q"]
@@ -133,12 +135,12 @@ def test_a_letter_of_another_encoding_comes_before_the_next_key() -> None:
 
 
 @pytest.mark.parametrize(
-    ("begun", "rest"),
+    ("opening", "rest"),
     [(b"\xe9", "é"), (b"\xe6\x97", "æ"), (b"a\xf0\x9f", "ð"), (b"\xe6\x97\xa5", ""), (b"", "")],
 )
-def test_a_character_that_does_not_go_on_is_letters_and_the_next_is_read_as_ever(begun: bytes, rest: str) -> None:
+def test_a_character_that_does_not_go_on_is_letters_and_the_next_is_read_as_ever(opening: bytes, rest: str) -> None:
     keyboard = Keyboard()
-    keyboard.feed(begun)
+    keyboard.feed(opening)
     assert "".join(event.character or "" for event in keyboard.rest() if isinstance(event, events.Key))[:1] == rest
     assert keyboard.rest() == []
     assert keys(keyboard.feed("日".encode())) == ["日"]

@@ -80,7 +80,7 @@ def test_giving_up_a_key_that_is_taken_gives_up_no_other():
 
 
 def test_whatever_is_written_no_key_is_lost_or_doubled():
-    dice = random.Random(0)
+    rng = random.Random(0)
     spelled = [
         *sorted({key for _, key in owners({})}),
         *RESERVED_KEYS,
@@ -95,11 +95,11 @@ def test_whatever_is_written_no_key_is_lost_or_doubled():
     ]
 
     def anything():
-        keys = ",".join(dice.choices(spelled, k=dice.randint(1, 3)))
-        return dice.choice([keys, keys, keys, 3, None, [], {}, "x" * 999])
+        keys = ",".join(rng.choices(spelled, k=rng.randint(1, 3)))
+        return rng.choice([keys, keys, keys, 3, None, [], {}, "x" * 999])
 
     for _ in range(1_000):
-        wanted = {name: anything() for name in dice.sample([*IDS, "nope", ""], dice.randint(0, 12))}
+        wanted = {name: anything() for name in rng.sample([*IDS, "nope", ""], rng.randint(0, 12))}
         mapped, problems = keymap(wanted, KEYS)
         found = owners(mapped)
         assert set(found.values()) == set(IDS)

@@ -51,7 +51,7 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("data", DAMAGED.values(), ids=DAMAGED)
-def test_a_damaged_file_is_said_once_and_written_anew(place, data):
+def test_a_damaged_file_is_reported_once_and_written_anew(place, data):
     memory = left(place, data)
     assert memory.last == Remembered()
     assert "cannot be read" in memory.problem
@@ -69,12 +69,12 @@ def test_a_later_versions_file_is_left_as_it_is(place):
 
 def test_whatever_is_in_the_file_a_session_starts(place):
     good = msgspec.json.encode(LAST)
-    dice = random.Random(0)
+    rng = random.Random(0)
     for _ in range(500):
         data = bytearray(good)
-        for _ in range(dice.randint(1, 8)):
-            at = dice.randrange(len(data))
-            data[at : at + dice.randint(0, 3)] = dice.choice([b"", b"0", b'"', b"}", b"1e999", b"null", b"\xff", b"-1"])
+        for _ in range(rng.randint(1, 8)):
+            at = rng.randrange(len(data))
+            data[at : at + rng.randint(0, 3)] = rng.choice([b"", b"0", b'"', b"}", b"1e999", b"null", b"\xff", b"-1"])
         memory = left(place, bytes(data))
         options = apply_preferences(WatchOptions(Settings("mdlm")), Preferences(memory=memory), RunArguments())
         assert options.settings == options.settings.checked()
@@ -113,38 +113,38 @@ def test_where_nothing_can_be_written_nothing_is(tmp_path):
 DEFAULT = RunArguments().options().settings
 
 
-def begun(asked=None, **more):
-    asked = asked or RunArguments()
+def started_with(arguments=None, **more):
+    arguments = arguments or RunArguments()
     preferences = Preferences(**({"memory": Memory(LAST)} | more))
-    return apply_preferences(asked.options(), preferences, asked)
+    return apply_preferences(arguments.options(), preferences, arguments)
 
 
 def test_a_session_begins_with_the_knobs_of_the_last_and_says_so():
-    options = begun()
+    options = started_with()
     assert options.settings == LOOP
     assert "--fresh" in options.hint
 
 
 @pytest.mark.parametrize(
-    "said",
+    "given",
     [
         {"strategy": "remdm-cap"}, {"preset": "owt-remdm-cap"}, {"eta": 0.0}, {"knob": ("eta=0.5",)},
         {"top_p": 0.5}, {"temperature": 0.5}, {"nucleus": "exclusive"}, {"draw": "gumbel-float64"},
     ],
-    ids=lambda said: next(iter(said)),
+    ids=lambda given: next(iter(given)),
 )  # fmt: skip
-def test_a_command_that_says_how_to_sample_samples_just_so(said):
-    asked = RunArguments(**said)
-    options = begun(asked)
-    assert options.settings == asked.options().settings
+def test_a_command_that_says_how_to_sample_samples_just_so(given):
+    arguments = RunArguments(**given)
+    options = started_with(arguments)
+    assert options.settings == arguments.options().settings
     assert options.hint == ""
 
 
-@pytest.mark.parametrize("said", [{"steps": 8}, {"length": 9}, {"seed": 4}, {"prompt": "a"}, {"batch": 2}])
-def test_a_command_that_says_what_to_sample_keeps_the_knobs(said):
-    options = begun(RunArguments(**said))
+@pytest.mark.parametrize("given", [{"steps": 8}, {"length": 9}, {"seed": 4}, {"prompt": "a"}, {"batch": 2}])
+def test_a_command_that_says_what_to_sample_keeps_the_knobs(given):
+    options = started_with(RunArguments(**given))
     assert options.settings == LOOP
-    ((name, value),) = said.items()
+    ((name, value),) = given.items()
     assert getattr(options, name) == value
 
 
@@ -153,7 +153,7 @@ def test_a_command_that_says_what_to_sample_keeps_the_knobs(said):
 )
 def test_a_session_can_begin_as_the_first_did(more):
     preferences = Preferences(**({"memory": Memory(LAST)} | more))
-    assert begun(**more).settings == DEFAULT
+    assert started_with(**more).settings == DEFAULT
     assert preferences.start == Remembered(toured=True)
 
 

@@ -56,11 +56,11 @@ def test_a_correct_run_breaks_none(tmp_path: Path, strategy: str) -> None:
 def test_what_a_run_has_broken_is_found_again(tmp_path: Path) -> None:
     recording = cheating(tmp_path / "run")
     assert laws_of(recording) == [("calls", 6), ("range", 10)]
-    standing, live = LawState(), []
+    state, live = LawState(), []
     for position in range(1, len(recording.trace()) + 1):
         frame = recording.trace().frame(position)
         assert frame is not None
-        standing, found = check_laws(frame, Claims(True, "time"), standing, (0, 12))
+        state, found = check_laws(frame, Claims(True, "time"), state, (0, 12))
         live += [(one.law, one.step) for one in found]
     assert laws_of(recording) == live
 

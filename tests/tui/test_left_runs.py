@@ -34,70 +34,70 @@ from tests.tui.test_taping import unwritable
 from tests.waiting import seen
 
 
-def record_run(tape: RunRecording, steps: int = 3) -> None:
+def record_run(run_recording: RunRecording, steps: int = 3) -> None:
     """Record a run of some steps."""
     session = session_of("remdm-cap")
     start = start_of(session)
-    tape.expect(ModelChoice("toy"), header(start).model, RunChoice(start.steps, 12, 2), {})
-    record = tape.make(start)
+    run_recording.expect(ModelChoice("toy"), header(start).model, RunChoice(start.steps, 12, 2), {})
+    record = run_recording.make(start)
     for frame in islice(session, steps):
         record.append(frame)
 
 
-def numbers(tape: RunRecording) -> list[int]:
-    return [run.summary.number for run in tape.left.listed]
+def numbers(run_recording: RunRecording) -> list[int]:
+    return [run.summary.number for run in run_recording.left.listed]
 
 
 @pytest.fixture
-def tape() -> Iterator[RunRecording]:
+def run_recording() -> Iterator[RunRecording]:
     made = RunRecording(clock=lambda: 1.8e9)
     yield made
     made.close()
 
 
-def test_a_run_that_was_left_is_listed_and_can_be_read(tape):
-    record_run(tape, 4)
-    record_run(tape)
-    assert "Run 1 is kept" in tape.tidy()
-    (run,) = tape.left.listed
+def test_a_run_that_was_left_is_listed_and_can_be_read(run_recording):
+    record_run(run_recording, 4)
+    record_run(run_recording)
+    assert "Run 1 is kept" in run_recording.tidy()
+    (run,) = run_recording.left.listed
     assert (run.summary.strategy, run.summary.steps, run.summary.number) == ("remdm-cap", 4, 1)
     recording = run.open()
     assert len(recording.trace()) == 4
     recording.close()
 
 
-def test_a_run_without_a_step_is_not_listed(tape):
-    record_run(tape, 0)
-    record_run(tape)
-    assert tape.tidy() == ""
-    assert numbers(tape) == []
+def test_a_run_without_a_step_is_not_listed(run_recording):
+    record_run(run_recording, 0)
+    record_run(run_recording)
+    assert run_recording.tidy() == ""
+    assert numbers(run_recording) == []
 
 
 @pytest.mark.parametrize("bound", [{"most": 2}, {"most_bytes": 2 * 1024}])
-def test_the_oldest_temporary_file_makes_way_and_that_is_said(tape, tmp_path, bound):
-    record_run(tape)
-    size = tape.recording.end
-    tape.left = LeftRuns(**({"most_bytes": size * 5 // 2} if "most_bytes" in bound else bound))
-    tape.keep(tmp_path / "first.remdm")
+def test_the_oldest_temporary_file_makes_way_and_that_is_reported(run_recording, tmp_path, bound):
+    record_run(run_recording)
+    size = run_recording.recording.end
+    run_recording.left = LeftRuns(**({"most_bytes": size * 5 // 2} if "most_bytes" in bound else bound))
+    run_recording.keep(tmp_path / "first.remdm")
     for _ in range(3):
-        record_run(tape)
-        tape.tidy()
-    record_run(tape)
-    assert "run 2 was dropped" in tape.tidy()
+        record_run(run_recording)
+        run_recording.tidy()
+    record_run(run_recording)
+    assert "run 2 was dropped" in run_recording.tidy()
     # a run in a file of its own does not count
-    assert numbers(tape) == [1, 3, 4]
+    assert numbers(run_recording) == [1, 3, 4]
 
 
-def test_later_runs_of_a_recorded_session_get_names_that_are_free_and_all_are_told(tmp_path):
+def test_later_runs_of_a_recorded_session_get_names_that_are_free_and_all_are_listed(tmp_path):
     (tmp_path / "run-2.remdm").write_text("mine")
-    tape = RunRecording(tmp_path / "run.remdm", clock=lambda: 1.8e9)
-    record_run(tape)
-    record_run(tape)
-    told = tape.tidy()
-    tape.close()
-    assert f"Run 1 is in {tmp_path / 'run.remdm'}" in told
-    assert f"Recording to {tmp_path / 'run-3.remdm'}" in told
-    assert tape.files == [str(tmp_path / "run.remdm"), str(tmp_path / "run-3.remdm")]
+    run_recording = RunRecording(tmp_path / "run.remdm", clock=lambda: 1.8e9)
+    record_run(run_recording)
+    record_run(run_recording)
+    message = run_recording.tidy()
+    run_recording.close()
+    assert f"Run 1 is in {tmp_path / 'run.remdm'}" in message
+    assert f"Recording to {tmp_path / 'run-3.remdm'}" in message
+    assert run_recording.files == [str(tmp_path / "run.remdm"), str(tmp_path / "run-3.remdm")]
     assert (tmp_path / "run-2.remdm").read_text() == "mine"
 
 
@@ -319,7 +319,7 @@ def walk_through(walk: list[tuple[int, int]], keeps: bool = True) -> None:
     session = WatchSession(OPTIONS, ScriptedLink, recording)
     session.start()
     session.tick(0)
-    begun: dict[int, int] = {}
+    started: dict[int, int] = {}
     """the steps that were seen of each run"""
     for kind, n in walk:
         session._dispatch(action(session, kind, n))
@@ -328,13 +328,13 @@ def walk_through(walk: list[tuple[int, int]], keeps: bool = True) -> None:
             session.tick(0.1)
         header_is_the_frames(session)
         longest = max(len(recording.record(branch.id)) for branch in recording.branches)
-        begun[recording._runs] = max(begun.get(recording._runs, 0), longest)
+        started[recording._runs] = max(started.get(recording._runs, 0), longest)
         there = {run.summary.number for run in recording.left.listed} | {recording._runs}
         # plain memory holds one run alone
-        assert not keeps or {number for number, steps in begun.items() if steps} <= there
+        assert not keeps or {number for number, steps in started.items() if steps} <= there
     for run in recording.left.listed:
         with closing(run.open()) as opened:
-            assert max(opened.length(branch.id) for branch in opened.branches) >= begun.get(run.summary.number, 0)
+            assert max(opened.length(branch.id) for branch in opened.branches) >= started.get(run.summary.number, 0)
     session.close()
 
 

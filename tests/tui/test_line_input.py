@@ -85,9 +85,9 @@ async def test_no_box_cuts_a_paste_without_a_word(key: str) -> None:
         while not line.value:
             await pilot.pause()
         await pilot.pause()
-        said = str(app.screen.query_one(".error", Label).content)
+        sentence = str(app.screen.query_one(".error", Label).content)
         if line.text.strip() == "first":
-            assert said == "Only one line fits: 2 pasted lines left out"
+            assert sentence == "Only one line fits: 2 pasted lines left out"
         else:
             assert line.text == "\nfirst\nsecond\nthird"
-            assert said == ""
+            assert sentence == ""

@@ -40,7 +40,7 @@ def wait_for(link, kind):
     raise AssertionError(f"no {kind.__name__}, only {seen}")
 
 
-def begun(link, **options):
+def start_run(link, **options):
     link.open(CHOICE)
     wait_for(link, wire.Ready)
     link.begin(CAP, replace(RUN, **options))
@@ -59,7 +59,7 @@ def test_strategies_arrive_before_any_model(link):
 
 
 def test_the_engine_takes_no_step_without_credit_and_no_more_than_it_has(link):
-    begun(link)
+    start_run(link)
     caught_up(link)
     assert len(link.trace) == 0
     link.demand(3, renew=False)
@@ -70,7 +70,7 @@ def test_the_engine_takes_no_step_without_credit_and_no_more_than_it_has(link):
 
 
 def test_renewed_credit_runs_to_the_end(link):
-    begun(link)
+    start_run(link)
     link.demand(3, renew=True)
     wait_for(link, wire.Finished)
     assert len(link.trace) == 40
@@ -78,7 +78,7 @@ def test_renewed_credit_runs_to_the_end(link):
 
 
 def test_a_pause_takes_back_what_was_to_be_renewed(link):
-    begun(link, steps=100_000)
+    start_run(link, steps=100_000)
     link.demand(8, renew=True)
     eventually(lambda: len(link.trace) >= 5)
     link.demand(0, renew=False)
@@ -96,7 +96,7 @@ def test_a_pause_takes_back_what_was_to_be_renewed(link):
 def test_what_is_watched_is_what_sample_gives(link):
     import engine
 
-    begun(link)
+    start_run(link)
     link.demand(3, renew=True)
     wait_for(link, wire.Finished)
     model = engine.load_model("demo", device="cpu", dtype="float32")
@@ -106,7 +106,7 @@ def test_what_is_watched_is_what_sample_gives(link):
 
 
 def test_settings_act_on_the_next_step_and_bad_ones_are_refused(link):
-    begun(link)
+    start_run(link)
     link.configure(Settings("mdlm", {}, top_p=0.5))
     link.configure(Settings("mdlm", {}, top_p=7))
     assert "0.01 to 1" in wait_for(link, wire.Rejected).reason
@@ -160,7 +160,7 @@ def test_an_engine_behind_a_terminal_gets_every_byte():
     """As with `srun --pty` or `docker exec -t`: a pseudo-terminal stands between, and stderr is mixed into it."""
     pty = f"import pty, sys; sys.exit(pty.spawn({list(ENGINE)!r}) >> 8)"
     link = launched(pty)
-    begun(link, seed=0x0A0D0311)
+    start_run(link, seed=0x0A0D0311)
     link.demand(3, renew=True)
     wait_for(link, wire.Finished)
     assert len(link.trace) == 40
@@ -168,7 +168,7 @@ def test_an_engine_behind_a_terminal_gets_every_byte():
 
 
 def test_a_closed_link_records_and_reports_nothing_more(link):
-    begun(link, steps=4000)
+    start_run(link, steps=4000)
     link.demand(100, renew=True)
     link.close()
     link.take()
@@ -189,7 +189,7 @@ def test_the_last_words_of_a_dying_process_are_kept():
 def test_closing_ends_the_process():
     link = ProcessLink()
     link.start()
-    begun(link)
+    start_run(link)
     link.demand(3, renew=True)
     process = link._process
     assert isinstance(process, subprocess.Popen)

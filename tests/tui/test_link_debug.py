@@ -9,7 +9,7 @@ from engine.records import Branch, Change, Edit, RunChoice, Settings
 from engine.strategies import make_strategy, values
 from remdm_tui.link.process import ProcessLink
 from tests import forks
-from tests.tui.test_link import CAP, begun, caught_up, wait_for
+from tests.tui.test_link import CAP, caught_up, start_run, wait_for
 from tests.waiting import eventually
 
 RUN = RunChoice(24, 24, batch=2, seed=5)
@@ -20,7 +20,7 @@ EAGER = Settings("remdm-cap", values(make_strategy("remdm-cap", eta=0.5)))
 def shared():
     made = ProcessLink(forks.engine())
     made.start()
-    begun(made)
+    start_run(made)
     yield made
     made.close()
 
@@ -45,7 +45,7 @@ def stepped(link, count):
     recorded(link, count)
 
 
-def test_at_full_speed_the_run_stands_at_the_step_of_a_breakpoint_and_no_further(link):
+def test_at_full_speed_the_run_stops_at_the_step_of_a_breakpoint_and_no_further(link):
     link.stop_at(7, "step 11")
     link.demand(8, renew=True)
     # the stop has taken back what was granted
@@ -114,7 +114,7 @@ def test_an_edit_is_recorded_and_a_new_engine_goes_on_after_it(link):
     assert record.tokens(22, 1)[position] == tokens[position] + 1
 
 
-def test_the_networks_opinion_of_a_position_is_asked_for_and_refusals_are_named(link):
+def test_the_networks_prediction_of_a_position_is_requested_and_refusals_are_named(link):
     stepped(link, 10)
     link.look(1, 5, top=4)
     prediction = wait_for(link, wire.Looked).prediction

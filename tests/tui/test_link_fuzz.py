@@ -31,7 +31,7 @@ def talk() -> list[wire.Event]:
     ]  # fmt: skip
 
 
-def heard(bodies: list[bytes]) -> ProcessLink:
+def received(bodies: list[bytes]) -> ProcessLink:
     """A link that has been told all that, as if a run had begun."""
     link = ProcessLink(())
     link._run = 1
@@ -61,9 +61,9 @@ def test_mutated_messages_are_refused_in_a_sentence_or_can_be_drawn() -> None:
         for _ in range(int(rng.integers(1, 4))):
             body[int(rng.integers(0, len(body)))] = int(rng.choice([*DAMAGE, int(rng.integers(0, 256))]))
         # in the middle of a frame's arrays or of anything else; the others are whole
-        told = [*whole[:which], bytes(body), *whole[which + 1 :]] if which else [bytes(body)]
+        sent = [*whole[:which], bytes(body), *whole[which + 1 :]] if which else [bytes(body)]
         try:
-            link = heard(told)
+            link = received(sent)
             if which:
                 drawn(link)
             ends["drawn"] += 1

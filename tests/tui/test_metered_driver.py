@@ -58,62 +58,62 @@ def slow() -> Iterator[tuple[MeteredWriter, Line]]:
     line.close()
 
 
-def paint(outlet: MeteredWriter, size: int) -> None:
-    outlet.submit("x" * size)
-    outlet.write("x" * size)
+def paint(metered_writer: MeteredWriter, size: int) -> None:
+    metered_writer.submit("x" * size)
+    metered_writer.write("x" * size)
 
 
 def test_what_is_given_waits_until_it_is_written(slow: tuple[MeteredWriter, Line]) -> None:
-    outlet, line = slow
-    outlet.submit("é\x1b[0m")
-    assert outlet.waiting
-    outlet.write("é\x1b[0m")
-    assert not outlet.waiting
+    metered_writer, line = slow
+    metered_writer.submit("é\x1b[0m")
+    assert metered_writer.waiting
+    metered_writer.write("é\x1b[0m")
+    assert not metered_writer.waiting
     assert line.carried == "é\x1b[0m".encode()
 
 
 def test_a_slow_line_has_room_for_what_it_carries_in_the_time_that_a_key_can_wait(
     slow: tuple[MeteredWriter, Line],
 ) -> None:
-    outlet, _ = slow
-    assert not outlet.narrow
-    paint(outlet, 40_000)
-    assert outlet.room == pytest.approx(300_000 * LONGEST, rel=0.01)
-    assert outlet.narrow
+    metered_writer, _ = slow
+    assert not metered_writer.narrow
+    paint(metered_writer, 40_000)
+    assert metered_writer.room == pytest.approx(300_000 * LONGEST, rel=0.01)
+    assert metered_writer.narrow
 
 
 def test_room_is_never_nothing(slow: tuple[MeteredWriter, Line]) -> None:
-    outlet, line = slow
+    metered_writer, line = slow
     line.seconds = 1.0
     for _ in range(3):
-        paint(outlet, 40_000)
-    assert outlet.room == LEAST
+        paint(metered_writer, 40_000)
+    assert metered_writer.room == LEAST
 
 
 def test_a_line_that_gets_fast_again_is_given_all_again(slow: tuple[MeteredWriter, Line]) -> None:
-    outlet, line = slow
-    paint(outlet, 40_000)
+    metered_writer, line = slow
+    paint(metered_writer, 40_000)
     line.seconds = 0.0
     for _ in range(60):
-        paint(outlet, min(outlet.room, 40_000))
-    assert outlet.room > 40_000
-    assert not outlet.narrow
+        paint(metered_writer, min(metered_writer.room, 40_000))
+    assert metered_writer.room > 40_000
+    assert not metered_writer.narrow
 
 
 def test_small_writes_say_nothing_about_how_much_a_line_carries(slow: tuple[MeteredWriter, Line]) -> None:
-    outlet, _ = slow
-    paint(outlet, 40_000)
-    room = outlet.room
+    metered_writer, _ = slow
+    paint(metered_writer, 40_000)
+    room = metered_writer.room
     for _ in range(50):
-        paint(outlet, 10)
-    assert outlet.room == room
+        paint(metered_writer, 10)
+    assert metered_writer.room == room
 
 
 def test_writes_to_nobody_are_not_waited_for(slow: tuple[MeteredWriter, Line]) -> None:
-    outlet, line = slow
+    metered_writer, line = slow
     line.fileno = lambda: -1  # type: ignore[method-assign]
-    paint(outlet, 100)
-    assert not outlet.waiting
+    paint(metered_writer, 100)
+    assert not metered_writer.waiting
 
 
 def test_only_a_terminal_is_metered() -> None:
@@ -153,11 +153,11 @@ def canvas(length: int, seed: int) -> Canvas:
 
 
 async def test_a_grid_without_room_for_all_of_a_step_draws_it_in_parts_until_it_is_whole() -> None:
-    asked: list[set[int]] = []
+    requested: list[set[int]] = []
 
     class Asking(TokenGrid):
         def refresh(self, *regions: Region, **more: bool) -> Self:
-            asked.append({region.y for region in regions})
+            requested.append({region.y for region in regions})
             return super().refresh(*regions, **more)
 
     class GridApp(App[None]):
@@ -171,13 +171,13 @@ async def test_a_grid_without_room_for_all_of_a_step_draws_it_in_parts_until_it_
         grid.show(canvas(200, 0))
         while not grid._strips:
             await pilot.pause()
-        asked.clear()
+        requested.clear()
         grid.show(canvas(200, 1), room=300)
         while not grid.whole:
             await pilot.pause()
             grid.go_on(room=300)
         rows = set(range(len(grid._page.keys)))
-        assert all(0 < len(part) < len(rows) for part in asked)
+        assert all(0 < len(part) < len(rows) for part in requested)
         while any(map(grid._differs, rows)):
             await pilot.pause()
         shown = [grid.render_line(y).text for y in range(grid.size.height)]

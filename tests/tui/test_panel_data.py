@@ -31,7 +31,7 @@ RIGHT = "► playing 12/256 speed max"
 
 @pytest.mark.parametrize("name", ["demo", "runs/" + "deep/" * 30 + "model", "模型" * 40])
 @pytest.mark.parametrize("width", [58, 78, 118])
-def test_it_fills_the_width_and_ends_with_where_the_view_stands(name, width):
+def test_it_fills_the_width_and_ends_with_where_the_view_is(name, width):
     line = status(name, ["remdm-cap eta 0.02", "p 0.9", "seed 0"], RIGHT, width, False)
     assert cell_len(line) == width
     assert line.endswith(f" {RIGHT}")

@@ -92,7 +92,7 @@ async def test_the_same_knobs_give_the_same_text_to_the_letter():
         assert all(np.array_equal(one.tokens(i, 0), other.tokens(i, 0)) for i in range(21))
 
 
-async def test_a_pane_that_has_ended_stands_at_its_end_while_the_other_goes_on():
+async def test_a_pane_that_has_ended_stays_at_its_end_while_the_other_goes_on():
     link = ScriptedLink()
     async with comparing(link).run_test(size=(120, 40)) as pilot:
         await stepped(pilot, 3)
@@ -263,7 +263,7 @@ async def test_the_same_seed_again_and_the_next_begin_all_panes_with_their_strat
         assert (link.seeds, len(app.watching.recording.branches)) == ([0, 0, 1], 2)
 
 
-async def test_a_pane_that_the_engine_refuses_is_left_out_and_said():
+async def test_a_pane_that_the_engine_refuses_is_left_out_and_reported():
     class Refusing(ScriptedLink):
         def fork(self, branch, record, settings=None):
             if settings.strategy == "mdlm":
@@ -357,7 +357,7 @@ def test_a_pane_is_a_strategy_with_its_knobs_and_what_all_share():
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "sentence"),
     [
         ("nemo", "unknown strategy 'nemo': choose one of mdlm, remdm-cap"),
         ("mdlm:eta=.1", "mdlm has no knob 'eta': choose one of top_p, temperature"),
@@ -368,8 +368,8 @@ def test_a_pane_is_a_strategy_with_its_knobs_and_what_all_share():
         ("", "unknown strategy ''"),
     ],
 )
-def test_a_pane_that_cannot_be_is_told_in_a_sentence(text, said):
-    with pytest.raises(ValueError, match=said.replace("(", r"\(")):
+def test_a_pane_that_cannot_be_is_reported_in_a_sentence(text, sentence):
+    with pytest.raises(ValueError, match=sentence.replace("(", r"\(")):
         pane_settings(text, CAP, catalogue())
 
 
@@ -381,16 +381,16 @@ def test_a_pane_that_cannot_be_is_told_in_a_sentence(text, said):
         ("remdm-loop", ["mdlm", "dfm"], ["remdm-loop", "mdlm", "dfm"]),
     ],
 )
-def test_the_runs_own_strategy_is_a_pane_beside_one_other_or_where_it_was_asked_for(strategy, texts, panes):
-    asked = RunArguments(strategy=strategy)
-    options = with_panes(asked.options(), texts, asked)
+def test_the_runs_own_strategy_is_a_pane_beside_one_other_or_where_it_was_requested(strategy, texts, panes):
+    arguments = RunArguments(strategy=strategy)
+    options = with_panes(arguments.options(), texts, arguments)
     assert [one.strategy for one in (options.settings, *options.compare)] == panes
 
 
 def test_five_panes_are_too_many():
-    asked = RunArguments(strategy="mdlm")
+    arguments = RunArguments(strategy="mdlm")
     with pytest.raises(ValueError, match="4 panes are shown at most, not 5"):
-        with_panes(asked.options(), ["mdlm"] * 4, asked)
+        with_panes(arguments.options(), ["mdlm"] * 4, arguments)
 
 
 def test_curves_that_coincide_show_the_letters_of_all():

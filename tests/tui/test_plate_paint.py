@@ -23,7 +23,7 @@ def drawn(marks: paint.Marks, colours: list[list[int]]) -> tuple[list[str], list
     return ["".join(map(chr, row)) for row in made.signs.tolist()], made.front.tolist(), made.back.tolist()
 
 
-def test_the_ground_blends_from_masked_to_kept_and_events_stand_on_it() -> None:
+def test_the_ground_blends_from_masked_to_kept_and_events_are_on_it() -> None:
     shades = [colour(State.KEPT if share else State.MASKED, share) for share in np.linspace(0, 1, 50)]
     assert shades == sorted(shades)
     assert (shades[0], shades[-1]) == (G, KEPT)

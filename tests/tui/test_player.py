@@ -58,14 +58,14 @@ def test_paused_asks_for_nothing():
 
 
 def test_two_steps_a_second_ask_twice_a_second():
-    player, asked = replace(LIVE, speed=2), 0
+    player, requested = replace(LIVE, speed=2), 0
     for _ in range(60 * 3):
         player, demand = p.tick(player, 1 / 60)
         if demand.steps:
-            asked += 1
+            requested += 1
             player = p.sync_recorded(p.request_sent(player), player.recorded + 1, ended=False)
-    assert asked == 6 or asked == 5
-    assert player.position == 5 + asked
+    assert requested == 6 or requested == 5
+    assert player.position == 5 + requested
 
 
 def test_a_slow_engine_is_not_sent_a_debt():

@@ -82,7 +82,7 @@ async def test_a_key_of_ones_own_takes_the_place_of_the_key_that_was():
         assert ("f8", "Step") in pilot.app.screen._keys
 
 
-async def test_what_is_wrong_with_the_configuration_is_said_and_the_run_begins():
+async def test_what_is_wrong_with_the_configuration_is_reported_and_the_run_begins():
     preferences = Preferences(Configuration(problems=("config.toml: no key has the id 'plai': perhaps play",)))
     async with person(preferences).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
@@ -170,7 +170,7 @@ def test_the_first_steps_are_six_keys_one_after_another():
     assert tour.did("help").now is None
 
 
-async def test_the_first_steps_are_shown_once_and_stand_in_nobodys_way(tmp_path):
+async def test_the_first_steps_are_shown_once_and_are_in_nobodys_way(tmp_path):
     place = tmp_path / "session.json"
     async with person(Preferences(memory=Memory.read(place), tours=True)).run_test(size=(120, 40)) as pilot:
         await settle(pilot)

@@ -61,16 +61,16 @@ def until(one, condition):
         time.sleep(0.002)
 
 
-def standing(one):
+def at_rest(one):
     return one.has_record and not one.waiting and one.trace is not None
 
 
 def step_to(one, step):
     """Compute steps up to one, and no more."""
-    until(one, standing)
+    until(one, at_rest)
     one.tick(0)
     one.player = replace(seek(one.player, one.recorded), stepping=step - one.recorded)
-    until(one, lambda w: w.recorded >= step and standing(w))
+    until(one, lambda w: w.recorded >= step and at_rest(w))
 
 
 def to_the_end(one):
@@ -81,14 +81,14 @@ def to_the_end(one):
 def watched(one, at_step=None):
     """The whole run with one knob turned on the way; at_step: (step, what happens there)."""
     one.start()
-    until(one, standing)
+    until(one, at_rest)
     step_to(one, TURN)
     one.configure(CONF)
     if at_step is not None:
         step, what = at_step
         step_to(one, step)
         what(one)
-        until(one, standing)
+        until(one, at_rest)
     to_the_end(one)
     record = one.trace
     one.link.close()
@@ -218,7 +218,7 @@ def test_an_engine_lost_while_it_loads_the_first_model_lets_another_be_picked(re
     until(one, lambda w: w.needs_model is not None)
     assert "the line is cut" in one.needs_model
     one.load(MODEL)
-    until(one, standing)
+    until(one, at_rest)
     one.link.close()
 
 
@@ -229,7 +229,7 @@ def test_a_host_that_cannot_be_reached_is_one_sentence():
     assert "No route to host" in one.failure
 
 
-def test_the_command_for_ssh_asks_nothing_and_takes_no_option_from_the_host():
+def test_the_command_for_ssh_prompts_for_nothing_and_takes_no_option_from_the_host():
     command = ssh_command("me@gpu")
     assert command[0] == "ssh"
     assert "BatchMode=yes" in command
@@ -346,20 +346,20 @@ def test_a_person_watches_a_run_on_a_host(server):
         one.close()
 
 
-def test_a_key_that_is_refused_is_said_with_what_helps(server):
+def test_a_key_that_is_refused_is_reported_with_what_helps(server):
     (server.home / "authorized_keys").write_text("")
     one = Terminal(["watch", "--on", "gpu"], PATH=server.path)
     try:
         assert one.exit_code() == 2
-        said = one.raw.decode().replace("\r", "")
-        assert "Permission denied" in said
-        assert "use a key or an agent" in said
+        output = one.raw.decode().replace("\r", "")
+        assert "Permission denied" in output
+        assert "use a key or an agent" in output
         assert one.restored()
     finally:
         one.close()
 
 
-def test_a_host_without_the_program_is_said_with_what_helps(server):
+def test_a_host_without_the_program_is_reported_with_what_helps(server):
     one = Terminal(["watch", "--on", "gpu", "--remote-python", "/no/such/python"], PATH=server.path)
     try:
         assert one.exit_code() == 2

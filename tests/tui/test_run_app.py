@@ -84,7 +84,7 @@ def test_a_signal_ends_a_replay_too(terminal, tmp_path):
     assert again.restored()
 
 
-async def test_what_is_told_to_end_keeps_its_status_and_gives_the_signals_back():
+async def test_what_is_signalled_to_end_keeps_its_status_and_gives_the_signals_back():
     before = signal.getsignal(signal.SIGTERM)
     app = watching()
     async with app.run_test() as pilot:
@@ -127,7 +127,7 @@ async def test_a_signal_that_is_ignored_stays_ignored():
         signal.signal(signal.SIGHUP, before)
 
 
-async def test_a_terminal_that_has_gone_is_told_by_the_status():
+async def test_a_terminal_that_has_gone_is_reported_by_the_status():
     app = watching()
     async with app.run_test() as pilot:
         app.post_message(HungUp())
@@ -218,7 +218,7 @@ def test_ctrl_z_gives_the_shell_back_and_fg_returns(terminal):
         # readline asks for bracketed paste itself
         assert reset(person.raw) in ([], [b"?2004"])
         person.press(f"echo {number}$((41+1))\r")
-        person.wait(lambda s, said=f"{number}42": said in s)
+        person.wait(lambda s, expected=f"{number}42": expected in s)
         foreground(person)
     person.press("q")
     person.wait(lambda s: "PROMPT>" in s)
@@ -280,10 +280,10 @@ def test_what_was_begun_in_the_background_is_ended_by_a_signal(terminal):
     assert_shell_answers(person)
 
 
-@pytest.mark.parametrize("begun", [b"\x1b[?1049h", b"\x1b[?2004h"])
-def test_a_signal_ends_what_is_still_starting(terminal, begun):
+@pytest.mark.parametrize("sequence", [b"\x1b[?1049h", b"\x1b[?2004h"])
+def test_a_signal_ends_what_is_still_starting(terminal, sequence):
     person = terminal(*RUN)
-    person.wait(lambda _: begun in person.raw)
+    person.wait(lambda _: sequence in person.raw)
     person.process.send_signal(signal.SIGTERM)
     assert person.exit_code() == 143
     assert person.restored()

@@ -25,28 +25,28 @@ from tests import forks
 from tests.engine.recordings import header, session_of, start_of
 from tests.tui.scripted import ScriptedLink
 from tests.tui.test_app import CAP, banner, settle, watching
-from tests.tui.test_link import RUN, begun, wait_for
+from tests.tui.test_link import RUN, start_run, wait_for
 from tests.waiting import eventually, seen
 
 
-def begun_tape(path: Path | None = None, **more):
+def started_recording(path: Path | None = None, **more):
     session = session_of("remdm-cap", **more)
     start = start_of(session)
-    tape = RunRecording(path, clock=lambda: 1.8e9)
-    tape.expect(ModelChoice("toy"), header(start).model, RunChoice(start.steps, 12, 2), {"torch": "2"})
-    return tape, tape.make(start), session
+    run_recording = RunRecording(path, clock=lambda: 1.8e9)
+    run_recording.expect(ModelChoice("toy"), header(start).model, RunChoice(start.steps, 12, 2), {"torch": "2"})
+    return run_recording, run_recording.make(start), session
 
 
 def test_a_spool_that_is_kept_holds_the_run_and_what_follows(tmp_path):
-    tape, record, session = begun_tape()
+    run_recording, record, session = started_recording()
     frames = list(islice(session, 24))
     for frame in frames[:10]:
         record.append(frame)
     assert list(tmp_path.iterdir()) == []
-    assert "run.remdm" in tape.keep(tmp_path / "run")
+    assert "run.remdm" in run_recording.keep(tmp_path / "run")
     for frame in frames[10:]:
         record.append(frame)
-    tape.close()
+    run_recording.close()
     kept = Recording.open(tmp_path / "run.remdm")
     assert [kept.trace().frame(i + 1).network_calls for i in range(24)] == [frame.network_calls for frame in frames]
     assert kept.header.versions == {"torch": "2"}
@@ -55,28 +55,28 @@ def test_a_spool_that_is_kept_holds_the_run_and_what_follows(tmp_path):
 
 def test_a_file_that_is_there_is_never_overwritten(tmp_path):
     (tmp_path / "run.remdm").write_text("mine")
-    tape, _, _ = begun_tape()
+    run_recording, _, _ = started_recording()
     with pytest.raises(ValueError, match="exists: choose another name"):
-        tape.keep(tmp_path / "run.remdm")
+        run_recording.keep(tmp_path / "run.remdm")
     assert (tmp_path / "run.remdm").read_text() == "mine"
 
 
 def test_a_second_run_is_recorded_in_a_file_of_its_own(tmp_path):
-    tape, _, session = begun_tape(tmp_path / "run.remdm")
-    tape.make(start_of(session))
-    tape.close()
+    run_recording, _, session = started_recording(tmp_path / "run.remdm")
+    run_recording.make(start_of(session))
+    run_recording.close()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run-2.remdm", "run.remdm"]
 
 
-def test_a_file_that_cannot_be_made_is_said_and_the_run_is_kept_until_the_end(tmp_path):
-    tape, record, session = begun_tape(tmp_path / "none" / "run.remdm")
-    assert "Not recording" in tape.problem
-    assert "No such file" in tape.problem
+def test_a_file_that_cannot_be_made_is_reported_and_the_run_is_kept_until_the_end(tmp_path):
+    run_recording, record, session = started_recording(tmp_path / "none" / "run.remdm")
+    assert "Not recording" in run_recording.problem
+    assert "No such file" in run_recording.problem
     for frame in islice(session, 3):
         record.append(frame)
-    tape.keep(tmp_path / "run")
-    tape.close()
-    assert tape.files == [str(tmp_path / "run.remdm")]
+    run_recording.keep(tmp_path / "run")
+    run_recording.close()
+    assert run_recording.files == [str(tmp_path / "run.remdm")]
 
 
 def unwritable(monkeypatch, *kinds: str) -> None:
@@ -91,56 +91,56 @@ def unwritable(monkeypatch, *kinds: str) -> None:
 
 def test_without_a_writable_directory_the_run_is_in_a_file_in_memory(monkeypatch, tmp_path):
     unwritable(monkeypatch, "spool")
-    tape, record, session = begun_tape()
-    assert "No space left" in tape.problem
+    run_recording, record, session = started_recording()
+    assert "No space left" in run_recording.problem
     for frame in islice(session, 3):
         record.append(frame)
-    tape.make(start_of(session))
-    assert "Run 1 is kept" in tape.tidy()
-    tape.keep_left(tape.left.listed[0], tmp_path / "saved")
+    run_recording.make(start_of(session))
+    assert "Run 1 is kept" in run_recording.tidy()
+    run_recording.keep_left(run_recording.left.listed[0], tmp_path / "saved")
     with closing(Recording.open(tmp_path / "saved.remdm")) as saved:
         assert len(saved.trace()) == 3
-    tape.close()
+    run_recording.close()
 
 
-def test_a_file_that_cannot_be_finished_is_still_listed_and_that_is_said(monkeypatch, tmp_path):
-    tape, record, session = begun_tape(tmp_path / "run.remdm")
+def test_a_file_that_cannot_be_finished_is_still_listed_and_that_is_reported(monkeypatch, tmp_path):
+    run_recording, record, session = started_recording(tmp_path / "run.remdm")
     for frame in islice(session, 3):
         record.append(frame)
-    tape.make(start_of(session))
+    run_recording.make(start_of(session))
 
     def full(file):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
-        assert f"Run 1 is in {tmp_path / 'run.remdm'} (" in tape.tidy()
-    with closing(tape.left.listed[0].open()) as left:
+        assert f"Run 1 is in {tmp_path / 'run.remdm'} (" in run_recording.tidy()
+    with closing(run_recording.left.listed[0].open()) as left:
         assert len(left.trace()) == 3
 
 
-def test_a_run_in_plain_memory_is_said_not_to_be_replaceable(monkeypatch):
+def test_a_run_in_plain_memory_is_reported_not_to_be_replaceable(monkeypatch):
     unwritable(monkeypatch, "spool", "in_memory")
-    tape, record, session = begun_tape()
+    run_recording, record, session = started_recording()
     assert isinstance(record, Trace)
-    assert tape.replaceable
+    assert run_recording.replaceable
     record.append(next(iter(session)))
-    assert not tape.replaceable
+    assert not run_recording.replaceable
 
 
 @pytest.mark.parametrize("kept", [True, False], ids=["recorded", "in memory"])
 def test_branches_share_the_steps_before_their_fork(monkeypatch, kept):
     if not kept:
         unwritable(monkeypatch, "spool", "in_memory")
-    tape, record, session = begun_tape()
+    run_recording, record, session = started_recording()
     for frame in islice(session, 24):
         record.append(frame)
-    branch, other = tape.fork(0, 9)
+    branch, other = run_recording.fork(0, 9)
     assert (branch.id, branch.parent, branch.at, len(other)) == (1, 0, 9, 9)
     other.append(record.frame(10))
-    assert [one.id for one in tape.branches] == [0, 1]
-    assert len(tape.record(1)) == 10
-    assert np.array_equal(tape.record(1).tokens(7, 1), record.tokens(7, 1))
+    assert [one.id for one in run_recording.branches] == [0, 1]
+    assert len(run_recording.record(1)) == 10
+    assert np.array_equal(run_recording.record(1).tokens(7, 1), record.tokens(7, 1))
 
 
 async def test_w_keeps_the_run_on_screen(tmp_path):
@@ -196,7 +196,7 @@ def test_a_full_disk_ends_the_record_and_not_the_thread_that_reads():
     link = ProcessLink(forks.engine())
     link.make_record = Full
     link.start()
-    begun(link)
+    start_run(link)
     link.begin(CAP, RUN)
     link.demand(8, renew=True)
     assert wait_for(link, Unwritten).error is FULL
@@ -225,22 +225,22 @@ async def test_a_full_disk_is_a_banner_and_R_goes_on():
 
 @pytest.mark.parametrize(("was", "now"), [("", ""), ("", "a"), ("a", ""), ("a", "a")])
 def test_a_recording_is_continued_by_the_model_that_made_it(tmp_path, was, now):
-    tape, model = opened_tape(tmp_path, was)
-    tape.append_to(tmp_path / "run.remdm", replace(model, fingerprint=now))
-    assert tape.writable
-    tape.close()
+    run_recording, model = opened_recording(tmp_path, was)
+    run_recording.append_to(tmp_path / "run.remdm", replace(model, fingerprint=now))
+    assert run_recording.writable
+    run_recording.close()
 
 
 def test_a_recording_of_another_model_of_the_same_name_is_not_continued(tmp_path):
-    tape, model = opened_tape(tmp_path, "a")
+    run_recording, model = opened_recording(tmp_path, "a")
     before = (tmp_path / "run.remdm").read_bytes()
     with pytest.raises(ValueError, match="was recorded with another toy"):
-        tape.append_to(tmp_path / "run.remdm", replace(model, fingerprint="b"))
-    assert not tape.writable
+        run_recording.append_to(tmp_path / "run.remdm", replace(model, fingerprint="b"))
+    assert not run_recording.writable
     assert (tmp_path / "run.remdm").read_bytes() == before
 
 
-def opened_tape(home: Path, fingerprint: str):
+def opened_recording(home: Path, fingerprint: str):
     """A recording that somebody wants to continue, and the model that made it."""
     session = session_of("remdm-cap")
     start = start_of(session)

@@ -8,7 +8,7 @@ from remdm_tui.screens.help import HelpScreen
 from remdm_tui.settings.watch_options import WatchOptions
 from tests.tui.scripted import ScriptedLink
 from tests.tui.test_app import CAP, settle
-from tests.tui.test_comparing import STRONG
+from tests.tui.test_panes import STRONG
 from tests.waiting import seen
 
 

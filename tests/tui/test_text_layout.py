@@ -11,7 +11,7 @@ from remdm_tui.render.text_layout import LONGEST, TokenTexts, flow
 
 
 @given(st.text())
-def test_harmless_text_has_no_character_that_acts(text):
+def test_sanitized_text_has_no_character_that_acts(text):
     shown = sanitize(text, cells=True)
     assert all(c.isprintable() for c in shown)
     assert cell_len(shown) == sum(cell_len(c) for c in shown) >= len(shown) - shown.count("\0")

@@ -50,7 +50,7 @@ async def steps(pilot, count=6):
     await settle(pilot)
 
 
-async def test_a_token_is_put_where_the_cursor_is_and_the_view_stands_behind_it():
+async def test_a_token_is_put_where_the_cursor_is_and_the_view_is_behind_it():
     link = ScriptedLink()
     async with watching(link).run_test(size=(120, 40)) as pilot:
         await steps(pilot)
@@ -89,16 +89,16 @@ async def test_an_edit_in_the_past_is_made_on_a_branch_of_its_own():
         await steps(pilot)
         await pilot.press("left", "left", "v", "K")
         await settle(pilot)
-        tape = pilot.app.watching.recording
-        assert (len(tape.record(0)), len(tape.record(1))) == (6, 5)
-        assert tape.record(1).change(5, 0)[0] == Change.LOCKED
+        run_recording = pilot.app.watching.recording
+        assert (len(run_recording.record(0)), len(run_recording.record(1))) == (6, 5)
+        assert run_recording.record(1).change(5, 0)[0] == Change.LOCKED
         assert pilot.app.watching.player.position == 5
         await pilot.press("K")
         await seen(pilot, lambda app: "not for a script" in banner(app))
         assert link.altered[-1] == Edit("unlock", 0, 0)
 
 
-async def test_a_run_that_plays_and_a_cursor_that_is_nowhere_are_said():
+async def test_a_run_that_plays_and_a_cursor_that_is_nowhere_are_reported():
     link = ScriptedLink()
     async with watching(link, steps=10_000).run_test(size=(120, 40)) as pilot:
         await steps(pilot)

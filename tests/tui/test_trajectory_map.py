@@ -19,7 +19,7 @@ from remdm_tui.widgets.trajectory_map import map_title
 from tests.engine.recordings import busy_frames
 from tests.tui.scripted import ScriptedLink
 from tests.tui.test_app import settle, watching
-from tests.tui.test_comparing import MDLM, comparing
+from tests.tui.test_panes import MDLM, comparing
 from tests.waiting import seen
 
 
@@ -37,7 +37,7 @@ async def ahead(pilot, steps):
         await settle(pilot)
 
 
-async def test_the_map_stands_below_the_text_and_one_step_paints_its_own_column_alone(monkeypatch):
+async def test_the_map_is_below_the_text_and_one_step_paints_its_own_column_alone(monkeypatch):
     painted = []
     async with watching(length=64, steps=64).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
@@ -176,7 +176,7 @@ async def test_each_pane_has_a_map_and_all_show_the_same_part():
         assert not other.view.is_whole
 
 
-async def test_ascii_maps_are_ascii_and_tell_the_states_apart():
+async def test_ascii_maps_are_ascii_and_distinguish_the_states():
     async with watching(ascii=True).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         await ahead(pilot, 9)
@@ -187,7 +187,7 @@ async def test_ascii_maps_are_ascii_and_tell_the_states_apart():
         assert "x remasked" in pilot.app.main.panes.maps[0].border_title
 
 
-async def test_without_colour_signs_tell_the_states_apart(monkeypatch):
+async def test_without_colour_signs_distinguish_the_states(monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
     async with watching().run_test(size=(120, 40)) as pilot:
         await settle(pilot)

@@ -41,7 +41,7 @@ def test_every_token_is_set_once_in_its_state_and_lines_are_as_long_as_they_say(
         assert all(a != b for a, b in pairwise(page.codes[first:last]))
 
 
-def test_a_line_is_told_from_another_by_what_is_drawn_in_it():
+def test_a_line_is_distinguished_from_another_by_what_is_drawn_in_it():
     held = np.full(4, Change.HELD, np.uint8)
     masked = np.full(4, Change.MASKED, np.uint8)
     tokens = np.array([1, 2, 0, 3], np.int32)
@@ -54,7 +54,7 @@ def test_a_line_is_told_from_another_by_what_is_drawn_in_it():
     assert keys[2] == keys[3], "a mask is a mask, whatever it hides"
 
 
-def test_a_character_of_several_tokens_stands_whole_at_the_first_until_one_is_masked():
+def test_a_character_of_several_tokens_is_whole_at_the_first_until_one_is_masked():
     data = "中".encode()
     pieces = TokenTexts.of((" a", "\ufffd", "\ufffd", "[MASK]"), False, {1: data[:1], 2: data[1:]})
     type_ = Type.of(pieces, {int(Change.MASKED): "░", int(Change.REMASKED): "╳"})

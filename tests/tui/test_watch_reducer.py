@@ -143,10 +143,10 @@ def happens(world: World, kind: int, n: int) -> e.Event:
 
 def answers_keys(state: SessionState) -> None:
     """Every phase has a way on: R, r, m and q."""
-    told = [reduce(state, key)[1] for key in (e.Revive(), e.Load(GOOD), e.Close())]
-    assert [any(isinstance(one, c.Relaunch) for one in commands) for commands in told[:1]] == [True]
-    assert all(any(isinstance(one, c.OpenModel) for one in commands) for commands in told[:2])
-    assert told[2] == (c.CloseEngine(), c.CloseRecording())
+    emitted = [reduce(state, key)[1] for key in (e.Revive(), e.Load(GOOD), e.Close())]
+    assert [any(isinstance(one, c.Relaunch) for one in commands) for commands in emitted[:1]] == [True]
+    assert all(any(isinstance(one, c.OpenModel) for one in commands) for commands in emitted[:2])
+    assert emitted[2] == (c.CloseEngine(), c.CloseRecording())
     again, commands = reduce(state, e.Restart(1))
     begins = any(isinstance(one, c.BeginRun | c.OpenModel) for one in commands)
     assert again.seed == state.seed + 1
@@ -239,7 +239,7 @@ def seeks(position: int) -> e.Move:
 
 
 def test_a_knob_turned_in_the_past_changes_that_knob_alone() -> None:
-    world = begun()
+    world = started()
     for under in (CAP, CAP, MDLM):
         world.records[0].append(frame(len(world.records[0]), under))
     for event in (e.Tick(0), seeks(3), e.TurnKnob("top_p", 0.5)):
@@ -253,7 +253,7 @@ def test_a_knob_turned_in_the_past_changes_that_knob_alone() -> None:
 
 
 def test_without_an_engine_a_knob_changes_nothing_of_the_past() -> None:
-    world = begun()
+    world = started()
     for _ in range(3):
         world.grow()
     for event in (e.Tick(0), Died(1, "gone"), seeks(1)):
@@ -277,7 +277,7 @@ def test_without_an_engine_a_knob_changes_nothing_of_the_past() -> None:
     ],
 )
 def test_a_notice_ends_when_what_it_says_no_longer_holds(notice: Notice, ends: e.Event) -> None:
-    world = begun()
+    world = started()
     for _ in range(3):
         world.grow()
     for event in (e.Tick(0), seeks(3), e.ShowNotice(notice), e.Tick(1)):
@@ -289,15 +289,15 @@ def test_a_notice_ends_when_what_it_says_no_longer_holds(notice: Notice, ends: e
     assert world.store.state.notice != notice
 
 
-def test_panes_that_are_closed_end_what_was_said_of_them() -> None:
-    world = begun(e.AddPane(MDLM), e.ShowNotice(Notice("1 of 2 panes fit")))
+def test_panes_that_are_closed_end_the_notices_of_them() -> None:
+    world = started(e.AddPane(MDLM), e.ShowNotice(Notice("1 of 2 panes fit")))
     assert world.store.state.notice.text == "1 of 2 panes fit"
     world.store.dispatch(e.ClosePanes())
     assert world.store.state.notice == Notice()
 
 
 def test_a_failure_that_still_holds_returns_from_under_a_hint() -> None:
-    world = begun(Died(1, "gone"))
+    world = started(Died(1, "gone"))
     died = world.store.state.notice
     for event in (e.ShowNotice(Notice("Replay only", "hint")), e.Select(2)):
         world.store.dispatch(event)
@@ -308,7 +308,7 @@ def test_a_failure_that_still_holds_returns_from_under_a_hint() -> None:
 
 
 def test_an_expected_clamp_is_no_failure_and_several_laws_of_a_step_share_the_line() -> None:
-    world = begun(wire.Broken(1, 0, Violation(EXPECTED, 1, "sigma > sigma_max", "clamped", ())))
+    world = started(wire.Broken(1, 0, Violation(EXPECTED, 1, "sigma > sigma_max", "clamped", ())))
     assert world.store.state.notice.text == ""
     for law in ("range", "sigma"):
         world.store.dispatch(wire.Broken(1, 0, Violation(law, 1, "a <= b", "too much", ())))
@@ -316,8 +316,8 @@ def test_an_expected_clamp_is_no_failure_and_several_laws_of_a_step_share_the_li
     assert (notice.severity, notice.text, notice.more) == ("failure", "range at step 1: a <= b - too much", 1)
 
 
-def test_a_file_that_cannot_be_loaded_ends_what_was_said_of_its_last_version() -> None:
-    world = begun(wire.FileLoaded("mine.py", "0", strategies.catalogue()[0]))
+def test_a_file_that_cannot_be_loaded_ends_the_notices_of_its_last_version() -> None:
+    world = started(wire.FileLoaded("mine.py", "0", strategies.catalogue()[0]))
     assert "Reloaded mine.py" in world.store.state.notice.text
     world.store.dispatch(wire.StrategyFailed(1, 0, 1, -1, "SyntaxError", ""))
     assert world.store.state.notice == Notice()
@@ -401,13 +401,13 @@ def test_a_branch_gone_to_while_the_record_is_computed_again_is_the_one_that_is_
         world.grow()
     for event in (e.Tick(0), e.BranchOff(), e.Revive(), wire.Ready(model(GOOD)), e.GoTo(0), wire.Resumed(1, ARRAY)):
         world.store.dispatch(event)
-    begun = world.seen[-1]
+    started = world.seen[-1]
     assert isinstance(world.store.state.phase, Recomputing)
-    assert isinstance(begun, c.BeginRun)
-    assert (begun.branch, begun.record) == (0, world.records[0])
+    assert isinstance(started, c.BeginRun)
+    assert (started.branch, started.record) == (0, world.records[0])
 
 
-def begun(*events: e.Event, where: str = "") -> World:
+def started(*events: e.Event, where: str = "") -> World:
     """Return a world with a paused run of GOOD on screen, after some more events."""
     world = World(WatchOptions(CAP, GOOD, steps=9, length=4, paused=True, where=where))
     start = (e.Start(), wire.Hello(strategies.catalogue()), wire.Ready(model(GOOD)), wire.Began(1, ARRAY, ARRAY, 9, 0))
@@ -421,7 +421,7 @@ def begun(*events: e.Event, where: str = "") -> World:
 
 
 def test_a_restart_after_another_model_refused_the_run_loads_the_model_on_screen() -> None:
-    world = begun(e.Load(BAD), wire.Ready(model(BAD)), wire.Failed("begin", "too short", ""))
+    world = started(e.Load(BAD), wire.Ready(model(BAD)), wire.Failed("begin", "too short", ""))
     assert isinstance(world.store.state.phase, EngineFailed)
     world.seen = []
     world.store.dispatch(e.Restart(1))
@@ -429,7 +429,7 @@ def test_a_restart_after_another_model_refused_the_run_loads_the_model_on_screen
 
 
 def test_a_restart_while_another_models_run_begins_keeps_that_model() -> None:
-    world = begun(e.Load(BAD), wire.Ready(model(BAD)))
+    world = started(e.Load(BAD), wire.Ready(model(BAD)))
     world.seen = []
     world.store.dispatch(e.Restart(1))
     state, (_, begins) = world.store.state, world.seen
@@ -441,7 +441,7 @@ def test_a_restart_while_another_models_run_begins_keeps_that_model() -> None:
 
 
 def test_an_edit_is_shown_as_soon_as_its_frame_has_come() -> None:
-    world = begun()
+    world = started()
     world.grow()
     world.store.dispatch(e.Tick(0))
     world.store.dispatch(e.Move(playing.seek(world.store.state.player, 1)))
@@ -456,12 +456,12 @@ def test_an_edit_is_shown_as_soon_as_its_frame_has_come() -> None:
 
 @pytest.mark.parametrize(("permanent", "phase"), [(True, Dead), (False, Lost)])
 def test_a_remote_engine_is_tried_again_unless_that_would_fail_alike(permanent: bool, phase: type) -> None:
-    world = begun(Died(1, "another protocol", permanent=permanent), where="gpu")
+    world = started(Died(1, "another protocol", permanent=permanent), where="gpu")
     assert isinstance(world.store.state.phase, phase)
 
 
 def test_a_branch_comes_back_with_the_settings_that_it_was_left_with() -> None:
-    world = begun()
+    world = started()
     world.grow()
     for event in (e.Tick(0), e.BranchOff(), e.TurnKnob("top_p", 0.5), e.GoTo(0)):
         world.store.dispatch(event)
@@ -472,7 +472,7 @@ def test_a_branch_comes_back_with_the_settings_that_it_was_left_with() -> None:
 
 def stepped(steps: int = 1, *events: e.Event) -> World:
     """Return a world whose paused view is at the end of a record of `steps` steps, after some more events."""
-    world = begun()
+    world = started()
     for _ in range(steps):
         world.grow()
     world.store.dispatch(e.Tick(0))
@@ -531,7 +531,7 @@ def test_what_an_engine_owed_is_forgotten_when_it_has_died() -> None:
     assert not world.store.state.branches.switching
 
 
-def test_a_model_is_loaded_with_the_seed_that_was_asked_for_by_a_living_engine() -> None:
+def test_a_model_is_loaded_with_the_seed_that_was_requested_by_a_living_engine() -> None:
     world = stepped(1, e.Load(GOOD, 2))
     assert world.store.state.seed == 2
     assert not any(isinstance(one, c.Relaunch) for one in world.seen)
@@ -615,7 +615,7 @@ def test_a_record_on_screen_keeps_the_application_open() -> None:
 
 
 def test_another_engine_owes_no_answers_of_the_last_one() -> None:
-    world = begun(e.Load(GOOD), e.Load(GOOD))
+    world = started(e.Load(GOOD), e.Load(GOOD))
     assert world.store.state.phase.answers == 2  # type: ignore[union-attr]
     world.store.dispatch(e.Revive())
     world.store.dispatch(wire.Ready(model(GOOD)))
@@ -694,11 +694,11 @@ def test_random_actions_lose_no_frame_and_every_key_leads_back(
     for kind, n in walk:
         act(session, kind, n)
         assert not session.over
-        tape = session.recording
-        now = {branch.id: calls(tape.record(branch.id)) for branch in tape.branches}
-        if tape._runs == run:
+        run_recording = session.recording
+        now = {branch.id: calls(run_recording.record(branch.id)) for branch in run_recording.branches}
+        if run_recording._runs == run:
             assert all(now[branch][: len(before)] == before for branch, before in kept.items())
-        run, kept = tape._runs, now
+        run, kept = run_recording._runs, now
         assert session.player.position <= session.player.recorded
     settled(session)
     {"R": session.revive, "r": lambda: session.restart(1), "m": lambda: session.load(GOOD)}[key]()
