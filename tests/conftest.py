@@ -1,6 +1,7 @@
 """Tests see a terminal and directories without anybody's preferences; set before textual is imported."""
 
 import atexit
+import gc
 import os
 import shutil
 import signal
@@ -42,3 +43,8 @@ def pytest_xdist_auto_num_workers():
 
 def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))
+
+
+def pytest_collection_finish():
+    """Have the collector pass over the imports, which live until the end: torch alone is a million objects."""
+    gc.freeze()

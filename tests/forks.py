@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -180,6 +181,8 @@ def _serve(line: socket.socket) -> str:
         # a fork has one thread of those there were, and waits for ever for what another one held
         assert len(os.listdir("/proc/self/task")) == 1, "an import has started a thread"
         *streams, status = fds
+        # the collector of a fork need not walk what is here already, which would copy all its pages
+        gc.freeze()
         if os.fork() == 0:
             line.close()
             child = os.fork()
