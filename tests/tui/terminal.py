@@ -20,13 +20,24 @@ from typing import Any
 
 import pyte
 
+from tests import forks
 from tests.waiting import PATIENCE
 
 COMMAND = (sys.executable, "-c", "from remdm_tui.cli import main; main()")
 
+FORKED = """
+from remdm_tui.link import process
+process.ENGINE = {engine!r}
+"""
+"""What a program runs first so that its engine is a fork, which need not import torch once more."""
 
 FORGOTTEN = {"PYTHONDONTWRITEBYTECODE", "COLUMNS", "LINES"}
 """Variables that a program does not get: an installed one has its bytecode, and the terminal knows its own size."""
+
+
+def with_forked_engine(program: str = forks.MAIN) -> list[str]:
+    """Return the command of a program whose engine is a fork."""
+    return [sys.executable, "-c", f"{FORKED.format(engine=tuple(forks.engine()))}{program}"]
 
 
 class Terminal:
@@ -38,6 +49,7 @@ class Terminal:
     ) -> None:  # fmt: skip
         self._screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
+        self._shown: str | None = None
         self._fd, child = pty.openpty()
         fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.before = termios.tcgetattr(child)
@@ -69,11 +81,18 @@ class Terminal:
                 data = os.read(self._fd, 1 << 16)
                 self.raw += data
                 if parse:
-                    self._stream.feed(data)
+                    self._feed(data)
                 seconds = 0
 
+    def _feed(self, data: bytes) -> None:
+        self._stream.feed(data)
+        self._shown = None
+
     def screen(self) -> str:
-        return "\n".join(self._screen.display)
+        # laying out the lines takes longer than most waits between two writes
+        if self._shown is None:
+            self._shown = "\n".join(self._screen.display)
+        return self._shown
 
     def wait(self, condition: Callable[[str], bool], seconds: float = PATIENCE) -> str:
         """The screen once the condition holds; AssertionError with the screen when it does not in time."""
@@ -142,5 +161,5 @@ class SlowTerminal(Terminal):
                 data = os.read(self._fd, burst)
                 self.raw += data
                 if parse:
-                    self._stream.feed(data)
+                    self._feed(data)
                 self._next = max(self._next, now - self.BURST) + len(data) / self.rate

@@ -1,32 +1,23 @@
 """The whole thing: the real command, the demo model, a terminal, a person's keys."""
 
+import gc
 import os
 import re
 import signal
 from itertools import takewhile
 
 import pytest
+from typer.testing import CliRunner
 
-from tests.tui.terminal import Terminal
+import remdm_tui.app
+from remdm_tui.cli import app, watch
+from tests.tui.terminal import COMMAND
 from tests.tui.test_keyboard import REPORTS
 from tests.waiting import PATIENCE, eventually, gone
 
 SMALL = ["watch", "--steps", "64", "--length", "48", "--seed", "3"]
 LONG = "100000"
 """Steps that take longer than any test."""
-
-
-@pytest.fixture
-def terminal():
-    opened = []
-
-    def start(*arguments, **more):
-        opened.append(Terminal(arguments, **more))
-        return opened[-1]
-
-    yield start
-    for one in opened:
-        one.close()
 
 
 def at(screen):
@@ -61,7 +52,8 @@ def halfway(screen):
 
 
 def test_a_person_watches_turns_knobs_steps_back_and_quits(terminal):
-    person = terminal(*SMALL, "--paused", "--prompt", "It was")
+    # the one whose engine is started as everybody's is
+    person = terminal(*SMALL, "--paused", "--prompt", "It was", command=COMMAND)
     screen = person.wait(lambda s: at(s) == (0, 64) and masks(s) > 40)
     assert "It was" in text(screen)
 
@@ -142,6 +134,13 @@ def left_on_screen(person):
     return re.sub(r"\x1b\[[0-9;?<>=]*[a-zA-Z]", "", text).replace("\r", "").splitlines()
 
 
+def test_a_slip_on_the_command_line_is_reported_before_the_screen_is_taken(terminal):
+    person = terminal("watch", "--model", "no-such")
+    assert person.exit_code() == 2
+    assert b"\x1b[?1049h" not in person.raw
+    assert "unknown model 'no-such': choose demo" in person.raw.decode()
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -152,11 +151,15 @@ def left_on_screen(person):
         (["--remote-python", "python3"], "--remote-python needs --on HOST"),
     ],
 )
-def test_a_slip_on_the_command_line_is_reported_before_the_screen_is_taken(terminal, arguments, sentence):
-    person = terminal("watch", *arguments)
-    assert person.exit_code() == 2
-    assert b"\x1b[?1049h" not in person.raw
-    assert sentence in person.raw.decode()
+def test_every_slip_is_reported_before_the_application_is_made(monkeypatch, arguments, sentence):
+    monkeypatch.setattr(watch, "has_terminal", lambda: True)
+    monkeypatch.setattr(remdm_tui.app, "run", lambda *_: pytest.fail("the application was made"))
+    try:
+        result = CliRunner().invoke(app, ["watch", *arguments])
+    finally:
+        gc.enable()  # as the application does once it is on screen
+    assert result.exit_code == 2
+    assert sentence in " ".join(result.stderr.split())
 
 
 def test_a_broken_checkpoint_is_reported_and_another_model_watched_at_once(terminal, tmp_path):

@@ -3,24 +3,7 @@
 import re
 from itertools import takewhile
 
-import pytest
-
-from tests.tui.terminal import Terminal
-
 SMALL = ["watch", "--steps", "48", "--length", "32", "--seed", "3", "--eta", "0.4"]
-
-
-@pytest.fixture
-def terminal():
-    opened = []
-
-    def start(*arguments, **more):
-        opened.append(Terminal(arguments, **more))
-        return opened[-1]
-
-    yield start
-    for one in opened:
-        one.close()
 
 
 def at(screen):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -16,25 +17,15 @@ from remdm_tui.app import WatchApp
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.ui.metered_driver import HungUp, screen_file
 from remdm_tui.ui.run_app import crashing_threads
+from tests.engine.recordings import recorded
 from tests.tui.scripted import ScriptedLink
-from tests.tui.terminal import COMMAND, Terminal
+from tests.tui.terminal import with_forked_engine
 
 RUN = ("watch", "--fresh", "--steps", "4000", "--length", "32")
+REPLAYED = "/24"
+"""What the header of a replay of `recorded` shows."""
 MODES = (b"?1049", b"?1000", b"?1003", b"?1006", b"?2004", b"?1004")
 """The alternate screen, reports of the mouse, bracketed paste and focus."""
-
-
-@pytest.fixture
-def terminal():
-    opened = []
-
-    def begin(*arguments, **more):
-        opened.append(Terminal(arguments, **more))
-        return opened[-1]
-
-    yield begin
-    for one in opened:
-        one.close()
 
 
 def watching():
@@ -46,17 +37,13 @@ def reset(raw):
     return [mode for mode in MODES if raw.rfind(b"\x1b[" + mode + b"h") > raw.rfind(b"\x1b[" + mode + b"l")]
 
 
-ENDING = [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2]
-
-
-@pytest.mark.parametrize("number", ENDING)
-def test_a_signal_ends_as_q_does(terminal, tmp_path, number):
+def test_a_signal_ends_as_q_does(terminal, tmp_path):
     file = tmp_path / "run.remdm"
     person = terminal(*RUN, "--record", str(file))
     person.wait(lambda s: "/ 4000" in s or "/4000" in s)
     (engine,) = person.children()
-    person.process.send_signal(number)
-    assert person.exit_code() == 128 + number
+    person.process.send_signal(signal.SIGTERM)
+    assert person.exit_code() == 143
     assert person.restored()
     assert reset(person.raw) == []
     assert b"\x1b[<u" in person.raw
@@ -67,34 +54,27 @@ def test_a_signal_ends_as_q_does(terminal, tmp_path, number):
     recording.close()
 
 
-def record(terminal, file):
-    person = terminal("watch", "--fresh", "--steps", "4", "--length", "8", "--record", str(file))
-    person.wait(lambda s: "4 / 4" in s or "4/4" in s)
-    person.press("q")
-    assert person.exit_code() == 0
-
-
 def test_a_signal_ends_a_replay_too(terminal, tmp_path):
-    file = tmp_path / "run.remdm"
-    record(terminal, file)
-    again = terminal("replay", str(file))
-    again.wait(lambda s: "/ 4" in s or "/4" in s)
+    recorded(tmp_path / "run.remdm")
+    again = terminal("replay", str(tmp_path / "run.remdm"))
+    again.wait(lambda s: REPLAYED in s.replace(" / ", "/"))
     again.process.send_signal(signal.SIGTERM)
     assert again.exit_code() == 143
     assert again.restored()
 
 
-async def test_what_is_signalled_to_end_keeps_its_status_and_gives_the_signals_back():
-    before = signal.getsignal(signal.SIGTERM)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2])
+async def test_what_is_signalled_to_end_keeps_its_status_and_gives_the_signals_back(number):
+    before = signal.getsignal(number)
     app = watching()
     async with app.run_test() as pilot:
-        assert signal.getsignal(signal.SIGTERM) != before
-        os.kill(os.getpid(), signal.SIGTERM)
+        assert signal.getsignal(number) != before
+        os.kill(os.getpid(), number)
         while app.return_code is None:
             await pilot.pause()
         app.exit()
-        assert app.return_code == 143
-    assert signal.getsignal(signal.SIGTERM) == before
+        assert app.return_code == 128 + number
+    assert signal.getsignal(number) == before
 
 
 async def test_nothing_begins_once_the_end_has_begun():
@@ -170,7 +150,7 @@ main()
 
 @pytest.mark.parametrize("place", ["input", "handler"])
 def test_a_bug_never_ends_with_0(terminal, place):
-    person = terminal(*RUN, place, command=(sys.executable, "-c", CRASHING))
+    person = terminal(*RUN, "--paused", place, command=with_forked_engine(CRASHING))
     person.wait(lambda s: "/ 4000" in s or "/4000" in s)
     person.press("I")
     assert person.exit_code() == 1
@@ -181,7 +161,7 @@ def test_a_bug_never_ends_with_0(terminal, place):
 
 def in_a_shell(terminal, run=(*RUN, "--paused"), shows="0/4000", end="", **environment):
     """Return a person who has started a paused run from a shell with job control."""
-    line = " ".join(f"'{word}'" for word in (*COMMAND, *run))
+    line = shlex.join([*with_forked_engine(), *run])
     person = terminal(command=("bash", "--norc", "--noprofile", "-i"), PS1="PROMPT> ", **environment)
     person.wait(lambda s: "PROMPT>" in s)
     person.press(f"{line}{end}\r")
@@ -212,6 +192,7 @@ def foreground(person):
 
 def test_ctrl_z_gives_the_shell_back_and_fg_returns(terminal):
     person = in_a_shell(terminal)
+    (program,) = person.children()
     for number in ("one", "two"):
         person.press("\x1a")
         person.wait(lambda s: "Stopped" in s)
@@ -220,8 +201,22 @@ def test_ctrl_z_gives_the_shell_back_and_fg_returns(terminal):
         person.press(f"echo {number}$((41+1))\r")
         person.wait(lambda s, expected=f"{number}42": expected in s)
         foreground(person)
+
+    # in the background it stops again
+    person.press("\x1a")
+    person.wait(lambda s: "Stopped" in s)
+    before = len(person.raw)
+    person.press("bg; wait %1; echo stopped$((41+1))\r")
+    person.wait(lambda _: b"stopped42" in person.raw[before:])
+    person.wait(lambda _: Path(f"/proc/{program}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+    foreground(person)
+
+    # and a stop that cannot be caught is recovered from
+    stop_from_outside(person)
+    foreground(person)
     person.press("q")
     person.wait(lambda s: "PROMPT>" in s)
+    assert_shell_answers(person)
     person.press("exit $?\r")
     assert person.exit_code() == 0
 
@@ -255,9 +250,8 @@ def test_a_signal_ends_what_was_stopped_from_outside_and_resets_the_terminal(ter
 
 
 def test_a_signal_ends_a_replay_that_was_stopped_from_outside(terminal, tmp_path):
-    file = tmp_path / "run.remdm"
-    record(terminal, file)
-    person = in_a_shell(terminal, ("replay", str(file)), "/4")
+    recorded(tmp_path / "run.remdm")
+    person = in_a_shell(terminal, ("replay", str(tmp_path / "run.remdm")), REPLAYED)
     stop_from_outside(person)
     killed(person, "TERM")
     assert reset(person.raw) in ([], [b"?2004"])
@@ -288,33 +282,6 @@ def test_a_signal_ends_what_is_still_starting(terminal, sequence):
     assert person.exit_code() == 143
     assert person.restored()
     assert b"Error" not in person.raw
-
-
-def test_what_was_stopped_stops_again_in_the_background_and_comes_back(terminal):
-    person = in_a_shell(terminal)
-    (program,) = person.children()
-    person.press("\x1a")
-    person.wait(lambda s: "Stopped" in s)
-    before = len(person.raw)
-    person.press("bg; wait %1; echo stopped$((41+1))\r")
-    person.wait(lambda _: b"stopped42" in person.raw[before:])
-    person.wait(lambda _: Path(f"/proc/{program}/stat").read_text().rpartition(")")[2].split()[0] == "T")
-    foreground(person)
-    person.press("q")
-    person.wait(lambda s: "PROMPT>" in s)
-    person.press("exit $?\r")
-    assert person.exit_code() == 0
-
-
-def test_a_stop_that_cannot_be_caught_is_recovered_from(terminal):
-    person = in_a_shell(terminal)
-    (program,) = person.children()
-    os.kill(program, signal.SIGSTOP)
-    person.wait(lambda s: "Stopped" in s)
-    foreground(person)
-    person.press("q")
-    person.wait(lambda s: "PROMPT>" in s)
-    assert_shell_answers(person)
 
 
 def test_ctrl_z_without_a_shell_says_so(terminal):

@@ -1,0 +1,24 @@
+"""Programs in terminals, which end with their test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.tui.terminal import Terminal, with_forked_engine
+
+
+@pytest.fixture
+def terminal() -> Iterator[Callable[..., Terminal]]:
+    """Start the command line, whose engine is a fork unless another `command` is given, in a terminal of its own."""
+    opened: list[Terminal] = []
+
+    def start(*arguments: str, **more: Any) -> Terminal:
+        opened.append(Terminal(arguments, **{"command": with_forked_engine(), **more}))
+        return opened[-1]
+
+    yield start
+    for one in opened:
+        one.close()
