@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import typer
 
+from engine.evaluation.metrics import METRICS
 from remdm_tui.cli import app
 
 HOME = Path(__file__).parent.parent
@@ -107,3 +108,12 @@ def test_the_files_that_contributing_names_are_there() -> None:
     for path in re.findall(r"`((?:remdm_tui|engine|tests|docs|configs)/[\w/.-]+)`", CONTRIBUTING):
         if not re.search(r"NAME|PANEL", path):
             assert (HOME / path).exists(), path
+
+
+def test_the_metrics_of_the_documents_are_those_of_the_registry() -> None:
+    text = (HOME / "docs" / "evaluate.md").read_text(encoding="utf-8")
+    section = text[text.index("## Metrics") : text.index("## Conventions")]
+    rows = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+?) \| (.+?) \|$", section, re.MULTILINE)
+    assert rows == [
+        (name, one.title, one.doc, one.better or "should match the data's") for name, one in METRICS.items()
+    ]
