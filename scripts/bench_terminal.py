@@ -58,9 +58,9 @@ def main() -> None:
 
 
 def measure(seconds: float) -> Iterator[tuple[str, str, str]]:
-    yield "--help, wall, median of 9", f"{help_ms():.0f} ms", "< 150 ms"
+    yield "--help, wall, median of 9", f"{help_ms():.0f} ms", "< 100 ms"
     first = statistics.median(first_paint_ms() for _ in range(5))
-    yield "first paint while the model loads, median of 5", f"{first:.0f} ms", "< 500 ms"
+    yield "first paint while the model loads, median of 5", f"{first:.0f} ms", "< 400 ms"
     frames = child("--grid", 300)
     yield "grid, CPU a frame, 120x40, 1,024 tokens, 10 % change", f"{frames:.2f} ms", "<= 2.5 ms"
     yield "idle and paused, CPU of the terminal", f"{idle_percent(seconds):.2f} %", "<= 1 %"
