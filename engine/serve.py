@@ -35,7 +35,7 @@ from engine.text import infill
 
 if TYPE_CHECKING:
     from engine.models import TextModel
-    from engine.models.progress import Progress
+    from engine.models.progress import LoadProgress
     from engine.sampling.session import Session
 
 POLL_INTERVAL = 0.5
@@ -51,7 +51,7 @@ class Server:
     def __init__(
         self,
         send: Callable[[wire.Event], None],
-        load: Callable[[ModelChoice, Progress], TextModel],
+        load: Callable[[ModelChoice, LoadProgress], TextModel],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._load, self._clock = load, clock
@@ -263,7 +263,7 @@ def _tokens(session: Session) -> NDArray[np.int32]:
     return session.tokens.to("cpu").numpy().astype(np.int32)
 
 
-def load(choice: ModelChoice, progress: Progress) -> TextModel:
+def load(choice: ModelChoice, progress: LoadProgress) -> TextModel:
     """Load a model; imports torch only now, so that the terminal gets the strategies first."""
     from engine.evaluation.identity import identity
     from engine.models import load_choice
@@ -302,7 +302,7 @@ def main() -> None:
         with writing:
             wire.write(out, event)
 
-    def load_model(choice: ModelChoice, progress: Progress) -> TextModel:
+    def load_model(choice: ModelChoice, progress: LoadProgress) -> TextModel:
         model = load(choice, progress)
         # loading runs at normal priority, because the person waits for it; sampling does not
         lower_session_priority()

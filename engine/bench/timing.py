@@ -86,22 +86,22 @@ class TimingRow:
     """share of the processor that other processes took meanwhile"""
 
 
-Run = Callable[[Denoiser, TimingOptions, int, range, tuple[int, ...]], float]
+TimedRun = Callable[[Denoiser, TimingOptions, int, range, tuple[int, ...]], float]
 """(model, options, steps T, numbers of the samples, prompt) -> network calls a sample"""
-Clock = Callable[[], float]
+ReadClock = Callable[[], float]
 
 
 @dataclass(frozen=True)
 class Scheme:
     name: str
-    run: Run
+    run: TimedRun
     scored: bool = False
     """whether its network is SEDD's, which is conditioned on the noise level"""
     every_step: bool = False
     """whether it asks the network at every step"""
 
 
-def _predictor(name: str) -> Run:
+def _predictor(name: str) -> TimedRun:
     def run(model: Denoiser, options: TimingOptions, steps: int, numbers: range, prompt: tuple[int, ...]) -> float:
         calls = [
             sample_by_predictor(
@@ -115,7 +115,7 @@ def _predictor(name: str) -> Run:
     return run
 
 
-def _lazy(name: str) -> Run:
+def _lazy(name: str) -> TimedRun:
     def run(model: Denoiser, options: TimingOptions, steps: int, numbers: range, prompt: tuple[int, ...]) -> float:
         made = batch.samples(
             model, make_strategy(name), numbers, steps=steps, length=options.shape.length, seed=options.seed,
@@ -153,14 +153,14 @@ def measure_timing(options: TimingOptions) -> Iterator[TimingRow]:
 
 
 def measure_scheme(
-    scheme: Scheme, model: Denoiser, options: TimingOptions, clock: Clock = time.perf_counter
+    scheme: Scheme, model: Denoiser, options: TimingOptions, clock: ReadClock = time.perf_counter
 ) -> Iterator[TimingRow]:
     """Yield one scheme at every T."""
     measure = _whole if options.timed_steps is None else _scaled
     yield from measure(scheme, model, options, clock)
 
 
-def _whole(scheme: Scheme, model: Denoiser, options: TimingOptions, clock: Clock) -> Iterator[TimingRow]:
+def _whole(scheme: Scheme, model: Denoiser, options: TimingOptions, clock: ReadClock) -> Iterator[TimingRow]:
     """Time whole runs of all samples, or of the first few."""
     timed = options.count if options.samples is None else options.samples
     for steps in options.steps:
@@ -175,7 +175,7 @@ def _whole(scheme: Scheme, model: Denoiser, options: TimingOptions, clock: Clock
         )  # fmt: skip
 
 
-def _scaled(scheme: Scheme, model: Denoiser, options: TimingOptions, clock: Clock) -> Iterator[TimingRow]:
+def _scaled(scheme: Scheme, model: Denoiser, options: TimingOptions, clock: ReadClock) -> Iterator[TimingRow]:
     """Yield the cost of a network call and of a step without it, times how many of each a batch has."""
     load = OtherLoad()
     call, step, measured = _costs(scheme, model, options, clock)
@@ -193,7 +193,7 @@ def _scaled(scheme: Scheme, model: Denoiser, options: TimingOptions, clock: Cloc
         yield TimingRow(scheme.name, steps, options.count, seconds, calls, True, described, load.share())
 
 
-def _costs(scheme: Scheme, model: Denoiser, options: TimingOptions, clock: Clock) -> tuple[float, float, str]:
+def _costs(scheme: Scheme, model: Denoiser, options: TimingOptions, clock: ReadClock) -> tuple[float, float, str]:
     """Return (seconds of a network call, seconds of a step without it, what was timed), of one batch.
 
     Two runs separate the costs, one with many calls and a longer one with few; a prompt leaves as many positions to
@@ -216,7 +216,7 @@ def _costs(scheme: Scheme, model: Denoiser, options: TimingOptions, clock: Clock
 
 
 def _seconds(
-    scheme: Scheme, model: Denoiser, options: TimingOptions, steps: int, numbers: range, prompt: int, clock: Clock
+    scheme: Scheme, model: Denoiser, options: TimingOptions, steps: int, numbers: range, prompt: int, clock: ReadClock
 ) -> tuple[float, float]:
     """Return (network calls a sample, seconds) of samples whose first `prompt` places are filled."""
     _wait(model)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-KINDS = {
+DOCUMENT_KINDS = {
     ".txt": "text",
     ".jsonl": "json lines",
     ".ndjson": "json lines",
@@ -36,13 +36,13 @@ OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".
 """How a packed file is opened, by its last suffix in any case."""
 DAMAGED = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
 """The errors of reading a truncated or changed packed file."""
-KNOWN = f"{', '.join(KINDS)}, those but .parquet also with {', '.join(OPENERS)} behind"
+KNOWN = f"{', '.join(DOCUMENT_KINDS)}, those but .parquet also with {', '.join(OPENERS)} behind"
 """The suffixes, for messages."""
 
 
 @dataclass(frozen=True)
 class TextFormat:
-    """kind: a value of KINDS.  packing: a key of OPENERS; None for a file that is as it is."""
+    """kind: a value of DOCUMENT_KINDS.  packing: a key of OPENERS; None for a file that is as it is."""
 
     kind: str
     packing: str | None = None
@@ -56,7 +56,7 @@ def find_format(path: Path) -> TextFormat | None:
     """Return the format of a file's name; None if it is unknown."""
     suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
     packing = suffixes.pop() if suffixes and suffixes[-1] in OPENERS else None
-    kind = KINDS.get(suffixes[-1]) if suffixes else None
+    kind = DOCUMENT_KINDS.get(suffixes[-1]) if suffixes else None
     return None if kind is None or (packing and kind == "parquet") else TextFormat(kind, packing)
 
 

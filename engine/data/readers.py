@@ -33,7 +33,7 @@ MARKS = (
 """Byte order marks, and the encodings that leave them out."""
 SHOWN = 8
 """The number of columns or fields that a message names."""
-Read = Callable[[Path, TextIO], Iterator[Document]]
+ReadDocuments = Callable[[Path, TextIO], Iterator[Document]]
 
 
 class NoTextError(ValueError):
@@ -159,7 +159,7 @@ def _split(where: str, split: object) -> str:
     return split
 
 
-def _table(dialect: type[csv.Dialect]) -> Read:
+def _table(dialect: type[csv.Dialect]) -> ReadDocuments:
     def read(path: Path, file: TextIO) -> Iterator[Document]:
         csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # a text may be long
         rows = csv.reader(_without_nul(path, file), dialect, strict=True)
@@ -219,7 +219,7 @@ def _parquet(path: Path) -> Iterator[Document]:
         raise ValueError(f"{path} is no parquet file, or damaged: {' '.join(str(error).split())[:200]}") from error
 
 
-READERS: dict[str, Read] = {
+READERS: dict[str, ReadDocuments] = {
     "text": _text,
     "json lines": _json_lines,
     "json": _json,

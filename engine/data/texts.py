@@ -10,14 +10,13 @@ from pathlib import Path
 
 from engine.data.catalogue import DATASETS, hub_texts
 from engine.data.directories import text_files
-from engine.data.documents import documents
+from engine.data.documents import FromHub, documents
 from engine.data.formats import text_format
 from engine.data.readers import encodable
 from engine.system.callbacks import ignore
 
 SPLIT = "validation"
 
-FromHub = Callable[[str, str], Iterator[str]]
 """(a name of DATASETS, split) -> its texts, as published"""
 
 

@@ -31,14 +31,14 @@ LARGEST = 1e15
 """of numbers written down"""
 HIGHEST_POWER = 16
 
-Read = Callable[[Frame], Values]
+ReadValues = Callable[[Frame], Values]
 
 
 @dataclass(frozen=True)
 class Operand:
     """A part of an expression: how it is computed, and its kind."""
 
-    read: Read
+    read: ReadValues
     wide: bool = False
     truth: bool = False
     text: str | None = None
@@ -55,7 +55,7 @@ class Expression:
     truth: bool
     names: frozenset[str]
     """the fields that it reads"""
-    read: Read
+    read: ReadValues
 
     @property
     def event(self) -> bool:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from engine.evaluation.results import Figure, Results, SampleLine
 
-Measure = Callable[[Sequence[SampleLine]], Sequence[float]]
+MeasureSamples = Callable[[Sequence[SampleLine]], Sequence[float]]
 """samples -> one number for each; its mean and an interval are written to results.json under `measured`"""
 
 
@@ -22,7 +22,7 @@ class Metric:
     """None where neither is better: entropy should match the data's"""
     digits: int = 3
     """decimal places in the summary of an evaluation; reports show three"""
-    measure: Measure | None = None
+    measure: MeasureSamples | None = None
     """None where results.json has a field for it, which `read` reads"""
     read: Callable[[Results, str], Figure | None] | None = None
     """results and the name of conventions -> its figure under these"""

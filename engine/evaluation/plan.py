@@ -15,7 +15,7 @@ BETWEEN_STARTS = "ar"
 """The predictor of ReMDM's autoregressive baseline: L - 2 tokens from the left, between two start tokens."""
 
 
-class Model(msgspec.Struct, frozen=True):
+class PlannedModel(msgspec.Struct, frozen=True):
     """The model: its weights, and how they were loaded."""
 
     name: str
@@ -108,7 +108,7 @@ class Scoring(msgspec.Struct, frozen=True):
 class EvalPlan(msgspec.Struct, frozen=True):
     """The content of settings.json."""
 
-    model: Model
+    model: PlannedModel
     sampling: Sampling
     scoring: Scoring
 
@@ -124,11 +124,11 @@ DIGEST_OF = {
 }
 """Names that may change if the digest of the content that they name does not."""
 
-Change = tuple[str, Any, Any]
+PlanChange = tuple[str, Any, Any]
 """(setting, old value, new value)"""
 
 
-def plan_differences(was: EvalPlan, now: EvalPlan) -> list[Change]:
+def plan_differences(was: EvalPlan, now: EvalPlan) -> list[PlanChange]:
     """Return every setting that differs, by its dotted name; paths, and names of the same content, may differ."""
     old, new = dict(_leaves(msgspec.to_builtins(was))), dict(_leaves(msgspec.to_builtins(now)))
     names = [*old, *(name for name in new if name not in old)]
@@ -141,7 +141,7 @@ def _same_content(name: str, old: dict[str, Any], new: dict[str, Any]) -> bool:
     return digest is not None and old.get(digest) is not None and old.get(digest) == new.get(digest)
 
 
-def change_lines(changes: list[Change]) -> str:
+def change_lines(changes: list[PlanChange]) -> str:
     """Return one line for each change."""
     return "\n".join(f"  {name}: {_shown(was)} -> {_shown(now)}" for name, was, now in changes)
 

@@ -6,7 +6,7 @@ import stat
 from os import PathLike
 from pathlib import Path
 
-KINDS = {
+FILE_TYPES = {
     stat.S_IFIFO: "a named pipe",
     stat.S_IFSOCK: "a socket",
     stat.S_IFCHR: "a device",
@@ -24,5 +24,5 @@ def regular_file(path: str | PathLike[str]) -> Path:
     except OSError:  # opening it reports the reason
         return path
     if not stat.S_ISREG(mode):
-        raise ValueError(f"{path} is {KINDS.get(stat.S_IFMT(mode), 'something else')}, not a regular file")
+        raise ValueError(f"{path} is {FILE_TYPES.get(stat.S_IFMT(mode), 'something else')}, not a regular file")
     return path

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from engine.models.attention import choose_attention
 from engine.models.dit import DITConfig, Embedding, Norm, Rotary, rotate, vocabulary_logits
-from engine.models.linear import Linear, linear
+from engine.models.linear import LinearMap, linear
 
 CACHE_BYTES = 1 << 30
 """Keys and values that are kept at most; a batch that needs more is computed without."""
@@ -96,11 +96,11 @@ class CausalDIT(nn.Module):
 class CausalLayer(NamedTuple):
     """One block with its norms' weights inside the matrices that follow them."""
 
-    qkv: Linear
-    out: Linear
-    up: Linear
+    qkv: LinearMap
+    out: LinearMap
+    up: LinearMap
     """with its GELU"""
-    down: Linear
+    down: LinearMap
 
 
 class Prefixes:

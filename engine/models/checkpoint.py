@@ -16,9 +16,9 @@ from engine.files.checksums import replace_checked, replacing_checked
 from engine.files.run_layout import MODEL_FILES, WITH_CHECKSUMS
 from engine.models.dit import DITConfig
 from engine.models.files import check_claim, fill, open_weights, read_object
-from engine.models.kinds import KINDS, Network
+from engine.models.kinds import KINDS, TrainableNetwork
 from engine.models.loading import Discrete
-from engine.models.progress import Progress
+from engine.models.progress import LoadProgress
 from engine.system.callbacks import ignore
 
 FORMAT = 1
@@ -28,7 +28,7 @@ Description = tuple[str, DITConfig, Discrete | None]
 
 
 def export_model(
-    model: Network,
+    model: TrainableNetwork,
     tokenizer_json: str,
     home: Path,
     dtype: torch.dtype = torch.bfloat16,
@@ -56,7 +56,7 @@ def export_model(
         part.chmod(0o644)
 
 
-def read_network(home: Path, progress: Progress = ignore) -> Network:
+def read_network(home: Path, progress: LoadProgress = ignore) -> TrainableNetwork:
     """Return the network in a directory, float32 on the CPU, in evaluation mode.
 
     Raises ValueError naming a missing file, a bad configuration, or a tensor that is missing, unexpected

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from engine.models.attention import Attention, choose_attention
 from engine.models.chunking import portion
 from engine.models.dit import DIT, Block
-from engine.models.linear import Linear, linear
+from engine.models.linear import LinearMap, linear
 
 HEAD_ROWS = 4096
 """Rows of the vocabulary head folded at once."""
@@ -27,11 +27,11 @@ MLP_ROWS = 256
 class FoldedLayer(NamedTuple):
     """One block, folded; queries come scaled by 1 / sqrt(head width)."""
 
-    qkv: Linear
-    out: Linear
-    up: Linear
+    qkv: LinearMap
+    out: LinearMap
+    up: LinearMap
     """with its GELU"""
-    down: Linear
+    down: LinearMap
 
 
 def _after_norm(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.models.files.opening import WITHOUT_WEIGHTS
-from engine.models.progress import Progress
+from engine.models.progress import LoadProgress
 
 TOKENIZER = "tokenizer.json"
 ALIASES = {"gpt2": ("openai-community/gpt2", "gpt2")}
@@ -23,7 +23,7 @@ WEIGHTS = (["*.safetensors"], ["*.bin"], ["*.ckpt"], ["*.gguf"], ["*.pt", "*.pth
 """Kinds of weights, the one to prefer first."""
 
 
-def fetch(repo: str, progress: Progress, trust_remote_code: bool = False, *, weights: bool = True) -> Path:
+def fetch(repo: str, progress: LoadProgress, trust_remote_code: bool = False, *, weights: bool = True) -> Path:
     """Return a hub repository's directory in the local cache; what is there already is not fetched again.
 
     weights: whether to fetch them; without, they are fetched where the tokenizer lies in them.
@@ -110,7 +110,7 @@ def _weights(files: list[str]) -> list[str]:
     return []
 
 
-def _bar(progress: Progress, repo: str) -> Any:
+def _bar(progress: LoadProgress, repo: str) -> Any:
     """Return a tqdm class that reports to `progress` instead of drawing; tqdm comes with huggingface_hub."""
     from tqdm import tqdm
 

@@ -14,14 +14,14 @@ from engine.models.text import Codec
 from engine.models.time_conditioned import ScoreDIT, TimedDIT
 from engine.models.tokenizer import STARTS, special
 
-Network = DIT | CausalDIT
-Sampler = Callable[[Any, LoadRequest, Codec], Loaded]
+TrainableNetwork = DIT | CausalDIT
+LoadSampler = Callable[[Any, LoadRequest, Codec], Loaded]
 
 
 @dataclass(frozen=True)
 class NetworkKind:
     network: type[DIT] | type[CausalDIT]
-    sampler: Sampler
+    sampler: LoadSampler
     """turns the trained network into one that can be sampled"""
     parameterization: str
     """the field's word for what turns logits into probabilities"""
@@ -29,7 +29,7 @@ class NetworkKind:
     """what the configuration of a copy for the hub calls the model"""
 
 
-def _denoiser(name: str) -> Sampler:
+def _denoiser(name: str) -> LoadSampler:
     """Return the sampler of MDLM's and D3PM's networks: with the noise level folded in where they are not
     conditioned on it.
     """

@@ -15,27 +15,27 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Linear = Callable[[Tensor], Tensor]
+LinearMap = Callable[[Tensor], Tensor]
 """x [..., i] -> act(x W^T + b) [..., o]"""
 
 PACKED_FOR = 256
 """Rows that the packed layout is chosen for; it is right for any number."""
 
 
-def linear(weight: Tensor, bias: Tensor | None, gelu: bool = False) -> Linear:
+def linear(weight: Tensor, bias: Tensor | None, gelu: bool = False) -> LinearMap:
     """Map x to x weight^T + bias, weight [o, i], followed by GELU (tanh) if requested."""
     make = packed if weight.device.type == "cpu" and can_pack(weight.dtype) else plain_linear
     return make(weight, bias, gelu)
 
 
-def plain_linear(weight: Tensor, bias: Tensor | None, gelu: bool = False) -> Linear:
+def plain_linear(weight: Tensor, bias: Tensor | None, gelu: bool = False) -> LinearMap:
     """Apply torch's own linear layer."""
     if gelu:
         return lambda x: F.gelu(F.linear(x, weight, bias), approximate="tanh")
     return lambda x: F.linear(x, weight, bias)
 
 
-def packed(weight: Tensor, bias: Tensor | None, gelu: bool = False) -> Linear:
+def packed(weight: Tensor, bias: Tensor | None, gelu: bool = False) -> LinearMap:
     """Return the layer by oneDNN; keeps no other copy of the weight."""
     run = torch.ops.mkldnn._linear_pointwise
     kept = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), PACKED_FOR)

@@ -15,7 +15,7 @@ from engine.models.files.opening import training_files
 from engine.models.files.refusals import check_gguf
 from engine.models.loading import Loaded, LoadRequest
 from engine.models.memory_check import check_room
-from engine.models.progress import Progress
+from engine.models.progress import LoadProgress
 from engine.models.readers import READERS, lightning
 from engine.models.readers.remote_code import RemoteCode
 from engine.models.sources import locate
@@ -39,7 +39,7 @@ def load_model(
     mask_id: int | None = None,
     tokenizer: str | None = None,
     trust_remote_code: bool = False,
-    progress: Progress = ignore,
+    progress: LoadProgress = ignore,
 ) -> TextModel:
     """Return a built-in model by name, the one in a directory or file, or one of the Hugging Face hub.
 
@@ -67,7 +67,7 @@ def load_model(
         ) from error
 
 
-def load_choice(choice: ModelChoice, progress: Progress = ignore) -> TextModel:
+def load_choice(choice: ModelChoice, progress: LoadProgress = ignore) -> TextModel:
     """Load the model of a choice, as `load_model` does."""
     return load_model(
         choice.name, choice.device, choice.dtype, ema=choice.ema, attention=choice.attention, mask_id=choice.mask_id,

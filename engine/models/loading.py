@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from engine.models.progress import Progress
+from engine.models.progress import LoadProgress
 from engine.models.protocol import Denoiser
 from engine.models.text import Codec
 from engine.system.callbacks import ignore
@@ -56,7 +56,7 @@ class LoadRequest:
     tokenizer: str | None = None
     """a directory, file or hub id, where the checkpoint has no tokenizer of its own"""
     trust_remote_code: bool = False
-    progress: Progress = ignore
+    progress: LoadProgress = ignore
 
 
 MOST_STEPS = 10**6

@@ -4,5 +4,5 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-Progress = Callable[[str, int, int], None]
+LoadProgress = Callable[[str, int, int], None]
 """(stage, bytes done, bytes in all; 0 where unknown); called often; raising from it cancels the load."""

@@ -7,11 +7,11 @@ from pathlib import Path
 from engine.files.run_layout import holds_checkpoint
 from engine.models.catalogue import resolve
 from engine.models.hub import fetch
-from engine.models.progress import Progress
+from engine.models.progress import LoadProgress
 from engine.models.readers.training_run import export_newest
 
 
-def locate(name: str, progress: Progress, trust_remote_code: bool = False) -> Path:
+def locate(name: str, progress: LoadProgress, trust_remote_code: bool = False) -> Path:
     """Return the directory or file that a name means, fetched from the hub if need be.
 
     Of a training run that is the model of its last checkpoint, averaged weights, made on request.

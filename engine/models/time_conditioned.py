@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from engine.models.attention import choose_attention
 from engine.models.dit import DIT, Block, modulate, rotate
 from engine.models.folded import attend_rows
-from engine.models.linear import Linear, linear
+from engine.models.linear import LinearMap, linear
 
 SMALL_SIGMA = 0.5
 """Below it SEDD's code takes expm1(sigma), above it exp(sigma) - 1."""
@@ -23,12 +23,12 @@ class TimeConditionedLayer(NamedTuple):
     """One block's matrices in the compute type, its norms' weights in float32."""
 
     norm1: Tensor
-    qkv: Linear
-    out: Linear
+    qkv: LinearMap
+    out: LinearMap
     norm2: Tensor
-    up: Linear
+    up: LinearMap
     """with its GELU"""
-    down: Linear
+    down: LinearMap
 
 
 class Modulation(NamedTuple):

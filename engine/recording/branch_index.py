@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.recording.frames import EDIT, FINAL, Head
+from engine.recording.frames import EDIT, FINAL, FrameHead
 from engine.recording.layout import Cursor
 from engine.records import Branch
 from engine.sampling.figures import FIGURES, Curves
@@ -56,7 +56,7 @@ class BranchEntry:
         """Return the last position."""
         return self.fork + len(self.offsets)
 
-    def add(self, offset: int, head: Head, alpha_s: float) -> None:
+    def add(self, offset: int, head: FrameHead, alpha_s: float) -> None:
         """Add one frame.  Its offset comes last, as it makes the frame count."""
         self._calls = max(-MOST_CALLS, min(self._calls + head.calls, MOST_CALLS))
         if not self.changes or self.changes[-1][1] != head.settings:

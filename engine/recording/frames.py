@@ -33,7 +33,7 @@ Arrays = tuple[NDArray[np.uint8], NDArray[np.int32], NDArray[np.float32]]
 """change, tokens and held, [B * L] each"""
 
 
-class Head(NamedTuple):
+class FrameHead(NamedTuple):
     """The beginning of a frame's body, which can be read without the state before it."""
 
     branch: int
@@ -44,10 +44,10 @@ class Head(NamedTuple):
     s: float
 
 
-def head(body: bytes) -> tuple[Head, float]:
+def head(body: bytes) -> tuple[FrameHead, float]:
     """Return a frame's head and its alpha_s; raises ValueError for a body too short."""
     cursor = Cursor(body, 1)
-    found = Head(*cursor.unpack(HEAD))
+    found = FrameHead(*cursor.unpack(HEAD))
     return found, cursor.unpack(F8)[0] if found.flags & ALPHA_S else 1 - found.s
 
 
@@ -88,7 +88,7 @@ def encode_frame(before: StoredState, frame: Frame, branch: int, settings: int, 
 def decode_frame(before: StoredState, body: bytes, settings: Settings, header: Header) -> Frame:
     """Return the frame in a body; raises ValueError for one that does not follow the state before it."""
     cursor, mask, vocabulary = Cursor(body, 1), header.model.mask_id, header.model.vocab_size
-    found = Head(*cursor.unpack(HEAD))
+    found = FrameHead(*cursor.unpack(HEAD))
     flags, s = found.flags, found.s
     alpha_s = cursor.unpack(F8)[0] if flags & ALPHA_S else 1 - s
     t = cursor.unpack(F8)[0] if flags & T else before.s

@@ -18,7 +18,7 @@ from engine.files.checksums import replace_checked, replacing_checked
 from engine.files.run_layout import BEST, HUB, MODEL, WITH_CHECKSUMS
 from engine.models import checkpoint
 from engine.models.dit import DITConfig
-from engine.models.kinds import KINDS, Network
+from engine.models.kinds import KINDS, TrainableNetwork
 from engine.models.loading import Discrete
 from engine.models.readers.training_run import averaged, training_tokenizer
 from engine.training.config import TrainConfig
@@ -96,7 +96,7 @@ def export_hub(run: Run) -> Path:
     return home
 
 
-def best_model(run: Run) -> tuple[Network, int]:
+def best_model(run: Run) -> tuple[TrainableNetwork, int]:
     """Return (the network with the averages of best.pt, the step they are from).  Raises ValueError if damaged."""
     best = _best(run.home)
     state = read_state(best, torch.device("cpu"))
@@ -112,7 +112,7 @@ def _best(home: Path) -> Path:
     return best
 
 
-def publish(model: Network, tokenizer: Tokenizer, home: Path, kind: str, trained: Discrete | None) -> None:
+def publish(model: TrainableNetwork, tokenizer: Tokenizer, home: Path, kind: str, trained: Discrete | None) -> None:
     """Write a directory in the layout of MDLM on the hub: float32 tensors named backbone.*, a flat config.json.
 
     Files are written atomically, each with its checksum, the weights last.

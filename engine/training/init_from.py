@@ -14,7 +14,7 @@ from engine.models.causal_dit import CausalDIT
 from engine.models.dit import DIT, NoiseEmbedding
 from engine.models.files import fill
 from engine.models.files.tokenizer_file import read_tokenizer
-from engine.models.kinds import Network
+from engine.models.kinds import TrainableNetwork
 from engine.models.loading import LoadRequest
 from engine.models.readers.dit_family import find_network, network_kind, shape_of
 from engine.models.readers.names import Found
@@ -50,7 +50,7 @@ def recovery_note(name: str) -> str:
     return read_exported(locate(name, ignore)).note
 
 
-def load_initial_weights(model: Network, name: str, corpus: Corpus, *, scores: bool = False) -> None:
+def load_initial_weights(model: TrainableNetwork, name: str, corpus: Corpus, *, scores: bool = False) -> None:
     """Copy the tensors of such a model into a new network, unchanged.
 
     A network with time conditioning whose model has none computes the same at every noise level at first.  scores:

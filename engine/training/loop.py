@@ -33,7 +33,7 @@ from engine.training.memory_needs import check_needs
 from engine.training.objectives import make_objective
 from engine.training.optimizers import lr_factor, optimizers
 from engine.training.precision import resolve_precision
-from engine.training.recovery import Recovered, recover_run, refuse_leftovers
+from engine.training.recovery import RecoveredRun, recover_run, refuse_leftovers
 from engine.training.sharding import gather_tensors, load_optimizer, shard_like
 from engine.training.task import TrainingTask, compiled, recompute
 from engine.training.workers import SingleWorker, Workers
@@ -300,7 +300,7 @@ class Trainer:
             "kept": self._kept,
         }
 
-    def _resume(self, found: Recovered, changed: bool) -> None:
+    def _resume(self, found: RecoveredRun, changed: bool) -> None:
         state, before, now, mask = found.state, found.config, self.config, self.corpus.mask_id
         self.resumed_from, self.recovered, self._damaged = found.path, found.note, found.damaged
         self.changes = config_differences(before, now, self.device)

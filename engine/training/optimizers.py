@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from engine.models.kinds import Network
+from engine.models.kinds import TrainableNetwork
 from engine.training.sections import OptimSection
 
 
@@ -16,7 +16,9 @@ def lr_factor(step: int, steps: int, optim: OptimSection) -> float:
     return min(warm, cool)
 
 
-def optimizers(model: Network, optim: OptimSection, precision: str = "bfloat16") -> list[torch.optim.Optimizer]:
+def optimizers(
+    model: TrainableNetwork, optim: OptimSection, precision: str = "bfloat16"
+) -> list[torch.optim.Optimizer]:
     """Return AdamW for all parameters, or Muon for the blocks' weight matrices and AdamW for the rest.
 
     precision: of the run, in which Muon orthogonalises.  Raises ValueError if torch has no Muon.

@@ -15,10 +15,10 @@ from engine.training.config import TrainConfig
 LEFT_BY_RUNS = (BEST, "log.jsonl", "samples.jsonl", MODEL, HUB, NEWEST)
 """Files that a run writes besides its checkpoints."""
 
-Recovered = recovery.Recovered[TrainConfig]
+RecoveredRun = recovery.Recovered[TrainConfig]
 
 
-def recover_run(home: Path, lazily: bool = False) -> Recovered | None:
+def recover_run(home: Path, lazily: bool = False) -> RecoveredRun | None:
     """Read the newest whole checkpoint of a run's directory with its configuration, see `engine.files.recovery`."""
     return recovery.recover(home, _config, lazily)
 

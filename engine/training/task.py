@@ -8,14 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from engine.models.kinds import Network
+from engine.models.kinds import TrainableNetwork
 from engine.training.objectives import Objective
 
 
 class TrainingTask(nn.Module):
     """A network and its objective as one module, so that DDP and FSDP can gather its gradients."""
 
-    def __init__(self, model: Network, objective: Objective) -> None:
+    def __init__(self, model: TrainableNetwork, objective: Objective) -> None:
         super().__init__()
         self.model, self.objective = model, objective
 
@@ -29,7 +29,7 @@ class TrainingTask(nn.Module):
         return compute(self.model, tokens, t, chance)
 
 
-def recompute(model: Network) -> None:
+def recompute(model: TrainableNetwork) -> None:
     """Keep only every block's inputs and recompute it for the gradients: less memory, a third more work."""
     for block in model.blocks:
         block.forward = partial(checkpoint, block.forward, use_reentrant=False)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from engine.system.ranks import PATIENCE, Layout, launched
 
-Strategy = Literal["ddp", "fsdp"]
+Parallelism = Literal["ddp", "fsdp"]
 """Whether every process holds the whole network (ddp) or a part of each tensor (fsdp)."""
 
 
@@ -81,7 +81,7 @@ class SingleWorker:
 class FabricWorkers:
     """One of several processes that torchrun, srun, `fabric run` or this command started, with Lightning Fabric."""
 
-    def __init__(self, accelerator: str, layout: Layout, strategy: Strategy) -> None:
+    def __init__(self, accelerator: str, layout: Layout, strategy: Parallelism) -> None:
         from lightning_fabric import Fabric
 
         self._fabric = Fabric(
@@ -115,7 +115,7 @@ class FabricWorkers:
         return reduced
 
 
-def _plan(strategy: Strategy, layout: Layout) -> Any:
+def _plan(strategy: Parallelism, layout: Layout) -> Any:
     from lightning_fabric.strategies.ddp import DDPStrategy
     from lightning_fabric.strategies.model_parallel import ModelParallelStrategy
 
@@ -144,7 +144,11 @@ def is_lost(error: RuntimeError) -> bool:
 
 
 def workers(
-    device: str, environment: Mapping[str, str], devices: int | None = None, nodes: int = 1, strategy: Strategy = "ddp"
+    device: str,
+    environment: Mapping[str, str],
+    devices: int | None = None,
+    nodes: int = 1,
+    strategy: Parallelism = "ddp",
 ) -> Workers:
     """Return this process's workers, those that share the run.
 

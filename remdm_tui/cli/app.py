@@ -31,15 +31,15 @@ class HelpIsOutput:
             raise
 
 
-class Command(HelpIsOutput, TyperCommand):
+class CliCommand(HelpIsOutput, TyperCommand):
     """A command."""
 
 
-class Group(HelpIsOutput, TyperGroup):
+class CliGroup(HelpIsOutput, TyperGroup):
     """Commands below a word."""
 
 
-class CommandGroup(Group):
+class CommandGroup(CliGroup):
     """The commands; the one place where errors become messages.
 
     The engine and the commands raise ValueError for bad input, OSError for files and ModuleNotFoundError for optional
@@ -98,7 +98,7 @@ def _name(file: str | bytes | int) -> str:
     return sanitize(file.decode(errors="backslashreplace") if isinstance(file, bytes) else str(file))
 
 
-class Described(Command):
+class Described(CliCommand):
     """A command whose help has `{option}` for ranges, choices and defaults of `remdm_tui.cli.option_help`."""
 
     def get_help(self, ctx: Any) -> str:
@@ -117,7 +117,7 @@ app = typer.Typer(
     help="A wind tunnel and a debugger for the samplers of masked discrete diffusion language models.",
 )  # fmt: skip
 lists = typer.Typer(
-    cls=Group,
+    cls=CliGroup,
     rich_markup_mode=None,
     no_args_is_help=True,
     help="Show the available strategies, models, presets and keys.",

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from remdm_tui.cli.app import Command, Described, app
+from remdm_tui.cli.app import CliCommand, Described, app
 from remdm_tui.cli.options import MODEL, SAMPLING, Batch, Json, option, shared
 from remdm_tui.console.output import print_message
 
@@ -168,7 +168,7 @@ def perplexity(
     raise typer.Exit(code)
 
 
-@app.command(cls=Command)
+@app.command(cls=CliCommand)
 def report(
     dirs: Annotated[list[Path], typer.Argument(help="Directories of evaluations, or above some.", show_default=False)],
     out: Annotated[

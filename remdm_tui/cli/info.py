@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from remdm_tui.cli.app import Command, Described, app, lists
+from remdm_tui.cli.app import CliCommand, Described, app, lists
 from remdm_tui.cli.options import MODEL, Json, shared
 from remdm_tui.console.output import print_json, print_note, print_result
 
@@ -24,7 +24,7 @@ def doctor(
     run(RunArguments.of(ctx.params).choice(), load=ctx.params["model"] is not None, as_json=as_json)
 
 
-@app.command("engine", cls=Command, hidden=True)
+@app.command("engine", cls=CliCommand, hidden=True)
 def serve_terminal() -> None:
     """Run the engine for a terminal on another machine, on standard input and output."""
     from engine.serve import main as engine
@@ -32,7 +32,7 @@ def serve_terminal() -> None:
     engine()
 
 
-@app.command(cls=Command, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@app.command(cls=CliCommand, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def serve(
     ctx: typer.Context,
     host: Annotated[
@@ -54,7 +54,7 @@ def serve(
     run(words, host=host, port=port, message=print_note)
 
 
-@lists.command("strategies", cls=Command)
+@lists.command("strategies", cls=CliCommand)
 def list_strategies(as_json: Json = False) -> None:
     """List the samplers with their knobs."""
     from remdm_tui.commands.listing import strategies
@@ -62,7 +62,7 @@ def list_strategies(as_json: Json = False) -> None:
     (print_json if as_json else print_result)(strategies(as_json))
 
 
-@lists.command("models", cls=Command)
+@lists.command("models", cls=CliCommand)
 def list_models(as_json: Json = False) -> None:
     """List models of the package and of the Hugging Face hub; any other directory, file or id loads too."""
     from remdm_tui.commands.listing import models
@@ -70,7 +70,7 @@ def list_models(as_json: Json = False) -> None:
     (print_json if as_json else print_result)(models(as_json))
 
 
-@lists.command("keys", cls=Command)
+@lists.command("keys", cls=CliCommand)
 def list_keys(as_json: Json = False) -> None:
     """List the keys of the terminal by their ids in config.toml."""
     from remdm_tui.commands.listing import keys
@@ -78,7 +78,7 @@ def list_keys(as_json: Json = False) -> None:
     (print_json if as_json else print_result)(keys(as_json))
 
 
-@lists.command("presets", cls=Command)
+@lists.command("presets", cls=CliCommand)
 def list_presets(as_json: Json = False) -> None:
     """List the sampling settings that have a name."""
     from remdm_tui.commands.listing import presets

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from remdm_tui.cli.app import Command, Described, app
+from remdm_tui.cli.app import CliCommand, Described, app
 from remdm_tui.cli.options import MODEL, SAMPLING, Ascii, NoMouse, option, shared
 from remdm_tui.console.output import print_message
 from remdm_tui.console.sanitize import sanitize
@@ -142,7 +142,7 @@ def replay(
     )
 
 
-@app.command(cls=Command)
+@app.command(cls=CliCommand)
 def export(
     file: Annotated[Path, typer.Argument(help="A recording of `watch`.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", help="The file to write.")],
@@ -172,7 +172,7 @@ def export(
     print_message(sanitize(message))
 
 
-@app.command("new-strategy", cls=Command)
+@app.command("new-strategy", cls=CliCommand)
 def new_strategy(
     file: Annotated[Path, typer.Argument(help="The Python file to write.", show_default=False)],
 ) -> None:

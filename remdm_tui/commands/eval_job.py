@@ -23,7 +23,7 @@ from remdm_tui.settings.sweeps import Combination
 from remdm_tui.settings.watch_options import WatchOptions, fit_to_model
 
 if TYPE_CHECKING:
-    from engine.evaluation.plan import EvalPlan, Model, Scoring
+    from engine.evaluation.plan import EvalPlan, PlannedModel, Scoring
     from engine.evaluation.results import Results
     from engine.evaluation.run import EvalProgress
     from engine.evaluation.store import EvalStore
@@ -104,7 +104,7 @@ class EvalRunner:
         return store.is_finished(plan, lambda line: sample_fault(model, plan, prompt, line), self._reporter.message)
 
     def _plan(
-        self, preset: Preset | None, options: WatchOptions, model: TextModel, record: Model, store: EvalStore
+        self, preset: Preset | None, options: WatchOptions, model: TextModel, record: PlannedModel, store: EvalStore
     ) -> EvalPlan:
         from engine.evaluation import drawing
         from engine.evaluation.plan import BETWEEN_STARTS, ENGINE, EvalPlan, Sampling

@@ -10,7 +10,7 @@ from engine.records import ModelChoice
 from remdm_tui.commands.progress import Reporter
 
 if TYPE_CHECKING:
-    from engine.evaluation.plan import Model
+    from engine.evaluation.plan import PlannedModel
     from engine.models import TextModel
 
 
@@ -20,9 +20,9 @@ class EvalModel:
     def __init__(self, device: str | None, reporter: Reporter) -> None:
         """device: where this process computes; None: where the choice of a model says."""
         self._device, self._reporter = device, reporter
-        self._loaded: tuple[ModelChoice, TextModel, Model] | None = None
+        self._loaded: tuple[ModelChoice, TextModel, PlannedModel] | None = None
 
-    def load(self, choice: ModelChoice) -> tuple[TextModel, Model]:
+    def load(self, choice: ModelChoice) -> tuple[TextModel, PlannedModel]:
         """Return the model and the record that a plan has of it. Raises ValueError and OSError."""
         from engine.models import load_choice
 
@@ -40,9 +40,9 @@ class EvalModel:
 
         return fingerprint(path, lambda done, total: self._reporter.loading("reading the model's files", done, total))
 
-    def _record(self, choice: ModelChoice, model: TextModel) -> Model:
+    def _record(self, choice: ModelChoice, model: TextModel) -> PlannedModel:
         from engine.evaluation.identity import files_digest, model_files
-        from engine.evaluation.plan import Model
+        from engine.evaluation.plan import PlannedModel
         from engine.models.catalogue import BUILT_IN, resolve
         from engine.models.tokenizer import tokenizer_source
 
@@ -54,7 +54,7 @@ class EvalModel:
             tokenizer_path = str(tokenizer.resolve()) if Path(choice.tokenizer).expanduser().exists() else None
         elif model.loaded.borrowed_tokenizer is not None:
             tokenizer_fingerprint = files_digest([model.loaded.borrowed_tokenizer])
-        return Model(
+        return PlannedModel(
             name=choice.name, fingerprint=self.fingerprint(model_files(choice.name)),
             tokenizer_fingerprint=tokenizer_fingerprint, path=None if path is None else str(path.resolve()),
             tokenizer_path=tokenizer_path, dtype=model.info.dtype, kind=model.info.kind, ema=choice.ema,

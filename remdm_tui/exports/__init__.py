@@ -69,7 +69,7 @@ class ExportKind:
         return cast(Callable[[ExportRequest], str | None], write)(request) or ""
 
 
-KINDS = {
+EXPORT_KINDS = {
     kind.name: kind
     for kind in (
         ExportKind("txt", "the text of one step", "text:write", moving=False),

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from rich.color import ColorSystem
 
 from remdm_tui.exports import ExportRequest
-from remdm_tui.exports.scene import Line, Scene
+from remdm_tui.exports.scene import Scene, SceneLine
 
 HOLD = 3.0
 """Seconds that the last picture stays."""
@@ -35,7 +35,7 @@ def write(request: ExportRequest) -> None:
 
 def changes(scene: Scene, positions: list[int]) -> Iterator[str]:
     """Yield what turns each picture into the next on a terminal; the first clears the screen."""
-    before: list[Line] = []
+    before: list[SceneLine] = []
     for number, position in enumerate(positions):
         page = scene.page(position)
         rows = max(len(page), len(before))
@@ -48,10 +48,10 @@ def changes(scene: Scene, positions: list[int]) -> Iterator[str]:
         before = page
 
 
-def ansi(line: Line) -> str:
+def ansi(line: SceneLine) -> str:
     """Return a line with escape sequences for its colours, 24 bits each, and its attributes."""
     return "".join(style.render(text, color_system=ColorSystem.TRUECOLOR) for text, style in line)
 
 
-def _padded(page: list[Line], rows: int) -> list[Line]:
+def _padded(page: list[SceneLine], rows: int) -> list[SceneLine]:
     return [*page, *[()] * (rows - len(page))]

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from remdm_tui.exports import ExportRequest
-from remdm_tui.exports.scene import Line, Scene
+from remdm_tui.exports.scene import Scene, SceneLine
 
 if TYPE_CHECKING:
     from remdm_tui.exports.raster import Raster
@@ -25,7 +25,7 @@ def svg(request: ExportRequest) -> None:
     request.out.write_text(picture, encoding="utf-8")
 
 
-def svg_of(page: list[Line], columns: int, light: bool) -> str:
+def svg_of(page: list[SceneLine], columns: int, light: bool) -> str:
     """Return a page as SVG that loads nothing."""
     from rich._export_format import CONSOLE_SVG_FORMAT
     from rich.console import Console
@@ -65,7 +65,7 @@ def gif(request: ExportRequest) -> str:
     return raster.remark
 
 
-def raster_of(pages: list[list[Line]], columns: int, light: bool) -> Raster:
+def raster_of(pages: list[list[SceneLine]], columns: int, light: bool) -> Raster:
     """Return what draws pages of one size. Raises ValueError if Pillow is missing."""
     try:
         from remdm_tui.exports.raster import Raster

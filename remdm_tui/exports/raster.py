@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from rich.cells import cell_len
 from rich.style import Style
 
-from remdm_tui.exports.scene import Line
+from remdm_tui.exports.scene import SceneLine
 
 SIZE = 14
 """Pixels of the font."""
@@ -64,7 +64,7 @@ class Raster:
         what = "1 character" if len(self._missing) == 1 else f"{len(self._missing)} characters"
         return f"the font lacks {what} ({named}{more}), drawn as boxes: svg and html have every character"
 
-    def image(self, page: list[Line]) -> Image.Image:
+    def image(self, page: list[SceneLine]) -> Image.Image:
         """Return a page as a picture with a palette."""
         pixels = np.zeros(self._size, np.uint8)
         for row, line in enumerate(page):
@@ -79,7 +79,7 @@ class Raster:
         image.putpalette(self._colours)
         return image
 
-    def picture(self, page: list[Line]) -> Image.Image:
+    def picture(self, page: list[SceneLine]) -> Image.Image:
         """Return a page as a picture with as many colours as it has."""
         tables = {style: np.array(_shades(style, self._plain), np.uint8).reshape(SHADES, 3) for style in self._styles}
         pixels = np.broadcast_to(tables[Style()][0], (*self._size, 3)).copy()

@@ -21,7 +21,7 @@ PLAIN = Style()
 BOLD = Style(bold=True)
 NARROWEST, WIDEST = 40, 400
 
-Line = tuple[tuple[str, Style], ...]
+SceneLine = tuple[tuple[str, Style], ...]
 """Sanitized runs of text, each with its style."""
 
 
@@ -61,7 +61,7 @@ class Scene:
             name = f"{name} │ {title(settings[0][1] if frame is None else frame.settings, self.seed)}"
         return sanitize(name, cells=True, ascii_only=self.ascii_only)
 
-    def page(self, position: int) -> list[Line]:
+    def page(self, position: int) -> list[SceneLine]:
         """Return title, figures, the text and the legend; each but the text is one line."""
         return [
             _clipped(((self.heading(position), BOLD),), self.columns),
@@ -72,7 +72,7 @@ class Scene:
             _clipped(self.legend(), self.columns),
         ]
 
-    def text(self, position: int) -> list[Line]:
+    def text(self, position: int) -> list[SceneLine]:
         """Return the lines of the text at a position."""
         now = canvas(self.trace, position, self.sample)
         page = typeset(now, now.change, self.type_, self.columns)
@@ -80,7 +80,7 @@ class Scene:
         runs = [(text, styles[code]) for text, code in zip(page.texts, page.codes, strict=True)]
         return [tuple(runs[first:last]) for first, last in pairwise(page.firsts)]
 
-    def legend(self) -> Line:
+    def legend(self) -> SceneLine:
         """Return every state in its style."""
         runs: list[tuple[str, Style]] = []
         for state in Change:
@@ -100,7 +100,7 @@ class Scene:
         )
 
 
-def _clipped(line: Line, columns: int) -> Line:
+def _clipped(line: SceneLine, columns: int) -> SceneLine:
     """Return the start of a line that fits in so many columns."""
     kept: list[tuple[str, Style]] = []
     for text, style in line:

@@ -11,12 +11,12 @@ from rich.segment import Segment
 from engine.files.atomic import replacing, tidy
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.exports.pictures import raster_of, svg_of
-from remdm_tui.exports.scene import PLAIN, Line
+from remdm_tui.exports.scene import PLAIN, SceneLine
 
 SCREEN_KINDS = ("txt", "svg", "png")
 
 
-def page_of(strips: Iterable[Iterable[Segment]]) -> list[Line]:
+def page_of(strips: Iterable[Iterable[Segment]]) -> list[SceneLine]:
     """Return the lines of a screen, without characters that act on a terminal."""
     return [
         tuple((sanitize(segment.text), segment.style or PLAIN) for segment in strip if not segment.control)
@@ -32,7 +32,7 @@ def screen_kind_of(out: Path) -> str:
     return kind
 
 
-def write_screen(page: list[Line], columns: int, out: Path, light: bool) -> str:
+def write_screen(page: list[SceneLine], columns: int, out: Path, light: bool) -> str:
     """Write a page of so many columns, and return a sentence for the user.
 
     Raises ValueError if Pillow is missing, OSError if the file is not writable.

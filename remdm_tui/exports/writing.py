@@ -9,18 +9,18 @@ from pathlib import Path
 from engine.files.atomic import replacing, tidy
 from engine.recording import Recording
 from remdm_tui.console.sanitize import sanitize
-from remdm_tui.exports import KINDS, ExportKind, ExportRequest
+from remdm_tui.exports import EXPORT_KINDS, ExportKind, ExportRequest
 
 
 def kind_of(out: Path, named: str | None = None) -> ExportKind:
     """Return the kind by name, else by the ending of the file. Raises ValueError that lists the kinds."""
     # run.map.png is a map.png, and run.b.png a png
     endings = ["".join(out.suffixes[-2:]), out.suffix]
-    found = [ending[1:].lower() for ending in endings if ending[1:].lower() in KINDS]
+    found = [ending[1:].lower() for ending in endings if ending[1:].lower() in EXPORT_KINDS]
     name = (named or (found or [out.suffix[1:]])[0]).lower()
-    if name not in KINDS:
-        raise ValueError(f"unknown kind of export {name!r}: choose one of {', '.join(KINDS)}")
-    return KINDS[name]
+    if name not in EXPORT_KINDS:
+        raise ValueError(f"unknown kind of export {name!r}: choose one of {', '.join(EXPORT_KINDS)}")
+    return EXPORT_KINDS[name]
 
 
 def write_export(

@@ -33,7 +33,7 @@ class Unwritten:
     error: OSError
 
 
-Event = wire.Event | Died | Diverged | Unwritten
+LinkEvent = wire.Event | Died | Diverged | Unwritten
 
 
 class Link(Protocol):
@@ -57,7 +57,7 @@ class Link(Protocol):
         """Start the engine.  Raises OSError if it cannot be started."""
         ...
 
-    def take(self) -> list[Event]:
+    def take(self) -> list[LinkEvent]:
         """Return the events since the last call; frames are in the record instead."""
         ...
 

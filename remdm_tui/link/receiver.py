@@ -13,7 +13,7 @@ from engine import wire
 from engine.debug.credit import CreditWindow
 from engine.records import Change
 from engine.sampling.trace import Record, RunStart, Trace
-from remdm_tui.link.base import Diverged, Event, Unwritten
+from remdm_tui.link.base import Diverged, LinkEvent, Unwritten
 
 
 class RunReceiver:
@@ -22,7 +22,7 @@ class RunReceiver:
     def __init__(self, send: Callable[[wire.Command], None]) -> None:
         """send: sends a message to the engine."""
         self._send_credit = send
-        self._events: deque[Event] = deque()
+        self._events: deque[LinkEvent] = deque()
         self._lock = threading.Lock()
         self._credit, self._run = CreditWindow(), 0
         self._closed = False
@@ -43,7 +43,7 @@ class RunReceiver:
         self.make_record: Callable[[RunStart], Record] = Trace
         """makes the record of a new run; the reading thread calls it"""
 
-    def take(self) -> list[Event]:
+    def take(self) -> list[LinkEvent]:
         """Return the events since the last call; frames are in the trace instead."""
         events = []
         while self._events:

@@ -11,7 +11,7 @@ from engine.records import Branch, Edit, ModelChoice, RunChoice, Settings, Strat
 from engine.sampling.trace import Record, RunStart, Trace
 from engine.text import infill
 from remdm_tui.console.sanitize import sanitize
-from remdm_tui.link.base import Event
+from remdm_tui.link.base import LinkEvent
 from remdm_tui.link.law_checker import LawChecker
 from remdm_tui.settings.watch_options import WatchOptions
 
@@ -31,13 +31,13 @@ class ReplayLink:
         self.trace: Record | None = None
         self.make_record: Callable[[RunStart], Record] = Trace
         self._recording, self._strategies = recording, strategies
-        self._events: deque[Event] = deque()
+        self._events: deque[LinkEvent] = deque()
         self._laws = LawChecker(self._events.append)
 
     def start(self) -> None:
         self._events.append(wire.Hello(self._strategies))
 
-    def take(self) -> list[Event]:
+    def take(self) -> list[LinkEvent]:
         # the law checker appends from a thread of its own
         return [self._events.popleft() for _ in range(len(self._events))]
 

@@ -19,7 +19,7 @@ NAME = "remdm-tui"
 FILE = "config.toml"
 LARGEST = 1 << 20
 """Bytes of a configuration at most."""
-KINDS = {"theme": str, "ascii": bool, "mouse": bool, "remember": bool, "confirm_quit": bool}
+SETTING_TYPES = {"theme": str, "ascii": bool, "mouse": bool, "remember": bool, "confirm_quit": bool}
 
 
 @dataclass(frozen=True)
@@ -76,11 +76,11 @@ def parse(written: Mapping[str, Any], bindings: Sequence[Binding]) -> Configurat
             problems += sentences
         elif name == "theme" and isinstance(value, str) and value not in BUILTIN_THEMES:
             problems.append(f"no theme {value!r:.40}; themes: {', '.join(BUILTIN_THEMES)}")
-        elif name in KINDS and isinstance(value, KINDS[name]):
+        elif name in SETTING_TYPES and isinstance(value, SETTING_TYPES[name]):
             values[name] = value
-        elif name in KINDS or name == "keys":
-            needs = {str: "a text", bool: "true or false"}.get(KINDS.get(name, dict), "a table, [keys]")
+        elif name in SETTING_TYPES or name == "keys":
+            needs = {str: "a text", bool: "true or false"}.get(SETTING_TYPES.get(name, dict), "a table, [keys]")
             problems.append(f"{name} must be {needs}, not {value!r:.40}")
         else:
-            problems.append(f"no setting {name!r:.40}; settings: {', '.join([*KINDS, '[keys]'])}")
+            problems.append(f"no setting {name!r:.40}; settings: {', '.join([*SETTING_TYPES, '[keys]'])}")
     return Configuration(**values, problems=tuple(f"{FILE}: {problem}" for problem in problems))

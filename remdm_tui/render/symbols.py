@@ -8,7 +8,7 @@ SYMBOLS = (
     ("p", "nucleus: draw from likeliest p"),
 )
 """Symbols of the method; short enough for the narrowest legend."""
-FIGURES = (
+FIGURE_MEANINGS = (
     ("NFE", "network calls of a sample, in a batch the mean; idle steps cost none"),
     ("tok/NFE", "tokens that stand, for each network call"),
     ("confid.", "mean probability of the revealed tokens when drawn"),

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from remdm_tui.render.plot import DOTS, characters
 from remdm_tui.reports.looks import SeriesStyle
-from remdm_tui.reports.panels import Line, Panel
+from remdm_tui.reports.panels import Panel, PlotLine
 from remdm_tui.reports.scales import Scale, scale, ticks
 
 HEIGHT = 12
@@ -76,7 +76,7 @@ def _styled(
     return text
 
 
-def segments(line: Line, width: int, across: Scale, upwards: Scale) -> NDArray[np.int32]:
+def segments(line: PlotLine, width: int, across: Scale, upwards: Scale) -> NDArray[np.int32]:
     """Return the braille bits [HEIGHT, width] of the straight lines between the settings of a series."""
     bits = np.zeros((HEIGHT, width), dtype=np.int32)
     xs = np.array([across(dot.x) for dot in line.dots]) * (2 * width - 1)

@@ -56,7 +56,7 @@ class Dot:
 
 
 @dataclass(frozen=True)
-class Line:
+class PlotLine:
     """A series; `number` is its index in the group, which decides how it looks in every panel."""
 
     name: str
@@ -70,7 +70,7 @@ class Panel:
 
     quantity: Quantity
     axis: Axis
-    lines: tuple[Line, ...]
+    lines: tuple[PlotLine, ...]
 
     @property
     def logarithmic(self) -> bool:
@@ -108,14 +108,14 @@ def panels(group: Group, axis: Axis) -> tuple[Panel, ...]:
     return tuple(panel for panel in made if len({dot.x for line in panel.lines for dot in line.dots}) > 1)
 
 
-def _lines(series: Iterable[Series], quantity: Quantity, axis: Axis) -> tuple[Line, ...]:
+def _lines(series: Iterable[Series], quantity: Quantity, axis: Axis) -> tuple[PlotLine, ...]:
     lines = []
     for number, one in enumerate(series):
         dots = [_dot(point, quantity, axis) for point in one.points]
         # a logarithmic axis has no zero
         shown = [dot for dot in dots if dot is not None and dot.x > 0]
         if shown:
-            lines.append(Line(one.name, number, tuple(shown)))
+            lines.append(PlotLine(one.name, number, tuple(shown)))
     if not axis.cost or quantity.better is None:
         return tuple(lines)
     best = front([(dot.x, dot.y.value) for line in lines for dot in line.dots], quantity.better)

@@ -9,7 +9,7 @@ from io import BytesIO, StringIO
 from typing import TYPE_CHECKING, Any
 
 from remdm_tui.reports.looks import SeriesStyle
-from remdm_tui.reports.panels import Line, Panel
+from remdm_tui.reports.panels import Panel, PlotLine
 from remdm_tui.reports.scales import scale, ticks
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def thinned(places: Sequence[float], most: int = MOST_TICKS) -> list[float]:
     return list(places)[:: -(-len(places) // most) or 1]
 
 
-def _line(axes: Axes, line: Line, look: SeriesStyle) -> None:
+def _line(axes: Axes, line: PlotLine, look: SeriesStyle) -> None:
     xs, ys = [dot.x for dot in line.dots], [dot.y.value for dot in line.dots]
     axes.plot(
         xs, ys, color=look.light, marker=look.marker, markersize=5, linewidth=1.4,

@@ -8,7 +8,7 @@ from typing import Any
 from textual.screen import Screen
 
 from engine.records import Knob
-from remdm_tui.exports import KINDS
+from remdm_tui.exports import EXPORT_KINDS
 from remdm_tui.screens.bottom_line import BottomLine, LineHistory
 from remdm_tui.screens.exporting import Exporter
 from remdm_tui.screens.panels.controls import Controls
@@ -34,7 +34,7 @@ class Commander:
         """Return what can be named now."""
         session = self._session
         return c.Vocabulary(
-            session.settings, session.strategies, session.recorded, tuple(KINDS), SUFFIX.removeprefix("."),
+            session.settings, session.strategies, session.recorded, tuple(EXPORT_KINDS), SUFFIX.removeprefix("."),
             f"run-{session.seed}",
         )  # fmt: skip
 
@@ -52,7 +52,7 @@ class Commander:
         """Carry out a command.  Raises ValueError for what is none, and for one that is impossible now."""
         session, controls = self._session, self._controls
         match c.parse_command(text, self.known()):
-            case c.GoTo(step):
+            case c.GoToStep(step):
                 controls.seek(step)
             case c.SetKnob(name, value):
                 self._set_knob(name, value)
@@ -64,7 +64,7 @@ class Commander:
                 controls.wake()
             case c.Export(file):
                 self._exporter.export(file, self._columns())
-            case c.Quit():
+            case c.QuitSession():
                 self._screen.app.call_later(self._screen.app.action_quit)
 
     def _set_knob(self, name: str, value: Knob) -> None:

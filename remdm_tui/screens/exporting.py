@@ -12,7 +12,7 @@ from textual.screen import Screen
 
 from engine.files.atomic import discard
 from remdm_tui.console.sanitize import sanitize
-from remdm_tui.exports import KINDS
+from remdm_tui.exports import EXPORT_KINDS
 from remdm_tui.exports.scene import NARROWEST, WIDEST
 from remdm_tui.exports.screen import SCREEN_KINDS, page_of, screen_kind_of, write_screen
 from remdm_tui.exports.writing import kind_of, write_export
@@ -38,8 +38,8 @@ class Exporter:
 
     def ask(self, kind: str, columns: int) -> None:
         """Ask for a file and export the recording to it in `columns` columns."""
-        step = "" if KINDS[kind].moving else f"-step-{self._session.player.position}"
-        question = f"File to write. Its suffix sets the format: {' '.join(KINDS)}"
+        step = "" if EXPORT_KINDS[kind].moving else f"-step-{self._session.player.position}"
+        question = f"File to write. Its suffix sets the format: {' '.join(EXPORT_KINDS)}"
         self._ask("export", question, f"run-{self._session.seed}{step}.{kind}", lambda text: self.export(text, columns))
 
     def ask_screen(self, kind: str) -> None:

@@ -12,7 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from remdm_tui.render.palette import Palette
-from remdm_tui.render.symbols import FIGURES, SYMBOLS
+from remdm_tui.render.symbols import FIGURE_MEANINGS, SYMBOLS
 
 
 class HelpScreen(ModalScreen[None]):
@@ -64,7 +64,7 @@ class HelpScreen(ModalScreen[None]):
                 text.append(f"  {key:<16}", style="bold")
                 text.append(f"{what}\n")
         text.append("\nSymbols\n", style="bold underline")
-        for name, what in (*SYMBOLS, *FIGURES):
+        for name, what in (*SYMBOLS, *FIGURE_MEANINGS):
             text.append(f"  {name:<10}", style="bold")
             text.append(f"{what}\n")
         return text

@@ -9,13 +9,13 @@ from typing import NamedTuple
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.screen import Screen
 
-from remdm_tui.exports import KINDS
+from remdm_tui.exports import EXPORT_KINDS
 from remdm_tui.exports.screen import SCREEN_KINDS
 from remdm_tui.screens.watch import WatchScreen
 from remdm_tui.settings.knobs import STRATEGY
 
 
-class Command(NamedTuple):
+class PaletteLine(NamedTuple):
     """One line of the palette."""
 
     name: str
@@ -23,47 +23,47 @@ class Command(NamedTuple):
     run: Callable[[], object]
 
 
-def of_application(screen: Screen[object]) -> Iterator[Command]:
+def of_application(screen: Screen[object]) -> Iterator[PaletteLine]:
     """Yield Textual's own commands."""
     for name, help_, run, _ in screen.app.get_system_commands(screen):
-        yield Command(name, help_, run)
+        yield PaletteLine(name, help_, run)
 
 
-def of_keys(screen: WatchScreen) -> Iterator[Command]:
+def of_keys(screen: WatchScreen) -> Iterator[PaletteLine]:
     """Yield one command per key."""
     for binding in screen.controls.table.bound():
         run = partial(screen.app.call_later, screen.app.run_action, binding.action, screen)
-        yield Command(binding.description, f"key {screen.controls.table.readable(binding)}", run)
+        yield PaletteLine(binding.description, f"key {screen.controls.table.readable(binding)}", run)
 
 
-def of_strategies(screen: WatchScreen) -> Iterator[Command]:
+def of_strategies(screen: WatchScreen) -> Iterator[PaletteLine]:
     """Yield the strategies of the engine."""
     for info in screen.session.strategies:
-        yield Command(f"Strategy: {info.name}", info.summary, partial(screen.knobs.set_knob, STRATEGY, info.name))
+        yield PaletteLine(f"Strategy: {info.name}", info.summary, partial(screen.knobs.set_knob, STRATEGY, info.name))
 
 
-def of_exports(screen: WatchScreen) -> Iterator[Command]:
+def of_exports(screen: WatchScreen) -> Iterator[PaletteLine]:
     """Yield the exports of the recording and of the screen."""
-    for kind in KINDS.values():
-        yield Command(f"Export: {kind.name}", kind.summary, partial(screen.action_export, kind.name))
+    for kind in EXPORT_KINDS.values():
+        yield PaletteLine(f"Export: {kind.name}", kind.summary, partial(screen.action_export, kind.name))
     for name in SCREEN_KINDS:
         run = partial(screen.action_export_screen, name)
-        yield Command(f"Export the screen: {name}", "the screen as it is", run)
+        yield PaletteLine(f"Export the screen: {name}", "the screen as it is", run)
 
 
-def of_bookmarks(screen: WatchScreen) -> Iterator[Command]:
+def of_bookmarks(screen: WatchScreen) -> Iterator[PaletteLine]:
     """Yield the bookmarks of the branch on screen."""
     for position in screen.timeline.bookmarks:
-        yield Command(f"Bookmark: step {position}", "go there", partial(screen.controls.seek, position))
+        yield PaletteLine(f"Bookmark: step {position}", "go there", partial(screen.controls.seek, position))
 
 
-SOURCES: tuple[Callable[[WatchScreen], Iterator[Command]], ...] = (of_keys, of_strategies, of_exports, of_bookmarks)
+SOURCES: tuple[Callable[[WatchScreen], Iterator[PaletteLine]], ...] = (of_keys, of_strategies, of_exports, of_bookmarks)
 
 
 class WatchCommands(Provider):
     """Offers all commands sorted by name; above a dialog only Textual's own."""
 
-    def _commands(self) -> list[Command]:
+    def _commands(self) -> list[PaletteLine]:
         found = list(of_application(self.screen))
         if isinstance(self.screen, WatchScreen):
             found += [command for source in SOURCES for command in source(self.screen)]

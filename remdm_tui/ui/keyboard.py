@@ -55,7 +55,7 @@ def _as_latin_1(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error(FALLBACK, _as_latin_1)
 
 
-class State(Enum):
+class ByteContext(Enum):
     """What the next byte belongs to."""
 
     TEXT = auto()
@@ -76,7 +76,7 @@ class Keyboard:
         self._debug, self._clock = debug, clock
         self._decode = codecs.getincrementaldecoder("utf-8")(errors=FALLBACK).decode
         self._parser = XTermParser(debug)
-        self._state, self._last = State.TEXT, clock()
+        self._state, self._last = ByteContext.TEXT, clock()
         self._sequence = bytearray()
         """what has come of a sequence, a string's last byte, or a paste"""
 
@@ -85,16 +85,16 @@ class Keyboard:
         found: list[Message] = []
         at = 0
         while at < len(data):
-            if self._state is State.TEXT:
+            if self._state is ByteContext.TEXT:
                 end = data.find(ESC, at)
                 end = len(data) if end < 0 else end
                 found += self._typed(self._decode(data[at:end]))
                 if end < len(data):
                     found += self.rest()
-                    self._state = State.ESCAPE
+                    self._state = ByteContext.ESCAPE
                     found += self._parsed("\x1b")
                 at = end + 1
-            elif self._state is State.PASTE:
+            elif self._state is ByteContext.PASTE:
                 known = len(self._sequence)
                 self._sequence += data[at:]
                 end = self._sequence.find(PASTE_END, max(0, known - len(PASTE_END)))
@@ -115,37 +115,37 @@ class Keyboard:
     def tick(self) -> list[Message]:
         """Return the messages for a sequence that was not finished in time."""
         waited = self._clock() - self._last
-        if self._state is State.PASTE and waited >= PASTING:
+        if self._state is ByteContext.PASTE and waited >= PASTING:
             return self._paste(bytes(self._sequence))
-        if self._state is State.STRING and waited >= WAIT:
+        if self._state is ByteContext.STRING and waited >= WAIT:
             # its last byte may be a key that the user pressed
             key = bytes(self._sequence)
             self._leave()
             return self._typed(self._decode(key)) if b" " <= key <= b"~" else []
-        if self._state in (State.SEQUENCE, State.MOUSE) and waited >= WAIT:
+        if self._state in (ByteContext.SEQUENCE, ByteContext.MOUSE) and waited >= WAIT:
             self._leave()
         try:
             found = list(self._parser.tick())
         except MALFORMED:
             self._renew()
             found = []
-        if self._state in (State.ESCAPE, State.FUNCTION) and (found or waited >= 2 * WAIT):
-            self._state = State.TEXT
+        if self._state in (ByteContext.ESCAPE, ByteContext.FUNCTION) and (found or waited >= 2 * WAIT):
+            self._state = ByteContext.TEXT
         return _possible(found)
 
     def _step(self, byte: int) -> list[Message]:
         """Take the next byte of what is no text."""
-        if self._state is State.ESCAPE:
+        if self._state is ByteContext.ESCAPE:
             return self._after_escape(byte)
-        if self._state is State.STRING:
+        if self._state is ByteContext.STRING:
             return self._in_string(byte)
-        if self._state is State.MOUSE:
+        if self._state is ByteContext.MOUSE:
             self._sequence.append(byte)
             if len(self._sequence) == 3:
                 self._leave()
             return []
-        if self._state is State.FUNCTION:
-            self._state = State.TEXT
+        if self._state is ByteContext.FUNCTION:
+            self._state = ByteContext.TEXT
             found = self._parsed(chr(byte)) if 0x20 <= byte < 0x7F else []
             self._renew()
             return found if found or 0x20 <= byte < 0x7F else self.feed(bytes([byte]))
@@ -154,10 +154,10 @@ class Keyboard:
     def _after_escape(self, byte: int) -> list[Message]:
         if byte in STRINGS:
             self._renew()
-            self._state, self._sequence = State.STRING, bytearray()
+            self._state, self._sequence = ByteContext.STRING, bytearray()
             return []
-        states = {ord("["): State.SEQUENCE, ord("O"): State.FUNCTION, ESC: State.ESCAPE}
-        self._state, self._sequence = states.get(byte, State.TEXT), bytearray(b"\x1b[")
+        states = {ord("["): ByteContext.SEQUENCE, ord("O"): ByteContext.FUNCTION, ESC: ByteContext.ESCAPE}
+        self._state, self._sequence = states.get(byte, ByteContext.TEXT), bytearray(b"\x1b[")
         return self._parsed(chr(byte)) if byte in states else self.feed(bytes([byte]))
 
     def _in_sequence(self, byte: int) -> list[Message]:
@@ -169,14 +169,14 @@ class Keyboard:
             return self.feed(bytes([byte]))
         self._sequence.append(byte)
         if self._sequence == PASTE_BEGIN:
-            self._leave(State.PASTE)
+            self._leave(ByteContext.PASTE)
             return []
         if self._sequence == b"\x1b[M":
-            self._leave(State.MOUSE)
+            self._leave(ByteContext.MOUSE)
             return []
         found = self._parsed(chr(byte)) if len(self._sequence) <= LONGEST else []
         if found:
-            self._state = State.TEXT
+            self._state = ByteContext.TEXT
         elif byte >= 0x40 and self._sequence != b"\x1b[[":
             self._leave()
             if byte not in REPORTS:
@@ -189,7 +189,7 @@ class Keyboard:
         if byte in (BEL, CAN, SUB) or (byte == ST and before < b"\x80") or (before == b"\x1b" and byte == ord("\\")):
             self._leave()
         elif before == b"\x1b":
-            self._state = State.TEXT
+            self._state = ByteContext.TEXT
             return self.feed(bytes([ESC, byte]))
         return []
 
@@ -212,7 +212,7 @@ class Keyboard:
             self._renew()
             return []
 
-    def _leave(self, state: State = State.TEXT) -> None:
+    def _leave(self, state: ByteContext = ByteContext.TEXT) -> None:
         """Forget the sequence that has come until now."""
         self._state, self._sequence = state, bytearray()
         self._renew()

@@ -67,7 +67,7 @@ class BranchSet:
             return True
         order = state.order
         if len(order) > 1 and self.current in order:
-            self._store.dispatch(e.GoTo(order[(order.index(self.current) + by) % len(order)]))
+            self._store.dispatch(e.ShowBranch(order[(order.index(self.current) + by) % len(order)]))
         return len(order) > 1
 
     # -- comparing two branches

@@ -17,7 +17,7 @@ SIGN = ":"
 
 
 @dataclass(frozen=True)
-class GoTo:
+class GoToStep:
     """Pause at a recorded step."""
 
     step: int
@@ -53,11 +53,11 @@ class Export:
 
 
 @dataclass(frozen=True)
-class Quit:
+class QuitSession:
     """End the session."""
 
 
-Command = GoTo | SetKnob | AddBreakpoint | Keep | Export | Quit
+TypedCommand = GoToStep | SetKnob | AddBreakpoint | Keep | Export | QuitSession
 
 
 @dataclass(frozen=True)
@@ -87,12 +87,12 @@ class Verb:
 
     form: str
     doc: str
-    read: Callable[[str, Vocabulary], Command]
+    read: Callable[[str, Vocabulary], TypedCommand]
     complete: Callable[[str, Vocabulary], Iterable[str]] = lambda argument, known: ()
     """returns whole arguments"""
 
 
-def parse_command(text: str, known: Vocabulary) -> Command:
+def parse_command(text: str, known: Vocabulary) -> TypedCommand:
     """Return the command that a text names.
 
     Raises ValueError that says what is wrong and what would be valid.
@@ -147,17 +147,17 @@ def _split(text: str) -> tuple[str, str]:
     return word, argument.strip()
 
 
-def _step(word: str, argument: str, known: Vocabulary) -> Command:
+def _step(word: str, argument: str, known: Vocabulary) -> TypedCommand:
     valid = f"0 to {known.recorded} are recorded"
     if not word.isdecimal() or not word.isascii() or argument:
         raise ValueError(f"A step is one whole number: {valid}, not {f'{word} {argument}'.strip()!r:.40}")
     # a number of thousands of digits is no step, and Python refuses to read it
     if len(word) > 9 or int(word) > known.recorded:
         raise ValueError(f"Step {word:.12} is not recorded: {valid}")
-    return GoTo(int(word))
+    return GoToStep(int(word))
 
 
-def _knob(name: str, argument: str, known: Vocabulary) -> Command:
+def _knob(name: str, argument: str, known: Vocabulary) -> TypedCommand:
     """Return the command that sets a knob.  Raises ValueError for an unknown one, and for a value out of range."""
     if name not in known.knobs:
         raise ValueError(_unknown(name, known))
@@ -198,7 +198,7 @@ def _perhaps(word: str, names: Sequence[str]) -> str:
 # -- the verbs
 
 
-def _read_breakpoint(argument: str, known: Vocabulary) -> Command:
+def _read_breakpoint(argument: str, known: Vocabulary) -> TypedCommand:
     if not argument:
         raise ValueError(f"A breakpoint needs a condition, such as {CONDITIONS[0].form} or {CONDITIONS[-1].form}")
     return AddBreakpoint(argument)
@@ -213,13 +213,13 @@ def _complete_breakpoint(argument: str, known: Vocabulary) -> Iterable[str]:
     return [before + name for name in names if name.startswith(word.group())]
 
 
-def _read_keep(argument: str, known: Vocabulary) -> Command:
+def _read_keep(argument: str, known: Vocabulary) -> TypedCommand:
     if argument and "." not in argument.rpartition("/")[2]:
         argument += f".{known.ending}"
     return Keep(_file(argument, (known.ending,), known, "w"))
 
 
-def _read_export(argument: str, known: Vocabulary) -> Command:
+def _read_export(argument: str, known: Vocabulary) -> TypedCommand:
     return Export(_file(argument, known.endings, known, "export"))
 
 
@@ -242,10 +242,10 @@ def _complete_file(argument: str, endings: Sequence[str], known: Vocabulary) -> 
     return [f"{stem}.{one}" for one in endings if one.startswith(ending)]
 
 
-def _read_quit(argument: str, known: Vocabulary) -> Command:
+def _read_quit(argument: str, known: Vocabulary) -> TypedCommand:
     if argument:
         raise ValueError(f"q takes nothing more, not {argument!r:.40}")
-    return Quit()
+    return QuitSession()
 
 
 VERBS: dict[str, Verb] = {

@@ -224,7 +224,7 @@ class EndPrediction:
 ToDebugger = (
     NewRun | CheckBreakpoints | SelectToken | ShowViolation | ShowFailure | ShowPrediction | EndPrediction
 )  # fmt: skip
-Command = (
+SessionCommand = (
     Launch | Relaunch | CloseEngine | OpenModel | BeginRun | SendSettings | ForkEngine | RecallBranch | SwitchEngine
     | StepTogether | SendEdit | Request | MeasureModel | PointLink | ExpectRun | ResumeRecording | ForkRecording
     | TidyRecording | CloseRecording | AskForModel | ToDebugger

@@ -19,7 +19,7 @@ from remdm_tui.watch.store import Store
 
 MOST_RANKS = 200
 """Tokens of a prediction in which a revealed one is looked for."""
-Kind = Literal["mask", "force", "lock", "unlock", "prompt"]
+EditKind = Literal["mask", "force", "lock", "unlock", "prompt"]
 
 
 class Debugger:
@@ -62,7 +62,7 @@ class Debugger:
         self.stops.remove(number)
         self._link().clear(number)
 
-    def alter(self, kind: Kind, position: int, tokens: tuple[int, ...] = (), held: float = 1.0) -> None:
+    def alter(self, kind: EditKind, position: int, tokens: tuple[int, ...] = (), held: float = 1.0) -> None:
         """Edit the sample on screen at the present step; in the past, on a new branch.
 
         Raises ValueError while the run plays or if no engine is live.
@@ -94,7 +94,7 @@ class Debugger:
 
     # -- commands
 
-    def execute(self, command: c.ToDebugger) -> list[e.Event]:
+    def execute(self, command: c.ToDebugger) -> list[e.SessionEvent]:
         """Execute a command; return its outcomes."""
         match command:
             case c.NewRun(pieces, fragments):

@@ -41,7 +41,7 @@ from remdm_tui.watch.transitions import (
 )  # fmt: skip
 
 
-def engine_sent(state: SessionState, out: Commands, event: base.Event) -> SessionState:
+def engine_sent(state: SessionState, out: Commands, event: base.LinkEvent) -> SessionState:
     """Handle an event of the engine; ignore those of one that has ended."""
     if not state.alive:
         return state
@@ -243,7 +243,7 @@ def _rejected(state: SessionState, out: Commands, event: wire.Rejected) -> Sessi
 # -- the debugger
 
 
-def _debugged(state: SessionState, out: Commands, event: base.Event) -> SessionState:
+def _debugged(state: SessionState, out: Commands, event: base.LinkEvent) -> SessionState:
     """Handle an event of the debugger."""
     match event:
         case wire.FileLoaded(path, _, strategy):

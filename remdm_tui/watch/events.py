@@ -118,7 +118,7 @@ class BranchOff:
 
 
 @dataclass(frozen=True)
-class GoTo:
+class ShowBranch:
     """Show a branch, at the position on screen or its end."""
 
     branch: int
@@ -250,11 +250,11 @@ class Damaged:
 
 Action = (
     Start | Load | Cancel | Revive | Restart | Close | TurnKnob | ChangeOptions | Move | ShowSample | ShowNotice
-    | Dismiss | Select | Measure | EditCanvas | BranchOff | GoTo | Compare | OpenPanes | AddPane | ClosePanes
+    | Dismiss | Select | Measure | EditCanvas | BranchOff | ShowBranch | Compare | OpenPanes | AddPane | ClosePanes
     | FocusPane | PutInPane
 )  # fmt: skip
 Outcome = (
     LaunchFailed | Adopted | RecordingResumed | ResumeFailed | Forked | ForkFailed | RequestSent | BreakpointsHit
     | RunLeft | Damaged
 )  # fmt: skip
-Event = base.Event | Action | Tick | Outcome
+SessionEvent = base.LinkEvent | Action | Tick | Outcome

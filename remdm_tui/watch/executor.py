@@ -72,7 +72,7 @@ class Executor:
             self._records[branch] = self.recording.record(branch) if linked is None else linked
         return self._records[branch]
 
-    def execute(self, command: c.Command, state: SessionState) -> Iterable[e.Event]:
+    def execute(self, command: c.SessionCommand, state: SessionState) -> Iterable[e.SessionEvent]:
         """Execute a command; return its outcomes."""
         link = self.link
         match command:
@@ -109,7 +109,7 @@ class Executor:
                 return self._record_command(command, state)
         return ()
 
-    def _record_command(self, command: c.Command, state: SessionState) -> list[e.Event]:
+    def _record_command(self, command: c.SessionCommand, state: SessionState) -> list[e.SessionEvent]:
         """Execute a command to the recording."""
         match command:
             case c.ExpectRun(choice, model, run):
@@ -140,7 +140,7 @@ class Executor:
                     self.unwritten = f"The recording is incomplete: {describe_error(error)}"
         return []
 
-    def _launch(self) -> list[e.Event]:
+    def _launch(self) -> list[e.SessionEvent]:
         """Start the engine process."""
         try:
             self.link.start()
@@ -149,12 +149,12 @@ class Executor:
         self._on_start(self.link)
         return []
 
-    def _end(self, patience: float) -> list[e.Event]:
+    def _end(self, patience: float) -> list[e.SessionEvent]:
         """End the engine; return a run that it has begun meanwhile and that the recording now holds."""
         self.link.close(patience)
         return [] if self._made is None else [e.Adopted(self._made)]
 
-    def _relaunch(self, state: SessionState) -> list[e.Event]:
+    def _relaunch(self, state: SessionState) -> list[e.SessionEvent]:
         """Start another engine after the last one has ended."""
         self.link = self._make_link()
         self.link.trace, self.link.branch = state.record, state.branch

@@ -44,10 +44,10 @@ from remdm_tui.watch.transitions import (
 
 LEAVES_FOR_GOOD = "Neither disk nor memory file holds this run, so a new one ends it for good. Again: go on"
 """The question before a run is left that cannot be kept."""
-ENGINE_EVENTS, OUTCOMES = get_args(base.Event), get_args(e.Outcome)
+ENGINE_EVENTS, OUTCOMES = get_args(base.LinkEvent), get_args(e.Outcome)
 
 
-def reduce(state: SessionState, event: e.Event) -> tuple[SessionState, tuple[c.Command, ...]]:
+def reduce(state: SessionState, event: e.SessionEvent) -> tuple[SessionState, tuple[c.SessionCommand, ...]]:
     """Return the state after an event, and the commands to execute."""
     out: Commands = []
     before = state
@@ -67,7 +67,7 @@ def reduce(state: SessionState, event: e.Event) -> tuple[SessionState, tuple[c.C
 # -- actions
 
 
-def _act(state: SessionState, out: Commands, event: e.Event) -> SessionState:
+def _act(state: SessionState, out: Commands, event: e.SessionEvent) -> SessionState:
     """Handle an action that is possible without a record."""
     match event:
         case e.Load() | e.Restart() if not (state.observed.replaceable or state.notice.text == LEAVES_FOR_GOOD):
@@ -162,11 +162,11 @@ def _restart(state: SessionState, out: Commands) -> SessionState:
 
 
 ON_BRANCHES = (
-    e.EditCanvas, e.BranchOff, e.GoTo, e.Compare, e.OpenPanes, e.AddPane, e.ClosePanes, e.FocusPane, e.PutInPane
+    e.EditCanvas, e.BranchOff, e.ShowBranch, e.Compare, e.OpenPanes, e.AddPane, e.ClosePanes, e.FocusPane, e.PutInPane
 )  # fmt: skip
 
 
-def _on_branches(state: SessionState, out: Commands, event: e.Event) -> SessionState:
+def _on_branches(state: SessionState, out: Commands, event: e.SessionEvent) -> SessionState:
     """Handle an action that needs a record on screen."""
     if state.running is None:
         return state
@@ -178,7 +178,7 @@ def _on_branches(state: SessionState, out: Commands, event: e.Event) -> SessionS
             return branches.edit_canvas(state, out, edit)
         case e.BranchOff() if state.live:
             return branches.branch_off(state, out)
-        case e.GoTo(branch) if branch in state.observed.records and not shown:
+        case e.ShowBranch(branch) if branch in state.observed.records and not shown:
             return branches.go_to(state, out, branch)
         case e.Compare(branch):
             return replace(state, branches=replace(state.branches, against=branch))
@@ -227,7 +227,7 @@ def _count_down(state: SessionState, out: Commands, lost: Lost, seconds: float) 
 # -- outcomes of commands
 
 
-def _outcome(state: SessionState, out: Commands, event: e.Event) -> SessionState:
+def _outcome(state: SessionState, out: Commands, event: e.SessionEvent) -> SessionState:
     """Handle the outcome of a command."""
     match event:
         case e.LaunchFailed(reason):

@@ -301,7 +301,7 @@ class WatchSession:
 
     # -- events in, commands out
 
-    def _dispatch(self, event: e.Event) -> None:
+    def _dispatch(self, event: e.SessionEvent) -> None:
         was_live = self.live
         self._store.dispatch(event)
         if self.live and not was_live:
@@ -317,7 +317,7 @@ class WatchSession:
     def _opened(self, choice: ModelChoice) -> None:
         """React to a model about to be loaded."""
 
-    def _execute(self, command: c.Command) -> Iterable[e.Event]:
+    def _execute(self, command: c.SessionCommand) -> Iterable[e.SessionEvent]:
         match command:
             case c.AskForModel(reason):
                 self.needs_model = reason

@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from remdm_tui.watch.commands import Command
-from remdm_tui.watch.events import Event
+from remdm_tui.watch.commands import SessionCommand
+from remdm_tui.watch.events import SessionEvent
 from remdm_tui.watch.reducer import reduce
 from remdm_tui.watch.state import Observed, SessionState
 
@@ -19,7 +19,7 @@ class Store:
         self,
         state: SessionState,
         observe: Callable[[SessionState], Observed],
-        execute: Callable[[Command], Iterable[Event]],
+        execute: Callable[[SessionCommand], Iterable[SessionEvent]],
     ) -> None:
         """observe: returns a snapshot of link and recording; execute: runs a command and returns its outcomes."""
         self._state, self._observe, self._execute = state, observe, execute
@@ -33,7 +33,7 @@ class Store:
         self._state = replace(self._state, observed=self._observe(self._state))
         return self._state
 
-    def dispatch(self, event: Event) -> None:
+    def dispatch(self, event: SessionEvent) -> None:
         """Reduce an event, execute the commands, and reduce their outcomes."""
         events = deque([event])
         while events:

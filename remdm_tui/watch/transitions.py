@@ -20,7 +20,7 @@ from remdm_tui.watch.phase import Dead, EngineFailed, LoadingModel, recomputing
 from remdm_tui.watch.player import Player
 from remdm_tui.watch.state import SessionState
 
-Commands = list[c.Command]
+Commands = list[c.SessionCommand]
 
 
 NOT_LIVE = "No engine here. Go to the last step, or restart it"

@@ -60,7 +60,7 @@ class MapCells(Widget, can_focus=True):
     DEFAULT_CSS = "MapCells { height: 1fr; width: 1fr; }"
     BINDINGS: ClassVar[list[BindingType]] = [*MAP_KEYS]
 
-    class Pointed(Message):
+    class CellPointed(Message):
         """A position at a step was selected."""
 
         def __init__(self, cells: MapCells, position: int, step: int) -> None:
@@ -321,7 +321,7 @@ class MapCells(Widget, can_focus=True):
         """Select a neighbour of the selected position."""
         if self.view is not None:
             at = self.view.top if self._at is None else max(0, min(self._at + by, self.view.positions - 1))
-            self.post_message(self.Pointed(self, at, self._step))
+            self.post_message(self.CellPointed(self, at, self._step))
 
     def _look(self, view: Viewport | None) -> None:
         self.view = view
@@ -342,7 +342,7 @@ class MapCells(Widget, can_focus=True):
     def on_click(self, event: events.Click) -> None:
         with suppress(ValueError):
             if (place := self.place_under(event.x, event.y)) is not None:
-                self.post_message(self.Pointed(self, *place))
+                self.post_message(self.CellPointed(self, *place))
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         self._scroll(event, -1, NOTCH)

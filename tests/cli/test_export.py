@@ -24,7 +24,7 @@ from engine.records import Change
 from engine.sampling.trace import Trace
 from remdm_tui.commands.export import run
 from remdm_tui.console.sanitize import JOINERS, is_visible
-from remdm_tui.exports import KINDS, ExportRequest
+from remdm_tui.exports import EXPORT_KINDS, ExportRequest
 from remdm_tui.exports.scene import Scene
 from tests.engine.recordings import header, recorded, session_of, start_of
 
@@ -329,7 +329,7 @@ def test_what_cannot_be_exported_is_reported_and_leaves_nothing(
     assert [file.name for file in tmp_path.iterdir()] == ["run"]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EXPORT_KINDS)
 def test_an_empty_recording_and_a_torn_one_can_be_exported(tmp_path: Path, kind: str) -> None:
     session = session_of("mdlm")
     start = start_of(session)

@@ -23,7 +23,7 @@ from torch import Tensor
 
 import engine
 from engine.evaluation import drawing
-from engine.evaluation.plan import EvalPlan, Model, Sampling, Scoring, plan_differences
+from engine.evaluation.plan import EvalPlan, PlannedModel, Sampling, Scoring, plan_differences
 from engine.evaluation.results import RESULTS, SAMPLES, Judged, Results, SampleLine, read_results, read_samples
 from engine.evaluation.run import EvalJob, EvalProgress
 from engine.evaluation.scoring import Readers
@@ -56,7 +56,7 @@ SAMPLING = Sampling(
     steps=7,
     length=12, seed=5, count=50,
 )  # fmt: skip
-MODEL = Model("toy", "0", "float32", "toy")
+MODEL = PlannedModel("toy", "0", "float32", "toy")
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from engine import __version__, strategies, wire
-from engine.models.progress import Progress
+from engine.models.progress import LoadProgress
 from engine.records import ModelChoice, RunChoice, Settings
 from engine.sampling.session import Session
 from engine.serve import Server
@@ -47,7 +47,7 @@ def answers(*commands: wire.Command, model: TextToy | None = None) -> list[wire.
     if not any(isinstance(command, wire.Credit) for command in commands):
         inbox.put(None)
 
-    def load(choice: ModelChoice, progress: Progress) -> Any:
+    def load(choice: ModelChoice, progress: LoadProgress) -> Any:
         if choice.name != "toy":
             raise ValueError(f"unknown model {choice.name!r}")
         return model or TextToy()
@@ -310,7 +310,7 @@ def test_progress_is_reported_ten_times_a_second_and_at_once_in_a_new_stage() ->
     times = iter(i / 100 for i in range(1000))
     replies: list[wire.Event] = []
 
-    def load(choice: ModelChoice, progress: Progress) -> Any:
+    def load(choice: ModelChoice, progress: LoadProgress) -> Any:
         for stage in ("downloading", "reading"):
             for done in range(100):
                 progress(stage, done, 100)

@@ -12,7 +12,7 @@ from engine import strategies, wire
 from engine.debug.findings import Prediction, Ranked, Verdict
 from engine.records import Branch, Change, Check, Edit, Frame, ModelChoice, ModelInfo, RunChoice, Settings
 from engine.sampling.trace import Record, RunStart, Trace
-from remdm_tui.link.base import Event
+from remdm_tui.link.base import LinkEvent
 
 WORDS = [
     " the", " sea", " was", " calm", " and", " a", " ship", " came", ",", ".", " home", " slowly", "\n", " over",
@@ -44,7 +44,7 @@ class ScriptedLink:
         self._over: set[int] = set()
         self.stops: dict[int | None, str] = {}
         self.file = ""
-        self.events: deque[Event] = deque()
+        self.events: deque[LinkEvent] = deque()
 
     def start(self) -> None:
         self.closed = False
@@ -174,7 +174,7 @@ class ScriptedLink:
         if self.branch != current:
             self._go_to(current)
 
-    def take(self) -> list[Event]:
+    def take(self) -> list[LinkEvent]:
         taken = list(self.events)
         self.events.clear()
         return taken

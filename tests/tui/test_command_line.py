@@ -18,9 +18,9 @@ from remdm_tui.watch.command_line import (
     VERBS,
     AddBreakpoint,
     Export,
-    GoTo,
+    GoToStep,
     Keep,
-    Quit,
+    QuitSession,
     SetKnob,
     Vocabulary,
     complete,
@@ -38,14 +38,14 @@ LOOP = replace(KNOWN, settings=Settings("remdm-loop", values(make_strategy("remd
 @pytest.mark.parametrize(
     ("text", "command"),
     [
-        ("40", GoTo(40)), (" :0 ", GoTo(0)), (":164", GoTo(164)),
+        ("40", GoToStep(40)), (" :0 ", GoToStep(0)), (":164", GoToStep(164)),
         ("eta .1", SetKnob("eta", 0.1)), (":eta=.1", SetKnob("eta", 0.1)), ("eta = .1", SetKnob("eta", 0.1)),
         ("top_p 1", SetKnob("top_p", 1.0)), ("nucleus inclusive", SetKnob("nucleus", "inclusive")),
         ("strategy remdm-loop", SetKnob("strategy", "remdm-loop")),
         ("break remasked > 4", AddBreakpoint("remasked > 4")), ("break x == 1", AddBreakpoint("x == 1")),
         ("w run", Keep("run.remdm")), ("w v1.2/run", Keep("v1.2/run.remdm")),
         ("w run.remdm", Keep("run.remdm")), ("w my runs/a b.remdm", Keep("my runs/a b.remdm")),
-        ("export run.html", Export("run.html")), ("export ~/x.SVG", Export("~/x.SVG")), ("q", Quit()),
+        ("export run.html", Export("run.html")), ("export ~/x.SVG", Export("~/x.SVG")), ("q", QuitSession()),
     ],
 )  # fmt: skip
 def test_a_text_becomes_a_command(text, command):

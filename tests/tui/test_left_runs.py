@@ -288,15 +288,15 @@ async def test_quitting_asks_nothing_after_a_look():
 # -- whatever a person does, no run is lost and the header tells the truth
 
 
-def action(session: WatchSession, kind: int, n: int) -> e.Event:
+def action(session: WatchSession, kind: int, n: int) -> e.SessionEvent:
     """Return one of the actions of a person."""
     state = session.state
     edit = e.EditCanvas(Edit("lock", 0, n % 8)) if state.position else e.Tick(0)
-    actions: list[e.Event] = [
+    actions: list[e.SessionEvent] = [
         e.Restart(0), e.Restart(1), e.Load(ModelChoice("other")), e.Revive(), e.Cancel(), e.BranchOff(), e.OpenPanes(),
         e.Move(playing.forward(state.player)), e.Move(playing.forward(state.player)), e.Tick(0.1), e.Tick(0.1),
         e.Move(playing.toggle(state.player)), e.Move(playing.seek(state.player, n)), e.TurnKnob("top_p", 0.5 + n / 20),
-        e.TurnKnob("strategy", "mdlm"), edit, e.GoTo(n % 3), e.ClosePanes(),
+        e.TurnKnob("strategy", "mdlm"), edit, e.ShowBranch(n % 3), e.ClosePanes(),
         e.AddPane(Settings("mdlm", {})), e.Measure(), e.ShowSample(n % 2), e.Compare(n % 3), e.Dismiss(), e.Select(n),
     ]  # fmt: skip
     return actions[kind % len(actions)]

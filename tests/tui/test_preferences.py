@@ -12,7 +12,7 @@ from rich.cells import cell_len
 from engine.recording import Mark, Recording
 from engine.records import Branch
 from remdm_tui.app import WatchApp
-from remdm_tui.exports import KINDS
+from remdm_tui.exports import EXPORT_KINDS
 from remdm_tui.exports.raster import BRAILLE, dots
 from remdm_tui.link.replay import ReplayLink, replay_options
 from remdm_tui.preferences.config_file import Configuration
@@ -300,13 +300,13 @@ async def exported(pilot, name):
 
 async def test_every_export_of_the_palette_writes_what_it_says(tmp_path):
     async with person().run_test(size=(100, 30)) as pilot:
-        for kind in KINDS:
+        for kind in EXPORT_KINDS:
             await stepped(pilot, 1)
             out = tmp_path / f"out.{kind}"
             await exported(pilot, out)
             await seen(pilot, lambda app, out=out: f"Exported {out}" in app.watching.notice.text)
             assert f"{out.stat().st_size:,} bytes" in pilot.app.watching.notice.text
-    assert sorted(file.name for file in tmp_path.iterdir()) == sorted(f"out.{kind}" for kind in KINDS)
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted(f"out.{kind}" for kind in EXPORT_KINDS)
 
 
 async def test_the_screen_is_exported_as_it_is(tmp_path):

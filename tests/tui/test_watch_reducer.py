@@ -61,7 +61,7 @@ class World:
         self.link: Trace | None = None
         self.branch, self.known, self.fails, self.writable = 0, {0}, False, True
         self.tree, self.records = [Branch(0)], {0: Trace(RunStart(TOKENS, TOKENS > 0, 9, 0))}
-        self.seen: list[c.Command] = []
+        self.seen: list[c.SessionCommand] = []
         state = SessionState(options, options.settings, options.model, panes=PaneState(next_settings=options.compare))
         self.store = Store(state, self.observe, self.execute)
 
@@ -73,7 +73,7 @@ class World:
             self.link, self.branch, 0, frozenset(self.known), tuple(self.tree), records, lengths, self.writable
         )
 
-    def execute(self, command: c.Command) -> list[e.Event]:
+    def execute(self, command: c.SessionCommand) -> list[e.SessionEvent]:
         self.seen.append(command)
         match command:
             case c.Launch() | c.Relaunch() if self.fails:
@@ -116,7 +116,7 @@ class World:
                 record.append(frame(len(record), state.settings))
 
 
-def happens(world: World, kind: int, n: int) -> e.Event:
+def happens(world: World, kind: int, n: int) -> e.SessionEvent:
     """Return one of all events there are, in whatever phase the session is."""
     state = world.store.observe()
     tree = len(world.tree)
@@ -134,9 +134,9 @@ def happens(world: World, kind: int, n: int) -> e.Event:
         e.Load((GOOD, BAD)[n % 2], n % 2), e.Cancel(), e.Revive(), e.Restart(n % 3), e.TurnKnob("top_p", 0.5 + n / 20),
         e.TurnKnob("nothing", 1), e.Move(playing.toggle(state.player)), e.Move(playing.forward(state.player)),
         e.Move(playing.seek(state.player, n)), e.ShowNotice(Notice("hm", "hint")), e.Measure(), e.ShowSample(0),
-        e.ChangeOptions(MDLM), e.EditCanvas(Edit("lock", 0, 0)), e.BranchOff(), e.GoTo(n % tree), e.Compare(n % tree),
-        e.OpenPanes(), e.AddPane(MDLM), e.ClosePanes(), e.FocusPane(n % tree), e.PutInPane(n % tree),
-        e.Damaged("torn"), e.BreakpointsHit((hit,), n % tree),
+        e.ChangeOptions(MDLM), e.EditCanvas(Edit("lock", 0, 0)), e.BranchOff(), e.ShowBranch(n % tree),
+        e.Compare(n % tree), e.OpenPanes(), e.AddPane(MDLM), e.ClosePanes(), e.FocusPane(n % tree),
+        e.PutInPane(n % tree), e.Damaged("torn"), e.BreakpointsHit((hit,), n % tree),
     ]  # fmt: skip
     return all_of_them[kind % len(all_of_them)]
 
@@ -225,7 +225,9 @@ def test_nothing_changes_the_header_of_a_recording_but_its_step_and_its_branch(
     for kind, n in walk:
         event = happens(world, kind, n)
         # a recording neither ends its engine nor begins another run
-        if isinstance(event, e.Action | e.Tick) and not isinstance(event, e.Load | e.Revive | e.ChangeOptions | e.GoTo):
+        if isinstance(event, e.Action | e.Tick) and not isinstance(
+            event, e.Load | e.Revive | e.ChangeOptions | e.ShowBranch
+        ):
             world.store.dispatch(event)
         state = world.store.observe()
         assert state.made == steps[max(0, state.position - 1)]
@@ -276,7 +278,7 @@ def test_without_an_engine_a_knob_changes_nothing_of_the_past() -> None:
         (Notice("1 of 2 panes fit"), wire.Began(1, ARRAY, ARRAY, 9, 0)),
     ],
 )
-def test_a_notice_ends_when_what_it_says_no_longer_holds(notice: Notice, ends: e.Event) -> None:
+def test_a_notice_ends_when_what_it_says_no_longer_holds(notice: Notice, ends: e.SessionEvent) -> None:
     world = started()
     for _ in range(3):
         world.grow()
@@ -356,9 +358,9 @@ def test_the_result_depends_on_the_arguments_alone() -> None:
         (Live, e.Cancel(), Live),
     ],
 )
-def test_the_way_from_phase_to_phase(phase: type, event: e.Event, then: type) -> None:
+def test_the_way_from_phase_to_phase(phase: type, event: e.SessionEvent, then: type) -> None:
     world = World(WatchOptions(CAP, GOOD, steps=9, length=4))
-    way: dict[type, list[e.Event]] = {
+    way: dict[type, list[e.SessionEvent]] = {
         LoadingModel: [],
         Starting: [wire.Ready(model(GOOD))],
         Live: [wire.Ready(model(GOOD)), wire.Began(1, ARRAY, ARRAY, 9, 0)],
@@ -399,7 +401,14 @@ def test_a_branch_gone_to_while_the_record_is_computed_again_is_the_one_that_is_
         world.store.dispatch(event)
     for _ in range(3):
         world.grow()
-    for event in (e.Tick(0), e.BranchOff(), e.Revive(), wire.Ready(model(GOOD)), e.GoTo(0), wire.Resumed(1, ARRAY)):
+    for event in (
+        e.Tick(0),
+        e.BranchOff(),
+        e.Revive(),
+        wire.Ready(model(GOOD)),
+        e.ShowBranch(0),
+        wire.Resumed(1, ARRAY),
+    ):
         world.store.dispatch(event)
     started = world.seen[-1]
     assert isinstance(world.store.state.phase, Recomputing)
@@ -407,7 +416,7 @@ def test_a_branch_gone_to_while_the_record_is_computed_again_is_the_one_that_is_
     assert (started.branch, started.record) == (0, world.records[0])
 
 
-def started(*events: e.Event, where: str = "") -> World:
+def started(*events: e.SessionEvent, where: str = "") -> World:
     """Return a world with a paused run of GOOD on screen, after some more events."""
     world = World(WatchOptions(CAP, GOOD, steps=9, length=4, paused=True, where=where))
     start = (e.Start(), wire.Hello(strategies.catalogue()), wire.Ready(model(GOOD)), wire.Began(1, ARRAY, ARRAY, 9, 0))
@@ -463,14 +472,14 @@ def test_a_remote_engine_is_tried_again_unless_that_would_fail_alike(permanent: 
 def test_a_branch_comes_back_with_the_settings_that_it_was_left_with() -> None:
     world = started()
     world.grow()
-    for event in (e.Tick(0), e.BranchOff(), e.TurnKnob("top_p", 0.5), e.GoTo(0)):
+    for event in (e.Tick(0), e.BranchOff(), e.TurnKnob("top_p", 0.5), e.ShowBranch(0)):
         world.store.dispatch(event)
     assert (world.store.state.branch, world.store.state.settings.top_p) == (0, CAP.top_p)
-    world.store.dispatch(e.GoTo(1))
+    world.store.dispatch(e.ShowBranch(1))
     assert (world.store.state.branch, world.store.state.settings.top_p) == (1, 0.5)
 
 
-def stepped(steps: int = 1, *events: e.Event) -> World:
+def stepped(steps: int = 1, *events: e.SessionEvent) -> World:
     """Return a world whose paused view is at the end of a record of `steps` steps, after some more events."""
     world = started()
     for _ in range(steps):
@@ -502,7 +511,7 @@ def test_a_branch_begins_under_the_settings_of_its_step() -> None:
 
 
 def test_the_branch_to_compare_with_is_never_the_one_on_screen() -> None:
-    world = stepped(1, e.BranchOff(), e.Compare(0), e.GoTo(0))
+    world = stepped(1, e.BranchOff(), e.Compare(0), e.ShowBranch(0))
     assert (world.store.state.branch, world.store.state.branches.against) == (0, 1)
 
 

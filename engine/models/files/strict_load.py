@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from engine.models.files.mapped import printable
 from engine.models.files.weights import Weights
-from engine.models.progress import Progress
+from engine.models.progress import LoadProgress
 from engine.system.callbacks import ignore
 
 NAMED = 3
@@ -62,7 +62,7 @@ def fill(
     device: torch.device,
     dtype: Callable[[str], torch.dtype],
     rename: Callable[[str], str | None] = lambda name: name,
-    progress: Progress = ignore,
+    progress: LoadProgress = ignore,
 ) -> tuple[str, ...]:
     """Give a network on the meta device its tensors, each straight to its device and type.
 

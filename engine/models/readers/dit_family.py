@@ -29,7 +29,7 @@ LENGTH = 1024
 """Of the models whose file does not say."""
 LONGEST = 1 << 16
 """A longer canvas is no model's of this family, but a claim that costs memory."""
-KINDS = {
+KIND_OF = {
     "subs": "MDLM", "mdlm": "MDLM", "d3pm": "D3PM", "d3pm_absorb": "D3PM", "sedd": "SEDD", "sedd_absorb": "SEDD",
     "score": "SEDD", "ar": "AR",
 }  # fmt: skip
@@ -111,14 +111,14 @@ def _stated_kind(found: Found, name: str) -> tuple[str, tuple[str, ...]]:
         raise ValueError(f"{name} diffuses to uniform noise, not to masks: it has nothing to unmask")
     if "bd3lm" in (algorithm, model) and _blockwise(found):
         raise ValueError(f"{name} is a block diffusion model, whose attention is causal over blocks: it is not read")
-    known = {"bd3lm": KINDS.get(parameterization, "MDLM"), **KINDS}
+    known = {"bd3lm": KIND_OF.get(parameterization, "MDLM"), **KIND_OF}
     for word in filter(None, (algorithm, parameterization)):
         if word in known:
             return known[word], ()
         if word == algorithm:
-            raise ValueError(f"{name} is of the kind {word!r}: those read are {', '.join(KINDS)}")
+            raise ValueError(f"{name} is of the kind {word!r}: those read are {', '.join(KIND_OF)}")
     if parameterization:
-        raise ValueError(f"{name} is of the parameterization {parameterization!r}: those read are {', '.join(KINDS)}")
+        raise ValueError(f"{name} is of the parameterization {parameterization!r}: those read are {', '.join(KIND_OF)}")
     if graph == "absorb":
         return "SEDD", ()
     # the hub's copies of SEDD call their type after the network, which is MDLM's
@@ -126,7 +126,7 @@ def _stated_kind(found: Found, name: str) -> tuple[str, tuple[str, ...]]:
         return "SEDD", ("taken for SEDD by its name",)
     architectures = found.setting("architectures")
     classes = architectures if isinstance(architectures, list) else []
-    return next((KINDS[word] for word in (model, *map(str.lower, map(str, classes))) if word in KINDS), ""), ()
+    return next((KIND_OF[word] for word in (model, *map(str.lower, map(str, classes))) if word in KIND_OF), ""), ()
 
 
 def _blockwise(found: Found) -> bool:

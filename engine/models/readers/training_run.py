@@ -33,9 +33,9 @@ from engine.models.checkpoint import Description
 from engine.models.dit import DITConfig
 from engine.models.files import check_shapes
 from engine.models.files.tokenizer_file import read_tokenizer
-from engine.models.kinds import KINDS, Network
+from engine.models.kinds import KINDS, TrainableNetwork
 from engine.models.loading import Discrete
-from engine.models.progress import Progress
+from engine.models.progress import LoadProgress
 from engine.system.callbacks import ignore
 
 NETWORK = "network"
@@ -52,7 +52,7 @@ class Newest:
     step: int
 
 
-def export_newest(run: Path, progress: Progress = ignore) -> Newest:
+def export_newest(run: Path, progress: LoadProgress = ignore) -> Newest:
     """Write the model of a run's newest whole checkpoint, unless it is there already.  The run may still be training.
 
     progress: called where that is not the last one.  Raises ValueError where the directory holds no run, or one that
@@ -79,7 +79,7 @@ def training_tokenizer(run: Path) -> Tokenizer:
         raise ValueError(f"{run} has no {TOKENIZER}: continue the run once to have it written") from error
 
 
-def averaged(kind: str, config: DITConfig, ema: Mapping[str, Tensor]) -> Network:
+def averaged(kind: str, config: DITConfig, ema: Mapping[str, Tensor]) -> TrainableNetwork:
     """Return the network with averages as `EMA.state_dict` has them.  Raises ValueError where they do not fit."""
     averages = {name: tensor for name, tensor in ema.items() if name != "updates"}
     # averages are of the parameters; what else the model holds follows from its configuration

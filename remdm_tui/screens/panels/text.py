@@ -15,7 +15,7 @@ from remdm_tui.screens.bottom_line import BottomLine, LineHistory
 from remdm_tui.screens.line import LineScreen
 from remdm_tui.screens.panels.controls import Controls
 from remdm_tui.screens.panels.panes import PanesPanel
-from remdm_tui.watch.debugger import Kind
+from remdm_tui.watch.debugger import EditKind
 from remdm_tui.watch.inspector import matches, named_parts, neighbour
 from remdm_tui.watch.notices import Notice
 from remdm_tui.watch.token_input import prompt_length, prompt_text, prompt_tokens, spell, token_of
@@ -108,8 +108,8 @@ class TextPanel(Vertical):
         self.panes.active.focus(scroll_visible=False)
         self.look_at(event.position)
 
-    @on(MapCells.Pointed)
-    def _pointed_on_map(self, event: MapCells.Pointed) -> None:
+    @on(MapCells.CellPointed)
+    def _pointed_on_map(self, event: MapCells.CellPointed) -> None:
         """Go to the step and select the token."""
         number = next((i for i, one in enumerate(self.panes.maps) if one.cells is event.cells), 0)
         self.panes.activate(number)
@@ -262,14 +262,14 @@ class TextPanel(Vertical):
 
     # -- edits
 
-    def _edit(self, kind: Kind, position: int, tokens: tuple[int, ...] = (), held: float = 1.0) -> None:
+    def _edit(self, kind: EditKind, position: int, tokens: tuple[int, ...] = (), held: float = 1.0) -> None:
         """Edit the sequence.  Raises ValueError if it cannot be edited now."""
         if obstacle := self.controls.obstacle:
             raise ValueError(obstacle)
         self.session.debug.alter(kind, position, tokens, held)
         self.controls.wake()
 
-    def _edit_here(self, kind: Kind) -> None:
+    def _edit_here(self, kind: EditKind) -> None:
         at = self.session.debug.inspector.at
         try:
             if at is None:
