@@ -128,7 +128,7 @@ class WatchApp(App[None]):
             themes = [name for name in (known.theme, start.theme) if name in self.available_themes]
             self.theme = (themes or [self.theme])[0] or self.theme
         self._first_theme = self.theme
-        if start.colour in MODES or start.heat:
+        if start.colour in MODES or start.by_confidence:
             self.main.panes.colour_by(start.colour if start.colour in MODES else "confidence")
         if start.speed is not None:
             self.watching.player = replace(player, speed=start.speed)
@@ -191,7 +191,7 @@ class WatchApp(App[None]):
                 now,
                 theme=now.theme if self.theme == self._first_theme else self.theme,
                 # the first is what earlier versions know
-                heat=self.main.panes.mode.name == "confidence",
+                by_confidence=self.main.panes.mode.name == "confidence",
                 colour=self.main.panes.mode.name,
                 legend=self.main.legend is not None,
                 speed=None if speed == math.inf else speed,

@@ -81,9 +81,9 @@ async def debug() -> str:
         said = app.watching.notice
         app.controls.play(Player(position=stopped - 8, recorded=stopped, playing=False))
         await pilot.press("E")
-        await until(pilot, lambda app: app.watching.debug.branching.current == 1)
+        await until(pilot, lambda app: app.watching.debug.branches.current == 1)
         await pilot.press("Z")
-        await until(pilot, lambda app: app.watching.debug.branching.current == 0 and not app.watching.debug.waiting)
+        await until(pilot, lambda app: app.watching.debug.branches.current == 0 and not app.watching.debug.waiting)
         app.controls.play(Player(position=stopped, recorded=stopped, playing=False))
         lost = (app.watching.trace.change(stopped, 0) == Change.REMASKED).nonzero()[0]
         app.main.text.look_at(int(lost[0]))
@@ -91,7 +91,7 @@ async def debug() -> str:
         app.watching.notice = said
         app.controls.wake()
 
-    options = WatchOptions(cap(0.1), steps=96, length=96, seed=5, stops=("remasked > 4 and t < .5",))
+    options = WatchOptions(cap(0.1), steps=96, length=96, seed=5, breakpoints=("remasked > 4 and t < .5",))
     return await shot(options, (120, 36), act, 'remdm-tui watch --break "remasked > 4 and t < .5"')
 
 

@@ -32,7 +32,7 @@ class BenchTask:
     dtype: str
     options: Options
     side: str = ""
-    """network or float64 for the dense update with that law, ours for the factorised one"""
+    """network or float64 for the dense update with probabilities of that type, ours for the factorised one"""
 
 
 def _seconds(step: Callable[[int], int], repeats: int) -> tuple[float, float]:
@@ -74,8 +74,8 @@ def time_steps(task: BenchTask) -> dict[str, float]:
     model = random_model(options.shape, options.seed)
     load = OtherLoad()
     found: dict[str, float] = {}
-    for law in options.laws:
-        found[law], _ = _seconds(side(model, law, task.dtype, options), options.dense_repeats)
+    for dense_type in options.probabilities:
+        found[dense_type], _ = _seconds(side(model, dense_type, task.dtype, options), options.dense_repeats)
     found["ours"], found["revealed"] = _seconds(side(model, "ours", task.dtype, options), options.repeats)
     return found | {"busy": load.share()}
 

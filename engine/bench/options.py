@@ -10,7 +10,8 @@ from pathlib import Path
 import torch
 
 DTYPES = ("float32", "bfloat16")
-LAWS = ("network", "float64")
+PROBABILITIES = ("network", "float64")
+"""What the dense update computes its probabilities in: the network's own type, or float64 as ours are."""
 ALLOCATORS: dict[str, dict[str, str]] = {
     "default": {},
     "keeping": {"MALLOC_MMAP_THRESHOLD_": str(1 << 36), "MALLOC_TRIM_THRESHOLD_": str(1 << 36)},
@@ -53,7 +54,7 @@ class Options:
     eta: float = 0.02
     top_p: float = 0.9
     dtypes: tuple[str, ...] = DTYPES
-    laws: tuple[str, ...] = LAWS
+    probabilities: tuple[str, ...] = PROBABILITIES
     allocators: tuple[str, ...] = tuple(ALLOCATORS)
     calls_length: int = 256
     calls_steps: tuple[int, ...] = (128, 256, 1024)
@@ -75,11 +76,16 @@ class Options:
 
     def checked(self) -> Options:
         """Return these options if every name in them is known; raises ValueError that lists the valid ones."""
-        known = {"dtypes": DTYPES, "laws": LAWS, "allocators": tuple(ALLOCATORS)}
-        for field, valid in known.items():
-            for name in getattr(self, field):
+        # as the options that set them are called
+        given = {
+            "dtype": (self.dtypes, DTYPES),
+            "law": (self.probabilities, PROBABILITIES),
+            "allocator": (self.allocators, tuple(ALLOCATORS)),
+        }
+        for option, (names, valid) in given.items():
+            for name in names:
                 if name not in valid:
-                    raise ValueError(f"unknown {field[:-1]} {name!r}: choose {', '.join(valid)}")
+                    raise ValueError(f"unknown {option} {name!r}: choose {', '.join(valid)}")
         return self
 
 
@@ -92,7 +98,7 @@ QUICK = Options(
     dense_repeats=1,
     repeats=2,
     dtypes=("float32",),
-    laws=("network",),
+    probabilities=("network",),
     allocators=("default",),
     calls_length=32,
     calls_steps=(32,),

@@ -28,16 +28,16 @@ class BenchPart:
 
 
 def measure_step(options: Options) -> Iterator[Comparison]:
-    """Yield the step at half masked, per network type, law and allocator."""
+    """Yield the step at half masked, per network type, the dense side's probabilities and allocator."""
     documented = options.shape == NetworkShape()
     for allocator in options.allocators:
         for dtype in options.dtypes:
             found = in_child(BenchTask("time", dtype, options), ALLOCATORS[allocator])
-            for law in options.laws:
-                target = STEP_TARGETS.get((dtype, allocator)) if documented and law == "network" else None
-                case = f"{dtype}, {law} law, {allocator} allocator"
+            for dense_type in options.probabilities:
+                target = STEP_TARGETS.get((dtype, allocator)) if documented and dense_type == "network" else None
+                case = f"{dtype}, {dense_type} probabilities, {allocator} allocator"
                 note = f"{found['revealed']:.1f} tokens revealed"
-                yield Comparison("step", case, "s/step", found[law], found["ours"], target, note, found["busy"])
+                yield Comparison("step", case, "s/step", found[dense_type], found["ours"], target, note, found["busy"])
 
 
 def measure_memory(options: Options) -> Iterator[Comparison]:
@@ -45,9 +45,9 @@ def measure_memory(options: Options) -> Iterator[Comparison]:
     target = MEMORY_TARGET if options.shape == NetworkShape() else None
     for dtype in options.dtypes:
         ours = in_child(BenchTask("memory", dtype, options, "ours"), RETURNING)["mib"]
-        for law in options.laws:
-            dense = in_child(BenchTask("memory", dtype, options, law), RETURNING)["mib"]
-            yield Comparison("memory", f"{dtype}, {law} law", "MiB", dense, ours, target)
+        for dense_type in options.probabilities:
+            dense = in_child(BenchTask("memory", dtype, options, dense_type), RETURNING)["mib"]
+            yield Comparison("memory", f"{dtype}, {dense_type} probabilities", "MiB", dense, ours, target)
 
 
 @torch.inference_mode()
@@ -62,7 +62,7 @@ def measure_demo(options: Options) -> Iterator[Comparison]:
             ours = _session_seconds(FoldedDIT(model, kind), options, length)
             dense = _oracle_seconds(Unfolded(model, kind), options, length)
             note = f"{1 / dense:.0f} and {1 / ours:.0f} steps/s"
-            case = f"L = {length}, {dtype}, network law"
+            case = f"L = {length}, {dtype}, network probabilities"
             yield Comparison("demo", case, "ms/step", dense * 1e3, ours * 1e3, None, note, load.share())
 
 

@@ -100,7 +100,7 @@ class CountingModel:
         return self.model.project(hidden)
 
 
-def dense(model: Denoiser, options: Options, law: str) -> Callable[[int], int]:
+def dense(model: Denoiser, options: Options, probabilities: str) -> Callable[[int], int]:
     """Map step number to tokens revealed, by the dense update from the same half-masked state each time."""
     strategy = make_strategy("remdm-cap", eta=options.eta)
     control = control_of(strategy, Settings(strategy.name, top_p=options.top_p))
@@ -108,7 +108,7 @@ def dense(model: Denoiser, options: Options, law: str) -> Callable[[int], int]:
     held = torch.where(tokens == model.mask_id, torch.nan, 0.5).double()
     generator = torch.Generator().manual_seed(options.seed)
     t, s = _half(options)
-    dtype = torch.float64 if law == "float64" else getattr(torch, _dtype_name(model))
+    dtype = torch.float64 if probabilities == "float64" else getattr(torch, _dtype_name(model))
 
     def step(_: int) -> int:
         new, _held = oracle.step(model, strategy, control.settings, tokens, held, t, s, generator, dtype)

@@ -63,6 +63,6 @@ def bench(
         )  # fmt: skip
         return
     run(
-        parts or (), quick=quick, as_json=as_json, dtypes=dtype or (), laws=law or (), allocators=allocator or (),
-        threads=threads, repeats=repeats, seed=seed, processor=processor_time,
+        parts or (), quick=quick, as_json=as_json, dtypes=dtype or (), probabilities=law or (),
+        allocators=allocator or (), threads=threads, repeats=repeats, seed=seed, processor=processor_time,
     )  # fmt: skip

@@ -17,14 +17,14 @@ from remdm_tui.watch.panes import MOST
 
 
 def debug_options(
-    arguments: RunArguments, stops: Sequence[str], strategy_file: str | None, is_remote: bool
+    arguments: RunArguments, breakpoints: Sequence[str], strategy_file: str | None, is_remote: bool
 ) -> tuple[RunArguments, dict[str, Any]]:
     """Return the arguments of the run without knobs of a strategy file, and fields of `WatchOptions`.
 
     is_remote: whether the engine is on another machine, whose files are unknown here.  Raises ValueError.
     """
-    Breakpoints(stops)
-    more: dict[str, Any] = {"stops": tuple(stops)}
+    Breakpoints(breakpoints)
+    more: dict[str, Any] = {"breakpoints": tuple(breakpoints)}
     if strategy_file is None:
         return arguments, more
     path = strategy_file

@@ -43,7 +43,7 @@ def watch(
     ] = None,
     number: Annotated[int | None, option("--sample", "Which sample of --from, 0 or more; default 0.")] = None,
     record: Annotated[Path | None, option("--record", "Record the run in this file; `replay` opens it.")] = None,
-    stops: Annotated[
+    breakpoints: Annotated[
         list[str] | None,
         option("--break", "Breakpoint: step 40, remasks 8, token sea, remasked > 8 and t < .3; any number of times."),
     ] = None,
@@ -90,7 +90,7 @@ def watch(
         raise ValueError(f"{record} exists: choose another name, or `remdm-tui replay {record} --model ...`")
     from remdm_tui.cli.debug_arguments import debug_options, with_panes
 
-    arguments, more = debug_options(arguments, stops or (), strategy_file, is_remote=bool(command))
+    arguments, more = debug_options(arguments, breakpoints or (), strategy_file, is_remote=bool(command))
     options = arguments.options(
         follow=follow,
         paused=paused,

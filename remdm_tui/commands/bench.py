@@ -30,7 +30,7 @@ def run(
     quick: bool = False,
     as_json: bool = False,
     dtypes: Sequence[str] = (),
-    laws: Sequence[str] = (),
+    probabilities: Sequence[str] = (),
     allocators: Sequence[str] = (),
     threads: int = 0,
     repeats: int = 0,
@@ -47,7 +47,11 @@ def run(
     from engine import bench
 
     options = bench.QUICK if quick else bench.Options()
-    chosen: dict[str, Any] = {"dtypes": tuple(dtypes), "laws": tuple(laws), "allocators": tuple(allocators)}
+    chosen: dict[str, Any] = {
+        "dtypes": tuple(dtypes),
+        "probabilities": tuple(probabilities),
+        "allocators": tuple(allocators),
+    }
     chosen |= {"threads": threads, "repeats": repeats}
     if repeats:
         chosen["judge_repeats"] = repeats

@@ -40,17 +40,17 @@ class Sampler(msgspec.Struct, frozen=True):
         )  # fmt: skip
 
 
-class Remembered(msgspec.Struct, frozen=True):
+class Remembered(msgspec.Struct, frozen=True, rename={"by_confidence": "heat"}):  # its name in version 1
     """What the next session restores."""
 
     version: int = VERSION
     toured: bool = False
     """whether the first steps have been shown"""
     theme: str | None = None
-    heat: bool = False
+    by_confidence: bool = False
     """whether colour shows confidence; for versions that know no `colour`"""
     colour: str = ""
-    """name of the colour mode; empty: as `heat` says"""
+    """name of the colour mode; empty: as `by_confidence` says"""
     legend: bool = False
     speed: float | None = None
     """steps a second; None: as fast as it goes"""

@@ -27,7 +27,7 @@ class Palette:
     """The styles for one theme and one kind of terminal."""
 
     looks: dict[int, TokenStyle]
-    heat: tuple[Style, ...]
+    levels: tuple[Style, ...]
     """from least to most confident"""
     different: Style
     """added to tokens that differ between two branches"""
@@ -37,13 +37,13 @@ class Palette:
     """added to tokens that a search finds"""
 
 
-HEAT_LEVELS = 6
+LEVEL_COUNT = 6
 DIFFERENT = Style(color="#ffffff", bgcolor="#7d3c98", bold=True, italic=True, underline=True)
 CURSOR = Style(reverse=True, bold=True)
-HEAT_COLOURS = ("#3b1c5a", "#54308a", "#31688e", "#21918c", "#5ec962", "#fde725")
+LEVEL_COLOURS = ("#3b1c5a", "#54308a", "#31688e", "#21918c", "#5ec962", "#fde725")
 """Behind a token, from least to most confident."""
 MATCH = Style(color="#000000", bgcolor="#f0d050", bold=True, italic=True)
-_HEAT_TEXT = ("#ffffff", "#ffffff", "#ffffff", "#000000", "#000000", "#000000")
+_LEVEL_TEXT = ("#ffffff", "#ffffff", "#ffffff", "#000000", "#000000", "#000000")
 
 
 def palette(dark: bool = True, ascii_only: bool = False) -> Palette:
@@ -64,8 +64,8 @@ def palette(dark: bool = True, ascii_only: bool = False) -> Palette:
     }
     # without colour the least confident are underlined and the most confident bold
     extra = [Style(underline=True)] * 2 + [Style()] * 2 + [Style(bold=True)] * 2
-    heat = tuple(
+    levels = tuple(
         Style(color=text, bgcolor=back) + attribute
-        for text, back, attribute in zip(_HEAT_TEXT, HEAT_COLOURS, extra, strict=True)
+        for text, back, attribute in zip(_LEVEL_TEXT, LEVEL_COLOURS, extra, strict=True)
     )
-    return Palette({int(state): look for state, look in looks.items()}, heat, DIFFERENT, CURSOR, MATCH)
+    return Palette({int(state): look for state, look in looks.items()}, levels, DIFFERENT, CURSOR, MATCH)

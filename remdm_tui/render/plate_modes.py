@@ -7,26 +7,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from remdm_tui.render.palette import HEAT_LEVELS
+from remdm_tui.render.palette import LEVEL_COUNT
 from remdm_tui.render.plate import CERTAIN, Bytes, Columns, Plate, Reads, State
 
 UNREAD, MASKED, LEVEL = 0, 1, 2
-"""Codes of a mode with a scale: `LEVEL` and the `HEAT_LEVELS - 1` codes above it are the levels."""
+"""Codes of a mode with a scale: `LEVEL` and the `LEVEL_COUNT - 1` codes above it are the levels."""
 PLAIN = 255
 """In place of a level: the state is shown."""
-LOST = LEVEL + HEAT_LEVELS
+LOST = LEVEL + LEVEL_COUNT
 """The code of a position that was just remasked, where the mode shows that."""
 
 
-HALVES = tuple(CERTAIN >> n for n in range(HEAT_LEVELS - 1, 0, -1))
+HALVES = tuple(CERTAIN >> n for n in range(LEVEL_COUNT - 1, 0, -1))
 """Where the levels of confidence from the second on begin, in parts of `CERTAIN`: each is twice the one before."""
 CONFIDENCE_CODES = np.array(
-    [LEVEL + HEAT_LEVELS - 1 - sum(held >= least for least in HALVES) for held in range(256)], np.uint8
+    [LEVEL + LEVEL_COUNT - 1 - sum(held >= least for least in HALVES) for held in range(256)], np.uint8
 )
 """The code of each confidence; the least is the highest."""
 OLDEST = 256
 AGE_CODES = np.array(
-    [LEVEL + HEAT_LEVELS - 1 - min(HEAT_LEVELS - 1, (n.bit_length() + 1) // 2) for n in range(OLDEST + 1)], np.uint8
+    [LEVEL + LEVEL_COUNT - 1 - min(LEVEL_COUNT - 1, (n.bit_length() + 1) // 2) for n in range(OLDEST + 1)], np.uint8
 )
 """The code of each age: 0, 1 to 3, 4 to 15 and so on; the youngest is the highest."""
 TIMES_CODES = np.array([LEVEL + level for level in (0, 1, 2, 3, 3, 4, 4, 4, 4, 5)], np.uint8)
@@ -58,7 +58,7 @@ class Mode:
     legend: str
     encode: Callable[[Columns, Scan], Bytes]
     levels: tuple[int, ...] = ()
-    """level of the heat palette of each code from LEVEL on; empty: the codes are those of `State`"""
+    """level of the palette of each code from LEVEL on; empty: the codes are those of `State`"""
     words: tuple[str, ...] = ()
     """the meaning of each level"""
     scans: bool = False
@@ -68,11 +68,11 @@ class Mode:
 
     @property
     def scale(self) -> tuple[tuple[int, str], ...]:
-        """Level of the heat palette and meaning, the lowest level first."""
+        """Level of the palette of levels and meaning, the lowest level first."""
         return tuple(sorted(zip(self.levels, self.words, strict=True)))
 
     def text_levels(self, codes: Bytes) -> Bytes:
-        """Return the level of the heat palette of each code; `PLAIN` where the state is shown."""
+        """Return the level of the palette of levels of each code; `PLAIN` where the state is shown."""
         table = np.full(LOST + 1, PLAIN, np.uint8)
         table[LEVEL:LOST] = self.levels
         return table[np.minimum(codes, LOST)]
@@ -122,7 +122,7 @@ def _but_masked(codes: Bytes, columns: Columns) -> Bytes:
     return codes
 
 
-UP, DOWN = tuple(range(HEAT_LEVELS)), tuple(reversed(range(HEAT_LEVELS)))
+UP, DOWN = tuple(range(LEVEL_COUNT)), tuple(reversed(range(LEVEL_COUNT)))
 
 MODES: dict[str, Mode] = {
     mode.name: mode

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from remdm_tui.render.palette import HEAT_COLOURS
+from remdm_tui.render.palette import LEVEL_COLOURS
 from remdm_tui.render.plate import Bytes, State
 from remdm_tui.render.plate_modes import LOST, Mode
 from remdm_tui.render.plot import DOTS
@@ -24,7 +24,7 @@ EVENT = PROMPT + 1
 REVEALED, EDITED, REMASKED = EVENT, EVENT + 1, EVENT + 2
 SCALE = EVENT + 3
 """The first of the levels of a mode with a scale."""
-COLOURS = SCALE + len(HEAT_COLOURS)
+COLOURS = SCALE + len(LEVEL_COLOURS)
 MARKED = 32
 """Added to a colour in the column of the step on screen and in the row of the selected position."""
 _OF_STATE = {State.LOCKED: PROMPT, State.REVEALED: REVEALED, State.EDITED: EDITED, State.REMASKED: REMASKED}
@@ -152,7 +152,7 @@ def colour_table(dark: bool, page: RGB) -> list[RGB]:
     revealed = (0x00, 0xC8, 0x96) if dark else (0x00, 0x8F, 0x6C)
     remasked = (0xF0, 0x64, 0x28) if dark else (0xD8, 0x50, 0x14)
     ground = [blended(masked, kept, i / (GROUNDS - 1)) for i in range(GROUNDS)]
-    scale = [rgb_of(colour) for colour in HEAT_COLOURS]
+    scale = [rgb_of(colour) for colour in LEVEL_COLOURS]
     plain = [page, *ground, prompt, revealed, edited, remasked, *scale]
     mark: RGB = (0xFF, 0xE0, 0x66) if dark else (0x30, 0x30, 0x00)
     filler = [page] * (MARKED - len(plain))

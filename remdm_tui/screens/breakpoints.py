@@ -12,7 +12,7 @@ from textual.widgets import Static
 
 from engine.debug.breakpoints import CONDITIONS
 from remdm_tui.screens.dialog import ListDialog
-from remdm_tui.watch.breakpoints import Stop
+from remdm_tui.watch.breakpoints import Breakpoint
 from remdm_tui.widgets.line_input import LineInput
 
 
@@ -27,7 +27,7 @@ class BreakpointScreen(ListDialog[None]):
 
     def __init__(
         self,
-        listed: Callable[[], tuple[Stop, ...]],
+        listed: Callable[[], tuple[Breakpoint, ...]],
         add: Callable[[str], None],
         toggle: Callable[[int], None],
         remove: Callable[[int], None],

@@ -57,8 +57,8 @@ class Commander:
             case c.SetKnob(name, value):
                 self._set_knob(name, value)
             case c.AddBreakpoint(condition):
-                session.debug.stop_at(condition)
-                controls.say(f"Stops at: {session.debug.stops.listed[-1].text}", "note")
+                session.debug.add_breakpoint(condition)
+                controls.say(f"Stops at: {session.debug.breakpoints.listed[-1].text}", "note")
             case c.Keep(file):
                 session.keep(file)
                 controls.wake()

@@ -63,7 +63,7 @@ class Exporter:
         kind, source = kind_of(out), session.recording.recording
         more: dict[str, Any] = {
             "step": min(session.player.position, session.recorded), "sample": session.sample,
-            "branch": session.debug.branching.current, "light": not self._screen.app.current_theme.dark,
+            "branch": session.debug.branches.current, "light": not self._screen.app.current_theme.dark,
             "columns": min(max(NARROWEST, columns), WIDEST), "ascii_only": self._controls.options.ascii,
         }  # fmt: skip
 

@@ -51,7 +51,7 @@ RUNS = (
     Binding("B", "sample(-1)", "Previous sample", id="sample-previous", show=False),
     Binding("U", "app.runs", "Runs of the session ...", id="runs", show=False, tooltip="Open, compare, record, delete"),
 )
-STOPPING = (Binding("x", "stops", "Breakpoints", id="breakpoints", show=False),)
+STOPPING = (Binding("x", "breakpoints", "Breakpoints", id="breakpoints", show=False),)
 SESSION = (
     Binding("colon", "command", "Command", id="command", key_display=":", tooltip="Type a step, a knob or a command"),
     Binding("I", "legend", "Pin the legend", id="legend", show=False),
@@ -203,7 +203,7 @@ class WatchScreen(Screen[None]):
         if self.legend is not None:
             self.legend.show(colours, self.controls.keys["legend"], mode)
         if mode.levels:
-            levels = " ".join(f"[{colours.heat[level]}] {words} [/]" for level, words in mode.scale)
+            levels = " ".join(f"[{colours.levels[level]}] {words} [/]" for level, words in mode.scale)
             self.text.border_subtitle = f"{mode.name}: {levels}"
             return
         looks = [look for state, look in colours.looks.items() if self.options.prompt or state != Change.LOCKED]
@@ -260,12 +260,16 @@ class WatchScreen(Screen[None]):
         self.session.next_sample(by)
         self.controls.wake()
 
-    def action_stops(self) -> None:
+    def action_breakpoints(self) -> None:
         """Open the breakpoint dialog."""
         debug = self.session.debug
         self.app.push_screen(
             BreakpointScreen(
-                lambda: debug.stops.listed, debug.stop_at, debug.toggle_stop, debug.remove_stop, self.options.ascii
+                lambda: debug.breakpoints.listed,
+                debug.add_breakpoint,
+                debug.toggle_breakpoint,
+                debug.remove_breakpoint,
+                self.options.ascii,
             )
         )
 
@@ -289,7 +293,7 @@ class WatchScreen(Screen[None]):
     def has_message(self) -> bool:
         """Whether the message row has something that escape closes."""
         session = self.session
-        found = session.debug.findings.at(session.debug.branching.current, session.position)
+        found = session.debug.findings.at(session.debug.branches.current, session.position)
         return session.has_record and bool(session.notice.text or found)
 
     @property

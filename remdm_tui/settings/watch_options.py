@@ -55,7 +55,7 @@ class WatchOptions:
     """a Python file on the engine's machine that defines a strategy"""
     file_knobs: tuple[tuple[str, Knob], ...] = ()
     """values for the knobs of that strategy, which are unknown before it is loaded"""
-    stops: tuple[str, ...] = ()
+    breakpoints: tuple[str, ...] = ()
     """breakpoints"""
     problems: tuple[str, ...] = ()
     """errors in the configuration file"""

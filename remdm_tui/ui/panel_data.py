@@ -18,7 +18,7 @@ from engine.sampling.trace import Record
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.render.panels import Chart, Curve, Overlay, Reading
 from remdm_tui.render.shorten import join_fitting, shorten
-from remdm_tui.watch.breakpoints import Stop
+from remdm_tui.watch.breakpoints import Breakpoint
 from remdm_tui.watch.player import Player
 from remdm_tui.watch.training_log import Losses
 
@@ -209,7 +209,7 @@ def changes(trace: Record) -> tuple[int, ...]:
     return tuple(step for step, _ in trace.settings()[1:])
 
 
-def active_stops(listed: Sequence[Stop], ascii_only: bool) -> list[str]:
+def active_breakpoints(listed: Sequence[Breakpoint], ascii_only: bool) -> list[str]:
     """Return the part of the header that names the one active breakpoint, or counts several; none without any."""
     active = [stop.text for stop in listed if stop.on]
     if not active:

@@ -94,7 +94,7 @@ class Presenter:
         session = self.session
         if session.notice.text or session.trace is None:
             return session.notice
-        found = session.debug.findings.at(session.debug.branching.current, session.position)
+        found = session.debug.findings.at(session.debug.branches.current, session.position)
         if not found:
             return session.notice
         text = describe_law(found[0], self.options.ascii)
@@ -148,7 +148,7 @@ class Presenter:
     def draw_grids(self, ready: bool, room: int) -> bool:
         """Draw grids in at most `room` bytes; start a new canvas only if `ready`.  Return whether one was started."""
         session, panes, drawn = self.session, self.screen.panes, False
-        trace, group, against = session.trace, panes.group, session.debug.branching.against
+        trace, group, against = session.trace, panes.group, session.debug.branches.against
         if trace is None:
             return False
         panes.update_panes()
@@ -164,7 +164,7 @@ class Presenter:
             mode = panes.mode.name, levels is None
             now = (record, position, sample, against if pane is None else marks, searching, mode)
             if ready and self._is_new("canvas" if number == 0 else f"canvas {number}", now):
-                different = session.debug.branching.different(position) if pane is None else group.different(pane)
+                different = session.debug.branches.different(position) if pane is None else group.different(pane)
                 drawing = replace(canvas(record, position, sample, different), levels=levels)
                 if searching and session.model is not None:
                     words = session.model.pieces, session.model.fragments
@@ -218,8 +218,8 @@ class Presenter:
         state = (
             trace, len(trace), sample, screen.app.size, screen.curves.size, player, session.made, session.upcoming,
             round(self._steps_per_second, 1),
-            session.debug.branching.against, len(session.recording.marks), screen.panes.group.panes,
-            session.debug.stops.listed, session.training,
+            session.debug.branches.against, len(session.recording.marks), screen.panes.group.panes,
+            session.debug.breakpoints.listed, session.training,
         )  # fmt: skip
         if not self._is_new("panels", state):
             return False
@@ -238,10 +238,10 @@ class Presenter:
         trace, position = session.trace, session.position
         if trace is None:
             return
-        branching, several = session.debug.branching, len(session.recording.branches) > 1
+        branches, several = session.debug.branches, len(session.recording.branches) > 1
         screen.branches_box.set_class(several, "-several")
         if several:
-            screen.branches.show(branching.rows(), branching.current, branching.against)
+            screen.branches.show(branches.rows(), branches.current, branches.against)
         screen.figures.show(panel_data.reading(trace, position, session.sample, self._steps_per_second))
         if screen.curves.size.height:
             self.revealed.whole = True
@@ -266,7 +266,7 @@ class Presenter:
         if not inspector.shows_prediction:
             story = session.debug.story()
             parts = named_parts(model, tokens, at, () if story is None else {moment.token for moment in story.moments})
-            branch, sample = session.debug.branching.current, session.sample
+            branch, sample = session.debug.branches.current, session.sample
             ranks = {
                 step: text for (*where, step), text in inspector.ranks.items() if where == [branch, sample, at]
             }  # fmt: skip
@@ -291,7 +291,7 @@ class Presenter:
         if frame is None or figures is None:
             return Caption(name, "at the start")
         left = f"{figures.masked} masked" if figures.masked else f"entropy {figures.entropy:.2f}"
-        done = session.debug.branching.has_ended(pane.branch) and at == len(pane.record)
+        done = session.debug.branches.has_ended(pane.branch) and at == len(pane.record)
         until = f"ended at {at}, " if done and at < session.player.position else ""
         calls = frame.network_calls / len(frame.tokens)
         return Caption(name, f"{until}{calls:.4g} {'call' if calls == 1 else 'calls'}, {left}")
@@ -337,8 +337,8 @@ class Presenter:
         elif run is not None and run.first:
             parts.append(f"sample {run.first}")
         if len(session.recording.branches) > 1:
-            current = session.debug.branching.current
+            current = session.debug.branches.current
             pane = self.screen.panes.group.letter(current)
             parts += [f"pane {pane}"] * bool(pane) + [f"branch {current}"]
         parts += panel_data.training_step(session.training)
-        return parts + panel_data.active_stops(session.debug.stops.listed, self.options.ascii)
+        return parts + panel_data.active_breakpoints(session.debug.breakpoints.listed, self.options.ascii)

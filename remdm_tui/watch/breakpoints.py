@@ -21,7 +21,7 @@ NAMED = 4
 
 
 @dataclass(frozen=True)
-class Stop:
+class Breakpoint:
     """One breakpoint; `text` is the condition as typed."""
 
     number: int
@@ -39,7 +39,7 @@ class Breakpoints:
         self._parsed: dict[str, Condition | None] = {}
         """conditions by text, cached because parsing searches the vocabulary; None: invalid for the model"""
         self._last = 0
-        self.listed: tuple[Stop, ...] = ()
+        self.listed: tuple[Breakpoint, ...] = ()
         for text in texts:
             self.add(text)
 
@@ -48,11 +48,11 @@ class Breakpoints:
         self._pieces, self._characters = pieces, Characters.of(fragments, len(pieces))
         self._parsed.clear()
 
-    def add(self, text: str) -> Stop:
+    def add(self, text: str) -> Breakpoint:
         """Add a breakpoint.  Raises ValueError if the text is not a condition."""
         condition = breakpoints.parse_condition(text, self._pieces, self._characters)
         self._last += 1
-        stop = Stop(self._last, str(condition))
+        stop = Breakpoint(self._last, str(condition))
         self.listed += (stop,)
         return stop
 
@@ -60,7 +60,7 @@ class Breakpoints:
         """Remove a breakpoint."""
         self.listed = tuple(stop for stop in self.listed if stop.number != number)
 
-    def toggle(self, number: int) -> Stop:
+    def toggle(self, number: int) -> Breakpoint:
         """Switch a breakpoint on or off; return its new state."""
         self.listed = tuple(replace(stop, on=stop.on != (stop.number == number)) for stop in self.listed)
         return next(stop for stop in self.listed if stop.number == number)

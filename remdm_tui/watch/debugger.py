@@ -11,7 +11,7 @@ from remdm_tui.link.base import Link
 from remdm_tui.watch import commands as c
 from remdm_tui.watch import events as e
 from remdm_tui.watch.branches import BranchSet
-from remdm_tui.watch.breakpoints import Breakpoints, Stop, position_of
+from remdm_tui.watch.breakpoints import Breakpoint, Breakpoints, position_of
 from remdm_tui.watch.findings import Findings, suspect
 from remdm_tui.watch.inspector import Inspector
 from remdm_tui.watch.panes import PaneGroup, first_hits
@@ -28,11 +28,11 @@ class Debugger:
     def __init__(self, store: Store, link: Callable[[], Link]) -> None:
         """link: returns the present link."""
         self._store, self._link = store, link
-        self.stops = Breakpoints(store.state.options.stops)
+        self.breakpoints = Breakpoints(store.state.options.breakpoints)
         self.findings = Findings()
         self.inspector = Inspector()
-        self.comparing = PaneGroup(store)
-        self.branching = BranchSet(store, self.comparing)
+        self.panes = PaneGroup(store)
+        self.branches = BranchSet(store, self.panes)
 
     @property
     def waiting(self) -> bool:
@@ -44,22 +44,22 @@ class Debugger:
         """Give a new engine the strategy file and the breakpoints."""
         if self._store.state.options.strategy_file:
             link.use_file(self._store.state.options.strategy_file)
-        for stop in self.stops.listed:
+        for stop in self.breakpoints.listed:
             _send(link, stop)
 
     # -- actions
 
-    def stop_at(self, text: str) -> None:
+    def add_breakpoint(self, text: str) -> None:
         """Add a breakpoint.  Raises ValueError for a text that is no condition."""
-        _send(self._link(), self.stops.add(text))
+        _send(self._link(), self.breakpoints.add(text))
 
-    def toggle_stop(self, number: int) -> None:
+    def toggle_breakpoint(self, number: int) -> None:
         """Switch a breakpoint on or off."""
-        _send(self._link(), self.stops.toggle(number))
+        _send(self._link(), self.breakpoints.toggle(number))
 
-    def remove_stop(self, number: int) -> None:
+    def remove_breakpoint(self, number: int) -> None:
         """Remove a breakpoint."""
-        self.stops.remove(number)
+        self.breakpoints.remove(number)
         self._link().clear(number)
 
     def alter(self, kind: EditKind, position: int, tokens: tuple[int, ...] = (), held: float = 1.0) -> None:
@@ -100,9 +100,9 @@ class Debugger:
             case c.NewRun(pieces, fragments):
                 self.findings.clear()
                 self.inspector.clear()
-                self.stops.use_pieces(pieces, fragments)
+                self.breakpoints.use_pieces(pieces, fragments)
             case c.CheckBreakpoints(start):
-                hits, branch = first_hits(self._store.state, self.stops, start)
+                hits, branch = first_hits(self._store.state, self.breakpoints, start)
                 return [e.BreakpointsHit(hits, branch)] if hits else []
             case c.SelectToken(hits):
                 self._select(hits)
@@ -129,7 +129,7 @@ class Debugger:
         if position is not None:
             self._inspect(position)
 
-    def _select_suspect(self, violation: Violation) -> list[e.Event]:
+    def _select_suspect(self, violation: Violation) -> list[e.SessionEvent]:
         """Select the token that broke a law, and its sample; keep the selection if the law is about whole steps."""
         state = self._store.state
         frame = None if state.record is None else state.record.frame(violation.step)
@@ -153,7 +153,7 @@ class Debugger:
         self.inspector.at = position
 
 
-def _send(link: Link, stop: Stop) -> None:
+def _send(link: Link, stop: Breakpoint) -> None:
     """Set a breakpoint in an engine, or clear it if it is off."""
     if stop.on:
         link.stop_at(stop.number, stop.text)

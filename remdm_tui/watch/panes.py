@@ -111,15 +111,15 @@ class PaneGroup:
         return new is not None
 
 
-def first_hits(state: SessionState, stops: Breakpoints, start: int) -> tuple[tuple[Hit, ...], int]:
+def first_hits(state: SessionState, breakpoints: Breakpoints, start: int) -> tuple[tuple[Hit, ...], int]:
     """Return the breakpoints that the first step between `start` and the view hits, and its branch."""
     panes = state.panes.panes
     if not panes:
         return ((), 0) if state.record is None else (
-            stops.hit(state.record, start, state.player.position), state.branch
+            breakpoints.hit(state.record, start, state.player.position), state.branch
         )  # fmt: skip
     found = []
     for pane in panes:
-        hits = stops.hit(pane.record, start, min(state.player.position, len(pane.record)))
+        hits = breakpoints.hit(pane.record, start, min(state.player.position, len(pane.record)))
         found += [(hits, pane.branch)] if hits else []
     return min(found, key=lambda one: one[0][0].step, default=((), 0))

@@ -32,7 +32,7 @@ def legend(colours: Palette, mode: Mode) -> Text:
         text.append(f"{look.name} " if look.fill else " ")
     text.append(f"\n{mode.name}\n")
     for level, words in mode.scale:
-        text.append(f" {words} "[: 6 if level else 5], style=colours.heat[level])
+        text.append(f" {words} "[: 6 if level else 5], style=colours.levels[level])
     for name, what in SYMBOLS:
         text.append(f"\n{name:<6}", style="bold")
         text.append(what)

@@ -24,8 +24,8 @@ from remdm_tui.render.typeset import BLANK, HIDDEN, Canvas, Type, typeset
 
 SLACK = 8
 """Blank rows that may follow a text which does not fit on the screen."""
-HEAT = 16
-"""Codes of cells from here on are heat levels, below are changes."""
+FIRST_LEVEL = 16
+"""Codes of cells from here on are confidence levels, below are changes."""
 RUN = 32
 """Bytes that one run of a style takes besides its text."""
 DIFFERENT = 32
@@ -208,7 +208,7 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
         codes = canvas.change
         if canvas.levels is not None:
             coloured = (canvas.levels != PLAIN) & (canvas.change != Change.LOCKED)
-            codes = np.where(coloured, HEAT + canvas.levels, canvas.change).astype(np.uint8)
+            codes = np.where(coloured, FIRST_LEVEL + canvas.levels, canvas.change).astype(np.uint8)
         if canvas.different is not None:
             characters = None if self._pieces is None else self._pieces.characters
             different = canvas.different if characters is None else characters.widened(canvas.different, canvas.tokens)
@@ -306,7 +306,7 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
         """Return the style of every code."""
         if not self._styles:
             own = {state: look.style for state, look in self._palette.looks.items()}
-            own |= {HEAT + level: style for level, style in enumerate(self._palette.heat)}
+            own |= {FIRST_LEVEL + level: style for level, style in enumerate(self._palette.levels)}
             own |= {DIFFERENT + code: style + self._palette.different for code, style in own.items()}
             own |= {MATCH + code: style + self._palette.match for code, style in own.items()}
             own |= {CURSOR + code: style + self._palette.cursor for code, style in own.items()}

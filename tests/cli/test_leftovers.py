@@ -17,8 +17,8 @@ from tests.killed import leave, unfinished
 
 
 def remembered(home: Path) -> None:
-    Memory.read(home / "session.json").write(Remembered(heat=True))
-    assert Memory.read(home / "session.json").last.heat
+    Memory.read(home / "session.json").write(Remembered(by_confidence=True))
+    assert Memory.read(home / "session.json").last.by_confidence
 
 
 def reported(home: Path) -> None:

@@ -71,7 +71,7 @@ def test_help_of_bench_names_its_choices(cli: Callable[..., Any]) -> None:
     from engine import bench
 
     text = cli("bench", "--help").output
-    assert all(name in text for name in (*bench.PARTS, *bench.LAWS, *bench.ALLOCATORS))
+    assert all(name in text for name in (*bench.PARTS, *bench.PROBABILITIES, *bench.ALLOCATORS))
 
 
 @pytest.mark.parametrize("group", [[], ["list"]])

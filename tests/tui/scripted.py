@@ -42,7 +42,7 @@ class ScriptedLink:
         self._records: dict[int, Record | None] = {}
         self._left: dict[int, Settings] = {}
         self._over: set[int] = set()
-        self.stops: dict[int | None, str] = {}
+        self.breakpoints: dict[int | None, str] = {}
         self.file = ""
         self.events: deque[LinkEvent] = deque()
 
@@ -136,10 +136,10 @@ class ScriptedLink:
         self.trace.append(replace(frame, index=index, t=frame.s, tokens=tokens, change=change, held=held, edit=edit))
 
     def stop_at(self, number: int, text: str, sample: int | None = None) -> None:
-        self.stops[number] = text
+        self.breakpoints[number] = text
 
     def clear(self, number: int | None = None) -> None:
-        self.stops.pop(number, None)
+        self.breakpoints.pop(number, None)
 
     def look(self, sample: int, position: int, step: int | None = None, top: int = 20) -> None:
         assert self.trace is not None

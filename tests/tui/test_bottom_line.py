@@ -94,7 +94,7 @@ async def test_a_breakpoint_is_set_and_reported():
         pilot.app.screen.query_one(LineInput).value = "break remasked > 4"
         await pilot.press("enter")
         await seen(pilot, lambda app: banner(app) == "Stops at: remasked > 4")
-        assert link.stops == {1: "remasked > 4"}
+        assert link.breakpoints == {1: "remasked > 4"}
 
 
 async def test_the_recording_is_kept_and_exported(tmp_path, monkeypatch):

@@ -172,7 +172,7 @@ async def test_a_recordings_branches_are_switched_and_compared_without_an_engine
         await settle(pilot)
         await pilot.press("z", "end")
         await settle(pilot)
-        assert (app.watching.player.position, app.watching.debug.branching.current) == (12, 1)
+        assert (app.watching.player.position, app.watching.debug.branches.current) == (12, 1)
         assert "eta=" in tree(app)
         await pilot.press("d")
         await settle(pilot)

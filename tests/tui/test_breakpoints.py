@@ -38,9 +38,9 @@ def failure(app):
 
 async def test_the_view_is_at_the_frame_that_was_hit_and_names_the_condition():
     link = ScriptedLink()
-    async with watching(link, stops=("remasked > 0",)).run_test(size=(120, 40)) as pilot:
+    async with watching(link, breakpoints=("remasked > 0",)).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        assert link.stops == {1: "remasked > 0"}
+        assert link.breakpoints == {1: "remasked > 0"}
         await pilot.press(*["right"] * 4)
         await settle(pilot)
         hit = Hit(1, "remasked > 0", "remasked > 0 is true", 4, (0,))
@@ -58,7 +58,7 @@ async def test_recorded_steps_are_stopped_at_too():
         await settle(pilot)
         await pilot.press("space")
         await settle(pilot, lambda app: app.watching.player.done)
-        pilot.app.watching.debug.stop_at("step 9")
+        pilot.app.watching.debug.add_breakpoint("step 9")
         await pilot.press("home", "space")
         await seen(pilot, lambda app: "stopped at step 9" in banner(app))
         assert pilot.app.watching.player.position == 9
@@ -94,25 +94,25 @@ async def test_breakpoints_are_typed_switched_and_removed_on_a_screen():
         assert "cannot be read" in str(screen.query_one(".error").render())
         await pilot.press("ctrl+u", *"step 5", "enter", *"clamped", "enter")
         await pilot.pause()
-        assert link.stops == {1: "step 5", 2: "clamped"}
+        assert link.breakpoints == {1: "step 5", 2: "clamped"}
         assert screen.query_one(OptionList).size.height == 2
         await pilot.press("up", "enter")
-        assert link.stops == {2: "clamped"}
+        assert link.breakpoints == {2: "clamped"}
         await pilot.press("down", "delete")
-        assert link.stops == {}
+        assert link.breakpoints == {}
         await pilot.press("escape")
-        assert [stop.text for stop in pilot.app.watching.debug.stops.listed] == ["step 5"]
+        assert [stop.text for stop in pilot.app.watching.debug.breakpoints.listed] == ["step 5"]
 
 
 async def test_a_new_engine_gets_the_breakpoints_and_the_file_again():
     link = ScriptedLink()
-    async with watching(link, stops=("step 5", "clamped"), strategy_file="own.py").run_test() as pilot:
+    async with watching(link, breakpoints=("step 5", "clamped"), strategy_file="own.py").run_test() as pilot:
         await settle(pilot)
-        pilot.app.watching.debug.toggle_stop(1)
-        link.stops, link.file = {}, ""
+        pilot.app.watching.debug.toggle_breakpoint(1)
+        link.breakpoints, link.file = {}, ""
         await pilot.press("R")
         await settle(pilot)
-        assert (link.stops, link.file) == ({2: "clamped"}, "own.py")
+        assert (link.breakpoints, link.file) == ({2: "clamped"}, "own.py")
 
 
 async def test_a_broken_law_is_a_red_line_with_its_formula_until_the_next_run():
@@ -257,7 +257,7 @@ def test_what_the_command_line_says_is_checked(tmp_path):
         debug_options(RunArguments(), [], str(tmp_path / "none.py"), is_remote=False)
     arguments, more = debug_options(RunArguments(eta=0.2, knob=("a=b",)), ["step 3"], "there.py", is_remote=True)
     assert arguments == RunArguments()
-    assert more == {"stops": ("step 3",), "strategy_file": "there.py", "file_knobs": (("a", "b"), ("eta", 0.2))}
+    assert more == {"breakpoints": ("step 3",), "strategy_file": "there.py", "file_knobs": (("a", "b"), ("eta", 0.2))}
 
 
 async def test_the_token_that_a_breakpoint_stopped_for_is_selected_with_its_story():
@@ -286,7 +286,7 @@ async def test_a_breakpoint_on_a_recorded_step_selects_too():
         await settle(pilot)
         await pilot.press("space")
         await settle(pilot, lambda app: app.watching.player.done)
-        pilot.app.watching.debug.stop_at("remasked > 0")
+        pilot.app.watching.debug.add_breakpoint("remasked > 0")
         await pilot.press("home", "space")
         await seen(pilot, lambda app: "stopped at step" in banner(app))
         session = pilot.app.watching

@@ -18,7 +18,7 @@ from remdm_tui.settings.run_arguments import RunArguments
 from remdm_tui.settings.watch_options import WatchOptions
 
 LOOP = Settings("remdm-loop", values(make_strategy("remdm-loop", eta=0.01)), top_p=0.8, nucleus="inclusive")
-LAST = Remembered(toured=True, theme="nord", heat=True, legend=True, speed=20, sampler=Sampler.of(LOOP))
+LAST = Remembered(toured=True, theme="nord", by_confidence=True, legend=True, speed=20, sampler=Sampler.of(LOOP))
 
 
 @pytest.fixture

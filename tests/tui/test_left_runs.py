@@ -30,7 +30,7 @@ from remdm_tui.watch.session import WatchSession
 from tests.engine.recordings import header, session_of, start_of
 from tests.tui.scripted import ScriptedLink
 from tests.tui.test_app import CAP, banner, settle, watching
-from tests.tui.test_taping import unwritable
+from tests.tui.test_run_recording import unwritable
 from tests.waiting import seen
 
 

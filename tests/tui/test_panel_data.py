@@ -14,7 +14,7 @@ from remdm_tui.render.panels import Chart
 from remdm_tui.render.shorten import shorten, shorten_message
 from remdm_tui.ui.panel_data import (
     RevealConfidence,
-    active_stops,
+    active_breakpoints,
     changes,
     charts,
     counted,
@@ -112,10 +112,10 @@ def trace_with_a_clean_up(steps, edits=()):
 
 def test_the_header_names_one_active_breakpoint_and_counts_several():
     one, two = Stop(1, "remasked > 4"), Stop(2, "entropy < 2.5 and masked < 12 and t < .3")
-    assert active_stops([], False) == []
-    assert active_stops([one, replace(two, on=False)], False) == ["■ remasked > 4"]
-    assert active_stops([one, two], True) == ["[] 2 breakpoints"]
-    (long,) = active_stops([two], False)
+    assert active_breakpoints([], False) == []
+    assert active_breakpoints([one, replace(two, on=False)], False) == ["■ remasked > 4"]
+    assert active_breakpoints([one, two], True) == ["[] 2 breakpoints"]
+    (long,) = active_breakpoints([two], False)
     assert cell_len(long) <= 26
     assert long.startswith("■ entropy < 2.5 and")
 

@@ -34,7 +34,7 @@ def comparing(link=None, *others, **options):
 
 
 def lengths(app):
-    return [len(pane.record) for pane in app.watching.debug.comparing.panes]
+    return [len(pane.record) for pane in app.watching.debug.panes.panes]
 
 
 def titles(app):
@@ -63,7 +63,7 @@ async def test_all_panes_take_a_step_with_a_step_and_are_seeked_together():
         assert (lengths(app), app.watching.player.position, app.watching.recorded) == ([5] * 3, 5, 5)
         await pilot.press("left", "left")
         await settle(pilot)
-        for pane, grid in zip(app.watching.debug.comparing.panes, app.main.panes.grids, strict=False):
+        for pane, grid in zip(app.watching.debug.panes.panes, app.main.panes.grids, strict=False):
             assert np.array_equal(grid._canvas.tokens, pane.record.tokens(3, 0))
 
 
@@ -88,7 +88,7 @@ async def test_playing_goes_to_the_end_of_all():
 async def test_the_same_knobs_give_the_same_text_to_the_letter():
     async with comparing(None, CAP).run_test(size=(120, 40)) as pilot:
         await stepped(pilot, 20)
-        one, other = (pane.record for pane in pilot.app.watching.debug.comparing.panes)
+        one, other = (pane.record for pane in pilot.app.watching.debug.panes.panes)
         assert all(np.array_equal(one.tokens(i, 0), other.tokens(i, 0)) for i in range(21))
 
 
@@ -133,7 +133,7 @@ async def test_a_breakpoint_in_any_pane_stops_all_and_says_which():
 
 
 async def test_a_recorded_step_of_another_pane_that_hits_a_breakpoint_stops_the_clock():
-    async with comparing(None, MDLM, stops=("remasked > 0",)).run_test(size=(120, 40)) as pilot:
+    async with comparing(None, MDLM, breakpoints=("remasked > 0",)).run_test(size=(120, 40)) as pilot:
         await stepped(pilot, 20)
         await pilot.press("tab", "home", "less_than_sign", "space")
         await seen(pilot, lambda app: "in pane A" in banner(app))
@@ -149,7 +149,7 @@ async def test_a_knob_turns_in_the_pane_that_has_the_focus_alone():
         await stepped(pilot, 2)
         await pilot.press("tab", "P")
         await stepped(pilot, 1)
-        one, other = (pane.record.frame(3).settings for pane in pilot.app.watching.debug.comparing.panes)
+        one, other = (pane.record.frame(3).settings for pane in pilot.app.watching.debug.panes.panes)
         assert (one.top_p, other.knobs["eta"]) == (CAP.top_p, 0.04)
         assert other.top_p > CAP.top_p
         assert "top_p=" in titles(pilot.app)[1]
@@ -162,13 +162,13 @@ async def test_a_knob_turned_in_the_past_puts_a_branch_in_the_panes_place():
         await pilot.press("left", "left", "E")
         await settle(pilot)
         app = pilot.app
-        assert [pane.branch for pane in app.watching.debug.comparing.panes] == [2, 1]
+        assert [pane.branch for pane in app.watching.debug.panes.panes] == [2, 1]
         assert (lengths(app), app.watching.player.position) == ([4, 6], 4)
         await stepped(pilot, 3)
         assert lengths(app) == [7, 7]
         await pilot.press("z")
         await settle(pilot)
-        assert [pane.branch for pane in app.watching.debug.comparing.panes] == [0, 1]
+        assert [pane.branch for pane in app.watching.debug.panes.panes] == [0, 1]
 
 
 async def test_a_click_gives_a_pane_the_focus_and_looks_at_the_position():
@@ -189,7 +189,7 @@ async def test_an_edit_is_a_step_of_the_clock():
         await settle(pilot)
         app = pilot.app
         assert (lengths(app), app.watching.player.position) == ([7, 7], 7)
-        assert [pane.record.edits() for pane in app.watching.debug.comparing.panes] == [[], [7]]
+        assert [pane.record.edits() for pane in app.watching.debug.panes.panes] == [[], [7]]
 
 
 async def test_what_differs_from_the_pane_that_has_the_focus_is_marked_in_the_others():
@@ -197,7 +197,7 @@ async def test_what_differs_from_the_pane_that_has_the_focus_is_marked_in_the_ot
         await stepped(pilot, 24)
         await pilot.press("tab", "d")
         await settle(pilot)
-        records = [pane.record for pane in pilot.app.watching.debug.comparing.panes]
+        records = [pane.record for pane in pilot.app.watching.debug.panes.panes]
         for number in (0, 2):
             marked = codes(pilot.app, number) >= DIFFERENT
             assert np.array_equal(marked, records[number].tokens(24, 0) != records[1].tokens(24, 0))
@@ -255,7 +255,7 @@ async def test_the_same_seed_again_and_the_next_begin_all_panes_with_their_strat
         await settle(pilot, lambda app: lengths(app) == [0, 0])
         app = pilot.app
         await stepped(pilot, 3)
-        settings = [pane.record.frame(3).settings for pane in app.watching.debug.comparing.panes]
+        settings = [pane.record.frame(3).settings for pane in app.watching.debug.panes.panes]
         assert (settings, link.branch) == ([CAP, MDLM], 1)
         assert np.array_equal(app.watching.recording.record(1).tokens(3, 0), before)
         await pilot.press("n")
@@ -275,7 +275,7 @@ async def test_a_pane_that_the_engine_refuses_is_left_out_and_reported():
     async with comparing(Refusing(), MDLM, STRONG).run_test(size=(120, 40)) as pilot:
         await seen(pilot, lambda app: "no mdlm here" in banner(app))
         await settle(pilot)
-        assert [pane.branch for pane in pilot.app.watching.debug.comparing.panes] == [0, 2]
+        assert [pane.branch for pane in pilot.app.watching.debug.panes.panes] == [0, 2]
 
 
 async def test_a_dead_engine_leaves_the_panes_readable_and_R_goes_on_with_all():

@@ -13,7 +13,7 @@ from engine.recording import Recording
 from engine.records import Change, Frame
 from engine.sampling.trace import Trace
 from remdm_tui.render import plate as plates
-from remdm_tui.render.palette import HEAT_LEVELS
+from remdm_tui.render.palette import LEVEL_COUNT
 from remdm_tui.render.plate import Plate, State
 from remdm_tui.render.plate_modes import LEVEL, LOST, MASKED, MODES, PLAIN, Levels, Scan
 from remdm_tui.render.plate_pool import Pool
@@ -66,7 +66,7 @@ def slow_codes(trace: Trace, sample: int, mode: str) -> list[list[int]]:
             elif mode == "confidence":
                 parts = 0 if np.isnan(held[i]) else int(held[i] * 252)
                 level = sum(parts >= least for least in (7, 15, 31, 63, 126))
-                code = LEVEL + HEAT_LEVELS - 1 - level
+                code = LEVEL + LEVEL_COUNT - 1 - level
                 code = {State.MASKED: MASKED, State.REMASKED: LOST}.get(state, code)
             elif mode == "sigma":
                 frame = trace.frame(step)
@@ -233,4 +233,4 @@ def test_the_text_has_the_levels_of_the_map_whichever_step_is_asked_for(mode):
         expected = [PLAIN if not LEVEL <= code < LOST else mode.levels[code - LEVEL] for code in codes[step].tolist()]
         assert levels.at(step).tolist() == expected, step
     assert levels.at(len(trace) + 1) is None
-    assert [level for level, _ in mode.scale] == list(range(HEAT_LEVELS))
+    assert [level for level, _ in mode.scale] == list(range(LEVEL_COUNT))

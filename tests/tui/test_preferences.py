@@ -35,7 +35,7 @@ from remdm_tui.widgets.timeline import Timeline
 from tests.engine.recordings import recorded
 from tests.tui.scripted import ScriptedLink
 from tests.tui.test_app import CAP, banner, settle
-from tests.tui.test_taping import unwritable
+from tests.tui.test_run_recording import unwritable
 from tests.waiting import seen
 
 
@@ -126,7 +126,7 @@ async def test_a_session_leaves_what_was_turned_and_the_next_begins_with_it(tmp_
         await settle(pilot)
         left = pilot.app.watching.settings
     last = Memory.read(place).last
-    assert (last.theme, last.heat, last.legend, last.speed) == ("textual-light", True, True, 100)
+    assert (last.theme, last.by_confidence, last.legend, last.speed) == ("textual-light", True, True, 100)
     assert sampler_settings(last.sampler) == left != CAP
     preferences = Preferences(memory=Memory.read(place), kept=frozenset({"remdm-cap"}))
     async with person(preferences).run_test(size=(120, 40)) as pilot:

@@ -39,33 +39,33 @@ class BranchesPanel(BranchTree, can_focus=True):
     def action_branch(self) -> None:
         if obstacle := self.controls.obstacle:
             self.controls.say(obstacle)
-        elif self.session.debug.branching.branch_off():
+        elif self.session.debug.branches.branch_off():
             self.controls.wake()
 
     def action_turn_branch(self, by: int) -> None:
-        if self.session.trace is None or not self.session.debug.branching.turn(by):
+        if self.session.trace is None or not self.session.debug.branches.turn(by):
             self.controls.say(ONE_BRANCH)
         self.controls.wake()
 
     def action_compare(self) -> None:
-        if self.session.trace is None or not self.session.debug.branching.compare():
+        if self.session.trace is None or not self.session.debug.branches.compare():
             self.controls.say(ONE_BRANCH)
         self.controls.wake()
 
     def action_first_difference(self) -> None:
         """Go to the step and the position at which the two branches first differ."""
-        session, branching = self.session, self.session.debug.branching
-        if branching.against is None:
+        session, branches = self.session, self.session.debug.branches
+        if branches.against is None:
             self.action_compare()
-        if branching.against is None:
+        if branches.against is None:
             return
-        found = branching.first_difference()
+        found = branches.first_difference()
         if found is None:
-            same = f"Branches {branching.current} and {branching.against} are equal so far"
+            same = f"Branches {branches.current} and {branches.against} are equal so far"
             self.controls.say(same, "note")
             return
         session.sample = found.sample
         self.controls.seek(found.step)
         self._look_at(found.position)
         where = f"step {found.step}, position {found.position}"
-        self.controls.say(f"Branches {branching.current} and {branching.against} first differ at {where}", "note")
+        self.controls.say(f"Branches {branches.current} and {branches.against} first differ at {where}", "note")

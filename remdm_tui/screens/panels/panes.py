@@ -43,7 +43,7 @@ class PanesPanel(Panes):
 
     @property
     def group(self) -> PaneGroup:
-        return self.session.debug.comparing
+        return self.session.debug.panes
 
     @property
     def active(self) -> TokenGrid:
@@ -63,7 +63,7 @@ class PanesPanel(Panes):
         if now == self._arranged:
             return
         self._arranged = now
-        self.screen.set_class(several, "-comparing")
+        self.screen.set_class(several, "-side-by-side")
         self.show_panes(max(1, len(group.panes)), group.index)
         for grid in self.grids:
             grid.use_cursor(self.session.debug.inspector.at if grid is self.active else None)

@@ -89,9 +89,7 @@ class TimelinePanel(Timeline, can_focus=True):
         session = self.session
         if not session.has_record:
             return ()
-        return bookmarked_positions(
-            session.recording.marks, session.recording.branches, session.debug.branching.current
-        )
+        return bookmarked_positions(session.recording.marks, session.recording.branches, session.debug.branches.current)
 
     def action_mark(self) -> None:
         """Bookmark the step on screen."""
@@ -104,7 +102,7 @@ class TimelinePanel(Timeline, can_focus=True):
             say(f"Step {position} is already bookmarked", "note")
             return
         try:
-            kept = session.recording.mark(session.debug.branching.current, position)
+            kept = session.recording.mark(session.debug.branches.current, position)
         except (OSError, ValueError) as error:
             say(f"Cannot bookmark step {position}: {describe_error(error)}", "failure")
             return
