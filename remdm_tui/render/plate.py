@@ -143,9 +143,9 @@ def _read(record: Record, sample: int, step: int, reads: Reads) -> tuple[Bytes, 
     if reads == "sigma":
         if frame is None or frame.edit is not None:
             return states, np.zeros_like(states)
-        levels = np.searchsorted(SIGMAS, frame.remask[sample], "right").astype(np.uint8)
+        # a file may hold any float; fmax takes 0 for nan
+        levels = np.searchsorted(SIGMAS, np.fmax(frame.remask[sample], 0), "right").astype(np.uint8)
         # it applied to what was revealed before the step
         return states, np.where((states == State.KEPT) | (states == State.REMASKED), levels, 0).astype(np.uint8)
-    # a file may hold any float; fmax takes 0 for nan
     with np.errstate(invalid="ignore"):
         return states, np.minimum(np.fmax(held * CERTAIN, 0), CERTAIN).astype(np.uint8)

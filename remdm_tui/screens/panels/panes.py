@@ -124,7 +124,6 @@ class PanesPanel(Panes):
         """Colour text and map by the next mode."""
         names = list(MODES)
         self.colour_by(names[(names.index(self.mode.name) + by) % len(names)])
-        self.controls.say(f"Colour: {self.mode.name} ({self.mode.legend})", "note")
 
     def colour_by(self, name: str) -> None:
         """Colour text and map by a mode."""
