@@ -48,7 +48,7 @@ def test_break_on_the_first_remask_inspect_step_back_branch_compare_record_quit_
     person.press("F")
     person.wait(lambda s: "set token" in s)
     person.press("the\r")
-    person.wait(lambda s: at(s) == stopped + 1 and "put by hand" in s)
+    person.wait(lambda s: at(s) == stopped and "+ edit" in s and "put by hand" in s)
     person.press("\x1b")
     person.wait(lambda s: not re.search(r"position \d+ -", s))
 
