@@ -48,8 +48,8 @@ def walk() -> Iterator[type[Walker]]:
 
 
 def text_panel(screen: str) -> str:
-    """Return what stands left of the side panels, its lines joined."""
-    return " ".join(" ".join(line[1:78] for line in screen.splitlines()).split())
+    """Return what stands in the panels on the left, its lines joined."""
+    return " ".join(" ".join(line[2:77] for line in screen.splitlines()).split())
 
 
 def header(screen: str) -> str:
