@@ -1,10 +1,14 @@
 """Make the documents' pictures: the application itself on the demo model.
 
-python scripts/picture.py [watch debug law compare]
+python scripts/picture.py [watch debug law compare run]
+python scripts/picture.py --all DIRECTORY [--state paused ...] [--look dark ...]
+
+The second form writes every state of the screen in all sizes and colours to a directory, to look at.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import re
 import sys
@@ -21,9 +25,13 @@ from engine.records import Change, Settings
 from engine.strategies import catalogue, make_strategy, values
 from remdm_tui.app import WatchApp
 from remdm_tui.commands.new_strategy import run as new_strategy
+from remdm_tui.exports.pictures import raster_of
+from remdm_tui.exports.scene import Line
+from remdm_tui.exports.screen import page_of
 from remdm_tui.settings.pane_spec import pane_settings
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.watch.player import Player
+from scripts.screen_pictures import LOOKS, STATES, draw_all
 
 DOCS = Path(__file__).parent.parent / "docs"
 STOP = 150
@@ -132,16 +140,64 @@ async def compare() -> str:
     return await shot(options, (120, 36), act, title)
 
 
+TALL = (100, 34)
+"""Columns and rows of the moving picture."""
+EACH, HOLD = 160, 3_000
+"""Milliseconds of a step, and of the last one."""
+
+
+async def run() -> None:
+    """A whole run with its map, as a GIF of 20 seconds."""
+    options = WatchOptions(
+        cap(0.05), steps=106, length=106, paused=True, seed=11, prompt="It was a dark and stormy night"
+    )
+    app = WatchApp(options)
+    pages: list[list[Line]] = []
+    async with app.run_test(size=TALL) as pilot:
+        await until(pilot, lambda app: app.watching.live)
+        await pilot.press("space")
+        await until(pilot, lambda app: app.watching.player.done)
+        for position in range(app.watching.recorded + 1):
+            app.controls.seek(position)
+            await until(pilot, lambda app: app.watching.idle and app.refresh_clock.resting)
+            await pilot.pause()
+            pages.append(page_of(app.screen._compositor.render_strips()))
+    raster = raster_of(pages, TALL[0], light=False)
+    first, *others = map(raster.image, pages)
+    first.save(
+        DOCS / "run.gif", "GIF", save_all=True, append_images=others, duration=[EACH] * (len(pages) - 1) + [HOLD],
+        loop=0, disposal=1, optimize=False,
+    )  # fmt: skip
+
+
 PICTURES: dict[str, Callable[[], Awaitable[str]]] = {"watch": watch, "debug": debug, "law": law, "compare": compare}
 
 
 def main() -> None:
-    for name in sys.argv[1:] or PICTURES:
-        svg = asyncio.run(PICTURES[name]())  # type: ignore[arg-type]
-        # the terminal font of the machine instead of a web font
-        svg = re.sub(r"@font-face\s*{[^}]*}", "", svg).replace("Fira Code", "DejaVu Sans Mono")
-        png = resvg_py.svg_to_bytes(svg_string=svg, font_family="DejaVu Sans Mono", monospace_family="DejaVu Sans Mono")
-        (DOCS / f"{name}.png").write_bytes(bytes(png))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", choices=[[], *PICTURES, "run"], metavar="NAME", help="default: all")
+    parser.add_argument("--all", type=Path, metavar="DIRECTORY", help="write every state of the screen there")
+    parser.add_argument("--state", action="append", choices=STATES, help="only these states; default: all")
+    parser.add_argument("--look", action="append", choices=LOOKS, help="only these kinds of colours; default: all")
+    options = parser.parse_args()
+    if options.all is not None:
+        for path in draw_all(options.all, options.state or [*STATES], options.look or [*LOOKS]):
+            print(path)
+        return
+    for name in options.names or [*PICTURES, "run"]:
+        if name == "run":
+            asyncio.run(run())
+        else:
+            draw(name)
+
+
+def draw(name: str) -> None:
+    """Write one picture of the documents."""
+    svg = asyncio.run(PICTURES[name]())  # type: ignore[arg-type]
+    # the terminal font of the machine instead of a web font
+    svg = re.sub(r"@font-face\s*{[^}]*}", "", svg).replace("Fira Code", "DejaVu Sans Mono")
+    png = resvg_py.svg_to_bytes(svg_string=svg, font_family="DejaVu Sans Mono", monospace_family="DejaVu Sans Mono")
+    (DOCS / f"{name}.png").write_bytes(bytes(png))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.cells import cell_len, set_cell_size
 
 from engine.debug import laws
@@ -41,7 +40,7 @@ def total_steps(trace: Record) -> int:
 LONGEST_STOP = 24
 """Columns of a breakpoint in the header at most."""
 BAND = 96
-"""Steps at which the band is computed: as many as a chart has dots."""
+"""Steps at which the band of chance is computed: as many as a chart has dots."""
 
 
 def has_band(trace: Record, strategies: Sequence[StrategyInfo]) -> bool:
@@ -53,14 +52,36 @@ def has_band(trace: Record, strategies: Sequence[StrategyInfo]) -> bool:
     return not trace.edits() and all(claims.get(settings.strategy, False) for _, settings in trace.settings())
 
 
-def band(expected: NDArray[np.float64], positions: int) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Return the least and greatest masked fraction that breaks no law, [steps]; None if time restarts in blocks."""
-    if len(expected) == 0 or (np.diff(expected) > 1e-9).any():
-        return None
-    steps = np.unique(np.linspace(0, len(expected) - 1, BAND).astype(int))
-    least, most = laws.marginal_band(np.clip(expected[steps], 0, 1), positions, steps)
-    every = np.arange(len(expected))
-    return np.interp(every, steps, least), np.interp(every, steps, most)
+class Bands:
+    """The band of chance of a few runs; a point of it costs half a millisecond, so each is computed once."""
+
+    MOST = 4_096
+    """Points that are remembered"""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int, float], tuple[float, float]] = {}
+        """least and most by number of positions, step and expected fraction"""
+
+    def of(self, expected: Curve, positions: int, total: int) -> tuple[Curve, Curve] | None:
+        """Return the least and greatest masked fraction that breaks no law, [steps].
+
+        total: steps of the whole run.  None if time restarts in blocks.
+        """
+        if len(expected) == 0 or (np.diff(expected) > 1e-9).any():
+            return None
+        last = len(expected) - 1
+        steps = np.unique(np.append(np.arange(0, last, max(1, total // BAND)), last))
+        at = np.clip(expected[steps], 0, 1)
+        keys = [(positions, step, value) for step, value in zip(steps.tolist(), at.tolist(), strict=True)]
+        if len(self._known) > self.MOST:
+            self._known.clear()
+        if new := [i for i, key in enumerate(keys) if key not in self._known]:
+            ends = laws.marginal_band(at[new], positions, steps[new])
+            found = zip(*(end.tolist() for end in ends), strict=True)
+            self._known.update(zip((keys[i] for i in new), found, strict=True))
+        least, most = np.array([self._known[key] for key in keys]).T
+        every = np.arange(len(expected))
+        return np.interp(every, steps, least), np.interp(every, steps, most)
 
 
 class RevealConfidence:
@@ -105,18 +126,18 @@ def per_call(masked: Curve, calls: Curve, open_: int) -> Curve:
 
 
 def charts(
-    trace: Record, position: int, sample: int, with_band: bool = False, revealed: Curve | None = None
+    trace: Record, position: int, sample: int, bands: Bands | None = None, revealed: Curve | None = None
 ) -> list[Chart]:
     """Return the curves of the run so far with their values at `position`; `masked` counts unlocked positions only.
 
-    revealed: what `RevealConfidence` has of the record.
+    bands: computes the band of chance, where there is one; revealed: what `RevealConfidence` has of the record.
     """
     length = int((~trace.start.locked[sample]).sum())
     columns = {name: trace.curves.column(name, sample) for name in ("masked", "expected", "remasked", "calls")}
     confidence = trace.curves.column("confidence", sample)
     at = {name: float(column[position - 1]) if position else 0.0 for name, column in columns.items()}
     masked = columns["masked"] / max(length, 1)
-    chance = band(columns["expected"], length) if with_band else None
+    chance = None if bands is None else bands.of(columns["expected"], length, total_steps(trace))
     batch = trace.start.tokens.shape[0]
     calls, of_batch = columns["calls"] / batch, "" if batch == 1 else ", mean of the batch"
     most = float(columns["remasked"].max(initial=1.0))

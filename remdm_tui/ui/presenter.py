@@ -50,7 +50,7 @@ class Presenter:
         """whether the colours of the texts have all steps that they depend on"""
         self.maps_whole = True
         """whether the maps have all that is recorded"""
-        self.revealed = panel_data.RevealConfidence(clock)
+        self.revealed, self.bands = panel_data.RevealConfidence(clock), panel_data.Bands()
         # what was drawn last, so that only what changed is drawn again
         self._shown: dict[str, object] = {}
 
@@ -300,8 +300,8 @@ class Presenter:
         """Return the curves of the run; with panes, overlaid."""
         group, sample = self.screen.panes.group, self.session.sample
         if not group.panes:
-            with_band = panel_data.has_band(trace, self.session.strategies)
-            return list(panel_data.charts(trace, position, sample, with_band, self.revealed.of(trace, sample)))
+            bands = self.bands if panel_data.has_band(trace, self.session.strategies) else None
+            return list(panel_data.charts(trace, position, sample, bands, self.revealed.of(trace, sample)))
         panes = [(letter, pane.record, group.position(pane.record)) for letter, pane in zip(LETTERS, group.panes)]
         revealed = {letter: self.revealed.of(record, sample) for letter, record, _ in panes}
         return list(panel_data.overlays(panes, sample, revealed))

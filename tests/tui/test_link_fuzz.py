@@ -11,7 +11,7 @@ from engine import wire
 from engine.strategies import catalogue
 from remdm_tui.link.process import ProcessLink
 from remdm_tui.render.canvas import canvas
-from remdm_tui.ui.panel_data import charts
+from remdm_tui.ui.panel_data import Bands, charts
 from tests.engine.recordings import session_of, start_of
 from tests.engine.toys import TextToy
 
@@ -48,7 +48,7 @@ def drawn(link: ProcessLink) -> None:
     for position in range(len(trace) + 1):
         shown = canvas(trace, position, 0)
         assert all(0 <= token < len(pieces) for token in shown.tokens.tolist())
-    charts(trace, len(trace), 0, True)
+    charts(trace, len(trace), 0, Bands())
 
 
 def test_mutated_messages_are_refused_in_a_sentence_or_can_be_drawn() -> None:

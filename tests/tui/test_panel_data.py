@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 from rich.cells import cell_len
 
+from engine.debug import laws
 from engine.records import Edit, Frame, Settings
 from engine.sampling.figures import figures
 from engine.sampling.trace import RunStart, Trace
 from remdm_tui.render.panels import Chart
 from remdm_tui.render.shorten import shorten, shorten_message
 from remdm_tui.ui.panel_data import (
+    Bands,
     RevealConfidence,
     active_breakpoints,
     changes,
@@ -175,3 +177,21 @@ def test_a_tick_marks_a_change_on_curves_and_timeline():
     chart = Chart("a", np.zeros(10), 1.0)
     top = panel._chart(chart, 10, 0, 20, 3, (5,)).plain.splitlines()[1]
     assert top[10] == "v"
+
+
+def test_the_band_is_the_laws_own_and_no_point_is_computed_twice(monkeypatch):
+    expected, computed = 1 - np.arange(1, 65) / 64, []
+    band = laws.marginal_band
+
+    def counted(values, positions, steps):
+        computed.extend(steps.tolist())
+        return band(values, positions, steps)
+
+    monkeypatch.setattr(laws, "marginal_band", counted)
+    bands = Bands()
+    for length in (20, 40, 64, 64):
+        least, most = bands.of(expected[:length], 96, 64)
+    own = band(expected, 96, np.arange(64))
+    np.testing.assert_allclose((least, most), own)
+    assert sorted(computed) == list(range(64))
+    assert bands.of(np.array([0.5, 0.9]), 96, 64) is None
