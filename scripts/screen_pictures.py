@@ -147,6 +147,9 @@ def draw(out: Path, state: str, look: str, sizes: tuple[tuple[int, int], ...]) -
     person = Terminal([*arguments, *options], *USUAL, **variables)
     try:
         made.act(person)
+        if "first steps" in person.screen():
+            person.press("\x1b")
+            person.wait(lambda s: "first steps" not in s)
         for columns, rows in (USUAL, *(size for size in sizes if size != USUAL)):
             resize(person, columns, rows)
             settle(person)

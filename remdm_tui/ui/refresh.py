@@ -21,6 +21,8 @@ PANELS = 5
 """Refreshes a second of everything but the grid while playing."""
 RUSHED = 2
 """The same while the sampler runs as fast as it can: a refresh of everything costs as much as five of the grid."""
+SIDE_EVERY = 2
+"""Refreshes of header and timeline for one of the side panels meanwhile: figures and curves cost as much as both."""
 LEAFED = 20
 """The same while the user moves through the record: only the grid keeps up with every key."""
 BUDGET = 0.05
@@ -56,6 +58,8 @@ class RefreshClock:
         """ticks since the panels were drawn"""
         self._side_due = False
         """whether the last tick has left the side panels to the next"""
+        self._sides = SIDE_EVERY - 1
+        """refreshes of header and timeline since the side panels were drawn"""
         self._fast: Timer | None = None
         self._slow: Timer | None = None
 
@@ -98,7 +102,10 @@ class RefreshClock:
                 self._panelled, self._beats = now, 0
                 # keys need not wait for all of it at once, and eyes do not mind where everything moves
                 if self.presenter.draw_panels():
-                    self._side_due = self.rushing
+                    self._sides += 1
+                    self._side_due = self.rushing and self._sides >= SIDE_EVERY
+                    if self._side_due or not self.rushing:
+                        self._sides = 0
                     if not self.rushing:
                         self.presenter.draw_side()
                 self._rest_or_wake()

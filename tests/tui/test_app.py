@@ -636,7 +636,8 @@ async def test_at_full_speed_no_beat_draws_everything_and_what_rests_is_whole(mo
         await settle(pilot, lambda app: sum(len(beat) for beat in beats) >= 8)
         assert app.refresh_clock.rushing
         drawn = [[name for name, _ in beat] for beat in beats if beat]
-        assert drawn[:4] == 2 * [["_draw_status"], ["draw_side"]]
+        status, side = ["_draw_status"], ["draw_side"]
+        assert drawn[:5] == [status, side, status, status, side]
         await pilot.press("space")
         await settle(pilot)
         assert [beat for beat in beats if beat][-1] == [
