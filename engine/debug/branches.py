@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from engine.records import Branch, Frame
 from engine.sampling.trace import Record, Trace
+from engine.text.counts import counted
 
 
 def fork_record(record: Record, at: int) -> Trace:
@@ -19,7 +20,7 @@ def fork_record(record: Record, at: int) -> Trace:
     Raises ValueError beyond the other's end.
     """
     if not 0 <= at <= len(record):
-        raise ValueError(f"a record of {len(record)} steps has no step {at} to branch off at")
+        raise ValueError(f"a record of {counted(len(record), 'step')} has no step {at} to branch off at")
     branch = Trace(record.start)
     for position in range(1, at + 1):
         frame = record.frame(position)

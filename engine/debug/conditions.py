@@ -14,6 +14,7 @@ from engine.debug.expressions import Expression
 from engine.records import Change, Frame
 from engine.sampling.figures import unigram_entropy
 from engine.text.characters import Characters
+from engine.text.counts import counted
 
 Truth = NDArray[np.bool_]
 
@@ -54,7 +55,7 @@ class AtStep(Condition):
 
     @property
     def sentence(self) -> str:
-        return f"{self.step} steps are taken"
+        return counted(self.step, "step is taken", "steps are taken")
 
     def holds(self, frame: Frame, before: Frame | None) -> Truth:
         return np.full((1, 1), frame.index + 1 == self.step)
@@ -89,7 +90,7 @@ class FewMasked(Condition):
 
     @property
     def sentence(self) -> str:
-        return f"at most {self.count} positions are masked"
+        return f"at most {counted(self.count, 'position is masked', 'positions are masked')}"
 
     def holds(self, frame: Frame, before: Frame | None) -> Truth:
         return frame.masked.sum(-1, keepdims=True) <= self.count
@@ -107,7 +108,7 @@ class ManyRemasked(Condition):
 
     @property
     def sentence(self) -> str:
-        return f"a step remasks more than {self.count} positions"
+        return f"a step remasks more than {counted(self.count, 'position')}"
 
     def holds(self, frame: Frame, before: Frame | None) -> Truth:
         remasked = frame.change == Change.REMASKED

@@ -13,6 +13,7 @@ from engine.debug.findings import Moment, Story
 from engine.records import Change, Edit, Frame, Knob
 from engine.sampling import rng
 from engine.sampling.rng import Purpose
+from engine.text.counts import counted
 from engine.text.numbers import short
 
 if TYPE_CHECKING:
@@ -41,9 +42,8 @@ def story(frames: Iterable[Frame], sample: int, position: int, *, seed: int, fir
     for frame in frames:
         batch, length = frame.tokens.shape
         if not (0 <= sample < batch and 0 <= position < length):
-            raise ValueError(
-                f"there is no position {position} of sample {sample}: {batch} samples of {length} positions"
-            )
+            held = f"{counted(batch, 'sample')} of {counted(length, 'position')}"
+            raise ValueError(f"there is no position {position} of sample {sample}: {held}")
         if frame.edit is not None:
             if _touches(frame, before, sample, position):
                 moments.append(_edited(frame, frame.edit, before, sample, position))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from engine.debug.findings import Violation
 from engine.records import Change, Frame
+from engine.text.counts import counted
 
 RUNS = 1e6
 """A correct sampler breaks a law in fewer than one of so many runs."""
@@ -174,7 +175,8 @@ def marginal(step: LawInput) -> Iterator[Violation]:
         least, most = (float(end[0]) for end in marginal_band(np.array([expected]), count, np.array([frame.index])))
         yield _broken(
             "marginal", step, "E[masked] / n = 1 - alpha_s",
-            f"{seen:.4f} of {count} positions are masked; chance allows {least:.4f} to {most:.4f}",
+            f"{seen:.4f} of {counted(count, 'position is masked', 'positions are masked')}; "
+            f"chance allows {least:.4f} to {most:.4f}",
             masked=seen, expected=expected, least=least, most=most, n=count,
         )  # fmt: skip
 

@@ -17,6 +17,7 @@ from engine.sampling.step import SamplerState, Stepper
 from engine.strategies import Candidates, Strategy, View
 from engine.strategies.schedules import next_time
 from engine.strategies.validation import StrategyError
+from engine.text.counts import counted
 
 MOST = 200
 """tokens that are ranked at most"""
@@ -38,7 +39,8 @@ def predict_position(
     ahead = session.before(step)
     batch, length = ahead.state.tokens.shape
     if not (0 <= sample < batch and 0 <= position < length):
-        raise ValueError(f"there is no position {position} of sample {sample}: {batch} samples of {length} positions")
+        held = f"{counted(batch, 'sample')} of {counted(length, 'position')}"
+        raise ValueError(f"there is no position {position} of sample {sample}: {held}")
     row = _row(ahead.state, sample)
     if row.seen is not None and not bool((row.seen == position).any()):
         raise ValueError(f"the window that the network sees does not reach position {position} now")

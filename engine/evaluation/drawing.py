@@ -22,6 +22,7 @@ from engine.sampling.figures import unigram_entropy
 from engine.sampling.predictors import PREDICTORS, sample_by_predictor
 from engine.sampling.step import BadLogitsError
 from engine.strategies import make_strategy
+from engine.text.counts import counted
 from engine.text.infill import fixed
 
 
@@ -60,7 +61,8 @@ def draw_samples(
                 ) from error
             width //= 2
             torch.cuda.empty_cache()
-            notice(f"the device's memory is full: {width} samples share the network from here on")
+            share = counted(width, "sample shares", "samples share")
+            notice(f"the device's memory is full: {share} the network from here on")
         else:
             return
         for number in given_up:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from engine.text.counts import counted
 from remdm_tui.console.output import print_note
 from remdm_tui.console.rich_console import SafeConsole
 from remdm_tui.console.sanitize import escape_json
@@ -125,8 +126,9 @@ def _timings(timings: Sequence[TimingRow], base: dict[int, float], options: Timi
     shape = options.shape
     what = "processor seconds of one thread" if options.processor else "seconds"
     title = (
-        f"{what} for {options.count} samples of {shape.length:,} tokens, batch {options.batch}; {options.dtype}, "
-        f"{shape.blocks} blocks of {shape.width}, V = {shape.vocab:,}, random weights"
+        f"{what} for {counted(options.count, 'sample')} of {counted(shape.length, 'token', form=',')}, "
+        f"batch {options.batch}; {options.dtype}, "
+        f"{counted(shape.blocks, 'block')} of {shape.width}, V = {shape.vocab:,}, random weights"
     )
     table = Table(title=title, title_justify="left")
     for name in ("scheme", "T", "seconds", f"speed over {over}", "calls/sample", "what was measured"):
@@ -149,7 +151,7 @@ def _as_json(machine: Machine, options: Options, command: str, lines: list[Compa
 
 def _heading(machine: Machine, command: str) -> str:
     return (
-        f"$ {command}\n{machine.cpu}, {machine.cores} cores, {machine.threads} threads; "
+        f"$ {command}\n{machine.cpu}, {counted(machine.cores, 'core')}, {counted(machine.threads, 'thread')}; "
         f"torch {machine.torch}, Python {machine.python}, {machine.system}"
     )
 

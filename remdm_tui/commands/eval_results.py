@@ -11,6 +11,7 @@ from rich.table import Table
 from engine.evaluation.metrics import METRICS, Metric, figure_of
 from engine.evaluation.plan import ENGINE
 from engine.records import Settings
+from engine.text.counts import counted
 from remdm_tui.console.output import print_json
 from remdm_tui.console.rich_console import SafeConsole
 from remdm_tui.console.sanitize import sanitize
@@ -52,8 +53,9 @@ def _print_tables(results: Results, home: Path) -> None:
         console.print(f"judge {judge}; intervals are {results.entropy_interval.level:.0%}", markup=False)
     if first.mauve is not None:
         console.print(
-            f"MAUVE by {sanitize(first.mauve.featurizer)} against {first.mauve.references:,} references, the "
-            "spread over k-means seeds", markup=False, soft_wrap=True,
+            f"MAUVE by {sanitize(first.mauve.featurizer)} against "
+            f"{counted(first.mauve.references, 'reference', form=',')}, the spread over k-means seeds",
+            markup=False, soft_wrap=True,
         )  # fmt: skip
     console.print(
         f"{calls.per_sample.value:,.1f} network calls a sample ({_compared(calls.saved)} than one a step), "

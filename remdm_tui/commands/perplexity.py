@@ -11,6 +11,7 @@ import msgspec
 
 from engine.models.catalogue import resolve
 from engine.records import ModelChoice
+from engine.text.counts import counted
 from remdm_tui.commands.progress import Reporter, Status, on_stderr
 from remdm_tui.console.output import print_error, print_json, print_result
 from remdm_tui.console.sanitize import sanitize
@@ -117,7 +118,11 @@ def result_text(found: Perplexity, out: Path | None) -> str:
     for name, measured in found.conventions.items():
         kind = "exact" if measured.bound is None else f"upper bound ({measured.bound})"
         level = "" if measured.nll.low is None else f", with {measured.nll.level:.0%} intervals"
-        lines += ["", f"{name} conventions, {kind} over {measured.rows:,} rows{level}", str(measured)]
+        lines += [
+            "",
+            f"{name} conventions, {kind} over {counted(measured.rows, 'row', form=',')}{level}",
+            str(measured),
+        ]
         lines += [f"  {sentence}" for sentence in measured.sentences]
     if out is not None:
         from engine.evaluation.scores import RESULT
@@ -129,11 +134,12 @@ def result_text(found: Perplexity, out: Path | None) -> str:
 def stopped(out: Path | None, last: PerplexityProgress | None) -> str:
     """Return how far an interrupted run came and how to continue it."""
     if out is None:
-        done = "" if last is None else f" after {last.done:,} of {last.total:,} rows"
+        done = "" if last is None else f" after {last.done:,} of {counted(last.total, 'row', form=',')}"
         return f"stopped{done}; with --out DIR the rows are kept, and the same command continues"
     if last is None:
         return f"stopped; the same command continues with what {out} holds"
-    return f"stopped after {last.done:,} of {last.total:,} rows, kept in {out}; the same command continues"
+    done = f"{last.done:,} of {counted(last.total, 'row', form=',')}"
+    return f"stopped after {done}, kept in {out}; the same command continues"
 
 
 class ScoringReport:
@@ -147,9 +153,9 @@ class ScoringReport:
         """Report rows that were scored."""
         before, self.last = self.last, progress
         if before is None and progress.kept:
-            self._reporter.message(f"continuing after {progress.kept:,} of {progress.total:,} rows")
+            self._reporter.message(f"continuing after {progress.kept:,} of {counted(progress.total, 'row', form=',')}")
         if before is not None and progress.batch < before.batch:
-            self._reporter.message(f"out of memory: going on with {progress.batch} rows at a time")
+            self._reporter.message(f"out of memory: going on with {counted(progress.batch, 'row')} at a time")
         count = f"row {progress.done:,} of {progress.total:,}"
         self._reporter.progress(Status("scoring", progress.done, progress.total, count, running_figures(progress)))
 

@@ -14,6 +14,7 @@ from engine.files.atomic import tidy
 from engine.files.locks import check_free, exclusive
 from engine.files.run_layout import MODEL, WRITTEN
 from engine.system.callbacks import ignore
+from engine.text.counts import counted
 from remdm_tui.commands.progress import Reporter, Silent, on_stdout
 from remdm_tui.commands.train_loop import train
 from remdm_tui.commands.train_progress import TrainingReport
@@ -77,7 +78,10 @@ def run(
                 if team.rank == 0:
                     tidy(out, WRITTEN)
                 trainer = prepared(config, data, cache, out, team.device or default, team, report, reporter, changed)
-            sizes = ", ".join(f"{len(stream):,} tokens of {split}" for split, stream in trainer.corpus.splits.items())
+            sizes = ", ".join(
+                f"{counted(len(stream), 'token', form=',')} of {split}"
+                for split, stream in trainer.corpus.splits.items()
+            )
             reporter.message(f"data: {sizes}, in {cache}")
             stopped = train(trainer, report, reporter, log)
             reporter.stop()

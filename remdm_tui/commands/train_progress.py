@@ -14,6 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from engine.text.counts import counted
 from remdm_tui.commands.progress import Reporter, Status, hours
 from remdm_tui.render.plot import BARS
 
@@ -143,8 +144,8 @@ def curve(values: list[float], width: int) -> str:
 
 def preparation(prepared: Prepared) -> str:
     """Return how far a preparation is, in one line."""
-    written = f", {prepared.tokens:,} tokens" if prepared.tokens else ""
-    return f"{prepared.what} the data: {prepared.documents:,} documents{written}"
+    written = f", {counted(prepared.tokens, 'token', form=',')}" if prepared.tokens else ""
+    return f"{prepared.what} the data: {counted(prepared.documents, 'document', form=',')}{written}"
 
 
 def validation_line(reading: ProgressReading) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.text.counts import counted
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.exports import ExportRequest
 from remdm_tui.render.canvas import title
@@ -31,5 +32,6 @@ def _title(request: ExportRequest) -> str:
     if len(settings) > 1:
         changes = len(settings) - 1
         name += f" | settings change {'once' if changes == 1 else f'{changes} times'}"
-    size = f"{trace.start.tokens.shape[1]} positions x {max(trace.start.steps, len(trace))} steps"
+    positions, steps = trace.start.tokens.shape[1], max(trace.start.steps, len(trace))
+    size = f"{counted(positions, 'position')} x {counted(steps, 'step')}"
     return sanitize(f"{name} | {size}", cells=True)

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from rich.cells import cell_len
 from rich.style import Style
 
+from engine.text.counts import counted
 from remdm_tui.exports.scene import SceneLine
 
 SIZE = 14
@@ -61,7 +62,7 @@ class Raster:
             return ""
         named = " ".join(list(self._missing)[:NAMED])
         more = f" and {len(self._missing) - NAMED} more" if len(self._missing) > NAMED else ""
-        what = "1 character" if len(self._missing) == 1 else f"{len(self._missing)} characters"
+        what = counted(len(self._missing), "character")
         return f"the font lacks {what} ({named}{more}), drawn as boxes: svg and html have every character"
 
     def image(self, page: list[SceneLine]) -> Image.Image:

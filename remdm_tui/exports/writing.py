@@ -8,6 +8,7 @@ from pathlib import Path
 
 from engine.files.atomic import replacing, tidy
 from engine.recording import Recording
+from engine.text.counts import counted
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.exports import EXPORT_KINDS, ExportKind, ExportRequest
 
@@ -48,7 +49,7 @@ def write_export(
     with replacing(out) as part:
         lack = kind.write(replace(request, out=part))
     steps = len(request.trace)
-    what = f"{steps} steps" if kind.moving else f"step {request.position} of {steps}"
+    what = counted(steps, "step") if kind.moving else f"step {request.position} of {steps}"
     damage = f"; {sanitize(recording.damage, cells=True)}" if recording.damage else ""
     return f"{out}: {what}, {out.stat().st_size:,} bytes{damage}" + f"; {lack}" * bool(lack)
 

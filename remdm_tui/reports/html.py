@@ -10,6 +10,7 @@ from importlib.resources import files
 
 from markupsafe import Markup
 
+from engine.text.counts import counted
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.reports import templates
 from remdm_tui.reports.document import Plot, ReportDocument, Section
@@ -106,7 +107,7 @@ def render(document: ReportDocument, samples: int = SHOWN) -> str:
 def _heading(document: ReportDocument, every: int) -> str:
     names = list(dict.fromkeys(name for section in document.sections for name in section.names))
     listed = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
-    return f"{every} evaluation{'s' if every > 1 else ''} of {listed}"
+    return f"{counted(every, 'evaluation')} of {listed}"
 
 
 def stylesheet() -> str:
@@ -156,7 +157,8 @@ def _setting(one: Evaluation, series: Series, count: int) -> ShownSetting:
         samples = first_samples(one, count)
     except ValueError as error:
         problem = sanitize(str(error), cells=True)
-    title = f"{series.name}, T={one.steps}, seed {one.seed}: {len(samples)} of {one.results.samples:,} samples"
+    of = counted(one.results.samples, "sample", form=",")
+    title = f"{series.name}, T={one.steps}, seed {one.seed}: {len(samples)} of {of}"
     return ShownSetting(title, sanitize(str(one.home), cells=True), tuple(map(_sample, samples)), problem)
 
 

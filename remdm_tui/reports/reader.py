@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import msgspec
 
 from engine.evaluation.results import RESULTS, Results
+from engine.text.counts import counted
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.reports.records import Evaluation, Terms
 
@@ -68,7 +69,7 @@ def evaluation_of(home: Path, results: Results, conventions: str | None = None) 
 
 def _terms(results: Results, conventions: str, scoring: ScoringEntries, count: int) -> Terms:
     gen_ppl, mauve = results.metrics[conventions].gen_ppl, results.metrics[conventions].mauve
-    references = f"{mauve.references:,} texts" if mauve else "none"
+    references = counted(mauve.references, "text", form=",") if mauve else "none"
     if mauve and scoring.references:
         references += f" of {format_value(scoring.references)}"
         references += f", {format_value(scoring.references_split)}" if scoring.references_split else ""

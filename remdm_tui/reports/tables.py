@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import stdev
 
 from engine.evaluation.metrics import METRICS, Metric
+from engine.text.counts import counted
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.reports.panels import AXES, Quantity, Value, combined, mean, panels, quantities
 from remdm_tui.reports.records import Evaluation, Group, Point, Series
@@ -279,9 +280,11 @@ def warnings(group: Group) -> tuple[str, ...]:
     for one in every:
         home = sanitize(str(one.home), cells=True)
         if one.results.failed:
-            sentences[f"{len(one.results.failed)} samples of {home} could not be finished and are left out."] = None
+            sentences[f"{counted(len(one.results.failed), 'sample')} of {home} could not be finished: left out."] = None
         if one.gen_ppl and one.gen_ppl.cut:
-            sentences[f"The judge read less than the whole of {one.gen_ppl.cut:,} texts of {home}."] = None
+            sentences[
+                f"The judge read less than the whole of {counted(one.gen_ppl.cut, 'text', form=',')} of {home}."
+            ] = None
     clocks = {(e.results.timing.device, e.results.timing.processes) for e in every}
     if len(clocks) > 1:
         sentence = "Seconds were taken on different devices or by different numbers of processes: do not compare them."

@@ -14,6 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Label, OptionList
 from textual.widgets.option_list import Option
 
+from engine.text.counts import counted
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.render.shorten import shorten
 from remdm_tui.screens.line import LineScreen
@@ -178,7 +179,7 @@ def _cells(summary: RunSummary, where: str, ascii_only: bool) -> tuple[str, ...]
     """Return the texts of a row."""
     name = shorten(sanitize(summary.strategy or "-", cells=True, ascii_only=ascii_only), WIDEST, ascii_only)
     entropy = "-" if math.isnan(summary.entropy) else f"{summary.entropy:.2f}"
-    branches = f"{summary.branches} branches, " if summary.branches > 1 else ""
+    branches = f"{counted(summary.branches, 'branch', 'branches')}, " if summary.branches > 1 else ""
     place = sanitize(f"{branches}{where}", cells=True, ascii_only=ascii_only)
     return (str(summary.number), name, str(summary.seed), str(summary.steps), f"{summary.remasks:.4g}", entropy, place)
 

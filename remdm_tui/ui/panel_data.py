@@ -14,11 +14,12 @@ from rich.cells import cell_len, set_cell_size
 from engine.debug import laws
 from engine.records import Change, StrategyInfo
 from engine.sampling.trace import Record
+from engine.text.counts import counted
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.render.panels import Chart, Curve, Overlay, Reading
 from remdm_tui.render.shorten import join_fitting, shorten
 from remdm_tui.watch.breakpoints import Breakpoint
-from remdm_tui.watch.player import Player
+from remdm_tui.watch.player import Player, speed_text
 from remdm_tui.watch.training_log import Losses
 
 
@@ -264,20 +265,14 @@ def progress(trace: Record, position: int) -> tuple[int, int, str]:
     return step, max(trace.start.steps, more), besides
 
 
-def counted(number: int, word: str) -> str:
-    """Return a number with its word in the singular or the plural."""
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
-
-
 def play_status(player: Player, at: tuple[int, int, str], ascii_only: bool, short: bool = False) -> str:
     """Return playing or paused, the step and the speed; `at` is what `progress` returns."""
     step, total, besides = at
     play, pause, stop = (">", "||", "[]") if ascii_only else ("►", "‖", "■")
     glyph = stop if player.done else play if player.playing else pause
     word = "done" if player.done else "playing" if player.playing else "paused"
-    speed = "max" if player.speed == float("inf") else f"{player.speed:g}/s"
     behind = "" if player.live or short else f" (recorded {player.recorded})"
-    return f"{glyph} {word} {step}/{total}{besides}{behind} {'' if short else 'speed '}{speed}"
+    return f"{glyph} {word} {step}/{total}{besides}{behind} {'' if short else 'speed '}{speed_text(player)}"
 
 
 class Pace:

@@ -14,6 +14,7 @@ from textual.content import Content
 from engine.debug.laws import EXPECTED
 from engine.records import ModelInfo
 from engine.sampling.trace import Record
+from engine.text.counts import counted
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.render.canvas import canvas, sampling
 from remdm_tui.render.model_summary import placement
@@ -36,6 +37,8 @@ MARKS: dict[Severity, tuple[str, str]] = {"failure": ("âœ— ", "x "), "hint": ("â
 """What a message begins with, so that its kind does not rest on colour; in ASCII the second."""
 NARROW = 100
 """Columns below which the header says less of the playing."""
+LEAST_PROGRESS = 20
+"""Columns of progress behind a hint at least."""
 SMALLEST = (60, 16)
 """Columns and rows below which the text is shown alone."""
 
@@ -109,10 +112,14 @@ class Presenter:
             more = f" (+{notice.more} more)" if notice.more else ""
             text = f"{mark}{shorten_message(text, room - cell_len(mark + more), plain)}{more}"
         if progress is not None:
-            hint = "  esc cancels"
-            line = steps_line if progress.steps else loading_line
-            text = line(sanitize(progress.stage, cells=True), progress.done, progress.total, room - len(hint), plain)
-            text += hint
+            # why a key does nothing now comes first
+            said = f"{text}  " if notice.severity == "hint" and text else ""
+            cancel = "  esc cancels"
+            line, stage = steps_line if progress.steps else loading_line, sanitize(progress.stage, cells=True)
+            left = room - cell_len(said) - len(cancel)
+            text = said
+            if left >= LEAST_PROGRESS or not said:
+                text += line(stage, progress.done, progress.total, left, plain) + cancel
         if not self.session.has_record:
             stage = "loading" if progress is None else sanitize(progress.stage, cells=True)
             waiting = f"{stage} ..." if self.session.failure is None else "No model is loaded"
@@ -294,7 +301,7 @@ class Presenter:
         done = session.debug.branches.has_ended(pane.branch) and at == len(pane.record)
         until = f"ended at {at}, " if done and at < session.player.position else ""
         calls = frame.network_calls / len(frame.tokens)
-        return Caption(name, f"{until}{calls:.4g} {'call' if calls == 1 else 'calls'}, {left}")
+        return Caption(name, f"{until}{counted(calls, 'call', form='.4g')}, {left}")
 
     def _charts(self, trace: Record, position: int) -> list[Chart | Overlay]:
         """Return the curves of the run; with panes, overlaid."""

@@ -113,3 +113,8 @@ def faster(player: Player, by: int) -> Player:
     """Change the speed by `by` places in SPEEDS."""
     index = SPEEDS.index(player.speed) + by
     return replace(player, speed=SPEEDS[max(0, min(index, len(SPEEDS) - 1))], due=0.0)
+
+
+def speed_text(player: Player) -> str:
+    """Return the speed in words."""
+    return "max" if player.speed == math.inf else f"{player.speed:g}/s"

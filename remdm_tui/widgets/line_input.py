@@ -6,6 +6,7 @@ from textual import events
 from textual.message import Message
 from textual.widgets import Input
 
+from engine.text.counts import counted
 from engine.text.lines import lines_of
 
 NEWLINES, ASCII_NEWLINES = ("↵", "⏎", "␤"), ("^J", "<LF>", "\\n")
@@ -34,7 +35,7 @@ class LineInput(Input):
 
         @property
         def sentence(self) -> str:
-            return f"Only one line fits: {self.count} pasted lines left out"
+            return f"Only one line fits: {counted(self.count, 'pasted line')} left out"
 
     def __init__(self, value: str = "", *, newline: str = "", placeholder: str = "", select_on_focus: bool = True,
                  compact: bool = False) -> None:  # fmt: skip

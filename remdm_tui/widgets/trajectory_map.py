@@ -7,6 +7,7 @@ from textual.containers import Vertical
 from textual.content import Content
 
 from engine.sampling.trace import Record
+from engine.text.counts import counted
 from remdm_tui.render import plate_paint as paint
 from remdm_tui.render.plate_modes import Mode
 from remdm_tui.render.plate_paint import Marks
@@ -50,7 +51,7 @@ class TrajectoryMap(Vertical):
 
 def map_title(view: Viewport, mode: Mode, marks: Marks, room: int) -> str:
     """Return what the map shows, as much of it as fits in `room` columns; a part that does not is left out whole."""
-    parts = [f"map: {view.positions} positions x {view.steps - 1} steps"]
+    parts = [f"map: {counted(view.positions, 'position')} x {counted(view.steps - 1, 'step')}"]
     if not view.is_whole:
         last = view.top + view.rows - 1, view.left + view.columns - 1
         parts += [f"zoom {view.factor:.3g}", f"positions {view.top}-{last[0]}, steps {view.left}-{last[1]}"]

@@ -152,7 +152,7 @@ def test_small_numbers_of_samples_and_failures_are_warned_of(tmp_path: Path) -> 
     (group,) = collect([tmp_path]).groups
     described = " ".join(warnings(group))
     assert "MAUVE of 100 texts is not comparable" in described
-    assert "1 samples of" in described
+    assert "1 sample of" in described
     assert "The batch was halved." in described
 
 
