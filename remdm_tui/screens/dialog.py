@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TypeVar
 
 from rich.text import Text
@@ -118,6 +118,10 @@ class ListDialog(Dialog[Result]):
         """Return the rows of the list."""
         return ()
 
+    def headings(self) -> Collection[int]:
+        """Return the rows that are titles and cannot be highlighted."""
+        return ()
+
     def moved(self, row: int) -> None:
         """Handle a row that a key has highlighted."""
 
@@ -136,14 +140,16 @@ class ListDialog(Dialog[Result]):
         """Refill the list and highlight row `at`."""
         options, rows = self.options, self.rows()
         options.clear_options()
-        options.add_options([Option(row) for row in rows])
+        titles = self.headings()
+        options.add_options([Option(row, disabled=number in titles) for number, row in enumerate(rows)])
         options.highlighted = None if at is None or not rows else min(at, len(rows) - 1)
         options.display = bool(rows)
 
     def action_move(self, by: int) -> None:
-        count = self.options.option_count
-        if count:
-            row = min(0, by) % count if self.at is None else (self.at + by) % count
+        titles = self.headings()
+        rows = [row for row in range(self.options.option_count) if row not in titles]
+        if rows:
+            row = rows[min(0, by)] if self.at is None else rows[(rows.index(self.at) + by) % len(rows)]
             self.options.highlighted = row
             self.moved(row)
 

@@ -28,7 +28,7 @@ from remdm_tui.screens.help import HelpScreen
 from remdm_tui.screens.line import LineScreen
 from remdm_tui.screens.models import ModelScreen
 from remdm_tui.screens.panels.branches import BRANCHES, BranchesPanel
-from remdm_tui.screens.panels.controls import Controls
+from remdm_tui.screens.panels.controls import Controls, needs_run
 from remdm_tui.screens.panels.knobs import KNOBS, KnobsPanel
 from remdm_tui.screens.panels.panel_zoom import DIGITS, MAP, PANEL_KEYS, PanelZoom
 from remdm_tui.screens.panels.panes import PANES, PanesPanel
@@ -36,6 +36,7 @@ from remdm_tui.screens.panels.text import EDITING, MATCHING, SCROLLING, SELECTIN
 from remdm_tui.screens.panels.timeline import BOOKMARKS, SEEKING, TimelinePanel
 from remdm_tui.watch import player as playing
 from remdm_tui.watch.available_models import available_models
+from remdm_tui.watch.phase import Dead, EngineFailed, Lost
 from remdm_tui.watch.run_recording import SUFFIX
 from remdm_tui.widgets.curves import CurvesPanel
 from remdm_tui.widgets.figures import FiguresPanel
@@ -166,7 +167,7 @@ class WatchScreen(Screen[None]):
                     yield self.curves
         yield self.timeline
         yield self.banner
-        yield KeyFooter(self.ALWAYS_SHOWN)
+        yield KeyFooter(self.ALWAYS_SHOWN, [binding.action for binding in SCREEN_KEYS])
 
     def on_mount(self) -> None:
         # the first thing that is painted says what is being waited for
@@ -246,16 +247,25 @@ class WatchScreen(Screen[None]):
 
     # -- the run
 
+    @needs_run
     def action_play_pause(self) -> None:
-        self.controls.play(playing.toggle(self.session.player))
+        session, controls = self.session, self.controls
+        if session.player.live and not session.player.ended and isinstance(session.phase, Dead | EngineFailed | Lost):
+            controls.say(controls.obstacle)
+        else:
+            controls.play(playing.toggle(session.player))
 
     def action_restart(self, by: int) -> None:
-        self.session.restart(by)
+        session, notice = self.session, self.session.notice
+        session.restart(by)
+        if session.progress is not None and session.notice is notice:
+            self.controls.say(f"The run begins with seed {session.seed}")
         self.controls.wake()
 
+    @needs_run
     def action_sample(self, by: int) -> None:
         if self.options.batch == 1:
-            self.controls.say("Only one sample")
+            self.controls.say("Only one sample: --batch draws more")
             return
         self.session.next_sample(by)
         self.controls.wake()
@@ -285,6 +295,8 @@ class WatchScreen(Screen[None]):
             self.text.look_at(None)
         elif self.has_message:
             session.dismiss()
+        elif self.focused is None:
+            self.controls.say("Nothing to close")
         else:
             self.set_focus(None)
         self.controls.wake()
@@ -311,7 +323,7 @@ class WatchScreen(Screen[None]):
             self.controls.say(READ_ONLY)
             return
         self.session.revive()
-        self.controls.wake()
+        self.controls.say("Restarting the engine", "note")
 
     def action_model(self, reason: str = "") -> None:
         """Open the model dialog; `reason` says why a model is needed."""
@@ -358,9 +370,11 @@ class WatchScreen(Screen[None]):
             lambda _: self.controls.wake(),
         )
 
+    @needs_run
     def action_export(self, kind: str = "svg") -> None:
         self.exporter.ask(kind, self.text.size.width)
 
+    @needs_run
     def action_export_screen(self, kind: str = "svg") -> None:
         self.exporter.ask_screen(kind)
 
@@ -370,7 +384,9 @@ class WatchScreen(Screen[None]):
 
     def action_legend(self) -> None:
         """Toggle the legend."""
-        if self.legend is None:
+        if self.legend is None and (self.has_class("-tiny") or self.has_class("-flat")):
+            self.controls.say("No room for it here")
+        elif self.legend is None:
             self.legend = LegendPanel(id="legend", classes="box", markup=False)
             self.retheme()
             self.text.open_box(self.legend)
@@ -379,18 +395,19 @@ class WatchScreen(Screen[None]):
             self.legend = None
 
     def action_help(self) -> None:
-        """Open the help, with the keys of the focused panel first."""
+        """Open the help, with the keys of the focused panel first; do what is chosen there."""
         panels = self.focused_panels()
         panel = MAP if MAP in panels else panels[-1] if panels else ""
         own = {binding.id for owner, binding in DECLARED if owner in panels}
         own |= {binding.id for binding in LOCAL if binding.panel in panels}
         table = self.controls.table
-        bound = [(binding.id, (table.readable(binding), binding.description)) for binding in table.bound()]
-        bound += [(None, (table.readable(binding), f"{binding.description}, in a search")) for binding in SEARCHING]
+        keys = [(one.id or "", table.readable(one), one.description, one.tooltip) for one in table.bound()]
+        keys += [("", table.readable(one), f"{one.description}, in a search", one.tooltip) for one in SEARCHING]
         colours = palette(self.app.current_theme.dark, self.options.ascii)
-        self.app.push_screen(
-            HelpScreen(
-                [line for _, line in bound], colours, self.options.ascii,
-                panel=panel, own=[line for id_, line in bound if id_ in own],
-            )
-        )  # fmt: skip
+
+        async def do(name: str | None) -> None:
+            action = next((one.action for one in table.bound() if name and one.id == name), "")
+            if action:
+                await self.app.run_action(action, self)
+
+        self.app.push_screen(HelpScreen(keys, colours, self.options.ascii, panel=panel, own=own), do)

@@ -33,7 +33,8 @@ def of_keys(screen: WatchScreen) -> Iterator[PaletteLine]:
     """Yield one command per key."""
     for binding in screen.controls.table.bound():
         run = partial(screen.app.call_later, screen.app.run_action, binding.action, screen)
-        yield PaletteLine(binding.description, f"key {screen.controls.table.readable(binding)}", run)
+        key = f"key {screen.controls.table.readable(binding)}"
+        yield PaletteLine(binding.description, f"{binding.tooltip or binding.description} ({key})", run)
 
 
 def of_strategies(screen: WatchScreen) -> Iterator[PaletteLine]:

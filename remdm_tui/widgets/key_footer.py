@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from rich.cells import cell_len
 from textual import events
@@ -15,16 +15,18 @@ PADDING = 3
 
 
 class KeyFooter(Footer):
-    """A footer that never cuts a key, and that keeps some in every width."""
+    """A footer that never cuts a key, keeps some in every width, and shows the keys of the focused panel first."""
 
-    def __init__(self, always: Collection[str]) -> None:
-        """kept: actions whose keys are always shown."""
+    def __init__(self, always: Collection[str], order: Sequence[str]) -> None:
+        """always: actions whose keys are always shown; order: that of the actions which work everywhere."""
         super().__init__(show_command_palette=False)
         self._always, self._composed_for = always, 0
+        self._places = {action: place for place, action in enumerate(order)}
 
     def compose(self) -> ComposeResult:
         self._composed_for = self.size.width
         keys = [key for key in super().compose() if isinstance(key, FooterKey)]
+        keys.sort(key=lambda key: self._places.get(key.action, -1))
         room = self._composed_for - sum(_width(key) for key in keys if key.action in self._always)
         for key in keys:
             if key.action not in self._always and self._composed_for:

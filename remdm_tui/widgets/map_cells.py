@@ -74,6 +74,13 @@ class MapCells(Widget, can_focus=True):
             super().__init__()
             self.cells = cells
 
+    class Refused(Message):
+        """A key can change nothing now; the sentence says why."""
+
+        def __init__(self, sentence: str) -> None:
+            super().__init__()
+            self.sentence = sentence
+
     def __init__(self, *, ascii_only: bool = False, id: str | None = None) -> None:
         super().__init__(id=id)
         self._ascii = ascii_only
@@ -294,7 +301,10 @@ class MapCells(Widget, can_focus=True):
         """Zoom about the step on screen and the selected position; a negative factor zooms out."""
         if self.view is not None:
             middle = self.view.top + self.view.rows // 2
+            before = self.view
             self._zoom(by if by > 0 else -1 / by, middle if self._at is None else self._at, self._step)
+            if self.view == before:
+                self.post_message(self.Refused("The largest already" if by > 0 else "The whole run shows already"))
 
     def _zoom(self, by: float, position: int, step: int) -> None:
         assert self.view is not None
@@ -304,14 +314,23 @@ class MapCells(Widget, can_focus=True):
         """Move by a part of what is shown."""
         if self.view is not None:
             by = max(1, self.view.rows // SHIFT), max(1, self.view.columns // SHIFT)
+            before = self.view
             self._look(pan(self.view, rows * by[0], columns * by[1]))
+            if self.view == before:
+                whole = self.view.is_whole
+                self.post_message(self.Refused("The whole run shows already" if whole else "Already at the edge"))
 
     def action_whole(self) -> None:
         if self.view is not None:
+            if self.view.is_whole:
+                self.post_message(self.Refused("The whole run shows already"))
             self._look(Viewport.whole(self.view.positions, self.view.steps))
 
     def action_marks(self) -> None:
         """Take finer marks, or the coarsest after the finest."""
+        if self.effective_marks not in paint.BLOCKS:
+            self.post_message(self.Refused("No finer cells without colour"))
+            return
         self.marks = paint.BLOCKS[(paint.BLOCKS.index(self.marks) + 1) % len(paint.BLOCKS)]
         self._pool = self._painting = None
         self._styles.clear()
@@ -321,6 +340,8 @@ class MapCells(Widget, can_focus=True):
         """Select a neighbour of the selected position."""
         if self.view is not None:
             at = self.view.top if self._at is None else max(0, min(self._at + by, self.view.positions - 1))
+            if by and at == self._at:
+                self.post_message(self.Refused("No position further"))
             self.post_message(self.CellPointed(self, at, self._step))
 
     def _look(self, view: Viewport | None) -> None:

@@ -13,14 +13,12 @@ from engine.sampling.figures import figures
 from engine.sampling.trace import RunStart, Trace
 from remdm_tui.render.panels import Chart
 from remdm_tui.render.shorten import shorten, shorten_message
-<<<<<<< ours
 from remdm_tui.ui.panel_data import (
     Bands,
     RevealConfidence,
     active_breakpoints,
     changes,
     charts,
-    counted,
     per_call,
     progress,
     status,
@@ -28,11 +26,6 @@ from remdm_tui.ui.panel_data import (
 from remdm_tui.watch.breakpoints import Stop
 from remdm_tui.widgets.curves import CurvesPanel
 from tests.engine.recordings import session_of, start_of
-||||||| base
-from remdm_tui.ui.panel_data import counted, progress, status
-=======
-from remdm_tui.ui.panel_data import progress, status
->>>>>>> theirs
 
 RIGHT = "► playing 12/256 speed max"
 
@@ -91,12 +84,6 @@ def test_a_clean_up_is_no_step(steps, position, expected):
     assert progress(trace_with_a_clean_up(steps), position) == expected
 
 
-<<<<<<< ours
-@pytest.mark.parametrize(("number", "words"), [(0, "0 calls"), (1, "1 call"), (2, "2 calls")])
-def test_a_word_follows_its_number(number, words):
-    assert counted(number, "call") == words
-
-
 @pytest.mark.parametrize(
     ("position", "expected"), [(4, (4, 12, "")), (6, (4, 12, " + 2 edits")), (15, (12, 12, " + clean-up + 2 edits"))]
 )
@@ -105,16 +92,6 @@ def test_an_edit_is_no_step(position, expected):
 
 
 def trace_with_a_clean_up(steps, edits=()):
-||||||| base
-@pytest.mark.parametrize(("number", "words"), [(0, "0 calls"), (1, "1 call"), (2, "2 calls")])
-def test_a_word_follows_its_number(number, words):
-    assert counted(number, "call") == words
-
-
-def trace_with_a_clean_up(steps):
-=======
-def trace_with_a_clean_up(steps):
->>>>>>> theirs
     tokens = np.zeros((1, 4), np.int32)
     trace = Trace(RunStart(tokens, tokens > 0, steps, 0))
     none = np.zeros(tokens.shape, np.float32)

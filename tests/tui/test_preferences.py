@@ -75,11 +75,11 @@ async def test_a_key_of_ones_own_takes_the_place_of_the_key_that_was():
         await pilot.press("f8")
         await settle(pilot)
         assert pilot.app.watching.player.position == 1
-        assert (await offered(pilot.app))["Step"].help == "key f8"
+        assert (await offered(pilot.app))["Step"].help == "Take one step, and pause (key f8)"
         await pilot.press("question_mark")
         await pilot.pause()
         assert isinstance(pilot.app.screen, HelpScreen)
-        assert ("f8", "Step") in pilot.app.screen._keys
+        assert [row.key for row in pilot.app.screen.filtered("f8 step")] == ["", "f8"]
 
 
 async def test_what_is_wrong_with_the_configuration_is_reported_and_the_run_begins():

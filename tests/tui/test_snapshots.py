@@ -44,7 +44,7 @@ async def heated(pilot):
 async def helped(pilot):
     await halfway(pilot)
     await pilot.press("question_mark")
-    await seen(pilot, lambda app: isinstance(app.screen, HelpScreen) and app.screen.query_one("Static").size.height)
+    await seen(pilot, lambda app: isinstance(app.screen, HelpScreen) and app.screen.options.option_count)
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=lambda size: f"{size[0]}x{size[1]}")

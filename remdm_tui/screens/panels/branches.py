@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from textual.binding import Binding
 
-from remdm_tui.screens.panels.controls import Controls
+from engine.text.counts import counted
+from remdm_tui.screens.panels.controls import Controls, needs_run
 from remdm_tui.widgets.branch_tree import BranchTree
 
 BRANCHES = (
@@ -36,22 +37,42 @@ class BranchesPanel(BranchTree, can_focus=True):
         super().__init__(ascii_only=controls.options.ascii, id="branches")
         self.controls, self.session, self._look_at = controls, controls.session, look_at
 
+    @needs_run
     def action_branch(self) -> None:
         if obstacle := self.controls.obstacle:
             self.controls.say(obstacle)
         elif self.session.debug.branches.branch_off():
             self.controls.wake()
 
+    @needs_run
     def action_turn_branch(self, by: int) -> None:
-        if self.session.trace is None or not self.session.debug.branches.turn(by):
+        if not self.session.debug.branches.turn(by):
             self.controls.say(ONE_BRANCH)
         self.controls.wake()
 
+    @needs_run
     def action_compare(self) -> None:
-        if self.session.trace is None or not self.session.debug.branches.compare():
+        if not self.session.debug.branches.compare():
             self.controls.say(ONE_BRANCH)
+        else:
+            self._tell_differences()
         self.controls.wake()
 
+    def _tell_differences(self) -> None:
+        """Say how much of the step on screen differs, which may be nothing that can be seen."""
+        session, branching = self.session, self.session.debug.branches
+        if branching.against is None:
+            self.controls.say("Differences are not marked any more", "note")
+            return
+        different = branching.different(session.position)
+        where = f"branch {branching.against}"
+        if different is None:
+            self.controls.say(f"{where.capitalize()} ends before this step", "note")
+        else:
+            count = counted(int(different.sum()), "position differs", "positions differ")
+            self.controls.say(f"{count} from {where}", "note")
+
+    @needs_run
     def action_first_difference(self) -> None:
         """Go to the step and the position at which the two branches first differ."""
         session, branches = self.session, self.session.debug.branches

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from remdm_tui.link.replay import READ_ONLY
 from remdm_tui.preferences.keymap import KeyTable
@@ -44,6 +46,13 @@ class Controls:
             case Live():
                 return READ_ONLY if self.session.state.read_only else ""
 
+    @property
+    def no_run(self) -> str:
+        """Why no run is on screen."""
+        if isinstance(self.session.phase, Dead | EngineFailed):
+            return f"No run yet. {self.keys['model']} picks a model"
+        return "Still loading: no run yet"
+
     def wake(self, at_once: bool = False) -> None:
         """Request a redraw."""
         self.changed(at_once)
@@ -61,3 +70,28 @@ class Controls:
     def seek(self, position: int) -> None:
         """Pause at `position`."""
         self.play(playing.seek(self.session.player, position))
+
+
+class HasControls(Protocol):
+    """A panel or a screen that acts on the session."""
+
+    controls: Controls
+
+
+Owner = TypeVar("Owner", bound=HasControls)
+Arguments = ParamSpec("Arguments")
+
+
+def needs_run(
+    action: Callable[Concatenate[Owner, Arguments], object],
+) -> Callable[Concatenate[Owner, Arguments], None]:
+    """Return an action that says why it does nothing as long as no run is on screen."""
+
+    @wraps(action)
+    def guarded(owner: Owner, /, *args: Arguments.args, **more: Arguments.kwargs) -> None:
+        if owner.controls.session.trace is None:
+            owner.controls.say(owner.controls.no_run)
+        else:
+            action(owner, *args, **more)
+
+    return guarded

@@ -9,6 +9,7 @@ from engine.records import Knob
 from remdm_tui.link.replay import READ_ONLY
 from remdm_tui.screens.panels.controls import Controls
 from remdm_tui.screens.value import KnobChoiceScreen, ValueScreen
+from remdm_tui.settings.knobs import STRATEGY, knob_text
 from remdm_tui.widgets.knob_panel import KnobPanel
 
 KNOBS = (
@@ -48,20 +49,46 @@ class KnobsPanel(KnobPanel, can_focus=True):
         self.controls.wake(at_once=True)
 
     def action_notch(self, name: str, by: int) -> None:
-        self.session.notch(name, by)
+        session = self.session
+        if not session.strategies:
+            self.controls.say(self.controls.no_run)
+            return
+        before, notice = session.upcoming, session.notice
+        session.notch(name, by)
+        if session.notice is notice or not session.notice.text:
+            now = session.upcoming
+            if now == before:
+                self.controls.say(f"{name} goes no further")
+            elif not self._visible:
+                value = now.strategy if name == STRATEGY else now.knobs.get(name, getattr(now, name, ""))
+                self.controls.say(f"{name} {knob_text(value)} from the next step on", "note")
         self.controls.wake(at_once=True)
+
+    @property
+    def _visible(self) -> bool:
+        return bool(self.is_on_screen and self.size.height)
 
     def action_choose(self, by: int) -> None:
         self.choose(by)
+        chosen = self.chosen
+        if chosen is None:
+            self.controls.say(self.controls.no_run)
+        elif not self._visible:
+            keys = self.controls.keys
+            turns = f"{keys['knob-down']} and {keys['knob-up'].split()[0]} turn it"
+            self.controls.say(f"Knob {chosen.name}: {turns}, {keys['panel-knobs']} shows all", "note")
 
     def action_turn(self, by: int) -> None:
-        if self.chosen is not None:
+        if self.chosen is None:
+            self.controls.say(self.controls.no_run)
+        else:
             self.action_notch(self.chosen.name, by)
 
     def action_type_value(self) -> None:
         """Ask for the value of the chosen knob."""
         chosen = self.chosen
         if chosen is None:
+            self.controls.say(self.controls.no_run)
             return
         if self.session.state.read_only:
             self.controls.say(READ_ONLY)

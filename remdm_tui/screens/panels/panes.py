@@ -8,7 +8,7 @@ from textual.message import Message
 
 from remdm_tui.render.plate_modes import MODES
 from remdm_tui.screens.compare import CompareScreen
-from remdm_tui.screens.panels.controls import Controls
+from remdm_tui.screens.panels.controls import Controls, needs_run
 from remdm_tui.settings.pane_spec import pane_settings
 from remdm_tui.watch.panes import LETTERS, PaneGroup
 from remdm_tui.widgets.map_cells import MapCells
@@ -80,23 +80,21 @@ class PanesPanel(Panes):
         self.activate(event.number)
         self.active.focus(scroll_visible=False)
 
+    @needs_run
     def action_panes(self) -> None:
         """Toggle between split view and one branch; with only one, ask for another."""
         group = self.group
         if group.panes:
             group.close()
-        elif self.session.trace is None:
-            return
         elif not group.open():
             self.action_add_pane()
             return
         self._rearranged()
 
+    @needs_run
     def action_add_pane(self) -> None:
         """Ask for a strategy and begin a branch of it in a new pane."""
         session = self.session
-        if session.trace is None:
-            return
 
         def add(text: str) -> None:
             # the engine can end while the user types
@@ -120,6 +118,7 @@ class PanesPanel(Panes):
         else:
             self.screen.focus_previous()
 
+    @needs_run
     def action_colour(self, by: int) -> None:
         """Colour text and map by the next mode."""
         names = list(MODES)
@@ -146,6 +145,10 @@ class PanesPanel(Panes):
                 one.cells.use(event.cells.view, event.cells.mode, event.cells.marks)
             one.caption()
         self.controls.wake()
+
+    @on(MapCells.Refused)
+    def _refused(self, event: MapCells.Refused) -> None:
+        self.controls.say(event.sentence)
 
     def _rearranged(self) -> None:
         """Draw changed panes or a changed focus."""

@@ -10,14 +10,16 @@ from textual.containers import Vertical
 from textual.widgets import Static
 
 from engine.records import Change
+from engine.text.counts import counted
 from remdm_tui.render.canvas import plain_text
 from remdm_tui.screens.bottom_line import BottomLine, LineHistory
 from remdm_tui.screens.line import LineScreen
-from remdm_tui.screens.panels.controls import Controls
+from remdm_tui.screens.panels.controls import Controls, needs_run
 from remdm_tui.screens.panels.panes import PanesPanel
 from remdm_tui.watch.debugger import EditKind
 from remdm_tui.watch.inspector import matches, named_parts, neighbour
 from remdm_tui.watch.notices import Notice
+from remdm_tui.watch.phase import Live
 from remdm_tui.watch.token_input import prompt_length, prompt_text, prompt_tokens, spell, token_of
 from remdm_tui.widgets.inspector import TOP, InspectorPanel, named
 from remdm_tui.widgets.line_input import newline_sign
@@ -118,16 +120,24 @@ class TextPanel(Vertical):
             self.controls.seek(event.step)
         self.look_at(event.position)
 
+    @needs_run
     def action_page(self, by: int) -> None:
-        self.panes.active.turn_page(by)
+        grid = self.panes.active
+        if not grid.max_scroll_y:
+            self.controls.say("All of it shows")
+        elif grid.scroll_offset.y == (grid.max_scroll_y if by > 0 else 0):
+            self.controls.say("No further down" if by > 0 else "No further up")
+        else:
+            grid.turn_page(by)
 
+    @needs_run
     def action_copy(self) -> None:
         session = self.session
         if session.trace is not None and session.model is not None:
             words = session.model.pieces, session.model.fragments
             text = plain_text(session.trace, session.position, session.sample, *words)
             self.app.copy_to_clipboard(text)
-            session.notice = Notice(f"Copied {len(text)} characters")
+            session.notice = Notice(f"Copied {counted(len(text), 'character')}")
             self.controls.wake(at_once=True)
 
     # -- the selected position
@@ -142,32 +152,39 @@ class TextPanel(Vertical):
         self.panes.active.use_cursor(position)
         self.controls.wake()
 
+    @needs_run
     def action_inspect(self) -> None:
         """Toggle the inspector."""
         if self.session.debug.inspector.at is not None:
             self.look_at(None)
-        elif self.session.trace is not None:
+        else:
             self.look_at(self.panes.active.first_shown)
 
+    @needs_run
     def action_cursor(self, by: int) -> None:
         record, at = self.session.trace, self.session.debug.inspector.at
-        if record is None:
-            return
+        assert record is not None
         length = record.start.tokens.shape[1]
-        self.look_at(self.panes.active.first_shown if at is None else max(0, min(at + by, length - 1)))
+        self._move_to(self.panes.active.first_shown if at is None else max(0, min(at + by, length - 1)))
 
+    @needs_run
     def action_cursor_row(self, by: int) -> None:
         grid, at = self.panes.active, self.session.debug.inspector.at
-        if self.session.trace is not None:
-            self.look_at(grid.first_shown if at is None else grid.across(at, by))
+        self._move_to(grid.first_shown if at is None else grid.across(at, by))
 
+    def _move_to(self, position: int) -> None:
+        """Select a position, unless it is selected: then there is none further."""
+        if position == self.session.debug.inspector.at:
+            self.controls.say("No position further")
+        else:
+            self.look_at(position)
+
+    @needs_run
     def action_remasked(self, by: int) -> None:
         """Pause, and select the next or previous position that the step on screen remasks."""
         session = self.session
         record, position, sample = session.trace, session.position, session.sample
-        if record is None:
-            self.controls.say("No step to look at yet", "note")
-            return
+        assert record is not None
         found = np.flatnonzero(record.change(position, sample) == Change.REMASKED).tolist()
         at = neighbour(found, session.debug.inspector.at, by)
         if at is not None:
@@ -179,6 +196,7 @@ class TextPanel(Vertical):
         where = f". Step {steps[0 if by > 0 else -1]} remasks" if steps else ""
         self.controls.say(f"No token is remasked in this step{where}", "note")
 
+    @needs_run
     def action_prediction(self) -> None:
         """Toggle between the model's prediction and the history of the position."""
         session, inspector = self.session, self.session.debug.inspector
@@ -190,11 +208,14 @@ class TextPanel(Vertical):
         had = inspector.prediction
         if inspector.shows_prediction and had is not None and (had.sample, had.position, had.step) == current:
             inspector.shows_prediction = False
+        elif not isinstance(session.phase, Live):
+            self.controls.say(self.controls.obstacle)
         else:
             inspector.shows_prediction = inspector.pending = True
             session.link.look(*current)
         self.controls.wake()
 
+    @needs_run
     def action_turning(self, by: int) -> None:
         """Seek the next or previous step that changed the position."""
         session, inspector = self.session, self.session.debug.inspector
@@ -211,6 +232,7 @@ class TextPanel(Vertical):
             where = "after" if by > 0 else "before"
             self.controls.say(f"Position {inspector.at} does not change {where} this step")
 
+    @needs_run
     def action_search(self) -> None:
         """Ask for a text to search."""
         question = "a text, or a /pattern/ that a token must match; matches stay marked until escape"
@@ -278,9 +300,11 @@ class TextPanel(Vertical):
         except ValueError as error:
             self.controls.say(str(error))
 
+    @needs_run
     def action_mask(self) -> None:
         self._edit_here("mask")
 
+    @needs_run
     def action_lock(self) -> None:
         """Lock the position, or unlock it."""
         session = self.session
@@ -290,6 +314,7 @@ class TextPanel(Vertical):
             locked = bool(record.change(session.position, session.sample)[at] == Change.LOCKED)
         self._edit_here("unlock" if locked else "lock")
 
+    @needs_run
     def action_force(self) -> None:
         """Ask for a token to set at the position."""
         session, plain = self.session, self.controls.options.ascii
@@ -313,6 +338,7 @@ class TextPanel(Vertical):
 
         self.app.push_screen(LineScreen("set token", question, "", plain, put))
 
+    @needs_run
     def action_prompt(self) -> None:
         """Ask for another prompt."""
         session, plain, infill = self.session, self.controls.options.ascii, self.controls.options.infill

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual import on
 from textual.binding import Binding
 
-from remdm_tui.screens.panels.controls import Controls
+from remdm_tui.screens.panels.controls import Controls, needs_run
 from remdm_tui.watch import player as playing
 from remdm_tui.watch.bookmarks import bookmarked_positions, neighbour
 from remdm_tui.watch.run_recording import describe_error
@@ -28,6 +28,7 @@ BOOKMARKS = (
 )
 
 AT_START = "Already at the start"
+AT_END = "Already the last recorded step"
 
 
 class TimelinePanel(Timeline, can_focus=True):
@@ -44,30 +45,41 @@ class TimelinePanel(Timeline, can_focus=True):
     def _moved(self, event: Timeline.Moved) -> None:
         self.controls.seek(event.position)
 
+    @needs_run
     def action_forward(self) -> None:
         if self.session.player.done:
             self.controls.say("The run ended")
-            return
-        self.controls.play(playing.forward(self.session.player))
+        elif self.session.player.live and (obstacle := self.controls.obstacle):
+            self.controls.say(obstacle)
+        else:
+            self.controls.play(playing.forward(self.session.player))
 
+    @needs_run
     def action_step_back(self) -> None:
         if self._at(0):
             self.controls.say(AT_START)
             return
         self.controls.play(playing.back(self.session.player))
 
+    @needs_run
     def action_jump(self, by: int) -> None:
-        self.controls.seek(self.session.player.position + by)
+        end = self.session.recorded if by > 0 else 0
+        if self._at(end):
+            self.controls.say(AT_END if by > 0 else AT_START)
+        else:
+            self.controls.seek(self.session.player.position + by)
 
+    @needs_run
     def action_start(self) -> None:
         if self._at(0):
             self.controls.say(AT_START)
         else:
             self.controls.seek(0)
 
+    @needs_run
     def action_end(self) -> None:
         if self._at(self.session.recorded):
-            self.controls.say("Already the last")
+            self.controls.say(AT_END)
         else:
             self.controls.seek(self.session.recorded)
 
@@ -82,6 +94,8 @@ class TimelinePanel(Timeline, can_focus=True):
             self.controls.say("Already the fastest" if by > 0 else "Already the slowest")
         else:
             self.controls.play(player)
+            if self.session.trace is None:
+                self.controls.say(f"Speed {playing.speed_text(player)}", "note")
 
     @property
     def bookmarks(self) -> tuple[int, ...]:
@@ -91,12 +105,11 @@ class TimelinePanel(Timeline, can_focus=True):
             return ()
         return bookmarked_positions(session.recording.marks, session.recording.branches, session.debug.branches.current)
 
+    @needs_run
     def action_mark(self) -> None:
         """Bookmark the step on screen."""
         session, say = self.session, self.controls.say
-        if session.trace is None:
-            say("No step to bookmark yet")
-            return
+        assert session.trace is not None
         position = min(session.player.position, len(session.trace))
         if position in self.bookmarks:
             say(f"Step {position} is already bookmarked", "note")
@@ -111,6 +124,7 @@ class TimelinePanel(Timeline, can_focus=True):
         moves = f"{keys['bookmark-previous']} {keys['bookmark-next']}: go to bookmarks"
         say(f"Bookmarked step {position}{more} ({moves})", "note")
 
+    @needs_run
     def action_to_mark(self, by: int) -> None:
         """Seek the next or previous bookmark."""
         found = neighbour(self.bookmarks, self.session.player.position, by)
