@@ -15,10 +15,13 @@ from remdm_tui.render.typeset import HIDDEN, Canvas
 
 
 def canvas(trace: Record, position: int, sample: int, different: NDArray[np.bool_] | None = None) -> Canvas:
-    """Return the tokens of one sample at a position, with what changed in them."""
+    """Return the tokens of one sample at a position, with what changed in them; a mask is marked as no difference."""
+    change = trace.change(position, sample)
+    if different is not None:
+        different = different & ~np.isin(change, HIDDEN)
     return Canvas(
         trace.tokens(position, sample),
-        trace.change(position, sample),
+        change,
         trace.held(position, sample),
         trace.tokens(max(0, position - 1), sample),
         different,

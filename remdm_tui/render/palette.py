@@ -38,7 +38,8 @@ class Palette:
 
 
 LEVEL_COUNT = 6
-DIFFERENT = Style(color="#ffffff", bgcolor="#7d3c98", bold=True, italic=True, underline=True)
+DIFFERENT = Style(italic=True, underline=True)
+"""A thin line below the token, whose state stays to be seen."""
 CURSOR = Style(reverse=True, bold=True)
 LEVEL_COLOURS = ("#3b1c5a", "#54308a", "#31688e", "#21918c", "#5ec962", "#fde725")
 """Behind a token, from least to most confident."""

@@ -133,8 +133,11 @@ class ListDialog(Dialog[Result]):
         options.can_focus = False
         yield options
 
+    begin_at: int | None = None
+    """the row that is highlighted at first"""
+
     def on_mount(self) -> None:
-        self.list_rows()
+        self.list_rows(self.begin_at)
 
     def list_rows(self, at: int | None = None) -> None:
         """Refill the list and highlight row `at`."""

@@ -24,7 +24,8 @@ GROUPS: Mapping[str, str] = {
     "map-pan-right map-pan-up map-pan-down map-mode map-marks",
     "change": "mask set-token lock prompt branch",
     "debug": "breakpoints bookmark bookmark-next bookmark-previous revive",
-    "compare": "compare add-pane pane-next pane-previous differences first-difference branch-next branch-previous",
+    "compare": "compare add-pane table pane-next pane-previous differences first-difference branch-next "
+    "branch-previous",
     "files": "runs keep export copy model about",
     "application": "command panel-next panel-previous tour cancel help quit suspend",
 }
@@ -71,9 +72,6 @@ class HelpScreen(ListDialog[str | None]):
 
     def line(self) -> LineInput:
         return LineInput(placeholder="filter: mask, compare, ctrl ...", compact=True)
-
-    def on_mount(self) -> None:
-        self.query_one(LineInput).focus()
 
     def _sections(self) -> list[tuple[str, list[HelpRow]]]:
         by_group: dict[str, list[HelpRow]] = {f"Keys of the {self._panel}": []} | {name: [] for name in GROUPS}

@@ -27,6 +27,7 @@ from remdm_tui.screens.exporting import ExportEnded, Exporter
 from remdm_tui.screens.help import HelpScreen
 from remdm_tui.screens.line import LineScreen
 from remdm_tui.screens.models import ModelScreen
+from remdm_tui.screens.overview import OverviewScreen
 from remdm_tui.screens.panels.branches import BRANCHES, BranchesPanel
 from remdm_tui.screens.panels.controls import Controls, needs_run
 from remdm_tui.screens.panels.knobs import KNOBS, KnobsPanel
@@ -34,8 +35,11 @@ from remdm_tui.screens.panels.panel_zoom import DIGITS, MAP, PANEL_KEYS, PanelZo
 from remdm_tui.screens.panels.panes import PANES, PanesPanel
 from remdm_tui.screens.panels.text import EDITING, MATCHING, SCROLLING, SELECTING, TextPanel
 from remdm_tui.screens.panels.timeline import BOOKMARKS, SEEKING, TimelinePanel
+from remdm_tui.settings.pane_spec import titled
 from remdm_tui.watch import player as playing
 from remdm_tui.watch.available_models import available_models
+from remdm_tui.watch.overview import overview_row
+from remdm_tui.watch.panes import LETTERS
 from remdm_tui.watch.phase import Dead, EngineFailed, Lost
 from remdm_tui.watch.run_recording import SUFFIX
 from remdm_tui.widgets.curves import CurvesPanel
@@ -50,6 +54,7 @@ RUNS = (
     Binding("n", "restart(1)", "Next seed", id="next-seed", tooltip="Start a run with the next seed"),
     Binding("b", "sample(1)", "Next sample of the batch", id="sample-next", show=False),
     Binding("B", "sample(-1)", "Previous sample", id="sample-previous", show=False),
+    Binding("J", "overview", "Table ...", id="table", show=False, tooltip="List samples, or panes, with their figures"),
     Binding("U", "app.runs", "Runs of the session ...", id="runs", show=False, tooltip="Open, compare, record, delete"),
 )
 STOPPING = (Binding("x", "breakpoints", "Breakpoints", id="breakpoints", show=False),)
@@ -245,6 +250,10 @@ class WatchScreen(Screen[None]):
         inner = [MAP] * isinstance(self.focused, MapCells)
         return inner + [name for node in nodes for name, panel in self.panels.items() if panel is node]
 
+    @on(CurvesPanel.Pointed)
+    def _pointed_on_curves(self, event: CurvesPanel.Pointed) -> None:
+        self.controls.seek(event.step)
+
     # -- the run
 
     @needs_run
@@ -269,6 +278,42 @@ class WatchScreen(Screen[None]):
             return
         self.session.next_sample(by)
         self.controls.wake()
+
+    @needs_run
+    def action_overview(self) -> None:
+        """List all panes, or all samples of the batch, with their figures at the step on screen."""
+        session, group = self.session, self.panes.group
+        trace, model, sample = session.trace, session.model, session.sample
+        assert trace is not None
+        assert model is not None
+        if group.panes:
+            named = [
+                f"{letter} {titled(group.settings(pane), session.strategies)}"
+                for letter, pane in zip(LETTERS, group.panes)
+            ]
+            rows = [
+                overview_row(name, pane.record, group.position(pane.record), sample, model)
+                for name, pane in zip(named, group.panes)
+            ]
+            title, what, at = f"panes at step {session.player.position}", "pane", group.index
+        elif self.options.batch > 1:
+            position, samples = session.position, range(len(trace.start.tokens))
+            rows = [overview_row(str(number + 1), trace, position, number, model) for number in samples]
+            title, what, at = f"samples at step {position}", "sample", sample
+        else:
+            self.controls.say("Only one sample: --batch draws more, c compares")
+            return
+
+        def open_row(number: int | None) -> None:
+            if number is None:
+                return
+            if group.panes:
+                self.panes.activate(number)
+            else:
+                session.sample = number
+            self.controls.wake()
+
+        self.app.push_screen(OverviewScreen(title, what, rows, at, self.options.ascii), open_row)
 
     def action_breakpoints(self) -> None:
         """Open the breakpoint dialog."""

@@ -232,6 +232,7 @@ class Presenter:
             return False
         total, panes = self._total(trace), screen.panes.group.panes
         if panes:
+            self._tell_end()
             screen.panes.caption([self._caption(letter, pane) for letter, pane in zip(LETTERS, panes)])
         screen.timeline.use_marks(screen.timeline.bookmarks)
         screen.timeline.use_changes(panel_data.changes(trace))
@@ -288,6 +289,14 @@ class Presenter:
             text.inspector.border_title = f"position {at} - [ ] changes, o {other}"
             text.inspector.update(now)
         text.keep_in_sight(now.plain.count("\n") + 1)
+
+    def _tell_end(self) -> None:
+        """Say where the figures of all panes are when every one of them has ended."""
+        session = self.session
+        ended = session.player.done and not session.notice.text
+        if self._is_new("ended", (session.run, session.player.done)) and ended and session.recording.writable:
+            key = self.screen.controls.keys["table"]
+            self.screen.controls.say(f"All panes ended. {key}: their figures side by side", "note")
 
     def _caption(self, letter: str, pane: Pane) -> Caption:
         """Return what a pane shows and its progress."""

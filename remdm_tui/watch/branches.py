@@ -70,6 +70,17 @@ class BranchSet:
             self._store.dispatch(e.ShowBranch(order[(order.index(self.current) + by) % len(order)]))
         return len(order) > 1
 
+    def show(self, branch: int) -> None:
+        """Show a branch; with panes, in the pane that has it or in the one with the focus."""
+        state = self._store.observe()
+        if not state.panes.panes:
+            if branch != self.current:
+                self._store.dispatch(e.GoTo(branch))
+        elif state.letter(branch):
+            self._panes.look_at(branch)
+        else:
+            self._store.dispatch(e.PutInPane(branch))
+
     # -- comparing two branches
 
     def compare(self) -> bool:

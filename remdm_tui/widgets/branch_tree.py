@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len
 from rich.text import Text
+from textual import events
+from textual.message import Message
 from textual.widgets import Static
 
 from engine.debug.branches import Row
@@ -13,22 +15,34 @@ from remdm_tui.render.shorten import fit
 
 
 class BranchTree(Static):
-    """One line per branch, with marks on the one on screen and the one it is compared with."""
+    """One line per branch, with marks on the one on screen and the one it is compared with.
+
+    Posts `Chosen` on a click.
+    """
 
     DEFAULT_CSS = "BranchTree { height: auto; }"
     ROWS = 8
     """lines at most; those around the branch on screen"""
     _lines = 0
 
+    class Chosen(Message):
+        """A branch was clicked."""
+
+        def __init__(self, branch: int) -> None:
+            super().__init__()
+            self.branch = branch
+
     def __init__(self, *, ascii_only: bool = False, id: str | None = None) -> None:
         super().__init__(id=id)
         self._ascii = ascii_only
+        self._listed: tuple[int, ...] = ()
 
     def show(self, rows: Sequence[tuple[Row, str, int]], here: int, against: int | None) -> None:
         """Draw rows of the tree, each with its difference and its number of steps."""
         width = self.size.width or 30
         at = next((i for i, (row, _, _) in enumerate(rows) if row.branch.id == here), 0)
         first = max(0, min(at - self.ROWS // 2, len(rows) - self.ROWS))
+        self._listed = tuple(row.branch.id for row, _, _ in rows[first : first + self.ROWS])
         text = Text(no_wrap=True)
         for row, what, steps in rows[first : first + self.ROWS]:
             number = row.branch.id
@@ -42,6 +56,10 @@ class BranchTree(Static):
         # laying the screen out anew costs more than all that is drawn here
         self.update(text, layout=lines != self._lines)
         self._lines = lines
+
+    def on_click(self, event: events.Click) -> None:
+        if 0 <= event.y < len(self._listed):
+            self.post_message(self.Chosen(self._listed[event.y]))
 
     def _rails(self, row: Row) -> str:
         if row.branch.parent is None:

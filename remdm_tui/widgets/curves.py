@@ -10,21 +10,36 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from rich.text import Text
+from textual import events
+from textual.message import Message
 from textual.widgets import Static
 
 from remdm_tui.render.panels import Chart, Overlay
 from remdm_tui.render.plot import ascii_rows, characters, dots
 from remdm_tui.render.shorten import fit, shorten
 
+LINES = {True: ("#56b4e9", "#e69f00", "#00c08b", "#e08fc0"), False: ("#0068a8", "#9c5700", "#00724f", "#a0307c")}
+"""Colours of the branches that are laid over one another, in dark themes and in light ones."""
+
 
 class CurvesPanel(Static):
-    """As many stacked charts as fit."""
+    """As many stacked charts as fit; posts `Pointed` on a click."""
 
     DEFAULT_CSS = "CurvesPanel { height: 1fr; }"
     ROWS = 3
     """character rows of one chart, its label excepted"""
     OVERLAID = 5
     """the same of a chart with the curves of several branches"""
+
+    class Pointed(Message):
+        """A step was clicked."""
+
+        def __init__(self, step: int) -> None:
+            super().__init__()
+            self.step = step
+
+    _total = 0
+    """steps from left to right"""
 
     def __init__(self, *, ascii_only: bool = False, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -37,6 +52,7 @@ class CurvesPanel(Static):
         width = self.size.width
         if width < 8 or self.size.height < 2:
             return
+        self._total = total
         least = self.OVERLAID if isinstance(charts[0], Overlay) else self.ROWS
         room = max(1, self.size.height // (least + 1))
         charts = charts[:room]
@@ -87,14 +103,25 @@ class CurvesPanel(Static):
         return text
 
     def _overlay(self, chart: Overlay, total: int, position: int, width: int, rows: int) -> Text:
-        """Draw all curves in one field; where curves coincide, their letters take turns."""
+        """Draw all curves in one field, each in its colour; where curves coincide, colours take turns.
+
+        Without colour their letters take turns along them.
+        """
+        plain = self._ascii or self.app.no_color
+        colours = LINES[self.app.current_theme.dark]
         values = "".join(f" {letter} {value}" for (letter, _), value in zip(chart.curves, chart.values, strict=True))
         text = Text(no_wrap=True)
-        text.append(heading(chart.label, values, width, self._ascii), style="bold")
+        title = Text(heading(chart.label, values, width, self._ascii), style="bold")
+        if not plain:
+            for (letter, _), value, colour in zip(chart.curves, chart.values, colours):
+                at = title.plain.rfind(f"{letter} {value}")
+                title.stylize(colour, max(0, at), at + len(f"{letter} {value}"))
+        text.append_text(title)
         layers = [dots(values, total, chart.top, width, rows) for _, values in chart.curves]
         field = np.bitwise_or.reduce(layers)
         lines = ascii_rows([field], ".") if self._ascii else characters(field)
-        letters = letter_cells([layer != 0 for layer in layers])
+        cells = [layer != 0 for layer in layers]
+        letters = letter_cells(cells) if plain else [np.zeros(field.shape, bool)] * len(layers)
         mark = min(width - 1, position * width // max(total, 1))
         for y, line in enumerate(lines):
             shown = list(line)
@@ -108,8 +135,15 @@ class CurvesPanel(Static):
             row = Text("\n" + "".join(shown))
             for x in bold:
                 row.stylize("bold", x + 1, x + 2)
+            for x in () if plain else np.flatnonzero(field[y]).tolist():
+                here = [number for number, layer in enumerate(layers) if layer[y, x]]
+                row.stylize(colours[here[x % len(here)]], x + 1, x + 2)
             text.append_text(row)
         return text
+
+    def on_click(self, event: events.Click) -> None:
+        if self._total:
+            self.post_message(self.Pointed(round(event.x * self._total / max(1, self.size.width - 1))))
 
 
 def shares(height: int, count: int) -> list[int]:

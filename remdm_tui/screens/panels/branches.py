@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from textual import on
 from textual.binding import Binding
 
 from engine.text.counts import counted
@@ -36,6 +37,11 @@ class BranchesPanel(BranchTree, can_focus=True):
         """look_at: select a position of the text."""
         super().__init__(ascii_only=controls.options.ascii, id="branches")
         self.controls, self.session, self._look_at = controls, controls.session, look_at
+
+    @on(BranchTree.Chosen)
+    def _chosen(self, event: BranchTree.Chosen) -> None:
+        self.session.debug.branching.show(event.branch)
+        self.controls.wake()
 
     @needs_run
     def action_branch(self) -> None:

@@ -1,0 +1,75 @@
+"""One row of figures for each sample of a batch, or for each pane.  Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from engine.records import ModelInfo
+from engine.sampling.trace import Record
+from remdm_tui.render.canvas import plain_text
+
+
+@dataclass(frozen=True)
+class OverviewRow:
+    """The figures of one sample up to a step."""
+
+    name: str
+    text: str
+    """masks are underscores"""
+    masked: int
+    remasks: int
+    """in all steps up to this one"""
+    calls: float
+    """network calls of one sample"""
+    entropy: float
+    confidence: float
+    """mean probability that the tokens revealed in the step had when they were drawn"""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One figure of the rows, by which they can be sorted."""
+
+    title: str
+    value: Callable[[OverviewRow], float]
+    form: str = ".4g"
+
+    def cell(self, row: OverviewRow) -> str:
+        """Return the figure as text."""
+        value = self.value(row)
+        return "-" if math.isnan(value) else f"{value:{self.form}}"
+
+
+COLUMNS = (
+    Column("masked", lambda row: row.masked), Column("remasks", lambda row: row.remasks),
+    Column("NFE", lambda row: row.calls), Column("entropy", lambda row: row.entropy, ".2f"),
+    Column("confid.", lambda row: row.confidence, ".3f"),
+)  # fmt: skip
+
+
+def overview_row(name: str, record: Record, position: int, sample: int, model: ModelInfo) -> OverviewRow:
+    """Return the row of one sample at a position of its record."""
+    text = plain_text(record, position, sample, model.pieces, model.fragments)
+    frame, figures = record.frame(position), record.figures(position, sample)
+    if frame is None or figures is None:
+        start = record.start
+        return OverviewRow(name, text, int((~start.locked[sample]).sum()), 0, 0, math.nan, math.nan)
+    remasks = int(record.curves.column("remasked", sample)[:position].sum())
+    calls = frame.network_calls / len(frame.tokens)
+    return OverviewRow(name, text, figures.masked, remasks, calls, figures.entropy, figures.confidence)
+
+
+def sorted_rows(rows: list[OverviewRow], by: int | None, descending: bool) -> list[int]:
+    """Return the numbers of the rows in order; by: a column, or None for the order that they came in.
+
+    Rows without the figure come last.
+    """
+    numbers = list(range(len(rows)))
+    if by is None:
+        return numbers[::-1] if descending else numbers
+    values = [COLUMNS[by].value(row) for row in rows]
+    known = [number for number in numbers if not math.isnan(values[number])]
+    known.sort(key=lambda number: values[number], reverse=descending)
+    return known + [number for number in numbers if math.isnan(values[number])]
