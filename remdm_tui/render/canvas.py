@@ -51,8 +51,9 @@ def plain_text(
     sample: int,
     pieces: Sequence[str],
     fragments: Mapping[int, bytes] = MappingProxyType({}),
+    part: slice = slice(None),
 ) -> str:
-    """Return the text of one sample, an underscore for each mask."""
+    """Return the text of one sample, or of some of its positions, an underscore for each mask."""
     hidden = np.isin(trace.change(position, sample), HIDDEN)
     texts = Characters(fragments, len(pieces)).texts(trace.tokens(position, sample), pieces)
-    return "".join("_" if mask else text for text, mask in zip(texts, hidden.tolist(), strict=True))
+    return "".join("_" if mask else text for text, mask in zip(texts[part], hidden[part].tolist(), strict=True))

@@ -74,7 +74,7 @@ class HelpScreen(ListDialog[str | None]):
         return LineInput(placeholder="filter: mask, compare, ctrl ...", compact=True)
 
     def _sections(self) -> list[tuple[str, list[HelpRow]]]:
-        by_group: dict[str, list[HelpRow]] = {f"Keys of the {self._panel}": []} | {name: [] for name in GROUPS}
+        by_group: dict[str, list[HelpRow]] = {name: [] for name in (f"Keys of the {self._panel}", *GROUPS)}
         for name, key, what, more in self._keys:
             group = f"Keys of the {self._panel}" if name in self._own else group_of(name)
             by_group[group].append(HelpRow(key, what, more, id=name))

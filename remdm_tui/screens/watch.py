@@ -335,6 +335,9 @@ class WatchScreen(Screen[None]):
             session.cancel()
         elif self.zoom.restore():
             pass
+        elif self.panes.active.marked:
+            self.panes.active.use_cursor(session.debug.inspector.at)
+            session.dismiss()
         elif session.debug.inspector.at is not None or session.debug.findings.failure is not None:
             session.debug.findings.failure = None
             self.text.look_at(None)
@@ -358,7 +361,7 @@ class WatchScreen(Screen[None]):
         """Whether escape has something to cancel or to close."""
         debug = self.session.debug
         open_ = debug.inspector.at is not None or debug.findings.failure is not None
-        open_ = open_ or bool(self.zoom.zoomed or self.zoom.drawer)
+        open_ = open_ or bool(self.zoom.zoomed or self.zoom.drawer or self.panes.active.marked)
         return self.session.waiting or self.has_message or open_ or bool(debug.inspector.searching)
 
     # -- the model and its engine
@@ -443,8 +446,8 @@ class WatchScreen(Screen[None]):
         """Open the help, with the keys of the focused panel first; do what is chosen there."""
         panels = self.focused_panels()
         panel = MAP if MAP in panels else panels[-1] if panels else ""
-        own = {binding.id for owner, binding in DECLARED if owner in panels}
-        own |= {binding.id for binding in LOCAL if binding.panel in panels}
+        own = {binding.id or "" for owner, binding in DECLARED if owner in panels}
+        own |= {binding.id or "" for binding in LOCAL if binding.panel in panels}
         table = self.controls.table
         keys = [(one.id or "", table.readable(one), one.description, one.tooltip) for one in table.bound()]
         keys += [("", table.readable(one), f"{one.description}, in a search", one.tooltip) for one in SEARCHING]

@@ -36,6 +36,10 @@ MATCH = 128
 """Added to the codes of positions that a search finds."""
 
 
+RIGHT = 3
+"""Number of the right button of a mouse."""
+
+
 class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
     """Draws by line: rows are cached as strips, and only rows that changed are repainted."""
 
@@ -44,11 +48,18 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
     """
 
     class Pointed(Message):
-        """A position was clicked."""
+        """A position was clicked; with the right button, `menu` is true."""
 
-        def __init__(self, grid: TokenGrid, position: int) -> None:
+        def __init__(self, grid: TokenGrid, position: int, menu: bool = False) -> None:
             super().__init__()
-            self.grid, self.position = grid, position
+            self.grid, self.position, self.menu = grid, position, menu
+
+    class Dragged(Message):
+        """Neighbouring positions were marked by dragging."""
+
+        def __init__(self, grid: TokenGrid) -> None:
+            super().__init__()
+            self.grid = grid
 
     def __init__(self, *, ascii_only: bool = False, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -58,6 +69,10 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
         self._canvas: Canvas | None = None
         self._page = BLANK
         self._cursor: int | None = None
+        self.marked = range(0)
+        """neighbouring positions that were marked by dragging"""
+        self._from: int | None = None
+        """the position at which a drag began"""
         self._message = ""
         self._lines = Lines(1)
         self._strips: dict[int, tuple[bytes, Strip]] = {}
@@ -88,6 +103,7 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
     def use_cursor(self, position: int | None) -> None:
         """Mark a position and scroll to it; None removes the mark."""
         self._cursor = position
+        self.marked = range(0)
         if self._canvas is not None:
             self.show(self._canvas)
             if position is not None and self.size.height:
@@ -137,10 +153,40 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
         first, following = page.rows[line : line + 2]
         return max(first, min(bisect_right(page.ends, page.ends[first] + x) - 1, following - 1))
 
-    def on_click(self, event: events.Click) -> None:
+    def _under(self, event: events.MouseEvent) -> int | None:
+        """Return the position under the pointer; None beside the text."""
         line, x = self._lines.under(event.x, event.y + self.scroll_offset.y)
-        if self._canvas is not None and 0 <= line < len(self._page.keys):
-            self.post_message(self.Pointed(self, self._at(line, x)))
+        return self._at(line, x) if self._canvas is not None and 0 <= line < len(self._page.keys) else None
+
+    def on_click(self, event: events.Click) -> None:
+        position = self._under(event)
+        # the end of a drag is no click
+        if position is not None and not self.marked:
+            self.post_message(self.Pointed(self, position, menu=event.button == RIGHT))
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        self._mark(range(0))
+        self._from = None if event.button == RIGHT else self._under(event)
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        if self._from is None:
+            return
+        if not event.button:
+            # it was let go elsewhere
+            self._from = None
+        elif (position := self._under(event)) is not None and (position != self._from or self.marked):
+            self._mark(range(min(position, self._from), max(position, self._from) + 1))
+
+    def on_mouse_up(self, event: events.MouseUp) -> None:
+        self._from = None
+        if self.marked:
+            self.post_message(self.Dragged(self))
+
+    def _mark(self, positions: range) -> None:
+        if positions != self.marked:
+            self.marked = positions
+            if self._canvas is not None:
+                self.show(self._canvas)
 
     def message(self, text: str) -> None:
         """Show a message instead of tokens until the next `show`."""
@@ -215,9 +261,12 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
             codes = codes + (DIFFERENT * different).astype(np.uint8)
         if canvas.match is not None:
             codes = codes + (MATCH * canvas.match).astype(np.uint8)
-        if self._cursor is not None and self._cursor < len(codes):
-            codes = codes.copy()
-            codes[self._cursor] += CURSOR
+        if self.marked or (self._cursor is not None and self._cursor < len(codes)):
+            chosen = np.zeros(len(codes), bool)
+            chosen[self.marked.start : self.marked.stop] = True
+            if self._cursor is not None:
+                chosen[self._cursor : self._cursor + 1] = True
+            codes = codes + (CURSOR * chosen).astype(np.uint8)
         return codes
 
     def _lay_out(self, canvas: Canvas, type_: Type) -> None:

@@ -16,6 +16,7 @@ from remdm_tui.screens.bottom_line import BottomLine, LineHistory
 from remdm_tui.screens.line import LineScreen
 from remdm_tui.screens.panels.controls import Controls, needs_run
 from remdm_tui.screens.panels.panes import PanesPanel
+from remdm_tui.screens.token_menu import TokenMenu
 from remdm_tui.watch.debugger import EditKind
 from remdm_tui.watch.inspector import matches, named_parts, neighbour
 from remdm_tui.watch.notices import Notice
@@ -109,6 +110,33 @@ class TextPanel(Vertical):
         self.panes.activate(next((i for i, grid in enumerate(self.panes.grids) if grid is event.grid), 0))
         self.panes.active.focus(scroll_visible=False)
         self.look_at(event.position)
+        if event.menu:
+            self._open_menu(event.position)
+
+    @on(TokenGrid.Dragged)
+    def _dragged(self, event: TokenGrid.Dragged) -> None:
+        """Say what was marked; only the text of one pane is."""
+        self.panes.activate(next((i for i, grid in enumerate(self.panes.grids) if grid is event.grid), 0))
+        marked = event.grid.marked
+        where = f"positions {marked.start} to {marked.stop - 1}"
+        self.controls.say(f"Marked {where}. {self.controls.keys['copy']} copies them, esc ends it", "note")
+
+    def _open_menu(self, position: int) -> None:
+        """Offer what can be done with a token."""
+        table, keys = self.controls.table, self.controls.keys
+        known = {binding.id: binding for binding in table.bound()}
+        names = ("prediction", "change-next", "mask", "set-token", "lock", "bookmark", "search")
+        lines = [(f"Break when position {position} changes", "")]
+        lines += [(known[name].description, keys[name]) for name in names]
+
+        async def do(number: int | None) -> None:
+            if number:
+                await self.app.run_action(known[names[number - 1]].action, self.screen)
+            elif number == 0:
+                self.session.debug.stop_at(f"at {position}")
+                self.controls.say(f"Stops at: {self.session.debug.stops.listed[-1].text}", "note")
+
+        self.app.push_screen(TokenMenu(f"position {position}", lines, self.controls.options.ascii), do)
 
     @on(MapCells.CellPointed)
     def _pointed_on_map(self, event: MapCells.CellPointed) -> None:
@@ -135,7 +163,9 @@ class TextPanel(Vertical):
         session = self.session
         if session.trace is not None and session.model is not None:
             words = session.model.pieces, session.model.fragments
-            text = plain_text(session.trace, session.position, session.sample, *words)
+            marked = self.panes.active.marked
+            part = slice(marked.start, marked.stop) if marked else slice(None)
+            text = plain_text(session.trace, session.position, session.sample, *words, part)
             self.app.copy_to_clipboard(text)
             session.notice = Notice(f"Copied {counted(len(text), 'character')}")
             self.controls.wake(at_once=True)
