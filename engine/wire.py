@@ -20,6 +20,8 @@ from engine.debug.messages import (
     Clear,
     DebugCommand,
     DebugEvent,
+    Draft,
+    Drafted,
     FileLoaded,
     Fork,
     Look,
@@ -73,6 +75,8 @@ __all__ = [
     "Command",
     "Configure",
     "Credit",
+    "Draft",
+    "Drafted",
     "Event",
     "Failed",
     "FileLoaded",
@@ -106,7 +110,7 @@ __all__ = [
     "write",
 ]
 
-PROTOCOL = 5
+PROTOCOL = 6
 MAGIC = b"remdm\x00"
 NOISE = 1 << 16
 """The largest number of bytes before the greeting."""

@@ -128,8 +128,10 @@ class WatchApp(App[None]):
             themes = [name for name in (known.theme, start.theme) if name in self.available_themes]
             self.theme = (themes or [self.theme])[0] or self.theme
         self._first_theme = self.theme
-        if start.colour in MODES or start.by_confidence:
-            self.main.panes.colour_by(start.colour if start.colour in MODES else "confidence")
+        mode = MODES.get(start.colour, MODES["confidence" if start.by_confidence else "state"])
+        # what costs network calls begins by a key alone
+        if not mode.network and mode.levels:
+            self.main.panes.colour_by(mode.name)
         if start.speed is not None:
             self.watching.player = replace(player, speed=start.speed)
 

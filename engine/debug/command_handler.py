@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MOVES = (messages.Fork, messages.Switch, messages.Together)
 """Commands that void the credit."""
-AT_STEP = (*MOVES, messages.Alter, messages.Look)
+AT_STEP = (*MOVES, messages.Alter, messages.Look, messages.Draft)
 """Commands that need the run at the step that the terminal assumes."""
 
 
@@ -101,6 +101,8 @@ class CommandHandler:
                 self.publish(session.edit(edit), control)
             case messages.Look():
                 self._look(self._current(), command)
+            case messages.Draft(sample, step):
+                self._draft(self._current(), sample, step)
 
     def publish(self, frame: Frame, control: StepConfig) -> None:
         """Send a frame and what was found in it; a breakpoint that it hits stops the run."""
@@ -184,6 +186,11 @@ class CommandHandler:
             session, command.sample, command.position, kinds=self.kinds(), step=command.step, top=command.top
         )
         self._send(messages.Looked(self.run, session.branch, prediction))
+
+    def _draft(self, session: Session, sample: int, step: int | None) -> None:
+        from engine.debug.prediction import predict_drafts
+
+        self._send(messages.Drafted(self.run, session.branch, predict_drafts(session, sample, step)))
 
 
 def claims_of(strategy: Strategy) -> Claims:

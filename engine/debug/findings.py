@@ -38,6 +38,19 @@ class Violation(msgspec.Struct, frozen=True, rename={"message": "said"}):
     """the formula's quantities"""
 
 
+class Drafts(msgspec.Struct, frozen=True):
+    """The network's first choice at every masked position of a sample, for one sequence put through it."""
+
+    step: int
+    """steps taken, so the position in the record"""
+    sample: int
+    positions: tuple[int, ...]
+    tokens: tuple[int, ...]
+    probabilities: tuple[float, ...]
+    entropies: tuple[float, ...]
+    """of the predictions, in nats"""
+
+
 @dataclass(frozen=True)
 class Moment:
     """A step in which one position changed, and why."""

@@ -68,6 +68,13 @@ class Look(Message, frozen=True):
     top: int = 20
 
 
+class Draft(Message, frozen=True):
+    """Ask for the network's first choice at every masked position, after `step` steps of the branch (None: now)."""
+
+    sample: int
+    step: int | None = None
+
+
 class UseFile(Message, frozen=True):
     """Load a strategy from a Python file of the engine's machine, and again whenever it changes; "": no more."""
 
@@ -110,6 +117,14 @@ class Looked(Message, frozen=True, rename={"prediction": "opinion"}):  # its nam
     prediction: findings.Prediction
 
 
+class Drafted(Message, frozen=True):
+    """The answer to `Draft`."""
+
+    run: int
+    branch: int
+    drafts: findings.Drafts
+
+
 class FileLoaded(Message, frozen=True):
     """A strategy's file was loaded; if the branch runs by it, the next step is the new one's."""
 
@@ -134,5 +149,5 @@ class StrategyFailed(Message, frozen=True):
     detail: str
 
 
-DebugCommand = Fork | Switch | Together | Alter | Break | Clear | Look | UseFile
-DebugEvent = Switched | Stopped | Broken | Looked | FileLoaded | StrategyFailed
+DebugCommand = Fork | Switch | Together | Alter | Break | Clear | Look | Draft | UseFile
+DebugEvent = Switched | Stopped | Broken | Looked | Drafted | FileLoaded | StrategyFailed

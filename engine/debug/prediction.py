@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from engine.debug.findings import Prediction, Ranked, Verdict
+from engine.debug.findings import Drafts, Prediction, Ranked, Verdict
 from engine.models.protocol import encode_rows, never_drawn
 from engine.sampling import kernel
 from engine.sampling.session import NextStep, Session, grid_of
@@ -21,6 +21,8 @@ from engine.text.counts import counted
 
 MOST = 200
 """tokens that are ranked at most"""
+ROWS = 64
+"""positions whose probabilities are computed at a time"""
 
 
 @torch.no_grad()
@@ -68,6 +70,35 @@ def predict_position(
         own=math.nan if masked else float(p[0, token]),
         verdicts=_verdicts(session, row, ahead, position, others),
     )
+
+
+@torch.no_grad()
+def predict_drafts(session: Session, sample: int, step: int | None = None) -> Drafts:
+    """Return the network's first choice at every masked position before step `step` (None: the next), in one call.
+
+    The session does not change.  Raises ValueError for a step or sample that does not exist.
+    """
+    step = session.index if step is None else step
+    ahead, model = session.before(step), session.model
+    batch = len(ahead.state.tokens)
+    if not 0 <= sample < batch:
+        raise ValueError(f"there is no sample {sample}: the run has {batch}")
+    row = _row(ahead.state, sample)
+    where = row.shown(row.masked(model.mask_id))
+    every = torch.arange(row.tokens.shape[1], device=row.tokens.device)[None]
+    positions = row.shown(every)[where]
+    if not len(positions):
+        return Drafts(step, sample, (), (), (), ())
+    noise = row.noise(ahead.control.strategy.alpha(_time(ahead.t, row)), model.mask_id)
+    hidden = encode_rows(model, row.shown(row.tokens), noise, where)
+    never, temperature = never_drawn(model), ahead.control.settings.temperature or 1.0
+    found = []
+    for part in torch.split(hidden, ROWS):
+        p = kernel.probabilities(model.project(part), model.mask_id, temperature, never=never)
+        best = p.max(-1)
+        found.append((best.indices, best.values, torch.special.entr(p).sum(-1)))
+    tokens, probabilities, entropies = (torch.cat(parts).tolist() for parts in zip(*found, strict=True))
+    return Drafts(step, sample, tuple(positions.tolist()), tuple(tokens), tuple(probabilities), tuple(entropies))
 
 
 def _row(state: SamplerState, sample: int) -> SamplerState:

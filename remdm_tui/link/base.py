@@ -129,6 +129,10 @@ class Link(Protocol):
         """Request the model's prediction at a position after `step` steps (None: now); answered by `Looked`."""
         ...
 
+    def draft(self, sample: int, step: int) -> None:
+        """Request the model's first choice at every masked position after `step` steps; answered by `Drafted`."""
+        ...
+
     def inspect(self) -> None:
         """Measure the model's loss on a short text; answered by `Checked`."""
         ...

@@ -118,6 +118,10 @@ class ProcessLink(RunReceiver):
         """Request the model's prediction at a position after `step` steps (None: now); answered by `Looked`."""
         self._send(wire.Look(sample, position, step, top))
 
+    def draft(self, sample: int, step: int) -> None:
+        """Request the model's first choice at every masked position after `step` steps; answered by `Drafted`."""
+        self._send(wire.Draft(sample, step))
+
     def use_file(self, path: str) -> None:
         """Load a strategy from a file of the engine's machine and reload it on changes; "" stops that."""
         self._send(wire.UseFile(path))

@@ -83,7 +83,7 @@ class RunReceiver:
                     self._credit = self._credit.stopped(event.stop, unacknowledged=run == self._run)
                 if run == self._run:
                     self._events.append(event)
-            case wire.Broken(run=run) | wire.Looked(run=run) | wire.Switched(run=run):
+            case wire.Broken(run=run) | wire.Looked(run=run) | wire.Drafted(run=run) | wire.Switched(run=run):
                 if run == self._run:
                     self._events.append(event)
             case wire.Ready(model):

@@ -92,6 +92,9 @@ class ReplayLink:
     def look(self, sample: int, position: int, step: int | None = None, top: int = 20) -> None:
         self._events.append(wire.Rejected(NO_NETWORK, "Look"))
 
+    def draft(self, sample: int, step: int) -> None:
+        self._events.append(wire.Rejected(NO_NETWORK, "Draft"))
+
     def inspect(self) -> None:
         self._events.append(wire.Failed("check", NO_NETWORK, ""))
 

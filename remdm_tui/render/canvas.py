@@ -8,6 +8,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.debug.findings import Drafts
 from engine.records import Settings
 from engine.sampling.trace import Record
 from engine.text.characters import Characters
@@ -26,6 +27,13 @@ def canvas(trace: Record, position: int, sample: int, different: NDArray[np.bool
         trace.tokens(max(0, position - 1), sample),
         different,
     )
+
+
+def drafted(drafts: Drafts, length: int) -> NDArray[np.int32]:
+    """Return the draft of each position; -1 where there is none."""
+    tokens = np.full(length, -1, np.int32)
+    tokens[list(drafts.positions)] = drafts.tokens
+    return tokens
 
 
 def title(settings: Settings, seed: int) -> str:

@@ -29,6 +29,8 @@ class Palette:
     looks: dict[int, TokenStyle]
     levels: tuple[Style, ...]
     """from least to most confident"""
+    draft: Style
+    """what the network would put at a masked position"""
     different: Style
     """added to tokens that differ between two branches"""
     cursor: Style
@@ -63,10 +65,11 @@ def palette(dark: bool = True, ascii_only: bool = False) -> Palette:
             Style(color=blue, italic=True, underline2=not ascii_only, underline=ascii_only), "", "prompt"
         ),
     }
+    draft = Style(color="#9a9a9a" if dark else "#5f5f5f", italic=True)
     # without colour the least confident are underlined and the most confident bold
     extra = [Style(underline=True)] * 2 + [Style()] * 2 + [Style(bold=True)] * 2
     levels = tuple(
         Style(color=text, bgcolor=back) + attribute
         for text, back, attribute in zip(_LEVEL_TEXT, LEVEL_COLOURS, extra, strict=True)
     )
-    return Palette({int(state): look for state, look in looks.items()}, levels, DIFFERENT, CURSOR, MATCH)
+    return Palette({int(state): look for state, look in looks.items()}, levels, draft, DIFFERENT, CURSOR, MATCH)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,6 +63,8 @@ class Mode:
     """the meaning of each level"""
     scans: bool = False
     """whether every earlier column has to be encoded first"""
+    network: bool = False
+    """whether the text's levels come from the network, a call for each step; the map shows the states then"""
     reads: Reads = "confidence"
     """what `encode` needs besides the states"""
 
@@ -144,9 +146,23 @@ MODES: dict[str, Mode] = {
             "sigma", "probability of a remask in the step: dark 0, bright .25 or more", _sigma, UP,
             ("0", "<.004", "<.016", "<.064", "<.25", ".25+"), reads="sigma",
         ),
+        Mode(
+            "entropy", "entropy of the network's prediction, in nats: a network call a step", _states, UP,
+            ("<.25", "<.5", "<1", "<2", "<4", "4+"), network=True,
+        ),
     )
 }  # fmt: skip
 """By name, in the order in which a key takes them; a mode that needs the record alone is added by one line."""
+
+ENTROPIES = (0.25, 0.5, 1.0, 2.0, 4.0)
+"""Nats at which the levels of entropy from the second on begin."""
+
+
+def entropy_levels(positions: Sequence[int], entropies: Sequence[float], length: int) -> Bytes:
+    """Return the levels of a text of which some positions are predicted."""
+    levels = np.full(length, PLAIN, np.uint8)
+    levels[list(positions)] = np.searchsorted(ENTROPIES, entropies, "right")
+    return levels
 
 
 class Levels:

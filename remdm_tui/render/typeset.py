@@ -8,7 +8,7 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 
 from engine.records import Change
 from remdm_tui.console.sanitize import sanitize
@@ -31,6 +31,8 @@ class Canvas:
     """where another branch differs"""
     match: NDArray[np.bool_] | None = None
     """where a search finds something"""
+    drafts: NDArray[np.int32] | None = None
+    """the token that the network would put at a masked position; -1 elsewhere"""
     levels: NDArray[np.uint8] | None = None
     """level of the colour mode, `PLAIN` where the state is shown; None: everywhere"""
 
@@ -45,6 +47,8 @@ class Type:
     """index in `texts` of the first fill, by state; 0 for states that show their token"""
     whole: dict[str, tuple[int, int]] = field(default_factory=dict)
     """index in `texts` and width of each character that several tokens make up"""
+    drafts: dict[int, int] = field(default_factory=dict)
+    """index in `texts` of each token that was drafted"""
 
     def character(self, text: str) -> tuple[int, int]:
         """Return index in `texts` and width of what a part of a character shows."""
@@ -54,6 +58,16 @@ class Type:
             self.texts.append(shown)
             self.whole[text] = len(self.texts) - 1, cell_len(shown)
         return self.whole[text]
+
+    def draft(self, token: int) -> int:
+        """Return the index in `texts` of a token in the cells of a mask, so that a draft moves nothing."""
+        if token not in self.drafts:
+            text = self.pieces.texts[token]
+            if cell_len(text) > MASK_WIDTH:
+                text = set_cell_size(text, MASK_WIDTH - 1) + ("~" if self.pieces.ascii_only else "…")
+            self.texts.append(set_cell_size(text, MASK_WIDTH))
+            self.drafts[token] = len(self.texts) - 1
+        return self.drafts[token]
 
     def words(self, tokens: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         """Return index in `texts` and width of what each token shows; tokens: [L]."""
@@ -106,6 +120,9 @@ def typeset(canvas: Canvas, codes: NDArray[np.uint8], type_: Type, columns: int)
         widths[remasked] = type_.words(canvas.before)[1][remasked]
     widths[change == Change.MASKED] = MASK_WIDTH
     shown = np.where(hidden, type_.blanks[change] + widths, words)
+    if canvas.drafts is not None:
+        for position in np.flatnonzero((canvas.drafts >= 0) & (change == Change.MASKED)).tolist():
+            shown[position] = type_.draft(int(canvas.drafts[position]))
     starts = pieces.starts[tokens] | hidden
     if pieces.characters is not None:
         starts &= shown != type_.character("")[0]

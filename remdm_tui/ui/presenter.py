@@ -11,14 +11,16 @@ from rich.cells import cell_len
 from rich.text import Text
 from textual.content import Content
 
+from engine.debug.findings import Drafts
 from engine.debug.laws import EXPECTED
 from engine.records import ModelInfo
 from engine.sampling.trace import Record
 from engine.text.counts import counted
 from remdm_tui.console.sanitize import sanitize
-from remdm_tui.render.canvas import canvas, sampling
+from remdm_tui.render.canvas import canvas, drafted, sampling
 from remdm_tui.render.model_summary import placement
 from remdm_tui.render.panels import Chart, Overlay
+from remdm_tui.render.plate_modes import entropy_levels
 from remdm_tui.render.progress_line import loading_line, steps_line
 from remdm_tui.render.shorten import shorten, shorten_message
 from remdm_tui.render.text_layout import TokenTexts
@@ -162,17 +164,21 @@ class Presenter:
         self.colours_whole = True
         shown = panes.arrangement.shown
         marks = None if against is None else (group.focus, against, session.player.position)
+        place = session.debug.place
+        drafts = None if place is None else session.debug.drafts.at(place)
         for number in shown:
             pane = group.panes[number] if group.panes else None
             record, grid = trace if pane is None else pane.record, panes.grids[number]
             position, sample = group.position(record), session.sample
             searching = session.debug.inspector.searching
-            levels = self._levels(number, record, position, sample)
-            mode = panes.mode.name, levels is None
+            levels = self._levels(number, record, position, sample, drafts)
+            mode = panes.mode.name, levels is None, drafts, session.debug.drafts.overlay
             now = (record, position, sample, against if pane is None else marks, searching, mode)
             if ready and self._is_new("canvas" if number == 0 else f"canvas {number}", now):
                 different = session.debug.branches.different(position) if pane is None else group.different(pane)
                 drawing = replace(canvas(record, position, sample, different), levels=levels)
+                if drafts is not None and session.debug.drafts.overlay:
+                    drawing = replace(drawing, drafts=drafted(drafts, len(drawing.tokens)))
                 if searching and session.model is not None:
                     words = session.model.pieces, session.model.fragments
                     found = matches(searching, drawing.tokens, drawing.change, *words)
@@ -183,11 +189,16 @@ class Presenter:
                 grid.go_on(room // len(shown))
         return drawn
 
-    def _levels(self, number: int, record: Record, position: int, sample: int) -> NDArray[np.uint8] | None:
+    def _levels(
+        self, number: int, record: Record, position: int, sample: int, drafts: Drafts | None
+    ) -> NDArray[np.uint8] | None:
         """Return the levels of a text in the colour mode; None for its states, which stand while steps are read."""
         panes = self.screen.panes
         if not panes.mode.levels:
             return None
+        if panes.mode.network:
+            length = record.start.tokens.shape[1]
+            return None if drafts is None else entropy_levels(drafts.positions, drafts.entropies, length)
         levels = panes.maps[number].cells.levels(record, sample, position)
         self.colours_whole = self.colours_whole and levels is not None
         return levels

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from engine.debug.findings import Hit, Prediction, Violation
+from engine.debug.findings import Drafts, Hit, Prediction, Violation
 from engine.records import Branch, Edit, ModelChoice, ModelInfo, RunChoice, Settings
 from engine.sampling.trace import Record
 from remdm_tui.watch.findings import Failure
@@ -214,6 +214,19 @@ class ShowPrediction:
 
 
 @dataclass(frozen=True)
+class ShowDrafts:
+    """Show what the model would put at the masked positions of a branch."""
+
+    drafts: Drafts
+    branch: int
+
+
+@dataclass(frozen=True)
+class EndDrafts:
+    """Show no drafts any more."""
+
+
+@dataclass(frozen=True)
 class EndPrediction:
     """Expect no prediction; `hide`: show the history of the position instead; `forget`: drop the last one."""
 
@@ -223,6 +236,7 @@ class EndPrediction:
 
 ToDebugger = (
     NewRun | CheckBreakpoints | SelectToken | ShowViolation | ShowFailure | ShowPrediction | EndPrediction
+    | ShowDrafts | EndDrafts
 )  # fmt: skip
 SessionCommand = (
     Launch | Relaunch | CloseEngine | OpenModel | BeginRun | SendSettings | ForkEngine | RecallBranch | SwitchEngine

@@ -12,6 +12,7 @@ from remdm_tui.watch import commands as c
 from remdm_tui.watch import events as e
 from remdm_tui.watch.branches import BranchSet
 from remdm_tui.watch.breakpoints import Breakpoint, Breakpoints, position_of
+from remdm_tui.watch.drafts import DraftRequests, Place
 from remdm_tui.watch.findings import Findings, suspect
 from remdm_tui.watch.inspector import Inspector
 from remdm_tui.watch.panes import PaneGroup, first_hits
@@ -31,6 +32,7 @@ class Debugger:
         self.breakpoints = Breakpoints(store.state.options.breakpoints)
         self.findings = Findings()
         self.inspector = Inspector()
+        self.drafts = DraftRequests()
         self.panes = PaneGroup(store)
         self.branches = BranchSet(store, self.panes)
 
@@ -38,7 +40,7 @@ class Debugger:
     def waiting(self) -> bool:
         """Whether an answer is on its way."""
         state = self._store.state
-        return self.inspector.waiting or state.branches.switching or bool(state.lead)
+        return self.inspector.waiting or self.drafts.pending or state.branches.switching or bool(state.lead)
 
     def restore(self, link: Link) -> None:
         """Give a new engine the strategy file and the breakpoints."""
@@ -92,6 +94,25 @@ class Debugger:
             assert self.inspector.at is not None
             self._link().look(state.sample, self.inspector.at, state.position - 1, MOST_RANKS)
 
+    @property
+    def place(self) -> Place | None:
+        """What drafts are asked for: the step on screen; None without a record and in a comparison."""
+        state = self._store.state
+        if state.record is None or state.panes.panes:
+            return None
+        return state.record, self.branches.current, state.sample, state.position
+
+    def request_drafts(self) -> None:
+        """Request the drafts of the step on screen, if somebody wants them.
+
+        Not while the run plays: the answer would be to a step that has gone.
+        """
+        state, place = self._store.state, self.place
+        if state.player.playing and not state.player.done:
+            return
+        if place is not None and state.live and not state.read_only and self.drafts.ask(place):
+            self._link().draft(*place[2:])
+
     # -- commands
 
     def execute(self, command: c.ToDebugger) -> list[e.SessionEvent]:
@@ -100,6 +121,7 @@ class Debugger:
             case c.NewRun(pieces, fragments):
                 self.findings.clear()
                 self.inspector.clear()
+                self.drafts.forget()
                 self.breakpoints.use_pieces(pieces, fragments)
             case c.CheckBreakpoints(start):
                 hits, branch = first_hits(self._store.state, self.breakpoints, start)
@@ -113,8 +135,13 @@ class Debugger:
                 self.findings.failure = failure
             case c.ShowPrediction(prediction):
                 self._take_prediction(prediction)
+            case c.ShowDrafts(drafts, branch):
+                self.drafts.answer(drafts, branch)
+            case c.EndDrafts():
+                self.drafts.end()
             case c.EndPrediction(hide, forget):
                 self.inspector.pending = False
+                self.drafts.forget()
                 self.inspector.shows_prediction = self.inspector.shows_prediction and not hide
                 self.inspector.prediction = None if forget else self.inspector.prediction
         return []

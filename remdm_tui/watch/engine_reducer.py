@@ -229,9 +229,11 @@ def _rejected(state: SessionState, out: Commands, event: wire.Rejected) -> Sessi
             return state
         case wire.Rejected(_, "Fork" | "Switch") if state.observed.writable:
             return branches.branch_refused(state, out) if state.live else state
-        case wire.Rejected(reason, "Look" | "Alter" as command):
+        case wire.Rejected(reason, "Look" | "Draft" | "Alter" as command):
             if command == "Look":
                 out.append(c.EndPrediction(hide=True))
+            if command == "Draft":
+                out.append(c.EndDrafts())
             return hint(replace(state, lead=0), sanitize(reason, cells=True))
         case wire.Rejected(reason, ""):
             # what is wrong with the recording itself
@@ -259,6 +261,8 @@ def _debugged(state: SessionState, out: Commands, event: base.LinkEvent) -> Sess
             return _law_broken(state, out, violation, branch)
         case wire.Looked(prediction=prediction):
             out.append(c.ShowPrediction(prediction))
+        case wire.Drafted(branch=branch, drafts=drafts):
+            out.append(c.ShowDrafts(drafts, branch))
         case wire.Switched(branch=branch):
             unanswered = state.panes.unanswered
             unanswered = unanswered[1:] if unanswered[:1] == (branch,) else unanswered

@@ -225,6 +225,7 @@ class WatchSession:
             self._dispatch(event)
         self._dispatch(e.Tick(seconds))
         self.debug.explain(seconds)
+        self.debug.request_drafts()
 
     def load(self, choice: ModelChoice) -> None:
         """Load a model and begin a run of it; the record on screen stays until then."""

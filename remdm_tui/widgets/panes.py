@@ -16,7 +16,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from remdm_tui.render.palette import Palette
-from remdm_tui.render.plate_modes import Mode
+from remdm_tui.render.plate_modes import MODES, Mode
 from remdm_tui.render.text_layout import TokenTexts
 from remdm_tui.render.text_lines import Split
 from remdm_tui.widgets.token_grid import TokenGrid
@@ -189,9 +189,9 @@ class Panes(Container):
             pane.use_length(positions)
 
     def use_mode(self, mode: Mode) -> None:
-        """Colour the maps by a mode; the texts take its levels from `levels`."""
+        """Colour the maps by a mode; the texts' levels come with their canvases."""
         for one in self.maps:
-            one.cells.use(one.cells.view, mode, one.cells.marks)
+            one.cells.use(one.cells.view, MODES["state"] if mode.network else mode, one.cells.marks)
             one.caption()
 
     def show_panes(self, count: int, focus: int) -> None:

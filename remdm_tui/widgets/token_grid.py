@@ -24,6 +24,8 @@ from remdm_tui.render.typeset import BLANK, HIDDEN, Canvas, Type, typeset
 
 SLACK = 8
 """Blank rows that may follow a text which does not fit on the screen."""
+DRAFT = 8
+"""Code of a masked position at which a draft stands."""
 FIRST_LEVEL = 16
 """Codes of cells from here on are confidence levels, below are changes."""
 RUN = 32
@@ -252,9 +254,11 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
 
     def _coded(self, canvas: Canvas) -> NDArray[np.uint8]:
         codes = canvas.change
+        if canvas.drafts is not None:
+            codes = np.where((canvas.drafts >= 0) & (codes == Change.MASKED), DRAFT, codes).astype(np.uint8)
         if canvas.levels is not None:
             coloured = (canvas.levels != PLAIN) & (canvas.change != Change.LOCKED)
-            codes = np.where(coloured, FIRST_LEVEL + canvas.levels, canvas.change).astype(np.uint8)
+            codes = np.where(coloured, FIRST_LEVEL + canvas.levels, codes).astype(np.uint8)
         if canvas.different is not None:
             characters = None if self._pieces is None else self._pieces.characters
             different = canvas.different if characters is None else characters.widened(canvas.different, canvas.tokens)
@@ -355,6 +359,7 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
         """Return the style of every code."""
         if not self._styles:
             own = {state: look.style for state, look in self._palette.looks.items()}
+            own[DRAFT] = self._palette.draft
             own |= {FIRST_LEVEL + level: style for level, style in enumerate(self._palette.levels)}
             own |= {DIFFERENT + code: style + self._palette.different for code, style in own.items()}
             own |= {MATCH + code: style + self._palette.match for code, style in own.items()}

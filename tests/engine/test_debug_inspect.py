@@ -17,7 +17,7 @@ from engine.debug import branches
 from engine.debug.branches import differing_positions, first_difference, shared_steps, tree
 from engine.debug.findings import Moment
 from engine.debug.inspect import story
-from engine.debug.prediction import predict_position
+from engine.debug.prediction import predict_drafts, predict_position
 from engine.models.protocol import Denoiser
 from engine.records import Branch, Change, Edit, Frame
 from engine.sampling import kernel
@@ -229,6 +229,31 @@ def test_a_prediction_is_the_networks_distribution_at_that_position(model: type[
         assert (
             math.isnan(answered.own) if answered.masked else answered.own == pytest.approx(float(p[0, answered.token]))
         )
+
+
+@pytest.mark.parametrize("model", [Toy, RowToy, TimedToy])
+def test_drafts_are_the_first_choices_of_the_predictions_at_all_masks(model: type[Toy]) -> None:
+    session = made("remdm-cap", model())
+    session.set(temperature=0.8)
+    for _ in range(8):
+        next(session)
+    for step in (8, 3, 0):
+        drafts = predict_drafts(session, 1, step)
+        masked = [
+            told
+            for position in range(10)
+            if (told := predict_position(session, 1, position, kinds={}, step=step)).masked
+        ]
+        assert (drafts.step, drafts.sample) == (step, 1)
+        assert drafts.positions == tuple(told.position for told in masked)
+        assert drafts.tokens == tuple(told.top[0].token for told in masked)
+        assert drafts.probabilities == pytest.approx([told.top[0].probability for told in masked])
+        assert drafts.entropies == pytest.approx([told.entropy for told in masked])
+    assert session.index == 8
+    with pytest.raises(ValueError, match="there is no sample 7"):
+        predict_drafts(session, 7)
+    with pytest.raises(ValueError, match="9"):
+        predict_drafts(session, 0, 9)
 
 
 def test_at_temperature_zero_the_argmax_alone_is_kept() -> None:

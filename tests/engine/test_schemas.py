@@ -15,7 +15,7 @@ from engine.recording.layout import VERSION
 from engine.recording.recording import Recording
 
 OLDER = Path(__file__).parents[1] / "fixtures" / "older.remdm"
-PROTOCOL = (5, "f1c086e37db82067")
+PROTOCOL = (6, "3b0ed5b951598353")
 """The protocol's number and the digest of its messages."""
 ENTRIES = (1, "1684d7c609710761")
 """The format's number and the digest of the entries that are msgpack."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from engine import strategies, wire
-from engine.debug.findings import Prediction, Ranked, Verdict
+from engine.debug.findings import Drafts, Prediction, Ranked, Verdict
 from engine.records import Branch, Change, Check, Edit, Frame, ModelChoice, ModelInfo, RunChoice, Settings
 from engine.sampling.trace import Record, RunStart, Trace
 from remdm_tui.link.base import LinkEvent
@@ -38,6 +38,7 @@ class ScriptedLink:
         self.branch = 0
         self.altered: list[Edit] = []
         self.panes: tuple[int, ...] = ()
+        self.drafted: list[tuple[int, int]] = []
         self.recalled: list[tuple[int, int]] = []
         self._records: dict[int, Record | None] = {}
         self._left: dict[int, Settings] = {}
@@ -148,6 +149,14 @@ class ScriptedLink:
         verdicts = (Verdict("mdlm", 0.25, 0.0), Verdict("left-to-right", 0.0, 0.0, "the position is locked"))
         prediction = Prediction(step or 0, sample, position, token, token == MASK, ranked, 3, 1.25, 0.125, verdicts)
         self.events.append(wire.Looked(1, 0, prediction))
+
+    def draft(self, sample: int, step: int) -> None:
+        assert self.trace is not None
+        self.drafted.append((sample, step))
+        masked = np.flatnonzero(np.isin(self.trace.change(step, sample), (Change.MASKED, Change.REMASKED))).tolist()
+        count = len(masked)
+        found = Drafts(step, sample, tuple(masked), (1,) * count, (0.5,) * count, tuple(0.3 * i for i in range(count)))
+        self.events.append(wire.Drafted(1, self.branch, found))
 
     def use_file(self, path: str) -> None:
         self.file = path

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from rich.cells import cell_len
 from textual.geometry import Offset
 from textual.widgets import Input
 
@@ -14,8 +15,9 @@ from engine import wire
 from engine.debug.findings import Prediction, Ranked
 from engine.debug.inspect import story
 from engine.records import Change, ModelInfo
+from remdm_tui.render.palette import palette
 from remdm_tui.render.text_layout import TokenTexts
-from remdm_tui.render.typeset import Canvas
+from remdm_tui.render.typeset import Canvas, Type
 from remdm_tui.watch.inspector import Inspector, find, matches, named_parts, neighbour
 from remdm_tui.widgets.inspector import story_text
 from remdm_tui.widgets.token_grid import TokenGrid
@@ -332,3 +334,74 @@ def test_a_prediction_without_the_token_says_nothing():
     ranked = (Ranked(1, 0.5, True),)
     inspector.take_rank(0, Prediction(3, 0, 2, 9, True, ranked, 1, 1.0, math.nan, ()), 7)
     assert inspector.ranks == {}
+
+
+def drafted(app):
+    """The cells of the text that show a draft."""
+    grid, style = app.query_one(TokenGrid), palette().draft
+    rows = (grid.render_line(y) for y in range(grid.size.height))
+    return "".join(s.text for row in rows for s in row if s.style.italic and s.style.color == style.color)
+
+
+async def test_drafts_stand_in_the_masks_and_are_asked_for_once_a_step_while_they_are_wanted():
+    app = watching(length=48, steps=48)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await played(pilot, 6)
+        link, grid = app.watching.link, app.query_one(TokenGrid)
+        assert link.drafted == []
+        cells = [grid.cell_of(position) for position in range(48)]
+        await pilot.press("O")
+        await settle(pilot)
+        assert link.drafted == [(0, 6)]
+        assert "one network call for each step" in banner(app)
+        assert " sea" in drafted(app)
+        assert [grid.cell_of(position) for position in range(48)] == cells
+        await pilot.press("left")
+        await settle(pilot)
+        await pilot.press("v")
+        await settle(pilot)
+        assert link.drafted == [(0, 6), (0, 5)]
+        assert drafted(app)
+        await pilot.press("O", "left")
+        await settle(pilot)
+        assert link.drafted == [(0, 6), (0, 5)]
+        assert not drafted(app)
+
+
+async def test_a_run_that_plays_asks_for_no_drafts():
+    app = watching(length=48, steps=48)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await played(pilot, 2)
+        await pilot.press("O", "space")
+        await settle(pilot, lambda app: app.watching.player.done)
+        await settle(pilot)
+        steps = [step for _, step in app.watching.link.drafted]
+        assert len(steps) <= 2
+        assert set(steps) <= {2, 48}
+
+
+async def test_entropy_colours_the_masks_and_drafts_that_are_refused_end():
+    app = watching(length=48, steps=48)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await played(pilot, 6)
+        app.main.panes.colour_by("entropy")
+        await settle(pilot)
+        link, canvas = app.watching.link, app.query_one(TokenGrid)._canvas
+        assert link.drafted == [(0, 6)]
+        masked = np.flatnonzero(np.isin(canvas.change, (Change.MASKED, Change.REMASKED)))
+        assert canvas.levels[masked].tolist()[:5] == [0, 1, 2, 2, 3]
+        assert app.main.panes.active_map.cells.mode.name == "state"
+        await pilot.press("C")
+        await settle(pilot)
+        assert not banner(app)
+        await pilot.press("O")
+        await settle(pilot)
+        link.events.append(wire.Rejected("there is no step 5", "Draft"))
+        await seen(pilot, lambda app: "there is no step 5" in banner(app))
+        assert not app.watching.debug.drafts.wanted
+
+
+def test_a_draft_takes_the_cells_of_a_mask():
+    texts = Type.of(TokenTexts.of([" a", " whatever", "語語語", "x"]), {})
+    assert [cell_len(texts.texts[texts.draft(token)]) for token in range(4)] == [4] * 4
+    assert texts.texts[texts.draft(1)] == " wh…"

@@ -121,6 +121,13 @@ def test_the_networks_prediction_of_a_position_is_requested_and_refusals_are_nam
     assert (prediction.step, prediction.sample, prediction.position, len(prediction.top)) == (10, 1, 5, 4)
     assert sum(one.kept for one in prediction.top) == min(4, prediction.nucleus)
     assert len(prediction.verdicts) > 5
+    link.draft(1, 10)
+    drafted = wait_for(link, wire.Drafted)
+    masked = np.isin(link.trace.change(10, 1), (Change.MASKED, Change.REMASKED))
+    assert (drafted.branch, drafted.drafts.step) == (link.branch, 10)
+    assert drafted.drafts.positions == tuple(np.flatnonzero(masked).tolist())
+    link.draft(1, 5_000)
+    assert wait_for(link, wire.Rejected).command == "Draft"
     link.look(5, 5)
     assert wait_for(link, wire.Rejected).command == "Look"
     link.stop_at(1, "step forty")

@@ -21,6 +21,8 @@ from remdm_tui.render.viewport import Viewport, edges
 from tests.engine.recordings import arbitrary_frames, busy_frames, recorded
 
 ALL = 10**9
+RECORDED = sorted(mode.name for mode in MODES.values() if not mode.network)
+"""Modes that need the recording alone."""
 
 
 def trace_of(seed: int, count: int, length: int) -> Trace:
@@ -113,7 +115,7 @@ def cases(draw: st.DrawFn) -> tuple[int, int, int, Viewport, tuple[int, int], st
         length, total, draw(st.integers(0, length - rows)), draw(st.integers(0, total - columns)), rows, columns
     )
     grid = draw(st.integers(1, 20)), draw(st.integers(1, 30))
-    return draw(st.integers(0, 1000)), count, length, view, grid, draw(st.sampled_from(sorted(MODES)))
+    return draw(st.integers(0, 1000)), count, length, view, grid, draw(st.sampled_from(RECORDED))
 
 
 @settings(max_examples=25, deadline=None)
@@ -151,7 +153,7 @@ def test_steps_one_by_one_change_their_own_cells_alone_and_end_as_the_whole_does
         assert np.allclose(pool.share, share, equal_nan=True)
 
 
-@pytest.mark.parametrize("mode", sorted(MODES))
+@pytest.mark.parametrize("mode", RECORDED)
 def test_a_run_of_several_chunks_is_pooled_alike_whether_or_not_its_columns_stay_in_memory(mode: str) -> None:
     start, frames = busy_frames(3 * plates.CHUNK + 5, 6, 2)
     trace = Trace(start)
@@ -217,7 +219,9 @@ def test_a_plate_is_of_one_sample_of_one_record_that_has_not_become_shorter() ->
     assert not plate.is_of(trace, 0)
 
 
-@pytest.mark.parametrize("mode", [mode for mode in MODES.values() if mode.levels], ids=lambda mode: mode.name)
+@pytest.mark.parametrize(
+    "mode", [mode for mode in MODES.values() if mode.levels and not mode.network], ids=lambda mode: mode.name
+)
 def test_the_text_has_the_levels_of_the_map_whichever_step_is_asked_for(mode):
     start, frames = busy_frames(2 * Levels.EVERY + 40, 8, 3)
     trace = Trace(start)

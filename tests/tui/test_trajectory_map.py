@@ -147,9 +147,10 @@ async def test_keys_of_the_map_work_on_it_alone_and_the_others_as_ever():
         assert cells.view.is_whole
         assert app.watching.settings.strategy != before.strategy
         # the same key colours text and map wherever the focus is
-        for mode in ("age", "times remasked", "sigma", "state"):
+        for mode in ("age", "times remasked", "sigma", "entropy", "state"):
             await pilot.press("C")
-            assert cells.mode is MODES[mode]
+            assert app.main.panes.mode is MODES[mode]
+            assert cells.mode is MODES["state" if mode == "entropy" else mode]
 
 
 async def test_the_wheel_zooms_where_the_pointer_is_and_with_shift_moves():

@@ -23,6 +23,8 @@ PANES = (
     Binding("shift+tab", "focus_pane(-1)", "Previous pane", id="pane-previous", show=False),
     Binding("C", "colour(1)", "Colour by ...", id="colour", show=False, tooltip=f"Take the next of {', '.join(MODES)}"),
 )
+COSTS = "one network call for each step shown while paused"
+"""What drafts and entropies take from the sampler."""
 
 
 class PanesPanel(Panes):
@@ -121,12 +123,19 @@ class PanesPanel(Panes):
     @needs_run
     def action_colour(self, by: int) -> None:
         """Colour text and map by the next mode."""
-        names = list(MODES)
+        # without an engine no mode that asks one
+        names = [mode.name for mode in MODES.values() if not (mode.network and self.controls.obstacle)]
+        names = names if self.mode.name in names else [*names, self.mode.name]
         self.colour_by(names[(names.index(self.mode.name) + by) % len(names)])
 
     def colour_by(self, name: str) -> None:
         """Colour text and map by a mode."""
-        self.mode = MODES[name]
+        left, self.mode = self.mode, MODES[name]
+        self.session.debug.drafts.entropy = self.mode.network
+        if self.mode.network:
+            self.controls.say(f"Colour by {name}: {COSTS}", "note")
+        elif left.network:
+            self.session.dismiss()
         self.use_mode(self.mode)
         self.post_message(self.Coloured())
         self.controls.wake()

@@ -15,7 +15,7 @@ from remdm_tui.render.canvas import plain_text
 from remdm_tui.screens.bottom_line import BottomLine, LineHistory
 from remdm_tui.screens.line import LineScreen
 from remdm_tui.screens.panels.controls import Controls, needs_run
-from remdm_tui.screens.panels.panes import PanesPanel
+from remdm_tui.screens.panels.panes import COSTS, PanesPanel
 from remdm_tui.screens.token_menu import TokenMenu
 from remdm_tui.watch.debugger import EditKind
 from remdm_tui.watch.inspector import matches, named_parts, neighbour
@@ -43,6 +43,7 @@ SELECTING = (
     Binding("slash", "search", "Search", id="search", key_display="/", tooltip="Find a text or a /pattern/"),
     Binding("right_square_bracket", "turning(1)", "Next change of the position", id="change-next", show=False),
     Binding("left_square_bracket", "turning(-1)", "Previous change of it", id="change-previous", show=False),
+    Binding("O", "drafts", "Drafts", id="drafts", show=False, tooltip="Show what the model would put at the masks"),
     Binding("o", "prediction", "Model prediction", id="prediction", tooltip="Show what the model would put there"),
 )
 EDITING = (
@@ -244,6 +245,18 @@ class TextPanel(Vertical):
             inspector.shows_prediction = inspector.pending = True
             session.link.look(*current)
         self.controls.wake()
+
+    @needs_run
+    def action_drafts(self) -> None:
+        """Toggle the model's drafts at the masked positions."""
+        drafts = self.session.debug.drafts
+        if not drafts.overlay and (obstacle := self.controls.obstacle):
+            self.controls.say(obstacle)
+        elif not drafts.overlay and self.session.debug.place is None:
+            self.controls.say("No drafts in a comparison")
+        else:
+            drafts.overlay = not drafts.overlay
+            self.controls.say(f"Drafts: {COSTS}" if drafts.overlay else "No drafts", "note")
 
     @needs_run
     def action_turning(self, by: int) -> None:
