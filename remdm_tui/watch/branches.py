@@ -75,7 +75,7 @@ class BranchSet:
         state = self._store.observe()
         if not state.panes.panes:
             if branch != self.current:
-                self._store.dispatch(e.GoTo(branch))
+                self._store.dispatch(e.ShowBranch(branch))
         elif state.letter(branch):
             self._panes.look_at(branch)
         else:

@@ -25,7 +25,7 @@ async def test_the_right_button_opens_the_menu_of_the_token():
         at = pilot.app.watching.debug.inspector.at
         assert at is not None
         await pilot.press("enter")
-        await seen(pilot, lambda app: [stop.text for stop in app.watching.debug.stops.listed] == [f"at {at}"])
+        await seen(pilot, lambda app: [stop.text for stop in app.watching.debug.breakpoints.listed] == [f"at {at}"])
         await menu(pilot)
         await pilot.press(*"predi", "enter")
         await seen(pilot, lambda app: app.watching.debug.inspector.shows_prediction)

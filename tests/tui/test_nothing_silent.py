@@ -136,7 +136,7 @@ def situation(app):
     session, main = app.watching, app.main
     return (
         session.phase, session.player, session.state.branch, session.state.order, session.state.panes.panes,
-        session.made, session.upcoming, session.sample, session.debug.inspector.at, session.debug.branching.against,
+        session.made, session.upcoming, session.sample, session.debug.inspector.at, session.debug.branches.against,
         session.recording.marks, session.seed, main.legend, main.focused, main.zoom.zoomed, main.zoom.drawer,
         main.panes.active_map.cells.view, main.panes.active_map.cells.mode, main.panes.heat, len(app.screen_stack),
         app.guide._tour, session.needs_model,

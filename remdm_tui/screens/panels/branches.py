@@ -40,7 +40,7 @@ class BranchesPanel(BranchTree, can_focus=True):
 
     @on(BranchTree.Chosen)
     def _chosen(self, event: BranchTree.Chosen) -> None:
-        self.session.debug.branching.show(event.branch)
+        self.session.debug.branches.show(event.branch)
         self.controls.wake()
 
     @needs_run

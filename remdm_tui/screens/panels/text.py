@@ -134,8 +134,8 @@ class TextPanel(Vertical):
             if number:
                 await self.app.run_action(known[names[number - 1]].action, self.screen)
             elif number == 0:
-                self.session.debug.stop_at(f"at {position}")
-                self.controls.say(f"Stops at: {self.session.debug.stops.listed[-1].text}", "note")
+                self.session.debug.add_breakpoint(f"at {position}")
+                self.controls.say(f"Stops at: {self.session.debug.breakpoints.listed[-1].text}", "note")
 
         self.app.push_screen(TokenMenu(f"position {position}", lines, self.controls.options.ascii), do)
 
