@@ -98,6 +98,20 @@ def _check_between_starts(model: TextModel, plan: Sampling) -> None:
     ends_of(model)
 
 
+def sample_line(model: TextModel, seed: int, sample: Sample) -> SampleLine:
+    """Return the line of a sample that was drawn."""
+    ids = sample.tokens.tolist()
+    return SampleLine(
+        number=sample.number,
+        seed=seed,
+        text=model.codec.decode(ids),
+        ids=tuple(ids),
+        network_calls=sample.network_calls,
+        entropy=unigram_entropy(np.asarray(ids)),
+        repetition=repetition(ids),
+    )
+
+
 def sample_fault(model: TextModel, plan: EvalPlan, prompt: Sequence[int], line: SampleLine) -> str | None:
     """Return why this plan cannot have made a line of samples, in words; None where it can."""
     sampling, ids = plan.sampling, list(line.ids)

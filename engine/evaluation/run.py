@@ -10,30 +10,24 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from io import BytesIO
 
-import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.evaluation import drawing, scoring
+from engine.evaluation.features_file import FEATURES, read_features, write_features
 from engine.evaluation.plan import EvalPlan
 from engine.evaluation.results import FailedSample, Results, SampleLine
-from engine.evaluation.store import FEATURES, EvalStore, Scored, Spent
+from engine.evaluation.shards import Scored, Spent
+from engine.evaluation.stopwatch import Stopwatch
+from engine.evaluation.store import EvalStore
 from engine.evaluation.summary import FeaturePair, results
-from engine.files.checksums import replace_checked
 from engine.files.jsonl import Appended
-from engine.metrics.diversity import repetition
 from engine.metrics.judge import Featurizer
 from engine.metrics.mauve import Features
 from engine.models import TextModel
-from engine.sampling.batch import AbandonedSample, Sample
-from engine.sampling.figures import unigram_entropy
+from engine.sampling.batch import AbandonedSample
 from engine.system.ranks import Ranks
 from engine.text import infill
-
-REPORTS = 5.0
-"""Seconds between two records of the time spent."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +75,7 @@ class EvalJob:
     def run(self) -> Iterator[EvalProgress]:
         """Yield progress until the evaluation is finished; `results` holds the outcome on rank 0."""
         self._begin()
-        spent = _Stopwatch(self)
+        spent = Stopwatch(self.store.shards.time_shard(self.ranks.rank), self._spent, self.clock)
         try:
             yield from self._sample(spent)
             yield from self._wait_for_all()
@@ -102,8 +96,8 @@ class EvalJob:
     def _begin(self) -> None:
         if self.ranks.rank == 0:
             self.store.gather(self.fault, self.notice)
-            self.store.sift_times(self.notice)
-            self.store.forget_failures()
+            self.store.shards.sift_times(self.notice)
+            self.store.shards.forget_failures()
             missing = set(range(self.plan.sampling.count)) - self.store.samples().keys()
             self.store.forget_scores_without(missing)
         self.ranks.wait()
@@ -114,7 +108,7 @@ class EvalJob:
 
     # -- samples
 
-    def _sample(self, spent: _Stopwatch) -> Iterator[EvalProgress]:
+    def _sample(self, spent: Stopwatch) -> Iterator[EvalProgress]:
         sampling, ranks = self.plan.sampling, self.ranks
         mine = range(ranks.rank, sampling.count, ranks.world)
         finished = {number: line for number, line in self.store.samples().items() if number < sampling.count}
@@ -127,12 +121,12 @@ class EvalJob:
         if not todo:
             return
         prompt, steps = self._prompt, self._steps()
-        out, failed = Appended[SampleLine](self.store.shard(ranks.rank, ranks.world)), self._failure_writer()
+        out = Appended[SampleLine](self.store.shard(ranks.rank, ranks.world))
         calls, began = 0, self.clock()
         try:
-            found = drawing.draw_samples(self.model, sampling, prompt, todo, self.width, failed, self._notice)
+            found = drawing.draw_samples(self.model, sampling, prompt, todo, self.width, self._failed, self._notice)
             for count, sample in enumerate(found, 1):
-                line = self._line(sample)
+                line = drawing.sample_line(self.model, sampling.seed, sample)
                 out.add([line])
                 if count == 1 and self.readers.judge is not None:
                     # report a text that the tokenizer rejects now, not once all samples are drawn
@@ -159,31 +153,17 @@ class EvalJob:
         """Return the number of steps of one sample."""
         return drawing.steps_of(self.plan.sampling, infill.fixed(self._prompt, self.model.mask_id))
 
-    def _line(self, sample: Sample) -> SampleLine:
-        ids = sample.tokens.tolist()
-        return SampleLine(
-            number=sample.number,
-            seed=self.plan.sampling.seed,
-            text=self.model.codec.decode(ids),
-            ids=tuple(ids),
-            network_calls=sample.network_calls,
-            entropy=unigram_entropy(np.asarray(ids)),
-            repetition=repetition(ids),
+    def _failed(self, failed: AbandonedSample) -> None:
+        """Note a sample that the network has failed at."""
+        self.store.shards.add_failure(self.ranks.rank, FailedSample(*failed))
+        self.notice(
+            f"sample {failed.number} failed: the network's logits at step {failed.step}, position "
+            f"{failed.position} are not finite"
         )
 
-    def _failure_writer(self) -> Callable[[AbandonedSample], None]:
-        path = self.store.failure_shard(self.ranks.rank)
-
-        def write(failed: AbandonedSample) -> None:
-            file = Appended[FailedSample](path)
-            file.add([FailedSample(*failed)])
-            file.close()
-            self.notice(
-                f"sample {failed.number} failed: the network's logits at step {failed.step}, position "
-                f"{failed.position} are not finite"
-            )
-
-        return write
+    def _spent(self, samples: int, sampling_seconds: float, scoring_seconds: float) -> Spent:
+        device, notes = self.model.info.device, tuple(self.notes)
+        return Spent(self.start, self.ranks.rank, samples, sampling_seconds, scoring_seconds, device, notes)
 
     def _notice(self, sentence: str) -> None:
         self.notes.append(sentence)
@@ -191,7 +171,7 @@ class EvalJob:
 
     # -- scores
 
-    def _score(self, spent: _Stopwatch) -> Iterator[EvalProgress]:
+    def _score(self, spent: Stopwatch) -> Iterator[EvalProgress]:
         ranks, plan, readers = self.ranks, self.plan.scoring, self.readers
         if readers == scoring.Readers(None, None):
             return
@@ -203,7 +183,7 @@ class EvalJob:
             fits = self._features_fit(lines)
         # rank 0 has removed bad scores before it broadcasts
         features_kept = ranks.broadcast(fits)
-        known = self.store.scores()
+        known = self.store.shards.scores()
         wants_features = readers.featurizer is not None
         ranks.wait()
         mine = [piece for turn, piece in enumerate(scoring.pieces(lines)) if turn % ranks.world == ranks.rank]
@@ -215,7 +195,7 @@ class EvalJob:
             )
 
         nats = tokens = done = 0.0
-        out = Appended[Scored](self.store.score_shard(ranks.rank))
+        out = Appended[Scored](self.store.shards.score_shard(ranks.rank))
         try:
             for piece in mine:
                 if not all(map(there, piece)):
@@ -238,12 +218,12 @@ class EvalJob:
 
     def _sift_scores(self, lines: Sequence[SampleLine]) -> None:
         """Remove the scores that these samples and readers cannot have."""
-        if not self.store.has_scores:
+        if not self.store.shards.has_scores:
             return
         samples = {line.number: line for line in lines}
         featurizer = self.readers.featurizer
         size = None if featurizer is None else self._reference_features(featurizer).points.shape[1]
-        self.store.sift_scores(
+        self.store.shards.sift_scores(
             lambda line: scoring.score_fault(line, samples.get(line.number), self.readers, self.plan, size), self.notice
         )
 
@@ -252,7 +232,7 @@ class EvalJob:
         path, featurizer = self.store.home / FEATURES, self.readers.featurizer
         if featurizer is None or not path.exists():
             return False
-        points = self.store.features()
+        points = read_features(self.store.home)
         shape = (
             sum(map(bool, featurizer.tokens([line.text for line in lines]))),
             self._reference_features(featurizer).points.shape[1],
@@ -284,78 +264,25 @@ class EvalJob:
 
     def _finish(self) -> None:
         """Write the final files; interrupted at any point and run again, it writes the same."""
-        store, readers, scores = self.store, self.readers, self.store.scores()
-        lines = scoring.padded_lines([_judged(line, scores) for line in self._lines()], self.plan.scoring)
+        store, readers, scores = self.store, self.readers, self.store.shards.scores()
+        lines = scoring.padded_lines([scoring.with_scores(line, scores) for line in self._lines()], self.plan.scoring)
         compared = None if readers.featurizer is None else self._compared(readers.featurizer, lines, scores)
         store.gather()
         store.write_samples(lines)
-        found = results(
-            self.plan, self._steps(), lines, readers.judge, compared, store.failures(), store.spent(), self.notes
-        )
+        failures, spent = store.shards.failures(), store.shards.spent()
+        found = results(self.plan, self._steps(), lines, readers.judge, compared, failures, spent, self.notes)
         store.write_results(found)
-        store.forget_score_shards()
+        store.shards.forget_scores()
         self.results = found
 
     def _compared(self, featurizer: Featurizer, lines: Sequence[SampleLine], scores: dict[int, Scored]) -> FeaturePair:
-        path = self.store.home / FEATURES
         if all(line.number in scores for line in lines):
             points = scoring.points([scores[line.number].features for line in lines])
-            replace_checked(path, _npy(points))
+            write_features(self.store.home, points)
         else:
-            points = np.load(path)
+            points = np.load(self.store.home / FEATURES)
         references = self._reference_features(featurizer)
         return FeaturePair(Features(points, len(lines) - len(points)), references, featurizer.name)
-
-
-class _Stopwatch:
-    """Record the time spent every few seconds, so that a killed process has recorded nearly all of it."""
-
-    def __init__(self, job: EvalJob) -> None:
-        self._job, self._file = job, Appended[Spent](job.store.time_shard(job.ranks.rank))
-        self._mark = self._recorded = job.clock()
-        self._samples, self._seconds, self._is_scoring = 0, {"sampling": 0.0, "scoring": 0.0}, False
-
-    def sampled(self) -> None:
-        self._samples += 1
-        self.worked()
-
-    def scoring(self) -> None:
-        # the time since the last sample was spent waiting
-        self._mark, self._is_scoring = self._job.clock(), True
-
-    def worked(self) -> None:
-        now = self._job.clock()
-        self._seconds["scoring" if self._is_scoring else "sampling"] += now - self._mark
-        self._mark = now
-        if now - self._recorded > REPORTS:
-            self._record()
-
-    def _record(self) -> None:
-        self._recorded = self._job.clock()
-        job = self._job
-        self._file.add(
-            [
-                Spent(
-                    job.start, job.ranks.rank, self._samples, self._seconds["sampling"], self._seconds["scoring"],
-                    job.model.info.device, tuple(job.notes),
-                )
-            ]
-        )  # fmt: skip
-
-    def close(self) -> None:
-        self._record()
-        self._file.close()
-
-
-def _judged(line: SampleLine, scores: dict[int, Scored]) -> SampleLine:
-    found = scores.get(line.number)
-    return line if found is None or found.judged is None else msgspec.structs.replace(line, judged=found.judged)
-
-
-def _npy(points: NDArray[np.float32]) -> bytes:
-    file = BytesIO()
-    np.save(file, points)
-    return file.getvalue()
 
 
 def _mean(values: Sequence[float]) -> float:

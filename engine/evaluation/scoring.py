@@ -7,7 +7,7 @@ it nor on where an earlier start was interrupted.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from engine.evaluation.plan import EvalPlan, Scoring
 from engine.evaluation.results import Judged, SampleLine, Unpadded, is_complete
-from engine.evaluation.store import Scored
+from engine.evaluation.shards import Scored
 from engine.metrics.conventions import conventions
 from engine.metrics.generative_perplexity import TextScores, score_texts, texts_kept
 from engine.metrics.judge import Featurizer, Judge
@@ -79,6 +79,12 @@ def _features(featurizer: Featurizer, texts: Sequence[str], plan: Scoring) -> li
     for i, point in zip(where, featurizer.features([rows[i] for i in where]), strict=True):
         found[i] = point.astype("<f4").tobytes()
     return found
+
+
+def with_scores(line: SampleLine, scores: Mapping[int, Scored]) -> SampleLine:
+    """Return a sample with the judge's figures, if it has any."""
+    found = scores.get(line.number)
+    return line if found is None or found.judged is None else msgspec.structs.replace(line, judged=found.judged)
 
 
 def score_fault(

@@ -1,4 +1,4 @@
-"""The directory of an evaluation: the files of each process, and the final files that are made of them.
+"""The directory of an evaluation: its settings, its samples, and the final files that are made of them.
 
 Every process appends to files of its own, so that none waits for another; a killed process leaves at most an
 unterminated last line, which is removed.  Once all samples are there, their lines are written in order.
@@ -7,27 +7,31 @@ unterminated last line, which is removed.  Once all samples are there, their lin
 from __future__ import annotations
 
 import errno
-import math
-import zipfile
 from collections.abc import Callable, Iterable, Set
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
+from engine.evaluation.features_file import FEATURES, forget_features, read_features
 from engine.evaluation.plan import EvalPlan, change_lines, plan_differences
-from engine.evaluation.results import FORMAT, RESULTS, SAMPLES, FailedSample, Judged, Results, SampleLine, read_results
+from engine.evaluation.results import FORMAT, RESULTS, SAMPLES, Results, SampleLine, read_results
+from engine.evaluation.settings_file import (
+    SETTINGS,
+    SETTINGS_FORMAT,
+    json_format,
+    read_plan,
+    with_new_identities,
+    write_plan,
+)
+from engine.evaluation.shards import Shards
 from engine.files.atomic import replace, tidy, writable
-from engine.files.checksums import CHECKSUM, checksum, mismatch, replace_checked
+from engine.files.checksums import CHECKSUM, checksum, replace_checked
 from engine.files.json_lines import encode_line
-from engine.files.jsonl import DAMAGED, count, describe_unused_line, lines, repair, sift
+from engine.files.jsonl import DAMAGED, count, describe_unused_line, lines, repair
 from engine.files.locks import acquire
-from engine.files.regular import regular_file
 from engine.system.callbacks import ignore
 
-SETTINGS, FEATURES = "settings.json", "features.npy"
 WRITTEN = (
     SETTINGS,
     SAMPLES,
@@ -39,77 +43,27 @@ WRITTEN = (
     "time.rank*.jsonl",
 )
 """Files that are written as a whole, as patterns."""
-SETTINGS_FORMAT = 2
-"""Of settings.json; the first took fingerprints of the ends of files alone."""
 ROOM = 1 << 20
 """Bytes that must be free before the evaluation begins, in addition to the size of the samples."""
-
-
-class Scored(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The scores of one sample by the judge and the featurizer."""
-
-    number: int
-    judged: dict[str, Judged] | None = None
-    """by name of conventions"""
-    features: bytes | None = None
-    """float32, little-endian; None for a text without a token"""
-
-
-class Spent(msgspec.Struct, frozen=True):
-    """The work of one process since it was started; its last line counts."""
-
-    start: str
-    rank: int
-    samples: int
-    sampling_seconds: float
-    scoring_seconds: float
-    device: str
-    notes: tuple[str, ...] = ()
-
-
-class _SettingsFile(msgspec.Struct, frozen=True):
-    """settings.json."""
-
-    format: int
-    plan: EvalPlan
-
-
-class _Format(msgspec.Struct, frozen=True):
-    """The format number of any of the JSON files."""
-
-    format: int
-
-
-def _with_new_identities(was: EvalPlan, now: EvalPlan) -> EvalPlan:
-    """Return the plan of an earlier version with the identities of this one."""
-    model = {
-        name: getattr(now.model, name) for name in ("fingerprint", "tokenizer_fingerprint", "path", "tokenizer_path")
-    }
-    scoring = {name: getattr(now.scoring, name) for name in ("judge_fingerprint", "features_fingerprint")}
-    return msgspec.structs.replace(
-        was,
-        model=msgspec.structs.replace(was.model, **model),
-        sampling=msgspec.structs.replace(was.sampling, strategy_digest=now.sampling.strategy_digest),
-        scoring=msgspec.structs.replace(was.scoring, **scoring),
-    )
-
-
-def _impossible(spent: Spent) -> str | None:
-    """Return in words why no process can have spent this; None where one can."""
-    seconds = (spent.sampling_seconds, spent.scoring_seconds)
-    possible = spent.samples >= 0 and all(math.isfinite(value) and value >= 0 for value in seconds)
-    return None if possible else "no process can have spent such a time"
 
 
 def _no_fault(line: SampleLine) -> None:
     """Find no fault."""
 
 
+def _is_later(path: Path) -> bool:
+    """Return whether results are of a later format."""
+    try:
+        return json_format(path) > FORMAT
+    except (*DAMAGED, OSError):
+        return False
+
+
 class EvalStore:
     """The files of one evaluation."""
 
     def __init__(self, home: Path) -> None:
-        self.home = home
+        self.home, self.shards = home, Shards(home)
         self._lock: Any = None
         self._named: set[str] = set()
         """sentences about ignored lines that were sent as notices, so that each is sent once"""
@@ -125,28 +79,28 @@ class EvalStore:
         """
         self._check_room(plan)
         was = self.plan()
-        if was is not None and self._format() < SETTINGS_FORMAT:
+        if was is not None and not self.has_whole_digests:
             if not rescore:
                 raise ValueError(
                     f"{self.home} was begun by an earlier version, which did not read the whole model and tokenizer, "
                     "so it cannot be checked that they are the same: choose another --out, or --rescore to keep "
                     "its samples as they are"
                 )
-            was = _with_new_identities(was, plan)
+            was = with_new_identities(was, plan)
             if not plan_differences(was, plan):
                 self._forget_scores(notice)
-                self._keep(plan)
+                write_plan(self.home, plan)
         if was is None:
             if any(self.home.glob("samples*.jsonl")):
                 raise ValueError(f"{self.home} holds samples of unknown settings: choose another --out")
-            self._keep(plan)
+            write_plan(self.home, plan)
             return
         changed = plan_differences(was, plan)
         scoring = [change for change in changed if change[0].startswith("scoring.")]
         more = [change for change in changed if change[0] == "sampling.count" and change[2] > change[1]]
         if changed and len(changed) == len(more) + (len(scoring) if rescore else 0):
             self._forget_scores(notice)
-            self._keep(plan)
+            write_plan(self.home, plan)
         elif changed:
             same_samples = len(changed) == len(more) + len(scoring)
             hint = "; --rescore keeps its samples and computes the figures again" if same_samples else ""
@@ -155,7 +109,7 @@ class EvalStore:
                 + change_lines(changed)
             )
         elif was != plan:
-            self._keep(plan)
+            write_plan(self.home, plan)
 
     def take(self) -> None:
         """Create the directory and lock it.
@@ -199,7 +153,7 @@ class EvalStore:
         try:
             found = read_results(self.home)
         except ValueError as error:
-            if self._is_later(path):
+            if _is_later(path):
                 raise
             notice(f"{error}: it is written again")
             return False
@@ -219,9 +173,9 @@ class EvalStore:
             notice(f"{self.home / FEATURES} is not of these samples: it is written again")
             return False
         self.gather(fault)
-        self.forget_score_shards()
+        self.shards.forget_scores()
         # a finished evaluation has none
-        self.forget_failures()
+        self.shards.forget_failures()
         return True
 
     def _features_can_be(self, found: Results) -> bool:
@@ -229,60 +183,23 @@ class EvalStore:
         mauve = found.metrics[found.primary].mauve if found.primary in found.metrics else None
         if mauve is None or not (self.home / FEATURES).exists():
             return True
-        points = self.features()
+        points = read_features(self.home)
         return points is not None and len(points) == found.samples - mauve.empty
-
-    def features(self) -> NDArray[np.float32] | None:
-        """Return the features of the samples, float32 [N, D]; None for a missing, damaged or foreign file."""
-        try:
-            if mismatch(self.home / FEATURES):
-                return None
-            points = np.load(self.home / FEATURES, allow_pickle=False)
-        except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile):
-            return None
-        if not isinstance(points, np.ndarray) or points.ndim != 2 or points.dtype != np.float32:
-            return None
-        return points if np.isfinite(points).all() else None
-
-    @staticmethod
-    def _is_later(path: Path) -> bool:
-        try:
-            return msgspec.json.decode(regular_file(path).read_bytes(), type=_Format).format > FORMAT
-        except (*DAMAGED, OSError):
-            return False
-
-    def _format(self) -> int:
-        """Return the format of settings.json."""
-        return msgspec.json.decode(regular_file(self.home / SETTINGS).read_bytes(), type=_Format).format
 
     @property
     def has_whole_digests(self) -> bool:
         """Return whether fingerprints are of whole files, unlike those of the first format."""
-        return self._format() >= SETTINGS_FORMAT
+        return json_format(self.home / SETTINGS) >= SETTINGS_FORMAT
 
     def plan(self) -> EvalPlan | None:
         """Return the plan in settings.json; None for a new directory.  Raises ValueError if it is damaged or later."""
-        path = self.home / SETTINGS
-        if not path.exists():
-            return None
-        try:
-            kept = msgspec.json.decode(regular_file(path).read_bytes(), type=_SettingsFile)
-        except DAMAGED as error:
-            raise ValueError(f"{path} is no file of settings: {error}") from error
-        if kept.format > SETTINGS_FORMAT:
-            raise ValueError(f"{path} has format {kept.format}, and this version reads {SETTINGS_FORMAT} at most")
-        return kept.plan
-
-    def _keep(self, plan: EvalPlan) -> None:
-        data = msgspec.json.format(msgspec.json.encode(_SettingsFile(SETTINGS_FORMAT, plan)), indent=2)
-        replace(self.home / SETTINGS, data + b"\n")
+        return read_plan(self.home)
 
     def _forget_scores(self, notice: Callable[[str], None]) -> None:
         (self.home / RESULTS).unlink(missing_ok=True)
         checksum(self.home / RESULTS).unlink(missing_ok=True)
-        self._forget_features()
-        for path in self.home.glob("scores.rank*.jsonl"):
-            path.unlink()
+        forget_features(self.home)
+        self.shards.forget_scores()
         self.write_samples(msgspec.structs.replace(line, judged=None) for line in self.samples(notice=notice).values())
 
     # -- samples
@@ -350,80 +267,12 @@ class EvalStore:
         """Replace samples.jsonl by these samples, in this order."""
         replace(self.home / SAMPLES, b"".join(map(encode_line, found)))
 
-    # -- scores, failures, time
-
-    def score_shard(self, rank: int) -> Path:
-        return self.home / f"scores.rank{rank}.jsonl"
-
-    def scores(self) -> dict[int, Scored]:
-        return {line.number: line for path in self._score_shards() for _, line in lines(path, Scored)}
-
-    def sift_scores(self, fault: Callable[[Scored], str | None], notice: Callable[[str], None] = ignore) -> None:
-        """Remove lines of scores that are damaged or at fault, and all lines of a number that differ."""
-        found: dict[int, Scored] = {}
-        torn: set[int] = set()
-        for path in self._score_shards():
-            for _, line in lines(path, Scored):
-                if fault(line) is None and found.setdefault(line.number, line) != line:
-                    torn.add(line.number)
-
-        def wrong(line: Scored) -> str | None:
-            return (
-                f"the scores of sample {line.number} are there twice and differ" if line.number in torn else fault(line)
-            )
-
-        for path in self._score_shards():
-            sift(path, Scored, wrong, notice)
-
-    @property
-    def has_scores(self) -> bool:
-        """Return whether any process has left scores that are not in samples.jsonl yet."""
-        return any(map(count, self._score_shards()))
-
-    def _score_shards(self) -> list[Path]:
-        return sorted(self.home.glob("scores.rank*.jsonl"))
-
-    def forget_score_shards(self) -> None:
-        for path in self.home.glob("scores.rank*.jsonl"):
-            path.unlink()
-
     def forget_scores_without(self, missing: Set[int]) -> None:
         """Remove the scores and features that would be wrong once the missing samples are drawn."""
         if missing:
-            self._forget_features()
-        if missing & self.scores().keys():
-            self.forget_score_shards()
-
-    def failure_shard(self, rank: int) -> Path:
-        return self.home / f"failed.rank{rank}.jsonl"
-
-    def failures(self) -> list[FailedSample]:
-        found = {f.number: f for path in self.home.glob("failed.rank*.jsonl") for _, f in lines(path, FailedSample)}
-        return [found[number] for number in sorted(found)]
-
-    def _forget_features(self) -> None:
-        (self.home / FEATURES).unlink(missing_ok=True)
-        checksum(self.home / FEATURES).unlink(missing_ok=True)
-
-    def forget_failures(self) -> None:
-        for path in self.home.glob("failed.rank*.jsonl"):
-            path.unlink()
-
-    def time_shard(self, rank: int) -> Path:
-        return self.home / f"time.rank{rank}.jsonl"
-
-    def sift_times(self, notice: Callable[[str], None] = ignore) -> None:
-        """Remove damaged lines and impossible times from the time files of all processes."""
-        for path in sorted(self.home.glob("time.rank*.jsonl")):
-            sift(path, Spent, _impossible, notice)
-
-    def spent(self) -> list[Spent]:
-        """Return the latest `Spent` of each (start, rank)."""
-        found: dict[tuple[str, int], Spent] = {}
-        for path in sorted(self.home.glob("time.rank*.jsonl")):
-            for _, line in lines(path, Spent):
-                found[line.start, line.rank] = line
-        return list(found.values())
+            forget_features(self.home)
+        if missing & self.shards.scores().keys():
+            self.shards.forget_scores()
 
     def write_results(self, results: Any) -> None:
         replace_checked(self.home / RESULTS, msgspec.json.format(msgspec.json.encode(results), indent=2) + b"\n")

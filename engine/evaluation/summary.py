@@ -24,7 +24,7 @@ from engine.evaluation.results import (
     Timing,
 )
 from engine.evaluation.scoring import text_scores
-from engine.evaluation.store import Spent
+from engine.evaluation.shards import Spent
 from engine.metrics import diversity, entropy
 from engine.metrics.bootstrap import Interval, interval
 from engine.metrics.conventions import OF_LIKELIHOOD, conventions

@@ -6,7 +6,8 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from engine.evaluation.plan import ENGINE
-from engine.evaluation.store import SETTINGS, EvalStore
+from engine.evaluation.settings_file import SETTINGS
+from engine.evaluation.store import EvalStore
 from engine.files.fingerprint import fingerprint
 from engine.files.run_layout import NEWEST
 from engine.models.catalogue import resolve

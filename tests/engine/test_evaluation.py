@@ -27,7 +27,8 @@ from engine.evaluation.plan import EvalPlan, PlannedModel, Sampling, Scoring, pl
 from engine.evaluation.results import RESULTS, SAMPLES, Judged, Results, SampleLine, read_results, read_samples
 from engine.evaluation.run import EvalJob, EvalProgress
 from engine.evaluation.scoring import Readers
-from engine.evaluation.store import EvalStore, Scored
+from engine.evaluation.shards import Scored
+from engine.evaluation.store import EvalStore
 from engine.files.atomic import replacing
 from engine.files.checksums import checksum, known
 from engine.files.fingerprint import fingerprint
@@ -299,7 +300,7 @@ def test_a_line_too_many_is_taken_out_of_what_is_finished(tmp_path: Path) -> Non
 
 
 def scores(home: Path) -> list[Scored]:
-    return list(EvalStore(home).scores().values())
+    return list(EvalStore(home).shards.scores().values())
 
 
 FOREIGN: dict[str, Callable[[Scored], Any]] = {
@@ -466,7 +467,7 @@ def test_more_samples_are_drawn_beside_those_that_there_are(
     before = EvalStore(tmp_path).samples()
     finished(tmp_path, plan(judge), judge, start="two")
     assert kept(tmp_path) == kept(whole)
-    drawn_since = next(spent.samples for spent in EvalStore(tmp_path).spent() if spent.start == "two")
+    drawn_since = next(spent.samples for spent in EvalStore(tmp_path).shards.spent() if spent.start == "two")
     assert drawn_since == 50 - len(before)
     with pytest.raises(ValueError, match="other settings: choose another --out") as found:
         EvalStore(tmp_path).settle(plan(judge, count=49))
@@ -737,7 +738,7 @@ def test_scores_of_a_sample_that_is_drawn_again_are_forgotten(tmp_path: Path, ju
     path = home / SAMPLES
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines[1:]))
-    shard = EvalStore(home).score_shard(0)
+    shard = EvalStore(home).shards.score_shard(0)
     first, rest = shard.read_bytes().split(b"\n", 1)
     score = msgspec.json.decode(first)
     score["judged"]["standard"]["nats"] = 1e6
@@ -961,9 +962,9 @@ def test_a_time_that_no_process_can_have_spent_is_left_out(
     store, remarks = EvalStore(tmp_path), []
     for name in ("sampling_seconds", "scoring_seconds"):
         other = "scoring_seconds" if name == "sampling_seconds" else "sampling_seconds"
-        store.time_shard(0).write_text(
+        store.shards.time_shard(0).write_text(
             f'{{"start":"a","rank":0,"samples":{samples},"{name}":{seconds},"{other}":1,"device":"cpu"}}\n'
         )
         remarks.clear()
-        store.sift_times(remarks.append)
-        assert (len(store.spent()), len(remarks)) == (kept, 1 - kept)
+        store.shards.sift_times(remarks.append)
+        assert (len(store.shards.spent()), len(remarks)) == (kept, 1 - kept)
