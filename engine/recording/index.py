@@ -113,6 +113,25 @@ class Index:
             raise ValueError(f"the recording has no branch {number}")
         return self.lines[number]
 
+    def lineage(self, branch: int) -> list[tuple[BranchEntry, int, int]]:
+        """Return the lines that a branch consists of, oldest first, with the first and the last position of each."""
+        line = self.lines[branch]
+        parts, last = [], len(line)
+        while True:
+            if last > line.fork:
+                parts.append((line, line.fork, last))
+                last = line.fork
+            if line.branch.parent is None:
+                return parts[::-1]
+            line = self.lines[line.branch.parent]
+
+    def owner(self, branch: int, position: int) -> BranchEntry:
+        """Return the branch that a position belongs to: its own from its fork on."""
+        line = self.lines[branch]
+        while position < line.fork and line.branch.parent is not None:
+            line = self.lines[line.branch.parent]
+        return line
+
     def _room(self, there: int) -> None:
         if there >= MOST_ENTRIES:
             raise ValueError(f"a recording holds {MOST_ENTRIES} settings and marks at most, each")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import entry_points
@@ -15,27 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.files.regular import regular_file
-from engine.recording import frames
 from engine.recording.branch_index import BranchEntry
 from engine.recording.entries import Header, Mark
-from engine.recording.index import FORK, PLACE, Index
-from engine.recording.layout import Cursor, Kind
-from engine.recording.scanning import bodies, body_at, check_preamble, torn_at
-from engine.recording.state import StoredState, decode_state
+from engine.recording.index import Index
+from engine.recording.scanning import bodies, check_preamble, torn_at
+from engine.recording.state import StoredState
+from engine.recording.steps import DamagedStepError, Step, StepReader
 from engine.records import Branch, Change, Frame, ModelInfo, Settings
 from engine.sampling.figures import Curves, Figures, figures
 from engine.sampling.trace import RunStart
 
-CACHE = 1 << 24
-"""Bytes of frames kept in memory."""
 TOGETHER = 128
 """Frames whose figures are computed at once where the file lacks them."""
-OVERHEAD = 4_096
-"""Bytes of a frame besides its arrays."""
 PAGES = "remdm.recording_page"
 """Entry points to functions from a recording to HTML: the engine itself draws nothing."""
-Step = tuple[Frame | None, StoredState]
-"""A position: the frame that led to it (None at a fork), and the state there."""
 
 
 class Recording:
@@ -49,8 +41,8 @@ class Recording:
         """Read a recording.  file: a descriptor, which it closes; name: for complaints."""
         self._file, self.name = file, name
         self.lock = threading.RLock()
-        self._cache: OrderedDict[tuple[int, int], Step] = OrderedDict()
         self.index = Index()
+        self._steps = StepReader(file, self.index)
         self.damage, self.damaged = "", False
         """what is wrong with the file, in a sentence; and whether that is more than a torn end"""
         self.end = check_preamble(file, name)
@@ -87,7 +79,7 @@ class Recording:
         with self.lock:
             if self._file >= 0:
                 os.close(self._file)
-                self._file = -1
+                self._file = self._steps.file = -1
 
     @property
     def closed(self) -> bool:
@@ -103,12 +95,13 @@ class Recording:
 
     def remember(self, line: BranchEntry, frame: Frame, state: StoredState) -> None:
         """Keep the last recorded step of a branch, so that it need not be read back."""
-        self._remember(line, len(line), (frame, state))
+        self._steps.keep(line, len(line), (frame, state))
 
     def move(self, file: int, name: str) -> None:
         """Read from another file with the same bytes from now on."""
         os.close(self._file)
-        self._file, self.name = file, name
+        self._file = self._steps.file = file
+        self.name = name
 
     def _damaged(self, sentence: str) -> None:
         self.damage, self.damaged = sentence, True
@@ -138,10 +131,6 @@ class Recording:
         return self.index.known
 
     @property
-    def shape(self) -> tuple[int, int]:
-        return self.header.batch, self.header.length
-
-    @property
     def model(self) -> ModelInfo:
         """Return the model, with the texts of the tokens that occur; all others are empty."""
         texts = [""] * self.header.model.vocab_size
@@ -160,7 +149,7 @@ class Recording:
     @property
     def start(self) -> RunStart:
         """Return the canvas before step 0."""
-        _, origin = self._origin(self.index.lines[0])
+        _, origin = self._steps.origin(self.index.lines[0])
         return RunStart(origin.tokens, origin.change == Change.LOCKED, self.header.steps, self.header.seed)
 
     def trace(self, branch: int = 0) -> RecordedTrace:
@@ -181,10 +170,15 @@ class Recording:
         Raises ValueError where the file is damaged there; the branch ends before that from then on.
         """
         with self.lock:
-            line = self._line(branch, position)
+            line = self.index.owner(branch, position)
             if not line.fork <= position <= len(line):
                 raise ValueError(f"{self.name} has no step {position} of branch {branch}")
-            return self._cached((line.number, position)) or self._rebuilt(line, position)
+            try:
+                return self._steps.read(line, position)
+            except DamagedStepError as error:
+                line.cut(error.step)
+                self._damaged(f"{self.name} is damaged at step {error.step}: {error}")
+                raise ValueError(self.damage) from None
 
     def frame(self, branch: int, position: int) -> Frame | None:
         """Return the frame that led to a position; None at the start.  Raises ValueError as `at` does."""
@@ -214,15 +208,7 @@ class Recording:
 
     def lineage(self, branch: int) -> list[tuple[BranchEntry, int, int]]:
         """Return the lines that a branch consists of, oldest first, with the first and the last position of each."""
-        line = self.index.lines[branch]
-        parts, last = [], len(line)
-        while True:
-            if last > line.fork:
-                parts.append((line, line.fork, last))
-                last = line.fork
-            if line.branch.parent is None:
-                return parts[::-1]
-            line = self.index.lines[line.branch.parent]
+        return self.index.lineage(branch)
 
     def column(self, branch: int, name: str, sample: int) -> NDArray[np.float64]:
         """Return one figure over a branch, float64 [steps]."""
@@ -244,72 +230,6 @@ class Recording:
                 curves.append(frame)
                 if curves.rows % TOGETHER == 0:
                     curves.column("masked", 0)
-
-    # -- rebuilding
-
-    def _line(self, branch: int, position: int) -> BranchEntry:
-        """Return the branch that a position belongs to: its own from its fork on."""
-        line = self.index.lines[branch]
-        while position < line.fork and line.branch.parent is not None:
-            line = self.index.lines[line.branch.parent]
-        return line
-
-    def _rebuilt(self, line: BranchEntry, position: int) -> Step:
-        """Decode forward from the nearest state that is at hand."""
-        key = line.key(position - 1)
-        reached = key[0] if key else line.fork
-        try:
-            reached, at = self._nearest(line, position, reached, key[1] if key else None)
-            while reached < position:
-                frame = self._decode(line, reached, at[1])
-                at = self._remember(line, reached + 1, (frame, StoredState.after(frame)))
-                reached += 1
-        except ValueError as error:
-            line.cut(reached)
-            self._damaged(f"{self.name} is damaged at step {reached}: {error}")
-            raise ValueError(self.damage) from None
-        return at
-
-    def _nearest(self, line: BranchEntry, position: int, floor: int, keyframe: int | None) -> tuple[int, Step]:
-        """Return the last position from `floor` on whose state is in memory, else `floor`, from the file."""
-        for i in range(position, floor - 1, -1):
-            if found := self._cached((line.number, i)):
-                return i, found
-        if keyframe is not None:
-            return floor, (None, self._state(keyframe, PLACE.size))
-        return floor, self._remember(line, floor, self._origin(line))
-
-    def _decode(self, line: BranchEntry, index: int, before: StoredState) -> Frame:
-        body = body_at(self._file, line.offsets[index - line.fork])
-        if body is None or body[0] != Kind.FRAME:
-            raise ValueError("the file has changed since it was opened")
-        settings = self.index.settings[line.settings[index - line.fork]]
-        return frames.decode_frame(before, body, settings, self.header)
-
-    def _state(self, offset: int, skipped: int) -> StoredState:
-        """Return the state in a record, behind so many bytes."""
-        body = body_at(self._file, offset)
-        if body is None:
-            raise ValueError("the file has changed since it was opened")
-        return decode_state(Cursor(body, 1 + skipped), self.shape, self.header.model.vocab_size)
-
-    def _origin(self, line: BranchEntry) -> Step:
-        """Return where a branch begins."""
-        return None, self._state(line.origin, FORK.size)
-
-    def _remember(self, line: BranchEntry, position: int, step: Step) -> Step:
-        """Keep a step in memory; those least recently read are dropped."""
-        self._cache[line.number, position] = step
-        most = max(2, CACHE // (OVERHEAD + step[1].nbytes))
-        while len(self._cache) > most:
-            self._cache.popitem(last=False)
-        return step
-
-    def _cached(self, key: tuple[int, int]) -> Step | None:
-        found = self._cache.get(key)
-        if found is not None:
-            self._cache.move_to_end(key)
-        return found
 
 
 class RecordedTrace:

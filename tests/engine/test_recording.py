@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from engine.recording import Recorder, Recording, frames, plans
-from engine.recording import recording as reading
+from engine.recording import steps as reading
 from engine.recording.recorder import KEY_EVERY
 from engine.recording.state import StoredState
 from engine.records import Branch, Change, Edit, Frame, Settings
@@ -280,8 +280,8 @@ def test_a_step_is_the_same_wherever_one_comes_from(tmp_path: Path) -> None:
 def test_a_step_is_rebuilt_from_few_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recorded(tmp_path / "run", steps=4 * KEY_EVERY)
     decoded = []
-    real = Recording._decode
-    monkeypatch.setattr(Recording, "_decode", lambda self, *a: decoded.append(1) or real(self, *a))
+    real = reading.StepReader._decode
+    monkeypatch.setattr(reading.StepReader, "_decode", lambda self, *a: decoded.append(1) or real(self, *a))
     for position in range(1, 4 * KEY_EVERY, 7):
         recording = Recording.open(tmp_path / "run")
         decoded.clear()

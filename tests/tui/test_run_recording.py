@@ -170,7 +170,7 @@ async def test_a_file_damaged_under_the_view_is_a_banner_and_not_the_end(tmp_pat
         with (tmp_path / "run").open("r+b") as file:
             file.seek(2_000)
             file.write(b"\0" * 4_000)
-        app.watching.recording.record(0).recording._cache.clear()
+        app.watching.recording.record(0).recording._steps._cache.clear()
         await pilot.press("g")
         for _ in range(8):
             await pilot.press("L")
