@@ -36,6 +36,7 @@ from engine.models.files.tokenizer_file import read_tokenizer
 from engine.models.text import Codec
 from engine.system.callbacks import ignore
 from engine.system.foreign import library_errors
+from engine.training.config import SMALLEST, TrainConfig
 from engine.training.tokenizers import existing_tokenizer, train_tokenizer
 
 HELD_OUT = 20
@@ -224,3 +225,21 @@ def _encoding(tokenizer: Tokenizer, whole: bool) -> Callable[[Sequence[str]], li
         return [[i for _ in of_text for i in next(found).ids] + [end] for of_text in pieces]
 
     return encode
+
+
+def check_corpus(config: TrainConfig, corpus: Corpus) -> None:
+    """Raise ValueError for a corpus whose vocabulary or size is not what the configuration needs."""
+    size = corpus.tokenizer.get_vocab_size()
+    if size != config.model.vocab_size:
+        more = f"set it to {size}"
+        if config.data.tokenizer is None:
+            # a configuration cannot set a vocabulary below SMALLEST for a tokenizer that is trained here
+            smaller = "a smaller vocabulary" if size >= SMALLEST else "name a tokenizer by data.tokenizer"
+            more = f"use more text or {smaller}"
+        raise ValueError(
+            f"the data gave a vocabulary of {size} tokens, not the configured {config.model.vocab_size}: {more}"
+        )
+    for split in ("train", "validation"):
+        held = len(corpus.splits.get(split, ()))
+        if held < config.model.length:
+            raise ValueError(f"the data's {split} split holds {held} tokens: a window takes {config.model.length}")

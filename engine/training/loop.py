@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
@@ -23,28 +22,21 @@ from engine.models.kinds import KINDS
 from engine.models.loading import Discrete
 from engine.models.readers.training_run import NETWORK
 from engine.training.batches import Batch, draw_batch
-from engine.training.config import SMALLEST, TrainConfig, TrainProgress
+from engine.training.config import TrainConfig, TrainProgress
 from engine.training.config_diff import config_differences, corpus_mark, matches_mark
-from engine.training.data import Corpus
+from engine.training.data import Corpus, check_corpus
 from engine.training.ema import EMA
 from engine.training.init_from import load_initial_weights
-from engine.training.losses import antithetic_times
 from engine.training.memory_needs import check_needs
 from engine.training.objectives import make_objective
 from engine.training.optimizers import lr_factor, optimizers
 from engine.training.precision import resolve_precision
 from engine.training.recovery import RecoveredRun, recover_run, refuse_leftovers
 from engine.training.sharding import gather_tensors, load_optimizer, shard_like
+from engine.training.spikes import check_loss, next_level
 from engine.training.task import TrainingTask, compiled, recompute
+from engine.training.validation import validation_bound
 from engine.training.workers import SingleWorker, Workers
-
-VALIDATION_SEED = 20_250
-LEVEL = 0.95
-"""The decay of the average loss that a spike is compared with."""
-SETTLED = 100
-"""The number of steps before spikes are checked."""
-NAMED = 16
-"""The number of offsets of a bad batch that a message names; seed and step decide all of them."""
 
 
 class Trainer:
@@ -65,20 +57,7 @@ class Trainer:
         *,
         changed: bool = False,
     ) -> None:
-        size = corpus.tokenizer.get_vocab_size()
-        if size != config.model.vocab_size:
-            more = f"set it to {size}"
-            if config.data.tokenizer is None:
-                # a configuration cannot set a vocabulary below SMALLEST for a tokenizer that is trained here
-                smaller = "a smaller vocabulary" if size >= SMALLEST else "name a tokenizer by data.tokenizer"
-                more = f"use more text or {smaller}"
-            raise ValueError(
-                f"the data gave a vocabulary of {size} tokens, not the configured {config.model.vocab_size}: {more}"
-            )
-        for split in ("train", "validation"):
-            held = len(corpus.splits.get(split, ()))
-            if held < config.model.length:
-                raise ValueError(f"the data's {split} split holds {held} tokens: a window takes {config.model.length}")
+        check_corpus(config, corpus)
         self.workers: Workers = workers or SingleWorker()
         if config.run.batch % self.workers.world:
             raise ValueError(
@@ -200,7 +179,7 @@ class Trainer:
         self._next_batch = self._draw(self.step + 1) if self.step + 1 < run.steps else None
         loss = self.workers.sum(sum(loss.item() for loss in losses)) / self.workers.world
         norm = float(gather_tensors(nn.utils.clip_grad_norm_(self.model.parameters(), optim.clip)))
-        self._check(loss, norm, batch.starts)
+        check_loss(loss, norm, batch.starts, step=self.step, limit=run.spike, level=self.level)
         factor = lr_factor(self.step, run.steps, optim)
         for optimizer, base in zip(self.optimizers, (optim.lr, optim.matrix_lr), strict=False):
             for group in optimizer.param_groups:
@@ -208,7 +187,7 @@ class Trainer:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         self.ema.update(self.model)
-        self.level = loss if self.level is None else LEVEL * self.level + (1 - LEVEL) * loss
+        self.level = next_level(self.level, loss)
         return loss, norm, optim.lr * factor
 
     def _draw(self, step: int) -> Batch:
@@ -228,43 +207,15 @@ class Trainer:
             losses.append(loss.detach())
         return losses
 
-    def _check(self, loss: float, norm: float, starts: np.ndarray) -> None:
-        """Raise FloatingPointError for a loss or gradient that is not finite or a spike, naming the batch's offsets."""
-        limit, level = self.config.run.spike, self.level
-        if math.isfinite(loss) and math.isfinite(norm):
-            if not limit or level is None or self.step < SETTLED or loss <= limit * level:
-                return
-            what = f"the loss jumped to {loss:.4g}, {loss / level:.1f} times its average,"
-        else:
-            what = f"the loss became {loss} and its gradient {norm}"
-        more = f" and {len(starts) - NAMED} more" if len(starts) > NAMED else ""
-        where = ", ".join(map(str, starts[:NAMED])) + more
-        raise FloatingPointError(f"{what} at step {self.step}, whose batch begins at the training tokens {where}")
-
     def _precision(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
 
     @torch.no_grad()
     def validate(self, batch: int = 32) -> float:
         """Return the objective's bound with the averaged weights on fixed windows and noise, nats per token."""
-        count = self.config.run.validation_windows
-        length = self.config.model.length
-        rows = torch.from_numpy(self.corpus.spread("validation", length, count))
-        noise = torch.Generator().manual_seed(VALIDATION_SEED)
-        times = antithetic_times(count, noise)[torch.randperm(count, generator=noise)]
-        chance = torch.rand(count, length, generator=noise)
-        # all processes take as many windows; surplus ones are computed and ignored
-        turns = torch.arange(
-            self.workers.rank, -(-count // self.workers.world) * self.workers.world, self.workers.world
-        )
         self.model.eval()
-        total = 0.0
         with self.ema.applied(self.model), self._precision():
-            for turn in torch.split(turns, batch):
-                at = turn.clamp(max=count - 1)
-                bound = self.task(rows[at], times[at], chance[at], bound=True)
-                total += bound[(turn < count).to(bound.device)].sum().item()
-        return self.workers.sum(total) / count
+            return validation_bound(self.task, self.corpus, self.config, self.workers, batch)
 
     def _write(self, path: Path, state: Mapping[str, object]) -> None:
         """Write a state from the first process; all processes must call this to put it together."""
