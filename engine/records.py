@@ -31,6 +31,10 @@ class Change(IntEnum):
     """is in the prompt or was locked by hand: no sampler touches it"""
 
 
+UNCHANGED = np.array([Change.MASKED, Change.HELD, Change.HELD, Change.MASKED, Change.LOCKED], np.uint8)
+"""The `Change` at a position that a step leaves alone, by the change there in the step before."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """Everything that decides a step besides the model, the state and the seed."""

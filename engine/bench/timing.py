@@ -58,7 +58,7 @@ class TimingOptions:
             raise ValueError(f"timed steps must be fewer than half the length, {self.shape.length}")
         for whole in (self.count, self.samples):
             if whole is not None and whole % self.batch:
-                raise ValueError(f"samples come in whole batches of {self.batch}, and {whole} is none")
+                raise ValueError(f"samples come in whole batches of {self.batch}, not {whole}")
         if self.samples is not None and self.samples > self.count:
             raise ValueError(f"samples timed must be {self.count} at most, not {self.samples}")
         if self.processor and (self.threads != 1 or torch.device(self.device).type != "cpu"):

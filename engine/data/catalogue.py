@@ -69,7 +69,7 @@ HUB = "hub:"
 
 
 def source_of(name: str) -> Source | None:
-    """Return the data set of a name; None if there is none.  Raises ValueError for a malformed hub: name."""
+    """Return the data set of a name; None for an unknown name.  Raises ValueError for a malformed hub: name."""
     if not name.startswith(HUB):
         return DATASETS.get(name)
     parts = name.removeprefix(HUB).split(":")

@@ -257,7 +257,7 @@ class _Function:
 
 
 def _over(act: Callable[..., Any]) -> Callable[[Values], NDArray[np.float64]]:
-    """Return `act` over the numbers that are not nan; nan where there are none."""
+    """Return `act` over the numbers that are not nan; nan if all are nan."""
 
     def reduced(values: Values) -> NDArray[np.float64]:
         there = ~np.isnan(values)

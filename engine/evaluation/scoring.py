@@ -28,7 +28,7 @@ PIECE = 16
 
 @dataclass(frozen=True)
 class Readers:
-    """The judge and the featurizer of an evaluation; None where there is none."""
+    """The judge and the featurizer of an evaluation; None for one that the evaluation does not use."""
 
     judge: Judge | None
     featurizer: Featurizer | None
@@ -92,7 +92,7 @@ def score_fault(
 ) -> str | None:
     """Return why these readers cannot have scored a sample like this, in words; None where they can.
 
-    line: the sample of that number; None where there is none.  size: numbers of one feature.
+    line: the sample of that number; None if it is missing.  size: numbers of one feature.
     """
     if line is None:
         return f"there is no sample {found.number}"

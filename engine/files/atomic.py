@@ -135,7 +135,7 @@ def _runs(process: int) -> bool:
 
 
 def _system_error(error: Exception) -> OSError | None:
-    """Return the system error that an error is or wraps; None if there is none."""
+    """Return the system error that an error is or wraps; None for other errors."""
     if isinstance(error, OSError):
         return error if error.errno is not None else None
     if match := LIBRARY.search(str(error)):

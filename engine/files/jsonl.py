@@ -104,7 +104,7 @@ def sift(
 
 
 def count(path: Path) -> int:
-    """Return how many whole lines a file has; 0 where there is none."""
+    """Return how many whole lines a file has; 0 if it does not exist."""
     if not path.exists():
         return 0
     with regular_file(path).open("rb") as file:

@@ -22,7 +22,7 @@ class Diversity:
 
 
 def diversity(sequences: Sequence[ArrayLike]) -> Diversity:
-    """Return the diversity of sequences of token ids.  Raises ValueError if there are none."""
+    """Return the diversity of sequences of token ids.  Raises ValueError without any."""
     if not len(sequences):
         raise ValueError("there are no sequences to compare")
     distinct: dict[int, float | None] = {}

@@ -28,7 +28,7 @@ def entropies(sequences: Sequence[ArrayLike]) -> NDArray[np.float64]:
 
 
 def entropy(sequences: Sequence[ArrayLike]) -> Entropy:
-    """Return the entropy of sequences of token ids.  Raises ValueError if there are none."""
+    """Return the entropy of sequences of token ids.  Raises ValueError without any."""
     return entropy_summary(entropies(sequences))
 
 

@@ -26,7 +26,7 @@ class CausalLM:
 
     @torch.inference_mode()
     def __init__(self, model: Any, start: int | None) -> None:
-        """Wrap a network.  start: the token before every text; None: there is none, and a prompt is needed.
+        """Wrap a network.  start: the token before every text; None: the model has none and needs a prompt.
 
         Raises ValueError for a network that looks to the right.
         """

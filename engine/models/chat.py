@@ -27,7 +27,7 @@ def chat_of(home: Path) -> Callable[[str], str] | None:
 
 
 def tokenizer_config(home: Path) -> dict[str, Any]:
-    """Return tokenizer_config.json of a directory, empty where there is none.  Raises ValueError for a broken one."""
+    """Return tokenizer_config.json of a directory, empty if it is missing.  Raises ValueError for a broken one."""
     return _config(home / "tokenizer_config.json")
 
 
@@ -47,6 +47,6 @@ def _template(home: Path, config: dict[str, Any]) -> str | None:
 
 
 def token_text(token: Any) -> str:
-    """Return a special token's text, empty where there is none; some files give its properties with it."""
+    """Return a special token's text, empty if it is missing; some files give its properties with it."""
     text = token.get("content") if isinstance(token, dict) else token
     return text if isinstance(text, str) else ""

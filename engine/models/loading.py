@@ -109,7 +109,7 @@ class Reader(Protocol):
     def recognises(self, home: Path, config: dict[str, object], tensors: frozenset[str]) -> bool:
         """Return whether this reader can read what lies at `home`.
 
-        config: its config.json, empty where there is none.  tensors: names of its tensors where they could be
+        config: its config.json, empty if the file is missing.  tensors: names of its tensors where they could be
         listed without loading anything, else empty.
         """
         ...

@@ -49,7 +49,7 @@ def _left_in_cgroup(home: Path = Path("/sys/fs/cgroup")) -> int | None:
         limit, used = int((home / "memory.max").read_text()), int((home / "memory.current").read_text())
         stat = dict(line.split() for line in (home / "memory.stat").read_text().splitlines())
         return max(0, limit - used + int(stat.get("inactive_file", 0)))
-    except (OSError, ValueError):  # there is none, or its limit is "max"
+    except (OSError, ValueError):  # the file is missing, or its limit is "max"
         return None
 
 

@@ -34,7 +34,7 @@ class Framing(NamedTuple):
 
 
 def open_tokenizer(request: LoadRequest, config: PreTrainedConfig) -> Any:
-    """Return the tokenizer requested, else the checkpoint's own.  Raises ValueError where there is none."""
+    """Return the tokenizer requested, else the checkpoint's own.  Raises ValueError if neither exists."""
     from transformers import AutoTokenizer
 
     home = fetched_tokenizer(request)

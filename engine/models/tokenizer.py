@@ -22,7 +22,7 @@ USUAL = "gpt2"
 def codec_for(request: LoadRequest) -> Codec:
     """Return the tokenizer requested, else the one in the weights' directory.
 
-    Raises ValueError where there is none, or it cannot be read.
+    Raises ValueError if it is missing or cannot be read.
     """
     return Codec.from_file(tokenizer_file(request, None))
 
@@ -31,7 +31,7 @@ def tokenizer_file(request: LoadRequest, usual: str | None) -> Path:
     """Return the file of the tokenizer requested, else that in the weights' directory, else the hub's of the usual
     name.
 
-    Of a hub repository nothing but the tokenizer is fetched.  Raises ValueError where there is none.
+    Of a hub repository nothing but the tokenizer is fetched.  Raises ValueError if it does not exist.
     """
     if request.tokenizer is not None:
         return _named_tokenizer(request.tokenizer)
@@ -71,7 +71,7 @@ def special(codec: Codec, names: Sequence[str]) -> int | None:
 def tokenizer_source(name: str) -> Path:
     """Return the file or directory that a person named as a tokenizer; of the hub that in the local cache.
 
-    Raises ValueError where there is none.
+    Raises ValueError if it does not exist.
     """
     here = _local_path(name)
     if here is not None:
@@ -83,7 +83,7 @@ def tokenizer_source(name: str) -> Path:
 def fetched_tokenizer(request: LoadRequest) -> Path:
     """Return `tokenizer_source` of the tokenizer requested, fetched from the hub if need be, else the checkpoint.
 
-    Raises ValueError where there is none.
+    Raises ValueError if it does not exist.
     """
     name = request.tokenizer
     if name is None:

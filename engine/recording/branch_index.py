@@ -75,7 +75,7 @@ class BranchEntry:
         self.key_offsets.append(offset)
 
     def key(self, position: int) -> tuple[int, int] | None:
-        """Return the last keyframe at or before a position: where in the run, and its offset; None: there is none."""
+        """Return the last keyframe at or before a position: where in the run, and its offset; None before the first."""
         i = bisect_right(self.keys, position)
         return (self.keys[i - 1], self.key_offsets[i - 1]) if i else None
 
@@ -117,7 +117,7 @@ def pack_rows(line: BranchEntry, first: int, count: int) -> bytes:
 
 
 def unpack_rows(cursor: Cursor, count: int, batch: int) -> dict[str, NDArray[np.float64]]:
-    """Return the columns, float64 [count, B]; raises ValueError for bytes that are none."""
+    """Return the columns, float64 [count, B]; raises ValueError for other bytes."""
     if not 0 < count * batch <= max(MOST_ROWS, batch):
         raise ValueError(f"a record of the recording has figures of {count} frames")
     sizes = {name: np.dtype(dtype).itemsize for name, dtype in STORED.items()}

@@ -13,7 +13,7 @@ from engine.recording import plans
 from engine.recording.entries import Header, check_edit, pack, unpack
 from engine.recording.layout import F8, U4, Cursor, pack_ints, pack_places
 from engine.recording.state import StoredState
-from engine.records import Change, Edit, Frame, Settings
+from engine.records import UNCHANGED, Change, Edit, Frame, Settings
 
 HEAD = struct.Struct("<HIHBid")
 """branch, number of the step, settings, flags, network calls since the frame before, s"""
@@ -23,8 +23,6 @@ MOST_CALLS = (1 << 31) - 1
 ALPHA_S, T, ALPHA_T, EXCESS, BLOCK, FINAL, ODD, EDIT = (1 << i for i in range(8))
 """Flags of the values after the head, in this order; what follows from the frame before is left out.  ODD: `_odd`."""
 
-NEXT = np.array([Change.MASKED, Change.HELD, Change.HELD, Change.MASKED, Change.LOCKED], np.uint8)
-"""The change at a position that a step leaves alone, by the change there in the step before."""
 NEVER = 255
 FLIP = np.array([Change.REVEALED, Change.REMASKED, Change.REMASKED, Change.REVEALED, NEVER], np.uint8)
 """The change at a position that a step reveals or masks, by the change there in the step before."""
@@ -61,7 +59,7 @@ def encode_frame(before: StoredState, frame: Frame, branch: int, settings: int, 
         a.shape != before.tokens.shape for a in (frame.tokens, frame.change, frame.held, frame.unmask, frame.remask)
     ):
         raise ValueError(f"frame {frame.index} has another shape than the run's {before.tokens.shape}")
-    if change.max(initial=0) >= len(NEXT):
+    if change.max(initial=0) >= len(UNCHANGED):
         raise ValueError(f"frame {frame.index} has a change that does not exist")
     was = before.change.reshape(-1)
     flips = (change == FLIP[was]).nonzero()[0]
@@ -116,7 +114,7 @@ def decode_frame(before: StoredState, body: bytes, settings: Settings, header: H
 def _flipped(before: StoredState, flips: NDArray[np.int64], mask: int) -> tuple[NDArray[np.int64], Arrays]:
     """Return where tokens are revealed, and the arrays after the flips without these tokens."""
     was = before.change.reshape(-1)
-    change, tokens, held = NEXT[was], before.tokens.flatten(), before.held.flatten()
+    change, tokens, held = UNCHANGED[was], before.tokens.flatten(), before.held.flatten()
     turned = FLIP[was[flips]]
     change[flips] = turned
     up = turned == Change.REVEALED
@@ -142,8 +140,8 @@ def _expected(before: StoredState, frame: Frame) -> tuple[int, bytes]:
 
 
 def _odd(made: Arrays, real: Arrays) -> bytes:
-    """Return places and values of change, tokens and held that no step produces, such as those of an edit; empty if
-    there are none.
+    """Return places and values of change, tokens and held that no step produces, such as those of an edit; may be
+    empty.
     """
     # as bits, to distinguish one nan from another and 0 from -0
     bits = (made[2].view(np.uint32), real[2].view(np.uint32))
@@ -163,7 +161,7 @@ def _read_odd(cursor: Cursor, arrays: Arrays, vocabulary: int) -> None:
     change, tokens, held = arrays
     places = cursor.places(len(change))
     codes = np.frombuffer(cursor.data, np.uint8, len(places), cursor.take(len(places)))
-    if codes.max(initial=0) >= len(NEXT):
+    if codes.max(initial=0) >= len(UNCHANGED):
         raise ValueError("a frame of the recording has a change that does not exist")
     change[places] = codes
     places = cursor.places(len(tokens))

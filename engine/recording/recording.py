@@ -153,7 +153,7 @@ class Recording:
         return RunStart(origin.tokens, origin.change == Change.LOCKED, self.header.steps, self.header.seed)
 
     def trace(self, branch: int = 0) -> RecordedTrace:
-        """Return a branch as the views read it; raises ValueError where there is none of that number."""
+        """Return a branch as the views read it; raises ValueError for an unknown number."""
         if not 0 <= branch < len(self.index.lines):
             raise ValueError(f"{self.name} has branches 0 to {len(self.index.lines) - 1}, not {branch}")
         return RecordedTrace(self, branch)

@@ -76,7 +76,7 @@ class Characters:
         return wide
 
     def spell(self, text: str) -> tuple[int, ...]:
-        """Return the tokens whose bytes make up one character, longest first; empty if there are none."""
+        """Return the tokens whose bytes make up one character, longest first; empty if no tokens do."""
         return self._spell(text.encode("utf-8", "replace")) if len(text) == 1 else ()
 
     def _spell(self, data: bytes) -> tuple[int, ...]:
@@ -87,7 +87,7 @@ class Characters:
         return ()
 
     def token(self, name: str) -> int | None:
-        r"""Return the fragment with this `name`, such as \xe4\xb8; None if there is none."""
+        r"""Return the fragment with this `name`, such as \xe4\xb8; None for an unknown name."""
         return next((token for token in sorted(self._bytes) if self.name(token) == name), None)
 
     def name(self, token: int) -> str:

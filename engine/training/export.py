@@ -81,7 +81,7 @@ def saved_run(home: Path, config: TrainConfig) -> SavedRun:
 def export_best(run: Run) -> int:
     """Write the model of the run's best.pt and return the step it is from.
 
-    Raises ValueError if there is none yet, or if it is another model's.
+    Raises ValueError if the file does not exist yet, or if it is another model's.
     """
     model, step = best_model(run)
     checkpoint.export_model(model, run.tokenizer.to_str(), run.home / MODEL, kind=run.kind, discrete=run.discrete)

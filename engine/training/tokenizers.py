@@ -30,7 +30,7 @@ def train_tokenizer(texts: Iterator[str], vocab_size: int) -> Tokenizer:
 
 
 def local_tokenizer_file(name: str) -> Path | None:
-    """Return the local file of a tokenizer: of a built-in model, a directory or a file; None if there is none."""
+    """Return the local file of a tokenizer: of a built-in model, a directory or a file; None if it does not exist."""
     path = (resolve(name) if name in BUILT_IN else None) or Path(name)
     file = path / "tokenizer.json" if path.is_dir() else path
     return file if file.exists() else None

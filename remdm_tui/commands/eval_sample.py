@@ -121,7 +121,7 @@ def _holds(files: Path | None, digest: str) -> bool:
 
 
 def _files(name: str, option: str) -> Path | None:
-    """Return the files of a built-in model or a repository on this machine; None if there are none."""
+    """Return the files of a built-in model or a repository on this machine; None for another model."""
     from engine.models.hub import cached
     from engine.models.tokenizer import tokenizer_source
 

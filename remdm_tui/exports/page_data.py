@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.recording import Recording
-from engine.recording.frames import NEXT
-from engine.records import Change, Settings
+from engine.records import UNCHANGED, Change, Settings
 from engine.sampling import rng
 from engine.sampling.rng import Purpose
 from engine.sampling.trace import Record
@@ -68,7 +67,7 @@ def run(request: ExportRequest, scene: Scene) -> dict[str, Any]:
         "states": [
             {"name": look.name, "fill": look.fill} for look in (scene.looks.looks[state] for state in Change)
         ],
-        "next": NEXT.tolist(),
+        "next": UNCHANGED.tolist(),
         "texts": [type_.texts[place] + "\n" * (place in ends) for place, _ in words],
         "widths": [width for _, width in words],
         "mask": MASK_WIDTH,
@@ -138,7 +137,7 @@ def changes(before: tuple[NDArray[Any], ...], now: tuple[NDArray[Any], ...]) -> 
     For each a number, 10 * gap + 2 * state + whether its word is another, and that word if so.
     """
     renamed = before[1] != now[1]
-    changed = np.flatnonzero((NEXT[before[0]] != now[0]) | renamed)
+    changed = np.flatnonzero((UNCHANGED[before[0]] != now[0]) | renamed)
     codes = 10 * np.diff(changed, prepend=0) + 2 * now[0][changed] + renamed[changed]
     numbers = np.stack([codes, now[1][changed]], 1)
     return numbers[np.stack([np.ones_like(renamed[changed]), renamed[changed]], 1)].tolist()
@@ -231,7 +230,7 @@ def _short(value: float, digits: int = 3) -> float:
 
 
 def _figure(value: float, digits: int) -> float | int | None:
-    """Return a figure with so many digits behind the point, None where there is none."""
+    """Return a figure with so many digits behind the point, None for a missing one."""
     if not np.isfinite(value):
         return None
     return round(value, digits) if digits else int(value)

@@ -44,7 +44,7 @@ def place() -> Path:
 
 
 def read_configuration(bindings: Sequence[Binding], path: Path | None = None) -> Configuration:
-    """Return the valid part of the file; the defaults if there is none.
+    """Return the valid part of the file; the defaults if it does not exist.
 
     bindings: those whose keys `[keys]` may set.
     """

@@ -56,7 +56,7 @@ class ShownSample:
 
 @dataclass(frozen=True)
 class ShownSetting:
-    """The samples of one evaluation, or why there are none."""
+    """The samples of one evaluation, or why they are missing."""
 
     title: str
     home: str
@@ -66,7 +66,7 @@ class ShownSetting:
 
 @dataclass(frozen=True)
 class ShownMap:
-    """The map of a recorded sample, or why there is none."""
+    """The map of a recorded sample, or why it is missing."""
 
     title: str
     picture: Markup

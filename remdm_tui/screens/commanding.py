@@ -49,7 +49,7 @@ class Commander:
         )  # fmt: skip
 
     def run(self, text: str) -> None:
-        """Carry out a command.  Raises ValueError for what is none, and for one that is impossible now."""
+        """Carry out a command.  Raises ValueError for an unknown command, and for one that is impossible now."""
         session, controls = self._session, self._controls
         match c.parse_command(text, self.known()):
             case c.GoToStep(step):

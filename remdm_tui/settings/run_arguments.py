@@ -120,5 +120,5 @@ def at_least_one(name: str, value: int) -> None:
 
 
 def _first(*candidates: Any) -> Any:
-    """Return the first candidate that is not None; None if there is none."""
+    """Return the first candidate that is not None; None if all are."""
     return next((value for value in candidates if value is not None), None)

@@ -129,7 +129,7 @@ def _unstoppable_threads() -> Iterator[None]:
 
 
 def _attributes(file: int) -> list[Any] | None:
-    """Return a terminal's line discipline; None if there is none."""
+    """Return a terminal's line discipline; None for a file that is no terminal."""
     with suppress(termios.error):
         return termios.tcgetattr(file)
     return None

@@ -23,7 +23,7 @@ def bookmarked_positions(marks: Iterable[Mark], branches: Sequence[Branch], bran
 
 
 def neighbour(positions: Sequence[int], position: int, by: int) -> int | None:
-    """Return the next marked position after (by > 0) or before this one; None if there is none."""
+    """Return the next marked position after (by > 0) or before this one; None beyond the last."""
     if by > 0:
         return min((one for one in positions if one > position), default=None)
     return max((one for one in positions if one < position), default=None)

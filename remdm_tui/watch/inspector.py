@@ -112,7 +112,7 @@ class Inspector:
             yield frame
 
     def turn(self, position: int, by: int) -> int | None:
-        """Return the next (by 1) or previous (by -1) step at which the position changed; None if there is none."""
+        """Return the next (by 1) or previous (by -1) step at which the position changed; None after the last."""
         steps = [moment.step for moment in self._story.moments] if self._story is not None else []
         beyond = [step for step in steps if (step - position) * by > 0]
         return None if not beyond else min(beyond) if by > 0 else max(beyond)
@@ -154,7 +154,7 @@ class Inspector:
 
 
 def neighbour(positions: Sequence[int], at: int | None, by: int) -> int | None:
-    """Return the next (by 1) or previous (by -1) of ascending positions, wrapping around; None if there is none."""
+    """Return the next (by 1) or previous (by -1) of ascending positions, wrapping around; None without positions."""
     if not positions:
         return None
     if by > 0:
@@ -219,7 +219,7 @@ def find(
     after: int,
     fragments: Mapping[int, bytes] = MappingProxyType({}),
 ) -> int | None:
-    """Return the next position after `after` (wrapping around) in which a match begins; None if there is none."""
+    """Return the next position after `after` (wrapping around) in which a match begins; None without matches."""
     return neighbour(matches(text, tokens, change, pieces, fragments).starts, after, 1)
 
 

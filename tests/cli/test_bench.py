@@ -59,7 +59,7 @@ def test_a_part_that_was_measured_is_reported_as_scaled_in_every_row() -> None:
         ({"dtype": "float16"}, "unknown dtype 'float16': choose float32, bfloat16"),
         ({"device": "nope"}, "no device 'nope' here"),
         ({"count": 0}, "count must be at least 1, not 0"),
-        ({"count": 3, "batch": 2}, "samples come in whole batches of 2, and 3 is none"),
+        ({"count": 3, "batch": 2}, "samples come in whole batches of 2, not 3"),
     ],
 )
 def test_bad_input_is_one_sentence(more: dict[str, Any], reason: str) -> None:

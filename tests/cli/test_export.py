@@ -19,8 +19,7 @@ import pyte
 import pytest
 
 from engine.recording import Recorder, Recording
-from engine.recording.frames import NEXT
-from engine.records import Change
+from engine.records import UNCHANGED, Change
 from engine.sampling.trace import Trace
 from remdm_tui.commands.export import run
 from remdm_tui.console.sanitize import JOINERS, is_visible
@@ -261,7 +260,7 @@ def test_the_page_tells_every_step(tmp_path: Path) -> None:
     states, words = (np.array(part) for part in branch["start"])
     for position in range(31):
         if position:
-            states, at = NEXT[states], 0
+            states, at = UNCHANGED[states], 0
             numbers = iter(branch["steps"][position - 1])
             for code in numbers:
                 at += code // 10
@@ -277,7 +276,7 @@ def test_the_page_tells_every_step(tmp_path: Path) -> None:
         ]
         widths = [data["widths"][word] for word in words[states == Change.REMASKED]]
         assert widths == pieces.widths[trace.tokens(position - 1, 1)[states == Change.REMASKED]].tolist()
-    assert data["next"] == NEXT.tolist()
+    assert data["next"] == UNCHANGED.tolist()
     assert (data["position"], branch["last"], data["total"]) == (30, 30, 30)
     masked = [trace.figures(position, 1).masked for position in range(1, 31)]  # type: ignore[union-attr]
     assert branch["figures"]["masked"] == masked

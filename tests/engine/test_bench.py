@@ -167,7 +167,7 @@ def test_costs_of_single_steps_come_to_the_whole_run(scheme: Scheme) -> None:
         ({"count": 0}, "count must be at least 1, not 0"),
         ({"steps": (8, 0)}, "steps must be at least 1, not 0"),
         ({"samples": 6}, "samples timed must be 4 at most, not 6"),
-        ({"samples": 1}, "samples come in whole batches of 2, and 1 is none"),
+        ({"samples": 1}, "samples come in whole batches of 2, not 1"),
         ({"processor": True}, "processor seconds are those of one thread on the CPU"),
         ({"timed_steps": 12}, "timed steps must be fewer than half the length, 24"),
     ],

@@ -1,4 +1,4 @@
-"""Characters of several tokens: whole at the first of them, a mark for bytes that are none."""
+"""Characters of several tokens: whole at the first of them, a mark for other bytes."""
 
 from __future__ import annotations
 

@@ -435,7 +435,7 @@ for path in sys.argv[1:]:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="what a process holds is read from /proc")
 def test_loading_takes_little_more_memory_than_the_weights(tmp_path: Path) -> None:
-    """All memory counts here, the file's mapped pages too; of private memory there is none where none is converted."""
+    """All memory counts here, the file's mapped pages too; without a conversion no private memory is taken."""
     saved = {f"layer{i}": torch.full((1000, 1024), float(i)) for i in range(48)}
     save_file(saved, tmp_path / "a.safetensors")
     torch.save(saved, tmp_path / "a.ckpt")

@@ -111,7 +111,7 @@ def bert(tmp_path: Path) -> Made:
 
 
 def canvas(model: TextModel, length: int, rows: int = 3) -> Tensor:
-    """Masks among tokens that are none of the special ones."""
+    """Masks among ordinary tokens."""
     noise = torch.Generator().manual_seed(1)
     tokens = torch.randint(5, min(model.vocab_size, 30), (rows, length), generator=noise)
     return tokens.masked_fill(torch.rand(tokens.shape, generator=noise) < 0.4, model.mask_id)

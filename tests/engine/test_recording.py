@@ -19,7 +19,7 @@ from engine.recording import Recorder, Recording, frames, plans
 from engine.recording import steps as reading
 from engine.recording.recorder import KEY_EVERY
 from engine.recording.state import StoredState
-from engine.records import Branch, Change, Edit, Frame, Settings
+from engine.records import UNCHANGED, Branch, Change, Edit, Frame, Settings
 from engine.sampling.figures import FIGURES
 from engine.sampling.trace import RunStart, Trace
 from engine.strategies import REGISTRY
@@ -135,7 +135,7 @@ def test_an_excess_of_any_size_is_recorded(excess: float) -> None:
     assert frames.decode_frame(start, bytes(1) + body, Settings("any"), made).excess == excess
 
 
-@pytest.mark.parametrize("code", [len(frames.NEXT), 200])
+@pytest.mark.parametrize("code", [len(UNCHANGED), 200])
 def test_a_change_that_does_not_exist_is_refused(code: int) -> None:
     start, frame = quiet()
     wrong = replace(frame, change=np.full((1, 4), code, np.uint8))

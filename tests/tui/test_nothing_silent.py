@@ -138,7 +138,7 @@ def situation(app):
         session.phase, session.player, session.state.branch, session.state.order, session.state.panes.panes,
         session.made, session.upcoming, session.sample, session.debug.inspector.at, session.debug.branches.against,
         session.recording.marks, session.seed, main.legend, main.focused, main.zoom.zoomed, main.zoom.drawer,
-        main.panes.active_map.cells.view, main.panes.active_map.cells.mode, main.panes.heat, len(app.screen_stack),
+        main.panes.active_map.cells.view, main.panes.active_map.cells.mode, main.panes.mode, len(app.screen_stack),
         app.guide._tour, session.needs_model,
     )  # fmt: skip
 
@@ -154,8 +154,8 @@ async def tidy_up(pilot, player, settings, focused):
     app.main.set_focus(focused)
     app.guide.escape()
     app.main.text.look_at(None)
-    if app.main.panes.heat:
-        app.main.panes.action_heat()
+    if app.main.panes.mode.name != "state":
+        app.main.panes.colour_by("state")
     if cells.view is not None:
         cells.action_whole()
     app.watching.player = player

@@ -45,7 +45,7 @@ class Archive:
             raise ValueError(f"{path} lists a member twice")
 
     def read(self, name: str, limit: int) -> bytes:
-        """Return a member's bytes.  Raises ValueError if there is none of that name or it is longer than `limit`."""
+        """Return a member's bytes.  Raises ValueError if the name is unknown or the member is longer than `limit`."""
         member = self.members.get(name)
         if member is None:
             raise ValueError(f"{self.path} has no member {printable(name)}: torch.save did not write it")

@@ -90,7 +90,7 @@ def is_pickled(path: Path) -> bool | None:
 def tensors_by_name(path: Path, value: object) -> dict[str, LazyTensor]:
     """Return the tensors of a structure: those under the first of WRAPPERS that it has, else its own.
 
-    Raises ValueError where there are none, or one is of a kind that is not read.
+    Raises ValueError for a structure without tensors, or with one of a kind that is not read.
     """
     found = value
     if isinstance(value, dict):

@@ -14,7 +14,7 @@ def plain(value: object) -> Any:
     """Return ordinary dictionaries, lists and numbers of a structure as `read_pickle` gives it.
 
     OmegaConf's nodes become their contents (`_content` of containers, `_val` of leaves), namespaces their
-    attributes, subclasses of dict and list their items, paths their text; a Stub that is none of these stays one.
+    attributes, subclasses of dict and list their items, paths their text; any other Stub stays one.
     Raises ValueError for a structure too deep or too large, which a cycle is as well.
     """
     left = NODES

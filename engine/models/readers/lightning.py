@@ -73,7 +73,7 @@ def averaged_tensors(path: Path, own: Mapping[str, LazyTensor], average: object)
 
 
 def run_settings(file: Mapping[str, Any]) -> Mapping[str, object]:
-    """Return the settings of the run as plain dictionaries; empty where there are none that can be read."""
+    """Return the settings of the run as plain dictionaries; empty if they cannot be read."""
     try:
         found = plain(file.get("hyper_parameters"))
     except ValueError:

@@ -96,7 +96,7 @@ def rank(name: str) -> list[int]:
 
 
 def listed(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return a note that names the tensors that were ignored; none where there were none."""
+    """Return a note that names the tensors that were ignored; empty if all were read."""
     if not names:
         return ()
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""

@@ -285,7 +285,7 @@ class TextPanel(Vertical):
         )
 
     def search(self, text: str) -> None:
-        """Mark the occurrences of a text and select the next.  Raises ValueError where there is none."""
+        """Mark the occurrences of a text and select the next.  Raises ValueError if it does not occur."""
         if self.session.trace is None:
             return
         if not self._matches(text):
