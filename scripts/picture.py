@@ -95,7 +95,7 @@ async def debug() -> str:
         app.controls.play(Player(position=stopped, recorded=stopped, playing=False))
         lost = (app.watching.trace.change(stopped, 0) == Change.REMASKED).nonzero()[0]
         app.main.text.look_at(int(lost[0]))
-        await until(pilot, lambda app: app.watching.debug.inspector.has_story)
+        await until(pilot, lambda app: app.watching.debug.has_story)
         app.watching.notice = said
         app.controls.wake()
 

@@ -23,7 +23,7 @@ def debug_options(
 
     is_remote: whether the engine is on another machine, whose files are unknown here.  Raises ValueError.
     """
-    Breakpoints(breakpoints)
+    Breakpoints.of(breakpoints)
     more: dict[str, Any] = {"breakpoints": tuple(breakpoints)}
     if strategy_file is None:
         return arguments, more

@@ -339,7 +339,7 @@ class WatchScreen(Screen[None]):
             self.panes.active.use_cursor(session.debug.inspector.at)
             session.dismiss()
         elif session.debug.inspector.at is not None or session.debug.findings.failure is not None:
-            session.debug.findings.failure = None
+            session.debug.close_failure()
             self.text.look_at(None)
         elif self.has_message:
             session.dismiss()

@@ -287,7 +287,7 @@ class Presenter:
             parts = named_parts(model, tokens, at, () if story is None else {moment.token for moment in story.moments})
             branch, sample = session.debug.branches.current, session.sample
             ranks = {
-                step: text for (*where, step), text in inspector.ranks.items() if where == [branch, sample, at]
+                step: text for (*where, step), text in session.debug.ranks.items() if where == [branch, sample, at]
             }  # fmt: skip
             now = story_text(story, model.pieces, position, room, plain, parts, ranks)
         elif prediction is None or (prediction.sample, prediction.position) != (session.sample, at):

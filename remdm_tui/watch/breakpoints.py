@@ -1,4 +1,4 @@
-"""The breakpoints of a session: add, remove and toggle them, and find the recorded steps that hit them."""
+"""The breakpoints of a session, as a value, and the recorded steps that hit them."""
 
 from __future__ import annotations
 
@@ -29,45 +29,57 @@ class Breakpoint:
     on: bool = True
 
 
+@dataclass(frozen=True)
 class Breakpoints:
     """Numbered from 1; numbers are not reused."""
 
-    def __init__(self, texts: Sequence[str] = ()) -> None:
-        """Add a breakpoint for each text.  Raises ValueError if one is not a condition."""
+    listed: tuple[Breakpoint, ...] = ()
+    last: int = 0
+    """the highest number so far"""
+
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> Breakpoints:
+        """Return a breakpoint for each text.  Raises ValueError if one is not a condition."""
+        found = cls()
+        for text in texts:
+            found = found.add(str(breakpoints.parse_condition(text)))
+        return found
+
+    def add(self, text: str) -> Breakpoints:
+        """Return the breakpoints with one more; `text` is a condition."""
+        return Breakpoints((*self.listed, Breakpoint(self.last + 1, text)), self.last + 1)
+
+    def remove(self, number: int) -> Breakpoints:
+        """Return the breakpoints without one."""
+        return replace(self, listed=tuple(stop for stop in self.listed if stop.number != number))
+
+    def toggle(self, number: int) -> Breakpoints:
+        """Return the breakpoints with one switched on or off."""
+        listed = (replace(stop, on=stop.on != (stop.number == number)) for stop in self.listed)
+        return replace(self, listed=tuple(listed))
+
+
+class Conditions:
+    """Parses conditions with the vocabulary of the run, each once, because that searches the vocabulary."""
+
+    def __init__(self) -> None:
         self._pieces: Sequence[str] = ()
         self._characters: Characters | None = None
         self._parsed: dict[str, Condition | None] = {}
-        """conditions by text, cached because parsing searches the vocabulary; None: invalid for the model"""
-        self._last = 0
-        self.listed: tuple[Breakpoint, ...] = ()
-        for text in texts:
-            self.add(text)
+        """by text; None: invalid for the model"""
 
     def use_pieces(self, pieces: Sequence[str], fragments: Mapping[int, bytes] = MappingProxyType({})) -> None:
         """Parse conditions on tokens with this vocabulary."""
         self._pieces, self._characters = pieces, Characters.of(fragments, len(pieces))
         self._parsed.clear()
 
-    def add(self, text: str) -> Breakpoint:
-        """Add a breakpoint.  Raises ValueError if the text is not a condition."""
-        condition = breakpoints.parse_condition(text, self._pieces, self._characters)
-        self._last += 1
-        stop = Breakpoint(self._last, str(condition))
-        self.listed += (stop,)
-        return stop
+    def checked(self, text: str) -> str:
+        """Return a condition as it is listed.  Raises ValueError if the text is not a condition."""
+        return str(breakpoints.parse_condition(text, self._pieces, self._characters))
 
-    def remove(self, number: int) -> None:
-        """Remove a breakpoint."""
-        self.listed = tuple(stop for stop in self.listed if stop.number != number)
-
-    def toggle(self, number: int) -> Breakpoint:
-        """Switch a breakpoint on or off; return its new state."""
-        self.listed = tuple(replace(stop, on=stop.on != (stop.number == number)) for stop in self.listed)
-        return next(stop for stop in self.listed if stop.number == number)
-
-    def hit(self, record: Record, first: int, last: int) -> tuple[Hit, ...]:
+    def hit(self, stops: Breakpoints, record: Record, first: int, last: int) -> tuple[Hit, ...]:
         """Return the breakpoints hit by the first position in first + 1 to last that hits any."""
-        conditions = self._conditions()
+        conditions = self._valid(stops)
         for position in range(first + 1, last + 1) if conditions else ():
             frame, before = record.frame(position), record.frame(position - 1)
             if frame is None or frame.edit is not None:
@@ -79,9 +91,9 @@ class Breakpoints:
                 return hits
         return ()
 
-    def _conditions(self) -> list[tuple[int, Condition]]:
+    def _valid(self, stops: Breakpoints) -> list[tuple[int, Condition]]:
         """Return the conditions that are on and valid for the model of the record."""
-        parsed = ((stop.number, self._condition(stop.text)) for stop in self.listed if stop.on)
+        parsed = ((stop.number, self._condition(stop.text)) for stop in stops.listed if stop.on)
         return [(number, condition) for number, condition in parsed if condition is not None]
 
     def _condition(self, text: str) -> Condition | None:

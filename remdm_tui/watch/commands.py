@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from engine.debug.findings import Drafts, Hit, Prediction, Violation
 from engine.records import Branch, Edit, ModelChoice, ModelInfo, RunChoice, Settings
 from engine.sampling.trace import Record
-from remdm_tui.watch.findings import Failure
+from remdm_tui.watch.breakpoints import Breakpoint
 from remdm_tui.watch.player import Demand
 
 # -- to the engine
@@ -110,6 +110,15 @@ class MeasureModel:
 
 
 @dataclass(frozen=True)
+class RequestPrediction:
+    """Ask for the model's prediction of a token after a step."""
+
+    sample: int
+    position: int
+    step: int
+
+
+@dataclass(frozen=True)
 class PointLink:
     """Make a link without an engine point to another record."""
 
@@ -168,11 +177,25 @@ class AskForModel:
 
 
 @dataclass(frozen=True)
-class NewRun:
-    """Clear the findings of the last run, and parse breakpoints with this vocabulary."""
+class UseVocabulary:
+    """Parse breakpoints with the vocabulary of a new run, and drop the history that was read of the last one."""
 
     pieces: Sequence[str]
     fragments: Mapping[int, bytes]
+
+
+@dataclass(frozen=True)
+class SetBreakpoint:
+    """Set a breakpoint in the engine, or clear it if it is off."""
+
+    breakpoint: Breakpoint
+
+
+@dataclass(frozen=True)
+class ClearBreakpoint:
+    """Remove a breakpoint from the engine."""
+
+    number: int
 
 
 @dataclass(frozen=True)
@@ -190,25 +213,15 @@ class SelectToken:
 
 
 @dataclass(frozen=True)
-class ShowViolation:
-    """Keep a broken law, or an expected clamp, of a branch."""
+class SelectSuspect:
+    """Select the token that broke a law."""
 
     violation: Violation
-    branch: int = 0
-    selects: bool = False
-    """whether to select the token that broke it"""
 
 
 @dataclass(frozen=True)
-class ShowFailure:
-    """Show why a strategy failed; None clears it."""
-
-    failure: Failure | None
-
-
-@dataclass(frozen=True)
-class ShowPrediction:
-    """Show the model's prediction of a token."""
+class FindRank:
+    """Find the rank, in a prediction, of the token that its step then revealed."""
 
     prediction: Prediction
 
@@ -222,24 +235,21 @@ class ShowDrafts:
 
 
 @dataclass(frozen=True)
+class ForgetDrafts:
+    """Expect no drafts that were asked for."""
+
+
+@dataclass(frozen=True)
 class EndDrafts:
     """Show no drafts any more."""
 
 
-@dataclass(frozen=True)
-class EndPrediction:
-    """Expect no prediction; `hide`: show the history of the position instead; `forget`: drop the last one."""
-
-    hide: bool = False
-    forget: bool = False
-
-
 ToDebugger = (
-    NewRun | CheckBreakpoints | SelectToken | ShowViolation | ShowFailure | ShowPrediction | EndPrediction
-    | ShowDrafts | EndDrafts
+    UseVocabulary | SetBreakpoint | ClearBreakpoint | CheckBreakpoints | SelectToken | SelectSuspect | FindRank
+    | ShowDrafts | ForgetDrafts | EndDrafts
 )  # fmt: skip
 SessionCommand = (
     Launch | Relaunch | CloseEngine | OpenModel | BeginRun | SendSettings | ForkEngine | RecallBranch | SwitchEngine
-    | StepTogether | SendEdit | Request | MeasureModel | PointLink | ExpectRun | ResumeRecording | ForkRecording
-    | TidyRecording | CloseRecording | AskForModel | ToDebugger
+    | StepTogether | SendEdit | Request | MeasureModel | RequestPrediction | PointLink | ExpectRun | ResumeRecording
+    | ForkRecording | TidyRecording | CloseRecording | AskForModel | ToDebugger
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from engine.debug.findings import Hit, Prediction, Story, Violation
@@ -11,10 +11,10 @@ from remdm_tui.link.base import Link
 from remdm_tui.watch import commands as c
 from remdm_tui.watch import events as e
 from remdm_tui.watch.branches import BranchSet
-from remdm_tui.watch.breakpoints import Breakpoint, Breakpoints, position_of
+from remdm_tui.watch.breakpoints import Breakpoint, Breakpoints, Conditions, position_of
 from remdm_tui.watch.drafts import DraftRequests, Place
 from remdm_tui.watch.findings import Findings, suspect
-from remdm_tui.watch.inspector import Inspector
+from remdm_tui.watch.inspector import Inspection, RankKey, RankReader, StoryReader
 from remdm_tui.watch.panes import PaneGroup, first_hits
 from remdm_tui.watch.store import Store
 
@@ -24,23 +24,37 @@ EditKind = Literal["mask", "force", "lock", "unlock", "prompt"]
 
 
 class Debugger:
-    """Lives as long as the session: over several runs, models and engines."""
+    """Reads and changes the debugger's part of the state, over all runs, models and engines of the session."""
 
     def __init__(self, store: Store, link: Callable[[], Link]) -> None:
         """link: returns the present link."""
         self._store, self._link = store, link
-        self.breakpoints = Breakpoints(store.state.options.breakpoints)
-        self.findings = Findings()
-        self.inspector = Inspector()
+        self._conditions, self._reader, self._ranks = Conditions(), StoryReader(), RankReader()
         self.drafts = DraftRequests()
         self.panes = PaneGroup(store)
         self.branches = BranchSet(store, self.panes)
 
     @property
+    def breakpoints(self) -> Breakpoints:
+        """The breakpoints, on and off."""
+        return self._store.state.breakpoints
+
+    @property
+    def findings(self) -> Findings:
+        """What was found in the run on screen."""
+        return self._store.state.findings
+
+    @property
+    def inspector(self) -> Inspection:
+        """The selected position and what is shown of it."""
+        return self._store.state.inspection
+
+    @property
     def waiting(self) -> bool:
         """Whether an answer is on its way."""
         state = self._store.state
-        return self.inspector.waiting or self.drafts.pending or state.branches.switching or bool(state.lead)
+        awaits = self._reader.waiting or state.inspection.pending or self.drafts.pending
+        return awaits or state.branches.switching or bool(state.lead)
 
     def restore(self, link: Link) -> None:
         """Give a new engine the strategy file and the breakpoints."""
@@ -53,16 +67,27 @@ class Debugger:
 
     def add_breakpoint(self, text: str) -> None:
         """Add a breakpoint.  Raises ValueError for a text that is no condition."""
-        _send(self._link(), self.breakpoints.add(text))
+        self._store.dispatch(e.NewBreakpoint(self._conditions.checked(text)))
 
     def toggle_breakpoint(self, number: int) -> None:
         """Switch a breakpoint on or off."""
-        _send(self._link(), self.breakpoints.toggle(number))
+        self._store.dispatch(e.ToggleBreakpoint(number))
 
     def remove_breakpoint(self, number: int) -> None:
         """Remove a breakpoint."""
-        self.breakpoints.remove(number)
-        self._link().clear(number)
+        self._store.dispatch(e.RemoveBreakpoint(number))
+
+    def search(self, text: str) -> None:
+        """Mark the occurrences of a text; empty: no more."""
+        self._store.dispatch(e.Search(text))
+
+    def toggle_prediction(self) -> None:
+        """Show the model's prediction of the selected token, or its history again."""
+        self._store.dispatch(e.TogglePrediction())
+
+    def close_failure(self) -> None:
+        """Close the report of a failed strategy."""
+        self._store.dispatch(e.CloseFailure())
 
     def alter(self, kind: EditKind, position: int, tokens: tuple[int, ...] = (), held: float = 1.0) -> None:
         """Edit the sample on screen at the present step; in the past, on a new branch.
@@ -79,20 +104,43 @@ class Debugger:
     def story(self, wait: float = 0.0) -> Story | None:
         """Return the history of the inspected token, waiting up to `wait` seconds; None if it is not read yet."""
         state = self._store.state
-        if state.record is None or state.running is None:
+        if state.record is None or state.running is None or state.inspection.at is None:
             return None
-        return self.inspector.story(
-            state.record, state.sample, first=state.running.run.first, playing=state.player.playing, wait=wait
-        )
+        return self._reader.story(
+            state.record, state.sample, state.inspection.at,
+            first=state.running.run.first, playing=state.player.playing, wait=wait,
+        )  # fmt: skip
+
+    @property
+    def ranks(self) -> Mapping[RankKey, str]:
+        """Where in the model's predictions revealed tokens stood, in words."""
+        return self._ranks.ranks
+
+    @property
+    def shows_prediction_of_step(self) -> bool:
+        """Whether the prediction of the selected token at the step on screen is shown."""
+        state = self._store.state
+        return state.inspection.shows(state.sample, state.position)
+
+    @property
+    def has_story(self) -> bool:
+        """Whether a history has been read."""
+        return self._reader.has_story
+
+    def next_change(self, by: int) -> int | None:
+        """Return the next (by 1) or previous (by -1) step that changed the inspected token; None after the last."""
+        return self._reader.turn(self._store.state.position, by)
 
     def explain(self, seconds: float) -> None:
         """Ask the model for the rank of the selected token, if the step on screen revealed it and the run is paused."""
         state = self._store.state
         if not state.live or state.read_only or state.player.playing or state.player.stepping:
             return
-        if self.inspector.wanted_rank(state.branch, state.sample, state.position, seconds):
-            assert self.inspector.at is not None
-            self._link().look(state.sample, self.inspector.at, state.position - 1, MOST_RANKS)
+        at, shows = state.inspection.at, state.inspection.shows_prediction
+        revealed = at is not None and not shows and self._reader.revealed_by_chance(state.position)
+        key = (state.branch, state.sample, at, state.position) if revealed and at is not None else None
+        if self._ranks.wants(key, seconds) and at is not None:
+            self._link().look(state.sample, at, state.position - 1, MOST_RANKS)
 
     @property
     def place(self) -> Place | None:
@@ -118,43 +166,40 @@ class Debugger:
     def execute(self, command: c.ToDebugger) -> list[e.SessionEvent]:
         """Execute a command; return its outcomes."""
         match command:
-            case c.NewRun(pieces, fragments):
-                self.findings.clear()
-                self.inspector.clear()
+            case c.UseVocabulary(pieces, fragments):
+                self._reader.clear()
+                self._ranks.clear()
                 self.drafts.forget()
-                self.breakpoints.use_pieces(pieces, fragments)
+                self._conditions.use_pieces(pieces, fragments)
+            case c.SetBreakpoint(stop):
+                _send(self._link(), stop)
+            case c.ClearBreakpoint(number):
+                self._link().clear(number)
             case c.CheckBreakpoints(start):
-                hits, branch = first_hits(self._store.state, self.breakpoints, start)
+                hits, branch = first_hits(self._store.state, self._conditions, start)
                 return [e.BreakpointsHit(hits, branch)] if hits else []
             case c.SelectToken(hits):
-                self._select(hits)
-            case c.ShowViolation(violation, branch, selects):
-                self.findings.add(violation, branch)
-                return self._select_suspect(violation) if selects else []
-            case c.ShowFailure(failure):
-                self.findings.failure = failure
-            case c.ShowPrediction(prediction):
-                self._take_prediction(prediction)
+                return self._select(hits)
+            case c.SelectSuspect(violation):
+                return self._select_suspect(violation)
+            case c.FindRank(prediction):
+                self._find_rank(prediction)
             case c.ShowDrafts(drafts, branch):
                 self.drafts.answer(drafts, branch)
+            case c.ForgetDrafts():
+                self.drafts.forget()
             case c.EndDrafts():
                 self.drafts.end()
-            case c.EndPrediction(hide, forget):
-                self.inspector.pending = False
-                self.drafts.forget()
-                self.inspector.shows_prediction = self.inspector.shows_prediction and not hide
-                self.inspector.prediction = None if forget else self.inspector.prediction
         return []
 
-    def _select(self, hits: Sequence[Hit]) -> None:
+    def _select(self, hits: Sequence[Hit]) -> list[e.SessionEvent]:
         """Select the position for which breakpoints stopped; keep the selection if they name none."""
         state = self._store.state
         frame = None if state.record is None else state.record.frame(hits[0].step)
         if frame is None:
-            return
+            return []
         position = next((found for hit in hits if (found := position_of(hit, frame, state.sample)) is not None), None)
-        if position is not None:
-            self._inspect(position)
+        return [] if position is None else [e.Select(position)]
 
     def _select_suspect(self, violation: Violation) -> list[e.SessionEvent]:
         """Select the token that broke a law, and its sample; keep the selection if the law is about whole steps."""
@@ -163,21 +208,15 @@ class Debugger:
         found = None if frame is None else suspect(violation, frame, state.sample)
         if found is None:
             return []
-        self._inspect(found[1])
-        return [e.ShowSample(found[0])] if found[0] != state.sample else []
+        other: list[e.SessionEvent] = [e.ShowSample(found[0])] if found[0] != state.sample else []
+        return [*other, e.Select(found[1])]
 
-    def _take_prediction(self, prediction: Prediction) -> None:
-        """Keep a prediction, and the rank in it of the token that its step then revealed."""
-        state, inspector = self._store.state, self.inspector
-        inspector.prediction, inspector.pending = prediction, False
+    def _find_rank(self, prediction: Prediction) -> None:
+        """Keep the rank in a prediction of the token that its step then revealed."""
+        state = self._store.state
         if state.record is not None and prediction.step < state.length(state.branch):
             tokens = state.record.tokens(prediction.step + 1, prediction.sample)
-            inspector.take_rank(state.branch, prediction, int(tokens[prediction.position]))
-
-    def _inspect(self, position: int) -> None:
-        """Show the history of a position, or its prediction if that is on screen."""
-        self.inspector.shows_prediction = self.inspector.shows_prediction and self.inspector.at == position
-        self.inspector.at = position
+            self._ranks.take(state.branch, prediction, int(tokens[prediction.position]))
 
 
 def _send(link: Link, stop: Breakpoint) -> None:

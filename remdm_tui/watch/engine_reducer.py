@@ -31,13 +31,16 @@ from remdm_tui.watch.transitions import (
     cancel_requests,
     catch_up,
     dead,
+    end_prediction,
     failed,
     hint,
     mark_uneven,
     pause,
     seek,
+    show_failure,
     show_notice,
     stop_at_hits,
+    use_run,
 )  # fmt: skip
 
 
@@ -158,7 +161,7 @@ def _show_run(state: SessionState, out: Commands) -> SessionState:
     """Make the run that was to begin the one on screen."""
     running = state.arriving or state.running
     if running is not None:
-        out.append(c.NewRun(running.model.pieces, running.model.fragments))
+        state = use_run(state, out, running.model)
     out.append(c.TidyRecording())
     return replace(state, running=running)
 
@@ -231,7 +234,7 @@ def _rejected(state: SessionState, out: Commands, event: wire.Rejected) -> Sessi
             return branches.branch_refused(state, out) if state.live else state
         case wire.Rejected(reason, "Look" | "Draft" | "Alter" as command):
             if command == "Look":
-                out.append(c.EndPrediction(hide=True))
+                state = end_prediction(state, hide=True)
             if command == "Draft":
                 out.append(c.EndDrafts())
             return hint(replace(state, lead=0), sanitize(reason, cells=True))
@@ -255,12 +258,11 @@ def _debugged(state: SessionState, out: Commands, event: base.LinkEvent) -> Sess
         case wire.Stopped(branch=branch, hits=hits):
             return stop_at_hits(catch_up(state), out, hits, branch)
         case wire.Broken(branch=branch, violation=violation):
-            if violation.law == EXPECTED:
-                out.append(c.ShowViolation(violation, branch))
-                return state
-            return _law_broken(state, out, violation, branch)
+            state = replace(state, findings=state.findings.add(violation, branch))
+            return state if violation.law == EXPECTED else _law_broken(state, out, violation, branch)
         case wire.Looked(prediction=prediction):
-            out.append(c.ShowPrediction(prediction))
+            out.append(c.FindRank(prediction))
+            return replace(state, inspection=replace(state.inspection, prediction=prediction, pending=False))
         case wire.Drafted(branch=branch, drafts=drafts):
             out.append(c.ShowDrafts(drafts, branch))
         case wire.Switched(branch=branch):
@@ -278,7 +280,8 @@ def _law_broken(state: SessionState, out: Commands, violation: Violation, branch
     """Show a broken law; the first time in a run that plays, stop there and select the token that broke it."""
     player = state.player
     stops = state.live and not state.read_only and player.playing and violation.law not in state.stopped_laws
-    out.append(c.ShowViolation(violation, branch, selects=stops and branch == state.branch))
+    if stops and branch == state.branch:
+        out.append(c.SelectSuspect(violation))
     if stops:
         state = catch_up(replace(state, stopped_laws=state.stopped_laws | {violation.law}))
         state = mark_uneven(seek(replace(state, lead=0), violation.step))
@@ -297,8 +300,7 @@ def _file_loaded(state: SessionState, out: Commands, path: str, strategy: Strate
     """Offer a strategy that was loaded from a file, or reloaded after the file changed."""
     first, options = not state.file, state.options
     others = [info for info in state.strategies if info.name != strategy.name]
-    state = replace(state, file=strategy.name, strategies=(*others, strategy))
-    out.append(c.ShowFailure(None))
+    state = show_failure(replace(state, file=strategy.name, strategies=(*others, strategy)), None)
     settings = state.settings
     try:
         if first and "strategy" not in options.explicit:
@@ -322,7 +324,6 @@ def _strategy_failed(state: SessionState, out: Commands, event: wire.StrategyFai
     failure = Failure.of(event)
     if state.running is None:
         return failed(state, f"{failure.reason}\n{failure.detail}".rstrip(), loaded=state.loaded)
-    out.append(c.ShowFailure(failure))
     # notices about the previous version no longer hold
-    state = replace(state, lead=0, notice=Notice())
+    state = replace(show_failure(state, failure), lead=0, notice=Notice())
     return seek(catch_up(state), event.step) if event.step >= 0 else state

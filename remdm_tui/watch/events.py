@@ -101,6 +101,44 @@ class Select:
 
 
 @dataclass(frozen=True)
+class Search:
+    """Mark the occurrences of a text; empty: no more."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class TogglePrediction:
+    """Show the model's prediction of the selected token, or its history again."""
+
+
+@dataclass(frozen=True)
+class CloseFailure:
+    """Close the report of a failed strategy."""
+
+
+@dataclass(frozen=True)
+class NewBreakpoint:
+    """Stop at a condition, which the session has checked."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class ToggleBreakpoint:
+    """Switch a breakpoint on or off."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class RemoveBreakpoint:
+    """Remove a breakpoint."""
+
+    number: int
+
+
+@dataclass(frozen=True)
 class Measure:
     """Measure the model's loss on a short text."""
 
@@ -248,9 +286,12 @@ class Damaged:
     reason: str
 
 
+DebugAction = (
+    Select | Search | TogglePrediction | CloseFailure | NewBreakpoint | ToggleBreakpoint | RemoveBreakpoint
+)  # fmt: skip
 Action = (
     Start | Load | Cancel | Revive | Restart | Close | TurnKnob | ChangeOptions | Move | ShowSample | ShowNotice
-    | Dismiss | Select | Measure | EditCanvas | BranchOff | ShowBranch | Compare | OpenPanes | AddPane | ClosePanes
+    | Dismiss | DebugAction | Measure | EditCanvas | BranchOff | ShowBranch | Compare | OpenPanes | AddPane | ClosePanes
     | FocusPane | PutInPane
 )  # fmt: skip
 Outcome = (

@@ -103,6 +103,8 @@ class Executor:
                 return [e.RequestSent()] if link.demand(demand.steps, demand.renew, known) else []
             case c.MeasureModel():
                 link.inspect()
+            case c.RequestPrediction(sample, position, step):
+                link.look(sample, position, step)
             case c.PointLink(branch, shown):
                 link.trace, link.branch = shown, branch
             case _:

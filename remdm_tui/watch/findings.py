@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,46 +32,41 @@ class Failure:
         return cls(where, sanitize(event.reason, cells=True), detail)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Findings:
     """The findings of one run."""
 
-    broken: dict[str, Violation] = field(default_factory=dict)
+    broken: Mapping[str, Violation] = field(default_factory=dict)
     """the first violation of each law, by its name"""
     failure: Failure | None = None
-    _found: dict[tuple[int, int], list[Violation]] = field(default_factory=dict)
+    found: Mapping[tuple[int, int], tuple[Violation, ...]] = field(default_factory=dict)
     """all violations by (branch, step)"""
-    _dismissed: set[tuple[int, int]] = field(default_factory=set)
+    dismissed: frozenset[tuple[int, int]] = frozenset()
     """those that a person has closed"""
 
-    def clear(self) -> None:
-        """Clear the findings for a new run."""
-        self.broken.clear()
-        self._found.clear()
-        self._dismissed.clear()
-        self.failure = None
-
-    def add(self, violation: Violation, branch: int) -> None:
-        """Keep a violation of a branch."""
-        if violation.law != EXPECTED:
-            self.broken.setdefault(violation.law, violation)
-        found = self._found.setdefault((branch, violation.step), [])
+    def add(self, violation: Violation, branch: int) -> Findings:
+        """Return the findings with a violation of a branch."""
+        known = violation.law == EXPECTED or violation.law in self.broken
+        broken = self.broken if known else {**self.broken, violation.law: violation}
+        key = (branch, violation.step)
+        found = self.found.get(key, ())
         if violation.law not in [one.law for one in found]:
-            found.append(violation)
+            found += (violation,)
+        return replace(self, broken=broken, found={**self.found, key: found})
 
     def at(self, branch: int, step: int) -> tuple[Violation, ...]:
         """Return what was found at a step of a branch and not dismissed, expected clamps last."""
         key = (branch, step)
-        found = () if key in self._dismissed else self._found.get(key, ())
+        found = () if key in self.dismissed else self.found.get(key, ())
         return tuple(sorted(found, key=lambda one: one.law == EXPECTED))
 
-    def dismiss_all(self) -> None:
-        """Show nothing of what was found until now any more."""
-        self._dismissed |= self._found.keys()
+    def dismiss_all(self) -> Findings:
+        """Return the findings without what was found until now."""
+        return replace(self, dismissed=self.dismissed | self.found.keys())
 
-    def dismiss(self, branch: int, step: int) -> None:
-        """Show nothing of a step any more."""
-        self._dismissed.add((branch, step))
+    def dismiss(self, branch: int, step: int) -> Findings:
+        """Return the findings without those of a step."""
+        return replace(self, dismissed=self.dismissed | {(branch, step)})
 
 
 Suspects = Callable[[Frame, Mapping[str, float]], NDArray[np.bool_]]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
+from math import isnan
 from types import MappingProxyType
 
 import numpy as np
@@ -38,25 +39,39 @@ class StoryRequest:
     steps: int
 
 
-class Inspector:
-    """A thread reads the history, because in a file that is a walk over all frames."""
+@dataclass(frozen=True)
+class Inspection:
+    """The selected position, what is shown of it, and the text that is searched for."""
+
+    at: int | None = None
+    """the inspected position; None: none"""
+    shows_prediction: bool = False
+    """whether the prediction is shown in place of the history"""
+    prediction: Prediction | None = None
+    """the last one"""
+    pending: bool = False
+    """whether a prediction is on its way"""
+    searching: str = ""
+    """the text that is searched for, whose occurrences are marked; empty: none"""
+
+    def shows(self, sample: int, step: int) -> bool:
+        """Return whether the prediction of the selected token of a sample at a step is shown."""
+        had = self.prediction
+        return (
+            self.shows_prediction
+            and had is not None
+            and (had.sample, had.position, had.step) == (sample, self.at, step)
+        )
+
+    def select(self, position: int | None) -> Inspection:
+        """Return the inspection of another position: of its history, because a prediction costs a network call."""
+        return replace(self, at=position, shows_prediction=self.shows_prediction and self.at == position)
+
+
+class StoryReader:
+    """A thread reads the history of a position, because in a file that is a walk over all frames."""
 
     def __init__(self) -> None:
-        self.at: int | None = None
-        """the inspected position; None: none"""
-        self.shows_prediction = False
-        """whether the prediction is shown in place of the history"""
-        self.prediction: Prediction | None = None
-        self.pending = False
-        """whether a prediction is on its way"""
-        self.searching = ""
-        """the text that is searched for, whose occurrences are marked; empty: none"""
-        self.ranks: dict[RankKey, str] = {}
-        """where in the model's prediction a token stood that was revealed, in words"""
-        self._wanted: RankKey | None = None
-        """the reveal on screen whose rank is not known"""
-        self._waited = 0.0
-        """seconds for which it was on screen"""
         self._story: Story | None = None
         self._request: StoryRequest | None = None
         """the request of the present history, or of the one being read"""
@@ -65,21 +80,18 @@ class Inspector:
         self._thread: threading.Thread | None = None
 
     def clear(self) -> None:
-        """Drop history and prediction for another run."""
-        self.prediction = self._story = self._request = None
-        self.ranks.clear()
-        self._wanted = None
+        """Drop the history for another run."""
+        self._story = self._request = None
 
     def story(
-        self, record: Record, sample: int, *, first: int, playing: bool, wait: float | None = 0.0
+        self, record: Record, sample: int, position: int, *, first: int, playing: bool, wait: float | None = 0.0
     ) -> Story | None:
         """Return the history of the position; None while it is being read.
 
         first: number of the batch's first sample; wait: seconds to wait for the history.
         """
-        assert self.at is not None
-        request, last = StoryRequest(record, sample, self.at, len(record)), self._request
-        other = last is None or last.record is not record or (last.sample, last.position) != (sample, self.at)
+        request, last = StoryRequest(record, sample, position, len(record)), self._request
+        other = last is None or last.record is not record or (last.sample, last.position) != (sample, position)
         if other:
             self._story = None
         if other or (last is not None and last.steps != request.steps and (not playing or self._seconds < QUICK)):
@@ -111,20 +123,48 @@ class Inspector:
                 return
             yield frame
 
-    def turn(self, position: int, by: int) -> int | None:
+    def turn(self, step: int, by: int) -> int | None:
         """Return the next (by 1) or previous (by -1) step at which the position changed; None after the last."""
         steps = [moment.step for moment in self._story.moments] if self._story is not None else []
-        beyond = [step for step in steps if (step - position) * by > 0]
+        beyond = [one for one in steps if (one - step) * by > 0]
         return None if not beyond else min(beyond) if by > 0 else max(beyond)
 
-    def wanted_rank(self, branch: int, sample: int, step: int, seconds: float) -> bool:
-        """Return whether to ask the model now for the rank of the token that `step` revealed at this position.
+    @property
+    def waiting(self) -> bool:
+        """Whether a history is being read."""
+        return self._thread is not None and self._thread.is_alive()
 
-        It costs a network call, so it is asked for once, after the token has been on screen for a moment.
-        """
+    @property
+    def has_story(self) -> bool:
+        """Whether a history has been read."""
+        return self._story is not None
+
+    def revealed_by_chance(self, step: int) -> bool:
+        """Whether the history has a draw that revealed the token at a step."""
         moments = () if self._story is None else self._story.moments
-        drawn = any(one.step == step and one.change is Change.REVEALED and one.drawn == one.drawn for one in moments)
-        key = None if self.at is None or self.shows_prediction or not drawn else (branch, sample, self.at, step)
+        return any(one.step == step and one.change is Change.REVEALED and not isnan(one.drawn) for one in moments)
+
+
+class RankReader:
+    """Where in the model's prediction a token stood that was revealed, in words.
+
+    It costs a network call, so the model is asked once, after the token has been on screen for a moment.
+    """
+
+    def __init__(self) -> None:
+        self.ranks: dict[RankKey, str] = {}
+        self._wanted: RankKey | None = None
+        """the reveal on screen whose rank is not known"""
+        self._waited = 0.0
+        """seconds for which it was on screen"""
+
+    def clear(self) -> None:
+        """Drop the ranks for another run."""
+        self.ranks.clear()
+        self._wanted = None
+
+    def wants(self, key: RankKey | None, seconds: float) -> bool:
+        """Return whether to ask the model now for the rank of a reveal that is on screen; None: there is none."""
         if key is None or key in self.ranks:
             self._wanted = None
             return False
@@ -135,22 +175,12 @@ class Inspector:
         self.ranks[key] = ""
         return True
 
-    def take_rank(self, branch: int, prediction: Prediction, token: int) -> None:
+    def take(self, branch: int, prediction: Prediction, token: int) -> None:
         """Keep the rank of the token that the step after a prediction revealed there."""
         key = (branch, prediction.sample, prediction.position, prediction.step + 1)
         ranks = [ranked.token for ranked in prediction.top]
         if prediction.masked and token in ranks:
             self.ranks[key] = f"rank {ranks.index(token) + 1} of {prediction.nucleus} in the nucleus"
-
-    @property
-    def waiting(self) -> bool:
-        """Whether a prediction or a history is on its way."""
-        return self.pending or (self._thread is not None and self._thread.is_alive())
-
-    @property
-    def has_story(self) -> bool:
-        """Whether a history has been read."""
-        return self._story is not None
 
 
 def neighbour(positions: Sequence[int], at: int | None, by: int) -> int | None:

@@ -26,7 +26,7 @@ def fact(state: SessionState, name: Fact) -> object:
         case "moves":
             return state.moves
         case "selection":
-            return state.selected
+            return state.inspection.at
         case "settings":
             return state.settings
 

@@ -17,7 +17,7 @@ from remdm_tui.watch import events as e
 from remdm_tui.watch.phase import Dead, EngineFailed, Lost, recomputing
 from remdm_tui.watch.player import Demand
 from remdm_tui.watch.state import MOST, Pane, PaneState, SessionState
-from remdm_tui.watch.transitions import Commands, continue_record, leave, set_player, show_notice
+from remdm_tui.watch.transitions import Commands, continue_record, end_prediction, leave, set_player, show_notice
 
 
 def last_settings(state: SessionState, pane: Pane) -> Settings:
@@ -87,7 +87,8 @@ def _move(state: SessionState, out: Commands, branch: int) -> SessionState:
     """Move the focus to a pane, so that the panel shows its knobs."""
     previous, branches = state.panes.focus, state.branches
     settings = last_settings(state, state.pane(branch))
-    out.append(c.EndPrediction(hide=True, forget=True))
+    state = end_prediction(state, hide=True, forget=True)
+    out.append(c.ForgetDrafts())
     if branches.against == branch:
         branches = replace(branches, against=previous if state.letter(previous) else None)
     return replace(state, panes=replace(state.panes, focus=branch), branches=branches, settings=settings)

@@ -10,7 +10,7 @@ from engine.records import Settings
 from engine.sampling.trace import Record
 from remdm_tui.link.replay import READ_ONLY
 from remdm_tui.watch import events as e
-from remdm_tui.watch.breakpoints import Breakpoints
+from remdm_tui.watch.breakpoints import Conditions
 from remdm_tui.watch.pane_reducer import last_settings, why_unfit
 from remdm_tui.watch.state import LETTERS, MOST, Pane, SessionState
 from remdm_tui.watch.store import Store
@@ -111,15 +111,15 @@ class PaneGroup:
         return new is not None
 
 
-def first_hits(state: SessionState, breakpoints: Breakpoints, start: int) -> tuple[tuple[Hit, ...], int]:
+def first_hits(state: SessionState, conditions: Conditions, start: int) -> tuple[tuple[Hit, ...], int]:
     """Return the breakpoints that the first step between `start` and the view hits, and its branch."""
     panes = state.panes.panes
     if not panes:
         return ((), 0) if state.record is None else (
-            breakpoints.hit(state.record, start, state.player.position), state.branch
+            conditions.hit(state.breakpoints, state.record, start, state.player.position), state.branch
         )  # fmt: skip
     found = []
     for pane in panes:
-        hits = breakpoints.hit(pane.record, start, min(state.player.position, len(pane.record)))
+        hits = conditions.hit(state.breakpoints, pane.record, start, min(state.player.position, len(pane.record)))
         found += [(hits, pane.branch)] if hits else []
     return min(found, key=lambda one: one[0][0].step, default=((), 0))

@@ -14,13 +14,14 @@ from remdm_tui.link.replay import READ_ONLY
 from remdm_tui.settings.knobs import turned
 from remdm_tui.watch import branch_reducer as branches
 from remdm_tui.watch import commands as c
+from remdm_tui.watch import debug_reducer as debugger
 from remdm_tui.watch import events as e
 from remdm_tui.watch import pane_reducer as panes
 from remdm_tui.watch import player as playing
 from remdm_tui.watch import reconnect
 from remdm_tui.watch.engine_reducer import begin_run, engine_sent, put_on_screen
 from remdm_tui.watch.lifetime import renew
-from remdm_tui.watch.notices import THIS_ENGINE, THIS_RUN, Notice, Progress
+from remdm_tui.watch.notices import THIS_ENGINE, THIS_RUN, Progress
 from remdm_tui.watch.phase import Dead, LoadingModel, Lost, Recomputing, Starting
 from remdm_tui.watch.player import Player
 from remdm_tui.watch.state import Running, SessionState
@@ -40,6 +41,7 @@ from remdm_tui.watch.transitions import (
     seek,
     show_notice,
     stop_at_hits,
+    use_run,
 )  # fmt: skip
 
 LEAVES_FOR_GOOD = "Neither disk nor memory file holds this run, so a new one ends it for good. Again: go on"
@@ -57,6 +59,8 @@ def reduce(state: SessionState, event: e.SessionEvent) -> tuple[SessionState, tu
         state = _tick(state, out, event.seconds)
     elif isinstance(event, OUTCOMES):
         state = _outcome(state, out, event)
+    elif isinstance(event, e.DebugAction):
+        state = debugger.inspect(state, out, event)
     elif isinstance(event, ON_BRANCHES):
         state = _on_branches(state, out, event)
     else:
@@ -109,9 +113,7 @@ def _act(state: SessionState, out: Commands, event: e.SessionEvent) -> SessionSt
         case e.ShowNotice(notice):
             return replace(state, notice=notice)
         case e.Dismiss():
-            return replace(state, notice=Notice(), standing=None)
-        case e.Select(position):
-            return replace(state, selected=position)
+            return debugger.dismiss(state)
         case e.Measure():
             if not state.live:
                 return replace(state, check="no live engine to measure it")
@@ -258,7 +260,7 @@ def _recording_resumed(state: SessionState, out: Commands, event: e.RecordingRes
     """Continue the recording that was opened."""
     options, record = state.options, event.record
     assert options.run is not None
-    out.append(c.NewRun(event.model.pieces, event.model.fragments))
+    state = use_run(state, out, event.model)
     running = Running(state.choice, event.model, options.run)
     state = replace(state, running=running, record=record, branch=options.branch, player=Player(playing=False))
     return continue_record(state, out)

@@ -17,9 +17,10 @@ from remdm_tui.settings.knobs import KnobRow, knob_rows, notch, panel
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.watch import commands as c
 from remdm_tui.watch import events as e
+from remdm_tui.watch.breakpoints import Breakpoints
 from remdm_tui.watch.debugger import Debugger
 from remdm_tui.watch.executor import Executor
-from remdm_tui.watch.notices import A_LAW, Notice, Progress
+from remdm_tui.watch.notices import Notice, Progress
 from remdm_tui.watch.phase import Phase
 from remdm_tui.watch.player import Player
 from remdm_tui.watch.run_recording import RunRecording, describe_error
@@ -40,6 +41,7 @@ class WatchSession:
         state = SessionState(
             options, options.settings, options.model, seed=options.seed, hint=options.hint,
             player=Player(playing=not options.paused), panes=PaneState(next_settings=options.compare),
+            breakpoints=Breakpoints.of(options.breakpoints),
         )  # fmt: skip
         self._executor = Executor(
             options, make_link, recording or RunRecording(options.record), self._started, self._opened
@@ -260,15 +262,11 @@ class WatchSession:
             self.turn(name, notch(*found, by))
 
     def select(self, position: int | None) -> None:
-        """Note the position of the text that is selected."""
+        """Select a position of the text; None: none."""
         self._store.dispatch(e.Select(position))
 
     def dismiss(self) -> None:
         """Close the notice on screen, or what was found at its step."""
-        if not self.notice.text:
-            self.debug.findings.dismiss(self.state.branch, self.position)
-        elif self.notice.ends == A_LAW:
-            self.debug.findings.dismiss_all()
         self._store.dispatch(e.Dismiss())
 
     def configure(self, settings: Settings) -> None:

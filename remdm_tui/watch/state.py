@@ -14,6 +14,9 @@ from engine.debug.branches import tree
 from engine.records import Branch, Check, ModelChoice, ModelInfo, RunChoice, Settings, StrategyInfo
 from engine.sampling.trace import Record
 from remdm_tui.settings.watch_options import WatchOptions
+from remdm_tui.watch.breakpoints import Breakpoints
+from remdm_tui.watch.findings import Findings
+from remdm_tui.watch.inspector import Inspection
 from remdm_tui.watch.notices import Notice, Progress
 from remdm_tui.watch.phase import Dead, EngineFailed, Live, LoadingModel, Lost, Phase, Recomputing, Starting
 from remdm_tui.watch.player import AHEAD, Player
@@ -153,8 +156,9 @@ class SessionState:
     """how often a person went to another step or resumed playing"""
     stopped_laws: frozenset[str] = frozenset()
     """laws that have stopped the run on screen: each does so once"""
-    selected: int | None = None
-    """the selected position of the text"""
+    inspection: Inspection = field(default_factory=Inspection)
+    findings: Findings = field(default_factory=Findings)
+    breakpoints: Breakpoints = field(default_factory=Breakpoints)
     hint: str = ""
     """shown when the first run begins"""
     lead: int = 0

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from engine.debug.findings import Hit
-from engine.records import Settings
+from engine.records import ModelInfo, Settings
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.settings.watch_options import refusal_of
 from remdm_tui.watch import commands as c
 from remdm_tui.watch import player as playing
 from remdm_tui.watch.breakpoints import describe_hits
+from remdm_tui.watch.findings import Failure, Findings
 from remdm_tui.watch.notices import A_STOP, HERE, THIS_ENGINE, Fact, Notice, Progress, Severity
 from remdm_tui.watch.phase import Dead, EngineFailed, LoadingModel, recomputing
 from remdm_tui.watch.player import Player
@@ -57,10 +58,33 @@ def catch_up(state: SessionState, ended: bool | None = None) -> SessionState:
     return replace(state, player=playing.sync_recorded(state.player, state.recorded, now))
 
 
+def end_prediction(state: SessionState, *, hide: bool = False, forget: bool = False) -> SessionState:
+    """Expect no prediction; `hide`: show the history of the position instead; `forget`: drop the last one."""
+    inspection = state.inspection
+    ended = replace(
+        inspection,
+        pending=False,
+        shows_prediction=inspection.shows_prediction and not hide,
+        prediction=None if forget else inspection.prediction,
+    )
+    return replace(state, inspection=ended)
+
+
+def show_failure(state: SessionState, failure: Failure | None) -> SessionState:
+    """Show why a strategy failed; None closes the report."""
+    return replace(state, findings=replace(state.findings, failure=failure))
+
+
+def use_run(state: SessionState, out: Commands, model: ModelInfo) -> SessionState:
+    """Drop what was found in the last run, and parse breakpoints with the vocabulary of the new one."""
+    out.append(c.UseVocabulary(model.pieces, model.fragments))
+    return replace(state, findings=Findings(), inspection=replace(state.inspection, prediction=None))
+
+
 def cancel_requests(state: SessionState, out: Commands) -> SessionState:
     """Expect no reply any more from an engine that has failed or ended."""
-    out.append(c.EndPrediction())
-    return replace(state, branches=replace(state.branches, switching=False), lead=0)
+    out.append(c.ForgetDrafts())
+    return replace(end_prediction(state), branches=replace(state.branches, switching=False), lead=0)
 
 
 def dead(state: SessionState, reason: str, message: str = "") -> SessionState:

@@ -16,7 +16,7 @@ from engine.strategies import catalogue
 from remdm_tui.cli.debug_arguments import debug_options
 from remdm_tui.screens.breakpoints import BreakpointScreen
 from remdm_tui.settings.run_arguments import RunArguments
-from remdm_tui.watch.breakpoints import Breakpoints, describe_hits, position_of
+from remdm_tui.watch.breakpoints import Breakpoints, Conditions, describe_hits, position_of
 from remdm_tui.watch.findings import suspect
 from remdm_tui.watch.notices import THIS_RUN, Notice
 from tests.engine.recordings import recorded
@@ -66,11 +66,13 @@ async def test_recorded_steps_are_stopped_at_too():
 
 def test_the_first_of_the_passed_steps_counts_and_what_is_off_does_not(tmp_path):
     trace = recorded(tmp_path / "run", steps=40)
-    stops = Breakpoints(("step 9", "step 7", "step 30"))
-    assert [(hit.breakpoint, hit.step) for hit in stops.hit(trace, 3, 12)] == [(2, 7)]
-    assert stops.toggle(2).on is False
-    assert [hit.breakpoint for hit in stops.hit(trace, 3, 12)] == [1]
-    assert stops.hit(trace, 9, 12) == ()
+    stops, conditions = Breakpoints.of(("step 9", "step 7", "step 30")), Conditions()
+    assert [(hit.breakpoint, hit.step) for hit in conditions.hit(stops, trace, 3, 12)] == [(2, 7)]
+    stops = stops.toggle(2)
+    assert [stop.on for stop in stops.listed] == [True, False, True]
+    assert [hit.breakpoint for hit in conditions.hit(stops, trace, 3, 12)] == [1]
+    assert conditions.hit(stops, trace, 9, 12) == ()
+    assert [stop.number for stop in stops.remove(3).add("step 2").listed] == [1, 2, 4]
 
 
 def test_a_sentence_names_positions_and_sample_but_not_hundreds():

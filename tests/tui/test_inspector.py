@@ -18,7 +18,7 @@ from engine.records import Change, ModelInfo
 from remdm_tui.render.palette import palette
 from remdm_tui.render.text_layout import TokenTexts
 from remdm_tui.render.typeset import Canvas, Type
-from remdm_tui.watch.inspector import Inspector, find, matches, named_parts, neighbour
+from remdm_tui.watch.inspector import RankReader, StoryReader, find, matches, named_parts, neighbour
 from remdm_tui.widgets.inspector import story_text
 from remdm_tui.widgets.token_grid import TokenGrid
 from tests.engine.recordings import recorded
@@ -64,17 +64,17 @@ async def test_a_click_looks_at_the_position_under_it_and_escape_no_more():
 async def test_the_cursor_moves_over_positions_and_lines():
     async with watching().run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        inspector = pilot.app.watching.debug.inspector
+        debug = pilot.app.watching.debug
         await pilot.press("v", "right_parenthesis", "right_parenthesis")
-        assert inspector.at == 2
+        assert debug.inspector.at == 2
         await pilot.press("ctrl+down")
-        below = inspector.at
+        below = debug.inspector.at
         assert below > 10
         await pilot.press("ctrl+up", "left_parenthesis", "left_parenthesis", "left_parenthesis")
-        assert inspector.at == 0
+        assert debug.inspector.at == 0
         await settle(pilot)
         await pilot.press("v")
-        assert inspector.at is None
+        assert debug.inspector.at is None
 
 
 @pytest.mark.parametrize("x", range(0, 30, 3))
@@ -158,30 +158,30 @@ async def test_matches_stay_marked_and_are_gone_through_until_escape():
     link = ScriptedLink()
     async with watching(link).run_test(size=(160, 40)) as pilot:
         await played(pilot, 32)
-        app, inspector = pilot.app, pilot.app.watching.debug.inspector
+        app, debug = pilot.app, pilot.app.watching.debug
         tokens = link.trace.tokens(32, 0)
         sea = [i for i, token in enumerate(tokens) if link.words[token] == " sea"]
         assert len(sea) > 1
         await pilot.press("slash")
         await seen(pilot, lambda app: app.screen is not app.main and app.screen.query(Input))
         await pilot.press("space", *"sea", "enter")
-        await seen(pilot, lambda app: app.screen is app.main and inspector.at == sea[0])
+        await seen(pilot, lambda app: app.screen is app.main and debug.inspector.at == sea[0])
         await seen(pilot, lambda app: banner(app) == f"match 1 of {len(sea)}: n next, N previous, esc ends the search")
         await seen(pilot, lambda app: yellow(app) == 4 * len(sea))
         await seen(pilot, lambda app: {"Next match", "Previous match", "End search"} <= footer(app))
         assert "Next seed" not in footer(app)
         await pilot.press("n")
-        assert inspector.at == sea[1]
+        assert debug.inspector.at == sea[1]
         await pilot.press("N", "N")
-        assert inspector.at == sea[-1]
+        assert debug.inspector.at == sea[-1]
         app.main.text.panes.active.focus()
         await pilot.press("n")
-        assert inspector.at == sea[0]
+        assert debug.inspector.at == sea[0]
         assert len(link.seeds) == 1
         app.main.set_focus(None)
         await pilot.press("escape")
         await seen(pilot, lambda app: yellow(app) == 0 and "Next seed" in footer(app))
-        assert inspector.at == sea[0]
+        assert debug.inspector.at == sea[0]
         await pilot.press("n")
         await seen(pilot, lambda app: len(link.seeds) == 2)
 
@@ -222,10 +222,9 @@ async def test_the_networks_prediction_is_requested_once_and_shows_where_the_nuc
 def test_the_story_that_is_shown_is_that_of_the_frames(tmp_path):
     trace = recorded(tmp_path / "run", steps=40)
     frames = [trace.frame(i) for i in range(1, 41)]
-    inspector = Inspector()
+    reader = StoryReader()
     for position in range(12):
-        inspector.at = position
-        found_story = inspector.story(trace, 1, first=0, playing=False, wait=10)
+        found_story = reader.story(trace, 1, position, first=0, playing=False, wait=10)
         assert repr(found_story) == repr(story(frames, 1, position, seed=0))
         text = story_text(found_story, (*"abcde", "_"), 40, (60, 6), ascii_only=True).plain
         assert f"{found_story.moments[-1].step}  " in text
@@ -235,14 +234,13 @@ def test_the_story_that_is_shown_is_that_of_the_frames(tmp_path):
 
 def test_while_it_plays_a_story_that_takes_long_is_not_read_again(tmp_path):
     trace = recorded(tmp_path / "run", steps=40)
-    inspector = Inspector()
-    inspector.at = 3
-    found_story = inspector.story(trace, 1, first=0, playing=False, wait=10)
-    inspector._seconds = 1.0
+    reader = StoryReader()
+    found_story = reader.story(trace, 1, 3, first=0, playing=False, wait=10)
+    reader._seconds = 1.0
     last = trace.frame(40)
     trace.append(type(last)(**{**vars(last), "index": 40}))
-    assert inspector.story(trace, 1, first=0, playing=True, wait=1) is found_story
-    assert inspector.story(trace, 1, first=0, playing=False, wait=10) is not found_story
+    assert reader.story(trace, 1, 3, first=0, playing=True, wait=1) is found_story
+    assert reader.story(trace, 1, 3, first=0, playing=False, wait=10) is not found_story
 
 
 def test_a_character_of_several_tokens_is_found_and_named_whole():
@@ -266,7 +264,7 @@ async def test_remasked_positions_of_the_step_are_gone_to_in_turn():
     link = ScriptedLink()
     async with watching(link, steps=40).run_test(size=(120, 40)) as pilot:
         await played(pilot, 40)
-        app, inspector = pilot.app, pilot.app.watching.debug.inspector
+        app, debug = pilot.app, pilot.app.watching.debug
         gone = {s: np.flatnonzero(link.trace.change(s, 0) == Change.REMASKED).tolist() for s in range(1, 41)}
         step = max(gone, key=lambda s: len(gone[s]))
         app.controls.seek(step)
@@ -274,10 +272,10 @@ async def test_remasked_positions_of_the_step_are_gone_to_in_turn():
         walked = []
         for _ in range(len(gone[step]) + 1):
             await pilot.press("N")
-            walked.append(inspector.at)
+            walked.append(debug.inspector.at)
         assert walked == [*gone[step], gone[step][0]]
         await pilot.press("number_sign")
-        assert inspector.at == gone[step][-1]
+        assert debug.inspector.at == gone[step][-1]
         await seen(pilot, lambda app: "remasked" in panel(app))
         quiet = next(s for s in range(40, 0, -1) if not gone[s] and any(gone[later] for later in range(1, s)))
         app.controls.seek(quiet)
@@ -330,10 +328,10 @@ async def test_a_paused_reveal_says_the_rank_of_its_token_and_asks_once():
 
 
 def test_a_prediction_without_the_token_says_nothing():
-    inspector = Inspector()
+    reader = RankReader()
     ranked = (Ranked(1, 0.5, True),)
-    inspector.take_rank(0, Prediction(3, 0, 2, 9, True, ranked, 1, 1.0, math.nan, ()), 7)
-    assert inspector.ranks == {}
+    reader.take(0, Prediction(3, 0, 2, 9, True, ranked, 1, 1.0, math.nan, ()), 7)
+    assert reader.ranks == {}
 
 
 def drafted(app):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from engine import strategies, wire
 from engine.debug.branches import fork_record
-from engine.debug.findings import Hit, Violation
+from engine.debug.findings import Hit, Prediction, Violation
 from engine.debug.laws import EXPECTED
 from engine.records import Branch, Edit, Frame, ModelChoice, ModelInfo, Settings
 from engine.sampling.trace import RunStart, Trace
@@ -23,6 +23,9 @@ from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.watch import commands as c
 from remdm_tui.watch import events as e
 from remdm_tui.watch import player as playing
+from remdm_tui.watch.breakpoints import Breakpoint
+from remdm_tui.watch.findings import Findings
+from remdm_tui.watch.inspector import Inspection
 from remdm_tui.watch.notices import A_LAW, THIS_ENGINE, Notice
 from remdm_tui.watch.phase import Dead, EngineFailed, Live, LoadingModel, Lost, Recomputing, Starting
 from remdm_tui.watch.player import Player
@@ -136,7 +139,9 @@ def happens(world: World, kind: int, n: int) -> e.SessionEvent:
         e.Move(playing.seek(state.player, n)), e.ShowNotice(Notice("hm", "hint")), e.Measure(), e.ShowSample(0),
         e.ChangeOptions(MDLM), e.EditCanvas(Edit("lock", 0, 0)), e.BranchOff(), e.ShowBranch(n % tree),
         e.Compare(n % tree), e.OpenPanes(), e.AddPane(MDLM), e.ClosePanes(), e.FocusPane(n % tree),
-        e.PutInPane(n % tree), e.Damaged("torn"), e.BreakpointsHit((hit,), n % tree),
+        e.PutInPane(n % tree), e.Select(n % 4), e.Search("a"), e.TogglePrediction(), e.CloseFailure(), e.Dismiss(),
+        e.NewBreakpoint("step 3"), e.ToggleBreakpoint(n % 3), e.RemoveBreakpoint(n % 3), e.Damaged("torn"),
+        e.BreakpointsHit((hit,), n % tree),
     ]  # fmt: skip
     return all_of_them[kind % len(all_of_them)]
 
@@ -532,6 +537,47 @@ def test_breakpoints_are_checked_where_the_view_has_moved_alone() -> None:
     world.store.dispatch(e.Move(playing.toggle(world.store.state.player)))
     world.store.dispatch(e.Tick(1))
     assert c.CheckBreakpoints(0) in world.seen
+
+
+def test_breakpoints_are_sent_to_the_engine_and_their_numbers_are_not_reused() -> None:
+    world = started(e.NewBreakpoint("step 1"), e.NewBreakpoint("step 2"), e.RemoveBreakpoint(2))
+    for event in (e.NewBreakpoint("step 3"), e.ToggleBreakpoint(1)):
+        world.store.dispatch(event)
+    one, three = Breakpoint(1, "step 1"), Breakpoint(3, "step 3")
+    assert world.store.state.breakpoints.listed == (replace(one, on=False), three)
+    sent = [command for command in world.seen if isinstance(command, c.SetBreakpoint | c.ClearBreakpoint)]
+    assert sent[:1] == [c.SetBreakpoint(one)]
+    assert sent[2:] == [c.ClearBreakpoint(2), c.SetBreakpoint(three), c.SetBreakpoint(replace(one, on=False))]
+
+
+def test_a_prediction_is_requested_once_and_ends_with_the_selection() -> None:
+    world = stepped(2, e.TogglePrediction())
+    assert not any(isinstance(one, c.RequestPrediction) for one in world.seen)
+    for event in (e.Select(1), e.TogglePrediction()):
+        world.store.dispatch(event)
+    at = world.store.state.position
+    assert [one for one in world.seen if isinstance(one, c.RequestPrediction)] == [c.RequestPrediction(0, 1, at)]
+    assert world.store.state.inspection.pending
+    prediction = Prediction(at, 0, 1, 0, False, (), 0, 0.0, 0.5, ())
+    world.store.dispatch(wire.Looked(1, 0, prediction))
+    assert world.store.state.inspection == Inspection(1, shows_prediction=True, prediction=prediction)
+    world.store.dispatch(e.Select(2))
+    assert not world.store.state.inspection.shows_prediction
+
+
+def test_what_was_found_at_a_step_is_closed_there_and_forgotten_with_its_run() -> None:
+    world = stepped(2, e.Tick(1))
+    violation = Violation(EXPECTED, world.store.state.position, "f", "m", ())
+    world.store.dispatch(wire.Broken(1, 0, violation))
+    state = world.store.state
+    assert state.findings.at(0, state.position) == (violation,)
+    world.store.dispatch(e.Dismiss())
+    assert world.store.state.findings.at(0, state.position) == ()
+    assert state.findings.at(0, state.position) == (violation,)
+    world.store.dispatch(e.Restart(0))
+    world.link = Trace(RunStart(TOKENS, TOKENS > 0, 9, 0))
+    world.store.dispatch(wire.Began(2, ARRAY, ARRAY, 9, 0))
+    assert world.store.state.findings == Findings()
 
 
 def test_what_an_engine_owed_is_forgotten_when_it_has_died() -> None:

@@ -175,10 +175,6 @@ class TextPanel(Vertical):
 
     def look_at(self, position: int | None) -> None:
         """Select a position; None clears the selection."""
-        inspector = self.session.debug.inspector
-        # a prediction is requested each time: it costs a network call
-        inspector.shows_prediction = inspector.shows_prediction and inspector.at == position
-        inspector.at = position
         self.session.select(position)
         self.panes.active.use_cursor(position)
         self.controls.wake()
@@ -230,20 +226,12 @@ class TextPanel(Vertical):
     @needs_run
     def action_prediction(self) -> None:
         """Toggle between the model's prediction and the history of the position."""
-        session, inspector = self.session, self.session.debug.inspector
-        if inspector.at is None:
+        if self.session.debug.inspector.at is None:
             self.action_inspect()
-        if inspector.at is None:
-            return
-        current = (session.sample, inspector.at, session.position)
-        had = inspector.prediction
-        if inspector.shows_prediction and had is not None and (had.sample, had.position, had.step) == current:
-            inspector.shows_prediction = False
-        elif not isinstance(session.phase, Live):
+        if not (isinstance(self.session.phase, Live) or self.session.debug.shows_prediction_of_step):
             self.controls.say(self.controls.obstacle)
         else:
-            inspector.shows_prediction = inspector.pending = True
-            session.link.look(*current)
+            self.session.debug.toggle_prediction()
         self.controls.wake()
 
     @needs_run
@@ -266,10 +254,10 @@ class TextPanel(Vertical):
             self.controls.say(NOWHERE)
             return
         session.debug.story(wait=1.0)
-        step = inspector.turn(session.position, by)
+        step = session.debug.next_change(by)
         if step is not None:
             self.controls.seek(step)
-        elif not inspector.has_story:
+        elif not session.debug.has_story:
             self.controls.say("Still reading the history of this position")
         else:
             where = "after" if by > 0 else "before"
@@ -290,7 +278,7 @@ class TextPanel(Vertical):
             return
         if not self._matches(text):
             raise ValueError(f"{text!r} does not occur in this step")
-        self.session.debug.inspector.searching = text
+        self.session.debug.search(text)
         self.action_match(1)
         self.refresh_bindings()
 
@@ -308,7 +296,7 @@ class TextPanel(Vertical):
 
     def end_search(self) -> None:
         """Remove the marks; the selection stays."""
-        self.session.debug.inspector.searching = ""
+        self.session.debug.search("")
         self.session.notice = Notice()
         self.refresh_bindings()
         self.controls.wake()
