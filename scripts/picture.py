@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import resvg_py
+from PIL import Image
 from textual.pilot import Pilot
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -142,8 +143,10 @@ async def compare() -> str:
 
 TALL = (100, 34)
 """Columns and rows of the moving picture."""
-EACH, HOLD = 160, 3_000
-"""Milliseconds of a step, and of the last one."""
+EVERY, COLOURS = 2, 64
+"""Steps from one picture to the next, and colours of all of them: the file stays below 2 MB."""
+EACH, HOLD = 320, 3_000
+"""Milliseconds of a picture, and of the last one."""
 
 
 async def run() -> None:
@@ -155,15 +158,20 @@ async def run() -> None:
     pages: list[list[Line]] = []
     async with app.run_test(size=TALL) as pilot:
         await until(pilot, lambda app: app.watching.live)
-        await pilot.press("space")
-        await until(pilot, lambda app: app.watching.player.done)
-        for position in range(app.watching.recorded + 1):
-            app.controls.seek(position)
-            await until(pilot, lambda app: app.watching.idle and app.refresh_clock.resting)
+        # step by step, so that the map grows
+        while not app.watching.player.done:
+            position = app.watching.position
+            if position % EVERY == 0:
+                pages.append(page_of(app.screen._compositor.render_strips()))
+            await pilot.press("right")
+            await until(pilot, lambda app, was=position: app.watching.position > was and app.refresh_clock.resting)
             await pilot.pause()
-            pages.append(page_of(app.screen._compositor.render_strips()))
+        pages.append(page_of(app.screen._compositor.render_strips()))
     raster = raster_of(pages, TALL[0], light=False)
-    first, *others = map(raster.image, pages)
+    pictures = [raster.picture(page) for page in pages]
+    # the last page with masks has every colour; one palette, so that only what changed is stored
+    colours = pictures[-len(pictures) // 4].quantize(COLOURS, dither=Image.Dither.NONE)
+    first, *others = (one.quantize(palette=colours, dither=Image.Dither.NONE) for one in pictures)
     first.save(
         DOCS / "run.gif", "GIF", save_all=True, append_images=others, duration=[EACH] * (len(pages) - 1) + [HOLD],
         loop=0, disposal=1, optimize=False,
