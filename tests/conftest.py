@@ -32,6 +32,9 @@ for number, usual in {
     if signal.getsignal(number) == signal.SIG_IGN:
         signal.signal(number, usual)
 
+# what is imported and collected stays: looking for what could go finds nothing
+gc.disable()
+
 FIRST = ("test_wheel.py", "test_eval.py")
 """Files whose tests wait for long: begun first, they do not hold up the end of tests that run side by side."""
 
@@ -48,3 +51,4 @@ def pytest_collection_modifyitems(items):
 def pytest_collection_finish():
     """Have the collector pass over the imports, which live until the end: torch alone is a million objects."""
     gc.freeze()
+    gc.enable()

@@ -45,15 +45,14 @@ def test_the_whole_engine_loads_no_terminal() -> None:
     assert not modules & set(SCREEN)
 
 
-@pytest.mark.parametrize("name", ["demo", "demo-sedd", "demo-ar"])
-def test_to_load_a_model_and_sample_takes_no_compiler(name: str) -> None:
-    statement = f"""
+def test_to_load_a_model_and_sample_takes_no_compiler() -> None:
+    statement = """
 import engine
 strategy = engine.make_strategy("left-to-right")
-engine.sample(engine.load_model("{name}", "cpu"), strategy, steps=4, length=4, count=1, seed=0)"""
-    modules = loaded(statement)
-    assert "torch" in modules
-    assert not modules & {"torch._dynamo", "sympy"}
+for name in ("demo", "demo-sedd", "demo-ar"):
+    engine.sample(engine.load_model(name, "cpu"), strategy, steps=4, length=4, count=1, seed=0)
+    assert not {"torch._dynamo", "sympy"} & {*sys.modules}, name"""
+    assert "torch" in loaded(statement)
 
 
 def test_the_names_of_the_engine_are_there() -> None:

@@ -26,13 +26,14 @@ from engine.models import load_model
 from engine.records import ModelChoice, Settings
 from engine.serve import Server
 from engine.strategies import catalogue, make_strategy, values
-from remdm_tui.link.process import ENGINE, ProcessLink
+from remdm_tui.link.process import ProcessLink
 from remdm_tui.link.remote import LAUNCH, advice, remote_engine, split_command, ssh_command
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.watch import reconnect
 from remdm_tui.watch.player import seek, toggle
 from remdm_tui.watch.session import WatchSession
-from tests.tui.terminal import COMMAND, Terminal
+from tests import forks
+from tests.tui.terminal import Terminal
 from tests.waiting import PATIENCE, eventually
 
 RELAY = Path(__file__).with_name("relay.py")
@@ -138,8 +139,8 @@ def relay(engine):
 
 @pytest.fixture(scope="module")
 def unbroken():
-    """The run by a real engine process here."""
-    return watched(person(ENGINE, where=""))
+    """The run by an engine process here."""
+    return watched(person(forks.engine(), where=""))
 
 
 @pytest.fixture(autouse=True)
@@ -329,7 +330,11 @@ def test_an_engine_behind_ssh_is_the_same_and_comes_back_when_the_connection_is_
         os.kill(connection, signal.SIGKILL)
         until(one, lambda w: not w.live)
 
-    one = person(ssh_command("gpu", sys.executable), where="gpu")
+    # where a new engine need not import torch
+    python = server.home / "bin" / "python"
+    python.write_text(f"#!/bin/sh\nexec {shlex.join(forks.engine())}\n")
+    python.chmod(0o755)
+    one = person(ssh_command("gpu", str(python)), where="gpu")
     assert_same(watched(one, (TURN + 9, cut)), unbroken)
     eventually(lambda: not server.connections(), lambda: "for the engine there to end")
 
@@ -369,7 +374,7 @@ def test_a_host_without_the_program_is_reported_with_what_helps(server):
 
 
 def test_a_launcher_takes_the_place_of_ssh(tmp_path):
-    engine = shlex.join([*COMMAND, "engine"])
+    engine = shlex.join([*forks.command(forks.MAIN), "engine"])
     one = Terminal(["watch", "--remote-command", f"env {engine}", "--steps", "16", "--length", "24"])
     try:
         one.wait(lambda s: "done" in s.splitlines()[0])
