@@ -112,6 +112,38 @@ def whole(tmp_path_factory: pytest.TempPathFactory, judge: LanguageModel) -> Pat
     return home
 
 
+@pytest.fixture(scope="module")
+def without_references(tmp_path_factory: pytest.TempPathFactory, judge: LanguageModel) -> Path:
+    """The same without references."""
+    home = tmp_path_factory.mktemp("without_references")
+    finished(home, plan(judge, None), judge)
+    return home
+
+
+@pytest.fixture(scope="module")
+def unjudged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same without a judge."""
+    home = tmp_path_factory.mktemp("unjudged")
+    finished(home, plan(None), None)
+    return home
+
+
+@pytest.fixture(scope="module")
+def half_scored(tmp_path_factory: pytest.TempPathFactory, judge: LanguageModel) -> Path:
+    """An evaluation that ended after the scores of 20 samples."""
+    home = tmp_path_factory.mktemp("half_scored")
+    stream = job(home, plan(judge), judge).run()
+    while (report := next(stream)).stage != "scoring" or report.done < 20:
+        pass
+    stream.close()  # type: ignore[attr-defined]
+    return home
+
+
+def copy(there: Path, home: Path) -> None:
+    """Have a copy of an evaluation in a directory that is there and empty."""
+    shutil.copytree(there, home, dirs_exist_ok=True)
+
+
 def test_the_samples_are_the_engines(whole: Path) -> None:
     shape: dict[str, Any] = {"steps": 7, "length": 12, "count": 50, "seed": 5}
     expected = engine.sample(TextToy(), STRATEGY, **shape)
@@ -241,8 +273,8 @@ def damage(path: Path, place: int, line: bytes) -> None:
 @pytest.mark.parametrize(
     "line", [b'{"number": \n', b"\xff\xfe\n", b"[" * 100_000 + b"\n", b"\n", b'{"number": 3}\n', b'{"seed": "\xff"}\n']
 )
-def test_a_line_that_is_damaged_is_named_and_drawn_again(tmp_path: Path, line: bytes) -> None:
-    finished(tmp_path, plan(None), None)
+def test_a_line_that_is_damaged_is_named_and_drawn_again(tmp_path: Path, unjudged: Path, line: bytes) -> None:
+    copy(unjudged, tmp_path)
     before, remarks = kept(tmp_path), list[str]()
     damage(tmp_path / SAMPLES, 4, line)
     damage(tmp_path / "time.rank0.jsonl", 1, line)
@@ -257,8 +289,10 @@ def test_a_line_that_is_damaged_is_named_and_drawn_again(tmp_path: Path, line: b
     ]  # fmt: skip
 
 
-def test_one_digit_of_a_token_or_a_figure_is_seen_and_the_line_made_again(tmp_path: Path, judge: LanguageModel) -> None:
-    finished(tmp_path, plan(judge), judge)
+def test_one_digit_of_a_token_or_a_figure_is_seen_and_the_line_made_again(
+    tmp_path: Path, whole: Path, judge: LanguageModel
+) -> None:
+    copy(whole, tmp_path)
     before, remarks = kept(tmp_path), list[str]()
     lines = (tmp_path / SAMPLES).read_bytes().splitlines(keepends=True)
     (number,) = re.findall(rb'"ids":\[(\d+)', lines[3])
@@ -277,15 +311,15 @@ def test_one_digit_of_a_token_or_a_figure_is_seen_and_the_line_made_again(tmp_pa
     ]
 
 
-def test_a_line_without_a_checksum_is_read_as_it_is(tmp_path: Path) -> None:
-    finished(tmp_path, plan(None), None)
+def test_a_line_without_a_checksum_is_read_as_it_is(tmp_path: Path, unjudged: Path) -> None:
+    copy(unjudged, tmp_path)
     before = read_samples(tmp_path)
     (tmp_path / SAMPLES).write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in before))
     assert read_samples(tmp_path) == before
 
 
-def test_a_line_too_many_is_taken_out_of_what_is_finished(tmp_path: Path) -> None:
-    finished(tmp_path, plan(None), None)
+def test_a_line_too_many_is_taken_out_of_what_is_finished(tmp_path: Path, unjudged: Path) -> None:
+    copy(unjudged, tmp_path)
     before, remarks = kept(tmp_path), list[str]()
     more = msgspec.structs.replace(read_samples(tmp_path)[3], number=50)
     with (tmp_path / SAMPLES).open("ab") as file:
@@ -319,12 +353,9 @@ FOREIGN: dict[str, Callable[[Scored], Any]] = {
 
 @pytest.mark.parametrize("change", FOREIGN.values(), ids=FOREIGN)
 def test_scores_that_nobody_can_have_given_are_named_and_given_again(
-    tmp_path: Path, whole: Path, judge: LanguageModel, change: Callable[[Scored], Any]
+    tmp_path: Path, half_scored: Path, whole: Path, judge: LanguageModel, change: Callable[[Scored], Any]
 ) -> None:
-    stream = job(tmp_path, plan(judge), judge).run()
-    while (report := next(stream)).stage != "scoring" or report.done < 20:
-        pass
-    stream.close()  # type: ignore[attr-defined]
+    copy(half_scored, tmp_path)
     damage(tmp_path / "scores.rank0.jsonl", 3, msgspec.json.encode(change(scores(tmp_path)[2])) + b"\n")
     remarks: list[str] = []
     finished(tmp_path, plan(judge), judge, notice=remarks.append)
@@ -334,11 +365,10 @@ def test_scores_that_nobody_can_have_given_are_named_and_given_again(
     ]
 
 
-def test_scores_that_contradict_each_other_are_given_again(tmp_path: Path, whole: Path, judge: LanguageModel) -> None:
-    stream = job(tmp_path, plan(judge), judge).run()
-    while (report := next(stream)).stage != "scoring" or report.done < 20:
-        pass
-    stream.close()  # type: ignore[attr-defined]
+def test_scores_that_contradict_each_other_are_given_again(
+    tmp_path: Path, half_scored: Path, whole: Path, judge: LanguageModel
+) -> None:
+    copy(half_scored, tmp_path)
     line = scores(tmp_path)[2]
     other = msgspec.structs.replace(line, judged={how: Judged(1.0, 2) for how in line.judged or {}})
     (tmp_path / "scores.rank1.jsonl").write_bytes(msgspec.json.encode(other) + b"\n")
@@ -350,7 +380,7 @@ def test_scores_that_contradict_each_other_are_given_again(tmp_path: Path, whole
 def test_features_of_other_samples_are_taken_again(
     tmp_path: Path, whole: Path, judge: LanguageModel, fault: str
 ) -> None:
-    finished(tmp_path, plan(judge), judge)
+    copy(whole, tmp_path)
     path, remarks = tmp_path / "features.npy", list[str]()
     points = np.load(path)
     changed: dict[str, Any] = {
@@ -438,8 +468,10 @@ def test_what_a_lost_process_leaves_is_done_by_the_next_start(
     assert kept(tmp_path) == kept(whole)
 
 
-def test_a_directory_of_other_settings_is_refused_with_what_changed(tmp_path: Path, judge: LanguageModel) -> None:
-    finished(tmp_path, plan(None), None)
+def test_a_directory_of_other_settings_is_refused_with_what_changed(
+    tmp_path: Path, unjudged: Path, judge: LanguageModel
+) -> None:
+    copy(unjudged, tmp_path)
     with pytest.raises(ValueError, match="other settings: choose another --out") as found:
         EvalStore(tmp_path).settle(plan(None, top_p=0.8, knobs={"eta": 0.1}))
     assert "sampling.knobs.eta: 0.2 -> 0.1" in str(found.value)
@@ -449,8 +481,10 @@ def test_a_directory_of_other_settings_is_refused_with_what_changed(tmp_path: Pa
         EvalStore(tmp_path).settle(plan(judge))
 
 
-def test_another_judge_may_read_the_samples_that_there_are(tmp_path: Path, whole: Path, judge: LanguageModel) -> None:
-    finished(tmp_path, plan(None), None)
+def test_another_judge_may_read_the_samples_that_there_are(
+    tmp_path: Path, unjudged: Path, whole: Path, judge: LanguageModel
+) -> None:
+    copy(unjudged, tmp_path)
     EvalStore(tmp_path).settle(plan(judge), rescore=True)
     model = TextToy(good=0)
     finished(tmp_path, plan(judge), judge, model=model)
@@ -682,11 +716,12 @@ def failing(numbers: set[int]) -> Callable[..., Iterator[Sample]]:
 @pytest.mark.parametrize("references", [None, "texts"])
 @pytest.mark.parametrize("after", [0, 1, 3, 60])
 def test_the_longest_sample_may_come_last(
-    after: int, references: str | None, tmp_path: Path, judge: LanguageModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    after: int, references: str | None, whole: Path, without_references: Path, tmp_path: Path, judge: LanguageModel,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     """Padding and features are those of all samples, though the longest failed at first and a start was killed."""
-    chosen, undisturbed, home = plan(judge, references), tmp_path / "undisturbed", tmp_path / "home"
-    expected = finished(undisturbed, chosen, judge)
+    chosen, undisturbed, home = plan(judge, references), whole if references else without_references, tmp_path / "home"
+    expected = read_results(undisturbed)
     lines = read_samples(undisturbed)
     lengths = {line.number: line.judged["reference"].unpadded.length for line in lines}  # type: ignore[index, union-attr]
     longest = {number for number, length in lengths.items() if length == max(lengths.values())}
@@ -862,8 +897,8 @@ def test_a_report_says_how_far_it_is(tmp_path: Path) -> None:
     assert isinstance(stages[-1], EvalProgress)
 
 
-def test_features_that_were_kept_serve_again(tmp_path: Path, judge: LanguageModel) -> None:
-    finished(tmp_path, plan(judge), judge)
+def test_features_that_were_kept_serve_again(tmp_path: Path, whole: Path, judge: LanguageModel) -> None:
+    copy(whole, tmp_path)
     (tmp_path / RESULTS).unlink()
 
     class Unread(LanguageModel):
@@ -892,8 +927,8 @@ def test_results_of_other_settings_for_as_many_samples_are_written_again(tmp_pat
     assert "results.json is of other settings than settings.json: it is written again" in notices[0]
 
 
-def test_a_sample_of_another_seed_is_named_and_drawn_again(tmp_path: Path) -> None:
-    finished(tmp_path, plan(None), None)
+def test_a_sample_of_another_seed_is_named_and_drawn_again(tmp_path: Path, unjudged: Path) -> None:
+    copy(unjudged, tmp_path)
     before = read_samples(tmp_path)
     wrong = msgspec.structs.replace(before[2], number=49, seed=77)
     (tmp_path / RESULTS).unlink()

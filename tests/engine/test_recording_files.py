@@ -26,7 +26,7 @@ from engine.recording.layout import MAGIC, PREAMBLE, RECORD, VERSION, Kind, reco
 from engine.recording.scanning import bodies
 from tests.engine.recordings import difference, header, recorded, session_of, start_of
 
-MUTATIONS = 3_000
+MUTATIONS = 1_500
 
 
 def read_all(path: Path) -> int:

@@ -59,7 +59,7 @@ def until(one, condition):
         assert now < end, f"waited in vain: {one.notice}, {one.progress}, {one.recorded} recorded"
         one.tick(now - last)
         last = now
-        time.sleep(0.002)
+        time.sleep(0.01)
 
 
 def at_rest(one):
