@@ -36,7 +36,7 @@ class CommandHandler:
         self.session: Session | None = None
         self.run = 0
         self._together: tuple[int, ...] = ()
-        """branches that are stepped in turn; none: the session's own branch"""
+        """branches that are stepped in turn; empty: the session's own branch"""
         self.credit = CreditWindow()
         """steps that may still be taken, and how often a run was stopped"""
 

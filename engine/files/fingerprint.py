@@ -51,7 +51,7 @@ def fingerprint(home: Path, on_progress: OnProgress = ignore) -> str:
 
 
 def _shards(home: Path) -> list[Path]:
-    """Return the files that an index of weights lists; none for another file, or if it cannot be read."""
+    """Return the files that an index of weights lists; empty for another file, or if it cannot be read."""
     if not home.name.endswith(INDEX):
         return []
     try:

@@ -66,7 +66,7 @@ def repair(path: Path) -> None:
 
 
 def lines(path: Path, kind: type[Line], notice: Callable[[str], None] = ignore) -> Iterator[tuple[int, Line]]:
-    """Yield the lines of a file of JSON lines with their places, counted from 1; none where there is no file.
+    """Yield the lines of a file of JSON lines with their places, counted from 1; nothing for a missing file.
 
     A last line that has no end is left out; so is a damaged one, which is named to `notice`.
     """

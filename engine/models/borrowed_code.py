@@ -10,7 +10,7 @@ PACKAGE = "transformers_modules"
 
 
 def code_of(*made: object) -> tuple[Path, ...]:
-    """Return the files of the modules that define these objects' classes, and of their packages' other modules; none
+    """Return the files of the modules that define these objects' classes, and of their packages' other modules; empty
     for its own.
 
     A configuration may name code of another repository, which lies outside the checkpoint's directory.

@@ -207,7 +207,7 @@ class Codec:
         return name if self._letters or name in self._words.named else self._spell(name)
 
     def strangers(self, vocab_size: int, mask_id: int) -> tuple[int, ...]:
-        """Return the ids of a vocabulary that are no token and not the mask; none if that were all but the mask."""
+        """Return the ids of a vocabulary that are neither a token nor the mask; empty if that were all but the mask."""
         found = tuple(i for i in range(vocab_size) if i != mask_id and (i >= self.size or self._words.name(i) is None))
         return found if len(found) < vocab_size - 1 else ()
 

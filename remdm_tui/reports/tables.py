@@ -79,7 +79,7 @@ def format_of(metric: Metric) -> Callable[[float], str]:
 
 
 def overview(group: Group) -> tuple[Table, ...]:
-    """Return a table of series by numbers of steps for each quality; none if there is only one number of steps."""
+    """Return a table of series by numbers of steps for each quality; empty for a single number of steps."""
     steps = sorted({point.steps for series in group.series for point in series.points})
     if len(steps) < 2:
         return ()

@@ -61,7 +61,7 @@ def knob_rows(made: Settings, upcoming: Settings, strategies: Sequence[StrategyI
 
 
 def own_knobs(name: str, strategies: Sequence[StrategyInfo]) -> tuple[KnobInfo, ...]:
-    """Return the knobs of a strategy; none if there is no such strategy."""
+    """Return the knobs of a strategy; empty for an unknown one."""
     return next((info.knobs for info in strategies if info.name == name), ())
 
 

@@ -75,8 +75,8 @@ def _mask(request: LoadRequest, tokenizer: Any) -> int:
 
 
 def _never(tokenizer: Any, codec: Codec, mask_id: int, size: int) -> list[int]:
-    """Return tokens without text: special ones, and numbers behind the tokenizer's last; none if that were
-    all.
+    """Return tokens without text: special ones, and numbers behind the tokenizer's last; empty if that
+    were all.
     """
     never = {int(i) for i in tokenizer.all_special_ids if 0 <= i < size} | set(range(codec.size, size))
     return sorted(never) if len(never | {mask_id}) < size else []
