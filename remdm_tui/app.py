@@ -29,6 +29,7 @@ from remdm_tui.link.process import ENGINE, ProcessLink
 from remdm_tui.preferences.keymap import KeyTable
 from remdm_tui.preferences.last_session import Sampler
 from remdm_tui.preferences.preferences import Preferences
+from remdm_tui.preferences.themes import HIGH_CONTRAST, readable_variables
 from remdm_tui.render.plate_modes import MODES
 from remdm_tui.screens.panels.controls import Controls
 from remdm_tui.screens.watch import WatchScreen
@@ -45,6 +46,7 @@ from remdm_tui.ui.tour import TourGuide
 from remdm_tui.watch.follow_training import FollowedRun
 from remdm_tui.watch.run_recording import RunRecording
 from remdm_tui.watch.session import WatchSession
+from remdm_tui.widgets.colour_system import colour_system
 
 SAFE, ASCII = SafeFilter(), AsciiFilter()
 
@@ -68,6 +70,7 @@ class WatchApp(App[None]):
         preferences: Preferences = Preferences(),  # noqa: B008  (frozen)
     ) -> None:
         super().__init__()
+        self.register_theme(HIGH_CONTRAST)
         self.options, self.preferences = options, preferences
         self.watching = (FollowedRun if options.follow else WatchSession)(options, make_link, recording)
         self.controls = Controls(self.watching, options, KeyTable(KEYS, preferences.configuration.keys, options.ascii))
@@ -92,6 +95,11 @@ class WatchApp(App[None]):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         # Textual's own picture has a font that is elsewhere
         yield from (one for one in super().get_system_commands(screen) if one.title != "Screenshot")
+
+    def get_css_variables(self) -> dict[str, str]:
+        """Return the theme's colours, with those of lines and of small text that stand out in every theme."""
+        known = super().get_css_variables()
+        return {**known, **readable_variables(known, self.current_theme.dark, colour_system(self))}
 
     # -- how it begins
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from platformdirs import user_config_path
 from textual.binding import Binding
-from textual.theme import BUILTIN_THEMES
 
 from engine.files.regular import regular_file
 from remdm_tui.preferences.keymap import keymap
+from remdm_tui.preferences.themes import THEMES
 
 NAME = "remdm-tui"
 FILE = "config.toml"
@@ -74,8 +74,8 @@ def parse(written: Mapping[str, Any], bindings: Sequence[Binding]) -> Configurat
         if name == "keys" and isinstance(value, dict):
             values["keys"], sentences = keymap(value, bindings)
             problems += sentences
-        elif name == "theme" and isinstance(value, str) and value not in BUILTIN_THEMES:
-            problems.append(f"no theme {value!r:.40}; themes: {', '.join(BUILTIN_THEMES)}")
+        elif name == "theme" and isinstance(value, str) and value not in THEMES:
+            problems.append(f"no theme {value!r:.40}; themes: {', '.join(THEMES)}")
         elif name in SETTING_TYPES and isinstance(value, SETTING_TYPES[name]):
             values[name] = value
         elif name in SETTING_TYPES or name == "keys":

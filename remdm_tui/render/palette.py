@@ -1,4 +1,4 @@
-"""Styles and glyphs of token states and confidences, with and without colour.  Pure.
+"""Styles and glyphs of token states and colour modes, for terminals of many, 256, 16 and no colours.  Pure.
 
 The hues (bluish green, vermillion, two greys) stay apart for protan and deutan vision; every state also
 differs by glyph or attribute, so nothing is lost under NO_COLOR.
@@ -28,7 +28,7 @@ class Palette:
 
     looks: dict[int, TokenStyle]
     levels: tuple[Style, ...]
-    """from least to most confident"""
+    """of the levels of a colour mode, the lowest first"""
     draft: Style
     """what the network would put at a masked position"""
     different: Style
@@ -37,39 +37,83 @@ class Palette:
     """added to the inspected token"""
     match: Style
     """added to tokens that a search finds"""
+    bars: Style
+    """of the remasks on the timeline"""
+
+
+@dataclass(frozen=True)
+class Hues:
+    """The colours for one number of colours; of a pair the first is for dark themes, the second for light ones."""
+
+    masked: tuple[str, str]
+    draft: tuple[str, str]
+    prompt: tuple[str, str]
+    bars: tuple[str, str]
+    revealed: str
+    remasked: str
+    remasked_text: str
+    match: str
+    levels: tuple[str, ...]
+    level_text: tuple[str, ...]
 
 
 LEVEL_COUNT = 6
-DIFFERENT = Style(italic=True, underline=True)
-"""A thin line below the token, whose state stays to be seen."""
-CURSOR = Style(reverse=True, bold=True)
 LEVEL_COLOURS = ("#3b1c5a", "#54308a", "#31688e", "#21918c", "#5ec962", "#fde725")
-"""Behind a token, from least to most confident."""
-MATCH = Style(color="#000000", bgcolor="#f0d050", bold=True, italic=True)
-_LEVEL_TEXT = ("#ffffff", "#ffffff", "#ffffff", "#000000", "#000000", "#000000")
+"""Behind a token, from the lowest level to the highest."""
+CURSOR = Style(reverse=True, bold=True)
+_WHITE, _BLACK = "#ffffff", "#000000"
+_HALF = (_WHITE,) * 3 + (_BLACK,) * 3
+
+# what a terminal of 256 or 16 colours has exactly: nothing is left to rounding, which makes one of two states
+HUES = {
+    "truecolor": Hues(
+        ("#6c6c6c", "#767676"), ("#9a9a9a", "#565656"), ("#6cb6ff", "#005a9c"), ("#e0662b", "#b8460f"),
+        "#00a67d", "#e0662b", _BLACK, "#f0d050", LEVEL_COLOURS, _HALF,
+    ),
+    "256": Hues(
+        ("#6c6c6c", "#767676"), ("#949494", "#585858"), ("#5fafff", "#005f87"), ("#d75f00", "#af5f00"),
+        "#00af87", "#d75f00", _BLACK, "#ffd75f",
+        ("#5f005f", "#5f00af", "#005f87", "#00afaf", "#5fd75f", "#ffff00"), _HALF,
+    ),
+    "standard": Hues(
+        ("#555555", "#555555"), ("#aaaaaa", "#555555"), ("#55ffff", "#0000aa"), ("#ff5555", "#aa0000"),
+        "#00aa00", "#aa0000", _WHITE, "#ffff55",
+        ("#0000aa", "#aa00aa", "#00aaaa", "#55ff55", "#ffff55", "#ffffff"), (_WHITE,) * 2 + (_BLACK,) * 4,
+    ),
+}  # fmt: skip
+"""By what Rich calls the number of colours of a terminal."""
 
 
-def palette(dark: bool = True, ascii_only: bool = False) -> Palette:
+def palette(dark: bool = True, ascii_only: bool = False, system: str | None = "truecolor") -> Palette:
     """Return the palette for a dark or light theme, with or without characters beyond ASCII."""
-    grey, blue = ("#6c6c6c", "#6cb6ff") if dark else ("#949494", "#005a9c")
+    hues = HUES.get("standard" if system == "windows" else system or "", HUES["truecolor"])
+    theme = 0 if dark else 1
     looks = {
-        Change.MASKED: TokenStyle(Style(color=grey), "_" if ascii_only else "░", "masked"),
+        Change.MASKED: TokenStyle(Style(color=hues.masked[theme]), "_" if ascii_only else "░", "masked"),
         Change.HELD: TokenStyle(Style(), "", "kept"),
         Change.REVEALED: TokenStyle(
-            Style(color="#000000", bgcolor="#00a67d", bold=True, underline=True), "", "revealed"
+            Style(color=_BLACK, bgcolor=hues.revealed, bold=True, underline=True), "", "revealed"
         ),
         Change.REMASKED: TokenStyle(
-            Style(color="#000000", bgcolor="#e0662b", bold=True), "x" if ascii_only else "╳", "remasked"
+            Style(color=hues.remasked_text, bgcolor=hues.remasked, bold=True), "x" if ascii_only else "╳", "remasked"
         ),
         Change.LOCKED: TokenStyle(
-            Style(color=blue, italic=True, underline2=not ascii_only, underline=ascii_only), "", "prompt"
+            Style(color=hues.prompt[theme], italic=True, underline2=not ascii_only, underline=ascii_only), "", "prompt"
         ),
     }
-    draft = Style(color="#9a9a9a" if dark else "#5f5f5f", italic=True)
-    # without colour the least confident are underlined and the most confident bold
+    # without colour the lowest levels are underlined and the highest bold
     extra = [Style(underline=True)] * 2 + [Style()] * 2 + [Style(bold=True)] * 2
     levels = tuple(
         Style(color=text, bgcolor=back) + attribute
-        for text, back, attribute in zip(_LEVEL_TEXT, LEVEL_COLOURS, extra, strict=True)
+        for text, back, attribute in zip(hues.level_text, hues.levels, extra, strict=True)
     )
-    return Palette({int(state): look for state, look in looks.items()}, levels, draft, DIFFERENT, CURSOR, MATCH)
+    return Palette(
+        {int(state): look for state, look in looks.items()},
+        levels,
+        draft=Style(color=hues.draft[theme], italic=True),
+        # a thin line below the token, whose state stays to be seen
+        different=Style(italic=True, underline=True),
+        cursor=CURSOR,
+        match=Style(color=_BLACK, bgcolor=hues.match, bold=True, italic=True),
+        bars=Style(color=hues.bars[theme]),
+    )

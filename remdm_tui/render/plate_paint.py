@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from remdm_tui.render.palette import LEVEL_COLOURS
+from remdm_tui.render.palette import HUES, LEVEL_COLOURS
 from remdm_tui.render.plate import Bytes, State
 from remdm_tui.render.plate_modes import LOST, Mode
 from remdm_tui.render.plot import DOTS
@@ -142,21 +142,40 @@ LEGENDS = {
 }
 
 
-def colour_table(dark: bool, page: RGB) -> list[RGB]:
-    """Return red, green and blue of every colour, those that are `MARKED` from index MARKED on; NONE is the page's."""
-    masked, kept, prompt, edited = (
-        ((0x26, 0x26, 0x2C), (0x80, 0x80, 0x86), (0x5A, 0x86, 0xB8), (0xD9, 0x6A, 0xD9)) if dark
-        else ((0xD4, 0xD4, 0xDA), (0x8C, 0x8C, 0x92), (0x4A, 0x86, 0xC0), (0x9B, 0x30, 0xB0))
-    )  # fmt: skip
-    # the brighter and the darker of the text's colours, so that both stand out on grey
-    revealed = (0x00, 0xC8, 0x96) if dark else (0x00, 0x8F, 0x6C)
-    remasked = (0xF0, 0x64, 0x28) if dark else (0xD8, 0x50, 0x14)
-    ground = [blended(masked, kept, i / (GROUNDS - 1)) for i in range(GROUNDS)]
-    scale = [rgb_of(colour) for colour in LEVEL_COLOURS]
-    plain = [page, *ground, prompt, revealed, edited, remasked, *scale]
+def colour_table(dark: bool, page: RGB, system: str | None = "truecolor") -> list[RGB]:
+    """Return red, green and blue of every colour, those that are `MARKED` from index MARKED on; NONE is the page's.
+
+    system: how many colours the terminal has, as Rich calls it; it has all but the marked ones exactly.
+    """
+    greys, events = TABLES.get((system or "", dark)) or TABLES["truecolor", dark]
+    if len(greys) == 2:
+        ground = [blended(rgb_of(greys[0]), rgb_of(greys[1]), i / (GROUNDS - 1)) for i in range(GROUNDS)]
+    else:
+        ground = [rgb_of(grey) for grey in greys]
+    scale = HUES.get(system or "", HUES["truecolor"]).levels
+    plain = [page, *ground, *map(rgb_of, events), *map(rgb_of, scale)]
     mark: RGB = (0xFF, 0xE0, 0x66) if dark else (0x30, 0x30, 0x00)
     filler = [page] * (MARKED - len(plain))
     return [*plain, *filler, *(blended(colour, mark, 0.45) for colour in plain)]
+
+
+# the ground from masked to kept; then prompt, revealed, edited, remasked: the brighter and the darker of the text's
+# colours, so that both stand out on grey
+TABLES = {
+    ("truecolor", True): (("#26262c", "#808086"), ("#5a86b8", "#00c896", "#d96ad9", "#f06428")),
+    ("truecolor", False): (("#d4d4da", "#8c8c92"), ("#4a86c0", "#008f6c", "#9b30b0", "#d85014")),
+    ("256", True): (
+        ("#262626", "#303030", "#444444", "#4e4e4e", "#585858", "#626262", "#767676", "#808080"),
+        ("#5f87af", "#00d787", "#d75fd7", "#ff5f00"),
+    ),
+    ("256", False): (
+        ("#dadada", "#d0d0d0", "#c6c6c6", "#bcbcbc", "#b2b2b2", "#a8a8a8", "#9e9e9e", "#8a8a8a"),
+        ("#5f87af", "#00875f", "#8700af", "#d75f00"),
+    ),
+    ("standard", True): (("#555555", "#aaaaaa"), ("#5555ff", "#55ff55", "#ff55ff", "#ff5555")),
+    ("standard", False): (("#aaaaaa", "#555555"), ("#0000aa", "#00aa00", "#aa00aa", "#aa0000")),
+}
+"""By number of colours and whether the theme is dark."""
 
 
 def blended(one: RGB, other: RGB, part: float) -> RGB:

@@ -42,6 +42,7 @@ from remdm_tui.watch.overview import overview_row
 from remdm_tui.watch.panes import LETTERS
 from remdm_tui.watch.phase import Dead, EngineFailed, Lost
 from remdm_tui.watch.run_recording import SUFFIX
+from remdm_tui.widgets.colour_system import colour_system
 from remdm_tui.widgets.curves import CurvesPanel
 from remdm_tui.widgets.figures import FiguresPanel
 from remdm_tui.widgets.key_footer import KeyFooter
@@ -192,16 +193,22 @@ class WatchScreen(Screen[None]):
     def on_unmount(self) -> None:
         self.exporter.abandon()
 
+    @property
+    def palette(self) -> Palette:
+        """The colours of the tokens under the theme, as the terminal has them."""
+        return palette(self.app.current_theme.dark, self.options.ascii, colour_system(self.app))
+
     def retheme(self) -> None:
         """Apply the colours of the theme."""
-        colours = palette(self.app.current_theme.dark, self.options.ascii)
+        colours = self.palette
         self.panes.use_palette(colours)
+        self.timeline.use_bars(colours.bars)
         self.panes.recolour_maps()
         self.draw_legend(colours)
 
     @on(PanesPanel.Coloured)
     def _coloured(self) -> None:
-        self.draw_legend(palette(self.app.current_theme.dark, self.options.ascii))
+        self.draw_legend(self.palette)
 
     def draw_legend(self, colours: Palette) -> None:
         """Write what the colours mean below the text, and in the pinned legend."""
@@ -451,7 +458,7 @@ class WatchScreen(Screen[None]):
         table = self.controls.table
         keys = [(one.id or "", table.readable(one), one.description, one.tooltip) for one in table.bound()]
         keys += [("", table.readable(one), f"{one.description}, in a search", one.tooltip) for one in SEARCHING]
-        colours = palette(self.app.current_theme.dark, self.options.ascii)
+        colours = self.palette
 
         async def do(name: str | None) -> None:
             action = next((one.action for one in table.bound() if name and one.id == name), "")

@@ -24,6 +24,7 @@ from remdm_tui.render.plate_modes import MODES, Levels, Mode, Scan
 from remdm_tui.render.plate_paint import MARKED, NONE, Marks, Painting
 from remdm_tui.render.plate_pool import Pool
 from remdm_tui.render.viewport import Viewport, cells_at, pan, resized, reveal, zoom
+from remdm_tui.widgets.colour_system import colour_system
 
 READING = 0.008
 """Seconds that one tick may spend on reading columns."""
@@ -153,9 +154,7 @@ class MapCells(Widget, can_focus=True):
         """The marks that this terminal can show: signs tell the state where colours cannot."""
         if self._ascii:
             return paint.ASCII
-        app = self.app
-        few = not app.is_headless and app.console.color_system in FEW
-        return paint.SIGNS if app.no_color or few else self.marks
+        return paint.SIGNS if self.app.no_color or colour_system(self.app) in FEW else self.marks
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -270,7 +269,9 @@ class MapCells(Widget, can_focus=True):
     def _made(self, front: int, back: int) -> Style:
         if not self._table:
             page = self.background_colors[1]
-            self._table = paint.colour_table(self.app.current_theme.dark, (page.r, page.g, page.b))
+            self._table = paint.colour_table(
+                self.app.current_theme.dark, (page.r, page.g, page.b), colour_system(self.app)
+            )
         if self.effective_marks in paint.BLOCKS:
             style = Style.from_color(_colour(self._table[front]), _colour(self._table[back]))
         else:

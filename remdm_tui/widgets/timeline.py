@@ -30,6 +30,7 @@ class Timeline(Widget):
         super().__init__(id=id)
         self._ascii = ascii_only
         self._position, self._recorded, self._total = 0, 0, 1
+        self._bars = Style()
         self._remasked: NDArray[np.float64] = np.zeros(0)
         self._marks: tuple[int, ...] = ()
         self._changes: tuple[int, ...] = ()
@@ -46,6 +47,11 @@ class Timeline(Widget):
             self._changes = changes
             self.refresh()
 
+    def use_bars(self, style: Style) -> None:
+        """Draw the remasks in another style."""
+        self._bars = style
+        self.refresh()
+
     def show(self, position: int, recorded: int, total: int, remasked: NDArray[np.float64]) -> None:
         """Draw `position` and `recorded` in 0 to `total`, and remasks per recorded step."""
         now = (position, recorded, max(total, recorded, 1))
@@ -59,7 +65,7 @@ class Timeline(Widget):
         width, base = self.size.width, self.rich_style
         if y == 0:
             line = bars(self._remasked, self._total, width, self._ascii)
-            return Strip([Segment(line, base + Style(color="#e0662b"))], width)
+            return Strip([Segment(line, base + self._bars)], width)
         full, rest, head, mark, tick = ("=", "-", "O", "#", "v") if self._ascii else ("━", "─", "●", "◆", "▾")
         end = self._cell(self._recorded)
         track = full * (end + 1) + rest * (width - end - 1)
