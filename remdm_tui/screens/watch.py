@@ -122,6 +122,8 @@ class WatchScreen(Screen[None]):
         # kept, not queried for: the refresh clock may tick once more while the screen is removed
         self.status = Label("", id="status", markup=False)
         self.text = TextPanel(controls)
+        self.line = Label("", id="line", markup=False)
+        """the figures, where there is no room for their panel"""
         self.figures = FiguresPanel(id="figures", markup=False)
         self.figures.can_focus = True
         self.knobs = KnobsPanel(controls)
@@ -171,6 +173,7 @@ class WatchScreen(Screen[None]):
                 with Vertical(id="curves-box", classes="box") as box:
                     box.border_title = f"{self.title_key('curves')} curves"
                     yield self.curves
+        yield self.line
         yield self.timeline
         yield self.banner
         yield KeyFooter(self.ALWAYS_SHOWN, [binding.action for binding in SCREEN_KEYS])

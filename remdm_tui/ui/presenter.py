@@ -32,6 +32,7 @@ from remdm_tui.watch.findings import Failure, describe_law
 from remdm_tui.watch.inspector import matches, named_parts
 from remdm_tui.watch.notices import Notice, Progress, Severity
 from remdm_tui.watch.panes import LETTERS, Pane
+from remdm_tui.widgets.figures import figures_line
 from remdm_tui.widgets.inspector import prediction_text, story_text
 from remdm_tui.widgets.panes import Caption
 
@@ -261,7 +262,9 @@ class Presenter:
         screen.branches_box.set_class(several, "-several")
         if several:
             screen.branches.show(branches.rows(), branches.current, branches.against)
-        screen.figures.show(panel_data.reading(trace, position, session.sample, self._steps_per_second))
+        reading = panel_data.reading(trace, position, session.sample, self._steps_per_second)
+        screen.figures.show(reading)
+        screen.line.update(figures_line(reading, screen.app.size.width - 2), layout=False)
         if screen.curves.size.height:
             self.revealed.whole = True
             charts = self._charts(trace, position)

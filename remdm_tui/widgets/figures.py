@@ -42,6 +42,21 @@ class FiguresPanel(Static):
         self._lines = lines
 
 
+SHORT = ("masked", "remasked", "network", "entropy", "confidence", "sigma", "alpha")
+"""Figures of a single line, the most wanted first."""
+
+
+def figures_line(reading: Reading, width: int) -> str:
+    """Return figures in one line of `width` cells, as many as fit whole."""
+    cells = _cells(reading)
+    line = ""
+    for name in SHORT:
+        label, value = cells[name]
+        longer = f"{line}   {label} {value}" if line else f"{label} {value}"
+        line = longer if len(longer) <= width else line
+    return line
+
+
 def _rows(reading: Reading) -> list[tuple[tuple[str, str], tuple[str, str]]]:
     cells = _cells(reading)
     ordered = [*(cells.pop(name) for name in ORDER), *cells.values()]

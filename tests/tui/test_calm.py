@@ -7,11 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.sampling.trace import Trace
 from remdm_tui.app import WatchApp
 from remdm_tui.render.text_layout import flow
 from remdm_tui.render.text_lines import Lines
 from remdm_tui.settings.watch_options import WatchOptions
+from remdm_tui.ui.panel_data import reading
+from remdm_tui.widgets.figures import figures_line
+from tests.engine.recordings import busy_frames
 from tests.tui.scripted import ScriptedLink
+from tests.tui.terminal import Terminal
 from tests.tui.test_app import CAP, settle
 
 TOKENS = st.lists(st.tuples(st.integers(1, 12), st.booleans(), st.booleans()), min_size=1, max_size=80)
@@ -164,3 +169,46 @@ async def test_a_resized_screen_is_that_of_a_start_at_the_size(keys):
             for _ in range(3):
                 await settle(pilot)
             assert drawn(resized) == fresh[size], size
+
+
+@pytest.mark.parametrize("width", range(10, 90, 4))
+def test_a_line_of_figures_holds_whole_figures(width):
+    start, frames = busy_frames(8, 96, 1)
+    trace = Trace(start)
+    for frame in frames:
+        trace.append(frame)
+    whole = figures_line(reading(trace, 8, 0, 1.0), 500).split("   ")
+    line = figures_line(reading(trace, 8, 0, 1.0), width)
+    assert len(line) <= width
+    assert set(line.split("   ")) <= {*whole, ""}
+    assert line or width < len(whole[0])
+
+
+async def test_a_small_terminal_has_its_figures_in_one_line():
+    app = WatchApp(WatchOptions(CAP, steps=24, length=96, paused=True), ScriptedLink, clock=lambda: 0.0)
+    async with app.run_test(size=(60, 20)) as pilot:
+        await begun(pilot, ())
+        line = next(row for row in drawn(app) if "masked 62/96" in row and "entropy 2.65" in row)
+        assert "│" not in line
+
+
+def test_a_person_makes_the_window_larger_and_smaller():
+    person = Terminal(["watch", "--paused", "--seed", "1", "--steps", "16", "--length", "64"])
+    try:
+        person.wait(lambda screen: "paused 0/16" in screen)
+        person.press("\x1b")
+        for columns, rows in ((200, 60), (80, 24), (60, 20), (120, 40)):
+            person.resize(columns, rows)
+
+            def fits(screen, columns=columns, rows=rows):
+                lines = screen.splitlines()
+                # header and frame reach the edge, and the footer is at the bottom
+                header = lines[0].rstrip()
+                framed = any(len(line.rstrip()) == columns and line.rstrip()[-1] in "╮╯│" for line in lines)
+                return len(header) == columns - 1 and framed and "Quit" in lines[rows - 1] and "░" in screen
+
+            person.wait(fits)
+        person.press("q")
+        assert person.exit_code() == 0
+    finally:
+        person.close()
