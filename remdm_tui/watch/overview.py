@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from engine.records import ModelInfo
@@ -19,6 +19,7 @@ class OverviewRow:
     text: str
     """masks are underscores"""
     masked: int
+    positions: int
     remasks: int
     """in all steps up to this one"""
     calls: float
@@ -26,6 +27,8 @@ class OverviewRow:
     entropy: float
     confidence: float
     """mean probability that the tokens revealed in the step had when they were drawn"""
+    gen_ppl: float = math.nan
+    """perplexity of the text under a judge; nan: not asked for, or the text has masks"""
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,13 @@ class Column:
 COLUMNS = (
     Column("masked", lambda row: row.masked), Column("remasks", lambda row: row.remasks),
     Column("NFE", lambda row: row.calls), Column("entropy", lambda row: row.entropy, ".2f"),
-    Column("confid.", lambda row: row.confidence, ".3f"),
+    Column("confid.", lambda row: row.confidence, ".3f"), Column("gen PPL", lambda row: row.gen_ppl, ".1f"),
 )  # fmt: skip
+
+
+def columns_of(rows: Sequence[OverviewRow]) -> tuple[Column, ...]:
+    """Return the columns of a table; that of the judge once it has judged."""
+    return COLUMNS if any(not math.isnan(row.gen_ppl) for row in rows) else COLUMNS[:-1]
 
 
 def overview_row(name: str, record: Record, position: int, sample: int, model: ModelInfo) -> OverviewRow:
@@ -55,10 +63,12 @@ def overview_row(name: str, record: Record, position: int, sample: int, model: M
     frame, figures = record.frame(position), record.figures(position, sample)
     if frame is None or figures is None:
         start = record.start
-        return OverviewRow(name, text, int((~start.locked[sample]).sum()), 0, 0, math.nan, math.nan)
+        masked, positions = int((~start.locked[sample]).sum()), start.tokens.shape[1]
+        return OverviewRow(name, text, masked, positions, 0, 0, math.nan, math.nan)
     remasks = int(record.curves.column("remasked", sample)[:position].sum())
     calls = frame.network_calls / len(frame.tokens)
-    return OverviewRow(name, text, figures.masked, remasks, calls, figures.entropy, figures.confidence)
+    positions = frame.tokens.shape[1]
+    return OverviewRow(name, text, figures.masked, positions, remasks, calls, figures.entropy, figures.confidence)
 
 
 def sorted_rows(rows: list[OverviewRow], by: int | None, descending: bool) -> list[int]:

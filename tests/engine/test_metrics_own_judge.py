@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import math
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from engine.data.special_tokens import END_OF_TEXT
+from engine.metrics import judge_texts
 from engine.metrics.generative_perplexity import generative_perplexity
 from engine.metrics.judges import load_judge
 from engine.metrics.mauve import features
@@ -164,3 +167,12 @@ def test_the_packages_judge_prefers_a_text_to_its_words_in_no_order() -> None:
     plain, shuffled = (losses.mean() for losses in made.nll(rows))
     assert plain < 4.5
     assert shuffled > plain + 1
+
+
+def test_texts_of_a_screen_are_judged_one_by_one(monkeypatch, capsys) -> None:
+    written = ["It was a dark and stormy night.", "night stormy dark was It the the the the", ""]
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps({"texts": written, "length": 32})))
+    judge_texts.main()
+    fluent, jumbled, empty = json.loads(capsys.readouterr().out)
+    assert fluent < jumbled
+    assert empty is None

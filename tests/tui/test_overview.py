@@ -68,6 +68,45 @@ async def test_panes_are_compared_in_a_table_and_enter_goes_to_one():
         await seen(pilot, lambda app: app.watching.debug.comparing.index == 1)
 
 
+class Judge:
+    """A judge that knows its answer."""
+
+    def __init__(self, answer):
+        self._answer = answer
+
+    def score(self, texts, length):
+        assert length == 64
+        if isinstance(self._answer, ValueError):
+            raise self._answer
+        assert len(texts) == len(self._answer)
+        return self._answer
+
+    def close(self):
+        pass
+
+
+async def test_the_judge_adds_a_column_on_request(monkeypatch):
+    async with comparing(None, MDLM, steps=6).run_test(size=(120, 40)) as pilot:
+        await stepped(pilot, 2)
+        await opened(pilot, 2)
+        await pilot.press("ctrl+g")
+        await seen(pilot, lambda app: "have masks" in str(app.screen.query_one(".error").render()))
+        await pilot.press("escape", "space")
+        await seen(pilot, lambda app: app.watching.player.done)
+        await opened(pilot, 2)
+        screen = pilot.app.screen
+        assert "gen PPL" not in str(screen.query_one("#heads").render())
+        screen._make_judge = lambda: Judge(ValueError("The judge failed: no room"))
+        await pilot.press("ctrl+g")
+        await seen(pilot, lambda app: "no room" in str(screen.query_one(".error").render()))
+        screen._make_judge = lambda: Judge([31.25, 17.5])
+        await pilot.press("ctrl+g")
+        await seen(pilot, lambda app: "not comparable" in str(screen.query_one(".error").render()))
+        assert ["31.2" in lines(pilot.app)[0], "17.5" in lines(pilot.app)[1]] == [True, True]
+        await pilot.press("shift+tab")
+        await seen(pilot, lambda app: "gen PPL▼" in str(screen.query_one("#heads").render()))
+
+
 async def test_one_sample_has_no_table():
     async with watching().run_test(size=(80, 24)) as pilot:
         await settle(pilot)
@@ -76,7 +115,7 @@ async def test_one_sample_has_no_table():
 
 
 def test_rows_without_a_figure_come_last():
-    rows = [OverviewRow("", "", masked, 0, 0, entropy, 0) for masked, entropy in ((3, math.nan), (1, 2.0), (2, 5.0))]
+    rows = [OverviewRow("", "", masked, 4, 0, 0, entropy, 0) for masked, entropy in ((3, math.nan), (1, 2.0), (2, 5.0))]
     assert sorted_rows(rows, None, False) == [0, 1, 2]
     assert sorted_rows(rows, 0, False) == [1, 2, 0]
     assert sorted_rows(rows, 3, True) == [2, 1, 0]
