@@ -74,15 +74,20 @@ class BottomLine(Dialog[str | None]):
         value: str = "",
         describe: Callable[[str], str] = lambda text: "",
         complete: Callable[[str], Sequence[str]] = lambda text: (),
+        newline: str = "",
+        may_be_empty: bool = False,
         ascii_only: bool = False,
     ) -> None:
         """sign: what stands before the line; accept: handles the text, or raises ValueError with what to show.
 
         describe: returns what the line expects; complete: returns the lines that a text can become.
+        newline: the sign of a line break, where several lines can be pasted, and are returned.
+        may_be_empty: whether an empty line is accepted; else it cancels.
         """
         super().__init__("", ascii_only=ascii_only)
         self._sign, self._value, self._accept, self._history = sign, value, accept, history
         self._describe, self._complete = describe, complete
+        self._newline, self._may_be_empty = newline, may_be_empty
         self._offered: Sequence[str] = ()
         """the completions that tab goes through"""
         self._pasted = False
@@ -90,7 +95,7 @@ class BottomLine(Dialog[str | None]):
         history.begin()
 
     def line(self) -> LineInput:
-        return LineInput(self._value, compact=True)
+        return LineInput(self._value, newline=self._newline, compact=True)
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(can_focus=False):
@@ -103,10 +108,11 @@ class BottomLine(Dialog[str | None]):
             yield error
 
     def accept(self, text: str) -> None:
-        if text.strip():
+        if text.strip() or self._may_be_empty:
             self._accept(text)
-            self._history.add(text)
-        self.dismiss(text if text.strip() else None)
+        if text.strip():
+            self._history.add(text.replace("\n", self._newline))
+        self.dismiss(text if text.strip() or self._may_be_empty else None)
 
     def complain(self, sentence: str) -> None:
         super().complain(sentence)

@@ -31,9 +31,15 @@ class ValueScreen(Dialog[Knob | None]):
     def __init__(self, info: KnobInfo, value: Knob, ascii_only: bool = False) -> None:
         super().__init__(f"{info.name} - enter sets it, up and down turn it, esc cancels", info.doc, ascii_only)
         self._info, self._value = info, value
+        self._pasted = False
+        """whether the next change of the line is a paste whose complaint stays"""
 
     def line(self) -> LineInput:
         return LineInput(knob_text(self._value), compact=True)
+
+    def on_line_input_lines_left_out(self, event: LineInput.LinesLeftOut) -> None:
+        super().on_line_input_lines_left_out(event)
+        self._pasted = True
 
     def below(self) -> Iterable[Widget]:
         yield Label(self._slider(self._value), id="slider", markup=False)
@@ -52,7 +58,9 @@ class ValueScreen(Dialog[Knob | None]):
     def on_input_changed(self, event: Input.Changed) -> None:
         """Show where the number is; a complaint about another one ends."""
         event.stop()
-        self.complain("")
+        if not self._pasted:
+            self.complain("")
+        self._pasted = False
         try:
             value = self._info.check(event.value.strip())
         except ValueError:

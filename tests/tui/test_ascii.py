@@ -76,7 +76,7 @@ async def test_the_palette_and_textuals_own_panels_are_in_ascii() -> None:
         app.notify("an error", title="Textual's own", severity="error")
         await pilot.pause(0.1)
         assert not strange(app), strange(app)
-        assert "key right l" in [command.help for command in of_keys(app.main)]
+        assert "Take one step, and pause (key right l)" in [command.help for command in of_keys(app.main)]
         assert all(command.help.isascii() for command in of_keys(app.main))
 
 

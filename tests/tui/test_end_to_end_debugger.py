@@ -46,7 +46,7 @@ def test_break_on_the_first_remask_inspect_step_back_branch_compare_record_quit_
     # a token by hand, in the pause, where the stop has selected one
     person.wait(lambda s: re.search(r"position \d+ -", s))
     person.press("F")
-    person.wait(lambda s: "set token" in s)
+    person.wait(lambda s: "in quotes to keep spaces" in s or "or the model's" in s)
     person.press("the\r")
     person.wait(lambda s: at(s) == stopped and "+ edit" in s and "put by hand" in s)
     person.press("\x1b")

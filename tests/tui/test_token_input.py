@@ -77,7 +77,7 @@ async def test_the_networks_tokens_are_offered_by_number():
         await settle(pilot)
         await pilot.press("F")
         await pilot.pause()
-        assert '#2 " sea"' in str(pilot.app.screen.query(Label).first().render())
+        assert '#2 " sea"' in str(pilot.app.screen.query_one(".hint", Label).render())
         await pilot.press(*"#2", "enter")
         await settle(pilot)
         assert link.altered == [Edit("force", 0, 0, (1,), 0.25)]

@@ -13,7 +13,6 @@ from engine.records import Change
 from engine.text.counts import counted
 from remdm_tui.render.canvas import plain_text
 from remdm_tui.screens.bottom_line import BottomLine, LineHistory
-from remdm_tui.screens.line import LineScreen
 from remdm_tui.screens.panels.controls import Controls, needs_run
 from remdm_tui.screens.panels.panes import COSTS, PanesPanel
 from remdm_tui.screens.token_menu import TokenMenu
@@ -70,7 +69,7 @@ class TextPanel(Vertical):
         super().__init__(id="text")
         self.controls, self.session = controls, controls.session
         self.panes = PanesPanel(controls)
-        self._history = LineHistory()
+        self._history, self._tokens, self._prompts = LineHistory(), LineHistory(), LineHistory()
         self.inspector = InspectorPanel(id="inspector", classes="box", markup=False)
         self.failure = Static("", id="failure", classes="box", markup=False)
 
@@ -356,18 +355,18 @@ class TextPanel(Vertical):
         prediction = session.debug.inspector.prediction
         if prediction is not None and (prediction.sample, prediction.position) != (session.sample, at):
             prediction = None
-        question = f'Token at position {at}: text, or in quotes to keep spaces: " sea".'
+        question = f'position {at}: a text, in quotes to keep spaces: " sea"'
         if prediction is not None:
             top = [ranked.token for ranked in prediction.top[:TOP]]
             parts = named_parts(model, record.tokens(session.position, session.sample), at, top)
             names = (f"#{i} {named(token, model.pieces, parts, plain)}" for i, token in enumerate(top, 1))
-            question += f" Or the model's: {'  '.join(names)}"
+            question = f"position {at}: a text, or the model's: {'  '.join(names)}"
 
         def put(text: str) -> None:
             token, held = token_of(text, model.pieces, prediction, model.mask_id, model.fragments)
             self._edit("force", at, (token,), held)
 
-        self.app.push_screen(LineScreen("set token", question, "", plain, put))
+        self.app.push_screen(BottomLine("token ", put, self._tokens, describe=lambda _: question, ascii_only=plain))
 
     @needs_run
     def action_prompt(self) -> None:
@@ -390,8 +389,10 @@ class TextPanel(Vertical):
             self._edit("prompt", 0, present if kept else read(text, model.pieces, model.mask_id, model.fragments))
 
         sign = newline_sign(now, plain)
-        question = (
-            f"Prompt: fixed at the start of the sequence; {{mask}} or {{mask*8}} is filled; {sign} is a line break. "
-            "The longest tokens that fit are used."
-        )
-        self.app.push_screen(LineScreen("the prompt", question, now, plain, begin, sign))
+        question = f"fixed at the start; {{mask}} or {{mask*8}} is filled; {sign} is a line break"
+        self.app.push_screen(
+            BottomLine(
+                "prompt ", begin, self._prompts, value=now, describe=lambda _: question, newline=sign,
+                may_be_empty=True, ascii_only=plain,
+            )
+        )  # fmt: skip
