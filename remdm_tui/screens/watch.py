@@ -53,24 +53,74 @@ PLAYING = (Binding("space", "play_pause", "Play/pause", id="play", tooltip="Play
 RUNS = (
     Binding("r", "restart(0)", "Restart", id="restart", tooltip="Start the run again with the same seed"),
     Binding("n", "restart(1)", "Next seed", id="next-seed", tooltip="Start a run with the next seed"),
-    Binding("b", "sample(1)", "Next sample of the batch", id="sample-next", show=False),
-    Binding("B", "sample(-1)", "Previous sample", id="sample-previous", show=False),
+    Binding(
+        "b",
+        "sample(1)",
+        "Next sample of the batch",
+        id="sample-next",
+        show=False,
+        tooltip="Show the next sample of the batch",
+    ),
+    Binding("B", "sample(-1)", "Previous sample", id="sample-previous", show=False, tooltip="Show the sample before"),
     Binding("J", "overview", "Table ...", id="table", show=False, tooltip="List samples, or panes, with their figures"),
     Binding("U", "app.runs", "Runs of the session ...", id="runs", show=False, tooltip="Open, compare, record, delete"),
 )
-STOPPING = (Binding("x", "breakpoints", "Breakpoints", id="breakpoints", show=False),)
+STOPPING = (
+    Binding(
+        "x", "breakpoints", "Breakpoints", id="breakpoints", show=False, tooltip="Stop the run when something happens"
+    ),
+)
 SESSION = (
     Binding("colon", "command", "Command", id="command", key_display=":", tooltip="Type a step, a knob or a command"),
-    Binding("I", "legend", "Pin the legend", id="legend", show=False),
-    Binding("V", "app.tour", "First steps", id="tour", show=False),
-    Binding("W", "export", "Export ...", id="export", show=False),
-    Binding("w", "keep", "Keep the recording", id="keep", show=False),
-    Binding("R", "revive", "Restart the engine", id="revive", show=False),
-    Binding("m", "model", "Model ...", id="model", show=False),
-    Binding("i", "about", "About the model", id="about", show=False),
-    Binding("f6", "focus_panel(1)", "Next panel", id="panel-next", show=False),
-    Binding("shift+f6", "focus_panel(-1)", "Previous panel", id="panel-previous", show=False),
-    Binding("escape", "cancel", "Cancel, close", id="cancel", show=False),
+    Binding(
+        "I",
+        "legend",
+        "Pin the legend",
+        id="legend",
+        show=False,
+        tooltip="Keep what glyphs, colours and symbols mean below the text",
+    ),
+    Binding("V", "app.tour", "First steps", id="tour", show=False, tooltip="Show the six keys that everybody needs"),
+    Binding(
+        "W", "export", "Export ...", id="export", show=False, tooltip="Write the run as a page, a picture, a table"
+    ),
+    Binding(
+        "w", "keep", "Keep the recording", id="keep", show=False, tooltip="Write the run to a file that replay opens"
+    ),
+    Binding(
+        "R",
+        "revive",
+        "Restart the engine",
+        id="revive",
+        show=False,
+        tooltip="Start another engine, which continues the run",
+    ),
+    Binding("m", "model", "Model ...", id="model", show=False, tooltip="Load another model"),
+    Binding(
+        "i",
+        "about",
+        "About the model",
+        id="about",
+        show=False,
+        tooltip="Show the model's properties, and measure its loss",
+    ),
+    Binding("f6", "focus_panel(1)", "Next panel", id="panel-next", show=False, tooltip="Focus the next panel"),
+    Binding(
+        "shift+f6",
+        "focus_panel(-1)",
+        "Previous panel",
+        id="panel-previous",
+        show=False,
+        tooltip="Focus the panel before",
+    ),
+    Binding(
+        "escape",
+        "cancel",
+        "Cancel, close",
+        id="cancel",
+        show=False,
+        tooltip="Stop loading, close what is open, or clear the focus",
+    ),
     Binding("question_mark", "help", "Help", id="help", key_display="?", tooltip="List every key"),
     Binding("q", "app.quit", "Quit", id="quit", tooltip="End the session"),
 )

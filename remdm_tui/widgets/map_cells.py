@@ -40,16 +40,27 @@ SHIFT = 8
 """A pan moves by this part of what is shown."""
 
 MAP_KEYS = (
-    Binding("up,k", "row(-1)", "Position before", id="map-up", show=False),
-    Binding("down,j", "row(1)", "Position after", id="map-down", show=False),
-    Binding("enter", "row(0)", "History of the position", id="map-select", show=False),
+    Binding(
+        "up,k", "row(-1)", "Position before", id="map-up", show=False, tooltip="Select the position above on the map"
+    ),
+    Binding(
+        "down,j", "row(1)", "Position after", id="map-down", show=False, tooltip="Select the position below on the map"
+    ),
+    Binding(
+        "enter",
+        "row(0)",
+        "History of the position",
+        id="map-select",
+        show=False,
+        tooltip="Open the history of the selected position",
+    ),
     Binding("plus,equals_sign", "zoom(2)", "Zoom in", id="map-in", key_display="+", tooltip="Zoom in at the step"),
     Binding("minus", "zoom(-2)", "Zoom out", id="map-out", key_display="-", tooltip="Zoom out"),
     Binding("0", "whole", "Whole run", id="map-whole", tooltip="Show every position and step"),
-    Binding("shift+left,H", "pan(0,-1)", "Move left", id="map-pan-left", show=False),
-    Binding("shift+right,L", "pan(0,1)", "Move right", id="map-pan-right", show=False),
-    Binding("shift+up", "pan(-1,0)", "Move up", id="map-pan-up", show=False),
-    Binding("shift+down", "pan(1,0)", "Move down", id="map-pan-down", show=False),
+    Binding("shift+left,H", "pan(0,-1)", "Move left", id="map-pan-left", show=False, tooltip="Show earlier steps"),
+    Binding("shift+right,L", "pan(0,1)", "Move right", id="map-pan-right", show=False, tooltip="Show later steps"),
+    Binding("shift+up", "pan(-1,0)", "Move up", id="map-pan-up", show=False, tooltip="Show positions above"),
+    Binding("shift+down", "pan(1,0)", "Move down", id="map-pan-down", show=False, tooltip="Show positions below"),
     Binding("d", "marks", "Finer cells", id="map-marks", tooltip="Half blocks, quadrants or braille"),
 )
 """Keys that work while the map has the focus."""

@@ -36,3 +36,7 @@ async def test_the_help_closes_and_does_nothing(key):
         await pilot.press(*"zzz", key)
         await seen(pilot, lambda app: not isinstance(app.screen, HelpScreen))
         assert pilot.app.watching.player.position == 0
+
+
+def test_every_key_says_at_length_what_it_does():
+    assert [binding.id for binding in KEYS if not binding.tooltip] == []

@@ -14,18 +14,63 @@ from remdm_tui.widgets.knob_panel import KnobPanel
 
 KNOBS = (
     Binding("s", "notch('strategy',1)", "Strategy", id="strategy-next", tooltip="Take another strategy from here on"),
-    Binding("S", "notch('strategy',-1)", "Previous strategy", id="strategy-previous", show=False),
-    Binding("e", "notch('eta',-1)", "eta down", id="eta-down", show=False),
-    Binding("E", "notch('eta',1)", "eta up", id="eta-up", show=False),
-    Binding("p", "notch('top_p',-1)", "Nucleus p down", id="p-down", show=False),
-    Binding("P", "notch('top_p',1)", "Nucleus p up", id="p-up", show=False),
-    Binding("t", "notch('temperature',-1)", "Temperature down", id="temperature-down", show=False),
-    Binding("T", "notch('temperature',1)", "Temperature up", id="temperature-up", show=False),
-    Binding("down,j", "choose(1)", "Next knob", id="knob-next", show=False),
-    Binding("up,k", "choose(-1)", "Previous knob", id="knob-previous", show=False),
-    Binding("minus", "turn(-1)", "Turn knob down", id="knob-down", key_display="-"),
-    Binding("plus,equals_sign", "turn(1)", "Turn knob up", id="knob-up", key_display="+"),
-    Binding("enter", "type_value", "Type the knob's value", id="knob-type"),
+    Binding(
+        "S",
+        "notch('strategy',-1)",
+        "Previous strategy",
+        id="strategy-previous",
+        show=False,
+        tooltip="Take the strategy before from here on",
+    ),
+    Binding("e", "notch('eta',-1)", "eta down", id="eta-down", show=False, tooltip="Remask less from the next step on"),
+    Binding("E", "notch('eta',1)", "eta up", id="eta-up", show=False, tooltip="Remask more from the next step on"),
+    Binding(
+        "p",
+        "notch('top_p',-1)",
+        "Nucleus p down",
+        id="p-down",
+        show=False,
+        tooltip="Draw from fewer of the likeliest tokens",
+    ),
+    Binding(
+        "P", "notch('top_p',1)", "Nucleus p up", id="p-up", show=False, tooltip="Draw from more of the likeliest tokens"
+    ),
+    Binding(
+        "t",
+        "notch('temperature',-1)",
+        "Temperature down",
+        id="temperature-down",
+        show=False,
+        tooltip="Draw closer to the likeliest token",
+    ),
+    Binding(
+        "T", "notch('temperature',1)", "Temperature up", id="temperature-up", show=False, tooltip="Draw more evenly"
+    ),
+    Binding("down,j", "choose(1)", "Next knob", id="knob-next", show=False, tooltip="Choose the knob below"),
+    Binding("up,k", "choose(-1)", "Previous knob", id="knob-previous", show=False, tooltip="Choose the knob above"),
+    Binding(
+        "minus",
+        "turn(-1)",
+        "Turn knob down",
+        id="knob-down",
+        key_display="-",
+        tooltip="Turn the chosen knob one notch down",
+    ),
+    Binding(
+        "plus,equals_sign",
+        "turn(1)",
+        "Turn knob up",
+        id="knob-up",
+        key_display="+",
+        tooltip="Turn the chosen knob one notch up",
+    ),
+    Binding(
+        "enter",
+        "type_value",
+        "Type the knob's value",
+        id="knob-type",
+        tooltip="Type a value for the chosen knob, or pick one",
+    ),
 )
 
 

@@ -18,9 +18,25 @@ from remdm_tui.widgets.trajectory_map import TrajectoryMap
 
 PANES = (
     Binding("c", "panes", "Compare", id="compare", tooltip="Show branches side by side, or one alone"),
-    Binding("A", "add_pane", "Compare with another strategy", id="add-pane", show=False),
-    Binding("tab", "focus_pane(1)", "Next pane", id="pane-next", show=False),
-    Binding("shift+tab", "focus_pane(-1)", "Previous pane", id="pane-previous", show=False),
+    Binding(
+        "A",
+        "add_pane",
+        "Compare with another strategy",
+        id="add-pane",
+        show=False,
+        tooltip="Begin another strategy beside this one, with the same flips",
+    ),
+    Binding(
+        "tab",
+        "focus_pane(1)",
+        "Next pane",
+        id="pane-next",
+        show=False,
+        tooltip="Focus the next pane; without panes the next panel",
+    ),
+    Binding(
+        "shift+tab", "focus_pane(-1)", "Previous pane", id="pane-previous", show=False, tooltip="Focus the pane before"
+    ),
     Binding("C", "colour(1)", "Colour by ...", id="colour", show=False, tooltip=f"Take the next of {', '.join(MODES)}"),
 )
 COSTS = "one network call for each step shown while paused"

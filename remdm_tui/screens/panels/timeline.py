@@ -14,8 +14,10 @@ from remdm_tui.widgets.timeline import Timeline
 SEEKING = (
     Binding("right,l", "forward", "Step", id="forward", key_display="→", tooltip="Take one step, and pause"),
     Binding("left,h", "step_back", "Back", id="back", key_display="←", tooltip="Go one step back, and pause"),
-    Binding("shift+right,L", "jump(10)", "Ten steps on", id="jump-forward", show=False),
-    Binding("shift+left,H", "jump(-10)", "Ten steps back", id="jump-back", show=False),
+    Binding(
+        "shift+right,L", "jump(10)", "Ten steps on", id="jump-forward", show=False, tooltip="Go ten recorded steps on"
+    ),
+    Binding("shift+left,H", "jump(-10)", "Ten steps back", id="jump-back", show=False, tooltip="Go ten steps back"),
     Binding("home,g", "start", "First step", id="start", tooltip="Go to the start of the run"),
     Binding("end,G", "end", "Last recorded step", id="end", tooltip="Go to the last step that is recorded"),
     Binding("less_than_sign,comma", "speed(-1)", "Slower", id="slower", tooltip="Play fewer steps a second"),
@@ -23,8 +25,22 @@ SEEKING = (
 )
 BOOKMARKS = (
     Binding("M", "mark", "Bookmark this step", id="bookmark", tooltip="Keep this step, to find it again"),
-    Binding("right_curly_bracket", "to_mark(1)", "Next bookmark", id="bookmark-next", show=False),
-    Binding("left_curly_bracket", "to_mark(-1)", "Previous bookmark", id="bookmark-previous", show=False),
+    Binding(
+        "right_curly_bracket",
+        "to_mark(1)",
+        "Next bookmark",
+        id="bookmark-next",
+        show=False,
+        tooltip="Go to the next bookmarked step",
+    ),
+    Binding(
+        "left_curly_bracket",
+        "to_mark(-1)",
+        "Previous bookmark",
+        id="bookmark-previous",
+        show=False,
+        tooltip="Go to the bookmarked step before",
+    ),
 )
 
 AT_START = "Already at the start"
