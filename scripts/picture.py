@@ -164,7 +164,8 @@ async def run() -> None:
             if position % EVERY == 0:
                 pages.append(page_of(app.screen._compositor.render_strips()))
             await pilot.press("right")
-            await until(pilot, lambda app, was=position: app.watching.position > was and app.refresh_clock.resting)
+            await until(pilot, lambda app, was=position: app.watching.position > was or app.watching.player.done)
+            await until(pilot, lambda app: app.refresh_clock.resting)
             await pilot.pause()
         pages.append(page_of(app.screen._compositor.render_strips()))
     raster = raster_of(pages, TALL[0], light=False)

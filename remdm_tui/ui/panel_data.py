@@ -261,7 +261,7 @@ def progress(trace: Record, position: int) -> tuple[int, int, str]:
     for word, positions in (("clean-up", trace.clean_ups()), ("edit", trace.edits())):
         past = bisect_right(positions, position)
         step, more = step - past, more - len(positions)
-        besides += f" + {counted(past, word) if past > 1 or word == 'edit' else word}" if past else ""
+        besides += f" + {counted(past, word) if past > 1 else word}" if past else ""
     return step, max(trace.start.steps, more), besides
 
 
