@@ -380,13 +380,10 @@ class WatchScreen(Screen[None]):
         debug = self.session.debug
         self.app.push_screen(
             BreakpointScreen(
-                lambda: debug.breakpoints.listed,
-                debug.add_breakpoint,
-                debug.toggle_breakpoint,
-                debug.remove_breakpoint,
-                self.options.ascii,
+                lambda: debug.breakpoints.listed, debug.add_breakpoint, debug.toggle_breakpoint,
+                debug.remove_breakpoint, self.options.ascii,
             )
-        )
+        )  # fmt: skip
 
     def action_cancel(self) -> None:
         """Cancel what is running; else close the box below the text or the message, or clear the focus."""
