@@ -115,8 +115,10 @@ async def law() -> str:
         path.write_text(wrong)
 
         async def act(app: WatchApp, pilot: Pilot[None]) -> None:
+            # the first step that breaks a law stops the run
             await until(pilot, lambda app: "marginal" in app.watching.debug.findings.broken)
-            await pilot.press("space")
+            if app.watching.player.playing:
+                await pilot.press("space")
 
         options = WatchOptions(
             cap(0.1), steps=200, length=96, batch=8, seed=5, strategy_file=str(path), file_knobs=(("eta", 0.5),)
