@@ -4,7 +4,7 @@ from textual import events
 
 from remdm_tui.screens.token_menu import TokenMenu
 from tests.tui.test_app import banner, settle, watching
-from tests.tui.test_comparing import stepped
+from tests.tui.test_panes import stepped
 from tests.waiting import seen
 
 

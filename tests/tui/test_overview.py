@@ -10,7 +10,7 @@ from remdm_tui.screens.overview import OverviewScreen
 from remdm_tui.watch.overview import OverviewRow, sorted_rows
 from remdm_tui.widgets.curves import LINES, CurvesPanel
 from tests.tui.test_app import banner, settle, watching
-from tests.tui.test_comparing import MDLM, STRONG, comparing, stepped
+from tests.tui.test_panes import MDLM, STRONG, comparing, stepped
 from tests.waiting import seen
 
 
