@@ -1,49 +1,20 @@
-"""The token grid: every token of one sample, styled by its last change."""
+"""The token grid under hand: the cursor, pages, clicks and drags."""
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from itertools import accumulate
+from bisect import bisect_right
 
-import numpy as np
-from numpy.typing import NDArray
-from rich.segment import Segment
-from rich.style import Style
 from textual import events
-from textual.geometry import Region, Size
 from textual.message import Message
-from textual.scroll_view import ScrollView
-from textual.strip import Strip
 
-from engine.records import Change
-from remdm_tui.render.palette import Palette, palette
-from remdm_tui.render.plate_modes import PLAIN
-from remdm_tui.render.text_layout import TokenTexts
-from remdm_tui.render.text_lines import GAP, Lines
-from remdm_tui.render.typeset import BLANK, HIDDEN, Canvas, Type, typeset
-
-SLACK = 8
-"""Blank rows that may follow a text which does not fit on the screen."""
-DRAFT = 8
-"""Code of a masked position at which a draft stands."""
-FIRST_LEVEL = 16
-"""Codes of cells from here on are confidence levels, below are changes."""
-RUN = 32
-"""Bytes that one run of a style takes besides its text."""
-DIFFERENT = 32
-"""Added to the codes of positions at which another branch has something else."""
-CURSOR = 64
-"""Added to the code of the position that is looked at."""
-MATCH = 128
-"""Added to the codes of positions that a search finds."""
-
+from remdm_tui.widgets.token_view import TokenView
 
 RIGHT = 3
 """Number of the right button of a mouse."""
 
 
-class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
-    """Draws by line: rows are cached as strips, and only rows that changed are repainted."""
+class TokenGrid(TokenView, can_focus=True, inherit_bindings=False):
+    """Finds the token under the pointer, and marks what is selected."""
 
     DEFAULT_CSS = """
     TokenGrid { height: 1fr; scrollbar-size-vertical: 1; scrollbar-gutter: stable; overflow-x: hidden; }
@@ -64,43 +35,9 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
             self.grid = grid
 
     def __init__(self, *, ascii_only: bool = False, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self._ascii = ascii_only
-        self._pieces: TokenTexts | None = None
-        self._type: Type | None = None
-        self._canvas: Canvas | None = None
-        self._page = BLANK
-        self._cursor: int | None = None
-        self.marked = range(0)
-        """neighbouring positions that were marked by dragging"""
+        super().__init__(ascii_only=ascii_only, id=id)
         self._from: int | None = None
         """the position at which a drag began"""
-        self._message = ""
-        self._lines = Lines(1)
-        self._strips: dict[int, tuple[bytes, Strip]] = {}
-        """by row of the whole text, with what it shows"""
-        self._drawn_keys: dict[int, bytes] = {}
-        """what each row was last to be painted as; Textual may make more lines than it paints"""
-        self._next, self._left = 0, False
-        """the row at which the paint continues, and whether it has to"""
-        self._styles: dict[int, Style] = {}
-        self._base_style: Style | None = None
-        self._palette: Palette = palette(ascii_only=ascii_only)
-
-    def use_pieces(self, pieces: TokenTexts) -> None:
-        """Use another vocabulary."""
-        self._pieces = pieces
-        self._cast()
-
-    def use_palette(self, colours: Palette) -> None:
-        """Use another palette."""
-        self._palette = colours
-        self._cast()
-        self._restyle()
-
-    def _cast(self) -> None:
-        if self._pieces is not None:
-            self._type = Type.of(self._pieces, {state: self._palette.looks[state].fill for state in HIDDEN})
 
     def use_cursor(self, position: int | None) -> None:
         """Mark a position and scroll to it; None removes the mark."""
@@ -189,203 +126,3 @@ class TokenGrid(ScrollView, can_focus=True, inherit_bindings=False):
             self.marked = positions
             if self._canvas is not None:
                 self.show(self._canvas)
-
-    def message(self, text: str) -> None:
-        """Show a message instead of tokens until the next `show`."""
-        self._message, self._canvas = text, None
-        self._strips.clear()
-        self.virtual_size = Size(0, 0)
-        self.refresh()
-
-    def show(self, canvas: Canvas, room: int | None = None) -> None:
-        """Draw a canvas; costs a repaint of the rows that differ from what is on screen.
-
-        room: about so many bytes of it now; `go_on` draws what is left.
-        """
-        if self._type is None:
-            return
-        fresh = self._canvas is None
-        self._canvas = canvas
-        self._lay_out(canvas, self._type)
-        if fresh:
-            self.refresh()
-            return
-        self.go_on(room)
-
-    @property
-    def whole(self) -> bool:
-        """Whether all of what was shown is drawn."""
-        return not self._left
-
-    def go_on(self, room: int | None = None) -> None:
-        """Continue drawing the canvas where the last paint ended, wrapping around."""
-        top, width = self.scroll_offset.y, self.size.width
-        shown = range(top, top + self.size.height)
-        dirty = [row for row in shown if self._differs(row)]
-        if room is not None and dirty:
-            first = bisect_left(dirty, self._next) % len(dirty)
-            dirty = dirty[first:] + dirty[:first]
-            sizes = list(accumulate(map(self._bytes, dirty)))
-            now = max(1, bisect_right(sizes, room))
-            self._next = dirty[now - 1] + 1
-            dirty, self._left = dirty[:now], now < len(dirty)
-        else:
-            self._left = False
-        self._drawn_keys |= {row: self._key(row) for row in dirty}
-        if dirty:
-            self.refresh(*(Region(0, row - top, width, 1) for row in dirty))
-
-    def _bytes(self, row: int) -> int:
-        """Estimate the bytes of a row."""
-        firsts, count = self._page.firsts, len(self._page.keys)
-        lines = [line for line in self._lines.lines_of(row) if line < count]
-        return self.size.width + RUN * max(1, sum(firsts[line + 1] - firsts[line] for line in lines))
-
-    def _differs(self, row: int) -> bool:
-        """Return whether a row differs from what was last painted there."""
-        return self._drawn_keys.get(row) != self._key(row)
-
-    def _key(self, row: int) -> bytes:
-        """Return a key of a row's content; empty below the text."""
-        keys, lines = self._page.keys, self._lines.lines_of(row)
-        if len(lines) == 1:
-            return keys[lines[0]] if lines[0] < len(keys) else b""
-        return b"|".join(keys[line] for line in lines if line < len(keys))
-
-    def _coded(self, canvas: Canvas) -> NDArray[np.uint8]:
-        codes = canvas.change
-        if canvas.drafts is not None:
-            codes = np.where((canvas.drafts >= 0) & (codes == Change.MASKED), DRAFT, codes).astype(np.uint8)
-        if canvas.levels is not None:
-            coloured = (canvas.levels != PLAIN) & (canvas.change != Change.LOCKED)
-            codes = np.where(coloured, FIRST_LEVEL + canvas.levels, codes).astype(np.uint8)
-        if canvas.different is not None:
-            characters = None if self._pieces is None else self._pieces.characters
-            different = canvas.different if characters is None else characters.widened(canvas.different, canvas.tokens)
-            codes = codes + (DIFFERENT * different).astype(np.uint8)
-        if canvas.match is not None:
-            codes = codes + (MATCH * canvas.match).astype(np.uint8)
-        if self.marked or (self._cursor is not None and self._cursor < len(codes)):
-            chosen = np.zeros(len(codes), bool)
-            chosen[self.marked.start : self.marked.stop] = True
-            if self._cursor is not None:
-                chosen[self._cursor : self._cursor + 1] = True
-            codes = codes + (CURSOR * chosen).astype(np.uint8)
-        return codes
-
-    def _lay_out(self, canvas: Canvas, type_: Type) -> None:
-        """Typeset the canvas, and make room for its lines."""
-        lines = Lines.of(len(canvas.tokens), self.size.width, self.size.height)
-        if lines != self._lines:
-            self._lines = lines
-            self._strips.clear()
-        self._page = typeset(canvas, self._coded(canvas), type_, lines.width)
-        self._make_room(Size(self.size.width, lines.height(len(self._page.keys))))
-
-    def _make_room(self, needed: Size) -> None:
-        """Set the scrollable height; a change lays out the whole screen, so a few rows do not change it."""
-        now = self.virtual_size
-        height = max(needed.height, self.size.height)
-        if needed.width != now.width or not height <= now.height <= height + SLACK:
-            self.virtual_size = Size(needed.width, height if height == self.size.height else height + SLACK // 2)
-            # Textual looks at it when a widget's own size changes alone
-            self._refresh_scrollbars()
-
-    def render_lines(self, crop: Region) -> list[Strip]:
-        """Return the lines of a region for the terminal.
-
-        The grid has no border, padding or tint of its own, and its styles have passed the line filters already:
-        Textual's general way of drawing would only copy every line four times.
-        """
-        width, base, top = self.size.width, self._base(), self.scroll_offset.y
-        if self._canvas is None:
-            strips = [self._message_line(y, width, base) for y in crop.line_range]
-        else:
-            strips = [self._line(y + top, width, base) for y in crop.line_range]
-        first, last = crop.column_span
-        return strips if (first, last) == (0, width) else [strip.crop(first, last) for strip in strips]
-
-    def render_line(self, y: int) -> Strip:
-        return self.render_lines(Region(0, y, self.size.width, 1))[0]
-
-    def _message_line(self, y: int, width: int, base: Style) -> Strip:
-        text = self._message if y == self.size.height // 2 else ""
-        return Strip([Segment(text.center(width)[:width], base)], width)
-
-    def _line(self, y: int, width: int, base: Style) -> Strip:
-        """Return a row of the whole text, visible or not."""
-        key = self._key(y)
-        if self._differs(y):
-            # made for a paint of something else: whether it was painted too is not known
-            self._drawn_keys.pop(y, None)
-        if not key:
-            self._strips.pop(y, None)
-            return Strip.blank(width, base)
-        drawn = self._strips.get(y)
-        if drawn is not None and drawn[0] == key and drawn[1].cell_length == width:
-            return drawn[1]
-        strip = self._row(y, width, base)
-        self._strips[y] = (key, strip)
-        return strip
-
-    def _row(self, y: int, width: int, base: Style) -> Strip:
-        """Return one row of tokens."""
-        page, styles = self._page, self._all_styles()
-        segments: list[Segment] = []
-        used = 0
-        for line in self._lines.lines_of(y):
-            if line >= len(page.keys):
-                break
-            if used:
-                gap = self._lines.width + GAP - used
-                segments.append(Segment(" " * gap, base))
-                used += gap
-            runs = slice(page.firsts[line], page.firsts[line + 1])
-            segments += map(Segment, page.texts[runs], map(styles.__getitem__, page.codes[runs]))
-            used += page.used[line]
-        if used > width:  # one token wider than the terminal
-            return Strip(segments, used).crop(0, width)
-        if used < width:
-            segments.append(Segment(" " * (width - used), base))
-        return Strip(segments, width)
-
-    def _base(self) -> Style:
-        """Return the widget's own style, cached per theme."""
-        if self._base_style is None:
-            self._base_style = self._filtered(self.rich_style)
-        return self._base_style
-
-    def _all_styles(self) -> dict[int, Style]:
-        """Return the style of every code."""
-        if not self._styles:
-            own = {state: look.style for state, look in self._palette.looks.items()}
-            own[DRAFT] = self._palette.draft
-            own |= {FIRST_LEVEL + level: style for level, style in enumerate(self._palette.levels)}
-            own |= {DIFFERENT + code: style + self._palette.different for code, style in own.items()}
-            own |= {MATCH + code: style + self._palette.match for code, style in own.items()}
-            own |= {CURSOR + code: style + self._palette.cursor for code, style in own.items()}
-            self._styles = {code: self._filtered(self.rich_style + style) for code, style in own.items()}
-        return self._styles
-
-    def _filtered(self, style: Style) -> Style:
-        """Return the style as the terminal can show it: without colour, or with the theme's for numbered ones."""
-        segments = [Segment(" ", style)]
-        for line_filter in self.get_line_filters():
-            segments = line_filter.apply(segments, self.background_colors[1])
-        return segments[0].style or style
-
-    def _restyle(self) -> None:
-        self._styles.clear()
-        self._base_style = None
-        self._strips.clear()
-        self.refresh()
-
-    def notify_style_update(self) -> None:
-        super().notify_style_update()
-        self._restyle()
-
-    def on_resize(self) -> None:
-        self._strips.clear()
-        if self._canvas is not None and self._type is not None and self.size.height:
-            self._lay_out(self._canvas, self._type)
-        self.refresh()

@@ -11,10 +11,10 @@ from engine.records import Change, Settings
 from remdm_tui.app import WatchApp
 from remdm_tui.link.base import Died
 from remdm_tui.link.replay import ReplayLink, replay_options
+from remdm_tui.render.token_codes import DIFFERENT
 from remdm_tui.watch.branches import describe_changes
 from remdm_tui.watch.notices import Notice
 from remdm_tui.watch.run_recording import RunRecording
-from remdm_tui.widgets.token_grid import DIFFERENT
 from tests.tui.scripted import ScriptedLink
 from tests.tui.test_app import CAP, banner, settle, watching
 from tests.waiting import seen

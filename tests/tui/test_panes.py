@@ -14,13 +14,13 @@ from remdm_tui.app import WatchApp
 from remdm_tui.cli.debug_arguments import with_panes
 from remdm_tui.link.base import Died
 from remdm_tui.link.replay import ReplayLink, replay_options
+from remdm_tui.render.token_codes import DIFFERENT
 from remdm_tui.screens.compare import CompareScreen
 from remdm_tui.settings.pane_spec import pane_settings, titled
 from remdm_tui.settings.run_arguments import RunArguments
 from remdm_tui.watch.run_recording import RunRecording
 from remdm_tui.widgets.curves import letter_cells
 from remdm_tui.widgets.panes import arrange
-from remdm_tui.widgets.token_grid import DIFFERENT
 from tests.tui.scripted import ScriptedLink
 from tests.tui.test_app import CAP, Clock, banner, settle, watching
 from tests.waiting import seen
