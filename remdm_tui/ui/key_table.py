@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.binding import Binding
 
-from remdm_tui.screens.watch import LOCAL, SCREEN_KEYS
+from remdm_tui.screens.watch_keys import LOCAL, SCREEN_KEYS
 
 APP_KEYS = (
     Binding(

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from textual.widgets import Static
 
-from remdm_tui.screens.watch import DECLARED, WatchScreen
+from remdm_tui.screens.watch import WatchScreen
+from remdm_tui.screens.watch_keys import DECLARED
 
 STEPS = (
     ("play", "play or pause; nothing recorded is lost"),
