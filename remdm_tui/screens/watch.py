@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from textual import on
 from textual.app import ComposeResult
@@ -13,18 +12,12 @@ from textual.events import Resize
 from textual.screen import Screen
 from textual.widgets import Label
 
-from engine.records import Change, ModelChoice
+from engine.records import Change
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.link.replay import READ_ONLY
 from remdm_tui.render.palette import Palette, palette
-from remdm_tui.screens.about import AboutScreen
-from remdm_tui.screens.breakpoints import BreakpointScreen
 from remdm_tui.screens.commanding import Commander
 from remdm_tui.screens.exporting import ExportEnded, Exporter
-from remdm_tui.screens.help import HelpScreen
-from remdm_tui.screens.line import LineScreen
-from remdm_tui.screens.models import ModelScreen
-from remdm_tui.screens.overview import OverviewScreen
 from remdm_tui.screens.panels.branches import BranchesPanel
 from remdm_tui.screens.panels.controls import Controls, needs_run
 from remdm_tui.screens.panels.knobs import KnobsPanel
@@ -32,14 +25,10 @@ from remdm_tui.screens.panels.panel_zoom import MAP, PANEL_KEYS, PanelZoom
 from remdm_tui.screens.panels.panes import PanesPanel
 from remdm_tui.screens.panels.text import TextPanel
 from remdm_tui.screens.panels.timeline import TimelinePanel
-from remdm_tui.screens.watch_keys import DECLARED, LOCAL, SCREEN_KEYS, SEARCHING
-from remdm_tui.settings.pane_spec import titled
+from remdm_tui.screens.watch_dialogs import WatchDialogs
+from remdm_tui.screens.watch_keys import SCREEN_KEYS, SEARCHING
 from remdm_tui.watch import player as playing
-from remdm_tui.watch.available_models import available_models
-from remdm_tui.watch.overview import overview_row
-from remdm_tui.watch.panes import LETTERS
 from remdm_tui.watch.phase import Dead, EngineFailed, Lost
-from remdm_tui.watch.run_recording import SUFFIX
 from remdm_tui.widgets.colour_system import colour_system
 from remdm_tui.widgets.curves import CurvesPanel
 from remdm_tui.widgets.figures import FiguresPanel
@@ -83,6 +72,7 @@ class WatchScreen(Screen[None]):
             panel.NAME: panel
             for panel in (self.text, self.text.panes, self.knobs, self.branches, self.timeline)
         }  # fmt: skip
+        self.dialogs = WatchDialogs(self, controls, self.panes)
         self.zoom = PanelZoom(self, {
             "text": lambda: self.panes.active, "map": lambda: self.panes.active_map.cells,
             "step": lambda: self.figures, "knobs": lambda: self.knobs, "curves": lambda: self.curves,
@@ -234,48 +224,11 @@ class WatchScreen(Screen[None]):
     @needs_run
     def action_overview(self) -> None:
         """List all panes, or all samples of the batch, with their figures at the step on screen."""
-        session, group = self.session, self.panes.group
-        trace, model, sample = session.trace, session.model, session.sample
-        assert trace is not None
-        assert model is not None
-        if group.panes:
-            named = [
-                f"{letter} {titled(group.settings(pane), session.strategies)}"
-                for letter, pane in zip(LETTERS, group.panes)
-            ]
-            rows = [
-                overview_row(name, pane.record, group.position(pane.record), sample, model)
-                for name, pane in zip(named, group.panes)
-            ]
-            title, what, at = f"panes at step {session.player.position}", "pane", group.index
-        elif self.options.batch > 1:
-            position, samples = session.position, range(len(trace.start.tokens))
-            rows = [overview_row(str(number + 1), trace, position, number, model) for number in samples]
-            title, what, at = f"samples at step {position}", "sample", sample
-        else:
-            self.controls.say("Only one sample: --batch draws more, c compares")
-            return
-
-        def open_row(number: int | None) -> None:
-            if number is None:
-                return
-            if group.panes:
-                self.panes.activate(number)
-            else:
-                session.sample = number
-            self.controls.wake()
-
-        self.app.push_screen(OverviewScreen(title, what, rows, at, self.options.ascii), open_row)
+        self.dialogs.overview()
 
     def action_breakpoints(self) -> None:
         """Open the breakpoint dialog."""
-        debug = self.session.debug
-        self.app.push_screen(
-            BreakpointScreen(
-                lambda: debug.breakpoints.listed, debug.add_breakpoint, debug.toggle_breakpoint,
-                debug.remove_breakpoint, self.options.ascii,
-            )
-        )  # fmt: skip
+        self.dialogs.breakpoints()
 
     def action_cancel(self) -> None:
         """Cancel what is running; else close the box below the text or the message, or clear the focus."""
@@ -324,32 +277,10 @@ class WatchScreen(Screen[None]):
 
     def action_model(self, reason: str = "") -> None:
         """Open the model dialog; `reason` says why a model is needed."""
-        if isinstance(self.app.screen, ModelScreen):
-            return
-        if self.session.state.read_only:
-            self.controls.say(READ_ONLY)
-            return
-        found, options = available_models(Path.cwd(), bool(self.options.where)), self.options
-        self.app.push_screen(
-            ModelScreen(self.session.choice, found, reason, options.ascii, options.may_consent), self._load
-        )
-
-    def _load(self, choice: ModelChoice | None) -> None:
-        if choice is not None:
-            self.session.load(choice)
-            self.controls.wake()
+        self.dialogs.model(reason)
 
     def action_about(self) -> None:
-        session = self.session
-
-        def measure() -> None:
-            session.inspect()
-            self.controls.wake()
-
-        if session.model is None:
-            self.controls.say("No model yet")
-        else:
-            self.app.push_screen(AboutScreen(session.model, measure, lambda: session.check, self.options.ascii))
+        self.dialogs.about()
 
     # -- the command line, files, the legend, help
 
@@ -359,13 +290,7 @@ class WatchScreen(Screen[None]):
 
     def action_keep(self) -> None:
         """Ask for the file to keep the recording in."""
-        recording = self.session.recording
-        question = f"Recording to {recording.name}. Copy it to:" if recording.name else "File to record to:"
-        here = f"run-{self.session.seed}{SUFFIX}"
-        self.app.push_screen(
-            LineScreen("keep the recording", question, here, self.options.ascii, self.session.keep),
-            lambda _: self.controls.wake(),
-        )
+        self.dialogs.keep()
 
     @needs_run
     def action_export(self, kind: str = "svg") -> None:
@@ -393,18 +318,4 @@ class WatchScreen(Screen[None]):
 
     def action_help(self) -> None:
         """Open the help, with the keys of the focused panel first; do what is chosen there."""
-        panels = self.focused_panels()
-        panel = MAP if MAP in panels else panels[-1] if panels else ""
-        own = {binding.id or "" for owner, binding in DECLARED if owner in panels}
-        own |= {binding.id or "" for binding in LOCAL if binding.panel in panels}
-        table = self.controls.table
-        keys = [(one.id or "", table.readable(one), one.description, one.tooltip) for one in table.bound()]
-        keys += [("", table.readable(one), f"{one.description}, in a search", one.tooltip) for one in SEARCHING]
-        colours = self.palette
-
-        async def do(name: str | None) -> None:
-            action = next((one.action for one in table.bound() if name and one.id == name), "")
-            if action:
-                await self.app.run_action(action, self)
-
-        self.app.push_screen(HelpScreen(keys, colours, self.options.ascii, panel=panel, own=own), do)
+        self.dialogs.help(self.focused_panels(), self.palette)
