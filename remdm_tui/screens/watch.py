@@ -12,10 +12,9 @@ from textual.events import Resize
 from textual.screen import Screen
 from textual.widgets import Label
 
-from engine.records import Change
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.link.replay import READ_ONLY
-from remdm_tui.render.palette import Palette, palette
+from remdm_tui.screens.colour_key import ColourKey
 from remdm_tui.screens.commanding import Commander
 from remdm_tui.screens.exporting import ExportEnded, Exporter
 from remdm_tui.screens.panels.branches import BranchesPanel
@@ -29,7 +28,6 @@ from remdm_tui.screens.watch_dialogs import WatchDialogs
 from remdm_tui.screens.watch_keys import SCREEN_KEYS, SEARCHING
 from remdm_tui.watch import player as playing
 from remdm_tui.watch.phase import Dead, EngineFailed, Lost
-from remdm_tui.widgets.colour_system import colour_system
 from remdm_tui.widgets.curves import CurvesPanel
 from remdm_tui.widgets.figures import FiguresPanel
 from remdm_tui.widgets.key_footer import KeyFooter
@@ -65,7 +63,7 @@ class WatchScreen(Screen[None]):
         self.curves.can_focus = True
         self.timeline = TimelinePanel(controls)
         self.banner = Label("", id="banner", markup=False)
-        self.legend: LegendPanel | None = None
+        self.colour_key = ColourKey(self, controls, self.text)
         self.exporter = Exporter(self, controls)
         self.commander = Commander(self, controls, self.knobs, self.exporter, lambda: self.text.size.width)
         self.panels: dict[str, DOMNode] = {
@@ -129,36 +127,21 @@ class WatchScreen(Screen[None]):
         self.exporter.abandon()
 
     @property
-    def palette(self) -> Palette:
-        """The colours of the tokens under the theme, as the terminal has them."""
-        return palette(self.app.current_theme.dark, self.options.ascii, colour_system(self.app))
+    def legend(self) -> LegendPanel | None:
+        """The pinned legend; None if it is not pinned."""
+        return self.colour_key.pinned
 
     def retheme(self) -> None:
         """Apply the colours of the theme."""
-        colours = self.palette
+        colours = self.colour_key.palette
         self.panes.use_palette(colours)
         self.timeline.use_bars(colours.bars)
         self.panes.recolour_maps()
-        self.draw_legend(colours)
+        self.colour_key.draw(colours)
 
     @on(PanesPanel.Coloured)
     def _coloured(self) -> None:
-        self.draw_legend(self.palette)
-
-    def draw_legend(self, colours: Palette) -> None:
-        """Write what the colours mean below the text, and in the pinned legend."""
-        mode = self.panes.mode
-        if self.legend is not None:
-            self.legend.show(colours, self.controls.keys["legend"], mode)
-        if mode.levels:
-            levels = " ".join(f"[{colours.levels[level]}] {words} [/]" for level, words in mode.scale)
-            self.text.border_subtitle = f"{mode.name}: {levels}"
-            return
-        looks = [look for state, look in colours.looks.items() if self.options.prompt or state != Change.LOCKED]
-        self.text.border_subtitle = " ".join(
-            f"[{look.style}]{look.fill}[/]{look.name}" if look.fill else f"[{look.style}] {look.name} [/]"
-            for look in looks
-        )
+        self.colour_key.draw(self.colour_key.palette)
 
     # -- keys of the panels, wherever the focus is
 
@@ -306,16 +289,8 @@ class WatchScreen(Screen[None]):
 
     def action_legend(self) -> None:
         """Toggle the legend."""
-        if self.legend is None and (self.has_class("-tiny") or self.has_class("-flat")):
-            self.controls.say("No room for it here")
-        elif self.legend is None:
-            self.legend = LegendPanel(id="legend", classes="box", markup=False)
-            self.retheme()
-            self.text.open_box(self.legend)
-        else:
-            self.legend.remove()
-            self.legend = None
+        self.colour_key.toggle()
 
     def action_help(self) -> None:
         """Open the help, with the keys of the focused panel first; do what is chosen there."""
-        self.dialogs.help(self.focused_panels(), self.palette)
+        self.dialogs.help(self.focused_panels(), self.colour_key.palette)
