@@ -155,7 +155,7 @@ class WatchScreen(Screen[None]):
         return not ends_search or bool(self.session.debug.inspector.searching)
 
     def action_end_search(self) -> None:
-        self.text.end_search()
+        self.text.finder.end()
 
     def action_focus_panel(self, by: int) -> None:
         """Focus the next or previous panel."""

@@ -11,7 +11,8 @@ from remdm_tui.screens.panels.branches import BRANCHES, BranchesPanel
 from remdm_tui.screens.panels.knobs import KNOBS, KnobsPanel
 from remdm_tui.screens.panels.panel_zoom import DIGITS, MAP
 from remdm_tui.screens.panels.panes import PANES, PanesPanel
-from remdm_tui.screens.panels.text import EDITING, MATCHING, SCROLLING, SELECTING, TextPanel
+from remdm_tui.screens.panels.text import TextPanel
+from remdm_tui.screens.panels.text_keys import EDITING, MATCHING, SCROLLING, SELECTING
 from remdm_tui.screens.panels.timeline import BOOKMARKS, SEEKING, TimelinePanel
 from remdm_tui.widgets.map_cells import MAP_KEYS
 

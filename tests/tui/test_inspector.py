@@ -190,7 +190,7 @@ async def test_a_search_that_finds_nothing_in_a_step_says_so():
     link = ScriptedLink()
     async with watching(link).run_test(size=(120, 40)) as pilot:
         await played(pilot, 32)
-        pilot.app.main.text.search("sea")
+        pilot.app.main.text.finder.search("sea")
         await pilot.press("home", "n")
         await seen(pilot, lambda app: banner(app) == "'sea' does not occur in this step")
         assert len(link.seeds) == 1

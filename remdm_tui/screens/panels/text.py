@@ -5,111 +5,24 @@ from __future__ import annotations
 import numpy as np
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Vertical
 from textual.widgets import Static
 
 from engine.records import Change
 from engine.text.counts import counted
 from remdm_tui.render.canvas import plain_text
-from remdm_tui.screens.bottom_line import BottomLine, LineHistory
 from remdm_tui.screens.panels.controls import Controls, needs_run
+from remdm_tui.screens.panels.edits import NOWHERE, TokenEditor
 from remdm_tui.screens.panels.panes import COSTS, PanesPanel
+from remdm_tui.screens.panels.text_keys import EDITING, MATCHING, SCROLLING, SELECTING
+from remdm_tui.screens.panels.text_search import TextSearch
 from remdm_tui.screens.token_menu import TokenMenu
-from remdm_tui.watch.debugger import EditKind
-from remdm_tui.watch.inspector import matches, named_parts, neighbour
+from remdm_tui.watch.inspector import neighbour
 from remdm_tui.watch.notices import Notice
 from remdm_tui.watch.phase import Live
-from remdm_tui.watch.token_input import prompt_length, prompt_text, prompt_tokens, spell, token_of
-from remdm_tui.widgets.inspector import TOP, InspectorPanel, named
-from remdm_tui.widgets.line_input import newline_sign
+from remdm_tui.widgets.inspector import InspectorPanel
 from remdm_tui.widgets.map_cells import MapCells
 from remdm_tui.widgets.token_grid import TokenGrid
-
-SCROLLING = (
-    Binding(
-        "pagedown", "page(1)", "Scroll the grid down", id="page-down", show=False, tooltip="Show the text further down"
-    ),
-    Binding("pageup", "page(-1)", "Scroll the grid up", id="page-up", show=False, tooltip="Show the text further up"),
-    Binding("y", "copy", "Copy the text", id="copy", tooltip="Copy the text of this step"),
-)
-SELECTING = (
-    Binding("v", "inspect", "Inspect token", id="inspect", tooltip="Show what happened to a position, and why"),
-    Binding(
-        "right_parenthesis,ctrl+right",
-        "cursor(1)",
-        "Next position",
-        id="cursor-next",
-        show=False,
-        tooltip="Select the next position",
-    ),
-    Binding(
-        "left_parenthesis,ctrl+left",
-        "cursor(-1)",
-        "Previous position",
-        id="cursor-previous",
-        show=False,
-        tooltip="Select the position before",
-    ),
-    Binding(
-        "ctrl+down",
-        "cursor_row(1)",
-        "Position below",
-        id="cursor-down",
-        show=False,
-        tooltip="Select the position below",
-    ),
-    Binding(
-        "ctrl+up", "cursor_row(-1)", "Position above", id="cursor-up", show=False, tooltip="Select the position above"
-    ),
-    Binding("N,asterisk", "remasked(1)", "Next remask", id="remask-next", tooltip="Select the next remasked position"),
-    Binding(
-        "number_sign",
-        "remasked(-1)",
-        "Previous remask",
-        id="remask-previous",
-        show=False,
-        tooltip="Select the remasked position before",
-    ),
-    Binding("slash", "search", "Search", id="search", key_display="/", tooltip="Find a text or a /pattern/"),
-    Binding(
-        "right_square_bracket",
-        "turning(1)",
-        "Next change of the position",
-        id="change-next",
-        show=False,
-        tooltip="Go to the next step that changed the position",
-    ),
-    Binding(
-        "left_square_bracket",
-        "turning(-1)",
-        "Previous change of it",
-        id="change-previous",
-        show=False,
-        tooltip="Go to the step before that changed it",
-    ),
-    Binding("O", "drafts", "Drafts", id="drafts", show=False, tooltip="Show what the model would put at the masks"),
-    Binding("o", "prediction", "Model prediction", id="prediction", tooltip="Show what the model would put there"),
-)
-EDITING = (
-    Binding("u", "mask", "Mask token", id="mask", tooltip="Mask the selected position again"),
-    Binding("F", "force", "Set token", id="set-token", tooltip="Put a token at the selected position"),
-    Binding(
-        "K",
-        "lock",
-        "Lock or unlock token",
-        id="lock",
-        show=False,
-        tooltip="Keep the selected token from any change, or free it",
-    ),
-    Binding("a", "prompt", "Edit the prompt", id="prompt", tooltip="Begin the sequence with other tokens"),
-)
-MATCHING = (
-    Binding("n", "match(1)", "Next match", tooltip="Select the next match of the search"),
-    Binding("N", "match(-1)", "Previous match", tooltip="Select the previous match of the search"),
-)
-"""Keys that mean this while a search is on, and something else otherwise."""
-NOWHERE = "No token selected. Press v or click one"
 
 
 class TextPanel(Vertical):
@@ -122,7 +35,8 @@ class TextPanel(Vertical):
         super().__init__(id="text")
         self.controls, self.session = controls, controls.session
         self.panes = PanesPanel(controls)
-        self._history, self._tokens, self._prompts = LineHistory(), LineHistory(), LineHistory()
+        self.editor = TokenEditor(self, controls)
+        self.finder = TextSearch(self, controls, self.look_at)
         self.inspector = InspectorPanel(id="inspector", classes="box", markup=False)
         self.failure = Static("", id="failure", classes="box", markup=False)
 
@@ -318,134 +232,32 @@ class TextPanel(Vertical):
     @needs_run
     def action_search(self) -> None:
         """Ask for a text to search."""
-        question = "a text, or a /pattern/ that a token must match; matches stay marked until escape"
-        plain = self.controls.options.ascii
-        self.app.push_screen(
-            BottomLine("search ", self.search, self._history, describe=lambda _: question, ascii_only=plain)
-        )
-
-    def search(self, text: str) -> None:
-        """Mark the occurrences of a text and select the next.  Raises ValueError if it does not occur."""
-        if self.session.trace is None:
-            return
-        if not self._matches(text):
-            raise ValueError(f"{text!r} does not occur in this step")
-        self.session.debug.search(text)
-        self.action_match(1)
-        self.refresh_bindings()
+        self.finder.ask()
 
     def action_match(self, by: int) -> None:
         """Select the next or previous match of the search."""
-        inspector = self.session.debug.inspector
-        starts = self._matches(inspector.searching)
-        at = neighbour(starts, inspector.at, by)
-        if at is None:
-            self.controls.say(f"{inspector.searching!r} does not occur in this step", "note")
-            return
-        self.look_at(at)
-        number = f"match {starts.index(at) + 1} of {len(starts)}"
-        self.controls.say(f"{number}: n next, N previous, esc ends the search", "note")
-
-    def end_search(self) -> None:
-        """Remove the marks; the selection stays."""
-        self.session.debug.search("")
-        self.session.notice = Notice()
-        self.refresh_bindings()
-        self.controls.wake()
-
-    def _matches(self, text: str) -> tuple[int, ...]:
-        """Return where a text occurs in the step on screen.  Raises ValueError for a bad pattern."""
-        session = self.session
-        if session.trace is None or session.model is None:
-            return ()
-        position, sample = session.position, session.sample
-        canvas = session.trace.tokens(position, sample), session.trace.change(position, sample)
-        return matches(text, *canvas, session.model.pieces, session.model.fragments).starts
+        self.finder.match(by)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return action != "match" or bool(self.session.debug.inspector.searching)
 
     # -- edits
 
-    def _edit(self, kind: EditKind, position: int, tokens: tuple[int, ...] = (), held: float = 1.0) -> None:
-        """Edit the sequence.  Raises ValueError if it cannot be edited now."""
-        if obstacle := self.controls.obstacle:
-            raise ValueError(obstacle)
-        self.session.debug.alter(kind, position, tokens, held)
-        self.controls.wake()
-
-    def _edit_here(self, kind: EditKind) -> None:
-        at = self.session.debug.inspector.at
-        try:
-            if at is None:
-                raise ValueError(NOWHERE)
-            self._edit(kind, at)
-        except ValueError as error:
-            self.controls.say(str(error))
-
     @needs_run
     def action_mask(self) -> None:
-        self._edit_here("mask")
+        self.editor.edit_selected("mask")
 
     @needs_run
     def action_lock(self) -> None:
         """Lock the position, or unlock it."""
-        session = self.session
-        at, record = session.debug.inspector.at, session.trace
-        locked = False
-        if at is not None and record is not None:
-            locked = bool(record.change(session.position, session.sample)[at] == Change.LOCKED)
-        self._edit_here("unlock" if locked else "lock")
+        self.editor.toggle_lock()
 
     @needs_run
     def action_force(self) -> None:
         """Ask for a token to set at the position."""
-        session, plain = self.session, self.controls.options.ascii
-        at, model, record = session.debug.inspector.at, session.model, session.trace
-        if at is None or model is None or record is None:
-            self.controls.say(NOWHERE)
-            return
-        prediction = session.debug.inspector.prediction
-        if prediction is not None and (prediction.sample, prediction.position) != (session.sample, at):
-            prediction = None
-        question = f'position {at}: a text, in quotes to keep spaces: " sea"'
-        if prediction is not None:
-            top = [ranked.token for ranked in prediction.top[:TOP]]
-            parts = named_parts(model, record.tokens(session.position, session.sample), at, top)
-            names = (f"#{i} {named(token, model.pieces, parts, plain)}" for i, token in enumerate(top, 1))
-            question = f"position {at}: a text, or the model's: {'  '.join(names)}"
-
-        def put(text: str) -> None:
-            token, held = token_of(text, model.pieces, prediction, model.mask_id, model.fragments)
-            self._edit("force", at, (token,), held)
-
-        self.app.push_screen(BottomLine("token ", put, self._tokens, describe=lambda _: question, ascii_only=plain))
+        self.editor.set_token()
 
     @needs_run
     def action_prompt(self) -> None:
         """Ask for another prompt."""
-        session, plain, infill = self.session, self.controls.options.ascii, self.controls.options.infill
-        record, model = session.trace, session.model
-        if record is None or model is None:
-            return
-        position = session.position
-        size = prompt_length(record, position, session.sample)
-        locked = record.change(position, session.sample)[:size] == Change.LOCKED
-        tokens = record.tokens(position, session.sample)[:size]
-        now = prompt_text(tokens.tolist(), locked.tolist(), model.pieces, model.fragments)
-        present = tuple(int(token) if stays else model.mask_id for token, stays in zip(tokens, locked, strict=True))
-        read = prompt_tokens if infill else spell
-
-        def begin(text: str) -> None:
-            # what was not changed keeps its tokens, even those of a character that is not whole
-            kept = text == now and (infill or bool(locked.all()))
-            self._edit("prompt", 0, present if kept else read(text, model.pieces, model.mask_id, model.fragments))
-
-        sign = newline_sign(now, plain)
-        question = f"fixed at the start; {{mask}} or {{mask*8}} is filled; {sign} is a line break"
-        self.app.push_screen(
-            BottomLine(
-                "prompt ", begin, self._prompts, value=now, describe=lambda _: question, newline=sign,
-                may_be_empty=True, ascii_only=plain,
-            )
-        )  # fmt: skip
+        self.editor.set_prompt()
