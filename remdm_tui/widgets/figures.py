@@ -42,7 +42,7 @@ class FiguresPanel(Static):
         self._lines = lines
 
 
-SHORT = ("masked", "remasked", "network", "entropy", "confidence", "sigma", "alpha")
+SHORT = ("masked", "remasked", "calls", "entropy", "confidence", "sigma", "alpha")
 """Figures of a single line, the most wanted first."""
 
 

@@ -23,7 +23,7 @@ from remdm_tui.ui.panel_data import (
     progress,
     status,
 )
-from remdm_tui.watch.breakpoints import Stop
+from remdm_tui.watch.breakpoints import Breakpoint
 from remdm_tui.widgets.curves import CurvesPanel
 from tests.engine.recordings import session_of, start_of
 
@@ -107,7 +107,7 @@ def trace_with_a_clean_up(steps, edits=()):
 
 
 def test_the_header_names_one_active_breakpoint_and_counts_several():
-    one, two = Stop(1, "remasked > 4"), Stop(2, "entropy < 2.5 and masked < 12 and t < .3")
+    one, two = Breakpoint(1, "remasked > 4"), Breakpoint(2, "entropy < 2.5 and masked < 12 and t < .3")
     assert active_breakpoints([], False) == []
     assert active_breakpoints([one, replace(two, on=False)], False) == ["■ remasked > 4"]
     assert active_breakpoints([one, two], True) == ["[] 2 breakpoints"]
