@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
 from rich.cells import cell_len
 from rich.text import Text
 from textual.content import Content
 
-from engine.debug.findings import Drafts
 from engine.debug.laws import EXPECTED
 from engine.records import ModelInfo
 from engine.sampling.trace import Record
 from engine.text.counts import counted
 from remdm_tui.console.sanitize import sanitize
-from remdm_tui.render.canvas import canvas, drafted, sampling
+from remdm_tui.render.canvas import sampling
 from remdm_tui.render.model_summary import placement
 from remdm_tui.render.panels import Chart, Overlay
-from remdm_tui.render.plate_modes import entropy_levels
 from remdm_tui.render.progress_line import loading_line, steps_line
 from remdm_tui.render.shorten import shorten, shorten_message
 from remdm_tui.render.text_layout import TokenTexts
 from remdm_tui.screens.watch import WatchScreen
 from remdm_tui.settings.pane_spec import titled
 from remdm_tui.ui import panel_data
+from remdm_tui.ui.drawn import LastDrawn
+from remdm_tui.ui.text_presenter import TextPresenter, total_on_screen
 from remdm_tui.watch.branches import describe_changes
 from remdm_tui.watch.findings import Failure, describe_law
-from remdm_tui.watch.inspector import matches, named_parts
+from remdm_tui.watch.inspector import named_parts
 from remdm_tui.watch.notices import Notice, Progress, Severity
 from remdm_tui.watch.panes import LETTERS, Pane
 from remdm_tui.widgets.figures import figures_line
@@ -52,25 +49,13 @@ class Presenter:
     def __init__(self, screen: WatchScreen, clock: Callable[[], float]) -> None:
         self.screen, self.session, self.options = screen, screen.session, screen.options
         self._pace, self._steps_per_second = panel_data.Pace(clock), 0.0
-        self.colours_whole = True
-        """whether the colours of the texts have all steps that they depend on"""
-        self.maps_whole = True
-        """whether the maps have all that is recorded"""
         self.revealed, self.bands = panel_data.RevealConfidence(clock), panel_data.Bands()
-        # what was drawn last, so that only what changed is drawn again
-        self._shown: dict[str, object] = {}
-
-    def _is_new(self, what: str, now: object) -> bool:
-        """Return whether `now` differs from the last value under this name, and remember it."""
-        if self._shown.get(what) == now:
-            return False
-        self._shown[what] = now
-        return True
+        self._drawn = LastDrawn()
+        self.texts = TextPresenter(screen, self._drawn)
 
     def forget_sizes(self) -> None:
         """Draw again what depends on the size of the screen."""
-        for what in ("notice", "knobs", "panels", "inspector"):
-            self._shown.pop(what, None)
+        self._drawn.forget("notice", "knobs", "panels", "inspector")
 
     # -- words: little to write, so they are there at once
 
@@ -78,20 +63,20 @@ class Presenter:
         """Draw notices, failures, knobs and the model's name."""
         session, screen = self.session, self.screen
         message = self._message()
-        if self._is_new("notice", (message, session.progress, screen.app.size.width)):
+        if self._drawn.is_new("notice", (message, session.progress, screen.app.size.width)):
             self._draw_banner(message, session.progress)
-        if self._is_new("cursor", session.debug.inspector.at):
+        if self._drawn.is_new("cursor", session.debug.inspector.at):
             screen.panes.active.use_cursor(session.debug.inspector.at)
-        if self._is_new("failure", session.debug.findings.failure):
+        if self._drawn.is_new("failure", session.debug.findings.failure):
             self._draw_failure(session.debug.findings.failure)
         made, upcoming = session.made, session.upcoming
-        if session.strategies and self._is_new("knobs", (made, upcoming, session.strategies, screen.app.size)):
+        if session.strategies and self._drawn.is_new("knobs", (made, upcoming, session.strategies, screen.app.size)):
             screen.knobs.show(session.panel())
             changes = describe_changes(made, upcoming) if made != upcoming else ""
             room = screen.knobs_box.outer_size.width - 6
             changes = shorten(f"next: {changes}", max(8, room), self.options.ascii) if changes else ""
             screen.knobs_box.border_subtitle = Content(changes)
-        if session.model is not None and self._is_new("model", session.model):
+        if session.model is not None and self._drawn.is_new("model", session.model):
             screen.panes.use_pieces(TokenTexts.of(session.model.pieces, self.options.ascii, session.model.fragments))
             self._draw_model(session.model)
 
@@ -147,81 +132,15 @@ class Presenter:
         name = f"{self.screen.title_key('text')} {name}"
         self.screen.text.border_title = Content(name.replace("│", "|") if self.options.ascii else name)
 
-    # -- the grids
-
-    @property
-    def whole(self) -> bool:
-        """Whether every grid has drawn all of its canvas."""
-        panes = self.screen.panes
-        return all(panes.grids[number].whole for number in panes.arrangement.shown)
+    # -- texts and maps
 
     def draw_grids(self, ready: bool, room: int) -> bool:
         """Draw grids in at most `room` bytes; start a new canvas only if `ready`.  Return whether one was started."""
-        session, panes, drawn = self.session, self.screen.panes, False
-        trace, group, against = session.trace, panes.group, session.debug.branches.against
-        if trace is None:
-            return False
-        panes.update_panes()
-        self.colours_whole = True
-        shown = panes.arrangement.shown
-        marks = None if against is None else (group.focus, against, session.player.position)
-        place = session.debug.place
-        drafts = None if place is None else session.debug.drafts.at(place)
-        for number in shown:
-            pane = group.panes[number] if group.panes else None
-            record, grid = trace if pane is None else pane.record, panes.grids[number]
-            position, sample = group.position(record), session.sample
-            searching = session.debug.inspector.searching
-            levels = self._levels(number, record, position, sample, drafts)
-            mode = panes.mode.name, levels is None, drafts, session.debug.drafts.overlay
-            now = (record, position, sample, against if pane is None else marks, searching, mode)
-            if ready and self._is_new("canvas" if number == 0 else f"canvas {number}", now):
-                different = session.debug.branches.different(position) if pane is None else group.different(pane)
-                drawing = replace(canvas(record, position, sample, different), levels=levels)
-                if drafts is not None and session.debug.drafts.overlay:
-                    drawing = replace(drawing, drafts=drafted(drafts, len(drawing.tokens)))
-                if searching and session.model is not None:
-                    words = session.model.pieces, session.model.fragments
-                    found = matches(searching, drawing.tokens, drawing.change, *words)
-                    drawing = replace(drawing, match=found.covered)
-                grid.show(drawing, room // len(shown))
-                drawn = True
-            elif not grid.whole:
-                grid.go_on(room // len(shown))
-        return drawn
-
-    def _levels(
-        self, number: int, record: Record, position: int, sample: int, drafts: Drafts | None
-    ) -> NDArray[np.uint8] | None:
-        """Return the levels of a text in the colour mode; None for its states, which stand while steps are read."""
-        panes = self.screen.panes
-        if not panes.mode.levels:
-            return None
-        if panes.mode.network:
-            length = record.start.tokens.shape[1]
-            return None if drafts is None else entropy_levels(drafts.positions, drafts.entropies, length)
-        levels = panes.maps[number].cells.levels(record, sample, position)
-        self.colours_whole = self.colours_whole and levels is not None
-        return levels
-
-    # -- the maps
+        return self.texts.draw_grids(ready, room)
 
     def draw_maps(self) -> None:
         """Draw the maps, or as much of them as can be read in a moment."""
-        session, panes = self.session, self.screen.panes
-        self.maps_whole = True
-        trace = session.trace
-        # the options tell before a run begins, so that its beginning moves nothing
-        panes.use_length(self.options.length if trace is None else trace.start.tokens.shape[1])
-        if trace is None or not panes.active_map.size.height:
-            return
-        group, total = panes.group, self._total(trace)
-        for number in panes.arrangement.shown:
-            pane = group.panes[number] if group.panes else None
-            record = trace if pane is None else pane.record
-            at = session.debug.inspector.at if number == group.index else None
-            whole = panes.maps[number].show(record, session.sample, total, group.position(record), at)
-            self.maps_whole = self.maps_whole and whole
+        self.texts.draw_maps()
 
     # -- the panels
 
@@ -240,9 +159,9 @@ class Presenter:
             session.debug.branches.against, len(session.recording.marks), screen.panes.group.panes,
             session.debug.breakpoints.listed, session.training,
         )  # fmt: skip
-        if not self._is_new("panels", state):
+        if not self._drawn.is_new("panels", state):
             return False
-        total, panes = self._total(trace), screen.panes.group.panes
+        total, panes = total_on_screen(screen.panes, trace), screen.panes.group.panes
         if panes:
             self._tell_end()
             screen.panes.caption([self._caption(letter, pane) for letter, pane in zip(LETTERS, panes)])
@@ -270,7 +189,9 @@ class Presenter:
             charts = self._charts(trace, position)
             if session.training is not None and not screen.panes.group.panes:
                 charts.insert(1, panel_data.loss_chart(session.training))
-            screen.curves.show(charts, self._total(trace), session.player.position, panel_data.changes(trace))
+            screen.curves.show(
+                charts, total_on_screen(screen.panes, trace), session.player.position, panel_data.changes(trace)
+            )
 
     def _draw_inspector(self) -> None:
         """Draw the selected position below the text."""
@@ -298,7 +219,7 @@ class Presenter:
         else:
             parts = named_parts(model, tokens, at, {ranked.token for ranked in prediction.top})
             now = prediction_text(prediction, model.pieces, room, plain, parts)
-        if self._is_new("inspector", (now, at)):
+        if self._drawn.is_new("inspector", (now, at)):
             other = "history" if inspector.shows_prediction else "prediction"
             text.inspector.border_title = f"position {at} - [ ] changes, o {other}"
             text.inspector.update(now)
@@ -308,7 +229,7 @@ class Presenter:
         """Say where the figures of all panes are when every one of them has ended."""
         session = self.session
         ended = session.player.done and not session.notice.text
-        if self._is_new("ended", (session.run, session.player.done)) and ended and session.recording.writable:
+        if self._drawn.is_new("ended", (session.run, session.player.done)) and ended and session.recording.writable:
             key = self.screen.controls.keys["table"]
             self.screen.controls.say(f"All panes ended. {key}: their figures side by side", "note")
 
@@ -335,11 +256,6 @@ class Presenter:
         panes = [(letter, pane.record, group.position(pane.record)) for letter, pane in zip(LETTERS, group.panes)]
         revealed = {letter: self.revealed.of(record, sample) for letter, record, _ in panes}
         return list(panel_data.overlays(panes, sample, revealed))
-
-    def _total(self, trace: Record) -> int:
-        """Return the number of steps of the longest run on screen."""
-        records = [pane.record for pane in self.screen.panes.group.panes] or [trace]
-        return max(map(panel_data.total_steps, records))
 
     def _draw_status(self, trace: Record) -> None:
         """Draw the header: what made the step on screen, and what is set for the next one."""

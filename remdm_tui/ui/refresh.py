@@ -94,7 +94,7 @@ class RefreshClock:
             self._draw(panels, grid=not (alone or side))
             if side:
                 self.presenter.draw_side()
-            if not (panels or self.presenter.maps_whole or self.rushing):
+            if not (panels or self.presenter.texts.maps_whole or self.rushing):
                 self.presenter.draw_maps()
             if not (panels or side or self.presenter.revealed.whole or self.rushing):
                 self.presenter.draw_side()
@@ -142,11 +142,11 @@ class RefreshClock:
         if self.session.trace is None or self._behind:
             return
         presenter = self.presenter
-        ready = (due or not self._saving()) and (presenter.whole or not self.session.player.playing)
+        ready = (due or not self._saving()) and (presenter.texts.whole or not self.session.player.playing)
         start = self._clock(), time.process_time()
         if presenter.draw_grids(ready, room):
             self._painted = start
-        self._behind = not (presenter.whole and presenter.colours_whole)
+        self._behind = not (presenter.texts.whole and presenter.texts.colours_whole)
 
     def _saving(self) -> bool:
         """Return whether a paint now would take too much CPU from a sampler at full speed."""
@@ -189,7 +189,7 @@ class RefreshClock:
         self.tick()
 
     def _rest_or_wake(self) -> None:
-        whole = self.presenter.maps_whole and self.presenter.revealed.whole
+        whole = self.presenter.texts.maps_whole and self.presenter.revealed.whole
         if self._behind or not whole or not self.session.idle:
             self._wake()
         elif not self.resting and self._fast is not None:

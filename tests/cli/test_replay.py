@@ -48,7 +48,8 @@ async def test_the_view_opens_at_the_start_and_steps_through_what_was_recorded(t
         assert (watching.player.position, watching.recorded) == (0, 40)
         for key, position in (("right", 1), ("right", 2), ("end", 40), ("left", 39), ("home", 0)):
             await pilot.press(key)
-            await until(pilot, lambda p=position: app.refresh_clock.presenter._shown.get("canvas", (0, -1))[1] == p)  # type: ignore[index]
+            shown = app.refresh_clock.presenter._drawn._shown
+            await until(pilot, lambda p=position, shown=shown: shown.get("canvas", (0, -1))[1] == p)  # type: ignore[index]
             assert watching.player.position == position
             assert app.main.panes.active._canvas is not None
             assert np.array_equal(app.main.panes.active._canvas.tokens, trace.tokens(position, 0))

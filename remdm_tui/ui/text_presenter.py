@@ -1,0 +1,110 @@
+"""Draw texts and maps: one of each, or one of each pane."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.debug.findings import Drafts
+from engine.sampling.trace import Record
+from remdm_tui.render.canvas import canvas, drafted
+from remdm_tui.render.plate_modes import entropy_levels
+from remdm_tui.screens.panels.panes import PanesPanel
+from remdm_tui.screens.watch import WatchScreen
+from remdm_tui.ui import panel_data
+from remdm_tui.ui.drawn import LastDrawn
+from remdm_tui.watch.inspector import matches
+
+
+def total_on_screen(panes: PanesPanel, trace: Record) -> int:
+    """Return the number of steps of the longest run on screen."""
+    records = [pane.record for pane in panes.group.panes] or [trace]
+    return max(map(panel_data.total_steps, records))
+
+
+class TextPresenter:
+    """Draws the texts and the maps of a session."""
+
+    def __init__(self, screen: WatchScreen, drawn: LastDrawn) -> None:
+        self.screen, self.session, self.options = screen, screen.session, screen.options
+        self._drawn = drawn
+        self.colours_whole = True
+        """whether the colours of the texts have all steps that they depend on"""
+        self.maps_whole = True
+        """whether the maps have all that is recorded"""
+
+    @property
+    def whole(self) -> bool:
+        """Whether every grid has drawn all of its canvas."""
+        panes = self.screen.panes
+        return all(panes.grids[number].whole for number in panes.arrangement.shown)
+
+    def draw_grids(self, ready: bool, room: int) -> bool:
+        """Draw grids in at most `room` bytes; start a new canvas only if `ready`.  Return whether one was started."""
+        session, panes, drawn = self.session, self.screen.panes, False
+        trace, group, against = session.trace, panes.group, session.debug.branches.against
+        if trace is None:
+            return False
+        panes.update_panes()
+        self.colours_whole = True
+        shown = panes.arrangement.shown
+        marks = None if against is None else (group.focus, against, session.player.position)
+        place = session.debug.place
+        drafts = None if place is None else session.debug.drafts.at(place)
+        for number in shown:
+            pane = group.panes[number] if group.panes else None
+            record, grid = trace if pane is None else pane.record, panes.grids[number]
+            position, sample = group.position(record), session.sample
+            searching = session.debug.inspector.searching
+            levels = self._levels(number, record, position, sample, drafts)
+            mode = panes.mode.name, levels is None, drafts, session.debug.drafts.overlay
+            now = (record, position, sample, against if pane is None else marks, searching, mode)
+            if ready and self._drawn.is_new("canvas" if number == 0 else f"canvas {number}", now):
+                different = session.debug.branches.different(position) if pane is None else group.different(pane)
+                drawing = replace(canvas(record, position, sample, different), levels=levels)
+                if drafts is not None and session.debug.drafts.overlay:
+                    drawing = replace(drawing, drafts=drafted(drafts, len(drawing.tokens)))
+                if searching and session.model is not None:
+                    words = session.model.pieces, session.model.fragments
+                    found = matches(searching, drawing.tokens, drawing.change, *words)
+                    drawing = replace(drawing, match=found.covered)
+                grid.show(drawing, room // len(shown))
+                drawn = True
+            elif not grid.whole:
+                grid.go_on(room // len(shown))
+        return drawn
+
+    def _levels(
+        self, number: int, record: Record, position: int, sample: int, drafts: Drafts | None
+    ) -> NDArray[np.uint8] | None:
+        """Return the levels of a text in the colour mode; None for its states, which stand while steps are read."""
+        panes = self.screen.panes
+        if not panes.mode.levels:
+            return None
+        if panes.mode.network:
+            length = record.start.tokens.shape[1]
+            return None if drafts is None else entropy_levels(drafts.positions, drafts.entropies, length)
+        levels = panes.maps[number].cells.levels(record, sample, position)
+        self.colours_whole = self.colours_whole and levels is not None
+        return levels
+
+    # -- the maps
+
+    def draw_maps(self) -> None:
+        """Draw the maps, or as much of them as can be read in a moment."""
+        session, panes = self.session, self.screen.panes
+        self.maps_whole = True
+        trace = session.trace
+        # the options tell before a run begins, so that its beginning moves nothing
+        panes.use_length(self.options.length if trace is None else trace.start.tokens.shape[1])
+        if trace is None or not panes.active_map.size.height:
+            return
+        group, total = panes.group, total_on_screen(panes, trace)
+        for number in panes.arrangement.shown:
+            pane = group.panes[number] if group.panes else None
+            record = trace if pane is None else pane.record
+            at = session.debug.inspector.at if number == group.index else None
+            whole = panes.maps[number].show(record, session.sample, total, group.position(record), at)
+            self.maps_whole = self.maps_whole and whole
