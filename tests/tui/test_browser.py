@@ -220,7 +220,7 @@ async def test_a_session_paints_the_application_takes_keys_and_ends():
         await until(lambda seen: "knobs" in seen and "░masked" in seen)
         await session.send_json(["stdin", "?"])
         await until(lambda seen: "esc closes" in seen)
-        await session.send_json(["stdin", "q"])
+        await session.send_json(["stdin", "?"])
         await until(lambda seen: "esc closes" not in seen)
         await session.send_json(["stdin", "q"])
         async with asyncio.timeout(PATIENCE):

@@ -65,7 +65,7 @@ async def test_panes_are_compared_in_a_table_and_enter_goes_to_one():
         await opened(pilot, 3)
         assert [row.split()[0] for row in lines(pilot.app)] == ["A", "B", "C"]
         await pilot.press("down", "enter")
-        await seen(pilot, lambda app: app.watching.debug.comparing.index == 1)
+        await seen(pilot, lambda app: app.watching.debug.panes.index == 1)
 
 
 class Judge:
