@@ -18,10 +18,10 @@ GROUPS: Mapping[str, str] = {
     "play": "play forward back jump-forward jump-back start end slower faster restart next-seed strategy-next "
     "strategy-previous eta-down eta-up p-down p-up temperature-down temperature-up knob-next knob-previous knob-down "
     "knob-up knob-type",
-    "look": "inspect prediction cursor-next cursor-previous cursor-down cursor-up remask-next remask-previous "
+    "look": "inspect prediction drafts cursor-next cursor-previous cursor-down cursor-up remask-next remask-previous "
     "change-next change-previous search page-down page-up colour legend panel-text map panel-step panel-knobs "
     "panel-curves sample-next sample-previous map-up map-down map-select map-in map-out map-whole map-pan-left "
-    "map-pan-right map-pan-up map-pan-down map-mode map-marks",
+    "map-pan-right map-pan-up map-pan-down map-marks",
     "change": "mask set-token lock prompt branch",
     "debug": "breakpoints bookmark bookmark-next bookmark-previous revive",
     "compare": "compare add-pane table pane-next pane-previous differences first-difference branch-next "

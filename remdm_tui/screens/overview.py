@@ -42,7 +42,7 @@ class OverviewScreen(ListDialog[int | None]):
     OverviewScreen #heads { text-style: bold; text-wrap: nowrap; }
     """
 
-    class Judged(Message):
+    class TextsJudged(Message):
         """The judge has ended: with perplexities, or with a sentence on why not."""
 
         def __init__(self, values: Sequence[float], problem: str = "") -> None:
@@ -136,14 +136,14 @@ class OverviewScreen(ListDialog[int | None]):
             def work() -> None:
                 try:
                     read = dict(zip(finished, judge.score(texts, self._length), strict=True))
-                    message = self.Judged([read.get(number, math.nan) for number in range(len(self._rows))])
+                    message = self.TextsJudged([read.get(number, math.nan) for number in range(len(self._rows))])
                 except (OSError, ValueError) as error:
-                    message = self.Judged((), str(error))
+                    message = self.TextsJudged((), str(error))
                 self.post_message(message)
 
             threading.Thread(target=work, daemon=True, name="judge").start()
 
-    def on_overview_screen_judged(self, event: Judged) -> None:
+    def on_overview_screen_texts_judged(self, event: TextsJudged) -> None:
         self._judge = None
         if event.problem:
             self.complain(event.problem)

@@ -175,8 +175,8 @@ class WatchScreen(Screen[None]):
         inner = [MAP] * isinstance(self.focused, MapCells)
         return inner + [name for node in nodes for name, panel in self.panels.items() if panel is node]
 
-    @on(CurvesPanel.Pointed)
-    def _pointed_on_curves(self, event: CurvesPanel.Pointed) -> None:
+    @on(CurvesPanel.StepPointed)
+    def _pointed_on_curves(self, event: CurvesPanel.StepPointed) -> None:
         self.controls.seek(event.step)
 
     # -- the run

@@ -32,7 +32,7 @@ class OverviewRow:
 
 
 @dataclass(frozen=True)
-class Column:
+class OverviewColumn:
     """One figure of the rows, by which they can be sorted."""
 
     title: str
@@ -46,13 +46,14 @@ class Column:
 
 
 COLUMNS = (
-    Column("masked", lambda row: row.masked), Column("remasks", lambda row: row.remasks),
-    Column("NFE", lambda row: row.calls), Column("entropy", lambda row: row.entropy, ".2f"),
-    Column("confid.", lambda row: row.confidence, ".3f"), Column("gen PPL", lambda row: row.gen_ppl, ".1f"),
+    OverviewColumn("masked", lambda row: row.masked), OverviewColumn("remasks", lambda row: row.remasks),
+    OverviewColumn("NFE", lambda row: row.calls), OverviewColumn("entropy", lambda row: row.entropy, ".2f"),
+    OverviewColumn("confid.", lambda row: row.confidence, ".3f"),
+    OverviewColumn("gen PPL", lambda row: row.gen_ppl, ".1f"),
 )  # fmt: skip
 
 
-def columns_of(rows: Sequence[OverviewRow]) -> tuple[Column, ...]:
+def columns_of(rows: Sequence[OverviewRow]) -> tuple[OverviewColumn, ...]:
     """Return the columns of a table; that of the judge once it has judged."""
     return COLUMNS if any(not math.isnan(row.gen_ppl) for row in rows) else COLUMNS[:-1]
 

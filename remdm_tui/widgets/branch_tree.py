@@ -17,7 +17,7 @@ from remdm_tui.render.shorten import fit
 class BranchTree(Static):
     """One line per branch, with marks on the one on screen and the one it is compared with.
 
-    Posts `Chosen` on a click.
+    Posts `BranchChosen` on a click.
     """
 
     DEFAULT_CSS = "BranchTree { height: auto; }"
@@ -25,7 +25,7 @@ class BranchTree(Static):
     """lines at most; those around the branch on screen"""
     _lines = 0
 
-    class Chosen(Message):
+    class BranchChosen(Message):
         """A branch was clicked."""
 
         def __init__(self, branch: int) -> None:
@@ -59,7 +59,7 @@ class BranchTree(Static):
 
     def on_click(self, event: events.Click) -> None:
         if 0 <= event.y < len(self._listed):
-            self.post_message(self.Chosen(self._listed[event.y]))
+            self.post_message(self.BranchChosen(self._listed[event.y]))
 
     def _rails(self, row: Row) -> str:
         if row.branch.parent is None:

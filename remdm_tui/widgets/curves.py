@@ -23,7 +23,7 @@ LINES = {True: ("#56b4e9", "#e69f00", "#00c08b", "#e08fc0"), False: ("#0068a8", 
 
 
 class CurvesPanel(Static):
-    """As many stacked charts as fit; posts `Pointed` on a click."""
+    """As many stacked charts as fit; posts `StepPointed` on a click."""
 
     DEFAULT_CSS = "CurvesPanel { height: 1fr; }"
     ROWS = 3
@@ -31,7 +31,7 @@ class CurvesPanel(Static):
     OVERLAID = 5
     """the same of a chart with the curves of several branches"""
 
-    class Pointed(Message):
+    class StepPointed(Message):
         """A step was clicked."""
 
         def __init__(self, step: int) -> None:
@@ -143,7 +143,7 @@ class CurvesPanel(Static):
 
     def on_click(self, event: events.Click) -> None:
         if self._total:
-            self.post_message(self.Pointed(round(event.x * self._total / max(1, self.size.width - 1))))
+            self.post_message(self.StepPointed(round(event.x * self._total / max(1, self.size.width - 1))))
 
 
 def shares(height: int, count: int) -> list[int]:

@@ -65,7 +65,7 @@ class MapCells(MapView, can_focus=True):
             super().__init__()
             self.cells = cells
 
-    class Refused(Message):
+    class ViewRefused(Message):
         """A key can change nothing now; the sentence says why."""
 
         def __init__(self, sentence: str) -> None:
@@ -79,7 +79,7 @@ class MapCells(MapView, can_focus=True):
             before = self.view
             self._zoom(by if by > 0 else -1 / by, middle if self._at is None else self._at, self._step)
             if self.view == before:
-                self.post_message(self.Refused("The largest already" if by > 0 else "The whole run shows already"))
+                self.post_message(self.ViewRefused("The largest already" if by > 0 else "The whole run shows already"))
 
     def _zoom(self, by: float, position: int, step: int) -> None:
         assert self.view is not None
@@ -93,18 +93,18 @@ class MapCells(MapView, can_focus=True):
             self._look(pan(self.view, rows * by[0], columns * by[1]))
             if self.view == before:
                 whole = self.view.is_whole
-                self.post_message(self.Refused("The whole run shows already" if whole else "Already at the edge"))
+                self.post_message(self.ViewRefused("The whole run shows already" if whole else "Already at the edge"))
 
     def action_whole(self) -> None:
         if self.view is not None:
             if self.view.is_whole:
-                self.post_message(self.Refused("The whole run shows already"))
+                self.post_message(self.ViewRefused("The whole run shows already"))
             self._look(Viewport.whole(self.view.positions, self.view.steps))
 
     def action_marks(self) -> None:
         """Take finer marks, or the coarsest after the finest."""
         if self.effective_marks not in paint.BLOCKS:
-            self.post_message(self.Refused("No finer cells without colour"))
+            self.post_message(self.ViewRefused("No finer cells without colour"))
             return
         self.marks = paint.BLOCKS[(paint.BLOCKS.index(self.marks) + 1) % len(paint.BLOCKS)]
         self._pool = None
@@ -117,7 +117,7 @@ class MapCells(MapView, can_focus=True):
         if self.view is not None:
             at = self.view.top if self._at is None else max(0, min(self._at + by, self.view.positions - 1))
             if by and at == self._at:
-                self.post_message(self.Refused("No position further"))
+                self.post_message(self.ViewRefused("No position further"))
             self.post_message(self.CellPointed(self, at, self._step))
 
     def _look(self, view: Viewport | None) -> None:

@@ -126,21 +126,21 @@ class PaneView(Vertical):
         return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
     def on_click(self, event: events.Click) -> None:
-        self.post_message(Panes.Chosen(self.number))
+        self.post_message(Panes.PaneChosen(self.number))
 
 
 TEXT_AND_MAP = TextAndMap()
 
 
 class Panes(Container):
-    """Up to four grids; posts `Chosen` on a click."""
+    """Up to four grids; posts `PaneChosen` on a click."""
 
     DEFAULT_CSS = """
     Panes { height: 1fr; layout: grid; grid-size: 1 1; grid-gutter: 0; }
     Panes > PaneView { width: 1fr; height: 1fr; }
     """
 
-    class Chosen(Message):
+    class PaneChosen(Message):
         """A pane was clicked."""
 
         def __init__(self, number: int) -> None:

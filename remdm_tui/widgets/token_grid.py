@@ -20,7 +20,7 @@ class TokenGrid(TokenView, can_focus=True, inherit_bindings=False):
     TokenGrid { height: 1fr; scrollbar-size-vertical: 1; scrollbar-gutter: stable; overflow-x: hidden; }
     """
 
-    class Pointed(Message):
+    class TokenPointed(Message):
         """A position was clicked; with the right button, `menu` is true."""
 
         def __init__(self, grid: TokenGrid, position: int, menu: bool = False) -> None:
@@ -101,7 +101,7 @@ class TokenGrid(TokenView, can_focus=True, inherit_bindings=False):
         position = self._under(event)
         # the end of a drag is no click
         if position is not None and not self.marked:
-            self.post_message(self.Pointed(self, position, menu=event.button == RIGHT))
+            self.post_message(self.TokenPointed(self, position, menu=event.button == RIGHT))
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
         self._mark(range(0))

@@ -38,8 +38,8 @@ class BranchesPanel(BranchTree, can_focus=True):
         super().__init__(ascii_only=controls.options.ascii, id="branches")
         self.controls, self.session, self._look_at = controls, controls.session, look_at
 
-    @on(BranchTree.Chosen)
-    def _chosen(self, event: BranchTree.Chosen) -> None:
+    @on(BranchTree.BranchChosen)
+    def _chosen(self, event: BranchTree.BranchChosen) -> None:
         self.session.debug.branches.show(event.branch)
         self.controls.wake()
 

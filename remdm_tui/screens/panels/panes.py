@@ -93,8 +93,8 @@ class PanesPanel(Panes):
             group.look_at(group.panes[number].branch)
             self._rearranged()
 
-    @on(Panes.Chosen)
-    def _chosen(self, event: Panes.Chosen) -> None:
+    @on(Panes.PaneChosen)
+    def _chosen(self, event: Panes.PaneChosen) -> None:
         self.activate(event.number)
         self.active.focus(scroll_visible=False)
 
@@ -171,8 +171,8 @@ class PanesPanel(Panes):
             one.caption()
         self.controls.wake()
 
-    @on(MapCells.Refused)
-    def _refused(self, event: MapCells.Refused) -> None:
+    @on(MapCells.ViewRefused)
+    def _refused(self, event: MapCells.ViewRefused) -> None:
         self.controls.say(event.sentence)
 
     def _rearranged(self) -> None:

@@ -72,8 +72,8 @@ class TextPanel(Vertical):
         below = self.content_region.bottom - grid.row_on_screen(at)
         self.drawers.set_class(below <= rows, "-above")
 
-    @on(TokenGrid.Pointed)
-    def _pointed(self, event: TokenGrid.Pointed) -> None:
+    @on(TokenGrid.TokenPointed)
+    def _pointed(self, event: TokenGrid.TokenPointed) -> None:
         self.panes.activate(next((i for i, grid in enumerate(self.panes.grids) if grid is event.grid), 0))
         self.panes.active.focus(scroll_visible=False)
         self.look_at(event.position)
