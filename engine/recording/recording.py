@@ -147,6 +147,11 @@ class Recording:
         return tuple(self.index.marks)
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """Return samples and positions."""
+        return self.header.batch, self.header.length
+
+    @property
     def start(self) -> RunStart:
         """Return the canvas before step 0."""
         _, origin = self._steps.origin(self.index.lines[0])

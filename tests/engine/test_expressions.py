@@ -37,7 +37,8 @@ def by_hand(frame: Frame, sample: int) -> dict[str, Any]:
         "step": frame.index + 1, "t": frame.t, "s": frame.s, "alpha": frame.alpha_s, "calls": frame.network_calls,
         "excess": frame.excess, "block": frame.block, "final": frame.final, "masked": known.masked,
         "revealed": known.revealed, "remasked": known.remasked, "sigma": known.sigma, "entropy": known.entropy,
-        "confidence": known.confidence, "token": rows.pop("tokens"), "position": list(range(9)), **rows,
+        "confidence": known.confidence, "confidence_new": known.values["confidence_new"],
+        "token": rows.pop("tokens"), "position": list(range(9)), **rows,
     }  # fmt: skip
 
 

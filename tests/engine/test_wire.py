@@ -16,7 +16,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from engine import strategies, wire
-from engine.debug.findings import Hit, Prediction, Ranked, Verdict, Violation
+from engine.debug.findings import Drafts, Hit, Prediction, Ranked, Verdict, Violation
 from engine.records import Branch, Check, Edit, ModelChoice, ModelInfo, RunChoice, Settings
 from engine.sampling.session import Session
 from tests.engine.toys import TextToy, Toy
@@ -83,6 +83,10 @@ PREDICTION = st.builds(
         st.builds(Verdict, strategy=TEXT, unmask=FLOAT, remask=FLOAT, problem=TEXT), max_size=3
     ).map(tuple),
 )  # fmt: skip
+DRAFTS = st.builds(
+    Drafts, step=NUMBER, sample=NUMBER, positions=NUMBERS, tokens=NUMBERS,
+    probabilities=st.lists(FLOAT, max_size=3).map(tuple), entropies=st.lists(FLOAT, max_size=3).map(tuple),
+)  # fmt: skip
 
 
 def array(dtype: str) -> st.SearchStrategy[wire.Array]:
@@ -111,6 +115,7 @@ COMMANDS = {
     wire.Break: (NUMBER, TEXT, st.none() | NUMBER),
     wire.Clear: (st.none() | NUMBER,),
     wire.Look: (NUMBER, NUMBER, st.none() | NUMBER, NUMBER),
+    wire.Draft: (NUMBER, st.none() | NUMBER),
     wire.UseFile: (TEXT,),
     wire.Quit: (),
 }
@@ -140,6 +145,7 @@ EVENTS = {
     wire.Stopped: (NUMBER, NUMBER, NUMBER, st.lists(HIT, max_size=2).map(tuple)),
     wire.Broken: (NUMBER, NUMBER, VIOLATION),
     wire.Looked: (NUMBER, NUMBER, PREDICTION),
+    wire.Drafted: (NUMBER, NUMBER, DRAFTS),
     wire.FileLoaded: (TEXT, TEXT, st.sampled_from(strategies.catalogue())),
     wire.StrategyFailed: (NUMBER, NUMBER, NUMBER, st.integers(-1, 1 << 40), TEXT, TEXT),
     wire.Rejected: (TEXT, TEXT),

@@ -156,7 +156,7 @@ async def test_a_broken_law_stops_a_run_that_plays_once_and_selects_the_token():
         # once in a run: later steps that break it are said, and the run plays on
         await pilot.press("space")
         await seen(pilot, lambda app: session.player.done)
-        assert {one.step for found in session.debug.findings._found.values() for one in found} == {4, 6}
+        assert {one.step for found in session.debug.findings.found.values() for one in found} == {4, 6}
 
 
 async def test_a_law_that_breaks_while_the_view_is_elsewhere_moves_nothing():
@@ -188,10 +188,10 @@ def test_a_law_is_about_the_tokens_that_its_formula_names(tmp_path):
 
 
 async def test_active_breakpoints_stand_in_the_header():
-    async with watching(stops=("remasked > 4",)).run_test(size=(120, 40)) as pilot:
+    async with watching(breakpoints=("remasked > 4",)).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         await seen(pilot, lambda app: "■ remasked > 4" in str(app.main.status.render()))
-        pilot.app.watching.debug.toggle_stop(1)
+        pilot.app.watching.debug.toggle_breakpoint(1)
         pilot.app.controls.wake()
         await seen(pilot, lambda app: "■ remasked" not in str(app.main.status.render()))
 

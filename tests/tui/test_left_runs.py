@@ -112,31 +112,31 @@ def test_the_application_ends_with_a_line_that_names_every_file(capsys):
     ]  # fmt: skip
 
 
-def test_only_what_a_person_made_and_no_file_has_is_unsaved(tape, tmp_path):
-    record_run(tape)
-    tape.fork(0, 0)
-    assert tape.unsaved() == []
-    tape.fork(0, 2)
-    tape.mark(0, 1)
-    record_run(tape)
-    tape.tidy()
-    tape.mark(0, 2)
-    assert tape.unsaved() == ["run 1 (1 branch, 1 bookmark)", "run 2 (1 bookmark)"]
-    tape.keep(tmp_path / "second")
-    assert tape.unsaved() == ["run 1 (1 branch, 1 bookmark)"]
-    tape.keep_left(tape.left.listed[0], tmp_path / "first")
-    assert tape.unsaved() == []
+def test_only_what_a_person_made_and_no_file_has_is_unsaved(run_recording, tmp_path):
+    record_run(run_recording)
+    run_recording.fork(0, 0)
+    assert run_recording.unsaved() == []
+    run_recording.fork(0, 2)
+    run_recording.mark(0, 1)
+    record_run(run_recording)
+    run_recording.tidy()
+    run_recording.mark(0, 2)
+    assert run_recording.unsaved() == ["run 1 (1 branch, 1 bookmark)", "run 2 (1 bookmark)"]
+    run_recording.keep(tmp_path / "second")
+    assert run_recording.unsaved() == ["run 1 (1 branch, 1 bookmark)"]
+    run_recording.keep_left(run_recording.left.listed[0], tmp_path / "first")
+    assert run_recording.unsaved() == []
 
 
 def test_a_run_that_was_to_be_recorded_and_is_in_no_file_is_unsaved_until_it_is(tmp_path):
-    tape = RunRecording(tmp_path / "none" / "run.remdm", clock=lambda: 1.8e9)
-    record_run(tape)
-    assert tape.unsaved() == ["run 1 (not recorded)"]
-    assert "No such file" in tape.unrecorded[1]
-    tape.keep(tmp_path / "run")
-    assert tape.unsaved() == []
-    assert tape.unrecorded == {}
-    tape.close()
+    run_recording = RunRecording(tmp_path / "none" / "run.remdm", clock=lambda: 1.8e9)
+    record_run(run_recording)
+    assert run_recording.unsaved() == ["run 1 (not recorded)"]
+    assert "No such file" in run_recording.unrecorded[1]
+    run_recording.keep(tmp_path / "run")
+    assert run_recording.unsaved() == []
+    assert run_recording.unrecorded == {}
+    run_recording.close()
 
 
 # -- on the screen
