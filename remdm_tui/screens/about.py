@@ -8,18 +8,18 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from engine.records import Check, ModelInfo
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.render.model_summary import rows
+from remdm_tui.screens.overlay import OverlayScreen
 
 LOOKS = 0.1
 """Seconds between looks at whether the measurement is there."""
 
 
-class AboutScreen(ModalScreen[None]):
+class AboutScreen(OverlayScreen[None]):
     """Lists the model's properties; enter measures its loss on a short text."""
 
     BINDINGS = [Binding("escape,q,i", "dismiss", "Close"), Binding("enter", "measure", "Measure")]
@@ -44,7 +44,7 @@ class AboutScreen(ModalScreen[None]):
             scroll.border_title = "about the model - esc closes"
             yield Static(self._text())
 
-    def on_mount(self) -> None:
+    def set_up(self) -> None:
         self.query_one(VerticalScroll).focus()
         self.set_interval(LOOKS, self._look)
 

@@ -10,14 +10,14 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from remdm_tui.console.sanitize import sanitize
+from remdm_tui.screens.overlay import OverlayScreen
 from remdm_tui.watch.left_runs import RunSummary
 
 
-class CompareRunsScreen(ModalScreen[None]):
+class CompareRunsScreen(OverlayScreen[None]):
     """Shows the last step of both runs."""
 
     BINDINGS = [Binding("escape,q,c,enter", "dismiss", "Close")]
@@ -46,7 +46,7 @@ class CompareRunsScreen(ModalScreen[None]):
                     shown = sanitize(text, lines=True, joiners=True, ascii_only=self._ascii)
                     yield Static(Text.assemble((f"{name}\n", "bold underline"), shown))
 
-    def on_mount(self) -> None:
+    def set_up(self) -> None:
         self.query_one(VerticalScroll).focus()
 
     def _figures(self) -> Table:

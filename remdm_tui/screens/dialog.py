@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import TypeVar
 
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Input, Label, OptionList
 from textual.widgets.option_list import Option
 
+from remdm_tui.screens.overlay import OverlayScreen, Result
 from remdm_tui.widgets.line_input import LineInput
 
-Result = TypeVar("Result")
 
-
-class Dialog(ModalScreen[Result]):
+class Dialog(OverlayScreen[Result]):
     """A dialog with an input line; escape dismisses it with None.
 
     What `accept` raises as ValueError is shown, and the dialog stays.
@@ -67,7 +64,7 @@ class Dialog(ModalScreen[Result]):
             yield error
             yield from self.below()
 
-    def on_mount(self) -> None:
+    def set_up(self) -> None:
         self.query_one(Input).focus()
 
     def complain(self, sentence: str) -> None:
@@ -136,7 +133,8 @@ class ListDialog(Dialog[Result]):
     begin_at: int | None = None
     """the row that is highlighted at first"""
 
-    def on_mount(self) -> None:
+    def set_up(self) -> None:
+        super().set_up()
         self.list_rows(self.begin_at)
 
     def list_rows(self, at: int | None = None) -> None:

@@ -10,7 +10,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Label, OptionList
 from textual.widgets.option_list import Option
 
@@ -18,6 +17,7 @@ from engine.text.counts import counted
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.render.shorten import shorten
 from remdm_tui.screens.line import LineScreen
+from remdm_tui.screens.overlay import OverlayScreen
 from remdm_tui.watch.left_runs import LeftRun, RunSummary
 from remdm_tui.watch.run_recording import SUFFIX
 
@@ -26,7 +26,7 @@ WIDEST = 24
 HEADS = ("run", "strategy", "seed", "steps", "remasks", "entropy", "where")
 
 
-class RunsScreen(ModalScreen[None]):
+class RunsScreen(OverlayScreen[None]):
     """Lists the live run first, then those left, the newest of them highlighted."""
 
     BINDINGS = [
@@ -79,7 +79,7 @@ class RunsScreen(ModalScreen[None]):
             yield OptionList(compact=True)
             yield Label(id="message", markup=False)
 
-    def on_mount(self) -> None:
+    def set_up(self) -> None:
         self._list_rows()
         self.query_one(OptionList).focus()
 

@@ -132,7 +132,8 @@ class TokenView(ScrollView):
 
     def _lay_out(self, canvas: Canvas, type_: Type) -> None:
         """Typeset the canvas, and make room for its lines."""
-        lines = Lines.of(len(canvas.tokens), self.size.width, self.size.height)
+        # the column of the scrollbar is reserved whether or not it is shown
+        lines = Lines.of(len(canvas.tokens), max(1, self.scrollable_content_region.width), self.size.height)
         if lines != self._lines:
             self._lines = lines
             self._strips.clear()
