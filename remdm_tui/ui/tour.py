@@ -61,7 +61,8 @@ class TourGuide:
         """Show the first step."""
         if self._line is None:
             self._line = Static("", id="tour", markup=False)
-            self._screen.text.open_box(self._line)
+            # a row of its own: what it tells a newcomer to look at stays visible
+            self._screen.mount(self._line, before=self._screen.line)
         self._show(Tour())
 
     def did(self, action: str) -> None:

@@ -32,6 +32,10 @@ class Walker:
         """Wait until all patterns are on screen."""
         return self.terminal.wait(lambda screen: all(re.search(pattern, screen) for pattern in patterns))
 
+    def read(self, pattern: str) -> str:
+        """Wait until a sentence is in the panels on the left, over as many lines as it takes."""
+        return self.terminal.wait(lambda screen: bool(re.search(pattern, text_panel(screen))))
+
 
 @pytest.fixture
 def walk() -> Iterator[type[Walker]]:
@@ -61,10 +65,9 @@ def test_one_key_says_why_a_token_was_remasked_in_a_running_watch(walk: type[Wal
     person = walk("--strategy", "remdm-rescale", "--eta", ".9", "--steps", "400", "--length", "96", "--seed", "3")
     person.see(r"playing [2-9]\d/400")
     person.press("N")
-    screen = person.see(r"position \d+ -", r"remasked, was")
+    person.see(r"position \d+ -", r"remasked, was")
     why = r"u = \.\d+ < sigma = \.\d+ \(rescale: eta \.9 \* sigma_max [.\d]+; [.\d]+ expected\)"
-    assert re.search(why, text_panel(screen))
-    assert "paused" in header(screen)
+    assert "paused" in header(person.read(why))
     assert person.keys <= 3
 
 
