@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -20,6 +20,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding
 from textual.dom import DOMNode
 from textual.driver import Driver
+from textual.events import Event, InputEvent
 from textual.filter import LineFilter
 from textual.screen import Screen
 
@@ -76,6 +77,8 @@ class WatchApp(App[None]):
         self.controls = Controls(self.watching, options, KeyTable(KEYS, preferences.configuration.keys, options.ascii))
         self._clock = clock
         self._signals: tuple[tuple[signal.Signals, Any], ...] = ()
+        self._opening: Awaitable[Any] | None = None
+        """the screen that was opened last, until input has waited for it"""
 
     def get_driver_class(self) -> type[Driver]:
         return metered(super().get_driver_class())
@@ -142,6 +145,19 @@ class WatchApp(App[None]):
             self.main.panes.colour_by(mode.name)
         if start.speed is not None:
             self.watching.player = replace(player, speed=start.speed)
+
+    # -- screens and keys
+
+    def push_screen(self, *arguments: Any, **options: Any) -> Any:
+        self._opening = opening = super().push_screen(*arguments, **options)
+        return opening
+
+    async def on_event(self, event: Event) -> None:
+        if isinstance(event, InputEvent) and self._opening is not None:
+            # keys that are typed while a screen opens are for that screen, and its actions need its widgets
+            opening, self._opening = self._opening, None
+            await opening
+        await super().on_event(event)
 
     # -- the first steps
 

@@ -65,7 +65,8 @@ class Dialog(OverlayScreen[Result]):
             yield from self.below()
 
     def set_up(self) -> None:
-        self.query_one(Input).focus()
+        # at once: what was typed ahead is for the line
+        self.set_focus(self.query_one(Input))
 
     def complain(self, sentence: str) -> None:
         """Show an error; an empty sentence hides it."""

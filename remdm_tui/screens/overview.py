@@ -72,7 +72,8 @@ class OverviewScreen(ListDialog[int | None]):
         yield from super().below()
 
     def on_resize(self, event: Resize) -> None:
-        self.list_rows(self.at)
+        if self.query("OptionList"):
+            self.list_rows(self.at)
 
     def rows(self) -> Sequence[Text]:
         words = self.query_one(LineInput).value.casefold().split()

@@ -64,7 +64,7 @@ class TimelinePanel(Timeline, can_focus=True):
     @needs_run
     def action_forward(self) -> None:
         if self.session.player.done:
-            self.controls.say("The run ended")
+            self._say_end("The run ended")
         elif self.session.player.live and (obstacle := self.controls.obstacle):
             self.controls.say(obstacle)
         else:
@@ -81,7 +81,7 @@ class TimelinePanel(Timeline, can_focus=True):
     def action_jump(self, by: int) -> None:
         end = self.session.recorded if by > 0 else 0
         if self._at(end):
-            self.controls.say(AT_END if by > 0 else AT_START)
+            self._say_end(AT_END) if by > 0 else self.controls.say(AT_START)
         else:
             self.controls.seek(self.session.player.position + by)
 
@@ -95,9 +95,16 @@ class TimelinePanel(Timeline, can_focus=True):
     @needs_run
     def action_end(self) -> None:
         if self._at(self.session.recorded):
-            self.controls.say(AT_END)
+            self._say_end(AT_END)
         else:
             self.controls.seek(self.session.recorded)
+
+    def _say_end(self, sentence: str) -> None:
+        """Say why the view cannot go on: the damage of the file that ends the record, else `sentence`."""
+        if self.session.damaged():
+            self.controls.wake()
+        else:
+            self.controls.say(sentence)
 
     def _at(self, position: int) -> bool:
         """Return whether the view is paused at a position."""
