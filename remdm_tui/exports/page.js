@@ -8,6 +8,7 @@
   const by = (id) => document.getElementById(id);
   const number = (value, digits) => (value === null || value === undefined ? "-"
     : (digits === undefined ? String(value) : value.toFixed(digits)).replace(/^0\./, "."));
+  const counted = (count, thing) => `${count} ${thing}${count === 1 ? "" : "s"}`;
 
   // -- a branch: its states, the events of each position, and its map
 
@@ -189,7 +190,7 @@
     const drawn = { states: new Uint8Array(length).fill(255), words: new Int32Array(length) };
     let tallest = 0;
     const charts = CHARTS.map((kind) => chart(of, kind, part(".curves"), (at) => seek(at)));
-    part("h2").textContent = `map: ${length} positions x ${of.step(of.last)} steps`;
+    part("h2").textContent = `map: ${counted(length, "position")} x ${counted(of.step(of.last), "step")}`;
 
     const paint = () => {
       const colours = run.colours[is_dark() ? 0 : 1], shades = colours.ground.length - 1;
