@@ -45,6 +45,8 @@ class DITConfig:
             raise ValueError(f"mask_id must lie in 0 to {self.vocab_size - 1}, not {self.mask_id!r}")
         if type(self.time_conditioning) is not bool:
             raise ValueError(f"time_conditioning must be true or false, not {self.time_conditioning!r}")
+        if type(self.dropout) not in (int, float) or not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be a number from 0 to below 1, not {self.dropout!r}")
 
     def to_dict(self) -> dict[str, object]:
         return asdict(self)

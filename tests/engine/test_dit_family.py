@@ -251,6 +251,12 @@ def test_a_time_conditioning_that_is_neither_true_nor_false_is_refused(
         engine.load_model(str(home), "cpu", tokenizer=tokenizer)
 
 
+@pytest.mark.parametrize("dropout", ["x", True, -0.1, 1, float("nan"), [0.1]])
+def test_a_dropout_that_is_no_share_is_refused(dropout: Any) -> None:
+    with pytest.raises(ValueError, match="dropout must be a number from 0 to below 1, not"):
+        DITConfig(VOCAB, DIM, BLOCKS, HEADS, COND, LENGTH, MASK, dropout=dropout)
+
+
 @pytest.mark.parametrize("timed", [True, False])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_the_timed_network_is_the_trained_one_and_its_rows_those_of_the_whole(timed: bool, dtype: torch.dtype) -> None:
