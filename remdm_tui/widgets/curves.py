@@ -44,11 +44,13 @@ class CurvesPanel(Static):
     def __init__(self, *, ascii_only: bool = False, id: str | None = None) -> None:
         super().__init__(id=id)
         self._ascii = ascii_only
+        self._shown: tuple[Sequence[Chart | Overlay], int, int, Sequence[int]] | None = None
 
     def show(
         self, charts: Sequence[Chart | Overlay], total: int, position: int, changes: Sequence[int] = ()
     ) -> None:  # fmt: skip
         """Draw the charts over `total` steps, with a line at `position` and ticks where settings change."""
+        self._shown = charts, total, position, changes
         width = self.size.width
         if width < 8 or self.size.height < 2:
             return
@@ -140,6 +142,11 @@ class CurvesPanel(Static):
                 row.stylize(colours[here[x % len(here)]], x + 1, x + 2)
             text.append_text(row)
         return text
+
+    def on_resize(self) -> None:
+        # what opens above or below changes the height, and nothing else draws the charts anew then
+        if self._shown is not None:
+            self.show(*self._shown)
 
     def on_click(self, event: events.Click) -> None:
         if self._total:

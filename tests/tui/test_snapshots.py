@@ -1,6 +1,7 @@
 """What the application looks like, as SVG; `pytest --snapshot-update` accepts a change that was looked at."""
 
 import pytest
+from textual.widgets import Input
 
 from engine.records import Settings
 from remdm_tui.app import WatchApp
@@ -45,6 +46,8 @@ async def helped(pilot):
     await halfway(pilot)
     await pilot.press("question_mark")
     await seen(pilot, lambda app: isinstance(app.screen, HelpScreen) and app.screen.options.option_count)
+    pilot.app.screen.query_one(Input).cursor_blink = False
+    await drawn(pilot)
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=lambda size: f"{size[0]}x{size[1]}")
