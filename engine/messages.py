@@ -163,6 +163,7 @@ class Stepped(Message, frozen=True):
     block: int = 0
     branch: int = 0
     edit: Edit | None = None
+    edit_plan: Array | None = None
 
     @classmethod
     def of(cls, run: int, frame: Frame, branch: int = 0) -> Stepped:
@@ -179,6 +180,7 @@ class Stepped(Message, frozen=True):
             frame.block,
             branch,
             frame.edit,
+            None if frame.edit_plan is None else Array.of(frame.edit_plan),
         )
 
     def frame(self) -> Frame:
@@ -188,10 +190,13 @@ class Stepped(Message, frozen=True):
             raise ValueError("the arrays of a frame differ in shape")
         if [a.dtype for a in self.arrays] != ["<i4", "|u1", "<f4", "<f4", "<f4"]:
             raise ValueError("an array of a frame has the wrong type")
+        edits = None if self.edit_plan is None else self.edit_plan.array()
+        if edits is not None and (edits.shape != tokens.shape or edits.dtype != np.float32):
+            raise ValueError("the edits of a frame have another shape or type than its plan")
         return Frame(
             self.index, *self.times, tokens, change, held, unmask, remask,
             self.network_calls, self.settings.settings(), self.excess, self.final,
-            self.block, self.edit,
+            self.block, self.edit, edits,
         )  # fmt: skip
 
 

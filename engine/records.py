@@ -29,9 +29,15 @@ class Change(IntEnum):
     """held a token, is masked again"""
     LOCKED = 4
     """is in the prompt or was locked by hand: no sampler touches it"""
+    EDITED = 5
+    """held a token, now holds another that the strategy put in its place"""
 
 
-UNCHANGED = np.array([Change.MASKED, Change.HELD, Change.HELD, Change.MASKED, Change.LOCKED], np.uint8)
+PUT = (Change.REVEALED, Change.EDITED)
+"""The changes after which a position holds a token that it did not hold before."""
+
+
+UNCHANGED = np.array([Change.MASKED, Change.HELD, Change.HELD, Change.MASKED, Change.LOCKED, Change.HELD], np.uint8)
 """The `Change` at a position that a step leaves alone, by the change there in the step before."""
 
 
@@ -117,6 +123,8 @@ class Frame:
     """number of the block that the step worked in, from 0; t, s and both alphas are its own"""
     edit: Edit | None = None
     """what a person did, where the frame is that and no step of the sampler; then s is t"""
+    edit_plan: NDArray[np.float32] | None = None
+    """the plan's probability of an edit, like `remask`; None where the strategy edits nothing"""
 
     @property
     def masked(self) -> NDArray[np.bool_]:
@@ -187,7 +195,8 @@ class StrategyInfo:
     name: str
     summary: str
     source: str
-    reads: str
+    reads: tuple[str, ...]
+    """names of `engine.strategies.base.READS`; empty: time and state alone"""
     knobs: tuple[KnobInfo, ...]
     preserves_marginal: bool = True
     """whether it claims that 1 - alpha of the positions are masked, but for chance"""

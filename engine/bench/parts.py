@@ -89,7 +89,7 @@ def _oracle_seconds(model: Unfolded, options: Options, length: int) -> float:
         held = torch.full(tokens.shape, torch.nan, dtype=torch.float64)
         times = torch.tensor(strategy.grid(steps))
         for t, s in pairwise(times):
-            tokens, held = oracle.step(
+            tokens, held, _ = oracle.step(
                 model, strategy, settings, tokens, held, t.view(1, 1), s.view(1, 1), generator, model.dtype
             )
 

@@ -15,7 +15,8 @@ from engine.models.protocol import Denoiser, device_of, encode_rows
 from engine.records import Settings
 from engine.sampling import oracle
 from engine.sampling.session import control_of
-from engine.sampling.step import SamplerState, Stepper
+from engine.sampling.state import SamplerState
+from engine.sampling.step import Stepper
 from engine.strategies import make_strategy
 
 
@@ -111,7 +112,7 @@ def dense(model: Denoiser, options: Options, probabilities: str) -> Callable[[in
     dtype = torch.float64 if probabilities == "float64" else getattr(torch, _dtype_name(model))
 
     def step(_: int) -> int:
-        new, _held = oracle.step(model, strategy, control.settings, tokens, held, t, s, generator, dtype)
+        new, *_rest = oracle.step(model, strategy, control.settings, tokens, held, t, s, generator, dtype)
         return int(((new != model.mask_id) & (tokens == model.mask_id)).sum())
 
     return step

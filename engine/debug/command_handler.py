@@ -11,14 +11,14 @@ from engine.debug.credit import CreditWindow
 from engine.debug.laws import Claims
 from engine.debug.monitor import Monitor
 from engine.messages import SettingsData, Stepped
-from engine.strategies import Strategy, describe, values
+from engine.strategies import Strategy, describe, reads_of, values
 from engine.strategies.files import StrategyFile
 from engine.strategies.validation import StrategyError
 
 if TYPE_CHECKING:
     from engine.records import Frame
     from engine.sampling.session import Session
-    from engine.sampling.step import StepConfig
+    from engine.sampling.state import StepConfig
 
 MOVES = (messages.Fork, messages.Switch, messages.Together)
 """Commands that void the credit."""
@@ -194,7 +194,7 @@ class CommandHandler:
 
 
 def claims_of(strategy: Strategy) -> Claims:
-    return Claims(strategy.preserves_marginal, strategy.reads, strategy.leaves_range)
+    return Claims(strategy.preserves_marginal, reads_of(strategy), strategy.leaves_range)
 
 
 def _again(kind: type[Strategy], before: Strategy) -> Strategy:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from engine.debug import patterns
 from engine.debug.expressions import Expression
-from engine.records import Change, Frame
+from engine.records import PUT, Change, Frame
 from engine.sampling.figures import unigram_entropy
 from engine.text.characters import Characters
 from engine.text.counts import counted
@@ -130,7 +130,7 @@ class AtPosition(Condition):
         return f"position {self.position} changes"
 
     def holds(self, frame: Frame, before: Frame | None) -> Truth:
-        changed = (frame.change == Change.REVEALED) | (frame.change == Change.REMASKED)
+        changed = np.isin(frame.change, (*PUT, Change.REMASKED))
         return changed & (np.arange(changed.shape[1]) == self.position)
 
 
@@ -143,7 +143,7 @@ class TokenIs(Condition):
     pieces: tuple[str, ...] = field(default=(), repr=False, compare=False)
     characters: Characters | None = field(default=None, repr=False, compare=False)
     form = 'token sea, token " sea" or token /se[ae]/'
-    doc = "a token is revealed that is spelled so or matches a pattern"
+    doc = "a token is revealed, or put by an edit, that is spelled so or matches a pattern"
     event = wide = True
 
     def __str__(self) -> str:
@@ -157,7 +157,7 @@ class TokenIs(Condition):
         return piece == self.text if self.exact else piece.strip() == self.text
 
     def holds(self, frame: Frame, before: Frame | None) -> Truth:
-        revealed = frame.change == Change.REVEALED
+        revealed = np.isin(frame.change, PUT)
         there = {int(token) for token in np.unique(frame.tokens[revealed])}
         ids = [i for i in there if i < len(self.pieces) and self.matches(self.pieces[i])]
         found = revealed & np.isin(frame.tokens, ids)
@@ -203,7 +203,7 @@ class Unsure(Condition):
         return f"a token is revealed with a probability below {self.probability:g}"
 
     def holds(self, frame: Frame, before: Frame | None) -> Truth:
-        return (frame.change == Change.REVEALED) & (frame.held < self.probability)
+        return np.isin(frame.change, PUT) & (frame.held < self.probability)
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,10 @@ def _count(change: Change) -> Callable[[Frame], Values]:
     return lambda frame: (frame.change == change).sum(-1, keepdims=True)
 
 
+def _edits(frame: Frame) -> Values:
+    return np.zeros(frame.tokens.shape) if frame.edit_plan is None else frame.edit_plan
+
+
 def _figure(name: str) -> Callable[[Frame], Values]:
     return lambda frame: FIGURES[name].compute(Steps.of([frame]))[0].astype(np.float64)[:, None]
 
@@ -53,6 +57,7 @@ FIELDS: dict[str, Field] = {
     "masked": Field("positions masked after the step", lambda f: f.masked.sum(-1, keepdims=True)),
     "revealed": Field("positions revealed in the step", _count(Change.REVEALED), event=True),
     "remasked": Field("positions remasked in the step", _count(Change.REMASKED), event=True),
+    "edited": Field("positions whose token the strategy replaced in the step", _count(Change.EDITED), event=True),
     "sigma": Field("largest probability of remasking", _figure("sigma")),
     "entropy": Field("of what is revealed, in nats", _figure("entropy")),
     "confidence": Field("mean probability of what is revealed", _figure("confidence")),
@@ -61,6 +66,7 @@ FIELDS: dict[str, Field] = {
     "change": Field("what the step did: one of the words in capitals", lambda f: f.change, wide=True, event=True),
     "unmask": Field("probability of revealing", lambda f: f.unmask, wide=True),
     "remask": Field("probability of remasking", lambda f: f.remask, wide=True),
+    "edit": Field("probability of an edit", _edits, wide=True),
     "position": Field("from 0", lambda f: np.arange(f.tokens.shape[1])[None], wide=True),
 }
 

@@ -107,7 +107,7 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Prediction:
+class TokenPrediction:
     """The network's prediction of one position of a state."""
 
     step: int

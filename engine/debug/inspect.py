@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.debug.findings import Moment, Story
 from engine.records import Change, Edit, Frame, Knob
@@ -29,6 +30,28 @@ BY_HAND = {
 NAN = math.nan
 
 
+class Chance(NamedTuple):
+    """How the probability of a change is read and named."""
+
+    plan: Callable[[Frame], NDArray[np.float32]]
+    before: tuple[Change, ...]
+    """the changes of positions at which it could have happened"""
+    name: str
+    what: str
+
+
+def _edit_plan(frame: Frame) -> NDArray[np.float32]:
+    return np.zeros_like(frame.remask) if frame.edit_plan is None else frame.edit_plan
+
+
+KEPT = (Change.HELD, Change.REMASKED, Change.EDITED)
+CHANCES = {
+    Change.REVEALED: Chance(lambda f: f.unmask, (Change.REVEALED, Change.MASKED), "p(reveal)", "reveals"),
+    Change.REMASKED: Chance(lambda f: f.remask, KEPT, "sigma", "remasks"),
+    Change.EDITED: Chance(_edit_plan, KEPT, "p(edit)", "edits"),
+}
+
+
 def story(frames: Iterable[Frame], sample: int, position: int, *, seed: int, first: int = 0) -> Story:
     """Return all moments of a position in the frames of a branch, which begin with its first.
 
@@ -47,7 +70,7 @@ def story(frames: Iterable[Frame], sample: int, position: int, *, seed: int, fir
         if frame.edit is not None:
             if _touches(frame, before, sample, position):
                 moments.append(_edited(frame, frame.edit, before, sample, position))
-        elif frame.change[sample, position] in (Change.REVEALED, Change.REMASKED):
+        elif frame.change[sample, position] in CHANCES:
             moments.append(_changed(frame, before, sample, position, (seed, first + sample, steps)))
         steps += frame.edit is None and not frame.final
         before = frame
@@ -80,7 +103,7 @@ def _edited(frame: Frame, edit: Edit, before: Frame | None, sample: int, positio
 
 
 def _changed(frame: Frame, before: Frame | None, sample: int, position: int, address: tuple[int, int, int]) -> Moment:
-    """Return a step's reveal or remask; address: seed, sample number and step of its noise."""
+    """Return a step's reveal, remask or edit; address: seed, sample number and step of its noise."""
     change = Change(int(frame.change[sample, position]))
     remasked = change is Change.REMASKED
     source = before if remasked and before is not None else frame
@@ -88,28 +111,40 @@ def _changed(frame: Frame, before: Frame | None, sample: int, position: int, add
     if frame.final:
         why = "Masked after the last step: the clean-up took the most probable token"
         return Moment(frame.index + 1, frame.t, frame.s, change, token, held, NAN, NAN, NAN, why)
-    plan, other = (frame.remask, Change.HELD) if remasked else (frame.unmask, Change.MASKED)
-    could = (frame.change[sample] == change) | (frame.change[sample] == other)
-    chance, total = float(plan[sample, position]), float(np.where(could, plan[sample], 0).sum(dtype=np.float64))
+    kind = CHANCES[change]
+    plan = kind.plan(frame)[sample]
+    could = np.isin(frame.change[sample], kind.before)
+    chance, total = float(plan[position]), float(np.where(could, plan, 0).sum(dtype=np.float64))
     share = chance / total if total > 0 else NAN
     drawn = rng.uniform(rng.key(*address, Purpose.CHANGE), position)
-    open_ = int(np.count_nonzero(could))
+    could_count = int(np.count_nonzero(could))
     did = int(np.count_nonzero(frame.change[sample] == change))
-    strategy = _strategy(frame.settings.strategy, tuple(frame.settings.knobs.items()))
-    rule = "" if strategy is None else (
-        strategy.remask_rule(frame.t, _sigma_max(frame)) if remasked else strategy.reveal_rule(did, open_)
-    )  # fmt: skip
-    if rule and not remasked:
+    rule = _rule(frame, change, did, could_count)
+    if rule and change is Change.REVEALED:
         # a set was chosen: nothing was left to chance
         return Moment(frame.index + 1, frame.t, frame.s, change, token, held, chance, share, drawn, rule)
-    name, what = ("sigma", "remasks") if remasked else ("p(reveal)", "reveals")
-    expected = f"{rule}; {total:.3g} expected" if rule else f"{total:.3g} {what} expected in this step"
-    why = f"u = {short(drawn)} < {name} = {short(chance)} ({expected})"
+    expected = f"{rule}; {total:.3g} expected" if rule else f"{total:.3g} {kind.what} expected in this step"
+    # an edit happens above the chance of a remask, which comes first
+    least = float(frame.remask[sample, position]) if change is Change.EDITED else 0.0
+    fell = f"{short(least)} <= " if least else ""
+    why = f"{fell}u = {short(drawn)} < {kind.name} = {short(least + chance)} ({expected})"
+    if change is Change.EDITED and before is not None:
+        why = f"was token {int(before.tokens[sample, position])}; {why}"
     return Moment(frame.index + 1, frame.t, frame.s, change, token, held, chance, share, drawn, why)
 
 
 def _sigma_max(frame: Frame) -> float:
     return min(1.0, (1 - frame.alpha_s) / frame.alpha_t) if frame.alpha_t > 0 else 1.0
+
+
+def _rule(frame: Frame, change: Change, did: int, could: int) -> str:
+    """Return by which rule of the strategy a position changed, `did` of `could` positions; empty if it names none."""
+    strategy = _strategy(frame.settings.strategy, tuple(frame.settings.knobs.items()))
+    if strategy is None or change is Change.EDITED:
+        return ""
+    if change is Change.REMASKED:
+        return strategy.remask_rule(frame.t, _sigma_max(frame))
+    return strategy.reveal_rule(did, could)
 
 
 @lru_cache(maxsize=64)

@@ -32,7 +32,7 @@ class Claims:
     """The properties that a strategy claims."""
 
     preserves_marginal: bool
-    reads: str
+    reads: frozenset[str]
     leaves_range: str = ""
     """the formula by which the last step's plan leaves [0, 1]; empty: it does not"""
 
@@ -60,9 +60,12 @@ class LawInput:
     last: LawState
     was_masked: NDArray[np.bool_]
     was_revealed: NDArray[np.bool_]
+    """before the step, also where it has been edited since"""
     now_masked: NDArray[np.bool_]
     unmask: NDArray[np.float64]
     remask: NDArray[np.float64]
+    here: slice
+    """the positions of the block"""
 
     @property
     def surprise(self) -> float:
@@ -151,10 +154,11 @@ def _step(frame: Frame, claims: Claims, last: LawState, edges: Sequence[int]) ->
         claims,
         last,
         states[Change.MASKED] | states[Change.REVEALED],
-        states[Change.HELD] | states[Change.REMASKED],
+        states[Change.HELD] | states[Change.REMASKED] | states[Change.EDITED],
         states[Change.MASKED] | states[Change.REMASKED],
         frame.unmask[:, here].astype(np.float64),
         frame.remask[:, here].astype(np.float64),
+        here,
     )
 
 
@@ -231,10 +235,26 @@ def changes_as_planned(step: LawInput) -> Iterator[Violation]:
             )  # fmt: skip
 
 
+def edits_as_planned(step: LawInput) -> Iterator[Violation]:
+    """Check that no more is edited than the plan's probabilities say; fewer may be, as a token may be put again."""
+    frame, seen = step.frame, step.frame.count(Change.EDITED)
+    p = np.zeros(0) if frame.edit_plan is None else frame.edit_plan[:, step.here].astype(np.float64)[step.was_revealed]
+    expected, spread = float(p.sum()), float((p * (1 - p)).sum())
+    room = step.surprise / 3 + math.sqrt(step.surprise**2 / 9 + 2 * step.surprise * spread)
+    if seen > (expected + room + ROUNDING * expected if expected else 0):
+        yield _broken(
+            "edits", step, "E[edited] <= sum of edit over revealed", f"{seen} edits; at most {expected:.1f} expected",
+            seen=seen, expected=expected, most=expected + room,
+        )  # fmt: skip
+
+
 def calls_as_planned(step: LawInput) -> Iterator[Violation]:
-    """Check that the network computes the sequences that reveal something, or all with masks under `candidates`."""
+    """Check that the network computes the sequences that reveal something, or all with masks if the plan reads them."""
     frame = step.frame
-    looks = step.claims.reads == "candidates" and not frame.final
+    reads = step.claims.reads - {"held"}
+    looks = bool(reads) and not frame.final
+    if looks and "committed" in reads:
+        return  # such a strategy chooses itself when it needs the network
     asks = step.was_masked if looks else frame.change == Change.REVEALED
     planned, calls = int(asks.any(-1).sum()), frame.network_calls - step.last.calls
     if calls != planned:
@@ -245,4 +265,4 @@ def calls_as_planned(step: LawInput) -> Iterator[Violation]:
         )  # fmt: skip
 
 
-LAWS: tuple[Law, ...] = (marginal, in_range, bounded, changes_as_planned, calls_as_planned)
+LAWS: tuple[Law, ...] = (marginal, in_range, bounded, changes_as_planned, edits_as_planned, calls_as_planned)

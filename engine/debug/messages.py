@@ -114,7 +114,7 @@ class Looked(Message, frozen=True, rename={"prediction": "opinion"}):  # its nam
 
     run: int
     branch: int
-    prediction: findings.Prediction
+    prediction: findings.TokenPrediction
 
 
 class Drafted(Message, frozen=True):

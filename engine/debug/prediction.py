@@ -9,12 +9,14 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from engine.debug.findings import Drafts, Prediction, Ranked, Verdict
+from engine.debug.findings import Drafts, Ranked, TokenPrediction, Verdict
 from engine.models.protocol import encode_rows, never_drawn
 from engine.sampling import kernel
+from engine.sampling.readout import Readout
 from engine.sampling.session import NextStep, Session, grid_of
-from engine.sampling.step import SamplerState, Stepper
-from engine.strategies import Candidates, Strategy, View
+from engine.sampling.state import SamplerState
+from engine.sampling.step import memory_of
+from engine.strategies import Prediction, Strategy, View, asks_network, reads_of
 from engine.strategies.schedules import next_time
 from engine.strategies.validation import StrategyError
 from engine.text.counts import counted
@@ -29,13 +31,13 @@ ROWS = 64
 def predict_position(
     session: Session, sample: int, position: int, *, kinds: Mapping[str, type[Strategy]], step: int | None = None,
     top: int = 20,
-) -> Prediction:  # fmt: skip
+) -> TokenPrediction:  # fmt: skip
     """Return the network's `top` tokens at a position before step `step` (None: the next), as the settings of it
     decide.
 
     A revealed position is shown to the network as a mask.  kinds: strategies to judge with their default knobs; the
-    running one comes first, with its own.  The head is computed on one row, and on all masked rows if a strategy reads
-    candidates.  The session does not change.  Raises ValueError for a step, sample or position that does not exist.
+    running one comes first, with its own.  The head is computed on one row, and on all rows that strategies read.  The
+    session does not change.  Raises ValueError for a step, sample or position that does not exist.
     """
     step = session.index if step is None else step
     ahead = session.before(step)
@@ -43,7 +45,7 @@ def predict_position(
     if not (0 <= sample < batch and 0 <= position < length):
         held = f"{counted(batch, 'sample')} of {counted(length, 'position')}"
         raise ValueError(f"there is no position {position} of sample {sample}: {held}")
-    row = _row(ahead.state, sample)
+    row = ahead.state.rows([sample])
     if row.seen is not None and not bool((row.seen == position).any()):
         raise ValueError(f"the window that the network sees does not reach position {position} now")
     mask_id, token = session.model.mask_id, int(row.tokens[0, position])
@@ -58,7 +60,7 @@ def predict_position(
     ]
     running = {settings.strategy: ahead.control.strategy}
     others = running | {name: kind for name, kind in kinds.items() if name != settings.strategy}
-    return Prediction(
+    return TokenPrediction(
         step=step,
         sample=sample,
         position=position,
@@ -83,7 +85,7 @@ def predict_drafts(session: Session, sample: int, step: int | None = None) -> Dr
     batch = len(ahead.state.tokens)
     if not 0 <= sample < batch:
         raise ValueError(f"there is no sample {sample}: the run has {batch}")
-    row = _row(ahead.state, sample)
+    row = ahead.state.rows([sample])
     where = row.shown(row.masked(model.mask_id))
     every = torch.arange(row.tokens.shape[1], device=row.tokens.device)[None]
     positions = row.shown(every)[where]
@@ -99,13 +101,6 @@ def predict_drafts(session: Session, sample: int, step: int | None = None) -> Dr
         found.append((best.indices, best.values, torch.special.entr(p).sum(-1)))
     tokens, probabilities, entropies = (torch.cat(parts).tolist() for parts in zip(*found, strict=True))
     return Drafts(step, sample, tuple(positions.tolist()), tuple(tokens), tuple(probabilities), tuple(entropies))
-
-
-def _row(state: SamplerState, sample: int) -> SamplerState:
-    """Return one trajectory of a state."""
-    here = slice(sample, sample + 1)
-    active, seen = (None if part is None else part[here] for part in (state.active, state.seen))
-    return SamplerState(state.tokens[here], state.held[here], state.locked[here], [state.numbers[sample]], active, seen)
 
 
 def _probabilities(session: Session, row: SamplerState, ahead: NextStep, position: int) -> Tensor:
@@ -130,7 +125,7 @@ def _verdicts(
     session: Session, row: SamplerState, ahead: NextStep, position: int, kinds: Mapping[str, type[Strategy] | Strategy]
 ) -> tuple[Verdict, ...]:
     """Return what each strategy would do; one that is a class has its default knobs."""
-    drawn: Candidates | None = None
+    reader = _Reader(session, row, ahead)
     verdicts = []
     for name, kind in kinds.items():
         problem = _why_no_verdict(session, row, ahead, position, kind)
@@ -138,10 +133,8 @@ def _verdicts(
             verdicts.append(Verdict(name, 0.0, 0.0, problem))
             continue
         try:
-            if kind.reads == "candidates" and drawn is None:
-                drawn = _candidates(session, row, ahead)
             strategy = kind() if isinstance(kind, type) else kind
-            verdicts.append(_verdict(session, row, ahead, position, strategy, drawn))
+            verdicts.append(_verdict(session, row, ahead, position, strategy, reader))
         except (ValueError, ArithmeticError, StrategyError) as error:
             verdicts.append(Verdict(name, 0.0, 0.0, str(error)))
     return tuple(verdicts)
@@ -162,14 +155,30 @@ def _why_no_verdict(
     return ""
 
 
-def _candidates(session: Session, row: SamplerState, ahead: NextStep) -> Candidates:
-    alpha_t = ahead.control.strategy.alpha(_time(ahead.t, row))
-    stepper = Stepper(session.model, session.seed)
-    return stepper.candidates(ahead.control, row, [ahead.step], alpha_t, row.masked(session.model.mask_id))[0]
+class _Reader:
+    """Computes the prediction of one state for several strategies: once for all that read the same of it."""
+
+    def __init__(self, session: Session, row: SamplerState, ahead: NextStep) -> None:
+        self._readout, self._row, self._ahead = Readout(session.model, session.seed), row, ahead
+        self._known: dict[frozenset[str], Prediction] = {}
+
+    def prediction(self, strategy: Strategy, view: View) -> Prediction | None:
+        if not asks_network(strategy):
+            return None
+        reads = reads_of(strategy)
+        chooses = type(strategy).positions is not Strategy.positions
+        if reads in self._known and not chooses:
+            return self._known[reads]
+        control = replace(self._ahead.control, strategy=strategy)
+        row = replace(self._row, memory=memory_of(strategy, self._row))
+        found = self._readout.predict(control, row, [self._ahead.step], view).prediction
+        if not chooses:
+            self._known[reads] = found
+        return found
 
 
 def _verdict(
-    session: Session, row: SamplerState, ahead: NextStep, position: int, strategy: Strategy, drawn: Candidates | None
+    session: Session, row: SamplerState, ahead: NextStep, position: int, strategy: Strategy, reader: _Reader
 ) -> Verdict:
     """Return what one strategy would do at the position in its own step from t."""
     then = next_time(grid_of(strategy, session.blocks.steps[ahead.block]), ahead.t)
@@ -177,8 +186,11 @@ def _verdict(
         return Verdict(strategy.name, 0.0, 0.0, "it has no step left")
     t, s = _time(ahead.t, row), _time(then, row)
     masked = row.masked(session.model.mask_id)
-    shown = drawn if strategy.reads == "candidates" else None
-    view = View(t, s, strategy.alpha(t), strategy.alpha(s), masked, row.open & ~masked, row.held, shown)
-    unmask, remask = (float(kernel.clamp(p)[0].expand(row.tokens.shape)[0, position]) for p in strategy.plan(view))
+    view = View(t, s, strategy.alpha(t), strategy.alpha(s), masked, row.open & ~masked, row.held)
+    memory = memory_of(strategy, row)
+    if memory is not None:
+        view = replace(view, previous=memory.previous, memory=memory.own)
+    plan = strategy.plan(replace(view, prediction=reader.prediction(strategy, view)))
+    unmask, remask = (float(kernel.clamp(p)[0].expand(row.tokens.shape)[0, position]) for p in plan[:2])
     revealed = not bool(masked[0, position])
     return Verdict(strategy.name, 0.0 if revealed else unmask, remask if revealed else 0.0)

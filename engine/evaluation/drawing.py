@@ -20,7 +20,7 @@ from engine.sampling.batch import AbandonedSample, Sample, samples
 from engine.sampling.blocks import plan_blocks
 from engine.sampling.figures import unigram_entropy
 from engine.sampling.predictors import PREDICTORS, sample_by_predictor
-from engine.sampling.step import BadLogitsError
+from engine.sampling.readout import BadLogitsError
 from engine.strategies import make_strategy
 from engine.text.counts import counted
 from engine.text.infill import fixed

@@ -21,10 +21,13 @@ MOST_CALLS = (1 << 31) - 1
 """Network calls of one step."""
 
 ALPHA_S, T, ALPHA_T, EXCESS, BLOCK, FINAL, ODD, EDIT = (1 << i for i in range(8))
-"""Flags of the values after the head, in this order; what follows from the frame before is left out.  ODD: `_odd`."""
+"""Flags of the values after the head, in this order; what follows from the frame before is left out.
+
+ODD: `_odd`; EDIT: `_pack_edits`.
+"""
 
 NEVER = 255
-FLIP = np.array([Change.REVEALED, Change.REMASKED, Change.REMASKED, Change.REVEALED, NEVER], np.uint8)
+FLIP = np.array([Change.REVEALED, Change.REMASKED, Change.REMASKED, Change.REVEALED, NEVER, Change.REMASKED], np.uint8)
 """The change at a position that a step reveals or masks, by the change there in the step before."""
 
 Arrays = tuple[NDArray[np.uint8], NDArray[np.int32], NDArray[np.float32]]
@@ -70,10 +73,10 @@ def encode_frame(before: StoredState, frame: Frame, branch: int, settings: int, 
     if abs(calls) > MOST_CALLS:
         raise ValueError(f"frame {frame.index} has {calls} network calls, more than a recording can hold")
     flags, extra = _expected(before, frame)
-    flags |= ODD * bool(odd) | EDIT * (frame.edit is not None)
-    edit = b"" if frame.edit is None else pack(frame.edit)
+    edit = _pack_edits(frame)
+    flags |= ODD * bool(odd) | EDIT * bool(edit)
     # a plan is made for the state before it, which differs from that of the last plan where the last step changed it
-    steady = (before.change != Change.REVEALED) & (before.change != Change.REMASKED)
+    steady = (before.change != Change.REVEALED) & (before.change != Change.REMASKED) & (before.change != Change.EDITED)
     unmask, decoded_unmask = plans.encode_plan(frame.unmask, before.unmask, steady)
     remask, decoded_remask = plans.encode_plan(frame.remask, before.remask, steady)
     payload = b"".join((
@@ -99,7 +102,7 @@ def decode_frame(before: StoredState, body: bytes, settings: Settings, header: H
     held[revealed] = cursor.floats(len(revealed))
     if flags & ODD:
         _read_odd(cursor, (change, tokens, held), vocabulary)
-    edit = check_edit(unpack(Edit, body[cursor.take(len(body) - cursor.at) :]), header) if flags & EDIT else None
+    edit, edit_plan = _read_edits(cursor, before, header) if flags & EDIT else (None, None)
     if cursor.at != len(body):
         raise ValueError("a frame of the recording is longer than what it holds")
     return Frame(
@@ -107,8 +110,29 @@ def decode_frame(before: StoredState, body: bytes, settings: Settings, header: H
         tokens=_sealed(tokens, before), change=_sealed(change, before), held=_sealed(held, before),
         unmask=_sealed(unmask, before), remask=_sealed(remask, before),
         network_calls=before.calls + found.calls, settings=settings, excess=excess,
-        final=bool(flags & FINAL), block=block, edit=edit,
+        final=bool(flags & FINAL), block=block, edit=edit, edit_plan=edit_plan,
     )  # fmt: skip
+
+
+def _pack_edits(frame: Frame) -> bytes:
+    """Return a person's edit, or the strategy's plan of edits, coded as if the last plan had been 0; else nothing.
+
+    They are told apart by their first byte: a plan's is a `plans.Way`, and msgpack begins with a larger one.
+    """
+    if frame.edit is not None:
+        return pack(frame.edit)
+    if frame.edit_plan is None:
+        return b""
+    nothing = np.zeros(frame.edit_plan.shape, np.float32)
+    return plans.encode_plan(frame.edit_plan, nothing, np.zeros(nothing.shape, bool))[0]
+
+
+def _read_edits(cursor: Cursor, before: StoredState, header: Header) -> tuple[Edit | None, NDArray[np.float32] | None]:
+    """Return what `_pack_edits` wrote."""
+    if cursor.at < len(cursor.data) and cursor.data[cursor.at] <= max(plans.Way):
+        plan = plans.decode_plan(cursor, np.zeros(before.tokens.shape, np.float32))
+        return None, _sealed(plan, before)
+    return check_edit(unpack(Edit, cursor.data[cursor.take(len(cursor.data) - cursor.at) :]), header), None
 
 
 def _flipped(before: StoredState, flips: NDArray[np.int64], mask: int) -> tuple[NDArray[np.int64], Arrays]:

@@ -17,8 +17,11 @@ from torch import Tensor
 from engine.models.protocol import Denoiser, device_of
 from engine.records import Settings
 from engine.sampling.blocks import Blocks, plan_blocks
+from engine.sampling.memory import StrategyMemory
+from engine.sampling.readout import BadLogitsError
 from engine.sampling.session import control_of, grid_of
-from engine.sampling.step import BadLogitsError, Flips, SamplerState, StepConfig, Stepper
+from engine.sampling.state import SamplerState, StepConfig
+from engine.sampling.step import Flips, Stepper, memory_of
 from engine.sampling.validation import check_canvas, check_order
 from engine.strategies import Strategy
 from engine.text import infill
@@ -141,7 +144,8 @@ class _Slots:
 
     def add(self, number: int) -> None:
         new = SamplerState.blank(self.model, self.blocks.edges[-1], [number], self.prompt)
-        self.state = _join(self.state, new)
+        new.memory = memory_of(self.control.strategy, new)
+        self.state = _join(self.state, new) if self.busy else new
         self.at.append(0)
         self.block.append(0)
         self.calls.append(0)
@@ -151,37 +155,42 @@ class _Slots:
         """Advance every slot to its next reveal and through it, or to the end of its block."""
         shape = self.state.tokens.shape
         reveal = torch.zeros(shape, dtype=torch.bool, device=self.stepper.device)
-        forget = torch.zeros_like(reveal)
+        forget, memory = torch.zeros_like(reveal), self.state.memory
         walking = self._unfinished(range(self.busy))
         while walking:
-            part, steps = _rows(self.state, walking), [self.at[i] for i in walking]
+            part, steps = self.state.rows(walking), [self.at[i] for i in walking]
             t, s = self._times(steps)
-            called = part.masked(self.model.mask_id).any(-1).tolist()
-            decision, _ = self.stepper.decide(self.control, part, steps, t, s)
+            decision, called = self.stepper.decide(self.control, part, steps, t, s)
             if decision.flips.drawn is not None:
                 # the plan itself called the network, so all slots have moved by a step
-                self._carry_out(walking, decision.flips, called)
+                self._carry_out(walking, decision.flips, called.tolist(), decision.memory)
                 return
             waits = decision.flips.waiting()
             reveal[walking], forget[walking] = decision.flips.reveal, decision.flips.forget
+            if memory is not None and decision.memory is not None:
+                memory = memory.put(walking, decision.memory)
             free = [slot for slot, waiting in zip(walking, waits.tolist(), strict=True) if not waiting]
-            self._carry_out(free, Flips(reveal[free], forget[free]), [False] * len(free))
+            kept = None if memory is None else memory.rows(free)
+            self._carry_out(free, Flips(reveal[free], forget[free]), [False] * len(free), kept)
             walking = self._unfinished(free)
         waiting = reveal.any(-1).nonzero()[:, 0].tolist()
         if waiting:
-            self._carry_out(waiting, Flips(reveal[waiting], forget[waiting]), [True] * len(waiting))
+            kept = None if memory is None else memory.rows(waiting)
+            self._carry_out(waiting, Flips(reveal[waiting], forget[waiting]), [True] * len(waiting), kept)
 
-    def _carry_out(self, slots: list[int], flips: Flips, called: list[bool]) -> None:
+    def _carry_out(self, slots: list[int], flips: Flips, called: list[bool], memory: StrategyMemory | None) -> None:
         """Apply the flips of these slots' steps, in one network call if tokens are to be drawn.
 
-        called: which of the slots the step puts through the network.
+        called: which of the slots the step puts through the network.  memory: what they remember after it.
         """
         if not slots:
             return
-        part, steps = _rows(self.state, slots), [self.at[i] for i in slots]
+        part, steps = self.state.rows(slots), [self.at[i] for i in slots]
         alpha_t = self.control.strategy.alpha(self._times(steps)[0])
         self.stepper.apply(self.control, part, flips, steps, alpha_t)
         self.state.tokens[slots], self.state.held[slots] = part.tokens, part.held
+        if memory is not None and self.state.memory is not None:
+            self.state.memory = self.state.memory.put(slots, memory)
         for i, call in zip(slots, called, strict=True):
             self.at[i] += 1
             self.calls[i] += int(call)
@@ -202,7 +211,7 @@ class _Slots:
         ended = [i for i in range(self.busy) if self.at[i] == self.ends[self.block[i]]]
         if not ended:
             return []
-        part = _rows(self.state, ended)
+        part = self.state.rows(ended)
         alpha_t = self.control.strategy.alpha(self.last[[self.block[i] for i in ended]][:, None])
         where, _ = self.stepper.finish(self.control, part, alpha_t, [self.at[i] for i in ended])
         self.state.tokens[ended], self.state.held[ended] = part.tokens, part.held
@@ -222,7 +231,7 @@ class _Slots:
 
     def _keep(self, slots: list[int]) -> None:
         self.at, self.block, self.calls = ([column[i] for i in slots] for column in (self.at, self.block, self.calls))
-        self.state = _rows(self.state, slots)
+        self.state = self.state.rows(slots)
         self._place()
 
     def _place(self) -> None:
@@ -231,14 +240,8 @@ class _Slots:
         self.state.active, self.state.seen = self.blocks.active(*where), self.blocks.seen(*where)
 
 
-def _rows(state: SamplerState, rows: list[int]) -> SamplerState:
-    numbers = [state.numbers[i] for i in rows]
-    active, seen = (None if part is None else part[rows] for part in (state.active, state.seen))
-    return SamplerState(state.tokens[rows], state.held[rows], state.locked[rows], numbers, active, seen)
-
-
 def _join(a: SamplerState, b: SamplerState) -> SamplerState:
     return SamplerState(
         torch.cat((a.tokens, b.tokens)), torch.cat((a.held, b.held)), torch.cat((a.locked, b.locked)),
-        a.numbers + b.numbers,
+        a.numbers + b.numbers, memory=a.memory and b.memory and a.memory.join(b.memory),
     )  # fmt: skip

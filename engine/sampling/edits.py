@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from engine.records import Change, Edit
-from engine.sampling.step import SamplerState
+from engine.sampling.state import SamplerState
 from engine.text import infill
 
 

@@ -76,11 +76,11 @@ def _totals(where: NDArray[np.bool_]) -> NDArray[np.intp]:
 
 def _sigma(steps: Steps) -> NDArray[Any]:
     # it applied to what was revealed before the step
-    return np.where(steps.after(Change.HELD, Change.REMASKED), steps.remask, 0).max(-1, initial=0)
+    return np.where(steps.after(Change.HELD, Change.REMASKED, Change.EDITED), steps.remask, 0).max(-1, initial=0)
 
 
 def _confidence(steps: Steps) -> NDArray[Any]:
-    drawn = steps.after(Change.HELD, Change.REVEALED)
+    drawn = steps.after(Change.HELD, Change.REVEALED, Change.EDITED)
     with np.errstate(invalid="ignore"):
         return np.where(drawn, steps.held, 0).sum(-1, dtype=np.float64) / _totals(drawn)
 

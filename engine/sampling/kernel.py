@@ -159,14 +159,48 @@ def draw(
     temperature: float,
     how: str,
     never: Sequence[int] = (),
+    plain: Tensor | None = None,
 ) -> Drawn:
-    """Draw one token for each row of logits [N, V] from the nucleus of its distribution."""
-    full = probabilities(logits, mask_id, temperature, never=never)
+    """Draw one token for each row of logits [N, V] from the nucleus of its distribution.
+
+    plain: the probabilities [N, V] at temperature 1, where they are known already.
+    """
+    if temperature == 1 and plain is not None:
+        full = plain
+    else:
+        full = probabilities(logits, mask_id, temperature, never=never)
     p = full if top_p >= 1 else nucleus_top(full, top_p, nucleus)
     ids = DRAWS[how](p, address)
     at = ids[:, None]
-    sure = full if temperature == 1 else probabilities(logits, mask_id, never=never)
+    if temperature == 1:
+        plain = full
+    sure = probabilities(logits, mask_id, never=never) if plain is None else plain
     return Drawn(ids, p.gather(-1, at)[:, 0], sure.gather(-1, at)[:, 0])
+
+
+class Described(NamedTuple):
+    """What a strategy may read of N distributions, [N] each: see `engine.strategies.base.Prediction`."""
+
+    current: Tensor
+    top: Tensor
+    top_p: Tensor
+    margin: Tensor
+    entropy: Tensor
+
+
+def describe(p: Tensor, standing: Tensor) -> Described:
+    """Return what distributions p [N, V] say of themselves, and of the tokens standing [N] there.
+
+    Of equally probable tokens the one with the lowest id is the top.
+    """
+    top_p, top = p.max(-1)
+    second = p.scatter(-1, top[:, None], -1.0).amax(-1)
+    return Described(p.gather(-1, standing[:, None])[:, 0], top, top_p, top_p - second, torch.special.entr(p).sum(-1))
+
+
+def divergence(p: Tensor, before: Tensor) -> Tensor:
+    """Return KL(p || before) in nats of distributions [N, V] each, [N]; infinite where p has what `before` lacks."""
+    return (torch.special.xlogy(p, p) - torch.special.xlogy(p, before)).sum(-1).clamp(min=0)
 
 
 def clamp(probability: Tensor) -> tuple[Tensor, Tensor]:

@@ -6,13 +6,18 @@ computed twice: the network, the sort and the noise are each needed at every pos
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 from engine.models.protocol import Denoiser, never_drawn
 from engine.records import Settings
 from engine.sampling import kernel
-from engine.strategies import Candidates, Plan, Strategy, View
+from engine.sampling.memory import Shown, StrategyMemory, begin
+from engine.sampling.readout import DESCRIBES
+from engine.strategies import Plan, Prediction, Strategy, View, asks_network, reads_of
 
 
 def dense_probabilities(model: Denoiser, tokens: Tensor, plan: Plan, settings: Settings, alpha_t: Tensor) -> Tensor:
@@ -49,6 +54,14 @@ def _nucleus(p: Tensor, settings: Settings) -> Tensor:
     return p if settings.top_p >= 1 else kernel.nucleus_sorted(p, settings.top_p, settings.nucleus)
 
 
+class DenseStep(NamedTuple):
+    """What a dense step leads to: tokens and held [B, L], and what the strategy remembers."""
+
+    tokens: Tensor
+    held: Tensor
+    memory: StrategyMemory | None = None
+
+
 def step(
     model: Denoiser,
     strategy: Strategy,
@@ -59,33 +72,88 @@ def step(
     s: Tensor,
     generator: torch.Generator,
     dtype: torch.dtype = torch.float64,
-) -> tuple[Tensor, Tensor]:
-    """Step from t to s, float64 [B, 1], without a prompt; return (tokens [B, L], held [B, L]).
+    memory: StrategyMemory | None = None,
+) -> DenseStep:
+    """Step from t to s, float64 [B, 1], without a prompt.
 
     dtype: that of the probabilities.  ReMDM's code has them in the network's own; the noise is float64.
+    memory: what the strategy remembers of the last step; None before the first.
     """
     alpha_t, alpha_s = strategy.alpha(t), strategy.alpha(s)
     masked = tokens == model.mask_id
     view = View(t, s, alpha_t, alpha_s, masked, ~masked, held)
-    if strategy.reads == "candidates":
-        full = denoised(
-            model, tokens, Settings(settings.strategy, top_p=1.0, temperature=settings.temperature), alpha_t
-        )
-        p = _nucleus(full, settings).view(*tokens.shape, -1)
-        ids = gumbel_max(p, generator)
-        # candidates are ranked by the network's own probability, whatever the temperature that they are drawn at
-        plain = settings.temperature == 1
-        sure = full if plain else denoised(model, tokens, Settings(settings.strategy, top_p=1), alpha_t)
-        confidence = sure.view_as(p).gather(-1, ids[:, :, None])[:, :, 0] * masked
-        plan = strategy.plan(View(t, s, alpha_t, alpha_s, masked, ~masked, held, Candidates(ids, confidence)))
-        # the plan looked at these very candidates, so they are what is revealed
-        new = torch.where(masked & (plan.unmask.expand_as(held) > 0.5), ids, tokens)
-    else:
-        p = denoised(model, tokens, settings, alpha_t, dtype).view(*tokens.shape, -1)
-        new = gumbel_max(dense_posterior(p, tokens, strategy.plan(view), model.mask_id), generator)
+    if asks_network(strategy):
+        return _predicted_step(model, strategy, settings, tokens, view, generator, memory or begin(strategy, held))
+    p = denoised(model, tokens, settings, alpha_t, dtype).view(*tokens.shape, -1)
+    new = gumbel_max(dense_posterior(p, tokens, strategy.plan(view), model.mask_id), generator)
     gained = p.gather(-1, new[:, :, None])[:, :, 0].double()
     still = (new == tokens) & ~masked
-    return new, torch.where(still, held, gained.masked_fill(new == model.mask_id, torch.nan))
+    return DenseStep(new, torch.where(still, held, gained.masked_fill(new == model.mask_id, torch.nan)))
+
+
+def _predicted_step(
+    model: Denoiser, strategy: Strategy, settings: Settings, tokens: Tensor, view: View,
+    generator: torch.Generator, memory: StrategyMemory | None,
+) -> DenseStep:  # fmt: skip
+    """Step by a plan that reads the network's prediction: everything at every position, then what is read of it."""
+    full = denoised(model, tokens, replace(settings, top_p=1.0), view.alpha_t)
+    p = _nucleus(full, settings).view(*tokens.shape, -1)
+    # the strategy ranks by the network's own probability, whatever the temperature that tokens are drawn at
+    plain = denoised(model, tokens, replace(settings, top_p=1.0, temperature=1.0), view.alpha_t).view_as(p)
+    drawn = gumbel_max(p, generator)
+    seen = dense_prediction(model, strategy, tokens, view, drawn, plain, memory)
+    if memory is not None:
+        view = replace(view, previous=memory.previous, memory=memory.own)
+    plan = strategy.plan(replace(view, prediction=seen))
+    shape = tokens.shape
+    unmask, remask = (part.clamp(0, 1).expand(shape) for part in plan[:2])
+    edit = torch.zeros_like(view.held) if plan.edit is None else plan.edit.clamp(0, 1).expand(shape)
+    u = torch.rand(shape, generator=generator, dtype=torch.float64)
+    reveal, forget = view.masked & (u < unmask), view.revealed & (u < remask)
+    edited = view.revealed & ~forget & (u < remask + edit) & (seen.ids != tokens)
+    # the plan looked at these very tokens, so they are what is put
+    new = torch.where(reveal | edited, seen.ids, tokens).masked_fill(forget, model.mask_id)
+    by_draw = p.gather(-1, seen.ids.clamp(min=0)[:, :, None])[:, :, 0]
+    gained = torch.where(view.masked | _draws_everywhere(strategy), by_draw, seen.top_p)
+    held = torch.where(reveal | edited, gained, view.held).masked_fill(forget, torch.nan)
+    if memory is None:
+        return DenseStep(new, held)
+    own = memory.own if plan.memory is None else plan.memory
+    previous = None if memory.previous is None else seen
+    shown = None if memory.shown is None else Shown(tokens, (1 - view.alpha_t).expand(len(tokens), 1)[:, 0])
+    return DenseStep(new, held, StrategyMemory(strategy.name, own, previous, shown))
+
+
+def _draws_everywhere(strategy: Strategy) -> Tensor:
+    return torch.tensor("drawn" in reads_of(strategy))
+
+
+def dense_prediction(
+    model: Denoiser, strategy: Strategy, tokens: Tensor, view: View, drawn: Tensor, plain: Tensor,
+    memory: StrategyMemory | None,
+) -> Prediction:  # fmt: skip
+    """Return the columns that the strategy reads, from the whole distribution `plain` [B, L, V] at temperature 1."""
+    reads, where = reads_of(strategy), strategy.positions(view)
+    describes = bool(reads & DESCRIBES)
+    best, order = plain.sort(dim=-1, descending=True, stable=True)
+    top, top_p = order[..., 0], best[..., 0]
+    ids = drawn if "drawn" in reads else torch.where(view.masked, drawn, top)
+    entropy = -(plain * plain.clamp(min=1e-300).log()).sum(-1)
+    current = plain.gather(-1, tokens[:, :, None])[:, :, 0].masked_fill(view.masked, torch.nan)
+    nothing = torch.full_like(view.held, torch.nan)
+    moved = nothing
+    if memory is not None and memory.shown is not None:
+        first = memory.shown.tokens < 0
+        past = memory.shown.tokens.where(~first, model.mask_id)
+        alpha = (1 - memory.shown.noise)[:, None]
+        before = denoised(model, past, Settings(strategy.name, top_p=1.0), alpha).view_as(plain)
+        ratio = plain.clamp(min=1e-300).log() - before.clamp(min=1e-300).log()
+        moved = (plain * ratio).sum(-1).masked_fill(first, torch.inf)
+    columns = (current, top_p, best[..., 0] - best[..., 1], entropy) if describes else (nothing,) * 4
+    confidence = plain.gather(-1, ids.clamp(min=0)[:, :, None])[:, :, 0]
+    values = [column.where(where, torch.nan) for column in (confidence, *columns, moved)]
+    tops = top if describes else ids
+    return Prediction(ids.where(where, -1), values[0], values[1], tops.where(where, -1), *values[2:])
 
 
 def gumbel_max(p: Tensor, generator: torch.Generator) -> Tensor:

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from engine.models.protocol import Denoiser, never_drawn
 from engine.sampling import kernel, rng
+from engine.sampling.readout import BadLogitsError
 from engine.sampling.rng import Purpose
-from engine.sampling.step import BadLogitsError, SamplerState
+from engine.sampling.state import SamplerState
 from engine.sampling.validation import check_canvas
 
 CELLS = 1 << 27

@@ -16,7 +16,8 @@ from engine.models.protocol import Denoiser
 from engine.records import Branch, Change, Edit, Frame, Settings
 from engine.sampling.blocks import plan_blocks
 from engine.sampling.edits import EditContext, edited
-from engine.sampling.step import Decision, Flips, SamplerState, StepConfig, Stepper
+from engine.sampling.state import SamplerState, StepConfig
+from engine.sampling.step import Decision, Flips, Stepper
 from engine.sampling.trajectory import Clock, StepInput, Trajectory
 from engine.sampling.validation import check_canvas, check_order
 from engine.strategies import Strategy, values
@@ -251,10 +252,10 @@ class Session:
         steps, strategy = [clock.step] * len(state.numbers), act.control.strategy
         t_now, s_now = self._times(clock.t, s)
         # nothing is recorded before the step has succeeded: an error leaves the session where it was
-        decision, calls = self._stepper.decide(act.control, state, steps, t_now, s_now)
+        decision, called = self._stepper.decide(act.control, state, steps, t_now, s_now)
         alpha_t, alpha_s = strategy.alpha(t_now), strategy.alpha(s_now)
-        kept = state.copy()
-        calls += self._stepper.apply(act.control, kept, decision.flips, steps, alpha_t)
+        kept = replace(state.copy(), memory=decision.memory)
+        calls = int(called.sum()) + self._stepper.apply(act.control, kept, decision.flips, steps, alpha_t)
         change, then = self._changes(kept, decision), Clock(clock.block, s, clock.step + 1)
         return self._commit(act, clock, then, kept, calls, alpha_t, alpha_s, decision, change)
 
@@ -274,6 +275,8 @@ class Session:
         change[self._line.state.tokens == self.model.mask_id] = Change.MASKED
         change[decision.flips.reveal] = Change.REVEALED
         change[decision.flips.forget] = Change.REMASKED
+        if decision.flips.edit is not None:
+            change[decision.flips.edit] = Change.EDITED
         change[state.locked] = Change.LOCKED
         return change
 
@@ -300,6 +303,7 @@ class Session:
             final=final,
             block=clock.block,
             edit=act.edit,
+            edit_plan=None if decision.edit is None else _probabilities(decision.edit, state),
         )
         return self._line.commit(act, frame, replace(state, active=None, seen=None), then, calls)
 

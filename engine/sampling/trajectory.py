@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from engine.records import Edit, Frame
-from engine.sampling.step import SamplerState, StepConfig
+from engine.sampling.memory import StrategyMemory
+from engine.sampling.state import SamplerState, StepConfig
 
 
 class Clock(NamedTuple):
@@ -33,6 +34,7 @@ class _Before:
 
     held: Tensor
     locked: Tensor
+    memory: StrategyMemory | None
     clock: Clock
     calls: int
 
@@ -71,7 +73,7 @@ class Trajectory:
         """Move to the state after a frame."""
         if self.index == len(self._acts):
             self._acts.append(act)
-        self._before.append(_Before(self.state.held, self.state.locked, self.clock, self.calls))
+        self._before.append(_Before(self.state.held, self.state.locked, self.state.memory, self.clock, self.calls))
         self.frames.append(frame)
         self.state, self.clock, self.calls, self.ended = state, clock, calls, False
         return frame
@@ -84,7 +86,8 @@ class Trajectory:
         tokens = self._start.tokens
         if index:
             tokens = torch.tensor(self.frames[index - 1].tokens, dtype=torch.long).to(tokens.device)
-        return replace(self._start, tokens=tokens, held=before.held, locked=before.locked), before.clock
+        state = replace(self._start, tokens=tokens, held=before.held, locked=before.locked, memory=before.memory)
+        return state, before.clock
 
     def rewind(self, index: int) -> None:
         """Go back to the state before frame `index`."""

@@ -11,7 +11,19 @@ from typing import Any
 
 from engine.files.digests import file_digest
 from engine.records import StrategyInfo
-from engine.strategies.base import Candidates, Plan, Strategy, View, describe, knob, posterior, values
+from engine.strategies.base import (
+    Candidates,
+    Plan,
+    Prediction,
+    Strategy,
+    View,
+    asks_network,
+    describe,
+    knob,
+    posterior,
+    reads_of,
+    values,
+)
 from engine.strategies.dfm import Dfm
 from engine.strategies.files import Installed, belongs_with, installed
 from engine.strategies.forward_backward import ForwardBackward
@@ -40,8 +52,8 @@ REGISTRY: dict[str, type[Strategy]] = {
 }
 
 __all__ = [
-    "REGISTRY", "Candidates", "Plan", "Strategy", "View", "available", "catalogue", "describe", "knob", "make",
-    "make_strategy", "others", "posterior", "source_digest", "values",
+    "REGISTRY", "Candidates", "Plan", "Prediction", "Strategy", "View", "asks_network", "available", "catalogue",
+    "describe", "knob", "make", "make_strategy", "others", "posterior", "reads_of", "source_digest", "values",
 ]  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, cast
 
@@ -24,22 +25,67 @@ SLACK = 1e-9
 """Tolerance for a quota that is whole but for rounding."""
 
 
-class Candidates(NamedTuple):
-    """The network's draw at every masked position, [B, L]: token ids and the probability each has.
+READS = {
+    "held": "the probability that a token had when it was revealed (no network)",
+    "masked": "the draw at masked positions and its probability",
+    "spread": "besides, the most probable token, margin and entropy",
+    "committed": "the prediction at revealed positions too",
+    "drawn": "a draw at revealed positions too, where the prediction otherwise has the argmax",
+    "previous": "the prediction of the last step",
+    "divergence": "how far the distribution at masked positions has moved since the last step",
+}
+"""What a plan may read besides time and state; the engine computes what is read and no more."""
+OLDER_READS = {"time": frozenset[str](), "held": frozenset({"held"}), "candidates": frozenset({"masked"})}
+"""Single words that people's strategies of earlier versions have in place of a set."""
 
-    `confidence` is the drawn token's probability before the nucleus and at temperature 1, 0 where nothing is masked.
+
+class Prediction(NamedTuple):
+    """The network's view of the state before the step, [B, L] each; NaN (ids: -1) where the plan does not read it.
+
+    Probabilities are those at temperature 1, before the nucleus and float64; the mask has none (SUBS).
     """
 
     ids: Tensor
+    """token drawn under the run's settings at masked positions; the argmax at revealed ones unless `drawn` is read"""
     confidence: Tensor
+    """probability of `ids`"""
+    current: Tensor
+    """probability of the token that stands there; NaN at masked positions"""
+    top: Tensor
+    """the most probable token"""
+    top_p: Tensor
+    """probability of `top`"""
+    margin: Tensor
+    """`top_p` less the probability of the second token"""
+    entropy: Tensor
+    """in nats"""
+    divergence: Tensor
+    """KL(p_t || p of the last step), in nats; infinite before there is one (KLASS, arXiv 2511.05664)"""
+
+    @classmethod
+    def blank(cls, like: Tensor) -> Prediction:
+        """Return a prediction without a value; like: float64 [B, L]."""
+        nothing, nowhere = like.new_full(like.shape, float("nan")), like.new_full(like.shape, -1).long()
+        return cls(nowhere, nothing, nothing, nowhere, *(nothing,) * 4)
+
+
+class Candidates(NamedTuple):
+    """The network's draw at every masked position, [B, L]: token ids and the probability each has, 0 elsewhere."""
+
+    ids: Tensor
+    confidence: Tensor
+
+
+Memory = Mapping[str, "Tensor"]
+"""What a strategy remembers from step to step, by name; the first dimension of every tensor is the batch."""
 
 
 @dataclass(frozen=True)
 class View:
     """The arguments of a plan.  Prompt positions are neither masked nor revealed.
 
-    t, s, alpha_t and alpha_s are float64 [B, 1] (each sequence may be at its own step); masked and
-    revealed are bool [B, L]; held is float64 [B, L], the probability a token had when it was revealed.
+    t, s, alpha_t and alpha_s are float64 [B, 1] (each sequence may be at its own step; a block begins at t = 1); masked
+    and revealed are bool [B, L]; held is float64 [B, L], the probability a token had when it was revealed.
     """
 
     t: Tensor
@@ -49,7 +95,17 @@ class View:
     masked: Tensor
     revealed: Tensor
     held: Tensor
-    candidates: Candidates | None = None
+    prediction: Prediction | None = None
+    """None where the strategy reads none"""
+    previous: Prediction | None = None
+    """that of the last step, if the strategy reads it; without a value before the first"""
+    memory: Memory = dataclasses.field(default_factory=dict)
+
+    @property
+    def candidates(self) -> Candidates | None:
+        """Return the draws at masked positions, as strategies of earlier versions read them."""
+        seen = self.prediction
+        return None if seen is None else Candidates(seen.ids, seen.confidence.where(self.masked, 0.0))
 
     @property
     def sigma_max(self) -> Tensor:
@@ -58,10 +114,14 @@ class View:
 
 
 class Plan(NamedTuple):
-    """Probabilities, broadcastable to [B, L]: of revealing a masked and of masking a revealed position."""
+    """Probabilities, broadcastable to [B, L]: of revealing a masked and of masking or editing a revealed position."""
 
     unmask: Tensor
     remask: Tensor
+    edit: Tensor | None = None
+    """of putting `prediction.ids` in the place of a revealed token; remask + edit is at most 1"""
+    memory: Memory | None = None
+    """what is remembered, under the names and in the shapes of `Strategy.initial_memory`; None: as before"""
 
 
 def posterior(view: View, sigma: Tensor) -> Plan:
@@ -77,8 +137,8 @@ class Strategy:
     name: ClassVar[str]
     summary: ClassVar[str]
     source: ClassVar[str]
-    reads: ClassVar[str] = "time"
-    """time, held or candidates: the most expensive input of `plan`"""
+    reads: ClassVar[frozenset[str] | str] = frozenset()
+    """what `plan` reads besides time and state, names of `READS`; see `reads_of`"""
     preserves_marginal: ClassVar[bool] = True
     """whether the expected masked fraction is 1 - alpha after every step"""
     leaves_range: ClassVar[str] = ""
@@ -102,6 +162,14 @@ class Strategy:
         """Return in a few words why a position is one of the `revealed` out of `masked`; "" if by chance alone."""
         return ""
 
+    def initial_memory(self, like: Tensor) -> Memory:
+        """Return what is remembered before the first step; like: float64 [B, L] on the model's device."""
+        return {}
+
+    def positions(self, view: View) -> Tensor:
+        """Return where the prediction is read in this step, bool [B, L]; a sequence without any is not computed."""
+        return view.masked | view.revealed if "committed" in reads_of(self) else view.masked
+
     def alpha(self, t: Tensor) -> Tensor:
         """Return the clock: expected unmasked fraction at time t."""
         return linear(t)
@@ -109,6 +177,17 @@ class Strategy:
     def grid(self, steps: int) -> NDArray[np.float64]:
         """Return the times visited for a given number of steps, descending from 1."""
         return uniform_grid(steps)
+
+
+def reads_of(strategy: Strategy | type[Strategy]) -> frozenset[str]:
+    """Return what a strategy reads, as a set also where it says so in the word of an earlier version."""
+    reads = strategy.reads
+    return OLDER_READS[reads] if isinstance(reads, str) else frozenset(reads)
+
+
+def asks_network(strategy: Strategy | type[Strategy]) -> bool:
+    """Return whether a plan needs the network's prediction."""
+    return bool(reads_of(strategy) - {"held"})
 
 
 def quota(view: View) -> Tensor:
@@ -145,8 +224,8 @@ def knobs(strategy: type[Strategy]) -> tuple[KnobInfo, ...]:
 
 def describe(strategy: type[Strategy]) -> StrategyInfo:
     return StrategyInfo(
-        strategy.name, strategy.summary, strategy.source, strategy.reads, knobs(strategy), strategy.preserves_marginal,
-        strategy.leaves_range,
+        strategy.name, strategy.summary, strategy.source, tuple(sorted(reads_of(strategy))), knobs(strategy),
+        strategy.preserves_marginal, strategy.leaves_range,
     )  # fmt: skip
 
 

@@ -13,7 +13,6 @@ class LeftToRight(Strategy):
     summary = "Reveal the leftmost masked positions, an equal share each step; never remask."
     source = "autoregressive sampling; with a step for each position it is next-token generation"
     preserves_marginal = False  # shares that are rounded up run ahead of the clock
-    reads = "held"
     from_the_left = True
 
     def plan(self, view: View) -> Plan:

@@ -13,12 +13,12 @@ class LowConfidence(Strategy):
     summary = "Reveal the masked positions the network is surest of, an equal share each step; never remask."
     source = "Chang et al. 2022, arXiv 2202.04200; LLaDA, arXiv 2502.09992, low-confidence remasking"
     preserves_marginal = False  # shares that are rounded up run ahead of the clock
-    reads = "candidates"
+    reads = frozenset({"masked"})
 
     def plan(self, view: View) -> Plan:
-        assert view.candidates is not None
+        assert view.prediction is not None
         # rank of each position among the masked ones, surest first; ties go to the left
-        surest = view.candidates.confidence.where(view.masked, -1.0)
+        surest = view.prediction.confidence.where(view.masked, -1.0)
         order = surest.sort(dim=-1, descending=True, stable=True).indices
         rank = order.argsort(-1)
         chosen = (rank < quota(view)) & view.masked

@@ -5,20 +5,19 @@ from __future__ import annotations
 import dataclasses
 import re
 import traceback
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from engine.strategies.base import Candidates, Plan, Strategy, View, knobs
+from engine.strategies.base import OLDER_READS, READS, Memory, Plan, Prediction, Strategy, View, knobs
 from engine.system.foreign import Interrupted, distinguish_interrupts
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
-READS = ("time", "held", "candidates")
 
 
 class StrategyError(Exception):
@@ -61,9 +60,8 @@ def validate_class(kind: type[Strategy], name: str, path: str, taken: Collection
         raise StrategyError(f"{kind.name!r} is no name for a strategy: take small letters, digits and hyphens")
     if kind.name in taken:
         raise StrategyError(f"there is a strategy {kind.name} already: give {title} another name")
-    if kind.reads not in READS:
-        raise StrategyError(f"reads of {title} must be one of {', '.join(READS)}, not {kind.reads!r}")
-    for method in ("plan", "alpha", "grid"):
+    _validate_reads(kind)
+    for method in CHECKS:
         setattr(kind, method, _guarded(getattr(kind, method), CHECKS[method], path))
     try:
         with distinguish_interrupts():
@@ -102,17 +100,66 @@ def _own(given: Any) -> Any:
     """Return a view whose tensors may be written to: the session's are its memory."""
     if not isinstance(given, View):
         return given
-    seen = given.candidates
-    copies = None if seen is None else Candidates(seen.ids.clone(), seen.confidence.clone())
-    return dataclasses.replace(given, held=given.held.clone(), candidates=copies)
+    seen, past = (p and Prediction(*(column.clone() for column in p)) for p in (given.prediction, given.previous))
+    memory = {name: value.clone() for name, value in given.memory.items()}
+    return dataclasses.replace(given, held=given.held.clone(), prediction=seen, previous=past, memory=memory)
 
 
 def _plan(plan: Any, view: View) -> Plan:
-    if not isinstance(plan, tuple) or len(plan) != 2:
+    if not isinstance(plan, tuple) or not 2 <= len(plan) <= 4:
         raise StrategyError(f"plan must return Plan(unmask, remask), not {_kind(plan)}")
-    for name, values in zip(Plan._fields, plan, strict=True):
-        _tensor(f"the plan's {name}", values, view.masked)
-    return Plan(*plan)
+    plan = Plan(*plan)
+    for name in ("unmask", "remask", "edit"):
+        if (values := getattr(plan, name)) is not None or name != "edit":
+            _tensor(f"the plan's {name}", values, view.masked)
+    if plan.edit is not None and view.prediction is None:
+        raise StrategyError("the plan edits, but reads no prediction to edit to: reads = frozenset({'committed'})")
+    if plan.memory is not None:
+        _memory(plan.memory, view.memory)
+    return plan
+
+
+def _memory(memory: Any, before: Memory) -> None:
+    """Raise StrategyError unless the memory has the names, shapes and types of the one before it."""
+    import torch
+
+    if not isinstance(memory, Mapping) or set(memory) != set(before):
+        names = ", ".join(before) or "nothing"
+        raise StrategyError(f"the plan's memory must hold {names}, which initial_memory(like) returns")
+    for name, value in memory.items():
+        like = before[name]
+        if not isinstance(value, torch.Tensor) or (value.shape, value.dtype) != (like.shape, like.dtype):
+            raise StrategyError(f"the plan's memory {name} must be a {like.dtype} tensor of shape {tuple(like.shape)}")
+
+
+def _initial_memory(memory: Any, like: Tensor) -> Memory:
+    import torch
+
+    if not isinstance(memory, Mapping):
+        raise StrategyError(f"initial_memory must return a dict of tensors, not {_kind(memory)}")
+    for name, value in memory.items():
+        if not isinstance(name, str) or not isinstance(value, torch.Tensor) or len(value) != len(like):
+            raise StrategyError(f"the memory {name!r} must be a tensor whose first dimension is the batch, {len(like)}")
+    return memory
+
+
+def _positions(where: Any, view: View) -> Tensor:
+    import torch
+
+    good = isinstance(where, torch.Tensor) and where.dtype == torch.bool and where.shape == view.masked.shape
+    if not good:
+        raise StrategyError(f"positions must return a bool tensor of shape {tuple(view.masked.shape)}")
+    return cast("Tensor", where)
+
+
+def _validate_reads(kind: type[Strategy]) -> None:
+    """Raise StrategyError unless `reads` names what there is to read."""
+    reads: Any = kind.reads
+    words = [reads] if isinstance(reads, str) else reads
+    known = OLDER_READS if isinstance(reads, str) else READS
+    several = isinstance(words, list | tuple | set | frozenset)
+    if not several or not all(isinstance(word, str) and word in known for word in words):
+        raise StrategyError(f"reads of {kind.__name__} must be a set of {', '.join(READS)}, not {reads!r}")
 
 
 def _tensor(name: str, values: Any, like: Tensor) -> None:
@@ -157,4 +204,6 @@ def _kind(value: Any) -> str:
     return f"a {type(value).__name__}"
 
 
-CHECKS: dict[str, Callable[[Any, Any], Any]] = {"plan": _plan, "alpha": _alpha, "grid": _grid}
+CHECKS: dict[str, Callable[[Any, Any], Any]] = {
+    "plan": _plan, "alpha": _alpha, "grid": _grid, "initial_memory": _initial_memory, "positions": _positions,
+}  # fmt: skip

@@ -61,7 +61,11 @@ def _strategy(info: Any) -> str:
     from remdm_tui.settings.knobs import span
 
     rows = [(knob.name, f"{knob.default}", span(knob), knob.doc + _needs(knob.needs)) for knob in info.knobs]
-    lines = [info.name, _wrapped(info.summary), _wrapped(f"{info.source}; reads {info.reads}")]
+    lines = [
+        info.name,
+        _wrapped(info.summary),
+        _wrapped(f"{info.source}; reads {', '.join(info.reads) or 'time alone'}"),
+    ]
     return "\n".join([*lines, table(rows, INDENT * 2)] if rows else lines)
 
 

@@ -31,10 +31,11 @@ class {title}(Strategy):
     source = "your paper, or where the rule is from"
 
     # `reads` decides what is computed for plan():
-    #   "time"        t, s and the two alphas alone
-    #   "held"        also the probability each token had when it was revealed
-    #   "candidates"  also the network's draw at every masked position, at the price of a network call a step
-    reads = "time"
+    #   frozenset()             t, s and the two alphas alone
+    #   frozenset({{"held"}})     also the probability each token had when it was revealed
+    #   frozenset({{"masked"}})   also the network's draw at every masked position, for a network call a step
+    # docs/strategies.md lists the rest: revealed positions, margins and entropies, the last step's prediction.
+    reads = frozenset()
 
     # Whether the expected masked fraction is 1 - alpha after every step.  It is whenever plan() is posterior(view,
     # sigma) for a sigma of times alone; set False if yours is not: the debugger checks it at every step.
@@ -51,7 +52,7 @@ class {title}(Strategy):
         view.alpha_t, view.alpha_s  float64 [B, 1], the expected unmasked fraction at both
         view.masked, view.revealed  bool [B, L]; a prompt's positions are neither
         view.held                   float64 [B, L], the probability a token had when it was revealed
-        view.candidates             ids and confidence [B, L], if `reads` is "candidates"
+        view.prediction             ids, confidence and more [B, L], of what `reads` names
         view.sigma_max              float64 [B, 1], the most that can be remasked and made up for
 
         The engine draws the random numbers and keeps the state.  Use the tensors' methods.  After an exception the

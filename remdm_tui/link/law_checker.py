@@ -41,7 +41,9 @@ def broken_laws(
         assert frame is not None
         info = strategies.get(frame.settings.strategy)
         claims = (
-            Claims(False, "time") if info is None else Claims(info.preserves_marginal, info.reads, info.leaves_range)
+            Claims(False, frozenset())
+            if info is None
+            else Claims(info.preserves_marginal, frozenset(info.reads), info.leaves_range)
         )
         state, found = laws.check_laws(frame, claims, state, edges)
         for violation in found:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from engine.debug.findings import Drafts, Hit, Prediction, Violation
+from engine.debug.findings import Drafts, Hit, TokenPrediction, Violation
 from engine.records import Branch, Edit, ModelChoice, ModelInfo, RunChoice, Settings
 from engine.sampling.trace import Record
 from remdm_tui.watch.breakpoints import Breakpoint
@@ -223,7 +223,7 @@ class SelectSuspect:
 class FindRank:
     """Find the rank, in a prediction, of the token that its step then revealed."""
 
-    prediction: Prediction
+    prediction: TokenPrediction
 
 
 @dataclass(frozen=True)

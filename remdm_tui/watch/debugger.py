@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
-from engine.debug.findings import Hit, Prediction, Story, Violation
+from engine.debug.findings import Hit, Story, TokenPrediction, Violation
 from engine.records import Edit
 from remdm_tui.link.base import Link
 from remdm_tui.watch import commands as c
@@ -211,7 +211,7 @@ class Debugger:
         other: list[e.SessionEvent] = [e.ShowSample(found[0])] if found[0] != state.sample else []
         return [*other, e.Select(found[1])]
 
-    def _find_rank(self, prediction: Prediction) -> None:
+    def _find_rank(self, prediction: TokenPrediction) -> None:
         """Keep the rank in a prediction of the token that its step then revealed."""
         state = self._store.state
         if state.record is not None and prediction.step < state.length(state.branch):

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.debug import patterns
-from engine.debug.findings import Prediction, Story
+from engine.debug.findings import Story, TokenPrediction
 from engine.debug.inspect import story
 from engine.records import Change, Frame, ModelInfo
 from engine.sampling.trace import Record
@@ -47,7 +47,7 @@ class Inspection:
     """the inspected position; None: none"""
     shows_prediction: bool = False
     """whether the prediction is shown in place of the history"""
-    prediction: Prediction | None = None
+    prediction: TokenPrediction | None = None
     """the last one"""
     pending: bool = False
     """whether a prediction is on its way"""
@@ -175,7 +175,7 @@ class RankReader:
         self.ranks[key] = ""
         return True
 
-    def take(self, branch: int, prediction: Prediction, token: int) -> None:
+    def take(self, branch: int, prediction: TokenPrediction, token: int) -> None:
         """Keep the rank of the token that the step after a prediction revealed there."""
         key = (branch, prediction.sample, prediction.position, prediction.step + 1)
         ranks = [ranked.token for ranked in prediction.top]

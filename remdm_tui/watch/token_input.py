@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from engine.debug.findings import Prediction
+from engine.debug.findings import TokenPrediction
 from engine.sampling.trace import Record
 from engine.text import infill
 from engine.text.characters import Characters
@@ -22,7 +22,7 @@ LONGEST = 64
 def token_of(
     text: str,
     pieces: Sequence[str],
-    prediction: Prediction | None,
+    prediction: TokenPrediction | None,
     mask: int,
     fragments: Mapping[int, bytes] = NO_FRAGMENTS,
 ) -> tuple[int, float]:

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from rich.text import Text
 from textual.widgets import Static
 
-from engine.debug.findings import Moment, Prediction, Story, Verdict
+from engine.debug.findings import Moment, Story, TokenPrediction, Verdict
 from engine.records import Change
 from engine.text.numbers import short
 from remdm_tui.console.sanitize import sanitize
@@ -99,7 +99,7 @@ def _moment(moment: Moment, token: str, rank: str, ascii_only: bool) -> str:
 
 
 def prediction_text(
-    prediction: Prediction,
+    prediction: TokenPrediction,
     pieces: Sequence[str],
     room: tuple[int, int],
     ascii_only: bool,
@@ -129,7 +129,7 @@ def prediction_text(
     return text
 
 
-def _ranked(prediction: Prediction, names: Sequence[str], most: int, ascii_only: bool) -> list[str]:
+def _ranked(prediction: TokenPrediction, names: Sequence[str], most: int, ascii_only: bool) -> list[str]:
     full, cut = ("=", "--") if ascii_only else ("█", "──")
     lines: list[str] = []
     shown = prediction.top[:most]

@@ -84,7 +84,7 @@ def dense(
         t = s = torch.ones(COUNT, 1, dtype=torch.float64)
         for times in pairwise(strategy.grid(steps).tolist()):
             t, s = (torch.full((COUNT, 1), time, dtype=torch.float64) for time in times)
-            tokens, held = oracle.step(window, strategy, settings, tokens, held, t, s, noise)
+            tokens, held, _ = oracle.step(window, strategy, settings, tokens, held, t, s, noise)
             states.append(torch.cat((done, tokens, torch.full((COUNT, later), MASK)), 1).numpy())
         logits = window.encode(tokens, s[:, 0])
         logits[:, :, MASK] = -torch.inf
@@ -272,7 +272,7 @@ def test_greedy_candidates_are_ranked_by_the_networks_own_probability(steps: int
     session = Session(Toy(), strategy, steps=steps, length=12, temperature=0.0)
     for frame in session:
         t, s = (torch.tensor([[time]], dtype=torch.float64) for time in (frame.t, frame.s))
-        tokens, held = oracle.step(Toy(), strategy, settings, tokens, held, t, s, torch.Generator())
+        tokens, held, _ = oracle.step(Toy(), strategy, settings, tokens, held, t, s, torch.Generator())
         assert np.array_equal(frame.tokens, tokens.numpy())
 
 

@@ -25,7 +25,7 @@ from engine.sampling import oracle
 from engine.sampling.blocks import plan_blocks
 from engine.sampling.predictors import PREDICTORS, sample_by_predictor
 from engine.sampling.session import Session, control_of
-from engine.strategies import REGISTRY, Plan, Strategy, View, make_strategy
+from engine.strategies import REGISTRY, Plan, Strategy, View, asks_network, make_strategy
 from engine.text import infill
 from tests.engine import library
 from tests.engine.stats import ENOUGH, outcome, same_distribution
@@ -203,8 +203,8 @@ def dense(strategy: Strategy) -> NDArray[np.int64]:
     noise, states = torch.Generator().manual_seed(12), []
     for times in pairwise(strategy.grid(STEPS).tolist()):
         t, s = (torch.full((COUNT, 1), time, dtype=torch.float64) for time in times)
-        if strategy.reads == "candidates":
-            new, gained = oracle.step(model, strategy, settings, tokens, held, t, s, noise)
+        if asks_network(strategy):
+            new, gained, _ = oracle.step(model, strategy, settings, tokens, held, t, s, noise)
         else:
             masked = tokens == MASK
             alpha_t, alpha_s = strategy.alpha(t), strategy.alpha(s)

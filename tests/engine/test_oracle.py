@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from engine.records import Settings
 from engine.sampling import oracle
 from engine.sampling.session import Session, control_of
-from engine.sampling.step import SamplerState, Stepper
-from engine.strategies import REGISTRY, Strategy, View, make_strategy
+from engine.sampling.state import SamplerState
+from engine.sampling.step import Stepper
+from engine.strategies import REGISTRY, Strategy, View, asks_network, make_strategy
 from tests.engine.stats import ENOUGH, FAR_OFF, follows, outcome, same_distribution
 from tests.engine.toys import MASK, RowToy, TimedToy, Toy
 
@@ -43,10 +44,10 @@ def dense(model: Toy, strategy: Strategy, **settings: Any) -> NDArray[np.int64]:
     tokens = torch.full((COUNT, LENGTH), MASK)
     held = torch.full((COUNT, LENGTH), torch.nan, dtype=torch.float64)
     noise = torch.Generator().manual_seed(12)
-    states = []
+    states, memory = [], None
     for times in pairwise(strategy.grid(STEPS).tolist()):
         t, s = (torch.full((COUNT, 1), time, dtype=torch.float64) for time in times)
-        tokens, held = oracle.step(model, strategy, bound, tokens, held, t, s, noise)
+        tokens, held, memory = oracle.step(model, strategy, bound, tokens, held, t, s, noise, memory=memory)
         states.append(tokens.numpy())
     return outcome(*states, base=MASK + 1)
 
@@ -132,7 +133,7 @@ def test_another_model_is_distinguished() -> None:
     assert same_distribution(fast(Toy(), strategy), dense(TimedToy(), strategy)) < FAR_OFF
 
 
-@pytest.mark.parametrize("name", [name for name, kind in REGISTRY.items() if kind.reads != "candidates"])
+@pytest.mark.parametrize("name", [name for name, kind in REGISTRY.items() if not asks_network(kind)])
 @pytest.mark.parametrize("nucleus", ["exclusive", "inclusive"])
 def test_one_step_has_the_distribution_written_down(name: str, nucleus: str) -> None:
     """Every position of one mixed state, against q(z_s | z_t) as the dense table has it."""
@@ -165,6 +166,6 @@ def test_the_oracle_never_touches_what_a_plan_leaves_alone() -> None:
     t, s = (torch.full((1, 1), time, dtype=torch.float64) for time in (0.6, 0.4))
     held = torch.full((1, 3), 0.5, dtype=torch.float64)
     noise = torch.Generator().manual_seed(0)
-    new, kept = oracle.step(Toy(), strategy, Settings("mdlm"), tokens, held, t, s, noise)
+    new, kept, _ = oracle.step(Toy(), strategy, Settings("mdlm"), tokens, held, t, s, noise)
     assert torch.equal(new, tokens)
     assert torch.equal(kept, held)

@@ -16,7 +16,7 @@ from torch import Tensor
 import engine
 from engine.sampling import predictors
 from engine.sampling.predictors import PREDICTORS, sample_by_predictor
-from engine.sampling.step import BadLogitsError
+from engine.sampling.readout import BadLogitsError
 from tests.engine.stats import ENOUGH, FAR_OFF, follows, outcome, same_distribution
 from tests.engine.toys import MASK, TimedToy, Toy
 

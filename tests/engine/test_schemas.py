@@ -15,11 +15,11 @@ from engine.recording.layout import VERSION
 from engine.recording.recording import Recording
 
 OLDER = Path(__file__).parents[1] / "fixtures" / "older.remdm"
-PROTOCOL = (6, "3b0ed5b951598353")
+PROTOCOL = (6, "87cbad288a46438d")
 """The protocol's number and the digest of its messages."""
-ENTRIES = (1, "1684d7c609710761")
+ENTRIES = (2, "1684d7c609710761")
 """The format's number and the digest of the entries that are msgpack."""
-BINARY = (1, "2c29a459b7f71929")
+BINARY = (2, "2c29a459b7f71929")
 """The format's number and the digest of what is packed otherwise: kinds of records, heads, columns."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
 import pytest
@@ -12,9 +12,21 @@ from hypothesis import strategies as st
 
 from engine.records import Change, KnobInfo, Settings
 from engine.sampling.session import Session, control_of
-from engine.sampling.step import SamplerState, Stepper
-from engine.strategies import REGISTRY, Candidates, Strategy, View, catalogue, describe, make_strategy, values
-from engine.strategies.base import knobs
+from engine.sampling.state import SamplerState
+from engine.sampling.step import Stepper
+from engine.strategies import (
+    REGISTRY,
+    Prediction,
+    Strategy,
+    View,
+    asks_network,
+    catalogue,
+    describe,
+    make_strategy,
+    reads_of,
+    values,
+)
+from engine.strategies.base import READS, knobs
 from engine.strategies.schedules import dfm_grid, next_time, uniform_grid
 from engine.strategies.when import WHEN
 from tests.engine.toys import MASK, Toy
@@ -41,6 +53,11 @@ def strategy(draw: st.DrawFn, name: str) -> Strategy:
     return make_strategy(name, **chosen)
 
 
+def predicted(ids: torch.Tensor, confidence: torch.Tensor) -> Prediction:
+    """Return a prediction that says the same of every position."""
+    return Prediction.blank(confidence)._replace(ids=ids, confidence=confidence)
+
+
 @st.composite
 def view(draw: st.DrawFn, made: Strategy, rows: int = 3, length: int = 7) -> View:
     """What a plan may be shown: times t > s, and masks that fit them (all masked at t = 1)."""
@@ -54,8 +71,8 @@ def view(draw: st.DrawFn, made: Strategy, rows: int = 3, length: int = 7) -> Vie
     probability = torch.rand(rows, length, generator=noise, dtype=torch.float64)
     held = probability.masked_fill(masked, torch.nan)
     ids = torch.randint(MASK, (rows, length), generator=noise)
-    candidates = Candidates(ids, probability * masked) if made.reads == "candidates" else None
-    return View(t, s, made.alpha(t), made.alpha(s), masked, ~masked & ~locked, held, candidates)
+    seen = View(t, s, made.alpha(t), made.alpha(s), masked, ~masked & ~locked, held)
+    return replace(seen, prediction=predicted(ids, probability)) if asks_network(made) else seen
 
 
 def state_of(seen: View) -> SamplerState:
@@ -71,13 +88,13 @@ def test_a_plan_is_a_probability_or_the_step_says_by_how_much_it_is_not(name: st
     seen = data.draw(view(made))
     plan = made.plan(seen)
     shape = seen.masked.shape
-    unmask, remask = (p.expand(shape) for p in plan)
+    unmask, remask = (p.expand(shape) for p in plan[:2])
     assert not torch.isnan(unmask).any()
     assert not torch.isnan(remask).any()
     decision, _ = Stepper(Toy(), 0).decide(
         control_of(made, Settings(name)), state_of(seen), [0] * shape[0], seen.t, seen.s
     )
-    if made.reads == "candidates":
+    if asks_network(made):
         # the stepper showed the plan the toy's own candidates
         assert (decision.excess == 0).all()
     else:
@@ -296,7 +313,7 @@ def test_dfm_stays_a_probability_on_its_own_grid() -> None:
     t, s = (torch.tensor(times.copy())[:, None] for times in (grid[:-1], grid[1:]))
     masked = torch.ones(len(t), 1, dtype=torch.bool)
     plan = made.plan(View(t, s, 1 - t, 1 - s, masked, masked, masked.double()))
-    for p in plan:
+    for p in plan[:2]:
         assert ((p >= 0) & (p <= 1 + 1e-12)).all()
 
 
@@ -342,9 +359,9 @@ def test_low_confidence_reveals_exactly_the_surest(data: st.DataObject) -> None:
 
 def test_low_confidence_breaks_a_tie_to_the_left() -> None:
     masked = torch.tensor([[True, False, True, True]])
-    candidates = Candidates(torch.zeros_like(masked).long(), torch.full((1, 4), 0.5, dtype=torch.float64) * masked)
+    even = predicted(torch.zeros_like(masked).long(), torch.full((1, 4), 0.5, dtype=torch.float64))
     t, s = (torch.tensor([[x]], dtype=torch.float64) for x in (0.9, 0.6))
-    seen = View(t, s, 1 - t, 1 - s, masked, ~masked, torch.ones(1, 4, dtype=torch.float64), candidates)
+    seen = View(t, s, 1 - t, 1 - s, masked, ~masked, torch.ones(1, 4, dtype=torch.float64), even)
     assert make_strategy("low-confidence").plan(seen).unmask.tolist() == [[1, 0, 0, 0]]
 
 
@@ -395,7 +412,7 @@ def test_a_strategy_describes_itself_and_is_frozen(name: str) -> None:
     assert info.name == name
     assert info.summary.endswith(".")
     assert info.source
-    assert info.reads in ("time", "held", "candidates")
+    assert set(info.reads) <= set(READS)
     assert values(made) == {knob.name: knob.default for knob in info.knobs}
     for knob in info.knobs:
         assert knob.doc
@@ -419,9 +436,9 @@ def test_a_strategy_that_reads_time_alone_plans_without_seeing_anything_else(nam
     masked = torch.tensor([[True, False, True]])
     full = View(t, s, made.alpha(t), made.alpha(s), masked, ~masked, torch.full((1, 3), 0.5, dtype=torch.float64))
     blind = View(t, s, made.alpha(t), made.alpha(s), ~masked, masked, torch.zeros(1, 3, dtype=torch.float64))
-    if made.reads == "time":
-        for a, b in zip(made.plan(full), made.plan(blind), strict=True):
+    if not reads_of(made):
+        for a, b in zip(made.plan(full)[:2], made.plan(blind)[:2], strict=True):
             assert torch.equal(a, b)
             assert a.shape == (1, 1)
     else:
-        assert made.reads in ("held", "candidates")
+        assert reads_of(made) <= set(READS)

@@ -61,7 +61,7 @@ def test_what_a_file_leaves_out_is_filled_in(tmp_path: Path) -> None:
         + PLAN
     )
     info = describe(load(written(tmp_path, source, "My_rule.py")))
-    assert (info.name, info.summary, info.reads) == ("my-rule", "Remask a share.", "time")
+    assert (info.name, info.summary, info.reads) == ("my-rule", "Remask a share.", ())
     assert [knob.name for knob in info.knobs] == ["eta"]
     inherited = HEAD.replace("(Strategy)", "(RemdmCap)").replace(
         "from eng", "from engine.strategies.remdm_cap import RemdmCap\nfrom eng"
@@ -95,7 +95,7 @@ SECOND = HEAD[HEAD.index("@dataclass") :].replace("Mine", "Other")
         ("raise SystemExit(3)\n", "line 1: SystemExit: 3"),
         ((HEAD + PLAN).replace("    eta", '    name = "mdlm"\n    eta'), "there is a strategy mdlm already"),
         ((HEAD + PLAN).replace("    eta", '    name = "my rule"\n    eta'), "'my rule' is no name for a strategy"),
-        ((HEAD + PLAN).replace("    eta", '    reads = "tea"\n    eta'), "reads of Mine must be one of time, held"),
+        ((HEAD + PLAN).replace("    eta", '    reads = "tea"\n    eta'), "reads of Mine must be a set of held, masked"),
         (
             (HEAD + PLAN).replace("eta: float = knob(0.3, ", "eta: float = knob(3.0, "),
             "eta must lie in 0 to 1, not 3.0",

@@ -16,8 +16,8 @@ from engine.records import Change, Settings
 from engine.sampling import oracle
 from engine.sampling.batch import AbandonedSample, samples
 from engine.sampling.blocks import slide
+from engine.sampling.readout import BadLogitsError
 from engine.sampling.session import Session
-from engine.sampling.step import BadLogitsError
 from engine.strategies import REGISTRY, Strategy, make_strategy
 from tests.engine.stats import ENOUGH, FAR_OFF, same_distribution
 from tests.engine.test_blocks import Window, number
@@ -59,7 +59,7 @@ def dense(model: Toy, strategy: Strategy, overlap: int = 2) -> NDArray[np.int64]
         s = torch.ones(COUNT, 1, dtype=torch.float64)
         for times in pairwise(strategy.grid(3).tolist()):
             t, s = (torch.full((COUNT, 1), time, dtype=torch.float64) for time in times)
-            tokens, held = oracle.step(window, strategy, settings, tokens, held, t, s, noise)
+            tokens, held, _ = oracle.step(window, strategy, settings, tokens, held, t, s, noise)
         logits = window.encode(tokens, s[:, 0])
         logits[:, :, MASK] = -torch.inf
         done = torch.cat((done, torch.where(tokens == MASK, logits.argmax(-1), tokens)), 1)

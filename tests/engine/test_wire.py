@@ -16,7 +16,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from engine import strategies, wire
-from engine.debug.findings import Drafts, Hit, Prediction, Ranked, Verdict, Violation
+from engine.debug.findings import Drafts, Hit, Ranked, TokenPrediction, Verdict, Violation
 from engine.records import Branch, Check, Edit, ModelChoice, ModelInfo, RunChoice, Settings
 from engine.sampling.session import Session
 from tests.engine.toys import TextToy, Toy
@@ -76,7 +76,7 @@ VIOLATION = st.builds(
     numbers=st.lists(st.tuples(TEXT, FLOAT), max_size=3).map(tuple),
 )  # fmt: skip
 PREDICTION = st.builds(
-    Prediction, step=NUMBER, sample=NUMBER, position=NUMBER, token=NUMBER, masked=st.booleans(),
+    TokenPrediction, step=NUMBER, sample=NUMBER, position=NUMBER, token=NUMBER, masked=st.booleans(),
     top=st.lists(st.builds(Ranked, token=NUMBER, probability=FLOAT, kept=st.booleans()), max_size=3).map(tuple),
     nucleus=NUMBER, entropy=FLOAT, own=FLOAT,
     verdicts=st.lists(

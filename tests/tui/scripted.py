@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from engine import strategies, wire
-from engine.debug.findings import Drafts, Prediction, Ranked, Verdict
+from engine.debug.findings import Drafts, Ranked, TokenPrediction, Verdict
 from engine.records import Branch, Change, Check, Edit, Frame, ModelChoice, ModelInfo, RunChoice, Settings
 from engine.sampling.trace import Record, RunStart, Trace
 from remdm_tui.link.base import LinkEvent
@@ -147,7 +147,9 @@ class ScriptedLink:
         token = int(self.trace.tokens(step or 0, sample)[position])
         ranked = tuple(Ranked(i, 0.5 ** (i + 1), i < 3) for i in range(6))
         verdicts = (Verdict("mdlm", 0.25, 0.0), Verdict("left-to-right", 0.0, 0.0, "the position is locked"))
-        prediction = Prediction(step or 0, sample, position, token, token == MASK, ranked, 3, 1.25, 0.125, verdicts)
+        prediction = TokenPrediction(
+            step or 0, sample, position, token, token == MASK, ranked, 3, 1.25, 0.125, verdicts
+        )
         self.events.append(wire.Looked(1, 0, prediction))
 
     def draft(self, sample: int, step: int) -> None:

@@ -12,7 +12,7 @@ from textual.geometry import Offset
 from textual.widgets import Input
 
 from engine import wire
-from engine.debug.findings import Prediction, Ranked
+from engine.debug.findings import Ranked, TokenPrediction
 from engine.debug.inspect import story
 from engine.records import Change, ModelInfo
 from remdm_tui.render.palette import palette
@@ -330,7 +330,7 @@ async def test_a_paused_reveal_says_the_rank_of_its_token_and_asks_once():
 def test_a_prediction_without_the_token_says_nothing():
     reader = RankReader()
     ranked = (Ranked(1, 0.5, True),)
-    reader.take(0, Prediction(3, 0, 2, 9, True, ranked, 1, 1.0, math.nan, ()), 7)
+    reader.take(0, TokenPrediction(3, 0, 2, 9, True, ranked, 1, 1.0, math.nan, ()), 7)
     assert reader.ranks == {}
 
 

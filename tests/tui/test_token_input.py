@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from textual.widgets import Input, Label
 
-from engine.debug.findings import Prediction, Ranked
+from engine.debug.findings import Ranked, TokenPrediction
 from engine.records import Change, Edit
 from remdm_tui.watch.token_input import prompt_text, prompt_tokens, spell, token_of
 from tests.tui.scripted import WORDS, ScriptedLink
@@ -13,7 +13,7 @@ from tests.tui.test_app import banner, settle, watching
 from tests.waiting import seen
 
 PIECES = ("the", " the", " sea", "s", "e", " ", "[MASK]")
-PREDICTION = Prediction(3, 0, 1, 0, True, (Ranked(2, 0.5, True), Ranked(0, 0.25, False)), 1, 1.0, 0.5, ())
+PREDICTION = TokenPrediction(3, 0, 1, 0, True, (Ranked(2, 0.5, True), Ranked(0, 0.25, False)), 1, 1.0, 0.5, ())
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from engine import strategies, wire
 from engine.debug.branches import fork_record
-from engine.debug.findings import Hit, Prediction, Violation
+from engine.debug.findings import Hit, TokenPrediction, Violation
 from engine.debug.laws import EXPECTED
 from engine.records import Branch, Edit, Frame, ModelChoice, ModelInfo, Settings
 from engine.sampling.trace import RunStart, Trace
@@ -558,7 +558,7 @@ def test_a_prediction_is_requested_once_and_ends_with_the_selection() -> None:
     at = world.store.state.position
     assert [one for one in world.seen if isinstance(one, c.RequestPrediction)] == [c.RequestPrediction(0, 1, at)]
     assert world.store.state.inspection.pending
-    prediction = Prediction(at, 0, 1, 0, False, (), 0, 0.0, 0.5, ())
+    prediction = TokenPrediction(at, 0, 1, 0, False, (), 0, 0.0, 0.5, ())
     world.store.dispatch(wire.Looked(1, 0, prediction))
     assert world.store.state.inspection == Inspection(1, shows_prediction=True, prediction=prediction)
     world.store.dispatch(e.Select(2))

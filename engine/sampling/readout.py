@@ -1,0 +1,237 @@
+"""What the network says of a state: tokens drawn at chosen positions, and the prediction that a plan reads.
+
+The vocabulary head, the nucleus and the draw run on the rows that are needed, a few at a time: a [B, L, V] tensor never
+exists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from engine.models.chunking import portion
+from engine.models.protocol import Denoiser, device_of, encode_rows, never_drawn
+from engine.records import Settings
+from engine.sampling import kernel, rng
+from engine.sampling.memory import Shown
+from engine.sampling.rng import Purpose
+from engine.sampling.state import SamplerState, StepConfig
+from engine.strategies import Prediction, View, reads_of
+
+HEAD_ROWS = 128
+"""Rows put through the vocabulary head at once on a processor: enough to read its weights seldom."""
+DRAW_CELLS = 1 << 18
+"""Probabilities drawn from at once on a processor, rows times vocabulary: 2 MB in float64, which stay in the cache."""
+DESCRIBES = frozenset({"spread", "committed", "divergence"})
+"""What takes whole distributions rather than draws from them."""
+
+
+class Predicted(NamedTuple):
+    """A prediction, and what drawing it gave besides."""
+
+    prediction: Prediction
+    held: Tensor
+    """float64 [B, L]: the probability that a token counts as having had if it is put there, after the nucleus"""
+    called: Tensor
+    """bool [B]: sequences that went through the network"""
+
+
+class BadLogitsError(FloatingPointError):
+    """The network's logits for some samples are no numbers to draw from."""
+
+    def __init__(self, places: Sequence[tuple[int, int, int]]) -> None:
+        number, step, position = places[0]
+        super().__init__(
+            f"the network returned logits that are not finite: sample {number}, step {step}, position {position}"
+        )
+        self.places = tuple(places)
+        """(sample number, step, position) of each, in order"""
+
+
+class ReadPositions(NamedTuple):
+    """Positions at which the network is read: N in all, by sequence."""
+
+    rows: Tensor
+    """[R]: sequences with any"""
+    where: Tensor
+    """bool [R, L]"""
+    sequence: Tensor
+    """[N]: of the batch"""
+    position: Tensor
+    """[N]"""
+
+    @classmethod
+    def of(cls, where: Tensor) -> ReadPositions:
+        """Return the positions where bool [B, L] holds."""
+        rows = where.any(-1).nonzero()[:, 0]
+        return cls(rows, where[rows], *where.nonzero(as_tuple=True))
+
+
+class Readout:
+    """Reads one model under one seed."""
+
+    def __init__(self, model: Denoiser, seed: int) -> None:
+        self.model, self.seed = model, seed
+        self.device = device_of(model)
+        self._kept: dict[int, _Kept] = {}
+        """by sample number: what a strategy that reads `divergence` compares with next"""
+
+    @torch.no_grad()
+    def draw(
+        self, control: StepConfig, state: SamplerState, where: Tensor, steps: Sequence[int], alpha_t: Tensor
+    ) -> kernel.Drawn:
+        """Draw tokens at the chosen positions, where bool [B, L]; N results in order."""
+        chosen = ReadPositions.of(where)
+        hidden = self._encode(state, chosen, state.noise(alpha_t, self.model.mask_id))
+        keys = self._keys(state, steps)
+        parts = []
+        for here, logits in self._logits(hidden):
+            address = kernel.Address(keys[chosen.sequence[here]], chosen.position[here])
+            with _naming(state, chosen, here, steps):
+                parts.append(self._drawn(control.settings, logits, address))
+        return kernel.Drawn(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
+
+    @torch.no_grad()
+    def predict(self, control: StepConfig, state: SamplerState, steps: Sequence[int], view: View) -> Predicted:
+        """Return the network's prediction where the strategy reads it, and no more than it reads."""
+        where = control.strategy.positions(view) & state.open
+        columns = [*Prediction.blank(state.held), torch.full_like(state.held, torch.nan)]
+        if bool(where.any()):
+            values = self._read(control, state, steps, view, where)
+            columns = [column.clone() for column in columns]
+            for column, value in zip(columns, values, strict=True):
+                column[where] = value
+        *found, held = columns
+        return Predicted(Prediction(*found), held, where.any(-1))
+
+    def _read(
+        self, control: StepConfig, state: SamplerState, steps: Sequence[int], view: View, where: Tensor
+    ) -> list[Tensor]:
+        """Return the columns of `Prediction`, then `held`, at the N chosen positions, [N] each."""
+        reads, chosen = reads_of(control.strategy), ReadPositions.of(where)
+        shown = None if state.memory is None else state.memory.shown
+        # the last step's come first, since what is kept of it is replaced by this step's
+        last = None if shown is None else self._last_hidden(state, chosen, shown)
+        hidden = self._encode(state, chosen, state.noise(view.alpha_t, self.model.mask_id), keep=last is not None)
+        keys, standing = self._keys(state, steps), state.tokens[where]
+        committed = ~view.masked[where]
+        argmax = committed & ("drawn" not in reads)
+        parts = []
+        for here, logits in self._logits(hidden):
+            address = kernel.Address(keys[chosen.sequence[here]], chosen.position[here])
+            with _naming(state, chosen, here, steps):
+                if not reads & DESCRIBES:
+                    ids, held, sure = self._drawn(control.settings, logits, address)
+                    nothing = torch.full_like(held, torch.nan)
+                    parts.append((ids, sure, nothing, ids, *(nothing,) * 4, held))
+                    continue
+                p = kernel.probabilities(logits, self.model.mask_id, never=never_drawn(self.model))
+                seen = kernel.describe(p, standing[here])
+                ids, sure, held = seen.top.clone(), seen.top_p.clone(), seen.top_p.clone()
+                some = ~argmax[here]
+                if bool(some.any()):
+                    at = kernel.Address(*(part[some] for part in address))
+                    ids[some], held[some], sure[some] = self._drawn(control.settings, logits[some], at, p[some])
+                moved = torch.full_like(sure, torch.nan) if last is None else self._moved(p, last, here)
+                current = seen.current.masked_fill(~committed[here], torch.nan)
+                parts.append((ids, sure, current, *seen[1:], moved, held))
+        return [torch.cat(column) for column in zip(*parts, strict=True)]
+
+    def _encode(self, state: SamplerState, chosen: ReadPositions, noise: Tensor, keep: bool = False) -> Tensor:
+        """Return hidden [N, D] at the chosen positions; noise [B].
+
+        keep: keep all that the network gave for the step after, which compares with it.
+        """
+        shown, tokens, noise = _shown(state, chosen), state.tokens[chosen.rows], noise[chosen.rows]
+        if not keep:
+            return encode_rows(self.model, shown(tokens), noise, shown(chosen.where))
+        hidden = self.model.encode(shown(tokens), noise)
+        numbers = [state.numbers[row] for row in chosen.rows.tolist()]
+        self._kept = {number: _Kept(tokens[i], noise[i], hidden[i]) for i, number in enumerate(numbers)}
+        return hidden[shown(chosen.where)]
+
+    def _last_hidden(self, state: SamplerState, chosen: ReadPositions, last: Shown) -> tuple[Tensor, Tensor]:
+        """Return hidden [N, D] of the last step at the chosen positions, and where there is one, bool [N].
+
+        It follows from what the network was shown, so that a state holds no more; while a run goes on it is kept.
+        """
+        shown, tokens, noise = _shown(state, chosen), last.tokens[chosen.rows], last.noise[chosen.rows]
+        known = (tokens[:, :1] >= 0).expand(chosen.where.shape)[chosen.where]
+        if not bool(known.any()):
+            return torch.empty(len(known), 0), known
+        kept = [self._kept.get(state.numbers[row]) for row in chosen.rows.tolist()]
+        if all(one is not None and one.holds(tokens[i], noise[i]) for i, one in enumerate(kept)):
+            hidden = torch.stack([one.hidden for one in kept if one is not None])
+        else:
+            # a sequence without a last step is shown masks, whose answer is not used
+            hidden = self.model.encode(shown(tokens.where(tokens >= 0, self.model.mask_id)), noise)
+        return hidden[shown(chosen.where)], known
+
+    def _moved(self, p: Tensor, last: tuple[Tensor, Tensor], here: slice) -> Tensor:
+        """Return KL(p || p of the last step) [N] of the rows `here`, infinite where there was none."""
+        hidden, known = last[0][here], last[1][here]
+        moved = torch.full_like(p[:, 0], torch.inf)
+        if bool(known.any()):
+            logits = self.model.project(hidden[known])
+            before = kernel.probabilities(logits, self.model.mask_id, never=never_drawn(self.model))
+            moved[known] = kernel.divergence(p[known], before)
+        return moved
+
+    def _keys(self, state: SamplerState, steps: Sequence[int]) -> Tensor:
+        return torch.from_numpy(rng.keys(self.seed, state.numbers, steps, Purpose.TOKEN)).to(self.device)
+
+    def _logits(self, hidden: Tensor) -> Iterator[tuple[slice, Tensor]]:
+        """Yield the logits of hidden [N, D] a few rows at a time, with the rows that they are of."""
+        at_once = max(1, portion(DRAW_CELLS, self.device) // self.model.vocab_size)
+        head_rows = portion(HEAD_ROWS, self.device)
+        for i in range(0, len(hidden), head_rows):
+            logits = self.model.project(hidden[i : i + head_rows])
+            for j in range(0, len(logits), at_once):
+                yield slice(i + j, i + min(j + at_once, len(logits))), logits[j : j + at_once]
+
+    def _drawn(
+        self, settings: Settings, logits: Tensor, address: kernel.Address, plain: Tensor | None = None
+    ) -> kernel.Drawn:
+        return kernel.draw(
+            logits,
+            address,
+            mask_id=self.model.mask_id,
+            top_p=settings.top_p,
+            nucleus=settings.nucleus,
+            temperature=settings.temperature,
+            how=settings.draw,
+            never=never_drawn(self.model),
+            plain=plain,
+        )
+
+
+class _Kept(NamedTuple):
+    """What the network gave for one sequence in the last step: hidden [W, D] of its tokens [L] and noise."""
+
+    tokens: Tensor
+    noise: Tensor
+    hidden: Tensor
+
+    def holds(self, tokens: Tensor, noise: Tensor) -> bool:
+        return torch.equal(self.tokens, tokens) and bool(self.noise == noise)
+
+
+def _shown(state: SamplerState, chosen: ReadPositions) -> Callable[[Tensor], Tensor]:
+    """Return what takes values [R, L] of the chosen rows to the positions that the network sees, [R, W]."""
+    return replace(state, seen=None if state.seen is None else state.seen[chosen.rows]).shown
+
+
+@contextmanager
+def _naming(state: SamplerState, chosen: ReadPositions, here: slice, steps: Sequence[int]) -> Iterator[None]:
+    """Raise BadLogitsError with samples, steps and positions where the rows `here` are not finite."""
+    try:
+        yield
+    except kernel.NotFiniteError as error:
+        sequence, position = chosen.sequence[here].tolist(), chosen.position[here].tolist()
+        at = [(sequence[row], position[row]) for row in error.rows]
+        raise BadLogitsError([(state.numbers[b], steps[b], place) for b, place in at]) from error

@@ -1,0 +1,283 @@
+"""What a plan may read, do and remember: the fast path gives what the dense one does, however the run is taken."""
+
+from __future__ import annotations
+
+import io
+from contextlib import closing
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from engine import wire
+from engine.debug.breakpoints import parse_condition
+from engine.debug.inspect import story
+from engine.debug.laws import Claims, LawState, check_laws
+from engine.messages import Stepped
+from engine.recording import Recorder, Recording
+from engine.records import Change, Frame, Settings
+from engine.sampling import oracle
+from engine.sampling.batch import samples
+from engine.sampling.memory import begin
+from engine.sampling.readout import Readout
+from engine.sampling.session import Session, control_of
+from engine.sampling.state import SamplerState
+from engine.strategies import Plan, Prediction, Strategy, View, knob, reads_of
+from engine.strategies.base import Memory, quota
+from tests.engine.recordings import header, start_of
+from tests.engine.stats import ENOUGH, FAR_OFF, outcome, same_law
+from tests.engine.toys import MASK, RowToy, Toy
+
+COUNT, LENGTH, STEPS = 12_000, 3, 4
+
+
+@dataclass(frozen=True)
+class Editor(Strategy):
+    """Reveals on the clock, remasks a tenth, and edits towards what the network would put there now."""
+
+    name = "editor"
+    summary = "Edit."
+    source = "this test"
+    preserves_marginal = False
+    reads = frozenset({"committed", "drawn"})
+    share: float = knob(0.5, "probability of an edit", 0, 1)
+
+    def plan(self, view: View) -> Plan:
+        assert view.prediction is not None
+        better = view.prediction.confidence > view.prediction.current
+        return Plan(1 - view.s / view.t, view.t * 0 + 0.1, better.double() * self.share)
+
+
+@dataclass(frozen=True)
+class Watchful(Strategy):
+    """Masks again what the network has come to doubt since the last step, at most twice a position."""
+
+    name = "watchful"
+    summary = "Remask what falls."
+    source = "this test"
+    preserves_marginal = False
+    reads = frozenset({"committed", "previous", "divergence", "spread"})
+
+    def initial_memory(self, like: Tensor) -> Memory:
+        return {"times": like.long(), "steps": like[:, 0].long()}
+
+    def plan(self, view: View) -> Plan:
+        seen, last = view.prediction, view.previous
+        assert seen is not None
+        assert last is not None
+        sure = seen.margin.where(view.masked, -1.0) - seen.divergence.nan_to_num(0, 0).where(view.masked, 0.0) * 0.1
+        rank = sure.argsort(descending=True, stable=True).argsort()
+        reveal = (rank < quota(view)) & view.masked
+        falls = view.revealed & (seen.current < last.current) & (view.memory["times"] < 2) & (view.s > 0)
+        memory = {"times": view.memory["times"] + falls, "steps": view.memory["steps"] + 1}
+        return Plan(reveal.double(), falls.double(), memory=memory)
+
+
+@dataclass(frozen=True)
+class Half(Watchful):
+    """Looks at the left half alone until the last step."""
+
+    name = "half"
+
+    def positions(self, view: View) -> Tensor:
+        left = torch.arange(view.masked.shape[1]) < view.masked.shape[1] // 2
+        return (view.masked | view.revealed) & (left | (view.s == 0))
+
+    def plan(self, view: View) -> Plan:
+        where = self.positions(view)
+        return Plan((where & view.masked).double(), view.t * 0, memory=view.memory)
+
+
+def trajectories(strategy: Strategy, **settings: Any) -> Any:
+    session = Session(Toy(), strategy, steps=STEPS, length=LENGTH, batch=COUNT, seed=3, **settings)
+    return outcome(*(frame.tokens for frame in session if not frame.final), base=MASK + 1)
+
+
+def dense_trajectories(strategy: Strategy, **settings: Any) -> Any:
+    bound, noise = Settings(strategy.name, **settings), torch.Generator().manual_seed(5)
+    tokens, held = torch.full((COUNT, LENGTH), MASK), torch.full((COUNT, LENGTH), torch.nan, dtype=torch.float64)
+    states, memory = [], None
+    for times in pairwise(strategy.grid(STEPS).tolist()):
+        t, s = (torch.full((COUNT, 1), time, dtype=torch.float64) for time in times)
+        tokens, held, memory = oracle.step(Toy(), strategy, bound, tokens, held, t, s, noise, memory=memory)
+        states.append(tokens.numpy())
+    return outcome(*states, base=MASK + 1)
+
+
+@pytest.mark.parametrize("settings", [{}, {"top_p": 0.6, "temperature": 0.7}], ids=["usual", "nucleus"])
+@pytest.mark.parametrize("strategy", [Editor(), Watchful()], ids=lambda strategy: strategy.name)
+def test_a_plan_that_reads_everything_steps_as_the_dense_update(strategy: Strategy, settings: dict[str, Any]) -> None:
+    assert same_law(trajectories(strategy, **settings), dense_trajectories(strategy, **settings)) > ENOUGH
+
+
+def test_another_share_of_edits_is_distinguished() -> None:
+    assert same_law(trajectories(Editor()), dense_trajectories(Editor(share=0.3))) < FAR_OFF
+
+
+def test_edits_are_where_the_frame_says_and_by_the_plan_it_holds() -> None:
+    session = Session(Toy(), Editor(), steps=8, length=12, batch=4, seed=1)
+    edits = 0
+    before = session.tokens.numpy().copy()
+    for frame in session:
+        edited = frame.change == Change.EDITED
+        edits += int(edited.sum())
+        assert ((before != MASK) & (frame.tokens != MASK) & (before != frame.tokens) == edited).all()
+        if frame.edit_plan is not None:
+            assert (frame.edit_plan[edited] == 0.5).all()
+        before = frame.tokens
+    assert edits
+
+
+@pytest.mark.parametrize("strategy", [Editor(), Watchful(), Half()], ids=lambda strategy: strategy.name)
+@pytest.mark.parametrize("blocks", [None, 5])
+def test_packed_samples_are_those_of_a_session(strategy: Strategy, blocks: int | None) -> None:
+    shape: dict[str, Any] = {"steps": 8, "length": 12, "seed": 1, "block_length": blocks}
+    session = Session(Toy(), strategy, batch=5, **shape)
+    frames = list(session)
+    packed = sorted(samples(Toy(), strategy, range(5), width=2, **shape), key=lambda done: done.number)
+    assert torch.equal(torch.stack([done.tokens for done in packed]), session.tokens)
+    assert sum(done.network_calls for done in packed) == frames[-1].network_calls
+
+
+@pytest.mark.parametrize("model", [Toy(), RowToy()], ids=["plain", "rows"])
+def test_memory_goes_back_with_the_run_and_into_its_branches(model: Toy) -> None:
+    session = Session(model, Watchful(), steps=10, length=12, batch=2, seed=4)
+    frames = list(session)
+    assert any(frame.count(Change.REMASKED) for frame in frames)
+    for index in (7, 3, 0):
+        session.rewind(index)
+        again = list(session)
+        assert all(np.array_equal(a.tokens, b.tokens) for a, b in zip(again, frames[index:], strict=True))
+    session.fork(5)
+    assert all(np.array_equal(a.tokens, b.tokens) for a, b in zip(session, frames[5:], strict=True))
+
+
+def test_another_strategy_begins_with_nothing_to_remember() -> None:
+    session = Session(Toy(), Watchful(), steps=10, length=12, seed=4)
+    for _ in range(5):
+        next(session)
+    session.set(strategy=Editor())
+    next(session)
+    session.set(strategy=Watchful())
+    next(session)
+    memory = session.before(session.index).state.memory
+    assert memory is not None
+    assert memory.own["steps"].tolist() == [1]
+
+
+@pytest.mark.parametrize("strategy", [Editor(), Watchful(), Half()], ids=lambda strategy: strategy.name)
+def test_a_prediction_is_what_the_whole_distribution_says_where_it_is_read_and_nothing_elsewhere(
+    strategy: Strategy,
+) -> None:
+    model, noise = RowToy(), torch.Generator().manual_seed(8)
+    tokens = torch.randint(0, MASK + 1, (3, 9), generator=noise)
+    held = torch.rand(3, 9, generator=noise, dtype=torch.float64)
+    t = torch.full((3, 1), 0.5, dtype=torch.float64)
+    masked = tokens == MASK
+    past = torch.randint(0, MASK + 1, (3, 9), generator=noise)
+    memory = begin(strategy, held)
+    if memory is not None and memory.shown is not None:
+        memory = replace(memory, shown=memory.shown._replace(tokens=past, noise=t[:, 0]))
+    view = View(t, t - 0.25, 1 - t, 1.25 - t, masked, ~masked, held)
+    state = SamplerState(tokens, held, torch.zeros_like(masked), [0, 1, 2], memory=memory)
+    control = control_of(strategy, Settings(strategy.name, top_p=1.0))
+    got = Readout(model, 6).predict(control, state, [1, 1, 1], view).prediction
+    plain = oracle.denoised(model, tokens, control.settings, 1 - t).view(3, 9, -1)
+    want = oracle.dense_prediction(model, strategy, tokens, view, got.ids, plain, memory)
+    for name, a, b in zip(Prediction._fields, got, want, strict=True):
+        torch.testing.assert_close(a, b, equal_nan=True, rtol=1e-9, atol=1e-12, msg=name)
+    assert (got.ids >= 0).equal(strategy.positions(view))
+
+
+def test_network_calls_are_those_of_the_sequences_that_are_read() -> None:
+    model = Toy()
+    session = Session(model, Half(), steps=6, length=8, batch=3, seed=1)
+    assert list(session)[-1].network_calls == model.encoded
+
+
+def test_a_plan_that_reveals_what_it_does_not_read_is_refused() -> None:
+    @dataclass(frozen=True)
+    class Blind(Half):
+        name = "blind"
+
+        def plan(self, view: View) -> Plan:
+            return Plan(view.t * 0 + 1, view.t * 0)
+
+    with pytest.raises(ValueError, match="reveals positions at which it does not read the prediction"):
+        next(Session(Toy(), Blind(), steps=6, length=8))
+
+
+def test_remask_and_edit_beyond_one_are_clamped_and_counted() -> None:
+    @dataclass(frozen=True)
+    class Greedy(Editor):
+        name = "greedy"
+
+        def plan(self, view: View) -> Plan:
+            return Plan(view.t * 0 + 1, view.t * 0 + 0.75, view.t * 0 + 0.5)
+
+    session = Session(Toy(), Greedy(), steps=6, length=8, seed=1)
+    next(session)
+    frame = next(session)
+    assert frame.excess == pytest.approx(0.25)
+    assert frame.edit_plan is not None
+    assert frame.edit_plan.max() == 0.25
+
+
+def same(a: Frame, b: Frame) -> bool:
+    plans = a.edit_plan is b.edit_plan or np.array_equal(np.asarray(a.edit_plan), np.asarray(b.edit_plan))
+    return plans and np.array_equal(a.tokens, b.tokens) and np.array_equal(a.change, b.change)
+
+
+def test_edits_travel_in_messages_and_recordings(tmp_path: Path) -> None:
+    session = Session(Toy(), Editor(), steps=8, length=12, batch=2, seed=1)
+    start, sent = start_of(session), io.BytesIO()
+    recorder, frames = Recorder.create(tmp_path / "run.remdm", header(start), start), list(session)
+    assert any(frame.count(Change.EDITED) for frame in frames)
+    for frame in frames:
+        recorder.frame(0, frame)
+        wire.write(sent, Stepped.of(0, frame))
+    recorder.close()
+    sent.seek(0)
+    for event, frame in zip(wire.events(sent), frames, strict=True):
+        assert isinstance(event, Stepped)
+        assert same(event.frame(), frame)
+    with closing(Recording.open(tmp_path / "run.remdm")) as recording:
+        trace = recording.trace()
+        for i, frame in enumerate(frames):
+            found = trace.frame(i + 1)
+            assert found is not None
+            assert same(found, frame)
+
+
+def test_an_edit_has_a_story_a_breakpoint_and_laws_that_hold() -> None:
+    session = Session(Toy(), Editor(), steps=8, length=12, batch=4, seed=1)
+    frames = list(session)
+    claims, state = Claims(False, reads_of(Editor())), LawState()
+    edge = (0, 12)
+    for frame in frames:
+        state, broken = check_laws(frame, claims, state, edge)
+        assert not broken
+    step, sample, position = np.argwhere(np.array([frame.change == Change.EDITED for frame in frames]))[0].tolist()
+    moment = next(m for m in story(frames, sample, position, seed=1).moments if m.step == step + 1)
+    was = int(frames[step - 1].tokens[sample, position])
+    assert moment.change is Change.EDITED
+    assert moment.chance == 0.5
+    assert 0.1 <= moment.drawn < 0.6
+    assert moment.why.startswith(f"was token {was}; .1 <= u = ")
+    for text in ("any(change == EDITED)", "edited > 0", f"at {position}"):
+        assert parse_condition(text).holds(frames[step], frames[step - 1]).any()
+
+
+def test_more_edits_than_planned_break_a_law() -> None:
+    session = Session(Toy(), Editor(), steps=4, length=64, batch=8, seed=1)
+    *_, frame = (frame for frame in session if not frame.final)
+    assert frame.count(Change.EDITED)
+    claims = Claims(False, reads_of(Editor()))
+    for plan in (None, np.full_like(frame.remask, 1e-6)):
+        _, broken = check_laws(replace(frame, edit_plan=plan), claims, LawState(), (0, 64))
+        assert "edits" in [violation.law for violation in broken]
