@@ -50,6 +50,8 @@ class Hues:
     prompt: tuple[str, str]
     bars: tuple[str, str]
     revealed: str
+    edited: str
+    edited_text: str
     remasked: str
     remasked_text: str
     match: str
@@ -68,16 +70,16 @@ _HALF = (_WHITE,) * 3 + (_BLACK,) * 3
 HUES = {
     "truecolor": Hues(
         ("#6c6c6c", "#767676"), ("#9a9a9a", "#565656"), ("#6cb6ff", "#005a9c"), ("#e0662b", "#b8460f"),
-        "#00a67d", "#e0662b", _BLACK, "#f0d050", LEVEL_COLOURS, _HALF,
+        "#00a67d", "#d96ad9", _BLACK, "#e0662b", _BLACK, "#f0d050", LEVEL_COLOURS, _HALF,
     ),
     "256": Hues(
         ("#6c6c6c", "#767676"), ("#949494", "#585858"), ("#5fafff", "#005f87"), ("#d75f00", "#af5f00"),
-        "#00af87", "#d75f00", _BLACK, "#ffd75f",
+        "#00af87", "#d75fd7", _BLACK, "#d75f00", _BLACK, "#ffd75f",
         ("#5f005f", "#5f00af", "#005f87", "#00afaf", "#5fd75f", "#ffff00"), _HALF,
     ),
     "standard": Hues(
         ("#555555", "#555555"), ("#aaaaaa", "#555555"), ("#55ffff", "#0000aa"), ("#ff5555", "#aa0000"),
-        "#00aa00", "#aa0000", _WHITE, "#ffff55",
+        "#00aa00", "#aa00aa", _WHITE, "#aa0000", _WHITE, "#ffff55",
         ("#0000aa", "#aa00aa", "#00aaaa", "#55ff55", "#ffff55", "#ffffff"), (_WHITE,) * 2 + (_BLACK,) * 4,
     ),
 }  # fmt: skip
@@ -93,6 +95,9 @@ def palette(dark: bool = True, ascii_only: bool = False, system: str | None = "t
         Change.HELD: TokenStyle(Style(), "", "kept"),
         Change.REVEALED: TokenStyle(
             Style(color=_BLACK, bgcolor=hues.revealed, bold=True, underline=True), "", "revealed"
+        ),
+        Change.EDITED: TokenStyle(
+            Style(color=hues.edited_text, bgcolor=hues.edited, bold=True, italic=True), "", "edited"
         ),
         Change.REMASKED: TokenStyle(
             Style(color=hues.remasked_text, bgcolor=hues.remasked, bold=True), "x" if ascii_only else "╳", "remasked"

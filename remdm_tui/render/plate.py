@@ -33,7 +33,7 @@ class State(IntEnum):
     REMASKED = 6
 
 
-OF_CHANGE = np.array([State.MASKED, State.KEPT, State.REVEALED, State.REMASKED, State.LOCKED], np.uint8)
+OF_CHANGE = np.array([State.MASKED, State.KEPT, State.REVEALED, State.REMASKED, State.LOCKED, State.EDITED], np.uint8)
 """The state of each `Change`."""
 SIGMAS = np.array([np.finfo(np.float32).smallest_subnormal, 0.004, 0.016, 0.064, 0.25], np.float32)
 """Where the levels of sigma from the second on begin; the first is 0."""
