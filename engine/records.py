@@ -202,6 +202,8 @@ class StrategyInfo:
     """whether it claims that 1 - alpha of the positions are masked, but for chance"""
     leaves_range: str = ""
     """the formula by which its plan leaves [0, 1] at the last step; empty: it does not"""
+    edits: bool = False
+    """whether it puts other tokens in the place of revealed ones"""
 
 
 @dataclass(frozen=True)

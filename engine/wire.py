@@ -110,7 +110,7 @@ __all__ = [
     "write",
 ]
 
-PROTOCOL = 6
+PROTOCOL = 7
 MAGIC = b"remdm\x00"
 NOISE = 1 << 16
 """The largest number of bytes before the greeting."""

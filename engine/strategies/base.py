@@ -143,6 +143,8 @@ class Strategy:
     """whether the expected masked fraction is 1 - alpha after every step"""
     leaves_range: ClassVar[str] = ""
     """the formula by which the plan of the last step, where sigma_max is 0, leaves [0, 1]; empty: it does not"""
+    edits: ClassVar[bool] = False
+    """whether it puts other tokens in the place of revealed ones"""
     from_the_left: ClassVar[bool] = False
     """whether what it reveals is always leftmost, as a model needs that predicts from the left alone"""
 
@@ -225,7 +227,7 @@ def knobs(strategy: type[Strategy]) -> tuple[KnobInfo, ...]:
 def describe(strategy: type[Strategy]) -> StrategyInfo:
     return StrategyInfo(
         strategy.name, strategy.summary, strategy.source, tuple(sorted(reads_of(strategy))), knobs(strategy),
-        strategy.preserves_marginal, strategy.leaves_range,
+        strategy.preserves_marginal, strategy.leaves_range, strategy.edits,
     )  # fmt: skip
 
 

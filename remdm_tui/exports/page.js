@@ -1,8 +1,8 @@
 "use strict";
 (() => {
   const run = JSON.parse(document.getElementById("run").textContent);
-  const MASKED = 0, REMASKED = 3, LOCKED = 4;
-  const EDITED = 2, RANK = [0, 0, 1, 3, 0]; // on the map the worst state in a cell wins
+  const MASKED = 0, REMASKED = 3, LOCKED = 4, REPLACED = 5;
+  const EDITED = 2, RANK = [0, 0, 1, 3, 0, 2]; // on the map the worst state in a cell wins
   const KEEP = 64; // steps between states that are kept whole
   const length = run.branches[0].start[0].length;
   const by = (id) => document.getElementById(id);
@@ -17,8 +17,8 @@
     for (let i = 0; i < length; i++) state.states[i] = run.next[state.states[i]];
     for (let k = 0, at = 0; k < step.length;) {
       const code = step[k++];
-      at += Math.floor(code / 10);
-      state.states[at] = (code % 10) >> 1;
+      at += Math.floor(code / 12);
+      state.states[at] = (code % 12) >> 1;
       if (code % 2) state.words[at] = step[k++];
     }
   };
@@ -43,7 +43,7 @@
     const take = (state, at, why) => {
       const column = Math.floor(at * columns / (last + 1)), edited = edits.has(step(at));
       const [draws, ...chances] = why.length ? why : [[]];
-      const seen = [0, 0];
+      const seen = [0, 0, 0];
       for (let i = 0, event = 0; i < length; i++) {
         const change = state.states[i], cell = Math.floor(i * rows / length) * columns + column;
         const rank = edited && RANK[change] ? EDITED : RANK[change];
@@ -52,7 +52,7 @@
         if (change === LOCKED) map.locked[cell]++;
         map.counts[cell]++;
         if (RANK[change]) {
-          const kind = change === REMASKED ? 1 : 0, chance = chances[kind];
+          const kind = change === REMASKED ? 1 : change === REPLACED ? 2 : 0, chance = chances[kind];
           stories[i].push({
             at, change, edited, rank, word: state.words[i], draw: draws[event],
             chance: Array.isArray(chance) ? chance[seen[kind]] : chance,
@@ -86,14 +86,14 @@
     if (event.edited) return "by hand";
     if (event.chance === undefined) return "";
     if (event.chance < 0) return "masked after the last step: the most probable token";
-    const name = event.change === REMASKED ? "sigma" : "p(reveal)";
+    const name = { [REMASKED]: "sigma", [REPLACED]: "sigma + p(edit)" }[event.change] || "p(reveal)";
     return `u = ${number(event.draw)} < ${name} = ${number(event.chance)}`;
   };
   const story = (of, i, until) => {
     const events = of.stories[i].filter((event) => event.at <= until);
     const event = events[events.length - 1], where = `position ${i}, step ${of.step(until)}: `;
     if (!event) return where + (of.locked(i) ? "prompt" : "masked since the start");
-    const what = event.change === REMASKED ? "remasked, was" : "revealed as", text = run.texts[event.word].trimEnd();
+    const what = { [REMASKED]: "remasked, was", [REPLACED]: "edited to" }[event.change] || "revealed as", text = run.texts[event.word].trimEnd();
     const when = event.at === until ? "" : ` at step ${of.step(event.at)}`, because = reason(event);
     const times = events.filter((one) => one.change === REMASKED).length;
     const often = times > 1 ? ` (remasked ${times} times so far)` : "";

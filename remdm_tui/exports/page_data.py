@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.recording import Recording
-from engine.records import UNCHANGED, Change, Settings
+from engine.records import PUT, UNCHANGED, Change, Settings
 from engine.sampling import rng
 from engine.sampling.rng import Purpose
 from engine.sampling.trace import Record
@@ -134,11 +134,11 @@ def _common(recording: Recording, one: int, other: int) -> int:
 def changes(before: tuple[NDArray[Any], ...], now: tuple[NDArray[Any], ...]) -> list[int]:
     """Return what changed at the positions that do not go on as expected.
 
-    For each a number, 10 * gap + 2 * state + whether its word is another, and that word if so.
+    For each a number, 12 * gap + 2 * state + whether its word is another, and that word if so.
     """
     renamed = before[1] != now[1]
     changed = np.flatnonzero((UNCHANGED[before[0]] != now[0]) | renamed)
-    codes = 10 * np.diff(changed, prepend=0) + 2 * now[0][changed] + renamed[changed]
+    codes = 2 * len(Change) * np.diff(changed, prepend=0) + 2 * now[0][changed] + renamed[changed]
     numbers = np.stack([codes, now[1][changed]], 1)
     return numbers[np.stack([np.ones_like(renamed[changed]), renamed[changed]], 1)].tolist()
 
@@ -181,9 +181,10 @@ def _states(
 
 
 def _whys(request: ExportRequest, before: int, position: int) -> list[Any]:
-    """Return [draws, chance of a reveal, of a remask] of a step; empty where steps are left out.
+    """Return [draws, chance of a reveal, of a remask, of an edit] of a step; empty where steps are left out.
 
-    draws: of each reveal and remask, by position.  A chance is one number where it is the same for all of its events,
+    draws: of each of them, by position; the last chance is that of a remask or an edit, and only there if something was
+    edited.  A chance is one number where it is the same for all of its events,
     else one for each; CLEAN_UP or BY_HAND stand for events without a draw.
     """
     trace, sample = request.trace, request.sample
@@ -191,7 +192,7 @@ def _whys(request: ExportRequest, before: int, position: int) -> list[Any]:
     if frame is None or position - before != 1:
         return []
     change = frame.change[sample]
-    events = np.flatnonzero((change == Change.REVEALED) | (change == Change.REMASKED)).tolist()
+    events = np.flatnonzero(np.isin(change, (*PUT, Change.REMASKED))).tolist()
     if not events:
         return []
     if frame.edit is not None or frame.final:
@@ -202,11 +203,13 @@ def _whys(request: ExportRequest, before: int, position: int) -> list[Any]:
     step = frame.index - _without_flips(request, position)
     key = rng.key(header.seed, header.run.first + sample, step, Purpose.CHANGE)
     draws = [_short(float(rng.uniform(key, at))) for at in events]
-    return [
-        draws,
+    chances = [
         _chances(frame.unmask[sample], change == Change.REVEALED),
         _chances(frame.remask[sample], change == Change.REMASKED),
     ]
+    if frame.edit_plan is not None and (change == Change.EDITED).any():
+        chances.append(_chances(frame.remask[sample] + frame.edit_plan[sample], change == Change.EDITED))
+    return [draws, *chances]
 
 
 def _chances(plan: NDArray[np.float32], where: NDArray[np.bool_]) -> float | list[float]:

@@ -34,7 +34,9 @@ class ColourKey:
             levels = " ".join(f"[{colours.levels[level]}] {words} [/]" for level, words in mode.scale)
             self._text.border_subtitle = f"{mode.name}: {levels}"
             return
-        looks = [look for state, look in colours.looks.items() if self._options.prompt or state != Change.LOCKED]
+        absent = set() if self._options.prompt else {Change.LOCKED}
+        absent |= set() if self._controls.session.edits else {Change.EDITED}
+        looks = [look for state, look in colours.looks.items() if state not in absent]
         self._text.border_subtitle = " ".join(
             f"[{look.style}]{look.fill}[/]{look.name}" if look.fill else f"[{look.style}] {look.name} [/]"
             for look in looks

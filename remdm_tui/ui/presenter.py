@@ -65,6 +65,8 @@ class Presenter:
         message = self._message()
         if self._drawn.is_new("notice", (message, session.progress, screen.app.size.width)):
             self._draw_banner(message, session.progress)
+        if self._drawn.is_new("edits", session.edits):
+            screen.colour_key.draw(screen.colour_key.palette)
         if self._drawn.is_new("cursor", session.debug.inspector.at):
             screen.panes.active.use_cursor(session.debug.inspector.at)
         if self._drawn.is_new("failure", session.debug.findings.failure):

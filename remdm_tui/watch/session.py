@@ -122,6 +122,12 @@ class WatchSession:
         return self.state.choice
 
     @property
+    def edits(self) -> bool:
+        """Whether a strategy that made the step on screen, or will make the next, edits tokens."""
+        running = {self.made.strategy, self.upcoming.strategy}
+        return any(info.edits for info in self.strategies if info.name in running)
+
+    @property
     def strategies(self) -> tuple[StrategyInfo, ...]:
         """The strategies of the engine."""
         return self.state.strategies

@@ -94,6 +94,7 @@ def _moment(moment: Moment, token: str, rank: str, ascii_only: bool) -> str:
     held = "" if math.isnan(moment.held) else f" p {short(moment.held)}"
     ranked = f", {rank}" if rank else ""
     what = {Change.REVEALED: f"revealed as {token}{held}{ranked}", Change.REMASKED: f"remasked, was {token}{held}"}
+    what |= {Change.EDITED: f"edited to {token}{held}"}
     done = what.get(moment.change, token)
     return f"{done}: {sanitize(moment.why, cells=True, ascii_only=ascii_only)}"
 

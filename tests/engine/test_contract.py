@@ -30,7 +30,7 @@ from engine.sampling.state import SamplerState
 from engine.strategies import Plan, Prediction, Strategy, View, knob, reads_of
 from engine.strategies.base import Memory, quota
 from tests.engine.recordings import header, start_of
-from tests.engine.stats import ENOUGH, FAR_OFF, outcome, same_law
+from tests.engine.stats import ENOUGH, FAR_OFF, outcome, same_distribution
 from tests.engine.toys import MASK, RowToy, Toy
 
 COUNT, LENGTH, STEPS = 12_000, 3, 4
@@ -112,11 +112,11 @@ def dense_trajectories(strategy: Strategy, **settings: Any) -> Any:
 @pytest.mark.parametrize("settings", [{}, {"top_p": 0.6, "temperature": 0.7}], ids=["usual", "nucleus"])
 @pytest.mark.parametrize("strategy", [Editor(), Watchful()], ids=lambda strategy: strategy.name)
 def test_a_plan_that_reads_everything_steps_as_the_dense_update(strategy: Strategy, settings: dict[str, Any]) -> None:
-    assert same_law(trajectories(strategy, **settings), dense_trajectories(strategy, **settings)) > ENOUGH
+    assert same_distribution(trajectories(strategy, **settings), dense_trajectories(strategy, **settings)) > ENOUGH
 
 
 def test_another_share_of_edits_is_distinguished() -> None:
-    assert same_law(trajectories(Editor()), dense_trajectories(Editor(share=0.3))) < FAR_OFF
+    assert same_distribution(trajectories(Editor()), dense_trajectories(Editor(share=0.3))) < FAR_OFF
 
 
 def test_edits_are_where_the_frame_says_and_by_the_plan_it_holds() -> None:

@@ -15,7 +15,7 @@ from engine.recording.layout import VERSION
 from engine.recording.recording import Recording
 
 OLDER = Path(__file__).parents[1] / "fixtures" / "older.remdm"
-PROTOCOL = (6, "87cbad288a46438d")
+PROTOCOL = (7, "4f3f63036145b195")
 """The protocol's number and the digest of its messages."""
 ENTRIES = (2, "1684d7c609710761")
 """The format's number and the digest of the entries that are msgpack."""
