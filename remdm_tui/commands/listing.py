@@ -15,10 +15,14 @@ WIDEST = 110
 
 
 def strategies(as_json: bool) -> str:
-    """Return the strategies with their knobs."""
+    """Return the strategies with their knobs, as text by what they read."""
     from engine.strategies import catalogue
+    from engine.strategies.groups import grouped
 
-    return to_json(catalogue()) if as_json else "\n\n".join(map(_strategy, catalogue()))
+    if as_json:
+        return to_json(catalogue())
+    parts = [[f"== reads {title}", *map(_strategy, members)] for title, members in grouped(catalogue()).items()]
+    return "\n\n".join(part for group in parts for part in group)
 
 
 def models(as_json: bool) -> str:
@@ -61,11 +65,7 @@ def _strategy(info: Any) -> str:
     from remdm_tui.settings.knobs import span
 
     rows = [(knob.name, f"{knob.default}", span(knob), knob.doc + _needs(knob.needs)) for knob in info.knobs]
-    lines = [
-        info.name,
-        _wrapped(info.summary),
-        _wrapped(f"{info.source}; reads {', '.join(info.reads) or 'time alone'}"),
-    ]
+    lines = [info.name, _wrapped(info.summary), _wrapped(info.source)]
     return "\n".join([*lines, table(rows, INDENT * 2)] if rows else lines)
 
 
