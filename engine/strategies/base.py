@@ -145,6 +145,8 @@ class Strategy:
     """the formula by which the plan of the last step, where sigma_max is 0, leaves [0, 1]; empty: it does not"""
     edits: ClassVar[bool] = False
     """whether it puts other tokens in the place of revealed ones"""
+    remasks: ClassVar[bool] = False
+    """whether it is meant to mask revealed tokens again; `engine.lint` reports a run in which it never does"""
     from_the_left: ClassVar[bool] = False
     """whether what it reveals is always leftmost, as a model needs that predicts from the left alone"""
 

@@ -17,6 +17,7 @@ class Dfm(Strategy):
     name = "dfm"
     summary = "Discrete-flow-matching corrector: reveal a times as fast, remask with b = a - 1 the excess."
     source = "Gat et al. 2024, arXiv 2407.15595, corrector sampling; as in ReMDM, arXiv 2503.00307"
+    remasks = True
 
     def plan(self, view: View) -> Plan:
         a, b = dfm_rates(view.t)

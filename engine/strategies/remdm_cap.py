@@ -18,6 +18,7 @@ class RemdmCap(Timed):
     name = "remdm-cap"
     summary = "Remask every revealed token with probability min(eta, sigma_max)."
     source = "Wang et al. 2025, arXiv 2503.00307, max-capped schedule"
+    remasks = True
 
     eta: float = knob(0.02, "cap on the probability of remasking a token in one step", 0, 1, scale="log")
 

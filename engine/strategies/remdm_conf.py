@@ -38,6 +38,7 @@ class RemdmConf(Timed):
     name = "remdm-conf"
     summary = "Spread sigma over revealed tokens by a softmax of how unsure each was when revealed."
     source = "Wang et al. 2025, arXiv 2503.00307, confidence-based schedule"
+    remasks = True
     reads = frozenset({"held"})
     preserves_marginal = False  # a masked position's own sigma is 0, so nothing makes up for what is remasked
 

@@ -35,6 +35,7 @@ class RemdmLoop(Timed):
     name = "remdm-loop"
     summary = "Reveal to alpha_on, remask and refill at constant alpha from t_on to t_off, then finish."
     source = "Wang et al. 2025, arXiv 2503.00307, ReMDM-loop"
+    remasks = True
     reads = frozenset({"held"})
     preserves_marginal = True
     leaves_range = "sigma = eta > sigma_max = 0 at the last step, if the loop reaches it"

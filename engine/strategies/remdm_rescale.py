@@ -18,6 +18,7 @@ class RemdmRescale(Timed):
     name = "remdm-rescale"
     summary = "Remask every revealed token with probability eta * sigma_max."
     source = "Wang et al. 2025, arXiv 2503.00307, rescaled schedule"
+    remasks = True
 
     eta: float = knob(0.015, "share of sigma_max", 0, 1, scale="log")
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from remdm_tui.cli.app import CliCommand, Described, app
-from remdm_tui.cli.options import MODEL, SAMPLING, Ascii, NoMouse, option, shared
+from remdm_tui.cli.options import MODEL, SAMPLING, Ascii, Json, NoMouse, option, shared
 from remdm_tui.console.output import print_message
 from remdm_tui.console.sanitize import sanitize
 
@@ -170,6 +170,20 @@ def export(
         light=light, ascii_only=ascii_only, force=force,
     )  # fmt: skip
     print_message(sanitize(message))
+
+
+@app.command(cls=CliCommand)
+def lint(
+    targets: Annotated[
+        list[Path],
+        typer.Argument(help="Recordings, or directories of evaluations.", metavar="RUN|DIR...", show_default=False),
+    ],
+    as_json: Json = False,
+) -> None:
+    """Look for what usually goes wrong in a sampler, in recordings and evaluations; exit status 1 with findings."""
+    from remdm_tui.commands.lint import run
+
+    raise typer.Exit(run(targets, as_json=as_json))
 
 
 @app.command("new-strategy", cls=CliCommand)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from remdm_tui.commands.eval_arguments import EvalArguments
 from remdm_tui.commands.eval_results import print_results
 from remdm_tui.commands.progress import Reporter, Silent, on_stderr
-from remdm_tui.console.output import print_error
+from remdm_tui.console.output import print_error, print_note
+from remdm_tui.console.sanitize import sanitize
 from remdm_tui.console.signals import ended_by_signals, exit_code
 from remdm_tui.settings.run_arguments import RunArguments, at_least_one
 from remdm_tui.settings.sweeps import Combination, grid
@@ -55,7 +57,7 @@ def _evaluate(combinations: Sequence[Combination], arguments: EvalArguments, rep
     from engine.system.ranks import RankLostError, ranks
     from remdm_tui.commands.eval_job import EvalRunner
 
-    status = 0
+    status, homes = 0, []
     process = ranks(combinations[0].arguments.device or "auto", os.environ, arguments.devices, arguments.nodes)
     runner = EvalRunner(arguments, process, reporter if process.rank == 0 else Silent())
     try:
@@ -65,10 +67,23 @@ def _evaluate(combinations: Sequence[Combination], arguments: EvalArguments, rep
             results = runner.evaluate(combination)
             if results is not None:
                 reporter.stop()
-                print_results(results, runner.home(combination), as_json=arguments.as_json)
+                homes.append(runner.home(combination))
+                print_results(results, homes[-1], as_json=arguments.as_json)
                 status = FAILED if results.failed else status
     except RankLostError as error:
         reporter.stop()
         print_error(f"{error}; {resume}")
         return FAILED
+    if homes and not arguments.quiet:
+        _note_findings(homes, arguments.out)
     return status
+
+
+def _note_findings(homes: Sequence[Path], out: Path) -> None:
+    """Say in one line on standard error what `lint` finds in the results, if anything."""
+    from engine.lint import note
+    from remdm_tui.reports.lint import lint_evaluations
+
+    found = note(lint_evaluations(homes)[0])
+    if found:
+        print_note(sanitize(f"{found} (remdm-tui lint {out})"))

@@ -17,6 +17,7 @@ from remdm_tui.reports import html, latex, markdown
 from remdm_tui.reports.collect import collect
 from remdm_tui.reports.document import ReportDocument, document
 from remdm_tui.reports.html import SHOWN
+from remdm_tui.reports.lint import lint_table
 from remdm_tui.reports.panels import AXES
 from remdm_tui.reports.plots import NoPlots, pictures
 from remdm_tui.reports.terminal import print_sentence, show_report
@@ -51,8 +52,9 @@ def run(
     check_writable(place)
     console = console or _console()
     several = any(len(series.points) > 1 for group in collection.groups for series in group.series)
-    show_report(collection, console, tuple(dict.fromkeys(by)) or ("steps" if several else "calls",))
-    written, missing = write_report(document(collection), place, samples)
+    lint = [lint_table(group) for group in collection.groups]
+    show_report(collection, console, tuple(dict.fromkeys(by)) or ("steps" if several else "calls",), lint)
+    written, missing = write_report(document(collection, lint), place, samples)
     if missing:
         print_sentence(console, f"No PNG, SVG or plots in the page: {missing}", warning=True)
     console.print()

@@ -6,22 +6,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 
-import numpy as np
-
 from engine import wire
-from engine.debug import laws
-from engine.debug.laws import Claims, LawState
+from engine.debug.recorded_laws import check_record
 from engine.recording import Header
 from engine.records import StrategyInfo
-from engine.sampling import blocks
 from engine.sampling.trace import Record
 
 PATIENCE = 0.5
 """Seconds before the check starts, so that the first paint comes first."""
 STEPS_PER_REST, REST = 8, 0.002
 """Steps that are checked in a row, and seconds left to the screen after them."""
-WITHOUT_CLAIMS = frozenset(("range", "remasks", "reveals"))
-"""Laws that need no claim of the strategy."""
 
 
 def broken_laws(
@@ -29,26 +23,11 @@ def broken_laws(
 ) -> Iterator[wire.Broken | None]:
     """Yield the laws that each step of a branch is the first to break; None after each step.
 
-    A strategy that is not in `strategies`, such as one of a file, is only checked for WITHOUT_CLAIMS.
+    See `engine.debug.recorded_laws.check_record`.
     """
-    run, locked = header.run, record.start.locked[0]
-    # masks after the last token of the prompt do not move blocks
-    fixed = locked[: int(np.flatnonzero(locked).max(initial=-1)) + 1].tolist()
-    edges = blocks.plan_blocks(record.start.steps, run.length, fixed, run.block_length, run.stride, run.strides).edges
-    state = LawState()
-    for position in range(1, len(record) + 1):
-        frame = record.frame(position)
-        assert frame is not None
-        info = strategies.get(frame.settings.strategy)
-        claims = (
-            Claims(False, frozenset())
-            if info is None
-            else Claims(info.preserves_marginal, frozenset(info.reads), info.leaves_range)
-        )
-        state, found = laws.check_laws(frame, claims, state, edges)
+    for found in check_record(record, header.run, strategies):
         for violation in found:
-            if info is not None or violation.law in WITHOUT_CLAIMS:
-                yield wire.Broken(1, branch, violation)
+            yield wire.Broken(1, branch, violation)
         yield None
 
 

@@ -26,7 +26,7 @@ def collect(roots: Sequence[Path], conventions: str | None = None) -> Collection
     """
     evaluations: list[Evaluation] = []
     remarks: list[str] = []
-    for home in _homes(roots):
+    for home in homes(roots):
         try:
             if not (home / RESULTS).exists():
                 raise ValueError(f"{home} has no results yet; the same `eval` command continues it")
@@ -41,7 +41,8 @@ def collect(roots: Sequence[Path], conventions: str | None = None) -> Collection
     return Collection(groups, (*remarks, *_repeated(groups)))
 
 
-def _homes(roots: Iterable[Path]) -> Iterator[Path]:
+def homes(roots: Iterable[Path]) -> Iterator[Path]:
+    """Yield the directories of evaluations at or below `roots`, each once.  Raises ValueError for one that is none."""
     seen: set[Path] = set()
     for root in roots:
         if not root.is_dir():

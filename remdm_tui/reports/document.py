@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from remdm_tui.reports.collect import why_not_one_plot
 from remdm_tui.reports.looks import SeriesStyle, looks
@@ -35,6 +36,8 @@ class Section:
     plots: tuple[Plot, ...]
     reading: tuple[str, ...]
     conventions: tuple[str, ...]
+    lint: Table | None = None
+    """None if nothing was linted"""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -51,11 +54,14 @@ class ReportDocument:
     sections: tuple[Section, ...]
 
 
-def document(collection: Collection) -> ReportDocument:
-    """Return the report of everything that was found."""
+def document(collection: Collection, lint: Sequence[Table] = ()) -> ReportDocument:
+    """Return the report of everything that was found.  lint: the findings of each group; empty: not linted."""
     groups = collection.groups
     remarks = (*filter(None, [why_not_one_plot(groups)]), *collection.remarks)
-    sections = tuple(_section(group, number, len(groups)) for number, group in enumerate(groups, 1))
+    sections = tuple(
+        replace(_section(group, number, len(groups)), lint=lint[number - 1] if lint else None)
+        for number, group in enumerate(groups, 1)
+    )
     return ReportDocument("Evaluation report", remarks, sections)
 
 

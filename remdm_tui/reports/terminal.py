@@ -23,12 +23,19 @@ WIDEST = 1000
 """Columns, more than any terminal has."""
 
 
-def show_report(collection: Collection, console: Console, axes: Sequence[str] = ("steps",)) -> None:
-    """Print everything but the samples. axes: names of AXES that the plots are drawn against."""
+def show_report(
+    collection: Collection, console: Console, axes: Sequence[str] = ("steps",), lint: Sequence[Table] = ()
+) -> None:
+    """Print everything but the samples.
+
+    axes: names of AXES that the plots are drawn against.  lint: the findings of each group; empty: not linted.
+    """
     for sentence in (*filter(None, [why_not_one_plot(collection.groups)]), *collection.remarks):
         print_sentence(console, sentence, warning=True)
-    for group in collection.groups:
+    for number, group in enumerate(collection.groups):
         _group(console, group, axes)
+        if lint:
+            _lint(console, lint[number])
 
 
 def print_sentence(console: Console, sentence: str, warning: bool = False) -> None:
@@ -54,6 +61,16 @@ def _group(console: Console, group: Group, axes: Sequence[str]) -> None:
     console.print(Text(f"\nConventions {encodable(group.terms.conventions, ascii_only)}", style="bold"))
     for sentence in group.terms.sentences:
         console.print(Padding(Text(f"- {encodable(sentence, ascii_only)}"), (0, 0, 0, 1)), highlight=False)
+
+
+def _lint(console: Console, table: Table) -> None:
+    """Print the findings as sentences, which wrap better than cells."""
+    ascii_only = is_ascii(console)
+    console.print(Text(f"\n{table.title}: {encodable(table.note, ascii_only)}", style="bold"), highlight=False)
+    for row in table.rows:
+        check, where, figure, threshold, finding, advice = (cell.text for cell in row)
+        print_sentence(console, f"{check} ({figure}; threshold {threshold}), {where}: {finding}.", warning=True)
+        console.print(Padding(Text(encodable(advice, ascii_only)), (0, 0, 0, 2)), highlight=False)
 
 
 def _facts(group: Group, ascii_only: bool) -> Grid:

@@ -20,9 +20,10 @@ from remdm_tui.watch import events as e
 from remdm_tui.watch.breakpoints import Breakpoints
 from remdm_tui.watch.debugger import Debugger
 from remdm_tui.watch.executor import Executor
-from remdm_tui.watch.notices import Notice, Progress
+from remdm_tui.watch.notices import THIS_RUN, Notice, Progress
 from remdm_tui.watch.phase import Phase
 from remdm_tui.watch.player import Player
+from remdm_tui.watch.run_lint import RunLint
 from remdm_tui.watch.run_recording import RunRecording, describe_error
 from remdm_tui.watch.state import PaneState, SessionState
 from remdm_tui.watch.store import Store
@@ -48,6 +49,7 @@ class WatchSession:
         )
         self._store = Store(state, self._executor.observe, self._execute)
         self.debug = Debugger(self._store, lambda: self.link)
+        self._lint = RunLint(lambda: self.recording.recording)
 
     # -- what the screen shows
 
@@ -234,6 +236,9 @@ class WatchSession:
         self._dispatch(e.Tick(seconds))
         self.debug.explain(seconds)
         self.debug.request_drafts()
+        found = self._lint.tick(self.state, self.recording.name)
+        if found:
+            self.notice = Notice(found, ends=THIS_RUN)
 
     def load(self, choice: ModelChoice) -> None:
         """Load a model and begin a run of it; the record on screen stays until then."""

@@ -1,0 +1,68 @@
+"""Read the texts of an evaluation for the checks of texts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.evaluation.results import RESULTS, SAMPLES, read_results
+from engine.files.json_lines import decode_line
+from engine.files.regular import regular_file
+from engine.lint.drawn import Drawn, sampler_line
+
+SAMPLER = ("strategy", "knobs", "strategy_digest")
+"""Entries of `sampling` that say which sampler it was."""
+NO_TERMS = ("count",)
+"""Entries that decide no text."""
+
+
+class _Ids(msgspec.Struct, frozen=True):
+    """The fields of a line of samples.jsonl that are linted."""
+
+    number: int
+    ids: list[int]
+
+
+def drawn_by(home: Path) -> Drawn:
+    """Return the texts of a finished evaluation.  Raises ValueError if they are missing or damaged."""
+    if not (home / SAMPLES).exists():
+        raise ValueError(f"{home} has no {SAMPLES} yet; the same `eval` command continues it")
+    settings = _settings(home)
+    sampling = settings.get("sampling", {})
+    model = {name: value for name, value in settings.get("model", {}).items() if name != "device"}
+    terms = {name: value for name, value in sampling.items() if name not in (*SAMPLER, *NO_TERMS)}
+    sampler = sampler_line([(str(sampling.get("strategy", "unknown")), dict(sampling.get("knobs") or {}))])
+    listed = tuple(f"{name}={value}" for part in (model, terms) for name, value in sorted(part.items()))
+    return Drawn(str(home), sampler, listed, _ids(home / SAMPLES))
+
+
+def _settings(home: Path) -> dict[str, Any]:
+    if (home / RESULTS).exists():
+        return read_results(home).settings
+    from engine.evaluation.settings_file import read_plan
+
+    plan = read_plan(home)
+    if plan is None:
+        raise ValueError(f"{home} has samples of unknown settings")
+    settings: dict[str, Any] = msgspec.to_builtins(plan)
+    return settings
+
+
+def _ids(path: Path) -> dict[int, NDArray[np.integer]]:
+    found: dict[int, NDArray[np.integer]] = {}
+    try:
+        with regular_file(path).open("rb") as file:
+            for number, row in enumerate(file, 1):
+                line = decode_line(row, _Ids)
+                if line.number in found:
+                    raise ValueError(f"{path}, line {number}: sample {line.number} appears twice")
+                found[line.number] = np.array(line.ids, np.int64)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
+    except (msgspec.DecodeError, OverflowError) as error:
+        raise ValueError(f"{path}, line {number}: {error}") from error
+    return found
