@@ -41,6 +41,10 @@ UNCHANGED = np.array([Change.MASKED, Change.HELD, Change.HELD, Change.MASKED, Ch
 """The `Change` at a position that a step leaves alone, by the change there in the step before."""
 
 
+UNKNOWN_DRAW = "unknown"
+"""The draw of an imported trace: no flip of ours decided it, and its plans are what happened."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """Everything that decides a step besides the model, the state and the seed."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.debug.findings import Moment, Story
-from engine.records import Change, Edit, Frame, Knob
+from engine.records import UNKNOWN_DRAW, Change, Edit, Frame, Knob
 from engine.sampling import rng
 from engine.sampling.rng import Purpose
 from engine.text.counts import counted
@@ -27,6 +27,7 @@ BY_HAND = {
     "unlock": "unlocked by hand",
     "prompt": "the prompt was changed by hand",
 }
+TRACED = "the trace does not say why"
 NAN = math.nan
 
 
@@ -111,6 +112,8 @@ def _changed(frame: Frame, before: Frame | None, sample: int, position: int, add
     if frame.final:
         why = "Masked after the last step: the clean-up took the most probable token"
         return Moment(frame.index + 1, frame.t, frame.s, change, token, held, NAN, NAN, NAN, why)
+    if frame.settings.draw == UNKNOWN_DRAW:
+        return Moment(frame.index + 1, frame.t, frame.s, change, token, held, NAN, NAN, NAN, TRACED)
     kind = CHANCES[change]
     plan = kind.plan(frame)[sample]
     could = np.isin(frame.change[sample], kind.before)

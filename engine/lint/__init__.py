@@ -5,13 +5,27 @@ function and one line in either.
 """
 
 from engine.lint.checks import RUN_CHECKS, RunCheck
-from engine.lint.drawn import DRAWN_CHECKS, Drawn, DrawnCheck, drawn_of
+from engine.lint.drawn import DRAWN_CHECKS, DrawnCheck, DrawnTexts, drawn_of
 from engine.lint.evaluations import drawn_by
 from engine.lint.facts import RunFacts, gather
-from engine.lint.outcome import Measured, Outcome, Unsettled
+from engine.lint.outcome import CheckFigure, CheckResult, Unsettled
 from engine.lint.runs import lint_drawn, lint_recording, lint_steps, note
 
 __all__ = [
-    "DRAWN_CHECKS", "RUN_CHECKS", "Drawn", "DrawnCheck", "Measured", "Outcome", "RunCheck", "RunFacts", "Unsettled",
-    "drawn_by", "drawn_of", "gather", "lint_drawn", "lint_recording", "lint_steps", "note",
+    "DRAWN_CHECKS",
+    "RUN_CHECKS",
+    "CheckFigure",
+    "CheckResult",
+    "DrawnCheck",
+    "DrawnTexts",
+    "RunCheck",
+    "RunFacts",
+    "Unsettled",
+    "drawn_by",
+    "drawn_of",
+    "gather",
+    "lint_drawn",
+    "lint_recording",
+    "lint_steps",
+    "note",
 ]  # fmt: skip

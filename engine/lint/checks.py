@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.lint.facts import Events, RunFacts
-from engine.lint.outcome import Measured, Unsettled
+from engine.lint.outcome import CheckFigure, Unsettled
 from engine.records import Change
 from engine.text.counts import counted
 
@@ -36,27 +36,29 @@ class RunCheck:
     """what the figure is"""
     threshold: float
     advice: str
-    measure: Callable[[RunFacts, float], Measured | None]
+    measure: Callable[[RunFacts, float], CheckFigure | None]
 
 
-def never_remasks(facts: RunFacts, threshold: float) -> Measured | None:
+def never_remasks(facts: RunFacts, threshold: float) -> CheckFigure | None:
     """Count the remasks of a finished run whose strategy says that it remasks."""
     if not facts.remasks or not facts.finished:
         return None
     seen = int((facts.events.change == Change.REMASKED).sum())
     names = ", ".join(dict.fromkeys(one.strategy for one in facts.settings))
     message = f"{names}: {counted(seen, 'remask')} in {counted(facts.steps, 'step')}"
-    return Measured(seen, seen < threshold, f"{message}; {facts.expected_remasks:.1f} expected by its plans")
+    if facts.planned:
+        message += f"; {facts.expected_remasks:.1f} expected by its plans"
+    return CheckFigure(seen, seen < threshold, message)
 
 
-def leftmost_ties(facts: RunFacts, threshold: float) -> Measured | None:
+def leftmost_ties(facts: RunFacts, threshold: float) -> CheckFigure | None:
     """Return the share of reveals whose probability is that of others, and how far these go from left to right."""
     known = facts.events.where((facts.events.change == Change.REVEALED) & ~facts.events.final)
     known = known.where(~np.isnan(known.held))
     if not facts.ranks or len(known.step) < FEWEST:
         return None
     share, order = _ties(known)
-    return Measured(
+    return CheckFigure(
         share, share >= threshold and order >= LEFTMOST,
         f"{share:.0%} of {counted(len(known.step), 'reveal', form=',')} tie with others in probability; "
         f"order and position of these correlate by {order:.2f} (leftmost from {LEFTMOST:g})",
@@ -85,7 +87,7 @@ def _ranks(values: np.ndarray) -> np.ndarray:
     return np.unique(values, return_inverse=True)[1].reshape(-1).astype(np.float64)
 
 
-def one_token_nucleus(facts: RunFacts, threshold: float) -> Measured | None:
+def one_token_nucleus(facts: RunFacts, threshold: float) -> CheckFigure | None:
     """Return the share of reveals that had one token to draw from."""
     drawn = (facts.events.change == Change.REVEALED) & ~facts.events.final & ~np.isnan(facts.events.held)
     count = int(drawn.sum())
@@ -93,12 +95,13 @@ def one_token_nucleus(facts: RunFacts, threshold: float) -> Measured | None:
         return None
     share = float((facts.events.held[drawn] >= CERTAIN).mean())
     last = facts.settings[-1]
-    how = f"top-p {last.top_p:g}, temperature {last.temperature:g}"
-    message = f"the nucleus held one token in {share:.0%} of {counted(count, 'reveal', form=',')} ({how})"
-    return Measured(share, share > threshold, message)
+    message = f"the nucleus held one token in {share:.0%} of {counted(count, 'reveal', form=',')}"
+    if last.top_p < 1 or last.temperature != 1:
+        message += f" (top-p {last.top_p:g}, temperature {last.temperature:g})"
+    return CheckFigure(share, share > threshold, message)
 
 
-def flip_flop(facts: RunFacts, threshold: float) -> Measured | None:
+def flip_flop(facts: RunFacts, threshold: float) -> CheckFigure | None:
     """Return how often the most restless position lost its token, and the stories of up to ten such positions."""
     if not facts.steps:
         return None
@@ -122,7 +125,7 @@ def flip_flop(facts: RunFacts, threshold: float) -> Measured | None:
         message = "no position lost its token"
     if restless > 1:
         message = f"{restless} positions lost their tokens again and again: {message}"
-    return Measured(most, bool(found), message, limit, stories)
+    return CheckFigure(most, bool(found), message, limit, stories)
 
 
 def _story(facts: RunFacts, events: Events, sample: int, position: int) -> Unsettled:
@@ -143,25 +146,25 @@ def _story(facts: RunFacts, events: Events, sample: int, position: int) -> Unset
     return Unsettled(sample, position, times, returns, story)
 
 
-def marginal_off(facts: RunFacts, threshold: float) -> Measured | None:
+def marginal_off(facts: RunFacts, threshold: float) -> CheckFigure | None:
     """Count the times that the masked fraction leaves the band that chance allows, where it is claimed to be kept."""
-    if not facts.steps:
+    if not facts.keeps_marginal:
         return None
     off = len(facts.marginal)
     if not off:
-        return Measured(0, False, "the masked fraction is 1 - alpha, but for chance, wherever it is claimed to be")
+        return CheckFigure(0, False, "the masked fraction is 1 - alpha, but for chance")
     first = facts.marginal[0]
-    return Measured(off, off > threshold, f"from step {first.step}: {first.message}")
+    return CheckFigure(off, off > threshold, f"from step {first.step}: {first.message}")
 
 
-def clamps(facts: RunFacts, threshold: float) -> Measured | None:
+def clamps(facts: RunFacts, threshold: float) -> CheckFigure | None:
     """Count the steps whose plan was clamped although the strategy's formula does not imply it."""
-    if not facts.steps:
+    if not (facts.planned or facts.clamped):
         return None
     message = f"the plan left [0, 1] in {facts.clamped} of {counted(facts.steps, 'step')}"
     if facts.clamped:
         message += f", by {facts.excess:.4g} at most"
-    return Measured(facts.clamped, facts.clamped > threshold, message)
+    return CheckFigure(facts.clamped, facts.clamped > threshold, message)
 
 
 RUN_CHECKS: dict[str, RunCheck] = {

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.lint.facts import RunFacts
-from engine.lint.outcome import Measured
+from engine.lint.outcome import CheckFigure
 from engine.text.counts import counted
 
 RUN = 4
@@ -18,7 +18,7 @@ RUN = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Drawn:
+class DrawnTexts:
     """The texts of one setting."""
 
     subject: str
@@ -39,13 +39,15 @@ class DrawnCheck:
     figure: str
     threshold: float
     advice: str
-    measure: Callable[[Sequence[Drawn], float], list[tuple[str, Measured]]]
+    measure: Callable[[Sequence[DrawnTexts], float], list[tuple[str, CheckFigure]]]
 
 
-def drawn_of(subject: str, facts: RunFacts, terms: tuple[str, ...]) -> Drawn:
+def drawn_of(subject: str, facts: RunFacts, terms: tuple[str, ...]) -> DrawnTexts:
     """Return the texts of a finished run."""
     ids = {n: row[~locked] for n, (row, locked) in enumerate(zip(facts.tokens, facts.locked, strict=True))}
-    return Drawn(subject, sampler_line([(one.strategy, one.knobs) for one in facts.settings]), terms, ids, facts.text)
+    return DrawnTexts(
+        subject, sampler_line([(one.strategy, one.knobs) for one in facts.settings]), terms, ids, facts.text
+    )
 
 
 def sampler_line(used: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
@@ -53,12 +55,12 @@ def sampler_line(used: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
     return ", then ".join(" ".join([name, *(f"{k}={v}" for k, v in sorted(knobs.items()))]) for name, knobs in used)
 
 
-def floods(drawn: Sequence[Drawn], threshold: float) -> list[tuple[str, Measured]]:
+def floods(drawn: Sequence[DrawnTexts], threshold: float) -> list[tuple[str, CheckFigure]]:
     """Measure, for each setting, the share of positions in runs of one token."""
     return [(one.subject, _flood(one, threshold)) for one in drawn if any(len(row) for row in one.ids.values())]
 
 
-def _flood(one: Drawn, threshold: float) -> Measured:
+def _flood(one: DrawnTexts, threshold: float) -> CheckFigure:
     total, repeated = 0, np.zeros(0, np.int64)
     for row in one.ids.values():
         total += len(row)
@@ -68,7 +70,7 @@ def _flood(one: Drawn, threshold: float) -> Measured:
     if len(repeated):
         tokens, counts = np.unique(repeated, return_counts=True)
         message += f", most of {one.text(int(tokens[np.argmax(counts)]))}"
-    return Measured(share, share > threshold, message)
+    return CheckFigure(share, share > threshold, message)
 
 
 def _in_runs(row: NDArray[np.integer]) -> NDArray[np.bool_]:
@@ -80,7 +82,7 @@ def _in_runs(row: NDArray[np.integer]) -> NDArray[np.bool_]:
     return np.repeat(lengths >= RUN, lengths)
 
 
-def identical(drawn: Sequence[Drawn], threshold: float) -> list[tuple[str, Measured]]:
+def identical(drawn: Sequence[DrawnTexts], threshold: float) -> list[tuple[str, CheckFigure]]:
     """Measure, for each setting, the largest share of its texts that an earlier one with another sampler drew alike."""
     found = []
     for number, one in enumerate(drawn):
@@ -90,11 +92,11 @@ def identical(drawn: Sequence[Drawn], threshold: float) -> list[tuple[str, Measu
             share, other = max(shares, key=lambda pair: pair[0])
             common = len(one.ids.keys() & other.ids.keys())
             message = f"{share:.0%} of {counted(common, 'text', form=',')} have the ids of {other.subject}"
-            found.append((one.subject, Measured(share, share >= threshold, f"{message} ({other.sampler})")))
+            found.append((one.subject, CheckFigure(share, share >= threshold, f"{message} ({other.sampler})")))
     return found
 
 
-def _alike(one: Drawn, other: Drawn) -> float:
+def _alike(one: DrawnTexts, other: DrawnTexts) -> float:
     common = one.ids.keys() & other.ids.keys()
     return sum(np.array_equal(one.ids[n], other.ids[n]) for n in common) / len(common)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from engine.evaluation.results import RESULTS, SAMPLES, read_results
 from engine.files.json_lines import decode_line
 from engine.files.regular import regular_file
-from engine.lint.drawn import Drawn, sampler_line
+from engine.lint.drawn import DrawnTexts, sampler_line
 
 SAMPLER = ("strategy", "knobs", "strategy_digest")
 """Entries of `sampling` that say which sampler it was."""
@@ -27,7 +27,7 @@ class _Ids(msgspec.Struct, frozen=True):
     ids: list[int]
 
 
-def drawn_by(home: Path) -> Drawn:
+def drawn_by(home: Path) -> DrawnTexts:
     """Return the texts of a finished evaluation.  Raises ValueError if they are missing or damaged."""
     if not (home / SAMPLES).exists():
         raise ValueError(f"{home} has no {SAMPLES} yet; the same `eval` command continues it")
@@ -37,7 +37,7 @@ def drawn_by(home: Path) -> Drawn:
     terms = {name: value for name, value in sampling.items() if name not in (*SAMPLER, *NO_TERMS)}
     sampler = sampler_line([(str(sampling.get("strategy", "unknown")), dict(sampling.get("knobs") or {}))])
     listed = tuple(f"{name}={value}" for part in (model, terms) for name, value in sorted(part.items()))
-    return Drawn(str(home), sampler, listed, _ids(home / SAMPLES))
+    return DrawnTexts(str(home), sampler, listed, _ids(home / SAMPLES))
 
 
 def _settings(home: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from engine.debug.findings import Violation
 from engine.debug.recorded_laws import check_record
-from engine.records import Change, Frame, RunChoice, Settings, StrategyInfo
+from engine.records import UNKNOWN_DRAW, Change, Frame, RunChoice, Settings, StrategyInfo
 from engine.sampling.trace import Record
 from engine.strategies import Strategy, asks_network, available, describe
 from engine.system.callbacks import ignore
@@ -52,6 +52,10 @@ class RunFacts:
     """whether one of its strategies says that it remasks"""
     ranks: bool
     """whether one of its strategies chooses by the network's prediction, or is unknown"""
+    planned: bool
+    """whether the plans are a strategy's own; those of an imported trace are what happened"""
+    keeps_marginal: bool
+    """whether one of its strategies claims to keep the masked fraction at 1 - alpha"""
     steps: int
     finished: bool
     """whether no mask is left"""
@@ -115,6 +119,8 @@ def gather(
     return RunFacts(
         settings=tuple(settings),
         remasks=any(_says_it_remasks(one, kinds) for one in settings),
+        planned=all(one.draw != UNKNOWN_DRAW for one in settings),
+        keeps_marginal=any(one.strategy in infos and infos[one.strategy].preserves_marginal for one in settings),
         ranks=any(one.strategy not in kinds or asks_network(kinds[one.strategy]) for one in settings),
         steps=steps, finished=bool(steps) and not bool(masked.any()),
         events=Events(*columns),

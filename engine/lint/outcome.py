@@ -21,7 +21,7 @@ class Unsettled(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
-class Measured:
+class CheckFigure:
     """A figure, and what it means in a sentence without its full stop."""
 
     figure: float
@@ -32,7 +32,7 @@ class Measured:
     positions: tuple[Unsettled, ...] = ()
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class CheckResult(msgspec.Struct, frozen=True):
     """The outcome of one check on one subject."""
 
     check: str

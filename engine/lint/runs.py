@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from engine.lint.checks import RUN_CHECKS
-from engine.lint.drawn import DRAWN_CHECKS, Drawn, drawn_of
+from engine.lint.drawn import DRAWN_CHECKS, DrawnTexts, drawn_of
 from engine.lint.facts import gather
-from engine.lint.outcome import Measured, Outcome
+from engine.lint.outcome import CheckFigure, CheckResult
 from engine.recording import Recording
 from engine.system.callbacks import ignore
 from engine.text.counts import counted
 
 
-def lint_recording(recording: Recording, name: str = "", pause: Callable[[], object] = ignore) -> tuple[Outcome, ...]:
+def lint_recording(
+    recording: Recording, name: str = "", pause: Callable[[], object] = ignore
+) -> tuple[CheckResult, ...]:
     """Return the outcome of every check that means something for a recording, each branch by itself.
 
     name: of the recording, in the outcomes; default: its own.  pause: see `gather`.  Raises ValueError where the
@@ -25,7 +27,7 @@ def lint_recording(recording: Recording, name: str = "", pause: Callable[[], obj
 
 def lint_steps(
     recording: Recording, name: str = "", pause: Callable[[], object] = ignore
-) -> tuple[tuple[Outcome, ...], tuple[Drawn, ...]]:
+) -> tuple[tuple[CheckResult, ...], tuple[DrawnTexts, ...]]:
     """Return the outcomes of RUN_CHECKS, and the texts of the branches that are finished, for DRAWN_CHECKS.
 
     Arguments and errors are those of `lint_recording`.
@@ -36,8 +38,8 @@ def lint_steps(
         map(str, (model.name, model.fingerprint, header.seed, header.steps, run.prompt, run.block_length, run.first))
     )
     several = len(recording.branches) > 1
-    outcomes: list[Outcome] = []
-    drawn: list[Drawn] = []
+    outcomes: list[CheckResult] = []
+    drawn: list[DrawnTexts] = []
     steps = 0
     for branch in recording.branches:
         facts = gather(recording.trace(branch.id), run, pieces, pause)
@@ -54,7 +56,7 @@ def lint_steps(
     return tuple(outcomes), tuple(drawn)
 
 
-def lint_drawn(drawn: Sequence[Drawn]) -> tuple[Outcome, ...]:
+def lint_drawn(drawn: Sequence[DrawnTexts]) -> tuple[CheckResult, ...]:
     """Return the outcome of every check of texts, in the order of the checks."""
     return tuple(
         _outcome(key, subject, check.threshold, check.advice, measured)
@@ -63,7 +65,7 @@ def lint_drawn(drawn: Sequence[Drawn]) -> tuple[Outcome, ...]:
     )
 
 
-def note(outcomes: Iterable[Outcome]) -> str:
+def note(outcomes: Iterable[CheckResult]) -> str:
     """Return what was found in one line; "" if nothing."""
     found = [one for one in outcomes if one.found]
     if not found:
@@ -72,6 +74,8 @@ def note(outcomes: Iterable[Outcome]) -> str:
     return f"lint: {counted(len(found), 'finding')} ({kinds}): {found[0].message}"
 
 
-def _outcome(check: str, subject: str, threshold: float, advice: str, measured: Measured) -> Outcome:
+def _outcome(check: str, subject: str, threshold: float, advice: str, measured: CheckFigure) -> CheckResult:
     limit = threshold if measured.threshold is None else measured.threshold
-    return Outcome(check, subject, measured.figure, limit, measured.found, measured.message, advice, measured.positions)
+    return CheckResult(
+        check, subject, measured.figure, limit, measured.found, measured.message, advice, measured.positions
+    )

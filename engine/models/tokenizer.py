@@ -34,7 +34,7 @@ def tokenizer_file(request: LoadRequest, usual: str | None) -> Path:
     Of a hub repository nothing but the tokenizer is fetched.  Raises ValueError if it does not exist.
     """
     if request.tokenizer is not None:
-        return _named_tokenizer(request.tokenizer)
+        return named_tokenizer(request.tokenizer)
     neighbour = _directory(request) / FILE
     if neighbour.is_file():
         return neighbour
@@ -120,7 +120,7 @@ def _local_path(name: str) -> Path | None:
     return home / FILE if is_run else home
 
 
-def _named_tokenizer(name: str) -> Path:
+def named_tokenizer(name: str) -> Path:
     """Return the tokenizer file that a person named: a file, one in a directory, or one on the hub."""
     path = _local_path(name)
     if path is None:

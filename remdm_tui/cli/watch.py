@@ -172,6 +172,31 @@ def export(
     print_message(sanitize(message))
 
 
+@app.command("import", cls=CliCommand)
+def import_file(
+    file: Annotated[
+        Path, typer.Argument(help="A trace of another tool: .json, .npz, .npy or .pt.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The recording to write.")],
+    mask_id: Annotated[int | None, option("--mask-id", "Id of the mask token, if the trace does not tell.")] = None,
+    prompt_length: Annotated[
+        int | None,
+        option("--prompt-length", "Tokens of the prompt; default: positions that are never masked nor changed."),
+    ] = None,
+    strategy: Annotated[str | None, option("--strategy", "Name of the sampler, as it is shown.")] = None,
+    tokenizer: Annotated[
+        str | None, option("--tokenizer", "Directory, file or hub id of the tokenizer; default: ids are shown.")
+    ] = None,
+) -> None:
+    """Write a trace of another tool as a recording, which replay, export and lint open; formats: docs/traces.md."""
+    from remdm_tui.commands.import_trace import run
+
+    message = run(
+        file, out, mask_id=mask_id, prompt_length=prompt_length, strategy=strategy, tokenizer=tokenizer
+    )  # fmt: skip
+    print_message(sanitize(message))
+
+
 @app.command(cls=CliCommand)
 def lint(
     targets: Annotated[

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from engine.lint import RUN_CHECKS, Outcome
+from engine.lint import RUN_CHECKS, CheckResult
 from engine.lint.drawn import DRAWN_CHECKS
 from engine.text.counts import counted
 from remdm_tui.console.output import print_json, print_note, print_result
@@ -18,7 +18,7 @@ from remdm_tui.reports.lint import lint_evaluations, short_figure
 FOUND = 1
 """Exit status with findings."""
 INDENT = " " * 4
-FIGURES = {name: check.figure for name, check in RUN_CHECKS.items()} | {
+CHECK_FIGURES = {name: check.figure for name, check in RUN_CHECKS.items()} | {
     name: check.figure for name, check in DRAWN_CHECKS.items()
 }
 
@@ -27,7 +27,7 @@ class LintResult(msgspec.Struct, frozen=True):
     """The output of `lint --json`."""
 
     findings: int
-    checks: tuple[Outcome, ...]
+    checks: tuple[CheckResult, ...]
     problems: tuple[str, ...]
     """a sentence for each file below a directory that could not be read"""
 
@@ -74,12 +74,12 @@ def _lines(result: LintResult) -> list[str]:
     return [*lines, f"{counted(result.findings, 'finding')} in {counted(len(result.checks), 'check')}"]
 
 
-def _outcome(one: Outcome) -> list[str]:
+def _outcome(one: CheckResult) -> list[str]:
     """Return the lines of one check; a finding has a mark, its threshold and the advice."""
     mark = "!" if one.found else " "
     lines = [f"{mark} {one.check:<18} {sanitize(one.message)}"]
     if one.found:
-        measured = f"{FIGURES[one.check]} {short_figure(one.threshold)}: {short_figure(one.figure)}"
+        measured = f"{CHECK_FIGURES[one.check]} {short_figure(one.threshold)}: {short_figure(one.figure)}"
         lines += [f"{INDENT}{measured}", f"{INDENT}{one.advice}"]
     for each in one.positions:
         where = f"sample {each.sample}, position {each.position}: {each.times} times"

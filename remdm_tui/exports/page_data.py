@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.recording import Recording
-from engine.records import PUT, UNCHANGED, Change, Settings
+from engine.records import PUT, UNCHANGED, UNKNOWN_DRAW, Change, Settings
 from engine.sampling import rng
 from engine.sampling.rng import Purpose
 from engine.sampling.trace import Record
@@ -181,7 +181,8 @@ def _states(
 
 
 def _whys(request: ExportRequest, before: int, position: int) -> list[Any]:
-    """Return [draws, chance of a reveal, of a remask, of an edit] of a step; empty where steps are left out.
+    """Return [draws, chance of a reveal, of a remask, of an edit] of a step; empty where steps are left out or
+    nothing is known.
 
     draws: of each of them, by position; the last chance is that of a remask or an edit, and only there if something was
     edited.  A chance is one number where it is the same for all of its events,
@@ -189,7 +190,7 @@ def _whys(request: ExportRequest, before: int, position: int) -> list[Any]:
     """
     trace, sample = request.trace, request.sample
     frame = trace.frame(position)
-    if frame is None or position - before != 1:
+    if frame is None or position - before != 1 or frame.settings.draw == UNKNOWN_DRAW:
         return []
     change = frame.change[sample]
     events = np.flatnonzero(np.isin(change, (*PUT, Change.REMASKED))).tolist()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from engine.lint import Drawn, Outcome, drawn_by, lint_drawn, lint_steps
+from engine.lint import CheckResult, DrawnTexts, drawn_by, lint_drawn, lint_steps
 from engine.recording import Recording
 from engine.text.counts import counted
 from remdm_tui.console.sanitize import sanitize
@@ -13,7 +13,7 @@ from remdm_tui.reports.maps import ENDING
 from remdm_tui.reports.records import Group
 from remdm_tui.reports.tables import Cell, Column, Table
 
-Linted = tuple[tuple[Outcome, ...], tuple[str, ...]]
+Linted = tuple[tuple[CheckResult, ...], tuple[str, ...]]
 """What the checks found, and a sentence for each file that they could not read."""
 COLUMNS = (
     Column("check"), Column("where"), Column("figure"), Column("threshold"), Column("finding"), Column("advice"),
@@ -25,9 +25,9 @@ def lint_evaluations(homes: Iterable[Path], recordings: Iterable[Path] = ()) -> 
 
     Raises OSError and ValueError for one of `recordings` that cannot be read.
     """
-    outcomes: list[Outcome] = []
-    recorded: list[Drawn] = []
-    drawn: list[Drawn] = []
+    outcomes: list[CheckResult] = []
+    recorded: list[DrawnTexts] = []
+    drawn: list[DrawnTexts] = []
     problems: list[str] = []
     for path in recordings:
         _lint_file(path, outcomes, recorded)
@@ -44,7 +44,7 @@ def lint_evaluations(homes: Iterable[Path], recordings: Iterable[Path] = ()) -> 
     return (*outcomes, *lint_drawn(drawn), *lint_drawn(recorded)), tuple(problems)
 
 
-def _lint_file(path: Path, outcomes: list[Outcome], drawn: list[Drawn]) -> None:
+def _lint_file(path: Path, outcomes: list[CheckResult], drawn: list[DrawnTexts]) -> None:
     """Add the outcomes of a recording, and its texts."""
     recording = Recording.open(path)
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.lint import Outcome, lint_recording
+from engine.lint import CheckResult, lint_recording
 from engine.recording import Recorder, Recording
 from engine.records import Change, Frame, Knob, Settings
 from engine.sampling.trace import RunStart
@@ -62,7 +62,7 @@ def written(path: Path, start: RunStart, frames: Sequence[Frame]) -> Path:
     return path
 
 
-def outcomes(path: Path) -> dict[str, Outcome]:
+def outcomes(path: Path) -> dict[str, CheckResult]:
     """The outcome of each check of a recording with one branch."""
     recording = Recording.open(path)
     try:
