@@ -11,6 +11,7 @@ import pytest
 import typer
 
 from engine.evaluation.metrics import METRICS
+from engine.lint import DRAWN_CHECKS, RUN_CHECKS
 from remdm_tui.cli import app
 
 HOME = Path(__file__).parent.parent
@@ -117,3 +118,14 @@ def test_the_metrics_of_the_documents_are_those_of_the_registry() -> None:
     assert rows == [
         (name, one.title, one.doc, one.better or "should match the data's") for name, one in METRICS.items()
     ]
+
+
+def test_the_table_of_lint_has_every_check_with_its_threshold() -> None:
+    text = (HOME / "docs" / "debug.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `([a-z-]+)` \| (.+) \|$", text[text.index("## Lint") :], re.MULTILINE))
+    checks = {**RUN_CHECKS, **DRAWN_CHECKS}
+    assert list(rows) == list(checks)
+    for name, check in checks.items():
+        if check.threshold:
+            shown = f"{check.threshold:g}" if check.threshold >= 1 else f"{check.threshold:.0%}".replace("%", " %")
+            assert shown in rows[name], name

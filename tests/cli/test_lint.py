@@ -41,7 +41,7 @@ def test_a_recording_with_a_fault_exits_with_1_and_says_what_to_do(cli: Callable
     assert "! never-remasks" in done.stdout
     assert "remasks, at least 1: 0" in done.stdout
     assert RUN_CHECKS["never-remasks"].advice in done.stdout
-    assert done.stdout.rstrip().endswith("1 finding in 3 checks")
+    assert done.stdout.rstrip().endswith("1 finding in 4 checks")
 
 
 def test_a_clean_recording_exits_with_0(cli: Callable[..., Any], tmp_path: Path) -> None:
