@@ -251,7 +251,7 @@ def edits_as_planned(step: LawInput) -> Iterator[Violation]:
 def calls_as_planned(step: LawInput) -> Iterator[Violation]:
     """Check that the network computes the sequences that reveal something, or all with masks if the plan reads them."""
     frame = step.frame
-    reads = step.claims.reads - {"held"}
+    reads = step.claims.reads - {"held", "noise"}
     looks = bool(reads) and not frame.final
     if looks and "committed" in reads:
         return  # such a strategy chooses itself when it needs the network

@@ -15,7 +15,7 @@ from engine.sampling import kernel
 from engine.sampling.readout import Readout
 from engine.sampling.session import NextStep, Session, grid_of
 from engine.sampling.state import SamplerState
-from engine.sampling.step import memory_of
+from engine.sampling.step import memory_of, view_of
 from engine.strategies import Prediction, Strategy, View, asks_network, reads_of
 from engine.strategies.schedules import next_time
 from engine.strategies.validation import StrategyError
@@ -185,12 +185,8 @@ def _verdict(
     if then is None:
         return Verdict(strategy.name, 0.0, 0.0, "it has no step left")
     t, s = _time(ahead.t, row), _time(then, row)
-    masked = row.masked(session.model.mask_id)
-    view = View(t, s, strategy.alpha(t), strategy.alpha(s), masked, row.open & ~masked, row.held)
-    memory = memory_of(strategy, row)
-    if memory is not None:
-        view = replace(view, previous=memory.previous, memory=memory.own)
+    view = view_of(strategy, row, session.model.mask_id, session.seed, [ahead.step], t, s)
     plan = strategy.plan(replace(view, prediction=reader.prediction(strategy, view)))
     unmask, remask = (float(kernel.clamp(p)[0].expand(row.tokens.shape)[0, position]) for p in plan[:2])
-    revealed = not bool(masked[0, position])
+    revealed = not bool(view.masked[0, position])
     return Verdict(strategy.name, 0.0 if revealed else unmask, remask if revealed else 0.0)

@@ -137,6 +137,18 @@ DRAWS: dict[str, Callable[[Tensor, Address], Tensor]] = {
 """Ways to draw a token id [N] from p [N, V]."""
 
 
+def noised(p: Tensor, ids: Tensor, address: Address) -> Tensor:
+    """Return the probability of drawn tokens, ids [N], by softmax(log p + Gumbel) given that they are its argmax, [N].
+
+    p: the distributions [N, V] that they were drawn from, in whatever way.  Gumbel-max is a race of exponentials at the
+    rates p: the winner's time is Exp(1) whichever it is, and the others need an Exp(p) more.
+    """
+    rest = -rng.over_vocabulary(*address, p.shape[-1]).clamp(min=2.0**-54).log()
+    at = ids[:, None]
+    won = p * rest.gather(-1, at)
+    return 1 / (1 + (won / (won + rest)).scatter(-1, at, 0.0).sum(-1))
+
+
 class Drawn(NamedTuple):
     """N tokens drawn: ids [N], their probability `held` after the nucleus and `confidence`, float64 [N].
 

@@ -82,6 +82,9 @@ def step(
     alpha_t, alpha_s = strategy.alpha(t), strategy.alpha(s)
     masked = tokens == model.mask_id
     view = View(t, s, alpha_t, alpha_s, masked, ~masked, held)
+    if "noise" in reads_of(strategy):
+        uniform = torch.rand(tokens.shape, generator=generator, dtype=torch.float64)
+        view = replace(view, noise=uniform.clamp(min=2.0**-54))
     if asks_network(strategy):
         return _predicted_step(model, strategy, settings, tokens, view, generator, memory or begin(strategy, held))
     p = denoised(model, tokens, settings, alpha_t, dtype).view(*tokens.shape, -1)
@@ -99,9 +102,13 @@ def _predicted_step(
     full = denoised(model, tokens, replace(settings, top_p=1.0), view.alpha_t)
     p = _nucleus(full, settings).view(*tokens.shape, -1)
     # the strategy ranks by the network's own probability, whatever the temperature that tokens are drawn at
-    plain = denoised(model, tokens, replace(settings, top_p=1.0, temperature=1.0), view.alpha_t).view_as(p)
-    drawn = gumbel_max(p, generator)
-    seen = dense_prediction(model, strategy, tokens, view, drawn, plain, memory)
+    plain = denoised(model, tokens, replace(settings, top_p=1.0, temperature=1.0), view.alpha_t)
+    if "tempered" in reads_of(strategy) and settings.temperature:
+        plain = _nucleus(full, settings)
+    plain, race = plain.view_as(p), gumbel_race(p, generator)
+    drawn = race.argmax(-1)
+    sure = race.amax(-1) / race.sum(-1) if settings.temperature and "noised" in reads_of(strategy) else None
+    seen = dense_prediction(model, strategy, tokens, view, drawn, plain, memory, sure)
     if memory is not None:
         view = replace(view, previous=memory.previous, memory=memory.own)
     plan = strategy.plan(replace(view, prediction=seen))
@@ -130,9 +137,12 @@ def _draws_everywhere(strategy: Strategy) -> Tensor:
 
 def dense_prediction(
     model: Denoiser, strategy: Strategy, tokens: Tensor, view: View, drawn: Tensor, plain: Tensor,
-    memory: StrategyMemory | None,
+    memory: StrategyMemory | None, noised: Tensor | None = None,
 ) -> Prediction:  # fmt: skip
-    """Return the columns that the strategy reads, from the whole distribution `plain` [B, L, V] at temperature 1."""
+    """Return the columns that the strategy reads, from the whole distribution `plain` [B, L, V] at temperature 1.
+
+    noised: confidence [B, L] of the draws after their noise, if it is read.
+    """
     reads, where = reads_of(strategy), strategy.positions(view)
     describes = bool(reads & DESCRIBES)
     best, order = plain.sort(dim=-1, descending=True, stable=True)
@@ -151,12 +161,23 @@ def dense_prediction(
         moved = (plain * ratio).sum(-1).masked_fill(first, torch.inf)
     columns = (current, top_p, best[..., 0] - best[..., 1], entropy) if describes else (nothing,) * 4
     confidence = plain.gather(-1, ids.clamp(min=0)[:, :, None])[:, :, 0]
-    values = [column.where(where, torch.nan) for column in (confidence, *columns, moved)]
+    if noised is not None:
+        confidence = torch.where(view.masked | _draws_everywhere(strategy), noised, confidence)
+    logit = nothing
+    if "logit" in reads:
+        logits = model.project(model.encode(tokens, (1 - view.alpha_t).flatten()))
+        logit = logits.gather(-1, ids.clamp(min=0)[:, :, None])[:, :, 0].double()
+    values = [column.where(where, torch.nan) for column in (confidence, *columns, moved, logit)]
     tops = top if describes else ids
     return Prediction(ids.where(where, -1), values[0], values[1], tops.where(where, -1), *values[2:])
 
 
 def gumbel_max(p: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw one token for each row of p [..., V]: argmax of p / E with float64 exponentials E, which is Gumbel-max."""
+    """Draw one token for each row of p [..., V]."""
+    return gumbel_race(p, generator).argmax(-1)
+
+
+def gumbel_race(p: Tensor, generator: torch.Generator) -> Tensor:
+    """Return p / E with float64 exponentials E, which is exp(log p + Gumbel): its argmax is Gumbel-max."""
     u = torch.rand(p.shape, generator=generator, dtype=torch.float64)
-    return (p / u.log_().neg_()).argmax(-1)
+    return p / u.log_().neg_()

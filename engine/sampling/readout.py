@@ -27,7 +27,7 @@ HEAD_ROWS = 128
 """Rows put through the vocabulary head at once on a processor: enough to read its weights seldom."""
 DRAW_CELLS = 1 << 18
 """Probabilities drawn from at once on a processor, rows times vocabulary: 2 MB in float64, which stay in the cache."""
-DESCRIBES = frozenset({"spread", "committed", "divergence"})
+DESCRIBES = frozenset({"spread", "committed", "divergence", "tempered", "noised", "logit"})
 """What takes whole distributions rather than draws from them."""
 
 
@@ -121,6 +121,10 @@ class Readout:
         keys, standing = self._keys(state, steps), state.tokens[where]
         committed = ~view.masked[where]
         argmax = committed & ("drawn" not in reads)
+        settings = control.settings
+        # at temperature 0 there is nothing to temper and no noise
+        tempered, noised = (word in reads and settings.temperature > 0 for word in ("tempered", "noised"))
+        noise = self._keys(state, steps, Purpose.GUMBEL)
         parts = []
         for here, logits in self._logits(hidden):
             address = kernel.Address(keys[chosen.sequence[here]], chosen.position[here])
@@ -128,18 +132,27 @@ class Readout:
                 if not reads & DESCRIBES:
                     ids, held, sure = self._drawn(control.settings, logits, address)
                     nothing = torch.full_like(held, torch.nan)
-                    parts.append((ids, sure, nothing, ids, *(nothing,) * 4, held))
+                    parts.append((ids, sure, nothing, ids, *(nothing,) * 5, held))
                     continue
-                p = kernel.probabilities(logits, self.model.mask_id, never=never_drawn(self.model))
+                plain = kernel.probabilities(logits, self.model.mask_id, never=never_drawn(self.model))
+                p = self._law(settings, logits) if tempered else plain
                 seen = kernel.describe(p, standing[here])
                 ids, sure, held = seen.top.clone(), seen.top_p.clone(), seen.top_p.clone()
                 some = ~argmax[here]
                 if bool(some.any()):
                     at = kernel.Address(*(part[some] for part in address))
-                    ids[some], held[some], sure[some] = self._drawn(control.settings, logits[some], at, p[some])
+                    ids[some], held[some], sure[some] = self._drawn(settings, logits[some], at, plain[some])
+                    if tempered:
+                        sure[some] = p[some].gather(-1, ids[some, None])[:, 0]
+                    if noised:
+                        at = kernel.Address(noise[chosen.sequence[here][some]], at.positions)
+                        sure[some] = kernel.noised(self._law(settings, logits[some]), ids[some], at)
                 moved = torch.full_like(sure, torch.nan) if last is None else self._moved(p, last, here)
                 current = seen.current.masked_fill(~committed[here], torch.nan)
-                parts.append((ids, sure, current, *seen[1:], moved, held))
+                logit = torch.full_like(sure, torch.nan)
+                if "logit" in reads:
+                    logit = logits.gather(-1, ids[:, None])[:, 0].double()
+                parts.append((ids, sure, current, *seen[1:], moved, logit, held))
         return [torch.cat(column) for column in zip(*parts, strict=True)]
 
     def _encode(self, state: SamplerState, chosen: ReadPositions, noise: Tensor, keep: bool = False) -> Tensor:
@@ -182,8 +195,14 @@ class Readout:
             moved[known] = kernel.divergence(p[known], before)
         return moved
 
-    def _keys(self, state: SamplerState, steps: Sequence[int]) -> Tensor:
-        return torch.from_numpy(rng.keys(self.seed, state.numbers, steps, Purpose.TOKEN)).to(self.device)
+    def _law(self, settings: Settings, logits: Tensor) -> Tensor:
+        """Return the distributions [N, V] that tokens are drawn from."""
+        never = never_drawn(self.model)
+        p = kernel.probabilities(logits, self.model.mask_id, settings.temperature, never=never)
+        return p if settings.top_p >= 1 else kernel.nucleus_top(p, settings.top_p, settings.nucleus)
+
+    def _keys(self, state: SamplerState, steps: Sequence[int], purpose: Purpose = Purpose.TOKEN) -> Tensor:
+        return torch.from_numpy(rng.keys(self.seed, state.numbers, steps, purpose)).to(self.device)
 
     def _logits(self, hidden: Tensor) -> Iterator[tuple[slice, Tensor]]:
         """Yield the logits of hidden [N, D] a few rows at a time, with the rows that they are of."""

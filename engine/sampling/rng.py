@@ -35,6 +35,10 @@ class Purpose(IntEnum):
     """at which noise level is a likelihood bound taken?"""
     NOISE = 4
     """is this position masked there?"""
+    RANK = 5
+    """how does a strategy rank this position by chance?"""
+    GUMBEL = 6
+    """which noise made this token the drawn one?"""
 
 
 def _signed(value: int) -> int:

@@ -19,8 +19,10 @@ from engine.sampling.memory import Shown, StrategyMemory, begin
 from engine.sampling.readout import Predicted, Readout
 from engine.sampling.rng import Purpose
 from engine.sampling.state import SamplerState, StepConfig
-from engine.strategies import Plan, Strategy, View, asks_network
+from engine.strategies import Plan, Strategy, View, asks_network, reads_of
 
+SMALLEST = 2.0**-54
+"""Below the smallest uniform above 0, so that the logarithm of one is finite."""
 ROUNDING = 1e-9
 """A plan this far out of [0, 1] left it by rounding, not by its formula."""
 
@@ -71,12 +73,8 @@ class Stepper:
         Returns them and bool [B], the sequences that went through the network for them.
         """
         strategy = control.strategy
-        masked = state.masked(self.model.mask_id)
-        revealed = state.open & ~masked
         memory = memory_of(strategy, state)
-        view = View(t, s, strategy.alpha(t), strategy.alpha(s), masked, revealed, state.held)
-        if memory is not None:
-            view = replace(view, previous=memory.previous, memory=memory.own)
+        view = view_of(strategy, replace(state, memory=memory), self.model.mask_id, self.seed, steps, t, s)
         seen = None
         if asks_network(strategy):
             seen = self.readout.predict(control, replace(state, memory=memory), steps, view)
@@ -85,7 +83,7 @@ class Stepper:
         decision = self._flip(state, steps, view, plan, seen)
         if memory is not None:
             decision = replace(decision, memory=self._remembered(memory, plan, state, view))
-        return decision, torch.zeros_like(masked[:, 0]) if seen is None else seen.called
+        return decision, torch.zeros_like(view.masked[:, 0]) if seen is None else seen.called
 
     def _flip(
         self, state: SamplerState, steps: Sequence[int], view: View, plan: Plan, seen: Predicted | None
@@ -149,6 +147,23 @@ class Stepper:
         drawn = self.readout.draw(greedy, state, where, steps, alpha_t)
         state.tokens[where], state.held[where] = drawn.ids, drawn.held
         return where, calls
+
+
+def view_of(
+    strategy: Strategy, state: SamplerState, mask_id: int, seed: int, steps: Sequence[int], t: Tensor, s: Tensor
+) -> View:
+    """Return what the plan of step number steps[b] from t to s, float64 [B, 1], is shown but for the prediction."""
+    masked = state.masked(mask_id)
+    view = View(t, s, strategy.alpha(t), strategy.alpha(s), masked, state.open & ~masked, state.held)
+    memory = memory_of(strategy, state)
+    if memory is not None:
+        view = replace(view, previous=memory.previous, memory=memory.own)
+    if "noise" in reads_of(strategy):
+        device = state.tokens.device
+        keys = torch.from_numpy(rng.keys(seed, state.numbers, steps, Purpose.RANK)).to(device)
+        noise = rng.uniforms(keys[:, None], torch.arange(state.tokens.shape[1], device=device))
+        view = replace(view, noise=noise.clamp(min=SMALLEST))
+    return view
 
 
 def memory_of(strategy: Strategy, state: SamplerState) -> StrategyMemory | None:

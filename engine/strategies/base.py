@@ -33,8 +33,14 @@ READS = {
     "drawn": "a draw at revealed positions too, where the prediction otherwise has the argmax",
     "previous": "the prediction of the last step",
     "divergence": "how far the distribution at masked positions has moved since the last step",
+    "tempered": "the prediction after temperature and nucleus in place of before them, but at temperature 0",
+    "noised": "as confidence, the probability of the drawn token after the Gumbel noise of its draw",
+    "logit": "the network's logit of the drawn token",
+    "noise": "a uniform of its own at every position (no network)",
 }
 """What a plan may read besides time and state; the engine computes what is read and no more."""
+OFFLINE = frozenset({"held", "noise"})
+"""What is read without a call of the network."""
 OLDER_READS = {"time": frozenset[str](), "held": frozenset({"held"}), "candidates": frozenset({"masked"})}
 """Single words that people's strategies of earlier versions have in place of a set."""
 
@@ -42,7 +48,9 @@ OLDER_READS = {"time": frozenset[str](), "held": frozenset({"held"}), "candidate
 class Prediction(NamedTuple):
     """The network's view of the state before the step, [B, L] each; NaN (ids: -1) where the plan does not read it.
 
-    Probabilities are those at temperature 1, before the nucleus and float64; the mask has none (SUBS).
+    Probabilities are those at temperature 1, before the nucleus and float64; the mask has none (SUBS).  With `tempered`
+    they are those of the distribution that tokens are drawn from.  With `noised` the confidence is by the softmax of
+    its log p + Gumbel, whose argmax is the draw.  At temperature 0 both are as without.
     """
 
     ids: Tensor
@@ -61,12 +69,14 @@ class Prediction(NamedTuple):
     """in nats"""
     divergence: Tensor
     """KL(p_t || p of the last step), in nats; infinite before there is one (KLASS, arXiv 2511.05664)"""
+    logit: Tensor
+    """the network's own number for `ids`"""
 
     @classmethod
     def blank(cls, like: Tensor) -> Prediction:
         """Return a prediction without a value; like: float64 [B, L]."""
         nothing, nowhere = like.new_full(like.shape, float("nan")), like.new_full(like.shape, -1).long()
-        return cls(nowhere, nothing, nothing, nowhere, *(nothing,) * 4)
+        return cls(nowhere, nothing, nothing, nowhere, *(nothing,) * 5)
 
 
 class Candidates(NamedTuple):
@@ -100,6 +110,8 @@ class View:
     previous: Prediction | None = None
     """that of the last step, if the strategy reads it; without a value before the first"""
     memory: Memory = dataclasses.field(default_factory=dict)
+    noise: Tensor | None = None
+    """float64 [B, L] in (0, 1), if the strategy reads it: for a choice that chance decides as a whole"""
 
     @property
     def candidates(self) -> Candidates | None:
@@ -138,7 +150,7 @@ class Strategy:
     summary: ClassVar[str]
     source: ClassVar[str]
     reads: ClassVar[frozenset[str] | str] = frozenset()
-    """what `plan` reads besides time and state, names of `READS`; see `reads_of`"""
+    """what `plan` reads besides time and state with the default knobs, names of `READS`; see `reads_of`"""
     preserves_marginal: ClassVar[bool] = True
     """whether the expected masked fraction is 1 - alpha after every step"""
     leaves_range: ClassVar[str] = ""
@@ -157,6 +169,10 @@ class Strategy:
 
     def plan(self, view: View) -> Plan:
         raise TypeError(f"{type(self).__name__} has no plan")
+
+    def reading(self) -> frozenset[str]:
+        """Return what `plan` reads with the knobs as they are."""
+        return reads_of(type(self))
 
     def remask_rule(self, t: float, sigma_max: float) -> str:
         """Return in a few words with numbers what the probability of a remask is at time t; "" if nothing is to say."""
@@ -184,14 +200,19 @@ class Strategy:
 
 
 def reads_of(strategy: Strategy | type[Strategy]) -> frozenset[str]:
-    """Return what a strategy reads, as a set also where it says so in the word of an earlier version."""
+    """Return what a strategy reads, as a set also where it says so in the word of an earlier version.
+
+    Of a class it is what the default knobs read.
+    """
+    if isinstance(strategy, Strategy):
+        return strategy.reading()
     reads = strategy.reads
     return OLDER_READS[reads] if isinstance(reads, str) else frozenset(reads)
 
 
 def asks_network(strategy: Strategy | type[Strategy]) -> bool:
     """Return whether a plan needs the network's prediction."""
-    return bool(reads_of(strategy) - {"held"})
+    return bool(reads_of(strategy) - OFFLINE)
 
 
 def quota(view: View) -> Tensor:

@@ -102,7 +102,10 @@ def _own(given: Any) -> Any:
         return given
     seen, past = (p and Prediction(*(column.clone() for column in p)) for p in (given.prediction, given.previous))
     memory = {name: value.clone() for name, value in given.memory.items()}
-    return dataclasses.replace(given, held=given.held.clone(), prediction=seen, previous=past, memory=memory)
+    noise = None if given.noise is None else given.noise.clone()
+    return dataclasses.replace(
+        given, held=given.held.clone(), prediction=seen, previous=past, memory=memory, noise=noise
+    )
 
 
 def _plan(plan: Any, view: View) -> Plan:

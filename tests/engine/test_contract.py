@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from torch import Tensor
 
 from engine import wire
@@ -21,7 +22,7 @@ from engine.debug.laws import Claims, LawState, check_laws
 from engine.messages import Stepped
 from engine.recording import Recorder, Recording
 from engine.records import Change, Frame, Settings
-from engine.sampling import oracle
+from engine.sampling import kernel, oracle
 from engine.sampling.batch import samples
 from engine.sampling.memory import begin
 from engine.sampling.readout import Readout
@@ -192,6 +193,75 @@ def test_a_prediction_is_what_the_whole_distribution_says_where_it_is_read_and_n
     for name, a, b in zip(Prediction._fields, got, want, strict=True):
         torch.testing.assert_close(a, b, equal_nan=True, rtol=1e-9, atol=1e-12, msg=name)
     assert (got.ids >= 0).equal(strategy.positions(view))
+
+
+@dataclass(frozen=True)
+class Tempered(Editor):
+    name = "tempered"
+    reads = frozenset({"committed", "drawn", "tempered", "logit"})
+
+
+def mixed_state(seed: int = 8) -> tuple[SamplerState, View]:
+    noise = torch.Generator().manual_seed(seed)
+    tokens = torch.randint(0, MASK + 1, (3, 9), generator=noise)
+    held, t = torch.rand(3, 9, generator=noise, dtype=torch.float64), torch.full((3, 1), 0.5, dtype=torch.float64)
+    masked = tokens == MASK
+    view = View(t, t - 0.25, 1 - t, 1.25 - t, masked, ~masked, held)
+    return SamplerState(tokens, held, torch.zeros_like(masked), [0, 1, 2]), view
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.7])
+def test_a_tempered_prediction_is_of_the_distribution_that_is_drawn_from(temperature: float) -> None:
+    model, strategy, (state, view) = Toy(), Tempered(), mixed_state()
+    settings = Settings(strategy.name, temperature=temperature, top_p=0.8, nucleus="inclusive")
+    got = Readout(model, 6).predict(control_of(strategy, settings), state, [1, 1, 1], view).prediction
+    law = settings if temperature else Settings(strategy.name, top_p=1.0)
+    p = oracle.denoised(model, state.tokens, law, view.alpha_t).view(3, 9, -1)
+    want = oracle.dense_prediction(model, strategy, state.tokens, view, got.ids, p, None)
+    for name, a, b in zip(Prediction._fields, got, want, strict=True):
+        torch.testing.assert_close(a, b, equal_nan=True, rtol=1e-9, atol=1e-12, msg=name)
+    assert not got.logit.isnan().any()
+    assert (got.entropy == 0).any() == bool(temperature)
+
+
+def test_the_noised_probability_of_a_draw_is_that_of_gumbel_max() -> None:
+    """By quantiles, for each token drawn, against argmax and softmax of log p + Gumbel."""
+    count, p = 60_000, torch.tensor([0.5, 0.0, 0.3, 0.15, 0.05], dtype=torch.float64)
+    race = oracle.gumbel_race(p.expand(count, -1), torch.Generator().manual_seed(4))
+    ids, sure = race.argmax(-1), race.amax(-1) / race.sum(-1)
+    drawn = ids[torch.randperm(count, generator=torch.Generator().manual_seed(5))]
+    address = kernel.Address(torch.full((count,), 77), torch.arange(count))
+    ours = kernel.noised(p.expand(count, -1), drawn, address)
+    for token in (0, 2, 3, 4):
+        found = stats.ks_2samp(ours[drawn == token].numpy(), sure[ids == token].numpy()).pvalue
+        assert found > ENOUGH
+    assert stats.ks_2samp(ours[drawn == 0].numpy(), sure[ids == 2].numpy()).pvalue < FAR_OFF
+
+
+@dataclass(frozen=True)
+class Chance(Strategy):
+    """Reveals where its uniform is below a half, and remembers nothing."""
+
+    name = "chance"
+    summary = "Reveal by its own uniforms."
+    source = "this test"
+    preserves_marginal = False
+    reads = frozenset({"noise"})
+
+    def plan(self, view: View) -> Plan:
+        assert view.noise is not None
+        return Plan((view.noise < 0.5).double(), view.t * 0)
+
+
+def test_a_plan_has_uniforms_of_its_own_by_sample_step_and_position() -> None:
+    shape: dict[str, Any] = {"steps": 4, "length": 12, "seed": 1}
+    together = list(Session(Toy(), Chance(), batch=4, **shape))
+    alone = list(Session(Toy(), Chance(), first=2, **shape))
+    assert all(np.array_equal(a.tokens[2], b.tokens[0]) for a, b in zip(together[:4], alone[:4], strict=True))
+    revealed = np.stack([frame.tokens != MASK for frame in together[:2]])
+    assert 0.3 < revealed[0].mean() < 0.7
+    assert 0.3 < revealed[1][~revealed[0]].mean() < 0.7
+    assert len({tuple(row) for row in revealed[0].tolist()}) == 4
 
 
 def test_network_calls_are_those_of_the_sequences_that_are_read() -> None:

@@ -72,6 +72,9 @@ def view(draw: st.DrawFn, made: Strategy, rows: int = 3, length: int = 7) -> Vie
     held = probability.masked_fill(masked, torch.nan)
     ids = torch.randint(MASK, (rows, length), generator=noise)
     seen = View(t, s, made.alpha(t), made.alpha(s), masked, ~masked & ~locked, held)
+    memory, even = made.initial_memory(torch.zeros_like(held)), torch.rand(rows, length, generator=noise).double()
+    noise_read = even if "noise" in reads_of(made) else None
+    seen = replace(seen, memory=memory, noise=noise_read, previous=Prediction.blank(held))
     return replace(seen, prediction=predicted(ids, probability)) if asks_network(made) else seen
 
 
