@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from engine.records import Knob
+from engine.strategies import REGISTRY, describe
 
 ENGINE = "lazy"
 """This engine's own predictor: flips first, then the network for the positions that they reveal."""
@@ -129,11 +130,21 @@ PlanChange = tuple[str, Any, Any]
 
 
 def plan_differences(was: EvalPlan, now: EvalPlan) -> list[PlanChange]:
-    """Return every setting that differs, by its dotted name; paths, and names of the same content, may differ."""
-    old, new = dict(_leaves(msgspec.to_builtins(was))), dict(_leaves(msgspec.to_builtins(now)))
+    """Return every setting that differs, by its dotted name; paths, and names of the same content, may differ.
+
+    A knob that an earlier version did not have is at its default.
+    """
+    old, new = (dict(_leaves(msgspec.to_builtins(_with_every_knob(plan)))) for plan in (was, now))
     names = [*old, *(name for name in new if name not in old)]
     changed = [name for name in names if name not in PATH_SETTINGS and old.get(name) != new.get(name)]
     return [(name, old.get(name), new.get(name)) for name in changed if not _same_content(name, old, new)]
+
+
+def _with_every_knob(plan: EvalPlan) -> EvalPlan:
+    kind = REGISTRY.get(plan.sampling.strategy)
+    knobs = {} if kind is None else {info.name: info.default for info in describe(kind).knobs}
+    sampling = msgspec.structs.replace(plan.sampling, knobs={**knobs, **plan.sampling.knobs})
+    return msgspec.structs.replace(plan, sampling=sampling)
 
 
 def _same_content(name: str, old: dict[str, Any], new: dict[str, Any]) -> bool:

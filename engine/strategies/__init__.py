@@ -25,16 +25,20 @@ from engine.strategies.base import (
     values,
 )
 from engine.strategies.dfm import Dfm
+from engine.strategies.dream_origin import DreamOrigin
+from engine.strategies.entropy import Entropy
 from engine.strategies.files import Installed, belongs_with, installed
 from engine.strategies.forward_backward import ForwardBackward
 from engine.strategies.left_to_right import LeftToRight
 from engine.strategies.low_confidence import LowConfidence
 from engine.strategies.mdlm import Mdlm
+from engine.strategies.random_order import RandomOrder
 from engine.strategies.remdm_cap import RemdmCap
 from engine.strategies.remdm_conf import RemdmConf
 from engine.strategies.remdm_loop import RemdmLoop
 from engine.strategies.remdm_rescale import RemdmRescale
 from engine.strategies.sources import sources
+from engine.strategies.topk_margin import TopkMargin
 
 REGISTRY: dict[str, type[Strategy]] = {
     strategy.name: strategy
@@ -48,6 +52,10 @@ REGISTRY: dict[str, type[Strategy]] = {
         Dfm,
         LowConfidence,
         LeftToRight,
+        TopkMargin,
+        Entropy,
+        RandomOrder,
+        DreamOrigin,
     )
 }
 

@@ -7,6 +7,7 @@ their methods alone: whoever only lists strategies need not wait for torch.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 def linear(t: Tensor) -> Tensor:
     """Return alpha_t = 1 - t."""
     return 1 - t
+
+
+def cosine(t: Tensor) -> Tensor:
+    """Return alpha_t = 1 - cos(pi (1 - t) / 2)."""
+    return 1 - ((1 - t) * (math.pi / 2)).cos()
 
 
 def loop(t: Tensor, t_on: float, t_off: float, alpha_on: float) -> Tensor:

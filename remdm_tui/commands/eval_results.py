@@ -81,7 +81,7 @@ def strategy_line(sampling: dict[str, Any]) -> str:
 
     settings = Settings(sampling["strategy"], sampling["knobs"])
     infos = own_knobs(settings.strategy, catalogue())
-    knobs = [f"{info.name}={settings.knobs[info.name]}" for info in infos if matters(info, settings)]
+    knobs = [f"{info.name}={settings.knobs.get(info.name, info.default)}" for info in infos if matters(info, settings)]
     predictor = "" if sampling["predictor"] == ENGINE else f"by {sampling['predictor']}"
     return " ".join(filter(None, (settings.strategy, *knobs, predictor)))
 

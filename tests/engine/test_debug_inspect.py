@@ -94,6 +94,10 @@ RULES = {
     "dfm": ({}, "(b (alpha_s - alpha_t) / alpha_t, b ", "< p(reveal) = "),
     "low-confidence": ({}, "", "one of the 1 that the network is surest of, out of "),
     "left-to-right": ({}, "", "one of the leftmost 1 out of "),
+    "topk-margin": ({}, "", "one of the 1 of the widest margin, out of "),
+    "entropy": ({}, "", "one of the 1 of the lowest entropy, out of "),
+    "random": ({}, "", "one of 1 chosen at random, out of "),
+    "dream-origin": ({}, "", "< p(reveal) = "),
 }
 
 

@@ -858,6 +858,15 @@ def test_differences_name_every_setting_that_changed() -> None:
     assert plan_differences(was, was) == []
 
 
+def test_a_knob_that_an_earlier_version_did_not_have_is_at_its_default() -> None:
+    was = plan(None, strategy="low-confidence", knobs={})
+    for knobs, changed in (
+        ({"shares": "llada"}, []),
+        ({"shares": "dream"}, [("sampling.knobs.shares", "llada", "dream")]),
+    ):
+        assert plan_differences(was, plan(None, strategy="low-confidence", knobs=knobs)) == changed
+
+
 @pytest.mark.parametrize(
     ("environment", "layout"),
     [

@@ -7,16 +7,19 @@ state at the end, spelled by `alphabet` (the mask is `_`).  Each names the file 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from scipy import stats
 from torch import Tensor
 
 from engine.sampling.session import Session
 from engine.strategies import Strategy
+from tests.engine.stats import FEWEST
 
 VOCABULARY, MASK, END, PLACES = 12, 11, 10, 40
 MASK_BIAS = -50.0
@@ -75,10 +78,13 @@ def head(tokens: Tensor) -> Tensor:
     return torch.from_numpy(out.astype(np.float32))
 
 
-def published(name: str, *, ties: bool = False) -> list[dict[str, Any]]:
-    """Return the settings of `zoo/NAME.json` with their states; those that ties decide only if `ties`."""
+def published(name: str, *, ties: bool = False, laws: bool = False) -> list[dict[str, Any]]:
+    """Return the settings of `zoo/NAME.json` with their states; those that ties decide only if `ties`.
+
+    laws: those in place of them that chance decides, with how often each state came up (see `likeness`).
+    """
     found = json.loads((Path(__file__).parent / f"{name}.json").read_text())["settings"]
-    return [one for one in found if "states" in one and (ties or "ties" not in one)]
+    return [one for one in found if ("laws" if laws else "states") in one and (ties or "ties" not in one)]
 
 
 def spelled(tokens: Tensor | np.ndarray[Any, Any]) -> str:
@@ -95,3 +101,27 @@ def states(strategy: Strategy, *, model: ZooToy | None = None, steps: int, lengt
     run = Session(model or ZooToy(), strategy, steps=steps, length=length, temperature=temperature, **settings)
     first = spelled(run.tokens[0])
     return [first, *(spelled(frame.tokens[0]) for frame in run)]
+
+
+def likeness(law: dict[str, Any], tokens: np.ndarray[Any, Any]) -> float:
+    """Return the p-value of a chi-square of our states [N, L] against a law that the authors' code led to.
+
+    A law counts the states after a step; those it does not name, and rare ones, are counted together.
+    """
+    theirs = law["counts"]
+    ours = Counter(spelled(row) for row in tokens)
+    share = len(tokens) / law["n"]
+    named = [state for state, count in theirs.items() if count * (1 + share) >= 2 * FEWEST]
+    columns = [[theirs[state], ours[state]] for state in named]
+    rest = [total - sum(column[i] for column in columns) for i, total in enumerate((law["n"], len(tokens)))]
+    table = np.array([*columns, *([rest] if sum(rest) else [])]).T
+    return 1.0 if table.shape[1] == 1 else float(stats.chi2_contingency(table).pvalue)
+
+
+def likenesses(strategy: Strategy, run: dict[str, Any], **settings: Any) -> list[float]:
+    """Return `likeness` after every step of as many runs of ours as a published law has; settings: of `Session`."""
+    settings = {"top_p": 1.0, "prompt": run["prompt"], "seed": 1, **settings}
+    frames = Session(ZooToy(), strategy, batch=run["rows"], **settings)
+    steps = [frame.tokens for frame in frames]
+    assert len(steps) == len(run["laws"])
+    return [likeness(law, tokens) for law, tokens in zip(run["laws"], steps, strict=True)]
