@@ -32,6 +32,7 @@ from engine.strategies.forward_backward import ForwardBackward
 from engine.strategies.left_to_right import LeftToRight
 from engine.strategies.low_confidence import LowConfidence
 from engine.strategies.mdlm import Mdlm
+from engine.strategies.p2 import P2
 from engine.strategies.random_order import RandomOrder
 from engine.strategies.remdm_cap import RemdmCap
 from engine.strategies.remdm_conf import RemdmConf
@@ -56,6 +57,7 @@ REGISTRY: dict[str, type[Strategy]] = {
         Entropy,
         RandomOrder,
         DreamOrigin,
+        P2,
     )
 }
 

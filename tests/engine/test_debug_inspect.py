@@ -98,6 +98,7 @@ RULES = {
     "entropy": ({}, "", "one of the 1 of the lowest entropy, out of "),
     "random": ({}, "", "one of 1 chosen at random, out of "),
     "dream-origin": ({}, "", "< p(reveal) = "),
+    "p2": ({}, "(among the lowest scores, revealed ones times eta 1; ", " that did not score lowest, out of "),
 }
 
 
