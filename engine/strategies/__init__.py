@@ -34,6 +34,7 @@ from engine.strategies.low_confidence import LowConfidence
 from engine.strategies.mdlm import Mdlm
 from engine.strategies.p2 import P2
 from engine.strategies.random_order import RandomOrder
+from engine.strategies.rdm import Rdm
 from engine.strategies.remdm_cap import RemdmCap
 from engine.strategies.remdm_conf import RemdmConf
 from engine.strategies.remdm_loop import RemdmLoop
@@ -58,6 +59,7 @@ REGISTRY: dict[str, type[Strategy]] = {
         RandomOrder,
         DreamOrigin,
         P2,
+        Rdm,
     )
 }
 

@@ -99,6 +99,7 @@ RULES = {
     "random": ({}, "", "one of 1 chosen at random, out of "),
     "dream-origin": ({}, "", "< p(reveal) = "),
     "p2": ({}, "(among the lowest scores, revealed ones times eta 1; ", " that did not score lowest, out of "),
+    "rdm": ({}, "(among the lowest scores of fresh draws; ", " that did not score lowest, out of "),
 }
 
 

@@ -1,0 +1,77 @@
+"""Reparameterized diffusion (RDM) as DPLM decodes: at each step the least certain positions are masked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from engine.strategies.base import Plan, Strategy, View, knob
+from engine.strategies.ranking import below, gumbel, kept_masked, logarithm
+from engine.strategies.schedules import cosine, linear
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SCHEDULES: dict[str, Callable[[Tensor], Tensor]] = {"linear": linear, "cosine": cosine}
+READ_BY = {
+    "gumbel": frozenset({"committed", "drawn", "noised"}),
+    "vanilla": frozenset({"committed", "drawn", "tempered"}),
+    "argmax": frozenset({"committed", "drawn", "logit"}),
+}
+
+
+@dataclass(frozen=True)
+class Rdm(Strategy):
+    """A revealed position is scored by a fresh draw there, but its token stands until it is masked.
+
+    The authors fix temperature 1 for `gumbel` and 0 for `argmax`; here tokens are drawn at the run's.  Their second
+    draw for rows that are full of one token is left out (`disable_resample`).
+    """
+
+    name = "rdm"
+    summary = "Mask the least certain of fresh draws at all positions, revealed tokens too; reveal the rest."
+    source = "Zheng et al. 2023, arXiv 2302.05737; DPLM, arXiv 2402.18567, generate and _reparam_decoding"
+    reads = READ_BY["gumbel"]
+    preserves_marginal = False  # what is masked is rounded down to whole tokens
+
+    schedule: str = knob("linear", "the masked share: 1 - t/T, or cos(pi t / 2T)", choices=tuple(SCHEDULES))
+    sampling: str = knob(
+        "gumbel", "score: log probability after Gumbel noise, after temperature, or the logit", choices=tuple(READ_BY)
+    )
+    topk: str = knob(
+        "deterministic", "whether the choice has Gumbel noise of its own", choices=("deterministic", "stochastic")
+    )
+    scale: float = knob(
+        1.0,
+        "noise of that choice at the first step; it falls with the masked share",
+        0,
+        10,
+        needs=("topk", "stochastic"),
+    )
+
+    def reading(self) -> frozenset[str]:
+        return READ_BY[self.sampling] | ({"noise"} if self.topk == "stochastic" else set())
+
+    def positions(self, view: View) -> Tensor:
+        # nothing is masked any more: revealed tokens stand whatever their score
+        return view.masked | (view.revealed & (kept_masked(view) > 0))
+
+    def plan(self, view: View) -> Plan:
+        assert view.prediction is not None
+        seen = view.prediction
+        score = seen.logit if self.sampling == "argmax" else logarithm(seen.confidence)
+        if self.topk == "stochastic":
+            assert view.noise is not None
+            score = score + self.scale * (1 - view.alpha_s) * gumbel(view.noise)
+        lowest = below(score, view.masked | view.revealed, kept_masked(view))
+        return Plan((~lowest).double(), lowest.double())
+
+    def alpha(self, t: Tensor) -> Tensor:
+        return SCHEDULES[self.schedule](t)
+
+    def remask_rule(self, t: float, sigma_max: float) -> str:
+        return "among the lowest scores of fresh draws"
+
+    def reveal_rule(self, revealed: int, masked: int) -> str:
+        return f"one of the {revealed} that did not score lowest, out of {masked} masked"
