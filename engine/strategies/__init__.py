@@ -41,6 +41,7 @@ from engine.strategies.remdm_loop import RemdmLoop
 from engine.strategies.remdm_rescale import RemdmRescale
 from engine.strategies.sources import sources
 from engine.strategies.topk_margin import TopkMargin
+from engine.strategies.threshold import Threshold
 
 REGISTRY: dict[str, type[Strategy]] = {
     strategy.name: strategy
@@ -60,6 +61,7 @@ REGISTRY: dict[str, type[Strategy]] = {
         DreamOrigin,
         P2,
         Rdm,
+        Threshold,
     )
 }
 

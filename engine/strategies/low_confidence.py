@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.strategies.base import Prediction
-from engine.strategies.ranking import Ranked
+from engine.strategies.ranked import Ranked
 
 if TYPE_CHECKING:
     from torch import Tensor

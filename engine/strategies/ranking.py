@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.strategies.base import Plan, Prediction, Strategy, View, knob, quota
-from engine.strategies.schedules import uniform_grid
+from engine.strategies.base import SLACK, View
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-def highest(scores: Tensor, where: Tensor, count: Tensor) -> Tensor:
-    """Return bool [B, L]: the `count`, long [B, 1], highest of finite scores [B, L] among `where`; all if fewer."""
+def ranks(scores: Tensor, where: Tensor) -> Tensor:
+    """Return the rank of each position among those `where`, bool [B, L], highest score first, long [B, L].
+
+    The other positions come last.
+    """
     order = scores.where(where, -math.inf).sort(dim=-1, descending=True, stable=True).indices
-    return (order.argsort(-1) < count) & where
+    # of equal scores outside `where` none comes before one inside
+    order = order.gather(-1, (~where).gather(-1, order).long().sort(dim=-1, stable=True).indices)
+    return order.argsort(-1)
+
+
+def highest(scores: Tensor, where: Tensor, count: Tensor | int) -> Tensor:
+    """Return bool [B, L]: the `count`, long [B, 1], highest of scores [B, L] among `where`; all if there are fewer."""
+    return (ranks(scores, where) < count) & where
+
+
+def lowest(scores: Tensor, where: Tensor, count: Tensor | int) -> Tensor:
+    """Return bool [B, L]: the `count`, long [B, 1], lowest of scores [B, L] among `where`; all if there are fewer."""
+    return highest(-scores, where, count)
 
 
 def below(scores: Tensor, where: Tensor, count: Tensor) -> Tensor:
@@ -28,9 +40,14 @@ def below(scores: Tensor, where: Tensor, count: Tensor) -> Tensor:
 
     All of equal scores are left out where not all belong to them, as P2 and RDM compare with the next score.
     """
-    ordered = scores.where(where, math.inf).sort(dim=-1).values
-    limit = ordered.gather(-1, count.clamp(max=ordered.shape[-1] - 1))
+    sorted_scores = scores.where(where, math.inf).sort(dim=-1).values
+    limit = sorted_scores.gather(-1, count.clamp(max=sorted_scores.shape[-1] - 1))
     return where & ((scores < limit) | (count >= where.sum(-1, keepdim=True)))
+
+
+def ordered(values: Tensor, scores: Tensor, where: Tensor) -> Tensor:
+    """Return values [B, L] in the order of their `ranks`, 0 beyond the positions `where`."""
+    return values.where(where, 0.0).gather(-1, ranks(scores, where).argsort(-1))
 
 
 def logarithm(p: Tensor) -> Tensor:
@@ -41,6 +58,27 @@ def logarithm(p: Tensor) -> Tensor:
 def gumbel(noise: Tensor) -> Tensor:
     """Return Gumbel noise out of uniforms in (0, 1)."""
     return -(-noise.log()).log()
+
+
+def count_of_steps(view: View) -> tuple[Tensor, Tensor]:
+    """Return (number of the step from 0, steps in all) on a grid of equal steps, long [B, 1] each."""
+    steps = (1 / (view.t - view.s)).round().long()
+    return ((1 - view.t) * steps).round().long(), steps
+
+
+def share(left: Tensor, view: View, end: float) -> Tensor:
+    """Return how many of `left`, [B, 1], are due in this step if all are by time `end`, rounded up, long [B, 1]."""
+    return (left * ((view.t - view.s) / (view.t - end)).clamp(0, 1) - SLACK).ceil().long()
+
+
+def fixed_quota(view: View) -> Tensor:
+    """Return LLaDA's quota of this step, long [B, 1], as it is shared out before the first: what is over goes first.
+
+    Unlike `quota` it takes no account of how many masks are left.
+    """
+    count = (view.masked | view.revealed).sum(-1, keepdim=True)
+    steps = (1 / (view.t - view.s)).round().long()
+    return count // steps + ((1 - view.t) * steps < count % steps - 0.5)
 
 
 def kept_masked(view: View) -> Tensor:
@@ -60,52 +98,3 @@ def dream_grid(steps: int, eps: float) -> NDArray[np.float64]:
     times = np.linspace(1, eps, steps + 1)
     times[-1] = 0
     return times
-
-
-SHARES: dict[str, Callable[[View], Tensor]] = {"llada": quota, "dream": dream_shares}
-
-
-@dataclass(frozen=True)
-class Ranked(Strategy):
-    """Reveals the masked positions of highest score by a quota; never remasks."""
-
-    preserves_marginal = False  # whole tokens run ahead of the clock or behind it
-    measured_by: ClassVar[frozenset[str]] = frozenset({"masked"})
-    """what the score is read from"""
-    wording: ClassVar[str]
-    """what the chosen ones are, after "one of the 3 ..." """
-
-    shares: str = knob(
-        "llada", "tokens a step: LLaDA's equal shares, or Dream's, rounded down to none", choices=tuple(SHARES)
-    )
-    eps: float = knob(0.001, "the time towards which Dream's steps run", 0, 0.9, needs=("shares", "dream"))
-    confidence: str = knob(
-        "plain", "measured at temperature 1, or after temperature and nucleus", choices=("plain", "tempered")
-    )
-    alg_temp: float = knob(0.0, "Dream's: draw positions by softmax(confidence / this); 0: the surest", 0, 10)
-
-    def score(self, seen: Prediction) -> Tensor:
-        """Return how sure the network is of each position, [B, L]."""
-        raise TypeError(f"{type(self).__name__} has no score")
-
-    def reading(self) -> frozenset[str]:
-        tempered = {"tempered"} if self.confidence == "tempered" else set()
-        return self.measured_by | tempered | ({"noise"} if self.alg_temp else set())
-
-    def plan(self, view: View) -> Plan:
-        assert view.prediction is not None
-        score = self.score(view.prediction)
-        if self.alg_temp:
-            assert view.noise is not None
-            # Gumbel's largest are a draw without replacement, as torch.multinomial draws
-            score = score / self.alg_temp + gumbel(view.noise)
-        chosen = highest(score, view.masked, SHARES[self.shares](view))
-        return Plan(chosen.double(), view.alpha_t * 0)
-
-    def grid(self, steps: int) -> NDArray[np.float64]:
-        return dream_grid(steps, self.eps) if self.shares == "dream" else uniform_grid(steps)
-
-    def reveal_rule(self, revealed: int, masked: int) -> str:
-        if self.alg_temp:
-            return f"one of the {revealed} drawn by confidence out of {masked} masked"
-        return f"one of the {revealed} {self.wording}, out of {masked} masked"

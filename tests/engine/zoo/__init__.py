@@ -87,6 +87,12 @@ def published(name: str, *, ties: bool = False, laws: bool = False) -> list[dict
     return [one for one in found if ("laws" if laws else "states") in one and (ties or "ties" not in one)]
 
 
+def sampled(name: str) -> list[dict[str, Any]]:
+    """Return the settings of `zoo/NAME.json` with the counts of what single calls led to, above temperature 0."""
+    found = json.loads((Path(__file__).parent / f"{name}.json").read_text())["settings"]
+    return [one for one in found if "laws" in one]
+
+
 def spelled(tokens: Tensor | np.ndarray[Any, Any]) -> str:
     """Return a state as the files spell it."""
     return "".join("0123456789a_"[int(token)] for token in tokens)
