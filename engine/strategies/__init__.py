@@ -27,6 +27,7 @@ from engine.strategies.base import (
 from engine.strategies.dfm import Dfm
 from engine.strategies.dream_origin import DreamOrigin
 from engine.strategies.entropy import Entropy
+from engine.strategies.factor import Factor
 from engine.strategies.files import Installed, belongs_with, installed
 from engine.strategies.forward_backward import ForwardBackward
 from engine.strategies.left_to_right import LeftToRight
@@ -62,6 +63,7 @@ REGISTRY: dict[str, type[Strategy]] = {
         P2,
         Rdm,
         Threshold,
+        Factor,
     )
 }
 
