@@ -27,6 +27,7 @@ from engine.strategies.base import (
 from engine.strategies.dfm import Dfm
 from engine.strategies.dream_origin import DreamOrigin
 from engine.strategies.entropy import Entropy
+from engine.strategies.eb import Eb
 from engine.strategies.factor import Factor
 from engine.strategies.files import Installed, belongs_with, installed
 from engine.strategies.forward_backward import ForwardBackward
@@ -62,6 +63,7 @@ REGISTRY: dict[str, type[Strategy]] = {
         DreamOrigin,
         P2,
         Rdm,
+        Eb,
         Threshold,
         Factor,
     )

@@ -100,6 +100,7 @@ RULES = {
     "dream-origin": ({}, "", "< p(reveal) = "),
     "p2": ({}, "(among the lowest scores, revealed ones times eta 1; ", " that did not score lowest, out of "),
     "rdm": ({}, "(among the lowest scores of fresh draws; ", " that did not score lowest, out of "),
+    "eb": ({}, "", "one of the 1 surest, within entropy .1, out of "),
     "threshold": ({}, "", "one of the 1 with p >= .9, or the surest, out of "),
     "factor": ({}, "", "one of the 1 surest, by p >= 1 - 1 / (rank + 1), out of "),
 }
