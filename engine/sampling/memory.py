@@ -55,6 +55,18 @@ class StrategyMemory:
         """Return the memory of these sequences and then of those of `other`."""
         return self._map(lambda a, b: torch.cat((a, b)), other)
 
+    def after(self, called: Tensor, prediction: Prediction | None, shown: Shown) -> StrategyMemory:
+        """Return the memory after a step in which the network was read for the sequences called, bool [B].
+
+        The others remember the last step in which it was read for them.
+        """
+
+        def later(new: Tensor, old: Tensor) -> Tensor:
+            return new.where(called.view(-1, *(1,) * (new.dim() - 1)), old)
+
+        previous = self.previous and prediction and Prediction(*map(later, prediction, self.previous))
+        return replace(self, previous=previous, shown=self.shown and Shown(*map(later, shown, self.shown)))
+
     def _map(self, change: Callable[..., Tensor], *others: StrategyMemory) -> StrategyMemory:
         own = {name: change(value, *(other.own[name] for other in others)) for name, value in self.own.items()}
         previous = self.previous and Prediction(*map(change, self.previous, *(other.previous for other in others)))

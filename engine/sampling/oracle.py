@@ -126,9 +126,9 @@ def _predicted_step(
     if memory is None:
         return DenseStep(new, held)
     own = memory.own if plan.memory is None else plan.memory
-    previous = None if memory.previous is None else seen
-    shown = None if memory.shown is None else Shown(tokens, (1 - view.alpha_t).expand(len(tokens), 1)[:, 0])
-    return DenseStep(new, held, StrategyMemory(strategy.name, own, previous, shown))
+    shown = Shown(tokens, (1 - view.alpha_t).expand(len(tokens), 1)[:, 0])
+    called = strategy.positions(view).any(-1)
+    return DenseStep(new, held, replace(memory, own=own).after(called, seen, shown))
 
 
 def _draws_everywhere(strategy: Strategy) -> Tensor:

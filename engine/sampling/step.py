@@ -79,11 +79,12 @@ class Stepper:
         if asks_network(strategy):
             seen = self.readout.predict(control, replace(state, memory=memory), steps, view)
             view = replace(view, prediction=seen.prediction)
+        called = torch.zeros_like(view.masked[:, 0]) if seen is None else seen.called
         plan = strategy.plan(view)
         decision = self._flip(state, steps, view, plan, seen)
         if memory is not None:
-            decision = replace(decision, memory=self._remembered(memory, plan, state, view))
-        return decision, torch.zeros_like(view.masked[:, 0]) if seen is None else seen.called
+            decision = replace(decision, memory=self._remembered(memory, plan, state, view, called))
+        return decision, called
 
     def _flip(
         self, state: SamplerState, steps: Sequence[int], view: View, plan: Plan, seen: Predicted | None
@@ -110,12 +111,12 @@ class Stepper:
         flips = Flips(reveal, forget, flipped, (ids, seen.held))
         return Decision(unmask, remask, excess * (excess > ROUNDING), flips, edit)
 
-    def _remembered(self, memory: StrategyMemory, plan: Plan, state: SamplerState, view: View) -> StrategyMemory:
+    def _remembered(
+        self, memory: StrategyMemory, plan: Plan, state: SamplerState, view: View, called: Tensor
+    ) -> StrategyMemory:
         own = memory.own if plan.memory is None else plan.memory
-        previous = None if memory.previous is None else view.prediction
         noise = state.noise(view.alpha_t, self.model.mask_id)
-        shown = None if memory.shown is None else Shown(state.tokens.clone(), noise.clone())
-        return StrategyMemory(memory.owner, own, previous, shown)
+        return replace(memory, own=own).after(called, view.prediction, Shown(state.tokens.clone(), noise.clone()))
 
     def apply(
         self, control: StepConfig, state: SamplerState, flips: Flips, steps: Sequence[int], alpha_t: Tensor

@@ -264,6 +264,30 @@ def test_a_plan_has_uniforms_of_its_own_by_sample_step_and_position() -> None:
     assert len({tuple(row) for row in revealed[0].tolist()}) == 4
 
 
+def test_what_is_remembered_of_the_network_is_of_the_last_step_that_read_it() -> None:
+    @dataclass(frozen=True)
+    class Resting(Watchful):
+        """Looks at nothing in every other step."""
+
+        name = "resting"
+
+        def positions(self, view: View) -> Tensor:
+            return super().positions(view) & ((view.t * 8).round() % 2 == 0)
+
+        def plan(self, view: View) -> Plan:
+            met.append((view.prediction, view.previous))
+            return Plan((self.positions(view) & view.masked).double() * 0.25, view.t * 0, memory=view.memory)
+
+    met: list[Any] = []
+    model = Toy()
+    frames = list(Session(model, Resting(), steps=8, length=12, seed=1, top_p=1.0))
+    assert frames[-1].network_calls == model.encoded
+    for (first, _), (_, idle), (third, later) in zip(met[::2], met[1::2], met[2::2], strict=False):
+        for past in (idle, later):
+            assert all(torch.equal(a.nan_to_num(9), b.nan_to_num(9)) for a, b in zip(first, past, strict=True))
+        assert third.divergence.isfinite().any()
+
+
 def test_network_calls_are_those_of_the_sequences_that_are_read() -> None:
     model = Toy()
     session = Session(model, Half(), steps=6, length=8, batch=3, seed=1)
