@@ -102,6 +102,7 @@ RULES = {
     "rdm": ({}, "(among the lowest scores of fresh draws; ", " that did not score lowest, out of "),
     "eb": ({}, "", "one of the 1 surest, within entropy .1, out of "),
     "threshold": ({}, "", "one of the 1 with p >= .9, or the surest, out of "),
+    "klass": ({}, "", "one of the 1 with p > .9 and KL < .01 in 2 calls, or the surest if none has, out of "),
     "factor": ({}, "", "one of the 1 surest, by p >= 1 - 1 / (rank + 1), out of "),
 }
 
