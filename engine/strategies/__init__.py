@@ -42,6 +42,7 @@ from engine.strategies.remdm_cap import RemdmCap
 from engine.strategies.remdm_conf import RemdmConf
 from engine.strategies.remdm_loop import RemdmLoop
 from engine.strategies.remdm_rescale import RemdmRescale
+from engine.strategies.saber import Saber
 from engine.strategies.sources import sources
 from engine.strategies.topk_margin import TopkMargin
 from engine.strategies.threshold import Threshold
@@ -68,6 +69,7 @@ REGISTRY: dict[str, type[Strategy]] = {
         Threshold,
         Factor,
         Klass,
+        Saber,
     )
 }
 

@@ -103,6 +103,11 @@ RULES = {
     "eb": ({}, "", "one of the 1 surest, within entropy .1, out of "),
     "threshold": ({}, "", "one of the 1 with p >= .9, or the surest, out of "),
     "klass": ({}, "", "one of the 1 with p > .9 and KL < .01 in 2 calls, or the surest if none has, out of "),
+    "saber": (
+        {},
+        "(saber: its prediction gained least since the last step; ",
+        "surer than the mean when revealed, or the 2 surest, out of ",
+    ),
     "factor": ({}, "", "one of the 1 surest, by p >= 1 - 1 / (rank + 1), out of "),
 }
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.records import Change, KnobInfo, Settings
+from engine.sampling.memory import begin
 from engine.sampling.session import Session, control_of
 from engine.sampling.state import SamplerState
 from engine.sampling.step import Stepper
@@ -72,9 +73,11 @@ def view(draw: st.DrawFn, made: Strategy, rows: int = 3, length: int = 7) -> Vie
     held = probability.masked_fill(masked, torch.nan)
     ids = torch.randint(MASK, (rows, length), generator=noise)
     seen = View(t, s, made.alpha(t), made.alpha(s), masked, ~masked & ~locked, held)
-    memory, even = made.initial_memory(torch.zeros_like(held)), torch.rand(rows, length, generator=noise).double()
-    noise_read = even if "noise" in reads_of(made) else None
-    seen = replace(seen, memory=memory, noise=noise_read, previous=Prediction.blank(held))
+    begun = begin(made, held)
+    if begun is not None:
+        seen = replace(seen, previous=begun.previous, memory=begun.own)
+    even = torch.rand(rows, length, generator=noise).double()
+    seen = replace(seen, noise=even if "noise" in reads_of(made) else None)
     return replace(seen, prediction=predicted(ids, probability)) if asks_network(made) else seen
 
 
