@@ -31,6 +31,7 @@ from engine.strategies.eb import Eb
 from engine.strategies.factor import Factor
 from engine.strategies.files import Installed, belongs_with, installed
 from engine.strategies.forward_backward import ForwardBackward
+from engine.strategies.hierarchy import Hierarchy
 from engine.strategies.klass import Klass
 from engine.strategies.left_to_right import LeftToRight
 from engine.strategies.low_confidence import LowConfidence
@@ -70,6 +71,7 @@ REGISTRY: dict[str, type[Strategy]] = {
         Factor,
         Klass,
         Saber,
+        Hierarchy,
     )
 }
 

@@ -108,6 +108,7 @@ RULES = {
         "(saber: its prediction gained least since the last step; ",
         "surer than the mean when revealed, or the 2 surest, out of ",
     ),
+    "hierarchy": ({}, "", "surest of their runs with p > .4, or the surest, out of "),
     "factor": ({}, "", "one of the 1 surest, by p >= 1 - 1 / (rank + 1), out of "),
 }
 
