@@ -151,6 +151,7 @@ class KnobInfo:
     low: float | None = None
     high: float | None = None
     choices: tuple[str, ...] = ()
+    """words; one that begins with * stands for every text that ends so"""
     needs: tuple[str, str] | None = None
     """(other knob, value): where this one has any effect; a|b means either value"""
     scale: Literal["linear", "log"] = "linear"
@@ -159,7 +160,7 @@ class KnobInfo:
     def check(self, value: Knob) -> Knob:
         """Return the value in the knob's own type; raises ValueError with what would be valid."""
         if self.choices:
-            if value not in self.choices:
+            if not any(_matches(value, choice) for choice in self.choices):
                 raise ValueError(f"{self.name} must be one of {', '.join(self.choices)}, not {value!r}")
             return value
         try:
@@ -171,6 +172,12 @@ class KnobInfo:
         if not low <= number <= high:
             raise ValueError(f"{self.name} must lie in {low:g} to {high:g}, not {value}")
         return type(self.default)(number)
+
+
+def _matches(value: Knob, choice: str) -> bool:
+    if not choice.startswith("*"):
+        return value == choice
+    return isinstance(value, str) and value.endswith(choice[1:]) and not value.startswith("*")
 
 
 SAMPLING = (

@@ -185,7 +185,7 @@ def _verdict(
     if then is None:
         return Verdict(strategy.name, 0.0, 0.0, "it has no step left")
     t, s = _time(ahead.t, row), _time(then, row)
-    view = view_of(strategy, row, session.model.mask_id, session.seed, [ahead.step], t, s)
+    view = view_of(strategy, row, session.model, session.seed, [ahead.step], t, s)
     plan = strategy.plan(replace(view, prediction=reader.prediction(strategy, view)))
     unmask, remask = (float(kernel.clamp(p)[0].expand(row.tokens.shape)[0, position]) for p in plan[:2])
     revealed = not bool(view.masked[0, position])

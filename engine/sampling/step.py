@@ -74,7 +74,7 @@ class Stepper:
         """
         strategy = control.strategy
         memory = memory_of(strategy, state)
-        view = view_of(strategy, replace(state, memory=memory), self.model.mask_id, self.seed, steps, t, s)
+        view = view_of(strategy, replace(state, memory=memory), self.model, self.seed, steps, t, s)
         seen = None
         if asks_network(strategy):
             seen = self.readout.predict(control, replace(state, memory=memory), steps, view)
@@ -151,11 +151,11 @@ class Stepper:
 
 
 def view_of(
-    strategy: Strategy, state: SamplerState, mask_id: int, seed: int, steps: Sequence[int], t: Tensor, s: Tensor
+    strategy: Strategy, state: SamplerState, model: Denoiser, seed: int, steps: Sequence[int], t: Tensor, s: Tensor
 ) -> View:
     """Return what the plan of step number steps[b] from t to s, float64 [B, 1], is shown but for the prediction."""
-    masked = state.masked(mask_id)
-    view = View(t, s, strategy.alpha(t), strategy.alpha(s), masked, state.open & ~masked, state.held)
+    masked, alphas = state.masked(model.mask_id), (strategy.alpha(t), strategy.alpha(s))
+    view = View(t, s, *alphas, masked, state.open & ~masked, state.held, vocab_size=model.vocab_size)
     memory = memory_of(strategy, state)
     if memory is not None:
         view = replace(view, previous=memory.previous, memory=memory.own)

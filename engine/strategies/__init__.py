@@ -39,6 +39,7 @@ from engine.strategies.mdlm import Mdlm
 from engine.strategies.p2 import P2
 from engine.strategies.random_order import RandomOrder
 from engine.strategies.rdm import Rdm
+from engine.strategies.pc_sampler import PcSampler
 from engine.strategies.remdm_cap import RemdmCap
 from engine.strategies.remdm_conf import RemdmConf
 from engine.strategies.remdm_loop import RemdmLoop
@@ -72,6 +73,7 @@ REGISTRY: dict[str, type[Strategy]] = {
         Klass,
         Saber,
         Hierarchy,
+        PcSampler,
     )
 }
 

@@ -112,6 +112,8 @@ class View:
     memory: Memory = dataclasses.field(default_factory=dict)
     noise: Tensor | None = None
     """float64 [B, L] in (0, 1), if the strategy reads it: for a choice that chance decides as a whole"""
+    vocab_size: int = 0
+    """of the model; 0 where there is none"""
 
     @property
     def candidates(self) -> Candidates | None:

@@ -129,7 +129,10 @@ def at_fraction(info: KnobInfo, position: float) -> float:
 def notch(info: KnobInfo, value: Knob, by: int) -> Knob:
     """Return the value `by` notches further: the next choice, or the next number on the slider that differs."""
     if info.choices:
-        return info.choices[(info.choices.index(str(value)) + by) % len(info.choices)]
+        # what is typed instead of a word comes before the first one
+        words = [choice for choice in info.choices if not choice.startswith("*")]
+        at = words.index(str(value)) if value in words else -1 if by > 0 else 0
+        return words[(at + by) % len(words)]
     position = fraction(info, value)
     for extra in range(NOTCHES):
         steps = by + (extra if by > 0 else -extra)

@@ -109,6 +109,7 @@ RULES = {
         "surer than the mean when revealed, or the 2 surest, out of ",
     ),
     "hierarchy": ({}, "", "surest of their runs with p > .4, or the surest, out of "),
+    "pc-sampler": ({}, "", "one of the 1 with the highest exp(-1 j) min(-p log f, 1), out of "),
     "factor": ({}, "", "one of the 1 surest, by p >= 1 - 1 / (rank + 1), out of "),
 }
 

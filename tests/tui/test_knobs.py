@@ -1,6 +1,6 @@
 import pytest
 
-from engine.records import SAMPLING, Settings
+from engine.records import SAMPLING, KnobInfo, Settings
 from engine.strategies import REGISTRY, catalogue, make_strategy, values
 from remdm_tui.settings.knobs import STRATEGY, at_fraction, fraction, notch, panel, turned
 
@@ -62,3 +62,9 @@ def test_notches_move_one_way_and_stop_at_the_ends(info):
 def test_choices_go_round():
     info = next(k for k in SAMPLING if k.name == "nucleus")
     assert notch(info, notch(info, "exclusive", 1), 1) == "exclusive"
+
+
+def test_a_text_typed_in_place_of_a_word_gives_way_to_the_words():
+    info = KnobInfo("background", "uniform", "", choices=("uniform", "other", "*.json"))
+    assert [notch(info, value, 1) for value in ("uniform", "other", "mine.json")] == ["other", "uniform", "uniform"]
+    assert [notch(info, value, -1) for value in ("uniform", "other", "mine.json")] == ["other", "uniform", "other"]

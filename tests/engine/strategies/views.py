@@ -20,6 +20,7 @@ def view(
     s: float = 0.5,
     memory: Memory | None = None,
     previous: dict[str, Sequence[float]] | None = None,
+    vocab_size: int = 0,
     **columns: Sequence[float],
 ) -> View:
     """Return the view of a state: `_` is masked, `.` the prompt's or closed, all else revealed.
@@ -32,7 +33,7 @@ def view(
     held = torch.ones(1, len(state), dtype=torch.float64)
     begun = begin(strategy, held)
     own = memory if memory is not None else {} if begun is None else begun.own
-    seen = View(*times, masked, revealed, held, prediction(state, **columns), memory=own)
+    seen = View(*times, masked, revealed, held, prediction(state, **columns), memory=own, vocab_size=vocab_size)
     return seen if previous is None else replace(seen, previous=prediction(state, **previous))
 
 
