@@ -45,6 +45,7 @@ from engine.strategies.remdm_conf import RemdmConf
 from engine.strategies.remdm_loop import RemdmLoop
 from engine.strategies.remdm_rescale import RemdmRescale
 from engine.strategies.saber import Saber
+from engine.strategies.slow_fast import SlowFast
 from engine.strategies.sources import sources
 from engine.strategies.topk_margin import TopkMargin
 from engine.strategies.threshold import Threshold
@@ -74,6 +75,7 @@ REGISTRY: dict[str, type[Strategy]] = {
         Saber,
         Hierarchy,
         PcSampler,
+        SlowFast,
     )
 }
 
