@@ -166,7 +166,8 @@ class _Reader:
         if not asks_network(strategy):
             return None
         reads = reads_of(strategy)
-        chooses = type(strategy).positions is not Strategy.positions
+        # these depend on what the strategy itself remembers
+        chooses = type(strategy).positions is not Strategy.positions or bool(reads & {"tilted", "divergence"})
         if reads in self._known and not chooses:
             return self._known[reads]
         control = replace(self._ahead.control, strategy=strategy)

@@ -210,6 +210,11 @@ def describe(p: Tensor, standing: Tensor) -> Described:
     return Described(p.gather(-1, standing[:, None])[:, 0], top, top_p, top_p - second, torch.special.entr(p).sum(-1))
 
 
+def tilted(logits: Tensor, ids: Tensor, added: Tensor) -> Tensor:
+    """Return logits [..., V] with numbers [..., K] added at ids [..., K], in float64; an id of -1 is none."""
+    return logits.double().scatter_add(-1, ids.clamp(min=0), added.masked_fill(ids < 0, 0.0))
+
+
 def divergence(p: Tensor, before: Tensor) -> Tensor:
     """Return KL(p || before) in nats of distributions [N, V] each, [N]; infinite where p has what `before` lacks."""
     return (torch.special.xlogy(p, p) - torch.special.xlogy(p, before)).sum(-1).clamp(min=0)

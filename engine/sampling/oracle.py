@@ -99,18 +99,21 @@ def _predicted_step(
     generator: torch.Generator, memory: StrategyMemory | None,
 ) -> DenseStep:  # fmt: skip
     """Step by a plan that reads the network's prediction: everything at every position, then what is read of it."""
+    if memory is not None:
+        view = replace(view, previous=memory.previous, memory=memory.own)
     full = denoised(model, tokens, replace(settings, top_p=1.0), view.alpha_t)
-    p = _nucleus(full, settings).view(*tokens.shape, -1)
     # the strategy ranks by the network's own probability, whatever the temperature that tokens are drawn at
     plain = denoised(model, tokens, replace(settings, top_p=1.0, temperature=1.0), view.alpha_t)
+    plain = plain.view(*tokens.shape, -1)
+    if "tilted" in reads_of(strategy):
+        full = _tilted(strategy, view, plain, settings.temperature).flatten(0, 1)
+    p = _nucleus(full, settings).view_as(plain)
     if "tempered" in reads_of(strategy) and settings.temperature:
-        plain = _nucleus(full, settings)
-    plain, race = plain.view_as(p), gumbel_race(p, generator)
+        plain = p
+    race = gumbel_race(p, generator)
     drawn = race.argmax(-1)
     sure = race.amax(-1) / race.sum(-1) if settings.temperature and "noised" in reads_of(strategy) else None
     seen = dense_prediction(model, strategy, tokens, view, drawn, plain, memory, sure)
-    if memory is not None:
-        view = replace(view, previous=memory.previous, memory=memory.own)
     plan = strategy.plan(replace(view, prediction=seen))
     shape = tokens.shape
     unmask, remask = (part.clamp(0, 1).expand(shape) for part in plan[:2])
@@ -129,6 +132,15 @@ def _predicted_step(
     shown = Shown(tokens, (1 - view.alpha_t).expand(len(tokens), 1)[:, 0])
     called = strategy.positions(view).any(-1)
     return DenseStep(new, held, replace(memory, own=own).after(called, seen, shown))
+
+
+def _tilted(strategy: Strategy, view: View, plain: Tensor, temperature: float) -> Tensor:
+    """Return probabilities [B, L, V] at masked positions after what the strategy adds to the logits of `plain`."""
+    top_p, top = plain.max(-1)
+    logits = kernel.tilted(plain.log(), *strategy.tilt(view.memory, top, top_p))
+    if temperature == 0:
+        return torch.nn.functional.one_hot(logits.argmax(-1), plain.shape[-1]).double()
+    return torch.softmax(logits / temperature, -1)
 
 
 def _draws_everywhere(strategy: Strategy) -> Tensor:
@@ -160,7 +172,10 @@ def dense_prediction(
         ratio = plain.clamp(min=1e-300).log() - before.clamp(min=1e-300).log()
         moved = (plain * ratio).sum(-1).masked_fill(first, torch.inf)
     columns = (current, top_p, best[..., 0] - best[..., 1], entropy) if describes else (nothing,) * 4
-    confidence = plain.gather(-1, ids.clamp(min=0)[:, :, None])[:, :, 0]
+    scored = plain
+    if "tilted" in reads:
+        scored = _tilted(strategy, view, plain, 1.0).where(view.masked[:, :, None], plain)
+    confidence = scored.gather(-1, ids.clamp(min=0)[:, :, None])[:, :, 0]
     if noised is not None:
         confidence = torch.where(view.masked | _draws_everywhere(strategy), noised, confidence)
     logit = nothing

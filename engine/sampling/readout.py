@@ -27,7 +27,7 @@ HEAD_ROWS = 128
 """Rows put through the vocabulary head at once on a processor: enough to read its weights seldom."""
 DRAW_CELLS = 1 << 18
 """Probabilities drawn from at once on a processor, rows times vocabulary: 2 MB in float64, which stay in the cache."""
-DESCRIBES = frozenset({"spread", "committed", "divergence", "tempered", "noised", "logit"})
+DESCRIBES = frozenset({"spread", "committed", "divergence", "tempered", "noised", "logit", "tilted"})
 """What takes whole distributions rather than draws from them."""
 
 
@@ -137,17 +137,22 @@ class Readout:
                 plain = kernel.probabilities(logits, self.model.mask_id, never=never_drawn(self.model))
                 p = self._law(settings, logits) if tempered else plain
                 seen = kernel.describe(p, standing[here])
+                moved = torch.full_like(p[:, 0], torch.nan) if last is None else self._moved(p, last, here)
+                if "tilted" in reads:
+                    at = chosen.sequence[here], chosen.position[here]
+                    memory = {name: value[at] for name, value in view.memory.items()}
+                    logits = kernel.tilted(logits, *control.strategy.tilt(memory, seen.top, seen.top_p))
+                    plain = kernel.probabilities(logits, self.model.mask_id, never=never_drawn(self.model))
                 ids, sure, held = seen.top.clone(), seen.top_p.clone(), seen.top_p.clone()
                 some = ~argmax[here]
                 if bool(some.any()):
-                    at = kernel.Address(*(part[some] for part in address))
-                    ids[some], held[some], sure[some] = self._drawn(settings, logits[some], at, plain[some])
+                    places = kernel.Address(*(part[some] for part in address))
+                    ids[some], held[some], sure[some] = self._drawn(settings, logits[some], places, plain[some])
                     if tempered:
                         sure[some] = p[some].gather(-1, ids[some, None])[:, 0]
                     if noised:
-                        at = kernel.Address(noise[chosen.sequence[here][some]], at.positions)
-                        sure[some] = kernel.noised(self._law(settings, logits[some]), ids[some], at)
-                moved = torch.full_like(sure, torch.nan) if last is None else self._moved(p, last, here)
+                        places = kernel.Address(noise[chosen.sequence[here][some]], places.positions)
+                        sure[some] = kernel.noised(self._law(settings, logits[some]), ids[some], places)
                 current = seen.current.masked_fill(~committed[here], torch.nan)
                 logit = torch.full_like(sure, torch.nan)
                 if "logit" in reads:

@@ -24,6 +24,7 @@ from engine.strategies.base import (
     reads_of,
     values,
 )
+from engine.strategies.credit import Credit
 from engine.strategies.dfm import Dfm
 from engine.strategies.dream_origin import DreamOrigin
 from engine.strategies.entropy import Entropy
@@ -76,6 +77,7 @@ REGISTRY: dict[str, type[Strategy]] = {
         Hierarchy,
         PcSampler,
         SlowFast,
+        Credit,
     )
 }
 

@@ -32,6 +32,7 @@ READS = {
     "committed": "the prediction at revealed positions too",
     "drawn": "a draw at revealed positions too, where the prediction otherwise has the argmax",
     "previous": "the prediction of the last step that read the network",
+    "tilted": "the draw at masked positions from logits that the strategy adds to (`Strategy.tilt`)",
     "divergence": "how far the distribution at masked positions has moved since that step",
     "tempered": "the prediction after temperature and nucleus in place of before them, but at temperature 0",
     "noised": "as confidence, the probability of the drawn token after the Gumbel noise of its draw",
@@ -191,6 +192,14 @@ class Strategy:
     def positions(self, view: View) -> Tensor:
         """Return where the prediction is read in this step, bool [B, L]; a sequence without any is not computed."""
         return view.masked | view.revealed if "committed" in reads_of(self) else view.masked
+
+    def tilt(self, memory: Memory, top: Tensor, top_p: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what is added to the logits at N positions before a token is drawn there and its probability taken.
+
+        Asked if `tilted` is read.  memory: that of these positions, [N, ...]; top and top_p [N]: the network's own most
+        probable token and its probability.  Returns ids [N, K], -1 for none, and numbers [N, K].
+        """
+        raise TypeError(f"{type(self).__name__} has no tilt")
 
     def alpha(self, t: Tensor) -> Tensor:
         """Return the clock: expected unmasked fraction at time t."""

@@ -111,6 +111,7 @@ RULES = {
     "hierarchy": ({}, "", "surest of their runs with p > .4, or the surest, out of "),
     "pc-sampler": ({}, "", "one of the 1 with the highest exp(-1 j) min(-p log f, 1), out of "),
     "slow-fast": ({}, "", "one of the 1 with p >= .9, or the surest, of its cycle, out of "),
+    "credit": ({}, "", "one of the 1 with p >= .9 after credit, or the surest, out of "),
     "factor": ({}, "", "one of the 1 surest, by p >= 1 - 1 / (rank + 1), out of "),
 }
 
