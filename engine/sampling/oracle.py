@@ -50,6 +50,19 @@ def denoised(
     return _nucleus(p, settings)
 
 
+def _denoised_cut(model: Denoiser, tokens: Tensor, settings: Settings, alpha_t: Tensor, ends: Tensor | None) -> Tensor:
+    """Return `denoised` of texts cut off at `ends`, long [B], one after the other; what is beyond is uniform."""
+    if ends is None:
+        return denoised(model, tokens, settings, alpha_t)
+    count, length = tokens.shape
+    p = torch.full((count, length, model.vocab_size), 1 / model.vocab_size, dtype=torch.float64)
+    for end in sorted(set(ends.tolist())):
+        rows = ends == end
+        found = denoised(model, tokens[rows, :end], settings, alpha_t.expand(count, 1)[rows])
+        p[rows, :end] = found.view(int(rows.sum()), end, -1)
+    return p.flatten(0, 1)
+
+
 def _nucleus(p: Tensor, settings: Settings) -> Tensor:
     return p if settings.top_p >= 1 else kernel.nucleus_sorted(p, settings.top_p, settings.nucleus)
 
@@ -101,9 +114,10 @@ def _predicted_step(
     """Step by a plan that reads the network's prediction: everything at every position, then what is read of it."""
     if memory is not None:
         view = replace(view, previous=memory.previous, memory=memory.own)
-    full = denoised(model, tokens, replace(settings, top_p=1.0), view.alpha_t)
+    ends = strategy.sees(view)
+    full = _denoised_cut(model, tokens, replace(settings, top_p=1.0), view.alpha_t, ends)
     # the strategy ranks by the network's own probability, whatever the temperature that tokens are drawn at
-    plain = denoised(model, tokens, replace(settings, top_p=1.0, temperature=1.0), view.alpha_t)
+    plain = _denoised_cut(model, tokens, replace(settings, top_p=1.0, temperature=1.0), view.alpha_t, ends)
     plain = plain.view(*tokens.shape, -1)
     if "tilted" in reads_of(strategy):
         full = _tilted(strategy, view, plain, settings.temperature).flatten(0, 1)

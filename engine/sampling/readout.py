@@ -117,7 +117,11 @@ class Readout:
         shown = None if state.memory is None else state.memory.shown
         # the last step's come first, since what is kept of it is replaced by this step's
         last = None if shown is None else self._last_hidden(state, chosen, shown)
-        hidden = self._encode(state, chosen, state.noise(view.alpha_t, self.model.mask_id), keep=last is not None)
+        noise, ends = state.noise(view.alpha_t, self.model.mask_id), control.strategy.sees(view)
+        if ends is None:
+            hidden = self._encode(state, chosen, noise, keep=last is not None)
+        else:
+            hidden = self._encode_cut(state, chosen, noise, ends)
         keys, standing = self._keys(state, steps), state.tokens[where]
         committed = ~view.masked[where]
         argmax = committed & ("drawn" not in reads)
@@ -172,6 +176,21 @@ class Readout:
         numbers = [state.numbers[row] for row in chosen.rows.tolist()]
         self._kept = {number: _Kept(tokens[i], noise[i], hidden[i]) for i, number in enumerate(numbers)}
         return hidden[shown(chosen.where)]
+
+    def _encode_cut(self, state: SamplerState, chosen: ReadPositions, noise: Tensor, ends: Tensor) -> Tensor:
+        """Return hidden [N, D] at the chosen positions, of texts that are cut off at `ends`, long [B]."""
+        position = torch.arange(state.tokens.shape[1], device=self.device).expand_as(state.tokens)
+        seen = position[chosen.rows] if state.seen is None else state.seen[chosen.rows]
+        left = (seen < ends[chosen.rows, None]).sum(-1)
+        row = chosen.where.nonzero()[:, 0]
+        parts, order = [], []
+        for width in sorted(set(left.tolist())):
+            some = left == width
+            at = seen[some, :width]
+            tokens, where = (values[some].gather(1, at) for values in (state.tokens[chosen.rows], chosen.where))
+            parts.append(encode_rows(self.model, tokens, noise[chosen.rows][some], where))
+            order.append(some[row].nonzero()[:, 0])
+        return torch.cat(parts)[torch.cat(order).argsort()]
 
     def _last_hidden(self, state: SamplerState, chosen: ReadPositions, last: Shown) -> tuple[Tensor, Tensor]:
         """Return hidden [N, D] of the last step at the chosen positions, and where there is one, bool [N].

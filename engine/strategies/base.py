@@ -193,6 +193,13 @@ class Strategy:
         """Return where the prediction is read in this step, bool [B, L]; a sequence without any is not computed."""
         return view.masked | view.revealed if "committed" in reads_of(self) else view.masked
 
+    def sees(self, view: View) -> Tensor | None:
+        """Return how many of the first positions the network is shown in this step, long [B]; None: all.
+
+        What follows is cut off, and no prediction is read there.  Not for strategies that read `divergence`.
+        """
+        return None
+
     def tilt(self, memory: Memory, top: Tensor, top_p: Tensor) -> tuple[Tensor, Tensor]:
         """Return what is added to the logits at N positions before a token is drawn there and its probability taken.
 

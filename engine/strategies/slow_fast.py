@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from engine.strategies.base import Memory, Plan, Strategy, View, knob
 from engine.strategies.ranking import highest
@@ -22,8 +22,7 @@ class SlowFast(Strategy):
 
     Lengths count from the block's start.  A slow call takes the length up to the farthest position that is sure enough;
     once two in a row agree (standard deviation below `spread`) the last one is the cycle's end, else at the end of the
-    phase their mean.  The published code gives the network the text up to the cycle's end alone from the second fast
-    call on, as if nothing followed; here it always sees the whole text.
+    phase their mean.  From the second fast call on the network is shown the text up to the cycle's end alone.
     """
 
     name = "slow-fast"
@@ -37,46 +36,89 @@ class SlowFast(Strategy):
     reach: float = knob(0.3, "the cycle reaches to the farthest position from this probability on", 0, 1)
     spread: float = knob(1.0, "standard deviation of two lengths below which they agree", 0, 1024)
 
+    cut: str = knob(
+        "yes", "whether fast calls after the first see the text up to the cycle's end alone", choices=("yes", "no")
+    )
+
     def initial_memory(self, like: Tensor) -> Memory:
         one = like[:, :1]
         return {"start": one, "end": one, "calls": one, "last": one + NONE, "agreed": one}
 
+    def positions(self, view: View) -> Tensor:
+        cycle = _Cycle.of(self, view)
+        return cycle.ahead(view) & (cycle.slow | (cycle.place < cycle.end))
+
+    def sees(self, view: View) -> Tensor | None:
+        if self.cut == "no":
+            return None
+        cycle = _Cycle.of(self, view)
+        end = (cycle.first + cycle.end).where(cycle.calls > self.explore, float(view.masked.shape[-1]))
+        return end[:, 0].long()
+
     def plan(self, view: View) -> Plan:
         assert view.prediction is not None
-        sure, new = view.prediction.confidence, view.t == 1
-        start, end, calls, last, agreed = (
-            view.memory[name].masked_fill(new, value)
-            for name, value in (("start", 0.0), ("end", 0.0), ("calls", 0.0), ("last", NONE), ("agreed", 0.0))
-        )
-        is_open = (view.masked | view.revealed).long()
-        place = is_open.clone().fill_(1).cumsum(-1) - 1 - is_open.argmax(-1, keepdim=True)
-        length = (place * is_open).amax(-1, keepdim=True).double() + 1
-        filled = ~(view.masked & (place >= start) & (place < end)).any(-1, keepdim=True)
-        # a cycle that is full gives way to the next one, which begins at its end
-        again = (calls >= self.explore) & filled
-        start = end.where(again, start)
-        calls, agreed, last = calls.masked_fill(again, 0), agreed.masked_fill(again, 0), last.masked_fill(again, NONE)
-        slow = calls < self.explore
-        ahead = view.masked & (place >= start)
-        reached = (ahead & (sure >= self.reach)) * (place - start + 1)
-        seen = (start + reached.amax(-1, keepdim=True).clamp(min=1)).minimum(length)
-        # two lengths deviate from their mean by half their difference
-        agrees = (last >= 0) & ((seen - last).abs() / 2 < self.spread)
-        mean = seen.where(last < 0, ((seen + last) / 2).floor())
-        open_still = slow & (agreed == 0)
-        end = seen.where(agrees, mean).where(open_still, end)
-        agreed = (agreed.bool() | open_still & agrees).double()
-        scope = ahead & (slow | (place < end))
+        sure, cycle = view.prediction.confidence, _Cycle.of(self, view)
+        scope = self.positions(view)
         high = scope & (sure >= self.threshold)
         chosen = high.where(high.sum(-1, keepdim=True) > 1, highest(sure, scope, 1))
-        memory = {
-            "start": start, "end": end, "calls": (calls + 1).clamp(max=self.explore),
-            "last": seen.where(slow, last), "agreed": agreed,
-        }  # fmt: skip
+        reached = (cycle.ahead(view) & (sure >= self.reach)) * (cycle.place - cycle.start + 1)
+        seen = (cycle.start + reached.amax(-1, keepdim=True).clamp(min=1)).minimum(cycle.length)
+        # two lengths deviate from their mean by half their difference
+        agrees = (cycle.last >= 0) & ((seen - cycle.last).abs() / 2 < self.spread)
+        mean = seen.where(cycle.last < 0, ((seen + cycle.last) / 2).floor())
+        measured = cycle.slow & (cycle.agreed == 0)
+        after = {
+            "start": cycle.start,
+            "end": seen.where(agrees, mean).where(measured, cycle.end),
+            "calls": (cycle.calls + 1).clamp(max=self.explore + 1),
+            "last": seen.where(cycle.slow, cycle.last),
+            "agreed": (cycle.agreed.bool() | measured & agrees).double(),
+        }
         called = view.masked.any(-1, keepdim=True)
-        memory = {name: value.where(called, view.memory[name]) for name, value in memory.items()}
+        memory = {name: value.where(called, view.memory[name]) for name, value in after.items()}
         return Plan(chosen.double(), view.alpha_t * 0, memory=memory)
 
     def reveal_rule(self, revealed: int, masked: int) -> str:
         rule = f"with p >= {short(self.threshold)}, or the surest, of its cycle"
         return f"one of the {revealed} {rule}, out of {masked} masked"
+
+
+class _Cycle(NamedTuple):
+    """The cycle that a step belongs to, [B, 1] each; lengths in positions of the block."""
+
+    first: Tensor
+    """position at which the block starts"""
+    length: Tensor
+    """of the block"""
+    place: Tensor
+    """[B, L]: positions, counted from the block's start"""
+    start: Tensor
+    """end of the cycle before"""
+    end: Tensor
+    calls: Tensor
+    """of this cycle, before this one; no more are counted than one beyond the slow ones"""
+    slow: Tensor
+    last: Tensor
+    """length that the last slow call saw"""
+    agreed: Tensor
+    """1 once two lengths have agreed"""
+
+    @classmethod
+    def of(cls, strategy: SlowFast, view: View) -> _Cycle:
+        new, memory = view.t == 1, view.memory
+        start, end, calls, agreed = (memory[name].masked_fill(new, 0.0) for name in ("start", "end", "calls", "agreed"))
+        last = memory["last"].masked_fill(new, NONE)
+        is_open = (view.masked | view.revealed).long()
+        first = is_open.argmax(-1, keepdim=True)
+        place = is_open.clone().fill_(1).cumsum(-1) - 1 - first
+        length = (place * is_open).amax(-1, keepdim=True).double() + 1
+        filled = ~(view.masked & (place >= start) & (place < end)).any(-1, keepdim=True)
+        # a cycle that is full gives way to the next one, which begins at its end
+        again = (calls >= strategy.explore) & filled
+        start = end.where(again, start)
+        calls, agreed, last = calls.masked_fill(again, 0), agreed.masked_fill(again, 0), last.masked_fill(again, NONE)
+        return cls(first, length, place, start, end, calls, calls < strategy.explore, last, agreed)
+
+    def ahead(self, view: View) -> Tensor:
+        """Return bool [B, L]: the masks from the cycle's start on."""
+        return view.masked & (self.place >= self.start)
