@@ -10,8 +10,10 @@ import torch
 
 from engine.sampling.session import Session
 from engine.strategies import make_strategy
-from tests.engine.strategies.views import spelled, view
+from tests.engine.strategies.views import moving, spelled, view
 from tests.engine.toys import Toy
+from tests.engine.zoo import MASK, ZooToy, states
+from tests.engine.zoo import spelled as state_of
 
 
 @pytest.mark.parametrize(
@@ -72,3 +74,22 @@ def test_the_budget_is_held_to_the_networks_own_entropies() -> None:
         [True, True, True],
     ]
     assert order[1][0].tolist() == [False, True, True]
+
+
+@pytest.mark.parametrize("gamma", [0.01, 0.1, 0.5, 2.0])
+def test_it_steps_through_the_states_of_the_published_loop(gamma: float) -> None:
+    ours = states(make_strategy("eb", gamma=gamma), steps=16, length=18, prompt=[3, 7])
+    model, tokens = ZooToy(), torch.tensor([[3, 7] + [MASK] * 16])
+    theirs = [state_of(tokens[0])]
+    while (tokens[0] == MASK).any():
+        p = torch.softmax(model.project(model.encode(tokens, torch.zeros(1)))[0].double(), -1)
+        entropy = torch.special.entr(p).sum(-1)
+        order = sorted((i for i in range(18) if tokens[0, i] == MASK), key=lambda i: float(entropy[i]))
+        count, spent = 1, float(entropy[order[0]])
+        while count < len(order) and spent <= gamma:  # all but the largest, which is the last
+            spent += float(entropy[order[count]])
+            count += 1
+        for i in order[:count]:
+            tokens[0, i] = p[i].argmax()
+        theirs.append(state_of(tokens[0]))
+    assert moving(ours) == theirs
