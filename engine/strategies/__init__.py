@@ -27,8 +27,8 @@ from engine.strategies.base import (
 from engine.strategies.credit import Credit
 from engine.strategies.dfm import Dfm
 from engine.strategies.dream_origin import DreamOrigin
-from engine.strategies.entropy import Entropy
 from engine.strategies.eb import Eb
+from engine.strategies.entropy import Entropy
 from engine.strategies.factor import Factor
 from engine.strategies.files import Installed, belongs_with, installed
 from engine.strategies.forward_backward import ForwardBackward
@@ -38,9 +38,9 @@ from engine.strategies.left_to_right import LeftToRight
 from engine.strategies.low_confidence import LowConfidence
 from engine.strategies.mdlm import Mdlm
 from engine.strategies.p2 import P2
+from engine.strategies.pc_sampler import PcSampler
 from engine.strategies.random_order import RandomOrder
 from engine.strategies.rdm import Rdm
-from engine.strategies.pc_sampler import PcSampler
 from engine.strategies.remdm_cap import RemdmCap
 from engine.strategies.remdm_conf import RemdmConf
 from engine.strategies.remdm_loop import RemdmLoop
@@ -48,8 +48,8 @@ from engine.strategies.remdm_rescale import RemdmRescale
 from engine.strategies.saber import Saber
 from engine.strategies.slow_fast import SlowFast
 from engine.strategies.sources import sources
-from engine.strategies.topk_margin import TopkMargin
 from engine.strategies.threshold import Threshold
+from engine.strategies.topk_margin import TopkMargin
 
 REGISTRY: dict[str, type[Strategy]] = {
     strategy.name: strategy
