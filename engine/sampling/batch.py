@@ -160,10 +160,10 @@ class _Slots:
         while walking:
             part, steps = self.state.rows(walking), [self.at[i] for i in walking]
             t, s = self._times(steps)
-            decision, called = self.stepper.decide(self.control, part, steps, t, s)
+            decision, calls = self.stepper.decide(self.control, part, steps, t, s)
             if decision.flips.drawn is not None:
                 # the plan itself called the network, so all slots have moved by a step
-                self._carry_out(walking, decision.flips, called.tolist(), decision.memory)
+                self._carry_out(walking, decision.flips, calls.tolist(), decision.memory)
                 return
             waits = decision.flips.waiting()
             reveal[walking], forget[walking] = decision.flips.reveal, decision.flips.forget
@@ -171,17 +171,17 @@ class _Slots:
                 memory = memory.put(walking, decision.memory)
             free = [slot for slot, waiting in zip(walking, waits.tolist(), strict=True) if not waiting]
             kept = None if memory is None else memory.rows(free)
-            self._carry_out(free, Flips(reveal[free], forget[free]), [False] * len(free), kept)
+            self._carry_out(free, Flips(reveal[free], forget[free]), [0] * len(free), kept)
             walking = self._unfinished(free)
         waiting = reveal.any(-1).nonzero()[:, 0].tolist()
         if waiting:
             kept = None if memory is None else memory.rows(waiting)
-            self._carry_out(waiting, Flips(reveal[waiting], forget[waiting]), [True] * len(waiting), kept)
+            self._carry_out(waiting, Flips(reveal[waiting], forget[waiting]), [1] * len(waiting), kept)
 
-    def _carry_out(self, slots: list[int], flips: Flips, called: list[bool], memory: StrategyMemory | None) -> None:
+    def _carry_out(self, slots: list[int], flips: Flips, calls: list[int], memory: StrategyMemory | None) -> None:
         """Apply the flips of these slots' steps, in one network call if tokens are to be drawn.
 
-        called: which of the slots the step puts through the network.  memory: what they remember after it.
+        calls: how often the step puts each of the slots through the network.  memory: what they remember after it.
         """
         if not slots:
             return
@@ -191,9 +191,9 @@ class _Slots:
         self.state.tokens[slots], self.state.held[slots] = part.tokens, part.held
         if memory is not None and self.state.memory is not None:
             self.state.memory = self.state.memory.put(slots, memory)
-        for i, call in zip(slots, called, strict=True):
+        for i, count in zip(slots, calls, strict=True):
             self.at[i] += 1
-            self.calls[i] += int(call)
+            self.calls[i] += count
 
     def _tensor(self, times: ArrayLike) -> Tensor:
         return torch.tensor(np.asarray(times), dtype=torch.float64, device=self.stepper.device)

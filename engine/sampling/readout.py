@@ -37,8 +37,8 @@ class Predicted(NamedTuple):
     prediction: Prediction
     held: Tensor
     """float64 [B, L]: the probability that a token counts as having had if it is put there, after the nucleus"""
-    called: Tensor
-    """bool [B]: sequences that went through the network"""
+    calls: Tensor
+    """long [B]: how often each sequence went through the network"""
 
 
 class BadLogitsError(FloatingPointError):
@@ -107,7 +107,7 @@ class Readout:
             for column, value in zip(columns, values, strict=True):
                 column[where] = value
         *found, held = columns
-        return Predicted(Prediction(*found), held, where.any(-1))
+        return Predicted(Prediction(*found), held, where.any(-1).long())
 
     def _read(
         self, control: StepConfig, state: SamplerState, steps: Sequence[int], view: View, where: Tensor

@@ -70,7 +70,7 @@ class Stepper:
     ) -> tuple[Decision, Tensor]:
         """Draw the flips of step number steps[b] from t to s, float64 [B, 1].
 
-        Returns them and bool [B], the sequences that went through the network for them.
+        Returns them and long [B], how often each sequence went through the network for them.
         """
         strategy = control.strategy
         memory = memory_of(strategy, state)
@@ -79,12 +79,12 @@ class Stepper:
         if asks_network(strategy):
             seen = self.readout.predict(control, replace(state, memory=memory), steps, view)
             view = replace(view, prediction=seen.prediction)
-        called = torch.zeros_like(view.masked[:, 0]) if seen is None else seen.called
+        calls = torch.zeros_like(view.masked[:, 0]).long() if seen is None else seen.calls
         plan = strategy.plan(view)
         decision = self._flip(state, steps, view, plan, seen)
         if memory is not None:
-            decision = replace(decision, memory=self._remembered(memory, plan, state, view, called))
-        return decision, called
+            decision = replace(decision, memory=self._remembered(memory, plan, state, view, calls > 0))
+        return decision, calls
 
     def _flip(
         self, state: SamplerState, steps: Sequence[int], view: View, plan: Plan, seen: Predicted | None

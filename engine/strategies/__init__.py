@@ -35,6 +35,7 @@ from engine.strategies.forward_backward import ForwardBackward
 from engine.strategies.hierarchy import Hierarchy
 from engine.strategies.klass import Klass
 from engine.strategies.left_to_right import LeftToRight
+from engine.strategies.llada_remdm import LladaRemdm
 from engine.strategies.low_confidence import LowConfidence
 from engine.strategies.mdlm import Mdlm
 from engine.strategies.p2 import P2
@@ -78,6 +79,7 @@ REGISTRY: dict[str, type[Strategy]] = {
         PcSampler,
         SlowFast,
         Credit,
+        LladaRemdm,
     )
 }
 
