@@ -35,6 +35,7 @@ from engine.strategies.forward_backward import ForwardBackward
 from engine.strategies.hierarchy import Hierarchy
 from engine.strategies.klass import Klass
 from engine.strategies.left_to_right import LeftToRight
+from engine.strategies.llada21_edit import Llada21Edit
 from engine.strategies.llada_remdm import LladaRemdm
 from engine.strategies.low_confidence import LowConfidence
 from engine.strategies.mdlm import Mdlm
@@ -51,6 +52,7 @@ from engine.strategies.slow_fast import SlowFast
 from engine.strategies.sources import sources
 from engine.strategies.threshold import Threshold
 from engine.strategies.topk_margin import TopkMargin
+from engine.strategies.t2m import T2m
 
 REGISTRY: dict[str, type[Strategy]] = {
     strategy.name: strategy
@@ -80,6 +82,8 @@ REGISTRY: dict[str, type[Strategy]] = {
         SlowFast,
         Credit,
         LladaRemdm,
+        T2m,
+        Llada21Edit,
     )
 }
 

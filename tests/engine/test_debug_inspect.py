@@ -113,6 +113,8 @@ RULES = {
     "slow-fast": ({}, "", "one of the 1 with p >= .9, or the surest, of its cycle, out of "),
     "credit": ({}, "", "one of the 1 with p >= .9 after credit, or the surest, out of "),
     "factor": ({}, "", "one of the 1 surest, by p >= 1 - 1 / (rank + 1), out of "),
+    "t2m": ({}, "(probability now < .5; ", "one of the 1 with p > .95, or the surest, out of "),
+    "llada21-edit": ({}, "", "one of the 1 with p > .95, or the surest, out of "),
     "llada-remdm": ({}, "(one of the least probable now; ", "one of the 1 that the network is surest of, out of "),
 }
 
