@@ -63,6 +63,16 @@ def _denoised_cut(model: Denoiser, tokens: Tensor, settings: Settings, alpha_t: 
     return p.flatten(0, 1)
 
 
+def left_out(model: Denoiser, tokens: Tensor, settings: Settings, alpha_t: Tensor) -> Tensor:
+    """Return `denoised` of every position when a mask stands there, [B * L, V]: the network once for each."""
+    columns = []
+    for place in range(tokens.shape[1]):
+        without = tokens.clone()
+        without[:, place] = model.mask_id
+        columns.append(denoised(model, without, settings, alpha_t).view(*tokens.shape, -1)[:, place])
+    return torch.stack(columns, 1).flatten(0, 1)
+
+
 def _nucleus(p: Tensor, settings: Settings) -> Tensor:
     return p if settings.top_p >= 1 else kernel.nucleus_sorted(p, settings.top_p, settings.nucleus)
 
@@ -115,9 +125,13 @@ def _predicted_step(
     if memory is not None:
         view = replace(view, previous=memory.previous, memory=memory.own)
     ends = strategy.sees(view)
-    full = _denoised_cut(model, tokens, replace(settings, top_p=1.0), view.alpha_t, ends)
+    bare = replace(settings, top_p=1.0)
     # the strategy ranks by the network's own probability, whatever the temperature that tokens are drawn at
-    plain = _denoised_cut(model, tokens, replace(settings, top_p=1.0, temperature=1.0), view.alpha_t, ends)
+    at_one = replace(bare, temperature=1.0)
+    if "verified" in reads_of(strategy):
+        full, plain = (left_out(model, tokens, how, view.alpha_t) for how in (bare, at_one))
+    else:
+        full, plain = (_denoised_cut(model, tokens, how, view.alpha_t, ends) for how in (bare, at_one))
     plain = plain.view(*tokens.shape, -1)
     if "tilted" in reads_of(strategy):
         full = _tilted(strategy, view, plain, settings.temperature).flatten(0, 1)

@@ -27,7 +27,9 @@ HEAD_ROWS = 128
 """Rows put through the vocabulary head at once on a processor: enough to read its weights seldom."""
 DRAW_CELLS = 1 << 18
 """Probabilities drawn from at once on a processor, rows times vocabulary: 2 MB in float64, which stay in the cache."""
-DESCRIBES = frozenset({"spread", "committed", "divergence", "tempered", "noised", "logit", "tilted"})
+ROW_POSITIONS = 1 << 12
+"""Positions of the network's input computed at once on a processor, where each revealed one takes a row of its own."""
+DESCRIBES = frozenset({"spread", "committed", "verified", "divergence", "tempered", "noised", "logit", "tilted"})
 """What takes whole distributions rather than draws from them."""
 
 
@@ -107,7 +109,10 @@ class Readout:
             for column, value in zip(columns, values, strict=True):
                 column[where] = value
         *found, held = columns
-        return Predicted(Prediction(*found), held, where.any(-1).long())
+        calls = where.any(-1).long()
+        if "verified" in reads_of(control.strategy):
+            calls = (where & view.masked).any(-1).long() + (where & ~view.masked).sum(-1)
+        return Predicted(Prediction(*found), held, calls)
 
     def _read(
         self, control: StepConfig, state: SamplerState, steps: Sequence[int], view: View, where: Tensor
@@ -118,7 +123,9 @@ class Readout:
         # the last step's come first, since what is kept of it is replaced by this step's
         last = None if shown is None else self._last_hidden(state, chosen, shown)
         noise, ends = state.noise(view.alpha_t, self.model.mask_id), control.strategy.sees(view)
-        if ends is None:
+        if "verified" in reads:
+            hidden = self._verified(state, where, view, noise, keep=last is not None)
+        elif ends is None:
             hidden = self._encode(state, chosen, noise, keep=last is not None)
         else:
             hidden = self._encode_cut(state, chosen, noise, ends)
@@ -191,6 +198,33 @@ class Readout:
             parts.append(encode_rows(self.model, tokens, noise[chosen.rows][some], where))
             order.append(some[row].nonzero()[:, 0])
         return torch.cat(parts)[torch.cat(order).argsort()]
+
+    def _verified(self, state: SamplerState, where: Tensor, view: View, noise: Tensor, keep: bool) -> Tensor:
+        """Return `_encode` at the masks of `where`, bool [B, L], and at its other positions as if each were masked."""
+        masks, standing = ReadPositions.of(where & view.masked), where & ~view.masked
+        parts = [(view.masked[where], self._encode(state, masks, noise, keep))] if len(masks.rows) else []
+        if bool(standing.any()):
+            parts.append((~view.masked[where], self._left_out(state, standing, view.alpha_t)))
+        hidden = parts[0][1].new_empty((int(where.sum()), parts[0][1].shape[-1]))
+        for chosen, values in parts:
+            hidden[chosen] = values
+        return hidden
+
+    def _left_out(self, state: SamplerState, standing: Tensor, alpha_t: Tensor) -> Tensor:
+        """Return hidden [N, D] at the positions `standing`, bool [B, L], each of a network that sees a mask there."""
+        mask_id, plain = self.model.mask_id, replace(state, memory=None)
+        sequence, position = standing.nonzero(as_tuple=True)
+        alpha = alpha_t.expand(len(standing), 1)
+        width = standing.shape[1] if state.seen is None else state.seen.shape[1]
+        at_once = max(1, portion(ROW_POSITIONS, self.device) // width)
+        hidden = []
+        for rows, places in zip(torch.split(sequence, at_once), torch.split(position, at_once), strict=True):
+            part = plain.rows(rows.tolist())
+            own = torch.zeros_like(part.locked).scatter_(1, places[:, None], True)
+            part = replace(part, tokens=part.tokens.masked_fill(own, mask_id))
+            noise = part.noise(alpha[rows], mask_id)
+            hidden.append(encode_rows(self.model, part.shown(part.tokens), noise, part.shown(own)))
+        return torch.cat(hidden)
 
     def _last_hidden(self, state: SamplerState, chosen: ReadPositions, last: Shown) -> tuple[Tensor, Tensor]:
         """Return hidden [N, D] of the last step at the chosen positions, and where there is one, bool [N].

@@ -34,6 +34,7 @@ from engine.strategies.files import Installed, belongs_with, installed
 from engine.strategies.forward_backward import ForwardBackward
 from engine.strategies.hierarchy import Hierarchy
 from engine.strategies.klass import Klass
+from engine.strategies.informed_corrector import InformedCorrector
 from engine.strategies.left_to_right import LeftToRight
 from engine.strategies.llada21_edit import Llada21Edit
 from engine.strategies.llada_remdm import LladaRemdm
@@ -53,6 +54,7 @@ from engine.strategies.sources import sources
 from engine.strategies.threshold import Threshold
 from engine.strategies.topk_margin import TopkMargin
 from engine.strategies.t2m import T2m
+from engine.strategies.wino import Wino
 
 REGISTRY: dict[str, type[Strategy]] = {
     strategy.name: strategy
@@ -84,6 +86,8 @@ REGISTRY: dict[str, type[Strategy]] = {
         LladaRemdm,
         T2m,
         Llada21Edit,
+        InformedCorrector,
+        Wino,
     )
 }
 

@@ -34,6 +34,7 @@ READS = {
     "previous": "the prediction of the last step that read the network",
     "tilted": "the draw at masked positions from logits that the strategy adds to (`Strategy.tilt`)",
     "divergence": "how far the distribution at masked positions has moved since that step",
+    "verified": "the prediction at revealed positions as if each were masked, by a network call for each or a shadow",
     "tempered": "the prediction after temperature and nucleus in place of before them, but at temperature 0",
     "noised": "as confidence, the probability of the drawn token after the Gumbel noise of its draw",
     "logit": "the network's logit of the drawn token",
@@ -51,7 +52,8 @@ class Prediction(NamedTuple):
 
     Probabilities are those at temperature 1, before the nucleus and float64; the mask has none (SUBS).  With `tempered`
     they are those of the distribution that tokens are drawn from.  With `noised` the confidence is by the softmax of
-    its log p + Gumbel, whose argmax is the draw.  At temperature 0 both are as without.
+    its log p + Gumbel, whose argmax is the draw.  At temperature 0 both are as without.  With `verified` all values at
+    a revealed position are those of a network that sees a mask there.
     """
 
     ids: Tensor
@@ -59,7 +61,7 @@ class Prediction(NamedTuple):
     confidence: Tensor
     """probability of `ids`"""
     current: Tensor
-    """probability of the token that stands there; NaN at masked positions"""
+    """probability of the token that stands there, with `verified` as if it were not known; NaN at masked positions"""
     top: Tensor
     """the most probable token"""
     top_p: Tensor
@@ -191,7 +193,7 @@ class Strategy:
 
     def positions(self, view: View) -> Tensor:
         """Return where the prediction is read in this step, bool [B, L]; a sequence without any is not computed."""
-        return view.masked | view.revealed if "committed" in reads_of(self) else view.masked
+        return view.masked | view.revealed if reads_of(self) & {"committed", "verified"} else view.masked
 
     def sees(self, view: View) -> Tensor | None:
         """Return how many of the first positions the network is shown in this step, long [B]; None: all.

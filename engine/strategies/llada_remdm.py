@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.strategies.base import Plan, Strategy, View, knob
-from engine.strategies.ranking import highest, lowest, share
+from engine.strategies.ranking import count_of_steps, highest, lowest, share
 from engine.strategies.schedules import linear, loop, uniform_grid
 
 if TYPE_CHECKING:
@@ -101,8 +101,7 @@ class LladaRemdm(Strategy):
     def beside(self, view: View) -> Plan:
         """Return the plan of the versions that remask some and reveal as many more in the same step."""
         assert view.prediction is not None
-        steps = (1 / (view.t - view.s)).round().long()
-        step = ((1 - view.t) * steps).round().long()
+        step, steps = count_of_steps(view)
         due = middle_first(step, steps, self.num_remasking)
         scores = view.held if view.noise is None else view.noise
         forget = lowest(scores, view.revealed, due)

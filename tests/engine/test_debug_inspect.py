@@ -115,6 +115,8 @@ RULES = {
     "factor": ({}, "", "one of the 1 surest, by p >= 1 - 1 / (rank + 1), out of "),
     "t2m": ({}, "(probability now < .5; ", "one of the 1 with p > .95, or the surest, out of "),
     "llada21-edit": ({}, "", "one of the 1 with p > .95, or the surest, out of "),
+    "informed-corrector": ({}, "", "< p(reveal) = "),
+    "wino": ({"threshold": 0.2}, "(probability without seeing it < .9; ", "with p > .2, or the surest, out of "),
     "llada-remdm": ({}, "(one of the least probable now; ", "one of the 1 that the network is surest of, out of "),
 }
 

@@ -44,8 +44,9 @@ def view(
     times = [torch.tensor([[x]], dtype=torch.float64) for x in (t, s)]
     like = torch.zeros(now.shape, dtype=torch.float64)
     seen = Prediction.blank(like)
-    given = {name: torch.tensor([list(column)]) for name, column in columns.items()}
-    seen = seen._replace(**{name: c if name in ("ids", "top") else c.double() for name, c in given.items()})
+    kinds = {name: torch.long if name in ("ids", "top") else torch.float64 for name in columns}
+    given = {name: torch.tensor([list(column)], dtype=kinds[name]) for name, column in columns.items()}
+    seen = seen._replace(**given)
     psi = torch.tensor([list(held)], dtype=torch.float64) if held else like
     uniform = torch.tensor([list(noise)], dtype=torch.float64) if noise else like + 0.5
     uniform = uniform if "noise" in reads_of(strategy) else None
@@ -61,16 +62,20 @@ def where(plan: Tensor | None) -> list[int]:
     return plan[0].nonzero()[:, 0].tolist()
 
 
-def fast(strategy: Strategy, model: Toy | None = None, *, steps: int = STEPS, **settings: Any) -> NDArray[np.int64]:
-    """Outcomes of whole trajectories by the engine."""
-    session = Session(model or Toy(), strategy, steps=steps, length=LENGTH, batch=COUNT, seed=7, **settings)
+def fast(
+    strategy: Strategy, model: Toy | None = None, *, steps: int = STEPS, length: int = LENGTH, **settings: Any
+) -> NDArray[np.int64]:
+    """Outcomes of the last steps of whole trajectories by the engine."""
+    session = Session(model or Toy(), strategy, steps=steps, length=length, batch=COUNT, seed=7, **settings)
     return outcome(*[frame.tokens for frame in session if not frame.final][-STEPS:], base=MASK + 1)
 
 
-def dense(strategy: Strategy, model: Toy | None = None, *, steps: int = STEPS, **settings: Any) -> NDArray[np.int64]:
-    """Outcomes of whole trajectories by the oracle."""
+def dense(
+    strategy: Strategy, model: Toy | None = None, *, steps: int = STEPS, length: int = LENGTH, **settings: Any
+) -> NDArray[np.int64]:
+    """Outcomes of the last steps of whole trajectories by the oracle."""
     bound, noise = Settings(strategy.name, **settings), torch.Generator().manual_seed(9)
-    tokens, held = torch.full((COUNT, LENGTH), MASK), torch.full((COUNT, LENGTH), torch.nan, dtype=torch.float64)
+    tokens, held = torch.full((COUNT, length), MASK), torch.full((COUNT, length), torch.nan, dtype=torch.float64)
     states, memory = [], None
     for times in pairwise(strategy.grid(steps).tolist()):
         t, s = (torch.full((COUNT, 1), time, dtype=torch.float64) for time in times)
