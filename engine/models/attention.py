@@ -20,6 +20,14 @@ def sdpa(q: Tensor, k: Tensor, v: Tensor, scale: float, causal: bool) -> Tensor:
     return F.scaled_dot_product_attention(q, k, v, scale=scale, is_causal=causal).transpose(1, 2)
 
 
+def sdpa_where(q: Tensor, k: Tensor, v: Tensor, scale: float, sees: Tensor) -> Tensor:
+    """Attend where sees, bool [B, R, L], holds; k and v may have fewer heads, shared evenly."""
+    shared = q.shape[2] != k.shape[2]
+    q, k, v = (x.transpose(1, 2) for x in (q, k, v))
+    mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=sees[:, None], scale=scale, enable_gqa=shared)
+    return mixed.transpose(1, 2)
+
+
 def written_out(q: Tensor, k: Tensor, v: Tensor, scale: float, causal: bool) -> Tensor:
     """Return two matrix products and a softmax, for as many heads at once as stay in the cache.
 

@@ -13,10 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engine.models.attention import Attention, choose_attention
+from engine.models.attention import Attention, choose_attention, sdpa_where
 from engine.models.chunking import portion
 from engine.models.dit import DIT, Block
 from engine.models.linear import LinearMap, linear
+from engine.models.shadow import Shadowed, shadowed
 
 HEAD_ROWS = 4096
 """Rows of the vocabulary head folded at once."""
@@ -46,6 +47,7 @@ class FoldedDIT:
     """A denoiser for sampling: no autograd, residual stream in float32, matrices in `dtype`."""
 
     time_conditioned = False
+    shadows = True
 
     @torch.no_grad()
     def __init__(
@@ -133,23 +135,35 @@ class FoldedDIT:
         return self._norm(rows)
 
     @torch.inference_mode()
+    def encode_shadow(self, tokens: Tensor, t: Tensor, where: Tensor, block: Tensor) -> Tensor:
+        """See `engine.models.protocol.ShadowDenoiser`."""
+        given = shadowed(tokens, where, block, self.mask_id)
+        x = self._blocks(given.tokens, self.layers, given)
+        return self._norm(x[given.sequence, given.place])
+
+    @torch.inference_mode()
     def project(self, hidden: Tensor) -> Tensor:
         return F.linear(hidden, *self.head)
 
-    def _blocks(self, tokens: Tensor, layers: list[FoldedLayer]) -> Tensor:
-        """Map tokens [B, L] through the embedding and these layers to the residual stream, float32 [B, L, D]."""
+    def _blocks(self, tokens: Tensor, layers: list[FoldedLayer], given: Shadowed | None = None) -> Tensor:
+        """Map tokens [B, L] through the embedding and these layers to the residual stream, float32 [B, L, D].
+
+        given: the text and its shadows that the tokens are; None: they are a text alone.
+        """
         x = F.embedding(tokens, self.embedding).float()
         for layer in layers:
-            self._finish(layer, x.flatten(0, 1), self._mix(layer, x).flatten(0, 1))
+            self._finish(layer, x.flatten(0, 1), self._mix(layer, x, given).flatten(0, 1))
         return x
 
-    def _mix(self, layer: FoldedLayer, x: Tensor) -> Tensor:
+    def _mix(self, layer: FoldedLayer, x: Tensor, given: Shadowed | None) -> Tensor:
         """Apply the attention of a block, x [B, L, D] to [B, L, D]; its queries, keys and values end here."""
         batch, length, _ = x.shape
         q, k, v = layer.qkv(self._norm(x)).view(batch, length, 3, self.n_heads, -1).unbind(2)
+        places = slice(length) if given is None else given.positions
         for turned in (q, k):
-            self._rotate(turned, self._cos[:length], self._sin[:length])
-        return self._attend(q, k, v, 1.0, False).flatten(2)
+            self._rotate(turned, self._cos[places], self._sin[places])
+        mixed = self._attend(q, k, v, 1.0, False) if given is None else sdpa_where(q, k, v, 1.0, given.sees)
+        return mixed.flatten(2)
 
     def _norm(self, x: Tensor) -> Tensor:
         return F.layer_norm(x, x.shape[-1:]).to(self.dtype)

@@ -12,9 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engine.models.attention import choose_attention
+from engine.models.attention import choose_attention, sdpa_where
 from engine.models.dit import rotate
 from engine.models.folded import attend_rows
+from engine.models.shadow import shadowed
 
 LARGEST = 1 << 20
 """No count in a configuration is larger."""
@@ -106,6 +107,8 @@ class Bidirectional:
         shape = body.shape
         self.shape, self.mask_id, self.known = shape, mask_id, shape.vocab_size if known is None else known
         self.vocab_size, self.max_length = shape.vocab_size, shape.max_length
+        # a shifted one predicts a position by its left neighbour's row, which a shadow does not have
+        self.shadows = not shape.shifted
         self.parameters = sum(p.numel() for p in body.parameters())
         body = body.eval().requires_grad_(False)
         self.embedding, self.norm = body.embed.weight, body.norm
@@ -140,6 +143,14 @@ class Bidirectional:
         return self.norm(self._finish(layer, x[sequence, position], mixed)).to(self.dtype)
 
     @torch.inference_mode()
+    def encode_shadow(self, tokens: Tensor, t: Tensor, where: Tensor, block: Tensor) -> Tensor:
+        """See `engine.models.protocol.ShadowDenoiser`."""
+        given = shadowed(tokens, where, block, self.mask_id)
+        cos, sin = (part[given.positions] for part in self._rotation(tokens.shape[1]))
+        x = self._through(self.layers, given.tokens, cos, sin, given.sees)
+        return self.norm(x[given.sequence, given.place]).to(self.dtype)
+
+    @torch.inference_mode()
     def project(self, hidden: Tensor) -> Tensor:
         logits = F.linear(hidden, self.head)
         logits[:, self.known :] = -torch.inf
@@ -151,14 +162,20 @@ class Bidirectional:
         angles = torch.cat((angles, angles), -1)[:, None]
         return angles.cos(), angles.sin()
 
-    def _through(self, layers: list[LlamaLayer], tokens: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        """Map tokens [B, L] through the embedding and these layers to the residual stream, float32 [B, L, D]."""
+    def _through(
+        self, layers: list[LlamaLayer], tokens: Tensor, cos: Tensor, sin: Tensor, sees: Tensor | None = None
+    ) -> Tensor:
+        """Map tokens [B, L] through the embedding and these layers to the residual stream, float32 [B, L, D].
+
+        sees: where each row looks, bool [B, L, L]; None: everywhere.
+        """
         x = F.embedding(tokens, self.embedding).float()
         scale = self.shape.head_dim**-0.5
         for layer in layers:
             normed = layer.norm1(x).to(self.dtype)
             q = self._queries(layer, normed, cos, sin)
-            mixed = self._attend(q, *self._keys_values(layer, normed, cos, sin), scale, False)
+            k, v = self._keys_values(layer, normed, cos, sin)
+            mixed = self._attend(q, k, v, scale, False) if sees is None else sdpa_where(q, k, v, scale, sees)
             x = self._finish(layer, x, mixed.flatten(2))
         return x
 

@@ -45,6 +45,29 @@ class RowDenoiser(Denoiser, Protocol):
         ...
 
 
+@runtime_checkable
+class ShadowDenoiser(Denoiser, Protocol):
+    """A denoiser that predicts tokens that stand without seeing them, by masks behind the text."""
+
+    @property
+    def shadows(self) -> bool:
+        """Return whether this network can; a wrapper may be of one that cannot."""
+        ...
+
+    def encode_shadow(self, tokens: Tensor, t: Tensor, where: Tensor, block: Tensor) -> Tensor:
+        """Map tokens [B, L], t [B], where and block bool [B, L] to hidden [N, D] at the positions `where`, row by row.
+
+        At masks it is that of `encode`; at tokens, which must lie in the block, that of their shadow
+        (`engine.models.shadow`).
+        """
+        ...
+
+
+def has_shadows(model: Denoiser) -> bool:
+    """Return whether a model computes `ShadowDenoiser.encode_shadow`."""
+    return bool(getattr(model, "shadows", False))
+
+
 def encode_rows(model: Denoiser, tokens: Tensor, t: Tensor, where: Tensor) -> Tensor:
     """Return hidden [N, D] at the positions where `where` holds, by the model's shortcut if it has one."""
     if hasattr(model, "encode_rows"):  # checking the whole protocol takes .1 ms a step

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from engine.models.loading import Loaded
-from engine.models.protocol import encode_rows
+from engine.models.protocol import ShadowDenoiser, encode_rows, has_shadows
 from engine.records import ModelInfo
 from engine.text import infill as masks
 
@@ -23,6 +24,7 @@ class TextModel:
         self.vocab_size, self.mask_id = self.network.vocab_size, self.network.mask_id
         self.max_length, self.time_conditioned = self.network.max_length, self.network.time_conditioned
         self.causal, self.recovered = loaded.causal, loaded.recovered
+        self.shadows = has_shadows(self.network)
         self.fingerprint = ""
         """of its files; empty if the loader did not compute it"""
         self.never = self.codec.strangers(self.vocab_size, self.mask_id)
@@ -34,6 +36,9 @@ class TextModel:
 
     def encode_rows(self, tokens: Tensor, t: Tensor, where: Tensor) -> Tensor:
         return encode_rows(self.network, *self._there(tokens, t, where))
+
+    def encode_shadow(self, tokens: Tensor, t: Tensor, where: Tensor, block: Tensor) -> Tensor:
+        return cast(ShadowDenoiser, self.network).encode_shadow(*self._there(tokens, t, where, block))
 
     def project(self, hidden: Tensor) -> Tensor:
         return self.network.project(hidden).to(self.device)

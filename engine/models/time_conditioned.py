@@ -10,10 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engine.models.attention import choose_attention
+from engine.models.attention import choose_attention, sdpa_where
 from engine.models.dit import DIT, Block, modulate, rotate
 from engine.models.folded import attend_rows
 from engine.models.linear import LinearMap, linear
+from engine.models.shadow import Shadowed, shadowed
 
 SMALL_SIGMA = 0.5
 """Below it SEDD's code takes expm1(sigma), above it exp(sigma) - 1."""
@@ -48,6 +49,8 @@ class Modulation(NamedTuple):
 
 class TimedDIT:
     """The denoiser that `DIT.encode` is: residual stream and modulation in float32, matrices in `dtype`."""
+
+    shadows = True
 
     @torch.no_grad()
     def __init__(
@@ -121,6 +124,14 @@ class TimedDIT:
         return self._normed(rows, self._norm_final, shift, scale)
 
     @torch.inference_mode()
+    def encode_shadow(self, tokens: Tensor, t: Tensor, where: Tensor, block: Tensor) -> Tensor:
+        """See `engine.models.protocol.ShadowDenoiser`."""
+        given = shadowed(tokens, where, block, self.mask_id)
+        parts, final = self._modulations(self._noise(t))
+        rows = self._blocks(given.tokens, parts, given)[given.sequence, given.place]
+        return self._normed(rows, self._norm_final, *(part[given.sequence, 0] for part in final))
+
+    @torch.inference_mode()
     def project(self, hidden: Tensor) -> Tensor:
         """Map hidden [N, D] to logits [N, V]."""
         return F.linear(hidden, *self.head)
@@ -140,15 +151,23 @@ class TimedDIT:
         blocks = [Modulation(*parts[6 * i : 6 * i + 6]) for i in range(len(self.layers))]
         return blocks, (parts[-2], parts[-1])
 
-    def _blocks(self, tokens: Tensor, parts: list[Modulation]) -> Tensor:
-        """Map tokens [B, L] through the embedding and the first blocks to the residual stream, float32 [B, L, D]."""
+    def _blocks(self, tokens: Tensor, parts: list[Modulation], given: Shadowed | None = None) -> Tensor:
+        """Map tokens [B, L] through the embedding and the first blocks to the residual stream, float32 [B, L, D].
+
+        given: the text and its shadows that the tokens are; None: they are a text alone.
+        """
         batch, length = tokens.shape
         x = F.embedding(tokens, self.embedding).float()
-        cos, sin = self._cos[:length], self._sin[:length]
+        places = slice(length) if given is None else given.positions
+        cos, sin = self._cos[places], self._sin[places]
         for layer, part in zip(self.layers, parts, strict=False):
             qkv = layer.qkv(self._normed(x, layer.norm1, part.shift1, part.scale1))
             q, k, v = qkv.view(batch, length, 3, self.n_heads, -1).unbind(2)
-            mixed = self._attend(rotate(q, cos, sin), rotate(k, cos, sin), v, self._scale, False)
+            q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+            if given is None:
+                mixed = self._attend(q, k, v, self._scale, False)
+            else:
+                mixed = sdpa_where(q, k, v, self._scale, given.sees)
             self._finish(layer, part, x, mixed.flatten(2))
         return x
 

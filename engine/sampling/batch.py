@@ -22,7 +22,7 @@ from engine.sampling.readout import BadLogitsError
 from engine.sampling.session import control_of, grid_of
 from engine.sampling.state import SamplerState, StepConfig
 from engine.sampling.step import Flips, Stepper, memory_of
-from engine.sampling.validation import check_canvas, check_order
+from engine.sampling.validation import check_canvas, check_order, check_reads
 from engine.strategies import Strategy
 from engine.text import infill
 
@@ -103,6 +103,7 @@ def samples(
     queue = list(numbers)[::-1]
     blocks = plan_blocks(steps, length, infill.fixed(prompt, model.mask_id), block_length, stride, strides)
     check_order(model, strategy, blocks)
+    check_reads(model, strategy)
     slots = _Slots(model, control, blocks, seed, prompt)
     while queue or slots.busy:
         while queue and slots.busy < width:

@@ -9,19 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor
 
 from engine.models.chunking import portion
-from engine.models.protocol import Denoiser, device_of, encode_rows, never_drawn
+from engine.models.protocol import Denoiser, ShadowDenoiser, device_of, encode_rows, has_shadows, never_drawn
 from engine.records import Settings
 from engine.sampling import kernel, rng
 from engine.sampling.memory import Shown
 from engine.sampling.rng import Purpose
 from engine.sampling.state import SamplerState, StepConfig
-from engine.strategies import Prediction, View, reads_of
+from engine.strategies import Prediction, Strategy, View, reads_of
 
 HEAD_ROWS = 128
 """Rows put through the vocabulary head at once on a processor: enough to read its weights seldom."""
@@ -110,7 +110,7 @@ class Readout:
                 column[where] = value
         *found, held = columns
         calls = where.any(-1).long()
-        if "verified" in reads_of(control.strategy):
+        if "verified" in reads_of(control.strategy) and not self._by_shadows(control.strategy):
             calls = (where & view.masked).any(-1).long() + (where & ~view.masked).sum(-1)
         return Predicted(Prediction(*found), held, calls)
 
@@ -124,7 +124,8 @@ class Readout:
         last = None if shown is None else self._last_hidden(state, chosen, shown)
         noise, ends = state.noise(view.alpha_t, self.model.mask_id), control.strategy.sees(view)
         if "verified" in reads:
-            hidden = self._verified(state, where, view, noise, keep=last is not None)
+            shadows = self._by_shadows(control.strategy)
+            hidden = self._verified(state, where, view, noise, shadows, keep=last is not None)
         elif ends is None:
             hidden = self._encode(state, chosen, noise, keep=last is not None)
         else:
@@ -199,8 +200,18 @@ class Readout:
             order.append(some[row].nonzero()[:, 0])
         return torch.cat(parts)[torch.cat(order).argsort()]
 
-    def _verified(self, state: SamplerState, where: Tensor, view: View, noise: Tensor, keep: bool) -> Tensor:
+    def _by_shadows(self, strategy: Strategy) -> bool:
+        return strategy.verification() != "exact" and has_shadows(self.model)
+
+    def _verified(
+        self, state: SamplerState, where: Tensor, view: View, noise: Tensor, shadows: bool, keep: bool
+    ) -> Tensor:
         """Return `_encode` at the masks of `where`, bool [B, L], and at its other positions as if each were masked."""
+        if shadows:
+            asked, model = ReadPositions.of(where), cast(ShadowDenoiser, self.model)
+            shown, rows = _shown(state, asked), asked.rows
+            places = shown(asked.where), shown(state.open[rows])
+            return model.encode_shadow(shown(state.tokens[rows]), noise[rows], *places)
         masks, standing = ReadPositions.of(where & view.masked), where & ~view.masked
         parts = [(view.masked[where], self._encode(state, masks, noise, keep))] if len(masks.rows) else []
         if bool(standing.any()):

@@ -19,7 +19,7 @@ from engine.sampling.edits import EditContext, edited
 from engine.sampling.state import SamplerState, StepConfig
 from engine.sampling.step import Decision, Flips, Stepper
 from engine.sampling.trajectory import Clock, StepInput, Trajectory
-from engine.sampling.validation import check_canvas, check_order
+from engine.sampling.validation import check_canvas, check_order, check_reads
 from engine.strategies import Strategy, values
 from engine.strategies.schedules import next_time
 from engine.text import infill
@@ -87,6 +87,7 @@ class Session:
         self._prompt = tuple(prompt)
         self.blocks = plan_blocks(steps, length, infill.fixed(prompt, model.mask_id), block_length, stride, strides)
         check_order(model, strategy, self.blocks)
+        check_reads(model, strategy)
         self._stepper = Stepper(model, seed)
         state = SamplerState.blank(model, self.blocks.edges[-1], range(first, first + batch), prompt)
         self._line = Trajectory(state, control_of(strategy, Settings(strategy.name, **settings)))
@@ -168,6 +169,7 @@ class Session:
         now = self.control
         control = control_of(strategy or now.strategy, replace(now.settings, **settings))
         check_order(self.model, control.strategy, self.blocks)
+        check_reads(self.model, control.strategy)
         self._line.set(control)
 
     def edit(self, edit: Edit) -> Frame:

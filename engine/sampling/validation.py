@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from engine.models.protocol import Denoiser
+from engine.models.protocol import Denoiser, has_shadows
 from engine.sampling.blocks import Blocks
 from engine.strategies import REGISTRY, Strategy
 from engine.text import infill
@@ -26,6 +26,15 @@ def check_canvas(model: Denoiser, steps: int, length: int, prompt: Sequence[int]
         raise ValueError(f"the prompt holds token {bad[0]}, which is outside the vocabulary of {model.vocab_size}")
     if getattr(model, "causal", False):
         infill.check_left_to_right(getattr(model, "name", "the model"), infill.fixed(prompt, model.mask_id))
+
+
+def check_reads(model: Denoiser, strategy: Strategy) -> None:
+    """Raise ValueError where a strategy reads what the model does not give."""
+    if strategy.verification() == "shadow" and not has_shadows(model):
+        name = getattr(model, "name", "the model")
+        raise ValueError(
+            f"{strategy.name} verifies by a shadow block, which {name} does not compute: choose --knob verify=exact"
+        )
 
 
 def check_order(model: Denoiser, strategy: Strategy, blocks: Blocks) -> None:

@@ -191,6 +191,10 @@ class Strategy:
         """Return what is remembered before the first step; like: float64 [B, L] on the model's device."""
         return {}
 
+    def verification(self) -> str:
+        """Return how `verified` is computed: `exact`, by `shadow`, or `auto`, by shadows where the model has them."""
+        return "exact"
+
     def positions(self, view: View) -> Tensor:
         """Return where the prediction is read in this step, bool [B, L]; a sequence without any is not computed."""
         return view.masked | view.revealed if reads_of(self) & {"committed", "verified"} else view.masked

@@ -29,6 +29,14 @@ class Wino(Strategy):
     threshold: float = knob(0.6, "reveal where the probability is above this, and the surest in any case", 0, 1)
     threshold_back: float = knob(0.9, "mask again what has a lower probability without being seen", 0, 1)
 
+    verify: str = knob(
+        "auto", "by the authors' shadow block, in one call; exact, by a call for each token; auto: where the model can",
+        choices=("auto", "shadow", "exact"),
+    )  # fmt: skip
+
+    def verification(self) -> str:
+        return self.verify
+
     def initial_memory(self, like: Tensor) -> Memory:
         """Return `last`, how many the step before revealed."""
         return {"last": like[:, 0].long() + AT_FIRST}

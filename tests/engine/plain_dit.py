@@ -7,13 +7,14 @@ names of the field's checkpoints.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 Weights = Mapping[str, Array]
+Sees = NDArray[np.bool_] | None
 
 
 def blocks_of(w: Weights) -> int:
@@ -61,7 +62,9 @@ def modulations(w: Weights, name: str, c: Array | None, parts: int, dim: int) ->
     return [flat[i * dim : (i + 1) * dim] for i in range(parts)]
 
 
-def attended(w: Weights, name: str, normed: Array, heads: int, causal: bool) -> Array:
+def attended(
+    w: Weights, name: str, normed: Array, heads: int, causal: bool, places: Sequence[int], sees: Sees
+) -> Array:
     length, dim = normed.shape
     width = dim // heads
     mixed = np.zeros((length, dim))
@@ -69,10 +72,10 @@ def attended(w: Weights, name: str, normed: Array, heads: int, causal: bool) -> 
     queries, keys, values = (normed @ part.T for part in np.split(w[f"{name}.attn_qkv.weight"], 3))
     for head in range(heads):
         here = slice(head * width, (head + 1) * width)
-        q = [turned(queries[i, here], i) for i in range(length)]
-        k = [turned(keys[i, here], i) for i in range(length)]
+        q = [turned(queries[i, here], places[i]) for i in range(length)]
+        k = [turned(keys[i, here], places[i]) for i in range(length)]
         for i in range(length):
-            seen = range(i + 1) if causal else range(length)
+            seen = [j for j in range(i + 1 if causal else length) if sees is None or sees[i, j]]
             scores = np.array([float(q[i] @ k[j]) / math.sqrt(width) for j in seen])
             share = np.exp(scores - scores.max())
             share /= share.sum()
@@ -80,8 +83,15 @@ def attended(w: Weights, name: str, normed: Array, heads: int, causal: bool) -> 
     return mixed @ w[f"{name}.attn_out.weight"].T
 
 
-def logits(w: Weights, tokens: list[int], heads: int, sigma: float | None, causal: bool = False) -> Array:
-    """Raw output [L, V] of one sequence; sigma None: a network without modulation."""
+def logits(
+    w: Weights, tokens: list[int], heads: int, sigma: float | None, causal: bool = False,
+    places: Sequence[int] | None = None, sees: Sees = None,
+) -> Array:  # fmt: skip
+    """Raw output [L, V] of one sequence; sigma None: a network without modulation.
+
+    places: where each token stands, if not one after the other.  sees: which rows look at which columns, if not all.
+    """
+    places = range(len(tokens)) if places is None else places
     c = None if sigma is None else conditioning(w, sigma)
     x = np.stack([w["vocab_embed.embedding"][token] for token in tokens])
     dim = x.shape[1]
@@ -89,7 +99,7 @@ def logits(w: Weights, tokens: list[int], heads: int, sigma: float | None, causa
         name = f"blocks.{number}"
         shift1, scale1, gate1, shift2, scale2, gate2 = modulations(w, f"{name}.adaLN_modulation", c, 6, dim)
         normed = np.stack([standardised(row) * w[f"{name}.norm1.weight"] * (1 + scale1) + shift1 for row in x])
-        x = x + gate1 * attended(w, name, normed, heads, causal)
+        x = x + gate1 * attended(w, name, normed, heads, causal, places, sees)
         for i in range(len(x)):
             row = standardised(x[i]) * w[f"{name}.norm2.weight"] * (1 + scale2) + shift2
             up = gelu(w[f"{name}.mlp.0.weight"] @ row + w[f"{name}.mlp.0.bias"])
