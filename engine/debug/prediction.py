@@ -159,7 +159,7 @@ class _Reader:
     """Computes the prediction of one state for several strategies: once for all that read the same of it."""
 
     def __init__(self, session: Session, row: SamplerState, ahead: NextStep) -> None:
-        self._readout, self._row, self._ahead = Readout(session.model, session.seed), row, ahead
+        self.readout, self._row, self._ahead = Readout(session.model, session.seed), row, ahead
         self._known: dict[frozenset[str], Prediction] = {}
 
     def prediction(self, strategy: Strategy, view: View) -> Prediction | None:
@@ -172,7 +172,7 @@ class _Reader:
             return self._known[reads]
         control = replace(self._ahead.control, strategy=strategy)
         row = replace(self._row, memory=memory_of(strategy, self._row))
-        found = self._readout.predict(control, row, [self._ahead.step], view).prediction
+        found = self.readout.predict(control, row, [self._ahead.step], view).prediction
         if not chooses:
             self._known[reads] = found
         return found
@@ -187,7 +187,10 @@ def _verdict(
         return Verdict(strategy.name, 0.0, 0.0, "it has no step left")
     t, s = _time(ahead.t, row), _time(then, row)
     view = view_of(strategy, row, session.model, session.seed, [ahead.step], t, s)
-    plan = strategy.plan(replace(view, prediction=reader.prediction(strategy, view)))
+    view = replace(view, prediction=reader.prediction(strategy, view))
+    if "ahead" in reads_of(strategy):
+        view = replace(view, ahead=reader.readout.look_ahead(strategy, row, view)[0])
+    plan = strategy.plan(view)
     unmask, remask = (float(kernel.clamp(p)[0].expand(row.tokens.shape)[0, position]) for p in plan[:2])
     revealed = not bool(view.masked[0, position])
     return Verdict(strategy.name, 0.0 if revealed else unmask, remask if revealed else 0.0)

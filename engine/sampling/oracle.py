@@ -73,6 +73,20 @@ def left_out(model: Denoiser, tokens: Tensor, settings: Settings, alpha_t: Tenso
     return torch.stack(columns, 1).flatten(0, 1)
 
 
+def looked_ahead(model: Denoiser, strategy: Strategy, tokens: Tensor, view: View) -> Tensor:
+    """Return `View.ahead` [B, L]: the whole network after each candidate."""
+    assert view.prediction is not None
+    where, columns = strategy.candidates(view), []
+    for place in range(tokens.shape[1]):
+        after = tokens.clone()
+        after[:, place] = torch.where(where[:, place], view.prediction.ids[:, place], tokens[:, place])
+        p = denoised(model, after, Settings(strategy.name, top_p=1.0), view.alpha_t).view(*tokens.shape, -1)
+        entropy = -(p * p.clamp(min=1e-300).log()).sum(-1)
+        left = after == model.mask_id
+        columns.append((entropy * left).sum(-1) / left.sum(-1).clamp(min=1))
+    return torch.stack(columns, 1).where(where, torch.nan)
+
+
 def _nucleus(p: Tensor, settings: Settings) -> Tensor:
     return p if settings.top_p >= 1 else kernel.nucleus_sorted(p, settings.top_p, settings.nucleus)
 
@@ -142,7 +156,10 @@ def _predicted_step(
     drawn = race.argmax(-1)
     sure = race.amax(-1) / race.sum(-1) if settings.temperature and "noised" in reads_of(strategy) else None
     seen = dense_prediction(model, strategy, tokens, view, drawn, plain, memory, sure)
-    plan = strategy.plan(replace(view, prediction=seen))
+    view = replace(view, prediction=seen)
+    if "ahead" in reads_of(strategy):
+        view = replace(view, ahead=looked_ahead(model, strategy, tokens, view))
+    plan = strategy.plan(view)
     shape = tokens.shape
     unmask, remask = (part.clamp(0, 1).expand(shape) for part in plan[:2])
     edit = torch.zeros_like(view.held) if plan.edit is None else plan.edit.clamp(0, 1).expand(shape)

@@ -114,6 +114,41 @@ class Readout:
             calls = (where & view.masked).any(-1).long() + (where & ~view.masked).sum(-1)
         return Predicted(Prediction(*found), held, calls)
 
+    @torch.no_grad()
+    def look_ahead(self, strategy: Strategy, state: SamplerState, view: View) -> tuple[Tensor, Tensor]:
+        """Return `View.ahead`, float64 [B, L], and how often each sequence goes through the network for it, long [B].
+
+        The plan's candidates are revealed one at a time, each in a row of its own.
+        """
+        assert view.prediction is not None
+        mask_id, ids = self.model.mask_id, view.prediction.ids
+        where = strategy.candidates(view) & view.masked & (ids >= 0)
+        sequence, position = where.nonzero(as_tuple=True)
+        means = [torch.zeros(0, dtype=torch.float64, device=self.device)]
+        for rows, places in self._in_portions(state, sequence, position):
+            part = replace(state, memory=None).rows(rows.tolist())
+            part = replace(part, tokens=part.tokens.scatter(1, places[:, None], ids[rows, places][:, None]))
+            left = ReadPositions.of(part.shown(part.tokens == mask_id))
+            total = torch.zeros(len(rows), dtype=torch.float64, device=self.device)
+            if len(left.rows):
+                noise = part.noise(view.alpha_t.expand(len(where), 1)[rows], mask_id)
+                asked = left.rows
+                hidden = encode_rows(self.model, part.shown(part.tokens)[asked], noise[asked], left.where)
+                for here, logits in self._logits(hidden):
+                    p = kernel.probabilities(logits, mask_id, never=never_drawn(self.model))
+                    total.index_add_(0, left.sequence[here], torch.special.entr(p).sum(-1))
+                total /= left.sequence.bincount(minlength=len(rows)).clamp(min=1)
+            means.append(total)
+        ahead = torch.full_like(state.held, torch.nan)
+        ahead[where] = torch.cat(means)
+        return ahead, where.sum(-1)
+
+    def _in_portions(self, state: SamplerState, *columns: Tensor) -> Iterator[tuple[Tensor, ...]]:
+        """Yield N rows of the network's input, [N] each, as many at a time as are computed at once."""
+        width = state.tokens.shape[1] if state.seen is None else state.seen.shape[1]
+        at_once = max(1, portion(ROW_POSITIONS, self.device) // width)
+        yield from zip(*(torch.split(column, at_once) for column in columns), strict=True)
+
     def _read(
         self, control: StepConfig, state: SamplerState, steps: Sequence[int], view: View, where: Tensor
     ) -> list[Tensor]:
@@ -226,10 +261,8 @@ class Readout:
         mask_id, plain = self.model.mask_id, replace(state, memory=None)
         sequence, position = standing.nonzero(as_tuple=True)
         alpha = alpha_t.expand(len(standing), 1)
-        width = standing.shape[1] if state.seen is None else state.seen.shape[1]
-        at_once = max(1, portion(ROW_POSITIONS, self.device) // width)
         hidden = []
-        for rows, places in zip(torch.split(sequence, at_once), torch.split(position, at_once), strict=True):
+        for rows, places in self._in_portions(state, sequence, position):
             part = plain.rows(rows.tolist())
             own = torch.zeros_like(part.locked).scatter_(1, places[:, None], True)
             part = replace(part, tokens=part.tokens.masked_fill(own, mask_id))

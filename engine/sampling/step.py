@@ -79,6 +79,9 @@ class Stepper:
         if asks_network(strategy):
             seen = self.readout.predict(control, replace(state, memory=memory), steps, view)
             view = replace(view, prediction=seen.prediction)
+            if "ahead" in reads_of(strategy):
+                ahead, more = self.readout.look_ahead(strategy, state, view)
+                view, seen = replace(view, ahead=ahead), seen._replace(calls=seen.calls + more)
         calls = torch.zeros_like(view.masked[:, 0]).long() if seen is None else seen.calls
         plan = strategy.plan(view)
         decision = self._flip(state, steps, view, plan, seen)

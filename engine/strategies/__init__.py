@@ -33,8 +33,9 @@ from engine.strategies.factor import Factor
 from engine.strategies.files import Installed, belongs_with, installed
 from engine.strategies.forward_backward import ForwardBackward
 from engine.strategies.hierarchy import Hierarchy
-from engine.strategies.klass import Klass
+from engine.strategies.info_gain import InfoGain
 from engine.strategies.informed_corrector import InformedCorrector
+from engine.strategies.klass import Klass
 from engine.strategies.left_to_right import LeftToRight
 from engine.strategies.llada21_edit import Llada21Edit
 from engine.strategies.llada_remdm import LladaRemdm
@@ -51,9 +52,9 @@ from engine.strategies.remdm_rescale import RemdmRescale
 from engine.strategies.saber import Saber
 from engine.strategies.slow_fast import SlowFast
 from engine.strategies.sources import sources
+from engine.strategies.t2m import T2m
 from engine.strategies.threshold import Threshold
 from engine.strategies.topk_margin import TopkMargin
-from engine.strategies.t2m import T2m
 from engine.strategies.wino import Wino
 
 REGISTRY: dict[str, type[Strategy]] = {
@@ -88,6 +89,7 @@ REGISTRY: dict[str, type[Strategy]] = {
         Llada21Edit,
         InformedCorrector,
         Wino,
+        InfoGain,
     )
 }
 

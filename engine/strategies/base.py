@@ -38,6 +38,7 @@ READS = {
     "tempered": "the prediction after temperature and nucleus in place of before them, but at temperature 0",
     "noised": "as confidence, the probability of the drawn token after the Gumbel noise of its draw",
     "logit": "the network's logit of the drawn token",
+    "ahead": "how sure the network would be of the rest after each candidate alone is revealed, by a call for each",
     "noise": "a uniform of its own at every position (no network)",
 }
 """What a plan may read besides time and state; the engine computes what is read and no more."""
@@ -117,6 +118,9 @@ class View:
     """float64 [B, L] in (0, 1), if the strategy reads it: for a choice that chance decides as a whole"""
     vocab_size: int = 0
     """of the model; 0 where there is none"""
+    ahead: Tensor | None = None
+    """float64 [B, L], if the strategy reads it: the mean entropy, in nats, of the masks left after `prediction.ids` is
+    revealed at the position alone, 0 where none is left; NaN at all but its `candidates`"""
 
     @property
     def candidates(self) -> Candidates | None:
@@ -190,6 +194,10 @@ class Strategy:
     def initial_memory(self, like: Tensor) -> Memory:
         """Return what is remembered before the first step; like: float64 [B, L] on the model's device."""
         return {}
+
+    def candidates(self, view: View) -> Tensor:
+        """Return where `ahead` is computed, bool [B, L], masks at which the prediction is read."""
+        return view.masked
 
     def verification(self) -> str:
         """Return how `verified` is computed: `exact`, by `shadow`, or `auto`, by shadows where the model has them."""

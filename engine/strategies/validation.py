@@ -102,9 +102,9 @@ def _own(given: Any) -> Any:
         return given
     seen, past = (p and Prediction(*(column.clone() for column in p)) for p in (given.prediction, given.previous))
     memory = {name: value.clone() for name, value in given.memory.items()}
-    noise = None if given.noise is None else given.noise.clone()
+    noise, ahead = (None if part is None else part.clone() for part in (given.noise, given.ahead))
     return dataclasses.replace(
-        given, held=given.held.clone(), prediction=seen, previous=past, memory=memory, noise=noise
+        given, held=given.held.clone(), prediction=seen, previous=past, memory=memory, noise=noise, ahead=ahead
     )
 
 

@@ -117,6 +117,7 @@ RULES = {
     "llada21-edit": ({}, "", "one of the 1 with p > .95, or the surest, out of "),
     "informed-corrector": ({}, "", "< p(reveal) = "),
     "wino": ({"threshold": 0.2}, "(probability without seeing it < .9; ", "with p > .2, or the surest, out of "),
+    "info-gain": ({}, "", "the one that leaves the network surest, out of "),
     "llada-remdm": ({}, "(one of the least probable now; ", "one of the 1 that the network is surest of, out of "),
 }
 

@@ -78,7 +78,7 @@ def view(draw: st.DrawFn, made: Strategy, rows: int = 3, length: int = 7) -> Vie
     if begun is not None:
         seen = replace(seen, previous=begun.previous, memory=begun.own)
     even = torch.rand(rows, length, generator=noise).double()
-    seen = replace(seen, noise=even if "noise" in reads_of(made) else None)
+    seen = replace(seen, noise=even if "noise" in reads_of(made) else None, ahead=even)
     return replace(seen, prediction=predicted(ids, probability)) if asks_network(made) else seen
 
 
