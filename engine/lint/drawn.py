@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,16 +21,40 @@ RUN = 4
 
 @dataclass(frozen=True, eq=False)
 class DrawnTexts:
-    """The texts of one setting."""
+    """What the checks read of the texts of one setting, a few bytes a text."""
 
     subject: str
     sampler: str
     """strategy and knobs"""
     terms: tuple[str, ...]
     """everything else that decides a text: only settings on equal terms are compared"""
-    ids: Mapping[int, NDArray[np.integer]]
-    """the tokens [n] by number of the sample, the prompt left out where it is known"""
+    digests: Mapping[int, bytes]
+    """of the ids, by number of the sample"""
+    positions: int
+    """of all texts, the prompts left out where they are known"""
+    repeated: Mapping[int, int]
+    """positions in runs of one token, by token"""
     text: Callable[[int], str] = field(default=lambda token: f"token {token}")
+
+    @classmethod
+    def of(
+        cls,
+        subject: str,
+        sampler: str,
+        terms: tuple[str, ...],
+        rows: Iterable[tuple[int, NDArray[np.integer]]],
+        **more: Any,
+    ) -> Self:
+        """Return what is read of texts.  rows: number of the sample and its ids [n], each read once."""
+        digests: dict[int, bytes] = {}
+        repeated: Counter[int] = Counter()
+        positions = 0
+        for number, ids in rows:
+            digests[number] = hashlib.blake2b(ids.astype("<i8").tobytes(), digest_size=16).digest()
+            positions += len(ids)
+            tokens, counts = np.unique(ids[_in_runs(ids)], return_counts=True)
+            repeated.update(dict(zip(tokens.tolist(), counts.tolist(), strict=True)))
+        return cls(subject, sampler, terms, digests, positions, repeated, **more)
 
 
 @dataclass(frozen=True)
@@ -44,10 +70,9 @@ class DrawnCheck:
 
 def drawn_of(subject: str, facts: RunFacts, terms: tuple[str, ...]) -> DrawnTexts:
     """Return the texts of a finished run."""
-    ids = {n: row[~locked] for n, (row, locked) in enumerate(zip(facts.tokens, facts.locked, strict=True))}
-    return DrawnTexts(
-        subject, sampler_line([(one.strategy, one.knobs) for one in facts.settings]), terms, ids, facts.text
-    )
+    rows = ((n, row[~locked]) for n, (row, locked) in enumerate(zip(facts.tokens, facts.locked, strict=True)))
+    sampler = sampler_line([(one.strategy, one.knobs) for one in facts.settings])
+    return DrawnTexts.of(subject, sampler, terms, rows, text=facts.text)
 
 
 def sampler_line(used: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
@@ -57,19 +82,14 @@ def sampler_line(used: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
 
 def floods(drawn: Sequence[DrawnTexts], threshold: float) -> list[tuple[str, CheckFigure]]:
     """Measure, for each setting, the share of positions in runs of one token."""
-    return [(one.subject, _flood(one, threshold)) for one in drawn if any(len(row) for row in one.ids.values())]
+    return [(one.subject, _flood(one, threshold)) for one in drawn if one.positions]
 
 
 def _flood(one: DrawnTexts, threshold: float) -> CheckFigure:
-    total, repeated = 0, np.zeros(0, np.int64)
-    for row in one.ids.values():
-        total += len(row)
-        repeated = np.concatenate([repeated, row[_in_runs(row)]])
-    share = len(repeated) / total
+    share = sum(one.repeated.values()) / one.positions
     message = f"{share:.0%} of the positions are in runs of {RUN} or more of one token"
-    if len(repeated):
-        tokens, counts = np.unique(repeated, return_counts=True)
-        message += f", most of {one.text(int(tokens[np.argmax(counts)]))}"
+    if one.repeated:
+        message += f", most of {one.text(max(one.repeated, key=lambda token: one.repeated[token]))}"
     return CheckFigure(share, share > threshold, message)
 
 
@@ -87,18 +107,18 @@ def identical(drawn: Sequence[DrawnTexts], threshold: float) -> list[tuple[str, 
     found = []
     for number, one in enumerate(drawn):
         others = [o for o in drawn[:number] if o.sampler != one.sampler and o.terms == one.terms]
-        shares = [(_alike(one, other), other) for other in others if one.ids.keys() & other.ids.keys()]
+        shares = [(_alike(one, other), other) for other in others if one.digests.keys() & other.digests.keys()]
         if shares:
             share, other = max(shares, key=lambda pair: pair[0])
-            common = len(one.ids.keys() & other.ids.keys())
+            common = len(one.digests.keys() & other.digests.keys())
             message = f"{share:.0%} of {counted(common, 'text', form=',')} have the ids of {other.subject}"
             found.append((one.subject, CheckFigure(share, share >= threshold, f"{message} ({other.sampler})")))
     return found
 
 
 def _alike(one: DrawnTexts, other: DrawnTexts) -> float:
-    common = one.ids.keys() & other.ids.keys()
-    return sum(np.array_equal(one.ids[n], other.ids[n]) for n in common) / len(common)
+    common = one.digests.keys() & other.digests.keys()
+    return sum(one.digests[n] == other.digests[n] for n in common) / len(common)
 
 
 DRAWN_CHECKS: dict[str, DrawnCheck] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def drawn_by(home: Path) -> DrawnTexts:
     terms = {name: value for name, value in sampling.items() if name not in (*SAMPLER, *NO_TERMS)}
     sampler = sampler_line([(str(sampling.get("strategy", "unknown")), dict(sampling.get("knobs") or {}))])
     listed = tuple(f"{name}={value}" for part in (model, terms) for name, value in sorted(part.items()))
-    return DrawnTexts(str(home), sampler, listed, _ids(home / SAMPLES))
+    return DrawnTexts.of(str(home), sampler, listed, _ids(home / SAMPLES))
 
 
 def _settings(home: Path) -> dict[str, Any]:
@@ -52,17 +53,18 @@ def _settings(home: Path) -> dict[str, Any]:
     return settings
 
 
-def _ids(path: Path) -> dict[int, NDArray[np.integer]]:
-    found: dict[int, NDArray[np.integer]] = {}
+def _ids(path: Path) -> Iterator[tuple[int, NDArray[np.integer]]]:
+    """Yield number and ids of each sample."""
+    seen: set[int] = set()
     try:
         with regular_file(path).open("rb") as file:
             for number, row in enumerate(file, 1):
                 line = decode_line(row, _Ids)
-                if line.number in found:
+                if line.number in seen:
                     raise ValueError(f"{path}, line {number}: sample {line.number} appears twice")
-                found[line.number] = np.array(line.ids, np.int64)
+                seen.add(line.number)
+                yield line.number, np.array(line.ids, np.int64)
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from error
     except (msgspec.DecodeError, OverflowError) as error:
         raise ValueError(f"{path}, line {number}: {error}") from error
-    return found

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable
 
-from engine.lint import lint_recording, note
 from engine.recording import Recording
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.watch.state import SessionState
@@ -50,6 +49,9 @@ class RunLint:
 
     def _lint(self, recording: Recording, run: int, name: str) -> None:
         """Lint a copy of the recording; called by the thread."""
+        # what it imports would delay the first picture
+        from engine import lint
+
         steps = 0
 
         def rest() -> None:
@@ -61,7 +63,7 @@ class RunLint:
         try:
             copy = recording.copy()
             try:
-                found = note(lint_recording(copy, pause=rest))
+                found = lint.note(lint.lint_recording(copy, pause=rest))
             finally:
                 copy.close()
         except (ValueError, OSError):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from engine import lint
 from engine.records import ModelChoice, Settings
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.watch import run_lint
@@ -65,7 +66,7 @@ def test_it_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_run_without_a_finding_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     done = []
-    monkeypatch.setattr(run_lint, "note", lambda outcomes: done.append(list(outcomes)) or "")
+    monkeypatch.setattr(lint, "note", lambda outcomes: done.append(list(outcomes)) or "")
     session = session_of(OFF)
     finish(session)
     eventually(lambda: done)
