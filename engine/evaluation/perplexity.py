@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,16 +18,20 @@ from engine.data.texts import Texts
 from engine.evaluation.model_rows import Rows, model_rows
 from engine.evaluation.results import Figure
 from engine.evaluation.scores import RowScore, Scores, open_scores, save
-from engine.metrics.bootstrap import Interval
+from engine.metrics.bootstrap import Interval, interval
 from engine.metrics.bounds import bound_of
 from engine.metrics.conventions import conventions
 from engine.metrics.likelihood import BATCH, Likelihood, check_rows, is_causal, likelihood_summary, sequence_nats
+from engine.metrics.rule_likelihood import Rule, rule_scores
 from engine.models import TextModel
+from engine.strategies import values
 from engine.system.callbacks import ignore
 
 FORMAT = 1
 """Of perplexity.json."""
 SEED = 1
+EXACT = "exact"
+"""Name of the scores under a deterministic strategy, beside those of conventions."""
 DECISIONS = {"bound": ("times", "masking", "intervals"), "exact": ("exact", "intervals")}
 """Conventions that a likelihood of this kind depends on, besides how documents are wrapped."""
 
@@ -46,6 +50,8 @@ class PerplexityOptions:
     seed: int = SEED
     weights: str = ""
     """a fingerprint of the checkpoint, where scores are kept"""
+    rule: Rule | None = None
+    """a deterministic strategy, under which the rows of the primary conventions have an exact likelihood besides"""
 
 
 @dataclass(frozen=True)
@@ -89,7 +95,7 @@ class Measured(msgspec.Struct, frozen=True):
         return f"{nll} nats a token, {bpd} bits a token, perplexity {ppl}"
 
 
-class Perplexity(msgspec.Struct, frozen=True):
+class Perplexity(msgspec.Struct, frozen=True, omit_defaults=True):
     """perplexity.json.  The plain numbers are those of the `primary` conventions."""
 
     format: int
@@ -100,6 +106,8 @@ class Perplexity(msgspec.Struct, frozen=True):
     bpd: float
     ppl: float
     conventions: dict[str, Measured]
+    rule: Measured | None = None
+    """under the deterministic strategy of the settings"""
 
 
 def format_figure(figure: Figure, digits: int) -> str:
@@ -138,6 +146,9 @@ def perplexity(
         check_rows(model, torch.from_numpy(one.tokens), range(len(one.tokens)))
     settings = perplexity_settings(model, texts, options, rows)
     totals = {how: len(one.tokens) for how, one in rows.items()}
+    primary = next(iter(rows))
+    if options.rule is not None:
+        totals[EXACT] = totals[primary]
     store: AbstractContextManager[Scores] = (
         nullcontext(Scores()) if out is None else open_scores(out, settings, totals, batch, notice)
     )
@@ -146,11 +157,15 @@ def perplexity(
         for how, one in rows.items():
             on_rows = _row_reporter(report, sum(totals.values()), kept)
             batch = _score(model, how, one, options.seed, batch, scores, on_rows)
+        ruled = None
+        if options.rule is not None:
+            on_rows = _row_reporter(report, sum(totals.values()), kept)
+            _score_by_rule(model, options.rule, rows[primary], batch, scores, on_rows)
+            ruled = _measured_by_rule(options.rule, rows[primary], scores.of(EXACT))
         found = {how: _measured(model, how, one, scores.of(how)) for how, one in rows.items()}
-        first = next(iter(found))
-        best = found[first]
+        best = found[primary]
         result = Perplexity(
-            FORMAT, __version__, settings, first, best.nll.value, best.bpd.value, best.ppl.value, found
+            FORMAT, __version__, settings, primary, best.nll.value, best.bpd.value, best.ppl.value, found, ruled
         )  # fmt: skip
         if out is not None:
             save(out, result)
@@ -161,7 +176,8 @@ def perplexity_settings(
     model: TextModel, texts: Texts, options: PerplexityOptions, rows: dict[str, Rows]
 ) -> dict[str, Any]:
     """Return every setting that decides the result, by name; runs of equal settings resume each other."""
-    return {
+    by_rule = {} if options.rule is None else {"rule": _rule_settings(options.rule, rows)}
+    return by_rule | {
         "model": model.name, "weights": options.weights, "dtype": model.info.dtype, "data": texts.source,
         "split": texts.split, "texts": len(texts.texts), "conventions": list(rows), "seed": options.seed,
         "layout": {how: one.layout for how, one in rows.items()},
@@ -183,13 +199,38 @@ def _row_reporter(report: Report, total: int, kept: int) -> OnRows:
 
 def _score(model: TextModel, how: str, rows: Rows, seed: int, batch: int, scores: Scores, report: OnRows) -> int:
     """Score the missing rows of these conventions; return the batch that fitted into memory."""
-    known = [score.nats for score in scores.of(how)]
-    while len(known) < len(rows.tokens):
-        numbers = range(len(known), min(len(known) + batch, len(rows.tokens)))
+
+    def some(numbers: range) -> list[RowScore]:
+        values, scored = sequence_nats(
+            model, rows.tokens, numbers, how, seed=seed, batch=len(numbers), start=rows.start
+        )  # fmt: skip
+        return [RowScore(how, n, float(x), scored) for n, x in zip(numbers, values, strict=True)]
+
+    return _score_rows(model, how, len(rows.tokens), some, batch, scores, report)
+
+
+def _score_by_rule(model: TextModel, rule: Rule, rows: Rows, batch: int, scores: Scores, report: OnRows) -> None:
+    """Score the missing rows under a deterministic strategy."""
+    length = rows.tokens.shape[1]
+
+    def some(numbers: range) -> list[RowScore]:
+        found = rule_scores(model, rule, rows.tokens, numbers, batch=len(numbers))
+        columns = zip(numbers, found.nats.tolist(), found.calls.tolist(), strict=True)
+        return [RowScore(EXACT, n, nats / length, length, calls) for n, nats, calls in columns]
+
+    _score_rows(model, EXACT, len(rows.tokens), some, batch, scores, report)
+
+
+def _score_rows(
+    model: TextModel, how: str, total: int, score: Callable[[range], list[RowScore]], batch: int, scores: Scores,
+    report: OnRows,
+) -> int:  # fmt: skip
+    """Score the missing ones of `total` rows under a name; return the batch that fitted into memory."""
+    known = [one.nats for one in scores.of(how)]
+    while len(known) < total:
+        numbers = range(len(known), min(len(known) + batch, total))
         try:
-            values, scored = sequence_nats(
-                model, rows.tokens, numbers, how, seed=seed, batch=batch, start=rows.start
-            )  # fmt: skip
+            found = score(numbers)
         except torch.OutOfMemoryError:
             if batch == 1:
                 raise
@@ -197,14 +238,15 @@ def _score(model: TextModel, how: str, rows: Rows, seed: int, batch: int, scores
             continue
         except FloatingPointError as error:
             raise ValueError(f"{model.name}: {error}, counted from 0: it has no likelihood") from error
+        values = [one.nats for one in found]
         _finite(model, numbers, values)
-        scores.add([RowScore(how, n, float(x), scored) for n, x in zip(numbers, values, strict=True)])
-        known += values.tolist()
+        scores.add(found)
+        known += values
         report(how, len(scores.known), float(np.mean(known)), batch)
     return batch
 
 
-def _finite(model: TextModel, numbers: Sequence[int], values: np.ndarray[Any, np.dtype[np.float64]]) -> None:
+def _finite(model: TextModel, numbers: Sequence[int], values: Sequence[float]) -> None:
     for number, value in zip(numbers, values, strict=True):
         if math.isinf(value):
             raise ValueError(f"{model.name} holds row {number}, counted from 0, for impossible: its perplexity is inf")
@@ -219,6 +261,30 @@ def _measured(model: TextModel, how: str, rows: Rows, scores: Sequence[RowScore]
         found.tokens, found.network_calls,
         (rows.description, *kinds, *(found.conventions.decisions[name] for name in names)),
     )  # fmt: skip
+
+
+def _measured_by_rule(rule: Rule, rows: Rows, scores: Sequence[RowScore]) -> Measured:
+    nats, calls, length = interval(np.array([s.nats for s in scores])), sum(s.calls for s in scores), scores[0].tokens
+    bits, perplexity = nats.map(lambda x: x / math.log(2)), nats.map(lambda x: math.exp(x) if x < 700 else math.inf)
+    name, steps = rule.strategy.name, length if rule.steps is None else rule.steps
+    in_blocks = f", in blocks of {rule.block_length}" if rule.block_length else ""
+    sentences = (
+        f"The text's tokens are revealed as {name} would reveal its own in {steps:,} steps at most{in_blocks}, and the "
+        "log-probabilities that they have then add up (DUEL, arXiv 2603.01367).",
+        f"The network was called {calls:,} times, {calls / len(scores):,.1f} a row.",
+    )
+    return Measured(
+        "exact", None, _figure(nats), _figure(bits), _figure(perplexity), len(scores), length * len(scores), calls,
+        sentences,
+    )  # fmt: skip
+
+
+def _rule_settings(rule: Rule, rows: Mapping[str, Rows]) -> dict[str, Any]:
+    length = next(iter(rows.values())).tokens.shape[1]
+    return {
+        "strategy": rule.strategy.name, "knobs": values(rule.strategy),
+        "steps": length if rule.steps is None else rule.steps, "block_length": rule.block_length or 0,
+    }  # fmt: skip
 
 
 def _figure(one: Interval) -> Figure:

@@ -20,8 +20,8 @@ from engine.system.callbacks import ignore
 SCORES, SETTINGS, RESULT = "scores.jsonl", "perplexity.settings.json", "perplexity.json"
 
 
-class RowScore(msgspec.Struct, frozen=True):
-    """One row under one set of conventions."""
+class RowScore(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One row under one set of conventions, or under a rule."""
 
     conventions: str
     row: int
@@ -29,6 +29,8 @@ class RowScore(msgspec.Struct, frozen=True):
     """a token"""
     tokens: int
     """scored"""
+    calls: int = 0
+    """of the network; 0 where the conventions say how many"""
 
 
 class Scores:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from remdm_tui.cli.app import CliCommand, Described, app
-from remdm_tui.cli.options import MODEL, SAMPLING, Batch, Json, option, shared
+from remdm_tui.cli.options import MODEL, SAMPLING, Batch, BlockLength, Json, KnobValues, option, shared
 from remdm_tui.console.output import print_message
 
 
@@ -144,6 +144,16 @@ def perplexity(
     batch: Annotated[int | None, option("--batch", "Rows in the network at once; changes the speed alone.")] = None,
     seed: Annotated[int | None, option("--seed", "Seed of the noise, 0 or more; default 1.")] = None,
     limit: Annotated[int | None, option("--limit", "Score only the first rows, so many.")] = None,
+    strategy: Annotated[
+        str | None,
+        option(
+            "--strategy",
+            "Also the exact likelihood under a deterministic strategy, such as low-confidence or left-to-right.",
+        ),
+    ] = None,
+    knob: KnobValues = None,
+    steps: Annotated[int | None, option("--steps", "Steps of the strategy, 1 or more; default: the row's.")] = None,
+    block_length: BlockLength = None,
     out: Annotated[Path | None, option("--out", "Directory of the scored rows. Resumes existing results.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
     as_json: Json = False,
@@ -157,13 +167,21 @@ def perplexity(
     named = data or ([chosen.data] if chosen is not None and chosen.data is not None else [])
     if not named:
         raise ValueError("no data: give --data FILE or the name of a data set, or a --preset that has one")
-    for name, value in (("batch", batch), ("windows", windows), ("length", length), ("limit", limit)):
+    for name, value in (
+        ("batch", batch),
+        ("windows", windows),
+        ("length", length),
+        ("limit", limit),
+        ("steps", steps),
+        ("block_length", block_length),
+    ):
         if value is not None:
             at_least_one(name, value)
     code = run(
         RunArguments.of(ctx.params).choice(chosen), named, split=split, conventions=conventions, wrap=wrap,
         windows=windows, length=length if chosen is None or length is not None else chosen.length,
-        batch=batch, seed=seed, limit=limit, out=out, as_json=as_json, quiet=quiet,
+        batch=batch, seed=seed, limit=limit, strategy=strategy, knobs=knob or (), steps=steps,
+        block_length=block_length, out=out, as_json=as_json, quiet=quiet,
     )  # fmt: skip
     raise typer.Exit(code)
 

@@ -11,11 +11,13 @@ import msgspec
 
 from engine.models.catalogue import resolve
 from engine.records import ModelChoice
+from engine.strategies import Strategy, make_strategy
 from engine.text.counts import counted
 from remdm_tui.commands.progress import Reporter, Status, on_stderr
 from remdm_tui.console.output import print_error, print_json, print_result
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.console.signals import exit_code
+from remdm_tui.settings.knobs import parse_knobs
 
 if TYPE_CHECKING:
     from engine.data.texts import Texts
@@ -38,19 +40,27 @@ def run(
     batch: int | None = None,
     seed: int | None = None,
     limit: int | None = None,
+    strategy: str | None = None,
+    knobs: Sequence[str] = (),
+    steps: int | None = None,
+    block_length: int | None = None,
     out: Path | None = None,
     as_json: bool = False,
     quiet: bool = False,
 ) -> int:
     """Score the data and return the exit status: 0, or 128 + the signal of an interrupt, after a line on how to resume.
 
-    data: one name of a data set, or files and directories.  Raises ValueError for bad input, the cheapest checks
+    data: one name of a data set, or files and directories.  strategy, knobs, steps, block_length: a deterministic
+    rule, under which the text has an exact likelihood besides.  Raises ValueError for bad input, the cheapest checks
     first, so that nothing is computed in vain.
     """
     if wrap and windows is not None:
         raise ValueError("rows are either wrapped or windows: give --wrap or --windows, not both")
     if conventions not in CONVENTIONS:
         raise ValueError(f"unknown conventions {conventions!r}: choose {', '.join(CONVENTIONS)}")
+    order = None if strategy is None else chosen_strategy(strategy, knobs)
+    if order is None and (knobs or steps is not None or block_length is not None):
+        raise ValueError("--knob, --steps and --block-length are a strategy's: give --strategy, such as low-confidence")
     resolve(choice.name)  # an unknown name is an error before the data are read
     reporter = on_stderr(quiet=quiet, waits=False)
     report = ScoringReport(reporter)
@@ -63,14 +73,16 @@ def run(
             from engine.evaluation.identity import identity
             from engine.evaluation.perplexity import SEED, PerplexityOptions, perplexity
             from engine.metrics.likelihood import BATCH
+            from engine.metrics.rule_likelihood import Rule
 
             layout = "wrap" if wrap else None if windows is None else "windows"
             weights = "" if out is None else identity(choice, model.outside)
             if out is not None and not weights:
                 raise ValueError(f"the files of {choice.name} cannot be read again: leave out --out, or see to them")
             question = PerplexityOptions(
-                CONVENTIONS[conventions], layout, windows, length, limit, SEED if seed is None else seed, weights
-            )
+                CONVENTIONS[conventions], layout, windows, length, limit, SEED if seed is None else seed, weights,
+                None if order is None else Rule(order, steps, block_length),
+            )  # fmt: skip
             with reporter.waiting("cutting rows"):
                 result = perplexity(
                     model, texts, question, batch=BATCH if batch is None else batch, out=out, report=report.update,
@@ -85,6 +97,11 @@ def run(
     else:
         print_result(result_text(result, out))
     return 0
+
+
+def chosen_strategy(name: str, given: Sequence[str]) -> Strategy:
+    """Return a strategy by name, with knobs given as name=value. Raises ValueError."""
+    return make_strategy(name, **parse_knobs(given, None))
 
 
 def read_texts(data: Sequence[str], split: str | None, out: Path | None, reporter: Reporter) -> Texts:
@@ -124,6 +141,15 @@ def result_text(found: Perplexity, out: Path | None) -> str:
             str(measured),
         ]
         lines += [f"  {sentence}" for sentence in measured.sentences]
+    if found.rule is not None:
+        rule = settings["rule"]
+        lines += [
+            "",
+            f"exact under {rule['strategy']}, {counted(rule['steps'], 'step', form=',')}, over "
+            f"{counted(found.rule.rows, 'row', form=',')}{level}",
+            str(found.rule),
+            *(f"  {sentence}" for sentence in found.rule.sentences),
+        ]
     if out is not None:
         from engine.evaluation.scores import RESULT
 

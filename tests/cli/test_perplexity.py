@@ -34,9 +34,11 @@ from engine.files.fingerprint import fingerprint
 from engine.files.locks import acquire
 from engine.metrics.conventions import conventions
 from engine.metrics.likelihood import likelihood
+from engine.metrics.rule_likelihood import Rule, rule_scores
 from engine.models import TextModel, checkpoint, load_model
 from engine.models.dit import DIT, DITConfig
 from engine.records import ModelChoice
+from engine.strategies import make_strategy
 from engine.training.data import prepare
 from remdm_tui.commands.perplexity import ScoringReport, run, running_figures, stopped
 from remdm_tui.commands.progress import PlainLines
@@ -54,6 +56,7 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from engine.records import ModelChoice
+from engine.strategies import make_strategy
 from remdm_tui.commands.perplexity import run
 model, data, out, *more = sys.argv[1:]
 sys.exit(run(ModelChoice(model, "cpu", "float32"), [data], out=Path(out), batch=2, windows=400, quiet="quiet" in more))
@@ -208,6 +211,64 @@ def test_wrapped_rows_say_how_documents_were_joined(home: Path, capsys: pytest.C
     found = printed(capsys)["conventions"]
     assert any("1,000 at a time" in sentence for sentence in found["reference"]["sentences"])
     assert any("all at once" in sentence for sentence in found["standard"]["sentences"])
+
+
+# -- under a deterministic strategy
+
+
+def test_a_strategy_adds_the_exact_likelihood_and_its_network_calls(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = {"windows": 5, "strategy": "low-confidence", "steps": 8, "block_length": 4, "quiet": True}
+    score(home, "nonsense.jsonl", as_json=True, **more)
+    found = printed(capsys)
+    model = model_of(home)
+    rows = model_rows(model, load_texts(str(home / "nonsense.jsonl")), windows=5).tokens
+    exact = rule_scores(model, Rule(make_strategy("low-confidence"), 8, 4), rows)
+    assert found["rule"]["nll"]["value"] == pytest.approx(exact.nats.mean() / LENGTH)
+    assert (found["rule"]["kind"], found["rule"]["network_calls"], found["rule"]["tokens"]) == ("exact", 40, 80)
+    assert found["settings"]["rule"] == {
+        "strategy": "low-confidence", "knobs": {}, "steps": 8, "block_length": 4,
+    }  # fmt: skip
+    score(home, "nonsense.jsonl", **more)
+    out = capsys.readouterr().out
+    assert "exact under low-confidence, 8 steps, over 5 rows, with 95% intervals\n" in out
+    assert f"{found['rule']['nll']['value']:.4f} (" in out
+    assert "The network was called 40 times, 8.0 a row." in out
+    score(home, "nonsense.jsonl", windows=5, as_json=True, quiet=True)
+    plain = printed(capsys)
+    assert plain["conventions"] == found["conventions"]
+    assert "rule" not in plain
+    assert "rule" not in plain["settings"]
+
+
+def test_exact_scores_are_kept_and_gone_on_with(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    more = {"windows": 6, "strategy": "left-to-right", "quiet": True, "out": tmp_path, "batch": 2}
+    score(home, "nonsense.jsonl", **more)
+    kept = (tmp_path / "scores.jsonl").read_bytes()
+    (tmp_path / "scores.jsonl").write_bytes(b"".join(kept.splitlines(keepends=True)[:8]))
+    score(home, "nonsense.jsonl", **more)
+    assert (tmp_path / "scores.jsonl").read_bytes() == kept
+    with pytest.raises(ValueError, match=r"rule was .*left-to-right.* and is .*low-confidence"):
+        score(home, "nonsense.jsonl", **more | {"strategy": "low-confidence"})
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (
+            {"strategy": "mdlm"},
+            "mdlm reveals by chance, so that no text has an exact likelihood: choose low-confidence",
+        ),
+        ({"strategy": "nosuch"}, "unknown strategy 'nosuch'"),
+        ({"steps": 3}, "--knob, --steps and --block-length are a strategy's: give --strategy"),
+        ({"strategy": "low-confidence", "knobs": ["a"]}, "a knob is given as name=value"),
+        ({"strategy": "low-confidence", "steps": 2, "block_length": 2}, "2 steps cannot be shared out over 8 blocks"),
+    ],
+)
+def test_what_gives_no_exact_likelihood_is_refused(more: dict[str, Any], message: str, home: Path) -> None:
+    with pytest.raises(ValueError, match=message):
+        score(home, "nonsense.jsonl", windows=2, quiet=True, **more)
 
 
 # -- the model card

@@ -78,19 +78,23 @@ def head(tokens: Tensor) -> Tensor:
     return torch.from_numpy(out.astype(np.float32))
 
 
+def all_settings(name: str) -> list[dict[str, Any]]:
+    """Return every setting of `zoo/NAME.json`."""
+    return list(json.loads((Path(__file__).parent / f"{name}.json").read_text())["settings"])
+
+
 def published(name: str, *, ties: bool = False, laws: bool = False) -> list[dict[str, Any]]:
     """Return the settings of `zoo/NAME.json` with their states; those that ties decide only if `ties`.
 
     laws: those in place of them that chance decides, with how often each state came up (see `likeness`).
     """
-    found = json.loads((Path(__file__).parent / f"{name}.json").read_text())["settings"]
-    return [one for one in found if ("laws" if laws else "states") in one and (ties or "ties" not in one)]
+    kind = "laws" if laws else "states"
+    return [one for one in all_settings(name) if kind in one and (ties or "ties" not in one)]
 
 
 def sampled(name: str) -> list[dict[str, Any]]:
     """Return the settings of `zoo/NAME.json` with the counts of what single calls led to, above temperature 0."""
-    found = json.loads((Path(__file__).parent / f"{name}.json").read_text())["settings"]
-    return [one for one in found if "laws" in one]
+    return [one for one in all_settings(name) if "laws" in one]
 
 
 def spelled(tokens: Tensor | np.ndarray[Any, Any]) -> str:
