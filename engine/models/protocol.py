@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol, cast, runtime_checkable
 
 from torch import Tensor
@@ -66,6 +67,20 @@ class ShadowDenoiser(Denoiser, Protocol):
 def has_shadows(model: Denoiser) -> bool:
     """Return whether a model computes `ShadowDenoiser.encode_shadow`."""
     return bool(getattr(model, "shadows", False))
+
+
+@runtime_checkable
+class QualityDenoiser(Denoiser, Protocol):
+    """A denoiser with a trained head that says how likely each token is right (PRISM, arXiv 2510.01384)."""
+
+    def quality(self, hidden: Tensor) -> Tensor:
+        """Map hidden [N, D] to the scores [N] of the tokens that stand there, higher for better ones."""
+        ...
+
+
+def quality_of(model: Denoiser) -> Callable[[Tensor], Tensor] | None:
+    """Return a model's head of quality; None where it has none."""
+    return cast(Callable[[Tensor], Tensor] | None, getattr(model, "quality", None))
 
 
 def encode_rows(model: Denoiser, tokens: Tensor, t: Tensor, where: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from engine.models.protocol import Denoiser, never_drawn
+from engine.models.protocol import Denoiser, never_drawn, quality_of
 from engine.records import Settings
 from engine.sampling import kernel
 from engine.sampling.memory import Shown, StrategyMemory, begin
@@ -223,13 +223,20 @@ def dense_prediction(
     confidence = scored.gather(-1, ids.clamp(min=0)[:, :, None])[:, :, 0]
     if noised is not None:
         confidence = torch.where(view.masked | _draws_everywhere(strategy), noised, confidence)
-    logit = nothing
-    if "logit" in reads:
-        logits = model.project(model.encode(tokens, (1 - view.alpha_t).flatten()))
-        logit = logits.gather(-1, ids.clamp(min=0)[:, :, None])[:, :, 0].double()
-    values = [column.where(where, torch.nan) for column in (confidence, *columns, moved, logit)]
+    logit, quality = _raw(model, strategy, tokens, view, ids)
+    values = [column.where(where, torch.nan) for column in (confidence, *columns, moved, logit, quality)]
     tops = top if describes else ids
     return Prediction(ids.where(where, -1), values[0], values[1], tops.where(where, -1), *values[2:])
+
+
+def _raw(model: Denoiser, strategy: Strategy, tokens: Tensor, view: View, ids: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the logits [B, L] of `ids`, and the scores of the model's head; NaN where they are not read."""
+    reads, nothing = reads_of(strategy), torch.full_like(view.held, torch.nan)
+    hidden = model.encode(tokens, (1 - view.alpha_t).expand(len(tokens), 1)[:, 0]).flatten(0, 1)
+    of, score = ids.clamp(min=0).flatten(), quality_of(model)
+    logit = model.project(hidden).gather(-1, of[:, None]).view_as(nothing).double() if "logit" in reads else nothing
+    found = nothing if score is None or "quality" not in reads else score(hidden).view_as(nothing).double()
+    return logit, found
 
 
 def gumbel_max(p: Tensor, generator: torch.Generator) -> Tensor:

@@ -15,7 +15,15 @@ import torch
 from torch import Tensor
 
 from engine.models.chunking import portion
-from engine.models.protocol import Denoiser, ShadowDenoiser, device_of, encode_rows, has_shadows, never_drawn
+from engine.models.protocol import (
+    Denoiser,
+    ShadowDenoiser,
+    device_of,
+    encode_rows,
+    has_shadows,
+    never_drawn,
+    quality_of,
+)
 from engine.records import Settings
 from engine.sampling import kernel, rng
 from engine.sampling.memory import Shown
@@ -29,7 +37,7 @@ DRAW_CELLS = 1 << 18
 """Probabilities drawn from at once on a processor, rows times vocabulary: 2 MB in float64, which stay in the cache."""
 ROW_POSITIONS = 1 << 12
 """Positions of the network's input computed at once on a processor, where each revealed one takes a row of its own."""
-DESCRIBES = frozenset({"spread", "committed", "verified", "divergence", "tempered", "noised", "logit", "tilted"})
+DESCRIBES = frozenset({"spread", "committed", "verified", "divergence", "tempered", "noised", "tilted"})
 """What takes whole distributions rather than draws from them."""
 
 
@@ -173,13 +181,15 @@ class Readout:
         tempered, noised = (word in reads and settings.temperature > 0 for word in ("tempered", "noised"))
         noise = self._keys(state, steps, Purpose.GUMBEL)
         parts = []
+        quality = self._quality(hidden) if "quality" in reads else torch.full_like(state.held[where], torch.nan)
         for here, logits in self._logits(hidden):
             address = kernel.Address(keys[chosen.sequence[here]], chosen.position[here])
             with _naming(state, chosen, here, steps):
                 if not reads & DESCRIBES:
                     ids, held, sure = self._drawn(control.settings, logits, address)
                     nothing = torch.full_like(held, torch.nan)
-                    parts.append((ids, sure, nothing, ids, *(nothing,) * 5, held))
+                    logit = _logit(logits, ids) if "logit" in reads else nothing
+                    parts.append((ids, sure, nothing, ids, *(nothing,) * 4, logit, held))
                     continue
                 plain = kernel.probabilities(logits, self.model.mask_id, never=never_drawn(self.model))
                 p = self._law(settings, logits) if tempered else plain
@@ -201,11 +211,16 @@ class Readout:
                         places = kernel.Address(noise[chosen.sequence[here][some]], places.positions)
                         sure[some] = kernel.noised(self._law(settings, logits[some]), ids[some], places)
                 current = seen.current.masked_fill(~committed[here], torch.nan)
-                logit = torch.full_like(sure, torch.nan)
-                if "logit" in reads:
-                    logit = logits.gather(-1, ids[:, None])[:, 0].double()
+                logit = _logit(logits, ids) if "logit" in reads else torch.full_like(sure, torch.nan)
                 parts.append((ids, sure, current, *seen[1:], moved, logit, held))
-        return [torch.cat(column) for column in zip(*parts, strict=True)]
+        *columns, held = (torch.cat(column) for column in zip(*parts, strict=True))
+        return [*columns, quality, held]
+
+    def _quality(self, hidden: Tensor) -> Tensor:
+        score = quality_of(self.model)
+        # `validation.check_reads` refuses such a strategy where a run begins
+        assert score is not None
+        return score(hidden).double()
 
     def _encode(self, state: SamplerState, chosen: ReadPositions, noise: Tensor, keep: bool = False) -> Tensor:
         """Return hidden [N, D] at the chosen positions; noise [B].
@@ -329,6 +344,10 @@ class Readout:
             never=never_drawn(self.model),
             plain=plain,
         )
+
+
+def _logit(logits: Tensor, ids: Tensor) -> Tensor:
+    return logits.gather(-1, ids[:, None])[:, 0].double()
 
 
 class _Kept(NamedTuple):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from engine.models.protocol import Denoiser, has_shadows
+from engine.models.protocol import Denoiser, has_shadows, quality_of
 from engine.sampling.blocks import Blocks
-from engine.strategies import REGISTRY, Strategy
+from engine.strategies import REGISTRY, Strategy, reads_of
 from engine.text import infill
 
 
@@ -29,16 +29,24 @@ def check_canvas(model: Denoiser, steps: int, length: int, prompt: Sequence[int]
 
 
 def check_reads(model: Denoiser, strategy: Strategy) -> None:
-    """Raise ValueError where a strategy reads what the model does not give."""
+    """Raise ValueError for a strategy that reads what the model does not give."""
+    name = getattr(model, "name", "the model")
     if strategy.verification() == "shadow" and not has_shadows(model):
-        name = getattr(model, "name", "the model")
         raise ValueError(
             f"{strategy.name} verifies by a shadow block, which {name} does not compute: choose --knob verify=exact"
+        )
+    if "quality" in reads_of(strategy) and quality_of(model) is None:
+        raise ValueError(
+            f"{strategy.name} reads a trained head's scores, which {name} has not: choose --model demo, "
+            f"or train one with `remdm-tui train-head`"
         )
 
 
 def check_order(model: Denoiser, strategy: Strategy, blocks: Blocks) -> None:
-    """Raise ValueError where a model that predicts from the left alone would have to fill two positions at once."""
+    """Raise ValueError for a strategy that the model cannot follow: one that reads what the model does not give, or
+    fills two positions at once where the model predicts from the left alone.
+    """
+    check_reads(model, strategy)
     if not getattr(model, "causal", False):
         return
     name = getattr(model, "name", "the model")

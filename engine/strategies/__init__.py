@@ -45,12 +45,14 @@ from engine.strategies.p2 import P2
 from engine.strategies.pc_sampler import PcSampler
 from engine.strategies.random_order import RandomOrder
 from engine.strategies.rdm import Rdm
+from engine.strategies.prism import Prism
 from engine.strategies.remdm_cap import RemdmCap
 from engine.strategies.remdm_conf import RemdmConf
 from engine.strategies.remdm_loop import RemdmLoop
 from engine.strategies.remdm_rescale import RemdmRescale
 from engine.strategies.saber import Saber
 from engine.strategies.slow_fast import SlowFast
+from engine.strategies.remedi import Remedi
 from engine.strategies.sources import sources
 from engine.strategies.t2m import T2m
 from engine.strategies.threshold import Threshold
@@ -90,6 +92,8 @@ REGISTRY: dict[str, type[Strategy]] = {
         InformedCorrector,
         Wino,
         InfoGain,
+        Prism,
+        Remedi,
     )
 }
 

@@ -38,6 +38,7 @@ READS = {
     "tempered": "the prediction after temperature and nucleus in place of before them, but at temperature 0",
     "noised": "as confidence, the probability of the drawn token after the Gumbel noise of its draw",
     "logit": "the network's logit of the drawn token",
+    "quality": "a trained head's score of the token that stands there, where the model has such a head",
     "ahead": "how sure the network would be of the rest after each candidate alone is revealed, by a call for each",
     "noise": "a uniform of its own at every position (no network)",
 }
@@ -75,12 +76,14 @@ class Prediction(NamedTuple):
     """KL(p_t || p of the last step), in nats; infinite before there is one (KLASS, arXiv 2511.05664)"""
     logit: Tensor
     """the network's own number for `ids`"""
+    quality: Tensor
+    """by the model's head, higher for tokens more likely right (PRISM, arXiv 2510.01384)"""
 
     @classmethod
     def blank(cls, like: Tensor) -> Prediction:
         """Return a prediction without a value; like: float64 [B, L]."""
         nothing, nowhere = like.new_full(like.shape, float("nan")), like.new_full(like.shape, -1).long()
-        return cls(nowhere, nothing, nothing, nowhere, *(nothing,) * 5)
+        return cls(nowhere, nothing, nothing, nowhere, *(nothing,) * 6)
 
 
 class Candidates(NamedTuple):
@@ -175,6 +178,10 @@ class Strategy:
         for info in knobs(type(self)):
             value = info.check(getattr(self, info.name))
             object.__setattr__(self, info.name, value)
+
+    def reading(self) -> frozenset[str]:
+        """Return what `plan` reads with the knobs as they are."""
+        return reads_of(type(self))
 
     def plan(self, view: View) -> Plan:
         raise TypeError(f"{type(self).__name__} has no plan")

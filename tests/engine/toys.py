@@ -39,6 +39,10 @@ class Toy:
     def project(self, hidden: Tensor) -> Tensor:
         return hidden
 
+    def quality(self, hidden: Tensor) -> Tensor:
+        """Return a score, as a model with a trained head does."""
+        return hidden[:, 0] - hidden[:, 1]
+
 
 class RowToy(Toy):
     """The same, with a shortcut to chosen rows."""

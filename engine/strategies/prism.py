@@ -1,0 +1,53 @@
+"""PRISM: a trained head scores every token, and the worst are masked again as others are revealed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from engine.strategies.base import Plan, Strategy, View, knob, quota
+from engine.strategies.ranking import highest, lowest
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Prism(Strategy):
+    name = "prism"
+    summary = "Reveal what the network is surest of, and mask again the tokens that a trained head scores lowest."
+    source = "Kim et al. 2025, PRISM, arXiv 2510.01384; the authors' PRISM_llada/sampling.py, llada_inference"
+    preserves_marginal = False  # shares that are rounded up run ahead of the clock
+    reads = frozenset({"masked", "committed", "quality"})
+
+    num_remasking: int = knob(
+        12, "tokens masked again in a block: an equal share a step, what is over in the middle steps", 0, 4096
+    )
+
+    def plan(self, view: View) -> Plan:
+        seen = view.prediction
+        assert seen is not None
+        # a block without masks has ended
+        count = remasks(view, self.num_remasking) * view.masked.any(-1, keepdim=True)
+        forget = lowest(seen.quality, view.revealed, count)
+        # as many more of those that were masked before are revealed, even where fewer tokens stood to be masked
+        reveal = highest(seen.confidence, view.masked, quota(view) + count)
+        return Plan(reveal.double(), forget.double())
+
+    def positions(self, view: View) -> Tensor:
+        return (view.masked | view.revealed) & view.masked.any(-1, keepdim=True)
+
+    def remask_rule(self, t: float, sigma_max: float) -> str:
+        return "certain for the tokens that the head scores lowest"
+
+    def reveal_rule(self, revealed: int, masked: int) -> str:
+        return f"one of the {revealed} that the network is surest of, out of {masked} masked"
+
+
+def remasks(view: View, total: int) -> Tensor:
+    """Return the share of `total` that falls to this step, long [B, 1]: what is over goes to the middle steps."""
+    steps = (1 / (view.t - view.s)).round().long()
+    twice = 2 * ((1 - view.t) * steps).round().long() - (steps - 1)
+    # rank of the step by its distance from the centre, the earlier of two first
+    rank = (twice.abs() - (twice < 0).long()).clamp(min=0)
+    return total // steps + (rank < total % steps).long()
