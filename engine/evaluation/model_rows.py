@@ -15,15 +15,13 @@ from engine.data.special_tokens import PLAIN, is_own_tokenizer
 from engine.data.texts import Texts
 from engine.models import TextModel
 from engine.models.text import Codec
-from engine.models.tokenizer import STARTS, special
+from engine.models.tokenizer import ENDS, STARTS, special
 
 LAYOUTS = ("windows", "wrap")
 WINDOWS = 1024
 """The largest default number of windows."""
 MAX_LENGTH = 1024
 """The largest default length of a row, in tokens."""
-ENDS = ("<|endoftext|>", "</s>", "[SEP]", "<eos>", "[EOS]", "<|end_of_text|>", "<|eot|>")
-"""Names of tokens that end a text."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from engine.files.digests import OnProgress, file_digests
-from engine.files.run_layout import STEP
+from engine.files.run_layout import QUALITY, STEP
 from engine.system.callbacks import ignore
 
 CHECKPOINT = (
@@ -25,6 +25,8 @@ COMPANIONS = (
     "chat_template*",
 )
 """What is read from the directory of a checkpoint or tokenizer that is a single file."""
+ASIDE = (STEP, QUALITY)
+"""Files of a checkpoint that do not decide what it says: a head has a digest of its own."""
 INDEX = ".index.json"
 """The end of the name of a file that lists the shards beside it."""
 
@@ -36,7 +38,7 @@ def fingerprint(home: Path, on_progress: OnProgress = ignore) -> str:
     on_progress: called with the bytes read so far and in all.  Raises OSError.
     """
     if home.is_dir():
-        base, inside = home, [path for path in home.rglob("*") if path.suffix in CHECKPOINT and path.name != STEP]
+        base, inside = home, [path for path in home.rglob("*") if path.suffix in CHECKPOINT and path.name not in ASIDE]
         inside = [path for path in inside if not any(part[0] == "." for part in path.relative_to(home).parts)]
     else:
         base = home.parent

@@ -24,6 +24,8 @@ NEWEST = "newest"
 """The directory of the model of the last checkpoint, not meant for publishing."""
 MODEL_FILES = ("config.json", "tokenizer.json", "model.safetensors")
 """The files of a model's directory."""
+QUALITY = "quality.safetensors"
+"""Beside a model, a head that scores tokens, which few strategies read."""
 STEP = "step.json"
 """In NEWEST: the step of the exported checkpoint."""
 WITH_CHECKSUMS = tuple(f"{name}{more}" for name in (*MODEL_FILES, STEP) for more in ("", CHECKSUM))

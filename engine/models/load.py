@@ -9,13 +9,15 @@ from pathlib import Path
 
 import torch
 
-from engine.files.run_layout import read_exported
+from engine.files.digests import file_digest
+from engine.files.run_layout import QUALITY, read_exported
 from engine.models.files import open_weights, read_object
 from engine.models.files.opening import training_files
 from engine.models.files.refusals import check_gguf
 from engine.models.loading import Loaded, LoadRequest
 from engine.models.memory_check import check_room
 from engine.models.progress import LoadProgress
+from engine.models.quality import hidden_size, read_head
 from engine.models.readers import READERS, lightning
 from engine.models.readers.remote_code import RemoteCode
 from engine.models.sources import locate
@@ -55,7 +57,7 @@ def load_model(
     home = locate(name, progress, trust_remote_code)
     request = LoadRequest(name, home, place, chosen, ema, attention, mask_id, tokenizer, trust_remote_code, progress)
     try:
-        return TextModel(name, replace(read_model(request), recovered=read_exported(home).note))
+        return TextModel(name, _with_head(replace(read_model(request), recovered=read_exported(home).note), home))
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise ValueError(
             f"{name} does not fit into the memory of {place}: choose another device, bfloat16 or a smaller model"
@@ -65,6 +67,15 @@ def load_model(
         raise ValueError(
             f"{name} cannot be loaded: its files do not fit together ({type(error).__name__}: {description})"
         ) from error
+
+
+def _with_head(loaded: Loaded, home: Path) -> Loaded:
+    """Add the head that scores tokens, where one lies in the model's directory."""
+    path = home / QUALITY
+    if loaded.causal or not path.is_file():
+        return loaded
+    head = read_head(path, hidden_size(loaded.network), loaded.network.device)
+    return replace(loaded, quality=head, quality_digest=file_digest(path))
 
 
 def load_choice(choice: ModelChoice, progress: LoadProgress = ignore) -> TextModel:

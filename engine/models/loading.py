@@ -99,6 +99,10 @@ class Loaded:
     """the file of the tokenizer, where the checkpoint has none and nobody named one"""
     discrete: Discrete | None = None
     """how D3PM was trained, where that is known"""
+    quality: Callable[[Tensor], Tensor] | None = None
+    """maps hidden [N, D] to scores [N] of the tokens that stand there, where a trained head lies beside the model"""
+    quality_digest: str | None = None
+    """of the head's file"""
     code: tuple[Path, ...] = ()
     """Python files that were run with the user's consent; those of another repository lie outside the checkpoint"""
 

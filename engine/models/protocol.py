@@ -95,6 +95,11 @@ def never_drawn(model: Denoiser) -> tuple[int, ...]:
     return tuple(getattr(model, "never", ()))
 
 
+def ends_of(model: Denoiser) -> tuple[int, ...]:
+    """Return the ids of a model's tokens that end a text; a toy has none."""
+    return tuple(getattr(model, "ends", ()))
+
+
 def device_of(model: Denoiser) -> str:
     """Return the device the model's inputs must be on; a toy without one is on the CPU."""
     return str(getattr(model, "device", "cpu"))

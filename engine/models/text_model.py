@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 from typing import cast
 
@@ -11,6 +12,8 @@ from torch import Tensor
 
 from engine.models.loading import Loaded
 from engine.models.protocol import ShadowDenoiser, encode_rows, has_shadows
+from engine.models.tokenizer import ENDS, TURN_ENDS
+from engine.models.tokenizer import special as special_token
 from engine.records import ModelInfo
 from engine.text import infill as masks
 
@@ -25,6 +28,8 @@ class TextModel:
         self.max_length, self.time_conditioned = self.network.max_length, self.network.time_conditioned
         self.causal, self.recovered = loaded.causal, loaded.recovered
         self.shadows = has_shadows(self.network)
+        self.quality = None if loaded.quality is None else self._quality
+        """the trained head, where the model has one (`engine.models.protocol.QualityDenoiser`)"""
         self.fingerprint = ""
         """of its files; empty if the loader did not compute it"""
         self.never = self.codec.strangers(self.vocab_size, self.mask_id)
@@ -42,6 +47,16 @@ class TextModel:
 
     def project(self, hidden: Tensor) -> Tensor:
         return self.network.project(hidden).to(self.device)
+
+    @cached_property
+    def ends(self) -> tuple[int, ...]:
+        """Return the ids of the tokens that end a text or an answer."""
+        found = (special_token(self.codec, (name,)) for name in (*ENDS, *TURN_ENDS))
+        return tuple(dict.fromkeys(token for token in found if token is not None and token != self.mask_id))
+
+    def _quality(self, hidden: Tensor) -> Tensor:
+        assert self.loaded.quality is not None
+        return self.loaded.quality(hidden).to(self.device)
 
     def prompt(self, text: str, chat: bool = False, infill: bool = True) -> list[int]:
         """Return token ids of a prompt, in the model's chat template if requested.

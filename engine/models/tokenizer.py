@@ -59,6 +59,12 @@ def kept_usual() -> Path | None:
     return tokenizer_in_cache(ALIASES[USUAL])
 
 
+ENDS = ("<|endoftext|>", "</s>", "[SEP]", "<eos>", "[EOS]", "<|end_of_text|>", "<|eot|>")
+"""Names of tokens that end a text."""
+TURN_ENDS = ("<|eot_id|>", "<|im_end|>")
+"""Names of tokens that end an answer."""
+
+
 def special(codec: Codec, names: Sequence[str]) -> int | None:
     """Return the id of the first of these names that is a token; None where none is."""
     for name in names:

@@ -179,10 +179,6 @@ class Strategy:
             value = info.check(getattr(self, info.name))
             object.__setattr__(self, info.name, value)
 
-    def reading(self) -> frozenset[str]:
-        """Return what `plan` reads with the knobs as they are."""
-        return reads_of(type(self))
-
     def plan(self, view: View) -> Plan:
         raise TypeError(f"{type(self).__name__} has no plan")
 
