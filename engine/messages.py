@@ -28,13 +28,16 @@ class SettingsData(msgspec.Struct, frozen=True):
     nucleus: str
     temperature: float
     draw: str
+    cfg: float = 0.0
+    eos_bias: float = 0.0
+    eos_confidence: str = "kept"
 
     @classmethod
     def of(cls, settings: Settings) -> SettingsData:
         """Return settings as they are sent."""
         return cls(
             settings.strategy, dict(settings.knobs), settings.top_p, settings.nucleus,
-            settings.temperature, settings.draw,
+            settings.temperature, settings.draw, settings.cfg, settings.eos_bias, settings.eos_confidence,
         )  # fmt: skip
 
     def settings(self) -> Settings:

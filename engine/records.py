@@ -55,18 +55,22 @@ class Settings:
     nucleus: str = "exclusive"
     temperature: float = 1.0
     draw: str = "inverse-cdf"
+    cfg: float = 0.0
+    eos_bias: float = 0.0
+    eos_confidence: str = "kept"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "knobs", MappingProxyType(dict(self.knobs)))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (
-            self.strategy, dict(self.knobs), self.top_p, self.nucleus, self.temperature, self.draw,
+            self.strategy, dict(self.knobs), self.top_p, self.nucleus, self.temperature, self.draw, self.cfg,
+            self.eos_bias, self.eos_confidence,
         )  # fmt: skip
 
     def checked(self) -> Settings:
         """Return these settings with every shared one in range; raises ValueError with what would be valid."""
-        shared: dict[str, Any] = {info.name: info.check(getattr(self, info.name)) for info in SAMPLING}
+        shared: dict[str, Any] = {info.name: info.check(getattr(self, info.name)) for info in (*SAMPLING, *GUIDANCE)}
         return replace(self, **shared)
 
 
@@ -197,6 +201,25 @@ SAMPLING = (
     ),
 )
 """The settings that every strategy shares, declared like knobs."""
+GUIDANCE = (
+    KnobInfo(
+        "cfg",
+        0.0,
+        "classifier-free guidance w: logits become l_u + (w + 1)(l - l_u), l_u those of the prompt masked; 0 is off",
+        0.0,
+        100.0,
+    ),
+    KnobInfo("eos_bias", 0.0, "added to the logits of end-of-text tokens; -1000 forbids them", -1000.0, 1000.0),
+    KnobInfo(
+        "eos_confidence",
+        "kept",
+        "confidence of end-of-text tokens: kept, excluded (0: they come last), or LLaDA's code, where others' rise too",
+        choices=("kept", "excluded", "as-published"),
+    ),
+)
+"""LLaDA's further settings, which every strategy shares too."""
+SHARED = tuple(info.name for info in (*SAMPLING, *GUIDANCE))
+"""The names of both."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from engine.debug.credit import CreditWindow
 from engine.debug.laws import Claims
 from engine.debug.monitor import Monitor
 from engine.messages import SettingsData, Stepped
+from engine.records import SHARED
 from engine.strategies import Strategy, describe, reads_of, values
 from engine.strategies.files import StrategyFile
 from engine.strategies.validation import StrategyError
@@ -53,7 +54,7 @@ class CommandHandler:
     def bound(self, data: SettingsData) -> dict[str, Any]:
         """Return the keywords of Session for these settings, its strategy made; raises ValueError for a bad one."""
         settings = data.settings()
-        shared = {name: getattr(settings, name) for name in ("top_p", "nucleus", "temperature", "draw")}
+        shared = {name: getattr(settings, name) for name in SHARED}
         return {"strategy": strategies.make(self.kinds(), settings.strategy, settings.knobs), **shared}
 
     def begin(self, session: Session, first: int) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor
 from engine.debug.findings import Drafts, Ranked, TokenPrediction, Verdict
 from engine.models.protocol import encode_rows, never_drawn
 from engine.sampling import kernel
+from engine.sampling.guidance import Hidden, encode_free, is_guided, logits_of
 from engine.sampling.readout import Readout
 from engine.sampling.session import NextStep, Session, grid_of
 from engine.sampling.state import SamplerState
@@ -92,11 +93,14 @@ def predict_drafts(session: Session, sample: int, step: int | None = None) -> Dr
     if not len(positions):
         return Drafts(step, sample, (), (), (), ())
     noise = row.noise(ahead.control.strategy.alpha(_time(ahead.t, row)), model.mask_id)
-    hidden = encode_rows(model, row.shown(row.tokens), noise, where)
-    never, temperature = never_drawn(model), ahead.control.settings.temperature or 1.0
+    settings = ahead.control.settings
+    own = encode_rows(model, row.shown(row.tokens), noise, where)
+    alpha_t = ahead.control.strategy.alpha(_time(ahead.t, row))
+    free = encode_free(model, row, row.masked(model.mask_id), alpha_t) if is_guided(settings, row) else None
+    never, temperature = never_drawn(model), settings.temperature or 1.0
     found = []
-    for part in torch.split(hidden, ROWS):
-        p = kernel.probabilities(model.project(part), model.mask_id, temperature, never=never)
+    for part in (Hidden(own, free).rows(slice(i, i + ROWS)) for i in range(0, len(own), ROWS)):
+        p = kernel.probabilities(logits_of(model, settings, part), model.mask_id, temperature, never=never)
         best = p.max(-1)
         found.append((best.indices, best.values, torch.special.entr(p).sum(-1)))
     tokens, probabilities, entropies = (torch.cat(parts).tolist() for parts in zip(*found, strict=True))
@@ -112,9 +116,12 @@ def _probabilities(session: Session, row: SamplerState, ahead: NextStep, positio
     where[0, position] = True
     alpha_t = ahead.control.strategy.alpha(_time(ahead.t, row))
     noise = replace(row, tokens=tokens).noise(alpha_t, model.mask_id)
-    hidden = encode_rows(model, row.shown(tokens), noise, row.shown(where))
+    own = encode_rows(model, row.shown(tokens), noise, row.shown(where))
+    free = encode_free(model, replace(row, tokens=tokens), where, alpha_t) if is_guided(settings, row) else None
     never = never_drawn(model)
-    return kernel.probabilities(model.project(hidden), model.mask_id, settings.temperature or 1.0, never=never)
+    return kernel.probabilities(
+        logits_of(model, settings, Hidden(own, free)), model.mask_id, settings.temperature or 1.0, never=never
+    )
 
 
 def _time(t: float, row: SamplerState) -> Tensor:

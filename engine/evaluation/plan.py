@@ -62,6 +62,11 @@ class Sampling(msgspec.Struct, frozen=True):
     """whether the prompt has masks that are filled; without it they are letters"""
     strategy_digest: str | None = None
     """of the source of a strategy of another package; None for ours"""
+    cfg: float = 0.0
+    eos_bias: float = 0.0
+    eos_confidence: str = "kept"
+    quality_digest: str | None = None
+    """of the trained head's file; None where the strategy reads none"""
 
     @property
     def tokens(self) -> int:

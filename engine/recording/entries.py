@@ -105,23 +105,34 @@ class SettingsEntry:
     nucleus: str
     temperature: float
     draw: str
+    cfg: float = 0.0
+    eos_bias: float = 0.0
+    eos_confidence: str = "kept"
 
     @classmethod
     def of(cls, settings: Settings) -> SettingsEntry:
         return cls(
             settings.strategy, dict(settings.knobs), settings.top_p, settings.nucleus, settings.temperature,
-            settings.draw,
+            settings.draw, settings.cfg, settings.eos_bias, settings.eos_confidence,
         )  # fmt: skip
 
     def settings(self) -> Settings:
         return Settings(
             strategy=self.strategy, knobs=self.knobs, top_p=self.top_p, nucleus=self.nucleus,
-            temperature=self.temperature, draw=self.draw,
+            temperature=self.temperature, draw=self.draw, cfg=self.cfg, eos_bias=self.eos_bias,
+            eos_confidence=self.eos_confidence,
         )  # fmt: skip
 
     def checked(self) -> SettingsEntry:
         """Return these; raise ValueError where a word of theirs is not fit for a screen."""
-        words = [self.strategy, self.nucleus, self.draw, *self.knobs, *map(str, self.knobs.values())]
+        words = [
+            self.strategy,
+            self.nucleus,
+            self.draw,
+            self.eos_confidence,
+            *self.knobs,
+            *map(str, self.knobs.values()),
+        ]
         if not all(word.isprintable() and len(word) <= LONGEST_LABEL for word in words):
             raise ValueError("the recording's settings hold a word that is no name")
         return self

@@ -22,7 +22,7 @@ from engine.sampling.readout import BadLogitsError
 from engine.sampling.session import control_of, grid_of
 from engine.sampling.state import SamplerState, StepConfig
 from engine.sampling.step import Flips, Stepper, memory_of
-from engine.sampling.validation import check_canvas, check_order, check_reads
+from engine.sampling.validation import check_canvas, check_order, check_reads, check_settings
 from engine.strategies import Strategy
 from engine.text import infill
 
@@ -104,6 +104,7 @@ def samples(
     blocks = plan_blocks(steps, length, infill.fixed(prompt, model.mask_id), block_length, stride, strides)
     check_order(model, strategy, blocks)
     check_reads(model, strategy)
+    check_settings(model, strategy, control.settings)
     slots = _Slots(model, control, blocks, seed, prompt)
     while queue or slots.busy:
         while queue and slots.busy < width:
@@ -192,9 +193,10 @@ class _Slots:
         self.state.tokens[slots], self.state.held[slots] = part.tokens, part.held
         if memory is not None and self.state.memory is not None:
             self.state.memory = self.state.memory.put(slots, memory)
+        cost = self.stepper.rows_a_call(self.control, part)
         for i, count in zip(slots, calls, strict=True):
             self.at[i] += 1
-            self.calls[i] += count
+            self.calls[i] += cost * count
 
     def _tensor(self, times: ArrayLike) -> Tensor:
         return torch.tensor(np.asarray(times), dtype=torch.float64, device=self.stepper.device)
@@ -217,7 +219,7 @@ class _Slots:
         where, _ = self.stepper.finish(self.control, part, alpha_t, [self.at[i] for i in ended])
         self.state.tokens[ended], self.state.held[ended] = part.tokens, part.held
         for i, cleaned in zip(ended, where.any(-1).tolist(), strict=True):
-            self.calls[i] += int(cleaned)
+            self.calls[i] += int(cleaned) * self.stepper.rows_a_call(self.control, part)
             self.block[i] += 1
         done = [i for i in ended if self.block[i] == len(self.blocks)]
         out = [Sample(self.state.numbers[i], self.state.tokens[i].cpu(), self.calls[i]) for i in done]

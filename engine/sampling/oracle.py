@@ -15,6 +15,7 @@ from torch import Tensor
 from engine.models.protocol import Denoiser, never_drawn, quality_of
 from engine.records import Settings
 from engine.sampling import kernel
+from engine.sampling.guidance import biased
 from engine.sampling.memory import Shown, StrategyMemory, begin
 from engine.sampling.readout import DESCRIBES
 from engine.strategies import Plan, Prediction, Strategy, View, asks_network, reads_of
@@ -45,7 +46,7 @@ def denoised(
 ) -> Tensor:
     """Return p(x0) after the nucleus at every position, [B * L, V]."""
     hidden = model.encode(tokens, (1 - alpha_t).flatten())
-    logits = model.project(hidden.flatten(0, 1))
+    logits = biased(model, settings, model.project(hidden.flatten(0, 1)))
     p = kernel.probabilities(logits, model.mask_id, settings.temperature, dtype, never_drawn(model))
     return _nucleus(p, settings)
 

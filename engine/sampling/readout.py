@@ -25,7 +25,8 @@ from engine.models.protocol import (
     quality_of,
 )
 from engine.records import Settings
-from engine.sampling import kernel, rng
+from engine.sampling import guidance, kernel, rng
+from engine.sampling.guidance import Hidden, is_guided
 from engine.sampling.memory import Shown
 from engine.sampling.rng import Purpose
 from engine.sampling.state import SamplerState, StepConfig
@@ -97,10 +98,11 @@ class Readout:
     ) -> kernel.Drawn:
         """Draw tokens at the chosen positions, where bool [B, L]; N results in order."""
         chosen = ReadPositions.of(where)
-        hidden = self._encode(state, chosen, state.noise(alpha_t, self.model.mask_id))
+        own = self._encode(state, chosen, state.noise(alpha_t, self.model.mask_id))
+        hidden = self._guided(control.settings, state, chosen, alpha_t, own)
         keys = self._keys(state, steps)
         parts = []
-        for here, logits in self._logits(hidden):
+        for here, logits in self._logits(control.settings, hidden):
             address = kernel.Address(keys[chosen.sequence[here]], chosen.position[here])
             with _naming(state, chosen, here, steps):
                 parts.append(self._drawn(control.settings, logits, address))
@@ -168,25 +170,27 @@ class Readout:
         noise, ends = state.noise(view.alpha_t, self.model.mask_id), control.strategy.sees(view)
         if "verified" in reads:
             shadows = self._by_shadows(control.strategy)
-            hidden = self._verified(state, where, view, noise, shadows, keep=last is not None)
+            own = self._verified(state, where, view, noise, shadows, keep=last is not None)
         elif ends is None:
-            hidden = self._encode(state, chosen, noise, keep=last is not None)
+            own = self._encode(state, chosen, noise, keep=last is not None)
         else:
-            hidden = self._encode_cut(state, chosen, noise, ends)
+            own = self._encode_cut(state, chosen, noise, ends)
+        settings = control.settings
+        hidden = self._guided(settings, state, chosen, view.alpha_t, own)
         keys, standing = self._keys(state, steps), state.tokens[where]
         committed = ~view.masked[where]
         argmax = committed & ("drawn" not in reads)
-        settings = control.settings
         # at temperature 0 there is nothing to temper and no noise
         tempered, noised = (word in reads and settings.temperature > 0 for word in ("tempered", "noised"))
         noise = self._keys(state, steps, Purpose.GUMBEL)
         parts = []
-        quality = self._quality(hidden) if "quality" in reads else torch.full_like(state.held[where], torch.nan)
-        for here, logits in self._logits(hidden):
+        quality = self._quality(own) if "quality" in reads else torch.full_like(state.held[where], torch.nan)
+        for here, logits in self._logits(settings, hidden):
             address = kernel.Address(keys[chosen.sequence[here]], chosen.position[here])
             with _naming(state, chosen, here, steps):
                 if not reads & DESCRIBES:
-                    ids, held, sure = self._drawn(control.settings, logits, address)
+                    ids, held, sure = self._drawn(settings, logits, address)
+                    sure = guidance.confidence(self.model, settings, logits, ids, sure)
                     nothing = torch.full_like(held, torch.nan)
                     logit = _logit(logits, ids) if "logit" in reads else nothing
                     parts.append((ids, sure, nothing, ids, *(nothing,) * 4, logit, held))
@@ -194,7 +198,7 @@ class Readout:
                 plain = kernel.probabilities(logits, self.model.mask_id, never=never_drawn(self.model))
                 p = self._law(settings, logits) if tempered else plain
                 seen = kernel.describe(p, standing[here])
-                moved = torch.full_like(p[:, 0], torch.nan) if last is None else self._moved(p, last, here)
+                moved = torch.full_like(p[:, 0], torch.nan) if last is None else self._moved(settings, p, last, here)
                 if "tilted" in reads:
                     at = chosen.sequence[here], chosen.position[here]
                     memory = {name: value[at] for name, value in view.memory.items()}
@@ -210,6 +214,8 @@ class Readout:
                     if noised:
                         places = kernel.Address(noise[chosen.sequence[here][some]], places.positions)
                         sure[some] = kernel.noised(self._law(settings, logits[some]), ids[some], places)
+                masks = ~committed[here]
+                sure[masks] = guidance.confidence(self.model, settings, logits[masks], ids[masks], sure[masks])
                 current = seen.current.masked_fill(~committed[here], torch.nan)
                 logit = _logit(logits, ids) if "logit" in reads else torch.full_like(sure, torch.nan)
                 parts.append((ids, sure, current, *seen[1:], moved, logit, held))
@@ -302,12 +308,12 @@ class Readout:
             hidden = self.model.encode(shown(tokens.where(tokens >= 0, self.model.mask_id)), noise)
         return hidden[shown(chosen.where)], known
 
-    def _moved(self, p: Tensor, last: tuple[Tensor, Tensor], here: slice) -> Tensor:
+    def _moved(self, settings: Settings, p: Tensor, last: tuple[Tensor, Tensor], here: slice) -> Tensor:
         """Return KL(p || p of the last step) [N] of the rows `here`, infinite where there was none."""
         hidden, known = last[0][here], last[1][here]
         moved = torch.full_like(p[:, 0], torch.inf)
         if bool(known.any()):
-            logits = self.model.project(hidden[known])
+            logits = guidance.biased(self.model, settings, self.model.project(hidden[known]))
             before = kernel.probabilities(logits, self.model.mask_id, never=never_drawn(self.model))
             moved[known] = kernel.divergence(p[known], before)
         return moved
@@ -321,12 +327,22 @@ class Readout:
     def _keys(self, state: SamplerState, steps: Sequence[int], purpose: Purpose = Purpose.TOKEN) -> Tensor:
         return torch.from_numpy(rng.keys(self.seed, state.numbers, steps, purpose)).to(self.device)
 
-    def _logits(self, hidden: Tensor) -> Iterator[tuple[slice, Tensor]]:
-        """Yield the logits of hidden [N, D] a few rows at a time, with the rows that they are of."""
+    def _guided(
+        self, settings: Settings, state: SamplerState, chosen: ReadPositions, alpha_t: Tensor, own: Tensor
+    ) -> Hidden:
+        """Return what the network gave of the chosen positions, and under guidance what it gives without the prompt."""
+        if not is_guided(settings, state):
+            return Hidden(own)
+        part = state.rows(chosen.rows.tolist())
+        alpha = alpha_t.expand(len(state.numbers), 1)[chosen.rows]
+        return Hidden(own, guidance.encode_free(self.model, part, chosen.where, alpha))
+
+    def _logits(self, settings: Settings, hidden: Hidden) -> Iterator[tuple[slice, Tensor]]:
+        """Yield the logits a few rows at a time, with the rows that they are of."""
         at_once = max(1, portion(DRAW_CELLS, self.device) // self.model.vocab_size)
         head_rows = portion(HEAD_ROWS, self.device)
-        for i in range(0, len(hidden), head_rows):
-            logits = self.model.project(hidden[i : i + head_rows])
+        for i in range(0, len(hidden.own), head_rows):
+            logits = guidance.logits_of(self.model, settings, hidden.rows(slice(i, i + head_rows)))
             for j in range(0, len(logits), at_once):
                 yield slice(i + j, i + min(j + at_once, len(logits))), logits[j : j + at_once]
 

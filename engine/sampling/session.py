@@ -19,7 +19,7 @@ from engine.sampling.edits import EditContext, edited
 from engine.sampling.state import SamplerState, StepConfig
 from engine.sampling.step import Decision, Flips, Stepper
 from engine.sampling.trajectory import Clock, StepInput, Trajectory
-from engine.sampling.validation import check_canvas, check_order, check_reads
+from engine.sampling.validation import check_canvas, check_order, check_reads, check_settings
 from engine.strategies import Strategy, values
 from engine.strategies.schedules import next_time
 from engine.text import infill
@@ -89,8 +89,10 @@ class Session:
         check_order(model, strategy, self.blocks)
         check_reads(model, strategy)
         self._stepper = Stepper(model, seed)
+        control = control_of(strategy, Settings(strategy.name, **settings))
+        check_settings(model, strategy, control.settings)
         state = SamplerState.blank(model, self.blocks.edges[-1], range(first, first + batch), prompt)
-        self._line = Trajectory(state, control_of(strategy, Settings(strategy.name, **settings)))
+        self._line = Trajectory(state, control)
         self._lines, self._branches = {branch: self._line}, {branch: Branch(branch)}
         self.branch = branch
         """number of the branch that is stepped"""
@@ -161,7 +163,7 @@ class Session:
         return replace(state, active=self.blocks.active(*where), seen=self.blocks.seen(*where))
 
     def set(self, *, strategy: Strategy | None = None, **settings: Any) -> None:
-        """Change strategy, top_p, temperature, nucleus or draw from the next step on.
+        """Change strategy, top_p, temperature, nucleus, draw, cfg, eos_bias or eos_confidence from the next step on.
 
         What was recorded beyond this step is no longer replayed.  Raises ValueError and changes nothing
         when a value is out of range.
@@ -170,6 +172,7 @@ class Session:
         control = control_of(strategy or now.strategy, replace(now.settings, **settings))
         check_order(self.model, control.strategy, self.blocks)
         check_reads(self.model, control.strategy)
+        check_settings(self.model, control.strategy, control.settings)
         self._line.set(control)
 
     def edit(self, edit: Edit) -> Frame:
@@ -257,7 +260,8 @@ class Session:
         decision, asked = self._stepper.decide(act.control, state, steps, t_now, s_now)
         alpha_t, alpha_s = strategy.alpha(t_now), strategy.alpha(s_now)
         kept = replace(state.copy(), memory=decision.memory)
-        calls = int(asked.sum()) + self._stepper.apply(act.control, kept, decision.flips, steps, alpha_t)
+        cost = self._stepper.rows_a_call(act.control, state)
+        calls = int(asked.sum()) * cost + self._stepper.apply(act.control, kept, decision.flips, steps, alpha_t)
         change, then = self._changes(kept, decision), Clock(clock.block, s, clock.step + 1)
         return self._commit(act, clock, then, kept, calls, alpha_t, alpha_s, decision, change)
 

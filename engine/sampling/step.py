@@ -15,6 +15,7 @@ from torch import Tensor
 from engine.models.protocol import Denoiser, device_of
 from engine.records import Settings
 from engine.sampling import kernel, rng
+from engine.sampling.guidance import is_guided
 from engine.sampling.memory import Shown, StrategyMemory, begin
 from engine.sampling.readout import Predicted, Readout
 from engine.sampling.rng import Purpose
@@ -137,17 +138,23 @@ class Stepper:
             state.held[flips.reveal] = drawn.held
         state.tokens[flips.forget] = self.model.mask_id
         state.held[flips.forget] = torch.nan
-        return int(need.sum())
+        return int(need.sum()) * self.rows_a_call(control, state)
+
+    def rows_a_call(self, control: StepConfig, state: SamplerState) -> int:
+        """Return how often a sequence goes through the network for one prediction: twice under guidance."""
+        return 1 + is_guided(control.settings, state)
 
     def finish(
         self, control: StepConfig, state: SamplerState, alpha_t: Tensor, steps: Sequence[int]
     ) -> tuple[Tensor, int]:
         """Set every open mask left to the argmax; return (where, bool [B, L]; network calls)."""
         where = state.masked(self.model.mask_id)
-        calls = int(where.any(-1).sum())
+        calls = int(where.any(-1).sum()) * self.rows_a_call(control, state)
         if not calls:
             return where, 0
-        greedy = StepConfig(control.strategy, Settings(control.settings.strategy, top_p=1.0, temperature=0.0))
+        now = control.settings
+        argmax = Settings(now.strategy, top_p=1.0, temperature=0.0, cfg=now.cfg, eos_bias=now.eos_bias)
+        greedy = StepConfig(control.strategy, argmax)
         drawn = self.readout.draw(greedy, state, where, steps, alpha_t)
         state.tokens[where], state.held[where] = drawn.ids, drawn.held
         return where, calls

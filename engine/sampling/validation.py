@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from engine.models.protocol import Denoiser, has_shadows, quality_of
+from engine.models.protocol import Denoiser, ends_of, has_shadows, quality_of
+from engine.records import Settings
 from engine.sampling.blocks import Blocks
 from engine.strategies import REGISTRY, Strategy, reads_of
 from engine.text import infill
@@ -40,6 +41,19 @@ def check_reads(model: Denoiser, strategy: Strategy) -> None:
             f"{strategy.name} reads a trained head's scores, which {name} has not: choose --model demo, "
             f"or train one with `remdm-tui train-head`"
         )
+
+
+def check_settings(model: Denoiser, strategy: Strategy, settings: Settings) -> None:
+    """Raise ValueError for shared settings that mean nothing with the model or the strategy."""
+    name = getattr(model, "name", "the model")
+    if settings.cfg > 0 and getattr(model, "causal", False):
+        raise ValueError(f"{name} predicts from the left alone and knows no mask for the prompt: leave cfg at 0")
+    if settings.cfg > 0 and "divergence" in reads_of(strategy):
+        raise ValueError(f"{strategy.name} compares with the last step, which is not guided: leave cfg at 0")
+    if settings.cfg > 0 and (reads_of(strategy) & {"verified", "ahead"} or type(strategy).sees is not Strategy.sees):
+        raise ValueError(f"{strategy.name} shows the network other texts, which are not guided: leave cfg at 0")
+    if (settings.eos_bias or settings.eos_confidence != "kept") and not ends_of(model):
+        raise ValueError(f"{name} has no token that ends a text: leave eos_bias at 0 and eos_confidence at kept")
 
 
 def check_order(model: Denoiser, strategy: Strategy, blocks: Blocks) -> None:

@@ -45,6 +45,9 @@ TopP = Annotated[float | None, option("--top-p", "{top_p}.")]
 Temperature = Annotated[float | None, option("--temperature", "{temperature}.")]
 Nucleus = Annotated[str | None, option("--nucleus", "{nucleus}.")]
 Draw = Annotated[str | None, option("--draw", "{draw}.")]
+Cfg = Annotated[float | None, option("--cfg", "{cfg}.")]
+EosBias = Annotated[float | None, option("--eos-bias", "{eos_bias}.")]
+EosConfidence = Annotated[str | None, option("--eos-confidence", "{eos_confidence}.")]
 Steps = Annotated[int | None, option("--steps", "Steps T from all masked to clean, 1 or more; {steps}.")]
 Length = Annotated[int | None, option("--length", "Tokens L, prompt included, 1 to the model's length; {length}.")]
 Seed = Annotated[int | None, option("--seed", "Same seed, same text; 0 or more, {seed}.")]
@@ -84,7 +87,8 @@ MODEL: Mapping[str, Any] = {
 }  # fmt: skip
 SAMPLING: Mapping[str, Any] = {
     "preset": PresetName, "strategy": StrategyName, "eta": Eta, "knob": KnobValues, "top_p": TopP,
-    "temperature": Temperature, "nucleus": Nucleus, "draw": Draw, "steps": Steps, "length": Length, "seed": Seed,
+    "temperature": Temperature, "nucleus": Nucleus, "draw": Draw, "cfg": Cfg, "eos_bias": EosBias,
+    "eos_confidence": EosConfidence, "steps": Steps, "length": Length, "seed": Seed,
     "prompt": Prompt, "prompt_literal": PromptLiteral, "chat": Chat, "block_length": BlockLength, "semi_ar": SemiAr,
     "stride": Stride, "strides": Strides,
 }  # fmt: skip

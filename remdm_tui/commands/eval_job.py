@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.records import SAMPLING
+from engine.records import GUIDANCE, SAMPLING, Settings
 from engine.text import infill
 from remdm_tui.commands.eval_arguments import COUNT, NONE, EvalArguments
 from remdm_tui.commands.eval_judges import EvalJudges
@@ -29,6 +29,14 @@ if TYPE_CHECKING:
     from engine.evaluation.store import EvalStore
     from engine.models import TextModel
     from engine.system.ranks import Ranks
+
+
+def head_digest(model: TextModel, settings: Settings) -> str | None:
+    """Return the digest of the trained head that the strategy reads; None if it reads none."""
+    from engine.strategies import make_strategy, reads_of
+
+    reads = reads_of(make_strategy(settings.strategy, **settings.knobs))
+    return model.loaded.quality_digest if "quality" in reads else None
 
 
 class EvalRunner:
@@ -123,7 +131,8 @@ class EvalRunner:
             length=run.length, seed=run.seed, count=self._arguments.count or getattr(preset, "count", None) or COUNT,
             prompt=run.prompt, chat=run.chat, block_length=run.block_length, stride=run.stride, strides=run.strides,
             predictor=predictor, infill=not all(fixed), strategy_digest=source_digest(settings.strategy),
-            **{info.name: getattr(settings, info.name) for info in SAMPLING},
+            quality_digest=head_digest(model, settings),
+            **{info.name: getattr(settings, info.name) for info in (*SAMPLING, *GUIDANCE)},
         )  # fmt: skip
         drawing.check_plan(model, sampling, prompt)
         plan = EvalPlan(record, sampling, self._scoring(preset, store))

@@ -16,7 +16,19 @@ from remdm_tui.preferences.preferences import Preferences
 from remdm_tui.settings.run_arguments import RunArguments
 from remdm_tui.settings.watch_options import WatchOptions
 
-HOW = ("preset", "strategy", "eta", "knob", "top_p", "temperature", "nucleus", "draw")
+HOW = (
+    "preset",
+    "strategy",
+    "eta",
+    "knob",
+    "top_p",
+    "temperature",
+    "nucleus",
+    "draw",
+    "cfg",
+    "eos_bias",
+    "eos_confidence",
+)
 """Options that say how to sample: with any of them nothing of that is as in the last session."""
 HINT = "Restored the last session's knobs (--fresh for defaults)"
 

@@ -26,6 +26,9 @@ class Preset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     temperature: float | None = None
     nucleus: str | None = None
     draw: str | None = None
+    cfg: float | None = None
+    eos_bias: float | None = None
+    eos_confidence: str | None = None
     steps: int | None = None
     length: int | None = None
     model: str | None = None

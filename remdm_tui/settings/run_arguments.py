@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from engine.models.catalogue import resolve
-from engine.records import SAMPLING, ModelChoice, Settings
+from engine.records import GUIDANCE, SAMPLING, ModelChoice, Settings
 from engine.strategies import make_strategy, values
 from remdm_tui.settings import presets
 from remdm_tui.settings.knobs import parse_knobs
@@ -32,6 +32,9 @@ class RunArguments:
     temperature: float | None = None
     nucleus: str | None = None
     draw: str | None = None
+    cfg: float | None = None
+    eos_bias: float | None = None
+    eos_confidence: str | None = None
     steps: int | None = None
     length: int | None = None
     batch: int | None = None
@@ -108,7 +111,7 @@ class RunArguments:
         strategy = make_strategy(name, **(knobs | parse_knobs(self.knob, self.eta)))
         shared = {
             info.name: _first(getattr(self, info.name), getattr(preset, info.name, None), info.default)
-            for info in SAMPLING
+            for info in (*SAMPLING, *GUIDANCE)
         }
         return Settings(strategy.name, values(strategy), **shared).checked()
 

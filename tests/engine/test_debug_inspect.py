@@ -119,6 +119,8 @@ RULES = {
     "wino": ({"threshold": 0.2}, "(probability without seeing it < .9; ", "with p > .2, or the surest, out of "),
     "info-gain": ({}, "", "the one that leaves the network surest, out of "),
     "llada-remdm": ({}, "(one of the least probable now; ", "one of the 1 that the network is surest of, out of "),
+    "prism": ({}, "(certain for the tokens that the head scores lowest; ", "that the network is surest of, out of "),
+    "remedi": ({}, "(certain for what is not among the highest scores; ", "among the highest scores, out of "),
 }
 
 

@@ -1,0 +1,71 @@
+"""What settings do to the network's logits: classifier-free guidance and a bias of end-of-text tokens.
+
+LLaDA's, arXiv 2502.09992, `generate.py`; they act whatever the strategy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from engine.models.protocol import Denoiser, encode_rows, ends_of, never_drawn
+from engine.records import Settings
+from engine.sampling import kernel
+from engine.sampling.state import SamplerState
+
+
+def is_guided(settings: Settings, state: SamplerState) -> bool:
+    """Return whether the network is called a second time, with the prompt masked: there is nothing to mask in none."""
+    return settings.cfg > 0 and bool(state.locked.any())
+
+
+class Hidden(NamedTuple):
+    """What the network gives of N positions, [N, D]."""
+
+    own: Tensor
+    free: Tensor | None = None
+    """with the prompt masked; None without guidance"""
+
+    def rows(self, here: slice) -> Hidden:
+        return Hidden(self.own[here], None if self.free is None else self.free[here])
+
+
+def encode_free(model: Denoiser, state: SamplerState, where: Tensor, alpha_t: Tensor) -> Tensor:
+    """Return what the network gives with the prompt masked at the positions where bool [B, L] holds, hidden [N, D]."""
+    bare = replace(state, tokens=state.tokens.masked_fill(state.locked, model.mask_id))
+    noise = bare.noise(alpha_t, model.mask_id)
+    return encode_rows(model, bare.shown(bare.tokens), noise, bare.shown(where))
+
+
+def logits_of(model: Denoiser, settings: Settings, hidden: Hidden) -> Tensor:
+    """Return the logits [N, V] under the settings."""
+    logits = model.project(hidden.own)
+    if hidden.free is not None:
+        free = model.project(hidden.free)
+        # a logit that is -inf in both has no difference
+        guided = free + (settings.cfg + 1) * (logits - free)
+        logits = torch.where(logits.isneginf(), logits, guided)
+    return biased(model, settings, logits)
+
+
+def biased(model: Denoiser, settings: Settings, logits: Tensor) -> Tensor:
+    """Return logits [N, V] with the bias of end-of-text tokens."""
+    if not settings.eos_bias:
+        return logits
+    logits = logits.clone()
+    logits[:, list(ends_of(model))] += settings.eos_bias
+    return logits
+
+
+def confidence(model: Denoiser, settings: Settings, logits: Tensor, ids: Tensor, sure: Tensor) -> Tensor:
+    """Return what the probability [N] of tokens drawn, ids [N], counts as when positions are chosen."""
+    if settings.eos_confidence == "kept":
+        return sure
+    ends = ends_of(model)
+    if settings.eos_confidence == "as-published":
+        p = kernel.probabilities(logits, model.mask_id, never=(*never_drawn(model), *ends))
+        return p.gather(-1, ids[:, None])[:, 0]
+    return sure.masked_fill(torch.isin(ids, torch.tensor(ends, device=ids.device)), 0.0)
