@@ -111,10 +111,12 @@ class Readout:
     @torch.no_grad()
     def predict(self, control: StepConfig, state: SamplerState, steps: Sequence[int], view: View) -> Predicted:
         """Return the network's prediction where the strategy reads it, and no more than it reads."""
-        where = control.strategy.positions(view) & state.open
+        where, ends = control.strategy.positions(view) & state.open, control.strategy.sees(view)
+        if ends is not None:
+            where = where & (torch.arange(where.shape[1], device=self.device) < ends[:, None])
         columns = [*Prediction.blank(state.held), torch.full_like(state.held, torch.nan)]
         if bool(where.any()):
-            values = self._read(control, state, steps, view, where)
+            values = self._read(control, state, steps, view, where, ends)
             columns = [column.clone() for column in columns]
             for column, value in zip(columns, values, strict=True):
                 column[where] = value
@@ -144,7 +146,7 @@ class Readout:
                 noise = part.noise(view.alpha_t.expand(len(where), 1)[rows], mask_id)
                 asked = left.rows
                 hidden = encode_rows(self.model, part.shown(part.tokens)[asked], noise[asked], left.where)
-                for here, logits in self._logits(hidden):
+                for here, logits in self._logits(Settings(strategy.name), Hidden(hidden)):
                     p = kernel.probabilities(logits, mask_id, never=never_drawn(self.model))
                     total.index_add_(0, left.sequence[here], torch.special.entr(p).sum(-1))
                 total /= left.sequence.bincount(minlength=len(rows)).clamp(min=1)
@@ -160,14 +162,15 @@ class Readout:
         yield from zip(*(torch.split(column, at_once) for column in columns), strict=True)
 
     def _read(
-        self, control: StepConfig, state: SamplerState, steps: Sequence[int], view: View, where: Tensor
-    ) -> list[Tensor]:
+        self, control: StepConfig, state: SamplerState, steps: Sequence[int], view: View, where: Tensor,
+        ends: Tensor | None,
+    ) -> list[Tensor]:  # fmt: skip
         """Return the columns of `Prediction`, then `held`, at the N chosen positions, [N] each."""
         reads, chosen = reads_of(control.strategy), ReadPositions.of(where)
         shown = None if state.memory is None else state.memory.shown
         # the last step's come first, since what is kept of it is replaced by this step's
         last = None if shown is None else self._last_hidden(state, chosen, shown)
-        noise, ends = state.noise(view.alpha_t, self.model.mask_id), control.strategy.sees(view)
+        noise = state.noise(view.alpha_t, self.model.mask_id)
         if "verified" in reads:
             shadows = self._by_shadows(control.strategy)
             own = self._verified(state, where, view, noise, shadows, keep=last is not None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -12,7 +13,8 @@ import torch
 from engine.records import Settings
 from engine.sampling import oracle
 from engine.sampling.session import Session
-from engine.strategies import make_strategy
+from engine.strategies import Plan, View, make_strategy
+from engine.strategies.low_confidence import LowConfidence
 from tests.engine.stats import ENOUGH, FAR_OFF, outcome, same_distribution
 from tests.engine.strategies.views import moving, spelled, view
 from tests.engine.toys import MASK as TOY_MASK
@@ -169,3 +171,21 @@ def test_trajectories_with_texts_cut_off_are_distributed_as_the_dense_update() -
     ours = outcomes("yes", dense=False)
     assert same_distribution(ours, outcomes("yes", dense=True)) > ENOUGH
     assert same_distribution(ours, outcomes("no", dense=True)) < FAR_OFF
+
+
+def test_what_a_plan_cuts_off_is_not_read() -> None:
+    @dataclass(frozen=True)
+    class Short(LowConfidence):
+        name = "short"
+
+        def sees(self, view: View) -> torch.Tensor:
+            return view.masked.sum(-1) * 0 + 3
+
+        def plan(self, view: View) -> Plan:
+            assert view.prediction is not None
+            seen.append((view.prediction.ids >= 0).tolist())
+            return Plan(view.t * 0, view.t * 0)
+
+    seen: list[Any] = []
+    next(Session(Toy(), Short(), steps=5, length=5, prompt=[1]))
+    assert seen == [[[False, True, True, False, False]]]
