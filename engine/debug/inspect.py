@@ -31,7 +31,7 @@ TRACED = "the trace does not say why"
 NAN = math.nan
 
 
-class Chance(NamedTuple):
+class FlipChance(NamedTuple):
     """How the probability of a change is read and named."""
 
     plan: Callable[[Frame], NDArray[np.float32]]
@@ -47,9 +47,9 @@ def _edit_plan(frame: Frame) -> NDArray[np.float32]:
 
 KEPT = (Change.HELD, Change.REMASKED, Change.EDITED)
 CHANCES = {
-    Change.REVEALED: Chance(lambda f: f.unmask, (Change.REVEALED, Change.MASKED), "p(reveal)", "reveals"),
-    Change.REMASKED: Chance(lambda f: f.remask, KEPT, "sigma", "remasks"),
-    Change.EDITED: Chance(_edit_plan, KEPT, "p(edit)", "edits"),
+    Change.REVEALED: FlipChance(lambda f: f.unmask, (Change.REVEALED, Change.MASKED), "p(reveal)", "reveals"),
+    Change.REMASKED: FlipChance(lambda f: f.remask, KEPT, "sigma", "remasks"),
+    Change.EDITED: FlipChance(_edit_plan, KEPT, "p(edit)", "edits"),
 }
 
 

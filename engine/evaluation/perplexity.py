@@ -22,7 +22,7 @@ from engine.metrics.bootstrap import Interval, interval
 from engine.metrics.bounds import bound_of
 from engine.metrics.conventions import conventions
 from engine.metrics.likelihood import BATCH, Likelihood, check_rows, is_causal, likelihood_summary, sequence_nats
-from engine.metrics.rule_likelihood import Rule, rule_scores
+from engine.metrics.rule_likelihood import DecodingRule, rule_scores
 from engine.models import TextModel
 from engine.strategies import values
 from engine.system.callbacks import ignore
@@ -50,7 +50,7 @@ class PerplexityOptions:
     seed: int = SEED
     weights: str = ""
     """a fingerprint of the checkpoint, where scores are kept"""
-    rule: Rule | None = None
+    rule: DecodingRule | None = None
     """a deterministic strategy, under which the rows of the primary conventions have an exact likelihood besides"""
 
 
@@ -209,7 +209,9 @@ def _score(model: TextModel, how: str, rows: Rows, seed: int, batch: int, scores
     return _score_rows(model, how, len(rows.tokens), some, batch, scores, report)
 
 
-def _score_by_rule(model: TextModel, rule: Rule, rows: Rows, batch: int, scores: Scores, report: OnRows) -> None:
+def _score_by_rule(
+    model: TextModel, rule: DecodingRule, rows: Rows, batch: int, scores: Scores, report: OnRows
+) -> None:
     """Score the missing rows under a deterministic strategy."""
     length = rows.tokens.shape[1]
 
@@ -263,7 +265,7 @@ def _measured(model: TextModel, how: str, rows: Rows, scores: Sequence[RowScore]
     )  # fmt: skip
 
 
-def _measured_by_rule(rule: Rule, rows: Rows, scores: Sequence[RowScore]) -> Measured:
+def _measured_by_rule(rule: DecodingRule, rows: Rows, scores: Sequence[RowScore]) -> Measured:
     nats, calls, length = interval(np.array([s.nats for s in scores])), sum(s.calls for s in scores), scores[0].tokens
     bits, perplexity = nats.map(lambda x: x / math.log(2)), nats.map(lambda x: math.exp(x) if x < 700 else math.inf)
     name, steps = rule.strategy.name, length if rule.steps is None else rule.steps
@@ -279,7 +281,7 @@ def _measured_by_rule(rule: Rule, rows: Rows, scores: Sequence[RowScore]) -> Mea
     )  # fmt: skip
 
 
-def _rule_settings(rule: Rule, rows: Mapping[str, Rows]) -> dict[str, Any]:
+def _rule_settings(rule: DecodingRule, rows: Mapping[str, Rows]) -> dict[str, Any]:
     length = next(iter(rows.values())).tokens.shape[1]
     return {
         "strategy": rule.strategy.name, "knobs": values(rule.strategy),

@@ -33,7 +33,7 @@ FITTING = ("low-confidence", "topk-margin", "left-to-right", "threshold")
 
 
 @dataclass(frozen=True)
-class Rule:
+class DecodingRule:
     """A strategy, and the steps and blocks that it reveals a text in."""
 
     strategy: Strategy
@@ -56,7 +56,7 @@ class RuleScores(NamedTuple):
 
 def rule_scores(
     model: Denoiser,
-    rule: Rule,
+    rule: DecodingRule,
     rows: Tensor | NDArray[np.integer],
     numbers: Sequence[int] | None = None,
     *,
@@ -89,7 +89,7 @@ def rule_scores(
 class _Scoring:
     """Reveals some texts [B, L] by a rule and adds up what their tokens' log-probabilities are."""
 
-    def __init__(self, model: Denoiser, rule: Rule, text: Tensor, numbers: Sequence[int]) -> None:
+    def __init__(self, model: Denoiser, rule: DecodingRule, text: Tensor, numbers: Sequence[int]) -> None:
         self.model, self.rule = _CallOnce(model), rule
         self.text = text.to(device_of(model))
         length = text.shape[1]

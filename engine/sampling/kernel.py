@@ -190,7 +190,7 @@ def draw(
     return Drawn(ids, p.gather(-1, at)[:, 0], sure.gather(-1, at)[:, 0])
 
 
-class Described(NamedTuple):
+class RowSummary(NamedTuple):
     """What a strategy may read of N distributions, [N] each: see `engine.strategies.base.Prediction`."""
 
     current: Tensor
@@ -200,14 +200,14 @@ class Described(NamedTuple):
     entropy: Tensor
 
 
-def describe(p: Tensor, standing: Tensor) -> Described:
+def describe(p: Tensor, standing: Tensor) -> RowSummary:
     """Return what distributions p [N, V] say of themselves, and of the tokens standing [N] there.
 
     Of equally probable tokens the one with the lowest id is the top.
     """
     top_p, top = p.max(-1)
     second = p.scatter(-1, top[:, None], -1.0).amax(-1)
-    return Described(p.gather(-1, standing[:, None])[:, 0], top, top_p, top_p - second, torch.special.entr(p).sum(-1))
+    return RowSummary(p.gather(-1, standing[:, None])[:, 0], top, top_p, top_p - second, torch.special.entr(p).sum(-1))
 
 
 def tilted(logits: Tensor, ids: Tensor, added: Tensor) -> Tensor:

@@ -12,10 +12,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from engine.strategies.base import Memory, Prediction, Strategy, reads_of
+from engine.strategies.base import OwnMemory, Prediction, Strategy, reads_of
 
 
-class Shown(NamedTuple):
+class ShownState(NamedTuple):
     """What the network was given in the last step."""
 
     tokens: Tensor
@@ -30,10 +30,10 @@ class StrategyMemory:
 
     owner: str
     """name of the strategy that remembers; another one begins with nothing"""
-    own: Memory
+    own: OwnMemory
     previous: Prediction | None = None
     """the prediction of the last step, if the strategy reads it"""
-    shown: Shown | None = None
+    shown: ShownState | None = None
     """if the strategy reads `divergence`, which compares with the distribution that follows from it"""
 
     def rows(self, rows: Sequence[int]) -> StrategyMemory:
@@ -55,7 +55,7 @@ class StrategyMemory:
         """Return the memory of these sequences and then of those of `other`."""
         return self._map(lambda a, b: torch.cat((a, b)), other)
 
-    def after(self, called: Tensor, prediction: Prediction | None, shown: Shown) -> StrategyMemory:
+    def after(self, called: Tensor, prediction: Prediction | None, shown: ShownState) -> StrategyMemory:
         """Return the memory after a step in which the network was read for the sequences called, bool [B].
 
         The others remember the last step in which it was read for them.
@@ -65,12 +65,12 @@ class StrategyMemory:
             return new.where(called.view(-1, *(1,) * (new.dim() - 1)), old)
 
         previous = self.previous and prediction and Prediction(*map(later, prediction, self.previous))
-        return replace(self, previous=previous, shown=self.shown and Shown(*map(later, shown, self.shown)))
+        return replace(self, previous=previous, shown=self.shown and ShownState(*map(later, shown, self.shown)))
 
     def _map(self, change: Callable[..., Tensor], *others: StrategyMemory) -> StrategyMemory:
         own = {name: change(value, *(other.own[name] for other in others)) for name, value in self.own.items()}
         previous = self.previous and Prediction(*map(change, self.previous, *(other.previous for other in others)))
-        shown = self.shown and Shown(*map(change, self.shown, *(other.shown for other in others)))
+        shown = self.shown and ShownState(*map(change, self.shown, *(other.shown for other in others)))
         return replace(self, own=own, previous=previous, shown=shown)
 
 
@@ -79,7 +79,7 @@ def begin(strategy: Strategy, held: Tensor) -> StrategyMemory | None:
     like, reads = torch.zeros_like(held), reads_of(strategy)
     own = dict(strategy.initial_memory(like))
     previous = Prediction.blank(like) if "previous" in reads else None
-    shown = Shown(like.long() - 1, like[:, 0]) if "divergence" in reads else None
+    shown = ShownState(like.long() - 1, like[:, 0]) if "divergence" in reads else None
     if not own and previous is None and shown is None:
         return None
     return StrategyMemory(strategy.name, own, previous, shown)

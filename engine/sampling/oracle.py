@@ -16,7 +16,7 @@ from engine.models.protocol import Denoiser, never_drawn, quality_of
 from engine.records import Settings
 from engine.sampling import kernel
 from engine.sampling.guidance import biased
-from engine.sampling.memory import Shown, StrategyMemory, begin
+from engine.sampling.memory import ShownState, StrategyMemory, begin
 from engine.sampling.readout import DESCRIBES
 from engine.strategies import Plan, Prediction, Strategy, View, asks_network, reads_of
 
@@ -175,7 +175,7 @@ def _predicted_step(
     if memory is None:
         return DenseStep(new, held)
     own = memory.own if plan.memory is None else plan.memory
-    shown = Shown(tokens, (1 - view.alpha_t).expand(len(tokens), 1)[:, 0])
+    shown = ShownState(tokens, (1 - view.alpha_t).expand(len(tokens), 1)[:, 0])
     called = strategy.positions(view).any(-1)
     return DenseStep(new, held, replace(memory, own=own).after(called, seen, shown))
 

@@ -27,7 +27,7 @@ from engine.models.protocol import (
 from engine.records import Settings
 from engine.sampling import guidance, kernel, rng
 from engine.sampling.guidance import Hidden, is_guided
-from engine.sampling.memory import Shown
+from engine.sampling.memory import ShownState
 from engine.sampling.rng import Purpose
 from engine.sampling.state import SamplerState, StepConfig
 from engine.strategies import Prediction, Strategy, View, reads_of
@@ -294,7 +294,7 @@ class Readout:
             hidden.append(encode_rows(self.model, part.shown(part.tokens), noise, part.shown(own)))
         return torch.cat(hidden)
 
-    def _last_hidden(self, state: SamplerState, chosen: ReadPositions, last: Shown) -> tuple[Tensor, Tensor]:
+    def _last_hidden(self, state: SamplerState, chosen: ReadPositions, last: ShownState) -> tuple[Tensor, Tensor]:
         """Return hidden [N, D] of the last step at the chosen positions, and where there is one, bool [N].
 
         It follows from what the network was shown, so that a state holds no more; while a run goes on it is kept.

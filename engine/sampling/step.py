@@ -16,7 +16,7 @@ from engine.models.protocol import Denoiser, device_of
 from engine.records import Settings
 from engine.sampling import kernel, rng
 from engine.sampling.guidance import is_guided
-from engine.sampling.memory import Shown, StrategyMemory, begin
+from engine.sampling.memory import ShownState, StrategyMemory, begin
 from engine.sampling.readout import Predicted, Readout
 from engine.sampling.rng import Purpose
 from engine.sampling.state import SamplerState, StepConfig
@@ -120,7 +120,7 @@ class Stepper:
     ) -> StrategyMemory:
         own = memory.own if plan.memory is None else plan.memory
         noise = state.noise(view.alpha_t, self.model.mask_id)
-        return replace(memory, own=own).after(called, view.prediction, Shown(state.tokens.clone(), noise.clone()))
+        return replace(memory, own=own).after(called, view.prediction, ShownState(state.tokens.clone(), noise.clone()))
 
     def apply(
         self, control: StepConfig, state: SamplerState, flips: Flips, steps: Sequence[int], alpha_t: Tensor

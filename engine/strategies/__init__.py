@@ -24,11 +24,11 @@ from engine.strategies.base import (
     reads_of,
     values,
 )
-from engine.strategies.credit import Credit
+from engine.strategies.credit import CreditThreshold
 from engine.strategies.dfm import Dfm
 from engine.strategies.dream_origin import DreamOrigin
 from engine.strategies.eb import Eb
-from engine.strategies.entropy import Entropy
+from engine.strategies.entropy import EntropyOrder
 from engine.strategies.factor import Factor
 from engine.strategies.files import Installed, belongs_with, installed
 from engine.strategies.forward_backward import ForwardBackward
@@ -72,7 +72,7 @@ REGISTRY: dict[str, type[Strategy]] = {
         LowConfidence,
         LeftToRight,
         TopkMargin,
-        Entropy,
+        EntropyOrder,
         RandomOrder,
         DreamOrigin,
         P2,
@@ -85,7 +85,7 @@ REGISTRY: dict[str, type[Strategy]] = {
         Hierarchy,
         PcSampler,
         SlowFast,
-        Credit,
+        CreditThreshold,
         LladaRemdm,
         T2m,
         Llada21Edit,

@@ -93,7 +93,7 @@ class Candidates(NamedTuple):
     confidence: Tensor
 
 
-Memory = Mapping[str, "Tensor"]
+OwnMemory = Mapping[str, "Tensor"]
 """What a strategy remembers from step to step, by name; the first dimension of every tensor is the batch."""
 
 
@@ -116,7 +116,7 @@ class View:
     """None where the strategy reads none"""
     previous: Prediction | None = None
     """that of the last step, if the strategy reads it; without a value before the first"""
-    memory: Memory = dataclasses.field(default_factory=dict)
+    memory: OwnMemory = dataclasses.field(default_factory=dict)
     noise: Tensor | None = None
     """float64 [B, L] in (0, 1), if the strategy reads it: for a choice that chance decides as a whole"""
     vocab_size: int = 0
@@ -144,7 +144,7 @@ class Plan(NamedTuple):
     remask: Tensor
     edit: Tensor | None = None
     """of putting `prediction.ids` in the place of a revealed token; remask + edit is at most 1"""
-    memory: Memory | None = None
+    memory: OwnMemory | None = None
     """what is remembered, under the names and in the shapes of `Strategy.initial_memory`; None: as before"""
 
 
@@ -194,7 +194,7 @@ class Strategy:
         """Return in a few words why a position is one of the `revealed` out of `masked`; "" if by chance alone."""
         return ""
 
-    def initial_memory(self, like: Tensor) -> Memory:
+    def initial_memory(self, like: Tensor) -> OwnMemory:
         """Return what is remembered before the first step; like: float64 [B, L] on the model's device."""
         return {}
 
@@ -217,7 +217,7 @@ class Strategy:
         """
         return None
 
-    def tilt(self, memory: Memory, top: Tensor, top_p: Tensor) -> tuple[Tensor, Tensor]:
+    def tilt(self, memory: OwnMemory, top: Tensor, top_p: Tensor) -> tuple[Tensor, Tensor]:
         """Return what is added to the logits at N positions before a token is drawn there and its probability taken.
 
         Asked if `tilted` is read.  memory: that of these positions, [N, ...]; top and top_p [N]: the network's own most

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.strategies.base import Memory, Plan, Strategy, View, knob
+from engine.strategies.base import OwnMemory, Plan, Strategy, View, knob
 from engine.strategies.threshold import NEARLY
 from engine.text.numbers import short
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Credit(Strategy):
+class CreditThreshold(Strategy):
     """C[i, v] <- decay * C[i, v], then + p^power at the most probable token v of a masked position i.
 
     Tokens are drawn, and scored, from the logits + weight * log(1 + C).  Where the authors' code holds C for the whole
@@ -33,15 +33,15 @@ class Credit(Strategy):
     decay: float = knob(0.8, "of the credit from call to call (decay_beta)", 0, 1)
     tokens: int = knob(8, "tokens that have credit at a position; the least one gives way", 1, 256)
 
-    def initial_memory(self, like: Tensor) -> Memory:
+    def initial_memory(self, like: Tensor) -> OwnMemory:
         none = like.new_zeros((*like.shape, self.tokens))
         return {"ids": none.long() - 1, "credit": none}
 
-    def tilt(self, memory: Memory, top: Tensor, top_p: Tensor) -> tuple[Tensor, Tensor]:
+    def tilt(self, memory: OwnMemory, top: Tensor, top_p: Tensor) -> tuple[Tensor, Tensor]:
         ids, credit = self._credited(memory, top, top_p)
         return ids, self.weight * credit.log1p()
 
-    def _credited(self, memory: Memory, top: Tensor, top_p: Tensor) -> tuple[Tensor, Tensor]:
+    def _credited(self, memory: OwnMemory, top: Tensor, top_p: Tensor) -> tuple[Tensor, Tensor]:
         """Return the ids [..., K] and the credit [..., K] after a call, top and top_p [...]."""
         ids, credit = memory["ids"], memory["credit"] * self.decay
         same = ids == top[..., None]

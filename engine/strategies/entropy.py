@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.strategies.base import Prediction, knob
-from engine.strategies.ranked import Ranked
+from engine.strategies.ranked import QuotaRule
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Entropy(Ranked):
+class EntropyOrder(QuotaRule):
     name = "entropy"
     summary = "Reveal the masked positions of lowest entropy, a share each step; never remask."
     source = "Ye et al. 2025, arXiv 2508.15487; Dream, generation_utils.py, _sample with alg entropy"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.strategies.base import Memory, Plan, Strategy, View, knob
+from engine.strategies.base import OwnMemory, Plan, Strategy, View, knob
 from engine.strategies.ranking import fixed_quota, highest
 from engine.text.numbers import short
 
@@ -37,7 +37,7 @@ class Klass(Strategy):
         choices=("llada", "dream"),
     )
 
-    def initial_memory(self, like: Tensor) -> Memory:
+    def initial_memory(self, like: Tensor) -> OwnMemory:
         return {"stable": like.long()}
 
     def plan(self, view: View) -> Plan:

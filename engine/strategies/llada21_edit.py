@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.strategies.base import Memory, Plan, Prediction, Strategy, View, knob
+from engine.strategies.base import OwnMemory, Plan, Prediction, Strategy, View, knob
 from engine.strategies.ranking import highest
 from engine.text.numbers import short
 
@@ -23,7 +23,7 @@ class ThresholdBlocks(Strategy):
     num_to_transfer: int = knob(1, "where fewer are above it, reveal so many of the surest", 1, 4096)
     max_post_steps: int = knob(16, "calls without masks in a block, at most", 0, 4096)
 
-    def initial_memory(self, like: Tensor) -> Memory:
+    def initial_memory(self, like: Tensor) -> OwnMemory:
         """Return `after`, the calls without masks in this block, and `over`, whether one of them changed nothing."""
         return {"after": like[:, 0].long(), "over": like[:, 0] > 0}
 
@@ -42,7 +42,7 @@ class ThresholdBlocks(Strategy):
         few = above.sum(-1, keepdim=True) < self.num_to_transfer
         return highest(seen.confidence, view.masked, self.num_to_transfer).where(few, above)
 
-    def after_step(self, view: View, changed: Tensor) -> Memory:
+    def after_step(self, view: View, changed: Tensor) -> OwnMemory:
         """Return what is remembered after a step that changed revealed tokens, bool [B, L]."""
         begins, free = view.t[:, 0] == 1, ~view.masked.any(-1)
         counted = view.memory["after"].masked_fill(begins, 0) + (free & ~self.ended(view)[:, 0])

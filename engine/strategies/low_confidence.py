@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.strategies.base import Prediction
-from engine.strategies.ranked import Ranked
+from engine.strategies.ranked import QuotaRule
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 @dataclass(frozen=True)
-class LowConfidence(Ranked):
+class LowConfidence(QuotaRule):
     name = "low-confidence"
     summary = "Reveal the masked positions the network is surest of, an equal share each step; never remask."
     source = "Chang et al. 2022, arXiv 2202.04200; LLaDA, arXiv 2502.09992, low-confidence remasking"

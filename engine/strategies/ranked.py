@@ -21,7 +21,7 @@ SHARES: dict[str, Callable[[View], Tensor]] = {"llada": quota, "dream": dream_sh
 
 
 @dataclass(frozen=True)
-class Ranked(Strategy):
+class QuotaRule(Strategy):
     """Reveals the masked positions of highest score by a quota; never remasks."""
 
     preserves_marginal = False  # whole tokens run ahead of the clock or behind it

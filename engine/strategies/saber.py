@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.strategies.base import Memory, Plan, Strategy, View, knob
+from engine.strategies.base import OwnMemory, Plan, Strategy, View, knob
 from engine.strategies.ranking import highest
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Saber(Strategy):
     n: int = knob(2, "reveal at least so many, and remask half of that at least", 1, 4096)
     one_in: int = knob(8, "remask one in so many of those revealed", 1, 4096)
 
-    def initial_memory(self, like: Tensor) -> Memory:
+    def initial_memory(self, like: Tensor) -> OwnMemory:
         return {"revealed_at": like + float("nan")}
 
     def positions(self, view: View) -> Tensor:

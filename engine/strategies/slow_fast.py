@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from engine.strategies.base import Memory, Plan, Strategy, View, knob
+from engine.strategies.base import OwnMemory, Plan, Strategy, View, knob
 from engine.strategies.ranking import highest
 from engine.text.numbers import short
 
@@ -40,7 +40,7 @@ class SlowFast(Strategy):
         "yes", "whether fast calls after the first see the text up to the cycle's end alone", choices=("yes", "no")
     )
 
-    def initial_memory(self, like: Tensor) -> Memory:
+    def initial_memory(self, like: Tensor) -> OwnMemory:
         one = like[:, :1]
         return {"start": one, "end": one, "calls": one, "last": one + NONE, "agreed": one}
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.strategies.base import Memory, Plan, Prediction, View, knob
+from engine.strategies.base import OwnMemory, Plan, Prediction, View, knob
 from engine.strategies.llada21_edit import ThresholdBlocks, differs
 from engine.strategies.ranking import highest
 from engine.text.numbers import short
@@ -35,7 +35,7 @@ class T2m(ThresholdBlocks):
     def reading(self) -> frozenset[str]:
         return self.reads | {"previous"} if self.rule == "logit_diff" else self.reads
 
-    def initial_memory(self, like: Tensor) -> Memory:
+    def initial_memory(self, like: Tensor) -> OwnMemory:
         """Return, besides, how often each position has been remasked in its block."""
         return {**super().initial_memory(like), "times": like.long()}
 

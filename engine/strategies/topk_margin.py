@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.strategies.base import Prediction, knob
-from engine.strategies.ranked import Ranked
+from engine.strategies.ranked import QuotaRule
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 @dataclass(frozen=True)
-class TopkMargin(Ranked):
+class TopkMargin(QuotaRule):
     name = "topk-margin"
     summary = "Reveal where the most probable token leads the second by most, a share each step; never remask."
     source = "Kim et al. 2025, arXiv 2502.06768; Dream, generation_utils.py, _sample with alg topk_margin"

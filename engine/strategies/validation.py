@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from engine.strategies.base import OLDER_READS, READS, Memory, Plan, Prediction, Strategy, View, knobs
+from engine.strategies.base import OLDER_READS, READS, OwnMemory, Plan, Prediction, Strategy, View, knobs
 from engine.system.foreign import Interrupted, distinguish_interrupts
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _plan(plan: Any, view: View) -> Plan:
     return plan
 
 
-def _memory(memory: Any, before: Memory) -> None:
+def _memory(memory: Any, before: OwnMemory) -> None:
     """Raise StrategyError unless the memory has the names, shapes and types of the one before it."""
     import torch
 
@@ -135,7 +135,7 @@ def _memory(memory: Any, before: Memory) -> None:
             raise StrategyError(f"the plan's memory {name} must be a {like.dtype} tensor of shape {tuple(like.shape)}")
 
 
-def _initial_memory(memory: Any, like: Tensor) -> Memory:
+def _initial_memory(memory: Any, like: Tensor) -> OwnMemory:
     import torch
 
     if not isinstance(memory, Mapping):

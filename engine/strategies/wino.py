@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.strategies.base import Memory, Plan, Strategy, View, knob
+from engine.strategies.base import OwnMemory, Plan, Strategy, View, knob
 from engine.strategies.ranking import highest, lowest
 from engine.text.numbers import short
 
@@ -37,7 +37,7 @@ class Wino(Strategy):
     def verification(self) -> str:
         return self.verify
 
-    def initial_memory(self, like: Tensor) -> Memory:
+    def initial_memory(self, like: Tensor) -> OwnMemory:
         """Return `last`, how many the step before revealed."""
         return {"last": like[:, 0].long() + AT_FIRST}
 

@@ -73,7 +73,7 @@ def run(
             from engine.evaluation.identity import identity
             from engine.evaluation.perplexity import SEED, PerplexityOptions, perplexity
             from engine.metrics.likelihood import BATCH
-            from engine.metrics.rule_likelihood import Rule
+            from engine.metrics.rule_likelihood import DecodingRule
 
             layout = "wrap" if wrap else None if windows is None else "windows"
             weights = "" if out is None else identity(choice, model.outside)
@@ -81,7 +81,7 @@ def run(
                 raise ValueError(f"the files of {choice.name} cannot be read again: leave out --out, or see to them")
             question = PerplexityOptions(
                 CONVENTIONS[conventions], layout, windows, length, limit, SEED if seed is None else seed, weights,
-                None if order is None else Rule(order, steps, block_length),
+                None if order is None else DecodingRule(order, steps, block_length),
             )  # fmt: skip
             with reporter.waiting("cutting rows"):
                 result = perplexity(

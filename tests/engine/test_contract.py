@@ -29,7 +29,7 @@ from engine.sampling.readout import Readout
 from engine.sampling.session import Session, control_of
 from engine.sampling.state import SamplerState
 from engine.strategies import Plan, Prediction, Strategy, View, knob, reads_of
-from engine.strategies.base import Memory, quota
+from engine.strategies.base import OwnMemory, quota
 from tests.engine.recordings import header, start_of
 from tests.engine.stats import ENOUGH, FAR_OFF, outcome, same_distribution
 from tests.engine.toys import MASK, RowToy, Toy
@@ -64,7 +64,7 @@ class Watchful(Strategy):
     preserves_marginal = False
     reads = frozenset({"committed", "previous", "divergence", "spread"})
 
-    def initial_memory(self, like: Tensor) -> Memory:
+    def initial_memory(self, like: Tensor) -> OwnMemory:
         return {"times": like.long(), "steps": like[:, 0].long()}
 
     def plan(self, view: View) -> Plan:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from engine.metrics.bounds import SUBS, NoisedBatch, noised_nats
 from engine.metrics.likelihood import likelihood
-from engine.metrics.rule_likelihood import Rule, rule_scores
+from engine.metrics.rule_likelihood import DecodingRule, rule_scores
 from engine.models import load_model
 from engine.models.protocol import Denoiser
 from engine.strategies import Plan, Strategy, View, knob, make_strategy
@@ -77,20 +77,20 @@ class Steadiest(Strategy):
 
 
 RULES = {
-    "surest first": Rule(make_strategy("low-confidence")),
-    "two at a time": Rule(make_strategy("low-confidence"), steps=2),
-    "in blocks": Rule(make_strategy("low-confidence"), steps=4, block_length=2),
-    "left to right": Rule(make_strategy("left-to-right"), steps=3),
-    "margin": Rule(Margin()),
-    "threshold": Rule(Threshold(p=0.3)),
-    "left to the clean-up": Rule(Threshold(p=0.99), steps=2),
-    "divergence": Rule(Steadiest()),
+    "surest first": DecodingRule(make_strategy("low-confidence")),
+    "two at a time": DecodingRule(make_strategy("low-confidence"), steps=2),
+    "in blocks": DecodingRule(make_strategy("low-confidence"), steps=4, block_length=2),
+    "left to right": DecodingRule(make_strategy("left-to-right"), steps=3),
+    "margin": DecodingRule(Margin()),
+    "threshold": DecodingRule(Threshold(p=0.3)),
+    "left to the clean-up": DecodingRule(Threshold(p=0.99), steps=2),
+    "divergence": DecodingRule(Steadiest()),
 }
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 @pytest.mark.parametrize("model", [Toy, RowToy, TimedToy])
-def test_all_texts_together_have_probability_one(rule: Rule, model: type[Toy]) -> None:
+def test_all_texts_together_have_probability_one(rule: DecodingRule, model: type[Toy]) -> None:
     found = rule_scores(model(), rule, ALL, batch=125)
     assert np.exp(-found.nats).sum() == pytest.approx(1, abs=1e-6)
 
@@ -131,12 +131,12 @@ def test_equals_a_plain_loop_over_one_text(name: str) -> None:
 # -- what the authors' code gave
 
 NAMED = {
-    "GreedyConfidenceStrategy": lambda k: Rule(make_strategy("low-confidence"), steps=16 // k),
-    "LeftToRightStrategy": lambda k: Rule(make_strategy("left-to-right"), steps=16 // k),
-    "ProbabilityMarginStrategy": lambda k: Rule(Margin(k=k)),
-    "ConfidenceThresholdStrategy": lambda p: Rule(Threshold(p=p)),
-    "BlockConfidenceThresholdStrategy": lambda p: Rule(Threshold(p=p), steps=64),
-    "BlockGreedyConfidenceStrategy": lambda k: Rule(make_strategy("low-confidence"), steps=16 // k),
+    "GreedyConfidenceStrategy": lambda k: DecodingRule(make_strategy("low-confidence"), steps=16 // k),
+    "LeftToRightStrategy": lambda k: DecodingRule(make_strategy("left-to-right"), steps=16 // k),
+    "ProbabilityMarginStrategy": lambda k: DecodingRule(Margin(k=k)),
+    "ConfidenceThresholdStrategy": lambda p: DecodingRule(Threshold(p=p)),
+    "BlockConfidenceThresholdStrategy": lambda p: DecodingRule(Threshold(p=p), steps=64),
+    "BlockGreedyConfidenceStrategy": lambda k: DecodingRule(make_strategy("low-confidence"), steps=16 // k),
 }
 
 
@@ -157,7 +157,7 @@ def published_texts() -> list[Any]:
 @pytest.mark.parametrize("run", published_texts())
 def test_equals_what_the_authors_code_gave(run: dict[str, Any]) -> None:
     rule = NAMED[run["strategy"]](run["k"])
-    rule = Rule(rule.strategy, rule.steps, run.get("block_size"))
+    rule = DecodingRule(rule.strategy, rule.steps, run.get("block_size"))
     found = rule_scores(ZooToy(), rule, torch.tensor([run["text"]]))
     assert -found.nats[0] == pytest.approx(run["log_likelihood"], abs=1e-4)
     assert found.calls.tolist() == [run["calls"]]
@@ -185,7 +185,7 @@ class Later(ZooToy):
 @pytest.mark.parametrize("run", [one for one in all_settings("duel") if "alone" in one], ids=["threshold", "in blocks"])
 def test_a_batch_gives_each_text_what_it_has_alone(run: dict[str, Any]) -> None:
     """In the authors' code a text that reveals fewer positions than another of its batch loses a reveal."""
-    rule = Rule(Threshold(p=run["k"]), 64, run.get("block_size"))
+    rule = DecodingRule(Threshold(p=run["k"]), 64, run.get("block_size"))
     texts = torch.tensor(run["texts"])
     found = rule_scores(Later(5), rule, texts, batch=len(texts))
     assert -found.nats == pytest.approx(np.array(run["alone"]), abs=1e-4)
@@ -214,7 +214,7 @@ def test_the_network_is_called_once_a_step() -> None:
 )
 def test_a_strategy_that_is_no_rule_is_refused_by_name(strategy: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
-        rule_scores(Toy(), Rule(make_strategy(strategy)), ALL[:2])
+        rule_scores(Toy(), DecodingRule(make_strategy(strategy)), ALL[:2])
 
 
 def test_bad_rows_are_refused() -> None:
@@ -246,7 +246,7 @@ class Ordered(Strategy):
 
 def over_orders(model: Denoiser, rows: Tensor, numbers: Sequence[int]) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Return nats a token under the orders of these numbers, [orders, N]."""
-    found = [rule_scores(model, Rule(Ordered(number=number)), rows).nats for number in numbers]
+    found = [rule_scores(model, DecodingRule(Ordered(number=number)), rows).nats for number in numbers]
     return np.stack(found) / rows.shape[1]
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from engine.records import Change
 from engine.sampling.session import Session
 from engine.strategies import Prediction, Strategy, View, asks_network, describe, make_strategy, reads_of
-from engine.strategies.entropy import Entropy
+from engine.strategies.entropy import EntropyOrder
 from engine.strategies.low_confidence import LowConfidence
 from engine.strategies.topk_margin import TopkMargin
 from tests.engine.stats import ENOUGH, FAR_OFF
@@ -110,7 +110,7 @@ def test_the_three_measures_of_one_state_choose_three_positions() -> None:
         0.75, 0.5, [3], confidence=[0.5, 0.48, 0.46, 1.0], margin=[0.2, 0.22, 0.0, 1.0],
         entropy=[1.0297, 1.0528, 0.9165, 0.0],
     )  # fmt: skip
-    assert [chosen(kind(), view) for kind in (LowConfidence, TopkMargin, Entropy)] == [[0], [1], [2]]
+    assert [chosen(kind(), view) for kind in (LowConfidence, TopkMargin, EntropyOrder)] == [[0], [1], [2]]
 
 
 @pytest.mark.parametrize("name", RANKED)
@@ -170,7 +170,7 @@ def test_what_is_read_follows_the_knobs_and_the_defaults_are_listed() -> None:
         "tempered",
     }
     assert reads_of(make_strategy("entropy", confidence="plain")) == {"masked", "spread"}
-    for kind in (LowConfidence, TopkMargin, Entropy):
+    for kind in (LowConfidence, TopkMargin, EntropyOrder):
         assert reads_of(kind) == reads_of(kind())
 
 

@@ -9,7 +9,7 @@ import torch
 
 from engine.sampling.memory import begin
 from engine.strategies import Plan, Prediction, Strategy, View
-from engine.strategies.base import Memory
+from engine.strategies.base import OwnMemory
 
 
 def view(
@@ -18,7 +18,7 @@ def view(
     *,
     t: float = 1.0,
     s: float = 0.5,
-    memory: Memory | None = None,
+    memory: OwnMemory | None = None,
     previous: dict[str, Sequence[float]] | None = None,
     vocab_size: int = 0,
     **columns: Sequence[float],
