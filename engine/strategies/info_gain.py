@@ -1,4 +1,8 @@
-"""Info-Gain: reveal one token a step, the one after which the network is surest of what is left."""
+"""Info-Gain: reveal one token a step, the one after which the network is surest of what is left.
+
+A step costs a call for the state and one for each candidate.  Its code keeps the chosen row's logits for the next step,
+and so makes one call fewer; a step here depends on the state alone.
+"""
 
 from __future__ import annotations
 

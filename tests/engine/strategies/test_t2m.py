@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from engine.records import Change
+from engine.sampling.blocks import Blocks
 from engine.sampling.session import Session
 from engine.strategies import Prediction, make_strategy
 from tests.engine.stats import ENOUGH, FAR_OFF, same_distribution
@@ -80,6 +81,14 @@ def test_a_run_keeps_its_limits_and_stops_calling_the_network(rule: str) -> None
         assert (np.diff(calls) <= 0).all()
     last = frames[int(np.flatnonzero(asked)[-1])]
     assert not last.count(Change.REMASKED)
+
+
+def test_a_run_takes_the_calls_of_the_published_code() -> None:
+    """Its code takes 163 calls for 30 tokens in two blocks of 16, the first of which begins with the prompt's 2."""
+    model = ZooToy(block_causal=16)
+    session = Session(model, make_strategy("t2m"), steps=400, length=32, prompt=[3, 7], temperature=0.0)
+    session.blocks = Blocks((2, 16, 32), (200, 200))
+    assert list(session)[-1].network_calls == len(model.seen) == 163
 
 
 @pytest.mark.parametrize("rule", RULES)
