@@ -11,7 +11,7 @@ from engine.bench import NetworkShape, half_masked, random_model
 from engine.models import folded, linear
 from engine.models.chunking import portion
 from engine.models.folded import FoldedDIT
-from engine.sampling import kernel, step
+from engine.sampling import kernel, readout
 
 SHAPE = NetworkShape(width=64, blocks=3, heads=4, vocab=97, length=48)
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 0.15}
@@ -78,8 +78,8 @@ def test_mlp_in_chunks_equals_mlp_at_once(monkeypatch: pytest.MonkeyPatch) -> No
 def test_tokens_drawn_a_few_at_a_time_are_those_drawn_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     model, strategy = FoldedDIT(random_model(SHAPE, 0)), make_strategy("remdm-cap", eta=0.1)
     once = sample(model, strategy, steps=6, length=12, count=3)
-    monkeypatch.setattr(step, "HEAD_ROWS", 3)
-    monkeypatch.setattr(step, "DRAW_CELLS", 2 * model.vocab_size)
+    monkeypatch.setattr(readout, "HEAD_ROWS", 3)
+    monkeypatch.setattr(readout, "DRAW_CELLS", 2 * model.vocab_size)
     assert torch.equal(sample(model, strategy, steps=6, length=12, count=3), once)
 
 
