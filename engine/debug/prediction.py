@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from engine.debug.findings import Drafts, Ranked, TokenPrediction, Verdict
-from engine.models.protocol import encode_rows, never_drawn
+from engine.models.protocol import encode_rows, never_drawn, quality_of
 from engine.sampling import kernel
 from engine.sampling.guidance import Hidden, encode_free, is_guided, logits_of
 from engine.sampling.readout import Readout
@@ -159,6 +159,8 @@ def _why_no_verdict(
         return "no step is left"
     if getattr(session.model, "causal", False) and not kind.from_the_left:
         return "the model predicts from the left alone"
+    if "quality" in reads_of(kind) and quality_of(session.model) is None:
+        return "the model has no trained head"
     return ""
 
 

@@ -38,8 +38,8 @@ def check_reads(model: Denoiser, strategy: Strategy) -> None:
         )
     if "quality" in reads_of(strategy) and quality_of(model) is None:
         raise ValueError(
-            f"{strategy.name} reads a trained head's scores, which {name} has not: choose --model demo, "
-            f"or train one with `remdm-tui train-head`"
+            f"{strategy.name} needs a model with a trained head, and {name} has none: choose --model demo, or train "
+            "one with `remdm-tui train-head`"
         )
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from remdm_tui.cli.app import Described, app
-from remdm_tui.cli.options import Device, option
+from remdm_tui.cli.options import MODEL, Device, option, shared
 from remdm_tui.console.output import print_message
 
 
@@ -75,3 +75,31 @@ def train(
         devices=devices, nodes=nodes, hub=hub, log=log or (), changed=changed,
     )  # fmt: skip
     raise typer.Exit(code)
+
+
+@app.command("train-head", cls=Described)
+@shared(MODEL)
+def train_head(
+    ctx: typer.Context,
+    data: Annotated[
+        list[str], typer.Option("--data", help="A file or directory, any number of times, or one of {datasets}.")
+    ],
+    out: Annotated[
+        Path | None, option("--out", "Directory of the head's file; default: the model's, where it is looked for.")
+    ] = None,
+    split: Annotated[str | None, option("--split", "Split of a data set; default validation.")] = None,
+    steps: Annotated[int | None, option("--steps", "Steps of training, 1 or more; default 300.")] = None,
+    batch: Annotated[int | None, option("--batch", "Rows a step, 1 or more; default 8.")] = None,
+    rows: Annotated[int | None, option("--rows", "Rows of text at most, 20 or more; default 2,000.")] = None,
+    seed: Annotated[int | None, option("--seed", "Seed, 0 or more; default 0.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+) -> None:
+    """Train a head that scores tokens, on a model that stays as it is, for the strategy prism."""
+    from remdm_tui.commands.train_head import run
+    from remdm_tui.settings.run_arguments import RunArguments, at_least_one
+
+    for name, value in (("steps", steps), ("batch", batch), ("rows", rows)):
+        if value is not None:
+            at_least_one(name, value)
+    choice = RunArguments.of(ctx.params).choice()
+    print_message(run(choice, data, out=out, split=split, steps=steps, batch=batch, rows=rows, seed=seed, quiet=quiet))

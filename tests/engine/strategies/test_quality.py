@@ -174,7 +174,9 @@ def test_the_head_and_the_logits_are_what_the_dense_pass_gives(strategy: Strateg
 
 @pytest.mark.parametrize("strategy", [make_strategy("prism"), make_strategy("remedi", score="quality")])
 def test_a_model_without_a_head_is_refused_by_name(strategy: Strategy) -> None:
-    message = f"{strategy.name} reads a trained head's scores, which the model has not: choose --model demo, or train"
+    message = (
+        f"{strategy.name} needs a model with a trained head, and the model has none: choose --model demo, or train"
+    )
     with pytest.raises(ValueError, match=message):
         Session(ZooToy(), strategy, steps=4, length=8)
     session = Session(ZooToy(), make_strategy("mdlm"), steps=4, length=8)

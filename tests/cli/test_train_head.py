@@ -1,0 +1,38 @@
+"""`train-head`: it writes a head beside a model, and refuses what it cannot train."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from engine.models import checkpoint, load_model
+from engine.models.dit import DIT, DITConfig
+from engine.records import ModelChoice
+from engine.training.data import prepare
+from remdm_tui.commands.train_head import run
+from tests.engine.texts import VOCABULARY, write_texts
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("train-head")
+    corpus = prepare([write_texts(home)], VOCABULARY, home / "cache")
+    size = corpus.tokenizer.get_vocab_size()
+    torch.manual_seed(5)
+    checkpoint.export_model(DIT(DITConfig(size, 24, 2, 3, 8, 16, size - 1)), corpus.tokenizer.to_str(), home / "model")
+    return home
+
+
+def test_a_head_is_written_beside_the_model_and_loaded(home: Path) -> None:
+    choice = ModelChoice(str(home / "model"), "cpu", "float32")
+    told = run(choice, [str(home / "nonsense.jsonl")], steps=3, batch=2, rows=40, quiet=True)
+    assert told.startswith(f"{home / 'model' / 'quality.safetensors'}: a right token scores above a wrong one in ")
+    assert "after 3 steps on 40 rows" in told
+    assert load_model(str(home / "model"), "cpu", "float32").quality is not None
+
+
+def test_a_built_in_model_needs_a_directory(home: Path) -> None:
+    with pytest.raises(ValueError, match=r"the files of demo are not yours to add to: .* give --out DIR"):
+        run(ModelChoice("demo", "cpu", "float32"), [str(home / "nonsense.jsonl")], steps=1, quiet=True)
