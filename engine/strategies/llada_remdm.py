@@ -48,6 +48,7 @@ class LladaRemdm(Strategy):
         "random, held: PRISM, arXiv 2510.01384, sampling.py, remdm and remdm_conf"
     )
     preserves_marginal = False
+    remasks = True
     reads = frozenset({"masked", "committed"})
 
     version: str = knob(
