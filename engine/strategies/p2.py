@@ -57,6 +57,7 @@ class P2(Strategy):
     source = "Peng et al. 2025, arXiv 2502.03540; path_planning, p2.py, p2_sampling"
     reads = READ_BY["confidence"]
     preserves_marginal = False  # what is masked is rounded down to whole tokens
+    remasks = True
 
     eta: float = knob(1.0, "factor of revealed positions' log scores: below 1 protects them, 0 never remasks", 0, 10)
     score: str = knob(

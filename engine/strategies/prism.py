@@ -18,6 +18,7 @@ class Prism(Strategy):
     summary = "Reveal what the network is surest of, and mask again the tokens that a trained head scores lowest."
     source = "Kim et al. 2025, PRISM, arXiv 2510.01384; the authors' PRISM_llada/sampling.py, llada_inference"
     preserves_marginal = False  # shares that are rounded up run ahead of the clock
+    remasks = True
     reads = frozenset({"masked", "committed", "quality"})
 
     num_remasking: int = knob(

@@ -34,6 +34,7 @@ class Rdm(Strategy):
     source = "Zheng et al. 2023, arXiv 2302.05737; DPLM, arXiv 2402.18567, generate and _reparam_decoding"
     reads = READ_BY["gumbel"]
     preserves_marginal = False  # what is masked is rounded down to whole tokens
+    remasks = True
 
     schedule: str = knob("linear", "the masked share: 1 - t/T, or cos(pi t / 2T)", choices=tuple(SCHEDULES))
     sampling: str = knob(

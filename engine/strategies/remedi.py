@@ -18,6 +18,7 @@ class Remedi(Strategy):
     summary = "Keep the positions of highest score, one share more each step, and mask all others."
     source = "Huang et al. 2025, RemeDi, arXiv 2509.23653; the authors' inference.py, generate_block_diffusion"
     preserves_marginal = False  # shares that are rounded down run behind the clock
+    remasks = True
     reads = frozenset({"committed", "logit"})
 
     score: str = knob(

@@ -24,6 +24,7 @@ class Saber(Strategy):
     summary = "Reveal what is surer than the mean when revealed, n at least; remask what has gained least since."
     source = "Saber, arXiv 2510.18165, generate_with_saber"
     preserves_marginal = False  # the network decides how many are revealed
+    remasks = True
     reads = frozenset({"masked", "committed", "previous"})
 
     n: int = knob(2, "reveal at least so many, and remask half of that at least", 1, 4096)

@@ -24,6 +24,7 @@ class T2m(ThresholdBlocks):
     summary = "Reveal above a threshold as LLaDA2.1, and mask doubtful tokens again, a limited number of times."
     source = "Token-to-mask refinement, arXiv 2604.18738; synsis/remasked_DLM, modeling_remask.py, _token_edit_step"
     reads = frozenset({"masked", "committed", "drawn"})
+    remasks = True
 
     rule: str = knob(
         "low_prob", "remask what is improbable now, what another token would replace, or what fell since the last call",

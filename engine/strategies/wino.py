@@ -24,6 +24,7 @@ class Wino(Strategy):
     summary = "Reveal all above a low threshold, and mask again what the network doubts when it does not see it."
     source = "Hong et al. 2025, arXiv 2507.18578; Feng-Hong/WINO-DLLM, decoding_wino"
     preserves_marginal = False
+    remasks = True
     reads = frozenset({"masked", "verified"})
 
     threshold: float = knob(0.6, "reveal where the probability is above this, and the surest in any case", 0, 1)
