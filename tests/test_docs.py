@@ -12,6 +12,8 @@ import typer
 
 from engine.evaluation.metrics import METRICS
 from engine.lint import DRAWN_CHECKS, RUN_CHECKS
+from engine.strategies import REGISTRY
+from engine.strategies.base import READS
 from remdm_tui.cli import app
 
 HOME = Path(__file__).parent.parent
@@ -129,3 +131,12 @@ def test_the_table_of_lint_has_every_check_with_its_threshold() -> None:
         if check.threshold:
             shown = f"{check.threshold:g}" if check.threshold >= 1 else f"{check.threshold:.0%}".replace("%", " %")
             assert shown in rows[name], name
+
+
+def test_what_strategies_read_is_in_the_documents() -> None:
+    text = (HOME / "docs" / "strategies.md").read_text("utf-8")
+    words, rules = text.split("| strategy | difference |")
+    assert dict(re.findall(r"^\| `([a-z]+)` \| (.+) \|$", words, re.MULTILINE)) == READS
+    named = re.findall(r"^\| (`[^|]+) \|", rules[: rules.index("States of")], re.MULTILINE)
+    assert named
+    assert {name for cell in named for name in re.findall(r"`([a-z0-9-]+)`", cell)} <= set(REGISTRY)

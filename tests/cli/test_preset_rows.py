@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.models.catalogue import BUILT_IN
-from engine.strategies import catalogue, make_strategy, values
+from engine.strategies import REGISTRY, catalogue, make_strategy, values
 from remdm_tui.settings import presets
 from remdm_tui.settings.run_arguments import RunArguments
 from remdm_tui.settings.sweeps import grid
@@ -73,3 +73,10 @@ def test_what_a_row_lacks_is_reported_with_the_rows_that_are_there(monkeypatch: 
 def test_a_row_that_is_none_is_refused(chosen: str, sweep: tuple[str, ...], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         grid(RunArguments(preset=chosen), sweep, catalogue())
+
+
+def test_the_zoo_has_a_row_for_every_strategy() -> None:
+    rows = presets.read_preset("zoo").rows
+    assert list(rows) == list(REGISTRY)
+    found = {name: presets.read_preset(f"zoo/{name}").strategy for name in rows}
+    assert found == {name: name for name in REGISTRY}
