@@ -10,6 +10,12 @@ import pytest
 from tests.tui.terminal import Terminal, with_forked_engine
 
 
+@pytest.fixture(autouse=True)
+def lints_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Say nothing of lint at the end of a run: its line comes from a thread, and would cover others at any time."""
+    monkeypatch.setattr("remdm_tui.watch.run_lint.RunLint.tick", lambda *_: "")
+
+
 @pytest.fixture
 def terminal() -> Iterator[Callable[..., Terminal]]:
     """Start the command line, whose engine is a fork unless another `command` is given, in a terminal of its own."""

@@ -19,6 +19,11 @@ OFF = Settings("remdm-cap", {"eta": 0.0})
 """The scripted link does not remask without eta."""
 
 
+@pytest.fixture(autouse=True)
+def lints_at_the_end() -> None:
+    """Lint as a session does, unlike in the other tests."""
+
+
 def session_of(settings: Settings, path: Path | None = None) -> WatchSession:
     options = WatchOptions(settings, ModelChoice("toy"), 12, 8, 1, 0, paused=False)
     session = WatchSession(options, ScriptedLink, RunRecording(path))
