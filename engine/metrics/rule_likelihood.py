@@ -25,7 +25,7 @@ from engine.sampling.blocks import split
 from engine.sampling.session import control_of, grid_of
 from engine.sampling.state import SamplerState, StepConfig
 from engine.sampling.step import Decision, Stepper
-from engine.strategies import REGISTRY, Strategy
+from engine.strategies import REGISTRY, Strategy, reads_of
 from engine.system.callbacks import ignore
 
 FITTING = ("low-confidence", "topk-margin", "left-to-right", "threshold")
@@ -76,6 +76,9 @@ def rule_scores(
     if is_causal(model):
         name = getattr(model, "name", "the model")
         raise ValueError(f"{name} predicts from the left alone: its likelihood is exact without a strategy")
+    # a choice by uniforms of its own is 0 or 1 as well, and yet by chance
+    if "noise" in reads_of(rule.strategy):
+        raise ValueError(_no_rule(rule.strategy, "reveals by chance"))
     if rule.strategy.edits:
         raise ValueError(_no_rule(rule.strategy, "edits revealed tokens"))
     found = []

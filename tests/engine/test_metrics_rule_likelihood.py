@@ -217,6 +217,16 @@ def test_a_strategy_that_is_no_rule_is_refused_by_name(strategy: str, why: str) 
         rule_scores(Toy(), DecodingRule(make_strategy(strategy)), ALL[:2])
 
 
+def test_a_choice_by_noise_is_no_rule_though_its_plan_is_certain() -> None:
+    @dataclass(frozen=True)
+    class Noisy(Threshold):
+        name = "test-noisy"
+        reads = frozenset({"masked", "noise"})
+
+    with pytest.raises(ValueError, match="test-noisy reveals by chance"):
+        rule_scores(Toy(), Rule(Noisy()), ALL[:2])
+
+
 def test_bad_rows_are_refused() -> None:
     with pytest.raises(ValueError, match="rows hold the mask"):
         rule_scores(Toy(), RULES["margin"], torch.full((1, LENGTH), MASK))
