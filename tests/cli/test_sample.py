@@ -40,6 +40,7 @@ def test_json_says_every_setting(cli: Callable[..., Any]) -> None:
         "model": "demo", "device": "cpu", "dtype": "float32", "steps": 3, "length": 6, "prompt": "", "chat": False,
         "infill": False, "block_length": None, "stride": None, "strides": 0,
         "strategy": "remdm-cap", "top_p": 0.9, "temperature": 1.0, "nucleus": "exclusive", "draw": "inverse-cdf",
+            "cfg": 0.0, "eos_bias": 0.0, "eos_confidence": "kept",
         "knobs": {"eta": 0.1, "when": "always", "t_switch": 0.5, "t_on": 0.55, "t_off": 0.05, "alpha_on": 0.9},
     }  # fmt: skip
 
