@@ -224,7 +224,7 @@ def test_a_choice_by_noise_is_no_rule_though_its_plan_is_certain() -> None:
         reads = frozenset({"masked", "noise"})
 
     with pytest.raises(ValueError, match="test-noisy reveals by chance"):
-        rule_scores(Toy(), Rule(Noisy()), ALL[:2])
+        rule_scores(Toy(), DecodingRule(Noisy()), ALL[:2])
 
 
 def test_bad_rows_are_refused() -> None:
