@@ -263,8 +263,8 @@ def test_the_page_tells_every_step(tmp_path: Path) -> None:
             states, at = UNCHANGED[states], 0
             numbers = iter(branch["steps"][position - 1])
             for code in numbers:
-                at += code // 10
-                states[at] = code % 10 // 2
+                at += code // (2 * len(Change))
+                states[at] = code % (2 * len(Change)) // 2
                 if code % 2:
                     words[at] = next(numbers)
         assert np.array_equal(states, trace.change(position, 1))
