@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.recording.frames import EDIT, FINAL, FrameHead
+from engine.recording.frames import FINAL, FrameHead
 from engine.recording.layout import Cursor
 from engine.records import Branch
 from engine.sampling.figures import FIGURES, Curves
@@ -64,7 +64,7 @@ class BranchEntry:
         self.settings.append(head.settings)
         self.expected.append(1 - alpha_s)
         self.calls.append(self._calls)
-        if head.flags & EDIT:
+        if head.by_hand:
             self.edits.append(len(self) + 1)
         if head.flags & FINAL:
             self.clean_ups.append(len(self) + 1)

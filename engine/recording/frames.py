@@ -44,6 +44,11 @@ class FrameHead(NamedTuple):
     calls: int
     s: float
 
+    @property
+    def by_hand(self) -> bool:
+        """Whether a person's edit made the frame; a strategy edits by what it has just read of the network."""
+        return bool(self.flags & EDIT) and not self.calls
+
 
 def head(body: bytes) -> tuple[FrameHead, float]:
     """Return a frame's head and its alpha_s; raises ValueError for a body too short."""
@@ -73,7 +78,7 @@ def encode_frame(before: StoredState, frame: Frame, branch: int, settings: int, 
     if abs(calls) > MOST_CALLS:
         raise ValueError(f"frame {frame.index} has {calls} network calls, more than a recording can hold")
     flags, extra = _expected(before, frame)
-    edit = _pack_edits(frame)
+    edit = _pack_edits(frame, calls)
     flags |= ODD * bool(odd) | EDIT * bool(edit)
     # a plan is made for the state before it, which differs from that of the last plan where the last step changed it
     steady = (before.change != Change.REVEALED) & (before.change != Change.REMASKED) & (before.change != Change.EDITED)
@@ -114,14 +119,15 @@ def decode_frame(before: StoredState, body: bytes, settings: Settings, header: H
     )  # fmt: skip
 
 
-def _pack_edits(frame: Frame) -> bytes:
+def _pack_edits(frame: Frame, calls: int) -> bytes:
     """Return a person's edit, or the strategy's plan of edits, coded as if the last plan had been 0; else nothing.
 
-    They are told apart by their first byte: a plan's is a `plans.Way`, and msgpack begins with a larger one.
+    They are told apart by their first byte: a plan's is a `plans.Way`, and msgpack begins with a larger one.  In the
+    head they are by the network calls: a person's edit takes none, and no strategy edits without one.
     """
     if frame.edit is not None:
         return pack(frame.edit)
-    if frame.edit_plan is None:
+    if frame.edit_plan is None or not calls:
         return b""
     nothing = np.zeros(frame.edit_plan.shape, np.float32)
     return plans.encode_plan(frame.edit_plan, nothing, np.zeros(nothing.shape, bool))[0]

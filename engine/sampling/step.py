@@ -106,7 +106,7 @@ class Stepper:
         if bool((reveal & (ids < 0)).any()):
             raise ValueError("the plan reveals positions at which it does not read the prediction")
         edit = flipped = None
-        if plan.edit is not None:
+        if plan.edit is not None and bool(seen.calls.any()):
             edit, beyond = kernel.clamp(plan.edit)
             room = 1 - remask
             beyond, edit = beyond + (edit - room).clamp(min=0), torch.minimum(edit, room)

@@ -342,6 +342,8 @@ def test_edits_travel_in_messages_and_recordings(tmp_path: Path) -> None:
         assert same(event.frame(), frame)
     with closing(Recording.open(tmp_path / "run.remdm")) as recording:
         trace = recording.trace()
+        # those of a strategy are not a person's
+        assert trace.edits() == []
         for i, frame in enumerate(frames):
             found = trace.frame(i + 1)
             assert found is not None
