@@ -15,13 +15,17 @@ from engine.bench.subjects import Oblivious
 from engine.bench.timing import SCHEMES, Scheme, TimingOptions, measure_scheme
 from engine.models.folded import FoldedDIT
 from engine.sampling import oracle
-from engine.strategies import REGISTRY, Plan
+from engine.strategies import REGISTRY, Plan, reads_of
 
 
 def test_calls_never_exceed_those_of_the_dense_update() -> None:
     lines = list(bench.measure(("calls",), bench.QUICK))
     assert len(lines) == len(REGISTRY) + 1
-    assert all(0 < line.ours <= line.dense for line in lines)
+    # these look at what the network would say of other texts, which the dense update has no counterpart of
+    others = [name for name, kind in REGISTRY.items() if reads_of(kind) & {"verified", "ahead"}]
+    assert len(others) < len(REGISTRY) / 4
+    assert all(0 < line.ours <= line.dense for line in lines if line.case.split(",")[0] not in others)
+    assert all(line.ours > line.dense for line in lines if line.case.split(",")[0] in others)
 
 
 def test_the_whole_batch_cache_is_run_whenever_any_sample_reveals_something() -> None:
