@@ -6,10 +6,10 @@ exists.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,17 +17,15 @@ from torch import Tensor
 from engine.models.chunking import portion
 from engine.models.protocol import (
     Denoiser,
-    ShadowDenoiser,
     device_of,
     encode_rows,
-    has_shadows,
     never_drawn,
     quality_of,
 )
 from engine.records import Settings
 from engine.sampling import guidance, kernel, rng
+from engine.sampling.encoding import Encoder, ReadPositions
 from engine.sampling.guidance import Hidden, is_guided
-from engine.sampling.memory import ShownState
 from engine.sampling.rng import Purpose
 from engine.sampling.state import SamplerState, StepConfig
 from engine.strategies import Prediction, Strategy, View, reads_of
@@ -36,8 +34,6 @@ HEAD_ROWS = 128
 """Rows put through the vocabulary head at once on a processor: enough to read its weights seldom."""
 DRAW_CELLS = 1 << 18
 """Probabilities drawn from at once on a processor, rows times vocabulary: 2 MB in float64, which stay in the cache."""
-ROW_POSITIONS = 1 << 12
-"""Positions of the network's input computed at once on a processor, where each revealed one takes a row of its own."""
 DESCRIBES = frozenset({"spread", "committed", "verified", "divergence", "tempered", "noised", "tilted"})
 """What takes whole distributions rather than draws from them."""
 
@@ -64,33 +60,12 @@ class BadLogitsError(FloatingPointError):
         """(sample number, step, position) of each, in order"""
 
 
-class ReadPositions(NamedTuple):
-    """Positions at which the network is read: N in all, by sequence."""
-
-    rows: Tensor
-    """[R]: sequences with any"""
-    where: Tensor
-    """bool [R, L]"""
-    sequence: Tensor
-    """[N]: of the batch"""
-    position: Tensor
-    """[N]"""
-
-    @classmethod
-    def of(cls, where: Tensor) -> ReadPositions:
-        """Return the positions where bool [B, L] holds."""
-        rows = where.any(-1).nonzero()[:, 0]
-        return cls(rows, where[rows], *where.nonzero(as_tuple=True))
-
-
 class Readout:
     """Reads one model under one seed."""
 
     def __init__(self, model: Denoiser, seed: int) -> None:
         self.model, self.seed = model, seed
-        self.device = device_of(model)
-        self._kept: dict[int, _Kept] = {}
-        """by sample number: what a strategy that reads `divergence` compares with next"""
+        self.device, self.encoder = device_of(model), Encoder(model)
 
     @torch.no_grad()
     def draw(
@@ -98,7 +73,7 @@ class Readout:
     ) -> kernel.Drawn:
         """Draw tokens at the chosen positions, where bool [B, L]; N results in order."""
         chosen = ReadPositions.of(where)
-        own = self._encode(state, chosen, state.noise(alpha_t, self.model.mask_id))
+        own = self.encoder.encode(state, chosen, state.noise(alpha_t, self.model.mask_id))
         hidden = self._guided(control.settings, state, chosen, alpha_t, own)
         keys = self._keys(state, steps)
         parts = []
@@ -122,7 +97,7 @@ class Readout:
                 column[where] = value
         *found, held = columns
         calls = where.any(-1).long()
-        if "verified" in reads_of(control.strategy) and not self._by_shadows(control.strategy):
+        if "verified" in reads_of(control.strategy) and not self.encoder.by_shadows(control.strategy):
             calls = (where & view.masked).any(-1).long() + (where & ~view.masked).sum(-1)
         return Predicted(Prediction(*found), held, calls)
 
@@ -137,7 +112,7 @@ class Readout:
         where = strategy.candidates(view) & view.masked & (ids >= 0)
         sequence, position = where.nonzero(as_tuple=True)
         means = [torch.zeros(0, dtype=torch.float64, device=self.device)]
-        for rows, places in self._in_portions(state, sequence, position):
+        for rows, places in self.encoder.in_portions(state, sequence, position):
             part = replace(state, memory=None).rows(rows.tolist())
             part = replace(part, tokens=part.tokens.scatter(1, places[:, None], ids[rows, places][:, None]))
             left = ReadPositions.of(part.shown(part.tokens == mask_id))
@@ -155,12 +130,6 @@ class Readout:
         ahead[where] = torch.cat(means)
         return ahead, where.sum(-1)
 
-    def _in_portions(self, state: SamplerState, *columns: Tensor) -> Iterator[tuple[Tensor, ...]]:
-        """Yield N rows of the network's input, [N] each, as many at a time as are computed at once."""
-        width = state.tokens.shape[1] if state.seen is None else state.seen.shape[1]
-        at_once = max(1, portion(ROW_POSITIONS, self.device) // width)
-        yield from zip(*(torch.split(column, at_once) for column in columns), strict=True)
-
     def _read(
         self, control: StepConfig, state: SamplerState, steps: Sequence[int], view: View, where: Tensor,
         ends: Tensor | None,
@@ -169,15 +138,15 @@ class Readout:
         reads, chosen = reads_of(control.strategy), ReadPositions.of(where)
         shown = None if state.memory is None else state.memory.shown
         # the last step's come first, since what is kept of it is replaced by this step's
-        last = None if shown is None else self._last_hidden(state, chosen, shown)
+        last = None if shown is None else self.encoder.last_hidden(state, chosen, shown)
         noise = state.noise(view.alpha_t, self.model.mask_id)
         if "verified" in reads:
-            shadows = self._by_shadows(control.strategy)
-            own = self._verified(state, where, view, noise, shadows, keep=last is not None)
+            shadows = self.encoder.by_shadows(control.strategy)
+            own = self.encoder.encode_verified(state, where, view, noise, shadows, keep=last is not None)
         elif ends is None:
-            own = self._encode(state, chosen, noise, keep=last is not None)
+            own = self.encoder.encode(state, chosen, noise, keep=last is not None)
         else:
-            own = self._encode_cut(state, chosen, noise, ends)
+            own = self.encoder.encode_cut(state, chosen, noise, ends)
         settings = control.settings
         hidden = self._guided(settings, state, chosen, view.alpha_t, own)
         keys, standing = self._keys(state, steps), state.tokens[where]
@@ -185,7 +154,7 @@ class Readout:
         argmax = committed & ("drawn" not in reads)
         # at temperature 0 there is nothing to temper and no noise
         tempered, noised = (word in reads and settings.temperature > 0 for word in ("tempered", "noised"))
-        noise = self._keys(state, steps, Purpose.GUMBEL)
+        gumbel = self._keys(state, steps, Purpose.GUMBEL) if noised else keys
         parts = []
         quality = self._quality(own) if "quality" in reads else torch.full_like(state.held[where], torch.nan)
         for here, logits in self._logits(settings, hidden):
@@ -215,7 +184,7 @@ class Readout:
                     if tempered:
                         sure[some] = p[some].gather(-1, ids[some, None])[:, 0]
                     if noised:
-                        places = kernel.Address(noise[chosen.sequence[here][some]], places.positions)
+                        places = kernel.Address(gumbel[chosen.sequence[here][some]], places.positions)
                         sure[some] = kernel.noised(self._law(settings, logits[some]), ids[some], places)
                 masks = ~committed[here]
                 sure[masks] = guidance.confidence(self.model, settings, logits[masks], ids[masks], sure[masks])
@@ -230,86 +199,6 @@ class Readout:
         # `validation.check_reads` refuses such a strategy where a run begins
         assert score is not None
         return score(hidden).double()
-
-    def _encode(self, state: SamplerState, chosen: ReadPositions, noise: Tensor, keep: bool = False) -> Tensor:
-        """Return hidden [N, D] at the chosen positions; noise [B].
-
-        keep: keep all that the network gave for the step after, which compares with it.
-        """
-        shown, tokens, noise = _shown(state, chosen), state.tokens[chosen.rows], noise[chosen.rows]
-        if not keep:
-            return encode_rows(self.model, shown(tokens), noise, shown(chosen.where))
-        hidden = self.model.encode(shown(tokens), noise)
-        numbers = [state.numbers[row] for row in chosen.rows.tolist()]
-        self._kept = {number: _Kept(tokens[i], noise[i], hidden[i]) for i, number in enumerate(numbers)}
-        return hidden[shown(chosen.where)]
-
-    def _encode_cut(self, state: SamplerState, chosen: ReadPositions, noise: Tensor, ends: Tensor) -> Tensor:
-        """Return hidden [N, D] at the chosen positions, of texts that are cut off at `ends`, long [B]."""
-        position = torch.arange(state.tokens.shape[1], device=self.device).expand_as(state.tokens)
-        seen = position[chosen.rows] if state.seen is None else state.seen[chosen.rows]
-        left = (seen < ends[chosen.rows, None]).sum(-1)
-        row = chosen.where.nonzero()[:, 0]
-        parts, order = [], []
-        for width in sorted(set(left.tolist())):
-            some = left == width
-            at = seen[some, :width]
-            tokens, where = (values[some].gather(1, at) for values in (state.tokens[chosen.rows], chosen.where))
-            parts.append(encode_rows(self.model, tokens, noise[chosen.rows][some], where))
-            order.append(some[row].nonzero()[:, 0])
-        return torch.cat(parts)[torch.cat(order).argsort()]
-
-    def _by_shadows(self, strategy: Strategy) -> bool:
-        return strategy.verification() != "exact" and has_shadows(self.model)
-
-    def _verified(
-        self, state: SamplerState, where: Tensor, view: View, noise: Tensor, shadows: bool, keep: bool
-    ) -> Tensor:
-        """Return `_encode` at the masks of `where`, bool [B, L], and at its other positions as if each were masked."""
-        if shadows:
-            asked, model = ReadPositions.of(where), cast(ShadowDenoiser, self.model)
-            shown, rows = _shown(state, asked), asked.rows
-            places = shown(asked.where), shown(state.open[rows])
-            return model.encode_shadow(shown(state.tokens[rows]), noise[rows], *places)
-        masks, standing = ReadPositions.of(where & view.masked), where & ~view.masked
-        parts = [(view.masked[where], self._encode(state, masks, noise, keep))] if len(masks.rows) else []
-        if bool(standing.any()):
-            parts.append((~view.masked[where], self._left_out(state, standing, view.alpha_t)))
-        hidden = parts[0][1].new_empty((int(where.sum()), parts[0][1].shape[-1]))
-        for chosen, values in parts:
-            hidden[chosen] = values
-        return hidden
-
-    def _left_out(self, state: SamplerState, standing: Tensor, alpha_t: Tensor) -> Tensor:
-        """Return hidden [N, D] at the positions `standing`, bool [B, L], each of a network that sees a mask there."""
-        mask_id, plain = self.model.mask_id, replace(state, memory=None)
-        sequence, position = standing.nonzero(as_tuple=True)
-        alpha = alpha_t.expand(len(standing), 1)
-        hidden = []
-        for rows, places in self._in_portions(state, sequence, position):
-            part = plain.rows(rows.tolist())
-            own = torch.zeros_like(part.locked).scatter_(1, places[:, None], True)
-            part = replace(part, tokens=part.tokens.masked_fill(own, mask_id))
-            noise = part.noise(alpha[rows], mask_id)
-            hidden.append(encode_rows(self.model, part.shown(part.tokens), noise, part.shown(own)))
-        return torch.cat(hidden)
-
-    def _last_hidden(self, state: SamplerState, chosen: ReadPositions, last: ShownState) -> tuple[Tensor, Tensor]:
-        """Return hidden [N, D] of the last step at the chosen positions, and where there is one, bool [N].
-
-        It follows from what the network was shown, so that a state holds no more; while a run goes on it is kept.
-        """
-        shown, tokens, noise = _shown(state, chosen), last.tokens[chosen.rows], last.noise[chosen.rows]
-        known = (tokens[:, :1] >= 0).expand(chosen.where.shape)[chosen.where]
-        if not bool(known.any()):
-            return torch.empty(len(known), 0), known
-        kept = [self._kept.get(state.numbers[row]) for row in chosen.rows.tolist()]
-        if all(one is not None and one.holds(tokens[i], noise[i]) for i, one in enumerate(kept)):
-            hidden = torch.stack([one.hidden for one in kept if one is not None])
-        else:
-            # a sequence without a last step is shown masks, whose answer is not used
-            hidden = self.model.encode(shown(tokens.where(tokens >= 0, self.model.mask_id)), noise)
-        return hidden[shown(chosen.where)], known
 
     def _moved(self, settings: Settings, p: Tensor, last: tuple[Tensor, Tensor], here: slice) -> Tensor:
         """Return KL(p || p of the last step) [N] of the rows `here`, infinite where there was none."""
@@ -367,22 +256,6 @@ class Readout:
 
 def _logit(logits: Tensor, ids: Tensor) -> Tensor:
     return logits.gather(-1, ids[:, None])[:, 0].double()
-
-
-class _Kept(NamedTuple):
-    """What the network gave for one sequence in the last step: hidden [W, D] of its tokens [L] and noise."""
-
-    tokens: Tensor
-    noise: Tensor
-    hidden: Tensor
-
-    def holds(self, tokens: Tensor, noise: Tensor) -> bool:
-        return torch.equal(self.tokens, tokens) and bool(self.noise == noise)
-
-
-def _shown(state: SamplerState, chosen: ReadPositions) -> Callable[[Tensor], Tensor]:
-    """Return what takes values [R, L] of the chosen rows to the positions that the network sees, [R, W]."""
-    return replace(state, seen=None if state.seen is None else state.seen[chosen.rows]).shown
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from engine.records import Settings
-from engine.sampling import oracle, readout
+from engine.sampling import encoding, oracle
 from engine.sampling.readout import Readout
 from engine.sampling.session import control_of
 from engine.sampling.state import SamplerState
@@ -51,7 +51,7 @@ def shown(strategy: Strategy) -> tuple[View, SamplerState]:
 def test_verified_predictions_are_those_of_the_network_with_each_token_masked(
     model: Toy, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(readout, "ROW_POSITIONS", at_once)
+    monkeypatch.setattr(encoding, "ROW_POSITIONS", at_once)
     (view, state), control = shown(Judge()), control_of(Judge(), Settings("judge", top_p=1.0))
     found = Readout(model, 6).predict(control, state, [1, 1, 1], view)
     got = found.prediction
@@ -93,7 +93,7 @@ def test_in_blocks_the_mask_in_place_of_a_token_counts_as_noise() -> None:
 
 @pytest.mark.parametrize("at_once", [1, 20, 1 << 12])
 def test_a_look_ahead_is_the_mean_entropy_of_what_is_left(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readout, "ROW_POSITIONS", at_once)
+    monkeypatch.setattr(encoding, "ROW_POSITIONS", at_once)
     model, (view, state) = TimedToy(), shown(Every())
     reader, control = Readout(model, 6), control_of(Every(), Settings("every", top_p=1.0))
     view = replace(view, prediction=reader.predict(control, state, [1, 1, 1], view).prediction)
