@@ -68,7 +68,17 @@ def test_guidance_is_the_formula() -> None:
 PROMPT = [0, 3, 1]
 
 
-@pytest.mark.parametrize("name", REGISTRY)
+UNGUIDED = ("klass", "slow-fast", "informed-corrector", "wino", "info-gain")
+"""Strategies that show the network other texts than the state, or compare with what it said of the last."""
+
+
+@pytest.mark.parametrize("name", UNGUIDED)
+def test_a_strategy_that_guidance_cannot_follow_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} .*: leave cfg at 0"):
+        Session(Toy(), make_strategy(name), cfg=1.0, steps=8, length=24, prompt=PROMPT)
+
+
+@pytest.mark.parametrize("name", [name for name in REGISTRY if name not in UNGUIDED])
 def test_guidance_acts_for_every_strategy_and_takes_two_calls(name: str) -> None:
     """Where the second row has the same logits nothing changes; where it has others the text does."""
     shape: dict[str, Any] = {"steps": 8, "length": 24, "prompt": PROMPT, "seed": 2}
