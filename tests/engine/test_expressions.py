@@ -22,7 +22,12 @@ from engine.strategies import make_strategy
 from tests.engine.toys import Toy
 
 PIECES = ("a", " the", "the", "sea", "\n", "_")
-FRAMES = list(Session(Toy(), make_strategy("remdm-cap", eta=0.3), steps=12, length=9, batch=3, seed=1, prompt=[1]))
+FRAMES = [
+    frame
+    for strategy in (make_strategy("remdm-cap", eta=0.3), make_strategy("llada21-edit", editing_threshold=0.0))
+    for frame in Session(Toy(), strategy, steps=12, length=9, batch=3, seed=1, prompt=[1])
+]
+assert any(frame.count(Change.EDITED) for frame in FRAMES)
 
 
 def reads(text: str, frame: Frame) -> list[Any]:
@@ -38,6 +43,8 @@ def by_hand(frame: Frame, sample: int) -> dict[str, Any]:
         "excess": frame.excess, "block": frame.block, "final": frame.final, "masked": known.masked,
         "revealed": known.revealed, "remasked": known.remasked, "sigma": known.sigma, "entropy": known.entropy,
         "confidence": known.confidence, "confidence_new": known.values["confidence_new"],
+        "edited": rows["change"].count(Change.EDITED),
+        "edit": [0.0] * 9 if frame.edit_plan is None else frame.edit_plan[sample].tolist(),
         "token": rows.pop("tokens"), "position": list(range(9)), **rows,
     }  # fmt: skip
 
