@@ -130,7 +130,7 @@ async def test_tab_completes_as_far_as_it_is_certain_and_then_goes_round():
         await stepped(pilot, 1)
         await typed(pilot, "str", "tab")
         assert line(pilot.app) == "strategy "
-        await pilot.press("r", "e", "tab")
+        await pilot.press("r", "e", "m", "d", "tab")
         assert line(pilot.app) == "strategy remdm-"
         names = hint(pilot.app).split()
         assert {"remdm-cap", "remdm-loop"} <= set(names)
