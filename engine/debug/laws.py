@@ -257,6 +257,8 @@ def calls_as_planned(step: LawInput) -> Iterator[Violation]:
         return  # such a strategy chooses itself when it needs the network
     asks = step.was_masked if looks else frame.change == Change.REVEALED
     planned, calls = int(asks.any(-1).sum()), frame.network_calls - step.last.calls
+    # guidance is a second call with the prompt masked
+    planned *= 1 + (frame.settings.cfg > 0 and bool((frame.change == Change.LOCKED).any()))
     if calls != planned:
         who = "sequences with masks" if looks else "sequences that reveal something"
         yield _broken(

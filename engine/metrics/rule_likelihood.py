@@ -79,6 +79,10 @@ def rule_scores(
     # a choice by uniforms of its own is 0 or 1 as well, and yet by chance
     if "noise" in reads_of(rule.strategy):
         raise ValueError(_no_rule(rule.strategy, "reveals by chance"))
+    if "tilted" in reads_of(rule.strategy):
+        raise ValueError(_no_rule(rule.strategy, "draws from other logits than the network's"))
+    if type(rule.strategy).sees is not Strategy.sees:
+        raise ValueError(_no_rule(rule.strategy, "shows the network a part of the text"))
     if rule.strategy.edits:
         raise ValueError(_no_rule(rule.strategy, "edits revealed tokens"))
     found = []

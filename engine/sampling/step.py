@@ -111,6 +111,8 @@ class Stepper:
             room = 1 - remask
             beyond, edit = beyond + (edit - room).clamp(min=0), torch.minimum(edit, room)
             excess = torch.maximum(excess, (beyond * view.revealed).amax(-1))
+            if bool((view.revealed & (edit > 0) & (ids < 0) & (seen.calls > 0)[:, None]).any()):
+                raise ValueError("the plan edits positions at which it does not read the prediction: read committed")
             flipped = view.revealed & ~forget & (u < remask + edit) & (ids >= 0) & (ids != state.tokens)
         flips = Flips(reveal, forget, flipped, (ids, seen.held))
         return Decision(unmask, remask, excess * (excess > ROUNDING), flips, edit)

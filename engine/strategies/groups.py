@@ -11,7 +11,7 @@ GROUPS: tuple[tuple[str, frozenset[str]], ...] = (
     ("what the network says of a token that it cannot see", frozenset({"verified"})),
     ("the network's view now and at the last step", frozenset({"previous", "divergence"})),
     ("the network's view of every position", frozenset({"committed", "drawn"})),
-    ("the network's view of masked positions", frozenset({"masked", "spread", "candidates"})),
+    ("the network's view of masked positions", frozenset({"masked", "spread"})),
     ("the probability of each token when it was revealed", frozenset({"held"})),
 )
 """A strategy belongs to the first group of which it reads a word."""

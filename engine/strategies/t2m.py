@@ -34,7 +34,9 @@ class T2m(ThresholdBlocks):
     sure: float = knob(0.9, "remask where another's probability is above this", 0, 1, needs=("rule", "t2t_remask"))
     fall: float = knob(0.3, "remask where the probability fell by more than this", 0, 1, needs=("rule", "logit_diff"))
     max_remask_per_pos: int = knob(5, "remasks of a position in its block, at most", 0, 4096)
-    max_remask_ratio: float = knob(0.25, "share of the revealed tokens remasked in a step, at most, but one", 0, 1)
+    max_remask_ratio: float = knob(
+        0.25, "largest share of the revealed tokens remasked in a step; at least one may be", 0, 1
+    )
 
     def reading(self) -> frozenset[str]:
         return self.reads | {"previous"} if self.rule == "logit_diff" else self.reads

@@ -69,6 +69,8 @@ def _first(*values: int | None) -> int | None:
 def _states(fields: TraceFields, options: TraceOptions) -> tuple[NDArray[np.int64], int, NDArray[np.float64] | None]:
     """Return the states [T + 1, B, L] from the masked canvas on, the mask's id, and probabilities [T, B, L] or None."""
     mask = _first(options.mask_id, fields.mask_id)
+    if mask is not None and not 0 <= mask < LARGEST_VOCABULARY:
+        raise ValueError(f"the mask must lie in 0 to {LARGEST_VOCABULARY - 1:,}, not {mask}")
     ids, probabilities = fields.ids, fields.probabilities
     if fields.step_map is not None:
         if mask is None:
@@ -141,8 +143,8 @@ def _model(fields: TraceFields, options: TraceOptions, ids: NDArray[np.int64], m
     size = max(least, options.vocab_size or 0, fields.vocab_size or 0)
     if mask < 0 or size > LARGEST_VOCABULARY:
         raise ValueError(
-            f"token ids, the mask {mask} included, are 0 to {LARGEST_VOCABULARY - 1:,}, and a vocabulary has at most "
-            f"{LARGEST_VOCABULARY:,}, not {size:,}"
+            f"token ids are 0 to {LARGEST_VOCABULARY - 1:,}, and a vocabulary has at most {LARGEST_VOCABULARY:,}, "
+            f"not {size:,}"
         )
     known = options.pieces if options.pieces is not None else fields.pieces
     texts = [known.get(i, "") for i in range(size)] if known else [f" {i}" for i in range(size)]

@@ -173,6 +173,8 @@ def _probabilities(value: Any, ids: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def _whole(value: Any, name: str) -> int:
+    if isinstance(value, list | tuple | dict):
+        raise ValueError(f"{name} must be a whole number, not {value!r}")
     array = np.asarray(value)
     if array.size != 1 or array.dtype.kind not in "iu":
         raise ValueError(f"{name} must be a whole number, not {value!r}")
@@ -189,6 +191,8 @@ def _word(value: Any, name: str) -> str:
 def _pieces(value: Any) -> dict[int, str]:
     if value is None:
         return {}
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
     pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else None
     try:
         assert pairs is not None

@@ -21,7 +21,7 @@ from remdm_tui.settings.knobs import parse_knobs
 
 if TYPE_CHECKING:
     from engine.data.texts import Texts
-    from engine.evaluation.perplexity import Perplexity, PerplexityProgress
+    from engine.evaluation.perplexity import Measured, Perplexity, PerplexityProgress
     from engine.models import TextModel
 
 CONVENTIONS = {"standard": ("standard",), "reference": ("reference",), "both": ("standard", "reference")}
@@ -128,16 +128,19 @@ def load_text_model(choice: ModelChoice, reporter: Reporter) -> TextModel:
         return load_choice(choice, reporter.loading)
 
 
+def _level(measured: Measured) -> str:
+    return "" if measured.nll.low is None else f", with {measured.nll.level:.0%} intervals"
+
+
 def result_text(found: Perplexity, out: Path | None) -> str:
     """Return the result for a person: the figures under each set of conventions, and what they rest on."""
     settings = found.settings
     lines = [f"{settings['model']} on {settings['data']}, split {settings['split']}"]
     for name, measured in found.conventions.items():
         kind = "exact" if measured.bound is None else f"upper bound ({measured.bound})"
-        level = "" if measured.nll.low is None else f", with {measured.nll.level:.0%} intervals"
         lines += [
             "",
-            f"{name} conventions, {kind} over {counted(measured.rows, 'row', form=',')}{level}",
+            f"{name} conventions, {kind} over {counted(measured.rows, 'row', form=',')}{_level(measured)}",
             str(measured),
         ]
         lines += [f"  {sentence}" for sentence in measured.sentences]
@@ -146,7 +149,7 @@ def result_text(found: Perplexity, out: Path | None) -> str:
         lines += [
             "",
             f"exact under {rule['strategy']}, {counted(rule['steps'], 'step', form=',')}, over "
-            f"{counted(found.rule.rows, 'row', form=',')}{level}",
+            f"{counted(found.rule.rows, 'row', form=',')}{_level(found.rule)}",
             str(found.rule),
             *(f"  {sentence}" for sentence in found.rule.sentences),
         ]

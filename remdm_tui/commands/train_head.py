@@ -64,7 +64,10 @@ def _home(name: str) -> Path:
     """Return the directory of a model.  Raises ValueError for one whose directory is not the user's."""
     home = resolve(name)
     if name in BUILT_IN or home is None:
-        raise ValueError(f"the files of {name} are not yours to add to: copy them to a directory, or give --out DIR")
+        raise ValueError(
+            f"the files of {name} are not yours to add to: copy the model to a directory and give that "
+            "as --model, or give --out DIR to write the head alone"
+        )
     if not home.is_dir():
         raise ValueError(f"{name} is a single file, beside which no head is looked for: give the directory of a model")
     return home

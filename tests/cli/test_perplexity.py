@@ -34,11 +34,11 @@ from engine.files.fingerprint import fingerprint
 from engine.files.locks import acquire
 from engine.metrics.conventions import conventions
 from engine.metrics.likelihood import likelihood
-from engine.metrics.rule_likelihood import Rule, rule_scores
+from engine.metrics.rule_likelihood import DecodingRule, rule_scores
 from engine.models import TextModel, checkpoint, load_model
 from engine.models.dit import DIT, DITConfig
 from engine.records import ModelChoice
-from engine.strategies import make_strategy
+from engine.strategies import make_strategy, values
 from engine.training.data import prepare
 from remdm_tui.commands.perplexity import ScoringReport, run, running_figures, stopped
 from remdm_tui.commands.progress import PlainLines
@@ -224,11 +224,11 @@ def test_a_strategy_adds_the_exact_likelihood_and_its_network_calls(
     found = printed(capsys)
     model = model_of(home)
     rows = model_rows(model, load_texts(str(home / "nonsense.jsonl")), windows=5).tokens
-    exact = rule_scores(model, Rule(make_strategy("low-confidence"), 8, 4), rows)
+    exact = rule_scores(model, DecodingRule(make_strategy("low-confidence"), 8, 4), rows)
     assert found["rule"]["nll"]["value"] == pytest.approx(exact.nats.mean() / LENGTH)
     assert (found["rule"]["kind"], found["rule"]["network_calls"], found["rule"]["tokens"]) == ("exact", 40, 80)
     assert found["settings"]["rule"] == {
-        "strategy": "low-confidence", "knobs": {}, "steps": 8, "block_length": 4,
+        "strategy": "low-confidence", "knobs": values(make_strategy("low-confidence")), "steps": 8, "block_length": 4,
     }  # fmt: skip
     score(home, "nonsense.jsonl", **more)
     out = capsys.readouterr().out

@@ -8,11 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from engine.debug.laws import Claims, LawState, check_laws
 from engine.records import Settings
 from engine.sampling import guidance
 from engine.sampling.batch import samples
 from engine.sampling.session import Session
-from engine.strategies import REGISTRY, make_strategy
+from engine.strategies import REGISTRY, make_strategy, reads_of
 from tests.engine.toys import MASK, Toy
 from tests.engine.zoo import END, ZooToy, published, states
 
@@ -149,3 +150,12 @@ def test_settings_that_mean_nothing_are_refused() -> None:
         session.set(cfg=-1)
     with pytest.raises(ValueError, match="eos_confidence"):
         session.set(eos_confidence="nosuch")
+
+
+@pytest.mark.parametrize("name", ["mdlm", "low-confidence"])
+def test_the_calls_of_a_guided_run_are_as_planned(name: str) -> None:
+    strategy, state = make_strategy(name), LawState()
+    claims = Claims(strategy.preserves_marginal, reads_of(strategy))
+    for frame in Session(Toy(), strategy, cfg=1.0, steps=8, length=24, prompt=PROMPT, seed=2):
+        state, broken = check_laws(frame, claims, state, (0, 24))
+        assert "calls" not in [violation.law for violation in broken]

@@ -208,6 +208,8 @@ def test_the_network_is_called_once_a_step() -> None:
     ("strategy", "why"),
     [
         ("mdlm", "mdlm reveals by chance"),
+        ("credit", "credit draws from other logits than the network's"),
+        ("slow-fast", "slow-fast shows the network a part of the text"),
         ("remdm-loop", "remdm-loop .*, so that no text has an exact likelihood: choose low-confidence or "),
         ("forward-backward", "forward-backward reveals by chance|forward-backward masks"),
     ],
