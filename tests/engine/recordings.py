@@ -101,14 +101,21 @@ def arbitrary_frames(count: int, batch: int, length: int, seed: int) -> tuple[Ru
         return np.full(shape, [np.nan, np.inf, -0.0][rng.integers(0, 3)], np.float32)
 
     edits = [None, Edit("force", 0, 1, (3,)), Edit("mask", None, 2), Edit("prompt", None, 0, (1, 2, 3), 0.5)]
+    calls = [0]
+
+    def taken(by_hand: bool) -> int:
+        """A person's edit takes no call."""
+        calls.append(calls[-1] if by_hand else int(rng.integers(0, 1000)))
+        return calls[-1]
+
     frames = [
         Frame(
             i, rng.random(), rng.random(), rng.random(), rng.random(),
             rng.integers(0, 6, shape).astype(np.int32), rng.integers(0, 5, shape).astype(np.uint8),
             np.where(rng.random(shape) < 0.3, np.nan, rng.random(shape)).astype(np.float32), plan(), plan(),
-            int(rng.integers(0, 1000)), Settings("any", {"eta": float(rng.integers(0, 3))}),
+            taken((edit := edits[rng.integers(0, 4)]) is not None), Settings("any", {"eta": float(rng.integers(0, 3))}),
             float(rng.integers(0, 2)) * 0.25, bool(rng.integers(0, 2)), int(rng.integers(0, 3)),
-            edits[rng.integers(0, 4)],
+            edit,
         )
         for i in range(count)
     ]  # fmt: skip
