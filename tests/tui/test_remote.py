@@ -214,7 +214,10 @@ def test_a_troubled_stream_gives_the_same_run(unbroken, relay, trouble, tmp_path
 
 
 def test_an_engine_lost_while_it_loads_the_first_model_lets_another_be_picked(relay, tmp_path):
-    one = person(relay("cut", tmp_path / "lives", 20_000))
+    hello = io.BytesIO()
+    wire.write(hello, wire.Hello(catalogue()))
+    # in the middle of what the engine says of the model
+    one = person(relay("cut", tmp_path / "lives", len(hello.getvalue()) + 10_000))
     one.start()
     until(one, lambda w: w.needs_model is not None)
     assert "the line is cut" in one.needs_model
