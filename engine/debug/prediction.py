@@ -198,7 +198,7 @@ def _verdict(
     view = view_of(strategy, row, session.model, session.seed, [ahead.step], t, s)
     view = replace(view, prediction=reader.prediction(strategy, view))
     if "ahead" in reads_of(strategy):
-        view = replace(view, ahead=reader.readout.look_ahead(strategy, row, view)[0])
+        view = replace(view, ahead=reader.readout.look_ahead(strategy, ahead.control.settings, row, view)[0])
     plan = strategy.plan(view)
     unmask, remask = (float(kernel.clamp(p)[0].expand(row.tokens.shape)[0, position]) for p in plan[:2])
     revealed = not bool(view.masked[0, position])

@@ -170,7 +170,7 @@ def clamps(facts: RunFacts, threshold: float) -> CheckFigure | None:
 RUN_CHECKS: dict[str, RunCheck] = {
     "never-remasks": RunCheck(
         "Never remasks", "remasks, at least", 1,
-        "Check that the option reaches the sampler, and that eta and the times between which it remasks are not 0.",
+        "Check that the option reaches the sampler, and that its knobs allow a remask: eta, times, thresholds, counts.",
         never_remasks,
     ),
     "leftmost-ties": RunCheck(

@@ -102,7 +102,9 @@ class Readout:
         return Predicted(Prediction(*found), held, calls)
 
     @torch.no_grad()
-    def look_ahead(self, strategy: Strategy, state: SamplerState, view: View) -> tuple[Tensor, Tensor]:
+    def look_ahead(
+        self, strategy: Strategy, settings: Settings, state: SamplerState, view: View
+    ) -> tuple[Tensor, Tensor]:
         """Return `View.ahead`, float64 [B, L], and how often each sequence goes through the network for it, long [B].
 
         The plan's candidates are revealed one at a time, each in a row of its own.
@@ -121,7 +123,7 @@ class Readout:
                 noise = part.noise(view.alpha_t.expand(len(where), 1)[rows], mask_id)
                 asked = left.rows
                 hidden = encode_rows(self.model, part.shown(part.tokens)[asked], noise[asked], left.where)
-                for here, logits in self._logits(Settings(strategy.name), Hidden(hidden)):
+                for here, logits in self._logits(settings, Hidden(hidden)):
                     p = kernel.probabilities(logits, mask_id, never=never_drawn(self.model))
                     total.index_add_(0, left.sequence[here], torch.special.entr(p).sum(-1))
                 total /= left.sequence.bincount(minlength=len(rows)).clamp(min=1)

@@ -21,6 +21,7 @@ from engine.sampling.readout import Predicted, Readout
 from engine.sampling.rng import Purpose
 from engine.sampling.state import SamplerState, StepConfig
 from engine.strategies import Plan, Strategy, View, asks_network, reads_of
+from engine.strategies.validation import StrategyError
 
 SMALLEST = 2.0**-54
 """Below the smallest uniform above 0, so that the logarithm of one is finite."""
@@ -81,7 +82,7 @@ class Stepper:
             seen = self.readout.predict(control, replace(state, memory=memory), steps, view)
             view = replace(view, prediction=seen.prediction)
             if "ahead" in reads_of(strategy):
-                ahead, more = self.readout.look_ahead(strategy, state, view)
+                ahead, more = self.readout.look_ahead(strategy, control.settings, state, view)
                 view, seen = replace(view, ahead=ahead), seen._replace(calls=seen.calls + more)
         calls = torch.zeros_like(view.masked[:, 0]).long() if seen is None else seen.calls
         plan = strategy.plan(view)
@@ -104,7 +105,7 @@ class Stepper:
             return Decision(unmask, remask, excess * (excess > ROUNDING), Flips(reveal, forget))
         ids = seen.prediction.ids
         if bool((reveal & (ids < 0)).any()):
-            raise ValueError("the plan reveals positions at which it does not read the prediction")
+            raise StrategyError("the plan reveals positions at which it does not read the prediction")
         edit = flipped = None
         if plan.edit is not None and bool(seen.calls.any()):
             edit, beyond = kernel.clamp(plan.edit)
@@ -112,7 +113,7 @@ class Stepper:
             beyond, edit = beyond + (edit - room).clamp(min=0), torch.minimum(edit, room)
             excess = torch.maximum(excess, (beyond * view.revealed).amax(-1))
             if bool((view.revealed & (edit > 0) & (ids < 0) & (seen.calls > 0)[:, None]).any()):
-                raise ValueError("the plan edits positions at which it does not read the prediction: read committed")
+                raise StrategyError("the plan edits positions at which it does not read the prediction: read committed")
             flipped = view.revealed & ~forget & (u < remask + edit) & (ids >= 0) & (ids != state.tokens)
         flips = Flips(reveal, forget, flipped, (ids, seen.held))
         return Decision(unmask, remask, excess * (excess > ROUNDING), flips, edit)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.strategies.base import Plan, Strategy, View, knob
-from engine.strategies.ranking import count_of_steps, highest, lowest, share
+from engine.strategies.ranking import count_of_steps, fixed_quota, highest, lowest, middle_first, share
 from engine.strategies.schedules import linear, loop, uniform_grid
 
 if TYPE_CHECKING:
@@ -25,18 +25,6 @@ EDGE = 1e-9
 def filled(positions: Tensor) -> Tensor:
     """Return how many of so many positions are revealed before the loop begins."""
     return (positions * FILLED).long()
-
-
-def middle_first(step: Tensor, steps: Tensor, count: int) -> Tensor:
-    """Return how many of `count` step number `step` of `steps` has, long: equal shares, the rest to the middle steps.
-
-    The rest goes, one each, to the steps nearest the centre, of two as near the earlier one first.
-    """
-    each, rest = count // steps, count % steps
-    off = 2 * step - (steps - 1)
-    # nearer steps come in pairs, one on either side, but for a step in the centre itself
-    nearer = (off.abs() - (off > 0).long().logical_not().long()).clamp(min=0)
-    return each + (nearer < rest).long()
 
 
 @dataclass(frozen=True)
@@ -102,13 +90,10 @@ class LladaRemdm(Strategy):
     def beside(self, view: View) -> Plan:
         """Return the plan of the versions that remask some and reveal as many more in the same step."""
         assert view.prediction is not None
-        step, steps = count_of_steps(view)
-        due = middle_first(step, steps, self.num_remasking)
+        due = middle_first(*count_of_steps(view), self.num_remasking)
         scores = view.held if view.noise is None else view.noise
         forget = lowest(scores, view.revealed, due)
-        count = (view.masked | view.revealed).sum(-1, keepdim=True)
-        shares = count // steps + (step < count % steps)
-        reveal = highest(view.prediction.confidence, view.masked, shares + due)
+        reveal = highest(view.prediction.confidence, view.masked, fixed_quota(view) + due)
         return Plan(reveal.double(), forget.double())
 
     def reveal_rule(self, revealed: int, masked: int) -> str:

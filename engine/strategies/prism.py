@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.strategies.base import Plan, Strategy, View, knob, quota
-from engine.strategies.ranking import highest, lowest
+from engine.strategies.ranking import count_of_steps, highest, lowest, middle_first
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,7 +29,7 @@ class Prism(Strategy):
         seen = view.prediction
         assert seen is not None
         # a block without masks has ended
-        count = remasks(view, self.num_remasking) * view.masked.any(-1, keepdim=True)
+        count = middle_first(*count_of_steps(view), self.num_remasking) * view.masked.any(-1, keepdim=True)
         forget = lowest(seen.quality, view.revealed, count)
         # as many more of those that were masked before are revealed, even where fewer tokens stood to be masked
         reveal = highest(seen.confidence, view.masked, quota(view) + count)
@@ -43,12 +43,3 @@ class Prism(Strategy):
 
     def reveal_rule(self, revealed: int, masked: int) -> str:
         return f"one of the {revealed} that the network is surest of, out of {masked} masked"
-
-
-def remasks(view: View, total: int) -> Tensor:
-    """Return the share of `total` that falls to this step, long [B, 1]: what is over goes to the middle steps."""
-    steps = (1 / (view.t - view.s)).round().long()
-    twice = 2 * ((1 - view.t) * steps).round().long() - (steps - 1)
-    # rank of the step by its distance from the centre, the earlier of two first
-    rank = (twice.abs() - (twice < 0).long()).clamp(min=0)
-    return total // steps + (rank < total % steps).long()

@@ -66,6 +66,18 @@ def count_of_steps(view: View) -> tuple[Tensor, Tensor]:
     return ((1 - view.t) * steps).round().long(), steps
 
 
+def middle_first(step: Tensor, steps: Tensor, count: int) -> Tensor:
+    """Return how many of `count` step number `step` of `steps` has, long: equal shares, the rest to the middle steps.
+
+    The rest goes, one each, to the steps nearest the centre, of two as near the earlier one first.
+    """
+    each, rest = count // steps, count % steps
+    off = 2 * step - (steps - 1)
+    # nearer steps come in pairs, one on either side, but for a step in the centre itself
+    nearer = (off.abs() - (off > 0).long().logical_not().long()).clamp(min=0)
+    return each + (nearer < rest).long()
+
+
 def share(left: Tensor, view: View, end: float) -> Tensor:
     """Return how many of `left`, [B, 1], are due in this step if all are by time `end`, rounded up, long [B, 1]."""
     return (left * ((view.t - view.s) / (view.t - end)).clamp(0, 1) - SLACK).ceil().long()
@@ -77,8 +89,8 @@ def fixed_quota(view: View) -> Tensor:
     Unlike `quota` it takes no account of how many masks are left.
     """
     count = (view.masked | view.revealed).sum(-1, keepdim=True)
-    steps = (1 / (view.t - view.s)).round().long()
-    return count // steps + ((1 - view.t) * steps < count % steps - 0.5)
+    step, steps = count_of_steps(view)
+    return count // steps + (step < count % steps)
 
 
 def kept_masked(view: View) -> Tensor:

@@ -62,12 +62,14 @@ def validate_class(kind: type[Strategy], name: str, path: str, taken: Collection
         raise StrategyError(f"there is a strategy {kind.name} already: give {title} another name")
     _validate_reads(kind)
     for method in CHECKS:
-        setattr(kind, method, _guarded(getattr(kind, method), CHECKS[method], path))
+        # whether one of these is a strategy's own decides what the engine does
+        if method in PLAIN or getattr(kind, method) is not getattr(Strategy, method):
+            setattr(kind, method, _guarded(getattr(kind, method), CHECKS[method], path))
     try:
         with distinguish_interrupts():
             knobs(kind)
-            kind()
-    except Interrupted:
+            _validate_words(kind, kind().reading())
+    except (StrategyError, Interrupted):
         raise
     except BaseException as error:
         raise strategy_error(error, path) from error
@@ -80,14 +82,14 @@ def _first_line(kind: type[Strategy]) -> str:
     return kind.__name__ if not own or own.startswith(f"{kind.__name__}(") else own.strip().partition("\n")[0]
 
 
-def _guarded(method: Callable[..., Any], check: Callable[[Any, Any], Any], path: str) -> Callable[..., Any]:
+def _guarded(method: Callable[..., Any], check: Callable[..., Any], path: str) -> Callable[..., Any]:
     """Return the method, whose errors become StrategyError and whose answers are checked."""
 
     @wraps(method)
-    def checked(self: Strategy, given: Any) -> Any:
+    def checked(self: Strategy, *given: Any) -> Any:
         try:
             with distinguish_interrupts():
-                return check(method(self, _own(given)), given)
+                return check(method(self, *map(_own, given)), *given)
         except (StrategyError, Interrupted):
             raise
         except BaseException as error:
@@ -147,12 +149,40 @@ def _initial_memory(memory: Any, like: Tensor) -> OwnMemory:
 
 
 def _positions(where: Any, view: View) -> Tensor:
+    return _where("positions", where, view)
+
+
+def _candidates(where: Any, view: View) -> Tensor:
+    return _where("candidates", where, view)
+
+
+def _where(method: str, where: Any, view: View) -> Tensor:
     import torch
 
     good = isinstance(where, torch.Tensor) and where.dtype == torch.bool and where.shape == view.masked.shape
     if not good:
-        raise StrategyError(f"positions must return a bool tensor of shape {tuple(view.masked.shape)}")
+        raise StrategyError(f"{method} must return a bool tensor of shape {tuple(view.masked.shape)}")
     return cast("Tensor", where)
+
+
+def _sees(ends: Any, view: View) -> Tensor | None:
+    import torch
+
+    if ends is None:
+        return None
+    good = isinstance(ends, torch.Tensor) and ends.dtype == torch.long and ends.shape == view.masked.shape[:1]
+    if not good or bool(((ends < 1) | (ends > view.masked.shape[1])).any()):
+        raise StrategyError(f"sees must return None, or a long tensor [B] of numbers in 1 to {view.masked.shape[1]}")
+    return cast("Tensor", ends)
+
+
+def _tilt(tilt: Any, memory: OwnMemory, top: Tensor, top_p: Tensor) -> tuple[Tensor, Tensor]:
+    import torch
+
+    good = isinstance(tilt, tuple) and len(tilt) == 2 and all(isinstance(part, torch.Tensor) for part in tilt)
+    if not good or tilt[0].shape != tilt[1].shape or tilt[0].shape[:1] != top.shape or tilt[0].dtype != torch.long:
+        raise StrategyError(f"tilt must return (long ids, numbers), each of shape ({len(top)}, K)")
+    return cast("tuple[Tensor, Tensor]", tilt)
 
 
 def _validate_reads(kind: type[Strategy]) -> None:
@@ -160,9 +190,16 @@ def _validate_reads(kind: type[Strategy]) -> None:
     reads: Any = kind.reads
     words = [reads] if isinstance(reads, str) else reads
     known = OLDER_READS if isinstance(reads, str) else READS
+    _validate_words(kind, words, known, reads)
+
+
+def _validate_words(kind: type[Strategy], words: Any, known: Collection[str] = tuple(READS), said: Any = None) -> None:
+    """Raise StrategyError unless these name what there is to read, and the class has what they need."""
     several = isinstance(words, list | tuple | set | frozenset)
     if not several or not all(isinstance(word, str) and word in known for word in words):
-        raise StrategyError(f"reads of {kind.__name__} must be a set of {', '.join(READS)}, not {reads!r}")
+        raise StrategyError(f"reads of {kind.__name__} must be a set of {', '.join(READS)}, not {said or words!r}")
+    if "tilted" in words and kind.tilt is Strategy.tilt:
+        raise StrategyError(f"{kind.__name__} reads tilted: write tilt(self, memory, top, top_p)")
 
 
 def _tensor(name: str, values: Any, like: Tensor) -> None:
@@ -207,6 +244,9 @@ def _kind(value: Any) -> str:
     return f"a {type(value).__name__}"
 
 
-CHECKS: dict[str, Callable[[Any, Any], Any]] = {
+CHECKS: dict[str, Callable[..., Any]] = {
     "plan": _plan, "alpha": _alpha, "grid": _grid, "initial_memory": _initial_memory, "positions": _positions,
+    "candidates": _candidates, "sees": _sees, "tilt": _tilt,
 }  # fmt: skip
+PLAIN = ("plan", "alpha", "grid", "initial_memory", "positions")
+"""Methods that are checked wherever they come from."""

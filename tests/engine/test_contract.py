@@ -30,6 +30,7 @@ from engine.sampling.session import Session, control_of
 from engine.sampling.state import SamplerState
 from engine.strategies import Plan, Prediction, Strategy, View, knob, reads_of
 from engine.strategies.base import OwnMemory, quota
+from engine.strategies.validation import StrategyError
 from tests.engine.recordings import header, start_of
 from tests.engine.stats import ENOUGH, FAR_OFF, outcome, same_distribution
 from tests.engine.toys import MASK, RowToy, Toy
@@ -302,8 +303,22 @@ def test_a_plan_that_reveals_what_it_does_not_read_is_refused() -> None:
         def plan(self, view: View) -> Plan:
             return Plan(view.t * 0 + 1, view.t * 0)
 
-    with pytest.raises(ValueError, match="reveals positions at which it does not read the prediction"):
+    with pytest.raises(StrategyError, match="reveals positions at which it does not read the prediction"):
         next(Session(Toy(), Blind(), steps=6, length=8))
+
+
+def test_a_plan_that_edits_what_it_does_not_read_is_refused() -> None:
+    @dataclass(frozen=True)
+    class Careless(Editor):
+        name = "careless"
+        reads = frozenset({"masked"})
+
+        def plan(self, view: View) -> Plan:
+            return Plan(view.t * 0 + 0.5, view.t * 0, view.revealed.double())
+
+    session = Session(Toy(), Careless(), steps=6, length=8, seed=1)
+    with pytest.raises(StrategyError, match="edits positions at which it does not read the prediction: read committed"):
+        list(session)
 
 
 def test_remask_and_edit_beyond_one_are_clamped_and_counted() -> None:

@@ -174,6 +174,43 @@ def test_a_wrong_clock_and_wrong_times_are_reported(tmp_path: Path) -> None:
         next(Session(Toy(), load(written(tmp_path, HEAD + PLAN + grid))()))
 
 
+AHEAD = "    reads = frozenset({'masked', 'ahead'})\n" + PLAN
+SEEN = "    reads = frozenset({'masked'})\n" + PLAN
+TILTED = SEEN.replace("'masked'", "'masked', 'tilted'")
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (AHEAD + "    def candidates(self, view):\n        return view.nope\n", "AttributeError: 'View' object has no"),
+        (AHEAD + "    def candidates(self, view):\n        return view.held\n", "candidates must return a bool tensor"),
+        (SEEN + "    def sees(self, view):\n        return view.t\n", "sees must return None, or a long tensor [B] of"),
+        (SEEN + "    def sees(self, view):\n        return view.nope\n", "AttributeError: 'View' object has no"),
+        (TILTED + "    def tilt(self, memory, top, top_p):\n        return top\n",
+         "tilt must return (long ids, numbers), each of shape (10, K)"),
+    ],
+)  # fmt: skip
+def test_what_a_file_says_of_its_reading_is_checked(tmp_path: Path, body: str, reason: str) -> None:
+    kind = load(written(tmp_path, HEAD + body))
+    with pytest.raises(StrategyError, match=re.escape(reason)):
+        next(Session(Toy(), kind(), steps=4, length=10))
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (TILTED, "Mine reads tilted: write tilt(self, memory, top, top_p)"),
+        (
+            PLAN + "    def reading(self):\n        return frozenset({'maskd'})\n",
+            "reads of Mine must be a set of held, ",
+        ),
+    ],
+)
+def test_a_file_that_reads_what_is_not_there_is_refused(tmp_path: Path, body: str, reason: str) -> None:
+    with pytest.raises(StrategyError, match=re.escape(reason)):
+        load(written(tmp_path, HEAD + body))
+
+
 def test_a_plan_cannot_write_into_the_session(tmp_path: Path) -> None:
     spoiling = (
         "    def plan(self, view):\n        view.held.fill_(0.5)\n        return posterior(view, view.sigma_max)\n"

@@ -97,7 +97,7 @@ def test_a_look_ahead_is_the_mean_entropy_of_what_is_left(at_once: int, monkeypa
     model, (view, state) = TimedToy(), shown(Every())
     reader, control = Readout(model, 6), control_of(Every(), Settings("every", top_p=1.0))
     view = replace(view, prediction=reader.predict(control, state, [1, 1, 1], view).prediction)
-    got, calls = reader.look_ahead(Every(), state, view)
+    got, calls = reader.look_ahead(Every(), control.settings, state, view)
     want = oracle.looked_ahead(model, Every(), state.tokens, view)
     torch.testing.assert_close(got, want, equal_nan=True, rtol=1e-9, atol=1e-12)
     assert calls.tolist() == view.masked.sum(-1).tolist()

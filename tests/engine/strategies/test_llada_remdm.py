@@ -13,7 +13,8 @@ import torch
 from engine.records import Change
 from engine.sampling.session import Session
 from engine.strategies import make_strategy
-from engine.strategies.llada_remdm import T_OFF, T_ON, middle_first
+from engine.strategies.llada_remdm import T_OFF, T_ON
+from engine.strategies.ranking import middle_first
 from tests.engine import zoo
 from tests.engine.stats import ENOUGH, FAR_OFF, same_distribution
 from tests.engine.strategies.toys import MASK, dense, fast, view, where

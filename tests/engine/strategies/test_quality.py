@@ -15,7 +15,7 @@ from engine.sampling.readout import Readout
 from engine.sampling.session import Session, control_of
 from engine.sampling.state import SamplerState
 from engine.strategies import Prediction, Strategy, View, make_strategy, reads_of
-from engine.strategies.prism import remasks
+from engine.strategies.ranking import count_of_steps, middle_first
 from engine.strategies.remedi import kept
 from tests.engine.toys import MASK, RowToy, Toy
 from tests.engine.zoo import ZooToy, head, published, states
@@ -68,7 +68,7 @@ def test_prism_masks_the_lowest_scores_and_reveals_as_many_more() -> None:
 )
 def test_what_is_over_goes_to_the_middle_steps(total: int, steps: int, shares: list[int]) -> None:
     times = [1 - i / steps for i in range(steps + 1)]
-    found = [int(remasks(view(t, s, [True]), total)) for t, s in pairwise(times)]
+    found = [int(middle_first(*count_of_steps(view(t, s, [True])), total)) for t, s in pairwise(times)]
     assert found == shares
 
 
