@@ -121,6 +121,13 @@ class RevealConfidence:
         return np.array(read)
 
 
+def columns_of(record: Record, sample: int, names: Sequence[str]) -> dict[str, Curve]:
+    """Return curves of a record, all of as many steps: the thread that listens to the engine appends meanwhile."""
+    found = {name: record.curves.column(name, sample) for name in names}
+    steps = min(map(len, found.values()))
+    return {name: column[:steps] for name, column in found.items()}
+
+
 def per_call(masked: Curve, calls: Curve, open_: int) -> Curve:
     """Return how many of the open positions hold a token for each network call, [steps]; nan before the first call."""
     return np.divide(open_ - masked, calls, out=np.full(len(calls), np.nan), where=calls > 0)
@@ -134,8 +141,8 @@ def charts(
     bands: computes the band of chance, where there is one; revealed: what `RevealConfidence` has of the record.
     """
     length = int((~trace.start.locked[sample]).sum())
-    columns = {name: trace.curves.column(name, sample) for name in ("masked", "expected", "remasked", "calls")}
-    confidence = trace.curves.column("confidence", sample)
+    columns = columns_of(trace, sample, ("masked", "expected", "remasked", "calls", "confidence"))
+    confidence = columns.pop("confidence")
     at = {name: float(column[position - 1]) if position else 0.0 for name, column in columns.items()}
     masked = columns["masked"] / max(length, 1)
     chance = None if bands is None else bands.of(columns["expected"], length, total_steps(trace))
@@ -198,10 +205,9 @@ def overlays(
     start = panes[0][1].start
     batch, length = start.tokens.shape
     total = float(max(1, max(total_steps(record) for _, record, _ in panes)))
-    columns = {
-        name: {letter: record.curves.column(name, sample) for letter, record, _ in panes}
-        for name in ("masked", "calls", "entropy", "confidence")
-    }
+    names = ("masked", "calls", "entropy", "confidence")
+    by_pane = {letter: columns_of(record, sample, names) for letter, record, _ in panes}
+    columns = {name: {letter: found[name] for letter, found in by_pane.items()} for name in names}
     open_ = int((~start.locked[sample]).sum())
     # calls are counted over the whole batch
     calls = {letter: column / batch for letter, column in columns["calls"].items()}

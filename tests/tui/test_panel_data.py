@@ -19,6 +19,7 @@ from remdm_tui.ui.panel_data import (
     active_breakpoints,
     changes,
     charts,
+    overlays,
     per_call,
     progress,
     status,
@@ -189,3 +190,31 @@ def test_the_band_is_the_laws_own_and_no_point_is_computed_twice(monkeypatch):
     np.testing.assert_allclose((least, most), own)
     assert sorted(computed) == list(range(64))
     assert bands.of(np.array([0.5, 0.9]), 96, 64) is None
+
+
+class Growing:
+    """A record of which each look shows one step more, as one that an engine adds to meanwhile."""
+
+    def __init__(self, trace):
+        self._trace, self.curves, self._steps = trace, self, 5
+
+    def __getattr__(self, name):
+        return getattr(self._trace, name)
+
+    def __len__(self):
+        return len(self._trace)
+
+    def column(self, name, sample):
+        self._steps += 1
+        return self._trace.curves.column(name, sample)[: self._steps]
+
+
+def test_curves_of_a_record_that_grows_meanwhile_have_as_many_steps():
+    session = session_of("remdm-cap")
+    trace = Trace(start_of(session))
+    for frame in session:
+        trace.append(frame)
+    shown = {chart.label.partition(",")[0]: chart for chart in charts(Growing(trace), 5, 0)}
+    assert {len(shown[label].values) for label in ("masked", "remasked a step", "confidence")} == {6}
+    for overlay in overlays([("A", Growing(trace), 5), ("B", Growing(trace), 3)], 0):
+        assert {len(values) for _, values in overlay.curves} == {6}
