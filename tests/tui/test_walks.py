@@ -52,8 +52,8 @@ def walk() -> Iterator[type[Walker]]:
 
 
 def text_panel(screen: str) -> str:
-    """Return what stands in the panels on the left, its lines joined."""
-    return " ".join(" ".join(line[2:77] for line in screen.splitlines()).split())
+    """Return what stands in the panels on the left, its lines joined without their borders."""
+    return " ".join(" ".join(line[1:81].strip(" │►") for line in screen.splitlines()).split())
 
 
 def header(screen: str) -> str:
