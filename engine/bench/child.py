@@ -31,8 +31,8 @@ class BenchTask:
     kind: str
     dtype: str
     options: Options
-    side: str = ""
-    """network or float64 for the dense update with probabilities of that type, ours for the factorised one"""
+    sides: tuple[str, ...] = ()
+    """those of `engine.bench.subjects.side` whose memory is measured"""
 
 
 def _seconds(step: Callable[[int], int], repeats: int) -> tuple[float, float]:
@@ -81,20 +81,35 @@ def time_steps(task: BenchTask) -> dict[str, float]:
 
 
 @torch.inference_mode()
+def time_readers(task: BenchTask) -> dict[str, float]:
+    """Return seconds of a step of each strategy that reads all positions, and of the network and its head alone."""
+    options = task.options
+    model = random_model(options.shape, options.seed)
+    load = OtherLoad()
+    names = ("alone", *options.readers)
+    found = {name: _seconds(side(model, name, task.dtype, options), options.repeats)[0] for name in names}
+    return found | {"busy": load.share()}
+
+
+@torch.inference_mode()
 def peak_memory(task: BenchTask) -> dict[str, float]:
-    """Return the MiB that a step of one side needs beyond the model in memory."""
+    """Return the MiB that a step of each side needs beyond the model in memory."""
+    return {name: _peak_of(name, task) for name in task.sides}
+
+
+def _peak_of(name: str, task: BenchTask) -> float:
     shape = task.options.shape
     model = random_model(shape, task.options.seed)
     small = replace(task.options, shape=replace(shape, length=min(shape.length, 16)))
-    step = side(model, task.side, task.dtype, task.options)
+    step = side(model, name, task.dtype, task.options)
     # a short canvas first: libraries load their code at first use, which is no working memory
-    side(model, task.side, task.dtype, small)(0)
+    side(model, name, task.dtype, small)(0)
     del model
     gc.collect()
     before = _restart_peak()
     for number in range(2):
         step(number)
-    return {"mib": max(_status("VmHWM") - before, 0.0)}
+    return max(_status("VmHWM") - before, 0.0)
 
 
 def _restart_peak() -> float:
@@ -110,7 +125,11 @@ def _status(name: str) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith(name + ":")) / 1024
 
 
-TASKS: dict[str, Callable[[BenchTask], dict[str, float]]] = {"time": time_steps, "memory": peak_memory}
+TASKS: dict[str, Callable[[BenchTask], dict[str, float]]] = {
+    "time": time_steps,
+    "readers": time_readers,
+    "memory": peak_memory,
+}
 
 
 def in_child(task: BenchTask, environment: Mapping[str, str]) -> dict[str, float]:

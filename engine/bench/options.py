@@ -26,6 +26,10 @@ STEP_TARGETS = {
     ("bfloat16", "keeping"): 3.8,
 }
 MEMORY_TARGET = 50.0
+READING_TARGET = 1 / 1.5
+"""A step that reads all positions takes half as long again as the network and its head, at most."""
+READING_MIB = 64
+"""What such a step needs beyond the model, at most."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,8 @@ class Options:
     dtypes: tuple[str, ...] = DTYPES
     probabilities: tuple[str, ...] = PROBABILITIES
     allocators: tuple[str, ...] = tuple(ALLOCATORS)
+    readers: tuple[str, ...] = ("llada-remdm", "t2m")
+    """strategies that read all positions: the first draws tokens at masks, the other everywhere"""
     calls_length: int = 256
     calls_steps: tuple[int, ...] = (128, 256, 1024)
     calls_count: int = 4

@@ -10,7 +10,17 @@ from itertools import pairwise
 import torch
 
 from engine.bench.child import BenchTask, OtherLoad, in_child
-from engine.bench.options import ALLOCATORS, MEMORY_TARGET, RETURNING, STEP_TARGETS, Comparison, NetworkShape, Options
+from engine.bench.options import (
+    ALLOCATORS,
+    MEMORY_TARGET,
+    READING_MIB,
+    READING_TARGET,
+    RETURNING,
+    STEP_TARGETS,
+    Comparison,
+    NetworkShape,
+    Options,
+)
 from engine.bench.subjects import Oblivious, Unfolded, random_model
 from engine.models.folded import FoldedDIT
 from engine.models.protocol import Denoiser
@@ -44,10 +54,23 @@ def measure_memory(options: Options) -> Iterator[Comparison]:
     """Yield the peak memory of a step beyond the model."""
     target = MEMORY_TARGET if options.shape == NetworkShape() else None
     for dtype in options.dtypes:
-        ours = in_child(BenchTask("memory", dtype, options, "ours"), RETURNING)["mib"]
+        found = in_child(BenchTask("memory", dtype, options, ("ours", *options.probabilities)), RETURNING)
         for dense_type in options.probabilities:
-            dense = in_child(BenchTask("memory", dtype, options, dense_type), RETURNING)["mib"]
-            yield Comparison("memory", f"{dtype}, {dense_type} probabilities", "MiB", dense, ours, target)
+            case = f"{dtype}, {dense_type} probabilities"
+            yield Comparison("memory", case, "MiB", found[dense_type], found["ours"], target)
+
+
+def measure_reading(options: Options) -> Iterator[Comparison]:
+    """Yield a step that reads all positions against the network and its head alone, both folded, in one type."""
+    documented = options.shape == NetworkShape()
+    for dtype in options.dtypes:
+        found = in_child(BenchTask("readers", dtype, options), {})
+        memory = in_child(BenchTask("memory", dtype, options, ("alone", *options.readers)), RETURNING)
+        for name in options.readers:
+            case, target = f"{name}, {dtype}", READING_TARGET if documented else None
+            yield Comparison("reading", case, "s/step", found["alone"], found[name], target, "", found["busy"])
+            limit = f"target: {READING_MIB} MiB" if documented else ""
+            yield Comparison("reading", case, "MiB", memory["alone"], memory[name], None, limit)
 
 
 @torch.inference_mode()
@@ -145,6 +168,7 @@ def measure_judge(options: Options) -> Iterator[Comparison]:
 PARTS: dict[str, BenchPart] = {
     "step": BenchPart("one remdm-cap step at half masked", measure_step),
     "memory": BenchPart("peak memory of that step beyond the model", measure_memory),
+    "reading": BenchPart("a step that reads all positions, network and head alone as dense", measure_reading),
     "demo": BenchPart("a whole run of a model of the demo's size", measure_demo),
     "calls": BenchPart("network calls for one sample", measure_calls),
     "judge": BenchPart("a judge's scoring of texts, plain transformers loop as dense", measure_judge),

@@ -8,16 +8,17 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor
 
-from engine.bench.options import NetworkShape, Options
+from engine.bench.options import PROBABILITIES, NetworkShape, Options
 from engine.models.dit import DIT, DITConfig
 from engine.models.folded import FoldedDIT
 from engine.models.protocol import Denoiser, device_of, encode_rows
 from engine.records import Settings
 from engine.sampling import oracle
+from engine.sampling.readout import HEAD_ROWS
 from engine.sampling.session import control_of
 from engine.sampling.state import SamplerState
 from engine.sampling.step import Stepper
-from engine.strategies import make_strategy
+from engine.strategies import Strategy, make_strategy
 
 
 class Unfolded:
@@ -121,9 +122,9 @@ def dense(model: Denoiser, options: Options, probabilities: str) -> Callable[[in
     return step
 
 
-def ours(model: Denoiser, options: Options) -> Callable[[int], int]:
+def ours(model: Denoiser, options: Options, strategy: Strategy) -> Callable[[int], int]:
     """Map step number to tokens revealed, by the factorised step from the same half-masked state each time."""
-    control = control_of(make_strategy("remdm-cap", eta=options.eta), Settings("remdm-cap", top_p=options.top_p))
+    control = control_of(strategy, Settings(strategy.name, top_p=options.top_p))
     tokens = half_masked(options.shape, options.seed)
     held = torch.where(tokens == model.mask_id, torch.nan, 0.5).double()
     locked = torch.zeros_like(tokens, dtype=torch.bool)
@@ -139,6 +140,22 @@ def ours(model: Denoiser, options: Options) -> Callable[[int], int]:
     return step
 
 
+def network_alone(model: Denoiser, options: Options) -> Callable[[int], int]:
+    """Map step number to 0: the network and its head at all positions, whose logits nothing is done with.
+
+    The head is read in portions, as ours is, so that no page of a [1, L, V] tensor is paid for.
+    """
+    tokens = half_masked(options.shape, options.seed)
+
+    def step(_: int) -> int:
+        hidden = model.encode(tokens, torch.ones(1))[0]
+        for rows in hidden.split(HEAD_ROWS):
+            model.project(rows)
+        return 0
+
+    return step
+
+
 def _half(options: Options) -> tuple[Tensor, Tensor]:
     t = torch.full((1, 1), 0.5, dtype=torch.float64)
     return t, t - 1 / options.steps
@@ -149,8 +166,15 @@ def _dtype_name(model: Denoiser) -> str:
 
 
 def side(model: DIT, name: str, dtype_name: str, options: Options) -> Callable[[int], int]:
-    """Return one step of a side as a function of its number: `ours`, or dense with the probabilities of that name."""
+    """Return one step of a side as a function of its number.
+
+    name: `ours` for remdm-cap, `alone` for network and head, a strategy at its defaults, or the type of the dense
+    side's probabilities.
+    """
     dtype = getattr(torch, dtype_name)
-    if name == "ours":
-        return ours(FoldedDIT(model, dtype), options)
-    return dense(Unfolded(model, dtype), options, name)
+    if name in PROBABILITIES:
+        return dense(Unfolded(model, dtype), options, name)
+    folded = FoldedDIT(model, dtype)
+    if name == "alone":
+        return network_alone(folded, options)
+    return ours(folded, options, make_strategy("remdm-cap", eta=options.eta) if name == "ours" else make_strategy(name))

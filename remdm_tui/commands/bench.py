@@ -20,7 +20,7 @@ from remdm_tui.console.sanitize import escape_json
 if TYPE_CHECKING:
     from engine.bench import Comparison, Machine, Options, TimingOptions, TimingRow
 
-PARTS = ("step", "memory", "demo", "calls", "judge")
+PARTS = ("step", "memory", "reading", "demo", "calls", "judge")
 BUSY = 0.03
 """Above this fraction of other work on the processor, timings are doubtful."""
 
@@ -163,7 +163,7 @@ def _table(part: str, summary: str, lines: list[Comparison]) -> Table:
         table.add_column(name, justify="right")
     table.add_column("")
     for line in lines:
-        target = "" if line.target is None else f"{line.target:g} {'met' if line.met else 'missed'}"
+        target = "" if line.target is None else f"{line.target:.3g} {'met' if line.met else 'missed'}"
         table.add_row(
             line.case, f"{line.dense:.4g} {line.unit}", f"{line.ours:.4g}", f"{line.ratio:.3g}x", target, _remark(line)
         )  # fmt: skip

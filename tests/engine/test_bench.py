@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from engine import bench
+from engine.bench.child import TASKS
 from engine.bench.judge import judge_for, texts_for
 from engine.bench.subjects import Oblivious
 from engine.bench.timing import SCHEMES, Scheme, TimingOptions, measure_scheme
@@ -52,12 +53,25 @@ def test_a_judge_that_is_not_here_is_not_fetched_but_replaced_and_named() -> Non
     assert sorted(map(len, rows)) == [2, 8, 14, 20, 26, 32]
 
 
-def test_step_and_memory_run_in_children() -> None:
-    if sys.platform != "linux":
-        pytest.skip("peak memory needs /proc")
-    lines = list(bench.measure(("step", "memory"), bench.QUICK))
-    assert [line.part for line in lines] == ["step", "memory"]
-    assert all(line.dense > 0 and line.target is None for line in lines)
+def test_a_step_is_timed_in_a_child() -> None:
+    (line,) = bench.measure(("step",), bench.QUICK)
+    assert line.dense > 0
+    assert line.ours > 0
+    assert line.target is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory needs /proc")
+def test_memory_and_readers_are_measured_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    # as in a child, without the seconds that it takes to start
+    monkeypatch.setattr("engine.bench.parts.in_child", lambda task, _: TASKS[task.kind](task))
+    lines = list(bench.measure(("memory", "reading"), bench.QUICK))
+    assert [line.part for line in lines] == ["memory", *4 * ["reading"]]
+    assert all(line.dense > 0 and line.ours > 0 and line.target is None for line in lines if line.unit != "MiB")
+
+
+def test_the_readers_that_are_measured_read_all_positions() -> None:
+    assert all({"masked", "committed"} <= reads_of(REGISTRY[name]) for name in bench.Options().readers)
+    assert ["drawn" in reads_of(REGISTRY[name]) for name in bench.Options().readers] == [False, True]
 
 
 def test_demo_times_both_sides() -> None:
@@ -89,7 +103,7 @@ def test_dense_posterior_is_the_formula() -> None:
 
 
 def test_unknown_names_list_the_valid_ones() -> None:
-    with pytest.raises(ValueError, match="step, memory, demo, calls, judge"):
+    with pytest.raises(ValueError, match="step, memory, reading, demo, calls, judge"):
         list(bench.measure(("speed",), bench.QUICK))
     with pytest.raises(ValueError, match="default, keeping"):
         replace(bench.QUICK, allocators=("mimalloc",)).checked()

@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from tests.tui import quiet
 from tests.tui.terminal import Terminal, with_forked_engine
+
+quiet.install()
 
 
 @pytest.fixture(autouse=True)

@@ -94,7 +94,9 @@ async def test_f_begins_a_branch_that_does_the_same():
     link = ScriptedLink()
     async with watching(link).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        await pilot.press("right", "right", "left", "f")
+        await pilot.press("right", "right")
+        await settle(pilot)
+        await pilot.press("left", "f")
         await settle(pilot)
         assert (link.branch, len(link.trace), pilot.app.watching.settings) == (1, 1, CAP)
 

@@ -163,7 +163,9 @@ async def test_a_law_that_breaks_while_the_view_is_elsewhere_moves_nothing():
     link = ScriptedLink()
     async with watching(link).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        await pilot.press(*["right"] * 4, "left", "left")
+        await pilot.press(*["right"] * 4)
+        await settle(pilot)
+        await pilot.press("left", "left")
         await settle(pilot)
         link.events.append(wire.Broken(1, 0, violation("remasks", 4)))
         await seen(pilot, lambda app: "remasks at step 4" in law(app))
