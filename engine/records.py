@@ -218,8 +218,10 @@ GUIDANCE = (
     ),
 )
 """LLaDA's further settings, which every strategy shares too."""
-SHARED = tuple(info.name for info in (*SAMPLING, *GUIDANCE))
-"""The names of both."""
+SHARED_KNOBS = (*SAMPLING, *GUIDANCE)
+"""Both: every setting but the strategy and its knobs."""
+SHARED = tuple(info.name for info in SHARED_KNOBS)
+"""Their names."""
 
 
 @dataclass(frozen=True)

@@ -149,7 +149,7 @@ def network_alone(model: Denoiser, options: Options) -> Callable[[int], int]:
 
     def step(_: int) -> int:
         hidden = model.encode(tokens, torch.ones(1))[0]
-        for rows in hidden.split(HEAD_ROWS):
+        for rows in torch.split(hidden, HEAD_ROWS):
             model.project(rows)
         return 0
 

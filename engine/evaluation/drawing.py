@@ -15,7 +15,7 @@ from engine.evaluation.results import SampleLine, is_complete
 from engine.metrics.diversity import repetition
 from engine.models import TextModel
 from engine.models.protocol import Denoiser, never_drawn
-from engine.records import GUIDANCE, SAMPLING
+from engine.records import SHARED_KNOBS
 from engine.sampling.batch import AbandonedSample, Sample, samples
 from engine.sampling.blocks import plan_blocks
 from engine.sampling.figures import unigram_entropy
@@ -185,7 +185,7 @@ def _samples_between_starts(
 
 
 def _shape(plan: Sampling, prompt: Sequence[int]) -> dict[str, Any]:
-    shared = {info.name: getattr(plan, info.name) for info in (*SAMPLING, *GUIDANCE)}
+    shared = {info.name: getattr(plan, info.name) for info in SHARED_KNOBS}
     blocks = {"block_length": plan.block_length, "stride": plan.stride, "strides": plan.strides}
     return {"steps": plan.steps, "length": plan.canvas, "seed": plan.seed, "prompt": prompt} | blocks | shared
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 
 from engine.data.catalogue import DATASETS
-from engine.records import GUIDANCE, SAMPLING, ModelChoice, Settings
+from engine.records import SHARED_KNOBS, ModelChoice, Settings
 from engine.strategies import REGISTRY
 from remdm_tui.commands.bench import PARTS
 from remdm_tui.commands.eval_arguments import COUNT, JUDGE, OFFLINE_JUDGE
@@ -21,7 +21,7 @@ def facts() -> dict[str, str]:
     shared = {field.name: field.default for field in fields(Settings)}
     return {
         **{name: f"default {value}" for name, value in defaults.items()},
-        **{info.name: f"{info.doc}; {span(info)}, default {shared[info.name]}" for info in (*SAMPLING, *GUIDANCE)},
+        **{info.name: f"{info.doc}; {span(info)}, default {shared[info.name]}" for info in SHARED_KNOBS},
         "strategy": f"{' | '.join(REGISTRY)}, default {DEFAULT_STRATEGY}",
         "preset": " | ".join(presets.preset_names()),
         "configs": " | ".join(train_configs.train_config_names()),

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.records import GUIDANCE, SAMPLING, Settings
+from engine.records import SHARED_KNOBS, Settings
 from engine.text import infill
 from remdm_tui.commands.eval_arguments import COUNT, NONE, EvalArguments
 from remdm_tui.commands.eval_judges import EvalJudges
@@ -132,7 +132,7 @@ class EvalRunner:
             prompt=run.prompt, chat=run.chat, block_length=run.block_length, stride=run.stride, strides=run.strides,
             predictor=predictor, infill=not all(fixed), strategy_digest=source_digest(settings.strategy),
             quality_digest=head_digest(model, settings),
-            **{info.name: getattr(settings, info.name) for info in (*SAMPLING, *GUIDANCE)},
+            **{info.name: getattr(settings, info.name) for info in SHARED_KNOBS},
         )  # fmt: skip
         drawing.check_plan(model, sampling, prompt)
         plan = EvalPlan(record, sampling, self._scoring(preset, store))

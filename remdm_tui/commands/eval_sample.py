@@ -11,7 +11,7 @@ from engine.evaluation.store import EvalStore
 from engine.files.fingerprint import fingerprint
 from engine.files.run_layout import NEWEST
 from engine.models.catalogue import resolve
-from engine.records import GUIDANCE, SAMPLING
+from engine.records import SHARED_KNOBS
 from engine.strategies import source_digest
 from engine.text import infill
 from remdm_tui.settings.run_arguments import RunArguments
@@ -54,7 +54,7 @@ def arguments_of_sample(home: Path, number: int, given: RunArguments) -> RunArgu
         steps=sampling.steps, length=sampling.length, batch=1, seed=sampling.seed,
         chat=sampling.chat, block_length=sampling.block_length, stride=sampling.stride,
         strides=sampling.strides or None, first=number,
-        **{info.name: getattr(sampling, info.name) for info in (*SAMPLING, *GUIDANCE)},
+        **{info.name: getattr(sampling, info.name) for info in SHARED_KNOBS},
     )  # fmt: skip
     pairs = {field.name: (getattr(given, field.name), field.default) for field in fields(RunArguments)}
     changes = {name: value for name, (value, default) in pairs.items() if value != default}

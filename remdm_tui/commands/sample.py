@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from engine.records import GUIDANCE, SAMPLING, ModelInfo, RunChoice, Settings
+from engine.records import SHARED_KNOBS, ModelInfo, RunChoice, Settings
 from engine.strategies import catalogue, make_strategy
 from engine.text import infill
 from remdm_tui.commands.progress import Status, on_stderr
@@ -63,7 +63,7 @@ def run(options: WatchOptions, *, count: int, width: int | None, as_json: bool) 
 
 def shared_settings(settings: Settings) -> dict[str, Any]:
     """Return the settings that all strategies share, by name."""
-    return {info.name: getattr(settings, info.name) for info in (*SAMPLING, *GUIDANCE)}
+    return {info.name: getattr(settings, info.name) for info in SHARED_KNOBS}
 
 
 def sample_settings(settings: Settings, run: RunChoice, model: ModelInfo) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.recording import Recording
-from engine.records import PUT, UNCHANGED, UNKNOWN_DRAW, Change, Settings
+from engine.records import PUT, SHARED_KNOBS, UNCHANGED, UNKNOWN_DRAW, Change, Settings
 from engine.sampling import rng
 from engine.sampling.rng import Purpose
 from engine.sampling.trace import Record
@@ -22,7 +22,7 @@ from remdm_tui.exports.scene import Scene
 from remdm_tui.render import plate_paint as paint
 from remdm_tui.render.text_layout import MASK_WIDTH
 from remdm_tui.render.typeset import Type
-from remdm_tui.settings.knobs import knob_text
+from remdm_tui.settings.knobs import SELDOM, knob_text
 
 MOST = 5_000
 """Steps of a branch in a page at most, by default."""
@@ -146,8 +146,11 @@ def changes(before: tuple[NDArray[Any], ...], now: tuple[NDArray[Any], ...]) -> 
 def settings_text(settings: Settings) -> str:
     """Return everything that decided a step, in one line."""
     parts = [settings.strategy, *(f"{name} {knob_text(value)}" for name, value in settings.knobs.items())]
-    parts += [f"top_p {knob_text(settings.top_p)}", f"temperature {knob_text(settings.temperature)}"]
-    return sanitize(" · ".join([*parts, f"nucleus {settings.nucleus}", f"draw {settings.draw}"]), cells=True)
+    values = [(info, getattr(settings, info.name)) for info in SHARED_KNOBS]
+    parts += [
+        f"{info.name} {knob_text(value)}" for info, value in values if info.name not in SELDOM or value != info.default
+    ]
+    return sanitize(" · ".join(parts), cells=True)
 
 
 def _name(request: ExportRequest) -> str:

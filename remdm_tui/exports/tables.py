@@ -6,6 +6,7 @@ from csv import writer
 from importlib import import_module
 from typing import Any
 
+from engine.records import SHARED
 from engine.sampling.figures import FIGURES
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.exports import ExportRequest
@@ -13,7 +14,7 @@ from remdm_tui.exports import ExportRequest
 HEAD = ("step", "t", "s", "alpha_t", "alpha_s", "block")
 FORMULA = ("=", "+", "-", "@")
 """What begins a formula in a spreadsheet."""
-TAIL = ("network_calls", "excess", "strategy", "top_p", "temperature", "nucleus", "draw", "knobs", "edit")
+TAIL = ("network_calls", "excess", "strategy", *SHARED, "knobs", "edit")
 
 
 def csv(request: ExportRequest) -> None:
@@ -54,7 +55,7 @@ def table(request: ExportRequest) -> dict[str, list[Any]]:
         knobs = " ".join(f"{name}={value}" for name, value in now.knobs.items())
         row = (
             position, frame.t, frame.s, frame.alpha_t, frame.alpha_s, frame.block, frame.network_calls, frame.excess,
-            now.strategy, now.top_p, now.temperature, now.nucleus, now.draw, knobs,
+            now.strategy, *(getattr(now, name) for name in SHARED), knobs,
             "" if frame.edit is None else frame.edit.kind,
         )  # fmt: skip
         for column, value in zip(columns.values(), row, strict=True):

@@ -12,7 +12,7 @@ from platformdirs import user_state_path
 
 from engine.files.atomic import replace, tidy
 from engine.files.regular import regular_file
-from engine.records import Settings
+from engine.records import SHARED, Settings
 from remdm_tui.preferences.config_file import NAME
 from remdm_tui.watch.player import SPEEDS
 
@@ -31,13 +31,14 @@ class Sampler(msgspec.Struct, frozen=True):
     nucleus: str = Settings.nucleus
     temperature: float = Settings.temperature
     draw: str = Settings.draw
+    cfg: float = Settings.cfg
+    eos_bias: float = Settings.eos_bias
+    eos_confidence: str = Settings.eos_confidence
 
     @classmethod
     def of(cls, settings: Settings) -> Sampler:
-        return cls(
-            settings.strategy, dict(settings.knobs), settings.top_p, settings.nucleus, settings.temperature,
-            settings.draw,
-        )  # fmt: skip
+        shared = {name: getattr(settings, name) for name in SHARED}
+        return cls(settings.strategy, dict(settings.knobs), **shared)
 
 
 class Remembered(msgspec.Struct, frozen=True, rename={"by_confidence": "heat"}):  # its name in version 1

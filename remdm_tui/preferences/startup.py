@@ -8,7 +8,7 @@ from typing import Any
 
 from textual.binding import Binding
 
-from engine.records import Settings
+from engine.records import SHARED, Settings
 from engine.strategies import REGISTRY, make, values
 from remdm_tui.preferences import config_file
 from remdm_tui.preferences.last_session import Memory, Sampler
@@ -67,8 +67,8 @@ def sampler_settings(sampler: Sampler) -> Settings | None:
     """Return the settings; None if a strategy or value is unknown.  Imports no strategy package."""
     try:
         strategy = make(REGISTRY, sampler.strategy, sampler.knobs)
-        shared = (sampler.top_p, sampler.nucleus, sampler.temperature, sampler.draw)
-        return Settings(strategy.name, values(strategy), *shared).checked()
+        shared = {name: getattr(sampler, name) for name in SHARED}
+        return Settings(strategy.name, values(strategy), **shared).checked()
     except (ValueError, TypeError):
         return None
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.debug.findings import Drafts
-from engine.records import Settings
+from engine.records import GUIDANCE, Settings
 from engine.sampling.trace import Record
 from engine.text.characters import Characters
 from remdm_tui.render.typeset import HIDDEN, Canvas
@@ -50,7 +50,14 @@ def sampling(settings: Settings, hidden: Collection[str] = (), upcoming: str = "
     strength = "" if eta is None or "eta" in hidden else f" eta {float(eta):.4g}"
     following = f" (next: {upcoming})" if upcoming else ""
     parts = [f"{settings.strategy}{strength}{following}", f"p {settings.top_p:.4g}"]
-    return parts if settings.temperature == 1 else [*parts, f"T {settings.temperature:.4g}"]
+    if settings.temperature != 1:
+        parts.append(f"T {settings.temperature:.4g}")
+    for info in GUIDANCE:
+        value = getattr(settings, info.name)
+        if value != info.default:
+            shown = value if isinstance(value, str) else f"{value:.4g}"
+            parts.append(f"{info.name.replace('_', ' ')} {shown}")
+    return parts
 
 
 def plain_text(

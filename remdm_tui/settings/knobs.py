@@ -6,13 +6,15 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from engine.records import SAMPLING, Knob, KnobInfo, Settings, StrategyInfo
+from engine.records import GUIDANCE, SHARED_KNOBS, Knob, KnobInfo, Settings, StrategyInfo
 
 NOTCHES = 50
 """Steps from one end of a slider to the other."""
 LOG_KNEE = 0.004
 """Where a log slider changes from linear to logarithmic."""
 STRATEGY = "strategy"
+SELDOM = frozenset(info.name for info in GUIDANCE)
+"""Knobs whose rows take room only where they are not at their defaults; the command line always knows them."""
 
 
 def panel(settings: Settings, strategies: Sequence[StrategyInfo]) -> list[tuple[KnobInfo, Knob]]:
@@ -25,7 +27,7 @@ def panel(settings: Settings, strategies: Sequence[StrategyInfo]) -> list[tuple[
     for info in own_knobs(settings.strategy, strategies):
         if matters(info, settings):
             rows.append((info, settings.knobs.get(info.name, info.default)))
-    return rows + [(info, getattr(settings, info.name)) for info in SAMPLING]
+    return rows + [(info, getattr(settings, info.name)) for info in SHARED_KNOBS]
 
 
 @dataclass(frozen=True)
@@ -47,16 +49,23 @@ class KnobRow:
 
 def knob_rows(made: Settings, upcoming: Settings, strategies: Sequence[StrategyInfo]) -> list[KnobRow]:
     """Return the knobs that had an effect on a step, then those that the next step adds; the shared ones last."""
+    return [row for row in _rows(made, upcoming, strategies) if not _is_spare(row)]
+
+
+def _is_spare(row: KnobRow) -> bool:
+    """Return whether a knob that is seldom turned has its default at this step and at the next."""
+    return row.info.name in SELDOM and row.upcoming is None and row.value == row.info.default
+
+
+def _rows(made: Settings, upcoming: Settings, strategies: Sequence[StrategyInfo]) -> list[KnobRow]:
     first = panel(made, strategies)
-    if made == upcoming:
-        return [KnobRow(info, value) for info, value in first]
     then = {info.name: (info, value) for info, value in panel(upcoming, strategies)}
     rows = []
     for info, value in first:
         info, after = then.pop(info.name, (info, value))
         rows.append(KnobRow(info, value, after if after != value else None))
     added = [KnobRow(info, None, value) for info, value in then.values()]
-    shared = len(rows) - len(SAMPLING)
+    shared = len(rows) - len(SHARED_KNOBS)
     return [*rows[:shared], *added, *rows[shared:]]
 
 
@@ -86,7 +95,7 @@ def turned(settings: Settings, name: str, value: Knob, strategies: Sequence[Stra
         # a knob of the same name may have another range or other choices
         valid = {k.name: kept[k.name] if _accepts(k, kept[k.name]) else k.default for k in infos}
         return replace(settings, strategy=str(value), knobs=valid)
-    shared = {info.name: info for info in SAMPLING}
+    shared = {info.name: info for info in SHARED_KNOBS}
     if name in shared:
         checked = shared[name].check(value)
         return replace(settings, **{name: checked})  # type: ignore[arg-type]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from engine.records import SAMPLING, Settings, StrategyInfo
+from engine.records import SHARED_KNOBS, Settings, StrategyInfo
 from remdm_tui.settings.knobs import knob_text, parse_knobs
 
 
@@ -20,7 +20,7 @@ def pane_settings(text: str, base: Settings, strategies: Sequence[StrategyInfo])
     if info is None:
         raise ValueError(f"unknown strategy {name!r}: choose one of {', '.join(info.name for info in strategies)}")
     given = parse_knobs((part.strip() for part in rest.split(",")), None) if colon else {}
-    own, shared = ({knob.name: knob for knob in knobs} for knobs in (info.knobs, SAMPLING))
+    own, shared = ({knob.name: knob for knob in knobs} for knobs in (info.knobs, SHARED_KNOBS))
     for knob in given:
         if knob not in own and knob not in shared:
             raise ValueError(f"{name} has no knob {knob!r}: choose one of {', '.join([*own, *shared])}")
@@ -34,7 +34,7 @@ def titled(settings: Settings, strategies: Sequence[StrategyInfo]) -> str:
     info = next((info for info in strategies if info.name == settings.strategy), None)
     plain = {knob.name: knob.default for knob in (() if info is None else info.knobs)}
     parts = [f"{name}={knob_text(value)}" for name, value in settings.knobs.items() if plain.get(name, value) != value]
-    for knob in SAMPLING:
+    for knob in SHARED_KNOBS:
         value = getattr(settings, knob.name)
         if value != knob.default:
             parts.append(f"{knob.name}={knob_text(value)}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from engine.models.catalogue import resolve
-from engine.records import GUIDANCE, SAMPLING, ModelChoice, Settings
+from engine.records import SHARED_KNOBS, ModelChoice, Settings
 from engine.strategies import make_strategy, values
 from remdm_tui.settings import presets
 from remdm_tui.settings.knobs import parse_knobs
@@ -111,7 +111,7 @@ class RunArguments:
         strategy = make_strategy(name, **(knobs | parse_knobs(self.knob, self.eta)))
         shared = {
             info.name: _first(getattr(self, info.name), getattr(preset, info.name, None), info.default)
-            for info in (*SAMPLING, *GUIDANCE)
+            for info in SHARED_KNOBS
         }
         return Settings(strategy.name, values(strategy), **shared).checked()
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.debug.branches import FirstDifference, Row, first_difference, shared_steps, tree
-from engine.records import Branch, Settings
+from engine.records import SHARED, Branch, Settings
 from engine.sampling.trace import Record
 from remdm_tui.settings.knobs import knob_text
 from remdm_tui.watch import events as e
@@ -144,7 +144,7 @@ def describe_changes(before: Settings | None, after: Settings | None) -> str:
         return "" if after is None or before is not None else after.strategy
     parts = [after.strategy] if before.strategy != after.strategy else []
     parts += [f"{name}={knob_text(value)}" for name, value in after.knobs.items() if before.knobs.get(name) != value]
-    for name in ("top_p", "temperature", "nucleus", "draw"):
+    for name in SHARED:
         if getattr(before, name) != getattr(after, name):
             parts.append(f"{name}={knob_text(getattr(after, name))}")
     return " ".join(parts)

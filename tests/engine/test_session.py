@@ -11,7 +11,7 @@ import torch
 
 import engine
 from engine.models.dit import DIT, DITConfig
-from engine.records import SAMPLING, Change, Frame
+from engine.records import SHARED_KNOBS, Change, Frame
 from engine.sampling.session import Session
 from engine.strategies import REGISTRY, Plan, View, make_strategy, reads_of
 from tests.engine.toys import MASK, TOKENS, BrokenToy, RowToy, TimedToy, Toy
@@ -253,7 +253,7 @@ def test_a_bad_setting_is_refused_and_changes_nothing(bad: dict[str, Any], messa
 
 def test_every_shared_setting_has_a_default_in_its_range() -> None:
     settings = Session(Toy(), CAP).control.settings
-    for info in SAMPLING:
+    for info in SHARED_KNOBS:
         assert getattr(settings, info.name) == info.default == info.check(info.default)
 
 

@@ -1,12 +1,20 @@
+from dataclasses import replace
+
 import pytest
 
-from engine.records import SAMPLING, KnobInfo, Settings
+from engine.records import GUIDANCE, SHARED_KNOBS, KnobInfo, Settings
 from engine.strategies import REGISTRY, catalogue, make_strategy, values
-from remdm_tui.settings.knobs import STRATEGY, at_fraction, fraction, notch, panel, turned
+from remdm_tui.exports.page_data import settings_text
+from remdm_tui.preferences.last_session import Sampler
+from remdm_tui.preferences.startup import sampler_settings
+from remdm_tui.render.canvas import sampling
+from remdm_tui.settings.knobs import STRATEGY, at_fraction, fraction, knob_rows, notch, panel, turned
+from remdm_tui.settings.pane_spec import pane_settings, titled
+from remdm_tui.watch.branches import describe_changes
 
 ALL = catalogue()
 CAP = Settings("remdm-cap", values(make_strategy("remdm-cap")))
-NUMBERS = [k for info in ALL for k in info.knobs if not k.choices] + [k for k in SAMPLING if not k.choices]
+NUMBERS = [k for info in ALL for k in info.knobs if not k.choices] + [k for k in SHARED_KNOBS if not k.choices]
 
 
 def names(settings):
@@ -27,6 +35,32 @@ def test_every_strategy_can_be_switched_to_and_made(name):
 def test_shared_knobs_keep_their_value_across_strategies():
     settings = turned(turned(CAP, "eta", 0.07, ALL), STRATEGY, "remdm-rescale", ALL)
     assert settings.knobs["eta"] == 0.07
+
+
+def test_guidance_has_rows_only_where_it_is_turned_or_turned_back():
+    turned_up = turned(CAP, "cfg", 1.5, ALL)
+
+    def rows(made, upcoming):
+        return {r.info.name: (r.value, r.upcoming) for r in knob_rows(made, upcoming, ALL) if r.info in GUIDANCE}
+
+    assert rows(CAP, CAP) == {}
+    assert rows(CAP, turned_up) == {"cfg": (0.0, 1.5)}
+    assert rows(turned_up, turned_up) == {"cfg": (1.5, None)}
+    assert rows(turned_up, CAP) == {"cfg": (1.5, 0.0)}
+
+
+def test_whatever_names_settings_names_every_shared_one_that_is_turned():
+    given = {"cfg": 1.5, "eos_bias": -3.0, "eos_confidence": "excluded", "temperature": 0.5}
+    changed = replace(CAP, **given)
+    assert sampling(changed)[1:] == ["p 0.9", "T 0.5", "cfg 1.5", "eos bias -3", "eos confidence excluded"]
+    assert sampling(CAP) == ["remdm-cap eta 0.02", "p 0.9"]
+    short = "temperature=0.5 cfg=1.5 eos_bias=-3 eos_confidence=excluded"
+    assert describe_changes(CAP, changed) == short
+    assert titled(changed, ALL) == f"remdm-cap {short}"
+    assert pane_settings("remdm-cap:" + short.replace(" ", ","), CAP, ALL) == changed
+    assert settings_text(changed).endswith("cfg 1.5 · eos_bias -3 · eos_confidence excluded")
+    assert "cfg" not in settings_text(CAP)
+    assert sampler_settings(Sampler.of(changed)) == changed
 
 
 def test_a_choice_the_new_strategy_lacks_becomes_its_default():
@@ -60,7 +94,7 @@ def test_notches_move_one_way_and_stop_at_the_ends(info):
 
 
 def test_choices_go_round():
-    info = next(k for k in SAMPLING if k.name == "nucleus")
+    info = next(k for k in SHARED_KNOBS if k.name == "nucleus")
     assert notch(info, notch(info, "exclusive", 1), 1) == "exclusive"
 
 
