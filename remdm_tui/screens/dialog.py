@@ -161,26 +161,55 @@ class ListDialog(Dialog[Result]):
 
 
 class ChoiceDialog(ListDialog[Result]):
-    """A dialog that takes a text or one of a list of names; the highlighted name is copied to the line."""
+    """A dialog that takes a text or one of a list of names.
+
+    What is typed leaves the choices that have it in name or summary; the highlighted name is copied to the line.
+    """
+
+    completes = True
+    """whether a part of a name stands for the choice if no other name has it; False: any text is an answer"""
 
     def __init__(
         self, title: str, question: str, choices: Sequence[tuple[str, str]], ascii_only: bool, complaint: str = ""
     ) -> None:
         """choices: names with their summaries."""
         super().__init__(title, question, ascii_only, complaint)
-        self._choices = choices
+        self._choices = self._shown = list(choices)
 
     def line(self) -> LineInput:
         return LineInput(placeholder="type here, or choose below", compact=True)
 
     def rows(self) -> Sequence[Text]:
         widest = max((len(name) for name, _ in self._choices), default=0)
-        return [Text.assemble(f"{name:<{widest}}  ", (summary, "dim")) for name, summary in self._choices]
+        return [Text.assemble(f"{name:<{widest}}  ", (summary, "dim")) for name, summary in self._shown]
 
     def moved(self, row: int) -> None:
         line = self.query_one(LineInput)
-        line.value = self._choices[row][0]
+        with line.prevent(Input.Changed):
+            line.value = self._shown[row][0]
         line.cursor_position = len(line.value)
 
     def chosen(self, row: int) -> None:
-        self.submit(self._choices[row][0])
+        self.submit(self._shown[row][0])
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """List what has the typed text; a whole name lists all, with it highlighted."""
+        event.stop()
+        names, word = [name for name, _ in self._choices], _head(event.value)
+        if word in names:
+            self._shown = self._choices
+            self.list_rows(names.index(word))
+            return
+        word = word.casefold()
+        self._shown = [(name, text) for name, text in self._choices if word in f"{name} {text}".casefold()]
+        self.list_rows()
+
+    def submit(self, text: str) -> None:
+        word = _head(text)
+        found = [name for name, _ in self._choices if word and word in name] if self.completes else []
+        super().submit(found[0] + text.strip()[len(word) :] if len(found) == 1 else text)
+
+
+def _head(text: str) -> str:
+    """Return what comes before the colon of NAME:knob=value, or the whole text."""
+    return text.partition(":")[0].strip()

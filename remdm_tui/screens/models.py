@@ -13,6 +13,7 @@ from remdm_tui.watch.available_models import AvailableModel
 class ModelScreen(ChoiceDialog[ModelChoice | None]):
     """Returns the model to load, or None on escape."""
 
+    completes = False
     DEFAULT_CSS = """
     ModelScreen > VerticalScroll { width: 90; }
     ModelScreen OptionList { max-height: 16; }

@@ -92,7 +92,7 @@ class KnobChoiceScreen(ChoiceDialog[Knob | None]):
         self, info: KnobInfo, value: Knob, ascii_only: bool = False, summaries: Mapping[str, str] = MappingProxyType({})
     ) -> None:
         """summaries: what each choice does, as far as known."""
-        title = f"{info.name} - enter takes it, esc cancels"
+        title = f"{info.name} - type to filter, enter takes it, esc cancels"
         super().__init__(title, info.doc, [(name, summaries.get(name, "")) for name in info.choices], ascii_only)
         self._info = info
         self.begin_at = info.choices.index(str(value)) if value in info.choices else 0

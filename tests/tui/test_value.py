@@ -3,6 +3,7 @@
 import pytest
 from textual.widgets import Input, Label
 
+from remdm_tui.screens.models import ModelScreen
 from remdm_tui.screens.value import KnobChoiceScreen, ValueScreen
 from tests.tui.test_app import settle, watching
 from tests.waiting import seen
@@ -56,3 +57,38 @@ async def test_a_choice_is_a_list_in_which_the_present_one_is_highlighted():
         await seen(pilot, lambda app: screen.query_one(Input).value == names[names.index("remdm-cap") + 1])
         await pilot.press("enter")
         await seen(pilot, lambda app: app.watching.settings.strategy == names[names.index("remdm-cap") + 1])
+
+
+async def test_what_is_typed_filters_the_choices_and_a_part_of_one_name_takes_it():
+    async with watching().run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        screen = await opened(pilot, "strategy", KnobChoiceScreen)
+        names = [info.name for info in pilot.app.watching.strategies]
+        every = screen.options.option_count
+        assert every == len(names)
+        await pilot.press(*"margin")
+        await seen(pilot, lambda app: 0 < screen.options.option_count < every)
+        assert all("margin" in str(option.prompt).casefold() for option in screen.options.options)
+        # the rows go on from what is left, and stay while one goes through them
+        left = screen.options.option_count
+        await pilot.press("down")
+        assert screen.query_one(Input).value in names
+        assert screen.options.option_count == left
+        await pilot.press("ctrl+u", *"llada-r", "enter")
+        await seen(pilot, lambda app: app.watching.settings.strategy == "llada-remdm")
+
+
+async def test_a_part_of_many_names_is_refused_and_a_part_of_a_path_is_no_model():
+    async with watching().run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        screen = await opened(pilot, "strategy", KnobChoiceScreen)
+        await pilot.press(*"remdm", "enter")
+        await seen(pilot, lambda app: "strategy must be one of" in shown(screen))
+        await pilot.press("escape", "m")
+        await seen(pilot, lambda app: isinstance(app.screen, ModelScreen))
+        models = pilot.app.screen
+        assert "demo" in str(models.options.get_option_at_index(0).prompt)
+        taken = []
+        models.accept = taken.append
+        await pilot.press(*"dem", "enter")
+        await seen(pilot, lambda app: taken == ["dem"])
