@@ -8,7 +8,8 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.dom import DOMNode
-from textual.events import Resize
+from textual.events import Resize, ScreenResume
+from textual.geometry import Size
 from textual.screen import Screen
 from textual.widgets import Label
 
@@ -47,6 +48,8 @@ class WatchScreen(Screen[None]):
     def __init__(self, controls: Controls, id: str = "_default") -> None:
         super().__init__(id=id)
         self.controls, self.session, self.options = controls, controls.session, controls.options
+        self._resumed = False
+        """whether the screen has been on top before"""
         plain = self.options.ascii
         # kept, not queried for: the refresh clock may tick once more while the screen is removed
         self.status = Label("", id="status", markup=False)
@@ -87,6 +90,8 @@ class WatchScreen(Screen[None]):
         return self.text.panes
 
     def compose(self) -> ComposeResult:
+        # before its widgets have styles, so that they get those of this size at once
+        self._use_breakpoints(self.app.size)
         yield self.status
         with Horizontal(id="main"):
             yield self.text
@@ -114,14 +119,27 @@ class WatchScreen(Screen[None]):
         self.retheme()
         self.app.theme_changed_signal.subscribe(self, lambda _: self.retheme())
 
+    def on_screen_resume(self, event: ScreenResume) -> None:
+        # at first its widgets have just been given their styles, each as it was mounted
+        event.refresh_styles = event.refresh_styles and self._resumed
+        self._resumed = True
+
     def on_resize(self, event: Resize) -> None:
         """Set the classes of a new size before Textual does, which lays the screen out first; then draw all anew."""
-        across, down = self.app.HORIZONTAL_BREAKPOINTS or [], self.app.VERTICAL_BREAKPOINTS or []
-        now = self._get_breakpoint_classes(event.size.width, across)
-        now |= self._get_breakpoint_classes(event.size.height, down)
-        self.update_classes({name: name in now for _, name in (*across, *down)}, animate=False)
+        others = self._use_breakpoints(event.size)
+        if event.size == self.outer_size and not others:
+            # Textual has laid the screen out at this size, and says so; it would do so again
+            event.prevent_default()
         # the panels know their sizes once they have been laid out
         self.call_after_refresh(self.controls.resized)
+
+    def _use_breakpoints(self, size: Size) -> bool:
+        """Set the classes of a size; return whether they were others."""
+        across, down = self.app.HORIZONTAL_BREAKPOINTS or [], self.app.VERTICAL_BREAKPOINTS or []
+        now = self._get_breakpoint_classes(size.width, across) | self._get_breakpoint_classes(size.height, down)
+        known, before = {name for _, name in (*across, *down)}, self.classes
+        self.update_classes({name: name in now for name in known}, animate=False)
+        return self.classes != before
 
     def on_unmount(self) -> None:
         self.exporter.abandon()

@@ -122,7 +122,7 @@ class Presenter:
     def _draw_failure(self, failure: Failure | None) -> None:
         """Draw the traceback of a strategy below the text."""
         box = self.screen.text.failure
-        box.display = failure is not None
+        self.screen.text.show_box(box, failure is not None)
         if failure is not None:
             box.border_title = Content(failure.where)
             box.update(f"{failure.detail}\n{failure.reason}".strip())
@@ -200,7 +200,7 @@ class Presenter:
         session, text, plain = self.session, self.screen.text, self.options.ascii
         inspector, trace, model = session.debug.inspector, session.trace, session.model
         at = inspector.at
-        text.inspector.display = at is not None
+        text.show_box(text.inspector, at is not None)
         if at is None or trace is None or model is None:
             return
         position = session.position

@@ -21,19 +21,36 @@ class KeyFooter(Footer):
         """always: actions whose keys are always shown; order: that of the actions which work everywhere."""
         super().__init__(show_command_palette=False)
         self._always, self._composed_for = always, 0
+        self._shown: list[tuple[str | bool | None, ...]] | None = None
+        """what tells the keys apart that are on screen; None before the first"""
         self._places = {action: place for place, action in enumerate(order)}
 
     def compose(self) -> ComposeResult:
+        keys = self._fitting()
+        self._shown = [_looks(key) for key in keys]
+        yield from keys
+
+    async def recompose(self) -> None:
+        # Textual asks for it whenever the focus moves, though the same keys may work there
+        if self._shown != [_looks(key) for key in self._fitting()]:
+            await super().recompose()
+
+    def _fitting(self) -> list[FooterKey]:
+        """Return the keys that are shown at this width."""
         self._composed_for = self.size.width
         keys = [key for key in super().compose() if isinstance(key, FooterKey)]
         keys.sort(key=lambda key: self._places.get(key.action, -1))
         room = self._composed_for - sum(_width(key) for key in keys if key.action in self._always)
+        fitting = []
         for key in keys:
             if key.action not in self._always and self._composed_for:
                 room -= _width(key)
                 if room < 0:
                     continue
-            yield key
+            # as the footer is: otherwise every key is styled as compact first, and then as what it is
+            key.set_reactive(FooterKey.compact, self.compact)
+            fitting.append(key)
+        return fitting
 
     def on_resize(self, event: events.Resize) -> None:
         if event.size.width != self._composed_for:
@@ -43,3 +60,8 @@ class KeyFooter(Footer):
 def _width(key: FooterKey) -> int:
     """Return the columns of a key, which has no style before it is mounted."""
     return cell_len(key.key_display) + cell_len(key.description) + PADDING
+
+
+def _looks(key: FooterKey) -> tuple[str | bool | None, ...]:
+    """Return what of a key is on screen, and what a click on it does."""
+    return key.key, key.key_display, key.description, key.action, key.has_class("-disabled"), str(key.tooltip or "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from itertools import accumulate
 
 import numpy as np
@@ -210,22 +211,28 @@ class TokenView(ScrollView):
     def _base(self) -> Style:
         """Return the widget's own style, cached per theme."""
         if self._base_style is None:
-            self._base_style = self._filtered(self.rich_style)
+            (self._base_style,) = self._filtered([self.rich_style])
         return self._base_style
 
     def _all_styles(self) -> dict[int, Style]:
         """Return the style of every code."""
         if not self._styles:
             own = styles_of(self._palette)
-            self._styles = {code: self._filtered(self.rich_style + style) for code, style in own.items()}
+            base = self.rich_style
+            mixed = self._filtered([base + style for style in own.values()])
+            self._styles = dict(zip(own, mixed, strict=True))
         return self._styles
 
-    def _filtered(self, style: Style) -> Style:
-        """Return the style as the terminal can show it: without colour, or with the theme's for numbered ones."""
-        segments = [Segment(" ", style)]
-        for line_filter in self.get_line_filters():
-            segments = line_filter.apply(segments, self.background_colors[1])
-        return segments[0].style or style
+    def _filtered(self, styles: Sequence[Style]) -> list[Style]:
+        """Return the styles as the terminal can show them: without colour, or with the theme's for numbered ones."""
+        filters, background = self.get_line_filters(), self.background_colors[1]
+        found = []
+        for style in styles:
+            segments = [Segment(" ", style)]
+            for line_filter in filters:
+                segments = line_filter.apply(segments, background)
+            found.append(segments[0].style or style)
+        return found
 
     def _restyle(self) -> None:
         self._styles.clear()

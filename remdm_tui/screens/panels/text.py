@@ -57,10 +57,18 @@ class TextPanel(Vertical):
         box.styles.max_height = self.box_room
         self.drawers.mount(box)
 
-    def on_resize(self) -> None:
-        # in cells, since a part of a height that follows from its content means nothing to the layout
-        for box in self.drawers.children:
+    def show_box(self, box: Static, shown: bool) -> None:
+        """Show or hide a box over the text."""
+        if shown:
             box.styles.max_height = self.box_room
+        box.display = shown
+
+    def on_resize(self) -> None:
+        # in cells, since a part of a height that follows from its content means nothing to the layout; one that is
+        # hidden gets it when it is shown, as the whole screen is laid out for it
+        for box in self.drawers.children:
+            if box.display:
+                box.styles.max_height = self.box_room
 
     def keep_in_sight(self, lines: int) -> None:
         """Put the boxes above the text if the inspector, with so many lines, would cover its token; else below."""
