@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.tui import quiet
+from tests.tui import parsed_styles, quiet
 from tests.tui.terminal import Terminal, with_forked_engine
 
 quiet.install()
+parsed_styles.install()
 
 
 @pytest.fixture(autouse=True)

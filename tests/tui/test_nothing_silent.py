@@ -138,20 +138,25 @@ def situation(app):
         session.phase, session.player, session.state.branch, session.state.order, session.state.panes.panes,
         session.made, session.upcoming, session.sample, session.debug.inspector.at, session.debug.branches.against,
         session.recording.marks, session.seed, main.legend, main.focused, main.zoom.zoomed, main.zoom.drawer,
-        main.panes.active_map.cells.view, main.panes.active_map.cells.mode, main.panes.mode, len(app.screen_stack),
+        main.panes.active_map.cells.view, main.panes.active_map.cells.mode, main.panes.active_map.cells.marks,
+        main.panes.mode, len(app.screen_stack),
         app.guide._tour, session.needs_model,
     )  # fmt: skip
 
 
-async def tidy_up(pilot, player, settings, focused):
+async def tidy_up(pilot, player, settings, focused, zoomed):
     """Undo what is quickly undone: most keys can then be tried in one session."""
     app, cells = pilot.app, pilot.app.main.panes.active_map.cells
     while len(app.screen_stack) > 1:
         app.pop_screen()
     if app.main.legend is not None:
         app.main.action_legend()
-    app.main.zoom.restore()
+    zoom = app.main.zoom
+    if zoom.drawer or zoom.zoomed != zoomed:
+        zoom.restore()
     app.main.set_focus(focused)
+    if app.watching.recording.marks:
+        await app.run_action("mark", app.main.timeline)
     app.guide.escape()
     app.main.text.look_at(None)
     if app.main.panes.mode.name != "state":
@@ -174,7 +179,7 @@ async def silent_keys(phase, tmp_path, bindings, before=()):
             await pilot.press(*before)
             await pilot.pause()
             app.watching.notice = Notice()
-            start = app.watching.player, app.watching.settings, app.main.focused
+            start = app.watching.player, app.watching.settings, app.main.focused, app.main.zoom.zoomed
             was, first, screen = situation(app), look(app), app.screen
             while left:
                 binding = left.pop(0)

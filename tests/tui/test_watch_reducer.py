@@ -45,6 +45,8 @@ ARRAY = wire.Array.of(TOKENS)
 GOOD, BAD = ModelChoice("good"), ModelChoice("bad")
 LENGTH = 200
 """Events of one walk."""
+CATALOGUE = strategies.catalogue()
+"""Made once: describing all strategies for each event took most of the time."""
 QUICK = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
@@ -126,14 +128,14 @@ def happens(world: World, kind: int, n: int) -> e.SessionEvent:
     hit = Hit(1, "step 1", "step 1", min(n, state.recorded), (0,), ())
     began = wire.Began(1, ARRAY, ARRAY, 9, 0)
     all_of_them: list[Any] = [
-        e.Tick(n / 4), e.Tick(1), e.Tick(9), wire.Hello(strategies.catalogue()), wire.Loading("files", n, 9),
+        e.Tick(n / 4), e.Tick(1), e.Tick(9), wire.Hello(CATALOGUE), wire.Loading("files", n, 9),
         wire.Ready(model(state.choice)), wire.Ready(model(state.choice)), began, began, wire.Replaying(1, n, 9),
         wire.Resumed(1, ARRAY), wire.Resumed(1, ARRAY), wire.Finished(1, n % tree), wire.Switched(1, n % tree, 0),
         Died(1, "gone"), Died(1, "not an engine", permanent=n == 0), Diverged(), Unwritten(OSError("full")),
         *(wire.Failed(stage, "a fault", "") for stage in ("load", "begin", "step", "check", "debug")),
         *(wire.Rejected("no", name) for name in ("Fork", "Switch", "Together", "Look", "Alter", "Configure")),
         wire.Stopped(1, n % tree, 1, (hit,)), wire.StrategyFailed(1, 0, 1, n - 1, "bad", "line 3"),
-        wire.FileLoaded("mine.py", "0", strategies.catalogue()[n % 3]),
+        wire.FileLoaded("mine.py", "0", CATALOGUE[n % 3]),
         e.Load((GOOD, BAD)[n % 2], n % 2), e.Cancel(), e.Revive(), e.Restart(n % 3), e.TurnKnob("top_p", 0.5 + n / 20),
         e.TurnKnob("nothing", 1), e.Move(playing.toggle(state.player)), e.Move(playing.forward(state.player)),
         e.Move(playing.seek(state.player, n)), e.ShowNotice(Notice("hm", "hint")), e.Measure(), e.ShowSample(0),
@@ -172,7 +174,7 @@ def test_random_events_find_the_reducer_prepared(
     world = World(WatchOptions(CAP, GOOD, steps=9, length=4, where=where, compare=compare))
     world.store.dispatch(e.Start())
     if begins:
-        for event in (wire.Hello(strategies.catalogue()), wire.Ready(model(GOOD)), wire.Began(1, ARRAY, ARRAY, 9, 0)):
+        for event in (wire.Hello(CATALOGUE), wire.Ready(model(GOOD)), wire.Began(1, ARRAY, ARRAY, 9, 0)):
             world.store.dispatch(event)
         assert world.store.state.live
     for kind, n, grows in walk:
@@ -224,7 +226,7 @@ def test_nothing_changes_the_header_of_a_recording_but_its_step_and_its_branch(
 ) -> None:
     world = World(WatchOptions(steps[0], GOOD, steps=9, length=4, paused=True))
     world.writable = False
-    for event in (e.Start(), wire.Hello(strategies.catalogue()), wire.Ready(model(GOOD))):
+    for event in (e.Start(), wire.Hello(CATALOGUE), wire.Ready(model(GOOD))):
         world.store.dispatch(event)
     world.store.dispatch(world.begins(steps))
     for kind, n in walk:
@@ -324,7 +326,7 @@ def test_an_expected_clamp_is_no_failure_and_several_laws_of_a_step_share_the_li
 
 
 def test_a_file_that_cannot_be_loaded_ends_the_notices_of_its_last_version() -> None:
-    world = started(wire.FileLoaded("mine.py", "0", strategies.catalogue()[0]))
+    world = started(wire.FileLoaded("mine.py", "0", CATALOGUE[0]))
     assert "Reloaded mine.py" in world.store.state.notice.text
     world.store.dispatch(wire.StrategyFailed(1, 0, 1, -1, "SyntaxError", ""))
     assert world.store.state.notice == Notice()
@@ -333,7 +335,7 @@ def test_a_file_that_cannot_be_loaded_ends_the_notices_of_its_last_version() -> 
 def test_the_result_depends_on_the_arguments_alone() -> None:
     world = World(WatchOptions(CAP, GOOD, steps=9, length=4))
     world.store.dispatch(e.Start())
-    world.store.dispatch(wire.Hello(strategies.catalogue()))
+    world.store.dispatch(wire.Hello(CATALOGUE))
     state = world.store.observe()
     ready = wire.Ready(model(GOOD))
     first, second = reduce(state, ready), reduce(state, ready)
@@ -373,7 +375,7 @@ def test_the_way_from_phase_to_phase(phase: type, event: e.SessionEvent, then: t
     way[Dead] = [*way[Live], Died(1, "gone")]
     way[EngineFailed] = [*way[Live], Unwritten(OSError("full"))]
     way[Recomputing] = [*way[Dead], e.Revive(), wire.Ready(model(GOOD))]
-    for one in (e.Start(), wire.Hello(strategies.catalogue()), *way[phase]):
+    for one in (e.Start(), wire.Hello(CATALOGUE), *way[phase]):
         world.store.dispatch(one)
         world.grow()
     assert isinstance(world.store.state.phase, phase)
@@ -383,7 +385,7 @@ def test_the_way_from_phase_to_phase(phase: type, event: e.SessionEvent, then: t
 
 def test_only_the_answer_for_the_model_that_was_picked_last_counts() -> None:
     world = World(WatchOptions(CAP, BAD, steps=9, length=4))
-    for event in (e.Start(), wire.Hello(strategies.catalogue()), e.Load(GOOD)):
+    for event in (e.Start(), wire.Hello(CATALOGUE), e.Load(GOOD)):
         world.store.dispatch(event)
     world.store.dispatch(e.Load(GOOD))
     for answer in (wire.Failed("load", "bad is no checkpoint", ""), wire.Ready(model(GOOD))):
@@ -399,7 +401,7 @@ def test_a_branch_gone_to_while_the_record_is_computed_again_is_the_one_that_is_
     world = World(WatchOptions(CAP, GOOD, steps=9, length=4, paused=True))
     for event in (
         e.Start(),
-        wire.Hello(strategies.catalogue()),
+        wire.Hello(CATALOGUE),
         wire.Ready(model(GOOD)),
         wire.Began(1, ARRAY, ARRAY, 9, 0),
     ):
@@ -424,7 +426,7 @@ def test_a_branch_gone_to_while_the_record_is_computed_again_is_the_one_that_is_
 def started(*events: e.SessionEvent, where: str = "") -> World:
     """Return a world with a paused run of GOOD on screen, after some more events."""
     world = World(WatchOptions(CAP, GOOD, steps=9, length=4, paused=True, where=where))
-    start = (e.Start(), wire.Hello(strategies.catalogue()), wire.Ready(model(GOOD)), wire.Began(1, ARRAY, ARRAY, 9, 0))
+    start = (e.Start(), wire.Hello(CATALOGUE), wire.Ready(model(GOOD)), wire.Began(1, ARRAY, ARRAY, 9, 0))
     for event in start:
         world.store.dispatch(event)
     assert world.store.state.live
