@@ -143,11 +143,14 @@ def _predicted_step(
     bare = replace(settings, top_p=1.0)
     # the strategy ranks by the network's own probability, whatever the temperature that tokens are drawn at
     at_one = replace(bare, temperature=1.0)
-    if "verified" in reads_of(strategy):
-        full, plain = (left_out(model, tokens, how, view.alpha_t) for how in (bare, at_one))
-    else:
-        full, plain = (_denoised_cut(model, tokens, how, view.alpha_t, ends) for how in (bare, at_one))
-    plain = plain.view(*tokens.shape, -1)
+
+    def whole(how: Settings) -> Tensor:
+        if "verified" in reads_of(strategy):
+            return left_out(model, tokens, how, view.alpha_t)
+        return _denoised_cut(model, tokens, how, view.alpha_t, ends)
+
+    full = whole(bare)
+    plain = (full if bare == at_one else whole(at_one)).view(*tokens.shape, -1)
     if "tilted" in reads_of(strategy):
         full = _tilted(strategy, view, plain, settings.temperature).flatten(0, 1)
     p = _nucleus(full, settings).view_as(plain)
@@ -233,10 +236,13 @@ def dense_prediction(
 def _raw(model: Denoiser, strategy: Strategy, tokens: Tensor, view: View, ids: Tensor) -> tuple[Tensor, Tensor]:
     """Return the logits [B, L] of `ids`, and the scores of the model's head; NaN where they are not read."""
     reads, nothing = reads_of(strategy), torch.full_like(view.held, torch.nan)
+    score = quality_of(model) if "quality" in reads else None
+    if score is None and "logit" not in reads:
+        return nothing, nothing
     hidden = model.encode(tokens, (1 - view.alpha_t).expand(len(tokens), 1)[:, 0]).flatten(0, 1)
-    of, score = ids.clamp(min=0).flatten(), quality_of(model)
+    of = ids.clamp(min=0).flatten()
     logit = model.project(hidden).gather(-1, of[:, None]).view_as(nothing).double() if "logit" in reads else nothing
-    found = nothing if score is None or "quality" not in reads else score(hidden).view_as(nothing).double()
+    found = nothing if score is None else score(hidden).view_as(nothing).double()
     return logit, found
 
 

@@ -6,6 +6,7 @@ import math
 import subprocess
 import sys
 from dataclasses import replace
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -15,7 +16,7 @@ import torch
 
 from engine.debug import branches
 from engine.debug.branches import differing_positions, first_difference, shared_steps, tree
-from engine.debug.findings import Moment
+from engine.debug.findings import Moment, Verdict
 from engine.debug.inspect import story
 from engine.debug.prediction import predict_drafts, predict_position
 from engine.models.protocol import Denoiser
@@ -292,16 +293,27 @@ def test_at_temperature_zero_the_argmax_alone_is_kept() -> None:
     assert answered.nucleus == 1
 
 
-@pytest.mark.parametrize("name", REGISTRY)
-def test_a_verdict_is_what_the_strategy_does_when_it_is_chosen(name: str) -> None:
+def after_twelve() -> Session:
     session = made("remdm-cap", eta=0.2)
     for _ in range(12):
         next(session)
-    answered = {
+    return session
+
+
+@cache
+def verdicts_after_twelve() -> dict[tuple[int, int], dict[str, Verdict]]:
+    """What every strategy is said to do at a few positions: one answer holds them all."""
+    session = after_twelve()
+    return {
         (b, i): {v.strategy: v for v in predict_position(session, b, i, kinds=REGISTRY).verdicts}
         for b in range(3)
         for i in (3, 7)
     }
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_a_verdict_is_what_the_strategy_does_when_it_is_chosen(name: str) -> None:
+    session, answered = after_twelve(), verdicts_after_twelve()
     # the running one comes first, with its own knobs
     assert all(next(iter(verdicts)) == "remdm-cap" and len(verdicts) == len(REGISTRY) for verdicts in answered.values())
     session.fork()

@@ -713,8 +713,7 @@ def failing(numbers: set[int]) -> Callable[..., Iterator[Sample]]:
     return drawn
 
 
-@pytest.mark.parametrize("references", [None, "texts"])
-@pytest.mark.parametrize("after", [0, 1, 3, 60])
+@pytest.mark.parametrize(("after", "references"), [(0, "texts"), (1, None), (3, "texts"), (60, None), (60, "texts")])
 def test_the_longest_sample_may_come_last(
     after: int, references: str | None, whole: Path, without_references: Path, tmp_path: Path, judge: LanguageModel,
     monkeypatch: pytest.MonkeyPatch,

@@ -19,7 +19,7 @@ from engine.strategies import REGISTRY, Strategy, View, make_strategy, reads_of
 from tests.engine.stats import ENOUGH, FAR_OFF, follows, outcome, same_distribution
 from tests.engine.toys import MASK, RowToy, TimedToy, Toy
 
-COUNT, LENGTH, STEPS = 16_000, 3, 4
+COUNT, LENGTH, STEPS = 8000, 3, 4
 LIVELY = {
     "remdm-cap": {"eta": 0.3},
     "remdm-rescale": {"eta": 0.6},

@@ -390,17 +390,17 @@ def test_memory_does_not_grow_with_the_run(tmp_path: Path, monkeypatch: pytest.M
 
     def growth(keep: bool) -> float:
         """Bytes that a frame leaves behind."""
-        start, frames = busy_frames(2_000, 256, 4)
+        start, frames = busy_frames(1_200, 256, 4)
         made = header(start, len(WORDS), len(WORDS) - 1, WORDS)
         trace = Trace(start) if keep else Recorder.create(tmp_path / "run", made, start).trace()
         tracemalloc.start()
         for frame in frames:
             trace.append(frame)
-            if frame.index == 999:
+            if frame.index == 599:
                 before = tracemalloc.get_traced_memory()[0]
         grown = tracemalloc.get_traced_memory()[0] - before
         tracemalloc.stop()
-        return grown / 1_000
+        return grown / 600
 
     # texts of tokens that are new, too
     assert growth(keep=False) < 700

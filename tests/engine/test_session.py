@@ -35,15 +35,15 @@ def same(a: Frame, b: Frame) -> bool:
 @pytest.mark.parametrize("name", REGISTRY)
 def test_a_sample_is_the_same_whatever_the_batch_and_whoever_draws_it(name: str) -> None:
     strategy = make_strategy(name)
-    shape: dict[str, Any] = {"steps": 12, "length": 10, "seed": 7}
-    whole = Session(Toy(), strategy, batch=8, **shape)
+    shape: dict[str, Any] = {"steps": 9, "length": 10, "seed": 7}
+    whole = Session(Toy(), strategy, batch=4, **shape)
     frames_of(whole)
-    for number in (0, 5):
+    for number in (0, 3):
         alone = Session(Toy(), strategy, first=number, **shape)
         frames_of(alone)
         assert torch.equal(alone.tokens[0], whole.tokens[number])
-    for width in (1, 3, 8):
-        assert torch.equal(engine.sample(RowToy(), strategy, count=8, width=width, **shape), whole.tokens)
+    for width in (1, 3):
+        assert torch.equal(engine.sample(RowToy(), strategy, count=4, width=width, **shape), whole.tokens)
 
 
 def test_a_clean_up_ends_at_the_clean_text_from_where_the_walk_has_ended() -> None:

@@ -8,7 +8,7 @@ from dataclasses import FrozenInstanceError, replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.records import Change, KnobInfo, Settings
@@ -89,6 +89,7 @@ def state_of(seen: View) -> SamplerState:
 
 
 @pytest.mark.parametrize("name", REGISTRY)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_a_plan_is_a_probability_or_the_step_says_by_how_much_it_is_not(name: str, data: st.DataObject) -> None:
     made = data.draw(strategy(name))
@@ -118,6 +119,7 @@ def test_a_plan_is_a_probability_or_the_step_says_by_how_much_it_is_not(name: st
 
 @pytest.mark.parametrize("when", WHEN)
 @pytest.mark.parametrize("name", BOUNDED)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_sigma_stays_within_its_bound(name: str, when: str, data: st.DataObject) -> None:
     drawn = data.draw(strategy(name))

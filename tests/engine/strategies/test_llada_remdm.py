@@ -64,6 +64,11 @@ def test_a_loop_leaves_steps_to_reveal_in(steps: int) -> None:
     looped = int(((grid[:-1] < T_ON + 1e-9) & (grid[1:] > T_OFF - 1e-9)).sum())
     assert looped % 2 == 0
     assert looped <= min(64, steps * 4 // 5)
+
+
+# the loop is as long as it gets from 80 steps on: a run or two beyond stand for all
+@pytest.mark.parametrize("steps", [*range(1, 80, 7), 99, 190])
+def test_a_run_ends_with_reveals(steps: int) -> None:
     frames = list(Session(ZooToy(), make_strategy("llada-remdm"), steps=steps, length=16))
     assert len(frames) == steps
     assert frames[-1].count(Change.REMASKED) == 0
