@@ -34,6 +34,13 @@ class InformedCorrector(Strategy):
     corrections: int = knob(8, "correcting steps after each step that reveals; half the steps at most", 0, 64)
     k: int = knob(1, "tokens redrawn in a correcting step", 1, 4096)
     gamma: float = knob(1.0, "scale of the Gumbel noise on the ranking; 0 takes the least probable", 0, 100)
+    verify: str = knob(
+        "exact", "a call for each token, which no other then sees; shadow: one call, in which the others see it; auto: "
+        "that where the model can", choices=("auto", "shadow", "exact"),
+    )  # fmt: skip
+
+    def verification(self) -> str:
+        return self.verify
 
     def positions(self, view: View) -> Tensor:
         reveals = self._round(view)[0]

@@ -120,6 +120,18 @@ def test_wino_verifies_in_one_call_where_the_model_has_shadows_and_by_rows_if_to
         assert done.tokens.tolist() == frames[-1].tokens[done.number].tolist()
 
 
+def test_the_informed_corrector_leaves_out_by_rows_unless_told_to_take_shadows() -> None:
+    model: Any = network("dit")
+    calls: dict[str, int] = {}
+    for verify in ("exact", "shadow", "auto"):
+        corrector = make_strategy("informed-corrector", corrections=2, verify=verify)
+        frames = list(Session(model, corrector, steps=9, length=LENGTH, batch=BATCH, seed=3))
+        assert any(frame.count(Change.EDITED) for frame in frames)
+        calls[verify] = np.diff([0, *(frame.network_calls for frame in frames)]).max()
+    assert calls["exact"] > calls["shadow"] == calls["auto"] == BATCH
+    assert make_strategy("informed-corrector").verification() == "exact"
+
+
 def test_shadows_are_refused_by_name_where_the_model_has_none() -> None:
     asked = make_strategy("wino", verify="shadow")
     with pytest.raises(ValueError, match=r"wino verifies by a shadow block, which the model .* --knob verify=exact"):
