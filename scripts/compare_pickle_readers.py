@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -34,6 +35,11 @@ def by_torch(path: Path) -> None:
 READERS: dict[str, Callable[[Path], object]] = {"engine.models.files": PickledWeights, "torch.load": by_torch}
 
 
+def parameters(test: Any) -> Any:
+    """Return what a parametrised test is run with."""
+    return test.pytestmark[0].args[1]
+
+
 def cases(home: Path) -> Iterator[tuple[str, Path, Path]]:
     """Yield a name, a file, and the directory that exists once the file has run code."""
     marker = home / "ran"
@@ -41,10 +47,10 @@ def cases(home: Path) -> Iterator[tuple[str, Path, Path]]:
         yield f"call: {name}", zipped(home / "evil.bin", payload), marker
     for name, (payload, _) in tests.BOMBS.items():
         yield f"bomb: {name}", zipped(home / "evil.bin", payload), marker
-    stored = tests.test_a_persistent_id_that_lies_is_refused.pytestmark[0].args[1]
+    stored = parameters(tests.test_a_persistent_id_that_lies_is_refused)
     for number, (lie, _) in enumerate(stored):
         yield f"storage: {number}", checkpoint(home / "evil.bin", view(lie)), marker
-    tensors = tests.test_a_tensor_that_is_not_in_its_storage_is_refused.pytestmark[0].args[1]
+    tensors = parameters(tests.test_a_tensor_that_is_not_in_its_storage_is_refused)
     for number, (lie, _) in enumerate(tensors):
         yield f"tensor: {number}", checkpoint(home / "evil.bin", lie), marker
     yield "none: a sound file", checkpoint(home / "evil.bin", view(Stored())), marker

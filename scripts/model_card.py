@@ -139,8 +139,8 @@ def bound(model: TextModel, data: Sequence[Path], name: str = "demo") -> dict[st
 def texts(model: TextModel, kind: Kind) -> str:
     blocks = []
     for name in kind.strategies:
-        shape = {"steps": kind.steps, "length": LENGTH, "count": kind.samples, "seed": 0}
-        ids = engine.sample(model, engine.make_strategy(name), **shape)
+        strategy = engine.make_strategy(name)
+        ids = engine.sample(model, strategy, steps=kind.steps, length=LENGTH, count=kind.samples, seed=0)
         samples = [model.codec.decode(row.tolist()) for row in ids]
         quoted = ("\n".join(f"    {line}".rstrip() for line in text.split("\n")) for text in samples)
         blocks.append(f"### {name}\n\n" + "\n\n    ---\n\n".join(quoted))

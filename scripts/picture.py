@@ -13,10 +13,14 @@ import asyncio
 import re
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import resvg_py
+from numpy.typing import NDArray
 from PIL import Image
 from textual.pilot import Pilot
 
@@ -27,7 +31,7 @@ from engine.strategies import catalogue, make_strategy, values
 from remdm_tui.app import WatchApp
 from remdm_tui.commands.new_strategy import run as new_strategy
 from remdm_tui.exports.pictures import raster_of
-from remdm_tui.exports.scene import Line
+from remdm_tui.exports.scene import SceneLine
 from remdm_tui.exports.screen import page_of
 from remdm_tui.settings.pane_spec import pane_settings
 from remdm_tui.settings.watch_options import WatchOptions
@@ -37,6 +41,17 @@ from scripts.screen_pictures import LOOKS, STATES, draw_all
 DOCS = Path(__file__).parent.parent / "docs"
 STOP = 150
 """The step on the README's picture: enough text to read, enough masks to see."""
+
+
+def changes(app: WatchApp, position: int) -> NDArray[np.uint8]:
+    """Return what the step to a position did to the first sample."""
+    trace = app.watching.trace
+    assert trace is not None
+    return trace.change(position, 0)
+
+
+def is_past(position: int, app: WatchApp) -> bool:
+    return app.watching.position > position or app.watching.player.done
 
 
 async def until(pilot: Pilot[None], condition: Callable[[WatchApp], bool]) -> None:
@@ -71,9 +86,7 @@ async def watch() -> str:
         await pilot.press("space")
         app.controls.play(Player(position=STOP, recorded=app.watching.player.recorded, playing=False))
         # to the next step that shows a remask beside a reveal
-        while not {Change.REVEALED, Change.REMASKED} <= set(
-            app.watching.link.trace.change(app.watching.player.position, 0).tolist()
-        ):
+        while not {Change.REVEALED, Change.REMASKED} <= {*changes(app, app.watching.player.position).tolist()}:
             await pilot.press("right")
             await pilot.pause(0.1)
 
@@ -94,7 +107,7 @@ async def debug() -> str:
         await pilot.press("Z")
         await until(pilot, lambda app: app.watching.debug.branches.current == 0 and not app.watching.debug.waiting)
         app.controls.play(Player(position=stopped, recorded=stopped, playing=False))
-        lost = (app.watching.trace.change(stopped, 0) == Change.REMASKED).nonzero()[0]
+        lost = (changes(app, stopped) == Change.REMASKED).nonzero()[0]
         app.main.text.look_at(int(lost[0]))
         await until(pilot, lambda app: app.watching.debug.has_story)
         app.watching.notice = said
@@ -157,7 +170,7 @@ async def run() -> None:
         cap(0.05), steps=106, length=106, paused=True, seed=11, prompt="It was a dark and stormy night"
     )
     app = WatchApp(options)
-    pages: list[list[Line]] = []
+    pages: list[list[SceneLine]] = []
     async with app.run_test(size=TALL) as pilot:
         await until(pilot, lambda app: app.watching.live)
         # step by step, so that the map grows
@@ -166,7 +179,7 @@ async def run() -> None:
             if position % EVERY == 0:
                 pages.append(page_of(app.screen._compositor.render_strips()))
             await pilot.press("right")
-            await until(pilot, lambda app, was=position: app.watching.position > was or app.watching.player.done)
+            await until(pilot, partial(is_past, position))
             await until(pilot, lambda app: app.refresh_clock.resting)
             await pilot.pause()
         pages.append(page_of(app.screen._compositor.render_strips()))
@@ -181,7 +194,8 @@ async def run() -> None:
     )  # fmt: skip
 
 
-PICTURES: dict[str, Callable[[], Awaitable[str]]] = {"watch": watch, "debug": debug, "law": law, "compare": compare}
+Shot = Callable[[], Coroutine[Any, Any, str]]
+PICTURES: dict[str, Shot] = {"watch": watch, "debug": debug, "law": law, "compare": compare}
 
 
 def main() -> None:
@@ -204,7 +218,7 @@ def main() -> None:
 
 def draw(name: str) -> None:
     """Write one picture of the documents."""
-    svg = asyncio.run(PICTURES[name]())  # type: ignore[arg-type]
+    svg = asyncio.run(PICTURES[name]())
     # the terminal font of the machine instead of a web font
     svg = re.sub(r"@font-face\s*{[^}]*}", "", svg).replace("Fira Code", "DejaVu Sans Mono")
     png = resvg_py.svg_to_bytes(svg_string=svg, font_family="DejaVu Sans Mono", monospace_family="DejaVu Sans Mono")

@@ -23,7 +23,7 @@ from rich.color import Color
 from rich.style import Style
 
 from remdm_tui.exports.pictures import raster_of
-from remdm_tui.exports.scene import Line
+from remdm_tui.exports.scene import SceneLine
 from tests.tui.terminal import Terminal
 
 SIZES = ((60, 20), (80, 24), (120, 40), (200, 60), (300, 80))
@@ -143,8 +143,8 @@ def draw_all(out: Path, states: list[str], looks: list[str]) -> Iterator[Path]:
 def draw(out: Path, state: str, look: str, sizes: tuple[tuple[int, int], ...]) -> Iterator[Path]:
     """Write one state and look in several sizes, between which the terminal is resized."""
     (options, variables), made = LOOKS[look], STATES[state]
-    arguments = made.arguments(out)
-    person = Terminal([*arguments, *options], *USUAL, **variables)
+    environment: dict[str, Any] = {**variables}
+    person = Terminal([*made.arguments(out), *options], *USUAL, **environment)
     try:
         made.act(person)
         if "first steps" in person.screen():
@@ -184,9 +184,9 @@ def picture(person: Terminal, columns: int, rows: int, light: bool) -> Image.Ima
     return raster_of([page], columns, light).picture(page)
 
 
-def page_of(person: Terminal, columns: int, rows: int) -> list[Line]:
+def page_of(person: Terminal, columns: int, rows: int) -> list[SceneLine]:
     """Return the lines of the terminal with their styles."""
-    lines: list[Line] = []
+    lines: list[SceneLine] = []
     for row in range(rows):
         cells = person._screen.buffer[row]
         # a wide character leaves the cell behind it empty
