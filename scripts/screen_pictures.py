@@ -38,6 +38,8 @@ LOOKS: dict[str, tuple[tuple[str, ...], Mapping[str, str]]] = {
 }
 """Options and variables of each kind of colours."""
 RUN = ("watch", "--steps", "128", "--length", "128", "--seed", "11", "--eta", ".05")
+HELD = (*RUN, "--break", "step 60")
+"""Stopped by itself: a run that plays may be over before a key comes."""
 NAMES = {"brown": "yellow"}
 """What pyte calls colours otherwise than Rich."""
 
@@ -67,9 +69,7 @@ def running(person: Terminal) -> None:
 
 
 def paused(person: Terminal) -> None:
-    person.wait(at(60))
-    person.press(" ")
-    person.wait(lambda s: "paused" in s.splitlines()[0])
+    person.wait(lambda s: "paused 60/" in s.splitlines()[0])
 
 
 def inspecting(person: Terminal) -> None:
@@ -117,14 +117,14 @@ def damaged(home: Path) -> Path:
 
 STATES = {
     "running": State(lambda _: RUN, running),
-    "paused": State(lambda _: RUN, paused),
+    "paused": State(lambda _: HELD, paused),
     "inspecting": State(lambda _: (*RUN, "--break", "remasked > 3"), inspecting),
-    "comparing": State(lambda _: (*RUN, "--compare", "mdlm", "--compare", "low-confidence"), paused),
-    "batch": State(lambda _: (*RUN, "--batch", "4"), paused),
+    "comparing": State(lambda _: (*HELD, "--compare", "mdlm", "--compare", "low-confidence"), paused),
+    "batch": State(lambda _: (*HELD, "--batch", "4"), paused),
     "replay": State(lambda home: ("replay", str(recorded(home))), replayed),
     "damaged": State(lambda home: ("replay", str(damaged(home))), replayed),
     "no-model": State(lambda _: ("watch", "--model", "nowhere/none"), asked),
-    "killed": State(lambda _: RUN, killed),
+    "killed": State(lambda _: HELD, killed),
 }
 
 
@@ -147,9 +147,10 @@ def draw(out: Path, state: str, look: str, sizes: tuple[tuple[int, int], ...]) -
     person = Terminal([*made.arguments(out), *options], *USUAL, **environment)
     try:
         made.act(person)
-        if "first steps" in person.screen():
+        while "first steps" in person.screen():
+            # escape first ends what opened later
             person.press("\x1b")
-            person.wait(lambda s: "first steps" not in s)
+            settle(person)
         for columns, rows in (USUAL, *(size for size in sizes if size != USUAL)):
             resize(person, columns, rows)
             settle(person)
