@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import typer
 
+from engine.debug.fields import CONSTANTS, FIELDS
 from engine.evaluation.metrics import METRICS
 from engine.lint import DRAWN_CHECKS, RUN_CHECKS
 from engine.strategies import REGISTRY
@@ -131,6 +132,17 @@ def test_the_table_of_lint_has_every_check_with_its_threshold() -> None:
         if check.threshold:
             shown = f"{check.threshold:g}" if check.threshold >= 1 else f"{check.threshold:.0%}".replace("%", " %")
             assert shown in rows[name], name
+
+
+def test_the_names_of_a_condition_are_those_of_the_registry() -> None:
+    text = (HOME / "docs" / "debug.md").read_text(encoding="utf-8")
+    cells = dict(re.findall(r"^\| (names per \w+|words for `change`) \| (.+) \|$", text, re.MULTILINE))
+    named = {title: re.findall(r"`(\w+)`", cell) for title, cell in cells.items()}
+    assert named == {
+        "names per step": [name for name, field in FIELDS.items() if not field.wide],
+        "names per position": [name for name, field in FIELDS.items() if field.wide],
+        "words for `change`": list(CONSTANTS),
+    }
 
 
 def test_what_strategies_read_is_in_the_documents() -> None:

@@ -29,6 +29,8 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 MISUSED = (TypeError, AttributeError, LookupError, ArithmeticError, AssertionError, RuntimeError)
 """What arises where a checkpoint's files hold a value of another type or size than every reader expects."""
+WRONG_CALL = f"{Loaded.__qualname__}.__init__() "
+"""How Python's message begins where `Loaded` is given other arguments than it has."""
 
 
 def load_model(
@@ -63,10 +65,23 @@ def load_model(
             f"{name} does not fit into the memory of {place}: choose another device, bfloat16 or a smaller model"
         ) from error
     except MISUSED as error:
+        if _is_readers_fault(error):
+            raise
         description = " ".join(str(error).split())[:200]
         raise ValueError(
             f"{name} cannot be loaded: its files do not fit together ({type(error).__name__}: {description})"
         ) from error
+
+
+def _is_readers_fault(error: Exception) -> bool:
+    """Return whether an error is one of the reader's own code, whatever the files hold.
+
+    No file decides which attributes a request has, nor with which arguments `Loaded` is made; all else that a wrong
+    line raises, a damaged file may raise too.
+    """
+    if isinstance(error, AttributeError):
+        return isinstance(error.obj, (LoadRequest, Loaded, *map(type, READERS)))
+    return isinstance(error, TypeError) and str(error).startswith(WRONG_CALL)
 
 
 def _with_head(loaded: Loaded, home: Path) -> Loaded:

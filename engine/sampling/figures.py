@@ -51,7 +51,8 @@ class FigureKind:
     """on the side panel"""
     doc: str
     compute: Callable[[Steps], NDArray[Any]]
-    """[steps, samples] of many steps at once"""
+    """[steps, samples] of many steps at once, each row from its own step alone: a run comes in pieces of any length, so
+    nothing can be carried from one step to the next"""
     digits: int = 0
     """behind the point, where it is shown"""
     counts: bool = False
@@ -118,7 +119,11 @@ FIGURES: dict[str, FigureKind] = {
         lambda steps: _entropies(steps.tokens, ~_masked(steps)), 2, stored="<f8",
     ),
 }  # fmt: skip
-"""By name.  A new figure is one line here: side panel, curves, recordings and tables follow."""
+"""By name.  A new figure is one line here: side panel, `Curves`, recordings, tables and breakpoints follow.
+
+Which of them are drawn as charts is chosen by hand: `charts` and `overlays` in remdm_tui/ui/panel_data.py, and `CURVES`
+in remdm_tui/exports/page_data.py.
+"""
 
 
 @dataclass(frozen=True)

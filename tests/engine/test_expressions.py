@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from engine.debug.expressions import LONGEST, parse_expression
 from engine.debug.fields import CONSTANTS, FIELDS
 from engine.records import Change, Frame
-from engine.sampling.figures import figures
+from engine.sampling.figures import FIGURES, figures
 from engine.sampling.session import Session
 from engine.strategies import make_strategy
 from tests.engine.toys import Toy
@@ -37,12 +37,15 @@ def reads(text: str, frame: Frame) -> list[Any]:
 def by_hand(frame: Frame, sample: int) -> dict[str, Any]:
     """Every field of one sample, as plain Python numbers and lists."""
     known = figures(frame, sample)
+    # a figure that is added to the registry is compared with what the registry computes
+    registered = {name: known.values[name] for name in FIGURES}
     rows = {name: getattr(frame, name)[sample].tolist() for name in ("tokens", "held", "change", "unmask", "remask")}
     return {
+        **registered,
         "step": frame.index + 1, "t": frame.t, "s": frame.s, "alpha": frame.alpha_s, "calls": frame.network_calls,
         "excess": frame.excess, "block": frame.block, "final": frame.final, "masked": known.masked,
         "revealed": known.revealed, "remasked": known.remasked, "sigma": known.sigma, "entropy": known.entropy,
-        "confidence": known.confidence, "confidence_new": known.values["confidence_new"],
+        "confidence": known.confidence,
         "edited": rows["change"].count(Change.EDITED),
         "edit": [0.0] * 9 if frame.edit_plan is None else frame.edit_plan[sample].tolist(),
         "token": rows.pop("tokens"), "position": list(range(9)), **rows,

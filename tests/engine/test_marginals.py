@@ -8,11 +8,13 @@ import pytest
 
 from engine.sampling.session import Session
 from engine.strategies import REGISTRY, Plan, Strategy, View, make_strategy
+from engine.strategies.base import quota
 from engine.strategies.remdm_cap import RemdmCap
 from tests.engine.stats import z_score
 from tests.engine.toys import Toy
 
-STEPS, LENGTH, BATCH = 20, 20, 600
+STEPS, LENGTH, BATCH = 16, 20, 600
+"""The steps do not divide the length: where they do, a quota of whole tokens keeps the clock to the token."""
 TOLERANCE = 5.0
 """Standard deviations; under a plan of times alone the positions are independent."""
 
@@ -55,6 +57,21 @@ class Forgetful(RemdmCap):
 
 def test_a_plan_that_does_not_make_up_for_remasking_is_found_out() -> None:
     assert largest_z(Forgetful(eta=0.02)) > TOLERANCE
+
+
+@dataclass(frozen=True)
+class Counting(Strategy):
+    """Reveals whole tokens by a quota and claims to keep the marginal, as every strategy does that says nothing."""
+
+    name = "counting"
+
+    def plan(self, view: View) -> Plan:
+        return Plan((view.masked & (view.masked.cumsum(-1) <= quota(view))).double(), view.alpha_t * 0)
+
+
+def test_a_quota_that_claims_to_keep_the_marginal_is_found_out() -> None:
+    assert Counting.preserves_marginal
+    assert largest_z(Counting()) > TOLERANCE
 
 
 def test_conf_reveals_too_little_to_make_up_for_what_it_remasks() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import FrozenInstanceError, replace
+from dataclasses import FrozenInstanceError, dataclass, replace
 
 import numpy as np
 import pytest
@@ -18,6 +18,7 @@ from engine.sampling.state import SamplerState
 from engine.sampling.step import Stepper
 from engine.strategies import (
     REGISTRY,
+    Plan,
     Prediction,
     Strategy,
     View,
@@ -438,17 +439,63 @@ def test_a_knob_that_needs_another_names_a_choice(name: str) -> None:
             assert known[info.needs[0]].choices
 
 
-@pytest.mark.parametrize("name", REGISTRY)
-def test_a_strategy_that_reads_time_alone_plans_without_seeing_anything_else(name: str) -> None:
-    made = make_strategy(name)
+BLIND = [name for name in REGISTRY if not reads_of(make_strategy(name))]
+
+
+def check_blind(made: Strategy) -> None:
+    """Raise AssertionError for a plan that looks at more than time and what is masked, though `reads` is empty."""
     t, s = (torch.tensor([[x]], dtype=torch.float64) for x in (0.5, 0.4))
-    masked = torch.tensor([[True, False, True]])
-    full = View(t, s, made.alpha(t), made.alpha(s), masked, ~masked, torch.full((1, 3), 0.5, dtype=torch.float64))
-    blind = View(t, s, made.alpha(t), made.alpha(s), ~masked, masked, torch.zeros(1, 3, dtype=torch.float64))
-    # what stands where is state, which no word of `reads` names
-    if not (reads_of(made) or made.from_the_left):
-        for a, b in zip(made.plan(full)[:2], made.plan(blind)[:2], strict=True):
-            assert torch.equal(a, b)
-            assert a.shape == (1, 1)
-    else:
-        assert reads_of(made) <= set(READS)
+    masked = torch.tensor([[True, False, True, False]])
+    rows = torch.tensor([[0.1, 0.9, 0.4, 0.6]], dtype=torch.float64)
+    seen = View(t, s, made.alpha(t), made.alpha(s), masked, ~masked, torch.full_like(rows, 0.5))
+    shown = predicted(torch.tensor([[1, 2, 3, 1]]), rows)
+    more = replace(seen, held=rows, prediction=shown, previous=shown, noise=rows, ahead=rows)
+    for blind, told in zip(made.plan(seen)[:2], made.plan(more)[:2], strict=True):
+        assert torch.equal(blind, told), f"{made.name}: say in `reads` what the plan looks at besides time and state"
+
+
+@pytest.mark.parametrize("name", BLIND)
+def test_a_strategy_that_reads_nothing_plans_by_time_and_state_alone(name: str) -> None:
+    check_blind(make_strategy(name))
+
+
+@dataclass(frozen=True)
+class EvenFirst(Strategy):
+    """Reads nothing: where a position stands, and whether it is masked, is state."""
+
+    name = "even-first"
+
+    def plan(self, view: View) -> Plan:
+        even = (view.masked.cumsum(-1) % 2 == 0) & view.masked
+        return Plan(even.double(), view.alpha_t * 0)
+
+
+@dataclass(frozen=True)
+class Peeking(Strategy):
+    name = "peeking"
+
+    def plan(self, view: View) -> Plan:
+        return Plan(view.alpha_s, view.held)
+
+
+def test_a_rule_by_position_reads_nothing_and_one_that_looks_unasked_is_found_out() -> None:
+    check_blind(EvenFirst())
+    with pytest.raises(AssertionError, match="say in `reads` what the plan looks at"):
+        check_blind(Peeking())
+
+
+def check_from_the_left(made: Strategy) -> None:
+    """Raise AssertionError where a token is revealed to the right of a mask, which a causal model cannot predict."""
+    for frame in Session(Toy(), made, steps=5, length=12, batch=3):
+        masked = frame.masked.astype(int)
+        assert (np.diff(masked) >= 0).all(), f"{made.name}: `from_the_left` admits it to causal models, and is not true"
+
+
+@pytest.mark.parametrize("name", [name for name, kind in REGISTRY.items() if kind.from_the_left])
+def test_a_strategy_that_says_so_reveals_from_the_left(name: str) -> None:
+    check_from_the_left(make_strategy(name))
+
+
+def test_a_false_claim_to_go_from_the_left_is_found_out() -> None:
+    with pytest.raises(AssertionError, match="admits it to causal models"):
+        check_from_the_left(EvenFirst())

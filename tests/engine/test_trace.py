@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from engine.records import Change, Frame, Settings
-from engine.sampling.figures import FIGURES, Curves, figures, unigram_entropy
+from engine.sampling.figures import FIGURES, Curves, FigureKind, Steps, figures, unigram_entropy
 from engine.sampling.session import Session
 from engine.sampling.trace import RunStart, Trace
 from engine.strategies import make_strategy
@@ -94,6 +94,29 @@ def test_a_position_is_the_state_after_that_many_steps() -> None:
             for name in FIGURES:
                 at = trace.curves.column(name, sample)[position - 1]
                 np.testing.assert_allclose(at, figures(frame, sample).values[name], rtol=1e-6, atol=1e-12)
+
+
+def check_rows_alone(name: str, kind: FigureKind) -> None:
+    """Raise AssertionError for a figure whose rows depend on which steps are computed together."""
+    frames = recorded([1])[1]
+    one_by_one = np.concatenate([kind.compute(Steps.of([frame])) for frame in frames])
+    np.testing.assert_allclose(
+        kind.compute(Steps.of(frames)), one_by_one, rtol=1e-6, atol=1e-12,
+        err_msg=f"figure {name}: `compute` must make each row from its own step alone, as a run comes in pieces",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_computes_each_row_from_its_own_step_alone(name: str) -> None:
+    check_rows_alone(name, FIGURES[name])
+
+
+def test_a_figure_that_adds_up_over_steps_is_found_out() -> None:
+    so_far = FigureKind(
+        "so far", "remasked up to the step", lambda steps: steps.after(Change.REMASKED).sum(-1).cumsum(0)
+    )
+    with pytest.raises(AssertionError, match="each row from its own step alone"):
+        check_rows_alone("so_far", so_far)
 
 
 @pytest.mark.parametrize("together", [1, 100, 2**20])

@@ -57,7 +57,9 @@ def test_breakpoints_know_every_figure() -> None:
 
 def test_the_side_panel_keeps_its_order() -> None:
     at_start = [cell[0] for row in _rows(Reading(None, None, 24, 1.0)) for cell in row]
-    assert at_start == [
+    known = [
         "t", "alpha", "sigma", "masked", "revealed", "remasked", "NFE", "tok/NFE", "confid.", "p of new",
         "entropy", "steps/s",
     ]  # fmt: skip
+    # a new figure comes after these
+    assert at_start[: len(known)] == known

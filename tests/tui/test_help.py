@@ -1,5 +1,7 @@
 """The help: keys by what they are for, filtered by what is typed, and done by enter."""
 
+from collections import Counter
+
 import pytest
 
 from remdm_tui.screens.help import GROUPS, HelpScreen, group_of
@@ -9,8 +11,13 @@ from tests.waiting import seen
 
 
 def test_every_key_is_in_one_group():
-    named = [name for names in GROUPS.values() for name in names.split()]
-    assert sorted(named) == sorted(binding.id for binding in KEYS)
+    named = Counter(name for names in GROUPS.values() for name in names.split())
+    ids = {binding.id for binding in KEYS}
+    missing, unknown = sorted(ids - named.keys()), sorted(named.keys() - ids)
+    twice = sorted(name for name, times in named.items() if times > 1)
+    assert not missing, f"add to GROUPS in remdm_tui/screens/help.py: {' '.join(missing)}"
+    assert not unknown, f"remove from GROUPS in remdm_tui/screens/help.py, as no key has this id: {' '.join(unknown)}"
+    assert not twice, f"name once in GROUPS in remdm_tui/screens/help.py: {' '.join(twice)}"
     assert group_of("mask") == "change"
 
 
