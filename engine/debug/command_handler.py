@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_never
 
 from engine import strategies
 from engine.debug import messages
@@ -104,6 +104,8 @@ class CommandHandler:
                 self._look(self._current(), command)
             case messages.Draft(sample, step):
                 self._draft(self._current(), sample, step)
+            case _:
+                assert_never(command)
 
     def publish(self, frame: Frame, control: StepConfig) -> None:
         """Send a frame and what was found in it; a breakpoint that it hits stops the run."""

@@ -60,6 +60,7 @@ class SampleLine(msgspec.Struct, frozen=True, omit_defaults=True):
     seed: int
     text: str
     ids: tuple[int, ...]
+    """the whole canvas: prompt, special tokens, an end token and what follows it; no mask"""
     network_calls: int
     entropy: float
     """of its own tokens, nats"""

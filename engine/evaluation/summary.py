@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -31,6 +32,7 @@ from engine.metrics.conventions import OF_LIKELIHOOD, conventions
 from engine.metrics.generative_perplexity import pooled, read_limit
 from engine.metrics.judge import Judge
 from engine.metrics.mauve import Features, Mauve, mauve
+from engine.text.counts import counted
 
 
 @dataclass(frozen=True)
@@ -95,11 +97,24 @@ def results(
         timing=timing,
         notes=tuple(dict.fromkeys((*notes, *(note for each in spent for note in each.notes)))),
         measured={
-            name: figure(interval(metric.measure(lines)))
+            name: figure(interval(_values(name, metric.measure(lines), lines)))
             for name, metric in METRICS.items()
             if metric.measure is not None
         },
     )
+
+
+def _values(name: str, values: Sequence[float], lines: Sequence[SampleLine]) -> Sequence[float]:
+    """Return a metric's values, one for each sample; raises ValueError that names the metric where they are not."""
+    if len(values) != len(lines):
+        raise ValueError(
+            f"the metric {name} has {counted(len(values), 'value')} for {counted(len(lines), 'sample')}: its measure "
+            "must return one for each"
+        )
+    for line, value in zip(lines, values, strict=True):
+        if not math.isfinite(value):
+            raise ValueError(f"the metric {name} is {value} for sample {line.number}: its measure must return numbers")
+    return values
 
 
 def decisions(how: str) -> tuple[str, ...]:

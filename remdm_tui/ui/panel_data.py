@@ -19,6 +19,7 @@ from remdm_tui.console.sanitize import sanitize
 from remdm_tui.render.panels import Chart, Curve, Overlay, Reading
 from remdm_tui.render.shorten import join_fitting, shorten
 from remdm_tui.watch.breakpoints import Breakpoint
+from remdm_tui.watch.phase import Dead, EngineFailed, Lost, Phase
 from remdm_tui.watch.player import Player, speed_text
 from remdm_tui.watch.training_log import Losses
 
@@ -271,12 +272,23 @@ def progress(trace: Record, position: int) -> tuple[int, int, str]:
     return step, max(trace.start.steps, more), besides
 
 
-def play_status(player: Player, at: tuple[int, int, str], ascii_only: bool, short: bool = False) -> str:
-    """Return playing or paused, the step and the speed; `at` is what `progress` returns."""
+GONE: dict[type[Phase], str] = {Dead: "no engine", EngineFailed: "engine failed", Lost: "connection lost"}
+"""Why a run that is not done goes no further, until a key or the next try changes that."""
+
+
+def play_status(
+    player: Player, at: tuple[int, int, str], ascii_only: bool, short: bool = False, phase: Phase | None = None
+) -> str:
+    """Return playing, paused or what keeps the run from going on, the step and the speed.
+
+    at: what `progress` returns.
+    """
     step, total, besides = at
-    play, pause, stop = (">", "||", "[]") if ascii_only else ("►", "‖", "■")
+    play, pause, stop, gone = (">", "||", "[]", "x") if ascii_only else ("►", "‖", "■", "✗")
     glyph = stop if player.done else play if player.playing else pause
     word = "done" if player.done else "playing" if player.playing else "paused"
+    if phase is not None and type(phase) in GONE and not player.ended and (player.live or not player.playing):
+        glyph, word = gone, GONE[type(phase)]
     behind = "" if player.live or short else f" (recorded {player.recorded})"
     return f"{glyph} {word} {step}/{total}{besides}{behind} {'' if short else 'speed '}{speed_text(player)}"
 

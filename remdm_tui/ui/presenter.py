@@ -267,7 +267,7 @@ class Presenter:
         if size.width < SMALLEST[0] or size.height < SMALLEST[1]:
             parts.insert(0, "small terminal: text only")
         at = panel_data.progress(trace, session.position)
-        right = panel_data.play_status(session.player, at, plain, short=size.width < NARROW)
+        right = panel_data.play_status(session.player, at, plain, size.width < NARROW, session.phase)
         line = panel_data.status(name, parts, right, size.width - 2, plain)
         self.screen.status.update(f" {line} ", layout=False)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import assert_never
 
 from engine import wire
 from engine.debug.findings import Violation
 from engine.debug.laws import EXPECTED
+from engine.debug.messages import DebugEvent
 from engine.records import StrategyInfo
 from remdm_tui.console.sanitize import sanitize
-from remdm_tui.link import base
 from remdm_tui.settings.knobs import STRATEGY, turned
 from remdm_tui.watch import commands as c
 from remdm_tui.watch.findings import Failure, describe_law
@@ -29,7 +30,7 @@ from remdm_tui.watch.transitions import (
 )  # fmt: skip
 
 
-def debug_sent(state: SessionState, out: Commands, event: base.LinkEvent) -> SessionState:
+def debug_sent(state: SessionState, out: Commands, event: DebugEvent) -> SessionState:
     """Handle an event of the debugger."""
     match event:
         case wire.FileLoaded(path, _, strategy):
@@ -46,6 +47,7 @@ def debug_sent(state: SessionState, out: Commands, event: base.LinkEvent) -> Ses
             return replace(state, inspection=replace(state.inspection, prediction=prediction, pending=False))
         case wire.Drafted(branch=branch, drafts=drafts):
             out.append(c.ShowDrafts(drafts, branch))
+            return state
         case wire.Switched(branch=branch):
             unanswered = state.panes.unanswered
             unanswered = unanswered[1:] if unanswered[:1] == (branch,) else unanswered
@@ -54,7 +56,8 @@ def debug_sent(state: SessionState, out: Commands, event: base.LinkEvent) -> Ses
                 branches=replace(state.branches, switching=False),
                 panes=replace(state.panes, unanswered=unanswered),
             )
-    return state
+        case _:
+            assert_never(event)
 
 
 def _law_broken(state: SessionState, out: Commands, violation: Violation, branch: int) -> SessionState:

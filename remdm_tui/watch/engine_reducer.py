@@ -74,7 +74,14 @@ def engine_sent(state: SessionState, out: Commands, event: base.LinkEvent) -> Se
             # the engine sends this for every step still owed; it says nothing about a run requested since
             ends = state.live and (bool(state.panes.panes) or branch == state.branch)
             return catch_up(state, ended=True) if ends else state
-    return debug_sent(state, out, event)
+        case wire.Stepped():
+            # the link has put it into the record, which the next tick looks at
+            return state
+        case base.Diverged() | wire.Loading() | wire.Ready() | wire.Replaying() | wire.Resumed():
+            # of a phase that is over
+            return state
+        case _:
+            return debug_sent(state, out, event)
 
 
 # -- a model, and a run of it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -47,6 +48,23 @@ def test_a_new_metric_is_in_the_results_and_their_summary(tmp_path: Path, capsys
     assert "MAUVE" in printed
     assert "words" in printed
     assert f"{figure.value:.1f} [" in printed
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ([1.0], r"metric words has 1 value for 2 samples: its measure must return one for each"),
+        ([1.0, float("nan")], r"metric words is nan for sample 1: its measure must return numbers"),
+        ([float("inf"), 1.0], r"metric words is inf for sample 0"),
+    ],
+)
+def test_a_metric_without_a_number_for_each_sample_is_named(
+    monkeypatch: pytest.MonkeyPatch, values: list[float], sentence: str
+) -> None:
+    monkeypatch.setitem(METRICS, "words", replace(WORDS, measure=lambda _: values))
+    lines = [msgspec.structs.replace(line, judged=None) for line in read_samples(OLDER)]
+    with pytest.raises(ValueError, match=sentence):
+        results(msgspec.convert(read_results(OLDER).settings, EvalPlan), 4, lines, None, None, (), (), ())
 
 
 def test_a_new_metric_is_in_every_report(tmp_path: Path) -> None:

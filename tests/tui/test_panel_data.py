@@ -14,6 +14,7 @@ from engine.sampling.trace import RunStart, Trace
 from remdm_tui.render.panels import Chart
 from remdm_tui.render.shorten import shorten, shorten_message
 from remdm_tui.ui.panel_data import (
+    GONE,
     Bands,
     RevealConfidence,
     active_breakpoints,
@@ -21,10 +22,13 @@ from remdm_tui.ui.panel_data import (
     charts,
     overlays,
     per_call,
+    play_status,
     progress,
     status,
 )
 from remdm_tui.watch.breakpoints import Breakpoint
+from remdm_tui.watch.phase import Dead, EngineFailed, Live, Lost, Phase
+from remdm_tui.watch.player import Player
 from remdm_tui.widgets.curves import CurvesPanel
 from tests.engine.recordings import session_of, start_of
 
@@ -218,3 +222,14 @@ def test_curves_of_a_record_that_grows_meanwhile_have_as_many_steps():
     assert {len(shown[label].values) for label in ("masked", "remasked a step", "confidence")} == {6}
     for overlay in overlays([("A", Growing(trace), 5), ("B", Growing(trace), 3)], 0):
         assert {len(values) for _, values in overlay.curves} == {6}
+
+
+@pytest.mark.parametrize("phase", [Dead("killed"), EngineFailed("no file"), Lost("cut", 2.0)])
+def test_the_header_says_why_a_run_goes_no_further_unless_it_has_ended_or_the_record_plays(phase: Phase) -> None:
+    at, word = (3, 9, ""), GONE[type(phase)]
+    stopped = Player(position=3, recorded=3, playing=False)
+    assert play_status(stopped, at, False, phase=phase).startswith(f"✗ {word} 3/9")
+    assert play_status(replace(stopped, position=1), at, True, phase=phase).startswith(f"x {word} 3/9 (recorded 3)")
+    assert play_status(replace(stopped, position=1, playing=True), at, True, phase=phase).startswith("> playing")
+    assert play_status(replace(stopped, ended=True), at, True, phase=phase).startswith("[] done")
+    assert play_status(stopped, at, True, phase=Live()).startswith("|| paused")
