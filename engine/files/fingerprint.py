@@ -42,8 +42,8 @@ def fingerprint(home: Path, on_progress: OnProgress = ignore) -> str:
         inside = [path for path in inside if not any(part[0] == "." for part in path.relative_to(home).parts)]
     else:
         base = home.parent
-        beside = {path for pattern in COMPANIONS for path in base.glob(pattern) if path.suffix in CHECKPOINT}
-        inside = list({home, *beside, *_shards(home)})
+        companions = {path for pattern in COMPANIONS for path in base.glob(pattern) if path.suffix in CHECKPOINT}
+        inside = list({home, *companions, *_shards(home)})
     files = sorted(path for path in inside if path.is_file())
     found = hashlib.sha256()
     for path, digest in zip(files, file_digests(files, on_progress), strict=True):

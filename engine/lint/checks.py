@@ -23,8 +23,8 @@ SETTLED = 4
 """Changes of a position's mind that are no finding, besides those that chance gives."""
 SPREAD = 6
 """Standard deviations by which a Poisson count may exceed its mean."""
-SHOWN, TOLD = 10, 12
-"""Positions of a finding at most, and changes of each that are told."""
+POSITIONS, CHANGES = 10, 12
+"""Positions of a finding at most, and changes of each."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def flip_flop(facts: RunFacts, threshold: float) -> CheckFigure | None:
     worst = int(np.argmax(over))
     sample = worst // length
     most, limit = int(times.reshape(-1)[worst]), float(allowed[sample, 0])
-    ranked = np.argsort(-over, axis=None, kind="stable")[:SHOWN]
+    ranked = np.argsort(-over, axis=None, kind="stable")[:POSITIONS]
     found = [int(cell) for cell in ranked if over.reshape(-1)[cell] > 0]
     stories = tuple(_story(facts, events.where(cells == cell), cell // length, cell % length) for cell in found)
     restless = int((over > 0).sum())
@@ -130,19 +130,19 @@ def flip_flop(facts: RunFacts, threshold: float) -> CheckFigure | None:
 
 def _story(facts: RunFacts, events: Events, sample: int, position: int) -> Unsettled:
     """Return the story of a position from its events, in order."""
-    told, returns, lost = [], 0, -1
+    changes, returns, lost = [], 0, -1
     times = int((events.change != Change.REVEALED).sum())
     for step, change, token, held in zip(events.step, events.change, events.token, events.held, strict=True):
         p = "" if math.isnan(held) else f" p {held:.2f}"
         if change == Change.REMASKED:
-            told.append(f"{step} masked")
+            changes.append(f"{step} masked")
             lost = int(token)
         else:
-            told.append(f"{step} {facts.text(int(token))}{p}")
+            changes.append(f"{step} {facts.text(int(token))}{p}")
             returns += int(token) == lost
             lost = -1
-    more = len(told) - TOLD
-    story = ", ".join(told[:TOLD]) + (f" and {more} more" if more > 0 else "")
+    more = len(changes) - CHANGES
+    story = ", ".join(changes[:CHANGES]) + (f" and {more} more" if more > 0 else "")
     return Unsettled(sample, position, times, returns, story)
 
 

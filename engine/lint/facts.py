@@ -16,7 +16,7 @@ from engine.strategies import Strategy, asks_network, available, describe
 from engine.system.callbacks import ignore
 
 EVENTS = (Change.REVEALED, Change.REMASKED, Change.EDITED)
-SAYS_SO = "remasks"
+CLAIM = "remasks"
 """The knob by which a strategy that is not ours, as of an imported trace, says that it remasks."""
 
 
@@ -118,7 +118,7 @@ def gather(
     columns = [np.concatenate(each) for each in zip(*events, strict=True)] if events else [np.zeros(0, int)] * 8
     return RunFacts(
         settings=tuple(settings),
-        remasks=any(_says_it_remasks(one, kinds) for one in settings),
+        remasks=any(_claims_to_remask(one, kinds) for one in settings),
         planned=all(one.draw != UNKNOWN_DRAW for one in settings),
         keeps_marginal=any(one.strategy in infos and infos[one.strategy].preserves_marginal for one in settings),
         ranks=any(one.strategy not in kinds or asks_network(kinds[one.strategy]) for one in settings),
@@ -160,6 +160,6 @@ def _implied(frame: Frame, infos: Mapping[str, StrategyInfo]) -> bool:
     return info is not None and bool(info.leaves_range) and abs(frame.alpha_s - 1) < 1e-9
 
 
-def _says_it_remasks(settings: Settings, kinds: Mapping[str, type[Strategy]]) -> bool:
+def _claims_to_remask(settings: Settings, kinds: Mapping[str, type[Strategy]]) -> bool:
     kind = kinds.get(settings.strategy)
-    return bool(settings.knobs.get(SAYS_SO)) if kind is None else kind.remasks
+    return bool(settings.knobs.get(CLAIM)) if kind is None else kind.remasks

@@ -37,13 +37,13 @@ class TextModel:
         self.device = torch.device("cpu") if self.network.device.type == "mps" else self.network.device
 
     def encode(self, tokens: Tensor, t: Tensor) -> Tensor:
-        return self.network.encode(*self._there(tokens, t))
+        return self.network.encode(*self._on_device(tokens, t))
 
     def encode_rows(self, tokens: Tensor, t: Tensor, where: Tensor) -> Tensor:
-        return encode_rows(self.network, *self._there(tokens, t, where))
+        return encode_rows(self.network, *self._on_device(tokens, t, where))
 
     def encode_shadow(self, tokens: Tensor, t: Tensor, where: Tensor, block: Tensor) -> Tensor:
-        return cast(ShadowDenoiser, self.network).encode_shadow(*self._there(tokens, t, where, block))
+        return cast(ShadowDenoiser, self.network).encode_shadow(*self._on_device(tokens, t, where, block))
 
     def project(self, hidden: Tensor) -> Tensor:
         return self.network.project(hidden).to(self.device)
@@ -106,7 +106,7 @@ class TextModel:
         borrowed = self.loaded.borrowed_tokenizer
         return (*(() if borrowed is None else (borrowed,)), *self.loaded.code)
 
-    def _there(self, *tensors: Tensor) -> list[Tensor]:
+    def _on_device(self, *tensors: Tensor) -> list[Tensor]:
         """Return tensors on the network's device, times in a type that it has."""
         return [(x.float() if x.is_floating_point() else x).to(self.network.device) for x in tensors]
 

@@ -1,7 +1,7 @@
 """Informed correctors: after a step of revealing, redraw the tokens that the others make least probable.
 
 A redraw is an edit towards a token drawn without sight of the one that stands.  Within a round the clock runs on, so a
-network conditioned on the noise level is told of more noise in the first step alone.
+network conditioned on the noise level sees it change in the first step alone.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ class LladaRemdm(Strategy):
         forget = lowest(view.prediction.current, view.revealed, self.k) & remasking
         return Plan(reveal.double(), forget.double())
 
-    def beside(self, view: View) -> Plan:
+    def in_one_step(self, view: View) -> Plan:
         """Return the plan of the versions that remask some and reveal as many more in the same step."""
         assert view.prediction is not None
         due = middle_first(*count_of_steps(view), self.num_remasking)
@@ -123,6 +123,6 @@ RULES = {
 }
 VERSIONS: dict[str, Callable[[LladaRemdm, View], Plan]] = {
     "loop": LladaRemdm.looped,
-    "random": LladaRemdm.beside,
-    "held": LladaRemdm.beside,
+    "random": LladaRemdm.in_one_step,
+    "held": LladaRemdm.in_one_step,
 }

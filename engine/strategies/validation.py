@@ -193,11 +193,13 @@ def _validate_reads(kind: type[Strategy]) -> None:
     _validate_words(kind, words, known, reads)
 
 
-def _validate_words(kind: type[Strategy], words: Any, known: Collection[str] = tuple(READS), said: Any = None) -> None:
+def _validate_words(
+    kind: type[Strategy], words: Any, known: Collection[str] = tuple(READS), declared: Any = None
+) -> None:
     """Raise StrategyError unless these name what there is to read, and the class has what they need."""
     several = isinstance(words, list | tuple | set | frozenset)
     if not several or not all(isinstance(word, str) and word in known for word in words):
-        raise StrategyError(f"reads of {kind.__name__} must be a set of {', '.join(READS)}, not {said or words!r}")
+        raise StrategyError(f"reads of {kind.__name__} must be a set of {', '.join(READS)}, not {declared or words!r}")
     if "tilted" in words and kind.tilt is Strategy.tilt:
         raise StrategyError(f"{kind.__name__} reads tilted: write tilt(self, memory, top, top_p)")
 

@@ -55,7 +55,7 @@ def apply_preferences(
         options, ascii=options.ascii or known.ascii, mouse=options.mouse and known.mouse, problems=problems
     )
     sampler = brought.start.sampler
-    if arguments is None or sampler is None or options.strategy_file or _says_how(arguments):
+    if arguments is None or sampler is None or options.strategy_file or _sets_sampling(arguments):
         return options
     settings = sampler_settings(sampler)
     if settings is None or settings == options.settings:
@@ -73,5 +73,5 @@ def sampler_settings(sampler: Sampler) -> Settings | None:
         return None
 
 
-def _says_how(arguments: RunArguments) -> bool:
+def _sets_sampling(arguments: RunArguments) -> bool:
     return any(getattr(arguments, name) not in (None, ()) for name in HOW)

@@ -69,7 +69,7 @@ class RunsScreen(OverlayScreen[None]):
         self._live, self._left, self._ascii = live, left, ascii_only
         self._open, self._compare, self._keep, self._delete = open_run, compare, keep, delete
         self._runs: tuple[LeftRun, ...] = ()
-        self._asked: LeftRun | None = None
+        self._to_confirm: LeftRun | None = None
         """the run that a second key deletes"""
 
     def compose(self) -> ComposeResult:
@@ -114,8 +114,8 @@ class RunsScreen(OverlayScreen[None]):
 
     @on(OptionList.OptionHighlighted)
     def _highlighted(self) -> None:
-        if self._asked is not None and self._asked is not self._run:
-            self._asked = None
+        if self._to_confirm is not None and self._to_confirm is not self._run:
+            self._to_confirm = None
             self.say("")
 
     @on(OptionList.OptionSelected)
@@ -162,13 +162,13 @@ class RunsScreen(OverlayScreen[None]):
         run, at = self._run, self._at
         if run is None:
             self.say("This is the live run. Only earlier runs can be deleted")
-        elif self._asked is run:
-            self._asked = None
+        elif self._to_confirm is run:
+            self._to_confirm = None
             self._delete(run)
             self._list_rows(at)
             self.say(f"Run {run.summary.number} is deleted" if not run.path else f"{run.path} stays on the disk")
         else:
-            self._asked = run
+            self._to_confirm = run
             what = f"Take run {run.summary.number} out of the list ({run.path} stays)" if run.path else (
                 f"Delete run {run.summary.number} for good"
             )  # fmt: skip

@@ -103,12 +103,12 @@ class Presenter:
             text = f"{mark}{shorten_message(text, room - cell_len(mark + more), plain)}{more}"
         if progress is not None:
             # why a key does nothing now comes first
-            said = f"{text}  " if notice.severity == "hint" and text else ""
+            hint = f"{text}  " if notice.severity == "hint" and text else ""
             cancel = "  esc cancels"
             line, stage = steps_line if progress.steps else loading_line, sanitize(progress.stage, cells=True)
-            left = room - cell_len(said) - len(cancel)
-            text = said
-            if left >= LEAST_PROGRESS or not said:
+            left = room - cell_len(hint) - len(cancel)
+            text = hint
+            if left >= LEAST_PROGRESS or not hint:
                 text += line(stage, progress.done, progress.total, left, plain) + cancel
         if not self.session.has_record:
             stage = "loading" if progress is None else sanitize(progress.stage, cells=True)

@@ -33,7 +33,7 @@ HEARTBEAT = 0.5
 """Seconds between looks at the engine while nothing moves."""
 
 
-def terminal_gone() -> bool:
+def has_hung_up() -> bool:
     """Return whether standard input has hung up: a closed window does not always come with a signal."""
     try:
         poll = select.poll()
@@ -171,7 +171,7 @@ class RefreshClock:
 
     def _listen(self) -> None:
         """Check the terminal and, while the clock rests, the engine."""
-        if terminal_gone():
+        if has_hung_up():
             self._screen.app.exit(return_code=SIGNALLED + signal.SIGHUP)
         if self.resting:
             self.tick()

@@ -19,7 +19,7 @@ class DraftRequests:
         """whether the colour shows the entropy of the predictions"""
         self.pending = False
         """whether drafts are on their way"""
-        self._asked: Place | None = None
+        self._requested: Place | None = None
         self._found: Drafts | None = None
 
     @property
@@ -28,20 +28,20 @@ class DraftRequests:
 
     def ask(self, place: Place) -> bool:
         """Return whether the drafts of a step have to be requested now; a request waits for the one before."""
-        if not self.wanted or self.pending or place == self._asked:
+        if not self.wanted or self.pending or place == self._requested:
             return False
-        self._asked, self._found, self.pending = place, None, True
+        self._requested, self._found, self.pending = place, None, True
         return True
 
     def answer(self, drafts: Drafts, branch: int) -> None:
         """Take the engine's answer; one to an earlier request is dropped."""
         self.pending = False
-        if self._asked is not None and self._asked[1:] == (branch, drafts.sample, drafts.step):
+        if self._requested is not None and self._requested[1:] == (branch, drafts.sample, drafts.step):
             self._found = drafts
 
     def forget(self) -> None:
         """Expect no answer, and ask again."""
-        self.pending, self._asked, self._found = False, None, None
+        self.pending, self._requested, self._found = False, None, None
 
     def end(self) -> None:
         """Want no drafts any more: the engine has refused them."""
@@ -50,4 +50,4 @@ class DraftRequests:
 
     def at(self, place: Place) -> Drafts | None:
         """Return the drafts of a step; None if nobody wants them or they have not come."""
-        return self._found if self.wanted and place == self._asked else None
+        return self._found if self.wanted and place == self._requested else None

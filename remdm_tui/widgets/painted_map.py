@@ -102,8 +102,8 @@ def recent_plates(plates: Sequence[Plate], record: Record, sample: int, reads: R
     found = next((plate for plate in plates if plate.is_of(record, sample, reads)), None)
     if found is not None:
         return [found, *(plate for plate in plates if plate is not found)]
-    asked = record, sample, reads
-    kept = [plate for plate in plates if (plate.record, plate.sample, plate.reads) != asked]
+    wanted = record, sample, reads
+    kept = [plate for plate in plates if (plate.record, plate.sample, plate.reads) != wanted]
     return [Plate(record, sample, reads=reads), *kept[: PLATES - 1]]
 
 
