@@ -229,10 +229,11 @@ async def test_a_run_that_nothing_can_keep_is_left_by_the_second_key_alone(monke
     async with watching().run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         await pilot.press("right")
-        await seen(pilot, lambda app: app.watching.position == 1)
+        # the notice that nothing records the run comes first
+        await seen(pilot, lambda app: app.watching.position == 1 and "Not recording" in banner(app))
         for key in ("n", "left", "r"):
             await pilot.press(key)
-        assert "ends it for good" in banner(pilot.app)
+        await seen(pilot, lambda app: "ends it for good" in banner(app))
         assert (pilot.app.watching.seed, pilot.app.watching.recorded) == (0, 1)
         await pilot.press("n")
         await seen(pilot, lambda app: app.watching.live and app.watching.recorded == 0)
