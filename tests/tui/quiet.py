@@ -15,8 +15,12 @@ import textual.pilot
 from textual._context import active_app
 from textual.message_pump import MessagePump
 
+from remdm_tui.app import WatchApp
+
 CALM = 10
 """Turns of the loop in which nothing is handled, after which nothing more comes of what was sent."""
+TICK = 0.005
+"""Seconds between looks at whether a step has come."""
 
 
 def is_quiet(app: textual.app.App[Any]) -> bool:
@@ -33,6 +37,11 @@ def is_busy(pump: MessagePump) -> bool:
     return pump._running and bool(pump._next_callbacks or queue.values or not queue.ready_event._waiters)  # type: ignore[attr-defined]
 
 
+def owes_a_step(app: textual.app.App[Any]) -> bool:
+    """Return whether a step that a key has asked for is on its way: the next key is meant for what comes of it."""
+    return isinstance(app, WatchApp) and app.watching.live and app.watching.player.stepping > 0
+
+
 async def wait_until_quiet(min_sleep: float = 0, max_sleep: float = 1) -> None:
     """Return once the application is quiet and its screen is laid out, or after `max_sleep` seconds."""
     app, end = active_app.get(), time.monotonic() + max_sleep
@@ -41,6 +50,9 @@ async def wait_until_quiet(min_sleep: float = 0, max_sleep: float = 1) -> None:
         while turns < CALM and time.monotonic() < end:
             await asyncio.sleep(0)
             turns = turns + 1 if is_quiet(app) else 0
+            if turns == CALM and owes_a_step(app):
+                await asyncio.sleep(TICK)
+                turns = 0
         # what a timer does up to sixty times a second: lay out and draw what has changed
         if app.screen_stack:
             app.screen._on_timer_update()

@@ -78,7 +78,9 @@ async def test_branches_are_gone_to_and_come_back_to_with_their_own_settings():
     async with watching(link).run_test(size=(120, 40)) as pilot:
         await forked(pilot)
         other = pilot.app.watching.settings
-        await pilot.press("right", "z")
+        await pilot.press("right")
+        await settle(pilot)
+        await pilot.press("z")
         await settle(pilot)
         app = pilot.app
         assert (link.branch, app.watching.player.position, app.watching.settings) == (0, 11, CAP)

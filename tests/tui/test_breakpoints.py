@@ -279,9 +279,8 @@ async def test_the_token_that_a_breakpoint_stopped_for_is_selected_with_its_stor
         session = pilot.app.watching
         assert (session.position, session.sample) == (step, 1)
         await seen(pilot, lambda app: "remasked" in str(app.main.text.inspector.render()))
-        await settle(pilot)
         grid = pilot.app.main.panes.active
-        assert any(s.style.reverse for y in range(grid.size.height) for s in grid.render_line(y))
+        await seen(pilot, lambda _: any(s.style.reverse for y in range(grid.size.height) for s in grid.render_line(y)))
 
 
 async def test_a_breakpoint_on_a_recorded_step_selects_too():

@@ -99,7 +99,7 @@ def test_a_killed_engine_is_a_banner_and_R_starts_another(terminal):
     person.wait(lambda s: at(s)[0] > 20)
     (engine,) = person.children()
     os.kill(engine, signal.SIGKILL)
-    recorded = at(person.wait(lambda s: "killed by signal 9" in s and "paused" in s))[0]
+    recorded = at(person.wait(lambda s: "killed by signal 9" in s and "no engine" in s))[0]
     person.press("h")
     paused_at = at(person.wait(lambda s: at(s)[0] == recorded - 1))[0]
     person.press("R")
