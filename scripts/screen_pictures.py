@@ -83,7 +83,7 @@ def replayed(person: Terminal) -> None:
 
 
 def asked(person: Terminal) -> None:
-    person.wait(lambda s: "nowhere" in s)
+    person.wait(lambda s: "enter loads" in s)
 
 
 def killed(person: Terminal) -> None:
