@@ -17,7 +17,6 @@ import engine
 from engine.data.texts import load_texts
 from engine.evaluation.perplexity import PerplexityOptions, perplexity
 from engine.models import TextModel
-from engine.strategies import REGISTRY
 from engine.training.config_file import read_config
 from engine.training.data import prepare
 
@@ -41,6 +40,8 @@ class Kind:
     samples: int
 
 
+SHOWN = ("mdlm", "remdm-cap", "remdm-rescale", "remdm-conf", "remdm-loop", "forward-backward", "dfm", "low-confidence")
+"""The strategies of which the demo's card has samples."""
 KINDS = {
     "demo": Kind(
         "demo",
@@ -51,8 +52,10 @@ KINDS = {
         "DIT without time conditioning",
         "validation bound",
         "The configuration starts with small times (`curriculum`) and caps the bound's weight (`max_weight`), which "
-        "shortens the plateau at the unigram entropy; the bound above has neither.",
-        tuple(name for name in REGISTRY if name != "left-to-right"),
+        "shortens the plateau at the unigram entropy; the bound above has neither. `quality.safetensors` is a head of "
+        "20,609 parameters that scores tokens for the strategy `prism`, trained by `remdm-tui train-head` on the same "
+        "novels while the model stayed as it is.",
+        SHOWN,
         256,
         3,
     ),
