@@ -103,6 +103,27 @@ class Terminal:
                 return self.screen()
         raise AssertionError(f"waited {seconds} s in vain; on screen:\n{self.screen()}")
 
+    def wait_written(self, *texts: bytes, since: int) -> None:
+        """Wait until the program has written the texts, in this order, after the first `since` bytes."""
+
+        def is_written(_: str) -> bool:
+            at = since
+            for text in texts:
+                if (found := self.raw.find(text, at)) < 0:
+                    return False
+                at = found + len(text)
+            return True
+
+        self.wait(is_written)
+
+    def owner(self) -> int:
+        """Return the group of processes that the terminal belongs to, as a shell hands it out."""
+        return os.tcgetpgrp(self._fd)
+
+    def is_raw(self) -> bool:
+        """Return whether each key reaches the program at once, without an echo."""
+        return not termios.tcgetattr(self._child)[3] & (termios.ICANON | termios.ECHO)
+
     def exit_code(self, seconds: float = PATIENCE) -> int:
         end = time.monotonic() + seconds
         while self.process.poll() is None:

@@ -173,49 +173,63 @@ def killed(person, name):
     """Have the shell end its job; return what was written from then on, once the shell has told the status."""
     before = len(person.raw)
     person.press(f"kill -{name} %1; wait -f %1; echo status$?\r")
-    person.wait(lambda _: b"status%d" % (128 + signal.Signals[f"SIG{name}"]) in person.raw[before:])
+    person.wait_written(b"status%d" % (128 + signal.Signals[f"SIG{name}"]), since=before)
     return person.raw[before:]
+
+
+def stopped(person, stop, *arguments):
+    """Stop the run; return once the shell has said so and asks for the next command."""
+    before = len(person.raw)
+    stop(*arguments)
+    person.wait_written(b"Stopped", b"PROMPT>", since=before)
 
 
 def assert_shell_answers(person):
     """What is typed is shown and carried out: the terminal is not raw."""
+    before = len(person.raw)
     person.press("echo over$((41+1))\r")
-    person.wait(lambda s: "echo over$((41+1))" in s and "over42" in s)
+    person.wait_written(b"echo over$((41+1))", b"over42", since=before)
 
 
 def foreground(person):
-    """Continue the stopped run; return once it has painted itself again, which it does in a terminal that is raw."""
+    """Continue the stopped run; return once the terminal is its own, raw and painted."""
     before = len(person.raw)
     person.press("fg\r")
-    person.wait(lambda _: b"0/4000" in person.raw[before:])
+    (program,) = person.children()
+    person.wait(lambda _: person.owner() == program and person.is_raw())
+    person.wait_written(b"0/4000", since=before)
+
+
+def quit_to_the_shell(person):
+    before = len(person.raw)
+    person.press("q")
+    person.wait_written(b"PROMPT>", since=before)
 
 
 def test_ctrl_z_gives_the_shell_back_and_fg_returns(terminal):
     person = in_a_shell(terminal)
     (program,) = person.children()
     for number in ("one", "two"):
-        person.press("\x1a")
-        person.wait(lambda s: "Stopped" in s)
+        stopped(person, person.press, "\x1a")
         # readline asks for bracketed paste itself
         assert reset(person.raw) in ([], [b"?2004"])
+        before = len(person.raw)
         person.press(f"echo {number}$((41+1))\r")
-        person.wait(lambda s, expected=f"{number}42": expected in s)
+        person.wait_written(b"%s42" % number.encode(), b"PROMPT>", since=before)
         foreground(person)
 
     # in the background it stops again
-    person.press("\x1a")
-    person.wait(lambda s: "Stopped" in s)
+    stopped(person, person.press, "\x1a")
     before = len(person.raw)
     person.press("bg; wait %1; echo stopped$((41+1))\r")
-    person.wait(lambda _: b"stopped42" in person.raw[before:])
+    person.wait_written(b"stopped42", b"PROMPT>", since=before)
     person.wait(lambda _: Path(f"/proc/{program}/stat").read_text().rpartition(")")[2].split()[0] == "T")
     foreground(person)
 
     # and a stop that cannot be caught is recovered from
     stop_from_outside(person)
     foreground(person)
-    person.press("q")
-    person.wait(lambda s: "PROMPT>" in s)
+    quit_to_the_shell(person)
     assert_shell_answers(person)
     person.press("exit $?\r")
     assert person.exit_code() == 0
@@ -224,8 +238,7 @@ def test_ctrl_z_gives_the_shell_back_and_fg_returns(terminal):
 @pytest.mark.parametrize("name", ["TERM", "HUP"])
 def test_a_signal_ends_what_has_stopped_and_leaves_the_shell_its_terminal(terminal, name):
     person = in_a_shell(terminal)
-    person.press("\x1a")
-    person.wait(lambda s: "Stopped" in s)
+    stopped(person, person.press, "\x1a")
     written = killed(person, name)
     assert not any(mode in written for mode in (b"?1049", b"?1003"))
     assert_shell_answers(person)
@@ -233,8 +246,7 @@ def test_a_signal_ends_what_has_stopped_and_leaves_the_shell_its_terminal(termin
 
 def stop_from_outside(person):
     (program,) = person.children()
-    os.kill(program, signal.SIGSTOP)
-    person.wait(lambda s: "Stopped" in s)
+    stopped(person, os.kill, program, signal.SIGSTOP)
 
 
 @pytest.mark.parametrize("name", ["TERM", "HUP"])
@@ -262,8 +274,7 @@ def test_what_was_begun_in_the_background_waits_for_the_terminal(terminal):
     person = in_a_shell(terminal, end=" & wait %1; echo stopped$((41+1))", shows="stopped42")
     assert reset(person.raw) in ([], [b"?2004"])
     foreground(person)
-    person.press("q")
-    person.wait(lambda s: "PROMPT>" in s)
+    quit_to_the_shell(person)
     assert_shell_answers(person)
 
 
