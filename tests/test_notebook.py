@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import pytest
 from nbclient import NotebookClient
-
-from tests.waiting import PATIENCE
 
 NOTEBOOK = Path(__file__).parents[1] / "docs/remdm_loop.ipynb"
 
@@ -16,7 +15,7 @@ NOTEBOOK = Path(__file__).parents[1] / "docs/remdm_loop.ipynb"
 def executed() -> list[dict[str, Any]]:
     """Return the code cells with what they put out; an exception in one is raised."""
     notebook = nbformat.read(NOTEBOOK, as_version=4)
-    NotebookClient(notebook, timeout=PATIENCE, kernel_name="python3").execute()
+    NotebookClient(notebook, timeout=None, kernel_name="python3").execute()
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
@@ -28,6 +27,8 @@ def pages(cell: dict[str, Any]) -> int:
     return sum(part.get("data", {}).get("text/html", "").count("<iframe srcdoc=") for part in cell["outputs"])
 
 
+# half a minute of two cores, which a loaded machine may stretch to ten times as much
+@pytest.mark.timeout(1200)
 def test_the_notebook_samples_shows_its_runs_and_scores_them() -> None:
     model, strategy, samples, one, two, scores = executed()
     assert model["outputs"] == strategy["outputs"] == []
