@@ -69,8 +69,14 @@ class TokenGrid(TokenView, can_focus=True, inherit_bindings=False):
         first = next(lines[0] for y in range(top, top + 2) if (lines := self._lines.lines_of(y)))
         return self._page.rows[min(first, max(0, len(self._page.rows) - 2))]
 
+    def holds(self, position: int) -> bool:
+        """Return whether a position is on the page: that of a pane which was just opened is still empty."""
+        return position < len(self._page.ends) - 1
+
     def across(self, position: int, by: int) -> int:
-        """Return the position `by` lines below another."""
+        """Return the position `by` lines below another; the same one where the page does not hold it."""
+        if not self.holds(position):
+            return position
         page, line = self._page, self._line_of(position)
         x = page.ends[position] - page.ends[page.rows[line]]
         return self._at(max(0, min(line + by, len(page.keys) - 1)), x)

@@ -17,7 +17,7 @@ from engine.debug.inspect import story
 from engine.records import Change, ModelInfo
 from remdm_tui.render.palette import palette
 from remdm_tui.render.text_layout import TokenTexts
-from remdm_tui.render.typeset import Canvas, Type
+from remdm_tui.render.typeset import BLANK, Canvas, Type
 from remdm_tui.watch.inspector import RankReader, StoryReader, find, matches, named_parts, neighbour
 from remdm_tui.widgets.inspector import story_text
 from remdm_tui.widgets.token_grid import TokenGrid
@@ -44,6 +44,17 @@ async def played(pilot, steps=20):
     for _ in range(steps):
         await pilot.press("right")
     await settle(pilot)
+
+
+async def test_a_pane_that_was_just_opened_has_no_token_to_keep_in_sight():
+    async with watching(ScriptedLink()).run_test(size=(120, 40)) as pilot:
+        await played(pilot, 1)
+        main = pilot.app.main
+        main.text.look_at(19)
+        main.panes.active._page = BLANK
+        main.text.keep_in_sight(4)
+        assert not main.panes.active.holds(0)
+        assert main.panes.active.across(19, 1) == 19
 
 
 async def test_a_click_looks_at_the_position_under_it_and_escape_no_more():

@@ -73,7 +73,7 @@ class TextPanel(Vertical):
     def keep_in_sight(self, lines: int) -> None:
         """Put the boxes above the text if the inspector, with so many lines, would cover its token; else below."""
         grid, at = self.panes.active, self.session.debug.inspector.at
-        if at is None or not grid.size.height:
+        if at is None or not grid.size.height or not grid.holds(at):
             return
         others = (box for box in self.drawers.children if box.display and box is not self.inspector)
         rows = min(lines + 2, self.box_room) + sum(box.outer_size.height for box in others)
