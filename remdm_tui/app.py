@@ -24,7 +24,7 @@ from textual.events import Event, InputEvent
 from textual.filter import LineFilter
 from textual.screen import Screen
 
-from remdm_tui.console.signals import ENDING, FAILED, SIGNALLED
+from remdm_tui.console.signals import ENDING, FAILED, SIGNALLED, ends
 from remdm_tui.link.base import Link
 from remdm_tui.link.process import ENGINE, ProcessLink
 from remdm_tui.preferences.keymap import KeyTable
@@ -193,7 +193,7 @@ class WatchApp(App[None]):
     def on_load(self) -> None:
         """Make signals that would end the process end it as `q` does, from before the terminal is touched."""
         self._signals = () if threading.current_thread() is not threading.main_thread() else tuple(
-            (number, was) for number in ENDING if (was := signal.getsignal(number)) != signal.SIG_IGN
+            (number, signal.getsignal(number)) for number in ENDING if ends(number)
         )  # fmt: skip
         for number, _ in self._signals:
             # once the screen is there: Textual cannot end in the middle of making it

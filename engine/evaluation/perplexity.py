@@ -24,7 +24,7 @@ from engine.metrics.conventions import conventions
 from engine.metrics.likelihood import BATCH, Likelihood, check_rows, is_causal, likelihood_summary, sequence_nats
 from engine.metrics.rule_likelihood import DecodingRule, rule_scores
 from engine.models import TextModel
-from engine.strategies import values
+from engine.strategies import source_digest, values
 from engine.system.callbacks import ignore
 
 FORMAT = 1
@@ -283,10 +283,12 @@ def _measured_by_rule(rule: DecodingRule, rows: Rows, scores: Sequence[RowScore]
 
 def _rule_settings(rule: DecodingRule, rows: Mapping[str, Rows]) -> dict[str, Any]:
     length = next(iter(rows.values())).tokens.shape[1]
-    return {
+    settings = {
         "strategy": rule.strategy.name, "knobs": values(rule.strategy),
         "steps": length if rule.steps is None else rule.steps, "block_length": rule.block_length or 0,
     }  # fmt: skip
+    source = source_digest(rule.strategy.name)
+    return settings if source is None else settings | {"source": source}
 
 
 def _figure(one: Interval) -> Figure:

@@ -9,9 +9,12 @@ from pathlib import Path
 
 from engine.files.atomic import replace, replacing
 from engine.files.digests import file_digest, file_digests
+from engine.files.regular import regular_file
 
 CHECKSUM = ".sha256"
 """Suffix of the checksum file, which holds the digests of the content and of the previous content, a line each."""
+LONGEST = 1 << 14
+"""Bytes of a checksum file that are read: some lines, each with a name."""
 ATTEMPTS = 20
 """How often to read a file that is replaced meanwhile."""
 DIGEST = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
@@ -51,8 +54,9 @@ def note(path: Path, digests: Iterable[str]) -> None:
 def known(path: Path) -> list[str]:
     """Return the recorded checksums of a file; empty if none can be read."""
     try:
-        return DIGEST.findall(checksum(path).read_text(encoding="ascii", errors="replace").lower())
-    except OSError:
+        with regular_file(checksum(path)).open("rb") as file:
+            return DIGEST.findall(file.read(LONGEST).decode("ascii", "replace").lower())
+    except (OSError, ValueError):
         return []
 
 

@@ -27,6 +27,10 @@ COMPANIONS = (
 """What is read from the directory of a checkpoint or tokenizer that is a single file."""
 ASIDE = (STEP, QUALITY)
 """Files of a checkpoint that do not decide what it says: a head has a digest of its own."""
+RESULTS = ("settings.json", "results.json", "perplexity.settings.json", "perplexity.json")
+"""What an evaluation writes, which may be beside the model that it evaluates."""
+SCORED = ("samples.jsonl", "scores.jsonl")
+"""Of these, a directory below the model that has one is an evaluation's."""
 INDEX = ".index.json"
 """The end of the name of a file that lists the shards beside it."""
 
@@ -38,8 +42,12 @@ def fingerprint(home: Path, on_progress: OnProgress = ignore) -> str:
     on_progress: called with the bytes read so far and in all.  Raises OSError.
     """
     if home.is_dir():
-        base, inside = home, [path for path in home.rglob("*") if path.suffix in CHECKPOINT and path.name not in ASIDE]
+        base, below = home, list(home.rglob("*"))
+        evaluations = {path.parent for path in below if path.name in SCORED} - {home}
+        inside = [path for path in below if path.suffix in CHECKPOINT and path.name not in ASIDE]
         inside = [path for path in inside if not any(part[0] == "." for part in path.relative_to(home).parts)]
+        inside = [path for path in inside if not evaluations.intersection(path.parents)]
+        inside = [path for path in inside if path.parent != home or path.name not in RESULTS]
     else:
         base = home.parent
         companions = {path for pattern in COMPANIONS for path in base.glob(pattern) if path.suffix in CHECKPOINT}

@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from engine.files.checksums import check_checksum, replacing_checked
+from engine.files.atomic import tidy
+from engine.files.checksums import CHECKSUM, check_checksum, replacing_checked
 from engine.files.run_layout import QUALITY
 from engine.models.files.safe import SafeWeights
 from engine.models.files.strict_load import fill
@@ -40,6 +41,7 @@ def hidden_size(model: Denoiser) -> int:
 def write_head(head: QualityHead, home: Path) -> Path:
     """Write a head into a directory, beside the model that it reads; return its file."""
     home.mkdir(parents=True, exist_ok=True)
+    tidy(home, (QUALITY, QUALITY + CHECKSUM))
     with replacing_checked(home / QUALITY) as part:
         save_file(
             {name: tensor.detach().float().cpu().contiguous() for name, tensor in head.state_dict().items()}, part

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import re
 from pathlib import Path
 
-from engine.files.atomic import replace
+from engine.files.atomic import replace, tidy
 from engine.strategies import REGISTRY
 
 RESERVED_NAMES = ("None", "True", "False", "Plan", "Strategy", "View")
@@ -83,6 +84,7 @@ def run(path: Path) -> str:
     if title in RESERVED_NAMES:
         title += "Sampler"
     name = "-".join(words if "-".join(words) not in REGISTRY else ["my", *words])
+    tidy(path.parent, [glob.escape(path.name)])
     try:
         replace(path, TEMPLATE.format(path=path.name, title=title, name=name).encode(), new=True)
     except FileExistsError:

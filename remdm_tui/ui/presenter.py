@@ -115,7 +115,8 @@ class Presenter:
             waiting = f"{stage} ..." if self.session.failure is None else "No model is loaded"
             self.screen.panes.active.message(waiting)
         banner.update(text, layout=False)
-        banner.tooltip = notice.text if notice.text and progress is None else None
+        # a plain string would be read as markup
+        banner.tooltip = Content(sanitize(notice.text)) if notice.text and progress is None else None
         for severity in MARKS:
             banner.set_class(bool(notice.text) and severity == notice.severity and progress is None, severity)
 

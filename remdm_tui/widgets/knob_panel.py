@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
+from textual.content import Content
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
 from engine.records import Knob, KnobInfo
+from remdm_tui.console.sanitize import sanitize
 from remdm_tui.render.shorten import fit, shorten
 from remdm_tui.settings.knobs import KnobRow, at_fraction, fraction, knob_text, notch
 
@@ -64,7 +66,8 @@ class KnobPanel(Widget):
 
     def _describe(self) -> None:
         if self.chosen:
-            self.tooltip = self.chosen.doc
+            # of a plug-in or another machine, and a plain string would be read as markup
+            self.tooltip = Content(sanitize(self.chosen.doc))
 
     def get_content_height(self, container: object, viewport: object, width: int) -> int:
         return max(1, len(self._rows))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from remdm_tui.commands import new_strategy
 from remdm_tui.commands.report import run
 from remdm_tui.exports.screen import write_screen as write_screen
 from remdm_tui.preferences.last_session import Memory, Remembered
@@ -29,9 +30,18 @@ def shown(home: Path) -> None:
     write_screen([], 10, home / "a [1].txt", False)
 
 
+def made(home: Path) -> None:
+    new_strategy.run(home / "mine.py")
+
+
 @pytest.mark.parametrize(
     ("start", "written"),
-    [(remembered, ["session.json"]), (shown, ["a [1].txt"]), (reported, ["report.html", "report.md", "report.tex"])],
+    [
+        (made, ["mine.py"]),
+        (remembered, ["session.json"]),
+        (shown, ["a [1].txt"]),
+        (reported, ["report.html", "report.md", "report.tex"]),
+    ],
 )
 def test_what_a_kill_left_goes_at_the_next_start(
     tmp_path: Path, start: Callable[[Path], None], written: list[str]

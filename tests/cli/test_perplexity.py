@@ -253,6 +253,17 @@ def test_exact_scores_are_kept_and_gone_on_with(home: Path, tmp_path: Path, caps
         score(home, "nonsense.jsonl", **more | {"strategy": "low-confidence"})
 
 
+def test_scores_of_another_version_of_a_rule_are_not_gone_on_with(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = {"windows": 2, "strategy": "left-to-right", "quiet": True, "out": tmp_path}
+    monkeypatch.setattr("engine.evaluation.perplexity.source_digest", lambda name: "one")
+    score(home, "nonsense.jsonl", **more)
+    monkeypatch.setattr("engine.evaluation.perplexity.source_digest", lambda name: "another")
+    with pytest.raises(ValueError, match=r"rule was .*source.*one.* and is .*source.*another"):
+        score(home, "nonsense.jsonl", **more)
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [

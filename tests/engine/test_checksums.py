@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -92,6 +93,15 @@ def test_an_export_over_a_damaged_model_makes_it_whole(home: Path, tokenizer: To
     export_model(KINDS["dit"].network(shape), tokenizer.to_str(), home)
     load_model(str(home), "cpu", "float32")
     assert all(len(known(home / file)) == 1 for file in MODEL_FILES)
+
+
+def test_a_checksum_that_is_no_file_is_none(home: Path) -> None:
+    for name, make in (("config.json", os.mkfifo), ("tokenizer.json", lambda there: there.symlink_to("/dev/zero"))):
+        there = checksum(home / name)
+        there.unlink(missing_ok=True)
+        make(there)
+        assert known(home / name) == []
+    assert load_model(str(home), "cpu", "float32").info.vocab_size
 
 
 def test_a_large_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

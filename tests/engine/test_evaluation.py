@@ -947,6 +947,23 @@ def test_a_sample_of_another_seed_is_named_and_drawn_again(tmp_path: Path, unjud
     assert "line 50 is left out and made again where need be: it is of seed 77, not 5" in remarks[0]
 
 
+def test_an_evaluation_inside_a_model_is_no_part_of_its_fingerprint(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "code.py").write_text("1")
+    before = fingerprint(tmp_path)
+    for lines, settings in (("samples.jsonl", "settings.json"), ("scores.jsonl", "perplexity.settings.json")):
+        (home := tmp_path / "more" / f"of {lines}").mkdir()
+        (home / lines).write_text("{}")
+        (home / settings).write_text("{}")
+        (tmp_path / settings).write_text("{}")
+    # beside an evaluation's own files, and no model's
+    (tmp_path / "samples.jsonl").write_text("{}")
+    assert fingerprint(tmp_path) == before
+    (tmp_path / "more" / "code.py").write_text("2")
+    assert fingerprint(tmp_path) != before
+
+
 def test_the_middle_of_a_file_is_part_of_its_fingerprint(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     path.write_bytes(bytes(5 << 20))

@@ -310,8 +310,17 @@ def test_an_error_in_the_clean_up_can_be_tried_again() -> None:
     assert all(same(a, b) for a, b in zip(whole, got, strict=True))
 
 
-def test_the_clean_up_takes_the_argmax() -> None:
-    model = Toy()
+class Reversing(Toy):
+    """Prefers at the start what it dislikes at the end."""
+
+    time_conditioned = True
+
+    def encode(self, tokens: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        return super().encode(tokens, t) * (0.5 - t.float())[:, None, None]
+
+
+@pytest.mark.parametrize("model", [Toy(), Reversing()], ids=["", "time conditioned"])
+def test_the_clean_up_takes_the_argmax(model: Toy) -> None:
     frames = frames_of(Session(model, make_strategy("dfm"), steps=8, length=40))
     before, last = torch.from_numpy(frames[-2].tokens).long(), frames[-1]
     logits = model.encode(before, torch.zeros(1))

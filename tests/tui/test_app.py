@@ -5,14 +5,17 @@ from functools import partial
 
 import numpy as np
 import pytest
+from textual.content import Content
 from textual.geometry import Offset
 from textual.widgets import Input
+from textual.widgets._tooltip import Tooltip
 
 from engine import strategies, wire
 from engine.models.catalogue import PUBLISHED
 from engine.records import Change, ModelChoice, Settings, StrategyInfo
 from engine.strategies import make_strategy, values
 from remdm_tui.app import WatchApp
+from remdm_tui.console.sanitize import sanitize
 from remdm_tui.link.base import Died, Diverged
 from remdm_tui.screens.compare import CompareScreen
 from remdm_tui.screens.help import GROUPS, HelpScreen
@@ -352,6 +355,26 @@ async def test_an_error_of_a_step_is_a_banner():
         await pilot.pause()
         assert "NaN" in str(pilot.app.query_one("#banner").render())
         assert not pilot.app.watching.player.playing
+
+
+async def test_what_hovers_over_a_message_is_its_text_and_no_markup():
+    link, text = ScriptedLink(), "a plan of [B, L] and [/a]\x1b]0;title\x07 [bold]holds[/bold] a NaN"
+    async with watching(link, paused=False).run_test(tooltips=True) as pilot:
+        await settle(pilot, lambda app: app.watching.has_record)
+        link.events.append(wire.Failed("step", text, "Traceback"))
+        await settle(pilot, lambda app: app.watching.notice.error)
+        await pilot.hover("#banner", offset=(5, 0))
+        await seen(pilot, lambda app: app.screen.query_one(Tooltip).display)
+        assert str(pilot.app.screen.query_one(Tooltip).render()) == sanitize(text)
+
+
+async def test_what_hovers_over_a_knob_is_its_text_and_no_markup():
+    async with watching().run_test() as pilot:
+        await settle(pilot)
+        panel = pilot.app.query_one(KnobPanel)
+        panel._rows = [replace(row, info=replace(row.info, doc="share of [/a]\x07")) for row in panel._rows]
+        panel.choose(1)
+        assert panel.tooltip == Content(sanitize("share of [/a]\x07"))
 
 
 class Picky(ScriptedLink):

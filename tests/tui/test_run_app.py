@@ -14,6 +14,7 @@ import pytest
 from engine.recording import Recording
 from engine.records import Settings
 from remdm_tui.app import WatchApp
+from remdm_tui.console.signals import ENDING
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.ui.metered_driver import HungUp, screen_file
 from remdm_tui.ui.run_app import crashing_threads
@@ -63,7 +64,8 @@ def test_a_signal_ends_a_replay_too(terminal, tmp_path):
     assert again.restored()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2])
+# pytest's limit of time has the alarm
+@pytest.mark.parametrize("number", sorted({*ENDING} - {signal.SIGALRM}))
 async def test_what_is_signalled_to_end_keeps_its_status_and_gives_the_signals_back(number):
     before = signal.getsignal(number)
     app = watching()
@@ -105,6 +107,16 @@ async def test_a_signal_that_is_ignored_stays_ignored():
             assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+async def test_a_signal_that_another_handles_stays_its_own():
+    before = signal.signal(signal.SIGALRM, lambda *_: None)
+    try:
+        app = watching()
+        async with app.run_test():
+            assert signal.SIGALRM not in [number for number, _ in app._signals]
+    finally:
+        signal.signal(signal.SIGALRM, before)
 
 
 async def test_a_terminal_that_has_gone_is_reported_by_the_status():
