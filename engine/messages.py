@@ -244,3 +244,8 @@ class Failed(Message, frozen=True):
     stage: Literal["load", "begin", "step", "check", "debug"]
     reason: str
     detail: str
+
+
+RunCommand = Open | Begin | Configure | Credit | Inspect
+RunEvent = Hello | Loading | Ready | Began | Replaying | Resumed | Stepped | Checked | Finished
+"""What runs need; `Quit`, `Rejected` and `Failed` concern the debugger as well."""
