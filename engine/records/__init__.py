@@ -3,7 +3,7 @@
 from engine.records.choices import HOW_TO_CONSENT, ModelChoice, RunChoice
 from engine.records.frames import PUT, UNCHANGED, UNKNOWN_DRAW, Branch, Change, Edit, Frame
 from engine.records.knobs import Knob, KnobInfo, StrategyInfo
-from engine.records.models import Check, ModelInfo
+from engine.records.models import ModelCheck, ModelInfo
 from engine.records.settings import GUIDANCE, SAMPLING, SHARED, SHARED_KNOBS, Settings
 
 __all__ = [
@@ -17,11 +17,11 @@ __all__ = [
     "UNKNOWN_DRAW",
     "Branch",
     "Change",
-    "Check",
     "Edit",
     "Frame",
     "Knob",
     "KnobInfo",
+    "ModelCheck",
     "ModelChoice",
     "ModelInfo",
     "RunChoice",

@@ -38,7 +38,7 @@ class ModelInfo:
 
 
 @dataclass(frozen=True)
-class Check:
+class ModelCheck:
     """A model's loss on a short text, in nats a token; `chance` is the loss of a uniform guess."""
 
     loss: float
