@@ -13,15 +13,11 @@ from engine.sampling.figures import figures
 from engine.sampling.trace import RunStart, Trace
 from remdm_tui.render.panels import Chart
 from remdm_tui.render.shorten import shorten, shorten_message
+from remdm_tui.ui.charts import Bands, RevealConfidence, charts, overlays, per_call
 from remdm_tui.ui.panel_data import (
     GONE,
-    Bands,
-    RevealConfidence,
     active_breakpoints,
     changes,
-    charts,
-    overlays,
-    per_call,
     play_status,
     progress,
     status,
