@@ -47,7 +47,7 @@ def training_step(losses: Losses | None) -> list[str]:
     return [f"training {losses.step:,}" + (f"/{losses.steps:,}" if losses.steps else "")]
 
 
-def changes(trace: Record) -> tuple[int, ...]:
+def settings_changes(trace: Record) -> tuple[int, ...]:
     """Return the positions after which the settings are others than before."""
     return tuple(step for step, _ in trace.settings()[1:])
 

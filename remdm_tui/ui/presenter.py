@@ -168,7 +168,7 @@ class Presenter:
             self._tell_end()
             screen.panes.caption([self._caption(letter, pane) for letter, pane in zip(LETTERS, panes)])
         screen.timeline.use_marks(screen.timeline.bookmarks)
-        screen.timeline.use_changes(panel_data.changes(trace))
+        screen.timeline.use_changes(panel_data.settings_changes(trace))
         screen.timeline.show(player.position, session.recorded, total, trace.curves.column("remasked", sample))
         self._draw_status(trace)
         return True
@@ -191,9 +191,8 @@ class Presenter:
             curves = self._curves(trace, position)
             if session.training is not None and not screen.panes.group.panes:
                 curves.insert(1, charts.loss_chart(session.training))
-            screen.curves.show(
-                curves, total_on_screen(screen.panes, trace), session.player.position, panel_data.changes(trace)
-            )
+            changes = panel_data.settings_changes(trace)
+            screen.curves.show(curves, total_on_screen(screen.panes, trace), session.player.position, changes)
 
     def _draw_inspector(self) -> None:
         """Draw the selected position below the text."""
