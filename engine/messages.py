@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.records import Check, Edit, Frame, Knob, ModelChoice, ModelInfo, RunChoice, Settings, StrategyInfo
+from engine.records import Edit, Frame, Knob, ModelCheck, ModelChoice, ModelInfo, RunChoice, Settings, StrategyInfo
 
 LARGEST = 1 << 28
 """Bytes or values; no message comes near it, so a larger length means a broken stream."""
@@ -87,7 +87,7 @@ class Credit(Message, frozen=True):
     stop: int = 0
 
 
-class Inspect(Message, frozen=True):
+class CheckModel(Message, frozen=True, tag="Inspect"):  # its name in protocol 7
     """Measure the model's loss on a short text; answered by `Checked`."""
 
 
@@ -219,9 +219,9 @@ class Resumed(Message, frozen=True):
 
 
 class Checked(Message, frozen=True):
-    """The answer to `Inspect`."""
+    """The answer to `CheckModel`."""
 
-    check: Check
+    check: ModelCheck
 
 
 class Finished(Message, frozen=True):
@@ -244,3 +244,8 @@ class Failed(Message, frozen=True):
     stage: Literal["load", "begin", "step", "check", "debug"]
     reason: str
     detail: str
+
+
+RunCommand = Open | Begin | Configure | Credit | CheckModel
+RunEvent = Hello | Loading | Ready | Began | Replaying | Resumed | Stepped | Checked | Finished
+"""What runs need; `Quit`, `Rejected` and `Failed` concern the debugger as well."""

@@ -90,8 +90,8 @@ class Server:
                     self._guard("debug", partial(self._configure, settings))
                 case wire.Credit():
                     self._handler.credit = self._handler.credit.granted(command)
-                case wire.Inspect():
-                    self._guard("check", self._inspect)
+                case wire.CheckModel():
+                    self._guard("check", self._check_model)
                 case _:
                     self._guard("debug", partial(self._debug, command))
 
@@ -249,7 +249,7 @@ class Server:
             self._handler.credit = self._handler.credit.spent()
         self._handler.publish(frame, control)
 
-    def _inspect(self) -> None:
+    def _check_model(self) -> None:
         """Measure the model's loss on a short text."""
         from engine.sampling.self_check import self_check
 

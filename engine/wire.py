@@ -13,102 +13,11 @@ from typing import IO, Any, NamedTuple
 
 import msgspec
 
-from engine.debug.messages import (
-    Alter,
-    Break,
-    Broken,
-    Clear,
-    DebugCommand,
-    DebugEvent,
-    Draft,
-    Drafted,
-    FileLoaded,
-    Fork,
-    Look,
-    Looked,
-    Stopped,
-    StrategyFailed,
-    Switch,
-    Switched,
-    Together,
-    UseFile,
-)
-from engine.messages import (
-    LARGEST,
-    Array,
-    Began,
-    Begin,
-    Checked,
-    Configure,
-    Credit,
-    Failed,
-    Finished,
-    Hello,
-    Inspect,
-    Loading,
-    Message,
-    Open,
-    Quit,
-    Ready,
-    Rejected,
-    Replaying,
-    Resumed,
-    SettingsData,
-    Stepped,
-)
-
-__all__ = [
-    "GREETING",
-    "HEADER",
-    "LARGEST",
-    "MAGIC",
-    "NOISE",
-    "PROTOCOL",
-    "Alter",
-    "Array",
-    "Began",
-    "Begin",
-    "Break",
-    "Broken",
-    "Checked",
-    "Clear",
-    "Command",
-    "Configure",
-    "Credit",
-    "Draft",
-    "Drafted",
-    "Event",
-    "Failed",
-    "FileLoaded",
-    "Finished",
-    "Fork",
-    "Greeting",
-    "Hello",
-    "Inspect",
-    "Loading",
-    "Look",
-    "Looked",
-    "Message",
-    "Open",
-    "Quit",
-    "Ready",
-    "Rejected",
-    "Replaying",
-    "Resumed",
-    "SettingsData",
-    "Stepped",
-    "Stopped",
-    "StrategyFailed",
-    "Switch",
-    "Switched",
-    "Together",
-    "UseFile",
-    "commands",
-    "events",
-    "greet",
-    "read_greeting",
-    "write",
-]
+# both sides take the messages from here, so that a new one is declared once, where its class is
+from engine.debug.messages import *  # noqa: F403
+from engine.debug.messages import DebugCommand, DebugEvent
+from engine.messages import *  # noqa: F403
+from engine.messages import LARGEST, Failed, Message, Quit, Rejected, RunCommand, RunEvent
 
 PROTOCOL = 7
 MAGIC = b"remdm\x00"
@@ -119,11 +28,8 @@ HEADER = struct.Struct("<II")
 GREETING = struct.Struct("<HB")
 """Protocol, and length of the version's text."""
 
-Command = Open | Begin | Configure | Credit | Inspect | DebugCommand | Quit
-Event = (
-    Hello | Loading | Ready | Began | Replaying | Resumed | Stepped | Checked | Finished
-    | DebugEvent | Rejected | Failed
-)  # fmt: skip
+Command = RunCommand | DebugCommand | Quit
+Event = RunEvent | DebugEvent | Rejected | Failed
 
 _encoder = msgspec.msgpack.Encoder()
 _commands = msgspec.msgpack.Decoder(Command)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engine.data.formats import KNOWN, find_format
-from engine.data.readers import NoTextError, read_documents
+from engine.data.text_files import NoTextError, read_documents
 from engine.system.callbacks import ignore
 
 ABOUT = frozenset(

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from engine.data.catalogue import DATASETS, source_of
 from engine.data.document import Document
-from engine.data.readers import encodable, read_documents
 from engine.data.special_tokens import PLAIN
+from engine.data.text_files import encodable, read_documents
 
 FromHub = Callable[[str, str], Iterator[str]]
 """(name of a data set, split) -> its texts, as published; the training split includes its held-out tail"""

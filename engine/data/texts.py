@@ -12,7 +12,7 @@ from engine.data.catalogue import DATASETS, hub_texts
 from engine.data.directories import text_files
 from engine.data.documents import FromHub, documents
 from engine.data.formats import text_format
-from engine.data.readers import encodable
+from engine.data.text_files import encodable
 from engine.system.callbacks import ignore
 
 SPLIT = "validation"

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from engine.files.atomic import replacing
-from engine.files.checksums import checksum, known, mismatch, note, replacing_checked
+from engine.files.checksums import checksum, known, mismatch, replacing_checked, write_checksums
 
 ATTEMPTS = 20
 """How often a checkpoint is read that is replaced meanwhile."""
@@ -57,7 +57,7 @@ def read_state(path: Path, device: torch.device, lazily: bool = False) -> dict[s
 def keep(path: Path, step: int) -> None:
     """Let the state at `path` stay as step-N.pt beside it, with its checksum."""
     kept = path.with_name(step_name(step))
-    note(kept, [*known(path)[:1], *known(kept)[:1]])
+    write_checksums(kept, [*known(path)[:1], *known(kept)[:1]])
     with replacing(kept) as part:
         try:
             os.link(path, part)  # costs no space until `path` is written anew

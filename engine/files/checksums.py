@@ -32,7 +32,7 @@ def replacing_checked(path: Path) -> Iterator[Path]:
     with replacing(path) as part:
         yield part
         # first the checksums of both, then the file: killed between the two, the old file is still a whole one
-        note(path, [file_digest(part), *_whole(path)])
+        write_checksums(path, [file_digest(part), *_whole(path)])
 
 
 def replace_checked(path: Path, data: bytes) -> None:
@@ -43,7 +43,7 @@ def replace_checked(path: Path, data: bytes) -> None:
         part.write_bytes(data)
 
 
-def note(path: Path, digests: Iterable[str]) -> None:
+def write_checksums(path: Path, digests: Iterable[str]) -> None:
     """Write these as the checksums of a file."""
     text = "".join(f"{digest}  {path.name}\n" for digest in dict.fromkeys(digests))
     there = checksum(path)

@@ -13,7 +13,7 @@ from engine.models.loading import Discrete
 from engine.models.protocol import Denoiser, device_of
 from engine.training.losses import d3pm_kl, score_entropy, subs_nll
 from engine.training.noise import LogLinear, masked
-from engine.training.token_losses import shares
+from engine.training.token_losses import token_and_mask
 
 LOGITS = 1 << 25
 """Logits held at a time, whatever the batch."""
@@ -89,7 +89,7 @@ def reconstruction_nats(model: Denoiser, tokens: Tensor, subs_masking: bool = Fa
     hidden = model.encode(tokens.to(place), torch.zeros(len(tokens), device=place)).flatten(0, 1)
     count = max(1, LOGITS // model.vocab_size)
     chosen = [
-        shares(model.project, rows, targets, model.mask_id, subs_masking)[:, 0].double().cpu()
+        token_and_mask(model.project, rows, targets, model.mask_id, subs_masking)[:, 0].double().cpu()
         for rows, targets in zip(*(torch.split(x, count) for x in (hidden, tokens.to(place).flatten())), strict=True)
     ]
     return -torch.cat(chosen).view(tokens.shape).mean(-1)

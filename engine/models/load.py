@@ -14,7 +14,7 @@ from engine.files.run_layout import QUALITY, read_exported
 from engine.models.files import open_weights, read_object
 from engine.models.files.opening import training_files
 from engine.models.files.refusals import check_gguf
-from engine.models.loading import Loaded, LoadRequest
+from engine.models.loading import Loaded, LoadRequest, ReaderError
 from engine.models.memory_check import check_room
 from engine.models.progress import LoadProgress
 from engine.models.quality import hidden_size, read_head
@@ -29,8 +29,6 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 MISUSED = (TypeError, AttributeError, LookupError, ArithmeticError, AssertionError, RuntimeError)
 """What arises where a checkpoint's files hold a value of another type or size than every reader expects."""
-WRONG_CALL = f"{Loaded.__qualname__}.__init__() "
-"""How Python's message begins where `Loaded` is given other arguments than it has."""
 
 
 def load_model(
@@ -81,7 +79,7 @@ def _is_readers_fault(error: Exception) -> bool:
     """
     if isinstance(error, AttributeError):
         return isinstance(error.obj, (LoadRequest, Loaded, *map(type, READERS)))
-    return isinstance(error, TypeError) and str(error).startswith(WRONG_CALL)
+    return isinstance(error, ReaderError)
 
 
 def _with_head(loaded: Loaded, home: Path) -> Loaded:

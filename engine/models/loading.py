@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -14,6 +15,12 @@ from engine.models.progress import LoadProgress
 from engine.models.protocol import Denoiser
 from engine.models.text import Codec
 from engine.system.callbacks import ignore
+
+T = TypeVar("T")
+
+
+class ReaderError(TypeError):
+    """A reader's own mistake, which no file can cause."""
 
 
 class Network(Denoiser, Protocol):
@@ -78,6 +85,22 @@ class Discrete:
         return cls(steps, subs_masking is True) if type(steps) is int and 0 < steps <= MOST_STEPS else None
 
 
+def _blames_the_reader(kind: type[T]) -> type[T]:
+    """Turn the TypeError of a dataclass that is made with other arguments than it has into ReaderError."""
+    make = kind.__init__
+
+    @wraps(make)
+    def init(self: T, *values: Any, **named: Any) -> None:
+        try:
+            make(self, *values, **named)
+        except TypeError as error:
+            raise ReaderError(*error.args) from None
+
+    kind.__init__ = init  # type: ignore[assignment]
+    return kind
+
+
+@_blames_the_reader
 @dataclass(frozen=True)
 class Loaded:
     """A network that can be sampled."""

@@ -121,8 +121,8 @@ FIGURES: dict[str, FigureKind] = {
 }  # fmt: skip
 """By name.  A new figure is one line here: side panel, `Curves`, recordings, tables and breakpoints follow.
 
-Which of them are drawn as charts is chosen by hand: `charts` and `overlays` in remdm_tui/ui/panel_data.py, and `CURVES`
-in remdm_tui/exports/page_data.py.
+Which of them are drawn as charts is chosen by hand in remdm_tui/ui/charts.py, and for pages in `CURVES` of
+remdm_tui/exports/page_data.py.
 """
 
 

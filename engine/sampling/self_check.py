@@ -10,7 +10,7 @@ from torch import Tensor
 
 from engine.models.protocol import Denoiser, device_of
 from engine.models.text import Codec
-from engine.records import Check
+from engine.records import ModelCheck
 from engine.sampling import rng
 from engine.sampling.rng import Purpose
 
@@ -32,7 +32,7 @@ STRANGE = 0.3
 
 
 @torch.no_grad()
-def self_check(model: Denoiser, codec: Codec) -> Check:
+def self_check(model: Denoiser, codec: Codec) -> ModelCheck:
     """Return the loss of a model on a short text of its alphabet, the same each time.
 
     For a denoiser it is the mean cross-entropy of masked positions at each of RATES, for a causal one that of each
@@ -48,7 +48,7 @@ def self_check(model: Denoiser, codec: Codec) -> Check:
         for number, rate in enumerate(RATES):
             hidden = _hidden(number, rate, len(ids)).to(text.device)
             losses.append(_loss(model, torch.where(hidden, model.mask_id, text), text, rate, hidden))
-    return Check(sum(losses) / len(losses), math.log(model.vocab_size - 1), len(ids))
+    return ModelCheck(sum(losses) / len(losses), math.log(model.vocab_size - 1), len(ids))
 
 
 def familiar(codec: Codec) -> list[int]:

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from engine.training.token_losses import Project, RowLoss, cross_entropy, score_rows, shares
+from engine.training.token_losses import Project, RowLoss, cross_entropy, score_rows, token_and_mask
 
 EPS = 1e-3
 """The smallest time trained on."""
@@ -86,13 +86,13 @@ def d3pm_kl(
     mask_id: int,
     subs_masking: bool = False,
     max_weight: float = math.inf,
-    by_row: RowLoss = shares,
+    by_row: RowLoss = token_and_mask,
 ) -> Tensor:
     """Return D3PM's bound in T `steps` (arXiv 2107.03006; absorbing: arXiv 2406.07524), nats per token [B].
 
     now, then: 1 - alpha [B] at a step's t and s, a step drawn from all T.  At a masked position T times the KL
     divergence of q(z_s | z_t, x) from the same with the network's distribution for x, in which, unless subs_masking,
-    the mask has its probability.  A visible token stays, at no cost.  by_row: computes `shares`.
+    the mask has its probability.  A visible token stays, at no cost.  by_row: computes `token_and_mask`.
     """
     places = Places(masked, hidden.device)
     chosen, mask = by_row(project, places.of(hidden), places.of(tokens), mask_id, subs_masking).unbind(-1)

@@ -46,7 +46,7 @@ def score_rows(project: Project, rows: Tensor, tokens: Tensor, mask_id: int) -> 
     return log_q.exp().sum(-1) - _at(log_q, tokens) - 1
 
 
-def shares(project: Project, rows: Tensor, tokens: Tensor, mask_id: int, subs_masking: bool) -> Tensor:
+def token_and_mask(project: Project, rows: Tensor, tokens: Tensor, mask_id: int, subs_masking: bool) -> Tensor:
     """Return (log p(token), p(mask)) of each row, [N, 2].  subs_masking: give the mask probability 0."""
     logits = project(rows).float()
     if subs_masking:

@@ -14,7 +14,7 @@ from typing import Any
 from engine.recording import Recording
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.exports import ExportRequest
-from remdm_tui.exports.page_data import run
+from remdm_tui.exports.page_data import player_data
 from remdm_tui.exports.scene import Scene
 
 
@@ -47,7 +47,7 @@ def _drawn(request: ExportRequest) -> tuple[str, list[int]]:
     home = files("remdm_tui.exports")
     script, style, frame = ((home / name).read_text(encoding="utf-8") for name in ("page.js", "page.css", "page.html"))
     scene = Scene.of(request)
-    data = run(request, scene)
+    data = player_data(request, scene)
     parts = {
         "title": html.escape(_heading(request)),
         "policy": "; ".join((

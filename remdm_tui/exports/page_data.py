@@ -37,7 +37,7 @@ Words = dict[tuple[int, int], int]
 """Numbers of the words shown so far, by index in the texts and width."""
 
 
-def run(request: ExportRequest, scene: Scene) -> dict[str, Any]:
+def player_data(request: ExportRequest, scene: Scene) -> dict[str, Any]:
     """Return the player's data: texts, colours, and all branches that fit, the requested one first."""
     recording, type_ = request.recording, scene.type_
     every = request.every or max(1, -(-len(request.trace) // MOST))
@@ -108,7 +108,7 @@ def _branch(
         "from": fork,
         "last": last,
         "start": [part.tolist() for part in states[0]] if of is None else None,
-        "steps": [changes(one, two) for one, two in pairwise(states)],
+        "steps": [encode_changes(one, two) for one, two in pairwise(states)],
         "whys": [_whys(request, one, two) for one, two in pairwise(positions[fork:])],
         "edits": sorted(set(trace.edits()) & set(positions)),
         "settings": [[step, settings_text(settings)] for step, settings in trace.settings()],
@@ -131,7 +131,7 @@ def _common(recording: Recording, one: int, other: int) -> int:
     return reached
 
 
-def changes(before: tuple[NDArray[Any], ...], now: tuple[NDArray[Any], ...]) -> list[int]:
+def encode_changes(before: tuple[NDArray[Any], ...], now: tuple[NDArray[Any], ...]) -> list[int]:
     """Return what changed at the positions that do not go on as expected.
 
     For each a number, 12 * gap + 2 * state + whether its word is another, and that word if so.

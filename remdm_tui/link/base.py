@@ -133,7 +133,7 @@ class Link(Protocol):
         """Request the model's first choice at every masked position after `step` steps; answered by `Drafted`."""
         ...
 
-    def inspect(self) -> None:
+    def check_model(self) -> None:
         """Measure the model's loss on a short text; answered by `Checked`."""
         ...
 

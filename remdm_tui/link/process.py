@@ -126,9 +126,9 @@ class ProcessLink(RunReceiver):
         """Load a strategy from a file of the engine's machine and reload it on changes; "" stops that."""
         self._send(wire.UseFile(path))
 
-    def inspect(self) -> None:
+    def check_model(self) -> None:
         """Measure the model's loss on a short text; answered by `Checked`."""
-        self._send(wire.Inspect())
+        self._send(wire.CheckModel())
 
     def configure(self, settings: Settings) -> None:
         """Use these settings from the next step on."""

@@ -95,7 +95,7 @@ class ReplayLink:
     def draft(self, sample: int, step: int) -> None:
         self._events.append(wire.Rejected(NO_NETWORK, "Draft"))
 
-    def inspect(self) -> None:
+    def check_model(self) -> None:
         self._events.append(wire.Failed("check", NO_NETWORK, ""))
 
     # -- what the session does itself for a recording

@@ -9,7 +9,7 @@ from remdm_tui.reports.collect import why_not_one_plot
 from remdm_tui.reports.looks import SeriesStyle, looks
 from remdm_tui.reports.panels import AXES, Axis, Panel, panels
 from remdm_tui.reports.records import Collection, Group
-from remdm_tui.reports.tables import Table, detail, facts, overview, reading, warnings
+from remdm_tui.reports.tables import Table, detail, facts, overview, reading_guide, warnings
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def _section(group: Group, number: int, of: int) -> Section:
     plots = tuple(Plot(f"{name}-{a.key}", a, drawn, caption(a, drawn)) for a, drawn in found if drawn)
     return Section(
         title, group, looks(len(group.series)), facts(group), warnings(group), overview(group),
-        tuple(detail(series, group) for series in group.series), plots, reading(group), group.terms.sentences,
+        tuple(detail(series, group) for series in group.series), plots, reading_guide(group), group.terms.sentences,
     )  # fmt: skip
 
 

@@ -251,7 +251,7 @@ def _listed(words: Iterable[str]) -> str:
     return "; ".join(sanitize(word, cells=True) for word in dict.fromkeys(words))
 
 
-def reading(group: Group) -> tuple[str, ...]:
+def reading_guide(group: Group) -> tuple[str, ...]:
     """Return how to read the figures, in sentences."""
     every = group.evaluations
     levels = {f"{e.results.entropy_interval.level:.0%}" for e in every}

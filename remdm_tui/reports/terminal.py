@@ -17,7 +17,7 @@ from remdm_tui.reports.collect import why_not_one_plot
 from remdm_tui.reports.looks import looks
 from remdm_tui.reports.panels import AXES, Axis, panels
 from remdm_tui.reports.records import Collection, Group
-from remdm_tui.reports.tables import Cell, Table, detail, facts, overview, reading, warnings
+from remdm_tui.reports.tables import Cell, Table, detail, facts, overview, reading_guide, warnings
 
 WIDEST = 1000
 """Columns, more than any terminal has."""
@@ -55,7 +55,7 @@ def _group(console: Console, group: Group, axes: Sequence[str]) -> None:
         _table(detail(series, group), console)
     for name in axes:
         _plots(console, group, AXES[name])
-    for sentence in reading(group):
+    for sentence in reading_guide(group):
         print_sentence(console, sentence)
     ascii_only = is_ascii(console)
     console.print(Text(f"\nConventions {encodable(group.terms.conventions, ascii_only)}", style="bold"))

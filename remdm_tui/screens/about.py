@@ -10,7 +10,7 @@ from textual.binding import Binding
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from engine.records import Check, ModelInfo
+from engine.records import ModelCheck, ModelInfo
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.render.model_summary import rows
 from remdm_tui.screens.overlay import OverlayScreen
@@ -33,7 +33,11 @@ class AboutScreen(OverlayScreen[None]):
     """
 
     def __init__(
-        self, info: ModelInfo, measure: Callable[[], None], check: Callable[[], Check | str | None], ascii_only: bool
+        self,
+        info: ModelInfo,
+        measure: Callable[[], None],
+        check: Callable[[], ModelCheck | str | None],
+        ascii_only: bool,
     ) -> None:
         super().__init__(classes="ascii" if ascii_only else "")
         self._info, self._measure, self._check, self._ascii = info, measure, check, ascii_only

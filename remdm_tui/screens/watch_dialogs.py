@@ -112,7 +112,7 @@ class WatchDialogs:
         session = self._session
 
         def measure() -> None:
-            session.inspect()
+            session.check_model()
             self._controls.wake()
 
         if session.model is None:

@@ -21,7 +21,7 @@ from remdm_tui.render.shorten import shorten, shorten_message
 from remdm_tui.render.text_layout import TokenTexts
 from remdm_tui.screens.watch import WatchScreen
 from remdm_tui.settings.pane_spec import titled
-from remdm_tui.ui import panel_data
+from remdm_tui.ui import charts, panel_data
 from remdm_tui.ui.drawn import LastDrawn
 from remdm_tui.ui.text_presenter import TextPresenter, total_on_screen
 from remdm_tui.watch.branches import describe_changes
@@ -49,7 +49,7 @@ class Presenter:
     def __init__(self, screen: WatchScreen, clock: Callable[[], float]) -> None:
         self.screen, self.session, self.options = screen, screen.session, screen.options
         self._pace, self._steps_per_second = panel_data.Pace(clock), 0.0
-        self.revealed, self.bands = panel_data.RevealConfidence(clock), panel_data.Bands()
+        self.revealed, self.bands = charts.RevealConfidence(clock), charts.Bands()
         self._drawn = LastDrawn()
         self.texts = TextPresenter(screen, self._drawn)
 
@@ -169,7 +169,7 @@ class Presenter:
             self._tell_end()
             screen.panes.caption([self._caption(letter, pane) for letter, pane in zip(LETTERS, panes)])
         screen.timeline.use_marks(screen.timeline.bookmarks)
-        screen.timeline.use_changes(panel_data.changes(trace))
+        screen.timeline.use_changes(panel_data.settings_changes(trace))
         screen.timeline.show(player.position, session.recorded, total, trace.curves.column("remasked", sample))
         self._draw_status(trace)
         return True
@@ -189,12 +189,11 @@ class Presenter:
         screen.line.update(figures_line(reading, screen.app.size.width - 2), layout=False)
         if screen.curves.size.height:
             self.revealed.whole = True
-            charts = self._charts(trace, position)
+            curves = self._curves(trace, position)
             if session.training is not None and not screen.panes.group.panes:
-                charts.insert(1, panel_data.loss_chart(session.training))
-            screen.curves.show(
-                charts, total_on_screen(screen.panes, trace), session.player.position, panel_data.changes(trace)
-            )
+                curves.insert(1, charts.loss_chart(session.training))
+            changes = panel_data.settings_changes(trace)
+            screen.curves.show(curves, total_on_screen(screen.panes, trace), session.player.position, changes)
 
     def _draw_inspector(self) -> None:
         """Draw the selected position below the text."""
@@ -250,15 +249,15 @@ class Presenter:
         calls = frame.network_calls / len(frame.tokens)
         return Caption(name, f"{until}{counted(calls, 'call', form='.4g')}, {left}")
 
-    def _charts(self, trace: Record, position: int) -> list[Chart | Overlay]:
+    def _curves(self, trace: Record, position: int) -> list[Chart | Overlay]:
         """Return the curves of the run; with panes, overlaid."""
         group, sample = self.screen.panes.group, self.session.sample
         if not group.panes:
-            bands = self.bands if panel_data.has_band(trace, self.session.strategies) else None
-            return list(panel_data.charts(trace, position, sample, bands, self.revealed.of(trace, sample)))
+            bands = self.bands if charts.has_band(trace, self.session.strategies) else None
+            return list(charts.charts(trace, position, sample, bands, self.revealed.of(trace, sample)))
         panes = [(letter, pane.record, group.position(pane.record)) for letter, pane in zip(LETTERS, group.panes)]
         revealed = {letter: self.revealed.of(record, sample) for letter, record, _ in panes}
-        return list(panel_data.overlays(panes, sample, revealed))
+        return list(charts.overlays(panes, sample, revealed))
 
     def _draw_status(self, trace: Record) -> None:
         """Draw the header: what made the step on screen, and what is set for the next one."""

@@ -105,7 +105,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class MeasureModel:
+class RequestModelCheck:
     """Measure the model's loss on a short text."""
 
 
@@ -250,6 +250,6 @@ ToDebugger = (
 )  # fmt: skip
 SessionCommand = (
     Launch | Relaunch | CloseEngine | OpenModel | BeginRun | SendSettings | ForkEngine | RecallBranch | SwitchEngine
-    | StepTogether | SendEdit | Request | MeasureModel | RequestPrediction | PointLink | ExpectRun | ResumeRecording
-    | ForkRecording | TidyRecording | CloseRecording | AskForModel | ToDebugger
+    | StepTogether | SendEdit | Request | RequestModelCheck | RequestPrediction | PointLink | ExpectRun
+    | ResumeRecording | ForkRecording | TidyRecording | CloseRecording | AskForModel | ToDebugger
 )  # fmt: skip

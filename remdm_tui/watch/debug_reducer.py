@@ -11,7 +11,7 @@ from remdm_tui.watch.state import SessionState
 from remdm_tui.watch.transitions import Commands, show_failure
 
 
-def inspect(state: SessionState, out: Commands, event: e.DebugAction) -> SessionState:
+def debug_action(state: SessionState, out: Commands, event: e.DebugAction) -> SessionState:
     """Handle an action on the selected token, the search, or the breakpoints."""
     inspection, breakpoints = state.inspection, state.breakpoints
     match event:

@@ -139,7 +139,7 @@ class RemoveBreakpoint:
 
 
 @dataclass(frozen=True)
-class Measure:
+class StartModelCheck:
     """Measure the model's loss on a short text."""
 
 
@@ -291,8 +291,8 @@ DebugAction = (
 )  # fmt: skip
 Action = (
     Start | Load | Cancel | Revive | Restart | Close | TurnKnob | ChangeOptions | Move | ShowSample | ShowNotice
-    | Dismiss | DebugAction | Measure | EditCanvas | BranchOff | ShowBranch | Compare | OpenPanes | AddPane | ClosePanes
-    | FocusPane | PutInPane
+    | Dismiss | DebugAction | StartModelCheck | EditCanvas | BranchOff | ShowBranch | Compare | OpenPanes | AddPane
+    | ClosePanes | FocusPane | PutInPane
 )  # fmt: skip
 Outcome = (
     LaunchFailed | Adopted | RecordingResumed | ResumeFailed | Forked | ForkFailed | RequestSent | BreakpointsHit

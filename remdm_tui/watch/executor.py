@@ -101,8 +101,8 @@ class Executor:
                 link.alter(edit)
             case c.Request(demand, known):
                 return [e.RequestSent()] if link.demand(demand.steps, demand.renew, known) else []
-            case c.MeasureModel():
-                link.inspect()
+            case c.RequestModelCheck():
+                link.check_model()
             case c.RequestPrediction(sample, position, step):
                 link.look(sample, position, step)
             case c.PointLink(branch, shown):

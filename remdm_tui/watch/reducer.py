@@ -60,7 +60,7 @@ def reduce(state: SessionState, event: e.SessionEvent) -> tuple[SessionState, tu
     elif isinstance(event, OUTCOMES):
         state = _outcome(state, out, event)
     elif isinstance(event, e.DebugAction):
-        state = debugger.inspect(state, out, event)
+        state = debugger.debug_action(state, out, event)
     elif isinstance(event, ON_BRANCHES):
         state = _on_branches(state, out, event)
     else:
@@ -114,10 +114,10 @@ def _act(state: SessionState, out: Commands, event: e.SessionEvent) -> SessionSt
             return replace(state, notice=notice)
         case e.Dismiss():
             return debugger.dismiss(state)
-        case e.Measure():
+        case e.StartModelCheck():
             if not state.live:
                 return replace(state, check="no live engine to measure it")
-            out.append(c.MeasureModel())
+            out.append(c.RequestModelCheck())
             return replace(state, check=None)
     return state
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from engine.records import Check, Knob, ModelChoice, ModelInfo, RunChoice, Settings, StrategyInfo
+from engine.records import Knob, ModelCheck, ModelChoice, ModelInfo, RunChoice, Settings, StrategyInfo
 from engine.sampling.trace import Record
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.link.base import Link
@@ -140,7 +140,7 @@ class WatchSession:
         return self.state.seed
 
     @property
-    def check(self) -> Check | str | None:
+    def check(self) -> ModelCheck | str | None:
         """The model's loss on a short text, or why it is unknown; None while it is being measured."""
         return self.state.check
 
@@ -284,9 +284,9 @@ class WatchSession:
         """Use these settings from the next step on."""
         self._dispatch(e.ChangeOptions(settings))
 
-    def inspect(self) -> None:
+    def check_model(self) -> None:
         """Measure the model's loss on a short text; the result arrives in `check`."""
-        self._dispatch(e.Measure())
+        self._dispatch(e.StartModelCheck())
 
     def next_sample(self, by: int) -> None:
         """Show the sample `by` rows further in the batch, round-robin."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from engine.debug.branches import tree
-from engine.records import Branch, Check, ModelChoice, ModelInfo, RunChoice, Settings, StrategyInfo
+from engine.records import Branch, ModelCheck, ModelChoice, ModelInfo, RunChoice, Settings, StrategyInfo
 from engine.sampling.trace import Record
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.watch.breakpoints import Breakpoints
@@ -163,7 +163,7 @@ class SessionState:
     """shown when the first run begins"""
     lead: int = 0
     """the position to show as soon as it is recorded; 0: none"""
-    check: Check | str | None = None
+    check: ModelCheck | str | None = None
     """the model's loss on a short text, or why it is unknown"""
     causal: bool = False
     """whether the last model was causal"""

@@ -9,7 +9,7 @@ import torch
 
 from engine.models import TextModel, load_model
 from engine.models.catalogue import BUILT_IN, resolve
-from engine.records import Check
+from engine.records import ModelCheck
 from engine.sampling.self_check import PROTEIN, familiar, self_check
 from tests.engine.toys import Letters
 
@@ -73,7 +73,7 @@ def test_a_causal_model_predicts_each_token_from_those_before_it() -> None:
 
 
 def test_a_loss_that_is_no_number_is_garbled() -> None:
-    assert Check(math.nan, 8.0, 10).garbled
+    assert ModelCheck(math.nan, 8.0, 10).garbled
 
 
 def test_a_model_of_proteins_is_given_a_protein() -> None:

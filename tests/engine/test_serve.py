@@ -331,12 +331,12 @@ def test_what_a_model_knows_is_measured_on_request() -> None:
 
     replies: list[wire.Event] = []
     demo = load_model("demo", "cpu", "float32")
-    Server(replies.append, lambda *_: demo).serve(Scripted([OPEN, wire.Inspect(), None]))  # type: ignore[arg-type]
+    Server(replies.append, lambda *_: demo).serve(Scripted([OPEN, wire.CheckModel(), None]))  # type: ignore[arg-type]
     assert isinstance(replies[-1], wire.Checked)
     assert replies[-1].check.loss < 4.5 < replies[-1].check.chance
 
 
 def test_a_model_that_cannot_be_measured_is_reported_and_the_run_stays() -> None:
-    replies = scripted(OPEN, begin(), wire.Inspect(), wire.Credit(1), "nothing")
+    replies = scripted(OPEN, begin(), wire.CheckModel(), wire.Credit(1), "nothing")
     assert kinds(replies)[4:] == ["Failed", "Stepped"]
     assert replies[4].stage == "check"

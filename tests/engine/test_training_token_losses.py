@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.models.dit import DITConfig, vocabulary_logits, widened
-from engine.training.token_losses import ByRow, RowLoss, cross_entropy, score_rows, shares
+from engine.training.token_losses import ByRow, RowLoss, cross_entropy, score_rows, token_and_mask
 
 ROWS, WIDTH, VOCABULARY, MASK = 7, 5, 11, 10
 
@@ -34,7 +34,7 @@ def head() -> nn.Linear:
 
 @pytest.mark.parametrize(
     ("loss", "more"),
-    [(cross_entropy, ()), (score_rows, ()), (shares, (False,)), (shares, (True,))],
+    [(cross_entropy, ()), (score_rows, ()), (token_and_mask, (False,)), (token_and_mask, (True,))],
     ids=["cross-entropy", "score entropy", "shares", "shares without the mask"],
 )
 def test_compiled_it_is_the_same_function(loss: RowLoss, more: tuple[object, ...], head: nn.Linear) -> None:
@@ -48,7 +48,7 @@ def test_compiled_it_is_the_same_function(loss: RowLoss, more: tuple[object, ...
 
 def test_the_mask_has_no_share_and_learns_nothing_of_its_own(head: nn.Linear) -> None:
     assert gradients(cross_entropy, head)[3][MASK] == 0
-    assert gradients(shares, head, False)[3][MASK] != 0
+    assert gradients(token_and_mask, head, False)[3][MASK] != 0
 
 
 @pytest.mark.parametrize("more", [1, 53])

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from engine import strategies, wire
 from engine.debug.findings import Drafts, Hit, Ranked, TokenPrediction, Verdict, Violation
-from engine.records import Branch, Check, Edit, ModelChoice, ModelInfo, RunChoice, Settings
+from engine.records import Branch, Edit, ModelCheck, ModelChoice, ModelInfo, RunChoice, Settings
 from engine.sampling.session import Session
 from tests.engine.toys import TextToy, Toy
 
@@ -107,7 +107,7 @@ COMMANDS = {
     ),
     wire.Configure: (SETTINGS,),
     wire.Credit: (NUMBER, NUMBER),
-    wire.Inspect: (),
+    wire.CheckModel: (),
     wire.Fork: (BRANCH, st.none() | SETTINGS),
     wire.Switch: (NUMBER,),
     wire.Together: (NUMBERS,),
@@ -139,7 +139,7 @@ EVENTS = {
     ),
     wire.Replaying: (NUMBER, NUMBER, NUMBER),
     wire.Resumed: (NUMBER, array("<i4")),
-    wire.Checked: (st.builds(Check, loss=FLOAT, chance=FLOAT, tokens=NUMBER),),
+    wire.Checked: (st.builds(ModelCheck, loss=FLOAT, chance=FLOAT, tokens=NUMBER),),
     wire.Finished: (NUMBER, NUMBER),
     wire.Switched: (NUMBER, NUMBER, NUMBER),
     wire.Stopped: (NUMBER, NUMBER, NUMBER, st.lists(HIT, max_size=2).map(tuple)),
@@ -293,7 +293,7 @@ def test_a_greeting_that_is_cut_off_is_refused(kept: int) -> None:
 
 def test_a_message_is_on_its_way_when_it_is_written() -> None:
     """Nothing waits in a buffer for the next one, which may be the answer to it."""
-    for send in (lambda stream: wire.greet(stream, "1"), lambda stream: wire.write(stream, wire.Inspect())):
+    for send in (lambda stream: wire.greet(stream, "1"), lambda stream: wire.write(stream, wire.CheckModel())):
         arrived = io.BytesIO()
         stream = io.BufferedWriter(arrived)  # type: ignore[arg-type]
         send(stream)

@@ -10,7 +10,7 @@ import numpy as np
 
 from engine import strategies, wire
 from engine.debug.findings import Drafts, Ranked, TokenPrediction, Verdict
-from engine.records import Branch, Change, Check, Edit, Frame, ModelChoice, ModelInfo, RunChoice, Settings
+from engine.records import Branch, Change, Edit, Frame, ModelCheck, ModelChoice, ModelInfo, RunChoice, Settings
 from engine.sampling.trace import Record, RunStart, Trace
 from remdm_tui.link.base import LinkEvent
 
@@ -163,8 +163,8 @@ class ScriptedLink:
     def use_file(self, path: str) -> None:
         self.file = path
 
-    def inspect(self) -> None:
-        self.events.append(wire.Checked(Check(1.5, 3.0, 20)))
+    def check_model(self) -> None:
+        self.events.append(wire.Checked(ModelCheck(1.5, 3.0, 20)))
 
     def configure(self, settings: Settings) -> None:
         self._settings = settings

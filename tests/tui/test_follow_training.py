@@ -19,7 +19,8 @@ from engine.training.data import prepare
 from engine.training.loop import Trainer
 from remdm_tui.app import WatchApp
 from remdm_tui.settings.watch_options import WatchOptions
-from remdm_tui.ui.panel_data import loss_chart, training_step
+from remdm_tui.ui.charts import loss_chart
+from remdm_tui.ui.panel_data import training_step
 from remdm_tui.watch import player as playing
 from remdm_tui.watch.follow_training import POLL_INTERVAL, READING_TIME, FollowedRun, training_run
 from tests.engine.texts import VOCABULARY, write_texts

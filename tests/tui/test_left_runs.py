@@ -298,7 +298,8 @@ def action(session: WatchSession, kind: int, n: int) -> e.SessionEvent:
         e.Move(playing.forward(state.player)), e.Move(playing.forward(state.player)), e.Tick(0.1), e.Tick(0.1),
         e.Move(playing.toggle(state.player)), e.Move(playing.seek(state.player, n)), e.TurnKnob("top_p", 0.5 + n / 20),
         e.TurnKnob("strategy", "mdlm"), edit, e.ShowBranch(n % 3), e.ClosePanes(),
-        e.AddPane(Settings("mdlm", {})), e.Measure(), e.ShowSample(n % 2), e.Compare(n % 3), e.Dismiss(), e.Select(n),
+        e.AddPane(Settings("mdlm", {})), e.StartModelCheck(), e.ShowSample(n % 2), e.Compare(n % 3), e.Dismiss(),
+        e.Select(n),
     ]  # fmt: skip
     return actions[kind % len(actions)]
 

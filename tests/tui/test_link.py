@@ -50,7 +50,7 @@ def start_run(link, **options):
 def caught_up(link):
     """Wait until the engine has answered again and again: a step that it should not take would come in between."""
     for _ in range(3):
-        link.inspect()
+        link.check_model()
         wait_for(link, wire.Checked)
 
 

@@ -11,7 +11,7 @@ from engine import wire
 from engine.strategies import catalogue
 from remdm_tui.link.process import ProcessLink
 from remdm_tui.render.canvas import canvas
-from remdm_tui.ui.panel_data import Bands, charts
+from remdm_tui.ui.charts import Bands, charts
 from tests.engine.recordings import session_of, start_of
 from tests.engine.toys import TextToy
 

@@ -13,17 +13,13 @@ from engine.sampling.figures import figures
 from engine.sampling.trace import RunStart, Trace
 from remdm_tui.render.panels import Chart
 from remdm_tui.render.shorten import shorten, shorten_message
+from remdm_tui.ui.charts import Bands, RevealConfidence, charts, overlays, per_call
 from remdm_tui.ui.panel_data import (
     GONE,
-    Bands,
-    RevealConfidence,
     active_breakpoints,
-    changes,
-    charts,
-    overlays,
-    per_call,
     play_status,
     progress,
+    settings_changes,
     status,
 )
 from remdm_tui.watch.breakpoints import Breakpoint
@@ -123,9 +119,9 @@ def test_the_header_names_one_active_breakpoint_and_counts_several():
 
 def test_changes_of_settings_are_those_between_steps():
     trace = trace_with_a_clean_up(4)
-    assert changes(trace) == ()
+    assert settings_changes(trace) == ()
     trace.append(replace(trace.frame(5), index=5, settings=Settings("b")))
-    assert changes(trace) == (5,)
+    assert settings_changes(trace) == (5,)
 
 
 def frames_of(strategy):

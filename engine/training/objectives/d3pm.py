@@ -13,7 +13,7 @@ from engine.training.losses import EPS, Chance, d3pm_kl, mask_tokens, to_device
 from engine.training.noise import LogLinear, Noise, NoiseSection, encoder_time, make_noise, masked
 from engine.training.objectives.protocol import Denoising
 from engine.training.sections import RunSection
-from engine.training.token_losses import ByRow, shares
+from engine.training.token_losses import ByRow, token_and_mask
 
 
 class D3PMSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,7 +44,7 @@ class D3PM:
     subs_masking: bool = False
     max_weight: float = math.inf
     kind: str = "d3pm"
-    by_row: ByRow = field(default_factory=lambda: ByRow(shares), compare=False)
+    by_row: ByRow = field(default_factory=lambda: ByRow(token_and_mask), compare=False)
 
     def loss(self, model: Denoising, tokens: Tensor, t: Tensor, chance: Chance) -> Tensor:
         return self._bound(model, tokens, t, chance, self.max_weight)
