@@ -20,10 +20,14 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import islice, pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from tests.tui.terminal import COMMAND, Terminal
+
+if TYPE_CHECKING:
+    from textual.screen import Screen
 
 STEPS = 3_000
 LOOPING = 1_400
@@ -228,6 +232,17 @@ def child(part: str, frames: int) -> float:
         out.unlink(missing_ok=True)
 
 
+def composed() -> Screen[None]:
+    """Return an empty screen with the application's compositor."""
+    from textual.screen import Screen
+
+    from remdm_tui.widgets.compositor import DirtyCompositor
+
+    screen: Screen[None] = Screen(id="_default")
+    screen._compositor = DirtyCompositor()
+    return screen
+
+
 async def grid_cpu(frames: int) -> float:
     """Main-thread CPU of one frame, ms, the median: layout, styles, compositing and what the driver encodes."""
     import numpy as np
@@ -259,6 +274,9 @@ async def grid_cpu(frames: int) -> float:
     made = list(islice(canvases(), frames + WARM_UP))
 
     class GridApp(App[float]):
+        def get_default_screen(self) -> Screen[None]:
+            return composed()
+
         def compose(self) -> ComposeResult:
             yield TokenGrid()
 
@@ -302,6 +320,9 @@ async def map_cpu(columns: int) -> float:
     class MapApp(App[float]):
         # as large as the map of a terminal of 120 x 40
         CSS = "TrajectoryMap { width: 78; height: 14; border-top: solid white; }"
+
+        def get_default_screen(self) -> Screen[None]:
+            return composed()
 
         def compose(self) -> ComposeResult:
             yield TrajectoryMap()

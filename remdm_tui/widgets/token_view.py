@@ -15,6 +15,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from remdm_tui.render.palette import Palette, palette
+from remdm_tui.render.ranges import joined
 from remdm_tui.render.text_layout import TokenTexts
 from remdm_tui.render.text_lines import GAP, Lines
 from remdm_tui.render.token_codes import codes_of, styles_of
@@ -109,7 +110,9 @@ class TokenView(ScrollView):
             self._left = False
         self._drawn_keys |= {row: self._key(row) for row in dirty}
         if dirty:
-            self.refresh(*(Region(0, row - top, width, 1) for row in dirty))
+            # neighbouring rows are one region: Textual walks over the regions many times
+            blocks = joined([range(row, row + 1) for row in dirty])
+            self.refresh(*(Region(0, rows.start - top, width, len(rows)) for rows in blocks))
 
     def _bytes(self, row: int) -> int:
         """Estimate the bytes of a row."""
