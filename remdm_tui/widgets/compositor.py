@@ -9,7 +9,7 @@ from textual._compositor import ChopsUpdate, Compositor
 from textual.geometry import Region
 from textual.strip import Strip
 
-from remdm_tui.widgets.cell_strip import CellStrip
+from remdm_tui.widgets.strips import CellStrip
 
 
 class NarrowUpdate(ChopsUpdate):

@@ -15,7 +15,7 @@ from engine.sampling.trace import Record
 from remdm_tui.render import plate_paint as paint
 from remdm_tui.render.plate import Plate, Reads
 from remdm_tui.render.plate_paint import MARKED, Painting
-from remdm_tui.widgets.cell_strip import CellStrip
+from remdm_tui.widgets.strips import CellStrip
 
 PLATES = 4
 """Plates that are kept, so that going back to a branch or a sample reads nothing again."""

@@ -12,12 +12,12 @@ from rich.style import Style
 from textual.screen import Screen
 from textual.strip import Strip
 
-from remdm_tui.widgets.cell_strip import CellStrip
+from remdm_tui.widgets.strips import CellStrip, RunStrip
 from tests.tui.test_app import settle, watching
 from tests.tui.test_panes import MDLM, comparing
 from tests.waiting import seen
 
-STYLES = [Style(color="red"), Style(color="red", bgcolor="blue"), Style(bold=True)]
+STYLES = [Style(), Style(color="red"), Style(color="red", bgcolor="blue"), Style(bold=True)]
 CONSOLE = Console(color_system="truecolor")
 
 WALK = (
@@ -95,3 +95,16 @@ def test_a_strip_of_cells_is_cut_and_written_as_any_other(line, start, end, cuts
     ours, theirs = cut.divide(edges), plain.divide(edges)
     assert [part.simplify() for part in ours] == [part.simplify() for part in theirs]
     assert [part.cell_length for part in ours] == [part.cell_length for part in theirs]
+
+
+@given(st.lists(st.tuples(st.text("ab ░", min_size=1, max_size=4), st.sampled_from(STYLES)), min_size=1, max_size=9))
+def test_runs_are_written_and_cut_as_segments(line):
+    segments = [Segment(text, style) for text, style in line]
+    cells = sum(len(text) for text, _ in line)
+    runs, plain = RunStrip([text for text, _ in line], [style for _, style in line], cells), Strip(segments, cells)
+    # a style keeps its sequence from the first time that it is written
+    assert runs.render(CONSOLE) == plain.render(CONSOLE)
+    assert list(runs) == segments
+    assert (runs.text, runs.cell_length, len(runs), bool(runs)) == (plain.text, cells, len(line), True)
+    assert runs.crop(1, cells) == plain.crop(1, cells)
+    assert runs.divide([1, cells]) == plain.divide([1, cells])

@@ -1,4 +1,4 @@
-"""A line whose segments are one cell wide each, so that a part of it is a slice."""
+"""Lines that cost less than Textual's: one that is cut by slicing, and one that is written without segments."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from operator import itemgetter
 from rich.color import ColorSystem
 from rich.console import Console
 from rich.segment import Segment
+from rich.style import Style
 from textual.strip import Strip
 
 _STYLE = itemgetter(1)
@@ -41,3 +42,31 @@ class CellStrip(Strip):
             else self.render_style(style, "".join([text for text, _, _ in run]), system)
             for style, run in groupby(cells, _STYLE)
         ])  # fmt: skip
+
+
+class RunStrip(Strip):
+    """Runs of text with a style each, written as they are; segments are made only where the line is cut."""
+
+    def __init__(self, texts: Sequence[str], styles: Sequence[Style], cells: int) -> None:
+        self._texts, self._styles = texts, styles
+        self._made: list[Segment] = []
+        super().__init__((), cells)
+
+    @property
+    def _segments(self) -> list[Segment]:
+        if not self._made:
+            self._made = list(map(Segment, self._texts, self._styles))
+        return self._made
+
+    @_segments.setter
+    def _segments(self, segments: list[Segment]) -> None:
+        """Ignore the empty list of Textual's constructor."""
+
+    def render(self, console: Console) -> str:
+        if self._render_cache is None:
+            system, write = console._color_system or ColorSystem.TRUECOLOR, self.render_style
+            self._render_cache = "".join([
+                f"\x1b[{style._ansi}m{text}\x1b[0m" if style._ansi else write(style, text, system)
+                for text, style in zip(self._texts, self._styles, strict=True)
+            ])  # fmt: skip
+        return self._render_cache
