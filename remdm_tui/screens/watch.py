@@ -29,6 +29,7 @@ from remdm_tui.screens.watch_dialogs import WatchDialogs
 from remdm_tui.screens.watch_keys import SCREEN_KEYS, SEARCHING
 from remdm_tui.watch import player as playing
 from remdm_tui.watch.phase import Dead, EngineFailed, Lost
+from remdm_tui.widgets.compositor import DirtyCompositor
 from remdm_tui.widgets.curves import CurvesPanel
 from remdm_tui.widgets.figures import FiguresPanel
 from remdm_tui.widgets.key_footer import KeyFooter
@@ -47,6 +48,7 @@ class WatchScreen(Screen[None]):
 
     def __init__(self, controls: Controls, id: str = "_default") -> None:
         super().__init__(id=id)
+        self._compositor = DirtyCompositor()
         self.controls, self.session, self.options = controls, controls.session, controls.options
         self._resumed = False
         """whether the screen has been on top before"""

@@ -17,9 +17,10 @@ from remdm_tui.render.plate import Bytes, Plate, column
 from remdm_tui.render.plate_modes import MODES, Levels, Mode, Scan
 from remdm_tui.render.plate_paint import MARKED, NONE, Marks
 from remdm_tui.render.plate_pool import Pool
+from remdm_tui.render.ranges import joined
 from remdm_tui.render.viewport import Viewport, cells_at, resized, reveal
 from remdm_tui.widgets.colour_system import colour_system
-from remdm_tui.widgets.painted_map import PaintedMap, block_style, joined, recent_plates, sign_style
+from remdm_tui.widgets.painted_map import PaintedMap, block_style, recent_plates, sign_style
 
 READING = 0.008
 """Seconds that one tick may spend on reading columns."""
@@ -43,7 +44,7 @@ class MapView(Widget):
         self._at: int | None = None
         self._marked: tuple[range, range] = range(0), range(0)
         """rows and columns of cells that are marked"""
-        self._picture = PaintedMap()
+        self._picture = PaintedMap(self._style)
         self._table: list[paint.RGB] = []
         self._styles: dict[int, Style] = {}
 
@@ -165,15 +166,18 @@ class MapView(Widget):
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Return the lines of a region; there is no border or padding that Textual's general way would draw."""
+        width = self.size.width
         first, last = crop.column_span
-        strips = [self.render_line(y) for y in crop.line_range]
-        return strips if (first, last) == (0, self.size.width) else [strip.crop(first, last) for strip in strips]
+        strips = [self._line(y, width) for y in crop.line_range]
+        return strips if (first, last) == (0, width) else [strip.crop(first, last) for strip in strips]
 
     def render_line(self, y: int) -> Strip:
-        width = self.size.width
-        if not self._picture.has_line(y, width):
-            return Strip.blank(width, self._style(NONE, NONE))
-        return Strip(self._picture.line(y, self._style), width)
+        return self._line(y, self.size.width)
+
+    def _line(self, y: int, width: int) -> Strip:
+        if self._picture.has_line(y, width):
+            return self._picture.line(y)
+        return Strip.blank(width, self._style(NONE, NONE))
 
     def _style(self, front: int, back: int) -> Style:
         """Return the style of two colours, as the terminal can show it."""

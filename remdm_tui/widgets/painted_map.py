@@ -3,85 +3,96 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import chain
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
+from textual.strip import Strip
 
 from engine.sampling.trace import Record
 from remdm_tui.render import plate_paint as paint
 from remdm_tui.render.plate import Plate, Reads
 from remdm_tui.render.plate_paint import MARKED, Painting
+from remdm_tui.widgets.strips import CellStrip
 
 PLATES = 4
 """Plates that are kept, so that going back to a branch or a sample reads nothing again."""
-BLOCK = 8
-"""Characters of a line that are made together."""
 
 
 class PaintedMap:
-    """A painting that is changed in place; its lines are kept in blocks, as a step changes little of a line."""
+    """A painting that is changed in place; its lines are kept, and a step changes a few cells of them.
 
-    def __init__(self) -> None:
-        self._painting: Painting | None = None
-        self._blocks: dict[tuple[int, int], list[Segment]] = {}
-        """parts of lines, by line and block"""
+    style: of two numbers of colours, front and back.
+    """
+
+    def __init__(self, style: Callable[[int, int], Style]) -> None:
+        self._style = style
+        self._codes: NDArray[np.uint32] | None = None
+        """sign and two colours of each character"""
+        self._cells: dict[int, Segment] = {}
+        """by code"""
+        self._lines: dict[int, list[Segment]] = {}
+        self._strips: dict[int, Strip] = {}
 
     @property
     def is_empty(self) -> bool:
         """Whether everything must be painted."""
-        return self._painting is None
+        return self._codes is None
 
     def clear(self) -> None:
-        """Drop the painting."""
-        self._painting = None
+        """Drop the painting and the styles."""
+        self._codes = None
+        self.drop_lines()
 
     def drop_lines(self) -> None:
         """Make all lines again, as their styles have changed."""
-        self._blocks.clear()
+        self._cells.clear()
+        self._lines.clear()
+        self._strips.clear()
 
     def replace(self, made: Painting) -> None:
         """Take a painting of the whole map."""
-        self._painting = made
-        self._blocks.clear()
+        self._codes = _codes(made)
+        self._lines.clear()
+        self._strips.clear()
 
     def patch(self, made: Painting, characters: range) -> None:
         """Take a painting of some columns of characters."""
-        assert self._painting is not None
-        part = slice(characters.start, characters.stop)
-        self._painting.signs[:, part] = made.signs
-        self._painting.front[:, part] = made.front
-        self._painting.back[:, part] = made.back
-        for block in range(characters.start // BLOCK, -(-characters.stop // BLOCK)):
-            for y in range(len(self._painting.signs)):
-                self._blocks.pop((y, block), None)
+        assert self._codes is not None
+        part, codes = slice(characters.start, characters.stop), _codes(made)
+        self._codes[:, part] = codes
+        for y, row in enumerate(codes.tolist()):
+            if y in self._lines:
+                self._lines[y][part] = map(self._cell, row)
+        self._strips.clear()
 
     def has_line(self, y: int, width: int) -> bool:
         """Return whether a line of this width is painted."""
-        return self._painting is not None and self._painting.signs.shape[1] == width and y < len(self._painting.signs)
+        return self._codes is not None and self._codes.shape[1] == width and y < len(self._codes)
 
-    def line(self, y: int, style: Callable[[int, int], Style]) -> list[Segment]:
-        """Return a line that `has_line`.  style: of two numbers of colours, front and back."""
-        painting = self._painting
-        assert painting is not None
-        blocks = range(-(-painting.signs.shape[1] // BLOCK))
-        made = (self._blocks.get((y, block)) or self._block(painting, y, block, style) for block in blocks)
-        return list(chain.from_iterable(made))
+    def line(self, y: int) -> Strip:
+        """Return a line that `has_line`."""
+        strip = self._strips.get(y)
+        if strip is None:
+            if y not in self._lines:
+                assert self._codes is not None
+                self._lines[y] = list(map(self._cell, self._codes[y].tolist()))
+            strip = self._strips[y] = CellStrip(self._lines[y])
+        return strip
 
-    def _block(self, painting: Painting, y: int, block: int, style: Callable[[int, int], Style]) -> list[Segment]:
-        """Make a part of a line and keep it."""
-        part = slice(block * BLOCK, (block + 1) * BLOCK)
-        front, back = painting.front[y, part].tolist(), painting.back[y, part].tolist()
-        text = painting.signs[y, part].tobytes().decode("utf-32-le")
-        made: list[Segment] = []
-        begin = 0
-        for x in range(1, len(text) + 1):
-            if x == len(text) or front[x] != front[begin] or back[x] != back[begin]:
-                made.append(Segment(text[begin:x], style(front[begin], back[begin])))
-                begin = x
-        self._blocks[y, block] = made
-        return made
+    def _cell(self, code: int) -> Segment:
+        """Return the character of a code."""
+        cell = self._cells.get(code)
+        if cell is None:
+            cell = self._cells[code] = Segment(chr(code >> 16), self._style(code >> 8 & 0xFF, code & 0xFF))
+        return cell
+
+
+def _codes(made: Painting) -> NDArray[np.uint32]:
+    front, back = made.front.astype(np.uint32), made.back.astype(np.uint32)
+    return made.signs << np.uint32(16) | front << np.uint32(8) | back
 
 
 def block_style(table: Sequence[paint.RGB], front: int, back: int) -> Style:
@@ -105,17 +116,6 @@ def recent_plates(plates: Sequence[Plate], record: Record, sample: int, reads: R
     wanted = record, sample, reads
     kept = [plate for plate in plates if (plate.record, plate.sample, plate.reads) != wanted]
     return [Plate(record, sample, reads=reads), *kept[: PLATES - 1]]
-
-
-def joined(parts: Sequence[range]) -> list[range]:
-    """Return the ranges in order, those that touch as one."""
-    joined: list[range] = []
-    for part in sorted(parts, key=lambda part: part.start):
-        if joined and part.start <= joined[-1].stop:
-            joined[-1] = range(joined[-1].start, max(joined[-1].stop, part.stop))
-        else:
-            joined.append(part)
-    return joined
 
 
 def _colour(rgb: paint.RGB) -> Color:

@@ -15,10 +15,12 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from remdm_tui.render.palette import Palette, palette
+from remdm_tui.render.ranges import joined
 from remdm_tui.render.text_layout import TokenTexts
 from remdm_tui.render.text_lines import GAP, Lines
 from remdm_tui.render.token_codes import codes_of, styles_of
 from remdm_tui.render.typeset import BLANK, HIDDEN, Canvas, Type, typeset
+from remdm_tui.widgets.strips import RunStrip
 
 SLACK = 8
 """Blank rows that may follow a text which does not fit on the screen."""
@@ -97,7 +99,8 @@ class TokenView(ScrollView):
         """Continue drawing the canvas where the last paint ended, wrapping around."""
         top, width = self.scroll_offset.y, self.size.width
         shown = range(top, top + self.size.height)
-        dirty = [row for row in shown if self._differs(row)]
+        keys = {row: self._key(row) for row in shown}
+        dirty = [row for row, key in keys.items() if self._drawn_keys.get(row) != key]
         if room is not None and dirty:
             first = bisect_left(dirty, self._next) % len(dirty)
             dirty = dirty[first:] + dirty[:first]
@@ -107,19 +110,17 @@ class TokenView(ScrollView):
             dirty, self._left = dirty[:now], now < len(dirty)
         else:
             self._left = False
-        self._drawn_keys |= {row: self._key(row) for row in dirty}
+        self._drawn_keys |= {row: keys[row] for row in dirty}
         if dirty:
-            self.refresh(*(Region(0, row - top, width, 1) for row in dirty))
+            # neighbouring rows are one region: Textual walks over the regions many times
+            blocks = joined([range(row, row + 1) for row in dirty])
+            self.refresh(*(Region(0, rows.start - top, width, len(rows)) for rows in blocks))
 
     def _bytes(self, row: int) -> int:
         """Estimate the bytes of a row."""
         firsts, count = self._page.firsts, len(self._page.keys)
         lines = [line for line in self._lines.lines_of(row) if line < count]
         return self.size.width + RUN * max(1, sum(firsts[line + 1] - firsts[line] for line in lines))
-
-    def _differs(self, row: int) -> bool:
-        """Return whether a row differs from what was last painted there."""
-        return self._drawn_keys.get(row) != self._key(row)
 
     def _key(self, row: int) -> bytes:
         """Return a key of a row's content; empty below the text."""
@@ -174,7 +175,7 @@ class TokenView(ScrollView):
     def _line(self, y: int, width: int, base: Style) -> Strip:
         """Return a row of the whole text, visible or not."""
         key = self._key(y)
-        if self._differs(y):
+        if self._drawn_keys.get(y) != key:
             # made for a paint of something else: whether it was painted too is not known
             self._drawn_keys.pop(y, None)
         if not key:
@@ -190,23 +191,27 @@ class TokenView(ScrollView):
     def _row(self, y: int, width: int, base: Style) -> Strip:
         """Return one row of tokens."""
         page, styles = self._page, self._all_styles()
-        segments: list[Segment] = []
+        texts: list[str] = []
+        looks: list[Style] = []
         used = 0
         for line in self._lines.lines_of(y):
             if line >= len(page.keys):
                 break
             if used:
                 gap = self._lines.width + GAP - used
-                segments.append(Segment(" " * gap, base))
+                texts.append(" " * gap)
+                looks.append(base)
                 used += gap
             runs = slice(page.firsts[line], page.firsts[line + 1])
-            segments += map(Segment, page.texts[runs], map(styles.__getitem__, page.codes[runs]))
+            texts += page.texts[runs]
+            looks += map(styles.__getitem__, page.codes[runs])
             used += page.used[line]
-        if used > width:  # one token wider than the terminal
-            return Strip(segments, used).crop(0, width)
         if used < width:
-            segments.append(Segment(" " * (width - used), base))
-        return Strip(segments, width)
+            texts.append(" " * (width - used))
+            looks.append(base)
+        strip = RunStrip(texts, looks, max(used, width))
+        # one token may be wider than the terminal
+        return strip.crop(0, width)
 
     def _base(self) -> Style:
         """Return the widget's own style, cached per theme."""

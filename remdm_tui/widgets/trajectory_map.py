@@ -27,6 +27,8 @@ class TrajectoryMap(Vertical):
         self.key = ""
         """the key that goes to the map, before its title"""
         self.cells = MapCells(ascii_only=ascii_only)
+        self._captioned: tuple[object, ...] = ()
+        """what the caption was last made of"""
 
     def compose(self) -> ComposeResult:
         yield self.cells
@@ -42,9 +44,13 @@ class TrajectoryMap(Vertical):
         cells = self.cells
         if cells.view is None:
             return
+        told = self.key, cells.view, cells.mode, cells.effective_marks, self.size.width
+        if told == self._captioned:
+            return
+        self._captioned = told
         before = f"{self.key} " if self.key else ""
         room = self.size.width - 4 - len(before)
-        title = Content(before + map_title(cells.view, cells.mode, cells.effective_marks, room))
+        title = Content(before + map_title(cells.view, cells.mode, told[3], room))
         if self.border_title != title.markup:
             self.border_title = title
 
