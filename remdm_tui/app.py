@@ -72,6 +72,9 @@ class WatchApp(App[None]):
     ) -> None:
         super().__init__()
         self.register_theme(HIGH_CONTRAST)
+        if self.theme == HIGH_CONTRAST.name:
+            # TEXTUAL_THEME names it, and Textual has made its variables before it was known
+            self.stylesheet.set_variables(self.get_css_variables())
         self.options, self.preferences = options, preferences
         self.watching = (FollowedRun if options.follow else WatchSession)(options, make_link, recording)
         self.controls = Controls(self.watching, options, KeyTable(KEYS, preferences.configuration.keys, options.ascii))

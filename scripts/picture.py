@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import re
 import sys
 import tempfile
@@ -209,6 +210,8 @@ def main() -> None:
         for path in draw_all(options.all, options.state or [*STATES], options.look or [*LOOKS]):
             print(path)
         return
+    # whatever the terminal has in which they are drawn
+    os.environ["COLORTERM"] = "truecolor"
     for name in options.names or [*PICTURES, "run"]:
         if name == "run":
             asyncio.run(run())

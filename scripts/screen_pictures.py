@@ -24,6 +24,8 @@ from rich.style import Style
 
 from remdm_tui.exports.pictures import raster_of
 from remdm_tui.exports.scene import SceneLine
+from remdm_tui.preferences.config_file import NAME
+from remdm_tui.preferences.last_session import FILE, Memory, Remembered
 from tests.tui.terminal import Terminal
 
 SIZES = ((60, 20), (80, 24), (120, 40), (200, 60), (300, 80))
@@ -31,6 +33,7 @@ USUAL = (120, 40)
 LOOKS: dict[str, tuple[tuple[str, ...], Mapping[str, str]]] = {
     "dark": ((), {"COLORTERM": "truecolor"}),
     "light": ((), {"COLORTERM": "truecolor", "TEXTUAL_THEME": "textual-light"}),
+    "high-contrast": ((), {"COLORTERM": "truecolor", "TEXTUAL_THEME": "high-contrast"}),
     "no-color": ((), {"COLORTERM": "truecolor", "NO_COLOR": "1"}),
     "ascii": (("--ascii",), {"COLORTERM": "truecolor"}),
     "256": ((), {"COLORTERM": "", "TERM": "xterm-256color"}),
@@ -143,14 +146,14 @@ def draw_all(out: Path, states: list[str], looks: list[str]) -> Iterator[Path]:
 def draw(out: Path, state: str, look: str, sizes: tuple[tuple[int, int], ...]) -> Iterator[Path]:
     """Write one state and look in several sizes, between which the terminal is resized."""
     (options, variables), made = LOOKS[look], STATES[state]
-    environment: dict[str, Any] = {**variables}
+    # somebody who has seen the first steps: to close them would also close what the state opens
+    toured = Memory(Remembered(), out / "state" / NAME / FILE)
+    toured.write(Remembered(toured=True))
+    environment: dict[str, Any] = {**variables, "XDG_STATE_HOME": str(out / "state")}
     person = Terminal([*made.arguments(out), *options], *USUAL, **environment)
     try:
         made.act(person)
-        while "first steps" in person.screen():
-            # escape first ends what opened later
-            person.press("\x1b")
-            settle(person)
+        settle(person)
         for columns, rows in (USUAL, *(size for size in sizes if size != USUAL)):
             resize(person, columns, rows)
             settle(person)

@@ -30,7 +30,9 @@ READABLE = (
     ("line", "secondary", ("background", "surface"), LINE),
     ("line-text", "primary", ("background", "surface"), TEXT),
     ("line-focus", "accent", ("background", "surface"), TEXT),
-    ("note", "foreground", ("background", "surface"), TEXT),
+    ("note", "foreground", ("background", "surface", "panel"), TEXT),
+    ("complaint", "text-error", ("background", "surface"), TEXT),
+    ("block-cursor-foreground", "block-cursor-foreground", ("block-cursor-background",), TEXT),
     ("footer-key-foreground", "footer-key-foreground", ("footer-background",), TEXT),
 )
 """Variables of the style sheet: name, the theme's colour that each is like, what is behind it, its contrast."""
@@ -63,6 +65,9 @@ def readable_variables(theme: Mapping[str, str], dark: bool = True, system: str 
     found: dict[str, str] = {}
     for name, like, behind, least in READABLE:
         colour = theme.get(like, theme["foreground"])
+        if colour.startswith("auto"):
+            # Textual's own choice is black or white with a little of what is behind it
+            colour = theme["foreground"]
         try:
             grounds = [Color.parse(theme[ground]) for ground in behind if ground in theme]
             parsed = Color.parse(colour)

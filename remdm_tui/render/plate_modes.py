@@ -129,7 +129,7 @@ UP, DOWN = tuple(range(LEVEL_COUNT)), tuple(reversed(range(LEVEL_COUNT)))
 MODES: dict[str, Mode] = {
     mode.name: mode
     for mode in (
-        Mode("state", "masked dark, kept grey, new green, remasked orange", _states),
+        Mode("state", "masked dark, kept grey, revealed green, remasked orange", _states),
         Mode(
             "confidence", "probability when revealed: dark below .03, bright .5 or more", _confidence, DOWN,
             (".5+", "<.5", "<.25", "<.13", "<.06", "<.03"),

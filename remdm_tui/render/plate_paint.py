@@ -142,6 +142,10 @@ LEGENDS = {
 }
 
 
+MARKS = {"truecolor": 0.45, "256": 0.5}
+"""How far a marked cell goes to the colour of the mark; of 256 colours, the page's would be a mauve at less."""
+
+
 def colour_table(dark: bool, page: RGB, system: str | None = "truecolor") -> list[RGB]:
     """Return red, green and blue of every colour, those that are `MARKED` from index MARKED on; NONE is the page's.
 
@@ -156,7 +160,8 @@ def colour_table(dark: bool, page: RGB, system: str | None = "truecolor") -> lis
     plain = [page, *ground, *map(rgb_of, events), *map(rgb_of, scale)]
     mark: RGB = (0xFF, 0xE0, 0x66) if dark else (0x30, 0x30, 0x00)
     filler = [page] * (MARKED - len(plain))
-    return [*plain, *filler, *(blended(colour, mark, 0.45) for colour in plain)]
+    part = MARKS.get(system or "", MARKS["truecolor"])
+    return [*plain, *filler, *(blended(colour, mark, part) for colour in plain)]
 
 
 # the ground from masked to kept; then prompt, revealed, edited, remasked: the brighter and the darker of the text's

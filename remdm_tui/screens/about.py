@@ -27,9 +27,9 @@ class AboutScreen(OverlayScreen[None]):
     AboutScreen { align: center middle; }
     AboutScreen > VerticalScroll {
         width: 76; max-width: 96%; height: auto; max-height: 92%;
-        border: round $primary; background: $surface; padding: 0 2;
+        border: round $line-text; background: $surface; padding: 0 2;
     }
-    AboutScreen.ascii > VerticalScroll { border: ascii $primary; }
+    AboutScreen.ascii > VerticalScroll { border: ascii $line-text; }
     """
 
     def __init__(

@@ -59,7 +59,7 @@ class BottomLine(Dialog[str | None]):
     BottomLine Horizontal { height: 1; }
     BottomLine .sign { width: auto; text-style: bold; }
     BottomLine Input { width: 1fr; margin: 0; background: $panel; }
-    BottomLine .hint { height: 1; text-wrap: nowrap; text-overflow: ellipsis; color: $text-muted; }
+    BottomLine .hint { height: 1; text-wrap: nowrap; text-overflow: ellipsis; color: $note; }
     BottomLine.ascii .hint { text-overflow: clip; }
     BottomLine Label.error { height: auto; max-height: 3; background: transparent; }
     BottomLine > VerticalScroll.refused { height: auto; max-height: 4; }

@@ -42,10 +42,7 @@ class BreakpointScreen(ListDialog[None]):
 
     def rows(self) -> Sequence[Text]:
         on, off = ("(x)", "( )") if self._ascii else ("◉", "○")
-        return [
-            Text.assemble(f"{on if stop.on else off} {stop.text}", ("" if stop.on else "  off", "dim"))
-            for stop in self._listed()
-        ]
+        return [Text(f"{on if stop.on else off} {stop.text}" + ("" if stop.on else "  off")) for stop in self._listed()]
 
     def below(self) -> Iterable[Widget]:
         yield from super().below()

@@ -24,9 +24,9 @@ class CompareRunsScreen(OverlayScreen[None]):
     DEFAULT_CSS = """
     CompareRunsScreen { align: center middle; }
     CompareRunsScreen > VerticalScroll {
-        width: 96%; height: 92%; border: round $primary; padding: 0 1; background: $surface;
+        width: 96%; height: 92%; border: round $line-text; padding: 0 1; background: $surface;
     }
-    CompareRunsScreen.ascii > VerticalScroll { border: ascii $primary; }
+    CompareRunsScreen.ascii > VerticalScroll { border: ascii $line-text; }
     CompareRunsScreen Static { height: auto; }
     CompareRunsScreen Horizontal { height: auto; margin-top: 1; }
     CompareRunsScreen Horizontal > Static { width: 1fr; padding: 0 1; }
@@ -55,7 +55,7 @@ class CompareRunsScreen(OverlayScreen[None]):
         columns = [_figures(summary) for _, summary, _ in self._runs]
         for label in columns[0]:
             cells = (sanitize(column[label], cells=True, ascii_only=self._ascii) for column in columns)
-            table.add_row(Text(label, style="dim"), *(Text(cell) for cell in cells))
+            table.add_row(Text(label, style="italic"), *(Text(cell) for cell in cells))
         return table
 
 

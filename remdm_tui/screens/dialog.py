@@ -28,11 +28,12 @@ class Dialog(OverlayScreen[Result]):
     Dialog { align: center middle; }
     Dialog > VerticalScroll {
         width: 70; max-width: 96%; height: auto; max-height: 92%;
-        border: round $primary; padding: 0 1; background: $surface;
+        border: round $line-text; padding: 0 1; background: $surface;
     }
-    Dialog.ascii > VerticalScroll { border: ascii $primary; }
+    Dialog.ascii > VerticalScroll { border: ascii $line-text; }
     Dialog Label { width: 1fr; height: auto; }
-    Dialog .error { color: $text-error; background: transparent; }
+    Dialog Label.error { color: $complaint; background: transparent; }
+    Dialog Input > .input--placeholder { color: $foreground 80%; }
     Dialog Input { border: none; height: 1; margin: 1 0; padding: 0; }
     """
 
@@ -100,6 +101,7 @@ class ListDialog(Dialog[Result]):
     ListDialog > VerticalScroll { width: 84; }
     ListDialog OptionList { border: none; height: auto; max-height: 12; padding: 0; background: $surface; }
     ListDialog OptionList { text-wrap: nowrap; text-overflow: ellipsis; }
+    ListDialog OptionList > .option-list--option-disabled { color: $foreground; }
     ListDialog.ascii OptionList { text-overflow: clip; }
     """
 
@@ -181,7 +183,7 @@ class ChoiceDialog(ListDialog[Result]):
 
     def rows(self) -> Sequence[Text]:
         widest = max((len(name) for name, _ in self._choices), default=0)
-        return [Text.assemble(f"{name:<{widest}}  ", (summary, "dim")) for name, summary in self._shown]
+        return [Text.assemble((f"{name:<{widest}}  ", "bold"), summary) for name, summary in self._shown]
 
     def moved(self, row: int) -> None:
         line = self.query_one(LineInput)

@@ -53,7 +53,7 @@ class HelpScreen(ListDialog[str | None]):
     DEFAULT_CSS = """
     HelpScreen > VerticalScroll { width: 84; height: 92%; }
     HelpScreen OptionList { height: 1fr; max-height: 100%; }
-    HelpScreen Label.error { color: $foreground-muted; background: transparent; }
+    HelpScreen Label.error { color: $note; }
     """
 
     def __init__(

@@ -40,11 +40,11 @@ class RunsScreen(OverlayScreen[None]):
     RunsScreen { align: center middle; }
     RunsScreen > VerticalScroll {
         width: 100; max-width: 96%; height: auto; max-height: 92%;
-        border: round $primary; padding: 0 1; background: $surface;
+        border: round $line-text; padding: 0 1; background: $surface;
     }
-    RunsScreen.ascii > VerticalScroll { border: ascii $primary; }
+    RunsScreen.ascii > VerticalScroll { border: ascii $line-text; }
     RunsScreen Label { width: 1fr; height: auto; }
-    RunsScreen #heads { color: $text-muted; }
+    RunsScreen #heads { color: $note; }
     RunsScreen OptionList { border: none; height: auto; max-height: 14; padding: 0; background: $surface; }
     RunsScreen OptionList { text-wrap: nowrap; text-overflow: ellipsis; }
     RunsScreen.ascii OptionList { text-overflow: clip; }

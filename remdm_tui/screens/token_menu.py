@@ -36,7 +36,7 @@ class TokenMenu(ListDialog[int | None]):
             number for number, (what, _) in enumerate(self._lines) if all(word in what.casefold() for word in words)
         ]
         wide = max((len(self._lines[number][0]) for number in self._listed), default=0)
-        return [Text.assemble(f"{self._lines[n][0]:<{wide}}  ", (self._lines[n][1], "dim")) for n in self._listed]
+        return [Text.assemble((f"{self._lines[n][0]:<{wide}}  ", "bold"), self._lines[n][1]) for n in self._listed]
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()

@@ -25,7 +25,7 @@ class ValueScreen(Dialog[Knob | None]):
 
     DEFAULT_CSS = """
     ValueScreen > VerticalScroll { width: 64; }
-    ValueScreen .facts { color: $foreground-muted; }
+    ValueScreen .facts { color: $note; }
     """
 
     def __init__(self, info: KnobInfo, value: Knob, ascii_only: bool = False) -> None:

@@ -26,7 +26,7 @@ from remdm_tui.screens.panels.panes import PanesPanel
 from remdm_tui.screens.panels.text import TextPanel
 from remdm_tui.screens.panels.timeline import TimelinePanel
 from remdm_tui.screens.watch_dialogs import WatchDialogs
-from remdm_tui.screens.watch_keys import SCREEN_KEYS, SEARCHING
+from remdm_tui.screens.watch_keys import COMPARE, REFUSED, SCREEN_KEYS, SEARCHING
 from remdm_tui.watch import player as playing
 from remdm_tui.watch.phase import Dead, EngineFailed, Lost
 from remdm_tui.widgets.compositor import DirtyCompositor
@@ -113,7 +113,7 @@ class WatchScreen(Screen[None]):
         yield self.line
         yield self.timeline
         yield self.banner
-        yield KeyFooter(self.ALWAYS_SHOWN, [binding.action for binding in SCREEN_KEYS])
+        yield KeyFooter(self.ALWAYS_SHOWN, [binding.action for binding in SCREEN_KEYS], lambda: self.refused)
 
     def on_mount(self) -> None:
         # the first thing that is painted says what is being waited for
@@ -150,6 +150,13 @@ class WatchScreen(Screen[None]):
     def legend(self) -> LegendPanel | None:
         """The pinned legend; None if it is not pinned."""
         return self.colour_key.pinned
+
+    @property
+    def refused(self) -> frozenset[str]:
+        """The actions that what is on screen refuses: a recording that is only read does not change."""
+        if not self.session.state.read_only:
+            return frozenset()
+        return REFUSED if len(self.session.recording.branches) > 1 else REFUSED | {COMPARE}
 
     def retheme(self) -> None:
         """Apply the colours of the theme."""

@@ -106,6 +106,9 @@ DECLARED: tuple[tuple[str, Binding], ...] = tuple(
 FOOTER = {"play", "forward", "back", "strategy-next", "compare", "restart", "next-seed", "command", "help", "quit"}
 """Ids that the footer shows wherever the focus is; a panel that has the focus adds its own."""
 
+LIVE = {"strategy-next", "restart", "next-seed"}
+"""Ids of the footer's keys that a recording refuses."""
+
 
 def everywhere(panel: str, binding: Binding) -> Binding:
     """Return a panel's binding for the screen, where it works whatever has the focus."""
@@ -114,6 +117,10 @@ def everywhere(panel: str, binding: Binding) -> Binding:
 
 
 SCREEN_KEYS = tuple(everywhere(panel, binding) for panel, binding in DECLARED)
+REFUSED = frozenset(binding.action for binding in SCREEN_KEYS if binding.id in LIVE)
+"""The actions of `LIVE`."""
+COMPARE = next(binding.action for binding in SCREEN_KEYS if binding.id == "compare")
+"""The action that a recording of one branch refuses too."""
 LOCAL = tuple(PanelBinding.of(binding, MAP, f"panel({MAP!r}, {binding.action!r})") for binding in MAP_KEYS)
 """Keys that mean something else while a panel has the focus; with the panel's name."""
 SEARCHING = (

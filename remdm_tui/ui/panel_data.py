@@ -100,11 +100,17 @@ def play_status(
     step, total, besides = at
     play, pause, stop, gone = (">", "||", "[]", "x") if ascii_only else ("►", "‖", "■", "✗")
     glyph = stop if player.done else play if player.playing else pause
-    word = "done" if player.done else "playing" if player.playing else "paused"
+    # a recording may end before its run did
+    word = ("done" if step >= total else "recorded") if player.done else "playing" if player.playing else "paused"
     if phase is not None and type(phase) in GONE and not player.ended and (player.live or not player.playing):
         glyph, word = gone, GONE[type(phase)]
     behind = "" if player.live or short else f" (recorded {player.recorded})"
     return f"{glyph} {word} {step}/{total}{besides}{behind} {'' if short else 'speed '}{speed_text(player)}"
+
+
+def waiting_status(failed: bool, ascii_only: bool) -> str:
+    """Return what stands in the place of `play_status` before there is a run."""
+    return f"{'x' if ascii_only else '✗'} no model" if failed else "loading"
 
 
 class Pace:

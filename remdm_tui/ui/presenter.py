@@ -65,6 +65,8 @@ class Presenter:
         message = self._message()
         if self._drawn.is_new("notice", (message, session.progress, screen.app.size.width)):
             self._draw_banner(message, session.progress)
+        if self._drawn.is_new("refused", screen.refused):
+            screen.refresh_bindings()
         if self._drawn.is_new("edits", session.edits):
             screen.colour_key.draw(screen.colour_key.palette)
         if self._drawn.is_new("cursor", session.debug.inspector.at):
@@ -112,13 +114,22 @@ class Presenter:
                 text += line(stage, progress.done, progress.total, left, plain) + cancel
         if not self.session.has_record:
             stage = "loading" if progress is None else sanitize(progress.stage, cells=True)
-            waiting = f"{stage} ..." if self.session.failure is None else "No model is loaded"
-            self.screen.panes.active.message(waiting)
+            failed = self.session.failure is not None
+            self.screen.panes.active.message(self.screen.controls.no_run if failed else f"{stage} ...")
+            self._draw_waiting(failed)
         banner.update(text, layout=False)
         # a plain string would be read as markup
         banner.tooltip = Content(sanitize(notice.text)) if notice.text and progress is None else None
         for severity in MARKS:
             banner.set_class(bool(notice.text) and severity == notice.severity and progress is None, severity)
+
+    def _draw_waiting(self, failed: bool) -> None:
+        """Draw the header as long as no run is on screen."""
+        session, plain = self.session, self.options.ascii
+        name = sanitize(session.choice.name, cells=True)
+        right = panel_data.waiting_status(failed, plain)
+        line = panel_data.status(name, [f"seed {session.seed}"], right, self.screen.app.size.width - 2, plain)
+        self.screen.status.update(f" {line} ", layout=False)
 
     def _draw_failure(self, failure: Failure | None) -> None:
         """Draw the traceback of a strategy below the text."""

@@ -55,10 +55,10 @@ def story_text(
     by the step that revealed it.
     """
     if story is None:
-        return Text("Reading the history ...", style="dim")
+        return Text("Reading the history ...", style="italic")
     moments = story.moments
     if not moments:
-        return Text("Not revealed yet", style="dim")
+        return Text("Not revealed yet", style="italic")
     columns, rows = room
     now = max((i for i, moment in enumerate(moments) if moment.step <= position), default=0)
     first, last = now, now
@@ -74,7 +74,7 @@ def story_text(
     for i in range(first, last + 1):
         here = i == now and moments[i].step <= position
         mark = ">" if ascii_only else "►"
-        style = "bold" if here else "dim" if moments[i].step > position else ""
+        style = "bold" if here else "italic" if moments[i].step > position else ""
         head, *tail = wrapped[i]
         text.append(f"{mark if here else ' '} {head}\n", style)
         for line in tail:

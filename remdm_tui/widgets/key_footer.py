@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from rich.cells import cell_len
 from textual import events
@@ -17,10 +17,15 @@ PADDING = 3
 class KeyFooter(Footer):
     """A footer that never cuts a key, keeps some in every width, and shows the keys of the focused panel first."""
 
-    def __init__(self, always: Collection[str], order: Sequence[str]) -> None:
-        """always: actions whose keys are always shown; order: that of the actions which work everywhere."""
+    def __init__(
+        self, always: Collection[str], order: Sequence[str], refused: Callable[[], Collection[str]] = frozenset
+    ) -> None:
+        """always: actions whose keys are always shown; order: that of the actions which work everywhere.
+
+        refused: actions that are left out, as they can do nothing at present.
+        """
         super().__init__(show_command_palette=False)
-        self._always, self._composed_for = always, 0
+        self._always, self._refused, self._composed_for = always, refused, 0
         self._shown: list[tuple[str | bool | None, ...]] | None = None
         """what tells the keys apart that are on screen; None before the first"""
         self._places = {action: place for place, action in enumerate(order)}
@@ -38,7 +43,8 @@ class KeyFooter(Footer):
     def _fitting(self) -> list[FooterKey]:
         """Return the keys that are shown at this width."""
         self._composed_for = self.size.width
-        keys = [key for key in super().compose() if isinstance(key, FooterKey)]
+        refused = self._refused()
+        keys = [key for key in super().compose() if isinstance(key, FooterKey) and key.action not in refused]
         keys.sort(key=lambda key: self._places.get(key.action, -1))
         room = self._composed_for - sum(_width(key) for key in keys if key.action in self._always)
         fitting = []

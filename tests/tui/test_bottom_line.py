@@ -71,6 +71,16 @@ async def test_what_is_no_command_keeps_the_line_and_says_why_until_it_is_change
         await closed(pilot)
 
 
+async def test_the_key_of_strategies_names_the_line_that_lists_them():
+    async with watching().run_test(size=(100, 30)) as pilot:
+        await stepped(pilot)
+        known = [info.name for info in pilot.app.watching.strategies]
+        place = known.index(pilot.app.watching.settings.strategy) + 1
+        await pilot.press("s")
+        said = f"{known[place]} from the next step on: {place + 1} of {len(known)}, :strategy lists all"
+        await seen(pilot, lambda app: banner(app) == said)
+
+
 async def test_a_knob_and_a_strategy_reach_the_engine_and_are_reported():
     link = ScriptedLink()
     async with watching(link).run_test(size=(100, 30)) as pilot:

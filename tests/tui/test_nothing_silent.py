@@ -12,7 +12,7 @@ from engine.recording import Recording
 from engine.strategies import catalogue
 from remdm_tui.app import WatchApp
 from remdm_tui.link.base import Died
-from remdm_tui.link.replay import ReplayLink, replay_options
+from remdm_tui.link.replay import READ_ONLY, ReplayLink, replay_options
 from remdm_tui.preferences.keymap import PanelBinding
 from remdm_tui.ui.key_table import APP_KEYS, KEYS
 from remdm_tui.watch.notices import Notice
@@ -208,3 +208,25 @@ async def test_every_key_answers(tmp_path, name):
 async def test_every_key_of_the_map_answers(tmp_path, name):
     keys = [binding for binding in KEYS if isinstance(binding, PanelBinding)]
     assert await silent_keys(PHASES[name], tmp_path, keys, before=["2"]) == []
+
+
+async def test_a_recording_offers_only_what_works(tmp_path):
+    async with replayed(tmp_path) as pilot:
+
+        def offered(app):
+            return {key.description for key in app.screen.query("FooterKey")}
+
+        await seen(pilot, lambda app: "Strategy" not in offered(app))
+        assert not {"Restart", "Next seed", "Compare"} & offered(pilot.app)
+        assert {"Play/pause", "Step", "Back", "Help", "Quit"} <= offered(pilot.app)
+        # the key itself says why it does nothing
+        await pilot.press("s")
+        assert pilot.app.watching.notice.text == READ_ONLY
+
+
+async def test_without_a_model_header_and_text_say_so(tmp_path):
+    async with failed(tmp_path) as pilot:
+        await seen(pilot, lambda app: "no model" in str(app.main.status.content))
+        assert any(
+            "No model is loaded. m picks one" in "".join(part.text for part in line) for line in look(pilot.app)[1]
+        )

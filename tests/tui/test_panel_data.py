@@ -227,5 +227,7 @@ def test_the_header_says_why_a_run_goes_no_further_unless_it_has_ended_or_the_re
     assert play_status(stopped, at, False, phase=phase).startswith(f"✗ {word} 3/9")
     assert play_status(replace(stopped, position=1), at, True, phase=phase).startswith(f"x {word} 3/9 (recorded 3)")
     assert play_status(replace(stopped, position=1, playing=True), at, True, phase=phase).startswith("> playing")
-    assert play_status(replace(stopped, ended=True), at, True, phase=phase).startswith("[] done")
+    # a recording that ends before its run did
+    assert play_status(replace(stopped, ended=True), at, True, phase=phase).startswith("[] recorded 3/9")
+    assert play_status(replace(stopped, ended=True), (9, 9, ""), True, phase=phase).startswith("[] done 9/9")
     assert play_status(stopped, at, True, phase=Live()).startswith("|| paused")

@@ -50,7 +50,7 @@ class Controls:
     def no_run(self) -> str:
         """Why no run is on screen."""
         if isinstance(self.session.phase, Dead | EngineFailed):
-            return f"No run yet. {self.keys['model']} picks a model"
+            return f"No model is loaded. {self.keys['model']} picks one"
         return "Still loading: no run yet"
 
     def wake(self, at_once: bool = False) -> None:

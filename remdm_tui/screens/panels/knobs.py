@@ -104,8 +104,13 @@ class KnobsPanel(KnobPanel, can_focus=True):
             now = session.upcoming
             if now == before:
                 self.controls.say(f"{name} goes no further")
+            elif name == STRATEGY:
+                names = [info.name for info in session.strategies]
+                place = f"{names.index(now.strategy) + 1} of {len(names)}"
+                lists = f"{self.controls.keys['command'].split()[0]}{STRATEGY}"
+                self.controls.say(f"{now.strategy} from the next step on: {place}, {lists} lists all", "note")
             elif not self._visible:
-                value = now.strategy if name == STRATEGY else now.knobs.get(name, getattr(now, name, ""))
+                value = now.knobs.get(name, getattr(now, name, ""))
                 self.controls.say(f"{name} {knob_text(value)} from the next step on", "note")
         self.controls.wake(at_once=True)
 
