@@ -14,6 +14,7 @@ from engine.models.causal_dit import CausalDIT
 from engine.models.dit import DIT, NoiseEmbedding
 from engine.models.files import fill
 from engine.models.files.tokenizer_file import read_tokenizer
+from engine.models.grid import GridDIT
 from engine.models.kinds import TrainableNetwork
 from engine.models.loading import LoadRequest
 from engine.models.readers.dit_family import find_network, network_kind, shape_of
@@ -58,6 +59,7 @@ def load_initial_weights(model: TrainableNetwork, name: str, corpus: Corpus, *, 
     one are shifted by one number for each position, so that their exponentials sum to about V - 1 and the denoiser is
     the same.  Raises ValueError if shapes differ or if the corpus has another vocabulary.
     """
+    assert not isinstance(model, GridDIT), "a configuration has run.init or model.grid"
     _check(name, corpus)
     found = _found(name)
     kind = network_kind(found, name)[0]
