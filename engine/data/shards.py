@@ -41,7 +41,7 @@ class Prepared:
     """The progress of a preparation."""
 
     what: str
-    """reading or tokenising"""
+    """reading, tokenising or making"""
     documents: int
     tokens: int
     """written so far"""

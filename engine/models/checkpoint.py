@@ -102,7 +102,7 @@ def parse_config(config: Mapping[str, object], where: str) -> Description:
         known = ", ".join(map(repr, KINDS))
         raise ValueError(f"{where} is of format {version} and kind {kind!r}; this version reads {FORMAT} and {known}")
     try:
-        return kind, DITConfig(**fields), discrete
+        return kind, KINDS[kind].shape(**fields), discrete
     except TypeError as error:
         raise ValueError(f"{where}: {error}") from error
 

@@ -48,6 +48,11 @@ class DITConfig:
         if type(self.dropout) not in (int, float) or not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be a number from 0 to below 1, not {self.dropout!r}")
 
+    @property
+    def depth(self) -> int:
+        """Return how many blocks a token goes through."""
+        return self.n_blocks
+
     def to_dict(self) -> dict[str, object]:
         return asdict(self)
 

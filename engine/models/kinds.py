@@ -7,26 +7,29 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.models.causal_dit import CachedCausal, CausalDIT
-from engine.models.dit import DIT
+from engine.models.dit import DIT, DITConfig
 from engine.models.folded import FoldedDIT
+from engine.models.grid import GridConfig, GridDIT, GridSampler
 from engine.models.loading import Loaded, LoadRequest
 from engine.models.text import Codec
 from engine.models.time_conditioned import ScoreDIT, TimedDIT
 from engine.models.tokenizer import STARTS, special
 
-TrainableNetwork = DIT | CausalDIT
+TrainableNetwork = DIT | CausalDIT | GridDIT
 LoadSampler = Callable[[Any, LoadRequest, Codec], Loaded]
 
 
 @dataclass(frozen=True)
 class NetworkKind:
-    network: type[DIT] | type[CausalDIT]
+    network: Callable[[Any], TrainableNetwork]
+    """makes it from its shape"""
     sampler: LoadSampler
     """turns the trained network into one that can be sampled"""
     parameterization: str
     """the field's word for what turns logits into probabilities"""
-    model_type: str
-    """what the configuration of a copy for the hub calls the model"""
+    model_type: str | None
+    """what the configuration of a copy for the hub calls the model; None: the hub has no layout for it"""
+    shape: type[DITConfig] = DITConfig
 
 
 def _denoiser(name: str) -> LoadSampler:
@@ -55,10 +58,15 @@ def _causal(model: CausalDIT, request: LoadRequest, codec: Codec) -> Loaded:
     return Loaded(network, codec, "AR", causal=True, attention=network.attention)
 
 
+def _grid(model: GridDIT, request: LoadRequest, codec: Codec) -> Loaded:
+    return Loaded(GridSampler(model, request.dtype), codec.arranged(model.config.layout), "grid MDLM")
+
+
 KINDS: dict[str, NetworkKind] = {
     "dit": NetworkKind(DIT, _denoiser("MDLM"), "subs", "mdlm"),
     "sedd": NetworkKind(DIT, _score, "sedd", "sedd"),
     "d3pm": NetworkKind(DIT, _denoiser("D3PM"), "d3pm", "d3pm"),
     "causal": NetworkKind(CausalDIT, _causal, "ar", "ar"),
+    "grid": NetworkKind(GridDIT, _grid, "subs", None, GridConfig),
 }
 """By the `kind` of a configuration."""

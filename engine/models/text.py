@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,6 +14,7 @@ from tokenizers import Tokenizer
 
 from engine.models.files.tokenizer_file import read_tokenizer
 from engine.models.token_text import Spelling, are_letters, spelling
+from engine.records import GridLayout
 from engine.system.foreign import is_panic, library_errors
 from engine.text.infill import NAMED, tokens_carry_space
 
@@ -105,6 +107,9 @@ class Codec:
     them, and read with or without.
     """
 
+    layout: GridLayout | None = None
+    """how positions lie, where a text is a grid; None: one after the other"""
+
     def __init__(self, tokenizer: Tokenizer | TokenizerAdapter) -> None:
         self._words: TokenizerAdapter = FileWords(tokenizer) if isinstance(tokenizer, Tokenizer) else tokenizer
         self.size = self._words.size
@@ -124,6 +129,12 @@ class Codec:
             codec = cls(FileWords(tokenizer, str(path)))
         codec.check()
         return codec
+
+    def arranged(self, layout: GridLayout) -> Codec:
+        """Return this codec for texts that are grids."""
+        made = copy(self)
+        made.layout = layout
+        return made
 
     def check(self) -> None:
         """Raise ValueError for a tokenizer that reads as a file and fails at its work: some fail only then.
@@ -191,8 +202,8 @@ class Codec:
 
     @cached_property
     def _adds_space(self) -> bool:
-        """Return whether a space is put before every text."""
-        return "".join(map(self.piece, self.encode("a"))).startswith(" ")
+        """Return whether a space is put before every text, which no alphabet has."""
+        return not self._letters and "".join(map(self.piece, self.encode("a"))).startswith(" ")
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of the ids, special tokens shown by name."""

@@ -3,6 +3,7 @@
 from engine.records.choices import HOW_TO_CONSENT, ModelChoice, RunChoice
 from engine.records.frames import PUT, UNCHANGED, UNKNOWN_DRAW, Branch, Change, Edit, Frame
 from engine.records.knobs import Knob, KnobInfo, StrategyInfo
+from engine.records.layout import GridLayout
 from engine.records.models import ModelCheck, ModelInfo
 from engine.records.settings import GUIDANCE, SAMPLING, SHARED, SHARED_KNOBS, Settings
 
@@ -19,6 +20,7 @@ __all__ = [
     "Change",
     "Edit",
     "Frame",
+    "GridLayout",
     "Knob",
     "KnobInfo",
     "ModelCheck",

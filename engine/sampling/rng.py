@@ -39,6 +39,12 @@ class Purpose(IntEnum):
     """how does a strategy rank this position by chance?"""
     GUMBEL = 6
     """which noise made this token the drawn one?"""
+    GRID = 7
+    """in which order are a grid's cells filled, and with what?"""
+    COPY = 8
+    """which of its symmetric copies is shown?"""
+    CLUES = 9
+    """in which order are its cells emptied?"""
 
 
 def _signed(value: int) -> int:
@@ -77,6 +83,13 @@ def keys(seed: int, samples: Sequence[int], steps: Sequence[int], purpose: Purpo
         mixed = _mixed(np.array([word & WORD for word in words], np.uint64) + np.uint64(GOLDEN))
         state = _mixed(state + np.uint64(GOLDEN) ^ mixed)
     return state.view(np.int64)
+
+
+def uniform_array(keys: NDArray[np.int64], count: int) -> NDArray[np.float64]:
+    """Return the first `count` of the `uniforms` of each key [B], without a tensor: [B, count]."""
+    counters = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(GOLDEN)
+    drawn = _mixed(keys.view(np.uint64)[:, None] + counters) >> np.uint64(11)
+    return drawn.astype(np.float64) * 2.0**-53
 
 
 def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from engine.training.config import TrainConfig
-from engine.training.data import Corpus
 from engine.training.losses import antithetic_times
+from engine.training.rows import TrainingData
 
 
 class Batch(NamedTuple):
@@ -28,7 +28,7 @@ class Batch(NamedTuple):
     """uniform in 0 to 1, float32 [B', L]"""
 
 
-def draw_batch(config: TrainConfig, corpus: Corpus, step: int, rank: int = 0, world: int = 1) -> Batch:
+def draw_batch(config: TrainConfig, corpus: TrainingData, step: int, rank: int = 0, world: int = 1) -> Batch:
     """Draw the step's batch for process `rank` of `world`.
 
     Every process draws the whole batch and takes its rows, so that the loss does not depend on their number.

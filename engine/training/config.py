@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import msgspec
 
 from engine.models.dit import DITConfig
+from engine.models.grid import GridConfig
 from engine.models.loading import Discrete
 from engine.training.noise import NoiseSection
 from engine.training.objectives import OBJECTIVES
@@ -42,6 +43,7 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             ("optim.lr", self.optim.lr),
             ("optim.clip", self.optim.clip),
             ("d3pm.steps", self.d3pm.steps),
+            ("data.grids", self.data.grids),
             ("model.length", self.model.length - (2 if self.data.rows == "wrapped" else 0)),
         ):
             if value <= 0:
@@ -51,7 +53,17 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 raise ValueError(f"run.{name} must be 0 or more")
         if self.run.strategy == "fsdp" and self.optim.name == "muon":
             raise ValueError("optim.name = 'muon' takes whole matrices, which run.strategy = 'fsdp' divides: use ddp")
-        if self.data.tokenizer is None and not SMALLEST <= self.model.vocab_size <= LARGEST:
+        if self.model.grid is not None and self.objective != "mdlm":
+            raise ValueError(f"model.grid is trained by objective = 'mdlm', not {self.objective!r}")
+        if self.model.grid is not None and self.run.init is not None:
+            raise ValueError("run.init is a network for text, model.grid one for grids: leave out one of them")
+        if self.data.generated is not None and self.data.tokenizer is not None:
+            raise ValueError("data.generated comes with its tokenizer: leave out data.tokenizer")
+        if (
+            self.data.tokenizer is None
+            and self.data.generated is None
+            and not SMALLEST <= self.model.vocab_size <= LARGEST
+        ):
             raise ValueError(
                 f"model.vocab_size must be {SMALLEST} to {LARGEST} for a tokenizer that is trained on the text, not "
                 f"{self.model.vocab_size}; data.tokenizer names one that exists, of any size"
@@ -67,8 +79,11 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def network(self, mask_id: int) -> DITConfig:
         """Return the network's configuration."""
         shape = msgspec.structs.asdict(self.model)
+        grid = shape.pop("grid")
         if shape["time_conditioning"] is None:
             shape["time_conditioning"] = OBJECTIVES[self.objective].timed
+        if grid is not None:
+            return GridConfig(mask_id=mask_id, **shape, **msgspec.structs.asdict(grid))
         return DITConfig(mask_id=mask_id, **shape)
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from engine.training.config import TrainConfig
-from engine.training.data import Corpus
 from engine.training.precision import resolve_precision
+from engine.training.rows import TrainingData
 
 CHANGEABLE = frozenset(
     f"run.{name}"
@@ -51,7 +51,7 @@ def _flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str,
             yield prefix + name, value
 
 
-def corpus_mark(corpus: Corpus) -> str:
+def corpus_mark(corpus: TrainingData) -> str:
     """Return a digest that identifies a corpus: of its tokenizer and of every split's whole content."""
     found = hashlib.sha256(corpus.tokenizer.to_str().encode())
     for name, stream in sorted(corpus.splits.items()):
@@ -60,12 +60,12 @@ def corpus_mark(corpus: Corpus) -> str:
     return found.hexdigest()
 
 
-def matches_mark(corpus: Corpus, kept: object, now: str) -> bool:
+def matches_mark(corpus: TrainingData, kept: object, now: str) -> bool:
     """Return whether a checkpoint's mark is that of a corpus, `now`; marks of earlier versions cover only the ends."""
     return kept == now or (isinstance(kept, str) and len(kept) == EARLIER_DIGITS and kept == _mark_of_ends(corpus))
 
 
-def _mark_of_ends(corpus: Corpus) -> str:
+def _mark_of_ends(corpus: TrainingData) -> str:
     """Return the mark of earlier versions: the tokenizer, and each split's size and ends."""
     found = zlib.crc32(corpus.tokenizer.to_str().encode())
     for name, stream in sorted(corpus.splits.items()):

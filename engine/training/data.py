@@ -37,6 +37,7 @@ from engine.models.text import Codec
 from engine.system.callbacks import ignore
 from engine.system.foreign import library_errors
 from engine.training.config import SMALLEST, TrainConfig
+from engine.training.rows import TrainingData
 from engine.training.tokenizers import existing_tokenizer, train_tokenizer
 
 HELD_OUT = 20
@@ -227,12 +228,12 @@ def _encoding(tokenizer: Tokenizer, whole: bool) -> Callable[[Sequence[str]], li
     return encode
 
 
-def check_corpus(config: TrainConfig, corpus: Corpus) -> None:
+def check_corpus(config: TrainConfig, corpus: TrainingData) -> None:
     """Raise ValueError for a corpus whose vocabulary or size is not what the configuration needs."""
     size = corpus.tokenizer.get_vocab_size()
     if size != config.model.vocab_size:
         more = f"set it to {size}"
-        if config.data.tokenizer is None:
+        if config.data.tokenizer is None and config.data.generated is None:
             # a configuration cannot set a vocabulary below SMALLEST for a tokenizer that is trained here
             smaller = "a smaller vocabulary" if size >= SMALLEST else "name a tokenizer by data.tokenizer"
             more = f"use more text or {smaller}"

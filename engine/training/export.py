@@ -89,7 +89,12 @@ def export_best(run: Run) -> int:
 
 
 def export_hub(run: Run) -> Path:
-    """Write the same model in the layout of kuleshov-group/mdlm-owt, float32.  Raises ValueError as `export_best`."""
+    """Write the same model in the layout of kuleshov-group/mdlm-owt, float32.
+
+    Raises ValueError as `export_best`, and for a kind that the hub has no layout for.
+    """
+    if KINDS[run.kind].model_type is None:
+        raise ValueError(f"a network of kind {run.kind!r} has no layout on the hub: leave out --hub")
     model, _ = best_model(run)
     home = run.home / HUB
     publish(model, run.tokenizer, home, run.kind, run.discrete)

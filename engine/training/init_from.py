@@ -14,13 +14,14 @@ from engine.models.causal_dit import CausalDIT
 from engine.models.dit import DIT, NoiseEmbedding
 from engine.models.files import fill
 from engine.models.files.tokenizer_file import read_tokenizer
+from engine.models.grid import GridDIT
 from engine.models.kinds import TrainableNetwork
 from engine.models.loading import LoadRequest
 from engine.models.readers.dit_family import find_network, network_kind, shape_of
 from engine.models.readers.names import Found
 from engine.models.sources import locate
 from engine.system.callbacks import ignore
-from engine.training.data import Corpus
+from engine.training.rows import TrainingData
 
 SHAPE = ("vocab_size", "hidden_size", "n_blocks", "n_heads", "cond_dim", "length")
 """The fields of the network's shape that such a run takes from the model."""
@@ -50,7 +51,7 @@ def recovery_note(name: str) -> str:
     return read_exported(locate(name, ignore)).note
 
 
-def load_initial_weights(model: TrainableNetwork, name: str, corpus: Corpus, *, scores: bool = False) -> None:
+def load_initial_weights(model: TrainableNetwork, name: str, corpus: TrainingData, *, scores: bool = False) -> None:
     """Copy the tensors of such a model into a new network, unchanged.
 
     A network with time conditioning whose model has none computes the same at every noise level at first.  scores:
@@ -58,6 +59,7 @@ def load_initial_weights(model: TrainableNetwork, name: str, corpus: Corpus, *, 
     one are shifted by one number for each position, so that their exponentials sum to about V - 1 and the denoiser is
     the same.  Raises ValueError if shapes differ or if the corpus has another vocabulary.
     """
+    assert not isinstance(model, GridDIT), "a configuration has run.init or model.grid"
     _check(name, corpus)
     found = _found(name)
     kind = network_kind(found, name)[0]
@@ -86,7 +88,7 @@ def _ignore_noise_level(embedding: NoiseEmbedding) -> None:
 
 
 @torch.no_grad()
-def _normalise(model: DIT, corpus: Corpus) -> None:
+def _normalise(model: DIT, corpus: TrainingData) -> None:
     """Subtract from the logits of a position the linear function of its state closest to log sum exp - log(V - 1).
 
     SEDD's score of a token is exp(logit) / (V - 1) times a factor of the noise level, see `score_entropy`.
@@ -115,7 +117,7 @@ def _fit(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     return weight, level - weight @ centre
 
 
-def _check(name: str, corpus: Corpus) -> None:
+def _check(name: str, corpus: TrainingData) -> None:
     file = _tokenizer_file(locate(name, ignore))
     vocabulary = read_tokenizer(file).get_vocab() if file.is_file() else {}
     if not vocabulary.items() <= corpus.tokenizer.get_vocab().items():

@@ -24,7 +24,7 @@ from engine.models.readers.training_run import NETWORK
 from engine.training.batches import Batch, draw_batch
 from engine.training.config import TrainConfig, TrainProgress
 from engine.training.config_diff import config_differences, corpus_mark, matches_mark
-from engine.training.data import Corpus, check_corpus
+from engine.training.data import check_corpus
 from engine.training.ema import EMA
 from engine.training.init_from import load_initial_weights
 from engine.training.memory_needs import check_needs
@@ -32,6 +32,7 @@ from engine.training.objectives import make_objective
 from engine.training.optimizers import lr_factor, optimizers
 from engine.training.precision import resolve_precision
 from engine.training.recovery import RecoveredRun, recover_run, refuse_leftovers
+from engine.training.rows import TrainingData
 from engine.training.sharding import gather_tensors, load_optimizer, shard_like
 from engine.training.spikes import check_loss, next_level
 from engine.training.task import TrainingTask, compiled, recompute
@@ -50,7 +51,7 @@ class Trainer:
     def __init__(
         self,
         config: TrainConfig,
-        corpus: Corpus,
+        corpus: TrainingData,
         home: Path,
         device: torch.device,
         workers: Workers | None = None,

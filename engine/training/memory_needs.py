@@ -30,7 +30,7 @@ def check_needs(config: TrainConfig, mask_id: int, device: torch.device, world: 
         ("run.batch", run.batch, run.batch * shape.length * DRAWN + share * shape.length * ROW, here),
         ("run.validation_windows", run.validation_windows, run.validation_windows * shape.length * ROW, here),
         ("model.hidden_size", shape.hidden_size, numbers * COPIES * 4 // shares, device),
-        ("run.rows_together", together, together * shape.length * shape.hidden_size * shape.n_blocks * 2, device),
+        ("run.rows_together", together, together * shape.length * shape.hidden_size * shape.depth * 2, device),
     )
     for name, value, needed, where in needs:
         free = free_bytes(where)

@@ -9,6 +9,17 @@ import msgspec
 from engine.training.precision import Precision
 
 
+class GridSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The layout of a network for grids (`engine.models.grid`)."""
+
+    rows: int = 9
+    columns: int = 9
+    box_rows: int = 3
+    box_columns: int = 3
+    loops: int = 1
+    """Times that the blocks are applied one after the other."""
+
+
 class ModelSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The network's shape; a file may give `size`, a name in configs/models, in place of the fields set there."""
 
@@ -21,6 +32,8 @@ class ModelSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dropout: float = 0.1
     time_conditioning: bool | None = None
     """Whether the network takes the noise level; None: as is usual for the objective."""
+    grid: GridSection | None = None
+    """A network that knows rows, columns and boxes; None: one for text."""
 
 
 class DataSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -29,6 +42,10 @@ class DataSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     of each, as MDLM's code has them."""
     tokenizer: str | None = None
     """One that exists, by name or path, a mask put behind its last token; None: trained on the text."""
+    generated: Literal["sudoku"] | None = None
+    """Data that are made here and come with their tokenizer; None: those of --data."""
+    grids: int = 1000
+    """How many full grids are made, each shown in ever new symmetric copies."""
 
 
 class OptimSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

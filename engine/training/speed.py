@@ -20,8 +20,8 @@ def flops_per_token(config: TrainConfig, mask_id: int) -> float:
     projects masked positions alone, half of them on average; what is recomputed does not count.
     """
     shape, causal = config.network(mask_id), config.objective == "ar"
-    blocks = 12 * shape.hidden_size**2 * shape.n_blocks
-    pairs = shape.length * shape.hidden_size * shape.n_blocks * (0.5 if causal else 1.0)
+    blocks = 12 * shape.hidden_size**2 * shape.depth
+    pairs = shape.length * shape.hidden_size * shape.depth * (0.5 if causal else 1.0)
     head = shape.hidden_size * shape.vocab_size * (1.0 if causal else 0.5)
     return 6 * (blocks + head) + 12 * pairs
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from engine.data.special_tokens import END_OF_TEXT, MASK
 from engine.models.catalogue import BUILT_IN, resolve
@@ -25,6 +25,14 @@ def train_tokenizer(texts: Iterator[str], vocab_size: int) -> Tokenizer:
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.add_special_tokens([MASK])
+    return tokenizer
+
+
+def alphabet_tokenizer(letters: str) -> Tokenizer:
+    """Return a tokenizer whose tokens are these letters, in order, and the mask behind them."""
+    tokenizer = Tokenizer(models.WordLevel({letter: number for number, letter in enumerate(letters)}))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
     tokenizer.add_special_tokens([MASK])
     return tokenizer
 

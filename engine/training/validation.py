@@ -6,14 +6,14 @@ import torch
 from torch import Tensor, nn
 
 from engine.training.config import TrainConfig
-from engine.training.data import Corpus
 from engine.training.losses import antithetic_times
+from engine.training.rows import TrainingData
 from engine.training.workers import Workers
 
 VALIDATION_SEED = 20_250
 
 
-def validation_bound(task: nn.Module, corpus: Corpus, config: TrainConfig, workers: Workers, batch: int) -> float:
+def validation_bound(task: nn.Module, corpus: TrainingData, config: TrainConfig, workers: Workers, batch: int) -> float:
     """Return the bound of a network in evaluation mode, nats per token; all processes must call this.
 
     batch: windows in the network at a time.

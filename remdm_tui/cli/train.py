@@ -15,15 +15,15 @@ from remdm_tui.console.output import print_message
 
 @app.command(cls=Described)
 def train(
+    out: Annotated[Path, typer.Option("--out", help="Directory of the run. Resumes an existing run.")],
     data: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Option(
             "--data",
             help="Text, JSON lines, .json, .csv, .tsv or .parquet (packed too), a directory of these, {datasets}, "
-            "or hub:org/name; any number of times.",
+            "or hub:org/name; any number of times. Not where the configuration generates its data.",
         ),
-    ],
-    out: Annotated[Path, typer.Option("--out", help="Directory of the run. Resumes an existing run.")],
+    ] = None,
     config: Annotated[
         Path, typer.Option("--config", help="A training configuration: a TOML file, or one of {configs}.")
     ] = Path("demo"),
@@ -71,8 +71,8 @@ def train(
     from remdm_tui.commands.train import run
 
     code = run(
-        config, data, out, device=device, steps=steps, cache=cache or out.parent / "cache", export_only=export_only,
-        devices=devices, nodes=nodes, hub=hub, log=log or (), changed=changed,
+        config, data or (), out, device=device, steps=steps, cache=cache or out.parent / "cache",
+        export_only=export_only, devices=devices, nodes=nodes, hub=hub, log=log or (), changed=changed,
     )  # fmt: skip
     raise typer.Exit(code)
 

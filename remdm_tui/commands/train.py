@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from engine.data.shards import OnPrepared
     from engine.training.config import TrainConfig
-    from engine.training.data import Corpus
     from engine.training.export import Run
     from engine.training.loop import Trainer
+    from engine.training.rows import TrainingData
     from engine.training.workers import Workers
 
 
@@ -62,6 +62,7 @@ def run(
             from engine.models import choose_device
             from engine.training.workers import workers
 
+            check_data(config, data)
             default = choose_device(device or "auto")
             team = workers(device or "auto", os.environ, devices, nodes, config.run.strategy)
         if export_only:
@@ -131,10 +132,13 @@ def prepared(
     Raises ValueError for bad data, or where the first process has ended.
     """
     from engine.training.data import prepare
+    from engine.training.grids import GENERATORS
     from engine.training.loop import Trainer
     from engine.training.workers import is_lost
 
-    def corpus(progress: OnPrepared, notice: Callable[[str], None]) -> Corpus:
+    def corpus(progress: OnPrepared, notice: Callable[[str], None]) -> TrainingData:
+        if config.data.generated is not None:
+            return GENERATORS[config.data.generated](config.data.grids, cache, progress)
         return prepare(
             data, config.model.vocab_size, cache, tokenizer=config.data.tokenizer,
             wrapped=config.data.rows == "wrapped", progress=progress, notice=notice,
@@ -151,6 +155,14 @@ def prepared(
             "another process of this run has ended before the data were prepared: its own output says why"
         ) from error
     return Trainer(config, corpus(ignore, ignore), out, device, team, changed=changed)
+
+
+def check_data(config: TrainConfig, data: Sequence[Path]) -> None:
+    """Raise ValueError for a run without data, or with some that it does not read."""
+    if config.data.generated is not None and data:
+        raise ValueError(f"this configuration generates its data ({config.data.generated}): leave out --data")
+    if config.data.generated is None and not data:
+        raise ValueError("--data is missing: name the text to train on, or a --config that generates its data")
 
 
 def configured(path: Path, steps: int | None) -> TrainConfig:

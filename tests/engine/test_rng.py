@@ -122,3 +122,9 @@ def test_the_noise_over_a_vocabulary_is_uniform_and_differs_from_row_to_row() ->
 @given(st.integers(-(1 << 63), (1 << 63) - 1), st.integers(0, 5000))
 def test_a_uniform_can_be_had_without_a_tensor(key: int, counter: int) -> None:
     assert rng.uniform(key, counter) == float(rng.uniforms(torch.tensor(key), torch.tensor(counter)))
+
+
+def test_arrays_hold_the_uniforms_of_tensors() -> None:
+    keys = rng.keys(5, range(20), [3] * 20, Purpose.COPY)
+    expected = rng.uniforms(torch.from_numpy(keys)[:, None], torch.arange(7))
+    assert np.array_equal(rng.uniform_array(keys, 7), expected.numpy())

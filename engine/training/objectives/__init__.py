@@ -19,8 +19,8 @@ class ObjectiveConfig(mdlm.MDLMConfig, d3pm.D3PMConfig, sedd.SEDDConfig, Protoco
 
 
 class Entry(NamedTuple):
-    make: Callable[[ObjectiveConfig, int], Objective]
-    """makes it from a run's configuration and the token that ends a text"""
+    make: Callable[[ObjectiveConfig, int | None], Objective]
+    """makes it from a run's configuration and the token that ends a text, None where none does"""
     timed: bool
     """whether its network takes the noise level by default"""
 
@@ -33,6 +33,6 @@ OBJECTIVES: dict[str, Entry] = {
 }
 
 
-def make_objective(config: ObjectiveConfig, end: int) -> Objective:
-    """Return the objective that the configuration names; end: the token that ends a text."""
+def make_objective(config: ObjectiveConfig, end: int | None) -> Objective:
+    """Return the objective that the configuration names; end: the token that ends a text, None where none does."""
     return OBJECTIVES[config.objective].make(config, end)

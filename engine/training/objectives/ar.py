@@ -30,5 +30,7 @@ class AR:
         return self.loss(model, tokens, t, chance)
 
 
-def make(config: object, end: int) -> AR:
+def make(config: object, end: int | None) -> AR:
+    if end is None:
+        raise ValueError("objective = 'ar' begins with the token that ends a text, which these data lack")
     return AR(end)

@@ -67,5 +67,5 @@ class D3PM:
         )  # fmt: skip
 
 
-def make(config: D3PMConfig, end: int) -> D3PM:
+def make(config: D3PMConfig, end: int | None) -> D3PM:
     return D3PM(make_noise(config.noise), config.d3pm.steps, config.d3pm.subs_masking, config.run.max_weight)

@@ -13,7 +13,7 @@ from torch import Tensor
 from engine.training.losses import EPS, Chance, mask_tokens, subs_nll, to_device
 from engine.training.noise import LogLinear, Noise, NoiseSection, encoder_time, make_noise, masked, weight
 from engine.training.objectives.protocol import Denoising
-from engine.training.sections import RunSection
+from engine.training.sections import ModelSection, RunSection
 from engine.training.token_losses import ByRow, cross_entropy
 
 Times = Literal["uniform", "importance", "change-of-variables"]
@@ -32,6 +32,9 @@ class MDLMConfig(Protocol):
 
     @property
     def mdlm(self) -> MDLMSection: ...
+
+    @property
+    def model(self) -> ModelSection: ...
 
     @property
     def run(self) -> RunSection: ...
@@ -83,7 +86,8 @@ def _uniform(noise: Noise, t: Tensor) -> tuple[Tensor, Tensor]:
     return masked(noise, t.double()), 1 / weight(noise, t.double())
 
 
-def make(config: MDLMConfig, end: int) -> MDLM:
+def make(config: MDLMConfig, end: int | None) -> MDLM:
     if config.mdlm.times != "uniform" and config.run.curriculum:
         raise ValueError(f"run.curriculum takes uniform times: leave it out, or mdlm.times = {config.mdlm.times!r}")
-    return MDLM(make_noise(config.noise), config.run.max_weight, config.mdlm.times)
+    kind = "dit" if config.model.grid is None else "grid"
+    return MDLM(make_noise(config.noise), config.run.max_weight, config.mdlm.times, kind)

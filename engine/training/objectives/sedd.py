@@ -47,5 +47,5 @@ class SEDD:
         return score_entropy(model.project, hidden, tokens, where, share.float(), model.mask_id, cap, self.by_row)
 
 
-def make(config: SEDDConfig, end: int) -> SEDD:
+def make(config: SEDDConfig, end: int | None) -> SEDD:
     return SEDD(make_noise(config.noise), config.run.max_weight)
