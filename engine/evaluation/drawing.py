@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from engine.metrics.diversity import repetition
 from engine.models import TextModel
 from engine.models.protocol import Denoiser, never_drawn
 from engine.records import SHARED_KNOBS
-from engine.sampling.batch import AbandonedSample, Sample, samples
+from engine.sampling.batch import AbandonedSample, OnStep, Sample, samples
 from engine.sampling.blocks import plan_blocks
 from engine.sampling.figures import unigram_entropy
 from engine.sampling.predictors import PREDICTORS, sample_by_predictor
@@ -34,13 +35,21 @@ def draw_samples(
     width: int,
     failed: Callable[[AbandonedSample], None],
     notice: Callable[[str], None],
+    *,
+    prompts: Mapping[int, Sequence[int]] | None = None,
+    on_step: OnStep | None = None,
 ) -> Iterator[Sample]:
     """Yield the samples with these numbers, in any order, at most `width` in the network at once.
 
+    prompts, on_step: those of `engine.sampling.batch.samples`, for this engine's own predictor alone.
     failed: called for each sample whose logits are not finite.  notice: called with a sentence when the device runs
     out of memory, after which half as many samples share the network.  Raises ValueError if one sample does not fit.
     """
-    kind = {ENGINE: _engine_samples, BETWEEN_STARTS: _samples_between_starts}.get(plan.predictor, _predictor_samples)
+    kinds: dict[str, Callable[..., Iterator[Sample]]] = {
+        ENGINE: partial(_engine_samples, prompts=prompts, on_step=on_step),
+        BETWEEN_STARTS: _samples_between_starts,
+    }
+    kind = kinds.get(plan.predictor, _predictor_samples)
     left = dict.fromkeys(numbers)
     given_up: list[int] = []
 
@@ -165,9 +174,13 @@ def _engine_samples(
     numbers: Sequence[int],
     width: int,
     failed: Callable[[AbandonedSample], None],
+    prompts: Mapping[int, Sequence[int]] | None = None,
+    on_step: OnStep | None = None,
 ) -> Iterator[Sample]:
     strategy = make_strategy(plan.strategy, **plan.knobs)
-    return samples(model, strategy, numbers, width=width, failed=failed, **_shape(plan, prompt))
+    return samples(
+        model, strategy, numbers, width=width, failed=failed, prompts=prompts, on_step=on_step, **_shape(plan, prompt)
+    )
 
 
 def _samples_between_starts(

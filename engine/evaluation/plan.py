@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -134,22 +134,30 @@ PlanChange = tuple[str, Any, Any]
 """(setting, old value, new value)"""
 
 
-def plan_differences(was: EvalPlan, now: EvalPlan) -> list[PlanChange]:
+class HasSampling(Protocol):
+    """The plan of an evaluation of any kind."""
+
+    @property
+    def sampling(self) -> Sampling: ...
+
+
+def plan_differences(was: HasSampling, now: HasSampling) -> list[PlanChange]:
     """Return every setting that differs, by its dotted name; paths, and names of the same content, may differ.
 
     A knob that an earlier version did not have is at its default.
     """
-    old, new = (dict(_leaves(msgspec.to_builtins(_with_every_knob(plan)))) for plan in (was, now))
+    old, new = (dict(_leaves(_with_every_knob(plan))) for plan in (was, now))
     names = [*old, *(name for name in new if name not in old)]
     changed = [name for name in names if name not in PATH_SETTINGS and old.get(name) != new.get(name)]
     return [(name, old.get(name), new.get(name)) for name in changed if not _same_content(name, old, new)]
 
 
-def _with_every_knob(plan: EvalPlan) -> EvalPlan:
+def _with_every_knob(plan: HasSampling) -> dict[str, Any]:
     kind = REGISTRY.get(plan.sampling.strategy)
     knobs = {} if kind is None else {info.name: info.default for info in describe(kind).knobs}
-    sampling = msgspec.structs.replace(plan.sampling, knobs={**knobs, **plan.sampling.knobs})
-    return msgspec.structs.replace(plan, sampling=sampling)
+    tree: dict[str, Any] = msgspec.to_builtins(plan)
+    tree["sampling"]["knobs"] = {**knobs, **tree["sampling"]["knobs"]}
+    return tree
 
 
 def _same_content(name: str, old: dict[str, Any], new: dict[str, Any]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -16,11 +17,14 @@ SETTINGS_FORMAT = 2
 """The first format took fingerprints of the ends of files alone."""
 
 
-class _SettingsFile(msgspec.Struct, frozen=True):
+Plan = TypeVar("Plan", bound=msgspec.Struct)
+
+
+class _SettingsFile(msgspec.Struct, Generic[Plan], frozen=True):
     """settings.json."""
 
     format: int
-    plan: EvalPlan
+    plan: Plan
 
 
 class _Format(msgspec.Struct, frozen=True):
@@ -34,13 +38,13 @@ def json_format(path: Path) -> int:
     return msgspec.json.decode(regular_file(path).read_bytes(), type=_Format).format
 
 
-def read_plan(home: Path) -> EvalPlan | None:
+def read_plan(home: Path, kind: type[Plan]) -> Plan | None:
     """Return the plan in settings.json; None for a new directory.  Raises ValueError if it is damaged or later."""
     path = home / SETTINGS
     if not path.exists():
         return None
     try:
-        kept = msgspec.json.decode(regular_file(path).read_bytes(), type=_SettingsFile)
+        kept = msgspec.json.decode(regular_file(path).read_bytes(), type=_SettingsFile[kind])  # type: ignore[valid-type]
     except DAMAGED as error:
         raise ValueError(f"{path} is no file of settings: {error}") from error
     if kept.format > SETTINGS_FORMAT:
@@ -48,7 +52,7 @@ def read_plan(home: Path) -> EvalPlan | None:
     return kept.plan
 
 
-def write_plan(home: Path, plan: EvalPlan) -> None:
+def write_plan(home: Path, plan: msgspec.Struct) -> None:
     """Write settings.json in the present format."""
     data = msgspec.json.format(msgspec.json.encode(_SettingsFile(SETTINGS_FORMAT, plan)), indent=2)
     replace(home / SETTINGS, data + b"\n")

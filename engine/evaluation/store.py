@@ -193,7 +193,7 @@ class EvalStore:
 
     def plan(self) -> EvalPlan | None:
         """Return the plan in settings.json; None for a new directory.  Raises ValueError if it is damaged or later."""
-        return read_plan(self.home)
+        return read_plan(self.home, EvalPlan)
 
     def _forget_scores(self, notice: Callable[[str], None]) -> None:
         (self.home / RESULTS).unlink(missing_ok=True)

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.evaluation.plan import EvalPlan
 from engine.evaluation.results import RESULTS, SAMPLES, read_results
 from engine.files.json_lines import decode_line
 from engine.files.regular import regular_file
@@ -46,7 +47,7 @@ def _settings(home: Path) -> dict[str, Any]:
         return read_results(home).settings
     from engine.evaluation.settings_file import read_plan
 
-    plan = read_plan(home)
+    plan = read_plan(home, EvalPlan)
     if plan is None:
         raise ValueError(f"{home} has samples of unknown settings")
     settings: dict[str, Any] = msgspec.to_builtins(plan)

@@ -52,6 +52,8 @@ class RuleScores(NamedTuple):
     """network calls, [n]"""
     step: NDArray[np.int64]
     """number of the step that revealed each token, [n, L]; a clean-up counts as one"""
+    greedy: NDArray[np.bool_]
+    """whether every token was the most probable one when it was revealed, [n]"""
 
 
 def rule_scores(
@@ -60,12 +62,14 @@ def rule_scores(
     rows: Tensor | NDArray[np.integer],
     numbers: Sequence[int] | None = None,
     *,
+    given: int = 0,
     batch: int = BATCH,
     done: OnBatch = ignore,
 ) -> RuleScores:
     """Return the exact likelihood of the rows of these numbers (None: all), out of all rows [N, L].
 
-    It does not depend on the batch.  Raises ValueError for rows that are not the model's, for a strategy that draws
+    given: how many tokens at the start of each row are a prompt, on which the likelihood is conditioned.  It does not
+    depend on the batch.  Raises ValueError for rows that are not the model's, for a strategy that draws
     its choice, remasks or edits, and for a causal model; FloatingPointError if the network returns NaN.
     """
     tokens = torch.as_tensor(rows)
@@ -88,7 +92,7 @@ def rule_scores(
     found = []
     for first in range(0, len(numbers), batch):
         some = list(numbers[first : first + batch])
-        found.append(_Scoring(model, rule, tokens[some].long(), some).run())
+        found.append(_Scoring(model, rule, tokens[some].long(), some, given).run())
         done(first + len(some), len(numbers))
     return RuleScores(*(np.concatenate(columns) for columns in zip(*found, strict=True)))
 
@@ -96,16 +100,21 @@ def rule_scores(
 class _Scoring:
     """Reveals some texts [B, L] by a rule and adds up what their tokens' log-probabilities are."""
 
-    def __init__(self, model: Denoiser, rule: DecodingRule, text: Tensor, numbers: Sequence[int]) -> None:
+    def __init__(self, model: Denoiser, rule: DecodingRule, text: Tensor, numbers: Sequence[int], given: int) -> None:
         self.model, self.rule = _CallOnce(model), rule
         self.text = text.to(device_of(model))
         length = text.shape[1]
-        self.blocks = split(length if rule.steps is None else rule.steps, length, 0, rule.block_length)
+        steps = length - given if rule.steps is None else rule.steps
+        self.blocks = split(steps, length, given, rule.block_length)
         # the rule goes by the network's own choice and not by a draw
         settings = Settings(rule.strategy.name, top_p=1.0, temperature=0.0)
         self.control: StepConfig = control_of(rule.strategy, settings)
         self.stepper = Stepper(self.model, 0)
         self.state = SamplerState.blank(model, length, numbers)
+        self.state.tokens[:, :given] = self.text[:, :given]
+        self.state.held[:, :given] = 1.0
+        self.state.locked[:, :given] = True
+        self.greedy = torch.ones(len(text), dtype=torch.bool)
         self.nats = torch.zeros(len(text), dtype=torch.float64)
         self.calls = torch.zeros(len(text), dtype=torch.long)
         self.step = torch.zeros_like(text)
@@ -119,7 +128,7 @@ class _Scoring:
                 self._advance(block, number, t, s)
                 number += 1
             self._clean_up(block, number, float(grid[-1]))
-        return RuleScores(self.nats.numpy(), self.calls.numpy(), self.step.cpu().numpy())
+        return RuleScores(self.nats.numpy(), self.calls.numpy(), self.step.cpu().numpy(), self.greedy.numpy())
 
     def _part(self, block: int) -> tuple[list[int], SamplerState]:
         """Return the rows with masks left in a block, and their state."""
@@ -162,21 +171,26 @@ class _Scoring:
         hidden = self.model.encode(part.tokens, part.noise(alpha_t, self.model.mask_id))[where]
         count = max(1, LOGITS // self.model.vocab_size)
         parts = zip(torch.split(hidden, count), torch.split(text[where], count), strict=True)
-        log_p = torch.cat([self._log_p(*some) for some in parts])
+        log_p, is_best = (torch.cat(column) for column in zip(*(self._log_p(*some) for some in parts), strict=True))
         sequence = where.nonzero()[:, 0]
         if bool(torch.isnan(log_p).any()):
             bad = part.numbers[int(sequence[torch.isnan(log_p)][0])]
             raise FloatingPointError(f"the network gives NaN for sequence {bad}")
         self.nats[rows] -= torch.zeros(len(rows), dtype=torch.float64).index_add_(0, sequence.cpu(), log_p.cpu())
+        missed = torch.zeros(len(rows), dtype=torch.long).index_add_(0, sequence.cpu(), (~is_best).long().cpu())
+        self.greedy[rows] &= missed == 0
         self.state.tokens[rows] = torch.where(where, text, part.tokens)
         self.state.held[rows] = part.held.masked_scatter(where, log_p.exp())
         self.step[rows] = self.step[rows].masked_fill(where, number)
 
-    def _log_p(self, hidden: Tensor, targets: Tensor) -> Tensor:
-        """Return the log-probability [N] of tokens, float64, which that of a rare one would vanish without."""
+    def _log_p(self, hidden: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the log-probability [N] of tokens, and bool [N], whether each is the most probable one.
+
+        It is float64, which that of a rare one would vanish without.
+        """
         scores = self.model.project(hidden).double()
         scores[:, [self.model.mask_id, *never_drawn(self.model)]] = -torch.inf
-        return torch.log_softmax(scores, -1).gather(-1, targets[:, None])[:, 0]
+        return torch.log_softmax(scores, -1).gather(-1, targets[:, None])[:, 0], scores.argmax(-1) == targets
 
 
 class _CallOnce:

@@ -2,28 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from engine.models.files import read_object
-from engine.text.chat_template import render_chat
+from engine.text.chat_template import Turn, render_chat
 
 SPECIAL = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 
 
-def chat_of(home: Path) -> Callable[[str], str] | None:
-    """Map prompt to the prompt as one user's turn with the answer begun; None where the directory has no template.
+@dataclass(frozen=True)
+class ChatTemplate:
+    """The template of a directory.
 
-    The template is untrusted: it is rendered in a process with limits, and no code of the directory runs.
+    It is untrusted: it is rendered in a process with limits, and no code of the directory runs.
     """
+
+    source: str
+    special: Mapping[str, str]
+    """texts of special tokens by role"""
+    owner: str
+    """who is named in errors"""
+    start: str = ""
+    """left out at the beginning, where the network is given it anyway"""
+
+    def __call__(self, prompt: str) -> str:
+        """Return the prompt as one user's turn with the answer begun.  Raises ValueError."""
+        return self.render([{"role": "user", "content": prompt}])
+
+    def render(self, turns: Sequence[Turn], *, begin_answer: bool = True) -> str:
+        """Return a conversation with the answer begun, or with its last turn left open.  Raises ValueError."""
+        text = render_chat(self.source, turns, self.special, self.owner, begin_answer=begin_answer)
+        text = text.removeprefix(self.start)
+        if begin_answer:
+            return text
+        # the turn's own end would close it
+        last = turns[-1]["content"].strip()
+        at = text.rfind(last)
+        if at < 0:
+            raise ValueError(f"the chat template of {self.owner} changes the answer that is begun")
+        return text[: at + len(last)]
+
+
+def chat_of(home: Path) -> ChatTemplate | None:
+    """Return the chat template of a directory; None where it has none."""
     config = tokenizer_config(home)
     template = _template(home, config)
     if template is None:
         return None
     named = {name: text for name in SPECIAL if (text := token_text(config.get(name)))}
-
-    return lambda prompt: render_chat(template, prompt, named, str(home))
+    return ChatTemplate(template, named, str(home))
 
 
 def tokenizer_config(home: Path) -> dict[str, Any]:

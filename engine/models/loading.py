@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 import torch
 from torch import Tensor
 
+from engine.models.chat import ChatTemplate
 from engine.models.progress import LoadProgress
 from engine.models.protocol import Denoiser
 from engine.models.text import Codec
@@ -116,8 +117,8 @@ class Loaded:
     causal: bool = False
     """whether it predicts from the left alone, so that only left-to-right means anything"""
     attention: str = "sdpa"
-    chat: Callable[[str], str] | None = None
-    """wraps a person's prompt in the model's chat template, where it was trained on one"""
+    chat: ChatTemplate | None = None
+    """what the model's prompts were wrapped in, where it was trained on one"""
     borrowed_tokenizer: Path | None = None
     """the file of the tokenizer, where the checkpoint has none and nobody named one"""
     discrete: Discrete | None = None

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from engine.models.chat import ChatTemplate
 from engine.models.files import read_object
 from engine.models.hub import TOKENIZERS
 from engine.models.loading import LoadRequest
 from engine.models.pretrained import gguf_file, plain_errors
 from engine.models.text import Codec
 from engine.models.tokenizer import fetched_tokenizer
-from engine.text.chat_template import render_chat
 from engine.text.infill import NAMED
 
 if TYPE_CHECKING:
@@ -68,15 +68,15 @@ def framing(tokenizer: Any) -> Framing:
     return Framing((), ())
 
 
-def pretrained_chat(request: LoadRequest, tokenizer: Any, start: str = "") -> Callable[[str], str] | None:
-    """Return what wraps a prompt in the chat template; `start` is left out, where the network is given it anyway."""
+def pretrained_chat(request: LoadRequest, tokenizer: Any, start: str = "") -> ChatTemplate | None:
+    """Return the chat template; `start` is left out, where the network is given it anyway."""
     template = getattr(tokenizer, "chat_template", None)
     if isinstance(template, dict):  # several by name
         template = template.get("default") or next(iter(template.values()), None)
     if not isinstance(template, str) or not template:
         return None
     named = {role: str(text) for role, text in tokenizer.special_tokens_map.items() if isinstance(text, str)}
-    return lambda prompt: render_chat(template, prompt, named, request.name).removeprefix(start)
+    return ChatTemplate(template, named, request.name, start)
 
 
 def _of_file(request: LoadRequest, path: Path, config: PreTrainedConfig) -> Any:

@@ -6,7 +6,7 @@ network call.  A finished slot takes the next sample.  Randomness is addressed, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,6 +36,10 @@ class Sample(NamedTuple):
     number: int
     tokens: Tensor
     network_calls: int
+
+
+OnStep = Callable[[int, Tensor], None]
+"""(a sample's number, its tokens long [L] on the CPU) after each of its steps."""
 
 
 class AbandonedSample(NamedTuple):
@@ -86,16 +90,24 @@ def samples(
     block_length: int | None = None,
     stride: int | None = None,
     strides: int = 0,
+    prompts: Mapping[int, Sequence[int]] | None = None,
+    on_step: OnStep | None = None,
     failed: Callable[[AbandonedSample], None] | None = None,
     **settings: Any,
 ) -> Iterator[Sample]:
     """Yield the samples with these numbers, each as it is finished, at most `width` in the network at once.
 
     width: None is WIDTH on a processor and GPU_WIDTH elsewhere.  block_length, stride and strides are those of
-    Session.  failed: called with a sample for which the network gives no numbers, and the others go on; without it that
-    is a BadLogitsError.
+    Session.  prompts: by number, in place of `prompt`; all have the same length and the same positions masked.
+    on_step: called after each step of each sample.  failed: called with a sample for which the network gives no
+    numbers, and the others go on; without it that is a BadLogitsError.
     """
-    check_canvas(model, steps, length, prompt)
+    if prompts is None:
+        check_canvas(model, steps, length, prompt)
+        prompts = dict.fromkeys(numbers, prompt)
+    elif numbers:
+        prompt = prompts[numbers[0]]
+        _check_prompts(model, steps, length, [prompts[number] for number in numbers])
     width = usual_width(model) if width is None else width
     if width < 1:
         raise ValueError(f"width must be at least 1, not {width}")
@@ -105,7 +117,7 @@ def samples(
     check_order(model, strategy, blocks)
     check_reads(model, strategy)
     check_settings(model, strategy, control.settings)
-    slots = _Slots(model, control, blocks, seed, prompt)
+    slots = _Slots(model, control, blocks, seed, prompts, on_step)
     while queue or slots.busy:
         while queue and slots.busy < width:
             slots.add(queue.pop())
@@ -119,6 +131,14 @@ def samples(
                 failed(place)
 
 
+def _check_prompts(model: Denoiser, steps: int, length: int, prompts: Sequence[Sequence[int]]) -> None:
+    """Raise ValueError for prompts that cannot share the network."""
+    for prompt in prompts:
+        check_canvas(model, steps, length, prompt)
+        if infill.fixed(prompt, model.mask_id) != infill.fixed(prompts[0], model.mask_id):
+            raise ValueError("prompts that share the network must have one length and the same positions masked")
+
+
 def usual_width(model: Denoiser) -> int:
     return WIDTH if device_of(model).startswith("cpu") else GPU_WIDTH
 
@@ -126,8 +146,17 @@ def usual_width(model: Denoiser) -> int:
 class _Slots:
     """Trajectories at different steps."""
 
-    def __init__(self, model: Denoiser, control: StepConfig, blocks: Blocks, seed: int, prompt: Sequence[int]) -> None:
-        self.model, self.control, self.blocks, self.prompt = model, control, blocks, prompt
+    def __init__(
+        self,
+        model: Denoiser,
+        control: StepConfig,
+        blocks: Blocks,
+        seed: int,
+        prompts: Mapping[int, Sequence[int]],
+        on_step: OnStep | None,
+    ) -> None:
+        self.model, self.control, self.blocks, self.prompts = model, control, blocks, prompts
+        self.on_step = on_step
         self.stepper = Stepper(model, seed)
         grids = [grid_of(control.strategy, steps) for steps in blocks.steps]
         self.t, self.s = (self._tensor(np.concatenate(ends)) for ends in zip(*((g[:-1], g[1:]) for g in grids)))
@@ -145,7 +174,7 @@ class _Slots:
         return len(self.at)
 
     def add(self, number: int) -> None:
-        new = SamplerState.blank(self.model, self.blocks.edges[-1], [number], self.prompt)
+        new = SamplerState.blank(self.model, self.blocks.edges[-1], [number], self.prompts[number])
         new.memory = memory_of(self.control.strategy, new)
         self.state = _join(self.state, new) if self.busy else new
         self.at.append(0)
@@ -197,6 +226,13 @@ class _Slots:
         for i, count in zip(slots, calls, strict=True):
             self.at[i] += 1
             self.calls[i] += cost * count
+        self._report(slots)
+
+    def _report(self, slots: Sequence[int]) -> None:
+        """Call `on_step` with the tokens of these slots."""
+        if self.on_step is not None and slots:
+            for i, tokens in zip(slots, self.state.tokens[list(slots)].cpu(), strict=True):
+                self.on_step(self.state.numbers[i], tokens)
 
     def _tensor(self, times: ArrayLike) -> Tensor:
         return torch.tensor(np.asarray(times), dtype=torch.float64, device=self.stepper.device)
@@ -221,6 +257,7 @@ class _Slots:
         for i, cleaned in zip(ended, where.any(-1).tolist(), strict=True):
             self.calls[i] += int(cleaned) * self.stepper.rows_a_call(self.control, part)
             self.block[i] += 1
+        self._report([i for i, cleaned in zip(ended, where.any(-1).tolist(), strict=True) if cleaned])
         done = [i for i in ended if self.block[i] == len(self.blocks)]
         out = [Sample(self.state.numbers[i], self.state.tokens[i].cpu(), self.calls[i]) for i in done]
         self._keep([i for i in range(self.busy) if i not in done])

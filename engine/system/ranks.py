@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol, TypeVar
@@ -33,6 +33,19 @@ class Ranks(Protocol):
     def broadcast(self, value: T) -> T:
         """Rank 0's value, on all."""
         ...
+
+
+def on_first(ranks: Ranks, act: Callable[[], object]) -> None:
+    """Call `act` on rank 0.  Raises its ValueError or OSError on every rank."""
+    error: Exception | None = None
+    if ranks.rank == 0:
+        try:
+            act()
+        except (ValueError, OSError) as caught:
+            error = caught
+    error = ranks.broadcast(error)
+    if error is not None:
+        raise error
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +22,24 @@ LARGEST = 1 << 20
 """Limit on a template and on its text, in characters."""
 
 
-def render_chat(template: str, prompt: str, special: Mapping[str, str], owner: str) -> str:
-    """Return the prompt as a user's turn, followed by the start of the answer.
+Turn = Mapping[str, str]
+"""One turn of a conversation: its role, and its content."""
 
-    special: special tokens by role.  Raises ValueError, which names the template's owner, if rendering fails or exceeds
-    a limit.
+
+def render_chat(
+    template: str, turns: Sequence[Turn], special: Mapping[str, str], owner: str, *, begin_answer: bool = True
+) -> str:
+    """Return a conversation, followed by the start of the answer.
+
+    special: special tokens by role.  begin_answer: whether the answer's turn is begun.  Raises ValueError, which names
+    the template's owner, if rendering fails or exceeds a limit.
     """
     fault = f"the chat template of {owner} cannot be rendered"
     if len(template) > LARGEST:
         raise ValueError(f"{fault}: it is longer than {LARGEST} characters")
     # the child finds the same packages as this process
-    request = json.dumps({"template": template, "prompt": prompt, "special": dict(special), "path": sys.path})
+    asked = {"template": template, "turns": [dict(turn) for turn in turns], "begin_answer": begin_answer}
+    request = json.dumps({**asked, "special": dict(special), "path": sys.path})
     try:
         done = subprocess.run(
             [sys.executable, "-I", str(Path(__file__))],
@@ -72,10 +79,11 @@ def main() -> None:
     sys.stdout.write(json.dumps(answer))
 
 
-def _rendered(environment: Any, template: str, prompt: str, special: dict[str, str]) -> str:
+def _rendered(
+    environment: Any, template: str, turns: list[dict[str, str]], begin_answer: bool, special: dict[str, str]
+) -> str:
     """Return the text; raise ValueError as soon as it is too long."""
-    turns = [{"role": "user", "content": prompt}]
-    given = {"messages": turns, "tools": None, "documents": None, "add_generation_prompt": True, **special}
+    given = {"messages": turns, "tools": None, "documents": None, "add_generation_prompt": begin_answer, **special}
     parts: list[str] = []
     size = 0
     for part in environment.from_string(template).generate(given):

@@ -88,6 +88,26 @@ def evaluate(
         str | None,
         option("--slurm", "Submit this to Slurm: nodes=1,devices=8,time=60,partition=NAME and other sbatch options."),
     ] = None,
+    tasks: Annotated[
+        str | None,
+        option(
+            "--tasks",
+            "Ask tasks of lm-evaluation-harness instead: names or YAML files, separated by commas. --length and "
+            "--steps are then those of an answer.",
+        ),
+    ] = None,
+    limit: Annotated[int | None, option("--limit", "Items of each task at most, 1 or more; default: all.")] = None,
+    num_fewshot: Annotated[
+        int | None, option("--num-fewshot", "Examples in each prompt, 0 or more; default: as many as the task says.")
+    ] = None,
+    multiturn: Annotated[
+        bool, typer.Option("--multiturn", help="With --chat: examples are turns of the conversation.")
+    ] = False,
+    system_prompt: Annotated[str | None, option("--system-prompt", "What precedes the prompts of tasks.")] = None,
+    draws: Annotated[
+        int | None,
+        option("--draws", "Maskings of a choice whose likelihood is not exact, 1 or more; default 128."),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The results as JSON, an object a line.")] = False,
 ) -> None:
@@ -95,9 +115,15 @@ def evaluate(
 
     Interrupt it at any time: the same command continues.  `remdm-tui report OUT` makes tables and plots.
     """
-    from remdm_tui.commands.eval_arguments import EvalArguments
+    from remdm_tui.commands.eval_arguments import EvalArguments, TaskArguments
     from remdm_tui.settings.run_arguments import RunArguments
 
+    asked = None
+    if tasks is not None:
+        names = tuple(name.strip() for name in tasks.split(",") if name.strip())
+        asked = TaskArguments(
+            names, num_fewshot=num_fewshot, limit=limit, multiturn=multiturn, system_prompt=system_prompt, draws=draws
+        )
     if axes and not sweep:
         raise ValueError(f"unexpected argument {axes[0]}: give settings to sweep over after --sweep")
     arguments = EvalArguments(
@@ -105,7 +131,7 @@ def evaluate(
         features=features, references=references, references_split=references_split,
         references_count=references_count, conventions=tuple(conventions or EvalArguments.conventions),
         reference_batch=reference_batch, sweep=(*(sweep or ()), *(axes or ())), devices=devices, nodes=nodes,
-        rescore=rescore, quiet=quiet, as_json=as_json,
+        rescore=rescore, quiet=quiet, as_json=as_json, tasks=asked,
     )  # fmt: skip
     if slurm is not None:
         from remdm_tui.commands.slurm import submit

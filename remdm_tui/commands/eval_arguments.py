@@ -11,6 +11,18 @@ JUDGE, OFFLINE_JUDGE, NONE = "gpt2-large", "demo-judge", "none"
 
 
 @dataclass(frozen=True)
+class TaskArguments:
+    """The tasks of lm-evaluation-harness that `eval` asks, and how."""
+
+    names: tuple[str, ...]
+    num_fewshot: int | None = None
+    limit: int | None = None
+    multiturn: bool = False
+    system_prompt: str | None = None
+    draws: int | None = None
+
+
+@dataclass(frozen=True)
 class EvalArguments:
     """What `eval` measures and where it runs; None is the default of the preset, or of the command."""
 
@@ -32,3 +44,5 @@ class EvalArguments:
     rescore: bool = False
     quiet: bool = False
     as_json: bool = False
+    tasks: TaskArguments | None = None
+    """in place of samples and their figures"""

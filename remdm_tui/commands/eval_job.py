@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.records import SHARED_KNOBS, Settings
+from engine.system.ranks import on_first
 from engine.text import infill
 from remdm_tui.commands.eval_arguments import COUNT, NONE, EvalArguments
 from remdm_tui.commands.eval_judges import EvalJudges
 from remdm_tui.commands.eval_model import EvalModel
 from remdm_tui.commands.eval_references import EvalReferences
+from remdm_tui.commands.eval_results import print_results
 from remdm_tui.commands.progress import Reporter, Status
+from remdm_tui.console.output import print_note
+from remdm_tui.console.sanitize import sanitize
 from remdm_tui.settings import presets
 from remdm_tui.settings.presets import Preset
 from remdm_tui.settings.sweeps import Combination
@@ -67,7 +71,7 @@ class EvalRunner:
             options = combination.arguments.options()
             model, record = self._model.load(options.model)
             plan = self._plan(preset, options, model, record, store)
-            self._on_first(lambda: store.settle(plan, self._arguments.rescore, self._reporter.message))
+            on_first(self._ranks, lambda: store.settle(plan, self._arguments.rescore, self._reporter.message))
             if self._ranks.broadcast(self._is_finished(store, plan, model)):
                 return read_results(store.home) if self._ranks.rank == 0 else None
             job = EvalJob(
@@ -81,26 +85,28 @@ class EvalRunner:
                 self._reporter.progress(status_of(progress))
             return job.results
 
+    def print(self, results: Results, home: Path) -> bool:
+        """Print results on standard output; return whether a sample has failed."""
+        print_results(results, home, as_json=self._arguments.as_json)
+        return bool(results.failed)
+
+    def conclude(self, homes: Sequence[Path]) -> None:
+        """Say in one line on standard error what `lint` finds in the results, if anything."""
+        from engine.lint import note
+        from remdm_tui.reports.lint import lint_evaluations
+
+        found = note(lint_evaluations(homes)[0])
+        if found:
+            print_note(sanitize(f"{found} (remdm-tui lint {self._arguments.out})"))
+
     @contextmanager
     def _locked(self, store: EvalStore) -> Iterator[None]:
         """Lock the directory for rank 0 and everybody that works with it."""
-        self._on_first(store.take)
+        on_first(self._ranks, store.take)
         try:
             yield
         finally:
             store.close()
-
-    def _on_first(self, act: Callable[[], object]) -> None:
-        """Call `act` on rank 0. Raises its ValueError or OSError on every rank."""
-        error: Exception | None = None
-        if self._ranks.rank == 0:
-            try:
-                act()
-            except (ValueError, OSError) as caught:
-                error = caught
-        error = self._ranks.broadcast(error)
-        if error is not None:
-            raise error
 
     def _is_finished(self, store: EvalStore, plan: EvalPlan, model: TextModel) -> bool:
         """Return whether rank 0 finds nothing left to do; False on other ranks."""

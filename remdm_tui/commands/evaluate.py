@@ -6,15 +6,34 @@ import errno
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 from remdm_tui.commands.eval_arguments import EvalArguments
-from remdm_tui.commands.eval_results import print_results
 from remdm_tui.commands.progress import Reporter, Silent, on_stderr
-from remdm_tui.console.output import print_error, print_note
-from remdm_tui.console.sanitize import sanitize
+from remdm_tui.console.output import print_error
 from remdm_tui.console.signals import ended_by_signals, exit_code
 from remdm_tui.settings.run_arguments import RunArguments, at_least_one
 from remdm_tui.settings.sweeps import Combination, grid
+
+if TYPE_CHECKING:
+    from engine.system.ranks import Ranks
+
+
+class Runner(Protocol):
+    """The evaluations of one command."""
+
+    def home(self, combination: Combination) -> Path: ...
+
+    def evaluate(self, combination: Combination) -> Any: ...
+
+    def print(self, results: Any, home: Path) -> bool:
+        """Print results on standard output; return whether anything has failed."""
+        ...
+
+    def conclude(self, homes: Sequence[Path]) -> None:
+        """Say what there is to say about all evaluations together."""
+        ...
+
 
 FAILED = 1
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -55,11 +74,10 @@ def run(run_arguments: RunArguments, arguments: EvalArguments) -> int:
 
 def _evaluate(combinations: Sequence[Combination], arguments: EvalArguments, reporter: Reporter, resume: str) -> int:
     from engine.system.ranks import RankLostError, ranks
-    from remdm_tui.commands.eval_job import EvalRunner
 
     status, homes = 0, []
     process = ranks(combinations[0].arguments.device or "auto", os.environ, arguments.devices, arguments.nodes)
-    runner = EvalRunner(arguments, process, reporter if process.rank == 0 else Silent())
+    runner = _runner(arguments, process, reporter if process.rank == 0 else Silent())
     try:
         for number, combination in enumerate(combinations, 1):
             if combination.name and process.rank == 0:
@@ -68,22 +86,22 @@ def _evaluate(combinations: Sequence[Combination], arguments: EvalArguments, rep
             if results is not None:
                 reporter.stop()
                 homes.append(runner.home(combination))
-                print_results(results, homes[-1], as_json=arguments.as_json)
-                status = FAILED if results.failed else status
+                has_failed = runner.print(results, homes[-1])
+                status = FAILED if has_failed else status
     except RankLostError as error:
         reporter.stop()
         print_error(f"{error}; {resume}")
         return FAILED
     if homes and not arguments.quiet:
-        _note_findings(homes, arguments.out)
+        runner.conclude(homes)
     return status
 
 
-def _note_findings(homes: Sequence[Path], out: Path) -> None:
-    """Say in one line on standard error what `lint` finds in the results, if anything."""
-    from engine.lint import note
-    from remdm_tui.reports.lint import lint_evaluations
+def _runner(arguments: EvalArguments, process: Ranks, reporter: Reporter) -> Runner:
+    if arguments.tasks is not None:
+        from remdm_tui.commands.eval_tasks import TaskRunner
 
-    found = note(lint_evaluations(homes)[0])
-    if found:
-        print_note(sanitize(f"{found} (remdm-tui lint {out})"))
+        return TaskRunner(arguments, process, reporter)
+    from remdm_tui.commands.eval_job import EvalRunner
+
+    return EvalRunner(arguments, process, reporter)

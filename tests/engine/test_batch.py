@@ -113,3 +113,29 @@ def test_a_bad_setting_is_refused_before_anything_is_drawn() -> None:
     with pytest.raises(ValueError, match="top_p must lie in"):
         engine.sample(model, make_strategy("mdlm"), top_p=2)
     assert model.encoded == 0
+
+
+def test_samples_with_prompts_of_their_own_are_those_of_a_session() -> None:
+    strategy, prompts = make_strategy("remdm-cap", eta=0.2), {5: [2, 0], 77: [1, 1], 1 << 62: [4, 3]}
+    for width in (1, 3):
+        for done in samples(RowToy(), strategy, list(prompts), prompts=prompts, width=width, **SHAPE):
+            expected = alone(strategy, done.number, prompt=prompts[done.number])
+            assert torch.equal(done.tokens, expected.tokens)
+            assert done.network_calls == expected.network_calls
+    with pytest.raises(ValueError, match="one length"):
+        list(samples(RowToy(), strategy, [0, 1], prompts={0: [1], 1: [1, 2]}, **SHAPE))
+    with pytest.raises(ValueError, match="one length"):
+        list(samples(RowToy(), strategy, [0, 1], prompts={0: [1, MASK], 1: [1, 2]}, **SHAPE))
+
+
+@pytest.mark.parametrize("name", ["mdlm", "remdm-loop", "low-confidence"])
+@pytest.mark.parametrize("block_length", [None, 4])
+def test_each_step_of_each_sample_is_reported(name: str, block_length: int | None) -> None:
+    strategy = make_strategy(name)
+    seen: dict[int, list[torch.Tensor]] = {0: [], 1: [], 2: []}
+    kept = {"block_length": block_length, **SHAPE}
+    for _ in samples(RowToy(), strategy, list(seen), width=2, on_step=lambda n, ids: seen[n].append(ids), **kept):
+        pass
+    for number, states in seen.items():
+        frames = list(Session(Toy(), strategy, first=number, **kept))
+        assert [ids.tolist() for ids in states] == [frame.tokens[0].tolist() for frame in frames]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from engine.models.chat import ChatTemplate
 from engine.text.chat_template import LARGEST, render_chat
 
 NAMED = {"bos_token": "<s>", "eos_token": "</s>"}
@@ -14,7 +15,10 @@ HONEST = """{{ bos_token }}{% for message in messages %}
 
 
 def test_a_template_is_rendered_as_the_field_expects() -> None:
-    assert render_chat(HONEST, "say <é> 漢", NAMED, "toy") == '<s>[user]"say <é> 漢"</s>\n[assistant]'
+    assert (
+        render_chat(HONEST, [{"role": "user", "content": "say <é> 漢"}], NAMED, "toy")
+        == '<s>[user]"say <é> 漢"</s>\n[assistant]'
+    )
 
 
 @pytest.mark.parametrize(
@@ -33,6 +37,26 @@ def test_a_template_is_rendered_as_the_field_expects() -> None:
 )
 def test_a_bad_template_is_refused_in_a_sentence(template: str, words: str) -> None:
     with pytest.raises(ValueError, match=words) as error:
-        render_chat(template, "hi", NAMED, "toy")
+        render_chat(template, [{"role": "user", "content": "hi"}], NAMED, "toy")
     assert str(error.value).startswith("the chat template of toy cannot be rendered: ")
     assert "\n" not in str(error.value)
+
+
+TURNS = (
+    "{% for m in messages %}<{{ m.role }}>{{ m.content }}</>{% endfor %}{% if add_generation_prompt %}<a>{% endif %}"
+)
+SHOTS = [
+    {"role": "system", "content": "Be brief."},
+    {"role": "user", "content": "1 + 1?"},
+    {"role": "assistant", "content": "2"},
+    {"role": "user", "content": "2 + 2?"},
+]
+
+
+def test_a_conversation_is_rendered_with_the_answer_begun() -> None:
+    template = ChatTemplate(TURNS, {}, "toy")
+    expected = "<system>Be brief.</><user>1 + 1?</><assistant>2</><user>2 + 2?</>"
+    assert template.render(SHOTS) == f"{expected}<a>"
+    assert template("hi") == "<user>hi</><a>"
+    begun = [*SHOTS, {"role": "assistant", "content": "It is "}]
+    assert template.render(begun, begin_answer=False) == f"{expected}<assistant>It is"

@@ -1,0 +1,73 @@
+"""Tasks of lm-evaluation-harness by name or from a YAML file, and the errors of asking for them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+NEAREST = 3
+"""Names that are offered in place of an unknown one."""
+FILES = (".yaml", ".yml")
+FEWSHOT_SEED = 1234
+"""By which the harness chooses examples unless it is told otherwise."""
+
+
+def harness_version() -> str:
+    """Return the version of lm-evaluation-harness.  Raises ModuleNotFoundError that says what to install."""
+    try:
+        import lm_eval
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "tasks take the package lm-eval: pip install 'remdm-tui[tasks]'", name=error.name
+        ) from error
+    return str(lm_eval.__version__)
+
+
+def load_tasks(names: Sequence[str], num_fewshot: int | None = None) -> dict[str, Any]:
+    """Return tasks by name; a group is all of its tasks.
+
+    names: registered ones, or YAML files.  num_fewshot: examples in each prompt; None: as many as the task says.
+    Raises ValueError for a task that is unknown, runs code that the model writes, or whose data is missing.
+    """
+    harness_version()
+    from lm_eval.tasks import TaskManager
+
+    is_file = [Path(name).suffix in FILES for name in names]
+    missing = next((name for name, yes in zip(names, is_file, strict=True) if yes and not Path(name).is_file()), None)
+    if missing is not None:
+        raise ValueError(f"{missing}: there is no such file of a task")
+    # the names of all tasks take seconds to list
+    manager = TaskManager(include_defaults=not all(is_file))
+    found: dict[str, Any] = {}
+    for name, yes in zip(names, is_file, strict=True):
+        if not yes and name not in manager.task_index:
+            near = get_close_matches(name, manager.all_tasks, NEAREST, 0.0)
+            raise ValueError(f"unknown task {name!r}: the nearest are {', '.join(near)}")
+        found |= _loaded(manager, name)
+    for task in found.values():
+        if getattr(task, "UNSAFE_CODE", False):
+            raise ValueError(f"{task.task_name} runs code that the model has written, which is not supported")
+        if num_fewshot is not None:
+            task.set_config(key="num_fewshot", value=num_fewshot)
+        task.set_fewshot_seed(seed=FEWSHOT_SEED)
+    return found
+
+
+def _loaded(manager: Any, name: str) -> dict[str, Any]:
+    try:
+        return dict(manager.load([name])["tasks"])
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except Exception as error:
+        reason = (" ".join(str(error).split()) or type(error).__name__)[:300]
+        raise ValueError(f"the task {name} or its data cannot be read: {reason}") from error
+
+
+def digest(task: Any) -> str:
+    """Return a digest of a task's configuration."""
+    config = json.dumps(task.dump_config(), sort_keys=True, default=str)
+    return hashlib.sha256(config.encode()).hexdigest()[:16]

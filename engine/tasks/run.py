@@ -1,0 +1,130 @@
+"""Run an evaluation on tasks, on one process or many; killed and run again, it ends with the same files."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.files.jsonl import Appended
+from engine.models import TextModel
+from engine.system.callbacks import ignore
+from engine.system.ranks import Ranks
+from engine.tasks.items import AnswerLine, Item
+from engine.tasks.plan import TaskPlan
+from engine.tasks.responder import Responder
+from engine.tasks.results import TaskResults, is_right_at_end, score_lines, task_results
+from engine.tasks.store import TaskStore
+from engine.version import __version__
+
+
+@dataclass(frozen=True)
+class TaskProgress:
+    """The progress of this process with its items."""
+
+    done: int
+    total: int
+    right: int
+    judged: int
+    """items whose answer is right or wrong, of which `right` are right"""
+    network_calls: int
+    tokens: int
+
+
+@dataclass
+class TaskJob:
+    """One evaluation in one of its processes."""
+
+    plan: TaskPlan
+    tasks: Mapping[str, Any]
+    """those of lm-evaluation-harness, by name"""
+    store: TaskStore
+    ranks: Ranks
+    model: TextModel
+    width: int
+    notice: Callable[[str], None] = ignore
+    progress: Callable[[TaskProgress], None] = ignore
+    clock: Callable[[], float] = time.monotonic
+    notes: list[str] = field(default_factory=list)
+    _answers: dict[str, AnswerLine] = field(default_factory=dict)
+    _keys: dict[tuple[str, int], tuple[str, ...]] = field(default_factory=dict)
+
+    def run(self) -> TaskResults | None:
+        """Return the results on rank 0, None on others."""
+        from lm_eval.evaluator import evaluate
+
+        from engine.tasks.harness import HarnessModel
+
+        began, settings = self.clock(), self.plan.tasks
+        if self.ranks.rank == 0:
+            self.store.gather(self.notice)
+        self.ranks.wait()
+        found = evaluate(
+            HarnessModel.of(self.model, self._answer), {"tasks": dict(self.tasks)}, limit=settings.limit,
+            bootstrap_iters=0, system_instruction=settings.system_prompt, apply_chat_template=settings.chat,
+            fewshot_as_multiturn=settings.multiturn,
+        )  # fmt: skip
+        if self.ranks.rank != 0:
+            return None
+        scores = score_lines(found, self._keys)
+        results = task_results(
+            self.plan, __version__, found, scores, self._answers, self.clock() - began, self._all_notes()
+        )
+        self.store.write(results, scores, {**self.store.answers(), **self._answers})
+        return results
+
+    def _answer(self, items: Sequence[Item], requests: Sequence[Any]) -> Mapping[str, AnswerLine]:
+        """Return the answers to all items, of which this process finds a part."""
+        from engine.tasks.judging import judge_of
+
+        ranks, asked = self.ranks, dict(zip(items, requests, strict=True))
+        for item, request in zip(items, requests, strict=True):
+            doc = (request.task_name, request.doc_id)
+            self._keys[doc] = (*self._keys.get(doc, ()), item.key)
+        known = self.store.answers(self.notice)
+        # no process may append before all have read the answers
+        ranks.wait()
+        todo = [item for item in asked if item.key not in known][ranks.rank :: ranks.world]
+        responder = Responder(
+            self.model, self.plan.sampling, self.width, self.plan.tasks.draws, judge_of(self.tasks, asked), self._note
+        )
+        kept = [known[item.key] for item in asked if item.key in known]
+        out = Appended[AnswerLine](self.store.shard(ranks.rank, ranks.world))
+        try:
+            total = len(kept) + len(todo)
+            self._tell(kept, total)
+            for line in responder.answers(todo):
+                out.add([line])
+                kept.append(line)
+                self._tell(kept, total)
+        finally:
+            out.close()
+        ranks.wait()
+        found = self.store.answers()
+        mine = {item.key: found[item.key] for item in asked}
+        self._answers |= mine
+        return mine
+
+    def _tell(self, lines: list[AnswerLine], total: int) -> None:
+        judged = [line for line in lines if line.right is not None]
+        self.progress(
+            TaskProgress(
+                len(lines),
+                total,
+                sum(map(is_right_at_end, judged)),
+                len(judged),
+                sum(line.network_calls for line in lines),
+                sum(line.tokens for line in lines),
+            )
+        )
+
+    def _note(self, sentence: str) -> None:
+        self.notes.append(sentence)
+        self.notice(sentence)
+
+    def _all_notes(self) -> list[str]:
+        """Return the notes of this run, and a sentence for each kind of problem."""
+        problems = [line.problem for line in self._answers.values() if line.problem]
+        counts = {problem: problems.count(problem) for problem in problems}
+        return [*self.notes, *(f"{count} of {len(self._answers)} items: {what}" for what, count in counts.items())]

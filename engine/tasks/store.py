@@ -1,0 +1,67 @@
+"""The files of an evaluation on tasks: a line for each answer as it is finished, and what is made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from engine.files.atomic import replace, tidy, writable
+from engine.files.checksums import replace_checked
+from engine.files.json_lines import encode_line
+from engine.files.jsonl import lines, repair
+from engine.files.locks import acquire
+from engine.system.callbacks import ignore
+from engine.tasks.items import AnswerLine
+from engine.tasks.results import ITEMS, RESULTS, SCORES, ScoreLine, TaskResults
+
+
+class TaskStore:
+    """The directory of one evaluation on tasks."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self._lock: Any = None
+
+    def take(self) -> None:
+        """Create the directory and lock it.  Raises BusyError, or ValueError if it cannot be written."""
+        writable(self.home)
+        self._lock = acquire(self.home)
+        tidy(self.home, ("settings.json", ITEMS, SCORES, RESULTS, f"{RESULTS}.sha256"))
+
+    def close(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+
+    def shard(self, rank: int, world: int) -> Path:
+        """Return the file to which a process appends its answers."""
+        return self.home / (ITEMS if world == 1 else f"items.rank{rank}.jsonl")
+
+    def answers(self, notice: Callable[[str], None] = ignore) -> dict[str, AnswerLine]:
+        """Return the answers of all processes by key; `notice` is called with a sentence for each damaged line."""
+        paths = (*self._shards(), self.home / ITEMS)
+        return {line.key: line for path in paths for _, line in lines(path, AnswerLine, notice)}
+
+    def _shards(self) -> list[Path]:
+        return sorted(self.home.glob("items.rank*.jsonl"))
+
+    def gather(self, notice: Callable[[str], None] = ignore) -> None:
+        """Write the answers of all processes into one file, in the order of their keys, without those that failed."""
+        shards = self._shards()
+        for path in (*shards, self.home / ITEMS):
+            repair(path)
+        found = self.answers(notice)
+        kept = [line for _, line in sorted(found.items()) if not line.problem]
+        replace(self.home / ITEMS, b"".join(map(encode_line, kept)))
+        for path in shards:
+            path.unlink()
+
+    def write(self, results: TaskResults, scores: Sequence[ScoreLine], answers: Mapping[str, AnswerLine]) -> None:
+        """Write the final files; interrupted at any point and run again, this writes the same."""
+        replace(self.home / ITEMS, b"".join(encode_line(line) for _, line in sorted(answers.items())))
+        replace(self.home / SCORES, b"".join(map(encode_line, scores)))
+        replace_checked(self.home / RESULTS, msgspec.json.format(msgspec.json.encode(results), indent=2) + b"\n")
+        for path in self._shards():
+            path.unlink()

@@ -1,0 +1,209 @@
+"""`eval --tasks`: one combination of a sampler, asked the items of tasks in a directory of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+from rich.table import Table
+
+from engine.records import SHARED_KNOBS
+from engine.system.ranks import on_first
+from remdm_tui.commands.eval_arguments import EvalArguments, TaskArguments
+from remdm_tui.commands.eval_job import head_digest
+from remdm_tui.commands.eval_model import EvalModel
+from remdm_tui.commands.eval_results import interval_text, strategy_line
+from remdm_tui.commands.progress import Reporter, Status
+from remdm_tui.console.output import print_json
+from remdm_tui.console.rich_console import SafeConsole
+from remdm_tui.console.sanitize import sanitize
+from remdm_tui.settings.run_arguments import at_least_one
+from remdm_tui.settings.sweeps import Combination
+from remdm_tui.settings.watch_options import WatchOptions, fit_to_model
+
+if TYPE_CHECKING:
+    from engine.evaluation.plan import Sampling
+    from engine.models import TextModel
+    from engine.system.ranks import Ranks
+    from engine.tasks.results import Difference, ScoreLine, TaskResults
+    from engine.tasks.run import TaskProgress
+    from engine.tasks.store import TaskStore
+
+REFUSED = {"count": "--count", "predictor": "--predictor", "judge": "--judge", "features": "--features",
+           "references": "--references"}  # fmt: skip
+"""Options of samples that tasks do not have."""
+LISTED = 10
+"""Documents that a line names."""
+
+
+def check(arguments: EvalArguments) -> TaskArguments:
+    """Return the tasks that were asked for.  Raises ValueError for options that tasks do not have."""
+    tasks = arguments.tasks
+    assert tasks is not None
+    for name, option in REFUSED.items():
+        if getattr(arguments, name) is not None:
+            raise ValueError(f"{option} is about samples: leave it out with --tasks")
+    if not tasks.names:
+        raise ValueError("--tasks needs the name of a task, or its YAML file")
+    for name in ("limit", "draws"):
+        value = getattr(tasks, name)
+        if value is not None:
+            at_least_one(name, value)
+    if tasks.num_fewshot is not None and tasks.num_fewshot < 0:
+        raise ValueError(f"num_fewshot must be at least 0, not {tasks.num_fewshot}")
+    return tasks
+
+
+class TaskRunner:
+    """The evaluations of one command on tasks; what several have in common is loaded once."""
+
+    def __init__(self, arguments: EvalArguments, ranks: Ranks, reporter: Reporter) -> None:
+        # read when tqdm is imported: the harness' own bars would cross the reporter's
+        os.environ.setdefault("TQDM_DISABLE", "1")
+        from engine.tasks.loading import load_tasks
+
+        self._arguments, self._ranks, self._reporter = arguments, ranks, reporter
+        self._settings = check(arguments)
+        self._model = EvalModel(ranks.device, reporter)
+        with reporter.waiting("reading the tasks"):
+            self._tasks = load_tasks(self._settings.names, self._settings.num_fewshot)
+
+    def home(self, combination: Combination) -> Path:
+        """Return the directory of one combination."""
+        return self._arguments.out / combination.name if combination.name else self._arguments.out
+
+    def evaluate(self, combination: Combination) -> TaskResults | None:
+        """Ask all items of one combination; return its results on rank 0, None on others.
+
+        Raises ValueError and OSError.
+        """
+        from engine.metrics.continuation import DRAWS
+        from engine.sampling.batch import usual_width
+        from engine.tasks.loading import digest, harness_version
+        from engine.tasks.plan import TaskPlan, TaskSettings, settle
+        from engine.tasks.run import TaskJob
+        from engine.tasks.store import TaskStore
+
+        asked, store = self._settings, TaskStore(self.home(combination))
+        with self._locked(store):
+            options = combination.arguments.options()
+            model, record = self._model.load(options.model)
+            if options.chat and model.loaded.chat is None:
+                raise ValueError(f"{model.name} has no chat template: leave out --chat")
+            settings = TaskSettings(
+                names=tuple(self._tasks), digests={name: digest(task) for name, task in self._tasks.items()},
+                harness=harness_version(), draws=asked.draws or DRAWS, num_fewshot=asked.num_fewshot,
+                chat=options.chat, multiturn=asked.multiturn, system_prompt=asked.system_prompt, limit=asked.limit,
+            )  # fmt: skip
+            plan = TaskPlan(record, _sampling(options, model), settings)
+            on_first(self._ranks, lambda: settle(store.home, plan))
+            width = combination.arguments.batch or usual_width(model)
+            job = TaskJob(
+                plan, self._tasks, store, self._ranks, model, width, self._reporter.message,
+                lambda progress: self._reporter.progress(status_of(progress)),
+            )  # fmt: skip
+            return job.run()
+
+    def print(self, results: TaskResults, home: Path) -> bool:
+        """Print results on standard output; return whether an item has no answer."""
+        print_task_results(results, home, as_json=self._arguments.as_json)
+        return bool(results.problems)
+
+    def conclude(self, homes: Sequence[Path]) -> None:
+        """Print what each evaluation of a sweep has more than the first."""
+        if not self._arguments.as_json:
+            print_differences(homes)
+
+    @contextmanager
+    def _locked(self, store: TaskStore) -> Iterator[None]:
+        """Lock the directory for rank 0 and everybody that works with it."""
+        on_first(self._ranks, store.take)
+        try:
+            yield
+        finally:
+            store.close()
+
+
+def _sampling(options: WatchOptions, model: TextModel) -> Sampling:
+    """Return how an answer is drawn.  Raises ValueError for what answers do not have."""
+    from engine.evaluation.plan import Sampling
+    from engine.strategies import catalogue, source_digest
+
+    if options.prompt or options.stride:
+        raise ValueError("tasks bring their own prompts, and answers do not slide: leave out --prompt and --semi-ar")
+    settings, run = fit_to_model(options, model.info, catalogue())
+    return Sampling(
+        strategy=settings.strategy, knobs=dict(settings.knobs), steps=run.steps_after(0), length=run.length,
+        seed=run.seed, count=1, block_length=run.block_length, strategy_digest=source_digest(settings.strategy),
+        quality_digest=head_digest(model, settings),
+        **{info.name: getattr(settings, info.name) for info in SHARED_KNOBS},
+    )  # fmt: skip
+
+
+def status_of(progress: TaskProgress) -> Status:
+    """Return the progress with the figures so far."""
+    figures = []
+    if progress.judged:
+        figures.append(f"{progress.right / progress.judged:.1%} right")
+    if progress.done:
+        figures.append(f"{progress.network_calls / progress.done:,.1f} calls an item")
+    if progress.network_calls:
+        figures.append(f"{progress.tokens / progress.network_calls:.2f} tokens a call")
+    return Status("answering", progress.done, progress.total, figures=", ".join(figures))
+
+
+def print_task_results(results: TaskResults, home: Path, *, as_json: bool) -> None:
+    """Print the results in the directory `home`, as one JSON object in a line or as tables."""
+    if as_json:
+        print_json(msgspec.json.encode(results).decode())
+        return
+    console = SafeConsole(highlight=False)
+    say: Callable[[str], None] = lambda text: console.print(sanitize(text), markup=False, soft_wrap=True)  # noqa: E731
+    sampling = results.settings["sampling"]
+    say(
+        f"{results.settings['model']['name']}, {strategy_line(sampling)}, T = {sampling['steps']:,}, "
+        f"answers of {sampling['length']:,} tokens, N = {results.items:,}, seed {sampling['seed']}"
+    )
+    table = Table("task", "filter", "metric", "value", box=None, pad_edge=False)
+    for one in results.figures:
+        table.add_row(*map(sanitize, (one.task, one.filter, one.metric, interval_text(one.figure, 3))))
+    console.print(table)
+    line = f"{results.network_calls.value:,.1f} network calls an item"
+    if results.tokens_per_call is not None:
+        line += f", {results.tokens_per_call.value:.2f} tokens a call, {results.length.value:,.1f} tokens an answer"
+    if results.entropy is not None and results.ends is not None:
+        line += f", entropy {results.entropy.value:.2f}, {results.ends.value:.1%} end of text"
+    say(line)
+    if results.right is not None and results.ever_right is not None:
+        say(
+            f"right at the end {interval_text(results.right, 3)}, ever right {interval_text(results.ever_right, 3)}: "
+            f"{len(results.overwritten):,} right answers were overwritten"
+        )
+    for note in results.notes:
+        say(f"note: {note}")
+    say(f"{home}: items.jsonl, scores.jsonl, results.json (every setting)")
+
+
+def print_differences(homes: Sequence[Path]) -> None:
+    """Print what every evaluation of a sweep has more than the first, on the same documents."""
+    from engine.tasks.results import differences, read_scores
+
+    first: list[ScoreLine] = read_scores(homes[0])
+    console = SafeConsole(highlight=False)
+    for home in homes[1:]:
+        for one in differences(first, read_scores(home)):
+            console.print(sanitize(_difference_line(homes[0], home, one)), markup=False, soft_wrap=True)
+
+
+def _difference_line(first: Path, second: Path, one: Difference) -> str:
+    alone = "; ".join(
+        f"{name} alone: {', '.join(map(str, docs[:LISTED]))}{' ...' if len(docs) > LISTED else ''}"
+        for name, docs in ((first.name, one.only_first), (second.name, one.only_second))
+        if docs
+    )
+    line = f"{second.name} - {first.name}: {one.task}, {one.filter}, {one.metric} {interval_text(one.figure, 3)}"
+    return f"{line} ({alone})" if alone else line

@@ -1,0 +1,151 @@
+"""`eval --tasks`: right answers of a sampler, resumed, swept and shared among processes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from engine.tasks.results import ITEMS, differences, read_scores
+from remdm_tui.cli import app
+from tests.engine import task_files
+
+pytest.importorskip("lm_eval", reason="the extra tasks is not installed")
+
+
+@pytest.fixture(scope="module")
+def task(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return task_files.vowels(tmp_path_factory.mktemp("task"))
+
+
+def command(task: Path, out: Path, *more: str) -> list[str]:
+    return [
+        "eval", "--tasks", str(task), "--model", "demo", "--strategy", "remdm-cap", "--eta", ".3", "--steps", "12",
+        "--length", "16", "--seed", "5", "--device", "cpu", "--out", str(out), *more,
+    ]  # fmt: skip
+
+
+def kept(home: Path) -> dict[str, Any]:
+    """The files but for clocks."""
+    results = json.loads((home / "results.json").read_text())
+    del results["seconds"]
+    return {"results": results, **{name: (home / name).read_bytes() for name in (ITEMS, "scores.jsonl")}}
+
+
+def refusal(result: Any) -> str:
+    """What a command that is refused says."""
+    assert result.exit_code != 0
+    return " ".join(result.stderr.split())
+
+
+@pytest.fixture(scope="module")
+def whole(task: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("whole") / "out"
+    assert CliRunner().invoke(app, command(task, out, "--batch", "3")).exit_code == 0
+    return out
+
+
+def test_the_results_have_accuracy_costs_and_what_was_overwritten(
+    cli: Callable[..., Any], task: Path, whole: Path
+) -> None:
+    result = cli(*command(task, whole, "--batch", "3"))
+    assert result.exit_code == 0
+    found = kept(whole)["results"]
+    (figure,) = [one for one in found["figures"] if one["metric"] == "exact_match"]
+    assert figure["figure"]["value"] == found["right"]["value"]
+    assert figure["figure"]["low"] <= figure["figure"]["value"] <= figure["figure"]["high"]
+    assert found["ever_right"]["value"] - found["right"]["value"] == pytest.approx(len(found["overwritten"]) / 10)
+    assert found["ever_right"]["value"] > found["right"]["value"]
+    assert found["tokens_per_call"]["value"] == pytest.approx(
+        found["length"]["value"] / found["network_calls"]["value"]
+    )
+    assert "right answers were overwritten" in result.stdout
+    assert "answering 10 of 10" in result.stderr
+    assert "% right" in result.stderr
+
+
+def test_one_that_was_cut_off_ends_with_the_same_files(task: Path, whole: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(whole, out)
+    for name in ("results.json", "results.json.sha256", "scores.jsonl"):
+        (out / name).unlink()
+    lines = (out / ITEMS).read_bytes().splitlines(keepends=True)
+    (out / ITEMS).write_bytes(b"".join(lines[2:6]) + lines[0][:40])
+    (out / "items.rank1.jsonl").write_bytes(lines[8])
+    assert CliRunner().invoke(app, command(task, out, "--batch", "1")).exit_code == 0
+    assert kept(out) == kept(whole)
+
+
+def test_a_smaller_limit_is_the_beginning_and_a_larger_one_goes_on(task: Path, whole: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert CliRunner().invoke(app, command(task, out, "--batch", "8", "--limit", "4")).exit_code == 0
+    assert read_scores(out) == read_scores(whole)[:4]
+    assert CliRunner().invoke(app, command(task, out, "--batch", "8")).exit_code == 0
+    assert kept(out) == kept(whole)
+
+
+def test_a_sweep_is_compared_document_by_document(cli: Callable[..., Any], task: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    arguments = [each for each in command(task, out, "--sweep", "eta=0,0.3") if each not in ("--eta", ".3")]
+    result = cli(*arguments)
+    assert result.exit_code == 0
+    first, second = (read_scores(out / f"eta={eta}") for eta in ("0", "0.3"))
+    (found,) = differences(first, second)
+    values = [[line.metrics["exact_match"] for line in lines] for lines in (first, second)]
+    assert found.figure.value == pytest.approx(sum(values[1]) / 10 - sum(values[0]) / 10)
+    assert len(found.only_second) - len(found.only_first) == sum(values[1]) - sum(values[0])
+    assert "eta=0.3 - eta=0: vowels, first, exact_match" in result.stdout
+
+
+def test_other_settings_are_refused_with_a_list_of_changes(cli: Callable[..., Any], task: Path, whole: Path) -> None:
+    assert "sampling.seed: 5 -> 6" in refusal(cli(*command(task, whole, "--seed", "6")))
+
+
+def test_items_without_an_answer_are_counted(cli: Callable[..., Any], tmp_path: Path) -> None:
+    path = task_files.vowels(tmp_path / "long", count=3, doc_to_text="{{question}} " + "and on " * 400)
+    short = task_files.vowels(tmp_path / "short", "short", count=2)
+    arguments = command(path, tmp_path / "out")
+    arguments[2] = f"{path},{short}"
+    result = cli(*arguments)
+    assert result.exit_code == 1
+    assert "of 5 items: prompt of" in " ".join(result.stdout.split())
+    assert len(kept(tmp_path / "out")["results"]["problems"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (["--tasks", "gone.yaml"], "there is no such file of a task"),
+        (["--tasks", " , "], "needs the name of a task"),
+        (["--judge", "demo-judge"], "--judge is about samples"),
+        (["--chat"], "demo has no chat template"),
+        (["--limit", "0"], "limit must be at least 1"),
+        (["--prompt", "hi"], "bring their own prompts"),
+    ],
+)
+def test_bad_input_is_a_sentence(
+    cli: Callable[..., Any], task: Path, tmp_path: Path, change: list[str], words: str
+) -> None:
+    assert words in refusal(cli(*command(task, tmp_path / "out", *change)))
+
+
+def test_a_task_whose_data_is_gone_or_that_runs_code_is_refused(cli: Callable[..., Any], tmp_path: Path) -> None:
+    path = task_files.vowels(tmp_path / "gone")
+    (tmp_path / "gone" / "vowels.json").unlink()
+    assert "vowels.yaml or its data cannot be read" in refusal(cli(*command(path, tmp_path / "out")))
+    assert "runs code that the model has written" in refusal(
+        cli(*command(task_files.vowels(tmp_path / "code", unsafe_code=True), tmp_path / "out"))
+    )
+
+
+def test_without_the_harness_the_extra_is_named(
+    cli: Callable[..., Any], task: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "lm_eval", None)
+    assert "pip install 'remdm-tui[tasks]'" in refusal(cli(*command(task, tmp_path / "out")))
