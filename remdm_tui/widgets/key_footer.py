@@ -20,6 +20,8 @@ class KeyFooter(Footer):
     def __init__(self, always: Collection[str], order: Sequence[str]) -> None:
         """always: actions whose keys are always shown; order: that of the actions which work everywhere."""
         super().__init__(show_command_palette=False)
+        # Textual leaves it empty until the screen has been drawn once, and lays the screen out again for its keys
+        self.set_reactive(Footer._bindings_ready, True)
         self._always, self._composed_for = always, 0
         self._shown: list[tuple[str | bool | None, ...]] | None = None
         """what tells the keys apart that are on screen; None before the first"""
@@ -37,7 +39,8 @@ class KeyFooter(Footer):
 
     def _fitting(self) -> list[FooterKey]:
         """Return the keys that are shown at this width."""
-        self._composed_for = self.size.width
+        # it is as wide as the screen, which it is asked for before it is laid out
+        self._composed_for = self.size.width or self.app.size.width
         keys = [key for key in super().compose() if isinstance(key, FooterKey)]
         keys.sort(key=lambda key: self._places.get(key.action, -1))
         room = self._composed_for - sum(_width(key) for key in keys if key.action in self._always)
