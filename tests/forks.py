@@ -14,6 +14,7 @@ import importlib
 import json
 import os
 import select
+import shlex
 import shutil
 import signal
 import socket
@@ -28,9 +29,17 @@ from typing import IO, Any, NoReturn
 
 MAIN = "from remdm_tui.cli import main; main()"
 """The program that is the command line."""
+MODULE = """
+import runpy, sys
+sys.executable = {python!r}
+module, *words = sys.argv[sys.argv.index("-m") + 1:]
+sys.argv[1:] = words
+runpy.run_module(module, run_name="__main__", alter_sys=True)
+"""
+"""The program that is `python -m`, whose own processes start `python`."""
 COMMON = ("torch", "engine.sampling.session", "remdm_tui.cli")
 """What nearly every program imports."""
-TRAINING = ("torch._dynamo", "torch.distributed")
+TRAINING = ("torch._dynamo", "torch.distributed", "lightning_fabric")
 """What `train` imports."""
 EVALUATION = ("transformers.models.gpt2.modeling_gpt2", "mauve.compute_mauve")
 """What a judge and MAUVE import."""
@@ -138,6 +147,15 @@ def command(program: str, imports: Sequence[str] = ()) -> list[str]:
     """Return the command of a program, for what starts processes by itself; words may follow it."""
     request = json.dumps({"program": program, "imports": list(imports)})
     return [sys.executable, "-I", "-S", str(Path(__file__).with_name("stand_in.py")), _server(), request]
+
+
+def python(home: Path, imports: Sequence[str] = ()) -> str:
+    """Return a file of `home` that is used as Python is: it runs `-m MODULE WORDS` in a fork, and so do its forks."""
+    path = home / "python"
+    words = shlex.join(command(MODULE.format(python=str(path)), imports))
+    path.write_text(f'#!/bin/sh\nexec {words} "$@"\n', encoding="utf-8")
+    path.chmod(0o700)
+    return str(path)
 
 
 def engine() -> list[str]:

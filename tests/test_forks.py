@@ -46,3 +46,12 @@ def test_a_fork_that_nobody_waits_for_is_killed():
     os.kill(pid, 0)
     del child
     eventually(lambda: gone(pid))
+
+
+def test_what_stands_in_for_python_runs_modules_and_their_processes_in_forks(tmp_path):
+    inner = "import sys; print('inner', __spec__.name, 'torch' in sys.modules, '-m' in sys.argv)"
+    outer = f"import subprocess, sys; subprocess.run([sys.executable, '-P', '-m', 'timeit', '-n1', '-r1', {inner!r}])"
+    command = [forks.python(tmp_path), "-m", "timeit", "-n1", "-r1", outer]
+    done = subprocess.run(command, stdout=subprocess.PIPE, timeout=PATIENCE)
+    assert done.returncode == 0
+    assert done.stdout.decode().splitlines()[0] == "inner timeit True False"

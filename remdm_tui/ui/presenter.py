@@ -197,7 +197,9 @@ class Presenter:
             screen.branches.show(branches.rows(), branches.current, branches.against)
         reading = panel_data.reading(trace, position, session.sample, self._steps_per_second)
         screen.figures.show(reading)
-        screen.line.update(figures_line(reading, screen.app.size.width - 2), layout=False)
+        line = figures_line(reading, screen.app.size.width - 2)
+        if self._drawn.is_new("line", line):
+            screen.line.update(line, layout=False)
         if screen.curves.size.height:
             self.revealed.whole = True
             curves = self._curves(trace, position)
@@ -280,7 +282,8 @@ class Presenter:
         at = panel_data.progress(trace, session.position)
         right = panel_data.play_status(session.player, at, plain, size.width < NARROW, session.phase)
         line = panel_data.status(name, parts, right, size.width - 2, plain)
-        self.screen.status.update(f" {line} ", layout=False)
+        if self._drawn.is_new("status", line):
+            self.screen.status.update(f" {line} ", layout=False)
 
     def _header(self) -> list[str]:
         """Return the parts of the header behind the model's name, the most important first."""

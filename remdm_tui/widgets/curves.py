@@ -66,7 +66,9 @@ class CurvesPanel(Static):
                 text.append_text(self._overlay(chart, total, position, width, rows))
             else:
                 text.append_text(self._chart(chart, total, position, width, rows, changes))
-        self.update(text, layout=False)
+        # Textual would render the same text anew
+        if text != self.content:
+            self.update(text, layout=False)
 
     def _chart(
         self, chart: Chart, total: int, position: int, width: int, rows: int, changes: Sequence[int]

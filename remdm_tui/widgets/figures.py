@@ -38,7 +38,8 @@ class FiguresPanel(Static):
         text = Text("\n".join(_line(left, right, width) for left, right in rows), no_wrap=True)
         lines = 1 + text.plain.count("\n")
         # laying the screen out anew costs more than all that is drawn here
-        self.update(text, layout=lines != self._lines)
+        if text != self.content:
+            self.update(text, layout=lines != self._lines)
         self._lines = lines
 
 

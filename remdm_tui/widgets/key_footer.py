@@ -25,6 +25,8 @@ class KeyFooter(Footer):
         refused: actions that are left out, as they can do nothing at present.
         """
         super().__init__(show_command_palette=False)
+        # Textual leaves it empty until the screen has been drawn once, and lays the screen out again for its keys
+        self.set_reactive(Footer._bindings_ready, True)
         self._always, self._refused, self._composed_for = always, refused, 0
         self._shown: list[tuple[str | bool | None, ...]] | None = None
         """what tells the keys apart that are on screen; None before the first"""
@@ -42,7 +44,8 @@ class KeyFooter(Footer):
 
     def _fitting(self) -> list[FooterKey]:
         """Return the keys that are shown at this width."""
-        self._composed_for = self.size.width
+        # it is as wide as the screen, which it is asked for before it is laid out
+        self._composed_for = self.size.width or self.app.size.width
         refused = self._refused()
         keys = [key for key in super().compose() if isinstance(key, FooterKey) and key.action not in refused]
         keys.sort(key=lambda key: self._places.get(key.action, -1))

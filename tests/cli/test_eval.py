@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import signal
@@ -474,10 +475,13 @@ def test_empty_references_are_reported(cli: Callable[..., Any], shop: Path, tmp_
 
 
 def test_a_job_of_submitit_runs_the_same_command(
-    shop: Path, whole: Path, tmp_path: Path, cli: Callable[..., Any]
+    shop: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its local executor stands in for Slurm: the same pickles, logs and environment."""
-    out = tmp_path / "out"
+    python, out = forks.python(tmp_path, forks.EVALUATION), tmp_path / "out"
+    # the job has a number of its own and is a Python; the command that it starts is a fork
+    (tmp_path / "sitecustomize.py").write_text(f"import sys; sys.executable = {python!r}\n")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]))
     words = command(shop, out)
     job = slurm.send(words, {"cluster": "local", "time": 5}, out)
     assert job.result() == 0

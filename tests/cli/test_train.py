@@ -7,7 +7,6 @@ import os
 import pty
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -131,14 +130,20 @@ def test_a_signal_saves_and_the_same_command_continues(
     assert steps == list(range(1, last + 2))
 
 
+def two_processes(training: list[str], home: Path, stderr: int) -> forks.Child:
+    """Start a long training whose second process is the child of the first."""
+    program = forks.MODULE.format(python=forks.python(home, forks.TRAINING))
+    return forks.start(
+        program, ["-m", "remdm_tui", *training, "--steps", "1000000", "--devices", "2"], imports=forks.TRAINING,
+        stdout=subprocess.PIPE, stderr=stderr, text=True, env=ENVIRONMENT,
+    )  # fmt: skip
+
+
 def test_two_processes_stop_together_and_one_goes_on(
     training: list[str], tmp_path: Path, cli: Callable[..., Any]
 ) -> None:
     """The signal reaches one of them."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "remdm_tui", *training, "--steps", "1000000", "--devices", "2"],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=ENVIRONMENT,
-    )  # fmt: skip
+    process = two_processes(training, tmp_path, stderr=subprocess.DEVNULL)
     assert process.stdout is not None
     while not process.stdout.readline().startswith("step "):
         pass
@@ -164,6 +169,7 @@ def test_a_scheduler_that_tells_a_process_twice_does_not_kill_it_while_it_saves(
 JOB = """
 import signal, sys
 from remdm_tui.commands.slurm import Job
+sys.executable = sys.argv.pop(1)
 job = Job(sys.argv[1:])
 def warned(number, frame):
     again = job.checkpoint()
@@ -174,7 +180,8 @@ job()
 
 
 def test_a_job_of_slurm_saves_before_it_is_sent_again(training: list[str], tmp_path: Path) -> None:
-    process = forks.start(JOB, [*training, "--steps", "1000000"], env=ENVIRONMENT, stdout=subprocess.PIPE, text=True)
+    words = [forks.python(tmp_path, forks.TRAINING), *training, "--steps", "1000000"]
+    process = forks.start(JOB, words, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     while not process.stdout.readline().startswith("step "):
         pass
@@ -185,11 +192,8 @@ def test_a_job_of_slurm_saves_before_it_is_sent_again(training: list[str], tmp_p
     assert f"stopped after step {last}, saved in" in output
 
 
-def test_a_process_that_is_lost_ends_the_other_with_a_sentence(training: list[str]) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "remdm_tui", *training, "--steps", "1000000", "--devices", "2"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT,
-    )  # fmt: skip
+def test_a_process_that_is_lost_ends_the_other_with_a_sentence(training: list[str], tmp_path: Path) -> None:
+    process = two_processes(training, tmp_path, stderr=subprocess.PIPE)
     assert process.stdout is not None
     while not process.stdout.readline().startswith("step "):
         pass

@@ -45,14 +45,17 @@ def owes_a_step(app: textual.app.App[Any]) -> bool:
 async def wait_until_quiet(min_sleep: float = 0, max_sleep: float = 1) -> None:
     """Return once the application is quiet and its screen is laid out, or after `max_sleep` seconds."""
     app, end = active_app.get(), time.monotonic() + max_sleep
+    waiting = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]
     for _ in range(2):
-        turns = 0
+        turns, alone = 0, False
         while turns < CALM and time.monotonic() < end:
             await asyncio.sleep(0)
-            turns = turns + 1 if is_quiet(app) else 0
+            # where nothing was to run before this turn nor is to run after it, all are as they were
+            was_alone, alone = alone, not waiting
+            turns = turns + 1 if (turns and was_alone and alone) or is_quiet(app) else 0
             if turns == CALM and owes_a_step(app):
                 await asyncio.sleep(TICK)
-                turns = 0
+                turns, alone = 0, False
         # what a timer does up to sixty times a second: lay out and draw what has changed
         if app.screen_stack:
             app.screen._on_timer_update()
