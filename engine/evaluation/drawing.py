@@ -17,7 +17,7 @@ from engine.metrics.diversity import repetition
 from engine.models import TextModel
 from engine.models.protocol import Denoiser, never_drawn
 from engine.records import SHARED_KNOBS
-from engine.sampling.batch import AbandonedSample, OnStep, Sample, samples
+from engine.sampling.batch import AbandonedSample, OnSampledStep, Sample, samples
 from engine.sampling.blocks import plan_blocks
 from engine.sampling.figures import unigram_entropy
 from engine.sampling.predictors import PREDICTORS, sample_by_predictor
@@ -37,7 +37,7 @@ def draw_samples(
     notice: Callable[[str], None],
     *,
     prompts: Mapping[int, Sequence[int]] | None = None,
-    on_step: OnStep | None = None,
+    on_step: OnSampledStep | None = None,
 ) -> Iterator[Sample]:
     """Yield the samples with these numbers, in any order, at most `width` in the network at once.
 
@@ -175,7 +175,7 @@ def _engine_samples(
     width: int,
     failed: Callable[[AbandonedSample], None],
     prompts: Mapping[int, Sequence[int]] | None = None,
-    on_step: OnStep | None = None,
+    on_step: OnSampledStep | None = None,
 ) -> Iterator[Sample]:
     strategy = make_strategy(plan.strategy, **plan.knobs)
     return samples(

@@ -38,7 +38,7 @@ class Sample(NamedTuple):
     network_calls: int
 
 
-OnStep = Callable[[int, Tensor], None]
+OnSampledStep = Callable[[int, Tensor], None]
 """(a sample's number, its tokens long [L] on the CPU) after each of its steps."""
 
 
@@ -91,7 +91,7 @@ def samples(
     stride: int | None = None,
     strides: int = 0,
     prompts: Mapping[int, Sequence[int]] | None = None,
-    on_step: OnStep | None = None,
+    on_step: OnSampledStep | None = None,
     failed: Callable[[AbandonedSample], None] | None = None,
     **settings: Any,
 ) -> Iterator[Sample]:
@@ -153,7 +153,7 @@ class _Slots:
         blocks: Blocks,
         seed: int,
         prompts: Mapping[int, Sequence[int]],
-        on_step: OnStep | None,
+        on_step: OnSampledStep | None,
     ) -> None:
         self.model, self.control, self.blocks, self.prompts = model, control, blocks, prompts
         self.on_step = on_step

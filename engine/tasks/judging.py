@@ -9,10 +9,10 @@ from lm_eval.api.instance import Instance
 
 from engine.tasks.harness import stops
 from engine.tasks.items import Item, until_stop
-from engine.tasks.responder import Judge
+from engine.tasks.responder import AnswerJudge
 
 
-def judge_of(tasks: Mapping[str, Any], requests: Mapping[Item, Instance]) -> Judge:
+def judge_of(tasks: Mapping[str, Any], requests: Mapping[Item, Instance]) -> AnswerJudge:
     """Return what judges texts as answers to these requests of tasks."""
 
     def judge(item: Item, text: str) -> bool | None:

@@ -31,7 +31,7 @@ from engine.tasks.trajectory import RightSteps
 GREEDY = DecodingRule(make_strategy("low-confidence"))
 """The rule that greedy decoding follows where the sampler itself is none, as in LLaDA's evaluation."""
 
-Judge = Callable[[Item, str], bool | None]
+AnswerJudge = Callable[[Item, str], bool | None]
 """(item, text) -> whether its answer is right; None where that cannot be told."""
 
 
@@ -48,7 +48,7 @@ class Responder:
     """items, or maskings of one, that share the network"""
     draws: int = DRAWS
     """maskings of a continuation whose likelihood is not exact"""
-    judge: Judge | None = None
+    judge: AnswerJudge | None = None
     """by which the answer is judged after every step; None: it is not"""
     notice: Callable[[str], None] = ignore
     _failed: dict[int, AbandonedSample] = field(default_factory=dict)
