@@ -101,9 +101,8 @@ async def test_back_shows_the_earlier_step_and_keeps_the_record():
     link = ScriptedLink()
     async with watching(link).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        for _ in range(5):
-            await pilot.press("right")
-            await settle(pilot)
+        await pilot.press(*["right"] * 5)
+        await settle(pilot)
         now = text_of(pilot.app)
         await pilot.press("left", "left", "home")
         await settle(pilot)

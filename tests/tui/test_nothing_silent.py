@@ -47,9 +47,8 @@ def still(link=None, **options):
 
 async def ahead(pilot, steps=3):
     await settle(pilot)
-    for _ in range(steps):
-        await pilot.press("right")
-        await settle(pilot)
+    await pilot.press(*["right"] * steps)
+    await settle(pilot)
 
 
 @asynccontextmanager

@@ -48,9 +48,8 @@ def codes(app, number):
 
 async def stepped(pilot, count):
     await settle(pilot)
-    for _ in range(count):
-        await pilot.press("right")
-        await settle(pilot)
+    await pilot.press(*["right"] * count)
+    await settle(pilot)
 
 
 # -- one clock

@@ -57,9 +57,8 @@ def text(app, selector):
 
 async def stepped(pilot, count):
     await settle(pilot)
-    for _ in range(count):
-        await pilot.press("right")
-        await settle(pilot)
+    await pilot.press(*["right"] * count)
+    await settle(pilot)
 
 
 # -- keys and theme

@@ -30,9 +30,8 @@ async def drawn(pilot):
 
 async def halfway(pilot):
     await settle(pilot)
-    for _ in range(16):
-        await pilot.press("right")
-        await settle(pilot)
+    await pilot.press(*["right"] * 16)
+    await settle(pilot)
     await drawn(pilot)
 
 

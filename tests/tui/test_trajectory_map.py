@@ -32,9 +32,8 @@ def picture(cells: MapCells):
 
 
 async def ahead(pilot, steps):
-    for _ in range(steps):
-        await pilot.press("right")
-        await settle(pilot)
+    await pilot.press(*["right"] * steps)
+    await settle(pilot)
 
 
 async def test_the_map_is_below_the_text_and_one_step_paints_its_own_column_alone(monkeypatch):
