@@ -43,6 +43,8 @@ TRAINING = ("torch._dynamo", "torch.distributed", "lightning_fabric")
 """What `train` imports."""
 EVALUATION = ("transformers.models.gpt2.modeling_gpt2", "mauve.compute_mauve")
 """What a judge and MAUVE import."""
+THREADLESS = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
+"""Keeps pyarrow, which scikit-learn imports along with pandas, from starting a thread."""
 LONGEST = 1 << 17
 """Bytes of a request."""
 
@@ -172,8 +174,9 @@ def _server() -> str:
         line.bind(address)
         line.listen(64)
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.forks", str(line.fileno())], pass_fds=[line.fileno()], stdin=subprocess.PIPE
-        )
+            [sys.executable, "-m", "tests.forks", str(line.fileno())], pass_fds=[line.fileno()], stdin=subprocess.PIPE,
+            env=os.environ | THREADLESS,
+        )  # fmt: skip
 
     def end() -> None:
         process.communicate()
@@ -253,7 +256,14 @@ def main() -> None:
     for name in COMMON:
         importlib.import_module(name)
     program = _serve(socket.socket(fileno=int(sys.argv[1])))
-    exec(compile(program, "<string>", "exec"), {"__name__": "__main__"})
+    try:
+        exec(compile(program, "<string>", "exec"), {"__name__": "__main__"})
+    except KeyboardInterrupt:
+        # Python ends by the signal too, unless something evaluates a text while it exits, as what was imported may
+        sys.excepthook(*sys.exc_info())
+        atexit._run_exitfuncs()
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
 
 
 if __name__ == "__main__":
