@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -616,6 +617,43 @@ def test_a_model_that_has_changed_does_not_continue_the_record() -> None:
         world.store.dispatch(event)
     assert isinstance(world.store.state.phase, EngineFailed)
     assert not world.store.state.loaded
+
+
+def test_the_end_of_another_branch_does_not_end_the_one_on_screen() -> None:
+    world = stepped(2, e.BranchOff(), wire.Finished(1, 7))
+    assert not world.store.state.player.ended
+    world.store.dispatch(wire.Finished(1, world.store.state.branch))
+    assert world.store.state.player.ended
+
+
+def test_a_law_stops_each_run_once() -> None:
+    world = stepped(2, e.Tick(1))
+    law = Violation("keeps the quota", world.store.state.position, "f", "m", ())
+    for _ in range(2):
+        world.store.dispatch(e.Move(playing.toggle(world.store.state.player)))
+        world.store.dispatch(wire.Broken(1, 0, law))
+    assert world.store.state.player.playing
+    world.store.dispatch(e.Restart(0))
+    world.link = Trace(RunStart(TOKENS, TOKENS > 0, 9, 0))
+    world.store.dispatch(wire.Began(2, ARRAY, ARRAY, 9, 0))
+    world.store.dispatch(e.Move(replace(world.store.state.player, playing=True)))
+    world.store.dispatch(wire.Broken(2, 0, msgspec.structs.replace(law, step=0)))
+    assert not world.store.state.player.playing
+
+
+def test_a_breakpoint_holds_the_view_though_an_edit_was_under_way() -> None:
+    world = stepped(3, e.EditCanvas(Edit("lock", 0, 0)))
+    assert world.store.state.lead
+    world.store.dispatch(e.BreakpointsHit((Hit(1, "step 1", "step 1", 1, (0,), ()),), 0))
+    world.grow()
+    world.store.dispatch(e.Tick(0))
+    assert world.store.state.position == 1
+
+
+def test_a_new_engine_has_all_its_tries() -> None:
+    world = stepped(1)
+    state = replace(world.store.observe(), retries=Retries(3, 1))
+    assert reduce(state, e.Revive())[0].retries == Retries()
 
 
 def test_a_late_end_of_the_last_run_does_not_end_the_next() -> None:
