@@ -32,6 +32,7 @@ from engine.evaluation.store import EvalStore
 from engine.files.atomic import replacing
 from engine.files.checksums import checksum, known
 from engine.files.fingerprint import fingerprint
+from engine.files.json_lines import encode_line
 from engine.files.jsonl import Appended
 from engine.files.locks import BusyError
 from engine.metrics import diversity
@@ -374,6 +375,23 @@ def test_scores_that_contradict_each_other_are_given_again(
     (tmp_path / "scores.rank1.jsonl").write_bytes(msgspec.json.encode(other) + b"\n")
     finished(tmp_path, plan(judge), judge)
     assert kept(tmp_path) == kept(whole)
+
+
+def test_a_sample_of_two_texts_is_none_of_them(tmp_path: Path, whole: Path) -> None:
+    copy(whole, tmp_path)
+    lines, remarks = EvalStore(tmp_path).samples(), list[str]()
+    other = msgspec.structs.replace(lines[2], ids=lines[3].ids)
+    (tmp_path / "samples.rank1.jsonl").write_bytes(encode_line(other))
+    assert EvalStore(tmp_path).samples(notice=remarks.append).keys() == lines.keys() - {2}
+    assert "sample 2 is there twice and differs" in remarks[0]
+
+
+def test_one_missing_sample_is_enough_to_take_the_features_again(tmp_path: Path, whole: Path) -> None:
+    copy(whole, tmp_path)
+    EvalStore(tmp_path).forget_scores_without(set())
+    assert (tmp_path / "features.npy").exists()
+    EvalStore(tmp_path).forget_scores_without({2})
+    assert not (tmp_path / "features.npy").exists()
 
 
 @pytest.mark.parametrize("fault", ["rows", "columns", "type", "nan", "none", "pickle", "value"])
