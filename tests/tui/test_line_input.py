@@ -9,6 +9,7 @@ from textual.widgets import Input, Label
 
 from engine.records import Settings
 from remdm_tui.app import WatchApp
+from remdm_tui.preferences.themes import readable_variables
 from remdm_tui.screens.line import LineScreen
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.widgets.line_input import ASCII_NEWLINES, NEWLINES, LineInput, newline_sign
@@ -17,10 +18,18 @@ from tests.tui.scripted import ScriptedLink
 LINES = "first\nsecond\r\nthird"
 
 
+class Themed(App[None]):
+    """An application with the colours that dialogs are drawn in."""
+
+    def get_css_variables(self) -> dict[str, str]:
+        known = super().get_css_variables()
+        return {**known, **readable_variables(known)}
+
+
 @pytest.mark.parametrize("sign", [*NEWLINES, *ASCII_NEWLINES])
 async def test_lines_are_kept_where_they_make_sense(sign: str) -> None:
     taken: list[str] = []
-    app = App[None]()
+    app = Themed()
     async with app.run_test() as pilot:
         app.push_screen(LineScreen("title", "question", "old\nvalue", accept=taken.append, newline=sign))
         await pilot.pause()
