@@ -10,6 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -20,9 +21,10 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding
 from textual.dom import DOMNode
 from textual.driver import Driver
-from textual.events import Event, InputEvent
+from textual.events import Event, InputEvent, Key
 from textual.filter import LineFilter
 from textual.screen import Screen
+from textual.widgets import Input
 
 from remdm_tui.console.signals import ENDING, FAILED, SIGNALLED, ends
 from remdm_tui.link.base import Link
@@ -50,6 +52,18 @@ from remdm_tui.watch.session import WatchSession
 from remdm_tui.widgets.colour_system import colour_system
 
 SAFE, ASCII = SafeFilter(), AsciiFilter()
+
+
+PATIENCE = 5.0
+"""Seconds within which a line takes what was typed into it."""
+
+
+async def _caught_up(line: Input) -> None:
+    """Wait until a line has taken the keys that were sent to it."""
+    taken = asyncio.Event()
+    if line.call_later(taken.set):
+        with suppress(TimeoutError):
+            await asyncio.wait_for(taken.wait(), PATIENCE)
 
 
 class WatchApp(App[None]):
@@ -160,7 +174,23 @@ class WatchApp(App[None]):
             # keys that are typed while a screen opens are for that screen, and its actions need its widgets
             opening, self._opening = self._opening, None
             await opening
-        await super().on_event(event)
+        if not (isinstance(event, Key) and not event.is_forwarded and await self._acts_on(event)):
+            await super().on_event(event)
+
+    async def _acts_on(self, key: Key) -> bool:
+        """Do at once what a key is for that no widget takes for itself; return whether it is for anything.
+
+        Textual sends it to a widget from which it comes back behind the keys that were typed after it.
+        """
+        if not self.app_focus:
+            return False
+        if isinstance(self.focused, Input):
+            if key.key != "enter":
+                return False
+            await _caught_up(self.focused)
+        elif self.screen.is_modal:
+            return False
+        return await self._check_bindings(key.key, priority=True) or await self._check_bindings(key.key)
 
     # -- the first steps
 

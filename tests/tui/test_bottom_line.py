@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from textual.events import Key
 from textual.widgets import Label
 
 from engine.records import Settings
@@ -68,6 +69,18 @@ async def test_what_is_no_command_keeps_the_line_and_says_why_until_it_is_change
         await pilot.press("backspace")
         await seen(pilot, lambda app: not complaint(app))
         await pilot.press("escape")
+        await closed(pilot)
+
+
+@pytest.mark.parametrize("panel", [(), ("4",)])
+async def test_a_command_that_comes_at_once_is_not_torn_apart(panel):
+    async with watching().run_test(size=(100, 30)) as pilot:
+        await stepped(pilot)
+        await pilot.press(*panel)
+        # as from a paste without brackets, or over a slow line
+        for key, character in (("colon", ":"), ("1", "1"), ("enter", "\r")):
+            pilot.app.post_message(Key(key, character))
+        await seen(pilot, lambda app: app.watching.position == 1)
         await closed(pilot)
 
 

@@ -223,6 +223,14 @@ async def test_a_recording_offers_only_what_works(tmp_path):
         assert pilot.app.watching.notice.text == READ_ONLY
 
 
+async def test_a_recording_refuses_an_edit_before_it_asks_for_anything(tmp_path):
+    async with replayed(tmp_path) as pilot:
+        for key in "aFuK":
+            pilot.app.watching.notice = Notice()
+            await pilot.press(key)
+            assert (len(pilot.app.screen_stack), pilot.app.watching.notice.text) == (1, READ_ONLY), key
+
+
 async def test_without_a_model_header_and_text_say_so(tmp_path):
     async with failed(tmp_path) as pilot:
         await seen(pilot, lambda app: "no model" in str(app.main.status.content))

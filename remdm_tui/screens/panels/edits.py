@@ -30,9 +30,18 @@ class TokenEditor:
         self._session.debug.alter(kind, position, tokens, held)
         self._controls.wake()
 
+    def _refused(self) -> bool:
+        """Say why nothing can be edited now; return whether that is so."""
+        obstacle = self._controls.obstacle
+        if obstacle:
+            self._controls.say(obstacle)
+        return bool(obstacle)
+
     def edit_selected(self, kind: EditKind) -> None:
         """Edit the selected position, or say why that is impossible."""
         at = self._session.debug.inspector.at
+        if self._refused():
+            return
         try:
             if at is None:
                 raise ValueError(NOWHERE)
@@ -53,6 +62,8 @@ class TokenEditor:
         """Ask for a token to set at the position."""
         session, plain = self._session, self._controls.options.ascii
         at, model, record = session.debug.inspector.at, session.model, session.trace
+        if self._refused():
+            return
         if at is None or model is None or record is None:
             self._controls.say(NOWHERE)
             return
@@ -78,7 +89,7 @@ class TokenEditor:
         """Ask for another prompt."""
         session, plain, infill = self._session, self._controls.options.ascii, self._controls.options.infill
         record, model = session.trace, session.model
-        if record is None or model is None:
+        if record is None or model is None or self._refused():
             return
         position = session.position
         size = prompt_length(record, position, session.sample)
