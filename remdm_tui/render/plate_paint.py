@@ -27,7 +27,8 @@ SCALE = EVENT + 3
 COLOURS = SCALE + len(LEVEL_COLOURS)
 MARKED = 32
 """Added to a colour in the column of the step on screen and in the row of the selected position."""
-_OF_STATE = {State.LOCKED: PROMPT, State.REVEALED: REVEALED, State.EDITED: EDITED, State.REMASKED: REMASKED}
+_OF_STATE = np.array([NONE, GROUND, GROUND, GROUND, REVEALED, EDITED, REMASKED], np.uint8)
+"""By `State`; `GROUND` where the share decides."""
 
 UPPER, LOWER, FULL = "▀", "▄", " "
 QUADRANTS = " ▘▝▀▖▌▞▛▗▚▐▜▄▙▟█"
@@ -61,15 +62,13 @@ def colours_of(worst: Bytes, share: NDArray[np.float32], mode: Mode) -> Bytes:
             NONE, GROUND, *(SCALE + level for level in mode.levels), REMASKED,
         ], np.uint8)[np.minimum(worst, LOST)]  # fmt: skip
     shares = np.fmax(share, 0)
-    colours = (GROUND + np.round(shares * (GROUNDS - 1))).astype(np.uint8)
+    shades = np.rint(shares * (GROUNDS - 1)).astype(np.uint8)
     # something masked is never quite kept, and something kept never quite masked
-    colours[(shares < 1) & (colours == PROMPT - 1)] -= 1
-    colours[(shares > 0) & (colours == GROUND)] += 1
-    colours[worst == State.UNREAD] = NONE
-    colours[(worst == State.LOCKED) & (shares == 1)] = PROMPT
-    for state in (State.REVEALED, State.EDITED, State.REMASKED):
-        colours[worst == state] = _OF_STATE[state]
-    return colours
+    shades = np.minimum(np.maximum(shades, shares > 0), GROUNDS - 1 - (shares < 1))
+    prompt = (worst == State.LOCKED) & (shares == 1)
+    ground = np.where(prompt, PROMPT, GROUND + shades)
+    own = _OF_STATE[worst]
+    return np.where(own == GROUND, ground, own).astype(np.uint8)
 
 
 def half_blocks(colours: Bytes) -> Painting:

@@ -107,8 +107,8 @@ class MapView(Widget):
     @property
     def grid(self) -> tuple[int, int]:
         """Rows and columns of cells."""
-        marks = self.effective_marks
-        return self.size.height * marks.rows, self.size.width * marks.columns
+        marks, size = self.effective_marks, self.size
+        return size.height * marks.rows, size.width * marks.columns
 
     def _plate(self, record: Record, sample: int) -> Plate:
         self._plates = recent_plates(self._plates, record, sample, self.mode.reads)
@@ -151,9 +151,9 @@ class MapView(Widget):
         for characters in joined(wide):
             cells = slice(characters.start * width, characters.stop * width)
             colours = paint.colours_of(pool.worst[:, cells], pool.share[:, cells], pool.mode)
-            colours[list(self._marked[0])] |= MARKED
-            in_part = [x - cells.start for x in self._marked[1] if cells.start <= x < cells.stop]
-            colours[:, in_part] |= MARKED
+            rows, columns = self._marked
+            colours[rows.start : rows.stop] |= MARKED
+            colours[:, max(columns.start - cells.start, 0) : max(columns.stop - cells.start, 0)] |= MARKED
             made = marks.paint(colours)
             if self._picture.is_empty:
                 self._picture.replace(made)
