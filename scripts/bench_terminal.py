@@ -48,10 +48,12 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--grid", type=int, metavar="FRAMES", help=argparse.SUPPRESS)
     parser.add_argument("--map", type=int, metavar="COLUMNS", help=argparse.SUPPRESS)
+    parser.add_argument("--into", type=Path, metavar="FILE", help=argparse.SUPPRESS)
     parser.add_argument("--part", choices=PARTS, default="all", help="what to measure")
     options = parser.parse_args()
     if options.grid or options.map:
-        print(json.dumps(asyncio.run(grid_cpu(options.grid) if options.grid else map_cpu(options.map))))
+        taken = asyncio.run(grid_cpu(options.grid) if options.grid else map_cpu(options.map))
+        options.into.write_text(json.dumps(taken))
         return
     rows = [*(measure(options.seconds) if options.part == "all" else ()), *measure_map()]
     if options.json:
@@ -222,8 +224,8 @@ def measure_map() -> Iterator[tuple[str, str, str]]:
 def child(part: str, frames: int) -> float:
     """One part alone in a terminal of its own."""
     out = Path(f"/tmp/remdm-grid-{os.getpid()}.json")
-    shell = f"{sys.executable} {__file__} {part} {frames} > {out}"
-    person = Terminal([], command=["sh", "-c", shell])
+    # not through standard output, which Textual asks for the size of the terminal
+    person = Terminal([], command=[sys.executable, __file__, part, str(frames), "--into", str(out)])
     try:
         person.exit_code(120)
         return float(json.loads(out.read_text()))

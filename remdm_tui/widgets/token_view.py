@@ -97,7 +97,7 @@ class TokenView(ScrollView):
 
     def go_on(self, room: int | None = None) -> None:
         """Continue drawing the canvas where the last paint ended, wrapping around."""
-        top, width = self.scroll_offset.y, self.size.width
+        top, width = self.scroll_offset.y, self._width
         shown = range(top, top + self.size.height)
         keys = {row: self._key(row) for row in shown}
         dirty = [row for row, key in keys.items() if self._drawn_keys.get(row) != key]
@@ -157,13 +157,18 @@ class TokenView(ScrollView):
         The grid has no border, padding or tint of its own, and its styles have passed the line filters already:
         Textual's general way of drawing would only copy every line four times.
         """
-        width, base, top = self.size.width, self._base(), self.scroll_offset.y
+        width, base, top = self._width, self._base(), self.scroll_offset.y
         if self._canvas is None:
             strips = [self._message_line(y, width, base) for y in crop.line_range]
         else:
             strips = [self._line(y + top, width, base) for y in crop.line_range]
         first, last = crop.column_span
-        return strips if (first, last) == (0, width) else [strip.crop(first, last) for strip in strips]
+        return strips if first == 0 and last >= width else [strip.crop(first, last) for strip in strips]
+
+    @property
+    def _width(self) -> int:
+        """Columns that no scrollbar covers: a row below one would be cut, and the bar drawn with every row."""
+        return self.size.width - (self.styles.scrollbar_size_vertical if self.show_vertical_scrollbar else 0)
 
     def render_line(self, y: int) -> Strip:
         return self.render_lines(Region(0, y, self.size.width, 1))[0]

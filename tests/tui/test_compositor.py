@@ -74,10 +74,17 @@ async def test_every_key_leaves_the_screen_that_a_whole_repaint_shows():
     assert await walk(watching(length=64, steps=64), WALK, (120, 40)) > len(WALK) // 2
 
 
-@pytest.mark.parametrize(("panes", "size"), [((), (80, 24)), ((MDLM,), (120, 40))], ids=["small", "panes"])
-async def test_so_does_every_key_on_a_small_screen_and_with_panes(panes, size):
-    app = comparing(None, *panes) if panes else watching(length=64, steps=64)
-    assert await walk(app, WALK[:16], size)
+@pytest.mark.parametrize(
+    ("made", "keys", "size"),
+    [
+        (lambda: watching(length=64, steps=64), WALK[:16], (80, 24)),
+        (lambda: watching(length=1024, steps=64), ("right", "right", "pagedown", "right", "up", "left"), (80, 24)),
+        (lambda: comparing(None, MDLM), WALK[:16], (120, 40)),
+    ],
+    ids=["small", "scrolled", "panes"],
+)
+async def test_so_does_every_key_on_a_small_screen_beside_a_scrollbar_and_with_panes(made, keys, size):
+    assert await walk(made(), keys, size)
 
 
 lines = st.lists(st.tuples(st.sampled_from("▀▄ ⣿x"), st.sampled_from(STYLES)), min_size=1, max_size=30)
