@@ -15,6 +15,8 @@ from engine.files.jsonl import DAMAGED
 from engine.files.regular import regular_file
 
 SAMPLES, RESULTS = "samples.jsonl", "results.json"
+ITEMS = "items.jsonl"
+"""In place of samples, the answers of an evaluation on tasks."""
 FORMAT = 1
 """Of both files; a file of a later one is refused."""
 
@@ -178,11 +180,21 @@ class Results(msgspec.Struct, frozen=True):
     """by name, what METRICS has besides the figures above"""
 
 
+def check_has_samples(home: Path) -> None:
+    """Raise ValueError for the directory of an evaluation on tasks, which has answers in place of samples."""
+    if (home / ITEMS).exists():
+        raise ValueError(
+            f"{home} holds answers to tasks, which this command does not read: {RESULTS} has the figures, {ITEMS} the "
+            "answers, and the same `eval --tasks` command prints them again"
+        )
+
+
 def read_results(home: Path) -> Results:
     """Read results.json of a directory.  Raises ValueError if it is missing, damaged or of a later format.
 
     It is compared with its checksum, if there is one: earlier versions wrote none.
     """
+    check_has_samples(home)
     return _decoded((home / RESULTS), Results)
 
 

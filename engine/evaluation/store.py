@@ -15,7 +15,7 @@ import msgspec
 
 from engine.evaluation.features_file import FEATURES, forget_features, read_features
 from engine.evaluation.plan import EvalPlan, change_lines, plan_differences
-from engine.evaluation.results import FORMAT, RESULTS, SAMPLES, Results, SampleLine, read_results
+from engine.evaluation.results import FORMAT, RESULTS, SAMPLES, Results, SampleLine, check_has_samples, read_results
 from engine.evaluation.settings_file import (
     SETTINGS,
     SETTINGS_FORMAT,
@@ -193,6 +193,7 @@ class EvalStore:
 
     def plan(self) -> EvalPlan | None:
         """Return the plan in settings.json; None for a new directory.  Raises ValueError if it is damaged or later."""
+        check_has_samples(self.home)
         return read_plan(self.home, EvalPlan)
 
     def _forget_scores(self, notice: Callable[[str], None]) -> None:

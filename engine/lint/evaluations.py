@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.evaluation.plan import EvalPlan
-from engine.evaluation.results import RESULTS, SAMPLES, read_results
+from engine.evaluation.results import RESULTS, SAMPLES, check_has_samples, read_results
 from engine.files.json_lines import decode_line
 from engine.files.regular import regular_file
 from engine.lint.drawn import DrawnTexts, sampler_line
@@ -31,6 +31,7 @@ class _Ids(msgspec.Struct, frozen=True):
 
 def drawn_by(home: Path) -> DrawnTexts:
     """Return the texts of a finished evaluation.  Raises ValueError if they are missing or damaged."""
+    check_has_samples(home)
     if not (home / SAMPLES).exists():
         raise ValueError(f"{home} has no {SAMPLES} yet; the same `eval` command continues it")
     settings = _settings(home)

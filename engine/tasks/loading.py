@@ -9,6 +9,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from engine.tasks.untrusted import UntrustedError, check_data, nothing_run
+
 NEAREST = 3
 """Names that are offered in place of an unknown one."""
 FILES = (".yaml", ".yml")
@@ -27,11 +29,12 @@ def harness_version() -> str:
     return str(lm_eval.__version__)
 
 
-def load_tasks(names: Sequence[str], num_fewshot: int | None = None) -> dict[str, Any]:
+def load_tasks(names: Sequence[str], num_fewshot: int | None = None, trusted: bool = False) -> dict[str, Any]:
     """Return tasks by name; a group is all of its tasks.
 
     names: registered ones, or YAML files.  num_fewshot: examples in each prompt; None: as many as the task says.
-    Raises ValueError for a task that is unknown, runs code that the model writes, or whose data is missing.
+    trusted: whether code that a file names may run; the harness' own may.  Raises ValueError for a task that is
+    unknown, runs code without consent or code that the model writes, or whose data is missing.
     """
     harness_version()
     from lm_eval.tasks import TaskManager
@@ -47,7 +50,10 @@ def load_tasks(names: Sequence[str], num_fewshot: int | None = None) -> dict[str
         if not yes and name not in manager.task_index:
             near = get_close_matches(name, manager.all_tasks, NEAREST, 0.0)
             raise ValueError(f"unknown task {name!r}: the nearest are {', '.join(near)}")
-        found |= _loaded(manager, name)
+        if yes and not trusted:
+            check_data(Path(name))
+        with nothing_run(trusted):
+            found |= _loaded(manager, name)
     for task in found.values():
         if getattr(task, "UNSAFE_CODE", False):
             raise ValueError(f"{task.task_name} runs code that the model has written, which is not supported")
@@ -60,7 +66,7 @@ def load_tasks(names: Sequence[str], num_fewshot: int | None = None) -> dict[str
 def _loaded(manager: Any, name: str) -> dict[str, Any]:
     try:
         return dict(manager.load([name])["tasks"])
-    except (KeyboardInterrupt, SystemExit):
+    except (KeyboardInterrupt, SystemExit, UntrustedError):
         raise
     except Exception as error:
         reason = (" ".join(str(error).split()) or type(error).__name__)[:300]

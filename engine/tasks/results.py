@@ -15,7 +15,7 @@ from engine.files.jsonl import lines
 from engine.metrics.bootstrap import interval
 from engine.tasks.items import AnswerLine
 
-ITEMS, SCORES, RESULTS = "items.jsonl", "scores.jsonl", "results.json"
+SCORES = "scores.jsonl"
 FORMAT = 1
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from engine.evaluation.results import ITEMS, RESULTS
 from engine.files.atomic import replace, tidy, writable
 from engine.files.checksums import replace_checked
 from engine.files.json_lines import encode_line
@@ -15,7 +16,7 @@ from engine.files.jsonl import lines, repair
 from engine.files.locks import acquire
 from engine.system.callbacks import ignore
 from engine.tasks.items import AnswerLine
-from engine.tasks.results import ITEMS, RESULTS, SCORES, ScoreLine, TaskResults
+from engine.tasks.results import SCORES, ScoreLine, TaskResults
 
 
 class TaskStore:

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from engine.records import SHARED_KNOBS
 from engine.system.ranks import on_first
+from engine.text.counts import counted
 from remdm_tui.commands.eval_arguments import EvalArguments, TaskArguments
 from remdm_tui.commands.eval_job import head_digest
 from remdm_tui.commands.eval_model import EvalModel
@@ -61,7 +62,8 @@ def check(arguments: EvalArguments) -> TaskArguments:
 class TaskRunner:
     """The evaluations of one command on tasks; what several have in common is loaded once."""
 
-    def __init__(self, arguments: EvalArguments, ranks: Ranks, reporter: Reporter) -> None:
+    def __init__(self, arguments: EvalArguments, ranks: Ranks, reporter: Reporter, *, trusted: bool) -> None:
+        """trusted: whether this command line has consented to run code that the tasks name."""
         # read when tqdm is imported: the harness' own bars would cross the reporter's
         os.environ.setdefault("TQDM_DISABLE", "1")
         from engine.tasks.loading import load_tasks
@@ -70,7 +72,7 @@ class TaskRunner:
         self._settings = check(arguments)
         self._model = EvalModel(ranks.device, reporter)
         with reporter.waiting("reading the tasks"):
-            self._tasks = load_tasks(self._settings.names, self._settings.num_fewshot)
+            self._tasks = load_tasks(self._settings.names, self._settings.num_fewshot, trusted)
 
     def home(self, combination: Combination) -> Path:
         """Return the directory of one combination."""
@@ -181,7 +183,7 @@ def print_task_results(results: TaskResults, home: Path, *, as_json: bool) -> No
     if results.right is not None and results.ever_right is not None:
         say(
             f"right at the end {interval_text(results.right, 3)}, ever right {interval_text(results.ever_right, 3)}: "
-            f"{len(results.overwritten):,} right answers were overwritten"
+            f"{counted(len(results.overwritten), 'right answer', form=',')} overwritten"
         )
     for note in results.notes:
         say(f"note: {note}")

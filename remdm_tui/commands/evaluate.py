@@ -77,7 +77,8 @@ def _evaluate(combinations: Sequence[Combination], arguments: EvalArguments, rep
 
     status, homes = 0, []
     process = ranks(combinations[0].arguments.device or "auto", os.environ, arguments.devices, arguments.nodes)
-    runner = _runner(arguments, process, reporter if process.rank == 0 else Silent())
+    trusted = combinations[0].arguments.trust_remote_code
+    runner = _runner(arguments, process, reporter if process.rank == 0 else Silent(), trusted)
     try:
         for number, combination in enumerate(combinations, 1):
             if combination.name and process.rank == 0:
@@ -97,11 +98,11 @@ def _evaluate(combinations: Sequence[Combination], arguments: EvalArguments, rep
     return status
 
 
-def _runner(arguments: EvalArguments, process: Ranks, reporter: Reporter) -> Runner:
+def _runner(arguments: EvalArguments, process: Ranks, reporter: Reporter, trusted: bool) -> Runner:
     if arguments.tasks is not None:
         from remdm_tui.commands.eval_tasks import TaskRunner
 
-        return TaskRunner(arguments, process, reporter)
+        return TaskRunner(arguments, process, reporter, trusted=trusted)
     from remdm_tui.commands.eval_job import EvalRunner
 
     return EvalRunner(arguments, process, reporter)

@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from engine.evaluation.results import RESULTS, SAMPLES, read_results
+from engine.evaluation.results import ITEMS, RESULTS, SAMPLES, check_has_samples, read_results
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.reports.reader import evaluation_of
 from remdm_tui.reports.records import Collection, Evaluation, Group, Terms
 from remdm_tui.reports.series import series_of
 
-FILES = {RESULTS, SAMPLES, "settings.json"}
+FILES = {RESULTS, SAMPLES, ITEMS, "settings.json"}
 """A directory with one of these files is that of an evaluation; nothing below it is searched."""
 
 
@@ -28,6 +28,7 @@ def collect(roots: Sequence[Path], conventions: str | None = None) -> Collection
     remarks: list[str] = []
     for home in homes(roots):
         try:
+            check_has_samples(home)
             if not (home / RESULTS).exists():
                 raise ValueError(f"{home} has no results yet; the same `eval` command continues it")
             evaluations.append(evaluation_of(home, read_results(home), conventions))

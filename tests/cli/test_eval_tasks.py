@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from engine.tasks.results import ITEMS, differences, read_scores
+from engine.evaluation.results import ITEMS
+from engine.tasks.results import differences, read_scores
 from remdm_tui.cli import app
 from tests.engine import task_files
 
@@ -65,7 +66,7 @@ def test_the_results_have_accuracy_costs_and_what_was_overwritten(
     assert found["tokens_per_call"]["value"] == pytest.approx(
         found["length"]["value"] / found["network_calls"]["value"]
     )
-    assert "right answers were overwritten" in result.stdout
+    assert "right answers overwritten" in result.stdout
     assert "answering 10 of 10" in result.stderr
     assert "% right" in result.stderr
 
@@ -142,6 +143,44 @@ def test_a_task_whose_data_is_gone_or_that_runs_code_is_refused(cli: Callable[..
     assert "runs code that the model has written" in refusal(
         cli(*command(task_files.vowels(tmp_path / "code", unsafe_code=True), tmp_path / "out"))
     )
+
+
+@pytest.mark.parametrize("where", ["itself", "included", "class"])
+def test_code_that_a_file_names_runs_with_consent_alone(cli: Callable[..., Any], tmp_path: Path, where: str) -> None:
+    path = task_files.vowels(tmp_path, count=2)
+    (tmp_path / "mine.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\ndef words(doc): return 'It was'\n")
+    entry = "class: !function mine.words\n" if where == "class" else "doc_to_text: !function mine.words\n"
+    if where == "included":
+        (tmp_path / "more.yaml").write_text(entry)
+        path.write_text(path.read_text().replace("doc_to_text: '{{question}}'\n", "include: more.yaml\n"))
+    else:
+        path.write_text(path.read_text().replace("doc_to_text: '{{question}}'\n", entry))
+    said = refusal(cli(*command(path, tmp_path / "out")))
+    assert "names Python code, mine.words: add --trust-remote-code" in said
+    assert not (tmp_path / "ran").exists()
+    if where != "class":
+        assert cli(*command(path, tmp_path / "out", "--trust-remote-code")).exit_code == 0
+        assert (tmp_path / "ran").exists()
+
+
+def test_pickled_data_is_read_with_consent_alone(cli: Callable[..., Any], tmp_path: Path) -> None:
+    path = task_files.vowels(tmp_path, count=2)
+    path.write_text(path.read_text().replace("dataset_path: json", "dataset_path: pandas"))
+    assert "data of the kind pandas, which may run code" in refusal(cli(*command(path, tmp_path / "out")))
+
+
+def test_a_template_is_rendered_in_a_sandbox(cli: Callable[..., Any], tmp_path: Path) -> None:
+    escape = "{{ cycler.__init__.__globals__.os.mkdir('" + str(tmp_path / "ran") + "') }}"
+    path = task_files.vowels(tmp_path, count=2, doc_to_text=escape)
+    assert cli(*command(path, tmp_path / "out")).exit_code != 0
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("words", [("report",), ("lint",), ("eval", "--model", "demo", "--judge", "none", "--out")])
+def test_commands_for_samples_say_what_a_directory_of_answers_is(
+    cli: Callable[..., Any], whole: Path, words: tuple[str, ...]
+) -> None:
+    assert "holds answers to tasks, which this command does not read" in refusal(cli(*words, str(whole)))
 
 
 def test_without_the_harness_the_extra_is_named(

@@ -1,0 +1,73 @@
+"""Task files are data from elsewhere: nothing that they name is run without consent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from engine.records import HOW_TO_CONSENT
+
+PICKLED = ("pandas",)
+"""Kinds of data whose reading runs what the file says."""
+
+
+class UntrustedError(ValueError):
+    """A task file would run code."""
+
+
+@contextmanager
+def nothing_run(trusted: bool) -> Iterator[None]:
+    """Refuse functions that task files name, except the harness' own, and render templates in a sandbox for good.
+
+    trusted: whether the functions may be imported.  Raises UntrustedError inside the context.
+    """
+    import lm_eval.utils
+    from jinja2.sandbox import SandboxedEnvironment
+    from lm_eval.tasks import _yaml_loader
+
+    plain = lm_eval.utils.env
+    if not isinstance(plain, SandboxedEnvironment):
+        sandbox = SandboxedEnvironment(
+            loader=plain.loader, undefined=plain.undefined, keep_trailing_newline=plain.keep_trailing_newline
+        )
+        sandbox.filters |= plain.filters
+        lm_eval.utils.env = sandbox
+    ours, imported = Path(lm_eval.__file__).parent.resolve(), _yaml_loader._import_func_in_yml
+
+    def refuse(name: str, home: Path) -> Any:
+        if not trusted and not home.resolve().is_relative_to(ours):
+            raise UntrustedError(f"a task in {home} names Python code, {name}: {HOW_TO_CONSENT}")
+        return imported(name, home)
+
+    _yaml_loader._import_func_in_yml = refuse
+    try:
+        yield
+    finally:
+        _yaml_loader._import_func_in_yml = imported
+
+
+def check_data(path: Path) -> None:
+    """Raise UntrustedError if a task file, or one that it includes, names data whose reading runs code."""
+    from lm_eval.tasks._yaml_loader import load_yaml
+    from yaml import YAMLError
+
+    try:
+        config = load_yaml(path, resolve_func=False)
+    except (OSError, ValueError, TypeError, RecursionError, YAMLError):  # loading it reports the reason
+        return
+    kinds = {str(value) for key, value in _entries(config) if key == "dataset_path"}
+    if found := kinds.intersection(PICKLED):
+        raise UntrustedError(f"{path} has data of the kind {found.pop()}, which may run code: {HOW_TO_CONSENT}")
+
+
+def _entries(config: object) -> Iterator[tuple[object, object]]:
+    """Yield every key with its value, however deep."""
+    if isinstance(config, dict):
+        for key, value in config.items():
+            yield key, value
+            yield from _entries(value)
+    elif isinstance(config, list):
+        for value in config:
+            yield from _entries(value)
