@@ -14,6 +14,7 @@ from remdm_tui.screens.line import LineScreen
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.widgets.line_input import ASCII_NEWLINES, NEWLINES, LineInput, newline_sign
 from tests.tui.scripted import ScriptedLink
+from tests.waiting import seen
 
 LINES = "first\nsecond\r\nthird"
 
@@ -81,18 +82,15 @@ KEYS = ("a", "F", "slash", "W", "w", "enter", "x", "m", "A")
 async def test_no_box_cuts_a_paste_without_a_word(key: str) -> None:
     app = WatchApp(WatchOptions(Settings("remdm-cap"), steps=8, length=16, paused=True), ScriptedLink)
     async with app.run_test(size=(120, 40)) as pilot:
-        while not app.watching.has_record:
-            await pilot.pause()
+        await seen(pilot, lambda app: app.watching.has_record)
         # a box for a token asks at a position
         await pilot.press("v", key)
-        while not app.screen.query(Input):
-            await pilot.pause()
+        await seen(pilot, lambda app: bool(app.screen.query(Input)))
         line = app.screen.query_one(Input)
         assert isinstance(line, LineInput)
         line.value = ""
         line.post_message(events.Paste(f"\n{LINES}"))
-        while not line.value:
-            await pilot.pause()
+        await seen(pilot, lambda _: line.value)
         await pilot.pause()
         sentence = str(app.screen.query_one(".error", Label).content)
         if line.text.strip() == "first":

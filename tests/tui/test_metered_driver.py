@@ -21,6 +21,7 @@ from remdm_tui.ui.metered_driver import LEAST, LONGEST, MeteredDriver, MeteredWr
 from remdm_tui.widgets.token_grid import TokenGrid
 from tests.tui.scripted import WORDS
 from tests.tui.test_app import settle, watching
+from tests.waiting import seen
 
 
 class Line(io.StringIO):
@@ -169,8 +170,7 @@ async def test_a_grid_without_room_for_all_of_a_step_draws_it_in_parts_until_it_
         grid = app.query_one(Asking)
         grid.use_pieces(TokenTexts.of(WORDS))
         grid.show(canvas(200, 0))
-        while not grid._strips:
-            await pilot.pause()
+        await seen(pilot, lambda _: grid._strips)
         requested.clear()
         grid.show(canvas(200, 1), room=300)
         while not grid.whole:

@@ -16,6 +16,7 @@ from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.ui.output_filter import SafeFilter
 from remdm_tui.watch.notices import Notice
 from tests.tui.scripted import ScriptedLink
+from tests.waiting import seen
 
 CONTROLS = "".join(map(chr, (*range(32), *range(127, 160))))
 HOSTILE = f"x\x1b]0;title\x07\x1b]52;c;Y2xpcA==\x07{CONTROLS}\u202e\u2066\u200b\u200d\u2028\ufeff\U000e0041y"
@@ -40,6 +41,11 @@ def drawn(app: WatchApp) -> str:
     )  # fmt: skip
 
 
+def foreign(app: WatchApp) -> set[str]:
+    """Return the characters on the screen that are none to see."""
+    return {c for c in drawn(app) if c != "\n" and not is_visible(c)}
+
+
 async def test_hostile_words_on_the_screen_do_nothing() -> None:
     choice, link = ModelChoice(HOSTILE), ScriptedLink(HOSTILE)
     app = WatchApp(
@@ -47,8 +53,12 @@ async def test_hostile_words_on_the_screen_do_nothing() -> None:
         lambda: link,
     )
     async with app.run_test(size=(120, 40)) as pilot:
-        while not app.watching.has_record:
-            await pilot.pause()
+        await seen(pilot, lambda app: app.watching.has_record)
+        await pilot.press("a")
+        await seen(pilot, lambda app: len(app.screen_stack) == 2)
+        assert not foreign(app)
+        await pilot.press("escape")
+        await seen(pilot, lambda app: len(app.screen_stack) == 1)
         link.open = lambda _: link.events.append(wire.Loading(HOSTILE, 1, 2))  # type: ignore[method-assign]
         for notice, loads in ((Notice(HOSTILE, "failure"), False), (Notice(), True)):
             app.watching.notice = notice
@@ -60,10 +70,4 @@ async def test_hostile_words_on_the_screen_do_nothing() -> None:
             app.notify(HOSTILE, markup=False)
             for _ in range(3):
                 await pilot.pause()
-            shown = drawn(app)
-            assert not {c for c in shown if c != "\n" and not is_visible(c)}
-        await pilot.press("a")
-        while len(app.screen_stack) < 2:
-            await pilot.pause()
-        await pilot.pause()
-        assert not {c for c in drawn(app) if c != "\n" and not is_visible(c)}
+            assert not foreign(app)

@@ -21,6 +21,7 @@ from remdm_tui.ui.run_app import crashing_threads
 from tests.engine.recordings import recorded
 from tests.tui.scripted import ScriptedLink
 from tests.tui.terminal import with_forked_engine
+from tests.waiting import seen
 
 RUN = ("watch", "--fresh", "--steps", "4000", "--length", "32")
 REPLAYED = "/24"
@@ -72,8 +73,7 @@ async def test_what_is_signalled_to_end_keeps_its_status_and_gives_the_signals_b
     async with app.run_test() as pilot:
         assert signal.getsignal(number) != before
         os.kill(os.getpid(), number)
-        while app.return_code is None:
-            await pilot.pause()
+        await seen(pilot, lambda app: app.return_code is not None)
         app.exit()
         assert app.return_code == 128 + number
     assert signal.getsignal(number) == before
@@ -123,8 +123,7 @@ async def test_a_terminal_that_has_gone_is_reported_by_the_status():
     app = watching()
     async with app.run_test() as pilot:
         app.post_message(HungUp())
-        while app.return_code is None:
-            await pilot.pause()
+        await seen(pilot, lambda app: app.return_code is not None)
     assert app.return_code == 129
 
 
@@ -133,8 +132,7 @@ async def test_a_thread_that_fails_ends_the_application_with_1():
     with crashing_threads(app):
         async with app.run_test() as pilot:
             threading.Thread(target=lambda: {}["nothing"]).start()
-            while app.return_code is None:
-                await pilot.pause()
+            await seen(pilot, lambda app: app.return_code is not None)
             app.exit()
     assert app.return_code == 1
 
