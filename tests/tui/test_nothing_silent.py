@@ -94,7 +94,8 @@ async def replayed(tmp_path):
         recording=RunRecording(recording=recording),
     )  # fmt: skip
     async with app.run_test(size=SIZE) as pilot:
-        await settle(pilot)
+        # a law that the last step breaks is found by a thread, and its message would replace another
+        await seen(pilot, lambda app: app.watching.debug.findings.broken)
         app.controls.seek(2)
         yield pilot
     recording.close()
