@@ -59,8 +59,7 @@ def refused(screen):
 def test_a_person_watches_turns_knobs_steps_back_and_quits(terminal):
     # the one whose engine is started as everybody's is
     person = terminal(*SMALL, "--paused", "--prompt", "It was", command=COMMAND)
-    screen = person.wait(lambda s: at(s) == (0, 64) and masks(s) > 40)
-    assert "It was" in text(screen)
+    person.wait(lambda s: at(s) == (0, 64) and masks(s) > 40 and "It was" in text(s))
 
     person.press("lll")
     person.wait(lambda s: at(s)[0] == 3)

@@ -29,7 +29,7 @@ def test_break_on_the_first_remask_inspect_step_back_branch_compare_record_quit_
     # the stop has selected what was remasked there; why
     person.wait(lambda s: re.search(rf"► +{stopped} +remasked", s))
     # the sentence may be wrapped
-    assert re.search(r"remasked, was .* u = [\d.]+ < sigma", person.screen(), re.DOTALL)
+    person.wait(lambda s: re.search(r"remasked, was .* u = [\d.]+ < sigma", s, re.DOTALL))
     person.press("o")
     person.wait(lambda s: "nucleus:" in s and "mdlm" in s)
     person.press("\x1b")

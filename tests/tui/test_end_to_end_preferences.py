@@ -12,8 +12,8 @@ def test_the_next_session_begins_as_this_one_ends(terminal, tmp_path):
     for began, ended, first in (("remdm-cap", "remdm-rescale", True), ("remdm-rescale", "remdm-conf", False)):
         person = terminal(*SMALL, **home)
         person.wait(lambda s, began=began: "paused 0/8" in s and began in s.splitlines()[0])
-        screen = person.wait(lambda s: "no key has the id 'plai': perhaps play" in s)
-        assert ("first steps 1/6:  space" in screen) == first
+        person.wait(lambda s: "no key has the id 'plai': perhaps play" in s)
+        person.wait(lambda s, first=first: ("first steps 1/6:  space" in s) == first)
         person.press("Q")
         person.wait(lambda s, ended=ended: ended in s.splitlines()[0])
         if first:
