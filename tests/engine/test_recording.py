@@ -17,6 +17,8 @@ import pytest
 
 from engine.recording import Recorder, Recording, frames, plans
 from engine.recording import steps as reading
+from engine.recording.branch_index import BranchEntry
+from engine.recording.frames import FrameHead
 from engine.recording.recorder import KEY_EVERY
 from engine.recording.state import StoredState
 from engine.records import UNCHANGED, Branch, Change, Edit, Frame, Settings
@@ -289,7 +291,57 @@ def test_a_step_is_rebuilt_from_few_frames(tmp_path: Path, monkeypatch: pytest.M
         assert 0 < len(decoded) <= KEY_EVERY
 
 
+def test_a_state_is_written_whole_after_exactly_so_many_steps_of_its_branch(tmp_path: Path) -> None:
+    start, made = busy_frames(2 * KEY_EVERY + 1, 4, 1)
+    frames = list(made)
+    recorder = Recorder.create(tmp_path / "run", header(start, len(WORDS), len(WORDS) - 1, WORDS), start)
+    for frame in frames:
+        recorder.frame(0, frame)
+    number = recorder.branch(0, 10)
+    for frame in frames[10 : 10 + KEY_EVERY]:
+        recorder.frame(number, frame)
+    assert [line.keys for line in recorder.recording.index.lines] == [[KEY_EVERY, 2 * KEY_EVERY], []]
+    recorder.frame(number, frames[10 + KEY_EVERY])
+    recorder.close()
+    lines = Recording.open(tmp_path / "run").index.lines
+    assert [line.keys for line in lines] == [[KEY_EVERY, 2 * KEY_EVERY], [10 + KEY_EVERY]]
+
+
 # -- branches
+
+
+def test_settings_that_a_branchs_parent_changed_from_the_fork_on_are_not_the_branchs(tmp_path: Path) -> None:
+    session = session_of("remdm-cap", steps=12)
+    start = start_of(session)
+    recorder = Recorder.create(tmp_path / "run", header(start), start)
+    for frame in islice(session, 4):
+        recorder.frame(0, frame)
+    session.set(top_p=0.5)
+    for frame in islice(session, 4):
+        recorder.frame(0, frame)
+    first, then = session.frames[3].settings, session.frames[4].settings
+    assert first != then
+    for at in (3, 4, 5):
+        recorder.branch(0, at)
+    recorder.close()
+    found = [Recording.open(tmp_path / "run").settings(branch) for branch in range(4)]
+    assert found == [[(0, first), (4, then)], [(0, first)], [(0, first)], [(0, first), (4, then)]]
+
+
+def test_a_branch_that_is_cut_is_as_if_it_had_never_gone_further() -> None:
+    def entry(settings: list[int]) -> BranchEntry:
+        line = BranchEntry(Branch(1, 0, 3), 0, 0, 1)
+        for i, number in enumerate(settings):
+            line.add(100 + i, FrameHead(1, 3 + i, number, 0, 1, 0.5), 0.5)
+        return line
+
+    settings = [0, 0, 1, 1, 2]
+    for position in range(1, 9):
+        line, expected = entry(settings), entry(settings[: max(0, position - 3)])
+        line.cut(position)
+        assert len(line) == max(3, position)
+        for name in ("offsets", "settings", "changes", "expected", "calls"):
+            assert getattr(line, name) == getattr(expected, name), (position, name)
 
 
 def test_a_branch_shares_its_parents_steps_and_goes_its_own_way(tmp_path: Path) -> None:
