@@ -102,8 +102,11 @@ class MauveResult(msgspec.Struct, frozen=True):
     by_seed: dict[str, float]
     featurizer: str
     samples: int
+    """those that have a token"""
     references: int
+    """those that have a token"""
     empty: int
+    """samples and references that have none"""
     buckets: int
     warning: str | None = None
 

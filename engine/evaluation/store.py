@@ -179,12 +179,12 @@ class EvalStore:
         return True
 
     def _features_can_be(self, found: Results) -> bool:
-        """Return whether the kept features, where there are any, have as many rows as the results say."""
+        """Return whether the kept features, if there are any, are as many as the samples that MAUVE compared."""
         mauve = found.metrics[found.primary].mauve if found.primary in found.metrics else None
         if mauve is None or not (self.home / FEATURES).exists():
             return True
         points = read_features(self.home)
-        return points is not None and len(points) == found.samples - mauve.empty
+        return points is not None and len(points) == mauve.samples
 
     @property
     def has_whole_digests(self) -> bool:

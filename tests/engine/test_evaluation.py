@@ -941,6 +941,31 @@ def test_features_that_were_kept_serve_again(tmp_path: Path, whole: Path, judge:
     assert isinstance(points, Features)
 
 
+class PartlyRead(LanguageModel):
+    """A judge whose tokenizer finds no token in a text that begins with an a."""
+
+    def tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        return [[] if text.startswith("a") else row for text, row in zip(texts, super().tokens(texts), strict=True)]
+
+
+def test_texts_without_a_token_are_missing_from_the_features_of_a_finished_evaluation(
+    tmp_path: Path, judge: LanguageModel
+) -> None:
+    reader = PartlyRead(judge.name, judge.model, judge.tokenizer)
+    compared = features(reader, ["a", "and", *texts(40, seed=8)])
+    given: dict[str, Any] = {"readers": Readers(judge, reader), "references": lambda who: compared}
+    found = finished(tmp_path, plan(judge), judge, **given)
+    missing = sum(line.text.startswith("a") for line in read_samples(tmp_path))
+    measured = found.metrics["standard"].mauve
+    assert measured is not None
+    assert missing > 0
+    assert compared.empty > 1
+    assert (measured.samples, measured.empty) == (50 - missing, missing + compared.empty)
+    work, notices = job(tmp_path, plan(judge), judge, **given), list[str]()
+    assert work.store.is_finished(work.plan, work.fault, notices.append)
+    assert notices == []
+
+
 def test_results_of_other_settings_for_as_many_samples_are_written_again(tmp_path: Path) -> None:
     first = finished(tmp_path, plan(None), None)
     other = msgspec.structs.replace(
