@@ -688,15 +688,39 @@ def test_tries_are_counted_until_a_step_is_recorded() -> None:
     assert waits == [1.0, 2.0, 4.0, 1.0]
 
 
-def test_the_shorter_pane_catches_up_by_one_step_after_a_breakpoint() -> None:
-    world = stepped(2, e.AddPane(MDLM), wire.Switched(1, 1, 0))
+def uneven(first: int) -> World:
+    """Return a world with two panes, `first` steps and one step long, at a breakpoint after that step."""
+    world = stepped(first, e.AddPane(MDLM), wire.Switched(1, 1, 0))
     world.records[1].append(frame(0, MDLM))
     for event in (e.Tick(0), e.BreakpointsHit((Hit(1, "step 1", "step 1", 1, (0,), ()),), 1)):
         world.store.dispatch(event)
+    assert world.store.observe().going == (first, 1)
+    return world
+
+
+@pytest.mark.parametrize("past", [False, True])
+def test_the_shorter_pane_catches_up_by_one_step_after_a_breakpoint(past: bool) -> None:
+    world = uneven(2)
+    if past:
+        seek(world, 0)
+        world.store.dispatch(e.Tick(0))
+        assert world.seen[-1] == c.Request(playing.Demand(), 0)
+        seek(world, 1)
     world.seen = []
     world.store.dispatch(e.Tick(0))
     assert world.seen == [c.Request(playing.Demand(1), 3)]
     assert world.store.state.lead == 2
+
+
+def test_panes_two_steps_apart_are_not_levelled_once_they_are_one_apart() -> None:
+    world = uneven(3)
+    world.store.dispatch(e.Tick(0))
+    world.records[1].append(frame(1, MDLM))
+    world.store.dispatch(e.Tick(0))
+    seek(world, 2)
+    world.seen = []
+    world.store.dispatch(e.Tick(0))
+    assert world.seen == [c.Request(playing.Demand(), 0)]
 
 
 def test_a_refused_pane_gives_its_focus_back() -> None:
