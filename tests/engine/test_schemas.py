@@ -8,13 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from engine import wire
 from engine.recording import branch_index, entries, frames, index, layout
 from engine.recording.layout import VERSION
 from engine.recording.recording import Recording
+from engine.records import Branch, Knob, RunChoice, Settings
 
 OLDER = Path(__file__).parents[1] / "fixtures" / "older.remdm"
+OLDER_SUMS = {
+    "masked": 410, "remasked": 6, "revealed": 38, "sigma": 0.44, "confidence": 2.6490016821831226,
+    "entropy": 55.17432168819988, "expected": 11.5, "calls": 208,
+}  # fmt: skip
+"""Figures of its first branch, summed over all steps; the second differs in sigma alone."""
 PROTOCOL = (7, "6922e6dc53fe4b74")
 """The protocol's number and the digest of its messages."""
 ENTRIES = (2, "25e97ac8684a3278")
@@ -80,11 +87,33 @@ def test_a_class_may_change_its_name_but_not_its_tag() -> None:
 
 
 def test_a_recording_of_an_older_version_is_replayed() -> None:
+    """Tokens, settings and figures are those that the version which wrote it, b6f2049, reads in it."""
     recording = Recording.open(OLDER)
-    trace = recording.trace(0)
     assert not recording.damage
-    assert len(trace) > 0
-    frames = [trace.frame(position) for position in range(1, len(trace) + 1)]
-    assert [frame.index for frame in frames if frame is not None] == list(range(len(trace)))
-    assert recording.header.model.mask_id not in trace.tokens(len(trace), 0)
+    assert recording.branches == (Branch(0), Branch(1, 0, 18))
+    assert (recording.header.version, recording.header.run) == ("0.1.0", RunChoice(24, 32, 1, 3))
+    knobs: dict[str, Knob] = {
+        "eta": 0.02,
+        "when": "always",
+        "t_switch": 0.5,
+        "t_on": 0.55,
+        "t_off": 0.05,
+        "alpha_on": 0.9,
+    }
+    begun, turned = (Settings("remdm-cap", {**knobs, "eta": eta}, top_p=0.9) for eta in (0.02, 0.022))
+    for branch, settings, sigma in ((0, [(0, begun)], 0.44), (1, [(0, begun), (18, turned)], 0.45)):
+        trace = recording.trace(branch)
+        positions = range(len(trace) + 1)
+        frames = [trace.frame(position) for position in positions[1:]]
+        assert [frame.index for frame in frames if frame is not None] == list(range(24))
+        for states, expected in (
+            ([trace.tokens(position, 0).astype("<i4") for position in positions], "d681b76f602884f4"),
+            ([trace.change(position, 0) for position in positions], "f06517bab6275769"),
+            ([trace.held(position, 0).astype("<f4") for position in positions], "0a3085591f05bfea"),
+        ):
+            assert hashlib.sha256(b"".join(state.tobytes() for state in states)).hexdigest()[:16] == expected
+        assert trace.settings() == settings
+        assert (trace.edits(), trace.clean_ups()) == ([], [])
+        sums = {name: trace.curves.column(name, 0).sum() for name in OLDER_SUMS}
+        assert sums == pytest.approx({**OLDER_SUMS, "sigma": sigma}, rel=1e-7)
     recording.close()
