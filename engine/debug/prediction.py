@@ -14,8 +14,8 @@ from engine.models.protocol import encode_rows, never_drawn, quality_of
 from engine.sampling import kernel
 from engine.sampling.guidance import Hidden, encode_free, is_guided, logits_of
 from engine.sampling.readout import Readout
-from engine.sampling.session import NextStep, Session, grid_of
-from engine.sampling.state import SamplerState
+from engine.sampling.session import Session, grid_of
+from engine.sampling.state import NextStep, SamplerState
 from engine.sampling.step import memory_of, view_of
 from engine.strategies import Prediction, Strategy, View, asks_network, reads_of
 from engine.strategies.schedules import next_time

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from engine.models.protocol import Denoiser
 from engine.records import Branch, Change, Edit, Frame, Settings
 from engine.sampling.blocks import plan_blocks
 from engine.sampling.edits import EditContext, edited
-from engine.sampling.state import SamplerState, StepConfig
+from engine.sampling.state import NextStep, SamplerState, StepConfig
 from engine.sampling.step import Decision, Flips, Stepper
 from engine.sampling.trajectory import Clock, StepInput, Trajectory
 from engine.sampling.validation import check_canvas, check_order, check_reads, check_settings
@@ -34,18 +34,6 @@ def control_of(strategy: Strategy, settings: Settings) -> StepConfig:
 @lru_cache(maxsize=32)
 def grid_of(strategy: Strategy, steps: int) -> NDArray[np.float64]:
     return strategy.grid(steps)
-
-
-class NextStep(NamedTuple):
-    """What a step starts from, and where it leads to; s is t for a clean-up and at the end."""
-
-    state: SamplerState
-    control: StepConfig
-    t: float
-    s: float
-    step: int
-    """number of its noise"""
-    block: int
 
 
 class Session:

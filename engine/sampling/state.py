@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -86,3 +87,15 @@ class SamplerState:
     def shown(self, values: Tensor) -> Tensor:
         """Return values [B, L] at the positions that the network sees, [B, W]."""
         return values if self.seen is None else values.gather(1, self.seen)
+
+
+class NextStep(NamedTuple):
+    """What a step starts from, and where it leads to; s is t for a clean-up and at the end."""
+
+    state: SamplerState
+    control: StepConfig
+    t: float
+    s: float
+    step: int
+    """number of its noise"""
+    block: int
