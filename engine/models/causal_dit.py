@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.models.attention import choose_attention
-from engine.models.dit import DITConfig, Embedding, Norm, Rotary, rotate, vocabulary_logits
+from engine.models.dit import BlockLayers, DITConfig, Embedding, Norm, Rotary, rotate, vocabulary_logits
 from engine.models.linear import LinearMap, linear
 
 CACHE_BYTES = 1 << 30
@@ -23,17 +23,7 @@ PAIRED = 1 << 22
 """Comparisons of tokens made at most to find rows that have changed places."""
 
 
-class CausalBlock(nn.Module):
-    def __init__(self, config: DITConfig) -> None:
-        super().__init__()
-        dim = config.hidden_size
-        self.n_heads, self.dropout = config.n_heads, config.dropout
-        self.norm1 = Norm(dim)
-        self.attn_qkv = nn.Linear(dim, 3 * dim, bias=False)
-        self.attn_out = nn.Linear(dim, dim, bias=False)
-        self.norm2 = Norm(dim)
-        self.mlp = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(approximate="tanh"), nn.Linear(4 * dim, dim))
-
+class CausalBlock(BlockLayers):
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         """Map x [B, L, D] float32 to [B, L, D] float32."""
         batch, length, dim = x.shape
@@ -43,9 +33,6 @@ class CausalBlock(nn.Module):
         mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).reshape(batch, length, dim)
         x = x + self._drop(self.attn_out(mixed))
         return x + self._drop(self.mlp(self.norm2(x)))
-
-    def _drop(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.dropout, self.training) if self.dropout else x
 
 
 class CausalOutput(nn.Module):

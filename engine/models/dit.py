@@ -119,18 +119,27 @@ def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
     return x * (1 + scale) + shift
 
 
-class Block(nn.Module):
+class BlockLayers(nn.Module):
+    """What all blocks consist of; a kind of network adds its `forward`, and what else it has."""
+
     def __init__(self, config: DITConfig) -> None:
         super().__init__()
         dim = config.hidden_size
-        self.n_heads = config.n_heads
-        self.dropout = config.dropout
+        self.n_heads, self.dropout = config.n_heads, config.dropout
         self.norm1 = Norm(dim)
         self.attn_qkv = nn.Linear(dim, 3 * dim, bias=False)
         self.attn_out = nn.Linear(dim, dim, bias=False)
         self.norm2 = Norm(dim)
         self.mlp = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(approximate="tanh"), nn.Linear(4 * dim, dim))
-        self.adaLN_modulation = nn.Linear(config.cond_dim, 6 * dim)
+
+    def _drop(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.dropout, self.training) if self.dropout else x
+
+
+class Block(BlockLayers):
+    def __init__(self, config: DITConfig) -> None:
+        super().__init__(config)
+        self.adaLN_modulation = nn.Linear(config.cond_dim, 6 * config.hidden_size)
         nn.init.zeros_(self.adaLN_modulation.weight)
         nn.init.zeros_(self.adaLN_modulation.bias)
 
@@ -144,9 +153,6 @@ class Block(nn.Module):
         mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(batch, length, dim)
         x = x + gate1 * self._drop(self.attn_out(mixed))
         return x + gate2 * self._drop(self.mlp(modulate(self.norm2(x), shift2, scale2)))
-
-    def _drop(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.dropout, self.training) if self.dropout else x
 
 
 class Output(nn.Module):

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.models.causal_dit import CausalOutput
-from engine.models.dit import DITConfig, Embedding, Norm, vocabulary_logits
+from engine.models.dit import BlockLayers, DITConfig, Embedding, vocabulary_logits
 from engine.models.shadow import shadowed
 from engine.records import GridLayout
 
@@ -57,18 +57,8 @@ class GridConfig(DITConfig):
         return self.n_blocks * self.loops
 
 
-class GridBlock(nn.Module):
+class GridBlock(BlockLayers):
     """A pre-norm block without modulation, its attention biased by how two cells are related."""
-
-    def __init__(self, config: GridConfig) -> None:
-        super().__init__()
-        dim = config.hidden_size
-        self.n_heads, self.dropout = config.n_heads, config.dropout
-        self.norm1 = Norm(dim)
-        self.attn_qkv = nn.Linear(dim, 3 * dim, bias=False)
-        self.attn_out = nn.Linear(dim, dim, bias=False)
-        self.norm2 = Norm(dim)
-        self.mlp = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(approximate="tanh"), nn.Linear(4 * dim, dim))
 
     def forward(self, x: Tensor, bias: Tensor) -> Tensor:
         """Map x [B, L, D] float32 and the bias of attention, [H, L, L] or [B, H, L, L], to [B, L, D] float32."""
@@ -79,9 +69,6 @@ class GridBlock(nn.Module):
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype))
         x = x + self._drop(self.attn_out(mixed.transpose(1, 2).reshape(batch, length, dim)))
         return x + self._drop(self.mlp(self.norm2(x).to(dtype)))
-
-    def _drop(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.dropout, self.training) if self.dropout else x
 
 
 class GridDIT(nn.Module):
