@@ -61,6 +61,12 @@ class KeyTable:
         """Return readable keys by id."""
         return {binding.id: self.readable(binding) for binding in self.bound() if binding.id}
 
+    def first_keys(self) -> dict[str, str]:
+        """Return the first key of each id, readable: the one that a message names."""
+        return {
+            binding.id: readable_key(_parts(binding.key)[0], self.ascii_only) for binding in self.bound() if binding.id
+        }
+
     def readable(self, binding: Binding) -> str:
         """Return the keys of a binding in readable form."""
         return readable_keys(binding, self.ascii_only)

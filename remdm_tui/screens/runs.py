@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from rich.text import Text
 from textual import on
@@ -59,14 +59,15 @@ class RunsScreen(OverlayScreen[None]):
         compare: Callable[[LeftRun], None],
         keep: Callable[[LeftRun, str], str],
         delete: Callable[[LeftRun], None],
+        keys: Mapping[str, str],
         ascii_only: bool,
     ) -> None:
-        """live: the run on screen and its file.
+        """live: the run on screen and its file.  keys: readable keys of the watch screen by id.
 
         open_run, compare and keep raise ValueError with the sentence to show; keep returns one.
         """
         super().__init__(classes="ascii" if ascii_only else "")
-        self._live, self._left, self._ascii = live, left, ascii_only
+        self._live, self._left, self._keys, self._ascii = live, left, keys, ascii_only
         self._open, self._compare, self._keep, self._delete = open_run, compare, keep, delete
         self._runs: tuple[LeftRun, ...] = ()
         self._to_confirm: LeftRun | None = None
@@ -97,7 +98,9 @@ class RunsScreen(OverlayScreen[None]):
         options.add_options([Option(Text(line)) for line in lines[1:]])
         options.highlighted = min(at, len(rows) - 1)
         if not self._runs:
-            self.say("No earlier run yet. r, n and m keep the run that they leave here")
+            keys = self._keys
+            leave = f"{keys['restart']}, {keys['next-seed']} and {keys['model']}"
+            self.say(f"No earlier run yet. {leave} keep the run that they leave here")
 
     def say(self, sentence: str) -> None:
         """Show a sentence below the list."""
@@ -143,7 +146,7 @@ class RunsScreen(OverlayScreen[None]):
         """Ask for the file to move the run to."""
         run, at = self._run, self._at
         if run is None:
-            self.say("This is the live run: w on its screen records it")
+            self.say(f"This is the live run: {self._keys['keep']} on its screen records it")
             return
         if run.path:
             self.say(f"Run {run.summary.number} is in {run.path} already: copy that file")

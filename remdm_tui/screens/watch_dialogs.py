@@ -23,6 +23,7 @@ from remdm_tui.screens.panels.panes import PanesPanel
 from remdm_tui.screens.watch_keys import DECLARED, LOCAL, SEARCHING
 from remdm_tui.settings.pane_spec import titled
 from remdm_tui.watch.available_models import available_models
+from remdm_tui.watch.key_names import key
 from remdm_tui.watch.overview import overview_row
 from remdm_tui.watch.panes import LETTERS
 from remdm_tui.watch.run_recording import SUFFIX
@@ -56,7 +57,7 @@ class WatchDialogs:
             rows = [overview_row(str(number + 1), trace, position, number, model) for number in samples]
             title, what, at = f"samples at step {position}", "sample", sample
         else:
-            self._controls.say("Only one sample: --batch draws more, c compares")
+            self._controls.say(f"Only one sample: --batch draws more, {key('compare')} compares")
             return
 
         def open_row(number: int | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -87,11 +88,12 @@ class Presenter:
     def _message(self) -> Notice:
         """Return the notice, or else what was found at the step on screen."""
         session = self.session
-        if session.notice.text or session.trace is None:
-            return session.notice
+        notice = session.notice
+        if notice.text or session.trace is None:
+            return replace(notice, text=self.screen.controls.name_keys(notice.text)) if notice.text else notice
         found = session.debug.findings.at(session.debug.branches.current, session.position)
         if not found:
-            return session.notice
+            return notice
         text = describe_law(found[0], self.options.ascii)
         return Notice(text, "note" if found[0].law == EXPECTED else "failure", more=len(found) - 1)
 
@@ -106,7 +108,7 @@ class Presenter:
         if progress is not None:
             # why a key does nothing now comes first
             hint = f"{text}  " if notice.severity == "hint" and text else ""
-            cancel = "  esc cancels"
+            cancel = f"  {self.screen.controls.keys['cancel']} cancels"
             line, stage = steps_line if progress.steps else loading_line, sanitize(progress.stage, cells=True)
             left = room - cell_len(hint) - len(cancel)
             text = hint
@@ -236,7 +238,9 @@ class Presenter:
             now = prediction_text(prediction, model.pieces, room, plain, parts)
         if self._drawn.is_new("inspector", (now, at)):
             other = "history" if inspector.shows_prediction else "prediction"
-            text.inspector.border_title = f"position {at} - [ ] changes, o {other}"
+            keys = self.screen.controls.keys
+            changes = f"{keys['change-previous']} {keys['change-next']} changes"
+            text.inspector.border_title = Content(f"position {at} - {changes}, {keys['prediction']} {other}")
             text.inspector.update(now)
         text.keep_in_sight(now.plain.count("\n") + 1)
 

@@ -43,7 +43,7 @@ class SessionRuns:
         self._main.app.push_screen(
             RunsScreen(
                 self._live, lambda: recording.left.listed, self._open, self._compare, self._keep,
-                recording.left.remove, self._options.ascii,
+                recording.left.remove, self._main.controls.keys, self._options.ascii,
             )
         )  # fmt: skip
 

@@ -9,6 +9,7 @@ from textual.widgets import Static
 
 from remdm_tui.screens.watch import WatchScreen
 from remdm_tui.screens.watch_keys import DECLARED
+from remdm_tui.watch.key_names import key
 
 STEPS = (
     ("play", "play or pause; nothing recorded is lost"),
@@ -45,7 +46,7 @@ class Tour:
         if now is None:
             return ""
         name, does = STEPS[now]
-        return f"first steps {now + 1}/{len(STEPS)}:  {keys[name]}  {does}  (esc ends)"
+        return f"first steps {now + 1}/{len(STEPS)}:  {keys[name]}  {does}  ({keys['cancel']} ends)"
 
 
 class TourGuide:
@@ -74,15 +75,15 @@ class TourGuide:
         """End the tour, unless escape has something else to cancel.  Return whether it ended."""
         if self._tour is None or self._screen.has_to_cancel:
             return False
-        self._end("First steps closed (V or the palette: show them again)")
+        self._end(f"First steps closed ({key('tour')} or the palette: show them again)")
         return True
 
     def _show(self, tour: Tour) -> None:
         self._tour = tour
         if tour.now is None:
-            self._end("End of the first steps (V or the palette: show them again)")
+            self._end(f"End of the first steps ({key('tour')} or the palette: show them again)")
         elif self._line is not None:
-            self._line.update(tour.line(self._screen.controls.keys))
+            self._line.update(tour.line(self._screen.controls.table.shown()))
 
     def _end(self, sentence: str) -> None:
         self._tour, self.toured = None, True

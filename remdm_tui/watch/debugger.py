@@ -15,6 +15,7 @@ from remdm_tui.watch.breakpoints import Breakpoint, Breakpoints, Conditions, pos
 from remdm_tui.watch.drafts import DraftRequests, Place
 from remdm_tui.watch.findings import Findings, suspect
 from remdm_tui.watch.inspector import Inspection, RankKey, RankReader, StoryReader
+from remdm_tui.watch.key_names import key
 from remdm_tui.watch.panes import PaneGroup, first_hits
 from remdm_tui.watch.store import Store
 
@@ -96,9 +97,9 @@ class Debugger:
         """
         state = self._store.state
         if state.running is None or not state.live:
-            raise ValueError("Editing needs a live engine (R: start one)")
+            raise ValueError(f"Editing needs a live engine ({key('revive')}: start one)")
         if state.player.playing:
-            raise ValueError("Pause (space) to edit")
+            raise ValueError(f"Pause ({key('play')}) to edit")
         self._store.dispatch(e.EditCanvas(Edit(kind, state.sample, position, tokens, held)))
 
     def story(self, wait: float = 0.0) -> Story | None:

@@ -15,6 +15,7 @@ from remdm_tui.watch import commands as c
 from remdm_tui.watch import pane_reducer as panes
 from remdm_tui.watch import reconnect
 from remdm_tui.watch.debug_events import debug_sent
+from remdm_tui.watch.key_names import key
 from remdm_tui.watch.notices import THIS_RUN, Notice, Progress
 from remdm_tui.watch.phase import Live, LoadingModel, Recomputing, Starting, recomputing
 from remdm_tui.watch.player import Player
@@ -44,12 +45,15 @@ def engine_sent(state: SessionState, out: Commands, event: base.LinkEvent) -> Se
         case base.Died():
             return _died(cancel_requests(state, out), out, event)
         case base.Diverged() if isinstance(state.phase, Starting | Recomputing):
-            reason = "The recomputed steps differ from the record (another device or version?). r: new run"
-            return failed(state, reason, loaded=True)
+            reason = "The recomputed steps differ from the record (another device or version?)"
+            return failed(state, reason, f"{reason}. {key('restart')}: new run", loaded=True)
         case base.Unwritten(error):
             problem = sanitize(describe_error(error), cells=True)
-            reason = f"Cannot record the step: {problem}. The record stays (R: continue)"
-            return pause(state, reason) if isinstance(state.phase, LoadingModel) else failed(state, reason, loaded=True)
+            reason = f"Cannot record the step: {problem}"
+            message = f"{reason}. The record stays ({key('revive')}: continue)"
+            if isinstance(state.phase, LoadingModel):
+                return pause(state, message)
+            return failed(state, reason, message, loaded=True)
         case wire.Failed(stage, reason, _):
             return _failed(cancel_requests(state, out), out, stage, sanitize(reason, cells=True))
         case wire.Rejected():
@@ -106,11 +110,10 @@ def _ready(state: SessionState, out: Commands, phase: LoadingModel, model: Model
     running = state.running
     if phase.continues and running is not None:
         if running.model.differs(model):
-            reason = (
-                f"{model.name} has changed since this run began, so it cannot be continued. r: new run, m: pick a model"
-            )
-            # a new run loads it anew, under its own header
-            return failed(state, reason, loaded=False)
+            reason = f"{model.name} has changed since this run began, so it cannot be continued"
+            message = f"{reason}. {key('restart')}: new run, {key('model')}: pick a model"
+            # a new run loads it again, under its own header
+            return failed(state, reason, message, loaded=False)
         out.append(c.BeginRun(state.settings, running.run, state.record, state.branch))
         phase_then = recomputing(0, state.length(state.branch))
         return replace(state, arriving=replace(running, model=model), phase=phase_then)
@@ -213,12 +216,12 @@ def _died(state: SessionState, out: Commands, event: base.Died) -> SessionState:
         can_ask = state.strategies and state.progress is not None
         return ask_without_engine(state, out, reason) if can_ask else dead(state, reason)
     if not state.options.where:
-        return dead(state, reason, f"{reason}. The record stays (R: restart the engine)")
+        return dead(state, reason, f"{reason}. The record stays ({key('revive')}: restart the engine)")
     reason = event.last or reason
     retries, lost = reconnect.next_try(state.retries, reason, state.recorded)
     state = replace(state, retries=retries)
     if lost is None:
-        return dead(state, reason, f"Connection lost ({reason}). The record stays (R: try again)")
+        return dead(state, reason, f"Connection lost ({reason}). The record stays ({key('revive')}: try again)")
     return replace(state, phase=lost)
 
 

@@ -15,6 +15,7 @@ from engine.records import ModelChoice
 from remdm_tui.link.base import Link
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.watch import events as e
+from remdm_tui.watch.key_names import key
 from remdm_tui.watch.notices import THIS_RUN, Notice
 from remdm_tui.watch.run_recording import RunRecording
 from remdm_tui.watch.session import WatchSession
@@ -122,7 +123,7 @@ class FollowedRun(WatchSession):
                 self.load(self.choice)
             elif newer != self._announced:
                 self._announced = newer
-                self.notice = Notice("New checkpoint: loads after this run (r: now)", ends=THIS_RUN)
+                self.notice = Notice(f"New checkpoint: loads after this run ({key('restart')}: now)", ends=THIS_RUN)
 
     def _opened(self, choice: ModelChoice) -> None:
         if choice == self.options.model:

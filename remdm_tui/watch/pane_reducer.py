@@ -14,6 +14,7 @@ from remdm_tui.console.sanitize import sanitize
 from remdm_tui.settings.watch_options import CAUSAL_STRATEGY
 from remdm_tui.watch import commands as c
 from remdm_tui.watch import events as e
+from remdm_tui.watch.key_names import key
 from remdm_tui.watch.phase import Dead, EngineFailed, Lost, recomputing
 from remdm_tui.watch.player import Demand
 from remdm_tui.watch.state import MOST, Pane, PaneState, SessionState
@@ -46,7 +47,7 @@ def open_panes(state: SessionState, out: Commands) -> SessionState:
     shown = tuple(Pane(branch, state.observed.records[branch]) for branch in order[first : first + MOST])
     state = replace(state, panes=replace(state.panes, panes=shown, focus=state.branch))
     if len(order) > MOST:
-        text = f"Showing {MOST} of {len(order)} branches (z: next branch)"
+        text = f"Showing {MOST} of {len(order)} branches ({key('branch-next')}: next branch)"
         state = show_notice(state, text, "note")
     return set_clock(assemble(state, out))
 

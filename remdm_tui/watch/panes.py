@@ -11,6 +11,7 @@ from engine.sampling.trace import Record
 from remdm_tui.link.replay import READ_ONLY
 from remdm_tui.watch import events as e
 from remdm_tui.watch.breakpoints import Conditions
+from remdm_tui.watch.key_names import key
 from remdm_tui.watch.pane_reducer import last_settings, why_unfit
 from remdm_tui.watch.state import LETTERS, MOST, Pane, SessionState
 from remdm_tui.watch.store import Store
@@ -76,7 +77,7 @@ class PaneGroup:
         """Begin a branch at the start, in a new pane.  Raises ValueError if that is impossible."""
         state = self._store.observe()
         if len(self.panes) == MOST:
-            raise ValueError(f"All {MOST} panes are in use (c: close them)")
+            raise ValueError(f"All {MOST} panes are in use ({key('compare')}: close them)")
         if not state.live or not state.observed.writable:
             raise ValueError(READ_ONLY)
         if problem := why_unfit(state, settings):

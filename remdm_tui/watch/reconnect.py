@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from remdm_tui.watch.key_names import key
 from remdm_tui.watch.phase import Lost
 
 WAITS = (1.0, 2.0, 4.0, 8.0, 16.0)
@@ -31,5 +32,5 @@ def describe_retry(retries: Retries, lost: Lost) -> str:
     """Return the line that shows which try comes when."""
     return (
         f"Connection lost ({lost.reason}). The record stays. "
-        f"Try {retries.tried} of {len(WAITS)} in {math.ceil(lost.wait)} s (R: now)"
+        f"Try {retries.tried} of {len(WAITS)} in {math.ceil(lost.wait)} s ({key('revive')}: now)"
     )

@@ -20,6 +20,7 @@ from remdm_tui.watch import pane_reducer as panes
 from remdm_tui.watch import player as playing
 from remdm_tui.watch import reconnect
 from remdm_tui.watch.engine_reducer import begin_run, engine_sent, put_on_screen
+from remdm_tui.watch.key_names import key
 from remdm_tui.watch.lifetime import renew
 from remdm_tui.watch.notices import THIS_ENGINE, THIS_RUN, Progress
 from remdm_tui.watch.phase import Dead, LoadingModel, Lost, Recomputing, Starting
@@ -139,8 +140,8 @@ def _cancel(state: SessionState, out: Commands) -> SessionState:
     match state.phase:
         case Lost() | Recomputing() | LoadingModel(continues=True):
             out.append(c.CloseEngine(patience=0))
-            reason = "Cancelled. The record stays (R: continue)"
-            return pause(replace(state, phase=Dead(reason)), reason)
+            message = f"Cancelled. The record stays ({key('revive')}: continue)"
+            return pause(replace(state, phase=Dead("Cancelled")), message)
         case LoadingModel() | Starting(progress=Progress()):
             state = relaunch(state, out, patience=0)
             return ask_for_model(state, out, f"Cancelled loading {state.choice.name}")
@@ -249,7 +250,7 @@ def _outcome(state: SessionState, out: Commands, event: e.SessionEvent) -> Sessi
         case e.BreakpointsHit(hits, branch):
             return stop_at_hits(state, out, hits, branch)
         case e.RunLeft(text) if not state.notice.text:
-            return show_notice(state, sanitize(text, cells=True), "note", THIS_RUN)
+            return show_notice(state, f"{sanitize(text, cells=True)} ({key('runs')}: runs)", "note", THIS_RUN)
         case e.Damaged(reason):
             state = replace(state, player=replace(state.player, recorded=state.recorded, stepping=0))
             return pause(state, reason, THIS_RUN)

@@ -9,11 +9,12 @@ from collections.abc import Callable
 
 from engine.recording import Recording
 from remdm_tui.console.sanitize import sanitize
+from remdm_tui.watch.key_names import key
 from remdm_tui.watch.state import SessionState
 
 STEPS_PER_REST, REST = 8, 0.002
 """Steps that are read in a row, and seconds left to the screen after them."""
-KEEP = "w: keep the recording, then remdm-tui lint"
+KEEP = f"{key('keep')}: keep the recording, then remdm-tui lint"
 
 
 class RunLint:
@@ -70,5 +71,5 @@ class RunLint:
             # the screen reports a damaged file where it draws it
             return
         if found:
-            how = f"remdm-tui lint {shlex.quote(name)}" if name else KEEP
-            self._found = run, sanitize(f"{found} ({how})", cells=True)
+            how = sanitize(f"remdm-tui lint {shlex.quote(name)}", cells=True) if name else KEEP
+            self._found = run, f"{sanitize(found, cells=True)} ({how})"

@@ -149,7 +149,7 @@ class RunRecording:
                     # its steps were written as they came
                     where += f" ({describe_error(error)})"
             dropped = self.left.add(LeftRun(summary, recorder, path))
-            sentence = f"Run {number} {where} (U: runs)"
+            sentence = f"Run {number} {where}"
             if dropped:
                 sentence += (
                     f"; run {', '.join(map(str, dropped))} was dropped: the oldest of {len(self.left.listed) + 1}"

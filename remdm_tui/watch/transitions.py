@@ -16,6 +16,7 @@ from remdm_tui.watch import commands as c
 from remdm_tui.watch import player as playing
 from remdm_tui.watch.breakpoints import describe_hits
 from remdm_tui.watch.findings import Failure, Findings
+from remdm_tui.watch.key_names import key
 from remdm_tui.watch.notices import A_STOP, HERE, THIS_ENGINE, Fact, Notice, Progress, Severity
 from remdm_tui.watch.phase import Dead, EngineFailed, LoadingModel, recomputing
 from remdm_tui.watch.player import Player
@@ -92,9 +93,13 @@ def dead(state: SessionState, reason: str, message: str = "") -> SessionState:
     return pause(replace(state, phase=Dead(reason, final=state.running is None)), message or reason, THIS_ENGINE)
 
 
-def failed(state: SessionState, reason: str, *, loaded: bool) -> SessionState:
-    """Enter `EngineFailed` and pause: the engine cannot continue what is on screen, if anything is."""
-    return pause(replace(state, phase=EngineFailed(reason, loaded, final=state.running is None)), reason, THIS_ENGINE)
+def failed(state: SessionState, reason: str, message: str = "", *, loaded: bool) -> SessionState:
+    """Enter `EngineFailed` and pause; show `message`, or else the reason.
+
+    The engine cannot continue what is on screen, if anything is.
+    """
+    phase = EngineFailed(reason, loaded, final=state.running is None)
+    return pause(replace(state, phase=phase), message or reason, THIS_ENGINE)
 
 
 def ask_for_model(state: SessionState, out: Commands, reason: str, *, loaded: bool = False) -> SessionState:
@@ -108,9 +113,9 @@ def ask_without_engine(state: SessionState, out: Commands, reason: str) -> Sessi
 
 
 def _ask(state: SessionState, out: Commands, reason: str) -> SessionState:
-    reason, keys = refusal_of(reason, state.options.may_consent), "m: pick a model"
+    reason, keys = refusal_of(reason, state.options.may_consent), f"{key('model')}: pick a model"
     if state.running is not None:
-        keys += f", R: continue with {state.running.choice.name}"
+        keys += f", {key('revive')}: continue with {state.running.choice.name}"
     out.append(c.AskForModel(reason))
     return pause(state, f"{reason} ({keys})", THIS_ENGINE)
 

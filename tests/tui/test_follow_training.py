@@ -23,6 +23,7 @@ from remdm_tui.ui.charts import loss_chart
 from remdm_tui.ui.panel_data import training_step
 from remdm_tui.watch import player as playing
 from remdm_tui.watch.follow_training import POLL_INTERVAL, READING_TIME, FollowedRun, training_run
+from remdm_tui.watch.key_names import key
 from tests.engine.texts import VOCABULARY, write_texts
 from tests.tui.scripted import ScriptedLink
 from tests.tui.terminal import Terminal
@@ -89,7 +90,7 @@ def test_a_run_on_screen_is_not_cut_short(tmp_path: Path) -> None:
     person.save()
     person.wait(READING_TIME + 2 * POLL_INTERVAL)
     assert person.loads == 1
-    assert "New checkpoint: loads after this run (r: now)" in person.watching.notice.text
+    assert f"New checkpoint: loads after this run ({key('restart')}: now)" == person.watching.notice.text
     person.watching.restart(1)
     person.wait(1)
     assert (person.loads, person.link.seeds) == (2, [0, 1])

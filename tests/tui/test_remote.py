@@ -30,6 +30,7 @@ from remdm_tui.link.process import ProcessLink
 from remdm_tui.link.remote import LAUNCH, advice, remote_engine, split_command, ssh_command
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.watch import reconnect
+from remdm_tui.watch.key_names import key
 from remdm_tui.watch.player import seek, toggle
 from remdm_tui.watch.session import WatchSession
 from tests import forks
@@ -194,7 +195,7 @@ def test_a_lost_engine_is_found_again_and_the_run_goes_on_as_if_unbroken(unbroke
 def test_R_after_a_crash_here_goes_on_with_the_record_too(unbroken, relay):
     def crash(one):
         kill_engine(one)
-        assert "R: restart the engine" in one.notice.text
+        assert f"({key('revive')}: restart the engine)" in one.notice.text
         one.revive()
 
     assert_same(watched(person(relay(), where=""), (TURN + 5, crash)), unbroken)

@@ -10,6 +10,7 @@ from engine import lint
 from engine.records import ModelChoice, Settings
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.watch import run_lint
+from remdm_tui.watch.key_names import key
 from remdm_tui.watch.run_recording import RunRecording
 from remdm_tui.watch.session import WatchSession
 from tests.tui.scripted import ScriptedLink
@@ -52,7 +53,8 @@ def test_a_finding_is_said_at_the_end_with_the_command_that_shows_it(tmp_path: P
     finish(session)
     eventually(lambda: noticed(session))
     assert "never-remasks" in session.notice.text
-    command = f"(remdm-tui lint '{tmp_path / 'my run.remdm'}')" if kept else "(w: keep the recording, then "
+    file = tmp_path / "my run.remdm"
+    command = f"(remdm-tui lint '{file}')" if kept else f"({key('keep')}: keep the recording, then "
     assert command in session.notice.text
     session.close()
 

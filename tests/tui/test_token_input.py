@@ -106,7 +106,7 @@ async def test_a_run_that_plays_and_a_cursor_that_is_nowhere_are_reported():
         await seen(pilot, lambda app: "No token selected" in banner(app))
         pilot.app.main.text.look_at(2)
         await pilot.press(*["less_than_sign"] * 7, "space", "u")
-        await seen(pilot, lambda app: "Pause (space)" in app.watching.notice.text or link.altered)
+        await seen(pilot, lambda app: "Pause (space)" in banner(app) or link.altered)
         assert link.altered == []
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -10,6 +11,7 @@ from remdm_tui.link.replay import READ_ONLY
 from remdm_tui.preferences.keymap import KeyTable
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.watch import player as playing
+from remdm_tui.watch.key_names import name_keys
 from remdm_tui.watch.notices import Notice, Severity
 from remdm_tui.watch.phase import Dead, EngineFailed, Live, LoadingModel, Lost, Recomputing, Starting
 from remdm_tui.watch.player import Player
@@ -21,15 +23,24 @@ class Controls:
 
     def __init__(self, session: WatchSession, options: WatchOptions, table: KeyTable) -> None:
         self.session, self.options, self.table = session, options, table
+        self.keys = table.first_keys()
+        """readable keys by id, the first of each: what messages name"""
         self.changed: Callable[[bool], None] = lambda at_once: None
         """requests a redraw at the next tick of the refresh clock; with True, header and knobs are drawn at once"""
         self.resized: Callable[[], None] = lambda: None
         """draws all panels for their new sizes"""
 
-    @property
-    def keys(self) -> dict[str, str]:
-        """Readable keys by binding id."""
-        return self.table.shown()
+    def name_keys(self, text: str) -> str:
+        """Return a message with the keys that are bound to the ids in it."""
+        return name_keys(text, self.keys)
+
+    @contextmanager
+    def naming_keys(self) -> Iterator[None]:
+        """Name the keys in a ValueError that is raised inside, for a dialog that shows it."""
+        try:
+            yield
+        except ValueError as error:
+            raise ValueError(self.name_keys(str(error))) from None
 
     @property
     def obstacle(self) -> str:

@@ -9,11 +9,12 @@ from remdm_tui.screens.bottom_line import BottomLine, LineHistory
 from remdm_tui.screens.panels.controls import Controls
 from remdm_tui.watch.debugger import EditKind
 from remdm_tui.watch.inspector import named_parts
+from remdm_tui.watch.key_names import key
 from remdm_tui.watch.token_input import prompt_length, prompt_text, prompt_tokens, spell, token_of
 from remdm_tui.widgets.inspector import TOP, named
 from remdm_tui.widgets.line_input import newline_sign
 
-NOWHERE = "No token selected. Press v or click one"
+NOWHERE = f"No token selected. Press {key('inspect')} or click one"
 
 
 class TokenEditor:
@@ -27,7 +28,8 @@ class TokenEditor:
         """Edit the sequence.  Raises ValueError if it cannot be edited now."""
         if obstacle := self._controls.obstacle:
             raise ValueError(obstacle)
-        self._session.debug.alter(kind, position, tokens, held)
+        with self._controls.naming_keys():
+            self._session.debug.alter(kind, position, tokens, held)
         self._controls.wake()
 
     def _refused(self) -> bool:

@@ -107,7 +107,7 @@ class KnobsPanel(KnobPanel, can_focus=True):
             elif name == STRATEGY:
                 names = [info.name for info in session.strategies]
                 place = f"{names.index(now.strategy) + 1} of {len(names)}"
-                lists = f"{self.controls.keys['command'].split()[0]}{STRATEGY}"
+                lists = f"{self.controls.keys['command']}{STRATEGY}"
                 self.controls.say(f"{now.strategy} from the next step on: {place}, {lists} lists all", "note")
             elif not self._visible:
                 value = now.knobs.get(name, getattr(now, name, ""))
@@ -125,7 +125,7 @@ class KnobsPanel(KnobPanel, can_focus=True):
             self.controls.say(self.controls.no_run)
         elif not self._visible:
             keys = self.controls.keys
-            turns = f"{keys['knob-down']} and {keys['knob-up'].split()[0]} turn it"
+            turns = f"{keys['knob-down']} and {keys['knob-up']} turn it"
             self.controls.say(f"Knob {chosen.name}: {turns}, {keys['panel-knobs']} shows all", "note")
 
     def action_turn(self, by: int) -> None:

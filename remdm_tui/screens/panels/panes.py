@@ -118,7 +118,8 @@ class PanesPanel(Panes):
             # the engine can end while the user types
             if obstacle := self.controls.obstacle:
                 raise ValueError(obstacle)
-            self.group.add(pane_settings(text, session.upcoming, session.strategies))
+            with self.controls.naming_keys():
+                self.group.add(pane_settings(text, session.upcoming, session.strategies))
             self._rearranged()
 
         if obstacle := self.controls.obstacle:
@@ -179,6 +180,6 @@ class PanesPanel(Panes):
         """Draw changed panes or a changed focus."""
         self.update_panes()
         if self.hidden:
-            count = len(self.group.panes)
-            self.controls.say(f"{count - self.hidden} of {count} panes fit here (tab: next pane)", "note")
+            count, tab = len(self.group.panes), self.controls.keys["pane-next"]
+            self.controls.say(f"{count - self.hidden} of {count} panes fit here ({tab}: next pane)", "note")
         self.controls.wake()

@@ -94,11 +94,13 @@ class TextPanel(Vertical):
         self.panes.activate(next((i for i, grid in enumerate(self.panes.grids) if grid is event.grid), 0))
         marked = event.grid.marked
         where = f"positions {marked.start} to {marked.stop - 1}"
-        self.controls.say(f"Marked {where}. {self.controls.keys['copy']} copies them, esc ends it", "note")
+        keys = self.controls.keys
+        self.controls.say(f"Marked {where}. {keys['copy']} copies them, {keys['cancel']} ends it", "note")
 
     def _open_menu(self, position: int) -> None:
         """Offer what can be done with a token."""
-        table, keys = self.controls.table, self.controls.keys
+        table = self.controls.table
+        keys = table.shown()
         known = {binding.id: binding for binding in table.bound()}
         names = ("prediction", "change-next", "mask", "set-token", "lock", "bookmark", "search")
         lines = [(f"Break when position {position} changes", "")]
