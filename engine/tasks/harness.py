@@ -99,15 +99,15 @@ class HarnessModel(LM):
         return [lines[item.key].log_likelihood for item in items]
 
     def items(self, requests: Sequence[Instance]) -> list[Item]:
-        """Return the items of requests; one that is there several times is asked as often."""
-        asked: dict[int, int] = {}
+        """Return an item for each request; equal ones are numbered by `repeat`."""
+        repeats: dict[int, int] = {}
         found = []
         for request in requests:
-            repeat = asked[id(request)] = asked.get(id(request), -1) + 1
+            repeat = repeats[id(request)] = repeats.get(id(request), -1) + 1
             if request.request_type == "generate_until":
                 found.append(Item("generate", request.args[0], special=self._is_chat, repeat=repeat))
             elif request.request_type == "loglikelihood":
-                # a likelihood is the same however often it is asked
+                # a likelihood is the same in every repeat
                 context, text = request.args[:2]
                 found.append(Item("continue", context, text, self._is_chat))
             else:

@@ -14,7 +14,7 @@ import msgspec
 
 @dataclass(frozen=True)
 class Item:
-    """What the model is asked.  Its content decides its key and its random numbers, and nothing else does."""
+    """One question to the model.  Its content decides its key and its random numbers, and nothing else does."""
 
     kind: Literal["generate", "continue", "score"]
     """generate an answer; how likely is `text` behind `context`; how likely is `text`"""

@@ -15,7 +15,7 @@ NEAREST = 3
 """Names that are offered in place of an unknown one."""
 FILES = (".yaml", ".yml")
 FEWSHOT_SEED = 1234
-"""By which the harness chooses examples unless it is told otherwise."""
+"""The seed by which the harness chooses examples by default."""
 
 
 def harness_version() -> str:

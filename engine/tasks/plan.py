@@ -11,7 +11,7 @@ from engine.evaluation.settings_file import read_plan, write_plan
 
 
 class TaskSettings(msgspec.Struct, frozen=True):
-    """What the model is asked."""
+    """The tasks, and how their prompts are built and scored."""
 
     names: tuple[str, ...]
     digests: dict[str, str]

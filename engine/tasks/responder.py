@@ -32,7 +32,7 @@ GREEDY = DecodingRule(make_strategy("low-confidence"))
 """The rule that greedy decoding follows where the sampler itself is none, as in LLaDA's evaluation."""
 
 AnswerJudge = Callable[[Item, str], bool | None]
-"""(item, text) -> whether its answer is right; None where that cannot be told."""
+"""(item, text) -> whether its answer is right; None if that is unknown."""
 
 
 @dataclass
@@ -139,7 +139,7 @@ class Responder:
         return is_rule(self.model, DecodingRule(make_strategy(self.sampling.strategy, **self.sampling.knobs)))
 
     def _rule(self, length: int) -> DecodingRule:
-        """Return the sampler as a rule for so many tokens, which reveals as many a step as in an answer."""
+        """Return the sampler as a rule for this number of tokens, which reveals as many a step as in an answer."""
         sampling = self.sampling
         steps = min(length, -(-length * sampling.steps // sampling.length))
         return DecodingRule(make_strategy(sampling.strategy, **sampling.knobs), steps, sampling.block_length)

@@ -78,35 +78,40 @@ class TaskJob:
         """Return the answers to all items, of which this process finds a part."""
         from engine.tasks.judging import judge_of
 
-        ranks, asked = self.ranks, dict(zip(items, requests, strict=True))
+        ranks, requested = self.ranks, dict(zip(items, requests, strict=True))
         for item, request in zip(items, requests, strict=True):
             doc = (request.task_name, request.doc_id)
             self._keys[doc] = (*self._keys.get(doc, ()), item.key)
         known = self.store.answers(self.notice)
         # no process may append before all have read the answers
         ranks.wait()
-        todo = [item for item in asked if item.key not in known][ranks.rank :: ranks.world]
+        todo = [item for item in requested if item.key not in known][ranks.rank :: ranks.world]
         responder = Responder(
-            self.model, self.plan.sampling, self.width, self.plan.tasks.draws, judge_of(self.tasks, asked), self._note
+            self.model,
+            self.plan.sampling,
+            self.width,
+            self.plan.tasks.draws,
+            judge_of(self.tasks, requested),
+            self._note,
         )
-        kept = [known[item.key] for item in asked if item.key in known]
+        kept = [known[item.key] for item in requested if item.key in known]
         out = Appended[AnswerLine](self.store.shard(ranks.rank, ranks.world))
         try:
             total = len(kept) + len(todo)
-            self._tell(kept, total)
+            self._report(kept, total)
             for line in responder.answers(todo):
                 out.add([line])
                 kept.append(line)
-                self._tell(kept, total)
+                self._report(kept, total)
         finally:
             out.close()
         ranks.wait()
         found = self.store.answers()
-        mine = {item.key: found[item.key] for item in asked}
+        mine = {item.key: found[item.key] for item in requested}
         self._answers |= mine
         return mine
 
-    def _tell(self, lines: list[AnswerLine], total: int) -> None:
+    def _report(self, lines: list[AnswerLine], total: int) -> None:
         judged = [line for line in lines if line.right is not None]
         self.progress(
             TaskProgress(

@@ -9,7 +9,7 @@ class RightSteps:
     """Judges the text after every step; equal texts in a row are judged once."""
 
     def __init__(self, judge: Callable[[str], bool | None]) -> None:
-        """judge: tells whether an answer is right; None where that cannot be told."""
+        """judge: returns whether an answer is right; None if that is unknown."""
         self._judge = judge
         self._text: str | None = None
         self._is_right: bool | None = False
@@ -30,7 +30,7 @@ class RightSteps:
 
     @property
     def spans(self) -> tuple[tuple[int, int], ...] | None:
-        """Return the steps after which it was right, each span without its end; None if that cannot be told."""
+        """Return the steps after which it was right, each span without its end; None if that is unknown."""
         if self._is_right is None:
             return None
         last = [] if self._began is None else [(self._began, self.steps)]

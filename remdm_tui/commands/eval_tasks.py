@@ -1,4 +1,4 @@
-"""`eval --tasks`: one combination of a sampler, asked the items of tasks in a directory of its own."""
+"""`eval --tasks`: answer the items of tasks by one combination of a sampler, in a directory of its own."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ LISTED = 10
 
 
 def check(arguments: EvalArguments) -> TaskArguments:
-    """Return the tasks that were asked for.  Raises ValueError for options that tasks do not have."""
+    """Return the tasks of the command.  Raises ValueError for options that tasks do not have."""
     tasks = arguments.tasks
     assert tasks is not None
     for name, option in REFUSED.items():
@@ -79,7 +79,7 @@ class TaskRunner:
         return self._arguments.out / combination.name if combination.name else self._arguments.out
 
     def evaluate(self, combination: Combination) -> TaskResults | None:
-        """Ask all items of one combination; return its results on rank 0, None on others.
+        """Answer all items of one combination; return its results on rank 0, None on others.
 
         Raises ValueError and OSError.
         """
@@ -90,7 +90,7 @@ class TaskRunner:
         from engine.tasks.run import TaskJob
         from engine.tasks.store import TaskStore
 
-        asked, store = self._settings, TaskStore(self.home(combination))
+        chosen, store = self._settings, TaskStore(self.home(combination))
         with self._locked(store):
             options = combination.arguments.options()
             model, record = self._model.load(options.model)
@@ -98,8 +98,8 @@ class TaskRunner:
                 raise ValueError(f"{model.name} has no chat template: leave out --chat")
             settings = TaskSettings(
                 names=tuple(self._tasks), digests={name: digest(task) for name, task in self._tasks.items()},
-                harness=harness_version(), draws=asked.draws or DRAWS, num_fewshot=asked.num_fewshot,
-                chat=options.chat, multiturn=asked.multiturn, system_prompt=asked.system_prompt, limit=asked.limit,
+                harness=harness_version(), draws=chosen.draws or DRAWS, num_fewshot=chosen.num_fewshot,
+                chat=options.chat, multiturn=chosen.multiturn, system_prompt=chosen.system_prompt, limit=chosen.limit,
             )  # fmt: skip
             plan = TaskPlan(record, _sampling(options, model), settings)
             on_first(self._ranks, lambda: settle(store.home, plan))
