@@ -101,7 +101,7 @@ def parse_condition(text: str, pieces: Sequence[str] = (), characters: Character
         raise ValueError(f"{word} takes {form.takes}, as in {form.kind.form}, not {rest[:40]!r}")
     read = expression(text, pieces, characters)
     if not read.truth:
-        raise ValueError(f"{text!r} is a number: say what it is compared with, as in {Expressed.form}")
+        raise ValueError(f"{text!r} is a number: compare it with another, as in {Expressed.form}")
     return Expressed(text, read)
 
 

@@ -48,7 +48,7 @@ class Condition:
 class AtStep(Condition):
     step: int
     form = "step 40"
-    doc = "so many steps are taken"
+    doc = "this number of steps is taken"
 
     def __str__(self) -> str:
         return f"step {self.step}"
@@ -75,7 +75,7 @@ class TimeBelow(Condition):
         return f"t has fallen below {self.t:g}"
 
     def holds(self, frame: Frame, before: Frame | None) -> Truth:
-        # in blocks the time starts anew in each
+        # in blocks each block starts at t = 1
         return np.full((1, 1), frame.s < self.t)
 
 
@@ -83,7 +83,7 @@ class TimeBelow(Condition):
 class FewMasked(Condition):
     count: int
     form = "masked 12"
-    doc = "at most so many positions are masked"
+    doc = "no more than this number of positions is masked"
 
     def __str__(self) -> str:
         return f"masked {self.count}"
@@ -100,7 +100,7 @@ class FewMasked(Condition):
 class ManyRemasked(Condition):
     count: int
     form = "remasks 8"
-    doc = "a step remasks more than so many"
+    doc = "a step remasks more than this number of positions"
     event = wide = True
 
     def __str__(self) -> str:
@@ -143,7 +143,7 @@ class TokenIs(Condition):
     pieces: tuple[str, ...] = field(default=(), repr=False, compare=False)
     characters: Characters | None = field(default=None, repr=False, compare=False)
     form = 'token sea, token " sea" or token /se[ae]/'
-    doc = "a token is revealed, or put by an edit, that is spelled so or matches a pattern"
+    doc = "a token with this text, or matching a pattern, is revealed or set by an edit"
     event = wide = True
 
     def __str__(self) -> str:
@@ -227,7 +227,7 @@ class Clamped(Condition):
 class EntropyDrops(Condition):
     by: float
     form = "drop .5"
-    doc = "the entropy of what is revealed falls by more than so many nats in a step"
+    doc = "the entropy of the revealed tokens falls by more than this number of nats in a step"
     event = True
 
     def __str__(self) -> str:

@@ -18,7 +18,7 @@ from engine.records import Change, Frame
 from engine.text.counts import counted
 
 RUNS = 1e6
-"""A correct sampler breaks a law in fewer than one of so many runs."""
+"""A correct sampler breaks a law in less than one run of this number."""
 SIDES = 6
 """tails: masked, revealed and remasked, each too few or too many"""
 EXPECTED = "clamp"

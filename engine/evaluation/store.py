@@ -82,7 +82,7 @@ class EvalStore:
         if was is not None and not self.has_whole_digests:
             if not rescore:
                 raise ValueError(
-                    f"{self.home} was begun by an earlier version, which did not read the whole model and tokenizer, "
+                    f"{self.home} was started by an earlier version, which did not read the whole model and tokenizer, "
                     "so it cannot be checked that they are the same: choose another --out, or --rescore to keep "
                     "its samples as they are"
                 )

@@ -26,14 +26,17 @@ class ChatTemplate:
     owner: str
     """who is named in errors"""
     start: str = ""
-    """left out at the beginning, where the network is given it anyway"""
+    """removed from the beginning, because the network is given it anyway"""
 
     def __call__(self, prompt: str) -> str:
-        """Return the prompt as one user's turn with the answer begun.  Raises ValueError."""
+        """Return the prompt as one user's turn, followed by the start of the answer.  Raises ValueError."""
         return self.render([{"role": "user", "content": prompt}])
 
     def render(self, turns: Sequence[Turn], *, begin_answer: bool = True) -> str:
-        """Return a conversation with the answer begun, or with its last turn left open.  Raises ValueError."""
+        """Return a conversation and the start of the answer, or a conversation whose last turn is open.
+
+        Raises ValueError.
+        """
         text = render_chat(self.source, turns, self.special, self.owner, begin_answer=begin_answer)
         text = text.removeprefix(self.start)
         if begin_answer:
@@ -42,7 +45,7 @@ class ChatTemplate:
         last = turns[-1]["content"].strip()
         at = text.rfind(last)
         if at < 0:
-            raise ValueError(f"the chat template of {self.owner} changes the answer that is begun")
+            raise ValueError(f"the chat template of {self.owner} changes the last turn, which the answer continues")
         return text[: at + len(last)]
 
 

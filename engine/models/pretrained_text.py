@@ -42,7 +42,7 @@ def open_tokenizer(request: LoadRequest, config: PreTrainedConfig) -> Any:
     if home.is_file() and gguf is None:
         return _of_file(request, home, config)
     if home.is_dir() and not any(True for name in TOKENIZERS for _ in home.glob(name)) and gguf is None:
-        raise ValueError(f"{home} has no tokenizer: say where one is with --tokenizer DIRECTORY, FILE or hub id")
+        raise ValueError(f"{home} has no tokenizer: give one with --tokenizer DIRECTORY, FILE or hub id")
     if gguf is not None and not (home / "tokenizer_config.json").is_file():
         return _made(request, lambda: AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name, **NO_CODE))
     lone = home / "vocab.txt"
@@ -115,5 +115,5 @@ def _made(request: LoadRequest, make: Callable[[], Any]) -> Any:
     with plain_errors(f"the tokenizer of {request.name}"):
         tokenizer = make()
     if tokenizer is False or tokenizer is None or len(tokenizer) == 0:
-        raise ValueError(f"the tokenizer of {request.name} has no vocabulary: say where one is with --tokenizer")
+        raise ValueError(f"the tokenizer of {request.name} has no vocabulary: give one with --tokenizer")
     return tokenizer

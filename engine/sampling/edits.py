@@ -158,7 +158,7 @@ def _same_shape(stays: list[bool], was: list[bool]) -> None:
     if stays != was:
         masks = f", {was.count(False)} of them masks" if not all(was) else ""
         other = "with other masks" if len(stays) == len(was) else f"of {len(stays)}"
-        raise ValueError(f"in blocks the prompt keeps its {len(was)} tokens{masks}: begin anew for one {other}")
+        raise ValueError(f"in blocks the prompt keeps its {len(was)} tokens{masks}: start a new run for one {other}")
 
 
 EDITS: dict[str, Callable[[SamplerState, Edit, EditContext, list[int]], Tensor]] = {

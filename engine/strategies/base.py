@@ -38,7 +38,7 @@ READS = {
     "tempered": "the prediction after temperature and nucleus (at temperature 0: as without)",
     "noised": "as confidence, the probability of the drawn token after the Gumbel noise of its draw",
     "logit": "the network's logit of the drawn token",
-    "quality": "a trained head's score of the token that stands there, where the model has such a head",
+    "quality": "a trained head's score of the committed token, where the model has such a head",
     "ahead": "how sure the network would be of the rest after each candidate alone is revealed, by a call for each",
     "noise": "a uniform of its own at every position (no network)",
 }
@@ -63,7 +63,7 @@ class Prediction(NamedTuple):
     confidence: Tensor
     """probability of `ids`"""
     current: Tensor
-    """probability of the token that stands there, with `verified` as if it were not known; NaN at masked positions"""
+    """probability of the committed token, with `verified` as if it were not known; NaN at masked positions"""
     top: Tensor
     """the most probable token"""
     top_p: Tensor

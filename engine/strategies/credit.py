@@ -18,7 +18,7 @@ class CreditThreshold(Strategy):
     """C[i, v] <- decay * C[i, v], then + p^power at the most probable token v of a masked position i.
 
     Tokens are drawn, and scored, from the logits + weight * log(1 + C).  Where the authors' code holds C for the whole
-    vocabulary, here it is held for so many tokens of a position: the same unless more have been its most probable one.
+    vocabulary, here it is held for `tokens` tokens of a position: the same unless more have been its most probable one.
     """
 
     name = "credit"

@@ -1,4 +1,4 @@
-"""Strategies from a person's own file, loaded anew when it changes, and from packages that offer some."""
+"""Strategies from a person's own file, loaded again when it changes, and from packages that offer some."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Informed correctors: after a step of revealing, redraw the tokens that the others make least probable.
 
-A redraw is an edit towards a token drawn without sight of the one that stands.  Within a round the clock runs on, so a
+A redraw is an edit towards a token drawn without sight of the committed one.  Within a round the clock runs on, so a
 network conditioned on the noise level sees it change in the first step alone.
 """
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def margin(seen: Prediction) -> Tensor:
-    """Return log p of the standing token less log p of the best other one, [B, L]; negative where another is better."""
+    """Return log p of the committed token less that of the best other one, [B, L]; negative where another is better."""
     rival = seen.top_p.where(seen.current < seen.top_p, seen.top_p - seen.margin)
     return logarithm(seen.current) - logarithm(rival)
 

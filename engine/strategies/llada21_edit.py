@@ -20,7 +20,7 @@ class ThresholdBlocks(Strategy):
     preserves_marginal = False
 
     threshold: float = knob(0.95, "reveal every mask above this probability", 0, 1)
-    num_to_transfer: int = knob(1, "where fewer are above it, reveal so many of the surest", 1, 4096)
+    num_to_transfer: int = knob(1, "the number of surest masks to reveal where fewer are above it", 1, 4096)
     max_post_steps: int = knob(16, "calls without masks in a block, at most", 0, 4096)
 
     def initial_memory(self, like: Tensor) -> OwnMemory:
@@ -53,7 +53,7 @@ class ThresholdBlocks(Strategy):
 
 
 def differs(seen: Prediction) -> Tensor:
-    """Return bool [B, L]: where the prediction is another token than the one that stands.
+    """Return bool [B, L]: where the prediction is another token than the committed one.
 
     Tokens of exactly the same probability count as the same.
     """

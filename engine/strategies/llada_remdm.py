@@ -23,7 +23,7 @@ EDGE = 1e-9
 
 
 def filled(positions: Tensor) -> Tensor:
-    """Return how many of so many positions are revealed before the loop begins."""
+    """Return how many of `positions` are revealed before the loop begins."""
     return (positions * FILLED).long()
 
 

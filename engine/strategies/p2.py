@@ -46,7 +46,7 @@ KAPPA: dict[str, Callable[[Tensor], Tensor]] = {"linear": linear, "cosine": cosi
 
 @dataclass(frozen=True)
 class P2(Strategy):
-    """A revealed position is scored by the token that the network would put there now, not by the one that stands.
+    """A revealed position is scored by the token that the network would put there now, not by the committed one.
 
     `random` is the authors' DFM sampling, with eta 0 their ancestral sampling.  There is no planner network, and
     `margin` leaves out the noise of the draw.
@@ -71,7 +71,7 @@ class P2(Strategy):
         return READ_BY[self.score]
 
     def positions(self, view: View) -> Tensor:
-        # nothing is masked any more: revealed tokens stand whatever their score
+        # nothing is masked any more: revealed tokens stay whatever their score
         return view.masked | (view.revealed & (kept_masked(view) > 0))
 
     def plan(self, view: View) -> Plan:

@@ -31,7 +31,7 @@ class Prism(Strategy):
         # a block without masks has ended
         count = middle_first(*count_of_steps(view), self.num_remasking) * view.masked.any(-1, keepdim=True)
         forget = lowest(seen.quality, view.revealed, count)
-        # as many more of those that were masked before are revealed, even where fewer tokens stood to be masked
+        # as many more masks are revealed, even where fewer committed tokens were left to remask
         reveal = highest(seen.confidence, view.masked, quota(view) + count)
         return Plan(reveal.double(), forget.double())
 

@@ -23,7 +23,7 @@ READ_BY = {
 
 @dataclass(frozen=True)
 class Rdm(Strategy):
-    """A revealed position is scored by a fresh draw there, but its token stands until it is masked.
+    """A revealed position is scored by a fresh draw there, but its token stays until it is masked.
 
     The authors fix temperature 1 for `gumbel` and 0 for `argmax`; here tokens are drawn at the run's.  Their second
     draw for rows that are full of one token is left out (`disable_resample`).
@@ -55,7 +55,7 @@ class Rdm(Strategy):
         return READ_BY[self.sampling] | ({"noise"} if self.topk == "stochastic" else set())
 
     def positions(self, view: View) -> Tensor:
-        # nothing is masked any more: revealed tokens stand whatever their score
+        # nothing is masked any more: revealed tokens stay whatever their score
         return view.masked | (view.revealed & (kept_masked(view) > 0))
 
     def plan(self, view: View) -> Plan:

@@ -35,7 +35,7 @@ class Remedi(Strategy):
         return Plan((keep & view.masked).double(), (~keep & view.revealed).double())
 
     def _score(self, view: View) -> Tensor:
-        """Return the score of the token that stands there, else of the one that would be put there, [B, L]."""
+        """Return the score of the committed token, or of the drawn one at a mask, [B, L]."""
         seen = view.prediction
         assert seen is not None
         if self.score == "quality":
@@ -52,7 +52,7 @@ class Remedi(Strategy):
 
 
 def kept(view: View) -> Tensor:
-    """Return how many positions stand after this step, long [B, 1]: what is over goes to the last steps."""
+    """Return how many positions are committed after this step, long [B, 1]; the last steps take the remainder."""
     positions = (view.masked | view.revealed).sum(-1, keepdim=True)
     steps = (1 / (view.t - view.s)).round().long()
     done = ((1 - view.s) * steps + SLACK).round().long()

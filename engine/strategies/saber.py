@@ -27,8 +27,8 @@ class Saber(Strategy):
     remasks = True
     reads = frozenset({"masked", "committed", "previous"})
 
-    n: int = knob(2, "reveal at least so many, and remask half of that at least", 1, 4096)
-    one_in: int = knob(8, "remask one in so many of those revealed", 1, 4096)
+    n: int = knob(2, "the least number of positions to reveal; at least half as many are remasked", 1, 4096)
+    one_in: int = knob(8, "remask one position for this many revealed ones", 1, 4096)
 
     def initial_memory(self, like: Tensor) -> OwnMemory:
         return {"revealed_at": like + float("nan")}

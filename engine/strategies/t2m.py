@@ -1,4 +1,4 @@
-"""T2M: LLaDA2.1 with masks in the place of edits, so that a doubtful token is predicted anew.
+"""T2M: LLaDA2.1 with masks in the place of edits, so that a doubtful token is predicted again.
 
 All probabilities are those at temperature 1; its code tempers those of new tokens, which is the same at temperature 0.
 """

@@ -40,10 +40,11 @@ def bench(
     ] = None,
     batch: Annotated[int, typer.Option("--batch", help="Samples of the table in the network at once.")] = 1,
     timed_samples: Annotated[
-        int | None, option("--timed-samples", "Draw so many samples and scale the seconds; the rows say so.")
+        int | None, option("--timed-samples", "Number of samples to draw; the seconds are scaled, and the rows say so.")
     ] = None,
     timed_steps: Annotated[
-        int | None, option("--timed-steps", "Time so many steps of each scheme and scale the seconds; the rows say so.")
+        int | None,
+        option("--timed-steps", "Number of steps to time of each scheme; the seconds are scaled, and the rows say so."),
     ] = None,
     processor_time: Annotated[
         bool,

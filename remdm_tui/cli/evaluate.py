@@ -118,10 +118,10 @@ def evaluate(
     from remdm_tui.commands.eval_arguments import EvalArguments, TaskArguments
     from remdm_tui.settings.run_arguments import RunArguments
 
-    asked = None
+    task_arguments = None
     if tasks is not None:
         names = tuple(name.strip() for name in tasks.split(",") if name.strip())
-        asked = TaskArguments(
+        task_arguments = TaskArguments(
             names, num_fewshot=num_fewshot, limit=limit, multiturn=multiturn, system_prompt=system_prompt, draws=draws
         )
     if axes and not sweep:
@@ -131,7 +131,7 @@ def evaluate(
         features=features, references=references, references_split=references_split,
         references_count=references_count, conventions=tuple(conventions or EvalArguments.conventions),
         reference_batch=reference_batch, sweep=(*(sweep or ()), *(axes or ())), devices=devices, nodes=nodes,
-        rescore=rescore, quiet=quiet, as_json=as_json, tasks=asked,
+        rescore=rescore, quiet=quiet, as_json=as_json, tasks=task_arguments,
     )  # fmt: skip
     if slurm is not None:
         from remdm_tui.commands.slurm import submit
@@ -169,7 +169,7 @@ def perplexity(
     length: Annotated[int | None, option("--length", "Tokens of a row; default: the model's.")] = None,
     batch: Annotated[int | None, option("--batch", "Rows in the network at once; changes the speed alone.")] = None,
     seed: Annotated[int | None, option("--seed", "Seed of the noise, 0 or more; default 1.")] = None,
-    limit: Annotated[int | None, option("--limit", "Score only the first rows, so many.")] = None,
+    limit: Annotated[int | None, option("--limit", "Number of rows to score, from the first on; default all.")] = None,
     strategy: Annotated[
         str | None,
         option(

@@ -95,7 +95,7 @@ def find_file(home: Path, name: str, path: str | None, digest: str | None, optio
     if existing:
         raise ValueError(_changed(home, str(existing[0]), option))
     tried = f"{path}, and {', '.join(map(str, tails))} in {', '.join(map(str, bases))}"
-    raise ValueError(f"{name} of {home} is nowhere to be found: say where it is by {option}; tried {tried}")
+    raise ValueError(f"{name} of {home} was not found: give its place by {option}; tried {tried}")
 
 
 def _check_default_tokenizer(home: Path, digest: str) -> None:
@@ -109,7 +109,7 @@ def _check_default_tokenizer(home: Path, digest: str) -> None:
 
 
 def _changed(home: Path, name: str, option: str) -> str:
-    return f"{name} has changed since {home} was evaluated: say by {option} where the one is that it was evaluated with"
+    return f"{name} has changed since {home} was evaluated: give the original by {option}"
 
 
 def _holds(files: Path | None, digest: str) -> bool:

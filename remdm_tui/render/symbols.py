@@ -10,7 +10,7 @@ SYMBOLS = (
 """Symbols of the method; short enough for the narrowest legend."""
 FIGURE_MEANINGS = (
     ("NFE", "network calls of a sample, in a batch the mean; idle steps cost none"),
-    ("tok/NFE", "tokens that stand, for each network call"),
+    ("tok/NFE", "committed tokens for each network call"),
     ("confid.", "mean probability of the revealed tokens when drawn"),
     ("p of new", "the same of the step's tokens: what early stopping waits for"),
 )

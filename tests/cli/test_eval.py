@@ -199,7 +199,7 @@ def test_references_that_were_moved_with_an_evaluation_are_found(
     (home / "text.txt").unlink()
     result = cli(*command_line)
     assert result.exit_code == 2
-    assert "is nowhere to be found: say where it is by --references; tried /no/such/place/text.txt" in result.stderr
+    assert "was not found: give its place by --references; tried /no/such/place/text.txt" in result.stderr
 
 
 def test_a_model_that_is_gone_is_reported_with_the_places_that_were_looked_at(
@@ -217,7 +217,7 @@ def test_a_model_that_has_changed_shows_no_other_sample(shop: Path, whole: Path,
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
-    with pytest.raises(ValueError, match=r"model has changed since .* was evaluated: say by --model"):
+    with pytest.raises(ValueError, match=r"model has changed since .* was evaluated: give the original by --model"):
         arguments_of_sample(home / "out", 17, RunArguments())
     assert arguments_of_sample(home / "out", 17, RunArguments(model=str(home / "model"))).model == str(home / "model")
 
@@ -243,7 +243,7 @@ def test_a_tokenizer_that_the_hub_lends_is_part_of_an_evaluation(
     usual.write_text(usual.read_text() + " ")
     result = cli(*command_line)
     assert (result.exit_code, "model.tokenizer_fingerprint" in result.stderr) == (2, True)
-    with pytest.raises(ValueError, match=r"the tokenizer gpt2 has changed since .*: say by --tokenizer"):
+    with pytest.raises(ValueError, match=r"the tokenizer gpt2 has changed since .*: give the original by --tokenizer"):
         arguments_of_sample(out, 0, RunArguments())
 
 
@@ -276,7 +276,7 @@ def test_a_directory_of_the_first_format_is_refused_unless_rescored(
     assert arguments_of_sample(out, 17, RunArguments()).model == str(shop / "model")
     result = cli(*command(shop, out))
     assert result.exit_code == 2
-    assert "was begun by an earlier version" in " ".join(result.stderr.split())
+    assert "was started by an earlier version" in " ".join(result.stderr.split())
     assert cli(*command(shop, out, "--rescore")).exit_code == 0
     assert kept(out) == kept(whole)
 

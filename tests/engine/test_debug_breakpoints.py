@@ -155,14 +155,14 @@ def test_a_word_of_a_form_that_is_a_field_can_be_compared_as_well() -> None:
     [
         ("", "a breakpoint needs a condition, such as step 40"),
         ("step forty", "step takes a number of steps, as in step 40, not 'forty'"),
-        ("step -3", "is a number: say what it is compared with"),
+        ("step -3", "is a number: compare it with another"),
         ("at", "at takes a position, counted from 0, as in at 17"),
         ("time < .3", "time takes a time from 0 to 1, as in time .3, not '< .3'"),
         ("clamped 3", "clamped takes nothing more"),
         ("token qwx", "no token of the model is spelled qwx"),
         ("token /(a+)+/", "repeats a group"),
         ("token /a(/", "cannot be read"),
-        ("masked - 8", "'masked - 8' is a number: say what it is compared with"),
+        ("masked - 8", "'masked - 8' is a number: compare it with another"),
         ("when it rains", "cannot be read"),
     ],
 )

@@ -285,7 +285,7 @@ def test_a_prompt_by_hand_may_have_masks() -> None:
 
 def test_in_blocks_a_prompt_keeps_its_masks() -> None:
     session = Session(Toy(), make_strategy("mdlm"), **SHAPE, block_length=3)
-    with pytest.raises(ValueError, match="in blocks the prompt keeps its 7 tokens, 3 of them masks: begin anew"):
+    with pytest.raises(ValueError, match="in blocks the prompt keeps its 7 tokens, 3 of them masks: start a new run"):
         session.edit(Edit("prompt", tokens=(1, 2)))
     session.edit(Edit("prompt", tokens=(4, MASK, MASK, 4, 4, MASK, 4)))
     while session._line.clock.block == 0:

@@ -300,7 +300,7 @@ def test_a_mask_that_cannot_be_found_says_how_to_name_one(bert: Made) -> None:
     home = bert.home
     (home / "vocab.txt").unlink()
     library.write_file(library.word_piece(), home)
-    with pytest.raises(ValueError, match="names no mask: say which token it is with --mask-id NUMBER"):
+    with pytest.raises(ValueError, match="names no mask: give its id with --mask-id NUMBER"):
         load_model(str(home), "cpu")
     model = load_model(str(home), "cpu", mask_id=4)
     assert model.mask_id == 4
@@ -318,7 +318,7 @@ def test_a_tokenizer_that_lies_elsewhere_is_named(bert: Made, what: str) -> None
     elsewhere = bert.home.parent / "words"
     elsewhere.mkdir()
     (bert.home / "vocab.txt").rename(elsewhere / "vocab.txt")
-    with pytest.raises(ValueError, match="has no tokenizer: say where one is with --tokenizer"):
+    with pytest.raises(ValueError, match="has no tokenizer: give one with --tokenizer"):
         load_model(str(bert.home), "cpu")
     named = elsewhere / "vocab.txt" if what == "file" else elsewhere
     model = load_model(str(bert.home), "cpu", tokenizer=str(named))

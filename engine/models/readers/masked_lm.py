@@ -70,7 +70,7 @@ def _mask(request: LoadRequest, tokenizer: Any) -> int:
     if request.mask_id is not None:
         return request.mask_id
     if tokenizer.mask_token_id is None:
-        raise ValueError(f"the tokenizer of {request.name} names no mask: say which token it is with --mask-id NUMBER")
+        raise ValueError(f"the tokenizer of {request.name} names no mask: give its id with --mask-id NUMBER")
     return int(tokenizer.mask_token_id)
 
 
