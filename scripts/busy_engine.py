@@ -74,7 +74,7 @@ def main() -> None:
             case wire.Open():
                 wire.write(out, wire.Ready(model()))
             case wire.Begin(run, settings, choice):
-                start = _begun(choice)
+                start = _start_of(choice)
                 coming = frames(start, start.steps, settings.settings(), changed)
                 tokens, locked = wire.Array.of(start.tokens), wire.Array.of(start.locked)
                 wire.write(out, wire.Began(run, tokens, locked, start.steps, start.seed))
@@ -88,7 +88,7 @@ def main() -> None:
                 pass
 
 
-def _begun(choice: RunChoice) -> RunStart:
+def _start_of(choice: RunChoice) -> RunStart:
     return start_of(choice.length, choice.steps or choice.length, choice.seed, choice.batch)
 
 

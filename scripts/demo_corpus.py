@@ -19,7 +19,7 @@ from engine.data.document import Document
 from engine.data.documents import documents
 
 HELD_OUT = 20
-"""One speech in so many is for validation, from the first century of them to the last."""
+"""One speech in this number is for validation, from the first century of them to the last."""
 
 
 def corpus(novels: Path, speeches: Path) -> Iterator[Document]:

@@ -58,7 +58,7 @@ class State:
 
 
 def at(least: int) -> Callable[[str], bool]:
-    """Return a condition: the header says that at least so many steps are taken."""
+    """Return a condition: the header shows this step or a later one."""
 
     def taken(screen: str) -> bool:
         found = re.search(r"(\d+)/\d+", screen.splitlines()[0])

@@ -40,9 +40,9 @@ def _seconds(step: Callable[[int], int], repeats: int) -> tuple[float, float]:
     step(0)
     seconds, revealed = [], 0
     for number in range(1, repeats + 1):
-        begun = time.perf_counter()
+        start = time.perf_counter()
         revealed += step(number)
-        seconds.append(time.perf_counter() - begun)
+        seconds.append(time.perf_counter() - start)
     return statistics.median(seconds), revealed / repeats
 
 

@@ -111,6 +111,6 @@ def plain_nats(judge: LanguageModel, rows: Sequence[Sequence[int]], batch: int) 
 
 def _timed(work: Callable[[], float], clock: Callable[[], float]) -> tuple[float, float]:
     """Return (seconds, what came of it)."""
-    begun = clock()
+    start = clock()
     found = work()
-    return clock() - begun, found
+    return clock() - start, found

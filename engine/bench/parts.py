@@ -97,9 +97,9 @@ def _session_seconds(model: Denoiser, options: Options, length: int) -> float:
             pass
 
     run(4)
-    begun = time.perf_counter()
+    start = time.perf_counter()
     run(options.demo_steps)
-    return (time.perf_counter() - begun) / options.demo_steps
+    return (time.perf_counter() - start) / options.demo_steps
 
 
 def _oracle_seconds(model: Unfolded, options: Options, length: int) -> float:
@@ -117,9 +117,9 @@ def _oracle_seconds(model: Unfolded, options: Options, length: int) -> float:
             )
 
     run(4)
-    begun = time.perf_counter()
+    start = time.perf_counter()
     run(options.demo_steps)
-    return (time.perf_counter() - begun) / options.demo_steps
+    return (time.perf_counter() - start) / options.demo_steps
 
 
 @torch.inference_mode()

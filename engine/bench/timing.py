@@ -37,7 +37,7 @@ class TimingOptions:
     samples: int | None = None
     """timed; None: all.  Whole batches of them, so that scaling is exact but for noise"""
     timed_steps: int | None = None
-    """None: whole runs.  Else so many steps are timed, and their cost is scaled to the runs'"""
+    """number of steps to time, whose cost is scaled to whole runs; None: time whole runs"""
     processor: bool = False
     """processor seconds of one thread in place of wall clock, for a machine that others use too"""
     dtype: str = "float32"
@@ -220,10 +220,10 @@ def _seconds(
 ) -> tuple[float, float]:
     """Return (network calls a sample, seconds) of samples whose first `prompt` places are filled."""
     _wait(model)
-    begun = clock()
+    start = clock()
     calls = scheme.run(model, options, steps, numbers, (1,) * prompt)
     _wait(model)
-    return calls, clock() - begun
+    return calls, clock() - start
 
 
 def _wait(model: Denoiser) -> None:

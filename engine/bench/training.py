@@ -113,7 +113,7 @@ def measure_resuming(config: TrainConfig, corpus: Corpus, home: Path, device: to
 
 
 def measure_reading(home: Path, tokens: int, length: int, rows: int, seconds: float) -> float:
-    """Return tokens a second that batches of windows come at from shards of so many tokens."""
+    """Return the tokens a second of batches of windows from shards of this many tokens."""
     home.mkdir(parents=True, exist_ok=True)
     piece = list(range(1 << 16))
     long = Document("x" * (1 << 18), "train")  # so that few are tokenised at a time

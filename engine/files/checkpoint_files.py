@@ -60,7 +60,7 @@ def keep(path: Path, step: int) -> None:
     write_checksums(kept, [*known(path)[:1], *known(kept)[:1]])
     with replacing(kept) as part:
         try:
-            os.link(path, part)  # costs no space until `path` is written anew
+            os.link(path, part)  # costs no space until `path` is written again
         except OSError:
             shutil.copy2(path, part)  # with the time, by which `runs.stamp` knows it
 

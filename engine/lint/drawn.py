@@ -94,7 +94,7 @@ def _flood(one: DrawnTexts, threshold: float) -> CheckFigure:
 
 
 def _in_runs(row: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Return where a token stands in a run of RUN or more of its kind, bool [n]."""
+    """Return the tokens in a run of RUN or more of their kind, bool [n]."""
     if not len(row):
         return np.zeros(0, bool)
     edges = np.flatnonzero(np.diff(row)) + 1

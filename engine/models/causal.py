@@ -54,7 +54,7 @@ class CausalLM:
 
     @torch.inference_mode()
     def encode(self, tokens: Tensor, t: Tensor) -> Tensor:
-        """Map tokens long [B, L] to hidden [B, L, D], computed anew; nan where a mask or nothing is to the left."""
+        """Map tokens long [B, L] to hidden [B, L, D], without the cache; nan where a mask or nothing is to the left."""
         hidden = self._run(self._inputs(tokens), None)
         if self._start is None:
             hidden = F.pad(hidden, (0, 0, 1, 0), value=torch.nan)[:, : tokens.shape[1]]

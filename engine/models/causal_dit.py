@@ -179,7 +179,7 @@ class CachedCausal:
 
     @torch.inference_mode()
     def encode(self, tokens: Tensor, t: Tensor) -> Tensor:
-        """Map tokens long [B, L] to normed hidden [B, L, D], computed anew."""
+        """Map tokens long [B, L] to normed hidden [B, L, D], without the cache."""
         return self._run(self._inputs(tokens), 0, None)
 
     @torch.inference_mode()

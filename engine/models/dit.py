@@ -183,7 +183,7 @@ def vocabulary_logits(head: nn.Linear, hidden: Tensor, multiple: int = MULTIPLE)
 
 
 def widened(head: nn.Linear, hidden: Tensor, more: int) -> Tensor:
-    """Return head(hidden) by a product that is wider by so many columns."""
+    """Return head(hidden), computed with this many columns more, which are cut off."""
     weight, bias = F.pad(head.weight, (0, 0, 0, more)), F.pad(head.bias, (0, more))
     return F.linear(hidden, weight, bias)[..., : head.out_features]
 

@@ -124,7 +124,7 @@ class Loaded:
     discrete: Discrete | None = None
     """how D3PM was trained, where that is known"""
     quality: Callable[[Tensor], Tensor] | None = None
-    """maps hidden [N, D] to scores [N] of the tokens that stand there, where a trained head lies beside the model"""
+    """maps hidden [N, D] to scores [N] of the committed tokens, where a trained head lies beside the model"""
     quality_digest: str | None = None
     """of the head's file"""
     code: tuple[Path, ...] = ()

@@ -48,7 +48,7 @@ class RowDenoiser(Denoiser, Protocol):
 
 @runtime_checkable
 class ShadowDenoiser(Denoiser, Protocol):
-    """A denoiser that predicts tokens that stand without seeing them, by masks behind the text."""
+    """A denoiser that predicts committed tokens without seeing them, by masks behind the text."""
 
     @property
     def shadows(self) -> bool:
@@ -71,10 +71,10 @@ def has_shadows(model: Denoiser) -> bool:
 
 @runtime_checkable
 class QualityDenoiser(Denoiser, Protocol):
-    """A denoiser with a trained head that says how likely each token is right (PRISM, arXiv 2510.01384)."""
+    """A denoiser with a trained head that predicts how likely each token is right (PRISM, arXiv 2510.01384)."""
 
     def quality(self, hidden: Tensor) -> Tensor:
-        """Map hidden [N, D] to the scores [N] of the tokens that stand there, higher for better ones."""
+        """Map hidden [N, D] to the scores [N] of the committed tokens, higher for better ones."""
         ...
 
 

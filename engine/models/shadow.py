@@ -18,19 +18,19 @@ class Shadowed(NamedTuple):
     tokens: Tensor
     """long [B, L + S]"""
     positions: Tensor
-    """long [B, L + S]: where each stands, for the rotary embedding"""
+    """long [B, L + S]: of each, for the rotary embedding"""
     sees: Tensor
     """bool [B, L + S, L + S]: whether the row looks at the column"""
     sequence: Tensor
     """[N]: of each position that is read"""
     place: Tensor
-    """[N]: in 0 to L + S: of the position itself where a mask stands there, else of its shadow"""
+    """[N]: in 0 to L + S: of the position itself if it is masked, else of its shadow"""
 
 
 def shadowed(tokens: Tensor, where: Tensor, block: Tensor, mask_id: int) -> Shadowed:
     """Return tokens [B, L] with shadows of the positions `block`, to be read at the N positions `where`, bool [B, L].
 
-    Where tokens stand, `where` must lie in the block.
+    Where positions are committed, `where` must lie in the block.
     """
     batch, length = tokens.shape
     counts = block.sum(-1, keepdim=True)

@@ -39,7 +39,7 @@ from engine.records import Frame, Settings
 from engine.sampling.trace import RunStart
 
 KEY_EVERY = 64
-"""Steps between states that are written whole: a step is rebuilt from at most so many frames."""
+"""Steps between states that are written whole; also the most frames from which a step is rebuilt."""
 CHUNK = 1 << 20
 
 

@@ -89,7 +89,7 @@ class StepReader:
         return frames.decode_frame(before, body, settings, self._index.known)
 
     def _state(self, offset: int, skipped: int) -> StoredState:
-        """Return the state in a record, behind so many bytes."""
+        """Return the state in the record at `offset`, after `skipped` bytes of it."""
         body = body_at(self.file, offset)
         if body is None:
             raise ValueError("the file has changed since it was opened")

@@ -58,5 +58,5 @@ class RunChoice:
         return self.length + (self.stride or 0) * self.strides
 
     def steps_after(self, fixed: int) -> int:
-        """Return steps of the run when the prompt fixes so many positions."""
+        """Return the steps of the run if the prompt fixes this number of positions."""
         return max(1, self.length - fixed) if self.steps is None else self.steps

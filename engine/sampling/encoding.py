@@ -1,4 +1,4 @@
-"""What the network makes of a state where it is read: of the text as it stands, cut off, or without a token."""
+"""Hidden vectors of a state where they are read: of the whole text, cut off, or with a token masked."""
 
 from __future__ import annotations
 
@@ -88,24 +88,24 @@ class Encoder:
     ) -> Tensor:
         """Return `encode` at the masks of `where`, bool [B, L], and at its other positions as if each were masked."""
         if shadows:
-            asked, model = ReadPositions.of(where), cast(ShadowDenoiser, self.model)
-            shown, rows = _shown(state, asked), asked.rows
-            places = shown(asked.where), shown(state.open[rows])
+            chosen, model = ReadPositions.of(where), cast(ShadowDenoiser, self.model)
+            shown, rows = _shown(state, chosen), chosen.rows
+            places = shown(chosen.where), shown(state.open[rows])
             return model.encode_shadow(shown(state.tokens[rows]), noise[rows], *places)
-        masks, standing = ReadPositions.of(where & view.masked), where & ~view.masked
+        masks, committed = ReadPositions.of(where & view.masked), where & ~view.masked
         parts = [(view.masked[where], self.encode(state, masks, noise, keep))] if len(masks.rows) else []
-        if bool(standing.any()):
-            parts.append((~view.masked[where], self._left_out(state, standing, view.alpha_t)))
+        if bool(committed.any()):
+            parts.append((~view.masked[where], self._left_out(state, committed, view.alpha_t)))
         hidden = parts[0][1].new_empty((int(where.sum()), parts[0][1].shape[-1]))
-        for chosen, values in parts:
-            hidden[chosen] = values
+        for at, values in parts:
+            hidden[at] = values
         return hidden
 
-    def _left_out(self, state: SamplerState, standing: Tensor, alpha_t: Tensor) -> Tensor:
-        """Return hidden [N, D] at the positions `standing`, bool [B, L], each of a network that sees a mask there."""
+    def _left_out(self, state: SamplerState, where: Tensor, alpha_t: Tensor) -> Tensor:
+        """Return hidden [N, D] at the positions `where`, bool [B, L], each as if its token were masked."""
         mask_id, plain = self.model.mask_id, replace(state, memory=None)
-        sequence, position = standing.nonzero(as_tuple=True)
-        alpha = alpha_t.expand(len(standing), 1)
+        sequence, position = where.nonzero(as_tuple=True)
+        alpha = alpha_t.expand(len(where), 1)
         hidden = []
         for rows, places in self.in_portions(state, sequence, position):
             part = plain.rows(rows.tolist())

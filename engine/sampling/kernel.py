@@ -200,14 +200,14 @@ class RowSummary(NamedTuple):
     entropy: Tensor
 
 
-def describe(p: Tensor, standing: Tensor) -> RowSummary:
-    """Return what distributions p [N, V] say of themselves, and of the tokens standing [N] there.
+def describe(p: Tensor, tokens: Tensor) -> RowSummary:
+    """Summarize distributions p [N, V]; `current` is the probability of the present tokens [N].
 
     Of equally probable tokens the one with the lowest id is the top.
     """
     top_p, top = p.max(-1)
     second = p.scatter(-1, top[:, None], -1.0).amax(-1)
-    return RowSummary(p.gather(-1, standing[:, None])[:, 0], top, top_p, top_p - second, torch.special.entr(p).sum(-1))
+    return RowSummary(p.gather(-1, tokens[:, None])[:, 0], top, top_p, top_p - second, torch.special.entr(p).sum(-1))
 
 
 def tilted(logits: Tensor, ids: Tensor, added: Tensor) -> Tensor:

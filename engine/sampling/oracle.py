@@ -65,7 +65,7 @@ def _denoised_cut(model: Denoiser, tokens: Tensor, settings: Settings, alpha_t: 
 
 
 def left_out(model: Denoiser, tokens: Tensor, settings: Settings, alpha_t: Tensor) -> Tensor:
-    """Return `denoised` of every position when a mask stands there, [B * L, V]: the network once for each."""
+    """Return `denoised` of every position as if it were masked, [B * L, V]: one network call for each."""
     columns = []
     for place in range(tokens.shape[1]):
         without = tokens.clone()

@@ -1,4 +1,4 @@
-"""What the network says of a state: tokens drawn at chosen positions, and the prediction that a plan reads.
+"""Read the network: tokens drawn at chosen positions, and the prediction that a plan reads.
 
 The vocabulary head, the nucleus and the draw run on the rows that are needed, a few at a time: a [B, L, V] tensor never
 exists.
@@ -121,8 +121,8 @@ class Readout:
             total = torch.zeros(len(rows), dtype=torch.float64, device=self.device)
             if len(left.rows):
                 noise = part.noise(view.alpha_t.expand(len(where), 1)[rows], mask_id)
-                asked = left.rows
-                hidden = encode_rows(self.model, part.shown(part.tokens)[asked], noise[asked], left.where)
+                shown = part.shown(part.tokens)[left.rows]
+                hidden = encode_rows(self.model, shown, noise[left.rows], left.where)
                 for here, logits in self._logits(settings, Hidden(hidden)):
                     p = kernel.probabilities(logits, mask_id, never=never_drawn(self.model))
                     total.index_add_(0, left.sequence[here], torch.special.entr(p).sum(-1))
@@ -151,7 +151,7 @@ class Readout:
             own = self.encoder.encode_cut(state, chosen, noise, ends)
         settings = control.settings
         hidden = self._guided(settings, state, chosen, view.alpha_t, own)
-        keys, standing = self._keys(state, steps), state.tokens[where]
+        keys, tokens = self._keys(state, steps), state.tokens[where]
         committed = ~view.masked[where]
         argmax = committed & ("drawn" not in reads)
         # at temperature 0 there is nothing to temper and no noise
@@ -171,7 +171,7 @@ class Readout:
                     continue
                 plain = kernel.probabilities(logits, self.model.mask_id, never=never_drawn(self.model))
                 p = self._law(settings, logits) if tempered else plain
-                seen = kernel.describe(p, standing[here])
+                seen = kernel.describe(p, tokens[here])
                 moved = torch.full_like(p[:, 0], torch.nan) if last is None else self._moved(settings, p, last, here)
                 if "tilted" in reads:
                     at = chosen.sequence[here], chosen.position[here]

@@ -245,11 +245,11 @@ class Session:
         steps, strategy = [clock.step] * len(state.numbers), act.control.strategy
         t_now, s_now = self._times(clock.t, s)
         # nothing is recorded before the step has succeeded: an error leaves the session where it was
-        decision, asked = self._stepper.decide(act.control, state, steps, t_now, s_now)
+        decision, called = self._stepper.decide(act.control, state, steps, t_now, s_now)
         alpha_t, alpha_s = strategy.alpha(t_now), strategy.alpha(s_now)
         kept = replace(state.copy(), memory=decision.memory)
         cost = self._stepper.rows_a_call(act.control, state)
-        calls = int(asked.sum()) * cost + self._stepper.apply(act.control, kept, decision.flips, steps, alpha_t)
+        calls = int(called.sum()) * cost + self._stepper.apply(act.control, kept, decision.flips, steps, alpha_t)
         change, then = self._changes(kept, decision), Clock(clock.block, s, clock.step + 1)
         return self._commit(act, clock, then, kept, calls, alpha_t, alpha_s, decision, change)
 

@@ -31,7 +31,7 @@ class Puzzle:
 
 
 def make_puzzles(seed: int, numbers: range, clues: int) -> Iterator[Puzzle]:
-    """Yield a puzzle of so many clues of the grid of each number, which (seed, number, clues) alone decide.
+    """Yield a puzzle with `clues` clues of the grid of each number, which (seed, number, clues) alone decide.
 
     Cells are emptied in random order as long as the solution stays the only one.  Raises ValueError if ATTEMPTS such
     orders keep more clues.

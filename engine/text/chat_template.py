@@ -31,15 +31,15 @@ def render_chat(
 ) -> str:
     """Return a conversation, followed by the start of the answer.
 
-    special: special tokens by role.  begin_answer: whether the answer's turn is begun.  Raises ValueError, which names
+    special: special tokens by role.  begin_answer: whether to open the answer's turn.  Raises ValueError, which names
     the template's owner, if rendering fails or exceeds a limit.
     """
     fault = f"the chat template of {owner} cannot be rendered"
     if len(template) > LARGEST:
         raise ValueError(f"{fault}: it is longer than {LARGEST} characters")
     # the child finds the same packages as this process
-    asked = {"template": template, "turns": [dict(turn) for turn in turns], "begin_answer": begin_answer}
-    request = json.dumps({**asked, "special": dict(special), "path": sys.path})
+    conversation = {"template": template, "turns": [dict(turn) for turn in turns], "begin_answer": begin_answer}
+    request = json.dumps({**conversation, "special": dict(special), "path": sys.path})
     try:
         done = subprocess.run(
             [sys.executable, "-I", str(Path(__file__))],

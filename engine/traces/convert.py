@@ -123,7 +123,7 @@ def _unfolded(final: NDArray[np.int64], steps: NDArray[np.int64], mask: int) -> 
 
 
 def _locked(ids: NDArray[np.int64], mask: int, prompt: int | None) -> NDArray[np.bool_]:
-    """Return the positions of the prompt [B, L]: the first so many, else those that are never masked nor changed."""
+    """Return the positions of the prompt [B, L]: the first `prompt`; None: those that are never masked or changed."""
     still = (ids == ids[0]).all(axis=0) & (ids[0] != mask)
     if prompt is None:
         return still

@@ -37,7 +37,7 @@ class TraceFields:
     step_map: NDArray[np.int64] | None = None
     """[B, L]: the step of each position's reveal; below 0 for the prompt"""
     probabilities: NDArray[np.float64] | None = None
-    """[T, B, L] or [T - 1, B, L]: of the token that stands there, NaN where unknown"""
+    """[T, B, L] or [T - 1, B, L]: of the committed token, NaN where unknown"""
     mask_id: int | None = None
     prompt_length: int | None = None
     vocab_size: int | None = None

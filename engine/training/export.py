@@ -63,7 +63,7 @@ class SavedRun:
 def saved_run(home: Path, config: TrainConfig) -> SavedRun:
     """Return the run in a directory.  Raises ValueError if it has no best.pt or if it is of another network.
 
-    config: the configuration it was begun with; an undamaged checkpoint's configuration has precedence.
+    config: the configuration it was started with; an undamaged checkpoint's configuration has precedence.
     """
     _best(home)
     tokenizer = training_tokenizer(home)

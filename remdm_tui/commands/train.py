@@ -48,9 +48,9 @@ def run(
 ) -> int:
     """Train, and return the exit status: 0, or 128 + the signal that stopped it.
 
-    devices, nodes: processes to start on each of so many machines; None: as many as a launcher has started.  hub: also
-    export as the hub's models are laid out.  log: names of `remdm_tui.commands.train_loggers.LOGS`.  Raises ValueError
-    for bad input, or when the run cannot continue.
+    devices, nodes: processes to start on each machine, and number of machines; None: as many as a launcher has
+    started.  hub: also export as the hub's models are laid out.  log: names of
+    `remdm_tui.commands.train_loggers.LOGS`.  Raises ValueError for bad input, or when the run cannot continue.
     """
     with reporter_of(os.environ) as reporter:
         if not export_only and is_first(os.environ):

@@ -237,7 +237,7 @@ def _short(value: float, digits: int = 3) -> float:
 
 
 def _figure(value: float, digits: int) -> float | int | None:
-    """Return a figure with so many digits behind the point, None for a missing one."""
+    """Return a figure rounded to `digits` decimal places, None for a missing one."""
     if not np.isfinite(value):
         return None
     return round(value, digits) if digits else int(value)

@@ -101,7 +101,7 @@ class Scene:
 
 
 def _clipped(line: SceneLine, columns: int) -> SceneLine:
-    """Return the start of a line that fits in so many columns."""
+    """Return the start of a line that fits in a number of columns."""
     kept: list[tuple[str, Style]] = []
     for text, style in line:
         while text and cell_len(text) > columns:

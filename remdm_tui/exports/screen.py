@@ -33,7 +33,7 @@ def screen_kind_of(out: Path) -> str:
 
 
 def write_screen(page: list[SceneLine], columns: int, out: Path, light: bool) -> str:
-    """Write a page of so many columns, and return a sentence for the user.
+    """Write a page of this width in columns, and return a sentence for the user.
 
     Raises ValueError if Pillow is missing, OSError if the file is not writable.
     """

@@ -38,7 +38,7 @@ class Lines:
 
     @classmethod
     def of(cls, tokens: int, width: int, height: int) -> Lines:
-        """Return the lines for so many tokens on so many columns and rows of the screen.
+        """Return the lines for a number of tokens on the columns and rows of the screen.
 
         Nothing else counts, so that no step and no panel moves the text: short texts are set apart, long ones stand in
         two columns if the screen is wide enough for both.
@@ -82,7 +82,7 @@ class Lines:
         return self.lines_of(row)[column], min(x - column * (self.width + GAP), self.width - 1)
 
     def height(self, lines: int) -> int:
-        """Return the rows that so many lines take."""
+        """Return the rows that a number of lines take."""
         if self.across == 1:
             return lines * self.spacing
         pages, rest = divmod(lines, self.across * self.down)
@@ -99,7 +99,7 @@ class Split:
 
     @classmethod
     def of(cls, tokens: int, width: int, height: int) -> Split:
-        """Share columns and rows of the screen between a text of so many tokens and its map.
+        """Share columns and rows of the screen between a text of this length in tokens and its map.
 
         Nothing else counts, so that no step moves the text.  The text has what it needs; of below and beside the map is
         where it is larger.
@@ -114,7 +114,7 @@ class Split:
 
 
 def lines_needed(tokens: int, width: int) -> int:
-    """Return the lines of `width` cells that so many tokens need, generously."""
+    """Return the lines of `width` cells that a number of tokens needs, rather too many than too few."""
     return max(ceil(tokens * ROOMY / width), ceil(tokens * USUAL / width) + tokens // PARAGRAPH)
 
 

@@ -34,6 +34,6 @@ DASHES: tuple[tuple[float, ...], ...] = ((), (5, 2), (1.5, 1.5), (6, 2, 1.5, 2),
 
 
 def looks(count: int) -> tuple[SeriesStyle, ...]:
-    """Return the looks of so many series; lists of 7, 9 and 5 repeat together only after 315."""
+    """Return the looks of `count` series; lists of 7, 9 and 5 repeat together only after 315."""
     sources = (cycle(LETTERS), cycle(LIGHT), cycle(DARK), cycle(MIDDLE), cycle(MARKERS), cycle(DASHES))
     return tuple(SeriesStyle(*parts) for parts in islice(zip(*sources), count))

@@ -61,7 +61,7 @@ def format_perplexity(x: float) -> str:
 
 
 def decimals(places: int) -> Callable[[float], str]:
-    """Return a function that formats numbers with so many decimal places."""
+    """Return a function that formats numbers with a fixed number of decimal places."""
     return lambda x: f"{x:,.{places}f}"
 
 

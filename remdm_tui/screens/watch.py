@@ -127,7 +127,7 @@ class WatchScreen(Screen[None]):
         self._resumed = True
 
     def on_resize(self, event: Resize) -> None:
-        """Set the classes of a new size before Textual does, which lays the screen out first; then draw all anew."""
+        """Set the classes of a new size before Textual does, which lays the screen out first; then draw all again."""
         others = self._use_breakpoints(event.size)
         if event.size == self.outer_size and not others:
             # Textual has laid the screen out at this size, and says so; it would do so again

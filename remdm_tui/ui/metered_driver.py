@@ -31,7 +31,7 @@ SETTLED = 0.05
 
 
 class MeteredWriter:
-    """The file that a driver's thread writes to; tells the drawing thread what still waits and how much has room."""
+    """The file that a driver's thread writes to; it counts what waits to be written and what a paint may have."""
 
     def __init__(self, file: IO[str], clock: Callable[[], float] = time.monotonic) -> None:
         self._file, self._clock = file, clock
@@ -70,7 +70,7 @@ class MeteredWriter:
             self._mark, self._spent = self._written, 0.0
 
     def _learn(self, size: int, seconds: float) -> None:
-        """So many bytes, one paint, have taken so long."""
+        """Adapt the room to a paint of `size` bytes that took `seconds`."""
         if seconds > LONGEST:
             self.room = max(LEAST, int(min(self.room, size) * LONGEST / seconds))
         elif seconds < LONGEST / 2 and size > self.room // 2:

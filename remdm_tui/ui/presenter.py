@@ -179,7 +179,7 @@ class Presenter:
             return False
         total, panes = total_on_screen(screen.panes, trace), screen.panes.group.panes
         if panes:
-            self._tell_end()
+            self._report_end()
             screen.panes.caption([self._caption(letter, pane) for letter, pane in zip(LETTERS, panes)])
         screen.timeline.use_marks(screen.timeline.bookmarks)
         screen.timeline.use_changes(panel_data.settings_changes(trace))
@@ -244,7 +244,7 @@ class Presenter:
             text.inspector.update(now)
         text.keep_in_sight(now.plain.count("\n") + 1)
 
-    def _tell_end(self) -> None:
+    def _report_end(self) -> None:
         """Say where the figures of all panes are when every one of them has ended."""
         session = self.session
         ended = session.player.done and not session.notice.text

@@ -54,7 +54,7 @@ class RefreshClock:
         """whether the clock is stopped until something changes"""
         self._behind = False
         self._painted, self._panelled = (clock(), time.process_time()), -math.inf
-        self._beats = 0
+        self._ticks = 0
         """ticks since the panels were drawn"""
         self._side_due = False
         """whether the last tick has left the side panels to the next"""
@@ -99,7 +99,7 @@ class RefreshClock:
             if not (panels or side or self.presenter.revealed.whole or self.rushing):
                 self.presenter.draw_side()
             if panels:
-                self._panelled, self._beats = now, 0
+                self._panelled, self._ticks = now, 0
                 # keys need not wait for all of it at once, and eyes do not mind where everything moves
                 if self.presenter.draw_panels():
                     self._sides += 1
@@ -115,10 +115,10 @@ class RefreshClock:
                 raise
 
     def _panels_due(self, now: float) -> bool:
-        self._beats += 1
+        self._ticks += 1
         if self.session.player.playing:
             return now - self._panelled >= 1 / (RUSHED if self.rushing else PANELS)
-        return now - self._panelled >= 1 / LEAFED or self._beats >= PAINTS // LEAFED
+        return now - self._panelled >= 1 / LEAFED or self._ticks >= PAINTS // LEAFED
 
     def _draw(self, due: bool, grid: bool) -> None:
         """Draw the words and, if wanted, the grid."""

@@ -53,4 +53,4 @@ def dismiss(state: SessionState) -> SessionState:
         findings = findings.dismiss(state.branch, state.position)
     elif state.notice.ends == A_LAW:
         findings = findings.dismiss_all()
-    return replace(state, findings=findings, notice=Notice(), standing=None)
+    return replace(state, findings=findings, notice=Notice(), covered=None)

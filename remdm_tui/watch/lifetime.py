@@ -32,24 +32,24 @@ def fact(state: SessionState, name: Fact) -> object:
 
 
 def renew(before: SessionState, state: SessionState) -> SessionState:
-    """Return the state after an event with its notices: one that has just come begins, one that no longer holds ends.
+    """Return the state after an event with its notices: a new one is shown, one that no longer holds ends.
 
     before: the state before the event.
     """
     if state.notice is not before.notice:
         covers = bool(state.notice.text) and not state.notice.error and before.notice.error
-        kept = before.shown if covers else state.standing
-        state = replace(state, shown=_begun(state, state.notice), standing=kept)
+        covered = before.shown if covers else state.covered
+        state = replace(state, shown=_shown(state, state.notice), covered=covered)
     if state.shown is not None and not _holds(state, state.shown):
         state = replace(state, notice=Notice(), shown=None)
-    if state.standing is not None and not _holds(state, state.standing):
-        state = replace(state, standing=None)
-    if state.shown is None and state.standing is not None:
-        state = replace(state, notice=state.standing.notice, shown=state.standing, standing=None)
+    if state.covered is not None and not _holds(state, state.covered):
+        state = replace(state, covered=None)
+    if state.shown is None and state.covered is not None:
+        state = replace(state, notice=state.covered.notice, shown=state.covered, covered=None)
     return state
 
 
-def _begun(state: SessionState, notice: Notice) -> Shown | None:
+def _shown(state: SessionState, notice: Notice) -> Shown | None:
     return Shown(notice, tuple(fact(state, name) for name in notice.ends)) if notice.text else None
 
 

@@ -148,8 +148,8 @@ class SessionState:
     notice: Notice = field(default_factory=Notice)
     shown: Shown | None = None
     """the notice with what it depends on"""
-    standing: Shown | None = None
-    """a failure that another notice covers"""
+    covered: Shown | None = None
+    """a failure that another notice covers; it returns when that one ends"""
     runs: int = 0
     """number of runs that were on screen"""
     moves: int = 0

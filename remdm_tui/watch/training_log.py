@@ -40,7 +40,7 @@ class Losses:
 
 
 class TrainingLog:
-    """`poll` reads what was appended; a log that was replaced, as a resumed run does, is read anew."""
+    """`poll` reads what was appended; a log that was replaced, as a resumed run does, is read again."""
 
     def __init__(self, run: Path) -> None:
         self._path = run / LOG

@@ -53,7 +53,7 @@ class BranchTree(Static):
             text.append(f"{left}{right}\n", "bold" if number == here else "")
         text.rstrip()
         lines = 1 + text.plain.count("\n")
-        # laying the screen out anew costs more than all that is drawn here
+        # a new layout of the screen costs more than all that is drawn here
         self.update(text, layout=lines != self._lines)
         self._lines = lines
 

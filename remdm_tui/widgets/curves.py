@@ -66,7 +66,7 @@ class CurvesPanel(Static):
                 text.append_text(self._overlay(chart, total, position, width, rows))
             else:
                 text.append_text(self._chart(chart, total, position, width, rows, changes))
-        # Textual would render the same text anew
+        # Textual would render the same text again
         if text != self.content:
             self.update(text, layout=False)
 
@@ -146,7 +146,7 @@ class CurvesPanel(Static):
         return text
 
     def on_resize(self) -> None:
-        # what opens above or below changes the height, and nothing else draws the charts anew then
+        # what opens above or below changes the height, and nothing else draws the charts again then
         if self._shown is not None:
             self.show(*self._shown)
 

@@ -19,7 +19,7 @@ ORDER = (
 """Figures in pairs, as they are read; those of FIGURES that are not named here follow."""
 
 PER_CALL = ("tok/NFE", "-")
-"""Label of the tokens that stand for each network call, and its value before the first."""
+"""Label of the committed tokens for each network call, and its value before the first."""
 
 
 class FiguresPanel(Static):
@@ -29,7 +29,7 @@ class FiguresPanel(Static):
     _lines = 0
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """Return the number of lines: at a new width they are written anew, not wrapped."""
+        """Return the number of lines: they are laid out for the width, not wrapped."""
         return max(1, self._lines)
 
     def show(self, reading: Reading) -> None:
@@ -37,7 +37,7 @@ class FiguresPanel(Static):
         rows = _rows(reading)
         text = Text("\n".join(_line(left, right, width) for left, right in rows), no_wrap=True)
         lines = 1 + text.plain.count("\n")
-        # laying the screen out anew costs more than all that is drawn here
+        # a new layout of the screen costs more than all that is drawn here
         if text != self.content:
             self.update(text, layout=lines != self._lines)
         self._lines = lines

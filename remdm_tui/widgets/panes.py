@@ -31,7 +31,7 @@ class Caption:
     """The text on a pane's frame: title above, progress below."""
 
     title: str
-    standing: str
+    status: str
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class PaneView(Vertical):
         yield self.map
 
     def use_length(self, positions: int) -> None:
-        """Share the pane for a text of so many positions."""
+        """Share the pane between a text of this length and its map."""
         if positions != self.positions:
             self.positions = positions
             super().refresh(layout=True)
@@ -184,7 +184,7 @@ class Panes(Container):
             grid.use_pieces(pieces)
 
     def use_length(self, positions: int) -> None:
-        """Arrange the panes for texts of so many positions."""
+        """Arrange the panes for texts of this length."""
         for pane in self._panes:
             pane.use_length(positions)
 
@@ -216,7 +216,7 @@ class Panes(Container):
         self._captions = now
         for pane, reading in zip(self._panes, now):
             mark = (">" if self._ascii else "►") if pane.number == self._focus else " "
-            pane.write(f"{mark}{reading.title} ", f" {reading.standing} ")
+            pane.write(f"{mark}{reading.title} ", f" {reading.status} ")
 
     def _place(self) -> None:
         several = self._count > 1

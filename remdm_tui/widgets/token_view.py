@@ -78,7 +78,7 @@ class TokenView(ScrollView):
     def show(self, canvas: Canvas, room: int | None = None) -> None:
         """Draw a canvas; costs a repaint of the rows that differ from what is on screen.
 
-        room: about so many bytes of it now; `go_on` draws what is left.
+        room: draw about this number of bytes now; `go_on` draws what is left.
         """
         if self._type is None:
             return

@@ -44,13 +44,13 @@ class TrajectoryMap(Vertical):
         cells = self.cells
         if cells.view is None:
             return
-        told = self.key, cells.view, cells.mode, cells.effective_marks, self.size.width
-        if told == self._captioned:
+        drawn = self.key, cells.view, cells.mode, cells.effective_marks, self.size.width
+        if drawn == self._captioned:
             return
-        self._captioned = told
+        self._captioned = drawn
         before = f"{self.key} " if self.key else ""
         room = self.size.width - 4 - len(before)
-        title = Content(before + map_title(cells.view, cells.mode, told[3], room))
+        title = Content(before + map_title(cells.view, cells.mode, drawn[3], room))
         if self.border_title != title.markup:
             self.border_title = title
 

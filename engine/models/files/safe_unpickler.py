@@ -62,7 +62,7 @@ class SafeUnpickler:
             raise Refused(f"the pickle makes more than {MEMORY >> 20} MiB of objects")
 
     def made(self, value: T, size: int = 0) -> T:
-        """Return a new object of so many items, counted."""
+        """Return a new object and count its items."""
         self.spend(OBJECT + ITEM * size)
         return value
 

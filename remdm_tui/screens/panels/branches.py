@@ -61,10 +61,10 @@ class BranchesPanel(BranchTree, can_focus=True):
         if not self.session.debug.branches.compare():
             self.controls.say(ONE_BRANCH)
         else:
-            self._tell_differences()
+            self._report_differences()
         self.controls.wake()
 
-    def _tell_differences(self) -> None:
+    def _report_differences(self) -> None:
         """Say how much of the step on screen differs, which may be nothing that can be seen."""
         session, branching = self.session, self.session.debug.branches
         if branching.against is None:

@@ -71,7 +71,7 @@ class TextPanel(Vertical):
                 box.styles.max_height = self.box_room
 
     def keep_in_sight(self, lines: int) -> None:
-        """Put the boxes above the text if the inspector, with so many lines, would cover its token; else below."""
+        """Put the boxes above the text if an inspector of this height would cover its token; else below."""
         grid, at = self.panes.active, self.session.debug.inspector.at
         if at is None or not grid.size.height or not grid.holds(at):
             return
