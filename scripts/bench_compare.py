@@ -51,14 +51,14 @@ def main() -> None:
 def measure(panes: int, seconds: float) -> tuple[list[float], float, float]:
     """Milliseconds from a key that turns eta to its new value on the wire, in order; the terminal's share of a core,
     in percent; and the steps of all panes a second."""
-    asked = [word for pane in PANES[:panes] for word in ("--compare", pane)]
-    person = Terminal(["watch", "--fresh", "--steps", str(STEPS), "--length", "128", *asked])
+    options = [word for pane in PANES[:panes] for word in ("--compare", pane)]
+    person = Terminal(["watch", "--fresh", "--steps", str(STEPS), "--length", "128", *options])
     taken = []
     try:
         person.wait(lambda s: position(s) > 30)
-        begun, spent, first = time.monotonic(), cpu_seconds(person.process.pid), position(person.screen())
+        since, spent, first = time.monotonic(), cpu_seconds(person.process.pid), position(person.screen())
         up = True
-        while time.monotonic() - begun < seconds:
+        while time.monotonic() - since < seconds:
             person.read(0, parse=False)
             mark, start = len(person.raw), time.perf_counter()
             person.press("E" if up else "e")
@@ -72,7 +72,7 @@ def measure(panes: int, seconds: float) -> tuple[list[float], float, float]:
             pause = time.monotonic() + BETWEEN
             while time.monotonic() < pause:
                 person.read(0.01, parse=False)
-        passed = time.monotonic() - begun
+        passed = time.monotonic() - since
         spent = cpu_seconds(person.process.pid) - spent
         # what was read without being parsed is all in the raw bytes
         last = int(re.findall(rb"(\d+)/%d" % STEPS, person.raw)[-1])

@@ -76,9 +76,9 @@ def key_ms(columns: int, rows: int, seconds: float) -> tuple[list[float], float,
     try:
         until(person, lambda raw: b"/%d" % FRAMES in raw and b"playing" in raw)
         person.read(2, parse=False)
-        begun, mark, first = time.monotonic(), len(person.raw), position(person.raw)
+        since, mark, first = time.monotonic(), len(person.raw), position(person.raw)
         up = True
-        while time.monotonic() - begun < seconds:
+        while time.monotonic() - since < seconds:
             at, start = len(person.raw), time.perf_counter()
             person.press("E" if up else "e")
             value = b"0.022" if up else b"0.019"
@@ -89,7 +89,7 @@ def key_ms(columns: int, rows: int, seconds: float) -> tuple[list[float], float,
             taken.append(1000 * (time.perf_counter() - start))
             up = not up
             person.read(0.13 + 0.1 * (len(taken) % 5) / 5, parse=False)
-        lasted = time.monotonic() - begun
+        lasted = time.monotonic() - since
         return (
             sorted(taken),
             (position(person.raw) - first) / lasted,
@@ -220,9 +220,9 @@ def scrubbed(path: Path, seconds: float, jumps: bool) -> tuple[float, float]:
     try:
         person.wait(lambda screen: f"0/{STEPS}" in screen and "░░░ ░░░" in screen)
         person.read(1.0, parse=False)
-        begun, spent, moves = time.perf_counter(), cpu_seconds(person.process.pid), 0
+        start, spent, moves = time.perf_counter(), cpu_seconds(person.process.pid), 0
         while moves < 60 * seconds:
-            if time.perf_counter() >= begun + moves / 60:
+            if time.perf_counter() >= start + moves / 60:
                 moves += 1
                 # the last row but one is the timeline's, and it ends at its edge
                 column = 119 if moves == 60 * seconds else 2 + 97 * moves % 117
@@ -251,7 +251,7 @@ def memory(seconds: float) -> Iterator[ROW]:
     run = ["watch", "--strategy", "remdm-loop", "--steps", str(FRAMES), "--length", str(LENGTH)]
     person = Terminal([*run, "--remote-command", " ".join((*ENGINE, "--changed", "0.02"))])
     try:
-        begun = time.perf_counter()
+        start = time.perf_counter()
         for frames in (1_000, 10_000, FRAMES):
             while position(person.raw) < frames:
                 person.read(0.5, parse=False)
@@ -260,7 +260,7 @@ def memory(seconds: float) -> Iterator[ROW]:
                 f"terminal after {frames:,} frames of {LENGTH:,} tokens", f"{resident(person.process.pid):.0f} MB",
                 "< 120 MB",
             )  # fmt: skip
-        yield "  steps a second meanwhile", f"{FRAMES / (time.perf_counter() - begun):.0f}", ""
+        yield "  steps a second meanwhile", f"{FRAMES / (time.perf_counter() - start):.0f}", ""
     finally:
         person.close()
 

@@ -390,10 +390,10 @@ def map_repaints() -> Iterator[tuple[str, float, float]]:
     for mode in MODES.values():
         taken = []
         for _ in range(9):
-            begun = time.process_time()
+            since = time.process_time()
             pool = Pool(plate, view, grid, mode)
             HALF.paint(colours_of(pool.worst, pool.share, mode))
-            taken.append(1000 * (time.process_time() - begun))
+            taken.append(1000 * (time.process_time() - since))
         yield mode.name, statistics.median(taken), plate.nbytes / (positions * (steps + 1))
 
 

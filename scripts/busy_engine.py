@@ -1,4 +1,4 @@
-"""An engine without a network: frames in which a tenth of the tokens changes, as fast as they are asked for.
+"""An engine without a network: frames in which a tenth of the tokens changes, as fast as they are requested.
 
     remdm-tui watch --remote-command "python scripts/busy_engine.py"
 

@@ -27,7 +27,7 @@ LENGTH = 128
 
 @dataclass(frozen=True)
 class Kind:
-    """What is said of one of the models."""
+    """The text about one of the models."""
 
     place: str
     title: str

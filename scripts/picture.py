@@ -101,7 +101,7 @@ async def debug() -> str:
     async def act(app: WatchApp, pilot: Pilot[None]) -> None:
         await until(pilot, lambda app: "stopped at" in app.watching.notice.text)
         stopped = app.watching.player.position
-        said = app.watching.notice
+        notice = app.watching.notice
         app.controls.play(Player(position=stopped - 8, recorded=stopped, playing=False))
         await pilot.press("E")
         await until(pilot, lambda app: app.watching.debug.branches.current == 1)
@@ -111,7 +111,7 @@ async def debug() -> str:
         lost = (changes(app, stopped) == Change.REMASKED).nonzero()[0]
         app.main.text.look_at(int(lost[0]))
         await until(pilot, lambda app: app.watching.debug.has_story)
-        app.watching.notice = said
+        app.watching.notice = notice
         app.controls.wake()
 
     options = WatchOptions(cap(0.1), steps=96, length=96, seed=5, breakpoints=("remasked > 4 and t < .5",))
@@ -150,10 +150,10 @@ async def compare() -> str:
         await until(pilot, lambda app: app.watching.idle)
         app.controls.play(Player(position=42, recorded=app.watching.player.recorded, playing=False))
 
-    told = ("mdlm", "remdm-loop:eta=.1", "forward-backward")
-    others = tuple(pane_settings(text, cap(0.1), catalogue()) for text in told)
+    specs = ("mdlm", "remdm-loop:eta=.1", "forward-backward")
+    others = tuple(pane_settings(text, cap(0.1), catalogue()) for text in specs)
     options = WatchOptions(cap(0.1), steps=64, length=64, seed=7, compare=others, paused=True)
-    title = "remdm-tui watch " + " ".join(f"--compare {text}" for text in ("remdm-cap:eta=.1", *told))
+    title = "remdm-tui watch " + " ".join(f"--compare {text}" for text in ("remdm-cap:eta=.1", *specs))
     return await shot(options, (120, 36), act, title)
 
 

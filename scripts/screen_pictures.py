@@ -85,7 +85,7 @@ def replayed(person: Terminal) -> None:
     person.wait(at(40))
 
 
-def asked(person: Terminal) -> None:
+def wait_for_question(person: Terminal) -> None:
     person.wait(lambda s: "enter loads" in s)
 
 
@@ -126,7 +126,7 @@ STATES = {
     "batch": State(lambda _: (*HELD, "--batch", "4"), paused),
     "replay": State(lambda home: ("replay", str(recorded(home))), replayed),
     "damaged": State(lambda home: ("replay", str(damaged(home))), replayed),
-    "no-model": State(lambda _: ("watch", "--model", "nowhere/none"), asked),
+    "no-model": State(lambda _: ("watch", "--model", "nowhere/none"), wait_for_question),
     "killed": State(lambda _: HELD, killed),
 }
 

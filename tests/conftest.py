@@ -14,7 +14,7 @@ os.environ["TERM"] = "xterm-256color"
 os.environ["COLORTERM"] = "truecolor"
 # tests run side by side, one to a core: threads of one that wait for those of another only take its time
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# the programs that tests start would compile every module anew, as no installed one does
+# the programs that tests start would compile every module again, as no installed one does
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # nobody's own keys and settings, and nothing left for them either
 HOME = tempfile.mkdtemp(prefix="remdm-tests-")
@@ -36,7 +36,7 @@ for number, usual in {
 gc.disable()
 
 FIRST = ("test_wheel.py", "test_eval.py")
-"""Files whose tests wait for long: begun first, they do not hold up the end of tests that run side by side."""
+"""Files whose tests wait for long: started first, they do not delay the end of tests in parallel."""
 
 
 def pytest_xdist_auto_num_workers():

@@ -34,7 +34,7 @@ async def seen(pilot: Any, condition: Callable[[Any], object]) -> None:
 
 
 def gone(process: int) -> bool:
-    """Whether a process has ended; one whose parent has not asked yet has."""
+    """Return whether a process has ended; a zombie has."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except (FileNotFoundError, ProcessLookupError):

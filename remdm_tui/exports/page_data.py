@@ -89,7 +89,7 @@ def _size(branch: dict[str, Any]) -> int:
 def _branch(
     request: ExportRequest, every: int, type_: Type, words: Words, before: Sequence[int] = ()
 ) -> dict[str, Any]:
-    """Return one branch; what it shares with one of the branches `before` is said by its number alone.
+    """Return one branch; for what it shares with one of the branches `before`, only its number.
 
     of: index of that branch, None for none; from: index of the last position that both share.
     """

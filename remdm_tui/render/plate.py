@@ -77,12 +77,12 @@ class Plate:
 
     def read(self, seconds: float | None = None, clock: Callable[[], float] = time.perf_counter) -> bool:
         """Read new columns, for about `seconds`; return whether all are read.  Raises ValueError as the record does."""
-        end, begun = len(self.record) + 1, clock()
+        end, start = len(self.record) + 1, clock()
         while self.length < end:
             chunk = self._chunk(self.length // CHUNK, self.length + 1)
             self._fill(chunk, self.length)
             self.length += 1
-            if seconds is not None and self.length < end and clock() - begun >= seconds:
+            if seconds is not None and self.length < end and clock() - start >= seconds:
                 return False
         return True
 

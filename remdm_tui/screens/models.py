@@ -27,7 +27,7 @@ class ModelScreen(ChoiceDialog[ModelChoice | None]):
         ascii_only: bool,
         may_consent: bool = True,
     ) -> None:
-        """reason: why another model is needed; empty if the user asked."""
+        """reason: why another model is needed; empty if the user opens the dialog."""
         super().__init__(
             "model - enter loads, esc cancels",
             "A directory, a file, or a Hugging Face id; options may follow: org/name --mask-id 5",

@@ -76,7 +76,7 @@ class RevealConfidence:
         self._clock = clock
         self._read: dict[tuple[int, int], tuple[Record, list[float]]] = {}
         self.whole = True
-        """whether all that was asked for since this was set is read"""
+        """whether everything requested since this was set is read"""
 
     def of(self, record: Record, sample: int) -> Curve:
         """Return the curve as far as it is read, [steps]; nan where a step revealed nothing."""

@@ -57,7 +57,7 @@ def active_breakpoints(listed: Sequence[Breakpoint], ascii_only: bool) -> list[s
     active = [stop.text for stop in listed if stop.on]
     if not active:
         return []
-    # what does not fit is said by the breakpoint dialog
+    # the breakpoint dialog lists what does not fit
     what = shorten(sanitize(active[0], cells=True, ascii_only=ascii_only), LONGEST_STOP, ascii_only)
     return [f"{'[]' if ascii_only else '■'} {what if len(active) == 1 else f'{len(active)} breakpoints'}"]
 

@@ -37,7 +37,7 @@ class RunSummary:
 
 
 def last_branch(recording: Recording) -> int:
-    """Return the branch with a step that was begun last; 0 if no branch has one."""
+    """Return the newest branch with a step; 0 if no branch has one."""
     return max((branch.id for branch in recording.branches if recording.length(branch.id)), default=0)
 
 

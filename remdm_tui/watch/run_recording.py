@@ -162,7 +162,7 @@ class RunRecording:
 
     @property
     def replaceable(self) -> bool:
-        """Whether the run on screen can be had again after another has begun."""
+        """Whether the run on screen can be opened again after another has begun."""
         return not any(map(len, self._memory.values()))
 
     def unsaved(self) -> list[str]:

@@ -68,7 +68,7 @@ class Observed:
     problem: str = ""
     """why the run is not written to a file; empty if it is"""
     replaceable: bool = True
-    """whether the run on screen can be had again after another has begun"""
+    """whether the run on screen can be opened again after another has begun"""
 
 
 @dataclass(frozen=True)

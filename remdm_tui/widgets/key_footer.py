@@ -44,7 +44,7 @@ class KeyFooter(Footer):
 
     def _fitting(self) -> list[FooterKey]:
         """Return the keys that are shown at this width."""
-        # it is as wide as the screen, which it is asked for before it is laid out
+        # it is as wide as the screen, and Textual reads its width before the layout
         self._composed_for = self.size.width or self.app.size.width
         refused = self._refused()
         keys = [key for key in super().compose() if isinstance(key, FooterKey) and key.action not in refused]

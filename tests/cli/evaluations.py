@@ -24,12 +24,12 @@ from engine.evaluation.results import (
 
 BASE = {"mdlm": 61.0, "remdm-cap": 43.0, "remdm-loop": 42.0, "forward-backward": 45.0, "dfm": 38.0}
 UNJUDGED = {"reference": Metrics(None, None)}
-"""Metrics where neither gen PPL nor MAUVE was asked for."""
+"""Metrics without gen PPL and MAUVE."""
 SENTENCES = ("Every text counts.", "MAUVE is the mean over the k-means seeds 1, 2, 3.")
 
 
 def results(strategy: str = "mdlm", steps: int = 128, **changes: Any) -> Results:
-    """Results that could be.  changes: seed, count, judge, gen_ppl, mauve, knobs, settings of sampling, or fields."""
+    """Return results.  changes: seed, count, judge, gen_ppl, mauve, knobs, settings of sampling, or fields."""
     seed, count = changes.pop("seed", 1), changes.pop("count", 5000)
     knobs, judge = changes.pop("knobs", {}), changes.pop("judge", "gpt2-large")
     sampling = changes.pop("sampling", {})
@@ -81,7 +81,7 @@ def results(strategy: str = "mdlm", steps: int = 128, **changes: Any) -> Results
 
 
 def write(home: Path, made: Results, texts: tuple[str, ...] = ()) -> Path:
-    """The directory of an evaluation, with a sample for each text."""
+    """Write the directory of an evaluation, with a sample for each text."""
     home.mkdir(parents=True, exist_ok=True)
     (home / RESULTS).write_bytes(msgspec.json.format(msgspec.json.encode(made)))
     lines = [
@@ -104,7 +104,7 @@ def write(home: Path, made: Results, texts: tuple[str, ...] = ()) -> Path:
 def sweep(
     root: Path, strategies: tuple[str, ...] = ("mdlm", "remdm-cap"), steps: tuple[int, ...] = (128, 256, 512)
 ) -> Path:
-    """A directory of evaluations, as `eval --sweep` names them."""
+    """Write a directory of evaluations, as `eval --sweep` names them."""
     for strategy in strategies:
         for number in steps:
             write(root / f"strategy={strategy},steps={number}", results(strategy, number), ("A text.", "Another text."))

@@ -155,8 +155,8 @@ def test_code_that_a_file_names_runs_with_consent_alone(cli: Callable[..., Any],
         path.write_text(path.read_text().replace("doc_to_text: '{{question}}'\n", "include: more.yaml\n"))
     else:
         path.write_text(path.read_text().replace("doc_to_text: '{{question}}'\n", entry))
-    said = refusal(cli(*command(path, tmp_path / "out")))
-    assert "names Python code, mine.words: add --trust-remote-code" in said
+    message = refusal(cli(*command(path, tmp_path / "out")))
+    assert "names Python code, mine.words: add --trust-remote-code" in message
     assert not (tmp_path / "ran").exists()
     if where != "class":
         assert cli(*command(path, tmp_path / "out", "--trust-remote-code")).exit_code == 0

@@ -23,7 +23,7 @@ EVALUATION = [
     "eval", "--model", "demo", "--strategy", "remdm-cap", "--steps", "4", "--length", "24", "--seed", "3",
     "--judge", "demo-judge", "--device", "cpu", "--dtype", "float32",
 ]  # fmt: skip
-"""How the older evaluation was begun, but for its number of samples."""
+"""The arguments of the older evaluation, but for its number of samples."""
 
 
 @pytest.fixture

@@ -472,7 +472,7 @@ def test_an_interrupt_says_how_to_go_on_and_keeps_what_is_done(home: Path, tmp_p
     words = [str(home / "own"), str(home / "nonsense.jsonl"), str(tmp_path)]
     done = forks.run(INTERRUPTED + SCRIPT, words, env=ENVIRONMENT)
     first, *_, last = done.stderr.splitlines()
-    # the last batch is kept before it is told of
+    # the last batch is kept before it is reported
     assert (done.returncode, done.stdout) == (130, "")
     assert first.startswith("row 2 of 400  standard: ")
     assert last == f"remdm-tui: stopped after 18 of 400 rows, kept in {tmp_path}; the same command continues"

@@ -29,9 +29,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_head_is_written_beside_the_model_and_loaded(home: Path) -> None:
     choice = ModelChoice(str(home / "model"), "cpu", "float32")
     leave(home / "model", ["quality.safetensors", "quality.safetensors.sha256"])
-    told = run(choice, [str(home / "nonsense.jsonl")], steps=3, batch=2, rows=40, quiet=True)
-    assert told.startswith(f"{home / 'model' / 'quality.safetensors'}: a right token scores above a wrong one in ")
-    assert "after 3 steps on 40 rows" in told
+    summary = run(choice, [str(home / "nonsense.jsonl")], steps=3, batch=2, rows=40, quiet=True)
+    assert summary.startswith(f"{home / 'model' / 'quality.safetensors'}: a right token scores above a wrong one in ")
+    assert "after 3 steps on 40 rows" in summary
     assert unfinished(home / "model") == ["mine.part"]
     assert load_model(str(home / "model"), "cpu", "float32").quality is not None
 

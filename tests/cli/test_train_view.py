@@ -85,7 +85,7 @@ def test_a_text_is_shown_and_kept_every_so_many_steps(
 
 
 class Recorded:
-    """Stands where a package would, and keeps what it is told."""
+    """Takes the place of a package, and keeps what it receives."""
 
     def __init__(self) -> None:
         self.calls: list[Any] = []

@@ -29,7 +29,7 @@ State = dict[str, Tensor]
 
 
 def write_tokenizer(path: Path, *more: str) -> Path:
-    """A byte-level tokenizer.json, the special tokens behind its 256 bytes."""
+    """Write a byte-level tokenizer.json, the special tokens behind its 256 bytes."""
     tokenizer = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate(ALPHABET)}, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -40,7 +40,7 @@ def write_tokenizer(path: Path, *more: str) -> Path:
 
 
 def shapes(causal: bool, vocab: int = VOCAB) -> dict[str, tuple[int, ...]]:
-    """Of every tensor, in the order in which the network registers them."""
+    """Return the shape of every tensor, in the order in which the network registers them."""
     out: dict[str, tuple[int, ...]] = {"vocab_embed.embedding": (vocab, DIM)}
     if not causal:
         out |= {"sigma_map.mlp.0.weight": (COND, 256), "sigma_map.mlp.0.bias": (COND,)}
@@ -64,7 +64,7 @@ def shapes(causal: bool, vocab: int = VOCAB) -> dict[str, tuple[int, ...]]:
 
 
 def state(causal: bool = False, seed: int = 0, vocab: int = VOCAB) -> State:
-    """Random weights of a network, none of which is zero."""
+    """Return random weights of a network, none of which is zero."""
     noise = torch.Generator().manual_seed(seed)
     out = {}
     for name, shape in shapes(causal, vocab).items():
@@ -98,7 +98,7 @@ SEDD = {
 
 
 def write_hub(home: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Path:
-    """A repository of the hub as it lies in a directory: config.json and model.safetensors."""
+    """Write a repository of the hub into a directory: config.json and model.safetensors."""
     home.mkdir(parents=True)
     (home / "config.json").write_text(json.dumps(config))
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, home / "model.safetensors")
@@ -106,7 +106,7 @@ def write_hub(home: Path, config: Mapping[str, Any], tensors: Mapping[str, Tenso
 
 
 def run_settings(**changed: Any) -> dict[str, Any]:
-    """What MDLM's code configures a run with, as far as it matters and somewhat further."""
+    """Return a configuration as MDLM's code has it, with more entries than are read."""
     return {
         "mode": "train", "diffusion": "absorbing_state", "backbone": "dit", "parameterization": "subs",
         "time_conditioning": False, "T": 0, "subs_masking": False, "seed": 1,
@@ -124,7 +124,7 @@ def run_settings(**changed: Any) -> dict[str, Any]:
 
 @contextmanager
 def foreign_classes() -> Iterator[dict[str, type]]:
-    """Classes of modules that are gone when this ends."""
+    """Provide classes of modules that are removed afterwards."""
     made: dict[str, type] = {}
     homes = {
         "DictConfig": "omegaconf.dictconfig", "AnyNode": "omegaconf.nodes", "ContainerMetadata": "omegaconf.base",
@@ -147,7 +147,7 @@ def foreign_classes() -> Iterator[dict[str, type]]:
 
 
 def omega(value: Any, kinds: Mapping[str, type], parent: Any = None) -> Any:
-    """A value as OmegaConf's nodes hold it: contents, metadata and the way back up."""
+    """Return a value as OmegaConf's nodes hold it: contents, metadata and the way back up."""
     node = kinds["DictConfig" if isinstance(value, dict) else "AnyNode"]()
     metadata = kinds["ContainerMetadata"]()
     metadata.__dict__ |= {"ref_type": Any, "object_type": dict, "optional": True, "key": None, "flags": {}}
@@ -166,7 +166,7 @@ def write_lightning(
     average: list[Tensor] | None,
     others: Mapping[str, Tensor] | None = None,
 ) -> Path:
-    """A file as Lightning writes it, with what else the run kept.  settings None: none were saved."""
+    """Write a file as Lightning does, with the other entries of a run.  settings None: none were saved."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with foreign_classes() as kinds:
         tokenizer = kinds["GPT2TokenizerFast"]()
@@ -187,5 +187,5 @@ def write_lightning(
 
 
 def average_of(tensors: Mapping[str, Tensor]) -> list[Tensor]:
-    """The list of averaged parameters that goes with weights: those of the parameters, in their order."""
+    """Return the list of averaged parameters that goes with weights: those of the parameters, in their order."""
     return [tensor for name, tensor in tensors.items() if name != "rotary_emb.inv_freq"]

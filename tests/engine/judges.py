@@ -15,14 +15,14 @@ WORDS = SENTENCE.split()
 
 
 def texts(count: int, seed: int = 0, longest: int = 30) -> list[str]:
-    """Nonsense of 1 to `longest` words."""
+    """Return nonsense texts of 1 to `longest` words."""
     noise = torch.Generator().manual_seed(seed)
     lengths = torch.randint(1, longest + 1, (count,), generator=noise).tolist()
     return [" ".join(WORDS[i] for i in torch.randint(len(WORDS), (n,), generator=noise).tolist()) for n in lengths]
 
 
 def save_gpt2(home: Path, positions: int = 64) -> Path:
-    """The directory of one whose logits are far from flat."""
+    """Save a GPT-2 whose logits are far from flat, and return its directory."""
     codec = train_tokenizer(iter(texts(50)), 300)
     size = codec.get_vocab_size()
     end = codec.token_to_id(END_OF_TEXT)

@@ -31,7 +31,7 @@ def quiet() -> None:
 
 
 def made(kind: str, **config: Any) -> Any:
-    """A model of the library with random weights large enough to matter: the name of its class, its settings."""
+    """Return a model of the library with random weights large enough to matter, by class name and settings."""
     quiet()
     torch.manual_seed(7)
     cls = getattr(transformers, kind)
@@ -49,7 +49,7 @@ def saved(model: Any, home: Path) -> Path:
 
 
 def byte_level(names: list[str], size: int = 300) -> Tokenizer:
-    """GPT-2's kind: names are its special tokens."""
+    """Return a tokenizer of GPT-2's kind; names: its special tokens."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -61,7 +61,7 @@ def byte_level(names: list[str], size: int = 300) -> Tokenizer:
 
 
 def word_piece() -> Tokenizer:
-    """BERT's kind."""
+    """Return a tokenizer of BERT's kind."""
     words = {word: i for i, word in enumerate(BERT_WORDS)}
     tokenizer = Tokenizer(models.WordPiece(words, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer()
@@ -75,7 +75,7 @@ def word_piece() -> Tokenizer:
 
 
 def meta_space() -> Tokenizer:
-    """T5's and XLM-RoBERTa's kind: unigrams with a stand-in for the space."""
+    """Return a tokenizer of T5's and XLM-RoBERTa's kind: unigrams with a stand-in for the space."""
     tokenizer = Tokenizer(models.Unigram())
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.decoder = decoders.Metaspace()
@@ -85,7 +85,7 @@ def meta_space() -> Tokenizer:
 
 
 def byte_fallback() -> Tokenizer:
-    """Llama 2's kind: pieces with a stand-in for the space, bytes for what has no piece."""
+    """Return a tokenizer of Llama 2's kind: pieces with a stand-in for the space, bytes for what has no piece."""
     names = [
         "<unk>",
         "<s>",
@@ -110,7 +110,7 @@ def byte_fallback() -> Tokenizer:
 
 
 def word_ends() -> Tokenizer:
-    """GPT-1's kind: the last piece of a word bears a mark."""
+    """Return a tokenizer of GPT-1's kind: the last piece of a word bears a mark."""
     tokenizer = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.decoder = decoders.BPEDecoder(suffix="</w>")
@@ -120,7 +120,7 @@ def word_ends() -> Tokenizer:
 
 
 def whole_words() -> Tokenizer:
-    """Words alone, with no decoder."""
+    """Return a tokenizer of whole words, without a decoder."""
     words = {word: i for i, word in enumerate(["<unk>", "the", "cat", "dog", "sat"])}
     tokenizer = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
@@ -128,7 +128,7 @@ def whole_words() -> Tokenizer:
 
 
 def write_bert(home: Path) -> None:
-    """As BERT's first checkpoints had it: a list of words, no more."""
+    """Write a vocabulary as BERT's first checkpoints had it: a list of words."""
     (home / "vocab.txt").write_text("\n".join(BERT_WORDS), encoding="utf-8")
 
 
@@ -138,7 +138,7 @@ def write_esm(home: Path) -> None:
 
 
 def write_file(tokenizer: Tokenizer, home: Path, **named: Any) -> None:
-    """A tokenizer.json, and which of its tokens play which part."""
+    """Write a tokenizer.json, and the roles of its special tokens."""
     tokenizer.save(str(home / "tokenizer.json"))
     settings = {"tokenizer_class": "PreTrainedTokenizerFast", **named}
     (home / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")

@@ -25,7 +25,7 @@ def frames_of(
     remask: float = 0.0,
     excess: float = 0.0,
 ) -> tuple[RunStart, list[Frame]]:
-    """The run through these states of one sample, the first before any step.
+    """Return the frames of a run through these states of one sample, the first before any step.
 
     held: the probability of what is revealed, or of each position.  remask: the plan's, where nothing is remasked.
     """
@@ -63,7 +63,7 @@ def written(path: Path, start: RunStart, frames: Sequence[Frame]) -> Path:
 
 
 def outcomes(path: Path) -> dict[str, CheckResult]:
-    """The outcome of each check of a recording with one branch."""
+    """Return the outcome of each check of a recording with one branch."""
     recording = Recording.open(path)
     try:
         return {one.check: one for one in lint_recording(recording)}
@@ -72,7 +72,7 @@ def outcomes(path: Path) -> dict[str, CheckResult]:
 
 
 def reveal_in(order: Sequence[int], tokens: Sequence[int]) -> list[list[int]]:
-    """The states of a run that reveals one position a step, in this order."""
+    """Return the states of a run that reveals one position a step, in this order."""
     states = [[MASK] * len(tokens)]
     for position in order:
         states.append([*states[-1][:position], tokens[position], *states[-1][position + 1 :]])

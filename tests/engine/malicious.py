@@ -27,7 +27,7 @@ SPIKE = 128 << 20
 
 
 def resident(field: str) -> int:
-    """A figure of this process's memory, bytes: VmRSS, VmHWM (the largest it was), RssAnon."""
+    """Return a figure of this process's memory, bytes: VmRSS, VmHWM (the largest it was), RssAnon."""
     found = re.search(rf"^{field}:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
     assert found
     return int(found[1]) * 1024
@@ -35,10 +35,10 @@ def resident(field: str) -> int:
 
 @contextmanager
 def small() -> Iterator[None]:
-    """What is done inside takes no time and no memory to speak of."""
+    """Assert that the block takes hardly any time and memory."""
     watched = Path("/proc/self/clear_refs").exists()
     if watched:
-        Path("/proc/self/clear_refs").write_text("5")  # from here on VmHWM counts anew
+        Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM
         before = resident("VmRSS")
     # measuring which lines are covered takes several times as long as running them
     tracer = sys.gettrace()
@@ -55,7 +55,7 @@ def small() -> Iterator[None]:
 
 @contextmanager
 def refused(words: str) -> Iterator[None]:
-    """What is done inside ends at once in one line of ValueError that says these words (a pattern)."""
+    """Assert that the block raises ValueError at once, in one line that matches a pattern."""
     with small(), pytest.raises(ValueError, match=words) as error:
         yield
     assert str(error.value).isprintable(), error.value
@@ -63,7 +63,7 @@ def refused(words: str) -> Iterator[None]:
 
 
 def zipped(path: Path, pickled: bytes, storages: Mapping[str, bytes] | None = None, home: str = "archive") -> Path:
-    """A file in torch's layout with this pickle and these storages."""
+    """Write a file in torch's layout with this pickle and these storages."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(f"{home}/data.pkl", pickled)
         archive.writestr(f"{home}/byteorder", "little")
@@ -110,17 +110,17 @@ def dumped(value: Any, protocol: int = 2) -> bytes:
 
 
 def view(storage: Any, shape: Any = (2, 3), stride: Any = (3, 1), offset: Any = 0) -> Run:
-    """Pickles into a tensor, whatever it claims."""
+    """Return an object that is pickled as a tensor with any claims."""
     return Run(torch._utils._rebuild_tensor_v2, (storage, offset, shape, stride, False, OrderedDict()))
 
 
 def checkpoint(path: Path, tensor: Any, content: bytes = bytes(24)) -> Path:
-    """A file with one tensor of the name layer.weight, in a storage "0" of 24 bytes."""
+    """Write a file with one tensor of the name layer.weight, in a storage "0" of 24 bytes."""
     return zipped(path, dumped(OrderedDict({"layer.weight": tensor})), {"0": content})
 
 
 def header(path: Path, fields: Any, data: bytes = b"", length: int | None = None) -> Path:
-    """A safetensors file; said: its header as JSON or as bytes; length: what it says of the header's length."""
+    """Write a safetensors file.  said: its header as JSON or as bytes.  length: the claimed length of the header."""
     text = fields if isinstance(fields, bytes) else json.dumps(fields).encode()
     path.write_bytes(struct.pack("<Q", len(text) if length is None else length) + text + data)
     return path

@@ -35,7 +35,7 @@ def silu(x: Array) -> Array:
 
 
 def turned(vector: Array, position: int) -> Array:
-    """Pairs (i, i + half) of a head's vector turned by position / 10000^(2 i / width)."""
+    """Rotate the pairs (i, i + half) of a head's vector by position / 10000^(2 i / width)."""
     half = len(vector) // 2
     out = np.empty_like(vector)
     for i in range(half):
@@ -54,7 +54,7 @@ def conditioning(w: Weights, sigma: float) -> Array:
 
 
 def modulations(w: Weights, name: str, c: Array | None, parts: int, dim: int) -> list[Array]:
-    """shift, scale, gate, shift, scale, gate; those that change nothing where there is no conditioning."""
+    """Return shift, scale, gate, shift, scale, gate; without conditioning those that change nothing."""
     if c is None:
         neutral = [np.zeros(dim), np.zeros(dim), np.ones(dim)]
         return (neutral * 2)[:parts]
@@ -87,7 +87,7 @@ def logits(
     w: Weights, tokens: list[int], heads: int, sigma: float | None, causal: bool = False,
     places: Sequence[int] | None = None, sees: Sees = None,
 ) -> Array:  # fmt: skip
-    """Raw output [L, V] of one sequence; sigma None: a network without modulation.
+    """Return the raw output [L, V] of one sequence; sigma None: a network without modulation.
 
     places: where each token stands, if not one after the other.  sees: which rows look at which columns, if not all.
     """

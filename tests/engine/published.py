@@ -13,7 +13,7 @@ def complete() -> bool:
 
 
 def home(package: str) -> Path:
-    """Where a package lies; none of its code is run."""
+    """Return the directory of a package without running its code."""
     found = find_spec(package)
     if found is None or not found.submodule_search_locations:
         raise LookupError(f"{package} is not installed: run make test-pretrained")

@@ -36,7 +36,7 @@ def session_of(strategy: str, steps: int = 24, length: int = 12, batch: int = 2,
 
 
 def recorded(path: Path, strategy: str = "remdm-cap", prompt: tuple[int, ...] = (), **more: object) -> Trace:
-    """A run written to a file, and the trace that a live view would have of it."""
+    """Write a run to a file; return it, and the trace that a live view would have of it."""
     session = session_of(strategy, prompt=prompt, **more)  # type: ignore[arg-type]
     start = start_of(session, len(prompt))
     trace, recorder = Trace(start), Recorder.create(path, header(start), start)
@@ -48,7 +48,7 @@ def recorded(path: Path, strategy: str = "remdm-cap", prompt: tuple[int, ...] = 
 
 
 def difference(a: Frame, b: Frame) -> str:
-    """The first field in which two frames differ by a bit, plans aside; empty for none."""
+    """Return the first field in which two frames differ by a bit, plans aside; empty for none."""
     for name in EXACT:
         x, y = getattr(a, name), getattr(b, name)
         same = x.dtype == y.dtype and x.tobytes() == y.tobytes() if isinstance(x, np.ndarray) else x == y
@@ -60,7 +60,7 @@ def difference(a: Frame, b: Frame) -> str:
 def busy_frames(
     count: int, length: int, changes: int, seed: int = 0, words: int = len(WORDS) - 1
 ) -> tuple[RunStart, Iterator[Frame]]:
-    """A long corrector's run at its busiest: all is revealed, and every step remasks and reveals so many tokens."""
+    """Return frames of a long corrector at its busiest: every step remasks and reveals `changes` tokens."""
     rng, mask = np.random.default_rng(seed), len(WORDS) - 1
     start = RunStart(np.full((1, length), mask, np.int32), np.zeros((1, length), bool), count, seed)
 
@@ -83,7 +83,7 @@ def busy_frames(
 
 
 def arbitrary_frames(count: int, batch: int, length: int, seed: int) -> tuple[RunStart, list[Frame]]:
-    """Frames of which none follows from the one before: edits, prompts that move, plans of every kind."""
+    """Return frames of which none follows from the one before: edits, prompts that move, plans of every kind."""
     rng = np.random.default_rng(seed)
     shape = batch, length
     start = RunStart(rng.integers(0, 6, shape).astype(np.int32), rng.random(shape) < 0.3, count, seed)

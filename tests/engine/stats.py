@@ -18,7 +18,7 @@ BINS = 24
 
 
 def same_distribution(a: NDArray[np.int64], b: NDArray[np.int64]) -> float:
-    """p-value of a two-sample chi-square on outcome numbers; rare outcomes share a few bins."""
+    """Return the p-value of a two-sample chi-square on outcome numbers; rare outcomes share a few bins."""
     outcomes, where = np.unique(np.concatenate((a, b)), return_inverse=True)
     total = np.bincount(where)
     rare = total < 2 * FEWEST
@@ -29,7 +29,7 @@ def same_distribution(a: NDArray[np.int64], b: NDArray[np.int64]) -> float:
 
 
 def follows(counts: NDArray[np.int64], p: NDArray[np.float64]) -> float:
-    """p-value of a chi-square of counts against probabilities; what has probability 0 must not occur."""
+    """Return the p-value of a chi-square of counts against probabilities; what has probability 0 must not occur."""
     assert not counts[p == 0].any()
     expected = p * counts.sum()
     rare = expected < FEWEST
@@ -42,14 +42,14 @@ def follows(counts: NDArray[np.int64], p: NDArray[np.float64]) -> float:
 
 
 def z_score(fraction: float, expected: float, count: int) -> float:
-    """How many standard deviations a fraction of `count` independent trials is from its expectation."""
+    """Return the deviation of a fraction of `count` independent trials in standard deviations."""
     spread = math.sqrt(expected * (1 - expected) / count)
     gap = abs(fraction - expected)
     return gap / spread if spread else (0.0 if gap < 1e-12 else math.inf)
 
 
 def outcome(*states: NDArray[np.int64], base: int) -> NDArray[np.int64]:
-    """One number for each trajectory: states [N, L] of digits below `base`, read one after the other."""
+    """Return one number for each trajectory: states [N, L] of digits below `base`, read one after the other."""
     number = np.zeros(len(states[0]), dtype=np.uint64)
     for state in states:
         for column in state.T:

@@ -16,7 +16,7 @@ VOWEL = r"([aeiou])"
 
 
 def write_task(home: Path, name: str, docs: list[dict[str, Any]], **config: Any) -> Path:
-    """A task over documents in a file; returns the YAML file."""
+    """Write a task over documents in a file; return the YAML file."""
     home.mkdir(parents=True, exist_ok=True)
     data = home / f"{name}.json"
     data.write_text("".join(json.dumps(doc) + "\n" for doc in docs))
@@ -30,7 +30,7 @@ def write_task(home: Path, name: str, docs: list[dict[str, Any]], **config: Any)
 
 
 def vowels(home: Path, name: str = "vowels", count: int = 10, **config: Any) -> Path:
-    """Openings of a text; an answer is right if its first vowel is the one asked for."""
+    """Write a task of text openings; an answer is right if its first vowel is the document's."""
     docs = [{"question": OPENINGS[i % len(OPENINGS)], "answer": "aei"[i % 3]} for i in range(count)]
     found = {
         "output_type": "generate_until", "doc_to_text": "{{question}}", "doc_to_target": "{{answer}}",
@@ -44,7 +44,7 @@ def vowels(home: Path, name: str = "vowels", count: int = 10, **config: Any) -> 
 
 
 def choices(home: Path, count: int = 4) -> Path:
-    """Which of two endings is likelier."""
+    """Write a task that compares two endings."""
     docs = [{"question": opening, "endings": ["went home", "zzz qq"], "label": 0} for opening in OPENINGS[:count]]
     return write_task(
         home, "choices", docs, output_type="multiple_choice", doc_to_text="{{question}}", doc_to_target="label",
@@ -53,7 +53,7 @@ def choices(home: Path, count: int = 4) -> Path:
 
 
 def texts(home: Path) -> Path:
-    """How likely whole texts are."""
+    """Write a task that scores whole texts."""
     docs = [
         {"text": f"{opening} went down to the river." * (1 + 9 * (i == 0))} for i, opening in enumerate(OPENINGS[:3])
     ]

@@ -1,4 +1,4 @@
-"""The attention kernels: all give the same function, and the one that is asked for is the one that is used."""
+"""The attention kernels: all give the same function, and the requested one is used."""
 
 from __future__ import annotations
 

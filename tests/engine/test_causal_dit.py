@@ -74,7 +74,7 @@ calls = st.lists(
     min_size=2,
     max_size=8,
 )
-"""The batch, the canvas's length and the cells asked for, call after call."""
+"""The batch, the canvas's length and the requested cells of each call."""
 
 
 @settings(max_examples=200)

@@ -58,5 +58,5 @@ def test_a_conversation_is_rendered_with_the_answer_begun() -> None:
     expected = "<system>Be brief.</><user>1 + 1?</><assistant>2</><user>2 + 2?</>"
     assert template.render(SHOTS) == f"{expected}<a>"
     assert template("hi") == "<user>hi</><a>"
-    begun = [*SHOTS, {"role": "assistant", "content": "It is "}]
-    assert template.render(begun, begin_answer=False) == f"{expected}<assistant>It is"
+    opened = [*SHOTS, {"role": "assistant", "content": "It is "}]
+    assert template.render(opened, begin_answer=False) == f"{expected}<assistant>It is"

@@ -120,11 +120,11 @@ RULES: dict[str, tuple[dict[str, Any], str, str]] = {
     "prism": ({}, "(certain for the tokens that the head scores lowest; ", "that the network is surest of, out of "),
     "remedi": ({}, "(certain for what is not among the highest scores; ", "among the highest scores, out of "),
 }
-"""Knobs, and what is said of a remask and of a reveal, for each strategy that has a rule to say."""
+"""Knobs, and the sentences about a remask and a reveal, for each strategy that has a rule."""
 
 
 def rules_of(name: str) -> tuple[dict[str, Any], str, str]:
-    """Return the row of RULES; for a strategy that names no rule, what is said of the draw alone."""
+    """Return the row of RULES; for a strategy that names no rule, the sentences about the draw alone."""
     kind = REGISTRY[name]
     silent = kind.remask_rule is Strategy.remask_rule and kind.reveal_rule is Strategy.reveal_rule
     assert silent or name in RULES, f"add {name} to RULES: it has a `remask_rule` or a `reveal_rule`"
@@ -135,8 +135,8 @@ def rules_of(name: str) -> tuple[dict[str, Any], str, str]:
 def test_every_strategy_says_by_which_rule_it_changed_a_token(name: str) -> None:
     knobs, remask, reveal = rules_of(name)
     frames = list(made(name, **knobs))
-    told = [one for sample in range(3) for position in range(10) for one in moments(frames, sample, position)]
-    drawn = [one for one in told if not math.isnan(one.drawn)]
+    history = [one for sample in range(3) for position in range(10) for one in moments(frames, sample, position)]
+    drawn = [one for one in history if not math.isnan(one.drawn)]
     remasks = [one for one in drawn if one.change is Change.REMASKED]
     assert bool(remask) == bool(remasks) or name not in RULES
     assert all(f"< sigma = {short(one.chance)} {remask}" in one.why for one in remasks)
@@ -158,9 +158,9 @@ def test_a_rule_says_when_it_holds(knobs: dict[str, Any], text: str) -> None:
 
 def test_a_strategy_of_ones_own_has_the_expected_number_alone() -> None:
     frames = [replace(one, settings=replace(one.settings, strategy="mine")) for one in made("remdm-cap", eta=0.3)]
-    told = [one for position in range(10) for one in moments(frames, 0, position) if one.change is Change.REMASKED]
-    assert told
-    assert all(one.why.endswith("remasks expected in this step)") for one in told)
+    history = [one for position in range(10) for one in moments(frames, 0, position) if one.change is Change.REMASKED]
+    assert history
+    assert all(one.why.endswith("remasks expected in this step)") for one in history)
 
 
 def test_the_share_of_a_remask_is_confs_softmax() -> None:
@@ -274,15 +274,15 @@ def test_drafts_are_the_first_choices_of_the_predictions_at_all_masks(model: typ
     for step in (8, 3, 0):
         drafts = predict_drafts(session, 1, step)
         masked = [
-            told
+            predicted
             for position in range(10)
-            if (told := predict_position(session, 1, position, kinds={}, step=step)).masked
+            if (predicted := predict_position(session, 1, position, kinds={}, step=step)).masked
         ]
         assert (drafts.step, drafts.sample) == (step, 1)
-        assert drafts.positions == tuple(told.position for told in masked)
-        assert drafts.tokens == tuple(told.top[0].token for told in masked)
-        assert drafts.probabilities == pytest.approx([told.top[0].probability for told in masked])
-        assert drafts.entropies == pytest.approx([told.entropy for told in masked])
+        assert drafts.positions == tuple(predicted.position for predicted in masked)
+        assert drafts.tokens == tuple(predicted.top[0].token for predicted in masked)
+        assert drafts.probabilities == pytest.approx([predicted.top[0].probability for predicted in masked])
+        assert drafts.entropies == pytest.approx([predicted.entropy for predicted in masked])
     assert session.index == 8
     with pytest.raises(ValueError, match="there is no sample 7"):
         predict_drafts(session, 7)
@@ -308,7 +308,7 @@ def after_twelve() -> Session:
 
 @cache
 def verdicts_after_twelve() -> dict[tuple[int, int], dict[str, Verdict]]:
-    """What every strategy is said to do at a few positions: one answer holds them all."""
+    """The actions of every strategy at a few positions, all in one answer."""
     session = after_twelve()
     return {
         (b, i): {v.strategy: v for v in predict_position(session, b, i, kinds=REGISTRY).verdicts}

@@ -1,4 +1,4 @@
-"""The network of a grid: what it is told of cells, its files, and that it is sampled as any other."""
+"""The network of a grid: how it sees cells, its files, and sampling."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_every_strategy_fills_it(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "sentence"),
     [
         ({"length": 15}, "length must be 16"),
         ({"rows": 0}, "rows must be a whole number"),
@@ -126,10 +126,10 @@ def test_every_strategy_fills_it(name: str, tmp_path: Path) -> None:
         ({"time_conditioning": True}, "takes no noise level"),
     ],
 )
-def test_a_grid_that_cannot_be_is_refused(fields: dict[str, object], said: str, tmp_path: Path) -> None:
+def test_a_grid_that_cannot_be_is_refused(fields: dict[str, object], sentence: str, tmp_path: Path) -> None:
     home = exported(tmp_path)
     (home / "config.json.sha256").unlink()
     config = json.loads((home / "config.json").read_text(encoding="utf-8"))
     (home / "config.json").write_text(json.dumps(config | fields), encoding="utf-8")
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=sentence):
         load_model(str(home), "cpu")

@@ -195,7 +195,7 @@ COUNT, SHORT, STEPS = 16_000, [MASK, 2, MASK, 0, MASK], 3
 
 
 def dense(strategy: Strategy) -> NDArray[np.int64]:
-    """Outcomes of whole trajectories by the oracle, which is told what must stay."""
+    """Outcomes of whole trajectories by the oracle, with what must stay given."""
     model, settings = Toy(), control_of(strategy, Settings(strategy.name)).settings
     tokens = torch.tensor(SHORT).repeat(COUNT, 1)
     stays = tokens != MASK

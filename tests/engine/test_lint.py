@@ -41,8 +41,8 @@ def test_a_strategy_that_promises_no_remask_and_a_run_that_goes_on_are_not_asked
 
 def test_an_unknown_sampler_says_by_a_knob_that_it_remasks(tmp_path: Path) -> None:
     states = reveal_in(SHUFFLED, TOKENS)
-    said = outcomes(written(tmp_path / "a.remdm", *frames_of(states, knobs={"remasks": True})))
-    assert said["never-remasks"].found
+    found_by = outcomes(written(tmp_path / "a.remdm", *frames_of(states, knobs={"remasks": True})))
+    assert found_by["never-remasks"].found
     assert "never-remasks" not in outcomes(written(tmp_path / "b.remdm", *frames_of(states)))
 
 

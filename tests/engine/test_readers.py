@@ -1,4 +1,4 @@
-"""A layout of checkpoints is one reader in READERS; what goes wrong in it is told apart from damaged files."""
+"""A layout of checkpoints is one reader in READERS; what goes wrong in it is distinguished from damaged files."""
 
 from __future__ import annotations
 

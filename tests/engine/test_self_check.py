@@ -42,7 +42,7 @@ def test_shuffled_weights_are_seen() -> None:
 
 
 class LeftToRight:
-    """A causal toy that is certain of the token it is told follows each other."""
+    """A causal toy that is certain of the given next token of each."""
 
     vocab_size, mask_id, max_length, time_conditioned, causal = 6, 5, None, False, True
 

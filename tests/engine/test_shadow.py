@@ -111,8 +111,8 @@ def test_wino_verifies_in_one_call_where_the_model_has_shadows_and_by_rows_if_to
     shape: dict[str, Any] = {"steps": 30, "length": LENGTH, "seed": 3, "prompt": [1, 2]}
     frames = list(Session(model, make_strategy("wino", threshold=0.1), batch=BATCH, **shape))
     assert any(frame.count(Change.REMASKED) for frame in frames)
-    asked = np.diff([0, *(frame.network_calls for frame in frames)])
-    assert asked.max() == BATCH
+    called = np.diff([0, *(frame.network_calls for frame in frames)])
+    assert called.max() == BATCH
     exact = list(Session(model, make_strategy("wino", threshold=0.1, verify="exact"), batch=BATCH, **shape))
     assert np.diff([0, *(frame.network_calls for frame in exact)]).max() > BATCH
     packed = samples(model, make_strategy("wino", threshold=0.1, verify="shadow"), range(BATCH), width=3, **shape)
@@ -133,13 +133,13 @@ def test_the_informed_corrector_leaves_out_by_rows_unless_told_to_take_shadows()
 
 
 def test_shadows_are_refused_by_name_where_the_model_has_none() -> None:
-    asked = make_strategy("wino", verify="shadow")
+    shadowed = make_strategy("wino", verify="shadow")
     with pytest.raises(ValueError, match=r"wino verifies by a shadow block, which the model .* --knob verify=exact"):
-        Session(Toy(), asked, steps=4, length=4)
+        Session(Toy(), shadowed, steps=4, length=4)
     with pytest.raises(ValueError, match="wino verifies by a shadow block"):
-        list(samples(Toy(), asked, range(1), steps=4, length=4))
+        list(samples(Toy(), shadowed, range(1), steps=4, length=4))
     session = Session(Toy(), make_strategy("wino"), steps=4, length=4)
     with pytest.raises(ValueError, match="wino verifies by a shadow block"):
-        session.set(strategy=asked)
+        session.set(strategy=shadowed)
     assert has_shadows(llama())
     assert not has_shadows(llama(shifted=True))

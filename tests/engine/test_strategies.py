@@ -75,9 +75,9 @@ def view(draw: st.DrawFn, made: Strategy, rows: int = 3, length: int = 7) -> Vie
     held = probability.masked_fill(masked, torch.nan)
     ids = torch.randint(MASK, (rows, length), generator=noise)
     seen = View(t, s, made.alpha(t), made.alpha(s), masked, ~masked & ~locked, held)
-    begun = begin(made, held)
-    if begun is not None:
-        seen = replace(seen, previous=begun.previous, memory=begun.own)
+    initial = begin(made, held)
+    if initial is not None:
+        seen = replace(seen, previous=initial.previous, memory=initial.own)
     even = torch.rand(rows, length, generator=noise).double()
     seen = replace(seen, noise=even if "noise" in reads_of(made) else None, ahead=even)
     return replace(seen, prediction=predicted(ids, probability)) if asks_network(made) else seen
@@ -450,8 +450,8 @@ def check_blind(made: Strategy) -> None:
     seen = View(t, s, made.alpha(t), made.alpha(s), masked, ~masked, torch.full_like(rows, 0.5))
     shown = predicted(torch.tensor([[1, 2, 3, 1]]), rows)
     more = replace(seen, held=rows, prediction=shown, previous=shown, noise=rows, ahead=rows)
-    for blind, told in zip(made.plan(seen)[:2], made.plan(more)[:2], strict=True):
-        assert torch.equal(blind, told), f"{made.name}: say in `reads` what the plan looks at besides time and state"
+    for blind, informed in zip(made.plan(seen)[:2], made.plan(more)[:2], strict=True):
+        assert torch.equal(blind, informed), f"{made.name}: name in `reads` what the plan reads besides time and state"
 
 
 @pytest.mark.parametrize("name", BLIND)

@@ -1,4 +1,4 @@
-"""A strategy out of a person's own file: loaded, looked at in every step, loaded anew, and told when it is wrong."""
+"""A strategy out of a person's own file: loaded, checked in every step, loaded again, and reported when it is wrong."""
 
 from __future__ import annotations
 

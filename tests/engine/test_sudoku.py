@@ -29,15 +29,15 @@ def test_a_puzzle_is_read_as_it_is_drawn() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "sentence"),
     [
         (PUZZLE[:-1], "81 cells, not 80"),
         (PUZZLE.replace("7", "x"), "not with 'x'"),
         ("55" + PUZZLE[2:], "5 at row 1, column 1 stands twice"),
     ],
 )
-def test_a_text_that_is_no_puzzle_is_refused(text: str, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_a_text_that_is_no_puzzle_is_refused(text: str, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
         rules.parse(text)
 
 

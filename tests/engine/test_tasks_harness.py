@@ -129,10 +129,10 @@ def test_shots_system_prompt_and_turns_reach_the_prompt(model: TextModel, tmp_pa
     from engine.tasks.harness import HarnessModel
 
     template = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}[answer]"
-    asked: list[Item] = []
+    received: list[Item] = []
 
     def answer(items: Any, requests: Any) -> dict[str, AnswerLine]:
-        asked.extend(items)
+        received.extend(items)
         return {item.key: AnswerLine(item.key, "e. and more") for item in items}
 
     chatty = TextModel("toy", model.loaded)
@@ -144,8 +144,8 @@ def test_shots_system_prompt_and_turns_reach_the_prompt(model: TextModel, tmp_pa
         HarnessModel.of(chatty, answer), tasks=[str(path)], limit=2, bootstrap_iters=0, apply_chat_template=True,
         fewshot_as_multiturn=True, system_instruction="Be brief.", task_manager=TaskManager(include_defaults=False),
     )  # fmt: skip
-    assert len(asked) == 2
-    for item in asked:
+    assert len(received) == 2
+    for item in received:
         assert item.special
         assert re.fullmatch(r"\[system\]Be brief\.\[user\].+\[assistant\]\s?[aei]\[user\].+\[answer\]", item.context)
     assert answers(result, "vowels") == ["e", "e"]

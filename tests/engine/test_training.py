@@ -494,7 +494,7 @@ def test_processes_share_the_rows_of_one_batch_with_their_noise(corpus: Corpus) 
 
 
 def test_a_step_is_the_same_drawn_ahead_or_not(corpus: Corpus, tmp_path: Path) -> None:
-    ahead, redrawn = (trainer(with_run(steps=4), corpus, tmp_path / name) for name in ("ahead", "afresh"))
+    ahead, redrawn = (trainer(with_run(steps=4), corpus, tmp_path / name) for name in ("ahead", "redrawn"))
     losses = [step.loss for step in ahead.run()]
     found = []
     for step in redrawn.run():

@@ -105,7 +105,7 @@ def test_grids_are_made_once_and_again_when_damaged(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "sentence"),
     [
         ("[data]", 'objective = "sedd"\n[data]', "model.grid is trained by"),
         ("loops = 2", "loops = 0", "loops must be"),
@@ -115,8 +115,8 @@ def test_grids_are_made_once_and_again_when_damaged(tmp_path: Path) -> None:
         ('generated = "sudoku"', 'generated = "sudoku"\ngrids = 0', "data.grids is too small"),
     ],
 )
-def test_a_configuration_that_cannot_be_is_refused(old: str, new: str, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_a_configuration_that_cannot_be_is_refused(old: str, new: str, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
         read_config(CONFIG.replace(old, new)).network(9)
 
 

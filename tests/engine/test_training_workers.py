@@ -56,17 +56,17 @@ config = read_config(text)
 team = workers("cpu", os.environ, strategy=strategy)
 corpus = prepare([Path(home) / "nonsense.jsonl"], config.model.vocab_size, Path(home) / "cache")
 trainer = Trainer(config, corpus, Path(home) / "run", torch.device("cpu"), team)
-told = []
+reports = []
 for progress in trainer.run():
-    told.append((progress.loss, progress.grad_norm, progress.validation))
+    reports.append((progress.loss, progress.grad_norm, progress.validation))
     if progress.step == int(steps):
         break
-Path(home, f"{strategy}-{team.rank}.json").write_text(json.dumps(told))
+Path(home, f"{strategy}-{team.rank}.json").write_text(json.dumps(reports))
 """
 
 
 def processes(home: Path, strategy: str, steps: int, count: int = 2) -> list[list[Any]]:
-    """What each of them told of its steps."""
+    """Return what each of them reported of its steps."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -73,12 +73,12 @@ def test_verified_and_plain_predictions_differ_where_tokens_stand_alone() -> Non
 
 
 def test_in_blocks_the_mask_in_place_of_a_token_counts_as_noise() -> None:
-    """Where it is masked the network is told of one mask more: 2 of 4, not 1 of 4."""
-    told = []
+    """The noise level counts the masked position too: 2 of 4, not 1 of 4."""
+    levels = []
 
     class Told(TimedToy):
         def encode(self, tokens: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-            told.extend(t.tolist())
+            levels.extend(t.tolist())
             return super().encode(tokens, t)
 
     tokens = torch.tensor([[1, MASK, 2, 3]])
@@ -88,7 +88,7 @@ def test_in_blocks_the_mask_in_place_of_a_token_counts_as_noise() -> None:
     view = View(t, t, 1 - t, 1 - t, masked, active & ~masked, held)
     state = SamplerState(tokens, held, torch.zeros_like(masked), [0], active)
     Readout(Told(), 6).predict(control_of(Judge(), Settings("judge")), state, [0], view)
-    assert told == [0.25, 0.5, 0.5]
+    assert levels == [0.25, 0.5, 0.5]
 
 
 @pytest.mark.parametrize("at_once", [1, 20, 1 << 12])

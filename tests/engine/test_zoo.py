@@ -10,7 +10,7 @@ from engine.strategies import make_strategy
 from tests.engine.zoo import ZooToy, published, states
 
 OURS = {"gen_length", "temperature", "remasking", "steps", "block_length", "prompt", "calls", "states", "events"}
-"""what a run of ours can be told without guidance or a bias"""
+"""settings of our runs without guidance or a bias"""
 
 
 def llada() -> list[Any]:

@@ -11,7 +11,7 @@ VOCABULARY = 520
 
 
 def write_texts(home: Path, extra: str = "") -> Path:
-    """A .jsonl file of nonsense with both splits, and with enough of it for a vocabulary of VOCABULARY tokens."""
+    """Write a .jsonl file of nonsense with both splits, and with enough of it for a vocabulary of VOCABULARY tokens."""
     numbers = np.random.default_rng(3)
     words = ["".join(numbers.choice(list("aeioulmnrst"), numbers.integers(2, 8))) for _ in range(300)]
     rows = [{"text": " ".join(numbers.choice(words, 200)) + ".", "split": "train"} for _ in range(6)]

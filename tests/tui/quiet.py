@@ -38,7 +38,7 @@ def is_busy(pump: MessagePump) -> bool:
 
 
 def owes_a_step(app: textual.app.App[Any]) -> bool:
-    """Return whether a step that a key has asked for is on its way: the next key is meant for what comes of it."""
+    """Return whether a step that a key has requested is on its way: the next key is meant for what comes of it."""
     return isinstance(app, WatchApp) and app.watching.live and app.watching.player.stepping > 0
 
 

@@ -26,7 +26,7 @@ def pump_in(line):
 
 
 def troubled(data, trouble):
-    """The pieces that arrive in place of `data`; None where the line is cut."""
+    """Return the pieces that arrive in place of `data`; None where the line is cut."""
     half = len(data) // 2
     if trouble == "delay":
         time.sleep(0.001)

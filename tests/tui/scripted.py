@@ -1,4 +1,4 @@
-"""A link without a process: frames made up by numpy, as many as are asked for and no more."""
+"""A link without a process: frames made up by numpy, as many as are requested and no more."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ class Terminal:
         self.process.send_signal(signal.SIGWINCH)
 
     def read(self, seconds: float = 0.05, parse: bool = True) -> None:
-        """Take in what the program has written; without parsing it costs next to nothing, and `raw` alone grows."""
+        """Read what the program has written; without parsing it costs next to nothing, and `raw` alone grows."""
         with contextlib.suppress(OSError):
             while select.select([self._fd], [], [], seconds)[0]:
                 data = os.read(self._fd, 1 << 16)
@@ -95,7 +95,7 @@ class Terminal:
         return self._shown
 
     def wait(self, condition: Callable[[str], bool], seconds: float = PATIENCE) -> str:
-        """The screen once the condition holds; AssertionError with the screen when it does not in time."""
+        """Return the screen once the condition holds; raise AssertionError with the screen if it does not in time."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             self.read()
@@ -133,19 +133,19 @@ class Terminal:
         return self.process.returncode
 
     def restored(self) -> bool:
-        """Whether the terminal is as it was: same mode, main screen, cursor shown."""
+        """Return whether the terminal is as it was: same mode, main screen, cursor shown."""
         left = self.raw.rfind(b"\x1b[?1049l") > self.raw.rfind(b"\x1b[?1049h")
         shown = self.raw.rfind(b"\x1b[?25h") > self.raw.rfind(b"\x1b[?25l")
         return left and shown and termios.tcgetattr(self._child) == self.before
 
     def children(self) -> list[int]:
-        """Processes that the program has started: the engine."""
+        """Return the processes that the program has started: the engine."""
         path = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
         with open(path) as file:
             return [int(pid) for pid in file.read().split()]
 
     def hang_up(self) -> None:
-        """The window is closed; here that comes without a signal."""
+        """Close the window, here without a signal."""
         os.close(self._fd)
         self._fd = -1
 
@@ -170,7 +170,7 @@ class SlowTerminal(Terminal):
         self.rate, self._next = rate, 0.0
 
     def read(self, seconds: float = 0.05, parse: bool = True) -> None:
-        """Take in what the line carries in so many seconds; what was not sent while it was idle is not owed."""
+        """Read what the line carries in this time; idle time is not made up for."""
         end, burst = time.monotonic() + seconds, int(self.rate * self.BURST)
         while (now := time.monotonic()) < end:
             room = min(self._next, end) - now

@@ -90,8 +90,8 @@ async def test_the_key_of_strategies_names_the_line_that_lists_them():
         known = [info.name for info in pilot.app.watching.strategies]
         place = known.index(pilot.app.watching.settings.strategy) + 1
         await pilot.press("s")
-        said = f"{known[place]} from the next step on: {place + 1} of {len(known)}, :strategy lists all"
-        await seen(pilot, lambda app: banner(app) == said)
+        expected = f"{known[place]} from the next step on: {place + 1} of {len(known)}, :strategy lists all"
+        await seen(pilot, lambda app: banner(app) == expected)
 
 
 async def test_a_knob_and_a_strategy_reach_the_engine_and_are_reported():

@@ -1,4 +1,4 @@
-"""Branches in the live view: begun by a knob turned in the past, gone to, and compared."""
+"""Branches in the live view: started by a knob turned in the past, shown, and compared."""
 
 from __future__ import annotations
 

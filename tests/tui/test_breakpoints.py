@@ -153,7 +153,7 @@ async def test_a_broken_law_stops_a_run_that_plays_once_and_selects_the_token():
         at = session.debug.inspector.at
         assert link.trace.change(4, session.sample)[at] == Change.REMASKED
         await seen(pilot, lambda app: app.main.text.inspector.display)
-        # once in a run: later steps that break it are said, and the run plays on
+        # once in a run: later steps that break it are reported, and the run plays on
         await pilot.press("space")
         await seen(pilot, lambda app: session.player.done)
         assert {one.step for found in session.debug.findings.found.values() for one in found} == {4, 6}

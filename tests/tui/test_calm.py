@@ -141,7 +141,8 @@ def drawn(app):
     return [row.translate(dict.fromkeys(map(ord, "▁▂▃▄▅▆▇█"), " ")).rstrip() for row in rows]
 
 
-async def begun(pilot, keys):
+async def step_and_press(pilot, keys):
+    """Take six steps, then press keys."""
     await settle(pilot)
     await pilot.press(*["right"] * 6)
     await settle(pilot)
@@ -159,11 +160,11 @@ async def test_a_resized_screen_is_that_of_a_start_at_the_size(keys):
     for size in set(SIZES_IN_TURN):
         one = app()
         async with one.run_test(size=size) as pilot:
-            await begun(pilot, keys)
+            await step_and_press(pilot, keys)
             fresh[size] = drawn(one)
     resized = app()
     async with resized.run_test(size=SIZES_IN_TURN[0]) as pilot:
-        await begun(pilot, keys)
+        await step_and_press(pilot, keys)
         for size in SIZES_IN_TURN[1:]:
             await pilot.resize_terminal(*size)
             for _ in range(3):
@@ -187,7 +188,7 @@ def test_a_line_of_figures_holds_whole_figures(width):
 async def test_a_small_terminal_has_its_figures_in_one_line():
     app = WatchApp(WatchOptions(CAP, steps=24, length=96, paused=True), ScriptedLink, clock=lambda: 0.0)
     async with app.run_test(size=(60, 20)) as pilot:
-        await begun(pilot, ())
+        await step_and_press(pilot, ())
         line = next(row for row in drawn(app) if "masked 62/96" in row and "entropy 2.65" in row)
         assert "│" not in line
 

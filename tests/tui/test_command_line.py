@@ -1,4 +1,4 @@
-"""The command line: what is typed, what it becomes, and what is said of the rest."""
+"""The command line: what is typed, what it becomes, and the errors for the rest."""
 
 from __future__ import annotations
 

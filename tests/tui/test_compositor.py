@@ -29,7 +29,7 @@ WALK = (
 
 
 class Paper:
-    """A terminal that is told everything that an application writes to its own."""
+    """A terminal that gets everything that an application writes to its own."""
 
     def __init__(self, app, columns: int, rows: int) -> None:
         self.app, self.size = app, (columns, rows)

@@ -310,11 +310,11 @@ async def test_next_remask_pauses_a_run_that_plays():
 
 async def test_a_paused_reveal_says_the_rank_of_its_token_and_asks_once():
     link = ScriptedLink()
-    asked = []
+    requests = []
     look = link.look
 
     def counted(sample, position, step=None, top=20):
-        asked.append((sample, position, step))
+        requests.append((sample, position, step))
         look(sample, position, step, top)
         # the prediction ranks the token that was revealed as its second
         event = link.events.pop()
@@ -335,7 +335,7 @@ async def test_a_paused_reveal_says_the_rank_of_its_token_and_asks_once():
         await seen(pilot, lambda app: "rank 2 of 2 in the nucleus" in str(app.main.text.inspector.render()))
         await pilot.press("left", "right")
         await settle(pilot)
-        assert asked == [(0, at, step - 1)]
+        assert requests == [(0, at, step - 1)]
 
 
 def test_a_prediction_without_the_token_says_nothing():

@@ -1,4 +1,4 @@
-"""Keys that a person has chosen: what is understood is taken, and what is not is said and changes nothing."""
+"""Keys that a person has chosen: what is valid is used, and what is not is reported and changes nothing."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""Laws in a recording: what a live run would have been told of is told again, without an engine."""
+"""Laws in a recording: what a live run would have reported is reported again, without an engine."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def written(path: Path, frames: list[Frame], start: RunStart) -> Recording:
 
 
 def cheating(path: Path, strategy: str = "remdm-cap") -> Recording:
-    """A run whose network is asked once too often at step 5, and whose plan leaves 0 to 1 at step 9."""
+    """Return a run with a network call too many at step 5, and a plan out of [0, 1] at step 9."""
     session = session_of("remdm-cap", steps=24)
     start, frames = start_of(session), list(session)
     for at in range(5, len(frames)):

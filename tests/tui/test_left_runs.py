@@ -106,8 +106,8 @@ def test_the_application_ends_with_a_line_that_names_every_file(capsys):
     recording = SimpleNamespace(files=["a.remdm", "b.remdm"], unrecorded={3: "b.remdm: No space left on device"})
     session = SimpleNamespace(recording=recording, failure=None)
     assert run_app.run_app(app, session, mouse=False) == 0
-    told = capsys.readouterr().err.splitlines()
-    assert told == [
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
         "remdm-tui: recorded a.remdm, b.remdm", "remdm-tui: run 3 is in no file: b.remdm: No space left on device"
     ]  # fmt: skip
 

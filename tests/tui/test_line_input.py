@@ -1,4 +1,4 @@
-"""A paste of several lines: kept where lines make sense, else said to be cut."""
+"""A paste of several lines: kept where lines make sense, else cut with a message."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ DAMAGE = (0, 1, 127, 128, 255)
 
 
 def talk() -> list[wire.Event]:
-    """What an engine says from its start to the end of a run."""
+    """Return the messages of an engine from its start to the end of a run."""
     session = session_of("remdm-conf", steps=6, length=9)
     start = start_of(session)
     tokens, locked = wire.Array.of(start.tokens), wire.Array.of(np.ascontiguousarray(start.locked))
@@ -32,7 +32,7 @@ def talk() -> list[wire.Event]:
 
 
 def received(bodies: list[bytes]) -> ProcessLink:
-    """A link that has been told all that, as if a run had begun."""
+    """Return a link that has received these messages after the start of a run."""
     link = ProcessLink(())
     link._run = 1
     for body in bodies:

@@ -1,4 +1,4 @@
-"""Branches side by side: begun together, on one clock, each with its own strategy, and each recorded."""
+"""Branches side by side: started together, on one clock, each with its own strategy, and each recorded."""
 
 from __future__ import annotations
 
@@ -347,7 +347,7 @@ def test_as_many_panes_are_shown_as_there_is_room_for(count, focus, size, shown,
     assert (found.shown, found.columns) == (shown, columns)
 
 
-# -- what is said and drawn
+# -- messages and pictures
 
 
 def test_a_pane_is_a_strategy_with_its_knobs_and_what_all_share():

@@ -1,4 +1,4 @@
-"""What is said of a load, of a model, and which models are offered."""
+"""The lines about a load and a model, and which models are offered."""
 
 import pytest
 

@@ -47,7 +47,7 @@ TURN = 20
 
 
 def person(command, where="elsewhere", **options):
-    """Somebody watching, without a screen, who stands at step 0."""
+    """Return a session without a screen, at step 0."""
     chosen = {"steps": STEPS, "length": 48, "seed": 4, "paused": True} | options
     return WatchSession(WatchOptions(CAP, MODEL, where=where, **chosen), partial(ProcessLink, command))
 

@@ -1,4 +1,4 @@
-"""A run is recorded while it goes on, and what cannot be recorded is said."""
+"""A run is recorded while it goes on, and what cannot be recorded is reported."""
 
 from __future__ import annotations
 

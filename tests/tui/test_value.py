@@ -27,10 +27,10 @@ async def test_a_number_is_asked_for_with_help_range_default_and_slider(plain):
         await settle(pilot)
         screen = await opened(pilot, "eta", ValueScreen)
         (info,) = [row.info for row in pilot.app.watching.panel() if row.info.name == "eta"]
-        said = shown(screen)
-        assert info.doc in said
-        assert f"{info.low:g} to {info.high:g}; default 0.02; now 0.02" in said
-        assert ("o" if plain else "●") in said
+        text = shown(screen)
+        assert info.doc in text
+        assert f"{info.low:g} to {info.high:g}; default 0.02; now 0.02" in text
+        assert ("o" if plain else "●") in text
         before = str(screen.query_one("#slider").render())
         await pilot.press("ctrl+u", *"nemo", "enter")
         await seen(pilot, lambda app: "eta must be a number, not 'nemo'" in shown(screen))

@@ -42,15 +42,15 @@ class Walker:
 
 @pytest.fixture
 def walk() -> Iterator[type[Walker]]:
-    begun: list[Walker] = []
+    walkers: list[Walker] = []
 
     class Begun(Walker):
         def __init__(self, *arguments: str, columns: int = 120) -> None:
             super().__init__(*arguments, columns=columns)
-            begun.append(self)
+            walkers.append(self)
 
     yield Begun
-    for one in begun:
+    for one in walkers:
         one.terminal.close()
 
 

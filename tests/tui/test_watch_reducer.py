@@ -63,7 +63,7 @@ def frame(index: int, under: Settings) -> Frame:
 
 
 class World:
-    """Link and recording of a session, without a process: what it is told to do is done at once or fails."""
+    """Link and recording of a session, without a process: every command is done at once or fails."""
 
     def __init__(self, options: WatchOptions) -> None:
         self.link: Trace | None = None

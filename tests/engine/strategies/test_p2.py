@@ -25,8 +25,8 @@ def of(run: dict[str, Any]) -> P2:
 
 
 def name_of(run: dict[str, Any]) -> str:
-    told = ("num_steps", "tau", "eta", "kappa", "score", "prompt")
-    return ", ".join(f"{key} {value}" for key, value in run.items() if key in told)
+    named = ("num_steps", "tau", "eta", "kappa", "score", "prompt")
+    return ", ".join(f"{key} {value}" for key, value in run.items() if key in named)
 
 
 # left out: a planner, which is a second network

@@ -24,7 +24,7 @@ KINDS = ("gumbel", "vanilla", "argmax")
 def loop(kind: str, schedule: str, steps: int, prompt: list[int], length: int) -> list[str]:
     """Return the states of `_reparam_decoding` at temperature 0, one position after the other."""
     text = prompt + [HOLE] * (length - len(prompt))
-    told = [spelled(np.array(text))]
+    texts = [spelled(np.array(text))]
     free = range(len(prompt), length)
     for t in range(1, steps + 1):
         logits = ZooToy().encode(torch.tensor([text]), torch.zeros(1))[0].double()
@@ -34,8 +34,8 @@ def loop(kind: str, schedule: str, steps: int, prompt: list[int], length: int) -
         rate = 1 - t / steps if schedule == "linear" else math.cos(math.pi * t / (2 * steps))
         lowest = sorted(free, key=lambda i: score[i])[: math.floor(len(free) * rate + 1e-9)]
         text = [HOLE if i in lowest else fresh[i] if text[i] == HOLE else text[i] for i in range(length)]
-        told.append(spelled(np.array(text)))
-    return told
+        texts.append(spelled(np.array(text)))
+    return texts
 
 
 @pytest.mark.parametrize("kind", KINDS)

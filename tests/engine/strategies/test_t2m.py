@@ -74,12 +74,12 @@ def test_a_run_keeps_its_limits_and_stops_calling_the_network(rule: str) -> None
         block = slice(10 * frame.block, 10 * frame.block + 10)
         revealed = 0 if before is None else int((before.tokens[0, block] != ZOO_MASK).sum())
         assert frame.count(Change.REMASKED) <= max(1, int(revealed * 0.25))
-    asked = np.diff([0, *(frame.network_calls for frame in frames)])
+    called = np.diff([0, *(frame.network_calls for frame in frames)])
     for block in (0, 1):
-        calls = asked[[i for i, frame in enumerate(frames) if frame.block == block]]
+        calls = called[[i for i, frame in enumerate(frames) if frame.block == block]]
         assert not calls[-1]
         assert (np.diff(calls) <= 0).all()
-    last = frames[int(np.flatnonzero(asked)[-1])]
+    last = frames[int(np.flatnonzero(called)[-1])]
     assert not last.count(Change.REMASKED)
 
 

@@ -45,9 +45,9 @@ def test_fewer_are_masked_again_than_the_step_before_revealed() -> None:
         seen = view(strategy, [0, 1, 2, MASK, MASK], memory=memory(last), current=[0.5, 0.1, 0.3, NAN, NAN],
                     confidence=[NAN, NAN, NAN, 0.7, 0.8])  # fmt: skip
         assert where(strategy.plan(seen).remask) == remasked
-    begun = view(strategy, [0, 1, 2, MASK, MASK], memory=memory(1), t=1.0, current=[0.5, 0.1, 0.3, NAN, NAN],
+    first = view(strategy, [0, 1, 2, MASK, MASK], memory=memory(1), t=1.0, current=[0.5, 0.1, 0.3, NAN, NAN],
                  confidence=[NAN, NAN, NAN, 0.7, 0.8])  # fmt: skip
-    assert where(strategy.plan(begun).remask) == [0, 1, 2]
+    assert where(strategy.plan(first).remask) == [0, 1, 2]
 
 
 @pytest.mark.parametrize(("masks", "most"), [(4, 4), (6, 5), (8, 5), (10, 7), (20, 14), (40, 20)])
@@ -100,8 +100,8 @@ def test_verification_masks_one_position_at_a_time_in_rows() -> None:
     session = Session(model, make_strategy("wino", threshold=0.3), steps=20, length=10, batch=3, block_length=5, seed=2)
     frames = list(session)
     assert frames[-1].network_calls == model.encoded
-    asked = np.diff([0, *(frame.network_calls for frame in frames)])
-    assert asked.max() > 3
+    called = np.diff([0, *(frame.network_calls for frame in frames)])
+    assert called.max() > 3
 
 
 def test_it_steps_as_the_dense_update() -> None:

@@ -1,4 +1,4 @@
-"""What the tests of single strategies share: a network that says what it is told, and runs of the oracle."""
+"""What the tests of single strategies share: a network with given predictions, and runs of the oracle."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def view(
     strategy: Strategy, tokens: Sequence[int], *, t: float = 0.5, s: float = 0.25, held: Sequence[float] = (),
     noise: Sequence[float] = (), memory: Any = None, previous: Prediction | None = None, **columns: Sequence[float],
 ) -> View:  # fmt: skip
-    """One sequence as a plan sees it, all open.  columns: of the prediction, where it has any."""
+    """Return one sequence as a plan sees it, all open.  columns: of the prediction, where it has any."""
     now = torch.tensor([list(tokens)])
     masked = now == MASK
     times = [torch.tensor([[x]], dtype=torch.float64) for x in (t, s)]
@@ -65,7 +65,7 @@ def where(plan: Tensor | None) -> list[int]:
 def fast(
     strategy: Strategy, model: Toy | None = None, *, steps: int = STEPS, length: int = LENGTH, **settings: Any
 ) -> NDArray[np.int64]:
-    """Outcomes of the last steps of whole trajectories by the engine."""
+    """Return outcomes of the last steps of whole trajectories by the engine."""
     session = Session(model or Toy(), strategy, steps=steps, length=length, batch=COUNT, seed=7, **settings)
     return outcome(*[frame.tokens for frame in session if not frame.final][-STEPS:], base=MASK + 1)
 
@@ -73,7 +73,7 @@ def fast(
 def dense(
     strategy: Strategy, model: Toy | None = None, *, steps: int = STEPS, length: int = LENGTH, **settings: Any
 ) -> NDArray[np.int64]:
-    """Outcomes of the last steps of whole trajectories by the oracle."""
+    """Return outcomes of the last steps of whole trajectories by the oracle."""
     bound, noise = Settings(strategy.name, **settings), torch.Generator().manual_seed(9)
     tokens, held = torch.full((COUNT, length), MASK), torch.full((COUNT, length), torch.nan, dtype=torch.float64)
     states, memory = [], None

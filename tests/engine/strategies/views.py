@@ -31,8 +31,8 @@ def view(
     revealed = torch.tensor([[letter not in "_." for letter in state]])
     times = [torch.tensor([[x]], dtype=torch.float64) for x in (t, s, 1 - t, 1 - s)]
     held = torch.ones(1, len(state), dtype=torch.float64)
-    begun = begin(strategy, held)
-    own = memory if memory is not None else {} if begun is None else begun.own
+    initial = begin(strategy, held)
+    own = memory if memory is not None else {} if initial is None else initial.own
     seen = View(*times, masked, revealed, held, prediction(state, **columns), memory=own, vocab_size=vocab_size)
     return seen if previous is None else replace(seen, previous=prediction(state, **previous))
 
