@@ -170,7 +170,7 @@ class Readout:
                     parts.append((ids, sure, nothing, ids, *(nothing,) * 4, logit, held))
                     continue
                 plain = kernel.probabilities(logits, self.model.mask_id, never=never_drawn(self.model))
-                p = self._law(settings, logits) if tempered else plain
+                p = self._distributions(settings, logits) if tempered else plain
                 seen = kernel.describe(p, tokens[here])
                 moved = torch.full_like(p[:, 0], torch.nan) if last is None else self._moved(settings, p, last, here)
                 if "tilted" in reads:
@@ -187,7 +187,7 @@ class Readout:
                         sure[some] = p[some].gather(-1, ids[some, None])[:, 0]
                     if noised:
                         places = kernel.Address(gumbel[chosen.sequence[here][some]], places.positions)
-                        sure[some] = kernel.noised(self._law(settings, logits[some]), ids[some], places)
+                        sure[some] = kernel.noised(self._distributions(settings, logits[some]), ids[some], places)
                 masks = ~committed[here]
                 sure[masks] = guidance.confidence(self.model, settings, logits[masks], ids[masks], sure[masks])
                 current = seen.current.masked_fill(~committed[here], torch.nan)
@@ -212,7 +212,7 @@ class Readout:
             moved[known] = kernel.divergence(p[known], before)
         return moved
 
-    def _law(self, settings: Settings, logits: Tensor) -> Tensor:
+    def _distributions(self, settings: Settings, logits: Tensor) -> Tensor:
         """Return the distributions [N, V] that tokens are drawn from."""
         never = never_drawn(self.model)
         p = kernel.probabilities(logits, self.model.mask_id, settings.temperature, never=never)

@@ -28,9 +28,9 @@ class CreditThreshold(Strategy):
     reads = frozenset({"masked", "spread", "tilted"})
 
     threshold: float = knob(0.9, "reveal from this probability on, after credit", 0, 1)
-    weight: float = knob(0.7, "of the credit in logits (credit_alpha)", 0, 100)
+    weight: float = knob(0.7, "factor of the credit in the logits (credit_alpha)", 0, 100)
     power: float = knob(0.2, "credit grows by p to this power (boost_gamma)", 0, 10)
-    decay: float = knob(0.8, "of the credit from call to call (decay_beta)", 0, 1)
+    decay: float = knob(0.8, "factor of the credit from call to call (decay_beta)", 0, 1)
     tokens: int = knob(8, "tokens that have credit at a position; the least one gives way", 1, 256)
 
     def initial_memory(self, like: Tensor) -> OwnMemory:

@@ -18,7 +18,7 @@ class Hierarchy(Strategy):
     """With `remask` the unsure revealed positions are opened: they count as masks, and get the argmax or a mask."""
 
     name = "hierarchy"
-    summary = "Reveal the surest of every run of masks if it is sure enough; open unsure tokens again if asked to."
+    summary = "Reveal the surest of every run of masks if it is sure enough; optionally remask unsure tokens."
     source = "dInfer, arXiv 2510.08666, HierarchyDecoder and get_transfer_index_hierarchy_remask"
     preserves_marginal = False  # the network decides how many are revealed
     edits = True
@@ -26,7 +26,7 @@ class Hierarchy(Strategy):
 
     low: float = knob(0.4, "reveal the surest of a run above this probability", 0, 1)
     threshold: float = knob(1.0, "reveal all above this probability besides; 1 is off", 0, 1)
-    remask: float = knob(0.0, "open revealed positions below this probability; 0 is off, the authors' is .4", 0, 1)
+    remask: float = knob(0.0, "remask positions below this probability; 0 is off, the authors' is .4", 0, 1)
 
     def positions(self, view: View) -> Tensor:
         if not self.remask:

@@ -29,7 +29,7 @@ class Klass(Strategy):
 
     confidence: float = knob(0.9, "sure: a probability above this", 0, 1)
     kl: float = knob(0.01, "stable: KL to the call before below this, in nats", 0, 10)
-    history: int = knob(2, "the number of calls over which it is stable, this one included", 1, 64)
+    history: int = knob(2, "number of calls, this one included, over which a position must be stable", 1, 64)
     unmask: str = knob("all", "which of the ready positions are revealed", choices=("all", "max-confidence", "min-kl"))
     rule: str = knob(
         "llada",

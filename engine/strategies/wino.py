@@ -28,7 +28,7 @@ class Wino(Strategy):
     reads = frozenset({"masked", "verified"})
 
     threshold: float = knob(0.6, "reveal where the probability is above this, and the surest in any case", 0, 1)
-    threshold_back: float = knob(0.9, "mask again what has a lower probability without being seen", 0, 1)
+    threshold_back: float = knob(0.9, "remask a token whose probability, with itself hidden, is below this", 0, 1)
 
     verify: str = knob(
         "auto", "by the authors' shadow block, in one call; exact, by a call for each token; auto: where the model can",

@@ -77,7 +77,7 @@ class MeteredWriter:
             self.room = min(MOST, self.room * 5 // 4)
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: `write` holds nothing back."""
 
     def fileno(self) -> int:
         return self._file.fileno()

@@ -140,7 +140,7 @@ class StoryReader:
         return self._story is not None
 
     def revealed_by_chance(self, step: int) -> bool:
-        """Whether the history has a draw that revealed the token at a step."""
+        """Return whether the history has a draw that revealed the token at a step."""
         moments = () if self._story is None else self._story.moments
         return any(one.step == step and one.change is Change.REVEALED and not isnan(one.drawn) for one in moments)
 
