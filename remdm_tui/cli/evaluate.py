@@ -92,7 +92,7 @@ def evaluate(
         str | None,
         option(
             "--tasks",
-            "Ask tasks of lm-evaluation-harness instead: names or YAML files, separated by commas. --length and "
+            "Answer tasks of lm-evaluation-harness instead: names or YAML files, comma-separated. --length and "
             "--steps are then those of an answer.",
         ),
     ] = None,

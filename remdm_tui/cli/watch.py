@@ -178,7 +178,7 @@ def import_file(
         Path, typer.Argument(help="A trace of another tool: .json, .npz, .npy or .pt.", show_default=False)
     ],
     out: Annotated[Path, typer.Option("--out", help="The recording to write.")],
-    mask_id: Annotated[int | None, option("--mask-id", "Id of the mask token, if the trace does not tell.")] = None,
+    mask_id: Annotated[int | None, option("--mask-id", "Id of the mask token, if the trace does not name it.")] = None,
     prompt_length: Annotated[
         int | None,
         option("--prompt-length", "Tokens of the prompt; default: positions that are never masked nor changed."),

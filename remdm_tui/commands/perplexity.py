@@ -78,7 +78,7 @@ def run(
             layout = "wrap" if wrap else None if windows is None else "windows"
             weights = "" if out is None else identity(choice, model.outside)
             if out is not None and not weights:
-                raise ValueError(f"the files of {choice.name} cannot be read again: leave out --out, or see to them")
+                raise ValueError(f"the files of {choice.name} cannot be read again: restore them, or leave out --out")
             question = PerplexityOptions(
                 CONVENTIONS[conventions], layout, windows, length, limit, SEED if seed is None else seed, weights,
                 None if order is None else DecodingRule(order, steps, block_length),
@@ -184,7 +184,7 @@ class ScoringReport:
         if before is None and progress.kept:
             self._reporter.message(f"continuing after {progress.kept:,} of {counted(progress.total, 'row', form=',')}")
         if before is not None and progress.batch < before.batch:
-            self._reporter.message(f"out of memory: going on with {counted(progress.batch, 'row')} at a time")
+            self._reporter.message(f"out of memory: continuing with {counted(progress.batch, 'row')} at a time")
         count = f"row {progress.done:,} of {progress.total:,}"
         self._reporter.progress(Status("scoring", progress.done, progress.total, count, running_figures(progress)))
 

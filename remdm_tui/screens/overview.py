@@ -128,7 +128,7 @@ class OverviewScreen(ListDialog[int | None]):
         if self._judge is not None:
             self.complain("The judge is reading")
         elif not finished:
-            self.complain("Gen PPL is of finished texts: all of these have masks")
+            self.complain("Gen PPL needs finished texts: all of these have masks")
         else:
             self.complain("The judge reads ...")
             self._judge = judge = self._make_judge()

@@ -175,7 +175,7 @@ class RunsScreen(OverlayScreen[None]):
             what = f"Take run {run.summary.number} out of the list ({run.path} stays)" if run.path else (
                 f"Delete run {run.summary.number} for good"
             )  # fmt: skip
-            self.say(f"{what}? d again: yes; another row or esc: no")
+            self.say(f"{what}? Press d again to confirm")
 
 
 def _cells(summary: RunSummary, where: str, ascii_only: bool) -> tuple[str, ...]:

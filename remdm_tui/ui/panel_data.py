@@ -87,7 +87,7 @@ def progress(trace: Record, position: int) -> tuple[int, int, str]:
 
 
 GONE: dict[type[Phase], str] = {Dead: "no engine", EngineFailed: "engine failed", Lost: "connection lost"}
-"""Why a run that is not done goes no further, until a key or the next try changes that."""
+"""Why a run that is not done cannot continue, until a key or the next try changes that."""
 
 
 def play_status(

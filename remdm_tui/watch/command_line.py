@@ -229,7 +229,7 @@ def _file(argument: str, endings: Sequence[str], known: Vocabulary, word: str) -
         raise ValueError(f"Type a file name, such as {word} {known.stem}.{endings[0]}")
     stem, dot, ending = argument.rpartition(".")
     if not dot or not stem or ending.lower() not in endings:
-        wrong = f"{ending!r:.20} is no ending of this" if dot and stem else "The name has no ending"
+        wrong = f"Unknown ending {ending!r:.20}" if dot and stem else "The name has no ending"
         raise ValueError(f"{wrong}: {', '.join(endings)}" + (_perhaps(ending, endings) if dot and stem else ""))
     return argument
 

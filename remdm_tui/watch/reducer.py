@@ -45,7 +45,7 @@ from remdm_tui.watch.transitions import (
     use_run,
 )  # fmt: skip
 
-LEAVES_FOR_GOOD = "Neither disk nor memory file holds this run, so a new one ends it for good. Again: go on"
+LEAVES_FOR_GOOD = "This run is in no file, so a new run loses it. Press the key again to continue"
 """The question before a run is left that cannot be kept."""
 ENGINE_EVENTS, OUTCOMES = get_args(base.LinkEvent), get_args(e.Outcome)
 

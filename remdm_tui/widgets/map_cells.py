@@ -117,7 +117,7 @@ class MapCells(MapView, can_focus=True):
         if self.view is not None:
             at = self.view.top if self._at is None else max(0, min(self._at + by, self.view.positions - 1))
             if by and at == self._at:
-                self.post_message(self.ViewRefused("No position further"))
+                self.post_message(self.ViewRefused("No further position"))
             self.post_message(self.CellPointed(self, at, self._step))
 
     def _look(self, view: Viewport | None) -> None:

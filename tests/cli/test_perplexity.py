@@ -523,7 +523,7 @@ def test_plain_lines_come_every_so_often_with_the_time_left() -> None:
         "continuing after 4 of 40 rows",
         f"row 8 of 40  {running_figures(progress_at(8))}",
         f"row 24 of 40  {running_figures(progress_at(8))}  0:00:12 left",
-        "out of memory: going on with 4 rows at a time",
+        "out of memory: continuing with 4 rows at a time",
         f"row 40 of 40  {running_figures(progress_at(8))}  0:00:00 left",
     ]
     assert running_figures(progress_at(8)) == "standard: 2.0000 nats a token, perplexity 7.4"

@@ -103,7 +103,7 @@ class KnobsPanel(KnobPanel, can_focus=True):
         if session.notice is notice or not session.notice.text:
             now = session.upcoming
             if now == before:
-                self.controls.say(f"{name} goes no further")
+                self.controls.say(f"{name} is at its limit")
             elif name == STRATEGY:
                 names = [info.name for info in session.strategies]
                 place = f"{names.index(now.strategy) + 1} of {len(names)}"

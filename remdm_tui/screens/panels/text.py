@@ -129,7 +129,7 @@ class TextPanel(Vertical):
     def action_page(self, by: int) -> None:
         grid = self.panes.active
         if not grid.max_scroll_y:
-            self.controls.say("All of it shows")
+            self.controls.say("The whole text is visible")
         elif grid.scroll_offset.y == (grid.max_scroll_y if by > 0 else 0):
             self.controls.say("No further down" if by > 0 else "No further up")
         else:
@@ -178,7 +178,7 @@ class TextPanel(Vertical):
     def _move_to(self, position: int) -> None:
         """Select a position, unless it is selected: then there is none further."""
         if position == self.session.debug.inspector.at:
-            self.controls.say("No position further")
+            self.controls.say("No further position")
         else:
             self.look_at(position)
 
