@@ -179,11 +179,11 @@ class Server:
         changed = recorded.past.get(session.index)
         if changed is not None and session.index:
             session.set(**self._handler.bound(changed))
-        edit, control = recorded.edits.get(session.index), session.control
+        edit, config = recorded.edits.get(session.index), session.config
         frame = next(session, None) if edit is None else session.edit(edit)
         if frame is None:
             raise ValueError(f"the run has {session.index} steps, so it cannot continue after {recorded.at}")
-        self._handler.monitor.check(session.branch, frame, None, command_handler.claims_of(control.strategy))
+        self._handler.monitor.check(session.branch, frame, None, command_handler.claims_of(config.strategy))
         if session.index == recorded.at:
             session.set(**self._handler.bound(recorded.settings))
             self._recorded = None
@@ -237,7 +237,7 @@ class Server:
 
     def _take(self, session: Session) -> None:
         """Take one step of the current branch."""
-        control = session.control
+        config = session.config
         frame = next(session, None)
         if frame is None:
             # `Finished` settles the step that was requested
@@ -247,7 +247,7 @@ class Server:
         if frame.edit is None:
             # a repeated edit is not a step
             self._handler.credit = self._handler.credit.spent()
-        self._handler.publish(frame, control)
+        self._handler.publish(frame, config)
 
     def _check_model(self) -> None:
         """Measure the model's loss on a short text."""

@@ -15,7 +15,7 @@ from engine.models.protocol import Denoiser, device_of, encode_rows
 from engine.records import Settings
 from engine.sampling import oracle
 from engine.sampling.readout import HEAD_ROWS
-from engine.sampling.session import control_of
+from engine.sampling.session import config_of
 from engine.sampling.state import SamplerState
 from engine.sampling.step import Stepper
 from engine.strategies import Strategy, make_strategy
@@ -108,7 +108,7 @@ class CountingModel:
 def dense(model: Denoiser, options: Options, probabilities: str) -> Callable[[int], int]:
     """Map step number to tokens revealed, by the dense update from the same half-masked state each time."""
     strategy = make_strategy("remdm-cap", eta=options.eta)
-    control = control_of(strategy, Settings(strategy.name, top_p=options.top_p))
+    config = config_of(strategy, Settings(strategy.name, top_p=options.top_p))
     tokens = half_masked(options.shape, options.seed)
     held = torch.where(tokens == model.mask_id, torch.nan, 0.5).double()
     generator = torch.Generator().manual_seed(options.seed)
@@ -116,7 +116,7 @@ def dense(model: Denoiser, options: Options, probabilities: str) -> Callable[[in
     dtype = torch.float64 if probabilities == "float64" else getattr(torch, _dtype_name(model))
 
     def step(_: int) -> int:
-        new, *_rest = oracle.step(model, strategy, control.settings, tokens, held, t, s, generator, dtype)
+        new, *_rest = oracle.step(model, strategy, config.settings, tokens, held, t, s, generator, dtype)
         return int(((new != model.mask_id) & (tokens == model.mask_id)).sum())
 
     return step
@@ -124,7 +124,7 @@ def dense(model: Denoiser, options: Options, probabilities: str) -> Callable[[in
 
 def ours(model: Denoiser, options: Options, strategy: Strategy) -> Callable[[int], int]:
     """Map step number to tokens revealed, by the factorised step from the same half-masked state each time."""
-    control = control_of(strategy, Settings(strategy.name, top_p=options.top_p))
+    config = config_of(strategy, Settings(strategy.name, top_p=options.top_p))
     tokens = half_masked(options.shape, options.seed)
     held = torch.where(tokens == model.mask_id, torch.nan, 0.5).double()
     locked = torch.zeros_like(tokens, dtype=torch.bool)
@@ -133,8 +133,8 @@ def ours(model: Denoiser, options: Options, strategy: Strategy) -> Callable[[int
 
     def step(number: int) -> int:
         state = SamplerState(tokens.clone(), held.clone(), locked, [0])
-        decision, _ = stepper.decide(control, state, [number], t, s)
-        stepper.apply(control, state, decision.flips, [number], control.strategy.alpha(t))
+        decision, _ = stepper.decide(config, state, [number], t, s)
+        stepper.apply(config, state, decision.flips, [number], config.strategy.alpha(t))
         return int(decision.flips.reveal.sum())
 
     return step

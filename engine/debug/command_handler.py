@@ -98,8 +98,8 @@ class CommandHandler:
                 self._send_position()
             case messages.Alter(edit):
                 session = self._current()
-                control = session.control
-                self.publish(session.edit(edit), control)
+                config = session.config
+                self.publish(session.edit(edit), config)
             case messages.Look():
                 self._look(self._current(), command)
             case messages.Draft(sample, step):
@@ -107,12 +107,12 @@ class CommandHandler:
             case _:
                 assert_never(command)
 
-    def publish(self, frame: Frame, control: StepConfig) -> None:
+    def publish(self, frame: Frame, config: StepConfig) -> None:
         """Send a frame and what was found in it; a breakpoint that it hits stops the run."""
         session = self._current()
         before = session.frames[-2] if len(session.frames) > 1 else None
         self._send(Stepped.of(self.run, frame, session.branch))
-        hits, broken = self.monitor.check(session.branch, frame, before, claims_of(control.strategy))
+        hits, broken = self.monitor.check(session.branch, frame, before, claims_of(config.strategy))
         for violation in broken:
             self._send(messages.Broken(self.run, session.branch, violation))
         if hits:
@@ -133,8 +133,8 @@ class CommandHandler:
         old = self._file.kind
         if self._file.poll():
             self._loaded()
-            if self.session is not None and type(self.session.control.strategy) is old:
-                self.session.set(strategy=_again(self._file.kind, self.session.control.strategy))
+            if self.session is not None and type(self.session.config.strategy) is old:
+                self.session.set(strategy=_again(self._file.kind, self.session.config.strategy))
 
     def _current(self) -> Session:
         if self.session is None:

@@ -50,7 +50,7 @@ def predict_position(
     if row.seen is not None and not bool((row.seen == position).any()):
         raise ValueError(f"the window that the network sees does not reach position {position} now")
     mask_id, token = session.model.mask_id, int(row.tokens[0, position])
-    masked, settings = token == mask_id, ahead.control.settings
+    masked, settings = token == mask_id, ahead.config.settings
     p = _probabilities(session, row, ahead, position)
     at_zero = settings.temperature == 0
     nucleus = p if settings.top_p >= 1 else kernel.nucleus_top(p, settings.top_p, settings.nucleus)
@@ -59,7 +59,7 @@ def predict_position(
     ranked = [
         Ranked(int(i), float(x), bool(kept[0, i])) for x, i in zip(best.values[:MOST], best.indices[:MOST], strict=True)
     ]
-    running = {settings.strategy: ahead.control.strategy}
+    running = {settings.strategy: ahead.config.strategy}
     others = running | {name: kind for name, kind in kinds.items() if name != settings.strategy}
     return TokenPrediction(
         step=step,
@@ -92,10 +92,10 @@ def predict_drafts(session: Session, sample: int, step: int | None = None) -> Dr
     positions = row.shown(every)[where]
     if not len(positions):
         return Drafts(step, sample, (), (), (), ())
-    noise = row.noise(ahead.control.strategy.alpha(_time(ahead.t, row)), model.mask_id)
-    settings = ahead.control.settings
+    noise = row.noise(ahead.config.strategy.alpha(_time(ahead.t, row)), model.mask_id)
+    settings = ahead.config.settings
     own = encode_rows(model, row.shown(row.tokens), noise, where)
-    alpha_t = ahead.control.strategy.alpha(_time(ahead.t, row))
+    alpha_t = ahead.config.strategy.alpha(_time(ahead.t, row))
     free = encode_free(model, row, row.masked(model.mask_id), alpha_t) if is_guided(settings, row) else None
     never, temperature = never_drawn(model), settings.temperature or 1.0
     found = []
@@ -109,12 +109,12 @@ def predict_drafts(session: Session, sample: int, step: int | None = None) -> Dr
 
 def _probabilities(session: Session, row: SamplerState, ahead: NextStep, position: int) -> Tensor:
     """Return p(x0) at the position before the nucleus, float64 [1, V]; at temperature 0 that of temperature 1."""
-    model, settings = session.model, ahead.control.settings
+    model, settings = session.model, ahead.config.settings
     tokens = row.tokens.clone()
     tokens[0, position] = model.mask_id
     where = torch.zeros_like(row.locked)
     where[0, position] = True
-    alpha_t = ahead.control.strategy.alpha(_time(ahead.t, row))
+    alpha_t = ahead.config.strategy.alpha(_time(ahead.t, row))
     noise = replace(row, tokens=tokens).noise(alpha_t, model.mask_id)
     own = encode_rows(model, row.shown(tokens), noise, row.shown(where))
     free = encode_free(model, replace(row, tokens=tokens), where, alpha_t) if is_guided(settings, row) else None
@@ -179,9 +179,9 @@ class _Reader:
         chooses = type(strategy).positions is not Strategy.positions or bool(reads & {"tilted", "divergence"})
         if reads in self._known and not chooses:
             return self._known[reads]
-        control = replace(self._ahead.control, strategy=strategy)
+        config = replace(self._ahead.config, strategy=strategy)
         row = replace(self._row, memory=memory_of(strategy, self._row))
-        found = self.readout.predict(control, row, [self._ahead.step], view).prediction
+        found = self.readout.predict(config, row, [self._ahead.step], view).prediction
         if not chooses:
             self._known[reads] = found
         return found
@@ -198,7 +198,7 @@ def _verdict(
     view = view_of(strategy, row, session.model, session.seed, [ahead.step], t, s)
     view = replace(view, prediction=reader.prediction(strategy, view))
     if "ahead" in reads_of(strategy):
-        view = replace(view, ahead=reader.readout.look_ahead(strategy, ahead.control.settings, row, view)[0])
+        view = replace(view, ahead=reader.readout.look_ahead(strategy, ahead.config.settings, row, view)[0])
     plan = strategy.plan(view)
     unmask, remask = (float(kernel.clamp(p)[0].expand(row.tokens.shape)[0, position]) for p in plan[:2])
     revealed = not bool(view.masked[0, position])

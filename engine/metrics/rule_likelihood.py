@@ -22,7 +22,7 @@ from engine.metrics.likelihood import BATCH, check_rows, is_causal
 from engine.models.protocol import Denoiser, device_of, never_drawn
 from engine.records import Settings
 from engine.sampling.blocks import split
-from engine.sampling.session import control_of, grid_of
+from engine.sampling.session import config_of, grid_of
 from engine.sampling.state import SamplerState, StepConfig
 from engine.sampling.step import Decision, Stepper
 from engine.strategies import REGISTRY, Strategy, reads_of
@@ -108,7 +108,7 @@ class _Scoring:
         self.blocks = split(steps, length, given, rule.block_length)
         # the rule goes by the network's own choice and not by a draw
         settings = Settings(rule.strategy.name, top_p=1.0, temperature=0.0)
-        self.control: StepConfig = control_of(rule.strategy, settings)
+        self.config: StepConfig = config_of(rule.strategy, settings)
         self.stepper = Stepper(self.model, 0)
         self.state = SamplerState.blank(model, length, numbers)
         self.state.tokens[:, :given] = self.text[:, :given]
@@ -123,7 +123,7 @@ class _Scoring:
     def run(self) -> RuleScores:
         number = 0
         for block, steps in enumerate(self.blocks.steps):
-            grid = grid_of(self.control.strategy, steps)
+            grid = grid_of(self.config.strategy, steps)
             for t, s in zip(grid[:-1].tolist(), grid[1:].tolist(), strict=True):
                 self._advance(block, number, t, s)
                 number += 1
@@ -145,13 +145,13 @@ class _Scoring:
         if not rows:
             return
         now, then = self._times(rows, t, s)
-        decision, called = self.stepper.decide(self.control, part, [number] * len(rows), now, then)
+        decision, called = self.stepper.decide(self.config, part, [number] * len(rows), now, then)
         _check(self.rule.strategy, decision, part, self.model.mask_id)
         if decision.memory is not None:
             # all begin in the first step, and so they all have a memory or none
             kept = self.state.memory
             self.state.memory = decision.memory if kept is None else kept.put(rows, decision.memory)
-        self._reveal(rows, part, decision.flips.reveal, self.control.strategy.alpha(now), number)
+        self._reveal(rows, part, decision.flips.reveal, self.config.strategy.alpha(now), number)
         self.calls[rows] += (called | decision.flips.reveal.any(-1)).long().cpu()
 
     def _clean_up(self, block: int, number: int, t: float) -> None:
@@ -159,7 +159,7 @@ class _Scoring:
         rows, part = self._part(block)
         if rows:
             (now,) = self._times(rows, t)
-            alpha = self.control.strategy.alpha(now)
+            alpha = self.config.strategy.alpha(now)
             self._reveal(rows, part, part.masked(self.model.mask_id), alpha, number)
             self.calls[rows] += 1
 

@@ -19,7 +19,7 @@ from engine.records import Settings
 from engine.sampling.blocks import Blocks, plan_blocks
 from engine.sampling.memory import StrategyMemory
 from engine.sampling.readout import BadLogitsError
-from engine.sampling.session import control_of, grid_of
+from engine.sampling.session import config_of, grid_of
 from engine.sampling.state import SamplerState, StepConfig
 from engine.sampling.step import Flips, Stepper, memory_of
 from engine.sampling.validation import check_canvas, check_order, check_reads, check_settings
@@ -111,13 +111,13 @@ def samples(
     width = usual_width(model) if width is None else width
     if width < 1:
         raise ValueError(f"width must be at least 1, not {width}")
-    control = control_of(strategy, Settings(strategy.name, **settings))
+    config = config_of(strategy, Settings(strategy.name, **settings))
     queue = list(numbers)[::-1]
     blocks = plan_blocks(steps, length, infill.fixed(prompt, model.mask_id), block_length, stride, strides)
     check_order(model, strategy, blocks)
     check_reads(model, strategy)
-    check_settings(model, strategy, control.settings)
-    slots = _Slots(model, control, blocks, seed, prompts, on_step)
+    check_settings(model, strategy, config.settings)
+    slots = _Slots(model, config, blocks, seed, prompts, on_step)
     while queue or slots.busy:
         while queue and slots.busy < width:
             slots.add(queue.pop())
@@ -149,16 +149,16 @@ class _Slots:
     def __init__(
         self,
         model: Denoiser,
-        control: StepConfig,
+        config: StepConfig,
         blocks: Blocks,
         seed: int,
         prompts: Mapping[int, Sequence[int]],
         on_step: OnSampledStep | None,
     ) -> None:
-        self.model, self.control, self.blocks, self.prompts = model, control, blocks, prompts
+        self.model, self.config, self.blocks, self.prompts = model, config, blocks, prompts
         self.on_step = on_step
         self.stepper = Stepper(model, seed)
-        grids = [grid_of(control.strategy, steps) for steps in blocks.steps]
+        grids = [grid_of(config.strategy, steps) for steps in blocks.steps]
         self.t, self.s = (self._tensor(np.concatenate(ends)) for ends in zip(*((g[:-1], g[1:]) for g in grids)))
         self.last = self._tensor([grid[-1] for grid in grids])
         """the time at which each block ends"""
@@ -175,7 +175,7 @@ class _Slots:
 
     def add(self, number: int) -> None:
         new = SamplerState.blank(self.model, self.blocks.edges[-1], [number], self.prompts[number])
-        new.memory = memory_of(self.control.strategy, new)
+        new.memory = memory_of(self.config.strategy, new)
         self.state = _join(self.state, new) if self.busy else new
         self.at.append(0)
         self.block.append(0)
@@ -191,7 +191,7 @@ class _Slots:
         while walking:
             part, steps = self.state.rows(walking), [self.at[i] for i in walking]
             t, s = self._times(steps)
-            decision, calls = self.stepper.decide(self.control, part, steps, t, s)
+            decision, calls = self.stepper.decide(self.config, part, steps, t, s)
             if decision.flips.drawn is not None:
                 # the plan itself called the network, so all slots have moved by a step
                 self._carry_out(walking, decision.flips, calls.tolist(), decision.memory)
@@ -217,12 +217,12 @@ class _Slots:
         if not slots:
             return
         part, steps = self.state.rows(slots), [self.at[i] for i in slots]
-        alpha_t = self.control.strategy.alpha(self._times(steps)[0])
-        self.stepper.apply(self.control, part, flips, steps, alpha_t)
+        alpha_t = self.config.strategy.alpha(self._times(steps)[0])
+        self.stepper.apply(self.config, part, flips, steps, alpha_t)
         self.state.tokens[slots], self.state.held[slots] = part.tokens, part.held
         if memory is not None and self.state.memory is not None:
             self.state.memory = self.state.memory.put(slots, memory)
-        cost = self.stepper.rows_a_call(self.control, part)
+        cost = self.stepper.rows_a_call(self.config, part)
         for i, count in zip(slots, calls, strict=True):
             self.at[i] += 1
             self.calls[i] += cost * count
@@ -251,11 +251,11 @@ class _Slots:
         if not ended:
             return []
         part = self.state.rows(ended)
-        alpha_t = self.control.strategy.alpha(self.last[[self.block[i] for i in ended]][:, None])
-        where, _ = self.stepper.finish(self.control, part, alpha_t, [self.at[i] for i in ended])
+        alpha_t = self.config.strategy.alpha(self.last[[self.block[i] for i in ended]][:, None])
+        where, _ = self.stepper.finish(self.config, part, alpha_t, [self.at[i] for i in ended])
         self.state.tokens[ended], self.state.held[ended] = part.tokens, part.held
         for i, cleaned in zip(ended, where.any(-1).tolist(), strict=True):
-            self.calls[i] += int(cleaned) * self.stepper.rows_a_call(self.control, part)
+            self.calls[i] += int(cleaned) * self.stepper.rows_a_call(self.config, part)
             self.block[i] += 1
         self._report([i for i, cleaned in zip(ended, where.any(-1).tolist(), strict=True) if cleaned])
         done = [i for i in ended if self.block[i] == len(self.blocks)]

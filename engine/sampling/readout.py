@@ -69,35 +69,35 @@ class Readout:
 
     @torch.no_grad()
     def draw(
-        self, control: StepConfig, state: SamplerState, where: Tensor, steps: Sequence[int], alpha_t: Tensor
+        self, config: StepConfig, state: SamplerState, where: Tensor, steps: Sequence[int], alpha_t: Tensor
     ) -> kernel.Drawn:
         """Draw tokens at the chosen positions, where bool [B, L]; N results in order."""
         chosen = ReadPositions.of(where)
         own = self.encoder.encode(state, chosen, state.noise(alpha_t, self.model.mask_id))
-        hidden = self._guided(control.settings, state, chosen, alpha_t, own)
+        hidden = self._guided(config.settings, state, chosen, alpha_t, own)
         keys = self._keys(state, steps)
         parts = []
-        for here, logits in self._logits(control.settings, hidden):
+        for here, logits in self._logits(config.settings, hidden):
             address = kernel.Address(keys[chosen.sequence[here]], chosen.position[here])
             with _naming(state, chosen, here, steps):
-                parts.append(self._drawn(control.settings, logits, address))
+                parts.append(self._drawn(config.settings, logits, address))
         return kernel.Drawn(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
 
     @torch.no_grad()
-    def predict(self, control: StepConfig, state: SamplerState, steps: Sequence[int], view: View) -> Predicted:
+    def predict(self, config: StepConfig, state: SamplerState, steps: Sequence[int], view: View) -> Predicted:
         """Return the network's prediction where the strategy reads it, and no more than it reads."""
-        where, ends = control.strategy.positions(view) & state.open, control.strategy.sees(view)
+        where, ends = config.strategy.positions(view) & state.open, config.strategy.sees(view)
         if ends is not None:
             where = where & (torch.arange(where.shape[1], device=self.device) < ends[:, None])
         columns = [*Prediction.blank(state.held), torch.full_like(state.held, torch.nan)]
         if bool(where.any()):
-            values = self._read(control, state, steps, view, where, ends)
+            values = self._read(config, state, steps, view, where, ends)
             columns = [column.clone() for column in columns]
             for column, value in zip(columns, values, strict=True):
                 column[where] = value
         *found, held = columns
         calls = where.any(-1).long()
-        if "verified" in reads_of(control.strategy) and not self.encoder.by_shadows(control.strategy):
+        if "verified" in reads_of(config.strategy) and not self.encoder.by_shadows(config.strategy):
             calls = (where & view.masked).any(-1).long() + (where & ~view.masked).sum(-1)
         return Predicted(Prediction(*found), held, calls)
 
@@ -133,23 +133,23 @@ class Readout:
         return ahead, where.sum(-1)
 
     def _read(
-        self, control: StepConfig, state: SamplerState, steps: Sequence[int], view: View, where: Tensor,
+        self, config: StepConfig, state: SamplerState, steps: Sequence[int], view: View, where: Tensor,
         ends: Tensor | None,
     ) -> list[Tensor]:  # fmt: skip
         """Return the columns of `Prediction`, then `held`, at the N chosen positions, [N] each."""
-        reads, chosen = reads_of(control.strategy), ReadPositions.of(where)
+        reads, chosen = reads_of(config.strategy), ReadPositions.of(where)
         shown = None if state.memory is None else state.memory.shown
         # the last step's come first, since what is kept of it is replaced by this step's
         last = None if shown is None else self.encoder.last_hidden(state, chosen, shown)
         noise = state.noise(view.alpha_t, self.model.mask_id)
         if "verified" in reads:
-            shadows = self.encoder.by_shadows(control.strategy)
+            shadows = self.encoder.by_shadows(config.strategy)
             own = self.encoder.encode_verified(state, where, view, noise, shadows, keep=last is not None)
         elif ends is None:
             own = self.encoder.encode(state, chosen, noise, keep=last is not None)
         else:
             own = self.encoder.encode_cut(state, chosen, noise, ends)
-        settings = control.settings
+        settings = config.settings
         hidden = self._guided(settings, state, chosen, view.alpha_t, own)
         keys, tokens = self._keys(state, steps), state.tokens[where]
         committed = ~view.masked[where]
@@ -176,7 +176,7 @@ class Readout:
                 if "tilted" in reads:
                     at = chosen.sequence[here], chosen.position[here]
                     memory = {name: value[at] for name, value in view.memory.items()}
-                    logits = kernel.tilted(logits, *control.strategy.tilt(memory, seen.top, seen.top_p))
+                    logits = kernel.tilted(logits, *config.strategy.tilt(memory, seen.top, seen.top_p))
                     plain = kernel.probabilities(logits, self.model.mask_id, never=never_drawn(self.model))
                 ids, sure, held = seen.top.clone(), seen.top_p.clone(), seen.top_p.clone()
                 some = ~argmax[here]

@@ -25,7 +25,7 @@ from engine.strategies.schedules import next_time
 from engine.text import infill
 
 
-def control_of(strategy: Strategy, settings: Settings) -> StepConfig:
+def config_of(strategy: Strategy, settings: Settings) -> StepConfig:
     """Bind settings to a strategy object: its name and knobs are copied into them."""
     named = replace(settings, strategy=strategy.name, knobs=values(strategy))
     return StepConfig(strategy, named.checked())
@@ -77,10 +77,10 @@ class Session:
         check_order(model, strategy, self.blocks)
         check_reads(model, strategy)
         self._stepper = Stepper(model, seed)
-        control = control_of(strategy, Settings(strategy.name, **settings))
-        check_settings(model, strategy, control.settings)
+        config = config_of(strategy, Settings(strategy.name, **settings))
+        check_settings(model, strategy, config.settings)
         state = SamplerState.blank(model, self.blocks.edges[-1], range(first, first + batch), prompt)
-        self._line = Trajectory(state, control)
+        self._line = Trajectory(state, config)
         self._lines, self._branches = {branch: self._line}, {branch: Branch(branch)}
         self.branch = branch
         """number of the branch that is stepped"""
@@ -91,9 +91,9 @@ class Session:
         return self._line.index
 
     @property
-    def control(self) -> StepConfig:
+    def config(self) -> StepConfig:
         """Return what decides the next step: as recorded while replaying, else as last set."""
-        return self._line.act(self.index).control
+        return self._line.step_input(self.index).config
 
     @property
     def tokens(self) -> Tensor:
@@ -119,25 +119,25 @@ class Session:
         return self
 
     def __next__(self) -> Frame:
-        line, act = self._line, self._line.act(self.index)
-        if act.edit is not None:
-            return self._written(act, *edited(line.state, act.edit, self._canvas()))
-        ahead = None if line.ended else self._ahead(line.state, line.clock, act.control)
+        line, step_input = self._line, self._line.step_input(self.index)
+        if step_input.edit is not None:
+            return self._written(step_input, *edited(line.state, step_input.edit, self._canvas()))
+        ahead = None if line.ended else self._ahead(line.state, line.clock, step_input.config)
         if ahead is None:
             line.ended = True
             raise StopIteration
         state, clock, s = ahead
-        return self._clean_up(act, state, clock) if s is None else self._advance(act, state, clock, s)
+        return self._clean_up(step_input, state, clock) if s is None else self._advance(step_input, state, clock, s)
 
     def _ahead(
-        self, state: SamplerState, clock: Clock, control: StepConfig
+        self, state: SamplerState, clock: Clock, config: StepConfig
     ) -> tuple[SamplerState, Clock, float | None] | None:
         """Return what the step after a state starts from, and the time it leads to; None of a clean-up, and at the
         end.
         """
         while True:
             state = self._in_block(state, clock.block)
-            s = next_time(grid_of(control.strategy, self.blocks.steps[clock.block]), clock.t)
+            s = next_time(grid_of(config.strategy, self.blocks.steps[clock.block]), clock.t)
             if s is not None or bool(state.masked(self.model.mask_id).any()):
                 return state, clock, s
             if clock.block + 1 == len(self.blocks):
@@ -156,12 +156,12 @@ class Session:
         What was recorded beyond this step is no longer replayed.  Raises ValueError and changes nothing
         when a value is out of range.
         """
-        now = self.control
-        control = control_of(strategy or now.strategy, replace(now.settings, **settings))
-        check_order(self.model, control.strategy, self.blocks)
-        check_reads(self.model, control.strategy)
-        check_settings(self.model, control.strategy, control.settings)
-        self._line.set(control)
+        now = self.config
+        config = config_of(strategy or now.strategy, replace(now.settings, **settings))
+        check_order(self.model, config.strategy, self.blocks)
+        check_reads(self.model, config.strategy)
+        check_settings(self.model, config.strategy, config.settings)
+        self._line.set(config)
 
     def edit(self, edit: Edit) -> Frame:
         """Change the canvas by hand before the next step; the frame of it is part of the record.
@@ -169,10 +169,10 @@ class Session:
         What was recorded beyond this step is no longer replayed.  Raises ValueError, and changes nothing, for what
         cannot be done.
         """
-        act = StepInput(self.control, edit)
+        step_input = StepInput(self.config, edit)
         state, change = edited(self._line.state, edit, self._canvas())
         self._line.forget()
-        return self._written(act, state, change)
+        return self._written(step_input, state, change)
 
     def rewind(self, index: int) -> None:
         """Go back to the state before step `index`; the next steps replay exactly until something is set."""
@@ -212,10 +212,10 @@ class Session:
         """Return what the sampler's step `index` starts from, 0 to the next."""
         if not 0 <= index <= self.index:
             raise ValueError(f"steps of this branch are 0 to {self.index}, not {index}")
-        (state, clock), control = self._line.at(index), self._line.act(index).control
-        ahead = self._ahead(state, clock, control)
+        (state, clock), config = self._line.at(index), self._line.step_input(index).config
+        ahead = self._ahead(state, clock, config)
         state, clock, s = ahead or (self._in_block(state, clock.block), clock, None)
-        return NextStep(state, control, clock.t, clock.t if s is None else s, clock.step, clock.block)
+        return NextStep(state, config, clock.t, clock.t if s is None else s, clock.step, clock.block)
 
     def _times(self, *times: float) -> list[Tensor]:
         batch, device = len(self._line.state.numbers), self._stepper.device
@@ -232,36 +232,36 @@ class Session:
         edits = (frame.edit for frame in reversed(self._line.frames) if frame.edit is not None)
         return next((e.tokens for e in edits if e.kind == "prompt" and e.sample in (None, row)), self._prompt)
 
-    def _written(self, act: StepInput, state: SamplerState, change: Tensor) -> Frame:
+    def _written(self, step_input: StepInput, state: SamplerState, change: Tensor) -> Frame:
         """Commit the frame of an edit."""
         clock = self._line.clock
-        alpha = act.control.strategy.alpha(self._times(clock.t)[0])
+        alpha = step_input.config.strategy.alpha(self._times(clock.t)[0])
         none = torch.zeros_like(alpha)
         decision = Decision(none, none, none[:, 0], Flips(change == Change.REVEALED, change == Change.REMASKED))
-        return self._commit(act, clock, clock, state, 0, alpha, alpha, decision, change)
+        return self._commit(step_input, clock, clock, state, 0, alpha, alpha, decision, change)
 
-    def _advance(self, act: StepInput, state: SamplerState, clock: Clock, s: float) -> Frame:
+    def _advance(self, step_input: StepInput, state: SamplerState, clock: Clock, s: float) -> Frame:
         # the noise's address leaves clean-ups out: whether there is one depends on the rest of the batch
-        steps, strategy = [clock.step] * len(state.numbers), act.control.strategy
+        steps, strategy = [clock.step] * len(state.numbers), step_input.config.strategy
         t_now, s_now = self._times(clock.t, s)
         # nothing is recorded before the step has succeeded: an error leaves the session where it was
-        decision, called = self._stepper.decide(act.control, state, steps, t_now, s_now)
+        decision, called = self._stepper.decide(step_input.config, state, steps, t_now, s_now)
         alpha_t, alpha_s = strategy.alpha(t_now), strategy.alpha(s_now)
         kept = replace(state.copy(), memory=decision.memory)
-        cost = self._stepper.rows_a_call(act.control, state)
-        calls = int(called.sum()) * cost + self._stepper.apply(act.control, kept, decision.flips, steps, alpha_t)
+        cost = self._stepper.rows_a_call(step_input.config, state)
+        calls = int(called.sum()) * cost + self._stepper.apply(step_input.config, kept, decision.flips, steps, alpha_t)
         change, then = self._changes(kept, decision), Clock(clock.block, s, clock.step + 1)
-        return self._commit(act, clock, then, kept, calls, alpha_t, alpha_s, decision, change)
+        return self._commit(step_input, clock, then, kept, calls, alpha_t, alpha_s, decision, change)
 
-    def _clean_up(self, act: StepInput, state: SamplerState, clock: Clock) -> Frame:
+    def _clean_up(self, step_input: StepInput, state: SamplerState, clock: Clock) -> Frame:
         (t_now,) = self._times(clock.t)
-        alpha_t = act.control.strategy.alpha(t_now)
+        alpha_t = step_input.config.strategy.alpha(t_now)
         clean = state.copy()
-        where, calls = self._stepper.finish(act.control, clean, alpha_t, [clock.step] * len(clean.numbers))
+        where, calls = self._stepper.finish(step_input.config, clean, alpha_t, [clock.step] * len(clean.numbers))
         one, none = torch.ones_like(alpha_t), torch.zeros_like(alpha_t)
         decision = Decision(one, none, none[:, 0], Flips(where, torch.zeros_like(where)))
         change, then = self._changes(clean, decision), Clock(clock.block, 0.0, clock.step)
-        return self._commit(act, clock, then, clean, calls, alpha_t, one, decision, change, final=True)
+        return self._commit(step_input, clock, then, clean, calls, alpha_t, one, decision, change, final=True)
 
     def _changes(self, state: SamplerState, decision: Decision) -> Tensor:
         """Return the codes of `Change`, uint8 [B, L], of a step that leads to a state."""
@@ -275,7 +275,7 @@ class Session:
         return change
 
     def _commit(
-        self, act: StepInput, clock: Clock, then: Clock, state: SamplerState, calls: int,
+        self, step_input: StepInput, clock: Clock, then: Clock, state: SamplerState, calls: int,
         alpha_t: Tensor, alpha_s: Tensor, decision: Decision, change: Tensor, final: bool = False,
     ) -> Frame:  # fmt: skip
         """Move from `clock` to the state `then`, and return its frame."""
@@ -292,14 +292,14 @@ class Session:
             unmask=_probabilities(decision.unmask, state),
             remask=_probabilities(decision.remask, state),
             network_calls=calls,
-            settings=act.control.settings,
+            settings=step_input.config.settings,
             excess=float(decision.excess.max()),
             final=final,
             block=clock.block,
-            edit=act.edit,
+            edit=step_input.edit,
             edit_plan=None if decision.edit is None else _probabilities(decision.edit, state),
         )
-        return self._line.commit(act, frame, replace(state, active=None, seen=None), then, calls)
+        return self._line.commit(step_input, frame, replace(state, active=None, seen=None), then, calls)
 
 
 def _probabilities(p: Tensor, state: SamplerState) -> NDArray[np.float32]:

@@ -93,7 +93,7 @@ class NextStep(NamedTuple):
     """What a step starts from, and where it leads to; s is t for a clean-up and at the end."""
 
     state: SamplerState
-    control: StepConfig
+    config: StepConfig
     t: float
     s: float
     step: int

@@ -68,21 +68,21 @@ class Stepper:
         self.readout = Readout(model, seed)
 
     def decide(
-        self, control: StepConfig, state: SamplerState, steps: Sequence[int], t: Tensor, s: Tensor
+        self, config: StepConfig, state: SamplerState, steps: Sequence[int], t: Tensor, s: Tensor
     ) -> tuple[Decision, Tensor]:
         """Draw the flips of step number steps[b] from t to s, float64 [B, 1].
 
         Returns them and long [B], how often each sequence went through the network for them.
         """
-        strategy = control.strategy
+        strategy = config.strategy
         memory = memory_of(strategy, state)
         view = view_of(strategy, replace(state, memory=memory), self.model, self.seed, steps, t, s)
         seen = None
         if asks_network(strategy):
-            seen = self.readout.predict(control, replace(state, memory=memory), steps, view)
+            seen = self.readout.predict(config, replace(state, memory=memory), steps, view)
             view = replace(view, prediction=seen.prediction)
             if "ahead" in reads_of(strategy):
-                ahead, more = self.readout.look_ahead(strategy, control.settings, state, view)
+                ahead, more = self.readout.look_ahead(strategy, config.settings, state, view)
                 view, seen = replace(view, ahead=ahead), seen._replace(calls=seen.calls + more)
         calls = torch.zeros_like(view.masked[:, 0]).long() if seen is None else seen.calls
         plan = strategy.plan(view)
@@ -126,7 +126,7 @@ class Stepper:
         return replace(memory, own=own).after(called, view.prediction, ShownState(state.tokens.clone(), noise.clone()))
 
     def apply(
-        self, control: StepConfig, state: SamplerState, flips: Flips, steps: Sequence[int], alpha_t: Tensor
+        self, config: StepConfig, state: SamplerState, flips: Flips, steps: Sequence[int], alpha_t: Tensor
     ) -> int:
         """Apply the flips in place; return the number of network calls."""
         need = flips.waiting()
@@ -136,28 +136,28 @@ class Stepper:
             put = flips.reveal if flips.edit is None else flips.reveal | flips.edit
             state.tokens[put], state.held[put] = ids[put], held[put]
         elif bool(need.any()):
-            drawn = self.readout.draw(control, state, flips.reveal, steps, alpha_t)
+            drawn = self.readout.draw(config, state, flips.reveal, steps, alpha_t)
             state.tokens[flips.reveal] = drawn.ids
             state.held[flips.reveal] = drawn.held
         state.tokens[flips.forget] = self.model.mask_id
         state.held[flips.forget] = torch.nan
-        return int(need.sum()) * self.rows_a_call(control, state)
+        return int(need.sum()) * self.rows_a_call(config, state)
 
-    def rows_a_call(self, control: StepConfig, state: SamplerState) -> int:
+    def rows_a_call(self, config: StepConfig, state: SamplerState) -> int:
         """Return how often a sequence goes through the network for one prediction: twice under guidance."""
-        return 1 + is_guided(control.settings, state)
+        return 1 + is_guided(config.settings, state)
 
     def finish(
-        self, control: StepConfig, state: SamplerState, alpha_t: Tensor, steps: Sequence[int]
+        self, config: StepConfig, state: SamplerState, alpha_t: Tensor, steps: Sequence[int]
     ) -> tuple[Tensor, int]:
         """Set every open mask left to the argmax; return (where, bool [B, L]; network calls)."""
         where = state.masked(self.model.mask_id)
-        calls = int(where.any(-1).sum()) * self.rows_a_call(control, state)
+        calls = int(where.any(-1).sum()) * self.rows_a_call(config, state)
         if not calls:
             return where, 0
-        now = control.settings
+        now = config.settings
         argmax = Settings(now.strategy, top_p=1.0, temperature=0.0, cfg=now.cfg, eos_bias=now.eos_bias)
-        greedy = StepConfig(control.strategy, argmax)
+        greedy = StepConfig(config.strategy, argmax)
         drawn = self.readout.draw(greedy, state, where, steps, alpha_t)
         state.tokens[where], state.held[where] = drawn.ids, drawn.held
         return where, calls

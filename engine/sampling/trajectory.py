@@ -24,7 +24,7 @@ class Clock(NamedTuple):
 class StepInput(NamedTuple):
     """What decides a frame: the sampler under these settings, or a person's edit."""
 
-    control: StepConfig
+    config: StepConfig
     edit: Edit | None = None
 
 
@@ -42,12 +42,12 @@ class _Before:
 class Trajectory:
     """A state is never changed once it is here, so that courses of one run can share what they have in common."""
 
-    def __init__(self, state: SamplerState, control: StepConfig) -> None:
-        self.state, self.control = state, control
+    def __init__(self, state: SamplerState, config: StepConfig) -> None:
+        self.state, self.config = state, config
         self.clock, self.calls, self.ended = Clock(), 0, False
         self.frames: list[Frame] = []
         self._start = state
-        self._acts: list[StepInput] = []
+        self._inputs: list[StepInput] = []
         self._before: list[_Before] = []
 
     @property
@@ -55,24 +55,24 @@ class Trajectory:
         """Return the number of the next frame."""
         return len(self.frames)
 
-    def act(self, index: int) -> StepInput:
+    def step_input(self, index: int) -> StepInput:
         """Return what decides frame `index`: as it was recorded, else the settings as they were set last."""
-        return self._acts[index] if index < len(self._acts) else StepInput(self.control)
+        return self._inputs[index] if index < len(self._inputs) else StepInput(self.config)
 
-    def set(self, control: StepConfig) -> None:
+    def set(self, config: StepConfig) -> None:
         """Decide from the next frame on; what was recorded beyond it is not replayed."""
         self.forget()
-        self.control = control
+        self.config = config
 
     def forget(self) -> None:
         """Replay nothing beyond the next frame; later frames use the settings that decide it."""
-        self.control = self.act(self.index).control
-        del self._acts[self.index :]
+        self.config = self.step_input(self.index).config
+        del self._inputs[self.index :]
 
-    def commit(self, act: StepInput, frame: Frame, state: SamplerState, clock: Clock, calls: int) -> Frame:
+    def commit(self, step_input: StepInput, frame: Frame, state: SamplerState, clock: Clock, calls: int) -> Frame:
         """Move to the state after a frame."""
-        if self.index == len(self._acts):
-            self._acts.append(act)
+        if self.index == len(self._inputs):
+            self._inputs.append(step_input)
         self._before.append(_Before(self.state.held, self.state.locked, self.state.memory, self.clock, self.calls))
         self.frames.append(frame)
         self.state, self.clock, self.calls, self.ended = state, clock, calls, False
@@ -100,8 +100,8 @@ class Trajectory:
 
     def fork(self, index: int) -> Trajectory:
         """Return another course that shares the first `index` frames, and replays what followed them here."""
-        other = Trajectory(self._start, self.control)
+        other = Trajectory(self._start, self.config)
         other.state, other.clock, other.calls, other.ended = self.state, self.clock, self.calls, self.ended
-        other.frames, other._acts, other._before = list(self.frames), list(self._acts), list(self._before)
+        other.frames, other._inputs, other._before = list(self.frames), list(self._inputs), list(self._before)
         other.rewind(index)
         return other

@@ -278,7 +278,7 @@ def test_another_strategy_is_refused_on_the_way_and_changes_nothing(model: TextM
     list(islice(session, 3))
     with pytest.raises(ValueError, match="predicts from the left alone"):
         session.set(strategy=make_strategy("mdlm"))
-    assert session.control.strategy == LEFT
+    assert session.config.strategy == LEFT
     assert not (list(session)[-1].tokens == model.mask_id).any()
 
 

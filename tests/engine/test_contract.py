@@ -26,7 +26,7 @@ from engine.sampling import kernel, oracle
 from engine.sampling.batch import samples
 from engine.sampling.memory import begin
 from engine.sampling.readout import Readout
-from engine.sampling.session import Session, control_of
+from engine.sampling.session import Session, config_of
 from engine.sampling.state import SamplerState
 from engine.strategies import Plan, Prediction, Strategy, View, knob, reads_of
 from engine.strategies.base import OwnMemory, quota
@@ -187,9 +187,9 @@ def test_a_prediction_is_what_the_whole_distribution_says_where_it_is_read_and_n
         memory = replace(memory, shown=memory.shown._replace(tokens=past, noise=t[:, 0]))
     view = View(t, t - 0.25, 1 - t, 1.25 - t, masked, ~masked, held)
     state = SamplerState(tokens, held, torch.zeros_like(masked), [0, 1, 2], memory=memory)
-    control = control_of(strategy, Settings(strategy.name, top_p=1.0))
-    got = Readout(model, 6).predict(control, state, [1, 1, 1], view).prediction
-    plain = oracle.denoised(model, tokens, control.settings, 1 - t).view(3, 9, -1)
+    config = config_of(strategy, Settings(strategy.name, top_p=1.0))
+    got = Readout(model, 6).predict(config, state, [1, 1, 1], view).prediction
+    plain = oracle.denoised(model, tokens, config.settings, 1 - t).view(3, 9, -1)
     want = oracle.dense_prediction(model, strategy, tokens, view, got.ids, plain, memory)
     for name, a, b in zip(Prediction._fields, got, want, strict=True):
         torch.testing.assert_close(a, b, equal_nan=True, rtol=1e-9, atol=1e-12, msg=name)
@@ -215,7 +215,7 @@ def mixed_state(seed: int = 8) -> tuple[SamplerState, View]:
 def test_a_tempered_prediction_is_of_the_distribution_that_is_drawn_from(temperature: float) -> None:
     model, strategy, (state, view) = Toy(), Tempered(), mixed_state()
     settings = Settings(strategy.name, temperature=temperature, top_p=0.8, nucleus="inclusive")
-    got = Readout(model, 6).predict(control_of(strategy, settings), state, [1, 1, 1], view).prediction
+    got = Readout(model, 6).predict(config_of(strategy, settings), state, [1, 1, 1], view).prediction
     law = settings if temperature else Settings(strategy.name, top_p=1.0)
     p = oracle.denoised(model, state.tokens, law, view.alpha_t).view(3, 9, -1)
     want = oracle.dense_prediction(model, strategy, state.tokens, view, got.ids, p, None)

@@ -24,7 +24,7 @@ from engine.records import Change, Edit, RunChoice, Settings
 from engine.sampling import oracle
 from engine.sampling.blocks import plan_blocks
 from engine.sampling.predictors import PREDICTORS, sample_by_predictor
-from engine.sampling.session import Session, control_of
+from engine.sampling.session import Session, config_of
 from engine.strategies import REGISTRY, Plan, Strategy, View, asks_network, make_strategy
 from engine.text import infill
 from tests.engine import library
@@ -196,7 +196,7 @@ COUNT, SHORT, STEPS = 16_000, [MASK, 2, MASK, 0, MASK], 3
 
 def dense(strategy: Strategy) -> NDArray[np.int64]:
     """Outcomes of whole trajectories by the oracle, with what must stay given."""
-    model, settings = Toy(), control_of(strategy, Settings(strategy.name)).settings
+    model, settings = Toy(), config_of(strategy, Settings(strategy.name)).settings
     tokens = torch.tensor(SHORT).repeat(COUNT, 1)
     stays = tokens != MASK
     held = torch.where(stays, 1.0, torch.nan).double()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from engine.records import Settings
 from engine.sampling import oracle
-from engine.sampling.session import Session, control_of
+from engine.sampling.session import Session, config_of
 from engine.sampling.state import SamplerState
 from engine.sampling.step import Stepper
 from engine.strategies import REGISTRY, Strategy, View, make_strategy, reads_of
@@ -138,7 +138,7 @@ def test_another_model_is_distinguished() -> None:
 def test_one_step_has_the_distribution_written_down(name: str, nucleus: str) -> None:
     """Every position of one mixed state, against q(z_s | z_t) as the dense table has it."""
     model, strategy, length = Toy(), lively(name), 4
-    settings = control_of(strategy, Settings(name, top_p=0.7, nucleus=nucleus))
+    settings = config_of(strategy, Settings(name, top_p=0.7, nucleus=nucleus))
     tokens = torch.tensor([2, MASK, 0, MASK]).repeat(COUNT, 1)
     held = torch.tensor([0.9, torch.nan, 0.2, torch.nan], dtype=torch.float64).repeat(COUNT, 1)
     t, s = (torch.full((COUNT, 1), time, dtype=torch.float64) for time in (0.6, 0.4))

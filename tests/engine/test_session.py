@@ -252,7 +252,7 @@ def test_a_bad_setting_is_refused_and_changes_nothing(bad: dict[str, Any], messa
 
 
 def test_every_shared_setting_has_a_default_in_its_range() -> None:
-    settings = Session(Toy(), CAP).control.settings
+    settings = Session(Toy(), CAP).config.settings
     for info in SHARED_KNOBS:
         assert getattr(settings, info.name) == info.default == info.check(info.default)
 

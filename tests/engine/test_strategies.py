@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from engine.records import Change, KnobInfo, Settings
 from engine.sampling.memory import begin
-from engine.sampling.session import Session, control_of
+from engine.sampling.session import Session, config_of
 from engine.sampling.state import SamplerState
 from engine.sampling.step import Stepper
 from engine.strategies import (
@@ -101,7 +101,7 @@ def test_a_plan_is_a_probability_or_the_step_says_by_how_much_it_is_not(name: st
     assert not torch.isnan(unmask).any()
     assert not torch.isnan(remask).any()
     decision, _ = Stepper(Toy(), 0).decide(
-        control_of(made, Settings(name)), state_of(seen), [0] * shape[0], seen.t, seen.s
+        config_of(made, Settings(name)), state_of(seen), [0] * shape[0], seen.t, seen.s
     )
     if asks_network(made):
         # the stepper showed the plan the toy's own candidates

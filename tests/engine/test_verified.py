@@ -10,7 +10,7 @@ import torch
 from engine.records import Settings
 from engine.sampling import encoding, oracle
 from engine.sampling.readout import Readout
-from engine.sampling.session import control_of
+from engine.sampling.session import config_of
 from engine.sampling.state import SamplerState
 from engine.strategies import Plan, Prediction, Strategy, View
 from tests.engine.toys import MASK, RowToy, TimedToy, Toy
@@ -52,10 +52,10 @@ def test_verified_predictions_are_those_of_the_network_with_each_token_masked(
     model: Toy, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(encoding, "ROW_POSITIONS", at_once)
-    (view, state), control = shown(Judge()), control_of(Judge(), Settings("judge", top_p=1.0))
-    found = Readout(model, 6).predict(control, state, [1, 1, 1], view)
+    (view, state), config = shown(Judge()), config_of(Judge(), Settings("judge", top_p=1.0))
+    found = Readout(model, 6).predict(config, state, [1, 1, 1], view)
     got = found.prediction
-    plain = oracle.left_out(model, state.tokens, control.settings, view.alpha_t).view(3, 9, -1)
+    plain = oracle.left_out(model, state.tokens, config.settings, view.alpha_t).view(3, 9, -1)
     want = oracle.dense_prediction(model, Judge(), state.tokens, view, got.ids, plain, None)
     for name, a, b in zip(Prediction._fields, got, want, strict=True):
         torch.testing.assert_close(a, b, equal_nan=True, rtol=1e-9, atol=1e-12, msg=name)
@@ -87,7 +87,7 @@ def test_in_blocks_the_mask_in_place_of_a_token_counts_as_noise() -> None:
     held, t = torch.ones(1, 4, dtype=torch.float64), torch.full((1, 1), 0.5, dtype=torch.float64)
     view = View(t, t, 1 - t, 1 - t, masked, active & ~masked, held)
     state = SamplerState(tokens, held, torch.zeros_like(masked), [0], active)
-    Readout(Told(), 6).predict(control_of(Judge(), Settings("judge")), state, [0], view)
+    Readout(Told(), 6).predict(config_of(Judge(), Settings("judge")), state, [0], view)
     assert levels == [0.25, 0.5, 0.5]
 
 
@@ -95,9 +95,9 @@ def test_in_blocks_the_mask_in_place_of_a_token_counts_as_noise() -> None:
 def test_a_look_ahead_is_the_mean_entropy_of_what_is_left(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoding, "ROW_POSITIONS", at_once)
     model, (view, state) = TimedToy(), shown(Every())
-    reader, control = Readout(model, 6), control_of(Every(), Settings("every", top_p=1.0))
-    view = replace(view, prediction=reader.predict(control, state, [1, 1, 1], view).prediction)
-    got, calls = reader.look_ahead(Every(), control.settings, state, view)
+    reader, config = Readout(model, 6), config_of(Every(), Settings("every", top_p=1.0))
+    view = replace(view, prediction=reader.predict(config, state, [1, 1, 1], view).prediction)
+    got, calls = reader.look_ahead(Every(), config.settings, state, view)
     want = oracle.looked_ahead(model, Every(), state.tokens, view)
     torch.testing.assert_close(got, want, equal_nan=True, rtol=1e-9, atol=1e-12)
     assert calls.tolist() == view.masked.sum(-1).tolist()

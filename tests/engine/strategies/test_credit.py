@@ -8,7 +8,7 @@ import torch
 from engine.records import Settings
 from engine.sampling import oracle
 from engine.sampling.readout import Readout
-from engine.sampling.session import control_of
+from engine.sampling.session import config_of
 from engine.sampling.state import SamplerState
 from engine.strategies import View, make_strategy
 from tests.engine.strategies.views import moving, spelled, view
@@ -103,8 +103,8 @@ def test_a_tilted_prediction_is_what_the_whole_distribution_says(temperature: fl
     }
     seen = View(t, t - 0.25, 1 - t, 1.25 - t, masked, ~masked, held, memory=own)
     state = SamplerState(tokens, held, torch.zeros_like(masked), [0, 1, 2])
-    control = control_of(made, Settings("credit", top_p=1.0, temperature=temperature))
-    got = Readout(model, 6).predict(control, state, [1, 1, 1], seen).prediction
+    config = config_of(made, Settings("credit", top_p=1.0, temperature=temperature))
+    got = Readout(model, 6).predict(config, state, [1, 1, 1], seen).prediction
     plain = oracle.denoised(model, tokens, Settings("credit", top_p=1.0), 1 - t).view(3, 9, -1)
     want = oracle.dense_prediction(model, made, tokens, seen, got.ids, plain, None)
     for name in ("confidence", "top", "top_p", "entropy"):

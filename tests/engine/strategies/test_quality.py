@@ -12,7 +12,7 @@ from torch import Tensor
 from engine.records import Settings
 from engine.sampling import oracle
 from engine.sampling.readout import Readout
-from engine.sampling.session import Session, control_of
+from engine.sampling.session import Session, config_of
 from engine.sampling.state import SamplerState
 from engine.strategies import Prediction, Strategy, View, make_strategy, reads_of
 from engine.strategies.ranking import count_of_steps, middle_first
@@ -161,10 +161,10 @@ def test_the_head_and_the_logits_are_what_the_dense_pass_gives(strategy: Strateg
     held, t = torch.rand(3, 9, dtype=torch.float64, generator=noise), torch.full((3, 1), 0.5, dtype=torch.float64)
     masked = tokens == MASK
     now = View(t, t - 0.25, 1 - t, 1.25 - t, masked, ~masked, held)
-    control = control_of(strategy, Settings(strategy.name, top_p=1.0))
+    config = config_of(strategy, Settings(strategy.name, top_p=1.0))
     state = SamplerState(tokens, held, torch.zeros_like(masked), [0, 1, 2])
-    got = Readout(model, 6).predict(control, state, [1, 1, 1], now).prediction
-    plain = oracle.denoised(model, tokens, control.settings, 1 - t).view(3, 9, -1)
+    got = Readout(model, 6).predict(config, state, [1, 1, 1], now).prediction
+    plain = oracle.denoised(model, tokens, config.settings, 1 - t).view(3, 9, -1)
     want = oracle.dense_prediction(model, strategy, tokens, now, got.ids, plain, None)
     for name, a, b in zip(Prediction._fields, got, want, strict=True):
         torch.testing.assert_close(a, b, equal_nan=True, rtol=1e-9, atol=1e-12, msg=name)
