@@ -23,6 +23,7 @@ from engine.sampling.figures import unigram_entropy
 from engine.sampling.predictors import PREDICTORS, sample_by_predictor
 from engine.sampling.readout import BadLogitsError
 from engine.strategies import make_strategy
+from engine.strategies.mdlm import Mdlm
 from engine.text.counts import counted
 from engine.text.infill import fixed
 
@@ -90,8 +91,8 @@ def check_plan(model: TextModel, plan: Sampling, prompt: Sequence[int]) -> None:
         return
     if plan.block_length or plan.stride:
         raise ValueError(f"{plan.predictor} fills the whole canvas at once: leave out blocks and strides")
-    if plan.strategy != "mdlm":
-        raise ValueError(f"{plan.predictor} remasks nothing: leave --strategy at mdlm, not {plan.strategy}")
+    if plan.strategy != Mdlm.name:
+        raise ValueError(f"{plan.predictor} remasks nothing: leave --strategy at {Mdlm.name}, not {plan.strategy}")
     if plan.temperature != 1:
         raise ValueError(f"{plan.predictor} has no temperature: leave it at 1")
 

@@ -63,8 +63,8 @@ class Bound:
 def bound_of(model: Denoiser, chosen: Conventions) -> Bound:
     """Return the bound that the conventions take for a model of this kind."""
     loaded = getattr(model, "loaded", None)
-    kind = getattr(loaded, "kind", "") if chosen.own_bound else ""
-    return d3pm_bound(getattr(loaded, "discrete", None)) if kind == "D3PM" else OWN.get(kind, SUBS)
+    own = OWN.get(getattr(loaded, "parameterization", "")) if chosen.own_bound else None
+    return SUBS if own is None else own(getattr(loaded, "discrete", None))
 
 
 def noised_nats(bound: Bound, model: Denoiser, tokens: Tensor, noise: NoisedBatch) -> Tensor:
@@ -136,11 +136,10 @@ SUBS = Bound(
     "The bound is that of SUBS (MDLM, arXiv 2406.07524): the cross-entropy of masked tokens, normalised over tokens.",
     _subs,
 )
-OWN = {
-    "SEDD": Bound(
-        "score entropy",
-        "The bound is SEDD's score entropy (arXiv 2310.16834), which also charges for scores that are no distribution.",
-        _score_entropy,
-    ),
-}
-"""By kind of model, the bound of its own training where that is neither SUBS nor depends on more."""
+SCORE_ENTROPY = Bound(
+    "score entropy",
+    "The bound is SEDD's score entropy (arXiv 2310.16834), which also charges for scores that are no distribution.",
+    _score_entropy,
+)
+OWN: dict[str, Callable[[Discrete | None], Bound]] = {"sedd": lambda _: SCORE_ENTROPY, "d3pm": d3pm_bound}
+"""By parameterization, the bound of a model's own training where that is not SUBS, given its settings."""

@@ -95,12 +95,12 @@ def parse_config(config: Mapping[str, object], where: str) -> Description:
     """Return what a configuration describes.  Raises ValueError that begins with `where` for another one."""
     fields: dict[str, Any] = dict(config)
     version, kind = fields.pop("format", None), fields.pop("kind", None)
-    discrete = Discrete.of(fields.get(STEPS), fields.get(SUBS_MASKING))
-    for name in (STEPS, SUBS_MASKING) if kind == "d3pm" else ():
-        fields.pop(name, None)
     if type(version) is not int or version != FORMAT or not isinstance(kind, str) or kind not in KINDS:
         known = ", ".join(map(repr, KINDS))
         raise ValueError(f"{where} is of format {version} and kind {kind!r}; this version reads {FORMAT} and {known}")
+    discrete = Discrete.of(fields.get(STEPS), fields.get(SUBS_MASKING))
+    for name in (STEPS, SUBS_MASKING) if KINDS[kind].discrete else ():
+        fields.pop(name, None)
     try:
         return kind, KINDS[kind].shape(**fields), discrete
     except TypeError as error:

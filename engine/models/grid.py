@@ -157,6 +157,7 @@ class GridSampler:
 
     time_conditioned = False
     shadows = True
+    attention = "sdpa"
 
     def __init__(self, model: GridDIT, dtype: torch.dtype = torch.float32) -> None:
         self._model = model.to(dtype)

@@ -121,6 +121,8 @@ class Loaded:
     """what the model's prompts were wrapped in, where it was trained on one"""
     borrowed_tokenizer: Path | None = None
     """the file of the tokenizer, where the checkpoint has none and nobody named one"""
+    parameterization: str = "subs"
+    """the field's word for what turns its logits into probabilities, which its bound follows from"""
     discrete: Discrete | None = None
     """how D3PM was trained, where that is known"""
     quality: Callable[[Tensor], Tensor] | None = None

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import msgspec
 
 from engine.models.dit import DITConfig
-from engine.models.grid import GridConfig
+from engine.models.kinds import KINDS
 from engine.models.loading import Discrete
 from engine.training.noise import NoiseSection
-from engine.training.objectives import OBJECTIVES
+from engine.training.objectives import OBJECTIVES, make_objective
 from engine.training.objectives.d3pm import D3PMSection
 from engine.training.objectives.mdlm import MDLMSection
 from engine.training.sections import DataSection, ModelSection, OptimSection, RunSection
@@ -53,8 +53,9 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 raise ValueError(f"run.{name} must be 0 or more")
         if self.run.strategy == "fsdp" and self.optim.name == "muon":
             raise ValueError("optim.name = 'muon' takes whole matrices, which run.strategy = 'fsdp' divides: use ddp")
-        if self.model.grid is not None and self.objective != "mdlm":
-            raise ValueError(f"model.grid is trained by objective = 'mdlm', not {self.objective!r}")
+        if self.model.grid is not None and not OBJECTIVES[self.objective].grids:
+            fitting = " or ".join(repr(name) for name, entry in OBJECTIVES.items() if entry.grids)
+            raise ValueError(f"model.grid is trained by objective = {fitting}, not {self.objective!r}")
         if self.model.grid is not None and self.run.init is not None:
             raise ValueError("run.init is a network for text, model.grid one for grids: leave out one of them")
         if self.data.generated is not None and self.data.tokenizer is not None:
@@ -72,9 +73,14 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"run.seed must be a whole number from 0 to {(1 << 63) - 1}, not {self.run.seed}")
 
     @property
+    def kind(self) -> str:
+        """Return the kind of network, a key of KINDS."""
+        return make_objective(self, 0).kind
+
+    @property
     def discrete(self) -> Discrete | None:
-        """Return the settings of D3PM; None for another objective."""
-        return Discrete(self.d3pm.steps, self.d3pm.subs_masking) if self.objective == "d3pm" else None
+        """Return the settings of an objective in steps, such as D3PM's; None for another one."""
+        return OBJECTIVES[self.objective].discrete(self)
 
     def network(self, mask_id: int) -> DITConfig:
         """Return the network's configuration."""
@@ -83,8 +89,8 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if shape["time_conditioning"] is None:
             shape["time_conditioning"] = OBJECTIVES[self.objective].timed
         if grid is not None:
-            return GridConfig(mask_id=mask_id, **shape, **msgspec.structs.asdict(grid))
-        return DITConfig(mask_id=mask_id, **shape)
+            shape |= msgspec.structs.asdict(grid)
+        return KINDS[self.kind].shape(mask_id=mask_id, **shape)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ from engine.models.kinds import KINDS, TrainableNetwork
 from engine.models.loading import Discrete
 from engine.models.readers.training_run import averaged, training_tokenizer
 from engine.training.config import TrainConfig
-from engine.training.objectives import make_objective
 from engine.training.recovery import recover_run
 
 
@@ -75,7 +74,7 @@ def saved_run(home: Path, config: TrainConfig) -> SavedRun:
     before = found.config if found is not None else config
     if (before.objective, before.network(mask)) != (config.objective, config.network(mask)):
         raise ValueError(f"{home} holds a run of another model than the configuration's: choose another --out")
-    return SavedRun(home, make_objective(config, 0).kind, config.network(mask), tokenizer, config.discrete)
+    return SavedRun(home, config.kind, config.network(mask), tokenizer, config.discrete)
 
 
 def export_best(run: Run) -> int:

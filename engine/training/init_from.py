@@ -15,7 +15,7 @@ from engine.models.dit import DIT, NoiseEmbedding
 from engine.models.files import fill
 from engine.models.files.tokenizer_file import read_tokenizer
 from engine.models.grid import GridDIT
-from engine.models.kinds import TrainableNetwork
+from engine.models.kinds import KINDS, TrainableNetwork
 from engine.models.loading import LoadRequest
 from engine.models.readers.dit_family import find_network, network_kind, shape_of
 from engine.models.readers.names import Found
@@ -55,7 +55,7 @@ def load_initial_weights(model: TrainableNetwork, name: str, corpus: TrainingDat
     """Copy the tensors of such a model into a new network, unchanged.
 
     A network with time conditioning whose model has none computes the same at every noise level at first.  scores:
-    whether the network is SEDD's, whose logits are used without a softmax; the logits of a model that was trained with
+    whether the network's logits are used without a softmax, as SEDD's; the logits of a model that was trained with
     one are shifted by one number for each position, so that their exponentials sum to about V - 1 and the denoiser is
     the same.  Raises ValueError if shapes differ or if the corpus has another vocabulary.
     """
@@ -74,7 +74,8 @@ def load_initial_weights(model: TrainableNetwork, name: str, corpus: TrainingDat
         return
     if model.time_conditioned and not shape_of(found, kind).time_conditioning:
         _ignore_noise_level(model.sigma_map)
-    if scores and not (kind == "SEDD" or found.word("kind") == "sedd"):
+    stated = (kind, found.word("kind"))
+    if scores and not any(KINDS[one].scores for one in stated if one in KINDS):
         _normalise(model, corpus)
 
 

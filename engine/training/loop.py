@@ -74,11 +74,11 @@ class Trainer:
         self.config, self.corpus, self.home, self.device = config, corpus, home, device
         self.precision = resolve_precision(config.run.precision, device)
         self.objective = make_objective(config, corpus.end_id)
-        self.model = KINDS[self.objective.kind].network(config.network(corpus.mask_id)).to(device)
+        self.model = KINDS[self.kind].network(config.network(corpus.mask_id)).to(device)
         self.init_model = None if found else config.run.init
         """the model whose weights this start has taken"""
         if self.init_model is not None:
-            load_initial_weights(self.model, self.init_model, corpus, scores=config.objective == "sedd")
+            load_initial_weights(self.model, self.init_model, corpus, scores=KINDS[self.kind].scores)
         self.uncompiled = self._adapt(task := TrainingTask(self.model, self.objective))
         """why the network is not compiled although it should be"""
         self.task = self.workers.wrap(task)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 
+from engine.models.kinds import KINDS
 from engine.training.config import TrainConfig
 
 SIZES = {"cuda": 8192, "mps": 2048, "cpu": 512}
@@ -19,7 +20,7 @@ def flops_per_token(config: TrainConfig, mask_id: int) -> float:
     Six for every weight, twelve for every pair of positions and channel; backward counts twice.  Diffusion
     projects masked positions alone, half of them on average; what is recomputed does not count.
     """
-    shape, causal = config.network(mask_id), config.objective == "ar"
+    shape, causal = config.network(mask_id), KINDS[config.kind].causal
     blocks = 12 * shape.hidden_size**2 * shape.depth
     pairs = shape.length * shape.hidden_size * shape.depth * (0.5 if causal else 1.0)
     head = shape.hidden_size * shape.vocab_size * (1.0 if causal else 0.5)

@@ -141,12 +141,12 @@ def test_the_bound_is_the_formula_written_out(model: Toy, how: str) -> None:
     assert likelihood(model, rows, how).by_sequence == pytest.approx(expected, rel=1e-5, abs=1e-6)
 
 
-class OfKind(TimedToy):
-    """A toy whose logits also hold a share for the mask, said to be of a kind."""
+class Parameterized(TimedToy):
+    """A toy whose logits also hold a share for the mask, said to be of a parameterization."""
 
-    def __init__(self, kind: str, shift: float = 0.0) -> None:
+    def __init__(self, parameterization: str, shift: float = 0.0) -> None:
         super().__init__()
-        self.loaded, self.shift = SimpleNamespace(kind=kind), shift
+        self.loaded, self.shift = SimpleNamespace(parameterization=parameterization), shift
 
     def project(self, hidden: Tensor) -> Tensor:
         return super().project(hidden).clone() + self.shift
@@ -166,7 +166,7 @@ def test_the_reference_measures_sedd_by_score_entropy() -> None:
     """sigma' [sum of s - r log s(x) + r (log r - 1)] with r = 1 / expm1(sigma), written out (arXiv 2310.16834)."""
     rows = torch.randint(0, 4, (12, 6), generator=torch.Generator().manual_seed(2))
     for shift in (0.0, 0.7):
-        model = OfKind("SEDD", shift)
+        model = Parameterized("sedd", shift)
         expected = []
         for n, t, masked, logits in noised(model, rows, lambda level: level):
             sigma = -math.log1p(-(1 - 1e-3) * t)
@@ -183,7 +183,7 @@ def test_the_reference_measures_sedd_by_score_entropy() -> None:
         found = likelihood(model, rows, "reference")
         assert found.bound == "score entropy"
         assert found.by_sequence == pytest.approx(expected, rel=1e-4)
-    subs = [likelihood(OfKind("SEDD", shift), rows, "standard") for shift in (0.0, 0.7)]
+    subs = [likelihood(Parameterized("sedd", shift), rows, "standard") for shift in (0.0, 0.7)]
     assert [one.bound for one in subs] == ["SUBS", "SUBS"]
     assert subs[0].by_sequence == pytest.approx(subs[1].by_sequence, rel=1e-5)
 
@@ -195,7 +195,7 @@ def test_the_reference_measures_sedd_by_score_entropy() -> None:
 def test_the_reference_measures_d3pm_by_one_of_its_steps_and_the_reconstruction(trained: Discrete | None) -> None:
     """T KL(q(z_s | z_t, x) || p(z_s | z_t)) at masked positions by its two outcomes, less log p(x | x) everywhere."""
     rows = torch.randint(0, 4, (12, 6), generator=torch.Generator().manual_seed(3))
-    model, expected = OfKind("D3PM"), []
+    model, expected = Parameterized("d3pm"), []
     model.loaded.discrete = trained
     steps = 1000 if trained is None else trained.steps
 

@@ -8,36 +8,28 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import cast
 
 import torch
 from torch import nn
 
-from engine.models.causal_dit import CachedCausal, CausalDIT
+from engine.models.causal_dit import CausalDIT
 from engine.models.dit import DIT, DITConfig, Rotary
 from engine.models.files import fill, open_weights, read_object
-from engine.models.folded import FoldedDIT
+from engine.models.kinds import KINDS, FileHints, NetworkKind
 from engine.models.loading import Discrete, Loaded, LoadRequest
 from engine.models.readers import lightning
 from engine.models.readers.names import BLOCK, Found, is_family, listed, prefix_of
 from engine.models.text import Codec
-from engine.models.time_conditioned import ScoreDIT, TimedDIT
-from engine.models.tokenizer import STARTS, USUAL, borrowed, special, tokenizer_file
+from engine.models.tokenizer import USUAL, borrowed, special, tokenizer_file
 from engine.text.infill import MASKS
 
 LENGTH = 1024
 """Of the models whose file does not say."""
 LONGEST = 1 << 16
 """A longer canvas is no model's of this family, but a claim that costs memory."""
-KIND_OF = {
-    "subs": "MDLM", "mdlm": "MDLM", "d3pm": "D3PM", "d3pm_absorb": "D3PM", "sedd": "SEDD", "sedd_absorb": "SEDD",
-    "score": "SEDD", "ar": "AR",
-}  # fmt: skip
-"""What a parameterization, an algorithm or a type of model is called here."""
 ALGORITHM = (("algo",), ("config", "algo"))
 GRAPH = (("graph",), ("config", "graph"))
-Made = FoldedDIT | TimedDIT | CachedCausal
-Net = TypeVar("Net", DIT, CausalDIT)
 
 
 class DitFamily:
@@ -59,13 +51,17 @@ class DitFamily:
                 "pass the one it was trained with as --tokenizer PATH"
             )
         config = replace(config, mask_id=dit_mask(request, found, codec, config.vocab_size))
-        network, ignored = NETWORKS[kind](request, found, config, codec)
-        notes = (*found.notes, *notes, *listed(found.ignored + ignored))
-        return Loaded(
-            network, codec, kind, notes, causal=kind == "AR", attention=network.attention,
+        made = KINDS[kind]
+        with torch.device("meta"):
+            model = cast(DIT | CausalDIT, made.network(config))
+        ignored = _fill_network(model, request, found, _own_names(found, made))
+        hints = FileHints(found.number("bos_token_id", "bos_id"), _letting_go(model, found))
+        return replace(
+            made.load(model, request, codec, hints),
+            notes=(*found.notes, *notes, *listed(found.ignored + ignored)),
             borrowed_tokenizer=borrowed(request, file),
-            discrete=Discrete.of(found.number("T"), found.setting("subs_masking")) if kind == "D3PM" else None,
-        )  # fmt: skip
+            discrete=Discrete.of(found.number("T"), found.setting("subs_masking")) if made.discrete else None,
+        )
 
 
 def find_network(request: LoadRequest) -> Found:
@@ -86,21 +82,22 @@ def _config(path: Path) -> Mapping[str, object]:
 
 
 def network_kind(found: Found, name: str) -> tuple[str, tuple[str, ...]]:
-    """Return (what the model is, notes on how that was found).
+    """Return (the kind of the model, a key of KINDS; notes on how that was found).
 
     Raises ValueError for one of the family that is not read.
     """
     stated, notes = _stated_kind(found, name)
     bare = not any("adaLN_modulation" in tensor for tensor in found.shapes)
-    if bare and stated in ("", "AR"):
-        return "AR", ()
-    if bare:
-        raise ValueError(f"{name} is configured as {stated}, but has no modulation, as only AR models have none")
-    if stated == "AR":
-        raise ValueError(f"{name} is configured as AR, but its blocks are modulated: that kind is not read")
-    if stated:
-        return stated, notes
-    return "MDLM", ("taken for MDLM without time conditioning: the file does not say what it is",)
+    if not stated and bare:
+        return "causal", ()
+    if not stated:
+        return "dit", ("taken for MDLM without time conditioning: the file does not say what it is",)
+    label, causal = KINDS[stated].label, KINDS[stated].causal
+    if bare and not causal:
+        raise ValueError(f"{name} is configured as {label}, but has no modulation, as only AR models have none")
+    if causal and not bare:
+        raise ValueError(f"{name} is configured as {label}, but its blocks are modulated: that kind is not read")
+    return stated, notes
 
 
 def _stated_kind(found: Found, name: str) -> tuple[str, tuple[str, ...]]:
@@ -111,22 +108,24 @@ def _stated_kind(found: Found, name: str) -> tuple[str, tuple[str, ...]]:
         raise ValueError(f"{name} diffuses to uniform noise, not to masks: it has nothing to unmask")
     if "bd3lm" in (algorithm, model) and _blockwise(found):
         raise ValueError(f"{name} is a block diffusion model, whose attention is causal over blocks: it is not read")
-    known = {"bd3lm": KIND_OF.get(parameterization, "MDLM"), **KIND_OF}
+    kinds = {word: kind for kind, made in KINDS.items() for word in made.words}
+    known = {"bd3lm": kinds.get(parameterization, "dit"), **kinds}
     for word in filter(None, (algorithm, parameterization)):
         if word in known:
             return known[word], ()
         if word == algorithm:
-            raise ValueError(f"{name} is of the kind {word!r}: those read are {', '.join(KIND_OF)}")
+            raise ValueError(f"{name} is of the kind {word!r}: those read are {', '.join(kinds)}")
     if parameterization:
-        raise ValueError(f"{name} is of the parameterization {parameterization!r}: those read are {', '.join(KIND_OF)}")
+        raise ValueError(f"{name} is of the parameterization {parameterization!r}: those read are {', '.join(kinds)}")
     if graph == "absorb":
-        return "SEDD", ()
+        return "sedd", ()
     # the hub's copies of SEDD call their type after the network, which is MDLM's
-    if "sedd" in Path(name).name.lower():
-        return "SEDD", ("taken for SEDD by its name",)
+    for kind, made in KINDS.items():
+        if made.name_part and made.name_part in Path(name).name.lower():
+            return kind, (f"taken for {made.label} by its name",)
     architectures = found.setting("architectures")
     classes = architectures if isinstance(architectures, list) else []
-    return next((KIND_OF[word] for word in (model, *map(str.lower, map(str, classes))) if word in KIND_OF), ""), ()
+    return next((kinds[word] for word in (model, *map(str.lower, map(str, classes))) if word in kinds), ""), ()
 
 
 def _blockwise(found: Found) -> bool:
@@ -143,8 +142,11 @@ def length_of(found: Found) -> int:
 
 
 def shape_of(found: Found, kind: str) -> DITConfig:
-    """Return the network's shape by its tensors.  Raises ValueError where they or the configuration contradict it."""
-    shapes = found.shapes
+    """Return the network's shape by its tensors.  Raises ValueError where they or the configuration contradict it.
+
+    kind: a key of KINDS.
+    """
+    shapes, made = found.shapes, KINDS[kind]
     vocab, hidden = _shape(shapes, "vocab_embed.embedding", 2)
     (half,) = _shape(shapes, "rotary_emb.inv_freq", 1)
     if half == 0 or hidden % (2 * half):
@@ -164,12 +166,12 @@ def shape_of(found: Found, kind: str) -> DITConfig:
     timed = found.setting("time_conditioning")
     if timed is not None and type(timed) is not bool:
         raise ValueError(f"{found.weights.path}: time_conditioning must be true or false, not {str(timed)[:40]!r}")
-    if kind == "SEDD" and not found.trained:
+    if made.scores and not found.trained:
         timed = True  # the hub's copies do not say, or say what MDLM's configuration says by default
-    cond = 1 if kind == "AR" else _shape(shapes, "sigma_map.mlp.0.weight", 2)[0]
+    cond = 1 if made.causal else _shape(shapes, "sigma_map.mlp.0.weight", 2)[0]
     return DITConfig(
         vocab_size=vocab, hidden_size=hidden, n_blocks=blocks, n_heads=heads, cond_dim=cond, length=length_of(found),
-        mask_id=vocab - 1, time_conditioning=kind == "SEDD" if timed is None else timed,
+        mask_id=vocab - 1, time_conditioning=made.scores if timed is None else timed,
     )  # fmt: skip
 
 
@@ -195,8 +197,21 @@ def dit_mask(request: LoadRequest, found: Found, codec: Codec, vocab_size: int) 
     return mask
 
 
-def _filled(network: Net, request: LoadRequest, found: Found, rename: Callable[[str], str | None]) -> tuple[str, ...]:
-    """Give a network on the meta device its tensors, float32; returns the names of those ignored."""
+def _own_names(found: Found, made: NetworkKind) -> Callable[[str], str | None]:
+    """Return what maps a tensor's name in the file to the network's; None for one that is ignored."""
+
+    def rename(name: str) -> str | None:
+        own = found.own_name(name)
+        # some runs of AR carry the noise level's network along although nothing reads it
+        return None if own is None or (made.causal and own.startswith("sigma_map.")) else own
+
+    return rename
+
+
+def _fill_network(
+    network: DIT | CausalDIT, request: LoadRequest, found: Found, rename: Callable[[str], str | None]
+) -> tuple[str, ...]:
+    """Give a network on the meta device its tensors, float32; return the names of those ignored."""
     ignored = fill(
         network,
         found.weights,
@@ -228,46 +243,3 @@ def _letting_go(model: nn.Module, found: Found) -> Callable[[nn.Module], None]:
         module.to("meta")
 
     return done
-
-
-def _dit(request: LoadRequest, found: Found, config: DITConfig) -> tuple[DIT, tuple[str, ...]]:
-    with torch.device("meta"):
-        model = DIT(config)
-    return model, _filled(model, request, found, found.own_name)
-
-
-def _denoiser(request: LoadRequest, found: Found, config: DITConfig, codec: Codec) -> tuple[Made, tuple[str, ...]]:
-    model, ignored = _dit(request, found, config)
-    sampler = TimedDIT if config.time_conditioning else FoldedDIT
-    return sampler(model, request.dtype, request.attention, _letting_go(model, found)), ignored
-
-
-def _score(request: LoadRequest, found: Found, config: DITConfig, codec: Codec) -> tuple[Made, tuple[str, ...]]:
-    model, ignored = _dit(request, found, config)
-    return ScoreDIT(model, request.dtype, request.attention, _letting_go(model, found)), ignored
-
-
-def _causal(request: LoadRequest, found: Found, config: DITConfig, codec: Codec) -> tuple[Made, tuple[str, ...]]:
-    begin = found.number("bos_token_id", "bos_id")
-    bos = special(codec, STARTS) if begin is None else begin
-    if bos is None or not 0 <= bos < config.vocab_size:
-        raise ValueError(f"the tokenizer of {request.name} has no token that begins a text, such as {STARTS[0]}")
-
-    def rename(name: str) -> str | None:
-        own = found.own_name(name)
-        # some runs carry the noise level's network along although nothing reads it
-        return None if own is None or own.startswith("sigma_map.") else own
-
-    with torch.device("meta"):
-        model = CausalDIT(config)
-    ignored = _filled(model, request, found, rename)
-    return CachedCausal(model, bos, request.dtype, request.attention, done=_letting_go(model, found)), ignored
-
-
-NETWORKS: dict[str, Callable[[LoadRequest, Found, DITConfig, Codec], tuple[Made, tuple[str, ...]]]] = {
-    "MDLM": _denoiser,
-    "D3PM": _denoiser,
-    "SEDD": _score,
-    "AR": _causal,
-}
-"""How each kind becomes a network, and the names of the tensors that were ignored."""

@@ -24,7 +24,7 @@ class Own:
         if codec.size > config.vocab_size:
             raise ValueError(f"{home}: the tokenizer has {codec.size} tokens, the model {config.vocab_size}")
         _check_request(request, config.mask_id)
-        return replace(KINDS[kind].sampler(model, request, codec), discrete=discrete)
+        return replace(KINDS[kind].load(model, request, codec), discrete=discrete)
 
 
 def _check_request(request: LoadRequest, mask_id: int) -> None:

@@ -126,7 +126,7 @@ def _described_by_config(state: Mapping[str, Any], run: Path) -> Description:
         shape["time_conditioning"] = timed
     mask = int(training_tokenizer(run).token_to_id(MASK) or 0)
     try:
-        return kind, DITConfig(mask_id=mask, **shape), config.d3pm if kind == "d3pm" else None
+        return kind, DITConfig(mask_id=mask, **shape), config.d3pm if KINDS[kind].discrete else None
     except TypeError as error:
         raise ValueError(str(error)) from error
 

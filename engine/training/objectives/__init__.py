@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from engine.models.loading import Discrete
 from engine.training.objectives import ar, d3pm, mdlm, sedd
 from engine.training.objectives.protocol import Objective
 
@@ -23,12 +24,16 @@ class Entry(NamedTuple):
     """makes it from a run's configuration and the token that ends a text, None where none does"""
     timed: bool
     """whether its network takes the noise level by default"""
+    grids: bool = False
+    """whether it trains networks for grids"""
+    discrete: Callable[[ObjectiveConfig], Discrete | None] = lambda config: None
+    """returns its settings if it trains in steps"""
 
 
 OBJECTIVES: dict[str, Entry] = {
-    "mdlm": Entry(mdlm.make, timed=False),
+    "mdlm": Entry(mdlm.make, timed=False, grids=True),
     "sedd": Entry(sedd.make, timed=True),
-    "d3pm": Entry(d3pm.make, timed=True),
+    "d3pm": Entry(d3pm.make, timed=True, discrete=d3pm.discrete),
     "ar": Entry(ar.make, timed=False),
 }
 

@@ -9,6 +9,7 @@ from typing import Protocol
 import msgspec
 from torch import Tensor
 
+from engine.models.loading import Discrete
 from engine.training.losses import EPS, Chance, d3pm_kl, mask_tokens, to_device
 from engine.training.noise import LogLinear, Noise, NoiseSection, encoder_time, make_noise, masked
 from engine.training.objectives.protocol import Denoising
@@ -65,6 +66,11 @@ class D3PM:
             model.project, hidden, tokens, where, now.float(), then.float(), self.steps, model.mask_id,
             self.subs_masking, cap, self.by_row,
         )  # fmt: skip
+
+
+def discrete(config: D3PMConfig) -> Discrete:
+    """Return the settings that a checkpoint of this objective says."""
+    return Discrete(config.d3pm.steps, config.d3pm.subs_masking)
 
 
 def make(config: D3PMConfig, end: int | None) -> D3PM:
