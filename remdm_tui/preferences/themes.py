@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from textual.color import Color, ColorParseError
 from textual.theme import BUILTIN_THEMES, Theme
 
-from remdm_tui.render.contrast import LINE, TEXT, with_contrast
+from remdm_tui.preferences.contrast import LINE, TEXT, with_contrast
 
 HIGH_CONTRAST = Theme(
     name="high-contrast",

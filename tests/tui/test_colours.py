@@ -8,9 +8,9 @@ from textual.color import Color
 from textual.theme import BUILTIN_THEMES
 
 from remdm_tui.app import WatchApp
+from remdm_tui.preferences.contrast import LINE, TEXT, contrast, with_contrast
 from remdm_tui.preferences.themes import HIGH_CONTRAST, READABLE, THEMES, readable_variables
 from remdm_tui.render import plate_paint as paint
-from remdm_tui.render.contrast import LINE, TEXT, contrast, with_contrast
 from remdm_tui.render.palette import HUES, palette
 from remdm_tui.settings.watch_options import WatchOptions
 from tests.tui.scripted import ScriptedLink

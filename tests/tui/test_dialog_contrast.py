@@ -10,8 +10,8 @@ from textual.pilot import Pilot
 
 from remdm_tui.app import WatchApp
 from remdm_tui.preferences.config_file import Configuration
+from remdm_tui.preferences.contrast import TEXT, contrast
 from remdm_tui.preferences.preferences import Preferences
-from remdm_tui.render.contrast import TEXT, contrast
 from remdm_tui.settings.watch_options import WatchOptions
 from tests.tui.scripted import ScriptedLink
 from tests.tui.test_app import CAP, settle
