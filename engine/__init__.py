@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from engine.version import __version__
+from engine.system.version import __version__
 
 if TYPE_CHECKING:
     from engine.models import Denoiser, load_model
@@ -21,7 +21,7 @@ _MODULES = {
     "Session": "engine.sampling.session",
     "load_model": "engine.models",
     "make_strategy": "engine.strategies",
-    "record": "engine.recorded_run",
+    "record": "engine.recording.recorded_run",
     "sample": "engine.sampling.batch",
 }
 

@@ -11,7 +11,7 @@ import torch
 
 from engine.models.attention import choose_attention
 from engine.models.load import choose_device
-from engine.version import __version__
+from engine.system.version import __version__
 
 PACKAGES = (
     "torch", "transformers", "tokenizers", "safetensors", "huggingface_hub", "textual", "flash-attn", "flash-attn-4",

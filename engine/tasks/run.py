@@ -11,12 +11,12 @@ from engine.files.jsonl import Appended
 from engine.models import TextModel
 from engine.system.callbacks import ignore
 from engine.system.ranks import Ranks
+from engine.system.version import __version__
 from engine.tasks.items import AnswerLine, Item
 from engine.tasks.plan import TaskPlan
 from engine.tasks.responder import Responder
 from engine.tasks.results import TaskResults, is_right_at_end, score_lines, task_results
 from engine.tasks.store import TaskStore
-from engine.version import __version__
 
 
 @dataclass(frozen=True)

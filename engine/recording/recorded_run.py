@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from engine import __version__
 from engine.models import TextModel
 from engine.models.environment import versions
 from engine.recording.entries import Header
@@ -18,6 +17,7 @@ from engine.records import ModelChoice, RunChoice
 from engine.sampling.session import Session
 from engine.sampling.trace import RunStart
 from engine.strategies import Strategy
+from engine.system.version import __version__
 
 
 def record(
