@@ -126,8 +126,8 @@ class RefreshClock:
         if session.over:
             self._screen.app.exit()
             return
-        if session.needs_model is not None:
-            reason, session.needs_model = session.needs_model, None
+        if (reason := session.needs_model) is not None:
+            session.picker_opened()
             self._screen.action_model(reason)
         self.presenter.draw_words()
         if grid:

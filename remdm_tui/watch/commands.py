@@ -1,11 +1,11 @@
-"""The commands of the reducer; `executor`, `debugger` and `session` execute them."""
+"""The commands of the reducer; `executor` and `debugger` execute them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from engine.debug.findings import Drafts, Hit, TokenPrediction, Violation
+from engine.debug.findings import Hit, TokenPrediction, Violation
 from engine.records import Branch, Edit, ModelChoice, ModelInfo, RunChoice, Settings
 from engine.sampling.trace import Record
 from remdm_tui.watch.breakpoints import Breakpoint
@@ -119,6 +119,14 @@ class RequestPrediction:
 
 
 @dataclass(frozen=True)
+class RequestDrafts:
+    """Ask for what the model would put at the masked positions after a step."""
+
+    sample: int
+    step: int
+
+
+@dataclass(frozen=True)
 class PointLink:
     """Make a link without an engine point to another record."""
 
@@ -166,14 +174,7 @@ class CloseRecording:
     """Write everything to disk."""
 
 
-# -- to the screen and the debugger
-
-
-@dataclass(frozen=True)
-class AskForModel:
-    """Ask the person for another model."""
-
-    reason: str
+# -- to the debugger
 
 
 @dataclass(frozen=True)
@@ -226,30 +227,11 @@ class FindRank:
     prediction: TokenPrediction
 
 
-@dataclass(frozen=True)
-class ShowDrafts:
-    """Show what the model would put at the masked positions of a branch."""
-
-    drafts: Drafts
-    branch: int
-
-
-@dataclass(frozen=True)
-class ForgetDrafts:
-    """Expect no drafts that were asked for."""
-
-
-@dataclass(frozen=True)
-class EndDrafts:
-    """Show no drafts any more."""
-
-
 ToDebugger = (
     UseVocabulary | SetBreakpoint | ClearBreakpoint | CheckBreakpoints | SelectToken | SelectSuspect | FindRank
-    | ShowDrafts | ForgetDrafts | EndDrafts
 )  # fmt: skip
 SessionCommand = (
     Launch | Relaunch | CloseEngine | OpenModel | BeginRun | SendSettings | ForkEngine | RecallBranch | SwitchEngine
-    | StepTogether | SendEdit | Request | RequestModelCheck | RequestPrediction | PointLink | ExpectRun
-    | ResumeRecording | ForkRecording | TidyRecording | CloseRecording | AskForModel | ToDebugger
+    | StepTogether | SendEdit | Request | RequestModelCheck | RequestPrediction | RequestDrafts | PointLink
+    | ExpectRun | ResumeRecording | ForkRecording | TidyRecording | CloseRecording | ToDebugger
 )  # fmt: skip

@@ -46,8 +46,7 @@ def debug_sent(state: SessionState, out: Commands, event: DebugEvent) -> Session
             out.append(c.FindRank(prediction))
             return replace(state, inspection=replace(state.inspection, prediction=prediction, pending=False))
         case wire.Drafted(branch=branch, drafts=drafts):
-            out.append(c.ShowDrafts(drafts, branch))
-            return state
+            return replace(state, drafts=state.drafts.answer(drafts, branch))
         case wire.Switched(branch=branch):
             unanswered = state.panes.unanswered
             unanswered = unanswered[1:] if unanswered[:1] == (branch,) else unanswered

@@ -12,6 +12,7 @@ from remdm_tui.watch import commands as c
 from remdm_tui.watch import events as e
 from remdm_tui.watch.branches import BranchSet
 from remdm_tui.watch.breakpoints import Breakpoint, Breakpoints, Conditions, position_of
+from remdm_tui.watch.debug_reducer import draft_place
 from remdm_tui.watch.drafts import DraftRequests, Place
 from remdm_tui.watch.findings import Findings, suspect
 from remdm_tui.watch.inspector import Inspection, RankKey, RankReader, StoryReader
@@ -31,7 +32,6 @@ class Debugger:
         """link: returns the present link."""
         self._store, self._link = store, link
         self._conditions, self._reader, self._ranks = Conditions(), StoryReader(), RankReader()
-        self.drafts = DraftRequests()
         self.panes = PaneGroup(store)
         self.branches = BranchSet(store, self.panes)
 
@@ -49,6 +49,11 @@ class Debugger:
     def inspector(self) -> Inspection:
         """The selected position and what is shown of it."""
         return self._store.state.inspection
+
+    @property
+    def drafts(self) -> DraftRequests:
+        """The drafts of the step on screen, and who wants them."""
+        return self._store.state.drafts
 
     @property
     def waiting(self) -> bool:
@@ -85,6 +90,14 @@ class Debugger:
     def toggle_prediction(self) -> None:
         """Show the model's prediction of the selected token, or its history again."""
         self._store.dispatch(e.TogglePrediction())
+
+    def toggle_drafts(self) -> None:
+        """Show the model's drafts at the masked positions, or the masks again."""
+        self._store.dispatch(e.WantDrafts(not self.drafts.overlay, self.drafts.entropy))
+
+    def colour_by_entropy(self, on: bool) -> None:
+        """Have the entropy of the model's predictions requested for each step, or not any more."""
+        self._store.dispatch(e.WantDrafts(self.drafts.overlay, on))
 
     def close_failure(self) -> None:
         """Close the report of a failed strategy."""
@@ -146,21 +159,12 @@ class Debugger:
     @property
     def place(self) -> Place | None:
         """What drafts are asked for: the step on screen; None without a record and in a comparison."""
-        state = self._store.state
-        if state.record is None or state.panes.panes:
-            return None
-        return state.record, self.branches.current, state.sample, state.position
+        return draft_place(self._store.state)
 
     def request_drafts(self) -> None:
-        """Request the drafts of the step on screen, if somebody wants them.
-
-        Not while the run plays: the answer would be to a step that has gone.
-        """
-        state, place = self._store.state, self.place
-        if state.player.playing and not state.player.done:
-            return
-        if place is not None and state.live and not state.read_only and self.drafts.ask(place):
-            self._link().draft(*place[2:])
+        """Request the drafts of the step on screen, if they are still wanted and none are on their way."""
+        if self.place is not None and self.drafts.due(self.place):
+            self._store.dispatch(e.WantDrafts(self.drafts.overlay, self.drafts.entropy))
 
     # -- commands
 
@@ -170,7 +174,6 @@ class Debugger:
             case c.UseVocabulary(pieces, fragments):
                 self._reader.clear()
                 self._ranks.clear()
-                self.drafts.forget()
                 self._conditions.use_pieces(pieces, fragments)
             case c.SetBreakpoint(stop):
                 _send(self._link(), stop)
@@ -185,12 +188,6 @@ class Debugger:
                 return self._select_suspect(violation)
             case c.FindRank(prediction):
                 self._find_rank(prediction)
-            case c.ShowDrafts(drafts, branch):
-                self.drafts.answer(drafts, branch)
-            case c.ForgetDrafts():
-                self.drafts.forget()
-            case c.EndDrafts():
-                self.drafts.end()
         return []
 
     def _select(self, hits: Sequence[Hit]) -> list[e.SessionEvent]:

@@ -43,7 +43,7 @@ def engine_sent(state: SessionState, out: Commands, event: base.LinkEvent) -> Se
         return state
     match event:
         case base.Died():
-            return _died(cancel_requests(state, out), out, event)
+            return _died(cancel_requests(state), event)
         case base.Diverged() if isinstance(state.phase, Starting | Recomputing):
             reason = "The recomputed steps differ from the record (another device or version?)"
             return failed(state, reason, f"{reason}. {key('restart')}: new run", loaded=True)
@@ -55,7 +55,7 @@ def engine_sent(state: SessionState, out: Commands, event: base.LinkEvent) -> Se
                 return pause(state, message)
             return failed(state, reason, message, loaded=True)
         case wire.Failed(stage, reason, _):
-            return _failed(cancel_requests(state, out), out, stage, sanitize(reason, cells=True))
+            return _failed(cancel_requests(state), stage, sanitize(reason, cells=True))
         case wire.Rejected():
             return _rejected(state, out, event)
         case wire.Hello(strategies, problems):
@@ -186,7 +186,7 @@ def _resumed(state: SessionState, out: Commands) -> SessionState:
 # -- failures
 
 
-def _failed(state: SessionState, out: Commands, stage: str, reason: str) -> SessionState:
+def _failed(state: SessionState, stage: str, reason: str) -> SessionState:
     """Handle the failure of one stage of the engine."""
     phase = state.phase
     match stage:
@@ -195,18 +195,18 @@ def _failed(state: SessionState, out: Commands, stage: str, reason: str) -> Sess
         case "load" if isinstance(phase, LoadingModel):
             if phase.answers > 1:
                 return replace(state, phase=replace(phase, answers=phase.answers - 1))
-            return ask_for_model(state, out, reason)
+            return ask_for_model(state, reason)
         case "begin" if isinstance(phase, Recomputing):
             return failed(state, reason, loaded=True)
         case "begin" if isinstance(phase, Starting):
             if state.running is None and state.choice == state.options.model:
                 # the options of the command line are wrong: end, so that the person corrects them
                 return failed(state, reason, loaded=True)
-            return ask_for_model(state, out, reason, loaded=True)
+            return ask_for_model(state, reason, loaded=True)
     return pause(state, reason)
 
 
-def _died(state: SessionState, out: Commands, event: base.Died) -> SessionState:
+def _died(state: SessionState, event: base.Died) -> SessionState:
     """Handle the end of the engine process: ask, give up, or try a remote engine again."""
     how = f"was killed by signal {-event.code}" if event.code < 0 else f"exited with {event.code}"
     reason = f"The engine {how}" + (f": {event.last}" if event.last else "")
@@ -214,7 +214,7 @@ def _died(state: SessionState, out: Commands, event: base.Died) -> SessionState:
         return dead(state, event.last)
     if state.running is None:
         can_ask = state.strategies and state.progress is not None
-        return ask_without_engine(state, out, reason) if can_ask else dead(state, reason)
+        return ask_without_engine(state, reason) if can_ask else dead(state, reason)
     if not state.options.where:
         return dead(state, reason, f"{reason}. The record stays ({key('revive')}: restart the engine)")
     reason = event.last or reason
@@ -238,7 +238,7 @@ def _rejected(state: SessionState, out: Commands, event: wire.Rejected) -> Sessi
             if command == "Look":
                 state = end_prediction(state, hide=True)
             if command == "Draft":
-                out.append(c.EndDrafts())
+                state = replace(state, drafts=state.drafts.end())
             return hint(replace(state, lead=0), sanitize(reason, cells=True))
         case wire.Rejected(reason, ""):
             # what is wrong with the recording itself

@@ -113,6 +113,14 @@ class TogglePrediction:
 
 
 @dataclass(frozen=True)
+class WantDrafts:
+    """Request the model's drafts of the step on screen unless they are there, to show them or to colour by entropy."""
+
+    overlay: bool
+    entropy: bool
+
+
+@dataclass(frozen=True)
 class CloseFailure:
     """Close the report of a failed strategy."""
 
@@ -136,6 +144,11 @@ class RemoveBreakpoint:
     """Remove a breakpoint."""
 
     number: int
+
+
+@dataclass(frozen=True)
+class PickerOpened:
+    """The person has been asked for another model."""
 
 
 @dataclass(frozen=True)
@@ -286,16 +299,23 @@ class Damaged:
     reason: str
 
 
+@dataclass(frozen=True)
+class CloseFailed:
+    """The recording could not be written to disk completely."""
+
+    reason: str
+
+
 DebugAction = (
-    Select | Search | TogglePrediction | CloseFailure | NewBreakpoint | ToggleBreakpoint | RemoveBreakpoint
+    Select | Search | TogglePrediction | WantDrafts | CloseFailure | NewBreakpoint | ToggleBreakpoint | RemoveBreakpoint
 )  # fmt: skip
 Action = (
     Start | Load | Cancel | Revive | Restart | Close | TurnKnob | ChangeOptions | Move | ShowSample | ShowNotice
-    | Dismiss | DebugAction | StartModelCheck | EditCanvas | BranchOff | ShowBranch | Compare | OpenPanes | AddPane
-    | ClosePanes | FocusPane | PutInPane
+    | Dismiss | DebugAction | PickerOpened | StartModelCheck | EditCanvas | BranchOff | ShowBranch | Compare
+    | OpenPanes | AddPane | ClosePanes | FocusPane | PutInPane
 )  # fmt: skip
 Outcome = (
     LaunchFailed | Adopted | RecordingResumed | ResumeFailed | Forked | ForkFailed | RequestSent | BreakpointsHit
-    | RunLeft | Damaged
+    | RunLeft | Damaged | CloseFailed
 )  # fmt: skip
 SessionEvent = base.LinkEvent | Action | Tick | Outcome

@@ -28,8 +28,6 @@ class Executor:
         on_open: Callable[[ModelChoice], None],
     ) -> None:
         self.make_link, self.recording = make_link, recording
-        self.unwritten = ""
-        """why the recording is incomplete on disk; empty if it is complete"""
         self._options, self._on_start, self._on_open = options, on_start, on_open
         self._records: dict[int, Record] = {}
         """records of branches, read from the recording on screen"""
@@ -105,6 +103,8 @@ class Executor:
                 link.check_model()
             case c.RequestPrediction(sample, position, step):
                 link.look(sample, position, step)
+            case c.RequestDrafts(sample, step):
+                link.draft(sample, step)
             case c.PointLink(branch, shown):
                 link.trace, link.branch = shown, branch
             case _:
@@ -139,7 +139,7 @@ class Executor:
                 try:
                     self.recording.close()
                 except OSError as error:
-                    self.unwritten = f"The recording is incomplete: {describe_error(error)}"
+                    return [e.CloseFailed(describe_error(error))]
         return []
 
     def _launch(self) -> list[e.SessionEvent]:

@@ -89,10 +89,10 @@ def _move(state: SessionState, out: Commands, branch: int) -> SessionState:
     previous, branches = state.panes.focus, state.branches
     settings = last_settings(state, state.pane(branch))
     state = end_prediction(state, hide=True, forget=True)
-    out.append(c.ForgetDrafts())
     if branches.against == branch:
         branches = replace(branches, against=previous if state.letter(previous) else None)
-    return replace(state, panes=replace(state.panes, focus=branch), branches=branches, settings=settings)
+    panes, drafts = replace(state.panes, focus=branch), state.drafts.forget()
+    return replace(state, panes=panes, branches=branches, settings=settings, drafts=drafts)
 
 
 # -- the clock

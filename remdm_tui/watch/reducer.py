@@ -115,6 +115,8 @@ def _act(state: SessionState, out: Commands, event: e.SessionEvent) -> SessionSt
             return replace(state, notice=notice)
         case e.Dismiss():
             return debugger.dismiss(state)
+        case e.PickerOpened():
+            return replace(state, needs_model=None)
         case e.StartModelCheck():
             if not state.live:
                 return replace(state, check="no live engine to measure it")
@@ -144,7 +146,7 @@ def _cancel(state: SessionState, out: Commands) -> SessionState:
             return pause(replace(state, phase=Dead("Cancelled")), message)
         case LoadingModel() | Starting(progress=Progress()):
             state = relaunch(state, out, patience=0)
-            return ask_for_model(state, out, f"Cancelled loading {state.choice.name}")
+            return ask_for_model(state, f"Cancelled loading {state.choice.name}")
     return state
 
 
@@ -254,6 +256,8 @@ def _outcome(state: SessionState, out: Commands, event: e.SessionEvent) -> Sessi
         case e.Damaged(reason):
             state = replace(state, player=replace(state.player, recorded=state.recorded, stepping=0))
             return pause(state, reason, THIS_RUN)
+        case e.CloseFailed(reason):
+            return replace(state, unwritten=f"The recording is incomplete: {reason}")
     return state
 
 

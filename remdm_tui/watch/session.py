@@ -37,8 +37,6 @@ class WatchSession:
         self, options: WatchOptions, make_link: Callable[[], Link], recording: RunRecording | None = None
     ) -> None:
         self.options = options
-        self.needs_model: str | None = None
-        """why the person must pick a model; the application resets it to None after asking"""
         state = SessionState(
             options, options.settings, options.model, seed=options.seed, hint=options.hint,
             player=Player(playing=not options.paused), panes=PaneState(next_settings=options.compare),
@@ -106,7 +104,12 @@ class WatchSession:
     @property
     def failure(self) -> str | None:
         """Why nothing is on screen, or why the recording is incomplete; None if neither."""
-        return self._executor.unwritten or self.state.failure
+        return self.state.failure
+
+    @property
+    def needs_model(self) -> str | None:
+        """Why the person must pick a model; None once they have been asked."""
+        return self.state.needs_model
 
     @property
     def progress(self) -> Progress | None:
@@ -284,6 +287,10 @@ class WatchSession:
         """Use these settings from the next step on."""
         self._dispatch(e.ChangeOptions(settings))
 
+    def picker_opened(self) -> None:
+        """Ask no more for another model: the person has been asked."""
+        self._store.dispatch(e.PickerOpened())
+
     def check_model(self) -> None:
         """Measure the model's loss on a short text; the result arrives in `check`."""
         self._dispatch(e.StartModelCheck())
@@ -328,10 +335,6 @@ class WatchSession:
         """React to a model about to be loaded."""
 
     def _execute(self, command: c.SessionCommand) -> Iterable[e.SessionEvent]:
-        match command:
-            case c.AskForModel(reason):
-                self.needs_model = reason
-                return ()
-            case command if isinstance(command, c.ToDebugger):
-                return self.debug.execute(command)
+        if isinstance(command, c.ToDebugger):
+            return self.debug.execute(command)
         return self._executor.execute(command, self.state)

@@ -15,6 +15,7 @@ from engine.records import Branch, ModelCheck, ModelChoice, ModelInfo, RunChoice
 from engine.sampling.trace import Record
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.watch.breakpoints import Breakpoints
+from remdm_tui.watch.drafts import DraftRequests
 from remdm_tui.watch.findings import Findings
 from remdm_tui.watch.inspector import Inspection
 from remdm_tui.watch.notices import Notice, Progress
@@ -159,6 +160,11 @@ class SessionState:
     inspection: Inspection = field(default_factory=Inspection)
     findings: Findings = field(default_factory=Findings)
     breakpoints: Breakpoints = field(default_factory=Breakpoints)
+    drafts: DraftRequests = field(default_factory=DraftRequests)
+    needs_model: str | None = None
+    """why the person must pick a model; None once they have been asked"""
+    unwritten: str = ""
+    """why the recording is incomplete on disk; empty if it is complete"""
     hint: str = ""
     """shown when the first run begins"""
     lead: int = 0
@@ -208,9 +214,10 @@ class SessionState:
 
     @property
     def failure(self) -> str | None:
-        """Why nothing is on screen."""
+        """Why nothing is on screen, or why the recording is incomplete; None if neither."""
         phase = self.phase
-        return phase.reason if self.running is None and isinstance(phase, Dead | EngineFailed) else None
+        reason = phase.reason if self.running is None and isinstance(phase, Dead | EngineFailed) else None
+        return self.unwritten or reason
 
     @property
     def over(self) -> bool:

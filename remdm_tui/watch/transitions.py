@@ -79,13 +79,14 @@ def show_failure(state: SessionState, failure: Failure | None) -> SessionState:
 def use_run(state: SessionState, out: Commands, model: ModelInfo) -> SessionState:
     """Drop what was found in the last run, and parse breakpoints with the vocabulary of the new one."""
     out.append(c.UseVocabulary(model.pieces, model.fragments))
-    return replace(state, findings=Findings(), inspection=replace(state.inspection, prediction=None))
+    inspection = replace(state.inspection, prediction=None)
+    return replace(state, findings=Findings(), inspection=inspection, drafts=state.drafts.forget())
 
 
-def cancel_requests(state: SessionState, out: Commands) -> SessionState:
+def cancel_requests(state: SessionState) -> SessionState:
     """Expect no reply any more from an engine that has failed or ended."""
-    out.append(c.ForgetDrafts())
-    return replace(end_prediction(state), branches=replace(state.branches, switching=False), lead=0)
+    branches = replace(state.branches, switching=False)
+    return replace(end_prediction(state), branches=branches, drafts=state.drafts.forget(), lead=0)
 
 
 def dead(state: SessionState, reason: str, message: str = "") -> SessionState:
@@ -102,28 +103,27 @@ def failed(state: SessionState, reason: str, message: str = "", *, loaded: bool)
     return pause(replace(state, phase=phase), message or reason, THIS_ENGINE)
 
 
-def ask_for_model(state: SessionState, out: Commands, reason: str, *, loaded: bool = False) -> SessionState:
+def ask_for_model(state: SessionState, reason: str, *, loaded: bool = False) -> SessionState:
     """Ask the person for another model while the engine process is alive."""
-    return _ask(replace(state, phase=EngineFailed(reason, loaded)), out, reason)
+    return _ask(replace(state, phase=EngineFailed(reason, loaded)), reason)
 
 
-def ask_without_engine(state: SessionState, out: Commands, reason: str) -> SessionState:
+def ask_without_engine(state: SessionState, reason: str) -> SessionState:
     """Ask the person for another model after the engine process has ended."""
-    return _ask(replace(state, phase=Dead(reason)), out, reason)
+    return _ask(replace(state, phase=Dead(reason)), reason)
 
 
-def _ask(state: SessionState, out: Commands, reason: str) -> SessionState:
+def _ask(state: SessionState, reason: str) -> SessionState:
     reason, keys = refusal_of(reason, state.options.may_consent), f"{key('model')}: pick a model"
     if state.running is not None:
         keys += f", {key('revive')}: continue with {state.running.choice.name}"
-    out.append(c.AskForModel(reason))
-    return pause(state, f"{reason} ({keys})", THIS_ENGINE)
+    return pause(replace(state, needs_model=reason), f"{reason} ({keys})", THIS_ENGINE)
 
 
 def relaunch(state: SessionState, out: Commands, patience: float = 0.5) -> SessionState:
     """Replace the engine process by a new one; the record stays."""
     out.append(c.Relaunch(patience))
-    return cancel_requests(state, out)
+    return cancel_requests(state)
 
 
 def open_model(state: SessionState, out: Commands, *, continues: bool) -> SessionState:

@@ -27,9 +27,8 @@ from remdm_tui.commands.slurm import Job
 from remdm_tui.link.replay import replay_options
 from remdm_tui.settings.run_arguments import RunArguments
 from remdm_tui.settings.watch_options import WatchOptions, parse_model
-from remdm_tui.watch.commands import AskForModel
 from remdm_tui.watch.state import SessionState
-from remdm_tui.watch.transitions import Commands, ask_for_model
+from remdm_tui.watch.transitions import ask_for_model
 from tests.engine.recordings import recorded
 
 GRANTS = {"trust_remote_code", "strategy_file", "remote_command", "remote_python", "command", "may_consent"}
@@ -106,12 +105,9 @@ def test_a_page_consents_only_if_the_command_of_serve_did() -> None:
 @pytest.mark.parametrize("may_consent", [True, False])
 def test_a_refusal_on_a_page_names_who_may_consent(may_consent: bool) -> None:
     options = WatchOptions(Settings("mdlm"), may_consent=may_consent)
-    commands: Commands = []
     reason = f"org/odd (odd) needs its own Python code: {HOW_TO_CONSENT}"
-    ask_for_model(SessionState(options, options.settings, options.model), commands, reason)
-    (requested,) = commands
-    assert isinstance(requested, AskForModel)
-    assert requested.reason == (
+    state = ask_for_model(SessionState(options, options.settings, options.model), reason)
+    assert state.needs_model == (
         reason
         if may_consent
         else "org/odd (odd) needs its own Python code: the owner of the server can allow that by starting "

@@ -18,6 +18,7 @@ from remdm_tui.console.signals import ENDING
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.ui.metered_driver import HungUp, screen_file
 from remdm_tui.ui.run_app import crashing_threads
+from remdm_tui.watch.session import WatchSession
 from tests.engine.recordings import recorded
 from tests.tui.scripted import ScriptedLink
 from tests.tui.terminal import with_forked_engine
@@ -79,14 +80,14 @@ async def test_what_is_signalled_to_end_keeps_its_status_and_gives_the_signals_b
     assert signal.getsignal(number) == before
 
 
-async def test_nothing_begins_once_the_end_has_begun():
+async def test_nothing_begins_once_the_end_has_begun(monkeypatch):
     app = watching()
     async with app.run_test():
         app.exit(return_code=143)
         app._start()
         for action in ("app.tour", "legend", "model", "help"):
             assert not await app.run_action(action)
-        app.watching.needs_model = "another model"
+        monkeypatch.setattr(WatchSession, "needs_model", "another model")
         app.refresh_clock.tick()
     assert app.return_code == 143
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from engine import strategies, wire
 from engine.debug.branches import fork_record
-from engine.debug.findings import Hit, TokenPrediction, Violation
+from engine.debug.findings import Drafts, Hit, TokenPrediction, Violation
 from engine.debug.laws import EXPECTED
 from engine.records import Branch, Edit, Frame, ModelChoice, ModelInfo, Settings
 from engine.sampling.trace import RunStart, Trace
@@ -60,6 +60,10 @@ def model(choice: ModelChoice) -> ModelInfo:
 def frame(index: int, under: Settings) -> Frame:
     zeros = np.zeros(TOKENS.shape, np.float32)
     return Frame(index, 1, 0, 0, 1, TOKENS, np.zeros(TOKENS.shape, np.uint8), zeros, zeros, zeros, index + 1, under)
+
+
+def drafts(step: int) -> Drafts:
+    return Drafts(step, 0, (0,), (0,), (0.5,), (0.7,))
 
 
 class World:
@@ -141,7 +145,8 @@ def happens(world: World, kind: int, n: int) -> e.SessionEvent:
         wire.Resumed(1, ARRAY), wire.Resumed(1, ARRAY), wire.Finished(1, n % tree), wire.Switched(1, n % tree, 0),
         Died(1, "gone"), Died(1, "not an engine", permanent=n == 0), Diverged(), Unwritten(OSError("full")),
         *(wire.Failed(stage, "a fault", "") for stage in ("load", "begin", "step", "check", "debug")),
-        *(wire.Rejected("no", name) for name in ("Fork", "Switch", "Together", "Look", "Alter", "Configure")),
+        *(wire.Rejected("no", name) for name in ("Fork", "Switch", "Together", "Look", "Draft", "Alter")),
+        wire.Rejected("no", "Configure"), wire.Drafted(1, n % tree, drafts(n)),
         wire.Stopped(1, n % tree, 1, (hit,)), wire.StrategyFailed(1, 0, 1, n - 1, "bad", "line 3"),
         wire.FileLoaded("mine.py", "0", CATALOGUE[n % 3]),
         e.Load((GOOD, BAD)[n % 2], n % 2), e.Cancel(), e.Revive(), e.Restart(n % 3), e.TurnKnob("top_p", 0.5 + n / 20),
@@ -151,7 +156,8 @@ def happens(world: World, kind: int, n: int) -> e.SessionEvent:
         e.Compare(n % tree), e.OpenPanes(), e.AddPane(MDLM), e.ClosePanes(), e.FocusPane(n % tree),
         e.PutInPane(n % tree), e.Select(n % 4), e.Search("a"), e.TogglePrediction(), e.CloseFailure(), e.Dismiss(),
         e.NewBreakpoint("step 3"), e.ToggleBreakpoint(n % 3), e.RemoveBreakpoint(n % 3), e.Damaged("torn"),
-        e.BreakpointsHit((hit,), n % tree),
+        e.BreakpointsHit((hit,), n % tree), e.WantDrafts(n % 2 == 0, n % 3 == 0), e.PickerOpened(),
+        e.CloseFailed("full"),
     ]  # fmt: skip
     return all_of_them[kind % len(all_of_them)]
 
@@ -304,6 +310,66 @@ def test_a_notice_ends_when_what_it_says_no_longer_holds(notice: Notice, ends: e
         world.link = Trace(RunStart(TOKENS, TOKENS > 0, 9, 0))
     world.store.dispatch(ends)
     assert world.store.state.notice != notice
+
+
+def draft_requests(world: World) -> list[int]:
+    """Return the steps whose drafts were requested."""
+    return [one.step for one in world.seen if isinstance(one, c.RequestDrafts)]
+
+
+def test_drafts_are_requested_once_a_step_and_one_request_after_the_other() -> None:
+    world = started()
+    for _ in range(3):
+        world.grow()
+    on, off = e.WantDrafts(overlay=True, entropy=False), e.WantDrafts(overlay=False, entropy=False)
+    for event in (e.Tick(0), seeks(3), off, on, on, seeks(2), on):
+        world.store.dispatch(event)
+    assert draft_requests(world) == [3]
+    world.store.dispatch(wire.Drafted(1, 0, drafts(3)))
+    place = (world.store.state.record, 0, 0, 3)
+    assert place[0] is not None
+    assert world.store.state.drafts.at(place) == drafts(3)
+    for event in (on, wire.Drafted(1, 0, drafts(3))):
+        world.store.dispatch(event)
+    assert draft_requests(world) == [3, 2]
+    # an answer to the request before is none to this one
+    assert (world.store.state.drafts.found, world.store.state.drafts.pending) == (None, False)
+    world.store.dispatch(off)
+    assert world.store.state.drafts.at(place) is None
+
+
+@pytest.mark.parametrize(
+    ("ends", "wanted"),
+    [
+        (Died(1, "gone"), True),
+        (wire.Failed("step", "a fault", ""), True),
+        (e.Revive(), True),
+        (wire.Rejected("no", "Draft"), False),
+    ],
+)
+def test_no_drafts_are_expected_of_an_engine_that_failed_or_refused(ends: e.SessionEvent, wanted: bool) -> None:
+    world = started(seeks(0), e.WantDrafts(overlay=True, entropy=True))
+    assert world.store.state.drafts.pending
+    world.store.dispatch(ends)
+    assert (world.store.state.drafts.pending, world.store.state.drafts.wanted) == (False, wanted)
+
+
+def test_another_model_is_asked_for_until_the_person_has_been_asked() -> None:
+    world = World(WatchOptions(CAP, BAD, steps=9, length=4))
+    for event in (e.Start(), wire.Hello(CATALOGUE), wire.Failed("load", "bad is no checkpoint", "")):
+        world.store.dispatch(event)
+    assert world.store.state.needs_model == "bad is no checkpoint"
+    world.store.dispatch(e.Tick(1))
+    assert world.store.state.needs_model == "bad is no checkpoint"
+    world.store.dispatch(e.PickerOpened())
+    assert world.store.state.needs_model is None
+
+
+def test_a_recording_that_could_not_be_closed_is_why_the_session_failed() -> None:
+    world = started(e.Close())
+    assert world.store.state.failure is None
+    world.store.dispatch(e.CloseFailed("No space left on device"))
+    assert world.store.state.failure == "The recording is incomplete: No space left on device"
 
 
 def test_panes_that_are_closed_end_the_notices_of_them() -> None:

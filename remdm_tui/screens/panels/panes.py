@@ -148,7 +148,7 @@ class PanesPanel(Panes):
     def colour_by(self, name: str) -> None:
         """Colour text and map by a mode."""
         left, self.mode = self.mode, MODES[name]
-        self.session.debug.drafts.entropy = self.mode.network
+        self.session.debug.colour_by_entropy(self.mode.network)
         if self.mode.network:
             self.controls.say(f"Colour by {name}: {COSTS}", "note")
         elif left.network:

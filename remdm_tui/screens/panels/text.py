@@ -219,8 +219,8 @@ class TextPanel(Vertical):
         elif not drafts.overlay and self.session.debug.place is None:
             self.controls.say("No drafts in a comparison")
         else:
-            drafts.overlay = not drafts.overlay
-            self.controls.say(f"Drafts: {COSTS}" if drafts.overlay else "No drafts", "note")
+            self.session.debug.toggle_drafts()
+            self.controls.say("No drafts" if drafts.overlay else f"Drafts: {COSTS}", "note")
 
     @needs_run
     def action_turning(self, by: int) -> None:
