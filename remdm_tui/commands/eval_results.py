@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from rich.table import Table
+from rich.text import Text
 
 from engine.evaluation.metrics import METRICS, Metric, figure_of
 from engine.evaluation.plan import ENGINE
@@ -45,7 +46,7 @@ def _print_tables(results: Results, home: Path) -> None:
         table.add_column(metric.title, justify="right")
     for name in results.metrics:
         figures = (summary_of(metric, figure_of(key, results, name)) for key, metric in METRICS.items())
-        table.add_row(name, *figures)
+        table.add_row(*(Text(sanitize(cell)) for cell in (name, *figures)))
     console.print(table)
     first = results.metrics[results.primary]
     if first.gen_ppl is not None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from rich.table import Table
+from rich.text import Text
 
 from engine.records import SHARED_KNOBS
 from engine.system.ranks import on_first
@@ -172,7 +173,8 @@ def print_task_results(results: TaskResults, home: Path, *, as_json: bool) -> No
     )
     table = Table("task", "filter", "metric", "value", box=None, pad_edge=False)
     for one in results.figures:
-        table.add_row(*map(sanitize, (one.task, one.filter, one.metric, interval_text(one.figure, 3))))
+        cells = one.task, one.filter, one.metric, interval_text(one.figure, 3)
+        table.add_row(*(Text(sanitize(cell)) for cell in cells))
     console.print(table)
     line = f"{results.network_calls.value:,.1f} network calls an item"
     if results.tokens_per_call is not None:

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from engine.evaluation.results import ITEMS
-from engine.tasks.results import differences, read_scores
+from engine.evaluation.results import ITEMS, Figure
+from engine.tasks.results import TaskFigure, TaskResults, differences, read_scores
 from remdm_tui.cli import app
+from remdm_tui.commands.eval_tasks import print_task_results
 from tests.engine import task_files
 
 pytest.importorskip("lm_eval", reason="the extra tasks is not installed")
@@ -37,6 +38,19 @@ def kept(home: Path) -> dict[str, Any]:
     results = json.loads((home / "results.json").read_text())
     del results["seconds"]
     return {"results": results, **{name: (home / name).read_bytes() for name in (ITEMS, "scores.jsonl")}}
+
+
+def test_the_names_of_a_task_are_no_markup(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = "[b]task[/b]", "[i]filter[/i]", "[u]metric[/u]"
+    sampling = {"strategy": "mdlm", "knobs": {}, "predictor": "lazy", "steps": 4, "length": 8, "seed": 0}
+    number = Figure(1.0)
+    found = TaskResults(
+        1, "0", {"model": {"name": "demo"}, "sampling": sampling}, (TaskFigure(*names, number, 1, None),), 1, number,
+        None, number, None, None, None, None, (), {}, 0, 1.0,
+    )  # fmt: skip
+    print_task_results(found, tmp_path, as_json=False)
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in names)
 
 
 def refusal(result: Any) -> str:

@@ -90,3 +90,11 @@ def test_results_of_an_earlier_version_lack_it(tmp_path: Path, capsys: pytest.Ca
     assert figure_of("words", found, "standard") is None
     print_results(found, tmp_path, as_json=False)
     assert " -" in capsys.readouterr().out
+
+
+def test_the_name_of_conventions_is_no_markup(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = "[b]x[/b]"
+    found = read_results(OLDER)
+    (measured_by, *_) = found.metrics.values()
+    print_results(msgspec.structs.replace(found, primary=name, metrics={name: measured_by}), tmp_path, as_json=False)
+    assert name in capsys.readouterr().out
