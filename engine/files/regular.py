@@ -26,3 +26,8 @@ def regular_file(path: str | PathLike[str]) -> Path:
     if not stat.S_ISREG(mode):
         raise ValueError(f"{path} is {FILE_TYPES.get(stat.S_IFMT(mode), 'something else')}, not a regular file")
     return path
+
+
+def is_there(path: str | PathLike[str]) -> bool:
+    """Return whether a path is a regular file, False for a missing one.  Raises ValueError as `regular_file` does."""
+    return regular_file(path).is_file()

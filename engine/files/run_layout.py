@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from engine.files.checksums import CHECKSUM, mismatch
+from engine.files.regular import regular_file
 
 CHECKPOINT = "last.pt"
 """The state that the run resumes from; a model can be exported from it during the run."""
@@ -22,6 +23,10 @@ HUB = "hub"
 """The directory of the same model in the layout of MDLM on the hub."""
 NEWEST = "newest"
 """The directory of the model of the last checkpoint, not meant for publishing."""
+LOG = "log.jsonl"
+"""The losses of the run, a line for each step."""
+TEXTS = "samples.jsonl"
+"""The texts that the run sampled on its way."""
 MODEL_FILES = ("config.json", "tokenizer.json", "model.safetensors")
 """The files of a model's directory."""
 QUALITY = "quality.safetensors"
@@ -34,7 +39,7 @@ STEP_FILE = re.compile(r"step-(\d+)\.pt")
 """Checkpoints of earlier steps."""
 
 WRITTEN = (
-    "log.jsonl", "samples.jsonl",
+    LOG, TEXTS,
     *(f"{name}{more}" for more in ("", CHECKSUM) for name in (
         "tokenizer.json", CHECKPOINT, BEST, "step-[0-9]*[0-9].pt",
     )),
@@ -59,12 +64,13 @@ class ExportNote(msgspec.Struct, frozen=True):
 
 
 def read_exported(home: Path) -> ExportNote:
-    """Return the step.json of a newest model's directory; empty if the file is missing or damaged."""
+    """Return the step.json of a newest model's directory; empty if the file is missing, damaged or not regular."""
     try:
-        if mismatch(home / STEP):
+        file = regular_file(home / STEP)
+        if mismatch(file):
             return ExportNote()
-        return msgspec.json.decode((home / STEP).read_bytes(), type=ExportNote)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return msgspec.json.decode(file.read_bytes(), type=ExportNote)
+    except (OSError, ValueError, msgspec.DecodeError, RecursionError):
         return ExportNote()
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engine.files.regular import is_there
 from engine.models.files import read_object
 from engine.text.chat_template import Turn, render_chat
 
@@ -65,12 +66,12 @@ def tokenizer_config(home: Path) -> dict[str, Any]:
 
 
 def _config(path: Path) -> dict[str, Any]:
-    return read_object(path, "a tokenizer's configuration") if path.is_file() else {}
+    return read_object(path, "a tokenizer's configuration") if is_there(path) else {}
 
 
 def _template(home: Path, config: dict[str, Any]) -> str | None:
     """Return chat_template.jinja, else chat_template.json, else the one in the tokenizer's configuration."""
-    if (home / "chat_template.jinja").is_file():
+    if is_there(home / "chat_template.jinja"):
         return (home / "chat_template.jinja").read_text(encoding="utf-8", errors="replace")
     found = _config(home / "chat_template.json").get("chat_template") or config.get("chat_template")
     if isinstance(found, list):  # several by name

@@ -13,6 +13,7 @@ from torch import nn
 
 from engine.files.atomic import tidy
 from engine.files.checksums import replace_checked, replacing_checked
+from engine.files.regular import is_there
 from engine.files.run_layout import MODEL_FILES, WITH_CHECKSUMS
 from engine.models.dit import DITConfig
 from engine.models.files import check_claim, fill, open_weights, read_object
@@ -59,11 +60,11 @@ def export_model(
 def read_network(home: Path, progress: LoadProgress = ignore) -> TrainableNetwork:
     """Return the network in a directory, float32 on the CPU, in evaluation mode.
 
-    Raises ValueError naming a missing file, a bad configuration, or a tensor that is missing, unexpected
-    or of the wrong shape.
+    Raises ValueError naming a file that is missing or not regular, a bad configuration, or a tensor that is missing,
+    unexpected or of the wrong shape.
     """
     for name in MODEL_FILES:
-        if not (home / name).is_file():
+        if not is_there(home / name):
             raise ValueError(f"{home} is no model directory: it has no {name}")
     kind, config, _ = read_model_config(home / "config.json")
     weights = open_weights(home / "model.safetensors")

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from engine.files.digests import file_digest
+from engine.files.regular import is_there
 from engine.files.run_layout import QUALITY, read_exported
 from engine.models.files import open_weights, read_object
 from engine.models.files.opening import training_files
@@ -85,7 +86,7 @@ def _is_readers_fault(error: Exception) -> bool:
 def _with_head(loaded: Loaded, home: Path) -> Loaded:
     """Add the head that scores tokens, where one lies in the model's directory."""
     path = home / QUALITY
-    if loaded.causal or not path.is_file():
+    if loaded.causal or not is_there(path):
         return loaded
     head = read_head(path, hidden_size(loaded.network), loaded.network.device)
     return replace(loaded, quality=head, quality_digest=file_digest(path))
@@ -120,9 +121,7 @@ def read_model(request: LoadRequest) -> Loaded:
 
 def _config(home: Path) -> dict[str, object]:
     path = home / "config.json"
-    if not path.is_file():
-        return {}
-    return read_object(path, "a configuration")
+    return read_object(path, "a configuration") if is_there(path) else {}
 
 
 def _shapes(home: Path) -> tuple[Mapping[str, tuple[int, ...]], ValueError | None]:

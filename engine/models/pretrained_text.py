@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from engine.files.regular import is_there
 from engine.models.chat import ChatTemplate
 from engine.models.files import read_object
 from engine.models.hub import TOKENIZERS
@@ -98,7 +99,7 @@ def _of_file(request: LoadRequest, path: Path, config: PreTrainedConfig) -> Any:
 def _named_by(home: Path, config: PreTrainedConfig) -> dict[str, str]:
     """Return the special tokens of a tokenizer.json by their roles, as the directory's map says."""
     neighbour = home / "special_tokens_map.json"
-    if not neighbour.is_file():
+    if not is_there(neighbour):
         return {}
     named = read_object(neighbour, "a map of special tokens")
     words = {role: token.get("content") if isinstance(token, dict) else token for role, token in named.items()}

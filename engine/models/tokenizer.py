@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from engine.files.regular import is_there
 from engine.files.run_layout import holds_checkpoint
 from engine.models.catalogue import BUILT_IN, resolve
 from engine.models.hub import ALIASES, cached, fetch, tokenizer_in_cache, tokenizer_of
@@ -36,7 +37,7 @@ def tokenizer_file(request: LoadRequest, usual: str | None) -> Path:
     if request.tokenizer is not None:
         return named_tokenizer(request.tokenizer)
     neighbour = _directory(request) / FILE
-    if neighbour.is_file():
+    if is_there(neighbour):
         return neighbour
     how = "pass one with --tokenizer PATH, a directory, a tokenizer.json or a hub id"
     if usual is None:
@@ -137,7 +138,7 @@ def named_tokenizer(name: str) -> Path:
                 f"the tokenizer {name!r} is no file or directory, nor to be had from the hub: {error}"
             ) from error
     file = path / FILE if path.is_dir() else path
-    if not file.is_file():
+    if not is_there(file):
         raise ValueError(f"{file.parent} has no {FILE}")
     return file
 

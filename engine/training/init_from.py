@@ -9,6 +9,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from engine.files.regular import is_there
 from engine.files.run_layout import read_exported
 from engine.models.causal_dit import CausalDIT
 from engine.models.dit import DIT, NoiseEmbedding
@@ -43,7 +44,7 @@ def tokenizer(name: str) -> str:
     """
     home = locate(name, ignore)
     file = _tokenizer_file(home)
-    return "gpt2" if not file.is_file() else name if home.is_dir() else str(file)
+    return "gpt2" if not is_there(file) else name if home.is_dir() else str(file)
 
 
 def recovery_note(name: str) -> str:
@@ -120,7 +121,7 @@ def _fit(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 def _check(name: str, corpus: TrainingData) -> None:
     file = _tokenizer_file(locate(name, ignore))
-    vocabulary = read_tokenizer(file).get_vocab() if file.is_file() else {}
+    vocabulary = read_tokenizer(file).get_vocab() if is_there(file) else {}
     if not vocabulary.items() <= corpus.tokenizer.get_vocab().items():
         raise ValueError(
             f"{name} has another vocabulary than the data: leave data.tokenizer out, or set it to {name!r}"

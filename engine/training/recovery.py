@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 
 from engine.files import recovery
-from engine.files.run_layout import BEST, CHECKPOINT, HUB, MODEL, NEWEST
+from engine.files.run_layout import BEST, CHECKPOINT, HUB, LOG, MODEL, NEWEST, TEXTS
 from engine.training.config import TrainConfig
 
-LEFT_BY_RUNS = (BEST, "log.jsonl", "samples.jsonl", MODEL, HUB, NEWEST)
+LEFT_BY_RUNS = (BEST, LOG, TEXTS, MODEL, HUB, NEWEST)
 """Files that a run writes besides its checkpoints."""
 
 RecoveredRun = recovery.Recovered[TrainConfig]

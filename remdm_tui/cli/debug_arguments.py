@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from engine.files.regular import is_there
 from engine.strategies import catalogue, make_strategy
 from remdm_tui.settings.knobs import parse_knobs
 from remdm_tui.settings.pane_spec import pane_settings
@@ -29,7 +30,7 @@ def debug_options(
         return arguments, more
     path = strategy_file
     if not is_remote:
-        if not Path(path).is_file():
+        if not is_there(path):
             raise ValueError(f"{path} does not exist: create it with `remdm-tui new-strategy {path}`")
         path = str(Path(path).resolve())
     more["strategy_file"] = path

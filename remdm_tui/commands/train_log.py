@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from engine.files.atomic import replace
+from engine.files.regular import is_there
 
 
 @contextmanager
@@ -18,13 +19,13 @@ def continued(log: Path, step: int) -> Iterator[IO[str]]:
     """Open a log to append to, without the lines that an earlier process wrote beyond `step`.
 
     Lines that name no step stay; an unterminated last line is dropped.  A device, such as /dev/null, is only written
-    to.  Raises OSError.
+    to.  Raises OSError, and ValueError for a pipe, which would wait for a reader.
     """
-    if log.exists() and not log.is_file():
+    if log.is_char_device():
         with log.open("w", encoding="utf-8") as file:
             yield file
         return
-    lines = BytesIO(log.read_bytes()).readlines() if log.exists() else []
+    lines = BytesIO(log.read_bytes()).readlines() if is_there(log) else []
     kept = [line for line in lines if line.endswith(b"\n") and _step_of(line) <= step]
     if kept != lines or not log.exists():
         replace(log, b"".join(kept))

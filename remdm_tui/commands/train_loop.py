@@ -12,6 +12,8 @@ from typing import IO, TYPE_CHECKING
 
 import msgspec
 
+from engine.files.regular import regular_file
+from engine.files.run_layout import LOG, TEXTS
 from remdm_tui.commands.progress import Reporter
 from remdm_tui.commands.train_log import continued
 from remdm_tui.commands.train_loggers import Log, logs, values_of
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
 def train(trainer: Trainer, report: TrainingReport, reporter: Reporter, log: Sequence[str]) -> int | None:
     """Train to the end and return None, or stop at a signal and return it.
 
-    Raises ValueError when memory runs out, the loss is not finite or another process of the run has ended.
+    Raises ValueError for a log that is no file, and when memory runs out, the loss is not finite or another process of
+    the run has ended.
     """
     from torch import OutOfMemoryError
 
@@ -55,7 +58,9 @@ def train(trainer: Trainer, report: TrainingReport, reporter: Reporter, log: Seq
     fastest = team.sum(peak) / flops_per_token(config, trainer.corpus.mask_id)
     readings = smoothed(trainer.run(), config.run.batch * config.model.length, fastest)
     first = team.rank == 0
-    lines = continued(trainer.home / "log.jsonl" if first else Path(os.devnull), trainer.step)
+    if first:
+        regular_file(trainer.home / TEXTS)  # named now, not when the first text is to be written
+    lines = continued(trainer.home / LOG if first else Path(os.devnull), trainer.step)
     settings = msgspec.to_builtins(config)
     try:
         with lines as file, logs(log if first else (), trainer.home, trainer.step, settings) as others:
@@ -96,7 +101,7 @@ class Outputs:
 
     def sample(self, home: Path, step: int, text: str) -> None:
         """Write a text that the model wrote after a step. Raises OSError."""
-        with continued(home / "samples.jsonl", step - 1) as file:
+        with continued(home / TEXTS, step - 1) as file:
             file.write(json.dumps({"step": step, "text": text}, ensure_ascii=False) + "\n")
         for log in self.logs:
             log.text(step, text)

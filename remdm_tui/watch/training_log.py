@@ -10,8 +10,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-LOG = "log.jsonl"
-"""The name of the log in the run's directory."""
+from engine.files.regular import regular_file
+from engine.files.run_layout import LOG
+
 CHUNK = 1 << 20
 """Bytes that are read at once; a longer log is read over several calls."""
 MOST = 1024
@@ -55,8 +56,8 @@ class TrainingLog:
 
     def poll(self) -> bool:
         """Read up to CHUNK bytes of new lines; return whether there were any."""
-        with suppress(OSError):
-            status = self._path.stat()
+        with suppress(OSError, ValueError):
+            status = regular_file(self._path).stat()
             file = (status.st_dev, status.st_ino)
             if file != self._file or status.st_size < self._end:
                 self._reset(file)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engine.records import SAMPLING, ModelChoice, ModelInfo, RunChoice
 from engine.strategies import REGISTRY, catalogue, make_strategy, values
+from remdm_tui.cli.debug_arguments import debug_options
 from remdm_tui.settings import presets
 from remdm_tui.settings.knobs import parse_knobs, parsed
 from remdm_tui.settings.run_arguments import RunArguments
@@ -167,3 +170,15 @@ def test_a_typed_model_keeps_what_holds_for_every_model_and_no_trust(text: str, 
 def test_what_is_mistyped_is_named(text: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         parse_model(text, ModelChoice())
+
+
+def test_a_strategy_file_that_is_missing_or_no_file_is_named_as_such(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.py")
+    for name, sentence in (
+        ("none.py", "does not exist: create it with"),
+        ("pipe.py", "is a named pipe, not a regular"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            debug_options(RunArguments(), (), str(tmp_path / name), is_remote=False)
+    arguments, more = debug_options(RunArguments(), (), str(tmp_path / "pipe.py"), is_remote=True)
+    assert (arguments, more["strategy_file"]) == (RunArguments(), str(tmp_path / "pipe.py"))

@@ -248,6 +248,22 @@ def test_the_log_of_a_run_that_died_goes_on_from_its_checkpoint(tmp_path: Path) 
     assert log.read_text() == '{"step":1}\n{"step":2}\n{"step":3,"again":true}\n'
 
 
+def test_a_log_that_is_a_pipe_is_named_and_not_waited_for(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    os.mkfifo(log)
+    reader = os.open(log, os.O_RDONLY | os.O_NONBLOCK)  # without one, opening the pipe would wait
+    try:
+        with (
+            pytest.raises(ValueError, match=r"log\.jsonl is a named pipe, not a regular file"),
+            continued(log, 0) as file,
+        ):
+            file.write("{}\n")
+    finally:
+        os.close(reader)
+    with continued(Path(os.devnull), 0) as file:
+        file.write("{}\n")
+
+
 def test_the_smoothed_loss_of_a_constant_is_that_constant() -> None:
     assert [round(r.loss, 9) for r in smoothed(iter(progress(i, 3.0) for i in (1, 2, 3)), 10)] == [3.0] * 3
 

@@ -12,15 +12,15 @@ from tokenizers import Tokenizer
 
 from engine.files import digests
 from engine.files.checksums import check_checksum, checksum, known, replace_checked, replacing_checked
-from engine.files.run_layout import MODEL_FILES, STEP, ExportNote, read_exported
+from engine.files.run_layout import MODEL_FILES, QUALITY, STEP, ExportNote, read_exported
 from engine.metrics.judges import load_judge
 from engine.models import load_model
 from engine.models.checkpoint import export_model
 from engine.models.dit import DITConfig
 from engine.models.kinds import KINDS
+from engine.training import init_from
 from engine.training.data import existing_tokenizer, train_tokenizer
 from engine.training.export import publish
-from engine.training.init_from import shape
 
 VOCABULARY = 260
 
@@ -51,7 +51,7 @@ def flip(path: Path, at: float = 0.5) -> None:
 
 
 READERS: dict[str, Callable[[str], object]] = {
-    "begin": shape,
+    "begin": init_from.shape,
     "judge": lambda name: load_judge(name, "cpu"),
     "tokenizer": existing_tokenizer,
 }
@@ -93,6 +93,18 @@ def test_an_export_over_a_damaged_model_makes_it_whole(home: Path, tokenizer: To
     export_model(KINDS["dit"].network(shape), tokenizer.to_str(), home)
     load_model(str(home), "cpu", "float32")
     assert all(len(known(home / file)) == 1 for file in MODEL_FILES)
+
+
+@pytest.mark.parametrize("name", [*MODEL_FILES, QUALITY])
+def test_a_pipe_in_a_model_directory_is_named(home: Path, name: str) -> None:
+    (home / name).unlink(missing_ok=True)
+    os.mkfifo(home / name)
+    with pytest.raises(ValueError, match=rf"{name} is a named pipe, not a regular file$"):
+        load_model(str(home), "cpu", "float32")
+    if name == "tokenizer.json":
+        # where there is none, a run that begins with the model takes GPT-2's
+        with pytest.raises(ValueError, match="is a named pipe"):
+            init_from.tokenizer(str(home))
 
 
 def test_a_checksum_that_is_no_file_is_none(home: Path) -> None:

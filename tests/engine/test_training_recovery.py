@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from itertools import islice
 from pathlib import Path
 
@@ -109,6 +110,29 @@ def test_a_model_comes_of_the_newest_whole_checkpoint(corpus: Corpus, tmp_path: 
     # whole again
     write_state(tmp_path / "last.pt", read_state(tmp_path / "step-00000006.pt", CPU))
     assert load_model(str(tmp_path), "cpu").recovered == recovery_note(str(tmp_path)) == ""
+
+
+def test_a_runs_tokenizer_is_missing_or_damaged_and_the_sentence_says_which(corpus: Corpus, tmp_path: Path) -> None:
+    train(corpus, tmp_path)
+    file = tmp_path / "tokenizer.json"
+    whole = file.read_bytes()
+    flip(file)
+    with pytest.raises(ValueError, match=r"tokenizer\.json is damaged: .*; continuing the run once writes it anew$"):
+        load_model(str(tmp_path), "cpu")
+    file.unlink()
+    os.mkfifo(file)
+    with pytest.raises(ValueError, match=r"tokenizer\.json is a named pipe, .*; continuing the run once"):
+        load_model(str(tmp_path), "cpu")
+    file.unlink()
+    with pytest.raises(ValueError, match=r"has no tokenizer\.json: continue the run once to have it written$"):
+        load_model(str(tmp_path), "cpu")
+    list(Trainer(with_run(steps=8), corpus, tmp_path, CPU).run())
+    assert file.read_bytes() == whole
+
+
+def test_an_exports_note_that_is_a_pipe_says_nothing(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / STEP)
+    assert read_exported(tmp_path) == ExportNote()
 
 
 def test_a_configuration_that_is_nested_deep_is_a_damaged_one(corpus: Corpus, tmp_path: Path) -> None:

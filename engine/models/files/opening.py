@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.files.checksums import check_checksum
-from engine.files.regular import regular_file
+from engine.files.regular import is_there, regular_file
 from engine.models.files.pickled import LEGACY, PickledWeights
 from engine.models.files.refusals import START, check_start
 from engine.models.files.safe import SafeWeights
@@ -37,12 +37,12 @@ def training_files(home: Path) -> list[Path]:
 def open_weights(path: Path) -> Weights:
     """Return the weights in a file or a directory.  Raises ValueError that names what is wrong with them."""
     if path.is_dir():
-        found = [path / name for name in NAMES if (path / name).is_file()]
-        if not found:
+        found = next((path / name for name in NAMES if is_there(path / name)), None)
+        if found is None:
             expected = f"looked for {', '.join(NAMES)}, or one file {', '.join(TRAINED)}"
             why = _unfinished(path) or _no_index(path) or _several(path) or expected
             raise ValueError(f"{path} has no weights: {why}")
-        path = found[0]
+        path = found
     return ShardedWeights(path, _single) if path.name.endswith(".index.json") else _single(path)
 
 

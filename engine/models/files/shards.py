@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from engine.files.regular import is_there
 from engine.models.files.mapped import printable
 from engine.models.files.objects import read_object
 from engine.models.files.weights import Weights, plain_names
@@ -57,6 +58,6 @@ def _listed(index: Path) -> dict[str, str]:
     for file in dict.fromkeys(listed.values()):
         if Path(file).name != file or file in ("", "..") or "\\" in file or "\0" in file:
             raise ValueError(f"{index} points outside its directory: {printable(repr(file))}")
-        if not (index.parent / file).is_file():
+        if not is_there(index.parent / file):
             raise ValueError(f"{index.parent} lacks {file}, which {index.name} lists: half a download?")
     return plain_names(index, listed)

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from engine.files.regular import is_there
 from engine.models.chat import chat_of
 from engine.models.files import check_claim, check_shapes, fill, open_weights, read_object
 from engine.models.llama import Bidirectional, Body, LlamaShape
@@ -214,7 +215,7 @@ def _fitted(request: LoadRequest, layout: TensorNames, shape: LlamaShape) -> tup
 def _codec(request: LoadRequest) -> Codec:
     """Return the tokenizer requested, else tokenizer.json, else Qwen's older files, as Dream ships them."""
     home = request.home
-    if request.tokenizer or (home / "tokenizer.json").is_file() or not (home / "merges.txt").is_file():
+    if request.tokenizer or is_there(home / "tokenizer.json") or not is_there(home / "merges.txt"):
         return codec_for(request)
     from transformers import Qwen2Tokenizer
 

@@ -13,6 +13,7 @@ from typing import cast
 import torch
 from torch import nn
 
+from engine.files.regular import is_there
 from engine.models.causal_dit import CausalDIT
 from engine.models.dit import DIT, DITConfig, Rotary
 from engine.models.files import fill, open_weights, read_object
@@ -78,7 +79,7 @@ def find_network(request: LoadRequest) -> Found:
 
 
 def _config(path: Path) -> Mapping[str, object]:
-    return read_object(path, "a configuration") if path.is_file() else {}
+    return read_object(path, "a configuration") if is_there(path) else {}
 
 
 def network_kind(found: Found, name: str) -> tuple[str, tuple[str, ...]]:

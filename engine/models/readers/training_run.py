@@ -72,11 +72,14 @@ def export_newest(run: Path, progress: LoadProgress = ignore) -> Newest:
 
 
 def training_tokenizer(run: Path) -> Tokenizer:
-    """Return the tokenizer of a run.  Raises ValueError if its file is missing or damaged."""
+    """Return the tokenizer of a run.  Raises ValueError if its file is missing, damaged or not regular."""
+    file = run / TOKENIZER
+    if not file.exists():
+        raise ValueError(f"{run} has no {TOKENIZER}: continue the run once to have it written")
     try:
-        return read_tokenizer(run / TOKENIZER)
+        return read_tokenizer(file)
     except ValueError as error:
-        raise ValueError(f"{run} has no {TOKENIZER}: continue the run once to have it written") from error
+        raise ValueError(f"{error}; continuing the run once writes it anew") from error
 
 
 def averaged(kind: str, config: DITConfig, ema: Mapping[str, Tensor]) -> TrainableNetwork:
