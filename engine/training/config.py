@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import msgspec
 
@@ -84,13 +84,14 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def network(self, mask_id: int) -> DITConfig:
         """Return the network's configuration."""
-        shape = msgspec.structs.asdict(self.model)
-        grid = shape.pop("grid")
-        if shape["time_conditioning"] is None:
-            shape["time_conditioning"] = OBJECTIVES[self.objective].timed
-        if grid is not None:
-            shape |= msgspec.structs.asdict(grid)
-        return KINDS[self.kind].shape(mask_id=mask_id, **shape)
+        given = msgspec.structs.asdict(self.model)
+        for section in self.model.__struct_fields__:
+            if isinstance(given[section], msgspec.Struct):
+                given |= msgspec.structs.asdict(given[section])
+        if given["time_conditioning"] is None:
+            given["time_conditioning"] = OBJECTIVES[self.objective].timed
+        shape = KINDS[self.kind].shape
+        return shape(mask_id=mask_id, **{one.name: given[one.name] for one in fields(shape) if one.name in given})
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -25,13 +25,22 @@ from engine.models.text import Codec
 from engine.training.config import TrainConfig
 from engine.training.ema import EMA
 from engine.training.export import publish
-from engine.training.objectives import OBJECTIVES
+from engine.training.objectives import OBJECTIVES, Entry, mdlm
+from engine.training.sections import GridSection, ModelSection
+from engine.training.speed import flops_per_token
 from engine.training.tokenizers import train_tokenizer
 from tests.engine.texts import VOCABULARY, write_texts
 
 
 class Gated(DIT):
     """A network of another class."""
+
+
+@dataclass(frozen=True)
+class GatedConfig(DITConfig):
+    """A shape with a dimension that no section has."""
+
+    gates: int = 2
 
 
 def gated(model: Gated, request: LoadRequest, codec: Codec, hints: FileHints) -> tuple[FoldedDIT, Codec]:
@@ -67,6 +76,21 @@ def test_one_record_adds_a_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_every_objective_trains_a_kind(objective: str) -> None:
     assert OBJECTIVES[objective].make(TrainConfig(objective=objective), 0).kind in KINDS
+
+
+def test_one_entry_adds_an_objective_that_trains_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(KINDS, "gated", NetworkKind("Gated MDLM", Gated, gated, "subs", None, GatedConfig))
+    entry = Entry(lambda config, end: replace(mdlm.make(config, end), kind="gated"), timed=True)
+    monkeypatch.setitem(OBJECTIVES, "gated", entry)
+
+    config = TrainConfig(objective="gated")
+    shape = config.network(9)
+    assert (config.kind, config.discrete) == ("gated", None)
+    assert isinstance(shape, GatedConfig)
+    assert (shape.gates, shape.time_conditioning, shape.mask_id) == (2, True, 9)
+    assert flops_per_token(config, 9) == flops_per_token(TrainConfig(), 9)
+    with pytest.raises(ValueError, match=r"model\.grid is trained by objective = 'mdlm', not 'gated'"):
+        TrainConfig(objective="gated", model=ModelSection(grid=GridSection()))
 
 
 ROOT = Path(__file__).parents[2]
