@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from engine import __version__, strategies, wire
 from engine.debug import command_handler
+from engine.debug.claims import claims_of
 from engine.debug.command_handler import CommandHandler
 from engine.debug.messages import DebugCommand
 from engine.debug.recorded_steps import RecordedSteps
@@ -183,7 +184,7 @@ class Server:
         frame = next(session, None) if edit is None else session.edit(edit)
         if frame is None:
             raise ValueError(f"the run has {session.index} steps, so it cannot continue after {recorded.at}")
-        self._handler.monitor.check(session.branch, frame, None, command_handler.claims_of(config.strategy))
+        self._handler.monitor.check(session.branch, frame, None, claims_of(config.strategy))
         if session.index == recorded.at:
             session.set(**self._handler.bound(recorded.settings))
             self._recorded = None

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from engine import strategies
 from engine.debug import messages
+from engine.debug.claims import claims_of
 from engine.debug.credit import CreditWindow
-from engine.debug.laws import Claims
 from engine.debug.monitor import Monitor
 from engine.messages import SettingsData, Stepped
 from engine.records import SHARED
-from engine.strategies import Strategy, describe, reads_of, values
+from engine.strategies import Strategy, describe, values
 from engine.strategies.files import StrategyFile
 from engine.strategies.validation import StrategyError
 
@@ -194,10 +194,6 @@ class CommandHandler:
         from engine.debug.prediction import predict_drafts
 
         self._send(messages.Drafted(self.run, session.branch, predict_drafts(session, sample, step)))
-
-
-def claims_of(strategy: Strategy) -> Claims:
-    return Claims(strategy.preserves_marginal, reads_of(strategy), strategy.leaves_range)
 
 
 def _again(kind: type[Strategy], before: Strategy) -> Strategy:

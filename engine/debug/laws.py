@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.debug.claims import MASKS_LEFT, Claims, StepCounts
 from engine.debug.findings import Violation
 from engine.records import Change, Frame
 from engine.text.counts import counted
@@ -25,16 +26,6 @@ EXPECTED = "clamp"
 """The name under which a clamp is reported that follows from the strategy's own formula, and breaks no law."""
 ROUNDING = 1e-5
 """Relative: probabilities of a frame are float32."""
-
-
-@dataclass(frozen=True)
-class Claims:
-    """The properties that a strategy claims."""
-
-    preserves_marginal: bool
-    reads: frozenset[str]
-    leaves_range: str = ""
-    """the formula by which the last step's plan leaves [0, 1]; empty: it does not"""
 
 
 @dataclass(frozen=True)
@@ -267,4 +258,46 @@ def calls_as_planned(step: LawInput) -> Iterator[Violation]:
         )  # fmt: skip
 
 
-LAWS: tuple[Law, ...] = (marginal, in_range, bounded, changes_as_planned, edits_as_planned, calls_as_planned)
+def quota_kept(step: LawInput) -> Iterator[Violation]:
+    """Check that every sequence is left as many masks as the quota says that the strategy claims to keep."""
+    frame, kept = step.frame, MASKS_LEFT.get(step.claims.quota)
+    if kept is None or frame.final:
+        return
+    masked = step.was_masked.sum(-1)
+    most = kept.most(StepCounts(masked + step.was_revealed.sum(-1), masked, frame.t, frame.s, frame.alpha_s))
+    # shares are of the masks there were, whatever is masked again beside them
+    left = (step.now_masked & step.was_masked if kept.exact else step.now_masked).sum(-1)
+    wrong = np.flatnonzero(left != most if kept.exact else left > most)
+    if len(wrong):
+        row = int(wrong[0])
+        yield _broken(
+            "quota", step, kept.formula, f"{left[row]} masks are left in sample {row}; {most[row]} by the quota",
+            left=float(left[row]), quota=float(most[row]),
+        )  # fmt: skip
+
+
+def remasks_limited(step: LawInput) -> Iterator[Violation]:
+    """Check that no sequence loses more tokens than the strategy claims, nor could where it claims to remask none."""
+    frame, limit = step.frame, step.claims.most_remasks
+    if limit is None or frame.final:
+        return
+    lost = (frame.change[:, step.here] == Change.REMASKED).sum(-1)
+    for row, (seen, revealed) in enumerate(zip(lost.tolist(), step.was_revealed.sum(-1).tolist(), strict=True)):
+        most = limit(frame.t, frame.s, revealed)
+        if most == 0 and (step.remask[row][step.was_revealed[row]] > 0).any():
+            yield _broken(
+                "limit", step, "remask = 0: the strategy never remasks",
+                f"sigma = {step.remask[row][step.was_revealed[row]].max():.4g} in sample {row}", remasked=seen, most=0,
+            )  # fmt: skip
+            return
+        if most is not None and seen > most:
+            yield _broken(
+                "limit", step, f"remasked <= {most} in every sequence", f"{counted(seen, 'remask')} in sample {row}",
+                remasked=seen, most=most,
+            )  # fmt: skip
+            return
+
+
+LAWS: tuple[Law, ...] = (
+    marginal, in_range, bounded, changes_as_planned, edits_as_planned, calls_as_planned, quota_kept, remasks_limited,
+)  # fmt: skip

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from engine.debug import breakpoints, laws
+from engine.debug.claims import Claims
 from engine.debug.conditions import Condition
 from engine.debug.findings import Hit, Violation
-from engine.debug.laws import Claims, LawState
+from engine.debug.laws import LawState
 from engine.records import Branch, Frame
 from engine.text.characters import Characters
 

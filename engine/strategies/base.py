@@ -47,6 +47,12 @@ OFFLINE = frozenset({"held", "noise"})
 """What is read without a call of the network."""
 OLDER_READS = {"time": frozenset[str](), "held": frozenset({"held"}), "candidates": frozenset({"masked"})}
 """Single words that people's strategies of earlier versions have in place of a set."""
+QUOTAS = {
+    "llada": "every step reveals its equal share of the masks, rounded up",
+    "dream": "every step reveals Dream's share of the masks, rounded down",
+    "clock": "a step leaves 1 - alpha of the positions masked, rounded down, or fewer where scores tie",
+}
+"""Quotas that a strategy can say that it keeps, which the debugger checks."""
 
 
 class Prediction(NamedTuple):
@@ -171,6 +177,8 @@ class Strategy:
     """whether it puts other tokens in the place of revealed ones"""
     remasks: ClassVar[bool] = False
     """whether it is meant to mask revealed tokens again; `engine.lint` reports a run in which it never does"""
+    remask_limit: ClassVar[int | None] = None
+    """how many tokens of a sequence a step masks again at most, 0 for none; None claims nothing; see `most_remasks`"""
     from_the_left: ClassVar[bool] = False
     """whether what it reveals is always leftmost, as a model needs that predicts from the left alone"""
 
@@ -185,6 +193,14 @@ class Strategy:
     def reading(self) -> frozenset[str]:
         """Return what `plan` reads with the knobs as they are."""
         return reads_of(type(self))
+
+    def keeps_quota(self) -> str:
+        """Return the name in QUOTAS of the quota that every step keeps with the knobs as they are; "" for none."""
+        return ""
+
+    def most_remasks(self, t: float, s: float, revealed: int) -> int | None:
+        """Return how many of `revealed` tokens the step from t to s masks again at most; None claims nothing."""
+        return self.remask_limit
 
     def remask_rule(self, t: float, sigma_max: float) -> str:
         """Return in a few words with numbers what the probability of a remask is at time t; "" if nothing is to say."""

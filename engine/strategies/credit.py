@@ -25,6 +25,7 @@ class CreditThreshold(Strategy):
     summary = "Reveal by a threshold, with credit for tokens that have been the most probable before; never remask."
     source = "dInfer, arXiv 2510.08666, CreditThresholdParallelDecoder"
     preserves_marginal = False  # the network decides how many are revealed
+    remask_limit = 0
     reads = frozenset({"masked", "spread", "tilted"})
 
     threshold: float = knob(0.9, "reveal from this probability on, after credit", 0, 1)

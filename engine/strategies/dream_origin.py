@@ -16,6 +16,7 @@ class DreamOrigin(Strategy):
     name = "dream-origin"
     summary = "Reveal each masked position with probability 1 - s/t, the rest at the last step; never remask."
     source = "Ye et al. 2025, arXiv 2508.15487; Dream, generation_utils.py, _sample with alg origin"
+    remask_limit = 0
 
     eps: float = knob(0.001, "the time towards which the steps run before the last takes all", 0, 0.9)
 

@@ -15,6 +15,7 @@ class Eb(Strategy):
     summary = "Reveal the surest masked positions while their entropies but for the largest sum to gamma; never remask."
     source = "EB-Sampler, arXiv 2505.24857, algorithm 1; PC-Sampler, generate_with_eb_sampler"
     preserves_marginal = False  # the network decides how many are revealed
+    remask_limit = 0
     reads = frozenset({"masked", "spread"})
 
     gamma: float = knob(0.1, "budget of entropy in nats, without the largest", 0, 100)

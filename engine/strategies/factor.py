@@ -15,6 +15,7 @@ class Factor(Strategy):
     summary = "Reveal the r surest masked positions while the r-th has p >= 1 - factor / (r + 1); never remask."
     source = "Fast-dLLM, arXiv 2505.22618, get_transfer_index_dynamic, as dInfer has it"
     preserves_marginal = False  # the network decides how many are revealed
+    remask_limit = 0
     reads = frozenset({"masked"})
 
     factor: float = knob(1.0, "how unsure the r surest may be: 1 - p <= factor / (r + 1)", 0, 100)

@@ -46,6 +46,9 @@ class Hierarchy(Strategy):
         edit = (chosen & opened).double() if self.remask else None
         return Plan((chosen & view.masked).double(), (opened & ~chosen).double(), edit)
 
+    def most_remasks(self, t: float, s: float, revealed: int) -> int | None:
+        return None if self.remask else 0
+
     def remask_rule(self, t: float, sigma_max: float) -> str:
         return f"hierarchy: p < {short(self.remask)}" if self.remask else ""
 

@@ -25,6 +25,7 @@ class InfoGain(Strategy):
         "Info-Gain Sampler, arXiv 2602.18176, samplers/info_gain.py; lookum: Look-ahead Unmasking, arXiv 2511.05563"
     )
     preserves_marginal = False
+    remask_limit = 0
     reads = frozenset({"masked", "spread", "ahead", "noise"})
 
     tries: int = knob(8, "candidates in a step, a network call each: the surest position, the others drawn", 1, 256)

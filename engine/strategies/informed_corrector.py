@@ -28,6 +28,7 @@ class InformedCorrector(Strategy):
     summary = "Reveal as MDLM, then redraw in steps of their own the tokens that the rest makes least probable."
     source = "Zhao et al. 2024, arXiv 2407.21243, informed corrector with the margin as confidence, leave-one-out"
     preserves_marginal = False  # a round's reveals come in its first step
+    remask_limit = 0
     reads = frozenset({"masked", "verified", "drawn", "noise"})
     edits = True
 

@@ -25,6 +25,7 @@ class Klass(Strategy):
     summary = "Reveal the masked positions that are sure and stable over the last calls, else a quota; never remask."
     source = "KLASS, arXiv 2511.05664, stable_confident_decode and its variant for Dream"
     preserves_marginal = False  # the network decides how many are revealed
+    remask_limit = 0
     reads = frozenset({"masked", "divergence"})
 
     confidence: float = knob(0.9, "sure: a probability above this", 0, 1)

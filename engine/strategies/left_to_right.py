@@ -13,11 +13,15 @@ class LeftToRight(Strategy):
     summary = "Reveal the leftmost masked positions, an equal share each step; never remask."
     source = "autoregressive sampling; with a step for each position it is next-token generation"
     preserves_marginal = False  # shares that are rounded up run ahead of the clock
+    remask_limit = 0
     from_the_left = True
 
     def plan(self, view: View) -> Plan:
         chosen = view.masked & (view.masked.cumsum(-1) <= quota(view))
         return Plan(chosen.double(), view.alpha_t * 0)
+
+    def keeps_quota(self) -> str:
+        return "llada"
 
     def reveal_rule(self, revealed: int, masked: int) -> str:
         return f"one of the leftmost {revealed} out of {masked} masked"

@@ -67,6 +67,7 @@ class Llada21Edit(ThresholdBlocks):
     source = "LLaDA2.1, block decoding with token editing; ZHZisZZ/dllm, llada21/sampler.py, LLaDA21Sampler.sample"
     reads = frozenset({"masked", "committed", "drawn", "tempered"})
     edits = True
+    remask_limit = 0
 
     editing_threshold: float = knob(0.9, "put another token where its probability is above this", 0, 1)
 

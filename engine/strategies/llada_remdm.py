@@ -99,6 +99,9 @@ class LladaRemdm(Strategy):
     def reveal_rule(self, revealed: int, masked: int) -> str:
         return f"one of the {revealed} that the network is surest of, out of {masked} masked"
 
+    def most_remasks(self, t: float, s: float, revealed: int) -> int:
+        return self.k if self.version == "loop" else -(-self.num_remasking // round(1 / (t - s)))
+
     def remask_rule(self, t: float, sigma_max: float) -> str:
         return RULES[self.version]
 

@@ -82,6 +82,13 @@ class P2(Strategy):
     def alpha(self, t: Tensor) -> Tensor:
         return KAPPA[self.kappa](t)
 
+    def keeps_quota(self) -> str:
+        return "clock"
+
+    def most_remasks(self, t: float, s: float, revealed: int) -> int | None:
+        # a log ratio is never below the 0 that revealed ones have then
+        return None if self.eta or self.score == "margin" else 0
+
     def remask_rule(self, t: float, sigma_max: float) -> str:
         return f"among the lowest scores, revealed ones times eta {short(self.eta)}"
 

@@ -30,6 +30,7 @@ class PcSampler(Strategy):
     summary = "Reveal by confidence times surprise, decaying with the position, an equal share each step; never remask."
     source = "PC-Sampler, arXiv 2508.13021, pc_sampler_function"
     preserves_marginal = False  # shares that are rounded up run ahead of the clock
+    remask_limit = 0
     reads = frozenset({"masked"})
 
     decay: float = knob(1.0, "loss of weight to the right (lambda); the authors' scripts have 0 to .5", 0, 10)
@@ -57,6 +58,9 @@ class PcSampler(Strategy):
         # the last entry is that of every id beyond
         counts = view.held.new_tensor(table)
         return counts[ids.clamp(max=len(counts) - 1)] / total
+
+    def keeps_quota(self) -> str:
+        return "llada"
 
     def reveal_rule(self, revealed: int, masked: int) -> str:
         weight = f"exp(-{short(self.decay)} j) min(-p log f, {short(self.cap)})"

@@ -38,6 +38,9 @@ class Prism(Strategy):
     def positions(self, view: View) -> Tensor:
         return (view.masked | view.revealed) & view.masked.any(-1, keepdim=True)
 
+    def most_remasks(self, t: float, s: float, revealed: int) -> int:
+        return -(-self.num_remasking // round(1 / (t - s)))
+
     def remask_rule(self, t: float, sigma_max: float) -> str:
         return "certain for the tokens that the head scores lowest"
 

@@ -25,6 +25,7 @@ class QuotaRule(Strategy):
     """Reveals the masked positions of highest score by a quota; never remasks."""
 
     preserves_marginal = False  # whole tokens run ahead of the clock or behind it
+    remask_limit = 0
     measured_by: ClassVar[frozenset[str]] = frozenset({"masked"})
     """what the score is read from"""
     wording: ClassVar[str]
@@ -59,6 +60,9 @@ class QuotaRule(Strategy):
 
     def grid(self, steps: int) -> NDArray[np.float64]:
         return dream_grid(steps, self.eps) if self.shares == "dream" else uniform_grid(steps)
+
+    def keeps_quota(self) -> str:
+        return self.shares
 
     def reveal_rule(self, revealed: int, masked: int) -> str:
         if self.alg_temp:

@@ -71,6 +71,9 @@ class Rdm(Strategy):
     def alpha(self, t: Tensor) -> Tensor:
         return SCHEDULES[self.schedule](t)
 
+    def keeps_quota(self) -> str:
+        return "clock"
+
     def remask_rule(self, t: float, sigma_max: float) -> str:
         return "among the lowest scores of fresh draws"
 

@@ -29,6 +29,7 @@ class SlowFast(Strategy):
     summary = "Explore how far the network is sure, then fill up to there above a threshold; never remask."
     source = "SlowFast, arXiv 2506.10848, generate_slow_fast_sampling"
     preserves_marginal = False  # the network decides how many are revealed
+    remask_limit = 0
     reads = frozenset({"masked"})
 
     threshold: float = knob(0.9, "reveal all from this probability on if there are two, else the surest", 0, 1)

@@ -52,10 +52,13 @@ class T2m(ThresholdBlocks):
         times = view.memory["times"].masked_fill(begins, 0)
         doubted, doubt = RULES[self.rule](self, seen, view)
         doubted = doubted & view.revealed & (times < self.max_remask_per_pos)
-        most = (view.revealed.sum(-1, keepdim=True) * self.max_remask_ratio).long().clamp(min=1)
+        most = (view.revealed.sum(-1, keepdim=True).double() * self.max_remask_ratio).long().clamp(min=1)
         remask = highest(doubt, doubted, most)
         memory = {**self.after_step(view, remask), "times": times + remask}
         return Plan(self.revealed_by(seen, view).double(), remask.double(), memory=memory)
+
+    def most_remasks(self, t: float, s: float, revealed: int) -> int:
+        return max(1, int(revealed * self.max_remask_ratio)) if self.max_remask_per_pos else 0
 
     def remask_rule(self, t: float, sigma_max: float) -> str:
         return TEXTS[self.rule](self)

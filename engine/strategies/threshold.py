@@ -18,6 +18,7 @@ class Threshold(Strategy):
     summary = "Reveal all masked positions whose probability reaches a threshold, the surest at least; never remask."
     source = "Fast-dLLM, arXiv 2505.22618, get_transfer_index; dInfer, get_transfer_index_threshold"
     preserves_marginal = False  # the network decides how many are revealed
+    remask_limit = 0
     reads = frozenset({"masked"})
 
     threshold: float = knob(0.9, "reveal from this probability on", 0, 1)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from engine.strategies.base import OLDER_READS, READS, OwnMemory, Plan, Prediction, Strategy, View, knobs
+from engine.strategies.base import OLDER_READS, QUOTAS, READS, OwnMemory, Plan, Prediction, Strategy, View, knobs
 from engine.system.foreign import Interrupted, distinguish_interrupts
 
 if TYPE_CHECKING:
@@ -68,7 +68,11 @@ def validate_class(kind: type[Strategy], name: str, path: str, taken: Collection
     try:
         with distinguish_interrupts():
             knobs(kind)
-            _validate_words(kind, kind().reading())
+            made = kind()
+            _validate_words(kind, made.reading())
+        # these are checked wherever they are asked, and here for the first time
+        made.keeps_quota()
+        made.most_remasks(1.0, 0.5, 1)
     except (StrategyError, Interrupted):
         raise
     except BaseException as error:
@@ -242,13 +246,25 @@ def _grid(grid: Any, steps: int) -> Any:
     return grid
 
 
+def _keeps_quota(name: Any) -> str:
+    if name not in ("", *QUOTAS):
+        raise StrategyError(f"keeps_quota must return one of {', '.join(QUOTAS)}, or an empty text, not {name!r}")
+    return str(name)
+
+
+def _most_remasks(most: Any, t: float, s: float, revealed: int) -> int | None:
+    if most is not None and (not isinstance(most, int) or most < 0):
+        raise StrategyError(f"most_remasks must return a whole number from 0 on, or None, not {most!r}")
+    return most
+
+
 def _kind(value: Any) -> str:
     return f"a {type(value).__name__}"
 
 
 CHECKS: dict[str, Callable[..., Any]] = {
     "plan": _plan, "alpha": _alpha, "grid": _grid, "initial_memory": _initial_memory, "positions": _positions,
-    "candidates": _candidates, "sees": _sees, "tilt": _tilt,
+    "candidates": _candidates, "sees": _sees, "tilt": _tilt, "keeps_quota": _keeps_quota, "most_remasks": _most_remasks,
 }  # fmt: skip
-PLAIN = ("plan", "alpha", "grid", "initial_memory", "positions")
+PLAIN = ("plan", "alpha", "grid", "initial_memory", "positions", "most_remasks")
 """Methods that are checked wherever they come from."""

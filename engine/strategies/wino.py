@@ -61,6 +61,10 @@ class Wino(Strategy):
         memory = {"last": accepted.where(accepted > 0, last)[:, 0]}
         return Plan(reveal.double(), remask.double(), memory=memory)
 
+    def most_remasks(self, t: float, s: float, revealed: int) -> int:
+        # fewer than the step before revealed, or is taken to have revealed
+        return max(AT_FIRST, MOST) - 1
+
     def remask_rule(self, t: float, sigma_max: float) -> str:
         return f"probability without seeing it < {short(self.threshold_back)}"
 

@@ -81,7 +81,7 @@ def _clamped(frame: Frame, _: Mapping[str, float]) -> NDArray[np.bool_]:
 
 
 def _was_revealed(frame: Frame) -> NDArray[np.bool_]:
-    return np.isin(frame.change, (Change.HELD, Change.REMASKED))
+    return np.isin(frame.change, (Change.HELD, Change.REMASKED, Change.EDITED))
 
 
 def _was_locked(frame: Frame) -> NDArray[np.bool_]:
@@ -93,6 +93,8 @@ SUSPECTS: dict[str, Suspects] = {
     "range": _clamped,
     "remasks": lambda frame, _: frame.change == Change.REMASKED,
     "reveals": lambda frame, _: frame.change == Change.REVEALED,
+    "edits": lambda frame, _: frame.change == Change.EDITED,
+    "limit": lambda frame, _: (frame.change == Change.REMASKED) | (_was_revealed(frame) & (frame.remask > 0)),
 }
 """Where a step broke a law, bool [B, L]; laws about the whole step are missing."""
 

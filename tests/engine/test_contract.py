@@ -17,8 +17,9 @@ from torch import Tensor
 
 from engine import wire
 from engine.debug.breakpoints import parse_condition
+from engine.debug.claims import Claims
 from engine.debug.inspect import story
-from engine.debug.laws import Claims, LawState, check_laws
+from engine.debug.laws import LawState, check_laws
 from engine.messages import Stepped
 from engine.recording import Recorder, Recording
 from engine.records import Change, Frame, Settings

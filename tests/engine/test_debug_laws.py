@@ -11,20 +11,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from engine.debug.claims import MASKS_LEFT, Claims, claims_of
 from engine.debug.findings import Violation
-from engine.debug.laws import EXPECTED, LAWS, Claims, LawState, check_laws, divergence, marginal_band, nats
+from engine.debug.laws import EXPECTED, LAWS, LawState, check_laws, divergence, marginal_band, nats
 from engine.records import Change, Edit, Frame
 from engine.sampling.session import Session
-from engine.strategies import REGISTRY, Plan, Strategy, View, make_strategy, reads_of
-from engine.strategies.base import posterior
+from engine.strategies import REGISTRY, Plan, Strategy, View, make_strategy
+from engine.strategies.base import QUOTAS, knob, posterior, quota
 from engine.strategies.remdm_cap import RemdmCap
 from tests.engine.toys import Toy
 
 RUN: dict[str, Any] = {"steps": 20, "length": 24, "batch": 24}
-
-
-def claims_of(strategy: Strategy | type[Strategy]) -> Claims:
-    return Claims(strategy.preserves_marginal, reads_of(strategy), strategy.leaves_range)
 
 
 def broken(frames: Sequence[Frame], claims: Claims, edges: Sequence[int]) -> list[Violation]:
@@ -48,6 +45,10 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("remdm-rescale", {"eta": 0.9, "when": "loop", "alpha_on": 0.5}),
     ("remdm-loop", {"eta": 0.5, "rule": "rescale"}),
     ("remdm-conf", {"base": "cap", "eta": 0.7}),
+    ("entropy", {"shares": "dream"}),
+    ("hierarchy", {"remask": 0.4}),
+    ("p2", {"eta": 0, "score": "random"}),
+    ("llada-remdm", {"version": "random"}),
 ]
 
 
@@ -149,6 +150,80 @@ def test_a_wrong_strategy_is_found_out_with_the_formula_and_the_numbers(
     assert "\n" not in first.message
 
 
+@dataclass(frozen=True)
+class Counting(Strategy):
+    """Reveals the leftmost masks by LLaDA's quota, and `more` besides; masks `again` of the revealed ones again."""
+
+    name = "counting"
+    preserves_marginal = False
+    remask_limit = 0
+    more: int = knob(0, "", 0, 9)
+    again: int = knob(0, "", 0, 9)
+    claim: str = knob("llada", "", choices=tuple(QUOTAS))
+
+    def plan(self, view: View) -> Plan:
+        chosen = view.masked & (view.masked.cumsum(-1) <= quota(view) + self.more)
+        return Plan(chosen.double(), (view.revealed & (view.revealed.cumsum(-1) <= self.again)).double())
+
+    def keeps_quota(self) -> str:
+        return self.claim
+
+
+@dataclass(frozen=True)
+class Two(Counting):
+    """Claims that it masks two tokens again at most."""
+
+    name = "two"
+    remask_limit = 2
+
+
+@dataclass(frozen=True)
+class Seldom(Counting):
+    """Masks a token again once in a million."""
+
+    name = "seldom"
+
+    def plan(self, view: View) -> Plan:
+        return Plan(super().plan(view).unmask, view.alpha_t * 0 + 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "law", "formula", "message"),
+    [
+        (Counting(more=1), "quota", "revealed = ceil(masked (1 - s / t))", "21 masks are left in sample 0; 22 by"),
+        (Counting(claim="dream"), "quota", "revealed = floor(masked (1 - s / t))", "22 masks are left in sample 0; 23"),
+        (Two(again=3, claim="clock"), "quota", "masked <= floor(n (1 - alpha_s))", "masks are left in sample 0; "),
+        (Counting(again=1), "limit", "remask = 0: the strategy never remasks", "sigma = 1 in sample 0"),
+        (Seldom(), "limit", "remask = 0: the strategy never remasks", "sigma = 1e-06 in sample 0"),
+        (Two(again=3), "limit", "remasked <= 2 in every sequence", "3 remasks in sample 0"),
+    ],
+    ids=["more", "another quota", "clock", "again", "seldom", "three"],
+)
+def test_a_strategy_is_held_to_what_it_declares(strategy: Strategy, law: str, formula: str, message: str) -> None:
+    first = next(violation for violation in run(strategy) if violation.law == law)
+    assert first.formula.startswith(formula)
+    assert message in first.message
+
+
+def test_what_is_declared_and_kept_breaks_no_law_and_what_is_not_declared_is_not_asked() -> None:
+    @dataclass(frozen=True)
+    class Silent(Counting):
+        name = "silent"
+        remask_limit = None
+
+        def keeps_quota(self) -> str:
+            return ""
+
+    assert run(Counting()) == run(Two(again=2)) == run(Silent(more=1, again=3)) == []
+    assert set(MASKS_LEFT) == set(QUOTAS)
+
+
+def test_a_strategy_without_remasks_says_so_and_one_that_remasks_does_not() -> None:
+    for name, kind in REGISTRY.items():
+        none = make_strategy(name).most_remasks(0.5, 0.4, 10) == 0
+        assert none != kind.remasks, name
+
+
 def test_a_marginal_that_nobody_claims_is_not_missed() -> None:
     @dataclass(frozen=True)
     class Honest(Forgetful):
@@ -188,7 +263,7 @@ def test_every_law_has_its_negative_control() -> None:
     found = {
         violation.law for strategy in (Forgetful(eta=0.05), Unbounded(), Backward()) for violation in run(strategy)
     }
-    assert len(LAWS) == 6
+    assert len(LAWS) == 8
     assert found >= {"marginal", "sigma", "range"}
 
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.debug.laws import Claims, LawState, check_laws
+from engine.debug.claims import Claims
+from engine.debug.laws import LawState, check_laws
 from engine.records import Settings
 from engine.sampling import guidance
 from engine.sampling.batch import samples

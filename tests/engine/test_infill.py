@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 import engine
-from engine.debug.command_handler import claims_of
+from engine.debug.claims import claims_of
 from engine.debug.laws import LawState, check_laws
 from engine.evaluation import drawing
 from engine.evaluation.plan import Sampling

@@ -15,7 +15,8 @@ import pytest
 
 import engine
 from engine import strategies
-from engine.debug.laws import Claims, LawState, check_laws
+from engine.debug.claims import Claims
+from engine.debug.laws import LawState, check_laws
 from engine.sampling.session import Session
 from engine.strategies import REGISTRY, describe
 from engine.strategies.files import StrategyFile, belongs_with, installed, load
@@ -101,6 +102,14 @@ SECOND = HEAD[HEAD.index("@dataclass") :].replace("Mine", "Other")
             "eta must lie in 0 to 1, not 3.0",
         ),
         ((HEAD + PLAN).replace('knob(0.3, "share", 0, 1)', "(1, 2)"), "the knob eta of Mine needs a number"),
+        (
+            HEAD + PLAN + "    def keeps_quota(self):\n        return 'even'\n",
+            "keeps_quota must return one of llada, dream, clock, or an empty text, not 'even'",
+        ),
+        (
+            (HEAD + PLAN).replace("    eta", "    remask_limit = -1\n    eta"),
+            "most_remasks must return a whole number from 0 on, or None, not -1",
+        ),
         ("\x00", "null bytes"),
     ],
 )

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.debug.laws import Claims, LawState, check_laws
+from engine.debug.claims import Claims
+from engine.debug.laws import LawState, check_laws
 from engine.recording import Recorder, Recording
 from engine.records import Frame, Settings
 from engine.sampling.trace import RunStart
