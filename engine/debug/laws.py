@@ -24,6 +24,8 @@ SIDES = 6
 """tails: masked, revealed and remasked, each too few or too many"""
 EXPECTED = "clamp"
 """The name under which a clamp is reported that follows from the strategy's own formula, and breaks no law."""
+RANGE = "0 <= unmask <= 1 and 0 <= remask <= 1"
+EDIT_RANGE = f"{RANGE}, 0 <= edit <= 1 - remask, and edit = 0 but at revealed tokens"
 ROUNDING = 1e-5
 """Relative: probabilities of a frame are float32."""
 
@@ -187,7 +189,7 @@ def in_range(step: LawInput) -> Iterator[Violation]:
         )  # fmt: skip
     elif frame.excess > 0:
         yield _broken(
-            "range", step, "0 <= unmask <= 1 and 0 <= remask <= 1",
+            "range", step, RANGE if frame.edit_plan is None else EDIT_RANGE,
             f"Plan out of [0, 1] by {frame.excess:.4g}; clamped",
             excess=frame.excess, t=frame.t, s=frame.s,
         )  # fmt: skip

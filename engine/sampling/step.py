@@ -109,6 +109,10 @@ class Stepper:
         edit = flipped = None
         if plan.edit is not None and bool(seen.calls.any()):
             edit, beyond = kernel.clamp(plan.edit)
+            if plan.edit.dim() == 2 and plan.edit.shape[-1] > 1:
+                # one number for all positions means those that can be edited, one for each means each
+                excess = torch.maximum(excess, (edit * ~view.revealed).amax(-1))
+                edit = edit * view.revealed
             room = 1 - remask
             beyond, edit = beyond + (edit - room).clamp(min=0), torch.minimum(edit, room)
             excess = torch.maximum(excess, (beyond * view.revealed).amax(-1))

@@ -149,7 +149,8 @@ class Plan(NamedTuple):
     unmask: Tensor
     remask: Tensor
     edit: Tensor | None = None
-    """of putting `prediction.ids` in the place of a revealed token; remask + edit is at most 1"""
+    """of putting `prediction.ids` in the place of a revealed token: remask + edit is at most 1, and where each position
+    has a number of its own it is 0 at all others"""
     memory: OwnMemory | None = None
     """what is remembered, under the names and in the shapes of `Strategy.initial_memory`; None: as before"""
 

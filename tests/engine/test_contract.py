@@ -19,7 +19,7 @@ from engine import wire
 from engine.debug.breakpoints import parse_condition
 from engine.debug.claims import Claims
 from engine.debug.inspect import story
-from engine.debug.laws import LawState, check_laws
+from engine.debug.laws import EDIT_RANGE, LawState, check_laws
 from engine.messages import Stepped
 from engine.recording import Recorder, Recording
 from engine.records import Change, Frame, Settings
@@ -336,6 +336,39 @@ def test_remask_and_edit_beyond_one_are_clamped_and_counted() -> None:
     assert frame.excess == pytest.approx(0.25)
     assert frame.edit_plan is not None
     assert frame.edit_plan.max() == 0.25
+
+
+@pytest.mark.parametrize("where", ["masked", "locked"])
+def test_an_edit_of_what_is_not_revealed_is_clamped_and_breaks_a_law(where: str) -> None:
+    @dataclass(frozen=True)
+    class Astray(Editor):
+        name = "astray"
+
+        def plan(self, view: View) -> Plan:
+            place = view.masked if where == "masked" else ~view.masked & ~view.revealed
+            return Plan(1 - view.s / view.t, view.t * 0, place.double() * 0.5)
+
+    frames = list(Session(Toy(), Astray(), steps=6, length=8, seed=1, prompt=[1, 2]))
+    assert all((frame.tokens[0, :2] == [1, 2]).all() for frame in frames)
+    assert not any(frame.count(Change.EDITED) for frame in frames)
+    assert frames[1].excess == 0.5
+    assert frames[1].edit_plan is not None
+    assert not frames[1].edit_plan.any()
+    _, broken = check_laws(frames[1], Claims(False, reads_of(Editor())), LawState(), (0, 8))
+    assert [(one.law, one.formula) for one in broken if one.law == "range"] == [("range", EDIT_RANGE)]
+
+
+def test_one_probability_of_an_edit_for_all_positions_is_of_those_that_are_revealed() -> None:
+    @dataclass(frozen=True)
+    class Even(Editor):
+        name = "even"
+
+        def plan(self, view: View) -> Plan:
+            return Plan(1 - view.s / view.t, view.t * 0, view.t * 0 + 0.5)
+
+    frames = list(Session(Toy(), Even(), steps=6, length=8, seed=1, prompt=[1, 2]))
+    assert any(frame.count(Change.EDITED) for frame in frames)
+    assert not any(frame.excess for frame in frames)
 
 
 def same(a: Frame, b: Frame) -> bool:
