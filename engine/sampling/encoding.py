@@ -115,22 +115,21 @@ class Encoder:
             hidden.append(encode_rows(self.model, part.shown(part.tokens), noise, part.shown(own)))
         return torch.cat(hidden)
 
-    def last_hidden(self, state: SamplerState, chosen: ReadPositions, last: ShownState) -> tuple[Tensor, Tensor]:
-        """Return hidden [N, D] of the last step at the chosen positions, and where there is one, bool [N].
+    def last_hidden(self, state: SamplerState, chosen: ReadPositions, last: ShownState) -> Tensor:
+        """Return hidden [N, D] of the last step at the chosen positions, of no meaning for sequences without one.
 
         It follows from what the network was shown, so that a state holds no more; while a run goes on it is kept.
         """
         shown, tokens, noise = _shown(state, chosen), last.tokens[chosen.rows], last.noise[chosen.rows]
-        known = (tokens[:, :1] >= 0).expand(chosen.where.shape)[chosen.where]
-        if not bool(known.any()):
-            return torch.empty(len(known), 0), known
+        if not bool((tokens >= 0).any()):
+            return torch.empty(int(chosen.where.sum()), 0)
         kept = [self._kept.get(state.numbers[row]) for row in chosen.rows.tolist()]
         if all(one is not None and one.holds(tokens[i], noise[i]) for i, one in enumerate(kept)):
             hidden = torch.stack([one.hidden for one in kept if one is not None])
         else:
             # a sequence without a last step is shown masks, whose answer is not used
             hidden = self.model.encode(shown(tokens.where(tokens >= 0, self.model.mask_id)), noise)
-        return hidden[shown(chosen.where)], known
+        return hidden[shown(chosen.where)]
 
 
 class _Kept(NamedTuple):

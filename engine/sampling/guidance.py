@@ -14,12 +14,19 @@ from torch import Tensor
 from engine.models.protocol import Denoiser, encode_rows, ends_of, never_drawn
 from engine.records import Settings
 from engine.sampling import kernel
+from engine.sampling.memory import ShownState
 from engine.sampling.state import SamplerState
 
 
 def is_guided(settings: Settings, state: SamplerState) -> bool:
     """Return whether the network is called a second time, with the prompt masked: there is nothing to mask in none."""
     return settings.cfg > 0 and bool(state.locked.any())
+
+
+def encode_free(model: Denoiser, state: SamplerState, where: Tensor, alpha_t: Tensor) -> Tensor:
+    """Return what the network gives with the prompt masked at the positions where bool [B, L] holds, hidden [N, D]."""
+    bare = without_prompt(model, state)
+    return encode_rows(model, bare.shown(bare.tokens), bare.noise(alpha_t, model.mask_id), bare.shown(where))
 
 
 class Hidden(NamedTuple):
@@ -29,15 +36,21 @@ class Hidden(NamedTuple):
     free: Tensor | None = None
     """with the prompt masked; None without guidance"""
 
-    def rows(self, here: slice) -> Hidden:
+    def rows(self, here: slice | Tensor) -> Hidden:
         return Hidden(self.own[here], None if self.free is None else self.free[here])
 
 
-def encode_free(model: Denoiser, state: SamplerState, where: Tensor, alpha_t: Tensor) -> Tensor:
-    """Return what the network gives with the prompt masked at the positions where bool [B, L] holds, hidden [N, D]."""
-    bare = replace(state, tokens=state.tokens.masked_fill(state.locked, model.mask_id))
-    noise = bare.noise(alpha_t, model.mask_id)
-    return encode_rows(model, bare.shown(bare.tokens), noise, bare.shown(where))
+def without_prompt(model: Denoiser, state: SamplerState) -> SamplerState:
+    """Return the state whose prompt is masked, and what the strategy remembers that the network was shown likewise."""
+    memory = state.memory
+    if memory is not None and memory.shown is not None:
+        known = memory.shown.tokens >= 0
+        tokens = memory.shown.tokens.masked_fill(state.locked & known, model.mask_id)
+        noise = memory.shown.noise
+        if state.active is not None:
+            noise = (state.shown(tokens) == model.mask_id).double().mean(-1)
+        memory = replace(memory, shown=ShownState(tokens, noise))
+    return replace(state, tokens=state.tokens.masked_fill(state.locked, model.mask_id), memory=memory)
 
 
 def logits_of(model: Denoiser, settings: Settings, hidden: Hidden) -> Tensor:

@@ -6,7 +6,7 @@ exists.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import NamedTuple
@@ -66,6 +66,8 @@ class Readout:
     def __init__(self, model: Denoiser, seed: int) -> None:
         self.model, self.seed = model, seed
         self.device, self.encoder = device_of(model), Encoder(model)
+        self._free_encoder = Encoder(model)
+        """of the texts without their prompts, which guidance asks for"""
 
     @torch.no_grad()
     def draw(
@@ -73,8 +75,11 @@ class Readout:
     ) -> kernel.Drawn:
         """Draw tokens at the chosen positions, where bool [B, L]; N results in order."""
         chosen = ReadPositions.of(where)
-        own = self.encoder.encode(state, chosen, state.noise(alpha_t, self.model.mask_id))
-        hidden = self._guided(config.settings, state, chosen, alpha_t, own)
+
+        def encoded(encoder: Encoder, shown: SamplerState) -> Tensor:
+            return encoder.encode(shown, chosen, shown.noise(alpha_t, self.model.mask_id))
+
+        hidden = self._guided(config.settings, state, encoded)
         keys = self._keys(state, steps)
         parts = []
         for here, logits in self._logits(config.settings, hidden):
@@ -120,10 +125,15 @@ class Readout:
             left = ReadPositions.of(part.shown(part.tokens == mask_id))
             total = torch.zeros(len(rows), dtype=torch.float64, device=self.device)
             if len(left.rows):
-                noise = part.noise(view.alpha_t.expand(len(where), 1)[rows], mask_id)
-                shown = part.shown(part.tokens)[left.rows]
-                hidden = encode_rows(self.model, shown, noise[left.rows], left.where)
-                for here, logits in self._logits(settings, Hidden(hidden)):
+                alpha_t = view.alpha_t.expand(len(where), 1)[rows]
+
+                def encoded(
+                    _: Encoder, shown: SamplerState, left: ReadPositions = left, alpha_t: Tensor = alpha_t
+                ) -> Tensor:
+                    noise = shown.noise(alpha_t, mask_id)[left.rows]
+                    return encode_rows(self.model, shown.shown(shown.tokens)[left.rows], noise, left.where)
+
+                for here, logits in self._logits(settings, self._guided(settings, part, encoded)):
                     p = kernel.probabilities(logits, mask_id, never=never_drawn(self.model))
                     total.index_add_(0, left.sequence[here], torch.special.entr(p).sum(-1))
                 total /= left.sequence.bincount(minlength=len(rows)).clamp(min=1)
@@ -138,19 +148,20 @@ class Readout:
     ) -> list[Tensor]:  # fmt: skip
         """Return the columns of `Prediction`, then `held`, at the N chosen positions, [N] each."""
         reads, chosen = reads_of(config.strategy), ReadPositions.of(where)
-        shown = None if state.memory is None else state.memory.shown
-        # the last step's come first, since what is kept of it is replaced by this step's
-        last = None if shown is None else self.encoder.last_hidden(state, chosen, shown)
-        noise = state.noise(view.alpha_t, self.model.mask_id)
-        if "verified" in reads:
-            shadows = self.encoder.by_shadows(config.strategy)
-            own = self.encoder.encode_verified(state, where, view, noise, shadows, keep=last is not None)
-        elif ends is None:
-            own = self.encoder.encode(state, chosen, noise, keep=last is not None)
-        else:
-            own = self.encoder.encode_cut(state, chosen, noise, ends)
         settings = config.settings
-        hidden = self._guided(settings, state, chosen, view.alpha_t, own)
+        # the last step's come first, since what is kept of it is replaced by this step's
+        last = self._last(settings, state, chosen)
+
+        def encoded(encoder: Encoder, shown: SamplerState) -> Tensor:
+            noise = shown.noise(view.alpha_t, self.model.mask_id)
+            if "verified" in reads:
+                shadows = encoder.by_shadows(config.strategy)
+                return encoder.encode_verified(shown, where, view, noise, shadows, keep=last is not None)
+            if ends is None:
+                return encoder.encode(shown, chosen, noise, keep=last is not None)
+            return encoder.encode_cut(shown, chosen, noise, ends)
+
+        hidden = self._guided(settings, state, encoded)
         keys, tokens = self._keys(state, steps), state.tokens[where]
         committed = ~view.masked[where]
         argmax = committed & ("drawn" not in reads)
@@ -158,7 +169,7 @@ class Readout:
         tempered, noised = (word in reads and settings.temperature > 0 for word in ("tempered", "noised"))
         gumbel = self._keys(state, steps, Purpose.GUMBEL) if noised else keys
         parts = []
-        quality = self._quality(own) if "quality" in reads else torch.full_like(state.held[where], torch.nan)
+        quality = self._quality(hidden.own) if "quality" in reads else torch.full_like(state.held[where], torch.nan)
         for here, logits in self._logits(settings, hidden):
             address = kernel.Address(keys[chosen.sequence[here]], chosen.position[here])
             with _naming(state, chosen, here, steps):
@@ -202,12 +213,27 @@ class Readout:
         assert score is not None
         return score(hidden).double()
 
-    def _moved(self, settings: Settings, p: Tensor, last: tuple[Tensor, Tensor], here: slice) -> Tensor:
+    def _last(self, settings: Settings, state: SamplerState, chosen: ReadPositions) -> tuple[Hidden, Tensor] | None:
+        """Return what the network gave of the chosen positions in the last step, and where there was one, bool [N].
+
+        None where the strategy does not compare with it.
+        """
+        if state.memory is None or state.memory.shown is None:
+            return None
+
+        def encoded(encoder: Encoder, then: SamplerState) -> Tensor:
+            assert then.memory is not None
+            assert then.memory.shown is not None
+            return encoder.last_hidden(then, chosen, then.memory.shown)
+
+        return self._guided(settings, state, encoded), state.memory.shown.tokens[chosen.sequence, 0] >= 0
+
+    def _moved(self, settings: Settings, p: Tensor, last: tuple[Hidden, Tensor], here: slice) -> Tensor:
         """Return KL(p || p of the last step) [N] of the rows `here`, infinite where there was none."""
-        hidden, known = last[0][here], last[1][here]
+        hidden, known = last[0].rows(here), last[1][here]
         moved = torch.full_like(p[:, 0], torch.inf)
         if bool(known.any()):
-            logits = guidance.biased(self.model, settings, self.model.project(hidden[known]))
+            logits = guidance.logits_of(self.model, settings, hidden.rows(known))
             before = kernel.probabilities(logits, self.model.mask_id, never=never_drawn(self.model))
             moved[known] = kernel.divergence(p[known], before)
         return moved
@@ -222,14 +248,13 @@ class Readout:
         return torch.from_numpy(rng.keys(self.seed, state.numbers, steps, purpose)).to(self.device)
 
     def _guided(
-        self, settings: Settings, state: SamplerState, chosen: ReadPositions, alpha_t: Tensor, own: Tensor
+        self, settings: Settings, state: SamplerState, encoded: Callable[[Encoder, SamplerState], Tensor]
     ) -> Hidden:
-        """Return what the network gave of the chosen positions, and under guidance what it gives without the prompt."""
+        """Return what `encoded` gives of a state, and under guidance of the one without the prompt."""
+        own = encoded(self.encoder, state)
         if not is_guided(settings, state):
             return Hidden(own)
-        part = state.rows(chosen.rows.tolist())
-        alpha = alpha_t.expand(len(state.numbers), 1)[chosen.rows]
-        return Hidden(own, guidance.encode_free(self.model, part, chosen.where, alpha))
+        return Hidden(own, encoded(self._free_encoder, guidance.without_prompt(self.model, state)))
 
     def _logits(self, settings: Settings, hidden: Hidden) -> Iterator[tuple[slice, Tensor]]:
         """Yield the logits a few rows at a time, with the rows that they are of."""

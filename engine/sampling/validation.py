@@ -48,10 +48,6 @@ def check_settings(model: Denoiser, strategy: Strategy, settings: Settings) -> N
     name = getattr(model, "name", "the model")
     if settings.cfg > 0 and getattr(model, "causal", False):
         raise ValueError(f"{name} predicts from the left alone and knows no mask for the prompt: leave cfg at 0")
-    if settings.cfg > 0 and "divergence" in reads_of(strategy):
-        raise ValueError(f"{strategy.name} compares with the last step, which is not guided: leave cfg at 0")
-    if settings.cfg > 0 and (reads_of(strategy) & {"verified", "ahead"} or type(strategy).sees is not Strategy.sees):
-        raise ValueError(f"{strategy.name} shows the network other texts, which are not guided: leave cfg at 0")
     if (settings.eos_bias or settings.eos_confidence != "kept") and not ends_of(model):
         raise ValueError(f"{name} has no token that ends a text: leave eos_bias at 0 and eos_confidence at kept")
 

@@ -70,17 +70,7 @@ def test_guidance_is_the_formula() -> None:
 PROMPT = [0, 3, 1]
 
 
-UNGUIDED = ("klass", "slow-fast", "informed-corrector", "wino", "info-gain")
-"""Strategies that show the network other texts than the state, or compare with what it said of the last."""
-
-
-@pytest.mark.parametrize("name", UNGUIDED)
-def test_a_strategy_that_guidance_cannot_follow_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match=f"{name} .*: leave cfg at 0"):
-        Session(Toy(), make_strategy(name), cfg=1.0, steps=8, length=24, prompt=PROMPT)
-
-
-@pytest.mark.parametrize("name", [name for name in REGISTRY if name not in UNGUIDED])
+@pytest.mark.parametrize("name", REGISTRY)
 def test_guidance_acts_for_every_strategy_and_takes_two_calls(name: str) -> None:
     """Where the second row has the same logits nothing changes; where it has others the text does."""
     shape: dict[str, Any] = {"steps": 8, "length": 24, "prompt": PROMPT, "seed": 2}
@@ -100,6 +90,68 @@ def test_guidance_acts_for_every_strategy_and_takes_two_calls(name: str) -> None
     unguided, bare = (list(Session(Toy(), make_strategy(name), cfg=w, **without))[-1] for w in (4.0, 0.0))
     assert unguided.tokens.tolist() == bare.tokens.tolist()
     assert unguided.network_calls == bare.network_calls
+
+
+class GuidingToy(Toy):
+    """Guides by itself: its logits are those of the text and of the text without the prompt, put together."""
+
+    weight = 2.0
+
+    def encode(self, tokens: Tensor, t: Tensor) -> Tensor:
+        bare = tokens.clone()
+        bare[:, : len(PROMPT)] = MASK
+        own, free = super().encode(tokens, t), super().encode(bare, t)
+        return torch.where(own.isneginf(), own, free + (self.weight + 1) * (own - free))
+
+
+LIVELY: dict[str, dict[str, Any]] = {
+    "klass": {"confidence": 0.2, "kl": 0.5}, "wino": {"threshold": 0.2}, "slow-fast": {"explore": 2, "reach": 0.2},
+}  # fmt: skip
+"""Knobs at which a strategy does more than its least on the toy."""
+
+
+@pytest.mark.parametrize("blocks", [None, 7])
+@pytest.mark.parametrize("name", REGISTRY)
+def test_every_strategy_steps_under_guidance_as_on_a_network_that_guides_itself(name: str, blocks: int | None) -> None:
+    strategy = make_strategy(name, **LIVELY.get(name, {}))
+    shape: dict[str, Any] = {"steps": 9, "length": 24, "prompt": PROMPT, "seed": 2, "batch": 2, "block_length": blocks}
+    guided = Session(Toy(), strategy, cfg=GuidingToy.weight, **shape)
+    frames = list(guided)
+    assert [frame.tokens.tolist() for frame in frames] == [
+        frame.tokens.tolist() for frame in Session(GuidingToy(), strategy, **shape)
+    ]
+    guided.rewind(5)
+    assert [frame.tokens.tolist() for frame in guided] == [frame.tokens.tolist() for frame in frames[5:]]
+
+
+class Shadows:
+    """Predicts standing tokens as if all that are asked for were masked, in one call."""
+
+    shadows = True
+
+    def encode_shadow(self: Any, tokens: Tensor, t: Tensor, where: Tensor, block: Tensor) -> Tensor:
+        hidden: Tensor = self.encode(tokens.masked_fill(where, MASK), t)[where]
+        return hidden
+
+
+class ShadowToy(Shadows, Toy):
+    pass
+
+
+class GuidingShadowToy(Shadows, GuidingToy):
+    pass
+
+
+@pytest.mark.parametrize("name", ["wino", "informed-corrector"])
+def test_shadows_are_guided_too(name: str) -> None:
+    strategy = make_strategy(name, verify="shadow", **LIVELY.get(name, {}))
+    shape: dict[str, Any] = {"steps": 9, "length": 24, "prompt": PROMPT, "seed": 2, "batch": 2}
+    guided, own = (
+        list(Session(model, strategy, cfg=w, **shape))
+        for model, w in ((ShadowToy(), GuidingToy.weight), (GuidingShadowToy(), 0.0))
+    )
+    assert [frame.tokens.tolist() for frame in guided] == [frame.tokens.tolist() for frame in own]
+    assert guided[-1].network_calls == 2 * own[-1].network_calls
 
 
 @pytest.mark.parametrize("name", REGISTRY)
