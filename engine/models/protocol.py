@@ -100,6 +100,11 @@ def ends_of(model: Denoiser) -> tuple[int, ...]:
     return tuple(getattr(model, "ends", ()))
 
 
+def turn_ends_of(model: Denoiser) -> tuple[int, ...]:
+    """Return those of `ends_of` that end an answer and not a text, such as LLaDA's <|eot_id|>; a toy has none."""
+    return tuple(getattr(model, "turn_ends", ()))
+
+
 def device_of(model: Denoiser) -> str:
     """Return the device the model's inputs must be on; a toy without one is on the CPU."""
     return str(getattr(model, "device", "cpu"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import cast
@@ -51,7 +51,15 @@ class TextModel:
     @cached_property
     def ends(self) -> tuple[int, ...]:
         """Return the ids of the tokens that end a text or an answer."""
-        found = (special_token(self.codec, (name,)) for name in (*ENDS, *TURN_ENDS))
+        return self._special((*ENDS, *TURN_ENDS))
+
+    @cached_property
+    def turn_ends(self) -> tuple[int, ...]:
+        """Return the ids of those that end an answer alone."""
+        return self._special(TURN_ENDS)
+
+    def _special(self, names: Sequence[str]) -> tuple[int, ...]:
+        found = (special_token(self.codec, (name,)) for name in names)
         return tuple(dict.fromkeys(token for token in found if token is not None and token != self.mask_id))
 
     def _quality(self, hidden: Tensor) -> Tensor:

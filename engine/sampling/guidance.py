@@ -5,13 +5,14 @@ LLaDA's, arXiv 2502.09992, `generate.py`; they act whatever the strategy.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from engine.models.protocol import Denoiser, encode_rows, ends_of, never_drawn
+from engine.models.protocol import Denoiser, encode_rows, ends_of, never_drawn, turn_ends_of
 from engine.records import Settings
 from engine.sampling import kernel
 from engine.sampling.memory import ShownState
@@ -73,12 +74,36 @@ def biased(model: Denoiser, settings: Settings, logits: Tensor) -> Tensor:
     return logits
 
 
-def confidence(model: Denoiser, settings: Settings, logits: Tensor, ids: Tensor, sure: Tensor) -> Tensor:
-    """Return what the probability [N] of tokens drawn, ids [N], counts as when positions are chosen."""
+class Certainty(NamedTuple):
+    """How sure the network is of its tokens at N positions, by all that positions are chosen by, [N] each.
+
+    NaN where a measure is not read.
+    """
+
+    confidence: Tensor
+    margin: Tensor
+    entropy: Tensor
+    logit: Tensor
+    quality: Tensor
+
+
+def certainty(
+    model: Denoiser, settings: Settings, logits: Tensor, ids: Tensor, seen: Certainty, masks: Tensor
+) -> Certainty:
+    """Return what counts as certainty at masked positions, masks bool [N], where tokens that end a text are drawn.
+
+    logits [N, V], ids [N]: the tokens drawn.  Excluded ones come last by every measure.  LLaDA's code takes them out of
+    the distribution, so others' certainty changes too; above temperature 0 it takes out those that end an answer alone.
+    """
     if settings.eos_confidence == "kept":
-        return sure
+        return seen
     ends = ends_of(model)
     if settings.eos_confidence == "as-published":
+        ends = ends if settings.temperature == 0 else turn_ends_of(model)
         p = kernel.probabilities(logits, model.mask_id, never=(*never_drawn(model), *ends))
-        return p.gather(-1, ids[:, None])[:, 0]
-    return sure.masked_fill(torch.isin(ids, torch.tensor(ends, device=ids.device)), 0.0)
+        rest = kernel.describe(p, ids)
+        others = Certainty(rest.current, rest.margin, rest.entropy, seen.logit, seen.quality)
+        seen = Certainty(*(new.where(masks & ~old.isnan(), old) for new, old in zip(others, seen, strict=True)))
+    last = (0.0, 0.0, math.log(model.vocab_size), -math.inf, -math.inf)
+    ended = masks & torch.isin(ids, torch.tensor(ends, dtype=torch.long, device=ids.device))
+    return Certainty(*(old.masked_fill(ended & ~old.isnan(), end) for old, end in zip(seen, last, strict=True)))

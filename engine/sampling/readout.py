@@ -25,7 +25,7 @@ from engine.models.protocol import (
 from engine.records import Settings
 from engine.sampling import guidance, kernel, rng
 from engine.sampling.encoding import Encoder, ReadPositions
-from engine.sampling.guidance import Hidden, is_guided
+from engine.sampling.guidance import Certainty, Hidden, is_guided
 from engine.sampling.rng import Purpose
 from engine.sampling.state import SamplerState, StepConfig
 from engine.strategies import Prediction, Strategy, View, reads_of
@@ -175,10 +175,11 @@ class Readout:
             with _naming(state, chosen, here, steps):
                 if not reads & DESCRIBES:
                     ids, held, sure = self._drawn(settings, logits, address)
-                    sure = guidance.confidence(self.model, settings, logits, ids, sure)
                     nothing = torch.full_like(held, torch.nan)
                     logit = _logit(logits, ids) if "logit" in reads else nothing
-                    parts.append((ids, sure, nothing, ids, *(nothing,) * 4, logit, held))
+                    certain = Certainty(sure, nothing, nothing, logit, quality[here])
+                    certain = guidance.certainty(self.model, settings, logits, ids, certain, ~committed[here])
+                    parts.append((ids, certain.confidence, nothing, ids, *(nothing,) * 4, *certain[3:], held))
                     continue
                 plain = kernel.probabilities(logits, self.model.mask_id, never=never_drawn(self.model))
                 p = self._distributions(settings, logits) if tempered else plain
@@ -199,13 +200,13 @@ class Readout:
                     if noised:
                         places = kernel.Address(gumbel[chosen.sequence[here][some]], places.positions)
                         sure[some] = kernel.noised(self._distributions(settings, logits[some]), ids[some], places)
-                masks = ~committed[here]
-                sure[masks] = guidance.confidence(self.model, settings, logits[masks], ids[masks], sure[masks])
                 current = seen.current.masked_fill(~committed[here], torch.nan)
                 logit = _logit(logits, ids) if "logit" in reads else torch.full_like(sure, torch.nan)
-                parts.append((ids, sure, current, *seen[1:], moved, logit, held))
-        *columns, held = (torch.cat(column) for column in zip(*parts, strict=True))
-        return [*columns, quality, held]
+                certain = Certainty(sure, seen.margin, seen.entropy, logit, quality[here])
+                certain = guidance.certainty(self.model, settings, logits, ids, certain, ~committed[here])
+                sure, margin, entropy, *raw = certain
+                parts.append((ids, sure, current, seen.top, seen.top_p, margin, entropy, moved, *raw, held))
+        return [torch.cat(column) for column in zip(*parts, strict=True)]
 
     def _quality(self, hidden: Tensor) -> Tensor:
         score = quality_of(self.model)

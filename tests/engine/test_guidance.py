@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -13,8 +14,9 @@ from engine.debug.laws import LawState, check_laws
 from engine.records import Settings
 from engine.sampling import guidance
 from engine.sampling.batch import samples
+from engine.sampling.guidance import Certainty
 from engine.sampling.session import Session
-from engine.strategies import REGISTRY, make_strategy, reads_of
+from engine.strategies import REGISTRY, asks_network, make_strategy, reads_of
 from tests.engine.toys import MASK, Toy
 from tests.engine.zoo import END, ZooToy, published, states
 
@@ -25,11 +27,12 @@ EOT = 9
 class EndingZooToy(ZooToy):
     def __init__(self, *ends: int) -> None:
         super().__init__()
-        self.ends = ends
+        self.ends, self.turn_ends = ends, ends[1:]
 
 
 class EndingToy(Toy):
-    ends = (2,)
+    ends: tuple[int, ...] = (2,)
+    turn_ends: tuple[int, ...] = ()
 
 
 SETTINGS: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
@@ -41,13 +44,10 @@ SETTINGS: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
 
 
 def runs() -> list[Any]:
-    """Return the published runs with one of the settings.
-
-    Left out: the one at temperature 1e-9, where the authors' code excludes the end of a turn alone.
-    """
-    found = [(name, one) for one in published("llada") for name in SETTINGS if name in one and "temperature" not in one]
-    found += [("cfg_scale", one) for one in published("llada") if "cfg_scale" in one]
-    return [pytest.param(name, one, id=f"{name} {one['steps']} {one['block_length']}") for name, one in found]
+    """Return the published runs with one of the settings."""
+    found = [(name, one) for one in published("llada") for name in SETTINGS if name in one]
+    told = ("steps", "block_length", "temperature")
+    return [pytest.param(n, run, id=" ".join([n, *(str(run[key]) for key in told if key in run)])) for n, run in found]
 
 
 @pytest.mark.parametrize(("name", "run"), runs())
@@ -56,7 +56,8 @@ def test_low_confidence_steps_through_the_states_of_llada(name: str, run: dict[s
     guided = {"cfg": run["cfg_scale"]} if name == "cfg_scale" else more
     ours = states(
         make_strategy("low-confidence"), model=EndingZooToy(*ends), steps=run["steps"], prompt=run["prompt"],
-        length=len(run["prompt"]) + run["gen_length"], block_length=run["block_length"], **guided,
+        length=len(run["prompt"]) + run["gen_length"], block_length=run["block_length"],
+        temperature=run.get("temperature", 0.0), **guided,
     )  # fmt: skip
     assert ours == run["states"]
 
@@ -161,25 +162,79 @@ def test_a_bias_forbids_or_forces_the_end_for_every_strategy(name: str) -> None:
         assert (last.tokens == 2).mean() == share
 
 
-def test_excluded_ends_come_last_and_leave_other_confidences_alone() -> None:
-    logits = torch.tensor([[0.0, 1.0, 3.0, 0.0, 0.0, 0.0], [0.0, 2.0, 1.0, 0.0, 0.0, 0.0]])
-    ids = torch.tensor([2, 1])
-    sure = torch.softmax(logits[:, :MASK].double(), -1).gather(-1, ids[:, None])[:, 0]
-    found = {
-        how: guidance.confidence(EndingToy(), Settings("mdlm", eos_confidence=how), logits, ids, sure).tolist()
-        for how in ("kept", "excluded", "as-published")
-    }
-    assert found["kept"] == sure.tolist()
-    assert found["excluded"] == [0, sure[1]]
-    assert found["as-published"][0] == 0
-    assert found["as-published"][1] > sure[1]
-    *frames, _ = Session(
-        EndingToy(), make_strategy("low-confidence"), steps=24, length=24, temperature=0, eos_confidence="excluded"
-    )
-    order = [int(frame.tokens[frame.change == 2][0]) for frame in frames if (frame.change == 2).any()]
-    ended = [token == 2 for token in order]
-    assert any(ended)
-    assert ended == sorted(ended)
+def column(*values: float) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def test_excluded_ends_are_the_least_sure_by_every_measure_and_leave_others_alone() -> None:
+    """Position 0 draws the end, position 1 another token, position 2 has the end standing."""
+    end = [0.0, 1.0, 3.0, 0.0, 0.0, 0.0]
+    logits = torch.tensor([end, [0.0, 2.0, 1.0, 0.0, 0.0, 0.0], end])
+    ids, masks = torch.tensor([2, 1, 2]), torch.tensor([True, True, False])
+    sure, even = column(0.7, 0.5, 0.7), column(0.4, 0.3, 0.4)
+    seen, found = Certainty(sure, even, even, column(3, 2, 3), column(1, 2, 3)), {}
+    for how in ("kept", "excluded", "as-published"):
+        settings = Settings("mdlm", temperature=0, eos_confidence=how)
+        found[how] = guidance.certainty(EndingToy(), settings, logits, ids, seen, masks)
+    assert found["kept"] is seen
+    last = [0, 0, math.log(EndingToy.vocab_size), -math.inf, -math.inf]
+    for how in ("excluded", "as-published"):
+        assert [float(values[0]) for values in found[how]] == last
+        assert [float(values[2]) for values in found[how]] == [float(values[2]) for values in seen]
+    assert [float(values[1]) for values in found["excluded"]] == [float(values[1]) for values in seen]
+    # without the end 1, 2, 0, 0 and 0 are left at position 1: e^2 of e^2 + 3
+    others, p = found["as-published"], math.e**2 / (math.e**2 + 3)
+    assert float(others.confidence[1]) == pytest.approx(p)
+    assert float(others.margin[1]) == pytest.approx(p - 1 / (math.e**2 + 3))
+    assert float(others.entropy[1]) == pytest.approx(-p * math.log(p) - (1 - p) * math.log((1 - p) / 3))
+    assert float(others.logit[1]) == 2
+
+
+def test_what_is_not_read_stays_unread() -> None:
+    logits, nothing = torch.zeros(1, MASK + 1), column(math.nan)
+    seen = Certainty(column(0.2), nothing, nothing, nothing, nothing)
+    for how in ("excluded", "as-published"):
+        settings = Settings("mdlm", temperature=0, eos_confidence=how)
+        found = guidance.certainty(EndingToy(), settings, logits, torch.tensor([2]), seen, torch.tensor([True]))
+        assert float(found.confidence) == 0
+        assert all(values.isnan() for values in found[1:])
+
+
+def test_lladas_code_takes_out_the_end_of_an_answer_alone_above_temperature_0() -> None:
+    logits, masks, nothing = torch.zeros(2, MASK + 1), torch.tensor([True, True]), column(math.nan, math.nan)
+    model, seen = EndingToy(), Certainty(column(0.2, 0.2), *(nothing,) * 4)
+    model.ends, model.turn_ends = (2, 3), (3,)
+    settings = Settings("mdlm", temperature=1, eos_confidence="as-published")
+    found = guidance.certainty(model, settings, logits, torch.tensor([2, 3]), seen, masks)
+    assert found.confidence.tolist() == [0.25, 0]
+
+
+CHOOSES = [name for name in REGISTRY if asks_network(make_strategy(name)) and name != "informed-corrector"]
+"""Strategies that choose masks by the network; the informed corrector reveals by chance."""
+
+
+@pytest.mark.parametrize("name", CHOOSES)
+def test_excluded_ends_come_last_under_every_strategy_that_chooses_by_the_network(name: str) -> None:
+    """The first token that is revealed is no end where there is another to choose, and is one without the setting."""
+
+    class Sure(EndingToy):
+        """Surest of an end at position 0, and of other tokens elsewhere, whatever stands."""
+
+        def encode(self, tokens: Tensor, t: Tensor) -> Tensor:
+            logits = torch.zeros(*tokens.shape, self.vocab_size)
+            logits[:, 0, 2] = 9.0
+            logits[:, 1:, 1] = torch.linspace(4.0, 3.0, tokens.shape[1] - 1)
+            return logits
+
+        def quality(self, hidden: Tensor) -> Tensor:
+            return hidden.amax(-1)
+
+    orders = {}
+    for how in ("kept", "excluded"):
+        session = Session(Sure(), make_strategy(name), steps=8, length=8, temperature=0, eos_confidence=how)
+        first = next(frame for frame in session if (frame.change == 2).any())
+        orders[how] = first.tokens[0, 0] == 2
+    assert orders == {"kept": True, "excluded": False}
 
 
 def test_packed_samples_under_guidance_are_those_of_a_session() -> None:
