@@ -90,7 +90,8 @@ class LladaRemdm(Strategy):
     def in_one_step(self, view: View) -> Plan:
         """Return the plan of the versions that remask some and reveal as many more in the same step."""
         assert view.prediction is not None
-        due = middle_first(*count_of_steps(view), self.num_remasking)
+        # a block without masks has ended
+        due = middle_first(*count_of_steps(view), self.num_remasking) * view.masked.any(-1, keepdim=True)
         scores = view.held if view.noise is None else view.noise
         forget = lowest(scores, view.revealed, due)
         reveal = highest(view.prediction.confidence, view.masked, fixed_quota(view) + due)

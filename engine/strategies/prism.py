@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.strategies.base import Plan, Strategy, View, knob, quota
-from engine.strategies.ranking import count_of_steps, highest, lowest, middle_first
+from engine.strategies.base import Plan, Strategy, View, knob
+from engine.strategies.ranking import count_of_steps, fixed_quota, highest, lowest, middle_first
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,7 +32,7 @@ class Prism(Strategy):
         count = middle_first(*count_of_steps(view), self.num_remasking) * view.masked.any(-1, keepdim=True)
         forget = lowest(seen.quality, view.revealed, count)
         # as many more masks are revealed, even where fewer committed tokens were left to remask
-        reveal = highest(seen.confidence, view.masked, quota(view) + count)
+        reveal = highest(seen.confidence, view.masked, fixed_quota(view) + count)
         return Plan(reveal.double(), forget.double())
 
     def positions(self, view: View) -> Tensor:

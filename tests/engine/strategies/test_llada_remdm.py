@@ -88,6 +88,15 @@ def test_a_remask_of_chance_goes_by_the_uniforms_and_of_the_held_by_the_probabil
     assert where(plan.unmask) == [4]
 
 
+@pytest.mark.parametrize("version", ["random", "held"])
+def test_a_block_without_masks_has_ended(version: str) -> None:
+    """4 tokens in 20 steps are revealed before the remasks in the middle steps are due."""
+    strategy = make_strategy("llada-remdm", version=version, num_remasking=5)
+    frames = list(Session(ZooToy(), strategy, steps=20, length=4, temperature=0.0))
+    assert sum(frame.count(Change.REMASKED) for frame in frames) == 0
+    assert frames[-1].network_calls == 4
+
+
 @pytest.mark.parametrize(("steps", "count"), [(8, 4), (8, 3), (5, 3), (16, 12), (20, 5), (4, 6), (1, 3), (2, 1)])
 def test_what_does_not_divide_goes_to_the_middle_steps(steps: int, count: int) -> None:
     nearest = sorted(range(steps), key=lambda i: abs(i - (steps - 1) / 2))

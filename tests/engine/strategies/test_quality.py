@@ -18,6 +18,7 @@ from engine.strategies import Prediction, Strategy, View, make_strategy, reads_o
 from engine.strategies.ranking import count_of_steps, middle_first
 from engine.strategies.remedi import kept
 from tests.engine.toys import MASK, RowToy, Toy
+from tests.engine.zoo import MASK as HOLE
 from tests.engine.zoo import ZooToy, head, published, states
 
 
@@ -60,6 +61,35 @@ def test_prism_masks_the_lowest_scores_and_reveals_as_many_more() -> None:
         quality=[0.3, 9, 9, -1.0, 9, 9, 9, 0.2], confidence=[1, 0.5, 0.9, 1, 0.2, 0.9, 0.4, 1],
     )  # fmt: skip
     assert chosen(make_strategy("prism", num_remasking=4), seen) == ([1, 2, 5], [3])
+
+
+def plain_prism(tokens: list[int], steps: int, count: int) -> list[list[int]]:
+    """Return the states of one block by the page's formulas: reveals by a quota fixed before the first step."""
+    found, masks = [tokens], len(tokens)
+    shares = [masks // steps + (i < masks % steps) for i in range(steps)]
+    nearest = sorted(range(steps), key=lambda i: abs(i - (steps - 1) / 2))
+    remasks = [count // steps + (nearest.index(i) < count % steps) for i in range(steps)]
+    for due, again in zip(shares, remasks, strict=True):
+        logits = ZooToy().encode(torch.tensor([tokens]), torch.zeros(1))[0]
+        p, score = torch.softmax(logits.double(), -1), head(torch.tensor([tokens]))[0].tolist()
+        stands = sorted((i for i in range(masks) if tokens[i] != HOLE), key=lambda i: score[i])
+        holes = sorted((i for i in range(masks) if tokens[i] == HOLE), key=lambda i: -float(p[i].max()))
+        new = dict.fromkeys(stands[:again], HOLE) | {i: int(p[i].argmax()) for i in holes[: due + again]}
+        if holes:
+            tokens = [new.get(i, token) for i, token in enumerate(tokens)]
+        found.append(tokens)
+    return found
+
+
+@pytest.mark.parametrize(("length", "steps", "count"), [(32, 8, 32), (30, 7, 40), (32, 16, 12), (24, 4, 30)])
+def test_prism_steps_as_its_formula_written_out(length: int, steps: int, count: int) -> None:
+    """With more remasks than tokens stand at first, more is revealed than masked, and the quota does not shrink."""
+    session = Session(ScoredZooToy(), make_strategy("prism", num_remasking=count), steps=steps, length=length,
+                      temperature=0)  # fmt: skip
+    ours = [session.tokens[0].tolist(), *(frame.tokens[0].tolist() for frame in session if not frame.final)]
+    theirs = plain_prism([HOLE] * length, steps, count)
+    assert ours == theirs[: len(ours)]
+    assert len(ours) > steps // 2
 
 
 @pytest.mark.parametrize(
